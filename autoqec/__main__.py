@@ -1,0 +1,6 @@
+"""`python -m autoqec`."""
+
+from autoqec.cli.main import main
+
+if __name__ == "__main__":
+    main()

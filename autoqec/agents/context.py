@@ -1,0 +1,44 @@
+"""Building contexts from git: past rounds with their files and results, and merges that are known to conflict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from autoqec.agents.contract import PastRound
+from autoqec.history import RoundRecord
+
+
+def _past(record: RoundRecord, names: Mapping[str, str], read_files: Callable[[str], Mapping[str, bytes]]) -> PastRound:
+    identity = record.identity
+    files = read_files(record.commit) if record.commit else {}
+    # A round without a commit has no trailers; a conflict report then holds what the trailers would have.
+    report = record.conflict or {}
+    return PastRound(
+        name=f"{record.run}/{record.number}",
+        status=record.status,
+        reason=record.claim.reason if record.claim else None,
+        fork_from=tuple(names[oid] for oid in identity.fork_from if oid in names) if identity else tuple(report.get("fork_from", ())),
+        compose=identity.compose if identity else str(report.get("compose", "none")),
+        hypothesis=identity.hypothesis if identity else str(report.get("hypothesis", "")),
+        files={path: data.decode("utf-8", "replace") for path, data in files.items()},
+        metrics=record.metrics,
+        decision=(record.analysis or {}).get("decision"),
+        verdict=(record.verdict or {}).get("verdict"),
+    )
+
+
+def past_rounds(records: Iterable[RoundRecord], read_files: Callable[[str], Mapping[str, bytes]]) -> tuple[PastRound, ...]:
+    """Closed rounds as agents see them.
+
+    Args:
+        records: Records of one environment, oldest first.
+        read_files: The candidate's files at a commit.
+    """
+    closed = [record for record in records if record.claim is not None and record.claim.state == "closed"]
+    names = {record.commit: f"{record.run}/{record.number}" for record in closed if record.commit}
+    return tuple(_past(record, names, read_files) for record in closed)
+
+
+def failed_composes(past: Iterable[PastRound]) -> tuple[tuple[str, ...], ...]:
+    """Sets of rounds whose merge conflicted."""
+    return tuple(sorted({tuple(sorted(r.fork_from)) for r in past if r.status == "compose_conflict"}))

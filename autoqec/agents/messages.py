@@ -1,0 +1,73 @@
+"""What agents may say: one pydantic model per role, strict, bounded in size. Everything in them is data."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+#: A round as agents name it: `run/number`.
+RoundName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}/[1-9][0-9]{0,6}$")]
+
+#: More parents than this cannot be reviewed.
+MAX_PARENTS = 8
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+class Hypothesis(_Message):
+    """The Ideator's reply: what to try, and from where.
+
+    Attributes:
+        text: The idea in one sentence.
+        fork_from: Rounds to start from; none for the baseline, several to compose them.
+        compose: `none`; `pure` merges the parents as they are; `with_edit` lets the Coder edit the merge.
+        expected_delta_ler: Expected gain per shot over the baseline.
+        expected_flops: Expected FLOPs per shot.
+        rationale: Why it should work.
+        hint: Advice to the Coder; the embedded agents put the exact change here as JSON.
+    """
+
+    text: str = Field(min_length=1, max_length=500)
+    fork_from: tuple[RoundName, ...] = Field(default=(), max_length=MAX_PARENTS)
+    compose: Literal["none", "pure", "with_edit"] = "none"
+    expected_delta_ler: float | None = Field(default=None, ge=-1, le=1)
+    expected_flops: int | None = Field(default=None, ge=0)
+    rationale: str = Field(default="", max_length=4000)
+    hint: str = Field(default="", max_length=8000)
+
+    @model_validator(mode="after")
+    def _parents_match(self) -> Hypothesis:
+        if len(set(self.fork_from)) != len(self.fork_from):
+            raise ValueError("fork_from names the same round twice")
+        if (self.compose == "none") != (len(self.fork_from) < 2):
+            raise ValueError("compose is pure or with_edit exactly when fork_from names two rounds or more")
+        return self
+
+
+class Proposal(_Message):
+    """The Coder's reply: the complete set of candidate files, and the text of the commit.
+
+    Attributes:
+        files: Contents by path relative to `.autoqec/candidate/`.
+        message: What changed and why, for the reviewer of the branch.
+    """
+
+    files: dict[Annotated[str, Field(max_length=200)], Annotated[str, Field(max_length=200_000)]] = Field(max_length=64)
+    message: str = Field(default="", max_length=4000)
+
+
+class Analysis(_Message):
+    """The Analyst's reply: whether the round is worth a verifier's shots, and what to try next.
+
+    Attributes:
+        summary: What was seen, in a sentence.
+        decision: `candidate` to verify, `ignore` not to.
+        next_seed: A thought for the next Ideator.
+    """
+
+    summary: str = Field(min_length=1, max_length=1000)
+    decision: Literal["candidate", "ignore"]
+    next_seed: str = Field(default="", max_length=2000)

@@ -1,0 +1,1 @@
+"""The thing searched: a pipeline of stages as files, compiled to torch or to plain inference, its cost counted."""

@@ -1,0 +1,106 @@
+"""From a candidate to something that runs: a torch module to train, or an inference function that may need no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from autoqec.candidate.schema import Candidate
+from autoqec.candidate.stage import Inference
+from autoqec.errors import AutoQECError
+from autoqec.problem.dem import LLR_BOUND
+from autoqec.problem.problem import Problem
+
+if TYPE_CHECKING:
+    import torch
+
+
+def build_modules(candidate: Candidate, problem: Problem) -> torch.nn.ModuleDict:
+    """One module per stage, by slug, in running order, with the stages' own initial parameters."""
+    import torch
+
+    return torch.nn.ModuleDict({stage.slug: stage.kind.build(stage.config, problem) for stage in candidate.stages})
+
+
+def run_modules(modules: torch.nn.ModuleDict, syndromes: torch.Tensor, beliefs: torch.Tensor) -> torch.Tensor:
+    """Refine beliefs through all stages.
+
+    Args:
+        modules: From `build_modules`.
+        syndromes: float32 `[shots, detectors]`, 0 or 1.
+        beliefs: float32 `[shots, mechanisms]`.
+    """
+    for module in modules.values():
+        beliefs = module(syndromes, beliefs)
+    return beliefs
+
+
+def module_tensors(modules: torch.nn.ModuleDict) -> dict[str, np.ndarray]:
+    """All parameters and buffers as arrays, named `<slug>.<parameter>`."""
+    return {name: value.detach().cpu().numpy() for name, value in modules.state_dict().items()}
+
+
+def load_tensors(modules: torch.nn.ModuleDict, tensors: Mapping[str, np.ndarray]) -> list[str]:
+    """Copy tensors whose name and shape fit; returns the names that were copied.
+
+    A child of two parents may have grown a stage or changed a shape; what fits is a start, the rest stays fresh.
+    """
+    import torch
+
+    own = modules.state_dict()
+    fitting = {n: torch.from_numpy(np.array(t)) for n, t in tensors.items() if n in own and own[n].shape == t.shape}
+    modules.load_state_dict(fitting, strict=False)
+    return sorted(fitting)
+
+
+def _own(tensors: Mapping[str, np.ndarray], slug: str) -> dict[str, np.ndarray]:
+    prefix = f"{slug}."
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _torch_inference(module: torch.nn.Module, tensors: Mapping[str, np.ndarray], problem: Problem) -> Inference:
+    import torch
+
+    module.load_state_dict({name: torch.from_numpy(np.array(tensor)) for name, tensor in tensors.items()})
+    module.eval()
+
+    def infer(syndromes: np.ndarray, beliefs: np.ndarray) -> np.ndarray:
+        bits = np.unpackbits(syndromes, axis=1, count=problem.num_detectors, bitorder="little")
+        with torch.inference_mode():
+            refined: np.ndarray = module(torch.from_numpy(bits).float(), torch.from_numpy(beliefs)).numpy()
+        return refined
+
+    return infer
+
+
+def compile_inference(candidate: Candidate, tensors: Mapping[str, np.ndarray], problem: Problem) -> Inference:
+    """The whole predecoder as one function of bit-packed syndromes and prior beliefs.
+
+    Args:
+        candidate: The pipeline.
+        tensors: Its weights by `<slug>.<parameter>`.
+        problem: The problem it runs on.
+
+    Returns:
+        A function whose answer is float32 `[shots, mechanisms]`, clipped to ±`LLR_BOUND`; NaN is left for the judge to see.
+
+    Raises:
+        AutoQECError: The weights do not fit the stages.
+    """
+    steps: list[Inference] = []
+    for stage in candidate.stages:
+        own = _own(tensors, stage.slug)
+        try:
+            step = stage.kind.inference(stage.config, own, problem)
+            steps.append(step or _torch_inference(stage.kind.build(stage.config, problem), own, problem))
+        except (KeyError, ValueError, RuntimeError) as error:
+            raise AutoQECError(f"the weights do not fit stage {stage.slug!r}: {error}") from error
+
+    def infer(syndromes: np.ndarray, beliefs: np.ndarray) -> np.ndarray:
+        for step in steps:
+            beliefs = step(syndromes, beliefs)
+        return np.clip(beliefs, -LLR_BOUND, LLR_BOUND)
+
+    return infer

@@ -1,0 +1,88 @@
+"""What a predecoder costs: floating-point operations per shot and learned parameters, counted and never declared.
+
+Every tensor operation of a forward pass is seen as it is dispatched. Matrix products count two operations per multiply-add;
+gathers and scatters one per element moved; everything else one per element of its largest operand. Counting only matrix
+products would price belief propagation at zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from autoqec.candidate.compile import build_modules, run_modules
+from autoqec.candidate.schema import Candidate
+from autoqec.problem.problem import Problem
+
+if TYPE_CHECKING:
+    import torch
+
+#: Shots of the counted batch; a cost that does not grow with the batch (one set of scales) is spread over them.
+_BATCH = 64
+
+#: Operations that only rename or re-view memory.
+_FREE = frozenset(
+    "view _unsafe_view reshape expand unsqueeze squeeze transpose t permute detach alias slice select split unbind "
+    "as_strided empty empty_like empty_strided lift_fresh _reshape_alias unfold diagonal".split()
+)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """FLOPs of one shot through the predecoder (the classical decoder not included), and its learned parameters."""
+
+    flops_per_shot: int
+    params: int
+
+
+def _elements(values: Any) -> int:
+    import torch
+
+    if isinstance(values, torch.Tensor):
+        return values.numel()
+    if isinstance(values, list | tuple):
+        return max((_elements(value) for value in values), default=0)
+    return 0
+
+
+def count_flops(function: Callable[[], Any]) -> int:
+    """Floating-point operations, gathers and scatters of one call, by watching every dispatched operation."""
+    from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils.flop_counter import flop_registry
+
+    class Counter(TorchDispatchMode):
+        total = 0
+
+        def __torch_dispatch__(self, op: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            out = op(*args, **(kwargs or {}))
+            name = op._schema.name.split("::")[1].rstrip("_")
+            if op.overloadpacket in flop_registry:
+                self.total += flop_registry[op.overloadpacket](*args, **(kwargs or {}), out_val=out)
+            elif name in ("index_select", "gather", "embedding", "index"):
+                self.total += _elements(out)
+            elif name in ("index_add", "scatter_add", "scatter_reduce", "index_put", "scatter", "index_copy"):
+                self.total += _elements(args[-1]) if _elements(args[-1]) else _elements(args)
+            elif name not in _FREE:
+                self.total += max(_elements(out), _elements(args))
+            return out
+
+    with Counter() as counter:
+        function()
+    return counter.total
+
+
+def measure_cost(candidate: Candidate, problem: Problem) -> Cost:
+    """Count one forward pass of the candidate on the problem; the empty pipeline costs nothing."""
+    if not candidate.stages:
+        return Cost(0, 0)
+    import torch
+
+    modules = build_modules(candidate, problem).eval()
+    syndromes = torch.zeros(_BATCH, problem.num_detectors)
+    beliefs = torch.from_numpy(problem.priors_llr).expand(_BATCH, -1).contiguous()
+    with torch.no_grad():
+        flops = count_flops(lambda: run_modules(modules, syndromes, beliefs))
+    params = sum(prod(parameter.shape) for parameter in modules.parameters() if parameter.requires_grad)
+    return Cost(flops_per_shot=-(-flops // _BATCH), params=params)

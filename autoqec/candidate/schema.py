@@ -1,0 +1,132 @@
+"""The candidate — the thing searched — as a dictionary of small canonical YAML files under `.autoqec/candidate/`.
+
+    output.yaml               mode: soft_priors | hard_flip, threshold
+    training.yaml             learning_rate, batch_size, epochs, shots, loss, init
+    stages/<slug>/stage.yaml  kind, position and the fields of that kind
+
+The empty pipeline (no stages) is the baseline. Reading and writing are inverse: every file is what `write_candidate` makes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from autoqec.canonical import content_hash, dump_yaml, load_yaml
+from autoqec.candidate.stage import StageConfig, StageKind
+from autoqec.errors import UsageError
+from autoqec.problem.environment import explain
+
+_SLUG = re.compile(r"[a-z0-9_][a-z0-9_-]{0,39}")
+_STAGE_FILE = re.compile(r"stages/([^/]+)/stage\.yaml")
+
+#: A pipeline longer than this is not an idea anyone can review.
+MAX_STAGES = 16
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Output(_Strict):
+    """How beliefs reach the classical decoder.
+
+    `soft_priors`: they become its per-shot priors. `hard_flip`: mechanisms more likely than `threshold` to have fired are
+    applied, and the classical decoder decodes what is left with its own static weights.
+    """
+
+    mode: Literal["soft_priors", "hard_flip"] = "soft_priors"
+    threshold: float = Field(default=0.5, gt=0.0, lt=1.0)
+
+
+class Training(_Strict):
+    """How the weights are learned; shots are drawn fresh, `epochs` passes over `shots` of them."""
+
+    learning_rate: float = Field(default=0.02, gt=0.0, le=1.0)
+    batch_size: int = Field(default=256, ge=8, le=65536)
+    epochs: int = Field(default=1, ge=0, le=1000)
+    shots: int = Field(default=32768, ge=0, le=100_000_000)
+    loss: Literal["bce", "focal"] = "bce"
+    init: Literal["fresh", "parents"] = "fresh"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a pipeline: its directory name, its kind's plugin and its validated fields."""
+
+    slug: str
+    kind: StageKind = field(compare=False)
+    config: StageConfig
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A whole predecoder before it has weights; stages in the order they run."""
+
+    output: Output
+    training: Training
+    stages: tuple[Stage, ...]
+
+
+def _validated(model: type[BaseModel], raw: Any, path: str) -> Any:
+    if not isinstance(raw, dict):
+        raise UsageError(f"{path} is not a mapping of fields")
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        raise UsageError(f"{path}: {explain(error)}") from error
+
+
+def read_candidate(files: Mapping[str, bytes], stage_kinds: Callable[[str], StageKind]) -> Candidate:
+    """Validate a candidate's files.
+
+    Args:
+        files: Contents by path relative to the candidate directory.
+        stage_kinds: Gives the stage plugin of a kind; raises NotFoundError for an unknown one.
+
+    Raises:
+        UsageError: A file is unknown, malformed or has a bad field; the message names file and field.
+        NotFoundError: A stage's kind is not registered.
+    """
+    parts: dict[str, Any] = {"output.yaml": Output(), "training.yaml": Training()}
+    stages: list[Stage] = []
+    for path in sorted(files):
+        raw = load_yaml(files[path], name=path)
+        if path == "output.yaml":
+            parts[path] = _validated(Output, raw, path)
+        elif path == "training.yaml":
+            parts[path] = _validated(Training, raw, path)
+        elif (match := _STAGE_FILE.fullmatch(path)) and _SLUG.fullmatch(match[1]):
+            stages.append(_read_stage(match[1], raw, path, stage_kinds))
+        else:
+            raise UsageError(
+                f"{path} is not a file of a candidate",
+                mend="a candidate has output.yaml, training.yaml and stages/<slug>/stage.yaml",
+            )
+    if len(stages) > MAX_STAGES:
+        raise UsageError(f"the candidate has {len(stages)} stages; at most {MAX_STAGES} are allowed")
+    stages.sort(key=lambda stage: (stage.config.position, stage.slug))
+    return Candidate(parts["output.yaml"], parts["training.yaml"], tuple(stages))
+
+
+def _read_stage(slug: str, raw: Any, path: str, stage_kinds: Callable[[str], StageKind]) -> Stage:
+    if not isinstance(raw, dict) or not isinstance(raw.get("kind"), str):
+        raise UsageError(f"{path}: kind: a stage says which kind it is")
+    kind = stage_kinds(raw["kind"])
+    return Stage(slug, kind, _validated(kind.Config, raw, path))
+
+
+def write_candidate(candidate: Candidate) -> dict[str, bytes]:
+    """The canonical files of a candidate: every field present, one spelling."""
+    files = {"output.yaml": candidate.output, "training.yaml": candidate.training}
+    files |= {f"stages/{stage.slug}/stage.yaml": stage.config for stage in candidate.stages}
+    return {path: dump_yaml(model.model_dump(mode="json")).encode() for path, model in files.items()}
+
+
+def candidate_hash(files: Mapping[str, bytes]) -> str:
+    """SHA-256 of canonical files: equal for two rounds that try the same thing."""
+    return content_hash({path: data.decode() for path, data in files.items()})

@@ -1,0 +1,72 @@
+"""Weights as safetensors bytes, named `<slug>.<parameter>` and bound to the problem they were trained for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from autoqec.errors import AutoQECError
+
+#: A weights file beyond this size does not belong in a git repository.
+MAX_WEIGHT_BYTES = 50 * 1024 * 1024
+
+
+def save_weights(tensors: Mapping[str, np.ndarray], *, fingerprint: str) -> bytes:
+    """Serialise tensors.
+
+    Args:
+        tensors: Arrays by `<slug>.<parameter>`.
+        fingerprint: `Problem.fingerprint` of the problem they were trained for.
+
+    Raises:
+        AutoQECError: They are larger than a repository should hold.
+    """
+    from safetensors.numpy import save
+
+    data: bytes = save(
+        {name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}, metadata={"fingerprint": fingerprint}
+    )
+    if len(data) > MAX_WEIGHT_BYTES:
+        raise AutoQECError(f"the weights take {len(data) / 2**20:.0f} MiB; at most {MAX_WEIGHT_BYTES // 2**20} are kept in git")
+    return data
+
+
+def load_weights(data: bytes, *, fingerprint: str | None = None) -> dict[str, np.ndarray]:
+    """Read tensors back, refusing weights of another problem.
+
+    A predecoder trained for one circuit and used on another is silently worse than none.
+
+    Args:
+        data: What `save_weights` made.
+        fingerprint: The problem they are to be used on; None to read them whatever they were trained for.
+
+    Raises:
+        AutoQECError: The bytes are not safetensors, hold non-finite numbers, or were trained for another problem.
+    """
+    from safetensors.numpy import load
+
+    try:
+        found = _metadata(data).get("fingerprint")
+        tensors: dict[str, np.ndarray] = load(data)
+    except Exception as error:
+        raise AutoQECError(f"the weights are not a safetensors file: {error}") from error
+    if fingerprint is not None and found != fingerprint:
+        raise AutoQECError(
+            f"the weights were trained for problem {str(found)[:12]}, not for {fingerprint[:12]}",
+            mend="train on this environment, or use the environment the round names",
+        )
+    for name, tensor in tensors.items():
+        if not np.isfinite(tensor).all():
+            raise AutoQECError(f"weight {name} holds a number that is not finite")
+    return tensors
+
+
+def _metadata(data: bytes) -> dict[str, Any]:
+    """The header's `__metadata__`; the format is 8 bytes little-endian length, then JSON."""
+    import json
+
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    return dict(header.get("__metadata__", {}))

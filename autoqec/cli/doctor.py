@@ -1,0 +1,43 @@
+"""`autoqec doctor`: every setting with its source, and what this machine has."""
+
+from __future__ import annotations
+
+import click
+
+from autoqec.cli import options
+
+
+@click.command()
+@options.json_option
+def command(as_json: bool) -> int:
+    """Settings with where each came from, versions, and what this machine has."""
+    import os
+    import platform
+    from dataclasses import asdict
+    from importlib.metadata import PackageNotFoundError, version
+
+    from autoqec.cli.lab import open_lab
+    from autoqec.config import load_settings
+    from autoqec.errors import NotFoundError
+    from autoqec.views.catalogue import print_facts
+    from autoqec.views.console import print_json
+
+    facts: dict[str, str] = {}
+    try:
+        ledger, settings = open_lab()
+        facts["lab"] = str(ledger.workdir)
+    except NotFoundError as error:
+        settings = load_settings(None)
+        facts["lab"] = f"none: {error.problem}"
+    facts |= {name: f"{setting.value}  ({setting.source})" for name, setting in settings.values.items()}
+    for name, profile in settings.profiles.items():
+        facts[f"profile {name}"] = ", ".join(f"{key} {value:,}" for key, value in asdict(profile).items())
+    facts["python"] = platform.python_version()
+    for name in ("autoqec", "torch", "stim", "pymatching", "fusion-blossom", "pygit2"):
+        try:
+            facts[name] = version(name)
+        except PackageNotFoundError:
+            facts[name] = "not installed"
+    facts["processors"] = str(len(os.sched_getaffinity(0)))
+    print_json([{"schema": "autoqec.doctor/1", **facts}]) if as_json else print_facts(facts)
+    return 0

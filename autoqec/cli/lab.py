@@ -1,0 +1,40 @@
+"""What commands that work in a lab begin with: open it, read its settings, set up the session and its display."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from autoqec.config import Settings, load_settings
+from autoqec.history import Ledger, Run, open_ledger
+
+if TYPE_CHECKING:
+    from autoqec.loop.session import Session
+    from autoqec.plugins import Registry
+
+
+def open_lab(flags: Mapping[str, Any] | None = None) -> tuple[Ledger, Settings]:
+    """The lab around the current directory, and its settings.
+
+    Raises:
+        NotFoundError, AutoQECError, UsageError: No lab here, one that cannot be used, or settings that are wrong.
+    """
+    ledger = open_ledger(".")
+    if ledger.identity_is_fallback:
+        from autoqec.views.console import say
+
+        say("git knows no user.name here; commits are signed autoqec <autoqec@localhost> (git config user.name ...)")
+    return ledger, load_settings(ledger.workdir, flags)
+
+
+@contextmanager
+def run_session(
+    ledger: Ledger, registry: Registry, settings: Settings, run: Run, *, quiet: bool
+) -> Iterator[Session]:
+    """A session of a run with its display on standard error."""
+    from autoqec.loop.session import Session
+    from autoqec.views.progress import RoundDisplay
+
+    with RoundDisplay(quiet=quiet) as display:
+        yield Session(ledger, registry, settings, run, display.show)

@@ -1,0 +1,108 @@
+"""The command `autoqec`: finds the subcommand, imports only that, and turns errors into messages and exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from types import FrameType
+from typing import Any
+
+import click
+
+from autoqec import __version__
+from autoqec.errors import AutoQECError
+
+#: Subcommand → its line of help. The module `autoqec.cli.<name>` is imported when it is used, not before.
+COMMANDS = {
+    "init": "Make a lab of a git repository, or a new one.",
+    "round": "Run research rounds: propose, train, score, verify.",
+    "resume": "Finish rounds that were interrupted.",
+    "log": "Rounds and what came of them.",
+    "show": "One round in full.",
+    "pareto": "The front: verified rounds that no other beats.",
+    "verify": "Judge a round again, on fresh shots.",
+    "env": "Environments: list them, check one.",
+    "plugins": "What is installed: agents, decoders, verifiers, stages, codes.",
+    "doctor": "Settings and where each came from; what this machine has.",
+}
+
+_EPILOG = "Plugins may add commands; `autoqec plugins` lists them. Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 budget spent, 130 interrupted."
+
+
+class _LazyGroup(click.Group):
+    """A group whose commands are imported when named; plugins are asked only about names nobody else has."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name in COMMANDS:
+            command: click.Command = importlib.import_module(f"autoqec.cli.{name}").command
+            return command
+        from autoqec.plugins import load_plugins
+
+        offer = load_plugins().entries.get(("command", name))
+        return offer.load() if offer is not None else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        # Written from the table above: `--help` need not import a single command.
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_LazyGroup, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="autoqec")
+@click.option("--traceback", is_flag=True, help="Show the full traceback of an error.")
+@click.pass_context
+def cli(ctx: click.Context, traceback: bool) -> None:
+    """Discover, verify and share neural predecoders for quantum error correction, with git as the only record."""
+    ctx.obj = {"traceback": traceback}
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(run(args))
+
+
+def run(args: list[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        args: Arguments; those of the process by default.
+
+    Returns:
+        The exit code.
+    """
+    given = sys.argv[1:] if args is None else args
+    traceback = "--traceback" in given
+    try:
+        result: Any = cli.main(given, prog_name="autoqec", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        from autoqec.views.console import say
+
+        say("interrupted; nothing is lost: autoqec resume finishes what was begun")
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has enough; a second complaint at shutdown would only confuse.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    except AutoQECError as error:
+        if traceback:
+            raise
+        from autoqec.views.console import print_error
+
+        print_error(error)
+        return error.exit_code

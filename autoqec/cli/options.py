@@ -1,0 +1,31 @@
+"""Options that several commands share, each declared once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def _setting(flag: str, text: str, **options: Any) -> Decorator:
+    """A flag that overrides a setting; its variable is named in the help."""
+    variable = f"AUTOQEC_{flag.removeprefix('--').replace('-', '_').upper()}"
+    return click.option(flag, default=None, help=f"{text} [{variable}]", **options)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress display.")
+jobs_option = _setting("--jobs", "Worker processes; 0 for one per processor.", type=click.IntRange(0, 1024))
+executor_option = _setting("--executor", "Executor plugin that scores shots.")
+verifier_option = _setting("--verifier", "Verifier plugin.")
+profile_option = _setting("--profile", "How much a round may spend: dev, prod or a profile of the lab.")
+
+
+def agent_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--ideator`, `--coder`, `--analyst`."""
+    for role in ("analyst", "coder", "ideator"):
+        function = _setting(f"--{role}", f"Agent plugin that plays the {role}.")(function)
+    return function

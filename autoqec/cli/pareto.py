@@ -1,0 +1,24 @@
+"""`autoqec pareto`: the front over (gain, FLOPs, parameters), computed from git each time."""
+
+from __future__ import annotations
+
+import click
+
+from autoqec.cli import options
+
+
+@click.command()
+@click.option("--env", default=None, help="Only this environment.")
+@click.option("--run", "run_name", default=None, help="Only rounds of this run.")
+@click.option("--top", default=None, type=click.IntRange(1), help="Only the first so many.")
+@options.json_option
+def command(env: str | None, run_name: str | None, top: int | None, as_json: bool) -> int:
+    """The front: verified rounds that no other verified round beats on gain, FLOPs and parameters."""
+    from autoqec.history import open_ledger, read_history
+    from autoqec.views.console import print_json
+    from autoqec.views.records import front_objects
+    from autoqec.views.tables import print_front
+
+    items = [item for item in front_objects(read_history(open_ledger("."), run_name)) if env in (None, item["env"])][:top]
+    print_json(items) if as_json else print_front(items)
+    return 0

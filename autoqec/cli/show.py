@@ -1,0 +1,33 @@
+"""`autoqec show`: one round in full, from git alone."""
+
+from __future__ import annotations
+
+import click
+
+from autoqec.cli import options
+
+
+@click.command()
+@click.argument("round_name", metavar="ROUND")
+@options.json_option
+def command(round_name: str, as_json: bool) -> int:
+    """One round in full. ROUND is exp/<run>/<N> or <run>/<N>."""
+    from autoqec.history import find_record, open_ledger, parse_round_name, read_candidate
+    from autoqec.views.console import print_json
+    from autoqec.views.diff import candidate_diff
+    from autoqec.views.records import round_object
+    from autoqec.views.tables import print_round
+
+    ledger = open_ledger(".")
+    record = find_record(ledger, *parse_round_name(round_name))
+    item = round_object(record)
+    notes = {"metrics": record.metrics, "analysis": record.analysis, "verdict": record.verdict}
+    if as_json:
+        print_json([item | {"notes": notes}])
+        return 0
+    diff = None
+    if record.commit:
+        before = read_candidate(ledger, record.parents[0]) if record.parents else {}
+        diff = candidate_diff(before, read_candidate(ledger, record.commit))
+    print_round(item, notes | {"message": record.body, "diff": diff})
+    return 0

@@ -1,0 +1,158 @@
+"""Settings: flag over environment variable over `.autoqec/config.toml` over built-in, each with where it came from."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from autoqec.errors import UsageError
+
+CONFIG_FILE = ".autoqec/config.toml"
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How much a round may spend.
+
+    Attributes:
+        train_shots: Cap on training shots drawn.
+        train_seconds: Wall clock of training.
+        memory_gib: Address space of a training process.
+        score_shots: Shots scored for the metrics, at least.
+        verify_shots: Cap on shots of a verdict; the environment's protocol if smaller.
+    """
+
+    train_shots: int
+    train_seconds: float
+    memory_gib: float
+    score_shots: int
+    verify_shots: int
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A value and where it came from: `flag`, a variable's name, the file, or `built-in`."""
+
+    value: Any
+    source: str
+
+
+#: Every simple setting with its built-in value; `jobs = 0` means one per processor.
+BUILTIN: Mapping[str, Any] = {
+    "default_env": "surface_d5_depol",
+    "profile": "dev",
+    "ideator": "search",
+    "coder": "search",
+    "analyst": "search",
+    "verifier": "holdout",
+    "executor": "local",
+    "jobs": 0,
+}
+
+BUILTIN_PROFILES: Mapping[str, Profile] = {
+    "dev": Profile(train_shots=51_200, train_seconds=120.0, memory_gib=12.0, score_shots=131_072, verify_shots=2_000_000),
+    "prod": Profile(train_shots=1_000_000, train_seconds=3600.0, memory_gib=12.0, score_shots=1_048_576, verify_shots=10_000_000),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of a lab."""
+
+    values: Mapping[str, Setting]
+    profiles: Mapping[str, Profile]
+
+    def __getitem__(self, name: str) -> Any:
+        return self.values[name].value
+
+    @property
+    def profile(self) -> Profile:
+        """The chosen profile.
+
+        Raises:
+            UsageError: There is none of that name.
+        """
+        chosen = self.profiles.get(self["profile"])
+        if chosen is None:
+            source = self.values["profile"].source
+            raise UsageError(f"there is no profile {self['profile']!r} ({source})", mend=f"choose one of: {', '.join(sorted(self.profiles))}")
+        return chosen
+
+    @property
+    def jobs(self) -> int:
+        """Worker processes: the setting, or the processors this process may use."""
+        return int(self["jobs"]) or len(os.sched_getaffinity(0))
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path}: {error}", mend="mend the file, or remove it to use the built-in settings") from error
+
+
+def _coerced(name: str, value: Any, source: str) -> Any:
+    wanted = type(BUILTIN[name])
+    if wanted is int and isinstance(value, str) and value.isdigit():
+        value = int(value)
+    if not isinstance(value, wanted) or isinstance(value, bool):
+        raise UsageError(f"{source}: {name} must be {'a whole number' if wanted is int else 'a word'}, not {value!r}")
+    return value
+
+
+def _profile(name: str, table: Any, path: Path) -> Profile:
+    base = asdict(BUILTIN_PROFILES.get(name, BUILTIN_PROFILES["dev"]))
+    if not isinstance(table, dict):
+        raise UsageError(f"{path}: profiles.{name} must be a table")
+    for key, value in table.items():
+        if key not in base:
+            raise UsageError(f"{path}: profiles.{name}.{key} is unknown", mend=f"known: {', '.join(f.name for f in fields(Profile))}")
+        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+            raise UsageError(f"{path}: profiles.{name}.{key} must be a number that is not negative, not {value!r}")
+        base[key] = type(base[key])(value)
+    return Profile(**base)
+
+
+def load_settings(lab: Path | None, flags: Mapping[str, Any] | None = None) -> Settings:
+    """Read settings.
+
+    Args:
+        lab: The lab's working tree; None for no file.
+        flags: Values given on the command line; None values are ignored.
+
+    Raises:
+        UsageError: The file cannot be read, or a key or value is wrong; names file and key.
+    """
+    path = (lab or Path()) / CONFIG_FILE
+    written = _read_file(path) if lab is not None else {}
+    profiles = dict(BUILTIN_PROFILES)
+    for name, table in dict(written.pop("profiles", {})).items():
+        profiles[name] = _profile(name, table, path)
+    unknown = sorted(set(written) - set(BUILTIN))
+    if unknown:
+        raise UsageError(f"{path}: unknown setting {unknown[0]!r}", mend=f"known: {', '.join(BUILTIN)}, profiles")
+    values = {name: Setting(value, "built-in") for name, value in BUILTIN.items()}
+    values |= {name: Setting(_coerced(name, value, str(path)), str(path)) for name, value in written.items()}
+    for name in BUILTIN:
+        variable = f"AUTOQEC_{name.upper()}"
+        if os.environ.get(variable):
+            values[name] = Setting(_coerced(name, os.environ[variable], variable), variable)
+        if flags and flags.get(name) is not None:
+            values[name] = Setting(_coerced(name, flags[name], f"--{name}"), "flag")
+    return Settings(values, profiles)
+
+
+def config_template() -> str:
+    """The text of a new lab's settings file: every simple setting with its built-in value."""
+    lines = [
+        "# Settings of this lab. A flag wins over an AUTOQEC_... variable, that over this file, that over the built-in value;",
+        "# `autoqec doctor` shows every value with where it came from.",
+    ]
+    lines += [f'{name} = "{value}"' if isinstance(value, str) else f"{name} = {value}" for name, value in BUILTIN.items()]
+    return "\n".join(lines) + "\n"

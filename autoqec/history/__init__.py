@@ -1,0 +1,86 @@
+"""The lab's record, kept in git: runs, claims, rounds, notes, weights and merges. The only room that imports pygit2.
+
+Values that go in and out are plain: frozen dataclasses, oids as hex strings, bytes. Nothing here knows what a
+candidate means or what a metric is worth.
+"""
+
+from autoqec.history.attachments import attach, has_attachment, read_attachment
+from autoqec.history.claims import (
+    Claim,
+    adopt_claim,
+    claim_round,
+    close_claim,
+    list_claims,
+    owner_alive,
+    read_claim,
+    update_claim,
+)
+from autoqec.history.merge import Conflict, Merge, merge_candidates
+from autoqec.history.notes import NOTE_KINDS, append_note, effective, read_notes
+from autoqec.history.objects import check_files, graft, read_files
+from autoqec.history.reading import RoundRecord, find_record, read_history
+from autoqec.history.records import utc_now
+from autoqec.history.refs import compare_and_swap, list_refs, write_lock
+from autoqec.history.repository import Ledger, initialise, open_ledger, require_writable, resolve_commit
+from autoqec.history.rounds import (
+    CANDIDATE_DIR,
+    branch_name,
+    commit_round,
+    find_round,
+    parse_round_name,
+    read_candidate,
+)
+from autoqec.history.runs import Run, check_run_name, list_runs, load_run, new_run_name, start_run
+from autoqec.history.trailers import RoundIdentity, build_message, parse_message, parse_text
+
+__all__ = [
+    "CANDIDATE_DIR",
+    "NOTE_KINDS",
+    "Claim",
+    "Conflict",
+    "Ledger",
+    "Merge",
+    "RoundIdentity",
+    "RoundRecord",
+    "Run",
+    "adopt_claim",
+    "append_note",
+    "attach",
+    "branch_name",
+    "build_message",
+    "check_files",
+    "check_run_name",
+    "claim_round",
+    "close_claim",
+    "commit_round",
+    "compare_and_swap",
+    "effective",
+    "find_record",
+    "find_round",
+    "graft",
+    "has_attachment",
+    "initialise",
+    "list_claims",
+    "list_refs",
+    "list_runs",
+    "load_run",
+    "merge_candidates",
+    "new_run_name",
+    "open_ledger",
+    "owner_alive",
+    "parse_message",
+    "parse_round_name",
+    "parse_text",
+    "read_attachment",
+    "read_candidate",
+    "read_claim",
+    "read_files",
+    "read_history",
+    "read_notes",
+    "require_writable",
+    "resolve_commit",
+    "start_run",
+    "update_claim",
+    "utc_now",
+    "write_lock",
+]

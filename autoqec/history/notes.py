@@ -1,0 +1,192 @@
+"""Notes: what was found out about a round's commit, as JSON lines at `refs/notes/autoqec/<run>/<kind>`, append only.
+
+A set of lines that only grows can be merged from any two machines by union. A record is corrected by a later one that
+names its id in `supersedes`. Git's own note writers force the ref and lose each other's updates, so these notes are
+written as trees and moved by compare-and-swap; `git log` and `git notes show` read them like any others.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pygit2
+from pygit2.enums import FileMode
+
+from autoqec.errors import AutoQECError, UsageError
+from autoqec.history.objects import entry_of, get_blob, get_commit, write_commit
+from autoqec.history.records import decode_record, encode_record, utc_now
+from autoqec.history.refs import compare_and_swap, explain_write, target, write_lock
+from autoqec.history.repository import Ledger
+
+NOTE_KINDS = ("metrics", "verdict", "analysis")
+NOTES = "refs/notes/autoqec/"
+
+Record = dict[str, Any]
+
+_VERSION = 1
+_RACES = 50
+_HEX = re.compile("[0-9a-f]+")
+_OID_LENGTH = 40
+
+
+def append_note(ledger: Ledger, run: str, kind: str, commit: str, record: Record) -> Record:
+    """Add a record to a commit's notes. A record whose id is there already is not added again.
+
+    Args:
+        ledger: The lab.
+        run: The run whose notes these are.
+        kind: `metrics`, `verdict` or `analysis`.
+        commit: Oid of the commit it is about.
+        record: Plain data. `id`, `ts` and `writer` are added where absent, `v` and `kind` always.
+
+    Returns:
+        The record as it is stored.
+
+    Raises:
+        UsageError: No such kind.
+        NotFoundError: No such commit.
+        AutoQECError: The record is not plain data, or cannot be written.
+    """
+    ref = _ref(run, kind)
+    get_commit(ledger, commit)
+    full = {"id": uuid.uuid4().hex, "ts": utc_now(), "writer": ledger.writer, **record, "v": _VERSION, "kind": kind}
+    name = f"{ref} on {commit[:10]}"
+    if not isinstance(full["id"], str) or not isinstance(full["ts"], str):
+        raise AutoQECError(f"the id and ts of a record for {name} must be text")
+    line = encode_record(full, name=name)
+    for _ in range(_RACES):
+        with write_lock(ledger), explain_write(ref):
+            old = target(ledger, ref)
+            root = None if old is None else get_commit(ledger, old).tree
+            lines = _lines_of(ledger, root, commit, name)
+            for known, stored in _records(lines, name, problems=[]):
+                if known == full["id"]:
+                    return stored
+            tree = _put(ledger, root, commit, b"".join(part + b"\n" for part in [*lines, line]))
+            new = write_commit(ledger, f"{kind} of {commit[:10]}\n", tree, [] if old is None else [old])
+            if compare_and_swap(ledger, ref, old, new, f"autoqec: {kind} of {commit[:10]}"):
+                return decode_record(line, name=name)
+    raise AutoQECError(f"another tool keeps moving {ref}", mend="autoqec fsck")
+
+
+def read_notes(
+    ledger: Ledger, run: str, kind: str, *, strict: bool = True, problems: list[str] | None = None
+) -> dict[str, list[Record]]:
+    """All records of a run and kind, by the commit they are about, each list in the order written.
+
+    Args:
+        ledger: The lab.
+        run, kind: Which notes.
+        strict: Refuse a malformed line; otherwise skip it.
+        problems: Where to add a sentence on each line skipped.
+
+    Raises:
+        UsageError: No such kind.
+        AutoQECError: A line is malformed, and `strict`; names the ref and the commit.
+    """
+    ref = _ref(run, kind)
+    tip = target(ledger, ref)
+    if tip is None:
+        return {}
+    skipped = None if strict else ([] if problems is None else problems)
+    notes: dict[str, list[Record]] = {}
+    lines: dict[str, list[bytes]] = {}
+    for commit, blob in _walk(get_commit(ledger, tip).tree):
+        data = get_blob(ledger, blob, name=f"{ref} on {commit[:10]}")
+        # One commit may stand in the tree under two spellings; its records are those of both.
+        lines[commit] = _union(lines.get(commit, []), data)
+    for commit, parts in lines.items():
+        notes[commit] = [record for _, record in _records(parts, f"{ref} on {commit[:10]}", skipped)]
+    return notes
+
+
+def effective(records: Iterable[Record]) -> Record | None:
+    """The record that counts: the latest (by `ts`, then `id`) that no other supersedes; None if there is none."""
+    records = list(records)
+    replaced = {record.get("supersedes") for record in records if record.get("supersedes") != record["id"]}
+    standing = [record for record in records if record["id"] not in replaced]
+    return max(standing, key=lambda record: (str(record.get("ts", "")), record["id"]), default=None)
+
+
+def _ref(run: str, kind: str) -> str:
+    if kind not in NOTE_KINDS:
+        raise UsageError(f"{kind!r} is not a kind of note; there are {', '.join(NOTE_KINDS)}")
+    return f"{NOTES}{run}/{kind}"
+
+
+def _records(lines: Iterable[bytes], name: str, problems: list[str] | None) -> Iterator[tuple[str, Record]]:
+    for number, line in enumerate(lines, 1):
+        try:
+            record = decode_record(line, name=f"line {number} of {name}")
+            if not isinstance(record.get("id"), str):
+                raise AutoQECError(f"line {number} of {name} has no id")
+        except AutoQECError as error:
+            if problems is None:
+                raise AutoQECError(error.problem, mend="autoqec fsck") from error
+            problems.append(error.problem)
+        else:
+            yield record["id"], record
+
+
+def _union(lines: list[bytes], data: bytes) -> list[bytes]:
+    return list(dict.fromkeys([*lines, *(part for part in data.split(b"\n") if part.strip())]))
+
+
+def _walk(tree: pygit2.Tree, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Every note's commit and blob, however deep the tree fans out; git chooses the depth by the number of notes."""
+    for entry in tree:
+        name = prefix + (entry.name or "")
+        if _HEX.fullmatch(entry.name or "") is None or len(name) > _OID_LENGTH:
+            continue  # not a note; git leaves such entries alone too
+        if isinstance(entry, pygit2.Tree):
+            yield from _walk(entry, name)
+        elif isinstance(entry, pygit2.Blob) and len(name) == _OID_LENGTH:
+            yield name, str(entry.id)
+
+
+def _lines_of(ledger: Ledger, tree: pygit2.Tree | None, commit: str, name: str) -> list[bytes]:
+    """A commit's lines under all spellings of its name, found without walking the whole tree."""
+    lines: list[bytes] = []
+    prefix, rest = "", commit
+    while tree is not None and rest:
+        entry = entry_of(tree, rest)
+        if isinstance(entry, pygit2.Blob):
+            lines = _union(lines, get_blob(ledger, str(entry.id), name=name))
+        prefix, rest = rest[:2], rest[2:]
+        inner = entry_of(tree, prefix)
+        tree = inner if isinstance(inner, pygit2.Tree) else None
+    return lines
+
+
+def _put(ledger: Ledger, root: pygit2.Tree | None, commit: str, data: bytes) -> str:
+    """The notes tree with a commit's note as given, under the name that is fanned out once and under no other."""
+    repo = ledger.repo
+    blob = repo.create_blob(data)
+    top = repo.TreeBuilder() if root is None else repo.TreeBuilder(root)
+    if top.get(commit) is not None:
+        top.remove(commit)
+    fan = entry_of(root, commit[:2])
+    inside = repo.TreeBuilder(fan) if isinstance(fan, pygit2.Tree) else repo.TreeBuilder()
+    deeper = entry_of(fan, commit[2:4]) if isinstance(fan, pygit2.Tree) else None
+    if isinstance(deeper, pygit2.Tree):
+        _put_without(repo, inside, deeper, commit[2:])
+    inside.insert(commit[2:], blob, FileMode.BLOB)
+    top.insert(commit[:2], inside.write(), FileMode.TREE)
+    return str(top.write())
+
+
+def _put_without(repo: pygit2.Repository, above: pygit2.TreeBuilder, tree: pygit2.Tree, rest: str) -> None:
+    """Re-insert the folder `rest[:2]` into `above` without the note that `rest` leads to."""
+    builder = repo.TreeBuilder(tree)
+    if rest[2:] in tree:
+        builder.remove(rest[2:])
+    inner = entry_of(tree, rest[2:4])
+    if isinstance(inner, pygit2.Tree):
+        _put_without(repo, builder, inner, rest[2:])
+    if len(builder):
+        above.insert(rest[:2], builder.write(), FileMode.TREE)
+    else:
+        above.remove(rest[:2])

@@ -1,0 +1,78 @@
+"""Where a round starts from: the baseline, an earlier round, or a merge of several."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from autoqec.agents.messages import Hypothesis
+from autoqec.candidate.weights import load_weights, save_weights
+from autoqec.errors import AutoQECError
+from autoqec.history import Conflict, Ledger, Run, find_round, merge_candidates, parse_round_name, read_attachment, read_candidate
+from autoqec.loop.state import WEIGHTS_FILE
+
+
+class ComposeConflict(AutoQECError):
+    """Two parents changed the same field in different ways; `conflicts` says which."""
+
+    def __init__(self, conflicts: Sequence[Conflict]):
+        places = ", ".join(sorted({c.path + (f" ({c.field})" if c.field else "") for c in conflicts}))
+        super().__init__(f"the parents disagree on {places}")
+        self.conflicts = [asdict(conflict) for conflict in conflicts]
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a round starts from.
+
+    Attributes:
+        parents: Commits that become the round's parents, the run's base for the baseline.
+        files: The candidate's files there: empty for the baseline, merged for a compose.
+    """
+
+    parents: tuple[str, ...]
+    files: Mapping[str, bytes]
+
+
+def parent_commits(ledger: Ledger, hypothesis: Hypothesis) -> tuple[str, ...]:
+    """The commits `fork_from` names, in its order; none for the baseline.
+
+    Raises:
+        NotFoundError: A round does not exist or has no commit.
+    """
+    return tuple(find_round(ledger, *parse_round_name(name)) for name in hypothesis.fork_from)
+
+
+def find_start(ledger: Ledger, run: Run, hypothesis: Hypothesis) -> Start:
+    """Resolve and, for a compose, merge the parents.
+
+    Raises:
+        NotFoundError: A parent does not exist.
+        ComposeConflict: The merge has conflicts.
+        AutoQECError: The parents cannot be merged at all, for instance because one descends from another.
+    """
+    commits = parent_commits(ledger, hypothesis)
+    if not commits:
+        return Start((run.base,), {})
+    if len(commits) == 1:
+        return Start(commits, read_candidate(ledger, commits[0]))
+    merge = merge_candidates(ledger, run.base, commits)
+    if merge.conflicts:
+        raise ComposeConflict(merge.conflicts)
+    return Start(commits, merge.files)
+
+
+def parent_weights(ledger: Ledger, names: Sequence[str], *, fingerprint: str) -> bytes:
+    """The parents' tensors in one file; where two have one name, the first parent's counts. Empty if there are none.
+
+    Args:
+        ledger: The lab.
+        names: Parents as `run/number`.
+        fingerprint: Only weights of this problem are a start.
+    """
+    tensors: dict[str, object] = {}
+    for name in reversed(names):
+        data = read_attachment(ledger, "artifacts", *parse_round_name(name)).get(WEIGHTS_FILE)
+        if data is not None:
+            tensors |= load_weights(data, fingerprint=fingerprint)
+    return save_weights(tensors, fingerprint=fingerprint) if tensors else b""  # type: ignore[arg-type]

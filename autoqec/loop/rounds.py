@@ -1,0 +1,58 @@
+"""Running rounds: claim one, walk its steps, and pick up those that an interruption left open."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from autoqec.agents.asking import AgentError
+from autoqec.agents.contract import ROLES
+from autoqec.history import Claim, RoundRecord, adopt_claim, claim_round, find_record, list_claims, owner_alive
+from autoqec.loop.session import Session
+from autoqec.loop.state import read_state
+from autoqec.loop.steps import STEPS, RoundEnded, end
+
+
+def run_round(session: Session) -> RoundRecord:
+    """Claim the next round of the session's run and carry it to its end.
+
+    Returns:
+        The round as history holds it; how it ended is its `status`, a failed idea is not an exception.
+
+    Raises:
+        AutoQECError: Something other than the round's own work failed; the round stays open for `autoqec resume`.
+    """
+    details = {
+        "profile": asdict(session.settings.profile),
+        "agents": {role: session.settings[role] for role in ROLES},
+    }
+    return _finish(session, claim_round(session.ledger, session.run.name, details))
+
+
+def _finish(session: Session, claim: Claim) -> RoundRecord:
+    session.event("round", round=claim.number, steps=[name for name, _ in STEPS])
+    try:
+        for name, step in STEPS:
+            session.event("step", round=claim.number, step=name)
+            step(session, read_state(session.ledger, claim.run, claim.number))
+    except AgentError as error:
+        end(session, read_state(session.ledger, claim.run, claim.number), RoundEnded("agent_error", error.problem))
+    except RoundEnded as ended:
+        end(session, read_state(session.ledger, claim.run, claim.number), ended)
+    record = find_record(session.ledger, claim.run, claim.number)
+    session.event("closed", round=claim.number, status=record.status, verdict=(record.verdict or {}).get("verdict"))
+    return record
+
+
+def interrupted(claims: list[Claim]) -> list[Claim]:
+    """Open claims whose process is gone, oldest first."""
+    return sorted((c for c in claims if c.state == "open" and not owner_alive(c)), key=lambda c: (c.started, c.number))
+
+
+def resume_round(session: Session, claim: Claim) -> RoundRecord:
+    """Adopt an interrupted round and carry it from its first missing step to its end."""
+    return _finish(session, adopt_claim(session.ledger, claim))
+
+
+def interrupted_rounds(session_or_ledger: object, run: str | None = None) -> list[Claim]:
+    """Interrupted rounds of a lab, or of one run."""
+    return interrupted(list_claims(session_or_ledger, run))  # type: ignore[arg-type]

@@ -1,0 +1,160 @@
+"""A session: what every step of a round needs — ledger, plugins, settings, environment, run — gathered once."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from autoqec.config import Profile, Settings
+from autoqec.errors import NotFoundError, UsageError
+from autoqec.history import Ledger, Run, list_runs, load_run, new_run_name, start_run
+from autoqec.plugins import Registry
+from autoqec.problem.environment import LoadedEnvironment, builtin_environments, environment_from_files, find_environment
+
+Report = Callable[[Mapping[str, Any]], None]
+
+
+def environment_folders(ledger: Ledger | None) -> list[Path]:
+    """Where environments are looked up by name: the lab's `envs/`, then those that come with the package."""
+    here = [Path(ledger.repo.workdir) / "envs"] if ledger is not None and ledger.repo.workdir else []
+    return [*here, builtin_environments()]
+
+
+def run_environment(run: Run) -> LoadedEnvironment:
+    """The environment of a run, from git alone."""
+    return environment_from_files(run.env_files, origin=f"the environment of run {run.name}")
+
+
+@dataclass
+class Session:
+    """One lab, one run, one process.
+
+    Attributes:
+        ledger: The lab's git.
+        registry: Installed plugins.
+        settings: Effective settings.
+        run: The run rounds belong to.
+        report: Told of every event, for displays and observers.
+    """
+
+    ledger: Ledger
+    registry: Registry
+    settings: Settings
+    run: Run
+    report: Report = field(default=lambda event: None)
+
+    @cached_property
+    def environment(self) -> LoadedEnvironment:
+        """The run's environment, as it was when the run began."""
+        return run_environment(self.run)
+
+    @cached_property
+    def dem(self) -> str:
+        """The error model of the run's problem at its target noise, as text."""
+        from autoqec.problem.code import build_problem
+
+        return str(build_problem(self.environment, self.registry.maker("code")).dem)
+
+    @property
+    def run_seed(self) -> bytes:
+        """The key every stream of the run derives from, other than the verifier's."""
+        return bytes.fromhex(self.run.settings["seed"])
+
+    def event(self, name: str, **fields: Any) -> None:
+        """Report an event to the display and to observer plugins."""
+        event = {"event": name, "run": self.run.name, **fields}
+        self.report(event)
+        self.registry.notify(event)
+
+
+def check_environment(loaded: LoadedEnvironment, registry: Registry) -> None:
+    """Refuse, before anything is written, an environment no round could be run on.
+
+    Raises:
+        UsageError, NotFoundError: The circuit, code, decoder or a reference cannot be used.
+    """
+    from autoqec.problem.code import build_problem
+    from autoqec.scoring.shard import compile_decoder
+
+    problem = build_problem(loaded, registry.maker("code"))
+    for choice in (loaded.environment.decoder, *loaded.environment.references):
+        compile_decoder(choice, problem, registry)
+    decoder = loaded.environment.decoder.kind
+    if not registry.get("decoder", decoder).capabilities.get("takes_beliefs"):
+        able = [entry.name for entry in registry.all("decoder") if entry.capabilities.get("takes_beliefs")]
+        raise UsageError(
+            f"{loaded.origin}: decoder {decoder!r} takes no per-shot beliefs, so no predecoder can feed it",
+            mend=f"use one of: {', '.join(able)}; {decoder} can be listed under references",
+        )
+
+
+def open_run(
+    ledger: Ledger,
+    registry: Registry,
+    *,
+    env: str,
+    run_name: str | None,
+    fresh: bool,
+    seed: int | None,
+) -> Run:
+    """The run to go on with, or a new one.
+
+    Args:
+        ledger: The lab.
+        registry: Installed plugins.
+        env: Environment by name or path, for a new run and to find the latest one.
+        run_name: A run by name; it is created if it does not exist.
+        fresh: Start a new run even where one could go on.
+        seed: The seed of a new run; random if None.
+
+    Raises:
+        UsageError, NotFoundError: The environment cannot be used, or a seed is given for a run that has one.
+    """
+    runs = list_runs(ledger)
+    existing = next((run for run in runs if run.name == run_name), None)
+    if existing is not None and fresh:
+        raise UsageError(f"run {run_name} exists", mend="leave out --new, or choose another name")
+    if run_name is not None and existing is not None:
+        return _with_seed_unchanged(existing, seed)
+    loaded = find_environment(env, environment_folders(ledger))
+    same = [run for run in runs if run.env_id == loaded.identity]
+    if same and run_name is None and not fresh and seed is None:
+        return same[-1]
+    check_environment(loaded, registry)
+    key = secrets.token_bytes(32) if seed is None else seed.to_bytes(32, "big")
+    return start_run(
+        ledger,
+        run_name or new_run_name(loaded.name.replace("_", "-")),
+        base=str(ledger.repo.head.target),
+        env_name=loaded.name,
+        env_id=loaded.identity,
+        env_files=dict(loaded.files),
+        settings={"seed": key.hex()},
+    )
+
+
+def _with_seed_unchanged(run: Run, seed: int | None) -> Run:
+    if seed is not None and run.settings["seed"] != seed.to_bytes(32, "big").hex():
+        raise UsageError(f"run {run.name} has another seed", mend="leave out --seed, or start a new run with --new")
+    return run
+
+
+def find_run(ledger: Ledger, name: str) -> Run:
+    """A run by name.
+
+    Raises:
+        NotFoundError: There is none.
+    """
+    return load_run(ledger, name)
+
+
+def profile_from(fields: Mapping[str, Any]) -> Profile:
+    """A profile as a claim recorded it."""
+    return Profile(**fields)
+
+
+__all__ = ["NotFoundError", "Session", "check_environment", "environment_folders", "find_run", "open_run", "run_environment"]

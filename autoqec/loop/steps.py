@@ -1,0 +1,343 @@
+"""The steps of a round, each idempotent: it looks at what git holds, does its work, and leaves the result in git.
+
+    ideate → code → train → score → analyse → verify → close          (claim comes before, in `rounds.py`)
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
+
+import stim
+
+from autoqec.agents.asking import AgentError, ask
+from autoqec.agents.context import failed_composes, past_rounds
+from autoqec.agents.contract import Agent, Context, Role
+from autoqec.agents.messages import Analysis, Hypothesis, Proposal
+from autoqec.candidate.schema import candidate_hash, read_candidate, write_candidate
+from autoqec.errors import AutoQECError, UsageError
+from autoqec.history import RoundIdentity, append_note, attach, close_claim, commit_round, read_history, read_notes
+from autoqec.history import read_candidate as read_candidate_files
+from autoqec.loop.parents import ComposeConflict, find_start, parent_commits, parent_weights
+from autoqec.loop.session import Session, profile_from
+from autoqec.loop.state import TRAINING_FILE, WEIGHTS_FILE, RoundState, save_message
+from autoqec.problem.problem import problem_from_dem
+from autoqec.problem.streams import derive_key, derive_seed
+from autoqec.runner.train import Limits, TrainingFailed, train_candidate
+from autoqec.sandbox.sealed import SealedCandidate
+from autoqec.scoring.predictor import CandidateFault
+from autoqec.scoring.statistics import delta_interval, ratio_interval
+from autoqec.scoring.stream import ScoreStream, chunks_for
+from autoqec.scoring.verdict import VerificationRequest
+from autoqec.scoring.verification import verify_in_process
+
+
+class RoundEnded(Exception):
+    """The round ends here with a status other than `ok`; the status is an outcome, not an error of the program."""
+
+    def __init__(self, status: str, reason: str, report: Mapping[str, Any] | None = None):
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+        self.report = report
+
+
+def _round_key(session: Session, state: RoundState) -> bytes:
+    return derive_key(session.run_seed, "round", state.claim.number)
+
+
+def _agent(session: Session, state: RoundState, role: Role) -> Agent:
+    agent: Agent = session.registry.get("agent", state.claim.details["agents"][role]).create()
+    return agent
+
+
+def _context(session: Session, state: RoundState, **fields: Any) -> Context:
+    records = [r for r in read_history(session.ledger) if r.identity is None or r.identity.env.endswith(session.run.env_id)]
+    records = [r for r in records if r.run == session.run.name or r.identity is not None]
+    past = past_rounds(records, lambda commit: read_candidate_files(session.ledger, commit))
+    stages = {}
+    for entry in session.registry.all("stage"):
+        kind = entry.create()
+        stages[entry.name] = {"schema": kind.Config.model_json_schema(), "space": {k: list(v) for k, v in kind.space().items()}}
+    return Context(
+        environment=session.environment.environment.model_dump(mode="json"),
+        run=session.run.name,
+        round=state.claim.number,
+        seed=derive_seed(_round_key(session, state), "agent", 0),
+        stages=stages,
+        limits=state.claim.details["profile"],
+        history=past,
+        failed_composes=failed_composes(past),
+        **fields,
+    )
+
+
+def ideate(session: Session, state: RoundState) -> None:
+    """Ask the Ideator for a hypothesis."""
+    if state.hypothesis is not None or state.commit is not None:
+        return
+    context = _context(session, state)
+
+    def usable(message: Hypothesis) -> None:
+        parent_commits(session.ledger, message)
+        if tuple(sorted(message.fork_from)) in context.failed_composes:
+            raise UsageError(f"composing {', '.join(message.fork_from)} conflicted before; choose other rounds")
+
+    message = ask(_agent(session, state, "ideator"), "ideator", context, usable)
+    save_message(session.ledger, state.claim, "ideator", message.model_dump(mode="json"))
+
+
+def _hypothesis(state: RoundState) -> Hypothesis:
+    return Hypothesis.model_validate(state.hypothesis)
+
+
+def code(session: Session, state: RoundState) -> None:
+    """Turn the hypothesis into a candidate — by merge, by the Coder, or both — and commit it on its branch."""
+    if state.commit is not None:
+        return
+    hypothesis = _hypothesis(state)
+    makers = session.registry.maker("stage")
+    try:
+        start = find_start(session.ledger, session.run, hypothesis)
+    except ComposeConflict as error:
+        raise RoundEnded("compose_conflict", error.problem, {"conflicts": error.conflicts}) from error
+    if hypothesis.compose == "pure":
+        files, body = dict(start.files), hypothesis.rationale
+        try:
+            files = write_candidate(read_candidate(files, makers))
+        except AutoQECError as error:
+            raise RoundEnded("compile_error", f"the merged candidate is not valid: {error.problem}") from error
+    else:
+        if state.proposal is None:
+            proposal = _propose(session, state, hypothesis, start.files)
+        else:
+            proposal = Proposal.model_validate(state.proposal)
+        sources = {path: text.encode() for path, text in proposal.files.items()}
+        files, body = write_candidate(read_candidate(sources, makers)), proposal.message
+    agents = state.claim.details["agents"]
+    identity = RoundIdentity(
+        run=session.run.name,
+        round=state.claim.number,
+        attempt=state.claim.attempt,
+        env=f"{session.run.env_name}@sha256:{session.run.env_id}",
+        fork_from=start.parents if hypothesis.fork_from else (),
+        compose=hypothesis.compose,
+        agent=f"{agents['ideator']}+{agents['coder']}",
+        hypothesis=hypothesis.text,
+    )
+    commit_round(
+        session.ledger, identity, base=session.run.base, parents=start.parents, files=files, subject=hypothesis.text, body=body
+    )
+
+
+def _propose(session: Session, state: RoundState, hypothesis: Hypothesis, start: Mapping[str, bytes]) -> Proposal:
+    context = _context(
+        session,
+        state,
+        hypothesis=hypothesis.model_dump(mode="json"),
+        parent_files={path: data.decode() for path, data in start.items()},
+    )
+    tried = {candidate_hash({p: t.encode() for p, t in r.files.items()}): r.name for r in context.history if r.files}
+
+    def usable(message: Proposal) -> None:
+        sources = {path: text.encode() for path, text in message.files.items()}
+        written = write_candidate(read_candidate(sources, session.registry.maker("stage")))
+        if not any(path.startswith("stages/") for path in written):
+            raise UsageError("a candidate needs at least one stage; the empty pipeline is the baseline itself")
+        if (twin := tried.get(candidate_hash(written))) is not None:
+            raise UsageError(f"this candidate is the same as {twin}; propose another")
+
+    proposal: Proposal = ask(_agent(session, state, "coder"), "coder", context, usable)
+    save_message(session.ledger, state.claim, "coder", proposal.model_dump(mode="json"))
+    return proposal
+
+
+def train(session: Session, state: RoundState) -> None:
+    """Train the candidate in a limited process and keep its weights under the artifacts ref."""
+    if state.weights is not None:
+        return
+    profile = profile_from(state.claim.details["profile"])
+    fingerprint = problem_from_dem(stim.DetectorErrorModel(session.dem), name="the environment").fingerprint
+    try:
+        result = train_candidate(
+            state.files,
+            session.dem,
+            parents=parent_weights(session.ledger, _hypothesis(state).fork_from, fingerprint=fingerprint),
+            seed=derive_key(_round_key(session, state), "train"),
+            max_shots=profile.train_shots,
+            limits=Limits(profile.train_seconds, int(profile.memory_gib * 2**30)),
+            report=lambda fields: session.event("train", **fields),
+        )
+    except TrainingFailed as error:
+        raise RoundEnded(error.status, error.problem) from error
+    training = {"telemetry": dict(result.telemetry), "cost": dict(result.cost), "fingerprint": fingerprint}
+    attach(
+        session.ledger,
+        "artifacts",
+        state.claim.run,
+        state.claim.number,
+        {WEIGHTS_FILE: result.weights, TRAINING_FILE: json.dumps(training, indent=1, sort_keys=True).encode() + b"\n"},
+    )
+
+
+def _sealed(state: RoundState) -> SealedCandidate:
+    return SealedCandidate(state.files, state.weights or b"")
+
+
+_PROVENANCE = ("autoqec", "torch", "stim", "pymatching", "fusion-blossom", "numpy", "numba")
+
+
+def score(session: Session, state: RoundState) -> None:
+    """Score candidate and baseline on the same development shots and note the metrics."""
+    if state.metrics is not None:
+        return
+    profile = profile_from(state.claim.details["profile"])
+    key = derive_key(_round_key(session, state), "score")
+    began = time.monotonic()
+    sealed = _sealed(state)
+    with session.registry.get("executor", session.settings["executor"]).create(jobs=session.settings.jobs) as executor:
+        stream = ScoreStream(executor, session.environment, sealed, key, "dev")
+        try:
+            scored = stream.score(
+                0,
+                chunks_for(profile.score_shots),
+                references=True,
+                progress=lambda done, total: session.event("score", shots=done, total=total),
+            )
+        except CandidateFault as fault:
+            status = "killed_by_safety" if fault.reason == "timeout" else "train_error"
+            raise RoundEnded(status, fault.problem) from fault
+    counts, training = scored.counts, state.training or {"telemetry": {}, "cost": {}}
+    record = {
+        "shots": counts.shots,
+        "counts": counts.to_dict(),
+        "invalid": scored.invalid,
+        "ler_baseline": counts.ler_baseline,
+        "ler_candidate": counts.ler_candidate,
+        "delta_ler": counts.delta_ler,
+        "delta_ler_ci": list(delta_interval(counts)),
+        "ler_ratio": counts.ler_ratio,
+        "ler_ratio_ci": list(ratio_interval(counts)),
+        "references": {name: failures / counts.shots for name, failures in scored.references.items()},
+        "flops_per_shot": training["cost"].get("flops_per_shot"),
+        "params": training["cost"].get("params"),
+        "latency_us_per_shot": round(scored.predict_us + scored.decode_us, 2),
+        "latency_us": {"predict": round(scored.predict_us, 2), "decode": round(scored.decode_us, 2), "baseline": round(scored.baseline_us, 2)},
+        "train_seconds": training["telemetry"].get("seconds"),
+        "score_seconds": round(time.monotonic() - began, 2),
+        "training": training["telemetry"],
+        "weights_sha256": sealed.weights_sha256,
+        "candidate": sealed.digest,
+        "fingerprint": training.get("fingerprint"),
+        "provenance": {
+            "profile": state.claim.details["profile"],
+            "python": platform.python_version(),
+            "machine": platform.machine(),
+            "versions": {name: version(name) for name in _PROVENANCE},
+            "argv": sys.argv[1:],
+        },
+    }
+    append_note(session.ledger, state.claim.run, "metrics", str(state.commit), {"id": state.claim.attempt, **record})
+
+
+def analyse(session: Session, state: RoundState) -> None:
+    """Ask the Analyst whether the round is worth a verifier's shots."""
+    if state.analysis is not None:
+        return
+    context = _context(session, state, hypothesis=state.hypothesis, metrics=state.metrics)
+    message: Analysis = ask(_agent(session, state, "analyst"), "analyst", context)
+    record = {"id": state.claim.attempt, **message.model_dump(mode="json")}
+    append_note(session.ledger, state.claim.run, "analysis", str(state.commit), record)
+
+
+def verify(session: Session, state: RoundState) -> None:
+    """Have a candidate judged by the verifier, if the Analyst asks for it."""
+    if state.verdict is not None or (state.analysis or {}).get("decision") != "candidate":
+        return
+    judge(session, state, max_shots=profile_from(state.claim.details["profile"]).verify_shots)
+
+
+def judge(session: Session, state: RoundState, *, max_shots: int | None = None, seed_key: bytes | None = None) -> Mapping[str, Any]:
+    """Verify a round now, whatever came before, and note the verdict.
+
+    The attempt is noted before it begins: one that crashes has spent its share of the error budget too.
+
+    Args:
+        session: Where.
+        state: The round; it must have weights.
+        max_shots: Stop undecided after this many shots.
+        seed_key: Key of the holdout stream, to replay a verdict; such a replay is not noted.
+
+    Returns:
+        The verdict as it was noted.
+    """
+    notes = [note for notes in read_notes(session.ledger, state.claim.run, "verdict").values() for note in notes]
+    begun = [note for note in notes if note.get("event") == "begun"]
+    verified = sum(note.get("verdict") == "VERIFIED" for note in notes)
+    protocol = session.environment.environment.protocol
+    request = VerificationRequest(
+        environment=session.environment,
+        sealed=_sealed(state),
+        commit=str(state.commit),
+        attempt=len(begun) + 1,
+        verified_before=verified,
+        seed_key=seed_key,
+        max_shots=min(protocol.max_shots, max_shots or protocol.max_shots),
+    )
+    identity = uuid.uuid4().hex
+    if seed_key is None:
+        started = {"id": f"{identity}-begun", "event": "begun", "attempt": request.attempt, "verifier": session.settings["verifier"]}
+        append_note(session.ledger, state.claim.run, "verdict", str(state.commit), started)
+    verdict = verify_in_process(
+        request,
+        verifier=session.settings["verifier"],
+        executor=session.settings["executor"],
+        jobs=session.settings.jobs,
+        report=lambda fields: session.event("verify", **fields),
+    )
+    record = {"id": identity, "verifier": session.settings["verifier"], "commit": state.commit, **verdict.to_dict()}
+    if seed_key is not None:
+        return record
+    return append_note(session.ledger, state.claim.run, "verdict", str(state.commit), record | {"supersedes": f"{identity}-begun"})
+
+
+def close(session: Session, state: RoundState) -> None:
+    """Close the claim: the round is complete."""
+    close_claim(session.ledger, state.claim, status="ok", commit=state.commit)
+
+
+def end(session: Session, state: RoundState, ended: RoundEnded) -> None:
+    """Close a round that did not get to its end, keeping what it was and why."""
+    if state.commit is None:
+        report = {
+            "status": ended.status,
+            "reason": ended.reason,
+            "fork_from": list((state.hypothesis or {}).get("fork_from", [])),
+            "compose": (state.hypothesis or {}).get("compose", "none"),
+            "hypothesis": (state.hypothesis or {}).get("text", ""),
+            **(ended.report or {}),
+        }
+        data = json.dumps(report, indent=1, sort_keys=True, default=str).encode() + b"\n"
+        attach(session.ledger, "attempts", state.claim.run, state.claim.number, {"report.json": data})
+    close_claim(session.ledger, state.claim, status=ended.status, reason=ended.reason, commit=state.commit)
+
+
+#: The steps in order, by the name the display shows.
+STEPS = (
+    ("ideate", ideate),
+    ("code", code),
+    ("train", train),
+    ("score", score),
+    ("analyse", analyse),
+    ("verify", verify),
+    ("close", close),
+)
+
+__all__ = ["STEPS", "AgentError", "RoundEnded", "asdict", "end", "judge"]

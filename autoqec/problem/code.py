@@ -1,0 +1,66 @@
+"""What a code is, and how an environment becomes a problem: code plugin → circuit or error model → graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import stim
+from pydantic import BaseModel, ValidationError
+
+from autoqec.errors import UsageError
+from autoqec.problem.environment import LoadedEnvironment, Noise, explain
+from autoqec.problem.problem import Problem, problem_from_circuit, problem_from_dem
+
+
+class Code(Protocol):
+    """A kind of code, as a plugin offers it.
+
+    Attributes:
+        Config: The pydantic model of the environment's `code` fields other than `kind`.
+    """
+
+    Config: type[BaseModel]
+
+    def build(
+        self, config: Any, noise: Noise, p: float | None, files: Mapping[str, bytes]
+    ) -> stim.Circuit | stim.DetectorErrorModel:
+        """The noisy memory experiment, or its error model where no circuit is known.
+
+        Args:
+            config: An instance of `Config`.
+            noise: The environment's noise.
+            p: The physical error rate to build at, one of `noise.p`; None when the noise is given by a file.
+            files: The environment's files, by the names its fields use.
+
+        Raises:
+            UsageError: The fields do not describe a circuit; the message names the field.
+        """
+        ...
+
+
+def build_problem(loaded: LoadedEnvironment, code_kinds: Callable[[str], Code], p: float | None = None) -> Problem:
+    """Compile an environment at one noise strength.
+
+    Args:
+        loaded: The environment and its files.
+        code_kinds: Gives the code plugin of a kind; raises NotFoundError for an unknown one.
+        p: Physical error rate; the environment's target by default.
+
+    Raises:
+        UsageError: The code's fields, the circuit or the error model cannot be used; names environment and field.
+    """
+    environment = loaded.environment
+    code = code_kinds(environment.code.kind)
+    try:
+        config = code.Config.model_validate(environment.code.fields)
+    except ValidationError as error:
+        raise UsageError(f"{loaded.origin}: code of kind {environment.code.kind}: {explain(error)}") from error
+    try:
+        built = code.build(config, environment.noise, environment.noise.target if p is None else p, loaded.files)
+    except UsageError as error:
+        raise UsageError(f"{loaded.origin}: {error.problem}", mend=error.mend) from error
+    label = f"environment {environment.name}"
+    if isinstance(built, stim.Circuit):
+        return problem_from_circuit(built, name=label)
+    return problem_from_dem(built, name=label)

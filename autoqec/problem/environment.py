@@ -1,0 +1,216 @@
+"""The environment: what the user asks to be solved — code, noise, decoder, constraints, protocol — as a strict YAML file.
+
+An environment's identity is the hash of its meaning, not of its spelling: the validated fields with defaults filled in,
+plus the bytes of the circuit or error-model file it names. Everything needed to rebuild it travels as a dictionary of
+files, so it can live in git and be read back with no working tree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from autoqec.canonical import content_hash, load_yaml
+from autoqec.errors import NotFoundError, UsageError
+
+#: The name under which an environment's own YAML travels in its dictionary of files.
+ENVIRONMENT_FILE = "environment.yaml"
+
+#: A circuit or error model beyond this size would make every commit of the lab unreviewable.
+MAX_FILE_BYTES = 16 * 1024 * 1024
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Choice(BaseModel):
+    """A plugin by name with the fields of its own: `{kind: mwpm, correlations: true}` or just `mwpm`."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    kind: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.:-]*$")
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The plugin's own fields, without `kind`."""
+        return dict(self.model_extra or {})
+
+
+def _choice(value: Any) -> Any:
+    return {"kind": value} if isinstance(value, str) else value
+
+
+ChoiceField = Annotated[Choice, BeforeValidator(_choice)]
+Probability = Annotated[float, Field(gt=0.0, lt=0.5)]
+
+
+class Noise(_Strict):
+    """The noise: `depolarizing` fills all four of stim's noise arguments with p; `given` means the circuit or DEM has it.
+
+    `p` is the list of physical error rates to train and score at; the verdict is given at `target_p` (default: the last).
+    """
+
+    kind: Literal["depolarizing", "given"] = "given"
+    p: tuple[Probability, ...] = ()
+    target_p: Probability | None = None
+
+    @model_validator(mode="after")
+    def _target_is_listed(self) -> Noise:
+        if self.kind == "given":
+            if self.p or self.target_p is not None:
+                raise ValueError("noise of kind 'given' is what the circuit or DEM file says; remove p and target_p")
+            return self
+        if not self.p:
+            raise ValueError("p needs at least one physical error rate, for example p: [0.005]")
+        if len(set(self.p)) != len(self.p):
+            raise ValueError("p lists the same rate twice")
+        if self.target_p is not None and self.target_p not in self.p:
+            raise ValueError(f"target_p {self.target_p} is not one of p {list(self.p)}")
+        return self
+
+    @property
+    def target(self) -> float | None:
+        """The physical error rate of the verdict; None when the noise is given by the circuit."""
+        return self.target_p if self.target_p is not None else (self.p[-1] if self.p else None)
+
+
+class Constraints(_Strict):
+    """Limits a candidate must keep: learned parameters, floating-point operations per shot, logical error rate per shot."""
+
+    max_params: int | None = Field(default=None, ge=0)
+    max_flops_per_shot: int | None = Field(default=None, ge=0)
+    target_ler: float | None = Field(default=None, gt=0, lt=1)
+
+
+class Protocol(_Strict):
+    """How a verdict is reached: error budget of the whole run, most shots per verdict, neighbouring p as factors."""
+
+    alpha: float = Field(default=0.05, gt=0, lt=0.5)
+    max_shots: int = Field(default=10_000_000, ge=8192)
+    harm_cells: tuple[Annotated[float, Field(gt=0, lt=10)], ...] = (0.8, 1.2)
+
+
+class Environment(_Strict):
+    """One decoding task; see the README's annotated example."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
+    story: str = Field(default="", max_length=500)
+    code: ChoiceField
+    noise: Noise = Noise()
+    decoder: ChoiceField
+    references: tuple[ChoiceField, ...] = ()
+    constraints: Constraints = Constraints()
+    protocol: Protocol = Protocol()
+
+
+@dataclass(frozen=True)
+class LoadedEnvironment:
+    """An environment together with every byte it consists of.
+
+    Attributes:
+        environment: The validated fields.
+        files: `environment.yaml` and the file its code names, by the names the YAML uses.
+        origin: Where it was read from, for messages.
+    """
+
+    environment: Environment
+    files: Mapping[str, bytes]
+    origin: str
+
+    @property
+    def name(self) -> str:
+        """The environment's own name."""
+        return self.environment.name
+
+    @cached_property
+    def identity(self) -> str:
+        """SHA-256 over the validated fields (without name and story) and the bytes of the named files."""
+        fields = self.environment.model_dump(mode="json", exclude={"name", "story"})
+        others = {name: content_hash(data) for name, data in self.files.items() if name != ENVIRONMENT_FILE}
+        return content_hash({"fields": fields, "files": others})
+
+
+def environment_from_files(files: Mapping[str, bytes], *, origin: str) -> LoadedEnvironment:
+    """Build an environment from its dictionary of files.
+
+    Args:
+        files: `environment.yaml` and the circuit or DEM it names, if any.
+        origin: What to call it in errors.
+
+    Raises:
+        UsageError: The YAML is malformed, a field is unknown, missing or out of range; the message names the field.
+    """
+    raw = load_yaml(files[ENVIRONMENT_FILE], name=origin)
+    if not isinstance(raw, dict):
+        raise UsageError(f"{origin} is not a mapping of fields", mend="compare it with a built-in: autoqec env list")
+    try:
+        environment = Environment.model_validate(raw)
+    except ValidationError as error:
+        raise UsageError(f"{origin}: {explain(error)}", mend="mend the field; autoqec env check FILE shows the result") from error
+    return LoadedEnvironment(environment, dict(files), origin)
+
+
+def explain(error: ValidationError) -> str:
+    """Every validation error as `field: what is wrong`, joined into one sentence without pydantic's links."""
+    parts = []
+    for item in error.errors(include_url=False):
+        where = ".".join(str(step) for step in item["loc"] if not str(step).startswith("function-")) or "the file"
+        parts.append(f"{where}: {item['msg'].removeprefix('Value error, ')}")
+    return "; ".join(parts)
+
+
+def _companion(path: Path, environment: Environment) -> dict[str, bytes]:
+    named = environment.code.fields.get("path")
+    if named is None:
+        return {}
+    if not isinstance(named, str) or Path(named).is_absolute() or ".." in Path(named).parts:
+        raise UsageError(f"{path}: code.path must name a file beside the environment, not {named!r}")
+    target = path.parent / named
+    if not target.is_file():
+        raise NotFoundError(f"{path}: code.path names {named}, and there is no such file beside it")
+    if target.stat().st_size > MAX_FILE_BYTES:
+        raise UsageError(f"{target} is larger than {MAX_FILE_BYTES // 2**20} MiB")
+    return {named: target.read_bytes()}
+
+
+def load_environment(path: Path) -> LoadedEnvironment:
+    """Read an environment YAML and the file it names.
+
+    Raises:
+        NotFoundError: The YAML or the file it names does not exist.
+        UsageError: It cannot be understood.
+    """
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise NotFoundError(f"cannot read environment {path}: {error.strerror}", mend="autoqec env list shows those that exist") from error
+    alone = environment_from_files({ENVIRONMENT_FILE: text}, origin=str(path))
+    files = {ENVIRONMENT_FILE: text, **_companion(path, alone.environment)}
+    return LoadedEnvironment(alone.environment, files, str(path))
+
+
+def builtin_environments() -> Path:
+    """The folder of environments that come with the package (in a source checkout, the repository's own `envs/`)."""
+    inside = Path(__file__).resolve().parent.parent / "envs"
+    return inside if inside.is_dir() else inside.parent.parent / "envs"
+
+
+def find_environment(name: str, folders: Sequence[Path]) -> LoadedEnvironment:
+    """Find an environment by path or by name in the given folders, first match wins.
+
+    Raises:
+        NotFoundError: Nothing by that name; the message lists what exists.
+    """
+    if name.endswith((".yaml", ".yml")) or "/" in name:
+        return load_environment(Path(name))
+    for folder in folders:
+        candidate = folder / f"{name}.yaml"
+        if candidate.is_file():
+            return load_environment(candidate)
+    known = sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
+    raise NotFoundError(f"no environment named {name!r}", mend=f"choose one of: {', '.join(known) or '(none)'}")

@@ -1,0 +1,100 @@
+"""The problem: what an environment compiles to — circuit, error model, Tanner graph, matching graph, priors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import stim
+
+from autoqec.canonical import content_hash
+from autoqec.errors import UsageError
+from autoqec.problem.dem import Edges, Mechanisms, prior_llr, read_dem
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """One decoding problem at one noise strength.
+
+    Attributes:
+        name: For messages.
+        dem: The flattened detector error model, decomposed where stim can.
+        circuit: The noisy circuit shots are drawn from; None where only the error model is known, as in the process
+            that holds a candidate.
+        mechanisms: The Tanner graph with priors.
+        edges: The matching graph; None when the error model is not graph-like.
+    """
+
+    name: str
+    dem: stim.DetectorErrorModel
+    circuit: stim.Circuit | None
+    mechanisms: Mechanisms
+    edges: Edges | None
+
+    @property
+    def num_detectors(self) -> int:
+        """Detectors per shot."""
+        return self.dem.num_detectors
+
+    @property
+    def num_observables(self) -> int:
+        """Logical observables per shot."""
+        return self.dem.num_observables
+
+    @property
+    def syndrome_bytes(self) -> int:
+        """Bytes of one bit-packed syndrome."""
+        return (self.num_detectors + 7) // 8
+
+    @property
+    def observable_bytes(self) -> int:
+        """Bytes of one bit-packed set of observables."""
+        return (self.num_observables + 7) // 8
+
+    @cached_property
+    def priors_llr(self) -> np.ndarray:
+        """Prior log-likelihood ratios, float32 `[mechanisms]`."""
+        return prior_llr(self.mechanisms.priors)
+
+    @cached_property
+    def structure(self) -> str:
+        """SHA-256 of the Tanner graph without its priors: equal for one code at two noise strengths."""
+        parts = (self.mechanisms.detector, self.mechanisms.start, self.mechanisms.observables)
+        sizes = f"{self.num_detectors},{self.num_observables};".encode()
+        return content_hash(sizes + b"".join(part.tobytes() for part in parts))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of structure and priors (to 9 significant digits, so that a compiler's rounding does not count)."""
+        priors = ",".join(f"{p:.8e}" for p in self.mechanisms.priors)
+        return content_hash(f"{self.structure};{priors}".encode())
+
+
+def problem_from_dem(dem: stim.DetectorErrorModel, *, name: str, circuit: stim.Circuit | None = None) -> Problem:
+    """Compile an error model.
+
+    Raises:
+        UsageError: It has no detectors, no observables, or no errors a decoder could see.
+    """
+    if dem.num_detectors == 0:
+        raise UsageError(f"{name} has no detectors: nothing can be decoded", mend="add DETECTOR instructions")
+    if dem.num_observables == 0:
+        raise UsageError(f"{name} has no logical observables: no shot can fail", mend="add OBSERVABLE_INCLUDE instructions")
+    flat = dem.flattened()
+    mechanisms, edges = read_dem(flat)
+    return Problem(name=name, dem=flat, circuit=circuit, mechanisms=mechanisms, edges=edges)
+
+
+def problem_from_circuit(circuit: stim.Circuit, *, name: str) -> Problem:
+    """Compile a circuit; hyperedges that stim cannot decompose stay whole, and the problem then has no edges.
+
+    Raises:
+        UsageError: stim cannot turn it into an error model (the first line of its reason is kept), or as above.
+    """
+    try:
+        dem = circuit.detector_error_model(decompose_errors=True, ignore_decomposition_failures=True)
+    except ValueError as error:
+        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "unknown reason")
+        raise UsageError(f"{name}: stim cannot build an error model from this circuit: {reason}") from error
+    return problem_from_dem(dem, name=name, circuit=circuit)

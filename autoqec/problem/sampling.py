@@ -1,0 +1,68 @@
+"""Shots: syndromes and what really happened, in chunks that a seed fixes whatever the number of workers.
+
+Stim's shots depend on how many are asked for as well as on the seed, so every stream is cut into chunks of one size,
+each with a seed of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from autoqec.problem.problem import Problem
+
+#: Shots per seed. A stream is `chunk 0, chunk 1, …`, each drawn whole.
+CHUNK_SHOTS = 4096
+
+
+@dataclass(frozen=True)
+class Shots:
+    """A batch of shots.
+
+    Attributes:
+        syndromes: Bit-packed little-endian, uint8 `[shots, ceil(detectors / 8)]`.
+        observables: True logical flips, bit-packed little-endian, uint8 `[shots, ceil(observables / 8)]`.
+    """
+
+    syndromes: np.ndarray
+    observables: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.syndromes)
+
+
+def sample_chunk(problem: Problem, seed: int) -> Shots:
+    """Draw `CHUNK_SHOTS` shots, from the circuit where there is one, else from the error model.
+
+    Args:
+        problem: What to sample.
+        seed: 64-bit seed of this chunk.
+    """
+    if problem.circuit is not None:
+        sampler = problem.circuit.compile_detector_sampler(seed=seed)
+        syndromes, observables = sampler.sample(CHUNK_SHOTS, separate_observables=True, bit_packed=True)
+    else:
+        syndromes, observables, _ = problem.dem.compile_sampler(seed=seed).sample(CHUNK_SHOTS, bit_packed=True)
+    return Shots(syndromes, observables)
+
+
+def sample_labelled(problem: Problem, shots: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw shots together with the mechanisms that fired, for training.
+
+    Returns:
+        Syndromes, bool `[shots, detectors]`, and fired mechanisms, bool `[shots, mechanisms]`: instructions that merge
+        into one mechanism cancel in pairs.
+    """
+    syndromes, _, errors = problem.dem.compile_sampler(seed=seed).sample(shots, return_errors=True)
+    assert errors is not None  # return_errors=True
+    fired = np.zeros((shots, len(problem.mechanisms)), dtype=bool)
+    kept = np.flatnonzero(problem.mechanisms.of_instruction >= 0)
+    owner = problem.mechanisms.of_instruction[kept]
+    # Mechanisms with one instruction need no parity: copy them at once, and fold only the rest.
+    counts = np.bincount(owner, minlength=len(problem.mechanisms))
+    single = counts[owner] == 1
+    fired[:, owner[single]] = errors[:, kept[single]]
+    for instruction, mechanism in zip(kept[~single], owner[~single], strict=True):
+        fired[:, mechanism] ^= errors[:, instruction]
+    return syndromes, fired

@@ -1,0 +1,96 @@
+"""Training from outside: a child process under limits of time and memory; a breach ends it and everything it started."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from autoqec.errors import AutoQECError
+from autoqec.sandbox.channel import ChannelClosed, ChannelTimeout
+from autoqec.sandbox.child import Child, ChildFailed
+from autoqec.sandbox.sealed import SealedCandidate
+
+#: Threads of a training process. A constant, not the machine's count: sums in another order are other weights.
+TRAINING_THREADS = 2
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a training process may use: wall-clock seconds and bytes of address space."""
+
+    seconds: float
+    memory_bytes: int
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What training leaves.
+
+    Attributes:
+        weights: safetensors bytes.
+        telemetry: Losses, steps, seconds.
+        cost: `{"flops_per_shot", "params"}`.
+    """
+
+    weights: bytes
+    telemetry: Mapping[str, Any]
+    cost: Mapping[str, int]
+
+
+class TrainingFailed(AutoQECError):
+    """Training ended without weights; `status` is the round's status: `train_error`, `compile_error`, `killed_by_safety`."""
+
+    def __init__(self, status: str, reason: str):
+        super().__init__(reason)
+        self.status = status
+
+
+def train_candidate(
+    files: Mapping[str, bytes],
+    dem: str,
+    *,
+    parents: bytes,
+    seed: bytes,
+    max_shots: int,
+    limits: Limits,
+    report: Callable[[Mapping[str, Any]], None],
+) -> TrainingResult:
+    """Train in a child process.
+
+    Args:
+        files: The candidate's canonical files.
+        dem: The problem's error model, as text.
+        parents: Parents' weights merged into one safetensors file; empty for none.
+        seed: Key of the training stream.
+        max_shots: The profile's cap on shots.
+        limits: Time and memory.
+        report: Called with each `{"step", "steps", "shots", "loss"}`.
+
+    Raises:
+        TrainingFailed: With the status the round ends in and the reason in one sentence.
+    """
+    deadline = time.monotonic() + limits.seconds
+    target = "autoqec.runner.worker:serve_training"
+    try:
+        with Child(target, memory_bytes=limits.memory_bytes, threads=TRAINING_THREADS) as child:
+            blobs = SealedCandidate(files, parents).to_blobs()
+            child.send({"seed": seed.hex(), "max_shots": max_shots}, dem=dem.encode(), **blobs)
+            while True:
+                message = child.receive(max(0.001, deadline - time.monotonic()))
+                if message.fields.get("done"):
+                    return TrainingResult(message.blobs["weights"], message.fields["telemetry"], message.fields["cost"])
+                report(message.fields)
+    except ChannelTimeout as error:
+        raise TrainingFailed("killed_by_safety", f"training took longer than {limits.seconds:.0f} s") from error
+    except ChildFailed as error:
+        statuses = {
+            "MemoryError": "killed_by_safety",
+            "TrainingDiverged": "killed_by_safety",
+            "UsageError": "compile_error",
+            "NotFoundError": "compile_error",
+        }
+        raise TrainingFailed(statuses.get(error.kind, "train_error"), error.problem) from error
+    except ChannelClosed as error:
+        raise TrainingFailed("killed_by_safety", error.problem) from error

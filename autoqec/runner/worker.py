@@ -1,0 +1,76 @@
+"""The process that holds a candidate: trains it, answers beliefs for syndromes, counts its cost. It never sees a truth.
+
+It is told the error model and the candidate's bytes, then serves requests until its channel closes. It has no repository,
+no observable and no seed of a shot it is scored on; training shots it draws itself, from a key of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import stim
+
+from autoqec.candidate.compile import compile_inference
+from autoqec.candidate.cost import measure_cost
+from autoqec.candidate.schema import Candidate, read_candidate
+from autoqec.candidate.weights import load_weights, save_weights
+from autoqec.plugins import load_plugins
+from autoqec.problem.problem import Problem, problem_from_dem
+from autoqec.sandbox.channel import Channel, Message
+from autoqec.sandbox.sealed import SealedCandidate
+
+
+def _open(blobs: Mapping[str, bytes]) -> tuple[Candidate, Problem, SealedCandidate]:
+    sealed = SealedCandidate.from_blobs(blobs)
+    problem = problem_from_dem(stim.DetectorErrorModel(blobs["dem"].decode()), name="this environment")
+    return read_candidate(sealed.files, load_plugins().maker("stage")), problem, sealed
+
+
+def serve_predictions(channel: Channel) -> None:
+    """First message: the candidate's blobs and `dem`; answered by `{"ready": true}`.
+
+    Then `{"op": "predict"}` with blob `syndromes` is answered by blob `beliefs` (float32, row-major), and `{"op": "cost"}`
+    by `{"flops_per_shot", "params"}`.
+    """
+    candidate, problem, sealed = _open(channel.receive().blobs)
+    infer = compile_inference(candidate, load_weights(sealed.weights, fingerprint=problem.fingerprint), problem)
+    channel.send(Message({"ready": True}))
+    while True:
+        request = channel.receive()
+        if request.fields.get("op") == "cost":
+            cost = measure_cost(candidate, problem)
+            channel.send(Message({"flops_per_shot": cost.flops_per_shot, "params": cost.params}))
+            continue
+        syndromes = np.frombuffer(request.blobs["syndromes"], dtype=np.uint8).reshape(-1, problem.syndrome_bytes)
+        priors = np.broadcast_to(problem.priors_llr, (len(syndromes), len(problem.mechanisms)))
+        beliefs = infer(syndromes, np.ascontiguousarray(priors))
+        channel.send(Message({}, {"beliefs": np.ascontiguousarray(beliefs, dtype=np.float32).tobytes()}))
+
+
+def serve_training(channel: Channel) -> None:
+    """One message: the candidate's blobs (weights: the parents', may be empty), `dem`, and fields `seed` and `max_shots`.
+
+    Answered by progress messages `{"step", "steps", "shots", "loss"}` and at last `{"done": true, "telemetry", "cost"}` with
+    blob `weights`.
+    """
+    from autoqec.runner.training import Progress, train
+
+    request = channel.receive()
+    candidate, problem, sealed = _open(request.blobs)
+
+    def report(progress: Progress) -> None:
+        channel.send(Message(dict(vars(progress))))
+
+    trained = train(
+        candidate,
+        problem,
+        seed=bytes.fromhex(request.fields["seed"]),
+        max_shots=int(request.fields["max_shots"]),
+        initial=load_weights(sealed.weights) if sealed.weights else {},
+        report=report,
+    )
+    cost = measure_cost(candidate, problem)
+    weights = save_weights(trained.tensors, fingerprint=problem.fingerprint)
+    fields = {"done": True, "telemetry": trained.telemetry, "cost": {"flops_per_shot": cost.flops_per_shot, "params": cost.params}}
+    channel.send(Message(fields, {"weights": weights}))

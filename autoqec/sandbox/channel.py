@@ -1,0 +1,107 @@
+"""Messages between processes: a JSON header and named byte blobs, length-prefixed, over a pair of pipes. Never pickle.
+
+    frame = b"AQF1", uint32 header bytes, header (JSON, with "blobs": [[name, bytes], ...]), the blobs one after another
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import struct
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from autoqec.errors import AutoQECError
+
+_MAGIC = b"AQF1"
+_PREFIX = struct.Struct("<4sI")
+_MAX_HEADER = 4 * 1024 * 1024
+
+#: No honest message is larger; a forged length is refused before anything is allocated.
+MAX_FRAME_BYTES = 1024 * 1024 * 1024
+
+
+class ChannelClosed(AutoQECError):
+    """The other process closed its end, or sent something that is not a frame."""
+
+
+class ChannelTimeout(AutoQECError):
+    """The other process did not finish a frame before the deadline."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """A JSON-able mapping and named byte strings."""
+
+    fields: Mapping[str, Any]
+    blobs: Mapping[str, bytes] = field(default_factory=dict)
+
+
+class Channel:
+    """One end of a pair of pipes.
+
+    Args:
+        read_fd: Descriptor to read from.
+        write_fd: Descriptor to write to.
+    """
+
+    def __init__(self, read_fd: int, write_fd: int):
+        self._read_fd = read_fd
+        self._write_fd = write_fd
+
+    def send(self, message: Message) -> None:
+        """Write one frame.
+
+        Raises:
+            ChannelClosed: Nobody reads the other end any more.
+        """
+        header = dict(message.fields) | {"blobs": [[name, len(data)] for name, data in message.blobs.items()]}
+        encoded = json.dumps(header, allow_nan=False).encode()
+        try:
+            for part in (_PREFIX.pack(_MAGIC, len(encoded)), encoded, *message.blobs.values()):
+                view = memoryview(part)
+                while view:
+                    view = view[os.write(self._write_fd, view) :]
+        except (BrokenPipeError, OSError) as error:
+            raise ChannelClosed(f"the other process is gone: {error.strerror}") from error
+
+    def receive(self, timeout: float | None = None) -> Message:
+        """Read one frame.
+
+        Args:
+            timeout: Seconds for the whole frame — one deadline, so that a slow drip cannot hold the reader.
+
+        Raises:
+            ChannelClosed: End of file, or bytes that are not a frame.
+            ChannelTimeout: The deadline passed.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        magic, length = _PREFIX.unpack(self._exactly(_PREFIX.size, deadline))
+        if magic != _MAGIC or length > _MAX_HEADER:
+            raise ChannelClosed("the other process sent something that is not a frame")
+        try:
+            header = json.loads(self._exactly(length, deadline))
+            sizes = [(str(name), int(size)) for name, size in header.pop("blobs")]
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ChannelClosed("the other process sent a malformed header") from error
+        if any(size < 0 for _, size in sizes) or sum(size for _, size in sizes) > MAX_FRAME_BYTES:
+            raise ChannelClosed("the other process announced more bytes than any message has")
+        return Message(header, {name: self._exactly(size, deadline) for name, size in sizes})
+
+    def _exactly(self, count: int, deadline: float | None) -> bytes:
+        buffer = bytearray(count)
+        view = memoryview(buffer)
+        filled = 0
+        while filled < count:
+            if deadline is not None:
+                left = deadline - time.monotonic()
+                if left <= 0 or not select.select([self._read_fd], [], [], left)[0]:
+                    raise ChannelTimeout("no complete answer before the deadline")
+            got = os.readv(self._read_fd, [view[filled:]])
+            if got == 0:
+                raise ChannelClosed("the other process ended before it answered")
+            filled += got
+        return bytes(buffer)

@@ -1,0 +1,178 @@
+"""Child processes: each in its own session, talking frames over its standard streams, killed with everything it started.
+
+The parent starts `module:function` with `Child(...)`; in the child that function is called with a `Channel` and serves
+until the channel closes. A child does not outlive its parent.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+from types import TracebackType
+from typing import IO, Any
+
+from autoqec.errors import AutoQECError
+from autoqec.sandbox.channel import Channel, ChannelClosed, Message
+
+#: The last bytes of a child's standard error that are kept to explain its death.
+_STDERR_TAIL = 4096
+_PR_SET_PDEATHSIG = 1
+
+
+class ChildFailed(AutoQECError):
+    """The child answered with an error of its own; `kind` is the error's class name there."""
+
+    def __init__(self, problem: str, *, kind: str = "", mend: str | None = None):
+        super().__init__(problem, mend=mend)
+        self.kind = kind
+
+
+class Child:
+    """A running child process; use as a context manager.
+
+    Args:
+        target: `module:function` to call in the child with its `Channel`.
+        memory_bytes: Address-space limit of the child (RLIMIT_AS); None for no limit.
+        threads: What numerical libraries in the child may use.
+    """
+
+    def __init__(self, target: str, *, memory_bytes: int | None = None, threads: int = 1):
+        # A file, not a pipe: a child that floods its standard error must neither block nor fill our memory.
+        self._stderr: IO[bytes] = tempfile.TemporaryFile()
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-m", "autoqec.sandbox.child", target, str(memory_bytes or 0), str(os.getpid())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            env=_environment(threads),
+            start_new_session=True,
+        )
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._channel = Channel(self._process.stdout.fileno(), self._process.stdin.fileno())
+
+    @property
+    def pid(self) -> int:
+        """Process id, which is also its process group."""
+        return self._process.pid
+
+    def send(self, fields: dict[str, Any], **blobs: bytes) -> None:
+        """Send a message; see `Channel.send`."""
+        try:
+            self._channel.send(Message(fields, blobs))
+        except ChannelClosed as error:
+            raise self._explained(error) from error
+
+    def receive(self, timeout: float | None = None) -> Message:
+        """Receive a message.
+
+        Raises:
+            ChildFailed: The child reported an error.
+            ChannelClosed: It died; the message holds its exit status and the end of its standard error.
+            ChannelTimeout: It did not answer in time.
+        """
+        try:
+            message = self._channel.receive(timeout)
+        except ChannelClosed as error:
+            raise self._explained(error) from error
+        if "error" in message.fields:
+            raise ChildFailed(
+                str(message.fields["error"]), kind=str(message.fields.get("kind", "")), mend=message.fields.get("mend")
+            )
+        return message
+
+    def _explained(self, error: ChannelClosed) -> ChannelClosed:
+        try:
+            status = self._process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            return error
+        self._stderr.seek(0, os.SEEK_END)
+        self._stderr.seek(max(0, self._stderr.tell() - _STDERR_TAIL))
+        lines = [line for line in self._stderr.read().decode("utf-8", "replace").splitlines() if line.strip()]
+        how = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+        return ChannelClosed(f"the process ended with {how}" + (f": {lines[-1][:300]}" if lines else ""))
+
+    def kill(self) -> None:
+        """End the child and everything in its process group, and reap it."""
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout, self._stderr):
+            if stream is not None:
+                try:
+                    stream.close()
+                except BrokenPipeError:
+                    continue
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.kill()
+
+
+def _environment(threads: int) -> dict[str, str]:
+    """What a child inherits: where to find programs and caches, and how many threads to use. No secrets, no settings."""
+    kept = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "XDG_CACHE_HOME", "NUMBA_CACHE_DIR", "AUTOQEC_LOAD_PLUGINS")
+    inherited = {name: os.environ[name] for name in kept if name in os.environ}
+    count = str(threads)
+    return inherited | {
+        "OMP_NUM_THREADS": count,
+        "MKL_NUM_THREADS": count,
+        "OPENBLAS_NUM_THREADS": count,
+        "NUMBA_NUM_THREADS": count,
+    }
+
+
+def die_with_parent(parent: int) -> None:
+    """Ask the kernel to kill this process when its parent ends (Linux); exit at once if it already has."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+
+
+def _main(target: str, memory_bytes: int, parent: int) -> None:
+    die_with_parent(parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent decides; it kills the whole group.
+    if memory_bytes:
+        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Frames own the real standard output; whatever a library prints goes to standard error instead.
+    frames = os.dup(1)
+    os.dup2(2, 1)
+    channel = Channel(os.dup(0), frames)
+    devnull = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(devnull, 0)
+    module, _, function = target.partition(":")
+    try:
+        getattr(importlib.import_module(module), function)(channel)
+    except ChannelClosed:
+        return
+    except MemoryError:
+        _report(channel, {"error": f"out of memory (limit {memory_bytes / 2**30:.1f} GiB)", "kind": "MemoryError"})
+    except AutoQECError as error:
+        _report(channel, {"error": error.problem, "kind": type(error).__name__, "mend": error.mend})
+    except Exception as error:
+        import traceback
+
+        traceback.print_exc()
+        _report(channel, {"error": f"{type(error).__name__}: {error}", "kind": type(error).__name__})
+
+
+def _report(channel: Channel, fields: dict[str, Any]) -> None:
+    try:
+        channel.send(Message(fields))
+    except ChannelClosed:
+        return
+
+
+if __name__ == "__main__":
+    _main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

@@ -1,0 +1,48 @@
+"""A sealed candidate: files and weights as bytes, fixed before any shot it is judged on exists."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_FILE = "file:"
+_WEIGHTS = "weights"
+
+
+@dataclass(frozen=True)
+class SealedCandidate:
+    """What a verifier judges.
+
+    Attributes:
+        files: Contents by path relative to the candidate directory.
+        weights: safetensors bytes.
+    """
+
+    files: Mapping[str, bytes]
+    weights: bytes
+
+    @property
+    def weights_sha256(self) -> str:
+        """SHA-256 of the weights, 64 hex digits."""
+        return hashlib.sha256(self.weights).hexdigest()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over files and weights, 64 hex digits: changes when anything that could change an answer does."""
+        whole = hashlib.sha256()
+        for path in sorted(self.files):
+            for part in (path.encode(), self.files[path]):
+                whole.update(len(part).to_bytes(8, "big") + part)
+        whole.update(self.weights)
+        return whole.hexdigest()
+
+    def to_blobs(self) -> dict[str, bytes]:
+        """As named byte strings for a channel."""
+        return {f"{_FILE}{path}": data for path, data in self.files.items()} | {_WEIGHTS: self.weights}
+
+    @staticmethod
+    def from_blobs(blobs: Mapping[str, bytes]) -> SealedCandidate:
+        """The inverse of `to_blobs`; other names are ignored."""
+        files = {name.removeprefix(_FILE): bytes(data) for name, data in blobs.items() if name.startswith(_FILE)}
+        return SealedCandidate(files, bytes(blobs.get(_WEIGHTS, b"")))

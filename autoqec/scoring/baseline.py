@@ -1,0 +1,55 @@
+"""What an environment is before any research: the size of its graphs, and how often its own decoders fail."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from autoqec.plugins import Registry
+from autoqec.problem.code import build_problem
+from autoqec.problem.environment import LoadedEnvironment
+from autoqec.problem.sampling import sample_chunk
+from autoqec.problem.streams import derive_seed
+from autoqec.scoring.shard import compile_decoder
+from autoqec.scoring.statistics import rate_interval
+from autoqec.scoring.stream import chunks_for
+
+
+def describe_environment(loaded: LoadedEnvironment, registry: Registry, shots: int) -> dict[str, Any]:
+    """Compile an environment and measure its decoders on fresh shots.
+
+    Args:
+        loaded: The environment.
+        registry: Installed plugins.
+        shots: At least so many shots.
+
+    Returns:
+        Name, identity, sizes, fingerprint, and per decoder its logical error rate with an exact 95 % interval.
+    """
+    problem = build_problem(loaded, registry.maker("code"))
+    environment = loaded.environment
+    choices = (environment.decoder, *environment.references)
+    decoders = {choice.kind: compile_decoder(choice, problem, registry) for choice in choices}
+    failures = dict.fromkeys(decoders, 0)
+    key, chunks, total = os.urandom(32), chunks_for(shots), 0
+    for chunk in range(chunks):
+        batch = sample_chunk(problem, derive_seed(key, "check", chunk))
+        total += len(batch)
+        for name, decoder in decoders.items():
+            failures[name] += int(decoder.decode(batch.syndromes).failures(batch.observables).sum())
+    rates = {
+        f"LER {name}": f"{count / total:.5f} [{low:.5f}, {high:.5f}] over {total:,} shots"
+        for name, count in failures.items()
+        for low, high in [rate_interval(count, total)]
+    }
+    return {
+        "name": environment.name,
+        "identity": loaded.identity,
+        "detectors": problem.num_detectors,
+        "observables": problem.num_observables,
+        "mechanisms": len(problem.mechanisms),
+        "incidences": len(problem.mechanisms.detector),
+        "matching edges": len(problem.edges) if problem.edges is not None else "none: the error model is not graph-like",
+        "fingerprint": problem.fingerprint,
+        **rates,
+    }

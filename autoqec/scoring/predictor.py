@@ -1,0 +1,124 @@
+"""The judge's side of a candidate: syndromes out, beliefs in, nothing taken on trust.
+
+Whatever the candidate's process does — wrong shape, NaN, silence, death — ends in an answer here: per shot "invalid", which
+counts as a failure, or for the whole attempt a `CandidateFault`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from autoqec.errors import AutoQECError
+from autoqec.problem.dem import LLR_BOUND
+from autoqec.problem.problem import Problem
+from autoqec.sandbox.channel import ChannelClosed, ChannelTimeout
+from autoqec.sandbox.child import Child, ChildFailed
+from autoqec.sandbox.sealed import SealedCandidate
+
+#: Seconds a candidate may take to load, and per shot to answer (with a floor for the first, compiling, call).
+_LOAD_SECONDS = 180.0
+_FLOOR_SECONDS = 120.0
+_SECONDS_PER_SHOT = 0.02
+
+#: Address space of the process that holds a candidate.
+_MEMORY_BYTES = 12 * 2**30
+
+#: Beliefs are rounded to this step before they are matched, so that honest float noise cannot change an answer and a
+#: replay on another machine can be held to the bit.
+BELIEF_STEP = 1.0 / 1024
+
+
+class CandidateFault(AutoQECError):
+    """The candidate broke its contract; `reason` is one of `crash`, `timeout`, `bad_output`, `bad_weights`."""
+
+    def __init__(self, reason: str, problem: str):
+        # The reason leads the sentence, so that it survives the way through another process as text.
+        super().__init__(f"{reason}: {problem}")
+        self.reason = reason
+
+
+class Predictor:
+    """A candidate in a process of its own; use as a context manager.
+
+    Args:
+        sealed: The candidate.
+        problem: What it is to answer for; only its error model is sent.
+    """
+
+    def __init__(self, sealed: SealedCandidate, problem: Problem):
+        self._problem = problem
+        self._child = Child("autoqec.runner.worker:serve_predictions", memory_bytes=_MEMORY_BYTES)
+        try:
+            self._child.send({}, dem=str(problem.dem).encode(), **sealed.to_blobs())
+            self._ask_reply(_LOAD_SECONDS)
+        except BaseException:
+            self._child.kill()
+            raise
+
+    def _ask_reply(self, timeout: float) -> tuple[dict[str, object], dict[str, bytes]]:
+        try:
+            message = self._child.receive(timeout)
+        except ChannelTimeout as error:
+            raise CandidateFault("timeout", f"the candidate gave no answer within {timeout:.0f} s") from error
+        except ChildFailed as error:
+            reason = "bad_weights" if error.problem.startswith("the weights") else "crash"
+            raise CandidateFault(reason, error.problem) from error
+        except ChannelClosed as error:
+            raise CandidateFault("crash", error.problem) from error
+        return dict(message.fields), dict(message.blobs)
+
+    def predict(self, syndromes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Ask for beliefs.
+
+        Args:
+            syndromes: Bit-packed, uint8 `[shots, ceil(detectors / 8)]`.
+
+        Returns:
+            Beliefs, float32 `[shots, mechanisms]`, finite, clipped and rounded to `BELIEF_STEP`; and which shots had an
+            answer that was not finite, bool `[shots]` (their beliefs are the priors).
+
+        Raises:
+            CandidateFault: No answer, or one of the wrong size.
+        """
+        shots, mechanisms = len(syndromes), len(self._problem.mechanisms)
+        try:
+            self._child.send({"op": "predict"}, syndromes=np.ascontiguousarray(syndromes).tobytes())
+        except ChannelClosed as error:
+            raise CandidateFault("crash", error.problem) from error
+        _, blobs = self._ask_reply(_FLOOR_SECONDS + _SECONDS_PER_SHOT * shots)
+        data = blobs.get("beliefs", b"")
+        if len(data) != shots * mechanisms * 4:
+            raise CandidateFault("bad_output", f"the candidate answered {len(data)} bytes for {shots} x {mechanisms} beliefs")
+        beliefs = np.frombuffer(data, dtype=np.float32).reshape(shots, mechanisms).copy()
+        return beliefs, settle_beliefs(beliefs, self._problem.priors_llr)
+
+    def cost(self) -> dict[str, int]:
+        """FLOPs per shot and parameters, counted in the candidate's process by our own counter."""
+        self._child.send({"op": "cost"})
+        fields, _ = self._ask_reply(_LOAD_SECONDS)
+        return {name: int(str(fields[name])) for name in ("flops_per_shot", "params")}
+
+    def close(self) -> None:
+        """End the process."""
+        self._child.kill()
+
+    def __enter__(self) -> Predictor:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def settle_beliefs(beliefs: np.ndarray, priors: np.ndarray) -> np.ndarray:
+    """Clip and round beliefs in place; rows that are not finite become the priors.
+
+    Returns:
+        Which rows were not finite, bool `[shots]`.
+    """
+    invalid: np.ndarray = ~np.isfinite(beliefs.sum(axis=1, dtype=np.float64))
+    beliefs[invalid] = priors
+    np.clip(beliefs, -LLR_BOUND, LLR_BOUND, out=beliefs)
+    beliefs *= 1.0 / BELIEF_STEP
+    np.rint(beliefs, out=beliefs)
+    beliefs *= BELIEF_STEP
+    return invalid

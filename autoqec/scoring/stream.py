@@ -1,0 +1,137 @@
+"""A stream of scored shots: chunk after chunk of one keyed stream, spread over an executor, the same for any number of jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, wait
+from dataclasses import dataclass, field
+
+from autoqec.problem.environment import LoadedEnvironment
+from autoqec.problem.sampling import CHUNK_SHOTS
+from autoqec.problem.streams import derive_seed
+from autoqec.sandbox.channel import Message
+from autoqec.sandbox.child import ChildFailed
+from autoqec.sandbox.sealed import SealedCandidate
+from autoqec.scoring.counts import PairedCounts
+from autoqec.scoring.executor import Executor, Task
+from autoqec.scoring.predictor import CandidateFault
+from autoqec.scoring.shard import FUNCTION, ChunkScore
+
+#: Chunks of one task: enough work to make its transport cheap, little enough to share evenly.
+_CHUNKS_PER_TASK = 2
+
+#: Called with shots done and shots asked for.
+ShotProgress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The sum of many chunks.
+
+    Attributes:
+        counts: Baseline against candidate.
+        invalid: Candidate's shots without a valid answer.
+        references: Failures of each reference decoder, over `reference_shots` shots.
+        chunks: Chunks summed.
+        predict_us, decode_us, baseline_us: Microseconds per shot of one process.
+        digests: SHA-256 of each chunk's shots, in order.
+    """
+
+    counts: PairedCounts = PairedCounts()
+    invalid: int = 0
+    references: Mapping[str, int] = field(default_factory=dict)
+    reference_shots: int = 0
+    chunks: int = 0
+    predict_us: float = 0.0
+    decode_us: float = 0.0
+    baseline_us: float = 0.0
+    digests: tuple[str, ...] = ()
+
+
+def chunks_for(shots: int) -> int:
+    """How many whole chunks hold at least this many shots."""
+    return max(1, -(-shots // CHUNK_SHOTS))
+
+
+@dataclass(frozen=True)
+class ScoreStream:
+    """One candidate, one problem, one keyed stream of shots.
+
+    Attributes:
+        executor: Where chunks are scored.
+        environment: The environment with its files.
+        sealed: The candidate.
+        key: Key of the stream.
+        domain: What the stream is for: `dev` or `holdout`.
+        p: Physical error rate; None for the environment's target.
+    """
+
+    executor: Executor
+    environment: LoadedEnvironment
+    sealed: SealedCandidate
+    key: bytes
+    domain: str
+    p: float | None = None
+
+    def task(self, function: str, chunks: Sequence[int], *, references: bool = False) -> Task:
+        """The task that runs one function of the shard on some chunks."""
+        seeds = [derive_seed(self.key, self.domain, chunk) for chunk in chunks]
+        blobs = {f"env:{name}": data for name, data in self.environment.files.items()} | self.sealed.to_blobs()
+        return Task(function, Message({"seeds": seeds, "p": self.p, "references": references}, blobs))
+
+    def score(self, first: int, chunks: int, *, references: bool = False, progress: ShotProgress | None = None) -> Scored:
+        """Score chunks `first … first + chunks - 1`.
+
+        Args:
+            first: Index of the first chunk.
+            chunks: How many.
+            references: Whether to run the environment's reference decoders on the same shots.
+            progress: Called as chunks come in.
+
+        Raises:
+            CandidateFault: The candidate broke its contract.
+            AutoQECError: The environment or a decoder cannot be used.
+        """
+        wanted = [range(i, min(i + _CHUNKS_PER_TASK, first + chunks)) for i in range(first, first + chunks, _CHUNKS_PER_TASK)]
+        futures = {self.executor.submit(self.task(FUNCTION, part, references=references)): part for part in wanted}
+        pending, results = set(futures), dict[int, ChunkScore]()
+        try:
+            while pending:
+                done, pending = wait(pending, return_when=FIRST_COMPLETED)
+                for future in done:
+                    answer = future.result().fields["chunks"]
+                    results |= zip(futures[future], map(ChunkScore.from_dict, answer), strict=True)
+                if progress is not None:
+                    progress(len(results) * CHUNK_SHOTS, chunks * CHUNK_SHOTS)
+        except ChildFailed as error:
+            raise _fault(error) from error
+        finally:
+            for future in pending:
+                future.cancel()
+        return combine([results[chunk] for chunk in sorted(results)], references)
+
+
+def _fault(error: ChildFailed) -> Exception:
+    """A candidate's fault as it was raised in the shard's process; anything else is ours and stays what it is."""
+    reason, _, rest = error.problem.partition(": ")
+    return CandidateFault(reason, rest) if error.kind == "CandidateFault" else error
+
+
+def combine(scores: Sequence[ChunkScore], references: bool) -> Scored:
+    """Sum chunk scores; times become microseconds per shot."""
+    counts = sum((score.counts for score in scores), PairedCounts())
+    names = sorted({name for score in scores for name in score.references})
+    per_shot = 1e6 / max(1, counts.shots)
+    return Scored(
+        counts=counts,
+        invalid=sum(score.invalid for score in scores),
+        references={name: sum(score.references[name] for score in scores) for name in names},
+        reference_shots=counts.shots if references else 0,
+        chunks=len(scores),
+        predict_us=sum(score.predict_seconds for score in scores) * per_shot,
+        decode_us=sum(score.decode_seconds for score in scores) * per_shot,
+        baseline_us=sum(score.baseline_seconds for score in scores) * per_shot,
+        digests=tuple(score.digest for score in scores),
+    )
+
+

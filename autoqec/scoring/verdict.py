@@ -1,0 +1,90 @@
+"""The verdict on a sealed candidate: what it says, what was asked, and what a verifier plugin is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from autoqec.problem.environment import LoadedEnvironment
+from autoqec.sandbox.sealed import SealedCandidate
+from autoqec.scoring.executor import Executor
+
+Word = Literal["VERIFIED", "SUSPICIOUS", "FAILED"]
+
+#: Called with a mapping of JSON values each time there is something to show.
+Report = Callable[[Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class VerificationRequest:
+    """What a verifier is asked. It is complete: with `seed_key` given, the same request has the same verdict.
+
+    Attributes:
+        environment: The environment with its files.
+        sealed: The candidate.
+        commit: The round's commit, 40 hex digits.
+        attempt: Number of this verification within the run, from 1; every attempt spends a share of the error budget.
+        verified_before: How many attempts of the run ended VERIFIED before this one.
+        seed_key: 32 bytes that key the holdout stream, for a replay; None to draw them now, after the commit is fixed.
+        max_shots: Stop undecided after this many shots; the environment's protocol by default.
+    """
+
+    environment: LoadedEnvironment
+    sealed: SealedCandidate
+    commit: str
+    attempt: int = 1
+    verified_before: int = 0
+    seed_key: bytes | None = None
+    max_shots: int | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a verifier says.
+
+    Attributes:
+        verdict: VERIFIED, SUSPICIOUS or FAILED.
+        reason: A code: `better`; `not_better`, `undecided`, `crash`, `timeout`, `bad_output`, `bad_weights`, `constraint`;
+            `batch_dependent`, `unsandboxed`.
+        details: Counts, evidence, intervals, policy, the revealed key, chunk digests, versions, sandbox level — whatever a
+            reader needs to check the word by hand.
+    """
+
+    verdict: Word
+    reason: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As a JSON-able mapping."""
+        return {"verdict": self.verdict, "reason": self.reason, **self.details}
+
+    @staticmethod
+    def from_dict(fields: Mapping[str, Any]) -> Verdict:
+        """The inverse of `to_dict`.
+
+        Raises:
+            ValueError: The word is none of the three.
+        """
+        rest = dict(fields)
+        word, reason = rest.pop("verdict"), str(rest.pop("reason"))
+        if word not in ("VERIFIED", "SUSPICIOUS", "FAILED"):
+            raise ValueError(f"{word!r} is not a verdict")
+        return Verdict(word, reason, rest)
+
+
+class Verifier(Protocol):
+    """A verifier as a plugin offers it; runs in a process of its own that has no repository."""
+
+    def verify(self, request: VerificationRequest, executor: Executor, report: Report) -> Verdict:
+        """Judge a sealed candidate on shots that did not exist before.
+
+        Args:
+            request: What to judge.
+            executor: Where shots are scored.
+            report: Told of progress.
+
+        Raises:
+            AutoQECError: The judge itself failed; a candidate's failure is a verdict, not an error.
+        """
+        ...

@@ -1,0 +1,64 @@
+"""Verification in a process of its own: the request goes out as bytes, the verdict comes back as JSON."""
+
+from __future__ import annotations
+
+from autoqec.plugins import load_plugins
+from autoqec.problem.environment import environment_from_files
+from autoqec.sandbox.channel import Channel, Message
+from autoqec.sandbox.child import Child
+from autoqec.sandbox.sealed import SealedCandidate
+from autoqec.scoring.executor import blobs_with_prefix
+from autoqec.scoring.verdict import Report, VerificationRequest, Verdict
+
+
+def verify_in_process(request: VerificationRequest, *, verifier: str, executor: str, jobs: int, report: Report) -> Verdict:
+    """Run a verifier plugin in a fresh process.
+
+    Args:
+        request: What to judge.
+        verifier: Name of the verifier plugin.
+        executor: Name of the executor plugin it scores on.
+        jobs: How many tasks at once.
+        report: Told of progress, `{"shots", "max_shots", …}`.
+
+    Raises:
+        AutoQECError: The judge's process failed.
+    """
+    fields = {
+        "verifier": verifier,
+        "executor": executor,
+        "jobs": jobs,
+        "commit": request.commit,
+        "attempt": request.attempt,
+        "verified_before": request.verified_before,
+        "seed_key": request.seed_key.hex() if request.seed_key else None,
+        "max_shots": request.max_shots,
+    }
+    blobs = {f"env:{name}": data for name, data in request.environment.files.items()} | request.sealed.to_blobs()
+    with Child("autoqec.scoring.verification:serve") as child:
+        child.send(fields, **blobs)
+        while True:
+            message = child.receive()
+            if "verdict" in message.fields:
+                return Verdict.from_dict(message.fields)
+            report(message.fields)
+
+
+def serve(channel: Channel) -> None:
+    """The verifier's process: one request, progress, one verdict."""
+    message = channel.receive()
+    fields = message.fields
+    registry = load_plugins()
+    request = VerificationRequest(
+        environment=environment_from_files(blobs_with_prefix("env:", message.blobs), origin="the environment"),
+        sealed=SealedCandidate.from_blobs(message.blobs),
+        commit=fields["commit"],
+        attempt=int(fields["attempt"]),
+        verified_before=int(fields["verified_before"]),
+        seed_key=bytes.fromhex(fields["seed_key"]) if fields["seed_key"] else None,
+        max_shots=fields["max_shots"],
+    )
+    verifier = registry.get("verifier", fields["verifier"]).create()
+    with registry.get("executor", fields["executor"]).create(jobs=int(fields["jobs"])) as executor:
+        verdict = verifier.verify(request, executor, lambda event: channel.send(Message(dict(event))))
+    channel.send(Message(verdict.to_dict()))

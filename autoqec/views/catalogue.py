@@ -1,0 +1,51 @@
+"""What people see of plugins, environments and settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from autoqec.views.console import out, plain
+
+
+def _grid(*headers: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    for header in headers:
+        table.add_column(header, overflow="fold")
+    return table
+
+
+def print_plugins(items: Sequence[Mapping[str, Any]]) -> None:
+    """Registered names by kind, then what is broken and how to go on without it."""
+    table = _grid("kind", "name", "plugin", "distribution", "")
+    for item in items:
+        if "error" in item:
+            continue
+        facts = ", ".join(f"{key}: {value}" for key, value in sorted(item["capabilities"].items()))
+        table.add_row(*(plain(str(item[key])) for key in ("kind", "name", "plugin", "distribution")), plain(facts))
+    console = out()
+    console.print(table)
+    for item in items:
+        if "error" in item:
+            console.print(Text("broken: ", style="bold red") + plain(f"{item['plugin']} ({item['distribution']}): {item['error']}"))
+            console.print(plain(f"  go on without it: pip uninstall {item['distribution'].split()[0]}"))
+
+
+def print_environments(items: Sequence[Mapping[str, Any]]) -> None:
+    """Environments with their stories."""
+    table = _grid("name", "where", "story")
+    for item in items:
+        table.add_row(plain(item["name"]), plain(item["where"]), plain(item["story"]))
+    out().print(table)
+
+
+def print_facts(items: Mapping[str, Any]) -> None:
+    """Facts, one a line."""
+    table = _grid("", "")
+    table.show_header = False
+    for key, value in items.items():
+        table.add_row(Text(key, style="bold"), plain(str(value)))
+    out().print(table)

@@ -1,0 +1,90 @@
+"""The display of a round at work, on standard error: step, shots per second, loss, time left. Silent off a terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
+
+from autoqec.views.console import err, plain
+
+_TITLES = {
+    "ideate": "ideator: what to try",
+    "code": "coder: the candidate",
+    "train": "training",
+    "score": "scoring against the plain decoder",
+    "analyse": "analyst",
+    "verify": "verifying on fresh shots",
+    "close": "closing",
+}
+
+
+class RoundDisplay:
+    """Shows events; use as a context manager and hand `show` to the session as its report.
+
+    Args:
+        quiet: Show nothing even on a terminal.
+    """
+
+    def __init__(self, *, quiet: bool = False):
+        self._console = err()
+        self._active = self._console.is_terminal and not quiet
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+        self._began = time.monotonic()
+
+    def __enter__(self) -> RoundDisplay:
+        if self._active:
+            self._progress = Progress(
+                SpinnerColumn(),
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=24),
+                TextColumn("{task.fields[note]}"),
+                TimeElapsedColumn(),
+                TimeRemainingColumn(compact=True),
+                console=self._console,
+                transient=True,
+            )
+            self._progress.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+    def show(self, event: Mapping[str, Any]) -> None:
+        """Show one event of a session."""
+        if self._progress is None:
+            return
+        name = event["event"]
+        if name == "round":
+            self._progress.console.print(Text("round ", style="bold") + plain(f"{event['run']}/{event['round']}"))
+        elif name == "step":
+            self._begin(_TITLES.get(event["step"], event["step"]))
+        elif name == "train":
+            self._advance(event["step"], event["steps"], f"loss {event['loss']:.3f}, {self._speed(event['shots'])}")
+        elif name == "score":
+            self._advance(event["shots"], event["total"], self._speed(event["shots"]))
+        elif name == "verify":
+            evidence = f", log evidence {event['log_e_better']:.1f}" if "log_e_better" in event else ""
+            self._advance(event["shots"], event["max_shots"], f"{event['shots']:,} shots{evidence}")
+        elif name == "closed":
+            self._begin(None)
+
+    def _begin(self, title: str | None) -> None:
+        assert self._progress is not None
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+        self._task = self._progress.add_task(title, total=None, note="") if title else None
+        self._began = time.monotonic()
+
+    def _advance(self, done: int, total: int, note: str) -> None:
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, completed=done, total=total, note=note)
+
+    def _speed(self, shots: int) -> str:
+        return f"{shots / max(1e-3, time.monotonic() - self._began):,.0f} shots/s"

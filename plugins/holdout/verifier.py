@@ -1,0 +1,170 @@
+"""Baseline and candidate on the same fresh shots, looked at as they come, stopped when the evidence is in.
+
+The key of the stream is drawn here, after the commit is fixed, kept in this process, and revealed in the verdict. After a
+"better" stop a further fixed number of shots gives the headline figures: the estimate at a stop is optimistic.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Iterator
+from importlib.metadata import version
+from math import log
+from typing import Any
+
+from autoqec.problem.sampling import CHUNK_SHOTS
+from autoqec.problem.streams import derive_key
+from autoqec.scoring.counts import PairedCounts
+from autoqec.scoring.executor import Executor
+from autoqec.scoring.predictor import CandidateFault, Predictor
+from autoqec.scoring.shard import build_target
+from autoqec.scoring.statistics import (
+    attempt_alpha,
+    delta_interval,
+    finite,
+    log_e_better,
+    log_e_worse,
+    mcnemar_p,
+    ratio_interval,
+)
+from autoqec.scoring.stream import Scored, ScoreStream, chunks_for
+from autoqec.scoring.verdict import Report, Verdict, VerificationRequest
+
+#: No decision before this many shots, and this many more for the headline figures after a "better" stop.
+MIN_SHOTS = 50_000
+EXTENSION_SHOTS = 200_000
+
+#: "No worthwhile gain": the candidate is shown, at this level, not to be below this ratio of the baseline.
+FUTILE_RATIO = 0.97
+FUTILE_ALPHA = 0.05
+
+#: Looks are free; this only keeps processes busy between them.
+_LOOK_GROWTH = 1.25
+
+_VERSIONS = ("autoqec", "stim", "pymatching", "fusion-blossom", "numpy", "numba")
+
+
+class HoldoutVerifier:
+    """See the module."""
+
+    def verify(self, request: VerificationRequest, executor: Executor, report: Report) -> Verdict:
+        """See `autoqec.scoring.verdict.Verifier.verify`."""
+        start = time.monotonic()
+        secret = request.seed_key or os.urandom(32)
+        environment = request.environment.environment
+        alpha = attempt_alpha(environment.protocol.alpha, request.attempt, request.verified_before)
+        key = derive_key(
+            secret, "autoqec/holdout/v1", request.environment.identity, request.commit, request.sealed.digest, request.attempt
+        )
+        stream = ScoreStream(executor, request.environment, request.sealed, key, "holdout")
+        details: dict[str, Any] = {
+            "attempt": request.attempt,
+            "verified_before": request.verified_before,
+            "alpha": environment.protocol.alpha,
+            "alpha_attempt": alpha,
+            "seed_key": secret.hex(),
+            "candidate": request.sealed.digest,
+            "weights_sha256": request.sealed.weights_sha256,
+            "environment": request.environment.identity,
+            "chunk_shots": CHUNK_SHOTS,
+            "sandbox_level": 0,
+            "machine": platform.machine(),
+            "versions": {name: version(name) for name in _VERSIONS},
+        }
+        try:
+            word, reason = self._judge(request, stream, alpha, report, details)
+        except CandidateFault as fault:
+            word, reason = "FAILED", fault.reason
+            details["fault"] = fault.problem
+        details["seconds"] = round(time.monotonic() - start, 2)
+        return Verdict.from_dict({"verdict": word, "reason": reason, **details})
+
+    def _judge(
+        self, request: VerificationRequest, stream: ScoreStream, alpha: float, report: Report, details: dict[str, Any]
+    ) -> tuple[str, str]:
+        max_shots = request.max_shots or request.environment.environment.protocol.max_shots
+        tested = Scored()
+        for first, chunks in _looks(max_shots):
+            block = stream.score(first, chunks, progress=_progress(report, tested.counts.shots, max_shots))
+            tested = _joined(tested, block)
+            better, futile = log_e_better(tested.counts), log_e_worse(tested.counts, FUTILE_RATIO)
+            report({"shots": tested.counts.shots, "max_shots": max_shots, "log_e_better": round(better, 2)})
+            if tested.counts.shots >= MIN_SHOTS and (better >= log(1 / alpha) or futile >= log(1 / FUTILE_ALPHA)):
+                break
+        details |= {
+            "test": tested.counts.to_dict(),
+            "log_e_better": round(finite(better), 6),
+            "log_e_futile": round(finite(futile), 6),
+            "log_e_needed": round(log(1 / alpha), 6),
+            "digests": list(tested.digests),
+        }
+        if better < log(1 / alpha):
+            details |= _figures(tested, tested)
+            return "FAILED", "not_better" if futile >= log(1 / FUTILE_ALPHA) else "undecided"
+        more = chunks_for(EXTENSION_SHOTS)
+        progress = _progress(report, 0, more * CHUNK_SHOTS, stage="extension")
+        extension = stream.score(tested.chunks, more, references=True, progress=progress)
+        details |= {"extension": extension.counts.to_dict()} | _figures(extension, _joined(tested, extension))
+        details["digests"] += extension.digests
+        return self._integrity(request, stream, details)
+
+    def _integrity(self, request: VerificationRequest, stream: ScoreStream, details: dict[str, Any]) -> tuple[str, str]:
+        """What a candidate that is statistically better must still pass."""
+        differing = int(stream.executor.submit(stream.task("autoqec.scoring.shard:check_batches", [0])).result().fields["differing"])
+        details["batch_differing"] = differing
+        with Predictor(request.sealed, build_target(request.environment)) as predictor:
+            cost = predictor.cost()
+        details |= cost
+        constraints = request.environment.environment.constraints
+        if differing:
+            return "SUSPICIOUS", "batch_dependent"
+        for name, limit in (("flops_per_shot", constraints.max_flops_per_shot), ("params", constraints.max_params)):
+            if limit is not None and cost[name] > limit:
+                return "FAILED", "constraint"
+        if constraints.target_ler is not None and details["ler_candidate"] > constraints.target_ler:
+            return "FAILED", "constraint"
+        return "VERIFIED", "better"
+
+
+def _looks(max_shots: int) -> Iterator[tuple[int, int]]:
+    """First chunk and number of chunks between looks: the minimum first, then growing by a quarter, up to the maximum."""
+    done, last = 0, chunks_for(max_shots)
+    target = min(chunks_for(MIN_SHOTS), last)
+    while done < last:
+        yield done, target - done
+        done, target = target, min(last, max(target + 2, int(target * _LOOK_GROWTH)))
+
+
+def _joined(first: Scored, second: Scored) -> Scored:
+    """Counts and digests of two stretches of one stream."""
+    return Scored(
+        counts=first.counts + second.counts,
+        invalid=first.invalid + second.invalid,
+        chunks=first.chunks + second.chunks,
+        digests=first.digests + second.digests,
+    )
+
+
+def _figures(headline: Scored, everything: Scored) -> dict[str, Any]:
+    """Headline rates from the extension; intervals from it too, and the anytime interval over all shots beside them."""
+    counts: PairedCounts = headline.counts
+    shots = max(1, headline.reference_shots)
+    return {
+        "shots": everything.counts.shots,
+        "invalid": everything.invalid,
+        "ler_baseline": counts.ler_baseline,
+        "ler_candidate": counts.ler_candidate,
+        "delta_ler": counts.delta_ler,
+        "delta_ler_ci": list(delta_interval(counts)),
+        "ler_ratio": counts.ler_ratio,
+        "ler_ratio_ci": list(ratio_interval(counts)),
+        "ler_ratio_ci_all_shots": list(ratio_interval(everything.counts)),
+        "mcnemar_p_fixed_n": mcnemar_p(counts),
+        "references": {name: failures / shots for name, failures in headline.references.items()},
+    }
+
+
+def _progress(report: Report, before: int, total: int, stage: str = "test") -> Any:
+    return lambda done, _: report({"shots": before + done, "max_shots": total, "stage": stage})

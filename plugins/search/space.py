@@ -1,0 +1,46 @@
+"""Candidates as flat choices: which fields a search may vary, the values worth trying, and the way there and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from autoqec.agents.contract import Context
+from autoqec.canonical import dump_yaml, load_yaml
+
+#: What is worth trying in `training.yaml`, in order; shots are capped by the profile.
+TRAINING: Mapping[str, tuple[Any, ...]] = {
+    "learning_rate": (0.003, 0.01, 0.02, 0.05, 0.1),
+    "batch_size": (128, 256, 512),
+    "loss": ("bce", "focal"),
+}
+
+#: A candidate as parsed files: path → fields.
+Parsed = dict[str, dict[str, Any]]
+
+
+def parse(files: Mapping[str, str]) -> Parsed:
+    """A candidate's files as mappings."""
+    return {path: dict(load_yaml(text, name=path)) for path, text in files.items()}
+
+
+def unparse(parsed: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Mappings as a candidate's files."""
+    return {path: dump_yaml(dict(fields)) for path, fields in parsed.items()}
+
+
+def choices(parsed: Parsed, context: Context) -> dict[tuple[str, str], tuple[Any, ...]]:
+    """The fields of a candidate that may vary, as (path, field) → values in order.
+
+    A field whose present value is not among the values worth trying keeps its place by joining them.
+    """
+    found: dict[tuple[str, str], tuple[Any, ...]] = {}
+    for path, fields in sorted(parsed.items()):
+        space: Mapping[str, Any] = {}
+        if path == "training.yaml":
+            space = TRAINING
+        elif path.startswith("stages/"):
+            space = context.stages.get(str(fields.get("kind")), {}).get("space", {})
+        for field, values in sorted(space.items()):
+            found[path, field] = tuple(values)
+    return found
