@@ -17,16 +17,16 @@ import yaml
 
 from autoqec.errors import UsageError
 
-_FLOAT = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?$")
+_FLOAT = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?$")  # `$`: PyYAML matches
 _BOOL = re.compile(r"(?:true|false)$")
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./:-]*$")
+_PLAIN = re.compile(r"[A-Za-z_](?:[A-Za-z0-9_./:-]*[A-Za-z0-9_./-])?")
 
 
 class _StrictLoader(yaml.SafeLoader):
     """A SafeLoader that refuses what two readers could understand differently."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        event: Any = self.peek_event()
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise yaml.MarkedYAMLError(problem="anchors and aliases are not allowed", problem_mark=event.start_mark)
         if getattr(event, "tag", None):
@@ -87,17 +87,31 @@ def load_yaml(text: str | bytes, *, name: str) -> Any:
         raise UsageError(f"{name}{where}: {reason}") from error
 
 
+def _quoted(text: str) -> str:
+    """A YAML double-quoted scalar; unlike JSON's, its escapes name characters beyond the basic plane as one."""
+
+    def spell(character: str) -> str:
+        code = ord(character)
+        if character in '"\\':
+            return "\\" + character
+        if character.isprintable():
+            return character
+        return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+    return '"' + "".join(map(spell, text)) + '"'
+
+
 def _scalar(value: Any) -> str:
     if isinstance(value, float):
         if not math.isfinite(value):
             raise ValueError("canonical files hold finite numbers only")
         text = repr(value)
-        return text if _FLOAT.match(text) else text + ".0"
+        return text if _FLOAT.fullmatch(text) else text + ".0"
     if value is None or isinstance(value, bool | int):
         return json.dumps(value)
     if isinstance(value, str):
-        plain = _PLAIN.match(value) and value not in ("true", "false", "null", "Null", "NULL")
-        return value if plain else json.dumps(value)
+        plain = _PLAIN.fullmatch(value) and value not in ("true", "false", "null", "Null", "NULL")
+        return value if plain else _quoted(value)
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_scalar(item) for item in value) + "]"
     raise TypeError(f"cannot write {type(value).__name__} in a canonical file")
@@ -106,7 +120,7 @@ def _scalar(value: Any) -> str:
 def _lines(mapping: dict[str, Any], indent: str) -> list[str]:
     lines: list[str] = []
     for key in sorted(mapping):
-        if not _PLAIN.match(key):
+        if not _PLAIN.fullmatch(key):
             raise ValueError(f"{key!r} cannot be a key of a canonical file")
         if lines and not indent:
             lines.append("")

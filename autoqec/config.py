@@ -54,8 +54,12 @@ BUILTIN: Mapping[str, Any] = {
 }
 
 BUILTIN_PROFILES: Mapping[str, Profile] = {
-    "dev": Profile(train_shots=51_200, train_seconds=120.0, memory_gib=12.0, score_shots=131_072, verify_shots=2_000_000),
-    "prod": Profile(train_shots=1_000_000, train_seconds=3600.0, memory_gib=12.0, score_shots=1_048_576, verify_shots=10_000_000),
+    "dev": Profile(
+        train_shots=51_200, train_seconds=120.0, memory_gib=12.0, score_shots=131_072, verify_shots=2_000_000
+    ),
+    "prod": Profile(
+        train_shots=1_000_000, train_seconds=3600.0, memory_gib=12.0, score_shots=1_048_576, verify_shots=10_000_000
+    ),
 }
 
 
@@ -79,7 +83,10 @@ class Settings:
         chosen = self.profiles.get(self["profile"])
         if chosen is None:
             source = self.values["profile"].source
-            raise UsageError(f"there is no profile {self['profile']!r} ({source})", mend=f"choose one of: {', '.join(sorted(self.profiles))}")
+            raise UsageError(
+                f"there is no profile {self['profile']!r} ({source})",
+                mend=f"choose one of: {', '.join(sorted(self.profiles))}",
+            )
         return chosen
 
     @property
@@ -112,7 +119,9 @@ def _profile(name: str, table: Any, path: Path) -> Profile:
         raise UsageError(f"{path}: profiles.{name} must be a table")
     for key, value in table.items():
         if key not in base:
-            raise UsageError(f"{path}: profiles.{name}.{key} is unknown", mend=f"known: {', '.join(f.name for f in fields(Profile))}")
+            raise UsageError(
+                f"{path}: profiles.{name}.{key} is unknown", mend=f"known: {', '.join(f.name for f in fields(Profile))}"
+            )
         if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
             raise UsageError(f"{path}: profiles.{name}.{key} must be a number that is not negative, not {value!r}")
         base[key] = type(base[key])(value)
@@ -154,5 +163,7 @@ def config_template() -> str:
         "# Settings of this lab. A flag wins over an AUTOQEC_... variable, that over this file, that over the built-in value;",
         "# `autoqec doctor` shows every value with where it came from.",
     ]
-    lines += [f'{name} = "{value}"' if isinstance(value, str) else f"{name} = {value}" for name, value in BUILTIN.items()]
+    lines += [
+        f'{name} = "{value}"' if isinstance(value, str) else f"{name} = {value}" for name, value in BUILTIN.items()
+    ]
     return "\n".join(lines) + "\n"

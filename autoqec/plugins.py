@@ -72,7 +72,9 @@ class Registration:
         try:
             return factory(**fields)
         except TypeError as error:
-            raise UsageError(f"{self.kind} {self.name!r} does not accept {sorted(fields) or 'no fields'}: {error}") from error
+            raise UsageError(
+                f"{self.kind} {self.name!r} does not accept {sorted(fields) or 'no fields'}: {error}"
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -200,7 +202,7 @@ def _add(registry: Registry, offer: Registration) -> None:
         raise UsageError(
             f"two plugins register the {offer.kind} {offer.name!r}: {existing.plugin} ({existing.distribution}) "
             f"and {offer.plugin} ({offer.distribution})",
-            mend=f"uninstall one, or choose with AUTOQEC_LOAD_PLUGINS=… (a comma-separated list of plugin names)",
+            mend="uninstall one, or choose with AUTOQEC_LOAD_PLUGINS=… (a comma-separated list of plugin names)",
         )
     registry.entries[offer.kind, offer.name] = offer
 

@@ -17,7 +17,9 @@ def _past(record: RoundRecord, names: Mapping[str, str], read_files: Callable[[s
         name=f"{record.run}/{record.number}",
         status=record.status,
         reason=record.claim.reason if record.claim else None,
-        fork_from=tuple(names[oid] for oid in identity.fork_from if oid in names) if identity else tuple(report.get("fork_from", ())),
+        fork_from=tuple(names[oid] for oid in identity.fork_from if oid in names)
+        if identity
+        else tuple(report.get("fork_from", ())),
         compose=identity.compose if identity else str(report.get("compose", "none")),
         hypothesis=identity.hypothesis if identity else str(report.get("hypothesis", "")),
         files={path: data.decode("utf-8", "replace") for path, data in files.items()},
@@ -27,7 +29,9 @@ def _past(record: RoundRecord, names: Mapping[str, str], read_files: Callable[[s
     )
 
 
-def past_rounds(records: Iterable[RoundRecord], read_files: Callable[[str], Mapping[str, bytes]]) -> tuple[PastRound, ...]:
+def past_rounds(
+    records: Iterable[RoundRecord], read_files: Callable[[str], Mapping[str, bytes]]
+) -> tuple[PastRound, ...]:
     """Closed rounds as agents see them.
 
     Args:

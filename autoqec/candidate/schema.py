@@ -16,8 +16,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from autoqec.canonical import content_hash, dump_yaml, load_yaml
 from autoqec.candidate.stage import StageConfig, StageKind
+from autoqec.canonical import content_hash, dump_yaml, load_yaml
 from autoqec.errors import UsageError
 from autoqec.problem.environment import explain
 
@@ -122,7 +122,7 @@ def _read_stage(slug: str, raw: Any, path: str, stage_kinds: Callable[[str], Sta
 
 def write_candidate(candidate: Candidate) -> dict[str, bytes]:
     """The canonical files of a candidate: every field present, one spelling."""
-    files = {"output.yaml": candidate.output, "training.yaml": candidate.training}
+    files: dict[str, BaseModel] = {"output.yaml": candidate.output, "training.yaml": candidate.training}
     files |= {f"stages/{stage.slug}/stage.yaml": stage.config for stage in candidate.stages}
     return {path: dump_yaml(model.model_dump(mode="json")).encode() for path, model in files.items()}
 

@@ -53,6 +53,8 @@ class StageKind(Protocol):
         """The same computation without torch, from the module's `state_dict` as arrays; None where there is none."""
         ...
 
+    # A kind may also have `flops_per_shot(config, problem) -> int`, for work a counter of torch operations cannot see.
+
     def space(self) -> Mapping[str, tuple[Any, ...]]:
         """The fields a search may vary, each with the values worth trying, in order."""
         ...

@@ -29,7 +29,9 @@ def save_weights(tensors: Mapping[str, np.ndarray], *, fingerprint: str) -> byte
         {name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}, metadata={"fingerprint": fingerprint}
     )
     if len(data) > MAX_WEIGHT_BYTES:
-        raise AutoQECError(f"the weights take {len(data) / 2**20:.0f} MiB; at most {MAX_WEIGHT_BYTES // 2**20} are kept in git")
+        raise AutoQECError(
+            f"the weights take {len(data) / 2**20:.0f} MiB; at most {MAX_WEIGHT_BYTES // 2**20} are kept in git"
+        )
     return data
 
 

@@ -49,7 +49,9 @@ def list_(as_json: bool) -> int:
 
 @command.command()
 @click.argument("env")
-@click.option("--shots", default=65536, show_default=True, type=click.IntRange(1, 10**8), help="Shots for the baseline's rate.")
+@click.option(
+    "--shots", default=65536, show_default=True, type=click.IntRange(1, 10**8), help="Shots for the baseline's rate."
+)
 @options.json_option
 def check(env: str, shots: int, as_json: bool) -> int:
     """Compile ENV (a name or a path), sample it, and say what it is — or what is wrong with it."""
@@ -57,12 +59,12 @@ def check(env: str, shots: int, as_json: bool) -> int:
     from autoqec.plugins import load_plugins
     from autoqec.problem.environment import find_environment
     from autoqec.scoring.baseline import describe_environment
-    from autoqec.views.catalogue import print_facts
+    from autoqec.views.catalogue import print_environment
     from autoqec.views.console import print_json
 
     registry = load_plugins()
     loaded = find_environment(env, _folders())
     check_environment(loaded, registry)
     facts = describe_environment(loaded, registry, shots)
-    print_json([{"schema": "autoqec.env_check/1", **facts}]) if as_json else print_facts(facts)
+    print_json([{"schema": "autoqec.env_check/1", **facts}]) if as_json else print_environment(facts)
     return 0

@@ -29,9 +29,7 @@ def open_lab(flags: Mapping[str, Any] | None = None) -> tuple[Ledger, Settings]:
 
 
 @contextmanager
-def run_session(
-    ledger: Ledger, registry: Registry, settings: Settings, run: Run, *, quiet: bool
-) -> Iterator[Session]:
+def run_session(ledger: Ledger, registry: Registry, settings: Settings, run: Run, *, quiet: bool) -> Iterator[Session]:
     """A session of a run with its display on standard error."""
     from autoqec.loop.session import Session
     from autoqec.views.progress import RoundDisplay

@@ -28,7 +28,10 @@ COMMANDS = {
     "doctor": "Settings and where each came from; what this machine has.",
 }
 
-_EPILOG = "Plugins may add commands; `autoqec plugins` lists them. Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 budget spent, 130 interrupted."
+_EPILOG = (
+    "Plugins may add commands; `autoqec plugins` lists them. "
+    "Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 budget spent, 130 interrupted."
+)
 
 
 class _LazyGroup(click.Group):
@@ -52,7 +55,9 @@ class _LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.group(cls=_LazyGroup, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=_LazyGroup, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(__version__, prog_name="autoqec")
 @click.option("--traceback", is_flag=True, help="Show the full traceback of an error.")
 @click.pass_context

@@ -19,6 +19,8 @@ def command(env: str | None, run_name: str | None, top: int | None, as_json: boo
     from autoqec.views.records import front_objects
     from autoqec.views.tables import print_front
 
-    items = [item for item in front_objects(read_history(open_ledger("."), run_name)) if env in (None, item["env"])][:top]
+    items = [item for item in front_objects(read_history(open_ledger("."), run_name)) if env in (None, item["env"])][
+        :top
+    ]
     print_json(items) if as_json else print_front(items)
     return 0

@@ -13,9 +13,13 @@ from autoqec.cli.lab import open_lab, run_session
 @click.command()
 @click.option("--env", default=None, help="Environment by name or path [AUTOQEC_DEFAULT_ENV].")
 @click.option("--rounds", default=1, show_default=True, type=click.IntRange(1, 100_000), help="How many rounds to run.")
-@click.option("--run", "run_name", default=None, help="Run to go on with, or to start; by default the environment's latest.")
+@click.option(
+    "--run", "run_name", default=None, help="Run to go on with, or to start; by default the environment's latest."
+)
 @click.option("--new", "fresh", is_flag=True, help="Start a new run.")
-@click.option("--seed", default=None, type=click.IntRange(0, 2**63 - 1), help="Seed of a new run: same seed, same rounds.")
+@click.option(
+    "--seed", default=None, type=click.IntRange(0, 2**63 - 1), help="Seed of a new run: same seed, same rounds."
+)
 @options.profile_option
 @options.agent_options
 @options.verifier_option
@@ -24,7 +28,14 @@ from autoqec.cli.lab import open_lab, run_session
 @options.json_option
 @options.quiet_option
 def command(
-    env: str | None, rounds: int, run_name: str | None, fresh: bool, seed: int | None, as_json: bool, quiet: bool, **flags: Any
+    env: str | None,
+    rounds: int,
+    run_name: str | None,
+    fresh: bool,
+    seed: int | None,
+    as_json: bool,
+    quiet: bool,
+    **flags: Any,
 ) -> int:
     """Run research rounds: propose, train, score, verify.
 

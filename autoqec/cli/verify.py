@@ -15,13 +15,17 @@ _EXIT = {"VERIFIED": 0, "SUSPICIOUS": 1, "FAILED": 1}
 @click.command()
 @click.argument("round_name", metavar="ROUND")
 @click.option("--max-shots", default=None, type=click.IntRange(8192), help="Stop undecided after this many shots.")
-@click.option("--seed-key", default=None, help="Holdout key (64 hex digits) of a verdict to replay; a replay is not noted.")
+@click.option(
+    "--seed-key", default=None, help="Holdout key (64 hex digits) of a verdict to replay; a replay is not noted."
+)
 @options.verifier_option
 @options.executor_option
 @options.jobs_option
 @options.json_option
 @options.quiet_option
-def command(round_name: str, max_shots: int | None, seed_key: str | None, as_json: bool, quiet: bool, **flags: Any) -> int:
+def command(
+    round_name: str, max_shots: int | None, seed_key: str | None, as_json: bool, quiet: bool, **flags: Any
+) -> int:
     """Judge a round again, on fresh shots, from git alone. ROUND is exp/<run>/<N>.
 
     Exit code 0 if VERIFIED, 1 otherwise. Every verification spends a share of the run's error budget.
@@ -45,7 +49,9 @@ def command(round_name: str, max_shots: int | None, seed_key: str | None, as_jso
     run = load_run(ledger, run_name)
     state = read_state(ledger, run_name, number)
     if state.commit is None or state.weights is None:
-        raise NotFoundError(f"round {run_name}/{number} has no weights here, so nothing can be judged", mend="autoqec resume")
+        raise NotFoundError(
+            f"round {run_name}/{number} has no weights here, so nothing can be judged", mend="autoqec resume"
+        )
     with run_session(ledger, load_plugins(), settings, run, quiet=quiet) as session:
         verdict = judge(session, state, max_shots=max_shots, seed_key=key)
     print_json([{"schema": "autoqec.verdict/1", **verdict}]) if as_json else print_verdict(verdict)

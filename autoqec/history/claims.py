@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from autoqec.errors import AutoQECError, NotFoundError
-from autoqec.history.objects import get_blob
+from autoqec.history.objects import get_blob, persist
 from autoqec.history.owner import process_is_alive, this_process
 from autoqec.history.records import decode_record, encode_record, utc_now
 from autoqec.history.refs import compare_and_swap, explain_write, list_refs, target, write_lock
@@ -233,7 +233,7 @@ def _next_number(ledger: Ledger, run: str) -> int:
 def _write(ledger: Ledger, claim: Claim, *, old: str | None, message: str) -> bool:
     data = encode_record({"v": _VERSION, **asdict(claim)}, name=f"the claim on {claim.run}/{claim.number}")
     with explain_write(claim.ref):
-        blob = str(ledger.repo.create_blob(data + b"\n"))
+        blob = persist(lambda: ledger.repo.create_blob(data + b"\n"))
     return compare_and_swap(ledger, claim.ref, old, blob, f"autoqec: {message}")
 
 

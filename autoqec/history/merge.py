@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -18,7 +19,7 @@ from pygit2.enums import FileMode
 from autoqec.canonical import dump_json, dump_yaml, load_yaml
 from autoqec.errors import UsageError
 from autoqec.history.ancestry import Pair, best_bases
-from autoqec.history.objects import check_files
+from autoqec.history.objects import check_files, persist
 from autoqec.history.repository import Ledger
 from autoqec.history.rounds import read_candidate
 
@@ -33,7 +34,7 @@ class Conflict:
         path: The file, relative to the candidate's folder.
         field: The key, with dots for nested ones; None if it is the whole file.
         base, ours, theirs: The value they started from and the two it became; None where absent. Whole files are
-            text (bytes that are not UTF-8 show as `\\xNN`).
+            text, with escapes for bytes that are not UTF-8.
         between: The oids of the two commits, ours first.
     """
 
@@ -176,7 +177,8 @@ def _merge_text(ledger: Ledger, path: str, sides: _Sides, standing: list[int]) -
         versions = (sides.bases[standing[0], other][0], merged, sides.values[other])
         if any(version is _ABSENT or not _is_text(version) for version in versions):
             return None
-        old, ours, theirs = (pygit2.IndexEntry(path, ledger.repo.create_blob(v), FileMode.BLOB) for v in versions)
+        blobs = (pygit2.Oid(hex=persist(partial(ledger.repo.create_blob, version))) for version in versions)
+        old, ours, theirs = (pygit2.IndexEntry(path, blob, FileMode.BLOB) for blob in blobs)
         result = ledger.repo.merge_file_from_index(old, ours, theirs)
         if not result.automergeable:
             return None

@@ -16,7 +16,7 @@ import pygit2
 from pygit2.enums import FileMode
 
 from autoqec.errors import AutoQECError, UsageError
-from autoqec.history.objects import entry_of, get_blob, get_commit, write_commit
+from autoqec.history.objects import entry_of, get_blob, get_commit, persist, write_commit
 from autoqec.history.records import decode_record, encode_record, utc_now
 from autoqec.history.refs import compare_and_swap, explain_write, target, write_lock
 from autoqec.history.repository import Ledger
@@ -164,7 +164,7 @@ def _lines_of(ledger: Ledger, tree: pygit2.Tree | None, commit: str, name: str) 
 def _put(ledger: Ledger, root: pygit2.Tree | None, commit: str, data: bytes) -> str:
     """The notes tree with a commit's note as given, under the name that is fanned out once and under no other."""
     repo = ledger.repo
-    blob = repo.create_blob(data)
+    blob = persist(lambda: repo.create_blob(data))
     top = repo.TreeBuilder() if root is None else repo.TreeBuilder(root)
     if top.get(commit) is not None:
         top.remove(commit)
@@ -174,8 +174,8 @@ def _put(ledger: Ledger, root: pygit2.Tree | None, commit: str, data: bytes) -> 
     if isinstance(deeper, pygit2.Tree):
         _put_without(repo, inside, deeper, commit[2:])
     inside.insert(commit[2:], blob, FileMode.BLOB)
-    top.insert(commit[:2], inside.write(), FileMode.TREE)
-    return str(top.write())
+    top.insert(commit[:2], persist(inside.write), FileMode.TREE)
+    return persist(top.write)
 
 
 def _put_without(repo: pygit2.Repository, above: pygit2.TreeBuilder, tree: pygit2.Tree, rest: str) -> None:
@@ -187,6 +187,6 @@ def _put_without(repo: pygit2.Repository, above: pygit2.TreeBuilder, tree: pygit
     if isinstance(inner, pygit2.Tree):
         _put_without(repo, builder, inner, rest[2:])
     if len(builder):
-        above.insert(rest[:2], builder.write(), FileMode.TREE)
+        above.insert(rest[:2], persist(builder.write), FileMode.TREE)
     else:
         above.remove(rest[:2])

@@ -6,8 +6,11 @@ pushed to hosts, so no dot files, no links, no names that two file systems would
 
 from __future__ import annotations
 
+import random
 import re
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 import pygit2
 from pygit2.enums import FileMode
@@ -20,6 +23,7 @@ CANDIDATE_BYTES = 4 * 2**20
 STORE_BYTES = 50 * 2**20  # environments and weights; common hosts warn at 50 MB and refuse 100
 
 _MAX_DEPTH = 10
+_TRIES = 20
 _SEGMENT = re.compile(r"[a-z0-9_][a-z0-9_.-]{0,63}")
 _SEGMENT_ANY_CASE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 
@@ -101,9 +105,25 @@ def graft(ledger: Ledger, base: str, subdir: str, files: Mapping[str, bytes], *,
         return _graft(ledger, _tree(ledger, base), subdir.split("/"), folder)
 
 
+def persist(write: Callable[[], pygit2.Oid]) -> str:
+    """Store one object by calling `write`; its oid. Callers hold `explain_write`, for they know which ref it is for.
+
+    While `git gc` tidies up, it removes empty folders of the object store, and now and then one that libgit2 has just
+    made to put an object in; the next try makes it again.
+    """
+    for _ in range(_TRIES):
+        try:
+            return str(write())
+        except (OSError, pygit2.GitError) as error:
+            if "no such file" not in str(error).lower():
+                raise
+        time.sleep(random.uniform(0.001, 0.01))  # noqa: S311 - jitter
+    return str(write())
+
+
 def write_blobs(ledger: Ledger, files: Mapping[str, bytes]) -> dict[str, str]:
-    """Store contents; the blob oid by path. Callers hold `explain_write`, for they know which ref it is for."""
-    return {path: str(ledger.repo.create_blob(data)) for path, data in files.items()}
+    """Store contents; the blob oid by path. Callers hold `explain_write`."""
+    return {path: persist(partial(ledger.repo.create_blob, data)) for path, data in files.items()}
 
 
 def build_tree(ledger: Ledger, blobs: Mapping[str, str]) -> str:
@@ -118,13 +138,13 @@ def build_tree(ledger: Ledger, blobs: Mapping[str, str]) -> str:
             builder.insert(name, oid, FileMode.BLOB)
     for name, inside in folders.items():
         builder.insert(name, build_tree(ledger, inside), FileMode.TREE)
-    return str(builder.write())
+    return persist(builder.write)
 
 
 def write_commit(ledger: Ledger, message: str, tree: str, parents: list[str]) -> str:
     """Store a commit that no ref names yet; its oid. Callers hold `explain_write`."""
     signature = ledger.signature()
-    return str(ledger.repo.create_commit(None, signature, signature, message, tree, list(parents)))
+    return persist(lambda: ledger.repo.create_commit(None, signature, signature, message, tree, list(parents)))
 
 
 def get_commit(ledger: Ledger, oid: str) -> pygit2.Commit:
@@ -180,7 +200,7 @@ def _graft(ledger: Ledger, tree: pygit2.Tree | None, path: list[str], folder: st
         builder.insert(name, folder, FileMode.TREE)
     elif tree is not None and name in tree:
         builder.remove(name)
-    return str(builder.write())
+    return persist(builder.write)
 
 
 def _walk(ledger: Ledger, commit: str, subdir: str, any_case: bool, limit: int) -> Iterator[tuple[str, bytes]]:

@@ -118,7 +118,7 @@ def compare_and_swap(ledger: Ledger, ref: str, old: str | None, new: str | None,
                     _cut_torn_line(log, log_size)
                     raise
                 _remove_stale_lock(ledger.git_dir / f"{ref}.lock", _STALE_LOCK_AGE)
-            time.sleep(random.uniform(0.001, 0.02))
+            time.sleep(random.uniform(0.001, 0.02))  # noqa: S311 - jitter
 
 
 def target(ledger: Ledger, ref: str) -> str | None:
@@ -204,7 +204,7 @@ def _acquire(file: int, path: Path) -> None:
                 f"another autoqec process (pid {holder[0]}) has held {path} for {_LOCK_PATIENCE:.0f} seconds",
                 mend="let it finish, or end it: the lock goes with it",
             )
-        time.sleep(random.uniform(0.001, 0.01))
+        time.sleep(random.uniform(0.001, 0.01))  # noqa: S311 - jitter
 
 
 def _sweep_after_death(ledger: Ledger, file: int) -> None:

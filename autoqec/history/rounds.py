@@ -35,7 +35,7 @@ def parse_round_name(name: str) -> tuple[str, int]:
         UsageError: It is no such name.
     """
     match = _ROUND.fullmatch(name)
-    if match is None:
+    if match is None or match[1] == "exp":  # `exp/7` is a branch name without its run
         raise UsageError(f"{name!r} does not name a round", mend="write it as exp/<run>/<N>; autoqec log lists them")
     return match[1], int(match[2])
 

@@ -68,9 +68,9 @@ def check_run_name(name: str) -> str:
     Raises:
         UsageError: It cannot be a run's name.
     """
-    if _NAME.fullmatch(name) is None:
+    if _NAME.fullmatch(name) is None or name == "exp":
         raise UsageError(
-            f"{name!r} cannot be a run's name: up to 40 lower-case letters, digits and -, not starting with -"
+            f"{name!r} cannot be a run's name: up to 40 lower-case letters, digits and -, not starting with -, not exp"
         )
     return name
 

@@ -8,7 +8,16 @@ from dataclasses import asdict, dataclass
 from autoqec.agents.messages import Hypothesis
 from autoqec.candidate.weights import load_weights, save_weights
 from autoqec.errors import AutoQECError
-from autoqec.history import Conflict, Ledger, Run, find_round, merge_candidates, parse_round_name, read_attachment, read_candidate
+from autoqec.history import (
+    Conflict,
+    Ledger,
+    Run,
+    find_round,
+    merge_candidates,
+    parse_round_name,
+    read_attachment,
+    read_candidate,
+)
 from autoqec.loop.state import WEIGHTS_FILE
 
 

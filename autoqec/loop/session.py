@@ -13,7 +13,12 @@ from autoqec.config import Profile, Settings
 from autoqec.errors import NotFoundError, UsageError
 from autoqec.history import Ledger, Run, list_runs, load_run, new_run_name, start_run
 from autoqec.plugins import Registry
-from autoqec.problem.environment import LoadedEnvironment, builtin_environments, environment_from_files, find_environment
+from autoqec.problem.environment import (
+    LoadedEnvironment,
+    builtin_environments,
+    environment_from_files,
+    find_environment,
+)
 
 Report = Callable[[Mapping[str, Any]], None]
 
@@ -157,4 +162,12 @@ def profile_from(fields: Mapping[str, Any]) -> Profile:
     return Profile(**fields)
 
 
-__all__ = ["NotFoundError", "Session", "check_environment", "environment_folders", "find_run", "open_run", "run_environment"]
+__all__ = [
+    "NotFoundError",
+    "Session",
+    "check_environment",
+    "environment_folders",
+    "find_run",
+    "open_run",
+    "run_environment",
+]

@@ -1,6 +1,6 @@
 """The steps of a round, each idempotent: it looks at what git holds, does its work, and leaves the result in git.
 
-    ideate → code → train → score → analyse → verify → close          (claim comes before, in `rounds.py`)
+ideate → code → train → score → analyse → verify → close          (claim comes before, in `rounds.py`)
 """
 
 from __future__ import annotations
@@ -59,13 +59,18 @@ def _agent(session: Session, state: RoundState, role: Role) -> Agent:
 
 
 def _context(session: Session, state: RoundState, **fields: Any) -> Context:
-    records = [r for r in read_history(session.ledger) if r.identity is None or r.identity.env.endswith(session.run.env_id)]
+    records = [
+        r for r in read_history(session.ledger) if r.identity is None or r.identity.env.endswith(session.run.env_id)
+    ]
     records = [r for r in records if r.run == session.run.name or r.identity is not None]
     past = past_rounds(records, lambda commit: read_candidate_files(session.ledger, commit))
     stages = {}
     for entry in session.registry.all("stage"):
         kind = entry.create()
-        stages[entry.name] = {"schema": kind.Config.model_json_schema(), "space": {k: list(v) for k, v in kind.space().items()}}
+        stages[entry.name] = {
+            "schema": kind.Config.model_json_schema(),
+            "space": {k: list(v) for k, v in kind.space().items()},
+        }
     return Context(
         environment=session.environment.environment.model_dump(mode="json"),
         run=session.run.name,
@@ -133,7 +138,13 @@ def code(session: Session, state: RoundState) -> None:
         hypothesis=hypothesis.text,
     )
     commit_round(
-        session.ledger, identity, base=session.run.base, parents=start.parents, files=files, subject=hypothesis.text, body=body
+        session.ledger,
+        identity,
+        base=session.run.base,
+        parents=start.parents,
+        files=files,
+        subject=hypothesis.text,
+        body=body,
     )
 
 
@@ -229,7 +240,11 @@ def score(session: Session, state: RoundState) -> None:
         "flops_per_shot": training["cost"].get("flops_per_shot"),
         "params": training["cost"].get("params"),
         "latency_us_per_shot": round(scored.predict_us + scored.decode_us, 2),
-        "latency_us": {"predict": round(scored.predict_us, 2), "decode": round(scored.decode_us, 2), "baseline": round(scored.baseline_us, 2)},
+        "latency_us": {
+            "predict": round(scored.predict_us, 2),
+            "decode": round(scored.decode_us, 2),
+            "baseline": round(scored.baseline_us, 2),
+        },
         "train_seconds": training["telemetry"].get("seconds"),
         "score_seconds": round(time.monotonic() - began, 2),
         "training": training["telemetry"],
@@ -264,7 +279,9 @@ def verify(session: Session, state: RoundState) -> None:
     judge(session, state, max_shots=profile_from(state.claim.details["profile"]).verify_shots)
 
 
-def judge(session: Session, state: RoundState, *, max_shots: int | None = None, seed_key: bytes | None = None) -> Mapping[str, Any]:
+def judge(
+    session: Session, state: RoundState, *, max_shots: int | None = None, seed_key: bytes | None = None
+) -> Mapping[str, Any]:
     """Verify a round now, whatever came before, and note the verdict.
 
     The attempt is noted before it begins: one that crashes has spent its share of the error budget too.
@@ -293,7 +310,12 @@ def judge(session: Session, state: RoundState, *, max_shots: int | None = None, 
     )
     identity = uuid.uuid4().hex
     if seed_key is None:
-        started = {"id": f"{identity}-begun", "event": "begun", "attempt": request.attempt, "verifier": session.settings["verifier"]}
+        started = {
+            "id": f"{identity}-begun",
+            "event": "begun",
+            "attempt": request.attempt,
+            "verifier": session.settings["verifier"],
+        }
         append_note(session.ledger, state.claim.run, "verdict", str(state.commit), started)
     verdict = verify_in_process(
         request,
@@ -305,7 +327,9 @@ def judge(session: Session, state: RoundState, *, max_shots: int | None = None, 
     record = {"id": identity, "verifier": session.settings["verifier"], "commit": state.commit, **verdict.to_dict()}
     if seed_key is not None:
         return record
-    return append_note(session.ledger, state.claim.run, "verdict", str(state.commit), record | {"supersedes": f"{identity}-begun"})
+    return append_note(
+        session.ledger, state.claim.run, "verdict", str(state.commit), record | {"supersedes": f"{identity}-begun"}
+    )
 
 
 def close(session: Session, state: RoundState) -> None:

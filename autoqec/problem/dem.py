@@ -131,7 +131,9 @@ def read_dem(dem: stim.DetectorErrorModel) -> tuple[Mechanisms, Edges | None]:
             # The first decomposition stands: any of them has the same detectors and observables.
             priors[mechanism] = priors[mechanism] * (1 - probability) + probability * (1 - priors[mechanism])
     if not index:
-        raise UsageError("the error model has no error that a detector can see", mend="give the circuit noise and detectors")
+        raise UsageError(
+            "the error model has no error that a detector can see", mend="give the circuit noise and detectors"
+        )
     wholes = list(index)
     mechanisms = Mechanisms(
         priors=np.array(priors, dtype=np.float64),

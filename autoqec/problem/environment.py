@@ -151,7 +151,9 @@ def environment_from_files(files: Mapping[str, bytes], *, origin: str) -> Loaded
     try:
         environment = Environment.model_validate(raw)
     except ValidationError as error:
-        raise UsageError(f"{origin}: {explain(error)}", mend="mend the field; autoqec env check FILE shows the result") from error
+        raise UsageError(
+            f"{origin}: {explain(error)}", mend="mend the field; autoqec env check FILE shows the result"
+        ) from error
     return LoadedEnvironment(environment, dict(files), origin)
 
 
@@ -188,7 +190,9 @@ def load_environment(path: Path) -> LoadedEnvironment:
     try:
         text = path.read_bytes()
     except OSError as error:
-        raise NotFoundError(f"cannot read environment {path}: {error.strerror}", mend="autoqec env list shows those that exist") from error
+        raise NotFoundError(
+            f"cannot read environment {path}: {error.strerror}", mend="autoqec env list shows those that exist"
+        ) from error
     alone = environment_from_files({ENVIRONMENT_FILE: text}, origin=str(path))
     files = {ENVIRONMENT_FILE: text, **_companion(path, alone.environment)}
     return LoadedEnvironment(alone.environment, files, str(path))

@@ -80,7 +80,9 @@ def problem_from_dem(dem: stim.DetectorErrorModel, *, name: str, circuit: stim.C
     if dem.num_detectors == 0:
         raise UsageError(f"{name} has no detectors: nothing can be decoded", mend="add DETECTOR instructions")
     if dem.num_observables == 0:
-        raise UsageError(f"{name} has no logical observables: no shot can fail", mend="add OBSERVABLE_INCLUDE instructions")
+        raise UsageError(
+            f"{name} has no logical observables: no shot can fail", mend="add OBSERVABLE_INCLUDE instructions"
+        )
     flat = dem.flattened()
     mechanisms, edges = read_dem(flat)
     return Problem(name=name, dem=flat, circuit=circuit, mechanisms=mechanisms, edges=edges)

@@ -72,5 +72,9 @@ def serve_training(channel: Channel) -> None:
     )
     cost = measure_cost(candidate, problem)
     weights = save_weights(trained.tensors, fingerprint=problem.fingerprint)
-    fields = {"done": True, "telemetry": trained.telemetry, "cost": {"flops_per_shot": cost.flops_per_shot, "params": cost.params}}
+    fields = {
+        "done": True,
+        "telemetry": trained.telemetry,
+        "cost": {"flops_per_shot": cost.flops_per_shot, "params": cost.params},
+    }
     channel.send(Message(fields, {"weights": weights}))

@@ -1,6 +1,6 @@
 """Messages between processes: a JSON header and named byte blobs, length-prefixed, over a pair of pipes. Never pickle.
 
-    frame = b"AQF1", uint32 header bytes, header (JSON, with "blobs": [[name, bytes], ...]), the blobs one after another
+frame = b"AQF1", uint32 header bytes, header (JSON, with "blobs": [[name, bytes], ...]), the blobs one after another
 """
 
 from __future__ import annotations

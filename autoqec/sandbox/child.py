@@ -6,6 +6,7 @@ until the channel closes. A child does not outlive its parent.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import importlib
 import os
@@ -44,7 +45,7 @@ class Child:
 
     def __init__(self, target: str, *, memory_bytes: int | None = None, threads: int = 1):
         # A file, not a pipe: a child that floods its standard error must neither block nor fill our memory.
-        self._stderr: IO[bytes] = tempfile.TemporaryFile()
+        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `kill`
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-m", "autoqec.sandbox.child", target, str(memory_bytes or 0), str(os.getpid())],
             stdin=subprocess.PIPE,
@@ -53,7 +54,8 @@ class Child:
             env=_environment(threads),
             start_new_session=True,
         )
-        assert self._process.stdin is not None and self._process.stdout is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._channel = Channel(self._process.stdout.fileno(), self._process.stdin.fileno())
 
     @property
@@ -99,22 +101,20 @@ class Child:
 
     def kill(self) -> None:
         """End the child and everything in its process group, and reap it."""
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout, self._stderr):
             if stream is not None:
-                try:
+                with contextlib.suppress(BrokenPipeError):  # What we had not yet sent has no reader any more.
                     stream.close()
-                except BrokenPipeError:
-                    continue
 
     def __enter__(self) -> Child:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.kill()
 
 

@@ -24,7 +24,8 @@ def describe_environment(loaded: LoadedEnvironment, registry: Registry, shots: i
         shots: At least so many shots.
 
     Returns:
-        Name, identity, sizes, fingerprint, and per decoder its logical error rate with an exact 95 % interval.
+        Name, identity, sizes (`matching_edges` is None for an error model that is not graph-like), fingerprint, and per
+        decoder its logical error rate with an exact 95 % interval.
     """
     problem = build_problem(loaded, registry.maker("code"))
     environment = loaded.environment
@@ -38,9 +39,8 @@ def describe_environment(loaded: LoadedEnvironment, registry: Registry, shots: i
         for name, decoder in decoders.items():
             failures[name] += int(decoder.decode(batch.syndromes).failures(batch.observables).sum())
     rates = {
-        f"LER {name}": f"{count / total:.5f} [{low:.5f}, {high:.5f}] over {total:,} shots"
+        name: {"ler": count / total, "ler_ci": list(rate_interval(count, total)), "shots": total}
         for name, count in failures.items()
-        for low, high in [rate_interval(count, total)]
     }
     return {
         "name": environment.name,
@@ -49,7 +49,7 @@ def describe_environment(loaded: LoadedEnvironment, registry: Registry, shots: i
         "observables": problem.num_observables,
         "mechanisms": len(problem.mechanisms),
         "incidences": len(problem.mechanisms.detector),
-        "matching edges": len(problem.edges) if problem.edges is not None else "none: the error model is not graph-like",
+        "matching_edges": len(problem.edges) if problem.edges is not None else None,
         "fingerprint": problem.fingerprint,
-        **rates,
+        "decoders": rates,
     }

@@ -59,4 +59,6 @@ class PairedCounts:
     @staticmethod
     def from_dict(fields: Mapping[str, Any]) -> PairedCounts:
         """The inverse of `to_dict`."""
-        return PairedCounts(**{name: int(fields[name]) for name in ("shots", "both", "baseline_only", "candidate_only")})
+        return PairedCounts(
+            **{name: int(fields[name]) for name in ("shots", "both", "baseline_only", "candidate_only")}
+        )

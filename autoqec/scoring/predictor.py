@@ -88,7 +88,9 @@ class Predictor:
         _, blobs = self._ask_reply(_FLOOR_SECONDS + _SECONDS_PER_SHOT * shots)
         data = blobs.get("beliefs", b"")
         if len(data) != shots * mechanisms * 4:
-            raise CandidateFault("bad_output", f"the candidate answered {len(data)} bytes for {shots} x {mechanisms} beliefs")
+            raise CandidateFault(
+                "bad_output", f"the candidate answered {len(data)} bytes for {shots} x {mechanisms} beliefs"
+            )
         beliefs = np.frombuffer(data, dtype=np.float32).reshape(shots, mechanisms).copy()
         return beliefs, settle_beliefs(beliefs, self._problem.priors_llr)
 

@@ -104,7 +104,9 @@ def _open_bench(blobs: Mapping[str, bytes], p: float | None) -> _Bench:
     predictor = None
     if any(path.startswith("stages/") for path in sealed.files):
         if not registry.get("decoder", environment.decoder.kind).capabilities.get("takes_beliefs"):
-            raise UsageError(f"decoder {environment.decoder.kind!r} takes no per-shot beliefs, so no predecoder can feed it")
+            raise UsageError(
+                f"decoder {environment.decoder.kind!r} takes no per-shot beliefs, so no predecoder can feed it"
+            )
         predictor = resources.enter_context(Predictor(sealed, problem))
     return _Bench(problem, baseline, references, predictor, resources)
 
@@ -169,7 +171,9 @@ def score_chunks(message: Message) -> Message:
     """
     bench = _current_bench(message)
     with_references = bool(message.fields.get("references"))
-    scores = [_score(bench, sample_chunk(bench.problem, int(seed)), with_references) for seed in message.fields["seeds"]]
+    scores = [
+        _score(bench, sample_chunk(bench.problem, int(seed)), with_references) for seed in message.fields["seeds"]
+    ]
     return Message({"chunks": [score.to_dict() for score in scores]})
 
 

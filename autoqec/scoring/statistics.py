@@ -55,7 +55,9 @@ def _log_e_mean_above(counts: PairedCounts, mean: float) -> float:
     ties = c.shots - c.baseline_only - c.candidate_only
     return _log_mean_exp(
         [
-            c.baseline_only * log1p(bet * (1 - mean)) + c.candidate_only * log1p(-bet * (1 + mean)) + ties * log1p(-bet * mean)
+            c.baseline_only * log1p(bet * (1 - mean))
+            + c.candidate_only * log1p(-bet * (1 + mean))
+            + ties * log1p(-bet * mean)
             for bet in (b / (1 + abs(mean)) for b in BETS)
         ]
     )

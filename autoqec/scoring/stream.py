@@ -37,7 +37,7 @@ class Scored:
         digests: SHA-256 of each chunk's shots, in order.
     """
 
-    counts: PairedCounts = PairedCounts()
+    counts: PairedCounts = field(default_factory=PairedCounts)
     invalid: int = 0
     references: Mapping[str, int] = field(default_factory=dict)
     reference_shots: int = 0
@@ -79,7 +79,9 @@ class ScoreStream:
         blobs = {f"env:{name}": data for name, data in self.environment.files.items()} | self.sealed.to_blobs()
         return Task(function, Message({"seeds": seeds, "p": self.p, "references": references}, blobs))
 
-    def score(self, first: int, chunks: int, *, references: bool = False, progress: ShotProgress | None = None) -> Scored:
+    def score(
+        self, first: int, chunks: int, *, references: bool = False, progress: ShotProgress | None = None
+    ) -> Scored:
         """Score chunks `first … first + chunks - 1`.
 
         Args:
@@ -92,7 +94,9 @@ class ScoreStream:
             CandidateFault: The candidate broke its contract.
             AutoQECError: The environment or a decoder cannot be used.
         """
-        wanted = [range(i, min(i + _CHUNKS_PER_TASK, first + chunks)) for i in range(first, first + chunks, _CHUNKS_PER_TASK)]
+        wanted = [
+            range(i, min(i + _CHUNKS_PER_TASK, first + chunks)) for i in range(first, first + chunks, _CHUNKS_PER_TASK)
+        ]
         futures = {self.executor.submit(self.task(FUNCTION, part, references=references)): part for part in wanted}
         pending, results = set(futures), dict[int, ChunkScore]()
         try:
@@ -133,5 +137,3 @@ def combine(scores: Sequence[ChunkScore], references: bool) -> Scored:
         baseline_us=sum(score.baseline_seconds for score in scores) * per_shot,
         digests=tuple(score.digest for score in scores),
     )
-
-

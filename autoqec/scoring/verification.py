@@ -8,10 +8,12 @@ from autoqec.sandbox.channel import Channel, Message
 from autoqec.sandbox.child import Child
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring.executor import blobs_with_prefix
-from autoqec.scoring.verdict import Report, VerificationRequest, Verdict
+from autoqec.scoring.verdict import Report, Verdict, VerificationRequest
 
 
-def verify_in_process(request: VerificationRequest, *, verifier: str, executor: str, jobs: int, report: Report) -> Verdict:
+def verify_in_process(
+    request: VerificationRequest, *, verifier: str, executor: str, jobs: int, report: Report
+) -> Verdict:
     """Run a verifier plugin in a fresh process.
 
     Args:

@@ -1,1 +1,21 @@
-"""For plugin authors and our own tests."""
+"""For those who write plugins, and for our own tests: a tiny lab, a scripted agent, conformance checks, pytest fixtures.
+
+from autoqec.testing import check_decoder, tiny_problem
+
+def test_my_decoder():
+    check_decoder(MyDecoder(), tiny_problem())
+"""
+
+from autoqec.testing.agents import ScriptedAgent
+from autoqec.testing.conformance import check_decoder, check_stage
+from autoqec.testing.tiny import TINY_CONFIG, TINY_ENVIRONMENT, make_tiny_lab, tiny_problem
+
+__all__ = [
+    "TINY_CONFIG",
+    "TINY_ENVIRONMENT",
+    "ScriptedAgent",
+    "check_decoder",
+    "check_stage",
+    "make_tiny_lab",
+    "tiny_problem",
+]

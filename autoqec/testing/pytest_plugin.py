@@ -1,1 +1,30 @@
-"""pytest plugin."""
+"""pytest fixtures for plugin authors; installed with AutoQEC, imported only where they are used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from autoqec.history import Ledger
+    from autoqec.problem.problem import Problem
+
+
+@pytest.fixture
+def autoqec_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
+    """A new lab with the tiny environment as its default; the current directory is inside it."""
+    from autoqec.testing.tiny import make_tiny_lab
+
+    ledger = make_tiny_lab(tmp_path / "lab")
+    monkeypatch.chdir(tmp_path / "lab")
+    return ledger
+
+
+@pytest.fixture(scope="session")
+def autoqec_problem() -> Problem:
+    """The tiny environment's problem."""
+    from autoqec.testing.tiny import tiny_problem
+
+    return tiny_problem()

@@ -30,7 +30,10 @@ def print_plugins(items: Sequence[Mapping[str, Any]]) -> None:
     console.print(table)
     for item in items:
         if "error" in item:
-            console.print(Text("broken: ", style="bold red") + plain(f"{item['plugin']} ({item['distribution']}): {item['error']}"))
+            console.print(
+                Text("broken: ", style="bold red")
+                + plain(f"{item['plugin']} ({item['distribution']}): {item['error']}")
+            )
             console.print(plain(f"  go on without it: pip uninstall {item['distribution'].split()[0]}"))
 
 
@@ -40,6 +43,17 @@ def print_environments(items: Sequence[Mapping[str, Any]]) -> None:
     for item in items:
         table.add_row(plain(item["name"]), plain(item["where"]), plain(item["story"]))
     out().print(table)
+
+
+def print_environment(facts: Mapping[str, Any]) -> None:
+    """What an environment is, and how often its own decoders fail."""
+    lines = {name.replace("_", " "): value for name, value in facts.items() if name != "decoders"}
+    if facts["matching_edges"] is None:
+        lines["matching edges"] = "none: the error model is not graph-like"
+    for name, rate in facts["decoders"].items():
+        low, high = rate["ler_ci"]
+        lines[f"LER {name}"] = f"{rate['ler']:.5f} [{low:.5f}, {high:.5f}] over {rate['shots']:,} shots"
+    print_facts(lines)
 
 
 def print_facts(items: Mapping[str, Any]) -> None:

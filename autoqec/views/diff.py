@@ -11,7 +11,9 @@ def candidate_diff(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> s
     lines: list[str] = []
     for path in sorted(set(before) | set(after)):
         old, new = (_lines(files.get(path)) for files in (before, after))
-        lines += unified_diff(old, new, path if path in before else "/dev/null", path if path in after else "/dev/null", n=0, lineterm="")
+        lines += unified_diff(
+            old, new, path if path in before else "/dev/null", path if path in after else "/dev/null", n=0, lineterm=""
+        )
     return "\n".join(line for line in lines if not line.startswith("@@"))
 
 

@@ -25,7 +25,16 @@ METRICS = (
     "score_seconds",
 )
 
-_HOLDOUT = ("shots", "ler_baseline", "ler_candidate", "delta_ler", "delta_ler_ci", "ler_ratio", "ler_ratio_ci", "references")
+_HOLDOUT = (
+    "shots",
+    "ler_baseline",
+    "ler_candidate",
+    "delta_ler",
+    "delta_ler_ci",
+    "ler_ratio",
+    "ler_ratio_ci",
+    "references",
+)
 
 
 def _chosen(record: Mapping[str, Any] | None, names: Iterable[str]) -> dict[str, Any] | None:
@@ -46,7 +55,9 @@ def round_object(record: RoundRecord, names: Mapping[str, str] | None = None) ->
     """
     identity, verdict, conflict = record.identity, record.verdict, record.conflict or {}
     judged = verdict is not None and "verdict" in verdict
-    parents = [(names or {}).get(oid, oid) for oid in identity.fork_from] if identity else list(conflict.get("fork_from", []))
+    parents = (
+        [(names or {}).get(oid, oid) for oid in identity.fork_from] if identity else list(conflict.get("fork_from", []))
+    )
     return {
         "schema": ROUND_SCHEMA,
         "run": record.run,
@@ -90,5 +101,7 @@ def front_objects(records: Iterable[RoundRecord]) -> list[dict[str, Any]]:
             point = Point(name, holdout["delta_ler"], (low, high), metrics["flops_per_shot"], metrics["params"])
             points.setdefault(str(item["env"]), []).append(point)
     return [
-        {**by_name[point.name], "dominates": list(beaten)} for env in sorted(points) for point, beaten in front(points[env])
+        {**by_name[point.name], "dominates": list(beaten)}
+        for env in sorted(points)
+        for point, beaten in front(points[env])
     ]

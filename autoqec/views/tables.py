@@ -52,7 +52,12 @@ def _table(columns: Sequence[tuple[str, str]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
     for header, justify in columns:
         last = header == "hypothesis"
-        table.add_column(header, justify="right" if justify == "r" else "left", no_wrap=not last, overflow="fold" if last else "ellipsis")
+        table.add_column(
+            header,
+            justify="right" if justify == "r" else "left",
+            no_wrap=not last,
+            overflow="fold" if last else "ellipsis",
+        )
     return table
 
 
@@ -83,7 +88,9 @@ def print_log(items: Sequence[Mapping[str, Any]]) -> None:
 def print_outcome(item: Mapping[str, Any]) -> None:
     """How a round ended: its branch, its verdict, and the figures that support it."""
     console = out()
-    head = Text(str(item["branch"]), style="bold") + Text(f"  {(item['commit'] or 'no commit')[:10]}  ") + _verdict(item)
+    head = (
+        Text(str(item["branch"]), style="bold") + Text(f"  {(item['commit'] or 'no commit')[:10]}  ") + _verdict(item)
+    )
     console.print(head)
     console.print(plain(f"  {item['hypothesis'] or ''}"))
     if item["reason"]:
@@ -102,8 +109,12 @@ def print_outcome(item: Mapping[str, Any]) -> None:
         console.print(plain("  " + ", ".join(f"{name} {ler:.5f}" for name, ler in sorted(references.items()))))
     console.print(
         f"  {_count(metrics['flops_per_shot'])} FLOPs and {metrics['latency_us_per_shot']:.0f} µs per shot,"
-        f" {_count(metrics['params'])} parameters; trained {metrics['train_seconds']:.0f} s, scored {metrics['score_seconds']:.0f} s"
+        f" {_count(metrics['params'])} parameters; {_times(metrics)}"
     )
+
+
+def _times(metrics: Mapping[str, Any]) -> str:
+    return f"trained {metrics['train_seconds']:.0f} s, scored {metrics['score_seconds']:.0f} s"
 
 
 def _short(parent: str, run: str) -> str:
@@ -115,7 +126,9 @@ def print_front(items: Sequence[Mapping[str, Any]]) -> None:
     if not items:
         out().print("The front is empty: no round is VERIFIED yet.")
         return
-    columns = "round l;LER r;vs plain r;ΔLER ·1e-3 (95 %) r;FLOPs r;params r;µs/shot r;dominates r;hypothesis l".split(";")
+    columns = "round l;LER r;vs plain r;ΔLER ·1e-3 (95 %) r;FLOPs r;params r;µs/shot r;dominates r;hypothesis l".split(
+        ";"
+    )
     table = _table([(c[:-2], c[-1]) for c in columns])
     for item in items:
         metrics = item["metrics"]
@@ -150,7 +163,9 @@ def _figures(item: Mapping[str, Any]) -> str:
 
 
 def _verdict_text(verdict: Mapping[str, Any]) -> str:
-    lines = [f"{verdict['verdict']} ({verdict['reason']}), attempt {verdict.get('attempt')} of the run, by {verdict.get('verifier')}"]
+    lines = [
+        f"{verdict['verdict']} ({verdict['reason']}), attempt {verdict.get('attempt')} of the run, by {verdict.get('verifier')}"
+    ]
     if "test" in verdict:
         c = verdict["test"]
         lines.append(
@@ -168,7 +183,10 @@ def _verdict_text(verdict: Mapping[str, Any]) -> str:
         lines.append(_figures(verdict))
     if "fault" in verdict:
         lines.append(str(verdict["fault"]))
-    lines.append(f"sandbox level {verdict.get('sandbox_level')}; holdout key {str(verdict.get('seed_key'))[:16]}…; {verdict.get('seconds')} s")
+    lines.append(
+        f"sandbox level {verdict.get('sandbox_level')}; holdout key {verdict.get('seed_key')};"
+        f" took {verdict.get('seconds')} s"
+    )
     return "\n".join(lines)
 
 
@@ -186,18 +204,22 @@ def print_round(item: Mapping[str, Any], details: Mapping[str, Any]) -> None:
             `metrics`, `analysis`, `verdict`, each or None.
     """
     console = out()
-    console.print(Text(f"{item['branch']}", style="bold") + Text(f"  {(item['commit'] or 'no commit')[:12]}  ") + _verdict(item))
+    console.print(
+        Text(f"{item['branch']}", style="bold") + Text(f"  {(item['commit'] or 'no commit')[:12]}  ") + _verdict(item)
+    )
     console.print(plain(item["hypothesis"] or ""))
     parents = ", ".join(str(parent)[:40] for parent in item["fork_from"]) or "the baseline"
-    console.print(plain(f"forked from {parents}; compose {item['compose']}; environment {item['env']}; status {item['status']}"))
+    console.print(
+        plain(f"forked from {parents}; compose {item['compose']}; environment {item['env']}; status {item['status']}")
+    )
     if item["reason"]:
         console.print(plain(f"reason: {item['reason']}"))
     sections = [("why", details.get("message")), ("change", details.get("diff"))]
     if details.get("metrics"):
         m = details["metrics"]
         cost = (
-            f"{_count(m['flops_per_shot'])} FLOPs and {m['latency_us_per_shot']:.0f} µs per shot, {_count(m['params'])} parameters;"
-            f" trained {m['train_seconds']:.0f} s, scored {m['score_seconds']:.0f} s"
+            f"{_count(m['flops_per_shot'])} FLOPs and {m['latency_us_per_shot']:.0f} µs per shot,"
+            f" {_count(m['params'])} parameters; {_times(m)}"
         )
         sections.append(("development shots", f"{_figures(m)}\n{cost}"))
     if details.get("analysis"):

@@ -56,7 +56,12 @@ class HoldoutVerifier:
         environment = request.environment.environment
         alpha = attempt_alpha(environment.protocol.alpha, request.attempt, request.verified_before)
         key = derive_key(
-            secret, "autoqec/holdout/v1", request.environment.identity, request.commit, request.sealed.digest, request.attempt
+            secret,
+            "autoqec/holdout/v1",
+            request.environment.identity,
+            request.commit,
+            request.sealed.digest,
+            request.attempt,
         )
         stream = ScoreStream(executor, request.environment, request.sealed, key, "holdout")
         details: dict[str, Any] = {
@@ -112,7 +117,9 @@ class HoldoutVerifier:
 
     def _integrity(self, request: VerificationRequest, stream: ScoreStream, details: dict[str, Any]) -> tuple[str, str]:
         """What a candidate that is statistically better must still pass."""
-        differing = int(stream.executor.submit(stream.task("autoqec.scoring.shard:check_batches", [0])).result().fields["differing"])
+        differing = int(
+            stream.executor.submit(stream.task("autoqec.scoring.shard:check_batches", [0])).result().fields["differing"]
+        )
         details["batch_differing"] = differing
         with Predictor(request.sealed, build_target(request.environment)) as predictor:
             cost = predictor.cost()
@@ -152,7 +159,8 @@ def _figures(headline: Scored, everything: Scored) -> dict[str, Any]:
     counts: PairedCounts = headline.counts
     shots = max(1, headline.reference_shots)
     return {
-        "shots": everything.counts.shots,
+        "shots": counts.shots,
+        "shots_in_all": everything.counts.shots,
         "invalid": everything.invalid,
         "ler_baseline": counts.ler_baseline,
         "ler_candidate": counts.ler_candidate,

@@ -135,8 +135,8 @@ def _fork(good: list[PastRound], context: Context) -> Mapping[str, Any]:
                 "text": f"From {origin.name}: {', '.join(changes)}",
                 "fork_from": [origin.name] if parent is not None else [],
                 "expected_delta_ler": round(aims(origin)[0], 6),
-                "rationale": f"{origin.name} gained {aims(origin)[0]:.4f} per shot; the estimator over {len(context.history)} rounds"
-                " favours this change.",
+                "rationale": f"{origin.name} gained {aims(origin)[0]:.4f} per shot; the estimator over"
+                f" {len(context.history)} rounds favours this change.",
                 "hint": json.dumps({"files": files}),
             }
     return {"text": "", "hint": "the search space is exhausted"}
@@ -155,9 +155,21 @@ def _code(context: Context) -> Mapping[str, Any]:
 def _analyse(context: Context) -> Mapping[str, Any]:
     metrics = context.metrics or {}
     low, high = metrics.get("delta_ler_ci") or (0.0, 0.0)
-    gain = f"Δ_LER {metrics.get('delta_ler', 0.0):+.5f} [{low:+.5f}, {high:+.5f}] over {metrics.get('shots', 0):,} shots"
-    stronger = {n: ler for n, ler in (metrics.get("references") or {}).items() if ler > metrics.get("ler_candidate", 1.0)}
+    gain = (
+        f"Δ_LER {metrics.get('delta_ler', 0.0):+.5f} [{low:+.5f}, {high:+.5f}] over {metrics.get('shots', 0):,} shots"
+    )
+    stronger = {
+        n: ler for n, ler in (metrics.get("references") or {}).items() if ler > metrics.get("ler_candidate", 1.0)
+    }
     beats = f"; below {', '.join(sorted(stronger))}" if stronger else ""
     if low > 0:
-        return {"summary": f"{gain}: a sure gain{beats}.", "decision": "candidate", "next_seed": "Refine what this round changed."}
-    return {"summary": f"{gain}: no sure gain.", "decision": "ignore", "next_seed": "Try another direction from an earlier round."}
+        return {
+            "summary": f"{gain}: a sure gain{beats}.",
+            "decision": "candidate",
+            "next_seed": "Refine what this round changed.",
+        }
+    return {
+        "summary": f"{gain}: no sure gain.",
+        "decision": "ignore",
+        "next_seed": "Try another direction from an earlier round.",
+    }

@@ -39,7 +39,13 @@ TEMPLATES = (
         rationale="Most of the gain of belief propagation comes from its first iterations; min-sum needs no transcendentals.",
         training={"learning_rate": 0.02, "batch_size": 256, "shots": 51_200},
         stages={
-            "first_look": {"kind": "neural_bp", "iterations": 3, "algorithm": "min_sum", "sharing": "per_layer", "position": 50}
+            "first_look": {
+                "kind": "neural_bp",
+                "iterations": 3,
+                "algorithm": "min_sum",
+                "sharing": "per_layer",
+                "position": 50,
+            }
         },
     ),
 )

@@ -37,7 +37,9 @@ class StimGenerated:
     def build(self, config: GeneratedFields, noise: Noise, p: float | None, files: Mapping[str, bytes]) -> stim.Circuit:
         """See `autoqec.problem.code.Code.build`."""
         if p is None:
-            raise UsageError("noise.kind: a generated circuit needs noise", mend="noise: {kind: depolarizing, p: [0.005]}")
+            raise UsageError(
+                "noise.kind: a generated circuit needs noise", mend="noise: {kind: depolarizing, p: [0.005]}"
+            )
         try:
             return stim.Circuit.generated(
                 config.task,
@@ -54,7 +56,9 @@ class StimGenerated:
 
 def _text(path: str, noise: Noise, files: Mapping[str, bytes]) -> str:
     if noise.kind != "given":
-        raise UsageError(f"noise.kind: {path} brings its own noise", mend="remove the noise section, or say {kind: given}")
+        raise UsageError(
+            f"noise.kind: {path} brings its own noise", mend="remove the noise section, or say {kind: given}"
+        )
     try:
         return files[path].decode("utf-8")
     except UnicodeDecodeError as error:
@@ -86,4 +90,6 @@ class ErrorModelFile:
         try:
             return stim.DetectorErrorModel(_text(config.path, noise, files))
         except (ValueError, IndexError) as error:
-            raise UsageError(f"code.path: {config.path} is not a detector error model: {str(error).splitlines()[0]}") from error
+            raise UsageError(
+                f"code.path: {config.path} is not a detector error model: {str(error).splitlines()[0]}"
+            ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -53,27 +54,33 @@ def git(tmp_path: Path) -> Callable[..., str]:
     return run
 
 
-@pytest.fixture
-def repository(tmp_path: Path, git: Callable[..., str]) -> Path:
-    """A user's repository with one commit."""
-    top = tmp_path / "lab"
-    top.mkdir()
-    git("init", "-q", "-b", "main", cwd=top)
-    git("config", "user.name", "Ada", cwd=top)
-    git("config", "user.email", "ada@example.org", cwd=top)
-    (top / "src").mkdir()
-    (top / "src" / "thesis.tex").write_text("text\n")
-    (top / ".autoqec").mkdir()
-    (top / ".autoqec" / "config.toml").write_text("x = 1\n")
-    (top / "README").write_text("mine\n")
-    git("add", "-A", cwd=top)
-    git("commit", "-q", "-m", "mine", cwd=top)
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    top = tmp_path_factory.mktemp("template") / "lab"
+    files = {"src/thesis.tex": "text\n", ".autoqec/config.toml": "x = 1\n", "README": "mine\n"}
+    for name, text in files.items():
+        (top / name).parent.mkdir(parents=True, exist_ok=True)
+        (top / name).write_text(text)
+    who = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
+    for args in (["init", "-q", "-b", "main"], ["add", "-A"], [*who, "commit", "-q", "-m", "mine"]):
+        subprocess.run(["git", *args], cwd=top, check=True)
+    with open(top / ".git" / "config", "a") as config:
+        config.write("[user]\n\tname = Ada\n\temail = ada@example.org\n")
     return top
 
 
 @pytest.fixture
+def repository(template: Path, tmp_path: Path) -> Path:
+    """A user's repository with one commit."""
+    shutil.copytree(template, tmp_path / "lab", ignore=shutil.ignore_patterns("*.sample"))
+    return tmp_path / "lab"
+
+
+@pytest.fixture
 def lab(repository: Path) -> history.Ledger:
-    return history.open_ledger(repository)
+    ledger = history.open_ledger(repository)
+    pygit2.settings.enable_fsync_gitdir(False)  # no test here pulls the plug, and the suite shall be quick
+    return ledger
 
 
 @pytest.fixture

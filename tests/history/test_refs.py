@@ -107,7 +107,8 @@ history.compare_and_swap(ledger, sys.argv[2], None, sys.argv[3], "dies under the
 
 def test_a_writer_killed_under_the_lock_blocks_nobody(lab, blobs, python):
     process = python(DIE_HOLDING_A_REF_LOCK, str(lab.workdir), REF, blobs[0])
-    assert process.wait(30) == -signal.SIGKILL, process.stderr.read()
+    err = process.communicate(timeout=30)[1]
+    assert process.returncode == -signal.SIGKILL, err
     assert (lab.git_dir / f"{REF}.lock").exists()
     start = time.monotonic()
     assert history.compare_and_swap(lab, REF, None, blobs[1], "goes on")

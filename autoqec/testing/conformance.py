@@ -1,0 +1,96 @@
+"""What every decoder and stage must do, as functions that raise AssertionError with the reason."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from autoqec.candidate.stage import StageKind
+from autoqec.decoding.contract import Decoder
+from autoqec.problem.problem import Problem
+from autoqec.problem.sampling import sample_chunk, sample_labelled
+
+_SEED = 2024
+_SHOTS = 256
+
+
+def check_decoder(decoder: Decoder, problem: Problem) -> None:
+    """Check a decoder on a problem it says it can decode.
+
+    The shapes and dtypes of its answers, that an empty syndrome needs no correction, that it beats doing nothing, that an
+    answer does not depend on the rest of the batch, and — if it takes beliefs — that it heeds them.
+
+    Raises:
+        AssertionError: It does not conform; the message says how.
+    """
+    compiled = decoder.compile(problem)
+    shots = sample_chunk(problem, _SEED)
+    syndromes, truth = shots.syndromes[:_SHOTS], shots.observables[:_SHOTS]
+    whole = compiled.decode(syndromes)
+    assert whole.observables.dtype == np.uint8, f"observables must be uint8, not {whole.observables.dtype}"
+    expected = (_SHOTS, problem.observable_bytes)
+    assert whole.observables.shape == expected, f"observables must have shape {expected}, not {whole.observables.shape}"
+    assert (whole.invalid.shape, whole.invalid.dtype) == ((_SHOTS,), np.dtype(bool)), "invalid must be bool, one per shot"
+    empty = compiled.decode(np.zeros((1, problem.syndrome_bytes), dtype=np.uint8))
+    assert int(empty.observables.sum()) + int(empty.invalid.sum()) == 0, "an empty syndrome needs no correction"
+    none = compiled.decode(syndromes[:0])
+    assert none.observables.shape == (0, problem.observable_bytes), "an empty batch is a batch"
+    alone = np.concatenate([compiled.decode(syndromes[i : i + 1]).observables for i in range(16)])
+    assert (alone == whole.observables[:16]).all(), "an answer must not depend on the other shots of a batch"
+    rate, idle = whole.failures(truth).mean(), truth.any(axis=1).mean()
+    assert rate < idle, f"it fails on {rate:.3f} of the shots; doing nothing fails on {idle:.3f}"
+    if decoder.takes_beliefs:
+        _check_beliefs(decoder, problem)
+
+
+def _check_beliefs(decoder: Decoder, problem: Problem) -> None:
+    compiled = decoder.compile(problem)
+    syndromes, fired = sample_labelled(problem, _SHOTS, _SEED)
+    packed = np.packbits(syndromes, axis=1, bitorder="little")
+    told = np.where(fired, np.float32(-8), np.float32(8))
+    flips = np.unpackbits(problem.mechanisms.observables, axis=1, count=problem.num_observables, bitorder="little")
+    truth = np.packbits((fired.astype(np.int64) @ flips) % 2 == 1, axis=1, bitorder="little")
+    wrong = compiled.decode(packed, told).failures(truth).mean()
+    assert wrong < 0.02, (
+        f"told which mechanisms fired, it still fails on {wrong:.3f} of the shots: it does not heed beliefs"
+    )
+
+
+def check_stage(kind: StageKind, problem: Problem, **fields: object) -> None:
+    """Check a stage kind: shapes, finite beliefs, gradients, batch independence, and its two paths agreeing.
+
+    Args:
+        kind: The stage kind.
+        problem: Any problem.
+        fields: Fields of its configuration other than `kind`; the rest keep their defaults.
+
+    Raises:
+        AssertionError: It does not conform; the message says how.
+    """
+    import torch
+
+    config = kind.Config.model_validate({"kind": "checked", **fields})
+    module = kind.build(config, problem)
+    syndromes, _ = sample_labelled(problem, 32, _SEED)
+    bits = torch.from_numpy(syndromes).float()
+    beliefs = torch.from_numpy(problem.priors_llr).expand(32, -1).contiguous()
+    refined = module(bits, beliefs)
+    assert refined.shape == beliefs.shape, (
+        f"beliefs must keep their shape {tuple(beliefs.shape)}, not {tuple(refined.shape)}"
+    )
+    assert bool(torch.isfinite(refined).all()), "beliefs must be finite"
+    refined.square().mean().backward()
+    for name, parameter in module.named_parameters():
+        assert parameter.grad is not None and bool(torch.isfinite(parameter.grad).all()), (
+            f"no finite gradient for {name}"
+        )
+    with torch.no_grad():
+        half = module(bits[16:], beliefs[16:])
+    assert torch.allclose(half, refined[16:].detach(), atol=1e-5), (
+        "beliefs must not depend on the other shots of a batch"
+    )
+    infer = kind.inference(config, {n: t.detach().numpy() for n, t in module.state_dict().items()}, problem)
+    if infer is not None:
+        answer = infer(np.packbits(syndromes, axis=1, bitorder="little"), beliefs.numpy())
+        scale = np.maximum(1.0, np.abs(answer))
+        worst = float((np.abs(answer - refined.detach().numpy()) / scale).max())
+        assert worst <= 1e-4, f"inference and torch differ by {worst:.1e} (relative above 1)"

@@ -1,0 +1,54 @@
+"""A small environment that has everything a large one has, and a lab in which a round takes seconds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from autoqec.config import CONFIG_FILE
+from autoqec.history import Ledger, initialise
+from autoqec.problem.problem import Problem
+
+#: Distance 3, three rounds, noisy enough that a predecoder's gain shows within the verifier's minimum of shots.
+TINY_ENVIRONMENT = """\
+name: tiny
+story: Rotated surface code, memory Z, distance 3, three rounds; for tests.
+code: {kind: stim_generated, task: "surface_code:rotated_memory_z", distance: 3, rounds: 3}
+noise: {kind: depolarizing, p: [0.01]}
+decoder: mwpm
+references: [mwpm_correlated]
+"""
+
+#: Settings under which a round of the tiny environment takes seconds.
+TINY_CONFIG = """\
+default_env = "tiny"
+profile = "tiny"
+[profiles.tiny]
+train_shots = 1024
+train_seconds = 60
+score_shots = 20000
+verify_shots = 100000
+"""
+
+
+def tiny_problem() -> Problem:
+    """The problem of the tiny environment, made without any plugin."""
+    import stim
+
+    from autoqec.problem.problem import problem_from_circuit
+
+    circuit = stim.Circuit.generated(
+        "surface_code:rotated_memory_z",
+        distance=3,
+        rounds=3,
+        after_clifford_depolarization=0.01,
+        after_reset_flip_probability=0.01,
+        before_measure_flip_probability=0.01,
+        before_round_data_depolarization=0.01,
+    )
+    return problem_from_circuit(circuit, name="tiny")
+
+
+def make_tiny_lab(folder: Path) -> Ledger:
+    """A new lab whose default environment and profile are the tiny ones."""
+    files = {CONFIG_FILE: TINY_CONFIG, "envs/tiny.yaml": TINY_ENVIRONMENT}
+    return initialise(folder, {path: text.encode() for path, text in files.items()})

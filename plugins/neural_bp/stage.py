@@ -1,0 +1,173 @@
+"""The stage kind `neural_bp`: unrolled belief propagation on the Tanner graph with a few learned factors.
+
+Nachmani, Be'ery and Burshtein, "Learning to decode linear codes using deep learning" (Allerton 2016), put weights on the
+messages of unrolled belief propagation; Lugosch and Gross (ISIT 2017) share them; Liu and Poulin (PRL 122, 200501) use
+it on quantum codes. Here mechanisms are the variables and detectors the checks, and the untrained stage is plain scaled
+belief propagation, which in front of matching is a good decoder already (Higgott et al., Phys. Rev. X 13, 031007).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from autoqec.candidate.stage import Inference, StageConfig
+from autoqec.errors import UsageError
+from autoqec.problem.problem import Problem
+
+if TYPE_CHECKING:
+    import torch
+
+    from .kernels import Tanner, Weights
+
+
+class NeuralBPConfig(StageConfig):
+    """The fields of a `neural_bp` stage.
+
+    In iteration i, detector d tells mechanism m
+
+        `message = (1 - damping) * scale * answer + damping * previous message`
+
+    where `answer` is the log-likelihood ratio, by the rule of `algorithm`, that m did not fire, given what the other
+    mechanisms of d say. A mechanism's belief is `prior_scale` times the incoming belief plus all messages to it.
+
+    Attributes:
+        iterations: Rounds of messages. More is not better: loops in the graph make late rounds overconfident.
+        algorithm: `sum_product` is exact on trees; `min_sum` costs half and knows less.
+        sharing: What shares one learned scale: `per_layer` all messages of an iteration; `per_check` those of one
+            detector in an iteration; `none` nothing, every message of every iteration has its own.
+        scale: Where scales start; None for 0.9 (`sum_product`) or 0.75 (`min_sum`).
+        damping: `fixed` keeps `damping_value`; `scalar` learns one number; `per_iteration` learns one each. The first
+            iteration has no previous message and is never damped.
+        damping_value: Where the damping starts, or stays.
+        learn_prior_scale: Learn the factor on incoming beliefs; otherwise it is 1.
+    """
+
+    kind: Literal["neural_bp"] = "neural_bp"
+    iterations: int = Field(default=8, ge=1, le=50)
+    algorithm: Literal["sum_product", "min_sum"] = "sum_product"
+    sharing: Literal["none", "per_layer", "per_check"] = "per_layer"
+    scale: float | None = Field(default=None, gt=0.0, le=2.0)
+    damping: Literal["fixed", "scalar", "per_iteration"] = "fixed"
+    damping_value: float = Field(default=0.0, ge=0.0, lt=1.0)
+    learn_prior_scale: bool = False
+
+    @property
+    def initial_scale(self) -> float:
+        """Where scales start: a little below 1, which makes up for the loops; min-sum overestimates by more."""
+        if self.scale is not None:
+            return self.scale
+        return 0.9 if self.algorithm == "sum_product" else 0.75
+
+
+#: Floating-point operations per incidence and iteration, counted along the kernels: exp and log as 10 each, a division,
+#: minimum, maximum, absolute value, copied sign, gather or scatter as 1.
+_PER_INCIDENCE = {"sum_product": 52, "min_sum": 18}
+
+
+class NeuralBP:
+    """Stage kind: see `NeuralBPConfig` for what it computes."""
+
+    Config = NeuralBPConfig
+
+    def build(self, config: NeuralBPConfig, problem: Problem) -> torch.nn.Module:
+        """The trainable module; untrained, it is belief propagation with the initial scale and damping."""
+        from .module import NeuralBPModule
+
+        return NeuralBPModule(config, problem.num_detectors, tanner_graph(problem))
+
+    def inference(
+        self, config: NeuralBPConfig, tensors: Mapping[str, np.ndarray], problem: Problem
+    ) -> Inference | None:
+        """The numba kernel with the given parameters: one thread, which leaves Python free to run others.
+
+        Raises:
+            UsageError: A parameter is missing, or has another shape than `build` would give it.
+        """
+        from .kernels import LANES, propagate
+
+        tanner = tanner_graph(problem)
+        weights = _weights(config, tensors, tanner, problem)
+        min_sum = config.algorithm == "min_sum"
+        no_trace = np.empty((0, 0, 0, LANES), dtype=np.float32)
+
+        def refine(syndromes: np.ndarray, beliefs: np.ndarray) -> np.ndarray:
+            refined = np.empty_like(beliefs, order="C")
+            propagate(
+                np.ascontiguousarray(syndromes), np.ascontiguousarray(beliefs), tanner, weights, min_sum, no_trace,
+                refined,
+            )  # fmt: skip
+            return refined
+
+        return refine
+
+    def space(self) -> Mapping[str, tuple[Any, ...]]:
+        """The fields a search may vary, each with the values worth trying, in order."""
+        return {
+            "iterations": (5, 8, 10, 12, 16),
+            "algorithm": ("sum_product", "min_sum"),
+            "sharing": ("per_layer", "per_check", "none"),
+            "damping": ("fixed", "scalar", "per_iteration"),
+            "damping_value": (0.0, 0.1, 0.2, 0.3),
+            "scale": (None, 0.7, 0.8, 1.0),
+            "learn_prior_scale": (False, True),
+        }
+
+    def flops_per_shot(self, config: NeuralBPConfig, problem: Problem) -> int:
+        """Floating-point operations of one shot, gathers and scatters included, along the inference kernel."""
+        incidences, mechanisms = len(problem.mechanisms.detector), len(problem.mechanisms)
+        return config.iterations * (incidences * _PER_INCIDENCE[config.algorithm] + mechanisms) + 3 * mechanisms
+
+
+def tanner_graph(problem: Problem) -> Tanner:
+    """The Tanner graph of a problem, by detector."""
+    from .kernels import Tanner
+
+    mechanisms = problem.mechanisms
+    owner = np.repeat(np.arange(len(mechanisms)), np.diff(mechanisms.start))
+    order = np.lexsort((owner, mechanisms.detector))
+    degrees = np.bincount(mechanisms.detector, minlength=problem.num_detectors)
+    return Tanner(
+        start=np.concatenate([[0], np.cumsum(degrees)]).astype(np.int32),
+        mechanism=owner[order].astype(np.int32),
+        detector=mechanisms.detector[order].astype(np.int32),
+        downwards=np.arange(degrees.max() - 1, -1, -1, dtype=np.int32),
+    )
+
+
+def scale_width(config: NeuralBPConfig, tanner: Tanner) -> int:
+    """How many scales one iteration has."""
+    return {"per_layer": 1, "per_check": len(tanner.start) - 1, "none": len(tanner.mechanism)}[config.sharing]
+
+
+def _weights(
+    config: NeuralBPConfig, tensors: Mapping[str, np.ndarray], tanner: Tanner, problem: Problem
+) -> Weights:
+    from .kernels import Weights
+
+    iterations, width = config.iterations, scale_width(config, tanner)
+    expected: dict[str, tuple[int, ...]] = {"scale": (iterations, width)}
+    if config.damping != "fixed":
+        expected["damping"] = (1,) if config.damping == "scalar" else (iterations,)
+    if config.learn_prior_scale:
+        expected["prior_scale"] = (1,)
+    for name, shape in expected.items():
+        found = np.shape(tensors[name]) if name in tensors else None
+        if found != shape:
+            raise UsageError(
+                f"neural_bp: parameter {name!r} must have shape {shape} for {problem.name}, "
+                + ("and is missing" if found is None else f"not {found}"),
+                mend="these weights belong to another configuration or problem; train again",
+            )
+    scale = tensors["scale"]
+    if config.sharing == "per_check":
+        scale = scale[:, tanner.detector]
+    damping = tensors["damping"] if config.damping != "fixed" else np.float32(config.damping_value)
+    return Weights(
+        scale=np.ascontiguousarray(np.broadcast_to(scale, (iterations, len(tanner.mechanism))), dtype=np.float32),
+        damping=np.ascontiguousarray(np.broadcast_to(damping, (iterations,)), dtype=np.float32),
+        prior_scale=np.asarray(tensors["prior_scale"] if config.learn_prior_scale else [1.0], dtype=np.float32),
+    )

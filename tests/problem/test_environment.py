@@ -1,0 +1,139 @@
+"""Environments: strict, identified by meaning, complete as a dictionary of files."""
+
+from pathlib import Path
+
+import pytest
+
+from autoqec.errors import NotFoundError, UsageError
+from autoqec.plugins import load_plugins
+from autoqec.problem.code import build_problem
+from autoqec.problem.environment import (
+    ENVIRONMENT_FILE,
+    builtin_environments,
+    environment_from_files,
+    find_environment,
+    load_environment,
+)
+from autoqec.testing import TINY_ENVIRONMENT
+
+CIRCUIT = "R 0\nX_ERROR(0.1) 0\nM 0\nDETECTOR rec[-1]\nOBSERVABLE_INCLUDE(0) rec[-1]\n"
+
+
+def parse(text):
+    return environment_from_files({ENVIRONMENT_FILE: text.encode()}, origin="e.yaml")
+
+
+def test_every_built_in_environment_compiles():
+    paths = sorted(builtin_environments().glob("*.yaml"))
+    assert [path.stem for path in paths] == ["surface_d5_depol"]
+    for path in paths:
+        loaded = load_environment(path)
+        assert loaded.name == path.stem
+        assert loaded.environment.story
+        build_problem(loaded, load_plugins().maker("code"))
+
+
+def test_identity_is_meaning_not_spelling():
+    same = TINY_ENVIRONMENT.replace("0.01", "1e-2").replace("tiny", "other") + "constraints: {max_params: null}\n"
+    assert parse(TINY_ENVIRONMENT).identity == parse(same).identity
+    assert parse(TINY_ENVIRONMENT).identity != parse(TINY_ENVIRONMENT.replace("rounds: 3", "rounds: 4")).identity
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (("noise: {kind: depolarizing, p: [0.01]}", "noise: {kind: depolarizing}"), "noise: p needs at least one"),
+        (("p: [0.01]", "p: [0.7]"), "noise.p.0: Input should be less than 0.5"),
+        (("p: [0.01]", "p: [0.01], target_p: 0.02"), "target_p 0.02 is not one of p"),
+        (("p: [0.01]", "p: [0.01, 0.01]"), "lists the same rate twice"),
+        (("kind: depolarizing", "kind: thermal"), "noise.kind"),
+        (("name: tiny", "name: Tiny Env"), "name:"),
+        (("story:", "storey:"), "storey: Extra inputs"),
+        (("decoder: mwpm\n", ""), "decoder: Field required"),
+        (("decoder: mwpm\n", "decoder: 3\n"), "decoder"),
+    ],
+)
+def test_a_wrong_field_is_named(change, reason):
+    with pytest.raises(UsageError, match=r"e\.yaml") as caught:
+        parse(TINY_ENVIRONMENT.replace(*change))
+    assert reason in caught.value.problem
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("{kind: stim_generated, task: nope, distance: 3, rounds: 3}", "stim refuses"),
+        ("{kind: stim_generated, task: 'surface_code:rotated_memory_z', distance: 3}", "rounds: Field required"),
+        ("{kind: stim_generated, task: 'surface_code:rotated_memory_z', distance: 3, rounds: 3, x: 1}", "x: Extra"),
+    ],
+)
+def test_a_wrong_code_field_is_named(code, reason):
+    lines = [f"code: {code}" if line.startswith("code:") else line for line in TINY_ENVIRONMENT.splitlines()]
+    with pytest.raises(UsageError, match=r"e\.yaml") as caught:
+        build_problem(parse("\n".join(lines)), load_plugins().maker("code"))
+    assert reason in caught.value.problem
+
+
+def test_an_unknown_code_lists_those_that_exist():
+    loaded = parse(TINY_ENVIRONMENT.replace("stim_generated", "toric"))
+    with pytest.raises(NotFoundError, match="no code named 'toric'"):
+        build_problem(loaded, load_plugins().maker("code"))
+
+
+@pytest.fixture
+def circuit_environment(tmp_path):
+    def write(path="c.stim", text=CIRCUIT, kind="circuit", extra=""):
+        (tmp_path / "e.yaml").write_text(f"name: e\ncode: {{kind: {kind}, path: {path}}}\ndecoder: mwpm\n{extra}")
+        if text is not None:
+            (tmp_path / Path(path).name).write_text(text)
+        return tmp_path / "e.yaml"
+
+    return write
+
+
+def test_a_circuit_file_is_part_of_the_identity(circuit_environment):
+    one = load_environment(circuit_environment())
+    other = load_environment(circuit_environment(text=CIRCUIT.replace("0.1", "0.2")))
+    assert one.identity != other.identity
+    assert build_problem(one, load_plugins().maker("code")).mechanisms.priors.tolist() == [0.1]
+
+
+def test_a_dem_file(circuit_environment):
+    loaded = load_environment(circuit_environment(kind="dem", text="error(0.25) D0 L0"))
+    problem = build_problem(loaded, load_plugins().maker("code"))
+    assert problem.circuit is None
+    assert problem.mechanisms.priors.tolist() == [0.25]
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../c.stim", "missing.stim"])
+def test_a_file_that_is_not_beside_it_is_refused(circuit_environment, path):
+    with pytest.raises((UsageError, NotFoundError), match=r"code\.path"):
+        load_environment(circuit_environment(path=path, text=None))
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"text": "NOT_A_GATE 0"}, "not a stim circuit"),
+        ({"text": "M 0\nOBSERVABLE_INCLUDE(0) rec[-1]"}, "no detectors"),
+        ({"text": "M 0\nDETECTOR rec[-1]"}, "no logical observables"),
+        ({"extra": "noise: {kind: depolarizing, p: [0.1]}"}, "brings its own noise"),
+    ],
+)
+def test_a_circuit_that_cannot_be_used_says_why(circuit_environment, fields, reason):
+    with pytest.raises(UsageError) as caught:
+        build_problem(load_environment(circuit_environment(**fields)), load_plugins().maker("code"))
+    assert reason in caught.value.problem
+
+
+def test_finding_by_name_path_and_not_at_all(tmp_path):
+    (tmp_path / "mine.yaml").write_text(TINY_ENVIRONMENT)
+    folders = [tmp_path, builtin_environments()]
+    assert find_environment("mine", folders).name == "tiny"
+    assert find_environment("surface_d5_depol", folders).name == "surface_d5_depol"
+    assert find_environment(str(tmp_path / "mine.yaml"), []).name == "tiny"
+    with pytest.raises(NotFoundError) as caught:
+        find_environment("nope", folders)
+    assert "mine, surface_d5_depol" in caught.value.mend
+    with pytest.raises(NotFoundError, match="No such file"):
+        find_environment(str(tmp_path / "no.yaml"), folders)

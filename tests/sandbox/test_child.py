@@ -1,0 +1,94 @@
+"""Children: errors come back as errors, deaths are explained, nothing outlives its parent."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from autoqec.sandbox.channel import ChannelClosed, ChannelTimeout
+from autoqec.sandbox.child import Child, ChildFailed
+
+# The functions children run are real modules: a child starts isolated and sees only what is installed.
+ECHO = "autoqec.scoring.executor:serve_tasks"
+
+
+def gone(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    with open(f"/proc/{pid}/stat") as stat:
+        return stat.read().rsplit(")", 1)[1].split()[0] == "Z"
+
+
+def wait_until(condition, seconds=10):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def test_an_error_in_the_child_is_an_error_here():
+    with Child(ECHO) as child:
+        child.send({"function": "autoqec.canonical:no_such_function"})
+        with pytest.raises(ChildFailed, match="AttributeError") as caught:
+            child.receive(20)
+        assert caught.value.kind == "AttributeError"
+        child.send({"function": "autoqec.canonical:no_such_function"})
+        with pytest.raises(ChildFailed):
+            child.receive(20)  # it is still there
+
+
+def test_a_target_that_does_not_exist_is_explained():
+    with Child("autoqec.nowhere:nothing") as child, pytest.raises(ChildFailed, match="autoqec.nowhere"):
+        child.receive(20)
+
+
+def test_a_child_that_is_killed_is_explained():
+    with Child(ECHO) as child:
+        os.kill(child.pid, signal.SIGSEGV)
+        with pytest.raises(ChannelClosed, match="SIGSEGV"):
+            child.receive(20)
+
+
+def test_silence_is_a_timeout_and_leaving_kills():
+    with Child(ECHO) as child:
+        with pytest.raises(ChannelTimeout):
+            child.receive(0.2)
+        pid = child.pid
+    assert gone(pid)
+
+
+def test_memory_is_limited():
+    limit = 600 * 2**20
+    with Child(ECHO, memory_bytes=limit) as child:
+        child.send({"function": "autoqec.testing.misbehave:allocate"})
+        with pytest.raises(ChildFailed, match="MemoryError"):
+            child.receive(20)
+
+
+def test_secrets_of_the_environment_do_not_reach_a_child(monkeypatch):
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "secret")
+    with Child(ECHO) as child:
+        with open(f"/proc/{child.pid}/environ", "rb") as environ:
+            wait_until(lambda: b"OMP_NUM_THREADS" in environ.read() or environ.seek(0))
+            environ.seek(0)
+            assert b"secret" not in environ.read()
+
+
+def test_a_child_dies_with_its_parent():
+    script = (
+        "import sys, time\nfrom autoqec.sandbox.child import Child\n"
+        f"child = Child({ECHO!r})\nprint(child.pid, flush=True)\ntime.sleep(60)\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    pid = int(parent.stdout.readline())
+    time.sleep(0.5)  # the child must have had time to ask for its parent's signal
+    assert not gone(pid)
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    wait_until(lambda: gone(pid))

@@ -1,0 +1,61 @@
+"""Settings: flag over variable over file over built-in, each with its source; mistakes name file and key."""
+
+import pytest
+
+from autoqec.config import BUILTIN, config_template, load_settings
+from autoqec.errors import UsageError
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_config(text):
+        (tmp_path / ".autoqec").mkdir(exist_ok=True)
+        (tmp_path / ".autoqec/config.toml").write_text(text)
+        return tmp_path
+
+    return write_config
+
+
+def test_every_source_in_its_order(write, monkeypatch):
+    lab = write('verifier = "file"\n')
+    assert load_settings(None).values["verifier"].source == "built-in"
+    assert load_settings(lab)["verifier"] == "file"
+    monkeypatch.setenv("AUTOQEC_VERIFIER", "variable")
+    assert load_settings(lab).values["verifier"].source == "AUTOQEC_VERIFIER"
+    assert load_settings(lab, {"verifier": "flag", "jobs": None})["verifier"] == "flag"
+
+
+def test_the_template_is_the_built_in_values(write):
+    settings = load_settings(write(config_template()))
+    assert {name: setting.value for name, setting in settings.values.items()} == dict(BUILTIN)
+    assert all(".autoqec/config.toml" in setting.source for setting in settings.values.values())
+
+
+def test_profiles_are_extended_field_by_field(write):
+    settings = load_settings(write('profile = "mine"\n[profiles.mine]\nscore_shots = 5\n'))
+    assert settings.profile.score_shots == 5
+    assert settings.profile.train_seconds == load_settings(None).profiles["dev"].train_seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('verifyer = "x"', "unknown setting 'verifyer'"),
+        ("verifier = 3", "verifier must be a word"),
+        ('jobs = "many"', "jobs must be a whole number"),
+        ("jobs = true", "jobs must be a whole number"),
+        ("[profiles.dev]\nshots = 3", "profiles.dev.shots is unknown"),
+        ('[profiles.dev]\nscore_shots = "3"', "score_shots must be a number"),
+        ("[profiles]\ndev = 3", "profiles.dev must be a table"),
+        ("a = ", "config.toml"),
+    ],
+)
+def test_mistakes_name_the_file_and_the_key(write, text, reason):
+    with pytest.raises(UsageError, match="config.toml") as caught:
+        load_settings(write(text))
+    assert reason in caught.value.problem
+
+
+def test_an_unknown_profile_says_where_it_came_from(write):
+    with pytest.raises(UsageError, match=r"no profile 'x' \(flag\)"):
+        _ = load_settings(write(""), {"profile": "x"}).profile
