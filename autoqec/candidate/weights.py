@@ -26,7 +26,7 @@ def save_weights(tensors: Mapping[str, np.ndarray], *, fingerprint: str) -> byte
     from safetensors.numpy import save
 
     data: bytes = save(
-        {name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}, metadata={"fingerprint": fingerprint}
+        {name: np.asarray(tensors[name], order="C") for name in sorted(tensors)}, metadata={"fingerprint": fingerprint}
     )
     if len(data) > MAX_WEIGHT_BYTES:
         raise AutoQECError(

@@ -8,8 +8,16 @@ from autoqec.errors import UsageError
 from autoqec.problem.problem import Problem
 
 
+def plain(array: np.ndarray) -> np.ndarray:
+    """The array itself where it is C-contiguous and writeable, else a copy.
+
+    Compiled kernels are made anew for every combination of layouts and flags, at seconds each; so they see only one.
+    """
+    return np.require(array, requirements=("C", "W"))
+
+
 def check_syndromes(problem: Problem, syndromes: np.ndarray) -> np.ndarray:
-    """Syndromes as a C-contiguous array, after checking them.
+    """Syndromes as a plain array (see `plain`), after checking them.
 
     Args:
         problem: What they belong to.
@@ -22,11 +30,11 @@ def check_syndromes(problem: Problem, syndromes: np.ndarray) -> np.ndarray:
     used = problem.num_detectors % 8
     if used and (syndromes[:, -1] >> used).any():
         raise UsageError(f"{problem.name}: syndromes have a bit set beyond detector {problem.num_detectors - 1}")
-    return np.ascontiguousarray(syndromes)
+    return plain(syndromes)
 
 
 def check_beliefs(problem: Problem, beliefs: np.ndarray, shots: int) -> np.ndarray:
-    """Beliefs as a C-contiguous array, after checking them.
+    """Beliefs as a plain array (see `plain`), after checking them.
 
     Args:
         problem: What they belong to.
@@ -47,7 +55,7 @@ def check_beliefs(problem: Problem, beliefs: np.ndarray, shots: int) -> np.ndarr
             f"{beliefs[shot, mechanism]}",
             mend="the predecoder overflowed or was fed NaN; clip its output, and look at its training loss",
         )
-    return np.ascontiguousarray(beliefs)
+    return plain(beliefs)
 
 
 def _check(problem: Problem, what: str, array: np.ndarray, dtype: np.dtype, width: int, unit: str) -> None:

@@ -80,8 +80,8 @@ def read_notes(
     Args:
         ledger: The lab.
         run, kind: Which notes.
-        strict: Refuse a malformed line; otherwise skip it.
-        problems: Where to add a sentence on each line skipped.
+        strict: Refuse what is malformed; otherwise skip it.
+        problems: Where to add a sentence on each thing skipped.
 
     Raises:
         UsageError: No such kind.
@@ -95,7 +95,13 @@ def read_notes(
     notes: dict[str, list[Record]] = {}
     lines: dict[str, list[bytes]] = {}
     for commit, blob in _walk(get_commit(ledger, tip).tree):
-        data = get_blob(ledger, blob, name=f"{ref} on {commit[:10]}")
+        try:
+            data = get_blob(ledger, blob, name=f"{ref} on {commit[:10]}")
+        except AutoQECError as error:
+            if skipped is None:
+                raise
+            skipped.append(error.problem)
+            continue
         # One commit may stand in the tree under two spellings; its records are those of both.
         lines[commit] = _union(lines.get(commit, []), data)
     for commit, parts in lines.items():

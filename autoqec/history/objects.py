@@ -115,7 +115,11 @@ def persist(write: Callable[[], pygit2.Oid]) -> str:
         try:
             return str(write())
         except (OSError, pygit2.GitError) as error:
-            if "no such file" not in str(error).lower():
+            reason = str(error).lower()
+            if "not found" in reason or reason == "no error":
+                # When the disk fills up in the middle of a large object, libgit2 repeats whatever it said last.
+                raise OSError("git gave no reason, which most often means that the disk is full") from error
+            if "no such file" not in reason:
                 raise
         time.sleep(random.uniform(0.001, 0.01))  # noqa: S311 - jitter
     return str(write())

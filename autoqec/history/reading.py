@@ -120,7 +120,8 @@ def find_record(ledger: Ledger, run: str, number: int) -> RoundRecord:
 @dataclass(frozen=True)
 class _Notes:
     by_kind: dict[str, dict[str, list[Record]]]
-    problems: tuple[str, ...]
+    problems: tuple[str, ...]  # of one note each
+    general: tuple[str, ...]  # of all of them
 
 
 def _collect(refs: dict[str, str]) -> dict[_Name, dict[str, str]]:
@@ -136,11 +137,12 @@ def _collect(refs: dict[str, str]) -> dict[_Name, dict[str, str]]:
 
 def _notes_of(ledger: Ledger, run: str) -> _Notes:
     problems: list[str] = []
+    general: list[str] = []
     by_kind: dict[str, dict[str, list[Record]]] = {}
     for kind in NOTE_KINDS:
-        notes = _try(partial(read_notes, ledger, run, kind, strict=False, problems=problems), problems)
+        notes = _try(partial(read_notes, ledger, run, kind, strict=False, problems=problems), general)
         by_kind[kind] = notes or {}
-    return _Notes(by_kind, tuple(problems))
+    return _Notes(by_kind, tuple(problems), tuple(general))
 
 
 def _record(ledger: Ledger, name: _Name, found: dict[str, str], notes: _Notes) -> RoundRecord:
@@ -158,6 +160,7 @@ def _record(ledger: Ledger, name: _Name, found: dict[str, str], notes: _Notes) -
     identity, subject, body = _read_message(name, commit, claim, problems)
     about = {kind: effective(by_commit.get(oid or "", [])) for kind, by_commit in notes.by_kind.items()}
     problems += [problem for problem in notes.problems if oid is not None and f"on {oid[:10]}" in problem]
+    problems += notes.general
     return RoundRecord(
         run=run,
         number=number,

@@ -155,10 +155,7 @@ def explain_write(what: str) -> Iterator[None]:
     try:
         yield
     except (OSError, pygit2.GitError) as error:
-        reason = str(error)
-        if reason in ("", "no error"):  # libgit2's words when the disk fills up in the middle of a large object
-            reason = "git gave no reason, which most often means that the disk is full"
-        raise AutoQECError(f"could not write {what}: {reason}", mend=_mend(reason)) from error
+        raise AutoQECError(f"could not write {what}: {error}", mend=_mend(str(error))) from error
 
 
 def _swap_once(ledger: Ledger, ref: str, old: str | None, new: str | None, message: str) -> bool:

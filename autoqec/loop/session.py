@@ -114,7 +114,7 @@ def open_run(
         env: Environment by name or path, for a new run and to find the latest one.
         run_name: A run by name; it is created if it does not exist.
         fresh: Start a new run even where one could go on.
-        seed: The seed of a new run; random if None.
+        seed: The seed of a new run, and of the one to go on with; random if None.
 
     Raises:
         UsageError, NotFoundError: The environment cannot be used, or a seed is given for a run that has one.
@@ -126,11 +126,11 @@ def open_run(
     if run_name is not None and existing is not None:
         return _with_seed_unchanged(existing, seed)
     loaded = find_environment(env, environment_folders(ledger))
-    same = [run for run in runs if run.env_id == loaded.identity]
-    if same and run_name is None and not fresh and seed is None:
+    key = secrets.token_bytes(32) if seed is None else seed.to_bytes(32, "big")
+    same = [run for run in runs if run.env_id == loaded.identity and (seed is None or run.settings["seed"] == key.hex())]
+    if same and run_name is None and not fresh:
         return same[-1]
     check_environment(loaded, registry)
-    key = secrets.token_bytes(32) if seed is None else seed.to_bytes(32, "big")
     return start_run(
         ledger,
         run_name or new_run_name(loaded.name.replace("_", "-")),

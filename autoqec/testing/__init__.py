@@ -8,7 +8,7 @@ def test_my_decoder():
 
 from autoqec.testing.agents import ScriptedAgent
 from autoqec.testing.conformance import check_decoder, check_stage
-from autoqec.testing.tiny import TINY_CONFIG, TINY_ENVIRONMENT, make_tiny_lab, tiny_problem
+from autoqec.testing.tiny import TINY_CONFIG, TINY_ENVIRONMENT, make_tiny_lab, tiny_problem, tiny_proposal
 
 __all__ = [
     "TINY_CONFIG",
@@ -18,4 +18,5 @@ __all__ = [
     "check_stage",
     "make_tiny_lab",
     "tiny_problem",
+    "tiny_proposal",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from autoqec.config import CONFIG_FILE
 from autoqec.history import Ledger, initialise
@@ -11,9 +12,9 @@ from autoqec.problem.problem import Problem
 #: Distance 3, three rounds, noisy enough that a predecoder's gain shows within the verifier's minimum of shots.
 TINY_ENVIRONMENT = """\
 name: tiny
-story: Rotated surface code, memory Z, distance 3, three rounds; for tests.
-code: {kind: stim_generated, task: "surface_code:rotated_memory_z", distance: 3, rounds: 3}
-noise: {kind: depolarizing, p: [0.01]}
+story: Unrotated surface code, memory Z, distance 3, three rounds; for tests.
+code: {kind: stim_generated, task: "surface_code:unrotated_memory_z", distance: 3, rounds: 3}
+noise: {kind: depolarizing, p: [0.006]}
 decoder: mwpm
 references: [mwpm_correlated]
 """
@@ -37,13 +38,13 @@ def tiny_problem() -> Problem:
     from autoqec.problem.problem import problem_from_circuit
 
     circuit = stim.Circuit.generated(
-        "surface_code:rotated_memory_z",
+        "surface_code:unrotated_memory_z",
         distance=3,
         rounds=3,
-        after_clifford_depolarization=0.01,
-        after_reset_flip_probability=0.01,
-        before_measure_flip_probability=0.01,
-        before_round_data_depolarization=0.01,
+        after_clifford_depolarization=0.006,
+        after_reset_flip_probability=0.006,
+        before_measure_flip_probability=0.006,
+        before_round_data_depolarization=0.006,
     )
     return problem_from_circuit(circuit, name="tiny")
 
@@ -52,3 +53,12 @@ def make_tiny_lab(folder: Path) -> Ledger:
     """A new lab whose default environment and profile are the tiny ones."""
     files = {CONFIG_FILE: TINY_CONFIG, "envs/tiny.yaml": TINY_ENVIRONMENT}
     return initialise(folder, {path: text.encode() for path, text in files.items()})
+
+
+def tiny_proposal(iterations: int = 4, slug: str = "bp") -> dict[str, Any]:
+    """A Coder's reply for the tiny environment: one belief-propagation stage, trained in a blink."""
+    files = {
+        f"stages/{slug}/stage.yaml": f"kind: neural_bp\niterations: {iterations}\n",
+        "training.yaml": "shots: 512\nbatch_size: 128\n",
+    }
+    return {"files": files, "message": "a change"}

@@ -32,7 +32,8 @@ from autoqec.scoring.statistics import (
 from autoqec.scoring.stream import Scored, ScoreStream, chunks_for
 from autoqec.scoring.verdict import Report, Verdict, VerificationRequest
 
-#: No decision before this many shots, and this many more for the headline figures after a "better" stop.
+#: No decision before this many shots, and this many more for the headline figures after a "better" stop
+#: (or as many as the request's `max_shots`, if that is less).
 MIN_SHOTS = 50_000
 EXTENSION_SHOTS = 200_000
 
@@ -108,7 +109,7 @@ class HoldoutVerifier:
         if better < log(1 / alpha):
             details |= _figures(tested, tested)
             return "FAILED", "not_better" if futile >= log(1 / FUTILE_ALPHA) else "undecided"
-        more = chunks_for(EXTENSION_SHOTS)
+        more = chunks_for(min(EXTENSION_SHOTS, max_shots))
         progress = _progress(report, 0, more * CHUNK_SHOTS, stage="extension")
         extension = stream.score(tested.chunks, more, references=True, progress=progress)
         details |= {"extension": extension.counts.to_dict()} | _figures(extension, _joined(tested, extension))

@@ -168,9 +168,7 @@ class CompiledMwpm:
         invalid = np.empty(len(syndromes), dtype=bool)
         for first in range(0, len(syndromes), _CHUNK):
             part = slice(first, first + _CHUNK)
-            observables[part], invalid[part], _ = self.match(
-                syndromes[part], edge_log_odds(beliefs[part], self._uses)
-            )
+            observables[part], invalid[part], _ = self.match(syndromes[part], edge_log_odds(beliefs[part], self._uses))
         return Decoded(observables, invalid)
 
     def match(self, syndromes: np.ndarray, log_odds: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

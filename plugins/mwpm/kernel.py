@@ -77,7 +77,7 @@ def prepare(
     weight: np.ndarray,
     chosen: np.ndarray,
     observables: np.ndarray,
-) -> int:
+) -> np.int64:
     """Round one shot's weights and make them positive.
 
     Args:

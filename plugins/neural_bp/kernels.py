@@ -32,7 +32,7 @@ LANES = 64
 _ZERO, _ONE, _TWO, _HALF = np.float32(0.0), np.float32(1.0), np.float32(2.0), np.float32(0.5)
 _BOUND = np.float32(LLR_BOUND)
 _SMALLEST = np.float32(np.exp(-LLR_BOUND))
-_OPTIONS = {"cache": True, "nogil": True, "fastmath": {"contract"}, "error_model": "numpy"}
+_compiled = njit(cache=True, nogil=True, fastmath={"contract"}, error_model="numpy")
 
 # Blocks of a check's scratch, `work[input, block * LANES + lane]`.
 _OWN, _BEFORE, _AFTER, _SLOPE, _PART, _BLOCKS = (block * LANES for block in range(6))
@@ -85,7 +85,7 @@ class Gradients(NamedTuple):
     prior_scale: np.ndarray
 
 
-@njit(**_OPTIONS)
+@_compiled
 def _load(
     syndromes: np.ndarray, beliefs: np.ndarray, prior_scale: np.float32, fired: np.ndarray, prior: np.ndarray
 ) -> None:
@@ -101,7 +101,7 @@ def _load(
                 fired[detector, lane] = -_ONE
 
 
-@njit(**_OPTIONS)
+@_compiled
 def _gather(
     first: int,
     degree: int,
@@ -125,7 +125,7 @@ def _gather(
             run[_SIGN + lane] = run[_SIGN + lane] * np.copysign(_ONE, x)
 
 
-@njit(**_OPTIONS)
+@_compiled
 def _scatter(
     first: int,
     downwards: np.ndarray,
@@ -152,7 +152,7 @@ def _scatter(
             sums[lane] += updated
 
 
-@njit(**_OPTIONS)
+@_compiled
 def _gather_least(
     first: int,
     degree: int,
@@ -176,7 +176,7 @@ def _gather_least(
             run[_SIGN + lane] = run[_SIGN + lane] * np.copysign(_ONE, x)
 
 
-@njit(**_OPTIONS)
+@_compiled
 def _scatter_least(
     first: int,
     degree: int,
@@ -200,7 +200,7 @@ def _scatter_least(
             sums[lane] += updated
 
 
-@njit(**_OPTIONS)
+@_compiled
 def propagate(
     syndromes: np.ndarray,
     beliefs: np.ndarray,
@@ -272,7 +272,7 @@ def _sum(values: np.ndarray) -> np.float32:
     return result
 
 
-@njit(**_OPTIONS)
+@_compiled
 def _by_messages(
     first: int,
     downwards: np.ndarray,
@@ -320,7 +320,7 @@ def _by_messages(
         by_scale[first + k] += _sum(own[_PART : _PART + LANES])
 
 
-@njit(**_OPTIONS)
+@_compiled
 def _by_inputs(
     first: int,
     degree: int,
@@ -347,7 +347,7 @@ def _by_inputs(
             sums[lane] += by_x
 
 
-@njit(**_OPTIONS)
+@_compiled
 def _back_through_least(
     first: int,
     degree: int,
@@ -416,7 +416,7 @@ def _back_through_least(
             sums[lane] += by_x
 
 
-@njit(**_OPTIONS)
+@_compiled
 def backpropagate(
     syndromes: np.ndarray,
     beliefs: np.ndarray,

@@ -4,8 +4,8 @@ Messages are `[incidences, shots]`, batch last: gathers and scatters then move w
 messages of a check goes through a binary tree of its inputs, up and down, in the same representation as the kernels;
 dividing the product of all by one's own, or subtracting logarithms, loses every digit when one input is near zero.
 
-In training on a CPU in single precision the kernels do the work, forward and backward, twenty times faster; in all other
-cases, evaluation included, the torch code below runs, and the tests hold the two together.
+In training mode on a CPU in single precision the kernels do the work, forward and backward, ten times faster; otherwise,
+in evaluation mode, on other devices and in double precision, the torch code below runs. Tests hold the two together.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from autoqec.decoding.checks import plain
 from autoqec.problem.dem import LLR_BOUND
 
 from .kernels import LANES, Gradients, Tanner, Weights, backpropagate, propagate
@@ -72,8 +73,8 @@ class NeuralBPModule(torch.nn.Module):
         Returns:
             Beliefs, `[shots, mechanisms]`, within ±`LLR_BOUND`.
         """
-        fast = self.training and torch.is_grad_enabled()
-        if fast and beliefs.device.type == "cpu" and beliefs.dtype == self.scale.dtype == torch.float32:
+        on_cpu = beliefs.device.type == "cpu"
+        if self.training and on_cpu and beliefs.dtype == self.scale.dtype == torch.float32:
             refined: torch.Tensor = _Compiled.apply(
                 syndromes,
                 beliefs,
@@ -192,8 +193,8 @@ class _Compiled(torch.autograd.Function):
         min_sum: bool,
     ) -> torch.Tensor:
         packed = np.packbits(syndromes.detach().numpy() != 0, axis=1, bitorder="little")
-        rows = np.ascontiguousarray(beliefs.detach().numpy())
-        weights = Weights(*(np.ascontiguousarray(part.detach().numpy()) for part in (scale, damping, prior_scale)))
+        rows = plain(beliefs.detach().numpy())
+        weights = Weights(*(plain(part.detach().numpy()) for part in (scale, damping, prior_scale)))
         out = np.empty_like(rows)
         groups = -(-len(rows) // LANES)
         trace = np.empty((groups, *scale.shape, LANES), dtype=np.float32)
@@ -209,7 +210,7 @@ class _Compiled(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, by_out: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         packed, rows, tanner, weights, min_sum, trace, out = ctx.saved
-        by_rows = np.ascontiguousarray(by_out.numpy())
+        by_rows = plain(by_out.numpy())
         by_beliefs = np.empty_like(rows)
         groups = len(trace)
         gradients = Gradients(

@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import Field
 
 from autoqec.candidate.stage import Inference, StageConfig
+from autoqec.decoding.checks import check_beliefs, check_syndromes, plain
 from autoqec.errors import UsageError
 from autoqec.problem.problem import Problem
 
@@ -82,10 +83,11 @@ class NeuralBP:
     def inference(
         self, config: NeuralBPConfig, tensors: Mapping[str, np.ndarray], problem: Problem
     ) -> Inference | None:
-        """The numba kernel with the given parameters: one thread, which leaves Python free to run others.
+        """The numba kernel with the given parameters, on one thread, without holding Python's lock.
 
         Raises:
-            UsageError: A parameter is missing, or has another shape than `build` would give it.
+            UsageError: A parameter is missing, or has another shape than `build` would give it; from the inference,
+                as `autoqec.decoding.checks` says.
         """
         from .kernels import LANES, propagate
 
@@ -95,11 +97,10 @@ class NeuralBP:
         no_trace = np.empty((0, 0, 0, LANES), dtype=np.float32)
 
         def refine(syndromes: np.ndarray, beliefs: np.ndarray) -> np.ndarray:
-            refined = np.empty_like(beliefs, order="C")
-            propagate(
-                np.ascontiguousarray(syndromes), np.ascontiguousarray(beliefs), tanner, weights, min_sum, no_trace,
-                refined,
-            )  # fmt: skip
+            syndromes = check_syndromes(problem, syndromes)
+            beliefs = check_beliefs(problem, beliefs, len(syndromes))
+            refined = np.empty_like(beliefs)
+            propagate(syndromes, beliefs, tanner, weights, min_sum, no_trace, refined)
             return refined
 
         return refine
@@ -143,9 +144,7 @@ def scale_width(config: NeuralBPConfig, tanner: Tanner) -> int:
     return {"per_layer": 1, "per_check": len(tanner.start) - 1, "none": len(tanner.mechanism)}[config.sharing]
 
 
-def _weights(
-    config: NeuralBPConfig, tensors: Mapping[str, np.ndarray], tanner: Tanner, problem: Problem
-) -> Weights:
+def _weights(config: NeuralBPConfig, tensors: Mapping[str, np.ndarray], tanner: Tanner, problem: Problem) -> Weights:
     from .kernels import Weights
 
     iterations, width = config.iterations, scale_width(config, tanner)
@@ -162,12 +161,13 @@ def _weights(
                 + ("and is missing" if found is None else f"not {found}"),
                 mend="these weights belong to another configuration or problem; train again",
             )
-    scale = tensors["scale"]
+    scale = np.asarray(tensors["scale"], dtype=np.float32)
     if config.sharing == "per_check":
         scale = scale[:, tanner.detector]
-    damping = tensors["damping"] if config.damping != "fixed" else np.float32(config.damping_value)
+    damping = np.asarray(tensors["damping"] if config.damping != "fixed" else [config.damping_value], dtype=np.float32)
+    prior_scale = np.asarray(tensors["prior_scale"] if config.learn_prior_scale else [1.0], dtype=np.float32)
     return Weights(
-        scale=np.ascontiguousarray(np.broadcast_to(scale, (iterations, len(tanner.mechanism))), dtype=np.float32),
-        damping=np.ascontiguousarray(np.broadcast_to(damping, (iterations,)), dtype=np.float32),
-        prior_scale=np.asarray(tensors["prior_scale"] if config.learn_prior_scale else [1.0], dtype=np.float32),
+        scale=plain(np.broadcast_to(scale, (iterations, len(tanner.mechanism)))),
+        damping=plain(np.broadcast_to(damping, (iterations,))),
+        prior_scale=plain(prior_scale),
     )

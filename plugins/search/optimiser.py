@@ -78,15 +78,8 @@ def mutate(parent: PastRound, context: Context, salt: int) -> tuple[Parsed, list
     parsed = parse(parent.files)
     open_choices = {key: values for key, values in choices(parsed, context).items() if len(values) > 1}
     chosen = random.Random(seed).sample(sorted(open_choices), min(_FIELDS_PER_ROUND, len(open_choices)))  # noqa: S311
-    fixed = {
-        _name(key): values.index(parsed[key[0]][key[1]])
-        for key, values in open_choices.items()
-        if key not in chosen and parsed[key[0]].get(key[1]) in values
-    }
-    base = optuna.samplers.TPESampler(seed=seed, n_startup_trials=6, multivariate=False)
-    study = _study(
-        [past for past in context.history if past.files], context, optuna.samplers.PartialFixedSampler(fixed, base)
-    )
+    sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=6)
+    study = _study([past for past in context.history if past.files], context, sampler)
     trial = study.ask()
     changes = []
     for path, field in sorted(chosen):

@@ -150,17 +150,24 @@ def play(lab: history.Ledger, run: history.Run, commit: Callable[..., str]) -> C
 
 
 @pytest.fixture
-def python() -> Callable[..., subprocess.Popen[str]]:
+def python() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Start a Python process that has the package; the script's arguments are in sys.argv[1:]."""
 
     def start(script: str, *args: str) -> subprocess.Popen[str]:
         top = Path(history.__file__).parents[2]
         env = {**os.environ, "PYTHONPATH": str(top)}
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-c", script, *args], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
+        started.append(process)
+        return process
 
-    return start
+    started: list[subprocess.Popen[str]] = []
+    yield start
+    for process in started:
+        process.kill()
+        with process:  # closes its pipes and waits for it
+            pass
 
 
 def snapshot(top: Path) -> dict[str, tuple[bytes, int]]:

@@ -79,6 +79,8 @@ def test_archived_rounds_are_read(lab, run, play, git):
     git("update-ref", "refs/autoqec/rounds/depol-abcd/1", before[0].commit)
     git("branch", "-D", "exp/depol-abcd/1")
     assert history.read_history(lab) == before
+    git("update-ref", "-d", "refs/autoqec/claims/depol-abcd/1")
+    assert history.find_record(lab, run.name, 1).commit == before[0].commit
 
 
 def test_all_of_it_is_in_git(lab, run, play, git, repository):
@@ -148,6 +150,21 @@ def test_a_damaged_note_is_reported_on_its_own_round(lab, run, play, git):
     assert "not a JSON record" in only_problem(lab, 1)
     assert history.find_record(lab, run.name, 1).metrics["value"] == 1
     assert history.find_record(lab, run.name, 2).problems == ()
+
+
+def test_missing_notes_are_reported(lab, run, play, git):
+    (_, first), _ = play(), play()
+    ref = "refs/notes/autoqec/depol-abcd/metrics"
+    blob = git("rev-parse", f"{ref}:{first[:2]}/{first[2:]}").strip()
+    (lab.git_dir / "objects" / blob[:2] / blob[2:]).unlink()
+    one, two = history.read_history(history.open_ledger(lab.workdir))
+    assert (one.metrics, len(one.problems)) == (None, 1)
+    assert (two.metrics["value"], two.problems) == (2, ())
+    tip = git("rev-parse", ref).strip()
+    (lab.git_dir / "objects" / tip[:2] / tip[2:]).unlink()
+    for record in history.read_history(history.open_ledger(lab.workdir)):
+        assert record.metrics is None
+        assert any(tip in problem for problem in record.problems)
 
 
 def test_a_missing_commit_is_reported(lab, run, play):

@@ -236,6 +236,14 @@ def test_initialise_commits_only_its_own_files_in_a_repository_without_commits(t
     assert (top / "README.md").read_text() == "mine\n"
 
 
+def test_initialise_makes_a_lab_of_a_folder_with_files_in_it(tmp_path, git):
+    (tmp_path / "lab").mkdir()
+    (tmp_path / "lab" / "mine.txt").write_text("mine\n")
+    history.initialise(tmp_path / "lab", {".autoqec/config.toml": b"a = 1\n"})
+    assert git("status", "--porcelain") == "?? mine.txt\n"
+    assert git("ls-tree", "-r", "--name-only", "HEAD") == ".autoqec/config.toml\n"
+
+
 def test_initialise_refuses_what_cannot_be_a_lab(tmp_path, repository, git):
     git("clone", "-q", "--bare", str(repository), str(tmp_path / "bare"))
     with pytest.raises(AutoQECError, match="bare"):

@@ -43,6 +43,15 @@ def test_the_tree_does_not_depend_on_the_parents(lab, run, commit, git):
     assert git("rev-parse", f"{three}^{{tree}}") == git("rev-parse", f"{one}^{{tree}}")
 
 
+def test_what_a_person_changed_on_a_parent_does_not_come_along(lab, run, commit, git):
+    one = commit(1, FILES)
+    blob = git("hash-object", "-w", "--stdin", stdin="changed\n").strip()
+    listing = git("ls-tree", one).replace(git("rev-parse", f"{one}:README").strip(), blob)
+    edited = git("commit-tree", "-p", one, "-m", "edits README", git("mktree", stdin=listing).strip()).strip()
+    two = commit(2, FILES, parents=(edited,))
+    assert git("rev-parse", f"{two}^{{tree}}") == git("rev-parse", f"{one}^{{tree}}")
+
+
 def test_committing_again_changes_nothing(lab, commit, git):
     oid = commit(1, FILES)
     assert commit(1, FILES) == oid

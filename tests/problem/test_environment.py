@@ -34,7 +34,7 @@ def test_every_built_in_environment_compiles():
 
 
 def test_identity_is_meaning_not_spelling():
-    same = TINY_ENVIRONMENT.replace("0.01", "1e-2").replace("tiny", "other") + "constraints: {max_params: null}\n"
+    same = TINY_ENVIRONMENT.replace("0.006", "6e-3").replace("tiny", "other") + "constraints: {max_params: null}\n"
     assert parse(TINY_ENVIRONMENT).identity == parse(same).identity
     assert parse(TINY_ENVIRONMENT).identity != parse(TINY_ENVIRONMENT.replace("rounds: 3", "rounds: 4")).identity
 
@@ -42,10 +42,10 @@ def test_identity_is_meaning_not_spelling():
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (("noise: {kind: depolarizing, p: [0.01]}", "noise: {kind: depolarizing}"), "noise: p needs at least one"),
-        (("p: [0.01]", "p: [0.7]"), "noise.p.0: Input should be less than 0.5"),
-        (("p: [0.01]", "p: [0.01], target_p: 0.02"), "target_p 0.02 is not one of p"),
-        (("p: [0.01]", "p: [0.01, 0.01]"), "lists the same rate twice"),
+        (("noise: {kind: depolarizing, p: [0.006]}", "noise: {kind: depolarizing}"), "noise: p needs at least one"),
+        (("p: [0.006]", "p: [0.7]"), "noise.p.0: Input should be less than 0.5"),
+        (("p: [0.006]", "p: [0.006], target_p: 0.02"), "target_p 0.02 is not one of p"),
+        (("p: [0.006]", "p: [0.006, 0.006]"), "lists the same rate twice"),
         (("kind: depolarizing", "kind: thermal"), "noise.kind"),
         (("name: tiny", "name: Tiny Env"), "name:"),
         (("story:", "storey:"), "storey: Extra inputs"),
