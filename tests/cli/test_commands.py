@@ -1,0 +1,293 @@
+"""The command line: exit codes, data on stdout, messages on stderr, and nothing heavy imported by what only reads."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from autoqec.cli.main import COMMANDS, run
+from autoqec.history import list_claims, list_runs, open_ledger
+from autoqec.testing import make_tiny_lab
+
+HEAVY = ["torch", "stim", "pymatching", "ldpc", "anthropic", "optuna", "numba", "fusion_blossom", "scipy"]
+
+
+def autoqec(*args, cwd, check=True, **environment):
+    """Run the installed command as its user would."""
+    done = subprocess.run(
+        [sys.executable, "-m", "autoqec", *args], cwd=cwd, capture_output=True, text=True, env=os.environ | environment, check=False
+    )
+    if check:
+        assert done.returncode == 0, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """A tiny lab with two rounds, made once by the command itself; its JSON output is `rounds`."""
+    folder = tmp_path_factory.mktemp("lab")
+    make_tiny_lab(folder)
+    done = autoqec("round", "--rounds", "2", "--seed", "3", "--json", cwd=folder)
+    return folder, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
+
+
+@pytest.fixture
+def here(lab, monkeypatch):
+    """The lab, as the current directory."""
+    monkeypatch.chdir(lab[0])
+    return lab
+
+
+def printed(capsys, *args):
+    code = run(list(args))
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+FIELDS = {
+    "schema", "run", "round", "branch", "commit", "env", "status", "verdict", "metrics", "hypothesis", "fork_from",
+}  # fmt: skip
+METRICS = {
+    "shots", "ler_baseline", "ler_candidate", "delta_ler", "delta_ler_ci", "ler_ratio", "ler_ratio_ci", "flops_per_shot",
+    "params", "latency_us_per_shot", "train_seconds", "score_seconds",
+}  # fmt: skip
+
+
+def test_round_prints_the_promised_fields_and_is_quiet_off_a_terminal(lab):
+    _, rounds, stderr = lab
+    assert [item["round"] for item in rounds] == [1, 2]
+    for item in rounds:
+        assert item.keys() >= FIELDS
+        assert item["metrics"].keys() == METRICS
+        assert item["schema"] == "autoqec.round/1"
+        assert item["branch"] == f"exp/{item['run']}/{item['round']}"
+    assert stderr == ""
+
+
+def test_log_prints_the_same_objects_from_git_alone(here, capsys):
+    code, out, _ = printed(capsys, "log", "--json")
+    assert code == 0
+    assert [json.loads(line) for line in out.splitlines()] == here[1]
+
+
+def test_the_front_holds_verified_rounds_with_what_they_dominate(here, capsys):
+    _, out, _ = printed(capsys, "pareto", "--json")
+    items = [json.loads(line) for line in out.splitlines()]
+    assert items
+    assert all(item["verdict"] == "VERIFIED" and isinstance(item["dominates"], list) for item in items)
+    assert printed(capsys, "pareto", "--env", "other", "--json")[1] == ""
+    assert len(printed(capsys, "pareto", "--top", "1", "--json")[1].splitlines()) == 1
+
+
+def test_people_get_tables(here, capsys):
+    branch = here[1][0]["branch"]
+    assert "VERIFIED" in printed(capsys, "log")[1]
+    assert "hypothesis" in printed(capsys, "pareto")[1]
+    shown = printed(capsys, "show", branch)[1]
+    for text in ("development shots", "verdict, on shots drawn after the commit", "+iterations: 8", "both fail", "log evidence"):
+        assert text in shown
+
+
+def test_show_json_has_the_notes(here, capsys):
+    item = json.loads(printed(capsys, "show", here[1][0]["branch"].removeprefix("exp/"), "--json")[1])
+    assert item["notes"]["verdict"]["seed_key"]
+    assert item["notes"]["metrics"]["provenance"]["versions"]["torch"]
+
+
+def test_plugins_lists_everything_registered(here, capsys):
+    items = [json.loads(line) for line in printed(capsys, "plugins", "--json")[1].splitlines()]
+    assert {"agent", "decoder", "verifier", "stage", "code", "executor"} <= {item["kind"] for item in items}
+    assert all(item["distribution"].startswith("autoqec") for item in items)
+    assert "neural_bp" in printed(capsys, "plugins")[1]
+    only = [json.loads(line) for line in printed(capsys, "plugins", "--kind", "decoders", "--json")[1].splitlines()]
+    assert {item["name"] for item in only} >= {"mwpm", "mwpm_correlated"}
+
+
+@pytest.mark.parametrize(
+    "args", [["--help"], ["log"], ["log", "--json"], ["pareto"], ["pareto", "--json"], ["plugins"], ["plugins", "--metadata"]]
+)
+def test_what_only_reads_imports_nothing_heavy(lab, args):
+    script = f"import sys\nfrom autoqec.cli.main import run\nrun({args!r})\nprint([m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", script], cwd=lab[0], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize("command", [[], *[[name] for name in COMMANDS], ["env", "list"], ["env", "check"]])
+def test_every_command_explains_itself(command, capsys):
+    code, out, _ = printed(capsys, *command, "--help")
+    assert code == 0
+    assert "Usage: autoqec" in out
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "words"),
+    [
+        (["bogus"], 2, "No such command 'bogus'"),
+        (["round", "--rounds", "0"], 2, "0 is not in the range"),
+        (["round", "--env", "nope"], 3, "no environment named 'nope'"),
+        (["round", "--profile", "nope"], 2, "no profile 'nope'"),
+        (["round", "--ideator", "nope"], 3, "no agent named 'nope'"),
+        (["round", "--verifier", "nope"], 3, "no verifier named 'nope'"),
+        (["round", "--executor", "nope"], 3, "no executor named 'nope'"),
+        (["round", "--run", "UPPER"], 2, "UPPER"),
+        (["show", "exp/none-abcd/1"], 3, "none-abcd"),
+        (["show", "main"], 2, "main"),
+        (["verify", "exp/none-abcd/1"], 3, "none-abcd"),
+        (["verify", "x-abcd/1", "--seed-key", "xyz"], 2, "64 hex digits"),
+        (["log", "none-abcd"], 3, "none-abcd"),
+        (["env", "check", "nope"], 3, "no environment named"),
+    ],
+)
+def test_mistakes_have_a_code_and_a_sentence_and_leave_nothing(here, capsys, args, code, words):
+    before = list_runs(open_ledger("."))
+    got, out, err = printed(capsys, *args)
+    assert (got, out) == (code, "")
+    assert words in err
+    assert "Traceback" not in err
+    assert list_runs(open_ledger(".")) == before
+
+
+BAD_ENVIRONMENTS = {
+    "not yaml": ("name: [", "bad.yaml, line"),
+    "unknown decoder": ("decoder: nonesuch", "no decoder named 'nonesuch'"),
+    "decoder without beliefs": ("decoder: mwpm_correlated", "takes no per-shot beliefs"),
+    "unknown reference": ("references: [nonesuch]", "no decoder named 'nonesuch'"),
+    "wrong decoder field": ("decoder: {kind: mwpm, colour: red}", "does not accept"),
+    "hyperedges": ("code: {kind: dem, path: hyper.dem}", "mwpm"),
+    "no detectors": ("code: {kind: circuit, path: empty.stim}", "no detectors"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_ENVIRONMENTS)
+def test_an_environment_that_cannot_be_used_is_refused_before_anything_is_written(here, tmp_path, capsys, case):
+    line, words = BAD_ENVIRONMENTS[case]
+    key = line.split(":")[0]
+    fields = {"name": "name: bad", "decoder": "decoder: mwpm", "code": "code: {kind: dem, path: good.dem}", key: line}
+    (tmp_path / "bad.yaml").write_text("\n".join(fields.values()))
+    (tmp_path / "good.dem").write_text("error(0.1) D0 L0\n")
+    (tmp_path / "hyper.dem").write_text("error(0.1) D0 D1 D2 L0\nerror(0.1) D0\nerror(0.1) D1\nerror(0.1) D2\n")
+    (tmp_path / "empty.stim").write_text("M 0\nOBSERVABLE_INCLUDE(0) rec[-1]\n")
+    before = list_runs(open_ledger("."))
+    for args in (["round", "--env"], ["env", "check"]):
+        code, out, err = printed(capsys, *args, str(tmp_path / "bad.yaml"))
+        assert code in (2, 3)
+        assert out == ""
+        assert words in err
+    assert list_runs(open_ledger(".")) == before
+
+
+def test_outside_a_lab(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for command in ("round", "log", "pareto", "resume"):
+        code, _, err = printed(capsys, command)
+        assert code == 3
+        assert "autoqec init" in err
+    assert printed(capsys, "env", "list")[0] == 0
+    assert "none:" in printed(capsys, "doctor")[1]
+
+
+def test_init_makes_a_lab_that_a_round_can_be_run_in(tmp_path, capsys, monkeypatch):
+    assert printed(capsys, "init", str(tmp_path / "new"))[0] == 0
+    before = {p: p.read_bytes() for p in (tmp_path / "new").rglob("*") if p.is_file() and ".git" not in p.parts}
+    assert [p.name for p in before] == ["config.toml"]
+    assert printed(capsys, "init", str(tmp_path / "new"))[0] == 0
+    assert before == {p: p.read_bytes() for p in before}
+    monkeypatch.chdir(tmp_path / "new")
+    assert printed(capsys, "log")[0] == 0
+    assert "surface_d5_depol" in printed(capsys, "env", "list")[1]
+
+
+def test_doctor_says_where_every_setting_came_from(here, capsys, monkeypatch):
+    monkeypatch.setenv("AUTOQEC_JOBS", "3")
+    facts = json.loads(printed(capsys, "doctor", "--json")[1])
+    assert facts["jobs"] == "3  (AUTOQEC_JOBS)"
+    assert facts["default_env"].startswith("tiny  (")
+    assert facts["verifier"] == "holdout  (built-in)"
+
+
+def test_env_check_measures(here, capsys):
+    facts = json.loads(printed(capsys, "env", "check", "tiny", "--shots", "8192", "--json")[1])
+    rate = facts["decoders"]["mwpm"]
+    assert rate["shots"] == 8192
+    assert rate["ler_ci"][0] < rate["ler"] < rate["ler_ci"][1]
+    assert "LER mwpm_correlated" in printed(capsys, "env", "check", "tiny", "--shots", "4096")[1]
+
+
+def test_a_broken_plugin_is_listed_and_survived(lab, tmp_path):
+    info = tmp_path / "broken-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[autoqec]\nbroken = broken_plugin\n")
+    (tmp_path / "broken_plugin.py").write_text("raise RuntimeError('half installed')\n")
+    path = {"PYTHONPATH": str(tmp_path)}
+    done = autoqec("plugins", cwd=lab[0], **path)
+    assert "broken (broken 1.0): RuntimeError: half installed" in done.stdout
+    assert "pip uninstall broken" in done.stdout
+    assert autoqec("log", cwd=lab[0], **path).stdout
+    strict = autoqec("plugins", cwd=lab[0], check=False, AUTOQEC_STRICT_PLUGINS="1", **path)
+    assert (strict.returncode, "half installed" in strict.stderr) == (1, True)
+
+
+def _start(folder, *args):
+    return subprocess.Popen(
+        [sys.executable, "-m", "autoqec", "round", *args], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def _has_ref(folder, pattern):
+    done = subprocess.run(["git", "for-each-ref", pattern], cwd=folder, capture_output=True, text=True, check=True)
+    return bool(done.stdout)
+
+
+#: A moment of a round by what is in git: what must be there when it is killed.
+MOMENTS = {"training": "refs/heads/exp/", "scoring": "refs/autoqec/artifacts/", "verifying": "refs/notes/autoqec/**/verdict"}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_killed_round_is_resumed_to_the_same_metrics(lab, tmp_path, moment):
+    make_tiny_lab(tmp_path)
+    process = _start(tmp_path, "--seed", "3")
+    deadline = time.monotonic() + 120
+    while not _has_ref(tmp_path, MOMENTS[moment]):
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    assert "interrupted" in autoqec("log", cwd=tmp_path).stdout
+    resumed = json.loads(autoqec("resume", "--json", cwd=tmp_path).stdout)
+    whole = lab[1][0]
+    assert (resumed["status"], resumed["verdict"]) == ("ok", "VERIFIED")
+    for name in ("shots", "ler_candidate", "ler_baseline", "delta_ler_ci", "params"):
+        assert resumed["metrics"][name] == whole["metrics"][name]
+    assert resumed["hypothesis"] == whole["hypothesis"]
+    assert "nothing to resume" in autoqec("resume", cwd=tmp_path).stderr
+
+
+def test_ctrl_c_leaves_130_and_no_process(tmp_path):
+    ledger = make_tiny_lab(tmp_path)
+    process = _start(tmp_path)
+    deadline = time.monotonic() + 120
+    while not _has_ref(tmp_path, MOMENTS["training"]):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (130, "")
+    assert "autoqec resume" in err
+    assert [claim.state for claim in list_claims(ledger)] == ["open"]
+    listing = subprocess.run(["ps", "-eo", "ppid,args"], capture_output=True, text=True, check=True).stdout
+    assert not [line for line in listing.splitlines() if line.split()[0] == str(process.pid)]
+
+
+def test_a_reader_that_stops_early_is_no_error(lab):
+    if shutil.which("head") is None:
+        pytest.fail("this test needs head")
+    script = f"{sys.executable} -m autoqec log --json | head -c 1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", script], cwd=lab[0], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
