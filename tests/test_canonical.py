@@ -26,11 +26,17 @@ def test_what_is_written_is_read_back(mapping):
     assert load_yaml(dump_yaml(mapping), name="x") == (mapping or None)
 
 
-@given(st.dictionaries(KEYS, st.integers() | st.text(st.characters(max_codepoint=126, min_codepoint=32)), min_size=1, max_size=4))
+@given(
+    st.dictionaries(
+        KEYS, st.integers() | st.text(st.characters(max_codepoint=126, min_codepoint=32)), min_size=1, max_size=4
+    )
+)
 def test_another_yaml_reader_agrees(mapping):
     """A plain SafeLoader understands the same, but for numbers YAML 1.1 spells otherwise."""
     assert {key: str(value) for key, value in yaml.safe_load(dump_yaml(mapping)).items() if isinstance(value, str)} == {
-        key: value for key, value in mapping.items() if isinstance(value, str) and isinstance(yaml.safe_load(dump_yaml({key: value}))[key], str)
+        key: value
+        for key, value in mapping.items()
+        if isinstance(value, str) and isinstance(yaml.safe_load(dump_yaml({key: value}))[key], str)
     }
 
 
@@ -39,7 +45,12 @@ def test_numbers_are_read_as_a_physicist_writes_them():
 
 
 def test_words_stay_words():
-    assert load_yaml("a: on\nb: yes\nc: 2024-01-01\nd: no", name="x") == {"a": "on", "b": "yes", "c": "2024-01-01", "d": "no"}
+    assert load_yaml("a: on\nb: yes\nc: 2024-01-01\nd: no", name="x") == {
+        "a": "on",
+        "b": "yes",
+        "c": "2024-01-01",
+        "d": "no",
+    }
 
 
 @pytest.mark.parametrize(

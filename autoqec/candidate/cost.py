@@ -7,17 +7,14 @@ products would price belief propagation at zero.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from autoqec.candidate.compile import build_modules
+import numpy as np
+
 from autoqec.candidate.schema import Candidate, Stage
 from autoqec.problem.problem import Problem
-
-if TYPE_CHECKING:
-    pass
 
 #: Shots of the counted batch; a cost that does not grow with the batch (one set of scales) is spread over them.
 _BATCH = 64
@@ -86,8 +83,10 @@ def _stage_flops(stage: Stage, problem: Problem) -> int:
         return -(-count_flops(lambda: module(syndromes, beliefs)) // _BATCH)
 
 
-def measure_cost(candidate: Candidate, problem: Problem) -> Cost:
-    """Count one forward pass of each stage; a kind whose work hides from the counter brings a formula, `flops_per_shot`."""
-    modules = build_modules(candidate, problem)
-    params = sum(prod(parameter.shape) for parameter in modules.parameters() if parameter.requires_grad)
-    return Cost(sum(_stage_flops(stage, problem) for stage in candidate.stages), params)
+def measure_cost(candidate: Candidate, tensors: Mapping[str, np.ndarray], problem: Problem) -> Cost:
+    """Count one forward pass of each stage, and every number among the weights.
+
+    A kind whose work hides from the counter of torch operations brings a formula, `flops_per_shot(config, problem)`.
+    """
+    flops = sum(_stage_flops(stage, problem) for stage in candidate.stages)
+    return Cost(flops, sum(int(tensor.size) for tensor in tensors.values()))

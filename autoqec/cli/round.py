@@ -18,7 +18,10 @@ from autoqec.cli.lab import open_lab, run_session
 )
 @click.option("--new", "fresh", is_flag=True, help="Start a new run.")
 @click.option(
-    "--seed", default=None, type=click.IntRange(0, 2**63 - 1), help="Go on with, or start, the run of this seed: same seed, same rounds."
+    "--seed",
+    default=None,
+    type=click.IntRange(0, 2**63 - 1),
+    help="Seed of the run to go on with or to start: same seed, same rounds.",
 )
 @options.profile_option
 @options.agent_options

@@ -110,8 +110,11 @@ def read_notes(
 
 
 def effective(records: Iterable[Record]) -> Record | None:
-    """The record that counts: the latest (by `ts`, then `id`) that no other supersedes; None if there is none."""
-    records = list(records)
+    """The record that counts: the latest (by `ts`, then `id`) that no other supersedes; None if there is none.
+
+    A record with a field `event` tells that something happened, such as a verification that was begun; it never counts.
+    """
+    records = [record for record in records if "event" not in record]
     replaced = {record.get("supersedes") for record in records if record.get("supersedes") != record["id"]}
     standing = [record for record in records if record["id"] not in replaced]
     return max(standing, key=lambda record: (str(record.get("ts", "")), record["id"]), default=None)

@@ -127,7 +127,9 @@ def open_run(
         return _with_seed_unchanged(existing, seed)
     loaded = find_environment(env, environment_folders(ledger))
     key = secrets.token_bytes(32) if seed is None else seed.to_bytes(32, "big")
-    same = [run for run in runs if run.env_id == loaded.identity and (seed is None or run.settings["seed"] == key.hex())]
+    same = [
+        run for run in runs if run.env_id == loaded.identity and (seed is None or run.settings["seed"] == key.hex())
+    ]
     if same and run_name is None and not fresh:
         return same[-1]
     check_environment(loaded, registry)

@@ -36,7 +36,7 @@ class RoundState:
         files: The candidate's files at that commit.
         weights: safetensors bytes, once trained.
         training: Telemetry and cost of training.
-        metrics, analysis, verdict: The notes on the commit; a verdict note without a word is an attempt that was begun.
+        metrics, analysis, verdict: The notes on the commit that count.
     """
 
     claim: Claim
@@ -72,7 +72,6 @@ def read_state(ledger: Ledger, run: str, number: int) -> RoundState:
         commit = find_round(ledger, run, number)
     except NotFoundError:
         commit = None
-    verdict = _note(ledger, run, "verdict", commit)
     return RoundState(
         claim=claim,
         hypothesis=_json(traces, "ideator.json"),
@@ -83,7 +82,7 @@ def read_state(ledger: Ledger, run: str, number: int) -> RoundState:
         training=_json(artifacts, TRAINING_FILE),
         metrics=_note(ledger, run, "metrics", commit),
         analysis=_note(ledger, run, "analysis", commit),
-        verdict=verdict if verdict and "verdict" in verdict else None,
+        verdict=_note(ledger, run, "verdict", commit),
     )
 
 

@@ -325,9 +325,7 @@ def judge(
     record = {"id": identity, "verifier": session.settings["verifier"], "commit": state.commit, **verdict.to_dict()}
     if seed_key is not None:
         return record
-    return append_note(
-        session.ledger, state.claim.run, "verdict", str(state.commit), record | {"supersedes": f"{identity}-begun"}
-    )
+    return append_note(session.ledger, state.claim.run, "verdict", str(state.commit), record)
 
 
 def close(session: Session, state: RoundState) -> None:

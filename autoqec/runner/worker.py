@@ -34,12 +34,13 @@ def serve_predictions(channel: Channel) -> None:
     by `{"flops_per_shot", "params"}`.
     """
     candidate, problem, sealed = _open(channel.receive().blobs)
-    infer = compile_inference(candidate, load_weights(sealed.weights, fingerprint=problem.fingerprint), problem)
+    tensors = load_weights(sealed.weights, fingerprint=problem.fingerprint)
+    infer = compile_inference(candidate, tensors, problem)
     channel.send(Message({"ready": True}))
     while True:
         request = channel.receive()
         if request.fields.get("op") == "cost":
-            cost = measure_cost(candidate, problem)
+            cost = measure_cost(candidate, tensors, problem)
             channel.send(Message({"flops_per_shot": cost.flops_per_shot, "params": cost.params}))
             continue
         syndromes = np.frombuffer(request.blobs["syndromes"], dtype=np.uint8).reshape(-1, problem.syndrome_bytes)
@@ -70,7 +71,7 @@ def serve_training(channel: Channel) -> None:
         initial=load_weights(sealed.weights) if sealed.weights else {},
         report=report,
     )
-    cost = measure_cost(candidate, problem)
+    cost = measure_cost(candidate, trained.tensors, problem)
     weights = save_weights(trained.tensors, fingerprint=problem.fingerprint)
     fields = {
         "done": True,

@@ -47,15 +47,33 @@ class Predictor:
 
     def __init__(self, sealed: SealedCandidate, problem: Problem):
         self._problem = problem
+        self._ready = False  # The child loads while its judge prepares; it is waited for at the first request.
         self._child = Child("autoqec.runner.worker:serve_predictions", memory_bytes=_MEMORY_BYTES)
         try:
             self._child.send({}, dem=str(problem.dem).encode(), **sealed.to_blobs())
-            self._ask_reply(_LOAD_SECONDS)
         except BaseException:
             self._child.kill()
             raise
 
-    def _ask_reply(self, timeout: float) -> tuple[dict[str, object], dict[str, bytes]]:
+    def wait(self) -> None:
+        """Wait until the candidate is loaded.
+
+        Raises:
+            CandidateFault: It cannot be, or not in time.
+        """
+        if not self._ready:
+            self._reply(_LOAD_SECONDS)
+            self._ready = True
+
+    def _request(self, op: str, timeout: float, **blobs: bytes) -> tuple[dict[str, object], dict[str, bytes]]:
+        self.wait()
+        try:
+            self._child.send({"op": op}, **blobs)
+        except ChannelClosed as error:
+            raise CandidateFault("crash", error.problem) from error
+        return self._reply(timeout)
+
+    def _reply(self, timeout: float) -> tuple[dict[str, object], dict[str, bytes]]:
         try:
             message = self._child.receive(timeout)
         except ChannelTimeout as error:
@@ -81,11 +99,8 @@ class Predictor:
             CandidateFault: No answer, or one of the wrong size.
         """
         shots, mechanisms = len(syndromes), len(self._problem.mechanisms)
-        try:
-            self._child.send({"op": "predict"}, syndromes=np.ascontiguousarray(syndromes).tobytes())
-        except ChannelClosed as error:
-            raise CandidateFault("crash", error.problem) from error
-        _, blobs = self._ask_reply(_FLOOR_SECONDS + _SECONDS_PER_SHOT * shots)
+        timeout = _FLOOR_SECONDS + _SECONDS_PER_SHOT * shots
+        _, blobs = self._request("predict", timeout, syndromes=np.ascontiguousarray(syndromes).tobytes())
         data = blobs.get("beliefs", b"")
         if len(data) != shots * mechanisms * 4:
             raise CandidateFault(
@@ -96,8 +111,7 @@ class Predictor:
 
     def cost(self) -> dict[str, int]:
         """FLOPs per shot and parameters, counted in the candidate's process by our own counter."""
-        self._child.send({"op": "cost"})
-        fields, _ = self._ask_reply(_LOAD_SECONDS)
+        fields, _ = self._request("cost", _LOAD_SECONDS)
         return {name: int(str(fields[name])) for name in ("flops_per_shot", "params")}
 
     def close(self) -> None:

@@ -108,14 +108,14 @@ class ScoreStream:
                 if progress is not None:
                     progress(len(results) * CHUNK_SHOTS, chunks * CHUNK_SHOTS)
         except ChildFailed as error:
-            raise _fault(error) from error
+            raise fault_from(error) from error
         finally:
             for future in pending:
                 future.cancel()
         return combine([results[chunk] for chunk in sorted(results)], references)
 
 
-def _fault(error: ChildFailed) -> Exception:
+def fault_from(error: ChildFailed) -> Exception:
     """A candidate's fault as it was raised in the shard's process; anything else is ours and stays what it is."""
     reason, _, rest = error.problem.partition(": ")
     return CandidateFault(reason, rest) if error.kind == "CandidateFault" else error

@@ -29,7 +29,9 @@ def check_decoder(decoder: Decoder, problem: Problem) -> None:
     assert whole.observables.dtype == np.uint8, f"observables must be uint8, not {whole.observables.dtype}"
     expected = (_SHOTS, problem.observable_bytes)
     assert whole.observables.shape == expected, f"observables must have shape {expected}, not {whole.observables.shape}"
-    assert (whole.invalid.shape, whole.invalid.dtype) == ((_SHOTS,), np.dtype(bool)), "invalid must be bool, one per shot"
+    assert (whole.invalid.shape, whole.invalid.dtype) == ((_SHOTS,), np.dtype(bool)), (
+        "invalid must be bool, one per shot"
+    )
     empty = compiled.decode(np.zeros((1, problem.syndrome_bytes), dtype=np.uint8))
     assert int(empty.observables.sum()) + int(empty.invalid.sum()) == 0, "an empty syndrome needs no correction"
     none = compiled.decode(syndromes[:0])
@@ -80,9 +82,8 @@ def check_stage(kind: StageKind, problem: Problem, **fields: object) -> None:
     assert bool(torch.isfinite(refined).all()), "beliefs must be finite"
     refined.square().mean().backward()
     for name, parameter in module.named_parameters():
-        assert parameter.grad is not None and bool(torch.isfinite(parameter.grad).all()), (
-            f"no finite gradient for {name}"
-        )
+        assert parameter.grad is not None, f"no gradient for {name}"
+        assert bool(torch.isfinite(parameter.grad).all()), f"a gradient of {name} is not finite"
     with torch.no_grad():
         half = module(bits[16:], beliefs[16:])
     assert torch.allclose(half, refined[16:].detach(), atol=1e-5), (

@@ -41,11 +41,6 @@ def _chosen(record: Mapping[str, Any] | None, names: Iterable[str]) -> dict[str,
     return None if record is None else {name: record.get(name) for name in names}
 
 
-def verdict_word(record: RoundRecord) -> str | None:
-    """VERIFIED, SUSPICIOUS or FAILED; None while there is no verdict."""
-    return (record.verdict or {}).get("verdict")
-
-
 def round_object(record: RoundRecord, names: Mapping[str, str] | None = None) -> dict[str, Any]:
     """A round as a JSON object.
 
@@ -54,7 +49,6 @@ def round_object(record: RoundRecord, names: Mapping[str, str] | None = None) ->
         names: `run/number` of commits, to show parents by name; others keep their oid.
     """
     identity, verdict, conflict = record.identity, record.verdict, record.conflict or {}
-    judged = verdict is not None and "verdict" in verdict
     parents = (
         [(names or {}).get(oid, oid) for oid in identity.fork_from] if identity else list(conflict.get("fork_from", []))
     )
@@ -67,11 +61,11 @@ def round_object(record: RoundRecord, names: Mapping[str, str] | None = None) ->
         "env": identity.env.split("@")[0] if identity else None,
         "status": record.status,
         "reason": record.claim.reason if record.claim else None,
-        "verdict": verdict_word(record),
+        "verdict": verdict.get("verdict") if verdict else None,
         "metrics": _chosen(record.metrics, METRICS) if record.metrics else None,
         "references": (record.metrics or {}).get("references"),
-        "holdout": _chosen(verdict, _HOLDOUT) if judged else None,
-        "verdict_reason": (verdict or {}).get("reason") if judged else None,
+        "holdout": _chosen(verdict, _HOLDOUT) if verdict else None,
+        "verdict_reason": verdict.get("reason") if verdict else None,
         "hypothesis": identity.hypothesis if identity else conflict.get("hypothesis"),
         "fork_from": parents,
         "compose": identity.compose if identity else conflict.get("compose"),

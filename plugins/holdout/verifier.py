@@ -16,10 +16,10 @@ from typing import Any
 
 from autoqec.problem.sampling import CHUNK_SHOTS
 from autoqec.problem.streams import derive_key
+from autoqec.sandbox.child import ChildFailed
 from autoqec.scoring.counts import PairedCounts
 from autoqec.scoring.executor import Executor
-from autoqec.scoring.predictor import CandidateFault, Predictor
-from autoqec.scoring.shard import build_target
+from autoqec.scoring.predictor import CandidateFault
 from autoqec.scoring.statistics import (
     attempt_alpha,
     delta_interval,
@@ -29,7 +29,7 @@ from autoqec.scoring.statistics import (
     mcnemar_p,
     ratio_interval,
 )
-from autoqec.scoring.stream import Scored, ScoreStream, chunks_for
+from autoqec.scoring.stream import Scored, ScoreStream, chunks_for, fault_from
 from autoqec.scoring.verdict import Report, Verdict, VerificationRequest
 
 #: No decision before this many shots, and this many more for the headline figures after a "better" stop
@@ -118,18 +118,21 @@ class HoldoutVerifier:
 
     def _integrity(self, request: VerificationRequest, stream: ScoreStream, details: dict[str, Any]) -> tuple[str, str]:
         """What a candidate that is statistically better must still pass."""
-        differing = int(
-            stream.executor.submit(stream.task("autoqec.scoring.shard:check_batches", [0])).result().fields["differing"]
-        )
-        details["batch_differing"] = differing
-        with Predictor(request.sealed, build_target(request.environment)) as predictor:
-            cost = predictor.cost()
-        details |= cost
+        task = stream.task("autoqec.scoring.shard:examine", [0])
+        try:
+            seen = dict(stream.executor.submit(task).result().fields)
+        except ChildFailed as error:
+            raise fault_from(error) from error
+        details |= {
+            "batch_differing": seen["differing"],
+            "flops_per_shot": seen["flops_per_shot"],
+            "params": seen["params"],
+        }
         constraints = request.environment.environment.constraints
-        if differing:
+        if seen["differing"]:
             return "SUSPICIOUS", "batch_dependent"
         for name, limit in (("flops_per_shot", constraints.max_flops_per_shot), ("params", constraints.max_params)):
-            if limit is not None and cost[name] > limit:
+            if limit is not None and seen[name] > limit:
                 return "FAILED", "constraint"
         if constraints.target_ler is not None and details["ler_candidate"] > constraints.target_ler:
             return "FAILED", "constraint"

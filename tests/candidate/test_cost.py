@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from autoqec.candidate.compile import build_modules, module_tensors
 from autoqec.candidate.cost import count_flops, measure_cost
 from autoqec.candidate.schema import read_candidate
 from autoqec.plugins import load_plugins
@@ -30,14 +31,15 @@ def test_counts_by_hand(function, flops):
 
 
 def test_the_empty_pipeline_costs_nothing():
-    cost = measure_cost(read_candidate({}, load_plugins().maker("stage")), tiny_problem())
+    cost = measure_cost(read_candidate({}, load_plugins().maker("stage")), {}, tiny_problem())
     assert (cost.flops_per_shot, cost.params) == (0, 0)
 
 
 def test_cost_grows_with_iterations_and_sharing():
     def cost(text):
         candidate = read_candidate({"stages/a/stage.yaml": text.encode()}, load_plugins().maker("stage"))
-        return measure_cost(candidate, tiny_problem())
+        problem = tiny_problem()
+        return measure_cost(candidate, module_tensors(build_modules(candidate, problem)), problem)
 
     four, eight = cost("kind: neural_bp\niterations: 4\n"), cost("kind: neural_bp\niterations: 8\n")
     assert 1.8 < eight.flops_per_shot / four.flops_per_shot < 2.1

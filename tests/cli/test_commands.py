@@ -20,7 +20,12 @@ HEAVY = ["torch", "stim", "pymatching", "ldpc", "anthropic", "optuna", "numba", 
 def autoqec(*args, cwd, check=True, **environment):
     """Run the installed command as its user would."""
     done = subprocess.run(
-        [sys.executable, "-m", "autoqec", *args], cwd=cwd, capture_output=True, text=True, env=os.environ | environment, check=False
+        [sys.executable, "-m", "autoqec", *args],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
+        check=False,
     )
     if check:
         assert done.returncode == 0, done.stderr
@@ -89,7 +94,13 @@ def test_people_get_tables(here, capsys):
     assert "VERIFIED" in printed(capsys, "log")[1]
     assert "hypothesis" in printed(capsys, "pareto")[1]
     shown = printed(capsys, "show", branch)[1]
-    for text in ("development shots", "verdict, on shots drawn after the commit", "+iterations: 8", "both fail", "log evidence"):
+    for text in (
+        "development shots",
+        "verdict, on shots drawn after the commit",
+        "+iterations: 8",
+        "both fail",
+        "log evidence",
+    ):
         assert text in shown
 
 
@@ -109,10 +120,12 @@ def test_plugins_lists_everything_registered(here, capsys):
 
 
 @pytest.mark.parametrize(
-    "args", [["--help"], ["log"], ["log", "--json"], ["pareto"], ["pareto", "--json"], ["plugins"], ["plugins", "--metadata"]]
+    "args",
+    [["--help"], ["log"], ["log", "--json"], ["pareto"], ["pareto", "--json"], ["plugins"], ["plugins", "--metadata"]],
 )
 def test_what_only_reads_imports_nothing_heavy(lab, args):
-    script = f"import sys\nfrom autoqec.cli.main import run\nrun({args!r})\nprint([m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr)"
+    names = f"[m for m in {HEAVY!r} if m in sys.modules]"
+    script = f"import sys\nfrom autoqec.cli.main import run\nrun({args!r})\nprint({names}, file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", script], cwd=lab[0], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "[]"
 
@@ -235,7 +248,11 @@ def test_a_broken_plugin_is_listed_and_survived(lab, tmp_path):
 
 def _start(folder, *args):
     return subprocess.Popen(
-        [sys.executable, "-m", "autoqec", "round", *args], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "autoqec", "round", *args],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
@@ -245,7 +262,11 @@ def _has_ref(folder, pattern):
 
 
 #: A moment of a round by what is in git: what must be there when it is killed.
-MOMENTS = {"training": "refs/heads/exp/", "scoring": "refs/autoqec/artifacts/", "verifying": "refs/notes/autoqec/**/verdict"}
+MOMENTS = {
+    "training": "refs/heads/exp/",
+    "scoring": "refs/autoqec/artifacts/",
+    "verifying": "refs/notes/autoqec/**/verdict",
+}
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
@@ -266,6 +287,9 @@ def test_a_killed_round_is_resumed_to_the_same_metrics(lab, tmp_path, moment):
     for name in ("shots", "ler_candidate", "ler_baseline", "delta_ler_ci", "params"):
         assert resumed["metrics"][name] == whole["metrics"][name]
     assert resumed["hypothesis"] == whole["hypothesis"]
+    shown = json.loads(autoqec("show", resumed["branch"], "--json", cwd=tmp_path).stdout)
+    attempt = shown["notes"]["verdict"]["attempt"]
+    assert attempt == (2 if moment == "verifying" else 1), "an attempt that was cut off has spent its share too"
     assert "nothing to resume" in autoqec("resume", cwd=tmp_path).stderr
 
 

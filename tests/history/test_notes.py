@@ -165,3 +165,10 @@ def test_the_record_that_counts():
     assert history.effective(late_but_replaced)["id"] == "b"
     assert history.effective([record("a", "2025", "a")])["id"] == "a"
     assert history.effective([record("a", "2025", "b"), record("b", "2025", "a")]) is None
+
+
+def test_an_event_is_on_the_record_and_never_counts():
+    verdict = {"id": "a", "ts": "2026-01-01T00:00:00Z", "verdict": "VERIFIED"}
+    begun = {"id": "b", "ts": "2026-01-02T00:00:00Z", "event": "begun"}
+    assert history.effective([verdict, begun]) == verdict
+    assert history.effective([begun]) is None

@@ -14,7 +14,9 @@ def session(autoqec_lab):
     def make(agent=None, seed=7, **flags):
         registry = load_plugins()
         if agent is not None:
-            registry.entries["agent", "scripted"] = Registration("agent", "scripted", lambda: agent, {}, "test", "test 0")
+            registry.entries["agent", "scripted"] = Registration(
+                "agent", "scripted", lambda: agent, {}, "test", "test 0"
+            )
             flags |= dict.fromkeys(("ideator", "coder", "analyst"), "scripted")
         settings = load_settings(autoqec_lab.workdir, flags)
         run = open_run(autoqec_lab, registry, env="tiny", run_name=None, fresh=True, seed=seed)
@@ -24,4 +26,3 @@ def session(autoqec_lab):
         return made
 
     return make
-

@@ -166,7 +166,9 @@ def test_what_is_ignored_is_not_verified(session):
 
 
 def test_an_agent_that_cannot_be_understood_ends_the_round_and_not_the_run(session):
-    agent = ScriptedAgent({"ideator": [{"text": ""}, {"words": "x"}, {"text": "fine"}], "coder": [candidate(1)], "analyst": [IGNORE]})
+    agent = ScriptedAgent(
+        {"ideator": [{"text": ""}, {"words": "x"}, {"text": "fine"}], "coder": [candidate(1)], "analyst": [IGNORE]}
+    )
     made = session(agent)
     failed = run_round(made)
     assert (failed.status, failed.commit) == ("agent_error", None)
@@ -184,7 +186,11 @@ def test_a_candidate_that_is_not_valid_is_shown_back_to_the_coder(session):
 
 def test_the_same_candidate_is_not_tried_twice(session):
     agent = ScriptedAgent(
-        {"ideator": [{"text": "a"}, {"text": "b"}], "coder": [candidate(1), candidate(1), candidate(2)], "analyst": [IGNORE, IGNORE]}
+        {
+            "ideator": [{"text": "a"}, {"text": "b"}],
+            "coder": [candidate(1), candidate(1), candidate(2)],
+            "analyst": [IGNORE, IGNORE],
+        }
     )
     made = session(agent)
     run_round(made)
@@ -216,7 +222,9 @@ def test_a_compose_that_conflicts_is_a_finding(session):
 
 
 def test_training_that_takes_too_long_is_stopped(session):
-    slow = {"files": {"stages/bp/stage.yaml": "kind: neural_bp\niterations: 50\n", "training.yaml": "shots: 100000000\n"}}
+    slow = {
+        "files": {"stages/bp/stage.yaml": "kind: neural_bp\niterations: 50\n", "training.yaml": "shots: 100000000\n"}
+    }
     agent = ScriptedAgent({"ideator": [{"text": "t"}], "coder": [slow]})
     made = session(agent)
     profile = type(made.settings.profile)(10**8, 6.0, 12.0, 20_000, 60_000)

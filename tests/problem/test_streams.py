@@ -15,7 +15,12 @@ def test_different_lists_have_different_keys(one, other):
 
 
 def test_domains_and_chunks_and_keys_are_apart():
-    seeds = {derive_seed(key, domain, i) for key in (b"a", b"b") for domain in ("train", "dev", "holdout") for i in range(100)}
+    seeds = {
+        derive_seed(key, domain, i)
+        for key in (b"a", b"b")
+        for domain in ("train", "dev", "holdout")
+        for i in range(100)
+    }
     assert len(seeds) == 600
     assert all(0 <= seed < 2**64 for seed in seeds)
 

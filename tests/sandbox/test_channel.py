@@ -24,10 +24,15 @@ def pipe():
             continue
 
 
-JSON = st.recursive(st.none() | st.booleans() | st.integers(-99, 99) | st.text(max_size=9), lambda x: st.lists(x, max_size=3))
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-99, 99) | st.text(max_size=9), lambda x: st.lists(x, max_size=3)
+)
 
 
-@given(st.dictionaries(st.text(max_size=9).filter(lambda s: s != "blobs"), JSON, max_size=4), st.dictionaries(st.text(max_size=9), st.binary(max_size=99), max_size=3))
+@given(
+    st.dictionaries(st.text(max_size=9).filter(lambda s: s != "blobs"), JSON, max_size=4),
+    st.dictionaries(st.text(max_size=9), st.binary(max_size=99), max_size=3),
+)
 def test_what_is_sent_arrives(fields, blobs):
     read, write = os.pipe()
     try:

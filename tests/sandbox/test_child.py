@@ -72,11 +72,10 @@ def test_memory_is_limited():
 
 def test_secrets_of_the_environment_do_not_reach_a_child(monkeypatch):
     monkeypatch.setenv("ANTHROPIC_API_KEY", "secret")
-    with Child(ECHO) as child:
-        with open(f"/proc/{child.pid}/environ", "rb") as environ:
-            wait_until(lambda: b"OMP_NUM_THREADS" in environ.read() or environ.seek(0))
-            environ.seek(0)
-            assert b"secret" not in environ.read()
+    with Child(ECHO) as child, open(f"/proc/{child.pid}/environ", "rb") as environ:
+        wait_until(lambda: b"OMP_NUM_THREADS" in environ.read() or environ.seek(0))
+        environ.seek(0)
+        assert b"secret" not in environ.read()
 
 
 def test_a_child_dies_with_its_parent():

@@ -1,0 +1,106 @@
+"""The house keeps its floors: imports go one way, and what must not be imported is not."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+CORE = sorted((ROOT / "autoqec").rglob("*.py"))
+PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
+
+#: What each room may import of the others.
+ALLOWED = {
+    "cli": {"views", "loop", "agents", "history", "scoring", "problem"},
+    "views": {"history", "scoring"},
+    "loop": {"agents", "history", "scoring", "runner", "candidate", "decoding", "problem", "sandbox"},
+    "agents": {"history", "problem"},
+    "history": set(),
+    "scoring": {"decoding", "problem", "sandbox"},
+    "runner": {"candidate", "problem", "sandbox"},
+    "candidate": {"problem"},
+    "decoding": {"problem"},
+    "problem": set(),
+    "sandbox": set(),
+    "testing": {"agents", "history", "candidate", "decoding", "problem", "sandbox"},
+}
+#: Modules at the top, which any room may import, and what they may import themselves.
+SHARED = {
+    "errors": set(),
+    "canonical": {"errors"},
+    "hookspecs": set(),
+    "plugins": {"errors", "hookspecs"},
+    "config": {"errors"},
+}
+
+
+def imports(path):
+    """Every module a file imports, wherever in the file."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def rooms(path):
+    """The parts of autoqec that a file imports."""
+    names = {name.split(".")[1] for name in imports(path) if name.startswith("autoqec.")}
+    return names & (set(ALLOWED) | set(SHARED))
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_room_imports_only_from_rooms_below(path):
+    room = path.relative_to(ROOT / "autoqec").parts[0].removesuffix(".py")
+    if room in ALLOWED:
+        assert rooms(path) - {room} <= ALLOWED[room] | set(SHARED)
+    elif room in SHARED:
+        assert rooms(path) <= SHARED[room]
+
+
+FORBIDDEN = {
+    "history": {"torch", "stim", "pymatching", "fusion_blossom", "numba", "numpy", "pydantic"},
+    "views": {"torch", "stim", "pymatching", "fusion_blossom", "numba"},
+    "cli": {"torch", "stim", "pymatching", "fusion_blossom", "numba"},
+    "agents": {"torch", "stim", "pymatching", "fusion_blossom", "numba"},
+    "scoring": {"torch", "autoqec_plugins"},
+    "loop": {"torch"},
+    "problem": {"torch", "pygit2"},
+    "sandbox": {"torch", "stim", "pygit2", "numpy"},
+}
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_a_room_must_not_know_it_does_not(path):
+    relative = path.relative_to(ROOT / "autoqec")
+    tops = {name.split(".")[0] for name in imports(path)}
+    assert not tops & FORBIDDEN.get(relative.parts[0], set())
+    assert "autoqec_plugins" not in tops
+    assert "pickle" not in tops
+    if relative.parts[0] != "history":
+        assert "pygit2" not in tops
+
+
+@pytest.mark.parametrize("path", PLUGINS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_plugins_know_the_core_and_not_each_other(path):
+    assert not {name for name in imports(path) if name.startswith("autoqec_plugins")}
+    assert "pickle" not in {name.split(".")[0] for name in imports(path)}
+
+
+@pytest.mark.parametrize("path", CORE + PLUGINS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_says_what_it_is_for(path):
+    assert ast.get_docstring(ast.parse(path.read_text()))
+
+
+def public(tree):
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            yield node
+            if isinstance(node, ast.ClassDef):
+                yield from public(node)
+
+
+@pytest.mark.parametrize("path", CORE + PLUGINS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_public_names_have_docstrings(path):
+    assert not [node.name for node in public(ast.parse(path.read_text())) if not ast.get_docstring(node)]

@@ -1,0 +1,85 @@
+"""The documents say what the program does: commands, hooks, rooms, versions, and code that is the tested code."""
+
+import importlib
+import inspect
+import re
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+
+from autoqec import __version__, hookspecs
+from autoqec.cli.main import COMMANDS, cli
+from autoqec.cli.reference import reference
+
+ROOT = Path(__file__).parent.parent
+DOCS = {path: path.read_text() for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]}
+
+
+def test_the_command_reference_is_what_help_says():
+    """If this fails: python -m autoqec.cli.reference > docs/cli.md."""
+    assert DOCS[ROOT / "docs/cli.md"] == reference()
+
+
+def test_every_command_of_the_table_is_there_and_says_what_it_does():
+    with click.Context(cli) as context:
+        for name, line in COMMANDS.items():
+            command = cli.get_command(context, name)
+            assert command is importlib.import_module(f"autoqec.cli.{name}").command
+            # The table spares `--help` an import of every command, so its words must be kept true by hand.
+            assert set(re.findall(r"\w{5,}", line.lower())) & set(re.findall(r"\w{5,}", command.help.lower()))
+
+
+def test_every_hook_has_a_heading_with_its_signature():
+    text = DOCS[ROOT / "docs/plugins.md"]
+    for name, hook in vars(hookspecs).items():
+        if name.startswith("autoqec_"):
+            parameters = ", ".join(inspect.signature(hook).parameters)
+            assert f"### `{name}({parameters})`" in text
+
+
+def test_files_quoted_in_the_documents_are_the_files():
+    quoted = [
+        (path.name, source, body)
+        for path, text in DOCS.items()
+        for source, body in re.findall(r"<!-- file: (\S+) -->\n```\w+\n(.*?)```", text, re.DOTALL)
+    ]
+    assert len(quoted) >= 2
+    for document, source, body in quoted:
+        assert (ROOT / source).read_text() == body, f"{document} quotes {source} as it was"
+
+
+def test_every_room_and_plugin_is_on_the_page():
+    page = DOCS[ROOT / "ARCHITECTURE.md"]
+    for room in (ROOT / "autoqec").iterdir():
+        if room.is_dir() and (room / "__init__.py").exists():
+            assert f"| `{room.name}/`" in page
+    for plugin in (ROOT / "plugins").iterdir():
+        if (plugin / "__init__.py").exists():
+            assert f"| `{plugin.name}` |" in page
+
+
+def test_every_command_is_in_the_readme():
+    for name in COMMANDS:
+        assert f"autoqec {name}" in DOCS[ROOT / "README.md"]
+
+
+def test_versions_agree():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    newest = re.search(r"^## \[(\d\S*)\]", DOCS[ROOT / "CHANGELOG.md"], re.MULTILINE)
+    assert project["version"] == __version__ == newest[1]
+
+
+def test_every_dependency_is_pinned():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    pins = {line.split("==")[0].lower() for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line}
+    wanted = project["dependencies"] + [name for extra in project["optional-dependencies"].values() for name in extra]
+    assert {re.match(r"[A-Za-z0-9_-]+", name)[0].lower() for name in wanted} <= pins
+    assert "torch==2.13.0" in (ROOT / "constraints.txt").read_text()
+
+
+@pytest.mark.parametrize("path", sorted(DOCS), ids=lambda path: path.name)
+def test_links_between_documents_lead_somewhere(path):
+    for target in re.findall(r"\]\((?!http)([^)#]+)", DOCS[path]):
+        assert (path.parent / target).exists(), target
