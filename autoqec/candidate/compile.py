@@ -9,7 +9,7 @@ import numpy as np
 
 from autoqec.candidate.schema import Candidate
 from autoqec.candidate.stage import Inference
-from autoqec.errors import AutoQECError
+from autoqec.errors import AutoQECError, UsageError
 from autoqec.problem.dem import LLR_BOUND
 from autoqec.problem.problem import Problem
 
@@ -95,7 +95,7 @@ def compile_inference(candidate: Candidate, tensors: Mapping[str, np.ndarray], p
         try:
             step = stage.kind.inference(stage.config, own, problem)
             steps.append(step or _torch_inference(stage.kind.build(stage.config, problem), own, problem))
-        except (KeyError, ValueError, RuntimeError) as error:
+        except (KeyError, ValueError, RuntimeError, UsageError) as error:
             raise AutoQECError(f"the weights do not fit stage {stage.slug!r}: {error}") from error
 
     def infer(syndromes: np.ndarray, beliefs: np.ndarray) -> np.ndarray:

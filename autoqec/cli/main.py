@@ -100,8 +100,10 @@ def run(args: list[str] | None = None) -> int:
 
         say("interrupted; nothing is lost: autoqec resume finishes what was begun")
         return 130
-    except BrokenPipeError:
-        # The reader of our output has enough; a second complaint at shutdown would only confuse.
+    except SystemExit as error:
+        if not isinstance(error.__context__, BrokenPipeError):
+            raise
+        # click and rich both exit so when the reader of our output has enough, as `head` soon has: that is no failure.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
     except AutoQECError as error:

@@ -21,7 +21,8 @@ def _walk(command: click.Command, context: click.Context) -> Iterator[tuple[str,
 
 def _context(command: click.Command, name: str, parent: click.Context | None = None) -> click.Context:
     # A width of its own, so that the text does not depend on the terminal it is made in.
-    return click.Context(command, info_name=name, parent=parent, terminal_width=100, max_content_width=100)
+    settings = {**command.context_settings, "terminal_width": 100, "max_content_width": 100}
+    return click.Context(command, info_name=name, parent=parent, **settings)
 
 
 def reference() -> str:

@@ -13,7 +13,7 @@ from autoqec.errors import UsageError
 from autoqec.problem.dem import Edges, Mechanisms, prior_llr, read_dem
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Problem:
     """One decoding problem at one noise strength.
 
@@ -31,6 +31,9 @@ class Problem:
     circuit: stim.Circuit | None
     mechanisms: Mechanisms
     edges: Edges | None
+
+    def __repr__(self) -> str:
+        return f"<Problem {self.name}: {self.num_detectors} detectors, {len(self.mechanisms)} mechanisms>"
 
     @property
     def num_detectors(self) -> int:

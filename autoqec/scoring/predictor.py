@@ -27,6 +27,9 @@ _MEMORY_BYTES = 12 * 2**30
 #: replay on another machine can be held to the bit.
 BELIEF_STEP = 1.0 / 1024
 
+#: Rows that are settled at once: few enough to stay in a processor's cache through all the passes.
+_BLOCK = 64
+
 
 class CandidateFault(AutoQECError):
     """The candidate broke its contract; `reason` is one of `crash`, `timeout`, `bad_output`, `bad_weights`."""
@@ -131,10 +134,15 @@ def settle_beliefs(beliefs: np.ndarray, priors: np.ndarray) -> np.ndarray:
     Returns:
         Which rows were not finite, bool `[shots]`.
     """
-    invalid: np.ndarray = ~np.isfinite(beliefs.sum(axis=1, dtype=np.float64))
-    beliefs[invalid] = priors
-    np.clip(beliefs, -LLR_BOUND, LLR_BOUND, out=beliefs)
-    beliefs *= 1.0 / BELIEF_STEP
-    np.rint(beliefs, out=beliefs)
-    beliefs *= BELIEF_STEP
+    invalid = np.zeros(len(beliefs), dtype=bool)
+    for first in range(0, len(beliefs), _BLOCK):
+        block = beliefs[first : first + _BLOCK]
+        bad = ~np.isfinite(block.sum(axis=1, dtype=np.float64))
+        if bad.any():
+            invalid[first : first + _BLOCK] = bad
+            block[bad] = priors
+        np.clip(block, -LLR_BOUND, LLR_BOUND, out=block)
+        np.multiply(block, 1.0 / BELIEF_STEP, out=block)
+        np.rint(block, out=block)
+        np.multiply(block, BELIEF_STEP, out=block)
     return invalid

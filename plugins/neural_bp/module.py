@@ -4,8 +4,9 @@ Messages are `[incidences, shots]`, batch last: gathers and scatters then move w
 messages of a check goes through a binary tree of its inputs, up and down, in the same representation as the kernels;
 dividing the product of all by one's own, or subtracting logarithms, loses every digit when one input is near zero.
 
-In training mode on a CPU in single precision the kernels do the work, forward and backward, ten times faster; otherwise,
-in evaluation mode, on other devices and in double precision, the torch code below runs. Tests hold the two together.
+In training mode on a CPU in single precision the kernels do the work, forward and backward, five to eight times faster;
+otherwise, in evaluation mode, on other devices and in double precision, the torch code below runs. Tests hold the two
+together.
 """
 
 from __future__ import annotations

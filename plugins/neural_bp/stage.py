@@ -113,7 +113,6 @@ class NeuralBP:
             "sharing": ("per_layer", "per_check", "none"),
             "damping": ("fixed", "scalar", "per_iteration"),
             "damping_value": (0.0, 0.1, 0.2, 0.3),
-            "scale": (None, 0.7, 0.8, 1.0),
             "learn_prior_scale": (False, True),
         }
 

@@ -26,18 +26,27 @@ class Template:
 
 TEMPLATES = (
     Template(
-        text="Eight iterations of sum-product belief propagation with learned per-iteration scales set the matching weights",
+        text="Eight iterations of belief propagation, with scales and dampings learned per detector, set the matching weights",
         rationale=(
             "Belief propagation on the mechanisms sees the correlations that matching on edges drops (Criger and Ashraf 2018;"
-            " Higgott et al. 2023); learned scales per iteration undo part of what short loops spoil (Nachmani et al. 2016)."
+            " Higgott et al. 2023); learned factors undo part of what short loops spoil (Nachmani et al. 2016)."
         ),
-        training={"learning_rate": 0.02, "batch_size": 256, "shots": 51_200},
-        stages={"bp": {"kind": "neural_bp", "iterations": 8, "algorithm": "sum_product", "sharing": "per_layer"}},
+        training={"learning_rate": 0.02, "batch_size": 256, "shots": 102_400},
+        stages={
+            "bp": {
+                "kind": "neural_bp",
+                "iterations": 8,
+                "algorithm": "sum_product",
+                "sharing": "per_check",
+                "damping": "per_iteration",
+                "learn_prior_scale": True,
+            }
+        },
     ),
     Template(
         text="Three iterations of scaled min-sum are a much cheaper first look at the same correlations",
         rationale="Most of the gain of belief propagation comes from its first iterations; min-sum needs no transcendentals.",
-        training={"learning_rate": 0.02, "batch_size": 256, "shots": 51_200},
+        training={"learning_rate": 0.02, "batch_size": 256, "shots": 102_400},
         stages={
             "first_look": {
                 "kind": "neural_bp",

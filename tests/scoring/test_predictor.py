@@ -1,0 +1,70 @@
+"""The judge's side of a candidate: whatever comes back is settled, or is a fault with a reason."""
+
+import os
+import signal
+
+import numpy as np
+import pytest
+
+from autoqec.candidate.compile import build_modules, module_tensors
+from autoqec.candidate.schema import read_candidate
+from autoqec.candidate.weights import save_weights
+from autoqec.plugins import load_plugins
+from autoqec.problem.dem import LLR_BOUND
+from autoqec.problem.sampling import sample_chunk
+from autoqec.sandbox.sealed import SealedCandidate
+from autoqec.scoring.predictor import BELIEF_STEP, CandidateFault, Predictor, settle_beliefs
+
+FILES = {"stages/a/stage.yaml": b"kind: neural_bp\niterations: 2\n"}
+
+
+def sealed(problem, fingerprint=None, files=FILES):
+    modules = build_modules(read_candidate(FILES, load_plugins().maker("stage")), problem)
+    return SealedCandidate(files, save_weights(module_tensors(modules), fingerprint=fingerprint or problem.fingerprint))
+
+
+def test_beliefs_are_settled():
+    priors = np.arange(4, dtype=np.float32)
+    beliefs = np.array(
+        [[0.1, -0.2, 1e9, -1e9], [np.nan, 0, 0, 0], [0, np.inf, 0, 0], [1, 2, 3, 4]] * 100, dtype=np.float32
+    )
+    invalid = settle_beliefs(beliefs, priors)
+    assert invalid.tolist() == [False, True, True, False] * 100
+    assert (beliefs[1::4] == priors).all()
+    assert (beliefs[0] == [102 / 1024, -205 / 1024, LLR_BOUND, -LLR_BOUND]).all()
+    assert (beliefs / BELIEF_STEP == np.rint(beliefs / BELIEF_STEP)).all()
+
+
+def test_a_candidate_answers_and_counts(autoqec_problem):
+    syndromes = sample_chunk(autoqec_problem, 1).syndromes
+    with Predictor(sealed(autoqec_problem), autoqec_problem) as predictor:
+        beliefs, invalid = predictor.predict(syndromes)
+        assert beliefs.shape == (len(syndromes), len(autoqec_problem.mechanisms))
+        assert not invalid.any()
+        again, _ = predictor.predict(syndromes[::-1][:37])
+        assert (again == beliefs[::-1][:37]).all()
+        assert predictor.cost()["params"] == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "reason", "words"),
+    [
+        ({"fingerprint": "f" * 64}, "bad_weights", "trained for problem ffff"),
+        ({"files": {"stages/b/stage.yaml": b"kind: neural_bp\n"}}, "bad_weights", "do not fit stage 'b'"),
+        ({"files": {"stages/a/stage.yaml": b"kind: nonesuch\n"}}, "crash", "no stage named 'nonesuch'"),
+    ],
+)
+def test_a_candidate_that_cannot_be_loaded_is_a_fault(autoqec_problem, change, reason, words):
+    broken = sealed(autoqec_problem, **change)
+    with Predictor(broken, autoqec_problem) as predictor, pytest.raises(CandidateFault, match=words) as caught:
+        predictor.predict(np.zeros((1, autoqec_problem.syndrome_bytes), dtype=np.uint8))
+    assert caught.value.reason == reason
+
+
+def test_a_candidate_that_dies_is_a_fault(autoqec_problem):
+    with Predictor(sealed(autoqec_problem), autoqec_problem) as predictor:
+        predictor.wait()
+        os.kill(predictor._child.pid, signal.SIGKILL)
+        with pytest.raises(CandidateFault) as caught:
+            predictor.predict(np.zeros((1, autoqec_problem.syndrome_bytes), dtype=np.uint8))
+    assert caught.value.reason == "crash"

@@ -1,0 +1,44 @@
+"""The display: nothing off a terminal; on one, the step, the speed, the loss and the time left."""
+
+import io
+
+from rich.console import Console
+
+from autoqec.views.progress import RoundDisplay
+
+EVENTS = [
+    {"event": "round", "run": "r-abcd", "round": 3},
+    {"event": "step", "step": "train"},
+    {"event": "train", "step": 5, "steps": 10, "shots": 1280, "loss": 7.25},
+    {"event": "step", "step": "score"},
+    {"event": "score", "shots": 8192, "total": 131072},
+    {"event": "step", "step": "verify"},
+    {"event": "verify", "shots": 53248, "max_shots": 2_000_000, "log_e_better": 31.5},
+    {"event": "closed", "status": "ok"},
+]
+
+
+def drawn(monkeypatch, *, terminal, quiet=False):
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=terminal, width=160, color_system=None)
+    monkeypatch.setattr("autoqec.views.progress.err", lambda: console)
+    with RoundDisplay(quiet=quiet) as display:
+        for event in EVENTS:
+            display.show(event)
+            if display._progress is not None:
+                display._progress.refresh()
+    return file.getvalue()
+
+
+def test_on_a_terminal_it_says_what_is_going_on(monkeypatch):
+    text = drawn(monkeypatch, terminal=True)
+    for words in (
+        "round r-abcd/3", "training", "loss 7.250", "shots/s", "scoring against the plain decoder",
+        "verifying on fresh shots", "53,248 shots, log evidence 31.5", "0:00:00",
+    ):  # fmt: skip
+        assert words in text
+
+
+def test_off_a_terminal_or_when_told_it_is_silent(monkeypatch):
+    assert drawn(monkeypatch, terminal=False) == ""
+    assert drawn(monkeypatch, terminal=True, quiet=True) == ""
