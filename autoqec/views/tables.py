@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
+from rich.cells import cell_len
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -48,41 +51,57 @@ def _percent(item: Mapping[str, Any] | None) -> str:
     return "–" if ratio is None else f"{100 * (ratio - 1):+.1f} %"
 
 
-def _table(columns: Sequence[tuple[str, str]]) -> Table:
+#: Less room than this is not worth a column of words.
+_LEAST_WORDS = 16
+
+
+def _print_table(console: Console, left: str, right: str, rows: Sequence[tuple[str | Text, ...]]) -> None:
+    """Print text columns (`left`), figures (`right`), and last the hypothesis on what is left of the line.
+
+    A table library squeezes all columns of a table that is too wide; here only the hypothesis gives way, wholly if need be.
+    """
+    headers = [*left.split(";"), *right.split(";")]
+    texts = [[cell if isinstance(cell, Text) else Text(cell) for cell in row] for row in rows]
+    widths = [max([cell_len(header), *(row[i].cell_len for row in texts)]) for i, header in enumerate(headers)]
+    room = console.width - sum(widths) - 2 * len(widths)
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
-    for header, justify in columns:
-        last = header == "hypothesis"
-        table.add_column(
-            header,
-            justify="right" if justify == "r" else "left",
-            no_wrap=not last,
-            overflow="fold" if last else "ellipsis",
-        )
-    return table
+    for place, header in enumerate(headers):
+        table.add_column(header, no_wrap=True, justify="left" if place < len(left.split(";")) else "right")
+    if room >= _LEAST_WORDS:
+        table.add_column("hypothesis", no_wrap=True)
+    for row in texts:
+        row[-1].truncate(max(room, 1), overflow="ellipsis")
+        table.add_row(*row[: len(table.columns)])
+    console.width = max(console.width, sum(widths) + 2 * len(widths))
+    console.print(table, crop=False)
 
 
 def print_log(items: Sequence[Mapping[str, Any]]) -> None:
-    """One line a round, newest last."""
+    """One line a round, run by run, newest last."""
+    console = out()
     if not items:
-        out().print("No rounds yet. Run one with: autoqec round")
-        return
-    columns = "round l;verdict l;LER r;vs plain r;ΔLER ·1e-3 (95 %) r;FLOPs r;params r;from l;hypothesis l".split(";")
-    table = _table([(c[:-2], c[-1]) for c in columns])
-    for item in items:
-        best = item["holdout"] or item["metrics"]
-        metrics = item["metrics"] or {}
-        table.add_row(
-            f"{item['run']}/{item['round']}",
-            _verdict(item),
-            _rate(best["ler_candidate"] if best else None),
-            _percent(best),
-            _gain(best),
-            _count(metrics.get("flops_per_shot")),
-            _count(metrics.get("params")),
-            plain(" + ".join(_short(parent, item["run"]) for parent in item["fork_from"]) or "baseline"),
-            plain(item["hypothesis"] or item["reason"] or ""),
-        )
-    out().print(table)
+        console.print("No rounds yet. Run one with: autoqec round")
+    for run, group in groupby(items, key=lambda item: item["run"]):
+        rounds = list(group)
+        env = next((item["env"] for item in rounds if item["env"]), "")
+        console.print(Text(run, style="bold") + plain(f"  {env}"))
+        rows: list[tuple[str | Text, ...]] = []
+        for item in rounds:
+            best = item["holdout"] or item["metrics"]
+            metrics = item["metrics"] or {}
+            row = (
+                str(item["round"]),
+                _verdict(item),
+                plain(" + ".join(_short(parent, run) for parent in item["fork_from"]) or "baseline"),
+                _rate(best["ler_candidate"] if best else None),
+                _percent(best),
+                _gain(best),
+                _count(metrics.get("flops_per_shot")),
+                _count(metrics.get("params")),
+                plain(item["hypothesis"] or item["reason"] or ""),
+            )
+            rows.append(row)
+        _print_table(console, "#;verdict;from", "LER;vs plain;ΔLER·1e-3 (95 %);FLOPs;params", rows)
 
 
 def print_outcome(item: Mapping[str, Any]) -> None:
@@ -122,28 +141,28 @@ def _short(parent: str, run: str) -> str:
 
 
 def print_front(items: Sequence[Mapping[str, Any]]) -> None:
-    """The Pareto front, best gain first; figures are the verdicts'."""
+    """The Pareto front, environment by environment, best gain first; figures are the verdicts'."""
+    console = out()
     if not items:
-        out().print("The front is empty: no round is VERIFIED yet.")
-        return
-    columns = "round l;LER r;vs plain r;ΔLER ·1e-3 (95 %) r;FLOPs r;params r;µs/shot r;dominates r;hypothesis l".split(
-        ";"
-    )
-    table = _table([(c[:-2], c[-1]) for c in columns])
-    for item in items:
-        metrics = item["metrics"]
-        table.add_row(
-            f"{item['run']}/{item['round']}",
-            _rate(item["holdout"]["ler_candidate"]),
-            _percent(item["holdout"]),
-            _gain(item["holdout"]),
-            _count(metrics["flops_per_shot"]),
-            _count(metrics["params"]),
-            f"{metrics['latency_us_per_shot']:.0f}",
-            str(len(item["dominates"])),
-            plain(item["hypothesis"]),
-        )
-    out().print(table)
+        console.print("The front is empty: no round is VERIFIED yet.")
+    for env, group in groupby(items, key=lambda item: item["env"]):
+        console.print(Text(str(env), style="bold"))
+        rows: list[tuple[str | Text, ...]] = []
+        for item in group:
+            metrics = item["metrics"]
+            row = (
+                f"{item['run']}/{item['round']}",
+                _rate(item["holdout"]["ler_candidate"]),
+                _percent(item["holdout"]),
+                _gain(item["holdout"]),
+                _count(metrics["flops_per_shot"]),
+                _count(metrics["params"]),
+                f"{metrics['latency_us_per_shot']:.0f}",
+                str(len(item["dominates"])),
+                plain(item["hypothesis"]),
+            )
+            rows.append(row)
+        _print_table(console, "round", "LER;vs plain;ΔLER·1e-3 (95 %);FLOPs;params;µs;beats", rows)
 
 
 def _interval(ends: Sequence[float | None], digits: int) -> str:

@@ -64,6 +64,11 @@ def _ideate(context: Context) -> Mapping[str, Any]:
     return _fork(good, context)
 
 
+def _number(name: str) -> str:
+    """A round of this run as people call it."""
+    return name.split("/")[1]
+
+
 def _ancestors(name: str, parents: Mapping[str, tuple[str, ...]]) -> set[str]:
     found: set[str] = set()
     todo = [name]
@@ -98,7 +103,7 @@ def _compose(pair: tuple[PastRound, PastRound]) -> Mapping[str, Any]:
     names = sorted(past.name for past in pair)
     gains = " and ".join(f"{aims(past)[0]:.4f} ({past.name})" for past in pair)
     return {
-        "text": f"The changes of {names[0]} and {names[1]} act on different parts and add up",
+        "text": f"The changes of rounds {' and '.join(map(_number, names))} act on different parts and add up",
         "fork_from": names,
         "compose": "pure",
         "expected_delta_ler": round(max(aims(past)[0] for past in pair), 6),
@@ -132,7 +137,7 @@ def _fork(good: list[PastRound], context: Context) -> Mapping[str, Any]:
         files = unparse(parsed)
         if changes and files not in tried:
             return {
-                "text": f"From {origin.name}: {', '.join(changes)}",
+                "text": f"From round {_number(origin.name)}: {', '.join(changes)}",
                 "fork_from": [origin.name] if parent is not None else [],
                 "expected_delta_ler": round(aims(origin)[0], 6),
                 "rationale": f"{origin.name} gained {aims(origin)[0]:.4f} per shot; the estimator over"

@@ -1,0 +1,53 @@
+"""Tables at any width: figures are never cut; words give way."""
+
+import pytest
+
+from autoqec.views.tables import print_front, print_log
+
+FIGURES = {
+    "shots": 200_704, "ler_baseline": 0.0141, "ler_candidate": 0.00995, "delta_ler": 0.00415,
+    "delta_ler_ci": [0.0034, 0.0049], "ler_ratio": 0.705, "ler_ratio_ci": [0.66, 0.75],
+    "flops_per_shot": 2_100_111, "params": 969, "latency_us_per_shot": 79.4, "train_seconds": 33.0, "score_seconds": 16.0,
+}  # fmt: skip
+
+
+def item(number, **changes):
+    base = {
+        "run": "surface-d5-depol-iyfh", "round": number, "branch": "b", "commit": "c" * 40, "env": "surface_d5_depol",
+        "status": "ok", "reason": None, "verdict": "VERIFIED", "metrics": FIGURES, "references": {}, "holdout": FIGURES,
+        "hypothesis": "words " * 30, "fork_from": [], "compose": "none", "dominates": [],
+    }  # fmt: skip
+    return base | changes
+
+
+@pytest.mark.parametrize("width", [40, 80, 100, 118, 250])
+@pytest.mark.parametrize("show", [print_log, print_front])
+def test_figures_are_whole_at_any_width(show, width, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", str(width))
+    show([item(1), item(2)])
+    out = capsys.readouterr().out
+    for figure in ("0.00995", "-29.5 %", "+4.15 [+3.40, +4.90]", "2.1M", "969"):
+        assert out.count(figure) == 2
+    assert ("words" in out) == (width >= (100 if show is print_log else 118))
+
+
+def test_a_failed_round_shows_how_it_failed(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "200")
+    print_log(
+        [item(1, status="train_error", verdict=None, metrics=None, holdout=None, reason="it diverged", hypothesis=None)]
+    )
+    out = capsys.readouterr().out
+    assert "train_error" in out
+    assert "it diverged" in out
+
+
+def test_words_of_others_do_not_drive_the_terminal(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "200")
+    print_log([item(1, hypothesis="\x1b[2J[red]x[/red]")])
+    assert "\\x1b[2J[red]x[/red]" in capsys.readouterr().out
+
+
+def test_an_empty_lab_says_what_to_do(capsys):
+    print_log([])
+    print_front([])
+    assert "autoqec round" in capsys.readouterr().out
