@@ -10,8 +10,11 @@ import click
 import pytest
 
 from autoqec import __version__, hookspecs
+from autoqec.candidate.schema import Output, Training
 from autoqec.cli.main import COMMANDS, cli
 from autoqec.cli.reference import reference
+from autoqec.plugins import load_plugins
+from autoqec.problem.environment import Environment
 
 ROOT = Path(__file__).parent.parent
 DOCS = {path: path.read_text() for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]}
@@ -63,6 +66,19 @@ def test_every_room_and_plugin_is_on_the_page():
 def test_every_command_is_in_the_readme():
     for name in COMMANDS:
         assert f"autoqec {name}" in DOCS[ROOT / "README.md"]
+
+
+def test_every_field_of_a_candidate_and_an_environment_is_explained():
+    page = DOCS[ROOT / "docs/candidates.md"]
+    stage = load_plugins().get("stage", "neural_bp").create().Config
+    for model in (Output, Training, stage):
+        for name, field in model.model_fields.items():
+            assert f"| `{name}` |" in page or f"`{name}`" in page, name
+            if f"| `{name}` |" in page and field.default is not None:
+                value = str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
+                assert value in re.search(rf"^\| `{name}` \|(.*?)\|", page, re.MULTILINE)[1]
+    for name in Environment.model_fields:
+        assert re.search(rf"\| `{name}(\.kind)?` \|", DOCS[ROOT / "docs/environments.md"]), name
 
 
 def test_versions_agree():

@@ -28,7 +28,8 @@ def _open(blobs: Mapping[str, bytes]) -> tuple[Candidate, Problem, SealedCandida
 
 
 def serve_predictions(channel: Channel) -> None:
-    """First message: the candidate's blobs and `dem`; answered by `{"ready": true}`.
+    """First message: the candidate's blobs and `dem`; answered by
+    `{"ready": true, "output": {"mode", "threshold"}}`.
 
     Then `{"op": "predict"}` with blob `syndromes` is answered by blob `beliefs` (float32, row-major), and `{"op": "cost"}`
     by `{"flops_per_shot", "params"}`.
@@ -36,7 +37,7 @@ def serve_predictions(channel: Channel) -> None:
     candidate, problem, sealed = _open(channel.receive().blobs)
     tensors = load_weights(sealed.weights, fingerprint=problem.fingerprint)
     infer = compile_inference(candidate, tensors, problem)
-    channel.send(Message({"ready": True}))
+    channel.send(Message({"ready": True, "output": candidate.output.model_dump(mode="json")}))
     while True:
         request = channel.receive()
         if request.fields.get("op") == "cost":

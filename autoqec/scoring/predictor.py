@@ -6,6 +6,9 @@ counts as a failure, or for the whole attempt a `CandidateFault`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 
 from autoqec.errors import AutoQECError
@@ -40,6 +43,24 @@ class CandidateFault(AutoQECError):
         self.reason = reason
 
 
+@dataclass(frozen=True)
+class Output:
+    """How beliefs reach the decoder: `soft_priors`, or `hard_flip` of mechanisms likelier than `threshold`."""
+
+    mode: str
+    threshold: float
+
+
+def _output(fields: Any) -> Output:
+    try:
+        output = Output(str(fields["mode"]), float(fields["threshold"]))
+    except (TypeError, KeyError, ValueError) as error:
+        raise CandidateFault("bad_output", "the candidate does not say how its beliefs are to be used") from error
+    if output.mode not in ("soft_priors", "hard_flip") or not 0.0 < output.threshold < 1.0:
+        raise CandidateFault("bad_output", f"beliefs cannot be used as {output.mode} with threshold {output.threshold}")
+    return output
+
+
 class Predictor:
     """A candidate in a process of its own; use as a context manager.
 
@@ -50,7 +71,7 @@ class Predictor:
 
     def __init__(self, sealed: SealedCandidate, problem: Problem):
         self._problem = problem
-        self._ready = False  # The child loads while its judge prepares; it is waited for at the first request.
+        self._output: Output | None = None  # The child loads while its judge prepares; see `wait`.
         self._child = Child("autoqec.runner.worker:serve_predictions", memory_bytes=_MEMORY_BYTES)
         try:
             self._child.send({}, dem=str(problem.dem).encode(), **sealed.to_blobs())
@@ -58,15 +79,19 @@ class Predictor:
             self._child.kill()
             raise
 
-    def wait(self) -> None:
+    def wait(self) -> Output:
         """Wait until the candidate is loaded.
 
+        Returns:
+            How its beliefs are to reach the classical decoder.
+
         Raises:
-            CandidateFault: It cannot be, or not in time.
+            CandidateFault: It cannot be loaded, or not in time, or says something else.
         """
-        if not self._ready:
-            self._reply(_LOAD_SECONDS)
-            self._ready = True
+        if self._output is None:
+            fields, _ = self._reply(_LOAD_SECONDS)
+            self._output = _output(fields.get("output"))
+        return self._output
 
     def _request(self, op: str, timeout: float, **blobs: bytes) -> tuple[dict[str, object], dict[str, bytes]]:
         self.wait()

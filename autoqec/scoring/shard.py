@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from autoqec.decoding.contract import CompiledDecoder, Decoded
+from autoqec.decoding.flipping import HardFlip
 from autoqec.errors import UsageError
 from autoqec.plugins import Registry, load_plugins
 from autoqec.problem.code import build_problem
@@ -78,6 +79,7 @@ class _Bench:
 
     problem: Problem
     baseline: CompiledDecoder
+    backend: CompiledDecoder
     references: dict[str, CompiledDecoder]
     predictor: Predictor | None
     resources: ExitStack
@@ -103,14 +105,17 @@ def _open_bench(blobs: Mapping[str, bytes], p: float | None) -> _Bench:
         predictor = resources.enter_context(Predictor(sealed, problem))
     baseline = compile_decoder(environment.decoder, problem, registry)
     references = {choice.kind: compile_decoder(choice, problem, registry) for choice in environment.references}
-    bench = _Bench(problem, baseline, references, predictor, resources)
+    backend = baseline
     # The first call of everything pays for loading and compiling; it is made here, off the clock, on no real shot.
     blank = np.zeros((1, problem.syndrome_bytes), dtype=np.uint8)
     if predictor is not None:
-        baseline.decode(blank, predictor.predict(blank)[0])
+        output = predictor.wait()
+        if output.mode == "hard_flip":
+            backend = HardFlip(baseline, problem, output.threshold)
+        backend.decode(blank, predictor.predict(blank)[0])
     for decoder in (baseline, *references.values()):
         decoder.decode(blank)
-    return bench
+    return _Bench(problem, baseline, backend, references, predictor, resources)
 
 
 def _current_bench(message: Message) -> _Bench:
@@ -135,7 +140,7 @@ def _score(bench: _Bench, shots: Shots, with_references: bool) -> ChunkScore:
     else:
         beliefs, invalid = bench.predictor.predict(shots.syndromes)
         predicted = time.perf_counter()
-        decoded = bench.baseline.decode(shots.syndromes, beliefs)
+        decoded = bench.backend.decode(shots.syndromes, beliefs)
         answer = Decoded(decoded.observables, decoded.invalid | invalid)
     done = time.perf_counter()
     base_fails = plain.failures(shots.observables)

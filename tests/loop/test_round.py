@@ -245,3 +245,19 @@ def test_hostile_words_stay_words(session):
     assert (record.identity.run, record.identity.round) == (made.run.name, 1)
     assert record.identity.hypothesis == text
     assert not record.problems
+
+
+def test_hard_flip_is_decoded_as_hard_flip(session):
+    """On the same shots, a threshold nothing exceeds is the plain decoder; one that is often exceeded is not."""
+
+    def files(threshold):
+        made = candidate(8)
+        return made | {"files": made["files"] | {"output.yaml": f"mode: hard_flip\nthreshold: {threshold}\n"}}
+
+    agent = ScriptedAgent(
+        {"ideator": [{"text": "a"}, {"text": "b"}], "coder": [files(0.999999), files(0.4)], "analyst": [IGNORE] * 2}
+    )
+    made = session(agent)
+    never, often = run_round(made).metrics["counts"], run_round(made).metrics["counts"]
+    assert never["baseline_only"] + never["candidate_only"] <= 0.02 * never["both"]
+    assert often["baseline_only"] + often["candidate_only"] > 0.05 * often["both"]

@@ -1,0 +1,141 @@
+"""The search agent: a function of what git says, that forks, composes, and gets better with what it learns."""
+
+import json
+import random
+
+import pytest
+from autoqec_plugins.search.agent import SearchAgent
+from autoqec_plugins.search.templates import TEMPLATES
+
+from autoqec.agents.asking import ask
+from autoqec.agents.contract import Context, PastRound
+from autoqec.candidate.schema import read_candidate, write_candidate
+from autoqec.canonical import load_yaml
+from autoqec.plugins import load_plugins
+
+REGISTRY = load_plugins()
+
+
+def stages():
+    found = {}
+    for entry in REGISTRY.all("stage"):
+        kind = entry.create()
+        space = {name: list(values) for name, values in kind.space().items()}
+        found[entry.name] = {"schema": kind.Config.model_json_schema(), "space": space}
+    return found
+
+
+STAGES = stages()
+
+
+def context(history=(), seed=1, **fields):
+    limits = {"train_shots": 51_200}
+    return Context({}, "r-abcd", len(history) + 1, seed, STAGES, limits, tuple(history), **fields)
+
+
+def gain(files):
+    """A made-up world in which more iterations, per-check sharing and a learning rate of 0.02 are best."""
+    total = 0.001
+    for path, text in files.items():
+        fields = load_yaml(text, name=path)
+        if path.startswith("stages/"):
+            total += 0.0002 * min(fields["iterations"], 12) + 0.001 * (fields["sharing"] == "per_check")
+        if path == "training.yaml":
+            total += 0.001 * (fields["learning_rate"] == 0.02)
+    return total
+
+
+def play(rounds, seed=1):
+    """Rounds of the agent in the made-up world, validated as the loop validates them."""
+    agent, history = SearchAgent(), []
+    for number in range(1, rounds + 1):
+        now = context(history, seed=seed + number)
+        idea = ask(agent, "ideator", now)
+        if idea.compose == "pure":
+            parents = [past for past in history if past.name in idea.fork_from]
+            files = {path: text for past in parents for path, text in past.files.items()}
+        else:
+            proposal = ask(
+                agent, "coder", context(history, seed=seed + number, hypothesis=idea.model_dump(mode="json"))
+            )
+            sources = {path: text.encode() for path, text in proposal.files.items()}
+            written = write_candidate(read_candidate(sources, REGISTRY.maker("stage")))
+            files = {path: data.decode() for path, data in written.items()}
+        metrics = {"delta_ler": gain(files), "flops_per_shot": 1000, "delta_ler_ci": [0, 1]}
+        history.append(
+            PastRound(
+                f"r-abcd/{number}", "ok", None, idea.fork_from, idea.compose, idea.text, files, metrics, "candidate"
+            )
+        )
+    return history
+
+
+def test_it_begins_with_the_templates_and_then_composes_them():
+    history = play(3)
+    assert [past.hypothesis for past in history[:2]] == [template.text for template in TEMPLATES]
+    assert history[2].compose == "pure"
+    assert set(history[2].fork_from) == {"r-abcd/1", "r-abcd/2"}
+
+
+def test_the_same_history_has_the_same_next_proposal():
+    assert play(8) == play(8)
+    assert play(8) != play(8, seed=2)
+
+
+def test_later_rounds_fork_never_repeat_and_are_small_changes():
+    history = play(20)
+    assert all(past.fork_from for past in history[2:])
+    assert sum(past.compose != "none" for past in history) >= 2
+    own = [json.dumps(past.files, sort_keys=True) for past in history if past.compose == "none"]
+    assert len(set(own)) == len(own)
+    by_name = {past.name: past for past in history}
+    for past in history[3:]:
+        if past.compose == "none":
+            before, after = by_name[past.fork_from[0]].files, past.files
+            changed = sum(
+                line not in before[path].splitlines()
+                for path in after
+                for line in after[path].splitlines()
+                if not line.startswith("init:")
+            )
+            assert 1 <= changed <= 2
+
+
+def test_related_rounds_are_never_composed():
+    history = play(24)
+    parents = {past.name: past.fork_from for past in history}
+
+    def ancestors(name):
+        return set(parents[name]).union(*(ancestors(p) for p in parents[name])) if parents[name] else set()
+
+    for past in history:
+        if past.compose != "none":
+            first, second = past.fork_from
+            assert first not in ancestors(second)
+            assert second not in ancestors(first)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_it_gets_better_with_what_it_learns(seed):
+    history = play(20, seed=seed * 1000)
+    assert max(past.metrics["delta_ler"] for past in history) > history[0].metrics["delta_ler"]
+
+
+def test_training_shots_stay_within_the_profile():
+    proposal = SearchAgent().reply("ideator", context())
+    files = json.loads(proposal["hint"])["files"]
+    assert load_yaml(files["training.yaml"], name="t")["shots"] == 51_200
+
+
+@pytest.mark.parametrize(
+    ("interval", "decision"), [([0.001, 0.002], "candidate"), ([-0.001, 0.002], "ignore"), (None, "ignore")]
+)
+def test_a_verdict_is_asked_for_when_the_gain_is_sure(interval, decision):
+    metrics = {"delta_ler": 0.001, "delta_ler_ci": interval, "shots": 1000, "ler_candidate": 0.01, "references": {}}
+    assert ask(SearchAgent(), "analyst", context(metrics=metrics)).decision == decision
+
+
+def test_it_codes_for_an_ideator_that_gives_no_files():
+    hypothesis = {"text": "add something", "hint": "be bold " + str(random.Random(1).random())}
+    proposal = ask(SearchAgent(), "coder", context(hypothesis=hypothesis))
+    read_candidate({path: text.encode() for path, text in proposal.files.items()}, REGISTRY.maker("stage"))
