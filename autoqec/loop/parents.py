@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -19,6 +20,7 @@ from autoqec.history import (
     read_candidate,
 )
 from autoqec.loop.state import WEIGHTS_FILE
+from autoqec.sandbox.sealed import SealedCandidate
 
 
 class ComposeConflict(AutoQECError):
@@ -69,6 +71,27 @@ def find_start(ledger: Ledger, run: Run, hypothesis: Hypothesis) -> Start:
     if merge.conflicts:
         raise ComposeConflict(merge.conflicts)
     return Start(commits, merge.files)
+
+
+def check_parents(ledger: Ledger, run: Run, hypothesis: Hypothesis) -> None:
+    """Refuse parents that do not exist or can never be merged; a merge that conflicts is a finding, and passes.
+
+    Raises:
+        NotFoundError, UsageError, AutoQECError: As `find_start`, but for `ComposeConflict`.
+    """
+    with contextlib.suppress(ComposeConflict):
+        find_start(ledger, run, hypothesis)
+
+
+def sealed_parents(ledger: Ledger, names: Sequence[str]) -> dict[str, SealedCandidate]:
+    """The parents of a composed round as they were sealed, those that have weights."""
+    found: dict[str, SealedCandidate] = {}
+    for name in names:
+        run, number = parse_round_name(name)
+        weights = read_attachment(ledger, "artifacts", run, number).get(WEIGHTS_FILE)
+        if weights is not None:
+            found[name] = SealedCandidate(read_candidate(ledger, find_round(ledger, run, number)), weights)
+    return found
 
 
 def parent_weights(ledger: Ledger, names: Sequence[str], *, fingerprint: str) -> bytes:

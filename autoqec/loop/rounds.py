@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any
 
 from autoqec.agents.asking import AgentError
 from autoqec.agents.contract import ROLES
+from autoqec.agents.messages import Hypothesis
 from autoqec.history import Claim, RoundRecord, adopt_claim, claim_round, find_record, list_claims, owner_alive
 from autoqec.loop.session import Session
 from autoqec.loop.state import read_state
 from autoqec.loop.steps import STEPS, RoundEnded, end
 
 
-def run_round(session: Session) -> RoundRecord:
+def run_round(session: Session, hypothesis: Hypothesis | None = None) -> RoundRecord:
     """Claim the next round of the session's run and carry it to its end.
+
+    Args:
+        session: Where.
+        hypothesis: A person's; the Ideator is then not asked.
 
     Returns:
         The round as history holds it; how it ended is its `status`, a failed idea is not an exception.
@@ -21,10 +27,12 @@ def run_round(session: Session) -> RoundRecord:
     Raises:
         AutoQECError: Something other than the round's own work failed; the round stays open for `autoqec resume`.
     """
-    details = {
-        "profile": asdict(session.settings.profile),
-        "agents": {role: session.settings[role] for role in ROLES},
-    }
+    agents = {role: session.settings[role] for role in ROLES}
+    details: dict[str, Any] = {"profile": asdict(session.settings.profile), "agents": agents}
+    if hypothesis is not None:
+        # In the claim, so that a kill right after it cannot turn a person's idea into an agent's.
+        details["agents"]["ideator"] = "person"
+        details["hypothesis"] = hypothesis.model_dump(mode="json")
     return _finish(session, claim_round(session.ledger, session.run.name, details))
 
 

@@ -25,7 +25,7 @@ from autoqec.candidate.schema import candidate_hash, read_candidate, write_candi
 from autoqec.errors import AutoQECError, UsageError
 from autoqec.history import RoundIdentity, append_note, attach, close_claim, commit_round, read_history, read_notes
 from autoqec.history import read_candidate as read_candidate_files
-from autoqec.loop.parents import ComposeConflict, find_start, parent_commits, parent_weights
+from autoqec.loop.parents import ComposeConflict, check_parents, find_start, parent_weights, sealed_parents
 from autoqec.loop.session import Session, profile_from
 from autoqec.loop.state import TRAINING_FILE, WEIGHTS_FILE, RoundState, save_message
 from autoqec.problem.problem import problem_from_dem
@@ -89,11 +89,16 @@ def ideate(session: Session, state: RoundState) -> None:
     context = _context(session, state)
 
     def usable(message: Hypothesis) -> None:
-        parent_commits(session.ledger, message)
+        check_parents(session.ledger, session.run, message)
         if tuple(sorted(message.fork_from)) in context.failed_composes:
             raise UsageError(f"composing {', '.join(message.fork_from)} conflicted before; choose other rounds")
 
-    message = ask(_agent(session, state, "ideator"), "ideator", context, usable)
+    given = state.claim.details.get("hypothesis")
+    if given is not None:
+        message = Hypothesis.model_validate(given)
+        usable(message)
+    else:
+        message = ask(_agent(session, state, "ideator"), "ideator", context, usable)
     save_message(session.ledger, state.claim, "ideator", message.model_dump(mode="json"))
 
 
@@ -181,6 +186,7 @@ def train(session: Session, state: RoundState) -> None:
             parents=parent_weights(session.ledger, _hypothesis(state).fork_from, fingerprint=fingerprint),
             seed=derive_key(_round_key(session, state), "train"),
             max_shots=profile.train_shots,
+            inherit=_hypothesis(state).compose != "none",
             limits=Limits(profile.train_seconds, int(profile.memory_gib * 2**30)),
             report=lambda fields: session.event("train", **fields),
         )
@@ -297,6 +303,7 @@ def judge(
     begun = [note for note in notes if note.get("event") == "begun"]
     verified = sum(note.get("verdict") == "VERIFIED" for note in notes)
     protocol = session.environment.environment.protocol
+    composed = _hypothesis(state).fork_from if state.hypothesis and _hypothesis(state).compose != "none" else ()
     request = VerificationRequest(
         environment=session.environment,
         sealed=_sealed(state),
@@ -305,6 +312,7 @@ def judge(
         verified_before=verified,
         seed_key=seed_key,
         max_shots=min(protocol.max_shots, max_shots or protocol.max_shots),
+        parents=sealed_parents(session.ledger, composed),
     )
     identity = uuid.uuid4().hex
     if seed_key is None:

@@ -54,6 +54,7 @@ def train_candidate(
     parents: bytes,
     seed: bytes,
     max_shots: int,
+    inherit: bool,
     limits: Limits,
     report: Callable[[Mapping[str, Any]], None],
 ) -> TrainingResult:
@@ -65,6 +66,7 @@ def train_candidate(
         parents: Parents' weights merged into one safetensors file; empty for none.
         seed: Key of the training stream.
         max_shots: The profile's cap on shots.
+        inherit: Start from the parents' weights whatever the candidate's `init` says, as a composed child does.
         limits: Time and memory.
         report: Called with each `{"step", "steps", "shots", "loss"}`.
 
@@ -76,7 +78,7 @@ def train_candidate(
     try:
         with Child(target, memory_bytes=limits.memory_bytes, threads=TRAINING_THREADS) as child:
             blobs = SealedCandidate(files, parents).to_blobs()
-            child.send({"seed": seed.hex(), "max_shots": max_shots}, dem=dem.encode(), **blobs)
+            child.send({"seed": seed.hex(), "max_shots": max_shots, "inherit": inherit}, dem=dem.encode(), **blobs)
             while True:
                 message = child.receive(max(0.001, deadline - time.monotonic()))
                 if message.fields.get("done"):

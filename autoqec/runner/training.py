@@ -78,6 +78,7 @@ def train(
     seed: bytes,
     max_shots: int,
     initial: Mapping[str, np.ndarray],
+    inherit: bool,
     report: Callable[[Progress], None],
 ) -> Trained:
     """Train a candidate's stages end to end with Adam and a cosine schedule.
@@ -87,7 +88,8 @@ def train(
         problem: Where shots come from.
         seed: Key of the training stream; the same key gives the same weights on the same machine.
         max_shots: The profile's cap on shots drawn, over all epochs.
-        initial: Weights of the parents, used where names and shapes fit if the candidate says `init: parents`.
+        initial: Weights of the parents, used where names and shapes fit if `inherit` or the candidate's `init: parents` says so.
+        inherit: Whether this is a composed child, which always starts from its parents.
         report: Called about fifty times.
 
     Raises:
@@ -99,7 +101,7 @@ def train(
     torch.manual_seed(derive_seed(seed, "init", 0))
     settings = candidate.training
     modules = build_modules(candidate, problem)
-    inherited = load_tensors(modules, initial) if settings.init == "parents" else []
+    inherited = load_tensors(modules, initial) if inherit or settings.init == "parents" else []
     parameters = [p for p in modules.parameters() if p.requires_grad]
     per_epoch = max(1, min(settings.shots, max_shots // max(settings.epochs, 1)) // settings.batch_size)
     steps = per_epoch * settings.epochs if parameters and settings.shots and max_shots >= settings.batch_size else 0

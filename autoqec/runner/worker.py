@@ -51,7 +51,8 @@ def serve_predictions(channel: Channel) -> None:
 
 
 def serve_training(channel: Channel) -> None:
-    """One message: the candidate's blobs (weights: the parents', may be empty), `dem`, and fields `seed` and `max_shots`.
+    """One message: the candidate's blobs (weights: the parents', may be empty), `dem`, and fields `seed`, `max_shots`
+    and `inherit`.
 
     Answered by progress messages `{"step", "steps", "shots", "loss"}` and at last `{"done": true, "telemetry", "cost"}` with
     blob `weights`.
@@ -70,6 +71,7 @@ def serve_training(channel: Channel) -> None:
         seed=bytes.fromhex(request.fields["seed"]),
         max_shots=int(request.fields["max_shots"]),
         initial=load_weights(sealed.weights) if sealed.weights else {},
+        inherit=bool(request.fields["inherit"]),
         report=report,
     )
     cost = measure_cost(candidate, trained.tensors, problem)

@@ -43,6 +43,7 @@ class ChunkScore:
         references: Failures of each reference decoder.
         predict_seconds, decode_seconds, baseline_seconds: Wall time of one process on this chunk.
         digest: SHA-256 of the packed shots, 64 hex digits, for replay.
+        failed: Which shots the candidate failed, a bit each, in hex: two candidates scored on the same shots can be paired.
     """
 
     counts: PairedCounts
@@ -52,6 +53,7 @@ class ChunkScore:
     decode_seconds: float
     baseline_seconds: float
     digest: str
+    failed: str
 
     def to_dict(self) -> dict[str, Any]:
         """As a JSON-able mapping."""
@@ -159,6 +161,7 @@ def _score(bench: _Bench, shots: Shots, with_references: bool) -> ChunkScore:
         decode_seconds=done - predicted,
         baseline_seconds=decoded_plain - start,
         digest=hashlib.sha256(shots.syndromes.tobytes() + shots.observables.tobytes()).hexdigest(),
+        failed=np.packbits(fails).tobytes().hex(),
     )
 
 

@@ -35,6 +35,7 @@ class Scored:
         chunks: Chunks summed.
         predict_us, decode_us, baseline_us: Microseconds per shot of one process.
         digests: SHA-256 of each chunk's shots, in order.
+        failed: Which shots of each chunk the candidate failed, a bit each, in hex.
     """
 
     counts: PairedCounts = field(default_factory=PairedCounts)
@@ -46,6 +47,7 @@ class Scored:
     decode_us: float = 0.0
     baseline_us: float = 0.0
     digests: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
 
 
 def chunks_for(shots: int) -> int:
@@ -136,4 +138,5 @@ def combine(scores: Sequence[ChunkScore], references: bool) -> Scored:
         decode_us=sum(score.decode_seconds for score in scores) * per_shot,
         baseline_us=sum(score.baseline_seconds for score in scores) * per_shot,
         digests=tuple(score.digest for score in scores),
+        failed=tuple(score.failed for score in scores),
     )

@@ -35,8 +35,11 @@ def verify_in_process(
         "verified_before": request.verified_before,
         "seed_key": request.seed_key.hex() if request.seed_key else None,
         "max_shots": request.max_shots,
+        "parents": list(request.parents),
     }
     blobs = {f"env:{name}": data for name, data in request.environment.files.items()} | request.sealed.to_blobs()
+    for name, parent in request.parents.items():
+        blobs |= {f"parent:{name}:{part}": data for part, data in parent.to_blobs().items()}
     with Child("autoqec.scoring.verification:serve") as child:
         child.send(fields, **blobs)
         while True:
@@ -59,6 +62,10 @@ def serve(channel: Channel) -> None:
         verified_before=int(fields["verified_before"]),
         seed_key=bytes.fromhex(fields["seed_key"]) if fields["seed_key"] else None,
         max_shots=fields["max_shots"],
+        parents={
+            name: SealedCandidate.from_blobs(blobs_with_prefix(f"parent:{name}:", message.blobs))
+            for name in fields["parents"]
+        },
     )
     verifier = registry.get("verifier", fields["verifier"]).create()
     with registry.get("executor", fields["executor"]).create(jobs=int(fields["jobs"])) as executor:

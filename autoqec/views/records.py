@@ -65,6 +65,7 @@ def round_object(record: RoundRecord, names: Mapping[str, str] | None = None) ->
         "metrics": _chosen(record.metrics, METRICS) if record.metrics else None,
         "references": (record.metrics or {}).get("references"),
         "holdout": _chosen(verdict, _HOLDOUT) if verdict else None,
+        "composition": ((verdict or {}).get("compose") or {}).get("composition"),
         "verdict_reason": verdict.get("reason") if verdict else None,
         "hypothesis": identity.hypothesis if identity else conflict.get("hypothesis"),
         "fork_from": parents,

@@ -181,6 +181,25 @@ def _figures(item: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+_COMPOSITIONS = {
+    "adds_up": "the parents' gains add up",
+    "partial": "the parents' gains add up in part",
+    "interferes": "the parents interfere",
+    "unknown": "the parents could not be scored",
+}
+
+
+def _composition(compose: Mapping[str, Any]) -> str:
+    text = f"compose: {_COMPOSITIONS.get(compose['composition'], compose['composition'])}"
+    if "over_best" not in compose:
+        return f"{text}: {compose.get('fault')}"
+    gains = ", ".join(f"{name} {gain:+.6f}" for name, gain in sorted(compose["parents"].items()))
+    return (
+        f"{text}: on the same shots {gains}; over {compose['best_parent']}"
+        f" {compose['over_best']:+.6f} {_interval(compose['over_best_ci'], 6)}"
+    )
+
+
 def _verdict_text(verdict: Mapping[str, Any]) -> str:
     lines = [
         f"{verdict['verdict']} ({verdict['reason']}), attempt {verdict.get('attempt')} of the run, by {verdict.get('verifier')}"
@@ -200,6 +219,8 @@ def _verdict_text(verdict: Mapping[str, Any]) -> str:
         )
     if verdict.get("ler_candidate") is not None:
         lines.append(_figures(verdict))
+    if "compose" in verdict:
+        lines.append(_composition(verdict["compose"]))
     if "fault" in verdict:
         lines.append(str(verdict["fault"]))
     lines.append(

@@ -10,6 +10,7 @@ import os
 import platform
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.metadata import version
 from math import log
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 from autoqec.problem.sampling import CHUNK_SHOTS
 from autoqec.problem.streams import derive_key
 from autoqec.sandbox.child import ChildFailed
+from autoqec.scoring.composition import judge_composition
 from autoqec.scoring.counts import PairedCounts
 from autoqec.scoring.executor import Executor
 from autoqec.scoring.predictor import CandidateFault
@@ -29,7 +31,7 @@ from autoqec.scoring.statistics import (
     mcnemar_p,
     ratio_interval,
 )
-from autoqec.scoring.stream import Scored, ScoreStream, chunks_for, fault_from
+from autoqec.scoring.stream import Scored, ScoreStream, ShotProgress, chunks_for, fault_from
 from autoqec.scoring.verdict import Report, Verdict, VerificationRequest
 
 #: No decision before this many shots, and this many more for the headline figures after a "better" stop
@@ -114,7 +116,28 @@ class HoldoutVerifier:
         extension = stream.score(tested.chunks, more, references=True, progress=progress)
         details |= {"extension": extension.counts.to_dict()} | _figures(extension, _joined(tested, extension))
         details["digests"] += extension.digests
+        if request.parents:
+            details["compose"] = self._compose(request, stream, extension, tested.chunks, more, progress)
         return self._integrity(request, stream, details)
+
+    def _compose(
+        self,
+        request: VerificationRequest,
+        stream: ScoreStream,
+        child: Scored,
+        first: int,
+        chunks: int,
+        progress: ShotProgress,
+    ) -> dict[str, Any]:
+        """The parents on the shots the child's headline figures come from; a parent that fails its contract says so."""
+        try:
+            scored = {
+                name: replace(stream, sealed=parent).score(first, chunks, progress=progress)
+                for name, parent in request.parents.items()
+            }
+        except CandidateFault as fault:
+            return {"composition": "unknown", "fault": fault.problem}
+        return judge_composition(child, scored)
 
     def _integrity(self, request: VerificationRequest, stream: ScoreStream, details: dict[str, Any]) -> tuple[str, str]:
         """What a candidate that is statistically better must still pass."""

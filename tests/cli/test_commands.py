@@ -246,6 +246,23 @@ def test_a_broken_plugin_is_listed_and_survived(lab, tmp_path):
     assert (strict.returncode, "half installed" in strict.stderr) == (1, True)
 
 
+def test_compose_merges_and_judges_beside_the_parents(here, capsys):
+    one, two = (item["branch"] for item in here[1])
+    made = json.loads(printed(capsys, "compose", one, two, "--json", "--text", "both")[1])
+    assert (made["status"], made["compose"], made["hypothesis"]) == ("ok", "pure", "both")
+    notes = json.loads(printed(capsys, "show", made["branch"], "--json")[1])["notes"]
+    assert notes["metrics"]["training"]["inherited"], "a composed child starts from its parents' weights"
+    if notes["verdict"]:
+        compose = notes["verdict"]["compose"]
+        assert compose["composition"] in ("adds_up", "partial", "interferes")
+        assert made["composition"] == compose["composition"]
+        assert compose["parents"].keys() == {one.removeprefix("exp/"), two.removeprefix("exp/")}
+        assert compose["counts"]["shots"] == notes["verdict"]["extension"]["shots"]
+        assert "compose: the parents" in printed(capsys, "show", made["branch"])[1]
+    for args, code in (([one], 2), ([one, one], 2), ([one, "exp/none-abcd/1"], 3), ([one, made["branch"]], 2)):
+        assert printed(capsys, "compose", *args)[0] == code
+
+
 def _start(folder, *args):
     return subprocess.Popen(
         [sys.executable, "-m", "autoqec", "round", *args],

@@ -1,0 +1,55 @@
+"""`autoqec compose`: a round that merges earlier ones, on a person's word."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from autoqec.cli import options
+from autoqec.cli.lab import open_lab, run_session
+
+
+@click.command()
+@click.argument("rounds", metavar="ROUND ROUND...", nargs=-1, required=True)
+@click.option("--edit", is_flag=True, help="Let the Coder edit the merge; otherwise it is taken as it is.")
+@click.option("--text", default=None, help="The hypothesis, in a sentence.")
+@options.profile_option
+@options.agent_options
+@options.verifier_option
+@options.executor_option
+@options.jobs_option
+@options.json_option
+@options.quiet_option
+def command(rounds: tuple[str, ...], edit: bool, text: str | None, as_json: bool, quiet: bool, **flags: Any) -> int:
+    """Merge two rounds or more into a new one: train it from its parents' weights, score it, and judge it beside them.
+
+    The merge is a commit with all of them as parents. Where they disagree the round ends as compose_conflict, with what
+    each of them says.
+    """
+    from autoqec.agents.messages import MAX_PARENTS, Hypothesis
+    from autoqec.errors import UsageError
+    from autoqec.history import load_run, parse_round_name, require_writable
+    from autoqec.loop.parents import check_parents
+    from autoqec.loop.rounds import run_round
+    from autoqec.plugins import load_plugins
+    from autoqec.views.rounds import round_printer
+
+    ledger, settings = open_lab(flags)
+    require_writable(ledger)
+    names = [parse_round_name(name) for name in rounds]
+    if not 2 <= len(set(names)) == len(names) <= MAX_PARENTS:
+        raise UsageError(f"compose takes two to {MAX_PARENTS} different rounds, not {len(names)}", mend="autoqec log")
+    runs = [load_run(ledger, run) for run, _ in names]
+    if len({run.env_id for run in runs}) > 1:
+        raise UsageError("the rounds belong to different environments", mend="compose rounds of one environment")
+    hypothesis = Hypothesis(
+        text=text or f"The changes of {' and '.join(f'{run}/{number}' for run, number in names)} add up",
+        fork_from=tuple(f"{run}/{number}" for run, number in names),
+        compose="with_edit" if edit else "pure",
+    )
+    check_parents(ledger, runs[0], hypothesis)
+    show = round_printer(as_json)
+    with run_session(ledger, load_plugins(), settings, runs[0], quiet=quiet) as session:
+        show(run_round(session, hypothesis))
+    return 0

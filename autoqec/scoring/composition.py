@@ -1,0 +1,61 @@
+"""What a composed candidate is worth beside its parents, on the very same shots.
+
+Each was scored against the baseline on the same chunks, so any two can be paired shot by shot from their failures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from autoqec.scoring.counts import PairedCounts
+from autoqec.scoring.statistics import delta_interval
+from autoqec.scoring.stream import Scored
+
+
+def paired(first: Scored, second: Scored) -> PairedCounts:
+    """Two candidates on the same shots, `first` in the baseline's place.
+
+    Raises:
+        ValueError: They were not scored on the same shots.
+    """
+    if first.digests != second.digests:
+        raise ValueError("the two were not scored on the same shots")
+    one, two = (int("".join(scored.failed) or "0", 16) for scored in (first, second))
+    return PairedCounts(
+        shots=first.counts.shots,
+        both=(one & two).bit_count(),
+        baseline_only=(one & ~two).bit_count(),
+        candidate_only=(two & ~one).bit_count(),
+    )
+
+
+def judge_composition(child: Scored, parents: Mapping[str, Scored]) -> dict[str, Any]:
+    """Whether the parents' gains add up in the child.
+
+    `adds_up`: the child's gain over the baseline is at least the sum of the parents' gains. `partial`: it is more than the
+    best parent's, and less than the sum. `interferes`: it is no more than the best parent's.
+
+    Args:
+        child: The composed candidate.
+        parents: Each parent by name, scored on the same shots.
+
+    Returns:
+        The word; the parents' gains and their sum; the best parent; and the child's gain over it with its interval — where
+        that holds zero, the word is an estimate and no more.
+    """
+    gains = {name: parent.counts.delta_ler for name, parent in parents.items()}
+    best = min(gains, key=lambda name: (-gains[name], name))
+    over_best = paired(parents[best], child)
+    word = "partial" if over_best.delta_ler > 0 else "interferes"
+    if child.counts.delta_ler >= sum(gains.values()):
+        word = "adds_up"
+    return {
+        "composition": word,
+        "parents": gains,
+        "sum": sum(gains.values()),
+        "best_parent": best,
+        "over_best": over_best.delta_ler,
+        "over_best_ci": list(delta_interval(over_best)),
+        "counts": over_best.to_dict(),
+    }
