@@ -27,24 +27,6 @@ def arguments(description: str, **numbers: tuple[int, str]) -> argparse.Namespac
     return parser.parse_args()
 
 
-def surface_problem(distance: int = 5, p: float = 0.005) -> Any:
-    """The rotated surface code, memory Z, as many rounds as its distance, all four of stim's noise arguments p."""
-    import stim
-
-    from autoqec.problem.problem import problem_from_circuit
-
-    circuit = stim.Circuit.generated(
-        "surface_code:rotated_memory_z",
-        distance=distance,
-        rounds=distance,
-        after_clifford_depolarization=p,
-        after_reset_flip_probability=p,
-        before_measure_flip_probability=p,
-        before_round_data_depolarization=p,
-    )
-    return problem_from_circuit(circuit, name=f"surface_d{distance}_depol")
-
-
 def microseconds(work: Callable[[], object], shots: int, repeats: int = 5) -> float:
     """Least time of several, per shot: on a busy machine every other one measures the neighbours."""
     times = []

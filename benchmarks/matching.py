@@ -6,7 +6,7 @@ weights, and the weight of the solution is compared on every shot of the sample.
 
 from __future__ import annotations
 
-from _common import arguments, microseconds, one_thread, show, surface_problem
+from _common import arguments, microseconds, one_thread, show
 
 one_thread()
 
@@ -15,11 +15,13 @@ import pymatching  # noqa: E402
 import stim  # noqa: E402
 from autoqec_plugins.mwpm.decoder import Mwpm  # noqa: E402
 from autoqec_plugins.mwpm.kernel import WEIGHTS_PER_NAT  # noqa: E402
-from autoqec_plugins.neural_bp.stage import NeuralBP, NeuralBPConfig  # noqa: E402
+from autoqec_plugins.neural_bp.config import NeuralBPConfig  # noqa: E402
+from autoqec_plugins.neural_bp.stage import NeuralBP  # noqa: E402
 
 from autoqec.decoding import edge_log_odds, edge_uses  # noqa: E402
 from autoqec.problem.problem import Problem  # noqa: E402
 from autoqec.problem.sampling import sample_chunk  # noqa: E402
+from autoqec.testing import surface_problem  # noqa: E402
 
 SEED = 20240
 
@@ -65,7 +67,7 @@ def rebuilt_dem(problem: Problem, beliefs: np.ndarray) -> pymatching.Matching:
 def main() -> None:
     """Measure and print."""
     options = arguments(__doc__, shots=(4096, "shots of the fast way"), sample=(400, "shots compared and rebuilt"))
-    problem = surface_problem()
+    problem = surface_problem(5, 0.005)
     shots = sample_chunk(problem, SEED)
     syndromes = np.ascontiguousarray(shots.syndromes[: options.shots])
     sample = min(options.sample, len(syndromes))

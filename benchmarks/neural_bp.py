@@ -5,15 +5,17 @@ One thread. The largest difference of beliefs is relative above 1.
 
 from __future__ import annotations
 
-from _common import arguments, microseconds, one_thread, show, surface_problem
+from _common import arguments, microseconds, one_thread, show
 
 one_thread()
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from autoqec_plugins.neural_bp.stage import NeuralBP, NeuralBPConfig  # noqa: E402
+from autoqec_plugins.neural_bp.config import NeuralBPConfig  # noqa: E402
+from autoqec_plugins.neural_bp.stage import NeuralBP  # noqa: E402
 
 from autoqec.problem.sampling import sample_labelled  # noqa: E402
+from autoqec.testing import surface_problem  # noqa: E402
 
 SEED = 20241
 
@@ -22,7 +24,7 @@ def main() -> None:
     """Measure and print."""
     options = arguments(__doc__, shots=(2048, "shots of the kernel"), batch=(256, "shots of torch"))
     torch.set_num_threads(1)
-    problem, kind = surface_problem(), NeuralBP()
+    problem, kind = surface_problem(5, 0.005), NeuralBP()
     syndromes, fired = sample_labelled(problem, options.shots, SEED)
     packed = np.packbits(syndromes, axis=1, bitorder="little")
     beliefs = np.repeat(problem.priors_llr[None], options.shots, axis=0)

@@ -16,11 +16,7 @@ from autoqec.cli.lab import open_lab, run_session
 @click.option("--text", default=None, help="The hypothesis, in a sentence.")
 @options.profile_option
 @options.agent_options
-@options.verifier_option
-@options.executor_option
-@options.jobs_option
-@options.json_option
-@options.quiet_option
+@options.work_options
 def command(rounds: tuple[str, ...], edit: bool, text: str | None, as_json: bool, quiet: bool, **flags: Any) -> int:
     """Merge two rounds or more into a new one: train it from its parents' weights, score it, and judge it beside them.
 

@@ -29,3 +29,10 @@ def agent_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for role in ("analyst", "coder", "ideator"):
         function = _setting(f"--{role}", f"Agent plugin that plays the {role}.")(function)
     return function
+
+
+def work_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What a command that scores shots takes: `--verifier`, `--executor`, `--jobs`, `--json`, `--quiet`."""
+    for option in (quiet_option, json_option, jobs_option, executor_option, verifier_option):
+        function = option(function)
+    return function

@@ -12,11 +12,7 @@ from autoqec.cli.lab import open_lab, run_session
 
 @click.command()
 @click.argument("run", required=False)
-@options.verifier_option
-@options.executor_option
-@options.jobs_option
-@options.json_option
-@options.quiet_option
+@options.work_options
 def command(run: str | None, as_json: bool, quiet: bool, **flags: Any) -> int:
     """Finish rounds that were interrupted, each from its first step whose result is not in git.
 

@@ -25,11 +25,7 @@ from autoqec.cli.lab import open_lab, run_session
 )
 @options.profile_option
 @options.agent_options
-@options.verifier_option
-@options.executor_option
-@options.jobs_option
-@options.json_option
-@options.quiet_option
+@options.work_options
 def command(
     env: str | None,
     rounds: int,

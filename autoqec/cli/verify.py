@@ -18,11 +18,7 @@ _EXIT = {"VERIFIED": 0, "SUSPICIOUS": 1, "FAILED": 1}
 @click.option(
     "--seed-key", default=None, help="Holdout key (64 hex digits) of a verdict to replay; a replay is not noted."
 )
-@options.verifier_option
-@options.executor_option
-@options.jobs_option
-@options.json_option
-@options.quiet_option
+@options.work_options
 def command(
     round_name: str, max_shots: int | None, seed_key: str | None, as_json: bool, quiet: bool, **flags: Any
 ) -> int:

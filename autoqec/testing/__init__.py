@@ -8,7 +8,14 @@ def test_my_decoder():
 
 from autoqec.testing.agents import ScriptedAgent
 from autoqec.testing.conformance import check_decoder, check_stage
-from autoqec.testing.tiny import TINY_CONFIG, TINY_ENVIRONMENT, make_tiny_lab, tiny_problem, tiny_proposal
+from autoqec.testing.tiny import (
+    TINY_CONFIG,
+    TINY_ENVIRONMENT,
+    make_tiny_lab,
+    surface_problem,
+    tiny_problem,
+    tiny_proposal,
+)
 
 __all__ = [
     "TINY_CONFIG",
@@ -17,6 +24,7 @@ __all__ = [
     "check_decoder",
     "check_stage",
     "make_tiny_lab",
+    "surface_problem",
     "tiny_problem",
     "tiny_proposal",
 ]

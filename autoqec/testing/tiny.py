@@ -31,22 +31,34 @@ verify_shots = 100000
 """
 
 
-def tiny_problem() -> Problem:
-    """The problem of the tiny environment, made without any plugin."""
+def surface_problem(distance: int, p: float, *, rounds: int | None = None, task: str = "rotated_memory_z") -> Problem:
+    """A surface code's memory experiment, all four of stim's noise arguments p, made without any plugin.
+
+    Args:
+        distance: Code distance.
+        p: Physical error rate.
+        rounds: Syndrome-measurement rounds; the distance by default.
+        task: What follows `surface_code:` in stim's name of it.
+    """
     import stim
 
     from autoqec.problem.problem import problem_from_circuit
 
     circuit = stim.Circuit.generated(
-        "surface_code:unrotated_memory_z",
-        distance=3,
-        rounds=3,
-        after_clifford_depolarization=0.006,
-        after_reset_flip_probability=0.006,
-        before_measure_flip_probability=0.006,
-        before_round_data_depolarization=0.006,
+        f"surface_code:{task}",
+        distance=distance,
+        rounds=rounds or distance,
+        after_clifford_depolarization=p,
+        after_reset_flip_probability=p,
+        before_measure_flip_probability=p,
+        before_round_data_depolarization=p,
     )
-    return problem_from_circuit(circuit, name="tiny")
+    return problem_from_circuit(circuit, name=f"surface_d{distance}")
+
+
+def tiny_problem() -> Problem:
+    """The tiny environment's problem."""
+    return surface_problem(3, 0.006, task="unrotated_memory_z")
 
 
 def make_tiny_lab(folder: Path) -> Ledger:

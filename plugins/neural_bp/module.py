@@ -12,7 +12,7 @@ together.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,10 +20,10 @@ import torch
 from autoqec.decoding.checks import plain
 from autoqec.problem.dem import LLR_BOUND
 
-from .kernels import LANES, Gradients, Tanner, Weights, backpropagate, propagate
-
-if TYPE_CHECKING:
-    from .stage import NeuralBPConfig
+from .config import NeuralBPConfig, scale_width
+from .gradients import Gradients, backpropagate
+from .kernels import propagate
+from .layout import LANES, Tanner, Weights
 
 _SMALLEST = float(np.exp(-LLR_BOUND))
 
@@ -42,8 +42,6 @@ class NeuralBPModule(torch.nn.Module):
     _detector: torch.Tensor
 
     def __init__(self, config: NeuralBPConfig, detectors: int, tanner: Tanner) -> None:
-        from .stage import scale_width
-
         super().__init__()
         self._config = config
         self._detectors = detectors

@@ -12,21 +12,9 @@ from autoqec_plugins.mwpm.kernel import WEIGHTS_PER_NAT
 
 from autoqec.decoding import Decoder, edge_log_odds
 from autoqec.errors import UsageError
-from autoqec.problem.problem import problem_from_circuit, problem_from_dem
+from autoqec.problem.problem import problem_from_dem
 from autoqec.problem.sampling import sample_chunk, sample_labelled
-
-
-def surface(distance, p):
-    circuit = stim.Circuit.generated(
-        "surface_code:rotated_memory_z",
-        distance=distance,
-        rounds=distance,
-        after_clifford_depolarization=p,
-        after_reset_flip_probability=p,
-        before_measure_flip_probability=p,
-        before_round_data_depolarization=p,
-    )
-    return problem_from_circuit(circuit, name=f"surface_d{distance}")
+from autoqec.testing import surface_problem
 
 
 def tangle(seed, *, detectors=12, edges=40, observables=11, boundary=True):
@@ -113,7 +101,7 @@ def noisy_log_odds(problem, shots, spread, seed):
 
 @pytest.mark.parametrize("spread", [0.0, 0.5, 4.0])
 def test_surface_code_equals_pymatching(spread):
-    problem = surface(3, 0.01)
+    problem = surface_problem(3, 0.01)
     syndromes = sample_chunk(problem, 11).syndromes[:300]
     log_odds = noisy_log_odds(problem, len(syndromes), spread, 5)
     invalid = check_against_pymatching(problem, syndromes, log_odds, most_ties=0.05 if spread == 0 else 0.01)
@@ -150,7 +138,7 @@ def general_instead_of_clusters(monkeypatch, limit):
 
 
 def test_large_clusters_fall_back_and_stay_exact():
-    problem = surface(5, 0.02)
+    problem = surface_problem(5, 0.02)
     syndromes = sample_chunk(problem, 3).syndromes[:40]
     log_odds = noisy_log_odds(problem, 40, 0.7, 1)
     compiled = Mwpm().compile(problem)
@@ -164,7 +152,7 @@ def test_large_clusters_fall_back_and_stay_exact():
 
 @pytest.mark.slow
 def test_ten_thousand_shots_equal_pymatching():
-    problem = surface(5, 0.005)
+    problem = surface_problem(5, 0.005)
     for part, spread in enumerate((0.3, 1.0, 2.0)):
         syndromes = sample_chunk(problem, part).syndromes[:3400]
         log_odds = noisy_log_odds(problem, len(syndromes), spread, part)
@@ -172,7 +160,7 @@ def test_ten_thousand_shots_equal_pymatching():
 
 
 def test_empty_syndrome_needs_nothing_unless_an_error_is_believed():
-    problem = surface(3, 0.01)
+    problem = surface_problem(3, 0.01)
     compiled = Mwpm().compile(problem)
     empty = np.zeros((1, problem.syndrome_bytes), np.uint8)
     assert not compiled.decode(empty, problem.priors_llr[None].copy()).observables.any()
@@ -184,7 +172,7 @@ def test_empty_syndrome_needs_nothing_unless_an_error_is_believed():
 
 
 def test_told_what_fired_it_answers_what_was_flipped():
-    problem = surface(3, 0.02)
+    problem = surface_problem(3, 0.02)
     syndromes, fired = sample_labelled(problem, 500, 1)
     told = np.where(fired, np.float32(-8), np.float32(8))
     bits = np.unpackbits(problem.mechanisms.observables, axis=1, count=1, bitorder="little")
@@ -224,7 +212,7 @@ def test_a_detector_without_edges_makes_its_shots_invalid_and_no_others():
 
 def test_a_panicking_solver_costs_one_shot(monkeypatch):
     general_instead_of_clusters(monkeypatch, 0)
-    problem = surface(3, 0.02)
+    problem = surface_problem(3, 0.02)
     syndromes = sample_chunk(problem, 2).syndromes[:50]
     beliefs = np.repeat(problem.priors_llr[None], 50, axis=0)
     expected = Mwpm().compile(problem).decode(syndromes, beliefs)
@@ -248,7 +236,7 @@ def test_a_panicking_solver_costs_one_shot(monkeypatch):
 
 
 def test_an_answer_does_not_depend_on_the_batch():
-    problem = surface(3, 0.02)
+    problem = surface_problem(3, 0.02)
     syndromes = sample_chunk(problem, 4).syndromes[:700]
     rng = np.random.default_rng(0)
     beliefs = (problem.priors_llr + rng.normal(0, 1, (700, len(problem.mechanisms)))).astype(np.float32)
@@ -261,7 +249,7 @@ def test_an_answer_does_not_depend_on_the_batch():
 
 
 def test_priors_as_beliefs_decode_as_well_as_pymatching():
-    problem = surface(3, 0.01)
+    problem = surface_problem(3, 0.01)
     shots = sample_chunk(problem, 6)
     compiled = Mwpm().compile(problem)
     static = compiled.decode(shots.syndromes)
@@ -279,7 +267,7 @@ def test_hyperedges_are_refused_by_name():
 
 
 def test_wrong_arrays_are_refused():
-    problem = surface(3, 0.01)
+    problem = surface_problem(3, 0.01)
     compiled = Mwpm().compile(problem)
     syndromes = np.zeros((2, problem.syndrome_bytes), np.uint8)
     beliefs = np.repeat(problem.priors_llr[None], 2, axis=0)
@@ -295,7 +283,7 @@ def test_wrong_arrays_are_refused():
 
 
 def test_read_only_arrays_are_fine():
-    problem = surface(3, 0.01)
+    problem = surface_problem(3, 0.01)
     syndromes = np.zeros((2, problem.syndrome_bytes), np.uint8)
     beliefs = np.repeat(problem.priors_llr[None], 2, axis=0)
     for array in (syndromes, beliefs):
@@ -304,7 +292,7 @@ def test_read_only_arrays_are_fine():
 
 
 def test_they_are_decoders_and_travel():
-    problem = surface(3, 0.01)
+    problem = surface_problem(3, 0.01)
     syndromes = sample_chunk(problem, 1).syndromes[:64]
     for decoder in (Mwpm(), MwpmCorrelated()):
         assert isinstance(decoder, Decoder)

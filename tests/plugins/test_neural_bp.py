@@ -7,33 +7,22 @@ import pytest
 import stim
 import torch
 from autoqec_plugins.mwpm.decoder import Mwpm
-from autoqec_plugins.neural_bp.kernels import LANES
-from autoqec_plugins.neural_bp.stage import NeuralBP, NeuralBPConfig
+from autoqec_plugins.neural_bp.config import NeuralBPConfig
+from autoqec_plugins.neural_bp.layout import LANES
+from autoqec_plugins.neural_bp.stage import NeuralBP
 
 from autoqec.errors import UsageError
 from autoqec.problem.dem import LLR_BOUND
-from autoqec.problem.problem import problem_from_circuit, problem_from_dem
+from autoqec.problem.problem import problem_from_dem
 from autoqec.problem.sampling import sample_chunk, sample_labelled
+from autoqec.testing import surface_problem
 
 KIND = NeuralBP()
 
 
-def surface(distance, p):
-    circuit = stim.Circuit.generated(
-        "surface_code:rotated_memory_z",
-        distance=distance,
-        rounds=distance,
-        after_clifford_depolarization=p,
-        after_reset_flip_probability=p,
-        before_measure_flip_probability=p,
-        before_round_data_depolarization=p,
-    )
-    return problem_from_circuit(circuit, name=f"surface_d{distance}")
-
-
 @pytest.fixture(scope="module")
 def problem():
-    return surface(3, 0.01)
+    return surface_problem(3, 0.01)
 
 
 def arrays_of(module):
@@ -254,7 +243,7 @@ def test_extreme_beliefs_give_finite_gradients(problem):
 
 
 def test_untrained_it_beats_plain_matching_and_training_lowers_the_loss():
-    problem = surface(5, 0.007)
+    problem = surface_problem(5, 0.007)
     decoder = Mwpm().compile(problem)
     shots = [sample_chunk(problem, seed) for seed in range(3)]
     config = NeuralBPConfig(damping="per_iteration", learn_prior_scale=True)

@@ -12,18 +12,7 @@ from autoqec.errors import UsageError
 from autoqec.problem.dem import prior_llr, read_dem
 from autoqec.problem.problem import problem_from_circuit, problem_from_dem
 from autoqec.problem.sampling import CHUNK_SHOTS, sample_chunk, sample_labelled
-
-
-def surface(distance=5, rounds=5, p=5e-3):
-    return stim.Circuit.generated(
-        "surface_code:rotated_memory_z",
-        distance=distance,
-        rounds=rounds,
-        after_clifford_depolarization=p,
-        after_reset_flip_probability=p,
-        before_measure_flip_probability=p,
-        before_round_data_depolarization=p,
-    )
+from autoqec.testing import surface_problem
 
 
 def parity_check(problem):
@@ -36,14 +25,14 @@ def parity_check(problem):
 
 def test_the_sizes_of_the_default_environment():
     """120 detectors, 1677 merged mechanisms, 5004 incidences, 502 edges of which 72 to the boundary."""
-    problem = problem_from_circuit(surface(), name="d5")
+    problem = surface_problem(5, 5e-3)
     sizes = (problem.num_detectors, len(problem.mechanisms), len(problem.mechanisms.detector), len(problem.edges))
     assert sizes == (120, 1677, 5004, 502)
     assert (problem.edges.ends[:, 1] < 0).sum() == 72
 
 
 def test_edges_of_a_mechanism_flip_what_the_mechanism_flips():
-    problem = problem_from_circuit(surface(), name="d5")
+    problem = surface_problem(5, 5e-3)
     edges, start = problem.edges, problem.edges.start
     matrix = parity_check(problem)
     for m in range(len(problem.mechanisms)):
@@ -55,13 +44,13 @@ def test_edges_of_a_mechanism_flip_what_the_mechanism_flips():
 
 
 def test_labels_explain_syndromes():
-    problem = problem_from_circuit(surface(3, 3, 0.02), name="d3")
+    problem = surface_problem(3, 0.02)
     syndromes, fired = sample_labelled(problem, 500, seed=5)
     assert ((fired.astype(np.int64) @ parity_check(problem).T) % 2 == syndromes).all()
 
 
 def test_labels_fire_as_often_as_priors_say():
-    problem = problem_from_circuit(surface(3, 3, 0.02), name="d3")
+    problem = surface_problem(3, 0.02)
     shots = 40_000
     _, fired = sample_labelled(problem, shots, seed=6)
     priors = problem.mechanisms.priors
@@ -130,20 +119,20 @@ def test_prior_llr_is_the_log_odds(values):
 
 def test_a_problem_survives_the_way_through_text():
     """The process that holds a candidate rebuilds the problem from the error model's text."""
-    problem = problem_from_circuit(surface(), name="d5")
+    problem = surface_problem(5, 5e-3)
     again = problem_from_dem(stim.DetectorErrorModel(str(problem.dem)), name="again")
     assert again.fingerprint == problem.fingerprint
 
 
 def test_fingerprint_and_structure_tell_noise_from_code():
-    one, louder, other = (problem_from_circuit(surface(3, 3, p), name="x") for p in (0.005, 0.006, 0.005))
+    one, louder, other = (surface_problem(3, p) for p in (0.005, 0.006, 0.005))
     assert one.fingerprint == other.fingerprint != louder.fingerprint
     assert one.structure == louder.structure
-    assert one.structure != problem_from_circuit(surface(3, 4), name="x").structure
+    assert one.structure != surface_problem(3, 5e-3, rounds=4).structure
 
 
 def test_a_chunk_is_fixed_by_its_seed():
-    problem = problem_from_circuit(surface(3, 3), name="d3")
+    problem = surface_problem(3, 5e-3)
     one, same, other = (sample_chunk(problem, seed) for seed in (2**64 - 1, 2**64 - 1, 1))
     assert len(one) == CHUNK_SHOTS
     assert (one.syndromes == same.syndromes).all()

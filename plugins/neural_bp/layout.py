@@ -1,0 +1,55 @@
+"""How belief propagation lies in memory: graph, factors, and the blocks of scratch that forward and backward share."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from autoqec.problem.dem import LLR_BOUND
+
+#: Shots side by side: four vectors of 512 bits. Half as many spend as much again on starting loops; twice as many gain
+#: nothing and outgrow the caches.
+LANES = 64
+
+ZERO, ONE, TWO, HALF = np.float32(0.0), np.float32(1.0), np.float32(2.0), np.float32(0.5)
+BOUND = np.float32(LLR_BOUND)
+SMALLEST = np.float32(np.exp(-LLR_BOUND))
+compiled = njit(cache=True, nogil=True, fastmath={"contract"}, error_model="numpy")
+
+# Blocks of a check's scratch, `work[input, block * LANES + lane]`.
+OWN, BEFORE, AFTER, SLOPE, PART, BLOCKS = (block * LANES for block in range(6))
+BLOCKS_FORWARD = AFTER
+# Blocks of a check's running values, `run[block * LANES + lane]`.
+RUN, SIGN, SECOND, WHO, WHO_SECOND, DAMPING, RUNS = (block * LANES for block in range(7))
+
+
+class Tanner(NamedTuple):
+    """The Tanner graph by detector.
+
+    Attributes:
+        start: Incidences of detector d are `start[d]:start[d + 1]`, int32 `[detectors + 1]`.
+        mechanism: Mechanism of each incidence, int32 `[incidences]`, increasing within a detector.
+        detector: Detector of each incidence, int32 `[incidences]`.
+        downwards: `largest degree - 1, …, 1, 0`, int32.
+    """
+
+    start: np.ndarray
+    mechanism: np.ndarray
+    detector: np.ndarray
+    downwards: np.ndarray
+
+
+class Weights(NamedTuple):
+    """What is learned, spelled out per incidence.
+
+    Attributes:
+        scale: Factor on each message from a detector, float32 `[iterations, incidences]`.
+        damping: Share of the previous message kept in each, float32 `[iterations]`; the first has no previous one.
+        prior_scale: Factor on the incoming beliefs, float32 `[1]`.
+    """
+
+    scale: np.ndarray
+    damping: np.ndarray
+    prior_scale: np.ndarray
