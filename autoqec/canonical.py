@@ -80,6 +80,8 @@ def load_yaml(text: str | bytes, *, name: str) -> Any:
         raise UsageError(f"{name} is not UTF-8 text (byte {error.start})") from error
     except RecursionError as error:
         raise UsageError(f"{name} is nested too deeply to be read") from error
+    except ValueError as error:  # a number of more digits than Python reads
+        raise UsageError(f"{name}: {error}") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark is not None else ""

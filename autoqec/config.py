@@ -106,11 +106,17 @@ def _read_file(path: Path) -> dict[str, Any]:
 
 def _coerced(name: str, value: Any, source: str) -> Any:
     wanted = type(BUILTIN[name])
-    if wanted is int and isinstance(value, str) and value.isdigit():
+    if wanted is int and isinstance(value, str) and value.isascii() and value.isdecimal():
         value = int(value)
     if not isinstance(value, wanted) or isinstance(value, bool):
         raise UsageError(f"{source}: {name} must be {'a whole number' if wanted is int else 'a word'}, not {value!r}")
+    if wanted is int and not 0 <= value <= 1024:
+        raise UsageError(f"{source}: {name} must be between 0 and 1024, not {value}")
     return value
+
+
+#: Less than this cannot work: importing the libraries alone takes most of a gibibyte of address space.
+_LEAST = {"memory_gib": 1, "score_shots": 1, "verify_shots": 1}
 
 
 def _profile(name: str, table: Any, path: Path) -> Profile:
@@ -122,8 +128,9 @@ def _profile(name: str, table: Any, path: Path) -> Profile:
             raise UsageError(
                 f"{path}: profiles.{name}.{key} is unknown", mend=f"known: {', '.join(f.name for f in fields(Profile))}"
             )
-        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-            raise UsageError(f"{path}: profiles.{name}.{key} must be a number that is not negative, not {value!r}")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not _LEAST.get(key, 0) <= value <= 1e15:
+            least = _LEAST.get(key, 0)
+            raise UsageError(f"{path}: profiles.{name}.{key} must be a number from {least} up, not {value!r}")
         base[key] = type(base[key])(value)
     return Profile(**base)
 
@@ -141,7 +148,10 @@ def load_settings(lab: Path | None, flags: Mapping[str, Any] | None = None) -> S
     path = (lab or Path()) / CONFIG_FILE
     written = _read_file(path) if lab is not None else {}
     profiles = dict(BUILTIN_PROFILES)
-    for name, table in dict(written.pop("profiles", {})).items():
+    tables = written.pop("profiles", {})
+    if not isinstance(tables, dict):
+        raise UsageError(f"{path}: profiles must be a table of tables")
+    for name, table in tables.items():
         profiles[name] = _profile(name, table, path)
     unknown = sorted(set(written) - set(BUILTIN))
     if unknown:

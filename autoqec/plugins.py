@@ -6,8 +6,10 @@ by entry-point name (comma-separated; empty loads none), `AUTOQEC_STRICT_PLUGINS
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
@@ -75,6 +77,10 @@ class Registration:
             raise UsageError(
                 f"{self.kind} {self.name!r} does not accept {sorted(fields) or 'no fields'}: {error}"
             ) from error
+        except AutoQECError:
+            raise
+        except Exception as error:
+            raise AutoQECError(f"{self.kind} {self.name!r} of {self.distribution} failed: {one_line(error)}") from error
 
 
 @dataclass(frozen=True)
@@ -131,8 +137,13 @@ class Registry:
                 self.broken.append(_broken(implementation.plugin_name, "observer", error))
 
 
+def one_line(error: BaseException) -> str:
+    """An exception of somebody else's code in one line."""
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
 def _broken(plugin: str, distribution: str, error: BaseException) -> BrokenPlugin:
-    return BrokenPlugin(plugin, distribution, f"{type(error).__name__}: {error}".splitlines()[0])
+    return BrokenPlugin(plugin, distribution, one_line(error))
 
 
 def _distribution(entry: EntryPoint) -> str:
@@ -162,11 +173,12 @@ def load_plugins(entries: Iterable[EntryPoint] | None = None) -> Registry:
     registry = Registry(manager)
     for entry in installed() if entries is None else entries:
         try:
-            module = entry.load()
+            with contextlib.redirect_stdout(sys.stderr):  # what a plugin prints as it loads is not our data
+                module = entry.load()
             manager.register(module, name=entry.name)
             offers = list(_offers(module, entry))
             manager.check_pending()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if manager.has_plugin(entry.name):
                 manager.unregister(name=entry.name)
             registry.broken.append(_broken(entry.name, _distribution(entry), error))

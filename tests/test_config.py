@@ -47,6 +47,11 @@ def test_profiles_are_extended_field_by_field(write):
         ("[profiles.dev]\nshots = 3", "profiles.dev.shots is unknown"),
         ('[profiles.dev]\nscore_shots = "3"', "score_shots must be a number"),
         ("[profiles]\ndev = 3", "profiles.dev must be a table"),
+        ("[profiles.dev]\nmemory_gib = nan", "memory_gib must be a number"),
+        ("[profiles.dev]\ntrain_shots = inf", "train_shots must be a number"),
+        ("[profiles.dev]\nmemory_gib = 0.05", "memory_gib must be a number from 1 up"),
+        ("profiles = 3", "profiles must be a table"),
+        ("jobs = -3", "jobs must be between 0 and 1024"),
         ("a = ", "config.toml"),
     ],
 )

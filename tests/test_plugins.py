@@ -115,3 +115,20 @@ def test_observers_hear_events_and_one_that_raises_is_dropped(entry):
     registry.notify({"event": "closed"})
     assert [event["event"] for event in heard] == ["step", "closed"]
     assert [broken.plugin for broken in registry.broken] == ["deaf"]
+
+
+def test_a_plugin_that_exits_or_prints_at_import_is_survived(tmp_path, monkeypatch, capsys):
+    (tmp_path / "quits.py").write_text("import sys\nprint('hello')\nsys.exit(7)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    registry = load_plugins([EntryPoint("quits", "quits", "autoqec")])
+    assert registry.broken[0].error == "SystemExit: 7"
+    assert capsys.readouterr().out == ""
+
+
+def test_a_factory_that_raises_names_its_plugin(entry):
+    def make():
+        raise OSError("no such device")
+
+    registry = load_plugins([entry("p", autoqec_register_decoders=lambda register: register("raises", make))])
+    with pytest.raises(AutoQECError, match="decoder 'raises' of unknown distribution failed: OSError: no such device"):
+        registry.get("decoder", "raises").create()

@@ -55,4 +55,8 @@ def ask(agent: Agent, role: Role, context: Context, check: Callable[[Any], None]
             return _validated(role, agent.reply(role, replace(context, repair=reason or None)), check)
         except (UsageError, NotFoundError) as error:
             reason = error.problem
+        except Exception as error:
+            # An agent is somebody else's code: whatever it raises ends the round, not the program.
+            text = error.problem if isinstance(error, AutoQECError) else f"{type(error).__name__}: {error}"
+            raise AgentError(f"the {role} failed: {text.splitlines()[0] if text else text}") from error
     raise AgentError(f"the {role}'s reply could not be used: {reason}")

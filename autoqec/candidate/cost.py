@@ -1,4 +1,4 @@
-"""What a predecoder costs: floating-point operations per shot and learned parameters, counted and never declared.
+"""What a predecoder costs: floating-point operations per shot and learned parameters; no candidate declares its own.
 
 Every tensor operation of a forward pass is seen as it is dispatched. Matrix products count two operations per multiply-add;
 gathers and scatters one per element moved; everything else one per element of its largest operand. Counting only matrix

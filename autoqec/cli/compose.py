@@ -45,7 +45,8 @@ def command(rounds: tuple[str, ...], edit: bool, text: str | None, as_json: bool
         compose="with_edit" if edit else "pure",
     )
     check_parents(ledger, runs[0], hypothesis)
-    show = round_printer(as_json)
+    show = round_printer(ledger, as_json)
     with run_session(ledger, load_plugins(), settings, runs[0], quiet=quiet) as session:
-        show(run_round(session, hypothesis))
-    return 0
+        record = run_round(session, hypothesis)
+        show(record)
+    return 0 if record.status == "ok" else 1

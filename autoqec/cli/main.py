@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import select
 import signal
 import sys
 from types import FrameType
@@ -67,13 +68,24 @@ def cli(ctx: click.Context, traceback: bool) -> None:
     ctx.obj = {"traceback": traceback}
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    # Once is enough: a second Ctrl-C while processes are being ended would leave some of them behind.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
+
+
+def _reader_is_gone() -> bool:
+    """Whether nobody reads our standard output any more."""
+    poll = select.poll()
+    poll.register(1, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def main(args: list[str] | None = None) -> None:
     """Run the command line and exit with its code."""
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, _interrupt)
     sys.exit(run(args))
 
 
@@ -90,6 +102,7 @@ def run(args: list[str] | None = None) -> int:
     traceback = "--traceback" in given
     try:
         result: Any = cli.main(given, prog_name="autoqec", standalone_mode=False)
+        sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as error:
         return error.exit_code
@@ -101,10 +114,11 @@ def run(args: list[str] | None = None) -> int:
 
         say("interrupted; nothing is lost: autoqec resume finishes what was begun")
         return 130
-    except SystemExit as error:
-        if not isinstance(error.__context__, BrokenPipeError):
+    except (SystemExit, BrokenPipeError) as error:
+        # click and rich turn a broken pipe into an exit of their own, with nothing that tells it from another.
+        if isinstance(error, SystemExit) and not (isinstance(error.__context__, BrokenPipeError) or _reader_is_gone()):
             raise
-        # click and rich both exit so when the reader of our output has enough, as `head` soon has: that is no failure.
+        # The reader of our output has enough, as `head` soon has: that is no failure, and no reason for a complaint.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
     except AutoQECError as error:
@@ -114,3 +128,13 @@ def run(args: list[str] | None = None) -> int:
 
         print_error(error)
         return error.exit_code
+    except Exception as error:
+        if traceback:
+            raise
+        from autoqec.views.console import print_error
+
+        text = f"{type(error).__name__}: {error}".splitlines()[0]
+        print_error(
+            AutoQECError(f"something unforeseen: {text}", mend=f"autoqec --traceback {' '.join(given)} shows where")
+        )
+        return 1

@@ -12,27 +12,47 @@ from autoqec.cli.lab import open_lab, run_session
 
 @click.command()
 @click.argument("run", required=False)
+@click.option("--abandon", default=None, metavar="ROUND", help="Give up one interrupted round instead.")
+@click.option("--force", is_flag=True, help="Also rounds held by another host, whose process cannot be seen from here.")
 @options.work_options
-def command(run: str | None, as_json: bool, quiet: bool, **flags: Any) -> int:
+def command(run: str | None, abandon: str | None, force: bool, as_json: bool, quiet: bool, **flags: Any) -> int:
     """Finish rounds that were interrupted, each from its first step whose result is not in git.
 
-    RUN limits this to one run.
+    RUN limits this to one run. A round that cannot be finished is reported, and the others go on; exit code 1 then.
     """
-    from autoqec.history import load_run, require_writable
-    from autoqec.loop.rounds import interrupted_rounds, resume_round
+    import socket
+
+    from autoqec.errors import AutoQECError
+    from autoqec.history import load_run, parse_round_name, require_writable
+    from autoqec.loop.rounds import abandon_round, interrupted_rounds, open_rounds, resume_round
     from autoqec.plugins import load_plugins
-    from autoqec.views.console import say
+    from autoqec.views.console import print_error, say
     from autoqec.views.rounds import round_printer
 
     ledger, settings = open_lab(flags)
     require_writable(ledger)
-    claims = interrupted_rounds(ledger, load_run(ledger, run).name if run else None)
+    show = round_printer(ledger, as_json)
+    if abandon is not None:
+        show(abandon_round(ledger, *parse_round_name(abandon)))
+        return 0
+    only = load_run(ledger, run).name if run else None
+    here = socket.gethostname()
+    elsewhere = [claim for claim in open_rounds(ledger, only) if claim.host != here]
+    claims = interrupted_rounds(ledger, only) + (elsewhere if force else [])
+    if elsewhere and not force:
+        names = ", ".join(f"{claim.run}/{claim.number} on {claim.host}" for claim in elsewhere)
+        say(f"left alone, for they may be at work: {names}; if they are not: autoqec resume --force")
     if not claims:
         say("nothing to resume: no round was interrupted")
         return 0
     registry = load_plugins()
-    show = round_printer(as_json)
+    failed = False
     for claim in claims:
-        with run_session(ledger, registry, settings, load_run(ledger, claim.run), quiet=quiet) as session:
-            show(resume_round(session, claim))
-    return 0
+        try:
+            with run_session(ledger, registry, settings, load_run(ledger, claim.run), quiet=quiet) as session:
+                show(resume_round(session, claim, force=force))
+        except AutoQECError as error:
+            failed = True
+            mend = error.mend or f"autoqec resume --abandon {claim.run}/{claim.number}"
+            print_error(AutoQECError(f"round {claim.run}/{claim.number} cannot go on: {error.problem}", mend=mend))
+    return 1 if failed else 0

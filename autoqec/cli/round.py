@@ -38,7 +38,8 @@ def command(
 ) -> int:
     """Run research rounds: propose, train, score, verify.
 
-    Every round becomes a branch exp/<run>/<N> with one commit; the working tree is not touched.
+    Every round becomes a branch exp/<run>/<N> with one commit; the working tree is not touched. Exit code 1 if no round
+    got to its end; a round that was only not VERIFIED did.
     """
     from autoqec.history import require_writable
     from autoqec.loop.rounds import run_round
@@ -54,9 +55,19 @@ def command(
     registry.get("verifier", settings["verifier"])
     registry.get("executor", settings["executor"])
     settings.profile  # noqa: B018 - an unknown profile is refused before anything is written
-    run = open_run(ledger, registry, env=settings["default_env"], run_name=run_name, fresh=fresh, seed=seed)
-    show = round_printer(as_json)
+    run = open_run(
+        ledger,
+        registry,
+        env=settings["default_env"],
+        env_given=env is not None,
+        run_name=run_name,
+        fresh=fresh,
+        seed=seed,
+    )
+    show = round_printer(ledger, as_json)
     with run_session(ledger, registry, settings, run, quiet=quiet) as session:
+        records = []
         for _ in range(rounds):
-            show(run_round(session))
-    return 0
+            records.append(run_round(session))
+            show(records[-1])
+    return 0 if any(record.status == "ok" for record in records) else 1

@@ -12,16 +12,17 @@ from autoqec.cli import options
 @options.json_option
 def command(round_name: str, as_json: bool) -> int:
     """One round in full. ROUND is exp/<run>/<N> or <run>/<N>."""
-    from autoqec.history import find_record, open_ledger, parse_round_name, read_candidate
+    from autoqec.history import find_record, open_ledger, parse_round_name, read_candidate, read_history
     from autoqec.views.console import print_json
     from autoqec.views.diff import candidate_diff
-    from autoqec.views.records import round_object
+    from autoqec.views.records import round_objects, whole_notes
     from autoqec.views.tables import print_round
 
     ledger = open_ledger(".")
-    record = find_record(ledger, *parse_round_name(round_name))
-    item = round_object(record)
-    notes = {"metrics": record.metrics, "analysis": record.analysis, "verdict": record.verdict}
+    run, number = parse_round_name(round_name)
+    record = find_record(ledger, run, number)
+    item = next(item for item in round_objects(read_history(ledger, run)) if item["round"] == number)
+    notes, _ = whole_notes(record)
     if as_json:
         print_json([item | {"notes": notes}])
         return 0
@@ -29,5 +30,5 @@ def command(round_name: str, as_json: bool) -> int:
     if record.commit:
         before = read_candidate(ledger, record.parents[0]) if record.parents else {}
         diff = candidate_diff(before, read_candidate(ledger, record.commit))
-    print_round(item, notes | {"message": record.body, "diff": diff})
+    print_round(item, {**notes, "message": record.body, "diff": diff})
     return 0

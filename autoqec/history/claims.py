@@ -215,6 +215,9 @@ def parse_claim(data: bytes, *, ref: str) -> Claim:
     for name, kind in kinds.items():
         if not isinstance(getattr(claim, name), kind):
             raise AutoQECError(f"{ref} is damaged: {name} is not of type {kind.__name__}", mend="autoqec fsck")
+    for name in ("commit", "status", "reason", "closed"):
+        if not isinstance(getattr(claim, name), str | None):
+            raise AutoQECError(f"{ref} is damaged: {name} is neither text nor null", mend="autoqec fsck")
     if claim.ref != ref:
         raise AutoQECError(f"{ref} holds the claim of {claim.run}/{claim.number}", mend="autoqec fsck")
     return claim

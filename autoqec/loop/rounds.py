@@ -8,7 +8,18 @@ from typing import Any
 from autoqec.agents.asking import AgentError
 from autoqec.agents.contract import ROLES
 from autoqec.agents.messages import Hypothesis
-from autoqec.history import Claim, RoundRecord, adopt_claim, claim_round, find_record, list_claims, owner_alive
+from autoqec.history import (
+    Claim,
+    Ledger,
+    RoundRecord,
+    adopt_claim,
+    claim_round,
+    close_claim,
+    find_record,
+    owner_alive,
+    read_claim,
+    read_history,
+)
 from autoqec.loop.session import Session
 from autoqec.loop.state import read_state
 from autoqec.loop.steps import STEPS, RoundEnded, end
@@ -51,16 +62,34 @@ def _finish(session: Session, claim: Claim) -> RoundRecord:
     return record
 
 
-def interrupted(claims: list[Claim]) -> list[Claim]:
-    """Open claims whose process is gone, oldest first."""
-    return sorted((c for c in claims if c.state == "open" and not owner_alive(c)), key=lambda c: (c.started, c.number))
+def open_rounds(ledger: Ledger, run: str | None = None) -> list[Claim]:
+    """Open claims of a lab, or of one run, oldest first; a damaged claim hides no other."""
+    claims = [record.claim for record in read_history(ledger, run) if record.claim is not None]
+    return sorted((claim for claim in claims if claim.state == "open"), key=lambda c: (c.started, c.number))
 
 
-def resume_round(session: Session, claim: Claim) -> RoundRecord:
-    """Adopt an interrupted round and carry it from its first missing step to its end."""
-    return _finish(session, adopt_claim(session.ledger, claim))
+def interrupted_rounds(ledger: Ledger, run: str | None = None) -> list[Claim]:
+    """Open claims whose process is surely gone."""
+    return [claim for claim in open_rounds(ledger, run) if not owner_alive(claim)]
 
 
-def interrupted_rounds(session_or_ledger: object, run: str | None = None) -> list[Claim]:
-    """Interrupted rounds of a lab, or of one run."""
-    return interrupted(list_claims(session_or_ledger, run))  # type: ignore[arg-type]
+def resume_round(session: Session, claim: Claim, *, force: bool = False) -> RoundRecord:
+    """Adopt an interrupted round and carry it from its first missing step to its end.
+
+    Args:
+        session: Where.
+        claim: The round's claim.
+        force: Adopt it even if its process cannot be seen from here and so may be alive.
+    """
+    return _finish(session, adopt_claim(session.ledger, claim, force=force))
+
+
+def abandon_round(ledger: Ledger, run: str, number: int) -> RoundRecord:
+    """Close an interrupted round as it is, with status `abandoned`; what it left in git stays.
+
+    Raises:
+        AutoQECError: Its process is alive, or it is closed.
+    """
+    claim = adopt_claim(ledger, read_claim(ledger, run, number))
+    close_claim(ledger, claim, status="abandoned", reason="given up by hand")
+    return find_record(ledger, run, number)

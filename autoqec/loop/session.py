@@ -11,7 +11,7 @@ from typing import Any
 
 from autoqec.config import Profile, Settings
 from autoqec.errors import NotFoundError, UsageError
-from autoqec.history import Ledger, Run, list_runs, load_run, new_run_name, start_run
+from autoqec.history import Ledger, Run, list_runs, load_run, new_run_name, resolve_commit, start_run
 from autoqec.plugins import Registry
 from autoqec.problem.environment import (
     LoadedEnvironment,
@@ -102,6 +102,7 @@ def open_run(
     registry: Registry,
     *,
     env: str,
+    env_given: bool = False,
     run_name: str | None,
     fresh: bool,
     seed: int | None,
@@ -112,6 +113,7 @@ def open_run(
         ledger: The lab.
         registry: Installed plugins.
         env: Environment by name or path, for a new run and to find the latest one.
+        env_given: Whether the user named it, and did not just leave the default.
         run_name: A run by name; it is created if it does not exist.
         fresh: Start a new run even where one could go on.
         seed: The seed of a new run, and of the one to go on with; random if None.
@@ -123,9 +125,16 @@ def open_run(
     existing = next((run for run in runs if run.name == run_name), None)
     if existing is not None and fresh:
         raise UsageError(f"run {run_name} exists", mend="leave out --new, or choose another name")
-    if run_name is not None and existing is not None:
+    if run_name is not None and existing is not None and not env_given:
         return _with_seed_unchanged(existing, seed)
     loaded = find_environment(env, environment_folders(ledger))
+    if existing is not None:
+        if existing.env_id != loaded.identity:
+            raise UsageError(
+                f"run {run_name} is on {existing.env_name}@{existing.env_id[:12]}, not on {loaded.origin}",
+                mend="leave out --env, or start a new run with --new",
+            )
+        return _with_seed_unchanged(existing, seed)
     key = secrets.token_bytes(32) if seed is None else seed.to_bytes(32, "big")
     same = [
         run for run in runs if run.env_id == loaded.identity and (seed is None or run.settings["seed"] == key.hex())
@@ -136,7 +145,7 @@ def open_run(
     return start_run(
         ledger,
         run_name or new_run_name(loaded.name.replace("_", "-")),
-        base=str(ledger.repo.head.target),
+        base=resolve_commit(ledger, "HEAD"),
         env_name=loaded.name,
         env_id=loaded.identity,
         env_files=dict(loaded.files),

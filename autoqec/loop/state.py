@@ -90,3 +90,16 @@ def save_message(ledger: Ledger, claim: Claim, role: str, message: Mapping[str, 
     """Keep an agent's validated message before anything is done with it."""
     data = json.dumps(message, sort_keys=True, indent=1, ensure_ascii=False).encode() + b"\n"
     attach(ledger, "traces", claim.run, claim.number, {f"{role}.json": data})
+
+
+def find_verdict(ledger: Ledger, state: RoundState, seed_key: str) -> Mapping[str, Any]:
+    """The verdict of a round that was reached on the shots of a holdout key.
+
+    Raises:
+        NotFoundError: The round has none with that key.
+    """
+    run, number = state.claim.run, state.claim.number
+    for note in read_notes(ledger, run, "verdict").get(str(state.commit), []):
+        if note.get("seed_key") == seed_key and "verdict" in note:
+            return note
+    raise NotFoundError(f"round {run}/{number} has no verdict with that key", mend=f"autoqec show {run}/{number}")

@@ -5,25 +5,34 @@ ideate → code → train → score → analyse → verify → close          (c
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import platform
 import sys
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
 import stim
 
-from autoqec.agents.asking import AgentError, ask
+from autoqec.agents.asking import ask
 from autoqec.agents.context import failed_composes, past_rounds
 from autoqec.agents.contract import Agent, Context, Role
 from autoqec.agents.messages import Analysis, Hypothesis, Proposal
 from autoqec.candidate.schema import candidate_hash, read_candidate, write_candidate
 from autoqec.errors import AutoQECError, UsageError
-from autoqec.history import RoundIdentity, append_note, attach, close_claim, commit_round, read_history, read_notes
+from autoqec.history import (
+    RoundIdentity,
+    append_note,
+    attach,
+    close_claim,
+    commit_round,
+    read_history,
+    read_notes,
+    write_lock,
+)
 from autoqec.history import read_candidate as read_candidate_files
 from autoqec.loop.parents import ComposeConflict, check_parents, find_start, parent_weights, sealed_parents
 from autoqec.loop.session import Session, profile_from
@@ -49,12 +58,25 @@ class RoundEnded(Exception):
         self.report = report
 
 
+def _detail(state: RoundState, name: str) -> Any:
+    """A detail the round's claim must have.
+
+    Raises:
+        AutoQECError: It has not; the claim was written by something else.
+    """
+    try:
+        return state.claim.details[name]
+    except KeyError as error:
+        name = f"{state.claim.run}/{state.claim.number}"
+        raise AutoQECError(f"the claim of {name} is damaged", mend=f"autoqec resume --abandon {name}") from error
+
+
 def _round_key(session: Session, state: RoundState) -> bytes:
     return derive_key(session.run_seed, "round", state.claim.number)
 
 
 def _agent(session: Session, state: RoundState, role: Role) -> Agent:
-    agent: Agent = session.registry.get("agent", state.claim.details["agents"][role]).create()
+    agent: Agent = session.registry.get("agent", _detail(state, "agents")[role]).create()
     return agent
 
 
@@ -75,7 +97,7 @@ def _context(session: Session, state: RoundState, **fields: Any) -> Context:
         round=state.claim.number,
         seed=derive_seed(_round_key(session, state), "agent", 0),
         stages=stages,
-        limits=state.claim.details["profile"],
+        limits=_detail(state, "profile"),
         history=past,
         failed_composes=failed_composes(past),
         **fields,
@@ -129,7 +151,7 @@ def code(session: Session, state: RoundState) -> None:
             proposal = Proposal.model_validate(state.proposal)
         sources = {path: text.encode() for path, text in proposal.files.items()}
         files, body = write_candidate(read_candidate(sources, makers)), proposal.message
-    agents = state.claim.details["agents"]
+    agents = _detail(state, "agents")
     identity = RoundIdentity(
         run=session.run.name,
         round=state.claim.number,
@@ -177,7 +199,7 @@ def train(session: Session, state: RoundState) -> None:
     """Train the candidate in a limited process and keep its weights under the artifacts ref."""
     if state.weights is not None:
         return
-    profile = profile_from(state.claim.details["profile"])
+    profile = profile_from(_detail(state, "profile"))
     fingerprint = problem_from_dem(stim.DetectorErrorModel(session.dem), name="the environment").fingerprint
     try:
         result = train_candidate(
@@ -213,7 +235,7 @@ def score(session: Session, state: RoundState) -> None:
     """Score candidate and baseline on the same development shots and note the metrics."""
     if state.metrics is not None:
         return
-    profile = profile_from(state.claim.details["profile"])
+    profile = profile_from(_detail(state, "profile"))
     key = derive_key(_round_key(session, state), "score")
     began = time.monotonic()
     sealed = _sealed(state)
@@ -256,7 +278,7 @@ def score(session: Session, state: RoundState) -> None:
         "candidate": sealed.digest,
         "fingerprint": training.get("fingerprint"),
         "provenance": {
-            "profile": state.claim.details["profile"],
+            "profile": _detail(state, "profile"),
             "python": platform.python_version(),
             "machine": platform.machine(),
             "versions": {name: version(name) for name in _PROVENANCE},
@@ -280,49 +302,41 @@ def verify(session: Session, state: RoundState) -> None:
     """Have a candidate judged by the verifier, if the Analyst asks for it."""
     if state.verdict is not None or (state.analysis or {}).get("decision") != "candidate":
         return
-    judge(session, state, max_shots=profile_from(state.claim.details["profile"]).verify_shots)
+    judge(session, state, max_shots=profile_from(_detail(state, "profile")).verify_shots)
 
 
 def judge(
-    session: Session, state: RoundState, *, max_shots: int | None = None, seed_key: bytes | None = None
+    session: Session, state: RoundState, *, max_shots: int | None = None, replay: Mapping[str, Any] | None = None
 ) -> Mapping[str, Any]:
     """Verify a round now, whatever came before, and note the verdict.
 
-    The attempt is noted before it begins: one that crashes has spent its share of the error budget too.
+    The attempt is noted before it begins: one that crashes has spent its share of the error budget too. A verdict that is
+    undecided is noted, and does not take the place of one that was reached before.
 
     Args:
         session: Where.
         state: The round; it must have weights.
         max_shots: Stop undecided after this many shots.
-        seed_key: Key of the holdout stream, to replay a verdict; such a replay is not noted.
+        replay: A verdict note whose holdout key, attempt and limits are used again; the outcome is then not noted.
 
     Returns:
         The verdict as it was noted.
     """
-    notes = [note for notes in read_notes(session.ledger, state.claim.run, "verdict").values() for note in notes]
-    begun = [note for note in notes if note.get("event") == "begun"]
-    verified = sum(note.get("verdict") == "VERIFIED" for note in notes)
     protocol = session.environment.environment.protocol
     composed = _hypothesis(state).fork_from if state.hypothesis and _hypothesis(state).compose != "none" else ()
     request = VerificationRequest(
         environment=session.environment,
         sealed=_sealed(state),
         commit=str(state.commit),
-        attempt=len(begun) + 1,
-        verified_before=verified,
-        seed_key=seed_key,
         max_shots=min(protocol.max_shots, max_shots or protocol.max_shots),
         parents=sealed_parents(session.ledger, composed),
     )
     identity = uuid.uuid4().hex
-    if seed_key is None:
-        started = {
-            "id": f"{identity}-begun",
-            "event": "begun",
-            "attempt": request.attempt,
-            "verifier": session.settings["verifier"],
-        }
-        append_note(session.ledger, state.claim.run, "verdict", str(state.commit), started)
+    if replay is None:
+        request = _begin_attempt(session, state, request, identity)
+    else:
+        known = {name: replay[name] for name in ("attempt", "verified_before", "max_shots")}
+        request = dataclasses.replace(request, seed_key=bytes.fromhex(replay["seed_key"]), **known)
     verdict = verify_in_process(
         request,
         verifier=session.settings["verifier"],
@@ -331,9 +345,35 @@ def judge(
         report=lambda fields: session.event("verify", **fields),
     )
     record = {"id": identity, "verifier": session.settings["verifier"], "commit": state.commit, **verdict.to_dict()}
-    if seed_key is not None:
+    if replay is not None:
         return record
+    if verdict.reason == "undecided" and state.verdict is not None:
+        record["event"] = "undecided"
     return append_note(session.ledger, state.claim.run, "verdict", str(state.commit), record)
+
+
+def replay_agrees(noted: Mapping[str, Any], replayed: Mapping[str, Any]) -> bool:
+    """Whether a replay drew the same shots and counted the same failures as the verdict it replays."""
+    return all(noted.get(name) == replayed.get(name) for name in ("verdict", "reason", "test", "extension", "digests"))
+
+
+def _begin_attempt(
+    session: Session, state: RoundState, request: VerificationRequest, identity: str
+) -> VerificationRequest:
+    """Number the attempt and note that it begins, in one locked step: two verifiers at once must not share a number."""
+    with write_lock(session.ledger):
+        notes = [note for notes in read_notes(session.ledger, state.claim.run, "verdict").values() for note in notes]
+        begun = sum(note.get("event") == "begun" for note in notes)
+        verified = {note.get("commit") for note in notes if note.get("verdict") == "VERIFIED"}
+        request = dataclasses.replace(request, attempt=begun + 1, verified_before=len(verified))
+        started = {
+            "id": f"{identity}-begun",
+            "event": "begun",
+            "attempt": request.attempt,
+            "verifier": session.settings["verifier"],
+        }
+        append_note(session.ledger, state.claim.run, "verdict", str(state.commit), started)
+    return request
 
 
 def close(session: Session, state: RoundState) -> None:
@@ -367,5 +407,3 @@ STEPS = (
     ("verify", verify),
     ("close", close),
 )
-
-__all__ = ["STEPS", "AgentError", "RoundEnded", "asdict", "end", "judge"]

@@ -177,7 +177,10 @@ def _companion(path: Path, environment: Environment) -> dict[str, bytes]:
         raise NotFoundError(f"{path}: code.path names {named}, and there is no such file beside it")
     if target.stat().st_size > MAX_FILE_BYTES:
         raise UsageError(f"{target} is larger than {MAX_FILE_BYTES // 2**20} MiB")
-    return {named: target.read_bytes()}
+    try:
+        return {named: target.read_bytes()}
+    except OSError as error:
+        raise NotFoundError(f"{path}: code.path: cannot read {named}: {error.strerror}") from error
 
 
 def load_environment(path: Path) -> LoadedEnvironment:

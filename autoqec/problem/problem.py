@@ -12,6 +12,9 @@ from autoqec.canonical import content_hash
 from autoqec.errors import UsageError
 from autoqec.problem.dem import Edges, Mechanisms, prior_llr, read_dem
 
+#: A chunk of shots of more detectors than this would fill a laptop's memory.
+MAX_DETECTORS = 200_000
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Problem:
@@ -82,6 +85,8 @@ def problem_from_dem(dem: stim.DetectorErrorModel, *, name: str, circuit: stim.C
     """
     if dem.num_detectors == 0:
         raise UsageError(f"{name} has no detectors: nothing can be decoded", mend="add DETECTOR instructions")
+    if dem.num_detectors > MAX_DETECTORS:
+        raise UsageError(f"{name} has {dem.num_detectors:,} detectors; at most {MAX_DETECTORS:,} can be held in memory")
     if dem.num_observables == 0:
         raise UsageError(
             f"{name} has no logical observables: no shot can fail", mend="add OBSERVABLE_INCLUDE instructions"

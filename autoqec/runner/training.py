@@ -1,7 +1,7 @@
 """Training: fresh labelled shots in, weights out; the label of a shot is the set of mechanisms that really fired.
 
 Several error patterns share a syndrome, so a label is a sample from the posterior: cross-entropy on the marginals is well
-posed, an exact match is not a metric. The last batch of shots is kept apart for a validation loss.
+posed, an exact match is not a metric. Shots of a stream of their own give a validation loss.
 """
 
 from __future__ import annotations
@@ -119,6 +119,8 @@ def train(
 
     began = time.monotonic()
     before = validation()
+    if steps:
+        report(Progress(0, steps, 0, before))
     points: list[dict[str, float]] = []
     nan_steps = 0
     if steps:

@@ -46,12 +46,14 @@ class Child:
     def __init__(self, target: str, *, memory_bytes: int | None = None, threads: int = 1):
         # A file, not a pipe: a child that floods its standard error must neither block nor fill our memory.
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `kill`
+        self._folder = tempfile.TemporaryDirectory(prefix="autoqec-")  # not the lab: a child is nowhere in particular
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-m", "autoqec.sandbox.child", target, str(memory_bytes or 0), str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
             env=_environment(threads),
+            cwd=self._folder.name,
             start_new_session=True,
         )
         assert self._process.stdin is not None
@@ -108,6 +110,7 @@ class Child:
             if stream is not None:
                 with contextlib.suppress(BrokenPipeError):  # What we had not yet sent has no reader any more.
                     stream.close()
+        self._folder.cleanup()
 
     def __enter__(self) -> Child:
         return self
@@ -164,7 +167,8 @@ def _main(target: str, memory_bytes: int, parent: int) -> None:
         import traceback
 
         traceback.print_exc()
-        _report(channel, {"error": f"{type(error).__name__}: {error}", "kind": type(error).__name__})
+        text = f"{type(error).__name__}: {error}".splitlines()[0]
+        _report(channel, {"error": text, "kind": type(error).__name__})
 
 
 def _report(channel: Channel, fields: dict[str, Any]) -> None:

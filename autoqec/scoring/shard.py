@@ -18,8 +18,8 @@ import numpy as np
 
 from autoqec.decoding.contract import CompiledDecoder, Decoded
 from autoqec.decoding.flipping import HardFlip
-from autoqec.errors import UsageError
-from autoqec.plugins import Registry, load_plugins
+from autoqec.errors import AutoQECError, UsageError
+from autoqec.plugins import Registry, load_plugins, one_line
 from autoqec.problem.code import build_problem
 from autoqec.problem.environment import Choice, environment_from_files
 from autoqec.problem.problem import Problem
@@ -71,7 +71,14 @@ def compile_decoder(choice: Choice, problem: Problem, registry: Registry) -> Com
     Raises:
         NotFoundError, UsageError: There is none of that name, it does not take these fields, or not this problem.
     """
-    compiled: CompiledDecoder = registry.get("decoder", choice.kind).create(**choice.fields).compile(problem)
+    entry = registry.get("decoder", choice.kind)
+    decoder = entry.create(**choice.fields)
+    try:
+        compiled: CompiledDecoder = decoder.compile(problem)
+    except AutoQECError:
+        raise
+    except Exception as error:
+        raise AutoQECError(f"decoder {choice.kind!r} of {entry.distribution} failed: {one_line(error)}") from error
     return compiled
 
 

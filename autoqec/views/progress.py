@@ -73,7 +73,9 @@ class RoundDisplay:
             self._advance(event["shots"], event["total"], self._speed(event["shots"]))
         elif name == "verify":
             evidence = f", log evidence {event['log_e_better']:.1f}" if "log_e_better" in event else ""
-            self._advance(event["shots"], event["max_shots"], f"{event['shots']:,} shots{evidence}")
+            self._advance(
+                event["shots"], event["max_shots"], f"{event['shots']:,} shots{evidence}, {self._speed(event['shots'])}"
+            )
         elif name == "closed":
             self._begin(None)
 

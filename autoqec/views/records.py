@@ -33,12 +33,63 @@ _HOLDOUT = (
     "delta_ler_ci",
     "ler_ratio",
     "ler_ratio_ci",
+    "flops_per_shot",
+    "params",
     "references",
 )
 
+_WORDS = ("VERIFIED", "SUSPICIOUS", "FAILED")
 
-def _chosen(record: Mapping[str, Any] | None, names: Iterable[str]) -> dict[str, Any] | None:
-    return None if record is None else {name: record.get(name) for name in names}
+#: What must be a number for the figures of a note to be shown at all.
+_FIGURES = ("shots", "ler_baseline", "ler_candidate", "delta_ler")
+
+
+def _chosen(record: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    return {name: record.get(name) for name in names}
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _has_figures(note: Mapping[str, Any]) -> bool:
+    intervals = [note.get(name) for name in ("delta_ler_ci", "ler_ratio_ci")]
+    return all(_number(note.get(name)) for name in _FIGURES) and all(
+        isinstance(ends, list) and len(ends) == 2 and all(end is None or _number(end) for end in ends)
+        for ends in intervals
+    )
+
+
+def _metrics_are_whole(note: Mapping[str, Any]) -> bool:
+    return _has_figures(note) and all(_number(note.get(name)) for name in METRICS[7:])
+
+
+def _verdict_is_whole(note: Mapping[str, Any]) -> bool:
+    if note.get("verdict") not in _WORDS or not isinstance(note.get("reason"), str):
+        return False
+    return _has_figures(note) if note["verdict"] == "VERIFIED" else "ler_candidate" not in note or _has_figures(note)
+
+
+def _analysis_is_whole(note: Mapping[str, Any]) -> bool:
+    return isinstance(note.get("summary"), str) and note.get("decision") in ("candidate", "ignore")
+
+
+_WHOLE = {"metrics": _metrics_are_whole, "verdict": _verdict_is_whole, "analysis": _analysis_is_whole}
+
+
+def whole_notes(record: RoundRecord) -> tuple[dict[str, Mapping[str, Any] | None], list[str]]:
+    """A round's notes that have the shape such notes have, and a sentence about each that has not.
+
+    Anyone with git can write a note; a malformed one is not shown as a result.
+    """
+    notes: dict[str, Mapping[str, Any] | None] = {}
+    problems: list[str] = []
+    for kind, is_whole in _WHOLE.items():
+        note = getattr(record, kind)
+        notes[kind] = note if note is not None and is_whole(note) else None
+        if note is not None and notes[kind] is None:
+            problems.append(f"the {kind} note {note.get('id')} is not of the form such notes have, and is ignored")
+    return notes, problems
 
 
 def round_object(record: RoundRecord, names: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -48,7 +99,9 @@ def round_object(record: RoundRecord, names: Mapping[str, str] | None = None) ->
         record: The round.
         names: `run/number` of commits, to show parents by name; others keep their oid.
     """
-    identity, verdict, conflict = record.identity, record.verdict, record.conflict or {}
+    identity, conflict = record.identity, record.conflict or {}
+    notes, problems = whole_notes(record)
+    metrics, verdict, analysis = notes["metrics"], notes["verdict"], notes["analysis"]
     parents = (
         [(names or {}).get(oid, oid) for oid in identity.fork_from] if identity else list(conflict.get("fork_from", []))
     )
@@ -59,19 +112,20 @@ def round_object(record: RoundRecord, names: Mapping[str, str] | None = None) ->
         "branch": record.branch,
         "commit": record.commit,
         "env": identity.env.split("@")[0] if identity else None,
+        "env_id": identity.env.rpartition(":")[2] if identity else None,
         "status": record.status,
         "reason": record.claim.reason if record.claim else None,
         "verdict": verdict.get("verdict") if verdict else None,
-        "metrics": _chosen(record.metrics, METRICS) if record.metrics else None,
-        "references": (record.metrics or {}).get("references"),
-        "holdout": _chosen(verdict, _HOLDOUT) if verdict else None,
+        "metrics": _chosen(metrics, METRICS) if metrics else None,
+        "references": (metrics or {}).get("references"),
+        "holdout": _chosen(verdict, _HOLDOUT) if verdict and _has_figures(verdict) else None,
         "composition": ((verdict or {}).get("compose") or {}).get("composition"),
         "verdict_reason": verdict.get("reason") if verdict else None,
         "hypothesis": identity.hypothesis if identity else conflict.get("hypothesis"),
         "fork_from": parents,
         "compose": identity.compose if identity else conflict.get("compose"),
-        "analysis": (record.analysis or {}).get("summary"),
-        "problems": list(record.problems),
+        "analysis": (analysis or {}).get("summary"),
+        "problems": [*record.problems, *problems],
     }
 
 
@@ -93,8 +147,10 @@ def front_objects(records: Iterable[RoundRecord]) -> list[dict[str, Any]]:
         holdout, metrics = item["holdout"], item["metrics"]
         if item["verdict"] == "VERIFIED" and holdout and metrics:
             low, high = holdout["delta_ler_ci"]
-            point = Point(name, holdout["delta_ler"], (low, high), metrics["flops_per_shot"], metrics["params"])
-            points.setdefault(str(item["env"]), []).append(point)
+            # Costs as the verifier counted them, where it says; the training process said the metrics'.
+            flops, params = (holdout[c] if _number(holdout[c]) else metrics[c] for c in ("flops_per_shot", "params"))
+            point = Point(name, holdout["delta_ler"], (low, high), flops, params)
+            points.setdefault(f"{item['env']}@{item['env_id']}", []).append(point)
     return [
         {**by_name[point.name], "dominates": list(beaten)}
         for env in sorted(points)

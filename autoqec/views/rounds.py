@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from autoqec.history import RoundRecord
+from autoqec.history import Ledger, RoundRecord, read_history
 from autoqec.views.console import print_json
-from autoqec.views.records import round_object
+from autoqec.views.records import round_objects
 from autoqec.views.tables import print_outcome
 
 
-def round_printer(as_json: bool) -> Callable[[RoundRecord], None]:
-    """A function that prints each round as it ends."""
-    if as_json:
-        return lambda record: print_json([round_object(record)])
-    return lambda record: print_outcome(round_object(record))
+def round_printer(ledger: Ledger, as_json: bool) -> Callable[[RoundRecord], None]:
+    """A function that prints each round as it ends, its parents by name as `log` shows them."""
+
+    def show(record: RoundRecord) -> None:
+        history = read_history(ledger, record.run)
+        item = next(item for item in round_objects(history) if item["round"] == record.number)
+        print_json([item]) if as_json else print_outcome(item)
+
+    return show

@@ -28,6 +28,10 @@ def _gain(item: Mapping[str, Any] | None) -> str:
     return f"{1e3 * item['delta_ler']:+.2f} [{1e3 * low:+.2f}, {1e3 * high:+.2f}]"
 
 
+def _ratio(value: float | None, digits: int) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
 def _count(value: int | None) -> str:
     if value is None:
         return "–"
@@ -42,8 +46,10 @@ def _count(value: int | None) -> str:
 def _verdict(item: Mapping[str, Any]) -> Text:
     word = item["verdict"]
     if word is not None:
-        return Text(word, style=_VERDICT_STYLE.get(word, ""))
-    return Text("–" if item["status"] == "ok" else item["status"], style="dim")
+        return Text(word, style=_VERDICT_STYLE[word])
+    shown = plain("–" if item["status"] == "ok" else item["status"])
+    shown.stylize("dim")
+    return shown
 
 
 def _percent(item: Mapping[str, Any] | None) -> str:
@@ -121,7 +127,7 @@ def print_outcome(item: Mapping[str, Any]) -> None:
     metrics = item["metrics"]
     console.print(
         f"  LER {best['ler_candidate']:.5f}, plain {best['ler_baseline']:.5f} ({_percent(best)}):"
-        f" ratio {best['ler_ratio']:.3f} {_interval(best['ler_ratio_ci'], 3)} over {best['shots']:,} {origin}"
+        f" ratio {_ratio(best['ler_ratio'], 3)} {_interval(best['ler_ratio_ci'], 3)} over {best['shots']:,} {origin}"
     )
     references = (item["holdout"] or {}).get("references") or item["references"] or {}
     if references:
@@ -145,8 +151,8 @@ def print_front(items: Sequence[Mapping[str, Any]]) -> None:
     console = out()
     if not items:
         console.print("The front is empty: no round is VERIFIED yet.")
-    for env, group in groupby(items, key=lambda item: item["env"]):
-        console.print(Text(str(env), style="bold"))
+    for env, group in groupby(items, key=lambda item: f"{item['env']}@{str(item['env_id'])[:12]}"):
+        console.print(plain(str(env)))
         rows: list[tuple[str | Text, ...]] = []
         for item in group:
             metrics = item["metrics"]
@@ -171,7 +177,7 @@ def _interval(ends: Sequence[float | None], digits: int) -> str:
 
 
 def _figures(item: Mapping[str, Any]) -> str:
-    ratio = "–" if item["ler_ratio"] is None else f"{item['ler_ratio']:.4f}"
+    ratio = _ratio(item["ler_ratio"], 4)
     lines = [
         f"LER {item['ler_candidate']:.6f}, plain {item['ler_baseline']:.6f}, over {item['shots']:,} shots",
         f"ΔLER {item['delta_ler']:+.6f} {_interval(item['delta_ler_ci'], 6)}, ratio {ratio} {_interval(item['ler_ratio_ci'], 4)}",
@@ -223,6 +229,11 @@ def _verdict_text(verdict: Mapping[str, Any]) -> str:
         lines.append(_composition(verdict["compose"]))
     if "fault" in verdict:
         lines.append(str(verdict["fault"]))
+    if "replay_agrees" in verdict:
+        agrees = (
+            "drew the same shots and counted the same" if verdict["replay_agrees"] else "DIFFERS from the verdict noted"
+        )
+        lines.append(f"replay: {agrees}")
     lines.append(
         f"sandbox level {verdict.get('sandbox_level')}; holdout key {verdict.get('seed_key')};"
         f" took {verdict.get('seconds')} s"

@@ -29,6 +29,7 @@ from autoqec.scoring.statistics import (
     log_e_better,
     log_e_worse,
     mcnemar_p,
+    rate_interval,
     ratio_interval,
 )
 from autoqec.scoring.stream import Scored, ScoreStream, ShotProgress, chunks_for, fault_from
@@ -70,6 +71,7 @@ class HoldoutVerifier:
         details: dict[str, Any] = {
             "attempt": request.attempt,
             "verified_before": request.verified_before,
+            "max_shots": request.max_shots,
             "alpha": environment.protocol.alpha,
             "alpha_attempt": alpha,
             "seed_key": secret.hex(),
@@ -157,7 +159,9 @@ class HoldoutVerifier:
         for name, limit in (("flops_per_shot", constraints.max_flops_per_shot), ("params", constraints.max_params)):
             if limit is not None and seen[name] > limit:
                 return "FAILED", "constraint"
-        if constraints.target_ler is not None and details["ler_candidate"] > constraints.target_ler:
+        headline = PairedCounts.from_dict(details["extension"])
+        _, surely_below = rate_interval(headline.both + headline.candidate_only, headline.shots)
+        if constraints.target_ler is not None and surely_below > constraints.target_ler:
             return "FAILED", "constraint"
         return "VERIFIED", "better"
 

@@ -30,7 +30,7 @@ def _matchable(problem: Problem, decoder: str) -> None:
         raise UsageError(
             f"{decoder} cannot decode {problem.name}: its error model has errors on three or more detectors, or on "
             "observables alone, that stim could not decompose into edges, and matching would drop them silently",
-            mend="choose a decoder that takes hyperedges, for example decoder: {kind: osd}",
+            mend="choose a decoder that takes hyperedges (autoqec plugins --kind decoder), or noise that decomposes",
         )
 
 

@@ -132,8 +132,6 @@ def _fork(good: list[PastRound], context: Context) -> Mapping[str, Any]:
     for salt in range(_DRAWS if origin is not None else 0):
         assert origin is not None
         parsed, changes = mutate(origin, context, salt)
-        if "training.yaml" in parsed and parent is not None:
-            parsed["training.yaml"]["init"] = "parents"
         files = unparse(parsed)
         if changes and files not in tried:
             return {

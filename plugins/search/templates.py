@@ -31,7 +31,7 @@ TEMPLATES = (
             "Belief propagation on the mechanisms sees the correlations that matching on edges drops (Criger and Ashraf 2018;"
             " Higgott et al. 2023); learned factors undo part of what short loops spoil (Nachmani et al. 2016)."
         ),
-        training={"learning_rate": 0.02, "batch_size": 256, "shots": 102_400},
+        training={"init": "parents", "learning_rate": 0.02, "batch_size": 256, "shots": 102_400},
         stages={
             "bp": {
                 "kind": "neural_bp",
@@ -46,7 +46,7 @@ TEMPLATES = (
     Template(
         text="Three iterations of scaled min-sum are a much cheaper first look at the same correlations",
         rationale="Most of the gain of belief propagation comes from its first iterations; min-sum needs no transcendentals.",
-        training={"learning_rate": 0.02, "batch_size": 256, "shots": 102_400},
+        training={"init": "parents", "learning_rate": 0.02, "batch_size": 256, "shots": 102_400},
         stages={
             "first_look": {
                 "kind": "neural_bp",

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -151,7 +152,7 @@ def test_every_command_explains_itself(command, capsys):
         (["show", "exp/none-abcd/1"], 3, "none-abcd"),
         (["show", "main"], 2, "main"),
         (["verify", "exp/none-abcd/1"], 3, "none-abcd"),
-        (["verify", "x-abcd/1", "--seed-key", "xyz"], 2, "64 hex digits"),
+        (["verify", "x-abcd/1", "--max-shots", "100"], 2, "100 is not in the range"),
         (["log", "none-abcd"], 3, "none-abcd"),
         (["env", "check", "nope"], 3, "no environment named"),
     ],
@@ -263,6 +264,139 @@ def test_compose_merges_and_judges_beside_the_parents(here, capsys):
         assert printed(capsys, "compose", *args)[0] == code
 
 
+@pytest.fixture
+def copied(lab, tmp_path, monkeypatch):
+    """The lab once more, to be damaged."""
+    shutil.copytree(lab[0], tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    return lab[1]
+
+
+def _git(*args, text=None):
+    return subprocess.run(["git", *args], input=text, capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.mark.parametrize(
+    ("kind", "note"),
+    [
+        ("verdict", {"verdict": "VERIFIED"}),
+        ("verdict", {"verdict": "\x1b]0;pwned\x07VERIFIED", "reason": "better"}),
+        ("verdict", {"verdict": "VERIFIED", "reason": "better", "delta_ler": None, "delta_ler_ci": 3}),
+        ("metrics", {"shots": 5}),
+        ("metrics", {"shots": "many", "ler_candidate": []}),
+        ("analysis", {"summary": 3}),
+    ],
+)
+def test_a_malformed_note_is_a_problem_and_not_a_result(copied, capsys, kind, note):
+    branch, run = copied[0]["branch"], copied[0]["run"]
+    line = json.dumps({"id": "zz", "ts": "2099-01-01T00:00:00Z", **note})
+    _git("notes", f"--ref=refs/notes/autoqec/{run}/{kind}", "add", "-f", "-m", line, branch)
+    for args in (["log"], ["pareto"], ["show", branch], ["log", "--json"], ["show", branch, "--json"]):
+        code, out, err = printed(capsys, *args)
+        assert (code, err) == (0, "")
+        assert "\x1b" not in out
+    item = json.loads(printed(capsys, "show", branch, "--json")[1])
+    assert item["notes"][kind] is None
+    assert f"the {kind} note zz is not of the form" in item["problems"][0]
+
+
+@pytest.mark.parametrize("change", [{"commit": 5}, {"details": {}}, {"pid": "x"}])
+def test_a_damaged_claim_hides_no_other_round_and_can_be_given_up(copied, capsys, change):
+    run = copied[0]["run"]
+    ref = f"refs/autoqec/claims/{run}/1"
+    claim = json.loads(_git("cat-file", "blob", ref)) | {"state": "open", "status": None, "closed": None, "pid": 1}
+    claim |= {"boot_id": "gone"} | change
+    _git("update-ref", ref, _git("hash-object", "-w", "--stdin", text=json.dumps(claim)))
+    code, out, err = printed(capsys, "log", "--json")
+    assert (code, len(out.splitlines()), err) == (0, 2, "")
+    # Without its details a round whose results are all in git can still be closed; a claim that cannot be read cannot.
+    code, out, err = printed(capsys, "resume", "--json")
+    assert (code, "Traceback" in err) == (0, False)
+    if "details" in change:
+        assert json.loads(out)["status"] == "ok"
+    else:
+        assert "nothing to resume" in err
+
+
+def test_a_round_that_cannot_go_on_is_reported_and_can_be_given_up(copied, capsys):
+    run = copied[0]["run"]
+    ref = f"refs/autoqec/claims/{run}/3"
+    claim = json.loads(_git("cat-file", "blob", f"refs/autoqec/claims/{run}/1"))
+    claim |= {"number": 3, "attempt": "f" * 32, "state": "open", "status": None, "closed": None, "commit": None}
+    claim |= {"boot_id": "gone", "details": {}}
+    _git("update-ref", ref, _git("hash-object", "-w", "--stdin", text=json.dumps(claim)))
+    code, out, err = printed(capsys, "resume")
+    assert (code, out) == (1, "")
+    assert f"round {run}/3 cannot go on" in err
+    assert f"autoqec resume --abandon {run}/3" in err
+    assert printed(capsys, "resume", "--abandon", f"{run}/3")[0] == 0
+    assert "abandoned" in printed(capsys, "log")[1]
+    assert "nothing to resume" in printed(capsys, "resume")[2]
+
+
+def test_a_round_of_a_renamed_host_is_named_and_can_be_forced(copied, capsys):
+    run = copied[0]["run"]
+    ref = f"refs/autoqec/claims/{run}/1"
+    claim = json.loads(_git("cat-file", "blob", ref)) | {
+        "state": "open",
+        "status": None,
+        "closed": None,
+        "host": "other",
+    }
+    _git("update-ref", ref, _git("hash-object", "-w", "--stdin", text=json.dumps(claim)))
+    assert f"{run}/1 on other" in printed(capsys, "resume")[2]
+    code, out, _ = printed(capsys, "resume", "--force", "--json")
+    assert (code, json.loads(out)["status"]) == (0, "ok")
+
+
+def test_environments_of_one_name_have_fronts_of_their_own(here):
+    from autoqec.history import read_history
+    from autoqec.views.records import front_objects
+
+    record = next(r for r in read_history(open_ledger(".")) if (r.verdict or {}).get("verdict") == "VERIFIED")
+    name, _, env_id = record.identity.env.partition("@sha256:")
+    other = replace(record, run="other-abcd", identity=replace(record.identity, env=f"{name}@sha256:{env_id[::-1]}"))
+    better = replace(other, verdict=record.verdict | {"delta_ler": 0.5, "delta_ler_ci": [0.4, 0.6]})
+    names = {(item["run"], len(item["dominates"])) for item in front_objects([record, better])}
+    assert names == {(record.run, 0), ("other-abcd", 0)}
+
+
+def test_an_environment_beside_a_run_must_be_the_runs(here, capsys):
+    code, _, err = printed(capsys, "round", "--run", here[1][0]["run"], "--env", "surface_d5_depol")
+    assert (code, "not on" in err) == (2, True)
+
+
+def test_a_baseline_that_never_fails_is_shown(autoqec_lab, capsys):
+    (autoqec_lab.workdir / "envs/one.yaml").write_text(
+        "name: one\ncode: {kind: circuit, path: one.stim}\ndecoder: mwpm\n"
+    )
+    circuit = "R 0\nX_ERROR(0.1) 0\nM 0\nDETECTOR rec[-1]\nOBSERVABLE_INCLUDE(0) rec[-1]\n"
+    (autoqec_lab.workdir / "envs/one.stim").write_text(circuit)
+    code, out, err = printed(capsys, "round", "--env", "one")
+    assert (code, err) == (0, "")
+    assert "ratio – [0.000, ∞]" in out
+
+
+def test_what_nobody_foresaw_is_one_line_and_no_traceback(here, capsys, monkeypatch):
+    def fail(*args):
+        raise LookupError("odd\nand more")
+
+    monkeypatch.setattr("autoqec.history.read_history", fail)
+    code, out, err = printed(capsys, "log")
+    assert (code, out) == (1, "")
+    assert err.startswith("error: something unforeseen: LookupError: odd\n")
+    assert "autoqec --traceback log" in err
+    with pytest.raises(LookupError):
+        run(["--traceback", "log"])
+
+
+@pytest.mark.parametrize("args", ["--help", "plugins --json", "doctor --json", "env list --json", "log"])
+def test_a_reader_that_takes_nothing_is_no_error(lab, args):
+    script = f"{sys.executable} -m autoqec {args} | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", script], cwd=lab[0], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def _start(folder, *args):
     return subprocess.Popen(
         [sys.executable, "-m", "autoqec", "round", *args],
@@ -318,9 +452,12 @@ def test_ctrl_c_leaves_130_and_no_process(tmp_path):
         assert time.monotonic() < deadline
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
+    time.sleep(0.02)
+    process.send_signal(signal.SIGINT)  # an impatient user
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (130, "")
     assert "autoqec resume" in err
+    assert "Traceback" not in err
     assert [claim.state for claim in list_claims(ledger)] == ["open"]
     listing = subprocess.run(["ps", "-eo", "ppid,args"], capture_output=True, text=True, check=True).stdout
     assert not [line for line in listing.splitlines() if line.split()[0] == str(process.pid)]

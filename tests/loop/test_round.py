@@ -3,15 +3,21 @@
 import json
 import shutil
 import subprocess
+import sys
 
 import pytest
 
+from autoqec.config import load_settings
+from autoqec.errors import NotFoundError
 from autoqec.history import list_claims, read_attachment, read_candidate, read_notes
 from autoqec.loop.rounds import run_round
-from autoqec.loop.state import read_state
-from autoqec.loop.steps import judge
+from autoqec.loop.session import Session, open_run
+from autoqec.loop.state import find_verdict, read_state
+from autoqec.loop.steps import judge, replay_agrees
+from autoqec.plugins import load_plugins
 from autoqec.scoring.counts import PairedCounts
 from autoqec.scoring.statistics import log_e_better
+from autoqec.scoring.verdict import Verdict
 from autoqec.testing import ScriptedAgent
 from autoqec.testing import tiny_proposal as candidate
 
@@ -27,9 +33,6 @@ def git(ledger, *args):
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory):
     """A lab in which the embedded agent ran three rounds; dirty in every way while it did. Made once."""
-    from autoqec.config import load_settings
-    from autoqec.loop.session import Session, open_run
-    from autoqec.plugins import load_plugins
     from autoqec.testing import make_tiny_lab
 
     folder = tmp_path_factory.mktemp("searched")
@@ -118,7 +121,7 @@ def test_log_pareto_and_verify_need_nothing_outside_git(searched, tmp_path, monk
     history = read_history(open_ledger("."))
     assert [item["verdict"] for item in round_objects(history)] == [r.verdict and r.verdict["verdict"] for r in records]
     assert front_objects(history)
-    script = ["python", "-m", "autoqec", "verify", f"exp/{run.name}/1", "--json"]
+    script = [sys.executable, "-m", "autoqec", "verify", f"exp/{run.name}/1", "--json"]
     done = subprocess.run(script, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["verdict"] == "VERIFIED"
@@ -141,18 +144,51 @@ def test_a_seed_gives_the_same_candidate_and_metrics_on_any_number_of_workers(se
         assert a.metrics[name] == b.metrics[name]
 
 
-def test_a_replayed_verdict_is_the_same_on_any_number_of_workers(session):
+def test_a_verdict_is_replayed_to_the_same_counts_on_any_number_of_workers(searched):
+    ledger, run, records, _ = searched
+    state = read_state(ledger, run.name, 1)
+    noted = find_verdict(ledger, state, records[0].verdict["seed_key"])
+    before = read_notes(ledger, run.name, "verdict")
+    settings = load_settings(ledger.workdir, {"jobs": 1})
+    replayed = judge(Session(ledger, load_plugins(), settings, run), state, replay=noted)
+    assert replay_agrees(noted, replayed)
+    assert not replay_agrees(noted, dict(replayed) | {"digests": []})
+    same = {name: value for name, value in noted.items() if name not in ("id", "ts", "seconds", "v", "kind", "writer")}
+    assert same == {name: replayed[name] for name in same}
+    assert read_notes(ledger, run.name, "verdict") == before, "a replay is not noted"
+
+
+def test_a_key_of_no_verdict_is_not_found(searched):
+    ledger, run, _, _ = searched
+    with pytest.raises(NotFoundError, match="no verdict with that key"):
+        find_verdict(ledger, read_state(ledger, run.name, 1), "0" * 64)
+
+
+def test_an_undecided_verdict_does_not_take_the_place_of_one_that_was_reached(session, monkeypatch):
     agent = ScriptedAgent({"ideator": [{"text": "t"}], "coder": [candidate(8)], "analyst": [IGNORE]})
     made = session(agent)
     run_round(made)
     state = read_state(made.ledger, made.run.name, 1)
-    verdicts = []
-    for jobs in (1, 2):
-        made.settings.values["jobs"] = type(made.settings.values["jobs"])(jobs, "flag")
-        verdict = dict(judge(made, state, max_shots=60_000, seed_key=bytes(range(32))))
-        verdicts.append({k: v for k, v in verdict.items() if k not in ("id", "seconds")})
-    assert verdicts[0] == verdicts[1]
-    assert read_notes(made.ledger, made.run.name, "verdict") == {}, "a replay is not noted"
+    answers = iter([Verdict("FAILED", "undecided"), Verdict("VERIFIED", "better"), Verdict("FAILED", "undecided")])
+    monkeypatch.setattr("autoqec.loop.steps.verify_in_process", lambda *args, **kwargs: next(answers))
+    seen = []
+    for _ in range(3):
+        judge(made, read_state(made.ledger, made.run.name, 1))
+        seen.append(read_state(made.ledger, made.run.name, 1).verdict["reason"])
+    assert seen == ["undecided", "better", "better"]
+    notes = read_notes(made.ledger, made.run.name, "verdict")[state.commit]
+    assert [note["attempt"] for note in notes if note.get("event") == "begun"] == [1, 2, 3]
+
+
+class _Failing:
+    def reply(self, role, context):
+        raise ConnectionError("no net\nand more")
+
+
+def test_an_agent_that_raises_ends_the_round(session):
+    record = run_round(session(_Failing()))
+    assert record.status == "agent_error"
+    assert record.claim.reason == "the ideator failed: ConnectionError: no net"
 
 
 def test_what_is_ignored_is_not_verified(session):

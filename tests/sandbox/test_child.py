@@ -78,6 +78,14 @@ def test_secrets_of_the_environment_do_not_reach_a_child(monkeypatch):
         assert b"secret" not in environ.read()
 
 
+def test_a_child_is_nowhere_in_particular():
+    with Child(ECHO) as child:
+        folder = os.readlink(f"/proc/{child.pid}/cwd")
+        assert folder != os.getcwd()
+        assert os.listdir(folder) == []
+    assert not os.path.exists(folder)
+
+
 def test_a_child_dies_with_its_parent():
     script = (
         "import sys, time\nfrom autoqec.sandbox.child import Child\n"
