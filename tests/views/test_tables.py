@@ -13,7 +13,8 @@ FIGURES = {
 
 def item(number, **changes):
     base = {
-        "run": "surface-d5-depol-iyfh", "round": number, "branch": "b", "commit": "c" * 40, "env": "surface_d5_depol", "env_id": "0" * 64, "env_id": "0" * 64,
+        "run": "surface-d5-depol-iyfh", "round": number, "branch": "b", "commit": "c" * 40, "env": "surface_d5_depol",
+        "env_id": "0" * 64,
         "status": "ok", "reason": None, "verdict": "VERIFIED", "metrics": FIGURES, "references": {}, "holdout": FIGURES,
         "hypothesis": "words " * 30, "fork_from": [], "compose": "none", "dominates": [],
     }  # fmt: skip
