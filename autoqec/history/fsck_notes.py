@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pygit2
 
@@ -63,18 +64,10 @@ def lost_records(ledger: Ledger, ref: str) -> list[Lost]:
     reference = ledger.repo.references.get(ref)
     if reference is None:
         return []
-    suspects: dict[str, dict[bytes, None]] = {}
-    before = None
-    for entry in reversed(list(reference.log())):
-        old, new = str(entry.oid_old), str(entry.oid_new)
-        steps = [(old, new)] if before in (None, old) else [(before, old), (old, new)]
-        for one, other in steps:
-            for commit, line in _dropped(ledger, one, other):
-                suspects.setdefault(commit, {})[line] = None
-        before = new
     tip = str(reference.target)
-    if before is not None and before != tip:
-        for commit, line in _dropped(ledger, before, tip):
+    suspects: dict[str, dict[bytes, None]] = {}
+    for before, after in pairwise(_tips(reference, tip)):
+        for commit, line in _dropped(ledger, before, after):
             suspects.setdefault(commit, {})[line] = None
     lost: list[Lost] = []
     for commit, lines in suspects.items():
@@ -84,13 +77,26 @@ def lost_records(ledger: Ledger, ref: str) -> list[Lost]:
     return lost
 
 
-def _dropped(ledger: Ledger, old: str | None, new: str) -> Iterator[tuple[str, bytes]]:
+def _tips(reference: pygit2.Reference, tip: str) -> list[str]:
+    """Every oid that a ref has held, oldest first, by its log.
+
+    The log is written a moment before the ref is moved. A writer killed in between leaves a move in it that was never
+    made: the next one, or the ref itself, then still stands where that one began.
+    """
+    moves = [(str(entry.oid_old), str(entry.oid_new)) for entry in reversed(list(reference.log()))]
+    tips: list[str] = []
+    for (old, new), following in zip(moves, [*(move[0] for move in moves[1:]), tip], strict=True):
+        tips += [old] if following == old else [old, new]
+    return [*tips, tip]
+
+
+def _dropped(ledger: Ledger, old: str, new: str) -> Iterator[tuple[str, bytes]]:
     """The lines, by commit, that a note had in one notes commit and that are not at its path in another."""
     try:
-        trees = [get_commit(ledger, oid).tree for oid in (str(old), new)]
+        trees = [get_commit(ledger, oid).tree for oid in (old, new)] if old != new else []
     except AutoQECError:
         return  # the log's first entry, or a tip that git has collected since
-    for delta in trees[0].diff_to_tree(trees[1]).deltas:
+    for delta in trees[0].diff_to_tree(trees[1]).deltas if trees else ():
         commit = delta.old_file.path.replace("/", "")
         if _NOTE_OID.fullmatch(commit) is None:
             continue

@@ -169,7 +169,6 @@ def _upkeep(ledger: Ledger) -> Iterator[Finding]:
         said = " ".join(log.read_text(errors="replace").split())[:200]
         yield Finding("gc-log", "info", "gc.log", f"git stopped tidying up on its own: {said}", "git gc")
     objects = ledger.git_dir / "objects"
-    folders = (objects / f"{first:02x}" for first in range(256))
-    count = sum(len(os.listdir(folder)) for folder in folders if folder.is_dir())
+    count = sum(len(names) for first in range(256) for _, _, names in os.walk(objects / f"{first:02x}"))
     if count > MANY_LOOSE_OBJECTS:
         yield Finding("loose-objects", "info", "objects", f"{count:,} loose objects make reading slow", "git gc")

@@ -123,6 +123,20 @@ def test_what_git_notes_removed_comes_back(lab, play, git):
     assert history.read_notes(lab, "depol-abcd", "metrics")[oid][0]["id"] == claim.attempt
 
 
+def test_a_move_that_was_logged_and_never_made_lost_nothing(lab, play, git):
+    _, oid = play()
+    log = lab.git_dir / "logs" / REF
+    tip = git("rev-parse", REF).strip()
+    git("notes", f"--ref={REF}", "append", "-m", line("never"), oid)
+    made = git("rev-parse", REF).strip()
+    history.compare_and_swap(lab, REF, made, tip, "back")
+    log.write_text("".join(log.read_text().splitlines(keepends=True)[:2]))  # as a writer killed in between leaves it
+    assert made in log.read_text()
+    assert findings(lab) == []
+    play()
+    assert findings(lab) == []
+
+
 def test_a_record_that_was_rewritten_is_an_error_that_nothing_repairs(lab, play, git):
     claim, oid = play()
     git("notes", f"--ref={REF}", "add", "-f", "-m", line(claim.attempt, value=10**6), oid)
