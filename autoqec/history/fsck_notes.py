@@ -154,18 +154,22 @@ def _lost(ledger: Ledger, ref: str) -> Iterator[Finding]:
 
 
 def _weights(survey: Survey) -> Iterator[Finding]:
+    absent: dict[str, list[int]] = {}
     for found in survey.rounds.values():
         metrics = effective(survey.notes(found.run, "metrics", found.commit)) if found.commit else None
         promised = (metrics or {}).get("weights_sha256")
         if not isinstance(promised, str):
             continue
-        ref = f"{ARTIFACTS}{found.name}"
         blob = survey.file(found.refs.get(ARTIFACTS), WEIGHTS_FILE)
         if blob is None:
-            problem = f"the weights that its metrics name, {promised[:10]}, are not here: pruned, or not fetched"
-            yield Finding("weights-absent", "info", ref, problem, f"git fetch <remote> {ref}:{ref}, if one has them")
+            absent.setdefault(found.run, []).append(found.number)
         elif hashlib.sha256(blob.data).hexdigest() != promised:
             problem = f"the weights are not those that its metrics name, {promised[:10]}"
-            yield Finding(
-                "weights-differ", "error", ref, problem, f"autoqec verify exp/{found.name} judges what is here"
-            )
+            mend = f"git log -p {ARTIFACTS}{found.name}; until then believe neither its metrics nor its verdict"
+            yield Finding("weights-differ", "error", ARTIFACTS + found.name, problem, mend)
+    for run, numbers in absent.items():
+        ref = f"{ARTIFACTS}{run}/"
+        problem = (
+            f"weights that metrics name were pruned, or not fetched: {len(numbers)}, the first of round {numbers[0]}"
+        )
+        yield Finding("weights-absent", "info", ref, problem, f"git fetch <remote> '{ref}*:{ref}*', if it has them")

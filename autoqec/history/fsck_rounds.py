@@ -113,7 +113,9 @@ def _claim(survey: Survey, found: Examined) -> Iterator[Finding]:
             "info",
             claim.ref,
             f"round {found.name} was interrupted after {last_step(survey, found)}; process {claim.pid} is gone",
-            f"autoqec resume {found.run}" + ("; or close it as abandoned, for it left nothing" if abandoned else ""),
+            f"close it as abandoned, for it left nothing; autoqec resume {found.run} would finish it instead"
+            if abandoned
+            else f"autoqec resume {found.run}",
             repairable=abandoned,
         )
 
