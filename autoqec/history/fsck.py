@@ -61,12 +61,13 @@ def repair(ledger: Ledger, findings: Iterable[Finding]) -> list[Repaired]:
 
 
 def _remove_lock(ledger: Ledger, ref: str) -> str | None:
-    with write_lock(ledger):  # no writer of ours holds any ref's lock now; taking it may itself clear this one away
-        path = stale_locks(ledger).get(ref)
-        if path is not None:
-            path.unlink(missing_ok=True)
-            return f"removed {path.relative_to(ledger.git_dir)}"
-    return f"removed {ref}.lock" if not (ledger.git_dir / f"{ref}.lock").exists() else None
+    lock = ledger.git_dir / f"{ref}.lock"
+    if not lock.exists():
+        return None
+    with write_lock(ledger):  # no writer of ours holds a ref's lock now; and taking it may itself clear this one away
+        if ref in stale_locks(ledger):
+            lock.unlink(missing_ok=True)
+    return f"removed {ref}.lock" if not lock.exists() else None
 
 
 def _restore_records(ledger: Ledger, ref: str) -> str | None:
