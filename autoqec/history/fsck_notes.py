@@ -19,6 +19,7 @@ from autoqec.history.records import decode_record
 from autoqec.history.refs import target
 from autoqec.history.repository import Ledger
 
+_MOVE = re.compile(b"([0-9a-f]{40}) ([0-9a-f]{40})(?= )")
 _NOTE_OID = re.compile("[0-9a-f]{40}")
 _RESTORE = "put them back beside what is there now"
 
@@ -61,12 +62,11 @@ def lost_records(ledger: Ledger, ref: str) -> list[Lost]:
 
     Git's own tools force a notes ref, and so lose what another wrote in between; the log remembers each tip.
     """
-    reference = ledger.repo.references.get(ref)
-    if reference is None:
+    tip = target(ledger, ref)
+    if tip is None:
         return []
-    tip = str(reference.target)
     suspects: dict[str, dict[bytes, None]] = {}
-    for before, after in pairwise(_tips(reference, tip)):
+    for before, after in pairwise(_tips(ledger, ref, tip)):
         for commit, line in _dropped(ledger, before, after):
             suspects.setdefault(commit, {})[line] = None
     lost: list[Lost] = []
@@ -77,15 +77,18 @@ def lost_records(ledger: Ledger, ref: str) -> list[Lost]:
     return lost
 
 
-def _tips(reference: pygit2.Reference, tip: str) -> list[str]:
+def _tips(ledger: Ledger, ref: str, tip: str) -> list[str]:
     """Every oid that a ref has held, oldest first, by its log.
 
     The log is written a moment before the ref is moved. A writer killed in between leaves a move in it that was never
-    made: the next one, or the ref itself, then still stands where that one began.
+    made: the next one, or the ref itself, then still stands where that one began. A power cut can tear a line, to which
+    git appends the next one; libgit2 gives up on such a log, so it is read here.
     """
-    moves = [(str(entry.oid_old), str(entry.oid_new)) for entry in reversed(list(reference.log()))]
+    log = ledger.git_dir / "logs" / ref
+    lines = log.read_bytes().split(b"\n") if log.is_file() else []
+    moves = [(m[1].decode(), m[2].decode()) for line in lines for m in _MOVE.finditer(line.partition(b"\t")[0])]
     tips: list[str] = []
-    for (old, new), following in zip(moves, [*(move[0] for move in moves[1:]), tip], strict=True):
+    for (old, new), following in zip(moves, [*(move[0] for move in moves[1:]), tip], strict=False):
         tips += [old] if following == old else [old, new]
     return [*tips, tip]
 

@@ -137,6 +137,24 @@ def test_a_move_that_was_logged_and_never_made_lost_nothing(lab, play, git):
     assert findings(lab) == []
 
 
+@pytest.mark.parametrize("cut", [0, 20, 60, 100, 130])
+def test_a_log_that_a_power_cut_tore_is_read_all_the_same(cut, lab, play, git):
+    play()
+    log = lab.git_dir / "logs" / REF
+    line = log.read_bytes().splitlines()[0]
+    log.write_bytes(log.read_bytes() + line[:cut])
+    assert findings(lab) == []
+    old = git("rev-parse", REF).strip()
+    play()
+    assert findings(lab) == []
+    git("update-ref", REF, old)
+    assert "gone from it: 1," in the_only(lab, "lost-records").problem
+    log.write_bytes(b"")
+    assert findings(lab) == []
+    log.unlink()
+    assert findings(lab) == []
+
+
 def test_a_record_that_was_rewritten_is_an_error_that_nothing_repairs(lab, play, git):
     claim, oid = play()
     git("notes", f"--ref={REF}", "add", "-f", "-m", line(claim.attempt, value=10**6), oid)
