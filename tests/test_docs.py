@@ -81,6 +81,14 @@ def test_every_field_of_a_candidate_and_an_environment_is_explained():
         assert re.search(rf"\| `{name}(\.kind)?` \|", DOCS[ROOT / "docs/environments.md"]), name
 
 
+def test_every_finding_of_fsck_is_explained():
+    sources = "".join(path.read_text() for path in (ROOT / "autoqec/history").glob("fsck_*.py"))
+    codes = set(re.findall(r'inding\(\s*"([a-z-]+)"', sources))
+    rows = [row.split(" | ")[0] for row in DOCS[ROOT / "docs/fsck.md"].splitlines() if row.startswith("| `")]
+    assert codes == {code for row in rows for code in re.findall(r"`([a-z-]+)`", row)}
+    assert len(codes) > 25
+
+
 def test_versions_agree():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     newest = re.search(r"^## \[(\d\S*)\]", DOCS[ROOT / "CHANGELOG.md"], re.MULTILINE)

@@ -25,6 +25,8 @@ COMMANDS = {
     "show": "One round in full.",
     "pareto": "The front: verified rounds that no other beats.",
     "verify": "Judge a round again, on fresh shots.",
+    "fsck": "Examine the lab's record, and mend what can be mended safely.",
+    "archive": "Move a finished run's rounds out of the branches; prune weights.",
     "env": "Environments: list them, check one.",
     "plugins": "What is installed: agents, decoders, verifiers, stages, codes.",
     "doctor": "Settings and where each came from; what this machine has.",

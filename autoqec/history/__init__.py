@@ -4,6 +4,7 @@ Values that go in and out are plain: frozen dataclasses, oids as hex strings, by
 candidate means or what a metric is worth.
 """
 
+from autoqec.history.archive import Archived, archive_run, prune_weights
 from autoqec.history.attachments import attach, has_attachment, read_attachment
 from autoqec.history.claims import (
     Claim,
@@ -15,6 +16,8 @@ from autoqec.history.claims import (
     read_claim,
     update_claim,
 )
+from autoqec.history.findings import Finding
+from autoqec.history.fsck import Repaired, check, repair
 from autoqec.history.merge import Conflict, Merge, merge_candidates
 from autoqec.history.notes import NOTE_KINDS, append_note, effective, read_notes
 from autoqec.history.objects import check_files, graft, read_files
@@ -36,18 +39,23 @@ from autoqec.history.trailers import RoundIdentity, build_message, parse_message
 __all__ = [
     "CANDIDATE_DIR",
     "NOTE_KINDS",
+    "Archived",
     "Claim",
     "Conflict",
+    "Finding",
     "Ledger",
     "Merge",
+    "Repaired",
     "RoundIdentity",
     "RoundRecord",
     "Run",
     "adopt_claim",
     "append_note",
+    "archive_run",
     "attach",
     "branch_name",
     "build_message",
+    "check",
     "check_files",
     "check_run_name",
     "claim_round",
@@ -71,12 +79,14 @@ __all__ = [
     "parse_message",
     "parse_round_name",
     "parse_text",
+    "prune_weights",
     "read_attachment",
     "read_candidate",
     "read_claim",
     "read_files",
     "read_history",
     "read_notes",
+    "repair",
     "require_writable",
     "resolve_commit",
     "start_run",

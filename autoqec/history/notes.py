@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pygit2
@@ -61,7 +61,7 @@ def append_note(ledger: Ledger, run: str, kind: str, commit: str, record: Record
         with write_lock(ledger), explain_write(ref):
             old = target(ledger, ref)
             root = None if old is None else get_commit(ledger, old).tree
-            lines = _lines_of(ledger, root, commit, name)
+            lines = lines_of(ledger, root, commit, name)
             for known, stored in _records(lines, name, problems=[]):
                 if known == full["id"]:
                     return stored
@@ -94,7 +94,7 @@ def read_notes(
     skipped = None if strict else ([] if problems is None else problems)
     notes: dict[str, list[Record]] = {}
     lines: dict[str, list[bytes]] = {}
-    for commit, blob in _walk(get_commit(ledger, tip).tree):
+    for commit, blob in walk_notes(get_commit(ledger, tip).tree):
         try:
             data = get_blob(ledger, blob, name=f"{ref} on {commit[:10]}")
         except AutoQECError as error:
@@ -103,7 +103,7 @@ def read_notes(
             skipped.append(error.problem)
             continue
         # One commit may stand in the tree under two spellings; its records are those of both.
-        lines[commit] = _union(lines.get(commit, []), data)
+        lines[commit] = union_lines(lines.get(commit, []), data)
     for commit, parts in lines.items():
         notes[commit] = [record for _, record in _records(parts, f"{ref} on {commit[:10]}", skipped)]
     return notes
@@ -118,6 +118,37 @@ def effective(records: Iterable[Record]) -> Record | None:
     replaced = {record.get("supersedes") for record in records if record.get("supersedes") != record["id"]}
     standing = [record for record in records if record["id"] not in replaced]
     return max(standing, key=lambda record: (str(record.get("ts", "")), record["id"]), default=None)
+
+
+def add_lines(ledger: Ledger, ref: str, lines: Mapping[str, Iterable[bytes]], message: str) -> bool:
+    """Union lines into the notes of commits, and leave each of these notes under one name only.
+
+    Args:
+        ledger: The lab.
+        ref: The notes ref.
+        lines: Lines to add, by the commit they are about; none where only the name is to be put right.
+        message: Why, for the notes' own history.
+
+    Returns:
+        Whether anything changed.
+
+    Raises:
+        AutoQECError: It cannot be written.
+    """
+    for _ in range(_RACES):
+        with write_lock(ledger), explain_write(ref):
+            old = target(ledger, ref)
+            root = before = None if old is None else get_commit(ledger, old).tree
+            for commit, extra in lines.items():
+                whole = [*lines_of(ledger, root, commit, ref), *extra]
+                data = b"".join(part + b"\n" for part in dict.fromkeys(whole))
+                root = ledger.repo[_put(ledger, root, commit, data)].peel(pygit2.Tree)
+            if root is None or (before is not None and root.id == before.id):
+                return False
+            new = write_commit(ledger, f"{message}\n", str(root.id), [] if old is None else [old])
+            if compare_and_swap(ledger, ref, old, new, f"autoqec: {message}"):
+                return True
+    raise AutoQECError(f"another tool keeps moving {ref}", mend="autoqec fsck")
 
 
 def _ref(run: str, kind: str) -> str:
@@ -140,30 +171,31 @@ def _records(lines: Iterable[bytes], name: str, problems: list[str] | None) -> I
             yield record["id"], record
 
 
-def _union(lines: list[bytes], data: bytes) -> list[bytes]:
+def union_lines(lines: list[bytes], data: bytes) -> list[bytes]:
+    """Lines and those of a note's data, each once, in the order first seen."""
     return list(dict.fromkeys([*lines, *(part for part in data.split(b"\n") if part.strip())]))
 
 
-def _walk(tree: pygit2.Tree, prefix: str = "") -> Iterator[tuple[str, str]]:
+def walk_notes(tree: pygit2.Tree, prefix: str = "") -> Iterator[tuple[str, str]]:
     """Every note's commit and blob, however deep the tree fans out; git chooses the depth by the number of notes."""
     for entry in tree:
         name = prefix + (entry.name or "")
         if _HEX.fullmatch(entry.name or "") is None or len(name) > _OID_LENGTH:
             continue  # not a note; git leaves such entries alone too
         if isinstance(entry, pygit2.Tree):
-            yield from _walk(entry, name)
+            yield from walk_notes(entry, name)
         elif isinstance(entry, pygit2.Blob) and len(name) == _OID_LENGTH:
             yield name, str(entry.id)
 
 
-def _lines_of(ledger: Ledger, tree: pygit2.Tree | None, commit: str, name: str) -> list[bytes]:
+def lines_of(ledger: Ledger, tree: pygit2.Tree | None, commit: str, name: str) -> list[bytes]:
     """A commit's lines under all spellings of its name, found without walking the whole tree."""
     lines: list[bytes] = []
     prefix, rest = "", commit
     while tree is not None and rest:
         entry = entry_of(tree, rest)
         if isinstance(entry, pygit2.Blob):
-            lines = _union(lines, get_blob(ledger, str(entry.id), name=name))
+            lines = union_lines(lines, get_blob(ledger, str(entry.id), name=name))
         prefix, rest = rest[:2], rest[2:]
         inner = entry_of(tree, prefix)
         tree = inner if isinstance(inner, pygit2.Tree) else None

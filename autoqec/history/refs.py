@@ -25,7 +25,7 @@ OUR_NAMESPACES = ("refs/heads/exp/", "refs/autoqec/", "refs/notes/autoqec/", "re
 
 _PATIENCE = 10.0  # seconds to wait on git's own locks, which are held for milliseconds
 _LOCK_PATIENCE = 60.0  # seconds to wait for other autoqec processes, each of which holds the lock for milliseconds
-_STALE_LOCK_AGE = 60.0  # seconds after which a ref lock of ours with no owner counts as left behind
+STALE_LOCK_AGE = 60.0  # seconds after which a ref lock of ours with no owner counts as left behind
 _SWEEP_AGE = 1.0  # seconds, the same when we know that the writer of this very ref died
 
 _HOPELESS = ("no space", "quota", "too large", "permission denied", "read-only", "corrupt", "not permitted", "beneath")
@@ -117,7 +117,7 @@ def compare_and_swap(ledger: Ledger, ref: str, old: str | None, new: str | None,
                 if any(word in str(error).lower() for word in _HOPELESS) or time.monotonic() > deadline:
                     _cut_torn_line(log, log_size)
                     raise
-                _remove_stale_lock(ledger.git_dir / f"{ref}.lock", _STALE_LOCK_AGE)
+                _remove_stale_lock(ledger.git_dir / f"{ref}.lock", STALE_LOCK_AGE)
             time.sleep(random.uniform(0.001, 0.02))  # noqa: S311 - jitter
 
 

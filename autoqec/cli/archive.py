@@ -1,0 +1,38 @@
+"""`autoqec archive`: move a finished run's rounds out of the branches, and prune weights."""
+
+from __future__ import annotations
+
+import click
+
+from autoqec.cli import options
+
+
+@click.command()
+@click.argument("run")
+@click.option("--prune-weights", is_flag=True, help="Keep only the weights of rounds on the run's front.")
+@options.json_option
+def command(run: str, prune_weights: bool, as_json: bool) -> int:
+    """Move the rounds of a finished RUN out of the branches, to refs/autoqec/rounds; log, show and pareto still see them.
+
+    A branch that is checked out, or that somebody has committed on, stays. A round whose weights are pruned keeps their
+    hash in its metrics; it stays in the history, but can no longer be verified.
+    """
+    from autoqec import history
+    from autoqec.views.console import out, plain, print_json, say
+    from autoqec.views.records import front_objects
+
+    ledger = history.open_ledger(".")
+    archived = history.archive_run(ledger, run)
+    pruned: list[int] = []
+    if prune_weights:
+        front = front_objects(history.read_history(ledger, run))
+        pruned = history.prune_weights(ledger, run, {item["round"] for item in front})
+    for branch, why in archived.left.items():
+        say(f"{branch} stays: {why}")
+    if as_json:
+        fields = {"run": run, "archived": list(archived.rounds), "left": archived.left, "pruned": pruned}
+        print_json([{"schema": "autoqec.archive/1", **fields}])
+        return 0
+    words = f"{len(archived.rounds)} rounds of {run} archived"
+    out().print(plain(f"{words}; weights of {len(pruned)} pruned" if prune_weights else words))
+    return 0

@@ -1,0 +1,39 @@
+"""`autoqec fsck`: examine the lab's record, and mend what can be mended safely."""
+
+from __future__ import annotations
+
+import click
+
+from autoqec.cli import options
+
+
+@click.command()
+@click.option("--repair", "mend", is_flag=True, help="Mend what can be mended without losing anything.")
+@options.json_option
+def command(mend: bool, as_json: bool) -> int:
+    """Examine the lab's record: every claim, round, note and weight, and the settings of git that could harm them.
+
+    Says of each interrupted round after which step, and of each finding what mends it. --repair removes locks that dead
+    writers left, puts back notes that another tool wrote over, and closes rounds that died before they left anything.
+    Exit code 0 if there are no errors, 1 otherwise.
+    """
+    from dataclasses import asdict
+
+    from autoqec.history import check, open_ledger, repair
+    from autoqec.views.console import print_json
+    from autoqec.views.findings import print_findings, print_repaired
+
+    ledger = open_ledger(".")
+    findings = check(ledger)
+    if mend:
+        repaired = repair(ledger, findings)
+        if as_json:
+            print_json({"schema": "autoqec.repaired/1", **asdict(item)} for item in repaired)
+        else:
+            print_repaired(repaired)
+        findings = check(ledger)
+    if as_json:
+        print_json({"schema": "autoqec.finding/1", **asdict(finding)} for finding in findings)
+    else:
+        print_findings(findings)
+    return int(any(finding.severity == "error" for finding in findings))

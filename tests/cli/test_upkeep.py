@@ -1,0 +1,117 @@
+"""`fsck` and `archive` at the command line: what they print, what they exit with, what the log shows afterwards."""
+
+import json
+import subprocess
+
+import pytest
+
+from autoqec import history
+from autoqec.cli.main import run
+from autoqec.testing import make_tiny_lab
+
+RUN = "tiny-abcd"
+DELTAS = {1: 0.02, 2: 0.001, 3: 0.03}
+
+
+def metrics(delta, flops):
+    return {
+        "shots": 1000,
+        "ler_baseline": 0.1,
+        "ler_candidate": 0.1 - delta,
+        "delta_ler": delta,
+        "delta_ler_ci": [delta - 1e-4, delta + 1e-4],
+        "flops_per_shot": flops,
+        "params": flops,
+        "ler_ratio": 2.0,
+        "ler_ratio_ci": [1.5, 2.5],
+        "latency_us_per_shot": 1.0,
+        "train_seconds": 1.0,
+        "score_seconds": 1.0,
+        "references": {},
+        "weights_sha256": "0" * 64,
+    }
+
+
+@pytest.fixture
+def lab(tmp_path, monkeypatch):
+    """Three verified rounds, the second beaten by the others, in a lab that is the current directory."""
+    make_tiny_lab(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    ledger = history.open_ledger(tmp_path)
+    base = history.resolve_commit(ledger, "HEAD")
+    history.start_run(ledger, RUN, base=base, env_name="tiny", env_id="e" * 64, env_files={}, settings={})
+    for number, delta in DELTAS.items():
+        claim = history.claim_round(ledger, RUN)
+        env = "tiny@sha256:" + "e" * 64
+        who = history.RoundIdentity(RUN, number, claim.attempt, env, (), "none", "search", f"idea {number}")
+        files = {"output.yaml": b"mode: soft_priors\n"}
+        oid = history.commit_round(ledger, who, base=base, parents=(), files=files, subject="s", body="b")
+        record = {"id": claim.attempt, **metrics(delta, 100 + number)}
+        history.append_note(ledger, RUN, "metrics", oid, record)
+        history.append_note(ledger, RUN, "verdict", oid, record | {"verdict": "VERIFIED"})
+        history.attach(ledger, "artifacts", RUN, number, {"weights.safetensors": b"w"})
+        history.close_claim(ledger, claim, status="ok", commit=oid)
+    return ledger
+
+
+@pytest.fixture
+def printed(capsys):
+    def call(*args):
+        code = run(list(args))
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
+
+
+def objects(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_fsck_finds_says_and_mends(lab, printed):
+    code, out, _ = printed("fsck", "--json")
+    found = objects(out)
+    assert code == 1  # the weights are not those that the metrics promise
+    assert {item["code"] for item in found} == {"weights-differ"}
+    assert found[0].keys() == {"schema", "code", "severity", "ref", "problem", "mend", "repairable"}
+    assert found[0]["schema"] == "autoqec.finding/1"
+    for number in DELTAS:
+        subprocess.run(["git", "update-ref", "-d", f"refs/autoqec/artifacts/{RUN}/{number}"], check=True)
+    assert printed("fsck")[0] == 0
+    ref = f"refs/notes/autoqec/{RUN}/metrics"
+    subprocess.run(["git", "update-ref", ref, f"{ref}~1"], check=True)
+    code, out, _ = printed("fsck")
+    assert code == 1
+    assert f"error lost-records {ref}: records that it once held are gone from it: 1" in out
+    assert "--repair would: put them back" in out
+    assert "1 error, 1 info" in out
+    code, out, _ = printed("fsck", "--repair")
+    assert code == 0
+    assert f"repaired lost-records {ref}: records put back: 1" in out
+    code, out, _ = printed("fsck", "--repair", "--json")
+    assert {item["schema"] for item in objects(out)} == {"autoqec.finding/1"}
+
+
+def test_archived_rounds_look_the_same(lab, printed):
+    views = (("log", "--json"), ("log",), ("show", f"exp/{RUN}/1", "--json"), ("pareto", "--json"))
+    before = [printed(*view) for view in views]
+    assert [item["round"] for item in objects(before[-1][1])] == [3, 1]
+    code, out, _ = printed("archive", RUN, "--json")
+    assert code == 0
+    done = {"schema": "autoqec.archive/1", "run": RUN, "archived": [1, 2, 3], "left": {}, "pruned": []}
+    assert objects(out) == [done]
+    assert "exp/" not in subprocess.run(["git", "branch"], capture_output=True, text=True, check=True).stdout
+    assert [printed(*view) for view in views] == before
+
+
+def test_archive_prunes_all_but_the_front(lab, printed):
+    subprocess.run(["git", "checkout", "-q", f"exp/{RUN}/2"], check=True)
+    code, out, err = printed("archive", RUN, "--prune-weights")
+    assert (code, out) == (0, f"2 rounds of {RUN} archived; weights of 1 pruned\n")
+    assert f"exp/{RUN}/2 stays: it is checked out" in err
+    kept = [record.number for record in history.read_history(lab) if record.has_weights]
+    assert kept == [1, 3]
+
+
+def test_archive_of_what_is_not_there(lab, printed):
+    assert printed("archive", "nobody")[0] == 3

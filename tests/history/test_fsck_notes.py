@@ -1,0 +1,186 @@
+"""Notes that plain git spoiled are each seen as exactly that, and what was lost comes back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pytest
+
+from autoqec import history
+
+REF = "refs/notes/autoqec/depol-abcd/metrics"
+
+
+def line(ident, **fields):
+    return json.dumps({"v": 1, "id": ident, "kind": "metrics", "ts": "2025", "writer": "x", **fields}) + "\n"
+
+
+@pytest.fixture
+def put(git):
+    """Write a notes tree by hand on top of what there is, as an object-level tool would."""
+
+    def make(**paths):
+        git("read-tree", REF)
+        for path, content in paths.items():
+            blob = git("hash-object", "-w", "--stdin", stdin=content).strip()
+            git("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}")
+        commit = git("commit-tree", "-p", REF, "-m", "by hand", git("write-tree").strip()).strip()
+        git("read-tree", "HEAD")
+        git("update-ref", REF, commit)
+
+    return make
+
+
+def everything_but(lab, ref):
+    refs = history.list_refs(lab, "refs/")
+    return {name: oid for name, oid in refs.items() if name != ref}
+
+
+def findings(lab):
+    return history.check(history.open_ledger(lab.workdir))
+
+
+def the_only(lab, code):
+    (finding,) = findings(lab)
+    assert (finding.code, finding.ref) == (code, REF)
+    return finding
+
+
+def test_a_line_that_is_no_record(lab, play, git):
+    _, oid = play()
+    git("notes", f"--ref={REF}", "append", "-m", "looks good to me", oid)
+    finding = the_only(lab, "not-a-record")
+    assert "line 2" in finding.problem
+    assert finding.severity == "error"
+
+
+def test_a_note_on_a_commit_that_is_not_here(lab, play, put):
+    play()
+    put(**{"ab/" + "c" * 38: line("x")})
+    assert "abcccccccc" in the_only(lab, "unknown-commit").problem
+
+
+def test_one_id_with_two_contents(lab, play, git):
+    claim, oid = play()
+    git("notes", f"--ref={REF}", "append", "-m", line(claim.attempt, value=9), oid)
+    the_only(lab, "two-records")
+
+
+def test_one_id_on_two_commits(lab, play, put):
+    claim, _ = play()
+    _, other = play()
+    records = history.read_notes(lab, claim.run, "metrics")
+    first = next(json.dumps(r) for rs in records.values() for r in rs if r["id"] == claim.attempt)
+    second = json.dumps(records[other][0])
+    put(**{f"{other[:2]}/{other[2:]}": first + "\n" + second + "\n"})
+    assert {finding.code for finding in findings(lab)} == {"two-records", "rewritten"}  # the second is spelled anew
+
+
+def test_two_paths_of_one_note_become_one(lab, play, put, git):
+    _, oid = play()
+    play()
+    put(**{oid: line("flat")})
+    finding = the_only(lab, "spelled-twice")
+    assert finding.repairable
+    before, records = everything_but(lab, REF), history.read_notes(lab, "depol-abcd", "metrics")
+    assert [item.code for item in history.repair(lab, [finding])] == ["spelled-twice"]
+    assert findings(lab) == []
+    paths = git("ls-tree", "-r", "--name-only", REF).split()
+    assert [path for path in paths if path.replace("/", "") == oid] == [f"{oid[:2]}/{oid[2:]}"]
+    after = history.read_notes(lab, "depol-abcd", "metrics")
+    assert {o: sorted(r["id"] for r in rs) for o, rs in after.items()} == {
+        o: sorted(r["id"] for r in rs) for o, rs in records.items()
+    }
+    assert everything_but(lab, REF) == before
+
+
+def test_what_a_forced_ref_dropped_is_in_its_log_and_comes_back(lab, play, git):
+    play()
+    old = git("rev-parse", REF).strip()
+    for _ in range(3):
+        play()
+    whole = history.read_notes(lab, "depol-abcd", "metrics")
+    git("update-ref", REF, old)
+    lost = the_only(lab, "lost-records")
+    assert "gone from it: 3," in lost.problem
+    assert (lost.severity, lost.repairable) == ("error", True)
+    before = everything_but(lab, REF)
+    (done,) = history.repair(lab, [lost])
+    assert done.what == "records put back: 3"
+    assert history.read_notes(lab, "depol-abcd", "metrics") == whole
+    assert findings(lab) == []
+    assert everything_but(lab, REF) == before
+    assert git("merge-base", "--is-ancestor", old, REF) == ""  # added to, not moved away from
+    assert history.repair(lab, [lost]) == []
+
+
+def test_what_git_notes_removed_comes_back(lab, play, git):
+    claim, oid = play()
+    git("notes", f"--ref={REF}", "remove", oid)
+    assert "gone from it: 1," in the_only(lab, "lost-records").problem
+    history.repair(lab, findings(lab))
+    assert history.read_notes(lab, "depol-abcd", "metrics")[oid][0]["id"] == claim.attempt
+
+
+def test_a_move_that_was_logged_and_never_made_lost_nothing(lab, play, git):
+    _, oid = play()
+    log = lab.git_dir / "logs" / REF
+    tip = git("rev-parse", REF).strip()
+    git("notes", f"--ref={REF}", "append", "-m", line("never"), oid)
+    made = git("rev-parse", REF).strip()
+    history.compare_and_swap(lab, REF, made, tip, "back")
+    log.write_text("".join(log.read_text().splitlines(keepends=True)[:2]))  # as a writer killed in between leaves it
+    assert made in log.read_text()
+    assert findings(lab) == []
+    play()
+    assert findings(lab) == []
+
+
+@pytest.mark.parametrize("cut", [0, 20, 60, 100, 130])
+def test_a_log_that_a_power_cut_tore_is_read_all_the_same(cut, lab, play, git):
+    play()
+    log = lab.git_dir / "logs" / REF
+    line = log.read_bytes().splitlines()[0]
+    log.write_bytes(log.read_bytes() + line[:cut])
+    assert findings(lab) == []
+    old = git("rev-parse", REF).strip()
+    play()
+    assert findings(lab) == []
+    git("update-ref", REF, old)
+    assert "gone from it: 1," in the_only(lab, "lost-records").problem
+    log.write_bytes(b"")
+    assert findings(lab) == []
+    log.unlink()
+    assert findings(lab) == []
+
+
+def test_a_record_that_was_rewritten_is_an_error_that_nothing_repairs(lab, play, git):
+    claim, oid = play()
+    git("notes", f"--ref={REF}", "add", "-f", "-m", line(claim.attempt, value=10**6), oid)
+    finding = the_only(lab, "rewritten")
+    assert (finding.severity, finding.repairable) == ("error", False)
+    assert history.repair(lab, [finding]) == []
+    assert claim.attempt in finding.problem
+
+
+def test_weights_that_are_not_those_of_the_metrics(lab, run, commit, git):
+    claim = history.claim_round(lab, run.name)
+    oid = commit(1, {}, attempt=claim.attempt)
+    history.attach(lab, "artifacts", run.name, 1, {"weights.safetensors": b"w"})
+    record = {"id": claim.attempt, "weights_sha256": hashlib.sha256(b"w").hexdigest()}
+    history.append_note(lab, run.name, "metrics", oid, record)
+    history.close_claim(lab, claim, status="ok", commit=oid)
+    assert findings(lab) == []
+    history.attach(lab, "artifacts", run.name, 1, {"weights.safetensors": b"other"}, replace=True)
+    (finding,) = findings(lab)
+    assert (finding.code, finding.severity) == ("weights-differ", "error")
+    git("update-ref", "-d", "refs/autoqec/artifacts/depol-abcd/1")
+    (finding,) = findings(lab)
+    assert (finding.code, finding.severity) == ("weights-absent", "info")
+
+
+def test_notes_that_are_no_commit(lab, play, git):
+    play()
+    git("update-ref", REF, git("hash-object", "-w", "--stdin", stdin="x").strip())
+    assert "notes-damaged" in {finding.code for finding in findings(lab)}
