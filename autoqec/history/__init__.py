@@ -5,6 +5,7 @@ candidate means or what a metric is worth.
 """
 
 from autoqec.history.attachments import attach, has_attachment, read_attachment
+from autoqec.history.bundle import write_bundle
 from autoqec.history.claims import (
     Claim,
     adopt_claim,
@@ -31,6 +32,8 @@ from autoqec.history.rounds import (
     read_candidate,
 )
 from autoqec.history.runs import Run, check_run_name, list_runs, load_run, new_run_name, start_run
+from autoqec.history.shared_claims import claim_shared_round
+from autoqec.history.sync import SyncReport, adopt_bundle, pull, push, runs_elsewhere, unpushed_rounds
 from autoqec.history.trailers import RoundIdentity, build_message, parse_message, parse_text
 
 __all__ = [
@@ -43,6 +46,8 @@ __all__ = [
     "RoundIdentity",
     "RoundRecord",
     "Run",
+    "SyncReport",
+    "adopt_bundle",
     "adopt_claim",
     "append_note",
     "attach",
@@ -51,6 +56,7 @@ __all__ = [
     "check_files",
     "check_run_name",
     "claim_round",
+    "claim_shared_round",
     "close_claim",
     "commit_round",
     "compare_and_swap",
@@ -71,6 +77,8 @@ __all__ = [
     "parse_message",
     "parse_round_name",
     "parse_text",
+    "pull",
+    "push",
     "read_attachment",
     "read_candidate",
     "read_claim",
@@ -79,8 +87,11 @@ __all__ = [
     "read_notes",
     "require_writable",
     "resolve_commit",
+    "runs_elsewhere",
     "start_run",
+    "unpushed_rounds",
     "update_claim",
     "utc_now",
+    "write_bundle",
     "write_lock",
 ]
