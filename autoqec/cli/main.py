@@ -26,6 +26,9 @@ COMMANDS = {
     "verify": "Judge a round again, on fresh shots.",
     "env": "Environments: list them, check one.",
     "plugins": "What is installed: agents, decoders, verifiers, stages, codes.",
+    "push": "Give another repository the rounds and notes that are here.",
+    "pull": "Take up the rounds and notes that another repository has.",
+    "bundle": "Write a run as one file, a git bundle.",
     "doctor": "Settings and where each came from; what this machine has.",
 }
 

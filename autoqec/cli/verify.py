@@ -46,7 +46,8 @@ def command(
     state = read_state(ledger, run_name, number)
     if state.commit is None or state.weights is None:
         raise NotFoundError(
-            f"round {run_name}/{number} has no weights here, so nothing can be judged", mend="autoqec resume"
+            f"round {run_name}/{number} has no weights here, so nothing can be judged",
+            mend="autoqec resume if it was interrupted here, autoqec pull --artifacts if it came from elsewhere",
         )
     with run_session(ledger, load_plugins(), settings, run, quiet=quiet) as session:
         verdict = judge(session, state, max_shots=max_shots, seed_key=key)

@@ -106,11 +106,14 @@ def adopt_bundle(ledger: Ledger) -> SyncReport | None:
     return None
 
 
-def unpushed_rounds(ledger: Ledger, remote: str) -> int:
-    """How many rounds here the remote did not have, or had less of, when last looked at. Nothing is sent to find out."""
-    there = find_remote(ledger, remote)
-    todo = (re.fullmatch("refs/.+/([^/]+/[0-9]+)", ref) for ref, _, _ in _outgoing(ledger, there, None, False))
-    return len({match[1] for match in todo if match})
+def unpushed_rounds(ledger: Ledger) -> dict[str, int]:
+    """How many rounds here each remote did not have, or had less of, when last looked at. Nothing is sent to find out."""
+    counts = {}
+    for name in sorted({str(name) for name in ledger.repo.remotes.names()} - set(bundle_remotes(ledger))):
+        todo = _outgoing(ledger, find_remote(ledger, name), None, artifacts=False)
+        found = (re.fullmatch("refs/.+/([^/]+/[0-9]+)", ref) for ref, _, _ in todo)
+        counts[name] = len({match[1] for match in found if match})
+    return counts
 
 
 def runs_elsewhere(ledger: Ledger) -> dict[str, list[str]]:

@@ -8,7 +8,16 @@ from typing import Any
 from autoqec.agents.asking import AgentError
 from autoqec.agents.contract import ROLES
 from autoqec.agents.messages import Hypothesis
-from autoqec.history import Claim, RoundRecord, adopt_claim, claim_round, find_record, list_claims, owner_alive
+from autoqec.history import (
+    Claim,
+    RoundRecord,
+    adopt_claim,
+    claim_round,
+    claim_shared_round,
+    find_record,
+    list_claims,
+    owner_alive,
+)
 from autoqec.loop.session import Session
 from autoqec.loop.state import read_state
 from autoqec.loop.steps import STEPS, RoundEnded, end
@@ -33,6 +42,9 @@ def run_round(session: Session, hypothesis: Hypothesis | None = None) -> RoundRe
         # In the claim, so that a kill right after it cannot turn a person's idea into an agent's.
         details["agents"]["ideator"] = "person"
         details["hypothesis"] = hypothesis.model_dump(mode="json")
+    remote = session.settings["claim_remote"]
+    if remote:
+        return _finish(session, claim_shared_round(session.ledger, session.run.name, remote, details))
     return _finish(session, claim_round(session.ledger, session.run.name, details))
 
 

@@ -392,12 +392,12 @@ def test_remotes_that_are_none(pair, lab):
 
 def test_how_many_rounds_are_not_pushed(pair):
     one, _ = pair
-    assert history.unpushed_rounds(one, "origin") == 0
+    assert history.unpushed_rounds(one) == {"origin": 0}
     play(one)
     play(one)
-    assert history.unpushed_rounds(one, "origin") == 2
+    assert history.unpushed_rounds(one) == {"origin": 2}
     history.push(one)
-    assert history.unpushed_rounds(one, "origin") == 0
+    assert history.unpushed_rounds(one) == {"origin": 0}
 
 
 PUSHES = """
