@@ -19,6 +19,7 @@ from autoqec.history.claims import (
 from autoqec.history.merge import Conflict, Merge, merge_candidates
 from autoqec.history.notes import NOTE_KINDS, append_note, effective, read_notes
 from autoqec.history.objects import check_files, graft, read_files
+from autoqec.history.outgoing import unpushed_rounds
 from autoqec.history.reading import RoundRecord, find_record, read_history
 from autoqec.history.records import utc_now
 from autoqec.history.refs import compare_and_swap, list_refs, write_lock
@@ -33,7 +34,7 @@ from autoqec.history.rounds import (
 )
 from autoqec.history.runs import Run, check_run_name, list_runs, load_run, new_run_name, start_run
 from autoqec.history.shared_claims import claim_shared_round
-from autoqec.history.sync import SyncReport, adopt_bundle, pull, push, runs_elsewhere, unpushed_rounds
+from autoqec.history.sync import SyncReport, adopt_bundle, pull, push, runs_elsewhere
 from autoqec.history.trailers import RoundIdentity, build_message, parse_message, parse_text
 
 __all__ = [

@@ -40,6 +40,11 @@ _NAMES = {
 }
 
 
+def shared_kinds(artifacts: bool) -> list[str]:
+    """The kinds that are shared, with or without trained weights."""
+    return [kind for kind in SHARED if artifacts or kind != "artifacts"]
+
+
 def run_of(kind: str, name: str) -> str | None:
     """The run that a shared ref belongs to, from what follows its prefix; None if it is no ref of ours."""
     match = _NAMES.get(kind, _NUMBERED).fullmatch(name)

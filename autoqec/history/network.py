@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 TRACKING = "refs/autoqec-remote/"
 
-_PUSHED_AT_ONCE = 5000  # refspecs of some 100 bytes; a command line holds two megabytes
 _BUNDLE = (b"# v2 git bundle\n", b"# v3 git bundle\n")
 
 # What git and hosts say when somebody else was faster; all of it means: look again, join, and push again.
@@ -108,7 +107,7 @@ def run_git(
         stdout: A file for its output, if that is not to be returned.
 
     Raises:
-        AutoQECError: There is no git.
+        AutoQECError: There is no git, or it cannot be run.
     """
     import subprocess  # not before something is to be sent: `autoqec log` starts faster without
 
@@ -126,6 +125,8 @@ def run_git(
         )
     except FileNotFoundError as error:
         raise AutoQECError("there is no git command, and a lab cannot be shared without", mend="install git") from error
+    except OSError as error:  # a command line of more than two megabytes, most likely
+        raise AutoQECError(f"git {args[0]} cannot be run: {error}", mend="share one run at a time: --run") from error
 
 
 def fetch(ledger: Ledger, remote: Remote, sources: Iterable[tuple[str, str]]) -> None:
@@ -162,32 +163,27 @@ def fetch(ledger: Ledger, remote: Remote, sources: Iterable[tuple[str, str]]) ->
         raise _unreachable(remote, "fetch from", done.stderr)
 
 
-def push_refs(
-    ledger: Ledger, remote: Remote, refs: Sequence[tuple[str, str]], leases: Iterable[tuple[str, str]]
-) -> None:
+def push_refs(ledger: Ledger, remote: Remote, specs: Sequence[str], leases: Iterable[tuple[str, str]] = ()) -> None:
     """Set refs of a remote, all or none of them, never by force.
 
     Args:
         ledger: The lab.
         remote: Whither.
-        refs: Names and the oid each shall hold, in the order that leaves the remote sound if only a part arrives;
-            beyond some thousands they are sent in several parts.
+        specs: Refspecs.
         leases: For refs that git would not fast-forward: the oid the remote must hold, empty if it must hold none.
 
     Raises:
-        LostRaceError: The remote has moved meanwhile; nothing (more) was set.
+        LostRaceError: The remote has moved meanwhile; nothing was set.
         AutoQECError: It cannot be reached, or refuses such refs.
     """
-    expected = dict(leases)
-    for start in range(0, len(refs), _PUSHED_AT_ONCE):
-        part = refs[start : start + _PUSHED_AT_ONCE]
-        args = [f"--force-with-lease={ref}:{expected[ref]}" for ref, _ in part if ref in expected]
-        args += [remote.address, *(f"{oid}:{ref}" for ref, oid in part)]
-        done = _push(ledger, "--atomic", *args)
-        if done.returncode != 0 and "does not support --atomic" in done.stderr:
-            done = _push(ledger, *args)
-        if done.returncode != 0:
-            raise _push_error(remote, done.stdout, done.stderr)
+    if not specs:
+        return
+    args = [*(f"--force-with-lease={ref}:{oid}" for ref, oid in leases), remote.address, *specs]
+    done = _push(ledger, "--atomic", *args)
+    if done.returncode != 0 and "does not support --atomic" in done.stderr:
+        done = _push(ledger, *args)
+    if done.returncode != 0:
+        raise _push_error(remote, done.stdout, done.stderr)
 
 
 def pause(attempt: int) -> None:

@@ -49,7 +49,7 @@ def claim_shared_round(ledger: Ledger, run: str, remote: str, details: Mapping[s
         oid = store_claim(ledger, claim)
         refs = [(claim.ref, oid)] if theirs else [(shared, mine), (claim.ref, oid)]
         try:
-            push_refs(ledger, there, refs, leases=[(claim.ref, "")])
+            push_refs(ledger, there, [f"{value}:{ref}" for ref, value in refs], leases=[(claim.ref, "")])
         except LostRaceError:
             pause(attempt)
             continue

@@ -11,15 +11,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from autoqec.errors import AutoQECError, NotFoundError
-from autoqec.history.joining import SHARED, join, run_of
+from autoqec.history.joining import SHARED, join, run_of, shared_kinds
 from autoqec.history.network import LostRaceError, Remote, bundle_remotes, fetch, find_remote, pause, push_refs, run_git
+from autoqec.history.outgoing import leases, outgoing, refspecs
 from autoqec.history.refs import compare_and_swap, list_refs, target, write_lock
 from autoqec.history.repository import Ledger
 from autoqec.history.runs import RUNS, check_run_name
 
 _TRIES = 6
 _MANY = 500  # refs; from so many on git had better pack them
-_ON_DEMAND = ("artifacts",)
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,9 @@ def push(ledger: Ledger, remote: str = "origin", run: str | None = None, artifac
     lost = ""
     for attempt in range(_TRIES):
         received |= dict.fromkeys(_pull(ledger, there, run, artifacts).received)
-        todo = _outgoing(ledger, there, run, artifacts)
+        todo = outgoing(ledger, there, run, artifacts)
         try:
-            push_refs(ledger, there, [(ref, oid) for ref, oid, _ in todo], _leases(todo))
+            push_refs(ledger, there, refspecs(ledger, todo), leases(todo))
         except LostRaceError as error:
             lost = error.problem
             pause(attempt)
@@ -104,16 +104,6 @@ def adopt_bundle(ledger: Ledger) -> SyncReport | None:
         if not list_refs(ledger, find_remote(ledger, name).tracking):
             return pull(ledger, name, artifacts=True)
     return None
-
-
-def unpushed_rounds(ledger: Ledger) -> dict[str, int]:
-    """How many rounds here each remote did not have, or had less of, when last looked at. Nothing is sent to find out."""
-    counts = {}
-    for name in sorted({str(name) for name in ledger.repo.remotes.names()} - set(bundle_remotes(ledger))):
-        todo = _outgoing(ledger, find_remote(ledger, name), None, artifacts=False)
-        found = (re.fullmatch("refs/.+/([^/]+/[0-9]+)", ref) for ref, _, _ in todo)
-        counts[name] = len({match[1] for match in found if match})
-    return counts
 
 
 def runs_elsewhere(ledger: Ledger) -> dict[str, list[str]]:
@@ -157,7 +147,7 @@ def remember(ledger: Ledger, remote: Remote, refs: Mapping[str, str]) -> None:
 
 def _pull(ledger: Ledger, remote: Remote, run: str | None, artifacts: bool) -> SyncReport:
     known = list_refs(ledger, remote.tracking)
-    fetch_kinds(ledger, remote, run, _kinds(artifacts))
+    fetch_kinds(ledger, remote, run, shared_kinds(artifacts))
     contradictions: list[AutoQECError] = []
     with write_lock(ledger):
         theirs = list_refs(ledger, remote.tracking)
@@ -186,15 +176,11 @@ def _pull(ledger: Ledger, remote: Remote, run: str | None, artifacts: bool) -> S
     return SyncReport(remote.name, received=tuple(moves))
 
 
-def _kinds(artifacts: bool) -> list[str]:
-    return [kind for kind in SHARED if artifacts or kind not in _ON_DEMAND]
-
-
 def _names(
     tracked: Mapping[str, str], tracking: str, run: str | None, artifacts: bool
 ) -> Iterable[tuple[str, str, str]]:
     """Kind, ref here and tracking ref of all that is to be joined, in the order in which it is to be written."""
-    for kind in _kinds(artifacts):
+    for kind in shared_kinds(artifacts):
         prefix = f"{tracking}{kind}/"
         for ref in sorted(tracked):
             if ref.startswith(prefix):
@@ -202,28 +188,6 @@ def _names(
                 owner = run_of(kind, name)  # a remote may hold anything; what is not named like ours is left alone
                 if owner is not None and run in (None, owner):
                     yield kind, SHARED[kind] + name, ref
-
-
-def _outgoing(ledger: Ledger, remote: Remote, run: str | None, artifacts: bool) -> list[tuple[str, str, str | None]]:
-    """What the remote lacks, as far as we know: ref, oid here, oid there."""
-    theirs = list_refs(ledger, remote.tracking)
-    mine = list_refs(ledger, "refs/")
-    todo = []
-    for kind in _kinds(artifacts):
-        prefix = SHARED[kind]
-        for ref, oid in sorted(mine.items()):
-            if ref.startswith(prefix):
-                name = ref.removeprefix(prefix)
-                owner = run_of(kind, name)
-                there = theirs.get(f"{remote.tracking}{kind}/{name}")
-                if owner is not None and run in (None, owner) and there != oid:
-                    todo.append((ref, oid, there))
-    return todo
-
-
-def _leases(todo: Iterable[tuple[str, str, str | None]]) -> list[tuple[str, str]]:
-    # A claim is a blob, so git cannot tell whether it moved forward; everything else it can, and will not be forced.
-    return [(ref, there or "") for ref, _, there in todo if ref.startswith(SHARED["claims"])]
 
 
 def _move(ledger: Ledger, moves: Mapping[str, tuple[str | None, str]], why: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from autoqec import history
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
+from autoqec.history import network, outgoing
 
 ENV_ID = "e" * 64
 OURS = ("refs/heads/exp/", "refs/autoqec/", "refs/notes/autoqec/")
@@ -344,6 +345,23 @@ def test_a_damaged_claim_is_named_and_not_taken_up(pair, remote):
     with pytest.raises(AutoQECError, match="refs/autoqec/claims/depol-abcd/1 was written by another version"):
         history.pull(pair[0])
     assert history.list_claims(pair[0]) == []
+
+
+def test_many_refs_go_as_folders_and_what_is_not_ours_stays(pair, remote, monkeypatch):
+    monkeypatch.setattr(outgoing, "_FOLDER", 1)
+    one, _ = pair
+    for name in ("one-aaaa", "one-bbbb"):
+        begin(one, name)
+        for _ in range(2):
+            play(one, name)
+    sh(one.workdir, "branch", "exp/one-bbbb/mine")
+    specs = outgoing.refspecs(one, outgoing.outgoing(one, network.find_remote(one, "origin"), None, artifacts=False))
+    assert "refs/heads/exp/one-aaaa/*:refs/heads/exp/one-aaaa/*" in specs
+    assert not any("exp/one-bbbb/*" in spec for spec in specs)
+    history.push(one)
+    here = ours(one)
+    assert here.pop("refs/heads/exp/one-bbbb/mine")
+    assert ours(remote) == here
 
 
 HOOK = """#!/bin/sh
