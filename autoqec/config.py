@@ -41,7 +41,8 @@ class Setting:
     source: str
 
 
-#: Every simple setting with its built-in value; `jobs = 0` means one per processor.
+#: Every simple setting with its built-in value; `jobs = 0` means one per processor, `claim_remote = ""` that round numbers
+#: are taken in this clone without asking a remote.
 BUILTIN: Mapping[str, Any] = {
     "default_env": "surface_d5_depol",
     "profile": "dev",
@@ -51,6 +52,7 @@ BUILTIN: Mapping[str, Any] = {
     "verifier": "holdout",
     "executor": "local",
     "jobs": 0,
+    "claim_remote": "",
 }
 
 BUILTIN_PROFILES: Mapping[str, Profile] = {

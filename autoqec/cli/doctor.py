@@ -19,6 +19,7 @@ def command(as_json: bool) -> int:
     from autoqec.cli.lab import open_lab
     from autoqec.config import load_settings
     from autoqec.errors import NotFoundError
+    from autoqec.history import unpushed_rounds
     from autoqec.views.catalogue import print_facts
     from autoqec.views.console import print_json
 
@@ -26,6 +27,10 @@ def command(as_json: bool) -> int:
     try:
         ledger, settings = open_lab()
         facts["lab"] = str(ledger.workdir)
+        for remote, count in unpushed_rounds(ledger).items():
+            facts[f"remote {remote}"] = (
+                f"{count} rounds not pushed: autoqec push {remote}" if count else "has all rounds, as last looked at"
+            )
     except NotFoundError as error:
         settings = load_settings(None)
         facts["lab"] = f"none: {error.problem}"

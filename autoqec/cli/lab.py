@@ -7,11 +7,27 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from autoqec.config import Settings, load_settings
-from autoqec.history import Ledger, Run, open_ledger
+from autoqec.history import Ledger, Run, adopt_bundle, open_ledger
 
 if TYPE_CHECKING:
     from autoqec.loop.session import Session
     from autoqec.plugins import Registry
+
+
+def open_history() -> Ledger:
+    """The lab around the current directory. In a fresh clone of a bundle, what the bundle holds is taken up first.
+
+    Raises:
+        NotFoundError, AutoQECError: No lab here, or one that cannot be used.
+    """
+    ledger = open_ledger(".")
+    report = adopt_bundle(ledger)
+    if report is not None:
+        from autoqec.views.console import say
+        from autoqec.views.sharing import moved
+
+        say(f"taken up from the bundle that this was cloned from: {moved(report.received)}")
+    return ledger
 
 
 def open_lab(flags: Mapping[str, Any] | None = None) -> tuple[Ledger, Settings]:
@@ -20,7 +36,7 @@ def open_lab(flags: Mapping[str, Any] | None = None) -> tuple[Ledger, Settings]:
     Raises:
         NotFoundError, AutoQECError, UsageError: No lab here, one that cannot be used, or settings that are wrong.
     """
-    ledger = open_ledger(".")
+    ledger = open_history()
     if ledger.identity_is_fallback:
         from autoqec.views.console import say
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from autoqec.cli import options
+from autoqec.cli.lab import open_history
 
 
 @click.command()
@@ -13,11 +14,15 @@ from autoqec.cli import options
 @options.json_option
 def command(run: str | None, env: str | None, as_json: bool) -> int:
     """Rounds and what came of them: all, or those of one RUN."""
-    from autoqec.history import open_ledger, read_history
-    from autoqec.views.console import print_json
+    from autoqec.history import read_history, runs_elsewhere
+    from autoqec.views.console import print_json, say
     from autoqec.views.records import round_objects
     from autoqec.views.tables import print_log
 
-    items = [item for item in round_objects(read_history(open_ledger("."), run)) if env in (None, item["env"])]
+    ledger = open_history()
+    records = read_history(ledger, run)
+    items = [item for item in round_objects(records) if env in (None, item["env"])]
     print_json(items) if as_json else print_log(items)
+    for remote, runs in runs_elsewhere(ledger).items() if not records else ():
+        say(f"{remote} has rounds of {', '.join(runs)}: autoqec pull {remote}")
     return 0

@@ -29,6 +29,9 @@ COMMANDS = {
     "archive": "Move a finished run's rounds out of the branches; prune weights.",
     "env": "Environments: list them, check one.",
     "plugins": "What is installed: agents, decoders, verifiers, stages, codes.",
+    "push": "Give another repository the rounds and notes that are here.",
+    "pull": "Take up the rounds and notes that another repository has.",
+    "bundle": "Write a run as one file, a git bundle.",
     "doctor": "Settings and where each came from; what this machine has.",
 }
 

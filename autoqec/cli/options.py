@@ -17,6 +17,7 @@ def _setting(flag: str, text: str, **options: Any) -> Decorator:
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+run_option = click.option("--run", default=None, help="Only this run.")
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress display.")
 jobs_option = _setting("--jobs", "Worker processes; 0 for one per processor.", type=click.IntRange(0, 1024))
 executor_option = _setting("--executor", "Executor plugin that scores shots.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from autoqec.cli import options
+from autoqec.cli.lab import open_history
 
 
 @click.command()
@@ -14,13 +15,11 @@ from autoqec.cli import options
 @options.json_option
 def command(env: str | None, run_name: str | None, top: int | None, as_json: bool) -> int:
     """The front: verified rounds that no other verified round beats on gain, FLOPs and parameters."""
-    from autoqec.history import open_ledger, read_history
+    from autoqec.history import read_history
     from autoqec.views.console import print_json
     from autoqec.views.records import front_objects
     from autoqec.views.tables import print_front
 
-    items = [item for item in front_objects(read_history(open_ledger("."), run_name)) if env in (None, item["env"])][
-        :top
-    ]
+    items = [item for item in front_objects(read_history(open_history(), run_name)) if env in (None, item["env"])][:top]
     print_json(items) if as_json else print_front(items)
     return 0

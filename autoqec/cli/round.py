@@ -23,6 +23,12 @@ from autoqec.cli.lab import open_lab, run_session
     type=click.IntRange(0, 2**63 - 1),
     help="Seed of the run to go on with or to start: same seed, same rounds.",
 )
+@click.option(
+    "--remote",
+    "claim_remote",
+    default=None,
+    help="Take round numbers on this git remote, for a run that several clones work on [AUTOQEC_CLAIM_REMOTE].",
+)
 @options.profile_option
 @options.agent_options
 @options.work_options

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from autoqec.cli import options
+from autoqec.cli.lab import open_history
 
 
 @click.command()
@@ -12,13 +13,13 @@ from autoqec.cli import options
 @options.json_option
 def command(round_name: str, as_json: bool) -> int:
     """One round in full. ROUND is exp/<run>/<N> or <run>/<N>."""
-    from autoqec.history import find_record, open_ledger, parse_round_name, read_candidate, read_history
+    from autoqec.history import find_record, parse_round_name, read_candidate, read_history
     from autoqec.views.console import print_json
     from autoqec.views.diff import candidate_diff
     from autoqec.views.records import round_objects, whole_notes
     from autoqec.views.tables import print_round
 
-    ledger = open_ledger(".")
+    ledger = open_history()
     run, number = parse_round_name(round_name)
     record = find_record(ledger, run, number)
     item = next(item for item in round_objects(read_history(ledger, run)) if item["round"] == number)

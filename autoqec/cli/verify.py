@@ -41,7 +41,8 @@ def command(
     state = read_state(ledger, run_name, number)
     if state.commit is None or state.weights is None:
         raise NotFoundError(
-            f"round {run_name}/{number} has no weights here, so nothing can be judged", mend="autoqec resume"
+            f"round {run_name}/{number} has no weights here, so nothing can be judged",
+            mend="autoqec resume if it was interrupted here, autoqec pull --artifacts if it came from elsewhere",
         )
     replay = find_verdict(ledger, state, seed_key) if seed_key is not None else None
     with run_session(ledger, load_plugins(), settings, run, quiet=quiet) as session:

@@ -6,6 +6,7 @@ candidate means or what a metric is worth.
 
 from autoqec.history.archive import Archived, archive_run, prune_weights
 from autoqec.history.attachments import attach, has_attachment, read_attachment
+from autoqec.history.bundle import write_bundle
 from autoqec.history.claims import (
     Claim,
     adopt_claim,
@@ -21,6 +22,7 @@ from autoqec.history.fsck import Repaired, check, repair
 from autoqec.history.merge import Conflict, Merge, merge_candidates
 from autoqec.history.notes import NOTE_KINDS, append_note, effective, read_notes
 from autoqec.history.objects import check_files, graft, read_files
+from autoqec.history.outgoing import unpushed_rounds
 from autoqec.history.reading import RoundRecord, find_record, read_history
 from autoqec.history.records import utc_now
 from autoqec.history.refs import compare_and_swap, list_refs, write_lock
@@ -34,6 +36,8 @@ from autoqec.history.rounds import (
     read_candidate,
 )
 from autoqec.history.runs import Run, check_run_name, list_runs, load_run, new_run_name, start_run
+from autoqec.history.shared_claims import claim_shared_round
+from autoqec.history.sync import SyncReport, adopt_bundle, pull, push, runs_elsewhere
 from autoqec.history.trailers import RoundIdentity, build_message, parse_message, parse_text
 
 __all__ = [
@@ -49,6 +53,8 @@ __all__ = [
     "RoundIdentity",
     "RoundRecord",
     "Run",
+    "SyncReport",
+    "adopt_bundle",
     "adopt_claim",
     "append_note",
     "archive_run",
@@ -59,6 +65,7 @@ __all__ = [
     "check_files",
     "check_run_name",
     "claim_round",
+    "claim_shared_round",
     "close_claim",
     "commit_round",
     "compare_and_swap",
@@ -80,6 +87,8 @@ __all__ = [
     "parse_round_name",
     "parse_text",
     "prune_weights",
+    "pull",
+    "push",
     "read_attachment",
     "read_candidate",
     "read_claim",
@@ -89,8 +98,11 @@ __all__ = [
     "repair",
     "require_writable",
     "resolve_commit",
+    "runs_elsewhere",
     "start_run",
+    "unpushed_rounds",
     "update_claim",
     "utc_now",
+    "write_bundle",
     "write_lock",
 ]

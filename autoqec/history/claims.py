@@ -81,18 +81,34 @@ def claim_round(ledger: Ledger, run: str, details: Mapping[str, Any] | None = No
         load_run(ledger, run)  # raises, and says what there is
     for _ in range(_RACES):
         with write_lock(ledger):
-            claim = Claim(
-                run=run,
-                number=_next_number(ledger, run),
-                attempt=uuid.uuid4().hex,
-                state="open",
-                started=utc_now(),
-                details=dict(details or {}),
-                **asdict(this_process()),
-            )
+            claim = next_claim(ledger, run, details)
             if _write(ledger, claim, old=None, message="claim"):
                 return claim
     raise AutoQECError(f"another tool keeps taking the round numbers of {run}", mend="autoqec fsck")
+
+
+def next_claim(ledger: Ledger, run: str, details: Mapping[str, Any] | None = None) -> Claim:
+    """A claim by this process on the next free number of a run, not written yet."""
+    return Claim(
+        run=run,
+        number=_next_number(ledger, run),
+        attempt=uuid.uuid4().hex,
+        state="open",
+        started=utc_now(),
+        details=dict(details or {}),
+        **asdict(this_process()),
+    )
+
+
+def store_claim(ledger: Ledger, claim: Claim) -> str:
+    """Store a claim's blob, which no ref names yet; its oid.
+
+    Raises:
+        AutoQECError: It cannot be written.
+    """
+    data = encode_record({"v": _VERSION, **asdict(claim)}, name=f"the claim on {claim.run}/{claim.number}")
+    with explain_write(claim.ref):
+        return persist(lambda: ledger.repo.create_blob(data + b"\n"))
 
 
 def read_claim(ledger: Ledger, run: str, number: int) -> Claim:
@@ -234,10 +250,7 @@ def _next_number(ledger: Ledger, run: str) -> int:
 
 
 def _write(ledger: Ledger, claim: Claim, *, old: str | None, message: str) -> bool:
-    data = encode_record({"v": _VERSION, **asdict(claim)}, name=f"the claim on {claim.run}/{claim.number}")
-    with explain_write(claim.ref):
-        blob = persist(lambda: ledger.repo.create_blob(data + b"\n"))
-    return compare_and_swap(ledger, claim.ref, old, blob, f"autoqec: {message}")
+    return compare_and_swap(ledger, claim.ref, old, store_claim(ledger, claim), f"autoqec: {message}")
 
 
 def _replace(ledger: Ledger, before: Claim, after: Claim, message: str) -> Claim:

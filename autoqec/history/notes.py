@@ -16,7 +16,7 @@ import pygit2
 from pygit2.enums import FileMode
 
 from autoqec.errors import AutoQECError, UsageError
-from autoqec.history.objects import entry_of, get_blob, get_commit, persist, write_commit
+from autoqec.history.objects import build_tree, entry_of, get_blob, get_commit, persist, write_blobs, write_commit
 from autoqec.history.records import decode_record, encode_record, utc_now
 from autoqec.history.refs import compare_and_swap, explain_write, target, write_lock
 from autoqec.history.repository import Ledger
@@ -109,6 +109,30 @@ def read_notes(
     return notes
 
 
+def merge_note_trees(ledger: Ledger, one: str, other: str) -> str:
+    """A notes tree with the records of two notes commits: of each round, the set of both's lines, oldest first.
+
+    Args:
+        ledger: The lab.
+        one, other: Oids of the notes commits; which is which makes no difference.
+
+    Returns:
+        The tree's oid. Callers hold `explain_write`.
+    """
+    found: dict[str, set[str]] = {}
+    for oid in (one, other):
+        for commit, blob in walk_notes(get_commit(ledger, oid).tree):
+            found.setdefault(commit, set()).add(blob)
+    blobs: dict[str, str] = {}
+    for commit, versions in found.items():
+        lines: list[bytes] = []
+        for blob in versions if len(versions) > 1 else ():
+            lines = union_lines(lines, get_blob(ledger, blob, name=f"the note on {commit[:10]}"))
+        data = b"".join(line + b"\n" for line in sorted(lines, key=_written))
+        blobs[f"{commit[:2]}/{commit[2:]}"] = write_blobs(ledger, {"": data})[""] if lines else versions.pop()
+    return build_tree(ledger, blobs)
+
+
 def effective(records: Iterable[Record]) -> Record | None:
     """The record that counts: the latest (by `ts`, then `id`) that no other supersedes; None if there is none.
 
@@ -169,6 +193,14 @@ def _records(lines: Iterable[bytes], name: str, problems: list[str] | None) -> I
             problems.append(error.problem)
         else:
             yield record["id"], record
+
+
+def _written(line: bytes) -> tuple[str, bytes]:
+    """When a line was written, as far as it says, and the line: an order that is the same wherever lines are joined."""
+    try:
+        return str(decode_record(line, name="a note").get("ts", "")), line
+    except AutoQECError:
+        return "", line
 
 
 def union_lines(lines: list[bytes], data: bytes) -> list[bytes]:

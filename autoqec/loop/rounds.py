@@ -14,6 +14,7 @@ from autoqec.history import (
     RoundRecord,
     adopt_claim,
     claim_round,
+    claim_shared_round,
     close_claim,
     find_record,
     owner_alive,
@@ -44,6 +45,9 @@ def run_round(session: Session, hypothesis: Hypothesis | None = None) -> RoundRe
         # In the claim, so that a kill right after it cannot turn a person's idea into an agent's.
         details["agents"]["ideator"] = "person"
         details["hypothesis"] = hypothesis.model_dump(mode="json")
+    remote = session.settings["claim_remote"]
+    if remote:
+        return _finish(session, claim_shared_round(session.ledger, session.run.name, remote, details))
     return _finish(session, claim_round(session.ledger, session.run.name, details))
 
 

@@ -33,15 +33,6 @@ def autoqec(*args, cwd, check=True, **environment):
     return done
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory):
-    """A tiny lab with two rounds, made once by the command itself; its JSON output is `rounds`."""
-    folder = tmp_path_factory.mktemp("lab")
-    make_tiny_lab(folder)
-    done = autoqec("round", "--rounds", "2", "--seed", "3", "--json", cwd=folder)
-    return folder, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
-
-
 @pytest.fixture
 def here(lab, monkeypatch):
     """The lab, as the current directory."""

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from autoqec.config import load_settings
-from autoqec.errors import NotFoundError
+from autoqec.errors import AutoQECError, NotFoundError
 from autoqec.history import list_claims, read_attachment, read_candidate, read_notes
 from autoqec.loop.rounds import run_round
 from autoqec.loop.session import Session, open_run
@@ -199,6 +199,17 @@ def test_what_is_ignored_is_not_verified(session):
     assert [event["step"] for event in made.events if event["event"] == "step"] == [
         "ideate", "code", "train", "score", "analyse", "verify", "close",
     ]  # fmt: skip
+
+
+def test_in_a_shared_run_the_remote_gives_the_number(session, tmp_path):
+    remote = tmp_path / "remote.git"
+    subprocess.run(["git", "init", "-q", "--bare", str(remote)], check=True)
+    made = session(ScriptedAgent({}), claim_remote=str(remote))
+    with pytest.raises(AutoQECError, match="no further reply"):
+        run_round(made)
+    listed = subprocess.run(["git", "for-each-ref"], cwd=remote, capture_output=True, text=True, check=True).stdout
+    assert f"refs/autoqec/claims/{made.run.name}/1" in listed
+    assert f"refs/autoqec/runs/{made.run.name}" in listed
 
 
 def test_an_agent_that_cannot_be_understood_ends_the_round_and_not_the_run(session):

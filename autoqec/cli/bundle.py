@@ -1,0 +1,35 @@
+"""`autoqec bundle`: a run as one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from autoqec.cli import options
+from autoqec.cli.lab import open_history
+
+
+@click.command()
+@click.argument("run")
+@click.option(
+    "-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The file to write."
+)
+@click.option("--all-weights", is_flag=True, help="Trained weights of every round, not only of the front.")
+@options.json_option
+def command(run: str, output: Path, all_weights: bool, as_json: bool) -> int:
+    """Write RUN as one file, a git bundle: its rounds, notes, claims, attempts, and the weights of its front.
+
+    `git clone FILE lab` makes a lab of it in which `autoqec log` and `autoqec verify` work with no network.
+    """
+    from autoqec.history import read_history, write_bundle
+    from autoqec.views.records import front_objects
+    from autoqec.views.sharing import print_bundle
+
+    ledger = open_history()
+    records = read_history(ledger, run)
+    front = {item["round"] for item in front_objects(records)}
+    weights = sorted(r.number for r in records if r.has_weights and (all_weights or r.number in front))
+    refs = write_bundle(ledger, run, output, weights)
+    print_bundle(run, output, refs, weights, rounds=len(records), as_json=as_json)
+    return 0

@@ -1,0 +1,25 @@
+"""`autoqec push`: give another repository what is here."""
+
+from __future__ import annotations
+
+import click
+
+from autoqec.cli import options
+from autoqec.cli.lab import open_history
+
+
+@click.command()
+@click.argument("remote", default="origin")
+@options.run_option
+@click.option("--artifacts", is_flag=True, help="Trained weights too.")
+@options.json_option
+def command(remote: str, run: str | None, artifacts: bool, as_json: bool) -> int:
+    """Give REMOTE (origin) the rounds, notes, claims, attempts and runs that are here, and take up what it has.
+
+    REMOTE is a git remote's name, a URL or a path. All or nothing arrives; nothing there is overwritten or removed.
+    """
+    from autoqec.history import push
+    from autoqec.views.sharing import print_sync
+
+    print_sync(push(open_history(), remote, run, artifacts), as_json=as_json)
+    return 0

@@ -1,0 +1,66 @@
+"""What a push has to send: the refs that the other repository lacks, as far as we know, and how to tell git so."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from autoqec.history.joining import SHARED, run_of, shared_kinds
+from autoqec.history.network import Remote, bundle_remotes, find_remote
+from autoqec.history.refs import list_refs
+from autoqec.history.repository import Ledger
+
+Outgoing = tuple[str, str, str | None]
+
+_FOLDER = 20  # refs; from so many on they are pushed as a folder
+
+
+def outgoing(ledger: Ledger, remote: Remote, run: str | None, artifacts: bool) -> list[Outgoing]:
+    """What the remote lacks, as far as we know: ref, oid here, oid there."""
+    theirs = list_refs(ledger, remote.tracking)
+    mine = list_refs(ledger, "refs/")
+    todo = []
+    for kind in shared_kinds(artifacts):
+        prefix = SHARED[kind]
+        for ref, oid in sorted(mine.items()):
+            if ref.startswith(prefix):
+                name = ref.removeprefix(prefix)
+                owner = run_of(kind, name)
+                there = theirs.get(f"{remote.tracking}{kind}/{name}")
+                if owner is not None and run in (None, owner) and there != oid:
+                    todo.append((ref, oid, there))
+    return todo
+
+
+def leases(todo: Iterable[Outgoing]) -> list[tuple[str, str]]:
+    """The oids that the remote must still hold where git would not fast-forward."""
+    # A claim is a blob, so git cannot tell whether it moved forward; everything else it can, and will not be forced.
+    return [(ref, there) for ref, _, there in todo if there is not None and ref.startswith(SHARED["claims"])]
+
+
+def refspecs(ledger: Ledger, todo: Iterable[Outgoing]) -> list[str]:
+    """What to tell git to push: refs one by one, or as a folder where they are many.
+
+    Git compares every refspec with every ref, which for the first push of a thousand rounds takes most of a minute.
+    """
+    folders: dict[str, list[str]] = {}
+    for ref, oid, _ in todo:
+        folders.setdefault(ref.rpartition("/")[0], []).append(f"{oid}:{ref}")
+    large = [folder for folder, specs in folders.items() if len(specs) > _FOLDER]
+    mine = list_refs(ledger, "refs/") if large else {}
+    for folder in large:
+        kind = next(kind for kind, prefix in SHARED.items() if folder.startswith(prefix.rstrip("/")))
+        inside = (ref.removeprefix(SHARED[kind]) for ref in mine if ref.startswith(f"{folder}/"))
+        if all(run_of(kind, name) for name in inside):  # else the folder holds what is not ours to push
+            folders[folder] = [f"{folder}/*:{folder}/*"]
+    return [spec for specs in folders.values() for spec in specs]
+
+
+def unpushed_rounds(ledger: Ledger) -> dict[str, int]:
+    """How many rounds here each remote did not have, or had less of, when last looked at. Nothing is sent to find out."""
+    counts = {}
+    for name in sorted({str(name) for name in ledger.repo.remotes.names()} - set(bundle_remotes(ledger))):
+        todo = outgoing(ledger, find_remote(ledger, name), None, artifacts=False)
+        found = (re.fullmatch("refs/.+/([^/]+/[0-9]+)", ref) for ref, _, _ in todo)
+        counts[name] = len({match[1] for match in found if match})
+    return counts

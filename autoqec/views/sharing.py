@@ -1,0 +1,56 @@
+"""What people see of pushes, pulls and bundles."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from autoqec.history import SyncReport
+from autoqec.views.console import out, plain, print_json
+
+
+def _several(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def moved(refs: Iterable[str]) -> str:
+    """What refs stand for, in words: `1 run, 3 rounds, notes on 1 run, weights of 2 rounds`."""
+    refs = list(refs)
+    found = [match.groups() for ref in refs if (match := re.fullmatch(r"refs/(?:autoqec/)?([^/]+)/(.+)", ref))]
+    runs = {name for kind, name in found if kind == "runs"}
+    weights = {name for kind, name in found if kind == "artifacts"}
+    notes = {name.split("/")[1] for kind, name in found if kind == "notes"}
+    rounds = {name.removeprefix("exp/") for kind, name in found if kind not in ("runs", "artifacts", "notes")}
+    parts = [
+        _several(len(runs), "run") if runs else "",
+        _several(len(rounds), "round") if rounds else "",
+        f"notes on {_several(len(notes), 'run')}" if notes else "",
+        f"weights of {_several(len(weights), 'round')}" if weights else "",
+    ]
+    return ", ".join(part for part in parts if part) or "nothing new"
+
+
+def print_sync(report: SyncReport, *, as_json: bool) -> None:
+    """What a push or pull moved, either way."""
+    fields = {"remote": report.remote, "received": list(report.received), "sent": list(report.sent)}
+    if as_json:
+        print_json([{"schema": "autoqec.sync/1", **fields}])
+        return
+    if report.sent:
+        out().print(plain(f"sent to {report.remote}: {moved(report.sent)}"), soft_wrap=True)
+    if report.received or not report.sent:
+        out().print(plain(f"received from {report.remote}: {moved(report.received)}"), soft_wrap=True)
+
+
+def print_bundle(
+    run: str, path: Path, refs: Sequence[str], weights: Sequence[int], *, rounds: int, as_json: bool
+) -> None:
+    """What a bundle holds, and how to use it."""
+    size = path.stat().st_size
+    if as_json:
+        fields = {"run": run, "path": str(path), "bytes": size, "refs": list(refs), "weights": list(weights)}
+        print_json([{"schema": "autoqec.bundle/1", **fields}])
+        return
+    text = f"{path}: {_several(rounds, 'round')} of {run}, weights of {len(weights)}, {size:,} bytes"
+    out().print(plain(f"{text}\nto look into it: git clone {path} <dir>, then autoqec log in there"), soft_wrap=True)

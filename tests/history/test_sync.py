@@ -1,0 +1,494 @@
+"""Sharing a lab between clones through a plain git repository: nothing lost, nothing twice, the same in any order."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+from pathlib import Path
+
+import pygit2
+import pytest
+
+from autoqec import history
+from autoqec.errors import AutoQECError, NotFoundError, UsageError
+from autoqec.history import network, outgoing
+
+ENV_ID = "e" * 64
+OURS = ("refs/heads/exp/", "refs/autoqec/", "refs/notes/autoqec/")
+
+
+def sh(cwd: Path, *args: str, check: bool = True) -> str:
+    done = subprocess.run(["git", *args], cwd=cwd, capture_output=True, text=True)
+    assert not check or done.returncode == 0, done.stderr
+    return done.stdout + ("" if check else done.stderr)
+
+
+def clone(source: Path, top: Path) -> history.Ledger:
+    sh(source.parent, "clone", "-q", str(source), str(top))
+    sh(top, "config", "user.name", top.name)
+    sh(top, "config", "user.email", f"{top.name}@example.org")
+    ledger = history.open_ledger(top)
+    pygit2.settings.enable_fsync_gitdir(False)
+    return ledger
+
+
+@pytest.fixture
+def remote(lab, run, tmp_path):
+    """A bare repository that has the lab's main branch and its run."""
+    top = tmp_path / "remote.git"
+    sh(tmp_path, "clone", "-q", "--bare", str(lab.workdir), str(top))
+    sh(lab.workdir, "remote", "add", "origin", str(top))
+    history.push(lab)
+    return top
+
+
+@pytest.fixture
+def pair(remote, tmp_path):
+    """Two clones that have the run."""
+    clones = [clone(remote, tmp_path / name) for name in ("one", "two")]
+    for ledger in clones:
+        history.pull(ledger)
+    return clones
+
+
+def play(ledger: history.Ledger, run: str = "depol-abcd", claim: history.Claim | None = None) -> tuple[int, str]:
+    """One whole round in a clone."""
+    claim = claim or history.claim_round(ledger, run)
+    identity = history.RoundIdentity(
+        run, claim.number, claim.attempt, f"surface_d3@sha256:{ENV_ID}", (), "none", "search", "an idea"
+    )
+    files = {"output.yaml": f"n: {claim.number}\n".encode()}
+    base = history.load_run(ledger, run).base
+    oid = history.commit_round(ledger, identity, base=base, parents=[], files=files, subject="s", body="b")
+    history.attach(ledger, "traces", run, claim.number, {"ideator.json": claim.attempt.encode()})
+    history.attach(ledger, "artifacts", run, claim.number, {"weights.safetensors": b"w" * 10})
+    history.append_note(ledger, run, "metrics", oid, {"id": claim.attempt})
+    history.close_claim(ledger, claim, status="ok", commit=oid)
+    return claim.number, oid
+
+
+def begin(ledger: history.Ledger, name: str) -> str:
+    base = history.resolve_commit(ledger, "main")
+    history.start_run(
+        ledger, name, base=base, env_name="surface_d3", env_id=ENV_ID, env_files={"a.yaml": b"a\n"}, settings={}
+    )
+    return name
+
+
+def ours(top: Path | history.Ledger, *, artifacts: bool = False) -> dict[str, str]:
+    """What is shared of a repository, from a fresh look at it by git itself."""
+    top = top.workdir if isinstance(top, history.Ledger) else top
+    rows = (line.split() for line in sh(top, "for-each-ref", "--format=%(refname) %(objectname)").splitlines())
+    skip = () if artifacts else ("refs/autoqec/artifacts/",)
+    return {ref: oid for ref, oid in rows if ref.startswith(OURS) and not ref.startswith(skip or "-")}
+
+
+def all_notes(ledger: history.Ledger) -> dict[str, list[str]]:
+    found = {}
+    for run in history.list_runs(ledger):
+        for kind in history.NOTE_KINDS:
+            for commit, records in history.read_notes(ledger, run.name, kind).items():
+                found[f"{kind} {commit}"] = [record["id"] for record in records]
+    return found
+
+
+def test_what_one_clone_pushes_the_other_has_after_a_pull(pair):
+    one, two = pair
+    number, oid = play(one)
+    sent = history.push(one).sent
+    assert f"refs/heads/exp/depol-abcd/{number}" in sent
+    assert not any("artifacts" in ref for ref in sent)
+    report = history.pull(two)
+    assert set(sent) == set(report.received)
+    assert history.read_history(two) == [
+        record.__class__(**{**vars(record), "has_weights": False}) for record in history.read_history(one)
+    ]
+    assert history.push(two) == history.SyncReport("origin")
+    assert history.pull(two) == history.SyncReport("origin")
+    assert history.find_round(two, "depol-abcd", number) == oid
+
+
+def test_weights_travel_when_asked_for(pair):
+    one, two = pair
+    number, _ = play(one)
+    history.push(one, artifacts=True)
+    history.pull(two)
+    assert not history.has_attachment(two, "artifacts", "depol-abcd", number)
+    history.pull(two, artifacts=True)
+    assert history.read_attachment(two, "artifacts", "depol-abcd", number) == {"weights.safetensors": b"w" * 10}
+
+
+def test_one_run_travels_alone_and_not_with_one_that_begins_like_it(pair):
+    one, two = pair
+    for name in ("mine-aaaa", "mine-aaaab"):
+        play(one, begin(one, name))
+    history.push(one, run="mine-aaaa")
+    history.pull(two)
+    assert [run.name for run in history.list_runs(two)] == ["depol-abcd", "mine-aaaa"]
+    history.push(one)
+    three = clone(Path(sh(one.workdir, "remote", "get-url", "origin").strip()), one.workdir.parent / "three")
+    history.pull(three, run="mine-aaaa")
+    assert [run.name for run in history.list_runs(three)] == ["mine-aaaa"]
+    with pytest.raises(NotFoundError, match="no run 'other-aaaa'"):
+        history.pull(three, run="other-aaaa")
+    with pytest.raises(NotFoundError, match="no run 'other-aaaa' to push"):
+        history.push(three, run="other-aaaa")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_clones_that_add_at_random_come_to_the_same_in_any_order(pair, remote, seed):
+    chance = random.Random(seed)
+    for step in range(4):
+        for ledger in pair:
+            top = ledger.workdir.name
+            runs = [run.name for run in history.list_runs(ledger)]
+            own = [name for name in runs if name.startswith(top)] or [begin(ledger, f"{top}-{step}aaa")]
+            for _ in range(chance.randrange(3)):
+                play(ledger, chance.choice(own))
+            for record in chance.sample(known := history.read_history(ledger), min(2, len(known))):
+                kind = chance.choice(history.NOTE_KINDS)
+                history.append_note(ledger, record.run, kind, record.commit, {"by": top, "step": step})
+                name = f"{top}-{step}.json"
+                history.attach(ledger, "traces", record.run, record.number, {name: b"{}"})
+        for ledger in chance.sample(pair, 2):
+            chance.choice([history.push, history.pull])(ledger)
+    noted = {key: set(ids) for ledger in pair for key, ids in all_notes(ledger).items()}
+    for ledger in pair:
+        for key, ids in all_notes(ledger).items():
+            noted[key] = noted[key] | set(ids)
+    first, second = chance.sample(pair, 2)
+    history.push(first)
+    history.push(second)
+    history.pull(first)
+    assert ours(first) == ours(second) == ours(remote)
+    assert all_notes(first) == all_notes(second)
+    assert {key: set(ids) for key, ids in all_notes(first).items()} == noted
+    for top in (first.workdir, remote):
+        sh(top, "fsck", "--strict")
+
+
+def test_clones_that_pull_from_each_other_at_once_hold_the_same_commits(pair):
+    one, two = pair
+    _, oid = play(one)
+    history.push(one)
+    history.pull(two)
+    for ledger in pair:
+        history.append_note(ledger, "depol-abcd", "verdict", oid, {"id": f"by {ledger.workdir.name}"})
+        history.attach(ledger, "traces", "depol-abcd", 1, {f"{ledger.workdir.name}.json": b"{}"})
+    copies = []
+    for ledger in pair:
+        copy = ledger.workdir.with_suffix(".git")
+        sh(ledger.workdir, "clone", "-q", "--mirror", str(ledger.workdir), str(copy))
+        copies.append(str(copy))
+    history.pull(one, copies[1])
+    history.pull(two, copies[0])
+    assert ours(one) == ours(two)
+    (records,) = history.read_notes(one, "depol-abcd", "verdict").values()
+    assert {record["id"] for record in records} == {"by one", "by two"}
+
+
+def test_a_plain_clone_becomes_a_whole_lab_by_a_pull(pair, remote, tmp_path):
+    play(pair[0])
+    history.push(pair[0])
+    fresh = clone(remote, tmp_path / "fresh")
+    assert history.read_history(fresh) == []
+    assert history.runs_elsewhere(fresh) == {"origin": ["depol-abcd"]}
+    history.pull(fresh)
+    assert ours(fresh) == ours(remote)
+    assert history.runs_elsewhere(fresh) == {}
+
+
+def test_what_users_do_with_plain_git_destroys_nothing(pair, remote):
+    one, two = pair
+    for ledger in pair:
+        play(ledger, begin(ledger, f"{ledger.workdir.name}-aaaa"))
+    history.push(two)
+    before, there = ours(one), ours(remote)
+    for args in (["fetch", "--prune", "--prune-tags", "--all"], ["push", "--all"], ["fetch", "--all"], ["gc", "-q"]):
+        sh(one.workdir, *args)
+        assert ours(one) == before
+        assert there.items() <= ours(remote).items()
+    history.push(one)
+    assert ours(one) == ours(remote)
+
+
+def test_not_even_a_dangerous_configuration_makes_a_pull_overwrite(pair):
+    one, two = pair
+    _, oid = play(one)
+    history.push(one)
+    history.pull(two)
+    history.append_note(one, "depol-abcd", "verdict", oid, {"id": "pushed"})
+    history.push(one)
+    history.append_note(two, "depol-abcd", "verdict", oid, {"id": "only here"})
+    for spec in ("+refs/notes/*:refs/notes/*", "+refs/autoqec/*:refs/autoqec/*"):
+        sh(two.workdir, "config", "--add", "remote.origin.fetch", spec)
+    for name in ("fetch.prune", "fetch.pruneTags", "push.followTags"):
+        sh(two.workdir, "config", name, "true")
+    number, _ = play(two)
+    sh(two.workdir, "tag", "mine")
+    history.pull(two)
+    assert {record["id"] for record in history.read_notes(two, "depol-abcd", "verdict")[oid]} == {"pushed", "only here"}
+    assert history.find_round(two, "depol-abcd", number)
+    assert sh(two.workdir, "tag") == "mine\n"
+
+
+def test_the_same_number_for_two_rounds_is_an_error_and_everything_else_arrives(pair):
+    one, two = pair
+    play(one)
+    play(one, begin(one, "one-aaaa"))
+    history.push(one)
+    play(two)
+    mine = ours(two)
+    with pytest.raises(AutoQECError, match="different rounds") as caught:
+        history.pull(two)
+    there = ours(one)
+    claim = "refs/autoqec/claims/depol-abcd/1"
+    assert mine[claim] in caught.value.problem
+    assert there[claim] in caught.value.problem
+    assert "--remote" in caught.value.mend
+    now = ours(two)
+    assert {ref: oid for ref, oid in now.items() if ref in mine and "notes" not in ref} == {
+        ref: oid for ref, oid in mine.items() if "notes" not in ref
+    }
+    assert "refs/heads/exp/one-aaaa/1" in now
+    with pytest.raises(AutoQECError, match="different rounds"):
+        history.push(two)
+    assert {ref: oid for ref, oid in ours(one).items() if "exp" in ref} == {
+        ref: oid for ref, oid in there.items() if "exp" in ref
+    }
+
+
+def test_a_branch_that_somebody_moved_is_not_pushed_over_the_round(pair):
+    one, _ = pair
+    _, oid = play(one)
+    history.push(one)
+    sh(one.workdir, "checkout", "-q", "exp/depol-abcd/1")
+    sh(one.workdir, "commit", "-q", "--allow-empty", "-m", "mine")
+    with pytest.raises(AutoQECError, match=f"exp/depol-abcd/1 is [0-9a-f]+ here and {oid} there"):
+        history.push(one)
+
+
+def test_closed_wins_over_open_on_either_side(pair):
+    one, two = pair
+    claim = history.claim_round(one, "depol-abcd", {"agent": "search"})
+    history.push(one)
+    history.pull(two)
+    assert history.read_claim(two, "depol-abcd", 1) == claim
+    changed = history.update_claim(one, claim, details={"agent": "other"})
+    history.push(one)
+    history.push(two)  # has only seen the older one
+    assert history.read_claim(two, "depol-abcd", 1) == changed
+    closed = history.close_claim(one, changed, status="abandoned")
+    history.pull(one)
+    assert history.read_claim(one, "depol-abcd", 1) == closed
+    history.push(one)
+    history.pull(two)
+    assert history.read_claim(two, "depol-abcd", 1) == closed
+
+
+def test_a_round_closed_in_two_ways_is_an_error(pair):
+    one, two = pair
+    claim = history.claim_round(one, "depol-abcd")
+    history.push(one)
+    history.pull(two)
+    history.close_claim(one, claim, status="abandoned")
+    history.push(one)
+    closed = history.close_claim(two, claim, status="train_error")
+    with pytest.raises(AutoQECError, match=r"closed in two ways: .*train_error.*abandoned"):
+        history.pull(two)
+    assert history.read_claim(two, "depol-abcd", 1) == closed
+
+
+def test_a_file_with_two_contents_is_an_error(pair):
+    one, two = pair
+    play(one)
+    history.push(one)
+    history.pull(two)
+    for ledger in pair:
+        history.attach(ledger, "traces", "depol-abcd", 1, {"a.json": ledger.workdir.name.encode()})
+    history.push(one)
+    with pytest.raises(AutoQECError, match=r"traces/depol-abcd/1 .* different contents of a\.json"):
+        history.pull(two)
+
+
+def test_what_was_archived_here_does_not_come_back(pair):
+    one, two = pair
+    number, oid = play(one)
+    history.push(one)
+    history.pull(two)
+    assert history.compare_and_swap(two, f"refs/autoqec/rounds/depol-abcd/{number}", None, oid, "archive")
+    assert history.compare_and_swap(two, f"refs/heads/exp/depol-abcd/{number}", oid, None, "archive")
+    before = ours(two)
+    history.push(two)
+    assert ours(two) == before
+    history.pull(one)
+    assert ours(one)[f"refs/autoqec/rounds/depol-abcd/{number}"] == oid
+
+
+def test_refs_that_are_not_ours_are_left_alone(pair, remote):
+    head = sh(remote, "rev-parse", "main").strip()
+    for ref in (
+        "refs/autoqec/runs/UPPER",
+        "refs/heads/exp/x",
+        "refs/notes/autoqec/depol-abcd/other",
+        "refs/autoqec/x/y",
+    ):
+        sh(remote, "update-ref", ref, head)
+    assert history.pull(pair[0]).received == ()
+
+
+def test_a_damaged_claim_is_named_and_not_taken_up(pair, remote):
+    blob = subprocess.run(
+        ["git", "hash-object", "-w", "--stdin"], cwd=remote, input=b"{}", capture_output=True, check=True
+    ).stdout.decode()
+    sh(remote, "update-ref", "refs/autoqec/claims/depol-abcd/1", blob.strip())
+    with pytest.raises(AutoQECError, match="refs/autoqec/claims/depol-abcd/1 was written by another version"):
+        history.pull(pair[0])
+    assert history.list_claims(pair[0]) == []
+
+
+def test_many_refs_go_as_folders_and_what_is_not_ours_stays(pair, remote, monkeypatch):
+    monkeypatch.setattr(outgoing, "_FOLDER", 1)
+    one, _ = pair
+    for name in ("one-aaaa", "one-bbbb"):
+        begin(one, name)
+        for _ in range(2):
+            play(one, name)
+    sh(one.workdir, "branch", "exp/one-bbbb/mine")
+    specs = outgoing.refspecs(one, outgoing.outgoing(one, network.find_remote(one, "origin"), None, artifacts=False))
+    assert "refs/heads/exp/one-aaaa/*:refs/heads/exp/one-aaaa/*" in specs
+    assert not any("exp/one-bbbb/*" in spec for spec in specs)
+    history.push(one)
+    here = ours(one)
+    assert here.pop("refs/heads/exp/one-bbbb/mine")
+    assert ours(remote) == here
+
+
+HOOK = """#!/bin/sh
+case $1 in refs/heads/*|refs/tags/*) ;; *) echo "branches and tags only" >&2; exit 1;; esac
+"""
+
+
+def test_a_host_that_refuses_our_refs_is_named_with_its_reason(pair, remote):
+    play(pair[0])
+    hook = remote / "hooks" / "update"
+    hook.write_text(HOOK)
+    hook.chmod(0o755)
+    before = ours(remote)
+    with pytest.raises(AutoQECError, match=r"refuses refs/autoqec/.*branches and tags only.*no refs but") as caught:
+        history.push(pair[0])
+    assert "autoqec bundle" in caught.value.mend
+    assert ours(remote) == before
+
+
+def test_a_shallow_remote_is_named_as_such(pair, remote, tmp_path):
+    sh(pair[0].workdir, "commit", "-q", "--allow-empty", "-m", "more")
+    play(pair[0], begin(pair[0], "late-aaaa"))
+    sh(pair[0].workdir, "push", "-q", "origin", "main")
+    history.push(pair[0])
+    shallow = tmp_path / "shallow"
+    sh(tmp_path, "clone", "-q", "--depth", "1", "--no-single-branch", remote.as_uri(), str(shallow))
+    sh(shallow, "update-ref", "refs/heads/exp/late-aaaa/1", "refs/remotes/origin/exp/late-aaaa/1")
+    with pytest.raises(AutoQECError, match="shallow clone") as caught:
+        history.pull(clone(pair[1].workdir, tmp_path / "three"), str(shallow))
+    assert "--unshallow" in caught.value.mend
+
+
+def test_remotes_that_are_none(pair, lab):
+    with pytest.raises(NotFoundError, match="'upstream' is neither a remote nor a path; there are origin") as caught:
+        history.pull(pair[0], "upstream")
+    assert caught.value.mend == "git remote add upstream <url>"
+    sh(lab.workdir, "remote", "remove", "origin")
+    with pytest.raises(NotFoundError, match="this lab has none"):
+        history.push(lab)
+    with pytest.raises(UsageError):
+        history.pull(pair[0], "--upload-pack=touch x")
+    with pytest.raises(AutoQECError, match="could not fetch from ") as caught:
+        history.pull(pair[0], str(pair[0].workdir.parent))
+    assert caught.value.mend.startswith("git ls-remote ")
+
+
+def test_how_many_rounds_are_not_pushed(pair):
+    one, _ = pair
+    assert history.unpushed_rounds(one) == {"origin": 0}
+    play(one)
+    play(one)
+    assert history.unpushed_rounds(one) == {"origin": 2}
+    history.push(one)
+    assert history.unpushed_rounds(one) == {"origin": 0}
+
+
+PUSHES = """
+import sys
+from autoqec import history
+top, oid, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+ledger = history.open_ledger(top)
+for number in range(count):
+    history.append_note(ledger, "depol-abcd", "verdict", oid, {"id": f"{ledger.workdir.name} {number}"})
+    history.push(ledger)
+"""
+
+
+def test_clones_that_push_at_the_same_time_lose_nothing(pair, remote, python):
+    one, two = pair
+    _, oid = play(one)
+    history.push(one)
+    history.pull(two)
+    processes = [python(PUSHES, str(ledger.workdir), oid, "4") for ledger in pair]
+    results = [process.communicate() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], results
+    for ledger in pair:
+        history.pull(ledger)
+    assert ours(one) == ours(two) == ours(remote)
+    records = history.read_notes(history.open_ledger(one.workdir), "depol-abcd", "verdict")[oid]
+    assert {record["id"] for record in records} == {
+        f"{name} {number}" for name in ("one", "two") for number in range(4)
+    }
+
+
+CLAIMS = """
+import sys
+from autoqec import history
+ledger = history.open_ledger(sys.argv[1])
+for _ in range(int(sys.argv[2])):
+    claim = history.claim_shared_round(ledger, "depol-abcd", "origin")
+    print(claim.number, claim.attempt, flush=True)
+"""
+
+
+@pytest.mark.parametrize("count", [3, pytest.param(15, marks=pytest.mark.slow)])
+def test_of_clones_that_race_for_a_number_one_has_it(pair, remote, tmp_path, python, count):
+    tops = [ledger.workdir for ledger in pair] + [clone(remote, tmp_path / "three").workdir]
+    history.pull(history.open_ledger(tops[2]))
+    processes = [python(CLAIMS, str(top), str(count)) for top in tops]
+    results = [process.communicate() for process in processes]
+    assert [process.returncode for process in processes] == [0] * 3, results
+    rows = [line.split() for out, _ in results for line in out.splitlines()]
+    assert sorted(int(number) for number, _ in rows) == list(range(1, 3 * count + 1))
+    for top in tops:
+        history.push(history.open_ledger(top))
+    fresh = clone(remote, tmp_path / "fresh")
+    history.pull(fresh)
+    assert {(str(claim.number), claim.attempt) for claim in history.list_claims(fresh)} == {
+        (number, attempt) for number, attempt in rows
+    }
+
+
+def test_a_shared_claim_puts_the_run_on_the_remote(pair):
+    one, two = pair
+    claim = history.claim_shared_round(one, begin(one, "new-aaaa"), "origin", {"agent": "search"})
+    assert history.list_claims(one) == [claim]
+    history.pull(two)
+    assert history.claim_shared_round(two, "new-aaaa", "origin").number == 2
+    play(one, "new-aaaa", claim)
+    history.push(one)
+    history.pull(two)
+    assert [record.status for record in history.read_history(two, "new-aaaa")][:1] == ["ok"]
+
+
+def test_two_runs_of_one_name_are_told_apart(pair):
+    for ledger in pair:
+        begin(ledger, "twin-aaaa")
+    history.claim_shared_round(pair[0], "twin-aaaa", "origin")
+    with pytest.raises(AutoQECError, match="another run named twin-aaaa"):
+        history.claim_shared_round(pair[1], "twin-aaaa", "origin")
