@@ -23,7 +23,7 @@ from autoqec.history.refs import list_refs
 from autoqec.history.repository import Ledger
 from autoqec.history.rounds import ARCHIVE, BRANCHES, branch_name
 from autoqec.history.runs import RUNS, check_run_name, load_run
-from autoqec.history.trailers import RoundIdentity, parse_message, parse_text
+from autoqec.history.trailers import RoundIdentity, parse_round_message
 
 ARTIFACTS = "refs/autoqec/artifacts/"
 ATTEMPTS = "refs/autoqec/attempts/"
@@ -187,14 +187,15 @@ def _read_message(
     if commit is None:
         return None, "", ""
     message = commit.raw_message.decode(errors="replace")
-    identity = _try(lambda: parse_message(message), problems)
-    if identity is None:
+    parsed = _try(lambda: parse_round_message(message), problems)
+    if parsed is None:
         return None, "", ""
+    identity = parsed[0]
     if (identity.run, identity.round) != name:
         problems.append(f"its trailers say it is {identity.run}/{identity.round}")
     if claim is not None and claim.attempt != identity.attempt:
         problems.append("its trailers and its claim name different attempts")
-    return identity, *parse_text(message)
+    return parsed
 
 
 def _report(ledger: Ledger, oid: str | None, problems: list[str]) -> dict[str, Any] | None:

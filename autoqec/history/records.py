@@ -10,6 +10,12 @@ from typing import Any, NoReturn
 from autoqec.canonical import dump_json
 from autoqec.errors import AutoQECError
 
+
+def _refuse_constant(word: str) -> NoReturn:
+    raise ValueError(f"{word} is not a finite number")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)  # one for all: making it costs more than a short record
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -43,13 +49,9 @@ def decode_record(data: bytes, *, name: str) -> dict[str, Any]:
         AutoQECError: It is not UTF-8, not one JSON object, or holds NaN or an infinity.
     """
     try:
-        record = json.loads(data.decode(), parse_constant=_refuse_constant)
+        record = _DECODER.decode(data.decode())
     except (ValueError, RecursionError) as error:
         raise AutoQECError(f"{name} is not a JSON record: {error}") from error
     if not isinstance(record, dict):
         raise AutoQECError(f"{name} is not a JSON record: it holds a {type(record).__name__}")
     return record
-
-
-def _refuse_constant(word: str) -> NoReturn:
-    raise ValueError(f"{word} is not a finite number")

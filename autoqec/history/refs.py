@@ -19,6 +19,7 @@ from pathlib import Path
 import pygit2
 
 from autoqec.errors import AutoQECError
+from autoqec.history.listing import read_refs
 from autoqec.history.repository import Ledger
 
 OUR_NAMESPACES = ("refs/heads/exp/", "refs/autoqec/", "refs/notes/autoqec/", "refs/autoqec-remote/")
@@ -137,16 +138,19 @@ def target(ledger: Ledger, ref: str) -> str | None:
 
 
 def list_refs(ledger: Ledger, prefix: str) -> dict[str, str]:
-    """All refs whose name starts with a prefix, with the oid each holds.
+    """All refs whose name starts with a prefix, with the oid each holds; complete also while `git gc` packs refs.
 
-    While `git gc` moves refs into packed-refs, one listing can miss some of them; two in a row do not.
+    Args:
+        ledger: The lab.
+        prefix: The beginning of full ref names, such as `refs/autoqec/claims/`.
+
+    Raises:
+        AutoQECError: The refs cannot be read.
     """
-    found: dict[str, str] = {}
-    for _ in range(2):
-        for reference in ledger.repo.listall_reference_objects():
-            if reference.name.startswith(prefix):
-                found[reference.name] = str(reference.target)
-    return found
+    try:
+        return read_refs(ledger.git_dir, [prefix])
+    except OSError as error:
+        raise AutoQECError(f"the refs cannot be read: {error}", mend="git fsck") from error
 
 
 @contextmanager

@@ -101,7 +101,7 @@ def parse_message(message: str) -> RoundIdentity:
     Raises:
         AutoQECError: The message is not exactly what `build_message` writes.
     """
-    return _parse(message)[0]
+    return parse_round_message(message)[0]
 
 
 def parse_text(message: str) -> tuple[str, str]:
@@ -110,10 +110,15 @@ def parse_text(message: str) -> tuple[str, str]:
     Raises:
         AutoQECError: The message is not exactly what `build_message` writes.
     """
-    return _parse(message)[1:]
+    return parse_round_message(message)[1:]
 
 
-def _parse(message: str) -> tuple[RoundIdentity, str, str]:
+def parse_round_message(message: str) -> tuple[RoundIdentity, str, str]:
+    """The identity, the subject and the unquoted body of a round's commit message, read in one go.
+
+    Raises:
+        AutoQECError: The message is not exactly what `build_message` writes.
+    """
     lines = message.split("\n")
     count = len(_VALUES)
     if len(lines) < count + 3 or lines[-1] != "" or lines[-count - 2] != "":
@@ -159,6 +164,8 @@ def _is_hidden(char: str) -> bool:
 def _quote(text: str) -> str:
     """A JSON string on one line, readable, with an escape for every character that cannot be seen."""
     quoted = json.dumps(text, ensure_ascii=False)
+    if quoted.isprintable():  # stricter than `_is_hidden`, and a hundred times as fast; nearly all text is
+        return quoted
     return "".join(json.dumps(char)[1:-1] if _is_hidden(char) else char for char in quoted)
 
 
@@ -173,7 +180,7 @@ def _unquote(quoted: str) -> str:
 
 
 def _subject(text: str) -> str:
-    words = "".join(" " if _is_hidden(char) else char for char in text).split()
+    words = (text if text.isprintable() else "".join(" " if _is_hidden(char) else char for char in text)).split()
     # A line that opens with these is a comment, a quote, or the end of the message to one git tool or another.
     return " ".join(words).lstrip("#->; ")[:SUBJECT_LENGTH].rstrip()
 
