@@ -10,14 +10,44 @@ from autoqec.cli import options
 @click.command()
 @click.argument("run", required=False)
 @click.option("--env", default=None, help="Only rounds of this environment.")
+@click.option(
+    "--verdict", default=None, metavar="WORD", help="Only rounds with this verdict; `none` for those without."
+)
+@click.option("--status", default=None, metavar="WORD", help="Only rounds that ended so: ok, train_error, open, ...")
+@click.option("--text", default=None, help="Only rounds that speak of this: in hypothesis, analysis or reason.")
+@click.option("--graph", is_flag=True, help="Draw which round came from which.")
 @options.json_option
-def command(run: str | None, env: str | None, as_json: bool) -> int:
+def command(
+    run: str | None,
+    env: str | None,
+    verdict: str | None,
+    status: str | None,
+    text: str | None,
+    graph: bool,
+    as_json: bool,
+) -> int:
     """Rounds and what came of them: all, or those of one RUN."""
-    from autoqec.history import open_ledger, read_history
-    from autoqec.views.console import print_json
-    from autoqec.views.records import round_objects
-    from autoqec.views.tables import print_log
+    from autoqec.history import open_ledger
+    from autoqec.views.console import print_lines
+    from autoqec.views.lines import read_lines
+    from autoqec.views.records import Wanted
 
-    items = [item for item in round_objects(read_history(open_ledger("."), run)) if env in (None, item["env"])]
-    print_json(items) if as_json else print_log(items)
+    wanted = Wanted(env=env, verdict=verdict, status=status, text=text)
+    lines = [line.text for found in read_lines(open_ledger("."), run) for line in found.lines]
+    if as_json and wanted.everything:
+        print_lines(lines)  # 5,000 rounds need not be taken apart to be put together again
+        return 0
+    import json
+
+    chosen = [(line, item) for line in lines if wanted.fits(item := json.loads(line))]
+    if as_json:
+        print_lines(line for line, _ in chosen)
+    elif graph:
+        from autoqec.views.graph import print_graph
+
+        print_graph([item for _, item in chosen])
+    else:
+        from autoqec.views.tables import print_log
+
+        print_log([item for _, item in chosen])
     return 0

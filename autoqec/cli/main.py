@@ -21,7 +21,7 @@ COMMANDS = {
     "resume": "Finish rounds that were interrupted.",
     "log": "Rounds and what came of them.",
     "show": "One round in full.",
-    "pareto": "The front: verified rounds that no other beats.",
+    "pareto": "The front: verified rounds that no other surely beats.",
     "verify": "Judge a round again, on fresh shots.",
     "env": "Environments: list them, check one.",
     "plugins": "What is installed: agents, decoders, verifiers, stages, codes.",

@@ -5,6 +5,7 @@ candidate means or what a metric is worth.
 """
 
 from autoqec.history.attachments import attach, has_attachment, read_attachment
+from autoqec.history.cache import cached, keep
 from autoqec.history.claims import (
     Claim,
     adopt_claim,
@@ -17,8 +18,9 @@ from autoqec.history.claims import (
 )
 from autoqec.history.merge import Conflict, Merge, merge_candidates
 from autoqec.history.notes import NOTE_KINDS, append_note, effective, read_notes
-from autoqec.history.objects import check_files, graft, read_files
-from autoqec.history.reading import RoundRecord, find_record, read_history
+from autoqec.history.objects import check_files, graft, has_objects, read_files
+from autoqec.history.reading import RunRecords, chosen_runs, find_record, read_history, read_run
+from autoqec.history.record import RoundRecord
 from autoqec.history.records import utc_now
 from autoqec.history.refs import compare_and_swap, list_refs, write_lock
 from autoqec.history.repository import Ledger, initialise, open_ledger, require_writable, resolve_commit
@@ -29,8 +31,10 @@ from autoqec.history.rounds import (
     find_round,
     parse_round_name,
     read_candidate,
+    require_kept,
 )
 from autoqec.history.runs import Run, check_run_name, list_runs, load_run, new_run_name, start_run
+from autoqec.history.snapshot import Snapshot, take_snapshot
 from autoqec.history.trailers import RoundIdentity, build_message, parse_message, parse_text
 
 __all__ = [
@@ -43,13 +47,17 @@ __all__ = [
     "RoundIdentity",
     "RoundRecord",
     "Run",
+    "RunRecords",
+    "Snapshot",
     "adopt_claim",
     "append_note",
     "attach",
     "branch_name",
     "build_message",
+    "cached",
     "check_files",
     "check_run_name",
+    "chosen_runs",
     "claim_round",
     "close_claim",
     "commit_round",
@@ -59,7 +67,9 @@ __all__ = [
     "find_round",
     "graft",
     "has_attachment",
+    "has_objects",
     "initialise",
+    "keep",
     "list_claims",
     "list_refs",
     "list_runs",
@@ -77,9 +87,12 @@ __all__ = [
     "read_files",
     "read_history",
     "read_notes",
+    "read_run",
+    "require_kept",
     "require_writable",
     "resolve_commit",
     "start_run",
+    "take_snapshot",
     "update_claim",
     "utc_now",
     "write_lock",

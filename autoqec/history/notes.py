@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any, TypeVar
 
 import pygit2
 from pygit2.enums import FileMode
@@ -25,6 +26,7 @@ NOTE_KINDS = ("metrics", "verdict", "analysis")
 NOTES = "refs/notes/autoqec/"
 
 Record = dict[str, Any]
+_T = TypeVar("_T")
 
 _VERSION = 1
 _RACES = 50
@@ -88,25 +90,53 @@ def read_notes(
         AutoQECError: A line is malformed, and `strict`; names the ref and the commit.
     """
     ref = _ref(run, kind)
-    tip = target(ledger, ref)
+    skipped = None if strict else ([] if problems is None else problems)
+    return notes_at(ledger, ref, target(ledger, ref), skipped)
+
+
+def notes_at(
+    ledger: Ledger, ref: str, tip: str | None, problems: list[str] | None, commits: Iterable[str] | None = None
+) -> dict[str, list[Record]]:
+    """The records that a notes ref has at one of its commits, as `read_notes` gives them.
+
+    Args:
+        ledger: The lab.
+        ref: The ref, for messages.
+        tip: Oid of the notes commit; None for no notes.
+        problems: Where to add a sentence on each thing skipped; None to refuse what is malformed.
+        commits: Only notes on these, found without walking the whole tree; by default all.
+
+    Raises:
+        AutoQECError: The notes commit is missing, or something is malformed and `problems` is None.
+    """
     if tip is None:
         return {}
-    skipped = None if strict else ([] if problems is None else problems)
-    notes: dict[str, list[Record]] = {}
+    root = get_commit(ledger, tip).tree
     lines: dict[str, list[bytes]] = {}
-    for commit, blob in _walk(get_commit(ledger, tip).tree):
-        try:
-            data = get_blob(ledger, blob, name=f"{ref} on {commit[:10]}")
-        except AutoQECError as error:
-            if skipped is None:
-                raise
-            skipped.append(error.problem)
-            continue
-        # One commit may stand in the tree under two spellings; its records are those of both.
-        lines[commit] = _union(lines.get(commit, []), data)
-    for commit, parts in lines.items():
-        notes[commit] = [record for _, record in _records(parts, f"{ref} on {commit[:10]}", skipped)]
-    return notes
+    if commits is None:
+        for commit, blob in _walk(root):
+            # One commit may stand in the tree under two spellings; its records are those of both.
+            data = _skip(partial(get_blob, ledger, blob, name=f"{ref} on {commit[:10]}"), problems)
+            if data is not None:
+                lines[commit] = _union(lines.get(commit, []), data)
+    for commit in commits or ():
+        found = _skip(partial(_lines_of, ledger, root, commit, f"{ref} on {commit[:10]}"), problems)
+        if found:
+            lines[commit] = found
+    return {
+        commit: [record for _, record in _records(parts, f"{ref} on {commit[:10]}", problems)]
+        for commit, parts in lines.items()
+    }
+
+
+def _skip(read: Callable[[], _T], problems: list[str] | None) -> _T | None:
+    try:
+        return read()
+    except AutoQECError as error:
+        if problems is None:
+            raise
+        problems.append(error.problem)
+        return None
 
 
 def effective(records: Iterable[Record]) -> Record | None:

@@ -137,18 +137,18 @@ def target(ledger: Ledger, ref: str) -> str | None:
     return None if reference is None else str(reference.target)
 
 
-def list_refs(ledger: Ledger, prefix: str) -> dict[str, str]:
-    """All refs whose name starts with a prefix, with the oid each holds; complete also while `git gc` packs refs.
+def list_refs(ledger: Ledger, *prefixes: str) -> dict[str, str]:
+    """All refs whose names start with one of the prefixes, with the oid each holds; complete also while `git gc` packs refs.
 
     Args:
         ledger: The lab.
-        prefix: The beginning of full ref names, such as `refs/autoqec/claims/`.
+        prefixes: Beginnings of full ref names, such as `refs/autoqec/claims/`.
 
     Raises:
         AutoQECError: The refs cannot be read.
     """
     try:
-        return read_refs(ledger.git_dir, [prefix])
+        return read_refs(ledger.git_dir, prefixes)
     except OSError as error:
         raise AutoQECError(f"the refs cannot be read: {error}", mend="git fsck") from error
 

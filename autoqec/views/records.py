@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from autoqec.history import RoundRecord
-from autoqec.scoring.front import Point, front
 
 ROUND_SCHEMA = "autoqec.round/1"
 
@@ -74,28 +74,33 @@ def round_object(record: RoundRecord, names: Mapping[str, str] | None = None) ->
     }
 
 
-def round_objects(records: Iterable[RoundRecord]) -> list[dict[str, Any]]:
-    """Rounds as JSON objects, parents by name."""
-    records = list(records)
-    names = {record.commit: f"{record.run}/{record.number}" for record in records if record.commit}
-    return [round_object(record, names) for record in records]
+@dataclass(frozen=True)
+class Wanted:
+    """Which rounds to show. What is None is not asked about; words are compared without regard to case.
 
-
-def front_objects(records: Iterable[RoundRecord]) -> list[dict[str, Any]]:
-    """The front of the VERIFIED rounds, one environment after another, each with `dominates`.
-
-    A round's gain on the front is the verdict's, from shots nobody had seen, not the development metric.
+    Attributes:
+        env: The environment's name.
+        verdict: `VERIFIED`, `SUSPICIOUS` or `FAILED`, or `none` for rounds without one.
+        status: `ok`, `train_error`, `open` and so on.
+        text: Occurs in the hypothesis, the analysis, or the reason of status or verdict.
     """
-    by_name = {f"{item['run']}/{item['round']}": item for item in round_objects(records)}
-    points: dict[str, list[Point]] = {}
-    for name, item in by_name.items():
-        holdout, metrics = item["holdout"], item["metrics"]
-        if item["verdict"] == "VERIFIED" and holdout and metrics:
-            low, high = holdout["delta_ler_ci"]
-            point = Point(name, holdout["delta_ler"], (low, high), metrics["flops_per_shot"], metrics["params"])
-            points.setdefault(str(item["env"]), []).append(point)
-    return [
-        {**by_name[point.name], "dominates": list(beaten)}
-        for env in sorted(points)
-        for point, beaten in front(points[env])
-    ]
+
+    env: str | None = None
+    verdict: str | None = None
+    status: str | None = None
+    text: str | None = None
+
+    @property
+    def everything(self) -> bool:
+        """Whether every round fits."""
+        return self == Wanted()
+
+    def fits(self, item: Mapping[str, Any]) -> bool:
+        """Whether a round's JSON object is one of those."""
+        words = (item[name] or "" for name in ("hypothesis", "analysis", "reason", "verdict_reason"))
+        return (
+            self.env in (None, item["env"])
+            and (self.verdict is None or self.verdict.lower() == str(item["verdict"]).lower())
+            and (self.status is None or self.status.lower() == str(item["status"]).lower())
+            and (self.text is None or self.text.casefold() in "\n".join(map(str, words)).casefold())
+        )
