@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -96,7 +96,11 @@ def _nothing_to_collect() -> Iterator[None]:
 def _run_lines(ledger: Ledger, snapshot: Snapshot, run: str) -> RunLines:
     key = hashlib.sha256(f"{_code()} {run} {snapshot.digest(run)}".encode()).hexdigest()
     kept = cached(ledger, key)
-    if kept is not None and (unpacked := _unpack(ledger, snapshot, run, kept)) is not None:
+    unpacked: RunLines | None = None
+    if kept is not None:
+        with suppress(ValueError, KeyError, TypeError):  # it is whole, but nothing of ours
+            unpacked = _unpack(ledger, snapshot, run, kept)
+    if unpacked is not None:
         return unpacked
     records = read_run(ledger, snapshot, run)
     lines, named = _make(snapshot, records)
@@ -166,7 +170,10 @@ def _unpack(ledger: Ledger, snapshot: Snapshot, run: str, data: bytes) -> RunLin
     """The lines kept for a run; None if a commit is gone, or a commit of another run goes by another name now."""
     first, *texts = data.decode().split("\n")
     head = json.loads(first)
-    lines = [Line(*(*facts, text)) for facts, text in zip(head["rounds"], texts, strict=True)]
+    lines = [
+        Line(number, commit, env, verified, tuple(figures) if figures else None, text)
+        for (number, commit, env, verified, figures), text in zip(head["rounds"], texts, strict=True)
+    ]
     if any(snapshot.names.get(oid) != name for oid, name in head["named"].items()):
         return None
     if not has_objects(ledger, (line.commit for line in lines if line.commit)):
