@@ -15,19 +15,20 @@ def command(round_name: str, as_json: bool) -> int:
     from autoqec.history import find_record, open_ledger, parse_round_name, read_candidate
     from autoqec.views.console import print_json
     from autoqec.views.diff import candidate_diff
-    from autoqec.views.records import round_object
+    from autoqec.views.records import conflict_objects, round_object
     from autoqec.views.tables import print_round
 
     ledger = open_ledger(".")
     record = find_record(ledger, *parse_round_name(round_name))
     item = round_object(record)
     notes = {"metrics": record.metrics, "analysis": record.analysis, "verdict": record.verdict}
+    conflicts = conflict_objects(record)
     if as_json:
-        print_json([item | {"notes": notes}])
+        print_json([item | {"notes": notes, "conflicts": conflicts}])
         return 0
     diff = None
     if record.commit:
         before = read_candidate(ledger, record.parents[0]) if record.parents else {}
         diff = candidate_diff(before, read_candidate(ledger, record.commit))
-    print_round(item, notes | {"message": record.body, "diff": diff})
+    print_round(item, notes | {"message": record.body, "diff": diff, "conflicts": conflicts})
     return 0

@@ -16,7 +16,7 @@ from autoqec.errors import AutoQECError, NotFoundError
 from autoqec.history.listing import used_numbers
 from autoqec.history.objects import get_blob, persist
 from autoqec.history.owner import process_is_alive, this_process
-from autoqec.history.records import decode_record, encode_record, utc_now
+from autoqec.history.records import decode_record, encode_record, refuse_newer, utc_now
 from autoqec.history.refs import compare_and_swap, explain_write, list_refs, target, write_lock
 from autoqec.history.repository import Ledger, require_writable
 from autoqec.history.runs import load_run
@@ -206,8 +206,7 @@ def parse_claim(data: bytes, *, ref: str) -> Claim:
         AutoQECError: It is damaged, of another version, or belongs to another ref.
     """
     record = decode_record(data, name=ref)
-    if record.pop("v", None) != _VERSION:
-        raise AutoQECError(f"{ref} was written by another version of autoqec", mend="pip install --upgrade autoqec")
+    refuse_newer(record.pop("v", None), _VERSION, name=ref)
     try:
         claim = Claim(**record)
     except TypeError as error:

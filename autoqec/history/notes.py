@@ -18,7 +18,7 @@ from pygit2.enums import FileMode
 
 from autoqec.errors import AutoQECError, UsageError
 from autoqec.history.objects import entry_of, get_blob, get_commit, persist, write_commit
-from autoqec.history.records import decode_record, encode_record, utc_now
+from autoqec.history.records import decode_record, encode_record, refuse_newer, utc_now
 from autoqec.history.refs import compare_and_swap, explain_write, target, write_lock
 from autoqec.history.repository import Ledger
 
@@ -162,9 +162,11 @@ def _records(lines: Iterable[bytes], name: str, problems: list[str] | None) -> I
             record = decode_record(line, name=f"line {number} of {name}")
             if not isinstance(record.get("id"), str):
                 raise AutoQECError(f"line {number} of {name} has no id")
+            if record.get("v", 1) != _VERSION:
+                refuse_newer(record["v"], _VERSION, name=f"line {number} of {name}")
         except AutoQECError as error:
             if problems is None:
-                raise AutoQECError(error.problem, mend="autoqec fsck") from error
+                raise AutoQECError(error.problem, mend=error.mend or "autoqec fsck") from error
             problems.append(error.problem)
         else:
             yield record["id"], record

@@ -13,7 +13,9 @@ import unicodedata
 from dataclasses import dataclass, replace
 
 from autoqec.errors import AutoQECError
+from autoqec.history.records import refuse_newer
 
+SCHEMA = 1  # the newest layout; a parser for every older one stays here for good
 SUBJECT_LENGTH = 60
 MAX_PARENTS = 8  # more cannot be reviewed
 
@@ -29,6 +31,7 @@ _VALUES = {
     "AutoQEC-Agent": "[A-Za-z0-9][A-Za-z0-9_.:/@+=,;-]{0,199}",
     "AutoQEC-Hypothesis": '"[^\n]*"',
 }
+_SCHEMA = re.compile("AutoQEC-Schema: ([1-9][0-9]{0,8})(?:\n|$)")
 _PATTERNS = {key: re.compile(pattern) for key, pattern in _VALUES.items()}
 _BODY_LINE = re.compile("> [^\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]+|>")
 
@@ -119,6 +122,9 @@ def parse_round_message(message: str) -> tuple[RoundIdentity, str, str]:
     Raises:
         AutoQECError: The message is not exactly what `build_message` writes.
     """
+    # First, for a later schema may have other trailers. Text cannot pretend: every line of it is quoted.
+    if schema := _SCHEMA.match(message.rstrip("\n").rpartition("\n\n")[2]):
+        refuse_newer(int(schema[1]), SCHEMA, name="the commit message")
     lines = message.split("\n")
     count = len(_VALUES)
     if len(lines) < count + 3 or lines[-1] != "" or lines[-count - 2] != "":

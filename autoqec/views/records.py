@@ -74,6 +74,14 @@ def round_object(record: RoundRecord, names: Mapping[str, str] | None = None) ->
     }
 
 
+def conflict_objects(record: RoundRecord) -> list[dict[str, Any]]:
+    """What the parents of a failed composition disagree on: per field or file the value in base, ours and theirs."""
+    found = (record.conflict or {}).get("conflicts")
+    names = ("path", "field", "base", "ours", "theirs", "between")
+    rows = found if isinstance(found, list) else []
+    return [{name: row.get(name) for name in names} for row in rows if isinstance(row, dict)]
+
+
 @dataclass(frozen=True)
 class Wanted:
     """Which rounds to show. What is None is not asked about; words are compared without regard to case.

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from autoqec.views.conflicts import conflicts_text
 from autoqec.views.console import out, plain
 
 _VERDICT_STYLE = {"VERIFIED": "bold green", "SUSPICIOUS": "bold yellow", "FAILED": "red"}
@@ -224,7 +225,7 @@ def print_round(item: Mapping[str, Any], details: Mapping[str, Any]) -> None:
     Args:
         item: Its JSON object.
         details: `message` (the commit's text), `diff` (of the candidate against its first parent), and the notes
-            `metrics`, `analysis`, `verdict`, each or None.
+            `metrics`, `analysis`, `verdict`, each or None, and `conflicts`.
     """
     console = out()
     console.print(
@@ -240,6 +241,7 @@ def print_round(item: Mapping[str, Any], details: Mapping[str, Any]) -> None:
     if item["reason"]:
         console.print(plain(f"reason: {item['reason']}"))
     sections = [("why", details.get("message")), ("change", details.get("diff"))]
+    sections.append(("conflicts", conflicts_text(details.get("conflicts") or (), item["fork_from"])))
     if details.get("metrics"):
         m = details["metrics"]
         cost = (
