@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 _OID = re.compile(rb"[0-9a-f]{40}")
@@ -48,10 +49,10 @@ def used_numbers(git_dir: Path, run: str, kinds: Sequence[str]) -> set[int]:
     for kind in kinds:
         for folder in _folders(git_dir, kind):
             names += _names(git_dir / folder / run)
-    data = _packed_bytes(git_dir)
-    for kind in kinds:
-        for part in data.split(f"/{kind}/{run}/".encode())[1:]:
-            names.append(part[:12].partition(b"\n")[0].decode("ascii", "replace"))
+    ends = tuple(f"/{kind}".encode() for kind in kinds)
+    for before, after in pairwise(_packed_bytes(git_dir).split(f"/{run}/".encode())):
+        if before.endswith(ends):
+            names.append(after[:12].partition(b"\n")[0].decode("ascii", "replace"))
     return {int(name) for name in names if name.isascii() and name.isdecimal() and name[0] != "0" and len(name) < 10}
 
 
