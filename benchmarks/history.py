@@ -95,16 +95,18 @@ def make_lab(folder: Path, rounds: int, runs: int = RUNS) -> Ledger:
     return open_ledger(folder)
 
 
-def wall_seconds(command: list[str], folder: Path, repeats: int, cached: bool) -> float:
-    """Wall seconds of a whole process; the median of several."""
+def process_seconds(command: list[str], folder: Path, repeats: int, cached: bool) -> tuple[float, float]:
+    """Wall and processor seconds of a whole process; the medians of several."""
     times = []
     for _ in range(repeats):
         if not cached:
             shutil.rmtree(folder / ".git" / "autoqec" / "cache", ignore_errors=True)
-        began = perf_counter()
+        before, began = os.times(), perf_counter()
         subprocess.run([sys.executable, "-m", "autoqec", *command], cwd=folder, check=True, stdout=subprocess.DEVNULL)
-        times.append(perf_counter() - began)
-    return median(times)
+        wall, after = perf_counter() - began, os.times()
+        cpu = after.children_user + after.children_system - before.children_user - before.children_system
+        times.append((wall, cpu))
+    return median(wall for wall, _ in times), median(cpu for _, cpu in times)
 
 
 def recording_ms(ledger: Ledger, count: int) -> float:
@@ -133,8 +135,9 @@ def main() -> None:
             row: dict[str, object] = {"rounds": rounds}
             for command in (["log", "--json"], ["pareto", "--json"]):
                 for cached in (False, True):
-                    name = f"{command[0]} {'cached ' if cached else ''}s"
-                    row[name] = round(wall_seconds(command, folder, options.repeats, cached), 3)
+                    name = f"{command[0]}{' cached' if cached else ''}"
+                    wall, cpu = process_seconds(command, folder, options.repeats, cached)
+                    row |= {f"{name} s": round(wall, 3), f"{name} cpu": round(cpu, 3)}
             row["record ms"] = round(recording_ms(ledger, 20), 2)
             rows.append(row)
     show("history", rows, {"runs": RUNS, "notes per round": 3, "lab made in s": round(made, 1)}, as_json=options.json)
