@@ -11,18 +11,47 @@ from autoqec.cli.lab import open_history
 @click.command()
 @click.argument("run", required=False)
 @click.option("--env", default=None, help="Only rounds of this environment.")
+@click.option(
+    "--verdict", default=None, metavar="WORD", help="Only rounds with this verdict; `none` for those without."
+)
+@click.option("--status", default=None, metavar="WORD", help="Only rounds that ended so: ok, train_error, open, ...")
+@click.option("--text", default=None, help="Only rounds that speak of this: in hypothesis, analysis or reason.")
+@click.option("--graph", is_flag=True, help="Draw which round came from which.")
 @options.json_option
-def command(run: str | None, env: str | None, as_json: bool) -> int:
+def command(
+    run: str | None,
+    env: str | None,
+    verdict: str | None,
+    status: str | None,
+    text: str | None,
+    graph: bool,
+    as_json: bool,
+) -> int:
     """Rounds and what came of them: all, or those of one RUN."""
-    from autoqec.history import read_history, runs_elsewhere
-    from autoqec.views.console import print_json, say
-    from autoqec.views.records import round_objects
-    from autoqec.views.tables import print_log
+    from autoqec.history import runs_elsewhere
+    from autoqec.views.console import print_lines, say
+    from autoqec.views.lines import read_lines
+    from autoqec.views.records import Wanted
 
+    wanted = Wanted(env=env, verdict=verdict, status=status, text=text)
     ledger = open_history()
-    records = read_history(ledger, run)
-    items = [item for item in round_objects(records) if env in (None, item["env"])]
-    print_json(items) if as_json else print_log(items)
-    for remote, runs in runs_elsewhere(ledger).items() if not records else ():
+    lines = [line.text for found in read_lines(ledger, run) for line in found.lines]
+    for remote, runs in runs_elsewhere(ledger).items() if not lines else ():
         say(f"{remote} has rounds of {', '.join(runs)}: autoqec pull {remote}")
+    if as_json and wanted.everything:
+        print_lines(lines)  # 5,000 rounds need not be taken apart to be put together again
+        return 0
+    import json
+
+    chosen = [(line, item) for line in lines if wanted.fits(item := json.loads(line))]
+    if as_json:
+        print_lines(line for line, _ in chosen)
+    elif graph:
+        from autoqec.views.graph import print_graph
+
+        print_graph([item for _, item in chosen])
+    else:
+        from autoqec.views.tables import print_log
+
+        print_log([item for _, item in chosen])
     return 0

@@ -23,7 +23,7 @@ COMMANDS = {
     "compose": "Merge rounds into a new one, and judge it beside them.",
     "log": "Rounds and what came of them.",
     "show": "One round in full.",
-    "pareto": "The front: verified rounds that no other beats.",
+    "pareto": "The front: verified rounds that no other surely beats.",
     "verify": "Judge a round again, on fresh shots.",
     "fsck": "Examine the lab's record, and mend what can be mended safely.",
     "archive": "Move a finished run's rounds out of the branches; prune weights.",

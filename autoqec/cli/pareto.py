@@ -14,12 +14,13 @@ from autoqec.cli.lab import open_history
 @click.option("--top", default=None, type=click.IntRange(1), help="Only the first so many.")
 @options.json_option
 def command(env: str | None, run_name: str | None, top: int | None, as_json: bool) -> int:
-    """The front: verified rounds that no other verified round beats on gain, FLOPs and parameters."""
-    from autoqec.history import read_history
+    """The front: verified rounds that no other verified round surely beats on gain, FLOPs and parameters."""
     from autoqec.views.console import print_json
-    from autoqec.views.records import front_objects
+    from autoqec.views.front import front_objects
+    from autoqec.views.lines import read_lines
     from autoqec.views.tables import print_front
 
-    items = [item for item in front_objects(read_history(open_history(), run_name)) if env in (None, item["env"])][:top]
+    ledger = open_history()
+    items = front_objects(ledger, read_lines(ledger, run_name), env)[:top]
     print_json(items) if as_json else print_front(items)
     return 0

@@ -13,23 +13,25 @@ from autoqec.cli.lab import open_history
 @options.json_option
 def command(round_name: str, as_json: bool) -> int:
     """One round in full. ROUND is exp/<run>/<N> or <run>/<N>."""
-    from autoqec.history import find_record, parse_round_name, read_candidate, read_history
+    from autoqec.history import find_record, parse_round_name, read_candidate
     from autoqec.views.console import print_json
     from autoqec.views.diff import candidate_diff
-    from autoqec.views.records import round_objects, whole_notes
+    from autoqec.views.lines import round_item
+    from autoqec.views.records import conflict_objects, whole_notes
     from autoqec.views.tables import print_round
 
     ledger = open_history()
     run, number = parse_round_name(round_name)
     record = find_record(ledger, run, number)
-    item = next(item for item in round_objects(read_history(ledger, run)) if item["round"] == number)
+    item = round_item(ledger, run, number)
     notes, _ = whole_notes(record)
+    conflicts = conflict_objects(record)
     if as_json:
-        print_json([item | {"notes": notes}])
+        print_json([item | {"notes": notes, "conflicts": conflicts}])
         return 0
     diff = None
     if record.commit:
         before = read_candidate(ledger, record.parents[0]) if record.parents else {}
         diff = candidate_diff(before, read_candidate(ledger, record.commit))
-    print_round(item, {**notes, "message": record.body, "diff": diff})
+    print_round(item, {**notes, "message": record.body, "diff": diff, "conflicts": conflicts})
     return 0

@@ -7,6 +7,7 @@ candidate means or what a metric is worth.
 from autoqec.history.archive import Archived, archive_run, prune_weights
 from autoqec.history.attachments import attach, has_attachment, read_attachment
 from autoqec.history.bundle import write_bundle
+from autoqec.history.cache import cached, keep
 from autoqec.history.claims import (
     Claim,
     adopt_claim,
@@ -21,9 +22,10 @@ from autoqec.history.findings import Finding
 from autoqec.history.fsck import Repaired, check, repair
 from autoqec.history.merge import Conflict, Merge, merge_candidates
 from autoqec.history.notes import NOTE_KINDS, append_note, effective, read_notes
-from autoqec.history.objects import check_files, graft, read_files
+from autoqec.history.objects import check_files, graft, has_objects, read_files
 from autoqec.history.outgoing import unpushed_rounds
-from autoqec.history.reading import RoundRecord, find_record, read_history
+from autoqec.history.reading import RunRecords, chosen_runs, find_record, read_history, read_run
+from autoqec.history.record import RoundRecord
 from autoqec.history.records import utc_now
 from autoqec.history.refs import compare_and_swap, list_refs, write_lock
 from autoqec.history.repository import Ledger, initialise, open_ledger, require_writable, resolve_commit
@@ -34,9 +36,11 @@ from autoqec.history.rounds import (
     find_round,
     parse_round_name,
     read_candidate,
+    require_kept,
 )
 from autoqec.history.runs import Run, check_run_name, list_runs, load_run, new_run_name, start_run
 from autoqec.history.shared_claims import claim_shared_round
+from autoqec.history.snapshot import Snapshot, take_snapshot
 from autoqec.history.sync import SyncReport, adopt_bundle, pull, push, runs_elsewhere
 from autoqec.history.trailers import RoundIdentity, build_message, parse_message, parse_text
 
@@ -53,6 +57,8 @@ __all__ = [
     "RoundIdentity",
     "RoundRecord",
     "Run",
+    "RunRecords",
+    "Snapshot",
     "SyncReport",
     "adopt_bundle",
     "adopt_claim",
@@ -61,9 +67,11 @@ __all__ = [
     "attach",
     "branch_name",
     "build_message",
+    "cached",
     "check",
     "check_files",
     "check_run_name",
+    "chosen_runs",
     "claim_round",
     "claim_shared_round",
     "close_claim",
@@ -74,7 +82,9 @@ __all__ = [
     "find_round",
     "graft",
     "has_attachment",
+    "has_objects",
     "initialise",
+    "keep",
     "list_claims",
     "list_refs",
     "list_runs",
@@ -95,11 +105,14 @@ __all__ = [
     "read_files",
     "read_history",
     "read_notes",
+    "read_run",
     "repair",
+    "require_kept",
     "require_writable",
     "resolve_commit",
     "runs_elsewhere",
     "start_run",
+    "take_snapshot",
     "unpushed_rounds",
     "update_claim",
     "utc_now",

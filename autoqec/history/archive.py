@@ -11,11 +11,11 @@ from autoqec.errors import AutoQECError
 from autoqec.history.claims import list_claims
 from autoqec.history.notes import effective, read_notes
 from autoqec.history.objects import get_commit
-from autoqec.history.reading import ARTIFACTS
 from autoqec.history.refs import compare_and_swap, list_refs, target
 from autoqec.history.repository import Ledger, require_writable
 from autoqec.history.rounds import ARCHIVE, BRANCHES, branch_name, find_round
 from autoqec.history.runs import RUNS, load_run
+from autoqec.history.snapshot import ARTIFACTS
 
 _NUMBER = re.compile("[1-9][0-9]{0,8}")
 

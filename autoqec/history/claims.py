@@ -13,9 +13,10 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from autoqec.errors import AutoQECError, NotFoundError
+from autoqec.history.listing import used_numbers
 from autoqec.history.objects import get_blob, persist
 from autoqec.history.owner import process_is_alive, this_process
-from autoqec.history.records import decode_record, encode_record, utc_now
+from autoqec.history.records import decode_record, encode_record, refuse_newer, utc_now
 from autoqec.history.refs import compare_and_swap, explain_write, list_refs, target, write_lock
 from autoqec.history.repository import Ledger, require_writable
 from autoqec.history.runs import load_run
@@ -221,8 +222,7 @@ def parse_claim(data: bytes, *, ref: str) -> Claim:
         AutoQECError: It is damaged, of another version, or belongs to another ref.
     """
     record = decode_record(data, name=ref)
-    if record.pop("v", None) != _VERSION:
-        raise AutoQECError(f"{ref} was written by another version of autoqec", mend="pip install --upgrade autoqec")
+    refuse_newer(record.pop("v", None), _VERSION, name=ref)
     try:
         claim = Claim(**record)
     except TypeError as error:
@@ -244,9 +244,7 @@ def _owner(claim: Claim) -> tuple[str, int, str, str]:
 
 
 def _next_number(ledger: Ledger, run: str) -> int:
-    used = re.compile(f"refs/.+/(?:exp|claims|rounds|attempts)/{run}/([1-9][0-9]{{0,8}})")
-    matches = (used.fullmatch(ref) for ref in list_refs(ledger, "refs/"))
-    return 1 + max((int(match[1]) for match in matches if match), default=0)
+    return 1 + max(used_numbers(ledger.git_dir, run, ("exp", "claims", "rounds", "attempts")), default=0)
 
 
 def _write(ledger: Ledger, claim: Claim, *, old: str | None, message: str) -> bool:

@@ -12,11 +12,11 @@ from autoqec.errors import AutoQECError
 from autoqec.history.claims import CLAIMS, Claim, parse_claim
 from autoqec.history.notes import Record, read_notes
 from autoqec.history.objects import entry_of, get_blob, get_commit
-from autoqec.history.reading import ARTIFACTS, ATTEMPTS
 from autoqec.history.refs import list_refs
 from autoqec.history.repository import Ledger
 from autoqec.history.rounds import ARCHIVE, BRANCHES
 from autoqec.history.runs import Run, load_run
+from autoqec.history.snapshot import ARTIFACTS, ATTEMPTS
 
 TRACES = "refs/autoqec/traces/"
 

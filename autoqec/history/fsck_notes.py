@@ -14,10 +14,11 @@ from autoqec.errors import AutoQECError
 from autoqec.history.findings import Finding, Survey
 from autoqec.history.notes import NOTES, effective, lines_of, union_lines, walk_notes
 from autoqec.history.objects import get_blob, get_commit
-from autoqec.history.reading import ARTIFACTS, WEIGHTS_FILE
+from autoqec.history.record import WEIGHTS_FILE
 from autoqec.history.records import decode_record
 from autoqec.history.refs import target
 from autoqec.history.repository import Ledger
+from autoqec.history.snapshot import ARTIFACTS
 
 _MOVE = re.compile(b"([0-9a-f]{40}) ([0-9a-f]{40})(?= )")
 _NOTE_OID = re.compile("[0-9a-f]{40}")

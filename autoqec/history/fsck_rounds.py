@@ -14,10 +14,11 @@ from autoqec.history.findings import TRACES, Examined, Finding, Severity, Survey
 from autoqec.history.notes import effective
 from autoqec.history.objects import entry_of, get_commit
 from autoqec.history.owner import this_process
-from autoqec.history.reading import ARTIFACTS, ATTEMPTS, WEIGHTS_FILE
+from autoqec.history.record import WEIGHTS_FILE
 from autoqec.history.refs import target
 from autoqec.history.rounds import ARCHIVE, BRANCHES, CANDIDATE_DIR, read_candidate
 from autoqec.history.runs import RUNS, Run
+from autoqec.history.snapshot import ARTIFACTS, ATTEMPTS
 from autoqec.history.trailers import RoundIdentity, parse_message
 
 _FETCH = "git fetch <remote> '{0}*:{0}*'"

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any, TypeVar
 
 import pygit2
 from pygit2.enums import FileMode
 
 from autoqec.errors import AutoQECError, UsageError
 from autoqec.history.objects import build_tree, entry_of, get_blob, get_commit, persist, write_blobs, write_commit
-from autoqec.history.records import decode_record, encode_record, utc_now
+from autoqec.history.records import decode_record, encode_record, refuse_newer, utc_now
 from autoqec.history.refs import compare_and_swap, explain_write, target, write_lock
 from autoqec.history.repository import Ledger
 
@@ -25,6 +26,7 @@ NOTE_KINDS = ("metrics", "verdict", "analysis")
 NOTES = "refs/notes/autoqec/"
 
 Record = dict[str, Any]
+_T = TypeVar("_T")
 
 _VERSION = 1
 _RACES = 50
@@ -88,25 +90,53 @@ def read_notes(
         AutoQECError: A line is malformed, and `strict`; names the ref and the commit.
     """
     ref = _ref(run, kind)
-    tip = target(ledger, ref)
+    skipped = None if strict else ([] if problems is None else problems)
+    return notes_at(ledger, ref, target(ledger, ref), skipped)
+
+
+def notes_at(
+    ledger: Ledger, ref: str, tip: str | None, problems: list[str] | None, commits: Iterable[str] | None = None
+) -> dict[str, list[Record]]:
+    """The records that a notes ref has at one of its commits, as `read_notes` gives them.
+
+    Args:
+        ledger: The lab.
+        ref: The ref, for messages.
+        tip: Oid of the notes commit; None for no notes.
+        problems: Where to add a sentence on each thing skipped; None to refuse what is malformed.
+        commits: Only notes on these, found without walking the whole tree; by default all.
+
+    Raises:
+        AutoQECError: The notes commit is missing, or something is malformed and `problems` is None.
+    """
     if tip is None:
         return {}
-    skipped = None if strict else ([] if problems is None else problems)
-    notes: dict[str, list[Record]] = {}
+    root = get_commit(ledger, tip).tree
     lines: dict[str, list[bytes]] = {}
-    for commit, blob in walk_notes(get_commit(ledger, tip).tree):
-        try:
-            data = get_blob(ledger, blob, name=f"{ref} on {commit[:10]}")
-        except AutoQECError as error:
-            if skipped is None:
-                raise
-            skipped.append(error.problem)
-            continue
-        # One commit may stand in the tree under two spellings; its records are those of both.
-        lines[commit] = union_lines(lines.get(commit, []), data)
-    for commit, parts in lines.items():
-        notes[commit] = [record for _, record in _records(parts, f"{ref} on {commit[:10]}", skipped)]
-    return notes
+    if commits is None:
+        for commit, blob in walk_notes(root):
+            # One commit may stand in the tree under two spellings; its records are those of both.
+            data = _skip(partial(get_blob, ledger, blob, name=f"{ref} on {commit[:10]}"), problems)
+            if data is not None:
+                lines[commit] = union_lines(lines.get(commit, []), data)
+    for commit in commits or ():
+        found = _skip(partial(lines_of, ledger, root, commit, f"{ref} on {commit[:10]}"), problems)
+        if found:
+            lines[commit] = found
+    return {
+        commit: [record for _, record in _records(parts, f"{ref} on {commit[:10]}", problems)]
+        for commit, parts in lines.items()
+    }
+
+
+def _skip(read: Callable[[], _T], problems: list[str] | None) -> _T | None:
+    try:
+        return read()
+    except AutoQECError as error:
+        if problems is None:
+            raise
+        problems.append(error.problem)
+        return None
 
 
 def merge_note_trees(ledger: Ledger, one: str, other: str) -> str:
@@ -139,6 +169,8 @@ def effective(records: Iterable[Record]) -> Record | None:
     A record with a field `event` tells that something happened, such as a verification that was begun; it never counts.
     """
     records = [record for record in records if "event" not in record]
+    if len(records) == 1:  # nearly always; nothing replaces itself
+        return records[0]
     replaced = {record.get("supersedes") for record in records if record.get("supersedes") != record["id"]}
     standing = [record for record in records if record["id"] not in replaced]
     return max(standing, key=lambda record: (str(record.get("ts", "")), record["id"]), default=None)
@@ -187,9 +219,11 @@ def _records(lines: Iterable[bytes], name: str, problems: list[str] | None) -> I
             record = decode_record(line, name=f"line {number} of {name}")
             if not isinstance(record.get("id"), str):
                 raise AutoQECError(f"line {number} of {name} has no id")
+            if record.get("v", 1) != _VERSION:
+                refuse_newer(record["v"], _VERSION, name=f"line {number} of {name}")
         except AutoQECError as error:
             if problems is None:
-                raise AutoQECError(error.problem, mend="autoqec fsck") from error
+                raise AutoQECError(error.problem, mend=error.mend or "autoqec fsck") from error
             problems.append(error.problem)
         else:
             yield record["id"], record

@@ -10,6 +10,12 @@ from typing import Any, NoReturn
 from autoqec.canonical import dump_json
 from autoqec.errors import AutoQECError
 
+
+def _refuse_constant(word: str) -> NoReturn:
+    raise ValueError(f"{word} is not a finite number")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)  # one for all: making it costs more than a short record
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -36,6 +42,26 @@ def encode_record(record: dict[str, Any], *, name: str) -> bytes:
     return _SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", text).encode()
 
 
+def refuse_newer(version: Any, known: int, *, name: str) -> None:
+    """Check that a record is of a schema version that this autoqec reads: any up to the newest it knows.
+
+    Args:
+        version: What the record says.
+        known: The newest version that is known.
+        name: What to call the record in an error.
+
+    Raises:
+        AutoQECError: It is newer, or no version at all.
+    """
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise AutoQECError(f"{name} is damaged: {version!r} is not a schema version", mend="autoqec fsck")
+    if version > known:
+        raise AutoQECError(
+            f"{name} was written by a newer autoqec: it has schema version {version}, and this one reads up to {known}",
+            mend="pip install --upgrade autoqec",
+        )
+
+
 def decode_record(data: bytes, *, name: str) -> dict[str, Any]:
     """Read what `encode_record` wrote.
 
@@ -43,13 +69,9 @@ def decode_record(data: bytes, *, name: str) -> dict[str, Any]:
         AutoQECError: It is not UTF-8, not one JSON object, or holds NaN or an infinity.
     """
     try:
-        record = json.loads(data.decode(), parse_constant=_refuse_constant)
+        record = _DECODER.decode(data.decode())
     except (ValueError, RecursionError) as error:
         raise AutoQECError(f"{name} is not a JSON record: {error}") from error
     if not isinstance(record, dict):
         raise AutoQECError(f"{name} is not a JSON record: it holds a {type(record).__name__}")
     return record
-
-
-def _refuse_constant(word: str) -> NoReturn:
-    raise ValueError(f"{word} is not a finite number")

@@ -19,6 +19,7 @@ from pathlib import Path
 import pygit2
 
 from autoqec.errors import AutoQECError
+from autoqec.history.listing import read_refs
 from autoqec.history.repository import Ledger
 
 OUR_NAMESPACES = ("refs/heads/exp/", "refs/autoqec/", "refs/notes/autoqec/", "refs/autoqec-remote/")
@@ -136,17 +137,20 @@ def target(ledger: Ledger, ref: str) -> str | None:
     return None if reference is None else str(reference.target)
 
 
-def list_refs(ledger: Ledger, prefix: str) -> dict[str, str]:
-    """All refs whose name starts with a prefix, with the oid each holds.
+def list_refs(ledger: Ledger, *prefixes: str) -> dict[str, str]:
+    """All refs whose names start with one of the prefixes, with the oid each holds; complete also while `git gc` packs refs.
 
-    While `git gc` moves refs into packed-refs, one listing can miss some of them; two in a row do not.
+    Args:
+        ledger: The lab.
+        prefixes: Beginnings of full ref names, such as `refs/autoqec/claims/`.
+
+    Raises:
+        AutoQECError: The refs cannot be read.
     """
-    found: dict[str, str] = {}
-    for _ in range(2):
-        for reference in ledger.repo.listall_reference_objects():
-            if reference.name.startswith(prefix):
-                found[reference.name] = str(reference.target)
-    return found
+    try:
+        return read_refs(ledger.git_dir, prefixes)
+    except OSError as error:
+        raise AutoQECError(f"the refs cannot be read: {error}", mend="git fsck") from error
 
 
 @contextmanager

@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
-from autoqec.history.claims import read_claim
-from autoqec.history.objects import get_commit, graft, read_files, write_commit
+from autoqec.history.claims import CLAIMS, read_claim
+from autoqec.history.objects import get_commit, graft, has_objects, read_files, write_commit
 from autoqec.history.refs import compare_and_swap, explain_write, list_refs, target, write_lock
 from autoqec.history.repository import Ledger
 from autoqec.history.trailers import RoundIdentity, build_message, parse_message
@@ -116,6 +116,32 @@ def find_round(ledger: Ledger, run: str, number: int) -> str:
         what = f"was closed as {claim.status}" if claim.status else "is open"
         raise NotFoundError(f"round {run}/{number} {what} and has no commit", mend=f"autoqec show {run}/{number}")
     raise NotFoundError(f"there is no round {run}/{number}; {_what_there_is(ledger, run)}", mend="autoqec log")
+
+
+def require_kept(ledger: Ledger, run: str, number: int, commit: str) -> None:
+    """Check that a round's commit is here, and that the round's own branch or archived ref keeps it here.
+
+    Raises:
+        AutoQECError: It is not, or they do not; names the ref.
+    """
+    branch = f"{BRANCHES}{run}/{number}"
+    tips = {ref: oid for ref in (branch, f"{ARCHIVE}{run}/{number}") if (oid := target(ledger, ref)) is not None}
+    if not has_objects(ledger, [commit]):
+        ref = next(iter(tips), f"{CLAIMS}{run}/{number}")
+        raise AutoQECError(
+            f"{ref} names {commit}, which is not in this repository",
+            mend="git fetch, or autoqec fsck; git fsck says more",
+        )
+    if not any(oid == commit or _descends(ledger, oid, commit) for oid in tips.values()):
+        what = f"{next(iter(tips))} leads elsewhere" if tips else f"{branch} is gone"
+        raise AutoQECError(
+            f"{what}: nothing keeps {commit}, the commit of {run}/{number}",
+            mend=f"git branch -f {branch_name(run, number)} {commit[:10]}",
+        )
+
+
+def _descends(ledger: Ledger, oid: str, commit: str) -> bool:
+    return has_objects(ledger, [oid]) and ledger.repo.descendant_of(oid, commit)
 
 
 def read_candidate(ledger: Ledger, commit: str) -> dict[str, bytes]:

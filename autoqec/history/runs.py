@@ -22,7 +22,7 @@ from autoqec.history.objects import (
     write_blobs,
     write_commit,
 )
-from autoqec.history.records import decode_record, encode_record, utc_now
+from autoqec.history.records import decode_record, encode_record, refuse_newer, utc_now
 from autoqec.history.refs import compare_and_swap, explain_write, list_refs, target
 from autoqec.history.repository import Ledger, require_writable
 
@@ -150,8 +150,7 @@ def _read(ledger: Ledger, name: str, commit: str) -> Run:
     files = read_files(ledger, commit, any_case=True, limit=2 * STORE_BYTES)
     where = f"run.json of {RUNS}{name}"
     record = decode_record(files.get("run.json", b""), name=where)
-    if record.get("v") != _VERSION:
-        raise AutoQECError(f"{where} was written by another version of autoqec", mend="pip install --upgrade autoqec")
+    refuse_newer(record.get("v"), _VERSION, name=where)
     try:
         return Run(
             name=record["name"],

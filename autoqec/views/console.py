@@ -37,6 +37,13 @@ def print_json(objects: Iterable[Mapping[str, Any]]) -> None:
         print(json.dumps(item, ensure_ascii=False, allow_nan=False))
 
 
+def print_lines(lines: Iterable[str]) -> None:
+    """Lines as they are, all in one write: a terminal or pipe makes each write cost more than the line."""
+    text = "\n".join(lines)
+    if text:
+        print(text)
+
+
 def print_error(error: AutoQECError) -> None:
     """What is wrong, and on the next line what mends it."""
     console = err()

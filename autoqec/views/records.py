@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from autoqec.history import RoundRecord
-from autoqec.scoring.front import Point, front
 
 ROUND_SCHEMA = "autoqec.round/1"
 
@@ -49,7 +50,7 @@ def _chosen(record: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
 
 
 def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
 
 
 def _has_figures(note: Mapping[str, Any]) -> bool:
@@ -129,30 +130,41 @@ def round_object(record: RoundRecord, names: Mapping[str, str] | None = None) ->
     }
 
 
-def round_objects(records: Iterable[RoundRecord]) -> list[dict[str, Any]]:
-    """Rounds as JSON objects, parents by name."""
-    records = list(records)
-    names = {record.commit: f"{record.run}/{record.number}" for record in records if record.commit}
-    return [round_object(record, names) for record in records]
+def conflict_objects(record: RoundRecord) -> list[dict[str, Any]]:
+    """What the parents of a failed composition disagree on: per field or file the value in base, ours and theirs."""
+    found = (record.conflict or {}).get("conflicts")
+    names = ("path", "field", "base", "ours", "theirs", "between")
+    rows = found if isinstance(found, list) else []
+    return [{name: row.get(name) for name in names} for row in rows if isinstance(row, dict)]
 
 
-def front_objects(records: Iterable[RoundRecord]) -> list[dict[str, Any]]:
-    """The front of the VERIFIED rounds, one environment after another, each with `dominates`.
+@dataclass(frozen=True)
+class Wanted:
+    """Which rounds to show. What is None is not asked about; words are compared without regard to case.
 
-    A round's gain on the front is the verdict's, from shots nobody had seen, not the development metric.
+    Attributes:
+        env: The environment's name.
+        verdict: `VERIFIED`, `SUSPICIOUS` or `FAILED`, or `none` for rounds without one.
+        status: `ok`, `train_error`, `open` and so on.
+        text: Occurs in the hypothesis, the analysis, or the reason of status or verdict.
     """
-    by_name = {f"{item['run']}/{item['round']}": item for item in round_objects(records)}
-    points: dict[str, list[Point]] = {}
-    for name, item in by_name.items():
-        holdout, metrics = item["holdout"], item["metrics"]
-        if item["verdict"] == "VERIFIED" and holdout and metrics:
-            low, high = holdout["delta_ler_ci"]
-            # Costs as the verifier counted them, where it says; the training process said the metrics'.
-            flops, params = (holdout[c] if _number(holdout[c]) else metrics[c] for c in ("flops_per_shot", "params"))
-            point = Point(name, holdout["delta_ler"], (low, high), flops, params)
-            points.setdefault(f"{item['env']}@{item['env_id']}", []).append(point)
-    return [
-        {**by_name[point.name], "dominates": list(beaten)}
-        for env in sorted(points)
-        for point, beaten in front(points[env])
-    ]
+
+    env: str | None = None
+    verdict: str | None = None
+    status: str | None = None
+    text: str | None = None
+
+    @property
+    def everything(self) -> bool:
+        """Whether every round fits."""
+        return self == Wanted()
+
+    def fits(self, item: Mapping[str, Any]) -> bool:
+        """Whether a round's JSON object is one of those."""
+        words = (item[name] or "" for name in ("hypothesis", "analysis", "reason", "verdict_reason"))
+        return (
+            self.env in (None, item["env"])
+            and (self.verdict is None or self.verdict.lower() == str(item["verdict"]).lower())
+            and (self.status is None or self.status.lower() == str(item["status"]).lower())
+            and (self.text is None or self.text.casefold() in "\n".join(map(str, words)).casefold())
+        )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from autoqec.history import Ledger, RoundRecord, read_history
+from autoqec.history import Ledger, RoundRecord
 from autoqec.views.console import print_json
-from autoqec.views.records import round_objects
+from autoqec.views.lines import round_item
 from autoqec.views.tables import print_outcome
 
 
@@ -14,8 +14,7 @@ def round_printer(ledger: Ledger, as_json: bool) -> Callable[[RoundRecord], None
     """A function that prints each round as it ends, its parents by name as `log` shows them."""
 
     def show(record: RoundRecord) -> None:
-        history = read_history(ledger, record.run)
-        item = next(item for item in round_objects(history) if item["round"] == record.number)
+        item = round_item(ledger, record.run, record.number)
         print_json([item]) if as_json else print_outcome(item)
 
     return show

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from autoqec.views.conflicts import conflicts_text
 from autoqec.views.console import out, plain
 
 _VERDICT_STYLE = {"VERIFIED": "bold green", "SUSPICIOUS": "bold yellow", "FAILED": "red"}
@@ -20,7 +21,7 @@ def _rate(value: float | None) -> str:
     return "–" if value is None else f"{value:.5f}"
 
 
-def _gain(item: Mapping[str, Any] | None) -> str:
+def gain_text(item: Mapping[str, Any] | None) -> str:
     """Gain per shot in units of 1e-3, with its interval."""
     if not item or item.get("delta_ler") is None:
         return "–"
@@ -32,7 +33,8 @@ def _ratio(value: float | None, digits: int) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
-def _count(value: int | None) -> str:
+def count_text(value: int | None) -> str:
+    """A cost in few characters, such as `2.1M`."""
     if value is None:
         return "–"
     for limit, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
@@ -43,7 +45,8 @@ def _count(value: int | None) -> str:
     return str(value)
 
 
-def _verdict(item: Mapping[str, Any]) -> Text:
+def verdict_text(item: Mapping[str, Any]) -> Text:
+    """The verdict, or else how the round ended."""
     word = item["verdict"]
     if word is not None:
         return Text(word, style=_VERDICT_STYLE[word])
@@ -97,13 +100,13 @@ def print_log(items: Sequence[Mapping[str, Any]]) -> None:
             metrics = item["metrics"] or {}
             row = (
                 str(item["round"]),
-                _verdict(item),
+                verdict_text(item),
                 plain(" + ".join(_short(parent, run) for parent in item["fork_from"]) or "baseline"),
                 _rate(best["ler_candidate"] if best else None),
                 _percent(best),
-                _gain(best),
-                _count(metrics.get("flops_per_shot")),
-                _count(metrics.get("params")),
+                gain_text(best),
+                count_text(metrics.get("flops_per_shot")),
+                count_text(metrics.get("params")),
                 plain(item["hypothesis"] or item["reason"] or ""),
             )
             rows.append(row)
@@ -114,7 +117,9 @@ def print_outcome(item: Mapping[str, Any]) -> None:
     """How a round ended: its branch, its verdict, and the figures that support it."""
     console = out()
     head = (
-        Text(str(item["branch"]), style="bold") + Text(f"  {(item['commit'] or 'no commit')[:10]}  ") + _verdict(item)
+        Text(str(item["branch"]), style="bold")
+        + Text(f"  {(item['commit'] or 'no commit')[:10]}  ")
+        + verdict_text(item)
     )
     console.print(head)
     console.print(plain(f"  {item['hypothesis'] or ''}"))
@@ -133,8 +138,8 @@ def print_outcome(item: Mapping[str, Any]) -> None:
     if references:
         console.print(plain("  " + ", ".join(f"{name} {ler:.5f}" for name, ler in sorted(references.items()))))
     console.print(
-        f"  {_count(metrics['flops_per_shot'])} FLOPs and {metrics['latency_us_per_shot']:.0f} µs per shot,"
-        f" {_count(metrics['params'])} parameters; {_times(metrics)}"
+        f"  {count_text(metrics['flops_per_shot'])} FLOPs and {metrics['latency_us_per_shot']:.0f} µs per shot,"
+        f" {count_text(metrics['params'])} parameters; {_times(metrics)}"
     )
 
 
@@ -160,9 +165,9 @@ def print_front(items: Sequence[Mapping[str, Any]]) -> None:
                 f"{item['run']}/{item['round']}",
                 _rate(item["holdout"]["ler_candidate"]),
                 _percent(item["holdout"]),
-                _gain(item["holdout"]),
-                _count(metrics["flops_per_shot"]),
-                _count(metrics["params"]),
+                gain_text(item["holdout"]),
+                count_text(metrics["flops_per_shot"]),
+                count_text(metrics["params"]),
                 f"{metrics['latency_us_per_shot']:.0f}",
                 str(len(item["dominates"])),
                 plain(item["hypothesis"]),
@@ -252,11 +257,13 @@ def print_round(item: Mapping[str, Any], details: Mapping[str, Any]) -> None:
     Args:
         item: Its JSON object.
         details: `message` (the commit's text), `diff` (of the candidate against its first parent), and the notes
-            `metrics`, `analysis`, `verdict`, each or None.
+            `metrics`, `analysis`, `verdict`, each or None, and `conflicts`.
     """
     console = out()
     console.print(
-        Text(f"{item['branch']}", style="bold") + Text(f"  {(item['commit'] or 'no commit')[:12]}  ") + _verdict(item)
+        Text(f"{item['branch']}", style="bold")
+        + Text(f"  {(item['commit'] or 'no commit')[:12]}  ")
+        + verdict_text(item)
     )
     console.print(plain(item["hypothesis"] or ""))
     parents = ", ".join(str(parent)[:40] for parent in item["fork_from"]) or "the baseline"
@@ -266,11 +273,12 @@ def print_round(item: Mapping[str, Any], details: Mapping[str, Any]) -> None:
     if item["reason"]:
         console.print(plain(f"reason: {item['reason']}"))
     sections = [("why", details.get("message")), ("change", details.get("diff"))]
+    sections.append(("conflicts", conflicts_text(details.get("conflicts") or (), item["fork_from"])))
     if details.get("metrics"):
         m = details["metrics"]
         cost = (
-            f"{_count(m['flops_per_shot'])} FLOPs and {m['latency_us_per_shot']:.0f} µs per shot,"
-            f" {_count(m['params'])} parameters; {_times(m)}"
+            f"{count_text(m['flops_per_shot'])} FLOPs and {m['latency_us_per_shot']:.0f} µs per shot,"
+            f" {count_text(m['params'])} parameters; {_times(m)}"
         )
         sections.append(("development shots", f"{_figures(m)}\n{cost}"))
     if details.get("analysis"):

@@ -195,7 +195,7 @@ done
 
 
 def test_listing_misses_nothing_while_git_packs_refs(lab, base):
-    """A ref that is new and is packed between libgit2's looks at packed-refs and at the loose refs escapes one listing."""
+    """A ref that is new and is packed between a look at packed-refs and one at the loose refs would be in neither."""
     packer = subprocess.Popen(
         ["sh", "-c", MAKE_AND_PACK],
         cwd=lab.workdir,

@@ -115,12 +115,15 @@ def test_log_pareto_and_verify_need_nothing_outside_git(searched, tmp_path, monk
     bare = tmp_path / "bare"
     shutil.copytree(ledger.workdir / ".git", bare / ".git")
     monkeypatch.chdir(bare)
-    from autoqec.history import open_ledger, read_history
-    from autoqec.views.records import front_objects, round_objects
+    from autoqec.history import open_ledger
+    from autoqec.views.front import front_objects
+    from autoqec.views.lines import read_lines
 
-    history = read_history(open_ledger("."))
-    assert [item["verdict"] for item in round_objects(history)] == [r.verdict and r.verdict["verdict"] for r in records]
-    assert front_objects(history)
+    there = open_ledger(".")
+    runs = read_lines(there)
+    verdicts = [json.loads(line.text)["verdict"] for found in runs for line in found.lines]
+    assert verdicts == [r.verdict and r.verdict["verdict"] for r in records]
+    assert front_objects(there, runs)
     script = [sys.executable, "-m", "autoqec", "verify", f"exp/{run.name}/1", "--json"]
     done = subprocess.run(script, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -1,0 +1,33 @@
+"""A failed composition: what its parents disagree on, value by value."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def conflicts_text(conflicts: Sequence[Mapping[str, Any]], parents: Sequence[str]) -> str:
+    """Every field or file in conflict, with its value where the parents parted and in each of the two.
+
+    Args:
+        conflicts: As `conflict_objects` gives them.
+        parents: What was composed, for the words above them.
+    """
+    lines = [" + ".join(parents)] if conflicts and parents else []
+    for conflict in conflicts:
+        field = f": {conflict['field']}" if conflict["field"] else " (the whole file)"
+        lines.append(f"{conflict['path']}{field}")
+        between = [*(conflict["between"] or ()), "", ""]
+        for side, commit in (("base", ""), ("ours", between[0]), ("theirs", between[1])):
+            label = f"{side} {str(commit)[:10]}".rstrip()
+            lines += _value(label, conflict[side], whole=conflict["field"] is None)
+    return "\n".join(lines)
+
+
+def _value(label: str, value: Any, *, whole: bool) -> list[str]:
+    if value is None:
+        return [f"  {label:<17}  absent"]
+    if whole and isinstance(value, str):
+        return [f"  {label}"] + [f"    | {line}" for line in value.splitlines()]
+    return [f"  {label:<17}  {json.dumps(value, ensure_ascii=False)}"]

@@ -1,0 +1,141 @@
+"""The log as a graph, as `git log --graph` draws it: newest first, forks and merges by what each round started from.
+
+`*` is a round with a commit, `o` one that started from the baseline, `x` one that ended without a commit, such as a
+composition in conflict; the lines below lead to what it started from.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from rich.text import Text
+
+from autoqec.views.console import out, plain
+from autoqec.views.tables import count_text, gain_text, verdict_text
+
+_NAME = re.compile("(?:exp/)?([a-z0-9][a-z0-9-]{0,39})/([1-9][0-9]{0,8})")
+_LEAST_WORDS = 30  # columns; with less than this on their line, the words get a line of their own
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the drawing.
+
+    Attributes:
+        edges: The lines and marks at its left.
+        node: The round that is on it, or None between rounds.
+        below: How the lines go on below the round, for a second line of text.
+    """
+
+    edges: str
+    node: int | None = None
+    below: str = ""
+
+
+def draw(parents: Mapping[int, Sequence[int]], marks: Mapping[int, str]) -> Iterator[Row]:
+    """Draw rounds and what they started from.
+
+    Args:
+        parents: The rounds that each started from; only rounds that are keys themselves, each with a smaller number.
+        marks: One character for each round.
+    """
+    lanes: list[int] = []  # the round that each line leads down to, from left to right
+    for node in sorted(parents, reverse=True):
+        if node not in lanes:
+            lanes.append(node)
+        place = lanes.index(node)
+        while lanes.count(node) > 1:
+            last = len(lanes) - 1 - lanes[::-1].index(node)
+            across = "".join("|_" if place <= lane < last - 1 else "| " for lane in range(last))[:-1]
+            yield Row(across + "/" + " /" * (len(lanes) - 1 - last))
+            del lanes[last]
+        starts = [*dict.fromkeys(parents[node])]
+        edges, below = (["|"] * len(lanes) for _ in range(2))
+        edges[place], below[place] = marks[node], "|" if starts else " "
+        yield Row(" ".join(edges), node, " ".join(below))
+        if not starts:
+            del lanes[place]
+            if place < len(lanes):
+                yield Row("| " * place + " " + " ".join("/" * (len(lanes) - place)))
+            continue
+        lanes[place] = starts[0]
+        for left, other in enumerate(starts[1:], place):
+            yield Row(" ".join("|" * (left + 1)) + "\\" + " \\" * (len(lanes) - 1 - left))
+            lanes.insert(left + 1, other)
+
+
+def print_graph(items: Sequence[Mapping[str, Any]]) -> None:
+    """Every run as a graph, with verdict, gain, cost and hypothesis of each round.
+
+    Args:
+        items: JSON objects of rounds, run by run. What a round started from is drawn if it is among them, else said.
+    """
+    console = out()
+    if not items:
+        console.print("No rounds to draw. Run one with: autoqec round")
+    for run, group in groupby(items, key=lambda item: item["run"]):
+        rounds = {int(item["round"]): item for item in group}
+        env = next((item["env"] for item in rounds.values() if item["env"]), "")
+        console.print(Text(run, style="bold") + plain(f"  {env}"))
+        for line in _lines(run, rounds, console.width):
+            console.print(line, no_wrap=True, overflow="ignore", crop=False)
+
+
+def _lines(run: str, rounds: Mapping[int, Mapping[str, Any]], width: int) -> Iterator[Text]:
+    parents, elsewhere = {}, {}
+    for number, item in rounds.items():
+        names = [(_NAME.fullmatch(name), name) for name in item["fork_from"]]
+        inside = [int(m[2]) if m and m[1] == run else 0 for m, _ in names]
+        drawn = [parent in rounds and parent < number for parent in inside]
+        parents[number] = [parent for parent, known in zip(inside, drawn, strict=True) if known]
+        elsewhere[number] = [_short(m, name, run) for (m, name), known in zip(names, drawn, strict=True) if not known]
+    marks = {n: "x" if item["commit"] is None else "*" if item["fork_from"] else "o" for n, item in rounds.items()}
+    rows = list(draw(parents, marks))
+    cells = {number: _cells(item) for number, item in rounds.items()}
+    widths = [max(cell[i].cell_len for cell in cells.values()) for i in range(5)]
+    indent = max(len(row.edges) for row in rows if row.node is not None)
+    room = width - indent - sum(widths) - 2 * (len(widths) + 1)
+    for row in rows:
+        if row.node is None:
+            yield Text(row.edges)
+            continue
+        words = _words(rounds[row.node], elsewhere[row.node])
+        line = Text(row.edges.ljust(indent))
+        for place, (cell, wide) in enumerate(zip(cells[row.node], widths, strict=True)):
+            gap = " " * (wide - cell.cell_len)
+            line += Text("  ") + (cell + Text(gap) if place == 1 else Text(gap) + cell)
+        if room >= _LEAST_WORDS:
+            words.truncate(room, overflow="ellipsis")
+            yield line + Text("  ") + words
+        else:
+            yield line
+            words.truncate(max(width - indent - 2, _LEAST_WORDS), overflow="ellipsis")
+            yield Text(row.below.ljust(indent) + "  ") + words
+
+
+def _cells(item: Mapping[str, Any]) -> tuple[Text, ...]:
+    metrics = item["metrics"] or {}
+    return (
+        Text(str(item["round"])),
+        verdict_text(item),
+        Text(gain_text(item["holdout"] or item["metrics"])),
+        Text(count_text(metrics.get("flops_per_shot"))),
+        Text(count_text(metrics.get("params"))),
+    )
+
+
+def _words(item: Mapping[str, Any], elsewhere: Sequence[str]) -> Text:
+    origin = f"from {' + '.join(elsewhere)}: " if elsewhere else ""
+    reason = item["reason"] if item["status"] != "ok" else None
+    text = " – ".join(part for part in (reason, item["hypothesis"]) if part)
+    return plain(" ".join(f"{origin}{text}".split()))
+
+
+def _short(match: re.Match[str] | None, name: str, run: str) -> str:
+    if match is None:
+        return name[:10]
+    return match[2] if match[1] == run else f"{match[1]}/{match[2]}"

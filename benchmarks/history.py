@@ -1,0 +1,147 @@
+"""What a long history costs: whole processes that read 5,000 rounds in 10 runs, and recording one more.
+
+The lab is made by the functions that record real rounds, only without waiting for the disk, and then packed by git. The
+bars: `log --json` and `pareto --json` within 1.0 s, and within 0.35 s once the cache is warm; one round recorded within
+50 ms with fsync; a round in the long history no dearer than in a short one.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+import pygit2
+from _common import arguments, show
+
+from autoqec.history import (
+    Ledger,
+    RoundIdentity,
+    append_note,
+    attach,
+    claim_round,
+    close_claim,
+    commit_round,
+    initialise,
+    open_ledger,
+    start_run,
+)
+
+RUNS = 10
+ENV = f"surface_d5_depol@sha256:{'0' * 64}"
+
+
+def figures(draw: random.Random) -> dict[str, object]:
+    """Metrics like those of a real round, none like another's."""
+    delta, width = draw.uniform(-0.001, 0.005), draw.uniform(0.0003, 0.0009)
+    return {
+        "shots": 200_704, "ler_baseline": 0.01392, "ler_candidate": 0.01392 - delta, "delta_ler": delta,
+        "delta_ler_ci": [delta - width, delta + width], "ler_ratio": 1 - delta / 0.01392, "ler_ratio_ci": [0.66, 0.75],
+        "references": {"mwpm_correlated": 0.01086}, "flops_per_shot": draw.randrange(10**5, 10**7),
+        "params": draw.randrange(1, 10**5), "latency_us_per_shot": 79.3, "train_seconds": 33.0, "score_seconds": 16.1,
+    }  # fmt: skip
+
+
+def record_round(ledger: Ledger, run: str, base: str, draw: random.Random, earlier: list[str]) -> str:
+    """One whole round, as the loop records it: claim, commit, weights, three notes, close; its commit."""
+    claim = claim_round(ledger, run, {"profile": {"name": "dev"}, "agents": {"ideator": "search", "coder": "search"}})
+    count = min(len(earlier), draw.choice((0, 1, 1, 2)))
+    parents = tuple(sorted(draw.sample(earlier[-50:], count)))
+    identity = RoundIdentity(
+        run=run, round=claim.number, attempt=claim.attempt, env=ENV, fork_from=parents,
+        compose="with_edit" if count == 2 else "none", agent="search+search",
+        hypothesis=f"From round {claim.number - 1}: {draw.randrange(2, 20)} iterations, with scales learned per detector",
+    )  # fmt: skip
+    files = {
+        "output.yaml": b"mode: soft_priors\n\nthreshold: 0.5\n",
+        "training.yaml": f"epochs: 3\n\nshots: {draw.randrange(10**6)}\n".encode(),
+        "stages/bp/stage.yaml": f"iterations: {draw.randrange(2, 20)}\n\nkind: neural_bp\n".encode(),
+    }
+    commit = commit_round(
+        ledger, identity, base=base, parents=parents, files=files, subject=identity.hypothesis, body="Why:\nit may."
+    )
+    attach(
+        ledger, "artifacts", run, claim.number, {"weights.safetensors": draw.randbytes(64), "training.json": b"{}\n"}
+    )
+    attempt, found = {"id": claim.attempt}, figures(draw)
+    append_note(ledger, run, "metrics", commit, attempt | found)
+    append_note(ledger, run, "analysis", commit, attempt | {"decision": "candidate", "summary": "It helps, at a cost."})
+    verdict = draw.choice(("VERIFIED", "SUSPICIOUS", "FAILED"))
+    append_note(ledger, run, "verdict", commit, attempt | {"verdict": verdict, "reason": "evidence", **figures(draw)})
+    close_claim(ledger, claim, status="ok", commit=commit)
+    return commit
+
+
+def make_lab(folder: Path, rounds: int, runs: int = RUNS) -> Ledger:
+    """A packed lab of so many rounds."""
+    ledger = initialise(folder, {"README": b"a lab\n"})
+    pygit2.settings.enable_fsync_gitdir(False)
+    base, draw = str(ledger.repo.head.target), random.Random(rounds)
+    for number in range(runs):
+        name = f"bench-{number}-abcd"
+        start_run(ledger, name, base=base, env_name="surface_d5_depol", env_id="0" * 64, env_files={}, settings={})
+        earlier: list[str] = []
+        while len(earlier) < rounds // runs:
+            earlier.append(record_round(ledger, name, base, draw, earlier))
+            if len(earlier) % 100 == 0:
+                subprocess.run(["git", "pack-refs", "--all"], cwd=folder, check=True)
+    subprocess.run(["git", "gc", "-q"], cwd=folder, check=True)
+    return open_ledger(folder)
+
+
+def process_seconds(command: list[str], folder: Path, repeats: int, cached: bool) -> tuple[float, float]:
+    """Wall and processor seconds of a whole process; the medians of several."""
+    times = []
+    for _ in range(repeats):
+        if not cached:
+            shutil.rmtree(folder / ".git" / "autoqec" / "cache", ignore_errors=True)
+        before, began = os.times(), perf_counter()
+        subprocess.run([sys.executable, "-m", "autoqec", *command], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+        wall, after = perf_counter() - began, os.times()
+        cpu = after.children_user + after.children_system - before.children_user - before.children_system
+        times.append((wall, cpu))
+    return median(wall for wall, _ in times), median(cpu for _, cpu in times)
+
+
+def recording_ms(ledger: Ledger, count: int) -> float:
+    """Milliseconds to record one more round, with fsync; the median of several."""
+    pygit2.settings.enable_fsync_gitdir(True)
+    base, draw, times = str(ledger.repo.head.target), random.Random(0), []
+    for _ in range(count):
+        began = perf_counter()
+        record_round(ledger, "bench-0-abcd", base, draw, [])
+        times.append(perf_counter() - began)
+    return median(times) * 1e3
+
+
+def main() -> None:
+    """Make a short and a long history; read both, cold and cached; record a few rounds in each."""
+    options = arguments(
+        str(__doc__).split("\n")[0], rounds=(5000, "rounds of the long history"), repeats=(5, "runs of each command")
+    )
+    os.environ.setdefault("GIT_CONFIG_GLOBAL", os.devnull)
+    rows, began = [], perf_counter()
+    with tempfile.TemporaryDirectory() as top:
+        for rounds in (100, options.rounds):
+            folder = Path(top) / str(rounds)
+            ledger = make_lab(folder, rounds)
+            made = perf_counter() - began
+            row: dict[str, object] = {"rounds": rounds}
+            for command in (["log", "--json"], ["pareto", "--json"]):
+                for cached in (False, True):
+                    name = f"{command[0]}{' cached' if cached else ''}"
+                    wall, cpu = process_seconds(command, folder, options.repeats, cached)
+                    row |= {f"{name} s": round(wall, 3), f"{name} cpu": round(cpu, 3)}
+            row["record ms"] = round(recording_ms(ledger, 20), 2)
+            rows.append(row)
+    show("history", rows, {"runs": RUNS, "notes per round": 3, "lab made in s": round(made, 1)}, as_json=options.json)
+
+
+if __name__ == "__main__":
+    main()

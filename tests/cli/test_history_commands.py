@@ -1,0 +1,143 @@
+"""`log`, `pareto` and `show` on a lab whose rounds were recorded without being run."""
+
+import json
+
+import pytest
+
+from autoqec import history
+from autoqec.cli.main import run
+from autoqec.testing import make_tiny_lab
+
+BASE = b"iterations: 3\n\nkind: neural_bp\n"
+FIGURES = {
+    "shots": 200_704, "ler_baseline": 0.0141, "ler_candidate": 0.00995, "delta_ler": 0.004, "delta_ler_ci": [0.003, 0.005],
+    "ler_ratio": 0.705, "ler_ratio_ci": [0.66, 0.75], "references": {}, "flops_per_shot": 1000, "params": 8,
+    "latency_us_per_shot": 79.4, "train_seconds": 33.0, "score_seconds": 16.0,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """Rounds 2 and 3 from 1; 4 composes them and conflicts; 5 failed; 1 and 2 are VERIFIED, 3 is FAILED."""
+    folder = tmp_path_factory.mktemp("lab")
+    ledger = make_tiny_lab(folder)
+    base = history.resolve_commit(ledger, "HEAD")
+    history.start_run(ledger, "r-abcd", base=base, env_name="tiny", env_id="0" * 64, env_files={}, settings={})
+    commits = []
+    for number, verdict in ((1, "VERIFIED"), (2, "VERIFIED"), (3, "FAILED")):
+        claim = history.claim_round(ledger, "r-abcd")
+        parents = tuple(commits[:1])
+        identity = history.RoundIdentity(
+            run="r-abcd", round=number, attempt=claim.attempt, env=f"tiny@sha256:{'0' * 64}", fork_from=parents,
+            compose="none", agent="a", hypothesis=f"Idea number {number}",
+        )  # fmt: skip
+        files = {
+            "stages/bp/stage.yaml": BASE.replace(b"3", str(2 + number).encode()),
+            "stages/bp/m.py": b"a\nb\n" * number,
+        }
+        commit = history.commit_round(ledger, identity, base=base, parents=parents, files=files, subject="s", body="")
+        history.append_note(ledger, "r-abcd", "metrics", commit, dict(FIGURES))
+        history.append_note(ledger, "r-abcd", "verdict", commit, {"verdict": verdict, "reason": "evidence", **FIGURES})
+        history.close_claim(ledger, claim, status="ok", commit=commit)
+        commits.append(commit)
+    claim = history.claim_round(ledger, "r-abcd")
+    merge = history.merge_candidates(ledger, base, commits[1:])
+    report = {
+        "status": "compose_conflict", "fork_from": ["r-abcd/2", "r-abcd/3"], "compose": "pure", "hypothesis": "Both",
+        "conflicts": [{name: getattr(c, name) for name in c.__dataclass_fields__} for c in merge.conflicts],
+    }  # fmt: skip
+    history.attach(ledger, "attempts", "r-abcd", 4, {"report.json": json.dumps(report).encode()})
+    history.close_claim(ledger, claim, status="compose_conflict", reason="the parents disagree")
+    claim = history.claim_round(ledger, "r-abcd")
+    history.close_claim(ledger, claim, status="train_error", reason="it diverged")
+    return folder
+
+
+@pytest.fixture
+def printed(lab, monkeypatch, capsys):
+    """Run a command in the lab; its exit code, standard output and standard error."""
+    monkeypatch.chdir(lab)
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def call(*args):
+        code = run(list(args))
+        return code, *capsys.readouterr()
+
+    return call
+
+
+FILTERS = {
+    "--verdict verified": [1, 2],
+    "--verdict FAILED": [3],
+    "--verdict none": [4, 5],
+    "--status compose_conflict": [4],
+    "--status ok --verdict failed": [3],
+    "--env tiny": [1, 2, 3],
+    "--env other": [],
+    "--text NUMBER": [1, 2, 3],
+    "--text diverged": [5],
+    "--text evidence --status ok --env tiny --verdict VERIFIED": [1, 2],
+    "": [1, 2, 3, 4, 5],
+}
+
+
+@pytest.mark.parametrize("flags", FILTERS)
+def test_the_log_is_filtered(printed, flags):
+    code, out, _ = printed("log", *flags.split(), "--json", "--graph")
+    assert code == 0
+    assert [json.loads(line)["round"] for line in out.splitlines()] == FILTERS[flags]
+    table, graph = (printed("log", *flags.split(), *more)[1] for more in ((), ("--graph",)))
+    for number in range(1, 4):
+        assert (f"Idea number {number}" in table) == (f"Idea number {number}" in graph) == (number in FILTERS[flags])
+
+
+def test_the_graph_shows_the_conflict_with_its_parents(printed):
+    _, out, _ = printed("log", "--graph")
+    assert [line[:8].rstrip() for line in out.splitlines()][1:] == [
+        "x    5",
+        "x    4",
+        "|\\",
+        "| *  3",
+        "* |  2",
+        "|/",
+        "o    1",
+    ]
+    assert "compose_conflict" in out
+    assert "the parents disagree – Both" in out
+
+
+def test_a_conflict_is_shown_value_by_value(printed):
+    _, out, _ = printed("show", "r-abcd/4")
+    assert "r-abcd/2 + r-abcd/3" in out
+    shown = out[out.index("stages/bp/m.py (the whole file)") :]
+    assert shown.count("    | a") == 1 + 2 + 3
+    shown = shown[shown.index("stages/bp/stage.yaml: iterations") :].splitlines()
+    assert [line.split()[0] for line in shown[1:4]] == ["base", "ours", "theirs"]
+    assert shown[1].split()[-1] == "3"
+    assert {line.split()[-1] for line in shown[2:4]} == {"4", "5"}
+    (item,) = (json.loads(line) for line in printed("show", "r-abcd/4", "--json")[1].splitlines())
+    assert [(c["path"], c["field"]) for c in item["conflicts"]] == [
+        ("stages/bp/m.py", None),
+        ("stages/bp/stage.yaml", "iterations"),
+    ]
+    assert json.loads(printed("show", "r-abcd/1", "--json")[1])["conflicts"] == []
+
+
+def test_pareto_says_what_it_dominates_and_what_is_confirmed(printed):
+    _, out, _ = printed("pareto", "--json", "--env", "tiny", "--run", "r-abcd", "--top", "1")
+    (item,) = (json.loads(line) for line in out.splitlines())
+    assert (item["round"], item["dominates"], item["confirmed"]) == (1, [], False)
+    assert len(printed("pareto", "--json")[1].splitlines()) == 2
+    assert printed("pareto", "--env", "other", "--json") == (0, "", "")
+
+
+def test_pareto_fails_when_a_member_is_gone(printed, lab):
+    ledger = history.open_ledger(lab)
+    ref = "refs/heads/exp/r-abcd/2"
+    oid = history.list_refs(ledger, ref)[ref]
+    history.compare_and_swap(ledger, ref, oid, None, "drop")
+    code, out, err = printed("pareto", "--json")
+    history.compare_and_swap(ledger, ref, None, oid, "back")
+    assert (code, out) == (1, "")
+    assert ref in err
+    assert printed("pareto")[0] == 0
