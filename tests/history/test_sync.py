@@ -172,8 +172,9 @@ def test_clones_that_pull_from_each_other_at_once_hold_the_same_commits(pair):
     _, oid = play(one)
     history.push(one)
     history.pull(two)
+    for ledger in (*pair, *pair):
+        history.append_note(ledger, "depol-abcd", "verdict", oid, {"by": ledger.workdir.name})
     for ledger in pair:
-        history.append_note(ledger, "depol-abcd", "verdict", oid, {"id": f"by {ledger.workdir.name}"})
         history.attach(ledger, "traces", "depol-abcd", 1, {f"{ledger.workdir.name}.json": b"{}"})
     copies = []
     for ledger in pair:
@@ -184,7 +185,7 @@ def test_clones_that_pull_from_each_other_at_once_hold_the_same_commits(pair):
     history.pull(two, copies[0])
     assert ours(one) == ours(two)
     (records,) = history.read_notes(one, "depol-abcd", "verdict").values()
-    assert {record["id"] for record in records} == {"by one", "by two"}
+    assert [record["by"] for record in records] == ["one", "two", "one", "two"], "oldest first"
 
 
 def test_a_plain_clone_becomes_a_whole_lab_by_a_pull(pair, remote, tmp_path):
