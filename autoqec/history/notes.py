@@ -116,7 +116,7 @@ def notes_at(
     if commits is None:
         for commit, blob in _walk(root):
             # One commit may stand in the tree under two spellings; its records are those of both.
-            data = _skip(partial(get_blob, ledger, blob, name=f"{ref} on {commit[:10]}"), problems)
+            data = _skip(partial(_data, blob, f"{ref} on {commit[:10]}"), problems)
             if data is not None:
                 lines[commit] = _union(lines.get(commit, []), data)
     for commit in commits or ():
@@ -178,7 +178,15 @@ def _union(lines: list[bytes], data: bytes) -> list[bytes]:
     return list(dict.fromkeys([*lines, *(part for part in data.split(b"\n") if part.strip())]))
 
 
-def _walk(tree: pygit2.Tree, prefix: str = "") -> Iterator[tuple[str, str]]:
+def _data(blob: pygit2.Blob, name: str) -> bytes:
+    # As an entry of its tree, the blob is known already; looking it up by its oid would double the cost of a long history.
+    try:
+        return blob.data
+    except (KeyError, pygit2.GitError) as error:
+        raise AutoQECError(f"{name} is missing or damaged: blob {str(blob.id)[:10]}", mend="git fsck") from error
+
+
+def _walk(tree: pygit2.Tree, prefix: str = "") -> Iterator[tuple[str, pygit2.Blob]]:
     """Every note's commit and blob, however deep the tree fans out; git chooses the depth by the number of notes."""
     for entry in tree:
         name = prefix + (entry.name or "")
@@ -187,7 +195,7 @@ def _walk(tree: pygit2.Tree, prefix: str = "") -> Iterator[tuple[str, str]]:
         if isinstance(entry, pygit2.Tree):
             yield from _walk(entry, name)
         elif isinstance(entry, pygit2.Blob) and len(name) == _OID_LENGTH:
-            yield name, str(entry.id)
+            yield name, entry
 
 
 def _lines_of(ledger: Ledger, tree: pygit2.Tree | None, commit: str, name: str) -> list[bytes]:
