@@ -137,6 +137,8 @@ def print_outcome(item: Mapping[str, Any]) -> None:
     references = (item["holdout"] or {}).get("references") or item["references"] or {}
     if references:
         console.print(plain("  " + ", ".join(f"{name} {ler:.5f}" for name, ler in sorted(references.items()))))
+    if metrics is None:
+        return
     console.print(
         f"  {count_text(metrics['flops_per_shot'])} FLOPs and {metrics['latency_us_per_shot']:.0f} µs per shot,"
         f" {count_text(metrics['params'])} parameters; {_times(metrics)}"
@@ -160,15 +162,18 @@ def print_front(items: Sequence[Mapping[str, Any]]) -> None:
         console.print(plain(str(env)))
         rows: list[tuple[str | Text, ...]] = []
         for item in group:
-            metrics = item["metrics"]
+            holdout, metrics = item["holdout"], item["metrics"] or {}
+            latency = metrics.get("latency_us_per_shot")
+            # Costs as the verifier counted them, where it says.
+            flops, params = (holdout.get(name) or metrics.get(name) for name in ("flops_per_shot", "params"))
             row = (
                 f"{item['run']}/{item['round']}",
-                _rate(item["holdout"]["ler_candidate"]),
-                _percent(item["holdout"]),
-                gain_text(item["holdout"]),
-                count_text(metrics["flops_per_shot"]),
-                count_text(metrics["params"]),
-                f"{metrics['latency_us_per_shot']:.0f}",
+                _rate(holdout["ler_candidate"]),
+                _percent(holdout),
+                gain_text(holdout),
+                count_text(flops),
+                count_text(params),
+                "–" if latency is None else f"{latency:.0f}",
                 str(len(item["dominates"])),
                 plain(item["hypothesis"]),
             )

@@ -238,8 +238,8 @@ def test_a_broken_plugin_is_listed_and_survived(lab, tmp_path):
     assert (strict.returncode, "half installed" in strict.stderr) == (1, True)
 
 
-def test_compose_merges_and_judges_beside_the_parents(here, capsys):
-    one, two = (item["branch"] for item in here[1])
+def test_compose_merges_and_judges_beside_the_parents(copied, capsys):
+    one, two = (item["branch"] for item in copied)
     made = json.loads(printed(capsys, "compose", one, two, "--json", "--text", "both")[1])
     assert (made["status"], made["compose"], made["hypothesis"]) == ("ok", "pure", "both")
     notes = json.loads(printed(capsys, "show", made["branch"], "--json")[1])["notes"]
@@ -341,15 +341,18 @@ def test_a_round_of_a_renamed_host_is_named_and_can_be_forced(copied, capsys):
 
 
 def test_environments_of_one_name_have_fronts_of_their_own(here):
-    from autoqec.history import read_history
-    from autoqec.views.records import front_objects
+    from autoqec.views.front import front_objects
+    from autoqec.views.lines import read_lines
 
-    record = next(r for r in read_history(open_ledger(".")) if (r.verdict or {}).get("verdict") == "VERIFIED")
-    name, _, env_id = record.identity.env.partition("@sha256:")
-    other = replace(record, run="other-abcd", identity=replace(record.identity, env=f"{name}@sha256:{env_id[::-1]}"))
-    better = replace(other, verdict=record.verdict | {"delta_ler": 0.5, "delta_ler_ci": [0.4, 0.6]})
-    names = {(item["run"], len(item["dominates"])) for item in front_objects([record, better])}
-    assert names == {(record.run, 0), ("other-abcd", 0)}
+    ledger = open_ledger(".")
+    (found,) = read_lines(ledger)
+    one, two = (replace(line, verified=True, figures=(0.004, 0.003, 0.005, 1000, 8)) for line in found.lines[:2])
+    better = replace(two, figures=(0.5, 0.4, 0.6, 1000, 8))
+    elsewhere = replace(better, env_id="f" * 64)
+    kept = {item["round"] for item in front_objects(ledger, [replace(found, lines=(one, better))])}
+    assert kept == {two.number}, "within an environment the better round stands alone"
+    kept = {item["round"] for item in front_objects(ledger, [replace(found, lines=(one, elsewhere))])}
+    assert kept == {one.number, two.number}
 
 
 def test_an_environment_beside_a_run_must_be_the_runs(here, capsys):
@@ -372,7 +375,7 @@ def test_what_nobody_foresaw_is_one_line_and_no_traceback(here, capsys, monkeypa
     def fail(*args):
         raise LookupError("odd\nand more")
 
-    monkeypatch.setattr("autoqec.history.read_history", fail)
+    monkeypatch.setattr("autoqec.views.lines.read_lines", fail)
     code, out, err = printed(capsys, "log")
     assert (code, out) == (1, "")
     assert err.startswith("error: something unforeseen: LookupError: odd\n")

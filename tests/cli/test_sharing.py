@@ -60,7 +60,7 @@ def test_a_stranger_logs_and_verifies_from_a_bundle_without_a_network(made, tmp_
         blocked = []  # a container may forbid it; what is left of the test is still the letter of the promise
     autoqec = f"{sys.executable} -m autoqec"
     script = f"git clone -q run.bundle lab && cd lab && {autoqec} log --json && {autoqec} verify -q --json {branch}"
-    script += " --max-shots 40000"
+    script += " --max-shots 50000"
     done = subprocess.run([*blocked, "bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     *logged, verdict = (json.loads(line) for line in done.stdout.splitlines())

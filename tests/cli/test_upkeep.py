@@ -48,7 +48,7 @@ def lab(tmp_path, monkeypatch):
         oid = history.commit_round(ledger, who, base=base, parents=(), files=files, subject="s", body="b")
         record = {"id": claim.attempt, **metrics(delta, 100 + number)}
         history.append_note(ledger, RUN, "metrics", oid, record)
-        history.append_note(ledger, RUN, "verdict", oid, record | {"verdict": "VERIFIED"})
+        history.append_note(ledger, RUN, "verdict", oid, record | {"verdict": "VERIFIED", "reason": "better"})
         history.attach(ledger, "artifacts", RUN, number, {"weights.safetensors": b"w"})
         history.close_claim(ledger, claim, status="ok", commit=oid)
     return ledger

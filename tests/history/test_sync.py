@@ -343,7 +343,7 @@ def test_a_damaged_claim_is_named_and_not_taken_up(pair, remote):
         ["git", "hash-object", "-w", "--stdin"], cwd=remote, input=b"{}", capture_output=True, check=True
     ).stdout.decode()
     sh(remote, "update-ref", "refs/autoqec/claims/depol-abcd/1", blob.strip())
-    with pytest.raises(AutoQECError, match="refs/autoqec/claims/depol-abcd/1 was written by another version"):
+    with pytest.raises(AutoQECError, match="refs/autoqec/claims/depol-abcd/1 is damaged"):
         history.pull(pair[0])
     assert history.list_claims(pair[0]) == []
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from autoqec.config import load_settings
-from autoqec.errors import AutoQECError, NotFoundError
+from autoqec.errors import NotFoundError
 from autoqec.history import list_claims, read_attachment, read_candidate, read_notes
 from autoqec.loop.rounds import run_round
 from autoqec.loop.session import Session, open_run
@@ -208,8 +208,7 @@ def test_in_a_shared_run_the_remote_gives_the_number(session, tmp_path):
     remote = tmp_path / "remote.git"
     subprocess.run(["git", "init", "-q", "--bare", str(remote)], check=True)
     made = session(ScriptedAgent({}), claim_remote=str(remote))
-    with pytest.raises(AutoQECError, match="no further reply"):
-        run_round(made)
+    assert run_round(made).status == "agent_error"  # the script is empty; what counts is the claim
     listed = subprocess.run(["git", "for-each-ref"], cwd=remote, capture_output=True, text=True, check=True).stdout
     assert f"refs/autoqec/claims/{made.run.name}/1" in listed
     assert f"refs/autoqec/runs/{made.run.name}" in listed
