@@ -414,7 +414,7 @@ MOMENTS = {
 }
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("moment", ["training", pytest.param("scoring", marks=pytest.mark.slow), "verifying"])
 def test_a_killed_round_is_resumed_to_the_same_metrics(lab, tmp_path, moment):
     make_tiny_lab(tmp_path)
     process = _start(tmp_path, "--seed", "3")
