@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from autoqec.config import Profile, Settings
-from autoqec.errors import NotFoundError, UsageError
-from autoqec.history import Ledger, Run, list_runs, load_run, new_run_name, resolve_commit, start_run
+from autoqec.errors import UsageError
+from autoqec.history import Ledger, Run, list_runs, new_run_name, resolve_commit, start_run
 from autoqec.plugins import Registry
 from autoqec.problem.environment import (
     LoadedEnvironment,
@@ -159,26 +159,6 @@ def _with_seed_unchanged(run: Run, seed: int | None) -> Run:
     return run
 
 
-def find_run(ledger: Ledger, name: str) -> Run:
-    """A run by name.
-
-    Raises:
-        NotFoundError: There is none.
-    """
-    return load_run(ledger, name)
-
-
 def profile_from(fields: Mapping[str, Any]) -> Profile:
     """A profile as a claim recorded it."""
     return Profile(**fields)
-
-
-__all__ = [
-    "NotFoundError",
-    "Session",
-    "check_environment",
-    "environment_folders",
-    "find_run",
-    "open_run",
-    "run_environment",
-]

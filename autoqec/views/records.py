@@ -11,7 +11,8 @@ from autoqec.history import RoundRecord
 
 ROUND_SCHEMA = "autoqec.round/1"
 
-METRICS = (
+#: What a scored stretch of shots says, on development shots and on the holdout alike.
+_OUTCOME = (
     "shots",
     "ler_baseline",
     "ler_candidate",
@@ -19,25 +20,13 @@ METRICS = (
     "delta_ler_ci",
     "ler_ratio",
     "ler_ratio_ci",
-    "flops_per_shot",
-    "params",
-    "latency_us_per_shot",
-    "train_seconds",
-    "score_seconds",
 )
 
-_HOLDOUT = (
-    "shots",
-    "ler_baseline",
-    "ler_candidate",
-    "delta_ler",
-    "delta_ler_ci",
-    "ler_ratio",
-    "ler_ratio_ci",
-    "flops_per_shot",
-    "params",
-    "references",
-)
+_COSTS = ("flops_per_shot", "params", "latency_us_per_shot", "train_seconds", "score_seconds")
+
+METRICS = (*_OUTCOME, *_COSTS)
+
+_HOLDOUT = (*_OUTCOME, "flops_per_shot", "params", "references")
 
 _WORDS = ("VERIFIED", "SUSPICIOUS", "FAILED")
 
@@ -62,7 +51,7 @@ def _has_figures(note: Mapping[str, Any]) -> bool:
 
 
 def _metrics_are_whole(note: Mapping[str, Any]) -> bool:
-    return _has_figures(note) and all(_number(note.get(name)) for name in METRICS[7:])
+    return _has_figures(note) and all(_number(note.get(name)) for name in _COSTS)
 
 
 def _verdict_is_whole(note: Mapping[str, Any]) -> bool:
