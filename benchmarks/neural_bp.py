@@ -25,7 +25,7 @@ def main() -> None:
     options = arguments(__doc__, shots=(2048, "shots of the kernel"), batch=(256, "shots of torch"))
     torch.set_num_threads(1)
     problem, kind = surface_problem(5, 0.005), NeuralBP()
-    syndromes, fired = sample_labelled(problem, options.shots, SEED)
+    syndromes, _, fired = sample_labelled(problem, options.shots, SEED)
     packed = np.packbits(syndromes, axis=1, bitorder="little")
     beliefs = np.repeat(problem.priors_llr[None], options.shots, axis=0)
     batch = options.batch

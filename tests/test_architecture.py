@@ -17,7 +17,7 @@ ALLOWED = {
     "agents": {"history", "problem"},
     "history": set(),
     "scoring": {"decoding", "problem", "sandbox"},
-    "runner": {"candidate", "problem", "sandbox"},
+    "runner": {"candidate", "decoding", "problem", "sandbox"},
     "candidate": {"problem"},
     "decoding": {"problem"},
     "problem": set(),

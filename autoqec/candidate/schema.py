@@ -44,13 +44,17 @@ class Output(_Strict):
 
 
 class Training(_Strict):
-    """How the weights are learned; shots are drawn fresh, `epochs` passes over `shots` of them."""
+    """How the weights are learned; shots are drawn fresh, `epochs` passes over `shots` of them.
+
+    The losses `bce` and `focal` ask which mechanisms fired; `logical_gap`, which needs a decoder that can teach (`mwpm`),
+    asks in which logical class the decoder would find the lighter explanation.
+    """
 
     learning_rate: float = Field(default=0.02, gt=0.0, le=1.0)
     batch_size: int = Field(default=256, ge=8, le=65536)
     epochs: int = Field(default=1, ge=0, le=1000)
     shots: int = Field(default=32768, ge=0, le=100_000_000)
-    loss: Literal["bce", "focal"] = "bce"
+    loss: Literal["bce", "focal", "logical_gap"] = "bce"
     init: Literal["fresh", "parents"] = "fresh"
 
 

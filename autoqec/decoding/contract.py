@@ -53,6 +53,30 @@ class CompiledDecoder(Protocol):
 
 
 @runtime_checkable
+class TeachingDecoder(CompiledDecoder, Protocol):
+    """A decoder that can say in which direction beliefs should move for it to decode right."""
+
+    def logical_gap_loss(
+        self, syndromes: np.ndarray, beliefs: np.ndarray, observables: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Cross-entropy of the true logical class under the decoder's complementary gap, and its gradient.
+
+        For each observable the gap is the weight of the best explanation in the wrong class less that in the right one
+        (Gidney, Newman, Brooks and Jones, Nat. Commun. 16, 4498); the loss is the sum of `log(1 + exp(-gap))`.
+
+        Args:
+            syndromes: As for `decode`.
+            beliefs: As for `decode`.
+            observables: True logical flips, bit-packed little-endian, uint8 `[shots, ceil(observables / 8)]`.
+
+        Returns:
+            Loss in nats, float32 `[shots]`, 0 for a shot whose gap cannot be found; and its derivative by each belief,
+            float32 `[shots, mechanisms]`.
+        """
+        ...
+
+
+@runtime_checkable
 class Decoder(Protocol):
     """A decoder as an environment names it, before it knows the problem. Must be cheap to create."""
 

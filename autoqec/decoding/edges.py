@@ -90,3 +90,54 @@ def _edge_log_odds(beliefs: np.ndarray, mechanism: np.ndarray, start: np.ndarray
         for edge in range(edges):
             q = max(joint[edge], _SMALLEST)
             row[edge] = side[edge] * log_positive((one - q) / q)
+
+
+def edge_log_odds_gradient(
+    beliefs: np.ndarray, log_odds: np.ndarray, by_log_odds: np.ndarray, uses: EdgeUses
+) -> np.ndarray:
+    """Carry a gradient from edges back to mechanisms.
+
+    With `t = tanh(llr / 2)`, the log-odds of an edge are `2 atanh(product of t over its mechanisms)`.
+
+    Args:
+        beliefs: As given to `edge_log_odds`.
+        log_odds: What it returned.
+        by_log_odds: Derivative of some loss by each of them, float32 `[shots, edges]`; most are zero.
+        uses: The mechanisms of each edge.
+
+    Returns:
+        Derivative of that loss by each belief, float32 `[shots, mechanisms]`.
+    """
+    by_beliefs = np.zeros_like(beliefs)
+    _edge_log_odds_gradient(beliefs, log_odds, by_log_odds, uses.mechanism, uses.start, by_beliefs)
+    return by_beliefs
+
+
+@njit(nogil=True, inline="always")
+def _steepness(llr: np.float32) -> np.float32:
+    """`1 - tanh(llr / 2)^2`, which keeps its digits where the tanh is almost 1."""
+    e = np.exp(-min(abs(llr), _BOUND))
+    return np.float32(4.0) * e / ((np.float32(1.0) + e) * (np.float32(1.0) + e))
+
+
+@njit(cache=True, nogil=True)
+def _edge_log_odds_gradient(
+    beliefs: np.ndarray,
+    log_odds: np.ndarray,
+    by_log_odds: np.ndarray,
+    mechanism: np.ndarray,
+    start: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    for shot in range(len(beliefs)):
+        llr = beliefs[shot]
+        for edge in range(len(start) - 1):
+            if by_log_odds[shot, edge] == 0:
+                continue
+            factor = by_log_odds[shot, edge] / _steepness(log_odds[shot, edge])
+            for use in range(start[edge], start[edge + 1]):
+                others = np.float32(1.0)
+                for other in range(start[edge], start[edge + 1]):
+                    if other != use:
+                        others *= np.tanh(llr[mechanism[other]] * np.float32(0.5))
+                out[shot, mechanism[use]] += factor * others * _steepness(llr[mechanism[use]])

@@ -82,8 +82,8 @@ def check_environment(loaded: LoadedEnvironment, registry: Registry) -> None:
     Raises:
         UsageError, NotFoundError: The circuit, code, decoder or a reference cannot be used.
     """
+    from autoqec.decoding.compiling import compile_decoder
     from autoqec.problem.code import build_problem
-    from autoqec.scoring.shard import compile_decoder
 
     problem = build_problem(loaded, registry.maker("code"))
     for choice in (loaded.environment.decoder, *loaded.environment.references):

@@ -205,6 +205,7 @@ def train(session: Session, state: RoundState) -> None:
         result = train_candidate(
             state.files,
             session.dem,
+            session.environment.environment.decoder.model_dump(),
             parents=parent_weights(session.ledger, _hypothesis(state).fork_from, fingerprint=fingerprint),
             seed=derive_key(_round_key(session, state), "train"),
             max_shots=profile.train_shots,

@@ -7,6 +7,7 @@ each with a seed of its own.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -47,14 +48,23 @@ def sample_chunk(problem: Problem, seed: int) -> Shots:
     return Shots(syndromes, observables)
 
 
-def sample_labelled(problem: Problem, shots: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draw shots together with the mechanisms that fired, for training.
+class Labelled(NamedTuple):
+    """Shots with everything that happened, for training.
 
-    Returns:
-        Syndromes, bool `[shots, detectors]`, and fired mechanisms, bool `[shots, mechanisms]`: instructions that merge
-        into one mechanism cancel in pairs.
+    Attributes:
+        syndromes: bool `[shots, detectors]`.
+        observables: True logical flips, bool `[shots, observables]`.
+        fired: Mechanisms that fired, bool `[shots, mechanisms]`; instructions that merge into one cancel in pairs.
     """
-    syndromes, _, errors = problem.dem.compile_sampler(seed=seed).sample(shots, return_errors=True)
+
+    syndromes: np.ndarray
+    observables: np.ndarray
+    fired: np.ndarray
+
+
+def sample_labelled(problem: Problem, shots: int, seed: int) -> Labelled:
+    """Draw shots together with the mechanisms that fired, from the error model."""
+    syndromes, observables, errors = problem.dem.compile_sampler(seed=seed).sample(shots, return_errors=True)
     assert errors is not None  # return_errors=True
     fired = np.zeros((shots, len(problem.mechanisms)), dtype=bool)
     kept = np.flatnonzero(problem.mechanisms.of_instruction >= 0)
@@ -65,4 +75,4 @@ def sample_labelled(problem: Problem, shots: int, seed: int) -> tuple[np.ndarray
     fired[:, owner[single]] = errors[:, kept[single]]
     for instruction, mechanism in zip(kept[~single], owner[~single], strict=True):
         fired[:, mechanism] ^= errors[:, instruction]
-    return syndromes, fired
+    return Labelled(syndromes, observables, fired)

@@ -50,6 +50,7 @@ class TrainingFailed(AutoQECError):
 def train_candidate(
     files: Mapping[str, bytes],
     dem: str,
+    decoder: Mapping[str, Any],
     *,
     parents: bytes,
     seed: bytes,
@@ -63,6 +64,7 @@ def train_candidate(
     Args:
         files: The candidate's canonical files.
         dem: The problem's error model, as text.
+        decoder: The environment's decoder, `{"kind", …}`, which some losses ask.
         parents: Parents' weights merged into one safetensors file; empty for none.
         seed: Key of the training stream.
         max_shots: The profile's cap on shots.
@@ -78,7 +80,8 @@ def train_candidate(
     try:
         with Child(target, memory_bytes=limits.memory_bytes, threads=TRAINING_THREADS) as child:
             blobs = SealedCandidate(files, parents).to_blobs()
-            child.send({"seed": seed.hex(), "max_shots": max_shots, "inherit": inherit}, dem=dem.encode(), **blobs)
+            settings = {"seed": seed.hex(), "max_shots": max_shots, "inherit": inherit, "decoder": dict(decoder)}
+            child.send(settings, dem=dem.encode(), **blobs)
             while True:
                 message = child.receive(max(0.001, deadline - time.monotonic()))
                 if message.fields.get("done"):

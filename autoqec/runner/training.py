@@ -15,10 +15,12 @@ import numpy as np
 
 from autoqec.candidate.compile import build_modules, load_tensors, module_tensors, run_modules
 from autoqec.candidate.schema import Candidate
+from autoqec.decoding.contract import TeachingDecoder
 from autoqec.errors import AutoQECError
 from autoqec.problem.problem import Problem
 from autoqec.problem.sampling import sample_labelled
 from autoqec.problem.streams import derive_seed
+from autoqec.runner.losses import batch_loss
 
 if TYPE_CHECKING:
     import torch
@@ -29,8 +31,6 @@ MAX_NAN_RATE = 0.05
 #: Shots of the validation loss, and about how many points of telemetry a round keeps.
 _VALIDATION_SHOTS = 2048
 _TELEMETRY_POINTS = 50
-
-_FOCAL_GAMMA = 2.0
 
 
 class TrainingDiverged(AutoQECError):
@@ -60,20 +60,10 @@ class Progress:
     loss: float
 
 
-def _loss(name: str, beliefs: torch.Tensor, fired: torch.Tensor) -> torch.Tensor:
-    """Mean over shots of the summed loss over mechanisms, in nats; `beliefs` are log-odds of not firing."""
-    from torch.nn import functional
-
-    nats = functional.binary_cross_entropy_with_logits(-beliefs, fired, reduction="none")
-    if name == "focal":
-        # Lin et al. 2017: weigh down what is already decided, so that the few ambiguous mechanisms lead.
-        nats = nats * (1.0 - (-nats).exp()) ** _FOCAL_GAMMA
-    return nats.sum(dim=1).mean()
-
-
 def train(
     candidate: Candidate,
     problem: Problem,
+    decoder: TeachingDecoder | None,
     *,
     seed: bytes,
     max_shots: int,
@@ -86,6 +76,7 @@ def train(
     Args:
         candidate: What to train; an empty pipeline or zero shots leaves the initial weights.
         problem: Where shots come from.
+        decoder: What the beliefs will feed, where it can teach; needed by the loss `logical_gap` alone.
         seed: Key of the training stream; the same key gives the same weights on the same machine.
         max_shots: The profile's cap on shots drawn, over all epochs.
         initial: Weights of the parents, used where names and shapes fit if `inherit` or the candidate's `init: parents` says so.
@@ -107,15 +98,15 @@ def train(
     steps = per_epoch * settings.epochs if parameters and settings.shots and max_shots >= settings.batch_size else 0
     priors = torch.from_numpy(problem.priors_llr)
 
-    def batch_loss(shots: int, chunk_seed: int) -> torch.Tensor:
-        syndromes, fired = sample_labelled(problem, shots, chunk_seed)
+    def loss_of(shots: int, chunk_seed: int) -> torch.Tensor:
+        drawn = sample_labelled(problem, shots, chunk_seed)
         start = priors.expand(shots, -1).contiguous()
-        beliefs = run_modules(modules, torch.from_numpy(syndromes).float(), start)
-        return _loss(settings.loss, beliefs, torch.from_numpy(fired).float())
+        beliefs = run_modules(modules, torch.from_numpy(drawn.syndromes).float(), start)
+        return batch_loss(settings.loss, beliefs, drawn, decoder)
 
     def validation() -> float:
         with torch.no_grad():
-            return float(batch_loss(_VALIDATION_SHOTS, derive_seed(seed, "validation", 0)))
+            return float(loss_of(_VALIDATION_SHOTS, derive_seed(seed, "validation", 0)))
 
     began = time.monotonic()
     before = validation()
@@ -130,7 +121,7 @@ def train(
         for step in range(steps):
             # An epoch is a pass over the same shots, so its seeds repeat; they are drawn again rather than stored.
             optimiser.zero_grad()
-            loss = batch_loss(settings.batch_size, derive_seed(seed, "batch", step % per_epoch))
+            loss = loss_of(settings.batch_size, derive_seed(seed, "batch", step % per_epoch))
             loss.backward()  # type: ignore[no-untyped-call]
             norm = torch.nn.utils.clip_grad_norm_(parameters, max_norm=10.0)
             if torch.isfinite(loss) and torch.isfinite(norm):

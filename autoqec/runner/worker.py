@@ -7,6 +7,7 @@ no observable and no seed of a shot it is scored on; training shots it draws its
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import stim
@@ -15,7 +16,11 @@ from autoqec.candidate.compile import compile_inference
 from autoqec.candidate.cost import measure_cost
 from autoqec.candidate.schema import Candidate, read_candidate
 from autoqec.candidate.weights import load_weights, save_weights
+from autoqec.decoding.compiling import compile_decoder
+from autoqec.decoding.contract import TeachingDecoder
+from autoqec.errors import UsageError
 from autoqec.plugins import load_plugins
+from autoqec.problem.environment import Choice
 from autoqec.problem.problem import Problem, problem_from_dem
 from autoqec.sandbox.channel import Channel, Message
 from autoqec.sandbox.sealed import SealedCandidate
@@ -25,6 +30,16 @@ def _open(blobs: Mapping[str, bytes]) -> tuple[Candidate, Problem, SealedCandida
     sealed = SealedCandidate.from_blobs(blobs)
     problem = problem_from_dem(stim.DetectorErrorModel(blobs["dem"].decode()), name="this environment")
     return read_candidate(sealed.files, load_plugins().maker("stage")), problem, sealed
+
+
+def _teacher(fields: Mapping[str, Any], problem: Problem) -> TeachingDecoder:
+    decoder = compile_decoder(Choice.model_validate(fields), problem, load_plugins())
+    if not isinstance(decoder, TeachingDecoder):
+        raise UsageError(
+            f"training.yaml: loss: logical_gap asks the decoder for a gap, and decoder {fields['kind']!r} knows none",
+            mend="use loss: bce, or an environment whose decoder is mwpm",
+        )
+    return decoder
 
 
 def serve_predictions(channel: Channel) -> None:
@@ -51,8 +66,8 @@ def serve_predictions(channel: Channel) -> None:
 
 
 def serve_training(channel: Channel) -> None:
-    """One message: the candidate's blobs (weights: the parents', may be empty), `dem`, and fields `seed`, `max_shots`
-    and `inherit`.
+    """One message: the candidate's blobs (weights: the parents', may be empty), `dem`, and fields `seed`, `max_shots`,
+    `inherit` and `decoder`.
 
     Answered by progress messages `{"step", "steps", "shots", "loss"}` and at last `{"done": true, "telemetry", "cost"}` with
     blob `weights`.
@@ -61,6 +76,7 @@ def serve_training(channel: Channel) -> None:
 
     request = channel.receive()
     candidate, problem, sealed = _open(request.blobs)
+    decoder = _teacher(request.fields["decoder"], problem) if candidate.training.loss == "logical_gap" else None
 
     def report(progress: Progress) -> None:
         channel.send(Message(dict(vars(progress))))
@@ -68,6 +84,7 @@ def serve_training(channel: Channel) -> None:
     trained = train(
         candidate,
         problem,
+        decoder,
         seed=bytes.fromhex(request.fields["seed"]),
         max_shots=int(request.fields["max_shots"]),
         initial=load_weights(sealed.weights) if sealed.weights else {},

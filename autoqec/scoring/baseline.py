@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from autoqec.decoding.compiling import compile_decoder
 from autoqec.plugins import Registry
 from autoqec.problem.code import build_problem
 from autoqec.problem.environment import LoadedEnvironment
 from autoqec.problem.sampling import sample_chunk
 from autoqec.problem.streams import derive_seed
-from autoqec.scoring.shard import compile_decoder
 from autoqec.scoring.statistics import rate_interval
 from autoqec.scoring.stream import chunks_for
 

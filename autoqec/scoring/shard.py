@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 
+from autoqec.decoding.compiling import compile_decoder
 from autoqec.decoding.contract import CompiledDecoder, Decoded
 from autoqec.decoding.flipping import HardFlip
-from autoqec.errors import AutoQECError, UsageError
-from autoqec.plugins import Registry, load_plugins, one_line
+from autoqec.errors import UsageError
+from autoqec.plugins import load_plugins
 from autoqec.problem.code import build_problem
-from autoqec.problem.environment import Choice, environment_from_files
+from autoqec.problem.environment import environment_from_files
 from autoqec.problem.problem import Problem
 from autoqec.problem.sampling import Shots, sample_chunk
 from autoqec.sandbox.channel import Message
@@ -63,23 +64,6 @@ class ChunkScore:
     def from_dict(fields: Mapping[str, Any]) -> ChunkScore:
         """The inverse of `to_dict`."""
         return ChunkScore(**{**fields, "counts": PairedCounts.from_dict(fields["counts"])})
-
-
-def compile_decoder(choice: Choice, problem: Problem, registry: Registry) -> CompiledDecoder:
-    """Compile the decoder an environment names.
-
-    Raises:
-        NotFoundError, UsageError: There is none of that name, it does not take these fields, or not this problem.
-    """
-    entry = registry.get("decoder", choice.kind)
-    decoder = entry.create(**choice.fields)
-    try:
-        compiled: CompiledDecoder = decoder.compile(problem)
-    except AutoQECError:
-        raise
-    except Exception as error:
-        raise AutoQECError(f"decoder {choice.kind!r} of {entry.distribution} failed: {one_line(error)}") from error
-    return compiled
 
 
 @dataclass

@@ -46,11 +46,10 @@ def check_decoder(decoder: Decoder, problem: Problem) -> None:
 
 def _check_beliefs(decoder: Decoder, problem: Problem) -> None:
     compiled = decoder.compile(problem)
-    syndromes, fired = sample_labelled(problem, _SHOTS, _SEED)
+    syndromes, observables, fired = sample_labelled(problem, _SHOTS, _SEED)
     packed = np.packbits(syndromes, axis=1, bitorder="little")
     told = np.where(fired, np.float32(-8), np.float32(8))
-    flips = np.unpackbits(problem.mechanisms.observables, axis=1, count=problem.num_observables, bitorder="little")
-    truth = np.packbits((fired.astype(np.int64) @ flips) % 2 == 1, axis=1, bitorder="little")
+    truth = np.packbits(observables, axis=1, bitorder="little")
     wrong, untold = (compiled.decode(packed, beliefs).failures(truth).mean() for beliefs in (told, None))
     assert wrong <= untold / 2, (
         f"told which mechanisms fired, it fails on {wrong:.3f} of the shots; untold, on {untold:.3f}: it does not heed beliefs"
@@ -72,7 +71,7 @@ def check_stage(kind: StageKind, problem: Problem, **fields: object) -> None:
 
     config = kind.Config.model_validate({"kind": "checked", **fields})
     module = kind.build(config, problem)
-    syndromes, _ = sample_labelled(problem, 32, _SEED)
+    syndromes = sample_labelled(problem, 32, _SEED).syndromes
     bits = torch.from_numpy(syndromes).float()
     beliefs = torch.from_numpy(problem.priors_llr).expand(32, -1).contiguous()
     refined = module(bits, beliefs)

@@ -13,10 +13,12 @@ import pymatching
 
 from autoqec.decoding.checks import check_beliefs, check_syndromes
 from autoqec.decoding.contract import Decoded
-from autoqec.decoding.edges import EdgeUses, edge_log_odds, edge_uses
+from autoqec.decoding.edges import EdgeUses, edge_log_odds, edge_log_odds_gradient, edge_uses
 from autoqec.errors import UsageError
 from autoqec.problem.problem import Problem
 
+from .classes import gap_loss
+from .cover import Cover, double_cover
 from .general import GeneralSolver
 from .graph import Graph, matching_graph
 from .kernel import INFEASIBLE, TOO_LARGE, match
@@ -149,6 +151,11 @@ class CompiledMwpm:
         return edge_uses(self._problem.edges)
 
     @cached_property
+    def _cover(self) -> Cover:
+        assert self._problem.edges is not None
+        return double_cover(self._problem.edges, self._problem.num_detectors)
+
+    @cached_property
     def _general(self) -> GeneralSolver:
         return GeneralSolver(self._graph)
 
@@ -170,6 +177,22 @@ class CompiledMwpm:
             part = slice(first, first + _CHUNK)
             observables[part], invalid[part], _ = self.match(syndromes[part], edge_log_odds(beliefs[part], self._uses))
         return Decoded(observables, invalid)
+
+    def logical_gap_loss(
+        self, syndromes: np.ndarray, beliefs: np.ndarray, observables: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """See `autoqec.decoding.contract.TeachingDecoder.logical_gap_loss`."""
+        syndromes = check_syndromes(self._problem, syndromes)
+        beliefs = check_beliefs(self._problem, beliefs, len(syndromes))
+        log_odds = edge_log_odds(beliefs, self._uses)
+        loss = np.zeros(len(syndromes), dtype=np.float32)
+        by_log_odds = np.zeros_like(log_odds)
+        for observable in range(self._problem.num_observables):
+            byte, bit = divmod(observable, 8)
+            truth = (observables[:, byte] >> bit & 1).astype(np.bool_)
+            parity = self._graph.observables[:, byte] >> bit & 1
+            gap_loss(syndromes, log_odds, parity, truth, self._cover, loss, by_log_odds)
+        return loss, edge_log_odds_gradient(beliefs, log_odds, by_log_odds, self._uses)
 
     def match(self, syndromes: np.ndarray, log_odds: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Match on given edge weights.

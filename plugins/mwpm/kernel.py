@@ -20,6 +20,7 @@ import numpy as np
 from numba import njit
 
 from .graph import Graph
+from .heap import FAR, VERTEX_BITS, VERTEX_MASK, drop_top, push
 
 #: Weights are whole numbers of 1/1024 nat. Beliefs computed on two machines differ in their last bits; rounding away
 #: what no shot could resolve makes a replay meet the same weights, ties included, nearly always, and sums exact.
@@ -30,42 +31,6 @@ MAX_CLUSTER = 12
 
 #: How a shot ended.
 SOLVED, INFEASIBLE, TOO_LARGE = 0, 1, 2
-
-_FAR = np.int64(1) << np.int64(40)  # further than any path; a sum of a cluster's worth of them still fits
-_VERTEX_BITS = np.int64(22)
-_VERTEX_MASK = (np.int64(1) << _VERTEX_BITS) - np.int64(1)
-
-
-@njit(cache=True, nogil=True)
-def _push(heap: np.ndarray, size: int, key: np.int64) -> int:
-    place = size
-    while place > 0:
-        parent = (place - 1) >> 1
-        if heap[parent] <= key:
-            break
-        heap[place] = heap[parent]
-        place = parent
-    heap[place] = key
-    return size + 1
-
-
-@njit(cache=True, nogil=True)
-def _drop_top(heap: np.ndarray, size: int) -> int:
-    size -= 1
-    key = heap[size]
-    place = 0
-    while True:
-        child = 2 * place + 1
-        if child >= size:
-            break
-        if child + 1 < size and heap[child + 1] < heap[child]:
-            child += 1
-        if heap[child] >= key:
-            break
-        heap[place] = heap[child]
-        place = child
-    heap[place] = key
-    return size
 
 
 @njit(cache=True, nogil=True)
@@ -94,7 +59,7 @@ def prepare(
     """
     for detector in range(fires.size):
         fires[detector] = (syndrome[detector >> 3] >> (detector & 7)) & 1
-    weight[:] = _FAR
+    weight[:] = FAR
     observables[:] = 0
     granted = np.int64(0)
     for edge in range(log_odds.size):
@@ -156,7 +121,7 @@ def match(
     heap = np.empty(2 * slots + detectors + 1, dtype=np.int64)
     to_boundary = np.empty(detectors, dtype=np.int64)
     exit_slot = np.empty(detectors, dtype=np.int32)
-    distance = np.full(detectors, _FAR, dtype=np.int64)
+    distance = np.full(detectors, FAR, dtype=np.int64)
     arrival = np.empty(detectors, dtype=np.int32)
     touched = np.empty(detectors, dtype=np.int32)
     defects = np.empty(detectors, dtype=np.int32)
@@ -200,14 +165,14 @@ def match(
             if slot >= 0:
                 to_boundary[detector] = weight[slot]
                 exit_slot[detector] = slot
-                size = _push(heap, size, (weight[slot] << _VERTEX_BITS) | detector)
+                size = push(heap, size, (weight[slot] << VERTEX_BITS) | detector)
             else:
-                to_boundary[detector] = _FAR
+                to_boundary[detector] = FAR
         while size > 0:
             key = heap[0]
-            size = _drop_top(heap, size)
-            here = key & _VERTEX_MASK
-            far = key >> _VERTEX_BITS
+            size = drop_top(heap, size)
+            here = key & VERTEX_MASK
+            far = key >> VERTEX_BITS
             if far > to_boundary[here]:
                 continue
             for link in range(graph.start[here], graph.start[here + 1]):
@@ -216,7 +181,7 @@ def match(
                 if further < to_boundary[there]:
                     to_boundary[there] = further
                     exit_slot[there] = graph.through[link]
-                    size = _push(heap, size, (further << _VERTEX_BITS) | there)
+                    size = push(heap, size, (further << VERTEX_BITS) | there)
 
         # Pairs of defects worth matching.
         for i in range(count):
@@ -234,12 +199,12 @@ def match(
             distance[source] = 0
             touched[0] = source
             touches = 1
-            size = _push(heap, 0, np.int64(source))
+            size = push(heap, 0, np.int64(source))
             while size > 0:
                 key = heap[0]
-                size = _drop_top(heap, size)
-                here = key & _VERTEX_MASK
-                far = key >> _VERTEX_BITS
+                size = drop_top(heap, size)
+                here = key & VERTEX_MASK
+                far = key >> VERTEX_BITS
                 if far > distance[here]:
                     continue
                 j = rank[here]
@@ -272,14 +237,14 @@ def match(
                     there = graph.neighbour[link]
                     further = far + weight[graph.through[link]]
                     if further < distance[there] and further < home + to_boundary[there] and further < reach:
-                        if distance[there] == _FAR:
+                        if distance[there] == FAR:
                             touched[touches] = there
                             touches += 1
                         distance[there] = further
                         arrival[there] = graph.through[link]
-                        size = _push(heap, size, (further << _VERTEX_BITS) | there)
+                        size = push(heap, size, (further << VERTEX_BITS) | there)
             for touch in range(touches):
-                distance[touched[touch]] = _FAR
+                distance[touched[touch]] = FAR
             if status[shot] != SOLVED:
                 break
         for i in range(count):
@@ -307,7 +272,7 @@ def match(
                     leader[i] = first
             for a in range(members):
                 for b in range(members):
-                    between[a, b] = _FAR
+                    between[a, b] = FAR
             for p in range(pairs):
                 if leader[pair[p, 0]] == first:
                     a, b = place[pair[p, 0]], place[pair[p, 1]]

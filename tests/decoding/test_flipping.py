@@ -16,9 +16,8 @@ def compiled(autoqec_problem):
 
 
 def test_told_the_truth_it_is_never_wrong(autoqec_problem, compiled):
-    syndromes, fired = sample_labelled(autoqec_problem, SHOTS, 3)
-    flips = np.unpackbits(autoqec_problem.mechanisms.observables, axis=1, count=1, bitorder="little")
-    truth = np.packbits((fired.astype(int) @ flips) % 2 == 1, axis=1, bitorder="little")
+    syndromes, observables, fired = sample_labelled(autoqec_problem, SHOTS, 3)
+    truth = np.packbits(observables, axis=1, bitorder="little")
     told = np.where(fired, np.float32(-5), np.float32(5))
     decoded = HardFlip(compiled, autoqec_problem, 0.5).decode(np.packbits(syndromes, axis=1, bitorder="little"), told)
     assert not decoded.failures(truth).any()

@@ -173,10 +173,9 @@ def test_empty_syndrome_needs_nothing_unless_an_error_is_believed():
 
 def test_told_what_fired_it_answers_what_was_flipped():
     problem = surface_problem(3, 0.02)
-    syndromes, fired = sample_labelled(problem, 500, 1)
+    syndromes, observables, fired = sample_labelled(problem, 500, 1)
     told = np.where(fired, np.float32(-8), np.float32(8))
-    bits = np.unpackbits(problem.mechanisms.observables, axis=1, count=1, bitorder="little")
-    truth = (fired.astype(np.int64) @ bits % 2).astype(np.uint8)
+    truth = np.packbits(observables, axis=1, bitorder="little")
     decoded = Mwpm().compile(problem).decode(np.packbits(syndromes, axis=1, bitorder="little"), told)
     assert not decoded.failures(truth).any()
 

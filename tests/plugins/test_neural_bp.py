@@ -31,7 +31,7 @@ def arrays_of(module):
 
 def tensors_of(problem, shots, seed=1, spread=0.0):
     """Syndromes, beliefs around the priors, and what fired."""
-    syndromes, fired = sample_labelled(problem, shots, seed)
+    syndromes, _, fired = sample_labelled(problem, shots, seed)
     noise = np.random.default_rng(seed).normal(0, 1, (shots, len(problem.mechanisms))) * spread
     beliefs = (problem.priors_llr + noise).astype(np.float32)
     return torch.from_numpy(syndromes).float(), torch.from_numpy(beliefs), torch.from_numpy(fired).float()

@@ -45,14 +45,17 @@ def test_edges_of_a_mechanism_flip_what_the_mechanism_flips():
 
 def test_labels_explain_syndromes():
     problem = surface_problem(3, 0.02)
-    syndromes, fired = sample_labelled(problem, 500, seed=5)
-    assert ((fired.astype(np.int64) @ parity_check(problem).T) % 2 == syndromes).all()
+    shots = sample_labelled(problem, 500, seed=5)
+    fired = shots.fired.astype(np.int64)
+    assert ((fired @ parity_check(problem).T) % 2 == shots.syndromes).all()
+    flips = np.unpackbits(problem.mechanisms.observables, axis=1, count=problem.num_observables, bitorder="little")
+    assert ((fired @ flips) % 2 == shots.observables).all()
 
 
 def test_labels_fire_as_often_as_priors_say():
     problem = surface_problem(3, 0.02)
     shots = 40_000
-    _, fired = sample_labelled(problem, shots, seed=6)
+    fired = sample_labelled(problem, shots, seed=6).fired
     priors = problem.mechanisms.priors
     z = (fired.mean(axis=0) - priors) / np.sqrt(priors * (1 - priors) / shots)
     assert abs(z).max() < 5.5

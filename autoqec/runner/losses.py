@@ -1,0 +1,60 @@
+"""Losses of a batch: how wrong beliefs are about what fired, or how wrong the decoder that they feed would be.
+
+`bce` and `focal` ask which mechanisms fired. Many patterns of mechanisms are the same up to a stabiliser, so most of that
+question does not matter. `logical_gap` asks the environment's decoder only which logical class is lighter.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from autoqec.decoding.contract import TeachingDecoder
+from autoqec.problem.sampling import Labelled
+
+_FOCAL_GAMMA = 2.0
+
+
+def batch_loss(name: str, beliefs: torch.Tensor, shots: Labelled, decoder: TeachingDecoder | None) -> torch.Tensor:
+    """Mean loss over shots, in nats.
+
+    Args:
+        name: A value of `Training.loss`.
+        beliefs: Log-odds of not firing, float32 `[shots, mechanisms]`.
+        shots: What really happened.
+        decoder: The decoder that asks for `logical_gap`; the other losses need none.
+    """
+    if name == "logical_gap":
+        assert decoder is not None
+        loss: torch.Tensor = _LogicalGap.apply(beliefs, shots, decoder)  # type: ignore[no-untyped-call]
+        return loss.mean()
+    fired = torch.from_numpy(shots.fired).float()
+    nats = functional.binary_cross_entropy_with_logits(-beliefs, fired, reduction="none")
+    if name == "focal":
+        # Lin et al. 2017: weigh down what is already decided, so that the few ambiguous mechanisms lead.
+        nats = nats * (1.0 - (-nats).exp()) ** _FOCAL_GAMMA
+    return nats.sum(dim=1).mean()
+
+
+class _LogicalGap(torch.autograd.Function):
+    """`TeachingDecoder.logical_gap_loss` as a differentiable operation; threads share out the shots, which are independent."""
+
+    @staticmethod
+    def forward(ctx: Any, beliefs: torch.Tensor, shots: Labelled, decoder: TeachingDecoder) -> torch.Tensor:
+        rows = np.ascontiguousarray(beliefs.detach().cpu().numpy())
+        packed = np.packbits(shots.syndromes, axis=1, bitorder="little")
+        truth = np.packbits(shots.observables, axis=1, bitorder="little")
+        parts = np.array_split(np.arange(len(rows)), torch.get_num_threads())
+        with ThreadPoolExecutor(len(parts)) as pool:
+            done = list(pool.map(lambda part: decoder.logical_gap_loss(packed[part], rows[part], truth[part]), parts))
+        ctx.by_beliefs = torch.from_numpy(np.concatenate([gradient for _, gradient in done])).to(beliefs.device)
+        return torch.from_numpy(np.concatenate([loss for loss, _ in done])).to(beliefs.device)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, by_loss: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        return ctx.by_beliefs * by_loss.unsqueeze(1), None, None

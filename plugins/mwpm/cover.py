@@ -1,0 +1,154 @@
+"""The double cover of a matching graph: every detector twice, once for each parity of an observable on the way there.
+
+An edge that flips the observable leads from one copy to the other, so a path in the cover has a definite parity. Node
+`2 d + parity` is detector d. Weights are whole numbers, as in `kernel`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from autoqec.problem.dem import Edges
+
+from .heap import FAR, VERTEX_BITS, VERTEX_MASK, drop_top, push
+
+
+class Cover(NamedTuple):
+    """The matching graph as the double cover is searched.
+
+    Attributes:
+        ends: Detectors of each edge, int32 `[edges, 2]`, -1 for the boundary.
+        start: Links of detector d are `start[d]:start[d + 1]`, int32 `[detectors + 1]`.
+        neighbour: Where a link leads, int32; an edge to the boundary is no link.
+        through: Edge of a link, int32.
+        exits: Edges to the boundary, int32.
+        exit_from: The detector of each, int32.
+    """
+
+    ends: np.ndarray
+    start: np.ndarray
+    neighbour: np.ndarray
+    through: np.ndarray
+    exits: np.ndarray
+    exit_from: np.ndarray
+
+
+def double_cover(edges: Edges, detectors: int) -> Cover:
+    """Lay out the edges of a problem."""
+    ends = edges.ends.astype(np.int32)
+    inner = np.flatnonzero((ends >= 0).all(axis=1))
+    exits = np.flatnonzero((ends < 0).any(axis=1))
+    here = np.concatenate([ends[inner, 0], ends[inner, 1]])
+    there = np.concatenate([ends[inner, 1], ends[inner, 0]])
+    order = np.argsort(here, kind="stable")
+    return Cover(
+        ends=np.ascontiguousarray(ends),
+        start=np.concatenate([[0], np.cumsum(np.bincount(here, minlength=detectors))]).astype(np.int32),
+        neighbour=there[order].astype(np.int32),
+        through=np.concatenate([inner, inner])[order].astype(np.int32),
+        exits=exits.astype(np.int32),
+        exit_from=ends[exits].max(axis=1).astype(np.int32),
+    )
+
+
+@njit(cache=True, nogil=True)
+def search(
+    heap: np.ndarray,
+    size: int,
+    home: np.ndarray,
+    to_boundary: np.ndarray,
+    weight: np.ndarray,
+    parity: np.ndarray,
+    cover: Cover,
+    distance: np.ndarray,
+    arrival: np.ndarray,
+) -> None:
+    """Dijkstra from the nodes on the heap.
+
+    From a defect it goes only where a direct path beats two ways to the boundary of the same joint parity. Both ways obey
+    the triangle inequality, so a path through a node where it does not pay pays nowhere beyond.
+
+    Args:
+        heap: Room for the queue, int64; its first `size` entries are `distance << VERTEX_BITS | node`.
+        size: How many nodes it starts with; their distances are set.
+        home: The source's distance to the boundary with parity 0 and 1, int64 `[2]`; `FAR` both to go everywhere.
+        to_boundary: Every detector's, int64 `[detectors, 2]`.
+        weight: Of each edge, not negative, int64 `[edges]`.
+        parity: Whether each edge flips the observable, uint8 `[edges]`.
+        cover: The graph.
+        distance: Read and written, int64 `[2 detectors]`.
+        arrival: Written: the edge a node was reached by, int32 `[2 detectors]`.
+    """
+    everywhere = home[0] >= FAR and home[1] >= FAR
+    while size > 0:
+        key = heap[0]
+        size = drop_top(heap, size)
+        here = key & VERTEX_MASK
+        far = key >> VERTEX_BITS
+        if far > distance[here]:
+            continue
+        detector, side = here >> 1, here & 1
+        for link in range(cover.start[detector], cover.start[detector + 1]):
+            edge = cover.through[link]
+            turn = side ^ parity[edge]
+            there = 2 * cover.neighbour[link] + turn
+            further = far + weight[edge]
+            if further >= distance[there]:
+                continue
+            exits = to_boundary[there >> 1]
+            if not everywhere and further >= min(home[0] + exits[turn], home[1] + exits[1 - turn]):
+                continue
+            distance[there] = further
+            arrival[there] = edge
+            size = push(heap, size, (further << VERTEX_BITS) | there)
+
+
+@njit(cache=True, nogil=True)
+def search_from_boundary(
+    heap: np.ndarray,
+    weight: np.ndarray,
+    parity: np.ndarray,
+    cover: Cover,
+    distance: np.ndarray,
+    arrival: np.ndarray,
+) -> tuple[np.int64, int]:
+    """Distances from the boundary, and the lightest way from boundary to boundary that flips the observable.
+
+    Returns:
+        That loop's weight, and which of `cover.exits` it ends with; the rest of it leads to the other copy of the exit's
+        detector.
+    """
+    distance[:] = FAR
+    arrival[:] = -1
+    size = 0
+    for place in range(len(cover.exits)):
+        edge = cover.exits[place]
+        node = 2 * cover.exit_from[place] + parity[edge]
+        if weight[edge] < distance[node]:
+            distance[node] = weight[edge]
+            arrival[node] = edge
+            size = push(heap, size, (weight[edge] << VERTEX_BITS) | node)
+    nowhere = np.full(2, FAR, dtype=np.int64)
+    search(heap, size, nowhere, distance.reshape(-1, 2), weight, parity, cover, distance, arrival)
+    loop, last = FAR, -1
+    for place in range(len(cover.exits)):
+        edge = cover.exits[place]
+        closed = distance[2 * cover.exit_from[place] + (1 - parity[edge])] + weight[edge]
+        if closed < loop:
+            loop, last = closed, place
+    return loop, last
+
+
+@njit(cache=True, nogil=True)
+def flip_path(node: int, arrival: np.ndarray, parity: np.ndarray, cover: Cover, flips: np.ndarray) -> None:
+    """Toggle the edges of the path on which a node was reached, uint8 `[edges]`."""
+    while arrival[node] >= 0:
+        edge = arrival[node]
+        flips[edge] ^= 1
+        a, b = cover.ends[edge, 0], cover.ends[edge, 1]
+        if a < 0 or b < 0:
+            return
+        node = 2 * (b if a == node >> 1 else a) + ((node & 1) ^ parity[edge])

@@ -1,0 +1,45 @@
+"""A binary heap of vertices by distance, each entry one number, `distance << VERTEX_BITS | vertex`, for compiled searches."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+#: Further than any path; a sum of a cluster's worth of them still fits.
+FAR = np.int64(1) << np.int64(40)
+VERTEX_BITS = np.int64(22)
+VERTEX_MASK = (np.int64(1) << VERTEX_BITS) - np.int64(1)
+
+
+@njit(cache=True, nogil=True)
+def push(heap: np.ndarray, size: int, key: np.int64) -> int:
+    """Add an entry to the first `size` of a heap; returns the new size."""
+    place = size
+    while place > 0:
+        parent = (place - 1) >> 1
+        if heap[parent] <= key:
+            break
+        heap[place] = heap[parent]
+        place = parent
+    heap[place] = key
+    return size + 1
+
+
+@njit(cache=True, nogil=True)
+def drop_top(heap: np.ndarray, size: int) -> int:
+    """Remove the least entry, `heap[0]`, of the first `size`; returns the new size."""
+    size -= 1
+    key = heap[size]
+    place = 0
+    while True:
+        child = 2 * place + 1
+        if child >= size:
+            break
+        if child + 1 < size and heap[child + 1] < heap[child]:
+            child += 1
+        if heap[child] >= key:
+            break
+        heap[place] = heap[child]
+        place = child
+    heap[place] = key
+    return size
