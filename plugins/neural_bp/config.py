@@ -20,7 +20,13 @@ class NeuralBPConfig(StageConfig):
         `message = (1 - damping) * scale * answer + damping * previous message`
 
     where `answer` is the log-likelihood ratio, by the rule of `algorithm`, that m did not fire, given what the other
-    mechanisms of d say. A mechanism's belief is `prior_scale` times the incoming belief plus all messages to it.
+    mechanisms of d say. A mechanism's belief is its bias plus all messages to it; its bias is
+
+        `(1 - memory) * prior_scale * incoming belief + memory * its belief of the iteration before`
+
+    Memories that differ from one mechanism to the next, some of them negative, break the symmetry of equivalent errors on
+    which belief propagation gets stuck (Müller et al., "Improved belief propagation is sufficient for real-time decoding
+    of quantum memory", arXiv:2506.01779).
 
     Attributes:
         iterations: Rounds of messages. More is not better: loops in the graph make late rounds overconfident.
@@ -31,6 +37,11 @@ class NeuralBPConfig(StageConfig):
         damping: `fixed` keeps `damping_value`; `scalar` learns one number; `per_iteration` learns one each. The first
             iteration has no previous message and is never damped.
         damping_value: Where the damping starts, or stays.
+        memory: `none`; `scalar` learns one number for all mechanisms, `per_mechanism` one for each.
+        memory_value: Where memories start.
+        memory_spread: With `per_mechanism` they start evenly spread over `memory_value` ± this, in random order.
+        attention: `messages` lets a mechanism weigh the messages it gets by a softmax over two learned multiples: of
+            their size and of their agreement with its belief. It starts with equal weights. In torch alone, and slow.
         learn_prior_scale: Learn the factor on incoming beliefs; otherwise it is 1.
     """
 
@@ -41,6 +52,10 @@ class NeuralBPConfig(StageConfig):
     scale: float | None = Field(default=None, gt=0.0, le=2.0)
     damping: Literal["fixed", "scalar", "per_iteration"] = "fixed"
     damping_value: float = Field(default=0.0, ge=0.0, lt=1.0)
+    memory: Literal["none", "scalar", "per_mechanism"] = "none"
+    memory_value: float = Field(default=0.0, gt=-1.0, lt=1.0)
+    memory_spread: float = Field(default=0.0, ge=0.0, lt=1.0)
+    attention: Literal["none", "messages"] = "none"
     learn_prior_scale: bool = False
 
     @property

@@ -47,11 +47,13 @@ class Gradients(NamedTuple):
         scale: float32 `[groups, iterations, incidences]`.
         damping: float32 `[groups, iterations]`.
         prior_scale: float32 `[groups]`.
+        memory: float32 `[groups, mechanisms]`, or `[groups, 0]` for none.
     """
 
     scale: np.ndarray
     damping: np.ndarray
     prior_scale: np.ndarray
+    memory: np.ndarray
 
 
 @njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"}, error_model="numpy")
@@ -207,6 +209,37 @@ def _back_through_least(
 
 
 @compiled
+def _add(more: np.ndarray, sums: np.ndarray) -> None:
+    for m in range(len(sums)):
+        new, old = more[m], sums[m]
+        for lane in range(LANES):
+            old[lane] += new[lane]
+
+
+@compiled
+def _forget(
+    memory: np.ndarray,
+    prior: np.ndarray,
+    total: np.ndarray,
+    by_following: np.ndarray,
+    by_total: np.ndarray,
+    by_prior: np.ndarray,
+    by_memory: np.ndarray,
+    scratch: np.ndarray,
+) -> None:
+    """Backwards through `remember`."""
+    for m in range(memory.size):
+        share, arriving, before, start = memory[m], by_following[m], by_total[m], by_prior[m]
+        for lane in range(LANES):
+            before[lane] = share * arriving[lane]
+            start[lane] += (ONE - share) * arriving[lane]
+        first, last = prior[m], total[m]
+        for lane in range(LANES):
+            scratch[lane] = arriving[lane] * (last[lane] - first[lane])
+        by_memory[m] += _sum(scratch[:LANES])
+
+
+@compiled
 def backpropagate(
     syndromes: np.ndarray,
     beliefs: np.ndarray,
@@ -233,7 +266,6 @@ def backpropagate(
     incidences = len(tanner.mechanism)
     fired = np.empty((detectors, LANES), dtype=np.float32)
     prior = np.empty((mechanisms, LANES), dtype=np.float32)
-    total = np.empty((mechanisms, LANES), dtype=np.float32)
     by_following = np.empty((mechanisms, LANES), dtype=np.float32)
     by_total = np.empty((mechanisms, LANES), dtype=np.float32)
     by_prior = np.empty((mechanisms, LANES), dtype=np.float32)
@@ -250,19 +282,22 @@ def backpropagate(
             for m in range(mechanisms):
                 if abs(out[begin + lane, m]) < BOUND:
                     by_following[m, lane] = by_out[begin + lane, m]
-        by_prior[:] = by_following
+        by_prior[:] = ZERO
+        gradients.memory[group] = ZERO
         for iteration in range(len(weights.scale) - 1, -1, -1):
-            message = trace[group, iteration]
+            message = trace[group, iteration, :incidences]
+            total = trace[group, iteration, incidences:]
             scale = weights.scale[iteration]
             by_scale = gradients.scale[group, iteration]
             by_scale[:] = ZERO
             keep = weights.damping[iteration] if iteration else ZERO
-            total[:] = prior
-            for k in range(incidences):
-                sums, mine = total[tanner.mechanism[k]], message[k]
-                for lane in range(LANES):
-                    sums[lane] += mine[lane]
             by_total[:] = ZERO
+            if len(weights.memory):
+                _forget(
+                    weights.memory, prior, total, by_following, by_total, by_prior, gradients.memory[group], work[0]
+                )
+            else:
+                _add(by_following, by_prior)
             run[DAMPING : DAMPING + LANES] = ZERO
             for detector in range(detectors):
                 first = tanner.start[detector]
@@ -284,10 +319,7 @@ def backpropagate(
                     _by_inputs(first, n, tanner.mechanism, keep, by_message, by_total, work, run)
             gradients.damping[group, iteration] = _sum(run[DAMPING : DAMPING + LANES]) if iteration else ZERO
             by_following, by_total = by_total, by_following
-            for m in range(mechanisms):
-                sums, mine = by_prior[m], by_following[m]
-                for lane in range(LANES):
-                    sums[lane] += mine[lane]
+        _add(by_following, by_prior)
         by_scale_of_prior = np.float64(0.0)
         for lane in range(end - begin):
             for m in range(mechanisms):

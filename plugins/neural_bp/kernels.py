@@ -157,6 +157,15 @@ def scatter_least(
 
 
 @compiled
+def remember(memory: np.ndarray, prior: np.ndarray, total: np.ndarray, following: np.ndarray) -> None:
+    """Biases of an iteration: part prior, part what was believed before."""
+    for m in range(memory.size):
+        share, start, last, bias = memory[m], prior[m], total[m], following[m]
+        for lane in range(LANES):
+            bias[lane] = start[lane] + share * (last[lane] - start[lane])
+
+
+@compiled
 def propagate(
     syndromes: np.ndarray,
     beliefs: np.ndarray,
@@ -174,8 +183,8 @@ def propagate(
         tanner: The graph.
         weights: What was learned.
         min_sum: Min-sum instead of sum-product.
-        trace: Written: messages before each iteration, float32 `[groups, iterations, incidences, LANES]`, which
-            `backpropagate` needs; with no groups they are not kept.
+        trace: Written: messages before each iteration, then beliefs before it, float32 `[groups, iterations,
+            incidences + mechanisms, LANES]`, which `backpropagate` needs; with no groups they are not kept.
         out: Written: refined beliefs, float32 `[shots, mechanisms]`, within ±`LLR_BOUND`.
     """
     shots, mechanisms = beliefs.shape
@@ -196,8 +205,12 @@ def propagate(
         total[:] = prior
         for iteration in range(len(weights.scale)):
             if len(trace):
-                trace[begin // LANES, iteration] = message
+                kept = trace[begin // LANES, iteration]
+                kept[: len(message)] = message
+                kept[len(message) :] = total
             following[:] = prior
+            if len(weights.memory):
+                remember(weights.memory, prior, total, following)
             scale = weights.scale[iteration]
             keep = weights.damping[iteration] if iteration else ZERO
             for detector in range(detectors):

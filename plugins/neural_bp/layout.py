@@ -48,8 +48,10 @@ class Weights(NamedTuple):
         scale: Factor on each message from a detector, float32 `[iterations, incidences]`.
         damping: Share of the previous message kept in each, float32 `[iterations]`; the first has no previous one.
         prior_scale: Factor on the incoming beliefs, float32 `[1]`.
+        memory: Share of each mechanism's last belief in its bias, float32 `[mechanisms]`, or empty for none.
     """
 
     scale: np.ndarray
     damping: np.ndarray
     prior_scale: np.ndarray
+    memory: np.ndarray

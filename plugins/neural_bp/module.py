@@ -31,20 +31,22 @@ _SMALLEST = float(np.exp(-LLR_BOUND))
 class NeuralBPModule(torch.nn.Module):
     """Unrolled belief propagation; see `NeuralBPConfig`.
 
-    Parameters: `scale` `[iterations, 1 | detectors | incidences]`; `damping` `[1 | iterations]` and `prior_scale` `[1]`
-    where they are learned.
+    Parameters: `scale` `[iterations, 1 | detectors | incidences]`; `damping` `[1 | iterations]`, `prior_scale` `[1]`,
+    `memory` `[1 | mechanisms]` and `attention` `[iterations, 2]` where they are learned.
     """
 
     scale: torch.nn.Parameter
     damping: torch.Tensor
     prior_scale: torch.Tensor
+    memory: torch.Tensor
     _mechanism: torch.Tensor
     _detector: torch.Tensor
 
-    def __init__(self, config: NeuralBPConfig, detectors: int, tanner: Tanner) -> None:
+    def __init__(self, config: NeuralBPConfig, detectors: int, mechanisms: int, tanner: Tanner) -> None:
         super().__init__()
         self._config = config
         self._detectors = detectors
+        self._mechanisms = mechanisms
         self._tanner = tanner
         self.scale = torch.nn.Parameter(
             torch.full((config.iterations, scale_width(config, tanner)), config.initial_scale)
@@ -52,6 +54,9 @@ class NeuralBPModule(torch.nn.Module):
         damping = torch.full((config.iterations if config.damping == "per_iteration" else 1,), config.damping_value)
         self._parameter_or_constant("damping", damping, learned=config.damping != "fixed")
         self._parameter_or_constant("prior_scale", torch.ones(1), learned=config.learn_prior_scale)
+        self._parameter_or_constant("memory", _first_memory(config, mechanisms), learned=config.memory != "none")
+        if config.attention != "none":
+            self.attention = torch.nn.Parameter(torch.zeros(config.iterations, 2))
         self.register_buffer("_mechanism", torch.from_numpy(tanner.mechanism).long(), persistent=False)
         self.register_buffer("_detector", torch.from_numpy(tanner.detector).long(), persistent=False)
         self._tree = _Tree(tanner.start) if config.algorithm == "sum_product" else None
@@ -73,13 +78,15 @@ class NeuralBPModule(torch.nn.Module):
             Beliefs, `[shots, mechanisms]`, within ±`LLR_BOUND`.
         """
         on_cpu = beliefs.device.type == "cpu"
-        if self.training and on_cpu and beliefs.dtype == self.scale.dtype == torch.float32:
+        compiled = on_cpu and self._config.attention == "none"
+        if self.training and compiled and beliefs.dtype == self.scale.dtype == torch.float32:
             refined: torch.Tensor = _Compiled.apply(
                 syndromes,
                 beliefs,
                 self._per_incidence(self.scale),
                 self.damping.expand(self._config.iterations),
                 self.prior_scale,
+                self._memory(),
                 self._tanner,
                 self._config.algorithm == "min_sum",
             )  # type: ignore[no-untyped-call]
@@ -91,12 +98,29 @@ class NeuralBPModule(torch.nn.Module):
             return scale[:, self._detector]
         return scale.expand(-1, len(self._detector))
 
+    def _memory(self) -> torch.Tensor:
+        """Per mechanism, or empty where nothing is remembered."""
+        return self.memory[:0] if self._config.memory == "none" else self.memory.expand(self._mechanisms)
+
+    def _weighed(self, message: torch.Tensor, total: torch.Tensor, iteration: int) -> torch.Tensor:
+        """Messages times their softmax weights among those to the same mechanism, times how many these are."""
+        agreement = message * total.index_select(0, self._mechanism).sign()
+        by_size, by_agreement = self.attention[iteration]
+        score = (by_size * message.abs() + by_agreement * agreement).clamp(-LLR_BOUND, LLR_BOUND)
+        index = self._mechanism.unsqueeze(1).expand_as(score)
+        greatest = total.new_full(total.shape, -LLR_BOUND).scatter_reduce(0, index, score.detach(), "amax")
+        odds = (score - greatest.index_select(0, self._mechanism)).exp()
+        every = torch.zeros_like(total).index_add(0, self._mechanism, odds)
+        count = torch.bincount(self._mechanism, minlength=len(total)).to(total).unsqueeze(1)
+        return message * odds * (count / every.clamp(min=_SMALLEST)).index_select(0, self._mechanism)
+
     def _clear(self, syndromes: torch.Tensor, beliefs: torch.Tensor) -> torch.Tensor:
         fired = syndromes.T.to(beliefs.dtype)
         prior = self.prior_scale * beliefs.T
         scale = self._per_incidence(self.scale)
         damping = self.damping.expand(self._config.iterations)
         answer_of = self._least_of_others if self._tree is None else self._odd_number_of_others
+        memory = self._memory().unsqueeze(1)
         total = prior
         message = prior.new_zeros(len(self._mechanism), prior.shape[1])
         for iteration in range(self._config.iterations):
@@ -107,7 +131,9 @@ class NeuralBPModule(torch.nn.Module):
             new = scale[iteration].unsqueeze(1) * (sign * answer_of(x.abs()))
             keep = damping[iteration] if iteration else 0.0
             message = (1 - keep) * new + keep * message
-            total = prior.index_add(0, self._mechanism, message)
+            bias = prior + memory * (total - prior) if len(memory) else prior
+            heard = message if self._config.attention == "none" else self._weighed(message, total, iteration)
+            total = bias.index_add(0, self._mechanism, heard)
         return total.clamp(-LLR_BOUND, LLR_BOUND).T
 
     def _odd_number_of_others(self, size: torch.Tensor) -> torch.Tensor:
@@ -126,6 +152,13 @@ class NeuralBPModule(torch.nn.Module):
         second = top.scatter_reduce(0, index, size.masked_fill(has_it, LLR_BOUND), "amin")
         second = torch.where(shared, least, second)
         return torch.where(has_it, second.index_select(0, self._detector), least.index_select(0, self._detector))
+
+
+def _first_memory(config: NeuralBPConfig, mechanisms: int) -> torch.Tensor:
+    if config.memory != "per_mechanism":
+        return torch.full((1,), config.memory_value)
+    spread = torch.linspace(-config.memory_spread, config.memory_spread, mechanisms)
+    return config.memory_value + spread[torch.randperm(mechanisms)]
 
 
 class _Tree:
@@ -188,15 +221,17 @@ class _Compiled(torch.autograd.Function):
         scale: torch.Tensor,
         damping: torch.Tensor,
         prior_scale: torch.Tensor,
+        memory: torch.Tensor,
         tanner: Tanner,
         min_sum: bool,
     ) -> torch.Tensor:
         packed = np.packbits(syndromes.detach().numpy() != 0, axis=1, bitorder="little")
         rows = plain(beliefs.detach().numpy())
-        weights = Weights(*(plain(part.detach().numpy()) for part in (scale, damping, prior_scale)))
+        weights = Weights(*(plain(part.detach().numpy()) for part in (scale, damping, prior_scale, memory)))
         out = np.empty_like(rows)
         groups = -(-len(rows) // LANES)
-        trace = np.empty((groups, *scale.shape, LANES), dtype=np.float32)
+        kept = scale.shape[1] + rows.shape[1]
+        trace = np.empty((groups, len(scale), kept, LANES), dtype=np.float32)
 
         def work(shots: slice, group: slice) -> None:
             propagate(packed[shots], rows[shots], tanner, weights, min_sum, trace[group], out[shots])
@@ -213,9 +248,10 @@ class _Compiled(torch.autograd.Function):
         by_beliefs = np.empty_like(rows)
         groups = len(trace)
         gradients = Gradients(
-            np.empty(trace.shape[:3], dtype=np.float32),
+            np.empty((groups, *weights.scale.shape), dtype=np.float32),
             np.empty(trace.shape[:2], dtype=np.float32),
             np.empty(groups, dtype=np.float32),
+            np.empty((groups, len(weights.memory)), dtype=np.float32),
         )
 
         def work(shots: slice, group: slice) -> None:
@@ -225,8 +261,8 @@ class _Compiled(torch.autograd.Function):
             )  # fmt: skip
 
         _in_parallel(work, groups)
-        scale, damping, prior_scale = (torch.from_numpy(part.sum(axis=0, keepdims=True)) for part in gradients)
-        return None, torch.from_numpy(by_beliefs), scale[0], damping[0], prior_scale, None, None
+        scale, damping, prior_scale, memory = (torch.from_numpy(part.sum(axis=0, keepdims=True)) for part in gradients)
+        return None, torch.from_numpy(by_beliefs), scale[0], damping[0], prior_scale, memory[0], None, None
 
 
 def _in_parallel(work: Any, groups: int) -> None:

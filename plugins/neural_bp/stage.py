@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 #: minimum, maximum, absolute value, copied sign, gather or scatter as 1.
 _PER_INCIDENCE = {"sum_product": 52, "min_sum": 18}
 
+#: The same for weighing messages: score (7), greatest score of a mechanism (2), exp (10), sum (1), division (2), weight (2).
+_ATTENTION = 24
+
 
 class NeuralBP:
     """Stage kind: see `NeuralBPConfig` for what it computes."""
@@ -40,7 +43,7 @@ class NeuralBP:
         """The trainable module; untrained, it is belief propagation with the initial scale and damping."""
         from .module import NeuralBPModule
 
-        return NeuralBPModule(config, problem.num_detectors, tanner_graph(problem))
+        return NeuralBPModule(config, problem.num_detectors, len(problem.mechanisms), tanner_graph(problem))
 
     def inference(
         self, config: NeuralBPConfig, tensors: Mapping[str, np.ndarray], problem: Problem
@@ -56,6 +59,8 @@ class NeuralBP:
 
         tanner = tanner_graph(problem)
         weights = _weights(config, tensors, tanner, problem)
+        if config.attention != "none":
+            return None  # only torch knows it
         min_sum = config.algorithm == "min_sum"
         no_trace = np.empty((0, 0, 0, LANES), dtype=np.float32)
 
@@ -76,13 +81,20 @@ class NeuralBP:
             "sharing": ("per_layer", "per_check", "none"),
             "damping": ("fixed", "scalar", "per_iteration"),
             "damping_value": (0.0, 0.1, 0.2, 0.3),
+            "memory": ("none", "scalar", "per_mechanism"),
+            "memory_value": (0.0, 0.1, 0.2),
             "learn_prior_scale": (False, True),
         }
 
     def flops_per_shot(self, config: NeuralBPConfig, problem: Problem) -> int:
         """Floating-point operations of one shot, gathers and scatters included, along the inference kernel."""
         incidences, mechanisms = len(problem.mechanisms.detector), len(problem.mechanisms)
-        return config.iterations * (incidences * _PER_INCIDENCE[config.algorithm] + mechanisms) + 3 * mechanisms
+        per_iteration = incidences * _PER_INCIDENCE[config.algorithm] + mechanisms
+        if config.memory != "none":
+            per_iteration += 3 * mechanisms
+        if config.attention != "none":
+            per_iteration += _ATTENTION * incidences
+        return config.iterations * per_iteration + 3 * mechanisms
 
 
 def tanner_graph(problem: Problem) -> Tanner:
@@ -102,10 +114,19 @@ def tanner_graph(problem: Problem) -> Tanner:
 
 
 def _weights(config: NeuralBPConfig, tensors: Mapping[str, np.ndarray], tanner: Tanner, problem: Problem) -> Weights:
+    """The tensors as the kernels want them.
+
+    Raises:
+        UsageError: A tensor is missing or has another shape than the module would have.
+    """
     from .layout import Weights
 
     iterations, width = config.iterations, scale_width(config, tanner)
     expected: dict[str, tuple[int, ...]] = {"scale": (iterations, width)}
+    if config.memory != "none":
+        expected["memory"] = (1,) if config.memory == "scalar" else (len(problem.mechanisms),)
+    if config.attention != "none":
+        expected["attention"] = (iterations, 2)
     if config.damping != "fixed":
         expected["damping"] = (1,) if config.damping == "scalar" else (iterations,)
     if config.learn_prior_scale:
@@ -118,6 +139,9 @@ def _weights(config: NeuralBPConfig, tensors: Mapping[str, np.ndarray], tanner: 
                 + ("and is missing" if found is None else f"not {found}"),
                 mend="these weights belong to another configuration or problem; train again",
             )
+    memory = np.asarray(tensors.get("memory", ()), dtype=np.float32)
+    if config.memory == "scalar":
+        memory = np.broadcast_to(memory, (len(problem.mechanisms),))
     scale = np.asarray(tensors["scale"], dtype=np.float32)
     if config.sharing == "per_check":
         scale = scale[:, tanner.detector]
@@ -127,4 +151,5 @@ def _weights(config: NeuralBPConfig, tensors: Mapping[str, np.ndarray], tanner: 
         scale=plain(np.broadcast_to(scale, (iterations, len(tanner.mechanism)))),
         damping=plain(np.broadcast_to(damping, (iterations,))),
         prior_scale=plain(prior_scale),
+        memory=plain(memory),
     )

@@ -61,11 +61,16 @@ EVERY_CONFIG = [
         ("fixed", "scalar", "per_iteration"),
         (False, True),
     )
+] + [
+    NeuralBPConfig(
+        algorithm=algorithm, memory=memory, memory_value=0.1, memory_spread=0.3, damping="scalar", iterations=6
+    )
+    for algorithm, memory in itertools.product(("sum_product", "min_sum"), ("scalar", "per_mechanism"))
 ]
 
 
 def named(config):
-    return f"{config.algorithm}-{config.sharing}-{config.damping}-{config.learn_prior_scale}"
+    return f"{config.algorithm}-{config.sharing}-{config.damping}-{config.learn_prior_scale}-{config.memory}"
 
 
 @pytest.mark.parametrize("config", EVERY_CONFIG, ids=named)
@@ -349,3 +354,38 @@ def test_declared_flops_are_within_a_factor_of_what_torch_does(problem):
             counted = count_flops(lambda: module(syndromes, beliefs)) / 64  # noqa: B023
         declared = KIND.flops_per_shot(config, problem)
         assert counted / 3 < declared < counted * 3
+
+
+def test_attention_starts_by_weighing_all_messages_alike(problem):
+    syndromes, beliefs, _ = tensors_of(problem, 16, spread=1.0)
+    with torch.no_grad():
+        plain, weighed = (
+            KIND.build(NeuralBPConfig(iterations=4, attention=kind), problem).eval()(syndromes, beliefs)
+            for kind in ("none", "messages")
+        )
+    torch.testing.assert_close(plain, weighed, rtol=1e-4, atol=1e-4)
+
+
+def test_attention_learns_and_keeps_shots_apart(problem):
+    module = shaken(NeuralBPConfig(iterations=3, attention="messages"), problem).train()
+    syndromes, beliefs, fired = tensors_of(problem, 32, spread=1.0)
+    refined = module(syndromes, beliefs)
+    torch.nn.functional.binary_cross_entropy_with_logits(-refined, fired).backward()
+    assert module.attention.grad.abs().min() > 0
+    with torch.no_grad():
+        torch.testing.assert_close(module(syndromes[5:6], beliefs[5:6])[0], refined[5], rtol=1e-4, atol=1e-4)
+    assert KIND.inference(NeuralBPConfig(iterations=3, attention="messages"), arrays_of(module), problem) is None
+
+
+def test_memories_are_spread_and_come_from_the_seed(problem):
+    config = NeuralBPConfig(memory="per_mechanism", memory_value=0.2, memory_spread=0.4)
+    first, again, other = (memory_of_seed(config, problem, seed) for seed in (1, 1, 2))
+    assert first.min() == pytest.approx(-0.2, abs=1e-6)
+    assert first.max() == pytest.approx(0.6, abs=1e-6)
+    assert (first == again).all()
+    assert (first != other).any()
+
+
+def memory_of_seed(config, problem, seed):
+    torch.manual_seed(seed)
+    return KIND.build(config, problem).memory.detach().numpy()
