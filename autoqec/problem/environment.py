@@ -40,6 +40,12 @@ class Choice(BaseModel):
         """The plugin's own fields, without `kind`."""
         return dict(self.model_extra or {})
 
+    @property
+    def label(self) -> str:
+        """What it is called in figures: the kind, and in brackets the fields, so that two orders of one decoder differ."""
+        fields = ", ".join(f"{name}={value}" for name, value in sorted(self.fields.items()))
+        return f"{self.kind}({fields})" if fields else self.kind
+
 
 def _choice(value: Any) -> Any:
     return {"kind": value} if isinstance(value, str) else value
@@ -106,6 +112,14 @@ class Environment(_Strict):
     references: tuple[ChoiceField, ...] = ()
     constraints: Constraints = Constraints()
     protocol: Protocol = Protocol()
+
+    @model_validator(mode="after")
+    def _references_differ(self) -> Environment:
+        labels = [reference.label for reference in self.references]
+        for label in labels:
+            if labels.count(label) > 1:
+                raise ValueError(f"references lists {label} twice")
+        return self
 
 
 @dataclass(frozen=True)

@@ -137,3 +137,19 @@ def test_finding_by_name_path_and_not_at_all(tmp_path):
     assert "mine, surface_d5_depol" in caught.value.mend
     with pytest.raises(NotFoundError, match="No such file"):
         find_environment(str(tmp_path / "no.yaml"), folders)
+
+
+def test_two_orders_of_one_decoder_have_two_labels_and_one_twice_is_refused():
+    text = (
+        "name: labels\ncode: {kind: stim_generated, task: 'repetition_code:memory', distance: 3, rounds: 2}\n"
+        "noise: {kind: depolarizing, p: [0.01]}\ndecoder: osd\n"
+        "references: [osd, {kind: osd, method: osd_cs, order: 10}, {order: 7, kind: osd, method: osd_cs}]\n"
+    )
+    environment = environment_from_files({"environment.yaml": text.encode()}, origin="here").environment
+    assert [reference.label for reference in environment.references] == [
+        "osd",
+        "osd(method=osd_cs, order=10)",
+        "osd(method=osd_cs, order=7)",
+    ]
+    with pytest.raises(UsageError, match=r"references lists osd\(method=osd_cs, order=10\) twice"):
+        environment_from_files({"environment.yaml": text.replace("7", "10").encode()}, origin="here")
