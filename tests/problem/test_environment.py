@@ -25,7 +25,7 @@ def parse(text):
 
 def test_every_built_in_environment_compiles():
     paths = sorted(builtin_environments().glob("*.yaml"))
-    assert [path.stem for path in paths] == ["surface_d5_depol"]
+    assert [path.stem for path in paths] == ["bb144_depol", "bb72_depol", "surface_d5_depol"]
     for path in paths:
         loaded = load_environment(path)
         assert loaded.name == path.stem
