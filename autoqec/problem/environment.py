@@ -11,12 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from autoqec.canonical import content_hash, load_yaml
 from autoqec.errors import NotFoundError, UsageError
+from autoqec.problem.noise import Noise
 
 #: The name under which an environment's own YAML travels in its dictionary of files.
 ENVIRONMENT_FILE = "environment.yaml"
@@ -46,37 +47,6 @@ def _choice(value: Any) -> Any:
 
 
 ChoiceField = Annotated[Choice, BeforeValidator(_choice)]
-Probability = Annotated[float, Field(gt=0.0, lt=0.5)]
-
-
-class Noise(_Strict):
-    """The noise: `depolarizing` fills all four of stim's noise arguments with p; `given` means the circuit or DEM has it.
-
-    `p` is the list of physical error rates to train and score at; the verdict is given at `target_p` (default: the last).
-    """
-
-    kind: Literal["depolarizing", "given"] = "given"
-    p: tuple[Probability, ...] = ()
-    target_p: Probability | None = None
-
-    @model_validator(mode="after")
-    def _target_is_listed(self) -> Noise:
-        if self.kind == "given":
-            if self.p or self.target_p is not None:
-                raise ValueError("noise of kind 'given' is what the circuit or DEM file says; remove p and target_p")
-            return self
-        if not self.p:
-            raise ValueError("p needs at least one physical error rate, for example p: [0.005]")
-        if len(set(self.p)) != len(self.p):
-            raise ValueError("p lists the same rate twice")
-        if self.target_p is not None and self.target_p not in self.p:
-            raise ValueError(f"target_p {self.target_p} is not one of p {list(self.p)}")
-        return self
-
-    @property
-    def target(self) -> float | None:
-        """The physical error rate of the verdict; None when the noise is given by the circuit."""
-        return self.target_p if self.target_p is not None else (self.p[-1] if self.p else None)
 
 
 class Constraints(_Strict):

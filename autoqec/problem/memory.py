@@ -1,7 +1,7 @@
 """A memory experiment of a CSS code: prepare, measure every check round after round, read all data qubits out.
 
 The circuit is without noise. It says where data qubits wait for a round to begin by `I[round]`, an identity that
-`autoqec.problem.noise` replaces by noise.
+`autoqec.problem.noisy` replaces by noise.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import stim
 
 from autoqec.problem.css import CssCode
-from autoqec.problem.noise import ROUND
+from autoqec.problem.noisy import ROUND
 
 Basis = Literal["X", "Z"]
 

@@ -16,9 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from autoqec.errors import UsageError
 from autoqec.problem.css import CssCode, css_code
-from autoqec.problem.environment import Noise
 from autoqec.problem.memory import Layers, Layout, Schedule, css_memory
-from autoqec.problem.noise import depolarize
+from autoqec.problem.noise import Noise
+from autoqec.problem.noisy import add_noise
 
 from .polynomial import Monomial, parse, partner
 
@@ -50,8 +50,6 @@ class BivariateBicycle:
         self, config: BivariateBicycleFields, noise: Noise, p: float | None, files: Mapping[str, bytes]
     ) -> stim.Circuit:
         """See `autoqec.problem.code.Code.build`."""
-        if p is None:
-            raise UsageError("noise.kind: a code needs noise", mend="noise: {kind: depolarizing, p: [0.003]}")
         code, schedule = bicycle(config)
         circuit = css_memory(
             code,
@@ -61,7 +59,7 @@ class BivariateBicycle:
             layout=_torus(config.l, config.m),
             both=config.detectors == "both",
         )
-        return depolarize(circuit, p)
+        return add_noise(circuit, noise, p)
 
 
 def bicycle(config: BivariateBicycleFields) -> tuple[CssCode, Schedule]:
