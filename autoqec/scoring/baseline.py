@@ -30,7 +30,7 @@ def describe_environment(loaded: LoadedEnvironment, registry: Registry, shots: i
     problem = build_problem(loaded, registry.maker("code"))
     environment = loaded.environment
     choices = (environment.decoder, *environment.references)
-    decoders = {choice.kind: compile_decoder(choice, problem, registry) for choice in choices}
+    decoders = {choice.label: compile_decoder(choice, problem, registry) for choice in choices}
     failures = dict.fromkeys(decoders, 0)
     key, chunks, total = os.urandom(32), chunks_for(shots), 0
     for chunk in range(chunks):

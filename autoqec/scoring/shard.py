@@ -97,7 +97,7 @@ def _open_bench(blobs: Mapping[str, bytes], p: float | None) -> _Bench:
             )
         predictor = resources.enter_context(Predictor(sealed, problem))
     baseline = compile_decoder(environment.decoder, problem, registry)
-    references = {choice.kind: compile_decoder(choice, problem, registry) for choice in environment.references}
+    references = {choice.label: compile_decoder(choice, problem, registry) for choice in environment.references}
     backend = baseline
     # The first call of everything pays for loading and compiling; it is made here, off the clock, on no real shot.
     blank = np.zeros((1, problem.syndrome_bytes), dtype=np.uint8)

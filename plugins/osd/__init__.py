@@ -1,0 +1,12 @@
+"""Plugin: belief propagation with ordered-statistics or localised-statistics decoding, for error models of any shape."""
+
+from __future__ import annotations
+
+from autoqec.hookspecs import Register, hookimpl
+
+
+@hookimpl
+def autoqec_register_decoders(register: Register) -> None:
+    """Offer `osd` and `bp_lsd`; neither needs matching edges."""
+    register("osd", "autoqec_plugins.osd.decoder:Osd", takes_beliefs=True)
+    register("bp_lsd", "autoqec_plugins.osd.lsd:BpLsd", takes_beliefs=True)

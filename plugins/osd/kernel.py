@@ -1,0 +1,169 @@
+"""Ordered-statistics decoding on given beliefs: per shot, a Gaussian elimination over GF(2) in the order of the beliefs.
+
+Fossorier and Lin (IEEE Trans. Inf. Theory 41, 1379), for quantum codes Panteleev and Kalachev (Quantum 5, 585). Mechanisms
+are taken from the likeliest to have fired downwards, and one is kept whenever its detectors are not a sum of those kept
+before; so the kept ones explain a syndrome in exactly one way: OSD-0. A higher order also fires some of the others and takes
+the cheapest explanation (`search.py`).
+
+Detectors are bits of 64-bit words. A kept mechanism's detectors, reduced by those kept before, lead with a bit of their
+own — their lowest — so a vector is reduced by clearing its bits from the lowest up. OSD-0 stops as soon as the syndrome is
+reduced to nothing: what would be kept later is no part of its explanation.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from .ordering import order_by_belief, sink
+from .search import ZERO, cheapest, place, toggle
+
+#: How a shot ended.
+SOLVED, UNSOLVABLE = 0, 1
+
+_ONE = np.uint64(1)
+_ZERO = np.uint64(0)
+
+
+@njit(cache=True, nogil=True)
+def reduce(vector: np.ndarray, parts: np.ndarray, basis: np.ndarray, combination: np.ndarray, leads: np.ndarray) -> int:
+    """Clear the bits of a vector from the lowest up, as far as the basis goes.
+
+    Args:
+        vector: Reduced in place, uint64 `[words]`.
+        parts: Toggled in place: the kept mechanisms that were added to it, uint64 `[words]`.
+        basis: Reduced detectors of the kept mechanisms, uint64 `[kept, words]`.
+        combination: The kept mechanisms whose sum each is, uint64 `[kept, words]`.
+        leads: The kept mechanism that leads with each bit, -1 for none, int64 `[64 words]`.
+
+    Returns:
+        The lowest bit left, -1 for none.
+    """
+    words = len(vector)
+    for word in range(words):
+        while vector[word] != _ZERO:
+            bit = 64 * word + int(place(vector[word]))
+            kept = leads[bit]
+            if kept < 0:
+                return bit
+            for other in range(word, words):
+                vector[other] ^= basis[kept, other]
+            for other in range((kept >> 6) + 1):
+                parts[other] ^= combination[kept, other]
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def decode(
+    syndromes: np.ndarray,
+    beliefs: np.ndarray,
+    costs: np.ndarray,
+    columns: np.ndarray,
+    flips: np.ndarray,
+    search: int,
+    order: int,
+    observables: np.ndarray,
+    status: np.ndarray,
+    correction: np.ndarray,
+) -> None:
+    """Decode a batch.
+
+    Beliefs whose hard decision explains the syndrome are taken at their word, as the posteriors of a converged belief
+    propagation are.
+
+    Args:
+        syndromes: uint64 `[shots, words]`, little-endian bits.
+        beliefs: Log-likelihood ratios that order the mechanisms, C-contiguous float32 `[shots, mechanisms]`, finite.
+        costs: What firing each mechanism costs, float32 `[1 or shots, mechanisms]`; of no account when `search` is `ZERO`.
+        columns: Detectors of each mechanism, uint64 `[mechanisms, words]`.
+        flips: Observables of each mechanism, uint8 `[mechanisms, ceil(observables / 8)]`.
+        search: `ZERO`, `EXHAUSTIVE` or `COMBINATION_SWEEP`.
+        order: How many mechanisms the search combines.
+        observables: Written: predicted flips, bit-packed, uint8 `[shots, ceil(observables / 8)]`.
+        status: Written: `SOLVED` or `UNSOLVABLE` (no mechanisms explain the syndrome), uint8 `[shots]`.
+        correction: Written: the mechanisms said to have fired, bool `[shots, mechanisms]`, or `[0, 0]` to spare it.
+    """
+    mechanisms, words = columns.shape
+    most = 64 * words
+    heap = np.empty(mechanisms, dtype=np.int64)
+    basis = np.empty((most, words), dtype=np.uint64)
+    combination = np.empty((most, words), dtype=np.uint64)
+    leads = np.empty(most, dtype=np.int64)
+    kept = np.empty(most, dtype=np.int64)
+    gain = np.empty(most, dtype=np.float64)
+    spare = mechanisms if search != ZERO else 0
+    other = np.empty(spare, dtype=np.int64)
+    extra = np.empty(spare, dtype=np.float64)
+    changes = np.empty((spare, words), dtype=np.uint64)
+    fires = np.zeros(spare, dtype=np.bool_)
+    residual = np.empty(words, dtype=np.uint64)
+    solution = np.empty(words, dtype=np.uint64)
+    vector = np.empty(words, dtype=np.uint64)
+    parts = np.empty(words, dtype=np.uint64)
+    for shot in range(len(syndromes)):
+        llr = beliefs[shot]
+        answer = observables[shot]
+        answer[:] = 0
+        status[shot] = SOLVED
+        residual[:] = syndromes[shot]
+        for mechanism in range(mechanisms):
+            if llr[mechanism] < 0:
+                toggle(residual, columns[mechanism])
+        if not residual.any():
+            for mechanism in range(mechanisms):
+                if llr[mechanism] < 0:
+                    toggle(answer, flips[mechanism])
+                    if len(correction):
+                        correction[shot, mechanism] = True
+            continue
+
+        residual[:] = syndromes[shot]
+        solution[:] = _ZERO
+        leads[:] = -1
+        order_by_belief(llr, heap)
+        rank = others = 0
+        waits = reduce(residual, solution, basis, combination, leads)
+        for left in range(mechanisms, 0, -1):
+            if search == ZERO and waits < 0:
+                break
+            mechanism = heap[0] & np.int64(0xFFFFFFFF)
+            heap[0] = heap[left - 1]
+            sink(heap, left - 1, 0)
+            vector[:] = columns[mechanism]
+            parts[:] = _ZERO
+            bit = reduce(vector, parts, basis, combination, leads)
+            if bit < 0:
+                if search != ZERO:
+                    other[others] = mechanism
+                    changes[others] = parts
+                    others += 1
+                continue
+            parts[rank >> 6] ^= _ONE << np.uint64(rank & 63)
+            basis[rank] = vector
+            combination[rank] = parts
+            leads[bit] = rank
+            kept[rank] = mechanism
+            rank += 1
+            if bit == waits:
+                waits = reduce(residual, solution, basis, combination, leads)
+        if waits >= 0:
+            status[shot] = UNSOLVABLE
+            continue
+        if search != ZERO:
+            price = costs[shot if len(costs) > 1 else 0]
+            for k in range(rank):
+                on = (solution[k >> 6] >> np.uint64(k & 63)) & _ONE
+                gain[k] = -price[kept[k]] if on else price[kept[k]]
+            for i in range(others):
+                extra[i] = price[other[i]]
+            cheapest(solution, fires, changes[:others], gain, extra[:others], search, order)
+            for i in range(others):
+                if fires[i]:
+                    toggle(answer, flips[other[i]])
+                    if len(correction):
+                        correction[shot, other[i]] = True
+        for k in range(rank):
+            if (solution[k >> 6] >> np.uint64(k & 63)) & _ONE:
+                toggle(answer, flips[kept[k]])
+                if len(correction):
+                    correction[shot, kept[k]] = True

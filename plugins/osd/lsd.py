@@ -1,0 +1,103 @@
+"""The decoder `bp_lsd`: ldpc's belief propagation and localised-statistics decoding (Hillmann et al., arXiv:2406.18655)."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from autoqec.decoding.checks import check_beliefs, check_syndromes
+from autoqec.decoding.contract import Decoded
+from autoqec.problem.problem import Problem
+
+from .config import LsdConfig, search_order, validated
+from .shots import ByShot
+from .span import Span
+
+#: Beliefs become channel probabilities no closer to 0 and 1 than this: ldpc's messages are ratios of them.
+_SMALLEST = 1e-12
+
+
+class BpLsd:
+    """Belief propagation, then a decoding of the clusters around defects.
+
+    Args:
+        fields: Those of `LsdConfig`.
+
+    Raises:
+        UsageError: A field is unknown or out of range.
+    """
+
+    takes_beliefs = True
+
+    def __init__(self, **fields: Any) -> None:
+        self._config = validated(LsdConfig, "bp_lsd", fields)
+
+    def compile(self, problem: Problem) -> CompiledLsd:
+        """Prepare for one problem, with or without matching edges."""
+        return CompiledLsd(problem, self._config)
+
+
+class CompiledLsd:
+    """`bp_lsd` for one problem. ldpc's decoders are made when first used, and again in another process."""
+
+    def __init__(self, problem: Problem, config: LsdConfig) -> None:
+        self._problem = problem
+        self._config = config
+
+    def __getstate__(self) -> dict[str, object]:
+        return {"_problem": self._problem, "_config": self._config}
+
+    def _ldpc(self, iterations: int) -> Any:
+        from ldpc.bplsd_decoder import BpLsdDecoder
+
+        order = search_order(self._problem, self._config.order)
+        fields = self._config.for_ldpc(self._problem) | {"max_iter": iterations}
+        method = self._config.method if order or self._config.method == "lsd_cs" else "lsd_0"
+        return BpLsdDecoder(**fields, lsd_method=method, lsd_order=order)
+
+    @cached_property
+    def _static(self) -> Any:
+        return self._ldpc(self._config.bp_iterations)
+
+    @cached_property
+    def _told(self) -> Any:
+        # ldpc has no way past belief propagation, and reads 0 as "one iteration per mechanism".
+        return self._ldpc(1)
+
+    @cached_property
+    def _by_shot(self) -> ByShot:
+        return ByShot(self._problem)
+
+    @cached_property
+    def _span(self) -> Span:
+        return Span(self._problem)
+
+    def decode(self, syndromes: np.ndarray, beliefs: np.ndarray | None = None) -> Decoded:
+        """Decode a batch; see `autoqec.decoding.CompiledDecoder`.
+
+        Beliefs become the channel probabilities of one iteration of belief propagation, clipped to 1e-12 from 0 and 1.
+
+        Raises:
+            UsageError: A shape or dtype is wrong, or a belief is not finite.
+        """
+        syndromes = check_syndromes(self._problem, syndromes)
+        lost = self._span.misses(syndromes)
+        if lost.any():
+            # ldpc's clusters grow beyond the end of their arrays on these, and take the process with them.
+            syndromes = np.where(lost[:, None], np.uint8(0), syndromes)
+        if beliefs is None:
+            decoded = self._by_shot.decode(syndromes, lambda _, bits: self._static.decode(bits))
+            return Decoded(decoded.observables, decoded.invalid | lost)
+        beliefs = check_beliefs(self._problem, beliefs, len(syndromes))
+        from scipy.special import expit
+
+        def correct(shot: int, bits: np.ndarray) -> np.ndarray:
+            channel = np.clip(expit(-beliefs[shot].astype(np.float64)), _SMALLEST, 1 - _SMALLEST)
+            self._told.update_channel_probs(channel)
+            answer: np.ndarray = self._told.decode(bits)
+            return answer
+
+        decoded = self._by_shot.decode(syndromes, correct)
+        return Decoded(decoded.observables, decoded.invalid | lost)

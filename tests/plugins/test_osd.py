@@ -1,0 +1,232 @@
+"""Ordered-statistics decoding: what ldpc says where ldpc can say it, the cheapest of what it searches, any error model."""
+
+import itertools
+import pickle
+
+import numpy as np
+import pytest
+import stim
+from autoqec_plugins.osd.config import check_matrix
+from autoqec_plugins.osd.decoder import Osd
+from autoqec_plugins.osd.lsd import BpLsd
+from ldpc.bposd_decoder import BpOsdDecoder
+
+from autoqec.decoding import Decoder
+from autoqec.errors import UsageError
+from autoqec.plugins import load_plugins
+from autoqec.problem.problem import problem_from_dem
+from autoqec.problem.sampling import sample_chunk
+from autoqec.testing import check_decoder
+
+
+def hypergraph(seed, *, detectors=70, errors=260, observables=9, stray=0):
+    """A random error model of errors on one to five detectors, which no matching can decode; `stray` detectors see none."""
+    rng = np.random.default_rng(seed)
+    lines = [f"error(0.01) D{d}" for d in range(0, detectors, 7)]
+    for _ in range(errors):
+        chosen = rng.choice(detectors, size=rng.integers(2, 6), replace=False)
+        flipped = rng.choice(observables, size=rng.integers(0, 3), replace=False)
+        targets = [f"D{d}" for d in sorted(chosen)] + [f"L{o}" for o in flipped]
+        lines.append(f"error({rng.uniform(0.002, 0.03):.6f}) {' '.join(targets)}")
+    lines.append(f"detector D{detectors + stray - 1}\nlogical_observable L{observables - 1}")
+    return problem_from_dem(stim.DetectorErrorModel("\n".join(lines)), name=f"hypergraph{seed}")
+
+
+@pytest.fixture(scope="module")
+def problem():
+    found = hypergraph(1)
+    assert found.edges is None
+    return found
+
+
+def ldpc_says(problem, syndromes, method, order):
+    """Shots on which ldpc's belief propagation did not converge: their posteriors, and what OSD made of them."""
+    decoder = BpOsdDecoder(
+        check_matrix(problem),
+        error_channel=problem.mechanisms.priors.tolist(),
+        max_iter=5,
+        bp_method="product_sum",
+        osd_method=method,
+        osd_order=order,
+    )
+    bits = np.unpackbits(syndromes, axis=1, count=problem.num_detectors, bitorder="little")
+    shots, posteriors, corrections = [], [], []
+    for shot in np.flatnonzero(bits.any(axis=1)):
+        correction = decoder.decode(bits[shot])
+        if not decoder.converge and np.isfinite(decoder.log_prob_ratios).all():
+            shots.append(shot)
+            posteriors.append(decoder.log_prob_ratios)
+            corrections.append(correction)
+    return np.array(shots), np.array(posteriors, dtype=np.float32), np.array(corrections, dtype=bool)
+
+
+@pytest.mark.parametrize(("method", "order"), [("osd_0", 0), ("osd_cs", 6), ("osd_e", 5)])
+def test_it_says_what_ldpc_says_of_the_same_posteriors(problem, method, order):
+    syndromes = sample_chunk(problem, 5).syndromes[:400]
+    shots, posteriors, corrections = ldpc_says(problem, syndromes, method, order)
+    assert len(shots) > 20
+    _, fired = (
+        Osd(method=method, order=order).compile(problem).order_and_solve(syndromes[shots], posteriors, corrections=True)
+    )
+    same = (fired == corrections).all(axis=1)
+    if method == "osd_0":
+        assert same.all()
+        return
+    # ldpc sums log(1 / p) where we sum log((1 - p) / p), so a near tie may fall the other way, and never to a costlier one.
+    cost = problem.priors_llr.astype(np.float64)
+    assert (fired[~same] @ cost <= corrections[~same] @ cost + 1e-9).all()
+    assert same.mean() > 0.9
+
+
+def explanations(problem, syndrome, belief, search, order):
+    """All that is searched, by the textbook: eliminate with columns in order of belief, then set others by hand."""
+    matrix = check_matrix(problem).toarray()
+    ranked = np.argsort(belief, kind="stable")
+    rows, pivots = np.concatenate([matrix[:, ranked], syndrome[:, None]], axis=1), []
+    for column in range(len(ranked)):
+        below = [row for row in range(len(pivots), len(rows)) if rows[row, column]]
+        if below:
+            rows[[len(pivots), below[0]]] = rows[[below[0], len(pivots)]]
+            others = np.flatnonzero(rows[:, column])
+            for row in others[others != len(pivots)]:
+                rows[row] ^= rows[len(pivots)]
+            pivots.append(column)
+    assert not rows[len(pivots) :, -1].any()
+    rest = [column for column in range(len(ranked)) if column not in pivots]
+    sets = [()]
+    if search == "osd_cs":
+        sets += [(column,) for column in rest] + list(itertools.combinations(rest[:order], 2))
+    if search == "osd_e":
+        sets += [s for size in range(1, order + 1) for s in itertools.combinations(rest[:order], size)]
+    for chosen in sets:
+        answer = np.zeros(len(ranked), dtype=bool)
+        answer[ranked[pivots]] = (rows[: len(pivots), -1] + rows[: len(pivots), list(chosen)].sum(axis=1)) % 2
+        answer[ranked[list(chosen)]] = True
+        yield answer
+
+
+@pytest.mark.parametrize(("method", "order"), [("osd_0", 0), ("osd_cs", 4), ("osd_e", 4)])
+@pytest.mark.parametrize("costs", ["priors", "beliefs"])
+def test_it_finds_the_cheapest_of_what_the_textbook_searches(method, order, costs):
+    problem = hypergraph(2, detectors=20, errors=60, observables=3)
+    syndromes = sample_chunk(problem, 6).syndromes
+    syndromes = syndromes[syndromes.any(axis=1)][:12]
+    rng = np.random.default_rng(7)
+    # Whole numbers tie, which the mechanism's number decides; none is negative, so no hard decision cuts it short.
+    beliefs = rng.integers(0, 6, size=(len(syndromes), len(problem.mechanisms))).astype(np.float32)
+    answer, fired = (
+        Osd(method=method, order=order, costs=costs)
+        .compile(problem)
+        .order_and_solve(syndromes, beliefs, corrections=True)
+    )
+    bits = np.unpackbits(syndromes, axis=1, count=problem.num_detectors, bitorder="little")
+    flips = np.unpackbits(problem.mechanisms.observables, axis=1, count=3, bitorder="little")
+    for shot in range(len(syndromes)):
+        price = (beliefs[shot] if costs == "beliefs" else problem.priors_llr).astype(np.float64)
+        searched = list(explanations(problem, bits[shot], beliefs[shot], method, order))
+        least = min(float(price[found].sum()) for found in searched)
+        assert float(price[fired[shot]].sum()) == pytest.approx(least, abs=1e-9)
+        assert any((fired[shot] == found).all() for found in searched)
+        assert answer.observables[shot, 0] == np.packbits(fired[shot] @ flips % 2, bitorder="little")[0]
+    assert not answer.invalid.any()
+
+
+def test_beliefs_that_explain_the_syndrome_are_taken_at_their_word(problem):
+    rng = np.random.default_rng(8)
+    fired = rng.random((64, len(problem.mechanisms))) < 0.02
+    bits = fired @ check_matrix(problem).toarray().T % 2
+    flips = np.unpackbits(problem.mechanisms.observables, axis=1, count=problem.num_observables, bitorder="little")
+    told = np.where(fired, -rng.random(fired.shape), rng.random(fired.shape)).astype(np.float32)
+    for method, order in (("osd_0", 0), ("osd_cs", 4)):
+        decoded = (
+            Osd(method=method, order=order)
+            .compile(problem)
+            .decode(np.packbits(bits.astype(np.uint8), axis=1, bitorder="little"), told)
+        )
+        assert (decoded.observables == np.packbits(fired @ flips % 2, axis=1, bitorder="little")).all()
+
+
+@pytest.mark.parametrize("decoder", [Osd(), BpLsd()], ids=["osd", "bp_lsd"])
+def test_what_nothing_explains_is_invalid(decoder):
+    problem = hypergraph(3, detectors=20, errors=40, observables=2, stray=3)
+    syndromes = np.zeros((3, problem.syndrome_bytes), dtype=np.uint8)
+    syndromes[0, 2] = 1 << 6  # detector 22, which no error touches
+    syndromes[1] = sample_chunk(problem, 1).syndromes[0]
+    compiled = decoder.compile(problem)
+    beliefs = np.repeat(problem.priors_llr[None], 3, axis=0)
+    for given in (None, beliefs):
+        decoded = compiled.decode(syndromes, given)
+        assert decoded.invalid.tolist() == [True, False, False]
+        assert not decoded.observables[[0, 2]].any()
+
+
+ENTRIES = [("osd", {}), ("osd", {"method": "osd_cs", "order": 5}), ("bp_lsd", {"bp_method": "minimum_sum"})]
+
+
+@pytest.mark.parametrize(("kind", "fields"), ENTRIES)
+def test_they_conform_without_edges(kind, fields, problem):
+    entry = load_plugins().get("decoder", kind)
+    assert entry.capabilities["takes_beliefs"]
+    decoder = entry.create(**fields)
+    assert isinstance(decoder, Decoder)
+    check_decoder(decoder, problem)
+
+
+@pytest.mark.parametrize("decoder", [Osd(), BpLsd()], ids=["osd", "bp_lsd"])
+def test_an_odd_syndrome_of_a_ring_is_invalid(decoder):
+    """Every detector has errors, and yet a sum of errors has an even number of detectors."""
+    ring = "error(0.1) D0 D1\nerror(0.1) D1 D2\nerror(0.1) D2 D0 L0"
+    problem = problem_from_dem(stim.DetectorErrorModel(ring), name="ring")
+    syndromes = np.array([[0b001], [0b011], [0b111], [0b110]], dtype=np.uint8)
+    beliefs = np.full((4, 3), 2, dtype=np.float32)
+    for given in (None, beliefs):
+        assert decoder.compile(problem).decode(syndromes, given).invalid.tolist() == [True, False, True, False]
+
+
+@pytest.mark.parametrize("decoder", [Osd(), BpLsd()], ids=["osd", "bp_lsd"])
+def test_a_copy_in_another_process_answers_alike(decoder, problem):
+    syndromes = sample_chunk(problem, 9).syndromes[:64]
+    compiled = decoder.compile(problem)
+    before = compiled.decode(syndromes).observables  # now it holds ldpc's object, which cannot be pickled
+    assert (pickle.loads(pickle.dumps(compiled)).decode(syndromes).observables == before).all()
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"order": 3}, "osd_0 has no order"),
+        ({"method": "osd_e", "order": 16}, "1 to 15"),
+        ({"method": "osd_9"}, "method: "),
+        ({"bp_iterations": 0}, "bp_iterations: "),
+        ({"bp_method": "magic"}, "bp_method: "),
+        ({"speed": "high"}, "speed: "),
+    ],
+)
+def test_bad_fields_are_named(fields, words):
+    with pytest.raises(UsageError, match=words) as caught:
+        load_plugins().get("decoder", "osd").create(**fields)
+    assert "bp_iterations" in caught.value.mend
+
+
+@pytest.mark.parametrize("decoder", [Osd(), BpLsd()], ids=["osd", "bp_lsd"])
+def test_bad_arrays_are_refused(decoder, problem):
+    compiled = decoder.compile(problem)
+    syndromes = np.zeros((2, problem.syndrome_bytes), dtype=np.uint8)
+    beliefs = np.zeros((2, len(problem.mechanisms)), dtype=np.float32)
+    unknown = beliefs.copy()
+    unknown[1, 4] = np.inf
+    for given, told, words in [
+        (syndromes.astype(np.int64), None, "must be a uint8 array, not int64"),
+        (syndromes[:, :-1], None, r"must have shape \(shots, 9\)"),
+        (syndromes[0], None, "must have shape"),
+        (syndromes | 128, None, "a bit set beyond detector 69"),
+        (syndromes, beliefs.astype(np.float64), "must be a float32 array, not float64"),
+        (syndromes, beliefs[:1], "1 rows of beliefs for 2 syndromes"),
+        (syndromes, beliefs[:, 1:], "must have shape"),
+        (syndromes, beliefs.tolist(), "not list"),
+        (syndromes, unknown, "not finite, first at shot 1, mechanism 4"),
+    ]:
+        with pytest.raises(UsageError, match=words):
+            compiled.decode(given, told)
+    # Out of range is no error: beliefs are clipped, and a log-likelihood ratio of 1e30 says no more than 50.
+    assert not compiled.decode(syndromes, beliefs + np.float32(1e30)).invalid.any()
