@@ -7,6 +7,7 @@ the same order wherever in a batch it is.
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 
@@ -30,7 +31,8 @@ class Linear(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """See the class."""
-        product = torch.matmul(self.weight, x)
+        # One product per row: `matmul` would fold rows and shots together, and copy everything twice to do so.
+        product = torch.bmm(self.weight.expand(len(x), -1, -1), x)
         return product if self.bias is None else product + self.bias
 
 
@@ -75,7 +77,8 @@ def segment_sum(values: torch.Tensor, segment: torch.Tensor, segments: int) -> t
 def segment_max(values: torch.Tensor, segment: torch.Tensor, segments: int) -> torch.Tensor:
     """The largest of each segment's rows; 0 where it has none."""
     lowest = values.new_zeros(segments, *values.shape[1:])
-    return lowest.index_reduce(0, segment, values, "amax", include_self=False)
+    index = segment.view(-1, *[1] * (values.dim() - 1)).expand_as(values)
+    return lowest.scatter_reduce(0, index, values, "amax", include_self=False)
 
 
 def segment_softmax(scores: torch.Tensor, segment: torch.Tensor, segments: int) -> torch.Tensor:
@@ -84,3 +87,59 @@ def segment_softmax(scores: torch.Tensor, segment: torch.Tensor, segments: int) 
         largest = segment_max(scores, segment, segments)
     weights = (scores - largest.index_select(0, segment)).exp()
     return weights / segment_sum(weights, segment, segments).index_select(0, segment)
+
+
+class DetectorInput(torch.nn.Module):
+    """What a network over detectors sees: `[detectors, 2, shots]`, the bit as ±1 and how many errors the beliefs expect there.
+
+    Args:
+        mechanism, detector: The ends of each incidence.
+        detectors: How many there are.
+    """
+
+    def __init__(self, mechanism: torch.Tensor, detector: torch.Tensor, detectors: int) -> None:
+        super().__init__()
+        self.register_buffer("_mechanism", mechanism, persistent=False)
+        self.register_buffer("_detector", detector, persistent=False)
+        self._detectors = detectors
+
+    def forward(self, syndromes: torch.Tensor, beliefs: torch.Tensor) -> torch.Tensor:
+        """From syndromes `[shots, detectors]` and beliefs `[shots, mechanisms]`."""
+        chances = torch.sigmoid(-beliefs.T).index_select(0, cast(torch.Tensor, self._mechanism))
+        expected = segment_sum(chances, cast(torch.Tensor, self._detector), self._detectors)
+        return torch.stack([2 * syndromes.T - 1, expected], dim=1)
+
+
+class DetectorReadout(torch.nn.Module):
+    """From features of detectors to corrections of beliefs, `[mechanisms, shots]`; all zero until trained.
+
+    Every incidence has weights of its own, because the same feature of a detector means another thing to each mechanism.
+
+    Args:
+        kind: `linear`: the weighted sum over a mechanism's detectors. `mlp`: that, feature by feature, then a ReLU and a
+            linear layer that all mechanisms share.
+        inputs: Features of a detector.
+        mechanism, detector: The ends of each incidence.
+        mechanisms: How many there are.
+    """
+
+    def __init__(
+        self, kind: str, inputs: int, mechanism: torch.Tensor, detector: torch.Tensor, mechanisms: int
+    ) -> None:
+        super().__init__()
+        self.register_buffer("_mechanism", mechanism, persistent=False)
+        self.register_buffer("_detector", detector, persistent=False)
+        self._mechanisms = mechanisms
+        bound = 1.0 if kind == "mlp" else 0.0
+        self.weight = torch.nn.Parameter(torch.empty(len(mechanism), inputs, 1).uniform_(-bound, bound))
+        self.bias = torch.nn.Parameter(torch.zeros(mechanisms, inputs if kind == "mlp" else 1, 1))
+        self.last = Linear(inputs, 1, zero=True) if kind == "mlp" else None
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """From `[detectors, inputs, shots]`."""
+        weighted = features.index_select(0, cast(torch.Tensor, self._detector)) * self.weight
+        if self.last is None:
+            weighted = weighted.sum(dim=1, keepdim=True)
+        total = segment_sum(weighted, cast(torch.Tensor, self._mechanism), self._mechanisms) + self.bias
+        correction: torch.Tensor = (total if self.last is None else self.last(torch.relu(total))).squeeze(1)
+        return correction

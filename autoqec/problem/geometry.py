@@ -64,7 +64,7 @@ def _coordinates(problem: Problem) -> np.ndarray | None:
             return None
         if len(given) == 2:
             given.insert(1, 0.0)
-        rows.append((given + [0.0, 0.0])[:3])
+        rows.append([*given, 0.0, 0.0][:3])
     return np.array(rows, dtype=np.float32)
 
 
