@@ -16,6 +16,10 @@ from autoqec.problem.problem import Problem
 if TYPE_CHECKING:
     import torch
 
+#: Shots that torch infers at once, no more and no fewer: products of matrices of another shape are added up in another
+#: order, and a belief must not depend on how many shots came along. So few stay in a processor's cache.
+_BLOCK = 64
+
 
 def build_modules(candidate: Candidate, problem: Problem) -> torch.nn.ModuleDict:
     """One module per stage, by slug, in running order, with the stages' own initial parameters."""
@@ -31,9 +35,16 @@ def run_modules(modules: torch.nn.ModuleDict, syndromes: torch.Tensor, beliefs: 
         modules: From `build_modules`.
         syndromes: float32 `[shots, detectors]`, 0 or 1.
         beliefs: float32 `[shots, mechanisms]`.
+
+    Raises:
+        AutoQECError: A stage's answer has another shape.
     """
-    for module in modules.values():
-        beliefs = module(syndromes, beliefs)
+    for slug, module in modules.items():
+        refined = module(syndromes, beliefs)
+        if refined.shape != beliefs.shape:
+            found, expected = tuple(refined.shape), tuple(beliefs.shape)
+            raise AutoQECError(f"stage {slug!r} answered beliefs of shape {found}, not {expected}")
+        beliefs = refined
     return beliefs
 
 
@@ -67,9 +78,19 @@ def _torch_inference(module: torch.nn.Module, tensors: Mapping[str, np.ndarray],
     module.eval()
 
     def infer(syndromes: np.ndarray, beliefs: np.ndarray) -> np.ndarray:
-        bits = np.unpackbits(syndromes, axis=1, count=problem.num_detectors, bitorder="little")
-        with torch.inference_mode():
-            refined: np.ndarray = module(torch.from_numpy(bits).float(), torch.from_numpy(beliefs)).numpy()
+        refined = np.empty_like(beliefs)
+        for first in range(0, len(beliefs), _BLOCK):
+            shots = slice(first, first + _BLOCK)
+            count = len(beliefs[shots])
+            bits = np.zeros((_BLOCK, problem.num_detectors), dtype=np.float32)
+            given = np.repeat(problem.priors_llr[None], _BLOCK, axis=0)
+            bits[:count] = np.unpackbits(syndromes[shots], axis=1, count=problem.num_detectors, bitorder="little")
+            given[:count] = beliefs[shots]
+            with torch.inference_mode():
+                answer = module(torch.from_numpy(bits), torch.from_numpy(given))
+            if tuple(answer.shape) != given.shape:
+                raise AutoQECError(f"a stage answered beliefs of shape {tuple(answer.shape)}, not {given.shape}")
+            refined[shots] = answer[:count].numpy()
         return refined
 
     return infer

@@ -1,8 +1,9 @@
-"""The candidate — the thing searched — as a dictionary of small canonical YAML files under `.autoqec/candidate/`.
+"""The candidate — the thing searched — as a dictionary of small canonical files under `.autoqec/candidate/`.
 
     output.yaml               mode: soft_priors | hard_flip, threshold
-    training.yaml             learning_rate, batch_size, epochs, shots, loss, init
+    training.yaml             learning_rate, batch_size, epochs, shots, loss, init, patience, device
     stages/<slug>/stage.yaml  kind, position and the fields of that kind
+    stages/<slug>/module.py   Python, for a kind that runs what the candidate brings along, and only for such a kind
 
 The empty pipeline (no stages) is the baseline. Reading and writing are inverse: every file is what `write_candidate` makes.
 """
@@ -22,7 +23,7 @@ from autoqec.errors import UsageError
 from autoqec.problem.environment import explain
 
 _SLUG = re.compile(r"[a-z0-9_][a-z0-9_-]{0,39}")
-_STAGE_FILE = re.compile(r"stages/([^/]+)/stage\.yaml")
+_STAGE_FILE = re.compile(r"stages/([^/]+)/(stage\.yaml|module\.py)")
 
 #: A pipeline longer than this is not an idea anyone can review.
 MAX_STAGES = 16
@@ -46,25 +47,28 @@ class Output(_Strict):
 class Training(_Strict):
     """How the weights are learned; shots are drawn fresh, `epochs` passes over `shots` of them.
 
-    The losses `bce` and `focal` ask which mechanisms fired; `logical_gap`, which needs a decoder that can teach (`mwpm`),
-    asks in which logical class the decoder would find the lighter explanation.
+    The losses `bce`, `weighted_bce` and `focal` ask which mechanisms fired; `logical_gap`, which needs a decoder that can
+    teach (`mwpm`), asks in which logical class the decoder would find the lighter explanation.
     """
 
     learning_rate: float = Field(default=0.02, gt=0.0, le=1.0)
     batch_size: int = Field(default=256, ge=8, le=65536)
     epochs: int = Field(default=1, ge=0, le=1000)
     shots: int = Field(default=32768, ge=0, le=100_000_000)
-    loss: Literal["bce", "focal", "logical_gap"] = "bce"
+    loss: Literal["bce", "weighted_bce", "focal", "logical_gap"] = "bce"
     init: Literal["fresh", "parents"] = "fresh"
+    patience: int = Field(default=3, ge=0, le=10)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of a pipeline: its directory name, its kind's plugin and its validated fields."""
+    """One stage of a pipeline: its directory name, its kind's plugin, its validated fields and, if it has one, its module."""
 
     slug: str
     kind: StageKind = field(compare=False)
     config: StageConfig
+    module: str | None = None
 
 
 @dataclass(frozen=True)
@@ -99,17 +103,22 @@ def read_candidate(files: Mapping[str, bytes], stage_kinds: Callable[[str], Stag
     parts: dict[str, Any] = {"output.yaml": Output(), "training.yaml": Training()}
     stages: list[Stage] = []
     for path in sorted(files):
+        match = _STAGE_FILE.fullmatch(path)
+        if match and _SLUG.fullmatch(match[1]) and match[2] == "module.py":
+            if path.replace("module.py", "stage.yaml") not in files:
+                raise UsageError(f"{path} is of no stage", mend="add stage.yaml beside it, with kind: custom")
+            continue  # read with its stage
         raw = load_yaml(files[path], name=path)
         if path == "output.yaml":
             parts[path] = _validated(Output, raw, path)
         elif path == "training.yaml":
             parts[path] = _validated(Training, raw, path)
-        elif (match := _STAGE_FILE.fullmatch(path)) and _SLUG.fullmatch(match[1]):
-            stages.append(_read_stage(match[1], raw, path, stage_kinds))
+        elif match and _SLUG.fullmatch(match[1]):
+            stages.append(_read_stage(match[1], raw, files, stage_kinds))
         else:
             raise UsageError(
                 f"{path} is not a file of a candidate",
-                mend="a candidate has output.yaml, training.yaml and stages/<slug>/stage.yaml",
+                mend="a candidate has output.yaml, training.yaml, stages/<slug>/stage.yaml and, for kind: custom, module.py",
             )
     if len(stages) > MAX_STAGES:
         raise UsageError(f"the candidate has {len(stages)} stages; at most {MAX_STAGES} are allowed")
@@ -117,18 +126,38 @@ def read_candidate(files: Mapping[str, bytes], stage_kinds: Callable[[str], Stag
     return Candidate(parts["output.yaml"], parts["training.yaml"], tuple(stages))
 
 
-def _read_stage(slug: str, raw: Any, path: str, stage_kinds: Callable[[str], StageKind]) -> Stage:
+def _read_stage(slug: str, raw: Any, files: Mapping[str, bytes], stage_kinds: Callable[[str], StageKind]) -> Stage:
+    path, module_path = f"stages/{slug}/stage.yaml", f"stages/{slug}/module.py"
     if not isinstance(raw, dict) or not isinstance(raw.get("kind"), str):
         raise UsageError(f"{path}: kind: a stage says which kind it is")
     kind = stage_kinds(raw["kind"])
-    return Stage(slug, kind, _validated(kind.Config, raw, path))
+    config = _validated(kind.Config, raw, path)
+    with_module = getattr(kind, "with_module", None)
+    if with_module is None:
+        if module_path in files:
+            raise UsageError(f"{module_path}: a stage of kind {raw['kind']} has no module of its own")
+        return Stage(slug, kind, config)
+    if module_path not in files:
+        raise UsageError(f"{module_path} is missing: a stage of kind {raw['kind']} is what it says there")
+    module = _canonical_text(files[module_path], module_path)
+    return Stage(slug, with_module(module, module_path), config, module)
+
+
+def _canonical_text(data: bytes, path: str) -> str:
+    """Text with one way to end a line, and to end."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not UTF-8") from error
+    return text.replace("\r\n", "\n").replace("\r", "\n").rstrip() + "\n"
 
 
 def write_candidate(candidate: Candidate) -> dict[str, bytes]:
     """The canonical files of a candidate: every field present, one spelling."""
     files: dict[str, BaseModel] = {"output.yaml": candidate.output, "training.yaml": candidate.training}
     files |= {f"stages/{stage.slug}/stage.yaml": stage.config for stage in candidate.stages}
-    return {path: dump_yaml(model.model_dump(mode="json")).encode() for path, model in files.items()}
+    modules = {f"stages/{s.slug}/module.py": s.module.encode() for s in candidate.stages if s.module is not None}
+    return {path: dump_yaml(model.model_dump(mode="json")).encode() for path, model in files.items()} | modules
 
 
 def candidate_hash(files: Mapping[str, bytes]) -> str:

@@ -53,7 +53,9 @@ class StageKind(Protocol):
         """The same computation without torch, from the module's `state_dict` as arrays; None where there is none."""
         ...
 
-    # A kind may also have `flops_per_shot(config, problem) -> int`, for work a counter of torch operations cannot see.
+    # A kind may also have `flops_per_shot(config, problem) -> int`, for work a counter of torch operations cannot see; and
+    # `with_module(source, path) -> StageKind`, the same kind bound to the text of the stage's `module.py`, which it checks and
+    # must not run. Stages of such a kind have a `module.py`, and no others do.
 
     def space(self) -> Mapping[str, tuple[Any, ...]]:
         """The fields a search may vary, each with the values worth trying, in order."""

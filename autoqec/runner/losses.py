@@ -1,7 +1,7 @@
 """Losses of a batch: how wrong beliefs are about what fired, or how wrong the decoder that they feed would be.
 
-`bce` and `focal` ask which mechanisms fired. Many patterns of mechanisms are the same up to a stabiliser, so most of that
-question does not matter. `logical_gap` asks the environment's decoder only which logical class is lighter.
+`bce`, `weighted_bce` and `focal` ask which mechanisms fired. Many patterns of mechanisms are the same up to a stabiliser, so
+most of that question does not matter. `logical_gap` asks the environment's decoder only which logical class is lighter.
 """
 
 from __future__ import annotations
@@ -19,24 +19,33 @@ from autoqec.problem.sampling import Labelled
 _FOCAL_GAMMA = 2.0
 
 
-def batch_loss(name: str, beliefs: torch.Tensor, shots: Labelled, decoder: TeachingDecoder | None) -> torch.Tensor:
+def batch_loss(
+    name: str, beliefs: torch.Tensor, shots: Labelled, priors: torch.Tensor, decoder: TeachingDecoder | None
+) -> torch.Tensor:
     """Mean loss over shots, in nats.
 
     Args:
         name: A value of `Training.loss`.
         beliefs: Log-odds of not firing, float32 `[shots, mechanisms]`.
         shots: What really happened.
+        priors: The problem's own log-odds of not firing, float32 `[mechanisms]`.
         decoder: The decoder that asks for `logical_gap`; the other losses need none.
     """
     if name == "logical_gap":
         assert decoder is not None
         loss: torch.Tensor = _LogicalGap.apply(beliefs, shots, decoder)  # type: ignore[no-untyped-call]
         return loss.mean()
-    fired = torch.from_numpy(shots.fired).float()
+    fired = torch.from_numpy(shots.fired).to(beliefs)
     nats = functional.binary_cross_entropy_with_logits(-beliefs, fired, reduction="none")
     if name == "focal":
         # Lin et al. 2017: weigh down what is already decided, so that the few ambiguous mechanisms lead.
         nats = nats * (1.0 - (-nats).exp()) ** _FOCAL_GAMMA
+    if name == "weighted_bce":
+        # Weigh each mechanism by how little its prior leaves open, so that rare ones count as much as common ones. Weights of
+        # the two outcomes, the usual kind, would teach beliefs that are off by the logarithm of their ratio.
+        chance = torch.sigmoid(-priors)
+        entropy = functional.binary_cross_entropy_with_logits(-priors, chance, reduction="none")
+        nats = nats * (entropy.mean() / entropy.clamp(min=1e-9))
     return nats.sum(dim=1).mean()
 
 

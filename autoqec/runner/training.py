@@ -1,7 +1,8 @@
 """Training: fresh labelled shots in, weights out; the label of a shot is the set of mechanisms that really fired.
 
 Several error patterns share a syndrome, so a label is a sample from the posterior: cross-entropy on the marginals is well
-posed, an exact match is not a metric. Shots of a stream of their own give a validation loss.
+posed, an exact match is not a metric. Shots of a stream of their own give a validation loss, and the weights at which it was
+lowest are kept.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from autoqec.errors import AutoQECError
 from autoqec.problem.problem import Problem
 from autoqec.problem.sampling import sample_labelled
 from autoqec.problem.streams import derive_seed
+from autoqec.runner.devices import choose_device, mixed_precision
 from autoqec.runner.losses import batch_loss
+from autoqec.runner.stopping import EarlyStopping, steps_between_looks
 
 if TYPE_CHECKING:
     import torch
@@ -28,8 +31,11 @@ if TYPE_CHECKING:
 #: Fraction of steps with a non-finite loss or gradient beyond which training is stopped.
 MAX_NAN_RATE = 0.05
 
-#: Shots of the validation loss, and about how many points of telemetry a round keeps.
+#: Shots of the validation loss, at how many a time, and about how many points of telemetry a round keeps. One shot in fifty
+#: has a gap that matters, so that loss takes more of them.
 _VALIDATION_SHOTS = 2048
+_VALIDATION_SHOTS_OF_GAP = 8192
+_VALIDATION_BATCH = 256
 _TELEMETRY_POINTS = 50
 
 
@@ -43,7 +49,8 @@ class Trained:
 
     Attributes:
         tensors: Weights by `<slug>.<parameter>`.
-        telemetry: `{"step", "loss"}` points, the validation loss before and after, steps, shots, NaN steps, seconds.
+        telemetry: `{"step", "loss"}` points of the training and of the validation loss, the latter before and after, steps
+            and shots planned and done, NaN steps, seconds, device.
     """
 
     tensors: dict[str, np.ndarray]
@@ -93,59 +100,83 @@ def train(
     settings = candidate.training
     modules = build_modules(candidate, problem)
     inherited = load_tensors(modules, initial) if inherit or settings.init == "parents" else []
+    device = choose_device(settings.device)
+    modules.to(device)
     parameters = [p for p in modules.parameters() if p.requires_grad]
     per_epoch = max(1, min(settings.shots, max_shots // max(settings.epochs, 1)) // settings.batch_size)
     steps = per_epoch * settings.epochs if parameters and settings.shots and max_shots >= settings.batch_size else 0
-    priors = torch.from_numpy(problem.priors_llr)
+    priors = torch.from_numpy(problem.priors_llr).to(device)
 
     def loss_of(shots: int, chunk_seed: int) -> torch.Tensor:
         drawn = sample_labelled(problem, shots, chunk_seed)
         start = priors.expand(shots, -1).contiguous()
-        beliefs = run_modules(modules, torch.from_numpy(drawn.syndromes).float(), start)
-        return batch_loss(settings.loss, beliefs, drawn, decoder)
+        with mixed_precision(device):
+            beliefs = run_modules(modules, torch.from_numpy(drawn.syndromes).to(device).float(), start).float()
+        return batch_loss(settings.loss, beliefs, drawn, priors, decoder)
 
     def validation() -> float:
+        _evaluate(modules)
+        shots = _VALIDATION_SHOTS_OF_GAP if settings.loss == "logical_gap" else _VALIDATION_SHOTS
+        batches = range(shots // _VALIDATION_BATCH)
         with torch.no_grad():
-            return float(loss_of(_VALIDATION_SHOTS, derive_seed(seed, "validation", 0)))
+            losses = [float(loss_of(_VALIDATION_BATCH, derive_seed(seed, "validation", i))) for i in batches]
+        modules.train()
+        return sum(losses) / len(losses)
 
     began = time.monotonic()
-    before = validation()
-    if steps:
-        report(Progress(0, steps, 0, before))
+    stopping = EarlyStopping(modules, settings.patience)
+    stopping.look(0, validation())
+    between = steps_between_looks(steps, settings.batch_size)
     points: list[dict[str, float]] = []
-    nan_steps = 0
+    done = nan_steps = 0
     if steps:
+        report(Progress(0, steps, 0, stopping.points[0]["loss"]))
         optimiser = torch.optim.Adam(parameters, lr=settings.learning_rate)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=steps)
         every = max(1, steps // _TELEMETRY_POINTS)
-        for step in range(steps):
-            # An epoch is a pass over the same shots, so its seeds repeat; they are drawn again rather than stored.
-            optimiser.zero_grad()
-            loss = loss_of(settings.batch_size, derive_seed(seed, "batch", step % per_epoch))
-            loss.backward()  # type: ignore[no-untyped-call]
-            norm = torch.nn.utils.clip_grad_norm_(parameters, max_norm=10.0)
-            if torch.isfinite(loss) and torch.isfinite(norm):
-                optimiser.step()
-            else:
-                nan_steps += 1
-                if nan_steps > max(3, MAX_NAN_RATE * steps):
-                    raise TrainingDiverged(f"{nan_steps} of {step + 1} steps had a loss or gradient that is not finite")
-            schedule.step()
-            if step % every == 0 or step == steps - 1:
-                points.append({"step": step, "loss": round(float(loss.detach()), 6)})
-                report(Progress(step + 1, steps, (step + 1) * settings.batch_size, points[-1]["loss"]))
+    for step in range(steps):
+        # An epoch is a pass over the same shots, so its seeds repeat; they are drawn again rather than stored.
+        optimiser.zero_grad()
+        loss = loss_of(settings.batch_size, derive_seed(seed, "batch", step % per_epoch))
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = torch.nn.utils.clip_grad_norm_(parameters, max_norm=10.0)
+        if torch.isfinite(loss) and torch.isfinite(norm):
+            optimiser.step()
+        else:
+            nan_steps += 1
+            if nan_steps > max(3, MAX_NAN_RATE * steps):
+                raise TrainingDiverged(f"{nan_steps} of {step + 1} steps had a loss or gradient that is not finite")
+        schedule.step()
+        done = step + 1
+        if step % every == 0 or done == steps:
+            points.append({"step": step, "loss": round(float(loss.detach()), 6)})
+            report(Progress(done, steps, done * settings.batch_size, points[-1]["loss"]))
+        if (done % between == 0 or done == steps) and stopping.look(done, validation()):
+            break
+    after = stopping.restore()
     return Trained(
         tensors=module_tensors(modules),
         telemetry={
             "loss": settings.loss,
             "points": points,
-            "validation_before": round(before, 6),
-            "validation_after": round(validation(), 6),
-            "steps": steps,
-            "shots": steps * settings.batch_size,
+            "validation": stopping.points,
+            "validation_before": stopping.points[0]["loss"],
+            "validation_after": round(after, 6),
+            "steps": done,
+            "steps_planned": steps,
+            "shots": done * settings.batch_size,
             "nan_steps": nan_steps,
             "inherited": inherited,
             "seconds": round(time.monotonic() - began, 3),
             "threads": torch.get_num_threads(),
+            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         },
     )
+
+
+def _evaluate(modules: torch.nn.ModuleDict) -> None:
+    """Evaluation mode, but for stages that compute the same, only faster, in training mode."""
+    modules.eval()
+    for module in modules.values():
+        if getattr(module, "same_in_training", False):
+            module.train()

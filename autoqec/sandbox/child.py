@@ -126,12 +126,19 @@ def _environment(threads: int) -> dict[str, str]:
     kept = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "XDG_CACHE_HOME", "NUMBA_CACHE_DIR", "AUTOQEC_LOAD_PLUGINS")
     inherited = {name: os.environ[name] for name in kept if name in os.environ}
     count = str(threads)
-    return inherited | {
-        "OMP_NUM_THREADS": count,
-        "MKL_NUM_THREADS": count,
-        "OPENBLAS_NUM_THREADS": count,
-        "NUMBA_NUM_THREADS": count,
-    }
+    # glibc: keep memory that is freed and take large blocks from it, rather than have the kernel clear the same pages for
+    # every tensor anew, which takes as long as computing it.
+    malloc = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**33), "MALLOC_TOP_PAD_": str(2**26)}
+    return (
+        inherited
+        | malloc
+        | {
+            "OMP_NUM_THREADS": count,
+            "MKL_NUM_THREADS": count,
+            "OPENBLAS_NUM_THREADS": count,
+            "NUMBA_NUM_THREADS": count,
+        }
+    )
 
 
 def die_with_parent(parent: int) -> None:

@@ -37,6 +37,11 @@ class SealedCandidate:
         whole.update(self.weights)
         return whole.hexdigest()
 
+    @property
+    def has_code(self) -> bool:
+        """Whether the candidate brings code of its own, a `module.py`, rather than choices among ours."""
+        return any(path.endswith(".py") for path in self.files)
+
     def to_blobs(self) -> dict[str, bytes]:
         """As named byte strings for a channel."""
         return {f"{_FILE}{path}": data for path, data in self.files.items()} | {_WEIGHTS: self.weights}

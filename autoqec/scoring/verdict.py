@@ -48,7 +48,7 @@ class Verdict:
     Attributes:
         verdict: VERIFIED, SUSPICIOUS or FAILED.
         reason: A code: `better`; `not_better`, `undecided`, `crash`, `timeout`, `bad_output`, `bad_weights`, `constraint`;
-            `batch_dependent`, `unsandboxed`.
+            `batch_dependent`, `unsandboxed_custom_code`.
         details: Counts, evidence, intervals, policy, the revealed key, chunk digests, versions, sandbox level — whatever a
             reader needs to check the word by hand.
     """

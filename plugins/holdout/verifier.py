@@ -156,6 +156,9 @@ class HoldoutVerifier:
         constraints = request.environment.environment.constraints
         if seen["differing"]:
             return "SUSPICIOUS", "batch_dependent"
+        if request.sealed.has_code and details["sandbox_level"] == 0:
+            # Code of its own could have done more than answer: what it was kept from is what it can be believed about.
+            return "SUSPICIOUS", "unsandboxed_custom_code"
         for name, limit in (("flops_per_shot", constraints.max_flops_per_shot), ("params", constraints.max_params)):
             if limit is not None and seen[name] > limit:
                 return "FAILED", "constraint"

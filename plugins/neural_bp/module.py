@@ -35,6 +35,9 @@ class NeuralBPModule(torch.nn.Module):
     `memory` `[1 | mechanisms]` and `attention` `[iterations, 2]` where they are learned.
     """
 
+    #: Training mode is faster and computes the same: a validation of weights that are being trained may use it.
+    same_in_training = True
+
     scale: torch.nn.Parameter
     damping: torch.Tensor
     prior_scale: torch.Tensor

@@ -1,0 +1,92 @@
+"""Where detectors are in space and time, of which type they are, and how far from the mechanisms that flip them.
+
+An error model holds coordinates only if the circuit gave some, and never says which stabiliser a detector compares; what
+cannot be known is zero here, and says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from autoqec.problem.problem import Problem
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """What a stage may know of a problem beside its Tanner graph.
+
+    Attributes:
+        has_coordinates: Whether every detector has coordinates; if not, `coordinates` and `distance` are zero.
+        coordinates: x, y and t of each detector, in the circuit's own units, float32 `[detectors, 3]`.
+        side: Stabiliser type of each detector, float32 `[detectors]`: 1 or -1, or 0 where it cannot be told.
+        mechanism: Mechanism of each incidence, int64 `[incidences]`, ordered by mechanism, then detector.
+        detector: Detector of each incidence, int64 `[incidences]`.
+        distance: From each incidence's detector to the mean place of its mechanism's detectors, float32 `[incidences]`.
+    """
+
+    has_coordinates: bool
+    coordinates: np.ndarray
+    side: np.ndarray
+    mechanism: np.ndarray
+    detector: np.ndarray
+    distance: np.ndarray
+
+
+def find_geometry(problem: Problem) -> Geometry:
+    """Read off an error model what it says of space, time and type."""
+    found = problem.mechanisms
+    detector = found.detector.astype(np.int64)
+    mechanism = np.repeat(np.arange(len(found), dtype=np.int64), np.diff(found.start))
+    places = _coordinates(problem)
+    coordinates = np.zeros((problem.num_detectors, 3), dtype=np.float32) if places is None else places
+    centre = np.zeros((len(found), 3))
+    np.add.at(centre, mechanism, coordinates[detector])
+    centre /= np.diff(found.start)[:, None]
+    return Geometry(
+        has_coordinates=places is not None,
+        coordinates=coordinates,
+        side=stabiliser_side(problem),
+        mechanism=mechanism,
+        detector=detector,
+        distance=np.linalg.norm(coordinates[detector] - centre[mechanism], axis=1).astype(np.float32),
+    )
+
+
+def _coordinates(problem: Problem) -> np.ndarray | None:
+    """x, y, t by stim's custom: time is last of two or three; one is x; a fourth (Chromobius: colour) is left out."""
+    by_detector = problem.dem.get_detector_coordinates()
+    rows = []
+    for detector in range(problem.num_detectors):
+        given = list(by_detector.get(detector, ()))
+        if not given:
+            return None
+        if len(given) == 2:
+            given.insert(1, 0.0)
+        rows.append([*given, 0.0, 0.0][:3])
+    return np.array(rows, dtype=np.float32)
+
+
+def stabiliser_side(problem: Problem) -> np.ndarray:
+    """Which of two types each detector has, from how the matching graph falls apart.
+
+    In a CSS code, decomposed errors join detectors of one type only, so the matching graph has a part per type. The part of
+    the lowest detector is 1, the other -1; detectors that no edge joins to another belong to neither.
+
+    Returns:
+        float32 `[detectors]`; all 0 where there is no matching graph, or not exactly two parts.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    side = np.zeros(problem.num_detectors, dtype=np.float32)
+    if problem.edges is None:
+        return side
+    ends = problem.edges.ends[(problem.edges.ends >= 0).all(axis=1)]
+    shape = (problem.num_detectors, problem.num_detectors)
+    _, part = connected_components(coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=shape))
+    parts = list(dict.fromkeys(part[np.unique(ends)]))
+    if len(parts) == 2:
+        side[part == parts[0]], side[part == parts[1]] = 1.0, -1.0
+    return side

@@ -1,0 +1,38 @@
+"""Where training runs: a GPU where there is one and the candidate does not say otherwise, else this processor."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING, Any
+
+from autoqec.errors import UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def choose_device(wanted: str) -> torch.device:
+    """The device for `auto`, `cpu` or `cuda`.
+
+    Raises:
+        UsageError: A GPU is asked for, and torch sees none.
+    """
+    import torch
+
+    if wanted == "cpu":
+        return torch.device("cpu")
+    if torch.cuda.is_available():
+        # Without it cuBLAS adds up in an order that changes from run to run, and torch refuses to.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        return torch.device("cuda")
+    if wanted == "cuda":
+        raise UsageError("training.yaml: device: cuda, but torch sees no GPU", mend="use device: auto")
+    return torch.device("cpu")
+
+
+def mixed_precision(device: torch.device) -> contextlib.AbstractContextManager[Any]:
+    """bfloat16 where it is safe and a GPU makes it fast; nothing on a processor, whose results stay as they are."""
+    import torch
+
+    return torch.autocast("cuda", dtype=torch.bfloat16) if device.type == "cuda" else contextlib.nullcontext()

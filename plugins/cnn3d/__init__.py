@@ -1,0 +1,11 @@
+"""Plugin: the stage kind `cnn3d`, a convolutional network on the space-time grid of detectors."""
+
+from __future__ import annotations
+
+from autoqec.hookspecs import Register, hookimpl
+
+
+@hookimpl
+def autoqec_register_stages(register: Register) -> None:
+    """Offer `cnn3d`."""
+    register("cnn3d", "autoqec_plugins.cnn3d.stage:CNN3D")

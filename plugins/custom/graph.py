@@ -1,0 +1,46 @@
+"""What a custom stage is told of the problem: the Tanner graph and where it lies, as plain tensors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from autoqec.problem.geometry import find_geometry
+from autoqec.problem.problem import Problem
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A decoding problem, as `Stage.__init__` gets it.
+
+    Attributes:
+        num_detectors, num_mechanisms: Columns of syndromes and of beliefs.
+        detector, mechanism: The ends of each incidence — detector flips when mechanism fires — int64 `[incidences]`,
+            ordered by mechanism, then detector.
+        priors: Log-odds that each mechanism does not fire, float32 `[mechanisms]`.
+        coordinates: x, y, t of each detector, float32 `[detectors, 3]`; zero where the problem has none.
+        side: Stabiliser type of each detector, float32 `[detectors]`: 1, -1, or 0 where it cannot be told.
+    """
+
+    num_detectors: int
+    num_mechanisms: int
+    detector: torch.Tensor
+    mechanism: torch.Tensor
+    priors: torch.Tensor
+    coordinates: torch.Tensor
+    side: torch.Tensor
+
+
+def make_graph(problem: Problem) -> Graph:
+    """A fresh graph: its tensors are copies, so that no stage can change another's problem."""
+    geometry = find_geometry(problem)
+    return Graph(
+        num_detectors=problem.num_detectors,
+        num_mechanisms=len(problem.mechanisms),
+        detector=torch.tensor(geometry.detector),
+        mechanism=torch.tensor(geometry.mechanism),
+        priors=torch.tensor(problem.priors_llr),
+        coordinates=torch.tensor(geometry.coordinates),
+        side=torch.tensor(geometry.side),
+    )

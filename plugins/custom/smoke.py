@@ -1,0 +1,66 @@
+"""A short trial of a custom stage before it trains: eight shots tell most of what can be wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from autoqec.errors import UsageError
+from autoqec.problem.problem import Problem
+from autoqec.problem.sampling import sample_labelled
+
+_SHOTS = 8
+_SEED = 1
+
+#: How far beliefs may move with the batch: sums in another order, no more.
+_TOLERANCE = 1e-4
+
+
+def try_out(make: Callable[[], torch.nn.Module], problem: Problem, path: str) -> None:
+    """Run a stage forward and backward.
+
+    Args:
+        make: Makes the stage; it is called once, and what it makes is thrown away.
+        problem: Where the shots come from.
+        path: The module's name, for messages.
+
+    Raises:
+        UsageError: Beliefs have the wrong shape or type, are not finite, differ from one call to the next or with the
+            rest of the batch; or a parameter gets no gradient, or one that is not finite.
+        Exception: Whatever the stage raises.
+    """
+    stage = make()
+    syndromes, _, _ = sample_labelled(problem, _SHOTS, _SEED)
+    bits = torch.from_numpy(syndromes).float()
+    priors = torch.from_numpy(problem.priors_llr).expand(_SHOTS, -1).contiguous()
+
+    def fail(problem: str) -> None:
+        raise UsageError(f"{path}: {problem}", mend="see docs/candidates.md, custom, for what forward must do")
+
+    refined = stage(bits, priors.clone())
+    if not isinstance(refined, torch.Tensor):
+        fail(f"forward must return a tensor, not {type(refined).__name__}")
+    if refined.shape != priors.shape or refined.dtype != torch.float32:
+        found = f"{refined.dtype} {list(refined.shape)}"
+        fail(f"forward must return float32 {list(priors.shape)} [shots, mechanisms], not {found}")
+    if not bool(torch.isfinite(refined).all()):
+        fail("forward must return finite beliefs")
+    parameters = {name: p for name, p in stage.named_parameters() if p.requires_grad}
+    if parameters:
+        if not refined.requires_grad:
+            fail("no gradient reaches the parameters: the beliefs do not depend on them")
+        refined.square().mean().backward()
+        for name, parameter in parameters.items():
+            if parameter.grad is None:
+                fail(f"no gradient reaches parameter {name}")
+            elif not bool(torch.isfinite(parameter.grad).all()):
+                fail(f"the gradient of parameter {name} is not finite")
+    stage.eval()
+    with torch.no_grad():
+        once, again = stage(bits, priors.clone()), stage(bits, priors.clone())
+        part = stage(bits[_SHOTS // 2 :], priors[_SHOTS // 2 :].clone())
+    if not torch.equal(once, again):
+        fail("the same shots must give the same beliefs in evaluation mode")
+    if part.shape != once[_SHOTS // 2 :].shape or not torch.allclose(part, once[_SHOTS // 2 :], atol=_TOLERANCE):
+        fail("the beliefs of a shot must not depend on the other shots of its batch in evaluation mode")

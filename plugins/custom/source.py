@@ -1,0 +1,117 @@
+"""What a candidate's `module.py` may say, read off its syntax tree before any of it runs.
+
+This catches mistakes and shows a reviewer that there is little to review. It is no sandbox: Python has too many doors. That
+is why the code only ever runs in the candidate's own process, and a verdict on it says that it was not sandboxed.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from autoqec.errors import UsageError
+
+#: More than this is not an idea anyone can review.
+MAX_BYTES = 64 * 1024
+MAX_NODES = 20_000
+
+#: What may be imported. `torch` itself is large; `_FORBIDDEN` names what of it leads out of the process.
+IMPORTS = frozenset(
+    "__future__ dataclasses math typing torch torch.nn torch.nn.functional torch.nn.init torch.nn.parameter torch.fft "
+    "torch.linalg torch.special".split()
+)
+
+#: Names that run text, reach around attribute checks, or touch files, processes and the interpreter, wherever they stand.
+_FORBIDDEN = frozenset(
+    # Python's own
+    "eval exec compile open input breakpoint exit quit help getattr setattr delattr hasattr vars globals locals dir "
+    "memoryview format format_map mro "
+    # torch's: files, processes, other languages, other backends, global settings
+    "load save hub ops classes utils jit compiler serialization multiprocessing distributed package cpp_extension "
+    "library export onnx func overrides profiler monitor testing storage from_file from_buffer frombuffer fromfile "
+    "tofile numpy share_memory_ set_num_threads set_num_interop_threads set_default_dtype set_default_device "
+    "set_default_tensor_type use_deterministic_algorithms manual_seed seed set_rng_state register_module_backward_hook "
+    "register_module_forward_hook register_module_forward_pre_hook autograd cuda backends".split()
+)
+
+_TOP = (ast.Import, ast.ImportFrom, ast.ClassDef, ast.FunctionDef, ast.Assign, ast.AnnAssign)
+_ALLOWED_DUNDERS = frozenset({"__init__", "__post_init__"})
+
+
+def check_source(text: str, path: str) -> None:
+    """Check a module's source without running it.
+
+    Args:
+        text: The source.
+        path: Its name, for messages.
+
+    Raises:
+        UsageError: It is too long, is not Python, imports or names what it may not, or has no class `Stage` with
+            `__init__(self, graph)` and `forward(self, syndromes, beliefs)`. The message has the line.
+    """
+    if len(text.encode()) > MAX_BYTES:
+        raise UsageError(f"{path} has {len(text.encode()):,} bytes; at most {MAX_BYTES:,} are allowed")
+    try:
+        tree = ast.parse(text, filename=path)
+    except SyntaxError as error:
+        raise UsageError(f"{path}, line {error.lineno}: {error.msg}") from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise UsageError(f"{path} cannot be parsed: {error}") from error
+    nodes = list(ast.walk(tree))
+    if len(nodes) > MAX_NODES:
+        raise UsageError(f"{path} has {len(nodes):,} syntax nodes; at most {MAX_NODES:,} are allowed")
+    for line, problem in _top_level(tree):
+        raise UsageError(f"{path}, line {line}: {problem}")
+    for node in nodes:
+        for problem in _problems(node):
+            raise UsageError(f"{path}, line {getattr(node, 'lineno', 1)}: {problem}")
+    _check_signature(tree, path)
+
+
+def _top_level(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Statements that would do something on import."""
+    for node in tree.body:
+        documents = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        if not (isinstance(node, _TOP) or documents):
+            yield node.lineno, "at the top of a module only imports, constants, functions and classes are allowed"
+        if isinstance(node, ast.Assign | ast.AnnAssign) and any(isinstance(n, ast.Call) for n in ast.walk(node)):
+            yield node.lineno, "a constant at the top of a module calls nothing"
+
+
+def _problems(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (f"import of {name.name} is not allowed" for name in node.names if name.name not in IMPORTS)
+    elif isinstance(node, ast.ImportFrom):
+        if node.level or node.module not in IMPORTS:
+            yield f"import from {'.' * node.level}{node.module or ''} is not allowed"
+        yield from (f"import of {name.name} is not allowed" for name in node.names if _is_forbidden(name.name))
+        yield from (f"import of {name.name} is not allowed" for name in node.names if name.name == "*")
+    elif isinstance(node, ast.Name | ast.FunctionDef | ast.ClassDef):
+        name = node.id if isinstance(node, ast.Name) else node.name
+        if _is_forbidden(name):
+            yield f"the name {name} is not allowed"
+    elif isinstance(node, ast.Attribute):
+        own = isinstance(node.value, ast.Name) and node.value.id == "self"
+        if _is_forbidden(node.attr) or (node.attr.startswith("_") and node.attr != "__init__" and not own):
+            yield f"the attribute {node.attr} is not allowed"
+    elif isinstance(node, ast.Global | ast.Nonlocal | ast.AsyncFunctionDef | ast.Await):
+        yield f"{type(node).__name__.lower()} is not allowed"
+
+
+def _is_forbidden(name: str) -> bool:
+    return name in _FORBIDDEN or (name.startswith("__") and name not in _ALLOWED_DUNDERS)
+
+
+def _check_signature(tree: ast.Module, path: str) -> None:
+    stages = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Stage"]
+    if len(stages) != 1 or not any(ast.unparse(base).split(".")[-1] == "Module" for base in stages[0].bases):
+        raise UsageError(f"{path} must define one class Stage(torch.nn.Module)")
+    methods = {node.name: node for node in stages[0].body if isinstance(node, ast.FunctionDef)}
+    for name, expected in (("__init__", ["self", "graph"]), ("forward", ["self", "syndromes", "beliefs"])):
+        if name not in methods:
+            raise UsageError(f"{path}: class Stage has no {name}({', '.join(expected)})")
+        given = methods[name].args
+        plain = not (given.vararg or given.kwarg or given.kwonlyargs or given.posonlyargs or given.defaults)
+        if [argument.arg for argument in given.args] != expected or not plain:
+            line = methods[name].lineno
+            raise UsageError(f"{path}, line {line}: {name} must have exactly the arguments {', '.join(expected)}")

@@ -1,0 +1,11 @@
+"""Plugin: the stage kind `gnn`, a graph neural network on the Tanner graph."""
+
+from __future__ import annotations
+
+from autoqec.hookspecs import Register, hookimpl
+
+
+@hookimpl
+def autoqec_register_stages(register: Register) -> None:
+    """Offer `gnn`."""
+    register("gnn", "autoqec_plugins.gnn.stage:GNN")

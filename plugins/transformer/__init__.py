@@ -1,0 +1,11 @@
+"""Plugin: the stage kind `transformer`, a small transformer over detectors."""
+
+from __future__ import annotations
+
+from autoqec.hookspecs import Register, hookimpl
+
+
+@hookimpl
+def autoqec_register_stages(register: Register) -> None:
+    """Offer `transformer`."""
+    register("transformer", "autoqec_plugins.transformer.stage:Transformer")
