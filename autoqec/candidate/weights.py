@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,13 @@ from autoqec.errors import AutoQECError
 MAX_WEIGHT_BYTES = 50 * 1024 * 1024
 
 
-def save_weights(tensors: Mapping[str, np.ndarray], *, fingerprint: str) -> bytes:
+def save_weights(tensors: Mapping[str, np.ndarray], *, fingerprints: Sequence[str]) -> bytes:
     """Serialise tensors.
 
     Args:
         tensors: Arrays by `<slug>.<parameter>`.
-        fingerprint: `Problem.fingerprint` of the problem they were trained for.
+        fingerprints: `Problem.fingerprint` of the problems they were trained for, one for each physical error rate, the
+            target's first.
 
     Raises:
         AutoQECError: They are larger than a repository should hold.
@@ -26,7 +27,8 @@ def save_weights(tensors: Mapping[str, np.ndarray], *, fingerprint: str) -> byte
     from safetensors.numpy import save
 
     data: bytes = save(
-        {name: np.asarray(tensors[name], order="C") for name in sorted(tensors)}, metadata={"fingerprint": fingerprint}
+        {name: np.asarray(tensors[name], order="C") for name in sorted(tensors)},
+        metadata={"fingerprint": " ".join(fingerprints)},
     )
     if len(data) > MAX_WEIGHT_BYTES:
         raise AutoQECError(
@@ -50,13 +52,13 @@ def load_weights(data: bytes, *, fingerprint: str | None = None) -> dict[str, np
     from safetensors.numpy import load
 
     try:
-        found = _metadata(data).get("fingerprint")
+        found = str(_metadata(data).get("fingerprint")).split()
         tensors: dict[str, np.ndarray] = load(data)
     except Exception as error:
         raise AutoQECError(f"the weights are not a safetensors file: {error}") from error
-    if fingerprint is not None and found != fingerprint:
+    if fingerprint is not None and fingerprint not in found:
         raise AutoQECError(
-            f"the weights were trained for problem {str(found)[:12]}, not for {fingerprint[:12]}",
+            f"the weights were trained for problem {', '.join(name[:12] for name in found)}, not for {fingerprint[:12]}",
             mend="train on this environment, or use the environment the round names",
         )
     for name, tensor in tensors.items():

@@ -107,4 +107,4 @@ def parent_weights(ledger: Ledger, names: Sequence[str], *, fingerprint: str) ->
         data = read_attachment(ledger, "artifacts", *parse_round_name(name)).get(WEIGHTS_FILE)
         if data is not None:
             tensors |= load_weights(data, fingerprint=fingerprint)
-    return save_weights(tensors, fingerprint=fingerprint) if tensors else b""  # type: ignore[arg-type]
+    return save_weights(tensors, fingerprints=[fingerprint]) if tensors else b""  # type: ignore[arg-type]

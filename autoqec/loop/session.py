@@ -57,12 +57,19 @@ class Session:
         """The run's environment, as it was when the run began."""
         return run_environment(self.run)
 
+    @property
+    def other_rates(self) -> tuple[float, ...]:
+        """Physical error rates of the environment beside its target."""
+        noise = self.environment.environment.noise
+        return tuple(p for p in noise.p if p != noise.target)
+
     @cached_property
-    def dem(self) -> str:
-        """The error model of the run's problem at its target noise, as text."""
+    def dems(self) -> tuple[str, ...]:
+        """Error models as text: the run's problem at its target rate, then at the `other_rates`."""
         from autoqec.problem.code import build_problem
 
-        return str(build_problem(self.environment, self.registry.maker("code")).dem)
+        code = self.registry.maker("code")
+        return tuple(str(build_problem(self.environment, code, p).dem) for p in (None, *self.other_rates))
 
     @property
     def run_seed(self) -> bytes:

@@ -5,13 +5,13 @@ ideate → code → train → score → analyse → verify → close          (c
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import platform
 import sys
 import time
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
@@ -41,9 +41,10 @@ from autoqec.problem.problem import problem_from_dem
 from autoqec.problem.streams import derive_key, derive_seed
 from autoqec.runner.train import Limits, TrainingFailed, train_candidate
 from autoqec.sandbox.sealed import SealedCandidate
+from autoqec.scoring.counts import PairedCounts
 from autoqec.scoring.predictor import CandidateFault
 from autoqec.scoring.statistics import delta_interval, ratio_interval
-from autoqec.scoring.stream import ScoreStream, chunks_for
+from autoqec.scoring.stream import Scored, ScoreStream, chunks_for
 from autoqec.scoring.verdict import VerificationRequest
 from autoqec.scoring.verification import verify_in_process
 
@@ -200,11 +201,11 @@ def train(session: Session, state: RoundState) -> None:
     if state.weights is not None:
         return
     profile = profile_from(_detail(state, "profile"))
-    fingerprint = problem_from_dem(stim.DetectorErrorModel(session.dem), name="the environment").fingerprint
+    fingerprint = problem_from_dem(stim.DetectorErrorModel(session.dems[0]), name="the environment").fingerprint
     try:
         result = train_candidate(
             state.files,
-            session.dem,
+            session.dems,
             session.environment.environment.decoder.model_dump(),
             parents=parent_weights(session.ledger, _hypothesis(state).fork_from, fingerprint=fingerprint),
             seed=derive_key(_round_key(session, state), "train"),
@@ -232,6 +233,19 @@ def _sealed(state: RoundState) -> SealedCandidate:
 _PROVENANCE = ("autoqec", "torch", "stim", "pymatching", "fusion-blossom", "numpy", "numba")
 
 
+def _figures(counts: PairedCounts) -> dict[str, Any]:
+    return {
+        "shots": counts.shots,
+        "counts": counts.to_dict(),
+        "ler_baseline": counts.ler_baseline,
+        "ler_candidate": counts.ler_candidate,
+        "delta_ler": counts.delta_ler,
+        "delta_ler_ci": list(delta_interval(counts)),
+        "ler_ratio": counts.ler_ratio,
+        "ler_ratio_ci": list(ratio_interval(counts)),
+    }
+
+
 def score(session: Session, state: RoundState) -> None:
     """Score candidate and baseline on the same development shots and note the metrics."""
     if state.metrics is not None:
@@ -240,30 +254,32 @@ def score(session: Session, state: RoundState) -> None:
     key = derive_key(_round_key(session, state), "score")
     began = time.monotonic()
     sealed = _sealed(state)
+    shots = min(profile.score_shots, session.environment.environment.protocol.score_shots or profile.score_shots)
+    at_other_rates: dict[float, Scored] = {}
     with session.registry.get("executor", session.settings["executor"]).create(jobs=session.settings.jobs) as executor:
         stream = ScoreStream(executor, session.environment, sealed, key, "dev")
         try:
             scored = stream.score(
                 0,
-                chunks_for(profile.score_shots),
+                chunks_for(shots),
                 references=True,
                 progress=lambda done, total: session.event("score", shots=done, total=total),
             )
+            for p in session.other_rates:
+                # Together as many shots as the target has.
+                chunks = chunks_for(shots // len(session.other_rates))
+                at_other_rates[p] = replace(stream, key=derive_key(key, "p", repr(p)), p=p).score(0, chunks)
         except CandidateFault as fault:
             status = "killed_by_safety" if fault.reason == "timeout" else "train_error"
             raise RoundEnded(status, fault.problem) from fault
     counts, training = scored.counts, state.training or {"telemetry": {}, "cost": {}}
     record = {
-        "shots": counts.shots,
-        "counts": counts.to_dict(),
         "invalid": scored.invalid,
-        "ler_baseline": counts.ler_baseline,
-        "ler_candidate": counts.ler_candidate,
-        "delta_ler": counts.delta_ler,
-        "delta_ler_ci": list(delta_interval(counts)),
-        "ler_ratio": counts.ler_ratio,
-        "ler_ratio_ci": list(ratio_interval(counts)),
+        **_figures(counts),
         "references": {name: failures / counts.shots for name, failures in scored.references.items()},
+        "other_rates": [
+            {"p": p, "invalid": each.invalid, **_figures(each.counts)} for p, each in at_other_rates.items()
+        ],
         "flops_per_shot": training["cost"].get("flops_per_shot"),
         "params": training["cost"].get("params"),
         "latency_us_per_shot": round(scored.predict_us + scored.decode_us, 2),
@@ -337,7 +353,7 @@ def judge(
         request = _begin_attempt(session, state, request, identity)
     else:
         known = {name: replay[name] for name in ("attempt", "verified_before", "max_shots")}
-        request = dataclasses.replace(request, seed_key=bytes.fromhex(replay["seed_key"]), **known)
+        request = replace(request, seed_key=bytes.fromhex(replay["seed_key"]), **known)
     verdict = verify_in_process(
         request,
         verifier=session.settings["verifier"],
@@ -366,7 +382,7 @@ def _begin_attempt(
         notes = [note for notes in read_notes(session.ledger, state.claim.run, "verdict").values() for note in notes]
         begun = sum(note.get("event") == "begun" for note in notes)
         verified = {note.get("commit") for note in notes if note.get("verdict") == "VERIFIED"}
-        request = dataclasses.replace(request, attempt=begun + 1, verified_before=len(verified))
+        request = replace(request, attempt=begun + 1, verified_before=len(verified))
         started = {
             "id": f"{identity}-begun",
             "event": "begun",

@@ -13,7 +13,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from autoqec.canonical import content_hash, load_yaml
 from autoqec.errors import NotFoundError, UsageError
@@ -64,11 +73,29 @@ class Constraints(_Strict):
 
 
 class Protocol(_Strict):
-    """How a verdict is reached: error budget of the whole run, most shots per verdict, neighbouring p as factors."""
+    """How shots are spent.
+
+    Attributes:
+        alpha: Error budget of all verdicts of a run together.
+        max_shots: Most shots of a verdict.
+        harm_cells: Neighbouring physical error rates, as factors of the target.
+        score_shots: Most shots of a round's metrics at the target rate, where decoding takes milliseconds; the profile's
+            number if that is less.
+        min_shots: No verdict before this many; the verifier's own number by default.
+        headline_shots: Shots of the figures that a verdict reports; the verifier's own number by default.
+    """
 
     alpha: float = Field(default=0.05, gt=0, lt=0.5)
     max_shots: int = Field(default=10_000_000, ge=8192)
     harm_cells: tuple[Annotated[float, Field(gt=0, lt=10)], ...] = (0.8, 1.2)
+    score_shots: int | None = Field(default=None, ge=4096)
+    min_shots: int | None = Field(default=None, ge=4096)
+    headline_shots: int | None = Field(default=None, ge=4096)
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_said(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # An environment's identity hashes what is written here: a new field must not change the old ones' identities.
+        return {name: value for name, value in write(self).items() if value is not None}
 
 
 class Environment(_Strict):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,7 +49,7 @@ class TrainingFailed(AutoQECError):
 
 def train_candidate(
     files: Mapping[str, bytes],
-    dem: str,
+    dems: Sequence[str],
     decoder: Mapping[str, Any],
     *,
     parents: bytes,
@@ -63,7 +63,7 @@ def train_candidate(
 
     Args:
         files: The candidate's canonical files.
-        dem: The problem's error model, as text.
+        dems: Error models to train on, as text: the problem at its target rate, then at the environment's other rates.
         decoder: The environment's decoder, `{"kind", …}`, which some losses ask.
         parents: Parents' weights merged into one safetensors file; empty for none.
         seed: Key of the training stream.
@@ -81,7 +81,8 @@ def train_candidate(
         with Child(target, memory_bytes=limits.memory_bytes, threads=TRAINING_THREADS) as child:
             blobs = SealedCandidate(files, parents).to_blobs()
             settings = {"seed": seed.hex(), "max_shots": max_shots, "inherit": inherit, "decoder": dict(decoder)}
-            child.send(settings, dem=dem.encode(), **blobs)
+            rates = {f"dem:{number}": dem.encode() for number, dem in enumerate(dems[1:], start=1)}
+            child.send(settings, dem=dems[0].encode(), **rates, **blobs)
             while True:
                 message = child.receive(max(0.001, deadline - time.monotonic()))
                 if message.fields.get("done"):

@@ -8,7 +8,7 @@ lowest are kept.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -69,8 +69,8 @@ class Progress:
 
 def train(
     candidate: Candidate,
-    problem: Problem,
-    decoder: TeachingDecoder | None,
+    problems: Sequence[Problem],
+    decoders: Sequence[TeachingDecoder] | None,
     *,
     seed: bytes,
     max_shots: int,
@@ -82,8 +82,9 @@ def train(
 
     Args:
         candidate: What to train; an empty pipeline or zero shots leaves the initial weights.
-        problem: Where shots come from.
-        decoder: What the beliefs will feed, where it can teach; needed by the loss `logical_gap` alone.
+        problems: Where shots come from: the problem at its target rate, then at the environment's other rates. Batches take
+            turns; the validation loss is the target's.
+        decoders: What the beliefs will feed at each rate, where it can teach; needed by the loss `logical_gap` alone.
         seed: Key of the training stream; the same key gives the same weights on the same machine.
         max_shots: The profile's cap on shots drawn, over all epochs.
         initial: Weights of the parents, used where names and shapes fit if `inherit` or the candidate's `init: parents` says so.
@@ -98,28 +99,28 @@ def train(
     torch.use_deterministic_algorithms(True)
     torch.manual_seed(derive_seed(seed, "init", 0))
     settings = candidate.training
-    modules = build_modules(candidate, problem)
+    modules = build_modules(candidate, problems[0])
     inherited = load_tensors(modules, initial) if inherit or settings.init == "parents" else []
     device = choose_device(settings.device)
     modules.to(device)
     parameters = [p for p in modules.parameters() if p.requires_grad]
     per_epoch = max(1, min(settings.shots, max_shots // max(settings.epochs, 1)) // settings.batch_size)
     steps = per_epoch * settings.epochs if parameters and settings.shots and max_shots >= settings.batch_size else 0
-    priors = torch.from_numpy(problem.priors_llr).to(device)
+    priors = [torch.from_numpy(problem.priors_llr).to(device) for problem in problems]
 
-    def loss_of(shots: int, chunk_seed: int) -> torch.Tensor:
-        drawn = sample_labelled(problem, shots, chunk_seed)
-        start = priors.expand(shots, -1).contiguous()
+    def loss_of(rate: int, shots: int, chunk_seed: int) -> torch.Tensor:
+        drawn = sample_labelled(problems[rate], shots, chunk_seed)
+        start = priors[rate].expand(shots, -1).contiguous()
         with mixed_precision(device):
             beliefs = run_modules(modules, torch.from_numpy(drawn.syndromes).to(device).float(), start).float()
-        return batch_loss(settings.loss, beliefs, drawn, priors, decoder)
+        return batch_loss(settings.loss, beliefs, drawn, priors[rate], decoders[rate] if decoders else None)
 
     def validation() -> float:
         _evaluate(modules)
         shots = _VALIDATION_SHOTS_OF_GAP if settings.loss == "logical_gap" else _VALIDATION_SHOTS
         batches = range(shots // _VALIDATION_BATCH)
         with torch.no_grad():
-            losses = [float(loss_of(_VALIDATION_BATCH, derive_seed(seed, "validation", i))) for i in batches]
+            losses = [float(loss_of(0, _VALIDATION_BATCH, derive_seed(seed, "validation", i))) for i in batches]
         modules.train()
         return sum(losses) / len(losses)
 
@@ -137,7 +138,7 @@ def train(
     for step in range(steps):
         # An epoch is a pass over the same shots, so its seeds repeat; they are drawn again rather than stored.
         optimiser.zero_grad()
-        loss = loss_of(settings.batch_size, derive_seed(seed, "batch", step % per_epoch))
+        loss = loss_of(step % len(problems), settings.batch_size, derive_seed(seed, "batch", step % per_epoch))
         loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(parameters, max_norm=10.0)
         if torch.isfinite(loss) and torch.isfinite(norm):

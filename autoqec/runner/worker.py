@@ -42,6 +42,19 @@ def _teacher(fields: Mapping[str, Any], problem: Problem) -> TeachingDecoder:
     return decoder
 
 
+def _at_other_rates(blobs: Mapping[str, bytes], target: Problem) -> list[Problem]:
+    """The same circuit at the environment's other physical error rates."""
+    names = sorted((name for name in blobs if name.startswith("dem:")), key=lambda name: int(name.partition(":")[2]))
+    problems = [problem_from_dem(stim.DetectorErrorModel(blobs[name].decode()), name=target.name) for name in names]
+    for problem in problems:
+        if problem.structure != target.structure:
+            raise UsageError(
+                "noise.p: the error models at two of these rates have different mechanisms, so they cannot share weights",
+                mend="list rates at which the same errors can happen, none of them 0",
+            )
+    return problems
+
+
 def serve_predictions(channel: Channel) -> None:
     """First message: the candidate's blobs and `dem`; answered by
     `{"ready": true, "output": {"mode", "threshold"}}`.
@@ -66,7 +79,8 @@ def serve_predictions(channel: Channel) -> None:
 
 
 def serve_training(channel: Channel) -> None:
-    """One message: the candidate's blobs (weights: the parents', may be empty), `dem`, and fields `seed`, `max_shots`,
+    """One message: the candidate's blobs (weights: the parents', may be empty), `dem`, `dem:1` and so on for
+    the other rates, and fields `seed`, `max_shots`,
     `inherit` and `decoder`.
 
     Answered by progress messages `{"step", "steps", "shots", "loss"}` and at last `{"done": true, "telemetry", "cost"}` with
@@ -76,15 +90,18 @@ def serve_training(channel: Channel) -> None:
 
     request = channel.receive()
     candidate, problem, sealed = _open(request.blobs)
-    decoder = _teacher(request.fields["decoder"], problem) if candidate.training.loss == "logical_gap" else None
+    problems = [problem, *_at_other_rates(request.blobs, problem)]
+    decoders = None
+    if candidate.training.loss == "logical_gap":
+        decoders = [_teacher(request.fields["decoder"], each) for each in problems]
 
     def report(progress: Progress) -> None:
         channel.send(Message(dict(vars(progress))))
 
     trained = train(
         candidate,
-        problem,
-        decoder,
+        problems,
+        decoders,
         seed=bytes.fromhex(request.fields["seed"]),
         max_shots=int(request.fields["max_shots"]),
         initial=load_weights(sealed.weights) if sealed.weights else {},
@@ -92,7 +109,7 @@ def serve_training(channel: Channel) -> None:
         report=report,
     )
     cost = measure_cost(candidate, trained.tensors, problem)
-    weights = save_weights(trained.tensors, fingerprint=problem.fingerprint)
+    weights = save_weights(trained.tensors, fingerprints=[each.fingerprint for each in problems])
     fields = {
         "done": True,
         "telemetry": trained.telemetry,

@@ -50,6 +50,13 @@ def _has_figures(note: Mapping[str, Any]) -> bool:
     )
 
 
+def rates_beside(note: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Figures of a metrics note at the environment's other physical error rates, in order, each with its `p`."""
+    rows = note.get("other_rates")
+    found = [row for row in rows if isinstance(row, dict) and _number(row.get("p"))] if isinstance(rows, list) else []
+    return sorted((row for row in found if _has_figures(row)), key=lambda row: row["p"])
+
+
 def _metrics_are_whole(note: Mapping[str, Any]) -> bool:
     return _has_figures(note) and all(_number(note.get(name)) for name in _COSTS)
 

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from autoqec.views.conflicts import conflicts_text
 from autoqec.views.console import out, plain
+from autoqec.views.records import rates_beside
 
 _VERDICT_STYLE = {"VERIFIED": "bold green", "SUSPICIOUS": "bold yellow", "FAILED": "red"}
 
@@ -194,6 +195,11 @@ def _figures(item: Mapping[str, Any]) -> str:
     ]
     references = item.get("references") or {}
     lines += [f"reference {name}: LER {ler:.6f}" for name, ler in sorted(references.items())]
+    lines += [
+        f"at p = {row['p']}: LER {row['ler_candidate']:.6f}, plain {row['ler_baseline']:.6f},"
+        f" ratio {_ratio(row['ler_ratio'], 4)} {_interval(row['ler_ratio_ci'], 4)} over {row['shots']:,} shots"
+        for row in rates_beside(item)
+    ]
     return "\n".join(lines)
 
 

@@ -35,8 +35,8 @@ from autoqec.scoring.statistics import (
 from autoqec.scoring.stream import Scored, ScoreStream, ShotProgress, chunks_for, fault_from
 from autoqec.scoring.verdict import Report, Verdict, VerificationRequest
 
-#: No decision before this many shots, and this many more for the headline figures after a "better" stop
-#: (or as many as the request's `max_shots`, if that is less).
+#: No decision before this many shots, and this many more for the headline figures after a "better" stop (or as many as the
+#: request's `max_shots`, if that is less); an environment's protocol may say otherwise.
 MIN_SHOTS = 50_000
 EXTENSION_SHOTS = 200_000
 
@@ -94,14 +94,16 @@ class HoldoutVerifier:
     def _judge(
         self, request: VerificationRequest, stream: ScoreStream, alpha: float, report: Report, details: dict[str, Any]
     ) -> tuple[str, str]:
-        max_shots = request.max_shots or request.environment.environment.protocol.max_shots
+        protocol = request.environment.environment.protocol
+        max_shots = request.max_shots or protocol.max_shots
+        min_shots = protocol.min_shots or MIN_SHOTS
         tested = Scored()
-        for first, chunks in _looks(max_shots):
+        for first, chunks in _looks(max_shots, min_shots):
             block = stream.score(first, chunks, progress=_progress(report, tested.counts.shots, max_shots))
             tested = _joined(tested, block)
             better, futile = log_e_better(tested.counts), log_e_worse(tested.counts, FUTILE_RATIO)
             report({"shots": tested.counts.shots, "max_shots": max_shots, "log_e_better": round(better, 2)})
-            if tested.counts.shots >= MIN_SHOTS and (better >= log(1 / alpha) or futile >= log(1 / FUTILE_ALPHA)):
+            if tested.counts.shots >= min_shots and (better >= log(1 / alpha) or futile >= log(1 / FUTILE_ALPHA)):
                 break
         details |= {
             "test": tested.counts.to_dict(),
@@ -113,7 +115,7 @@ class HoldoutVerifier:
         if better < log(1 / alpha):
             details |= _figures(tested, tested)
             return "FAILED", "not_better" if futile >= log(1 / FUTILE_ALPHA) else "undecided"
-        more = chunks_for(min(EXTENSION_SHOTS, max_shots))
+        more = chunks_for(min(protocol.headline_shots or EXTENSION_SHOTS, max_shots))
         progress = _progress(report, 0, more * CHUNK_SHOTS, stage="extension")
         extension = stream.score(tested.chunks, more, references=True, progress=progress)
         details |= {"extension": extension.counts.to_dict()} | _figures(extension, _joined(tested, extension))
@@ -169,10 +171,10 @@ class HoldoutVerifier:
         return "VERIFIED", "better"
 
 
-def _looks(max_shots: int) -> Iterator[tuple[int, int]]:
+def _looks(max_shots: int, min_shots: int) -> Iterator[tuple[int, int]]:
     """First chunk and number of chunks between looks: the minimum first, then growing by a quarter, up to the maximum."""
     done, last = 0, chunks_for(max_shots)
-    target = min(chunks_for(MIN_SHOTS), last)
+    target = min(chunks_for(min_shots), last)
     while done < last:
         yield done, target - done
         done, target = target, min(last, max(target + 2, int(target * _LOOK_GROWTH)))

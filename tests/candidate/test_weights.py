@@ -10,18 +10,18 @@ TENSORS = {"bp.scale": np.array([0.9, 0.8], dtype=np.float32), "bp.damping": np.
 
 
 def test_the_same_tensors_come_back_and_bytes_do_not_depend_on_order():
-    data = save_weights(TENSORS, fingerprint="f" * 64)
-    assert data == save_weights(dict(reversed(TENSORS.items())), fingerprint="f" * 64)
+    data = save_weights(TENSORS, fingerprints=["f" * 64])
+    assert data == save_weights(dict(reversed(TENSORS.items())), fingerprints=["f" * 64])
     back = load_weights(data, fingerprint="f" * 64)
     assert {name: tensor.tolist() for name, tensor in back.items()} == {n: t.tolist() for n, t in TENSORS.items()}
 
 
 def test_weights_of_another_problem_are_refused():
     with pytest.raises(AutoQECError, match="trained for problem fff"):
-        load_weights(save_weights(TENSORS, fingerprint="f" * 64), fingerprint="e" * 64)
+        load_weights(save_weights(TENSORS, fingerprints=["f" * 64]), fingerprint="e" * 64)
 
 
-@pytest.mark.parametrize("data", [b"", b"12345678", b"\xff" * 100, save_weights(TENSORS, fingerprint="f")[:-3]])
+@pytest.mark.parametrize("data", [b"", b"12345678", b"\xff" * 100, save_weights(TENSORS, fingerprints=["f"])[:-3]])
 def test_bytes_that_are_not_weights_are_refused(data):
     with pytest.raises(AutoQECError, match="not a safetensors file"):
         load_weights(data)
@@ -29,4 +29,4 @@ def test_bytes_that_are_not_weights_are_refused(data):
 
 def test_numbers_that_are_not_finite_are_refused():
     with pytest.raises(AutoQECError, match=r"bp\.x holds a number that is not finite"):
-        load_weights(save_weights({"bp.x": np.array([np.nan], dtype=np.float32)}, fingerprint="f"))
+        load_weights(save_weights({"bp.x": np.array([np.nan], dtype=np.float32)}, fingerprints=["f"]))

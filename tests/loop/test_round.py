@@ -20,6 +20,7 @@ from autoqec.scoring.statistics import log_e_better
 from autoqec.scoring.verdict import Verdict
 from autoqec.testing import ScriptedAgent
 from autoqec.testing import tiny_proposal as candidate
+from autoqec.views.records import rates_beside
 
 IGNORE = {"summary": "seen", "decision": "ignore"}
 VERIFY = {"summary": "seen", "decision": "candidate"}
@@ -310,3 +311,38 @@ def test_hard_flip_is_decoded_as_hard_flip(session):
     never, often = run_round(made).metrics["counts"], run_round(made).metrics["counts"]
     assert never["baseline_only"] + never["candidate_only"] <= 0.02 * never["both"]
     assert often["baseline_only"] + often["candidate_only"] > 0.05 * often["both"]
+
+
+def test_every_rate_of_the_environment_is_trained_on_and_scored(session, autoqec_lab):
+    path = autoqec_lab.workdir / "envs/tiny.yaml"
+    path.write_text(path.read_text().replace("p: [0.006]", "p: [0.003, 0.006, 0.009], target_p: 0.006"))
+    agent = ScriptedAgent({"ideator": [{"text": "a"}], "coder": [candidate(4)], "analyst": [IGNORE]})
+    record = run_round(session(agent))
+    assert record.status == "ok", record.claim.reason
+    rows = rates_beside(record.metrics)
+    assert [row["p"] for row in rows] == [0.003, 0.009]
+    rates = [rows[0]["ler_baseline"], record.metrics["ler_baseline"], rows[1]["ler_baseline"]]
+    assert rates == sorted(rates)
+    assert rates[2] > 3 * rates[0]
+    assert all(row["ler_candidate"] <= row["ler_baseline"] for row in rows)
+    weights = read_attachment(autoqec_lab, "artifacts", record.run, record.number)["weights.safetensors"]
+    assert (
+        len(
+            set(
+                json.loads(weights[8 : 8 + int.from_bytes(weights[:8], "little")])["__metadata__"][
+                    "fingerprint"
+                ].split()
+            )
+        )
+        == 3
+    )
+
+
+def test_an_environment_may_ask_for_fewer_shots(session, autoqec_lab):
+    path = autoqec_lab.workdir / "envs/tiny.yaml"
+    path.write_text(path.read_text() + "protocol: {score_shots: 4096, min_shots: 8192, headline_shots: 4096}\n")
+    agent = ScriptedAgent({"ideator": [{"text": "a"}], "coder": [candidate(8)], "analyst": [VERIFY]})
+    record = run_round(session(agent))
+    assert record.metrics["shots"] == 4096
+    assert 8192 <= PairedCounts.from_dict(record.verdict["test"]).shots < 50_000
+    assert "extension" not in record.verdict or PairedCounts.from_dict(record.verdict["extension"]).shots == 4096

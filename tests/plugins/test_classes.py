@@ -123,8 +123,8 @@ def test_training_on_the_gap_lowers_it():
     )
     trained = train(
         candidate,
-        problem,
-        Mwpm().compile(problem),
+        [problem],
+        [Mwpm().compile(problem)],
         seed=bytes(32),
         max_shots=8192,
         initial={},

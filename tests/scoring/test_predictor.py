@@ -20,7 +20,9 @@ FILES = {"stages/a/stage.yaml": b"kind: neural_bp\niterations: 2\n"}
 
 def sealed(problem, fingerprint=None, files=FILES):
     modules = build_modules(read_candidate(FILES, load_plugins().maker("stage")), problem)
-    return SealedCandidate(files, save_weights(module_tensors(modules), fingerprint=fingerprint or problem.fingerprint))
+    return SealedCandidate(
+        files, save_weights(module_tensors(modules), fingerprints=[fingerprint or problem.fingerprint])
+    )
 
 
 def test_beliefs_are_settled():
