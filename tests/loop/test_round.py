@@ -326,16 +326,8 @@ def test_every_rate_of_the_environment_is_trained_on_and_scored(session, autoqec
     assert rates[2] > 3 * rates[0]
     assert all(row["ler_candidate"] <= row["ler_baseline"] for row in rows)
     weights = read_attachment(autoqec_lab, "artifacts", record.run, record.number)["weights.safetensors"]
-    assert (
-        len(
-            set(
-                json.loads(weights[8 : 8 + int.from_bytes(weights[:8], "little")])["__metadata__"][
-                    "fingerprint"
-                ].split()
-            )
-        )
-        == 3
-    )
+    header = json.loads(weights[8 : 8 + int.from_bytes(weights[:8], "little")])
+    assert len(set(header["__metadata__"]["fingerprint"].split())) == 3
 
 
 def test_an_environment_may_ask_for_fewer_shots(session, autoqec_lab):
