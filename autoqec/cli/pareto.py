@@ -18,9 +18,13 @@ def command(env: str | None, run_name: str | None, top: int | None, as_json: boo
     from autoqec.views.console import print_json
     from autoqec.views.front import front_objects
     from autoqec.views.lines import read_lines
-    from autoqec.views.tables import print_front
 
     ledger = open_history()
     items = front_objects(ledger, read_lines(ledger, run_name), env)[:top]
-    print_json(items) if as_json else print_front(items)
+    if as_json:
+        print_json(items)
+    else:
+        from autoqec.views.tables import print_front
+
+        print_front(items)
     return 0
