@@ -25,6 +25,7 @@ CLAIMS = "refs/autoqec/claims/"
 
 _VERSION = 1
 _RACES = 50  # lost only to tools that do not take our lock, so this is many
+_TYPES = {"number": int, "pid": int, "details": dict, "state": str, "attempt": str, "started": str, "host": str}
 _FIXED = ("run", "number", "attempt", "state", "closed", "status", "reason")  # `close_claim` sets the last four
 
 
@@ -227,12 +228,11 @@ def parse_claim(data: bytes, *, ref: str) -> Claim:
         claim = Claim(**record)
     except TypeError as error:
         raise AutoQECError(f"{ref} is damaged: {error}", mend="autoqec fsck") from error
-    kinds = {"number": int, "pid": int, "details": dict, "state": str, "attempt": str, "started": str, "host": str}
-    for name, kind in kinds.items():
+    for name, kind in _TYPES.items():
         if not isinstance(getattr(claim, name), kind):
             raise AutoQECError(f"{ref} is damaged: {name} is not of type {kind.__name__}", mend="autoqec fsck")
     for name in ("commit", "status", "reason", "closed"):
-        if not isinstance(getattr(claim, name), str | None):
+        if getattr(claim, name) is not None and not isinstance(getattr(claim, name), str):
             raise AutoQECError(f"{ref} is damaged: {name} is neither text nor null", mend="autoqec fsck")
     if claim.ref != ref:
         raise AutoQECError(f"{ref} holds the claim of {claim.run}/{claim.number}", mend="autoqec fsck")

@@ -119,8 +119,8 @@ def _id(line: bytes) -> str | None:
 
 def _lines(ledger: Ledger, ref: str) -> Iterator[Finding]:
     blobs: dict[str, list[str]] = {}
-    for commit, entry in walk_notes(get_commit(ledger, str(target(ledger, ref))).tree):
-        blobs.setdefault(commit, []).append(str(entry.id))
+    for commit, blob in walk_notes(get_commit(ledger, str(target(ledger, ref))).tree):
+        blobs.setdefault(commit, []).append(blob)
     twice = [commit for commit, found in blobs.items() if len(found) > 1]
     if twice:
         problem = f"notes stand under two paths, of which git shows one: {len(twice)}, the first on {twice[0][:10]}"

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 
 import pygit2
-from pygit2.enums import FileMode
+from pygit2.enums import FileMode, ObjectType
 
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.history.refs import explain_write
@@ -176,12 +176,15 @@ def get_blob(ledger: Ledger, oid: str, *, name: str) -> bytes:
     """The bytes of a blob, called `name` in errors.
 
     Raises:
-        AutoQECError: There is no such blob in this repository.
+        AutoQECError: There is no such blob in this repository, or it is damaged.
     """
-    found = ledger.repo.get(oid)
-    if not isinstance(found, pygit2.Blob):
+    try:  # the bytes alone: an object around each would make a long history a tenth dearer
+        kind, data = ledger.repo.read(oid)
+    except (KeyError, ValueError, pygit2.GitError) as error:
+        raise AutoQECError(f"{name} names {oid[:10]}, which is missing or damaged", mend="git fsck") from error
+    if kind != ObjectType.BLOB:
         raise AutoQECError(f"{name} names {oid[:10]}, which is not a blob of this repository", mend="git fsck")
-    return found.data
+    return data
 
 
 def entry_of(tree: pygit2.Tree | None, name: str) -> pygit2.Object | None:

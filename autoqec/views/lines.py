@@ -37,6 +37,9 @@ from autoqec.views.records import round_object
 _MAKERS = ("history/claims.py", "history/notes.py", "history/reading.py", "history/record.py", "history/records.py",
            "history/trailers.py", "views/lines.py", "views/records.py", "canonical.py")  # fmt: skip
 
+#: One for all lines; an item is made of what was JSON before, so nothing in it holds itself.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False)
+
 
 @dataclass(frozen=True)
 class Line:
@@ -157,7 +160,7 @@ def _figures(holdout: Mapping[str, Any] | None, metrics: Mapping[str, Any] | Non
 def json_line(item: Mapping[str, Any]) -> str:
     """A round's object on one line. Figures that JSON has no number for, which only a forged note can hold, are nulls."""
     try:
-        text = json.dumps(item, ensure_ascii=False, allow_nan=False)
+        text = _ENCODER.encode(item)
     except ValueError:
         problems = [*item["problems"], "a figure in its notes is not a finite number"]
         unusable = dict.fromkeys(("metrics", "references", "holdout", "verdict")) | {"problems": problems}

@@ -39,7 +39,7 @@ def _chosen(record: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
 
 
 def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    return type(value) in (int, float) and isfinite(value)  # as JSON gives them; a bool is none
 
 
 def _has_figures(note: Mapping[str, Any]) -> bool:
@@ -108,7 +108,7 @@ def round_object(record: RoundRecord, names: Mapping[str, str] | None = None) ->
         "verdict": verdict.get("verdict") if verdict else None,
         "metrics": _chosen(metrics, METRICS) if metrics else None,
         "references": (metrics or {}).get("references"),
-        "holdout": _chosen(verdict, _HOLDOUT) if verdict and _has_figures(verdict) else None,
+        "holdout": _chosen(verdict, _HOLDOUT) if verdict and "ler_candidate" in verdict else None,
         "composition": ((verdict or {}).get("compose") or {}).get("composition"),
         "verdict_reason": verdict.get("reason") if verdict else None,
         "hypothesis": identity.hypothesis if identity else conflict.get("hypothesis"),
