@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 
 import pygit2
-from pygit2.enums import FileMode, ObjectType
+from pygit2.enums import FileMode
 
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.history.refs import explain_write
@@ -178,13 +178,13 @@ def get_blob(ledger: Ledger, oid: str, *, name: str) -> bytes:
     Raises:
         AutoQECError: There is no such blob in this repository, or it is damaged.
     """
-    try:  # the bytes alone: an object around each would make a long history a tenth dearer
-        kind, data = ledger.repo.read(oid)
-    except (KeyError, ValueError, pygit2.GitError) as error:
-        raise AutoQECError(f"{name} names {oid[:10]}, which is missing or damaged", mend="git fsck") from error
-    if kind != ObjectType.BLOB:
+    try:
+        found = ledger.repo.get(oid)
+    except (ValueError, pygit2.GitError) as error:
+        raise AutoQECError(f"{name} names {oid[:10]}, which cannot be read: {error}", mend="git fsck") from error
+    if not isinstance(found, pygit2.Blob):
         raise AutoQECError(f"{name} names {oid[:10]}, which is not a blob of this repository", mend="git fsck")
-    return data
+    return bytes(memoryview(found))  # `found.data` would read the object a second time
 
 
 def entry_of(tree: pygit2.Tree | None, name: str) -> pygit2.Object | None:

@@ -38,20 +38,23 @@ def _chosen(record: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     return {name: record.get(name) for name in names}
 
 
-def _number(value: Any) -> bool:
-    return type(value) in (int, float) and isfinite(value)  # as JSON gives them; a bool is none
+def _are_numbers(values: Iterable[Any]) -> bool:
+    return all(
+        type(value) in (int, float) and isfinite(value) for value in values
+    )  # as JSON gives them; no bool is one
 
 
 def _has_figures(note: Mapping[str, Any]) -> bool:
-    intervals = [note.get(name) for name in ("delta_ler_ci", "ler_ratio_ci")]
-    return all(_number(note.get(name)) for name in _FIGURES) and all(
-        isinstance(ends, list) and len(ends) == 2 and all(end is None or _number(end) for end in ends)
-        for ends in intervals
-    )
+    figures = [note.get(name) for name in _FIGURES]
+    for ends in (note.get("delta_ler_ci"), note.get("ler_ratio_ci")):
+        if not isinstance(ends, list) or len(ends) != 2:
+            return False
+        figures += [end for end in ends if end is not None]
+    return _are_numbers(figures)
 
 
 def _metrics_are_whole(note: Mapping[str, Any]) -> bool:
-    return _has_figures(note) and all(_number(note.get(name)) for name in _COSTS)
+    return _has_figures(note) and _are_numbers(map(note.get, _COSTS))
 
 
 def _verdict_is_whole(note: Mapping[str, Any]) -> bool:
