@@ -39,9 +39,8 @@ def _chosen(record: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
 
 
 def _are_numbers(values: Iterable[Any]) -> bool:
-    return all(
-        type(value) in (int, float) and isfinite(value) for value in values
-    )  # as JSON gives them; no bool is one
+    # By type, for that is what JSON gives, and a bool is no number.
+    return all(type(value) in (int, float) and isfinite(value) for value in values)
 
 
 def _has_figures(note: Mapping[str, Any]) -> bool:
