@@ -11,10 +11,10 @@ from itertools import pairwise
 import pygit2
 
 from autoqec.errors import AutoQECError
+from autoqec.history.attachments import WEIGHTS_FILE
 from autoqec.history.findings import Finding, Survey
 from autoqec.history.notes import NOTES, effective, lines_of, union_lines, walk_notes
 from autoqec.history.objects import get_blob, get_commit
-from autoqec.history.record import WEIGHTS_FILE
 from autoqec.history.records import decode_record
 from autoqec.history.refs import target
 from autoqec.history.repository import Ledger

@@ -9,12 +9,12 @@ from pygit2.enums import FileMode
 
 from autoqec.canonical import load_yaml
 from autoqec.errors import AutoQECError
+from autoqec.history.attachments import WEIGHTS_FILE
 from autoqec.history.claims import CLAIMS, Claim, owner_alive
 from autoqec.history.findings import TRACES, Examined, Finding, Severity, Survey
 from autoqec.history.notes import effective
 from autoqec.history.objects import entry_of, get_commit
 from autoqec.history.owner import this_process
-from autoqec.history.record import WEIGHTS_FILE
 from autoqec.history.refs import target
 from autoqec.history.rounds import ARCHIVE, BRANCHES, CANDIDATE_DIR, read_candidate
 from autoqec.history.runs import RUNS, Run
