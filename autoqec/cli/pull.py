@@ -9,15 +9,12 @@ from autoqec.cli.lab import open_history
 
 
 @click.command()
-@click.argument("remote", default="origin")
-@options.run_option
-@click.option("--artifacts", is_flag=True, help="Trained weights too.")
-@options.json_option
+@options.sync_options
 def command(remote: str, run: str | None, artifacts: bool, as_json: bool) -> int:
     """Take up the rounds, notes, claims, attempts and runs that REMOTE (origin) has.
 
     REMOTE is a git remote's name, a URL, or the path of a repository or bundle. Notes of both sides are united; nothing
-    here is overwritten or removed.
+    here is overwritten. Where a round is archived there, it is here as well: its branch goes, unless it is checked out.
     """
     from autoqec.history import pull
     from autoqec.views.sharing import print_sync

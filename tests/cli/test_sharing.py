@@ -45,7 +45,8 @@ def test_what_the_commands_say(made):
     _, said, rounds = made
     assert said["doctor"]["remote origin"] == "2 rounds not pushed: autoqec push origin"
     assert said["push"] == "sent to origin: 1 run, 2 rounds, notes on 1 run\n"
-    assert json.loads(said["again"]) == {"schema": "autoqec.sync/1", "remote": "origin", "received": [], "sent": []}
+    nothing = {"received": [], "sent": [], "archived": [], "left": {}}
+    assert json.loads(said["again"]) == {"schema": "autoqec.sync/1", "remote": "origin", **nothing}
     assert (said["bundle"]["schema"], said["bundle"]["run"]) == ("autoqec.bundle/1", rounds[0]["run"])
     assert said["bundle"]["weights"] == [item["round"] for item in rounds if item["verdict"] == "VERIFIED"]
 
@@ -97,3 +98,25 @@ def test_reading_a_bundle_clone_starts_with_any_command_and_writes_where_asked(m
     assert printed(capsys, "bundle", rounds[0]["run"], "-o", "again.bundle")[1].startswith("again.bundle: 2 rounds of")
     assert git(".", "bundle", "list-heads", "again.bundle") == git(".", "bundle", "list-heads", str(top / "run.bundle"))
     assert printed(capsys, "bundle", "none-abcd", "-o", "x.bundle")[0] == 3
+
+
+def test_an_archive_travels_and_says_so(made, tmp_path, monkeypatch, capsys):
+    top, _, rounds = made
+    git(tmp_path, "clone", "-q", "--mirror", str(top / "remote.git"), "remote.git")
+    labs = [tmp_path / name for name in ("one", "two")]
+    for lab in labs:
+        git(tmp_path, "clone", "-q", str(tmp_path / "remote.git"), str(lab))
+        monkeypatch.chdir(lab)
+        assert printed(capsys, "pull")[0] == 0
+    branch = rounds[0]["branch"]
+    git(labs[0], "checkout", "-q", branch)
+    monkeypatch.chdir(labs[1])
+    assert printed(capsys, "archive", rounds[0]["run"])[0] == 0
+    code, out, err = printed(capsys, "push")
+    assert (code, err) == (0, "")
+    assert out == "sent to origin: 2 rounds\narchived here and on origin: 2 branches of rounds went\n"
+    monkeypatch.chdir(labs[0])
+    code, out, err = printed(capsys, "pull")
+    assert (code, err) == (0, f"{branch} stays, though its round is archived: it is checked out in a worktree\n")
+    assert out.endswith("archived here and on origin: 1 branch of rounds went\n")
+    assert [json.loads(line) for line in printed(capsys, "log", "--json")[1].splitlines()] == rounds
