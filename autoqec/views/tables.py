@@ -217,8 +217,11 @@ def _composition(compose: Mapping[str, Any]) -> str:
 
 
 def _verdict_text(verdict: Mapping[str, Any]) -> str:
+    level = verdict.get("alpha_attempt")
+    at = f", at level {level:.2g}" if isinstance(level, int | float) else ""
     lines = [
-        f"{verdict['verdict']} ({verdict['reason']}), attempt {verdict.get('attempt')} of the run, by {verdict.get('verifier')}"
+        f"{verdict['verdict']} ({verdict['reason']}), attempt {verdict.get('attempt')} of the run{at},"
+        f" by {verdict.get('verifier')}"
     ]
     if "test" in verdict:
         c = verdict["test"]

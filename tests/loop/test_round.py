@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from autoqec.config import load_settings
-from autoqec.errors import NotFoundError
-from autoqec.history import list_claims, read_attachment, read_candidate, read_notes
+from autoqec.errors import BudgetSpentError, NotFoundError
+from autoqec.history import append_note, check, list_claims, read_attachment, read_candidate, read_notes
 from autoqec.loop.rounds import run_round
 from autoqec.loop.session import Session, open_run
 from autoqec.loop.state import find_verdict, read_state
@@ -181,6 +181,38 @@ def test_an_undecided_verdict_does_not_take_the_place_of_one_that_was_reached(se
     assert seen == ["undecided", "better", "better"]
     notes = read_notes(made.ledger, made.run.name, "verdict")[state.commit]
     assert [note["attempt"] for note in notes if note.get("event") == "begun"] == [1, 2, 3]
+
+
+def test_attempts_that_another_clone_began_are_counted_however_numbered(session, monkeypatch):
+    agent = ScriptedAgent({"ideator": [{"text": "t"}], "coder": [candidate(8)], "analyst": [IGNORE]})
+    made = session(agent)
+    commit = run_round(made).commit
+    asked = []
+
+    def answer(request, **_):
+        asked.append(request.attempt)
+        return Verdict("FAILED", "not_better")
+
+    monkeypatch.setattr("autoqec.loop.steps.verify_in_process", answer)
+
+    def elsewhere(*attempts):
+        for number in attempts:
+            append_note(
+                made.ledger, made.run.name, "verdict", commit, {"event": "begun", "attempt": number, "share": 1 / 128}
+            )
+
+    state = read_state(made.ledger, made.run.name, 1)
+    judge(made, state)
+    elsewhere(1)
+    judge(made, state)
+    assert asked == [1, 3]
+    found = [(finding.code, finding.severity) for finding in check(made.ledger)]
+    assert found == [("attempt-twice", "info")]
+    elsewhere(*[4] * 126)
+    with pytest.raises(BudgetSpentError, match="the error budget of run .* is spent, by 129 verifications"):
+        judge(made, state)
+    assert asked == [1, 3]
+    assert ("overspent", "error") in {(finding.code, finding.severity) for finding in check(made.ledger)}
 
 
 class _Failing:
