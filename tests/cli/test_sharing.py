@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from autoqec.cli.main import run
-from autoqec.history import list_claims, open_ledger
+from autoqec.history import claim_shared_round, close_claim, find_record, list_claims, open_ledger
 
 
 def git(folder, *args):
@@ -120,3 +120,39 @@ def test_an_archive_travels_and_says_so(made, tmp_path, monkeypatch, capsys):
     assert (code, err) == (0, f"{branch} stays, though its round is archived: it is checked out in a worktree\n")
     assert out.endswith("archived here and on origin: 1 branch of rounds went\n")
     assert [json.loads(line) for line in printed(capsys, "log", "--json")[1].splitlines()] == rounds
+
+
+def test_a_shared_round_is_on_the_remote_when_it_ends_and_one_that_cannot_be_is_no_failure(
+    made, tmp_path, monkeypatch, capsys
+):
+    top, _, rounds = made
+    name = rounds[0]["run"]
+    git(tmp_path, "clone", "-q", "--mirror", str(top / "remote.git"), "remote.git")
+    git(tmp_path, "clone", "-q", str(tmp_path / "remote.git"), "lab")
+    monkeypatch.chdir(tmp_path / "lab")
+    assert printed(capsys, "pull")[0] == 0
+
+    def quick(session, hypothesis=None):
+        claim = claim_shared_round(session.ledger, name, session.settings["claim_remote"])
+        close_claim(session.ledger, claim, status="ok", commit=rounds[0]["commit"])
+        return find_record(session.ledger, name, claim.number)
+
+    monkeypatch.setattr("autoqec.loop.rounds.run_round", quick)
+
+    def there(number):
+        oid = git(tmp_path / "remote.git", "rev-parse", f"refs/autoqec/claims/{name}/{number}").strip()
+        return json.loads(git(tmp_path / "remote.git", "cat-file", "blob", oid))["state"]
+
+    code, _, err = printed(capsys, "round", "-q", "--run", name, "--remote", "origin", "--rounds", "2")
+    assert (code, there(3), there(4)) == (0, "closed", "closed")
+    assert "warning" not in err
+    hook = tmp_path / "remote.git" / "hooks" / "update"  # takes new claims, and nothing else
+    hook.write_text("#!/bin/sh\ncase $2 in *[1-9a-f]*) echo no >&2; exit 1;; esac\n")
+    hook.chmod(0o755)
+    code, _, err = printed(capsys, "round", "-q", "--run", name, "--remote", "origin")
+    assert (code, there(5)) == (0, "open")
+    assert "warning: the results are here and not on origin:" in err
+    assert "autoqec push origin" in err
+    hook.unlink()
+    assert printed(capsys, "push")[0] == 0
+    assert there(5) == "closed"
