@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from autoqec.errors import AutoQECError, NotFoundError
-from autoqec.history.joining import SHARED, join, run_of, shared_kinds
+from autoqec.history.joining import SHARED, NumberTakenError, join, run_of, shared_kinds
 from autoqec.history.moving import drop_branches, move
 from autoqec.history.network import (
     LostRaceError,
@@ -29,10 +29,16 @@ from autoqec.history.network import (
 )
 from autoqec.history.outgoing import archived_there, leases, outgoing, refspecs, refuse_moved
 from autoqec.history.refs import list_refs, target, write_lock
+from autoqec.history.renumbering import renumber
 from autoqec.history.repository import Ledger
 from autoqec.history.rounds import committed
 from autoqec.history.runs import RUNS, check_run_name
 
+_SHARE = "what is here was kept, all else was taken up; autoqec fsck, here and there, may say which of the two is amiss"
+_RENUMBER = (
+    "autoqec pull --renumber {0} gives the rounds here new numbers; clones that share a run keep it from happening with "
+    "autoqec round --remote {0}"
+)
 _TRIES = 6
 _MANY = 500  # refs; from so many on git had better pack them
 
@@ -47,6 +53,7 @@ class SyncReport:
         sent: Refs that it has now, or that hold more there, because of what is here.
         archived: Branches that went, here or there, for their rounds are archived on both sides.
         left: Branches of archived rounds that stay, here or there, each with the reason.
+        renumbered: The new name of each round here that was given another number, by its old one.
     """
 
     remote: str
@@ -54,9 +61,16 @@ class SyncReport:
     sent: tuple[str, ...] = ()
     archived: tuple[str, ...] = ()
     left: Mapping[str, str] = field(default_factory=dict)
+    renumbered: Mapping[str, str] = field(default_factory=dict)
 
 
-def pull(ledger: Ledger, remote: str = "origin", run: str | None = None, artifacts: bool = False) -> SyncReport:
+def pull(
+    ledger: Ledger,
+    remote: str = "origin",
+    run: str | None = None,
+    artifacts: bool = False,
+    renumber_mine: bool = False,
+) -> SyncReport:
     """Take up the rounds, notes, claims, attempts, traces and runs of another repository.
 
     What can be joined is joined, also where something else contradicts what is here.
@@ -66,13 +80,14 @@ def pull(ledger: Ledger, remote: str = "origin", run: str | None = None, artifac
         remote: A configured remote's name, a URL, or the path of a repository or bundle.
         run: Only this run.
         artifacts: Trained weights too.
+        renumber_mine: Give new numbers to rounds here that are not there and whose numbers belong to others there.
 
     Raises:
         NotFoundError: There is no such remote, or no such run on it.
         AutoQECError: It cannot be reached, or holds something other than we do under the same name; ours was kept.
     """
     there = find_remote(ledger, remote)
-    report = _pull(ledger, there, run, artifacts)
+    report = _pull(ledger, there, run, artifacts, renumber_mine)
     if run is not None and not list_refs(ledger, f"{RUNS}{run}"):
         raise NotFoundError(f"{remote} has no run {run!r}", mend=f"autoqec pull {remote}")
     return report
@@ -180,16 +195,20 @@ def _follow_archive(ledger: Ledger, remote: Remote, run: str | None) -> tuple[di
     return gone, left
 
 
-def _pull(ledger: Ledger, remote: Remote, run: str | None, artifacts: bool) -> SyncReport:
+def _pull(ledger: Ledger, remote: Remote, run: str | None, artifacts: bool, renumber_mine: bool = False) -> SyncReport:
     known = list_refs(ledger, remote.tracking)
     fetch_kinds(ledger, remote, run, shared_kinds(artifacts))
     contradictions: list[AutoQECError] = []
+    taken: set[str] = set()
     with write_lock(ledger):
+        renumbered = renumber(ledger, remote, run) if renumber_mine else {}
         theirs = list_refs(ledger, remote.tracking)
         mine = list_refs(ledger, "refs/")
         moves: dict[str, tuple[str | None, str | None]] = {}
         for kind, ref, tracked in _names(theirs, remote.tracking, run, artifacts):
             old, other = mine.get(ref), theirs[tracked]
+            if kind != "notes" and ref.removeprefix(SHARED[kind]) in taken:
+                continue  # nothing of another round is to come under the number of ours
             if kind == "exp":
                 place = ref.removeprefix(SHARED["exp"])
                 old = mine.get(SHARED["rounds"] + place, old)  # what was archived here is not to come back
@@ -201,6 +220,8 @@ def _pull(ledger: Ledger, remote: Remote, run: str | None, artifacts: bool) -> S
                 new = join(ledger, kind, ref, old, other, known.get(tracked))
             except AutoQECError as error:
                 contradictions.append(error)
+                if isinstance(error, NumberTakenError):
+                    taken.add(ref.removeprefix(SHARED[kind]))
                 continue
             if new != old:
                 moves[ref] = (old, new)
@@ -212,10 +233,9 @@ def _pull(ledger: Ledger, remote: Remote, run: str | None, artifacts: bool) -> S
         more = f" (and {len(contradictions) - 1} more)" if len(contradictions) > 1 else ""
         raise AutoQECError(
             f"{remote.name} contradicts this lab: {contradictions[0].problem}{more}",
-            mend="what is here was kept, all else was taken up; clones that share a run should claim its rounds on the "
-            "remote: autoqec round --remote NAME",
+            mend=f"what is here was kept, all else was taken up; {_RENUMBER.format(remote.name)}" if taken else _SHARE,
         )
-    return SyncReport(remote.name, received=tuple(moves), archived=tuple(gone), left=left)
+    return SyncReport(remote.name, tuple(moves), archived=tuple(gone), left=left, renumbered=renumbered)
 
 
 def _moved_here(ledger: Ledger, place: str, tip: str, theirs: str) -> bool:

@@ -34,7 +34,14 @@ from autoqec.history import (
     write_lock,
 )
 from autoqec.history import read_candidate as read_candidate_files
-from autoqec.loop.parents import ComposeConflict, check_parents, find_start, parent_weights, sealed_parents
+from autoqec.loop.parents import (
+    ComposeConflict,
+    check_parents,
+    composed_parents,
+    find_start,
+    parent_weights,
+    sealed_parents,
+)
 from autoqec.loop.session import Session, profile_from
 from autoqec.loop.state import TRAINING_FILE, WEIGHTS_FILE, RoundState, save_message
 from autoqec.problem.problem import problem_from_dem
@@ -323,7 +330,7 @@ def judge(
         The verdict as it was noted.
     """
     protocol = session.environment.environment.protocol
-    composed = _hypothesis(state).fork_from if state.hypothesis and _hypothesis(state).compose != "none" else ()
+    composed = composed_parents(session.ledger, state.claim.run, state.claim.number)
     request = VerificationRequest(
         environment=session.environment,
         sealed=_sealed(state),

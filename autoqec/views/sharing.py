@@ -37,8 +37,11 @@ def print_sync(report: SyncReport, *, as_json: bool) -> None:
         say(f"{branch} stays, though its round is archived: {why}")
     if as_json:
         moves = {name: list(getattr(report, name)) for name in ("received", "sent", "archived")}
-        print_json([{"schema": "autoqec.sync/1", "remote": report.remote, **moves, "left": dict(report.left)}])
+        names = {"left": dict(report.left), "renumbered": dict(report.renumbered)}
+        print_json([{"schema": "autoqec.sync/1", "remote": report.remote, **moves, **names}])
         return
+    for old, new in report.renumbered.items():
+        out().print(plain(f"renumbered: {old} is {new} now"), soft_wrap=True)
     if report.sent:
         out().print(plain(f"sent to {report.remote}: {moved(report.sent)}"), soft_wrap=True)
     if report.received or not report.sent:

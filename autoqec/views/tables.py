@@ -280,6 +280,8 @@ def print_round(item: Mapping[str, Any], details: Mapping[str, Any]) -> None:
     )
     if item["reason"]:
         console.print(plain(f"reason: {item['reason']}"))
+    if item["renumbered_from"]:
+        console.print(f"renumbered: it was round {item['renumbered_from']} when it was made, and its commit says so")
     sections = [("why", details.get("message")), ("change", details.get("diff"))]
     sections.append(("conflicts", conflicts_text(details.get("conflicts") or (), item["fork_from"])))
     if details.get("metrics"):

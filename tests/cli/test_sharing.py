@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from autoqec.cli.main import run
-from autoqec.history import claim_shared_round, close_claim, find_record, list_claims, open_ledger
+from autoqec.history import claim_round, claim_shared_round, close_claim, find_record, list_claims, open_ledger
 
 
 def git(folder, *args):
@@ -45,7 +45,7 @@ def test_what_the_commands_say(made):
     _, said, rounds = made
     assert said["doctor"]["remote origin"] == "2 rounds not pushed: autoqec push origin"
     assert said["push"] == "sent to origin: 1 run, 2 rounds, notes on 1 run\n"
-    nothing = {"received": [], "sent": [], "archived": [], "left": {}}
+    nothing = {"received": [], "sent": [], "archived": [], "left": {}, "renumbered": {}}
     assert json.loads(said["again"]) == {"schema": "autoqec.sync/1", "remote": "origin", **nothing}
     assert (said["bundle"]["schema"], said["bundle"]["run"]) == ("autoqec.bundle/1", rounds[0]["run"])
     assert said["bundle"]["weights"] == [item["round"] for item in rounds if item["verdict"] == "VERIFIED"]
@@ -120,6 +120,30 @@ def test_an_archive_travels_and_says_so(made, tmp_path, monkeypatch, capsys):
     assert (code, err) == (0, f"{branch} stays, though its round is archived: it is checked out in a worktree\n")
     assert out.endswith("archived here and on origin: 1 branch of rounds went\n")
     assert [json.loads(line) for line in printed(capsys, "log", "--json")[1].splitlines()] == rounds
+
+
+def test_a_collision_of_numbers_is_mended_by_the_command_that_its_error_names(made, tmp_path, monkeypatch, capsys):
+    top, _, rounds = made
+    name = rounds[0]["run"]
+    git(tmp_path, "clone", "-q", "--mirror", str(top / "remote.git"), "remote.git")
+    for lab in ("one", "two"):
+        git(tmp_path, "clone", "-q", str(tmp_path / "remote.git"), lab)
+        monkeypatch.chdir(tmp_path / lab)
+        assert printed(capsys, "pull")[0] == 0
+        ledger = open_ledger(".")
+        close_claim(ledger, claim_round(ledger, name), status="abandoned")
+    assert printed(capsys, "push")[0] == 0
+    monkeypatch.chdir(tmp_path / "one")
+    code, _, err = printed(capsys, "push")
+    assert code == 1
+    command = err.partition("autoqec pull --renumber")[1] + " origin"
+    assert command in err
+    code, out, _ = printed(capsys, *command.split()[1:])
+    assert (code, out.splitlines()[0]) == (0, f"renumbered: {name}/3 is {name}/4 now")
+    shown = json.loads(printed(capsys, "show", "--json", f"{name}/4")[1])
+    assert (shown["renumbered_from"], shown["problems"]) == (3, [])
+    assert "it was round 3 when it was made" in printed(capsys, "show", f"{name}/4")[1]
+    assert printed(capsys, "push")[0] == 0
 
 
 def test_a_shared_round_is_on_the_remote_when_it_ends_and_one_that_cannot_be_is_no_failure(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import subprocess
 from pathlib import Path
@@ -253,7 +254,8 @@ def test_the_same_number_for_two_rounds_is_an_error_and_everything_else_arrives(
     claim = "refs/autoqec/claims/depol-abcd/1"
     assert mine[claim] in caught.value.problem
     assert there[claim] in caught.value.problem
-    assert "--remote" in caught.value.mend
+    assert "autoqec round --remote origin" in caught.value.mend
+    assert "autoqec pull --renumber origin" in caught.value.mend
     now = ours(two)
     assert {ref: oid for ref, oid in now.items() if ref in mine and "notes" not in ref} == {
         ref: oid for ref, oid in mine.items() if "notes" not in ref
@@ -318,6 +320,108 @@ def test_closed_wins_over_open_on_either_side(pair):
     history.push(one)
     history.pull(two)
     assert history.read_claim(two, "depol-abcd", 1) == closed
+
+
+@pytest.fixture
+def collided(pair):
+    """Two clones that took the numbers 2 and 3 each: the oids of the rounds of both, after round 1, which they share."""
+    one, two = pair
+    _, shared = play(one)
+    history.push(one)
+    history.pull(two)
+    theirs = [play(one, parents=(shared,))[1] for _ in range(2)]
+    history.push(one)
+    _, parent = play(two, parents=(shared,))
+    claim = history.claim_round(two, "depol-abcd")
+    report = {"status": "compose_conflict", "fork_from": ["depol-abcd/1", "depol-abcd/2"], "compose": "pure"}
+    history.attach(two, "attempts", "depol-abcd", claim.number, {"report.json": json.dumps(report).encode()})
+    history.close_claim(two, claim, status="compose_conflict")
+    _, child = play(two, parents=(parent,))
+    return shared, theirs, [parent, child]
+
+
+def test_rounds_whose_numbers_others_took_get_new_ones_and_stay_what_they_are(pair, remote, collided):
+    one, two = pair
+    shared, theirs, (parent, child) = collided
+    weights = history.read_attachment(two, "artifacts", "depol-abcd", 4)
+    before = history.read_notes(two, "depol-abcd", "metrics")
+    with pytest.raises(AutoQECError, match="different rounds"):
+        history.pull(two)
+    assert history.find_round(two, "depol-abcd", 2) == parent
+    got = history.pull(two, renumber_mine=True)
+    assert got.renumbered == {f"depol-abcd/{old}": f"depol-abcd/{old + 3}" for old in (2, 3, 4)}
+    history.push(two)
+    history.pull(one)
+    assert ours(one) == ours(two) == ours(remote)
+    for ledger in pair:
+        commits = [record.commit for record in history.read_history(ledger)]
+        assert commits == [shared, *theirs, parent, None, child]
+        assert [finding.code for finding in history.check(ledger) if finding.severity != "info"] == []
+        assert [finding.code for finding in history.check(ledger)].count("renumbered") == 3
+    records = history.read_history(two)
+    assert [record.number for record in records] == [1, 2, 3, 5, 6, 7]
+    assert all(record.problems == () for record in records)
+    assert [record.claim.first_number for record in records] == [1, 2, 3, 2, 3, 4]
+    assert records[-1].parents == (parent,)
+    assert records[4].conflict["fork_from"] == ["depol-abcd/1", "depol-abcd/5"]
+    assert history.read_attachment(two, "artifacts", "depol-abcd", 7) == weights
+    assert before.items() <= history.read_notes(two, "depol-abcd", "metrics").items()
+    assert history.read_attachment(two, "traces", "depol-abcd", 5)["ideator.json"] == records[3].claim.attempt.encode()
+    assert history.pull(two, renumber_mine=True) == history.SyncReport("origin")
+    assert play(two)[0] == 8
+
+
+def test_a_clone_that_has_a_round_under_its_old_number_takes_the_new_one(pair, remote, collided, tmp_path):
+    _, two = pair
+    third = clone(remote, tmp_path / "third")
+    sh(third.workdir, "remote", "add", "two", str(two.workdir))
+    history.pull(third, "two")
+    sh(third.workdir, "remote", "remove", "two")
+    for ref in sh(third.workdir, "for-each-ref", "--format=%(refname)", "refs/autoqec-remote/two").split():
+        sh(third.workdir, "update-ref", "-d", ref)
+    history.pull(two, renumber_mine=True)
+    history.push(two)
+    assert history.pull(third, renumber_mine=True).renumbered == {
+        f"depol-abcd/{old}": f"depol-abcd/{old + 3}" for old in (2, 3, 4)
+    }
+    assert ours(third) == ours(two) == ours(remote)
+
+
+def test_what_may_not_be_renumbered_is_said_and_nothing_is_changed(pair, collided, tmp_path):
+    _, two = pair
+    before = ours(two)
+    sh(two.workdir, "checkout", "-q", "exp/depol-abcd/2")
+    with pytest.raises(AutoQECError, match="exp/depol-abcd/2 is checked out"):
+        history.pull(two, renumber_mine=True)
+    sh(two.workdir, "checkout", "-q", "main")
+    sh(tmp_path, "init", "-q", "--bare", "other.git")
+    sh(two.workdir, "remote", "add", "other", str(tmp_path / "other.git"))
+    history.push(two, "other")
+    with pytest.raises(AutoQECError, match="round depol-abcd/2 is on other under that number"):
+        history.pull(two, renumber_mine=True)
+    assert ours(two) == before
+    claim = history.claim_round(two, "depol-abcd")
+    with pytest.raises(AutoQECError, match=f"depol-abcd/{claim.number} is not closed yet"):
+        history.pull(two, renumber_mine=True)
+    assert before.items() <= ours(two).items()
+
+
+@pytest.mark.parametrize("moment", ["move_at_once", "store_claim"])
+def test_renumbering_that_dies_has_changed_nothing(pair, collided, moment, monkeypatch):
+    from autoqec.history import renumbering
+
+    _, two = pair
+    before = ours(two)
+
+    def dying(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(renumbering, moment, dying)
+        with pytest.raises(KeyboardInterrupt):
+            history.pull(two, renumber_mine=True)
+    assert ours(two) == before
+    assert len(history.pull(two, renumber_mine=True).renumbered) == 3
 
 
 def test_a_round_closed_in_two_ways_is_an_error(pair):
