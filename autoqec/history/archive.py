@@ -7,8 +7,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from autoqec.errors import AutoQECError
+from autoqec.history.archived import drop_branches
 from autoqec.history.claims import list_claims
-from autoqec.history.moving import drop_branches
 from autoqec.history.notes import effective, read_notes
 from autoqec.history.objects import get_commit
 from autoqec.history.refs import compare_and_swap, list_refs, target

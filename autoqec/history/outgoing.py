@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable
 
 from autoqec.errors import AutoQECError
+from autoqec.history.archived import archived_branches
 from autoqec.history.joining import SHARED, run_of, shared_kinds
-from autoqec.history.moving import archived_branches
 from autoqec.history.network import Remote, bundle_remotes, find_remote
 from autoqec.history.refs import list_refs
 from autoqec.history.repository import Ledger
@@ -34,18 +34,6 @@ def outgoing(ledger: Ledger, remote: Remote, run: str | None, artifacts: bool) -
                 if owner is not None and run in (None, owner) and there != oid:
                     todo.append((ref, oid, there))
     return todo
-
-
-def archived_there(ledger: Ledger, remote: Remote, run: str | None) -> dict[str, str]:
-    """Branches that the remote still has of rounds that it has archived, by what it was last seen to hold: oid by ref."""
-    theirs = list_refs(ledger, remote.tracking)
-    found = {}
-    for tracked, oid in theirs.items():
-        name = tracked.removeprefix(f"{remote.tracking}exp/")
-        owner = run_of("exp", name)
-        if owner is not None and run in (None, owner) and theirs.get(f"{remote.tracking}rounds/{name}") == oid:
-            found[SHARED["exp"] + name] = oid
-    return found
 
 
 def refuse_moved(ledger: Ledger, todo: Iterable[Outgoing]) -> None:

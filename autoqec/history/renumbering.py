@@ -16,10 +16,11 @@ from dataclasses import replace
 from itertools import count
 
 from autoqec.errors import AutoQECError
+from autoqec.history.archived import checked_out
 from autoqec.history.attachments import KINDS
 from autoqec.history.claims import CLAIMS, Claim, list_claims, next_number, parse_claim, store_claim
 from autoqec.history.joining import SHARED, join
-from autoqec.history.moving import checked_out, move_at_once
+from autoqec.history.moving import move_at_once
 from autoqec.history.network import TRACKING, Remote
 from autoqec.history.objects import build_tree, get_blob, list_files, read_files, write_blobs, write_commit
 from autoqec.history.record import REPORT_FILES

@@ -14,8 +14,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from autoqec.errors import AutoQECError, NotFoundError
+from autoqec.history.archived import archived_there, drop_archived
 from autoqec.history.joining import SHARED, NumberTakenError, join, run_of, shared_kinds
-from autoqec.history.moving import drop_branches, move
+from autoqec.history.moving import move
 from autoqec.history.network import (
     LostRaceError,
     Remote,
@@ -27,7 +28,7 @@ from autoqec.history.network import (
     push_refs,
     run_git,
 )
-from autoqec.history.outgoing import archived_there, leases, outgoing, refspecs, refuse_moved
+from autoqec.history.outgoing import leases, outgoing, refspecs, refuse_moved
 from autoqec.history.refs import list_refs, target, write_lock
 from autoqec.history.renumbering import renumber
 from autoqec.history.repository import Ledger
@@ -226,7 +227,7 @@ def _pull(ledger: Ledger, remote: Remote, run: str | None, artifacts: bool, renu
             if new != old:
                 moves[ref] = (old, new)
         move(ledger, moves, f"pull from {remote.name}")
-        gone, left = _drop_archived(ledger, remote, run)
+        gone, left = drop_archived(ledger, remote, run)
     if len(moves) >= _MANY:
         run_git(ledger, "pack-refs", "--all")
     if contradictions:
@@ -245,20 +246,6 @@ def _moved_here(ledger: Ledger, place: str, tip: str, theirs: str) -> bool:
         return committed(ledger, run, int(number), tip) == theirs
     except AutoQECError:  # a damaged claim is said elsewhere
         return False
-
-
-def _drop_archived(ledger: Ledger, remote: Remote, run: str | None) -> tuple[list[str], dict[str, str]]:
-    """Let go of branches here of rounds that are archived here and on a remote, all three at the same commit."""
-    mine = list_refs(ledger, SHARED["exp"], SHARED["rounds"])
-    theirs = list_refs(ledger, f"{remote.tracking}rounds/")
-    branches = {}
-    for tracked, oid in theirs.items():
-        name = tracked.removeprefix(f"{remote.tracking}rounds/")
-        owner = run_of("rounds", name)
-        both = mine.get(SHARED["rounds"] + name), mine.get(SHARED["exp"] + name)
-        if both == (oid, oid) and owner is not None and run in (None, owner):
-            branches[SHARED["exp"] + name] = oid
-    return drop_branches(ledger, branches, f"archived on {remote.name}")
 
 
 def _names(

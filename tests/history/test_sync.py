@@ -558,7 +558,7 @@ def test_a_branch_on_the_remote_that_was_moved_is_not_deleted(pair, remote, shar
     assert list(places(remote)) == [f"{BRANCHES}1"]
 
 
-@pytest.mark.parametrize("death", ["push_refs", "delete_refs", "drop_branches"])
+@pytest.mark.parametrize("death", ["push_refs", "delete_refs", "drop_archived"])
 def test_a_push_or_pull_that_dies_loses_nothing_and_is_finished_by_the_next(pair, remote, shared, death, monkeypatch):
     from autoqec.history import sync
 
