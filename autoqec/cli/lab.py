@@ -54,3 +54,19 @@ def run_session(ledger: Ledger, registry: Registry, settings: Settings, run: Run
 
     with RoundDisplay(quiet=quiet) as display:
         yield Session(ledger, registry, settings, run, display.show)
+
+
+def share_results(session: Session) -> None:
+    """Push the run of a session that shares its rounds (`--remote`); one that cannot be pushed is said, and is no failure."""
+    from autoqec.errors import AutoQECError
+    from autoqec.history import push
+
+    remote = session.settings["claim_remote"]
+    if not remote:
+        return
+    try:
+        push(session.ledger, remote, session.run.name)
+    except AutoQECError as error:
+        from autoqec.views.console import say
+
+        say(f"warning: the results are here and not on {remote}: {error.problem}; autoqec push {remote}")

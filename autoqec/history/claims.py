@@ -67,6 +67,12 @@ class Claim:
         """The claim's ref."""
         return f"{CLAIMS}{self.run}/{self.number}"
 
+    @property
+    def first_number(self) -> int:
+        """The number it was claimed under, which its commit's trailers say; another than `number` if it was renumbered."""
+        first = self.details.get("renumbered_from")
+        return first if isinstance(first, int) else self.number
+
 
 def claim_round(ledger: Ledger, run: str, details: Mapping[str, Any] | None = None) -> Claim:
     """Take the next free number of a run for this process.
@@ -93,7 +99,7 @@ def next_claim(ledger: Ledger, run: str, details: Mapping[str, Any] | None = Non
     """A claim by this process on the next free number of a run, not written yet."""
     return Claim(
         run=run,
-        number=_next_number(ledger, run),
+        number=next_number(ledger, run),
         attempt=uuid.uuid4().hex,
         state="open",
         started=utc_now(),
@@ -243,7 +249,8 @@ def _owner(claim: Claim) -> tuple[str, int, str, str]:
     return claim.host, claim.pid, claim.boot_id, claim.process_start
 
 
-def _next_number(ledger: Ledger, run: str) -> int:
+def next_number(ledger: Ledger, run: str) -> int:
+    """The next number of a run that nothing has, here or on a remote as last fetched."""
     return 1 + max(used_numbers(ledger.git_dir, run, ("exp", "claims", "rounds", "attempts")), default=0)
 
 

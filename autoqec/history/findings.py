@@ -108,12 +108,19 @@ class Survey:
 
     def notes(self, run: str, kind: str, commit: str) -> list[Record]:
         """The readable records on a commit."""
+        return self._all_notes(run, kind).get(commit, [])
+
+    def every_note(self, run: str, kind: str) -> list[Record]:
+        """The readable records of a run, whatever they are on."""
+        return [record for records in self._all_notes(run, kind).values() for record in records]
+
+    def _all_notes(self, run: str, kind: str) -> dict[str, list[Record]]:
         if (run, kind) not in self._notes:
             try:
                 self._notes[run, kind] = read_notes(self.ledger, run, kind, strict=False)
             except AutoQECError:
                 self._notes[run, kind] = {}  # said by the examination of the notes themselves
-        return self._notes[run, kind].get(commit, [])
+        return self._notes[run, kind]
 
     def file(self, commit: str | None, path: str) -> pygit2.Blob | None:
         """A file of a commit that a ref holds; None if there is no such file or commit."""

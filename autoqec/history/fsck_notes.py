@@ -49,6 +49,8 @@ def check_notes(survey: Survey) -> Iterator[Finding]:
         except (AutoQECError, KeyError, pygit2.GitError) as error:
             yield Finding("notes-damaged", "error", ref, f"the notes cannot be read: {error}", "git fsck; git fetch")
     yield from _weights(survey)
+    for run in sorted({found.run for found in survey.rounds.values()}):
+        yield from _attempts(survey, run)
 
 
 def spelled_twice(ledger: Ledger, ref: str) -> list[str]:
@@ -177,3 +179,28 @@ def _weights(survey: Survey) -> Iterator[Finding]:
             f"weights that metrics name were pruned, or not fetched: {len(numbers)}, the first of round {numbers[0]}"
         )
         yield Finding("weights-absent", "info", ref, problem, f"git fetch <remote> '{ref}*:{ref}*', if it has them")
+
+
+def _attempts(survey: Survey, run: str) -> Iterator[Finding]:
+    """Verifications that clones began without knowing of each other, and what they have spent together."""
+    begun = [note for note in survey.every_note(run, "verdict") if note.get("event") == "begun"]
+    ref = f"{NOTES}{run}/verdict"
+    writers: dict[int, list[str]] = {}
+    for note in begun:
+        if isinstance(note.get("attempt"), int):
+            writers.setdefault(note["attempt"], []).append(str(note.get("writer")))
+    for attempt, who in sorted(writers.items()):
+        if len(who) > 1:
+            problem = (
+                f"verification {attempt} of the run was begun {len(who)} times, in clones that did not know of each other"
+                f" ({', '.join(sorted(set(who)))}); each has spent its share of the error budget, and each is counted"
+            )
+            mend = "nothing is to be mended; autoqec pull before autoqec verify keeps it from happening"
+            yield Finding("attempt-twice", "info", ref, problem, mend)
+    spent = sum(share for note in begun if isinstance(share := note.get("share"), int | float))
+    if spent > 1:
+        problem = (
+            f"clones that did not know of each other have spent {spent:.2f} times the run's error budget: the rate of false"
+            f" discoveries among its verdicts is at most {spent:.2f} times what the environment allows"
+        )
+        yield Finding("overspent", "error", ref, problem, "do not rely on the run as a whole; autoqec round --new")

@@ -107,6 +107,11 @@ def _claim(survey: Survey, found: Examined) -> Iterator[Finding]:
         yield _finding("claim-missing", found, problem, _FETCH.format(CLAIMS), "warning")
     elif claim.state == "closed":
         yield from _closed(survey, found, claim)
+        if claim.first_number != claim.number:
+            problem = (
+                f"it was round {claim.first_number} until a remote had another of that number; its commit still says so"
+            )
+            yield _finding("renumbered", found, problem, "nothing is to be mended", "info")
     elif not owner_alive(claim):
         abandoned = is_abandoned(survey, found)
         yield Finding(
@@ -165,7 +170,8 @@ def _trailers(survey: Survey, found: Examined, commit: pygit2.Commit) -> Iterato
     except AutoQECError as error:
         yield _finding("trailers", found, error.problem, show)
         return
-    if (identity.run, identity.round) != (found.run, found.number):
+    first = found.claim.first_number if found.claim else found.number
+    if (identity.run, identity.round) != (found.run, first):
         yield _finding("name", found, f"its trailers say that it is {identity.run}/{identity.round}", show)
         return
     run = survey.run(found.run)

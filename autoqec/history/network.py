@@ -11,7 +11,7 @@ import os
 import random
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -40,6 +40,10 @@ _LOST_RACE = (
     "failed to lock",
 )
 _CONSEQUENCE = ("atomic push failed", "atomic push failure", "atomic transaction failed", "transaction aborted")
+
+
+_REJECTED = re.compile(r"^!\t[^\t]*:([^\t]+)\t\[([^\]]+)\](?: \((.*)\))?$", re.MULTILINE)
+_AT_ONCE = 200  # refs to delete in one push: git compares each refspec with each ref
 
 
 @dataclass(frozen=True)
@@ -186,6 +190,34 @@ def push_refs(ledger: Ledger, remote: Remote, specs: Sequence[str], leases: Iter
         raise _push_error(remote, done.stdout, done.stderr)
 
 
+def delete_refs(ledger: Ledger, remote: Remote, refs: Mapping[str, str]) -> dict[str, str]:
+    """Delete refs of a remote, each only if it holds what it was last seen to hold, and each whether or not others go.
+
+    Args:
+        ledger: The lab.
+        remote: Where.
+        refs: The oid that each must hold.
+
+    Returns:
+        Those that stay, each with the remote's reason.
+
+    Raises:
+        AutoQECError: It cannot be reached.
+    """
+    left: dict[str, str] = {}
+    names = list(refs)
+    for start in range(0, len(names), _AT_ONCE):
+        some = names[start : start + _AT_ONCE]
+        args = [f"--force-with-lease={ref}:{refs[ref]}" for ref in some]
+        done = _push(ledger, *args, remote.address, *(f":{ref}" for ref in some))
+        if done.returncode != 0:
+            refused = {ref: why or what for ref, what, why in _REJECTED.findall(done.stdout)}
+            if not refused:
+                raise _unreachable(remote, "push to", done.stderr)
+            left |= refused
+    return left
+
+
 def pause(attempt: int) -> None:
     """Wait a moment, longer and more randomly the more often one has tried, so that two who collide stop colliding."""
     time.sleep(random.uniform(0.02, 0.1) * 2 ** min(attempt, 4))  # noqa: S311 - jitter
@@ -197,7 +229,7 @@ def _push(ledger: Ledger, *args: str) -> CompletedProcess[str]:
 
 
 def _push_error(remote: Remote, stdout: str, stderr: str) -> AutoQECError:
-    rejected = re.findall(r"^!\t[^\t]*:([^\t]+)\t\[([^\]]+)\](?: \((.*)\))?$", stdout, re.MULTILINE)
+    rejected = _REJECTED.findall(stdout)
     causes = [(ref, why or what) for ref, what, why in rejected if not any(word in why for word in _CONSEQUENCE)]
     words = " ".join([*(why for _, why in causes), stderr])
     if any(word in words for word in _LOST_RACE):

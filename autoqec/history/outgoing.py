@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from autoqec.errors import AutoQECError
+from autoqec.history.archived import archived_branches
 from autoqec.history.joining import SHARED, run_of, shared_kinds
 from autoqec.history.network import Remote, bundle_remotes, find_remote
 from autoqec.history.refs import list_refs
 from autoqec.history.repository import Ledger
+from autoqec.history.rounds import BRANCHES, committed
 
 Outgoing = tuple[str, str, str | None]
 
@@ -16,20 +19,47 @@ _FOLDER = 20  # refs; from so many on they are pushed as a folder
 
 
 def outgoing(ledger: Ledger, remote: Remote, run: str | None, artifacts: bool) -> list[Outgoing]:
-    """What the remote lacks, as far as we know: ref, oid here, oid there."""
+    """What the remote lacks, as far as we know: ref, oid here, oid there. Of an archived round, its branch is not sent."""
     theirs = list_refs(ledger, remote.tracking)
     mine = list_refs(ledger, "refs/")
+    archived = archived_branches(mine)
     todo = []
     for kind in shared_kinds(artifacts):
         prefix = SHARED[kind]
         for ref, oid in sorted(mine.items()):
-            if ref.startswith(prefix):
+            if ref.startswith(prefix) and ref not in archived:
                 name = ref.removeprefix(prefix)
                 owner = run_of(kind, name)
                 there = theirs.get(f"{remote.tracking}{kind}/{name}")
                 if owner is not None and run in (None, owner) and there != oid:
                     todo.append((ref, oid, there))
     return todo
+
+
+def refuse_moved(ledger: Ledger, todo: Iterable[Outgoing]) -> None:
+    """Refuse to send a branch that is not at its round's commit: others would take that tip for the round.
+
+    Which commit the round is, its claim says; while it is not closed, the trailers of the commit that first was there.
+
+    Raises:
+        AutoQECError: There is such a branch; it is named, with the mend.
+    """
+    for ref, oid, _ in todo:
+        if not ref.startswith(BRANCHES):
+            continue
+        name = ref.removeprefix(BRANCHES)
+        run, _, number = name.partition("/")
+        commit = committed(ledger, run, int(number), oid)
+        if commit == oid:
+            continue
+        branch = f"exp/{name}"
+        keep = f"git branch {run}-{number}-mine {oid[:10]}"
+        raise AutoQECError(
+            f"{branch} has moved to {oid[:10]}, which is not the commit of that round"
+            + (f", {commit[:10]}" if commit else "")
+            + "; nothing was sent",
+            mend=f"{keep}; git branch -f {branch} {commit[:10]}" if commit else f"git log {branch}; autoqec fsck",
+        )
 
 
 def leases(todo: Iterable[Outgoing]) -> list[tuple[str, str]]:
@@ -50,8 +80,9 @@ def refspecs(ledger: Ledger, todo: Iterable[Outgoing]) -> list[str]:
     mine = list_refs(ledger, "refs/") if large else {}
     for folder in large:
         kind = next(kind for kind, prefix in SHARED.items() if folder.startswith(prefix.rstrip("/")))
-        inside = (ref.removeprefix(SHARED[kind]) for ref in mine if ref.startswith(f"{folder}/"))
-        if all(run_of(kind, name) for name in inside):  # else the folder holds what is not ours to push
+        inside = {ref for ref in mine if ref.startswith(f"{folder}/")}
+        ours = all(run_of(kind, ref.removeprefix(SHARED[kind])) for ref in inside)
+        if ours and not inside & archived_branches(mine):  # else the folder holds what is not ours to push
             folders[folder] = [f"{folder}/*:{folder}/*"]
     return [spec for specs in folders.values() for spec in specs]
 

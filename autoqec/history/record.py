@@ -147,7 +147,7 @@ def _read_message(
     if parsed is None:
         return None, "", ""
     identity = parsed[0]
-    if (identity.run, identity.round) != name:
+    if (identity.run, identity.round) != (name[0], claim.first_number if claim else name[1]):
         problems.append(f"its trailers say it is {identity.run}/{identity.round}")
     if claim is not None and claim.attempt != identity.attempt:
         problems.append("its trailers and its claim name different attempts")

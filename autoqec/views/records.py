@@ -113,12 +113,19 @@ def round_object(record: RoundRecord, names: Mapping[str, str] | None = None) ->
         "holdout": _chosen(verdict, _HOLDOUT) if verdict and "ler_candidate" in verdict else None,
         "composition": ((verdict or {}).get("compose") or {}).get("composition"),
         "verdict_reason": verdict.get("reason") if verdict else None,
+        "renumbered_from": _renumbered(record),
         "hypothesis": identity.hypothesis if identity else conflict.get("hypothesis"),
         "fork_from": parents,
         "compose": identity.compose if identity else conflict.get("compose"),
         "analysis": (analysis or {}).get("summary"),
         "problems": [*record.problems, *problems],
     }
+
+
+def _renumbered(record: RoundRecord) -> int | None:
+    """The number that a round had before a remote gave it to another, which its commit still says."""
+    first = record.claim.first_number if record.claim else record.number
+    return None if first == record.number else first
 
 
 def conflict_objects(record: RoundRecord) -> list[dict[str, Any]]:

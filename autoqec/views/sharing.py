@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from autoqec.history import SyncReport
-from autoqec.views.console import out, plain, print_json
+from autoqec.views.console import out, plain, print_json, say
 
 
-def _several(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+def _several(count: int, what: str, many: str = "") -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {many or what + 's'}"
 
 
 def moved(refs: Iterable[str]) -> str:
@@ -33,14 +33,22 @@ def moved(refs: Iterable[str]) -> str:
 
 def print_sync(report: SyncReport, *, as_json: bool) -> None:
     """What a push or pull moved, either way."""
-    fields = {"remote": report.remote, "received": list(report.received), "sent": list(report.sent)}
+    for branch, why in report.left.items():
+        say(f"{branch} stays, though its round is archived: {why}")
     if as_json:
-        print_json([{"schema": "autoqec.sync/1", **fields}])
+        moves = {name: list(getattr(report, name)) for name in ("received", "sent", "archived")}
+        names = {"left": dict(report.left), "renumbered": dict(report.renumbered)}
+        print_json([{"schema": "autoqec.sync/1", "remote": report.remote, **moves, **names}])
         return
+    for old, new in report.renumbered.items():
+        out().print(plain(f"renumbered: {old} is {new} now"), soft_wrap=True)
     if report.sent:
         out().print(plain(f"sent to {report.remote}: {moved(report.sent)}"), soft_wrap=True)
     if report.received or not report.sent:
         out().print(plain(f"received from {report.remote}: {moved(report.received)}"), soft_wrap=True)
+    if report.archived:
+        went = _several(len(report.archived), "branch", "branches")
+        out().print(plain(f"archived here and on {report.remote}: {went} of rounds went"), soft_wrap=True)
 
 
 def print_bundle(

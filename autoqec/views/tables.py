@@ -217,8 +217,11 @@ def _composition(compose: Mapping[str, Any]) -> str:
 
 
 def _verdict_text(verdict: Mapping[str, Any]) -> str:
+    level = verdict.get("alpha_attempt")
+    at = f", at level {level:.2g}" if isinstance(level, int | float) else ""
     lines = [
-        f"{verdict['verdict']} ({verdict['reason']}), attempt {verdict.get('attempt')} of the run, by {verdict.get('verifier')}"
+        f"{verdict['verdict']} ({verdict['reason']}), attempt {verdict.get('attempt')} of the run{at},"
+        f" by {verdict.get('verifier')}"
     ]
     if "test" in verdict:
         c = verdict["test"]
@@ -277,6 +280,8 @@ def print_round(item: Mapping[str, Any], details: Mapping[str, Any]) -> None:
     )
     if item["reason"]:
         console.print(plain(f"reason: {item['reason']}"))
+    if item["renumbered_from"]:
+        console.print(f"renumbered: it was round {item['renumbered_from']} when it was made, and its commit says so")
     sections = [("why", details.get("message")), ("change", details.get("diff"))]
     sections.append(("conflicts", conflicts_text(details.get("conflicts") or (), item["fork_from"])))
     if details.get("metrics"):

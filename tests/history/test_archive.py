@@ -8,7 +8,7 @@ import pytest
 
 from autoqec import history
 from autoqec.errors import AutoQECError, NotFoundError
-from autoqec.history import archive
+from autoqec.history import archive, archived
 
 ARCHIVE = "refs/autoqec/rounds/depol-abcd/"
 
@@ -91,6 +91,7 @@ def test_archiving_that_dies_is_finished_by_doing_it_again(death, lab, run, play
 
     with monkeypatch.context() as patch:
         patch.setattr(archive, "compare_and_swap", dying)
+        patch.setattr(archived, "compare_and_swap", dying)
         with pytest.raises(KeyboardInterrupt):
             history.archive_run(lab, run.name)
     assert records(lab) == before
