@@ -23,7 +23,7 @@ from autoqec.history.fsck import Repaired, check, repair
 from autoqec.history.merge import Conflict, Merge, merge_candidates
 from autoqec.history.notes import NOTE_KINDS, append_note, effective, read_notes
 from autoqec.history.objects import check_files, graft, has_objects, read_files
-from autoqec.history.outgoing import unpushed_rounds
+from autoqec.history.outgoing import Unpushed, unpushed, was_looked_at
 from autoqec.history.reading import RunRecords, chosen_runs, find_record, read_history, read_run
 from autoqec.history.record import RoundRecord
 from autoqec.history.records import utc_now
@@ -60,6 +60,7 @@ __all__ = [
     "RunRecords",
     "Snapshot",
     "SyncReport",
+    "Unpushed",
     "adopt_bundle",
     "adopt_claim",
     "append_note",
@@ -113,9 +114,10 @@ __all__ = [
     "runs_elsewhere",
     "start_run",
     "take_snapshot",
-    "unpushed_rounds",
+    "unpushed",
     "update_claim",
     "utc_now",
+    "was_looked_at",
     "write_bundle",
     "write_lock",
 ]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from autoqec.history import SyncReport
+from autoqec.history import SyncReport, Unpushed
 from autoqec.views.console import out, plain, print_json
 
 
@@ -29,6 +29,13 @@ def moved(refs: Iterable[str]) -> str:
         f"weights of {_several(len(weights), 'round')}" if weights else "",
     ]
     return ", ".join(part for part in parts if part) or "nothing new"
+
+
+def unpushed_text(remote: str, lacks: Unpushed) -> str | None:
+    """What a remote lacks and what gives it to it; None if it lacks nothing."""
+    if not lacks.rounds and not lacks.notes:
+        return None
+    return f"{_several(lacks.rounds, 'round')}, {_several(lacks.notes, 'note')} not pushed: autoqec push {remote}"
 
 
 def print_sync(report: SyncReport, *, as_json: bool) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from autoqec import history
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
-from autoqec.history import network, outgoing
+from autoqec.history import network, outgoing, sync
 
 ENV_ID = "e" * 64
 OURS = ("refs/heads/exp/", "refs/autoqec/", "refs/notes/autoqec/")
@@ -65,6 +65,10 @@ def play(ledger: history.Ledger, run: str = "depol-abcd", claim: history.Claim |
     history.append_note(ledger, run, "metrics", oid, {"id": claim.attempt})
     history.close_claim(ledger, claim, status="ok", commit=oid)
     return claim.number, oid
+
+
+def codes(ledger: history.Ledger) -> list[str]:
+    return [finding.code for finding in history.check(history.open_ledger(ledger.workdir))]
 
 
 def begin(ledger: history.Ledger, name: str) -> str:
@@ -409,14 +413,73 @@ def test_remotes_that_are_none(pair, lab):
     assert caught.value.mend.startswith("git ls-remote ")
 
 
-def test_how_many_rounds_are_not_pushed(pair):
+def test_how_many_rounds_and_notes_are_not_pushed(pair):
     one, _ = pair
-    assert history.unpushed_rounds(one) == {"origin": 0}
+    assert history.unpushed(one) == {"origin": history.Unpushed(0, 0)}
     play(one)
     play(one)
-    assert history.unpushed_rounds(one) == {"origin": 2}
+    assert history.unpushed(one) == {"origin": history.Unpushed(2, 2)}
     history.push(one)
-    assert history.unpushed_rounds(one) == {"origin": 0}
+    assert history.unpushed(one) == {"origin": history.Unpushed(0, 0)}
+
+
+def test_fsck_says_what_is_not_pushed_and_what_is_not_here(pair):
+    one, two = pair
+    assert codes(one) == []
+    play(one)
+    play(one)
+    (finding,) = history.check(one)
+    assert (finding.code, finding.severity, finding.mend) == ("not-pushed", "info", "autoqec push origin")
+    assert "2 rounds, 2 notes" in finding.problem
+    history.push(one)
+    assert codes(one) == []
+    history.pull(two)
+    assert codes(two) == []
+    for ref, oid in history.list_refs(two, "refs/heads/exp/", "refs/autoqec/claims/").items():
+        if ref.endswith("/2"):
+            history.compare_and_swap(two, ref, oid, None, "drop")
+    notes = f"refs/notes/autoqec/depol-abcd/metrics"
+    sh(two.workdir, "update-ref", notes, f"{notes}^")
+    found = {finding.code: finding for finding in history.check(two)}
+    assert "1 rounds, 1 notes" in found["not-pulled"].problem
+    assert found["not-pulled"].severity == "info"
+    history.pull(two)
+    assert "not-pulled" not in codes(two)
+
+
+def test_a_remote_that_was_never_looked_at_is_no_finding(lab, run, tmp_path):
+    play(lab)
+    sh(lab.workdir, "remote", "add", "origin", str(tmp_path / "nowhere"))
+    assert codes(lab) == []
+    assert not history.was_looked_at(lab)
+
+
+def test_fsck_tells_what_a_pull_unites_from_what_contradicts(pair):
+    one, two = pair
+    _, oid = play(one)
+    history.push(one)
+    history.pull(two)
+    history.append_note(one, "depol-abcd", "verdict", oid, {"id": "one"})
+    history.append_note(two, "depol-abcd", "verdict", oid, {"id": "two"})
+    history.push(one)
+    sync.fetch_kinds(two, network.find_remote(two, "origin"), None, ["notes"])
+    (finding,) = history.check(two)
+    assert (finding.code, finding.severity) == ("diverged", "info")
+    assert "notes/autoqec/depol-abcd/verdict" in finding.problem
+    history.pull(two)
+    assert codes(two) == ["not-pushed"]
+    history.push(two)
+    play(one)
+    play(two)
+    history.push(one)
+    with pytest.raises(AutoQECError):
+        history.push(two)
+    found = history.check(two)
+    contradicted = [finding for finding in found if finding.code == "contradicted"]
+    assert {finding.ref for finding in contradicted} == {
+        "refs/autoqec/claims/depol-abcd/2", "refs/heads/exp/depol-abcd/2"
+    }  # fmt: skip
+    assert {finding.severity for finding in contradicted} == {"warning"}
 
 
 PUSHES = """
