@@ -197,7 +197,7 @@ def _tree(survey: Survey, found: Examined, commit: pygit2.Commit, sound: set[str
                 load_yaml(data, name=path)
                 sound.add(data)
     except AutoQECError as error:
-        mend = f"git ls-tree -r {found.ref} {CANDIDATE_DIR}"
+        mend = error.mend or f"git ls-tree -r {found.ref} {CANDIDATE_DIR}"
         yield _finding("bad-candidate", found, f"its candidate cannot be read: {error.problem}", mend)
     else:
         sound.add(str(folder.id))

@@ -131,6 +131,15 @@ def _settings(ledger: Ledger) -> Iterator[Finding]:
                 f"a git push to {name.split('.', 1)[1].rpartition('.')[0]} deletes there every ref that is not here",
                 f"git config --unset-all {name}",
             )
+        elif re.fullmatch(r"remote\..*\.promisor", name) and _is_true(ledger, name):
+            remote = name.split(".", 1)[1].rpartition(".")[0]
+            yield Finding(
+                "partial-clone",
+                "info",
+                name,
+                f"this is a partial clone: of what git clone or git fetch took from {remote}, contents may be missing",
+                f"git fetch --refetch --no-filter {remote}",
+            )
         elif name == "notes.rewriteref" and _rewrites(value):
             yield Finding(
                 "rewrite-notes",

@@ -150,6 +150,7 @@ def fetch(ledger: Ledger, remote: Remote, sources: Iterable[tuple[str, str]]) ->
         "--no-prune-tags",
         "--refmap=",  # else a configured refspec would have git move further refs along with these
         "--no-write-fetch-head",
+        "--no-filter",  # else a partial clone would get records without their contents
         "--recurse-submodules=no",
         remote.address,
         *specs,

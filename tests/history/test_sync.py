@@ -203,6 +203,29 @@ def test_a_plain_clone_becomes_a_whole_lab_by_a_pull(pair, remote, tmp_path):
     assert history.runs_elsewhere(fresh) == {}
 
 
+def test_a_partial_clone_reads_the_records_and_is_told_how_to_get_the_rest(pair, remote, tmp_path):
+    number, _ = play(pair[0])
+    history.push(pair[0])
+    sh(remote, "config", "uploadpack.allowFilter", "true")
+    sh(tmp_path, "clone", "-q", "--filter=blob:none", remote.as_uri(), str(tmp_path / "partial"))
+    partial = history.open_ledger(tmp_path / "partial")
+    sh(partial.workdir, "fetch", "-q", "origin", "refs/autoqec/runs/*:refs/autoqec/runs/*")
+    assert [record.metrics for record in history.read_history(partial)] == []  # its run.json has no contents
+    history.pull(partial)
+    (record,) = history.read_history(partial)
+    assert (record.number, record.status, bool(record.metrics), record.problems) == (number, "ok", True, ())
+    found = {finding.code: finding for finding in history.check(history.open_ledger(partial.workdir))}
+    assert found.keys() == {"partial-clone", "bad-candidate", "run-missing"}
+    for finding in found.values():
+        assert finding.mend.startswith("git fetch --refetch --no-filter")
+    sh(partial.workdir, *found["partial-clone"].mend.split()[1:])
+    assert "bad-candidate" not in codes(partial)
+    sh(partial.workdir, *found["partial-clone"].mend.split()[1:], "refs/autoqec/*:refs/autoqec/*")
+    assert codes(partial) == ["partial-clone"]
+    play(partial)
+    assert set(codes(partial)) == {"partial-clone", "not-pushed"}
+
+
 def test_what_users_do_with_plain_git_destroys_nothing(pair, remote):
     one, two = pair
     for ledger in pair:
@@ -438,7 +461,7 @@ def test_fsck_says_what_is_not_pushed_and_what_is_not_here(pair):
     for ref, oid in history.list_refs(two, "refs/heads/exp/", "refs/autoqec/claims/").items():
         if ref.endswith("/2"):
             history.compare_and_swap(two, ref, oid, None, "drop")
-    notes = f"refs/notes/autoqec/depol-abcd/metrics"
+    notes = "refs/notes/autoqec/depol-abcd/metrics"
     sh(two.workdir, "update-ref", notes, f"{notes}^")
     found = {finding.code: finding for finding in history.check(two)}
     assert "1 rounds, 1 notes" in found["not-pulled"].problem
