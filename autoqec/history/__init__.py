@@ -43,6 +43,7 @@ from autoqec.history.shared_claims import claim_shared_round
 from autoqec.history.snapshot import Snapshot, take_snapshot
 from autoqec.history.sync import SyncReport, adopt_bundle, pull, push, runs_elsewhere
 from autoqec.history.trailers import RoundIdentity, build_message, parse_message, parse_text
+from autoqec.history.upkeep import tidy
 
 __all__ = [
     "CANDIDATE_DIR",
@@ -114,6 +115,7 @@ __all__ = [
     "runs_elsewhere",
     "start_run",
     "take_snapshot",
+    "tidy",
     "unpushed",
     "update_claim",
     "utc_now",

@@ -10,6 +10,7 @@ import pytest
 from autoqec.config import load_settings
 from autoqec.errors import NotFoundError
 from autoqec.history import list_claims, read_attachment, read_candidate, read_notes
+from autoqec.loop import rounds
 from autoqec.loop.rounds import run_round
 from autoqec.loop.session import Session, open_run
 from autoqec.loop.state import find_verdict, read_state
@@ -186,6 +187,14 @@ def test_an_undecided_verdict_does_not_take_the_place_of_one_that_was_reached(se
 class _Failing:
     def reply(self, role, context):
         raise ConnectionError("no net\nand more")
+
+
+def test_after_a_round_and_not_during_it_git_is_asked_to_tidy_up(session, monkeypatch):
+    asked = []
+    monkeypatch.setattr(rounds, "tidy", lambda ledger: asked.append([c.state for c in list_claims(ledger)]))
+    made = session(ScriptedAgent({}))
+    assert run_round(made).status == "agent_error"
+    assert asked == [["closed"]]
 
 
 def test_an_agent_that_raises_ends_the_round(session):
