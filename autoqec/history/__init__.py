@@ -23,7 +23,7 @@ from autoqec.history.fsck import Repaired, check, repair
 from autoqec.history.merge import Conflict, Merge, merge_candidates
 from autoqec.history.notes import NOTE_KINDS, append_note, effective, read_notes
 from autoqec.history.objects import check_files, graft, has_objects, read_files
-from autoqec.history.outgoing import Unpushed, unpushed, was_looked_at
+from autoqec.history.outgoing import Unpushed, unpushed
 from autoqec.history.reading import RunRecords, chosen_runs, find_record, read_history, read_run
 from autoqec.history.record import RoundRecord
 from autoqec.history.records import utc_now
@@ -119,7 +119,6 @@ __all__ = [
     "unpushed",
     "update_claim",
     "utc_now",
-    "was_looked_at",
     "write_bundle",
     "write_lock",
 ]

@@ -74,20 +74,22 @@ def pushable(ledger: Ledger) -> list[str]:
     return sorted({str(name) for name in ledger.repo.remotes.names()} - set(bundle_remotes(ledger)))
 
 
-def unpushed(ledger: Ledger) -> dict[str, Unpushed]:
-    """What each remote lacks, as far as we know. Nothing is sent to find out."""
+def unpushed(ledger: Ledger, *, looked_at: bool = False) -> dict[str, Unpushed]:
+    """What each remote lacks, as far as we know. Nothing is sent to find out.
+
+    Args:
+        ledger: The lab.
+        looked_at: Leave out remotes of which nothing is known: that nothing was pushed there is no news.
+    """
     found = {}
     for name in pushable(ledger):
+        if looked_at and not list_refs(ledger, f"{TRACKING}{name}/"):
+            continue
         todo = outgoing(ledger, find_remote(ledger, name), None, artifacts=False)
         rounds = {match[1] for ref, _, _ in todo if (match := re.fullmatch("refs/.+/([^/]+/[0-9]+)", ref))}
         notes = sum(changed_notes(ledger, oid, there) for ref, oid, there in todo if ref.startswith(SHARED["notes"]))
         found[name] = Unpushed(len(rounds), notes)
     return found
-
-
-def was_looked_at(ledger: Ledger) -> bool:
-    """Whether anything is known of any remote; if not, that nothing was pushed is no news."""
-    return bool(pushable(ledger)) and bool(list_refs(ledger, TRACKING))
 
 
 def changed_notes(ledger: Ledger, here: str, there: str | None) -> int:

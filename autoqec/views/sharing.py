@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from autoqec.history import SyncReport, Unpushed
+from autoqec.history import Ledger, SyncReport, Unpushed, unpushed
 from autoqec.views.console import out, plain, print_json
 
 
@@ -36,6 +36,12 @@ def unpushed_text(remote: str, lacks: Unpushed) -> str | None:
     if not lacks.rounds and not lacks.notes:
         return None
     return f"{_several(lacks.rounds, 'round')}, {_several(lacks.notes, 'note')} not pushed: autoqec push {remote}"
+
+
+def unpushed_hints(ledger: Ledger) -> list[str]:
+    """What remotes lack, a line each; of remotes that were never looked at nothing is said."""
+    lacks = unpushed(ledger, looked_at=True)
+    return [f"{name}: {text}" for name, found in lacks.items() if (text := unpushed_text(name, found))]
 
 
 def print_sync(report: SyncReport, *, as_json: bool) -> None:

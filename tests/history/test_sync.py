@@ -474,7 +474,8 @@ def test_a_remote_that_was_never_looked_at_is_no_finding(lab, run, tmp_path):
     play(lab)
     sh(lab.workdir, "remote", "add", "origin", str(tmp_path / "nowhere"))
     assert codes(lab) == []
-    assert not history.was_looked_at(lab)
+    assert history.unpushed(lab) == {"origin": history.Unpushed(1, 1)}
+    assert history.unpushed(lab, looked_at=True) == {}
 
 
 def test_fsck_tells_what_a_pull_unites_from_what_contradicts(pair):
