@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import pygit2
 
@@ -51,6 +51,7 @@ def check_notes(survey: Survey) -> Iterator[Finding]:
     yield from _weights(survey)
     for run in sorted({found.run for found in survey.rounds.values()}):
         yield from _attempts(survey, run)
+    yield from _evidence(survey)
 
 
 def spelled_twice(ledger: Ledger, ref: str) -> list[str]:
@@ -69,7 +70,9 @@ def lost_records(ledger: Ledger, ref: str) -> list[Lost]:
     if tip is None:
         return []
     suspects: dict[str, dict[bytes, None]] = {}
-    for before, after in pairwise(_tips(ledger, ref, tip)):
+    for before, after in pairwise(_trees(ledger, _tips(ledger, ref, tip))):
+        if before is None or after is None:
+            continue  # the log's first entry, or a tip that git has collected since
         for commit, line in _dropped(ledger, before, after):
             suspects.setdefault(commit, {})[line] = None
     lost: list[Lost] = []
@@ -96,13 +99,17 @@ def _tips(ledger: Ledger, ref: str, tip: str) -> list[str]:
     return [*tips, tip]
 
 
-def _dropped(ledger: Ledger, old: str, new: str) -> Iterator[tuple[str, bytes]]:
-    """The lines, by commit, that a note had in one notes commit and that are not at its path in another."""
-    try:
-        trees = [get_commit(ledger, oid).tree for oid in (old, new)] if old != new else []
-    except AutoQECError:
-        return  # the log's first entry, or a tip that git has collected since
-    for delta in trees[0].diff_to_tree(trees[1]).deltas if trees else ():
+def _trees(ledger: Ledger, tips: list[str]) -> Iterator[pygit2.Tree | None]:
+    for oid, _ in groupby(tips):
+        try:
+            yield get_commit(ledger, oid).tree
+        except AutoQECError:
+            yield None
+
+
+def _dropped(ledger: Ledger, old: pygit2.Tree, new: pygit2.Tree) -> Iterator[tuple[str, bytes]]:
+    """The lines, by commit, that a note had in one notes tree and that are not at its path in another."""
+    for delta in old.diff_to_tree(new).deltas:
         commit = delta.old_file.path.replace("/", "")
         if _NOTE_OID.fullmatch(commit) is None:
             continue
@@ -204,3 +211,29 @@ def _attempts(survey: Survey, run: str) -> Iterator[Finding]:
             f" discoveries among its verdicts is at most {spent:.2f} times what the environment allows"
         )
         yield Finding("overspent", "error", ref, problem, "do not rely on the run as a whole; autoqec round --new")
+
+
+def _evidence(survey: Survey) -> Iterator[Finding]:
+    """Verdicts that count, and are about another commit, or about metrics that are gone or were corrected since."""
+    for found in survey.rounds.values():
+        verdict = effective(survey.notes(found.run, "verdict", found.commit)) if found.commit else None
+        if found.commit is None or verdict is None:
+            continue
+        ref, name = f"{NOTES}{found.run}/verdict", f"the verdict {verdict['id']} on {found.commit[:10]}"
+        again = f"autoqec verify exp/{found.name}"
+        about, ident = verdict.get("commit"), verdict.get("metrics")
+        if about not in (None, found.commit):
+            problem = f"{name}, which is {found.name}, judges {str(about)[:10]}: it was copied there"
+            yield Finding("verdict-copied", "error", ref, problem, again)
+        metrics = survey.notes(found.run, "metrics", found.commit)
+        counts = effective(metrics)
+        if ident is None or (counts is not None and counts["id"] == ident):
+            continue
+        if all(record["id"] != ident for record in metrics):
+            problem = f"{name}, which is {found.name}, names metrics that are not here, {str(ident)[:40]}"
+            yield Finding(
+                "metrics-absent", "warning", ref, problem, f"autoqec pull <remote>, which may have them; {again}"
+            )
+        else:
+            problem = f"{name}, which is {found.name}, names metrics that were superseded, {str(ident)[:40]}"
+            yield Finding("metrics-superseded", "warning", ref, problem, again)

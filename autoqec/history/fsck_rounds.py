@@ -19,7 +19,7 @@ from autoqec.history.refs import target
 from autoqec.history.rounds import ARCHIVE, BRANCHES, CANDIDATE_DIR, read_candidate
 from autoqec.history.runs import RUNS, Run
 from autoqec.history.snapshot import ARTIFACTS, ATTEMPTS
-from autoqec.history.trailers import RoundIdentity, parse_message
+from autoqec.history.trailers import RoundIdentity
 
 _FETCH = "git fetch <remote> '{0}*:{0}*'"
 
@@ -27,7 +27,7 @@ _FETCH = "git fetch <remote> '{0}*:{0}*'"
 def check_rounds(survey: Survey) -> Iterator[Finding]:
     """What is amiss with the rounds of a lab."""
     attempts: dict[str, Examined] = {}
-    sound: set[str] = set()
+    sound: set[str | bytes] = set()  # candidates' folders, by oid, and YAML files, by contents: few differ
     for name in sorted({run for run, _ in survey.rounds}):
         run = survey.run(name)
         if isinstance(run, AutoQECError):
@@ -38,7 +38,7 @@ def check_rounds(survey: Survey) -> Iterator[Finding]:
             continue  # weights alone are not a round; they are what an interrupted prune leaves
         yield from _claim(survey, found)
         yield from _places(survey, found)
-        identity = None
+        identity: RoundIdentity | AutoQECError | None = None
         if found.commit is not None:
             try:
                 commit = get_commit(survey.ledger, found.commit)
@@ -50,12 +50,15 @@ def check_rounds(survey: Survey) -> Iterator[Finding]:
                     "git fetch <remote>, from a clone that has it",
                 )
             else:
-                identity = _identity_of(survey, found.commit)
+                identity = survey.identity(found.commit)
                 yield from _trailers(survey, found, commit)
                 yield from _tree(survey, found, commit, sound)
-                if identity is not None:
+                if isinstance(identity, RoundIdentity):
                     yield from _parents(survey, found, commit, identity)
-        for attempt in {found.claim.attempt if found.claim else "", identity.attempt if identity else ""} - {""}:
+        attempts_of = {found.claim.attempt} if found.claim else set()
+        if isinstance(identity, RoundIdentity):
+            attempts_of.add(identity.attempt)
+        for attempt in attempts_of:
             first = attempts.setdefault(attempt, found)
             if first is not found:
                 problem = f"it has the same attempt, {attempt}, as {first.name}: one of them is a copy"
@@ -162,13 +165,9 @@ def _places(survey: Survey, found: Examined) -> Iterator[Finding]:
 
 def _trailers(survey: Survey, found: Examined, commit: pygit2.Commit) -> Iterator[Finding]:
     show = f"git log -1 {found.ref}"
-    try:
-        identity = parse_message(commit.raw_message.decode())
-    except UnicodeDecodeError as error:
-        yield _finding("trailers", found, f"its commit message is not UTF-8: {error}", show)
-        return
-    except AutoQECError as error:
-        yield _finding("trailers", found, error.problem, show)
+    identity = survey.identity(str(commit.id))
+    if isinstance(identity, AutoQECError):
+        yield _finding("trailers", found, identity.problem, show)
         return
     first = found.claim.first_number if found.claim else found.number
     if (identity.run, identity.round) != (found.run, first):
@@ -181,7 +180,7 @@ def _trailers(survey: Survey, found: Examined, commit: pygit2.Commit) -> Iterato
         yield _finding("attempt", found, "its trailers and its claim name different attempts", show)
 
 
-def _tree(survey: Survey, found: Examined, commit: pygit2.Commit, sound: set[str]) -> Iterator[Finding]:
+def _tree(survey: Survey, found: Examined, commit: pygit2.Commit, sound: set[str | bytes]) -> Iterator[Finding]:
     run = survey.run(found.run)
     if isinstance(run, Run):
         try:
@@ -200,10 +199,11 @@ def _tree(survey: Survey, found: Examined, commit: pygit2.Commit, sound: set[str
         if folder.filemode != FileMode.TREE:
             raise AutoQECError(f"{CANDIDATE_DIR} is not a folder")
         for path, data in read_candidate(survey.ledger, str(commit.id)).items():
-            if path.endswith((".yaml", ".yml")):
+            if path.endswith((".yaml", ".yml")) and data not in sound:
                 load_yaml(data, name=path)
+                sound.add(data)
     except AutoQECError as error:
-        mend = f"git ls-tree -r {found.ref} {CANDIDATE_DIR}"
+        mend = error.mend or f"git ls-tree -r {found.ref} {CANDIDATE_DIR}"
         yield _finding("bad-candidate", found, f"its candidate cannot be read: {error.problem}", mend)
     else:
         sound.add(str(folder.id))
@@ -236,16 +236,9 @@ def _parents(survey: Survey, found: Examined, commit: pygit2.Commit, identity: R
             f"git log -1 {found.ref}",
         )
     for parent in parents if len(parents) > 1 else ():
-        other = _identity_of(survey, parent)
-        if other is not None and other.env != identity.env:
+        other = survey.identity(parent)
+        if isinstance(other, RoundIdentity) and other.env != identity.env:
             problem = (
                 f"it composes {other.run}/{other.round}, which is of another environment, {other.env.split('@')[0]}"
             )
             yield _finding("environments", found, problem, f"git log -1 {found.ref}")
-
-
-def _identity_of(survey: Survey, oid: str) -> RoundIdentity | None:
-    try:
-        return parse_message(get_commit(survey.ledger, oid).raw_message.decode())
-    except (AutoQECError, UnicodeDecodeError):
-        return None

@@ -115,11 +115,10 @@ def run_git(
     """
     import subprocess  # not before something is to be sent: `autoqec log` starts faster without
 
-    env = {key: value for key, value in os.environ.items() if key not in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")}
     try:
         return subprocess.run(
             ["git", "-C", str(ledger.workdir), *args],
-            env={**env, "LC_ALL": "C"},
+            env=git_environment(),
             input=stdin or "",  # a prompt for a password goes to the terminal, not here
             stdout=subprocess.PIPE if stdout is None else stdout,
             stderr=subprocess.PIPE,
@@ -131,6 +130,12 @@ def run_git(
         raise AutoQECError("there is no git command, and a lab cannot be shared without", mend="install git") from error
     except OSError as error:  # a command line of more than two megabytes, most likely
         raise AutoQECError(f"git {args[0]} cannot be run: {error}", mend="share one run at a time: --run") from error
+
+
+def git_environment() -> dict[str, str]:
+    """The environment for git: English, and of the repository it is run in even if this process is in a hook of another."""
+    ours = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
+    return {**{key: value for key, value in os.environ.items() if key not in ours}, "LC_ALL": "C"}
 
 
 def fetch(ledger: Ledger, remote: Remote, sources: Iterable[tuple[str, str]]) -> None:
@@ -154,6 +159,7 @@ def fetch(ledger: Ledger, remote: Remote, sources: Iterable[tuple[str, str]]) ->
         "--no-prune-tags",
         "--refmap=",  # else a configured refspec would have git move further refs along with these
         "--no-write-fetch-head",
+        "--no-filter",  # else a partial clone would get records without their contents
         "--recurse-submodules=no",
         remote.address,
         *specs,

@@ -229,7 +229,9 @@ def _walk(ledger: Ledger, commit: str, subdir: str, any_case: bool, limit: int) 
         try:
             size += ledger.repo.odb.read_header(entry.id)[1]
         except KeyError as error:
-            raise AutoQECError(f"{path} is missing from this repository", mend="git fetch --refetch") from error
+            raise AutoQECError(
+                f"{path} is missing from this repository", mend="git fetch --refetch --no-filter"
+            ) from error
         if size > limit:  # known before anything is read, for a pushed branch can hold anything
             raise UsageError(f"the files take more than the {limit:,} bytes allowed")
         yield path, get_blob(ledger, str(entry.id), name=path)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pygit2
 
 from autoqec.errors import AutoQECError
 from autoqec.history.archived import archived_branches
 from autoqec.history.joining import SHARED, run_of, shared_kinds
-from autoqec.history.network import Remote, bundle_remotes, find_remote
+from autoqec.history.network import TRACKING, Remote, bundle_remotes, find_remote
+from autoqec.history.objects import get_commit
 from autoqec.history.refs import list_refs
 from autoqec.history.repository import Ledger
 from autoqec.history.rounds import BRANCHES, committed
@@ -87,11 +91,51 @@ def refspecs(ledger: Ledger, todo: Iterable[Outgoing]) -> list[str]:
     return [spec for specs in folders.values() for spec in specs]
 
 
-def unpushed_rounds(ledger: Ledger) -> dict[str, int]:
-    """How many rounds here each remote did not have, or had less of, when last looked at. Nothing is sent to find out."""
-    counts = {}
-    for name in sorted({str(name) for name in ledger.repo.remotes.names()} - set(bundle_remotes(ledger))):
+@dataclass(frozen=True)
+class Unpushed:
+    """What a remote did not have, or had less of, when last looked at: so many rounds, and notes on so many commits."""
+
+    rounds: int
+    notes: int
+
+
+def pushable(ledger: Ledger) -> list[str]:
+    """The configured remotes, without the bundles among them, which nothing can be pushed to."""
+    return sorted({str(name) for name in ledger.repo.remotes.names()} - set(bundle_remotes(ledger)))
+
+
+def unpushed(ledger: Ledger, *, looked_at: bool = False) -> dict[str, Unpushed]:
+    """What each remote lacks, as far as we know. Nothing is sent to find out.
+
+    Args:
+        ledger: The lab.
+        looked_at: Leave out remotes of which nothing is known: that nothing was pushed there is no news.
+    """
+    found = {}
+    for name in pushable(ledger):
+        if looked_at and not list_refs(ledger, f"{TRACKING}{name}/"):
+            continue
         todo = outgoing(ledger, find_remote(ledger, name), None, artifacts=False)
-        found = (re.fullmatch("refs/.+/([^/]+/[0-9]+)", ref) for ref, _, _ in todo)
-        counts[name] = len({match[1] for match in found if match})
-    return counts
+        rounds = {match[1] for ref, _, _ in todo if (match := re.fullmatch("refs/.+/([^/]+/[0-9]+)", ref))}
+        notes = sum(changed_notes(ledger, oid, there) for ref, oid, there in todo if ref.startswith(SHARED["notes"]))
+        found[name] = Unpushed(len(rounds), notes)
+    return found
+
+
+def changed_notes(ledger: Ledger, here: str, there: str | None) -> int:
+    """On how many commits a notes ref says something here that it does not say there.
+
+    Args:
+        ledger: The lab.
+        here: Oid of the notes commit here.
+        there: Oid of the one there, or None.
+    """
+    try:
+        tree = get_commit(ledger, here).tree
+        if there is None:
+            return len(tree.diff_to_tree())
+        if ledger.repo.descendant_of(there, here):
+            return 0
+        return len(tree.diff_to_tree(get_commit(ledger, there).tree))
+    except (AutoQECError, KeyError, pygit2.GitError):
+        return 0  # damaged or collected; reading the notes themselves says so

@@ -178,6 +178,9 @@ def tried(read: Callable[[], _T], problems: list[str]) -> _T | None:
     except AutoQECError as error:
         problems.append(error.problem)
         return None
+    except pygit2.GitError as error:
+        problems.append(f"an object is missing or damaged: {error}")  # as in a partial clone
+        return None
 
 
 def _seconds(stamp: str) -> int:

@@ -351,7 +351,13 @@ def judge(
         jobs=session.settings.jobs,
         report=lambda fields: session.event("verify", **fields),
     )
-    record = {"id": identity, "verifier": session.settings["verifier"], "commit": state.commit, **verdict.to_dict()}
+    record = {
+        "id": identity,
+        "verifier": session.settings["verifier"],
+        **verdict.to_dict(),
+        "commit": state.commit,
+        "metrics": (state.metrics or {}).get("id"),  # those that stood when it was judged
+    }
     if replay is not None:
         return record
     if verdict.reason == "undecided" and state.verdict is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
+from autoqec.errors import UsageError
 from autoqec.history import RoundRecord
 
 ROUND_SCHEMA = "autoqec.round/1"
@@ -29,6 +30,20 @@ METRICS = (*_OUTCOME, *_COSTS)
 _HOLDOUT = (*_OUTCOME, "flops_per_shot", "params", "references")
 
 _WORDS = ("VERIFIED", "SUSPICIOUS", "FAILED")
+
+#: How rounds end, and what those are called that have not: what `autoqec log --status` takes, beside what history holds.
+STATUSES = (
+    "ok",
+    "train_error",
+    "compile_error",
+    "killed_by_safety",
+    "agent_error",
+    "compose_conflict",
+    "abandoned",
+    "open",
+    "interrupted",
+    "unknown",
+)
 
 #: What must be a number for the figures of a note to be shown at all.
 _FIGURES = ("shots", "ler_baseline", "ler_candidate", "delta_ler")
@@ -156,6 +171,18 @@ class Wanted:
     def everything(self) -> bool:
         """Whether every round fits."""
         return self == Wanted()
+
+    def require_status(self, items: Iterable[Mapping[str, Any]]) -> None:
+        """Check that the status is one that a round can have, or that one of these has.
+
+        Raises:
+            UsageError: It is not; names those there are.
+        """
+        known = dict.fromkeys([*STATUSES, *(item["status"] for item in items)])
+        if self.status is not None and self.status.lower() not in map(str.lower, known):
+            raise UsageError(
+                f"no round ends as {self.status!r}; there are {', '.join(known)}", mend="autoqec log --status ok"
+            )
 
     def fits(self, item: Mapping[str, Any]) -> bool:
         """Whether a round's JSON object is one of those."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from autoqec.history import SyncReport
+from autoqec.history import Ledger, SyncReport, Unpushed, unpushed
 from autoqec.views.console import out, plain, print_json, say
 
 
@@ -29,6 +29,19 @@ def moved(refs: Iterable[str]) -> str:
         f"weights of {_several(len(weights), 'round')}" if weights else "",
     ]
     return ", ".join(part for part in parts if part) or "nothing new"
+
+
+def unpushed_text(remote: str, lacks: Unpushed) -> str | None:
+    """What a remote lacks and what gives it to it; None if it lacks nothing."""
+    if not lacks.rounds and not lacks.notes:
+        return None
+    return f"{_several(lacks.rounds, 'round')}, {_several(lacks.notes, 'note')} not pushed: autoqec push {remote}"
+
+
+def unpushed_hints(ledger: Ledger) -> list[str]:
+    """What remotes lack, a line each; of remotes that were never looked at nothing is said."""
+    lacks = unpushed(ledger, looked_at=True)
+    return [f"{name}: {text}" for name, found in lacks.items() if (text := unpushed_text(name, found))]
 
 
 def print_sync(report: SyncReport, *, as_json: bool) -> None:

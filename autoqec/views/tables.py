@@ -167,7 +167,7 @@ def print_front(items: Sequence[Mapping[str, Any]]) -> None:
             # Costs as the verifier counted them, where it says.
             flops, params = (holdout.get(name) or metrics.get(name) for name in ("flops_per_shot", "params"))
             row = (
-                f"{item['run']}/{item['round']}",
+                f"{item['run']}/{item['round']}{' *' if item['confirmed'] else ''}",
                 _rate(holdout["ler_candidate"]),
                 _percent(holdout),
                 gain_text(holdout),
@@ -179,6 +179,8 @@ def print_front(items: Sequence[Mapping[str, Any]]) -> None:
             )
             rows.append(row)
         _print_table(console, "round", "LER;vs plain;ΔLER·1e-3 (95 %);FLOPs;params;µs;beats", rows)
+    if any(item["confirmed"] for item in items):
+        console.print("* confirmed: on the front wherever in their intervals the gains truly are")
 
 
 def _interval(ends: Sequence[float | None], digits: int) -> str:

@@ -8,7 +8,15 @@ import sys
 import pytest
 
 from autoqec.cli.main import run
-from autoqec.history import claim_round, claim_shared_round, close_claim, find_record, list_claims, open_ledger
+from autoqec.history import (
+    append_note,
+    claim_round,
+    claim_shared_round,
+    close_claim,
+    find_record,
+    list_claims,
+    open_ledger,
+)
 
 
 def git(folder, *args):
@@ -43,7 +51,7 @@ def printed(capsys, *args):
 
 def test_what_the_commands_say(made):
     _, said, rounds = made
-    assert said["doctor"]["remote origin"] == "2 rounds not pushed: autoqec push origin"
+    assert said["doctor"]["remote origin"] == "2 rounds, 6 notes not pushed: autoqec push origin"
     assert said["push"] == "sent to origin: 1 run, 2 rounds, notes on 1 run\n"
     nothing = {"received": [], "sent": [], "archived": [], "left": {}, "renumbered": {}}
     assert json.loads(said["again"]) == {"schema": "autoqec.sync/1", "remote": "origin", **nothing}
@@ -180,3 +188,17 @@ def test_a_shared_round_is_on_the_remote_when_it_ends_and_one_that_cannot_be_is_
     hook.unlink()
     assert printed(capsys, "push")[0] == 0
     assert there(5) == "closed"
+
+
+def test_the_log_says_what_is_not_pushed_to_a_remote_that_was_looked_at(made, tmp_path, monkeypatch, capsys):
+    top, _, rounds = made
+    shutil.copytree(top / "lab", tmp_path / "lab")
+    monkeypatch.chdir(tmp_path / "lab")
+    assert printed(capsys, "log")[2] == ""
+    append_note(open_ledger("."), rounds[0]["run"], "metrics", rounds[0]["commit"], {"id": "new", "event": "seen"})
+    _, out, err = printed(capsys, "log")
+    assert err == "origin: 0 rounds, 1 note not pushed: autoqec push origin\n"
+    assert err not in out
+    assert printed(capsys, "log", "--json")[2] == ""
+    git(tmp_path / "lab", "remote", "rename", "origin", "upstream")  # and that one was never looked at
+    assert printed(capsys, "log")[2] == ""

@@ -12,7 +12,7 @@ import pytest
 
 from autoqec import history
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
-from autoqec.history import network, outgoing
+from autoqec.history import network, outgoing, sync
 
 ENV_ID = "e" * 64
 OURS = ("refs/heads/exp/", "refs/autoqec/", "refs/notes/autoqec/")
@@ -73,6 +73,10 @@ def play(
     if close:
         history.close_claim(ledger, claim, status="ok", commit=oid)
     return claim.number, oid
+
+
+def codes(ledger: history.Ledger) -> list[str]:
+    return [finding.code for finding in history.check(history.open_ledger(ledger.workdir))]
 
 
 def begin(ledger: history.Ledger, name: str) -> str:
@@ -204,6 +208,29 @@ def test_a_plain_clone_becomes_a_whole_lab_by_a_pull(pair, remote, tmp_path):
     history.pull(fresh)
     assert ours(fresh) == ours(remote)
     assert history.runs_elsewhere(fresh) == {}
+
+
+def test_a_partial_clone_reads_the_records_and_is_told_how_to_get_the_rest(pair, remote, tmp_path):
+    number, _ = play(pair[0])
+    history.push(pair[0])
+    sh(remote, "config", "uploadpack.allowFilter", "true")
+    sh(tmp_path, "clone", "-q", "--filter=blob:none", remote.as_uri(), str(tmp_path / "partial"))
+    partial = history.open_ledger(tmp_path / "partial")
+    sh(partial.workdir, "fetch", "-q", "origin", "refs/autoqec/runs/*:refs/autoqec/runs/*")
+    assert [record.metrics for record in history.read_history(partial)] == []  # its run.json has no contents
+    history.pull(partial)
+    (record,) = history.read_history(partial)
+    assert (record.number, record.status, bool(record.metrics), record.problems) == (number, "ok", True, ())
+    found = {finding.code: finding for finding in history.check(history.open_ledger(partial.workdir))}
+    assert found.keys() == {"partial-clone", "bad-candidate", "run-missing"}
+    for finding in found.values():
+        assert finding.mend.startswith("git fetch --refetch --no-filter")
+    sh(partial.workdir, *found["partial-clone"].mend.split()[1:])
+    assert "bad-candidate" not in codes(partial)
+    sh(partial.workdir, *found["partial-clone"].mend.split()[1:], "refs/autoqec/*:refs/autoqec/*")
+    assert codes(partial) == ["partial-clone"]
+    play(partial)
+    assert set(codes(partial)) == {"partial-clone", "not-pushed"}
 
 
 def test_what_users_do_with_plain_git_destroys_nothing(pair, remote):
@@ -665,14 +692,74 @@ def test_remotes_that_are_none(pair, lab):
     assert caught.value.mend.startswith("git ls-remote ")
 
 
-def test_how_many_rounds_are_not_pushed(pair):
+def test_how_many_rounds_and_notes_are_not_pushed(pair):
     one, _ = pair
-    assert history.unpushed_rounds(one) == {"origin": 0}
+    assert history.unpushed(one) == {"origin": history.Unpushed(0, 0)}
     play(one)
     play(one)
-    assert history.unpushed_rounds(one) == {"origin": 2}
+    assert history.unpushed(one) == {"origin": history.Unpushed(2, 2)}
     history.push(one)
-    assert history.unpushed_rounds(one) == {"origin": 0}
+    assert history.unpushed(one) == {"origin": history.Unpushed(0, 0)}
+
+
+def test_fsck_says_what_is_not_pushed_and_what_is_not_here(pair):
+    one, two = pair
+    assert codes(one) == []
+    play(one)
+    play(one)
+    (finding,) = history.check(one)
+    assert (finding.code, finding.severity, finding.mend) == ("not-pushed", "info", "autoqec push origin")
+    assert "2 rounds, 2 notes" in finding.problem
+    history.push(one)
+    assert codes(one) == []
+    history.pull(two)
+    assert codes(two) == []
+    for ref, oid in history.list_refs(two, "refs/heads/exp/", "refs/autoqec/claims/").items():
+        if ref.endswith("/2"):
+            history.compare_and_swap(two, ref, oid, None, "drop")
+    notes = "refs/notes/autoqec/depol-abcd/metrics"
+    sh(two.workdir, "update-ref", notes, f"{notes}^")
+    found = {finding.code: finding for finding in history.check(two)}
+    assert "1 rounds, 1 notes" in found["not-pulled"].problem
+    assert found["not-pulled"].severity == "info"
+    history.pull(two)
+    assert "not-pulled" not in codes(two)
+
+
+def test_a_remote_that_was_never_looked_at_is_no_finding(lab, run, tmp_path):
+    play(lab)
+    sh(lab.workdir, "remote", "add", "origin", str(tmp_path / "nowhere"))
+    assert codes(lab) == []
+    assert history.unpushed(lab) == {"origin": history.Unpushed(1, 1)}
+    assert history.unpushed(lab, looked_at=True) == {}
+
+
+def test_fsck_tells_what_a_pull_unites_from_what_contradicts(pair):
+    one, two = pair
+    _, oid = play(one)
+    history.push(one)
+    history.pull(two)
+    history.append_note(one, "depol-abcd", "verdict", oid, {"id": "one"})
+    history.append_note(two, "depol-abcd", "verdict", oid, {"id": "two"})
+    history.push(one)
+    sync.fetch_kinds(two, network.find_remote(two, "origin"), None, ["notes"])
+    (finding,) = history.check(two)
+    assert (finding.code, finding.severity) == ("diverged", "info")
+    assert "notes/autoqec/depol-abcd/verdict" in finding.problem
+    history.pull(two)
+    assert codes(two) == ["not-pushed"]
+    history.push(two)
+    play(one)
+    play(two)
+    history.push(one)
+    with pytest.raises(AutoQECError):
+        history.push(two)
+    found = history.check(two)
+    contradicted = [finding for finding in found if finding.code == "contradicted"]
+    assert {finding.ref for finding in contradicted} == {
+        "refs/autoqec/claims/depol-abcd/2", "refs/heads/exp/depol-abcd/2"
+    }  # fmt: skip
+    assert {finding.severity for finding in contradicted} == {"warning"}
 
 
 PUSHES = """

@@ -19,6 +19,7 @@ from autoqec.history import (
     read_candidate,
     read_notes,
 )
+from autoqec.loop import rounds
 from autoqec.loop.parents import composed_parents
 from autoqec.loop.rounds import run_round
 from autoqec.loop.session import Session, open_run
@@ -245,6 +246,14 @@ def test_what_a_round_composes_is_found_by_commit_whatever_its_parents_are_calle
 class _Failing:
     def reply(self, role, context):
         raise ConnectionError("no net\nand more")
+
+
+def test_after_a_round_and_not_during_it_git_is_asked_to_tidy_up(session, monkeypatch):
+    asked = []
+    monkeypatch.setattr(rounds, "tidy", lambda ledger: asked.append([c.state for c in list_claims(ledger)]))
+    made = session(ScriptedAgent({}))
+    assert run_round(made).status == "agent_error"
+    assert asked == [["closed"]]
 
 
 def test_an_agent_that_raises_ends_the_round(session):
