@@ -111,9 +111,12 @@ def _coerced(name: str, value: Any, source: str) -> Any:
     if wanted is int and isinstance(value, str) and value.isascii() and value.isdecimal():
         value = int(value)
     if not isinstance(value, wanted) or isinstance(value, bool):
-        raise UsageError(f"{source}: {name} must be {'a whole number' if wanted is int else 'a word'}, not {value!r}")
+        what = "a whole number" if wanted is int else "a word"
+        mend = f"change it in {source}; the built-in value is {BUILTIN[name]!r}"
+        raise UsageError(f"{source}: {name} must be {what}, not {value!r}", mend=mend)
     if wanted is int and not 0 <= value <= 1024:
-        raise UsageError(f"{source}: {name} must be between 0 and 1024, not {value}")
+        mend = f"change it in {source}; 0 is one for each processor"
+        raise UsageError(f"{source}: {name} must be between 0 and 1024, not {value}", mend=mend)
     return value
 
 
@@ -124,7 +127,7 @@ _LEAST = {"memory_gib": 1, "score_shots": 1, "verify_shots": 1}
 def _profile(name: str, table: Any, path: Path) -> Profile:
     base = asdict(BUILTIN_PROFILES.get(name, BUILTIN_PROFILES["dev"]))
     if not isinstance(table, dict):
-        raise UsageError(f"{path}: profiles.{name} must be a table")
+        raise UsageError(f"{path}: profiles.{name} must be a table", mend=f"write its fields below [profiles.{name}]")
     for key, value in table.items():
         if key not in base:
             raise UsageError(
@@ -132,7 +135,10 @@ def _profile(name: str, table: Any, path: Path) -> Profile:
             )
         if isinstance(value, bool) or not isinstance(value, int | float) or not _LEAST.get(key, 0) <= value <= 1e15:
             least = _LEAST.get(key, 0)
-            raise UsageError(f"{path}: profiles.{name}.{key} must be a number from {least} up, not {value!r}")
+            mend = f"change it, or leave it out for {base[key]:,}"
+            raise UsageError(
+                f"{path}: profiles.{name}.{key} must be a number from {least} up, not {value!r}", mend=mend
+            )
         base[key] = type(base[key])(value)
     return Profile(**base)
 
@@ -152,7 +158,9 @@ def load_settings(lab: Path | None, flags: Mapping[str, Any] | None = None) -> S
     profiles = dict(BUILTIN_PROFILES)
     tables = written.pop("profiles", {})
     if not isinstance(tables, dict):
-        raise UsageError(f"{path}: profiles must be a table of tables")
+        raise UsageError(
+            f"{path}: profiles must be a table of tables", mend="write a profile's fields below [profiles.<name>]"
+        )
     for name, table in tables.items():
         profiles[name] = _profile(name, table, path)
     unknown = sorted(set(written) - set(BUILTIN))

@@ -75,12 +75,16 @@ class Registration:
             return factory(**fields)
         except TypeError as error:
             raise UsageError(
-                f"{self.kind} {self.name!r} does not accept {sorted(fields) or 'no fields'}: {error}"
+                f"{self.kind} {self.name!r} does not accept {sorted(fields) or 'no fields'}: {error}",
+                mend=f"change the {self.kind}'s fields, or choose another: autoqec plugins --kind {self.kind}s",
             ) from error
         except AutoQECError:
             raise
         except Exception as error:
-            raise AutoQECError(f"{self.kind} {self.name!r} of {self.distribution} failed: {one_line(error)}") from error
+            raise AutoQECError(
+                f"{self.kind} {self.name!r} of {self.distribution} failed: {one_line(error)}",
+                mend="autoqec --traceback shows where",
+            ) from error
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ def command(run: str, output: Path, all_weights: bool, as_json: bool) -> int:
 
     `git clone FILE lab` makes a lab of it in which `autoqec log` and `autoqec verify` work with no network.
     """
-    from autoqec.history import read_history, write_bundle
+    from autoqec.history import has_attachment, read_history, write_bundle
+    from autoqec.loop.state import WEIGHTS_FILE
     from autoqec.views.front import front_objects
     from autoqec.views.lines import read_lines
     from autoqec.views.sharing import print_bundle
@@ -30,7 +31,8 @@ def command(run: str, output: Path, all_weights: bool, as_json: bool) -> int:
     ledger = open_history()
     records = read_history(ledger, run)
     front = {item["round"] for item in front_objects(ledger, read_lines(ledger, run))}
-    weights = sorted(r.number for r in records if r.has_weights and (all_weights or r.number in front))
+    wanted = (record.number for record in records if all_weights or record.number in front)
+    weights = [number for number in wanted if has_attachment(ledger, "artifacts", run, number, WEIGHTS_FILE)]
     refs = write_bundle(ledger, run, output, weights)
     print_bundle(run, output, refs, weights, rounds=len(records), as_json=as_json)
     return 0

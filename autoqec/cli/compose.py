@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from autoqec.cli import options
-from autoqec.cli.lab import open_lab, run_session
+from autoqec.cli.lab import open_lab, run_session, share_results
 
 
 @click.command()
@@ -49,4 +49,5 @@ def command(rounds: tuple[str, ...], edit: bool, text: str | None, as_json: bool
     with run_session(ledger, load_plugins(), settings, runs[0], quiet=quiet) as session:
         record = run_round(session, hypothesis)
         show(record)
+        share_results(session)
     return 0 if record.status == "ok" else 1

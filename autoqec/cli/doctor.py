@@ -19,18 +19,17 @@ def command(as_json: bool) -> int:
     from autoqec.cli.lab import open_lab
     from autoqec.config import load_settings
     from autoqec.errors import NotFoundError
-    from autoqec.history import unpushed_rounds
+    from autoqec.history import unpushed
     from autoqec.views.catalogue import print_facts
     from autoqec.views.console import print_json
+    from autoqec.views.sharing import unpushed_text
 
     facts: dict[str, str] = {}
     try:
         ledger, settings = open_lab()
         facts["lab"] = str(ledger.workdir)
-        for remote, count in unpushed_rounds(ledger).items():
-            facts[f"remote {remote}"] = (
-                f"{count} rounds not pushed: autoqec push {remote}" if count else "has all rounds, as last looked at"
-            )
+        for remote, lacks in unpushed(ledger).items():
+            facts[f"remote {remote}"] = unpushed_text(remote, lacks) or "has all rounds and notes, as last looked at"
     except NotFoundError as error:
         settings = load_settings(None)
         facts["lab"] = f"none: {error.problem}"

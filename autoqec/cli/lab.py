@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from autoqec.config import Settings, load_settings
 from autoqec.history import Ledger, Run, adopt_bundle, open_ledger
 
 if TYPE_CHECKING:
+    from autoqec.config import Settings
     from autoqec.loop.session import Session
     from autoqec.plugins import Registry
 
@@ -36,6 +36,8 @@ def open_lab(flags: Mapping[str, Any] | None = None) -> tuple[Ledger, Settings]:
     Raises:
         NotFoundError, AutoQECError, UsageError: No lab here, one that cannot be used, or settings that are wrong.
     """
+    from autoqec.config import load_settings
+
     ledger = open_history()
     if ledger.identity_is_fallback:
         from autoqec.views.console import say
@@ -52,3 +54,19 @@ def run_session(ledger: Ledger, registry: Registry, settings: Settings, run: Run
 
     with RoundDisplay(quiet=quiet) as display:
         yield Session(ledger, registry, settings, run, display.show)
+
+
+def share_results(session: Session) -> None:
+    """Push the run of a session that shares its rounds (`--remote`); one that cannot be pushed is said, and is no failure."""
+    from autoqec.errors import AutoQECError
+    from autoqec.history import push
+
+    remote = session.settings["claim_remote"]
+    if not remote:
+        return
+    try:
+        push(session.ledger, remote, session.run.name)
+    except AutoQECError as error:
+        from autoqec.views.console import say
+
+        say(f"warning: the results are here and not on {remote}: {error.problem}; autoqec push {remote}")

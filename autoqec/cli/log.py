@@ -12,7 +12,10 @@ from autoqec.cli.lab import open_history
 @click.argument("run", required=False)
 @click.option("--env", default=None, help="Only rounds of this environment.")
 @click.option(
-    "--verdict", default=None, metavar="WORD", help="Only rounds with this verdict; `none` for those without."
+    "--verdict",
+    default=None,
+    type=click.Choice(["VERIFIED", "SUSPICIOUS", "FAILED", "none"], case_sensitive=False),
+    help="Only rounds with this verdict; `none` for those without.",
 )
 @click.option("--status", default=None, metavar="WORD", help="Only rounds that ended so: ok, train_error, open, ...")
 @click.option("--text", default=None, help="Only rounds that speak of this: in hypothesis, analysis or reason.")
@@ -30,20 +33,25 @@ def command(
     """Rounds and what came of them: all, or those of one RUN."""
     from autoqec.history import runs_elsewhere
     from autoqec.views.console import print_lines, say
-    from autoqec.views.lines import read_lines
+    from autoqec.views.lines import read_lines, require_environment
     from autoqec.views.records import Wanted
+    from autoqec.views.sharing import unpushed_hints
 
     wanted = Wanted(env=env, verdict=verdict, status=status, text=text)
     ledger = open_history()
-    lines = [line.text for found in read_lines(ledger, run) for line in found.lines]
-    for remote, runs in runs_elsewhere(ledger).items() if not lines else ():
-        say(f"{remote} has rounds of {', '.join(runs)}: autoqec pull {remote}")
+    runs = read_lines(ledger, run)
+    require_environment(ledger, runs, env)
+    lines = [line.text for found in runs for line in found.lines]
+    for remote, names in runs_elsewhere(ledger).items() if not lines else ():
+        say(f"{remote} has rounds of {', '.join(names)}: autoqec pull {remote}")
     if as_json and wanted.everything:
         print_lines(lines)  # 5,000 rounds need not be taken apart to be put together again
         return 0
     import json
 
-    chosen = [(line, item) for line in lines if wanted.fits(item := json.loads(line))]
+    items = [json.loads(line) for line in lines]
+    wanted.require_status(items)
+    chosen = [(line, item) for line, item in zip(lines, items, strict=True) if wanted.fits(item)]
     if as_json:
         print_lines(line for line, _ in chosen)
     elif graph:
@@ -54,4 +62,7 @@ def command(
         from autoqec.views.tables import print_log
 
         print_log([item for _, item in chosen])
+    if not as_json:
+        for hint in unpushed_hints(ledger):
+            say(hint)
     return 0

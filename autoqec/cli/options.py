@@ -37,3 +37,11 @@ def work_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in (quiet_option, json_option, jobs_option, executor_option, verifier_option):
         function = option(function)
     return function
+
+
+def sync_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What commands that move the record between repositories take: REMOTE, `--run`, `--artifacts`, `--json`."""
+    artifacts = click.option("--artifacts", is_flag=True, help="Trained weights too.")
+    for option in (json_option, artifacts, run_option, click.argument("remote", default="origin")):
+        function = option(function)
+    return function

@@ -17,10 +17,16 @@ def command(env: str | None, run_name: str | None, top: int | None, as_json: boo
     """The front: verified rounds that no other verified round surely beats on gain, FLOPs and parameters."""
     from autoqec.views.console import print_json
     from autoqec.views.front import front_objects
-    from autoqec.views.lines import read_lines
-    from autoqec.views.tables import print_front
+    from autoqec.views.lines import read_lines, require_environment
 
     ledger = open_history()
-    items = front_objects(ledger, read_lines(ledger, run_name), env)[:top]
-    print_json(items) if as_json else print_front(items)
+    runs = read_lines(ledger, run_name)
+    require_environment(ledger, runs, env)
+    items = front_objects(ledger, runs, env)[:top]
+    if as_json:
+        print_json(items)
+    else:
+        from autoqec.views.tables import print_front
+
+        print_front(items)
     return 0

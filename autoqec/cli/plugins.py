@@ -16,10 +16,14 @@ def command(kind: str | None, metadata: bool, as_json: bool) -> int:
 
     A plugin that cannot be imported is listed as broken and skipped. AUTOQEC_LOAD_PLUGINS selects plugins by name.
     """
-    from autoqec.plugins import describe, describe_metadata
+    from autoqec.errors import UsageError
+    from autoqec.plugins import KINDS, describe, describe_metadata
     from autoqec.views.catalogue import print_plugins
     from autoqec.views.console import print_json
 
+    if kind is not None and kind.removesuffix("s") not in KINDS:
+        there = ", ".join(f"{name}s" for name in KINDS)
+        raise UsageError(f"plugins register no {kind!r}; there are {there}", mend=f"autoqec plugins --kind {KINDS[0]}s")
     items = describe_metadata() if metadata else describe()
     items = [item for item in items if kind is None or item.get("kind") in (kind, kind.removesuffix("s"), None)]
     print_json(items) if as_json else print_plugins(items)

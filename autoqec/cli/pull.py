@@ -9,18 +9,19 @@ from autoqec.cli.lab import open_history
 
 
 @click.command()
-@click.argument("remote", default="origin")
-@options.run_option
-@click.option("--artifacts", is_flag=True, help="Trained weights too.")
-@options.json_option
-def command(remote: str, run: str | None, artifacts: bool, as_json: bool) -> int:
+@options.sync_options
+@click.option("--renumber", is_flag=True, help="Rounds here whose numbers REMOTE gave to others get new ones.")
+def command(remote: str, run: str | None, artifacts: bool, as_json: bool, renumber: bool) -> int:
     """Take up the rounds, notes, claims, attempts and runs that REMOTE (origin) has.
 
     REMOTE is a git remote's name, a URL, or the path of a repository or bundle. Notes of both sides are united; nothing
-    here is overwritten or removed.
+    here is overwritten. Where a round is archived there, it is here as well: its branch goes, unless it is checked out.
+
+    Two clones that worked on one run without `autoqec round --remote` may have given one number to two rounds. With
+    --renumber the rounds that are here and not there get the next free numbers; their commits, notes and children stay.
     """
     from autoqec.history import pull
     from autoqec.views.sharing import print_sync
 
-    print_sync(pull(open_history(), remote, run, artifacts), as_json=as_json)
+    print_sync(pull(open_history(), remote, run, artifacts, renumber), as_json=as_json)
     return 0

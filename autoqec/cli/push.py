@@ -9,14 +9,12 @@ from autoqec.cli.lab import open_history
 
 
 @click.command()
-@click.argument("remote", default="origin")
-@options.run_option
-@click.option("--artifacts", is_flag=True, help="Trained weights too.")
-@options.json_option
+@options.sync_options
 def command(remote: str, run: str | None, artifacts: bool, as_json: bool) -> int:
     """Give REMOTE (origin) the rounds, notes, claims, attempts and runs that are here, and take up what it has.
 
-    REMOTE is a git remote's name, a URL or a path. All or nothing arrives; nothing there is overwritten or removed.
+    REMOTE is a git remote's name, a URL or a path. All or nothing arrives, and nothing there is overwritten. Where a
+    round is archived, its branch goes there too, after the archive has arrived.
     """
     from autoqec.history import push
     from autoqec.views.sharing import print_sync

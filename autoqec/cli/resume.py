@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from autoqec.cli import options
-from autoqec.cli.lab import open_lab, run_session
+from autoqec.cli.lab import open_lab, run_session, share_results
 
 
 @click.command()
@@ -51,6 +51,7 @@ def command(run: str | None, abandon: str | None, force: bool, as_json: bool, qu
         try:
             with run_session(ledger, registry, settings, load_run(ledger, claim.run), quiet=quiet) as session:
                 show(resume_round(session, claim, force=force))
+                share_results(session)
         except AutoQECError as error:
             failed = True
             mend = error.mend or f"autoqec resume --abandon {claim.run}/{claim.number}"

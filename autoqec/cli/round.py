@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from autoqec.cli import options
-from autoqec.cli.lab import open_lab, run_session
+from autoqec.cli.lab import open_lab, run_session, share_results
 
 
 @click.command()
@@ -27,7 +27,8 @@ from autoqec.cli.lab import open_lab, run_session
     "--remote",
     "claim_remote",
     default=None,
-    help="Take round numbers on this git remote, for a run that several clones work on [AUTOQEC_CLAIM_REMOTE].",
+    help="Take round numbers on this git remote and push each round there, for a run that several clones work on "
+    "[AUTOQEC_CLAIM_REMOTE].",
 )
 @options.profile_option
 @options.agent_options
@@ -76,4 +77,5 @@ def command(
         for _ in range(rounds):
             records.append(run_round(session))
             show(records[-1])
+            share_results(session)
     return 0 if any(record.status == "ok" for record in records) else 1

@@ -23,7 +23,7 @@ from autoqec.history.fsck import Repaired, check, repair
 from autoqec.history.merge import Conflict, Merge, merge_candidates
 from autoqec.history.notes import NOTE_KINDS, append_note, effective, read_notes
 from autoqec.history.objects import check_files, graft, has_objects, read_files
-from autoqec.history.outgoing import unpushed_rounds
+from autoqec.history.outgoing import Unpushed, unpushed
 from autoqec.history.reading import RunRecords, chosen_runs, find_record, read_history, read_run
 from autoqec.history.record import RoundRecord
 from autoqec.history.records import utc_now
@@ -43,6 +43,7 @@ from autoqec.history.shared_claims import claim_shared_round
 from autoqec.history.snapshot import Snapshot, take_snapshot
 from autoqec.history.sync import SyncReport, adopt_bundle, pull, push, runs_elsewhere
 from autoqec.history.trailers import RoundIdentity, build_message, parse_message, parse_text
+from autoqec.history.upkeep import tidy
 
 __all__ = [
     "CANDIDATE_DIR",
@@ -60,6 +61,7 @@ __all__ = [
     "RunRecords",
     "Snapshot",
     "SyncReport",
+    "Unpushed",
     "adopt_bundle",
     "adopt_claim",
     "append_note",
@@ -113,7 +115,8 @@ __all__ = [
     "runs_elsewhere",
     "start_run",
     "take_snapshot",
-    "unpushed_rounds",
+    "tidy",
+    "unpushed",
     "update_claim",
     "utc_now",
     "write_bundle",

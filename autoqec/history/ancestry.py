@@ -32,19 +32,23 @@ def best_bases(ledger: Ledger, base: str, commits: Sequence[str]) -> dict[Pair, 
         AutoQECError: One does not descend from the base.
     """
     if len(commits) < 2:
-        raise UsageError("a composition needs at least two rounds")
+        raise UsageError("a composition needs at least two rounds", mend="autoqec log lists them")
     if len(commits) > MAX_PARENTS:
         raise UsageError(
-            f"a composition of {len(commits)} rounds cannot be reviewed; at most {MAX_PARENTS} are allowed"
+            f"a composition of {len(commits)} rounds cannot be reviewed; at most {MAX_PARENTS} are allowed",
+            mend="compose some of them first, and then the results",
         )
     if len(set(commits)) < len(commits):
-        raise UsageError("a composition names the same round twice")
+        raise UsageError("a composition names the same round twice", mend="name each round once: autoqec log")
     get_commit(ledger, base)
     histories = [_history(ledger, base, commit) for commit in commits]
     for (i, first), (j, second) in combinations(enumerate(commits), 2):
         for ancestor, descendant, history in ((first, second, histories[j]), (second, first, histories[i])):
             if ancestor in history:
-                raise UsageError(f"{ancestor[:10]} is an ancestor of {descendant[:10]}, which holds all of it already")
+                raise UsageError(
+                    f"{ancestor[:10]} is an ancestor of {descendant[:10]}, which holds all of it already",
+                    mend="leave it out; autoqec log --graph shows what came from what",
+                )
     return {(i, j): _heads(histories[i], histories[j]) or [base] for i, j in combinations(range(len(commits)), 2)}
 
 
@@ -52,7 +56,7 @@ def _history(ledger: Ledger, base: str, commit: str) -> dict[str, list[str]]:
     """The commits above the base that one descends from, itself included, each with its parents."""
     get_commit(ledger, commit)
     if commit == base:
-        raise UsageError(f"{commit[:10]} is the run's base, which every round holds already")
+        raise UsageError(f"{commit[:10]} is the run's base, which every round holds already", mend="leave it out")
     try:
         common = ledger.repo.merge_base(base, commit)
     except (KeyError, pygit2.GitError):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
 
 from autoqec.errors import AutoQECError
+from autoqec.history.archived import drop_branches
 from autoqec.history.claims import list_claims
 from autoqec.history.notes import effective, read_notes
 from autoqec.history.objects import get_commit
@@ -61,12 +61,8 @@ def archive_run(ledger: Ledger, run: str) -> Archived:
         if target(ledger, f"{ARCHIVE}{run}/{number}") != tip:
             raise AutoQECError(f"{ARCHIVE}{run}/{number} was moved by another tool", mend="autoqec fsck")
         get_commit(ledger, tip)
-    for number, tip in moved.items():
-        ref = f"{BRANCHES}{run}/{number}"
-        if ref in _checked_out(ledger):
-            left[branch_name(run, number)] = "it is checked out in a worktree"
-        elif not compare_and_swap(ledger, ref, tip, None, "autoqec: archive"):
-            left[branch_name(run, number)] = "it was moved just now"
+    going = {f"{BRANCHES}{run}/{number}": tip for number, tip in moved.items()}
+    left |= drop_branches(ledger, going, "archive")[1]
     return Archived(run, tuple(number for number in moved if branch_name(run, number) not in left), left)
 
 
@@ -115,9 +111,3 @@ def _require_closed(ledger: Ledger, run: str) -> None:
 def _numbered(ledger: Ledger, prefix: str) -> dict[int, str]:
     found = {ref.removeprefix(prefix): oid for ref, oid in list_refs(ledger, prefix).items()}
     return {number: found[str(number)] for number in sorted(int(name) for name in found if _NUMBER.fullmatch(name))}
-
-
-def _checked_out(ledger: Ledger) -> set[str]:
-    """The branches that a working tree of this repository stands on."""
-    heads = [ledger.git_dir / "HEAD", *Path(ledger.git_dir, "worktrees").glob("*/HEAD")]
-    return {head.read_text().strip().removeprefix("ref: ") for head in heads}

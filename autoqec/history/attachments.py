@@ -25,6 +25,7 @@ from autoqec.history.refs import compare_and_swap, explain_write, target, write_
 from autoqec.history.repository import Ledger
 
 KINDS = ("artifacts", "traces", "attempts")
+WEIGHTS_FILE = "weights.safetensors"
 
 _RACES = 50
 

@@ -25,6 +25,7 @@ CLAIMS = "refs/autoqec/claims/"
 
 _VERSION = 1
 _RACES = 50  # lost only to tools that do not take our lock, so this is many
+_TYPES = {"number": int, "pid": int, "details": dict, "state": str, "attempt": str, "started": str, "host": str}
 _FIXED = ("run", "number", "attempt", "state", "closed", "status", "reason")  # `close_claim` sets the last four
 
 
@@ -66,6 +67,12 @@ class Claim:
         """The claim's ref."""
         return f"{CLAIMS}{self.run}/{self.number}"
 
+    @property
+    def first_number(self) -> int:
+        """The number it was claimed under, which its commit's trailers say; another than `number` if it was renumbered."""
+        first = self.details.get("renumbered_from")
+        return first if isinstance(first, int) else self.number
+
 
 def claim_round(ledger: Ledger, run: str, details: Mapping[str, Any] | None = None) -> Claim:
     """Take the next free number of a run for this process.
@@ -92,7 +99,7 @@ def next_claim(ledger: Ledger, run: str, details: Mapping[str, Any] | None = Non
     """A claim by this process on the next free number of a run, not written yet."""
     return Claim(
         run=run,
-        number=_next_number(ledger, run),
+        number=next_number(ledger, run),
         attempt=uuid.uuid4().hex,
         state="open",
         started=utc_now(),
@@ -227,12 +234,11 @@ def parse_claim(data: bytes, *, ref: str) -> Claim:
         claim = Claim(**record)
     except TypeError as error:
         raise AutoQECError(f"{ref} is damaged: {error}", mend="autoqec fsck") from error
-    kinds = {"number": int, "pid": int, "details": dict, "state": str, "attempt": str, "started": str, "host": str}
-    for name, kind in kinds.items():
+    for name, kind in _TYPES.items():
         if not isinstance(getattr(claim, name), kind):
             raise AutoQECError(f"{ref} is damaged: {name} is not of type {kind.__name__}", mend="autoqec fsck")
     for name in ("commit", "status", "reason", "closed"):
-        if not isinstance(getattr(claim, name), str | None):
+        if getattr(claim, name) is not None and not isinstance(getattr(claim, name), str):
             raise AutoQECError(f"{ref} is damaged: {name} is neither text nor null", mend="autoqec fsck")
     if claim.ref != ref:
         raise AutoQECError(f"{ref} holds the claim of {claim.run}/{claim.number}", mend="autoqec fsck")
@@ -243,7 +249,8 @@ def _owner(claim: Claim) -> tuple[str, int, str, str]:
     return claim.host, claim.pid, claim.boot_id, claim.process_start
 
 
-def _next_number(ledger: Ledger, run: str) -> int:
+def next_number(ledger: Ledger, run: str) -> int:
+    """The next number of a run that nothing has, here or on a remote as last fetched."""
     return 1 + max(used_numbers(ledger.git_dir, run, ("exp", "claims", "rounds", "attempts")), default=0)
 
 

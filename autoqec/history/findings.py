@@ -17,6 +17,7 @@ from autoqec.history.repository import Ledger
 from autoqec.history.rounds import ARCHIVE, BRANCHES
 from autoqec.history.runs import Run, load_run
 from autoqec.history.snapshot import ARTIFACTS, ATTEMPTS
+from autoqec.history.trailers import RoundIdentity, parse_message
 
 TRACES = "refs/autoqec/traces/"
 
@@ -96,6 +97,7 @@ class Survey:
     rounds: dict[tuple[str, int], Examined]
     _runs: dict[str, Run | AutoQECError] = field(default_factory=dict)
     _notes: dict[tuple[str, str], dict[str, list[Record]]] = field(default_factory=dict)
+    _identities: dict[str, RoundIdentity | AutoQECError] = field(default_factory=dict)
 
     def run(self, name: str) -> Run | AutoQECError:
         """A run's record, or the error that reading it raises."""
@@ -106,14 +108,32 @@ class Survey:
                 self._runs[name] = error
         return self._runs[name]
 
+    def identity(self, commit: str) -> RoundIdentity | AutoQECError:
+        """What the trailers of a commit say, or why they say nothing."""
+        if commit not in self._identities:
+            try:
+                self._identities[commit] = parse_message(get_commit(self.ledger, commit).raw_message.decode())
+            except UnicodeDecodeError as error:
+                self._identities[commit] = AutoQECError(f"its commit message is not UTF-8: {error}")
+            except AutoQECError as error:
+                self._identities[commit] = error
+        return self._identities[commit]
+
     def notes(self, run: str, kind: str, commit: str) -> list[Record]:
         """The readable records on a commit."""
+        return self._all_notes(run, kind).get(commit, [])
+
+    def every_note(self, run: str, kind: str) -> list[Record]:
+        """The readable records of a run, whatever they are on."""
+        return [record for records in self._all_notes(run, kind).values() for record in records]
+
+    def _all_notes(self, run: str, kind: str) -> dict[str, list[Record]]:
         if (run, kind) not in self._notes:
             try:
                 self._notes[run, kind] = read_notes(self.ledger, run, kind, strict=False)
             except AutoQECError:
                 self._notes[run, kind] = {}  # said by the examination of the notes themselves
-        return self._notes[run, kind].get(commit, [])
+        return self._notes[run, kind]
 
     def file(self, commit: str | None, path: str) -> pygit2.Blob | None:
         """A file of a commit that a ref holds; None if there is no such file or commit."""

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from autoqec.errors import AutoQECError
 from autoqec.history.claims import CLAIMS, adopt_claim, close_claim
 from autoqec.history.findings import Finding, survey_lab
+from autoqec.history.fsck_git import check_git
 from autoqec.history.fsck_notes import check_notes, lost_records, spelled_twice
+from autoqec.history.fsck_remotes import check_remotes
 from autoqec.history.fsck_rounds import check_rounds, is_abandoned
 from autoqec.history.fsck_store import check_store, stale_locks
 from autoqec.history.notes import add_lines
@@ -35,7 +37,8 @@ class Repaired:
 def check(ledger: Ledger) -> list[Finding]:
     """Examine a lab; what was found, errors first. Rounds at work meanwhile are legal states like any other."""
     survey = survey_lab(ledger)
-    findings = [*check_store(ledger), *check_rounds(survey), *check_notes(survey)]
+    examinations = (check_rounds, check_notes, check_git, check_remotes)
+    findings = [*check_store(ledger), *(finding for examine in examinations for finding in examine(survey))]
     return sorted(findings, key=lambda finding: _ORDER[finding.severity])
 
 

@@ -6,15 +6,15 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import pygit2
 
 from autoqec.errors import AutoQECError
+from autoqec.history.attachments import WEIGHTS_FILE
 from autoqec.history.findings import Finding, Survey
 from autoqec.history.notes import NOTES, effective, lines_of, union_lines, walk_notes
 from autoqec.history.objects import get_blob, get_commit
-from autoqec.history.record import WEIGHTS_FILE
 from autoqec.history.records import decode_record
 from autoqec.history.refs import target
 from autoqec.history.repository import Ledger
@@ -49,6 +49,9 @@ def check_notes(survey: Survey) -> Iterator[Finding]:
         except (AutoQECError, KeyError, pygit2.GitError) as error:
             yield Finding("notes-damaged", "error", ref, f"the notes cannot be read: {error}", "git fsck; git fetch")
     yield from _weights(survey)
+    for run in sorted({found.run for found in survey.rounds.values()}):
+        yield from _attempts(survey, run)
+    yield from _evidence(survey)
 
 
 def spelled_twice(ledger: Ledger, ref: str) -> list[str]:
@@ -67,7 +70,9 @@ def lost_records(ledger: Ledger, ref: str) -> list[Lost]:
     if tip is None:
         return []
     suspects: dict[str, dict[bytes, None]] = {}
-    for before, after in pairwise(_tips(ledger, ref, tip)):
+    for before, after in pairwise(_trees(ledger, _tips(ledger, ref, tip))):
+        if before is None or after is None:
+            continue  # the log's first entry, or a tip that git has collected since
         for commit, line in _dropped(ledger, before, after):
             suspects.setdefault(commit, {})[line] = None
     lost: list[Lost] = []
@@ -94,13 +99,17 @@ def _tips(ledger: Ledger, ref: str, tip: str) -> list[str]:
     return [*tips, tip]
 
 
-def _dropped(ledger: Ledger, old: str, new: str) -> Iterator[tuple[str, bytes]]:
-    """The lines, by commit, that a note had in one notes commit and that are not at its path in another."""
-    try:
-        trees = [get_commit(ledger, oid).tree for oid in (old, new)] if old != new else []
-    except AutoQECError:
-        return  # the log's first entry, or a tip that git has collected since
-    for delta in trees[0].diff_to_tree(trees[1]).deltas if trees else ():
+def _trees(ledger: Ledger, tips: list[str]) -> Iterator[pygit2.Tree | None]:
+    for oid, _ in groupby(tips):
+        try:
+            yield get_commit(ledger, oid).tree
+        except AutoQECError:
+            yield None
+
+
+def _dropped(ledger: Ledger, old: pygit2.Tree, new: pygit2.Tree) -> Iterator[tuple[str, bytes]]:
+    """The lines, by commit, that a note had in one notes tree and that are not at its path in another."""
+    for delta in old.diff_to_tree(new).deltas:
         commit = delta.old_file.path.replace("/", "")
         if _NOTE_OID.fullmatch(commit) is None:
             continue
@@ -119,8 +128,8 @@ def _id(line: bytes) -> str | None:
 
 def _lines(ledger: Ledger, ref: str) -> Iterator[Finding]:
     blobs: dict[str, list[str]] = {}
-    for commit, entry in walk_notes(get_commit(ledger, str(target(ledger, ref))).tree):
-        blobs.setdefault(commit, []).append(str(entry.id))
+    for commit, blob in walk_notes(get_commit(ledger, str(target(ledger, ref))).tree):
+        blobs.setdefault(commit, []).append(blob)
     twice = [commit for commit, found in blobs.items() if len(found) > 1]
     if twice:
         problem = f"notes stand under two paths, of which git shows one: {len(twice)}, the first on {twice[0][:10]}"
@@ -177,3 +186,54 @@ def _weights(survey: Survey) -> Iterator[Finding]:
             f"weights that metrics name were pruned, or not fetched: {len(numbers)}, the first of round {numbers[0]}"
         )
         yield Finding("weights-absent", "info", ref, problem, f"git fetch <remote> '{ref}*:{ref}*', if it has them")
+
+
+def _attempts(survey: Survey, run: str) -> Iterator[Finding]:
+    """Verifications that clones began without knowing of each other, and what they have spent together."""
+    begun = [note for note in survey.every_note(run, "verdict") if note.get("event") == "begun"]
+    ref = f"{NOTES}{run}/verdict"
+    writers: dict[int, list[str]] = {}
+    for note in begun:
+        if isinstance(note.get("attempt"), int):
+            writers.setdefault(note["attempt"], []).append(str(note.get("writer")))
+    for attempt, who in sorted(writers.items()):
+        if len(who) > 1:
+            problem = (
+                f"verification {attempt} of the run was begun {len(who)} times, in clones that did not know of each other"
+                f" ({', '.join(sorted(set(who)))}); each has spent its share of the error budget, and each is counted"
+            )
+            mend = "nothing is to be mended; autoqec pull before autoqec verify keeps it from happening"
+            yield Finding("attempt-twice", "info", ref, problem, mend)
+    spent = sum(share for note in begun if isinstance(share := note.get("share"), int | float))
+    if spent > 1:
+        problem = (
+            f"clones that did not know of each other have spent {spent:.2f} times the run's error budget: the rate of false"
+            f" discoveries among its verdicts is at most {spent:.2f} times what the environment allows"
+        )
+        yield Finding("overspent", "error", ref, problem, "do not rely on the run as a whole; autoqec round --new")
+
+
+def _evidence(survey: Survey) -> Iterator[Finding]:
+    """Verdicts that count, and are about another commit, or about metrics that are gone or were corrected since."""
+    for found in survey.rounds.values():
+        verdict = effective(survey.notes(found.run, "verdict", found.commit)) if found.commit else None
+        if found.commit is None or verdict is None:
+            continue
+        ref, name = f"{NOTES}{found.run}/verdict", f"the verdict {verdict['id']} on {found.commit[:10]}"
+        again = f"autoqec verify exp/{found.name}"
+        about, ident = verdict.get("commit"), verdict.get("metrics")
+        if about not in (None, found.commit):
+            problem = f"{name}, which is {found.name}, judges {str(about)[:10]}: it was copied there"
+            yield Finding("verdict-copied", "error", ref, problem, again)
+        metrics = survey.notes(found.run, "metrics", found.commit)
+        counts = effective(metrics)
+        if ident is None or (counts is not None and counts["id"] == ident):
+            continue
+        if all(record["id"] != ident for record in metrics):
+            problem = f"{name}, which is {found.name}, names metrics that are not here, {str(ident)[:40]}"
+            yield Finding(
+                "metrics-absent", "warning", ref, problem, f"autoqec pull <remote>, which may have them; {again}"
+            )
+        else:
+            problem = f"{name}, which is {found.name}, names metrics that were superseded, {str(ident)[:40]}"
+            yield Finding("metrics-superseded", "warning", ref, problem, again)

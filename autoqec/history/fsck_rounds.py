@@ -9,17 +9,17 @@ from pygit2.enums import FileMode
 
 from autoqec.canonical import load_yaml
 from autoqec.errors import AutoQECError
+from autoqec.history.attachments import WEIGHTS_FILE
 from autoqec.history.claims import CLAIMS, Claim, owner_alive
 from autoqec.history.findings import TRACES, Examined, Finding, Severity, Survey
 from autoqec.history.notes import effective
 from autoqec.history.objects import entry_of, get_commit
 from autoqec.history.owner import this_process
-from autoqec.history.record import WEIGHTS_FILE
 from autoqec.history.refs import target
 from autoqec.history.rounds import ARCHIVE, BRANCHES, CANDIDATE_DIR, read_candidate
 from autoqec.history.runs import RUNS, Run
 from autoqec.history.snapshot import ARTIFACTS, ATTEMPTS
-from autoqec.history.trailers import RoundIdentity, parse_message
+from autoqec.history.trailers import RoundIdentity
 
 _FETCH = "git fetch <remote> '{0}*:{0}*'"
 
@@ -27,7 +27,7 @@ _FETCH = "git fetch <remote> '{0}*:{0}*'"
 def check_rounds(survey: Survey) -> Iterator[Finding]:
     """What is amiss with the rounds of a lab."""
     attempts: dict[str, Examined] = {}
-    sound: set[str] = set()
+    sound: set[str | bytes] = set()  # candidates' folders, by oid, and YAML files, by contents: few differ
     for name in sorted({run for run, _ in survey.rounds}):
         run = survey.run(name)
         if isinstance(run, AutoQECError):
@@ -38,7 +38,7 @@ def check_rounds(survey: Survey) -> Iterator[Finding]:
             continue  # weights alone are not a round; they are what an interrupted prune leaves
         yield from _claim(survey, found)
         yield from _places(survey, found)
-        identity = None
+        identity: RoundIdentity | AutoQECError | None = None
         if found.commit is not None:
             try:
                 commit = get_commit(survey.ledger, found.commit)
@@ -50,12 +50,15 @@ def check_rounds(survey: Survey) -> Iterator[Finding]:
                     "git fetch <remote>, from a clone that has it",
                 )
             else:
-                identity = _identity_of(survey, found.commit)
+                identity = survey.identity(found.commit)
                 yield from _trailers(survey, found, commit)
                 yield from _tree(survey, found, commit, sound)
-                if identity is not None:
+                if isinstance(identity, RoundIdentity):
                     yield from _parents(survey, found, commit, identity)
-        for attempt in {found.claim.attempt if found.claim else "", identity.attempt if identity else ""} - {""}:
+        attempts_of = {found.claim.attempt} if found.claim else set()
+        if isinstance(identity, RoundIdentity):
+            attempts_of.add(identity.attempt)
+        for attempt in attempts_of:
             first = attempts.setdefault(attempt, found)
             if first is not found:
                 problem = f"it has the same attempt, {attempt}, as {first.name}: one of them is a copy"
@@ -107,6 +110,11 @@ def _claim(survey: Survey, found: Examined) -> Iterator[Finding]:
         yield _finding("claim-missing", found, problem, _FETCH.format(CLAIMS), "warning")
     elif claim.state == "closed":
         yield from _closed(survey, found, claim)
+        if claim.first_number != claim.number:
+            problem = (
+                f"it was round {claim.first_number} until a remote had another of that number; its commit still says so"
+            )
+            yield _finding("renumbered", found, problem, "nothing is to be mended", "info")
     elif not owner_alive(claim):
         abandoned = is_abandoned(survey, found)
         yield Finding(
@@ -157,15 +165,12 @@ def _places(survey: Survey, found: Examined) -> Iterator[Finding]:
 
 def _trailers(survey: Survey, found: Examined, commit: pygit2.Commit) -> Iterator[Finding]:
     show = f"git log -1 {found.ref}"
-    try:
-        identity = parse_message(commit.raw_message.decode())
-    except UnicodeDecodeError as error:
-        yield _finding("trailers", found, f"its commit message is not UTF-8: {error}", show)
+    identity = survey.identity(str(commit.id))
+    if isinstance(identity, AutoQECError):
+        yield _finding("trailers", found, identity.problem, show)
         return
-    except AutoQECError as error:
-        yield _finding("trailers", found, error.problem, show)
-        return
-    if (identity.run, identity.round) != (found.run, found.number):
+    first = found.claim.first_number if found.claim else found.number
+    if (identity.run, identity.round) != (found.run, first):
         yield _finding("name", found, f"its trailers say that it is {identity.run}/{identity.round}", show)
         return
     run = survey.run(found.run)
@@ -175,7 +180,7 @@ def _trailers(survey: Survey, found: Examined, commit: pygit2.Commit) -> Iterato
         yield _finding("attempt", found, "its trailers and its claim name different attempts", show)
 
 
-def _tree(survey: Survey, found: Examined, commit: pygit2.Commit, sound: set[str]) -> Iterator[Finding]:
+def _tree(survey: Survey, found: Examined, commit: pygit2.Commit, sound: set[str | bytes]) -> Iterator[Finding]:
     run = survey.run(found.run)
     if isinstance(run, Run):
         try:
@@ -194,10 +199,11 @@ def _tree(survey: Survey, found: Examined, commit: pygit2.Commit, sound: set[str
         if folder.filemode != FileMode.TREE:
             raise AutoQECError(f"{CANDIDATE_DIR} is not a folder")
         for path, data in read_candidate(survey.ledger, str(commit.id)).items():
-            if path.endswith((".yaml", ".yml")):
+            if path.endswith((".yaml", ".yml")) and data not in sound:
                 load_yaml(data, name=path)
+                sound.add(data)
     except AutoQECError as error:
-        mend = f"git ls-tree -r {found.ref} {CANDIDATE_DIR}"
+        mend = error.mend or f"git ls-tree -r {found.ref} {CANDIDATE_DIR}"
         yield _finding("bad-candidate", found, f"its candidate cannot be read: {error.problem}", mend)
     else:
         sound.add(str(folder.id))
@@ -230,16 +236,9 @@ def _parents(survey: Survey, found: Examined, commit: pygit2.Commit, identity: R
             f"git log -1 {found.ref}",
         )
     for parent in parents if len(parents) > 1 else ():
-        other = _identity_of(survey, parent)
-        if other is not None and other.env != identity.env:
+        other = survey.identity(parent)
+        if isinstance(other, RoundIdentity) and other.env != identity.env:
             problem = (
                 f"it composes {other.run}/{other.round}, which is of another environment, {other.env.split('@')[0]}"
             )
             yield _finding("environments", found, problem, f"git log -1 {found.ref}")
-
-
-def _identity_of(survey: Survey, oid: str) -> RoundIdentity | None:
-    try:
-        return parse_message(get_commit(survey.ledger, oid).raw_message.decode())
-    except (AutoQECError, UnicodeDecodeError):
-        return None

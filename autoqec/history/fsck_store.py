@@ -131,6 +131,15 @@ def _settings(ledger: Ledger) -> Iterator[Finding]:
                 f"a git push to {name.split('.', 1)[1].rpartition('.')[0]} deletes there every ref that is not here",
                 f"git config --unset-all {name}",
             )
+        elif re.fullmatch(r"remote\..*\.promisor", name) and _is_true(ledger, name):
+            remote = name.split(".", 1)[1].rpartition(".")[0]
+            yield Finding(
+                "partial-clone",
+                "info",
+                name,
+                f"this is a partial clone: of what git clone or git fetch took from {remote}, contents may be missing",
+                f"git fetch --refetch --no-filter {remote}",
+            )
         elif name == "notes.rewriteref" and _rewrites(value):
             yield Finding(
                 "rewrite-notes",
@@ -167,7 +176,9 @@ def _upkeep(ledger: Ledger) -> Iterator[Finding]:
     log = ledger.git_dir / "gc.log"
     if log.exists():
         said = " ".join(log.read_text(errors="replace").split())[:200]
-        yield Finding("gc-log", "info", "gc.log", f"git stopped tidying up on its own: {said}", "git gc")
+        # Every round leaves the open version of its claim behind, and git keeps what nothing names for two weeks.
+        mend = "git gc --prune=1.day.ago" if "unreachable" in said else "git gc"
+        yield Finding("gc-log", "info", "gc.log", f"git stopped tidying up on its own: {said}", mend)
     objects = ledger.git_dir / "objects"
     count = sum(len(names) for first in range(256) for _, _, names in os.walk(objects / f"{first:02x}"))
     if count > MANY_LOOSE_OBJECTS:

@@ -40,6 +40,10 @@ _NAMES = {
 }
 
 
+class NumberTakenError(AutoQECError):
+    """Two clones gave one number to two rounds."""
+
+
 def shared_kinds(artifacts: bool) -> list[str]:
     """The kinds that are shared, with or without trained weights."""
     return [kind for kind in SHARED if artifacts or kind != "artifacts"]
@@ -92,7 +96,7 @@ def _join_claims(ledger: Ledger, ref: str, mine: str | None, theirs: str, known:
         return theirs
     claim = parse_claim(get_blob(ledger, str(mine), name=ref), ref=ref)
     if claim.attempt != other.attempt:
-        raise AutoQECError(
+        raise NumberTakenError(
             f"{ref} is {mine} here and {theirs} there: two clones took the same number for different rounds"
         )
     if claim.state == other.state == "closed":

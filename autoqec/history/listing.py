@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -40,20 +41,32 @@ def read_refs(git_dir: Path, prefixes: Sequence[str]) -> dict[str, str]:
     return dict(_packed(git_dir, prefixes)) | loose
 
 
-def used_numbers(git_dir: Path, run: str, kinds: Sequence[str]) -> set[int]:
+def used_numbers(git_dir: Path, run: str, kinds: Sequence[str]) -> frozenset[int]:
     """Every N for which a ref ends in `/<kind>/<run>/<N>`, here or as fetched from a remote.
 
-    Looks only where such refs can be, so that claiming the next round costs the same in a lab of ten and of ten thousand.
+    Looks only where such refs can be, and into `packed-refs` only when it is a new one, so that claiming the next round
+    costs the same in a lab of ten and of ten thousand.
     """
-    names: list[str] = []
-    for kind in kinds:
-        for folder in _folders(git_dir, kind):
-            names += _names(git_dir / folder / run)
+    names = [name for kind in kinds for folder in _folders(git_dir, kind) for name in _names(git_dir / folder / run)]
+    try:  # after the loose ones; whoever changes the file puts another in its place
+        stat = (git_dir / _PACKED).stat()
+    except FileNotFoundError:
+        return _numbers(names)
+    return _numbers(names) | _packed_numbers(git_dir, (stat.st_ino, stat.st_mtime_ns, stat.st_size), run, tuple(kinds))
+
+
+@lru_cache(maxsize=8)
+def _packed_numbers(git_dir: Path, stamp: tuple[int, int, int], run: str, kinds: tuple[str, ...]) -> frozenset[int]:
+    """The used numbers that `packed-refs` names; `stamp` is what tells one such file from another."""
     ends = tuple(f"/{kind}".encode() for kind in kinds)
-    for before, after in pairwise(_packed_bytes(git_dir).split(f"/{run}/".encode())):
-        if before.endswith(ends):
-            names.append(after[:12].partition(b"\n")[0].decode("ascii", "replace"))
-    return {int(name) for name in names if name.isascii() and name.isdecimal() and name[0] != "0" and len(name) < 10}
+    pieces = pairwise(_packed_bytes(git_dir).split(f"/{run}/".encode()))
+    return _numbers(
+        after[:12].partition(b"\n")[0].decode("ascii", "replace") for before, after in pieces if before.endswith(ends)
+    )
+
+
+def _numbers(names: Iterable[str]) -> frozenset[int]:
+    return frozenset(int(n) for n in names if n.isascii() and n.isdecimal() and n[0] != "0" and len(n) < 10)
 
 
 def _folders(git_dir: Path, kind: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ import os
 import random
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -40,6 +40,10 @@ _LOST_RACE = (
     "failed to lock",
 )
 _CONSEQUENCE = ("atomic push failed", "atomic push failure", "atomic transaction failed", "transaction aborted")
+
+
+_REJECTED = re.compile(r"^!\t[^\t]*:([^\t]+)\t\[([^\]]+)\](?: \((.*)\))?$", re.MULTILINE)
+_AT_ONCE = 200  # refs to delete in one push: git compares each refspec with each ref
 
 
 @dataclass(frozen=True)
@@ -111,11 +115,10 @@ def run_git(
     """
     import subprocess  # not before something is to be sent: `autoqec log` starts faster without
 
-    env = {key: value for key, value in os.environ.items() if key not in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")}
     try:
         return subprocess.run(
             ["git", "-C", str(ledger.workdir), *args],
-            env={**env, "LC_ALL": "C"},
+            env=git_environment(),
             input=stdin or "",  # a prompt for a password goes to the terminal, not here
             stdout=subprocess.PIPE if stdout is None else stdout,
             stderr=subprocess.PIPE,
@@ -127,6 +130,12 @@ def run_git(
         raise AutoQECError("there is no git command, and a lab cannot be shared without", mend="install git") from error
     except OSError as error:  # a command line of more than two megabytes, most likely
         raise AutoQECError(f"git {args[0]} cannot be run: {error}", mend="share one run at a time: --run") from error
+
+
+def git_environment() -> dict[str, str]:
+    """The environment for git: English, and of the repository it is run in even if this process is in a hook of another."""
+    ours = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
+    return {**{key: value for key, value in os.environ.items() if key not in ours}, "LC_ALL": "C"}
 
 
 def fetch(ledger: Ledger, remote: Remote, sources: Iterable[tuple[str, str]]) -> None:
@@ -150,6 +159,7 @@ def fetch(ledger: Ledger, remote: Remote, sources: Iterable[tuple[str, str]]) ->
         "--no-prune-tags",
         "--refmap=",  # else a configured refspec would have git move further refs along with these
         "--no-write-fetch-head",
+        "--no-filter",  # else a partial clone would get records without their contents
         "--recurse-submodules=no",
         remote.address,
         *specs,
@@ -186,6 +196,34 @@ def push_refs(ledger: Ledger, remote: Remote, specs: Sequence[str], leases: Iter
         raise _push_error(remote, done.stdout, done.stderr)
 
 
+def delete_refs(ledger: Ledger, remote: Remote, refs: Mapping[str, str]) -> dict[str, str]:
+    """Delete refs of a remote, each only if it holds what it was last seen to hold, and each whether or not others go.
+
+    Args:
+        ledger: The lab.
+        remote: Where.
+        refs: The oid that each must hold.
+
+    Returns:
+        Those that stay, each with the remote's reason.
+
+    Raises:
+        AutoQECError: It cannot be reached.
+    """
+    left: dict[str, str] = {}
+    names = list(refs)
+    for start in range(0, len(names), _AT_ONCE):
+        some = names[start : start + _AT_ONCE]
+        args = [f"--force-with-lease={ref}:{refs[ref]}" for ref in some]
+        done = _push(ledger, *args, remote.address, *(f":{ref}" for ref in some))
+        if done.returncode != 0:
+            refused = {ref: why or what for ref, what, why in _REJECTED.findall(done.stdout)}
+            if not refused:
+                raise _unreachable(remote, "push to", done.stderr)
+            left |= refused
+    return left
+
+
 def pause(attempt: int) -> None:
     """Wait a moment, longer and more randomly the more often one has tried, so that two who collide stop colliding."""
     time.sleep(random.uniform(0.02, 0.1) * 2 ** min(attempt, 4))  # noqa: S311 - jitter
@@ -197,7 +235,7 @@ def _push(ledger: Ledger, *args: str) -> CompletedProcess[str]:
 
 
 def _push_error(remote: Remote, stdout: str, stderr: str) -> AutoQECError:
-    rejected = re.findall(r"^!\t[^\t]*:([^\t]+)\t\[([^\]]+)\](?: \((.*)\))?$", stdout, re.MULTILINE)
+    rejected = _REJECTED.findall(stdout)
     causes = [(ref, why or what) for ref, what, why in rejected if not any(word in why for word in _CONSEQUENCE)]
     words = " ".join([*(why for _, why in causes), stderr])
     if any(word in words for word in _LOST_RACE):

@@ -116,7 +116,7 @@ def notes_at(
     if commits is None:
         for commit, blob in walk_notes(root):
             # One commit may stand in the tree under two spellings; its records are those of both.
-            data = _skip(partial(_data, blob, f"{ref} on {commit[:10]}"), problems)
+            data = _skip(partial(get_blob, ledger, blob, name=f"{ref} on {commit[:10]}"), problems)
             if data is not None:
                 lines[commit] = union_lines(lines.get(commit, []), data)
     for commit in commits or ():
@@ -151,13 +151,13 @@ def merge_note_trees(ledger: Ledger, one: str, other: str) -> str:
     """
     found: dict[str, set[str]] = {}
     for oid in (one, other):
-        for commit, entry in walk_notes(get_commit(ledger, oid).tree):
-            found.setdefault(commit, set()).add(str(entry.id))
+        for commit, blob in walk_notes(get_commit(ledger, oid).tree):
+            found.setdefault(commit, set()).add(blob)
     blobs: dict[str, str] = {}
     for commit, versions in found.items():
         lines: list[bytes] = []
-        for blob in versions if len(versions) > 1 else ():
-            lines = union_lines(lines, get_blob(ledger, blob, name=f"the note on {commit[:10]}"))
+        for version in versions if len(versions) > 1 else ():
+            lines = union_lines(lines, get_blob(ledger, version, name=f"the note on {commit[:10]}"))
         data = b"".join(line + b"\n" for line in sorted(lines, key=_written))
         blobs[f"{commit[:2]}/{commit[2:]}"] = write_blobs(ledger, {"": data})[""] if lines else versions.pop()
     return build_tree(ledger, blobs)
@@ -242,24 +242,17 @@ def union_lines(lines: list[bytes], data: bytes) -> list[bytes]:
     return list(dict.fromkeys([*lines, *(part for part in data.split(b"\n") if part.strip())]))
 
 
-def _data(blob: pygit2.Blob, name: str) -> bytes:
-    # As an entry of its tree, the blob is known already; looking it up by its oid would double the cost of a long history.
-    try:
-        return blob.data
-    except (KeyError, pygit2.GitError) as error:
-        raise AutoQECError(f"{name} is missing or damaged: blob {str(blob.id)[:10]}", mend="git fsck") from error
-
-
-def walk_notes(tree: pygit2.Tree, prefix: str = "") -> Iterator[tuple[str, pygit2.Blob]]:
-    """Every note's commit and blob, however deep the tree fans out; git chooses the depth by the number of notes."""
+def walk_notes(tree: pygit2.Tree, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Every note's commit and its blob's oid, however deep the tree fans out; git chooses the depth by the number of notes."""
     for entry in tree:
-        name = prefix + (entry.name or "")
-        if _HEX.fullmatch(entry.name or "") is None or len(name) > _OID_LENGTH:
+        part = entry.name or ""
+        name = prefix + part
+        if _HEX.fullmatch(part) is None or len(name) > _OID_LENGTH:
             continue  # not a note; git leaves such entries alone too
         if isinstance(entry, pygit2.Tree):
             yield from walk_notes(entry, name)
         elif isinstance(entry, pygit2.Blob) and len(name) == _OID_LENGTH:
-            yield name, entry
+            yield name, str(entry.id)
 
 
 def lines_of(ledger: Ledger, tree: pygit2.Tree | None, commit: str, name: str) -> list[bytes]:

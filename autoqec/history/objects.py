@@ -176,12 +176,15 @@ def get_blob(ledger: Ledger, oid: str, *, name: str) -> bytes:
     """The bytes of a blob, called `name` in errors.
 
     Raises:
-        AutoQECError: There is no such blob in this repository.
+        AutoQECError: There is no such blob in this repository, or it is damaged.
     """
-    found = ledger.repo.get(oid)
+    try:
+        found = ledger.repo.get(oid)
+    except (ValueError, pygit2.GitError) as error:
+        raise AutoQECError(f"{name} names {oid[:10]}, which cannot be read: {error}", mend="git fsck") from error
     if not isinstance(found, pygit2.Blob):
         raise AutoQECError(f"{name} names {oid[:10]}, which is not a blob of this repository", mend="git fsck")
-    return found.data
+    return bytes(memoryview(found))  # `found.data` would read the object a second time
 
 
 def entry_of(tree: pygit2.Tree | None, name: str) -> pygit2.Object | None:
@@ -226,7 +229,9 @@ def _walk(ledger: Ledger, commit: str, subdir: str, any_case: bool, limit: int) 
         try:
             size += ledger.repo.odb.read_header(entry.id)[1]
         except KeyError as error:
-            raise AutoQECError(f"{path} is missing from this repository", mend="git fetch --refetch") from error
+            raise AutoQECError(
+                f"{path} is missing from this repository", mend="git fetch --refetch --no-filter"
+            ) from error
         if size > limit:  # known before anything is read, for a pushed branch can hold anything
             raise UsageError(f"the files take more than the {limit:,} bytes allowed")
         yield path, get_blob(ledger, str(entry.id), name=path)

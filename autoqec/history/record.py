@@ -17,10 +17,9 @@ from autoqec.history.objects import get_blob, get_commit
 from autoqec.history.records import decode_record
 from autoqec.history.repository import Ledger
 from autoqec.history.rounds import branch_name
-from autoqec.history.snapshot import ARTIFACTS, ATTEMPTS, Found, tip
+from autoqec.history.snapshot import ATTEMPTS, Found, tip
 from autoqec.history.trailers import RoundIdentity, parse_round_message
 
-WEIGHTS_FILE = "weights.safetensors"
 REPORT_FILES = ("conflict/report.json", "report.json")
 
 _T = TypeVar("_T")
@@ -40,7 +39,6 @@ class RoundRecord:
         time: Seconds since 1970: of the commit, else of the claim, else 0.
         claim: The claim on it, or None (a clone without claims).
         metrics, analysis, verdict: The record of each kind that counts, or None.
-        has_weights: Whether trained weights are stored.
         conflict: The report of a failed composition, or None.
         problems: What is damaged or contradicts itself, a sentence each.
     """
@@ -58,7 +56,6 @@ class RoundRecord:
     metrics: Record | None
     analysis: Record | None
     verdict: Record | None
-    has_weights: bool
     conflict: dict[str, Any] | None
     problems: tuple[str, ...]
 
@@ -135,7 +132,6 @@ def make_record(
         metrics=about["metrics"],
         analysis=about["analysis"],
         verdict=about["verdict"],
-        has_weights=ARTIFACTS in found and file_at(ledger, found[ARTIFACTS], WEIGHTS_FILE) is not None,
         conflict=_report(ledger, found.get(ATTEMPTS), problems),
         problems=tuple(problems),
     )
@@ -151,7 +147,7 @@ def _read_message(
     if parsed is None:
         return None, "", ""
     identity = parsed[0]
-    if (identity.run, identity.round) != name:
+    if (identity.run, identity.round) != (name[0], claim.first_number if claim else name[1]):
         problems.append(f"its trailers say it is {identity.run}/{identity.round}")
     if claim is not None and claim.attempt != identity.attempt:
         problems.append("its trailers and its claim name different attempts")
@@ -181,6 +177,9 @@ def tried(read: Callable[[], _T], problems: list[str]) -> _T | None:
         return read()
     except AutoQECError as error:
         problems.append(error.problem)
+        return None
+    except pygit2.GitError as error:
+        problems.append(f"an object is missing or damaged: {error}")  # as in a partial clone
         return None
 
 

@@ -87,7 +87,8 @@ def commit_round(
             if compare_and_swap(ledger, ref, None, commit, f"autoqec: round {run}/{number}"):
                 return commit
             done = target(ledger, ref)
-    if done is not None and _attempt(ledger, done) == identity.attempt:
+    found = None if done is None else _identity(ledger, done)
+    if done is not None and found is not None and found.attempt == identity.attempt:
         return done
     raise AutoQECError(
         f"{branch_name(run, number)} exists already and holds another attempt",
@@ -116,6 +117,29 @@ def find_round(ledger: Ledger, run: str, number: int) -> str:
         what = f"was closed as {claim.status}" if claim.status else "is open"
         raise NotFoundError(f"round {run}/{number} {what} and has no commit", mend=f"autoqec show {run}/{number}")
     raise NotFoundError(f"there is no round {run}/{number}; {_what_there_is(ledger, run)}", mend="autoqec log")
+
+
+def committed(ledger: Ledger, run: str, number: int, tip: str) -> str | None:
+    """The commit that a round is, for all that is recorded here, where its branch holds `tip`; None if it is another.
+
+    A closed claim says it. Before that, the trailers say whether a commit is the round's: those of `tip`, or of the
+    first before it that has any.
+    """
+    try:
+        claim = read_claim(ledger, run, number)
+    except NotFoundError:
+        claim = None
+    if claim is not None and claim.commit is not None:
+        return claim.commit
+    oid: str | None = tip
+    while oid is not None:
+        commit = get_commit(ledger, oid)
+        identity = _identity(ledger, oid)
+        if identity is not None:
+            ours = identity.attempt == claim.attempt if claim else (identity.run, identity.round) == (run, number)
+            return oid if ours else None
+        oid = str(commit.parent_ids[0]) if commit.parent_ids else None
+    return None
 
 
 def require_kept(ledger: Ledger, run: str, number: int, commit: str) -> None:
@@ -153,9 +177,9 @@ def read_candidate(ledger: Ledger, commit: str) -> dict[str, bytes]:
     return read_files(ledger, commit, CANDIDATE_DIR)
 
 
-def _attempt(ledger: Ledger, commit: str) -> str | None:
+def _identity(ledger: Ledger, commit: str) -> RoundIdentity | None:
     try:
-        return parse_message(get_commit(ledger, commit).raw_message.decode()).attempt
+        return parse_message(get_commit(ledger, commit).raw_message.decode())
     except (AutoQECError, UnicodeDecodeError):
         return None
 

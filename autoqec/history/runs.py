@@ -70,7 +70,8 @@ def check_run_name(name: str) -> str:
     """
     if _NAME.fullmatch(name) is None or name == "exp":
         raise UsageError(
-            f"{name!r} cannot be a run's name: up to 40 lower-case letters, digits and -, not starting with -, not exp"
+            f"{name!r} cannot be a run's name: up to 40 lower-case letters, digits and -, not starting with -, not exp",
+            mend="choose a name such as d5-depol; autoqec log lists those there are",
         )
     return name
 

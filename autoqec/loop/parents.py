@@ -13,11 +13,13 @@ from autoqec.history import (
     Conflict,
     Ledger,
     Run,
+    find_record,
     find_round,
     merge_candidates,
     parse_round_name,
     read_attachment,
     read_candidate,
+    read_history,
 )
 from autoqec.loop.state import WEIGHTS_FILE
 from autoqec.sandbox.sealed import SealedCandidate
@@ -81,6 +83,15 @@ def check_parents(ledger: Ledger, run: Run, hypothesis: Hypothesis) -> None:
     """
     with contextlib.suppress(ComposeConflict):
         find_start(ledger, run, hypothesis)
+
+
+def composed_parents(ledger: Ledger, run: str, number: int) -> tuple[str, ...]:
+    """The rounds that a committed round composes, `run/number` as they are called now; none if it composes none."""
+    identity = find_record(ledger, run, number).identity
+    if identity is None or identity.compose == "none":
+        return ()
+    names = {record.commit: f"{record.run}/{record.number}" for record in read_history(ledger)}
+    return tuple(names[oid] for oid in identity.fork_from if oid in names)
 
 
 def sealed_parents(ledger: Ledger, names: Sequence[str]) -> dict[str, SealedCandidate]:

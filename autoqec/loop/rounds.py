@@ -20,6 +20,7 @@ from autoqec.history import (
     owner_alive,
     read_claim,
     read_history,
+    tidy,
 )
 from autoqec.loop.session import Session
 from autoqec.loop.state import read_state
@@ -63,6 +64,7 @@ def _finish(session: Session, claim: Claim) -> RoundRecord:
         end(session, read_state(session.ledger, claim.run, claim.number), ended)
     record = find_record(session.ledger, claim.run, claim.number)
     session.event("closed", round=claim.number, status=record.status, verdict=(record.verdict or {}).get("verdict"))
+    tidy(session.ledger)  # here, where no round of this process is at work
     return record
 
 

@@ -22,7 +22,7 @@ from autoqec.agents.context import failed_composes, past_rounds
 from autoqec.agents.contract import Agent, Context, Role
 from autoqec.agents.messages import Analysis, Hypothesis, Proposal
 from autoqec.candidate.schema import candidate_hash, read_candidate, write_candidate
-from autoqec.errors import AutoQECError, UsageError
+from autoqec.errors import AutoQECError, BudgetSpentError, UsageError
 from autoqec.history import (
     RoundIdentity,
     append_note,
@@ -34,7 +34,14 @@ from autoqec.history import (
     write_lock,
 )
 from autoqec.history import read_candidate as read_candidate_files
-from autoqec.loop.parents import ComposeConflict, check_parents, find_start, parent_weights, sealed_parents
+from autoqec.loop.parents import (
+    ComposeConflict,
+    check_parents,
+    composed_parents,
+    find_start,
+    parent_weights,
+    sealed_parents,
+)
 from autoqec.loop.session import Session, profile_from
 from autoqec.loop.state import TRAINING_FILE, WEIGHTS_FILE, RoundState, save_message
 from autoqec.problem.problem import problem_from_dem
@@ -43,7 +50,7 @@ from autoqec.runner.train import Limits, TrainingFailed, train_candidate
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring.counts import PairedCounts
 from autoqec.scoring.predictor import CandidateFault
-from autoqec.scoring.statistics import delta_interval, ratio_interval
+from autoqec.scoring.statistics import attempt_share, delta_interval, next_attempt, ratio_interval
 from autoqec.scoring.stream import Scored, ScoreStream, chunks_for
 from autoqec.scoring.verdict import VerificationRequest
 from autoqec.scoring.verification import verify_in_process
@@ -340,7 +347,7 @@ def judge(
         The verdict as it was noted.
     """
     protocol = session.environment.environment.protocol
-    composed = _hypothesis(state).fork_from if state.hypothesis and _hypothesis(state).compose != "none" else ()
+    composed = composed_parents(session.ledger, state.claim.run, state.claim.number)
     request = VerificationRequest(
         environment=session.environment,
         sealed=_sealed(state),
@@ -361,7 +368,13 @@ def judge(
         jobs=session.settings.jobs,
         report=lambda fields: session.event("verify", **fields),
     )
-    record = {"id": identity, "verifier": session.settings["verifier"], "commit": state.commit, **verdict.to_dict()}
+    record = {
+        "id": identity,
+        "verifier": session.settings["verifier"],
+        **verdict.to_dict(),
+        "commit": state.commit,
+        "metrics": (state.metrics or {}).get("id"),  # those that stood when it was judged
+    }
     if replay is not None:
         return record
     if verdict.reason == "undecided" and state.verdict is not None:
@@ -374,19 +387,36 @@ def replay_agrees(noted: Mapping[str, Any], replayed: Mapping[str, Any]) -> bool
     return all(noted.get(name) == replayed.get(name) for name in ("verdict", "reason", "test", "extension", "digests"))
 
 
+_NEW_RUN = "start a new run, which has a budget of its own: autoqec round --new"
+
+
 def _begin_attempt(
     session: Session, state: RoundState, request: VerificationRequest, identity: str
 ) -> VerificationRequest:
-    """Number the attempt and note that it begins, in one locked step: two verifiers at once must not share a number."""
+    """Number the attempt and note that it begins, in one locked step: two verifiers at once must not share a number.
+
+    Two clones still may; after a pull both attempts are counted, whichever number they had.
+
+    Raises:
+        BudgetSpentError: Clones that did not know of each other have spent the run's error budget together.
+    """
     with write_lock(session.ledger):
         notes = [note for notes in read_notes(session.ledger, state.claim.run, "verdict").values() for note in notes]
-        begun = sum(note.get("event") == "begun" for note in notes)
+        begun = [
+            note["attempt"] for note in notes if note.get("event") == "begun" and isinstance(note.get("attempt"), int)
+        ]
+        attempt = next_attempt(begun)
+        if attempt is None:
+            raise BudgetSpentError(
+                f"the error budget of run {state.claim.run} is spent, by {len(begun)} verifications", mend=_NEW_RUN
+            )
         verified = {note.get("commit") for note in notes if note.get("verdict") == "VERIFIED"}
-        request = replace(request, attempt=begun + 1, verified_before=len(verified))
+        request = replace(request, attempt=attempt, verified_before=len(verified))
         started = {
             "id": f"{identity}-begun",
             "event": "begun",
             "attempt": request.attempt,
+            "share": attempt_share(request.attempt),
             "verifier": session.settings["verifier"],
         }
         append_note(session.ledger, state.claim.run, "verdict", str(state.commit), started)

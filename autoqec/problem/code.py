@@ -9,7 +9,7 @@ import stim
 from pydantic import BaseModel, ValidationError
 
 from autoqec.errors import UsageError
-from autoqec.problem.environment import LoadedEnvironment, explain
+from autoqec.problem.environment import MEND, LoadedEnvironment, explain
 from autoqec.problem.noise import Noise
 from autoqec.problem.problem import Problem, problem_from_circuit, problem_from_dem
 
@@ -56,11 +56,14 @@ def build_problem(loaded: LoadedEnvironment, code_kinds: Callable[[str], Code], 
     try:
         config = code.Config.model_validate(environment.code.fields)
     except ValidationError as error:
-        raise UsageError(f"{loaded.origin}: code of kind {environment.code.kind}: {explain(error)}") from error
+        raise UsageError(
+            f"{loaded.origin}: code of kind {environment.code.kind}: {explain(error)}",
+            mend=MEND,
+        ) from error
     try:
         built = code.build(config, environment.noise, environment.noise.target if p is None else p, loaded.files)
     except UsageError as error:
-        raise UsageError(f"{loaded.origin}: {error.problem}", mend=error.mend) from error
+        raise UsageError(f"{loaded.origin}: {error.problem}", mend=error.mend or MEND) from error
     label = f"environment {environment.name}"
     if isinstance(built, stim.Circuit):
         return problem_from_circuit(built, name=label)

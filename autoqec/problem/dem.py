@@ -116,7 +116,9 @@ def read_dem(dem: stim.DetectorErrorModel) -> tuple[Mechanisms, Edges | None]:
             continue
         probability = instruction.args_copy()[0]
         if probability >= 1.0:
-            raise UsageError(f"the error model has an error that always fires: {instruction}")
+            raise UsageError(
+                f"the error model has an error that always fires: {instruction}", mend="give it a probability below 1"
+            )
         pieces = _pieces(instruction)
         whole = (_odd([d for ds, _ in pieces for d in ds]), _odd([o for _, obs in pieces for o in obs]))
         if probability == 0.0 or not whole[0]:

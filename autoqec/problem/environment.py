@@ -34,6 +34,9 @@ ENVIRONMENT_FILE = "environment.yaml"
 #: A circuit or error model beyond this size would make every commit of the lab unreviewable.
 MAX_FILE_BYTES = 16 * 1024 * 1024
 
+#: What to do about a mistake in an environment file.
+MEND = "mend the file; autoqec env check FILE shows the result"
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -156,15 +159,16 @@ def environment_from_files(files: Mapping[str, bytes], *, origin: str) -> Loaded
     Raises:
         UsageError: The YAML is malformed, a field is unknown, missing or out of range; the message names the field.
     """
-    raw = load_yaml(files[ENVIRONMENT_FILE], name=origin)
+    try:
+        raw = load_yaml(files[ENVIRONMENT_FILE], name=origin)
+    except UsageError as error:
+        raise UsageError(error.problem, mend=error.mend or MEND) from error
     if not isinstance(raw, dict):
         raise UsageError(f"{origin} is not a mapping of fields", mend="compare it with a built-in: autoqec env list")
     try:
         environment = Environment.model_validate(raw)
     except ValidationError as error:
-        raise UsageError(
-            f"{origin}: {explain(error)}", mend="mend the field; autoqec env check FILE shows the result"
-        ) from error
+        raise UsageError(f"{origin}: {explain(error)}", mend=MEND) from error
     return LoadedEnvironment(environment, dict(files), origin)
 
 
@@ -194,16 +198,22 @@ def _companion(path: Path, field: str, named: Any) -> bytes:
         or ".." in Path(named).parts
         or named == ENVIRONMENT_FILE
     ):
-        raise UsageError(f"{path}: {field} must name a file beside the environment, not {named!r}")
+        mend = f"put the file into {path.parent}, and name it there"
+        raise UsageError(f"{path}: {field} must name a file beside the environment, not {named!r}", mend=mend)
     target = path.parent / named
     if not target.is_file():
-        raise NotFoundError(f"{path}: {field} names {named}, and there is no such file beside it")
+        mend = f"put the file at {target}, or change {field}"
+        raise NotFoundError(f"{path}: {field} names {named}, and there is no such file beside it", mend=mend)
     if target.stat().st_size > MAX_FILE_BYTES:
-        raise UsageError(f"{path}: {field}: {named} is larger than {MAX_FILE_BYTES // 2**20} MiB")
+        raise UsageError(
+            f"{path}: {field}: {named} is larger than {MAX_FILE_BYTES // 2**20} MiB",
+            mend="a circuit with REPEAT blocks, or fewer rounds, is smaller",
+        )
     try:
         return target.read_bytes()
     except OSError as error:
-        raise NotFoundError(f"{path}: {field}: cannot read {named}: {error.strerror}") from error
+        mend = f"chmod +r {target}"
+        raise NotFoundError(f"{path}: {field}: cannot read {named}: {error.strerror}", mend=mend) from error
 
 
 def load_environment(path: Path) -> LoadedEnvironment:

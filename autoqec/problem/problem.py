@@ -86,7 +86,10 @@ def problem_from_dem(dem: stim.DetectorErrorModel, *, name: str, circuit: stim.C
     if dem.num_detectors == 0:
         raise UsageError(f"{name} has no detectors: nothing can be decoded", mend="add DETECTOR instructions")
     if dem.num_detectors > MAX_DETECTORS:
-        raise UsageError(f"{name} has {dem.num_detectors:,} detectors; at most {MAX_DETECTORS:,} can be held in memory")
+        raise UsageError(
+            f"{name} has {dem.num_detectors:,} detectors; at most {MAX_DETECTORS:,} can be held in memory",
+            mend="choose a smaller distance or fewer rounds",
+        )
     if dem.num_observables == 0:
         raise UsageError(
             f"{name} has no logical observables: no shot can fail", mend="add OBSERVABLE_INCLUDE instructions"
@@ -114,5 +117,8 @@ def problem_from_circuit(circuit: stim.Circuit, *, name: str) -> Problem:
         )
     except ValueError as error:
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "unknown reason")
-        raise UsageError(f"{name}: stim cannot build an error model from this circuit: {reason}") from error
+        raise UsageError(
+            f"{name}: stim cannot build an error model from this circuit: {reason}",
+            mend="mend the circuit; `stim analyze_errors` says more",
+        ) from error
     return problem_from_dem(dem, name=name, circuit=circuit)

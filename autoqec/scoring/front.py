@@ -56,14 +56,12 @@ def dominates(a: Point, b: Point) -> bool:
 
 def front(points: Sequence[Point]) -> list[Member]:
     """The points that no other dominates, best gain first. Takes n·log n steps, and n for each point that stays."""
-    rows = [(point.flops, point.params, *point.interval, point.name, point) for point in points]
+    rows = sorted((point.name, point.flops, point.params, point.interval[1]) for point in points)
     members = []
     for kept in _undominated(points):
-        flops, params, (low, _) = kept.flops, kept.params, kept.interval
-        beaten = sorted(name for f, p, _, high, name, _ in rows if high < low and flops <= f and params <= p)
-        rival = any(
-            high >= low and f <= flops and p <= params and other is not kept for f, p, _, high, _, other in rows
-        )
+        flops, params, low = kept.flops, kept.params, kept.interval[0]
+        beaten = [name for name, f, p, high in rows if high < low and flops <= f and params <= p]
+        rival = any(high >= low and f <= flops and p <= params and name != kept.name for name, f, p, high in rows)
         members.append(Member(kept, tuple(beaten), not rival))
     members.sort(key=lambda m: (-m.point.delta_ler, m.point.flops, m.point.params, m.point.name))
     return members

@@ -8,8 +8,8 @@ counts only: not on order, batches, workers or resumption — anyone can recompu
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from math import exp, inf, log, log1p
+from collections.abc import Callable, Iterable
+from math import ceil, exp, inf, log, log1p
 
 from autoqec.scoring.counts import PairedCounts
 
@@ -125,12 +125,49 @@ def attempt_alpha(alpha: float, attempt: int, verified_before: int) -> float:
     however long the run goes on; each VERIFIED round earns the share again. False discoveries stay at most `alpha` under
     any dependence.
     """
+    return alpha * attempt_share(attempt) * (verified_before + 1)
+
+
+def attempt_share(attempt: int) -> float:
+    """The share of a run's error budget that its `attempt`-th verification (from 1) spends; all of them together one."""
+    epoch, _, _ = _epoch_of(attempt)
+    return float(2.0 ** -(epoch + 1) / (PLANNED_ATTEMPTS * 2**epoch))
+
+
+def next_attempt(begun: Iterable[int]) -> int | None:
+    """The number of a run's next verification, given the numbers under which others were begun, in any order.
+
+    One clone begins 1, 2, 3 and so on. Two that did not know of each other may both have begun attempt 7, and both have
+    spent its share. Such a share is counted as often as it was spent: the next attempt is the first before which the
+    shares of all others would have come to as much. So the shares spent never exceed one, and what comes out depends on
+    what was begun and not on who looks.
+
+    Returns:
+        The number; None if others have spent the whole budget.
+    """
+    numbers = list(begun)
+    spent = sum(map(attempt_share, numbers))  # exact, as are all sums here: shares are powers of two
+    if spent >= 1:
+        return None
+    attempt = max([len(numbers), *numbers]) + 1
+    while (missing := spent - _shares_before(attempt)) > 0:
+        _, _, following = _epoch_of(attempt)
+        attempt = min(following, attempt + ceil(missing / attempt_share(attempt)))
+    return attempt
+
+
+def _epoch_of(attempt: int) -> tuple[int, int, int]:
+    """The epoch in which an attempt falls, its first attempt, and the first of the next."""
     epoch, first = 0, 1
     while attempt >= first + PLANNED_ATTEMPTS * 2**epoch:
         first += PLANNED_ATTEMPTS * 2**epoch
         epoch += 1
-    weight = 2.0 ** -(epoch + 1) / (PLANNED_ATTEMPTS * 2**epoch)
-    return alpha * weight * (verified_before + 1)
+    return epoch, first, first + PLANNED_ATTEMPTS * 2**epoch
+
+
+def _shares_before(attempt: int) -> float:
+    epoch, first, _ = _epoch_of(attempt)
+    return float(1 - 2.0**-epoch) + (attempt - first) * attempt_share(attempt)
 
 
 def finite(value: float) -> float:

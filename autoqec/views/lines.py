@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import autoqec
+from autoqec.errors import NotFoundError
 from autoqec.history import (
     Ledger,
     RoundRecord,
@@ -28,6 +29,7 @@ from autoqec.history import (
     find_record,
     has_objects,
     keep,
+    list_runs,
     read_run,
     take_snapshot,
 )
@@ -36,6 +38,9 @@ from autoqec.views.records import round_object
 #: Everything that decides what a line says; a cache that other code filled is not used.
 _MAKERS = ("history/claims.py", "history/notes.py", "history/reading.py", "history/record.py", "history/records.py",
            "history/trailers.py", "views/lines.py", "views/records.py", "canonical.py")  # fmt: skip
+
+#: One for all lines; an item is made of what was JSON before, so nothing in it holds itself.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False)
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,22 @@ def read_lines(ledger: Ledger, run: str | None = None) -> list[RunLines]:
         snapshot = take_snapshot(ledger)
         found = [_run_lines(ledger, snapshot, name) for name in chosen_runs(ledger, snapshot, run)]
     return sorted(found, key=lambda lines: lines.age)
+
+
+def require_environment(ledger: Ledger, runs: Iterable[RunLines], env: str | None) -> None:
+    """Check that an environment that rounds are chosen by is one that the history knows; None is none to check.
+
+    Raises:
+        NotFoundError: It is not; names those it knows.
+    """
+    known = {line.env for run in runs for line in run.lines if line.env}
+    if env is None or env in known:
+        return
+    known |= {run.env_name for run in list_runs(ledger)}  # of one whose rounds all failed, no commit says what it is
+    if env not in known:
+        there = f"there are {', '.join(sorted(known))}" if known else "it has no rounds yet"
+        mend = f"autoqec log --env {min(known)}" if known else "autoqec round starts a run"
+        raise NotFoundError(f"the history knows no environment {env!r}; {there}", mend=mend)
 
 
 def round_item(ledger: Ledger, run: str, number: int) -> dict[str, Any]:
@@ -157,7 +178,7 @@ def _figures(holdout: Mapping[str, Any] | None, metrics: Mapping[str, Any] | Non
 def json_line(item: Mapping[str, Any]) -> str:
     """A round's object on one line. Figures that JSON has no number for, which only a forged note can hold, are nulls."""
     try:
-        text = json.dumps(item, ensure_ascii=False, allow_nan=False)
+        text = _ENCODER.encode(item)
     except ValueError:
         problems = [*item["problems"], "a figure in its notes is not a finite number"]
         unusable = dict.fromkeys(("metrics", "references", "holdout", "verdict")) | {"problems": problems}

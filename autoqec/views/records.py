@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
+from autoqec.errors import UsageError
 from autoqec.history import RoundRecord
 
 ROUND_SCHEMA = "autoqec.round/1"
@@ -30,6 +31,20 @@ _HOLDOUT = (*_OUTCOME, "flops_per_shot", "params", "references")
 
 _WORDS = ("VERIFIED", "SUSPICIOUS", "FAILED")
 
+#: How rounds end, and what those are called that have not: what `autoqec log --status` takes, beside what history holds.
+STATUSES = (
+    "ok",
+    "train_error",
+    "compile_error",
+    "killed_by_safety",
+    "agent_error",
+    "compose_conflict",
+    "abandoned",
+    "open",
+    "interrupted",
+    "unknown",
+)
+
 #: What must be a number for the figures of a note to be shown at all.
 _FIGURES = ("shots", "ler_baseline", "ler_candidate", "delta_ler")
 
@@ -38,16 +53,18 @@ def _chosen(record: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     return {name: record.get(name) for name in names}
 
 
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+def _are_numbers(values: Iterable[Any]) -> bool:
+    # By type, for that is what JSON gives, and a bool is no number.
+    return all(type(value) in (int, float) and isfinite(value) for value in values)
 
 
 def _has_figures(note: Mapping[str, Any]) -> bool:
-    intervals = [note.get(name) for name in ("delta_ler_ci", "ler_ratio_ci")]
-    return all(_number(note.get(name)) for name in _FIGURES) and all(
-        isinstance(ends, list) and len(ends) == 2 and all(end is None or _number(end) for end in ends)
-        for ends in intervals
-    )
+    figures = [note.get(name) for name in _FIGURES]
+    for ends in (note.get("delta_ler_ci"), note.get("ler_ratio_ci")):
+        if not isinstance(ends, list) or len(ends) != 2:
+            return False
+        figures += [end for end in ends if end is not None]
+    return _are_numbers(figures)
 
 
 def rates_beside(note: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -58,7 +75,7 @@ def rates_beside(note: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _metrics_are_whole(note: Mapping[str, Any]) -> bool:
-    return _has_figures(note) and all(_number(note.get(name)) for name in _COSTS)
+    return _has_figures(note) and _are_numbers(map(note.get, _COSTS))
 
 
 def _verdict_is_whole(note: Mapping[str, Any]) -> bool:
@@ -115,15 +132,22 @@ def round_object(record: RoundRecord, names: Mapping[str, str] | None = None) ->
         "verdict": verdict.get("verdict") if verdict else None,
         "metrics": _chosen(metrics, METRICS) if metrics else None,
         "references": (metrics or {}).get("references"),
-        "holdout": _chosen(verdict, _HOLDOUT) if verdict and _has_figures(verdict) else None,
+        "holdout": _chosen(verdict, _HOLDOUT) if verdict and "ler_candidate" in verdict else None,
         "composition": ((verdict or {}).get("compose") or {}).get("composition"),
         "verdict_reason": verdict.get("reason") if verdict else None,
+        "renumbered_from": _renumbered(record),
         "hypothesis": identity.hypothesis if identity else conflict.get("hypothesis"),
         "fork_from": parents,
         "compose": identity.compose if identity else conflict.get("compose"),
         "analysis": (analysis or {}).get("summary"),
         "problems": [*record.problems, *problems],
     }
+
+
+def _renumbered(record: RoundRecord) -> int | None:
+    """The number that a round had before a remote gave it to another, which its commit still says."""
+    first = record.claim.first_number if record.claim else record.number
+    return None if first == record.number else first
 
 
 def conflict_objects(record: RoundRecord) -> list[dict[str, Any]]:
@@ -154,6 +178,18 @@ class Wanted:
     def everything(self) -> bool:
         """Whether every round fits."""
         return self == Wanted()
+
+    def require_status(self, items: Iterable[Mapping[str, Any]]) -> None:
+        """Check that the status is one that a round can have, or that one of these has.
+
+        Raises:
+            UsageError: It is not; names those there are.
+        """
+        known = dict.fromkeys([*STATUSES, *(item["status"] for item in items)])
+        if self.status is not None and self.status.lower() not in map(str.lower, known):
+            raise UsageError(
+                f"no round ends as {self.status!r}; there are {', '.join(known)}", mend="autoqec log --status ok"
+            )
 
     def fits(self, item: Mapping[str, Any]) -> bool:
         """Whether a round's JSON object is one of those."""

@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from autoqec.history import SyncReport
-from autoqec.views.console import out, plain, print_json
+from autoqec.history import Ledger, SyncReport, Unpushed, unpushed
+from autoqec.views.console import out, plain, print_json, say
 
 
-def _several(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+def _several(count: int, what: str, many: str = "") -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {many or what + 's'}"
 
 
 def moved(refs: Iterable[str]) -> str:
@@ -31,16 +31,37 @@ def moved(refs: Iterable[str]) -> str:
     return ", ".join(part for part in parts if part) or "nothing new"
 
 
+def unpushed_text(remote: str, lacks: Unpushed) -> str | None:
+    """What a remote lacks and what gives it to it; None if it lacks nothing."""
+    if not lacks.rounds and not lacks.notes:
+        return None
+    return f"{_several(lacks.rounds, 'round')}, {_several(lacks.notes, 'note')} not pushed: autoqec push {remote}"
+
+
+def unpushed_hints(ledger: Ledger) -> list[str]:
+    """What remotes lack, a line each; of remotes that were never looked at nothing is said."""
+    lacks = unpushed(ledger, looked_at=True)
+    return [f"{name}: {text}" for name, found in lacks.items() if (text := unpushed_text(name, found))]
+
+
 def print_sync(report: SyncReport, *, as_json: bool) -> None:
     """What a push or pull moved, either way."""
-    fields = {"remote": report.remote, "received": list(report.received), "sent": list(report.sent)}
+    for branch, why in report.left.items():
+        say(f"{branch} stays, though its round is archived: {why}")
     if as_json:
-        print_json([{"schema": "autoqec.sync/1", **fields}])
+        moves = {name: list(getattr(report, name)) for name in ("received", "sent", "archived")}
+        names = {"left": dict(report.left), "renumbered": dict(report.renumbered)}
+        print_json([{"schema": "autoqec.sync/1", "remote": report.remote, **moves, **names}])
         return
+    for old, new in report.renumbered.items():
+        out().print(plain(f"renumbered: {old} is {new} now"), soft_wrap=True)
     if report.sent:
         out().print(plain(f"sent to {report.remote}: {moved(report.sent)}"), soft_wrap=True)
     if report.received or not report.sent:
         out().print(plain(f"received from {report.remote}: {moved(report.received)}"), soft_wrap=True)
+    if report.archived:
+        went = _several(len(report.archived), "branch", "branches")
+        out().print(plain(f"archived here and on {report.remote}: {went} of rounds went"), soft_wrap=True)
 
 
 def print_bundle(

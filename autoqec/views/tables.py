@@ -168,7 +168,7 @@ def print_front(items: Sequence[Mapping[str, Any]]) -> None:
             # Costs as the verifier counted them, where it says.
             flops, params = (holdout.get(name) or metrics.get(name) for name in ("flops_per_shot", "params"))
             row = (
-                f"{item['run']}/{item['round']}",
+                f"{item['run']}/{item['round']}{' *' if item['confirmed'] else ''}",
                 _rate(holdout["ler_candidate"]),
                 _percent(holdout),
                 gain_text(holdout),
@@ -180,6 +180,8 @@ def print_front(items: Sequence[Mapping[str, Any]]) -> None:
             )
             rows.append(row)
         _print_table(console, "round", "LER;vs plain;ΔLER·1e-3 (95 %);FLOPs;params;µs;beats", rows)
+    if any(item["confirmed"] for item in items):
+        console.print("* confirmed: on the front wherever in their intervals the gains truly are")
 
 
 def _interval(ends: Sequence[float | None], digits: int) -> str:
@@ -223,8 +225,11 @@ def _composition(compose: Mapping[str, Any]) -> str:
 
 
 def _verdict_text(verdict: Mapping[str, Any]) -> str:
+    level = verdict.get("alpha_attempt")
+    at = f", at level {level:.2g}" if isinstance(level, int | float) else ""
     lines = [
-        f"{verdict['verdict']} ({verdict['reason']}), attempt {verdict.get('attempt')} of the run, by {verdict.get('verifier')}"
+        f"{verdict['verdict']} ({verdict['reason']}), attempt {verdict.get('attempt')} of the run{at},"
+        f" by {verdict.get('verifier')}"
     ]
     if "test" in verdict:
         c = verdict["test"]
@@ -283,6 +288,8 @@ def print_round(item: Mapping[str, Any], details: Mapping[str, Any]) -> None:
     )
     if item["reason"]:
         console.print(plain(f"reason: {item['reason']}"))
+    if item["renumbered_from"]:
+        console.print(f"renumbered: it was round {item['renumbered_from']} when it was made, and its commit says so")
     sections = [("why", details.get("message")), ("change", details.get("diff"))]
     sections.append(("conflicts", conflicts_text(details.get("conflicts") or (), item["fork_from"])))
     if details.get("metrics"):

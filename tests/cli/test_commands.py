@@ -153,6 +153,7 @@ def test_mistakes_have_a_code_and_a_sentence_and_leave_nothing(here, capsys, arg
     got, out, err = printed(capsys, *args)
     assert (got, out) == (code, "")
     assert words in err
+    assert "mend: " in err or "--help" in err
     assert "Traceback" not in err
     assert list_runs(open_ledger(".")) == before
 
@@ -183,6 +184,7 @@ def test_an_environment_that_cannot_be_used_is_refused_before_anything_is_writte
         assert code in (2, 3)
         assert out == ""
         assert words in err
+        assert "mend: " in err
     assert list_runs(open_ledger(".")) == before
 
 

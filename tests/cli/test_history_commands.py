@@ -73,7 +73,6 @@ FILTERS = {
     "--status compose_conflict": [4],
     "--status ok --verdict failed": [3],
     "--env tiny": [1, 2, 3],
-    "--env other": [],
     "--text NUMBER": [1, 2, 3],
     "--text diverged": [5],
     "--text evidence --status ok --env tiny --verdict VERIFIED": [1, 2],
@@ -128,7 +127,43 @@ def test_pareto_says_what_it_dominates_and_what_is_confirmed(printed):
     (item,) = (json.loads(line) for line in out.splitlines())
     assert (item["round"], item["dominates"], item["confirmed"]) == (1, [], False)
     assert len(printed("pareto", "--json")[1].splitlines()) == 2
-    assert printed("pareto", "--env", "other", "--json") == (0, "", "")
+
+
+MISTAKES = {
+    "log --env other": (3, "knows no environment 'other'; there are tiny", "autoqec log --env tiny"),
+    "log r-abcd --env other --json": (3, "there are tiny", "autoqec log --env tiny"),
+    "pareto --env other --json": (3, "there are tiny", "autoqec log --env tiny"),
+    "log --status bogus": (2, "no round ends as 'bogus'; there are ok, train_error", "autoqec log --status ok"),
+    "log --verdict bogus": (2, "is not one of 'verified', 'suspicious', 'failed', 'none'", "--help"),
+    "plugins --kind bogus": (2, "there are agents, decoders, verifiers", "autoqec plugins --kind agents"),
+}
+
+
+@pytest.mark.parametrize("command", MISTAKES)
+def test_words_that_choose_nothing_because_they_are_wrong(printed, command):
+    code, words, mend = MISTAKES[command]
+    got, out, err = printed(*command.split())
+    assert (got, out) == (code, "")
+    assert words in " ".join(err.split())
+    assert mend in err
+
+
+def test_words_that_choose_nothing_today(printed, tmp_path, monkeypatch):
+    assert printed("log", "--status", "agent_error", "--json") == (0, "", "")
+    make_tiny_lab(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for command in ("log", "pareto"):
+        assert printed(command, "--json") == (0, "", "")
+        code, _, err = printed(command, "--env", "tiny")
+        assert (code, "it has no rounds yet" in err) == (3, True)
+
+
+def test_the_environment_of_a_run_without_commits_is_known(printed, tmp_path, monkeypatch):
+    ledger = make_tiny_lab(tmp_path)
+    base = history.resolve_commit(ledger, "HEAD")
+    history.start_run(ledger, "r-abcd", base=base, env_name="tiny", env_id="0" * 64, env_files={}, settings={})
+    monkeypatch.chdir(tmp_path)
+    assert printed("log", "--env", "tiny", "--json") == (0, "", "")
 
 
 def test_pareto_fails_when_a_member_is_gone(printed, lab):

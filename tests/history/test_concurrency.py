@@ -108,10 +108,10 @@ def interrupted(lab):
     return {finding.ref: re.search(r"after (\w+);", finding.problem)[1] for finding in named}
 
 
-def step_of(record):
+def step_of(ledger, record):
     """The last step whose result the log shows."""
     shown = {"verify": record.verdict, "analyse": record.analysis, "score": record.metrics, "code": record.commit}
-    if record.metrics is None and record.has_weights:
+    if record.metrics is None and history.has_attachment(ledger, "artifacts", record.run, record.number):
         return "train"
     return next((step for step, result in shown.items() if result is not None), None)
 
@@ -132,7 +132,7 @@ def test_every_kill_is_explained_and_what_it_cut_off_is_finished(kills, lab, run
         assert len(cut) <= 1
         for record in cut:
             step = explained[record.claim.ref]
-            assert step_of(record) == (step if step not in ("claim", "ideate") else None)
+            assert step_of(ledger, record) == (step if step not in ("claim", "ideate") else None)
             steps.append(step)
         if list(explained.values()) == ["claim"] and number % 2:
             assert history.repair(ledger, history.check(ledger))

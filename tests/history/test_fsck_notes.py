@@ -184,3 +184,45 @@ def test_notes_that_are_no_commit(lab, play, git):
     play()
     git("update-ref", REF, git("hash-object", "-w", "--stdin", stdin="x").strip())
     assert "notes-damaged" in {finding.code for finding in findings(lab)}
+
+
+@pytest.fixture
+def judged(lab, play):
+    """A round with a verdict that names its metrics; what else the verdict says is the test's."""
+
+    def make(**fields):
+        claim, oid = play()
+        verdict = {"id": "v", "ts": "3", "commit": oid, "metrics": claim.attempt, **fields}
+        history.append_note(lab, claim.run, "verdict", oid, verdict)
+        return claim, oid
+
+    return make
+
+
+def test_a_verdict_that_names_the_metrics_that_count(lab, judged):
+    judged()
+    assert findings(lab) == []
+
+
+def test_a_verdict_that_names_metrics_that_were_superseded(lab, judged):
+    claim, oid = judged()
+    history.append_note(lab, claim.run, "metrics", oid, {"id": "m2", "supersedes": claim.attempt})
+    (finding,) = findings(lab)
+    assert (finding.code, finding.severity) == ("metrics-superseded", "warning")
+    assert finding.mend == "autoqec verify exp/depol-abcd/1"
+    history.append_note(lab, claim.run, "verdict", oid, {"id": "v2", "ts": "4", "metrics": "m2", "supersedes": "v"})
+    assert findings(lab) == []
+
+
+def test_a_verdict_that_names_metrics_that_are_not_here(lab, judged):
+    judged(metrics="gone")
+    (finding,) = findings(lab)
+    assert (finding.code, finding.severity) == ("metrics-absent", "warning")
+    assert "gone" in finding.problem
+
+
+def test_a_verdict_that_was_copied_from_another_commit(lab, judged):
+    judged(commit="c" * 40)
+    (finding,) = findings(lab)
+    assert (finding.code, finding.severity) == ("verdict-copied", "error")
+    assert "cccccccccc" in finding.problem

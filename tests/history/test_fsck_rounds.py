@@ -312,3 +312,32 @@ def test_a_composition_across_environments(lab, base, run, commit):
     (found,) = without_claims(findings(lab))
     assert found.code == "environments"
     assert "other-abcd/1" in found.problem
+
+
+def test_trailers_that_git_does_not_show(lab, play, git):
+    play()
+    play()
+    git("config", "trailer.separators", "=")
+    found = findings(lab)
+    assert [(finding.code, finding.severity, finding.ref) for finding in found] == [
+        ("git-trailers", "warning", f"{BRANCH}{number}") for number in (1, 2)
+    ]
+    assert "trailer.separators =" in git(*found[0].mend.split(",")[0].replace("'", "").split()[1:])
+    git("config", "--unset", "trailer.separators")
+    assert findings(lab) == []
+
+
+def test_a_commit_that_git_shows_another_in_place_of(lab, play, git):
+    _, oid = play()
+    message = git("log", "-1", "--format=%B", oid).replace("AutoQEC-Round: 1", "AutoQEC-Round: 9")
+    git("replace", oid, git("commit-tree", "-p", f"{oid}^", f"{oid}^{{tree}}", stdin=message).strip())
+    (finding,) = findings(lab)
+    assert (finding.code, finding.severity) == ("git-trailers", "warning")
+    git(*finding.mend.split()[1:])
+    assert findings(lab) == []
+
+
+def test_without_git_its_opinion_is_not_asked(lab, play, monkeypatch, tmp_path):
+    play()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert findings(lab) == []

@@ -64,3 +64,15 @@ def test_numbers_are_found_wherever_they_are_used(many, git):
         (many.git_dir / "refs/heads/exp/depol-abcd" / name).write_text("a" * 40)
     assert used_numbers(many.git_dir, "depol-abcd", kinds) == {1, 2, 3, 4, 5, 6, 70, 80}
     assert used_numbers(many.git_dir, "other", kinds) == set()
+
+
+def test_numbers_that_another_process_packs_are_seen(many, git):
+    kinds = ("exp", "claims")
+    git("pack-refs", "--all")
+    assert used_numbers(many.git_dir, "depol-abcd", kinds) == {1, 2, 3, 4, 5, 6}
+    for number in (7, 8):
+        git("update-ref", f"refs/heads/exp/depol-abcd/{number}", "HEAD")
+        git("pack-refs", "--all")
+        assert used_numbers(many.git_dir, "depol-abcd", kinds) == set(range(1, number + 1))
+    (many.git_dir / "packed-refs").unlink()
+    assert used_numbers(many.git_dir, "depol-abcd", kinds) == set()

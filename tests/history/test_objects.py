@@ -174,3 +174,13 @@ def test_a_missing_object_is_named(lab, base, commit, git):
         history.read_candidate(ledger, oid)
     with pytest.raises(AutoQECError, match="missing"):
         history.read_candidate(ledger, "f" * 40)
+
+
+def test_a_damaged_object_is_named(lab, base, commit, git):
+    oid = commit(1, {"output.yaml": b"a: 1\n"})
+    blob = git("rev-parse", f"{oid}:{CANDIDATE}/output.yaml").strip()
+    path = lab.git_dir / "objects" / blob[:2] / blob[2:]
+    path.chmod(0o644)
+    path.write_bytes(b"not what zlib wrote")
+    with pytest.raises(AutoQECError, match="output.yaml"):
+        objects.get_blob(history.open_ledger(lab.workdir), blob, name="output.yaml")

@@ -20,7 +20,6 @@ def test_a_record_holds_it_all(lab, run, play):
     assert record.claim == claim
     assert record.status == "ok"
     assert (record.metrics["value"], record.analysis["value"], record.verdict["value"]) == (1, 1, 1)
-    assert record.has_weights
     assert record.conflict is None
     assert record.problems == ()
     assert record.time == lab.repo[oid].commit_time

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import shutil
 import tempfile
 from pathlib import Path
@@ -257,6 +259,22 @@ def test_notes_show_in_plain_git_log(tmp_path, git, repository, run, play):
     history.initialise(repository)
     play()
     assert '"kind":"metrics"' in git("log", "-1", "exp/depol-abcd/1")
+
+
+def test_in_a_clone_the_commands_of_the_readme_show_the_notes(tmp_path, git, repository, run, play):
+    play()
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    commands = re.search(r"whoever has no AutoQEC there needs\n\n```sh\n(.*?)```", readme, re.DOTALL)[1]
+    git("clone", "-q", str(repository), str(tmp_path / "clone"))
+    shown = ("log", "-1", "origin/exp/depol-abcd/1")
+    assert "Notes" not in git(*shown, cwd=tmp_path / "clone")
+    for command in commands.splitlines():
+        git(*shlex.split(command)[1:], cwd=tmp_path / "clone")
+    for kind in history.NOTE_KINDS:
+        assert f"Notes (autoqec/depol-abcd/{kind})" in git(*shown, cwd=tmp_path / "clone")
+    git("clone", "-q", str(repository), str(tmp_path / "lab-too"))
+    history.pull(history.initialise(tmp_path / "lab-too"))
+    assert '"kind":"verdict"' in git(*shown, cwd=tmp_path / "lab-too")
 
 
 def test_importing_the_room_is_cheap(python):

@@ -115,6 +115,55 @@ def test_rounds_from_a_linked_worktree_and_a_detached_head(lab, run, git, tmp_pa
     assert not (lab.git_dir / "worktrees" / "side" / "autoqec").exists()
 
 
+def test_rounds_on_a_detached_head(lab, play, git, repository, look):
+    git("checkout", "-q", "--detach")
+    before = look(repository)
+    play()
+    assert look(repository) == before
+    assert [finding.code for finding in history.check(lab)] == []
+
+
+def test_a_submodule_of_the_users_stays_what_it_is(repository, git, tmp_path, identify):
+    git("clone", "-q", str(repository), str(tmp_path / "other"))
+    git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(tmp_path / "other"), "sub")
+    git("commit", "-q", "-m", "a submodule")
+    (repository / "sub" / "README").write_text("being edited\n")
+    lab, status = history.open_ledger(repository), git("status", "--porcelain")
+    base = history.resolve_commit(lab, "HEAD")
+    env = {"env_name": "surface_d3", "env_id": "e" * 64, "env_files": {}, "settings": {}}
+    history.start_run(lab, "sub-abcd", base=base, **env)
+    claim = history.claim_round(lab, "sub-abcd")
+    identity = identify(1, run="sub-abcd", attempt=claim.attempt)
+    oid = history.commit_round(lab, identity, base=base, parents=[], files=FILES, subject="", body="")
+    history.close_claim(lab, claim, status="ok", commit=oid)
+    assert git("ls-tree", oid, "sub") == git("ls-tree", "HEAD", "sub")
+    assert "160000 commit" in git("ls-tree", oid, "sub")
+    assert git("status", "--porcelain") == status
+    assert history.check(lab) == []
+
+
+def test_a_round_writes_as_much_in_a_large_repository_as_in_a_small_one(repository, git, identify):
+    def written(run):
+        lab = history.open_ledger(repository)
+        base = history.resolve_commit(lab, "HEAD")
+        history.start_run(lab, run, base=base, env_name="e", env_id="e" * 64, env_files={}, settings={})
+        before = set((lab.git_dir / "objects").rglob("*"))
+        identity = identify(1, run=run, hypothesis=run)
+        history.commit_round(
+            lab, identity, base=base, parents=[], files={"a.yaml": f"a: {run}\n".encode()}, subject="", body=""
+        )
+        return len({path for path in (lab.git_dir / "objects").rglob("*") if path.is_file()} - before)
+
+    small = written("small-abcd")
+    for number in range(5000):
+        path = repository / "data" / f"{number % 50}" / f"{number}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(str(number))
+    git("add", "-A")
+    git("commit", "-q", "-m", "five thousand files")
+    assert written("large-abcd") == small
+
+
 def test_the_claim_says_which_commit_is_the_round(lab, run, play, git):
     _, oid = play()
     tip = git("commit-tree", "-p", oid, "-m", "a person's commit on top", f"{oid}^{{tree}}").strip()

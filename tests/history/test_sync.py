@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import subprocess
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from autoqec import history
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
-from autoqec.history import network, outgoing
+from autoqec.history import network, outgoing, sync
 
 ENV_ID = "e" * 64
 OURS = ("refs/heads/exp/", "refs/autoqec/", "refs/notes/autoqec/")
@@ -51,20 +52,31 @@ def pair(remote, tmp_path):
     return clones
 
 
-def play(ledger: history.Ledger, run: str = "depol-abcd", claim: history.Claim | None = None) -> tuple[int, str]:
+def play(
+    ledger: history.Ledger,
+    run: str = "depol-abcd",
+    claim: history.Claim | None = None,
+    parents: tuple[str, ...] = (),
+    close: bool = True,
+) -> tuple[int, str]:
     """One whole round in a clone."""
     claim = claim or history.claim_round(ledger, run)
     identity = history.RoundIdentity(
-        run, claim.number, claim.attempt, f"surface_d3@sha256:{ENV_ID}", (), "none", "search", "an idea"
+        run, claim.number, claim.attempt, f"surface_d3@sha256:{ENV_ID}", parents, "none", "search", "an idea"
     )
     files = {"output.yaml": f"n: {claim.number}\n".encode()}
     base = history.load_run(ledger, run).base
-    oid = history.commit_round(ledger, identity, base=base, parents=[], files=files, subject="s", body="b")
+    oid = history.commit_round(ledger, identity, base=base, parents=parents, files=files, subject="s", body="b")
     history.attach(ledger, "traces", run, claim.number, {"ideator.json": claim.attempt.encode()})
     history.attach(ledger, "artifacts", run, claim.number, {"weights.safetensors": b"w" * 10})
     history.append_note(ledger, run, "metrics", oid, {"id": claim.attempt})
-    history.close_claim(ledger, claim, status="ok", commit=oid)
+    if close:
+        history.close_claim(ledger, claim, status="ok", commit=oid)
     return claim.number, oid
+
+
+def codes(ledger: history.Ledger) -> list[str]:
+    return [finding.code for finding in history.check(history.open_ledger(ledger.workdir))]
 
 
 def begin(ledger: history.Ledger, name: str) -> str:
@@ -100,9 +112,8 @@ def test_what_one_clone_pushes_the_other_has_after_a_pull(pair):
     assert not any("artifacts" in ref for ref in sent)
     report = history.pull(two)
     assert set(sent) == set(report.received)
-    assert history.read_history(two) == [
-        record.__class__(**{**vars(record), "has_weights": False}) for record in history.read_history(one)
-    ]
+    assert history.read_history(two) == history.read_history(one)
+    assert not history.has_attachment(two, "artifacts", "depol-abcd", number)
     assert history.push(two) == history.SyncReport("origin")
     assert history.pull(two) == history.SyncReport("origin")
     assert history.find_round(two, "depol-abcd", number) == oid
@@ -199,6 +210,29 @@ def test_a_plain_clone_becomes_a_whole_lab_by_a_pull(pair, remote, tmp_path):
     assert history.runs_elsewhere(fresh) == {}
 
 
+def test_a_partial_clone_reads_the_records_and_is_told_how_to_get_the_rest(pair, remote, tmp_path):
+    number, _ = play(pair[0])
+    history.push(pair[0])
+    sh(remote, "config", "uploadpack.allowFilter", "true")
+    sh(tmp_path, "clone", "-q", "--filter=blob:none", remote.as_uri(), str(tmp_path / "partial"))
+    partial = history.open_ledger(tmp_path / "partial")
+    sh(partial.workdir, "fetch", "-q", "origin", "refs/autoqec/runs/*:refs/autoqec/runs/*")
+    assert [record.metrics for record in history.read_history(partial)] == []  # its run.json has no contents
+    history.pull(partial)
+    (record,) = history.read_history(partial)
+    assert (record.number, record.status, bool(record.metrics), record.problems) == (number, "ok", True, ())
+    found = {finding.code: finding for finding in history.check(history.open_ledger(partial.workdir))}
+    assert found.keys() == {"partial-clone", "bad-candidate", "run-missing"}
+    for finding in found.values():
+        assert finding.mend.startswith("git fetch --refetch --no-filter")
+    sh(partial.workdir, *found["partial-clone"].mend.split()[1:])
+    assert "bad-candidate" not in codes(partial)
+    sh(partial.workdir, *found["partial-clone"].mend.split()[1:], "refs/autoqec/*:refs/autoqec/*")
+    assert codes(partial) == ["partial-clone"]
+    play(partial)
+    assert set(codes(partial)) == {"partial-clone", "not-pushed"}
+
+
 def test_what_users_do_with_plain_git_destroys_nothing(pair, remote):
     one, two = pair
     for ledger in pair:
@@ -246,7 +280,8 @@ def test_the_same_number_for_two_rounds_is_an_error_and_everything_else_arrives(
     claim = "refs/autoqec/claims/depol-abcd/1"
     assert mine[claim] in caught.value.problem
     assert there[claim] in caught.value.problem
-    assert "--remote" in caught.value.mend
+    assert "autoqec round --remote origin" in caught.value.mend
+    assert "autoqec pull --renumber origin" in caught.value.mend
     now = ours(two)
     assert {ref: oid for ref, oid in now.items() if ref in mine and "notes" not in ref} == {
         ref: oid for ref, oid in mine.items() if "notes" not in ref
@@ -259,14 +294,40 @@ def test_the_same_number_for_two_rounds_is_an_error_and_everything_else_arrives(
     }
 
 
-def test_a_branch_that_somebody_moved_is_not_pushed_over_the_round(pair):
+@pytest.mark.parametrize("pushed", [False, True])
+@pytest.mark.parametrize("closed", [False, True])
+@pytest.mark.parametrize("how", [["--amend", "-m", "mine"], ["-m", "mine"]])
+def test_a_branch_that_somebody_moved_is_named_and_not_pushed(pair, remote, pushed, closed, how):
     one, _ = pair
-    _, oid = play(one)
-    history.push(one)
-    sh(one.workdir, "checkout", "-q", "exp/depol-abcd/1")
-    sh(one.workdir, "commit", "-q", "--allow-empty", "-m", "mine")
-    with pytest.raises(AutoQECError, match=f"exp/depol-abcd/1 is [0-9a-f]+ here and {oid} there"):
+    claim = history.claim_round(one, "depol-abcd")
+    _, oid = play(one, claim=claim, close=closed)
+    if pushed:
         history.push(one)
+    there = ours(remote)
+    sh(one.workdir, "checkout", "-q", "exp/depol-abcd/1")
+    sh(one.workdir, "commit", "-q", "--allow-empty", *how)
+    mine = sh(one.workdir, "rev-parse", "HEAD").strip()
+    with pytest.raises(AutoQECError, match=f"exp/depol-abcd/1 (has moved to|is) {mine[:10]}") as caught:
+        history.push(one)
+    assert ours(remote) == there
+    sh(one.workdir, "checkout", "-q", "main")
+    if closed or "--amend" not in how:  # else nothing says any more which commit the round was
+        history.pull(one)
+        for command in caught.value.mend.split("; "):
+            sh(one.workdir, *command.split()[1:])
+        history.push(one)
+        assert ours(remote)["refs/heads/exp/depol-abcd/1"] == oid
+        assert sh(one.workdir, "rev-parse", "depol-abcd-1-mine").strip() == mine
+
+
+def test_many_branches_of_which_one_was_moved_are_not_pushed_as_a_folder(pair, remote, monkeypatch):
+    monkeypatch.setattr(outgoing, "_FOLDER", 1)
+    one, _ = pair
+    oids = [play(one)[1] for _ in range(3)]
+    sh(one.workdir, "branch", "-f", "exp/depol-abcd/2", "main")
+    with pytest.raises(AutoQECError, match=f"exp/depol-abcd/2 has moved .*{oids[1][:10]}"):
+        history.push(one)
+    assert not any("exp" in ref for ref in ours(remote))
 
 
 def test_closed_wins_over_open_on_either_side(pair):
@@ -285,6 +346,108 @@ def test_closed_wins_over_open_on_either_side(pair):
     history.push(one)
     history.pull(two)
     assert history.read_claim(two, "depol-abcd", 1) == closed
+
+
+@pytest.fixture
+def collided(pair):
+    """Two clones that took the numbers 2 and 3 each: the oids of the rounds of both, after round 1, which they share."""
+    one, two = pair
+    _, shared = play(one)
+    history.push(one)
+    history.pull(two)
+    theirs = [play(one, parents=(shared,))[1] for _ in range(2)]
+    history.push(one)
+    _, parent = play(two, parents=(shared,))
+    claim = history.claim_round(two, "depol-abcd")
+    report = {"status": "compose_conflict", "fork_from": ["depol-abcd/1", "depol-abcd/2"], "compose": "pure"}
+    history.attach(two, "attempts", "depol-abcd", claim.number, {"report.json": json.dumps(report).encode()})
+    history.close_claim(two, claim, status="compose_conflict")
+    _, child = play(two, parents=(parent,))
+    return shared, theirs, [parent, child]
+
+
+def test_rounds_whose_numbers_others_took_get_new_ones_and_stay_what_they_are(pair, remote, collided):
+    one, two = pair
+    shared, theirs, (parent, child) = collided
+    weights = history.read_attachment(two, "artifacts", "depol-abcd", 4)
+    before = history.read_notes(two, "depol-abcd", "metrics")
+    with pytest.raises(AutoQECError, match="different rounds"):
+        history.pull(two)
+    assert history.find_round(two, "depol-abcd", 2) == parent
+    got = history.pull(two, renumber_mine=True)
+    assert got.renumbered == {f"depol-abcd/{old}": f"depol-abcd/{old + 3}" for old in (2, 3, 4)}
+    history.push(two)
+    history.pull(one)
+    assert ours(one) == ours(two) == ours(remote)
+    for ledger in pair:
+        commits = [record.commit for record in history.read_history(ledger)]
+        assert commits == [shared, *theirs, parent, None, child]
+        assert [finding.code for finding in history.check(ledger) if finding.severity != "info"] == []
+        assert [finding.code for finding in history.check(ledger)].count("renumbered") == 3
+    records = history.read_history(two)
+    assert [record.number for record in records] == [1, 2, 3, 5, 6, 7]
+    assert all(record.problems == () for record in records)
+    assert [record.claim.first_number for record in records] == [1, 2, 3, 2, 3, 4]
+    assert records[-1].parents == (parent,)
+    assert records[4].conflict["fork_from"] == ["depol-abcd/1", "depol-abcd/5"]
+    assert history.read_attachment(two, "artifacts", "depol-abcd", 7) == weights
+    assert before.items() <= history.read_notes(two, "depol-abcd", "metrics").items()
+    assert history.read_attachment(two, "traces", "depol-abcd", 5)["ideator.json"] == records[3].claim.attempt.encode()
+    assert history.pull(two, renumber_mine=True) == history.SyncReport("origin")
+    assert play(two)[0] == 8
+
+
+def test_a_clone_that_has_a_round_under_its_old_number_takes_the_new_one(pair, remote, collided, tmp_path):
+    _, two = pair
+    third = clone(remote, tmp_path / "third")
+    sh(third.workdir, "remote", "add", "two", str(two.workdir))
+    history.pull(third, "two")
+    sh(third.workdir, "remote", "remove", "two")
+    for ref in sh(third.workdir, "for-each-ref", "--format=%(refname)", "refs/autoqec-remote/two").split():
+        sh(third.workdir, "update-ref", "-d", ref)
+    history.pull(two, renumber_mine=True)
+    history.push(two)
+    assert history.pull(third, renumber_mine=True).renumbered == {
+        f"depol-abcd/{old}": f"depol-abcd/{old + 3}" for old in (2, 3, 4)
+    }
+    assert ours(third) == ours(two) == ours(remote)
+
+
+def test_what_may_not_be_renumbered_is_said_and_nothing_is_changed(pair, collided, tmp_path):
+    _, two = pair
+    before = ours(two)
+    sh(two.workdir, "checkout", "-q", "exp/depol-abcd/2")
+    with pytest.raises(AutoQECError, match="exp/depol-abcd/2 is checked out"):
+        history.pull(two, renumber_mine=True)
+    sh(two.workdir, "checkout", "-q", "main")
+    sh(tmp_path, "init", "-q", "--bare", "other.git")
+    sh(two.workdir, "remote", "add", "other", str(tmp_path / "other.git"))
+    history.push(two, "other")
+    with pytest.raises(AutoQECError, match="round depol-abcd/2 is on other under that number"):
+        history.pull(two, renumber_mine=True)
+    assert ours(two) == before
+    claim = history.claim_round(two, "depol-abcd")
+    with pytest.raises(AutoQECError, match=f"depol-abcd/{claim.number} is not closed yet"):
+        history.pull(two, renumber_mine=True)
+    assert before.items() <= ours(two).items()
+
+
+@pytest.mark.parametrize("moment", ["move_at_once", "store_claim"])
+def test_renumbering_that_dies_has_changed_nothing(pair, collided, moment, monkeypatch):
+    from autoqec.history import renumbering
+
+    _, two = pair
+    before = ours(two)
+
+    def dying(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(renumbering, moment, dying)
+        with pytest.raises(KeyboardInterrupt):
+            history.pull(two, renumber_mine=True)
+    assert ours(two) == before
+    assert len(history.pull(two, renumber_mine=True).renumbered) == 3
 
 
 def test_a_round_closed_in_two_ways_is_an_error(pair):
@@ -312,18 +475,136 @@ def test_a_file_with_two_contents_is_an_error(pair):
         history.pull(two)
 
 
-def test_what_was_archived_here_does_not_come_back(pair):
+BRANCHES, ROUNDS = "refs/heads/exp/depol-abcd/", "refs/autoqec/rounds/depol-abcd/"
+
+
+@pytest.fixture
+def shared(pair):
+    """The two clones, both with the same three rounds; the oids of these."""
+    oids = [play(pair[0])[1] for _ in range(3)]
+    history.push(pair[0])
+    history.pull(pair[1])
+    return oids
+
+
+def archived(oids):
+    return {f"{ROUNDS}{number}": oid for number, oid in enumerate(oids, 1)}
+
+
+def places(top):
+    return {ref: oid for ref, oid in ours(top).items() if ref.startswith((BRANCHES, ROUNDS))}
+
+
+def test_an_archive_travels(pair, remote, shared):
     one, two = pair
-    number, oid = play(one)
+    history.archive_run(one, "depol-abcd")
+    sent = history.push(one)
+    assert set(sent.archived) == {f"{BRANCHES}{number}" for number in (1, 2, 3)}
+    assert set(sent.sent) == set(archived(shared))
+    assert places(remote) == archived(shared)
+    got = history.pull(two)
+    assert (set(got.archived), set(got.received)) == (set(sent.archived), set(sent.sent))
+    assert ours(one) == ours(two) == ours(remote)
+    assert history.read_history(two) == history.read_history(one)
+    for ledger in pair:
+        assert history.pull(ledger) == history.push(ledger) == history.SyncReport("origin")
+        assert {finding.code for finding in history.check(ledger)} <= {"weights-absent"}
+    assert play(two)[0] == 4
+
+
+def test_what_was_archived_does_not_come_back_as_a_branch(pair, remote, shared, tmp_path):
+    one, two = pair
+    history.archive_run(one, "depol-abcd")
+    assert history.pull(one).received == ()
+    assert places(one) == archived(shared)
+    history.push(one)
+    sh(two.workdir, "push", "-q", "--all")  # a plain push by somebody who has not pulled
+    assert BRANCHES + "1" in places(remote)
+    fresh = clone(remote, tmp_path / "fresh")
+    history.pull(fresh)
+    assert places(fresh) == archived(shared)
+    history.pull(one)
+    assert places(one) == archived(shared)
+    history.push(fresh)
+    assert places(remote) == archived(shared)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_clones_that_both_archive_and_go_on_converge_in_any_order(pair, remote, shared, order):
+    for ledger in pair:
+        history.archive_run(ledger, "depol-abcd")
+    for name in order:
+        play(pair[name], begin(pair[name], f"own-{name}aaa"))
+        history.push(pair[name])
+    history.pull(pair[order[0]])
+    assert ours(pair[0]) == ours(pair[1]) == ours(remote)
+    assert places(remote) == archived(shared)
+
+
+def test_a_branch_that_somebody_stands_on_or_has_moved_stays_until_it_is_free(pair, remote, shared, tmp_path):
+    one, two = pair
+    sh(two.workdir, "worktree", "add", "-q", str(tmp_path / "review"), "exp/depol-abcd/2")
+    sh(two.workdir, "checkout", "-q", "exp/depol-abcd/3")
+    sh(two.workdir, "commit", "-q", "--allow-empty", "-m", "mine")
+    mine = sh(two.workdir, "rev-parse", "HEAD").strip()
+    history.archive_run(one, "depol-abcd")
+    history.push(one)
+    got = history.pull(two)
+    assert got.archived == (f"{BRANCHES}1",)
+    assert got.left == {"exp/depol-abcd/2": "it is checked out in a worktree"}
+    assert places(two) == {f"{BRANCHES}2": shared[1], f"{BRANCHES}3": mine, **archived(shared)}
+    history.push(two)
+    assert places(remote) == archived(shared), "what stays here is not sent again"
+    sh(two.workdir, "worktree", "remove", str(tmp_path / "review"))
+    history.pull(two)
+    assert places(two) == {f"{BRANCHES}3": mine, **archived(shared)}
+
+
+def test_a_host_that_keeps_branches_is_said_to_and_has_the_archive(pair, remote, shared):
+    sh(remote, "config", "receive.denyDeletes", "true")
+    one, two = pair
+    history.archive_run(one, "depol-abcd")
+    sent = history.push(one)
+    assert sent.archived == ()
+    assert set(sent.left) == {f"exp/depol-abcd/{number} on origin" for number in (1, 2, 3)}
+    assert archived(shared).items() <= places(remote).items()
+    history.pull(two)
+    assert places(two) == archived(shared)
+
+
+def test_a_branch_on_the_remote_that_was_moved_is_not_deleted(pair, remote, shared):
+    one, _ = pair
+    history.archive_run(one, "depol-abcd")
+    there = network.find_remote(one, "origin")
+    sh(remote, "update-ref", f"{BRANCHES}1", "main")
+    left = network.delete_refs(one, there, {f"{BRANCHES}{n}": oid for n, oid in enumerate(shared, 1)})
+    assert left == {f"{BRANCHES}1": "stale info"}
+    assert list(places(remote)) == [f"{BRANCHES}1"]
+
+
+@pytest.mark.parametrize("death", ["push_refs", "delete_refs", "drop_archived"])
+def test_a_push_or_pull_that_dies_loses_nothing_and_is_finished_by_the_next(pair, remote, shared, death, monkeypatch):
+    from autoqec.history import sync
+
+    one, two = pair
+    history.archive_run(one, "depol-abcd")
+
+    def dying(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sync, death, dying)
+        for act in (lambda: history.push(one), lambda: history.pull(two)):
+            try:
+                act()
+            except KeyboardInterrupt:
+                assert {oid for ledger in (remote, one, two) for oid in places(ledger).values()} == set(shared)
+    for ledger in (remote, one, two):
+        assert set(places(ledger).values()) == set(shared)
     history.push(one)
     history.pull(two)
-    assert history.compare_and_swap(two, f"refs/autoqec/rounds/depol-abcd/{number}", None, oid, "archive")
-    assert history.compare_and_swap(two, f"refs/heads/exp/depol-abcd/{number}", oid, None, "archive")
-    before = ours(two)
-    history.push(two)
-    assert ours(two) == before
-    history.pull(one)
-    assert ours(one)[f"refs/autoqec/rounds/depol-abcd/{number}"] == oid
+    assert ours(one) == ours(two) == ours(remote)
+    assert places(two) == archived(shared)
 
 
 def test_refs_that_are_not_ours_are_left_alone(pair, remote):
@@ -409,14 +690,74 @@ def test_remotes_that_are_none(pair, lab):
     assert caught.value.mend.startswith("git ls-remote ")
 
 
-def test_how_many_rounds_are_not_pushed(pair):
+def test_how_many_rounds_and_notes_are_not_pushed(pair):
     one, _ = pair
-    assert history.unpushed_rounds(one) == {"origin": 0}
+    assert history.unpushed(one) == {"origin": history.Unpushed(0, 0)}
     play(one)
     play(one)
-    assert history.unpushed_rounds(one) == {"origin": 2}
+    assert history.unpushed(one) == {"origin": history.Unpushed(2, 2)}
     history.push(one)
-    assert history.unpushed_rounds(one) == {"origin": 0}
+    assert history.unpushed(one) == {"origin": history.Unpushed(0, 0)}
+
+
+def test_fsck_says_what_is_not_pushed_and_what_is_not_here(pair):
+    one, two = pair
+    assert codes(one) == []
+    play(one)
+    play(one)
+    (finding,) = history.check(one)
+    assert (finding.code, finding.severity, finding.mend) == ("not-pushed", "info", "autoqec push origin")
+    assert "2 rounds, 2 notes" in finding.problem
+    history.push(one)
+    assert codes(one) == []
+    history.pull(two)
+    assert codes(two) == []
+    for ref, oid in history.list_refs(two, "refs/heads/exp/", "refs/autoqec/claims/").items():
+        if ref.endswith("/2"):
+            history.compare_and_swap(two, ref, oid, None, "drop")
+    notes = "refs/notes/autoqec/depol-abcd/metrics"
+    sh(two.workdir, "update-ref", notes, f"{notes}^")
+    found = {finding.code: finding for finding in history.check(two)}
+    assert "1 rounds, 1 notes" in found["not-pulled"].problem
+    assert found["not-pulled"].severity == "info"
+    history.pull(two)
+    assert "not-pulled" not in codes(two)
+
+
+def test_a_remote_that_was_never_looked_at_is_no_finding(lab, run, tmp_path):
+    play(lab)
+    sh(lab.workdir, "remote", "add", "origin", str(tmp_path / "nowhere"))
+    assert codes(lab) == []
+    assert history.unpushed(lab) == {"origin": history.Unpushed(1, 1)}
+    assert history.unpushed(lab, looked_at=True) == {}
+
+
+def test_fsck_tells_what_a_pull_unites_from_what_contradicts(pair):
+    one, two = pair
+    _, oid = play(one)
+    history.push(one)
+    history.pull(two)
+    history.append_note(one, "depol-abcd", "verdict", oid, {"id": "one"})
+    history.append_note(two, "depol-abcd", "verdict", oid, {"id": "two"})
+    history.push(one)
+    sync.fetch_kinds(two, network.find_remote(two, "origin"), None, ["notes"])
+    (finding,) = history.check(two)
+    assert (finding.code, finding.severity) == ("diverged", "info")
+    assert "notes/autoqec/depol-abcd/verdict" in finding.problem
+    history.pull(two)
+    assert codes(two) == ["not-pushed"]
+    history.push(two)
+    play(one)
+    play(two)
+    history.push(one)
+    with pytest.raises(AutoQECError):
+        history.push(two)
+    found = history.check(two)
+    contradicted = [finding for finding in found if finding.code == "contradicted"]
+    assert {finding.ref for finding in contradicted} == {
+        "refs/autoqec/claims/depol-abcd/2", "refs/heads/exp/depol-abcd/2"
+    }  # fmt: skip
+    assert {finding.severity for finding in contradicted} == {"warning"}
 
 
 PUSHES = """

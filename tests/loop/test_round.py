@@ -8,8 +8,19 @@ import sys
 import pytest
 
 from autoqec.config import load_settings
-from autoqec.errors import NotFoundError
-from autoqec.history import list_claims, read_attachment, read_candidate, read_notes
+from autoqec.errors import BudgetSpentError, NotFoundError
+from autoqec.history import (
+    RoundIdentity,
+    append_note,
+    check,
+    commit_round,
+    list_claims,
+    read_attachment,
+    read_candidate,
+    read_notes,
+)
+from autoqec.loop import rounds
+from autoqec.loop.parents import composed_parents
 from autoqec.loop.rounds import run_round
 from autoqec.loop.session import Session, open_run
 from autoqec.loop.state import find_verdict, read_state
@@ -184,9 +195,66 @@ def test_an_undecided_verdict_does_not_take_the_place_of_one_that_was_reached(se
     assert [note["attempt"] for note in notes if note.get("event") == "begun"] == [1, 2, 3]
 
 
+def test_attempts_that_another_clone_began_are_counted_however_numbered(session, monkeypatch):
+    agent = ScriptedAgent({"ideator": [{"text": "t"}], "coder": [candidate(8)], "analyst": [IGNORE]})
+    made = session(agent)
+    commit = run_round(made).commit
+    asked = []
+
+    def answer(request, **_):
+        asked.append(request.attempt)
+        return Verdict("FAILED", "not_better")
+
+    monkeypatch.setattr("autoqec.loop.steps.verify_in_process", answer)
+
+    def elsewhere(*attempts):
+        for number in attempts:
+            append_note(
+                made.ledger, made.run.name, "verdict", commit, {"event": "begun", "attempt": number, "share": 1 / 128}
+            )
+
+    state = read_state(made.ledger, made.run.name, 1)
+    judge(made, state)
+    elsewhere(1)
+    judge(made, state)
+    assert asked == [1, 3]
+    found = [(finding.code, finding.severity) for finding in check(made.ledger)]
+    assert found == [("attempt-twice", "info")]
+    elsewhere(*[4] * 126)
+    with pytest.raises(BudgetSpentError, match="the error budget of run .* is spent, by 129 verifications"):
+        judge(made, state)
+    assert asked == [1, 3]
+    assert ("overspent", "error") in {(finding.code, finding.severity) for finding in check(made.ledger)}
+
+
+def test_what_a_round_composes_is_found_by_commit_whatever_its_parents_are_called_now(session):
+    made = session()
+    ledger, run = made.ledger, made.run
+    parents = []
+    for number in (1, 2, 3):
+        compose = "pure" if parents[1:] else "none"
+        fork = tuple(parents) if compose == "pure" else ()
+        env = f"{run.env_name}@sha256:{run.env_id}"
+        who = RoundIdentity(run.name, number, f"{number:032x}", env, fork, compose, "search", "t")
+        files = {"output.yaml": b"n: %d\n" % number}
+        parents.append(commit_round(ledger, who, base=run.base, parents=fork, files=files, subject="s", body=""))
+    assert composed_parents(ledger, run.name, 1) == ()
+    assert composed_parents(ledger, run.name, 3) == (f"{run.name}/1", f"{run.name}/2")
+    git(ledger, "branch", "-m", f"exp/{run.name}/1", f"exp/{run.name}/9")
+    assert composed_parents(ledger, run.name, 3) == (f"{run.name}/9", f"{run.name}/2")
+
+
 class _Failing:
     def reply(self, role, context):
         raise ConnectionError("no net\nand more")
+
+
+def test_after_a_round_and_not_during_it_git_is_asked_to_tidy_up(session, monkeypatch):
+    asked = []
+    monkeypatch.setattr(rounds, "tidy", lambda ledger: asked.append([c.state for c in list_claims(ledger)]))
+    made = session(ScriptedAgent({}))
+    assert run_round(made).status == "agent_error"
+    assert asked == [["closed"]]
 
 
 def test_an_agent_that_raises_ends_the_round(session):

@@ -1,5 +1,6 @@
 """The paired e-process: valid under peeking, powerful enough, and a function of the counts alone."""
 
+import random
 from math import exp, log
 
 import numpy as np
@@ -12,10 +13,12 @@ from autoqec.scoring.statistics import (
     BETS,
     PLANNED_ATTEMPTS,
     attempt_alpha,
+    attempt_share,
     delta_interval,
     log_e_better,
     log_e_worse,
     mcnemar_p,
+    next_attempt,
     rate_interval,
     ratio_interval,
 )
@@ -117,3 +120,32 @@ def test_exact_intervals_hold_the_estimate(failures, shots):
 def test_mcnemar_is_a_coin():
     assert mcnemar_p(PairedCounts(100, 0, 5, 0)) == pytest.approx(1 / 32)
     assert mcnemar_p(PairedCounts(100, 7, 0, 0)) == 1.0
+
+
+def test_what_clones_spent_twice_is_made_up_for_by_a_later_number():
+    assert [next_attempt(range(1, n + 1)) for n in (0, 1, 63, 64, 200)] == [1, 2, 64, 65, 201]
+    assert next_attempt([1, 1]) == next_attempt([1, 2]) == 3
+    assert next_attempt([3, 1, 2]) == next_attempt([3, 2, 3]) == 4
+    # Four shares of the second epoch are worth one of the first.
+    assert next_attempt([*range(1, 65), 64]) == 65 + 4
+    assert next_attempt([1] * 64 + [64]) == 65 + 4
+    assert next_attempt([1] * 127) is not None
+    assert next_attempt([1] * 128) is None, "128 clones began at once: nothing is left"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_however_clones_diverge_and_unite_what_follows_keeps_the_budget(seed):
+    chance = random.Random(seed)
+    clones = [{} for _ in range(3)]  # attempt numbers by the id of what was begun
+    for step in range(150):
+        one, other = chance.sample(clones, 2)
+        if chance.random() < 0.1:
+            one |= other
+        else:
+            one[step] = next_attempt(one.values())
+    united = list((clones[0] | clones[1] | clones[2]).values())
+    chance.shuffle(united)
+    assert next_attempt(united) == next_attempt(sorted(united)) > max(len(united), *united)
+    for _ in range(300):
+        united.append(next_attempt(united))
+    assert sum(map(attempt_share, united)) <= 1

@@ -16,7 +16,7 @@ def item(number, **changes):
         "run": "surface-d5-depol-iyfh", "round": number, "branch": "b", "commit": "c" * 40, "env": "surface_d5_depol",
         "env_id": "0" * 64,
         "status": "ok", "reason": None, "verdict": "VERIFIED", "metrics": FIGURES, "references": {}, "holdout": FIGURES,
-        "hypothesis": "words " * 30, "fork_from": [], "compose": "none", "dominates": [],
+        "hypothesis": "words " * 30, "fork_from": [], "compose": "none", "dominates": [], "confirmed": False,
     }  # fmt: skip
     return base | changes
 
@@ -52,3 +52,14 @@ def test_an_empty_lab_says_what_to_do(capsys):
     print_log([])
     print_front([])
     assert "autoqec round" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("width", [40, 120])
+def test_confirmed_members_of_the_front_are_marked(width, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", str(width))
+    print_front([item(1, confirmed=True), item(2)])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] == "*" for line in lines[2:4]] == [True, False]
+    assert lines[-1].startswith("* confirmed:")
+    print_front([item(2)])
+    assert "*" not in capsys.readouterr().out
