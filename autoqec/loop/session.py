@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from autoqec.config import Profile, Settings
-from autoqec.errors import UsageError
+from autoqec.errors import AutoQECError, UsageError
 from autoqec.history import Ledger, Run, list_runs, new_run_name, resolve_commit, start_run
 from autoqec.plugins import Registry
 from autoqec.problem.environment import (
+    ENVIRONMENT_FILE,
     LoadedEnvironment,
     builtin_environments,
     environment_from_files,
@@ -87,21 +88,21 @@ def check_environment(loaded: LoadedEnvironment, registry: Registry) -> None:
     """Refuse, before anything is written, an environment no round could be run on.
 
     Raises:
-        UsageError, NotFoundError: The circuit, code, decoder or a reference cannot be used.
+        UsageError, NotFoundError: The circuit, code, decoder or a reference cannot be used; names file, line and field.
     """
     from autoqec.decoding.compiling import compile_decoder
     from autoqec.problem.code import build_problem
+    from autoqec.problem.locating import at_its_line
 
+    environment, text = loaded.environment, loaded.files[ENVIRONMENT_FILE]
     problem = build_problem(loaded, registry.maker("code"))
-    for choice in (loaded.environment.decoder, *loaded.environment.references):
-        compile_decoder(choice, problem, registry)
-    decoder = loaded.environment.decoder.kind
-    if not registry.get("decoder", decoder).capabilities.get("takes_beliefs"):
-        able = [entry.name for entry in registry.all("decoder") if entry.capabilities.get("takes_beliefs")]
-        raise UsageError(
-            f"{loaded.origin}: decoder {decoder!r} takes no per-shot beliefs, so no predecoder can feed it",
-            mend=f"use one of: {', '.join(able)}; {decoder} can be listed under references",
-        )
+    named = {"decoder": environment.decoder} | {f"references.{i}": ref for i, ref in enumerate(environment.references)}
+    for where, choice in named.items():
+        try:
+            compile_decoder(choice, problem, registry)
+        except AutoQECError as error:
+            found = type(error)(f"{where}: {error.problem}", mend=error.mend)
+            raise at_its_line(found, loaded.origin, text) from error
 
 
 def open_run(

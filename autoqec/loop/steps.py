@@ -374,6 +374,8 @@ def judge(
         **verdict.to_dict(),
         "commit": state.commit,
         "metrics": (state.metrics or {}).get("id"),  # those that stood when it was judged
+        # The limits stand beside the verdict, whoever the verifier is: the front holds the figures to them again.
+        "constraints": session.environment.environment.constraints.model_dump(),
     }
     if replay is not None:
         return record

@@ -25,7 +25,8 @@ from pydantic import (
 )
 
 from autoqec.canonical import content_hash, load_yaml
-from autoqec.errors import NotFoundError, UsageError
+from autoqec.errors import AutoQECError, NotFoundError, UsageError
+from autoqec.problem.locating import at_its_line
 from autoqec.problem.noise import Noise
 
 #: The name under which an environment's own YAML travels in its dictionary of files.
@@ -168,15 +169,22 @@ def environment_from_files(files: Mapping[str, bytes], *, origin: str) -> Loaded
     try:
         environment = Environment.model_validate(raw)
     except ValidationError as error:
-        raise UsageError(f"{origin}: {explain(error)}", mend=MEND) from error
+        found = UsageError(explain(error), mend=MEND)
+        raise at_its_line(found, origin, files[ENVIRONMENT_FILE]) from error
     return LoadedEnvironment(environment, dict(files), origin)
 
 
-def explain(error: ValidationError) -> str:
-    """Every validation error as `field: what is wrong`, joined into one sentence without pydantic's links."""
+def explain(error: ValidationError, *, inside: str = "") -> str:
+    """Every validation error as `field: what is wrong`, joined into one sentence without pydantic's links.
+
+    Args:
+        error: What pydantic found.
+        inside: The field whose content was validated, if it was not the whole file.
+    """
     parts = []
     for item in error.errors(include_url=False):
-        where = ".".join(str(step) for step in item["loc"] if not str(step).startswith("function-")) or "the file"
+        steps = [inside, *(str(step) for step in item["loc"] if not str(step).startswith("function-"))]
+        where = ".".join(step for step in steps if step) or "the file"
         parts.append(f"{where}: {item['msg'].removeprefix('Value error, ')}")
     return "; ".join(parts)
 
@@ -199,21 +207,21 @@ def _companion(path: Path, field: str, named: Any) -> bytes:
         or named == ENVIRONMENT_FILE
     ):
         mend = f"put the file into {path.parent}, and name it there"
-        raise UsageError(f"{path}: {field} must name a file beside the environment, not {named!r}", mend=mend)
+        raise UsageError(f"{field} must name a file beside the environment, not {named!r}", mend=mend)
     target = path.parent / named
     if not target.is_file():
         mend = f"put the file at {target}, or change {field}"
-        raise NotFoundError(f"{path}: {field} names {named}, and there is no such file beside it", mend=mend)
+        raise NotFoundError(f"{field} names {named}, and there is no such file beside it", mend=mend)
     if target.stat().st_size > MAX_FILE_BYTES:
         raise UsageError(
-            f"{path}: {field}: {named} is larger than {MAX_FILE_BYTES // 2**20} MiB",
+            f"{field}: {named} is larger than {MAX_FILE_BYTES // 2**20} MiB",
             mend="a circuit with REPEAT blocks, or fewer rounds, is smaller",
         )
     try:
         return target.read_bytes()
     except OSError as error:
         mend = f"chmod +r {target}"
-        raise NotFoundError(f"{path}: {field}: cannot read {named}: {error.strerror}", mend=mend) from error
+        raise NotFoundError(f"{field}: cannot read {named}: {error.strerror}", mend=mend) from error
 
 
 def load_environment(path: Path) -> LoadedEnvironment:
@@ -232,9 +240,9 @@ def load_environment(path: Path) -> LoadedEnvironment:
     alone = environment_from_files({ENVIRONMENT_FILE: text}, origin=str(path))
     try:
         named = _named_files(alone.environment)
-    except UsageError as error:
-        raise UsageError(f"{path}: {error.problem}", mend=error.mend) from error
-    files = {ENVIRONMENT_FILE: text} | {file: _companion(path, field, file) for field, file in named.items()}
+        files = {ENVIRONMENT_FILE: text} | {file: _companion(path, field, file) for field, file in named.items()}
+    except AutoQECError as error:
+        raise at_its_line(error, str(path), text) from error
     return LoadedEnvironment(alone.environment, files, str(path))
 
 

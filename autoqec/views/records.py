@@ -27,7 +27,7 @@ _COSTS = ("flops_per_shot", "params", "latency_us_per_shot", "train_seconds", "s
 
 METRICS = (*_OUTCOME, *_COSTS)
 
-_HOLDOUT = (*_OUTCOME, "flops_per_shot", "params", "references")
+_HOLDOUT = (*_OUTCOME, "flops_per_shot", "params", "references", "constraints")
 
 _WORDS = ("VERIFIED", "SUSPICIOUS", "FAILED")
 
@@ -70,7 +70,11 @@ def _has_figures(note: Mapping[str, Any]) -> bool:
 def rates_beside(note: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Figures of a metrics note at the environment's other physical error rates, in order, each with its `p`."""
     rows = note.get("other_rates")
-    found = [row for row in rows if isinstance(row, dict) and _number(row.get("p"))] if isinstance(rows, list) else []
+    found = (
+        [row for row in rows if isinstance(row, dict) and _are_numbers([row.get("p")])]
+        if isinstance(rows, list)
+        else []
+    )
     return sorted((row for row in found if _has_figures(row)), key=lambda row: row["p"])
 
 
