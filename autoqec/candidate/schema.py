@@ -25,6 +25,9 @@ from autoqec.problem.environment import explain
 _SLUG = re.compile(r"[a-z0-9_][a-z0-9_-]{0,39}")
 _STAGE_FILE = re.compile(r"stages/([^/]+)/(stage\.yaml|module\.py)")
 
+#: Says how beliefs reach the decoder.
+OUTPUT_FILE = "output.yaml"
+
 #: A pipeline longer than this is not an idea anyone can review.
 MAX_STAGES = 16
 
@@ -100,7 +103,7 @@ def read_candidate(files: Mapping[str, bytes], stage_kinds: Callable[[str], Stag
         UsageError: A file is unknown, malformed or has a bad field; the message names file and field.
         NotFoundError: A stage's kind is not registered.
     """
-    parts: dict[str, Any] = {"output.yaml": Output(), "training.yaml": Training()}
+    parts: dict[str, Any] = {OUTPUT_FILE: Output(), "training.yaml": Training()}
     stages: list[Stage] = []
     for path in sorted(files):
         match = _STAGE_FILE.fullmatch(path)
@@ -109,7 +112,7 @@ def read_candidate(files: Mapping[str, bytes], stage_kinds: Callable[[str], Stag
                 raise UsageError(f"{path} is of no stage", mend="add stage.yaml beside it, with kind: custom")
             continue  # read with its stage
         raw = load_yaml(files[path], name=path)
-        if path == "output.yaml":
+        if path == OUTPUT_FILE:
             parts[path] = _validated(Output, raw, path)
         elif path == "training.yaml":
             parts[path] = _validated(Training, raw, path)
@@ -123,7 +126,7 @@ def read_candidate(files: Mapping[str, bytes], stage_kinds: Callable[[str], Stag
     if len(stages) > MAX_STAGES:
         raise UsageError(f"the candidate has {len(stages)} stages; at most {MAX_STAGES} are allowed")
     stages.sort(key=lambda stage: (stage.config.position, stage.slug))
-    return Candidate(parts["output.yaml"], parts["training.yaml"], tuple(stages))
+    return Candidate(parts[OUTPUT_FILE], parts["training.yaml"], tuple(stages))
 
 
 def _read_stage(slug: str, raw: Any, files: Mapping[str, bytes], stage_kinds: Callable[[str], StageKind]) -> Stage:
@@ -154,7 +157,7 @@ def _canonical_text(data: bytes, path: str) -> str:
 
 def write_candidate(candidate: Candidate) -> dict[str, bytes]:
     """The canonical files of a candidate: every field present, one spelling."""
-    files: dict[str, BaseModel] = {"output.yaml": candidate.output, "training.yaml": candidate.training}
+    files: dict[str, BaseModel] = {OUTPUT_FILE: candidate.output, "training.yaml": candidate.training}
     files |= {f"stages/{stage.slug}/stage.yaml": stage.config for stage in candidate.stages}
     modules = {f"stages/{s.slug}/module.py": s.module.encode() for s in candidate.stages if s.module is not None}
     return {path: dump_yaml(model.model_dump(mode="json")).encode() for path, model in files.items()} | modules

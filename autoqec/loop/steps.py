@@ -34,6 +34,7 @@ from autoqec.history import (
     write_lock,
 )
 from autoqec.history import read_candidate as read_candidate_files
+from autoqec.loop.files import canonical_files
 from autoqec.loop.parents import (
     ComposeConflict,
     check_parents,
@@ -158,7 +159,7 @@ def code(session: Session, state: RoundState) -> None:
         else:
             proposal = Proposal.model_validate(state.proposal)
         sources = {path: text.encode() for path, text in proposal.files.items()}
-        files, body = write_candidate(read_candidate(sources, makers)), proposal.message
+        files, body = canonical_files(session, sources), proposal.message
     agents = _detail(state, "agents")
     identity = RoundIdentity(
         run=session.run.name,
@@ -192,7 +193,7 @@ def _propose(session: Session, state: RoundState, hypothesis: Hypothesis, start:
 
     def usable(message: Proposal) -> None:
         sources = {path: text.encode() for path, text in message.files.items()}
-        written = write_candidate(read_candidate(sources, session.registry.maker("stage")))
+        written = canonical_files(session, sources)
         if not any(path.startswith("stages/") for path in written):
             raise UsageError("a candidate needs at least one stage; the empty pipeline is the baseline itself")
         if (twin := tried.get(candidate_hash(written))) is not None:
