@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import cast
 
 import torch
+from torch.nn import functional
 
-from autoqec.candidate.blocks import Head, Linear, belief_features
+from autoqec.candidate.blocks import LEAK, Head, Linear, belief_features
 from autoqec.problem.geometry import find_geometry
 from autoqec.problem.problem import Problem
 
@@ -33,7 +34,7 @@ class _Sweep(torch.nn.Module):
     def forward(self, wiring: Wiring, source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         messages = self.message_norm(self.message(wiring, source, target))
         heard = self.heard(self.aggregate(wiring, messages))
-        new: torch.Tensor = torch.relu(self.norm(self.own(target) + heard))
+        new: torch.Tensor = functional.leaky_relu(self.norm(self.own(target) + heard), LEAK)
         return target + new if self._residual else new
 
 

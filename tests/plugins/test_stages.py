@@ -18,6 +18,8 @@ from autoqec.problem.sampling import sample_chunk, sample_labelled
 from autoqec.runner.training import train
 from autoqec.testing import check_stage, surface_problem
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 REGISTRY = load_plugins()
 
 MESSAGES = (
@@ -267,7 +269,7 @@ def test_too_many_detectors_for_attention():
 
 
 def test_heads_must_share_the_width():
-    with pytest.raises(UsageError, match="stage.yaml: width 10 is not a multiple of heads 4"):
+    with pytest.raises(UsageError, match="stage.yaml: .*width 10 is not a multiple of heads 4"):
         candidate_of(("transformer", {"width": 10, "heads": 4}))
 
 
