@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 #: Fraction of steps with a non-finite loss or gradient beyond which training is stopped.
 MAX_NAN_RATE = 0.05
 
-#: Shots of the validation loss, at how many a time, and about how many points of telemetry a round keeps.
+#: Shots of the validation loss, at how many a time at most, and about how many points of telemetry a round keeps.
 _VALIDATION_SHOTS = 2048
 _VALIDATION_BATCH = 256
 _TELEMETRY_POINTS = 50
@@ -120,6 +120,7 @@ def train(
     per_epoch = max(1, min(settings.shots, max_shots // max(settings.epochs, 1)) // settings.batch_size)
     steps = per_epoch * settings.epochs if parameters and settings.shots and max_shots >= settings.batch_size else 0
     priors = torch.from_numpy(problem.priors_llr).to(device)
+    parts = _parts(settings.batch_size, modules)
 
     def batch_loss(shots: int, chunk_seed: int) -> torch.Tensor:
         syndromes, fired = sample_labelled(problem, shots, chunk_seed)
@@ -130,11 +131,13 @@ def train(
 
     def validation() -> float:
         _evaluate(modules)
-        batches = range(_VALIDATION_SHOTS // _VALIDATION_BATCH)
+        batches = _parts(_VALIDATION_BATCH, modules) * (_VALIDATION_SHOTS // _VALIDATION_BATCH)
         with torch.no_grad():
-            losses = [float(batch_loss(_VALIDATION_BATCH, derive_seed(seed, "validation", i))) for i in batches]
+            losses = [
+                shots * float(batch_loss(shots, derive_seed(seed, "validation", i))) for i, shots in enumerate(batches)
+            ]
         modules.train()
-        return sum(losses) / len(losses)
+        return sum(losses) / _VALIDATION_SHOTS
 
     began = time.monotonic()
     stopping = EarlyStopping(modules, settings.patience)
@@ -150,8 +153,12 @@ def train(
     for step in range(steps):
         # An epoch is a pass over the same shots, so its seeds repeat; they are drawn again rather than stored.
         optimiser.zero_grad()
-        loss = batch_loss(settings.batch_size, derive_seed(seed, "batch", step % per_epoch))
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss = torch.zeros((), device=device)
+        for part, shots in enumerate(parts):
+            share = batch_loss(shots, derive_seed(seed, "batch", step % per_epoch * len(parts) + part))
+            share = share * (shots / settings.batch_size)
+            share.backward()  # type: ignore[no-untyped-call]
+            loss += share.detach()
         norm = torch.nn.utils.clip_grad_norm_(parameters, max_norm=10.0)
         if torch.isfinite(loss) and torch.isfinite(norm):
             optimiser.step()
@@ -162,7 +169,7 @@ def train(
         schedule.step()
         done = step + 1
         if step % every == 0 or done == steps:
-            points.append({"step": step, "loss": round(float(loss.detach()), 6)})
+            points.append({"step": step, "loss": round(float(loss), 6)})
             report(Progress(done, steps, done * settings.batch_size, points[-1]["loss"]))
         if (done % between == 0 or done == steps) and stopping.look(done, validation()):
             break
@@ -185,6 +192,12 @@ def train(
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         },
     )
+
+
+def _parts(batch: int, modules: torch.nn.ModuleDict) -> list[int]:
+    """A batch in parts whose gradients add up, as few as the stages' memory allows: most take it whole."""
+    most = min((int(getattr(module, "shots_at_once", batch)) for module in modules.values()), default=batch)
+    return [most] * (batch // most) + ([batch % most] if batch % most else [])
 
 
 def _evaluate(modules: torch.nn.ModuleDict) -> None:

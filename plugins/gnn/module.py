@@ -38,6 +38,15 @@ class _Sweep(torch.nn.Module):
         return target + new if self._residual else new
 
 
+def _shots_at_once(incidences: int, hidden: int) -> int:
+    """A power of two such that a tensor of all messages, two features wide each, is one an allocator hands out again.
+
+    Larger ones than 32 MiB glibc takes from the kernel anew each time, and clearing them takes longer than the sums.
+    """
+    most = 2**25 // (incidences * 2 * hidden * 4)
+    return min(64, max(8, 1 << (max(1, most).bit_length() - 1)))
+
+
 class GNNModule(torch.nn.Module):
     """See `GNNConfig`."""
 
@@ -53,6 +62,7 @@ class GNNModule(torch.nn.Module):
             ("_distance", distance),
         ):
             self.register_buffer(name, torch.from_numpy(value), persistent=False)
+        self.shots_at_once = _shots_at_once(len(geometry.detector), config.hidden)
         self.embed_detector = Linear(1, config.hidden)
         self.embed_mechanism = Linear(2, config.hidden)
         self.to_detectors = torch.nn.ModuleList(_Sweep(config, features.shape[1]) for _ in range(config.layers))

@@ -161,7 +161,10 @@ def test_code_of_a_candidate_is_kept_when_its_fields_vary():
         "training.yaml": "learning_rate: 0.02\n",
     }
     metrics = {"delta_ler": 0.002, "flops_per_shot": 1000, "delta_ler_ci": [0, 1]}
-    past = [PastRound(f"r-abcd/{n}", "ok", None, (), "none", "x", files, metrics, "candidate") for n in range(1, 5)]
+    past = [
+        PastRound(f"r-abcd/{n}", "ok", None, (f"r-abcd/{n - 1}",) if n > 1 else (), "none", "x", files, metrics)
+        for n in range(1, 5)
+    ]
     idea = ask(SearchAgent(), "ideator", context(past))
     assert idea.fork_from, "it is the turn of a fork"
     assert json.loads(idea.hint)["files"]["stages/own/module.py"] == module
