@@ -1,6 +1,7 @@
 """Learned stages per shot on the distance-5 surface code: forward as in scoring, and forward and backward as in training.
 
-One thread, processor time. `100,000 shots, two cores` is what an epoch of so many would take if two threads shared it evenly.
+One thread, processor time; run it with the MALLOC_ variables of `autoqec/sandbox/child.py`, which training has. `100,000 shots,
+two cores` is what an epoch of so many would take if two threads shared it evenly.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -105,7 +106,7 @@ def train(
         report: Called about fifty times.
 
     Raises:
-        TrainingDiverged: More than `MAX_NAN_RATE` of the steps were not finite.
+        TrainingDiverged: More than `MAX_NAN_RATE` of the steps were not finite, or the loss before the first.
     """
     import torch
 
@@ -141,7 +142,10 @@ def train(
 
     began = time.monotonic()
     stopping = EarlyStopping(modules, settings.patience)
-    stopping.look(0, validation())
+    untrained = validation()
+    if not isfinite(untrained):
+        raise TrainingDiverged("the loss of the untrained candidate is not finite")
+    stopping.look(0, untrained)
     between = steps_between_looks(steps, settings.batch_size)
     points: list[dict[str, float]] = []
     done = nan_steps = 0
@@ -168,7 +172,7 @@ def train(
                 raise TrainingDiverged(f"{nan_steps} of {step + 1} steps had a loss or gradient that is not finite")
         schedule.step()
         done = step + 1
-        if step % every == 0 or done == steps:
+        if (step % every == 0 or done == steps) and isfinite(float(loss)):  # what is told is JSON, which has no NaN
             points.append({"step": step, "loss": round(float(loss), 6)})
             report(Progress(done, steps, done * settings.batch_size, points[-1]["loss"]))
         if (done % between == 0 or done == steps) and stopping.look(done, validation()):

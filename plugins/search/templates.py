@@ -42,8 +42,9 @@ def templates_for(environment: Mapping[str, Any]) -> list[Template]:
     return [template for template in TEMPLATES if family in template.families]
 
 
-def _training(learning_rate: float) -> dict[str, Any]:
-    return {"init": "parents", "learning_rate": learning_rate, "batch_size": 256, "shots": 102_400}
+def _training(learning_rate: float, shots: int = 102_400) -> dict[str, Any]:
+    """Shots are such that two cores take a minute at most over `surface_d5_depol` (see `benchmarks/stages.py`)."""
+    return {"init": "parents", "learning_rate": learning_rate, "batch_size": 256, "shots": shots}
 
 
 _BOTH: tuple[Family, ...] = ("matching", "hyperedge")
@@ -112,7 +113,7 @@ TEMPLATES = (
             " starts as the identity need only learn the difference (Satorras and Welling 2021)."
         ),
         families=_BOTH,
-        training=_training(0.01),
+        training=_training(0.01, 76_800),
         stages={"bp": _SHORT_BP, "correct": {"kind": "gnn", "message": "mlp", "aggregation": "sum"}},
     ),
     Template(
@@ -123,14 +124,13 @@ TEMPLATES = (
         stages={"patch": {"kind": "cnn3d", "layers": 3, "channels": 12}},
     ),
     Template(
-        text="A gated graph network of three layers learns messages of its own instead of those of belief propagation",
+        text="A gated graph network learns messages of its own instead of those of belief propagation",
         rationale="Gates let a message be silent, which is what most incidences should be (Li et al. 2016).",
         families=_BOTH,
-        training=_training(0.01),
+        training=_training(0.01, 51_200),
         stages={
             "gated": {
                 "kind": "gnn",
-                "layers": 3,
                 "message": "gated_mlp",
                 "aggregation": "gated_sum",
                 "normalisation": "layer",
@@ -148,7 +148,7 @@ TEMPLATES = (
         text="Attention to edges weighs the few mechanisms that matter among the many at a detector",
         rationale="A detector has dozens of mechanisms and rarely more than one that fired (Brody et al. 2022).",
         families=("matching",),
-        training=_training(0.01),
+        training=_training(0.01, 51_200),
         stages={
             "attend": {
                 "kind": "gnn",
@@ -183,14 +183,14 @@ TEMPLATES = (
         text="A graph network with gated recurrent messages iterates as belief propagation does, with memory",
         rationale="A recurrent cell keeps what a node knows until it hears better (Gilmer et al. 2017).",
         families=("hyperedge",),
-        training=_training(0.01),
+        training=_training(0.01, 25_600),
         stages={"recur": {"kind": "gnn", "message": "gru_cell", "aggregation": "mean", "layers": 2}},
     ),
     Template(
         text="Summaries of all a detector's mechanisms let their messages know of each other",
         rationale="Degenerate errors are told apart by what else fits, which a sum forgets (Lee et al. 2019).",
         families=("hyperedge",),
-        training=_training(0.01),
+        training=_training(0.01, 25_600),
         stages={
             "sets": {
                 "kind": "gnn",
