@@ -10,8 +10,12 @@ import math
 from typing import cast
 
 import torch
+from torch.nn import functional
 
 from autoqec.problem.dem import LLR_BOUND
+
+#: Slope of a leaky ReLU below zero: with eight features, a plain one can be dead in all of them and never learn again.
+LEAK = 0.1
 
 
 class Linear(torch.nn.Module):
@@ -52,7 +56,7 @@ class Head(torch.nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """See the class."""
         if self.hidden is not None:
-            x = torch.relu(self.hidden(x))
+            x = functional.leaky_relu(self.hidden(x), LEAK)
         correction: torch.Tensor = self.last(x).squeeze(1)
         return correction
 

@@ -45,7 +45,9 @@ class StageKind(Protocol):
     def build(self, config: Any, problem: Problem) -> torch.nn.Module:
         """The trainable module: `forward(syndromes float32 [shots, detectors], beliefs float32 [shots, mechanisms])`.
 
-        It returns refined beliefs of the same shape. Parameters start at values for which the untrained stage is sane.
+        It returns refined beliefs of the same shape. Parameters start at values for which the untrained stage is sane. A
+        module may have `shots_at_once`, beyond which a training batch is taken in parts; and `same_in_training = True` if
+        its training mode computes the same as evaluation, only faster.
         """
         ...
 

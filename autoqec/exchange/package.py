@@ -9,7 +9,7 @@ from typing import Any
 
 from autoqec.errors import NotFoundError
 from autoqec.history import Ledger, RoundRecord, find_record, load_run, read_attachment, read_candidate, read_history
-from autoqec.history.record import WEIGHTS_FILE
+from autoqec.history.attachments import WEIGHTS_FILE, has_attachment
 from autoqec.problem.environment import LoadedEnvironment, environment_from_files
 from autoqec.sandbox.sealed import SealedCandidate
 
@@ -69,7 +69,7 @@ def package_of(ledger: Ledger, run: str, number: int) -> Package:
             f"round {run}/{number} has no commit, so there is nothing to take along",
             mend=f"autoqec show {run}/{number}",
         )
-    if not record.has_weights:
+    if not _has_weights(ledger, record):
         raise NotFoundError(
             f"round {run}/{number} has no weights here",
             mend="autoqec resume if it was interrupted here, autoqec pull --artifacts if it came from elsewhere",
@@ -80,8 +80,12 @@ def package_of(ledger: Ledger, run: str, number: int) -> Package:
 def packages(ledger: Ledger) -> Iterator[Package]:
     """Every round of a lab that has weights; rounds whose records are damaged are left out, as `autoqec fsck` says why."""
     for record in read_history(ledger):
-        if record.commit is not None and record.has_weights and not record.problems:
+        if record.commit is not None and not record.problems and _has_weights(ledger, record):
             yield _package(ledger, record)
+
+
+def _has_weights(ledger: Ledger, record: RoundRecord) -> bool:
+    return has_attachment(ledger, "artifacts", record.run, record.number, WEIGHTS_FILE)
 
 
 def _package(ledger: Ledger, record: RoundRecord) -> Package:

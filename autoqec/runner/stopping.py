@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import inf
+from math import inf, isfinite
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -33,10 +33,11 @@ class EarlyStopping:
         self.points: list[dict[str, float]] = []
 
     def look(self, step: int, loss: float) -> bool:
-        """Take note of a validation loss after so many steps; returns whether to stop. A loss that is NaN is no better."""
-        self.points.append({"step": step, "loss": round(loss, 6)})
-        if loss < self._best or not self._weights:
-            self._best, self._waited = (loss if loss == loss else inf), 0
+        """Take note of a validation loss after so many steps, the first of which is finite; returns whether to stop."""
+        if isfinite(loss):
+            self.points.append({"step": step, "loss": round(loss, 6)})
+        if loss < self._best:
+            self._best, self._waited = loss, 0
             self._weights = {name: value.detach().clone() for name, value in self._modules.state_dict().items()}
             return False
         self._waited += 1

@@ -97,6 +97,9 @@ def train_candidate(
             "UsageError": "compile_error",
             "NotFoundError": "compile_error",
         }
-        raise TrainingFailed(statuses.get(error.kind, "train_error"), error.problem) from error
+        status = statuses.get(error.kind, "train_error")
+        if error.kind == "RuntimeError" and "allocate memory" in error.problem:  # torch has no MemoryError
+            status = "killed_by_safety"
+        raise TrainingFailed(status, error.problem) from error
     except ChannelClosed as error:
         raise TrainingFailed("killed_by_safety", error.problem) from error

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 #: Fraction of steps with a non-finite loss or gradient beyond which training is stopped.
 MAX_NAN_RATE = 0.05
 
-#: Shots of the validation loss, at how many a time, and about how many points of telemetry a round keeps. One shot in fifty
-#: has a gap that matters, so that loss takes more of them.
+#: Shots of the validation loss, at how many a time at most, and about how many points of telemetry a round keeps. One shot in
+#: fifty has a gap that matters, so that loss takes more of them.
 _VALIDATION_SHOTS = 2048
 _VALIDATION_SHOTS_OF_GAP = 8192
 _VALIDATION_BATCH = 256
@@ -92,7 +93,7 @@ def train(
         report: Called about fifty times.
 
     Raises:
-        TrainingDiverged: More than `MAX_NAN_RATE` of the steps were not finite.
+        TrainingDiverged: More than `MAX_NAN_RATE` of the steps were not finite, or the loss before the first.
     """
     import torch
 
@@ -107,6 +108,7 @@ def train(
     per_epoch = max(1, min(settings.shots, max_shots // max(settings.epochs, 1)) // settings.batch_size)
     steps = per_epoch * settings.epochs if parameters and settings.shots and max_shots >= settings.batch_size else 0
     priors = [torch.from_numpy(problem.priors_llr).to(device) for problem in problems]
+    parts = _parts(settings.batch_size, modules)
 
     def loss_of(rate: int, shots: int, chunk_seed: int) -> torch.Tensor:
         drawn = sample_labelled(problems[rate], shots, chunk_seed)
@@ -117,16 +119,21 @@ def train(
 
     def validation() -> float:
         _evaluate(modules)
-        shots = _VALIDATION_SHOTS_OF_GAP if settings.loss == "logical_gap" else _VALIDATION_SHOTS
-        batches = range(shots // _VALIDATION_BATCH)
+        wanted = _VALIDATION_SHOTS_OF_GAP if settings.loss == "logical_gap" else _VALIDATION_SHOTS
+        batches = _parts(_VALIDATION_BATCH, modules) * (wanted // _VALIDATION_BATCH)
         with torch.no_grad():
-            losses = [float(loss_of(0, _VALIDATION_BATCH, derive_seed(seed, "validation", i))) for i in batches]
+            losses = [
+                shots * float(loss_of(0, shots, derive_seed(seed, "validation", i))) for i, shots in enumerate(batches)
+            ]
         modules.train()
-        return sum(losses) / len(losses)
+        return sum(losses) / wanted
 
     began = time.monotonic()
     stopping = EarlyStopping(modules, settings.patience)
-    stopping.look(0, validation())
+    untrained = validation()
+    if not isfinite(untrained):
+        raise TrainingDiverged("the loss of the untrained candidate is not finite")
+    stopping.look(0, untrained)
     between = steps_between_looks(steps, settings.batch_size)
     points: list[dict[str, float]] = []
     done = nan_steps = 0
@@ -138,8 +145,13 @@ def train(
     for step in range(steps):
         # An epoch is a pass over the same shots, so its seeds repeat; they are drawn again rather than stored.
         optimiser.zero_grad()
-        loss = loss_of(step % len(problems), settings.batch_size, derive_seed(seed, "batch", step % per_epoch))
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss = torch.zeros((), device=device)
+        for part, shots in enumerate(parts):
+            number = step % per_epoch * len(parts) + part
+            share = loss_of(step % len(problems), shots, derive_seed(seed, "batch", number))
+            share = share * (shots / settings.batch_size)
+            share.backward()  # type: ignore[no-untyped-call]
+            loss += share.detach()
         norm = torch.nn.utils.clip_grad_norm_(parameters, max_norm=10.0)
         if torch.isfinite(loss) and torch.isfinite(norm):
             optimiser.step()
@@ -149,8 +161,8 @@ def train(
                 raise TrainingDiverged(f"{nan_steps} of {step + 1} steps had a loss or gradient that is not finite")
         schedule.step()
         done = step + 1
-        if step % every == 0 or done == steps:
-            points.append({"step": step, "loss": round(float(loss.detach()), 6)})
+        if (step % every == 0 or done == steps) and isfinite(float(loss)):  # what is told is JSON, which has no NaN
+            points.append({"step": step, "loss": round(float(loss), 6)})
             report(Progress(done, steps, done * settings.batch_size, points[-1]["loss"]))
         if (done % between == 0 or done == steps) and stopping.look(done, validation()):
             break
@@ -173,6 +185,12 @@ def train(
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         },
     )
+
+
+def _parts(batch: int, modules: torch.nn.ModuleDict) -> list[int]:
+    """A batch in parts whose gradients add up, as few as the stages' memory allows: most take it whole."""
+    most = min((int(getattr(module, "shots_at_once", batch)) for module in modules.values()), default=batch)
+    return [most] * (batch // most) + ([batch % most] if batch % most else [])
 
 
 def _evaluate(modules: torch.nn.ModuleDict) -> None:

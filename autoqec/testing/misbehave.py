@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 from autoqec.sandbox.channel import Message
@@ -16,3 +17,11 @@ def hang(message: Message) -> Message:
     """Sleep for an hour."""
     time.sleep(3600)
     return Message({})
+
+
+def fork_and_hang(message: Message) -> Message:
+    """Start two processes that sleep, and sleep."""
+    for _ in range(2):
+        if os.fork() == 0:
+            break
+    return hang(message)

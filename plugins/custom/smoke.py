@@ -33,17 +33,18 @@ def try_out(make: Callable[[], torch.nn.Module], problem: Problem, path: str) ->
     stage = make()
     syndromes, _, _ = sample_labelled(problem, _SHOTS, _SEED)
     bits = torch.from_numpy(syndromes).float()
-    priors = torch.from_numpy(problem.priors_llr).expand(_SHOTS, -1).contiguous()
+    # Every shot has beliefs of its own, as behind another stage: what looks across a batch then shows.
+    given = torch.linspace(0.5, 1.0, _SHOTS).unsqueeze(1) * torch.from_numpy(problem.priors_llr)
 
     def fail(problem: str) -> None:
         raise UsageError(f"{path}: {problem}", mend="see docs/candidates.md, custom, for what forward must do")
 
-    refined = stage(bits, priors.clone())
+    refined = stage(bits, given.clone())
     if not isinstance(refined, torch.Tensor):
         fail(f"forward must return a tensor, not {type(refined).__name__}")
-    if refined.shape != priors.shape or refined.dtype != torch.float32:
+    if refined.shape != given.shape or refined.dtype != torch.float32:
         found = f"{refined.dtype} {list(refined.shape)}"
-        fail(f"forward must return float32 {list(priors.shape)} [shots, mechanisms], not {found}")
+        fail(f"forward must return float32 {list(given.shape)} [shots, mechanisms], not {found}")
     if not bool(torch.isfinite(refined).all()):
         fail("forward must return finite beliefs")
     parameters = {name: p for name, p in stage.named_parameters() if p.requires_grad}
@@ -58,8 +59,8 @@ def try_out(make: Callable[[], torch.nn.Module], problem: Problem, path: str) ->
                 fail(f"the gradient of parameter {name} is not finite")
     stage.eval()
     with torch.no_grad():
-        once, again = stage(bits, priors.clone()), stage(bits, priors.clone())
-        part = stage(bits[_SHOTS // 2 :], priors[_SHOTS // 2 :].clone())
+        once, again = stage(bits, given.clone()), stage(bits, given.clone())
+        part = stage(bits[_SHOTS // 2 :], given[_SHOTS // 2 :].clone())
     if not torch.equal(once, again):
         fail("the same shots must give the same beliefs in evaluation mode")
     if part.shape != once[_SHOTS // 2 :].shape or not torch.allclose(part, once[_SHOTS // 2 :], atol=_TOLERANCE):

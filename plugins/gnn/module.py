@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import cast
 
 import torch
+from torch.nn import functional
 
-from autoqec.candidate.blocks import Head, Linear, belief_features
+from autoqec.candidate.blocks import LEAK, Head, Linear, belief_features
 from autoqec.problem.geometry import find_geometry
 from autoqec.problem.problem import Problem
 
@@ -33,8 +34,17 @@ class _Sweep(torch.nn.Module):
     def forward(self, wiring: Wiring, source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         messages = self.message_norm(self.message(wiring, source, target))
         heard = self.heard(self.aggregate(wiring, messages))
-        new: torch.Tensor = torch.relu(self.norm(self.own(target) + heard))
+        new: torch.Tensor = functional.leaky_relu(self.norm(self.own(target) + heard), LEAK)
         return target + new if self._residual else new
+
+
+def _shots_at_once(incidences: int, hidden: int) -> int:
+    """A power of two such that a tensor of all messages, two features wide each, is one an allocator hands out again.
+
+    Larger ones than 32 MiB glibc takes from the kernel anew each time, and clearing them takes longer than the sums.
+    """
+    most = 2**25 // (incidences * 2 * hidden * 4)
+    return min(64, max(8, 1 << (max(1, most).bit_length() - 1)))
 
 
 class GNNModule(torch.nn.Module):
@@ -52,6 +62,7 @@ class GNNModule(torch.nn.Module):
             ("_distance", distance),
         ):
             self.register_buffer(name, torch.from_numpy(value), persistent=False)
+        self.shots_at_once = _shots_at_once(len(geometry.detector), config.hidden)
         self.embed_detector = Linear(1, config.hidden)
         self.embed_mechanism = Linear(2, config.hidden)
         self.to_detectors = torch.nn.ModuleList(_Sweep(config, features.shape[1]) for _ in range(config.layers))

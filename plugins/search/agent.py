@@ -1,7 +1,8 @@
 """The search agent in its three roles. It keeps no state: each reply is a function of the context, which is git.
 
-As Ideator it tries the seed templates, then alternates between forking a good round and composing two that are not
-related; as Coder it writes what the Ideator's hint says; as Analyst it asks for a verdict when the gain is sure.
+As Ideator it opens with two seed templates, then takes turns: composing two good rounds that are not related, trying the
+next template, and forking a good round; as Coder it writes what the Ideator's hint says; as Analyst it asks for a verdict
+when the gain is sure.
 """
 
 from __future__ import annotations
@@ -14,14 +15,18 @@ from typing import Any
 from autoqec.agents.contract import Context, PastRound, Role
 
 from .optimiser import aims, mutate
-from .space import unparse
-from .templates import TEMPLATES, Template
+from .space import code_of, unparse
+from .templates import Template, templates_for
 
 #: Proposals drawn before giving up on finding one that was not tried.
 _DRAWS = 64
 
 #: At least one round in this many is a compose, while there is an untried pair.
 _COMPOSE_EVERY = 3
+
+#: Templates tried at once, so that there is something to compose; the others come one in this many rounds.
+_OPENING = 2
+_TEMPLATE_EVERY = 3
 
 
 class SearchAgent:
@@ -51,17 +56,28 @@ def _stages(files: Mapping[str, str]) -> dict[str, str]:
 
 def _ideate(context: Context) -> Mapping[str, Any]:
     good = [past for past in context.history if past.status == "ok" and past.metrics and past.files]
-    tried = [_stages(past.files) for past in context.history]
-    for template in TEMPLATES:
-        if any(fields["kind"] not in context.stages for fields in template.stages.values()):
-            continue
-        files = _template_files(template, context)
-        if _stages(files) not in tried:
-            return {"text": template.text, "rationale": template.rationale, "hint": json.dumps({"files": files})}
+    fresh = _fresh_templates(context)
+    if fresh and len(context.history) < _OPENING:
+        return fresh[0]
     pair = _pair_to_compose(good, context)
     if pair is not None:
         return _compose(pair)
+    if fresh and (not good or context.round % _TEMPLATE_EVERY == 1):
+        return fresh[0]
     return _fork(good, context)
+
+
+def _fresh_templates(context: Context) -> list[Mapping[str, Any]]:
+    """Hypotheses of the templates for this environment that no round has tried."""
+    tried = [_stages(past.files) for past in context.history]
+    found: list[Mapping[str, Any]] = []
+    for template in templates_for(context.environment):
+        if all(fields["kind"] in context.stages for fields in template.stages.values()):
+            files = _template_files(template, context)
+            if _stages(files) not in tried:
+                hint = json.dumps({"files": files})
+                found.append({"text": template.text, "rationale": template.rationale, "hint": hint})
+    return found
 
 
 def _number(name: str) -> str:
@@ -132,7 +148,7 @@ def _fork(good: list[PastRound], context: Context) -> Mapping[str, Any]:
     for salt in range(_DRAWS if origin is not None else 0):
         assert origin is not None
         parsed, changes = mutate(origin, context, salt)
-        files = unparse(parsed)
+        files = unparse(parsed) | code_of(origin.files)
         if changes and files not in tried:
             return {
                 "text": f"From round {_number(origin.name)}: {', '.join(changes)}",
@@ -151,7 +167,7 @@ def _code(context: Context) -> Mapping[str, Any]:
         files = json.loads(str(hypothesis.get("hint", "")))["files"]
     except (ValueError, KeyError, TypeError):
         # Another agent had the idea; the nearest thing this one can do is to vary the files it is given.
-        files = dict(context.parent_files) or _template_files(TEMPLATES[0], context)
+        files = dict(context.parent_files) or _template_files(templates_for(context.environment)[0], context)
     return {"files": files, "message": str(hypothesis.get("rationale", ""))}
 
 

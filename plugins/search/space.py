@@ -12,7 +12,7 @@ from autoqec.canonical import dump_yaml, load_yaml
 TRAINING: Mapping[str, tuple[Any, ...]] = {
     "learning_rate": (0.003, 0.01, 0.02, 0.05, 0.1),
     "batch_size": (128, 256, 512),
-    "loss": ("bce", "focal"),
+    "loss": ("bce", "focal", "weighted_bce"),
 }
 
 #: A candidate as parsed files: path → fields.
@@ -20,8 +20,17 @@ Parsed = dict[str, dict[str, Any]]
 
 
 def parse(files: Mapping[str, str]) -> Parsed:
-    """A candidate's files as mappings."""
-    return {path: dict(load_yaml(text, name=path)) for path, text in files.items()}
+    """A candidate's files as mappings, but for its code, which has no fields."""
+    return {path: dict(load_yaml(text, name=path)) for path, text in files.items() if not _is_code(path)}
+
+
+def code_of(files: Mapping[str, str]) -> dict[str, str]:
+    """The files that `parse` leaves out, and that a search keeps as they are."""
+    return {path: text for path, text in files.items() if _is_code(path)}
+
+
+def _is_code(path: str) -> bool:
+    return path.endswith(".py")
 
 
 def unparse(parsed: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:

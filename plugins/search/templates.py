@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
+
+#: What the classical decoder works on: the edges of a matching graph, or mechanisms of any number of detectors.
+Family = Literal["matching", "hyperedge"]
 
 
 @dataclass(frozen=True)
@@ -14,15 +17,40 @@ class Template:
     Attributes:
         text: The hypothesis in a sentence.
         rationale: Why it should work.
+        families: The kinds of environment it is for.
         training: Fields of `training.yaml`; the rest keep their defaults.
         stages: Fields of each stage by slug.
     """
 
     text: str
     rationale: str
+    families: tuple[Family, ...]
     training: Mapping[str, Any]
     stages: Mapping[str, Mapping[str, Any]]
 
+
+def family_of(environment: Mapping[str, Any]) -> Family:
+    """The family of an environment, by its decoder: those that match are called so."""
+    decoder = environment.get("decoder") or {}
+    kind = str(decoder.get("kind", "") if isinstance(decoder, Mapping) else decoder)
+    return "hyperedge" if kind and "mwpm" not in kind and "match" not in kind else "matching"
+
+
+def templates_for(environment: Mapping[str, Any]) -> list[Template]:
+    """The templates for an environment's family, in the order to try them."""
+    family = family_of(environment)
+    return [template for template in TEMPLATES if family in template.families]
+
+
+def _training(learning_rate: float, shots: int = 102_400) -> dict[str, Any]:
+    """Shots are such that two cores take a minute at most over `surface_d5_depol` (see `benchmarks/stages.py`)."""
+    return {"init": "parents", "learning_rate": learning_rate, "batch_size": 256, "shots": shots}
+
+
+_BOTH: tuple[Family, ...] = ("matching", "hyperedge")
+
+#: Belief propagation short enough to leave room for a learned stage behind it.
+_SHORT_BP = {"kind": "neural_bp", "iterations": 5, "sharing": "per_check", "learn_prior_scale": True, "position": 50}
 
 TEMPLATES = (
     Template(
@@ -31,7 +59,8 @@ TEMPLATES = (
             "Belief propagation on the mechanisms sees the correlations that matching on edges drops (Criger and Ashraf 2018;"
             " Higgott et al. 2023); learned factors undo part of what short loops spoil (Nachmani et al. 2016)."
         ),
-        training={"init": "parents", "learning_rate": 0.02, "batch_size": 256, "shots": 102_400},
+        families=("matching",),
+        training=_training(0.02),
         stages={
             "bp": {
                 "kind": "neural_bp",
@@ -44,9 +73,29 @@ TEMPLATES = (
         },
     ),
     Template(
+        text="Twelve damped min-sum iterations with a scale for every message give a hyperedge decoder better priors",
+        rationale=(
+            "Without matching nothing mends what degenerate loops spoil; free scales and damping break their symmetry"
+            " (Liu and Poulin 2019)."
+        ),
+        families=("hyperedge",),
+        training=_training(0.01),
+        stages={
+            "bp": {
+                "kind": "neural_bp",
+                "iterations": 12,
+                "algorithm": "min_sum",
+                "sharing": "none",
+                "damping": "per_iteration",
+                "damping_value": 0.1,
+            }
+        },
+    ),
+    Template(
         text="Three iterations of scaled min-sum are a much cheaper first look at the same correlations",
         rationale="Most of the gain of belief propagation comes from its first iterations; min-sum needs no transcendentals.",
-        training={"init": "parents", "learning_rate": 0.02, "batch_size": 256, "shots": 102_400},
+        families=_BOTH,
+        training=_training(0.02),
         stages={
             "first_look": {
                 "kind": "neural_bp",
@@ -54,6 +103,100 @@ TEMPLATES = (
                 "algorithm": "min_sum",
                 "sharing": "per_layer",
                 "position": 50,
+            }
+        },
+    ),
+    Template(
+        text="A graph network behind five iterations of belief propagation corrects what loops made overconfident",
+        rationale=(
+            "Belief propagation is right on trees and wrong around short loops, the same loops everywhere; a network that"
+            " starts as the identity need only learn the difference (Satorras and Welling 2021)."
+        ),
+        families=_BOTH,
+        training=_training(0.01, 76_800),
+        stages={"bp": _SHORT_BP, "correct": {"kind": "gnn", "message": "mlp", "aggregation": "sum"}},
+    ),
+    Template(
+        text="Three-dimensional convolutions over space and time learn what a local patch of syndrome means",
+        rationale="A surface code looks alike everywhere, so few weights see many examples (Gicev et al. 2023).",
+        families=("matching",),
+        training=_training(0.005),
+        stages={"patch": {"kind": "cnn3d", "layers": 3, "channels": 12}},
+    ),
+    Template(
+        text="A gated graph network learns messages of its own instead of those of belief propagation",
+        rationale="Gates let a message be silent, which is what most incidences should be (Li et al. 2016).",
+        families=_BOTH,
+        training=_training(0.01, 51_200),
+        stages={
+            "gated": {
+                "kind": "gnn",
+                "message": "gated_mlp",
+                "aggregation": "gated_sum",
+                "normalisation": "layer",
+            }
+        },
+    ),
+    Template(
+        text="Convolutions behind belief propagation see patterns of detectors that no single message carries",
+        rationale="The grid joins detectors that share no mechanism; belief propagation has done the rest already.",
+        families=("matching",),
+        training=_training(0.005),
+        stages={"bp": _SHORT_BP, "patch": {"kind": "cnn3d", "layers": 2, "channels": 8, "head": "mlp"}},
+    ),
+    Template(
+        text="Attention to edges weighs the few mechanisms that matter among the many at a detector",
+        rationale="A detector has dozens of mechanisms and rarely more than one that fired (Brody et al. 2022).",
+        families=("matching",),
+        training=_training(0.01, 51_200),
+        stages={
+            "attend": {
+                "kind": "gnn",
+                "message": "edge_attention",
+                "aggregation": "sum",
+                "normalisation": "graph",
+            }
+        },
+    ),
+    Template(
+        text="A perceptron behind belief propagation learns a correction for each mechanism at almost no cost",
+        rationale="What belief propagation gets wrong is tied to places; a dense layer knows places and nothing else.",
+        families=_BOTH,
+        training=_training(0.003),
+        stages={"bp": _SHORT_BP, "places": {"kind": "mlp", "hidden": 32}},
+    ),
+    Template(
+        text="A plain perceptron on the syndrome is the cheapest learned stage there is",
+        rationale="Small codes have few syndromes that occur often (Torlai and Melko 2017).",
+        families=("matching",),
+        training=_training(0.005),
+        stages={"dense": {"kind": "mlp", "hidden": 64, "see_beliefs": False}},
+    ),
+    Template(
+        text="Self-attention among detectors joins distant ends of an error chain in one step",
+        rationale="Chains longer than a patch need many convolutions or messages, and one attention (Bausch et al. 2024).",
+        families=("matching",),
+        training=_training(0.005),
+        stages={"chains": {"kind": "transformer", "layers": 1, "width": 16, "heads": 2}},
+    ),
+    Template(
+        text="A graph network with gated recurrent messages iterates as belief propagation does, with memory",
+        rationale="A recurrent cell keeps what a node knows until it hears better (Gilmer et al. 2017).",
+        families=("hyperedge",),
+        training=_training(0.01, 25_600),
+        stages={"recur": {"kind": "gnn", "message": "gru_cell", "aggregation": "mean", "layers": 2}},
+    ),
+    Template(
+        text="Summaries of all a detector's mechanisms let their messages know of each other",
+        rationale="Degenerate errors are told apart by what else fits, which a sum forgets (Lee et al. 2019).",
+        families=("hyperedge",),
+        training=_training(0.01, 25_600),
+        stages={
+            "sets": {
+                "kind": "gnn",
+                "message": "normalized_mlp",
+                "aggregation": "set_transformer",
+                "layers": 1,
             }
         },
     ),

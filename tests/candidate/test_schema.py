@@ -61,7 +61,7 @@ def test_the_hash_is_of_the_content():
         ({"stages/bp/stage.yaml": "iterations: 3\n"}, "kind: a stage says which kind"),
         ({"stages/bp/stage.yaml": "3\n"}, "kind: a stage says which kind"),
         ({"stages/bp/stage.yaml": "kind: neural_bp\nwidth: 3\n"}, "width: Extra inputs"),
-        ({"stages/bp/module.py": "import os\n"}, "not a file of a candidate"),
+        ({"stages/bp/module.py": "import os\n"}, "stages/bp/module.py is of no stage"),
         ({"stages/../x/stage.yaml": "kind: neural_bp\n"}, "not a file of a candidate"),
         ({"stages/Big/stage.yaml": "kind: neural_bp\n"}, "not a file of a candidate"),
         ({".github/workflows/run.yaml": "a: 1\n"}, "not a file of a candidate"),

@@ -5,7 +5,7 @@ import random
 
 import pytest
 from autoqec_plugins.search.agent import SearchAgent
-from autoqec_plugins.search.templates import TEMPLATES
+from autoqec_plugins.search.templates import TEMPLATES, templates_for
 
 from autoqec.agents.asking import ask
 from autoqec.agents.contract import Context, PastRound
@@ -39,7 +39,7 @@ def gain(files):
     for path, text in files.items():
         fields = load_yaml(text, name=path)
         if path.startswith("stages/"):
-            total += 0.0002 * min(fields["iterations"], 12) + 0.001 * (fields["sharing"] == "per_check")
+            total += 0.0002 * min(fields.get("iterations", 0), 12) + 0.001 * (fields.get("sharing") == "per_check")
         if path == "training.yaml":
             total += 0.001 * (fields["learning_rate"] == 0.02)
     return total
@@ -72,7 +72,7 @@ def play(rounds, seed=1):
 
 def test_it_begins_with_the_templates_and_then_composes_them():
     history = play(3)
-    assert [past.hypothesis for past in history[:2]] == [template.text for template in TEMPLATES]
+    assert [past.hypothesis for past in history[:2]] == [template.text for template in templates_for({})[:2]]
     assert history[2].compose == "pure"
     assert set(history[2].fork_from) == {"r-abcd/1", "r-abcd/2"}
 
@@ -84,13 +84,14 @@ def test_the_same_history_has_the_same_next_proposal():
 
 def test_later_rounds_fork_never_repeat_and_are_small_changes():
     history = play(20)
-    assert all(past.fork_from for past in history[2:])
+    texts = {template.text for template in TEMPLATES}
+    assert [bool(past.fork_from) for past in history[2:]] == [past.hypothesis not in texts for past in history[2:]]
     assert sum(past.compose != "none" for past in history) >= 2
     own = [json.dumps(past.files, sort_keys=True) for past in history if past.compose == "none"]
     assert len(set(own)) == len(own)
     by_name = {past.name: past for past in history}
     for past in history[3:]:
-        if past.compose == "none":
+        if past.compose == "none" and past.fork_from:
             before, after = by_name[past.fork_from[0]].files, past.files
             changed = sum(
                 line not in before[path].splitlines()
@@ -139,3 +140,31 @@ def test_it_codes_for_an_ideator_that_gives_no_files():
     hypothesis = {"text": "add something", "hint": "be bold " + str(random.Random(1).random())}
     proposal = ask(SearchAgent(), "coder", context(hypothesis=hypothesis))
     read_candidate({path: text.encode() for path, text in proposal.files.items()}, REGISTRY.maker("stage"))
+
+
+def test_every_template_is_tried_in_turn_and_only_where_it_belongs():
+    history = play(36)
+    tried = [past.hypothesis for past in history if not past.fork_from]
+    assert tried == [template.text for template in templates_for({"decoder": {"kind": "mwpm"}})]
+    hyperedge = templates_for({"decoder": {"kind": "osd"}})
+    assert len(TEMPLATES) >= 10
+    assert {t.text for t in TEMPLATES} == set(tried) | {t.text for t in hyperedge}
+    assert not any(fields["kind"] == "cnn3d" for t in hyperedge for fields in t.stages.values())
+
+
+def test_code_of_a_candidate_is_kept_when_its_fields_vary():
+    module = "import torch\n"
+    files = {
+        "stages/own/stage.yaml": "kind: custom\nposition: 100\n",
+        "stages/own/module.py": module,
+        "stages/bp/stage.yaml": "kind: neural_bp\niterations: 8\n",
+        "training.yaml": "learning_rate: 0.02\n",
+    }
+    metrics = {"delta_ler": 0.002, "flops_per_shot": 1000, "delta_ler_ci": [0, 1]}
+    past = [
+        PastRound(f"r-abcd/{n}", "ok", None, (f"r-abcd/{n - 1}",) if n > 1 else (), "none", "x", files, metrics)
+        for n in range(1, 5)
+    ]
+    idea = ask(SearchAgent(), "ideator", context(past))
+    assert idea.fork_from, "it is the turn of a fork"
+    assert json.loads(idea.hint)["files"]["stages/own/module.py"] == module

@@ -1,0 +1,115 @@
+"""Custom code in whole rounds: whatever it does, the round says so and the lab is whole."""
+
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from autoqec.history import list_claims
+from autoqec.history.fsck import check
+from autoqec.loop.rounds import run_round
+from autoqec.testing import ScriptedAgent
+
+IGNORE = {"summary": "seen", "decision": "ignore"}
+VERIFY = {"summary": "seen", "decision": "candidate"}
+
+MODULE = """import torch
+class Stage(torch.nn.Module):
+    def __init__(self, graph):
+        super().__init__()
+        self.w = torch.nn.Parameter(torch.zeros(1))
+    def forward(self, syndromes, beliefs):
+        {}
+        return beliefs + self.w
+"""
+#: More shots than the trial has, in training mode: where code that only looks harmless shows what it does.
+LATER = "if len(beliefs) > 64: "
+
+
+def reply(line, **extra):
+    files = {
+        "stages/own/stage.yaml": "kind: custom\n",
+        "stages/own/module.py": MODULE.format(line),
+        "training.yaml": "shots: 512\nbatch_size: 128\n",
+    }
+    return {"files": files | extra, "message": "code of its own"}
+
+
+def round_of(session, coder, decision=IGNORE, **profile):
+    made = session(ScriptedAgent({"ideator": [{"text": "t"}], "coder": [coder], "analyst": [decision]}))
+    fields = dict(vars(made.settings.profile)) | profile
+    made.settings.profiles["tiny"] = type(made.settings.profile)(**fields)
+    return made, run_round(made)
+
+
+def whole(made):
+    """The lab is: git says so, fsck says so, and the round is closed."""
+    subprocess.run(["git", "fsck", "--strict"], cwd=made.ledger.workdir, check=True, capture_output=True)
+    assert not [finding for finding in check(made.ledger) if finding.severity == "error"]
+    assert [claim.state for claim in list_claims(made.ledger, made.run.name)] == ["closed"]
+
+
+def test_code_that_raises_in_training_ends_its_round(session):
+    made, record = round_of(session, reply(LATER + "raise KeyError('surprise')"))
+    assert record.status == "train_error"
+    assert "KeyError: 'surprise'" in record.claim.reason
+    assert record.commit is not None
+    whole(made)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("line", "status", "reason", "profile"),
+    [
+        (LATER + "\n            while True: pass", "killed_by_safety", "longer than 12 s", {"train_seconds": 12.0}),
+        (LATER + "torch.zeros(10**12)", "killed_by_safety", "allocate memory", {}),
+        (LATER + "return beliefs[:, 1:] + self.w", "train_error", "stage 'own' answered beliefs of shape", {}),
+        (LATER + "return beliefs + self.w / 0", "killed_by_safety", "not finite", {}),
+        ("return beliefs[:, 1:] + self.w", "compile_error", "stages/own/module.py: forward must return", {}),
+        ("while True: pass", "killed_by_safety", "longer than 12 s", {"train_seconds": 12.0}),
+    ],
+)
+def test_what_goes_wrong_has_a_status_and_a_reason(session, line, status, reason, profile):
+    made, record = round_of(session, reply(line), **profile)
+    assert (record.status, reason in record.claim.reason) == (status, True), record.claim.reason
+    whole(made)
+
+
+@pytest.mark.slow
+def test_better_code_of_its_own_is_suspicious_without_a_sandbox(session):
+    """Belief propagation makes it better; that a module came along is why it cannot be believed."""
+    bp = {"stages/bp/stage.yaml": "kind: neural_bp\niterations: 8\nposition: 1\n"}
+    _, record = round_of(session, reply("pass", **bp), VERIFY)
+    assert (record.status, record.verdict["verdict"]) == ("ok", "SUSPICIOUS")
+    assert (record.verdict["reason"], record.verdict["sandbox_level"]) == ("unsandboxed_custom_code", 0)
+    assert record.verdict["log_e_better"] >= record.verdict["log_e_needed"]
+
+
+def test_children_of_a_child_are_killed_with_it(tmp_path):
+    from autoqec.sandbox.channel import ChannelTimeout
+    from autoqec.sandbox.child import Child
+
+    with Child("autoqec.scoring.executor:serve_tasks") as child:
+        child.send({"function": "autoqec.testing.misbehave:fork_and_hang"})
+        with pytest.raises(ChannelTimeout):
+            child.receive(3)
+        group = child.pid
+        assert len(_members(group)) >= 3, "it and two children"
+    deadline = time.monotonic() + 10
+    while _members(group):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def _members(group):
+    """Living processes of a process group."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, pgrp = stat.read_text().rsplit(")", 1)[1].split()[:3]
+        except (OSError, ValueError):
+            continue
+        if int(pgrp) == group and state != "Z":
+            found.append(int(stat.parent.name))
+    return found

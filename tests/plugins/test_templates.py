@@ -1,0 +1,48 @@
+"""Every seed template trains and scores: its validation loss falls, and what it says reaches the decoder."""
+
+import numpy as np
+import pytest
+from autoqec_plugins.mwpm.decoder import Mwpm
+from autoqec_plugins.search.templates import TEMPLATES
+
+from autoqec.candidate.compile import compile_inference
+from autoqec.candidate.schema import read_candidate
+from autoqec.canonical import dump_yaml
+from autoqec.plugins import load_plugins
+from autoqec.problem.sampling import sample_chunk
+from autoqec.runner.training import train
+from autoqec.scoring.predictor import settle_beliefs
+from autoqec.testing import surface_problem
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+#: The quick test takes the cheapest stage of the old kind and one of a new kind; the slow one takes all.
+QUICK = {"first_look", "dense"}
+
+
+def _named(template):
+    return "-".join(template.stages)
+
+
+@pytest.mark.parametrize(
+    "template",
+    [t if set(t.stages) & QUICK else pytest.param(t, marks=pytest.mark.slow) for t in TEMPLATES],
+    ids=lambda template: _named(template),
+)
+def test_trains_and_scores(template):
+    problem = surface_problem(3, 0.01)
+    files = {"training.yaml": dump_yaml({**template.training, "shots": 8192, "batch_size": 128}).encode()}
+    files |= {f"stages/{slug}/stage.yaml": dump_yaml(dict(f)).encode() for slug, f in template.stages.items()}
+    candidate = read_candidate(files, load_plugins().maker("stage"))
+    trained = train(
+        candidate, problem, seed=b"t" * 32, max_shots=8192, initial={}, inherit=False, report=lambda progress: None
+    )
+    assert trained.telemetry["validation_after"] < trained.telemetry["validation_before"]
+    assert trained.telemetry["steps"] > 0
+    decoder, shots = Mwpm().compile(problem), sample_chunk(problem, 1)
+    beliefs = compile_inference(candidate, trained.tensors, problem)(
+        shots.syndromes, np.repeat(problem.priors_llr[None], len(shots), axis=0)
+    )
+    assert not settle_beliefs(beliefs, problem.priors_llr).any()
+    failed = decoder.decode(shots.syndromes, beliefs).failures(shots.observables).mean()
+    assert failed < shots.observables.any(axis=1).mean(), "worse than not decoding"

@@ -1,0 +1,118 @@
+"""Training: stops when the validation loss no longer falls, keeps the best weights, and gives the same ones for a key."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from autoqec.candidate.schema import read_candidate
+from autoqec.errors import UsageError
+from autoqec.plugins import load_plugins
+from autoqec.runner import training
+from autoqec.runner.devices import choose_device
+from autoqec.runner.stopping import EarlyStopping, steps_between_looks
+from autoqec.runner.training import TrainingDiverged, train
+from autoqec.testing import surface_problem
+
+
+@pytest.fixture(scope="module")
+def problem():
+    return surface_problem(3, 0.01)
+
+
+def trained(problem, settings, stage="kind: mlp\n", module=None):
+    files = {"training.yaml": settings.encode(), "stages/s/stage.yaml": stage.encode()}
+    if module is not None:
+        files["stages/s/module.py"] = module.encode()
+    candidate = read_candidate(files, load_plugins().maker("stage"))
+    return train(candidate, problem, seed=b"r" * 32, max_shots=10**9, initial={}, inherit=False, report=lambda p: None)
+
+
+def test_the_best_weights_are_kept_and_patience_ends():
+    module = torch.nn.Linear(1, 1)
+    stopping = EarlyStopping(module, patience=2)
+
+    def look(step, loss):
+        torch.nn.init.constant_(module.weight, step)
+        return stopping.look(step, loss)
+
+    assert [look(*x) for x in enumerate([5.0, 4.0, 4.5, 3.0, float("nan"), 3.5])] == [False] * 5 + [True]
+    assert stopping.restore() == 3.0
+    assert module.weight.item() == 3.0
+    assert [point["step"] for point in stopping.points] == [0, 1, 2, 3, 5]
+
+
+def test_patience_zero_never_ends():
+    stopping = EarlyStopping(torch.nn.Linear(1, 1), patience=0)
+    assert not any(stopping.look(step, float(step)) for step in range(20))
+
+
+@pytest.mark.parametrize(
+    ("steps", "batch", "between"), [(1000, 256, 100), (8, 128, 32), (0, 128, 32), (101, 65536, 11)]
+)
+def test_looks_are_few_and_far_between(steps, batch, between):
+    assert steps_between_looks(steps, batch) == between
+
+
+def test_a_training_that_only_gets_worse_stops_and_gives_back_the_start(problem):
+    wild = trained(problem, "learning_rate: 1.0\nbatch_size: 64\nshots: 65536\npatience: 2\n")
+    telemetry = wild.telemetry
+    assert telemetry["steps"] < telemetry["steps_planned"] == 1024
+    assert telemetry["validation_after"] == min(point["loss"] for point in telemetry["validation"])
+    json.dumps(telemetry, allow_nan=False)
+
+
+@pytest.mark.parametrize("loss", ["bce", "focal", "weighted_bce"])
+def test_every_loss_falls_and_a_key_gives_the_same_weights(loss, problem):
+    settings = f"learning_rate: 0.01\nbatch_size: 128\nshots: 4096\nloss: {loss}\n"
+    one, two = (trained(problem, settings) for _ in range(2))
+    assert one.telemetry["validation_after"] < one.telemetry["validation_before"]
+    assert one.telemetry["device"] == "cpu"
+    assert all((one.tensors[name] == two.tensors[name]).all() for name in one.tensors)
+
+
+def test_weighted_bce_is_least_at_the_truth_and_weighs_mechanisms_alike(problem):
+    priors = torch.from_numpy(problem.priors_llr)
+    chance = torch.sigmoid(-priors.double())
+    beliefs = priors.double().clone().requires_grad_(True)
+
+    def expected(given):
+        """The loss averaged over both outcomes of every mechanism, each as likely as its prior says."""
+        fired, idle = (training._loss("weighted_bce", given[None], torch.full_like(given, x)[None], priors.double())
+                       for x in (1.0, 0.0))  # fmt: skip
+        (by_fired,) = torch.autograd.grad(fired, beliefs, retain_graph=True)
+        (by_idle,) = torch.autograd.grad(idle, beliefs)
+        return chance * by_fired + (1 - chance) * by_idle
+
+    assert expected(beliefs).abs().max() < 1e-6
+    entropy = -(chance * chance.log() + (1 - chance) * torch.log1p(-chance))
+    fired = training._loss("weighted_bce", beliefs[None], torch.ones_like(beliefs)[None], priors.double())
+    (gradient,) = torch.autograd.grad(fired, beliefs)
+    assert np.allclose((gradient * entropy / (1 - chance)).detach(), entropy.mean(), rtol=1e-5)
+
+
+def test_a_stage_that_wants_few_shots_at_once_gets_no_more():
+    class Parts(torch.nn.Module):
+        shots_at_once = 48
+
+    assert training._parts(128, torch.nn.ModuleDict({"a": Parts(), "b": torch.nn.Identity()})) == [48, 48, 32]
+    assert training._parts(128, torch.nn.ModuleDict({})) == [128]
+
+
+def test_a_gpu_that_is_not_there():
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    assert choose_device("auto").type == choose_device("cpu").type == "cpu"
+    with pytest.raises(UsageError, match="device: cuda, but torch sees no GPU"):
+        choose_device("cuda")
+
+
+def test_a_loss_that_is_not_finite_from_the_start_is_divergence(problem):
+    module = (
+        "import torch\nclass Stage(torch.nn.Module):\n    def __init__(self, graph):\n        super().__init__()\n"
+        "        self.w = torch.nn.Parameter(torch.zeros(1))\n    def forward(self, syndromes, beliefs):\n"
+        "        return beliefs + self.w / (len(beliefs) < 64)\n"
+    )
+    with pytest.raises(TrainingDiverged, match="untrained candidate is not finite"):
+        trained(problem, "shots: 512\n", "kind: custom\n", module)
