@@ -19,8 +19,8 @@ from autoqec.history import (
     read_claim,
     read_notes,
 )
+from autoqec.history.attachments import WEIGHTS_FILE
 
-WEIGHTS_FILE = "weights.safetensors"
 TRAINING_FILE = "training.json"
 
 

@@ -12,7 +12,7 @@ from autoqec.canonical import dump_yaml, load_yaml
 TRAINING: Mapping[str, tuple[Any, ...]] = {
     "learning_rate": (0.003, 0.01, 0.02, 0.05, 0.1),
     "batch_size": (128, 256, 512),
-    "loss": ("bce", "focal", "weighted_bce"),
+    "loss": ("bce", "focal", "weighted_bce", "logical_gap"),
 }
 
 #: A candidate as parsed files: path → fields.
