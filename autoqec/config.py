@@ -57,7 +57,7 @@ BUILTIN: Mapping[str, Any] = {
 
 BUILTIN_PROFILES: Mapping[str, Profile] = {
     "dev": Profile(
-        train_shots=102_400, train_seconds=120.0, memory_gib=12.0, score_shots=131_072, verify_shots=2_000_000
+        train_shots=204_800, train_seconds=300.0, memory_gib=12.0, score_shots=131_072, verify_shots=2_000_000
     ),
     "prod": Profile(
         train_shots=1_000_000, train_seconds=3600.0, memory_gib=12.0, score_shots=1_048_576, verify_shots=10_000_000

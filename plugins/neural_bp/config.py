@@ -46,7 +46,7 @@ class NeuralBPConfig(StageConfig):
     """
 
     kind: Literal["neural_bp"] = "neural_bp"
-    iterations: int = Field(default=8, ge=1, le=50)
+    iterations: int = Field(default=8, ge=1, le=200)
     algorithm: Literal["sum_product", "min_sum"] = "sum_product"
     sharing: Literal["none", "per_layer", "per_check"] = "per_layer"
     scale: float | None = Field(default=None, gt=0.0, le=2.0)

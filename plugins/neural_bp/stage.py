@@ -76,7 +76,7 @@ class NeuralBP:
     def space(self) -> Mapping[str, tuple[Any, ...]]:
         """The fields a search may vary, each with the values worth trying, in order."""
         return {
-            "iterations": (5, 8, 10, 12, 16),
+            "iterations": (3, 5, 8, 10, 12, 16, 30, 60),
             "algorithm": ("sum_product", "min_sum"),
             "sharing": ("per_layer", "per_check", "none"),
             "damping": ("fixed", "scalar", "per_iteration"),

@@ -8,12 +8,17 @@ from typing import Any
 from autoqec.agents.contract import Context
 from autoqec.canonical import dump_yaml, load_yaml
 
+from .templates import family_of
+
 #: What is worth trying in `training.yaml`, in order; shots are capped by the profile.
 TRAINING: Mapping[str, tuple[Any, ...]] = {
     "learning_rate": (0.003, 0.01, 0.02, 0.05, 0.1),
     "batch_size": (128, 256, 512),
-    "loss": ("bce", "focal", "weighted_bce", "logical_gap"),
+    "loss": ("bce", "focal", "weighted_bce"),
 }
+
+#: Losses worth trying in front of matching, which can teach.
+LOSSES = ("bce", "focal", "weighted_bce", "logical_gap")
 
 #: A candidate as parsed files: path → fields.
 Parsed = dict[str, dict[str, Any]]
@@ -47,7 +52,7 @@ def choices(parsed: Parsed, context: Context) -> dict[tuple[str, str], tuple[Any
     for path, fields in sorted(parsed.items()):
         space: Mapping[str, Any] = {}
         if path == "training.yaml":
-            space = TRAINING
+            space = TRAINING | ({"loss": LOSSES} if family_of(context.environment) == "matching" else {})
         elif path.startswith("stages/"):
             space = context.stages.get(str(fields.get("kind")), {}).get("space", {})
         for field, values in sorted(space.items()):
