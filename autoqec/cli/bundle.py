@@ -23,7 +23,7 @@ def command(run: str, output: Path, all_weights: bool, as_json: bool) -> int:
     `git clone FILE lab` makes a lab of it in which `autoqec log` and `autoqec verify` work with no network.
     """
     from autoqec.history import has_attachment, read_history, write_bundle
-    from autoqec.loop.state import WEIGHTS_FILE
+    from autoqec.history.attachments import WEIGHTS_FILE
     from autoqec.views.front import front_objects
     from autoqec.views.lines import read_lines
     from autoqec.views.sharing import print_bundle

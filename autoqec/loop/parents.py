@@ -21,7 +21,7 @@ from autoqec.history import (
     read_candidate,
     read_history,
 )
-from autoqec.loop.state import WEIGHTS_FILE
+from autoqec.history.attachments import WEIGHTS_FILE
 from autoqec.sandbox.sealed import SealedCandidate
 
 

@@ -34,6 +34,7 @@ from autoqec.history import (
     write_lock,
 )
 from autoqec.history import read_candidate as read_candidate_files
+from autoqec.history.attachments import WEIGHTS_FILE
 from autoqec.loop.files import canonical_files
 from autoqec.loop.parents import (
     ComposeConflict,
@@ -44,7 +45,7 @@ from autoqec.loop.parents import (
     sealed_parents,
 )
 from autoqec.loop.session import Session, profile_from
-from autoqec.loop.state import TRAINING_FILE, WEIGHTS_FILE, RoundState, save_message
+from autoqec.loop.state import TRAINING_FILE, RoundState, save_message
 from autoqec.problem.problem import problem_from_dem
 from autoqec.problem.streams import derive_key, derive_seed
 from autoqec.runner.train import Limits, TrainingFailed, train_candidate
