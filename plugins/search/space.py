@@ -52,7 +52,7 @@ def choices(parsed: Parsed, context: Context) -> dict[tuple[str, str], tuple[Any
     for path, fields in sorted(parsed.items()):
         space: Mapping[str, Any] = {}
         if path == "training.yaml":
-            space = TRAINING | ({"loss": LOSSES} if family_of(context.environment) == "matching" else {})
+            space = {**TRAINING, "loss": LOSSES} if family_of(context.environment) == "matching" else TRAINING
         elif path.startswith("stages/"):
             space = context.stages.get(str(fields.get("kind")), {}).get("space", {})
         for field, values in sorted(space.items()):
