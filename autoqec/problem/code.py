@@ -9,7 +9,8 @@ import stim
 from pydantic import BaseModel, ValidationError
 
 from autoqec.errors import UsageError
-from autoqec.problem.environment import LoadedEnvironment, Noise, explain
+from autoqec.problem.environment import LoadedEnvironment, explain
+from autoqec.problem.noise import Noise
 from autoqec.problem.problem import Problem, problem_from_circuit, problem_from_dem
 
 

@@ -1,7 +1,7 @@
 """The environment: what the user asks to be solved — code, noise, decoder, constraints, protocol — as a strict YAML file.
 
 An environment's identity is the hash of its meaning, not of its spelling: the validated fields with defaults filled in,
-plus the bytes of the circuit or error-model file it names. Everything needed to rebuild it travels as a dictionary of
+plus the bytes of the files its code names. Everything needed to rebuild it travels as a dictionary of
 files, so it can live in git and be read back with no working tree.
 """
 
@@ -11,12 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from autoqec.canonical import content_hash, load_yaml
 from autoqec.errors import NotFoundError, UsageError
+from autoqec.problem.noise import Noise
 
 #: The name under which an environment's own YAML travels in its dictionary of files.
 ENVIRONMENT_FILE = "environment.yaml"
@@ -52,37 +53,6 @@ def _choice(value: Any) -> Any:
 
 
 ChoiceField = Annotated[Choice, BeforeValidator(_choice)]
-Probability = Annotated[float, Field(gt=0.0, lt=0.5)]
-
-
-class Noise(_Strict):
-    """The noise: `depolarizing` fills all four of stim's noise arguments with p; `given` means the circuit or DEM has it.
-
-    `p` is the list of physical error rates to train and score at; the verdict is given at `target_p` (default: the last).
-    """
-
-    kind: Literal["depolarizing", "given"] = "given"
-    p: tuple[Probability, ...] = ()
-    target_p: Probability | None = None
-
-    @model_validator(mode="after")
-    def _target_is_listed(self) -> Noise:
-        if self.kind == "given":
-            if self.p or self.target_p is not None:
-                raise ValueError("noise of kind 'given' is what the circuit or DEM file says; remove p and target_p")
-            return self
-        if not self.p:
-            raise ValueError("p needs at least one physical error rate, for example p: [0.005]")
-        if len(set(self.p)) != len(self.p):
-            raise ValueError("p lists the same rate twice")
-        if self.target_p is not None and self.target_p not in self.p:
-            raise ValueError(f"target_p {self.target_p} is not one of p {list(self.p)}")
-        return self
-
-    @property
-    def target(self) -> float | None:
-        """The physical error rate of the verdict; None when the noise is given by the circuit."""
-        return self.target_p if self.target_p is not None else (self.p[-1] if self.p else None)
 
 
 class Constraints(_Strict):
@@ -128,7 +98,7 @@ class LoadedEnvironment:
 
     Attributes:
         environment: The validated fields.
-        files: `environment.yaml` and the file its code names, by the names the YAML uses.
+        files: `environment.yaml` and the files its code names, by the names the YAML uses.
         origin: Where it was read from, for messages.
     """
 
@@ -153,7 +123,7 @@ def environment_from_files(files: Mapping[str, bytes], *, origin: str) -> Loaded
     """Build an environment from its dictionary of files.
 
     Args:
-        files: `environment.yaml` and the circuit or DEM it names, if any.
+        files: `environment.yaml` and the files its code names, if any.
         origin: What to call it in errors.
 
     Raises:
@@ -180,28 +150,40 @@ def explain(error: ValidationError) -> str:
     return "; ".join(parts)
 
 
-def _companion(path: Path, environment: Environment) -> dict[str, bytes]:
-    named = environment.code.fields.get("path")
-    if named is None:
-        return {}
-    if not isinstance(named, str) or Path(named).is_absolute() or ".." in Path(named).parts:
-        raise UsageError(f"{path}: code.path must name a file beside the environment, not {named!r}")
+def _named_files(environment: Environment) -> dict[str, Any]:
+    """Field → the file it names: `code.path`, and each of `code.paths`."""
+    fields = environment.code.fields
+    named = {"code.path": fields["path"]} if fields.get("path") is not None else {}
+    several = fields.get("paths") or {}
+    if not isinstance(several, dict):
+        raise UsageError("code.paths must be a mapping, such as {hx: hx.txt, hz: hz.txt}")
+    return named | {f"code.paths.{name}": file for name, file in several.items() if file is not None}
+
+
+def _companion(path: Path, field: str, named: Any) -> bytes:
+    if (
+        not isinstance(named, str)
+        or Path(named).is_absolute()
+        or ".." in Path(named).parts
+        or named == ENVIRONMENT_FILE
+    ):
+        raise UsageError(f"{path}: {field} must name a file beside the environment, not {named!r}")
     target = path.parent / named
     if not target.is_file():
-        raise NotFoundError(f"{path}: code.path names {named}, and there is no such file beside it")
+        raise NotFoundError(f"{path}: {field} names {named}, and there is no such file beside it")
     if target.stat().st_size > MAX_FILE_BYTES:
-        raise UsageError(f"{target} is larger than {MAX_FILE_BYTES // 2**20} MiB")
+        raise UsageError(f"{path}: {field}: {named} is larger than {MAX_FILE_BYTES // 2**20} MiB")
     try:
-        return {named: target.read_bytes()}
+        return target.read_bytes()
     except OSError as error:
-        raise NotFoundError(f"{path}: code.path: cannot read {named}: {error.strerror}") from error
+        raise NotFoundError(f"{path}: {field}: cannot read {named}: {error.strerror}") from error
 
 
 def load_environment(path: Path) -> LoadedEnvironment:
-    """Read an environment YAML and the file it names.
+    """Read an environment YAML and the files its code names.
 
     Raises:
-        NotFoundError: The YAML or the file it names does not exist.
+        NotFoundError: The YAML or a file it names does not exist.
         UsageError: It cannot be understood.
     """
     try:
@@ -211,7 +193,11 @@ def load_environment(path: Path) -> LoadedEnvironment:
             f"cannot read environment {path}: {error.strerror}", mend="autoqec env list shows those that exist"
         ) from error
     alone = environment_from_files({ENVIRONMENT_FILE: text}, origin=str(path))
-    files = {ENVIRONMENT_FILE: text, **_companion(path, alone.environment)}
+    try:
+        named = _named_files(alone.environment)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error.problem}", mend=error.mend) from error
+    files = {ENVIRONMENT_FILE: text} | {file: _companion(path, field, file) for field, file in named.items()}
     return LoadedEnvironment(alone.environment, files, str(path))
 
 

@@ -8,7 +8,8 @@ import stim
 from pydantic import BaseModel, ConfigDict, Field
 
 from autoqec.errors import UsageError
-from autoqec.problem.environment import Noise
+from autoqec.problem.noise import Noise
+from autoqec.problem.noisy import ROUND, add_noise
 
 
 class _Fields(BaseModel):
@@ -30,35 +31,45 @@ class FileFields(_Fields):
 
 
 class StimGenerated:
-    """A memory experiment from `stim.Circuit.generated`, all four noise arguments at one p."""
+    """A memory experiment from `stim.Circuit.generated`; depolarizing noise is stim's own four arguments at one p."""
 
     Config = GeneratedFields
 
     def build(self, config: GeneratedFields, noise: Noise, p: float | None, files: Mapping[str, bytes]) -> stim.Circuit:
         """See `autoqec.problem.code.Code.build`."""
-        if p is None:
-            raise UsageError(
-                "noise.kind: a generated circuit needs noise", mend="noise: {kind: depolarizing, p: [0.005]}"
-            )
-        try:
-            return stim.Circuit.generated(
-                config.task,
-                distance=config.distance,
-                rounds=config.rounds,
+        if noise.kind == "depolarizing":
+            return _generated(
+                config,
                 after_clifford_depolarization=p,
                 after_reset_flip_probability=p,
                 before_measure_flip_probability=p,
                 before_round_data_depolarization=p,
             )
-        except ValueError as error:
-            raise UsageError(f"code.task, distance or rounds: stim refuses: {str(error).splitlines()[0]}") from error
+        return add_noise(marked(config), noise, p)
 
 
-def _text(path: str, noise: Noise, files: Mapping[str, bytes]) -> str:
-    if noise.kind != "given":
-        raise UsageError(
-            f"noise.kind: {path} brings its own noise", mend="remove the noise section, or say {kind: given}"
-        )
+def marked(config: GeneratedFields) -> stim.Circuit:
+    """The noiseless circuit with its rounds marked, as `autoqec.problem.noisy` wants it."""
+    # Stim itself says where the data qubits wait, if asked for noise there and nowhere else. The strength is no matter.
+    where = _generated(config, before_round_data_depolarization=0.5)
+    circuit = stim.Circuit()
+    for gate in where.flattened():
+        if gate.name == "DEPOLARIZE1":
+            circuit.append("I", gate.targets_copy(), tag=ROUND)
+        else:
+            circuit.append(gate)
+    return circuit
+
+
+def _generated(config: GeneratedFields, **noise: float | None) -> stim.Circuit:
+    strengths = {argument: p for argument, p in noise.items() if p is not None}
+    try:
+        return stim.Circuit.generated(config.task, distance=config.distance, rounds=config.rounds, **strengths)
+    except ValueError as error:
+        raise UsageError(f"code.task, distance or rounds: stim refuses: {str(error).splitlines()[0]}") from error
+
+
+def _text(path: str, files: Mapping[str, bytes]) -> str:
     try:
         return files[path].decode("utf-8")
     except UnicodeDecodeError as error:
@@ -66,16 +77,17 @@ def _text(path: str, noise: Noise, files: Mapping[str, bytes]) -> str:
 
 
 class CircuitFile:
-    """A `.stim` circuit with its own noise, detectors and observables."""
+    """A `.stim` circuit with detectors and observables, and noise of its own or a noise pass of the environment."""
 
     Config = FileFields
 
     def build(self, config: FileFields, noise: Noise, p: float | None, files: Mapping[str, bytes]) -> stim.Circuit:
         """See `autoqec.problem.code.Code.build`."""
         try:
-            return stim.Circuit(_text(config.path, noise, files))
+            circuit = stim.Circuit(_text(config.path, files))
         except (ValueError, IndexError) as error:
             raise UsageError(f"code.path: {config.path} is not a stim circuit: {str(error).splitlines()[0]}") from error
+        return circuit if noise.kind == "given" else add_noise(circuit, noise, p)
 
 
 class ErrorModelFile:
@@ -87,8 +99,12 @@ class ErrorModelFile:
         self, config: FileFields, noise: Noise, p: float | None, files: Mapping[str, bytes]
     ) -> stim.DetectorErrorModel:
         """See `autoqec.problem.code.Code.build`."""
+        if noise.kind != "given":
+            raise UsageError(
+                f"noise.kind: {config.path} brings its own noise", mend="remove the noise section, or say {kind: given}"
+            )
         try:
-            return stim.DetectorErrorModel(_text(config.path, noise, files))
+            return stim.DetectorErrorModel(_text(config.path, files))
         except (ValueError, IndexError) as error:
             raise UsageError(
                 f"code.path: {config.path} is not a detector error model: {str(error).splitlines()[0]}"

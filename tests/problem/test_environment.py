@@ -23,14 +23,35 @@ def parse(text):
     return environment_from_files({ENVIRONMENT_FILE: text.encode()}, origin="e.yaml")
 
 
-def test_every_built_in_environment_compiles():
-    paths = sorted(builtin_environments().glob("*.yaml"))
-    assert [path.stem for path in paths] == ["surface_d5_depol"]
-    for path in paths:
-        loaded = load_environment(path)
-        assert loaded.name == path.stem
-        assert loaded.environment.story
-        build_problem(loaded, load_plugins().maker("code"))
+#: Detectors, mechanisms, observables, and matching edges where there are any.
+BUILT_IN = {
+    "bb144_depol": (936, 8784, 12, None),
+    "bb72_depol": (252, 2232, 12, None),
+    "color_d5_depol": (45, 1104, 1, None),
+    "surface_d3_depol": (24, 219, 1, 78),
+    "surface_d5_biased": (120, 1679, 1, 502),
+    "surface_d5_depol": (120, 1677, 1, 502),
+    "surface_d5_phenom": (120, 418, 1, 318),
+    "surface_d7_depol": (336, 5471, 1, 1540),
+}
+
+
+def test_every_built_in_environment_is_on_the_page():
+    assert {path.stem for path in builtin_environments().glob("*.yaml")} == set(BUILT_IN)
+    page = (Path(__file__).parents[2] / "docs/environments.md").read_text()
+    for name, sizes in BUILT_IN.items():
+        detectors, mechanisms, observables, edges = (f"{size:,}" if size else "none" for size in sizes)
+        assert f"| `{name}` | {detectors} | {mechanisms} | {observables} | {edges} |" in page
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_every_built_in_environment_compiles(name):
+    loaded = find_environment(name, [builtin_environments()])
+    assert loaded.name == name
+    assert loaded.environment.story
+    problem = build_problem(loaded, load_plugins().maker("code"))
+    edges = len(problem.edges) if problem.edges is not None else None
+    assert (problem.num_detectors, len(problem.mechanisms), problem.num_observables, edges) == BUILT_IN[name]
 
 
 def test_identity_is_meaning_not_spelling():

@@ -1,0 +1,85 @@
+"""CSS codes as pairs of parity-check matrices, and their logical operators."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from autoqec.errors import UsageError
+from autoqec.problem.gf2 import independent_of, kernel, rank
+
+
+@dataclass(frozen=True)
+class CssCode:
+    """A CSS code (Calderbank, Shor 1996; Steane 1996). All matrices are 0 and 1, uint8.
+
+    Attributes:
+        hx: X checks, `[x checks, qubits]`.
+        hz: Z checks, `[z checks, qubits]`.
+        lx: X logical operators, `[k, qubits]`: each commutes with every Z check and is no product of X checks.
+        lz: Z logical operators, likewise.
+    """
+
+    hx: np.ndarray
+    hz: np.ndarray
+    lx: np.ndarray
+    lz: np.ndarray
+
+    @property
+    def num_qubits(self) -> int:
+        """Data qubits, n."""
+        return self.hx.shape[1]
+
+    @property
+    def num_logicals(self) -> int:
+        """Logical qubits, k."""
+        return len(self.lz)
+
+
+def css_code(hx: np.ndarray, hz: np.ndarray, lx: np.ndarray | None = None, lz: np.ndarray | None = None) -> CssCode:
+    """A CSS code from its checks; logical operators that are not given are computed.
+
+    Args:
+        hx: X checks, `[x checks, qubits]`.
+        hz: Z checks, `[z checks, qubits]`.
+        lx: X logical operators, `[k, qubits]`.
+        lz: Z logical operators, `[k, qubits]`.
+
+    Raises:
+        UsageError: Sizes differ, an X check anticommutes with a Z check (both are named), the code has no logical qubit,
+            or given logical operators are not k independent ones that commute with the checks.
+    """
+    if hx.shape[1] != hz.shape[1]:
+        raise UsageError(f"the X checks act on {hx.shape[1]} qubits and the Z checks on {hz.shape[1]}")
+    clash = np.argwhere(_odd_overlap(hx, hz))
+    if len(clash):
+        x, z = clash[0]
+        raise UsageError(
+            f"X check {x} and Z check {z} anticommute: they share an odd number of qubits",
+            mend="the rows of hx and hz must overlap evenly, hx @ hz.T = 0 mod 2",
+        )
+    k = hx.shape[1] - rank(hx) - rank(hz)
+    if k == 0:
+        raise UsageError("the checks leave no logical qubit: n - rank(hx) - rank(hz) is 0")
+    return CssCode(hx, hz, _logicals(lx, hx, hz, k, "lx"), _logicals(lz, hz, hx, k, "lz"))
+
+
+def _logicals(given: np.ndarray | None, same: np.ndarray, other: np.ndarray, k: int, name: str) -> np.ndarray:
+    if given is None:
+        return independent_of(kernel(other), same)
+    if given.shape != (k, same.shape[1]):
+        raise UsageError(
+            f"{name} has shape {given.shape}; this code needs {k} logical operators on {same.shape[1]} qubits"
+        )
+    if _odd_overlap(given, other).any():
+        raise UsageError(f"{name}: row {np.argwhere(_odd_overlap(given, other))[0][0]} anticommutes with a check")
+    if len(independent_of(given, same)) < k:
+        raise UsageError(
+            f"{name}: a row is a product of checks and other rows, so it is not a logical qubit of its own"
+        )
+    return given
+
+
+def _odd_overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return (a.astype(np.int64) @ b.T.astype(np.int64)) % 2 == 1

@@ -1,0 +1,153 @@
+"""A memory experiment of a CSS code: prepare, measure every check round after round, read all data qubits out.
+
+The circuit is without noise. It says where data qubits wait for a round to begin by `I[round]`, an identity that
+`autoqec.problem.noisy` replaces by noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import stim
+
+from autoqec.problem.css import CssCode
+from autoqec.problem.noisy import ROUND
+
+Basis = Literal["X", "Z"]
+
+#: (check, data qubit) pairs that are touched at once, layer after layer.
+Layers = Sequence[Sequence[tuple[int, int]]]
+
+Place = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When each check touches each of its qubits within a round.
+
+    Attributes:
+        x: The X checks' layers.
+        z: The Z checks' layers, as many; no qubit occurs twice in one layer of the two together.
+    """
+
+    x: Layers
+    z: Layers
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where qubits sit, for pictures only: a place in the plane for each data qubit, X check and Z check."""
+
+    data: Sequence[Place]
+    x: Sequence[Place]
+    z: Sequence[Place]
+
+
+def css_memory(
+    code: CssCode, schedule: Schedule, *, basis: Basis, rounds: int, layout: Layout | None = None, both: bool = False
+) -> stim.Circuit:
+    """The noiseless memory experiment.
+
+    Qubits are numbered data, X checks, Z checks. Ancillas are prepared one layer before their first CNOT and measured one
+    layer after their last, so that checks that start early are prepared while others are still measured.
+
+    Args:
+        code: The code.
+        schedule: CNOT layers of one round; each check must touch each of its qubits once.
+        basis: Which eigenstate is kept; every logical operator of that basis is an observable.
+        rounds: Syndrome-measurement rounds, at least 1.
+        layout: Coordinates of qubits and detectors; in a row by default.
+        both: Detectors of the other basis too. They tell Y errors apart, at about twice the size.
+
+    Returns:
+        A circuit with `rounds + 1` detectors per check of the basis (one a round, one from the final readout) and, with
+        `both`, `rounds - 1` per check of the other. Detector coordinates are x, y, round.
+    """
+    checks, logicals = (code.hx, code.lx) if basis == "X" else (code.hz, code.lz)
+    layout = layout or _in_a_row(code)
+    data = range(code.num_qubits)
+    ancillas = {"X": _after(data, len(code.hx)), "Z": _after(_after(data, len(code.hx)), len(code.hz))}
+    places = {"X": layout.x, "Z": layout.z}
+    spans = {kind: span for kind, span in (("X", _span(schedule.x)), ("Z", _span(schedule.z))) if span}
+    depth = len(schedule.x)
+    early = [kind for kind, (first, _) in spans.items() if first == 0]
+    late = [kind for kind, (_, last) in spans.items() if last == depth - 1]
+
+    circuit = stim.Circuit()
+    measured: dict[tuple[str, int], int] = {}  # (basis, round) → place in the record of the first of its measurements
+
+    def prepare(kind: str) -> None:
+        circuit.append(_PREPARE[kind], ancillas[kind])
+
+    def measure(kind: str, turn: int) -> None:
+        measured[kind, turn] = circuit.num_measurements
+        circuit.append(_MEASURE[kind], ancillas[kind])
+
+    def parity(records: Sequence[int]) -> list[stim.GateTarget]:
+        return [stim.target_rec(record - circuit.num_measurements) for record in records]
+
+    for qubit, place in enumerate([*layout.data, *layout.x, *layout.z]):
+        circuit.append("QUBIT_COORDS", [qubit], place)
+    circuit.append(_PREPARE[basis], data)
+    for kind in early:
+        prepare(kind)
+    for turn in range(rounds):
+        circuit.append("TICK")
+        circuit.append("I", data, tag=ROUND)
+        for layer, (x_pairs, z_pairs) in enumerate(zip(schedule.x, schedule.z, strict=True)):
+            if layer:
+                circuit.append("TICK")
+            for kind, (first, last) in spans.items():
+                if first == layer + 1:
+                    prepare(kind)
+                if last == layer - 1:
+                    measure(kind, turn)
+            cnots = [(ancillas["X"][check], qubit) for check, qubit in x_pairs]
+            cnots += [(qubit, ancillas["Z"][check]) for check, qubit in z_pairs]
+            circuit.append("CX", [qubit for pair in cnots for qubit in pair])
+        circuit.append("TICK")
+        for kind in late:
+            measure(kind, turn)
+        if turn + 1 < rounds:
+            if set(early) & set(late):
+                circuit.append("TICK")  # an ancilla is not prepared while it is measured
+            for kind in early:
+                prepare(kind)
+        for kind in spans:
+            if kind != basis and (not both or turn == 0):
+                continue
+            for check, place in enumerate(places[kind]):
+                now, before = (measured.get((kind, t)) for t in (turn, turn - 1))
+                records = [start + check for start in (now, before) if start is not None]
+                circuit.append("DETECTOR", parity(records), (*place, turn))
+    circuit.append("TICK")
+    readout = circuit.num_measurements
+    circuit.append(_MEASURE[basis], data)
+    for check, place in enumerate(places[basis]):
+        records = [readout + qubit for qubit in np.flatnonzero(checks[check])] + [measured[basis, rounds - 1] + check]
+        circuit.append("DETECTOR", parity(records), (*place, rounds))
+    for index, logical in enumerate(logicals):
+        circuit.append("OBSERVABLE_INCLUDE", parity([readout + q for q in np.flatnonzero(logical)]), index)
+    return circuit
+
+
+_PREPARE = {"X": "RX", "Z": "R"}
+_MEASURE = {"X": "MX", "Z": "M"}
+
+
+def _after(before: range, count: int) -> range:
+    return range(before.stop, before.stop + count)
+
+
+def _span(layers: Layers) -> tuple[int, int] | None:
+    """First and last layer in which anything happens."""
+    busy = [number for number, pairs in enumerate(layers) if pairs]
+    return (busy[0], busy[-1]) if busy else None
+
+
+def _in_a_row(code: CssCode) -> Layout:
+    sizes = (code.num_qubits, len(code.hx), len(code.hz))
+    return Layout(*([(float(i), float(row)) for i in range(size)] for row, size in enumerate(sizes)))

@@ -1,0 +1,82 @@
+"""The noise of an environment as a user writes it: its kind, its strengths, and what they mean.
+
+`autoqec.problem.noisy` puts it into circuits.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+
+Probability = Annotated[float, Field(gt=0.0, lt=0.5)]
+
+#: Fields that one kind of noise has and the others lack.
+_OWN_FIELDS = {"eta": "biased", "erased": "erasure"}
+
+
+class Noise(BaseModel):
+    """The noise of an environment.
+
+    Attributes:
+        kind: `depolarizing`, `biased`, `phenomenological`, `code_capacity`, `si1000` or `erasure`, each explained in
+            `docs/environments.md`; `given` means that the circuit or error model has it.
+        p: Physical error rates to train and score at.
+        target_p: The one the verdict is given at; the last of `p` by default.
+        eta: Of `biased`: Z errors per X or Y error, `p_Z / (p_X + p_Y)`; 1/2 is no bias on one qubit.
+        erased: Of `erasure`: the share of errors that are erasures, whose place is known.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    kind: Literal["depolarizing", "biased", "phenomenological", "code_capacity", "si1000", "erasure", "given"] = "given"
+    p: tuple[Probability, ...] = ()
+    target_p: Probability | None = None
+    eta: float | None = Field(default=None, gt=0, le=1e6)
+    erased: float | None = Field(default=None, gt=0, le=1)
+
+    @field_validator("kind", mode="before")
+    @classmethod
+    def _leakage_is_beyond_stim(cls, kind: Any) -> Any:
+        if kind == "leakage":
+            raise ValueError(
+                "stim simulates qubits, and a leaked qubit is none; approximate it by noise of kind erasure, or sample"
+                " it elsewhere and give an error model with code.kind: dem"
+            )
+        return kind
+
+    @model_validator(mode="after")
+    def _fields_fit_the_kind(self) -> Noise:
+        for field, kind in _OWN_FIELDS.items():
+            if (getattr(self, field) is not None) != (self.kind == kind):
+                verb = "needs" if self.kind == kind else "has no"
+                raise ValueError(f"noise of kind {self.kind!r} {verb} {field}")
+        if self.kind == "given":
+            if self.p or self.target_p is not None:
+                raise ValueError("noise of kind 'given' is what the circuit or DEM file says; remove p and target_p")
+            return self
+        if not self.p:
+            raise ValueError("p needs at least one physical error rate, for example p: [0.005]")
+        if len(set(self.p)) != len(self.p):
+            raise ValueError("p lists the same rate twice")
+        if self.target_p is not None and self.target_p not in self.p:
+            raise ValueError(f"target_p {self.target_p} is not one of p {list(self.p)}")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_fields_of_other_kinds(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # An environment's identity hashes what is written here: a new kind must not change the old ones' identities.
+        fields = write(self)
+        return {name: value for name, value in fields.items() if _OWN_FIELDS.get(name, self.kind) == self.kind}
+
+    @property
+    def target(self) -> float | None:
+        """The physical error rate of the verdict; None when the noise is given by the circuit."""
+        return self.target_p if self.target_p is not None else (self.p[-1] if self.p else None)

@@ -1,0 +1,262 @@
+"""Noise as a pass: a noiseless circuit goes in, a noisy one comes out, so that every code gets every noise.
+
+What a circuit's author must tell is where the data qubits wait for a round to begin: by an identity gate with the tag
+`round`, `I[round] 0 1 2`, which costs no time. Layers, between which qubits may be idle, are what TICKs separate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+import stim
+
+from autoqec.errors import UsageError
+from autoqec.problem.noise import Noise
+
+#: The tag of the identity gates that mark the data qubits at the start of a round.
+ROUND = "round"
+
+#: A stim noise instruction and its arguments.
+Channel = tuple[str, tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class Model:
+    """Where noise goes, and which. None and 0 mean none.
+
+    Attributes:
+        waiting: On the data qubits at the start of every round.
+        once: Whether `waiting` is for the first round only.
+        single: After each one-qubit gate.
+        double: After each two-qubit gate, on pairs.
+        prepared: Probability that a reset gives the other state.
+        measured: Probability that a measurement gives the other result.
+        idle: Depolarization of each qubit that a layer leaves alone.
+        bystander: Depolarization, in a layer that measures or resets, of each qubit not measured or reset.
+        erased: Probability that a data qubit is erased, and this is noticed, at the start of every round.
+    """
+
+    waiting: Channel | None = None
+    once: bool = False
+    single: Channel | None = None
+    double: Channel | None = None
+    prepared: float = 0.0
+    measured: float = 0.0
+    idle: float = 0.0
+    bystander: float = 0.0
+    erased: float = 0.0
+
+
+def noise_model(noise: Noise, p: float) -> Model:
+    """What a kind of noise means at strength p; the kinds are explained in `docs/environments.md`."""
+    return _MODELS[noise.kind](noise, p)
+
+
+def add_noise(circuit: stim.Circuit, noise: Noise, p: float | None) -> stim.Circuit:
+    """Put noise into a noiseless circuit.
+
+    Args:
+        circuit: Without noise; rounds marked as the module says.
+        noise: Its kind.
+        p: Its strength; None where the noise is `given`.
+
+    Returns:
+        The noisy circuit, flattened. Erasure adds one detector for each data qubit and round, before those of the round.
+
+    Raises:
+        UsageError: There is no noise to add, the circuit has some already, or its rounds are needed and not marked.
+    """
+    if p is None:
+        raise UsageError("noise.kind: this code needs noise", mend="noise: {kind: depolarizing, p: [0.005]}")
+    flat = circuit.flattened()
+    _require_noiseless(flat)
+    model = noise_model(noise, p)
+    if noise.kind in ("phenomenological", "code_capacity", "erasure") and not any(map(is_round, flat)):
+        raise UsageError(
+            f"noise.kind: {noise.kind} noise acts at the start of rounds, and the circuit marks none",
+            mend="write I[round] and the numbers of the data qubits at the start of each round",
+        )
+    noisy = stim.Circuit()
+    everyone = _qubits(flat)
+    started = False
+    for layer in _layers(flat):
+        for gate in layer:
+            if is_round(gate):
+                if model.waiting and not (model.once and started):
+                    noisy.append(model.waiting[0], gate.targets_copy(), model.waiting[1])
+                started = True
+                if model.erased:
+                    noisy.append(gate)
+            else:
+                _append(noisy, gate, model)
+        if model.idle or model.bystander:
+            _append_idling(noisy, layer, everyone, model)
+    return with_heralds(noisy, model.erased) if model.erased else noisy
+
+
+def is_round(gate: stim.CircuitInstruction | stim.CircuitRepeatBlock) -> bool:
+    """Whether an instruction marks the start of a round."""
+    return gate.name == "I" and gate.tag == ROUND
+
+
+def with_heralds(circuit: stim.Circuit, p: float) -> stim.Circuit:
+    """Replace the marks of rounds by erasures that a detector each reports.
+
+    Args:
+        circuit: Flattened.
+        p: Probability that a qubit is erased.
+    """
+    heralded = stim.Circuit()
+    places = circuit.get_final_qubit_coordinates()
+    moved: list[int] = []  # where each of the circuit's own measurements now is in the record
+    turn = 0
+    for gate in circuit:
+        targets = gate.targets_copy()
+        if is_round(gate):
+            heralded.append("HERALDED_ERASE", targets, p)
+            for back, target in enumerate(targets):
+                place = (*places.get(target.value, [float(target.value)]), turn)
+                heralded.append("DETECTOR", [stim.target_rec(back - len(targets))], place)
+            turn += 1
+            continue
+        if any(target.is_measurement_record_target for target in targets):
+            end = heralded.num_measurements
+            targets = [stim.target_rec(moved[t.value] - end) if t.is_measurement_record_target else t for t in targets]
+        before = heralded.num_measurements
+        heralded.append(gate.name, targets, gate.gate_args_copy(), tag=gate.tag)
+        moved += range(before, heralded.num_measurements)
+    return heralded
+
+
+_FLIP_AFTER_RESET = {
+    "R": "X_ERROR",
+    "MR": "X_ERROR",
+    "RX": "Z_ERROR",
+    "MRX": "Z_ERROR",
+    "RY": "X_ERROR",
+    "MRY": "X_ERROR",
+}
+_FLIP_BEFORE_MEASUREMENT = {
+    "M": "X_ERROR", "MR": "X_ERROR", "MX": "Z_ERROR", "MRX": "Z_ERROR", "MY": "X_ERROR", "MRY": "X_ERROR",
+}  # fmt: skip
+
+
+def _append(noisy: stim.Circuit, gate: stim.CircuitInstruction, model: Model) -> None:
+    """A gate with its own noise around it."""
+    facts, targets = stim.gate_data(gate.name), gate.targets_copy()
+    flip = _FLIP_BEFORE_MEASUREMENT.get(gate.name)
+    if facts.produces_measurements and model.measured and flip is None:
+        noisy.append(gate.name, targets, model.measured, tag=gate.tag)  # of several qubits: the result itself flips
+        return
+    if flip is not None and model.measured:
+        noisy.append(flip, [target.value for target in targets], model.measured)
+    noisy.append(gate)
+    if facts.is_reset and model.prepared:
+        noisy.append(_FLIP_AFTER_RESET[gate.name], targets, model.prepared)
+    if facts.is_unitary and facts.is_single_qubit_gate and model.single:
+        noisy.append(model.single[0], targets, model.single[1])
+    if facts.is_unitary and facts.is_two_qubit_gate and model.double:
+        # A classically controlled gate is a change of the Pauli frame, and takes no time.
+        pairs = [t for pair in gate.target_groups() if all(t.is_qubit_target for t in pair) for t in pair]
+        if pairs:
+            noisy.append(model.double[0], pairs, model.double[1])
+
+
+def _append_idling(
+    noisy: stim.Circuit, layer: Sequence[stim.CircuitInstruction], everyone: set[int], model: Model
+) -> None:
+    """Noise of the qubits that a layer leaves alone."""
+    acting = [gate for gate in layer if not is_round(gate)]
+    read = _qubits(gate for gate in acting if _reads_or_resets(gate))
+    idle = sorted(everyone - _qubits(acting))
+    if model.idle and idle and acting:
+        noisy.append("DEPOLARIZE1", idle, model.idle)
+    if model.bystander and read and everyone - read:
+        noisy.append("DEPOLARIZE1", sorted(everyone - read), model.bystander)
+
+
+def _reads_or_resets(gate: stim.CircuitInstruction) -> bool:
+    facts = stim.gate_data(gate.name)
+    return facts.produces_measurements or facts.is_reset
+
+
+def _qubits(gates: Iterable[stim.CircuitInstruction]) -> set[int]:
+    """The qubits gates act on; coordinates are no action."""
+    return {t.qubit_value for gate in gates if gate.name != "QUBIT_COORDS" for t in gate.targets_copy() if _is_qubit(t)}
+
+
+def _is_qubit(target: stim.GateTarget) -> bool:
+    return target.is_qubit_target or target.pauli_type != "I"
+
+
+def _layers(circuit: stim.Circuit) -> Iterator[list[stim.CircuitInstruction]]:
+    """The instructions between TICKs; a TICK ends its layer."""
+    layer: list[stim.CircuitInstruction] = []
+    for gate in circuit:
+        if gate.name == "TICK":
+            yield layer
+            layer = []
+        layer.append(gate)
+    yield layer
+
+
+def _require_noiseless(circuit: stim.Circuit) -> None:
+    for gate in circuit:
+        facts = stim.gate_data(gate.name)
+        if facts.is_noisy_gate and (not facts.produces_measurements or gate.gate_args_copy() or "HERALD" in gate.name):
+            raise UsageError(
+                f"noise.kind: the circuit brings its own noise, {str(gate).splitlines()[0][:60]}",
+                mend="remove the noise section, or say {kind: given}",
+            )
+
+
+def _depolarizing(noise: Noise, p: float) -> Model:
+    one: Channel = ("DEPOLARIZE1", (p,))
+    return Model(waiting=one, single=one, double=("DEPOLARIZE2", (p,)), prepared=p, measured=p)
+
+
+def _biased(noise: Noise, p: float) -> Model:
+    # Two qubits: the three errors made of Z and identity share what Z has on one qubit; the other twelve share the rest.
+    assert noise.eta is not None  # the kind needs it
+    often, seldom = p * noise.eta / (noise.eta + 1), p / (noise.eta + 1)
+    pairs = ["".join(pair) for pair in product("IXYZ", repeat=2)][1:]
+    one: Channel = ("PAULI_CHANNEL_1", (seldom / 2, seldom / 2, often))
+    two: Channel = ("PAULI_CHANNEL_2", tuple(often / 3 if set(pair) <= {"I", "Z"} else seldom / 12 for pair in pairs))
+    return Model(waiting=one, single=one, double=two, prepared=p, measured=p)
+
+
+def _phenomenological(noise: Noise, p: float) -> Model:
+    return Model(waiting=("DEPOLARIZE1", (p,)), measured=p)
+
+
+def _code_capacity(noise: Noise, p: float) -> Model:
+    return Model(waiting=("DEPOLARIZE1", (p,)), once=True)
+
+
+def _si1000(noise: Noise, p: float) -> Model:
+    # Gidney, Newman, Fowler, Broughton, "A fault-tolerant honeycomb memory", Quantum 5, 605 (2021), table of SI1000.
+    return Model(
+        single=("DEPOLARIZE1", (p / 10,)),
+        double=("DEPOLARIZE2", (p,)),
+        prepared=2 * p,
+        measured=5 * p,
+        idle=p / 10,
+        bystander=2 * p,
+    )
+
+
+def _erasure(noise: Noise, p: float) -> Model:
+    assert noise.erased is not None  # the kind needs it
+    return replace(_depolarizing(noise, p * (1 - noise.erased)), erased=p * noise.erased)
+
+
+_MODELS: dict[str, Callable[[Noise, float], Model]] = {
+    "depolarizing": _depolarizing,
+    "biased": _biased,
+    "phenomenological": _phenomenological,
+    "code_capacity": _code_capacity,
+    "si1000": _si1000,
+    "erasure": _erasure,
+}

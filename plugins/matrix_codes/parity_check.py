@@ -1,0 +1,77 @@
+"""CSS codes by their parity-check matrices, as a memory experiment.
+
+The CNOT layers are an edge colouring of the Tanner graph: Z checks first, then X checks. This is a valid circuit for every CSS
+code and says nothing of hook errors: an error on an ancilla spreads to the qubits the check has yet to touch, and the distance
+of the circuit may be half the code's. For a code with a schedule of its own, give the circuit: `code.kind: circuit`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import stim
+from pydantic import BaseModel, ConfigDict, Field
+
+from autoqec.errors import UsageError
+from autoqec.problem.css import css_code
+from autoqec.problem.matrices import read_matrix
+from autoqec.problem.memory import Layers, Schedule, css_memory
+from autoqec.problem.noise import Noise
+from autoqec.problem.noisy import add_noise
+
+from .colouring import edge_colouring
+
+
+class Matrices(BaseModel):
+    """Files beside the environment; see `autoqec.problem.matrices` for their formats.
+
+    Attributes:
+        hx: X checks by qubits.
+        hz: Z checks by qubits.
+        lx: X logical operators by qubits; computed if not given.
+        lz: Z logical operators by qubits; computed if not given.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    hx: str
+    hz: str
+    lx: str | None = None
+    lz: str | None = None
+
+
+class ParityCheckFields(BaseModel):
+    """The matrices' `paths`, and the memory experiment: `rounds`, `basis`, and whether both bases have detectors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    paths: Matrices
+    rounds: int = Field(ge=1, le=1000)
+    basis: Literal["X", "Z"] = "Z"
+    detectors: Literal["basis", "both"] = "basis"
+
+
+class ParityCheck:
+    """A memory experiment of a CSS code; see the module."""
+
+    Config = ParityCheckFields
+
+    def build(
+        self, config: ParityCheckFields, noise: Noise, p: float | None, files: Mapping[str, bytes]
+    ) -> stim.Circuit:
+        """See `autoqec.problem.code.Code.build`."""
+        read = {
+            name: read_matrix(files[path], path, f"code.paths.{name}")
+            for name, path in config.paths.model_dump(exclude_none=True).items()
+        }
+        try:
+            code = css_code(read["hx"], read["hz"], read.get("lx"), read.get("lz"))
+        except UsageError as error:
+            raise UsageError(f"code.paths: {error.problem}", mend=error.mend) from error
+        x, z = edge_colouring(code.hx), edge_colouring(code.hz)
+        schedule = Schedule(x=[*_idle(len(z)), *x], z=[*z, *_idle(len(x))])
+        both = config.detectors == "both"
+        return add_noise(css_memory(code, schedule, basis=config.basis, rounds=config.rounds, both=both), noise, p)
+
+
+def _idle(layers: int) -> Layers:
+    return [[] for _ in range(layers)]
