@@ -11,8 +11,8 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from importlib.metadata import EntryPoint, entry_points
+from dataclasses import dataclass, field, replace
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from typing import Any
 
 import pluggy
@@ -32,11 +32,13 @@ class Registration:
 
     Attributes:
         kind: One of `KINDS`.
-        name: What users write in an environment, a candidate or a flag.
+        name: What users write in an environment, a candidate or a flag. A name that ends in a colon is a family: it has
+            every name that begins so.
         factory: A callable, or `module:attribute` imported when it is first used.
         capabilities: Facts that can be known without importing the factory, such as `takes_beliefs`.
         plugin: The entry point's name.
         distribution: The installed distribution it came with, with its version.
+        member: Of a family, what follows the colon: the factory's first argument.
     """
 
     kind: str
@@ -45,6 +47,7 @@ class Registration:
     capabilities: Mapping[str, Any]
     plugin: str
     distribution: str
+    member: str | None = None
 
     def load(self) -> Any:
         """Import and return the factory.
@@ -72,7 +75,7 @@ class Registration:
         """
         factory = self.load()
         try:
-            return factory(**fields)
+            return factory(**fields) if self.member is None else factory(self.member, **fields)
         except TypeError as error:
             raise UsageError(
                 f"{self.kind} {self.name!r} does not accept {sorted(fields) or 'no fields'}: {error}"
@@ -109,6 +112,9 @@ class Registry:
         found = self.entries.get((kind, name))
         if found is not None:
             return found
+        family, colon, member = name.partition(":")
+        if colon and member and (kind, family + colon) in self.entries:
+            return replace(self.entries[kind, family + colon], name=name, member=member)
         hint = f"choose one of: {', '.join(self.names(kind)) or '(none installed)'}"
         if self.broken:
             hint += f"; broken plugins: {', '.join(b.plugin for b in self.broken)} (autoqec plugins)"
@@ -219,9 +225,25 @@ def _add(registry: Registry, offer: Registration) -> None:
     registry.entries[offer.kind, offer.name] = offer
 
 
+def missing_packages(registry: Registry) -> dict[str, str]:
+    """What is registered and needs a distribution that is not installed: its name → the distribution.
+
+    A factory says so in the capability `needs`; nothing is imported to find out.
+    """
+    missing = {}
+    for entry in registry.all():
+        distribution = str(entry.capabilities.get("needs", ""))
+        try:
+            version(distribution.partition("[")[0] or "autoqec")
+        except PackageNotFoundError:
+            missing[entry.name] = distribution
+    return missing
+
+
 def describe() -> list[dict[str, Any]]:
     """Everything registered, then everything broken, as JSON-able mappings."""
     registry = load_plugins()
+    missing = missing_packages(registry)
     shared = {"schema": "autoqec.plugin/1"}
     return [
         *(
@@ -232,6 +254,7 @@ def describe() -> list[dict[str, Any]]:
                 "plugin": entry.plugin,
                 "distribution": entry.distribution,
                 "capabilities": dict(entry.capabilities),
+                "missing": missing.get(entry.name),
             }
             for entry in registry.all()
         ),

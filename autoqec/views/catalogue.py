@@ -24,7 +24,9 @@ def print_plugins(items: Sequence[Mapping[str, Any]]) -> None:
     for item in items:
         if "error" in item:
             continue
-        facts = ", ".join(f"{key}: {value}" for key, value in sorted(item["capabilities"].items()))
+        facts = ", ".join(f"{key}: {value}" for key, value in sorted(item["capabilities"].items()) if key != "needs")
+        if item.get("missing"):
+            facts = f"not installed: pip install '{item['missing']}'"
         table.add_row(*(plain(str(item[key])) for key in ("kind", "name", "plugin", "distribution")), plain(facts))
     console = out()
     console.print(table)
