@@ -244,7 +244,7 @@ def describe() -> list[dict[str, Any]]:
     """Everything registered, then everything broken, as JSON-able mappings."""
     registry = load_plugins()
     missing = missing_packages(registry)
-    shared = {"schema": "autoqec.plugin/1"}
+    shared: dict[str, Any] = {"schema": "autoqec.plugin/1"}
     return [
         *(
             shared

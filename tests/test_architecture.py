@@ -11,10 +11,11 @@ PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
 
 #: What each room may import of the others.
 ALLOWED = {
-    "cli": {"views", "loop", "agents", "history", "scoring", "problem"},
+    "cli": {"views", "loop", "agents", "exchange", "history", "scoring", "problem"},
     "views": {"history", "scoring"},
     "loop": {"agents", "history", "scoring", "runner", "candidate", "decoding", "problem", "sandbox"},
     "agents": {"history", "problem"},
+    "exchange": {"history", "scoring", "candidate", "decoding", "problem", "sandbox"},
     "history": set(),
     "scoring": {"decoding", "problem", "sandbox"},
     "runner": {"candidate", "problem", "sandbox"},

@@ -24,6 +24,9 @@ from autoqec.problem.environment import explain
 _SLUG = re.compile(r"[a-z0-9_][a-z0-9_-]{0,39}")
 _STAGE_FILE = re.compile(r"stages/([^/]+)/stage\.yaml")
 
+#: Says how beliefs reach the decoder.
+OUTPUT_FILE = "output.yaml"
+
 #: A pipeline longer than this is not an idea anyone can review.
 MAX_STAGES = 16
 
@@ -92,11 +95,11 @@ def read_candidate(files: Mapping[str, bytes], stage_kinds: Callable[[str], Stag
         UsageError: A file is unknown, malformed or has a bad field; the message names file and field.
         NotFoundError: A stage's kind is not registered.
     """
-    parts: dict[str, Any] = {"output.yaml": Output(), "training.yaml": Training()}
+    parts: dict[str, Any] = {OUTPUT_FILE: Output(), "training.yaml": Training()}
     stages: list[Stage] = []
     for path in sorted(files):
         raw = load_yaml(files[path], name=path)
-        if path == "output.yaml":
+        if path == OUTPUT_FILE:
             parts[path] = _validated(Output, raw, path)
         elif path == "training.yaml":
             parts[path] = _validated(Training, raw, path)
@@ -110,7 +113,7 @@ def read_candidate(files: Mapping[str, bytes], stage_kinds: Callable[[str], Stag
     if len(stages) > MAX_STAGES:
         raise UsageError(f"the candidate has {len(stages)} stages; at most {MAX_STAGES} are allowed")
     stages.sort(key=lambda stage: (stage.config.position, stage.slug))
-    return Candidate(parts["output.yaml"], parts["training.yaml"], tuple(stages))
+    return Candidate(parts[OUTPUT_FILE], parts["training.yaml"], tuple(stages))
 
 
 def _read_stage(slug: str, raw: Any, path: str, stage_kinds: Callable[[str], StageKind]) -> Stage:
@@ -122,7 +125,7 @@ def _read_stage(slug: str, raw: Any, path: str, stage_kinds: Callable[[str], Sta
 
 def write_candidate(candidate: Candidate) -> dict[str, bytes]:
     """The canonical files of a candidate: every field present, one spelling."""
-    files: dict[str, BaseModel] = {"output.yaml": candidate.output, "training.yaml": candidate.training}
+    files: dict[str, BaseModel] = {OUTPUT_FILE: candidate.output, "training.yaml": candidate.training}
     files |= {f"stages/{stage.slug}/stage.yaml": stage.config for stage in candidate.stages}
     return {path: dump_yaml(model.model_dump(mode="json")).encode() for path, model in files.items()}
 

@@ -20,6 +20,7 @@ def command(as_json: bool) -> int:
     from autoqec.config import load_settings
     from autoqec.errors import NotFoundError
     from autoqec.history import unpushed_rounds
+    from autoqec.plugins import load_plugins, missing_packages
     from autoqec.views.catalogue import print_facts
     from autoqec.views.console import print_json
 
@@ -38,11 +39,13 @@ def command(as_json: bool) -> int:
     for name, profile in settings.profiles.items():
         facts[f"profile {name}"] = ", ".join(f"{key} {value:,}" for key, value in asdict(profile).items())
     facts["python"] = platform.python_version()
-    for name in ("autoqec", "torch", "stim", "pymatching", "fusion-blossom", "pygit2"):
+    for name in ("autoqec", "torch", "stim", "pymatching", "fusion-blossom", "ldpc", "sinter", "pygit2"):
         try:
             facts[name] = version(name)
         except PackageNotFoundError:
             facts[name] = "not installed"
+    for name, distribution in missing_packages(load_plugins()).items():
+        facts[f"decoder {name}"] = f"not installed: pip install '{distribution}'"
     facts["processors"] = str(len(os.sched_getaffinity(0)))
     print_json([{"schema": "autoqec.doctor/1", **facts}]) if as_json else print_facts(facts)
     return 0

@@ -32,6 +32,7 @@ COMMANDS = {
     "push": "Give another repository the rounds and notes that are here.",
     "pull": "Take up the rounds and notes that another repository has.",
     "bundle": "Write a run as one file, a git bundle.",
+    "export": "Write a trained round as a folder that sinter can load.",
     "doctor": "Settings and where each came from; what this machine has.",
 }
 

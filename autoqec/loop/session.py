@@ -88,13 +88,6 @@ def check_environment(loaded: LoadedEnvironment, registry: Registry) -> None:
     problem = build_problem(loaded, registry.maker("code"))
     for choice in (loaded.environment.decoder, *loaded.environment.references):
         compile_decoder(choice, problem, registry)
-    decoder = loaded.environment.decoder.kind
-    if not registry.get("decoder", decoder).capabilities.get("takes_beliefs"):
-        able = [entry.name for entry in registry.all("decoder") if entry.capabilities.get("takes_beliefs")]
-        raise UsageError(
-            f"{loaded.origin}: decoder {decoder!r} takes no per-shot beliefs, so no predecoder can feed it",
-            mend=f"use one of: {', '.join(able)}; {decoder} can be listed under references",
-        )
 
 
 def open_run(

@@ -34,6 +34,7 @@ from autoqec.history import (
     write_lock,
 )
 from autoqec.history import read_candidate as read_candidate_files
+from autoqec.loop.files import canonical_files
 from autoqec.loop.parents import ComposeConflict, check_parents, find_start, parent_weights, sealed_parents
 from autoqec.loop.session import Session, profile_from
 from autoqec.loop.state import TRAINING_FILE, WEIGHTS_FILE, RoundState, save_message
@@ -150,7 +151,7 @@ def code(session: Session, state: RoundState) -> None:
         else:
             proposal = Proposal.model_validate(state.proposal)
         sources = {path: text.encode() for path, text in proposal.files.items()}
-        files, body = write_candidate(read_candidate(sources, makers)), proposal.message
+        files, body = canonical_files(session, sources), proposal.message
     agents = _detail(state, "agents")
     identity = RoundIdentity(
         run=session.run.name,
@@ -184,7 +185,7 @@ def _propose(session: Session, state: RoundState, hypothesis: Hypothesis, start:
 
     def usable(message: Proposal) -> None:
         sources = {path: text.encode() for path, text in message.files.items()}
-        written = write_candidate(read_candidate(sources, session.registry.maker("stage")))
+        written = canonical_files(session, sources)
         if not any(path.startswith("stages/") for path in written):
             raise UsageError("a candidate needs at least one stage; the empty pipeline is the baseline itself")
         if (twin := tried.get(candidate_hash(written))) is not None:

@@ -116,3 +116,29 @@ def problem_from_circuit(circuit: stim.Circuit, *, name: str) -> Problem:
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "unknown reason")
         raise UsageError(f"{name}: stim cannot build an error model from this circuit: {reason}") from error
     return problem_from_dem(dem, name=name, circuit=circuit)
+
+
+#: Two compilations of one circuit may differ in the last digits of a probability.
+_SAME_PRIOR = 1e-6
+
+
+def same_problem(one: Problem, other: Problem) -> bool:
+    """Whether two problems have the same mechanisms with the same priors, in whatever order and decomposition.
+
+    Their fingerprints are equal only if the order is the same, too.
+    """
+    if (one.num_detectors, one.num_observables) != (other.num_detectors, other.num_observables):
+        return False
+    mine, theirs = _by_effect(one), _by_effect(other)
+    return mine.keys() == theirs.keys() and all(
+        abs(mine[effect] - theirs[effect]) <= _SAME_PRIOR * mine[effect] for effect in mine
+    )
+
+
+def _by_effect(problem: Problem) -> dict[tuple[bytes, bytes], float]:
+    mechanisms = problem.mechanisms
+    detectors = np.split(mechanisms.detector, mechanisms.start[1:-1])
+    return {
+        (touched.tobytes(), flipped.tobytes()): float(prior)
+        for touched, flipped, prior in zip(detectors, mechanisms.observables, mechanisms.priors, strict=True)
+    }

@@ -107,10 +107,6 @@ def _open_bench(blobs: Mapping[str, bytes], p: float | None) -> _Bench:
     resources = ExitStack()
     predictor = None
     if any(path.startswith("stages/") for path in sealed.files):
-        if not registry.get("decoder", environment.decoder.kind).capabilities.get("takes_beliefs"):
-            raise UsageError(
-                f"decoder {environment.decoder.kind!r} takes no per-shot beliefs, so no predecoder can feed it"
-            )
         predictor = resources.enter_context(Predictor(sealed, problem))
     baseline = compile_decoder(environment.decoder, problem, registry)
     references = {choice.label: compile_decoder(choice, problem, registry) for choice in environment.references}
@@ -121,6 +117,11 @@ def _open_bench(blobs: Mapping[str, bytes], p: float | None) -> _Bench:
         output = predictor.wait()
         if output.mode == "hard_flip":
             backend = HardFlip(baseline, problem, output.threshold)
+        elif not registry.get("decoder", environment.decoder.kind).capabilities.get("takes_beliefs"):
+            raise UsageError(
+                f"decoder {environment.decoder.kind!r} takes no per-shot beliefs, so soft_priors cannot reach it",
+                mend="set output.yaml's mode to hard_flip",
+            )
         backend.decode(blank, predictor.predict(blank)[0])
     for decoder in (baseline, *references.values()):
         decoder.decode(blank)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from autoqec.history import SyncReport
 from autoqec.views.console import out, plain, print_json
@@ -54,3 +55,14 @@ def print_bundle(
         return
     text = f"{path}: {_several(rounds, 'round')} of {run}, weights of {len(weights)}, {size:,} bytes"
     out().print(plain(f"{text}\nto look into it: git clone {path} <dir>, then autoqec log in there"), soft_wrap=True)
+
+
+def print_export(folder: Path, manifest: Mapping[str, Any], *, as_json: bool) -> None:
+    """What an exported folder holds, and how to use it."""
+    if as_json:
+        print_json([{**manifest, "path": str(folder)}])
+        return
+    text = f"{folder}: {manifest['round']} ({manifest['verdict'] or 'not judged'}), digest {manifest['digest'][:12]}"
+    use = f"cd {folder} && PYTHONPATH=. sinter collect --custom_decoders_module_function predecoder:decoders"
+    line = f"{use} --decoders autoqec:{manifest['round']} ..." if "circuit.stim" in manifest["files"] else use
+    out().print(plain(f"{text}\n{line}"), soft_wrap=True)

@@ -58,9 +58,14 @@ class MwpmCorrelated:
         """Prepare for one problem.
 
         Raises:
-            UsageError: Its error model is not graph-like.
+            UsageError: Its error model is not graph-like, or an error is more likely to happen than not.
         """
         _matchable(problem, "mwpm_correlated")
+        if (problem.mechanisms.priors > 0.5).any():
+            raise UsageError(
+                f"mwpm_correlated cannot decode {problem.name}: it has an error of probability above 0.5",
+                mend="choose decoder: mwpm, which can",
+            )
         return CompiledCorrelated(problem)
 
 

@@ -1,0 +1,93 @@
+"""A package made ready to decode: its predecoder in this process, in front of the classical decoder of its environment.
+
+The judge never does this — it keeps a candidate in a process of its own — but whoever takes a round along has decided to
+run it. The answers are the same: beliefs are settled as the judge settles them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from autoqec.candidate.compile import compile_inference
+from autoqec.candidate.schema import Candidate, read_candidate
+from autoqec.candidate.stage import Inference
+from autoqec.candidate.weights import load_weights
+from autoqec.decoding.checks import check_syndromes
+from autoqec.decoding.contract import CompiledDecoder, Decoded
+from autoqec.decoding.flipping import HardFlip
+from autoqec.exchange.package import Package
+from autoqec.plugins import Registry
+from autoqec.problem.code import build_problem
+from autoqec.problem.problem import Problem
+from autoqec.scoring.predictor import settle_beliefs
+from autoqec.scoring.shard import compile_decoder
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A predecoder and the decoder behind it.
+
+    Attributes:
+        package: What they were made of.
+        registry: Installed plugins.
+    """
+
+    package: Package
+    registry: Registry
+
+    @cached_property
+    def problem(self) -> Problem:
+        """The problem the round was trained for."""
+        return build_problem(self.package.environment, self.registry.maker("code"))
+
+    @cached_property
+    def candidate(self) -> Candidate:
+        """The predecoder's pipeline."""
+        return read_candidate(self.package.sealed.files, self.registry.maker("stage"))
+
+    @cached_property
+    def tensors(self) -> dict[str, np.ndarray]:
+        """The predecoder's weights by `<slug>.<parameter>`."""
+        return load_weights(self.package.sealed.weights, fingerprint=self.problem.fingerprint)
+
+    @cached_property
+    def _infer(self) -> Inference:
+        return compile_inference(self.candidate, self.tensors, self.problem)
+
+    @cached_property
+    def _decoder(self) -> CompiledDecoder:
+        decoder = compile_decoder(self.package.environment.environment.decoder, self.problem, self.registry)
+        output = self.candidate.output
+        return HardFlip(decoder, self.problem, output.threshold) if output.mode == "hard_flip" else decoder
+
+    def beliefs(self, syndromes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What the predecoder says.
+
+        Args:
+            syndromes: Bit-packed little-endian, uint8 `[shots, ceil(detectors / 8)]`.
+
+        Returns:
+            Log-likelihood ratios per mechanism, float32 `[shots, mechanisms]`, and the shots on which it said something that
+            is not finite, bool `[shots]`: their beliefs are the priors.
+        """
+        syndromes = check_syndromes(self.problem, syndromes)
+        beliefs = np.array(self._infer(syndromes, np.repeat(self.problem.priors_llr[None], len(syndromes), axis=0)))
+        return beliefs, settle_beliefs(beliefs, self.problem.priors_llr)
+
+    def decode(self, syndromes: np.ndarray) -> Decoded:
+        """Decode a batch as the round was scored.
+
+        Args:
+            syndromes: Bit-packed little-endian, uint8 `[shots, ceil(detectors / 8)]`.
+
+        Raises:
+            UsageError: A shape or dtype is wrong.
+        """
+        if not self.candidate.stages:
+            return self._decoder.decode(syndromes)
+        beliefs, invalid = self.beliefs(syndromes)
+        decoded = self._decoder.decode(syndromes, beliefs)
+        return Decoded(decoded.observables, decoded.invalid | invalid)

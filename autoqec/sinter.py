@@ -1,0 +1,14 @@
+"""`sinter collect --custom_decoders_module_function autoqec.sinter:decoders`: all rounds of the lab, and all decoders."""
+
+from __future__ import annotations
+
+from autoqec.errors import AutoQECError
+
+try:
+    from autoqec.exchange.sinter import decoders
+except ModuleNotFoundError as error:
+    if error.name != "sinter":
+        raise
+    raise AutoQECError("sinter is not installed", mend="pip install 'autoqec[sinter]'") from error
+
+__all__ = ["decoders"]
