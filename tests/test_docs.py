@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 import pytest
+from autoqec_plugins.osd.config import LsdConfig, OsdConfig
 
 from autoqec import __version__, hookspecs
 from autoqec.candidate.schema import Output, Training
@@ -79,6 +80,17 @@ def test_every_field_of_a_candidate_and_an_environment_is_explained():
                 assert value in re.search(rf"^\| `{name}` \|(.*?)\|", page, re.MULTILINE)[1]
     for name in Environment.model_fields:
         assert re.search(rf"\| `{name}(\.kind)?` \|", DOCS[ROOT / "docs/environments.md"]), name
+
+
+def test_every_decoder_and_its_fields_are_explained():
+    page = DOCS[ROOT / "docs/environments.md"]
+    for name in load_plugins().names("decoder"):
+        assert f"| `{name}" in page, name
+    for model in (OsdConfig, LsdConfig):
+        for name, field in model.model_fields.items():
+            row = re.search(rf"^\| `{name}` \|(.*?)\|", page, re.MULTILINE)
+            assert row, name
+            assert model is LsdConfig or f"{field.default}" in row[1], name
 
 
 def test_every_finding_of_fsck_is_explained():

@@ -40,6 +40,8 @@ class CompiledForeign:
         except (NotImplementedError, AttributeError) as error:
             if not hasattr(decoder, "decode_via_files"):
                 raise UsageError(f"{name} is no sinter.Decoder: {one_line(error)}") from error
+        except AutoQECError:
+            raise
         except Exception as error:
             raise UsageError(
                 f"{name} cannot decode {problem.name}: {one_line(error)}",

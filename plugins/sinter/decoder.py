@@ -84,7 +84,7 @@ def _refuse_stray(module: str) -> None:
         spec = importlib.util.find_spec(top)
     except ValueError:  # already imported, by hand, without a spec
         return
-    if spec is None or spec.origin is None:
+    if spec is None or spec.origin is None or not spec.has_location:
         return
     origin = Path(spec.origin).resolve()
     home = origin.parent.parent if spec.submodule_search_locations is not None else origin.parent
