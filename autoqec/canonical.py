@@ -144,6 +144,19 @@ def dump_yaml(mapping: dict[str, Any]) -> str:
     return "\n".join(_lines(mapping, "")) + "\n"
 
 
+def dump_flow(value: Any) -> str:
+    """Write a value on one line, mappings in braces in their own order: for YAML that a person goes on editing.
+
+    Raises:
+        TypeError, ValueError: As for `dump_yaml`.
+    """
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_scalar(key)}: {dump_flow(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(dump_flow(item) for item in value) + "]"
+    return _scalar(value)
+
+
 def dump_json(value: Any) -> str:
     """Write a value as one canonical JSON line: sorted keys, no spaces, plain Unicode, finite numbers only."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

@@ -1,4 +1,4 @@
-"""`autoqec env`: list environments, check one."""
+"""`autoqec env`: list environments, check one, write a new one."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ def command() -> None:
 
 
 def _folders() -> list[Path]:
+    """Where environments are looked up: the lab's first, if this is one."""
     from autoqec.errors import AutoQECError
     from autoqec.history import open_ledger
     from autoqec.loop.session import environment_folders
@@ -23,6 +24,11 @@ def _folders() -> list[Path]:
         return environment_folders(open_ledger("."))
     except AutoQECError:
         return environment_folders(None)  # Outside a lab there are still those that come with the package.
+
+
+def _own_folder() -> Path:
+    *own, _ = _folders()
+    return own[0] if own else Path("envs")  # never among those of the package
 
 
 @command.command("list")
@@ -67,4 +73,38 @@ def check(env: str, shots: int, as_json: bool) -> int:
     check_environment(loaded, registry)
     facts = describe_environment(loaded, registry, shots)
     print_json([{"schema": "autoqec.env_check/1", **facts}]) if as_json else print_environment(facts)
+    return 0
+
+
+@command.command()
+@click.argument("name")
+@click.option("--like", default="surface_d5_depol", show_default=True, help="Environment to start from, name or path.")
+@click.option("--set", "changes", multiple=True, metavar="FIELD=VALUE", help="A field of it, such as code.distance=7.")
+@click.option("--story", default="", help="A sentence for people.")
+@click.option("--ask", is_flag=True, help="Ask for code, noise and decoders.")
+@click.option(
+    "--folder", type=click.Path(file_okay=False, path_type=Path), help="Where to; envs/ of the lab by default."
+)
+@options.json_option
+def new(
+    name: str, like: str, changes: tuple[str, ...], story: str, ask: bool, folder: Path | None, as_json: bool
+) -> int:
+    """Write the environment NAME, and check that rounds can be run on it.
+
+    Without fields it is a copy. `--set` takes YAML: --set noise.kind=si1000 --set 'noise.p=[0.001, 0.002]'.
+    """
+    from autoqec.loop.new_environment import new_environment, questions, read_change
+    from autoqec.plugins import load_plugins
+    from autoqec.problem.environment import find_environment
+    from autoqec.views.console import print_json, print_lines
+
+    registry, template = load_plugins(), find_environment(like, _folders())
+    fields = [read_change(change) for change in changes]
+    if ask:
+        story = story or click.prompt("story", default=f"Made from {template.name}.", err=True)
+        fields += questions(template, registry, lambda what, default: click.prompt(what, default=default, err=True))
+    path = (folder or _own_folder()) / f"{name}.yaml"
+    made = new_environment(path, story or f"Made from {template.name}.", template, fields, registry)
+    facts = {"schema": "autoqec.env/1", "name": made.name, "where": str(path), "story": made.environment.story}
+    print_json([facts]) if as_json else print_lines([str(path)])
     return 0

@@ -15,12 +15,15 @@ from autoqec.cli.lab import open_history
 @options.json_option
 def command(env: str | None, run_name: str | None, top: int | None, as_json: bool) -> int:
     """The front: verified rounds that no other verified round surely beats on gain, FLOPs and parameters."""
-    from autoqec.views.console import print_json
-    from autoqec.views.front import front_objects
+    from autoqec.views.console import print_json, say
+    from autoqec.views.front import front_objects, over_limits
     from autoqec.views.lines import read_lines
     from autoqec.views.tables import print_front
 
     ledger = open_history()
-    items = front_objects(ledger, read_lines(ledger, run_name), env)[:top]
+    runs = read_lines(ledger, run_name)
+    items = front_objects(ledger, runs, env)[:top]
+    for sentence in over_limits(runs, env):
+        say(sentence)
     print_json(items) if as_json else print_front(items)
     return 0

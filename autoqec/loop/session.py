@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from autoqec.config import Profile, Settings
-from autoqec.errors import UsageError
+from autoqec.errors import AutoQECError, UsageError
 from autoqec.history import Ledger, Run, list_runs, new_run_name, resolve_commit, start_run
 from autoqec.plugins import Registry
 from autoqec.problem.environment import (
+    ENVIRONMENT_FILE,
     LoadedEnvironment,
     builtin_environments,
     environment_from_files,
@@ -80,14 +81,21 @@ def check_environment(loaded: LoadedEnvironment, registry: Registry) -> None:
     """Refuse, before anything is written, an environment no round could be run on.
 
     Raises:
-        UsageError, NotFoundError: The circuit, code, decoder or a reference cannot be used.
+        UsageError, NotFoundError: The circuit, code, decoder or a reference cannot be used; names file, line and field.
     """
     from autoqec.problem.code import build_problem
+    from autoqec.problem.locating import at_its_line
     from autoqec.scoring.shard import compile_decoder
 
+    environment, text = loaded.environment, loaded.files[ENVIRONMENT_FILE]
     problem = build_problem(loaded, registry.maker("code"))
-    for choice in (loaded.environment.decoder, *loaded.environment.references):
-        compile_decoder(choice, problem, registry)
+    named = {"decoder": environment.decoder} | {f"references.{i}": ref for i, ref in enumerate(environment.references)}
+    for where, choice in named.items():
+        try:
+            compile_decoder(choice, problem, registry)
+        except AutoQECError as error:
+            found = type(error)(f"{where}: {error.problem}", mend=error.mend)
+            raise at_its_line(found, loaded.origin, text) from error
 
 
 def open_run(

@@ -345,7 +345,10 @@ def judge(
         jobs=session.settings.jobs,
         report=lambda fields: session.event("verify", **fields),
     )
-    record = {"id": identity, "verifier": session.settings["verifier"], "commit": state.commit, **verdict.to_dict()}
+    # The limits stand beside the verdict, whoever the verifier is: the front holds the figures to them again.
+    limits = session.environment.environment.constraints.model_dump()
+    told = {"id": identity, "verifier": session.settings["verifier"], "commit": state.commit, "constraints": limits}
+    record = {**verdict.to_dict(), **told}
     if replay is not None:
         return record
     if verdict.reason == "undecided" and state.verdict is not None:

@@ -8,8 +8,9 @@ from typing import Any, Protocol
 import stim
 from pydantic import BaseModel, ValidationError
 
-from autoqec.errors import UsageError
-from autoqec.problem.environment import LoadedEnvironment, explain
+from autoqec.errors import NotFoundError, UsageError
+from autoqec.problem.environment import ENVIRONMENT_FILE, LoadedEnvironment, explain
+from autoqec.problem.locating import at_its_line
 from autoqec.problem.noise import Noise
 from autoqec.problem.problem import Problem, problem_from_circuit, problem_from_dem
 
@@ -49,19 +50,34 @@ def build_problem(loaded: LoadedEnvironment, code_kinds: Callable[[str], Code], 
         p: Physical error rate; the environment's target by default.
 
     Raises:
-        UsageError: The code's fields, the circuit or the error model cannot be used; names environment and field.
+        UsageError: The code's fields, the circuit or the error model cannot be used; names file, line and field.
+        NotFoundError: There is no code of that kind.
     """
-    environment = loaded.environment
-    code = code_kinds(environment.code.kind)
+    environment, text = loaded.environment, loaded.files[ENVIRONMENT_FILE]
     try:
-        config = code.Config.model_validate(environment.code.fields)
-    except ValidationError as error:
-        raise UsageError(f"{loaded.origin}: code of kind {environment.code.kind}: {explain(error)}") from error
-    try:
-        built = code.build(config, environment.noise, environment.noise.target if p is None else p, loaded.files)
+        code = code_kinds(environment.code.kind)
+        built = code.build(
+            _config(code, environment.code.fields),
+            environment.noise,
+            environment.noise.target if p is None else p,
+            loaded.files,
+        )
+    except NotFoundError as error:
+        raise at_its_line(NotFoundError(f"code.kind: {error.problem}", mend=error.mend), loaded.origin, text) from error
     except UsageError as error:
-        raise UsageError(f"{loaded.origin}: {error.problem}", mend=error.mend) from error
-    label = f"environment {environment.name}"
-    if isinstance(built, stim.Circuit):
-        return problem_from_circuit(built, name=label)
-    return problem_from_dem(built, name=label)
+        raise at_its_line(error, loaded.origin, text) from error
+    name = f"environment {environment.name}"
+    try:
+        if isinstance(built, stim.Circuit):
+            return problem_from_circuit(built, name=name)
+        return problem_from_dem(built, name=name)
+    except UsageError as error:
+        found = UsageError(f"code: {error.problem}", mend=error.mend)
+        raise at_its_line(found, loaded.origin, text) from error
+
+
+def _config(code: Code, fields: Mapping[str, Any]) -> BaseModel:
+    try:
+        return code.Config.model_validate(fields)
+    except ValidationError as error:
+        raise UsageError(explain(error, inside="code")) from error

@@ -16,7 +16,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from autoqec.canonical import content_hash, load_yaml
-from autoqec.errors import NotFoundError, UsageError
+from autoqec.errors import AutoQECError, NotFoundError, UsageError
+from autoqec.problem.locating import at_its_line
 from autoqec.problem.noise import Noise
 
 #: The name under which an environment's own YAML travels in its dictionary of files.
@@ -135,17 +136,22 @@ def environment_from_files(files: Mapping[str, bytes], *, origin: str) -> Loaded
     try:
         environment = Environment.model_validate(raw)
     except ValidationError as error:
-        raise UsageError(
-            f"{origin}: {explain(error)}", mend="mend the field; autoqec env check FILE shows the result"
-        ) from error
+        found = UsageError(explain(error), mend="mend the field; autoqec env check FILE shows the result")
+        raise at_its_line(found, origin, files[ENVIRONMENT_FILE]) from error
     return LoadedEnvironment(environment, dict(files), origin)
 
 
-def explain(error: ValidationError) -> str:
-    """Every validation error as `field: what is wrong`, joined into one sentence without pydantic's links."""
+def explain(error: ValidationError, *, inside: str = "") -> str:
+    """Every validation error as `field: what is wrong`, joined into one sentence without pydantic's links.
+
+    Args:
+        error: What pydantic found.
+        inside: The field whose content was validated, if it was not the whole file.
+    """
     parts = []
     for item in error.errors(include_url=False):
-        where = ".".join(str(step) for step in item["loc"] if not str(step).startswith("function-")) or "the file"
+        steps = [inside, *(str(step) for step in item["loc"] if not str(step).startswith("function-"))]
+        where = ".".join(step for step in steps if step) or "the file"
         parts.append(f"{where}: {item['msg'].removeprefix('Value error, ')}")
     return "; ".join(parts)
 
@@ -167,16 +173,16 @@ def _companion(path: Path, field: str, named: Any) -> bytes:
         or ".." in Path(named).parts
         or named == ENVIRONMENT_FILE
     ):
-        raise UsageError(f"{path}: {field} must name a file beside the environment, not {named!r}")
+        raise UsageError(f"{field} must name a file beside the environment, not {named!r}")
     target = path.parent / named
     if not target.is_file():
-        raise NotFoundError(f"{path}: {field} names {named}, and there is no such file beside it")
+        raise NotFoundError(f"{field} names {named}, and there is no such file beside it")
     if target.stat().st_size > MAX_FILE_BYTES:
-        raise UsageError(f"{path}: {field}: {named} is larger than {MAX_FILE_BYTES // 2**20} MiB")
+        raise UsageError(f"{field}: {named} is larger than {MAX_FILE_BYTES // 2**20} MiB")
     try:
         return target.read_bytes()
     except OSError as error:
-        raise NotFoundError(f"{path}: {field}: cannot read {named}: {error.strerror}") from error
+        raise NotFoundError(f"{field}: cannot read {named}: {error.strerror}") from error
 
 
 def load_environment(path: Path) -> LoadedEnvironment:
@@ -195,9 +201,9 @@ def load_environment(path: Path) -> LoadedEnvironment:
     alone = environment_from_files({ENVIRONMENT_FILE: text}, origin=str(path))
     try:
         named = _named_files(alone.environment)
-    except UsageError as error:
-        raise UsageError(f"{path}: {error.problem}", mend=error.mend) from error
-    files = {ENVIRONMENT_FILE: text} | {file: _companion(path, field, file) for field, file in named.items()}
+        files = {ENVIRONMENT_FILE: text} | {file: _companion(path, field, file) for field, file in named.items()}
+    except AutoQECError as error:
+        raise at_its_line(error, str(path), text) from error
     return LoadedEnvironment(alone.environment, files, str(path))
 
 

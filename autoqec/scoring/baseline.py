@@ -7,9 +7,11 @@ from typing import Any
 
 from autoqec.plugins import Registry
 from autoqec.problem.code import build_problem
-from autoqec.problem.environment import LoadedEnvironment
+from autoqec.problem.environment import ENVIRONMENT_FILE, LoadedEnvironment
+from autoqec.problem.locating import line_of
 from autoqec.problem.sampling import sample_chunk
 from autoqec.problem.streams import derive_seed
+from autoqec.scoring.findings import components, degrees, findings
 from autoqec.scoring.shard import compile_decoder
 from autoqec.scoring.statistics import rate_interval
 from autoqec.scoring.stream import chunks_for
@@ -24,8 +26,8 @@ def describe_environment(loaded: LoadedEnvironment, registry: Registry, shots: i
         shots: At least so many shots.
 
     Returns:
-        Name, identity, sizes (`matching_edges` is None for an error model that is not graph-like), fingerprint, and per
-        decoder its logical error rate with an exact 95 % interval.
+        Name, identity, sizes (`matching_edges` is None for an error model that is not graph-like), degrees, fingerprint, per
+        decoder its logical error rate with an exact 95 % interval, and findings with the field and line they come from.
     """
     problem = build_problem(loaded, registry.maker("code"))
     environment = loaded.environment
@@ -50,6 +52,13 @@ def describe_environment(loaded: LoadedEnvironment, registry: Registry, shots: i
         "mechanisms": len(problem.mechanisms),
         "incidences": len(problem.mechanisms.detector),
         "matching_edges": len(problem.edges) if problem.edges is not None else None,
+        "matchable": problem.edges is not None,
+        "components": components(problem),
+        **degrees(problem),
         "fingerprint": problem.fingerprint,
         "decoders": rates,
+        "findings": [
+            found | {"line": line_of(loaded.files[ENVIRONMENT_FILE], found["field"])}
+            for found in findings(problem, next(iter(rates.values())))
+        ],
     }

@@ -47,8 +47,8 @@ class Verdict:
 
     Attributes:
         verdict: VERIFIED, SUSPICIOUS or FAILED.
-        reason: A code: `better`; `not_better`, `undecided`, `crash`, `timeout`, `bad_output`, `bad_weights`, `constraint`;
-            `batch_dependent`, `unsandboxed`.
+        reason: A code: `better`; `not_better`, `undecided`, `crash`, `timeout`, `bad_output`, `bad_weights`, `over_budget`,
+            `target_missed` (either was `constraint` in verdicts of version 0.1); `batch_dependent`, `unsandboxed`.
         details: Counts, evidence, intervals, policy, the revealed key, chunk digests, versions, sandbox level — whatever a
             reader needs to check the word by hand.
     """

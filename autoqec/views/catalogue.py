@@ -49,12 +49,19 @@ def print_environments(items: Sequence[Mapping[str, Any]]) -> None:
 
 def print_environment(facts: Mapping[str, Any]) -> None:
     """What an environment is, and how often its own decoders fail."""
-    lines = {name.replace("_", " "): value for name, value in facts.items() if name != "decoders"}
-    if facts["matching_edges"] is None:
-        lines["matching edges"] = "none: the error model is not graph-like"
+    hidden = ("decoders", "findings", "matchable")
+    lines = {name.replace("_", " "): value for name, value in facts.items() if name not in hidden}
+    if not facts["matchable"]:
+        lines["matching edges"] = "none: matching cannot decode this error model"
+    for name in ("mechanism_degree", "detector_degree"):
+        degree = facts[name]
+        lines[name.replace("_", " ")] = f"{degree['least']} to {degree['largest']}, {degree['mean']} on average"
     for name, rate in facts["decoders"].items():
         low, high = rate["ler_ci"]
         lines[f"LER {name}"] = f"{rate['ler']:.5f} [{low:.5f}, {high:.5f}] over {rate['shots']:,} shots"
+    for number, found in enumerate(facts["findings"], start=1):
+        where = found["field"] if found["line"] is None else f"line {found['line']}, {found['field']}"
+        lines[f"finding {number}"] = f"{where}: {found['finding']}"
     print_facts(lines)
 
 

@@ -15,7 +15,8 @@ from autoqec.views.lines import Line, RunLines
 def front_objects(ledger: Ledger, runs: Sequence[RunLines], env: str | None = None) -> list[dict[str, Any]]:
     """The front of the VERIFIED rounds, one environment after another, each with `dominates` and `confirmed`.
 
-    A round's gain on the front is the verdict's, from shots nobody had seen, not the development metric.
+    A round's gain on the front is the verdict's, from shots nobody had seen, not the development metric. One whose figures are
+    above the limits its verdict names is on no front, whatever the verifier said: `over_limits` tells which.
 
     Args:
         ledger: The lab.
@@ -36,7 +37,7 @@ def front_objects(ledger: Ledger, runs: Sequence[RunLines], env: str | None = No
                 f" exp/{run.run}/<N> {run.strays[0][:10]}",
             )
         for line in run.lines:
-            if line.verified and (env is None or line.env in (None, env)):
+            if line.verified and not line.over and (env is None or line.env in (None, env)):
                 point = _point(ledger, run.run, line)
                 points.setdefault(f"{line.env}@{line.env_id}", []).append(point)
                 lines[point.name] = run, line
@@ -48,6 +49,16 @@ def front_objects(ledger: Ledger, runs: Sequence[RunLines], env: str | None = No
             more = {"dominates": list(member.dominates), "confirmed": member.confirmed}
             found.append(json.loads(line.text) | more)
     return found
+
+
+def over_limits(runs: Sequence[RunLines], env: str | None = None) -> list[str]:
+    """A sentence about each round that is VERIFIED and above a limit of its environment."""
+    return [
+        f"{run.run}/{line.number} is VERIFIED and not on the front: {line.over}"
+        for run in runs
+        for line in run.lines
+        if line.over and env in (None, line.env)
+    ]
 
 
 def _point(ledger: Ledger, run: str, line: Line) -> Point:

@@ -31,11 +31,12 @@ from autoqec.history import (
     read_run,
     take_snapshot,
 )
+from autoqec.scoring.limits import exceeded
 from autoqec.views.records import round_object
 
 #: Everything that decides what a line says; a cache that other code filled is not used.
 _MAKERS = ("history/claims.py", "history/notes.py", "history/reading.py", "history/record.py", "history/records.py",
-           "history/trailers.py", "views/lines.py", "views/records.py", "canonical.py")  # fmt: skip
+           "history/trailers.py", "scoring/limits.py", "views/lines.py", "views/records.py", "canonical.py")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Line:
         verified: Whether its verdict is VERIFIED.
         figures: If it is, the verdict's gain and the ends of its interval, FLOPs, parameters; None if one is missing.
         text: The line, without the line feed.
+        over: If it is VERIFIED, the limits of its environment that its figures are nevertheless above, as a sentence.
     """
 
     number: int
@@ -58,6 +60,7 @@ class Line:
     verified: bool
     figures: tuple[float, float, float, int, int] | None
     text: str
+    over: str = ""
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,8 @@ def _line(record: RoundRecord, names: Mapping[str, str]) -> Line:
     item = round_object(record, names)
     verified = item["verdict"] == "VERIFIED"
     figures = _figures(item["holdout"], item["metrics"]) if verified else None
-    return Line(record.number, record.commit, item["env"], item["env_id"], verified, figures, json_line(item))
+    over = _over(item["holdout"], figures) if figures else ""
+    return Line(record.number, record.commit, item["env"], item["env_id"], verified, figures, json_line(item), over)
 
 
 def _figures(holdout: Mapping[str, Any] | None, metrics: Mapping[str, Any] | None) -> Any:
@@ -152,6 +156,17 @@ def _figures(holdout: Mapping[str, Any] | None, metrics: Mapping[str, Any] | Non
     costs = [told.get(name) if counted.get(name) is None else counted[name] for name in ("flops_per_shot", "params")]
     found = ((holdout or {}).get("delta_ler"), low, high, *costs)
     return found if all(isinstance(number, int | float) and math.isfinite(number) for number in found) else None
+
+
+def _over(holdout: Mapping[str, Any], figures: tuple[float, float, float, int, int]) -> str:
+    limits = holdout.get("constraints")
+    if not isinstance(limits, dict):
+        return ""  # a verdict from before they were noted
+    flops, params = figures[3:]
+    told = {name: limit for name, limit in limits.items() if isinstance(limit, int | float)}
+    return "; ".join(
+        exceeded(told, {"flops_per_shot": flops, "params": params, "ler_candidate": holdout["ler_candidate"]})
+    )
 
 
 def json_line(item: Mapping[str, Any]) -> str:
@@ -176,7 +191,10 @@ def _pack(lines: RunLines, fleeting: Iterable[int], named: Mapping[str, str | No
         "strays": lines.strays,
         "named": named,
         "fleeting": sorted(fleeting),
-        "rounds": [(line.number, line.commit, line.env, line.env_id, line.verified, line.figures) for line in lasting],
+        "rounds": [
+            (line.number, line.commit, line.env, line.env_id, line.verified, line.figures, line.over)
+            for line in lasting
+        ],
     }
     return "\n".join([json.dumps(head), *(line.text for line in lasting)]).encode()
 
@@ -186,8 +204,8 @@ def _unpack(ledger: Ledger, snapshot: Snapshot, run: str, data: bytes) -> RunLin
     first, *texts = data.decode().split("\n")
     head = json.loads(first)
     lines = [
-        Line(number, commit, env, env_id, verified, tuple(figures) if figures else None, text)
-        for (number, commit, env, env_id, verified, figures), text in zip(head["rounds"], texts, strict=True)
+        Line(number, commit, env, env_id, verified, tuple(figures) if figures else None, text, over)
+        for (number, commit, env, env_id, verified, figures, over), text in zip(head["rounds"], texts, strict=True)
     ]
     if any(snapshot.names.get(oid) != name for oid, name in head["named"].items()):
         return None

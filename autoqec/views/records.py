@@ -26,7 +26,7 @@ _COSTS = ("flops_per_shot", "params", "latency_us_per_shot", "train_seconds", "s
 
 METRICS = (*_OUTCOME, *_COSTS)
 
-_HOLDOUT = (*_OUTCOME, "flops_per_shot", "params", "references")
+_HOLDOUT = (*_OUTCOME, "flops_per_shot", "params", "references", "constraints")
 
 _WORDS = ("VERIFIED", "SUSPICIOUS", "FAILED")
 

@@ -11,7 +11,7 @@ from autoqec import history
 from autoqec.errors import AutoQECError
 from autoqec.testing import make_tiny_lab
 from autoqec.views import lines
-from autoqec.views.front import front_objects
+from autoqec.views.front import front_objects, over_limits
 from autoqec.views.lines import read_lines
 
 FIGURES = {
@@ -257,3 +257,18 @@ def test_forged_figures_do_not_stop_the_log(lab):
     text = lab.check()[0].lines[2].text
     assert "is not of the form such notes have" in text
     assert json.loads(text)["verdict"] is None
+
+
+def test_a_verified_round_over_the_limits_of_its_environment_is_on_no_front(lab):
+    limits = {"max_params": 100, "max_flops_per_shot": None, "target_ler": 0.5}
+    lab.start("limits-abcd")
+    lab.play("limits-abcd", constraints=limits, params=100)
+    lab.play("limits-abcd", constraints=limits, params=101, gain=0.1)
+    lab.play("limits-abcd", constraints=limits | {"target_ler": 1e-9}, params=1, gain=0.1)
+    lab.play("limits-abcd", constraints="none")
+    found = next(lines for lines in lab.check() if lines.run == "limits-abcd")
+    assert {item["round"] for item in lab.front() if item["run"] == found.run} == {1, 4}
+    params, rate = over_limits([found])
+    assert params == "limits-abcd/2 is VERIFIED and not on the front: params 101 is above max_params 100"
+    assert "above target_ler 1e-09" in rate
+    assert over_limits([found], "other") == []

@@ -1,0 +1,92 @@
+"""What is odd about a problem before any research: said by `autoqec env check`, and no reason to refuse it."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from autoqec.problem.problem import Problem
+
+#: Above this rate of failure a decoder is hardly better than a coin, and a gain says nothing about low noise.
+_TOO_LOUD = 0.3
+
+#: Below so many failures a baseline's rate is not known to a factor of two, and a verdict needs very many shots.
+_TOO_FEW = 10
+
+
+def degrees(problem: Problem) -> dict[str, dict[str, float]]:
+    """Least, mean and largest number of detectors per mechanism, and of mechanisms per detector."""
+    mechanisms = problem.mechanisms
+    per_detector = np.bincount(mechanisms.detector, minlength=problem.num_detectors)
+    return {
+        name: {"least": int(found.min()), "mean": round(float(found.mean()), 2), "largest": int(found.max())}
+        for name, found in (("mechanism_degree", np.diff(mechanisms.start)), ("detector_degree", per_detector))
+    }
+
+
+def components(problem: Problem) -> int:
+    """How many parts the Tanner graph falls into, detectors that nothing flips not counted."""
+    mechanisms = problem.mechanisms
+    owner = np.repeat(np.arange(len(mechanisms)), np.diff(mechanisms.start))
+    size = problem.num_detectors + len(mechanisms)
+    graph = coo_array((np.ones(len(owner)), (mechanisms.detector, owner + problem.num_detectors)), shape=(size, size))
+    return int(connected_components(graph, directed=False)[0]) - len(_silent(problem))
+
+
+def findings(problem: Problem, baseline: dict[str, Any]) -> list[dict[str, str]]:
+    """Each oddity with the field of the environment it comes from.
+
+    Args:
+        problem: The problem.
+        baseline: `ler` and `shots` of its own decoder.
+
+    Returns:
+        `field` and `finding` of each.
+    """
+    found = []
+    silent = _silent(problem)
+    if len(silent):
+        found.append(("code", f"detectors that nothing flips: {len(silent)}, the first is D{silent[0]}"))
+    unseen = _unseen(problem)
+    if unseen:
+        found.append(("code", f"an error of probability {unseen:.3g} flips an observable and no detector can see it"))
+    twins = _twins(problem)
+    if twins:
+        found.append(
+            ("code", f"errors that look like another and differ in an observable: {twins}; the distance is two")
+        )
+    if baseline["ler"] > _TOO_LOUD:
+        found.append(("noise.p", f"the baseline fails in {baseline['ler']:.0%} of shots: the noise is above threshold"))
+    failures = baseline["ler"] * baseline["shots"]
+    if failures < _TOO_FEW:
+        found.append(
+            (
+                "noise.p",
+                f"failures of the baseline: {failures:.0f} in {baseline['shots']:,} shots; a gain will hardly show",
+            )
+        )
+    return [{"field": field, "finding": text} for field, text in found]
+
+
+def _silent(problem: Problem) -> np.ndarray:
+    return np.setdiff1d(np.arange(problem.num_detectors), problem.mechanisms.detector)
+
+
+def _unseen(problem: Problem) -> float:
+    """Chance that an error without detectors flips an observable; no decoder can mend it."""
+    none = 1.0
+    for instruction in problem.dem:
+        targets = instruction.targets_copy()
+        if instruction.type == "error" and targets and all(target.is_logical_observable_id() for target in targets):
+            none *= 1 - instruction.args_copy()[0]
+    return 1 - none
+
+
+def _twins(problem: Problem) -> int:
+    start = problem.mechanisms.start
+    syndromes = [problem.mechanisms.detector[i:j].tobytes() for i, j in pairwise(start)]
+    return len(syndromes) - len(set(syndromes))
