@@ -28,6 +28,9 @@ _STAGE_FILE = re.compile(r"stages/([^/]+)/(stage\.yaml|module\.py)")
 #: Says how beliefs reach the decoder.
 OUTPUT_FILE = "output.yaml"
 
+#: Says how beliefs reach the decoder.
+OUTPUT_FILE = "output.yaml"
+
 #: A pipeline longer than this is not an idea anyone can review.
 MAX_STAGES = 16
 
