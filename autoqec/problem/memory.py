@@ -14,7 +14,7 @@ import numpy as np
 import stim
 
 from autoqec.problem.css import CssCode
-from autoqec.problem.noisy import ROUND
+from autoqec.problem.noisy import PAUSE, ROUND
 
 Basis = Literal["X", "Z"]
 
@@ -47,7 +47,14 @@ class Layout:
 
 
 def css_memory(
-    code: CssCode, schedule: Schedule, *, basis: Basis, rounds: int, layout: Layout | None = None, both: bool = False
+    code: CssCode,
+    schedule: Schedule,
+    *,
+    basis: Basis,
+    rounds: int,
+    layout: Layout | None = None,
+    both: bool = False,
+    pauses: bool = False,
 ) -> stim.Circuit:
     """The noiseless memory experiment.
 
@@ -60,6 +67,7 @@ def css_memory(
         basis: Which eigenstate is kept; every logical operator of that basis is an observable.
         rounds: Syndrome-measurement rounds, at least 1.
         layout: Coordinates of qubits and detectors; in a row by default.
+        pauses: Mark data qubits that a layer of CNOTs leaves alone, for noise that is published with them.
         both: Detectors of the other basis too. They tell Y errors apart, at about twice the size.
 
     Returns:
@@ -108,6 +116,9 @@ def css_memory(
             cnots = [(ancillas["X"][check], qubit) for check, qubit in x_pairs]
             cnots += [(qubit, ancillas["Z"][check]) for check, qubit in z_pairs]
             circuit.append("CX", [qubit for pair in cnots for qubit in pair])
+            if pauses:
+                idle = set(data) - {qubit for pair in cnots for qubit in pair}
+                circuit.append("I", sorted(idle), tag=PAUSE)
         circuit.append("TICK")
         for kind in late:
             measure(kind, turn)

@@ -18,6 +18,8 @@ class Model:
 
     Attributes:
         waiting: On the data qubits at the start of every round.
+        pausing: On data qubits that a layer of gates leaves alone, where the circuit marks them; kinds that know `idle` qubits
+            by themselves need no marks.
         once: Whether `waiting` is for the first round only.
         single: After each one-qubit gate.
         double: After each two-qubit gate, on pairs.
@@ -29,6 +31,7 @@ class Model:
     """
 
     waiting: Channel | None = None
+    pausing: Channel | None = None
     once: bool = False
     single: Channel | None = None
     double: Channel | None = None
@@ -46,7 +49,7 @@ def noise_model(noise: Noise, p: float) -> Model:
 
 def _depolarizing(noise: Noise, p: float) -> Model:
     one: Channel = ("DEPOLARIZE1", (p,))
-    return Model(waiting=one, single=one, double=("DEPOLARIZE2", (p,)), prepared=p, measured=p)
+    return Model(waiting=one, pausing=one, single=one, double=("DEPOLARIZE2", (p,)), prepared=p, measured=p)
 
 
 def _biased(noise: Noise, p: float) -> Model:
@@ -56,7 +59,7 @@ def _biased(noise: Noise, p: float) -> Model:
     pairs = ["".join(pair) for pair in product("IXYZ", repeat=2)][1:]
     one: Channel = ("PAULI_CHANNEL_1", (seldom / 2, seldom / 2, often))
     two: Channel = ("PAULI_CHANNEL_2", tuple(often / 3 if set(pair) <= {"I", "Z"} else seldom / 12 for pair in pairs))
-    return Model(waiting=one, single=one, double=two, prepared=p, measured=p)
+    return Model(waiting=one, pausing=one, single=one, double=two, prepared=p, measured=p)
 
 
 def _phenomenological(noise: Noise, p: float) -> Model:

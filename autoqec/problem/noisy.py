@@ -1,7 +1,8 @@
 """Noise as a pass: a noiseless circuit goes in, a noisy one comes out, so that every code gets every noise.
 
 What a circuit's author must tell is where the data qubits wait for a round to begin: by an identity gate with the tag
-`round`, `I[round] 0 1 2`, which costs no time. Layers, between which qubits may be idle, are what TICKs separate.
+`round`, `I[round] 0 1 2`, which costs no time. Where the published cycle of a code counts idle data qubits as places of error,
+its author may mark them by `I[pause]`. Layers, between which qubits may be idle, are what TICKs separate.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from autoqec.problem.noise_models import Model, noise_model
 
 #: The tag of the identity gates that mark the data qubits at the start of a round.
 ROUND = "round"
+
+#: The tag of those that mark data qubits which a layer of gates leaves alone.
+PAUSE = "pause"
 
 
 def add_noise(circuit: stim.Circuit, noise: Noise, p: float | None) -> stim.Circuit:
@@ -53,6 +57,9 @@ def add_noise(circuit: stim.Circuit, noise: Noise, p: float | None) -> stim.Circ
                 started = True
                 if model.erased:
                     noisy.append(gate)
+            elif _is_pause(gate):
+                if model.pausing:
+                    noisy.append(model.pausing[0], gate.targets_copy(), model.pausing[1])
             else:
                 _append(noisy, gate, model)
         if model.idle or model.bystander:
@@ -63,6 +70,10 @@ def add_noise(circuit: stim.Circuit, noise: Noise, p: float | None) -> stim.Circ
 def is_round(gate: stim.CircuitInstruction | stim.CircuitRepeatBlock) -> bool:
     """Whether an instruction marks the start of a round."""
     return gate.name == "I" and gate.tag == ROUND
+
+
+def _is_pause(gate: stim.CircuitInstruction | stim.CircuitRepeatBlock) -> bool:
+    return gate.name == "I" and gate.tag == PAUSE
 
 
 def with_heralds(circuit: stim.Circuit, p: float) -> stim.Circuit:
@@ -132,7 +143,7 @@ def _append_idling(
     noisy: stim.Circuit, layer: Sequence[stim.CircuitInstruction], everyone: set[int], model: Model
 ) -> None:
     """Noise of the qubits that a layer leaves alone."""
-    acting = [gate for gate in layer if not is_round(gate)]
+    acting = [gate for gate in layer if not is_round(gate) and not _is_pause(gate)]
     read = _qubits(gate for gate in acting if _reads_or_resets(gate))
     idle = sorted(everyone - _qubits(acting))
     if model.idle and idle and acting:

@@ -58,6 +58,7 @@ class BivariateBicycle:
             rounds=config.rounds,
             layout=_torus(config.l, config.m),
             both=config.detectors == "both",
+            pauses=True,  # idle qubits are places of error in the paper's noise model
         )
         return add_noise(circuit, noise, p)
 
