@@ -39,7 +39,10 @@ class SinterDecoder:
         found = _find(path)
         if not isinstance(found, type):
             if fields:
-                raise UsageError(f"{self._name} is an instance and takes no fields, but {', '.join(sorted(fields))}")
+                raise UsageError(
+                    f"{self._name} is an instance and takes no fields, but {', '.join(sorted(fields))}",
+                    mend="remove them",
+                )
             self._decoder = found
             return
         try:
@@ -74,7 +77,10 @@ def _find(path: str) -> Any:
         raise NotFoundError(f"{module} has no {name}", mend=f"its decoders are {', '.join(able) or '(none)'}")
     found = getattr(loaded, name)
     if not any(callable(getattr(found, method, None)) for method in _METHODS):
-        raise UsageError(f"sinter:{path} is no sinter.Decoder: it has neither {' nor '.join(_METHODS)}")
+        raise UsageError(
+            f"sinter:{path} is no sinter.Decoder: it has neither {' nor '.join(_METHODS)}",
+            mend="name a class that has one of them, or choose another decoder: autoqec plugins --kind decoder",
+        )
     return found
 
 
