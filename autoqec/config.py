@@ -42,7 +42,7 @@ class Setting:
 
 
 #: Every simple setting with its built-in value; `jobs = 0` means one per processor, `claim_remote = ""` that round numbers
-#: are taken in this clone without asking a remote.
+#: are taken in this clone without asking a remote, `strong_reference = ""` that no slow decoder is run beside a verdict.
 BUILTIN: Mapping[str, Any] = {
     "default_env": "surface_d5_depol",
     "profile": "dev",
@@ -53,6 +53,7 @@ BUILTIN: Mapping[str, Any] = {
     "executor": "local",
     "jobs": 0,
     "claim_remote": "",
+    "strong_reference": "",
 }
 
 BUILTIN_PROFILES: Mapping[str, Profile] = {

@@ -22,6 +22,9 @@ quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress dis
 jobs_option = _setting("--jobs", "Worker processes; 0 for one per processor.", type=click.IntRange(0, 1024))
 executor_option = _setting("--executor", "Executor plugin that scores shots.")
 verifier_option = _setting("--verifier", "Verifier plugin.")
+strong_reference_option = _setting(
+    "--strong-reference", "Slow decoder, say tesseract, of which a verdict says how much of its gain is reached."
+)
 profile_option = _setting("--profile", "How much a round may spend: dev, prod or a profile of the lab.")
 
 
@@ -33,8 +36,8 @@ def agent_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def work_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """What a command that scores shots takes: `--verifier`, `--executor`, `--jobs`, `--json`, `--quiet`."""
-    for option in (quiet_option, json_option, jobs_option, executor_option, verifier_option):
+    """What a command that scores takes: `--verifier`, `--strong-reference`, `--executor`, `--jobs`, `--json`, `--quiet`."""
+    for option in (quiet_option, json_option, jobs_option, executor_option, strong_reference_option, verifier_option):
         function = option(function)
     return function
 

@@ -355,6 +355,7 @@ def judge(
         sealed=_sealed(state),
         commit=str(state.commit),
         max_shots=min(protocol.max_shots, max_shots or protocol.max_shots),
+        strong_reference=session.settings["strong_reference"] or None,
         parents=sealed_parents(session.ledger, composed),
     )
     identity = uuid.uuid4().hex
@@ -362,6 +363,7 @@ def judge(
         request = _begin_attempt(session, state, request, identity)
     else:
         known = {name: replay[name] for name in ("attempt", "verified_before", "max_shots")}
+        known["strong_reference"] = (replay.get("share_of_gap") or {}).get("reference")
         request = replace(request, seed_key=bytes.fromhex(replay["seed_key"]), **known)
     verdict = verify_in_process(
         request,

@@ -1,4 +1,4 @@
-"""What a composed candidate is worth beside its parents, on the very same shots.
+"""What a candidate is worth beside others, on the very same shots: its parents, or a decoder near maximum likelihood.
 
 Each was scored against the baseline on the same chunks, so any two can be paired shot by shot from their failures.
 """
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from autoqec.scoring.counts import PairedCounts
-from autoqec.scoring.statistics import delta_interval
+from autoqec.scoring.statistics import delta_interval, rate_interval
 from autoqec.scoring.stream import Scored
 
 
@@ -59,3 +59,27 @@ def judge_composition(child: Scored, parents: Mapping[str, Scored]) -> dict[str,
         "over_best_ci": list(delta_interval(over_best)),
         "counts": over_best.to_dict(),
     }
+
+
+def share_of_gap(reference: str, scored: Scored) -> dict[str, Any]:
+    """Which part of the way from the baseline to a stronger decoder a candidate has come.
+
+    Args:
+        reference: The stronger decoder's label among the references.
+        scored: Baseline, candidate and references on the same shots.
+
+    Returns:
+        The three rates with exact 95 % intervals, the shots, and `share`, their quotient of differences: None where the
+        reference fails no less often than the baseline.
+    """
+    counts = scored.counts
+    failures = {
+        "baseline": counts.both + counts.baseline_only,
+        "candidate": counts.both + counts.candidate_only,
+        "strong": scored.references[reference],
+    }
+    rates = {name: {"ler": count / counts.shots, "ler_ci": list(rate_interval(count, counts.shots))}
+             for name, count in failures.items()}  # fmt: skip
+    gap = failures["baseline"] - failures["strong"]
+    share = (failures["baseline"] - failures["candidate"]) / gap if gap > 0 else None
+    return {"reference": reference, "shots": counts.shots, "failures": failures, **rates, "share": share}

@@ -22,7 +22,7 @@ from autoqec.decoding.flipping import HardFlip
 from autoqec.errors import UsageError
 from autoqec.plugins import load_plugins
 from autoqec.problem.code import build_problem
-from autoqec.problem.environment import environment_from_files
+from autoqec.problem.environment import Choice, environment_from_files
 from autoqec.problem.problem import Problem
 from autoqec.problem.sampling import Shots, sample_chunk
 from autoqec.sandbox.channel import Message
@@ -82,7 +82,7 @@ class _Bench:
 _bench: tuple[str, _Bench] | None = None
 
 
-def _open_bench(blobs: Mapping[str, bytes], p: float | None) -> _Bench:
+def _open_bench(blobs: Mapping[str, bytes], p: float | None, strong: str | None) -> _Bench:
     registry = load_plugins()
     loaded = environment_from_files(blobs_with_prefix("env:", blobs), origin="the environment")
     problem = build_problem(loaded, registry.maker("code"), p)
@@ -93,7 +93,8 @@ def _open_bench(blobs: Mapping[str, bytes], p: float | None) -> _Bench:
     if any(path.startswith("stages/") for path in sealed.files):
         predictor = resources.enter_context(Predictor(sealed, problem))
     baseline = compile_decoder(environment.decoder, problem, registry)
-    references = {choice.label: compile_decoder(choice, problem, registry) for choice in environment.references}
+    chosen = [*environment.references, *([Choice(kind=strong)] if strong else [])]
+    references = {choice.label: compile_decoder(choice, problem, registry) for choice in chosen}
     backend = baseline
     # The first call of everything pays for loading and compiling; it is made here, off the clock, on no real shot.
     blank = np.zeros((1, problem.syndrome_bytes), dtype=np.uint8)
@@ -116,12 +117,13 @@ def _current_bench(message: Message) -> _Bench:
     global _bench
     names = sorted(name for name in message.blobs)
     parts = [name.encode() + hashlib.sha256(message.blobs[name]).digest() for name in names]
-    key = hashlib.sha256(b"".join(parts) + json.dumps(message.fields.get("p")).encode()).hexdigest()
+    p, strong = message.fields.get("p"), message.fields.get("strong")
+    key = hashlib.sha256(b"".join(parts) + json.dumps([p, strong]).encode()).hexdigest()
     if _bench is None or _bench[0] != key:
         if _bench is not None:
             _bench[1].resources.close()
             _bench = None
-        _bench = key, _open_bench(message.blobs, message.fields.get("p"))
+        _bench = key, _open_bench(message.blobs, p, strong)
     return _bench[1]
 
 
@@ -161,8 +163,9 @@ def score_chunks(message: Message) -> Message:
     """Score chunks.
 
     Args:
-        message: Fields `seeds` (one 64-bit seed a chunk), `p` (physical error rate or null) and `references` (whether to
-            run them); blobs `env:<name>` (the environment's files), `file:<path>` and `weights` (the sealed candidate).
+        message: Fields `seeds` (one 64-bit seed a chunk), `p` (physical error rate or null), `references` (whether to run
+            them) and `strong` (one more of them, by kind, or null); blobs `env:<name>` (the environment's files),
+            `file:<path>` and `weights` (the sealed candidate).
 
     Returns:
         Field `chunks`: one `ChunkScore` as a mapping per seed, in order.

@@ -66,6 +66,7 @@ class ScoreStream:
         key: Key of the stream.
         domain: What the stream is for: `dev` or `holdout`.
         p: Physical error rate; None for the environment's target.
+        strong: One more reference decoder, by kind; None for those of the environment alone.
     """
 
     executor: Executor
@@ -74,12 +75,15 @@ class ScoreStream:
     key: bytes
     domain: str
     p: float | None = None
+    strong: str | None = None
 
     def task(self, function: str, chunks: Sequence[int], *, references: bool = False) -> Task:
         """The task that runs one function of the shard on some chunks."""
         seeds = [derive_seed(self.key, self.domain, chunk) for chunk in chunks]
         blobs = {f"env:{name}": data for name, data in self.environment.files.items()} | self.sealed.to_blobs()
-        return Task(function, Message({"seeds": seeds, "p": self.p, "references": references}, blobs))
+        return Task(
+            function, Message({"seeds": seeds, "p": self.p, "references": references, "strong": self.strong}, blobs)
+        )
 
     def score(
         self, first: int, chunks: int, *, references: bool = False, progress: ShotProgress | None = None

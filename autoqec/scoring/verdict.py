@@ -28,6 +28,8 @@ class VerificationRequest:
         verified_before: How many attempts of the run ended VERIFIED before this one.
         seed_key: 32 bytes that key the holdout stream, for a replay; None to draw them now, after the commit is fixed.
         max_shots: Stop undecided after this many shots; the environment's protocol by default.
+        strong_reference: A decoder near maximum likelihood, by kind, to be run on some of the headline shots: the verdict then
+            says which share of the gap between it and the baseline the candidate closes. None for none.
         parents: For a composed candidate, its parents by name, to be judged on the same shots.
     """
 
@@ -38,6 +40,7 @@ class VerificationRequest:
     verified_before: int = 0
     seed_key: bytes | None = None
     max_shots: int | None = None
+    strong_reference: str | None = None
     parents: Mapping[str, SealedCandidate] = field(default_factory=dict)
 
 

@@ -35,6 +35,7 @@ def verify_in_process(
         "verified_before": request.verified_before,
         "seed_key": request.seed_key.hex() if request.seed_key else None,
         "max_shots": request.max_shots,
+        "strong_reference": request.strong_reference,
         "parents": list(request.parents),
     }
     blobs = {f"env:{name}": data for name, data in request.environment.files.items()} | request.sealed.to_blobs()
@@ -62,6 +63,7 @@ def serve(channel: Channel) -> None:
         verified_before=int(fields["verified_before"]),
         seed_key=bytes.fromhex(fields["seed_key"]) if fields["seed_key"] else None,
         max_shots=fields["max_shots"],
+        strong_reference=fields["strong_reference"],
         parents={
             name: SealedCandidate.from_blobs(blobs_with_prefix(f"parent:{name}:", message.blobs))
             for name in fields["parents"]

@@ -213,6 +213,15 @@ _COMPOSITIONS = {
 }
 
 
+def _share(found: Mapping[str, Any]) -> str:
+    rates = ", ".join(
+        f"{name} {found[key]['ler']:.6f} {_interval(found[key]['ler_ci'], 6)}"
+        for name, key in (("plain", "baseline"), ("candidate", "candidate"), (found["reference"], "strong"))
+    )
+    share = "none" if found["share"] is None else f"{found['share']:.0%}"
+    return f"share of the gap to {found['reference']} closed: {share}, on the same {found['shots']:,} shots: {rates}"
+
+
 def _composition(compose: Mapping[str, Any]) -> str:
     text = f"compose: {_COMPOSITIONS.get(compose['composition'], compose['composition'])}"
     if "over_best" not in compose:
@@ -248,6 +257,8 @@ def _verdict_text(verdict: Mapping[str, Any]) -> str:
         lines.append(_figures(verdict))
     if "compose" in verdict:
         lines.append(_composition(verdict["compose"]))
+    if isinstance(verdict.get("share_of_gap"), dict):
+        lines.append(_share(verdict["share_of_gap"]))
     if "fault" in verdict:
         lines.append(str(verdict["fault"]))
     if "replay_agrees" in verdict:

@@ -21,7 +21,7 @@ from typing import Any
 from autoqec.problem.sampling import CHUNK_SHOTS
 from autoqec.problem.streams import derive_key
 from autoqec.sandbox.child import ChildFailed
-from autoqec.scoring.composition import judge_composition
+from autoqec.scoring.composition import judge_composition, share_of_gap
 from autoqec.scoring.counts import PairedCounts
 from autoqec.scoring.executor import Executor
 from autoqec.scoring.limits import exceeded
@@ -47,6 +47,9 @@ EXTENSION_SHOTS = 200_000
 #: Failures that a candidate right at a target error rate would have in the extension: enough that one a fifth below the target
 #: is almost surely shown to be below, at the strictest level of a run's first attempts (4e-4).
 TARGET_FAILURES = 800
+
+#: Headline shots on which a strong reference is run too; it may take milliseconds for each.
+STRONG_REFERENCE_SHOTS = 16_384
 
 #: "No worthwhile gain": the candidate is shown, at this level, not to be below this ratio of the baseline.
 FUTILE_RATIO = 0.97
@@ -143,6 +146,12 @@ class HoldoutVerifier:
         extension = stream.score(tested.chunks, more, references=True, progress=progress)
         details |= {"extension": extension.counts.to_dict()} | _figures(extension, _joined(tested, extension))
         details["digests"] += extension.digests
+        if request.strong_reference:
+            few = min(chunks_for(STRONG_REFERENCE_SHOTS), more)
+            strong = replace(stream, strong=request.strong_reference)
+            details["share_of_gap"] = share_of_gap(
+                request.strong_reference, strong.score(tested.chunks, few, references=True, progress=progress)
+            )
         if request.parents:
             details["compose"] = self._compose(request, stream, extension, tested.chunks, more, progress)
         if seen["differing"]:
