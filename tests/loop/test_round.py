@@ -406,3 +406,20 @@ def test_an_environment_may_ask_for_fewer_shots(session, autoqec_lab):
     assert record.metrics["shots"] == 4096
     assert 8192 <= PairedCounts.from_dict(record.verdict["test"]).shots < 50_000
     assert "extension" not in record.verdict or PairedCounts.from_dict(record.verdict["extension"]).shots == 4096
+
+
+def test_a_verdict_says_how_much_of_a_strong_decoders_gain_is_reached(session):
+    agent = ScriptedAgent({"ideator": [{"text": "a"}], "coder": [candidate(8)], "analyst": [VERIFY]})
+    made = session(agent, strong_reference="mwpm_correlated")
+    record = run_round(made)
+    assert record.verdict["verdict"] == "VERIFIED"
+    share = record.verdict["share_of_gap"]
+    assert share["reference"] == "mwpm_correlated"
+    assert share["shots"] <= PairedCounts.from_dict(record.verdict["extension"]).shots
+    failures = share["failures"]
+    assert failures["strong"] < failures["baseline"]
+    gains = failures["baseline"] - failures["candidate"], failures["baseline"] - failures["strong"]
+    assert share["share"] == gains[0] / gains[1]
+    state = read_state(made.ledger, record.run, record.number)
+    replayed = judge(made, state, replay=record.verdict)
+    assert replayed["share_of_gap"] == share

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoqec.scoring.composition import judge_composition, paired
+from autoqec.scoring.composition import judge_composition, paired, share_of_gap
 from autoqec.scoring.counts import PairedCounts
 from autoqec.scoring.stream import Scored
 
@@ -53,3 +53,13 @@ def test_the_words(child, word, over):
     assert verdict["over_best"] == pytest.approx(over)
     assert verdict["sum"] == pytest.approx(10 / 64)
     assert verdict["over_best_ci"][0] <= over <= verdict["over_best_ci"][1]
+
+
+@pytest.mark.parametrize(("strong", "share"), [(60, 0.5), (80, 1.0), (50, 0.4), (100, None), (120, None)])
+def test_the_share_of_the_gap_is_a_quotient_of_counts(strong, share):
+    counts = PairedCounts(1000, 70, 30, 10)  # the baseline fails 100 times, the candidate 80
+    found = share_of_gap("slow", Scored(counts=counts, references={"slow": strong}, chunks=1))
+    assert found["failures"] == {"baseline": 100, "candidate": 80, "strong": strong}
+    assert found["share"] == (None if share is None else pytest.approx(share))
+    low, high = found["candidate"]["ler_ci"]
+    assert low < found["candidate"]["ler"] == 0.08 < high
