@@ -57,7 +57,7 @@ def main() -> None:
     options = arguments(__doc__, shots=(512, "shots of inference"), batch=(256, "shots of a training step"))
     torch.set_num_threads(1)
     problem, makers = surface_problem(5, 0.005), load_plugins().maker("stage")
-    syndromes, fired = sample_labelled(problem, max(options.shots, options.batch), SEED)
+    syndromes, _, fired = sample_labelled(problem, max(options.shots, options.batch), SEED)
     packed = np.packbits(syndromes[: options.shots], axis=1, bitorder="little")
     given = np.repeat(problem.priors_llr[None], options.shots, axis=0)
     bits, labels = (torch.from_numpy(x[: options.batch]).float() for x in (syndromes, fired))

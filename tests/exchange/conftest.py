@@ -23,7 +23,7 @@ def make_package():
         env_files = {"environment.yaml": environment.encode()}
         problem = build_problem(environment_from_files(env_files, origin="here"), registry.maker("code"))
         candidate = read_candidate(sources, registry.maker("stage"))
-        weights = save_weights(module_tensors(build_modules(candidate, problem)), fingerprint=problem.fingerprint)
+        weights = save_weights(module_tensors(build_modules(candidate, problem)), fingerprints=[problem.fingerprint])
         return Package(
             "exp/here/1", "c0ffee" * 6, env_files, SealedCandidate(write_candidate(candidate), weights), None
         )

@@ -63,7 +63,7 @@ def test_a_module_is_a_file_of_the_candidate_with_one_spelling():
 def test_a_custom_stage_conforms_and_trains(problem):
     check_stage(read(GOOD).stages[0].kind, problem)
     trained = train(
-        read(GOOD), problem, seed=b"k" * 32, max_shots=2048, initial={}, inherit=False, report=lambda p: None
+        read(GOOD), [problem], None, seed=b"k" * 32, max_shots=2048, initial={}, inherit=False, report=lambda p: None
     )
     assert trained.telemetry["validation_after"] < trained.telemetry["validation_before"]
     assert trained.tensors["own.weight"].any()
@@ -153,7 +153,16 @@ def test_beliefs_that_become_nan_in_training_stop_it(problem):
     source = body("return beliefs + self.w * syndromes.sum() + torch.log1p(-1e6 * self.w * self.w)")
     source = source.replace("syndromes.sum()", "syndromes.sum(1, keepdim=True)")
     with pytest.raises(TrainingDiverged, match="steps had a loss or gradient that is not finite"):
-        train(read(source), problem, seed=b"k" * 32, max_shots=4096, initial={}, inherit=False, report=lambda p: None)
+        train(
+            read(source),
+            [problem],
+            None,
+            seed=b"k" * 32,
+            max_shots=4096,
+            initial={},
+            inherit=False,
+            report=lambda p: None,
+        )
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def built(name, problem, fields, shake=0.0):
 
 
 def shots_of(problem, count, seed=3, spread=0.0):
-    syndromes, fired = sample_labelled(problem, count, seed)
+    syndromes, _, fired = sample_labelled(problem, count, seed)
     noise = spread * torch.randn(count, len(problem.mechanisms), generator=torch.Generator().manual_seed(seed))
     beliefs = torch.from_numpy(problem.priors_llr) + noise
     return torch.from_numpy(syndromes).float(), beliefs, torch.from_numpy(fired).float()
@@ -130,7 +130,7 @@ def test_weights_survive_a_file(stage, problem):
     with torch.no_grad():
         module.train()(*shots_of(problem, 8)[:2])  # running statistics are weights too
     modules, fresh = (torch.nn.ModuleDict({"s": m}) for m in (module, built(stage[0], problem, stage[1])))
-    tensors = load_weights(save_weights(module_tensors(modules), fingerprint="f"))
+    tensors = load_weights(save_weights(module_tensors(modules), fingerprints=["f"]))
     assert load_tensors(fresh, tensors) == sorted(tensors)
     inputs = shots_of(problem, 8)[:2]
     assert torch.equal(fresh.eval()["s"](*inputs), module.eval()(*inputs))
@@ -151,7 +151,14 @@ def test_it_runs_in_mixed_precision(stage, problem):
 def test_belief_propagation_and_a_graph_network_train_end_to_end(problem):
     chained = candidate_of(("neural_bp", {"iterations": 3}), ("gnn", {"layers": 1}))
     trained = train(
-        chained, problem, seed=b"k" * 32, max_shots=4096, initial={}, inherit=False, report=lambda progress: None
+        chained,
+        [problem],
+        None,
+        seed=b"k" * 32,
+        max_shots=4096,
+        initial={},
+        inherit=False,
+        report=lambda progress: None,
     )
     telemetry = trained.telemetry
     assert telemetry["validation_after"] < 0.98 * telemetry["validation_before"]

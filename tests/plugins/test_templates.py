@@ -34,12 +34,19 @@ def test_trains_and_scores(template):
     files = {"training.yaml": dump_yaml({**template.training, "shots": 8192, "batch_size": 128}).encode()}
     files |= {f"stages/{slug}/stage.yaml": dump_yaml(dict(f)).encode() for slug, f in template.stages.items()}
     candidate = read_candidate(files, load_plugins().maker("stage"))
+    decoder, shots = Mwpm().compile(problem), sample_chunk(problem, 1)
     trained = train(
-        candidate, problem, seed=b"t" * 32, max_shots=8192, initial={}, inherit=False, report=lambda progress: None
+        candidate,
+        [problem],
+        [decoder],
+        seed=b"t" * 32,
+        max_shots=8192,
+        initial={},
+        inherit=False,
+        report=lambda progress: None,
     )
     assert trained.telemetry["validation_after"] < trained.telemetry["validation_before"]
     assert trained.telemetry["steps"] > 0
-    decoder, shots = Mwpm().compile(problem), sample_chunk(problem, 1)
     beliefs = compile_inference(candidate, trained.tensors, problem)(
         shots.syndromes, np.repeat(problem.priors_llr[None], len(shots), axis=0)
     )

@@ -9,8 +9,10 @@ import torch
 from autoqec.candidate.schema import read_candidate
 from autoqec.errors import UsageError
 from autoqec.plugins import load_plugins
+from autoqec.problem.sampling import Labelled
 from autoqec.runner import training
 from autoqec.runner.devices import choose_device
+from autoqec.runner.losses import batch_loss
 from autoqec.runner.stopping import EarlyStopping, steps_between_looks
 from autoqec.runner.training import TrainingDiverged, train
 from autoqec.testing import surface_problem
@@ -26,7 +28,9 @@ def trained(problem, settings, stage="kind: mlp\n", module=None):
     if module is not None:
         files["stages/s/module.py"] = module.encode()
     candidate = read_candidate(files, load_plugins().maker("stage"))
-    return train(candidate, problem, seed=b"r" * 32, max_shots=10**9, initial={}, inherit=False, report=lambda p: None)
+    return train(
+        candidate, [problem], None, seed=b"r" * 32, max_shots=10**9, initial={}, inherit=False, report=lambda p: None
+    )
 
 
 def test_the_best_weights_are_kept_and_patience_ends():
@@ -72,6 +76,11 @@ def test_every_loss_falls_and_a_key_gives_the_same_weights(loss, problem):
     assert all((one.tensors[name] == two.tensors[name]).all() for name in one.tensors)
 
 
+def weighted_bce(beliefs, priors, fired):
+    shots = Labelled(syndromes=None, observables=None, fired=fired)
+    return batch_loss("weighted_bce", beliefs[None], shots, priors.double(), None)
+
+
 def test_weighted_bce_is_least_at_the_truth_and_weighs_mechanisms_alike(problem):
     priors = torch.from_numpy(problem.priors_llr)
     chance = torch.sigmoid(-priors.double())
@@ -79,15 +88,14 @@ def test_weighted_bce_is_least_at_the_truth_and_weighs_mechanisms_alike(problem)
 
     def expected(given):
         """The loss averaged over both outcomes of every mechanism, each as likely as its prior says."""
-        fired, idle = (training._loss("weighted_bce", given[None], torch.full_like(given, x)[None], priors.double())
-                       for x in (1.0, 0.0))  # fmt: skip
+        fired, idle = (weighted_bce(given, priors, np.full((1, len(given)), x)) for x in (True, False))
         (by_fired,) = torch.autograd.grad(fired, beliefs, retain_graph=True)
         (by_idle,) = torch.autograd.grad(idle, beliefs)
         return chance * by_fired + (1 - chance) * by_idle
 
     assert expected(beliefs).abs().max() < 1e-6
     entropy = -(chance * chance.log() + (1 - chance) * torch.log1p(-chance))
-    fired = training._loss("weighted_bce", beliefs[None], torch.ones_like(beliefs)[None], priors.double())
+    fired = weighted_bce(beliefs, priors, np.ones((1, len(beliefs)), dtype=bool))
     (gradient,) = torch.autograd.grad(fired, beliefs)
     assert np.allclose((gradient * entropy / (1 - chance)).detach(), entropy.mean(), rtol=1e-5)
 
