@@ -17,6 +17,7 @@ code: {kind: stim_generated, task: "surface_code:unrotated_memory_z", distance: 
 noise: {kind: depolarizing, p: [0.006]}
 decoder: mwpm
 references: [mwpm_correlated]
+protocol: {min_shots: 16384, headline_shots: 16384}
 """
 
 #: Settings under which a round of the tiny environment takes seconds.

@@ -241,6 +241,7 @@ def test_a_broken_plugin_is_listed_and_survived(lab, tmp_path):
     assert (strict.returncode, "half installed" in strict.stderr) == (1, True)
 
 
+@pytest.mark.slow
 def test_compose_merges_and_judges_beside_the_parents(copied, capsys):
     one, two = (item["branch"] for item in copied)
     made = json.loads(printed(capsys, "compose", one, two, "--json", "--text", "both")[1])
@@ -417,7 +418,9 @@ MOMENTS = {
 }
 
 
-@pytest.mark.parametrize("moment", ["training", pytest.param("scoring", marks=pytest.mark.slow), "verifying"])
+@pytest.mark.parametrize(
+    "moment", [*(pytest.param(early, marks=pytest.mark.slow) for early in ("training", "scoring")), "verifying"]
+)
 def test_a_killed_round_is_resumed_to_the_same_metrics(lab, tmp_path, moment):
     make_tiny_lab(tmp_path)
     process = _start(tmp_path, "--seed", "3")

@@ -302,6 +302,7 @@ def test_a_candidate_that_is_not_valid_is_shown_back_to_the_coder(session):
     assert "not a file of a candidate" in next(c.repair for role, c in agent.seen if role == "coder" and c.repair)
 
 
+@pytest.mark.slow
 def test_the_same_candidate_is_not_tried_twice(session):
     agent = ScriptedAgent(
         {
@@ -365,6 +366,7 @@ def test_hostile_words_stay_words(session):
     assert not record.problems
 
 
+@pytest.mark.slow
 def test_hard_flip_is_decoded_as_hard_flip(session):
     """On the same shots, a threshold nothing exceeds is the plain decoder; one that is often exceeded is not."""
 
@@ -398,9 +400,13 @@ def test_every_rate_of_the_environment_is_trained_on_and_scored(session, autoqec
     assert len(set(header["__metadata__"]["fingerprint"].split())) == 3
 
 
+@pytest.mark.slow
 def test_an_environment_may_ask_for_fewer_shots(session, autoqec_lab):
     path = autoqec_lab.workdir / "envs/tiny.yaml"
-    path.write_text(path.read_text() + "protocol: {score_shots: 4096, min_shots: 8192, headline_shots: 4096}\n")
+    text = path.read_text().replace(
+        "{min_shots: 16384, headline_shots: 16384}", "{score_shots: 4096, min_shots: 8192, headline_shots: 4096}"
+    )
+    path.write_text(text)
     agent = ScriptedAgent({"ideator": [{"text": "a"}], "coder": [candidate(8)], "analyst": [VERIFY]})
     record = run_round(session(agent))
     assert record.metrics["shots"] == 4096
@@ -408,6 +414,7 @@ def test_an_environment_may_ask_for_fewer_shots(session, autoqec_lab):
     assert "extension" not in record.verdict or PairedCounts.from_dict(record.verdict["extension"]).shots == 4096
 
 
+@pytest.mark.slow
 def test_a_verdict_says_how_much_of_a_strong_decoders_gain_is_reached(session):
     agent = ScriptedAgent({"ideator": [{"text": "a"}], "coder": [candidate(8)], "analyst": [VERIFY]})
     made = session(agent, strong_reference="mwpm_correlated")
