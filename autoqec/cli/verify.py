@@ -29,8 +29,8 @@ def command(
     """
     from autoqec.errors import NotFoundError
     from autoqec.history import load_run, parse_round_name
+    from autoqec.loop.judging import judge, replay_agrees
     from autoqec.loop.state import find_verdict, read_state
-    from autoqec.loop.steps import judge, replay_agrees
     from autoqec.plugins import load_plugins
     from autoqec.views.console import print_json
     from autoqec.views.tables import print_verdict

@@ -20,6 +20,7 @@ from autoqec.history import (
     read_notes,
 )
 from autoqec.history.attachments import WEIGHTS_FILE
+from autoqec.sandbox.sealed import SealedCandidate
 
 TRAINING_FILE = "training.json"
 
@@ -49,6 +50,11 @@ class RoundState:
     metrics: Mapping[str, Any] | None
     analysis: Mapping[str, Any] | None
     verdict: Mapping[str, Any] | None
+
+    @property
+    def sealed(self) -> SealedCandidate:
+        """The candidate as it is scored: files and weights, nothing else."""
+        return SealedCandidate(self.files, self.weights or b"")
 
 
 def _json(files: Mapping[str, bytes], name: str) -> Mapping[str, Any] | None:

@@ -6,13 +6,7 @@ ideate → code → train → score → analyse → verify → close          (c
 from __future__ import annotations
 
 import json
-import platform
-import sys
-import time
-import uuid
 from collections.abc import Mapping
-from dataclasses import replace
-from importlib.metadata import version
 from typing import Any
 
 import stim
@@ -22,7 +16,7 @@ from autoqec.agents.context import failed_composes, past_rounds
 from autoqec.agents.contract import Agent, Context, Role
 from autoqec.agents.messages import Analysis, Hypothesis, Proposal
 from autoqec.candidate.schema import candidate_hash, read_candidate, write_candidate
-from autoqec.errors import AutoQECError, BudgetSpentError, UsageError
+from autoqec.errors import AutoQECError, UsageError
 from autoqec.history import (
     RoundIdentity,
     append_note,
@@ -30,32 +24,24 @@ from autoqec.history import (
     close_claim,
     commit_round,
     read_history,
-    read_notes,
-    write_lock,
 )
 from autoqec.history import read_candidate as read_candidate_files
 from autoqec.history.attachments import WEIGHTS_FILE
 from autoqec.loop.files import canonical_files
+from autoqec.loop.judging import judge
+from autoqec.loop.measuring import measure
 from autoqec.loop.parents import (
     ComposeConflict,
     check_parents,
-    composed_parents,
     find_start,
     parent_weights,
-    sealed_parents,
 )
 from autoqec.loop.session import Session, profile_from
 from autoqec.loop.state import TRAINING_FILE, RoundState, save_message
 from autoqec.problem.problem import problem_from_dem
 from autoqec.problem.streams import derive_key, derive_seed
 from autoqec.runner.train import Limits, TrainingFailed, train_candidate
-from autoqec.sandbox.sealed import SealedCandidate
-from autoqec.scoring.counts import PairedCounts
 from autoqec.scoring.predictor import CandidateFault
-from autoqec.scoring.statistics import attempt_share, delta_interval, next_attempt, ratio_interval
-from autoqec.scoring.stream import Scored, ScoreStream, chunks_for
-from autoqec.scoring.verdict import VerificationRequest
-from autoqec.scoring.verification import verify_in_process
 
 
 class RoundEnded(Exception):
@@ -235,82 +221,16 @@ def train(session: Session, state: RoundState) -> None:
     )
 
 
-def _sealed(state: RoundState) -> SealedCandidate:
-    return SealedCandidate(state.files, state.weights or b"")
-
-
-_PROVENANCE = ("autoqec", "torch", "stim", "pymatching", "fusion-blossom", "numpy", "numba")
-
-
-def _figures(counts: PairedCounts) -> dict[str, Any]:
-    return {
-        "shots": counts.shots,
-        "counts": counts.to_dict(),
-        "ler_baseline": counts.ler_baseline,
-        "ler_candidate": counts.ler_candidate,
-        "delta_ler": counts.delta_ler,
-        "delta_ler_ci": list(delta_interval(counts)),
-        "ler_ratio": counts.ler_ratio,
-        "ler_ratio_ci": list(ratio_interval(counts)),
-    }
-
-
 def score(session: Session, state: RoundState) -> None:
     """Score candidate and baseline on the same development shots and note the metrics."""
     if state.metrics is not None:
         return
-    profile = profile_from(_detail(state, "profile"))
     key = derive_key(_round_key(session, state), "score")
-    began = time.monotonic()
-    sealed = _sealed(state)
-    shots = min(profile.score_shots, session.environment.environment.protocol.score_shots or profile.score_shots)
-    at_other_rates: dict[float, Scored] = {}
-    with session.registry.get("executor", session.settings["executor"]).create(jobs=session.settings.jobs) as executor:
-        stream = ScoreStream(executor, session.environment, sealed, key, "dev")
-        try:
-            scored = stream.score(
-                0,
-                chunks_for(shots),
-                references=True,
-                progress=lambda done, total: session.event("score", shots=done, total=total),
-            )
-            for p in session.other_rates:
-                # Together as many shots as the target has.
-                chunks = chunks_for(shots // len(session.other_rates))
-                at_other_rates[p] = replace(stream, key=derive_key(key, "p", repr(p)), p=p).score(0, chunks)
-        except CandidateFault as fault:
-            status = "killed_by_safety" if fault.reason == "timeout" else "train_error"
-            raise RoundEnded(status, fault.problem) from fault
-    counts, training = scored.counts, state.training or {"telemetry": {}, "cost": {}}
-    record = {
-        "invalid": scored.invalid,
-        **_figures(counts),
-        "references": {name: failures / counts.shots for name, failures in scored.references.items()},
-        "other_rates": [
-            {"p": p, "invalid": each.invalid, **_figures(each.counts)} for p, each in at_other_rates.items()
-        ],
-        "flops_per_shot": training["cost"].get("flops_per_shot"),
-        "params": training["cost"].get("params"),
-        "latency_us_per_shot": round(scored.predict_us + scored.decode_us, 2),
-        "latency_us": {
-            "predict": round(scored.predict_us, 2),
-            "decode": round(scored.decode_us, 2),
-            "baseline": round(scored.baseline_us, 2),
-        },
-        "train_seconds": training["telemetry"].get("seconds"),
-        "score_seconds": round(time.monotonic() - began, 2),
-        "training": training["telemetry"],
-        "weights_sha256": sealed.weights_sha256,
-        "candidate": sealed.digest,
-        "fingerprint": training.get("fingerprint"),
-        "provenance": {
-            "profile": _detail(state, "profile"),
-            "python": platform.python_version(),
-            "machine": platform.machine(),
-            "versions": {name: version(name) for name in _PROVENANCE},
-            "argv": sys.argv[1:],
-        },
-    }
+    try:
+        record = measure(session, state, _detail(state, "profile"), key)
+    except CandidateFault as fault:
+        status = "killed_by_safety" if fault.reason == "timeout" else "train_error"
+        raise RoundEnded(status, fault.problem) from fault
     append_note(session.ledger, state.claim.run, "metrics", str(state.commit), {"id": state.claim.attempt, **record})
 
 
@@ -329,104 +249,6 @@ def verify(session: Session, state: RoundState) -> None:
     if state.verdict is not None or (state.analysis or {}).get("decision") != "candidate":
         return
     judge(session, state, max_shots=profile_from(_detail(state, "profile")).verify_shots)
-
-
-def judge(
-    session: Session, state: RoundState, *, max_shots: int | None = None, replay: Mapping[str, Any] | None = None
-) -> Mapping[str, Any]:
-    """Verify a round now, whatever came before, and note the verdict.
-
-    The attempt is noted before it begins: one that crashes has spent its share of the error budget too. A verdict that is
-    undecided is noted, and does not take the place of one that was reached before.
-
-    Args:
-        session: Where.
-        state: The round; it must have weights.
-        max_shots: Stop undecided after this many shots.
-        replay: A verdict note whose holdout key, attempt and limits are used again; the outcome is then not noted.
-
-    Returns:
-        The verdict as it was noted.
-    """
-    protocol = session.environment.environment.protocol
-    composed = composed_parents(session.ledger, state.claim.run, state.claim.number)
-    request = VerificationRequest(
-        environment=session.environment,
-        sealed=_sealed(state),
-        commit=str(state.commit),
-        max_shots=min(protocol.max_shots, max_shots or protocol.max_shots),
-        strong_reference=session.settings["strong_reference"] or None,
-        parents=sealed_parents(session.ledger, composed),
-    )
-    identity = uuid.uuid4().hex
-    if replay is None:
-        request = _begin_attempt(session, state, request, identity)
-    else:
-        known = {name: replay[name] for name in ("attempt", "verified_before", "max_shots")}
-        known["strong_reference"] = (replay.get("share_of_gap") or {}).get("reference")
-        request = replace(request, seed_key=bytes.fromhex(replay["seed_key"]), **known)
-    verdict = verify_in_process(
-        request,
-        verifier=session.settings["verifier"],
-        executor=session.settings["executor"],
-        jobs=session.settings.jobs,
-        report=lambda fields: session.event("verify", **fields),
-    )
-    record = {
-        "id": identity,
-        "verifier": session.settings["verifier"],
-        **verdict.to_dict(),
-        "commit": state.commit,
-        "metrics": (state.metrics or {}).get("id"),  # those that stood when it was judged
-        # The limits stand beside the verdict, whoever the verifier is: the front holds the figures to them again.
-        "constraints": session.environment.environment.constraints.model_dump(),
-    }
-    if replay is not None:
-        return record
-    if verdict.reason == "undecided" and state.verdict is not None:
-        record["event"] = "undecided"
-    return append_note(session.ledger, state.claim.run, "verdict", str(state.commit), record)
-
-
-def replay_agrees(noted: Mapping[str, Any], replayed: Mapping[str, Any]) -> bool:
-    """Whether a replay drew the same shots and counted the same failures as the verdict it replays."""
-    return all(noted.get(name) == replayed.get(name) for name in ("verdict", "reason", "test", "extension", "digests"))
-
-
-_NEW_RUN = "start a new run, which has a budget of its own: autoqec round --new"
-
-
-def _begin_attempt(
-    session: Session, state: RoundState, request: VerificationRequest, identity: str
-) -> VerificationRequest:
-    """Number the attempt and note that it begins, in one locked step: two verifiers at once must not share a number.
-
-    Two clones still may; after a pull both attempts are counted, whichever number they had.
-
-    Raises:
-        BudgetSpentError: Clones that did not know of each other have spent the run's error budget together.
-    """
-    with write_lock(session.ledger):
-        notes = [note for notes in read_notes(session.ledger, state.claim.run, "verdict").values() for note in notes]
-        begun = [
-            note["attempt"] for note in notes if note.get("event") == "begun" and isinstance(note.get("attempt"), int)
-        ]
-        attempt = next_attempt(begun)
-        if attempt is None:
-            raise BudgetSpentError(
-                f"the error budget of run {state.claim.run} is spent, by {len(begun)} verifications", mend=_NEW_RUN
-            )
-        verified = {note.get("commit") for note in notes if note.get("verdict") == "VERIFIED"}
-        request = replace(request, attempt=attempt, verified_before=len(verified))
-        started = {
-            "id": f"{identity}-begun",
-            "event": "begun",
-            "attempt": request.attempt,
-            "share": attempt_share(request.attempt),
-            "verifier": session.settings["verifier"],
-        }
-        append_note(session.ledger, state.claim.run, "verdict", str(state.commit), started)
-    return request
 
 
 def close(session: Session, state: RoundState) -> None:

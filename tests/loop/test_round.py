@@ -20,11 +20,11 @@ from autoqec.history import (
     read_notes,
 )
 from autoqec.loop import rounds
+from autoqec.loop.judging import judge, replay_agrees
 from autoqec.loop.parents import composed_parents
 from autoqec.loop.rounds import run_round
 from autoqec.loop.session import Session, open_run
 from autoqec.loop.state import find_verdict, read_state
-from autoqec.loop.steps import judge, replay_agrees
 from autoqec.plugins import load_plugins
 from autoqec.scoring.counts import PairedCounts
 from autoqec.scoring.statistics import log_e_better
@@ -185,7 +185,7 @@ def test_an_undecided_verdict_does_not_take_the_place_of_one_that_was_reached(se
     run_round(made)
     state = read_state(made.ledger, made.run.name, 1)
     answers = iter([Verdict("FAILED", "undecided"), Verdict("VERIFIED", "better"), Verdict("FAILED", "undecided")])
-    monkeypatch.setattr("autoqec.loop.steps.verify_in_process", lambda *args, **kwargs: next(answers))
+    monkeypatch.setattr("autoqec.loop.judging.verify_in_process", lambda *args, **kwargs: next(answers))
     seen = []
     for _ in range(3):
         judge(made, read_state(made.ledger, made.run.name, 1))
@@ -205,7 +205,7 @@ def test_attempts_that_another_clone_began_are_counted_however_numbered(session,
         asked.append(request.attempt)
         return Verdict("FAILED", "not_better")
 
-    monkeypatch.setattr("autoqec.loop.steps.verify_in_process", answer)
+    monkeypatch.setattr("autoqec.loop.judging.verify_in_process", answer)
 
     def elsewhere(*attempts):
         for number in attempts:

@@ -1,0 +1,114 @@
+"""Having a round judged: the attempt is numbered and noted before it begins; the verdict is noted when it is there."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from autoqec.errors import BudgetSpentError
+from autoqec.history import append_note, read_notes, write_lock
+from autoqec.loop.parents import composed_parents, sealed_parents
+from autoqec.loop.session import Session
+from autoqec.loop.state import RoundState
+from autoqec.scoring.statistics import attempt_share, next_attempt
+from autoqec.scoring.verdict import VerificationRequest
+from autoqec.scoring.verification import verify_in_process
+
+_NEW_RUN = "start a new run, which has a budget of its own: autoqec round --new"
+
+
+def judge(
+    session: Session, state: RoundState, *, max_shots: int | None = None, replay: Mapping[str, Any] | None = None
+) -> Mapping[str, Any]:
+    """Verify a round now, whatever came before, and note the verdict.
+
+    The attempt is noted before it begins: one that crashes has spent its share of the error budget too. A verdict that is
+    undecided is noted, and does not take the place of one that was reached before.
+
+    Args:
+        session: Where.
+        state: The round; it must have weights.
+        max_shots: Stop undecided after this many shots.
+        replay: A verdict note whose holdout key, attempt and limits are used again; the outcome is then not noted.
+
+    Returns:
+        The verdict as it was noted.
+    """
+    protocol = session.environment.environment.protocol
+    composed = composed_parents(session.ledger, state.claim.run, state.claim.number)
+    request = VerificationRequest(
+        environment=session.environment,
+        sealed=state.sealed,
+        commit=str(state.commit),
+        max_shots=min(protocol.max_shots, max_shots or protocol.max_shots),
+        strong_reference=session.settings["strong_reference"] or None,
+        parents=sealed_parents(session.ledger, composed),
+    )
+    identity = uuid.uuid4().hex
+    if replay is None:
+        request = _begin_attempt(session, state, request, identity)
+    else:
+        known = {name: replay[name] for name in ("attempt", "verified_before", "max_shots")}
+        known["strong_reference"] = (replay.get("share_of_gap") or {}).get("reference")
+        request = replace(request, seed_key=bytes.fromhex(replay["seed_key"]), **known)
+    verdict = verify_in_process(
+        request,
+        verifier=session.settings["verifier"],
+        executor=session.settings["executor"],
+        jobs=session.settings.jobs,
+        report=lambda fields: session.event("verify", **fields),
+    )
+    record = {
+        "id": identity,
+        "verifier": session.settings["verifier"],
+        **verdict.to_dict(),
+        "commit": state.commit,
+        "metrics": (state.metrics or {}).get("id"),  # those that stood when it was judged
+        # The limits stand beside the verdict, whoever the verifier is: the front holds the figures to them again.
+        "constraints": session.environment.environment.constraints.model_dump(),
+    }
+    if replay is not None:
+        return record
+    if verdict.reason == "undecided" and state.verdict is not None:
+        record["event"] = "undecided"
+    return append_note(session.ledger, state.claim.run, "verdict", str(state.commit), record)
+
+
+def replay_agrees(noted: Mapping[str, Any], replayed: Mapping[str, Any]) -> bool:
+    """Whether a replay drew the same shots and counted the same failures as the verdict it replays."""
+    return all(noted.get(name) == replayed.get(name) for name in ("verdict", "reason", "test", "extension", "digests"))
+
+
+def _begin_attempt(
+    session: Session, state: RoundState, request: VerificationRequest, identity: str
+) -> VerificationRequest:
+    """Number the attempt and note that it begins, in one locked step: two verifiers at once must not share a number.
+
+    Two clones still may; after a pull both attempts are counted, whichever number they had.
+
+    Raises:
+        BudgetSpentError: Clones that did not know of each other have spent the run's error budget together.
+    """
+    with write_lock(session.ledger):
+        notes = [note for notes in read_notes(session.ledger, state.claim.run, "verdict").values() for note in notes]
+        begun = [
+            note["attempt"] for note in notes if note.get("event") == "begun" and isinstance(note.get("attempt"), int)
+        ]
+        attempt = next_attempt(begun)
+        if attempt is None:
+            raise BudgetSpentError(
+                f"the error budget of run {state.claim.run} is spent, by {len(begun)} verifications", mend=_NEW_RUN
+            )
+        verified = {note.get("commit") for note in notes if note.get("verdict") == "VERIFIED"}
+        request = replace(request, attempt=attempt, verified_before=len(verified))
+        started = {
+            "id": f"{identity}-begun",
+            "event": "begun",
+            "attempt": request.attempt,
+            "share": attempt_share(request.attempt),
+            "verifier": session.settings["verifier"],
+        }
+        append_note(session.ledger, state.claim.run, "verdict", str(state.commit), started)
+    return request

@@ -1,0 +1,93 @@
+"""What a round's metrics note says: candidate and baseline on the same development shots, at every rate of the environment."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib.metadata import version
+from typing import Any
+
+from autoqec.loop.session import Session, profile_from
+from autoqec.loop.state import RoundState
+from autoqec.problem.streams import derive_key
+from autoqec.scoring.counts import PairedCounts
+from autoqec.scoring.statistics import delta_interval, ratio_interval
+from autoqec.scoring.stream import Scored, ScoreStream, chunks_for
+
+_PROVENANCE = ("autoqec", "torch", "stim", "pymatching", "fusion-blossom", "numpy", "numba")
+
+
+def _figures(counts: PairedCounts) -> dict[str, Any]:
+    return {
+        "shots": counts.shots,
+        "counts": counts.to_dict(),
+        "ler_baseline": counts.ler_baseline,
+        "ler_candidate": counts.ler_candidate,
+        "delta_ler": counts.delta_ler,
+        "delta_ler_ci": list(delta_interval(counts)),
+        "ler_ratio": counts.ler_ratio,
+        "ler_ratio_ci": list(ratio_interval(counts)),
+    }
+
+
+def measure(session: Session, state: RoundState, profile: Mapping[str, Any], key: bytes) -> dict[str, Any]:
+    """Score a trained round.
+
+    Args:
+        session: Where.
+        state: The round; it must have weights.
+        profile: How many shots; the environment's protocol may ask for fewer.
+        key: Key of the development stream.
+
+    Raises:
+        CandidateFault: The candidate broke its contract.
+    """
+    wanted = profile_from(profile).score_shots
+    shots = min(wanted, session.environment.environment.protocol.score_shots or wanted)
+    began, sealed = time.monotonic(), state.sealed
+    at_other_rates: dict[float, Scored] = {}
+    with session.registry.get("executor", session.settings["executor"]).create(jobs=session.settings.jobs) as executor:
+        stream = ScoreStream(executor, session.environment, sealed, key, "dev")
+        scored = stream.score(
+            0,
+            chunks_for(shots),
+            references=True,
+            progress=lambda done, total: session.event("score", shots=done, total=total),
+        )
+        for p in session.other_rates:
+            # Together as many shots as the target has.
+            chunks = chunks_for(shots // len(session.other_rates))
+            at_other_rates[p] = replace(stream, key=derive_key(key, "p", repr(p)), p=p).score(0, chunks)
+    counts, training = scored.counts, state.training or {"telemetry": {}, "cost": {}}
+    return {
+        "invalid": scored.invalid,
+        **_figures(counts),
+        "references": {name: failures / counts.shots for name, failures in scored.references.items()},
+        "other_rates": [
+            {"p": p, "invalid": each.invalid, **_figures(each.counts)} for p, each in at_other_rates.items()
+        ],
+        "flops_per_shot": training["cost"].get("flops_per_shot"),
+        "params": training["cost"].get("params"),
+        "latency_us_per_shot": round(scored.predict_us + scored.decode_us, 2),
+        "latency_us": {
+            "predict": round(scored.predict_us, 2),
+            "decode": round(scored.decode_us, 2),
+            "baseline": round(scored.baseline_us, 2),
+        },
+        "train_seconds": training["telemetry"].get("seconds"),
+        "score_seconds": round(time.monotonic() - began, 2),
+        "training": training["telemetry"],
+        "weights_sha256": sealed.weights_sha256,
+        "candidate": sealed.digest,
+        "fingerprint": training.get("fingerprint"),
+        "provenance": {
+            "profile": dict(profile),
+            "python": platform.python_version(),
+            "machine": platform.machine(),
+            "versions": {name: version(name) for name in _PROVENANCE},
+            "argv": sys.argv[1:],
+        },
+    }
