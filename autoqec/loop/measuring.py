@@ -13,24 +13,10 @@ from typing import Any
 from autoqec.loop.session import Session, profile_from
 from autoqec.loop.state import RoundState
 from autoqec.problem.streams import derive_key
-from autoqec.scoring.counts import PairedCounts
-from autoqec.scoring.statistics import delta_interval, ratio_interval
+from autoqec.scoring.statistics import figures
 from autoqec.scoring.stream import Scored, ScoreStream, chunks_for
 
 _PROVENANCE = ("autoqec", "torch", "stim", "pymatching", "fusion-blossom", "numpy", "numba")
-
-
-def _figures(counts: PairedCounts) -> dict[str, Any]:
-    return {
-        "shots": counts.shots,
-        "counts": counts.to_dict(),
-        "ler_baseline": counts.ler_baseline,
-        "ler_candidate": counts.ler_candidate,
-        "delta_ler": counts.delta_ler,
-        "delta_ler_ci": list(delta_interval(counts)),
-        "ler_ratio": counts.ler_ratio,
-        "ler_ratio_ci": list(ratio_interval(counts)),
-    }
 
 
 def measure(session: Session, state: RoundState, profile: Mapping[str, Any], key: bytes) -> dict[str, Any]:
@@ -64,10 +50,12 @@ def measure(session: Session, state: RoundState, profile: Mapping[str, Any], key
     counts, training = scored.counts, state.training or {"telemetry": {}, "cost": {}}
     return {
         "invalid": scored.invalid,
-        **_figures(counts),
+        "counts": counts.to_dict(),
+        **figures(counts),
         "references": {name: failures / counts.shots for name, failures in scored.references.items()},
         "other_rates": [
-            {"p": p, "invalid": each.invalid, **_figures(each.counts)} for p, each in at_other_rates.items()
+            {"p": p, "invalid": each.invalid, "counts": each.counts.to_dict(), **figures(each.counts)}
+            for p, each in at_other_rates.items()
         ],
         "flops_per_shot": training["cost"].get("flops_per_shot"),
         "params": training["cost"].get("params"),

@@ -28,7 +28,7 @@ from autoqec.scoring.limits import exceeded
 from autoqec.scoring.predictor import CandidateFault
 from autoqec.scoring.statistics import (
     attempt_alpha,
-    delta_interval,
+    figures,
     finite,
     log_e_better,
     log_e_worse,
@@ -224,18 +224,12 @@ def _joined(first: Scored, second: Scored) -> Scored:
 
 def _figures(headline: Scored, everything: Scored) -> dict[str, Any]:
     """Headline rates from the extension; intervals from it too, and the anytime interval over all shots beside them."""
-    counts: PairedCounts = headline.counts
+    counts = headline.counts
     shots = max(1, headline.reference_shots)
     return {
-        "shots": counts.shots,
+        **figures(counts),
         "shots_in_all": everything.counts.shots,
         "invalid": everything.invalid,
-        "ler_baseline": counts.ler_baseline,
-        "ler_candidate": counts.ler_candidate,
-        "delta_ler": counts.delta_ler,
-        "delta_ler_ci": list(delta_interval(counts)),
-        "ler_ratio": counts.ler_ratio,
-        "ler_ratio_ci": list(ratio_interval(counts)),
         "ler_ratio_ci_all_shots": list(ratio_interval(everything.counts)),
         "mcnemar_p_fixed_n": mcnemar_p(counts),
         "references": {name: failures / shots for name, failures in headline.references.items()},
