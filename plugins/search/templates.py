@@ -107,7 +107,7 @@ TEMPLATES = (
         text="Sixteen min-sum iterations with memory do most of the same at a quarter of the cost",
         rationale="Three shots in four converge within ten iterations; ordered statistics can have the rest.",
         families=("hyperedge",),
-        training=_training(0.005, shots=51_200),
+        training=_training(0.003, shots=25_600),
         stages={
             "short": {
                 "kind": "neural_bp",
@@ -117,6 +117,21 @@ TEMPLATES = (
                 "memory": "scalar",
                 "memory_value": 0.1,
                 "position": 50,
+            }
+        },
+    ),
+    Template(
+        text="Thirty iterations of sum-product with memory weigh every mechanism of a check, not the least sure one alone",
+        rationale="Sum-product is exact where there are no loops, and memory keeps it from swinging where there are.",
+        families=("hyperedge",),
+        training=_training(0.003, shots=25_600),
+        stages={
+            "product": {
+                "kind": "neural_bp",
+                "iterations": 30,
+                "scale": 1.0,
+                "memory": "scalar",
+                "memory_value": 0.2,
             }
         },
     ),
