@@ -38,8 +38,10 @@ class CompiledForeign:
         try:
             self._compiled = decoder.compile_decoder_for_dem(dem=problem.dem)
         except (NotImplementedError, AttributeError) as error:
+            # The older way, through files, is as good; it is tried when shots come.
             if not hasattr(decoder, "decode_via_files"):
-                raise UsageError(f"{name} is no sinter.Decoder: {one_line(error)}") from error
+                mend = "choose another decoder: autoqec plugins --kind decoder"
+                raise UsageError(f"{name} is no sinter.Decoder: {one_line(error)}", mend=mend) from error
         except AutoQECError:
             raise
         except Exception as error:

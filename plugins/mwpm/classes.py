@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from autoqec.decoding.heap import FAR, push
+
 from .cover import Cover, flip_path, search, search_from_boundary
-from .heap import FAR, push
 from .kernel import WEIGHTS_PER_NAT
 
 #: A shot with a cluster of more defects is left out: the programme takes 2^n n steps.

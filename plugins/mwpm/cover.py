@@ -11,9 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from autoqec.decoding.heap import FAR, VERTEX_BITS, VERTEX_MASK, drop_top, push
 from autoqec.problem.dem import Edges
-
-from .heap import FAR, VERTEX_BITS, VERTEX_MASK, drop_top, push
 
 
 class Cover(NamedTuple):

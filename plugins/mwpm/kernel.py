@@ -19,8 +19,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from autoqec.decoding.heap import FAR, VERTEX_BITS, VERTEX_MASK, drop_top, push
+
 from .graph import Graph
-from .heap import FAR, VERTEX_BITS, VERTEX_MASK, drop_top, push
 
 #: Weights are whole numbers of 1/1024 nat. Beliefs computed on two machines differ in their last bits; rounding away
 #: what no shot could resolve makes a replay meet the same weights, ties included, nearly always, and sums exact.

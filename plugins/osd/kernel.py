@@ -15,7 +15,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from .ordering import order_by_belief, sink
+from autoqec.decoding.heap import sink
+
+from .ordering import order_by_belief
 from .search import ZERO, cheapest, place, toggle
 
 #: How a shot ended.

@@ -5,22 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-
-@njit(cache=True, nogil=True)
-def sink(heap: np.ndarray, size: int, place: int) -> None:
-    """Restore the order of a heap whose entry at a place may be too large."""
-    key = heap[place]
-    while True:
-        child = 2 * place + 1
-        if child >= size:
-            break
-        if child + 1 < size and heap[child + 1] < heap[child]:
-            child += 1
-        if heap[child] >= key:
-            break
-        heap[place] = heap[child]
-        place = child
-    heap[place] = key
+from autoqec.decoding.heap import sink
 
 
 @njit(cache=True, nogil=True)

@@ -1,4 +1,4 @@
-"""A binary heap of vertices by distance, each entry one number, `distance << VERTEX_BITS | vertex`, for compiled searches."""
+"""A binary heap in an array of whole numbers, for compiled searches; by distance, one is `distance << VERTEX_BITS | vertex`."""
 
 from __future__ import annotations
 
@@ -26,11 +26,9 @@ def push(heap: np.ndarray, size: int, key: np.int64) -> int:
 
 
 @njit(cache=True, nogil=True)
-def drop_top(heap: np.ndarray, size: int) -> int:
-    """Remove the least entry, `heap[0]`, of the first `size`; returns the new size."""
-    size -= 1
-    key = heap[size]
-    place = 0
+def sink(heap: np.ndarray, size: int, place: int) -> None:
+    """Restore the order of the first `size` entries where the one at a place may be too large."""
+    key = heap[place]
     while True:
         child = 2 * place + 1
         if child >= size:
@@ -42,4 +40,11 @@ def drop_top(heap: np.ndarray, size: int) -> int:
         heap[place] = heap[child]
         place = child
     heap[place] = key
-    return size
+
+
+@njit(cache=True, nogil=True)
+def drop_top(heap: np.ndarray, size: int) -> int:
+    """Remove the least entry, `heap[0]`, of the first `size`; returns the new size."""
+    heap[0] = heap[size - 1]
+    sink(heap, size - 1, 0)
+    return size - 1
