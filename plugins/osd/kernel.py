@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from autoqec.decoding.heap import sink
+from autoqec.decoding.heap import drop_top
 
 from .ordering import order_by_belief
 from .search import ZERO, cheapest, place, toggle
@@ -129,8 +129,7 @@ def decode(
             if search == ZERO and waits < 0:
                 break
             mechanism = heap[0] & np.int64(0xFFFFFFFF)
-            heap[0] = heap[left - 1]
-            sink(heap, left - 1, 0)
+            drop_top(heap, left)
             vector[:] = columns[mechanism]
             parts[:] = _ZERO
             bit = reduce(vector, parts, basis, combination, leads)
