@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 #: Fraction of steps with a non-finite loss or gradient beyond which training is stopped.
 MAX_NAN_RATE = 0.05
 
-#: Shots of the validation loss, at how many a time at most, and about how many points of telemetry a round keeps. One shot in
-#: fifty has a gap that matters, so that loss takes more of them.
+#: Shots of the validation loss, at how many a time at most, and about how many points of telemetry a round keeps. Few shots
+#: have a gap that matters, so that loss takes more of them.
 _VALIDATION_SHOTS = 2048
 _VALIDATION_SHOTS_OF_GAP = 8192
 _VALIDATION_BATCH = 256

@@ -106,7 +106,7 @@ TEMPLATES = (
     Template(
         text="Sixteen min-sum iterations with memory do most of the same at a quarter of the cost",
         rationale=(
-            "Three shots in four converge within ten iterations; ordered statistics can have the rest. Cross-entropy teaches"
+            "Most shots converge early; ordered statistics can have the rest. Cross-entropy teaches"
             " marginals, not convergence, and made this one worse: it starts as it is."
         ),
         families=("hyperedge",),
