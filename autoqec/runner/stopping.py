@@ -13,9 +13,10 @@ _LOOKS = 10
 _SHOTS_BETWEEN_LOOKS = 4096
 
 
-def steps_between_looks(steps: int, batch_size: int) -> int:
-    """How many steps to make between two looks at the validation loss."""
-    return max(-(-steps // _LOOKS), -(-_SHOTS_BETWEEN_LOOKS // batch_size))
+def steps_between_looks(steps: int, batch_size: int, patience: int) -> int:
+    """How many steps to make between two looks at the validation loss; half as many looks where none can stop training."""
+    looks = _LOOKS if patience else _LOOKS // 2
+    return max(-(-steps // looks), -(-_SHOTS_BETWEEN_LOOKS // batch_size))
 
 
 class EarlyStopping:

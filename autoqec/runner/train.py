@@ -15,6 +15,10 @@ from autoqec.sandbox.sealed import SealedCandidate
 #: Threads of a training process. A constant, not the machine's count: sums in another order are other weights.
 TRAINING_THREADS = 2
 
+#: The part of the wall-clock limit after which training begins no further step; the rest is for loading, one validation and
+#: counting costs. What is not back by the limit itself hangs, and is killed.
+_STEPPING = 0.75
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -81,6 +85,7 @@ def train_candidate(
         with Child(target, memory_bytes=limits.memory_bytes, threads=TRAINING_THREADS) as child:
             blobs = SealedCandidate(files, parents).to_blobs()
             settings = {"seed": seed.hex(), "max_shots": max_shots, "inherit": inherit, "decoder": dict(decoder)}
+            settings["seconds"] = _STEPPING * limits.seconds
             rates = {f"dem:{number}": dem.encode() for number, dem in enumerate(dems[1:], start=1)}
             child.send(settings, dem=dems[0].encode(), **rates, **blobs)
             while True:

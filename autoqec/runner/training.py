@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -78,6 +78,7 @@ def train(
     initial: Mapping[str, np.ndarray],
     inherit: bool,
     report: Callable[[Progress], None],
+    seconds: float = inf,
 ) -> Trained:
     """Train a candidate's stages end to end with Adam and a cosine schedule.
 
@@ -91,6 +92,8 @@ def train(
         initial: Weights of the parents, used where names and shapes fit if `inherit` or the candidate's `init: parents` says so.
         inherit: Whether this is a composed child, which always starts from its parents.
         report: Called about fifty times.
+        seconds: Wall clock after which no further step is begun; the best weights so far are kept. Only then do the weights
+            depend on the machine.
 
     Raises:
         TrainingDiverged: More than `MAX_NAN_RATE` of the steps were not finite, or the loss before the first.
@@ -134,9 +137,9 @@ def train(
     if not isfinite(untrained):
         raise TrainingDiverged("the loss of the untrained candidate is not finite")
     stopping.look(0, untrained)
-    between = steps_between_looks(steps, settings.batch_size)
+    between = steps_between_looks(steps, settings.batch_size, settings.patience)
     points: list[dict[str, float]] = []
-    done = nan_steps = 0
+    done, nan_steps, out_of_time = 0, 0, False
     if steps:
         report(Progress(0, steps, 0, stopping.points[0]["loss"]))
         optimiser = torch.optim.Adam(parameters, lr=settings.learning_rate)
@@ -164,7 +167,10 @@ def train(
         if (step % every == 0 or done == steps) and isfinite(float(loss)):  # what is told is JSON, which has no NaN
             points.append({"step": step, "loss": round(float(loss), 6)})
             report(Progress(done, steps, done * settings.batch_size, points[-1]["loss"]))
-        if (done % between == 0 or done == steps) and stopping.look(done, validation()):
+        out_of_time = done < steps and time.monotonic() - began > seconds
+        if (done % between == 0 or done == steps or out_of_time) and stopping.look(done, validation()):
+            break
+        if out_of_time:
             break
     after = stopping.restore()
     return Trained(
@@ -177,6 +183,7 @@ def train(
             "validation_after": round(after, 6),
             "steps": done,
             "steps_planned": steps,
+            "out_of_time": out_of_time,
             "shots": done * settings.batch_size,
             "nan_steps": nan_steps,
             "inherited": inherited,

@@ -80,8 +80,7 @@ def serve_predictions(channel: Channel) -> None:
 
 def serve_training(channel: Channel) -> None:
     """One message: the candidate's blobs (weights: the parents', may be empty), `dem`, `dem:1` and so on for
-    the other rates, and fields `seed`, `max_shots`,
-    `inherit` and `decoder`.
+    the other rates, and fields `seed`, `max_shots`, `inherit`, `seconds` and `decoder`.
 
     Answered by progress messages `{"step", "steps", "shots", "loss"}` and at last `{"done": true, "telemetry", "cost"}` with
     blob `weights`.
@@ -106,6 +105,7 @@ def serve_training(channel: Channel) -> None:
         max_shots=int(request.fields["max_shots"]),
         initial=load_weights(sealed.weights) if sealed.weights else {},
         inherit=bool(request.fields["inherit"]),
+        seconds=float(request.fields["seconds"]),
         report=report,
     )
     cost = measure_cost(candidate, trained.tensors, problem)

@@ -76,13 +76,14 @@ class NeuralBP:
     def space(self) -> Mapping[str, tuple[Any, ...]]:
         """The fields a search may vary, each with the values worth trying, in order."""
         return {
-            "iterations": (3, 5, 8, 10, 12, 16, 30, 60),
+            "iterations": (3, 5, 8, 10, 12, 16, 24, 40, 60, 100),
             "algorithm": ("sum_product", "min_sum"),
+            "scale": (0.6, 0.7, 0.8, 0.9, 1.0),
             "sharing": ("per_layer", "per_check", "none"),
             "damping": ("fixed", "scalar", "per_iteration"),
             "damping_value": (0.0, 0.1, 0.2, 0.3),
             "memory": ("none", "scalar", "per_mechanism"),
-            "memory_value": (0.0, 0.1, 0.2),
+            "memory_value": (0.0, 0.125, 0.25),
             "learn_prior_scale": (False, True),
         }
 

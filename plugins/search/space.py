@@ -20,6 +20,20 @@ TRAINING: Mapping[str, tuple[Any, ...]] = {
 #: Losses worth trying in front of matching, which can teach.
 LOSSES = ("bce", "focal", "weighted_bce", "logical_gap")
 
+#: Fields that change nothing unless another has a certain value: field → (the other, the values that silence it).
+_SILENCED_BY: Mapping[str, tuple[str, tuple[Any, ...]]] = {
+    "memory_value": ("memory", ("none",)),
+    "memory_spread": ("memory", ("none", "scalar")),
+}
+
+#: Fields that say where a learned number starts, and so change nothing when it is inherited: field → what is learned of it.
+_STARTS: Mapping[str, tuple[str, tuple[Any, ...]]] = {
+    "scale": ("", ()),
+    "damping_value": ("damping", ("fixed",)),
+    "memory_value": ("", ()),
+    "memory_spread": ("", ()),
+}
+
 #: A candidate as parsed files: path → fields.
 Parsed = dict[str, dict[str, Any]]
 
@@ -55,6 +69,22 @@ def choices(parsed: Parsed, context: Context) -> dict[tuple[str, str], tuple[Any
             space = {**TRAINING, "loss": LOSSES} if family_of(context.environment) == "matching" else TRAINING
         elif path.startswith("stages/"):
             space = context.stages.get(str(fields.get("kind")), {}).get("space", {})
+        training = parsed.get("training.yaml", {})
         for field, values in sorted(space.items()):
-            found[path, field] = tuple(values)
+            if _has_effect(field, fields, training):
+                found[path, field] = tuple(values)
     return found
+
+
+def _has_effect(field: str, fields: Mapping[str, Any], training: Mapping[str, Any]) -> bool:
+    """Whether a candidate with another value of this field would decode differently."""
+    if fields is training:
+        return training.get("shots") != 0
+    if field in _SILENCED_BY:
+        other, silent = _SILENCED_BY[field]
+        if fields.get(other, silent[0]) in silent:
+            return False
+    if field in _STARTS and training.get("init") == "parents":
+        switch, fixed = _STARTS[field]
+        return bool(switch) and fields.get(switch, fixed[0]) in fixed
+    return True

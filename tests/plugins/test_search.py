@@ -5,6 +5,7 @@ import random
 
 import pytest
 from autoqec_plugins.search.agent import SearchAgent
+from autoqec_plugins.search.optimiser import mutate
 from autoqec_plugins.search.templates import TEMPLATES, templates_for
 
 from autoqec.agents.asking import ask
@@ -168,3 +169,27 @@ def test_code_of_a_candidate_is_kept_when_its_fields_vary():
     idea = ask(SearchAgent(), "ideator", context(past))
     assert idea.fork_from, "it is the turn of a fork"
     assert json.loads(idea.hint)["files"]["stages/own/module.py"] == module
+
+
+def forked_fields(files, environment=None):
+    """The fields that fifty proposals around a candidate change."""
+    past = PastRound(
+        "r-abcd/1", "ok", None, (), "none", "", files, {"delta_ler": 0.1, "flops_per_shot": 9}, "candidate"
+    )
+    now = Context(environment or {}, "r-abcd", 2, 1, STAGES, {"train_shots": 51_200}, (past,))
+    return {change.split()[0] for salt in range(50) for change in mutate(past, now, salt)[1]}
+
+
+def test_fields_without_effect_are_left_alone():
+    bp = "stages/bp/stage.yaml"
+    assert "memory_value" not in forked_fields(
+        {"training.yaml": "init: fresh\n", bp: "kind: neural_bp\nmemory: none\n"}
+    )
+    fresh = forked_fields({"training.yaml": "shots: 0\n", bp: "kind: neural_bp\nmemory: scalar\nmemory_value: 0.125\n"})
+    assert {"memory_value", "scale"} <= fresh
+    assert not fresh & {"learning_rate", "batch_size", "loss"}  # nothing is trained
+    inherited = forked_fields(
+        {"training.yaml": "init: parents\n", bp: "kind: neural_bp\ndamping: scalar\nmemory: scalar\n"}
+    )
+    assert not inherited & {"memory_value", "scale", "damping_value"}  # all three are learned and come from the parent
+    assert "learning_rate" in inherited

@@ -23,14 +23,13 @@ def problem():
     return surface_problem(3, 0.01)
 
 
-def trained(problem, settings, stage="kind: mlp\n", module=None):
+def trained(problem, settings, stage="kind: mlp\n", module=None, **more):
     files = {"training.yaml": settings.encode(), "stages/s/stage.yaml": stage.encode()}
     if module is not None:
         files["stages/s/module.py"] = module.encode()
     candidate = read_candidate(files, load_plugins().maker("stage"))
-    return train(
-        candidate, [problem], None, seed=b"r" * 32, max_shots=10**9, initial={}, inherit=False, report=lambda p: None
-    )
+    common = {"seed": b"r" * 32, "max_shots": 10**9, "initial": {}, "inherit": False, "report": lambda p: None}
+    return train(candidate, [problem], None, **common, **more)
 
 
 def test_the_best_weights_are_kept_and_patience_ends():
@@ -53,10 +52,20 @@ def test_patience_zero_never_ends():
 
 
 @pytest.mark.parametrize(
-    ("steps", "batch", "between"), [(1000, 256, 100), (8, 128, 32), (0, 128, 32), (101, 65536, 11)]
+    ("steps", "batch", "patience", "between"),
+    [(1000, 256, 3, 100), (1000, 256, 0, 200), (8, 128, 3, 32), (0, 128, 3, 32), (101, 65536, 3, 11)],
 )
-def test_looks_are_few_and_far_between(steps, batch, between):
-    assert steps_between_looks(steps, batch) == between
+def test_looks_are_few_and_far_between(steps, batch, patience, between):
+    assert steps_between_looks(steps, batch, patience) == between
+
+
+def test_what_was_learned_is_kept_when_the_time_is_up(problem):
+    settings = "shots: 1000000\nbatch_size: 64\nlearning_rate: 0.01\n"
+    found = trained(problem, settings, seconds=1.0).telemetry
+    assert found["out_of_time"]
+    assert 0 < found["steps"] < found["steps_planned"]
+    assert found["validation"][-1]["step"] == found["steps"]
+    assert not trained(problem, "shots: 640\nbatch_size: 64\n").telemetry["out_of_time"]
 
 
 def test_a_training_that_only_gets_worse_stops_and_gives_back_the_start(problem):
