@@ -52,6 +52,10 @@ def count_flops(function: Callable[[], Any]) -> int:
     class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         total = 0
 
+        @classmethod
+        def _should_skip_dynamo(cls) -> bool:
+            return False  # nothing is compiled here, and to say so to torch's compiler would import it: two seconds
+
         def __torch_dispatch__(self, op: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             out = op(*args, **(kwargs or {}))
             name = op._schema.name.split("::")[1].rstrip("_")

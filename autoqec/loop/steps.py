@@ -41,6 +41,7 @@ from autoqec.loop.state import TRAINING_FILE, RoundState, save_message
 from autoqec.problem.problem import problem_from_dem
 from autoqec.problem.streams import derive_key, derive_seed
 from autoqec.runner.train import Limits, TrainingFailed, train_candidate
+from autoqec.sandbox.trust import needs_lock
 from autoqec.scoring.predictor import CandidateFault
 
 
@@ -206,12 +207,15 @@ def train(session: Session, state: RoundState) -> None:
             seed=derive_key(_round_key(session, state), "train"),
             max_shots=profile.train_shots,
             inherit=_hypothesis(state).compose != "none",
+            locked=needs_lock(state.files, session.registry),
             limits=Limits(profile.train_seconds, int(profile.memory_gib * 2**30)),
             report=lambda fields: session.event("train", **fields),
         )
     except TrainingFailed as error:
         raise RoundEnded(error.status, error.problem) from error
     training = {"telemetry": dict(result.telemetry), "cost": dict(result.cost), "fingerprint": fingerprint}
+    if result.lock is not None:
+        training["lock"] = dict(result.lock)
     attach(
         session.ledger,
         "artifacts",

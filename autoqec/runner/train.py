@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from autoqec.candidate.weights import MAX_WEIGHT_BYTES, load_weights
 from autoqec.errors import AutoQECError
-from autoqec.sandbox.channel import ChannelClosed, ChannelTimeout
+from autoqec.sandbox.channel import ChannelClosed, ChannelTimeout, Message
 from autoqec.sandbox.child import Child, ChildFailed
 from autoqec.sandbox.sealed import SealedCandidate
 
@@ -36,11 +37,13 @@ class TrainingResult:
         weights: safetensors bytes.
         telemetry: Losses, steps, seconds.
         cost: `{"flops_per_shot", "params"}`.
+        lock: The walls around the process, where it was locked; see `autoqec.sandbox.lock.Lock`.
     """
 
     weights: bytes
     telemetry: Mapping[str, Any]
     cost: Mapping[str, int]
+    lock: Mapping[str, Any] | None = None
 
 
 class TrainingFailed(AutoQECError):
@@ -49,6 +52,59 @@ class TrainingFailed(AutoQECError):
     def __init__(self, status: str, reason: str):
         super().__init__(reason)
         self.status = status
+
+
+_PROGRESS = ("step", "steps", "shots", "loss")
+_COST = ("flops_per_shot", "params")
+
+#: What a note keeps of telemetry, by type; a process that runs a candidate's code could say anything.
+_WORDS = ("loss", "device")
+_COUNTS = (
+    "validation_before",
+    "validation_after",
+    "steps",
+    "steps_planned",
+    "out_of_time",
+    "shots",
+    "nan_steps",
+    "seconds",
+    "threads",
+)
+_CURVES = ("points", "validation")
+_MOST_POINTS = 1000
+_LONGEST_WORD = 200
+
+
+def _numbers(fields: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {name: fields[name] for name in names if isinstance(fields.get(name), int | float)}
+
+
+def _result(message: Message, lock: Mapping[str, Any] | None) -> TrainingResult:
+    """What training says it did; of a locked process only what has the form that ours has.
+
+    Raises:
+        TrainingFailed: There are no weights, or they are none that can be loaded.
+    """
+    weights, told = message.blobs.get("weights", b""), message.fields.get("telemetry")
+    if lock is None:
+        return TrainingResult(weights, message.fields["telemetry"], message.fields["cost"])
+    if len(weights) > MAX_WEIGHT_BYTES:
+        raise TrainingFailed("train_error", f"the candidate answered {len(weights):,} bytes of weights")
+    try:
+        load_weights(weights)
+    except AutoQECError as error:
+        raise TrainingFailed("train_error", error.problem) from error
+    told = told if isinstance(told, dict) else {}
+    telemetry: dict[str, Any] = _numbers(told, _COUNTS)
+    telemetry |= {name: str(told[name])[:_LONGEST_WORD] for name in _WORDS if name in told}
+    for name in _CURVES:
+        curve = told.get(name)
+        curve = curve if isinstance(curve, list) else []
+        telemetry[name] = [
+            _numbers(point, ("step", "loss")) for point in curve[:_MOST_POINTS] if isinstance(point, dict)
+        ]
+    cost = message.fields.get("cost")
+    return TrainingResult(weights, telemetry, _numbers(cost if isinstance(cost, dict) else {}, _COST), lock)
 
 
 def train_candidate(
@@ -60,6 +116,7 @@ def train_candidate(
     seed: bytes,
     max_shots: int,
     inherit: bool,
+    locked: bool,
     limits: Limits,
     report: Callable[[Mapping[str, Any]], None],
 ) -> TrainingResult:
@@ -73,6 +130,7 @@ def train_candidate(
         seed: Key of the training stream.
         max_shots: The profile's cap on shots.
         inherit: Start from the parents' weights whatever the candidate's `init` says, as a composed child does.
+        locked: Whether the process is locked before the candidate's code runs.
         limits: Time and memory.
         report: Called with each `{"step", "steps", "shots", "loss"}`.
 
@@ -82,17 +140,18 @@ def train_candidate(
     deadline = time.monotonic() + limits.seconds
     target = "autoqec.runner.worker:serve_training"
     try:
-        with Child(target, memory_bytes=limits.memory_bytes, threads=TRAINING_THREADS) as child:
+        with Child(target, memory_bytes=limits.memory_bytes, threads=TRAINING_THREADS, apart=locked) as child:
             blobs = SealedCandidate(files, parents).to_blobs()
             settings = {"seed": seed.hex(), "max_shots": max_shots, "inherit": inherit, "decoder": dict(decoder)}
-            settings["seconds"] = _STEPPING * limits.seconds
+            settings |= {"seconds": _STEPPING * limits.seconds, "lock": locked}
             rates = {f"dem:{number}": dem.encode() for number, dem in enumerate(dems[1:], start=1)}
             child.send(settings, dem=dems[0].encode(), **rates, **blobs)
+            lock = child.receive(limits.seconds).fields["lock"] if locked else None
             while True:
                 message = child.receive(max(0.001, deadline - time.monotonic()))
                 if message.fields.get("done"):
-                    return TrainingResult(message.blobs["weights"], message.fields["telemetry"], message.fields["cost"])
-                report(message.fields)
+                    return _result(message, lock)
+                report(_numbers(message.fields, _PROGRESS))
     except ChannelTimeout as error:
         raise TrainingFailed("killed_by_safety", f"training took longer than {limits.seconds:.0f} s") from error
     except ChildFailed as error:

@@ -79,6 +79,7 @@ def train(
     inherit: bool,
     report: Callable[[Progress], None],
     seconds: float = inf,
+    validation_shots: int | None = None,
 ) -> Trained:
     """Train a candidate's stages end to end with Adam and a cosine schedule.
 
@@ -94,13 +95,18 @@ def train(
         report: Called about fifty times.
         seconds: Wall clock after which no further step is begun; the best weights so far are kept. Only then do the weights
             depend on the machine.
+        validation_shots: Shots of the validation loss; None for as many as the loss needs.
 
     Raises:
         TrainingDiverged: More than `MAX_NAN_RATE` of the steps were not finite, or the loss before the first.
     """
     import torch
 
-    torch.use_deterministic_algorithms(True)
+    from autoqec.runner.adam import CosineAdam
+
+    torch.set_deterministic_debug_mode(
+        "error"
+    )  # as use_deterministic_algorithms, which imports the compiler to say so to it
     torch.manual_seed(derive_seed(seed, "init", 0))
     settings = candidate.training
     modules = build_modules(candidate, problems[0])
@@ -122,8 +128,8 @@ def train(
 
     def validation() -> float:
         _evaluate(modules)
-        wanted = _VALIDATION_SHOTS_OF_GAP if settings.loss == "logical_gap" else _VALIDATION_SHOTS
-        batches = _parts(_VALIDATION_BATCH, modules) * (wanted // _VALIDATION_BATCH)
+        wanted = validation_shots or (_VALIDATION_SHOTS_OF_GAP if settings.loss == "logical_gap" else _VALIDATION_SHOTS)
+        batches = _parts(min(_VALIDATION_BATCH, wanted), modules) * max(1, wanted // _VALIDATION_BATCH)
         with torch.no_grad():
             losses = [
                 shots * float(loss_of(0, shots, derive_seed(seed, "validation", i))) for i, shots in enumerate(batches)
@@ -142,12 +148,11 @@ def train(
     done, nan_steps, out_of_time = 0, 0, False
     if steps:
         report(Progress(0, steps, 0, stopping.points[0]["loss"]))
-        optimiser = torch.optim.Adam(parameters, lr=settings.learning_rate)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=steps)
+        optimiser = CosineAdam(parameters, settings.learning_rate, steps)
         every = max(1, steps // _TELEMETRY_POINTS)
     for step in range(steps):
         # An epoch is a pass over the same shots, so its seeds repeat; they are drawn again rather than stored.
-        optimiser.zero_grad()
+        optimiser.forget_gradients()
         loss = torch.zeros((), device=device)
         for part, shots in enumerate(parts):
             number = step % per_epoch * len(parts) + part
@@ -156,13 +161,12 @@ def train(
             share.backward()  # type: ignore[no-untyped-call]
             loss += share.detach()
         norm = torch.nn.utils.clip_grad_norm_(parameters, max_norm=10.0)
-        if torch.isfinite(loss) and torch.isfinite(norm):
-            optimiser.step()
-        else:
+        usable = bool(torch.isfinite(loss) and torch.isfinite(norm))
+        optimiser.step(usable=usable)
+        if not usable:
             nan_steps += 1
             if nan_steps > max(3, MAX_NAN_RATE * steps):
                 raise TrainingDiverged(f"{nan_steps} of {step + 1} steps had a loss or gradient that is not finite")
-        schedule.step()
         done = step + 1
         if (step % every == 0 or done == steps) and isfinite(float(loss)):  # what is told is JSON, which has no NaN
             points.append({"step": step, "loss": round(float(loss), 6)})

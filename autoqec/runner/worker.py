@@ -6,7 +6,7 @@ no observable and no seed of a shot it is scored on; training shots it draws its
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,21 +19,34 @@ from autoqec.candidate.weights import load_weights, save_weights
 from autoqec.decoding.compiling import compile_decoder
 from autoqec.decoding.contract import TeachingDecoder
 from autoqec.errors import UsageError
-from autoqec.plugins import load_plugins
+from autoqec.plugins import Registry, load_plugins
 from autoqec.problem.environment import Choice
 from autoqec.problem.problem import Problem, problem_from_dem
+from autoqec.runner.rehearsal import rehearse_predictions, rehearse_training
 from autoqec.sandbox.channel import Channel, Message
+from autoqec.sandbox.lock import lock
 from autoqec.sandbox.sealed import SealedCandidate
 
 
-def _open(blobs: Mapping[str, bytes]) -> tuple[Candidate, Problem, SealedCandidate]:
+def _open(blobs: Mapping[str, bytes], registry: Registry) -> tuple[Candidate, Problem, SealedCandidate]:
     sealed = SealedCandidate.from_blobs(blobs)
     problem = problem_from_dem(stim.DetectorErrorModel(blobs["dem"].decode()), name="this environment")
-    return read_candidate(sealed.files, load_plugins().maker("stage")), problem, sealed
+    return read_candidate(sealed.files, registry.maker("stage")), problem, sealed
 
 
-def _teacher(fields: Mapping[str, Any], problem: Problem) -> TeachingDecoder:
-    decoder = compile_decoder(Choice.model_validate(fields), problem, load_plugins())
+def _lock(channel: Channel, rehearse: Callable[[], None]) -> None:
+    """Lock this process and say so. No code of the candidate has run: nobody else can have said it."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # threads that wait for a rehearsal's crumbs cost more than they help
+    rehearse()
+    torch.set_num_threads(threads)
+    channel.send(Message({"lock": lock(channel.descriptors).to_dict()}))
+
+
+def _teacher(fields: Mapping[str, Any], problem: Problem, registry: Registry) -> TeachingDecoder:
+    decoder = compile_decoder(Choice.model_validate(fields), problem, registry)
     if not isinstance(decoder, TeachingDecoder):
         raise UsageError(
             f"training.yaml: loss: logical_gap asks the decoder for a gap, and decoder {fields['kind']!r} knows none",
@@ -56,13 +69,18 @@ def _at_other_rates(blobs: Mapping[str, bytes], target: Problem) -> list[Problem
 
 
 def serve_predictions(channel: Channel) -> None:
-    """First message: the candidate's blobs and `dem`; answered by
+    """First message: the candidate's blobs, `dem`, and field `lock`, whether to run them locked.
+
+    Answered by `{"lock": {"level", …}}` if so, before anything of the candidate's runs, then by
     `{"ready": true, "output": {"mode", "threshold"}}`.
 
     Then `{"op": "predict"}` with blob `syndromes` is answered by blob `beliefs` (float32, row-major), and `{"op": "cost"}`
     by `{"flops_per_shot", "params"}`.
     """
-    candidate, problem, sealed = _open(channel.receive().blobs)
+    request = channel.receive()
+    candidate, problem, sealed = _open(request.blobs, load_plugins())
+    if request.fields["lock"]:
+        _lock(channel, lambda: rehearse_predictions(candidate, problem))
     tensors = load_weights(sealed.weights, fingerprint=problem.fingerprint)
     infer = compile_inference(candidate, tensors, problem)
     channel.send(Message({"ready": True, "output": candidate.output.model_dump(mode="json")}))
@@ -79,20 +97,22 @@ def serve_predictions(channel: Channel) -> None:
 
 
 def serve_training(channel: Channel) -> None:
-    """One message: the candidate's blobs (weights: the parents', may be empty), `dem`, `dem:1` and so on for
-    the other rates, and fields `seed`, `max_shots`, `inherit`, `seconds` and `decoder`.
+    """One message: the candidate's blobs (weights: the parents', may be empty), `dem`, `dem:1` and so on for the other rates.
 
-    Answered by progress messages `{"step", "steps", "shots", "loss"}` and at last `{"done": true, "telemetry", "cost"}` with
-    blob `weights`.
+    Its fields: `seed`, `max_shots`, `inherit`, `seconds`, `decoder` and `lock`. Answered by `{"lock": …}` as above, progress
+    messages `{"step", "steps", "shots", "loss"}` and at last `{"done": true, "telemetry", "cost"}` with blob `weights`.
     """
     from autoqec.runner.training import Progress, train
 
     request = channel.receive()
-    candidate, problem, sealed = _open(request.blobs)
+    registry = load_plugins()
+    candidate, problem, sealed = _open(request.blobs, registry)
     problems = [problem, *_at_other_rates(request.blobs, problem)]
     decoders = None
     if candidate.training.loss == "logical_gap":
-        decoders = [_teacher(request.fields["decoder"], each) for each in problems]
+        decoders = [_teacher(request.fields["decoder"], each, registry) for each in problems]
+    if request.fields["lock"]:
+        _lock(channel, lambda: rehearse_training(candidate, problems, decoders))
 
     def report(progress: Progress) -> None:
         channel.send(Message(dict(vars(progress))))

@@ -25,7 +25,14 @@ MAX_FRAME_BYTES = 1024 * 1024 * 1024
 
 
 class ChannelClosed(AutoQECError):
-    """The other process closed its end, or sent something that is not a frame."""
+    """The other process closed its end, or sent something that is not a frame.
+
+    `status` is its exit status as `subprocess` gives it (minus the signal that ended it), where that is known.
+    """
+
+    def __init__(self, problem: str, *, status: int | None = None):
+        super().__init__(problem)
+        self.status = status
 
 
 class ChannelTimeout(AutoQECError):
@@ -51,6 +58,11 @@ class Channel:
     def __init__(self, read_fd: int, write_fd: int):
         self._read_fd = read_fd
         self._write_fd = write_fd
+
+    @property
+    def descriptors(self) -> tuple[int, int]:
+        """What it reads from and writes to."""
+        return self._read_fd, self._write_fd
 
     def send(self, message: Message) -> None:
         """Write one frame.

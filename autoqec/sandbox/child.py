@@ -20,6 +20,7 @@ from typing import IO, Any
 
 from autoqec.errors import AutoQECError
 from autoqec.sandbox.channel import Channel, ChannelClosed, Message
+from autoqec.sandbox.lock import ALLOW_VARIABLE, enter_namespaces
 
 #: The last bytes of a child's standard error that are kept to explain its death.
 _STDERR_TAIL = 4096
@@ -41,14 +42,25 @@ class Child:
         target: `module:function` to call in the child with its `Channel`.
         memory_bytes: Address-space limit of the child (RLIMIT_AS); None for no limit.
         threads: What numerical libraries in the child may use.
+        apart: Whether the child begins in namespaces of its own where the kernel lets, which it can only do while it has
+            one thread; the rest of a lock it puts on itself (`autoqec.sandbox.lock`).
     """
 
-    def __init__(self, target: str, *, memory_bytes: int | None = None, threads: int = 1):
+    def __init__(self, target: str, *, memory_bytes: int | None = None, threads: int = 1, apart: bool = False):
         # A file, not a pipe: a child that floods its standard error must neither block nor fill our memory.
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `kill`
         self._folder = tempfile.TemporaryDirectory(prefix="autoqec-")  # not the lab: a child is nowhere in particular
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-m", "autoqec.sandbox.child", target, str(memory_bytes or 0), str(os.getpid())],
+            [
+                sys.executable,
+                "-I",
+                "-m",
+                "autoqec.sandbox.child",
+                target,
+                str(memory_bytes or 0),
+                str(os.getpid()),
+                str(int(apart)),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
@@ -98,8 +110,9 @@ class Child:
         self._stderr.seek(0, os.SEEK_END)
         self._stderr.seek(max(0, self._stderr.tell() - _STDERR_TAIL))
         lines = [line for line in self._stderr.read().decode("utf-8", "replace").splitlines() if line.strip()]
+        last = "".join(letter if letter.isprintable() else "?" for letter in lines[-1][:300]) if lines else ""
         how = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
-        return ChannelClosed(f"the process ended with {how}" + (f": {lines[-1][:300]}" if lines else ""))
+        return ChannelClosed(f"the process ended with {how}" + (f": {last}" if last else ""), status=status)
 
     def kill(self) -> None:
         """End the child and everything in its process group, and reap it."""
@@ -123,8 +136,8 @@ class Child:
 
 def _environment(threads: int) -> dict[str, str]:
     """What a child inherits: where to find programs and caches, and how many threads to use. No secrets, no settings."""
-    kept = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "XDG_CACHE_HOME", "NUMBA_CACHE_DIR", "AUTOQEC_LOAD_PLUGINS")
-    inherited = {name: os.environ[name] for name in kept if name in os.environ}
+    kept = "PATH HOME TMPDIR LANG LC_ALL XDG_CACHE_HOME NUMBA_CACHE_DIR AUTOQEC_LOAD_PLUGINS".split()
+    inherited = {name: os.environ[name] for name in (*kept, ALLOW_VARIABLE) if name in os.environ}
     count = str(threads)
     # glibc: keep memory that is freed and take large blocks from it, rather than have the kernel clear the same pages for
     # every tensor anew, which takes as long as computing it.
@@ -149,8 +162,10 @@ def die_with_parent(parent: int) -> None:
             os._exit(1)
 
 
-def _main(target: str, memory_bytes: int, parent: int) -> None:
+def _main(target: str, memory_bytes: int, parent: int, apart: bool) -> None:
     die_with_parent(parent)
+    if apart:
+        enter_namespaces()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent decides; it kills the whole group.
     if memory_bytes:
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
@@ -186,4 +201,4 @@ def _report(channel: Channel, fields: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    _main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    _main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4] == "1")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 
 _FILE = "file:"
 _WEIGHTS = "weights"
@@ -38,9 +40,14 @@ class SealedCandidate:
         return whole.hexdigest()
 
     @property
-    def has_code(self) -> bool:
-        """Whether the candidate brings code of its own, a `module.py`, rather than choices among ours."""
-        return any(path.endswith(".py") for path in self.files)
+    def numbers(self) -> int:
+        """How many numbers the weights hold, by their header; 0 if they are not safetensors."""
+        length = int.from_bytes(self.weights[:8], "little")
+        try:
+            header = json.loads(self.weights[8 : 8 + length] or b"{}")
+            return sum(prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return 0
 
     def to_blobs(self) -> dict[str, bytes]:
         """As named byte strings for a channel."""

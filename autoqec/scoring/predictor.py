@@ -6,6 +6,8 @@ counts as a failure, or for the whole attempt a `CandidateFault`.
 
 from __future__ import annotations
 
+import signal
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +28,9 @@ _SECONDS_PER_SHOT = 0.02
 #: Address space of the process that holds a candidate.
 _MEMORY_BYTES = 12 * 2**30
 
+#: Linux counts the processor time of process p under the clock `~p << 3 | 2` (`man 3 clock_getcpuclockid`).
+_CPUCLOCK_SCHED = 2
+
 #: Beliefs are rounded to this step before they are matched, so that honest float noise cannot change an answer and a
 #: replay on another machine can be held to the bit.
 BELIEF_STEP = 1.0 / 1024
@@ -35,12 +40,18 @@ _BLOCK = 64
 
 
 class CandidateFault(AutoQECError):
-    """The candidate broke its contract; `reason` is one of `crash`, `timeout`, `bad_output`, `bad_weights`."""
+    """The candidate broke its contract; `reason` is `crash`, `timeout`, `bad_output`, `bad_weights` or `hostile_syscall`."""
 
     def __init__(self, reason: str, problem: str):
         # The reason leads the sentence, so that it survives the way through another process as text.
         super().__init__(f"{reason}: {problem}")
         self.reason = reason
+
+
+def fault_from(error: ChildFailed) -> Exception:
+    """A candidate's fault as it was raised in another process; anything else is ours and stays what it is."""
+    reason, _, rest = error.problem.partition(": ")
+    return CandidateFault(reason, rest) if error.kind == "CandidateFault" else error
 
 
 @dataclass(frozen=True)
@@ -61,20 +72,35 @@ def _output(fields: Any) -> Output:
     return output
 
 
+def _fault(error: ChannelClosed) -> CandidateFault:
+    """What the end of the candidate's process says of it."""
+    if error.status == -signal.SIGSYS:
+        return CandidateFault(
+            "hostile_syscall", "the candidate made a system call that nothing honest makes, and was ended"
+        )
+    return CandidateFault("crash", error.problem)
+
+
 class Predictor:
     """A candidate in a process of its own; use as a context manager.
 
     Args:
         sealed: The candidate.
         problem: What it is to answer for; only its error model is sent.
+        locked: Whether the process is locked before the candidate's code runs.
+
+    Attributes:
+        lock: The walls around the process, as it said before the candidate's code ran; see `autoqec.sandbox.lock.Lock`.
     """
 
-    def __init__(self, sealed: SealedCandidate, problem: Problem):
+    def __init__(self, sealed: SealedCandidate, problem: Problem, *, locked: bool = False):
         self._problem = problem
         self._output: Output | None = None  # The child loads while its judge prepares; see `wait`.
-        self._child = Child("autoqec.runner.worker:serve_predictions", memory_bytes=_MEMORY_BYTES)
+        self.lock: dict[str, Any] | None = None
+        self._locked = locked
+        self._child = Child("autoqec.runner.worker:serve_predictions", memory_bytes=_MEMORY_BYTES, apart=locked)
         try:
-            self._child.send({}, dem=str(problem.dem).encode(), **sealed.to_blobs())
+            self._child.send({"lock": locked}, dem=str(problem.dem).encode(), **sealed.to_blobs())
         except BaseException:
             self._child.kill()
             raise
@@ -87,8 +113,11 @@ class Predictor:
 
         Raises:
             CandidateFault: It cannot be loaded, or not in time, or says something else.
+            AutoQECError: The process cannot be locked, or something ended it before it was.
         """
         if self._output is None:
+            if self._locked and self.lock is None:
+                self.lock = dict(self._child.receive(_LOAD_SECONDS).fields["lock"])
             fields, _ = self._reply(_LOAD_SECONDS)
             self._output = _output(fields.get("output"))
         return self._output
@@ -98,7 +127,7 @@ class Predictor:
         try:
             self._child.send({"op": op}, **blobs)
         except ChannelClosed as error:
-            raise CandidateFault("crash", error.problem) from error
+            raise _fault(error) from error
         return self._reply(timeout)
 
     def _reply(self, timeout: float) -> tuple[dict[str, object], dict[str, bytes]]:
@@ -110,7 +139,7 @@ class Predictor:
             reason = "bad_weights" if error.problem.startswith("the weights") else "crash"
             raise CandidateFault(reason, error.problem) from error
         except ChannelClosed as error:
-            raise CandidateFault("crash", error.problem) from error
+            raise _fault(error) from error
         return dict(message.fields), dict(message.blobs)
 
     def predict(self, syndromes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -141,6 +170,11 @@ class Predictor:
         """FLOPs per shot and parameters, counted in the candidate's process by our own counter."""
         fields, _ = self._request("cost", _LOAD_SECONDS)
         return {name: int(str(fields[name])) for name in ("flops_per_shot", "params")}
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor time of the process so far, as the kernel counts it: no clock inside it is asked."""
+        return time.clock_gettime((~self._child.pid << 3) | _CPUCLOCK_SCHED)
 
     def close(self) -> None:
         """End the process."""

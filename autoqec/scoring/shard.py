@@ -1,14 +1,13 @@
-"""One task of scoring: draw some chunks of shots, decode them with and without the candidate, count, and forget them.
+"""One task of scoring: draw some chunks of shots, have them decoded with and without the candidate, count, and forget them.
 
-This runs in an executor's process, which keeps the compiled problem, decoders and candidate between tasks. It holds the
-truth; the candidate's process, which it starts, is sent syndromes only.
+This is the judge's hand. It runs in an executor's process and holds the truth; the matcher that it starts decodes and is sent
+syndromes only, and so is the candidate's process behind that. The matcher is kept between tasks.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -16,20 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from autoqec.decoding.compiling import compile_decoder
-from autoqec.decoding.contract import CompiledDecoder, Decoded
-from autoqec.decoding.flipping import HardFlip
-from autoqec.errors import UsageError
+from autoqec.decoding.contract import Decoded
 from autoqec.plugins import load_plugins
 from autoqec.problem.code import build_problem
-from autoqec.problem.environment import Choice, environment_from_files
+from autoqec.problem.environment import environment_from_files
 from autoqec.problem.problem import Problem
 from autoqec.problem.sampling import Shots, sample_chunk
 from autoqec.sandbox.channel import Message
-from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring.counts import PairedCounts
 from autoqec.scoring.executor import blobs_with_prefix
-from autoqec.scoring.predictor import Predictor
+from autoqec.scoring.matcher import Matcher
+from autoqec.scoring.predictor import CandidateFault
 
 FUNCTION = "autoqec.scoring.shard:score_chunks"
 
@@ -43,8 +39,11 @@ class ChunkScore:
         invalid: Shots on which the candidate gave no valid answer (they are among its failures).
         references: Failures of each reference decoder.
         predict_seconds, decode_seconds, baseline_seconds: Wall time of one process on this chunk.
+        cpu_seconds: Processor time of the candidate's process, as the kernel counts it.
         digest: SHA-256 of the packed shots, 64 hex digits, for replay.
         failed: Which shots the candidate failed, a bit each, in hex: two candidates scored on the same shots can be paired.
+        answers: SHA-256 of the candidate's predictions, 64 hex digits: what another process must say too.
+        lock: The walls around the candidate's process; None where it ran unlocked.
     """
 
     counts: PairedCounts
@@ -52,9 +51,12 @@ class ChunkScore:
     references: Mapping[str, int]
     predict_seconds: float
     decode_seconds: float
+    cpu_seconds: float
     baseline_seconds: float
     digest: str
     failed: str
+    answers: str
+    lock: Mapping[str, Any] | None
 
     def to_dict(self) -> dict[str, Any]:
         """As a JSON-able mapping."""
@@ -71,10 +73,8 @@ class _Bench:
     """Everything one process needs to score one candidate on one problem."""
 
     problem: Problem
-    baseline: CompiledDecoder
-    backend: CompiledDecoder
-    references: dict[str, CompiledDecoder]
-    predictor: Predictor | None
+    matcher: Matcher
+    lock: Mapping[str, Any] | None
     resources: ExitStack
 
 
@@ -82,35 +82,17 @@ class _Bench:
 _bench: tuple[str, _Bench] | None = None
 
 
-def _open_bench(blobs: Mapping[str, bytes], p: float | None, strong: str | None) -> _Bench:
-    registry = load_plugins()
-    loaded = environment_from_files(blobs_with_prefix("env:", blobs), origin="the environment")
-    problem = build_problem(loaded, registry.maker("code"), p)
-    environment = loaded.environment
-    sealed = SealedCandidate.from_blobs(blobs)
-    resources = ExitStack()
-    predictor = None
-    if any(path.startswith("stages/") for path in sealed.files):
-        predictor = resources.enter_context(Predictor(sealed, problem))
-    baseline = compile_decoder(environment.decoder, problem, registry)
-    chosen = [*environment.references, *([Choice(kind=strong)] if strong else [])]
-    references = {choice.label: compile_decoder(choice, problem, registry) for choice in chosen}
-    backend = baseline
-    # The first call of everything pays for loading and compiling; it is made here, off the clock, on no real shot.
-    blank = np.zeros((1, problem.syndrome_bytes), dtype=np.uint8)
-    if predictor is not None:
-        output = predictor.wait()
-        if output.mode == "hard_flip":
-            backend = HardFlip(baseline, problem, output.threshold)
-        elif not registry.get("decoder", environment.decoder.kind).capabilities.get("takes_beliefs"):
-            raise UsageError(
-                f"decoder {environment.decoder.kind!r} takes no per-shot beliefs, so soft_priors cannot reach it",
-                mend="set output.yaml's mode to hard_flip",
-            )
-        backend.decode(blank, predictor.predict(blank)[0])
-    for decoder in (baseline, *references.values()):
-        decoder.decode(blank)
-    return _Bench(problem, baseline, backend, references, predictor, resources)
+def _open_bench(message: Message) -> _Bench:
+    resources, p = ExitStack(), message.fields.get("p")
+    try:
+        # The matcher loads while the problem is built here.
+        matcher = resources.enter_context(Matcher(message.blobs, p, message.fields.get("strong")))
+        loaded = environment_from_files(blobs_with_prefix("env:", message.blobs), origin="the environment")
+        problem = build_problem(loaded, load_plugins().maker("code"), p)
+        return _Bench(problem, matcher, matcher.wait(problem.observable_bytes), resources)
+    except BaseException:
+        resources.close()
+        raise
 
 
 def _current_bench(message: Message) -> _Bench:
@@ -123,25 +105,31 @@ def _current_bench(message: Message) -> _Bench:
         if _bench is not None:
             _bench[1].resources.close()
             _bench = None
-        _bench = key, _open_bench(message.blobs, p, strong)
+        _bench = key, _open_bench(message)
     return _bench[1]
 
 
+def _forget_bench() -> None:
+    """After a fault: what is left of the processes must not answer for another task."""
+    global _bench
+    if _bench is not None:
+        _bench[1].resources.close()
+        _bench = None
+
+
+def _answers_digest(decoded: Decoded) -> str:
+    return hashlib.sha256(decoded.observables.tobytes() + decoded.invalid.tobytes()).hexdigest()
+
+
 def _score(bench: _Bench, shots: Shots, with_references: bool) -> ChunkScore:
-    start = time.perf_counter()
-    plain = bench.baseline.decode(shots.syndromes)
-    decoded_plain = time.perf_counter()
-    if bench.predictor is None:
-        answer, predicted = plain, decoded_plain
-    else:
-        beliefs, invalid = bench.predictor.predict(shots.syndromes)
-        predicted = time.perf_counter()
-        decoded = bench.backend.decode(shots.syndromes, beliefs)
-        answer = Decoded(decoded.observables, decoded.invalid | invalid)
-    done = time.perf_counter()
+    known, baseline_seconds = bench.matcher.known(shots.syndromes, with_references)
+    plain = known.pop("")
+    answer = plain
+    seconds: Mapping[str, float] = {"predict": 0.0, "decode": 0.0, "cpu": 0.0}
+    if bench.matcher.has_candidate:
+        answer, seconds = bench.matcher.candidate(shots.syndromes)
     base_fails = plain.failures(shots.observables)
     fails = answer.failures(shots.observables)
-    chosen = bench.references.items() if with_references else ()
     return ChunkScore(
         counts=PairedCounts(
             shots=len(shots),
@@ -150,12 +138,15 @@ def _score(bench: _Bench, shots: Shots, with_references: bool) -> ChunkScore:
             candidate_only=int((~base_fails & fails).sum()),
         ),
         invalid=int(answer.invalid.sum()),
-        references={n: int(d.decode(shots.syndromes).failures(shots.observables).sum()) for n, d in chosen},
-        predict_seconds=predicted - decoded_plain,
-        decode_seconds=done - predicted,
-        baseline_seconds=decoded_plain - start,
+        references={name: int(decoded.failures(shots.observables).sum()) for name, decoded in known.items()},
+        predict_seconds=seconds["predict"],
+        decode_seconds=seconds["decode"],
+        cpu_seconds=seconds["cpu"],
+        baseline_seconds=baseline_seconds,
         digest=hashlib.sha256(shots.syndromes.tobytes() + shots.observables.tobytes()).hexdigest(),
         failed=np.packbits(fails).tobytes().hex(),
+        answers=_answers_digest(answer),
+        lock=bench.lock,
     )
 
 
@@ -174,30 +165,56 @@ def score_chunks(message: Message) -> Message:
         CandidateFault: The candidate broke its contract.
         UsageError, NotFoundError: The environment or a decoder cannot be used.
     """
-    bench = _current_bench(message)
     with_references = bool(message.fields.get("references"))
-    scores = [
-        _score(bench, sample_chunk(bench.problem, int(seed)), with_references) for seed in message.fields["seeds"]
-    ]
+    try:
+        bench = _current_bench(message)
+        scores = [
+            _score(bench, sample_chunk(bench.problem, int(seed)), with_references) for seed in message.fields["seeds"]
+        ]
+    except CandidateFault:
+        _forget_bench()
+        raise
     return Message({"chunks": [score.to_dict() for score in scores]})
 
 
-def examine(message: Message) -> Message:
-    """What a fresh process says: the same beliefs for other batches of the same shots? And at what cost?
+def cost(message: Message) -> Message:
+    """Fields `flops_per_shot` and `params` of a candidate, given as for `score_chunks`."""
+    matcher = _current_bench(message).matcher
+    return Message(matcher.cost() if matcher.has_candidate else {"flops_per_shot": 0, "params": 0})
+
+
+def answer_again(message: Message) -> Message:
+    """What fresh processes predict for chunks that were scored, in other company: mixed with each other, in batches of odd sizes.
 
     Args:
-        message: As for `score_chunks`; the first seed's chunk is used.
+        message: As for `score_chunks`; `seeds` are those of the chunks.
 
     Returns:
-        Fields `differing` — shots whose beliefs changed after rounding when every eighth shot came alone, in reverse; 0 for
-        any stage that treats shots one by one — and `flops_per_shot` and `params`.
+        Field `answers`: SHA-256 of each chunk's predictions, in order — `ChunkScore.answers`, if the candidate has no memory,
+        no clock, no dice, and treats shots one by one.
+
+    Raises:
+        CandidateFault: As for `score_chunks`.
     """
-    bench = _current_bench(message)
-    if bench.predictor is None:
-        return Message({"differing": 0, "flops_per_shot": 0, "params": 0})
-    shots = sample_chunk(bench.problem, int(message.fields["seeds"][0]))
-    chosen = np.arange(0, len(shots), 8)
-    with Predictor(SealedCandidate.from_blobs(message.blobs), bench.problem) as fresh:
-        first, _ = bench.predictor.predict(shots.syndromes)
-        again, _ = fresh.predict(np.ascontiguousarray(shots.syndromes[chosen][::-1]))
-        return Message({"differing": int((first[chosen] != again[::-1]).any(axis=1).sum()), **fresh.cost()})
+    bench = _open_bench(message)
+    with bench.resources:
+        chunks = [sample_chunk(bench.problem, int(seed)).syndromes for seed in message.fields["seeds"]]
+        if not bench.matcher.has_candidate:
+            return Message({"answers": [_answers_digest(bench.matcher.known(chunk, False)[0][""]) for chunk in chunks]})
+        shots = np.concatenate(chunks)
+        order = np.random.default_rng(int(message.fields["seeds"][0])).permutation(len(shots))
+        parts = [bench.matcher.candidate(shots[part])[0] for part in np.array_split(order, _odd_batches(len(shots)))]
+        observables, invalid = (
+            np.empty((len(shots), bench.problem.observable_bytes), np.uint8),
+            np.empty(len(shots), bool),
+        )
+        observables[order] = np.concatenate([part.observables for part in parts])
+        invalid[order] = np.concatenate([part.invalid for part in parts])
+    halves = zip(np.split(observables, len(chunks)), np.split(invalid, len(chunks)), strict=True)
+    return Message({"answers": [_answers_digest(Decoded(*half)) for half in halves]})
+
+
+def _odd_batches(shots: int) -> list[int]:
+    """Where to cut: batches of 1, 2, 4, … shots up to 1,024, then of 1,000, so that no size is the chunks' own."""
+    cuts = [2**i - 1 for i in range(1, 12)]
+    return [cut for cut in [*cuts, *range(cuts[-1] + 1000, shots, 1000)] if cut < shots]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import dataclass, field
+from typing import Any
 
 from autoqec.problem.environment import LoadedEnvironment
 from autoqec.problem.sampling import CHUNK_SHOTS
@@ -14,7 +15,7 @@ from autoqec.sandbox.child import ChildFailed
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring.counts import PairedCounts
 from autoqec.scoring.executor import Executor, Task
-from autoqec.scoring.predictor import CandidateFault
+from autoqec.scoring.predictor import fault_from
 from autoqec.scoring.shard import FUNCTION, ChunkScore
 
 #: Chunks of one task: enough work to make its transport cheap, little enough to share evenly.
@@ -34,8 +35,11 @@ class Scored:
         references: Failures of each reference decoder, over `reference_shots` shots.
         chunks: Chunks summed.
         predict_us, decode_us, baseline_us: Microseconds per shot of one process.
+        cpu_us: Microseconds per shot of processor time in the candidate's process, as the kernel counts it.
         digests: SHA-256 of each chunk's shots, in order.
         failed: Which shots of each chunk the candidate failed, a bit each, in hex.
+        answers: SHA-256 of each chunk's predictions.
+        lock: The walls around the candidate's process; None where it ran unlocked.
     """
 
     counts: PairedCounts = field(default_factory=PairedCounts)
@@ -44,10 +48,13 @@ class Scored:
     reference_shots: int = 0
     chunks: int = 0
     predict_us: float = 0.0
+    cpu_us: float = 0.0
     decode_us: float = 0.0
     baseline_us: float = 0.0
     digests: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
+    answers: tuple[str, ...] = ()
+    lock: Mapping[str, Any] | None = None
 
 
 def chunks_for(shots: int) -> int:
@@ -121,12 +128,6 @@ class ScoreStream:
         return combine([results[chunk] for chunk in sorted(results)], references)
 
 
-def fault_from(error: ChildFailed) -> Exception:
-    """A candidate's fault as it was raised in the shard's process; anything else is ours and stays what it is."""
-    reason, _, rest = error.problem.partition(": ")
-    return CandidateFault(reason, rest) if error.kind == "CandidateFault" else error
-
-
 def combine(scores: Sequence[ChunkScore], references: bool) -> Scored:
     """Sum chunk scores; times become microseconds per shot."""
     counts = sum((score.counts for score in scores), PairedCounts())
@@ -139,8 +140,15 @@ def combine(scores: Sequence[ChunkScore], references: bool) -> Scored:
         reference_shots=counts.shots if references else 0,
         chunks=len(scores),
         predict_us=sum(score.predict_seconds for score in scores) * per_shot,
+        cpu_us=sum(score.cpu_seconds for score in scores) * per_shot,
         decode_us=sum(score.decode_seconds for score in scores) * per_shot,
         baseline_us=sum(score.baseline_seconds for score in scores) * per_shot,
         digests=tuple(score.digest for score in scores),
         failed=tuple(score.failed for score in scores),
+        answers=tuple(score.answers for score in scores),
+        lock=min(
+            (score.lock for score in scores if score.lock is not None),
+            key=lambda lock: int(lock["level"]),
+            default=None,
+        ),
     )

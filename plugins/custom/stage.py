@@ -16,6 +16,7 @@ from autoqec.errors import AutoQECError, UsageError
 from autoqec.problem.problem import Problem
 
 from .source import check_source
+from .stand_in import SOURCE
 
 if TYPE_CHECKING:
     import torch
@@ -36,6 +37,7 @@ class Custom:
     """
 
     Config = CustomConfig
+    STAND_IN = SOURCE
 
     def __init__(self, source: str = "", path: str = "module.py") -> None:
         self._source, self._path = source, path

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import os
 import platform
+import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from math import ceil, log
@@ -25,7 +26,7 @@ from autoqec.scoring.composition import judge_composition, share_of_gap
 from autoqec.scoring.counts import PairedCounts
 from autoqec.scoring.executor import Executor
 from autoqec.scoring.limits import exceeded
-from autoqec.scoring.predictor import CandidateFault
+from autoqec.scoring.predictor import CandidateFault, fault_from
 from autoqec.scoring.statistics import (
     attempt_alpha,
     figures,
@@ -36,7 +37,7 @@ from autoqec.scoring.statistics import (
     rate_interval,
     ratio_interval,
 )
-from autoqec.scoring.stream import Scored, ScoreStream, ShotProgress, chunks_for, fault_from
+from autoqec.scoring.stream import Scored, ScoreStream, ShotProgress, chunks_for
 from autoqec.scoring.verdict import Report, Verdict, VerificationRequest
 
 #: No decision before this many shots, and this many more for the headline figures after a "better" stop (or as many as the
@@ -54,6 +55,13 @@ STRONG_REFERENCE_SHOTS = 16_384
 #: "No worthwhile gain": the candidate is shown, at this level, not to be below this ratio of the baseline.
 FUTILE_RATIO = 0.97
 FUTILE_ALPHA = 0.05
+
+#: Part of the tested chunks that fresh processes answer again.
+_ANSWERED_AGAIN = 1 / 64
+
+#: Code that we did not write counts its own operations, in a process of its own. If by that count it does fewer than this per
+#: microsecond of processor time that the kernel saw, the count is not to be believed: slow stages of ours do a hundred times.
+LEAST_FLOPS_PER_US = 10.0
 
 #: Looks are free; this only keeps processes busy between them.
 _LOOK_GROWTH = 1.25
@@ -90,14 +98,13 @@ class HoldoutVerifier:
             "weights_sha256": request.sealed.weights_sha256,
             "environment": request.environment.identity,
             "chunk_shots": CHUNK_SHOTS,
-            "sandbox_level": 0,
             "machine": platform.machine(),
             "versions": {name: version(name) for name in _VERSIONS},
         }
         try:
             word, reason = self._judge(request, stream, alpha, report, details)
         except CandidateFault as fault:
-            word, reason = "FAILED", fault.reason
+            word, reason = ("SUSPICIOUS" if fault.reason == "hostile_syscall" else "FAILED"), fault.reason
             details["fault"] = fault.problem
         details["seconds"] = round(time.monotonic() - start, 2)
         return Verdict.from_dict({"verdict": word, "reason": reason, **details})
@@ -109,12 +116,9 @@ class HoldoutVerifier:
         protocol = environment.protocol
         max_shots = request.max_shots or protocol.max_shots
         min_shots = protocol.min_shots or MIN_SHOTS
-        seen = self._examine(stream)
-        details |= {
-            "batch_differing": seen["differing"],
-            "flops_per_shot": seen["flops_per_shot"],
-            "params": seen["params"],
-        }
+        seen = self._cost(stream)
+        bytes_kept = len(request.sealed.weights) + sum(map(len, request.sealed.files.values()))
+        details |= {"flops_per_shot": seen["flops_per_shot"], "params": seen["params"], "bytes": bytes_kept}
         over = exceeded(environment.constraints.model_dump(), seen)
         if over:
             details["over"] = over
@@ -133,6 +137,9 @@ class HoldoutVerifier:
             "log_e_futile": round(finite(futile), 6),
             "log_e_needed": round(log(1 / alpha), 6),
             "digests": list(tested.digests),
+            "trusted_code": tested.lock is None,
+            "sandbox": tested.lock,
+            "sandbox_level": tested.lock["level"] if tested.lock else 0,
         }
         if better < log(1 / alpha):
             details |= _figures(tested, tested)
@@ -154,11 +161,16 @@ class HoldoutVerifier:
             )
         if request.parents:
             details["compose"] = self._compose(request, stream, extension, tested.chunks, more, progress)
-        if seen["differing"]:
+        details["cpu_us_per_shot"] = round(extension.cpu_us, 3)
+        again = self._answer_again(stream, tested)
+        details["answered_again"] = again
+        if again["differing"]:
             return "SUSPICIOUS", "batch_dependent"
-        if request.sealed.has_code and details["sandbox_level"] == 0:
+        if tested.lock is not None and tested.lock["level"] == 0:
             # Code of its own could have done more than answer: what it was kept from is what it can be believed about.
             return "SUSPICIOUS", "unsandboxed_custom_code"
+        if tested.lock is not None and seen["flops_per_shot"] < extension.cpu_us * LEAST_FLOPS_PER_US:
+            return "SUSPICIOUS", "cost_mismatch"
         if target is not None:
             details["ler_candidate_bound"] = bound = _rate_surely_below(extension.counts, alpha)
             if bound > target:
@@ -184,11 +196,24 @@ class HoldoutVerifier:
             return {"composition": "unknown", "fault": fault.problem}
         return judge_composition(child, scored)
 
-    def _examine(self, stream: ScoreStream) -> dict[str, Any]:
-        """What the candidate costs, and whether its answers depend on the company a shot is in."""
-        task = stream.task("autoqec.scoring.shard:examine", [0])
+    def _cost(self, stream: ScoreStream) -> dict[str, Any]:
+        """What the candidate costs."""
+        return self._asked(stream, "autoqec.scoring.shard:cost", [0])
+
+    def _answer_again(self, stream: ScoreStream, tested: Scored) -> dict[str, Any]:
+        """Whether fresh processes answer the same to shots that were scored, in other company.
+
+        The chunks are drawn with the stream's key, so that nobody could know which; see `autoqec.scoring.shard.answer_again`.
+        """
+        draw = random.Random(derive_key(stream.key, "answered again"))  # noqa: S311 - keyed, and not for secrets
+        chosen = sorted(draw.sample(range(tested.chunks), max(1, round(tested.chunks * _ANSWERED_AGAIN))))
+        answers = self._asked(stream, "autoqec.scoring.shard:answer_again", chosen)["answers"]
+        differing = [chunk for chunk, answer in zip(chosen, answers, strict=True) if answer != tested.answers[chunk]]
+        return {"chunks": chosen, "differing": differing}
+
+    def _asked(self, stream: ScoreStream, function: str, chunks: Sequence[int]) -> dict[str, Any]:
         try:
-            return dict(stream.executor.submit(task).result().fields)
+            return dict(stream.executor.submit(stream.task(function, chunks)).result().fields)
         except ChildFailed as error:
             raise fault_from(error) from error
 
@@ -219,6 +244,8 @@ def _joined(first: Scored, second: Scored) -> Scored:
         invalid=first.invalid + second.invalid,
         chunks=first.chunks + second.chunks,
         digests=first.digests + second.digests,
+        answers=first.answers + second.answers,
+        lock=first.lock or second.lock,
     )
 
 

@@ -76,14 +76,15 @@ def test_what_goes_wrong_has_a_status_and_a_reason(session, line, status, reason
     whole(made)
 
 
-@pytest.mark.slow
-def test_better_code_of_its_own_is_suspicious_without_a_sandbox(session):
-    """Belief propagation makes it better; that a module came along is why it cannot be believed."""
+def test_better_code_of_its_own_is_verified_behind_its_lock(session):
     bp = {"stages/bp/stage.yaml": "kind: neural_bp\niterations: 8\nposition: 1\n"}
     _, record = round_of(session, reply("pass", **bp), VERIFY)
-    assert (record.status, record.verdict["verdict"]) == ("ok", "SUSPICIOUS")
-    assert (record.verdict["reason"], record.verdict["sandbox_level"]) == ("unsandboxed_custom_code", 0)
-    assert record.verdict["log_e_better"] >= record.verdict["log_e_needed"]
+    verdict = record.verdict
+    assert (record.status, verdict["verdict"], verdict["reason"]) == ("ok", "VERIFIED", "better")
+    assert not verdict["trusted_code"]
+    assert verdict["sandbox_level"] >= 1
+    assert verdict["sandbox"]["seccomp"]
+    assert verdict["cpu_us_per_shot"] > 0
 
 
 def test_children_of_a_child_are_killed_with_it(tmp_path):

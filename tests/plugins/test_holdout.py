@@ -16,20 +16,22 @@ from autoqec.scoring.statistics import attempt_alpha
 from autoqec.scoring.verdict import VerificationRequest
 from autoqec.testing import TINY_ENVIRONMENT
 
-COST = {"differing": 0, "flops_per_shot": 5000, "params": 16}
+COST = {"flops_per_shot": 5000, "params": 16}
 
 
 class Rates:
     """An executor whose candidate fails at one rate and whose baseline fails at twice that, each on its own."""
 
-    def __init__(self, rate, cost=COST):
-        self.rate, self.cost, self.chunks = rate, cost, 0
+    def __init__(self, rate, cost=COST, again="same"):
+        self.rate, self.cost, self.again, self.chunks = rate, cost, again, 0
 
     def submit(self, task):
         future = Future()
         seeds = task.message.fields["seeds"]
-        if task.function.endswith("examine"):
+        if task.function.endswith("cost"):
             future.set_result(Message(dict(self.cost)))
+        elif task.function.endswith("answer_again"):
+            future.set_result(Message({"answers": [self.again] * len(seeds)}))
         else:
             self.chunks += len(seeds)
             future.set_result(Message({"chunks": [self.chunk(seed).to_dict() for seed in seeds]}))
@@ -41,7 +43,7 @@ class Rates:
         both, plain, own = (int(x.sum()) for x in (base & mine, base & ~mine, ~base & mine))
         return ChunkScore(
             counts=PairedCounts(CHUNK_SHOTS, both, plain, own), invalid=0, references={}, predict_seconds=0.0,
-            decode_seconds=0.0, baseline_seconds=0.0, digest="", failed="",
+            decode_seconds=0.0, baseline_seconds=0.0, cpu_seconds=0.0, digest="", failed="", answers="same", lock=None,
         )  # fmt: skip
 
 
@@ -105,6 +107,7 @@ def test_a_low_target_is_given_the_shots_to_be_shown():
 
 
 def test_a_batch_dependent_candidate_is_suspicious_only_if_it_is_better():
-    odd = COST | {"differing": 3}
-    assert verdict(Rates(0.005, odd), "{}").reason == "batch_dependent"
-    assert verdict(Rates(0.0, odd), "{}", max_shots=60_000).reason == "undecided"
+    found = verdict(Rates(0.005, again="other"), "{}")
+    assert (found.verdict, found.reason) == ("SUSPICIOUS", "batch_dependent")
+    assert found.details["answered_again"]["differing"] == found.details["answered_again"]["chunks"]
+    assert verdict(Rates(0.0, again="other"), "{}", max_shots=60_000).reason == "undecided"

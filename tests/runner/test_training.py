@@ -1,6 +1,8 @@
 """Training: stops when the validation loss no longer falls, keeps the best weights, and gives the same ones for a key."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -133,3 +135,38 @@ def test_a_loss_that_is_not_finite_from_the_start_is_divergence(problem):
     )
     with pytest.raises(TrainingDiverged, match="untrained candidate is not finite"):
         trained(problem, "shots: 512\n", "kind: custom\n", module)
+
+
+def test_steps_are_those_of_torch(problem):
+    from autoqec.runner.adam import CosineAdam
+
+    torch.manual_seed(1)
+    ours, theirs = torch.nn.Linear(5, 3), torch.nn.Linear(5, 3)
+    theirs.load_state_dict(ours.state_dict())
+    mine = CosineAdam(ours.parameters(), 0.02, 20)
+    adam = torch.optim.Adam(theirs.parameters(), lr=0.02)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, T_max=20)
+    for step in range(20):
+        x, usable = torch.randn(7, 5), step != 4
+        for module in (ours, theirs):
+            module.zero_grad()
+            module(x).square().sum().backward()
+        mine.step(usable=usable)
+        if usable:
+            adam.step()
+        schedule.step()
+    for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.allclose(a, b, atol=1e-6)
+
+
+def test_training_does_not_import_the_compiler():
+    code = (
+        "import sys; from autoqec.runner.training import train; from autoqec.testing import surface_problem;"
+        "from autoqec.plugins import load_plugins; from autoqec.candidate.schema import read_candidate;"
+        "from autoqec.candidate.cost import measure_cost; kinds = load_plugins().maker('stage');"
+        "c = read_candidate({'stages/s/stage.yaml': b'kind: mlp\\n', 'training.yaml': b'shots: 64\\nbatch_size: 64\\n'}, kinds);"
+        "p = surface_problem(3, 0.01);"
+        "t = train(c, [p], None, seed=bytes(32), max_shots=64, initial={}, inherit=False, report=print);"
+        "measure_cost(c, t.tensors, p); assert 'torch._dynamo' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

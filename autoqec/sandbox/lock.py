@@ -1,0 +1,152 @@
+"""Locking a process: from here on it computes on what it has, answers over its pipes, and reaches nothing else.
+
+Layers are tried by doing, never by reading what a kernel says of itself; then canaries try to get out by every common way, and
+if one succeeds the process ends. `level` counts the walls: 0 none; 1 system calls are filtered (on macOS: a profile that
+denies); 2 Landlock stands behind that; 3 namespaces without a network too. No wall above the first is ever required.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from autoqec.errors import AutoQECError
+from autoqec.sandbox import landlock, seccomp
+
+#: Bytes that a locked process may write to its standard error, which is a file.
+_LOG_BYTES = 64 * 1024
+
+_CLONE_NEWUTS, _CLONE_NEWIPC, _CLONE_NEWUSER, _CLONE_NEWNET = 0x04000000, 0x08000000, 0x10000000, 0x40000000
+
+#: Set to 1 to have unsandboxed what cannot be sandboxed; its level is then 0, and it is never VERIFIED.
+ALLOW_VARIABLE = "AUTOQEC_ALLOW_UNSANDBOXED"
+
+
+class SandboxUnavailable(AutoQECError):
+    """This machine cannot lock a process, or a canary got out of one."""
+
+
+@dataclass(frozen=True)
+class Lock:
+    """The walls around a process.
+
+    Attributes:
+        level: See the module.
+        seccomp: Whether system calls are filtered.
+        landlock: Version of Landlock that holds; 0 for none.
+        namespaces: Whether it has user and network namespaces of its own.
+        profile: Whether macOS's sandbox denies by default.
+    """
+
+    level: int = 0
+    seccomp: bool = False
+    landlock: int = 0
+    namespaces: bool = False
+    profile: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """As a JSON-able mapping."""
+        return asdict(self)
+
+
+#: Whether this process has left its namespaces.
+_left = False
+
+
+def enter_namespaces() -> None:
+    """Leave the network and the other users behind, where the kernel lets; to be called while there is one thread."""
+    global _left
+    if sys.platform == "linux":
+        flags = _CLONE_NEWUSER | _CLONE_NEWNET | _CLONE_NEWIPC | _CLONE_NEWUTS
+        _left = int(ctypes.CDLL(None, use_errno=True).unshare(flags)) == 0
+
+
+def lock(keep: Iterable[int]) -> Lock:
+    """Lock this process for good. Whatever loads lazily must have been loaded.
+
+    Args:
+        keep: Descriptors that stay open, besides standard error; a file among them could still be written.
+
+    Raises:
+        SandboxUnavailable: There is no first wall on this machine, and `AUTOQEC_ALLOW_UNSANDBOXED` is not set; or a wall has a
+            hole.
+    """
+    allowed = os.environ.get(ALLOW_VARIABLE) == "1"
+    _forget_environment()
+    _close_others({0, 1, 2, *keep})
+    if sys.platform == "linux":
+        resource.setrlimit(resource.RLIMIT_FSIZE, (_LOG_BYTES, _LOG_BYTES))
+        version = landlock.restrict()
+        filtered = seccomp.install()
+        level = 0 if not filtered else 1 + bool(version) + bool(version and _left)
+        built = Lock(level, filtered, version, _left)
+    else:
+        profile = _macos_profile()
+        built = Lock(int(profile), profile=profile)
+    if built.level == 0:
+        if allowed:
+            return Lock()
+        raise SandboxUnavailable(
+            f"code of its own cannot be locked in on this machine ({sys.platform})",
+            mend=f"use Linux with seccomp filters, or set {ALLOW_VARIABLE}=1: the round is then never VERIFIED",
+        )
+    holes = [name for name, attempt in _CANARIES.items() if _gets_out(attempt)]
+    if holes:
+        raise SandboxUnavailable(f"the lock on a candidate does not hold against: {', '.join(holes)}")
+    return built
+
+
+def _forget_environment() -> None:
+    os.environ.clear()
+    ctypes.CDLL(None).clearenv() if sys.platform == "linux" else None
+
+
+def _close_others(keep: set[int]) -> None:
+    listing = "/proc/self/fd" if sys.platform == "linux" else "/dev/fd"
+    for descriptor in [int(name) for name in os.listdir(listing)]:
+        if descriptor not in keep:
+            with contextlib.suppress(OSError):  # the listing's own
+                os.close(descriptor)
+
+
+def _macos_profile() -> bool:
+    """Deny everything from now on; deprecated by Apple and still what others use. Never run by us: canaries must tell."""
+    with contextlib.suppress(OSError, AttributeError):
+        error = ctypes.c_char_p()
+        return int(ctypes.CDLL(None).sandbox_init(b"(version 1)(deny default)", 0, ctypes.byref(error))) == 0
+    return False
+
+
+def _fork() -> None:
+    if os.fork() == 0:
+        os._exit(0)
+
+
+def _write() -> None:
+    os.close(os.open(os.path.join(os.sep, "tmp", f"autoqec-canary-{os.getpid()}"), os.O_CREAT | os.O_WRONLY, 0o600))
+
+
+_CANARIES: dict[str, Callable[[], object]] = {
+    "reading a file": lambda: os.open(sys.executable, os.O_RDONLY),
+    "writing a file": _write,
+    "asking whether a file exists": lambda: os.stat(os.sep),
+    "a socket": lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM),
+    "another process": _fork,
+    "a signal to the judge": lambda: os.kill(os.getppid(), signal.SIGCONT),
+}
+
+
+def _gets_out(attempt: Callable[[], object]) -> bool:
+    try:
+        attempt()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,32 @@
+"""Whether a candidate is choices among our own stages, or brings code that must be locked in before it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from autoqec.canonical import load_yaml
+from autoqec.plugins import Registry
+
+#: The distribution whose stages are trusted.
+_OURS = "autoqec"
+
+
+def needs_lock(files: Mapping[str, bytes], registry: Registry) -> bool:
+    """Whether a candidate has a module of its own, or a stage of a kind that somebody else's distribution offers.
+
+    Args:
+        files: Contents by path relative to the candidate directory; they need not be valid.
+        registry: Installed plugins.
+
+    Raises:
+        UsageError, NotFoundError: A stage's file is not YAML, or its kind is not installed.
+    """
+    if any(path.endswith(".py") for path in files):
+        return True
+    for path, data in files.items():
+        if path.startswith("stages/"):
+            fields = load_yaml(data.decode("utf-8", "replace"), name=path)
+            kind = str(fields.get("kind")) if isinstance(fields, dict) else "None"
+            if registry.get("stage", kind).distribution.split()[0] != _OURS:
+                return True
+    return False

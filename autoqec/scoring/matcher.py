@@ -1,0 +1,250 @@
+"""The matcher: the process between judge and candidate. It decodes, and is told syndromes only.
+
+It compiles the environment's decoders, holds the candidate's process, turns beliefs into predictions, and answers the judge with
+predicted observables. What is hostile — beliefs meant to break or slow a decoder — ends here: if this process dies or hangs over
+them, that is the candidate's failure. What is true, it never knows.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+
+from autoqec.decoding.compiling import compile_decoder
+from autoqec.decoding.contract import CompiledDecoder, Decoded
+from autoqec.decoding.flipping import HardFlip
+from autoqec.errors import AutoQECError, NotFoundError, UsageError
+from autoqec.plugins import load_plugins
+from autoqec.problem.code import build_problem
+from autoqec.problem.environment import Choice, environment_from_files
+from autoqec.problem.problem import Problem
+from autoqec.sandbox.channel import Channel, ChannelClosed, ChannelTimeout, Message
+from autoqec.sandbox.child import Child, ChildFailed
+from autoqec.sandbox.lock import SandboxUnavailable
+from autoqec.sandbox.sealed import SealedCandidate
+from autoqec.sandbox.trust import needs_lock
+from autoqec.scoring.executor import blobs_with_prefix
+from autoqec.scoring.predictor import CandidateFault, Predictor, fault_from
+
+#: Seconds for loading everything, and for decoding a batch: a floor and so much per shot. Generous: a reference decoder may take
+#: milliseconds for a shot, and what is bounded here is a hang.
+_LOAD_SECONDS = 600.0
+_FLOOR_SECONDS = 300.0
+_SECONDS_PER_SHOT = 0.1
+
+
+#: Errors of the matcher's process that keep their class on the way to the judge.
+_KINDS = {"UsageError": UsageError, "NotFoundError": NotFoundError, "SandboxUnavailable": SandboxUnavailable}
+
+
+class Bench:
+    """Decoders and candidate, ready for one problem; what the matcher's process holds.
+
+    Args:
+        problem: What is decoded.
+        baseline: The environment's decoder.
+        references: Others to compare with, by label.
+        predictor: The candidate; None for the empty pipeline, which is the baseline itself.
+        backend: What decodes the candidate's beliefs.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        baseline: CompiledDecoder,
+        references: Mapping[str, CompiledDecoder],
+        predictor: Predictor | None,
+        backend: CompiledDecoder,
+    ):
+        self.problem, self.baseline, self.references = problem, baseline, dict(references)
+        self.predictor, self.backend = predictor, backend
+
+    def known(self, syndromes: np.ndarray, with_references: bool) -> tuple[dict[str, Decoded], float]:
+        """What decoders say that nobody need distrust: the baseline, under the empty name, and the references.
+
+        Returns:
+            Their answers, and the seconds of the baseline.
+        """
+        began = time.perf_counter()
+        found = {"": self.baseline.decode(syndromes)}
+        seconds = time.perf_counter() - began
+        if with_references:
+            found |= {name: decoder.decode(syndromes) for name, decoder in self.references.items()}
+        return found, seconds
+
+    def candidate(self, syndromes: np.ndarray) -> tuple[Decoded, dict[str, float]]:
+        """What the candidate and its decoder say, and the seconds of each, and the candidate's processor seconds."""
+        assert self.predictor is not None
+        began, spent = time.perf_counter(), self.predictor.cpu_seconds
+        beliefs, invalid = self.predictor.predict(syndromes)
+        predicted, spent = time.perf_counter(), self.predictor.cpu_seconds - spent
+        decoded = self.backend.decode(syndromes, beliefs)
+        seconds = {"predict": predicted - began, "decode": time.perf_counter() - predicted, "cpu": spent}
+        return Decoded(decoded.observables, decoded.invalid | invalid), seconds
+
+
+def open_bench(blobs: Mapping[str, bytes], p: float | None, strong: str | None, resources: ExitStack) -> Bench:
+    """Build everything; see `Matcher` for the arguments.
+
+    Raises:
+        CandidateFault: The candidate cannot be loaded.
+        UsageError, NotFoundError: The environment or a decoder cannot be used.
+    """
+    registry = load_plugins()
+    loaded = environment_from_files(blobs_with_prefix("env:", blobs), origin="the environment")
+    problem = build_problem(loaded, registry.maker("code"), p)
+    environment = loaded.environment
+    sealed = SealedCandidate.from_blobs(blobs)
+    predictor = None
+    if any(path.startswith("stages/") for path in sealed.files):
+        predictor = resources.enter_context(Predictor(sealed, problem, locked=needs_lock(sealed.files, registry)))
+    baseline = compile_decoder(environment.decoder, problem, registry)
+    chosen = [*environment.references, *([Choice(kind=strong)] if strong else [])]
+    references = {choice.label: compile_decoder(choice, problem, registry) for choice in chosen}
+    backend = baseline
+    # The first call of everything pays for loading and compiling; it is made here, off the clock, on no real shot.
+    blank = np.zeros((1, problem.syndrome_bytes), dtype=np.uint8)
+    for decoder in (baseline, *references.values()):
+        decoder.decode(blank)
+    if predictor is not None:
+        output = predictor.wait()
+        if output.mode == "hard_flip":
+            backend = HardFlip(baseline, problem, output.threshold)
+        elif not registry.get("decoder", environment.decoder.kind).capabilities.get("takes_beliefs"):
+            raise UsageError(
+                f"decoder {environment.decoder.kind!r} takes no per-shot beliefs, so soft_priors cannot reach it",
+                mend="set output.yaml's mode to hard_flip",
+            )
+        backend.decode(blank, predictor.predict(blank)[0])
+    return Bench(problem, baseline, references, predictor, backend)
+
+
+def serve(channel: Channel) -> None:
+    """The matcher's process. First message: see `Matcher`; answered by `{"ready": true, "lock"}`.
+
+    Then `{"op": "known" | "candidate", "references"}` with blob `syndromes` is answered by blobs `observables:<name>` and
+    `invalid:<name>` and field `seconds`; `{"op": "cost"}` by `{"flops_per_shot", "params"}`.
+    """
+    request = channel.receive()
+    weights = bytes(request.blobs.get("weights", b""))
+    with ExitStack() as resources:
+        bench = open_bench(request.blobs, request.fields["p"], request.fields["strong"], resources)
+        channel.send(Message({"ready": True, "lock": bench.predictor.lock if bench.predictor else None}))
+        while True:
+            request = channel.receive()
+            if request.fields["op"] == "cost":
+                assert bench.predictor is not None
+                params = SealedCandidate({}, weights).numbers  # counted here, whatever the process says
+                channel.send(Message(bench.predictor.cost() | {"params": params}))
+                continue
+            shape = (-1, bench.problem.syndrome_bytes)
+            syndromes = np.frombuffer(request.blobs["syndromes"], dtype=np.uint8).reshape(shape)
+            seconds: Any
+            if request.fields["op"] == "known":
+                answers, seconds = bench.known(syndromes, bool(request.fields["references"]))
+            else:
+                decoded, seconds = bench.candidate(syndromes)
+                answers = {"": decoded}
+            blobs = {}
+            for name, decoded in answers.items():
+                blobs[f"observables:{name}"] = np.ascontiguousarray(decoded.observables, dtype=np.uint8).tobytes()
+                blobs[f"invalid:{name}"] = np.ascontiguousarray(decoded.invalid, dtype=bool).tobytes()
+            channel.send(Message({"seconds": seconds}, blobs))
+
+
+class Matcher:
+    """The judge's side of a matcher; use as a context manager.
+
+    Args:
+        blobs: `env:<name>` (the environment's files), `file:<path>` and `weights` (the sealed candidate).
+        p: Physical error rate; None for the environment's target.
+        strong: One more reference decoder, by kind; None for those of the environment alone.
+    """
+
+    def __init__(self, blobs: Mapping[str, bytes], p: float | None = None, strong: str | None = None):
+        self.has_candidate = any(name.startswith("file:stages/") for name in blobs)
+        self._observable_bytes = 0
+        self._ready: Mapping[str, Any] | None = None
+        self._child = Child("autoqec.scoring.matcher:serve")
+        chosen = {name: data for name, data in blobs.items() if name.partition(":")[0] in ("env", "file", "weights")}
+        try:
+            self._child.send({"p": p, "strong": strong}, **chosen)
+        except BaseException:
+            self._child.kill()
+            raise
+
+    def wait(self, observable_bytes: int) -> Mapping[str, Any] | None:
+        """Wait until everything is loaded.
+
+        Args:
+            observable_bytes: Bytes of a shot's packed observables.
+
+        Returns:
+            The walls around the candidate's process; None where it runs unlocked, or there is none.
+
+        Raises:
+            CandidateFault: The candidate cannot be loaded.
+            AutoQECError: Something else cannot.
+        """
+        self._observable_bytes = observable_bytes
+        if self._ready is None:
+            self._ready = self._receive(_LOAD_SECONDS, blame=False).fields
+        lock: Mapping[str, Any] | None = self._ready["lock"]
+        return lock
+
+    def known(self, syndromes: np.ndarray, with_references: bool) -> tuple[dict[str, Decoded], float]:
+        """See `Bench.known`.
+
+        Raises:
+            AutoQECError: A decoder failed.
+        """
+        message = self._ask({"op": "known", "references": with_references}, syndromes, blame=False)
+        names = [name.partition(":")[2] for name in message.blobs if name.startswith("observables:")]
+        return {name: self._decoded(message, name, len(syndromes)) for name in names}, message.fields["seconds"]
+
+    def candidate(self, syndromes: np.ndarray) -> tuple[Decoded, Mapping[str, float]]:
+        """See `Bench.candidate`.
+
+        Raises:
+            CandidateFault: The candidate broke its contract, or the matcher died or hung over its beliefs.
+        """
+        message = self._ask({"op": "candidate"}, syndromes, blame=True)
+        return self._decoded(message, "", len(syndromes)), message.fields["seconds"]
+
+    def cost(self) -> dict[str, int]:
+        """See `Predictor.cost`."""
+        self._child.send({"op": "cost"})
+        return {name: int(value) for name, value in self._receive(_LOAD_SECONDS, blame=True).fields.items()}
+
+    def _ask(self, fields: dict[str, Any], syndromes: np.ndarray, *, blame: bool) -> Message:
+        self._child.send(fields, syndromes=np.ascontiguousarray(syndromes).tobytes())
+        return self._receive(_FLOOR_SECONDS + _SECONDS_PER_SHOT * len(syndromes), blame=blame)
+
+    def _receive(self, timeout: float, *, blame: bool) -> Message:
+        """The next answer; `blame` says that dying or hanging over it is the candidate's doing."""
+        try:
+            return self._child.receive(timeout)
+        except ChildFailed as error:
+            if error.kind == "CandidateFault":
+                raise fault_from(error) from error
+            raise _KINDS.get(error.kind, AutoQECError)(error.problem, mend=error.mend) from error
+        except (ChannelClosed, ChannelTimeout) as error:
+            if not blame:
+                raise AutoQECError(f"the decoders' process failed: {error.problem}") from error
+            reason = "timeout" if isinstance(error, ChannelTimeout) else "crash"
+            raise CandidateFault(reason, f"decoding the candidate's beliefs failed: {error.problem}") from error
+
+    def _decoded(self, message: Message, name: str, shots: int) -> Decoded:
+        observables = np.frombuffer(message.blobs[f"observables:{name}"], dtype=np.uint8)
+        invalid = np.frombuffer(message.blobs[f"invalid:{name}"], dtype=bool)
+        return Decoded(observables.reshape(shots, self._observable_bytes), invalid.reshape(shots))
+
+    def __enter__(self) -> Matcher:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._child.kill()

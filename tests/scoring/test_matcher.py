@@ -1,0 +1,131 @@
+"""Judge, matcher and candidate: who is told what, and who pays when something dies."""
+
+import os
+import signal
+from contextlib import ExitStack
+
+import numpy as np
+import pytest
+
+from autoqec.candidate.compile import build_modules, module_tensors
+from autoqec.candidate.schema import read_candidate
+from autoqec.candidate.weights import save_weights
+from autoqec.errors import AutoQECError, UsageError
+from autoqec.plugins import load_plugins
+from autoqec.problem.code import build_problem
+from autoqec.problem.environment import ENVIRONMENT_FILE, environment_from_files
+from autoqec.problem.sampling import sample_chunk
+from autoqec.sandbox.channel import Message
+from autoqec.sandbox.child import Child
+from autoqec.sandbox.sealed import SealedCandidate
+from autoqec.scoring import shard
+from autoqec.scoring.matcher import Matcher, open_bench
+from autoqec.scoring.predictor import CandidateFault
+from autoqec.testing import TINY_ENVIRONMENT
+
+SEED = 0x1F2E3D4C5B6A7988
+
+
+def blobs(environment=TINY_ENVIRONMENT, stage="kind: neural_bp\niterations: 2\n"):
+    files = {ENVIRONMENT_FILE: environment.encode()}
+    registry = load_plugins()
+    problem = build_problem(environment_from_files(files, origin="e"), registry.maker("code"), None)
+    candidate = {"stages/bp/stage.yaml": stage.encode()}
+    modules = build_modules(read_candidate(candidate, registry.maker("stage")), problem)
+    weights = save_weights(module_tensors(modules), fingerprints=[problem.fingerprint])
+    return problem, {"env:environment.yaml": files[ENVIRONMENT_FILE]} | SealedCandidate(candidate, weights).to_blobs()
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """Every byte that this process sends to a child: fields as JSON text, and blobs."""
+    everything = []
+    original = Child.send
+
+    def send(self, fields, **data):
+        everything.append(repr(fields).encode())
+        everything.extend(bytes(blob) for blob in data.values())
+        original(self, fields, **data)
+
+    monkeypatch.setattr(Child, "send", send)
+    return everything
+
+
+def secrets(shots):
+    """What must not be in it: the seed in any spelling, and the truth of each shot, packed or one byte a bit."""
+    packed = shots.observables.tobytes()
+    return {
+        "seed, decimal": str(SEED).encode(),
+        "seed, hexadecimal": f"{SEED:x}".encode(),
+        "seed, big-endian": SEED.to_bytes(8, "big"),
+        "seed, little-endian": SEED.to_bytes(8, "little"),
+        "truth": packed[:512],
+        "truth, bit by bit": np.unpackbits(shots.observables[:, 0]).tobytes()[:512],
+        "truth, the other way round": packed[::-1][:512],
+    }
+
+
+def test_no_byte_sent_to_the_matcher_or_the_candidate_holds_an_observable_or_a_seed(sent):
+    problem, data = blobs()
+    shots = sample_chunk(problem, SEED)
+    assert shots.observables.any()
+    # To the matcher, as the judge scores a chunk; then to the candidate, as a matcher in this process asks it.
+    shard.score_chunks(Message({"seeds": [SEED], "references": True}, data))
+    shard._forget_bench()
+    to_matcher = len(sent)
+    with ExitStack() as resources:
+        open_bench(data, None, None, resources).candidate(shots.syndromes)
+    assert to_matcher < len(sent)
+    for stream in (b"|".join(sent[:to_matcher]), b"|".join(sent[to_matcher:])):
+        assert shots.syndromes.tobytes() in stream, "the recording has what was sent"
+        assert [name for name, secret in secrets(shots).items() if secret in stream] == []
+
+
+def test_it_decodes_as_its_parts_do_here():
+    problem, data = blobs()
+    shots = sample_chunk(problem, 1)
+    with ExitStack() as resources, Matcher(data) as matcher:
+        bench = open_bench(data, None, None, resources)
+        assert matcher.wait(problem.observable_bytes) is None, "trusted stages run unlocked"
+        (known, _), (answer, seconds) = matcher.known(shots.syndromes, True), matcher.candidate(shots.syndromes)
+        here, _ = bench.known(shots.syndromes, True)
+        assert known.keys() == here.keys() == {"", "mwpm_correlated"}
+        for name, decoded in here.items():
+            assert np.array_equal(known[name].observables, decoded.observables)
+        assert np.array_equal(answer.observables, bench.candidate(shots.syndromes)[0].observables)
+        assert seconds["cpu"] > 0
+        assert matcher.cost() == {"flops_per_shot": matcher.cost()["flops_per_shot"], "params": 2}
+
+
+def test_a_matcher_that_dies_over_beliefs_is_the_candidates_failure_and_over_nothing_ours():
+    problem, data = blobs()
+    syndromes = sample_chunk(problem, 1).syndromes
+    with Matcher(data) as matcher:
+        matcher.wait(problem.observable_bytes)
+        os.kill(matcher._child.pid, signal.SIGSTOP)
+        matcher._child._channel.send(Message({"op": "candidate"}, {"syndromes": syndromes.tobytes()}))
+        os.kill(matcher._child.pid, signal.SIGKILL)
+        with pytest.raises(CandidateFault, match="crash: decoding the candidate's beliefs failed: .*SIGKILL"):
+            matcher._receive(10, blame=True)
+        with pytest.raises(AutoQECError, match="the decoders' process failed"):
+            matcher._receive(10, blame=False)
+
+
+def test_what_is_wrong_with_an_environment_keeps_its_class():
+    _, data = blobs()
+    broken = data | {
+        "env:environment.yaml": TINY_ENVIRONMENT.replace("decoder: mwpm", "decoder: {kind: mwpm, zest: 1}").encode()
+    }
+    assert broken != data
+    with Matcher(broken) as matcher, pytest.raises(UsageError, match="zest"):
+        matcher.wait(1)
+
+
+def test_fresh_processes_answer_the_same_in_other_company():
+    _, data = blobs()
+    seeds = [1, 2, 3]
+    scored = shard.score_chunks(Message({"seeds": seeds}, data)).fields["chunks"]
+    again = shard.answer_again(Message({"seeds": seeds[:2]}, data)).fields["answers"]
+    shard._forget_bench()
+    assert again == [chunk["answers"] for chunk in scored[:2]]
+    assert len({chunk["answers"] for chunk in scored}) == 3
