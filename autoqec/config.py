@@ -42,7 +42,9 @@ class Setting:
 
 
 #: Every simple setting with its built-in value; `jobs = 0` means one per processor, `claim_remote = ""` that round numbers
-#: are taken in this clone without asking a remote, `strong_reference = ""` that no slow decoder is run beside a verdict.
+#: are taken in this clone without asking a remote, `strong_reference = ""` that no slow decoder is run beside a verdict,
+#: `signing_key = ""` (an ssh key's path) that verdicts are not signed, `allowed_signers = ""` (a file, see `man ssh-keygen`) that
+#: no signer is known by name.
 BUILTIN: Mapping[str, Any] = {
     "default_env": "surface_d5_depol",
     "profile": "dev",
@@ -54,6 +56,8 @@ BUILTIN: Mapping[str, Any] = {
     "jobs": 0,
     "claim_remote": "",
     "strong_reference": "",
+    "signing_key": "",
+    "allowed_signers": "",
 }
 
 BUILTIN_PROFILES: Mapping[str, Profile] = {

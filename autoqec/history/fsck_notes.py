@@ -18,6 +18,8 @@ from autoqec.history.objects import get_blob, get_commit
 from autoqec.history.records import decode_record
 from autoqec.history.refs import target
 from autoqec.history.repository import Ledger
+from autoqec.history.runs import Run
+from autoqec.history.signatures import examine
 from autoqec.history.snapshot import ARTIFACTS
 
 _MOVE = re.compile(b"([0-9a-f]{40}) ([0-9a-f]{40})(?= )")
@@ -214,7 +216,9 @@ def _attempts(survey: Survey, run: str) -> Iterator[Finding]:
 
 
 def _evidence(survey: Survey) -> Iterator[Finding]:
-    """Verdicts that count, and are about another commit, or about metrics that are gone or were corrected since."""
+    """Verdicts that count, and are not what was signed, or are about another commit or environment, or about metrics that are
+    gone or were corrected since.
+    """
     for found in survey.rounds.values():
         verdict = effective(survey.notes(found.run, "verdict", found.commit)) if found.commit else None
         if found.commit is None or verdict is None:
@@ -225,6 +229,14 @@ def _evidence(survey: Survey) -> Iterator[Finding]:
         if about not in (None, found.commit):
             problem = f"{name}, which is {found.name}, judges {str(about)[:10]}: it was copied there"
             yield Finding("verdict-copied", "error", ref, problem, again)
+        run = survey.run(found.run)
+        solved = verdict.get("environment")
+        if isinstance(run, Run) and isinstance(solved, str) and solved != run.env_id:
+            problem = f"{name}, which is {found.name}, is about environment {solved[:12]}, and its run about {run.env_id[:12]}"
+            yield Finding("verdict-environment", "error", ref, problem, again)
+        if "signature" in verdict and examine(verdict, None).word == "altered":
+            problem = f"{name}, which is {found.name}, is not what was signed"
+            yield Finding("verdict-altered", "error", ref, problem, f"git log -p {ref}; {again}")
         metrics = survey.notes(found.run, "metrics", found.commit)
         counts = effective(metrics)
         if ident is None or (counts is not None and counts["id"] == ident):

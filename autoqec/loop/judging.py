@@ -5,10 +5,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from autoqec.errors import BudgetSpentError
 from autoqec.history import append_note, read_notes, write_lock
+from autoqec.history.signatures import sign
 from autoqec.loop.parents import composed_parents, sealed_parents
 from autoqec.loop.session import Session
 from autoqec.loop.state import RoundState
@@ -73,6 +75,8 @@ def judge(
         return record
     if verdict.reason == "undecided" and state.verdict is not None:
         record["event"] = "undecided"
+    if session.settings["signing_key"]:
+        record["signature"] = sign(record, Path(session.settings["signing_key"]).expanduser())
     return append_note(session.ledger, state.claim.run, "verdict", str(state.commit), record)
 
 

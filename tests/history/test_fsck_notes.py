@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+import subprocess
 
 import pytest
 
 from autoqec import history
+from autoqec.history.signatures import sign
 
 REF = "refs/notes/autoqec/depol-abcd/metrics"
 
@@ -226,3 +229,21 @@ def test_a_verdict_that_was_copied_from_another_commit(lab, judged):
     (finding,) = findings(lab)
     assert (finding.code, finding.severity) == ("verdict-copied", "error")
     assert "cccccccccc" in finding.problem
+
+
+def test_a_verdict_about_another_environment(lab, judged):
+    judged(environment="d" * 64)
+    (finding,) = findings(lab)
+    assert (finding.code, finding.severity) == ("verdict-environment", "error")
+    assert "dddddddddddd" in finding.problem
+
+
+@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="OpenSSH is not installed")
+@pytest.mark.parametrize(("word", "codes"), [("VERIFIED", []), ("FAILED", ["verdict-altered"])])
+def test_a_signed_verdict_that_was_altered(lab, play, tmp_path, word, codes):
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "key"], check=True)
+    claim, oid = play()
+    verdict = {"id": "v", "commit": oid, "metrics": claim.attempt, "verdict": "VERIFIED"}
+    signed = verdict | {"signature": sign(verdict, tmp_path / "key"), "verdict": word}
+    history.append_note(lab, claim.run, "verdict", oid, signed)
+    assert [finding.code for finding in findings(lab)] == codes
