@@ -75,10 +75,18 @@ def serve_predictions(channel: Channel) -> None:
     `{"ready": true, "output": {"mode", "threshold"}}`.
 
     Then `{"op": "predict"}` with blob `syndromes` is answered by blob `beliefs` (float32, row-major), and `{"op": "cost"}`
-    by `{"flops_per_shot", "params"}`.
+    by `{"flops_per_shot", "params"}`. Another first message puts another candidate in its place, but in a locked process.
     """
+    registry = load_plugins()
     request = channel.receive()
-    candidate, problem, sealed = _open(request.blobs, load_plugins())
+    while not request.fields["lock"]:
+        request = _serve_candidate(channel, request, registry)
+    _serve_candidate(channel, request, registry)
+
+
+def _serve_candidate(channel: Channel, request: Message, registry: Registry) -> Message:
+    """Serve one candidate until the first message of another, which is returned."""
+    candidate, problem, sealed = _open(request.blobs, registry)
     if request.fields["lock"]:
         _lock(channel, lambda: rehearse_predictions(candidate, problem))
     tensors = load_weights(sealed.weights, fingerprint=problem.fingerprint)
@@ -86,7 +94,9 @@ def serve_predictions(channel: Channel) -> None:
     channel.send(Message({"ready": True, "output": candidate.output.model_dump(mode="json")}))
     while True:
         request = channel.receive()
-        if request.fields.get("op") == "cost":
+        if "op" not in request.fields:
+            return request
+        if request.fields["op"] == "cost":
             cost = measure_cost(candidate, tensors, problem)
             channel.send(Message({"flops_per_shot": cost.flops_per_shot, "params": cost.params}))
             continue

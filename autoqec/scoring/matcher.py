@@ -87,8 +87,19 @@ class Bench:
         return Decoded(decoded.observables, decoded.invalid | invalid), seconds
 
 
-def open_bench(blobs: Mapping[str, bytes], p: float | None, strong: str | None, resources: ExitStack) -> Bench:
-    """Build everything; see `Matcher` for the arguments.
+def open_bench(
+    blobs: Mapping[str, bytes],
+    p: float | None,
+    strong: str | None,
+    resources: ExitStack,
+    process: Child | None = None,
+) -> Bench:
+    """Build everything.
+
+    Args:
+        blobs, p, strong: See `Matcher`.
+        resources: What ends the candidate's process.
+        process: One that a trusted candidate has released; it is used or ended.
 
     Raises:
         CandidateFault: The candidate cannot be loaded.
@@ -101,7 +112,13 @@ def open_bench(blobs: Mapping[str, bytes], p: float | None, strong: str | None, 
     sealed = SealedCandidate.from_blobs(blobs)
     predictor = None
     if any(path.startswith("stages/") for path in sealed.files):
-        predictor = resources.enter_context(Predictor(sealed, problem, locked=needs_lock(sealed.files, registry)))
+        locked = needs_lock(sealed.files, registry)
+        if locked and process is not None:
+            process.kill()
+        given = None if locked else process
+        predictor = resources.enter_context(Predictor(sealed, problem, locked=locked, process=given))
+    elif process is not None:
+        process.kill()
     baseline = compile_decoder(environment.decoder, problem, registry)
     chosen = [*environment.references, *([Choice(kind=strong)] if strong else [])]
     references = {choice.label: compile_decoder(choice, problem, registry) for choice in chosen}
@@ -124,36 +141,39 @@ def open_bench(blobs: Mapping[str, bytes], p: float | None, strong: str | None, 
 
 
 def serve(channel: Channel) -> None:
-    """The matcher's process. First message: see `Matcher`; answered by `{"ready": true, "lock"}`.
+    """The matcher's process. First message: see `Matcher`; answered by `{"ready": true, "lock"}`. Another may follow at any time.
 
     Then `{"op": "known" | "candidate", "references"}` with blob `syndromes` is answered by blobs `observables:<name>` and
     `invalid:<name>` and field `seconds`; `{"op": "cost"}` by `{"flops_per_shot", "params"}`.
     """
-    request = channel.receive()
-    weights = bytes(request.blobs.get("weights", b""))
-    with ExitStack() as resources:
-        bench = open_bench(request.blobs, request.fields["p"], request.fields["strong"], resources)
-        channel.send(Message({"ready": True, "lock": bench.predictor.lock if bench.predictor else None}))
-        while True:
-            request = channel.receive()
-            if request.fields["op"] == "cost":
-                assert bench.predictor is not None
-                params = SealedCandidate({}, weights).numbers  # counted here, whatever the process says
-                channel.send(Message(bench.predictor.cost() | {"params": params}))
-                continue
-            shape = (-1, bench.problem.syndrome_bytes)
-            syndromes = np.frombuffer(request.blobs["syndromes"], dtype=np.uint8).reshape(shape)
-            seconds: Any
-            if request.fields["op"] == "known":
-                answers, seconds = bench.known(syndromes, bool(request.fields["references"]))
-            else:
-                decoded, seconds = bench.candidate(syndromes)
-                answers = {"": decoded}
-            blobs = {}
-            for name, decoded in answers.items():
-                blobs[f"observables:{name}"] = np.ascontiguousarray(decoded.observables, dtype=np.uint8).tobytes()
-                blobs[f"invalid:{name}"] = np.ascontiguousarray(decoded.invalid, dtype=bool).tobytes()
-            channel.send(Message({"seconds": seconds}, blobs))
+    request, process = channel.receive(), None
+    while True:
+        with ExitStack() as resources:
+            bench = open_bench(request.blobs, request.fields["p"], request.fields["strong"], resources, process)
+            channel.send(Message({"ready": True, "lock": bench.predictor.lock if bench.predictor else None}))
+            weights = bytes(request.blobs.get("weights", b""))
+            while "op" in (request := channel.receive()).fields:
+                channel.send(_reply(bench, request, weights))
+            process = bench.predictor.release() if bench.predictor else None
+
+
+def _reply(bench: Bench, request: Message, weights: bytes) -> Message:
+    if request.fields["op"] == "cost":
+        assert bench.predictor is not None
+        # Numbers are counted here, whatever the process says.
+        return Message(bench.predictor.cost() | {"params": SealedCandidate({}, weights).numbers})
+    syndromes = np.frombuffer(request.blobs["syndromes"], dtype=np.uint8).reshape(-1, bench.problem.syndrome_bytes)
+    seconds: Any
+    if request.fields["op"] == "known":
+        answers, seconds = bench.known(syndromes, bool(request.fields["references"]))
+    else:
+        decoded, seconds = bench.candidate(syndromes)
+        answers = {"": decoded}
+    blobs = {}
+    for name, decoded in answers.items():
+        blobs[f"observables:{name}"] = np.ascontiguousarray(decoded.observables, dtype=np.uint8).tobytes()
+        blobs[f"invalid:{name}"] = np.ascontiguousarray(decoded.invalid, dtype=bool).tobytes()
+    return Message({"seconds": seconds}, blobs)
 
 
 class Matcher:
@@ -166,16 +186,20 @@ class Matcher:
     """
 
     def __init__(self, blobs: Mapping[str, bytes], p: float | None = None, strong: str | None = None):
-        self.has_candidate = any(name.startswith("file:stages/") for name in blobs)
-        self._observable_bytes = 0
-        self._ready: Mapping[str, Any] | None = None
         self._child = Child("autoqec.scoring.matcher:serve")
-        chosen = {name: data for name, data in blobs.items() if name.partition(":")[0] in ("env", "file", "weights")}
         try:
-            self._child.send({"p": p, "strong": strong}, **chosen)
+            self.open(blobs, p, strong)
         except BaseException:
             self._child.kill()
             raise
+
+    def open(self, blobs: Mapping[str, bytes], p: float | None = None, strong: str | None = None) -> None:
+        """Have it load another candidate or problem in place of what it has, and has finished loading; arguments as above."""
+        self.has_candidate = any(name.startswith("file:stages/") for name in blobs)
+        self._observable_bytes = 0
+        self._ready: Mapping[str, Any] | None = None
+        chosen = {name: data for name, data in blobs.items() if name.partition(":")[0] in ("env", "file", "weights")}
+        self._child.send({"p": p, "strong": strong}, **chosen)
 
     def wait(self, observable_bytes: int) -> Mapping[str, Any] | None:
         """Wait until everything is loaded.
@@ -243,8 +267,12 @@ class Matcher:
         invalid = np.frombuffer(message.blobs[f"invalid:{name}"], dtype=bool)
         return Decoded(observables.reshape(shots, self._observable_bytes), invalid.reshape(shots))
 
+    def close(self) -> None:
+        """End the process, and with it the candidate's."""
+        self._child.kill()
+
     def __enter__(self) -> Matcher:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._child.kill()
+        self.close()

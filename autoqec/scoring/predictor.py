@@ -20,6 +20,8 @@ from autoqec.sandbox.channel import ChannelClosed, ChannelTimeout
 from autoqec.sandbox.child import Child, ChildFailed
 from autoqec.sandbox.sealed import SealedCandidate
 
+_WORKER = "autoqec.runner.worker:serve_predictions"
+
 #: Seconds a candidate may take to load, and per shot to answer (with a floor for the first, compiling, call).
 _LOAD_SECONDS = 180.0
 _FLOOR_SECONDS = 120.0
@@ -88,17 +90,23 @@ class Predictor:
         sealed: The candidate.
         problem: What it is to answer for; only its error model is sent.
         locked: Whether the process is locked before the candidate's code runs.
+        process: One that another candidate has `released`, to save starting one; None for a fresh one. Never for a locked
+            candidate.
 
     Attributes:
         lock: The walls around the process, as it said before the candidate's code ran; see `autoqec.sandbox.lock.Lock`.
     """
 
-    def __init__(self, sealed: SealedCandidate, problem: Problem, *, locked: bool = False):
+    def __init__(
+        self, sealed: SealedCandidate, problem: Problem, *, locked: bool = False, process: Child | None = None
+    ):
+        assert not (locked and process)
         self._problem = problem
         self._output: Output | None = None  # The child loads while its judge prepares; see `wait`.
         self.lock: dict[str, Any] | None = None
         self._locked = locked
-        self._child = Child("autoqec.runner.worker:serve_predictions", memory_bytes=_MEMORY_BYTES, apart=locked)
+        self._child = process or Child(_WORKER, memory_bytes=_MEMORY_BYTES, apart=locked)
+        self._released = False
         try:
             self._child.send({"lock": locked}, dem=str(problem.dem).encode(), **sealed.to_blobs())
         except BaseException:
@@ -176,9 +184,15 @@ class Predictor:
         """Processor time of the process so far, as the kernel counts it: no clock inside it is asked."""
         return time.clock_gettime((~self._child.pid << 3) | _CPUCLOCK_SCHED)
 
+    def release(self) -> Child | None:
+        """The process, for the next candidate to have; None for a locked one, which ends with its own."""
+        self._released = not self._locked
+        return self._child if self._released else None
+
     def close(self) -> None:
-        """End the process."""
-        self._child.kill()
+        """End the process, unless it was released."""
+        if not self._released:
+            self._child.kill()
 
     def __enter__(self) -> Predictor:
         return self

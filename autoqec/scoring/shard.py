@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,23 +74,25 @@ class _Bench:
     problem: Problem
     matcher: Matcher
     lock: Mapping[str, Any] | None
-    resources: ExitStack
 
 
-#: The bench of the last task in this process; a task for another candidate or problem replaces it.
+#: The bench of the last task in this process; a task for another candidate or problem takes over its matcher.
 _bench: tuple[str, _Bench] | None = None
 
 
-def _open_bench(message: Message) -> _Bench:
-    resources, p = ExitStack(), message.fields.get("p")
+def _open_bench(message: Message, matcher: Matcher | None) -> _Bench:
+    p, strong = message.fields.get("p"), message.fields.get("strong")
+    if matcher is None:
+        matcher = Matcher(message.blobs, p, strong)
+    else:
+        matcher.open(message.blobs, p, strong)
     try:
         # The matcher loads while the problem is built here.
-        matcher = resources.enter_context(Matcher(message.blobs, p, message.fields.get("strong")))
         loaded = environment_from_files(blobs_with_prefix("env:", message.blobs), origin="the environment")
         problem = build_problem(loaded, load_plugins().maker("code"), p)
-        return _Bench(problem, matcher, matcher.wait(problem.observable_bytes), resources)
+        return _Bench(problem, matcher, matcher.wait(problem.observable_bytes))
     except BaseException:
-        resources.close()
+        matcher.close()
         raise
 
 
@@ -102,10 +103,8 @@ def _current_bench(message: Message) -> _Bench:
     p, strong = message.fields.get("p"), message.fields.get("strong")
     key = hashlib.sha256(b"".join(parts) + json.dumps([p, strong]).encode()).hexdigest()
     if _bench is None or _bench[0] != key:
-        if _bench is not None:
-            _bench[1].resources.close()
-            _bench = None
-        _bench = key, _open_bench(message)
+        matcher, _bench = (_bench[1].matcher if _bench else None), None
+        _bench = key, _open_bench(message, matcher)
     return _bench[1]
 
 
@@ -113,7 +112,7 @@ def _forget_bench() -> None:
     """After a fault: what is left of the processes must not answer for another task."""
     global _bench
     if _bench is not None:
-        _bench[1].resources.close()
+        _bench[1].matcher.close()
         _bench = None
 
 
@@ -196,8 +195,8 @@ def answer_again(message: Message) -> Message:
     Raises:
         CandidateFault: As for `score_chunks`.
     """
-    bench = _open_bench(message)
-    with bench.resources:
+    bench = _open_bench(message, None)
+    with bench.matcher:
         chunks = [sample_chunk(bench.problem, int(seed)).syndromes for seed in message.fields["seeds"]]
         if not bench.matcher.has_candidate:
             return Message({"answers": [_answers_digest(bench.matcher.known(chunk, False)[0][""]) for chunk in chunks]})

@@ -3,6 +3,7 @@
 import os
 import signal
 from contextlib import ExitStack
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -109,6 +110,30 @@ def test_a_matcher_that_dies_over_beliefs_is_the_candidates_failure_and_over_not
             matcher._receive(10, blame=True)
         with pytest.raises(AutoQECError, match="the decoders' process failed"):
             matcher._receive(10, blame=False)
+
+
+def test_it_takes_another_candidate_without_starting_anew():
+    problem, data = blobs()
+    _, other = blobs(stage="kind: neural_bp\niterations: 3\n")
+    custom = "import torch\nclass Stage(torch.nn.Module):\n    def __init__(self, graph):\n        super().__init__()\n"
+    custom += "    def forward(self, syndromes, beliefs):\n        return beliefs\n"
+    locked = data | {"file:stages/bp/stage.yaml": b"kind: custom\n", "file:stages/bp/module.py": custom.encode()}
+    locked["weights"] = save_weights({}, fingerprints=[problem.fingerprint])
+    syndromes = sample_chunk(problem, 1).syndromes
+    found, processes = [], []
+    with Matcher(data) as matcher:
+        matcher.wait(problem.observable_bytes)
+        for each in (data, other, locked, data):
+            matcher.open(each)
+            walls = matcher.wait(problem.observable_bytes)
+            found.append((matcher.candidate(syndromes)[0].observables.tobytes(), walls and walls["level"] >= 1))
+            processes.append(Path(f"/proc/{matcher._child.pid}/task/{matcher._child.pid}/children").read_text().split())
+    assert found[0] == found[3]
+    assert len(set(found)) == 3
+    assert [walls for _, walls in found] == [None, None, True, None]
+    assert processes[0] == processes[1], "trusted candidates take turns in one process"
+    assert [len(each) for each in processes] == [1] * 4, "and nothing is left of a locked one"
+    assert processes[3] != processes[2] != processes[1]
 
 
 def test_what_is_wrong_with_an_environment_keeps_its_class():
