@@ -22,6 +22,7 @@ from autoqec.errors import AutoQECError
 from autoqec.problem.problem import Problem
 from autoqec.problem.sampling import sample_labelled
 from autoqec.problem.streams import derive_seed
+from autoqec.runner.adam import CosineAdam
 from autoqec.runner.devices import choose_device, mixed_precision
 from autoqec.runner.losses import batch_loss
 from autoqec.runner.stopping import EarlyStopping, steps_between_looks
@@ -100,7 +101,9 @@ def train(
     """
     import torch
 
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode(
+        "error"
+    )  # what use_deterministic_algorithms sets, without importing the compiler
     torch.manual_seed(derive_seed(seed, "init", 0))
     settings = candidate.training
     modules = build_modules(candidate, problems[0])
@@ -142,12 +145,11 @@ def train(
     done, nan_steps, out_of_time = 0, 0, False
     if steps:
         report(Progress(0, steps, 0, stopping.points[0]["loss"]))
-        optimiser = torch.optim.Adam(parameters, lr=settings.learning_rate)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=steps)
+        optimiser = CosineAdam(parameters, settings.learning_rate, steps)
         every = max(1, steps // _TELEMETRY_POINTS)
     for step in range(steps):
         # An epoch is a pass over the same shots, so its seeds repeat; they are drawn again rather than stored.
-        optimiser.zero_grad()
+        optimiser.clear()
         loss = torch.zeros((), device=device)
         for part, shots in enumerate(parts):
             number = step % per_epoch * len(parts) + part
@@ -160,9 +162,9 @@ def train(
             optimiser.step()
         else:
             nan_steps += 1
+            optimiser.skip()
             if nan_steps > max(3, MAX_NAN_RATE * steps):
                 raise TrainingDiverged(f"{nan_steps} of {step + 1} steps had a loss or gradient that is not finite")
-        schedule.step()
         done = step + 1
         if (step % every == 0 or done == steps) and isfinite(float(loss)):  # what is told is JSON, which has no NaN
             points.append({"step": step, "loss": round(float(loss), 6)})
