@@ -1,6 +1,7 @@
 """Shared by all tests: git without the user's own configuration, and one lab in which rounds were really run."""
 
 import json
+import os
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -8,6 +9,10 @@ from types import SimpleNamespace
 import pytest
 
 from autoqec.testing import make_tiny_lab
+
+# Before anything imports torch: on tensors this small, threads wait for each other longer than they work. A test of threads
+# says how many; a child process is told by its parent.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 
 @pytest.fixture(autouse=True)
