@@ -6,6 +6,7 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+import pygit2
 import pytest
 
 from autoqec.testing import make_tiny_lab
@@ -13,6 +14,14 @@ from autoqec.testing import make_tiny_lab
 # Before anything imports torch: on tensors this small, threads wait for each other longer than they work. A test of threads
 # says how many; a child process is told by its parent.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_fsync():
+    """No test pulls the plug, and the suite shall be quick; a ledger turns this on whenever it is opened."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(pygit2.settings), "enable_fsync_gitdir", lambda self, value=True: None)
+        yield
 
 
 @pytest.fixture(autouse=True)
