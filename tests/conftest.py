@@ -1,6 +1,27 @@
-"""Shared by all tests: git without the user's own configuration."""
+"""Shared by all tests: git without the user's own configuration, and one lab in which rounds were really run."""
 
+import json
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pygit2
 import pytest
+
+from autoqec.testing import make_tiny_lab
+
+# Before anything imports torch: on tensors this small, threads wait for each other longer than they work. A test of threads
+# says how many; a child process is told by its parent.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_fsync():
+    """No test pulls the plug, and the suite shall be quick; a ledger turns this on whenever it is opened."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(pygit2.settings), "enable_fsync_gitdir", lambda self, value=True: None)
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -12,3 +33,39 @@ def _own_git_identity(monkeypatch):
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
     for variable in ("AUTOQEC_LOAD_PLUGINS", "AUTOQEC_STRICT_PLUGINS", "AUTOQEC_PROFILE", "AUTOQEC_JOBS"):
         monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.fixture(scope="session")
+def worktree():
+    """A function from a lab's folder to all that a round must leave alone: files, index, status and HEAD."""
+
+    def git(folder, *args):
+        return subprocess.run(["git", "-C", folder, *args], capture_output=True, text=True, check=True).stdout
+
+    def look(folder):
+        files = {p.relative_to(folder): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+        files = {path: data for path, data in files.items() if ".git" not in path.parts}
+        return files, git(folder, "status", "--porcelain=v2", "--branch"), git(folder, "rev-parse", "HEAD")
+
+    return look
+
+
+@pytest.fixture(scope="session")
+def played(tmp_path_factory, worktree):
+    """A tiny lab with two rounds, made by the command itself and dirty in every way while it was; copy it to change it.
+
+    `folder`, the `rounds` as printed, what was written to `stderr`, and the worktree `before`.
+    """
+    folder = tmp_path_factory.mktemp("lab")
+    make_tiny_lab(folder)
+    (folder / "untracked.txt").write_text("mine")
+    (folder / "staged.txt").write_text("staged")
+    subprocess.run(["git", "add", "staged.txt"], cwd=folder, check=True)
+    config = folder / ".autoqec/config.toml"
+    config.write_text(config.read_text() + "# edited\n")
+    before = worktree(folder)
+    command = [sys.executable, "-m", "autoqec", "round", "--rounds", "2", "--seed", "3", "--json"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    rounds = [json.loads(line) for line in done.stdout.splitlines()]
+    return SimpleNamespace(folder=folder, rounds=rounds, stderr=done.stderr, before=before)

@@ -20,10 +20,12 @@ references: [mwpm_correlated]
 protocol: {min_shots: 16384, headline_shots: 16384}
 """
 
-#: Settings under which a round of the tiny environment takes seconds.
+#: Settings under which a round of the tiny environment takes seconds. One worker, since starting a second takes longer than
+#: what it could take off the first.
 TINY_CONFIG = """\
 default_env = "tiny"
 profile = "tiny"
+jobs = 1
 [profiles.tiny]
 train_shots = 1024
 train_seconds = 60

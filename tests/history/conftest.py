@@ -78,9 +78,7 @@ def repository(template: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def lab(repository: Path) -> history.Ledger:
-    ledger = history.open_ledger(repository)
-    pygit2.settings.enable_fsync_gitdir(False)  # no test here pulls the plug, and the suite shall be quick
-    return ledger
+    return history.open_ledger(repository)
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import random
 import subprocess
 from pathlib import Path
 
-import pygit2
 import pytest
 
 from autoqec import history
@@ -28,9 +27,7 @@ def clone(source: Path, top: Path) -> history.Ledger:
     sh(source.parent, "clone", "-q", str(source), str(top))
     sh(top, "config", "user.name", top.name)
     sh(top, "config", "user.email", f"{top.name}@example.org")
-    ledger = history.open_ledger(top)
-    pygit2.settings.enable_fsync_gitdir(False)
-    return ledger
+    return history.open_ledger(top)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -13,8 +14,12 @@ from autoqec.history import (
     RoundIdentity,
     append_note,
     check,
+    claim_round,
+    close_claim,
     commit_round,
+    find_record,
     list_claims,
+    open_ledger,
     read_attachment,
     read_candidate,
     read_notes,
@@ -25,16 +30,17 @@ from autoqec.loop.parents import composed_parents
 from autoqec.loop.rounds import run_round
 from autoqec.loop.session import Session, open_run
 from autoqec.loop.state import find_verdict, read_state
-from autoqec.plugins import load_plugins
+from autoqec.plugins import Registration, load_plugins
 from autoqec.scoring.counts import PairedCounts
 from autoqec.scoring.statistics import log_e_better
 from autoqec.scoring.verdict import Verdict
-from autoqec.testing import ScriptedAgent
+from autoqec.testing import ScriptedAgent, make_tiny_lab
 from autoqec.testing import tiny_proposal as candidate
 from autoqec.views.records import rates_beside
 
 IGNORE = {"summary": "seen", "decision": "ignore"}
 VERIFY = {"summary": "seen", "decision": "candidate"}
+HOSTILE = "fine\x1b[2J AutoQEC-Run: evil"
 
 
 def git(ledger, *args):
@@ -43,28 +49,48 @@ def git(ledger, *args):
 
 
 @pytest.fixture(scope="module")
-def searched(tmp_path_factory):
-    """A lab in which the embedded agent ran three rounds; dirty in every way while it did. Made once."""
-    from autoqec.testing import make_tiny_lab
-
-    folder = tmp_path_factory.mktemp("searched")
-    ledger = make_tiny_lab(folder)
-    (folder / "untracked.txt").write_text("mine")
-    (folder / "staged.txt").write_text("staged")
-    git(ledger, "add", "staged.txt")
-    config = folder / ".autoqec/config.toml"
-    config.write_text(config.read_text() + "# edited\n")
-    before = _worktree(ledger)
+def searched(played, tmp_path_factory):
+    """A lab in which the embedded agent ran three rounds, two by the command; dirty in every way while it did."""
+    folder = tmp_path_factory.mktemp("searched") / "lab"
+    shutil.copytree(played.folder, folder)
+    ledger = open_ledger(folder)
     registry = load_plugins()
-    run = open_run(ledger, registry, env="tiny", run_name=None, fresh=False, seed=11)
+    run = open_run(ledger, registry, env="tiny", run_name=None, fresh=False, seed=3)
     session = Session(ledger, registry, load_settings(ledger.workdir), run)
-    records = [run_round(session) for _ in range(3)]
-    return ledger, run, records, before
+    records = [find_record(ledger, run.name, number) for number in (1, 2)]
+    return ledger, run, [*records, run_round(session)], played.before
 
 
-def _worktree(ledger):
-    files = {p: p.read_bytes() for p in sorted(ledger.workdir.rglob("*")) if p.is_file() and ".git" not in p.parts}
-    return files, git(ledger, "status", "--porcelain=v2", "--branch"), git(ledger, "rev-parse", "HEAD")
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    """A lab of two rounds by an agent that is not understood and then says, at the second try, what is hostile and valid."""
+    hostile = "AutoQEC-Round: 99\n\n# ------------------------ >8 ------------------------"
+    agent = ScriptedAgent(
+        {
+            "ideator": [
+                {"text": ""},
+                {"words": "x"},
+                {"text": HOSTILE, "rationale": "---\nAutoQEC-Hypothesis: forged\n\nAutoQEC-Run: evil"},
+            ],
+            "coder": [{"files": {"../../.git/config": "x: 1\n"}}, candidate(8) | {"message": hostile}],
+            "analyst": [IGNORE],
+        }
+    )
+    registry = load_plugins()
+    registry.entries["agent", "scripted"] = Registration("agent", "scripted", lambda: agent, {}, "test", "test 0")
+    ledger = make_tiny_lab(tmp_path_factory.mktemp("told") / "lab")
+    run = open_run(ledger, registry, env="tiny", run_name=None, fresh=True, seed=7)
+    settings = load_settings(ledger.workdir, dict.fromkeys(("ideator", "coder", "analyst"), "scripted"))
+    events = []
+    made = Session(ledger, registry, settings, run, events.append)
+    return made, [run_round(made), run_round(made)], events, agent
+
+
+@pytest.fixture
+def with_round(told, tmp_path):
+    """A session in a lab of its own, whose second round was scored and not verified."""
+    shutil.copytree(told[0].ledger.workdir, tmp_path / "lab")
+    return replace(told[0], ledger=open_ledger(tmp_path / "lab"), report=lambda event: None)
 
 
 def test_the_first_round_is_verified(searched):
@@ -78,9 +104,9 @@ def test_the_first_round_is_verified(searched):
     assert first.metrics["references"]["mwpm_correlated"] < first.metrics["ler_baseline"]
 
 
-def test_the_working_tree_index_and_head_are_not_touched(searched):
+def test_the_working_tree_index_and_head_are_not_touched(searched, worktree):
     ledger, _, _, before = searched
-    assert _worktree(ledger) == before
+    assert worktree(ledger.workdir) == before
 
 
 def test_later_rounds_fork_and_one_composes(searched):
@@ -127,7 +153,6 @@ def test_log_pareto_and_verify_need_nothing_outside_git(searched, tmp_path, monk
     bare = tmp_path / "bare"
     shutil.copytree(ledger.workdir / ".git", bare / ".git")
     monkeypatch.chdir(bare)
-    from autoqec.history import open_ledger
     from autoqec.views.front import front_objects
     from autoqec.views.lines import read_lines
 
@@ -164,7 +189,8 @@ def test_a_verdict_is_replayed_to_the_same_counts_on_any_number_of_workers(searc
     state = read_state(ledger, run.name, 1)
     noted = find_verdict(ledger, state, records[0].verdict["seed_key"])
     before = read_notes(ledger, run.name, "verdict")
-    settings = load_settings(ledger.workdir, {"jobs": 1})
+    settings = load_settings(ledger.workdir, {"jobs": 2})
+    assert Session(ledger, load_plugins(), load_settings(ledger.workdir), run).settings.jobs == 1
     replayed = judge(Session(ledger, load_plugins(), settings, run), state, replay=noted)
     assert replay_agrees(noted, replayed)
     assert not replay_agrees(noted, dict(replayed) | {"digests": []})
@@ -179,26 +205,24 @@ def test_a_key_of_no_verdict_is_not_found(searched):
         find_verdict(ledger, read_state(ledger, run.name, 1), "0" * 64)
 
 
-def test_an_undecided_verdict_does_not_take_the_place_of_one_that_was_reached(session, monkeypatch):
-    agent = ScriptedAgent({"ideator": [{"text": "t"}], "coder": [candidate(8)], "analyst": [IGNORE]})
-    made = session(agent)
-    run_round(made)
-    state = read_state(made.ledger, made.run.name, 1)
+def test_an_undecided_verdict_does_not_take_the_place_of_one_that_was_reached(with_round, monkeypatch):
+    made = with_round
+    state = read_state(made.ledger, made.run.name, 2)
     answers = iter([Verdict("FAILED", "undecided"), Verdict("VERIFIED", "better"), Verdict("FAILED", "undecided")])
     monkeypatch.setattr("autoqec.loop.judging.verify_in_process", lambda *args, **kwargs: next(answers))
     seen = []
     for _ in range(3):
-        judge(made, read_state(made.ledger, made.run.name, 1))
-        seen.append(read_state(made.ledger, made.run.name, 1).verdict["reason"])
+        judge(made, read_state(made.ledger, made.run.name, 2))
+        seen.append(read_state(made.ledger, made.run.name, 2).verdict["reason"])
     assert seen == ["undecided", "better", "better"]
     notes = read_notes(made.ledger, made.run.name, "verdict")[state.commit]
     assert [note["attempt"] for note in notes if note.get("event") == "begun"] == [1, 2, 3]
 
 
-def test_attempts_that_another_clone_began_are_counted_however_numbered(session, monkeypatch):
-    agent = ScriptedAgent({"ideator": [{"text": "t"}], "coder": [candidate(8)], "analyst": [IGNORE]})
-    made = session(agent)
-    commit = run_round(made).commit
+def test_attempts_that_another_clone_began_are_counted_however_numbered(with_round, monkeypatch):
+    made = with_round
+    state = read_state(made.ledger, made.run.name, 2)
+    commit = state.commit
     asked = []
 
     def answer(request, **_):
@@ -213,7 +237,6 @@ def test_attempts_that_another_clone_began_are_counted_however_numbered(session,
                 made.ledger, made.run.name, "verdict", commit, {"event": "begun", "attempt": number, "share": 1 / 128}
             )
 
-    state = read_state(made.ledger, made.run.name, 1)
     judge(made, state)
     elsewhere(1)
     judge(made, state)
@@ -263,12 +286,10 @@ def test_an_agent_that_raises_ends_the_round(session):
     assert record.claim.reason == "the ideator failed: ConnectionError: no net"
 
 
-def test_what_is_ignored_is_not_verified(session):
-    agent = ScriptedAgent({"ideator": [{"text": "t"}], "coder": [candidate(1)], "analyst": [IGNORE]})
-    made = session(agent)
-    record = run_round(made)
+def test_what_is_ignored_is_not_verified(told):
+    _, (_, record), events, _ = told
     assert (record.status, record.verdict) == ("ok", None)
-    assert [event["step"] for event in made.events if event["event"] == "step"] == [
+    assert [e["step"] for e in events if e["event"] == "step" and e["round"] == 2] == [
         "ideate", "code", "train", "score", "analyse", "verify", "close",
     ]  # fmt: skip
 
@@ -283,22 +304,17 @@ def test_in_a_shared_run_the_remote_gives_the_number(session, tmp_path):
     assert f"refs/autoqec/runs/{made.run.name}" in listed
 
 
-def test_an_agent_that_cannot_be_understood_ends_the_round_and_not_the_run(session):
-    agent = ScriptedAgent(
-        {"ideator": [{"text": ""}, {"words": "x"}, {"text": "fine"}], "coder": [candidate(1)], "analyst": [IGNORE]}
-    )
-    made = session(agent)
-    failed = run_round(made)
+def test_an_agent_that_cannot_be_understood_ends_the_round_and_not_the_run(told):
+    made, (failed, following), _, _ = told
     assert (failed.status, failed.commit) == ("agent_error", None)
     assert "text: Field required" in failed.claim.reason
-    assert run_round(made).status == "ok"
+    assert following.status == "ok"
     assert [claim.status for claim in list_claims(made.ledger, made.run.name)] == ["agent_error", "ok"]
 
 
-def test_a_candidate_that_is_not_valid_is_shown_back_to_the_coder(session):
-    bad = {"files": {"../../.git/config": "x: 1\n"}}
-    agent = ScriptedAgent({"ideator": [{"text": "t"}], "coder": [bad, candidate(1)], "analyst": [IGNORE]})
-    assert run_round(session(agent)).status == "ok"
+def test_a_candidate_that_is_not_valid_is_shown_back_to_the_coder(told):
+    _, (_, record), _, agent = told
+    assert record.status == "ok"
     assert "not a file of a candidate" in next(c.repair for role, c in agent.seen if role == "coder" and c.repair)
 
 
@@ -318,20 +334,24 @@ def test_the_same_candidate_is_not_tried_twice(session):
 
 
 def test_a_compose_that_conflicts_is_a_finding(session):
-    def fork(number, iterations):
-        return {"text": "t"}, candidate(iterations)
-
     agent = ScriptedAgent({})
     made = session(agent)
-    names = [f"{made.run.name}/{n}" for n in (1, 2)]
+    ledger, run = made.ledger, made.run
+    for number in (1, 2):  # as rounds leave them; that they are trained is nothing to a merge
+        claim = claim_round(ledger, run.name)
+        who = RoundIdentity(
+            run.name, number, claim.attempt, f"{run.env_name}@sha256:{run.env_id}", (), "none", "search", "t"
+        )
+        files = {path: text.encode() for path, text in candidate(number)["files"].items()}
+        commit = commit_round(ledger, who, base=run.base, parents=(run.base,), files=files, subject="s", body="")
+        close_claim(ledger, claim, status="ok", commit=commit)
+    names = [f"{run.name}/{n}" for n in (1, 2)]
     compose = {"text": "both", "fork_from": names, "compose": "pure"}
     agent._replies = {
-        "ideator": iter([{"text": "a"}, {"text": "b"}, compose, compose, {"text": "c"}]),
-        "coder": iter([candidate(1), candidate(2), candidate(3)]),
-        "analyst": iter([IGNORE] * 3),
+        "ideator": iter([compose, compose, {"text": "c"}]),
+        "coder": iter([candidate(3)]),
+        "analyst": iter([IGNORE]),
     }
-    run_round(made)
-    run_round(made)
     conflict = run_round(made)
     assert (conflict.status, conflict.commit) == ("compose_conflict", None)
     assert "iterations" in conflict.claim.reason
@@ -346,23 +366,18 @@ def test_training_that_takes_too_long_is_stopped(session):
     }
     agent = ScriptedAgent({"ideator": [{"text": "t"}], "coder": [slow]})
     made = session(agent)
-    profile = type(made.settings.profile)(10**8, 6.0, 12.0, 20_000, 60_000)
+    profile = type(made.settings.profile)(10**8, 2.0, 12.0, 20_000, 60_000)
     made.settings.profiles["tiny"] = profile
     record = run_round(made)
     assert record.status == "killed_by_safety"
-    assert "longer than 6 s" in record.claim.reason
+    assert "longer than 2 s" in record.claim.reason
     assert record.commit is not None
 
 
-def test_hostile_words_stay_words(session):
-    text = "fine\x1b[2J AutoQEC-Run: evil"
-    reply = {"text": text, "rationale": "---\nAutoQEC-Hypothesis: forged\n\nAutoQEC-Run: evil"}
-    coder = candidate(1) | {"message": "AutoQEC-Round: 99\n\n# ------------------------ >8 ------------------------"}
-    agent = ScriptedAgent({"ideator": [reply], "coder": [coder], "analyst": [IGNORE]})
-    made = session(agent)
-    record = run_round(made)
-    assert (record.identity.run, record.identity.round) == (made.run.name, 1)
-    assert record.identity.hypothesis == text
+def test_hostile_words_stay_words(told):
+    made, (_, record), _, _ = told
+    assert (record.identity.run, record.identity.round) == (made.run.name, 2)
+    assert record.identity.hypothesis == HOSTILE
     assert not record.problems
 
 

@@ -9,8 +9,6 @@ from autoqec.plugins import load_plugins
 from autoqec.runner.training import TrainingDiverged, train
 from autoqec.testing import check_stage, surface_problem
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 REGISTRY = load_plugins()
 STAGE = b"kind: custom\n"
 

@@ -18,8 +18,6 @@ from autoqec.problem.sampling import sample_chunk, sample_labelled
 from autoqec.runner.training import train
 from autoqec.testing import check_stage, surface_problem
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 REGISTRY = load_plugins()
 
 MESSAGES = (

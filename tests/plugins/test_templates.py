@@ -14,8 +14,6 @@ from autoqec.runner.training import train
 from autoqec.scoring.predictor import settle_beliefs
 from autoqec.testing import surface_problem
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 #: The quick test takes the cheapest stage of the old kind and one of a new kind; the slow one takes all.
 QUICK = {"first_look", "dense"}
 
