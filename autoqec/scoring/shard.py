@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from autoqec.decoding.compiling import compile_decoder
+from autoqec.decoding.compiling import compile_decoder, compile_references
 from autoqec.decoding.contract import CompiledDecoder, Decoded
 from autoqec.decoding.flipping import HardFlip
 from autoqec.errors import UsageError
@@ -74,6 +74,7 @@ class _Bench:
     baseline: CompiledDecoder
     backend: CompiledDecoder
     references: dict[str, CompiledDecoder]
+    missing: dict[str, str]
     predictor: Predictor | None
     resources: ExitStack
 
@@ -93,8 +94,9 @@ def _open_bench(blobs: Mapping[str, bytes], p: float | None, strong: str | None)
     if any(path.startswith("stages/") for path in sealed.files):
         predictor = resources.enter_context(Predictor(sealed, problem))
     baseline = compile_decoder(environment.decoder, problem, registry)
-    chosen = [*environment.references, *([Choice(kind=strong)] if strong else [])]
-    references = {choice.label: compile_decoder(choice, problem, registry) for choice in chosen}
+    references, missing = compile_references(environment.references, problem, registry)
+    if strong:
+        references[strong] = compile_decoder(Choice(kind=strong), problem, registry)
     backend = baseline
     # The first call of everything pays for loading and compiling; it is made here, off the clock, on no real shot.
     blank = np.zeros((1, problem.syndrome_bytes), dtype=np.uint8)
@@ -110,7 +112,7 @@ def _open_bench(blobs: Mapping[str, bytes], p: float | None, strong: str | None)
         backend.decode(blank, predictor.predict(blank)[0])
     for decoder in (baseline, *references.values()):
         decoder.decode(blank)
-    return _Bench(problem, baseline, backend, references, predictor, resources)
+    return _Bench(problem, baseline, backend, references, missing, predictor, resources)
 
 
 def _current_bench(message: Message) -> _Bench:
@@ -168,7 +170,8 @@ def score_chunks(message: Message) -> Message:
             `file:<path>` and `weights` (the sealed candidate).
 
     Returns:
-        Field `chunks`: one `ChunkScore` as a mapping per seed, in order.
+        Field `chunks`: one `ChunkScore` as a mapping per seed, in order. Field `missing`: references that were left out
+        because a package of theirs is not installed, and the lines that install them.
 
     Raises:
         CandidateFault: The candidate broke its contract.
@@ -179,7 +182,7 @@ def score_chunks(message: Message) -> Message:
     scores = [
         _score(bench, sample_chunk(bench.problem, int(seed)), with_references) for seed in message.fields["seeds"]
     ]
-    return Message({"chunks": [score.to_dict() for score in scores]})
+    return Message({"chunks": [score.to_dict() for score in scores], "missing": bench.missing})
 
 
 def examine(message: Message) -> Message:
