@@ -11,7 +11,8 @@ import stim
 from sinter._decoding._decoding import sample_decode
 
 import autoqec.sinter
-from autoqec.errors import UsageError
+from autoqec import history
+from autoqec.errors import AutoQECError, UsageError
 from autoqec.exchange.deploy import Deployed
 from autoqec.exchange.sinter import RoundDecoder, plain_decoders, round_decoders
 from autoqec.plugins import load_plugins
@@ -132,6 +133,56 @@ def test_the_same_errors_in_another_order_are_the_same_problem(package):
     assert one.fingerprint != other.fingerprint
     assert same_problem(one, other)
     RoundDecoder(package).compile_decoder_for_dem(dem=turned)
+
+
+@pytest.fixture
+def recorded(package, autoqec_lab):
+    """The package as round 1 of the run `here`, as if it had been trained and scored; and what the metrics say it is."""
+    environment = package.environment
+    files = dict(package.environment_files)
+    base = history.resolve_commit(autoqec_lab, "HEAD")
+    history.start_run(
+        autoqec_lab, "here", base=base, env_name="tiny", env_id=environment.identity, env_files=files, settings={}
+    )
+    claim = history.claim_round(autoqec_lab, "here")
+    identity = history.RoundIdentity(
+        run="here", round=1, attempt=claim.attempt, env=f"tiny@sha256:{environment.identity}", fork_from=(),
+        compose="none", agent="a", hypothesis="h",
+    )  # fmt: skip
+    commit = history.commit_round(
+        autoqec_lab, identity, base=base, parents=(), files=package.sealed.files, subject="s", body=""
+    )
+    history.attach(autoqec_lab, "artifacts", "here", 1, {"weights.safetensors": package.sealed.weights})
+
+    def score(candidate):
+        history.append_note(autoqec_lab, "here", "metrics", commit, {"candidate": candidate})
+
+    return score
+
+
+def test_a_labs_rounds_are_read_when_they_decode(recorded, package, monkeypatch, tmp_path):
+    recorded(package.sealed.digest)
+    with monkeypatch.context() as patch:
+        patch.setattr("autoqec.exchange.package.read_attachment", lambda *_: pytest.fail("the weights were read"))
+        offered = autoqec.sinter.decoders()
+        sent = pickle.dumps(offered)
+    assert package.sealed.weights not in sent
+    monkeypatch.chdir(tmp_path)  # a worker may be anywhere
+    decoder = pickle.loads(sent)[f"autoqec:exp/here/1@{package.digest[:12]}"]
+    dem = circuit_of(package).detector_error_model(decompose_errors=True)
+    decoder.compile_decoder_for_dem(dem=dem)
+    assert decoder.package.sealed == package.sealed
+    dem.append("error", 0.001, [stim.DemTarget("D0"), stim.DemTarget("D30")])
+    with pytest.raises(UsageError, match=f"exp/here/1@{package.digest[:12]}> was trained for tiny@"):
+        decoder.compile_decoder_for_dem(dem=dem)
+
+
+def test_a_round_that_is_not_what_was_scored_is_refused(recorded, package):
+    assert [name for name in autoqec.sinter.decoders() if "exp/" in name] == ["autoqec:exp/here/1"]  # not scored yet
+    recorded("0" * 64)
+    decoder = autoqec.sinter.decoders()["autoqec:exp/here/1"]
+    with pytest.raises(AutoQECError, match="has other files or weights than those that were scored"):
+        decoder.compile_decoder_for_dem(dem=circuit_of(package).detector_error_model(decompose_errors=True))
 
 
 def test_outside_a_lab_there_are_the_plain_decoders(tmp_path, monkeypatch):
