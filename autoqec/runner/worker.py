@@ -19,21 +19,21 @@ from autoqec.candidate.weights import load_weights, save_weights
 from autoqec.decoding.compiling import compile_decoder
 from autoqec.decoding.contract import TeachingDecoder
 from autoqec.errors import UsageError
-from autoqec.plugins import load_plugins
+from autoqec.plugins import Registry, load_plugins
 from autoqec.problem.environment import Choice
 from autoqec.problem.problem import Problem, problem_from_dem
 from autoqec.sandbox.channel import Channel, Message
 from autoqec.sandbox.sealed import SealedCandidate
 
 
-def _open(blobs: Mapping[str, bytes]) -> tuple[Candidate, Problem, SealedCandidate]:
+def _open(blobs: Mapping[str, bytes], registry: Registry) -> tuple[Candidate, Problem, SealedCandidate]:
     sealed = SealedCandidate.from_blobs(blobs)
     problem = problem_from_dem(stim.DetectorErrorModel(blobs["dem"].decode()), name="this environment")
-    return read_candidate(sealed.files, load_plugins().maker("stage")), problem, sealed
+    return read_candidate(sealed.files, registry.maker("stage")), problem, sealed
 
 
-def _teacher(fields: Mapping[str, Any], problem: Problem) -> TeachingDecoder:
-    decoder = compile_decoder(Choice.model_validate(fields), problem, load_plugins())
+def _teacher(fields: Mapping[str, Any], problem: Problem, registry: Registry) -> TeachingDecoder:
+    decoder = compile_decoder(Choice.model_validate(fields), problem, registry)
     if not isinstance(decoder, TeachingDecoder):
         raise UsageError(
             f"training.yaml: loss: logical_gap asks the decoder for a gap, and decoder {fields['kind']!r} knows none",
@@ -62,7 +62,7 @@ def serve_predictions(channel: Channel) -> None:
     Then `{"op": "predict"}` with blob `syndromes` is answered by blob `beliefs` (float32, row-major), and `{"op": "cost"}`
     by `{"flops_per_shot", "params"}`.
     """
-    candidate, problem, sealed = _open(channel.receive().blobs)
+    candidate, problem, sealed = _open(channel.receive().blobs, load_plugins())
     tensors = load_weights(sealed.weights, fingerprint=problem.fingerprint)
     infer = compile_inference(candidate, tensors, problem)
     channel.send(Message({"ready": True, "output": candidate.output.model_dump(mode="json")}))
@@ -88,11 +88,12 @@ def serve_training(channel: Channel) -> None:
     from autoqec.runner.training import Progress, train
 
     request = channel.receive()
-    candidate, problem, sealed = _open(request.blobs)
+    registry = load_plugins()
+    candidate, problem, sealed = _open(request.blobs, registry)
     problems = [problem, *_at_other_rates(request.blobs, problem)]
     decoders = None
     if candidate.training.loss == "logical_gap":
-        decoders = [_teacher(request.fields["decoder"], each) for each in problems]
+        decoders = [_teacher(request.fields["decoder"], each, registry) for each in problems]
 
     def report(progress: Progress) -> None:
         channel.send(Message(dict(vars(progress))))
