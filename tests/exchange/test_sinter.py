@@ -17,6 +17,7 @@ from autoqec.exchange.deploy import Deployed
 from autoqec.exchange.sinter import RoundDecoder, plain_decoders, round_decoders
 from autoqec.plugins import load_plugins
 from autoqec.problem.problem import problem_from_dem, same_problem
+from autoqec.testing import record_round, record_run
 
 FAST = "autoqec:mwpm-None or autoqec:osd-None"
 
@@ -138,21 +139,8 @@ def test_the_same_errors_in_another_order_are_the_same_problem(package):
 @pytest.fixture
 def recorded(package, autoqec_lab):
     """The package as round 1 of the run `here`, as if it had been trained and scored; and what the metrics say it is."""
-    environment = package.environment
-    files = dict(package.environment_files)
-    base = history.resolve_commit(autoqec_lab, "HEAD")
-    history.start_run(
-        autoqec_lab, "here", base=base, env_name="tiny", env_id=environment.identity, env_files=files, settings={}
-    )
-    claim = history.claim_round(autoqec_lab, "here")
-    identity = history.RoundIdentity(
-        run="here", round=1, attempt=claim.attempt, env=f"tiny@sha256:{environment.identity}", fork_from=(),
-        compose="none", agent="a", hypothesis="h",
-    )  # fmt: skip
-    commit = history.commit_round(
-        autoqec_lab, identity, base=base, parents=(), files=package.sealed.files, subject="s", body=""
-    )
-    history.attach(autoqec_lab, "artifacts", "here", 1, {"weights.safetensors": package.sealed.weights})
+    sealed = package.sealed
+    commit = record_round(autoqec_lab, record_run(autoqec_lab, "here"), sealed.files, weights=sealed.weights)
 
     def score(candidate):
         history.append_note(autoqec_lab, "here", "metrics", commit, {"candidate": candidate})
