@@ -35,6 +35,10 @@ class NotFoundError(AutoQECError):
     exit_code = 3
 
 
+class MissingPackageError(AutoQECError):
+    """A plugin is there and the package it needs is not; the mend is the line that installs it."""
+
+
 class BudgetSpentError(AutoQECError):
     """A budget the user set is used up; the state can be resumed with a larger one (exit code 4)."""
 

@@ -230,7 +230,7 @@ def _add(registry: Registry, offer: Registration) -> None:
 
 
 def missing_packages(registry: Registry) -> dict[str, str]:
-    """What is registered and needs a distribution that is not installed: its name → the distribution.
+    """What is registered and needs a distribution that is not installed: its name → the line that installs it.
 
     A factory says so in the capability `needs`; nothing is imported to find out.
     """
@@ -240,8 +240,13 @@ def missing_packages(registry: Registry) -> dict[str, str]:
         try:
             version(distribution.partition("[")[0] or "autoqec")
         except PackageNotFoundError:
-            missing[entry.name] = distribution
+            missing[entry.name] = pip_line(distribution, str(entry.capabilities.get("pip_options", "")))
     return missing
+
+
+def pip_line(distribution: str, options: str = "") -> str:
+    """The command that installs a distribution, in quotes for the sake of an extra in brackets."""
+    return " ".join(["pip install", *([options] if options else []), f"'{distribution}'"])
 
 
 def describe() -> list[dict[str, Any]]:
@@ -258,7 +263,8 @@ def describe() -> list[dict[str, Any]]:
                 "plugin": entry.plugin,
                 "distribution": entry.distribution,
                 "capabilities": dict(entry.capabilities),
-                "missing": missing.get(entry.name),
+                "missing": entry.capabilities["needs"] if entry.name in missing else None,
+                "install": missing.get(entry.name),
             }
             for entry in registry.all()
         ),

@@ -1,7 +1,8 @@
 """Learned stages per shot on the distance-5 surface code: forward as in scoring, and forward and backward as in training.
 
 One thread, processor time; run it with the MALLOC_ variables of `autoqec/sandbox/child.py`, which training has. `100,000 shots,
-two cores` is what an epoch of so many would take if two threads shared it evenly.
+two cores` is what an epoch of so many would take if two threads shared it evenly. The loss `logical_gap` is matching's, on the
+beliefs of `neural_bp`, with its derivative; what it costs is said as a multiple of that stage's forward pass.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ one_thread()
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
+from autoqec_plugins.mwpm.decoder import Mwpm  # noqa: E402
 
 from autoqec.candidate.compile import build_modules, compile_inference, module_tensors, run_modules  # noqa: E402
 from autoqec.candidate.cost import measure_cost  # noqa: E402
 from autoqec.candidate.schema import read_candidate  # noqa: E402
 from autoqec.plugins import load_plugins  # noqa: E402
+from autoqec.problem.problem import Problem  # noqa: E402
 from autoqec.problem.sampling import sample_labelled  # noqa: E402
 from autoqec.testing import surface_problem  # noqa: E402
 
@@ -52,12 +55,25 @@ def least(work: Any, shots: int, repeats: int) -> float:
     return min(times[1:]) / shots * 1e6
 
 
+def logical_gap(problem: Problem, packed: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    """What the loss costs, and what the stage does whose beliefs it is told, one right after the other."""
+    candidate = read_candidate({"stages/bp/stage.yaml": b"kind: neural_bp\n"}, load_plugins().maker("stage"))
+    infer = compile_inference(candidate, module_tensors(build_modules(candidate, problem)), problem)
+    given = np.repeat(problem.priors_llr[None], len(packed), axis=0)
+    beliefs, matching = infer(packed, given), Mwpm().compile(problem)
+    gap = least(lambda: matching.logical_gap_loss(packed, beliefs, truth), len(packed), 4)
+    return {
+        "logical_gap µs": gap,
+        "logical_gap, of neural_bp's forward": gap / least(lambda: infer(packed, given), len(packed), 4),
+    }
+
+
 def main() -> None:
     """Measure and print."""
     options = arguments(__doc__, shots=(512, "shots of inference"), batch=(256, "shots of a training step"))
     torch.set_num_threads(1)
     problem, makers = surface_problem(5, 0.005), load_plugins().maker("stage")
-    syndromes, _, fired = sample_labelled(problem, max(options.shots, options.batch), SEED)
+    syndromes, observables, fired = sample_labelled(problem, max(options.shots, options.batch), SEED)
     packed = np.packbits(syndromes[: options.shots], axis=1, bitorder="little")
     given = np.repeat(problem.priors_llr[None], options.shots, axis=0)
     bits, labels = (torch.from_numpy(x[: options.batch]).float() for x in (syndromes, fired))
@@ -89,7 +105,8 @@ def main() -> None:
                 "params": cost.params,
             }
         )
-    facts = {"problem": problem.name, "incidences": len(problem.mechanisms.detector), "seed": SEED}
+    facts = logical_gap(problem, packed, np.packbits(observables[: options.shots], axis=1, bitorder="little"))
+    facts |= {"problem": problem.name, "incidences": len(problem.mechanisms.detector), "seed": SEED}
     show("stages", rows, facts, as_json=options.json)
 
 

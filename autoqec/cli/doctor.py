@@ -43,8 +43,8 @@ def command(as_json: bool) -> int:
             facts[name] = version(name)
         except PackageNotFoundError:
             facts[name] = "not installed"
-    for name, distribution in missing_packages(load_plugins()).items():
-        facts[f"decoder {name}"] = f"not installed: pip install '{distribution}'"
+    for name, line in missing_packages(load_plugins()).items():
+        facts[f"decoder {name}"] = f"not installed: {line}"
     facts["processors"] = str(len(os.sched_getaffinity(0)))
     print_json([{"schema": "autoqec.doctor/1", **facts}]) if as_json else print_facts(facts)
     return 0

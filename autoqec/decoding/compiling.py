@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from autoqec.decoding.contract import CompiledDecoder
-from autoqec.errors import AutoQECError
+from autoqec.errors import AutoQECError, MissingPackageError
 from autoqec.plugins import Registry, one_line
 from autoqec.problem.environment import Choice
 from autoqec.problem.problem import Problem
@@ -24,3 +26,24 @@ def compile_decoder(choice: Choice, problem: Problem, registry: Registry) -> Com
     except Exception as error:
         raise AutoQECError(f"decoder {choice.kind!r} of {entry.distribution} failed: {one_line(error)}") from error
     return compiled
+
+
+def compile_references(
+    choices: Iterable[Choice], problem: Problem, registry: Registry
+) -> tuple[dict[str, CompiledDecoder], dict[str, str]]:
+    """Compile decoders that are only reported beside others: one whose package is not installed is left out.
+
+    Returns:
+        Decoders by label, and of those left out the line that installs what they need, by label.
+
+    Raises:
+        NotFoundError, UsageError: As `compile_decoder`.
+    """
+    compiled: dict[str, CompiledDecoder] = {}
+    missing: dict[str, str] = {}
+    for choice in choices:
+        try:
+            compiled[choice.label] = compile_decoder(choice, problem, registry)
+        except MissingPackageError as error:
+            missing[choice.label] = str(error.mend)
+    return compiled, missing

@@ -13,8 +13,8 @@ import numpy as np
 
 from autoqec.decoding.checks import check_syndromes
 from autoqec.decoding.contract import Decoded
-from autoqec.errors import AutoQECError, UsageError
-from autoqec.plugins import one_line
+from autoqec.errors import AutoQECError, MissingPackageError, UsageError
+from autoqec.plugins import one_line, pip_line
 from autoqec.problem.problem import Problem
 
 
@@ -100,17 +100,17 @@ class CompiledForeign:
             return np.frombuffer(answers.read_bytes(), dtype=np.uint8).reshape(len(syndromes), -1)
 
 
-def needed(module: str, distribution: str, decoder: str) -> Any:
+def needed(module: str, distribution: str, decoder: str, *, pip_options: str = "") -> Any:
     """Import a package that only one decoder needs.
 
     Raises:
-        AutoQECError: It is not installed; gives the line that installs it.
+        MissingPackageError: It is not installed; gives the line that installs it.
     """
     import importlib
 
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise AutoQECError(
-            f"decoder {decoder} needs the package {distribution}: {error}", mend=f"pip install '{distribution}'"
+        raise MissingPackageError(
+            f"decoder {decoder} needs the package {distribution}: {error}", mend=pip_line(distribution, pip_options)
         ) from error

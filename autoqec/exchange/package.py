@@ -7,8 +7,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from autoqec.errors import NotFoundError
-from autoqec.history import Ledger, RoundRecord, find_record, load_run, read_attachment, read_candidate, read_history
+from autoqec.errors import AutoQECError, NotFoundError
+from autoqec.history import (
+    Ledger,
+    RoundRecord,
+    find_record,
+    load_run,
+    open_ledger,
+    read_attachment,
+    read_candidate,
+    read_history,
+)
 from autoqec.history.attachments import WEIGHTS_FILE, has_attachment
 from autoqec.problem.environment import LoadedEnvironment, environment_from_files
 from autoqec.sandbox.sealed import SealedCandidate
@@ -42,8 +51,7 @@ class Package:
         """SHA-256 over candidate, weights and environment, 64 hex digits: changes when anything that could change an
         answer does.
         """
-        whole = f"{self.sealed.digest}{self.environment.identity}"
-        return hashlib.sha256(whole.encode()).hexdigest()
+        return _digest(self.sealed.digest, self.environment.identity)
 
     def metadata(self) -> dict[str, Any]:
         """What it is, as JSON values."""
@@ -55,6 +63,38 @@ class Package:
             "digest": self.digest,
             "verdict": self.verdict,
         }
+
+
+@dataclass(frozen=True)
+class StoredPackage:
+    """A trained round that is still where its lab keeps it; it pickles as the way there.
+
+    Attributes:
+        folder: The lab.
+        run, number: Which round.
+        name: `exp/<run>/<N>`.
+        digest: What the package's will be, as the metrics say that were scored from it; None for a round without metrics.
+    """
+
+    folder: str
+    run: str
+    number: int
+    name: str
+    digest: str | None
+
+    def read(self) -> Package:
+        """The package itself.
+
+        Raises:
+            NotFoundError: It is not there any more.
+            AutoQECError: It holds something else than what was scored.
+        """
+        package = package_of(open_ledger(self.folder), self.run, self.number)
+        if self.digest not in (None, package.digest):
+            raise AutoQECError(
+                f"{self.name} has other files or weights than those that were scored", mend="autoqec fsck"
+            )
+        return package
 
 
 def package_of(ledger: Ledger, run: str, number: int) -> Package:
@@ -77,11 +117,21 @@ def package_of(ledger: Ledger, run: str, number: int) -> Package:
     return _package(ledger, record)
 
 
-def packages(ledger: Ledger) -> Iterator[Package]:
-    """Every round of a lab that has weights; rounds whose records are damaged are left out, as `autoqec fsck` says why."""
+def stored_packages(ledger: Ledger) -> Iterator[StoredPackage]:
+    """Every round of a lab that has weights, none of which are read.
+
+    Rounds whose records are damaged are left out, as `autoqec fsck` says why.
+    """
     for record in read_history(ledger):
-        if record.commit is not None and not record.problems and _has_weights(ledger, record):
-            yield _package(ledger, record)
+        if record.identity is None or record.problems or not _has_weights(ledger, record):
+            continue
+        scored = (record.metrics or {}).get("candidate")
+        digest = _digest(scored, record.identity.env.rpartition(":")[2]) if isinstance(scored, str) else None
+        yield StoredPackage(str(ledger.git_dir), record.run, record.number, record.branch, digest)
+
+
+def _digest(candidate: str, environment: str) -> str:
+    return hashlib.sha256(f"{candidate}{environment}".encode()).hexdigest()
 
 
 def _has_weights(ledger: Ledger, record: RoundRecord) -> bool:

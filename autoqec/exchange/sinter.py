@@ -19,7 +19,7 @@ from autoqec.decoding.compiling import compile_decoder
 from autoqec.decoding.contract import CompiledDecoder
 from autoqec.errors import NotFoundError, UsageError
 from autoqec.exchange.deploy import Deployed
-from autoqec.exchange.package import Package, packages
+from autoqec.exchange.package import Package, StoredPackage, stored_packages
 from autoqec.history import open_ledger
 from autoqec.plugins import Registry, load_plugins, missing_packages
 from autoqec.problem.environment import Choice
@@ -51,20 +51,28 @@ class Compiled(sinter.CompiledDecoder):
 
 
 class RoundDecoder(sinter.Decoder):
-    """A round's predecoder with its classical decoder. It holds bytes only, so it goes to sinter's workers as it is.
+    """A round's predecoder with its classical decoder.
+
+    It holds bytes, or where a lab has them, so it goes to sinter's workers as it is; a lab's rounds are read when they decode.
 
     Args:
-        package: The round.
+        source: The round.
     """
 
-    def __init__(self, package: Package) -> None:
-        self.package = package
+    def __init__(self, source: Package | StoredPackage) -> None:
+        self._source = source
 
     def __getstate__(self) -> dict[str, object]:
-        return {"package": self.package}
+        return {"_source": self._source}
 
     def __repr__(self) -> str:
-        return f"<autoqec:{self.package.name}@{self.package.digest[:_DIGITS]}>"
+        digest = self._source.digest or self.package.digest
+        return f"<autoqec:{self._source.name}@{digest[:_DIGITS]}>"
+
+    @cached_property
+    def package(self) -> Package:
+        """The round with all its bytes."""
+        return self._source if isinstance(self._source, Package) else self._source.read()
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -130,11 +138,11 @@ def plain_decoders(registry: Registry) -> dict[str, sinter.Decoder]:
     return {f"autoqec:{kind}": PlainDecoder(kind) for kind in kinds}
 
 
-def round_decoders(package: Package) -> dict[str, sinter.Decoder]:
-    """One round, by its name and by its name with the digest."""
-    decoder = RoundDecoder(package)
-    name = f"autoqec:{package.name}"
-    return {name: decoder, f"{name}@{package.digest[:_DIGITS]}": decoder}
+def round_decoders(source: Package | StoredPackage) -> dict[str, sinter.Decoder]:
+    """One round, by its name and, where its digest is known, by its name with the digest."""
+    decoder = RoundDecoder(source)
+    name = f"autoqec:{source.name}"
+    return {name: decoder} | ({f"{name}@{source.digest[:_DIGITS]}": decoder} if source.digest else {})
 
 
 def decoders() -> dict[str, sinter.Decoder]:
@@ -148,8 +156,8 @@ def decoders() -> dict[str, sinter.Decoder]:
         ledger = open_ledger(".")
     except NotFoundError:
         return found
-    for package in packages(ledger):
-        found |= round_decoders(package)
+    for stored in stored_packages(ledger):
+        found |= round_decoders(stored)
     return found
 
 

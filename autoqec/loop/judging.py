@@ -8,12 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from autoqec.errors import BudgetSpentError
+from autoqec.decoding.compiling import compile_decoder
+from autoqec.errors import AutoQECError, BudgetSpentError
 from autoqec.history import append_note, read_notes, write_lock
 from autoqec.history.signatures import sign
 from autoqec.loop.parents import composed_parents, sealed_parents
 from autoqec.loop.session import Session
 from autoqec.loop.state import RoundState
+from autoqec.problem.code import build_problem
+from autoqec.problem.environment import Choice
 from autoqec.scoring.statistics import attempt_share, next_attempt
 from autoqec.scoring.verdict import VerificationRequest
 from autoqec.scoring.verification import verify_in_process
@@ -50,6 +53,7 @@ def judge(
     )
     identity = uuid.uuid4().hex
     if replay is None:
+        _check_strong_reference(session)
         request = _begin_attempt(session, state, request, identity)
     else:
         known = {name: replay[name] for name in ("attempt", "verified_before", "max_shots")}
@@ -83,6 +87,21 @@ def judge(
 def replay_agrees(noted: Mapping[str, Any], replayed: Mapping[str, Any]) -> bool:
     """Whether a replay drew the same shots and counted the same failures as the verdict it replays."""
     return all(noted.get(name) == replayed.get(name) for name in ("verdict", "reason", "test", "extension", "digests"))
+
+
+def _check_strong_reference(session: Session) -> None:
+    """Refuse one that cannot be run before an attempt is spent: it is run last.
+
+    Raises:
+        AutoQECError: There is no such decoder, not for this problem, or its package is not installed.
+    """
+    kind = session.settings["strong_reference"]
+    if kind:
+        problem = build_problem(session.environment, session.registry.maker("code"))
+        try:
+            compile_decoder(Choice(kind=kind), problem, session.registry)
+        except AutoQECError as error:
+            raise type(error)(f"strong_reference: {error.problem}", mend=error.mend) from error
 
 
 def _begin_attempt(

@@ -53,6 +53,7 @@ def measure(session: Session, state: RoundState, profile: Mapping[str, Any], key
         "counts": counts.to_dict(),
         **figures(counts),
         "references": {name: failures / counts.shots for name, failures in scored.references.items()},
+        **({"references_missing": dict(scored.missing)} if scored.missing else {}),
         "other_rates": [
             {"p": p, "invalid": each.invalid, "counts": each.counts.to_dict(), **figures(each.counts)}
             for p, each in at_other_rates.items()

@@ -93,9 +93,9 @@ def questions(like: LoadedEnvironment, registry: Registry, ask: Ask) -> Iterator
             if noise == only:
                 yield from _answer(f"noise.{name}", ask(f"noise.{name}", None))
     able = [entry.name for entry in registry.all("decoder") if entry.capabilities.get("takes_beliefs")]
-    yield "decoder", ask(f"decoder ({', '.join(able)})", environment.decoder.kind)
-    kinds = [reference.kind for reference in environment.references]
-    yield from _answer("references", ask("references, a list", dump_flow(kinds)))
+    yield from _answer("decoder", ask(f"decoder ({', '.join(able)})", dump_flow(environment.decoder.short)))
+    references = [reference.short for reference in environment.references]
+    yield from _answer("references", ask("references, a list", dump_flow(references)))
 
 
 def _answer(field: str, text: str) -> Iterator[tuple[str, Any]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from autoqec.config import Profile, Settings
-from autoqec.errors import AutoQECError, UsageError
+from autoqec.errors import AutoQECError, MissingPackageError, UsageError
 from autoqec.history import Ledger, Run, list_runs, new_run_name, resolve_commit, start_run
 from autoqec.plugins import Registry
 from autoqec.problem.environment import (
@@ -87,6 +87,8 @@ class Session:
 def check_environment(loaded: LoadedEnvironment, registry: Registry) -> None:
     """Refuse, before anything is written, an environment no round could be run on.
 
+    A reference whose package is not installed is no such reason: it is left out, and metrics and verdicts say so.
+
     Raises:
         UsageError, NotFoundError: The circuit, code, decoder or a reference cannot be used; names file, line and field.
     """
@@ -101,6 +103,8 @@ def check_environment(loaded: LoadedEnvironment, registry: Registry) -> None:
         try:
             compile_decoder(choice, problem, registry)
         except AutoQECError as error:
+            if isinstance(error, MissingPackageError) and choice is not environment.decoder:
+                continue
             found = type(error)(f"{where}: {error.problem}", mend=error.mend)
             raise at_its_line(found, loaded.origin, text) from error
 

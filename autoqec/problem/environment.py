@@ -55,6 +55,11 @@ class Choice(BaseModel):
         return dict(self.model_extra or {})
 
     @property
+    def short(self) -> str | dict[str, Any]:
+        """As a person writes it: the bare kind where there are no fields."""
+        return self.model_dump(mode="json") if self.fields else self.kind
+
+    @property
     def label(self) -> str:
         """What it is called in figures: the kind, and in brackets the fields, so that two orders of one decoder differ."""
         fields = ", ".join(f"{name}={value}" for name, value in sorted(self.fields.items()))

@@ -12,9 +12,11 @@ from typing import Literal
 
 import numpy as np
 import stim
+from pydantic import BaseModel, ConfigDict, Field
 
 from autoqec.problem.css import CssCode
-from autoqec.problem.noisy import PAUSE, ROUND
+from autoqec.problem.noise import Noise
+from autoqec.problem.noisy import PAUSE, ROUND, add_noise
 
 Basis = Literal["X", "Z"]
 
@@ -44,6 +46,43 @@ class Layout:
     data: Sequence[Place]
     x: Sequence[Place]
     z: Sequence[Place]
+
+
+class MemoryFields(BaseModel):
+    """What an environment says of a memory experiment; a code's own fields are added by inheritance.
+
+    Attributes:
+        rounds: Syndrome-measurement rounds.
+        basis: Which eigenstate is kept.
+        detectors: Of the checks that protect it, or of `both` bases.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    rounds: int = Field(ge=1, le=1000)
+    basis: Basis = "Z"
+    detectors: Literal["basis", "both"] = "basis"
+
+
+def noisy_memory(
+    fields: MemoryFields,
+    code: CssCode,
+    schedule: Schedule,
+    noise: Noise,
+    p: float | None,
+    *,
+    layout: Layout | None = None,
+    pauses: bool = False,
+) -> stim.Circuit:
+    """The experiment that an environment asks for; see `css_memory` and `add_noise` for the arguments.
+
+    Raises:
+        UsageError: There is no noise to add.
+    """
+    both = fields.detectors == "both"
+    circuit = css_memory(
+        code, schedule, basis=fields.basis, rounds=fields.rounds, layout=layout, both=both, pauses=pauses
+    )
+    return add_noise(circuit, noise, p)
 
 
 def css_memory(

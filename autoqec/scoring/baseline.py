@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
-from autoqec.decoding.compiling import compile_decoder
+from autoqec.decoding.compiling import compile_decoder, compile_references
 from autoqec.plugins import Registry
 from autoqec.problem.code import build_problem
 from autoqec.problem.environment import ENVIRONMENT_FILE, LoadedEnvironment
@@ -31,8 +32,8 @@ def describe_environment(loaded: LoadedEnvironment, registry: Registry, shots: i
     """
     problem = build_problem(loaded, registry.maker("code"))
     environment = loaded.environment
-    choices = (environment.decoder, *environment.references)
-    decoders = {choice.label: compile_decoder(choice, problem, registry) for choice in choices}
+    references, missing = compile_references(environment.references, problem, registry)
+    decoders = {environment.decoder.label: compile_decoder(environment.decoder, problem, registry)} | references
     failures = dict.fromkeys(decoders, 0)
     key, chunks, total = os.urandom(32), chunks_for(shots), 0
     for chunk in range(chunks):
@@ -59,6 +60,13 @@ def describe_environment(loaded: LoadedEnvironment, registry: Registry, shots: i
         "decoders": rates,
         "findings": [
             found | {"line": line_of(loaded.files[ENVIRONMENT_FILE], found["field"])}
-            for found in findings(problem, next(iter(rates.values())))
+            for found in [*findings(problem, next(iter(rates.values()))), *_left_out(missing)]
         ],
     }
+
+
+def _left_out(missing: Mapping[str, str]) -> list[dict[str, Any]]:
+    return [
+        {"field": "references", "finding": f"{label} is left out, not installed: {line}"}
+        for label, line in missing.items()
+    ]

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from autoqec.decoding.compiling import compile_decoder
+from autoqec.decoding.compiling import compile_decoder, compile_references
 from autoqec.decoding.contract import CompiledDecoder, Decoded
 from autoqec.decoding.flipping import HardFlip
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
@@ -50,6 +50,7 @@ class Bench:
         references: Others to compare with, by label.
         predictor: The candidate; None for the empty pipeline, which is the baseline itself.
         backend: What decodes the candidate's beliefs.
+        missing: References left out, and the lines that install what they need, by label.
     """
 
     def __init__(
@@ -59,9 +60,10 @@ class Bench:
         references: Mapping[str, CompiledDecoder],
         predictor: Predictor | None,
         backend: CompiledDecoder,
+        missing: Mapping[str, str],
     ):
         self.problem, self.baseline, self.references = problem, baseline, dict(references)
-        self.predictor, self.backend = predictor, backend
+        self.predictor, self.backend, self.missing = predictor, backend, dict(missing)
 
     def known(self, syndromes: np.ndarray, with_references: bool) -> tuple[dict[str, Decoded], float]:
         """What decoders say that nobody need distrust: the baseline, under the empty name, and the references.
@@ -120,8 +122,9 @@ def open_bench(
     elif process is not None:
         process.kill()
     baseline = compile_decoder(environment.decoder, problem, registry)
-    chosen = [*environment.references, *([Choice(kind=strong)] if strong else [])]
-    references = {choice.label: compile_decoder(choice, problem, registry) for choice in chosen}
+    references, missing = compile_references(environment.references, problem, registry)
+    if strong:
+        references[strong] = compile_decoder(Choice(kind=strong), problem, registry)
     backend = baseline
     # The first call of everything pays for loading and compiling; it is made here, off the clock, on no real shot.
     blank = np.zeros((1, problem.syndrome_bytes), dtype=np.uint8)
@@ -137,11 +140,11 @@ def open_bench(
                 mend="set output.yaml's mode to hard_flip",
             )
         backend.decode(blank, predictor.predict(blank)[0])
-    return Bench(problem, baseline, references, predictor, backend)
+    return Bench(problem, baseline, references, predictor, backend, missing)
 
 
 def serve(channel: Channel) -> None:
-    """The matcher's process. First message: see `Matcher`; answered by `{"ready": true, "lock"}`. Another may follow at any time.
+    """The matcher's process. First message: see `Matcher`; answered by `{"ready", "lock", "missing"}`. Others like it may follow.
 
     Then `{"op": "known" | "candidate", "references"}` with blob `syndromes` is answered by blobs `observables:<name>` and
     `invalid:<name>` and field `seconds`; `{"op": "cost"}` by `{"flops_per_shot", "params"}`.
@@ -150,7 +153,8 @@ def serve(channel: Channel) -> None:
     while True:
         with ExitStack() as resources:
             bench = open_bench(request.blobs, request.fields["p"], request.fields["strong"], resources, process)
-            channel.send(Message({"ready": True, "lock": bench.predictor.lock if bench.predictor else None}))
+            walls = bench.predictor.lock if bench.predictor else None
+            channel.send(Message({"ready": True, "lock": walls, "missing": bench.missing}))
             weights = bytes(request.blobs.get("weights", b""))
             while "op" in (request := channel.receive()).fields:
                 channel.send(_reply(bench, request, weights))
@@ -219,6 +223,11 @@ class Matcher:
             self._ready = self._receive(_LOAD_SECONDS, blame=False).fields
         lock: Mapping[str, Any] | None = self._ready["lock"]
         return lock
+
+    @property
+    def missing(self) -> Mapping[str, str]:
+        """References left out, once loaded, and the lines that install what they need, by label."""
+        return dict(self._ready["missing"]) if self._ready else {}
 
     def known(self, syndromes: np.ndarray, with_references: bool) -> tuple[dict[str, Decoded], float]:
         """See `Bench.known`.

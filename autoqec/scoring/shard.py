@@ -158,7 +158,8 @@ def score_chunks(message: Message) -> Message:
             `file:<path>` and `weights` (the sealed candidate).
 
     Returns:
-        Field `chunks`: one `ChunkScore` as a mapping per seed, in order.
+        Field `chunks`: one `ChunkScore` as a mapping per seed, in order. Field `missing`: references that were left out
+        because a package of theirs is not installed, and the lines that install them.
 
     Raises:
         CandidateFault: The candidate broke its contract.
@@ -173,7 +174,7 @@ def score_chunks(message: Message) -> Message:
     except CandidateFault:
         _forget_bench()
         raise
-    return Message({"chunks": [score.to_dict() for score in scores]})
+    return Message({"chunks": [score.to_dict() for score in scores], "missing": bench.matcher.missing})
 
 
 def cost(message: Message) -> Message:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from autoqec.problem.environment import LoadedEnvironment
@@ -33,6 +33,7 @@ class Scored:
         counts: Baseline against candidate.
         invalid: Candidate's shots without a valid answer.
         references: Failures of each reference decoder, over `reference_shots` shots.
+        missing: References that were left out, and the lines that install what they need.
         chunks: Chunks summed.
         predict_us, decode_us, baseline_us: Microseconds per shot of one process.
         cpu_us: Microseconds per shot of processor time in the candidate's process, as the kernel counts it.
@@ -46,6 +47,7 @@ class Scored:
     invalid: int = 0
     references: Mapping[str, int] = field(default_factory=dict)
     reference_shots: int = 0
+    missing: Mapping[str, str] = field(default_factory=dict)
     chunks: int = 0
     predict_us: float = 0.0
     cpu_us: float = 0.0
@@ -111,13 +113,14 @@ class ScoreStream:
             range(i, min(i + _CHUNKS_PER_TASK, first + chunks)) for i in range(first, first + chunks, _CHUNKS_PER_TASK)
         ]
         futures = {self.executor.submit(self.task(FUNCTION, part, references=references)): part for part in wanted}
-        pending, results = set(futures), dict[int, ChunkScore]()
+        pending, results, missing = set(futures), dict[int, ChunkScore](), dict[str, str]()
         try:
             while pending:
                 done, pending = wait(pending, return_when=FIRST_COMPLETED)
                 for future in done:
-                    answer = future.result().fields["chunks"]
-                    results |= zip(futures[future], map(ChunkScore.from_dict, answer), strict=True)
+                    answer = future.result().fields
+                    results |= zip(futures[future], map(ChunkScore.from_dict, answer["chunks"]), strict=True)
+                    missing |= answer.get("missing", {})
                 if progress is not None:
                     progress(len(results) * CHUNK_SHOTS, chunks * CHUNK_SHOTS)
         except ChildFailed as error:
@@ -125,7 +128,8 @@ class ScoreStream:
         finally:
             for future in pending:
                 future.cancel()
-        return combine([results[chunk] for chunk in sorted(results)], references)
+        scored = combine([results[chunk] for chunk in sorted(results)], references)
+        return replace(scored, missing=missing) if references else scored
 
 
 def combine(scores: Sequence[ChunkScore], references: bool) -> Scored:

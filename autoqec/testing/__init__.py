@@ -8,6 +8,7 @@ def test_my_decoder():
 
 from autoqec.testing.agents import ScriptedAgent
 from autoqec.testing.conformance import check_decoder, check_stage
+from autoqec.testing.recorded import record_round, record_run
 from autoqec.testing.tiny import (
     TINY_CONFIG,
     TINY_ENVIRONMENT,
@@ -24,6 +25,8 @@ __all__ = [
     "check_decoder",
     "check_stage",
     "make_tiny_lab",
+    "record_round",
+    "record_run",
     "surface_problem",
     "tiny_problem",
     "tiny_proposal",

@@ -10,6 +10,9 @@ from rich.text import Text
 
 from autoqec.views.console import out, plain
 
+#: Capabilities that say what to install, and nothing of what the thing can do.
+_ADVICE = ("needs", "pip_options")
+
 
 def _grid(*headers: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
@@ -24,9 +27,11 @@ def print_plugins(items: Sequence[Mapping[str, Any]]) -> None:
     for item in items:
         if "error" in item:
             continue
-        facts = ", ".join(f"{key}: {value}" for key, value in sorted(item["capabilities"].items()) if key != "needs")
-        if item.get("missing"):
-            facts = f"not installed: pip install '{item['missing']}'"
+        facts = ", ".join(
+            f"{key}: {value}" for key, value in sorted(item["capabilities"].items()) if key not in _ADVICE
+        )
+        if item.get("install"):
+            facts = f"not installed: {item['install']}"
         table.add_row(*(plain(str(item[key])) for key in ("kind", "name", "plugin", "distribution")), plain(facts))
     console = out()
     console.print(table)

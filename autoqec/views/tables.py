@@ -197,6 +197,8 @@ def _figures(item: Mapping[str, Any]) -> str:
     ]
     references = item.get("references") or {}
     lines += [f"reference {name}: LER {ler:.6f}" for name, ler in sorted(references.items())]
+    missing = item.get("references_missing") or {}
+    lines += [f"reference {name}: left out, not installed: {line}" for name, line in sorted(missing.items())]
     lines += [
         f"at p = {row['p']}: LER {row['ler_candidate']:.6f}, plain {row['ler_baseline']:.6f},"
         f" ratio {_ratio(row['ler_ratio'], 4)} {_interval(row['ler_ratio_ci'], 4)} over {row['shots']:,} shots"

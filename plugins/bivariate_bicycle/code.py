@@ -8,17 +8,15 @@ each in two commuting cyclic shifts. The [[72, 12, 6]] code has l = m = 6, A = x
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import numpy as np
 import stim
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from autoqec.errors import UsageError
 from autoqec.problem.css import CssCode, css_code
-from autoqec.problem.memory import Layers, Layout, Schedule, css_memory
+from autoqec.problem.memory import Layers, Layout, MemoryFields, Schedule, noisy_memory
 from autoqec.problem.noise import Noise
-from autoqec.problem.noisy import add_noise
 
 from .polynomial import Monomial, parse, partner
 
@@ -28,17 +26,13 @@ _X_ORDER = (None, 1, 4, 3, 5, 0, 2)
 _Z_ORDER = (3, 5, 0, 1, 2, 4, None)
 
 
-class BivariateBicycleFields(BaseModel):
+class BivariateBicycleFields(MemoryFields):
     """Orders `l` and `m` of x and y, polynomials `a` and `b` of three terms each, and the memory experiment."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     l: int = Field(ge=2, le=64)  # noqa: E741 - the paper's letter
     m: int = Field(ge=2, le=64)
     a: str
     b: str
-    rounds: int = Field(ge=1, le=1000)
-    basis: Literal["X", "Z"] = "Z"
-    detectors: Literal["basis", "both"] = "basis"
 
 
 class BivariateBicycle:
@@ -51,16 +45,8 @@ class BivariateBicycle:
     ) -> stim.Circuit:
         """See `autoqec.problem.code.Code.build`."""
         code, schedule = bicycle(config)
-        circuit = css_memory(
-            code,
-            schedule,
-            basis=config.basis,
-            rounds=config.rounds,
-            layout=_torus(config.l, config.m),
-            both=config.detectors == "both",
-            pauses=True,  # idle qubits are places of error in the paper's noise model
-        )
-        return add_noise(circuit, noise, p)
+        # Idle qubits are places of error in the paper's noise model.
+        return noisy_memory(config, code, schedule, noise, p, layout=_torus(config.l, config.m), pauses=True)
 
 
 def bicycle(config: BivariateBicycleFields) -> tuple[CssCode, Schedule]:

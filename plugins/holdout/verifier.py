@@ -260,6 +260,7 @@ def _figures(headline: Scored, everything: Scored) -> dict[str, Any]:
         "ler_ratio_ci_all_shots": list(ratio_interval(everything.counts)),
         "mcnemar_p_fixed_n": mcnemar_p(counts),
         "references": {name: failures / shots for name, failures in headline.references.items()},
+        **({"references_missing": dict(headline.missing)} if headline.missing else {}),
     }
 
 

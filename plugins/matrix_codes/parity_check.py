@@ -8,17 +8,15 @@ of the circuit may be half the code's. For a code with a schedule of its own, gi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 import stim
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from autoqec.errors import UsageError
 from autoqec.problem.css import css_code
 from autoqec.problem.matrices import read_matrix
-from autoqec.problem.memory import Layers, Schedule, css_memory
+from autoqec.problem.memory import Layers, MemoryFields, Schedule, noisy_memory
 from autoqec.problem.noise import Noise
-from autoqec.problem.noisy import add_noise
 
 from .colouring import edge_colouring
 
@@ -40,14 +38,10 @@ class Matrices(BaseModel):
     lz: str | None = None
 
 
-class ParityCheckFields(BaseModel):
-    """The matrices' `paths`, and the memory experiment: `rounds`, `basis`, and whether both bases have detectors."""
+class ParityCheckFields(MemoryFields):
+    """The matrices' `paths`, and the memory experiment."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     paths: Matrices
-    rounds: int = Field(ge=1, le=1000)
-    basis: Literal["X", "Z"] = "Z"
-    detectors: Literal["basis", "both"] = "basis"
 
 
 class ParityCheck:
@@ -69,8 +63,7 @@ class ParityCheck:
             raise UsageError(f"code.paths: {error.problem}", mend=error.mend) from error
         x, z = edge_colouring(code.hx), edge_colouring(code.hz)
         schedule = Schedule(x=[*_idle(len(z)), *x], z=[*z, *_idle(len(x))])
-        both = config.detectors == "both"
-        return add_noise(css_memory(code, schedule, basis=config.basis, rounds=config.rounds, both=both), noise, p)
+        return noisy_memory(config, code, schedule, noise, p)
 
 
 def _idle(layers: int) -> Layers:

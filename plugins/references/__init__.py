@@ -9,11 +9,20 @@ from autoqec.hookspecs import Register, hookimpl
 
 _HOME = "autoqec_plugins.references"
 
+#: beliefmatching asks for NumPy below 2.3, which it does not need, and would have pip take ours back; the rest is here.
+NO_DEPENDENCIES = "--no-deps"
+
 
 @hookimpl
 def autoqec_register_decoders(register: Register) -> None:
     """Offer the references; none takes beliefs."""
-    register("belief_matching", f"{_HOME}.belief_matching:BeliefMatching", takes_beliefs=False, needs="beliefmatching")
+    register(
+        "belief_matching",
+        f"{_HOME}.belief_matching:BeliefMatching",
+        takes_beliefs=False,
+        needs="beliefmatching",
+        pip_options=NO_DEPENDENCIES,
+    )
     register("chromobius", f"{_HOME}.chromobius:Chromobius", takes_beliefs=False, needs="chromobius")
     register("mwpf", f"{_HOME}.mwpf:Mwpf", takes_beliefs=False, needs="mwpf[stim]")
     register("relay_bp", f"{_HOME}.relay_bp:RelayBp", takes_beliefs=False, needs="relay-bp")

@@ -8,6 +8,8 @@ from autoqec.decoding.foreign import CompiledForeign, needed
 from autoqec.errors import UsageError
 from autoqec.problem.problem import Problem
 
+from . import NO_DEPENDENCIES
+
 
 class BeliefMatching:
     """Belief-matching as its authors' package beliefmatching has it; about a millisecond a shot.
@@ -27,7 +29,7 @@ class BeliefMatching:
 
         Raises:
             UsageError: The error model is not graph-like.
-            AutoQECError: The package is not installed.
+            MissingPackageError: The package is not installed.
         """
         if problem.edges is None:
             raise UsageError(
@@ -44,7 +46,7 @@ class _Adapter:
         self._options = options
 
     def compile_decoder_for_dem(self, *, dem: object) -> _Adapter:
-        package = needed("beliefmatching", "beliefmatching", "belief_matching")
+        package = needed("beliefmatching", "beliefmatching", "belief_matching", pip_options=NO_DEPENDENCIES)
         self._matching = package.BeliefMatching(dem, **self._options)
         self._detectors = dem.num_detectors  # type: ignore[attr-defined]
         return self

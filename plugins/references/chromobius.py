@@ -36,7 +36,7 @@ class Chromobius:
 
         Raises:
             UsageError: The detectors have no colours, or it is no colour code.
-            AutoQECError: The package is not installed.
+            MissingPackageError: The package is not installed.
         """
         return CompiledForeign(
             _Chromobius(needed("chromobius", "chromobius", "chromobius")), problem, name="chromobius"

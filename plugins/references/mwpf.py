@@ -22,7 +22,7 @@ class Mwpf:
         """Prepare for one problem.
 
         Raises:
-            AutoQECError: The package is not installed.
+            MissingPackageError: The package is not installed.
         """
         package = needed("mwpf.sinter_decoders", "mwpf[stim]", "mwpf")
         return CompiledForeign(package.SinterMWPFDecoder(cluster_node_limit=self._nodes), problem, name="mwpf")

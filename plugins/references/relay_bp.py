@@ -52,7 +52,7 @@ class RelayBp:
         """Prepare for one problem, with or without matching edges.
 
         Raises:
-            AutoQECError: The package is not installed.
+            MissingPackageError: The package is not installed.
         """
         return CompiledRelay(problem, needed("relay_bp", "relay-bp", "relay_bp"), self._options)
 

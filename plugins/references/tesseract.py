@@ -23,7 +23,7 @@ class Tesseract:
         """Prepare for one problem.
 
         Raises:
-            AutoQECError: The package is not installed.
+            MissingPackageError: The package is not installed.
         """
         package = needed("tesseract_decoder", "tesseract-decoder", "tesseract")
         decoder = package.TesseractSinterDecoder(det_beam=self._beam, pqlimit=self._queue)

@@ -47,6 +47,8 @@ def _template_files(template: Template, context: Context) -> dict[str, str]:
     parsed: dict[str, dict[str, Any]] = {"training.yaml": {**template.training, "shots": shots}}
     for slug, fields in template.stages.items():
         parsed[f"stages/{slug}/stage.yaml"] = _stage_default(context, fields["kind"]) | dict(fields)
+    if template.output:
+        parsed["output.yaml"] = dict(template.output)
     return unparse(parsed)
 
 

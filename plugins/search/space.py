@@ -20,6 +20,9 @@ TRAINING: Mapping[str, tuple[Any, ...]] = {
 #: Losses worth trying in front of matching, which can teach.
 LOSSES = ("bce", "focal", "weighted_bce", "logical_gap")
 
+#: Thresholds worth trying where beliefs are applied as flips: a wrong flip costs more than one left out gains.
+THRESHOLDS = (0.5, 0.8, 0.9, 0.95)
+
 #: Fields that change nothing unless another has a certain value: field → (the other, the values that silence it).
 _SILENCED_BY: Mapping[str, tuple[str, tuple[Any, ...]]] = {
     "memory_value": ("memory", ("none",)),
@@ -69,6 +72,8 @@ def choices(parsed: Parsed, context: Context) -> dict[tuple[str, str], tuple[Any
             space = {**TRAINING, "loss": LOSSES} if family_of(context.environment) == "matching" else TRAINING
         elif path.startswith("stages/"):
             space = context.stages.get(str(fields.get("kind")), {}).get("space", {})
+        elif path == "output.yaml" and fields.get("mode") == "hard_flip":
+            space = {"threshold": THRESHOLDS}
         training = parsed.get("training.yaml", {})
         for field, values in sorted(space.items()):
             if _has_effect(field, fields, training):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 #: What the classical decoder works on: the edges of a matching graph, or mechanisms of any number of detectors.
@@ -20,6 +20,7 @@ class Template:
         families: The kinds of environment it is for.
         training: Fields of `training.yaml`; the rest keep their defaults.
         stages: Fields of each stage by slug.
+        output: Fields of `output.yaml`; without any it is left out.
     """
 
     text: str
@@ -27,6 +28,7 @@ class Template:
     families: tuple[Family, ...]
     training: Mapping[str, Any]
     stages: Mapping[str, Mapping[str, Any]]
+    output: Mapping[str, Any] = field(default_factory=dict)
 
 
 def family_of(environment: Mapping[str, Any]) -> Family:
@@ -59,7 +61,8 @@ def _on_the_gap(shots: int = 204_800) -> dict[str, Any]:
     }
 
 
-#: Belief propagation as it is. Cross-entropy teaches marginals, not convergence, and made what ordered statistics get worse.
+#: Belief propagation as it is. Cross-entropy teaches marginals, not convergence, and made worse what ordered statistics get;
+#: it also makes beliefs bolder, and of the gain of sure flips it cost a third.
 _UNTRAINED = {"init": "fresh", "shots": 0}
 
 
@@ -238,5 +241,16 @@ TEMPLATES = (
                 "layers": 1,
             }
         },
+    ),
+    Template(
+        text="Applying the errors that belief propagation is sure of leaves matching fewer defects, and no weights to change",
+        rationale=(
+            "What is decoded afterwards is a sparser syndrome on fixed weights, which any matcher decodes in microseconds"
+            " (Chamberland et al. 2023); a flip that was wrong is only undone at the price of a defect, so only sure ones pay."
+        ),
+        families=("matching",),
+        training=_UNTRAINED,
+        stages={"sure": {"kind": "neural_bp", "iterations": 8, "algorithm": "sum_product", "sharing": "per_layer"}},
+        output={"mode": "hard_flip", "threshold": 0.8},
     ),
 )

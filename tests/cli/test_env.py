@@ -7,6 +7,7 @@ import pytest
 
 from autoqec.cli.main import run as run_command
 from autoqec.problem.environment import load_environment
+from autoqec.testing import TINY_ENVIRONMENT
 
 CIRCUIT = "R 0 1\nX_ERROR(0.1) 0\nM 0 1\nDETECTOR rec[-2]\nDETECTOR rec[-1]\nOBSERVABLE_INCLUDE(0) rec[-2]\n"
 
@@ -172,3 +173,16 @@ def test_new_asks_for_what_the_kind_of_code_needs(run, tmp_path, monkeypatch):
     assert made.code.fields == {"task": "repetition_code:memory", "distance": 3, "rounds": 2}
     assert (made.noise.kind, made.noise.eta, made.noise.p) == ("biased", 20, (0.01,))
     assert made.references == ()
+
+
+def test_new_asks_with_the_fields_of_decoder_and_references_as_defaults(run, tmp_path, monkeypatch):
+    text = TINY_ENVIRONMENT.replace("decoder: mwpm", "decoder: {kind: osd, bp_iterations: 10}").replace(
+        "[mwpm_correlated]", "[mwpm_correlated, {kind: osd, method: osd_cs, order: 4}]"
+    )
+    (tmp_path / "like.yaml").write_text(text)
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n" * 20))  # whatever is offered
+    code, _, err = run("new", "asked", "--like", "./like.yaml", "--ask")
+    assert code == 0, err
+    like, made = (load_environment(tmp_path / name).environment for name in ("like.yaml", "envs/asked.yaml"))
+    assert made.model_copy(update={"name": like.name, "story": like.story}) == like
+    assert "references: [mwpm_correlated, {kind: osd," in (tmp_path / "envs/asked.yaml").read_text()

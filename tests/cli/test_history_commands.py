@@ -6,7 +6,7 @@ import pytest
 
 from autoqec import history
 from autoqec.cli.main import run
-from autoqec.testing import make_tiny_lab
+from autoqec.testing import make_tiny_lab, record_round, record_run
 
 BASE = b"iterations: 3\n\nkind: neural_bp\n"
 FIGURES = {
@@ -21,27 +21,20 @@ def lab(tmp_path_factory):
     """Rounds 2 and 3 from 1; 4 composes them and conflicts; 5 failed; 1 and 2 are VERIFIED, 3 is FAILED."""
     folder = tmp_path_factory.mktemp("lab")
     ledger = make_tiny_lab(folder)
-    base = history.resolve_commit(ledger, "HEAD")
-    history.start_run(ledger, "r-abcd", base=base, env_name="tiny", env_id="0" * 64, env_files={}, settings={})
+    played = record_run(ledger, "r-abcd")
     commits = []
     for number, verdict in ((1, "VERIFIED"), (2, "VERIFIED"), (3, "FAILED")):
-        claim = history.claim_round(ledger, "r-abcd")
-        parents = tuple(commits[:1])
-        identity = history.RoundIdentity(
-            run="r-abcd", round=number, attempt=claim.attempt, env=f"tiny@sha256:{'0' * 64}", fork_from=parents,
-            compose="none", agent="a", hypothesis=f"Idea number {number}",
-        )  # fmt: skip
         files = {
             "stages/bp/stage.yaml": BASE.replace(b"3", str(2 + number).encode()),
             "stages/bp/m.py": b"a\nb\n" * number,
         }
-        commit = history.commit_round(ledger, identity, base=base, parents=parents, files=files, subject="s", body="")
-        history.append_note(ledger, "r-abcd", "metrics", commit, dict(FIGURES))
-        history.append_note(ledger, "r-abcd", "verdict", commit, {"verdict": verdict, "reason": "evidence", **FIGURES})
-        history.close_claim(ledger, claim, status="ok", commit=commit)
-        commits.append(commit)
+        said = {"verdict": verdict, "reason": "evidence", **FIGURES}
+        idea = f"Idea number {number}"
+        commits.append(
+            record_round(ledger, played, files, parents=commits[:1], hypothesis=idea, metrics=FIGURES, verdict=said)
+        )
     claim = history.claim_round(ledger, "r-abcd")
-    merge = history.merge_candidates(ledger, base, commits[1:])
+    merge = history.merge_candidates(ledger, played.base, commits[1:])
     report = {
         "status": "compose_conflict", "fork_from": ["r-abcd/2", "r-abcd/3"], "compose": "pure", "hypothesis": "Both",
         "conflicts": [{name: getattr(c, name) for name in c.__dataclass_fields__} for c in merge.conflicts],
@@ -160,8 +153,7 @@ def test_words_that_choose_nothing_today(printed, tmp_path, monkeypatch):
 
 def test_the_environment_of_a_run_without_commits_is_known(printed, tmp_path, monkeypatch):
     ledger = make_tiny_lab(tmp_path)
-    base = history.resolve_commit(ledger, "HEAD")
-    history.start_run(ledger, "r-abcd", base=base, env_name="tiny", env_id="0" * 64, env_files={}, settings={})
+    record_run(ledger, "r-abcd")
     monkeypatch.chdir(tmp_path)
     assert printed("log", "--env", "tiny", "--json") == (0, "", "")
 

@@ -7,7 +7,7 @@ import pytest
 
 from autoqec import history
 from autoqec.cli.main import run
-from autoqec.testing import make_tiny_lab
+from autoqec.testing import make_tiny_lab, record_round, record_run
 
 RUN = "tiny-abcd"
 DELTAS = {1: 0.02, 2: 0.001, 3: 0.03}
@@ -38,19 +38,12 @@ def lab(tmp_path, monkeypatch):
     make_tiny_lab(tmp_path)
     monkeypatch.chdir(tmp_path)
     ledger = history.open_ledger(tmp_path)
-    base = history.resolve_commit(ledger, "HEAD")
-    history.start_run(ledger, RUN, base=base, env_name="tiny", env_id="e" * 64, env_files={}, settings={})
+    played = record_run(ledger, RUN)
     for number, delta in DELTAS.items():
-        claim = history.claim_round(ledger, RUN)
-        env = "tiny@sha256:" + "e" * 64
-        who = history.RoundIdentity(RUN, number, claim.attempt, env, (), "none", "search", f"idea {number}")
+        figures = metrics(delta, 100 + number)
+        verdict = figures | {"verdict": "VERIFIED", "reason": "better"}
         files = {"output.yaml": b"mode: soft_priors\n"}
-        oid = history.commit_round(ledger, who, base=base, parents=(), files=files, subject="s", body="b")
-        record = {"id": claim.attempt, **metrics(delta, 100 + number)}
-        history.append_note(ledger, RUN, "metrics", oid, record)
-        history.append_note(ledger, RUN, "verdict", oid, record | {"verdict": "VERIFIED", "reason": "better"})
-        history.attach(ledger, "artifacts", RUN, number, {"weights.safetensors": b"w"})
-        history.close_claim(ledger, claim, status="ok", commit=oid)
+        record_round(ledger, played, files, hypothesis=f"idea {number}", weights=b"w", metrics=figures, verdict=verdict)
     return ledger
 
 

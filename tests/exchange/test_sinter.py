@@ -11,11 +11,13 @@ import stim
 from sinter._decoding._decoding import sample_decode
 
 import autoqec.sinter
-from autoqec.errors import UsageError
+from autoqec import history
+from autoqec.errors import AutoQECError, UsageError
 from autoqec.exchange.deploy import Deployed
 from autoqec.exchange.sinter import RoundDecoder, plain_decoders, round_decoders
 from autoqec.plugins import load_plugins
 from autoqec.problem.problem import problem_from_dem, same_problem
+from autoqec.testing import record_round, record_run
 
 FAST = "autoqec:mwpm-None or autoqec:osd-None"
 
@@ -132,6 +134,43 @@ def test_the_same_errors_in_another_order_are_the_same_problem(package):
     assert one.fingerprint != other.fingerprint
     assert same_problem(one, other)
     RoundDecoder(package).compile_decoder_for_dem(dem=turned)
+
+
+@pytest.fixture
+def recorded(package, autoqec_lab):
+    """The package as round 1 of the run `here`, as if it had been trained and scored; and what the metrics say it is."""
+    sealed = package.sealed
+    commit = record_round(autoqec_lab, record_run(autoqec_lab, "here"), sealed.files, weights=sealed.weights)
+
+    def score(candidate):
+        history.append_note(autoqec_lab, "here", "metrics", commit, {"candidate": candidate})
+
+    return score
+
+
+def test_a_labs_rounds_are_read_when_they_decode(recorded, package, monkeypatch, tmp_path):
+    recorded(package.sealed.digest)
+    with monkeypatch.context() as patch:
+        patch.setattr("autoqec.exchange.package.read_attachment", lambda *_: pytest.fail("the weights were read"))
+        offered = autoqec.sinter.decoders()
+        sent = pickle.dumps(offered)
+    assert package.sealed.weights not in sent
+    monkeypatch.chdir(tmp_path)  # a worker may be anywhere
+    decoder = pickle.loads(sent)[f"autoqec:exp/here/1@{package.digest[:12]}"]
+    dem = circuit_of(package).detector_error_model(decompose_errors=True)
+    decoder.compile_decoder_for_dem(dem=dem)
+    assert decoder.package.sealed == package.sealed
+    dem.append("error", 0.001, [stim.DemTarget("D0"), stim.DemTarget("D30")])
+    with pytest.raises(UsageError, match=f"exp/here/1@{package.digest[:12]}> was trained for tiny@"):
+        decoder.compile_decoder_for_dem(dem=dem)
+
+
+def test_a_round_that_is_not_what_was_scored_is_refused(recorded, package):
+    assert [name for name in autoqec.sinter.decoders() if "exp/" in name] == ["autoqec:exp/here/1"]  # not scored yet
+    recorded("0" * 64)
+    decoder = autoqec.sinter.decoders()["autoqec:exp/here/1"]
+    with pytest.raises(AutoQECError, match="has other files or weights than those that were scored"):
+        decoder.compile_decoder_for_dem(dem=circuit_of(package).detector_error_model(decompose_errors=True))
 
 
 def test_outside_a_lab_there_are_the_plain_decoders(tmp_path, monkeypatch):

@@ -4,12 +4,14 @@ import json
 import shutil
 import subprocess
 import sys
+from concurrent.futures import Future
 from dataclasses import replace
 
 import pytest
 
+from autoqec.cli.main import run
 from autoqec.config import load_settings
-from autoqec.errors import BudgetSpentError, NotFoundError
+from autoqec.errors import BudgetSpentError, MissingPackageError, NotFoundError
 from autoqec.history import (
     RoundIdentity,
     append_note,
@@ -32,6 +34,7 @@ from autoqec.loop.session import Session, open_run
 from autoqec.loop.state import find_verdict, read_state
 from autoqec.plugins import Registration, load_plugins
 from autoqec.scoring.counts import PairedCounts
+from autoqec.scoring.executor import run_task
 from autoqec.scoring.statistics import log_e_better
 from autoqec.scoring.verdict import Verdict
 from autoqec.testing import ScriptedAgent, make_tiny_lab
@@ -194,7 +197,8 @@ def test_a_verdict_is_replayed_to_the_same_counts_on_any_number_of_workers(searc
     replayed = judge(Session(ledger, load_plugins(), settings, run), state, replay=noted)
     assert replay_agrees(noted, replayed)
     assert not replay_agrees(noted, dict(replayed) | {"digests": []})
-    same = {name: value for name, value in noted.items() if name not in ("id", "ts", "seconds", "v", "kind", "writer")}
+    own = ("id", "ts", "seconds", "cpu_us_per_shot", "v", "kind", "writer")
+    same = {name: value for name, value in noted.items() if name not in own}
     assert same == {name: replayed[name] for name in same}
     assert read_notes(ledger, run.name, "verdict") == before, "a replay is not noted"
 
@@ -445,3 +449,48 @@ def test_a_verdict_says_how_much_of_a_strong_decoders_gain_is_reached(session):
     state = read_state(made.ledger, record.run, record.number)
     replayed = judge(made, state, replay=record.verdict)
     assert replayed["share_of_gap"] == share
+
+
+class Here:
+    """An executor that runs tasks in this process, where a test can hide a package."""
+
+    jobs = 1
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def submit(self, task):
+        future = Future()
+        future.set_result(run_task(task))
+        return future
+
+
+def test_a_reference_whose_package_is_missing_is_left_out_and_named(session, autoqec_lab, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "chromobius", None)
+    path = autoqec_lab.workdir / "envs/tiny.yaml"
+    path.write_text(path.read_text().replace("[mwpm_correlated]", "[mwpm_correlated, chromobius]"))
+    made = session(ScriptedAgent({"ideator": [{"text": "a"}], "coder": [candidate(4)], "analyst": [IGNORE]}))
+    made.registry.entries["executor", "local"] = Registration("executor", "local", lambda jobs: Here(), {}, "test", "0")
+    record = run_round(made)
+    assert record.status == "ok", record.claim.reason
+    assert record.metrics["references"].keys() == {"mwpm_correlated"}
+    line = "pip install 'chromobius'"
+    assert record.metrics["references_missing"] == {"chromobius": line}
+    assert run(["show", f"{record.run}/1"]) == 0
+    assert f"reference chromobius: left out, not installed: {line}" in " ".join(capsys.readouterr().out.split())
+    assert run(["env", "check", "tiny", "--shots", "4096", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["findings"]
+    assert {"field": "references", "finding": f"chromobius is left out, not installed: {line}", "line": 6} in found
+
+
+def test_a_strong_reference_that_cannot_be_run_is_refused_before_an_attempt_is_spent(session, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tesseract_decoder", None)
+    agent = ScriptedAgent({"ideator": [{"text": "a"}], "coder": [candidate(4)], "analyst": [VERIFY]})
+    made = session(agent, strong_reference="tesseract")
+    with pytest.raises(MissingPackageError, match="strong_reference: decoder tesseract needs") as caught:
+        run_round(made)
+    assert caught.value.mend == "pip install 'tesseract-decoder'"
+    assert not read_notes(made.ledger, made.run.name, "verdict")

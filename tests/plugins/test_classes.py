@@ -16,6 +16,7 @@ from autoqec.candidate.schema import Candidate, Output, Stage, Training
 from autoqec.decoding.contract import TeachingDecoder
 from autoqec.decoding.edges import edge_log_odds, edge_log_odds_gradient, edge_uses
 from autoqec.errors import UsageError
+from autoqec.plugins import load_plugins
 from autoqec.problem.problem import problem_from_dem
 from autoqec.problem.sampling import sample_chunk, sample_labelled
 from autoqec.runner.training import train
@@ -141,7 +142,34 @@ def test_a_decoder_that_knows_no_gap_is_named():
     problem = surface_problem(3, 0.01)
     assert not isinstance(MwpmCorrelated().compile(problem), TeachingDecoder)
     with pytest.raises(UsageError, match="mwpm_correlated"):
-        _teacher({"kind": "mwpm_correlated"}, problem)
+        _teacher({"kind": "mwpm_correlated"}, problem, load_plugins())
+
+
+def test_training_at_many_rates_loads_the_plugins_once(monkeypatch):
+    from autoqec.runner import worker
+    from autoqec.sandbox.channel import Message
+
+    class Channel:
+        def __init__(self, request):
+            self.request, self.sent = request, []
+
+        def receive(self):
+            return self.request
+
+        def send(self, message):
+            self.sent.append(message)
+
+    loaded = []
+    monkeypatch.setattr(worker, "load_plugins", lambda: loaded.append(1) or load_plugins())
+    dems = {
+        name: str(surface_problem(3, p).dem).encode() for name, p in [("dem", 0.01), ("dem:1", 0.02), ("dem:2", 0.005)]
+    }
+    files = {"file:training.yaml": b"loss: logical_gap\nshots: 0\n", "file:stages/bp/stage.yaml": b"kind: neural_bp\n"}
+    fields = {"decoder": {"kind": "mwpm"}, "seed": "00" * 32, "max_shots": 0, "inherit": False, "seconds": 60}
+    channel = Channel(Message(fields, dems | files))
+    worker.serve_training(channel)
+    assert channel.sent[-1].fields["done"]
+    assert len(loaded) == 1
 
 
 def test_labels_hold_the_observables_that_the_loss_is_told():

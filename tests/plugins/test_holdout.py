@@ -22,8 +22,8 @@ COST = {"flops_per_shot": 5000, "params": 16}
 class Rates:
     """An executor whose candidate fails at one rate and whose baseline fails at twice that, each on its own."""
 
-    def __init__(self, rate, cost=COST, again="same"):
-        self.rate, self.cost, self.again, self.chunks = rate, cost, again, 0
+    def __init__(self, rate, cost=COST, again="same", missing=None):
+        self.rate, self.cost, self.again, self.chunks, self.missing = rate, cost, again, 0, missing or {}
 
     def submit(self, task):
         future = Future()
@@ -34,7 +34,8 @@ class Rates:
             future.set_result(Message({"answers": [self.again] * len(seeds)}))
         else:
             self.chunks += len(seeds)
-            future.set_result(Message({"chunks": [self.chunk(seed).to_dict() for seed in seeds]}))
+            chunks = [self.chunk(seed).to_dict() for seed in seeds]
+            future.set_result(Message({"chunks": chunks, "missing": self.missing}))
         return future
 
     def chunk(self, seed):
@@ -111,3 +112,9 @@ def test_a_batch_dependent_candidate_is_suspicious_only_if_it_is_better():
     assert (found.verdict, found.reason) == ("SUSPICIOUS", "batch_dependent")
     assert found.details["answered_again"]["differing"] == found.details["answered_again"]["chunks"]
     assert verdict(Rates(0.0, again="other"), "{}", max_shots=60_000).reason == "undecided"
+
+
+def test_a_reference_that_was_left_out_is_named_in_the_verdict():
+    line = "pip install 'tesseract-decoder'"
+    assert verdict(Rates(0.005, missing={"tesseract": line}), "{}").details["references_missing"] == {"tesseract": line}
+    assert "references_missing" not in verdict(Rates(0.005), "{}").details

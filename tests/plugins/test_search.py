@@ -6,6 +6,7 @@ import random
 import pytest
 from autoqec_plugins.search.agent import SearchAgent
 from autoqec_plugins.search.optimiser import mutate
+from autoqec_plugins.search.space import choices, parse
 from autoqec_plugins.search.templates import TEMPLATES, templates_for
 
 from autoqec.agents.asking import ask
@@ -193,3 +194,15 @@ def test_fields_without_effect_are_left_alone():
     )
     assert not inherited & {"memory_value", "scale", "damping_value"}  # all three are learned and come from the parent
     assert "learning_rate" in inherited
+
+
+def test_the_template_that_flips_says_so_and_its_threshold_varies():
+    history = play(60)
+    flips = [past for past in history if "mode: hard_flip" in past.files.get("output.yaml", "")]
+    assert flips
+    assert not flips[0].fork_from
+    assert "threshold: 0.8" in flips[0].files["output.yaml"]
+    now = context(history)
+    assert choices(parse(flips[0].files), now)["output.yaml", "threshold"] == (0.5, 0.8, 0.9, 0.95)
+    soft = next(past for past in history if "mode: soft_priors" in past.files.get("output.yaml", ""))
+    assert ("output.yaml", "threshold") not in choices(parse(soft.files), now)

@@ -1,0 +1,73 @@
+"""Rounds that are recorded without being run: for tests of what reads history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from autoqec import history
+from autoqec.history import Ledger, Run
+from autoqec.testing.tiny import TINY_ENVIRONMENT
+
+
+def record_run(ledger: Ledger, name: str) -> Run:
+    """A run of the tiny environment, from the lab's HEAD."""
+    from autoqec.problem.environment import ENVIRONMENT_FILE, environment_from_files
+
+    files = {ENVIRONMENT_FILE: TINY_ENVIRONMENT.encode()}
+    loaded = environment_from_files(files, origin=name)
+    base = history.resolve_commit(ledger, "HEAD")
+    return history.start_run(
+        ledger, name, base=base, env_name=loaded.name, env_id=loaded.identity, env_files=files, settings={}
+    )
+
+
+def record_round(
+    ledger: Ledger,
+    run: Run,
+    files: Mapping[str, bytes],
+    *,
+    parents: Sequence[str] = (),
+    hypothesis: str = "an idea",
+    weights: bytes | None = None,
+    metrics: Mapping[str, Any] | None = None,
+    verdict: Mapping[str, Any] | None = None,
+    close: bool = True,
+) -> str:
+    """The run's next round: a claim, a commit and whichever of its records are given.
+
+    Args:
+        ledger: The lab.
+        run: The run.
+        files: The candidate's, by path.
+        parents: Commits that it forks or composes.
+        hypothesis: Its idea.
+        weights: Its weights, as safetensors bytes.
+        metrics, verdict: Its notes.
+        close: Whether it got to its end.
+
+    Returns:
+        The round's commit.
+    """
+    claim = history.claim_round(ledger, run.name)
+    identity = history.RoundIdentity(
+        run=run.name,
+        round=claim.number,
+        attempt=claim.attempt,
+        env=f"{run.env_name}@sha256:{run.env_id}",
+        fork_from=tuple(parents),
+        compose="none",
+        agent="search",
+        hypothesis=hypothesis,
+    )
+    commit = history.commit_round(
+        ledger, identity, base=run.base, parents=parents, files=files, subject="a round", body=""
+    )
+    if weights is not None:
+        history.attach(ledger, "artifacts", run.name, claim.number, {"weights.safetensors": weights})
+    for kind, record in (("metrics", metrics), ("verdict", verdict)):
+        if record is not None:
+            history.append_note(ledger, run.name, kind, commit, dict(record))
+    if close:
+        history.close_claim(ledger, claim, status="ok", commit=commit)
+    return commit
