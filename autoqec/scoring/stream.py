@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import dataclass, field
+from typing import Any
 
 from autoqec.problem.environment import LoadedEnvironment
 from autoqec.problem.sampling import CHUNK_SHOTS
@@ -77,13 +78,29 @@ class ScoreStream:
     p: float | None = None
     strong: str | None = None
 
-    def task(self, function: str, chunks: Sequence[int], *, references: bool = False) -> Task:
-        """The task that runs one function of the shard on some chunks."""
+    def task(self, function: str, chunks: Sequence[int], *, references: bool = False, **fields: Any) -> Task:
+        """The task that runs one function on some chunks, with more fields in its message if need be."""
         seeds = [derive_seed(self.key, self.domain, chunk) for chunk in chunks]
         blobs = {f"env:{name}": data for name, data in self.environment.files.items()} | self.sealed.to_blobs()
-        return Task(
-            function, Message({"seeds": seeds, "p": self.p, "references": references, "strong": self.strong}, blobs)
-        )
+        told = {"seeds": seeds, "p": self.p, "references": references, "strong": self.strong}
+        return Task(function, Message(told | fields, blobs))
+
+    def run(self, function: str, chunks: Sequence[int] = (), **fields: Any) -> Mapping[str, Any]:
+        """Run one task and return its fields.
+
+        Args:
+            function: The task's function.
+            chunks: Whose seeds it is given.
+            fields: More fields of its message.
+
+        Raises:
+            CandidateFault: The candidate broke its contract.
+            AutoQECError: The environment or a decoder cannot be used.
+        """
+        try:
+            return self.executor.submit(self.task(function, chunks, **fields)).result().fields
+        except ChildFailed as error:
+            raise fault_from(error) from error
 
     def score(
         self, first: int, chunks: int, *, references: bool = False, progress: ShotProgress | None = None

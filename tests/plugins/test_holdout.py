@@ -4,13 +4,18 @@ from concurrent.futures import Future
 
 import numpy as np
 import pytest
-from autoqec_plugins.holdout.verifier import EXTENSION_SHOTS, TARGET_FAILURES, HoldoutVerifier
+from autoqec_plugins.holdout.sequential import EXTENSION_SHOTS, TARGET_FAILURES, rate_surely_below
+from autoqec_plugins.holdout.verifier import HoldoutVerifier
 
+from autoqec.candidate.weights import save_weights
 from autoqec.problem.environment import ENVIRONMENT_FILE, environment_from_files
+from autoqec.problem.neighbours import environment_cell
 from autoqec.problem.sampling import CHUNK_SHOTS
 from autoqec.sandbox.channel import Message
+from autoqec.sandbox.child import ChildFailed
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring.counts import PairedCounts
+from autoqec.scoring.executor import blobs_with_prefix
 from autoqec.scoring.shard import ChunkScore
 from autoqec.scoring.statistics import attempt_alpha
 from autoqec.scoring.verdict import VerificationRequest
@@ -20,24 +25,43 @@ COST = {"differing": 0, "flops_per_shot": 5000, "params": 16}
 
 
 class Rates:
-    """An executor whose candidate fails at one rate and whose baseline fails at twice that, each on its own."""
+    """An executor whose candidate fails at one rate and whose baseline at another, each on its own.
 
-    def __init__(self, rate, cost=COST):
-        self.rate, self.cost, self.chunks = rate, cost, 0
+    Args:
+        rate: The candidate's, or a function of p and rounds that gives it or raises.
+        cost: What examining it says.
+        base: The baseline's; twice the candidate's if not said.
+    """
+
+    def __init__(self, rate, cost=COST, base=None):
+        self.rate, self.cost, self.base, self.chunks = rate, cost, base, 0
 
     def submit(self, task):
         future = Future()
         seeds = task.message.fields["seeds"]
         if task.function.endswith("examine"):
             future.set_result(Message(dict(self.cost)))
+        elif task.function.endswith("survey"):
+            place = self.place(task)
+            future.set_result(Message({"fingerprint": "at-({},{})".format(*place), "structure": str(place[1])}))
         else:
+            try:
+                future.set_result(Message({"chunks": [self.chunk(seed, task).to_dict() for seed in seeds]}))
+            except ChildFailed as error:
+                future.set_exception(error)
             self.chunks += len(seeds)
-            future.set_result(Message({"chunks": [self.chunk(seed).to_dict() for seed in seeds]}))
         return future
 
-    def chunk(self, seed):
+    def place(self, task):
+        """Where a task is scored: p and rounds of its environment."""
+        loaded = environment_from_files(blobs_with_prefix("env:", task.message.blobs), origin="e.yaml")
+        cell = environment_cell(loaded.environment)
+        return cell.p, cell.rounds
+
+    def chunk(self, seed, task):
         rng = np.random.default_rng(seed)
-        base, mine = (rng.random(CHUNK_SHOTS) < rate for rate in (2 * self.rate, self.rate))
+        rate = self.rate if not callable(self.rate) else self.rate(*self.place(task))
+        base, mine = (rng.random(CHUNK_SHOTS) < each for each in (2 * rate if self.base is None else self.base, rate))
         both, plain, own = (int(x.sum()) for x in (base & mine, base & ~mine, ~base & mine))
         return ChunkScore(
             counts=PairedCounts(CHUNK_SHOTS, both, plain, own), invalid=0, references={}, predict_seconds=0.0,
@@ -45,10 +69,17 @@ class Rates:
         )  # fmt: skip
 
 
-def verdict(executor, constraints, **more):
-    text = TINY_ENVIRONMENT + f"constraints: {constraints}\n"
+#: Weights that were trained at two rates of the tiny environment's three rounds.
+WEIGHTS = save_weights({"bp.scale": np.ones(3, np.float32)}, fingerprints=["at-(0.006,3)", "at-(0.01,3)"])
+
+
+def verdict(executor, constraints="{}", protocol="min_shots: 16384", weights=b"", **more):
+    text = (
+        TINY_ENVIRONMENT.replace("protocol: {min_shots: 16384", f"protocol: {{{protocol}")
+        + f"constraints: {constraints}\n"
+    )
     loaded = environment_from_files({ENVIRONMENT_FILE: text.encode()}, origin="e.yaml")
-    request = VerificationRequest(loaded, SealedCandidate({}, b""), "0" * 40, seed_key=bytes(32), **more)
+    request = VerificationRequest(loaded, SealedCandidate({}, weights), "0" * 40, seed_key=bytes(32), **more)
     return HoldoutVerifier().verify(request, executor, lambda event: None)
 
 
@@ -88,12 +119,10 @@ def test_a_target_must_be_shown_to_be_met(rate, word, reason):
 
 def test_what_misses_its_target_is_verified_as_seldom_as_the_attempt_says():
     """At a rate just above the target, over many keys: the bound is exact, so this is the level and not a guess."""
-    from autoqec_plugins.holdout.verifier import _rate_surely_below
-
     rng = np.random.default_rng(1)
     failures = rng.binomial(EXTENSION_SHOTS, 0.01, size=4000)
     level = 0.02
-    shown = [_rate_surely_below(PairedCounts(EXTENSION_SHOTS, 0, 0, int(n)), level) <= 0.01 for n in failures]
+    shown = [rate_surely_below(PairedCounts(EXTENSION_SHOTS, 0, 0, int(n)), level) <= 0.01 for n in failures]
     assert 0.01 < np.mean(shown) <= level + 3 * (level / len(shown)) ** 0.5
     assert attempt_alpha(0.05, 1, 0) < level
 
@@ -108,3 +137,49 @@ def test_a_batch_dependent_candidate_is_suspicious_only_if_it_is_better():
     odd = COST | {"differing": 3}
     assert verdict(Rates(0.005, odd), "{}").reason == "batch_dependent"
     assert verdict(Rates(0.0, odd), "{}", max_shots=60_000).reason == "undecided"
+
+
+CELLS = "min_shots: 16384, cells: [{p: 0.01}, {rounds: 5}]"
+
+
+def test_cells_are_judged_each_by_itself_and_all_must_be_better():
+    found = verdict(Rates(0.005), protocol=CELLS, weights=WEIGHTS)
+    assert (found.verdict, found.reason, found.details["cell"]) == (
+        "VERIFIED",
+        "better",
+        {"p": 0.006, "rounds": 3, "distance": 3},
+    )
+    first, second = found.details["cells"]
+    assert [first["cell"], second["cell"]] == [{"p": 0.01}, {"rounds": 5}]
+    assert [first["weights"], second["weights"]] == ["trained_here", "carried_over"]
+    assert [first["same_shape"], second["same_shape"]] == [True, False]
+    assert len({str(each["test"]) for each in (found.details, first, second)}) == 3, "each has shots of its own"
+    assert all(
+        each["log_e_better"] >= each["log_e_needed"] == found.details["log_e_needed"] for each in (first, second)
+    )
+
+
+@pytest.mark.parametrize("bad", [0.01, 0.006])
+def test_a_gain_elsewhere_does_not_make_up_for_none_here(bad):
+    """Pooled, the counts would be overwhelmingly better."""
+    executor = Rates(lambda p, rounds: 0.02 if (p, rounds) == (bad, 3) else 0.004, base=0.018)
+    found = verdict(executor, protocol=CELLS, weights=WEIGHTS)
+    assert (found.verdict, found.reason) == ("FAILED", "not_better")
+    words = {str(each["cell"]): each["word"] for each in (found.details, *found.details["cells"])}
+    assert list(words.values()).count("better") == 2, words
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [("bad_weights: the weights do not fit stage 'bp'", "weights_do_not_fit"), ("crash: exit 1", "crash")],
+)
+def test_a_cell_that_the_weights_do_not_fit_says_so(fault, reason):
+    def rate(p, rounds):
+        if rounds == 5:
+            raise ChildFailed(fault, kind="CandidateFault")
+        return 0.005
+
+    found = verdict(Rates(rate), protocol=CELLS, weights=WEIGHTS)
+    assert (found.verdict, found.reason) == ("FAILED", reason)
+    assert [each["word"] for each in found.details["cells"]] == ["better", reason]
+    assert found.details["word"] == "better"

@@ -1,0 +1,76 @@
+"""Other cells than the target: each its own environment and its own keyed stream, and whether the weights fit there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from autoqec.candidate.weights import bound_to, carried_over
+from autoqec.errors import AutoQECError
+from autoqec.problem.cell import Cell
+from autoqec.problem.neighbours import at_cell
+from autoqec.problem.streams import derive_key
+from autoqec.sandbox.sealed import SealedCandidate
+from autoqec.scoring import survey
+from autoqec.scoring.predictor import CandidateFault
+from autoqec.scoring.stream import ScoreStream
+from autoqec.scoring.verdict import Report
+
+from .sequential import Plan, test_cell
+
+#: How a candidate comes by its weights at a cell: it was trained there too, or they are the target's, which the judge binds to
+#: the cell's problem. A cell can have another shape; stages whose weights do not have it then refuse to load them.
+TRAINED_HERE, CARRIED_OVER = "trained_here", "carried_over"
+
+
+def stream_at(stream: ScoreStream, cell: Cell, purpose: str) -> tuple[ScoreStream, dict[str, Any]]:
+    """The stream of a cell.
+
+    Args:
+        stream: The target's.
+        cell: Where.
+        purpose: `cell` or `harm`: the two share no shot even where they are one place.
+
+    Returns:
+        The stream, with the candidate's weights bound to the cell's problem; and `cell`, `label`, `weights` and `same_shape`.
+
+    Raises:
+        CandidateFault: The weights are no weights.
+        AutoQECError: There is no such cell: the code or its circuit cannot be made there.
+    """
+    there = replace(
+        stream,
+        environment=at_cell(stream.environment, cell),
+        key=derive_key(stream.key, purpose, cell.label),
+    )
+    here, found = (dict(each.run(survey.FUNCTION)) for each in (stream, there))
+    fields = {"cell": cell.said, "label": cell.label, "same_shape": here["structure"] == found["structure"]}
+    try:
+        if found["fingerprint"] in bound_to(stream.sealed.weights):
+            return there, fields | {"weights": TRAINED_HERE}
+        weights = carried_over(stream.sealed.weights, found["fingerprint"])
+    except AutoQECError as error:
+        raise CandidateFault("bad_weights", error.problem) from error
+    return replace(there, sealed=SealedCandidate(stream.sealed.files, weights)), fields | {"weights": CARRIED_OVER}
+
+
+def test_cells(stream: ScoreStream, cells: tuple[Cell, ...], plan: Plan, report: Report) -> list[dict[str, Any]]:
+    """Test a candidate at each cell that the environment lists, all of them, each at the level of the attempt.
+
+    "Better at every cell" is wrong only if it is wrong at one, so each test may err as often as the whole: no correction.
+    Counts of two cells are never added.
+
+    Returns:
+        Of each cell `cell`, `label`, `weights`, `same_shape`, `word` — that of its test, `weights_do_not_fit`, or the fault —
+        and what the test came to.
+    """
+    found = []
+    for cell in cells:
+        there, fields = stream_at(stream, cell, "cell")
+        try:
+            fields |= test_cell(there, plan, report, references=False).fields
+        except CandidateFault as fault:
+            unfit = fault.reason == "bad_weights" and fields["weights"] == CARRIED_OVER
+            fields |= {"word": "weights_do_not_fit" if unfit else fault.reason, "fault": fault.problem}
+        found.append(fields)
+    return found
