@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -180,6 +180,31 @@ def score_chunks(message: Message) -> Message:
         _score(bench, sample_chunk(bench.problem, int(seed)), with_references) for seed in message.fields["seeds"]
     ]
     return Message({"chunks": [score.to_dict() for score in scores]})
+
+
+@dataclass(frozen=True)
+class GivenScore:
+    """What shots that were built and not drawn said: their score, and which of them each side failed, bool `[shots]`."""
+
+    problem: Problem
+    score: ChunkScore
+    baseline: np.ndarray
+    candidate: np.ndarray
+
+
+def score_given(message: Message, build: Callable[[Problem], Shots]) -> GivenScore:
+    """Score shots that a function makes of the problem, on the same way as those that are drawn.
+
+    Args:
+        message: As for `score_chunks`, but for its seeds.
+        build: Makes the shots.
+    """
+    bench = _current_bench(message)
+    shots = build(bench.problem)
+    score = _score(bench, shots, False)
+    candidate = np.unpackbits(np.frombuffer(bytes.fromhex(score.failed), np.uint8), count=len(shots)).astype(bool)
+    baseline = bench.baseline.decode(shots.syndromes).failures(shots.observables)
+    return GivenScore(bench.problem, score, baseline, candidate)
 
 
 def examine(message: Message) -> Message:

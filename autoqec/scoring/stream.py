@@ -97,10 +97,7 @@ class ScoreStream:
             CandidateFault: The candidate broke its contract.
             AutoQECError: The environment or a decoder cannot be used.
         """
-        try:
-            return self.executor.submit(self.task(function, chunks, **fields)).result().fields
-        except ChildFailed as error:
-            raise fault_from(error) from error
+        return self.gather([self.task(function, chunks, **fields)], lambda done: None)[0]
 
     def score(
         self, first: int, chunks: int, *, references: bool = False, progress: ShotProgress | None = None
@@ -120,22 +117,43 @@ class ScoreStream:
         wanted = [
             range(i, min(i + _CHUNKS_PER_TASK, first + chunks)) for i in range(first, first + chunks, _CHUNKS_PER_TASK)
         ]
-        futures = {self.executor.submit(self.task(FUNCTION, part, references=references)): part for part in wanted}
-        pending, results = set(futures), dict[int, ChunkScore]()
+        tasks = [self.task(FUNCTION, part, references=references) for part in wanted]
+
+        def report(done: int) -> None:
+            if progress is not None:
+                progress(min(done * _CHUNKS_PER_TASK, chunks) * CHUNK_SHOTS, chunks * CHUNK_SHOTS)
+
+        scores = [ChunkScore.from_dict(score) for answer in self.gather(tasks, report) for score in answer["chunks"]]
+        return combine(scores, references)
+
+    def gather(self, tasks: Sequence[Task], finished: Callable[[int], None]) -> list[Mapping[str, Any]]:
+        """Run tasks, as many at once as the executor takes.
+
+        Args:
+            tasks: What to run.
+            finished: Called with the number of tasks done whenever some are.
+
+        Returns:
+            The fields of their answers, in the order of the tasks.
+
+        Raises:
+            CandidateFault: The candidate broke its contract.
+            AutoQECError: The environment or a decoder cannot be used.
+        """
+        futures = [self.executor.submit(task) for task in tasks]
+        pending = set(futures)
         try:
             while pending:
                 done, pending = wait(pending, return_when=FIRST_COMPLETED)
                 for future in done:
-                    answer = future.result().fields["chunks"]
-                    results |= zip(futures[future], map(ChunkScore.from_dict, answer), strict=True)
-                if progress is not None:
-                    progress(len(results) * CHUNK_SHOTS, chunks * CHUNK_SHOTS)
+                    future.result()
+                finished(len(futures) - len(pending))
         except ChildFailed as error:
             raise fault_from(error) from error
         finally:
             for future in pending:
                 future.cancel()
-        return combine([results[chunk] for chunk in sorted(results)], references)
+        return [future.result().fields for future in futures]
 
 
 def fault_from(error: ChildFailed) -> Exception:

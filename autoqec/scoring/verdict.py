@@ -31,6 +31,7 @@ class VerificationRequest:
         strong_reference: A decoder near maximum likelihood, by kind, to be run on some of the headline shots: the verdict then
             says which share of the gap between it and the baseline the candidate closes. None for none.
         parents: For a composed candidate, its parents by name, to be judged on the same shots.
+        full_certificate: Whether to list all pairs of faults for the distance certificate, and not only draw some.
     """
 
     environment: LoadedEnvironment
@@ -42,6 +43,7 @@ class VerificationRequest:
     max_shots: int | None = None
     strong_reference: str | None = None
     parents: Mapping[str, SealedCandidate] = field(default_factory=dict)
+    full_certificate: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,8 @@ class Verdict:
     Attributes:
         verdict: VERIFIED, SUSPICIOUS or FAILED.
         reason: A code: `better`; `not_better`, `undecided`, `crash`, `timeout`, `bad_output`, `bad_weights`, `over_budget`,
-            `target_missed` (either was `constraint` in verdicts of version 0.1); `batch_dependent`,
-            `unsandboxed_custom_code`.
+            `target_missed` (either was `constraint` in verdicts of version 0.1), `weights_do_not_fit`; `batch_dependent`,
+            `unsandboxed_custom_code`, `beats_reference_ml`, `distance_regression`, `harm`.
         details: Counts, evidence, intervals, policy, the revealed key, chunk digests, versions, sandbox level — whatever a
             reader needs to check the word by hand.
     """

@@ -1,7 +1,11 @@
-"""Other cells than the target: each its own environment and its own keyed stream, and whether the weights fit there."""
+"""Other cells than the target: those that a verdict covers, and those where a candidate is only to do no harm.
+
+Each is an environment of its own with a keyed stream of its own; the weights are the target's, if they fit there.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,14 +13,19 @@ from autoqec.candidate.weights import bound_to, carried_over
 from autoqec.errors import AutoQECError
 from autoqec.problem.cell import Cell
 from autoqec.problem.neighbours import at_cell
+from autoqec.problem.sampling import CHUNK_SHOTS
 from autoqec.problem.streams import derive_key
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring import survey
+from autoqec.scoring.harm import harm_fields
 from autoqec.scoring.predictor import CandidateFault
-from autoqec.scoring.stream import ScoreStream
+from autoqec.scoring.stream import ScoreStream, chunks_for
 from autoqec.scoring.verdict import Report
 
-from .sequential import Plan, test_cell
+from .sequential import Plan, progress, test_cell
+
+#: Shots of each do-no-harm cell: enough to see a third more failures at a rate of 7e-3, and no test of its own.
+HARM_SHOTS = 32_768
 
 #: How a candidate comes by its weights at a cell: it was trained there too, or they are the target's, which the judge binds to
 #: the cell's problem. A cell can have another shape; stages whose weights do not have it then refuse to load them.
@@ -54,7 +63,7 @@ def stream_at(stream: ScoreStream, cell: Cell, purpose: str) -> tuple[ScoreStrea
     return replace(there, sealed=SealedCandidate(stream.sealed.files, weights)), fields | {"weights": CARRIED_OVER}
 
 
-def test_cells(stream: ScoreStream, cells: tuple[Cell, ...], plan: Plan, report: Report) -> list[dict[str, Any]]:
+def test_cells(stream: ScoreStream, cells: Sequence[Cell], plan: Plan, report: Report) -> list[dict[str, Any]]:
     """Test a candidate at each cell that the environment lists, all of them, each at the level of the attempt.
 
     "Better at every cell" is wrong only if it is wrong at one, so each test may err as often as the whole: no correction.
@@ -74,3 +83,33 @@ def test_cells(stream: ScoreStream, cells: tuple[Cell, ...], plan: Plan, report:
             fields |= {"word": "weights_do_not_fit" if unfit else fault.reason, "fault": fault.problem}
         found.append(fields)
     return found
+
+
+def harm_cells(stream: ScoreStream, cells: Sequence[Cell], plan: Plan, report: Report) -> list[dict[str, Any]]:
+    """Score a candidate with a fixed number of shots at each cell next to the target.
+
+    Returns:
+        Of each cell `cell`, `label` and `word`, `weights` and `same_shape`, and what `harm_fields` says. Beside its words there
+        is `not_applicable`: the code or its weights do not exist there, `why` says which.
+    """
+    return [_harm_at(stream, cell, plan, report) for cell in cells]
+
+
+def _harm_at(stream: ScoreStream, cell: Cell, plan: Plan, report: Report) -> dict[str, Any]:
+    fields: dict[str, Any] = {"cell": cell.said, "label": cell.label}
+    chunks = chunks_for(plan.few(HARM_SHOTS))
+    counted = progress(report, cell.label, total=chunks * CHUNK_SHOTS)
+    try:
+        there, found = stream_at(stream, cell, "harm")
+        fields |= found
+        return fields | harm_fields(there.score(0, chunks, progress=counted).counts)
+    except CandidateFault as fault:
+        if fields.get("same_shape", True):
+            # No answer at all where the rates of errors alone are others is worse than a wrong one.
+            return fields | {"word": "harm", "why": f"the candidate broke its contract there: {fault.problem}"}
+        if fault.reason == "bad_weights":
+            why = f"the weights have the shape of the target and do not fit: {fault.problem}"
+            return fields | {"word": "not_applicable", "why": why}
+        return fields | {"word": "unknown", "why": fault.problem}
+    except AutoQECError as error:
+        return fields | {"word": "not_applicable", "why": error.problem}

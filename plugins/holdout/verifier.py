@@ -10,24 +10,30 @@ from __future__ import annotations
 import os
 import platform
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
-from autoqec.problem.neighbours import environment_cell
+from autoqec.plugins import load_plugins
+from autoqec.problem.environment import Choice
+from autoqec.problem.neighbours import environment_cell, neighbours
 from autoqec.problem.sampling import CHUNK_SHOTS
 from autoqec.problem.streams import derive_key
 from autoqec.scoring.checks import run_checks
 from autoqec.scoring.composition import judge_composition, share_of_gap
 from autoqec.scoring.deciding import decide
 from autoqec.scoring.executor import Executor
+from autoqec.scoring.harm import slope_of
 from autoqec.scoring.limits import exceeded
 from autoqec.scoring.predictor import CandidateFault
 from autoqec.scoring.statistics import attempt_alpha
 from autoqec.scoring.stream import ScoreStream, chunks_for
 from autoqec.scoring.verdict import Report, Verdict, VerificationRequest
 
-from .cells import test_cells
+from .ablation import ablate
+from .cells import harm_cells, test_cells
+from .certificate import certify
 from .sequential import Plan, Tested, plan_for, progress, rate_surely_below, test_cell
 
 #: Headline shots on which a strong reference is run too; it may take milliseconds for each.
@@ -113,7 +119,21 @@ def _judge(
         details["share_of_gap"] = _share_of_gap(request.strong_reference, stream, target, report)
     if request.parents:
         details["compose"] = _compose(request, stream, target, report)
+    if any(cell["word"] != "better" for cell in details.get("cells", ())):
+        return
+    details["near_ml"] = _near_ml(environment.references)
+    details["harm"] = harm_cells(stream, neighbours(environment), plan, report)
+    delta_ler = target.fields["delta_ler"]
+    details["certificate"] = certify(stream, plan, delta_ler, report, full=request.full_certificate)
+    details["ablation"] = ablate(stream, target, plan, report)
+    details["two_p_slope"] = slope_of(details)
     details["checks"] = run_checks(details)
+
+
+def _near_ml(references: Sequence[Choice]) -> list[str]:
+    """The labels of the environment's references that their plugins call near maximum likelihood."""
+    registry = load_plugins()
+    return [each.label for each in references if registry.get("decoder", each.kind).capabilities.get("near_ml")]
 
 
 def _share_of_gap(kind: str, stream: ScoreStream, target: Tested, report: Report) -> dict[str, Any]:

@@ -4,11 +4,13 @@ from concurrent.futures import Future
 
 import numpy as np
 import pytest
+from autoqec_plugins.holdout import verifier
+from autoqec_plugins.holdout.ablation import shuffled, without_stage
 from autoqec_plugins.holdout.sequential import EXTENSION_SHOTS, TARGET_FAILURES, rate_surely_below
 from autoqec_plugins.holdout.verifier import HoldoutVerifier
 
-from autoqec.candidate.weights import save_weights
-from autoqec.problem.environment import ENVIRONMENT_FILE, environment_from_files
+from autoqec.candidate.weights import bound_to, load_weights, save_weights
+from autoqec.problem.environment import ENVIRONMENT_FILE, Choice, environment_from_files
 from autoqec.problem.neighbours import environment_cell
 from autoqec.problem.sampling import CHUNK_SHOTS
 from autoqec.sandbox.channel import Message
@@ -28,29 +30,46 @@ class Rates:
     """An executor whose candidate fails at one rate and whose baseline at another, each on its own.
 
     Args:
-        rate: The candidate's, or a function of p and rounds that gives it or raises.
+        rate: The candidate's, or a function of p, rounds and stages that gives it or raises.
         cost: What examining it says.
         base: The baseline's; twice the candidate's if not said.
+        faults: Of each weight, how many of a thousand fault sets both, the baseline only and the candidate only fail.
+        references: Failures of references in each chunk.
     """
 
-    def __init__(self, rate, cost=COST, base=None):
+    def __init__(self, rate, cost=COST, base=None, faults=None, references=None):
         self.rate, self.cost, self.base, self.chunks = rate, cost, base, 0
+        self.faults, self.references = faults or {}, references or {}
 
     def submit(self, task):
         future = Future()
-        seeds = task.message.fields["seeds"]
-        if task.function.endswith("examine"):
-            future.set_result(Message(dict(self.cost)))
-        elif task.function.endswith("survey"):
-            place = self.place(task)
-            future.set_result(Message({"fingerprint": "at-({},{})".format(*place), "structure": str(place[1])}))
-        else:
-            try:
-                future.set_result(Message({"chunks": [self.chunk(seed, task).to_dict() for seed in seeds]}))
-            except ChildFailed as error:
-                future.set_exception(error)
-            self.chunks += len(seeds)
+        try:
+            future.set_result(Message(self.answer(task.function.partition(":")[2], task)))
+        except ChildFailed as error:
+            future.set_exception(error)
         return future
+
+    def answer(self, function, task):
+        fields, place = task.message.fields, self.place(task)
+        if function == "examine":
+            return dict(self.cost)
+        if function == "survey":
+            return {"fingerprint": "at-({},{})".format(*place), "structure": str(place[1])}
+        if function == "outline":
+            return {
+                "distance": 5,
+                "found": "graphlike",
+                "sets": [1, 200, 10**6, 0],
+                "probabilities": [0.1, 0.2, 0.2, 0.1],
+            }
+        if function == "examine_faults":
+            both, plain, own = (n * fields["count"] // 1000 for n in self.faults.get(fields["weight"], (0, 0, 0)))
+            shown = [{"mechanisms": [3], "detectors": [1, 2], "observables": [], "odds": 0.01}] if own else []
+            counts = PairedCounts(fields["count"], both, plain, own).to_dict()
+            return {"counts": counts, "odds_baseline": 0.0, "odds_candidate": 0.01 * own, "regressions": shown}
+        self.chunks += len(fields["seeds"])
+        slugs = {path.split("/")[1] for path in SealedCandidate.from_blobs(task.message.blobs).files if "/" in path}
+        return {"chunks": [self.chunk(seed, *place, slugs).to_dict() for seed in fields["seeds"]]}
 
     def place(self, task):
         """Where a task is scored: p and rounds of its environment."""
@@ -58,14 +77,14 @@ class Rates:
         cell = environment_cell(loaded.environment)
         return cell.p, cell.rounds
 
-    def chunk(self, seed, task):
+    def chunk(self, seed, p, rounds, slugs):
         rng = np.random.default_rng(seed)
-        rate = self.rate if not callable(self.rate) else self.rate(*self.place(task))
+        rate = self.rate(p, rounds, slugs) if callable(self.rate) else self.rate
         base, mine = (rng.random(CHUNK_SHOTS) < each for each in (2 * rate if self.base is None else self.base, rate))
         both, plain, own = (int(x.sum()) for x in (base & mine, base & ~mine, ~base & mine))
         return ChunkScore(
-            counts=PairedCounts(CHUNK_SHOTS, both, plain, own), invalid=0, references={}, predict_seconds=0.0,
-            decode_seconds=0.0, baseline_seconds=0.0, digest="", failed="",
+            counts=PairedCounts(CHUNK_SHOTS, both, plain, own), invalid=0, references=self.references, predict_seconds=0.0,
+            decode_seconds=0.0, baseline_seconds=0.0, digest=str(seed), failed=np.packbits(mine).tobytes().hex(),
         )  # fmt: skip
 
 
@@ -73,13 +92,15 @@ class Rates:
 WEIGHTS = save_weights({"bp.scale": np.ones(3, np.float32)}, fingerprints=["at-(0.006,3)", "at-(0.01,3)"])
 
 
-def verdict(executor, constraints="{}", protocol="min_shots: 16384", weights=b"", **more):
+def verdict(executor, constraints="{}", protocol="min_shots: 16384", weights=b"", files=(), **more):
     text = (
         TINY_ENVIRONMENT.replace("protocol: {min_shots: 16384", f"protocol: {{{protocol}")
         + f"constraints: {constraints}\n"
     )
     loaded = environment_from_files({ENVIRONMENT_FILE: text.encode()}, origin="e.yaml")
-    request = VerificationRequest(loaded, SealedCandidate({}, weights), "0" * 40, seed_key=bytes(32), **more)
+    request = VerificationRequest(
+        loaded, SealedCandidate(dict.fromkeys(files, b""), weights), "0" * 40, seed_key=bytes(32), **more
+    )
     return HoldoutVerifier().verify(request, executor, lambda event: None)
 
 
@@ -162,7 +183,7 @@ def test_cells_are_judged_each_by_itself_and_all_must_be_better():
 @pytest.mark.parametrize("bad", [0.01, 0.006])
 def test_a_gain_elsewhere_does_not_make_up_for_none_here(bad):
     """Pooled, the counts would be overwhelmingly better."""
-    executor = Rates(lambda p, rounds: 0.02 if (p, rounds) == (bad, 3) else 0.004, base=0.018)
+    executor = Rates(lambda p, rounds, _: 0.02 if (p, rounds) == (bad, 3) else 0.004, base=0.018)
     found = verdict(executor, protocol=CELLS, weights=WEIGHTS)
     assert (found.verdict, found.reason) == ("FAILED", "not_better")
     words = {str(each["cell"]): each["word"] for each in (found.details, *found.details["cells"])}
@@ -174,7 +195,7 @@ def test_a_gain_elsewhere_does_not_make_up_for_none_here(bad):
     [("bad_weights: the weights do not fit stage 'bp'", "weights_do_not_fit"), ("crash: exit 1", "crash")],
 )
 def test_a_cell_that_the_weights_do_not_fit_says_so(fault, reason):
-    def rate(p, rounds):
+    def rate(p, rounds, _):
         if rounds == 5:
             raise ChildFailed(fault, kind="CandidateFault")
         return 0.005
@@ -183,3 +204,140 @@ def test_a_cell_that_the_weights_do_not_fit_says_so(fault, reason):
     assert (found.verdict, found.reason) == ("FAILED", reason)
     assert [each["word"] for each in found.details["cells"]] == ["better", reason]
     assert found.details["word"] == "better"
+
+
+def checks(found):
+    return {row["check"]: row["result"] for row in found.details["checks"]}
+
+
+def test_a_verdict_that_passes_holds_every_check_and_what_it_rests_on():
+    found = verdict(Rates(0.005), weights=WEIGHTS)
+    assert checks(found) == {
+        "batches": "passed",
+        "own_code": "passed",
+        "reference_ml": "not_made",
+        "distance": "passed",
+        "harm": "passed",
+        "two_p_slope": "passed",
+        "error_model": "by_construction",
+        "extrapolation": "by_construction",
+    }
+    assert [(row["label"], row["word"]) for row in found.details["harm"]] == [
+        ("p = 0.0048", "no_harm"), ("p = 0.0072", "no_harm"), ("rounds = 2", "no_harm"), ("rounds = 4", "no_harm"),
+    ]  # fmt: skip
+    assert found.details["certificate"]["word"] == "kept"
+
+
+@pytest.mark.parametrize(
+    ("where", "word", "result"),
+    [((0.0048, 3), "SUSPICIOUS", "failed"), ((0.006, 4), "VERIFIED", "warned")],
+)
+def test_harm_at_another_p_is_suspicious_and_at_another_number_of_rounds_is_told(where, word, result):
+    rate = Rates(lambda p, rounds, _: 0.02 if (p, rounds) == where else 0.004, base=0.012)
+    found = verdict(rate, weights=WEIGHTS)
+    assert (found.verdict, checks(found)["harm"]) == (word, result)
+    assert found.reason == ("harm" if word == "SUSPICIOUS" else "better")
+
+
+@pytest.mark.parametrize(
+    ("fault", "where", "word", "reason"),
+    [
+        ("bad_weights: the weights do not fit stage 'bp'", (0.006, 4), "not_applicable", "better"),
+        ("crash: exit 1", (0.006, 4), "unknown", "better"),
+        ("crash: exit 1", (0.0072, 3), "harm", "harm"),
+        ("timeout: no answer", (0.0072, 3), "harm", "harm"),
+    ],
+)
+def test_no_answer_at_a_neighbouring_cell(fault, where, word, reason):
+    def rate(p, rounds, _):
+        if (p, rounds) == where:
+            raise ChildFailed(fault, kind="CandidateFault")
+        return 0.005
+
+    found = verdict(Rates(rate, base=0.01), weights=WEIGHTS)
+    assert found.reason == reason
+    (row,) = [row for row in found.details["harm"] if "why" in row]
+    assert row["word"] == word
+    assert fault.partition(": ")[2] in row["why"]
+
+
+@pytest.mark.parametrize(
+    ("faults", "word", "reason"),
+    [
+        ({1: (0, 0, 5)}, "regression", "distance_regression"),
+        ({1: (5, 0, 0)}, "kept", "better"),
+        ({2: (0, 0, 100)}, "regression", "distance_regression"),
+        ({2: (10, 20, 20)}, "traded", "better"),
+    ],
+)
+def test_few_faults_that_only_the_candidate_fails(faults, word, reason):
+    found = verdict(Rates(0.005, faults=faults), weights=WEIGHTS)
+    certificate = found.details["certificate"]
+    assert (certificate["word"], found.reason) == (word, reason)
+    assert [(row["weight"], row["how"]) for row in certificate["rows"]] == [(1, "listed"), (2, "drawn")]
+    if word != "kept":
+        assert certificate["regressions"][0]["detectors"] == [1, 2]
+        assert certificate["regressions"][0]["probability"] == pytest.approx(0.1 * 0.01)
+
+
+def test_a_full_certificate_lists_what_it_can():
+    found = verdict(Rates(0.005), weights=WEIGHTS, full_certificate=True)
+    assert [row["how"] for row in found.details["certificate"]["rows"]] == ["listed", "listed"]
+
+
+def test_an_ablation_says_which_stage_earns_the_gain():
+    files = ("stages/bp/stage.yaml", "stages/gnn/stage.yaml", "output.yaml")
+    rate = Rates(lambda p, rounds, slugs: 0.005 if "bp" in slugs else 0.0099, base=0.01)
+    found = verdict(rate, weights=WEIGHTS, files=files).details["ablation"]
+    assert [row["name"] for row in found["variants"]] == ["shuffled", "without bp", "without gnn"]
+    assert found["earner"] == "bp"
+    rows = {row["name"]: row for row in found["variants"]}
+    assert rows["without bp"]["earned"] == pytest.approx(0.0049, rel=0.2)
+    assert rows["without bp"]["earned_ci"][0] > 0 == rows["without gnn"]["earned"]
+    assert verdict(Rates(0.005), files=files).details["ablation"]["earner"] is None
+
+
+def test_a_variant_that_breaks_says_why():
+    def rate(p, rounds, slugs):
+        if slugs == {"gnn"}:
+            raise ChildFailed("crash: no bp before it", kind="CandidateFault")
+        return 0.005
+
+    files = ("stages/bp/stage.yaml", "stages/gnn/stage.yaml")
+    found = verdict(Rates(rate, base=0.01), weights=WEIGHTS, files=files)
+    assert found.verdict == "VERIFIED"
+    assert [row.get("fault") for row in found.details["ablation"]["variants"]] == [None, "crash: no bp before it", None]
+
+
+def test_variants_have_the_tensors_that_are_left():
+    data = save_weights(
+        {"bp.scale": np.arange(100, dtype=np.float32), "bp.index": np.arange(9), "gnn.w": np.ones((2, 2), np.float32)},
+        fingerprints=["f", "g"],
+    )
+    sealed = SealedCandidate({"stages/bp/stage.yaml": b"", "stages/gnn/module.py": b"", "output.yaml": b""}, data)
+    less = without_stage(sealed, "bp")
+    assert (sorted(less.files), list(load_weights(less.weights))) == (
+        ["output.yaml", "stages/gnn/module.py"],
+        ["gnn.w"],
+    )
+    assert bound_to(less.weights) == ("f", "g")
+    one, again, other = (load_weights(shuffled(sealed, key).weights) for key in (b"a", b"a", b"b"))
+    assert one["bp.scale"].tolist() == again["bp.scale"].tolist() != other["bp.scale"].tolist()
+    assert sorted(one["bp.scale"]) == list(range(100)) != one["bp.scale"].tolist()
+    assert one["bp.index"].tolist() == list(range(9)), "an index that is shuffled is another graph"
+    assert shuffled(SealedCandidate({}, b""), b"a") is None
+
+
+@pytest.mark.parametrize(("failures", "result"), [(60, "failed"), (22, "passed")])
+def test_a_candidate_far_below_a_decoder_near_maximum_likelihood_is_too_good(monkeypatch, failures, result):
+    """The candidate fails 20 of each 4,096 shots."""
+    monkeypatch.setattr(verifier, "_near_ml", lambda references: ["ml"])
+    found = verdict(Rates(20 / 4096, references={"ml": failures}), weights=WEIGHTS)
+    assert checks(found)["reference_ml"] == result
+    assert found.reason == ("beats_reference_ml" if result == "failed" else "better")
+
+
+def test_a_reference_is_near_ml_if_its_plugin_says_so():
+    assert verifier._near_ml([Choice(kind="tesseract", beam=5), Choice(kind="mwpm_correlated")]) == [
+        "tesseract(beam=5)"
+    ]
