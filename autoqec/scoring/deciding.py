@@ -10,7 +10,7 @@ from math import log
 from typing import Any
 
 from autoqec.scoring.counts import PairedCounts
-from autoqec.scoring.statistics import finite, log_e_better, log_e_worse
+from autoqec.scoring.statistics import finite, log_e_better, log_e_worse, rate_interval
 from autoqec.scoring.verdict import Word
 
 #: "No worthwhile gain": the candidate is shown, at this level, not to be below this ratio of the baseline.
@@ -40,6 +40,16 @@ def test_word(counts: PairedCounts, alpha: float) -> str:
     if log_e_better(counts) >= log(1 / alpha):
         return "better"
     return "not_better" if log_e_worse(counts, FUTILE_RATIO) >= log(1 / FUTILE_ALPHA) else "undecided"
+
+
+def rate_surely_below(extension: PairedCounts, alpha: float) -> float:
+    """Exact upper bound of the candidate's rate, wrong with probability at most alpha.
+
+    The extension's size is fixed before it is drawn, and its shots are not those that decided to stop, so that Clopper and
+    Pearson's bound holds. With alpha the level of the attempt, "better and on target" is a false discovery of a run as
+    seldom as "better" alone: whichever of the two is false, its test errs with probability at most alpha, given the past.
+    """
+    return rate_interval(extension.both + extension.candidate_only, extension.shots, 2 * alpha)[1]
 
 
 def decide(details: Mapping[str, Any]) -> tuple[Word, str]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 from autoqec.plugins import load_plugins
 from autoqec.problem.code import build_problem
 from autoqec.problem.environment import environment_from_files
 from autoqec.sandbox.channel import Message
 from autoqec.scoring.executor import blobs_with_prefix
+
+_BUILDS = "stim._stim_"
 
 FUNCTION = "autoqec.scoring.survey:survey"
 
@@ -18,11 +22,17 @@ def survey(message: Message) -> Message:
         message: Blobs `env:<name>`, the environment's files.
 
     Returns:
-        Fields `fingerprint` and `structure`, 64 hex digits each.
+        Fields `fingerprint` and `structure`, 64 hex digits each, and `simd`, the build of stim that draws shots here: other
+        builds draw others from the same seed.
 
     Raises:
         UsageError: The environment cannot be compiled.
     """
     loaded = environment_from_files(blobs_with_prefix("env:", message.blobs), origin="the environment")
     problem = build_problem(loaded, load_plugins().maker("code"))
-    return Message({"fingerprint": problem.fingerprint, "structure": problem.structure})
+    return Message({"fingerprint": problem.fingerprint, "structure": problem.structure, "simd": stim_build()})
+
+
+def stim_build() -> str:
+    """Which of its builds stim runs on this processor, such as `sse2`."""
+    return next((name.removeprefix(_BUILDS) for name in sys.modules if name.startswith(_BUILDS)), "unknown")

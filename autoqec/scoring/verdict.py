@@ -31,6 +31,9 @@ class VerificationRequest:
         strong_reference: A decoder near maximum likelihood, by kind, to be run on some of the headline shots: the verdict then
             says which share of the gap between it and the baseline the candidate closes. None for none.
         parents: For a composed candidate, its parents by name, to be judged on the same shots.
+        alpha: Error budget of the run's verdicts, where it is to be stricter than the environment's; None for that.
+        beacon: A public random value that nobody knew when the commit was made, mixed into the key: with it not even the
+            operator can have chosen the shots. Empty for none.
         full_certificate: Whether to list all pairs of faults for the distance certificate, and not only draw some.
     """
 
@@ -43,6 +46,8 @@ class VerificationRequest:
     max_shots: int | None = None
     strong_reference: str | None = None
     parents: Mapping[str, SealedCandidate] = field(default_factory=dict)
+    alpha: float | None = None
+    beacon: str = ""
     full_certificate: bool = False
 
 

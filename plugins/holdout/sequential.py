@@ -8,9 +8,8 @@ from math import ceil, log
 from typing import Any
 
 from autoqec.problem.sampling import CHUNK_SHOTS
-from autoqec.scoring.counts import PairedCounts
 from autoqec.scoring.deciding import FUTILE_ALPHA, FUTILE_RATIO, evidence, test_word
-from autoqec.scoring.statistics import figures, log_e_better, log_e_worse, mcnemar_p, rate_interval, ratio_interval
+from autoqec.scoring.statistics import figures, log_e_better, log_e_worse, mcnemar_p, ratio_interval
 from autoqec.scoring.stream import Scored, ScoreStream, ShotProgress, chunks_for
 from autoqec.scoring.verdict import Report, VerificationRequest
 
@@ -114,16 +113,6 @@ def looks(max_shots: int, min_shots: int) -> Iterator[tuple[int, int]]:
     while done < last:
         yield done, target - done
         done, target = target, min(last, max(target + 2, int(target * _LOOK_GROWTH)))
-
-
-def rate_surely_below(extension: PairedCounts, alpha: float) -> float:
-    """Exact upper bound of the candidate's rate, wrong with probability at most alpha.
-
-    The extension's size is fixed before it is drawn, and its shots are not those that decided to stop, so that Clopper and
-    Pearson's bound holds. With alpha the level of the attempt, "better and on target" is a false discovery of a run as
-    seldom as "better" alone: whichever of the two is false, its test errs with probability at most alpha, given the past.
-    """
-    return rate_interval(extension.both + extension.candidate_only, extension.shots, 2 * alpha)[1]
 
 
 def joined(first: Scored, second: Scored) -> Scored:

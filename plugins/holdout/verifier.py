@@ -20,9 +20,10 @@ from autoqec.problem.environment import Choice
 from autoqec.problem.neighbours import environment_cell, neighbours
 from autoqec.problem.sampling import CHUNK_SHOTS
 from autoqec.problem.streams import derive_key
+from autoqec.scoring import survey
 from autoqec.scoring.checks import run_checks
 from autoqec.scoring.composition import judge_composition, share_of_gap
-from autoqec.scoring.deciding import decide
+from autoqec.scoring.deciding import decide, rate_surely_below
 from autoqec.scoring.executor import Executor
 from autoqec.scoring.harm import slope_of
 from autoqec.scoring.limits import exceeded
@@ -34,7 +35,7 @@ from autoqec.scoring.verdict import Report, Verdict, VerificationRequest
 from .ablation import ablate
 from .cells import harm_cells, test_cells
 from .certificate import certify
-from .sequential import Plan, Tested, plan_for, progress, rate_surely_below, test_cell
+from .sequential import Plan, Tested, plan_for, progress, test_cell
 
 #: Headline shots on which a strong reference is run too; it may take milliseconds for each.
 STRONG_REFERENCE_SHOTS = 16_384
@@ -50,23 +51,21 @@ class HoldoutVerifier:
         start = time.monotonic()
         secret = request.seed_key or os.urandom(32)
         environment = request.environment.environment
-        alpha = attempt_alpha(environment.protocol.alpha, request.attempt, request.verified_before)
-        key = derive_key(
-            secret,
-            "autoqec/holdout/v1",
-            request.environment.identity,
-            request.commit,
-            request.sealed.digest,
-            request.attempt,
-        )
+        budget = request.alpha or environment.protocol.alpha
+        alpha = attempt_alpha(budget, request.attempt, request.verified_before)
+        parts = (request.environment.identity, request.commit, request.sealed.digest, request.attempt)
+        beacon = (request.beacon,) if request.beacon else ()
+        key = derive_key(secret, "autoqec/holdout/v1", *parts, *beacon)
         stream = ScoreStream(executor, request.environment, request.sealed, key, "holdout")
         details: dict[str, Any] = {
             "attempt": request.attempt,
             "verified_before": request.verified_before,
             "max_shots": request.max_shots,
-            "alpha": environment.protocol.alpha,
+            "alpha": budget,
             "alpha_attempt": alpha,
             "seed_key": secret.hex(),
+            "beacon": request.beacon,
+            "full_certificate": request.full_certificate,
             "candidate": request.sealed.digest,
             "weights_sha256": request.sealed.weights_sha256,
             "environment": request.environment.identity,
@@ -97,6 +96,8 @@ def _judge(
         CandidateFault: The candidate broke its contract.
     """
     environment = request.environment.environment
+    drawn = stream.run(survey.FUNCTION)
+    details |= {"fingerprint": drawn["fingerprint"], "simd": drawn["simd"]}
     seen = stream.run("autoqec.scoring.shard:examine", [0])
     details |= {
         "batch_differing": seen["differing"],

@@ -1,12 +1,13 @@
 """The verifier's words under constraints, on an executor that draws failures at known rates instead of decoding."""
 
+import json
 from concurrent.futures import Future
 
 import numpy as np
 import pytest
 from autoqec_plugins.holdout import verifier
 from autoqec_plugins.holdout.ablation import shuffled, without_stage
-from autoqec_plugins.holdout.sequential import EXTENSION_SHOTS, TARGET_FAILURES, rate_surely_below
+from autoqec_plugins.holdout.sequential import EXTENSION_SHOTS, TARGET_FAILURES
 from autoqec_plugins.holdout.verifier import HoldoutVerifier
 
 from autoqec.candidate.weights import bound_to, load_weights, save_weights
@@ -16,7 +17,9 @@ from autoqec.problem.sampling import CHUNK_SHOTS
 from autoqec.sandbox.channel import Message
 from autoqec.sandbox.child import ChildFailed
 from autoqec.sandbox.sealed import SealedCandidate
+from autoqec.scoring.audit import audit
 from autoqec.scoring.counts import PairedCounts
+from autoqec.scoring.deciding import rate_surely_below
 from autoqec.scoring.executor import blobs_with_prefix
 from autoqec.scoring.shard import ChunkScore
 from autoqec.scoring.statistics import attempt_alpha
@@ -54,7 +57,7 @@ class Rates:
         if function == "examine":
             return dict(self.cost)
         if function == "survey":
-            return {"fingerprint": "at-({},{})".format(*place), "structure": str(place[1])}
+            return {"fingerprint": "at-({},{})".format(*place), "structure": str(place[1]), "simd": "sse2"}
         if function == "outline":
             return {
                 "distance": 5,
@@ -341,3 +344,73 @@ def test_a_reference_is_near_ml_if_its_plugin_says_so():
     assert verifier._near_ml([Choice(kind="tesseract", beam=5), Choice(kind="mwpm_correlated")]) == [
         "tesseract(beam=5)"
     ]
+
+
+@pytest.mark.parametrize(
+    ("executor", "more"),
+    [
+        (Rates(0.005), {}),
+        (Rates(0.005), {"protocol": CELLS}),
+        (Rates(0.005, faults={2: (10, 20, 20)}), {"full_certificate": True, "alpha": 0.01, "attempt": 70}),
+        (Rates(0.008), {"constraints": "{target_ler: 0.01}"}),
+        (Rates(0.0099), {"constraints": "{target_ler: 0.01}"}),
+        (Rates(0.012, base=0.01), {}),
+        (Rates(0.005, faults={1: (0, 0, 5)}), {}),
+        (Rates(0.0, base=0.0), {"max_shots": 60_000}),
+        (Rates(0.005, COST | {"differing": 2}), {}),
+        (Rates(0.005), {"constraints": "{max_params: 1}"}),
+    ],
+)
+def test_every_verdict_passes_its_own_audit(executor, more):
+    note = json.loads(json.dumps(verdict(executor, weights=WEIGHTS, **more).to_dict()))
+    assert audit(note) == []
+
+
+@pytest.fixture(scope="module")
+def noted():
+    return json.dumps(verdict(Rates(0.005, faults={2: (10, 20, 20)}), weights=WEIGHTS, protocol=CELLS).to_dict())
+
+
+def lower(number):
+    return number - 1
+
+
+@pytest.mark.parametrize(
+    ("path", "change", "said"),
+    [
+        ("alpha_attempt", lambda _: 0.05, "alpha_attempt: the note says 0.05"),
+        ("verified_before", lambda _: 3, "alpha_attempt"),
+        ("test.candidate_only", lower, "log_e_better"),
+        ("log_e_better", lambda x: x + 1, "log_e_better"),
+        ("extension.baseline_only", lower, "ler_baseline"),
+        ("delta_ler_ci.0", lambda x: x * 1.01, "delta_ler_ci.0"),
+        ("digests", lambda digests: digests[:-1], "digests, times 4096 shots"),
+        ("cells.1.test.both", lower, "cells.1."),
+        ("cells.0.word", lambda _: "not_better", "verdict and reason"),
+        ("harm.2.counts.candidate_only", lambda x: x + 500, "harm.2.word: the note says no_harm, its counts say harm"),
+        ("certificate.rows.1.counts.candidate_only", lambda x: x + 1, "certificate.rows.1.excess_ci.0"),
+        ("certificate.word", lambda _: "kept", "certificate.word"),
+        ("ablation.variants.0.earned", lambda x: x + 0.01, "ablation.variants.0.earned"),
+        ("batch_differing", lambda _: 4, "verdict and reason.0: the note says VERIFIED, its counts say SUSPICIOUS"),
+        ("checks.0.result", lambda _: "warned", "checks.0.result: the note says warned, its counts say passed"),
+        ("reason", lambda _: "excellent", "verdict and reason.1"),
+        ("test", lambda _: None, "the note is not whole"),
+    ],
+)
+def test_an_audit_says_what_was_altered(noted, path, change, said):
+    note = json.loads(noted)
+    *way, last = (int(step) if step.isdigit() else step for step in path.split("."))
+    inner = note
+    for step in way:
+        inner = inner[step]
+    inner[last] = change(inner[last])
+    found = audit(note)
+    assert any(said in sentence for sentence in found), found
+
+
+def test_a_beacon_and_another_level_are_other_shots_and_another_border():
+    plain, lit, strict = (verdict(Rates(0.005), **more).details for more in ({}, {"beacon": "r1"}, {"alpha": 0.01}))
+    assert plain["test"] != lit["test"]
+    assert (plain["beacon"], lit["beacon"]) == ("", "r1")
+    assert strict["test"] == plain["test"]
+    assert strict["alpha_attempt"] == pytest.approx(plain["alpha_attempt"] / 5)
