@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from typing import Any
 
+from autoqec.errors import AutoQECError
 from autoqec.problem.environment import LoadedEnvironment
 from autoqec.problem.sampling import CHUNK_SHOTS
 from autoqec.problem.streams import derive_seed
@@ -156,7 +157,35 @@ class ScoreStream:
         return [future.result().fields for future in futures]
 
 
-def fault_from(error: ChildFailed) -> Exception:
+def score_each(
+    streams: Sequence[ScoreStream], first: int, chunks: int, finished: Callable[[int], None]
+) -> list[Scored | AutoQECError]:
+    """Score the same chunks of several streams, one task a stream, so that each is prepared in one process only.
+
+    Args:
+        streams: Of one executor, few shots each.
+        first, chunks: As for `ScoreStream.score`.
+        finished: Called with the number of streams done whenever some are.
+
+    Returns:
+        Of each stream its score, or what kept it from having one: a `CandidateFault`, or an error of the environment.
+    """
+    futures = [each.executor.submit(each.task(FUNCTION, range(first, first + chunks))) for each in streams]
+    pending = set(futures)
+    while pending:
+        _, pending = wait(pending, return_when=FIRST_COMPLETED)
+        finished(len(futures) - len(pending))
+    return [_outcome(future) for future in futures]
+
+
+def _outcome(future: Future[Message]) -> Scored | AutoQECError:
+    try:
+        return combine([ChunkScore.from_dict(score) for score in future.result().fields["chunks"]], False)
+    except ChildFailed as error:
+        return fault_from(error)
+
+
+def fault_from(error: ChildFailed) -> AutoQECError:
     """A candidate's fault as it was raised in the shard's process; anything else is ours and stays what it is."""
     reason, _, rest = error.problem.partition(": ")
     return CandidateFault(reason, rest) if error.kind == "CandidateFault" else error

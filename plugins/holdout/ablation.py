@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from autoqec.candidate.weights import bound_to, load_weights, save_weights
+from autoqec.errors import AutoQECError
 from autoqec.problem.sampling import CHUNK_SHOTS
 from autoqec.problem.streams import derive_seed
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring.composition import paired
-from autoqec.scoring.predictor import CandidateFault
 from autoqec.scoring.statistics import delta_interval
-from autoqec.scoring.stream import Scored, ScoreStream, chunks_for
+from autoqec.scoring.stream import Scored, ScoreStream, chunks_for, score_each
 from autoqec.scoring.verdict import Report
 
 from .sequential import Plan, Tested, progress
@@ -70,26 +70,25 @@ def ablate(stream: ScoreStream, target: Tested, plan: Plan, report: Report) -> d
     """
     assert target.extension is not None
     chunks = min(chunks_for(plan.few(ABLATION_SHOTS)), target.extension.chunks)
-    variants: dict[str, SealedCandidate | None] = {"shuffled": shuffled(stream.sealed, stream.key)}
+    mixed = shuffled(stream.sealed, stream.key)
+    variants = {"shuffled": mixed} if mixed is not None else {}
     variants |= {f"without {slug}": without_stage(stream.sealed, slug) for slug in stages_of(stream.sealed)}
-    rows: list[dict[str, Any]] = []
-    for name, sealed in variants.items():
-        if sealed is None:
-            continue
-        counted = progress(report, name, total=chunks * CHUNK_SHOTS)
-        try:
-            scored = replace(stream, sealed=sealed).score(target.test.chunks, chunks, progress=counted)
-        except CandidateFault as fault:
-            rows.append({"name": name, "fault": fault.problem})
-            continue
-        rows.append({"name": name, **_beside(scored, target.extension)})
+    streams = [replace(stream, sealed=sealed) for sealed in variants.values()]
+    shots = chunks * CHUNK_SHOTS
+    counted = progress(report, "ablation", total=len(streams) * shots)
+    found = score_each(streams, target.test.chunks, chunks, lambda done: counted(done * shots, len(streams) * shots))
+    rows: list[dict[str, Any]] = [
+        {"name": name, **_beside(outcome, target.extension)} for name, outcome in zip(variants, found, strict=True)
+    ]
     earning = [row for row in rows if row["name"] != "shuffled" and row.get("earned_ci", [0])[0] > 0]
     best = max(earning, key=lambda row: row["earned"], default=None)
     earner = best["name"].removeprefix("without ") if best else None
-    return {"shots": chunks * CHUNK_SHOTS, "variants": rows, "earner": earner}
+    return {"shots": shots, "variants": rows, "earner": earner}
 
 
-def _beside(variant: Scored, whole: Scored) -> dict[str, Any]:
+def _beside(variant: Scored | AutoQECError, whole: Scored) -> dict[str, Any]:
+    if not isinstance(variant, Scored):
+        return {"fault": variant.problem}
     counts = paired(variant, whole)
     return {
         "counts": variant.counts.to_dict(),

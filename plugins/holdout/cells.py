@@ -19,7 +19,7 @@ from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring import survey
 from autoqec.scoring.harm import harm_fields
 from autoqec.scoring.predictor import CandidateFault
-from autoqec.scoring.stream import ScoreStream, chunks_for
+from autoqec.scoring.stream import Scored, ScoreStream, chunks_for, score_each
 from autoqec.scoring.verdict import Report
 
 from .sequential import Plan, progress, test_cell
@@ -32,11 +32,12 @@ HARM_SHOTS = 32_768
 TRAINED_HERE, CARRIED_OVER = "trained_here", "carried_over"
 
 
-def stream_at(stream: ScoreStream, cell: Cell, purpose: str) -> tuple[ScoreStream, dict[str, Any]]:
+def stream_at(stream: ScoreStream, structure: str, cell: Cell, purpose: str) -> tuple[ScoreStream, dict[str, Any]]:
     """The stream of a cell.
 
     Args:
         stream: The target's.
+        structure: That of the target's problem.
         cell: Where.
         purpose: `cell` or `harm`: the two share no shot even where they are one place.
 
@@ -52,8 +53,8 @@ def stream_at(stream: ScoreStream, cell: Cell, purpose: str) -> tuple[ScoreStrea
         environment=at_cell(stream.environment, cell),
         key=derive_key(stream.key, purpose, cell.label),
     )
-    here, found = (dict(each.run(survey.FUNCTION)) for each in (stream, there))
-    fields = {"cell": cell.said, "label": cell.label, "same_shape": here["structure"] == found["structure"]}
+    found = there.run(survey.FUNCTION)
+    fields = {"cell": cell.said, "label": cell.label, "same_shape": found["structure"] == structure}
     try:
         if found["fingerprint"] in bound_to(stream.sealed.weights):
             return there, fields | {"weights": TRAINED_HERE}
@@ -63,7 +64,9 @@ def stream_at(stream: ScoreStream, cell: Cell, purpose: str) -> tuple[ScoreStrea
     return replace(there, sealed=SealedCandidate(stream.sealed.files, weights)), fields | {"weights": CARRIED_OVER}
 
 
-def test_cells(stream: ScoreStream, cells: Sequence[Cell], plan: Plan, report: Report) -> list[dict[str, Any]]:
+def test_cells(
+    stream: ScoreStream, structure: str, cells: Sequence[Cell], plan: Plan, report: Report
+) -> list[dict[str, Any]]:
     """Test a candidate at each cell that the environment lists, all of them, each at the level of the attempt.
 
     "Better at every cell" is wrong only if it is wrong at one, so each test may err as often as the whole: no correction.
@@ -75,7 +78,7 @@ def test_cells(stream: ScoreStream, cells: Sequence[Cell], plan: Plan, report: R
     """
     found = []
     for cell in cells:
-        there, fields = stream_at(stream, cell, "cell")
+        there, fields = stream_at(stream, structure, cell, "cell")
         try:
             fields |= test_cell(there, plan, report, references=False).fields
         except CandidateFault as fault:
@@ -85,31 +88,41 @@ def test_cells(stream: ScoreStream, cells: Sequence[Cell], plan: Plan, report: R
     return found
 
 
-def harm_cells(stream: ScoreStream, cells: Sequence[Cell], plan: Plan, report: Report) -> list[dict[str, Any]]:
+def harm_cells(
+    stream: ScoreStream, structure: str, cells: Sequence[Cell], plan: Plan, report: Report
+) -> list[dict[str, Any]]:
     """Score a candidate with a fixed number of shots at each cell next to the target.
 
     Returns:
         Of each cell `cell`, `label` and `word`, `weights` and `same_shape`, and what `harm_fields` says. Beside its words there
         is `not_applicable`: the code or its weights do not exist there, `why` says which.
     """
-    return [_harm_at(stream, cell, plan, report) for cell in cells]
-
-
-def _harm_at(stream: ScoreStream, cell: Cell, plan: Plan, report: Report) -> dict[str, Any]:
-    fields: dict[str, Any] = {"cell": cell.said, "label": cell.label}
+    rows: list[dict[str, Any]] = []
+    streams: dict[int, ScoreStream] = {}
+    for place, cell in enumerate(cells):
+        try:
+            streams[place], fields = stream_at(stream, structure, cell, "harm")
+            rows.append(fields)
+        except AutoQECError as error:
+            rows.append({"cell": cell.said, "label": cell.label, "word": "not_applicable", "why": error.problem})
     chunks = chunks_for(plan.few(HARM_SHOTS))
-    counted = progress(report, cell.label, total=chunks * CHUNK_SHOTS)
-    try:
-        there, found = stream_at(stream, cell, "harm")
-        fields |= found
-        return fields | harm_fields(there.score(0, chunks, progress=counted).counts)
-    except CandidateFault as fault:
-        if fields.get("same_shape", True):
-            # No answer at all where the rates of errors alone are others is worse than a wrong one.
-            return fields | {"word": "harm", "why": f"the candidate broke its contract there: {fault.problem}"}
-        if fault.reason == "bad_weights":
-            why = f"the weights have the shape of the target and do not fit: {fault.problem}"
-            return fields | {"word": "not_applicable", "why": why}
-        return fields | {"word": "unknown", "why": fault.problem}
-    except AutoQECError as error:
-        return fields | {"word": "not_applicable", "why": error.problem}
+    each = chunks * CHUNK_SHOTS
+    counted = progress(report, "do-no-harm cells", total=len(streams) * each)
+    found = score_each(list(streams.values()), 0, chunks, lambda done: counted(done * each, len(streams) * each))
+    for place, outcome in zip(streams, found, strict=True):
+        rows[place] |= _harm(rows[place], outcome)
+    return rows
+
+
+def _harm(fields: dict[str, Any], outcome: Scored | AutoQECError) -> dict[str, Any]:
+    if isinstance(outcome, Scored):
+        return harm_fields(outcome.counts)
+    if not isinstance(outcome, CandidateFault):
+        return {"word": "not_applicable", "why": outcome.problem}
+    if fields["same_shape"]:
+        # No answer at all where the rates of errors alone are others is worse than a wrong one.
+        return {"word": "harm", "why": f"the candidate broke its contract there: {outcome.problem}"}
+    if outcome.reason == "bad_weights":
+        why = f"the weights have the shape of the target and do not fit: {outcome.problem}"
+        return {"word": "not_applicable", "why": why}
+    return {"word": "unknown", "why": outcome.problem}

@@ -111,7 +111,7 @@ def _judge(
     target = test_cell(stream, plan, report, references=True)
     details |= target.fields
     if environment.protocol.cells:
-        details["cells"] = test_cells(stream, environment.protocol.cells, plan, report)
+        details["cells"] = test_cells(stream, drawn["structure"], environment.protocol.cells, plan, report)
     if target.extension is None:
         return
     if environment.constraints.target_ler is not None:
@@ -123,7 +123,7 @@ def _judge(
     if any(cell["word"] != "better" for cell in details.get("cells", ())):
         return
     details["near_ml"] = _near_ml(environment.references)
-    details["harm"] = harm_cells(stream, neighbours(environment), plan, report)
+    details["harm"] = harm_cells(stream, drawn["structure"], neighbours(environment), plan, report)
     delta_ler = target.fields["delta_ler"]
     details["certificate"] = certify(stream, plan, delta_ler, report, full=request.full_certificate)
     details["ablation"] = ablate(stream, target, plan, report)
