@@ -67,6 +67,34 @@ def load_weights(data: bytes, *, fingerprint: str | None = None) -> dict[str, np
     return tensors
 
 
+def bound_to(data: bytes) -> tuple[str, ...]:
+    """The fingerprints of the problems that weights were trained for, the target's first; none if there are no weights.
+
+    Raises:
+        AutoQECError: The bytes are not safetensors.
+    """
+    try:
+        return tuple(str(_metadata(data).get("fingerprint", "")).split()) if data else ()
+    except ValueError as error:
+        raise AutoQECError(f"the weights are not a safetensors file: {error}") from error
+
+
+def carried_over(data: bytes, fingerprint: str) -> bytes:
+    """The same tensors, bound to another problem.
+
+    For a judge that wants to know what a candidate does where it was not trained, and says so; everybody else is refused such
+    weights by `load_weights`, and should be.
+
+    Args:
+        data: What `save_weights` made.
+        fingerprint: The other problem's.
+
+    Raises:
+        AutoQECError: The bytes are not safetensors, or hold numbers that are not finite.
+    """
+    return save_weights(load_weights(data), fingerprints=[fingerprint]) if data else b""
+
+
 def _metadata(data: bytes) -> dict[str, Any]:
     """The header's `__metadata__`; the format is 8 bytes little-endian length, then JSON."""
     import json

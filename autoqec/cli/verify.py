@@ -1,13 +1,19 @@
-"""`autoqec verify`: judge a round again, on shots that did not exist before."""
+"""`autoqec verify`: judge a round again, on shots that did not exist before; or hold a verdict against its own note."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from autoqec.cli import options
 from autoqec.cli.lab import open_lab, run_session
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from autoqec.loop.session import Session
+    from autoqec.loop.state import RoundState
 
 _EXIT = {"VERIFIED": 0, "SUSPICIOUS": 1, "FAILED": 1}
 
@@ -16,38 +22,97 @@ _EXIT = {"VERIFIED": 0, "SUSPICIOUS": 1, "FAILED": 1}
 @click.argument("round_name", metavar="ROUND")
 @click.option("--max-shots", default=None, type=click.IntRange(50_000), help="Stop undecided after this many shots.")
 @click.option(
+    "--alpha",
+    default=None,
+    type=click.FloatRange(0, 0.5, True, True),
+    help="A smaller error budget than the environment's.",
+)
+@click.option("--beacon", default="", help="Public randomness, newer than the commit, to mix into the holdout key.")
+@click.option(
+    "--certificate",
+    default="sampled",
+    type=click.Choice(["sampled", "full"]),
+    help="Whether the distance certificate draws pairs of faults or, up to four million, lists them all.",
+)
+@click.option(
     "--seed-key", default=None, help="Holdout key (64 hex digits) of a verdict to replay; a replay is not noted."
 )
+@click.option("--audit", is_flag=True, help="Work out the latest verdict (or --seed-key's) again from its own note.")
+@click.option("--replay", is_flag=True, help="With --audit: draw its shots again too, where this machine can.")
 @options.work_options
-def command(
-    round_name: str, max_shots: int | None, seed_key: str | None, as_json: bool, quiet: bool, **flags: Any
-) -> int:
+def command(round_name: str, as_json: bool, quiet: bool, **flags: Any) -> int:
     """Judge a round again, on fresh shots, from git alone. ROUND is exp/<run>/<N>.
 
     Exit code 0 if VERIFIED, 1 otherwise. Every verification spends a share of the run's error budget, but for a replay,
     which draws the shots of an earlier verdict again and says whether everything came out the same.
+
+    With --audit nothing is judged: the verdict's evidence, level, figures, checks and word are worked out again from its
+    counts. Exit code 0 if they agree.
     """
-    from autoqec.errors import NotFoundError
+    from autoqec.errors import NotFoundError, UsageError
     from autoqec.history import load_run, parse_round_name
-    from autoqec.loop.judging import judge, replay_agrees
     from autoqec.loop.state import find_verdict, read_state
     from autoqec.plugins import load_plugins
-    from autoqec.views.console import print_json
-    from autoqec.views.tables import print_verdict
 
+    if flags["replay"] and not flags["audit"]:
+        raise UsageError("--replay goes with --audit", mend="add --audit, or name a verdict with --seed-key")
     ledger, settings = open_lab(flags)
     run_name, number = parse_round_name(round_name)
     run = load_run(ledger, run_name)
     state = read_state(ledger, run_name, number)
-    if state.commit is None or state.weights is None:
+    noted = find_verdict(ledger, state, flags["seed_key"]) if flags["seed_key"] is not None else None
+    needs_weights = not flags["audit"] or flags["replay"]
+    if state.commit is None or (state.weights is None and needs_weights):
         raise NotFoundError(
             f"round {run_name}/{number} has no weights here, so nothing can be judged",
             mend="autoqec resume if it was interrupted here, autoqec pull --artifacts if it came from elsewhere",
         )
-    replay = find_verdict(ledger, state, seed_key) if seed_key is not None else None
     with run_session(ledger, load_plugins(), settings, run, quiet=quiet) as session:
-        verdict = judge(session, state, max_shots=max_shots, replay=replay)
+        if flags["audit"]:
+            return _audit(session, state, noted or state.verdict, replay=flags["replay"], as_json=as_json)
+        return _judge(session, state, noted, flags, as_json=as_json)
+
+
+def _judge(
+    session: Session, state: RoundState, replay: Mapping[str, Any] | None, flags: Mapping[str, Any], *, as_json: bool
+) -> int:
+    from autoqec.loop.auditing import replay_differences
+    from autoqec.loop.judging import Asked, judge
+    from autoqec.views.console import print_json
+    from autoqec.views.verdict import print_verdict
+
+    asked = Asked(flags["max_shots"], flags["alpha"], flags["beacon"], flags["certificate"] == "full")
+    verdict = judge(session, state, asked, replay=replay)
     if replay is not None:
-        verdict = dict(verdict) | {"replay_agrees": replay_agrees(replay, verdict)}
+        verdict = dict(verdict) | {"replay_agrees": not replay_differences(replay, verdict)}
     print_json([{"schema": "autoqec.verdict/1", **verdict}]) if as_json else print_verdict(verdict)
     return _EXIT[verdict["verdict"]] if verdict.get("replay_agrees", True) else 1
+
+
+def _audit(session: Session, state: RoundState, note: Mapping[str, Any] | None, *, replay: bool, as_json: bool) -> int:
+    from autoqec.errors import NotFoundError, UsageError
+    from autoqec.loop.auditing import audit_round, replay_differences, why_no_replay
+    from autoqec.loop.judging import judge
+    from autoqec.views.console import print_json
+    from autoqec.views.verdict import print_audit
+
+    name = f"{state.claim.run}/{state.claim.number}"
+    if note is None:
+        raise NotFoundError(f"round {name} has no verdict", mend=f"autoqec verify exp/{name}")
+    found = audit_round(session, state, note)
+    if replay:
+        from autoqec.scoring.survey import stim_build
+
+        why = why_no_replay(note, stim_build())
+        if why is not None:
+            mend = "audit it without --replay, or judge it again on new shots: autoqec verify ROUND"
+            raise UsageError(f"the verdict's shots cannot be drawn again here: {why}", mend=mend)
+        again = judge(session, state, replay=note)
+        found += [f"{part}: a replay of the shots did not give it again" for part in replay_differences(note, again)]
+    if as_json:
+        fields = {"schema": "autoqec.audit/1", "run": state.claim.run, "round": state.claim.number}
+        fields |= {name: note.get(name) for name in ("commit", "id", "verdict", "reason")}
+        print_json([{**fields, "replayed": replay, "disagreements": found}])
+    else:
+        print_audit(name, note, found)
+    return 1 if found else 0

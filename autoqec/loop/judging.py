@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from autoqec.decoding.compiling import compile_decoder
-from autoqec.errors import AutoQECError, BudgetSpentError
+from autoqec.errors import AutoQECError, BudgetSpentError, UsageError
 from autoqec.history import append_note, read_notes, write_lock
 from autoqec.history.signatures import sign
 from autoqec.loop.parents import composed_parents, sealed_parents
@@ -24,8 +24,18 @@ from autoqec.scoring.verification import verify_in_process
 _NEW_RUN = "start a new run, which has a budget of its own: autoqec round --new"
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What a verification is asked beside the environment's protocol; see `VerificationRequest`."""
+
+    max_shots: int | None = None
+    alpha: float | None = None
+    beacon: str = ""
+    full_certificate: bool = False
+
+
 def judge(
-    session: Session, state: RoundState, *, max_shots: int | None = None, replay: Mapping[str, Any] | None = None
+    session: Session, state: RoundState, asked: Asked = Asked(), *, replay: Mapping[str, Any] | None = None
 ) -> Mapping[str, Any]:
     """Verify a round now, whatever came before, and note the verdict.
 
@@ -35,19 +45,30 @@ def judge(
     Args:
         session: Where.
         state: The round; it must have weights.
-        max_shots: Stop undecided after this many shots.
+        asked: How it is to be judged, where not as the environment says.
         replay: A verdict note whose holdout key, attempt and limits are used again; the outcome is then not noted.
 
     Returns:
         The verdict as it was noted.
+
+    Raises:
+        UsageError: A level is asked for that is above the environment's.
     """
     protocol = session.environment.environment.protocol
+    if asked.alpha is not None and asked.alpha > protocol.alpha:
+        raise UsageError(
+            f"--alpha {asked.alpha:g} is above protocol.alpha {protocol.alpha:g} of the environment, which its runs promise",
+            mend=f"--alpha {protocol.alpha:g} or less",
+        )
     composed = composed_parents(session.ledger, state.claim.run, state.claim.number)
     request = VerificationRequest(
         environment=session.environment,
         sealed=state.sealed,
         commit=str(state.commit),
-        max_shots=min(protocol.max_shots, max_shots or protocol.max_shots),
+        max_shots=min(protocol.max_shots, asked.max_shots or protocol.max_shots),
+        alpha=asked.alpha,
+        beacon=asked.beacon,
+        full_certificate=asked.full_certificate,
         strong_reference=session.settings["strong_reference"] or None,
         parents=sealed_parents(session.ledger, composed),
     )
@@ -56,7 +77,8 @@ def judge(
         _check_strong_reference(session)
         request = _begin_attempt(session, state, request, identity)
     else:
-        known = {name: replay[name] for name in ("attempt", "verified_before", "max_shots")}
+        known = {name: replay[name] for name in ("attempt", "verified_before", "max_shots", "alpha")}
+        known |= {"beacon": replay.get("beacon", ""), "full_certificate": replay.get("full_certificate", False)}
         known["strong_reference"] = (replay.get("share_of_gap") or {}).get("reference")
         request = replace(request, seed_key=bytes.fromhex(replay["seed_key"]), **known)
     verdict = verify_in_process(
@@ -82,11 +104,6 @@ def judge(
     if session.settings["signing_key"]:
         record["signature"] = sign(record, Path(session.settings["signing_key"]).expanduser())
     return append_note(session.ledger, state.claim.run, "verdict", str(state.commit), record)
-
-
-def replay_agrees(noted: Mapping[str, Any], replayed: Mapping[str, Any]) -> bool:
-    """Whether a replay drew the same shots and counted the same failures as the verdict it replays."""
-    return all(noted.get(name) == replayed.get(name) for name in ("verdict", "reason", "test", "extension", "digests"))
 
 
 def _check_strong_reference(session: Session) -> None:

@@ -95,9 +95,16 @@ def check_environment(loaded: LoadedEnvironment, registry: Registry) -> None:
     from autoqec.decoding.compiling import compile_decoder
     from autoqec.problem.code import build_problem
     from autoqec.problem.locating import at_its_line
+    from autoqec.problem.neighbours import at_cell
 
     environment, text = loaded.environment, loaded.files[ENVIRONMENT_FILE]
     problem = build_problem(loaded, registry.maker("code"))
+    for place, cell in enumerate(environment.protocol.cells or ()):
+        try:
+            build_problem(at_cell(loaded, cell), registry.maker("code"))
+        except AutoQECError as error:
+            found = type(error)(f"protocol.cells.{place}: {error.problem}", mend=error.mend)
+            raise at_its_line(found, loaded.origin, text) from error
     named = {"decoder": environment.decoder} | {f"references.{i}": ref for i, ref in enumerate(environment.references)}
     for where, choice in named.items():
         try:

@@ -28,7 +28,7 @@ from autoqec.history import (
 from autoqec.history import read_candidate as read_candidate_files
 from autoqec.history.attachments import WEIGHTS_FILE
 from autoqec.loop.files import canonical_files
-from autoqec.loop.judging import judge
+from autoqec.loop.judging import Asked, judge
 from autoqec.loop.measuring import measure
 from autoqec.loop.parents import (
     ComposeConflict,
@@ -252,7 +252,7 @@ def verify(session: Session, state: RoundState) -> None:
     """Have a candidate judged by the verifier, if the Analyst asks for it."""
     if state.verdict is not None or (state.analysis or {}).get("decision") != "candidate":
         return
-    judge(session, state, max_shots=profile_from(_detail(state, "profile")).verify_shots)
+    judge(session, state, Asked(max_shots=profile_from(_detail(state, "profile")).verify_shots))
 
 
 def close(session: Session, state: RoundState) -> None:

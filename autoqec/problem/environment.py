@@ -18,16 +18,16 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    SerializerFunctionWrapHandler,
     ValidationError,
-    model_serializer,
     model_validator,
 )
 
 from autoqec.canonical import content_hash, load_yaml
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
+from autoqec.problem.cell import why_no_cell
 from autoqec.problem.locating import at_its_line
 from autoqec.problem.noise import Noise
+from autoqec.problem.protocol import Constraints, Protocol
 
 #: The name under which an environment's own YAML travels in its dictionary of files.
 ENVIRONMENT_FILE = "environment.yaml"
@@ -73,40 +73,6 @@ def _choice(value: Any) -> Any:
 ChoiceField = Annotated[Choice, BeforeValidator(_choice)]
 
 
-class Constraints(_Strict):
-    """Limits a candidate must keep: learned parameters, floating-point operations per shot, logical error rate per shot."""
-
-    max_params: int | None = Field(default=None, ge=0)
-    max_flops_per_shot: int | None = Field(default=None, ge=0)
-    target_ler: float | None = Field(default=None, gt=0, lt=1)
-
-
-class Protocol(_Strict):
-    """How shots are spent.
-
-    Attributes:
-        alpha: Error budget of all verdicts of a run together.
-        max_shots: Most shots of a verdict.
-        harm_cells: Neighbouring physical error rates, as factors of the target.
-        score_shots: Most shots of a round's metrics at the target rate, where decoding takes milliseconds; the profile's
-            number if that is less.
-        min_shots: No verdict before this many; the verifier's own number by default.
-        headline_shots: Shots of the figures that a verdict reports; the verifier's own number by default.
-    """
-
-    alpha: float = Field(default=0.05, gt=0, lt=0.5)
-    max_shots: int = Field(default=10_000_000, ge=8192)
-    harm_cells: tuple[Annotated[float, Field(gt=0, lt=10)], ...] = (0.8, 1.2)
-    score_shots: int | None = Field(default=None, ge=4096)
-    min_shots: int | None = Field(default=None, ge=4096)
-    headline_shots: int | None = Field(default=None, ge=4096)
-
-    @model_serializer(mode="wrap")
-    def _without_what_is_not_said(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # An environment's identity hashes what is written here: a new field must not change the old ones' identities.
-        return {name: value for name, value in write(self).items() if value is not None}
-
-
 class Environment(_Strict):
     """One decoding task; see the README's annotated example."""
 
@@ -125,6 +91,17 @@ class Environment(_Strict):
         for label in labels:
             if labels.count(label) > 1:
                 raise ValueError(f"references lists {label} twice")
+        return self
+
+    @model_validator(mode="after")
+    def _cells_can_be(self) -> Environment:
+        cells = self.protocol.cells or ()
+        for place, cell in enumerate(cells):
+            why = why_no_cell(cell, self.code.fields, self.noise)
+            if why is None and cell in cells[:place]:
+                why = "it is listed before"
+            if why is not None:
+                raise ValueError(f"protocol.cells.{place}: {why}")
         return self
 
 

@@ -14,16 +14,17 @@ from autoqec.scoring.stream import Scored
 
 
 def paired(first: Scored, second: Scored) -> PairedCounts:
-    """Two candidates on the same shots, `first` in the baseline's place.
+    """Two candidates on the same shots, `first` in the baseline's place; on those that the shorter has, if one has more.
 
     Raises:
         ValueError: They were not scored on the same shots.
     """
-    if first.digests != second.digests:
+    chunks = min(len(first.digests), len(second.digests))
+    if not chunks or first.digests[:chunks] != second.digests[:chunks]:
         raise ValueError("the two were not scored on the same shots")
-    one, two = (int("".join(scored.failed) or "0", 16) for scored in (first, second))
+    one, two = (int("".join(scored.failed[:chunks]), 16) for scored in (first, second))
     return PairedCounts(
-        shots=first.counts.shots,
+        shots=min(first.counts.shots, second.counts.shots),
         both=(one & two).bit_count(),
         baseline_only=(one & ~two).bit_count(),
         candidate_only=(two & ~one).bit_count(),

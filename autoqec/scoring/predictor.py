@@ -50,7 +50,7 @@ class CandidateFault(AutoQECError):
         self.reason = reason
 
 
-def fault_from(error: ChildFailed) -> Exception:
+def fault_from(error: ChildFailed) -> AutoQECError:
     """A candidate's fault as it was raised in another process; anything else is ours and stays what it is."""
     reason, _, rest = error.problem.partition(": ")
     return CandidateFault(reason, rest) if error.kind == "CandidateFault" else error

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -175,6 +175,32 @@ def score_chunks(message: Message) -> Message:
         _forget_bench()
         raise
     return Message({"chunks": [score.to_dict() for score in scores], "missing": bench.matcher.missing})
+
+
+@dataclass(frozen=True)
+class GivenScore:
+    """What shots that were built and not drawn said: their score, and which of them each side failed, bool `[shots]`."""
+
+    problem: Problem
+    score: ChunkScore
+    baseline: np.ndarray
+    candidate: np.ndarray
+
+
+def score_given(message: Message, build: Callable[[Problem], Shots]) -> GivenScore:
+    """Score shots that a function makes of the problem, on the same way as those that are drawn.
+
+    Args:
+        message: As for `score_chunks`, but for its seeds.
+        build: Makes the shots.
+    """
+    bench = _current_bench(message)
+    shots = build(bench.problem)
+    score = _score(bench, shots, False)
+    candidate = np.unpackbits(np.frombuffer(bytes.fromhex(score.failed), np.uint8), count=len(shots)).astype(bool)
+    known, _ = bench.matcher.known(shots.syndromes, False)
+    baseline = known[""].failures(shots.observables)
+    return GivenScore(bench.problem, score, baseline, candidate)
 
 
 def cost(message: Message) -> Message:

@@ -39,6 +39,17 @@ def log_e_better(counts: PairedCounts, ratio: float = 1.0) -> float:
     )
 
 
+def best_bet(counts: PairedCounts) -> tuple[float, float]:
+    """The bet that would have won most against a ratio of one, and the log of its wealth: the largest term of the evidence.
+
+    The evidence is the mean over all bets, so it is no more than that, and no less than that divided by their number.
+    """
+    c = counts
+    wealth = {bet: c.baseline_only * log1p(bet) + c.candidate_only * log1p(-bet) for bet in BETS}
+    best = max(wealth, key=lambda bet: wealth[bet])
+    return best, wealth[best]
+
+
 def log_e_worse(counts: PairedCounts, ratio: float = 1.0) -> float:
     """Log of the evidence that the candidate's rate is above `ratio` times the baseline's."""
     c = counts

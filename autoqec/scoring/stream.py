@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from autoqec.errors import AutoQECError
 from autoqec.problem.environment import LoadedEnvironment
 from autoqec.problem.sampling import CHUNK_SHOTS
 from autoqec.problem.streams import derive_seed
@@ -86,13 +87,26 @@ class ScoreStream:
     p: float | None = None
     strong: str | None = None
 
-    def task(self, function: str, chunks: Sequence[int], *, references: bool = False) -> Task:
-        """The task that runs one function of the shard on some chunks."""
+    def task(self, function: str, chunks: Sequence[int], *, references: bool = False, **fields: Any) -> Task:
+        """The task that runs one function on some chunks, with more fields in its message if need be."""
         seeds = [derive_seed(self.key, self.domain, chunk) for chunk in chunks]
         blobs = {f"env:{name}": data for name, data in self.environment.files.items()} | self.sealed.to_blobs()
-        return Task(
-            function, Message({"seeds": seeds, "p": self.p, "references": references, "strong": self.strong}, blobs)
-        )
+        told = {"seeds": seeds, "p": self.p, "references": references, "strong": self.strong}
+        return Task(function, Message(told | fields, blobs))
+
+    def run(self, function: str, chunks: Sequence[int] = (), **fields: Any) -> Mapping[str, Any]:
+        """Run one task and return its fields.
+
+        Args:
+            function: The task's function.
+            chunks: Whose seeds it is given.
+            fields: More fields of its message.
+
+        Raises:
+            CandidateFault: The candidate broke its contract.
+            AutoQECError: The environment or a decoder cannot be used.
+        """
+        return self.gather([self.task(function, chunks, **fields)], lambda done: None)[0]
 
     def score(
         self, first: int, chunks: int, *, references: bool = False, progress: ShotProgress | None = None
@@ -112,24 +126,73 @@ class ScoreStream:
         wanted = [
             range(i, min(i + _CHUNKS_PER_TASK, first + chunks)) for i in range(first, first + chunks, _CHUNKS_PER_TASK)
         ]
-        futures = {self.executor.submit(self.task(FUNCTION, part, references=references)): part for part in wanted}
-        pending, results, missing = set(futures), dict[int, ChunkScore](), dict[str, str]()
+        tasks = [self.task(FUNCTION, part, references=references) for part in wanted]
+
+        def report(done: int) -> None:
+            if progress is not None:
+                progress(min(done * _CHUNKS_PER_TASK, chunks) * CHUNK_SHOTS, chunks * CHUNK_SHOTS)
+
+        answers = self.gather(tasks, report)
+        scored = combine([ChunkScore.from_dict(score) for answer in answers for score in answer["chunks"]], references)
+        missing = {name: line for answer in answers for name, line in answer.get("missing", {}).items()}
+        return replace(scored, missing=missing) if references else scored
+
+    def gather(self, tasks: Sequence[Task], finished: Callable[[int], None]) -> list[Mapping[str, Any]]:
+        """Run tasks, as many at once as the executor takes.
+
+        Args:
+            tasks: What to run.
+            finished: Called with the number of tasks done whenever some are.
+
+        Returns:
+            The fields of their answers, in the order of the tasks.
+
+        Raises:
+            CandidateFault: The candidate broke its contract.
+            AutoQECError: The environment or a decoder cannot be used.
+        """
+        futures = [self.executor.submit(task) for task in tasks]
+        pending = set(futures)
         try:
             while pending:
                 done, pending = wait(pending, return_when=FIRST_COMPLETED)
                 for future in done:
-                    answer = future.result().fields
-                    results |= zip(futures[future], map(ChunkScore.from_dict, answer["chunks"]), strict=True)
-                    missing |= answer.get("missing", {})
-                if progress is not None:
-                    progress(len(results) * CHUNK_SHOTS, chunks * CHUNK_SHOTS)
+                    future.result()
+                finished(len(futures) - len(pending))
         except ChildFailed as error:
             raise fault_from(error) from error
         finally:
             for future in pending:
                 future.cancel()
-        scored = combine([results[chunk] for chunk in sorted(results)], references)
-        return replace(scored, missing=missing) if references else scored
+        return [future.result().fields for future in futures]
+
+
+def score_each(
+    streams: Sequence[ScoreStream], first: int, chunks: int, finished: Callable[[int], None]
+) -> list[Scored | AutoQECError]:
+    """Score the same chunks of several streams, one task a stream, so that each is prepared in one process only.
+
+    Args:
+        streams: Of one executor, few shots each.
+        first, chunks: As for `ScoreStream.score`.
+        finished: Called with the number of streams done whenever some are.
+
+    Returns:
+        Of each stream its score, or what kept it from having one: a `CandidateFault`, or an error of the environment.
+    """
+    futures = [each.executor.submit(each.task(FUNCTION, range(first, first + chunks))) for each in streams]
+    pending = set(futures)
+    while pending:
+        _, pending = wait(pending, return_when=FIRST_COMPLETED)
+        finished(len(futures) - len(pending))
+    return [_outcome(future) for future in futures]
+
+
+def _outcome(future: Future[Message]) -> Scored | AutoQECError:
+    try:
+        return combine([ChunkScore.from_dict(score) for score in future.result().fields["chunks"]], False)
+    except ChildFailed as error:
+        return fault_from(error)
 
 
 def combine(scores: Sequence[ChunkScore], references: bool) -> Scored:

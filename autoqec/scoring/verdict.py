@@ -31,6 +31,10 @@ class VerificationRequest:
         strong_reference: A decoder near maximum likelihood, by kind, to be run on some of the headline shots: the verdict then
             says which share of the gap between it and the baseline the candidate closes. None for none.
         parents: For a composed candidate, its parents by name, to be judged on the same shots.
+        alpha: Error budget of the run's verdicts, where it is to be stricter than the environment's; None for that.
+        beacon: A public random value that nobody knew when the commit was made, mixed into the key: with it not even the
+            operator can have chosen the shots. Empty for none.
+        full_certificate: Whether to list all pairs of faults for the distance certificate, and not only draw some.
     """
 
     environment: LoadedEnvironment
@@ -42,6 +46,9 @@ class VerificationRequest:
     max_shots: int | None = None
     strong_reference: str | None = None
     parents: Mapping[str, SealedCandidate] = field(default_factory=dict)
+    alpha: float | None = None
+    beacon: str = ""
+    full_certificate: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,8 +58,8 @@ class Verdict:
     Attributes:
         verdict: VERIFIED, SUSPICIOUS or FAILED.
         reason: A code: `better`; `not_better`, `undecided`, `crash`, `timeout`, `bad_output`, `bad_weights`, `over_budget`,
-            `target_missed` (either was `constraint` in verdicts of version 0.1); `batch_dependent`,
-            `unsandboxed_custom_code`.
+            `target_missed` (either was `constraint` in verdicts of version 0.1), `weights_do_not_fit`; `batch_dependent`,
+            `unsandboxed_custom_code`, `beats_reference_ml`, `distance_regression`, `harm`.
         details: Counts, evidence, intervals, policy, the revealed key, chunk digests, versions, sandbox level — whatever a
             reader needs to check the word by hand.
     """

@@ -37,6 +37,9 @@ def verify_in_process(
         "max_shots": request.max_shots,
         "strong_reference": request.strong_reference,
         "parents": list(request.parents),
+        "alpha": request.alpha,
+        "beacon": request.beacon,
+        "full_certificate": request.full_certificate,
     }
     blobs = {f"env:{name}": data for name, data in request.environment.files.items()} | request.sealed.to_blobs()
     for name, parent in request.parents.items():
@@ -68,6 +71,9 @@ def serve(channel: Channel) -> None:
             name: SealedCandidate.from_blobs(blobs_with_prefix(f"parent:{name}:", message.blobs))
             for name in fields["parents"]
         },
+        alpha=fields["alpha"],
+        beacon=fields["beacon"],
+        full_certificate=bool(fields["full_certificate"]),
     )
     verifier = registry.get("verifier", fields["verifier"]).create()
     with registry.get("executor", fields["executor"]).create(jobs=int(fields["jobs"])) as executor:

@@ -13,7 +13,8 @@ from rich.text import Text
 
 from autoqec.views.conflicts import conflicts_text
 from autoqec.views.console import out, plain
-from autoqec.views.records import rates_beside
+from autoqec.views.figures import figures_text, interval_text, ratio_text
+from autoqec.views.verdict import verdict_lines
 
 _VERDICT_STYLE = {"VERIFIED": "bold green", "SUSPICIOUS": "bold yellow", "FAILED": "red"}
 
@@ -28,10 +29,6 @@ def gain_text(item: Mapping[str, Any] | None) -> str:
         return "–"
     low, high = item["delta_ler_ci"]
     return f"{1e3 * item['delta_ler']:+.2f} [{1e3 * low:+.2f}, {1e3 * high:+.2f}]"
-
-
-def _ratio(value: float | None, digits: int) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"
 
 
 def count_text(value: int | None) -> str:
@@ -133,7 +130,7 @@ def print_outcome(item: Mapping[str, Any]) -> None:
     metrics = item["metrics"]
     console.print(
         f"  LER {best['ler_candidate']:.5f}, plain {best['ler_baseline']:.5f} ({_percent(best)}):"
-        f" ratio {_ratio(best['ler_ratio'], 3)} {_interval(best['ler_ratio_ci'], 3)} over {best['shots']:,} {origin}"
+        f" ratio {ratio_text(best['ler_ratio'], 3)} {interval_text(best['ler_ratio_ci'], 3)} over {best['shots']:,} {origin}"
     )
     references = (item["holdout"] or {}).get("references") or item["references"] or {}
     if references:
@@ -184,102 +181,6 @@ def print_front(items: Sequence[Mapping[str, Any]]) -> None:
         console.print("* confirmed: on the front wherever in their intervals the gains truly are")
 
 
-def _interval(ends: Sequence[float | None], digits: int) -> str:
-    low, high = ends
-    return f"[{low:.{digits}f}, {'∞' if high is None else f'{high:.{digits}f}'}]"
-
-
-def _figures(item: Mapping[str, Any]) -> str:
-    ratio = _ratio(item["ler_ratio"], 4)
-    lines = [
-        f"LER {item['ler_candidate']:.6f}, plain {item['ler_baseline']:.6f}, over {item['shots']:,} shots",
-        f"ΔLER {item['delta_ler']:+.6f} {_interval(item['delta_ler_ci'], 6)}, ratio {ratio} {_interval(item['ler_ratio_ci'], 4)}",
-    ]
-    references = item.get("references") or {}
-    lines += [f"reference {name}: LER {ler:.6f}" for name, ler in sorted(references.items())]
-    missing = item.get("references_missing") or {}
-    lines += [f"reference {name}: left out, not installed: {line}" for name, line in sorted(missing.items())]
-    lines += [
-        f"at p = {row['p']}: LER {row['ler_candidate']:.6f}, plain {row['ler_baseline']:.6f},"
-        f" ratio {_ratio(row['ler_ratio'], 4)} {_interval(row['ler_ratio_ci'], 4)} over {row['shots']:,} shots"
-        for row in rates_beside(item)
-    ]
-    return "\n".join(lines)
-
-
-_COMPOSITIONS = {
-    "adds_up": "the parents' gains add up",
-    "partial": "the parents' gains add up in part",
-    "interferes": "the parents interfere",
-    "unknown": "the parents could not be scored",
-}
-
-
-def _share(found: Mapping[str, Any]) -> str:
-    rates = ", ".join(
-        f"{name} {found[key]['ler']:.6f} {_interval(found[key]['ler_ci'], 6)}"
-        for name, key in (("plain", "baseline"), ("candidate", "candidate"), (found["reference"], "strong"))
-    )
-    share = "none" if found["share"] is None else f"{found['share']:.0%}"
-    return f"share of the gap to {found['reference']} closed: {share}, on the same {found['shots']:,} shots: {rates}"
-
-
-def _composition(compose: Mapping[str, Any]) -> str:
-    text = f"compose: {_COMPOSITIONS.get(compose['composition'], compose['composition'])}"
-    if "over_best" not in compose:
-        return f"{text}: {compose.get('fault')}"
-    gains = ", ".join(f"{name} {gain:+.6f}" for name, gain in sorted(compose["parents"].items()))
-    return (
-        f"{text}: on the same shots {gains}; over {compose['best_parent']}"
-        f" {compose['over_best']:+.6f} {_interval(compose['over_best_ci'], 6)}"
-    )
-
-
-def _verdict_text(verdict: Mapping[str, Any]) -> str:
-    level = verdict.get("alpha_attempt")
-    at = f", at level {level:.2g}" if isinstance(level, int | float) else ""
-    lines = [
-        f"{verdict['verdict']} ({verdict['reason']}), attempt {verdict.get('attempt')} of the run{at},"
-        f" by {verdict.get('verifier')}"
-    ]
-    if "test" in verdict:
-        c = verdict["test"]
-        lines.append(
-            f"test: {c['shots']:,} shots: both fail {c['both']:,}, plain only {c['baseline_only']:,},"
-            f" candidate only {c['candidate_only']:,}"
-        )
-        lines.append(f"log evidence {verdict['log_e_better']:.2f}, needed log(1/α) = {verdict['log_e_needed']:.2f}")
-    if "extension" in verdict:
-        c = verdict["extension"]
-        lines.append(
-            f"headline, on {c['shots']:,} further shots: both {c['both']:,}, plain only {c['baseline_only']:,},"
-            f" candidate only {c['candidate_only']:,}"
-        )
-    if verdict.get("ler_candidate") is not None:
-        lines.append(_figures(verdict))
-    if "compose" in verdict:
-        lines.append(_composition(verdict["compose"]))
-    if isinstance(verdict.get("share_of_gap"), dict):
-        lines.append(_share(verdict["share_of_gap"]))
-    if "fault" in verdict:
-        lines.append(str(verdict["fault"]))
-    if "replay_agrees" in verdict:
-        agrees = (
-            "drew the same shots and counted the same" if verdict["replay_agrees"] else "DIFFERS from the verdict noted"
-        )
-        lines.append(f"replay: {agrees}")
-    lines.append(
-        f"sandbox level {verdict.get('sandbox_level')}; holdout key {verdict.get('seed_key')};"
-        f" took {verdict.get('seconds')} s"
-    )
-    return "\n".join(lines)
-
-
-def print_verdict(verdict: Mapping[str, Any]) -> None:
-    """A verdict, so that it can be checked by hand from its counts."""
-    out().print(plain(_verdict_text(verdict)))
-
-
 def print_round(item: Mapping[str, Any], details: Mapping[str, Any]) -> None:
     """One round in full.
 
@@ -311,11 +212,11 @@ def print_round(item: Mapping[str, Any], details: Mapping[str, Any]) -> None:
             f"{count_text(m['flops_per_shot'])} FLOPs and {m['latency_us_per_shot']:.0f} µs per shot,"
             f" {count_text(m['params'])} parameters; {_times(m)}"
         )
-        sections.append(("development shots", f"{_figures(m)}\n{cost}"))
+        sections.append(("development shots", f"{figures_text(m)}\n{cost}"))
     if details.get("analysis"):
         sections.append(("analysis", f"{details['analysis']['decision']}: {details['analysis']['summary']}"))
     if item["verdict"]:
-        sections.append(("verdict, on shots drawn after the commit", _verdict_text(details["verdict"])))
+        sections.append(("verdict, on shots drawn after the commit", verdict_lines(details["verdict"])))
     for title, text in sections:
         if text:
             console.print()

@@ -1,6 +1,7 @@
 """Plugin: strong decoders of other people's, to be reported beside a predecoder; each needs a package of its own.
 
-`needs` names the distribution, so that `autoqec plugins` can say what is missing without importing anything.
+`needs` names the distribution, so that `autoqec plugins` can say what is missing without importing anything. `near_ml` marks
+one that is near maximum likelihood: a candidate far below it is too good to be true.
 """
 
 from __future__ import annotations
@@ -26,4 +27,4 @@ def autoqec_register_decoders(register: Register) -> None:
     register("chromobius", f"{_HOME}.chromobius:Chromobius", takes_beliefs=False, needs="chromobius")
     register("mwpf", f"{_HOME}.mwpf:Mwpf", takes_beliefs=False, needs="mwpf[stim]")
     register("relay_bp", f"{_HOME}.relay_bp:RelayBp", takes_beliefs=False, needs="relay-bp")
-    register("tesseract", f"{_HOME}.tesseract:Tesseract", takes_beliefs=False, needs="tesseract-decoder")
+    register("tesseract", f"{_HOME}.tesseract:Tesseract", takes_beliefs=False, needs="tesseract-decoder", near_ml=True)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from autoqec.candidate.weights import load_weights, save_weights
+from autoqec.candidate.weights import bound_to, carried_over, load_weights, save_weights
 from autoqec.errors import AutoQECError
 
 TENSORS = {"bp.scale": np.array([0.9, 0.8], dtype=np.float32), "bp.damping": np.float32(0.1).reshape(())}
@@ -30,3 +30,14 @@ def test_bytes_that_are_not_weights_are_refused(data):
 def test_numbers_that_are_not_finite_are_refused():
     with pytest.raises(AutoQECError, match=r"bp\.x holds a number that is not finite"):
         load_weights(save_weights({"bp.x": np.array([np.nan], dtype=np.float32)}, fingerprints=["f"]))
+
+
+def test_a_judge_may_carry_weights_over_to_another_problem():
+    data = save_weights(TENSORS, fingerprints=["f" * 64, "e" * 64])
+    assert bound_to(data) == ("f" * 64, "e" * 64)
+    moved = carried_over(data, "d" * 64)
+    assert bound_to(moved) == ("d" * 64,)
+    assert load_weights(moved, fingerprint="d" * 64).keys() == TENSORS.keys()
+    assert (bound_to(b""), carried_over(b"", "d" * 64)) == ((), b"")
+    with pytest.raises(AutoQECError, match="not a safetensors file"):
+        bound_to(b"\xff" * 100)

@@ -81,6 +81,31 @@ def test_the_front_holds_verified_rounds_with_what_they_dominate(here, capsys):
     assert len(printed(capsys, "pareto", "--top", "1", "--json")[1].splitlines()) == 1
 
 
+def test_a_verdict_is_audited_from_git_alone(here, capsys):
+    branch = here[1][0]["branch"]
+    code, out, _ = printed(capsys, "verify", branch, "--audit")
+    assert (code, "follows from its counts" in out) == (0, True)
+    code, out, _ = printed(capsys, "verify", branch, "--audit", "--json")
+    found = json.loads(out)
+    assert (code, found["verdict"], found["replayed"], found["disagreements"]) == (0, "VERIFIED", False, [])
+
+
+def test_an_altered_verdict_does_not_pass_its_audit(here, capsys, monkeypatch):
+    from autoqec.loop import state
+
+    read = state.read_state
+
+    def altered(*args):
+        found = read(*args)
+        return replace(found, verdict=dict(found.verdict) | {"test": found.verdict["test"] | {"candidate_only": 0}})
+
+    monkeypatch.setattr(state, "read_state", altered)
+    code, out, _ = printed(capsys, "verify", here[1][0]["branch"], "--audit")
+    assert code == 1
+    assert "does not agree with its own note" in out
+    assert "log_e_better: the note says" in out
+
+
 def test_people_get_tables(here, capsys):
     branch = here[1][0]["branch"]
     assert "VERIFIED" in printed(capsys, "log")[1]
@@ -144,6 +169,8 @@ def test_every_command_explains_itself(command, capsys):
         (["show", "main"], 2, "main"),
         (["verify", "exp/none-abcd/1"], 3, "none-abcd"),
         (["verify", "x-abcd/1", "--max-shots", "100"], 2, "100 is not in the range"),
+        (["verify", "x-abcd/1", "--alpha", "0.7"], 2, "0.7 is not in the range"),
+        (["verify", "x-abcd/1", "--replay"], 2, "--replay goes with --audit"),
         (["log", "none-abcd"], 3, "none-abcd"),
         (["env", "check", "nope"], 3, "no environment named"),
     ],

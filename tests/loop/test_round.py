@@ -11,7 +11,7 @@ import pytest
 
 from autoqec.cli.main import run
 from autoqec.config import load_settings
-from autoqec.errors import BudgetSpentError, MissingPackageError, NotFoundError
+from autoqec.errors import BudgetSpentError, MissingPackageError, NotFoundError, UsageError
 from autoqec.history import (
     RoundIdentity,
     append_note,
@@ -27,7 +27,8 @@ from autoqec.history import (
     read_notes,
 )
 from autoqec.loop import rounds
-from autoqec.loop.judging import judge, replay_agrees
+from autoqec.loop.auditing import audit_round, replay_differences, why_no_replay
+from autoqec.loop.judging import Asked, judge
 from autoqec.loop.parents import composed_parents
 from autoqec.loop.rounds import run_round
 from autoqec.loop.session import Session, open_run
@@ -40,6 +41,7 @@ from autoqec.scoring.verdict import Verdict
 from autoqec.testing import ScriptedAgent, make_tiny_lab
 from autoqec.testing import tiny_proposal as candidate
 from autoqec.views.records import rates_beside
+from autoqec.views.verdict import verdict_lines
 
 IGNORE = {"summary": "seen", "decision": "ignore"}
 VERIFY = {"summary": "seen", "decision": "candidate"}
@@ -195,12 +197,38 @@ def test_a_verdict_is_replayed_to_the_same_counts_on_any_number_of_workers(searc
     settings = load_settings(ledger.workdir, {"jobs": 2})
     assert Session(ledger, load_plugins(), load_settings(ledger.workdir), run).settings.jobs == 1
     replayed = judge(Session(ledger, load_plugins(), settings, run), state, replay=noted)
-    assert replay_agrees(noted, replayed)
-    assert not replay_agrees(noted, dict(replayed) | {"digests": []})
+    assert replay_differences(noted, replayed) == []
+    assert replay_differences(noted, dict(replayed) | {"digests": [], "harm": []}) == ["digests", "harm"]
     own = ("id", "ts", "seconds", "cpu_us_per_shot", "v", "kind", "writer")
     same = {name: value for name, value in noted.items() if name not in own}
     assert same == {name: replayed[name] for name in same}
     assert read_notes(ledger, run.name, "verdict") == before, "a replay is not noted"
+
+
+def test_a_verdict_is_audited_from_its_note_and_is_about_its_round(searched):
+    ledger, run, _, _ = searched
+    session, state = (
+        Session(ledger, load_plugins(), load_settings(ledger.workdir), run),
+        read_state(ledger, run.name, 1),
+    )
+    noted = state.verdict
+    assert audit_round(session, state, noted) == []
+    assert "check harm" in verdict_lines(noted)
+    other = read_state(ledger, run.name, 2)
+    assert [sentence.partition(":")[0] for sentence in audit_round(session, other, noted)] == [
+        "commit", "candidate", "weights_sha256",
+    ]  # fmt: skip
+    assert why_no_replay(noted, noted["simd"]) is None
+    assert why_no_replay(noted, "avx2") == f"stim's build {noted['simd']} there, avx2 here"
+    older = dict(noted) | {"versions": noted["versions"] | {"stim": "1.14.0"}, "machine": "aarch64"}
+    assert why_no_replay(older, noted["simd"]).startswith("machine aarch64 there, ")
+
+
+def test_a_level_above_the_environments_is_refused(searched):
+    ledger, run, _, _ = searched
+    session = Session(ledger, load_plugins(), load_settings(ledger.workdir), run)
+    with pytest.raises(UsageError, match=r"--alpha 0.1 is above protocol.alpha 0.05"):
+        judge(session, read_state(ledger, run.name, 1), Asked(alpha=0.1))
 
 
 def test_a_key_of_no_verdict_is_not_found(searched):

@@ -1,16 +1,26 @@
 """The verifier's words under constraints, on an executor that draws failures at known rates instead of decoding."""
 
+import json
 from concurrent.futures import Future
 
 import numpy as np
 import pytest
-from autoqec_plugins.holdout.verifier import EXTENSION_SHOTS, TARGET_FAILURES, HoldoutVerifier
+from autoqec_plugins.holdout import verifier
+from autoqec_plugins.holdout.ablation import shuffled, without_stage
+from autoqec_plugins.holdout.sequential import EXTENSION_SHOTS, TARGET_FAILURES
+from autoqec_plugins.holdout.verifier import HoldoutVerifier
 
-from autoqec.problem.environment import ENVIRONMENT_FILE, environment_from_files
+from autoqec.candidate.weights import bound_to, load_weights, save_weights
+from autoqec.problem.environment import ENVIRONMENT_FILE, Choice, environment_from_files
+from autoqec.problem.neighbours import environment_cell
 from autoqec.problem.sampling import CHUNK_SHOTS
 from autoqec.sandbox.channel import Message
+from autoqec.sandbox.child import ChildFailed
 from autoqec.sandbox.sealed import SealedCandidate
+from autoqec.scoring.audit import audit
 from autoqec.scoring.counts import PairedCounts
+from autoqec.scoring.deciding import rate_surely_below
+from autoqec.scoring.executor import blobs_with_prefix
 from autoqec.scoring.shard import ChunkScore
 from autoqec.scoring.statistics import attempt_alpha
 from autoqec.scoring.verdict import VerificationRequest
@@ -20,38 +30,88 @@ COST = {"flops_per_shot": 5000, "params": 16}
 
 
 class Rates:
-    """An executor whose candidate fails at one rate and whose baseline fails at twice that, each on its own."""
+    """An executor whose candidate fails at one rate and whose baseline at another, each on its own.
 
-    def __init__(self, rate, cost=COST, again="same", missing=None):
-        self.rate, self.cost, self.again, self.chunks, self.missing = rate, cost, again, 0, missing or {}
+    Args:
+        rate: The candidate's, or a function of p, rounds and stages that gives it or raises.
+        cost: What examining it says.
+        base: The baseline's; twice the candidate's if not said.
+        faults: Of each weight, how many of a thousand fault sets both, the baseline only and the candidate only fail.
+        references: Failures of references in each chunk.
+        again: What fresh processes answer; the same if not said.
+        missing: References that were left out.
+    """
+
+    def __init__(self, rate, cost=COST, base=None, faults=None, references=None, again="same", missing=None):
+        self.rate, self.cost, self.base, self.chunks = rate, cost, base, 0
+        self.faults, self.references, self.again, self.missing = faults or {}, references or {}, again, missing or {}
 
     def submit(self, task):
         future = Future()
-        seeds = task.message.fields["seeds"]
-        if task.function.endswith("cost"):
-            future.set_result(Message(dict(self.cost)))
-        elif task.function.endswith("answer_again"):
-            future.set_result(Message({"answers": [self.again] * len(seeds)}))
-        else:
-            self.chunks += len(seeds)
-            chunks = [self.chunk(seed).to_dict() for seed in seeds]
-            future.set_result(Message({"chunks": chunks, "missing": self.missing}))
+        try:
+            future.set_result(Message(self.answer(task.function.partition(":")[2], task)))
+        except ChildFailed as error:
+            future.set_exception(error)
         return future
 
-    def chunk(self, seed):
+    def answer(self, function, task):
+        fields, place = task.message.fields, self.place(task)
+        if function == "cost":
+            return dict(self.cost)
+        if function == "answer_again":
+            return {"answers": [self.again] * len(fields["seeds"])}
+        if function == "survey":
+            return {"fingerprint": "at-({},{})".format(*place), "structure": str(place[1]), "simd": "sse2"}
+        if function == "outline":
+            return {
+                "distance": 5,
+                "found": "graphlike",
+                "sets": [1, 200, 10**6, 0],
+                "probabilities": [0.1, 0.2, 0.2, 0.1],
+            }
+        if function == "examine_faults":
+            both, plain, own = (n * fields["count"] // 1000 for n in self.faults.get(fields["weight"], (0, 0, 0)))
+            shown = [{"mechanisms": [3], "detectors": [1, 2], "observables": [], "odds": 0.01}] if own else []
+            counts = PairedCounts(fields["count"], both, plain, own).to_dict()
+            return {"counts": counts, "odds_baseline": 0.0, "odds_candidate": 0.01 * own, "regressions": shown}
+        self.chunks += len(fields["seeds"])
+        slugs = {path.split("/")[1] for path in SealedCandidate.from_blobs(task.message.blobs).files if "/" in path}
+        return {
+            "chunks": [self.chunk(seed, *place, slugs).to_dict() for seed in fields["seeds"]],
+            "missing": self.missing,
+        }
+
+    def place(self, task):
+        """Where a task is scored: p and rounds of its environment."""
+        loaded = environment_from_files(blobs_with_prefix("env:", task.message.blobs), origin="e.yaml")
+        cell = environment_cell(loaded.environment)
+        return cell.p, cell.rounds
+
+    def chunk(self, seed, p, rounds, slugs):
         rng = np.random.default_rng(seed)
-        base, mine = (rng.random(CHUNK_SHOTS) < rate for rate in (2 * self.rate, self.rate))
+        rate = self.rate(p, rounds, slugs) if callable(self.rate) else self.rate
+        base, mine = (rng.random(CHUNK_SHOTS) < each for each in (2 * rate if self.base is None else self.base, rate))
         both, plain, own = (int(x.sum()) for x in (base & mine, base & ~mine, ~base & mine))
         return ChunkScore(
-            counts=PairedCounts(CHUNK_SHOTS, both, plain, own), invalid=0, references={}, predict_seconds=0.0,
-            decode_seconds=0.0, baseline_seconds=0.0, cpu_seconds=0.0, digest="", failed="", answers="same", lock=None,
+            counts=PairedCounts(CHUNK_SHOTS, both, plain, own), invalid=0, references=self.references, predict_seconds=0.0,
+            decode_seconds=0.0, baseline_seconds=0.0, cpu_seconds=0.0, digest=str(seed),
+            failed=np.packbits(mine).tobytes().hex(), answers="same", lock=None,
         )  # fmt: skip
 
 
-def verdict(executor, constraints, **more):
-    text = TINY_ENVIRONMENT + f"constraints: {constraints}\n"
+#: Weights that were trained at two rates of the tiny environment's three rounds.
+WEIGHTS = save_weights({"bp.scale": np.ones(3, np.float32)}, fingerprints=["at-(0.006,3)", "at-(0.01,3)"])
+
+
+def verdict(executor, constraints="{}", protocol="min_shots: 16384", weights=b"", files=(), **more):
+    text = (
+        TINY_ENVIRONMENT.replace("protocol: {min_shots: 16384", f"protocol: {{{protocol}")
+        + f"constraints: {constraints}\n"
+    )
     loaded = environment_from_files({ENVIRONMENT_FILE: text.encode()}, origin="e.yaml")
-    request = VerificationRequest(loaded, SealedCandidate({}, b""), "0" * 40, seed_key=bytes(32), **more)
+    request = VerificationRequest(
+        loaded, SealedCandidate(dict.fromkeys(files, b""), weights), "0" * 40, seed_key=bytes(32), **more
+    )
     return HoldoutVerifier().verify(request, executor, lambda event: None)
 
 
@@ -91,12 +151,10 @@ def test_a_target_must_be_shown_to_be_met(rate, word, reason):
 
 def test_what_misses_its_target_is_verified_as_seldom_as_the_attempt_says():
     """At a rate just above the target, over many keys: the bound is exact, so this is the level and not a guess."""
-    from autoqec_plugins.holdout.verifier import _rate_surely_below
-
     rng = np.random.default_rng(1)
     failures = rng.binomial(EXTENSION_SHOTS, 0.01, size=4000)
     level = 0.02
-    shown = [_rate_surely_below(PairedCounts(EXTENSION_SHOTS, 0, 0, int(n)), level) <= 0.01 for n in failures]
+    shown = [rate_surely_below(PairedCounts(EXTENSION_SHOTS, 0, 0, int(n)), level) <= 0.01 for n in failures]
     assert 0.01 < np.mean(shown) <= level + 3 * (level / len(shown)) ** 0.5
     assert attempt_alpha(0.05, 1, 0) < level
 
@@ -108,13 +166,271 @@ def test_a_low_target_is_given_the_shots_to_be_shown():
 
 
 def test_a_batch_dependent_candidate_is_suspicious_only_if_it_is_better():
-    found = verdict(Rates(0.005, again="other"), "{}")
+    found = verdict(Rates(0.005, again="other"), weights=WEIGHTS)
     assert (found.verdict, found.reason) == ("SUSPICIOUS", "batch_dependent")
     assert found.details["answered_again"]["differing"] == found.details["answered_again"]["chunks"]
-    assert verdict(Rates(0.0, again="other"), "{}", max_shots=60_000).reason == "undecided"
+    assert verdict(Rates(0.0, again="other"), max_shots=60_000).reason == "undecided"
 
 
 def test_a_reference_that_was_left_out_is_named_in_the_verdict():
     line = "pip install 'tesseract-decoder'"
-    assert verdict(Rates(0.005, missing={"tesseract": line}), "{}").details["references_missing"] == {"tesseract": line}
-    assert "references_missing" not in verdict(Rates(0.005), "{}").details
+    assert verdict(Rates(0.005, missing={"tesseract": line})).details["references_missing"] == {"tesseract": line}
+    assert "references_missing" not in verdict(Rates(0.005)).details
+
+
+CELLS = "min_shots: 16384, cells: [{p: 0.01}, {rounds: 5}]"
+
+
+def test_cells_are_judged_each_by_itself_and_all_must_be_better():
+    found = verdict(Rates(0.005), protocol=CELLS, weights=WEIGHTS)
+    assert (found.verdict, found.reason, found.details["cell"]) == (
+        "VERIFIED",
+        "better",
+        {"p": 0.006, "rounds": 3, "distance": 3},
+    )
+    first, second = found.details["cells"]
+    assert [first["cell"], second["cell"]] == [{"p": 0.01}, {"rounds": 5}]
+    assert [first["weights"], second["weights"]] == ["trained_here", "carried_over"]
+    assert [first["same_shape"], second["same_shape"]] == [True, False]
+    assert len({str(each["test"]) for each in (found.details, first, second)}) == 3, "each has shots of its own"
+    assert all(
+        each["log_e_better"] >= each["log_e_needed"] == found.details["log_e_needed"] for each in (first, second)
+    )
+
+
+@pytest.mark.parametrize("bad", [0.01, 0.006])
+def test_a_gain_elsewhere_does_not_make_up_for_none_here(bad):
+    """Pooled, the counts would be overwhelmingly better."""
+    executor = Rates(lambda p, rounds, _: 0.02 if (p, rounds) == (bad, 3) else 0.004, base=0.018)
+    found = verdict(executor, protocol=CELLS, weights=WEIGHTS)
+    assert (found.verdict, found.reason) == ("FAILED", "not_better")
+    words = {str(each["cell"]): each["word"] for each in (found.details, *found.details["cells"])}
+    assert list(words.values()).count("better") == 2, words
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [("bad_weights: the weights do not fit stage 'bp'", "weights_do_not_fit"), ("crash: exit 1", "crash")],
+)
+def test_a_cell_that_the_weights_do_not_fit_says_so(fault, reason):
+    def rate(p, rounds, _):
+        if rounds == 5:
+            raise ChildFailed(fault, kind="CandidateFault")
+        return 0.005
+
+    found = verdict(Rates(rate), protocol=CELLS, weights=WEIGHTS)
+    assert (found.verdict, found.reason) == ("FAILED", reason)
+    assert [each["word"] for each in found.details["cells"]] == ["better", reason]
+    assert found.details["word"] == "better"
+
+
+def checks(found):
+    return {row["check"]: row["result"] for row in found.details["checks"]}
+
+
+def test_a_verdict_that_passes_holds_every_check_and_what_it_rests_on():
+    found = verdict(Rates(0.005), weights=WEIGHTS)
+    assert checks(found) == {
+        "batches": "passed",
+        "own_code": "passed",
+        "cost": "passed",
+        "reference_ml": "not_made",
+        "distance": "passed",
+        "harm": "passed",
+        "two_p_slope": "passed",
+        "error_model": "by_construction",
+        "extrapolation": "by_construction",
+    }
+    assert [(row["label"], row["word"]) for row in found.details["harm"]] == [
+        ("p = 0.0048", "no_harm"), ("p = 0.0072", "no_harm"), ("rounds = 2", "no_harm"), ("rounds = 4", "no_harm"),
+    ]  # fmt: skip
+    assert found.details["certificate"]["word"] == "kept"
+
+
+@pytest.mark.parametrize(
+    ("where", "word", "result"),
+    [((0.0048, 3), "SUSPICIOUS", "failed"), ((0.006, 4), "VERIFIED", "warned")],
+)
+def test_harm_at_another_p_is_suspicious_and_at_another_number_of_rounds_is_told(where, word, result):
+    rate = Rates(lambda p, rounds, _: 0.02 if (p, rounds) == where else 0.004, base=0.012)
+    found = verdict(rate, weights=WEIGHTS)
+    assert (found.verdict, checks(found)["harm"]) == (word, result)
+    assert found.reason == ("harm" if word == "SUSPICIOUS" else "better")
+
+
+@pytest.mark.parametrize(
+    ("fault", "where", "word", "reason"),
+    [
+        ("bad_weights: the weights do not fit stage 'bp'", (0.006, 4), "not_applicable", "better"),
+        ("crash: exit 1", (0.006, 4), "unknown", "better"),
+        ("crash: exit 1", (0.0072, 3), "harm", "harm"),
+        ("timeout: no answer", (0.0072, 3), "harm", "harm"),
+    ],
+)
+def test_no_answer_at_a_neighbouring_cell(fault, where, word, reason):
+    def rate(p, rounds, _):
+        if (p, rounds) == where:
+            raise ChildFailed(fault, kind="CandidateFault")
+        return 0.005
+
+    found = verdict(Rates(rate, base=0.01), weights=WEIGHTS)
+    assert found.reason == reason
+    (row,) = [row for row in found.details["harm"] if "why" in row]
+    assert row["word"] == word
+    assert fault.partition(": ")[2] in row["why"]
+
+
+@pytest.mark.parametrize(
+    ("faults", "word", "reason"),
+    [
+        ({1: (0, 0, 5)}, "regression", "distance_regression"),
+        ({1: (5, 0, 0)}, "kept", "better"),
+        ({2: (0, 0, 100)}, "regression", "distance_regression"),
+        ({2: (10, 20, 20)}, "traded", "better"),
+    ],
+)
+def test_few_faults_that_only_the_candidate_fails(faults, word, reason):
+    found = verdict(Rates(0.005, faults=faults), weights=WEIGHTS)
+    certificate = found.details["certificate"]
+    assert (certificate["word"], found.reason) == (word, reason)
+    assert [(row["weight"], row["how"]) for row in certificate["rows"]] == [(1, "listed"), (2, "drawn")]
+    if word != "kept":
+        assert certificate["regressions"][0]["detectors"] == [1, 2]
+        assert certificate["regressions"][0]["probability"] == pytest.approx(0.1 * 0.01)
+
+
+def test_a_full_certificate_lists_what_it_can():
+    found = verdict(Rates(0.005), weights=WEIGHTS, full_certificate=True)
+    assert [row["how"] for row in found.details["certificate"]["rows"]] == ["listed", "listed"]
+
+
+def test_an_ablation_says_which_stage_earns_the_gain():
+    files = ("stages/bp/stage.yaml", "stages/gnn/stage.yaml", "output.yaml")
+    rate = Rates(lambda p, rounds, slugs: 0.005 if "bp" in slugs else 0.0099, base=0.01)
+    found = verdict(rate, weights=WEIGHTS, files=files).details["ablation"]
+    assert [row["name"] for row in found["variants"]] == ["shuffled", "without bp", "without gnn"]
+    assert found["earner"] == "bp"
+    rows = {row["name"]: row for row in found["variants"]}
+    assert rows["without bp"]["earned"] == pytest.approx(0.0049, rel=0.2)
+    assert rows["without bp"]["earned_ci"][0] > 0 == rows["without gnn"]["earned"]
+    assert verdict(Rates(0.005), files=files).details["ablation"]["earner"] is None
+
+
+def test_a_variant_that_breaks_says_why():
+    def rate(p, rounds, slugs):
+        if slugs == {"gnn"}:
+            raise ChildFailed("crash: no bp before it", kind="CandidateFault")
+        return 0.005
+
+    files = ("stages/bp/stage.yaml", "stages/gnn/stage.yaml")
+    found = verdict(Rates(rate, base=0.01), weights=WEIGHTS, files=files)
+    assert found.verdict == "VERIFIED"
+    assert [row.get("fault") for row in found.details["ablation"]["variants"]] == [None, "crash: no bp before it", None]
+
+
+def test_variants_have_the_tensors_that_are_left():
+    data = save_weights(
+        {"bp.scale": np.arange(100, dtype=np.float32), "bp.index": np.arange(9), "gnn.w": np.ones((2, 2), np.float32)},
+        fingerprints=["f", "g"],
+    )
+    sealed = SealedCandidate({"stages/bp/stage.yaml": b"", "stages/gnn/module.py": b"", "output.yaml": b""}, data)
+    less = without_stage(sealed, "bp")
+    assert (sorted(less.files), list(load_weights(less.weights))) == (
+        ["output.yaml", "stages/gnn/module.py"],
+        ["gnn.w"],
+    )
+    assert bound_to(less.weights) == ("f", "g")
+    one, again, other = (load_weights(shuffled(sealed, key).weights) for key in (b"a", b"a", b"b"))
+    assert one["bp.scale"].tolist() == again["bp.scale"].tolist() != other["bp.scale"].tolist()
+    assert sorted(one["bp.scale"]) == list(range(100)) != one["bp.scale"].tolist()
+    assert one["bp.index"].tolist() == list(range(9)), "an index that is shuffled is another graph"
+    assert shuffled(SealedCandidate({}, b""), b"a") is None
+
+
+@pytest.mark.parametrize(("failures", "result"), [(60, "failed"), (22, "passed")])
+def test_a_candidate_far_below_a_decoder_near_maximum_likelihood_is_too_good(monkeypatch, failures, result):
+    """The candidate fails 20 of each 4,096 shots."""
+    monkeypatch.setattr(verifier, "_near_ml", lambda references: ["ml"])
+    found = verdict(Rates(20 / 4096, references={"ml": failures}), weights=WEIGHTS)
+    assert checks(found)["reference_ml"] == result
+    assert found.reason == ("beats_reference_ml" if result == "failed" else "better")
+
+
+def test_a_reference_is_near_ml_if_its_plugin_says_so():
+    assert verifier._near_ml([Choice(kind="tesseract", beam=5), Choice(kind="mwpm_correlated")]) == [
+        "tesseract(beam=5)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("executor", "more"),
+    [
+        (Rates(0.005), {}),
+        (Rates(0.005), {"protocol": CELLS}),
+        (Rates(0.005, faults={2: (10, 20, 20)}), {"full_certificate": True, "alpha": 0.01, "attempt": 70}),
+        (Rates(0.008), {"constraints": "{target_ler: 0.01}"}),
+        (Rates(0.0099), {"constraints": "{target_ler: 0.01}"}),
+        (Rates(0.012, base=0.01), {}),
+        (Rates(0.005, faults={1: (0, 0, 5)}), {}),
+        (Rates(0.0, base=0.0), {"max_shots": 60_000}),
+        (Rates(0.005, again="other"), {}),
+        (Rates(0.005), {"constraints": "{max_params: 1}"}),
+    ],
+)
+def test_every_verdict_passes_its_own_audit(executor, more):
+    note = json.loads(json.dumps(verdict(executor, weights=WEIGHTS, **more).to_dict()))
+    assert audit(note) == []
+
+
+@pytest.fixture(scope="module")
+def noted():
+    return json.dumps(verdict(Rates(0.005, faults={2: (10, 20, 20)}), weights=WEIGHTS, protocol=CELLS).to_dict())
+
+
+def lower(number):
+    return number - 1
+
+
+@pytest.mark.parametrize(
+    ("path", "change", "said"),
+    [
+        ("alpha_attempt", lambda _: 0.05, "alpha_attempt: the note says 0.05"),
+        ("verified_before", lambda _: 3, "alpha_attempt"),
+        ("test.candidate_only", lower, "log_e_better"),
+        ("log_e_better", lambda x: x + 1, "log_e_better"),
+        ("extension.baseline_only", lower, "ler_baseline"),
+        ("delta_ler_ci.0", lambda x: x * 1.01, "delta_ler_ci.0"),
+        ("digests", lambda digests: digests[:-1], "digests, times 4096 shots"),
+        ("cells.1.test.both", lower, "cells.1."),
+        ("cells.0.word", lambda _: "not_better", "verdict and reason"),
+        ("harm.2.counts.candidate_only", lambda x: x + 500, "harm.2.word: the note says no_harm, its counts say harm"),
+        ("certificate.rows.1.counts.candidate_only", lambda x: x + 1, "certificate.rows.1.excess_ci.0"),
+        ("certificate.word", lambda _: "kept", "certificate.word"),
+        ("ablation.variants.0.earned", lambda x: x + 0.01, "ablation.variants.0.earned"),
+        (
+            "answered_again.differing",
+            lambda _: [1],
+            "verdict and reason.0: the note says VERIFIED, its counts say SUSPICIOUS",
+        ),
+        ("checks.0.result", lambda _: "warned", "checks.0.result: the note says warned, its counts say passed"),
+        ("reason", lambda _: "excellent", "verdict and reason.1"),
+        ("test", lambda _: None, "the note is not whole"),
+    ],
+)
+def test_an_audit_says_what_was_altered(noted, path, change, said):
+    note = json.loads(noted)
+    *way, last = (int(step) if step.isdigit() else step for step in path.split("."))
+    inner = note
+    for step in way:
+        inner = inner[step]
+    inner[last] = change(inner[last])
+    found = audit(note)
+    assert any(said in sentence for sentence in found), found
+
+
+def test_a_beacon_and_another_level_are_other_shots_and_another_border():
+    plain, lit, strict = (verdict(Rates(0.005), **more).details for more in ({}, {"beacon": "r1"}, {"alpha": 0.01}))
+    assert plain["test"] != lit["test"]
+    assert (plain["beacon"], lit["beacon"]) == ("", "r1")
+    assert strict["test"] == plain["test"]
+    assert strict["alpha_attempt"] == pytest.approx(plain["alpha_attempt"] / 5)

@@ -1,5 +1,6 @@
 """Environments: strict, identified by meaning, complete as a dictionary of files."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from autoqec.problem.environment import (
     find_environment,
     load_environment,
 )
+from autoqec.problem.neighbours import at_cell, environment_cell, neighbours
 from autoqec.testing import TINY_ENVIRONMENT
 
 CIRCUIT = "R 0\nX_ERROR(0.1) 0\nM 0\nDETECTOR rec[-1]\nOBSERVABLE_INCLUDE(0) rec[-1]\n"
@@ -175,3 +177,53 @@ def test_two_orders_of_one_decoder_have_two_labels_and_one_twice_is_refused():
     ]
     with pytest.raises(UsageError, match=r"references lists osd\(method=osd_cs, order=10\) twice"):
         environment_from_files({"environment.yaml": text.replace("7", "10").encode()}, origin="here")
+
+
+@pytest.mark.parametrize(
+    ("cells", "why"),
+    [
+        ("[{}]", "protocol.cells.0: it says nothing"),
+        ("[{p: 0.01}, {p: 0.01}]", "protocol.cells.1: it is listed before"),
+        ("[{rounds: 3}]", "protocol.cells.0: it is the target"),
+        ("[{p: 0.006, distance: 3}]", "it is the target"),
+        ("[{p: 0.6}]", "protocol.cells.0.p: Input should be less than 0.5"),
+        ("[{beta: 1}]", "protocol.cells.0.beta: Extra inputs"),
+        ("[]", "protocol.cells: Tuple should have at least 1 item"),
+    ],
+)
+def test_a_cell_that_cannot_be_is_refused(cells, why):
+    with pytest.raises(UsageError, match=re.escape(why)):
+        parse(TINY_ENVIRONMENT.replace("protocol: {", f"protocol: {{cells: {cells}, "))
+
+
+@pytest.mark.parametrize(("cell", "field"), [("rounds: 3", "rounds"), ("p: 0.1", "p"), ("distance: 3", "distance")])
+def test_what_a_file_says_has_no_other_cell(cell, field):
+    text = f"name: x\ncode: {{kind: circuit, path: c.stim}}\ndecoder: mwpm\nprotocol: {{cells: [{{{cell}}}]}}\n"
+    with pytest.raises(UsageError, match=rf"protocol.cells.0: {field}: .*remove"):
+        parse(text)
+
+
+def test_an_environment_at_a_cell_differs_in_that_only():
+    loaded = parse(TINY_ENVIRONMENT.replace("protocol: {", "protocol: {cells: [{p: 0.01, rounds: 5}], "))
+    (cell,) = loaded.environment.protocol.cells
+    there = at_cell(loaded, cell)
+    assert environment_cell(there.environment).said == {"p": 0.01, "rounds": 5, "distance": 3}
+    assert there.environment.protocol.cells is None
+    again = parse(TINY_ENVIRONMENT.replace("rounds: 3", "rounds: 5").replace("0.006", "0.01"))
+    assert (
+        build_problem(there, load_plugins().maker("code")).fingerprint
+        == build_problem(again, load_plugins().maker("code")).fingerprint
+    )
+    assert there.environment.references == loaded.environment.references
+
+
+def test_the_neighbours_of_a_target_are_what_can_be_changed():
+    assert [cell.label for cell in neighbours(parse(TINY_ENVIRONMENT).environment)] == [
+        "p = 0.0048", "p = 0.0072", "rounds = 2", "rounds = 4",
+    ]  # fmt: skip
+    none = parse(
+        TINY_ENVIRONMENT.replace("protocol: {", "protocol: {harm_cells: [], ").replace("rounds: 3", "rounds: 1")
+    )
+    assert [cell.label for cell in neighbours(none.environment)] == ["rounds = 2"]
+    text = "name: x\ncode: {kind: circuit, path: c.stim}\ndecoder: mwpm\n"
+    assert neighbours(parse(text).environment) == []

@@ -36,6 +36,14 @@ def test_shots_that_differ_cannot_be_paired():
         paired(scored(1), scored(1, digests=("e",)))
 
 
+def test_of_two_stretches_what_both_have_is_paired():
+    longer = scored(3)
+    longer = Scored(counts=longer.counts + longer.counts, digests=("d", "e"), failed=(*longer.failed, "f" * 16))
+    assert paired(longer, scored(1)) == paired(scored(3), scored(1))
+    with pytest.raises(ValueError, match="same shots"):
+        paired(longer, Scored())
+
+
 @pytest.mark.parametrize(
     ("child", "word", "over"),
     [

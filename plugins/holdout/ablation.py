@@ -1,0 +1,99 @@
+"""Ablation: what is left of a gain when the weights are shuffled, or one stage is taken out. Nothing is trained again.
+
+A stage that others were trained to stand beside may be missed more than it is worth alone; the figures say what it earns in this
+candidate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from autoqec.candidate.weights import bound_to, load_weights, save_weights
+from autoqec.errors import AutoQECError
+from autoqec.problem.sampling import CHUNK_SHOTS
+from autoqec.problem.streams import derive_seed
+from autoqec.sandbox.sealed import SealedCandidate
+from autoqec.scoring.composition import paired
+from autoqec.scoring.statistics import delta_interval
+from autoqec.scoring.stream import Scored, ScoreStream, chunks_for, score_each
+from autoqec.scoring.verdict import Report
+
+from .sequential import Plan, Tested, progress
+
+#: Shots of each variant, the first of those that the figures rest on.
+ABLATION_SHOTS = 16_384
+
+
+def stages_of(sealed: SealedCandidate) -> list[str]:
+    """The slugs of a candidate's stages, sorted."""
+    return sorted({path.split("/")[1] for path in sealed.files if path.startswith("stages/")})
+
+
+def without_stage(sealed: SealedCandidate, slug: str) -> SealedCandidate:
+    """A candidate less one stage and its tensors."""
+    files = {path: data for path, data in sealed.files.items() if not path.startswith(f"stages/{slug}/")}
+    if not sealed.weights:
+        return SealedCandidate(files, b"")
+    tensors = {name: t for name, t in load_weights(sealed.weights).items() if not name.startswith(f"{slug}.")}
+    return SealedCandidate(files, save_weights(tensors, fingerprints=bound_to(sealed.weights)))
+
+
+def shuffled(sealed: SealedCandidate, key: bytes) -> SealedCandidate | None:
+    """A candidate with the numbers of each tensor in another order; None if it has learned no tensor of two numbers.
+
+    Whole numbers, such as the indices of a graph, stay where they are.
+
+    Args:
+        sealed: The candidate.
+        key: Of the permutations.
+    """
+    tensors = load_weights(sealed.weights) if sealed.weights else {}
+    learned = [name for name, tensor in sorted(tensors.items()) if tensor.size > 1 and tensor.dtype.kind == "f"]
+    for place, name in enumerate(learned):
+        rng = np.random.Generator(np.random.PCG64(derive_seed(key, "shuffle", place)))
+        tensors[name] = rng.permutation(tensors[name].ravel()).reshape(tensors[name].shape)
+    if not learned:
+        return None
+    return SealedCandidate(sealed.files, save_weights(tensors, fingerprints=bound_to(sealed.weights)))
+
+
+def ablate(stream: ScoreStream, target: Tested, plan: Plan, report: Report) -> dict[str, Any]:
+    """Score variants of a candidate on the first shots that its figures rest on.
+
+    Returns:
+        `shots`; `variants`, each with `name` — `shuffled`, or `without` a stage —, its counts against the baseline, its gain
+        `delta_ler`, and `earned`, what the whole candidate gains over it, with an interval and the counts of the pair; or with
+        the `fault` for which it has none. `earner`: the stage that earns most, if it is shown to earn anything.
+    """
+    assert target.extension is not None
+    chunks = min(chunks_for(plan.few(ABLATION_SHOTS)), target.extension.chunks)
+    mixed = shuffled(stream.sealed, stream.key)
+    variants = {"shuffled": mixed} if mixed is not None else {}
+    variants |= {f"without {slug}": without_stage(stream.sealed, slug) for slug in stages_of(stream.sealed)}
+    streams = [replace(stream, sealed=sealed) for sealed in variants.values()]
+    shots = chunks * CHUNK_SHOTS
+    counted = progress(report, "ablation", total=len(streams) * shots)
+    found = score_each(streams, target.test.chunks, chunks, lambda done: counted(done * shots, len(streams) * shots))
+    rows: list[dict[str, Any]] = [
+        {"name": name, **_beside(outcome, target.extension)} for name, outcome in zip(variants, found, strict=True)
+    ]
+    earning = [row for row in rows if row["name"] != "shuffled" and row.get("earned_ci", [0])[0] > 0]
+    best = max(earning, key=lambda row: row["earned"], default=None)
+    earner = best["name"].removeprefix("without ") if best else None
+    return {"shots": shots, "variants": rows, "earner": earner}
+
+
+def _beside(variant: Scored | AutoQECError, whole: Scored) -> dict[str, Any]:
+    if not isinstance(variant, Scored):
+        return {"fault": variant.problem}
+    counts = paired(variant, whole)
+    return {
+        "counts": variant.counts.to_dict(),
+        "delta_ler": variant.counts.delta_ler,
+        "against_whole": counts.to_dict(),
+        "earned": counts.delta_ler,
+        "earned_ci": list(delta_interval(counts)),
+    }

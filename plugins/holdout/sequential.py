@@ -1,0 +1,148 @@
+"""The test of one cell: shots looked at as they come until the evidence is in, then a fixed number more for the figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import ceil, log
+from typing import Any
+
+from autoqec.problem.sampling import CHUNK_SHOTS
+from autoqec.scoring.deciding import FUTILE_ALPHA, FUTILE_RATIO, evidence, test_word
+from autoqec.scoring.statistics import figures, log_e_better, log_e_worse, mcnemar_p, ratio_interval
+from autoqec.scoring.stream import Scored, ScoreStream, ShotProgress, chunks_for
+from autoqec.scoring.verdict import Report, VerificationRequest
+
+#: No decision before this many shots, and this many more for the headline figures after a "better" stop (or as many as the
+#: request's `max_shots`, if that is less); an environment's protocol may say otherwise.
+MIN_SHOTS = 50_000
+EXTENSION_SHOTS = 200_000
+
+#: Failures that a candidate right at a target error rate would have in the extension: enough that one a fifth below the target
+#: is almost surely shown to be below, at the strictest level of a run's first attempts (4e-4).
+TARGET_FAILURES = 800
+
+#: Looks are free; this only keeps processes busy between them.
+_LOOK_GROWTH = 1.25
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many shots a verdict may spend on each cell.
+
+    Attributes:
+        alpha: Level of the attempt.
+        min_shots, max_shots: No decision before and after these.
+        headline_shots: Shots of the figures.
+    """
+
+    alpha: float
+    min_shots: int
+    max_shots: int
+    headline_shots: int
+
+    def few(self, most: int) -> int:
+        """Shots for something beside the figures: so many, or what the figures have where decoding is slow."""
+        return min(most, self.headline_shots)
+
+
+def plan_for(request: VerificationRequest, alpha: float) -> Plan:
+    """The shots that a request, its environment and its target error rate ask for."""
+    environment = request.environment.environment
+    protocol, target = environment.protocol, environment.constraints.target_ler
+    max_shots = request.max_shots or protocol.max_shots
+    headline = protocol.headline_shots or EXTENSION_SHOTS
+    if target is not None:
+        headline = max(headline, ceil(TARGET_FAILURES / target))
+    return Plan(alpha, protocol.min_shots or MIN_SHOTS, max_shots, min(headline, max_shots))
+
+
+@dataclass(frozen=True)
+class Tested:
+    """What the test of a cell came to.
+
+    Attributes:
+        fields: As a verdict's note holds them: `word`, `test`, the evidence, `digests`, figures, and `extension` if better.
+        test: The shots that the word rests on.
+        extension: The shots that the figures rest on; None if not better.
+    """
+
+    fields: dict[str, Any]
+    test: Scored
+    extension: Scored | None
+
+
+def test_cell(stream: ScoreStream, plan: Plan, report: Report, *, references: bool) -> Tested:
+    """Test a candidate on one stream.
+
+    Args:
+        stream: The cell's own.
+        plan: Level and shots.
+        report: Told of progress.
+        references: Whether to run the environment's references on the shots of the figures.
+
+    Raises:
+        CandidateFault: The candidate broke its contract.
+    """
+    tested = Scored()
+    for first, chunks in looks(plan.max_shots, plan.min_shots):
+        counted = progress(report, "test", before=tested.counts.shots, total=plan.max_shots)
+        tested = joined(tested, stream.score(first, chunks, progress=counted))
+        better, futile = log_e_better(tested.counts), log_e_worse(tested.counts, FUTILE_RATIO)
+        report({"shots": tested.counts.shots, "max_shots": plan.max_shots, "log_e_better": round(better, 2)})
+        decided = better >= log(1 / plan.alpha) or futile >= log(1 / FUTILE_ALPHA)
+        if tested.counts.shots >= plan.min_shots and decided:
+            break
+    word = test_word(tested.counts, plan.alpha)
+    fields: dict[str, Any] = {"word": word, "test": tested.counts.to_dict()}
+    fields |= evidence(tested.counts, plan.alpha) | {"digests": list(tested.digests)}
+    if word != "better":
+        return Tested(fields | _figures(tested, tested), tested, None)
+    more = chunks_for(plan.headline_shots)
+    counted = progress(report, "extension", total=more * CHUNK_SHOTS)
+    extension = stream.score(tested.chunks, more, references=references, progress=counted)
+    fields |= {"extension": extension.counts.to_dict()} | _figures(extension, joined(tested, extension))
+    fields["digests"] += extension.digests
+    return Tested(fields, tested, extension)
+
+
+def looks(max_shots: int, min_shots: int) -> Iterator[tuple[int, int]]:
+    """First chunk and number of chunks between looks: the minimum first, then growing by a quarter, up to the maximum."""
+    done, last = 0, chunks_for(max_shots)
+    target = min(chunks_for(min_shots), last)
+    while done < last:
+        yield done, target - done
+        done, target = target, min(last, max(target + 2, int(target * _LOOK_GROWTH)))
+
+
+def joined(first: Scored, second: Scored) -> Scored:
+    """Counts and digests of two stretches of one stream."""
+    return Scored(
+        counts=first.counts + second.counts,
+        invalid=first.invalid + second.invalid,
+        chunks=first.chunks + second.chunks,
+        digests=first.digests + second.digests,
+        answers=first.answers + second.answers,
+        lock=first.lock or second.lock,
+    )
+
+
+def _figures(headline: Scored, everything: Scored) -> dict[str, Any]:
+    """Headline rates from the extension; intervals from it too, and the anytime interval over all shots beside them."""
+    counts = headline.counts
+    shots = max(1, headline.reference_shots)
+    return {
+        **figures(counts),
+        "shots_in_all": everything.counts.shots,
+        "invalid": everything.invalid,
+        "ler_ratio_ci_all_shots": list(ratio_interval(everything.counts)),
+        "mcnemar_p_fixed_n": mcnemar_p(counts),
+        "references": {name: failures / shots for name, failures in headline.references.items()},
+        **({"references_missing": dict(headline.missing)} if headline.missing else {}),
+    }
+
+
+def progress(report: Report, stage: str, *, total: int, before: int = 0) -> ShotProgress:
+    """Progress of a stretch of shots, as a report."""
+    send: Callable[[dict[str, Any]], None] = report
+    return lambda done, _: send({"shots": before + done, "max_shots": total, "stage": stage})

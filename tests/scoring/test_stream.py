@@ -1,0 +1,81 @@
+"""A stream's counts are the stream's: not the executor's, its workers' or the order in which they are done."""
+
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from autoqec.problem.environment import ENVIRONMENT_FILE, environment_from_files
+from autoqec.problem.sampling import CHUNK_SHOTS
+from autoqec.problem.streams import derive_seed
+from autoqec.sandbox.channel import Message
+from autoqec.sandbox.child import ChildFailed
+from autoqec.sandbox.sealed import SealedCandidate
+from autoqec.scoring import stream as stream_module
+from autoqec.scoring.counts import PairedCounts
+from autoqec.scoring.predictor import CandidateFault
+from autoqec.scoring.shard import ChunkScore
+from autoqec.scoring.stream import ScoreStream
+from autoqec.testing import TINY_ENVIRONMENT
+
+KEY = bytes(range(32))
+
+
+def chunk(seed):
+    both, plain, own = (int(n) for n in np.random.default_rng(seed).integers(0, 50, 3))
+    return ChunkScore(
+        PairedCounts(CHUNK_SHOTS, both, plain, own), 0, {}, 0.0, 0.0, 0.0, 0.0, f"{seed:016x}", "0" * 1024, "", None
+    )
+
+
+class Threads:
+    """An executor whose tasks end in any order."""
+
+    def __init__(self, jobs, seed):
+        self.pool, self.chance, self.seeds = ThreadPoolExecutor(jobs), random.Random(seed), []
+
+    def submit(self, task):
+        return self.pool.submit(self.run, task, self.chance.random() / 500)
+
+    def run(self, task, pause):
+        time.sleep(pause)
+        seeds = task.message.fields["seeds"]
+        self.seeds += seeds
+        return Message({"chunks": [chunk(seed).to_dict() for seed in seeds]})
+
+
+def stream(executor):
+    loaded = environment_from_files({ENVIRONMENT_FILE: TINY_ENVIRONMENT.encode()}, origin="e.yaml")
+    return ScoreStream(executor, loaded, SealedCandidate({}, b""), KEY, "holdout")
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 7])
+@pytest.mark.parametrize("per_task", [1, 2, 5])
+def test_counts_do_not_depend_on_workers_order_or_batches(jobs, per_task, monkeypatch):
+    monkeypatch.setattr(stream_module, "_CHUNKS_PER_TASK", per_task)
+    executor = Threads(jobs, seed=jobs * per_task)
+    whole = stream(executor).score(0, 23)
+    seeds = [derive_seed(KEY, "holdout", i) for i in range(23)]
+    assert sorted(executor.seeds) == sorted(seeds), "each chunk is drawn once"
+    assert whole.digests == tuple(f"{seed:016x}" for seed in seeds), "and stands in its place"
+    assert whole.counts == sum((chunk(seed).counts for seed in seeds), PairedCounts())
+    assert stream(executor).score(0, 9).counts + stream(executor).score(9, 14).counts == whole.counts
+
+
+def test_progress_ends_where_the_shots_end():
+    said = []
+    stream(Threads(3, 1)).score(4, 7, progress=lambda done, total: said.append((done, total)))
+    assert said == sorted(said)
+    assert said[-1] == (7 * CHUNK_SHOTS, 7 * CHUNK_SHOTS)
+
+
+def test_a_fault_ends_the_stream_and_keeps_its_reason():
+    class Broken(Threads):
+        def run(self, task, pause):
+            raise ChildFailed("timeout: no answer", kind="CandidateFault")
+
+    with pytest.raises(CandidateFault) as caught:
+        stream(Broken(2, 1)).score(0, 5)
+    assert caught.value.reason == "timeout"
