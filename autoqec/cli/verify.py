@@ -12,6 +12,7 @@ from autoqec.cli.lab import open_lab, run_session
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from autoqec.loop.judging import Asked
     from autoqec.loop.session import Session
     from autoqec.loop.state import RoundState
 
@@ -19,7 +20,7 @@ _EXIT = {"VERIFIED": 0, "SUSPICIOUS": 1, "FAILED": 1}
 
 
 @click.command()
-@click.argument("round_name", metavar="ROUND")
+@click.argument("round_name", metavar="[ROUND]", required=False)
 @click.option("--max-shots", default=None, type=click.IntRange(50_000), help="Stop undecided after this many shots.")
 @click.option(
     "--alpha",
@@ -39,15 +40,21 @@ _EXIT = {"VERIFIED": 0, "SUSPICIOUS": 1, "FAILED": 1}
 )
 @click.option("--audit", is_flag=True, help="Work out the latest verdict (or --seed-key's) again from its own note.")
 @click.option("--replay", is_flag=True, help="With --audit: draw its shots again too, where this machine can.")
+@click.option(
+    "--front", is_flag=True, help="Judge every member of the front again; with a run instead of ROUND, of that run."
+)
+@click.option(
+    "--head-to-head", is_flag=True, help="Decide the close pairs of the front, on shots that both rounds share."
+)
 @options.work_options
-def command(round_name: str, as_json: bool, quiet: bool, **flags: Any) -> int:
+def command(round_name: str | None, as_json: bool, quiet: bool, **flags: Any) -> int:
     """Judge a round again, on fresh shots, from git alone. ROUND is exp/<run>/<N>.
 
     Exit code 0 if VERIFIED, 1 otherwise. Every verification spends a share of the run's error budget, but for a replay,
     which draws the shots of an earlier verdict again and says whether everything came out the same.
 
     With --audit nothing is judged: the verdict's evidence, level, figures, checks and word are worked out again from its
-    counts. Exit code 0 if they agree.
+    counts. Exit code 0 if they agree. With --front, exit code 0 if every member is VERIFIED again.
     """
     from autoqec.errors import NotFoundError, UsageError
     from autoqec.history import load_run, parse_round_name
@@ -56,6 +63,12 @@ def command(round_name: str, as_json: bool, quiet: bool, **flags: Any) -> int:
 
     if flags["replay"] and not flags["audit"]:
         raise UsageError("--replay goes with --audit", mend="add --audit, or name a verdict with --seed-key")
+    if flags["front"] or flags["head_to_head"]:
+        return _front(round_name, flags, as_json=as_json, quiet=quiet)
+    if round_name is None:
+        raise UsageError(
+            "no round is named", mend="autoqec verify exp/<run>/<N>, or --front for every member of the front"
+        )
     ledger, settings = open_lab(flags)
     run_name, number = parse_round_name(round_name)
     run = load_run(ledger, run_name)
@@ -73,16 +86,43 @@ def command(round_name: str, as_json: bool, quiet: bool, **flags: Any) -> int:
         return _judge(session, state, noted, flags, as_json=as_json)
 
 
+def _front(run_name: str | None, flags: Mapping[str, Any], *, as_json: bool, quiet: bool) -> int:
+    from autoqec.cli.front import decide_pairs, refute
+    from autoqec.errors import UsageError
+    from autoqec.views.console import print_json
+    from autoqec.views.verifying import print_duel, print_refuted
+
+    if flags["audit"] or flags["seed_key"] or (flags["front"] and flags["head_to_head"]):
+        raise UsageError(
+            "--front, --head-to-head and --audit or --seed-key each go alone", mend="leave all but one out"
+        )
+    ledger, settings = open_lab(flags)
+    if flags["head_to_head"]:
+        for note in decide_pairs(ledger, settings, run_name, flags["max_shots"], quiet=quiet):
+            print_json([{"schema": "autoqec.duel/1", **note}]) if as_json else print_duel(note)
+        return 0
+    asked, whole = _asked(flags), True
+    for row in refute(ledger, settings, run_name, asked, quiet=quiet):
+        print_json([{"schema": "autoqec.verdict/1", **row}]) if as_json else print_refuted(row)
+        whole &= row["verdict"] == "VERIFIED"
+    return 0 if whole else 1
+
+
+def _asked(flags: Mapping[str, Any]) -> Asked:
+    from autoqec.loop.judging import Asked
+
+    return Asked(flags["max_shots"], flags["alpha"], flags["beacon"], flags["certificate"] == "full")
+
+
 def _judge(
     session: Session, state: RoundState, replay: Mapping[str, Any] | None, flags: Mapping[str, Any], *, as_json: bool
 ) -> int:
     from autoqec.loop.auditing import replay_differences
-    from autoqec.loop.judging import Asked, judge
+    from autoqec.loop.judging import judge
     from autoqec.views.console import print_json
     from autoqec.views.verdict import print_verdict
 
-    asked = Asked(flags["max_shots"], flags["alpha"], flags["beacon"], flags["certificate"] == "full")
-    verdict = judge(session, state, asked, replay=replay)
+    verdict = judge(session, state, _asked(flags), replay=replay)
     if replay is not None:
         verdict = dict(verdict) | {"replay_agrees": not replay_differences(replay, verdict)}
     print_json([{"schema": "autoqec.verdict/1", **verdict}]) if as_json else print_verdict(verdict)
@@ -94,7 +134,7 @@ def _audit(session: Session, state: RoundState, note: Mapping[str, Any] | None, 
     from autoqec.loop.auditing import audit_round, replay_differences, why_no_replay
     from autoqec.loop.judging import judge
     from autoqec.views.console import print_json
-    from autoqec.views.verdict import print_audit
+    from autoqec.views.verifying import print_audit
 
     name = f"{state.claim.run}/{state.claim.number}"
     if note is None:

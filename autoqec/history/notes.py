@@ -75,7 +75,13 @@ def append_note(ledger: Ledger, run: str, kind: str, commit: str, record: Record
 
 
 def read_notes(
-    ledger: Ledger, run: str, kind: str, *, strict: bool = True, problems: list[str] | None = None
+    ledger: Ledger,
+    run: str,
+    kind: str,
+    *,
+    strict: bool = True,
+    problems: list[str] | None = None,
+    commits: Iterable[str] | None = None,
 ) -> dict[str, list[Record]]:
     """All records of a run and kind, by the commit they are about, each list in the order written.
 
@@ -84,6 +90,7 @@ def read_notes(
         run, kind: Which notes.
         strict: Refuse what is malformed; otherwise skip it.
         problems: Where to add a sentence on each thing skipped.
+        commits: Only notes on these, found without walking all; by default all.
 
     Raises:
         UsageError: No such kind.
@@ -91,7 +98,7 @@ def read_notes(
     """
     ref = _ref(run, kind)
     skipped = None if strict else ([] if problems is None else problems)
-    return notes_at(ledger, ref, target(ledger, ref), skipped)
+    return notes_at(ledger, ref, target(ledger, ref), skipped, commits)
 
 
 def notes_at(

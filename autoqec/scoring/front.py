@@ -51,7 +51,7 @@ def dominates(a: Point, b: Point) -> bool:
     as much therefore does not dominate: among a dozen close candidates, pruning by the estimate alone prunes three or four
     that are not worse, and nobody looks at a pruned round again.
     """
-    return _no_dearer(a, b) and a.interval[0] > b.interval[1]
+    return no_dearer(a, b) and a.interval[0] > b.interval[1]
 
 
 def front(points: Sequence[Point]) -> list[Member]:
@@ -67,7 +67,8 @@ def front(points: Sequence[Point]) -> list[Member]:
     return members
 
 
-def _no_dearer(a: Point, b: Point) -> bool:
+def no_dearer(a: Point, b: Point) -> bool:
+    """Whether a costs no more than b in FLOPs and parameters."""
     return a.flops <= b.flops and a.params <= b.params
 
 

@@ -5,7 +5,7 @@ The formulas are the verifier's own; `autoqec verify --audit` works them all out
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from autoqec.scoring.counts import PairedCounts
@@ -24,17 +24,6 @@ _COMPOSITIONS = {
 def print_verdict(verdict: Mapping[str, Any]) -> None:
     """A verdict, so that it can be checked by hand from its counts."""
     out().print(plain(verdict_lines(verdict)))
-
-
-def print_audit(round_name: str, verdict: Mapping[str, Any], disagreements: Sequence[str]) -> None:
-    """What an audit found of a verdict: that all follows from its counts, or what does not."""
-    said = f"{round_name}: {verdict.get('verdict')} ({verdict.get('reason')})"
-    if not disagreements:
-        out().print(plain(f"{said} follows from its counts: evidence, level, figures, checks and word agree"))
-        return
-    out().print(
-        plain("\n".join([f"{said} does not agree with its own note:", *(f"  {each}" for each in disagreements)]))
-    )
 
 
 def verdict_lines(verdict: Mapping[str, Any]) -> str:

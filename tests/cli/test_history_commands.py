@@ -1,6 +1,8 @@
 """`log`, `pareto` and `show` on a lab whose rounds were recorded without being run."""
 
 import json
+import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -120,6 +122,99 @@ def test_pareto_says_what_it_dominates_and_what_is_confirmed(printed):
     (item,) = (json.loads(line) for line in out.splitlines())
     assert (item["round"], item["dominates"], item["confirmed"]) == (1, [], False)
     assert len(printed("pareto", "--json")[1].splitlines()) == 2
+
+
+@pytest.fixture
+def copy(lab, tmp_path):
+    """The lab, to be written to."""
+    shutil.copytree(lab, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+@pytest.mark.parametrize(
+    ("changes", "left"),
+    [({}, [1]), ({"counts": {"shots": "many"}}, [1, 2]), ({"rival": "0" * 40}, [1, 2]), ({"alpha": "x"}, [1, 2])],
+)
+def test_what_was_decided_head_to_head_is_on_the_front(copy, printed, monkeypatch, changes, left):
+    monkeypatch.chdir(copy)
+    ledger = history.open_ledger(".")
+    first, second = (history.find_round(ledger, "r-abcd", number) for number in (1, 2))
+    counts = {"shots": 10**6, "both": 9000, "baseline_only": 900, "candidate_only": 100}
+    record = {"event": "head_to_head", "rival": first, "alpha": 0.01, "counts": counts, "word": "undecided"}
+    history.append_note(ledger, "r-abcd", "verdict", second, record | changes)
+    items = [json.loads(line) for line in printed("pareto", "--json")[1].splitlines()]
+    assert sorted(item["round"] for item in items) == left
+    assert items[0]["confirmed"] == (left == [1])
+    assert items[0]["dominates"] == (["r-abcd/2"] if left == [1] else [])
+    assert json.loads(printed("log", "--json")[1].splitlines()[1])["verdict"] == "VERIFIED", "it stays what it was"
+
+
+@pytest.fixture
+def weighty(copy, monkeypatch):
+    """A copy in which the rounds of the front have weights, and a run whose environment can be read."""
+    from autoqec.loop import state
+
+    monkeypatch.chdir(copy)
+    read = state.read_state
+    monkeypatch.setattr(state, "read_state", lambda *args: replace(read(*args), weights=b"w"))
+
+
+def test_a_front_is_judged_again_and_says_what_became_of_each(weighty, printed, monkeypatch):
+    from autoqec.errors import BudgetSpentError
+    from autoqec.loop import judging
+
+    words = {1: {"verdict": "VERIFIED", "reason": "better"} | FIGURES, 2: {"verdict": "FAILED", "reason": "not_better"}}
+
+    def judge(session, state, asked):
+        assert asked.alpha == 0.01
+        if state.claim.number not in words:
+            raise BudgetSpentError("the error budget of run r-abcd is spent")
+        return words[state.claim.number]
+
+    monkeypatch.setattr(judging, "judge", judge)
+    code, out, _ = printed("verify", "--front", "--alpha", "0.01")
+    assert (code, out.splitlines()) == (
+        1,
+        [
+            "r-abcd/1: VERIFIED (better): ΔLER was +0.004000, now +0.004000 [0.003000, 0.005000]",
+            "r-abcd/2: FAILED (not_better): ΔLER was +0.004000",
+        ],
+    )
+    words[2] = words[1]
+    assert printed("verify", "--front", "r-abcd", "--alpha", "0.01")[0] == 0
+    del words[2]
+    code, out, _ = printed("verify", "--front", "--alpha", "0.01", "--json")
+    assert (code, [json.loads(line)["reason"] for line in out.splitlines()]) == (1, ["better", "budget_spent"])
+
+
+def test_a_front_without_weights_says_where_they_come_from(copy, printed, monkeypatch):
+    monkeypatch.chdir(copy)
+    for flag in ("--front", "--head-to-head"):
+        code, _, err = printed("verify", flag)
+        assert (code, "autoqec pull --artifacts" in err) == (3, True)
+
+
+def test_pairs_of_the_front_are_decided_once(weighty, printed, monkeypatch):
+    from autoqec.loop import duelling
+
+    def duel(session, rounds, alpha, *, max_shots):
+        (_, rival), (_, state) = rounds
+        assert (alpha, max_shots) == (0.025, 60_000)
+        counts = {"shots": 10**6, "both": 9000, "baseline_only": 900, "candidate_only": 100}
+        record = {"event": "head_to_head", "rival": rival.commit, "alpha": alpha, "counts": counts}
+        record |= {"word": "dominates", "delta_ler": 0.0008, "delta_ler_ci": [0.0007, 0.0009]}
+        return history.append_note(session.ledger, state.claim.run, "verdict", state.commit, record)
+
+    monkeypatch.setattr(duelling, "duel", duel)
+    code, out, _ = printed("verify", "--head-to-head", "--max-shots", "60000")
+    assert code == 0
+    winner, loser = "r-abcd/2", "r-abcd/1"
+    if out.startswith("r-abcd/1"):
+        winner, loser = loser, winner
+    assert out.splitlines()[0] == f"{winner} dominates {loser}"
+    assert "both fail 9,000" in out
+    assert printed("verify", "--head-to-head", "--max-shots", "60000")[1] == "", "it is decided"
+    assert len(printed("pareto", "--json")[1].splitlines()) == 1
 
 
 MISTAKES = {

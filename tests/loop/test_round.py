@@ -28,6 +28,7 @@ from autoqec.history import (
 )
 from autoqec.loop import rounds
 from autoqec.loop.auditing import audit_round, replay_differences, why_no_replay
+from autoqec.loop.duelling import duel
 from autoqec.loop.judging import Asked, judge
 from autoqec.loop.parents import composed_parents
 from autoqec.loop.rounds import run_round
@@ -35,7 +36,9 @@ from autoqec.loop.session import Session, open_run
 from autoqec.loop.state import find_verdict, read_state
 from autoqec.plugins import Registration, load_plugins
 from autoqec.scoring.counts import PairedCounts
+from autoqec.scoring.duel import duel_words
 from autoqec.scoring.executor import run_task
+from autoqec.scoring.front import Point
 from autoqec.scoring.statistics import log_e_better
 from autoqec.scoring.verdict import Verdict
 from autoqec.testing import ScriptedAgent, make_tiny_lab
@@ -222,6 +225,25 @@ def test_a_verdict_is_audited_from_its_note_and_is_about_its_round(searched):
     assert why_no_replay(noted, "avx2") == f"stim's build {noted['simd']} there, avx2 here"
     older = dict(noted) | {"versions": noted["versions"] | {"stim": "1.14.0"}, "machine": "aarch64"}
     assert why_no_replay(older, noted["simd"]).startswith("machine aarch64 there, ")
+
+
+def test_a_pair_of_the_front_is_decided_on_shots_that_both_share(searched, tmp_path):
+    source, run, _, _ = searched
+    shutil.copytree(source.workdir, tmp_path / "lab")
+    ledger = open_ledger(tmp_path / "lab")
+    states = [read_state(ledger, run.name, number) for number in (1, 2)]
+    points = [Point(f"{run.name}/{n}", 0.0, (-1.0, 1.0), n, n) for n in (1, 2)]
+    session = Session(ledger, load_plugins(), load_settings(ledger.workdir), run)
+    note = duel(session, tuple(zip(points, states, strict=True)), 0.05, max_shots=60_000)
+    counts = PairedCounts.from_dict(note["counts"])
+    assert counts.shots == len(note["digests"]) * 4096
+    assert counts.baseline_only + counts.candidate_only > 0, "they are not one decoder"
+    expected = duel_words(*points, counts, 0.05).get((points[0].name, points[1].name), "undecided")
+    assert (note["word"], note["rival"]) == (expected, states[0].commit)
+    assert read_state(ledger, run.name, 2).verdict == states[1].verdict, (
+        "it is no verdict, and takes no verdict's place"
+    )
+    assert note["id"] in {each["id"] for each in read_notes(ledger, run.name, "verdict")[states[1].commit]}
 
 
 def test_a_level_above_the_environments_is_refused(searched):
