@@ -108,7 +108,7 @@ def test_untrained_a_stage_changes_nothing(stage, problem):
     assert torch.equal(built(stage[0], problem, stage[1])(syndromes, beliefs), beliefs)
 
 
-@pytest.mark.parametrize("stage", EVERY_STAGE, ids=named)
+@pytest.mark.parametrize("stage", [("neural_bp", {"attention": "messages"}), *EVERY_STAGE], ids=named)
 def test_a_prediction_does_not_depend_on_its_batch_to_the_last_bit(stage, problem):
     candidate = candidate_of(stage)
     module = built(*(stage[0], problem, stage[1]), shake=0.3)
@@ -240,6 +240,34 @@ def test_flops_are_what_a_count_by_hand_gives(name, fields, by_hand):
     with torch.no_grad():
         counted = count_flops(lambda: module(*inputs))
     assert counted == pytest.approx(by_hand[0] * shots + by_hand[1], rel=0.05)
+
+
+#: Detectors that nothing flips, hyperedges, an error likelier than not, one nearly impossible, parts that do not touch.
+ODD = {
+    "lonely": "error(0.1) D0 L0\nerror(0.1) D0 D1",
+    "hyper": "error(0.1) D0 D1 D2 L0\nerror(0.05) D0\nerror(0.7) D1",
+    "islands": "error(0.1) D0 D1 L0\nerror(0.1) D2 D3\nerror(1e-12) D2",
+    "single": "error(0.1) D0 L0",
+}
+PLACES = "".join(f"\ndetector({d % 2}, {d // 2}, 0) D{d}" for d in range(5))
+
+
+@pytest.mark.parametrize(
+    "stage", [("neural_bp", {}), ("neural_bp", {"attention": "messages"}), *EVERY_STAGE], ids=named
+)
+@pytest.mark.parametrize("odd", ODD)
+def test_odd_error_models_are_trained_on_and_answered(stage, odd):
+    problem = problem_from_dem(stim.DetectorErrorModel(ODD[odd] + PLACES), name=odd)
+    for loss in ("bce", "focal", "weighted_bce"):
+        candidate = candidate_of(stage, training=f"shots: 128\nbatch_size: 64\nloss: {loss}\n")
+        common = {"seed": b"k" * 32, "max_shots": 128, "initial": {}, "inherit": False, "report": lambda progress: None}
+        trained = train(candidate, [problem], None, **common)
+        assert trained.telemetry["nan_steps"] == 0
+        syndromes = sample_chunk(problem, 1).syndromes[:64]
+        beliefs = compile_inference(candidate, trained.tensors, problem)(
+            syndromes, np.repeat(problem.priors_llr[None], 64, axis=0)
+        )
+        assert np.isfinite(beliefs).all()
 
 
 def test_detectors_without_coordinates():
