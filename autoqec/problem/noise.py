@@ -52,6 +52,13 @@ class Noise(BaseModel):
             )
         return kind
 
+    @field_validator("p", mode="before")
+    @classmethod
+    def _rates_are_a_list(cls, p: Any) -> Any:
+        if isinstance(p, int | float):
+            raise ValueError(f"p is a list, for example p: [{p}]")
+        return p
+
     @model_validator(mode="after")
     def _fields_fit_the_kind(self) -> Noise:
         for field, kind in _OWN_FIELDS.items():

@@ -76,6 +76,29 @@ def test_what_goes_wrong_has_a_status_and_a_reason(session, line, status, reason
     whole(made)
 
 
+#: Blocks of inference, with something in them: neither the trial, nor training, nor the count of operations.
+SCORED = "if not self.training and len(beliefs) == 64 and syndromes.any(): "
+
+
+@pytest.mark.slow
+def test_code_that_raises_on_scored_shots_ends_its_round(session):
+    made, record = round_of(session, reply(SCORED + "raise KeyError('surprise')"))
+    assert record.status == "train_error"
+    assert "surprise" in record.claim.reason
+    assert record.metrics is None
+    whole(made)
+
+
+@pytest.mark.slow
+def test_code_that_says_nan_of_scored_shots_fails_them(session):
+    made, record = round_of(session, reply(SCORED + "return beliefs * float('nan')"))
+    assert record.status == "ok"
+    assert record.metrics["invalid"] > 0.99 * record.metrics["shots"]
+    assert record.metrics["ler_candidate"] > 0.99
+    assert record.verdict is None
+    whole(made)
+
+
 def test_better_code_of_its_own_is_verified_behind_its_lock(session):
     bp = {"stages/bp/stage.yaml": "kind: neural_bp\niterations: 8\nposition: 1\n"}
     _, record = round_of(session, reply("pass", **bp), VERIFY)

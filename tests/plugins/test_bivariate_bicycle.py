@@ -55,6 +55,9 @@ def test_bb72_is_the_benchmark_of_the_literature():
     problem = build_problem(find_environment("bb72_depol", [builtin_environments()]), load_plugins().maker("code"))
     assert (problem.num_detectors, len(problem.mechanisms), problem.num_observables) == (252, 2232, 12)
     assert problem.edges is None
+    places = problem.circuit.get_detector_coordinates()
+    assert len(set(map(tuple, places.values()))) == 252
+    assert {place[2] for place in places.values()} == set(range(7))
 
 
 def test_no_short_error_is_invisible():

@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+from autoqec.candidate.compile import build_modules, module_tensors
+from autoqec.candidate.cost import measure_cost
 from autoqec.candidate.schema import read_candidate, write_candidate
 from autoqec.errors import UsageError
 from autoqec.plugins import load_plugins
@@ -65,6 +67,14 @@ def test_a_custom_stage_conforms_and_trains(problem):
     )
     assert trained.telemetry["validation_after"] < trained.telemetry["validation_before"]
     assert trained.tensors["own.weight"].any()
+
+
+def test_its_flops_are_what_a_count_by_hand_gives(problem):
+    mechanisms, incidences = len(problem.mechanisms), len(problem.mechanisms.detector)
+    by_hand = mechanisms + 2 * incidences + 2 * mechanisms  # zeros; gather, scatter; times the weight, onto the beliefs
+    candidate = read(GOOD)
+    tensors = module_tensors(build_modules(candidate, problem))
+    assert measure_cost(candidate, tensors, problem).flops_per_shot == pytest.approx(by_hand, rel=0.05)
 
 
 def test_the_graph_is_the_problem_s(problem):

@@ -61,6 +61,19 @@ def test_the_toric_code_is_a_memory_that_matching_decodes(build, basis, detector
     assert problem.edges is not None
 
 
+def test_each_detector_has_a_place_and_a_round_and_noise_may_be_phenomenological(build):
+    hx, hz = toric(3)
+    problem = build(CSS % (4, "Z", "both"), "{kind: phenomenological, p: [0.01]}", hx=hx, hz=hz)
+    places = problem.circuit.get_detector_coordinates()
+    assert len(places) == problem.num_detectors == 9 * 5 + 9 * 3
+    assert all(len(place) == 3 for place in places.values())
+    assert {place[2] for place in places.values()} == {0, 1, 2, 3, 4}
+    assert len(set(map(tuple, places.values()))) == len(places)
+    # No gate fails, so an error is a flip of data before a round or of a result: at most two rounds, never three checks of one.
+    assert max(np.diff(problem.mechanisms.start)) <= 4
+    assert problem.edges is not None
+
+
 def test_code_capacity_is_the_matrix_itself(build):
     """Depolarizing at p flips each column of hz with probability 2p/3; the last row of the torus is a sum of the others."""
     hx, hz = toric(3)

@@ -159,6 +159,18 @@ def test_ten_thousand_shots_equal_pymatching():
         check_against_pymatching(problem, syndromes, log_odds, most_ties=0.005)
 
 
+@pytest.mark.slow
+def test_ten_thousand_shots_of_tangled_graphs_equal_pymatching():
+    """Random graphs with boundaries, parallel edges and eleven observables; random weights, a third of them negative."""
+    for seed in range(10, 30):
+        problem = tangle(seed, boundary=seed % 5 != 0)
+        rng = np.random.default_rng(seed)
+        bits = rng.random((500, problem.num_detectors)) < 0.3
+        bits[:, -2:] &= rng.random((500, 2)) < 0.02
+        log_odds = rng.normal(1, 2, (500, len(problem.edges))).astype(np.float32)
+        check_against_pymatching(problem, np.packbits(bits, axis=1, bitorder="little"), log_odds, most_ties=0.02)
+
+
 def test_empty_syndrome_needs_nothing_unless_an_error_is_believed():
     problem = surface_problem(3, 0.01)
     compiled = Mwpm().compile(problem)

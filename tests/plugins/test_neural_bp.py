@@ -344,6 +344,29 @@ def test_the_search_space_is_made_of_valid_values():
     assert NeuralBPConfig(algorithm="min_sum").initial_scale == 0.75
 
 
+def test_flops_are_what_a_count_by_hand_gives():
+    """Exponentials and logarithms are ten, all else is one; along the sum-product and min-sum rules, in their stable form."""
+    problem = problem_from_dem(stim.DetectorErrorModel("error(0.1) D0 L0\nerror(0.1) D0 D1"), name="small")
+    incidences, mechanisms, iterations = 3, 2, 5
+    extrinsic = 1 + 1 + 2  # gather the total, take the message off, clip at both ends
+    by_hand = {
+        # e^-|x|, q = e / (1 + e), its sign; the product before (4) and the sign of all (2);
+        "sum_product": (extrinsic + 2 + 10 + 2 + 1 + 4 + 2)
+        # odd = b + a (1 - 2b), at least something; the product after; log((1 - odd) / odd) and its sign;
+        + (4 + 1) + (1 + 4) + (2 + 10 + 2)
+        # scale and damping; scatter.
+        + 3 + 1,
+        # magnitude, least and second least (3), the sign of all (2); the least of the others, its sign (2);
+        "min_sum": (extrinsic + 1 + 3 + 2) + (1 + 1 + 2)
+        # scale and damping; scatter.
+        + 3 + 1,
+    }  # fmt: skip
+    for algorithm, each in by_hand.items():
+        whole = iterations * (incidences * each + mechanisms) + 3 * mechanisms  # a new total; scale, load and clip
+        config = NeuralBPConfig(algorithm=algorithm, iterations=iterations)
+        assert KIND.flops_per_shot(config, problem) == pytest.approx(whole, rel=0.05)
+
+
 def test_declared_flops_are_within_a_factor_of_what_torch_does(problem):
     from autoqec.candidate.cost import count_flops
 

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import stim
 import torch
+from autoqec_plugins.gnn.config import GNNConfig
+from autoqec_plugins.gnn.wiring import edge_features
 
 from autoqec.candidate.compile import compile_inference, load_tensors, module_tensors
 from autoqec.candidate.cost import count_flops
@@ -106,7 +108,7 @@ def test_untrained_a_stage_changes_nothing(stage, problem):
     assert torch.equal(built(stage[0], problem, stage[1])(syndromes, beliefs), beliefs)
 
 
-@pytest.mark.parametrize("stage", EVERY_STAGE, ids=named)
+@pytest.mark.parametrize("stage", [("neural_bp", {"attention": "messages"}), *EVERY_STAGE], ids=named)
 def test_a_prediction_does_not_depend_on_its_batch_to_the_last_bit(stage, problem):
     candidate = candidate_of(stage)
     module = built(*(stage[0], problem, stage[1]), shake=0.3)
@@ -238,6 +240,66 @@ def test_flops_are_what_a_count_by_hand_gives(name, fields, by_hand):
     with torch.no_grad():
         counted = count_flops(lambda: module(*inputs))
     assert counted == pytest.approx(by_hand[0] * shots + by_hand[1], rel=0.05)
+
+
+#: Two parts, of three and of two incidences.
+PARTS = (
+    "error(0.1) D0 L0\nerror(0.2) D0 D1\nerror(0.1) D2 D3\n"
+    "detector(0, 0, 0) D0\ndetector(2, 0, 2) D1\ndetector(0, 9, 1) D2\ndetector(0, 9, 1) D3"
+)
+
+
+@pytest.mark.parametrize(
+    ("field", "by_hand"),
+    [
+        ("edge_round", [-1, -1, 1, 0, 0]),
+        ("edge_distance", [0, 1, 1, 0, 0]),  # as a share of the largest
+        ("edge_prior", [(np.log(odds) - 7) / 2 for odds in (9, 4, 4, 9, 9)]),
+        ("edge_type", [1, 1, 1, -1, -1]),
+    ],
+)
+def test_an_edge_feature_says_what_it_is_called(field, by_hand):
+    problem = problem_from_dem(stim.DetectorErrorModel(PARTS), name="parts")
+    none = {f"edge_{name}": False for name in ("syndrome", "round", "type", "distance", "prior")}
+    features, _ = edge_features(GNNConfig(**none | {field: True}), problem)
+    assert features.shape == (5, 1, 1)
+    sign = np.sign(features[0, 0, 0]) if field == "edge_type" else 1  # which part is called 1 is nobody's business
+    assert features[:, 0, 0] * sign == pytest.approx(by_hand, abs=1e-6)
+    assert edge_features(GNNConfig(**none), problem)[0].shape == (5, 0, 1)
+
+
+def test_messages_see_the_syndrome_where_they_may(problem):
+    seen, unseen = (built("gnn", problem, {"edge_syndrome": on}).state_dict() for on in (True, False))
+    assert any(".bit." in name for name in seen)
+    assert not any(".bit." in name for name in unseen)
+
+
+#: Detectors that nothing flips, hyperedges, an error likelier than not, one nearly impossible, parts that do not touch.
+ODD = {
+    "lonely": "error(0.1) D0 L0\nerror(0.1) D0 D1",
+    "hyper": "error(0.1) D0 D1 D2 L0\nerror(0.05) D0\nerror(0.7) D1",
+    "islands": "error(0.1) D0 D1 L0\nerror(0.1) D2 D3\nerror(1e-12) D2",
+    "single": "error(0.1) D0 L0",
+}
+PLACES = "".join(f"\ndetector({d % 2}, {d // 2}, 0) D{d}" for d in range(5))
+
+
+@pytest.mark.parametrize(
+    "stage", [("neural_bp", {}), ("neural_bp", {"attention": "messages"}), *EVERY_STAGE], ids=named
+)
+@pytest.mark.parametrize("odd", ODD)
+def test_odd_error_models_are_trained_on_and_answered(stage, odd):
+    problem = problem_from_dem(stim.DetectorErrorModel(ODD[odd] + PLACES), name=odd)
+    for loss in ("bce", "focal", "weighted_bce"):
+        candidate = candidate_of(stage, training=f"shots: 128\nbatch_size: 64\nloss: {loss}\n")
+        common = {"seed": b"k" * 32, "max_shots": 128, "initial": {}, "inherit": False, "report": lambda progress: None}
+        trained = train(candidate, [problem], None, **common)
+        assert trained.telemetry["nan_steps"] == 0
+        syndromes = sample_chunk(problem, 1).syndromes[:64]
+        beliefs = compile_inference(candidate, trained.tensors, problem)(
+            syndromes, np.repeat(problem.priors_llr[None], 64, axis=0)
+        )
+        assert np.isfinite(beliefs).all()
 
 
 def test_detectors_without_coordinates():

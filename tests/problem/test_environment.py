@@ -67,6 +67,10 @@ def test_identity_is_meaning_not_spelling():
     [
         (("noise: {kind: depolarizing, p: [0.006]}", "noise: {kind: depolarizing}"), "noise: p needs at least one"),
         (("p: [0.006]", "p: [0.7]"), "noise.p.0: Input should be less than 0.5"),
+        (("p: [0.006]", "p: [1]"), "noise.p.0: Input should be less than 0.5"),
+        (("p: [0.006]", "p: [0]"), "noise.p.0: Input should be greater than 0"),
+        (("p: [0.006]", "p: [.nan]"), "noise.p.0"),
+        (("p: [0.006]", "p: 0.006"), "noise.p: p is a list, for example p: [0.006]"),
         (("p: [0.006]", "p: [0.006], target_p: 0.02"), "target_p 0.02 is not one of p"),
         (("p: [0.006]", "p: [0.006, 0.006]"), "lists the same rate twice"),
         (("kind: depolarizing", "kind: thermal"), "noise.kind"),

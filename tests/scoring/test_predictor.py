@@ -70,3 +70,64 @@ def test_a_candidate_that_dies_is_a_fault(autoqec_problem):
         with pytest.raises(CandidateFault) as caught:
             predictor.predict(np.zeros((1, autoqec_problem.syndrome_bytes), dtype=np.uint8))
     assert caught.value.reason == "crash"
+
+
+#: Harmless on the eight shots of its trial; what it does to a whole block of them is for a test to say.
+MODULE = """import torch
+class Stage(torch.nn.Module):
+    def __init__(self, graph):
+        super().__init__()
+        self.w = torch.nn.Parameter(torch.zeros(1))
+    def forward(self, syndromes, beliefs):
+        if len(beliefs) > 32 and syndromes.any():
+            {}
+        return beliefs + self.w
+"""
+
+
+def custom(problem, line):
+    files = {"stages/own/stage.yaml": b"kind: custom\n", "stages/own/module.py": MODULE.format(line).encode()}
+    modules = build_modules(read_candidate(files, load_plugins().maker("stage")), problem)
+    return SealedCandidate(files, save_weights(module_tensors(modules), fingerprints=[problem.fingerprint]))
+
+
+@pytest.mark.parametrize(
+    ("line", "reason", "words"),
+    [
+        ("raise KeyError('surprise')", "crash", "surprise"),
+        ("while True: pass", "timeout", "no answer within 8 s"),
+        ("torch.zeros(10**12)", "crash", "memory"),
+        ("return beliefs[:, 1:]", "crash", "beliefs of shape"),
+        ("return None", "crash", "NoneType"),
+    ],
+)
+def test_code_that_goes_wrong_on_scored_shots_is_a_fault(autoqec_problem, monkeypatch, line, reason, words):
+    monkeypatch.setattr("autoqec.scoring.predictor._FLOOR_SECONDS", 8.0)
+    monkeypatch.setattr("autoqec.scoring.predictor._SECONDS_PER_SHOT", 0.0)
+    syndromes = sample_chunk(autoqec_problem, 1).syndromes[:64]
+    with Predictor(custom(autoqec_problem, line), autoqec_problem) as predictor:
+        predictor.wait()
+        with pytest.raises(CandidateFault, match=words) as caught:
+            predictor.predict(syndromes)
+    assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize("value", ["float('nan')", "float('inf')", "-float('inf')"])
+def test_beliefs_that_are_no_numbers_make_their_shots_invalid(autoqec_problem, value):
+    """An infinite belief is clipped by the candidate's own process, as one of 1e30 is; only NaN has no meaning."""
+    line = f"return torch.where(syndromes.any(1, keepdim=True), {value}, beliefs)"
+    syndromes = sample_chunk(autoqec_problem, 1).syndromes[:64]
+    with Predictor(custom(autoqec_problem, line), autoqec_problem) as predictor:
+        beliefs, invalid = predictor.predict(syndromes)
+    assert np.isfinite(beliefs).all()
+    assert (np.abs(beliefs) <= LLR_BOUND).all()
+    assert (invalid == (syndromes.any(axis=1) if "nan" in value else False)).all()
+
+
+def test_beliefs_of_another_dtype_are_those_of_float32(autoqec_problem):
+    syndromes = sample_chunk(autoqec_problem, 1).syndromes[:64]
+    answers = []
+    for line in ("pass", "return (beliefs + self.w).double()"):
+        with Predictor(custom(autoqec_problem, line), autoqec_problem) as predictor:
+            answers.append(predictor.predict(syndromes)[0])
+    assert (answers[0] == answers[1]).all()
