@@ -103,7 +103,8 @@ def _serve_candidate(channel: Channel, request: Message, registry: Registry) -> 
         syndromes = np.frombuffer(request.blobs["syndromes"], dtype=np.uint8).reshape(-1, problem.syndrome_bytes)
         priors = np.broadcast_to(problem.priors_llr, (len(syndromes), len(problem.mechanisms)))
         beliefs = infer(syndromes, np.ascontiguousarray(priors))
-        channel.send(Message({}, {"beliefs": np.ascontiguousarray(beliefs, dtype=np.float32).tobytes()}))
+        contiguous = np.ascontiguousarray(beliefs, dtype=np.float32)
+        channel.send(Message({}, {"beliefs": contiguous.view(np.uint8).data.cast("B")}))  # type: ignore[dict-item]
 
 
 def serve_training(channel: Channel) -> None:

@@ -12,7 +12,7 @@ import struct
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from autoqec.errors import AutoQECError
 
@@ -22,6 +22,10 @@ _MAX_HEADER = 4 * 1024 * 1024
 
 #: No honest message is larger; a forged length is refused before anything is allocated.
 MAX_FRAME_BYTES = 1024 * 1024 * 1024
+
+
+#: Blobs of this many bytes and more are not copied once they are read.
+_LARGE = 1024 * 1024
 
 
 class ChannelClosed(AutoQECError):
@@ -41,7 +45,7 @@ class ChannelTimeout(AutoQECError):
 
 @dataclass(frozen=True)
 class Message:
-    """A JSON-able mapping and named byte strings."""
+    """A JSON-able mapping and named byte strings; large ones, once received, are the receiver's own bytearrays."""
 
     fields: Mapping[str, Any]
     blobs: Mapping[str, bytes] = field(default_factory=dict)
@@ -116,4 +120,5 @@ class Channel:
             if got == 0:
                 raise ChannelClosed("the other process ended before it answered")
             filled += got
-        return bytes(buffer)
+        # Nobody else has the buffer of a batch of beliefs, and to copy tens of megabytes takes as long as to receive them.
+        return bytes(buffer) if count < _LARGE else cast("bytes", buffer)

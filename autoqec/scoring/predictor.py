@@ -171,7 +171,9 @@ class Predictor:
             raise CandidateFault(
                 "bad_output", f"the candidate answered {len(data)} bytes for {shots} x {mechanisms} beliefs"
             )
-        beliefs = np.frombuffer(data, dtype=np.float32).reshape(shots, mechanisms).copy()
+        beliefs = np.frombuffer(data, dtype=np.float32).reshape(shots, mechanisms)
+        if not beliefs.flags.writeable:  # a small batch; a large one is ours to write already
+            beliefs = beliefs.copy()
         return beliefs, settle_beliefs(beliefs, self._problem.priors_llr)
 
     def cost(self) -> dict[str, int]:

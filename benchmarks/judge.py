@@ -1,0 +1,131 @@
+"""What it costs to keep judge, matcher and candidate apart, and to lock a candidate in.
+
+Processor time, as the kernel counts it for each process, so that a busy machine changes little. `work` is inference and
+decoding of the same shots in this process, with nothing between them; what the three processes take beyond it and beyond drawing
+the shots is overhead: pipes, checks, counting. `starts` are whole processes that load torch and a module of the candidate's.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from time import perf_counter, process_time
+from typing import Any
+
+from _common import arguments, one_thread, show
+
+one_thread()
+
+import numpy as np  # noqa: E402
+
+from autoqec.candidate.compile import build_modules, compile_inference, module_tensors  # noqa: E402
+from autoqec.candidate.schema import read_candidate  # noqa: E402
+from autoqec.candidate.weights import save_weights  # noqa: E402
+from autoqec.decoding.compiling import compile_decoder  # noqa: E402
+from autoqec.plugins import load_plugins  # noqa: E402
+from autoqec.problem.code import build_problem  # noqa: E402
+from autoqec.problem.environment import builtin_environments, find_environment  # noqa: E402
+from autoqec.problem.sampling import sample_chunk  # noqa: E402
+from autoqec.sandbox.channel import Message  # noqa: E402
+from autoqec.sandbox.sealed import SealedCandidate  # noqa: E402
+from autoqec.scoring import shard  # noqa: E402
+from autoqec.scoring.predictor import Predictor, settle_beliefs  # noqa: E402
+
+BP = b"kind: neural_bp\niterations: 8\nsharing: per_check\n"
+MODULE = b"""import torch
+class Stage(torch.nn.Module):
+    def __init__(self, graph):
+        super().__init__()
+        self.w = torch.nn.Parameter(torch.zeros(1))
+    def forward(self, syndromes, beliefs):
+        return beliefs + self.w
+"""
+_TICK = os.sysconf("SC_CLK_TCK")
+
+
+def spent(pid: int) -> float:
+    """Processor seconds of a process and of the children it has waited for."""
+    return sum(map(int, Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:15])) / _TICK
+
+
+def below(pid: int) -> list[int]:
+    """The processes that a process has started, and those that they have."""
+    own = list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+    return own + [each for child in own for each in below(child)]
+
+
+def main() -> None:
+    """Measure and print."""
+    options = arguments(__doc__, shots=(98_304, "shots of surface_d5_depol"), starts=(3, "starts of each kind"))
+    registry = load_plugins()
+    loaded = find_environment("surface_d5_depol", [builtin_environments()])
+    problem = build_problem(loaded, registry.maker("code"))
+    sealed = seal({"stages/bp/stage.yaml": BP}, problem, registry)
+    chunks = -(-options.shots // 4096)
+    rows = [overhead(loaded, problem, sealed, registry, chunks)]
+    show("judge", rows, {"shots": chunks * 4096} | starts(problem, registry, options.starts), as_json=options.json)
+
+
+def seal(files: dict[str, bytes], problem: Any, registry: Any) -> SealedCandidate:
+    """A candidate with the weights it begins with."""
+    modules = build_modules(read_candidate(files, registry.maker("stage")), problem)
+    return SealedCandidate(files, save_weights(module_tensors(modules), fingerprints=[problem.fingerprint]))
+
+
+def overhead(loaded: Any, problem: Any, sealed: SealedCandidate, registry: Any, chunks: int) -> dict[str, Any]:
+    """Processor seconds of scoring, and of the same work here."""
+    data = {f"env:{name}": text for name, text in loaded.files.items()} | sealed.to_blobs()
+    shard.score_chunks(Message({"seeds": [0]}, data))
+    before, began = process_time() + sum(map(spent, below(os.getpid()))), perf_counter()
+    shard.score_chunks(Message({"seeds": list(range(1, chunks + 1))}, data))
+    apart, wall = process_time() + sum(map(spent, below(os.getpid()))) - before, perf_counter() - began
+    shard._forget_bench()
+    candidate = read_candidate(sealed.files, registry.maker("stage"))
+    from autoqec.candidate.weights import load_weights
+
+    infer = compile_inference(candidate, load_weights(sealed.weights), problem)
+    decoder = compile_decoder(loaded.environment.decoder, problem, registry)
+    priors = np.repeat(problem.priors_llr[None], 4096, axis=0)
+    drawing = work = 0.0
+    for seed in range(chunks + 1):
+        marks = [process_time()]
+        shots = sample_chunk(problem, seed)
+        marks.append(process_time())
+        beliefs = infer(shots.syndromes, priors)
+        settle_beliefs(beliefs, problem.priors_llr)
+        decoder.decode(shots.syndromes, beliefs)
+        decoder.decode(shots.syndromes)
+        marks.append(process_time())
+        if seed:  # the first pays for loading
+            drawing, work = drawing + marks[1] - marks[0], work + marks[2] - marks[1]
+    return {
+        "work s": work,
+        "drawing s": drawing,
+        "three processes s": apart,
+        "overhead / work": (apart - work - drawing) / work,
+        "wall s": wall,
+    }
+
+
+def starts(problem: Any, registry: Any, count: int) -> dict[str, float]:
+    """Least processor milliseconds of starts."""
+    own = seal({"stages/own/stage.yaml": b"kind: custom\n", "stages/own/module.py": MODULE}, problem, registry)
+    found: dict[str, float] = {}
+    for name, locked in (("unlocked", False), ("locked", True)):
+        times = []
+        for _ in range(count):
+            with Predictor(own, problem, locked=locked) as predictor:
+                predictor.wait()
+                times.append(predictor.cpu_seconds * 1e3)
+        found[f"start {name}, ms"] = round(min(times), 1)
+    code = "import time, torch; print(time.process_time() * 1e3)"
+    runs = [float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout) for _ in range(count)]
+    found["import torch, ms"] = round(min(runs), 1)
+    found["lock and rehearsal, ms"] = round(found["start locked, ms"] - found["start unlocked, ms"], 1)
+    return found
+
+
+if __name__ == "__main__":
+    main()
