@@ -121,7 +121,10 @@ def starts(problem: Any, registry: Any, count: int) -> dict[str, float]:
                 times.append(predictor.cpu_seconds * 1e3)
         found[f"start {name}, ms"] = round(min(times), 1)
     code = "import time, torch; print(time.process_time() * 1e3)"
-    runs = [float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout) for _ in range(count)]
+    runs = [
+        float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
+        for _ in range(count)
+    ]
     found["import torch, ms"] = round(min(runs), 1)
     found["lock and rehearsal, ms"] = round(found["start locked, ms"] - found["start unlocked, ms"], 1)
     return found

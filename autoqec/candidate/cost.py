@@ -13,11 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from autoqec.candidate.compile import load_tensors
 from autoqec.candidate.schema import Candidate, Stage
 from autoqec.problem.problem import Problem
+from autoqec.problem.sampling import sample_labelled
 
 #: Shots of the counted batch; a cost that does not grow with the batch (one set of scales) is spread over them.
 _BATCH = 64
+_SEED = 1
 
 #: Operations that only rename or re-view memory.
 _FREE = frozenset(
@@ -74,14 +77,17 @@ def count_flops(function: Callable[[], Any]) -> int:
     return counter.total
 
 
-def _stage_flops(stage: Stage, problem: Problem) -> int:
+def _stage_flops(stage: Stage, tensors: Mapping[str, np.ndarray], problem: Problem) -> int:
     formula = getattr(stage.kind, "flops_per_shot", None)
     if formula is not None:
         return int(formula(stage.config, problem))
     import torch
 
-    module = stage.kind.build(stage.config, problem).eval()
-    syndromes = torch.zeros(_BATCH, problem.num_detectors)
+    # With its weights, on shots as they come: work that only begins where a detector fires is work.
+    modules = torch.nn.ModuleDict({stage.slug: stage.kind.build(stage.config, problem)}).eval()
+    load_tensors(modules, tensors)
+    module = modules[stage.slug]
+    syndromes = torch.from_numpy(sample_labelled(problem, _BATCH, _SEED).syndromes).float()
     beliefs = torch.from_numpy(problem.priors_llr).expand(_BATCH, -1).contiguous()
     with torch.no_grad():
         return -(-count_flops(lambda: module(syndromes, beliefs)) // _BATCH)
@@ -92,5 +98,5 @@ def measure_cost(candidate: Candidate, tensors: Mapping[str, np.ndarray], proble
 
     A kind whose work hides from the counter of torch operations brings a formula, `flops_per_shot(config, problem)`.
     """
-    flops = sum(_stage_flops(stage, problem) for stage in candidate.stages)
+    flops = sum(_stage_flops(stage, tensors, problem) for stage in candidate.stages)
     return Cost(flops, sum(int(tensor.size) for tensor in tensors.values()))

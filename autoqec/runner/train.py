@@ -10,7 +10,7 @@ from typing import Any
 from autoqec.candidate.weights import MAX_WEIGHT_BYTES, load_weights
 from autoqec.errors import AutoQECError
 from autoqec.sandbox.channel import ChannelClosed, ChannelTimeout, Message
-from autoqec.sandbox.child import Child, ChildFailed
+from autoqec.sandbox.child import Child, ChildFailed, plain
 from autoqec.sandbox.sealed import SealedCandidate
 
 #: Threads of a training process. A constant, not the machine's count: sums in another order are other weights.
@@ -72,11 +72,14 @@ _COUNTS = (
 )
 _CURVES = ("points", "validation")
 _MOST_POINTS = 1000
+_MOST = 2**53
 _LONGEST_WORD = 200
 
 
 def _numbers(fields: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    return {name: fields[name] for name in names if isinstance(fields.get(name), int | float)}
+    """The fields that are numbers, and no larger than a reader in any language can read."""
+    found = {name: fields.get(name) for name in names}
+    return {name: value for name, value in found.items() if isinstance(value, int | float) and abs(value) < _MOST}
 
 
 def _result(message: Message, lock: Mapping[str, Any] | None) -> TrainingResult:
@@ -96,15 +99,18 @@ def _result(message: Message, lock: Mapping[str, Any] | None) -> TrainingResult:
         raise TrainingFailed("train_error", error.problem) from error
     told = told if isinstance(told, dict) else {}
     telemetry: dict[str, Any] = _numbers(told, _COUNTS)
-    telemetry |= {name: str(told[name])[:_LONGEST_WORD] for name in _WORDS if name in told}
+    telemetry |= {name: plain(told[name])[:_LONGEST_WORD] for name in _WORDS if name in told}
     for name in _CURVES:
         curve = told.get(name)
         curve = curve if isinstance(curve, list) else []
         telemetry[name] = [
             _numbers(point, ("step", "loss")) for point in curve[:_MOST_POINTS] if isinstance(point, dict)
         ]
-    cost = message.fields.get("cost")
-    return TrainingResult(weights, telemetry, _numbers(cost if isinstance(cost, dict) else {}, _COST), lock)
+    told = message.fields.get("cost")
+    cost = {
+        name: value for name, value in _numbers(told if isinstance(told, dict) else {}, _COST).items() if value >= 0
+    }
+    return TrainingResult(weights, telemetry, cost | {"params": SealedCandidate({}, weights).numbers}, lock)
 
 
 def train_candidate(

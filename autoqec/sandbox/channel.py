@@ -6,6 +6,7 @@ frame = b"AQF1", uint32 header bytes, header (JSON, with "blobs": [[name, bytes]
 from __future__ import annotations
 
 import json
+import math
 import os
 import select
 import struct
@@ -41,6 +42,14 @@ class ChannelClosed(AutoQECError):
 
 class ChannelTimeout(AutoQECError):
     """The other process did not finish a frame before the deadline."""
+
+
+def _finite(text: str) -> float:
+    """A number of a header: we write finite ones only, and none else must reach a note or a comparison."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is not a finite number")
+    return number
 
 
 @dataclass(frozen=True)
@@ -84,11 +93,12 @@ class Channel:
         except (BrokenPipeError, OSError) as error:
             raise ChannelClosed(f"the other process is gone: {error.strerror}") from error
 
-    def receive(self, timeout: float | None = None) -> Message:
+    def receive(self, timeout: float | None = None, most_bytes: int = MAX_FRAME_BYTES) -> Message:
         """Read one frame.
 
         Args:
             timeout: Seconds for the whole frame — one deadline, so that a slow drip cannot hold the reader.
+            most_bytes: Of blobs; what announces more is no frame. For who knows how long an honest answer is.
 
         Raises:
             ChannelClosed: End of file, or bytes that are not a frame.
@@ -99,11 +109,17 @@ class Channel:
         if magic != _MAGIC or length > _MAX_HEADER:
             raise ChannelClosed("the other process sent something that is not a frame")
         try:
-            header = json.loads(self._exactly(length, deadline))
+            header = json.loads(self._exactly(length, deadline), parse_float=_finite, parse_constant=_finite)
             sizes = [(str(name), int(size)) for name, size in header.pop("blobs")]
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (
+            ValueError,
+            TypeError,
+            KeyError,
+            AttributeError,
+            RecursionError,
+        ) as error:  # the last: nested too deeply
             raise ChannelClosed("the other process sent a malformed header") from error
-        if any(size < 0 for _, size in sizes) or sum(size for _, size in sizes) > MAX_FRAME_BYTES:
+        if any(size < 0 for _, size in sizes) or sum(size for _, size in sizes) > most_bytes:
             raise ChannelClosed("the other process announced more bytes than any message has")
         return Message(header, {name: self._exactly(size, deadline) for name, size in sizes})
 

@@ -19,12 +19,15 @@ from types import TracebackType
 from typing import IO, Any
 
 from autoqec.errors import AutoQECError
-from autoqec.sandbox.channel import Channel, ChannelClosed, Message
+from autoqec.sandbox.channel import MAX_FRAME_BYTES, Channel, ChannelClosed, Message
 from autoqec.sandbox.lock import ALLOW_VARIABLE, enter_namespaces
 
 #: The last bytes of a child's standard error that are kept to explain its death.
 _STDERR_TAIL = 4096
-_PR_SET_PDEATHSIG = 1
+
+#: Characters of an error's text that are kept.
+_LONGEST_TEXT = 2000
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
 
 
 class ChildFailed(AutoQECError):
@@ -84,8 +87,8 @@ class Child:
         except ChannelClosed as error:
             raise self._explained(error) from error
 
-    def receive(self, timeout: float | None = None) -> Message:
-        """Receive a message.
+    def receive(self, timeout: float | None = None, most_bytes: int = MAX_FRAME_BYTES) -> Message:
+        """Receive a message; see `Channel.receive`.
 
         Raises:
             ChildFailed: The child reported an error.
@@ -93,12 +96,15 @@ class Child:
             ChannelTimeout: It did not answer in time.
         """
         try:
-            message = self._channel.receive(timeout)
+            message = self._channel.receive(timeout, most_bytes)
         except ChannelClosed as error:
             raise self._explained(error) from error
         if "error" in message.fields:
+            mend = message.fields.get("mend")
             raise ChildFailed(
-                str(message.fields["error"]), kind=str(message.fields.get("kind", "")), mend=message.fields.get("mend")
+                plain(message.fields["error"]),
+                kind=plain(message.fields.get("kind", "")),
+                mend=None if mend is None else plain(mend),
             )
         return message
 
@@ -110,7 +116,7 @@ class Child:
         self._stderr.seek(0, os.SEEK_END)
         self._stderr.seek(max(0, self._stderr.tell() - _STDERR_TAIL))
         lines = [line for line in self._stderr.read().decode("utf-8", "replace").splitlines() if line.strip()]
-        last = "".join(letter if letter.isprintable() else "?" for letter in lines[-1][:300]) if lines else ""
+        last = plain(lines[-1]) if lines else ""
         how = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
         return ChannelClosed(f"the process ended with {how}" + (f": {last}" if last else ""), status=status)
 
@@ -132,6 +138,12 @@ class Child:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.kill()
+
+
+def plain(text: object) -> str:
+    """What another process wrote, fit for a terminal and a note: no control characters, and not without end."""
+    line = " ".join(str(text)[:_LONGEST_TEXT].split("\n"))
+    return "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
 def _environment(threads: int) -> dict[str, str]:
@@ -162,10 +174,24 @@ def die_with_parent(parent: int) -> None:
             os._exit(1)
 
 
+def keep_to_oneself() -> None:
+    """Let no other process of this user read this one's memory or attach to it (Linux): some of ours hold keys and truths."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0)
+
+
+def go_first() -> None:
+    """When the machine is out of memory, have the kernel end this process and not its judge (Linux)."""
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write("1000")
+
+
 def _main(target: str, memory_bytes: int, parent: int, apart: bool) -> None:
     die_with_parent(parent)
     if apart:
+        go_first()
         enter_namespaces()
+    keep_to_oneself()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent decides; it kills the whole group.
     if memory_bytes:
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))

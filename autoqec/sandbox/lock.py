@@ -24,6 +24,9 @@ from autoqec.sandbox import landlock, seccomp
 #: Bytes that a locked process may write to its standard error, which is a file.
 _LOG_BYTES = 64 * 1024
 
+#: Threads that a locked process may have: far more than any library starts, and too few to exhaust a machine.
+_THREADS = 256
+
 _CLONE_NEWUTS, _CLONE_NEWIPC, _CLONE_NEWUSER, _CLONE_NEWNET = 0x04000000, 0x08000000, 0x10000000, 0x40000000
 
 #: Set to 1 to have unsandboxed what cannot be sandboxed; its level is then 0, and it is never VERIFIED.
@@ -84,6 +87,10 @@ def lock(keep: Iterable[int]) -> Lock:
     _close_others({0, 1, 2, *keep})
     if sys.platform == "linux":
         resource.setrlimit(resource.RLIMIT_FSIZE, (_LOG_BYTES, _LOG_BYTES))
+        if (
+            _left
+        ):  # in a namespace of its own users the limit counts its own threads; elsewhere it counts all of the user's
+            resource.setrlimit(resource.RLIMIT_NPROC, (_THREADS, _THREADS))
         version = landlock.restrict()
         filtered = seccomp.install()
         level = 0 if not filtered else 1 + bool(version) + bool(version and _left)

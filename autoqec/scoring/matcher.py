@@ -139,7 +139,9 @@ def open_bench(
                 f"decoder {environment.decoder.kind!r} takes no per-shot beliefs, so soft_priors cannot reach it",
                 mend="set output.yaml's mode to hard_flip",
             )
-        backend.decode(blank, predictor.predict(blank)[0])
+        predictor.predict(blank)
+        # Not the candidate's answer: what hostile beliefs do to a decoder must happen where it is blamed for it.
+        backend.decode(blank, np.ascontiguousarray(problem.priors_llr[None], dtype=np.float32))
     return Bench(problem, baseline, references, predictor, backend, missing)
 
 

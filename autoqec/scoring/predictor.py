@@ -7,6 +7,7 @@ counts as a failure, or for the whole attempt a `CandidateFault`.
 from __future__ import annotations
 
 import signal
+import sys
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,9 @@ _WORKER = "autoqec.runner.worker:serve_predictions"
 _LOAD_SECONDS = 180.0
 _FLOOR_SECONDS = 120.0
 _SECONDS_PER_SHOT = 0.02
+
+#: No count of operations or parameters is as large; it fits a double and a JSON number anywhere.
+_MOST_OPERATIONS = 2**53
 
 #: Address space of the process that holds a candidate.
 _MEMORY_BYTES = 12 * 2**30
@@ -130,17 +134,19 @@ class Predictor:
             self._output = _output(fields.get("output"))
         return self._output
 
-    def _request(self, op: str, timeout: float, **blobs: bytes) -> tuple[dict[str, object], dict[str, bytes]]:
+    def _request(
+        self, op: str, timeout: float, most_bytes: int = 0, **blobs: bytes
+    ) -> tuple[dict[str, object], dict[str, bytes]]:
         self.wait()
         try:
             self._child.send({"op": op}, **blobs)
         except ChannelClosed as error:
             raise _fault(error) from error
-        return self._reply(timeout)
+        return self._reply(timeout, most_bytes)
 
-    def _reply(self, timeout: float) -> tuple[dict[str, object], dict[str, bytes]]:
+    def _reply(self, timeout: float, most_bytes: int = 0) -> tuple[dict[str, object], dict[str, bytes]]:
         try:
-            message = self._child.receive(timeout)
+            message = self._child.receive(timeout, most_bytes)
         except ChannelTimeout as error:
             raise CandidateFault("timeout", f"the candidate gave no answer within {timeout:.0f} s") from error
         except ChildFailed as error:
@@ -165,9 +171,11 @@ class Predictor:
         """
         shots, mechanisms = len(syndromes), len(self._problem.mechanisms)
         timeout = _FLOOR_SECONDS + _SECONDS_PER_SHOT * shots
-        _, blobs = self._request("predict", timeout, syndromes=np.ascontiguousarray(syndromes).tobytes())
+        size = shots * mechanisms * 4
+        # Twice as much is still read, so that an answer of the wrong shape is called that.
+        _, blobs = self._request("predict", timeout, 2 * size, syndromes=np.ascontiguousarray(syndromes).tobytes())
         data = blobs.get("beliefs", b"")
-        if len(data) != shots * mechanisms * 4:
+        if len(data) != size:
             raise CandidateFault(
                 "bad_output", f"the candidate answered {len(data)} bytes for {shots} x {mechanisms} beliefs"
             )
@@ -179,11 +187,16 @@ class Predictor:
     def cost(self) -> dict[str, int]:
         """FLOPs per shot and parameters, counted in the candidate's process by our own counter."""
         fields, _ = self._request("cost", _LOAD_SECONDS)
-        return {name: int(str(fields[name])) for name in ("flops_per_shot", "params")}
+        found = {name: fields.get(name) for name in ("flops_per_shot", "params")}
+        if not all(isinstance(value, int) and 0 <= value < _MOST_OPERATIONS for value in found.values()):
+            raise CandidateFault("bad_output", "the candidate does not say what it costs")
+        return {name: int(str(value)) for name, value in found.items()}
 
     @property
     def cpu_seconds(self) -> float:
         """Processor time of the process so far, as the kernel counts it: no clock inside it is asked."""
+        if sys.platform != "linux":
+            return 0.0  # macOS has no such clock
         return time.clock_gettime((~self._child.pid << 3) | _CPUCLOCK_SCHED)
 
     def release(self) -> Child | None:

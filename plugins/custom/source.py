@@ -26,6 +26,9 @@ _FORBIDDEN = frozenset(
     # Python's own
     "eval exec compile open input breakpoint exit quit help getattr setattr delattr hasattr vars globals locals dir "
     "memoryview format format_map mro "
+    # the standard library's, which torch's own modules import and so hold as attributes
+    "sys os builtins importlib ctypes inspect warnings copyreg glob linecache platform threading traceback contextlib "
+    "functools np fx ao "
     # torch's: files, processes, other languages, other backends, global settings
     "load save hub ops classes utils jit compiler serialization multiprocessing distributed package cpp_extension "
     "library export onnx func overrides profiler monitor testing storage from_file from_buffer frombuffer fromfile "

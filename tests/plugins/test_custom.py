@@ -101,6 +101,7 @@ def test_the_graph_is_the_problem_s(problem):
         (body("__import__('os')"), "the name __import__ is not allowed"),
         (body("torch.load('x')"), "the attribute load is not allowed"),
         (body("torch.multiprocessing.Process()"), "the attribute multiprocessing is not allowed"),
+        (body("torch.nn.init.warnings.sys.modules['os']"), "the attribute (sys|warnings) is not allowed"),
         (body("().__class__.__bases__"), "the attribute __(bases|class)__ is not allowed"),
         (body("torch._C"), "the attribute _C is not allowed"),
         (body("global x"), "global is not allowed"),

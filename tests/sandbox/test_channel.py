@@ -72,6 +72,10 @@ def frame(header, rest=b""):
         frame({"blobs": [["x", 2**40]]}),
         frame({"blobs": [["x", "many"]]}),
         frame({"blobs": "x"}),
+        frame(b'{"blobs": [["x", 1e999]]}'),
+        frame(b'{"blobs": [], "loss": NaN}'),
+        frame(b'{"blobs": [], "loss": 1e999}'),
+        frame(b'{"blobs": [], "deep": ' + 50_000 * b"[" + b"}"),
     ],
 )
 def test_what_is_not_a_frame_is_refused(pipe, data):

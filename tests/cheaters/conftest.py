@@ -1,0 +1,191 @@
+"""An interpreter with the unchecked plugin, honest weights, and the holdout verifier on a tiny environment."""
+
+import os
+import sys
+import sysconfig
+import venv
+from concurrent.futures import Future
+from contextlib import ExitStack
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from autoqec_plugins.holdout.verifier import HoldoutVerifier
+from autoqec_plugins.local.executor import LocalExecutor
+
+from autoqec.candidate.compile import build_modules, module_tensors
+from autoqec.candidate.schema import read_candidate
+from autoqec.candidate.weights import save_weights
+from autoqec.errors import AutoQECError
+from autoqec.plugins import load_plugins
+from autoqec.problem.code import build_problem
+from autoqec.problem.environment import ENVIRONMENT_FILE, environment_from_files
+from autoqec.sandbox.child import ChildFailed
+from autoqec.sandbox.sealed import SealedCandidate
+from autoqec.scoring import shard
+from autoqec.scoring.executor import run_task
+from autoqec.scoring.matcher import open_bench
+from autoqec.scoring.verdict import VerificationRequest
+from autoqec.testing import TINY_ENVIRONMENT
+
+PLUGIN = Path(__file__).parent / "unchecked_plugin"
+
+#: One stage that makes a candidate better than the baseline before it has learned anything.
+BP = {"stages/bp/stage.yaml": b"kind: neural_bp\niterations: 8\nposition: 1\n"}
+
+TEMPLATE = """\
+import torch
+{imports}
+
+class Stage(torch.nn.Module):
+    def __init__(self, graph):
+        super().__init__()
+        self.w = torch.nn.Parameter(torch.zeros(1))
+        self.priors = graph.priors
+        {init}
+
+    def forward(self, syndromes, beliefs):
+        {forward}
+        return beliefs + self.w
+"""
+
+
+def _source_of(trick):
+    """The module of a cheater, from the lines that its file adds to an honest one."""
+
+    def lines(name, indent):
+        return getattr(trick, name, "").strip("\n").replace("\n", "\n" + " " * indent)
+
+    return TEMPLATE.format(imports=lines("IMPORTS", 0), init=lines("INIT", 8), forward=lines("FORWARD", 8))
+
+
+@pytest.fixture(scope="session")
+def source_of():
+    """Makes a cheater's module from its file."""
+    return _source_of
+
+
+@pytest.fixture(scope="session")
+def python(tmp_path_factory):
+    """The interpreter of an environment that has what this one has, and the unchecked plugin."""
+    folder = tmp_path_factory.mktemp("scratch")
+    venv.create(folder / "venv", with_pip=False, symlinks=True)
+    site = Path(sysconfig.get_path("purelib", vars={"base": str(folder / "venv")}))
+    (site / "borrowed.pth").write_text(f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n{PLUGIN}\n")
+    metadata = site / "autoqec_unchecked-1.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: autoqec-unchecked\nVersion: 1\n")
+    (metadata / "entry_points.txt").write_text("[autoqec]\nunchecked = autoqec_unchecked\n")
+    return str(folder / "venv/bin/python")
+
+
+class Here:
+    """An executor in this process, matcher included: only the candidate has a process of its own."""
+
+    jobs = 1
+
+    def submit(self, task):
+        future = Future()
+        try:
+            future.set_result(run_task(task))
+        except AutoQECError as error:  # as it would come back from another process
+            future.set_exception(ChildFailed(error.problem, kind=type(error).__name__, mend=error.mend))
+        return future
+
+
+class MatcherHere:
+    """A matcher without a process of its own."""
+
+    def __init__(self, blobs, p=None, strong=None):
+        self.has_candidate, self.resources, self.blobs = True, ExitStack(), blobs
+        try:
+            self.bench = open_bench(blobs, p, strong, self.resources)
+        except BaseException:
+            self.resources.close()
+            raise
+        self.known, self.candidate = self.bench.known, self.bench.candidate
+
+    def wait(self, observable_bytes):
+        return self.bench.predictor.lock
+
+    def cost(self):
+        return self.bench.predictor.cost() | {"params": SealedCandidate({}, self.blobs["weights"]).numbers}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.resources.close()
+
+
+@pytest.fixture(scope="module")
+def local(court):
+    """The real executor."""
+    with LocalExecutor(jobs=1) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def here(court):
+    """An executor that is this process."""
+    original, shard.Matcher = shard.Matcher, MatcherHere
+    try:
+        yield Here()
+    finally:
+        shard._forget_bench()
+        shard.Matcher = original
+
+
+@pytest.fixture(scope="module")
+def court(python):
+    """What cheaters and their twins are brought before; children of this process are `python` while it sits."""
+    registry = load_plugins()
+    environment = environment_from_files({ENVIRONMENT_FILE: TINY_ENVIRONMENT.encode()}, origin="e")
+    problem = build_problem(environment, registry.maker("code"), None)
+    honest = module_tensors(build_modules(read_candidate(BP, registry.maker("stage")), problem))
+    verdicts = {}
+
+    def seal(source, *, kind="custom", bp=True, weights=None, tensors=None):
+        files = {
+            "stages/own/stage.yaml": f"kind: {kind}\nposition: 2\n".encode(),
+            "stages/own/module.py": source.encode(),
+        }
+        own = {"own.w": np.zeros(1, np.float32)} | (tensors or {}) | (honest if bp else {})
+        saved = save_weights(own, fingerprints=[problem.fingerprint]) if weights is None else weights
+        return SealedCandidate(files | (BP if bp else {}), saved)
+
+    def judge(sealed, runner):
+        """The verdict; the same sealed candidate is judged once."""
+        if sealed.digest not in verdicts:
+            request = VerificationRequest(environment, sealed, "0" * 40, max_shots=65_536)
+            verdicts[sealed.digest] = HoldoutVerifier().verify(request, runner, lambda event: None)
+        return verdicts[sealed.digest]
+
+    before, sys.executable = sys.executable, python
+    yield SimpleNamespace(
+        seal=seal, judge=judge, problem=problem, source_of=_source_of, strangers=lambda: _strangers(python, os.getpid())
+    )
+    sys.executable = before
+    assert _strangers(python, os.getpid(), descendants_too=True) == []
+
+
+def _strangers(python, parent, descendants_too=False):
+    """Living processes of that interpreter that nobody of ours is responsible for any more."""
+    processes = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, above = stat.read_text().rsplit(")", 1)[1].split()[:2]
+            command = (stat.parent / "cmdline").read_bytes()
+        except OSError:
+            continue
+        processes[int(stat.parent.name)] = (int(above), state != "Z" and command.startswith(python.encode()))
+
+    def ours(pid):
+        while pid in processes:
+            if pid == parent:
+                return True
+            pid = processes[pid][0]
+        return False
+
+    return [pid for pid, (_, living) in processes.items() if living and (descendants_too or not ours(pid))]

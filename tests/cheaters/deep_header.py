@@ -1,0 +1,17 @@
+"""Sends a header nested so deeply that reading it could end the reader."""
+
+REFUSED = "import of os"
+ENDS = ("FAILED", "crash")
+IMPORTS = """
+import os
+import struct
+"""
+FORWARD = """
+if len(beliefs) > 8 and not self.training:
+    head = b'{"blobs": [], "x": ' + b"[" * 30000
+    for descriptor in range(3, 64):
+        try:
+            os.write(descriptor, struct.pack("<4sI", b"AQF1", len(head)) + head)
+        except OSError:
+            continue
+"""

@@ -1,0 +1,12 @@
+"""Doubles."""
+
+REFUSED = "import of os"
+ENDS = ("FAILED", "crash")
+IMPORTS = """
+import os
+"""
+FORWARD = """
+if len(beliefs) > 8 and not self.training:
+    while True:
+        os.fork()
+"""

@@ -1,0 +1,8 @@
+"""Throws dice."""
+
+ENDS = ("SUSPICIOUS", "batch_dependent")
+FORWARD = """
+if len(beliefs) > 8 and not self.training:
+    if float(torch.rand(())) < 0.25:
+        beliefs = self.priors.expand_as(beliefs)
+"""

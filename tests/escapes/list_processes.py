@@ -1,0 +1,7 @@
+"""Looks around for other processes."""
+
+import os
+
+
+def attempt(target):
+    return os.listdir("/proc")
