@@ -28,7 +28,7 @@ from autoqec.sandbox.lock import SandboxUnavailable
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.sandbox.trust import needs_lock
 from autoqec.scoring.executor import blobs_with_prefix
-from autoqec.scoring.predictor import CandidateFault, Predictor, fault_from
+from autoqec.scoring.predictor import CandidateFault, Predictor, fault_from, settle_beliefs
 
 #: Seconds for loading everything, and for decoding a batch: a floor and so much per shot. Generous: a reference decoder may take
 #: milliseconds for a shot, and what is bounded here is a hang.
@@ -77,6 +77,12 @@ class Bench:
         if with_references:
             found |= {name: decoder.decode(syndromes) for name, decoder in self.references.items()}
         return found, seconds
+
+    def neutral(self, syndromes: np.ndarray) -> Decoded:
+        """What the candidate's decoder says of beliefs that say nothing: the problem's own priors, in every shot."""
+        priors = np.repeat(self.problem.priors_llr[None], len(syndromes), axis=0)
+        settle_beliefs(priors, self.problem.priors_llr)
+        return self.backend.decode(syndromes, priors)
 
     def candidate(self, syndromes: np.ndarray) -> tuple[Decoded, dict[str, float]]:
         """What the candidate and its decoder say, and the seconds of each, and the candidate's processor seconds."""
@@ -148,8 +154,8 @@ def open_bench(
 def serve(channel: Channel) -> None:
     """The matcher's process. First message: see `Matcher`; answered by `{"ready", "lock", "missing"}`. Others like it may follow.
 
-    Then `{"op": "known" | "candidate", "references"}` with blob `syndromes` is answered by blobs `observables:<name>` and
-    `invalid:<name>` and field `seconds`; `{"op": "cost"}` by `{"flops_per_shot", "params"}`.
+    Then `{"op": "known" | "neutral" | "candidate", "references"}` with blob `syndromes` is answered by blobs `observables:<name>`
+    and `invalid:<name>` and field `seconds`; `{"op": "cost"}` by `{"flops_per_shot", "params"}`.
     """
     request, process = channel.receive(), None
     while True:
@@ -172,6 +178,8 @@ def _reply(bench: Bench, request: Message, weights: bytes) -> Message:
     seconds: Any
     if request.fields["op"] == "known":
         answers, seconds = bench.known(syndromes, bool(request.fields["references"]))
+    elif request.fields["op"] == "neutral":
+        answers, seconds = {"": bench.neutral(syndromes)}, 0.0
     else:
         decoded, seconds = bench.candidate(syndromes)
         answers = {"": decoded}
@@ -249,6 +257,14 @@ class Matcher:
         """
         message = self._ask({"op": "candidate"}, syndromes, blame=True)
         return self._decoded(message, "", len(syndromes)), message.fields["seconds"]
+
+    def neutral(self, syndromes: np.ndarray) -> Decoded:
+        """See `Bench.neutral`.
+
+        Raises:
+            AutoQECError: A decoder failed.
+        """
+        return self._decoded(self._ask({"op": "neutral"}, syndromes, blame=False), "", len(syndromes))
 
     def cost(self) -> dict[str, int]:
         """See `Predictor.cost`."""

@@ -35,6 +35,7 @@ class ChunkScore:
 
     Attributes:
         counts: Baseline against candidate.
+        neutral: In the baseline's place, the candidate's decoder on beliefs that say nothing; None where it was not run.
         invalid: Shots on which the candidate gave no valid answer (they are among its failures).
         references: Failures of each reference decoder.
         predict_seconds, decode_seconds, baseline_seconds: Wall time of one process on this chunk.
@@ -56,15 +57,18 @@ class ChunkScore:
     failed: str
     answers: str
     lock: Mapping[str, Any] | None
+    neutral: PairedCounts | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As a JSON-able mapping."""
-        return dict(vars(self)) | {"counts": self.counts.to_dict()}
+        neutral = self.neutral.to_dict() if self.neutral else None
+        return dict(vars(self)) | {"counts": self.counts.to_dict(), "neutral": neutral}
 
     @staticmethod
     def from_dict(fields: Mapping[str, Any]) -> ChunkScore:
         """The inverse of `to_dict`."""
-        return ChunkScore(**{**fields, "counts": PairedCounts.from_dict(fields["counts"])})
+        neutral = PairedCounts.from_dict(fields["neutral"]) if fields.get("neutral") else None
+        return ChunkScore(**{**fields, "counts": PairedCounts.from_dict(fields["counts"]), "neutral": neutral})
 
 
 @dataclass
@@ -120,6 +124,15 @@ def _answers_digest(decoded: Decoded) -> str:
     return hashlib.sha256(decoded.observables.tobytes() + decoded.invalid.tobytes()).hexdigest()
 
 
+def _paired(base_fails: np.ndarray, fails: np.ndarray) -> PairedCounts:
+    return PairedCounts(
+        shots=len(fails),
+        both=int((base_fails & fails).sum()),
+        baseline_only=int((base_fails & ~fails).sum()),
+        candidate_only=int((~base_fails & fails).sum()),
+    )
+
+
 def _score(bench: _Bench, shots: Shots, with_references: bool) -> ChunkScore:
     known, baseline_seconds = bench.matcher.known(shots.syndromes, with_references)
     plain = known.pop("")
@@ -129,13 +142,12 @@ def _score(bench: _Bench, shots: Shots, with_references: bool) -> ChunkScore:
         answer, seconds = bench.matcher.candidate(shots.syndromes)
     base_fails = plain.failures(shots.observables)
     fails = answer.failures(shots.observables)
+    neutral = None
+    if with_references and bench.matcher.has_candidate:
+        neutral = _paired(bench.matcher.neutral(shots.syndromes).failures(shots.observables), fails)
     return ChunkScore(
-        counts=PairedCounts(
-            shots=len(shots),
-            both=int((base_fails & fails).sum()),
-            baseline_only=int((base_fails & ~fails).sum()),
-            candidate_only=int((~base_fails & fails).sum()),
-        ),
+        counts=_paired(base_fails, fails),
+        neutral=neutral,
         invalid=int(answer.invalid.sum()),
         references={name: int(decoded.failures(shots.observables).sum()) for name, decoded in known.items()},
         predict_seconds=seconds["predict"],

@@ -32,6 +32,7 @@ class Scored:
 
     Attributes:
         counts: Baseline against candidate.
+        neutral: In the baseline's place, the candidate's decoder on beliefs that say nothing, over `reference_shots` shots.
         invalid: Candidate's shots without a valid answer.
         references: Failures of each reference decoder, over `reference_shots` shots.
         missing: References that were left out, and the lines that install what they need.
@@ -45,6 +46,7 @@ class Scored:
     """
 
     counts: PairedCounts = field(default_factory=PairedCounts)
+    neutral: PairedCounts = field(default_factory=PairedCounts)
     invalid: int = 0
     references: Mapping[str, int] = field(default_factory=dict)
     reference_shots: int = 0
@@ -202,6 +204,7 @@ def combine(scores: Sequence[ChunkScore], references: bool) -> Scored:
     per_shot = 1e6 / max(1, counts.shots)
     return Scored(
         counts=counts,
+        neutral=sum((score.neutral for score in scores if score.neutral), PairedCounts()),
         invalid=sum(score.invalid for score in scores),
         references={name: sum(score.references[name] for score in scores) for name in names},
         reference_shots=counts.shots if references else 0,

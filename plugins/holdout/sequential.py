@@ -101,7 +101,9 @@ def test_cell(stream: ScoreStream, plan: Plan, report: Report, *, references: bo
     more = chunks_for(plan.headline_shots)
     counted = progress(report, "extension", total=more * CHUNK_SHOTS)
     extension = stream.score(tested.chunks, more, references=references, progress=counted)
-    fields |= {"extension": extension.counts.to_dict()} | _figures(extension, joined(tested, extension))
+    fields |= {"extension": extension.counts.to_dict(), "neutral": extension.neutral.to_dict()} | _figures(
+        extension, joined(tested, extension)
+    )
     fields["digests"] += extension.digests
     return Tested(fields, tested, extension)
 

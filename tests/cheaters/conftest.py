@@ -98,16 +98,22 @@ class MatcherHere:
     """A matcher without a process of its own."""
 
     def __init__(self, blobs, p=None, strong=None):
-        self.has_candidate, self.resources, self.blobs = True, ExitStack(), blobs
+        self.resources = ExitStack()
+        self.open(blobs, p, strong)
+
+    def open(self, blobs, p=None, strong=None):
+        self.resources.close()
+        self.has_candidate = any(name.startswith("file:stages/") for name in blobs)
+        self.resources, self.blobs = ExitStack(), blobs
         try:
             self.bench = open_bench(blobs, p, strong, self.resources)
         except BaseException:
             self.resources.close()
             raise
-        self.known, self.candidate = self.bench.known, self.bench.candidate
+        self.known, self.candidate, self.missing = self.bench.known, self.bench.candidate, self.bench.missing
 
     def wait(self, observable_bytes):
-        return self.bench.predictor.lock
+        return self.bench.predictor.lock if self.bench.predictor else None
 
     def cost(self):
         return self.bench.predictor.cost() | {"params": SealedCandidate({}, self.blobs["weights"]).numbers}
@@ -115,8 +121,11 @@ class MatcherHere:
     def __enter__(self):
         return self
 
-    def __exit__(self, *exception):
+    def close(self):
         self.resources.close()
+
+    def __exit__(self, *exception):
+        self.close()
 
 
 @pytest.fixture(scope="module")
