@@ -15,7 +15,7 @@ from autoqec.scoring.verdict import Report, VerificationRequest
 
 #: No decision before this many shots, and this many more for the headline figures after a "better" stop (or as many as the
 #: request's `max_shots`, if that is less); an environment's protocol may say otherwise.
-MIN_SHOTS = 50_000
+MIN_SHOTS = 49_152  # twelve chunks
 EXTENSION_SHOTS = 200_000
 
 #: Failures that a candidate right at a target error rate would have in the extension: enough that one a fifth below the target

@@ -40,11 +40,15 @@ class Rates:
         references: Failures of references in each chunk.
         again: What fresh processes answer; the same if not said.
         missing: References that were left out.
+        idle: Whether beliefs that say nothing do as well as the candidate's.
     """
 
-    def __init__(self, rate, cost=COST, base=None, faults=None, references=None, again="same", missing=None):
+    def __init__(
+        self, rate, cost=COST, base=None, faults=None, references=None, again="same", missing=None, idle=False
+    ):
         self.rate, self.cost, self.base, self.chunks = rate, cost, base, 0
         self.faults, self.references, self.again, self.missing = faults or {}, references or {}, again, missing or {}
+        self.idle = idle
 
     def submit(self, task):
         future = Future()
@@ -92,9 +96,10 @@ class Rates:
         rate = self.rate(p, rounds, slugs) if callable(self.rate) else self.rate
         base, mine = (rng.random(CHUNK_SHOTS) < each for each in (2 * rate if self.base is None else self.base, rate))
         both, plain, own = (int(x.sum()) for x in (base & mine, base & ~mine, ~base & mine))
+        counts = PairedCounts(CHUNK_SHOTS, both, plain, own)
         return ChunkScore(
-            counts=PairedCounts(CHUNK_SHOTS, both, plain, own), invalid=0, references=self.references, predict_seconds=0.0,
-            decode_seconds=0.0, baseline_seconds=0.0, cpu_seconds=0.0, digest=str(seed),
+            counts=counts, neutral=PairedCounts(CHUNK_SHOTS, both + plain, 0, 0) if self.idle else counts, invalid=0,
+            references=self.references, predict_seconds=0.0, decode_seconds=0.0, baseline_seconds=0.0, cpu_seconds=0.0, digest=str(seed),
             failed=np.packbits(mine).tobytes().hex(), answers="same", lock=None,
         )  # fmt: skip
 
@@ -172,6 +177,12 @@ def test_a_batch_dependent_candidate_is_suspicious_only_if_it_is_better():
     assert verdict(Rates(0.0, again="other"), max_shots=60_000).reason == "undecided"
 
 
+def test_a_gain_of_the_decoder_alone_is_suspicious():
+    found = verdict(Rates(0.005, idle=True), weights=WEIGHTS)
+    assert (found.verdict, found.reason) == ("SUSPICIOUS", "decoder_gain")
+    assert found.details["neutral"]["baseline_only"] == 0
+
+
 def test_a_reference_that_was_left_out_is_named_in_the_verdict():
     line = "pip install 'tesseract-decoder'"
     assert verdict(Rates(0.005, missing={"tesseract": line})).details["references_missing"] == {"tesseract": line}
@@ -232,6 +243,7 @@ def test_a_verdict_that_passes_holds_every_check_and_what_it_rests_on():
     found = verdict(Rates(0.005), weights=WEIGHTS)
     assert checks(found) == {
         "batches": "passed",
+        "neutral": "passed",
         "own_code": "passed",
         "cost": "passed",
         "reference_ml": "not_made",
