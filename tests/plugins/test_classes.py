@@ -141,7 +141,7 @@ def test_a_decoder_that_knows_no_gap_is_named():
     problem = surface_problem(3, 0.01)
     assert not isinstance(MwpmCorrelated().compile(problem), TeachingDecoder)
     with pytest.raises(UsageError, match="mwpm_correlated"):
-        _teacher({"kind": "mwpm_correlated"}, problem)
+        _teacher({"kind": "mwpm_correlated"}, problem, load_plugins())
 
 
 def test_labels_hold_the_observables_that_the_loss_is_told():
