@@ -136,6 +136,7 @@ def test_training_on_the_gap_lowers_it():
 
 
 def test_a_decoder_that_knows_no_gap_is_named():
+    from autoqec.plugins import load_plugins
     from autoqec.runner.worker import _teacher
 
     problem = surface_problem(3, 0.01)
