@@ -11,7 +11,7 @@ PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
 
 #: What each room may import of the others.
 ALLOWED = {
-    "cli": {"views", "loop", "agents", "exchange", "history", "scoring", "problem"},
+    "cli": {"views", "loop", "agents", "exchange", "history", "scoring", "problem", "sandbox"},
     "views": {"history", "scoring"},
     "loop": {"agents", "history", "scoring", "runner", "candidate", "decoding", "problem", "sandbox"},
     "agents": {"history", "problem"},

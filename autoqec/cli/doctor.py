@@ -45,6 +45,27 @@ def command(as_json: bool) -> int:
             facts[name] = "not installed"
     for name, line in missing_packages(load_plugins()).items():
         facts[f"decoder {name}"] = f"not installed: {line}"
+    facts["sandbox"] = _sandbox()
     facts["processors"] = str(len(os.sched_getaffinity(0)))
     print_json([{"schema": "autoqec.doctor/1", **facts}]) if as_json else print_facts(facts)
     return 0
+
+
+def _sandbox() -> str:
+    """The walls that a candidate's own code gets on this machine, found by putting a process behind them."""
+    from autoqec.errors import AutoQECError
+    from autoqec.sandbox.child import Child
+
+    try:
+        with Child("autoqec.sandbox.lock:serve_trial", apart=True) as child:
+            walls = child.receive(30).fields["lock"]
+    except AutoQECError as error:
+        return f"level 0: {error.problem}"
+    names = {
+        "seccomp": "system calls filtered",
+        "landlock": f"Landlock {walls['landlock']}",
+        "namespaces": "own users and network",
+        "profile": "a profile that denies",
+    }
+    held = [words for name, words in names.items() if walls[name]]
+    return f"level {walls['level']}: {', '.join(held) or 'none'}"

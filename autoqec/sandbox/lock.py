@@ -20,6 +20,7 @@ from typing import Any
 
 from autoqec.errors import AutoQECError
 from autoqec.sandbox import landlock, seccomp
+from autoqec.sandbox.channel import Channel, Message
 
 #: Bytes that a locked process may write to its standard error, which is a file.
 _LOG_BYTES = 64 * 1024
@@ -109,6 +110,11 @@ def lock(keep: Iterable[int]) -> Lock:
     if holes:
         raise SandboxUnavailable(f"the lock on a candidate does not hold against: {', '.join(holes)}")
     return built
+
+
+def serve_trial(channel: Channel) -> None:
+    """Lock this process, which holds nothing, and answer `{"lock"}`: what a machine can do is found by doing it."""
+    channel.send(Message({"lock": lock(channel.descriptors).to_dict()}))
 
 
 def _forget_environment() -> None:

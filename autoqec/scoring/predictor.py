@@ -150,7 +150,7 @@ class Predictor:
         except ChannelTimeout as error:
             raise CandidateFault("timeout", f"the candidate gave no answer within {timeout:.0f} s") from error
         except ChildFailed as error:
-            reason = "bad_weights" if error.problem.startswith("the weights") else "crash"
+            reason = "bad_weights" if error.problem.startswith(("the weights", "weight ")) else "crash"
             raise CandidateFault(reason, error.problem) from error
         except ChannelClosed as error:
             raise _fault(error) from error

@@ -3,6 +3,7 @@
 import os
 import sys
 import sysconfig
+import time
 import venv
 from concurrent.futures import Future
 from contextlib import ExitStack
@@ -173,10 +174,18 @@ def court(python):
 
     before, sys.executable = sys.executable, python
     yield SimpleNamespace(
-        seal=seal, judge=judge, problem=problem, source_of=_source_of, strangers=lambda: _strangers(python, os.getpid())
+        seal=seal, judge=judge, problem=problem, source_of=_source_of, strangers=lambda: _left(python, os.getpid())
     )
     sys.executable = before
-    assert _strangers(python, os.getpid(), descendants_too=True) == []
+    assert _left(python, os.getpid(), descendants_too=True) == []
+
+
+def _left(python, parent, descendants_too=False):
+    """Who is still there after the seconds that a kernel may take to end a large process."""
+    deadline = time.monotonic() + 10
+    while (found := _strangers(python, parent, descendants_too)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return found
 
 
 def _strangers(python, parent, descendants_too=False):

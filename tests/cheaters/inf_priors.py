@@ -1,9 +1,19 @@
-"""Answers with infinities, on which matching finds no solution."""
+"""Answers with infinities, on which matching finds no solution, past the worker that would have cut them."""
 
+REFUSED = "import of sys"
 ENDS = ("FAILED", "not_better")
-FORWARD = """
-if len(beliefs) > 8 and not self.training:
-    beliefs = beliefs / 0.0
+IMPORTS = """
+import sys
+"""
+INIT = """
+worker = sys.modules["autoqec.runner.worker"]
+Message = worker.Message
+
+def forged(fields, blobs=None):
+    infinite = float("inf") * torch.ones(sum(map(len, (blobs or {}).values())) // 4)
+    return Message(fields, {name: infinite.numpy().tobytes() for name in blobs or {}})
+
+worker.Message = forged
 """
 
 

@@ -137,6 +137,7 @@ def test_training_on_the_gap_lowers_it():
 
 
 def test_a_decoder_that_knows_no_gap_is_named():
+    from autoqec.plugins import load_plugins
     from autoqec.runner.worker import _teacher
 
     problem = surface_problem(3, 0.01)
@@ -165,7 +166,14 @@ def test_training_at_many_rates_loads_the_plugins_once(monkeypatch):
         name: str(surface_problem(3, p).dem).encode() for name, p in [("dem", 0.01), ("dem:1", 0.02), ("dem:2", 0.005)]
     }
     files = {"file:training.yaml": b"loss: logical_gap\nshots: 0\n", "file:stages/bp/stage.yaml": b"kind: neural_bp\n"}
-    fields = {"decoder": {"kind": "mwpm"}, "seed": "00" * 32, "max_shots": 0, "inherit": False, "seconds": 60}
+    fields = {
+        "decoder": {"kind": "mwpm"},
+        "seed": "00" * 32,
+        "max_shots": 0,
+        "inherit": False,
+        "seconds": 60,
+        "lock": False,
+    }
     channel = Channel(Message(fields, dems | files))
     worker.serve_training(channel)
     assert channel.sent[-1].fields["done"]

@@ -99,7 +99,8 @@ class Rates:
         counts = PairedCounts(CHUNK_SHOTS, both, plain, own)
         return ChunkScore(
             counts=counts, neutral=PairedCounts(CHUNK_SHOTS, both + plain, 0, 0) if self.idle else counts, invalid=0,
-            references=self.references, predict_seconds=0.0, decode_seconds=0.0, baseline_seconds=0.0, cpu_seconds=0.0, digest=str(seed),
+            references=self.references, predict_seconds=0.0, decode_seconds=0.0, baseline_seconds=0.0, cpu_seconds=0.0,
+            digest=str(seed),
             failed=np.packbits(mine).tobytes().hex(), answers="same", lock=None,
         )  # fmt: skip
 

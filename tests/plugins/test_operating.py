@@ -94,7 +94,7 @@ def test_power_and_mean_shots(ratio, power, mean_shots, count):
 
 def test_a_ratio_of_0_7_is_decided_at_the_first_look_at_the_level_of_a_runs_first_attempt():
     rng = np.random.default_rng(4)
-    assert [judge(rng, 0.7, attempt_alpha(0.05, 1, 0)) for _ in range(50)] == [("better", 53_248)] * 50
+    assert [judge(rng, 0.7, attempt_alpha(0.05, 1, 0)) for _ in range(50)] == [("better", 49_152)] * 50
     assert next(looks(10**7, MIN_SHOTS)) == (0, 12)
 
 
