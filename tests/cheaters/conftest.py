@@ -30,6 +30,9 @@ from autoqec.scoring.matcher import open_bench
 from autoqec.scoring.verdict import VerificationRequest
 from autoqec.testing import TINY_ENVIRONMENT
 
+#: Few shots beside the test itself: what is checked after it is checked elsewhere.
+QUICK_ENVIRONMENT = TINY_ENVIRONMENT.replace("headline_shots: 16384", "headline_shots: 8192, harm_cells: []")
+
 PLUGIN = Path(__file__).parent / "unchecked_plugin"
 
 #: One stage that makes a candidate better than the baseline before it has learned anything.
@@ -151,7 +154,7 @@ def here(court):
 def court(python):
     """What cheaters and their twins are brought before; children of this process are `python` while it sits."""
     registry = load_plugins()
-    environment = environment_from_files({ENVIRONMENT_FILE: TINY_ENVIRONMENT.encode()}, origin="e")
+    environment = environment_from_files({ENVIRONMENT_FILE: QUICK_ENVIRONMENT.encode()}, origin="e")
     problem = build_problem(environment, registry.maker("code"), None)
     honest = module_tensors(build_modules(read_candidate(BP, registry.maker("stage")), problem))
     verdicts = {}
