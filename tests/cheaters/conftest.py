@@ -177,7 +177,12 @@ def court(python):
 
     before, sys.executable = sys.executable, python
     yield SimpleNamespace(
-        seal=seal, judge=judge, problem=problem, source_of=_source_of, strangers=lambda: _left(python, os.getpid())
+        environment=environment,
+        seal=seal,
+        judge=judge,
+        problem=problem,
+        source_of=_source_of,
+        strangers=lambda: _left(python, os.getpid()),
     )
     sys.executable = before
     assert _left(python, os.getpid(), descendants_too=True) == []
