@@ -35,7 +35,7 @@ from autoqec.scoring.verdict import Report, Verdict, VerificationRequest
 from .ablation import ablate
 from .cells import harm_cells, test_cells
 from .certificate import certify
-from .sequential import Plan, Tested, plan_for, progress, test_cell
+from .sequential import Plan, Tested, joined, plan_for, progress, test_cell
 
 #: Headline shots on which a strong reference is run too; it may take milliseconds for each.
 STRONG_REFERENCE_SHOTS = 16_384
@@ -123,7 +123,7 @@ def _judge(
     if any(cell["word"] != "better" for cell in details.get("cells", ())):
         return
     details["cpu_us_per_shot"] = round(target.extension.cpu_us, 3)
-    details["answered_again"] = _answer_again(stream, target.test)
+    details["answered_again"] = _answer_again(stream, joined(target.test, target.extension))
     details["near_ml"] = _near_ml(environment.references)
     details["harm"] = harm_cells(stream, drawn["structure"], neighbours(environment), plan, report)
     delta_ler = target.fields["delta_ler"]

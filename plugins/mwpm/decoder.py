@@ -7,11 +7,9 @@ become edge weights of that shot (`autoqec.decoding.edges`), and matching on the
 from __future__ import annotations
 
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 import pymatching
-import stim
 
 from autoqec.decoding.checks import check_beliefs, check_syndromes
 from autoqec.decoding.contract import Decoded
@@ -85,9 +83,9 @@ class _Static:
 
     @cached_property
     def _matching(self) -> pymatching.Matching:
-        if self._correlated:
-            return pymatching.Matching.from_detector_error_model(self._problem.dem, enable_correlations=True)
-        return pymatching.Matching.from_detector_error_model(merged_dem(self._problem))
+        return pymatching.Matching.from_detector_error_model(
+            self._problem.dem, **({"enable_correlations": True} if self._correlated else {})
+        )
 
     @cached_property
     def _unmatchable(self) -> Graph | None:
@@ -108,28 +106,6 @@ class _Static:
             syndromes, bit_packed_shots=True, bit_packed_predictions=True, **options
         )
         return Decoded(np.ascontiguousarray(observables), invalid)
-
-
-def merged_dem(problem: Problem) -> stim.DetectorErrorModel:
-    """The error model with one instruction for each mechanism, decomposed as beliefs about it are.
-
-    Stim may write one mechanism twice and decompose it in two ways. Were the fixed weights made of both and those of beliefs of
-    one, a predecoder that hands back the priors would decode better than the baseline, and be VERIFIED for it.
-    """
-    edges = problem.edges
-    assert edges is not None
-    bits = np.unpackbits(edges.observables, axis=1, bitorder="little")
-    pieces = [
-        " ".join([f"D{end}" for end in ends if end >= 0] + [f"L{observable}" for observable in np.flatnonzero(flips)])
-        for ends, flips in zip(edges.ends.tolist(), bits, strict=True)
-    ]
-    lines = [
-        f"error({prior!r}) " + " ^ ".join(pieces[edge] for edge in edges.of_mechanism[start:end])
-        for prior, (start, end) in zip(problem.mechanisms.priors.tolist(), pairwise(edges.start.tolist()), strict=True)
-    ]
-    sizes = [f"detector D{problem.num_detectors - 1}"]  # those that nothing flips are columns too
-    sizes += [f"logical_observable L{problem.num_observables - 1}"] if problem.num_observables else []
-    return stim.DetectorErrorModel("\n".join(lines + sizes))
 
 
 def odd_islands(syndromes: np.ndarray, graph: Graph) -> np.ndarray:

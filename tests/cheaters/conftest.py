@@ -114,7 +114,8 @@ class MatcherHere:
         except BaseException:
             self.resources.close()
             raise
-        self.known, self.candidate, self.missing = self.bench.known, self.bench.candidate, self.bench.missing
+        self.known, self.neutral, self.candidate = self.bench.known, self.bench.neutral, self.bench.candidate
+        self.missing = self.bench.missing
 
     def wait(self, observable_bytes):
         return self.bench.predictor.lock if self.bench.predictor else None

@@ -2,11 +2,9 @@
 
 import numpy as np
 import pytest
-from autoqec_plugins.mwpm.decoder import merged_dem
 
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.plugins import load_plugins
-from autoqec.problem.problem import problem_from_dem
 from autoqec.problem.sampling import sample_chunk
 from autoqec.testing import check_decoder, surface_problem, tiny_problem
 
@@ -69,9 +67,7 @@ def test_ours_agree_with_sinters_shot_for_shot(kind, correlated):
     problem = surface_problem(5, 0.005)
     shots = sample_chunk(problem, 31)
     ours = made(kind).compile(problem).decode(shots.syndromes)
-    # `mwpm` has one decomposition for each mechanism, as it has for beliefs; stim may write two.
-    told = problem if correlated else problem_from_dem(merged_dem(problem), name=problem.name)
-    theirs = made(MATCHING, use_correlated_decoding=correlated).compile(told).decode(shots.syndromes)
+    theirs = made(MATCHING, use_correlated_decoding=correlated).compile(problem).decode(shots.syndromes)
     assert (ours.failures(shots.observables) == theirs.failures(shots.observables)).all()
     assert 20 < ours.failures(shots.observables).sum() < 100
 

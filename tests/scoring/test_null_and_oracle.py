@@ -54,11 +54,11 @@ class Here:
         blobs = {f"env:{name}": data for name, data in ENVIRONMENT.files.items()}
         plain = open_bench(blobs, None, None, resources)
         stub = Predictor(lambda syndromes: beliefs(syndromes, self.truth))
-        bench = Bench(PROBLEM, plain.baseline, {}, stub, backend or plain.baseline)
+        bench = Bench(PROBLEM, plain.baseline, {}, stub, backend or plain.baseline, {})
 
         class Matcher:
             has_candidate = True
-            known, candidate = bench.known, bench.candidate
+            known, neutral, candidate, missing = bench.known, bench.neutral, bench.candidate, {}
 
             def cost(self):
                 return {"flops_per_shot": 1, "params": 0}
@@ -117,24 +117,13 @@ def test_shuffled_labels_score_at_chance(monkeypatch):
 
 def never_verified(monkeypatch, beliefs, times):
     executor = Here(monkeypatch, beliefs)
-    words = [verdict(executor, key, 16_384).verdict for key in range(times)]
-    assert words == ["FAILED"] * times
-
-
-def test_the_priors_as_beliefs_decode_as_the_baseline_does():
-    """Else a predecoder that does nothing gains something: stim may write one mechanism twice, decomposed in two ways."""
-    with contextlib.ExitStack() as resources:
-        baseline = open_bench(
-            {f"env:{n}": data for n, data in ENVIRONMENT.files.items()}, None, None, resources
-        ).baseline
-    gained, lost = 0, 0
-    for seed in range(20):
-        shots = shard.sample_chunk(PROBLEM, seed)
-        plain = baseline.decode(shots.syndromes).failures(shots.observables)
-        priors = np.repeat(PROBLEM.priors_llr[None], len(shots), axis=0)
-        told = baseline.decode(shots.syndromes, priors).failures(shots.observables)
-        gained, lost = gained + int((plain & ~told).sum()), lost + int((told & ~plain).sum())
-    assert gained <= lost + 10, "ties may fall either way; this was 200 and 130"
+    found = [verdict(executor, key, 16_384) for key in range(times)]
+    # The decoder of beliefs keeps one decomposition of each effect and so gains a little by itself: that is not the candidate's.
+    assert {(each.verdict, each.reason) for each in found} <= {
+        ("FAILED", "not_better"),
+        ("FAILED", "undecided"),
+        ("SUSPICIOUS", "decoder_gain"),
+    }
 
 
 def test_the_baseline_itself_is_not_verified(monkeypatch):
