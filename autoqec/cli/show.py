@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 import click
 
 from autoqec.cli import options
 from autoqec.cli.lab import open_history
+
+
+def _signature(verdict: Mapping[str, Any], lab: Path | None) -> str:
+    """Whose signature a verdict bears, in words."""
+    from autoqec.config import load_settings
+    from autoqec.history.signatures import examine
+
+    allowed = load_settings(lab)["allowed_signers"]
+    found = examine(verdict, Path(allowed).expanduser() if allowed else None)
+    return {
+        "unsigned": "not signed",
+        "good": f"signed by {found.who}",
+        "unknown": f"signed with key {found.who}, which allowed_signers does not name",
+        "altered": "ALTERED: this is not what was signed",
+    }[found.word]
 
 
 @click.command()
@@ -33,5 +52,7 @@ def command(round_name: str, as_json: bool) -> int:
     if record.commit:
         before = read_candidate(ledger, record.parents[0]) if record.parents else {}
         diff = candidate_diff(before, read_candidate(ledger, record.commit))
-    print_round(item, {**notes, "message": record.body, "diff": diff, "conflicts": conflicts})
+    signature = _signature(notes["verdict"], ledger.workdir) if notes["verdict"] else None
+    details = {**notes, "message": record.body, "diff": diff, "conflicts": conflicts, "signature": signature}
+    print_round(item, details)
     return 0

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from autoqec.history.signatures import examine
 from autoqec.loop.session import Session
 from autoqec.loop.state import RoundState
 from autoqec.scoring.audit import audit
@@ -35,6 +36,8 @@ def audit_round(session: Session, state: RoundState, note: Mapping[str, Any]) ->
         for name, value in expected.items()
         if note.get(name) != value
     ]
+    if examine(note, None).word == "altered":
+        found.append("signature: the note is not what was signed")
     return found
 
 

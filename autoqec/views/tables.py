@@ -187,7 +187,8 @@ def print_round(item: Mapping[str, Any], details: Mapping[str, Any]) -> None:
     Args:
         item: Its JSON object.
         details: `message` (the commit's text), `diff` (of the candidate against its first parent), and the notes
-            `metrics`, `analysis`, `verdict`, each or None, and `conflicts`.
+            `metrics`, `analysis`, `verdict`, each or None, `conflicts`, and `signature`,
+            whose the verdict's is.
     """
     console = out()
     console.print(
@@ -216,7 +217,8 @@ def print_round(item: Mapping[str, Any], details: Mapping[str, Any]) -> None:
     if details.get("analysis"):
         sections.append(("analysis", f"{details['analysis']['decision']}: {details['analysis']['summary']}"))
     if item["verdict"]:
-        sections.append(("verdict, on shots drawn after the commit", verdict_lines(details["verdict"])))
+        signature = f"\n{details['signature']}" if details.get("signature") else ""
+        sections.append(("verdict, on shots drawn after the commit", verdict_lines(details["verdict"]) + signature))
     for title, text in sections:
         if text:
             console.print()

@@ -41,10 +41,10 @@ def verdict_lines(verdict: Mapping[str, Any]) -> str:
             except (KeyError, TypeError, ValueError, AttributeError, IndexError, ZeroDivisionError):
                 lines.append(f"{name}: not of the form that verdicts have")
     beacon = f"; beacon {verdict['beacon']}" if verdict.get("beacon") else ""
-    lines.append(
-        f"sandbox level {verdict.get('sandbox_level')}; holdout key {verdict.get('seed_key')}{beacon};"
-        f" took {verdict.get('seconds')} s"
+    walls = (
+        "trusted code, not locked" if verdict.get("trusted_code") else f"sandbox level {verdict.get('sandbox_level')}"
     )
+    lines.append(f"{walls}; holdout key {verdict.get('seed_key')}{beacon}; took {verdict.get('seconds')} s")
     return "\n".join(lines)
 
 

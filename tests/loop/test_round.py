@@ -273,6 +273,27 @@ def test_an_undecided_verdict_does_not_take_the_place_of_one_that_was_reached(wi
     assert [note["attempt"] for note in notes if note.get("event") == "begun"] == [1, 2, 3]
 
 
+@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="OpenSSH is not installed")
+def test_a_verdict_is_signed_and_readers_say_by_whom(with_round, tmp_path, monkeypatch, capsys):
+    made = with_round
+    state = read_state(made.ledger, made.run.name, 2)
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    (tmp_path / "allowed").write_text(f"ada@example.org {key.with_suffix('.pub').read_text()}")
+    monkeypatch.setenv("AUTOQEC_SIGNING_KEY", str(key))
+    monkeypatch.setenv("AUTOQEC_ALLOWED_SIGNERS", str(tmp_path / "allowed"))
+    monkeypatch.chdir(made.ledger.workdir)
+    judged = Verdict("FAILED", "not_better", {"environment": made.environment.identity})
+    monkeypatch.setattr("autoqec.loop.judging.verify_in_process", lambda *args, **kwargs: judged)
+    signing = replace(made, settings=load_settings(made.ledger.workdir))
+    noted = judge(signing, state)
+    assert run(["show", f"{made.run.name}/2"]) == 0
+    assert "signed by ada@example.org" in capsys.readouterr().out
+    said = "signature: the note is not what was signed"
+    assert said not in audit_round(signing, state, noted)
+    assert said in audit_round(signing, state, dict(noted) | {"reason": "better"})
+
+
 def test_attempts_that_another_clone_began_are_counted_however_numbered(with_round, monkeypatch):
     made = with_round
     state = read_state(made.ledger, made.run.name, 2)
