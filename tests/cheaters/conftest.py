@@ -30,8 +30,8 @@ from autoqec.scoring.matcher import open_bench
 from autoqec.scoring.verdict import VerificationRequest
 from autoqec.testing import TINY_ENVIRONMENT
 
-#: Few shots beside the test itself: what is checked after it is checked elsewhere.
-QUICK_ENVIRONMENT = TINY_ENVIRONMENT.replace("headline_shots: 16384", "headline_shots: 8192, harm_cells: []")
+#: No shots beside those of the test and the figures: what else is checked after it is checked elsewhere.
+QUICK_ENVIRONMENT = TINY_ENVIRONMENT.replace("headline_shots: 16384", "headline_shots: 16384, harm_cells: []")
 
 PLUGIN = Path(__file__).parent / "unchecked_plugin"
 
