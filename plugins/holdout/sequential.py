@@ -42,8 +42,8 @@ class Plan:
     headline_shots: int
 
     def few(self, most: int) -> int:
-        """Shots for something beside the figures: so many, or what the figures have where decoding is slow."""
-        return min(most, self.headline_shots)
+        """Shots for something beside the figures: so many, or a quarter of what the figures have, where decoding is slow."""
+        return min(most, max(self.headline_shots // 4, CHUNK_SHOTS))
 
 
 def plan_for(request: VerificationRequest, alpha: float) -> Plan:

@@ -109,11 +109,10 @@ class Rates:
 WEIGHTS = save_weights({"bp.scale": np.ones(3, np.float32)}, fingerprints=["at-(0.006,3)", "at-(0.01,3)"])
 
 
-def verdict(executor, constraints="{}", protocol="min_shots: 16384", weights=b"", files=(), **more):
-    text = (
-        TINY_ENVIRONMENT.replace("protocol: {min_shots: 16384", f"protocol: {{{protocol}")
-        + f"constraints: {constraints}\n"
-    )
+def verdict(executor, constraints="{}", protocol="min_shots: 16384", weights=b"", files=(), headline=16_384, **more):
+    shots = f"protocol: {{{protocol}, headline_shots: {headline}"
+    text = TINY_ENVIRONMENT.replace("protocol: {min_shots: 16384, headline_shots: 16384", shots)
+    text += f"constraints: {constraints}\n"
     loaded = environment_from_files({ENVIRONMENT_FILE: text.encode()}, origin="e.yaml")
     request = VerificationRequest(
         loaded, SealedCandidate(dict.fromkeys(files, b""), weights), "0" * 40, seed_key=bytes(32), **more
@@ -190,6 +189,9 @@ def test_a_reference_that_was_left_out_is_named_in_the_verdict():
     assert "references_missing" not in verdict(Rates(0.005)).details
 
 
+#: What is checked beside the figures has a quarter of their shots.
+MANY = 131_072
+
 CELLS = "min_shots: 16384, cells: [{p: 0.01}, {rounds: 5}]"
 
 
@@ -241,7 +243,7 @@ def checks(found):
 
 
 def test_a_verdict_that_passes_holds_every_check_and_what_it_rests_on():
-    found = verdict(Rates(0.005), weights=WEIGHTS)
+    found = verdict(Rates(0.005), headline=MANY, weights=WEIGHTS)
     assert checks(found) == {
         "batches": "passed",
         "neutral": "passed",
@@ -266,7 +268,7 @@ def test_a_verdict_that_passes_holds_every_check_and_what_it_rests_on():
 )
 def test_harm_at_another_p_is_suspicious_and_at_another_number_of_rounds_is_told(where, word, result):
     rate = Rates(lambda p, rounds, _: 0.02 if (p, rounds) == where else 0.004, base=0.012)
-    found = verdict(rate, weights=WEIGHTS)
+    found = verdict(rate, headline=MANY, weights=WEIGHTS)
     assert (found.verdict, checks(found)["harm"]) == (word, result)
     assert found.reason == ("harm" if word == "SUSPICIOUS" else "better")
 
