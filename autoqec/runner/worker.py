@@ -91,7 +91,6 @@ def _serve_candidate(channel: Channel, request: Message, registry: Registry) -> 
         _lock(channel, lambda: rehearse_predictions(candidate, problem))
     tensors = load_weights(sealed.weights, fingerprint=problem.fingerprint)
     infer = compile_inference(candidate, tensors, problem)
-    priors = np.empty((0, len(problem.mechanisms)), dtype=np.float32)
     channel.send(Message({"ready": True, "output": candidate.output.model_dump(mode="json")}))
     while True:
         request = channel.receive()
@@ -102,9 +101,8 @@ def _serve_candidate(channel: Channel, request: Message, registry: Registry) -> 
             channel.send(Message({"flops_per_shot": cost.flops_per_shot, "params": cost.params}))
             continue
         syndromes = np.frombuffer(request.blobs["syndromes"], dtype=np.uint8).reshape(-1, problem.syndrome_bytes)
-        if len(priors) != len(syndromes):  # batches are of one size, mostly, and their priors of tens of megabytes
-            priors = np.repeat(problem.priors_llr[None], len(syndromes), axis=0)
-        beliefs = infer(syndromes, priors)
+        priors = np.broadcast_to(problem.priors_llr, (len(syndromes), len(problem.mechanisms)))
+        beliefs = infer(syndromes, np.ascontiguousarray(priors))
         contiguous = np.ascontiguousarray(beliefs, dtype=np.float32)
         channel.send(Message({}, {"beliefs": contiguous.view(np.uint8).data.cast("B")}))  # type: ignore[dict-item]
 
