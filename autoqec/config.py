@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,9 @@ class Setting:
 #: Every simple setting with its built-in value; `jobs = 0` means one per processor, `claim_remote = ""` that round numbers
 #: are taken in this clone without asking a remote, `strong_reference = ""` that no slow decoder is run beside a verdict,
 #: `signing_key = ""` (an ssh key's path) that verdicts are not signed, `allowed_signers = ""` (a file, see `man ssh-keygen`) that
-#: no signer is known by name.
+#: no signer is known by name. `patience` is after how many rounds in a row that came to nothing `autoqec round` stops, 0 for never;
+#: `max_tokens` and `max_cost` (US dollars) are what a run's agents may take, `max_wall` the seconds after which a command begins
+#: no further step; 0 for no limit.
 BUILTIN: Mapping[str, Any] = {
     "default_env": "surface_d5_depol",
     "profile": "dev",
@@ -58,7 +61,17 @@ BUILTIN: Mapping[str, Any] = {
     "strong_reference": "",
     "signing_key": "",
     "allowed_signers": "",
+    "patience": 3,
+    "max_wall": 0.0,
+    "max_tokens": 0,
+    "max_cost": 0.0,
 }
+
+#: The largest value of a setting that is a number.
+_MOST: Mapping[str, float] = {"jobs": 1024, "patience": 100_000, "max_wall": 1e9, "max_tokens": 10**12, "max_cost": 1e9}
+
+#: Fields of a price, in US dollars per million tokens.
+PRICE_FIELDS = ("input", "output", "cache_read", "cache_write")
 
 BUILTIN_PROFILES: Mapping[str, Profile] = {
     "dev": Profile(
@@ -72,10 +85,19 @@ BUILTIN_PROFILES: Mapping[str, Profile] = {
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings of a lab."""
+    """All settings of a lab.
+
+    Attributes:
+        values: Simple settings by name.
+        profiles: Profiles by name.
+        agents: Options of each role's agent, by role: the tables `[agents.<role>]`.
+        prices: What models cost, by name: the tables `[prices."<model>"]`, see `PRICE_FIELDS`.
+    """
 
     values: Mapping[str, Setting]
     profiles: Mapping[str, Profile]
+    agents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    prices: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Any:
         return self.values[name].value
@@ -113,16 +135,50 @@ def _read_file(path: Path) -> dict[str, Any]:
 
 def _coerced(name: str, value: Any, source: str) -> Any:
     wanted = type(BUILTIN[name])
-    if wanted is int and isinstance(value, str) and value.isascii() and value.isdecimal():
-        value = int(value)
+    if wanted is not str:
+        with contextlib.suppress(ValueError):
+            value = wanted(value) if isinstance(value, str) or type(value) is int else value
     if not isinstance(value, wanted) or isinstance(value, bool):
-        what = "a whole number" if wanted is int else "a word"
+        what = {int: "a whole number", float: "a number", str: "a word"}[wanted]
         mend = f"change it in {source}; the built-in value is {BUILTIN[name]!r}"
         raise UsageError(f"{source}: {name} must be {what}, not {value!r}", mend=mend)
-    if wanted is int and not 0 <= value <= 1024:
-        mend = f"change it in {source}; 0 is one for each processor"
-        raise UsageError(f"{source}: {name} must be between 0 and 1024, not {value}", mend=mend)
+    if wanted is not str and not 0 <= value <= _MOST[name]:
+        mend = f"change it in {source}; the built-in value is {BUILTIN[name]!r}"
+        raise UsageError(f"{source}: {name} must be between 0 and {_MOST[name]:g}, not {value}", mend=mend)
     return value
+
+
+def _agents(tables: Any, path: Path) -> dict[str, Mapping[str, Any]]:
+    """Options of agents by role; what they mean is for each agent to say."""
+    found = _tables(tables, "agents", path)
+    roles = ("ideator", "coder", "analyst")
+    for role, table in found.items():
+        if role not in roles:
+            raise UsageError(f"{path}: agents.{role} is no role", mend=f"known: {', '.join(roles)}")
+        for key, value in table.items():
+            if not isinstance(value, str | int | float | bool):
+                raise UsageError(f"{path}: agents.{role}.{key} must be a word, a number, true or false")
+    return found
+
+
+def _prices(tables: Any, path: Path) -> dict[str, Mapping[str, float]]:
+    found = _tables(tables, "prices", path)
+    for model, table in found.items():
+        if sorted(table) != sorted(PRICE_FIELDS):
+            raise UsageError(
+                f"{path}: prices.{model!r} has {', '.join(table) or 'no fields'}",
+                mend=f"give all of {', '.join(PRICE_FIELDS)}, in dollars per million tokens",
+            )
+        for key, value in table.items():
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e6:
+                raise UsageError(f"{path}: prices.{model!r}.{key} must be dollars per million tokens, not {value!r}")
+    return found
+
+
+def _tables(tables: Any, name: str, path: Path) -> dict[str, Mapping[str, Any]]:
+    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
+        raise UsageError(f"{path}: {name} must be a table of tables", mend=f"write fields below [{name}.<name>]")
+    return tables
 
 
 #: Less than this cannot work: importing the libraries alone takes most of a gibibyte of address space.
@@ -161,6 +217,8 @@ def load_settings(lab: Path | None, flags: Mapping[str, Any] | None = None) -> S
     path = (lab or Path()) / CONFIG_FILE
     written = _read_file(path) if lab is not None else {}
     profiles = dict(BUILTIN_PROFILES)
+    agents = _agents(written.pop("agents", {}), path)
+    prices = _prices(written.pop("prices", {}), path)
     tables = written.pop("profiles", {})
     if not isinstance(tables, dict):
         raise UsageError(
@@ -170,7 +228,7 @@ def load_settings(lab: Path | None, flags: Mapping[str, Any] | None = None) -> S
         profiles[name] = _profile(name, table, path)
     unknown = sorted(set(written) - set(BUILTIN))
     if unknown:
-        raise UsageError(f"{path}: unknown setting {unknown[0]!r}", mend=f"known: {', '.join(BUILTIN)}, profiles")
+        raise UsageError(f"{path}: unknown setting {unknown[0]!r}", mend=f"known: {', '.join(BUILTIN)}, profiles, agents, prices")
     values = {name: Setting(value, "built-in") for name, value in BUILTIN.items()}
     values |= {name: Setting(_coerced(name, value, str(path)), str(path)) for name, value in written.items()}
     for name in BUILTIN:
@@ -179,7 +237,7 @@ def load_settings(lab: Path | None, flags: Mapping[str, Any] | None = None) -> S
             values[name] = Setting(_coerced(name, os.environ[variable], variable), variable)
         if flags and flags.get(name) is not None:
             values[name] = Setting(_coerced(name, flags[name], f"--{name}"), "flag")
-    return Settings(values, profiles)
+    return Settings(values, profiles, agents, prices)
 
 
 def config_template() -> str:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from autoqec.agents.contract import Agent, Context, Role
-from autoqec.agents.messages import Analysis, Hypothesis, Proposal
+from autoqec.agents.calls import CallLog, NoLog, as_reply, estimate_of, kept_reply
+from autoqec.agents.contract import Agent, AgentUnavailable, Context, Reply, Role
+from autoqec.agents.messages import MESSAGES
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.problem.environment import explain
-
-#: The message each role sends.
-MESSAGES: Mapping[Role, type[BaseModel]] = {"ideator": Hypothesis, "coder": Proposal, "analyst": Analysis}
 
 _ATTEMPTS = 2
 
@@ -23,40 +24,83 @@ class AgentError(AutoQECError):
     """The agent's reply could not be used, twice; the round ends as `agent_error`."""
 
 
-def _validated(role: Role, reply: Any, check: Callable[[Any], None]) -> Any:
-    if not isinstance(reply, Mapping):
-        raise UsageError(f"the reply is not a JSON object but {type(reply).__name__}")
+def validated(role: Role, message: Any, check: Callable[[Any], None] = lambda message: None) -> Any:
+    """A reply as the role's message.
+
+    Args:
+        role: Whose.
+        message: What was said.
+        check: See `ask`.
+
+    Raises:
+        UsageError, NotFoundError: It cannot be used; says the field and why.
+    """
+    if not isinstance(message, Mapping):
+        raise UsageError(f"the reply is not a JSON object but {type(message).__name__}")
     try:
-        message = MESSAGES[role].model_validate(dict(reply))
+        found = MESSAGES[role].model_validate(dict(message))
     except ValidationError as error:
         raise UsageError(explain(error)) from error
-    check(message)
-    return message
+    check(found)
+    return found
 
 
-def ask(agent: Agent, role: Role, context: Context, check: Callable[[Any], None] = lambda message: None) -> Any:
-    """Get a valid message from an agent.
+def ask(
+    agent: Agent,
+    role: Role,
+    context: Context,
+    check: Callable[[Any], None] = lambda message: None,
+    log: CallLog | None = None,
+) -> Any:
+    """Get a valid message from an agent. What it said before to the same question is not asked for again.
 
     Args:
         agent: Who is asked.
         role: In which role.
         context: What it knows.
         check: Raises UsageError or NotFoundError if a well-formed message cannot be used here.
+        log: Where calls are kept; nowhere by default.
 
     Returns:
         A `Hypothesis`, `Proposal` or `Analysis`.
 
     Raises:
         AgentError: Two replies in a row could not be used; the message holds the last reason.
+        AgentUnavailable: The agent cannot be asked now.
+        BudgetSpentError: A call could take more than is left.
     """
-    reason = ""
-    for _ in range(_ATTEMPTS):
+    log = log or NoLog()
+    reason = previous = ""
+    for attempt in range(1, _ATTEMPTS + 1):
+        asked = replace(context, repair=reason or None, previous=previous)
+        reply = log.recorded(role, attempt) or _call(agent, role, asked, attempt, log)
         try:
-            return _validated(role, agent.reply(role, replace(context, repair=reason or None)), check)
+            if reply.problem:
+                raise UsageError(reply.problem)
+            return validated(role, reply.message, check)
         except (UsageError, NotFoundError) as error:
-            reason = error.problem
-        except Exception as error:
-            # An agent is somebody else's code: whatever it raises ends the round, not the program.
-            text = error.problem if isinstance(error, AutoQECError) else f"{type(error).__name__}: {error}"
-            raise AgentError(f"the {role} failed: {text.splitlines()[0] if text else text}") from error
+            reason, previous = error.problem, reply.text or json.dumps(reply.message, default=str)
     raise AgentError(f"the {role}'s reply could not be used: {reason}")
+
+
+def _call(agent: Agent, role: Role, context: Context, attempt: int, log: CallLog) -> Reply:
+    with _blamed(role):
+        estimate = estimate_of(agent, role, context)
+    log.begin(role, attempt, estimate)
+    began = time.monotonic()
+    with _blamed(role):
+        reply = kept_reply(as_reply(agent.reply(role, context, log.report)))
+    log.end(role, attempt, reply, round(time.monotonic() - began, 3), context)
+    return reply
+
+
+@contextmanager
+def _blamed(role: Role) -> Iterator[None]:
+    """An agent is somebody else's code: whatever it raises ends the round, not the program."""
+    try:
+        yield
+    except AgentUnavailable:
+        raise
+    except Exception as error:
+        text = error.problem if isinstance(error, AutoQECError) else f"{type(error).__name__}: {error}"
+        raise AgentError(f"the {role} failed: {text.splitlines()[0] if text else text}") from error

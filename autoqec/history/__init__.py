@@ -5,7 +5,7 @@ candidate means or what a metric is worth.
 """
 
 from autoqec.history.archive import Archived, archive_run, prune_weights
-from autoqec.history.attachments import attach, has_attachment, read_attachment
+from autoqec.history.attachments import attach, attached_numbers, has_attachment, read_attachment
 from autoqec.history.bundle import write_bundle
 from autoqec.history.cache import cached, keep
 from autoqec.history.claims import (
@@ -25,7 +25,7 @@ from autoqec.history.notes import NOTE_KINDS, append_note, effective, read_notes
 from autoqec.history.objects import check_files, graft, has_objects, read_files
 from autoqec.history.outgoing import Unpushed, unpushed
 from autoqec.history.reading import RunRecords, chosen_runs, find_record, read_history, read_run
-from autoqec.history.record import RoundRecord
+from autoqec.history.record import RoundRecord, read_committed
 from autoqec.history.records import utc_now
 from autoqec.history.refs import compare_and_swap, list_refs, write_lock
 from autoqec.history.repository import Ledger, initialise, open_ledger, require_writable, resolve_commit
@@ -67,6 +67,7 @@ __all__ = [
     "append_note",
     "archive_run",
     "attach",
+    "attached_numbers",
     "branch_name",
     "build_message",
     "cached",
@@ -104,6 +105,7 @@ __all__ = [
     "read_attachment",
     "read_candidate",
     "read_claim",
+    "read_committed",
     "read_files",
     "read_history",
     "read_notes",

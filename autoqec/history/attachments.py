@@ -6,7 +6,7 @@ files later adds a commit on top, so that a push of it is a fast-forward.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pygit2
 
@@ -15,13 +15,14 @@ from autoqec.history.objects import (
     STORE_BYTES,
     build_tree,
     check_files,
+    get_blob,
     get_commit,
     list_files,
     read_files,
     write_blobs,
     write_commit,
 )
-from autoqec.history.refs import compare_and_swap, explain_write, target, write_lock
+from autoqec.history.refs import compare_and_swap, explain_write, list_refs, target, write_lock
 from autoqec.history.repository import Ledger
 
 KINDS = ("artifacts", "traces", "attempts")
@@ -81,14 +82,25 @@ def attach(
     raise AutoQECError(f"another tool keeps moving {ref}", mend="autoqec fsck")
 
 
-def read_attachment(ledger: Ledger, kind: str, run: str, number: int) -> dict[str, bytes]:
+def read_attachment(
+    ledger: Ledger, kind: str, run: str, number: int, *, wanted: Callable[[str], bool] | None = None
+) -> dict[str, bytes]:
     """The files a round has of a kind, by path; empty if none.
+
+    Args:
+        ledger: The lab.
+        kind: `artifacts`, `traces` or `attempts`.
+        run, number: The round.
+        wanted: Reads only the paths it says yes to; all by default.
 
     Raises:
         UsageError: No such kind.
         AutoQECError: They cannot be read.
     """
     oid = target(ledger, _ref(kind, run, number))
+    if oid is not None and wanted is not None:
+        chosen = {path: blob for path, blob in list_files(ledger, oid).items() if wanted(path)}
+        return {path: get_blob(ledger, blob, name=path) for path, blob in chosen.items()}
     return {} if oid is None else read_files(ledger, oid, any_case=True, limit=2 * STORE_BYTES)
 
 
@@ -100,6 +112,17 @@ def has_attachment(ledger: Ledger, kind: str, run: str, number: int, path: str |
     """
     oid = target(ledger, _ref(kind, run, number))
     return oid is not None and (path is None or path in list_files(ledger, oid))
+
+
+def attached_numbers(ledger: Ledger, kind: str, run: str) -> list[int]:
+    """The rounds of a run that have files of a kind, in order.
+
+    Raises:
+        UsageError: No such kind.
+    """
+    prefix = _ref(kind, run, 0).removesuffix("0")
+    names = (ref.removeprefix(prefix) for ref in list_refs(ledger, prefix))
+    return sorted(int(name) for name in names if name.isdecimal())
 
 
 def _ref(kind: str, run: str, number: int) -> str:

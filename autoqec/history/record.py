@@ -15,7 +15,7 @@ from autoqec.history.claims import CLAIMS, Claim, owner_alive, parse_claim
 from autoqec.history.notes import Record, effective
 from autoqec.history.objects import get_blob, get_commit
 from autoqec.history.records import decode_record
-from autoqec.history.repository import Ledger
+from autoqec.history.repository import Ledger, resolve_commit
 from autoqec.history.rounds import branch_name
 from autoqec.history.snapshot import ATTEMPTS, Found, tip
 from autoqec.history.trailers import RoundIdentity, parse_round_message
@@ -169,6 +169,15 @@ def file_at(ledger: Ledger, commit: str, path: str) -> pygit2.Blob | None:
     except (KeyError, NotFoundError, pygit2.GitError):
         return None
     return found if isinstance(found, pygit2.Blob) else None
+
+
+def read_committed(ledger: Ledger, revision: str, path: str) -> bytes | None:
+    """The contents of a file at a revision such as `HEAD`; None if there is no such file, or no such revision yet."""
+    try:
+        blob = file_at(ledger, resolve_commit(ledger, revision), path)
+    except NotFoundError:
+        return None
+    return None if blob is None else bytes(blob.data)
 
 
 def tried(read: Callable[[], _T], problems: list[str]) -> _T | None:

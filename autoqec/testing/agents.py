@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from autoqec.agents.contract import Context, Role
+from autoqec.agents.contract import Context, Reply, Report, Role, ignore
 from autoqec.errors import AutoQECError
 
 
@@ -20,11 +20,11 @@ class ScriptedAgent:
         self._replies = {role: iter(list(given)) for role, given in replies.items()}
         self.seen: list[tuple[Role, Context]] = []
 
-    def reply(self, role: Role, context: Context) -> Mapping[str, Any]:
+    def reply(self, role: Role, context: Context, report: Report = ignore) -> Reply | Mapping[str, Any]:
         """See `autoqec.agents.contract.Agent.reply`."""
         self.seen.append((role, context))
         try:
-            answer: Mapping[str, Any] = next(self._replies[role])
+            answer: Reply | Mapping[str, Any] = next(self._replies[role])
         except (KeyError, StopIteration):
             raise AutoQECError(f"the script has no further reply for the {role}") from None
         return answer

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from itertools import combinations
 from typing import Any
 
-from autoqec.agents.contract import Context, PastRound, Role
+from autoqec.agents.contract import Context, PastRound, Report, Role, ignore
 
 from .optimiser import aims, mutate
 from .space import code_of, unparse
@@ -32,7 +32,7 @@ _TEMPLATE_EVERY = 3
 class SearchAgent:
     """See the module."""
 
-    def reply(self, role: Role, context: Context) -> Mapping[str, Any]:
+    def reply(self, role: Role, context: Context, report: Report = ignore) -> Mapping[str, Any]:
         """See `autoqec.agents.contract.Agent.reply`."""
         return {"ideator": _ideate, "coder": _code, "analyst": _analyse}[role](context)
 

@@ -1,0 +1,95 @@
+"""What agents may spend on a run, and what they have: reserved before a call, counted from the record after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from autoqec.agents.calls import Call
+from autoqec.agents.contract import Estimate
+from autoqec.errors import BudgetSpentError
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a run's agents may take; None for no limit.
+
+    Attributes:
+        tokens: Of all kinds together.
+        cost: In US dollars.
+    """
+
+    tokens: int | None = None
+    cost: float | None = None
+
+    def __bool__(self) -> bool:
+        return self.tokens is not None or self.cost is not None
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a run's agents took.
+
+    Attributes:
+        calls: How many calls were begun.
+        tokens: Of all kinds together.
+        cost: In US dollars, of the calls whose price is known.
+        unpriced: Calls whose price is not known.
+    """
+
+    calls: int = 0
+    tokens: int = 0
+    cost: float = 0.0
+    unpriced: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {**vars(self), "cost": round(self.cost, 6)}
+
+
+def spent_on(calls: Iterable[Call]) -> Spent:
+    """The sum over calls; one that was begun and never answered counts as what was reserved for it."""
+    made = list(calls)
+    prices = [call.cost for call in made]
+    return Spent(
+        calls=len(made),
+        tokens=sum(call.tokens for call in made),
+        cost=sum(price for price in prices if price is not None),
+        unpriced=prices.count(None),
+    )
+
+
+def require_left(limits: Limits, spent: Spent, estimate: Estimate, *, run: str) -> None:
+    """Refuse a call that could take more than is left.
+
+    Raises:
+        BudgetSpentError: It could; or money is limited, and the price of this call, or of an earlier one, is not known.
+    """
+    if limits.cost is not None and (estimate.cost is None or spent.unpriced):
+        which = "this model's" if estimate.cost is None else f"{spent.unpriced} earlier call(s)'"
+        raise BudgetSpentError(
+            f"--max-cost cannot be kept: {which} price is not known",
+            mend='write it in .autoqec/config.toml: [prices."<model>"] with input, output, cache_read, cache_write in dollars'
+            " per million tokens; or limit tokens: --max-tokens N",
+        )
+    if limits.tokens is not None and spent.tokens + estimate.tokens > limits.tokens:
+        raise BudgetSpentError(
+            f"run {run} has spent {spent.tokens:,} of {limits.tokens:,} tokens, and the next call may take {estimate.tokens:,}",
+            mend=f"autoqec resume {run} --max-tokens {2 * max(limits.tokens, spent.tokens + estimate.tokens)}",
+        )
+    if limits.cost is not None and spent.cost + (estimate.cost or 0.0) > limits.cost:
+        raise BudgetSpentError(
+            f"run {run} has spent ${spent.cost:.4f} of ${limits.cost:g}, and the next call may take ${estimate.cost or 0.0:.4f}",
+            mend=f"autoqec resume {run} --max-cost {2 * max(limits.cost, spent.cost + (estimate.cost or 0.0)):.2f}",
+        )
+
+
+def left(limits: Limits, spent: Spent) -> Mapping[str, float]:
+    """What is left of the limits that there are, for those who are asked."""
+    found: dict[str, float] = {}
+    if limits.tokens is not None:
+        found["tokens"] = max(0, limits.tokens - spent.tokens)
+    if limits.cost is not None:
+        found["cost"] = round(max(0.0, limits.cost - spent.cost), 4)
+    return found

@@ -1,0 +1,31 @@
+"""Dead ends: past rounds that say what not to try again, each with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from autoqec.agents.contract import PastRound
+
+#: How a round may have ended without being tried to its end, but for want of a machine, a budget or a person.
+_TELLING = ("compile_error", "train_error", "killed_by_safety", "compose_conflict", "agent_error")
+
+
+def dead_ends(history: Iterable[PastRound]) -> list[dict[str, Any]]:
+    """Rounds that failed, gained nothing or were not believed, oldest first, as `{"round", "tried", "ended", "reason"}`."""
+    found = []
+    for past in history:
+        ended, reason = _end(past)
+        if ended:
+            found.append({"round": past.name, "tried": past.hypothesis, "ended": ended, "reason": reason})
+    return found
+
+
+def _end(past: PastRound) -> tuple[str, str]:
+    if past.status in _TELLING:
+        return past.status, past.reason or ""
+    if past.verdict in ("FAILED", "SUSPICIOUS"):
+        return past.verdict, past.verdict_reason or ""
+    if past.decision == "ignore":
+        return "ignored", past.summary
+    return "", ""

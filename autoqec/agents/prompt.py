@@ -1,0 +1,184 @@
+"""A context in words: the prompt of a role, what stays the same first, what changes each round last, bounded in tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from autoqec.agents.contract import Context, PastRound, Role
+from autoqec.agents.deadends import dead_ends
+from autoqec.agents.messages import MESSAGES
+from autoqec.agents.quoting import count_tokens, quoted, section, shortened, without_empty
+
+#: Tokens of a prompt, all parts together, unless an agent asks for other.
+PROMPT_TOKENS = 60_000
+
+#: Characters of one round's words in the table of rounds, and of a reply that is shown again.
+_WORDS = 300
+_PREVIOUS = 4_000
+
+_FIGURES = ("delta_ler", "delta_ler_ci", "ler_ratio", "ler_candidate", "flops_per_shot", "params")
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What a role is told.
+
+    Attributes:
+        system: The rules and the role, and the schema of the reply: the same for all calls of the role.
+        stable: Environment, stage kinds, limits, knowledge and steering: the same for all rounds of a run.
+        volatile: History, front, dead ends, machine, budget, and what this call is about.
+        schema: JSON schema of the reply.
+    """
+
+    system: str
+    stable: str
+    volatile: str
+    schema: Mapping[str, Any]
+
+    @property
+    def text(self) -> str:
+        """All of it, for what takes one text."""
+        return "\n\n".join((self.system, self.stable, self.volatile)) + "\n"
+
+    @property
+    def tokens(self) -> int:
+        """About how many tokens it has."""
+        return count_tokens(self.text)
+
+
+@cache
+def _ours(name: str) -> str:
+    return (files("autoqec.agents") / "texts" / f"{name}.md").read_text("utf-8").rstrip("\n")
+
+
+def schema_of(role: Role) -> dict[str, Any]:
+    """JSON schema of the message a role sends."""
+    return MESSAGES[role].model_json_schema()
+
+
+def render(role: Role, context: Context, *, limit: int = PROMPT_TOKENS) -> Prompt:
+    """The prompt of a role.
+
+    Args:
+        role: Who is asked.
+        context: What it knows.
+        limit: Tokens, about, of all parts together; past rounds are told more briefly, and the oldest left out, to keep it.
+    """
+    schema = schema_of(role)
+    system = "\n\n".join(
+        (_ours("rules").replace("{role}", role), _ours(role), f"The schema of your reply:\n{quoted(schema)}")
+    )
+    stable = "\n\n".join(
+        (
+            section("environment", context.environment),
+            section("stage_kinds", *({"kind": name, **about} for name, about in sorted(context.stages.items()))),
+            section("limits", context.limits),
+            f"What is known:\n\n{_ours('knowledge')}",
+            section("steering", context.steering),
+        )
+    )
+    now = _now(role, context)
+    left = limit - sum(map(count_tokens, (system, stable, now)))
+    past = _past(context, left) if role != "analyst" else section("front", *_front(context))
+    return Prompt(system, stable, f"{past}\n\n{now}", schema)
+
+
+def _now(role: Role, context: Context) -> str:
+    """What this call is about."""
+    parts = [section("round", {"run": context.run, "round": context.round, "you_are": role})]
+    if role == "ideator":
+        parts.append(section("machine", context.machine))
+        parts.append(section("budget", context.budget))
+    else:
+        parts.append(section("hypothesis", context.hypothesis))
+        parts.append(section("parent_files" if role == "coder" else "candidate_files", context.parent_files))
+    if role == "analyst":
+        parts.append(section("metrics", context.metrics))
+    if context.repair is not None:
+        parts.append(section("previous_reply", shortened(context.previous, _PREVIOUS)))
+        parts.append(section("problem", context.repair))
+        parts.append("Your previous reply could not be used, for that reason. Answer again, whole.")
+    else:
+        parts.append("Answer now, with one JSON object.")
+    return "\n\n".join(parts)
+
+
+def _front(context: Context) -> list[dict[str, Any]]:
+    by_name = {past.name: past for past in context.history}
+    return [_row(by_name[name]) for name in context.front if name in by_name]
+
+
+def _row(past: PastRound) -> dict[str, Any]:
+    """A round in a line."""
+    figures = {name: (past.holdout or past.metrics or {}).get(name) for name in _FIGURES}
+    training = (past.metrics or {}).get("train_seconds")
+    return without_empty(
+        {
+            "round": past.name,
+            "fork_from": list(past.fork_from),
+            "compose": past.compose if past.compose != "none" else None,
+            "status": past.status,
+            "reason": shortened(past.reason or "", _WORDS),
+            "hypothesis": shortened(past.hypothesis, _WORDS),
+            "verdict": past.verdict,
+            "verdict_reason": past.verdict_reason,
+            **figures,
+            "train_seconds": training,
+            "references": (past.metrics or {}).get("references"),
+            "decision": past.decision,
+            "summary": shortened(past.summary, _WORDS),
+            "next_seed": shortened(past.next_seed, _WORDS),
+        }
+    )
+
+
+def _past(context: Context, tokens: int) -> str:
+    """Everything about earlier rounds, within so many tokens."""
+    ends = [{**end, "reason": shortened(str(end["reason"]), _WORDS)} for end in dead_ends(context.history)]
+    fixed = [
+        section("front", list(context.front)),
+        section("dead_ends", *ends[-64:]),
+        section("failed_composes", *map(list, context.failed_composes[-64:])),
+    ]
+    left = tokens - sum(map(count_tokens, fixed))
+    kept, gone = _rows(context, left // 2)
+    left -= sum(count_tokens(quoted(row)) for row in kept)
+    shown = section("history", *([{"left_out": gone, "why": "older, and not on the front"}] if gone else []), *kept)
+    return "\n\n".join((shown, *fixed, section("files", *_files(context, left))))
+
+
+def _rows(context: Context, tokens: int) -> tuple[list[dict[str, Any]], int]:
+    """The front's rounds and the newest in a line each, oldest first, as many as fit; and how many do not."""
+    order = [past for past in context.history if past.name in context.front]
+    order += [past for past in reversed(context.history) if past.name not in context.front]
+    rows: dict[str, dict[str, Any]] = {}
+    for past in order:
+        row = _row(past)
+        tokens -= count_tokens(quoted(row))
+        if tokens < 0:
+            break
+        rows[past.name] = row
+    return [rows[past.name] for past in context.history if past.name in rows], len(context.history) - len(rows)
+
+
+def _files(context: Context, tokens: int) -> list[dict[str, Any]]:
+    """The candidates that a next round is likely to start from, as files: the front's, then the newest, as many as fit."""
+    by_name = {past.name: past for past in context.history if past.files}
+    names: Sequence[str] = [
+        *context.front,
+        *(past.name for past in reversed(context.history) if past.name not in context.front and past.status == "ok"),
+    ]
+    found = []
+    for name in names:
+        if name not in by_name:
+            continue
+        item = {"round": name, "files": dict(by_name[name].files)}
+        tokens -= count_tokens(quoted(item))
+        if tokens < 0:
+            break
+        found.append(item)
+    return found

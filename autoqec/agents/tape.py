@@ -1,0 +1,138 @@
+"""Tapes: what agents said in a run, recorded into a file, and played again in their place without a key or a network."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from autoqec.agents.calls import Call
+from autoqec.agents.contract import AgentUnavailable, Context, Reply, Report, Role
+from autoqec.errors import AutoQECError, NotFoundError, UsageError
+
+_HEAD, _CALL = "autoqec.tape/1", "autoqec.call/1"
+
+
+def request_digest(role: Role, context: Context) -> str:
+    """SHA-256, 64 hex digits, of what makes a question this one: figures and times that differ between machines do not."""
+    asked = [
+        role, context.run, context.round, context.seed, context.environment, context.hypothesis, context.parent_files,
+        context.repair,
+    ]  # fmt: skip
+    return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
+
+
+class Recorder:
+    """Appends calls to a file, a line each, as they are answered.
+
+    Args:
+        path: The file; it is made, or must be a tape of this run.
+        head: The run: `run`, `seed`, `env`, `env_id`.
+
+    Raises:
+        UsageError: The file is something else, or the tape of another run.
+    """
+
+    def __init__(self, path: Path, head: Mapping[str, Any]):
+        self._path = path
+        if path.exists() and path.stat().st_size:
+            found = Tape(path).head
+            if found != dict(head):
+                raise UsageError(f"--record {path}: it is the tape of run {found['run']}", mend="name a new file")
+        else:
+            self._write({"schema": _HEAD, **head})
+
+    def add(self, call: Call, context: Context) -> None:
+        """Append a call."""
+        assert call.reply is not None
+        texts = {"prompt": call.reply.prompt, "text": call.reply.text}
+        self._write({"schema": _CALL, "request": request_digest(call.role, context), **call.to_dict(), **texts})
+
+    def _write(self, fields: Mapping[str, Any]) -> None:
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(fields, ensure_ascii=False, sort_keys=True, default=str) + "\n")
+        except OSError as error:
+            raise UsageError(f"--record {self._path}: {error.strerror}") from error
+
+
+class Tape:
+    """A file that a `Recorder` wrote.
+
+    Args:
+        path: The file.
+
+    Attributes:
+        head: The run: `run`, `seed`, `env`, `env_id`.
+
+    Raises:
+        NotFoundError: There is no such file.
+        UsageError: It is no tape; names the line.
+    """
+
+    def __init__(self, path: Path):
+        self._path = path
+        self._calls: dict[tuple[int, str, int], tuple[str, Call]] = {}
+        head: dict[str, Any] = {}
+        number = 0
+        try:
+            for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+                fields = dict(json.loads(line))
+                schema = fields.pop("schema")
+                if number == 1 and schema == _HEAD:
+                    head = {name: str(fields[name]) for name in ("run", "seed", "env", "env_id")}
+                elif number > 1 and schema == _CALL:
+                    request, prompt, text = (str(fields.pop(name)) for name in ("request", "prompt", "text"))
+                    call = Call.from_dict(fields, prompt=prompt, text=text)
+                    self._calls[call.round, call.role, call.attempt] = request, call
+                else:
+                    raise ValueError(f"schema {schema!r}")
+        except FileNotFoundError as error:
+            raise NotFoundError(f"--replay {path}: there is no such file") from error
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise UsageError(f"{path}, line {number}: no tape of ours ({error})", mend="autoqec round --record FILE") from error
+        if not head:
+            raise UsageError(f"{path}: no tape of ours, for it is empty", mend="autoqec round --record FILE")
+        self.head = head
+
+    @property
+    def rounds(self) -> int:
+        """The number of the last round that was asked about."""
+        return max((number for number, _, _ in self._calls), default=0)
+
+    def play(self, role: Role, context: Context) -> Reply:
+        """What was said then to this question.
+
+        Raises:
+            AgentUnavailable: The tape ends before it.
+            AutoQECError: Another question was asked then.
+        """
+        attempt = 1 if context.repair is None else 2
+        request, call = self._calls.get((context.round, role, attempt), ("", None))
+        if call is None or call.reply is None:
+            raise AgentUnavailable(
+                f"{self._path} holds no reply of the {role} for round {context.round}", mend="go on without --replay"
+            )
+        if request != request_digest(role, context):
+            raise AutoQECError(
+                f"{self._path}: the {role} of round {context.round} was asked something else then",
+                mend="replay with the same plugins, environment and seed, in a lab of its own",
+            )
+        return call.reply
+
+
+class TapedAgent:
+    """Plays a tape in an agent's place.
+
+    Args:
+        tape: What to play.
+    """
+
+    def __init__(self, tape: Tape):
+        self._tape = tape
+
+    def reply(self, role: Role, context: Context, report: Report) -> Reply:
+        """See `autoqec.agents.contract.Agent.reply`."""
+        return self._tape.play(role, context)
