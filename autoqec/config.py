@@ -42,12 +42,11 @@ class Setting:
     source: str
 
 
-#: Every simple setting with its built-in value; `jobs = 0` means one per processor, `claim_remote = ""` that round numbers
-#: are taken in this clone without asking a remote, `strong_reference = ""` that no slow decoder is run beside a verdict,
-#: `signing_key = ""` (an ssh key's path) that verdicts are not signed, `allowed_signers = ""` (a file, see `man ssh-keygen`) that
-#: no signer is known by name. `patience` is after how many rounds in a row that came to nothing `autoqec round` stops, 0 for never;
-#: `max_tokens` and `max_cost` (US dollars) are what a run's agents may take, `max_wall` the seconds after which a command begins
-#: no further step; 0 for no limit.
+#: Every simple setting with its built-in value. `jobs = 0`: one for each processor. `claim_remote = ""`: round numbers are taken
+#: in this clone without asking a remote. `strong_reference = ""`: no slow decoder is run beside a verdict. `signing_key = ""` (an
+#: ssh key's path): verdicts are not signed. `allowed_signers = ""` (a file, see `man ssh-keygen`): no signer is known by name.
+#: `patience`: after how many rounds in a row that came to nothing `autoqec round` stops. `max_wall`: seconds after which a
+#: command begins no further step. `max_tokens`, `max_cost` (US dollars): what a run's agents may take. 0 of these four: no limit.
 BUILTIN: Mapping[str, Any] = {
     "default_env": "surface_d5_depol",
     "profile": "dev",
@@ -228,7 +227,9 @@ def load_settings(lab: Path | None, flags: Mapping[str, Any] | None = None) -> S
         profiles[name] = _profile(name, table, path)
     unknown = sorted(set(written) - set(BUILTIN))
     if unknown:
-        raise UsageError(f"{path}: unknown setting {unknown[0]!r}", mend=f"known: {', '.join(BUILTIN)}, profiles, agents, prices")
+        raise UsageError(
+            f"{path}: unknown setting {unknown[0]!r}", mend=f"known: {', '.join(BUILTIN)}, profiles, agents, prices"
+        )
     values = {name: Setting(value, "built-in") for name, value in BUILTIN.items()}
     values |= {name: Setting(_coerced(name, value, str(path)), str(path)) for name, value in written.items()}
     for name in BUILTIN:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from autoqec.agents.contract import Agent, Context, Estimate, Estimating, Reply, Report, Role, Usage, ignore
+from autoqec.agents.contract import Agent, Context, Estimate, Estimating, Reply, Role, Usage
 from autoqec.agents.quoting import shortened
 
 #: Characters of a prompt and of a reply that are kept.
@@ -34,6 +35,7 @@ class Call:
         seconds: How long it took.
         reply: What was said; None if none came, as when the process was killed meanwhile.
         estimate: What was reserved for it.
+        lost: How many times before it was begun and cut off by the end of the process, each perhaps charged.
     """
 
     round: int
@@ -42,19 +44,22 @@ class Call:
     agent: str
     seconds: float = 0.0
     reply: Reply | None = None
-    estimate: Estimate = Estimate()
+    estimate: Estimate = field(default_factory=Estimate)
+    lost: int = 0
 
     @property
     def tokens(self) -> int:
-        """What it took; what was reserved, if nobody knows."""
+        """What it took; what was reserved, where nobody knows."""
         if self.reply is None:
-            return self.estimate.tokens
-        return self.reply.usage.total if self.reply.usage else 0
+            return (1 + self.lost) * self.estimate.tokens
+        return self.lost * self.estimate.tokens + (self.reply.usage.total if self.reply.usage else 0)
 
     @property
     def cost(self) -> float | None:
         """US dollars, likewise; None where the price is not known."""
-        return self.estimate.cost if self.reply is None else self.reply.cost
+        known = self.estimate.cost if self.reply is None else self.reply.cost
+        lost = self.lost and self.estimate.cost
+        return None if known is None or lost is None else known + self.lost * lost
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values, without the prompt and the text of the reply."""
@@ -64,6 +69,13 @@ class Call:
             fields["reply"] = {**vars(self.reply), "usage": usage}
             del fields["reply"]["prompt"], fields["reply"]["text"]
         return fields
+
+    def texts(self) -> dict[str, str]:
+        """The prompt, the text of the reply, and its message as JSON."""
+        if self.reply is None:
+            return {"prompt": "", "text": "", "said": ""}
+        said = json.dumps(self.reply.message, ensure_ascii=False, indent=1, default=str)
+        return {"prompt": self.reply.prompt, "text": self.reply.text, "said": said}
 
     @staticmethod
     def from_dict(fields: Mapping[str, Any], *, prompt: str = "", text: str = "") -> Call:
@@ -78,7 +90,9 @@ class Call:
 class CallLog(Protocol):
     """Where calls are kept, and who says whether one may be made."""
 
-    report: Report
+    def report(self, progress: Mapping[str, Any]) -> None:
+        """An agent's progress."""
+        ...
 
     def recorded(self, role: Role, attempt: int) -> Reply | None:
         """What was said to this question before; None if it was not asked, or not answered."""
@@ -100,7 +114,8 @@ class CallLog(Protocol):
 class NoLog:
     """Keeps nothing and allows everything: for an agent that is asked outside of a round."""
 
-    report: Report = staticmethod(ignore)
+    def report(self, progress: Mapping[str, Any]) -> None:
+        """See `CallLog.report`."""
 
     def recorded(self, role: Role, attempt: int) -> Reply | None:
         """See `CallLog.recorded`."""

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any
 
 from autoqec.agents.contract import PastRound
 from autoqec.history import RoundRecord
+
+#: Of a verdict, what agents are told.
+_FIGURES = (
+    "delta_ler", "delta_ler_ci", "ler_ratio", "ler_candidate", "ler_baseline", "shots", "flops_per_shot", "params",
+)  # fmt: skip
 
 
 def _past(record: RoundRecord, names: Mapping[str, str], read_files: Callable[[str], Mapping[str, bytes]]) -> PastRound:
@@ -25,8 +32,27 @@ def _past(record: RoundRecord, names: Mapping[str, str], read_files: Callable[[s
         files={path: data.decode("utf-8", "replace") for path, data in files.items()},
         metrics=record.metrics,
         decision=(record.analysis or {}).get("decision"),
+        summary=str((record.analysis or {}).get("summary", "")),
+        next_seed=str((record.analysis or {}).get("next_seed", "")),
         verdict=(record.verdict or {}).get("verdict"),
+        verdict_reason=(record.verdict or {}).get("reason"),
+        holdout=_holdout(record.verdict) if record.verdict else None,
+        seconds=_seconds(record),
     )
+
+
+def _holdout(verdict: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: verdict[name] for name in _FIGURES if name in verdict}
+
+
+def _seconds(record: RoundRecord) -> float | None:
+    claim = record.claim
+    if claim is None or claim.closed is None:
+        return None
+    try:
+        return (datetime.fromisoformat(claim.closed) - datetime.fromisoformat(claim.started)).total_seconds()
+    except (ValueError, TypeError):
+        return None  # a damaged claim
 
 
 def past_rounds(

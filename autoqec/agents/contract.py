@@ -23,6 +23,13 @@ class AgentUnavailable(AutoQECError):
 class ReplyAwaited(AgentUnavailable):
     """Somebody outside is to reply, by `autoqec agents reply`; the round stays open until then."""
 
+    def __init__(self, run: str, number: int, role: Role):
+        super().__init__(
+            f"round {run}/{number} waits for the {role}",
+            mend=f"autoqec agents prompt {role}, then autoqec agents reply {role} < reply.json",
+        )
+        self.role = role
+
 
 @dataclass(frozen=True)
 class PastRound:

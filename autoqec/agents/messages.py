@@ -93,7 +93,9 @@ class Proposal(_Message):
             return dict(self.files)
         missing = sorted(set(self.remove) - set(parent))
         if missing:
-            raise UsageError(f"remove: the parent has no file {missing[0]}; it has {', '.join(sorted(parent)) or 'none'}")
+            raise UsageError(
+                f"remove: the parent has no file {missing[0]}; it has {', '.join(sorted(parent)) or 'none'}"
+            )
         return {path: text for path, text in parent.items() if path not in self.remove} | self.files
 
 

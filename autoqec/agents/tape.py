@@ -92,7 +92,9 @@ class Tape:
         except FileNotFoundError as error:
             raise NotFoundError(f"--replay {path}: there is no such file") from error
         except (OSError, ValueError, TypeError, KeyError) as error:
-            raise UsageError(f"{path}, line {number}: no tape of ours ({error})", mend="autoqec round --record FILE") from error
+            raise UsageError(
+                f"{path}, line {number}: no tape of ours ({error})", mend="autoqec round --record FILE"
+            ) from error
         if not head:
             raise UsageError(f"{path}: no tape of ours, for it is empty", mend="autoqec round --record FILE")
         self.head = head

@@ -14,6 +14,7 @@ from autoqec.cli.lab import open_lab, run_session, share_results
 @click.argument("rounds", metavar="ROUND ROUND...", nargs=-1, required=True)
 @click.option("--edit", is_flag=True, help="Let the Coder edit the merge; otherwise it is taken as it is.")
 @click.option("--text", default=None, help="The hypothesis, in a sentence.")
+@options.budget_options
 @options.profile_option
 @options.agent_options
 @options.work_options

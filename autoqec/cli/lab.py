@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from autoqec.history import Ledger, Run, adopt_bundle, open_ledger
 
 if TYPE_CHECKING:
+    from autoqec.agents.contract import ReplyAwaited
+    from autoqec.agents.tape import Recorder, Tape
     from autoqec.config import Settings
     from autoqec.loop.session import Session
     from autoqec.plugins import Registry
@@ -47,13 +49,33 @@ def open_lab(flags: Mapping[str, Any] | None = None) -> tuple[Ledger, Settings]:
 
 
 @contextmanager
-def run_session(ledger: Ledger, registry: Registry, settings: Settings, run: Run, *, quiet: bool) -> Iterator[Session]:
-    """A session of a run with its display on standard error."""
+def run_session(
+    ledger: Ledger,
+    registry: Registry,
+    settings: Settings,
+    run: Run,
+    *,
+    quiet: bool,
+    recorder: Recorder | None = None,
+    tape: Tape | None = None,
+) -> Iterator[Session]:
+    """A session of a run with its display on standard error; its time, if that is limited, begins now."""
+    import time
+
     from autoqec.loop.session import Session
     from autoqec.views.progress import RoundDisplay
 
+    deadline = time.monotonic() + settings["max_wall"] if settings["max_wall"] else None
     with RoundDisplay(quiet=quiet) as display:
-        yield Session(ledger, registry, settings, run, display.show)
+        yield Session(ledger, registry, settings, run, display.show, recorder=recorder, tape=tape, deadline=deadline)
+
+
+def waits(error: ReplyAwaited) -> int:
+    """Say who is awaited; that a round waits for a person is no failure."""
+    from autoqec.views.console import say
+
+    say(f"{error.problem}: {error.mend}")
+    return 0
 
 
 def share_results(session: Session) -> None:

@@ -25,13 +25,18 @@ verifier_option = _setting("--verifier", "Verifier plugin.")
 strong_reference_option = _setting(
     "--strong-reference", "Slow decoder, say tesseract, of which a verdict says how much of its gain is reached."
 )
+patience_option = _setting(
+    "--patience",
+    "Stop after so many rounds in a row that were not VERIFIED; 0 for never.",
+    type=click.IntRange(0, 100_000),
+)
 profile_option = _setting("--profile", "How much a round may spend: dev, prod or a profile of the lab.")
 
 
 def agent_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """`--ideator`, `--coder`, `--analyst`."""
     for role in ("analyst", "coder", "ideator"):
-        function = _setting(f"--{role}", f"Agent plugin that plays the {role}.")(function)
+        function = _setting(f"--{role}", f"Agent that plays the {role}, such as search or anthropic:MODEL.")(function)
     return function
 
 
@@ -40,6 +45,13 @@ def work_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in (quiet_option, json_option, jobs_option, executor_option, strong_reference_option, verifier_option):
         function = option(function)
     return function
+
+
+def budget_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--max-wall`, `--max-tokens`, `--max-cost`."""
+    function = _setting("--max-cost", "US dollars that the run's agents may take in all; 0 for no limit.")(function)
+    function = _setting("--max-tokens", "Tokens that the run's agents may take in all; 0 for no limit.")(function)
+    return _setting("--max-wall", "Seconds after which no further step is begun; 0 for no limit.")(function)
 
 
 def sync_options(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -7,13 +7,14 @@ from typing import Any
 import click
 
 from autoqec.cli import options
-from autoqec.cli.lab import open_lab, run_session, share_results
+from autoqec.cli.lab import open_lab, run_session, share_results, waits
 
 
 @click.command()
 @click.argument("run", required=False)
 @click.option("--abandon", default=None, metavar="ROUND", help="Give up one interrupted round instead.")
 @click.option("--force", is_flag=True, help="Also rounds held by another host, whose process cannot be seen from here.")
+@options.budget_options
 @options.work_options
 def command(run: str | None, abandon: str | None, force: bool, as_json: bool, quiet: bool, **flags: Any) -> int:
     """Finish rounds that were interrupted, each from its first step whose result is not in git.
@@ -22,7 +23,8 @@ def command(run: str | None, abandon: str | None, force: bool, as_json: bool, qu
     """
     import socket
 
-    from autoqec.errors import AutoQECError
+    from autoqec.agents.contract import ReplyAwaited
+    from autoqec.errors import AutoQECError, BudgetSpentError
     from autoqec.history import load_run, parse_round_name, require_writable
     from autoqec.loop.rounds import abandon_round, interrupted_rounds, open_rounds, resume_round
     from autoqec.plugins import load_plugins
@@ -52,6 +54,10 @@ def command(run: str | None, abandon: str | None, force: bool, as_json: bool, qu
             with run_session(ledger, registry, settings, load_run(ledger, claim.run), quiet=quiet) as session:
                 show(resume_round(session, claim, force=force))
                 share_results(session)
+        except BudgetSpentError:
+            raise
+        except ReplyAwaited as error:
+            waits(error)
         except AutoQECError as error:
             failed = True
             mend = error.mend or f"autoqec resume --abandon {claim.run}/{claim.number}"

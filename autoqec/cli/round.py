@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from autoqec.cli import options
-from autoqec.cli.lab import open_lab, run_session, share_results
+from autoqec.cli.lab import open_lab, run_session, share_results, waits
+
+if TYPE_CHECKING:
+    from autoqec.agents.tape import Tape
+    from autoqec.history import Ledger, RoundRecord, Run
+    from autoqec.loop.session import Session
 
 
 @click.command()
@@ -30,6 +36,11 @@ from autoqec.cli.lab import open_lab, run_session, share_results
     help="Take round numbers on this git remote and push each round there, for a run that several clones work on "
     "[AUTOQEC_CLAIM_REMOTE].",
 )
+@click.option("--dry-run", is_flag=True, help="Say how long the prompts are and what a round may take; call nobody.")
+@click.option("--record", default=None, metavar="FILE", help="Write down what agents say, for --replay.")
+@click.option("--replay", default=None, metavar="FILE", help="Have a recording say what agents said; nobody is called.")
+@options.patience_option
+@options.budget_options
 @options.profile_option
 @options.agent_options
 @options.work_options
@@ -39,6 +50,9 @@ def command(
     run_name: str | None,
     fresh: bool,
     seed: int | None,
+    dry_run: bool,
+    record: str | None,
+    replay: str | None,
     as_json: bool,
     quiet: bool,
     **flags: Any,
@@ -46,12 +60,17 @@ def command(
     """Run research rounds: propose, train, score, verify.
 
     Every round becomes a branch exp/<run>/<N> with one commit; the working tree is not touched. Exit code 1 if no round
-    got to its end; a round that was only not VERIFIED did.
+    got to its end; a round that was only not VERIFIED did. Exit code 4 if a budget is spent: what was begun is finished by
+    `autoqec resume` with a larger one.
     """
+    from autoqec.agents.contract import ReplyAwaited
+    from autoqec.agents.tape import Recorder
+    from autoqec.errors import UsageError
     from autoqec.history import require_writable
-    from autoqec.loop.rounds import run_round
+    from autoqec.loop.running import run_rounds
     from autoqec.loop.session import open_run
     from autoqec.plugins import load_plugins
+    from autoqec.views.console import say
     from autoqec.views.rounds import round_printer
 
     ledger, settings = open_lab({**flags, "default_env": env})
@@ -62,20 +81,69 @@ def command(
     registry.get("verifier", settings["verifier"])
     registry.get("executor", settings["executor"])
     settings.profile  # noqa: B018 - an unknown profile is refused before anything is written
+    tape = _tape(replay, ledger)
+    if tape is not None:
+        run_name, seed, env = tape.head["run"], int(tape.head["seed"], 16), env or tape.head["env"]
     run = open_run(
         ledger,
         registry,
-        env=settings["default_env"],
+        env=env or settings["default_env"],
         env_given=env is not None,
         run_name=run_name,
         fresh=fresh,
         seed=seed,
+        dry=dry_run,
     )
+    if tape is not None and run.env_id != tape.head["env_id"]:
+        raise UsageError(f"--replay {replay}: it is of another environment {tape.head['env']}", mend="--env FILE")
+    recorder = Recorder(Path(record), run_head(run)) if record else None
     show = round_printer(ledger, as_json)
-    with run_session(ledger, registry, settings, run, quiet=quiet) as session:
-        records = []
-        for _ in range(rounds):
-            records.append(run_round(session))
-            show(records[-1])
+    with run_session(ledger, registry, settings, run, quiet=quiet, recorder=recorder, tape=tape) as session:
+        if dry_run:
+            return _dry(session, rounds, as_json)
+
+        def finished(record: RoundRecord) -> None:
+            show(record)
             share_results(session)
+
+        try:
+            records, in_vain = run_rounds(session, min(rounds, tape.rounds) if tape else rounds, finished)
+        except ReplyAwaited as error:
+            return waits(error)
+    if in_vain:
+        say(f"stopped: the last {settings['patience']} rounds came to nothing; autoqec diagnose {run.name}")
     return 0 if any(record.status == "ok" for record in records) else 1
+
+
+def _tape(path: str | None, ledger: Ledger) -> Tape | None:
+    from autoqec.agents.tape import Tape
+    from autoqec.errors import UsageError
+    from autoqec.history import list_runs
+
+    if path is None:
+        return None
+    tape = Tape(Path(path))
+    if any(run.name == tape.head["run"] for run in list_runs(ledger)):
+        raise UsageError(
+            f"--replay {path}: this lab has run {tape.head['run']} already",
+            mend="replay in a lab of its own: autoqec init DIR; cd DIR",
+        )
+    return tape
+
+
+def run_head(run: Run) -> dict[str, str]:
+    """What a tape says of the run that it was recorded from."""
+    return {"run": run.name, "seed": run.settings["seed"], "env": run.env_name, "env_id": run.env_id}
+
+
+def _dry(session: Session, rounds: int, as_json: bool) -> int:
+    from autoqec.loop.planning import plan_round
+    from autoqec.views.console import print_json
+    from autoqec.views.planning import print_plan
+
+    plan = plan_round(session)
+    if as_json:
+        print_json([{"schema": "autoqec.plan/1", "run": session.run.name, "rounds": rounds, **plan}])
+    else:
+        print_plan(plan, rounds)
+    return 0

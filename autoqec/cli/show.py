@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from autoqec.cli import options
 from autoqec.cli.lab import open_history
+
+if TYPE_CHECKING:
+    from autoqec.history import Ledger
 
 
 def _signature(verdict: Mapping[str, Any], lab: Path | None) -> str:
@@ -29,8 +32,9 @@ def _signature(verdict: Mapping[str, Any], lab: Path | None) -> str:
 
 @click.command()
 @click.argument("round_name", metavar="ROUND")
+@click.option("--trace", is_flag=True, help="What agents were asked and said, in full, and what it took.")
 @options.json_option
-def command(round_name: str, as_json: bool) -> int:
+def command(round_name: str, trace: bool, as_json: bool) -> int:
     """One round in full. ROUND is exp/<run>/<N> or <run>/<N>."""
     from autoqec.history import find_record, parse_round_name, read_candidate
     from autoqec.views.console import print_json
@@ -41,6 +45,8 @@ def command(round_name: str, as_json: bool) -> int:
 
     ledger = open_history()
     run, number = parse_round_name(round_name)
+    if trace:
+        return _trace(ledger, run, number, as_json)
     record = find_record(ledger, run, number)
     item = round_item(ledger, run, number)
     notes, _ = whole_notes(record)
@@ -55,4 +61,19 @@ def command(round_name: str, as_json: bool) -> int:
     signature = _signature(notes["verdict"], ledger.workdir) if notes["verdict"] else None
     details = {**notes, "message": record.body, "diff": diff, "conflicts": conflicts, "signature": signature}
     print_round(item, details)
+    return 0
+
+
+def _trace(ledger: Ledger, run: str, number: int, as_json: bool) -> int:
+    from autoqec.history import find_record
+    from autoqec.loop.tracing import read_calls
+    from autoqec.views.console import print_json
+    from autoqec.views.trace import print_trace
+
+    find_record(ledger, run, number)  # raises, and says what there is
+    calls = [call.to_dict() | call.texts() for call in read_calls(ledger, run, number)]
+    if as_json:
+        print_json([{"schema": "autoqec.call/1", "run": run, **call} for call in calls])
+    else:
+        print_trace(calls)
     return 0

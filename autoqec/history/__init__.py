@@ -38,7 +38,7 @@ from autoqec.history.rounds import (
     read_candidate,
     require_kept,
 )
-from autoqec.history.runs import Run, check_run_name, list_runs, load_run, new_run_name, start_run
+from autoqec.history.runs import Run, check_run_name, list_runs, load_run, new_run_name, start_run, think_of_run
 from autoqec.history.shared_claims import claim_shared_round
 from autoqec.history.snapshot import Snapshot, take_snapshot
 from autoqec.history.sync import SyncReport, adopt_bundle, pull, push, runs_elsewhere
@@ -117,6 +117,7 @@ __all__ = [
     "runs_elsewhere",
     "start_run",
     "take_snapshot",
+    "think_of_run",
     "tidy",
     "unpushed",
     "update_claim",

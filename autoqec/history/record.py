@@ -61,12 +61,16 @@ class RoundRecord:
 
     @property
     def status(self) -> str:
-        """The claim's status if closed; else `open`, `interrupted` (its process is gone), `unknown` (no claim)."""
+        """The claim's status if closed; else `open`, `waiting` (for a reply from outside), `interrupted` (its process is
+        gone), `unknown` (no claim).
+        """
         if self.claim is None:
             return "unknown"
         if self.claim.state == "closed":
             return self.claim.status or "unknown"
-        return "open" if owner_alive(self.claim) else "interrupted"
+        if owner_alive(self.claim):
+            return "open"
+        return "waiting" if self.claim.details.get("waiting") else "interrupted"
 
 
 @dataclass(frozen=True)

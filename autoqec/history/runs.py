@@ -76,6 +76,23 @@ def check_run_name(name: str) -> str:
     return name
 
 
+def think_of_run(
+    ledger: Ledger,
+    name: str,
+    *,
+    base: str,
+    env_name: str,
+    env_id: str,
+    env_files: Mapping[str, bytes],
+    settings: Mapping[str, Any],
+) -> Run:
+    """A run as `start_run` would record it, with nothing written; arguments and errors as there."""
+    check_run_name(name)
+    get_commit(ledger, base)
+    check_files(env_files, any_case=True, limit=STORE_BYTES)
+    return Run(name, base, env_name, env_id, dict(settings), dict(env_files), utc_now())
+
+
 def start_run(
     ledger: Ledger,
     name: str,
@@ -101,11 +118,10 @@ def start_run(
         NotFoundError: There is no such base commit.
         AutoQECError: It cannot be written.
     """
-    check_run_name(name)
     require_writable(ledger)
-    get_commit(ledger, base)
-    check_files(env_files, any_case=True, limit=STORE_BYTES)
-    run = Run(name, base, env_name, env_id, dict(settings), dict(env_files), utc_now())
+    run = think_of_run(
+        ledger, name, base=base, env_name=env_name, env_id=env_id, env_files=env_files, settings=settings
+    )
     record = {
         "v": _VERSION,
         "name": name,

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from autoqec.agents.asking import AgentError
-from autoqec.agents.contract import ROLES
+from autoqec.agents.contract import ROLES, ReplyAwaited
 from autoqec.agents.messages import Hypothesis
 from autoqec.history import (
     Claim,
@@ -21,6 +21,7 @@ from autoqec.history import (
     read_claim,
     read_history,
     tidy,
+    update_claim,
 )
 from autoqec.loop.session import Session
 from autoqec.loop.state import read_state
@@ -56,8 +57,14 @@ def _finish(session: Session, claim: Claim) -> RoundRecord:
     session.event("round", round=claim.number, steps=[name for name, _ in STEPS])
     try:
         for name, step in STEPS:
+            session.require_time()
             session.event("step", round=claim.number, step=name)
             step(session, read_state(session.ledger, claim.run, claim.number))
+    except ReplyAwaited as error:
+        # In the claim, so that the log says who is awaited, and not that something broke.
+        waiting = read_claim(session.ledger, claim.run, claim.number)
+        update_claim(session.ledger, waiting, details={**waiting.details, "waiting": error.role})
+        raise
     except AgentError as error:
         end(session, read_state(session.ledger, claim.run, claim.number), RoundEnded("agent_error", error.problem))
     except RoundEnded as ended:

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from autoqec.agents.budget import Limits
+from autoqec.agents.contract import ROLES, Agent, Role
+from autoqec.agents.tape import Recorder, Tape
 from autoqec.config import Profile, Settings
-from autoqec.errors import AutoQECError, MissingPackageError, UsageError
-from autoqec.history import Ledger, Run, list_runs, new_run_name, resolve_commit, start_run
+from autoqec.errors import AutoQECError, BudgetSpentError, MissingPackageError, UsageError
+from autoqec.history import (
+    Ledger,
+    RoundRecord,
+    Run,
+    list_runs,
+    new_run_name,
+    read_history,
+    resolve_commit,
+    start_run,
+    think_of_run,
+)
 from autoqec.plugins import Registry
 from autoqec.problem.environment import (
     ENVIRONMENT_FILE,
@@ -45,6 +59,10 @@ class Session:
         settings: Effective settings.
         run: The run rounds belong to.
         report: Told of every event, for displays and observers.
+        recorder: Writes down what agents say, with `--record`.
+        tape: Says what agents said, with `--replay`.
+        deadline: When no further step shall begin, on the clock of `time.monotonic`; None for never.
+        rounds_left: How many more rounds this command is to run, the one at hand included; None if that is not known.
     """
 
     ledger: Ledger
@@ -52,6 +70,27 @@ class Session:
     settings: Settings
     run: Run
     report: Report = field(default=lambda event: None)
+    recorder: Recorder | None = None
+    tape: Tape | None = None
+    deadline: float | None = None
+    rounds_left: int | None = None
+
+    @property
+    def limits(self) -> Limits:
+        """What the run's agents may take."""
+        return Limits(tokens=self.settings["max_tokens"] or None, cost=self.settings["max_cost"] or None)
+
+    def require_time(self) -> None:
+        """Refuse to begin something after the deadline.
+
+        Raises:
+            BudgetSpentError: It is past.
+        """
+        if self.deadline is not None and time.monotonic() >= self.deadline:
+            raise BudgetSpentError(
+                f"the {self.settings['max_wall']:g} seconds of max_wall are spent",
+                mend=f"autoqec resume {self.run.name} --max-wall SECONDS",
+            )
 
     @cached_property
     def environment(self) -> LoadedEnvironment:
@@ -77,11 +116,36 @@ class Session:
         """The key every stream of the run derives from, other than the verifier's."""
         return bytes.fromhex(self.run.settings["seed"])
 
+    def records(self) -> list[RoundRecord]:
+        """The rounds of the run, oldest first; none of a run that is only thought of."""
+        known = any(run.name == self.run.name for run in list_runs(self.ledger))
+        return read_history(self.ledger, self.run.name) if known else []
+
     def event(self, name: str, **fields: Any) -> None:
         """Report an event to the display and to observer plugins."""
         event = {"event": name, "run": self.run.name, **fields}
         self.report(event)
         self.registry.notify(event)
+
+
+def make_agent(session: Session, role: Role, name: str) -> Agent:
+    """The agent that plays a role, with the options that the settings give it.
+
+    Raises:
+        NotFoundError: There is none of that name.
+        UsageError: It does not take these options.
+    """
+    entry = session.registry.get("agent", name)
+    roles = entry.capabilities.get("roles", ROLES)
+    if role not in roles:
+        raise UsageError(
+            f"agent {name!r} does not play the {role}", mend=f"it plays: {', '.join(roles)}; autoqec plugins"
+        )
+    options = dict(session.settings.agents.get(role, {}))
+    if entry.capabilities.get("prices"):
+        options["prices"] = session.settings.prices
+    agent: Agent = entry.create(**options)
+    return agent
 
 
 def check_environment(loaded: LoadedEnvironment, registry: Registry) -> None:
@@ -125,6 +189,7 @@ def open_run(
     run_name: str | None,
     fresh: bool,
     seed: int | None,
+    dry: bool = False,
 ) -> Run:
     """The run to go on with, or a new one.
 
@@ -136,6 +201,7 @@ def open_run(
         run_name: A run by name; it is created if it does not exist.
         fresh: Start a new run even where one could go on.
         seed: The seed of a new run, and of the one to go on with; random if None.
+        dry: Whether a new run is only thought of, and not written.
 
     Raises:
         UsageError, NotFoundError: The environment cannot be used, or a seed is given for a run that has one.
@@ -161,7 +227,8 @@ def open_run(
     if same and run_name is None and not fresh:
         return same[-1]
     check_environment(loaded, registry)
-    return start_run(
+    begin = think_of_run if dry else start_run
+    return begin(
         ledger,
         run_name or new_run_name(loaded.name.replace("_", "-")),
         base=resolve_commit(ledger, "HEAD"),

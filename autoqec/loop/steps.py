@@ -6,15 +6,16 @@ ideate → code → train → score → analyse → verify → close          (c
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import stim
 
 from autoqec.agents.asking import ask
 from autoqec.agents.context import failed_composes, past_rounds
-from autoqec.agents.contract import Agent, Context, Role
+from autoqec.agents.contract import Role
 from autoqec.agents.messages import Analysis, Hypothesis, Proposal
+from autoqec.agents.tape import TapedAgent
 from autoqec.candidate.schema import candidate_hash, read_candidate, write_candidate
 from autoqec.errors import AutoQECError, UsageError
 from autoqec.history import (
@@ -23,10 +24,10 @@ from autoqec.history import (
     attach,
     close_claim,
     commit_round,
-    read_history,
 )
 from autoqec.history import read_candidate as read_candidate_files
 from autoqec.history.attachments import WEIGHTS_FILE
+from autoqec.loop.contexts import build_context, round_key
 from autoqec.loop.files import canonical_files
 from autoqec.loop.judging import Asked, judge
 from autoqec.loop.measuring import measure
@@ -36,10 +37,11 @@ from autoqec.loop.parents import (
     find_start,
     parent_weights,
 )
-from autoqec.loop.session import Session, profile_from
+from autoqec.loop.session import Session, make_agent, profile_from
 from autoqec.loop.state import TRAINING_FILE, RoundState, save_message
+from autoqec.loop.tracing import TracedCalls
 from autoqec.problem.problem import problem_from_dem
-from autoqec.problem.streams import derive_key, derive_seed
+from autoqec.problem.streams import derive_key
 from autoqec.runner.train import Limits, TrainingFailed, train_candidate
 from autoqec.sandbox.trust import needs_lock
 from autoqec.scoring.predictor import CandidateFault
@@ -68,48 +70,26 @@ def _detail(state: RoundState, name: str) -> Any:
         raise AutoQECError(f"the claim of {name} is damaged", mend=f"autoqec resume --abandon {name}") from error
 
 
-def _round_key(session: Session, state: RoundState) -> bytes:
-    return derive_key(session.run_seed, "round", state.claim.number)
-
-
-def _agent(session: Session, state: RoundState, role: Role) -> Agent:
-    agent: Agent = session.registry.get("agent", _detail(state, "agents")[role]).create()
-    return agent
-
-
-def _context(session: Session, state: RoundState, **fields: Any) -> Context:
-    # One run's rounds and no other's: a seed then gives the same rounds in any lab.
-    records = read_history(session.ledger, session.run.name)
-    past = past_rounds(records, lambda commit: read_candidate_files(session.ledger, commit))
-    stages = {}
-    for entry in session.registry.all("stage"):
-        kind = entry.create()
-        stages[entry.name] = {
-            "schema": kind.Config.model_json_schema(),
-            "space": {k: list(v) for k, v in kind.space().items()},
-        }
-    return Context(
-        environment=session.environment.environment.model_dump(mode="json"),
-        run=session.run.name,
-        round=state.claim.number,
-        seed=derive_seed(_round_key(session, state), "agent", 0),
-        stages=stages,
-        limits=_detail(state, "profile"),
-        history=past,
-        failed_composes=failed_composes(past),
-        **fields,
-    )
+def _ask(
+    session: Session, state: RoundState, role: Role, check: Callable[[Any], None] = lambda message: None, **fields: Any
+) -> Any:
+    """Ask the agent that plays a role, or the tape in its place."""
+    agents = _detail(state, "agents")
+    agent = TapedAgent(session.tape) if session.tape else make_agent(session, role, agents[role])
+    context = build_context(session, state.claim.number, _detail(state, "profile"), **fields)
+    return ask(agent, role, context, check, TracedCalls(session, state.claim, agents))
 
 
 def ideate(session: Session, state: RoundState) -> None:
     """Ask the Ideator for a hypothesis."""
     if state.hypothesis is not None or state.commit is not None:
         return
-    context = _context(session, state)
+    past = session.records()
+    failed = failed_composes(past_rounds(past, lambda commit: {}))
 
     def usable(message: Hypothesis) -> None:
         check_parents(session.ledger, session.run, message)
-        if tuple(sorted(message.fork_from)) in context.failed_composes:
+        if tuple(sorted(message.fork_from)) in failed:
             raise UsageError(f"composing {', '.join(message.fork_from)} conflicted before; choose other rounds")
 
     given = state.claim.details.get("hypothesis")
@@ -117,7 +97,7 @@ def ideate(session: Session, state: RoundState) -> None:
         message = Hypothesis.model_validate(given)
         usable(message)
     else:
-        message = ask(_agent(session, state, "ideator"), "ideator", context, usable)
+        message = _ask(session, state, "ideator", usable)
     save_message(session.ledger, state.claim, "ideator", message.model_dump(mode="json"))
 
 
@@ -146,8 +126,7 @@ def code(session: Session, state: RoundState) -> None:
             proposal = _propose(session, state, hypothesis, start.files)
         else:
             proposal = Proposal.model_validate(state.proposal)
-        sources = {path: text.encode() for path, text in proposal.files.items()}
-        files, body = canonical_files(session, sources), proposal.message
+        files, body = canonical_files(session, _sources(proposal, start.files)), proposal.message
     agents = _detail(state, "agents")
     identity = RoundIdentity(
         run=session.run.name,
@@ -170,24 +149,31 @@ def code(session: Session, state: RoundState) -> None:
     )
 
 
+def _sources(proposal: Proposal, start: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The files of a proposal as bytes, those that an edit keeps included."""
+    parent = {path: data.decode("utf-8", "replace") for path, data in start.items()}
+    return {path: text.encode("utf-8", "replace") for path, text in proposal.complete(parent).items()}
+
+
 def _propose(session: Session, state: RoundState, hypothesis: Hypothesis, start: Mapping[str, bytes]) -> Proposal:
-    context = _context(
-        session,
-        state,
-        hypothesis=hypothesis.model_dump(mode="json"),
-        parent_files={path: data.decode() for path, data in start.items()},
-    )
-    tried = {candidate_hash({p: t.encode() for p, t in r.files.items()}): r.name for r in context.history if r.files}
+    past = past_rounds(session.records(), lambda commit: read_candidate_files(session.ledger, commit))
+    tried = {candidate_hash({p: t.encode() for p, t in r.files.items()}): r.name for r in past if r.files}
 
     def usable(message: Proposal) -> None:
-        sources = {path: text.encode() for path, text in message.files.items()}
-        written = canonical_files(session, sources)
+        written = canonical_files(session, _sources(message, start))
         if not any(path.startswith("stages/") for path in written):
             raise UsageError("a candidate needs at least one stage; the empty pipeline is the baseline itself")
         if (twin := tried.get(candidate_hash(written))) is not None:
             raise UsageError(f"this candidate is the same as {twin}; propose another")
 
-    proposal: Proposal = ask(_agent(session, state, "coder"), "coder", context, usable)
+    proposal: Proposal = _ask(
+        session,
+        state,
+        "coder",
+        usable,
+        hypothesis=hypothesis.model_dump(mode="json"),
+        parent_files={path: data.decode("utf-8", "replace") for path, data in start.items()},
+    )
     save_message(session.ledger, state.claim, "coder", proposal.model_dump(mode="json"))
     return proposal
 
@@ -204,7 +190,7 @@ def train(session: Session, state: RoundState) -> None:
             session.dems,
             session.environment.environment.decoder.model_dump(),
             parents=parent_weights(session.ledger, _hypothesis(state).fork_from, fingerprint=fingerprint),
-            seed=derive_key(_round_key(session, state), "train"),
+            seed=derive_key(round_key(session, state.claim.number), "train"),
             max_shots=profile.train_shots,
             inherit=_hypothesis(state).compose != "none",
             locked=needs_lock(state.files, session.registry),
@@ -229,7 +215,7 @@ def score(session: Session, state: RoundState) -> None:
     """Score candidate and baseline on the same development shots and note the metrics."""
     if state.metrics is not None:
         return
-    key = derive_key(_round_key(session, state), "score")
+    key = derive_key(round_key(session, state.claim.number), "score")
     try:
         record = measure(session, state, _detail(state, "profile"), key)
     except CandidateFault as fault:
@@ -242,8 +228,14 @@ def analyse(session: Session, state: RoundState) -> None:
     """Ask the Analyst whether the round is worth a verifier's shots."""
     if state.analysis is not None:
         return
-    context = _context(session, state, hypothesis=state.hypothesis, metrics=state.metrics)
-    message: Analysis = ask(_agent(session, state, "analyst"), "analyst", context)
+    message: Analysis = _ask(
+        session,
+        state,
+        "analyst",
+        hypothesis=state.hypothesis,
+        parent_files={path: data.decode("utf-8", "replace") for path, data in state.files.items()},
+        metrics=state.metrics,
+    )
     record = {"id": state.claim.attempt, **message.model_dump(mode="json")}
     append_note(session.ledger, state.claim.run, "analysis", str(state.commit), record)
 

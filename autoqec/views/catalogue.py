@@ -14,7 +14,8 @@ from autoqec.views.console import out, plain
 _ADVICE = ("needs", "pip_options")
 
 
-def _grid(*headers: str) -> Table:
+def grid(*headers: str) -> Table:
+    """A table without lines."""
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
     for header in headers:
         table.add_column(header, overflow="fold")
@@ -23,7 +24,7 @@ def _grid(*headers: str) -> Table:
 
 def print_plugins(items: Sequence[Mapping[str, Any]]) -> None:
     """Registered names by kind, then what is broken and how to go on without it."""
-    table = _grid("kind", "name", "plugin", "distribution", "")
+    table = grid("kind", "name", "plugin", "distribution", "")
     for item in items:
         if "error" in item:
             continue
@@ -46,7 +47,7 @@ def print_plugins(items: Sequence[Mapping[str, Any]]) -> None:
 
 def print_environments(items: Sequence[Mapping[str, Any]]) -> None:
     """Environments with their stories."""
-    table = _grid("name", "where", "story")
+    table = grid("name", "where", "story")
     for item in items:
         table.add_row(plain(item["name"]), plain(item["where"]), plain(item["story"]))
     out().print(table)
@@ -72,7 +73,7 @@ def print_environment(facts: Mapping[str, Any]) -> None:
 
 def print_facts(items: Mapping[str, Any]) -> None:
     """Facts, one a line."""
-    table = _grid("", "")
+    table = grid("", "")
     table.show_header = False
     for key, value in items.items():
         table.add_row(Text(key, style="bold"), plain(str(value)))

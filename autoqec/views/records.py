@@ -42,6 +42,7 @@ STATUSES = (
     "abandoned",
     "open",
     "interrupted",
+    "waiting",
     "unknown",
 )
 

@@ -343,7 +343,7 @@ def test_what_a_round_composes_is_found_by_commit_whatever_its_parents_are_calle
 
 
 class _Failing:
-    def reply(self, role, context):
+    def reply(self, role, context, report):
         raise ConnectionError("no net\nand more")
 
 
