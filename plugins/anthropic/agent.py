@@ -55,7 +55,7 @@ class AnthropicAgent:
         where = endpoint(self._options)
         prompt_tokens = self._prompt_tokens(prompt)
         answer, lost = ask(self._request(prompt), self._options, where, prompt_tokens, report)
-        usages = [*lost, answer.usage(prompt_tokens) or Usage()]
+        usages = [*lost, answer.usage(prompt_tokens) or Usage(prompt_tokens)]
         message, problem = _message(answer, self._options.max_tokens)
         return Reply(
             message=message,

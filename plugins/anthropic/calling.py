@@ -77,7 +77,8 @@ def _require_patience(
     said = f": {trouble.detail}" if trouble.detail else ""
     if cut >= _MOST_CUT:
         raise AgentUnavailable(
-            f"{endpoint.name} cut {cut} replies off, the last with {trouble.why}{said}", mend="go on later: autoqec resume"
+            f"{endpoint.name} cut {cut} replies off, the last with {trouble.why}{said}",
+            mend="go on later: autoqec resume",
         )
     if lasted + wait > options.patience_seconds:
         asks = f"; it asks to wait {wait:,.0f} s" if trouble.wait is not None else ""
@@ -97,7 +98,7 @@ def _client(options: Options, endpoint: Endpoint) -> anthropic.Anthropic:
         base_url=endpoint.base_url,
         max_retries=0,
         timeout=timeout,
-        # A redirect would carry the key along, to wherever it leads.
+        # A redirect would carry the prompt, and to some places the key, to wherever it leads.
         http_client=anthropic.DefaultHttpxClient(follow_redirects=False, timeout=timeout),
     )
 

@@ -56,7 +56,9 @@ def parsed(options: Mapping[str, Any]) -> Options:
     known = {field.name: field.default for field in fields(Options)}
     for key, value in options.items():
         if key not in known:
-            raise UsageError(f"agents.<role>.{key}: agent anthropic has no such option", mend=f"known: {', '.join(known)}")
+            raise UsageError(
+                f"agents.<role>.{key}: agent anthropic has no such option", mend=f"known: {', '.join(known)}"
+            )
         if key in _BOUNDS:
             _check_number(key, value, known[key])
     if options.get("effort", "low") not in EFFORTS:
@@ -76,9 +78,10 @@ def parsed(options: Mapping[str, Any]) -> Options:
 
 def _check_number(key: str, value: Any, default: Any) -> None:
     least, most = _BOUNDS[key]
-    kinds: tuple[type, ...] = (int,) if isinstance(default, int) else (int, float)
-    if isinstance(value, bool) or not isinstance(value, kinds) or not least <= value <= most:
-        what = "a whole number" if kinds == (int,) else "a number"
+    whole = isinstance(default, int)
+    fits = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+    if not fits or not least <= value <= most:
+        what = "a whole number" if whole else "a number"
         raise UsageError(
             f"agents.<role>.{key} must be {what} between {least:g} and {most:g}, not {value!r}",
             mend=f"{key} = {default:g}, or leave it out",
@@ -120,7 +123,7 @@ def endpoint(options: Options) -> Endpoint:
     if options.base_url and not chosen:
         if os.environ.get("ANTHROPIC_CUSTOM_HEADERS"):
             raise UsageError(
-                "agents.<role>.base_url: ANTHROPIC_CUSTOM_HEADERS is set, and would be sent to a server that the repository chose",
+                "agents.<role>.base_url: ANTHROPIC_CUSTOM_HEADERS is set, and would go to a server that the repository chose",
                 mend=f"export ANTHROPIC_BASE_URL={options.base_url}, or unset ANTHROPIC_CUSTOM_HEADERS",
             )
         return Endpoint(options.base_url, NO_KEY)

@@ -18,8 +18,6 @@ class Answer:
         stop: Why it stopped.
         why: More words on that, if it refused.
         ended: The stream came to its end; otherwise it was cut.
-        words: What it said as text.
-        inputs: Raw JSON of each call of a tool.
     """
 
     def __init__(self) -> None:
@@ -64,10 +62,12 @@ class Answer:
 
     @property
     def words(self) -> str:
+        """What it said as text."""
         return "\n".join("".join(pieces) for kind, pieces in self._blocks.values() if kind == "text").strip()
 
     @property
     def inputs(self) -> list[str]:
+        """Raw JSON of each call of a tool."""
         found = []
         for index, (kind, pieces) in self._blocks.items():
             if kind == "tool_use":

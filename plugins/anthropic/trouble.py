@@ -86,7 +86,8 @@ def trouble_of(error: Exception, *, model: str, where: str) -> Trouble:
 def _refusal(status: int, detail: str, model: str, where: str) -> AgentUnavailable:
     if status in (401, 403):
         return AgentUnavailable(
-            f"{where} refused the key ({status}): {detail}", mend="export ANTHROPIC_API_KEY=…, with a key that may use this model"
+            f"{where} refused the key ({status}): {detail}",
+            mend="export ANTHROPIC_API_KEY=…, with a key that may use this model",
         )
     if status == 404:
         return AgentUnavailable(
@@ -94,10 +95,12 @@ def _refusal(status: int, detail: str, model: str, where: str) -> AgentUnavailab
         )
     if 300 <= status < 400:
         return AgentUnavailable(
-            f"{where} sends requests elsewhere ({status}), and the key does not follow", mend="export ANTHROPIC_BASE_URL=…"
+            f"{where} sends requests elsewhere ({status}), and the key does not follow",
+            mend="export ANTHROPIC_BASE_URL=…",
         )
     mend = {402: "see to the account's billing, then go on: autoqec resume"}.get(
-        status, "change what it names — max_tokens, effort or the model of [agents.<role>] —, then go on: autoqec resume"
+        status,
+        "change what it names — max_tokens, effort or the model of [agents.<role>] —, then go on: autoqec resume",
     )
     return AgentUnavailable(f"{where} refused the request ({status}): {detail}", mend=mend)
 
