@@ -1,9 +1,11 @@
 """Shared by all tests: git without the user's own configuration, and one lab in which rounds were really run."""
 
+import importlib.util
 import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pygit2
@@ -33,6 +35,16 @@ def _own_git_identity(monkeypatch):
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
     for variable in ("AUTOQEC_LOAD_PLUGINS", "AUTOQEC_STRICT_PLUGINS", "AUTOQEC_PROFILE", "AUTOQEC_JOBS"):
         monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.fixture(scope="session")
+def messages_server():
+    """The module `tests/messages_server.py`: a server of the Messages API with a script."""
+    spec = importlib.util.spec_from_file_location("messages_server", Path(__file__).parent / "messages_server.py")
+    # Its dataclasses look their module up.
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")

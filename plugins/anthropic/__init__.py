@@ -1,0 +1,14 @@
+"""The agent family `anthropic:MODEL`: Claude in any role, through the Messages API."""
+
+from autoqec.hookspecs import Register, hookimpl
+
+
+@hookimpl
+def autoqec_register_agents(register: Register) -> None:
+    """`anthropic:`."""
+    register(
+        "anthropic:",
+        "autoqec_plugins.anthropic.agent:AnthropicAgent",
+        roles=("ideator", "coder", "analyst"),
+        prices=True,
+    )
