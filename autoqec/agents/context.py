@@ -15,7 +15,16 @@ _FIGURES = (
 )  # fmt: skip
 
 
-def _past(record: RoundRecord, names: Mapping[str, str], read_files: Callable[[str], Mapping[str, bytes]]) -> PastRound:
+def past_round(
+    record: RoundRecord, names: Mapping[str, str], read_files: Callable[[str], Mapping[str, bytes]]
+) -> PastRound:
+    """A round as agents see it, closed or not.
+
+    Args:
+        record: Its record.
+        names: Rounds by commit.
+        read_files: The candidate's files at a commit.
+    """
     identity = record.identity
     files = read_files(record.commit) if record.commit else {}
     # A round without a commit has no trailers; a conflict report then holds what the trailers would have.
@@ -26,7 +35,7 @@ def _past(record: RoundRecord, names: Mapping[str, str], read_files: Callable[[s
         reason=record.claim.reason if record.claim else None,
         fork_from=tuple(names[oid] for oid in identity.fork_from if oid in names)
         if identity
-        else tuple(report.get("fork_from", ())),
+        else _names(report.get("fork_from")),
         compose=identity.compose if identity else str(report.get("compose", "none")),
         hypothesis=identity.hypothesis if identity else str(report.get("hypothesis", "")),
         files={path: data.decode("utf-8", "replace") for path, data in files.items()},
@@ -39,6 +48,11 @@ def _past(record: RoundRecord, names: Mapping[str, str], read_files: Callable[[s
         holdout=_holdout(record.verdict) if record.verdict else None,
         seconds=_seconds(record),
     )
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    """The rounds a report names; a damaged one names none."""
+    return tuple(each for each in value if isinstance(each, str)) if isinstance(value, list) else ()
 
 
 def _holdout(verdict: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,7 +80,7 @@ def past_rounds(
     """
     closed = [record for record in records if record.claim is not None and record.claim.state == "closed"]
     names = {record.commit: f"{record.run}/{record.number}" for record in closed if record.commit}
-    return tuple(_past(record, names, read_files) for record in closed)
+    return tuple(past_round(record, names, read_files) for record in closed)
 
 
 def failed_composes(past: Iterable[PastRound]) -> tuple[tuple[str, ...], ...]:

@@ -1,4 +1,4 @@
-"""Dead ends: past rounds that say what not to try again, each with its reason."""
+"""Dead ends: past rounds that say what not to try again, each with its reason and the cause behind it."""
 
 from __future__ import annotations
 
@@ -6,18 +6,25 @@ from collections.abc import Iterable
 from typing import Any
 
 from autoqec.agents.contract import PastRound
+from autoqec.agents.diagnosis.diagnosing import root_cause
 
 #: How a round may have ended without being tried to its end, but for want of a machine, a budget or a person.
 _TELLING = ("compile_error", "train_error", "killed_by_safety", "compose_conflict", "agent_error")
 
 
 def dead_ends(history: Iterable[PastRound]) -> list[dict[str, Any]]:
-    """Rounds that failed, gained nothing or were not believed, oldest first, as `{"round", "tried", "ended", "reason"}`."""
+    """Rounds that failed, gained nothing or were not believed, oldest first.
+
+    Returns:
+        `round`, `tried`, `ended` and `reason` of each; and `cause` and `means`, if a diagnosis knows them.
+    """
     found = []
     for past in history:
         ended, reason = _end(past)
         if ended:
-            found.append({"round": past.name, "tried": past.hypothesis, "ended": ended, "reason": reason})
+            row = {"round": past.name, "tried": past.hypothesis, "ended": ended, "reason": reason}
+            known = root_cause(past)
+            found.append(row | ({"cause": known.cause, "means": known.says} if known else {}))
     return found
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from autoqec.agents.contract import Context, PastRound, Role
 from autoqec.agents.deadends import dead_ends
+from autoqec.agents.diagnosis.diagnosing import findings_of
 from autoqec.agents.messages import MESSAGES
 from autoqec.agents.quoting import count_tokens, quoted, section, shortened, without_empty
 
@@ -19,6 +20,9 @@ PROMPT_TOKENS = 60_000
 #: Characters of one round's words in the table of rounds, and of a reply that is shown again.
 _WORDS = 300
 _PREVIOUS = 4_000
+
+#: Findings about a run that are told.
+_FINDINGS = 8
 
 _FIGURES = ("delta_ler", "delta_ler_ci", "ler_ratio", "ler_candidate", "flops_per_shot", "params")
 
@@ -83,7 +87,7 @@ def render(role: Role, context: Context, *, limit: int = PROMPT_TOKENS) -> Promp
     )
     now = _now(role, context)
     left = limit - sum(map(count_tokens, (system, stable, now)))
-    past = _past(context, left) if role != "analyst" else section("front", *_front(context))
+    past = _past(role, context, left) if role != "analyst" else section("front", *_front(context))
     return Prompt(system, stable, f"{past}\n\n{now}", schema)
 
 
@@ -136,12 +140,13 @@ def _row(past: PastRound) -> dict[str, Any]:
     )
 
 
-def _past(context: Context, tokens: int) -> str:
+def _past(role: Role, context: Context, tokens: int) -> str:
     """Everything about earlier rounds, within so many tokens."""
     ends = [{**end, "reason": shortened(str(end["reason"]), _WORDS)} for end in dead_ends(context.history)]
     fixed = [
         section("front", list(context.front)),
         section("dead_ends", *ends[-64:]),
+        *([section("findings", *_findings(context))] if role == "ideator" else []),
         section("failed_composes", *map(list, context.failed_composes[-64:])),
     ]
     left = tokens - sum(map(count_tokens, fixed))
@@ -149,6 +154,19 @@ def _past(context: Context, tokens: int) -> str:
     left -= sum(count_tokens(quoted(row)) for row in kept)
     shown = section("history", *([{"left_out": gone, "why": "older, and not on the front"}] if gone else []), *kept)
     return "\n\n".join((shown, *fixed, section("files", *_files(context, left))))
+
+
+def _findings(context: Context) -> list[dict[str, Any]]:
+    """What is wrong with the run as a whole."""
+    return [
+        {
+            "cause": finding.cause,
+            "evidence": [shortened(each, _WORDS) for each in finding.evidence],
+            "means": finding.says,
+            "next_step": shortened(finding.next_step, _WORDS),
+        }
+        for finding in findings_of(context.run, context.history, context.stages)[:_FINDINGS]
+    ]
 
 
 def _rows(context: Context, tokens: int) -> tuple[list[dict[str, Any]], int]:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from autoqec.problem.problem import Problem
-
 if TYPE_CHECKING:
     import torch
+
+    from autoqec.problem.problem import Problem
 
 #: `(syndromes uint8 [shots, ceil(detectors / 8)], beliefs float32 [shots, mechanisms]) → beliefs`, neither changed.
 Inference = Callable[[np.ndarray, np.ndarray], np.ndarray]

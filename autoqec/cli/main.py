@@ -25,6 +25,7 @@ COMMANDS = {
     "show": "One round in full.",
     "pareto": "The front: verified rounds that no other surely beats.",
     "verify": "Judge a round again, on fresh shots.",
+    "diagnose": "Why rounds failed or stalled, and what to do about it.",
     "fsck": "Examine the lab's record, and mend what can be mended safely.",
     "archive": "Move a finished run's rounds out of the branches; prune weights.",
     "env": "Environments: list them, check one.",

@@ -111,7 +111,12 @@ def command(
         except ReplyAwaited as error:
             return waits(error)
     if in_vain:
+        from autoqec.cli.diagnose import diagnosis_objects
+        from autoqec.views.diagnosis import headline
+
         say(f"stopped: the last {settings['patience']} rounds came to nothing; autoqec diagnose {run.name}")
+        for line in headline(diagnosis_objects(ledger, settings, run.name)):
+            say(line)
     return 0 if any(record.status == "ok" for record in records) else 1
 
 

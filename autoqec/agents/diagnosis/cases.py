@@ -1,0 +1,172 @@
+"""What a diagnosis reads and says: cases and findings as plain values. Notes can hold anything; nothing here raises on that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import Any
+
+from autoqec.agents.contract import PastRound
+from autoqec.agents.diagnosis.cause import Severity
+from autoqec.agents.diagnosis.causes import CAUSES
+from autoqec.agents.quoting import shortened
+
+#: Fields of candidate files by path, as in `changes` and by which a patch is made.
+Changes = Mapping[str, Mapping[str, Any]]
+
+#: Characters of one piece of evidence.
+_EVIDENCE = 300
+
+#: Characters of a next step, which may quote what an agent wrote.
+_STEP = 500
+
+
+@dataclass(frozen=True)
+class Case:
+    """A round as a diagnosis reads it.
+
+    Attributes:
+        past: The round as agents see it.
+        verdict: The whole verdict note; what `past` says of it, if the note is not at hand.
+        conflicts: Of a failed composition: `path`, `field`, `base`, `ours`, `theirs` and `between` of each.
+        gains: Verified gain of commits that were composed, as far as it is known.
+        profile: The name and the fields of the profile it ran under.
+        waiting: The role that is awaited.
+        proposed: Files of the Coder's last reply, if there is no commit.
+        known: Fields by file, or by stage kind, and the kinds themselves under `kind`: what a misspelling may have meant.
+        problems: What is damaged in the record.
+    """
+
+    past: PastRound
+    verdict: Mapping[str, Any] = field(default_factory=dict)
+    conflicts: Sequence[Mapping[str, Any]] = ()
+    gains: Mapping[str, float] = field(default_factory=dict)
+    profile: Mapping[str, Any] = field(default_factory=dict)
+    waiting: str = ""
+    proposed: Mapping[str, str] = field(default_factory=dict)
+    known: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    problems: Sequence[str] = ()
+
+    @property
+    def files(self) -> Mapping[str, str]:
+        """The candidate's files: the commit's, or else what the Coder wrote."""
+        return self.past.files or self.proposed
+
+    @property
+    def custom(self) -> bool:
+        """Whether it brings code of its own."""
+        return any(path.endswith(".py") for path in self.files)
+
+    @property
+    def reason(self) -> str:
+        """Why it failed, if it did."""
+        return text(self.past.reason)
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """One finding.
+
+    Attributes:
+        run: The run.
+        round: The round's number; None if it is about the run.
+        cause: A code of `CAUSES`.
+        evidence: What in the record shows it.
+        next_step: A command or an edit.
+        changes: Fields that mend it, by file, if fields do.
+    """
+
+    run: str
+    round: int | None
+    cause: str
+    evidence: tuple[str, ...]
+    next_step: str
+    changes: Changes = field(default_factory=dict)
+
+    @property
+    def severity(self) -> Severity:
+        """How bad it is."""
+        return CAUSES[self.cause].severity
+
+    @property
+    def says(self) -> str:
+        """What the cause means."""
+        return CAUSES[self.cause].says
+
+    @property
+    def name(self) -> str:
+        """What it is about: `run/number`, or the run."""
+        return self.run if self.round is None else f"{self.run}/{self.round}"
+
+
+def found(case: Case, cause: str, *evidence: str, changes: Changes | None = None, **words: str) -> Diagnosis:
+    """A finding about a round.
+
+    Args:
+        case: The round.
+        cause: Its code.
+        evidence: What shows it.
+        changes: Fields that mend it.
+        words: What the next step has in braces, beside `round`, `run` and `profile`.
+    """
+    run, _, number = case.past.name.rpartition("/")
+    profile = text(case.profile.get("name")) or "dev"
+    step = CAUSES[cause].next_step.format(round=case.past.name, run=run, profile=profile, **words)
+    said = tuple(shortened(whole(each), _EVIDENCE) for each in evidence if each)
+    return Diagnosis(run, int(number), cause, said, shortened(whole(step), _STEP), changes or {})
+
+
+def whole(value: str) -> str:
+    """A text that has UTF-8: half a surrogate pair, which JSON can hold, has none."""
+    return value.encode("utf-8", "replace").decode()
+
+
+def text(value: Any) -> str:
+    """A text as it is; nothing for what is none."""
+    return value if isinstance(value, str) else ""
+
+
+def part(record: Any, *path: str) -> Mapping[str, Any]:
+    """A mapping inside a record; empty if there is none."""
+    for name in path:
+        record = record.get(name) if isinstance(record, Mapping) else None
+    return record if isinstance(record, Mapping) else {}
+
+
+def number(record: Any, *path: str) -> float | None:
+    """A finite number inside a record; None if there is none."""
+    value = part(record, *path[:-1]).get(path[-1])
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value) if isfinite(value) else None
+    except OverflowError:  # a whole number beyond any float
+        return None
+
+
+def interval(record: Any, name: str) -> tuple[float, float] | None:
+    """Both ends of an interval inside a record; None if one is missing."""
+    ends = part(record).get(name)
+    if not isinstance(ends, Sequence) or isinstance(ends, str) or len(ends) != 2:
+        return None
+    low, high = (number({"end": end}, "end") for end in ends)
+    return None if low is None or high is None else (low, high)
+
+
+def rows(record: Any, name: str) -> list[Mapping[str, Any]]:
+    """The mappings of a list inside a record."""
+    value = part(record).get(name)
+    return [row for row in value if isinstance(row, Mapping)] if isinstance(value, list | tuple) else []
+
+
+def figure(value: float | None) -> str:
+    """A number in few characters."""
+    if value is None:
+        return "unknown"
+    return f"{value:,.0f}" if value == int(value) and abs(value) >= 1 else f"{value:.4g}"
+
+
+def span(ends: tuple[float, float] | None) -> str:
+    """An interval in few characters."""
+    return "[unknown]" if ends is None else f"[{ends[0]:.4g}, {ends[1]:.4g}]"
