@@ -51,10 +51,11 @@ def diagnosis_objects(ledger: Ledger, settings: Settings, run: str, number: int 
     from autoqec.plugins import load_plugins
     from autoqec.views.diagnosis import DIAGNOSIS_SCHEMA
     from autoqec.views.diff import candidate_diff
+    from autoqec.views.records import whole_notes
 
     registry = load_plugins()
     items = []
-    for finding, files in diagnose(ledger, registry, settings, run, number):
+    for finding, files in diagnose(ledger, registry, settings, run, number, lambda record: whole_notes(record)[1]):
         both = patched(registry, finding, files)
         placed = [{f"{CANDIDATE_DIR}/{path}": data for path, data in side.items()} for side in both or ()]
         items.append(

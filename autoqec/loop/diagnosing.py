@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, get_args
 
 from autoqec.agents.budget import spent_on
@@ -26,7 +27,12 @@ _MISSPELT = ("compile_error", "agent_error")
 
 
 def diagnose(
-    ledger: Ledger, registry: Registry, settings: Settings, run: str, only: int | None = None
+    ledger: Ledger,
+    registry: Registry,
+    settings: Settings,
+    run: str,
+    only: int | None = None,
+    examine: Callable[[RoundRecord], Sequence[str]] = lambda record: (),
 ) -> list[tuple[Diagnosis, Mapping[str, str]]]:
     """What is wrong with a run and its rounds, or with one round.
 
@@ -36,6 +42,7 @@ def diagnose(
         settings: Theirs is the patience.
         run: The run.
         only: A round's number; None for all, and the run as a whole, which comes first.
+        examine: Says what is wrong with a record beside what it says itself.
 
     Returns:
         Each finding with the candidate's files that it speaks of.
@@ -45,7 +52,12 @@ def diagnose(
     """
     records = read_history(ledger, run)
     names = {record.commit: f"{record.run}/{record.number}" for record in records if record.commit}
-    cases = [_case(ledger, registry, record, names, records) for record in records if only in (None, record.number)]
+    profiles = {name: asdict(profile) for name, profile in settings.profiles.items()}
+    cases = [
+        _case(ledger, registry, record, names, records, profiles, examine(record))
+        for record in records
+        if only in (None, record.number)
+    ]
     by_round = {case.past.name: diagnose_round(case) for case in cases}
     files = {case.past.name: case.files for case in cases}
     found: list[Diagnosis] = []
@@ -68,7 +80,7 @@ def patched(
     try:
         after = mended(files, finding.changes)
         changed = {path: after[path] for path in finding.changes if after[path] != files[path]}
-        modules = {path.replace("stage.yaml", "module.py") for path in changed} & set(files)
+        modules = {path.replace("/stage.yaml", "/module.py") for path in changed if "/" in path} & set(files)
         whole = {path: text.encode() for path, text in changed.items()} | {p: files[p].encode() for p in modules}
         read_candidate(whole, registry.maker("stage"))
     except (AutoQECError, TypeError, ValueError):
@@ -84,8 +96,10 @@ def _case(
     record: RoundRecord,
     names: Mapping[str, str],
     records: Sequence[RoundRecord],
+    profiles: Mapping[str, Mapping[str, Any]],
+    wrong: Sequence[str],
 ) -> Case:
-    problems = list(record.problems)
+    problems = [*record.problems, *wrong]
 
     def files_at(commit: str) -> Mapping[str, bytes]:
         return _tried(lambda: read_files(ledger, commit), {}, problems)
@@ -101,12 +115,17 @@ def _case(
         verdict=record.verdict or {},
         conflicts=[row for row in conflicts if isinstance(row, dict)] if isinstance(conflicts, list) else [],
         gains=_gains(records) if record.status == "compose_conflict" else {},
-        profile=profile if isinstance(profile, dict) else {},
+        profile=_named(profile, profiles) if isinstance(profile, dict) else {},
         waiting=waiting if isinstance(waiting, str) else "",
         proposed=proposed,
-        known=_known(registry, past.files or proposed) if record.status in _MISSPELT else {},
+        known=_known(registry, past.files or proposed, past.reason or "") if record.status in _MISSPELT else {},
         problems=problems,
     )
+
+
+def _named(profile: Mapping[str, Any], profiles: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """A profile as a claim has it, with the name that it has in the settings, if it is there still."""
+    return {**profile, "name": next((name for name, fields in profiles.items() if fields == profile), None)}
 
 
 def _tried(read: Callable[[], Any], otherwise: Any, problems: list[str]) -> Any:
@@ -142,7 +161,8 @@ def _proposed(ledger: Ledger, record: RoundRecord) -> dict[str, str]:
     return {}
 
 
-def _known(registry: Registry, files: Mapping[str, str]) -> dict[str, Sequence[str]]:
+def _known(registry: Registry, files: Mapping[str, str], reason: str) -> dict[str, Sequence[str]]:
+    """What names there are; of stages only the kinds of those that the reason speaks of, for loading a kind takes a second."""
     kinds = registry.names("stage")
     known: dict[str, Sequence[str]] = {
         "kind": kinds,
@@ -150,7 +170,7 @@ def _known(registry: Registry, files: Mapping[str, str]) -> dict[str, Sequence[s
         "output.yaml": list(Output.model_fields),
     }
     for path in files:
-        kind = fields_of(files, path).get("kind") if path.endswith("/stage.yaml") else None
+        kind = fields_of(files, path).get("kind") if path.endswith("/stage.yaml") and path in reason else None
         if isinstance(kind, str) and kind in kinds:
             made = _tried(registry.get("stage", kind).create, None, [])
             known[kind] = list(made.Config.model_fields) if made is not None else []

@@ -111,7 +111,7 @@ def found(case: Case, cause: str, *evidence: str, changes: Changes | None = None
         words: What the next step has in braces, beside `round`, `run` and `profile`.
     """
     run, _, number = case.past.name.rpartition("/")
-    profile = text(case.profile.get("name")) or "dev"
+    profile = text(case.profile.get("name")) or "NAME"
     step = CAUSES[cause].next_step.format(round=case.past.name, run=run, profile=profile, **words)
     said = tuple(shortened(whole(each), _EVIDENCE) for each in evidence if each)
     return Diagnosis(run, int(number), cause, said, shortened(whole(step), _STEP), changes or {})

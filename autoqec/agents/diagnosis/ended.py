@@ -16,6 +16,7 @@ _MEMORY = re.compile(r"out of memory|allocate memory|MemoryError|signal SIGKILL"
 _DIED = re.compile(r"the process ended with (?:signal|exit)")
 _FAULT = re.compile(r"(crash|timeout|bad_output|bad_weights|hostile_syscall): ")
 _UNFIT = re.compile(r"the weights do not fit|were trained for problem")
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}/[1-9][0-9]{0,8}")
 _ROLE = re.compile(rf"the ({'|'.join(ROLES)})(?:'s reply could not be used: | failed: )")
 
 #: The statuses that are about a candidate's work, and not about agents or people.
@@ -35,7 +36,8 @@ def ended_causes(case: Case) -> Iterator[Diagnosis]:
     elif status == "compose_conflict":
         yield _conflict(case, said)
     elif status == "waiting":
-        yield found(case, "waiting", f"it waits for the {case.waiting or 'agent'}", role=case.waiting or "ROLE")
+        role = case.waiting if case.waiting in ROLES else "ROLE"
+        yield found(case, "waiting", f"it waits for the {role}", role=role)
     elif status == "interrupted":
         yield found(case, "interrupted", "its claim is open and its process is gone")
     elif status == "abandoned":
@@ -119,7 +121,8 @@ def _conflict(case: Case, said: str) -> Diagnosis:
         if better and text(row.get("field")):
             takes.append(f"{place}: {sides[better]}")
     take = f", and take from the round that gains more: {'; '.join(takes)}" if takes else ""
-    parents = " ".join(case.past.fork_from) or "ROUND ROUND"
+    # They become part of a command that a person may run: only what is a round's name does.
+    parents = " ".join(name for name in case.past.fork_from if _NAME.fullmatch(name)) or "ROUND ROUND"
     return found(case, "compose_conflict", *evidence, parents=parents, take=take)
 
 

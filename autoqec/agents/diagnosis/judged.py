@@ -10,7 +10,7 @@ from autoqec.agents.diagnosis.ended import fault_cause
 from autoqec.agents.diagnosis.mending import smaller_stages
 
 #: A test that spreads its bets needs about this many times the shots of one that knew the ratio beforehand.
-_SPREAD = 1.4
+_SPREAD = 1.6
 
 #: More shots than this are not worth an idea.
 _MOST_SHOTS = 1e9

@@ -21,6 +21,9 @@ _PLATEAU, _ONE_PARENT, _REPEATED = 3, 5, 3
 _ALIKE = 0.9
 _COMPARED = 64
 
+#: Characters of a hypothesis that are compared; an agent's has no more.
+_WORDS = 500
+
 #: The share of the error budget from which it is nearly spent: the first half is gone.
 _SPENT = 0.45
 
@@ -150,7 +153,7 @@ def _repeated_failures(case: RunCase, causes: Mapping[str, Diagnosis]) -> Iterat
 
 
 def _normal(hypothesis: str) -> str:
-    return " ".join(re.findall(r"\w+", hypothesis.casefold()))
+    return " ".join(re.findall(r"\w+", hypothesis[:_WORDS].casefold()))
 
 
 def _repeated_hypotheses(case: RunCase) -> Iterator[Diagnosis]:
