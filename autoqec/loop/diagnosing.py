@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
 from autoqec.agents.budget import spent_on
@@ -24,6 +24,17 @@ from autoqec.plugins import Registry
 
 #: Statuses of rounds whose files were perhaps not valid: only for them the kinds' fields are looked up.
 _MISSPELT = ("compile_error", "agent_error")
+
+
+@dataclass(frozen=True)
+class _Lab:
+    """What the cases of a run have in common: rounds and gains by commit, and the profiles that there are."""
+
+    ledger: Ledger
+    registry: Registry
+    names: Mapping[str, str]
+    gains: Mapping[str, float]
+    profiles: Mapping[str, Mapping[str, Any]]
 
 
 def diagnose(
@@ -51,13 +62,14 @@ def diagnose(
         NotFoundError: There is no such run.
     """
     records = read_history(ledger, run)
-    names = {record.commit: f"{record.run}/{record.number}" for record in records if record.commit}
-    profiles = {name: asdict(profile) for name, profile in settings.profiles.items()}
-    cases = [
-        _case(ledger, registry, record, names, records, profiles, examine(record))
-        for record in records
-        if only in (None, record.number)
-    ]
+    lab = _Lab(
+        ledger,
+        registry,
+        names={record.commit: f"{record.run}/{record.number}" for record in records if record.commit},
+        gains=_gains(records),
+        profiles={name: asdict(profile) for name, profile in settings.profiles.items()},
+    )
+    cases = [_case(lab, record, examine(record)) for record in records if only in (None, record.number)]
     by_round = {case.past.name: diagnose_round(case) for case in cases}
     files = {case.past.name: case.files for case in cases}
     found: list[Diagnosis] = []
@@ -90,35 +102,27 @@ def patched(
     return {path: files[path].encode() for path in changed}, {path: text.encode() for path, text in changed.items()}
 
 
-def _case(
-    ledger: Ledger,
-    registry: Registry,
-    record: RoundRecord,
-    names: Mapping[str, str],
-    records: Sequence[RoundRecord],
-    profiles: Mapping[str, Mapping[str, Any]],
-    wrong: Sequence[str],
-) -> Case:
+def _case(lab: _Lab, record: RoundRecord, wrong: Sequence[str]) -> Case:
     problems = [*record.problems, *wrong]
 
     def files_at(commit: str) -> Mapping[str, bytes]:
-        return _tried(lambda: read_files(ledger, commit), {}, problems)
+        return _tried(lambda: read_files(lab.ledger, commit), {}, problems)
 
-    past = past_round(record, names, files_at)
+    past = past_round(record, lab.names, files_at)
     details = record.claim.details if record.claim else {}
     profile = details.get("profile")
     conflicts = (record.conflict or {}).get("conflicts")
     waiting = details.get("waiting")
-    proposed = _proposed(ledger, record) if record.commit is None and record.status in _MISSPELT else {}
+    proposed = _proposed(lab.ledger, record) if record.commit is None and record.status in _MISSPELT else {}
     return Case(
         past,
         verdict=record.verdict or {},
         conflicts=[row for row in conflicts if isinstance(row, dict)] if isinstance(conflicts, list) else [],
-        gains=_gains(records) if record.status == "compose_conflict" else {},
-        profile=_named(profile, profiles) if isinstance(profile, dict) else {},
+        gains=lab.gains if record.status == "compose_conflict" else {},
+        profile=_named(profile, lab.profiles) if isinstance(profile, dict) else {},
         waiting=waiting if isinstance(waiting, str) else "",
         proposed=proposed,
-        known=_known(registry, past.files or proposed, past.reason or "") if record.status in _MISSPELT else {},
+        known=_known(lab.registry, past.files or proposed, past.reason or "") if record.status in _MISSPELT else {},
         problems=problems,
     )
 

@@ -15,7 +15,21 @@ from autoqec.agents.diagnosis.runs import RunCase
 from autoqec.agents.prompt import render
 from autoqec.agents.quoting import sections
 
-TRAINING = "batch_size: 256\n\ndevice: auto\n\nepochs: 2\n\ninit: fresh\n\nlearning_rate: 0.03\n\nloss: bce\n\npatience: 3\n\nshots: 4096\n"
+TRAINING = """\
+batch_size: 256
+
+epochs: 2
+
+init: fresh
+
+learning_rate: 0.03
+
+loss: bce
+
+patience: 3
+
+shots: 4096
+"""
 FILES = {
     "output.yaml": "mode: soft_priors\n\nthreshold: 0.5\n",
     "training.yaml": TRAINING,
@@ -95,7 +109,7 @@ SHOWN = {
         failed("agent_error", UNUSABLE + "training.yaml: batch_size: Input should be greater than or equal to 8"),
         "batch_size", "8 is nearest"),
     "bad_yaml": (
-        failed("agent_error", UNUSABLE + "training.yaml, line 3: mapping values are not allowed here"), "line 3", "training.yaml"),
+        failed("agent_error", UNUSABLE + "training.yaml, line 3: mapping values are not allowed"), "line 3", "training.yaml"),
     "loss_needs_teacher": (
         failed("compile_error", "training.yaml: loss: logical_gap asks the decoder for a gap, and decoder 'osd' knows none"),
         "osd", "bce"),
@@ -103,14 +117,16 @@ SHOWN = {
     "train_error": (failed("train_error", "it would not"), "would not", "show r-1/4"),
     "too_large": (
         failed("train_error", "the weights take 70 MiB; at most 50 are kept in git"), "70 MiB", "narrower"),
-    "same_candidate": (failed("agent_error", UNUSABLE + "this candidate is the same as r-1/2; propose another"), "r-1/2", "--trace"),
+    "same_candidate": (
+        failed("agent_error", UNUSABLE + "this candidate is the same as r-1/2; propose another"), "r-1/2", "--trace"),
     "reply_unusable": (
-        failed("agent_error", "the ideator's reply could not be used: text: Field required"), "Field required", "the ideator was"),
+        failed("agent_error", "the ideator's reply could not be used: text: Field required"), "required", "the ideator was"),
     "agent_failed": (failed("agent_error", "the analyst failed: OSError: no such host"), "no such host", "--analyst"),
     "compose_conflict": (
         Case(past(status="compose_conflict", reason="the parents disagree", files={}, fork_from=("r-1/1", "r-1/2")),
              conflicts=[CONFLICT], gains={"a" * 40: 0.1, "b" * 40: 0.2}),
-        "was 1, became 2 and 3", "autoqec compose r-1/1 r-1/2 --edit, and take from the round that gains more: training.yaml: shots: 3"),
+        "was 1, became 2 and 3",
+        "autoqec compose r-1/1 r-1/2 --edit, and take from the round that gains more: training.yaml: shots: 3"),
     "abandoned": (failed("abandoned", "by hand"), "by hand", "--run r-1"),
     "interrupted": (failed("interrupted", None), "gone", "resume r-1"),
     "waiting": (Case(past(status="waiting"), waiting="coder"), "coder", "agents reply coder"),
@@ -266,6 +282,13 @@ def test_damaged_records_are_diagnosed_as_far_as_they_go(damage, place):
         assert all(isinstance(each, str) and each.encode() for each in (*finding.evidence, finding.next_step))
 
 
+def test_only_names_of_rounds_and_roles_get_into_commands():
+    case = Case(past(status="compose_conflict", fork_from=("r-1/1", "$(reboot)")))
+    assert diagnose_round(case)[0].next_step == "autoqec compose r-1/1 --edit"
+    (found,) = diagnose_round(Case(past(status="waiting"), waiting="coder; reboot"))
+    assert "reboot" not in found.next_step
+
+
 def test_numbers_of_records_are_numbers():
     assert [number({"x": value}, "x") for value in (1, 2.5, True, "1", None, float("nan"), 10**400)] == [
         1,
@@ -282,8 +305,8 @@ def verified(name, gain, flops=10):
     )
 
 
-def lost(name, text=None, **fields):
-    return past(name, "killed_by_safety", reason=BROKEN, hypothesis=text or f"words {hash(name)} of {name}", **fields)
+def lost(name, text, **fields):
+    return past(name, "killed_by_safety", reason=BROKEN, hypothesis=text, **fields)
 
 
 IDEAS = (
@@ -300,11 +323,14 @@ RUNS = {
     "patience_reached": (RunCase("r-1", VAIN, patience=4), "r-1/2 to r-1/5: 4 rounds", "--run r-1"),
     "repeated_failure": (RunCase("r-1", VAIN), "diverged in 4 of 4 rounds", "learning_rate"),
     "repeated_hypotheses": (
-        RunCase("r-1", [lost("r-1/1", "Use 8 wider messages"), lost("r-1/2", "use 8 wider  messages!")]), "r-1/1, r-1/2", "steering"),
-    "one_parent": (RunCase("r-1", [lost(f"r-1/{n + 2}", IDEAS[n], fork_from=("r-1/1",)) for n in range(5)]), "fork r-1/1", "compose"),
+        RunCase("r-1", [lost("r-1/1", "Use 8 wider messages"), lost("r-1/2", "use 8 wider  messages!")]), "r-1/1, r-1/2",
+        "steering"),
+    "one_parent": (
+        RunCase("r-1", [lost(f"r-1/{n + 2}", IDEAS[n], fork_from=("r-1/1",)) for n in range(5)]), "fork r-1/1", "compose"),
     "error_budget": (RunCase("r-1", [], attempts=60, spent=0.469), "60 verifications", "--new"),
     "tokens_spent": (RunCase("r-1", [verified("r-1/1", 1), verified("r-1/2", 2)],
-                             took={"calls": 6, "tokens": 9000, "cost": 0.5, "unpriced": 1}), "4,500 tokens and $0.25", "--max-tokens"),
+                             took={"calls": 6, "tokens": 9000, "cost": 0.5, "unpriced": 1}),
+                     "4,500 tokens and $0.25", "--max-tokens"),
 }  # fmt: skip
 
 

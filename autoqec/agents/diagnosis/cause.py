@@ -23,7 +23,7 @@ class Cause(NamedTuple):
 
 
 #: Ends of next steps that many causes share.
-FORK = "take the patch into a new round that forks {round}"
+FORK = "in a new round that forks {round}"
 CODE = "edit stages/<slug>/module.py"
 
 #: The gravest first.
