@@ -140,7 +140,7 @@ def _past(context: Context, tokens: int) -> str:
     """Everything about earlier rounds, within so many tokens."""
     ends = [{**end, "reason": shortened(str(end["reason"]), _WORDS)} for end in dead_ends(context.history)]
     fixed = [
-        section("front", list(context.front)),
+        section("front", *context.front),
         section("dead_ends", *ends[-64:]),
         section("failed_composes", *map(list, context.failed_composes[-64:])),
     ]
