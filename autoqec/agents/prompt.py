@@ -128,7 +128,6 @@ def _row(past: PastRound) -> dict[str, Any]:
             "verdict_reason": past.verdict_reason,
             **figures,
             "train_seconds": training,
-            "references": (past.metrics or {}).get("references"),
             "decision": past.decision,
             "summary": shortened(past.summary, _WORDS),
             "next_seed": shortened(past.next_seed, _WORDS),
@@ -140,6 +139,7 @@ def _past(context: Context, tokens: int) -> str:
     """Everything about earlier rounds, within so many tokens."""
     ends = [{**end, "reason": shortened(str(end["reason"]), _WORDS)} for end in dead_ends(context.history)]
     fixed = [
+        section("baseline", _baseline(context)),
         section("front", *context.front),
         section("dead_ends", *ends[-64:]),
         section("failed_composes", *map(list, context.failed_composes[-64:])),
@@ -149,6 +149,16 @@ def _past(context: Context, tokens: int) -> str:
     left -= sum(count_tokens(quoted(row)) for row in kept)
     shown = section("history", *([{"left_out": gone, "why": "older, and not on the front"}] if gone else []), *kept)
     return "\n\n".join((shown, *fixed, section("files", *_files(context, left))))
+
+
+def _baseline(context: Context) -> dict[str, Any]:
+    """How often the plain decoder and the references fail, by the newest round that was scored."""
+    scored = next((past for past in reversed(context.history) if past.metrics), None)
+    told = {"decoder": context.environment.get("decoder")}
+    if scored is None or scored.metrics is None:
+        return told
+    measured = {name: scored.metrics.get(name) for name in ("ler_baseline", "references", "shots")}
+    return without_empty({**told, **measured, "by": scored.name})
 
 
 def _rows(context: Context, tokens: int) -> tuple[list[dict[str, Any]], int]:

@@ -31,7 +31,9 @@ def test_secrets_of_the_environment_and_what_looks_like_one_are_taken_out(monkey
 
 def test_a_call_is_read_back_as_it_was_written():
     for call in (
-        Call(3, "coder", 2, "a:b", 1.5, Reply({"x": 1}, "p", "m", "prompt", "text", USED, None), Estimate(1, 2, None), 1),
+        Call(
+            3, "coder", 2, "a:b", 1.5, Reply({"x": 1}, "p", "m", "prompt", "text", USED, None), Estimate(1, 2, None), 1
+        ),
         Call(1, "ideator", 1, "a"),
     ):
         texts = {"prompt": call.reply.prompt, "text": call.reply.text} if call.reply else {}

@@ -39,7 +39,11 @@ def test_another_question_is_refused(path, change):
 
 
 def test_where_the_tape_ends_the_round_stays_open(path):
-    for role, told in (("coder", CONTEXT), ("ideator", replace(CONTEXT, round=2)), ("ideator", replace(CONTEXT, repair="x"))):
+    for role, told in (
+        ("coder", CONTEXT),
+        ("ideator", replace(CONTEXT, round=2)),
+        ("ideator", replace(CONTEXT, repair="x")),
+    ):
         with pytest.raises(AgentUnavailable, match="holds no reply"):
             Tape(path).play(role, told)
 
@@ -52,7 +56,8 @@ def test_more_is_appended_and_another_run_is_not(path):
 
 
 @pytest.mark.parametrize(
-    ("text", "line"), [("", "empty"), ("{", "line 1"), ('{"schema": "x"}', "line 1"), ("[]", "line 1"), ("\x00", "line 1")]
+    ("text", "line"),
+    [("", "empty"), ("{", "line 1"), ('{"schema": "x"}', "line 1"), ("[]", "line 1"), ("\x00", "line 1")],
 )
 def test_what_is_no_tape_is_named(tmp_path, text, line):
     path = tmp_path / "t"

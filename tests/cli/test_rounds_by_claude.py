@@ -31,7 +31,12 @@ def autoqec(folder, server, *args):
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("ANTHROPIC", "AUTOQEC"))}
     environment |= {"ANTHROPIC_BASE_URL": server.url, "ANTHROPIC_API_KEY": KEY}
     return subprocess.run(
-        [sys.executable, "-m", "autoqec", *args], cwd=folder, capture_output=True, text=True, env=environment, check=False
+        [sys.executable, "-m", "autoqec", *args],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
     )
 
 
@@ -109,7 +114,9 @@ def test_a_budget_that_is_spent_ends_with_4_and_says_how_to_go_on(folder, messag
     with messages_server.MessagesServer([]) as server:
         done = autoqec(folder, server, "round", *AGENTS, "--max-tokens", "1000")
         again = autoqec(folder, server, "resume", "--max-tokens", "1000")
-        unpriced = autoqec(folder, server, "round", "--ideator", "anthropic:claude-of-tomorrow", "--new", "--max-cost", "9")
+        unpriced = autoqec(
+            folder, server, "round", "--ideator", "anthropic:claude-of-tomorrow", "--new", "--max-cost", "9"
+        )
     assert (done.returncode, again.returncode, unpriced.returncode) == (4, 4, 4)
     assert server.requests == []
     assert "has spent 0 of 1,000 tokens" in done.stderr

@@ -202,9 +202,13 @@ def test_a_tape_plays_a_round_again_without_the_agent(session, tmp_path):
     tape = Tape(tmp_path / "tape")
     assert (tape.head, tape.rounds) == (head, 1)
     # The same run, as it was before the round: nobody is asked, and the same becomes of it.
-    subprocess.run(["git", "update-ref", "-d", f"refs/autoqec/claims/{made.run.name}/1"], cwd=made.ledger.workdir, check=True)
+    subprocess.run(
+        ["git", "update-ref", "-d", f"refs/autoqec/claims/{made.run.name}/1"], cwd=made.ledger.workdir, check=True
+    )
     for kind in ("traces", "attempts"):
-        subprocess.run(["git", "update-ref", "-d", f"refs/autoqec/{kind}/{made.run.name}/1"], cwd=made.ledger.workdir, check=True)
+        subprocess.run(
+            ["git", "update-ref", "-d", f"refs/autoqec/{kind}/{made.run.name}/1"], cwd=made.ledger.workdir, check=True
+        )
     made.recorder, made.tape = None, tape
     again = run_round(made)
     assert (again.number, again.status, again.claim.reason) == (1, first.status, first.claim.reason)
@@ -220,7 +224,10 @@ def test_a_plan_calls_nobody_and_writes_nothing(session):
     assert [(call["role"], call["prompt_tokens"]) for call in plan["calls"]] == [
         ("ideator", 100), ("coder", 100), ("analyst", 100),
     ]  # fmt: skip
-    assert subprocess.run(["git", "for-each-ref"], cwd=made.ledger.workdir, capture_output=True, check=True).stdout == before
+    assert (
+        subprocess.run(["git", "for-each-ref"], cwd=made.ledger.workdir, capture_output=True, check=True).stdout
+        == before
+    )
     agent.cost = None
     assert plan_round(made)["cost"] is None
 
