@@ -76,6 +76,7 @@ def render(role: Role, context: Context, *, limit: int = PROMPT_TOKENS) -> Promp
         (
             section("environment", context.environment),
             section("stage_kinds", *({"kind": name, **about} for name, about in sorted(context.stages.items()))),
+            section("formats", *({"path": path, "schema": schema} for path, schema in sorted(context.formats.items()))),
             section("limits", context.limits),
             f"What is known:\n\n{_ours('knowledge')}",
             section("steering", context.steering),

@@ -131,7 +131,7 @@ def test_each_role_sees_what_it_works_on():
     told = hostile()
     ideator, coder, analyst = (bodies(render(role, told).text) for role in ROLES)
     assert {"machine", "budget", "dead_ends", "failed_composes"} <= ideator.keys()
-    assert {"hypothesis", "parent_files", "stage_kinds"} <= coder.keys()
+    assert {"hypothesis", "parent_files", "stage_kinds", "formats"} <= coder.keys()
     assert {"hypothesis", "candidate_files", "metrics"} <= analyst.keys()
     assert "machine" not in analyst
 
