@@ -7,9 +7,10 @@ them, that is the candidate's failure. What is true, it never knows.
 
 from __future__ import annotations
 
+import resource
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,8 @@ _LOAD_SECONDS = 600.0
 _FLOOR_SECONDS = 300.0
 _SECONDS_PER_SHOT = 0.1
 
+#: Address space of the matcher's process. The largest honest use that was measured is 0.8 GiB (bb144_depol, all of it loaded).
+MEMORY_BYTES = 8 * 2**30
 
 #: Errors of the matcher's process that keep their class on the way to the judge.
 _KINDS = {"UsageError": UsageError, "NotFoundError": NotFoundError, "SandboxUnavailable": SandboxUnavailable}
@@ -151,21 +154,49 @@ def open_bench(
     return Bench(problem, baseline, references, predictor, backend, missing)
 
 
+def _limit_memory() -> None:
+    """Let this process have `MEMORY_BYTES`. The soft limit alone: ours is the only code here, and a child has its own limit."""
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    limit = MEMORY_BYTES if most == resource.RLIM_INFINITY else min(MEMORY_BYTES, most)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, most))
+
+
+@contextmanager
+def _within_memory(fault: Callable[[str], AutoQECError]) -> Iterator[None]:
+    """Running out of memory as an error of whose doing it is."""
+    try:
+        yield
+    except MemoryError as error:
+        raise fault(f"it takes more than {MEMORY_BYTES / 2**30:g} GiB of memory") from error
+
+
+def _candidates(problem: str) -> CandidateFault:
+    return CandidateFault("crash", f"decoding the candidate's beliefs failed: {problem}")
+
+
+def _ours(problem: str) -> AutoQECError:
+    return AutoQECError(f"the decoders' process failed: {problem}")
+
+
 def serve(channel: Channel) -> None:
     """The matcher's process. First message: see `Matcher`; answered by `{"ready", "lock", "missing"}`. Others like it may follow.
 
     Then `{"op": "known" | "neutral" | "candidate", "references"}` with blob `syndromes` is answered by blobs `observables:<name>`
     and `invalid:<name>` and field `seconds`; `{"op": "cost"}` by `{"flops_per_shot", "params"}`.
     """
+    _limit_memory()
     request, process = channel.receive(), None
     while True:
         with ExitStack() as resources:
-            bench = open_bench(request.blobs, request.fields["p"], request.fields["strong"], resources, process)
+            with _within_memory(_ours):
+                bench = open_bench(request.blobs, request.fields["p"], request.fields["strong"], resources, process)
             walls = bench.predictor.lock if bench.predictor else None
             channel.send(Message({"ready": True, "lock": walls, "missing": bench.missing}))
             weights = bytes(request.blobs.get("weights", b""))
             while "op" in (request := channel.receive()).fields:
-                channel.send(_reply(bench, request, weights))
+                with _within_memory(_candidates if request.fields["op"] == "candidate" else _ours):
+                    answer = _reply(bench, request, weights)
+                channel.send(answer)
             process = bench.predictor.release() if bench.predictor else None
 
 
