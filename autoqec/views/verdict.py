@@ -66,11 +66,6 @@ def _out_of_time(verdict: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
-def _left_out(verdict: Mapping[str, Any]) -> Iterator[str]:
-    names = ", ".join(name.replace("_", " ") for name in verdict["left_out"])
-    yield f"left out, the budget of {verdict['max_seconds']:g} s was spent: {names}"
-
-
 def _cell(verdict: Mapping[str, Any]) -> Iterator[str]:
     places = [verdict["cell"], *(cell["cell"] for cell in verdict.get("cells", ()))]
     labels = [", ".join(f"{name} = {value}" for name, value in place.items()) for place in places]
@@ -247,7 +242,6 @@ _PARTS: dict[str, Callable[[Mapping[str, Any]], Iterator[str]]] = {
     "ler_candidate_bound": _bound,
     "cells": _cells,
     "out_of_time": _out_of_time,
-    "left_out": _left_out,
     "compose": _composition,
     "share_of_gap": _share,
     "harm": _harm,

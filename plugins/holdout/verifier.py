@@ -101,7 +101,8 @@ def _judge(
 ) -> None:
     """Everything that needs the candidate, in order, into the verdict's details; stops where the word is settled.
 
-    What decides the word is always done; when the time is spent, what only tells is left out.
+    When the time is spent, a test that is undecided is broken off; what follows a decided one is always done, for it decides the word:
+    a candidate must not escape a check by being slow.
 
     Raises:
         CandidateFault: The candidate broke its contract.
@@ -128,9 +129,7 @@ def _judge(
         return
     if environment.constraints.target_ler is not None:
         details["ler_candidate_bound"] = rate_surely_below(target.extension.counts, plan.alpha)
-    if request.strong_reference and spending.gone:
-        details["left_out"] = ["strong_reference"]
-    elif request.strong_reference:
+    if request.strong_reference:
         with spending.part("strong_reference"):
             details["share_of_gap"] = _share_of_gap(request.strong_reference, stream, target, report)
     if request.parents:

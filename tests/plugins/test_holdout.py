@@ -478,15 +478,14 @@ def test_a_test_that_is_undecided_when_the_time_is_spent_is_broken_off_and_a_rep
     assert "the note says" in str(audit(note | {"out_of_time": note["out_of_time"] | {"shots": 4096}}))
 
 
-def test_what_is_decided_before_the_time_is_spent_has_all_its_checks_but_not_the_strong_reference():
-    kwargs = {"weights": WEIGHTS, "headline": MANY, "strong_reference": "mwpm_correlated"}
-    found = verdict(Rates(0.005), max_seconds=1e-9, **kwargs)
-    assert (found.verdict, found.details["left_out"]) == ("VERIFIED", ["strong_reference"])
+def test_what_is_decided_before_the_time_is_spent_has_all_its_checks():
+    strong = Rates(0.005, references={"mwpm_correlated": 30})
+    found = verdict(strong, max_seconds=1e-9, weights=WEIGHTS, headline=MANY, strong_reference="mwpm_correlated")
+    assert found.verdict == "VERIFIED"
     assert "out_of_time" not in found.details
-    assert "share_of_gap" not in found.details
-    parts = ["loading", "test", "figures", "answered_again", "harm", "certificate", "ablation"]
+    assert found.details["share_of_gap"]["reference"] == "mwpm_correlated"
+    parts = ["loading", "test", "figures", "strong_reference", "answered_again", "harm", "certificate", "ablation"]
     assert list(found.details["seconds_by_part"]) == parts
     note = json.loads(json.dumps(found.to_dict()))
     assert audit(note) == []
     assert replay_differences(note, verdict(Rates(0.005), weights=WEIGHTS, headline=MANY).to_dict()) == []
-    assert "budget of 1e-09 s was spent: strong reference" in verdict_lines(note | {"verifier": "holdout"})
