@@ -26,9 +26,10 @@ from autoqec.sandbox.channel import Channel, ChannelClosed, ChannelTimeout, Mess
 from autoqec.sandbox.child import Child, ChildFailed
 from autoqec.sandbox.lock import SandboxUnavailable
 from autoqec.sandbox.sealed import SealedCandidate
-from autoqec.sandbox.trust import needs_lock
+from autoqec.sandbox.trust import is_ours, needs_lock, stage_kinds
 from autoqec.scoring.executor import blobs_with_prefix
 from autoqec.scoring.predictor import CandidateFault, Predictor, fault_from, settle_beliefs
+from autoqec.scoring.workers import Workers
 
 #: Seconds for loading everything, and for decoding a batch: a floor and so much per shot. Generous: a reference decoder may take
 #: milliseconds for a shot, and what is bounded here is a hang.
@@ -100,14 +101,14 @@ def open_bench(
     p: float | None,
     strong: str | None,
     resources: ExitStack,
-    process: Child | None = None,
+    workers: Workers | None = None,
 ) -> Bench:
     """Build everything.
 
     Args:
         blobs, p, strong: See `Matcher`.
         resources: What ends the candidate's process.
-        process: One that a trusted candidate has released; it is used or ended.
+        workers: Where that comes from; None for some that end with `resources`.
 
     Raises:
         CandidateFault: The candidate cannot be loaded.
@@ -118,15 +119,14 @@ def open_bench(
     problem = build_problem(loaded, registry.maker("code"), p)
     environment = loaded.environment
     sealed = SealedCandidate.from_blobs(blobs)
-    predictor = None
+    workers = workers or resources.enter_context(Workers())
+    predictor, locked = None, False
     if any(path.startswith("stages/") for path in sealed.files):
         locked = needs_lock(sealed.files, registry)
-        if locked and process is not None:
-            process.kill()
-        given = None if locked else process
-        predictor = resources.enter_context(Predictor(sealed, problem, locked=locked, process=given))
-    elif process is not None:
-        process.kill()
+        if locked:
+            workers.expect(problem, [kind for kind in stage_kinds(sealed.files) if is_ours(kind, registry)])
+        else:
+            predictor = resources.enter_context(Predictor(sealed, problem, workers=workers))
     baseline = compile_decoder(environment.decoder, problem, registry)
     references, missing = compile_references(environment.references, problem, registry)
     if strong:
@@ -136,6 +136,8 @@ def open_bench(
     blank = np.zeros((1, problem.syndrome_bytes), dtype=np.uint8)
     for decoder in (baseline, *references.values()):
         decoder.decode(blank)
+    if locked:  # only now, since a fork is there only when its parent is warm
+        predictor = resources.enter_context(Predictor(sealed, problem, locked=True, workers=workers))
     if predictor is not None:
         output = predictor.wait()
         if output.mode == "hard_flip":
@@ -157,16 +159,19 @@ def serve(channel: Channel) -> None:
     Then `{"op": "known" | "neutral" | "candidate", "references"}` with blob `syndromes` is answered by blobs `observables:<name>`
     and `invalid:<name>` and field `seconds`; `{"op": "cost"}` by `{"flops_per_shot", "params"}`.
     """
-    request, process = channel.receive(), None
-    while True:
-        with ExitStack() as resources:
-            bench = open_bench(request.blobs, request.fields["p"], request.fields["strong"], resources, process)
-            walls = bench.predictor.lock if bench.predictor else None
-            channel.send(Message({"ready": True, "lock": walls, "missing": bench.missing}))
-            weights = bytes(request.blobs.get("weights", b""))
-            while "op" in (request := channel.receive()).fields:
-                channel.send(_reply(bench, request, weights))
-            process = bench.predictor.release() if bench.predictor else None
+    request = channel.receive()
+    with Workers() as workers:
+        while True:
+            with ExitStack() as resources:
+                bench = open_bench(request.blobs, request.fields["p"], request.fields["strong"], resources, workers)
+                walls = bench.predictor.lock if bench.predictor else None
+                channel.send(Message({"ready": True, "lock": walls, "missing": bench.missing}))
+                weights = bytes(request.blobs.get("weights", b""))
+                while "op" in (request := channel.receive()).fields:
+                    channel.send(_reply(bench, request, weights))
+                spare = bench.predictor.release() if bench.predictor else None
+                if spare is not None:
+                    workers.give_back(spare)
 
 
 def _reply(bench: Bench, request: Message, weights: bytes) -> Message:
