@@ -36,7 +36,7 @@ def stand_in(candidate: Candidate) -> Candidate:
 
 
 def understudy(kinds: Iterable[str], maker: Callable[[str], StageKind]) -> Candidate:
-    """A candidate of nobody's: a stage of each kind, with the fields it has by default, and its stand-in where it wants a module."""
+    """A candidate of nobody's: a stage of each kind with the fields it has by default, and a stand-in where it wants a module."""
     stages = []
     for name in kinds:
         kind = maker(name)
@@ -63,16 +63,10 @@ def rehearse_predictions(candidate: Candidate, problem: Problem, known: Collecti
         problem: On which problem.
         known: The `parts` that this process, or the one it is a fork of, has rehearsed on this problem.
     """
-    import torch
-
     fresh = replace(candidate, stages=tuple(stage for stage in candidate.stages if _part(stage) not in known))
-    if fresh.stages:
-        with torch.random.fork_rng(devices=[]):  # the dice that a candidate begins with are those of a new process
-            _rehearse_predictions(fresh, problem)
-
-
-def _rehearse_predictions(candidate: Candidate, problem: Problem) -> None:
-    actor = stand_in(candidate)
+    if not fresh.stages:
+        return
+    actor = stand_in(fresh)
     tensors = load_weights(save_weights(module_tensors(build_modules(actor, problem)), fingerprints=["rehearsal"]))
     syndromes = np.zeros((_BATCH, problem.syndrome_bytes), dtype=np.uint8)
     compile_inference(actor, tensors, problem)(syndromes, np.repeat(problem.priors_llr[None], _BATCH, axis=0))

@@ -109,7 +109,11 @@ def warm_predictions(message: Message) -> Callable[[Channel], None]:
 
 
 def _serve_fork(channel: Channel, warm: _Warm) -> None:
-    np.random.seed()  # noqa: NPY002 - candidates may ask the old generator; Python's own does this itself
+    """Serve with dice of one's own, as a process that was started has them; Python's generator sees to that itself."""
+    import torch
+
+    np.random.seed()
+    torch.seed()
     _serve_predictions(channel, warm)
 
 
@@ -136,7 +140,9 @@ def _serve_candidate(channel: Channel, request: Message, warm: _Warm) -> Message
     """Serve one candidate until the first message of another, which is returned."""
     candidate, problem, sealed = _open(request.blobs, warm)
     if request.fields["lock"]:
-        _lock(channel, lambda: rehearse_predictions(candidate, problem, warm.rehearsed if warm.problem is problem else ()))
+        _lock(
+            channel, lambda: rehearse_predictions(candidate, problem, warm.rehearsed if warm.problem is problem else ())
+        )
     tensors = load_weights(sealed.weights, fingerprint=problem.fingerprint)
     infer = compile_inference(candidate, tensors, problem)
     channel.send(Message({"ready": True, "output": candidate.output.model_dump(mode="json")}))

@@ -85,7 +85,9 @@ class Nursery:
         with contextlib.suppress(ChannelClosed):  # told by what is asked next
             self._child.send(fields, **blobs)
 
-    def ask(self, fields: dict[str, Any], timeout: float = _ANSWER_SECONDS, pass_on: list[int] | None = None) -> Message:
+    def ask(
+        self, fields: dict[str, Any], timeout: float = _ANSWER_SECONDS, pass_on: list[int] | None = None
+    ) -> Message:
         """Its answer to a request; for its forks.
 
         Raises:
@@ -214,7 +216,8 @@ def _live(work: Callable[[Channel], None], streams: list[int], folder: str, pare
             os.dup2(stream, number)
         close_others({0, 1, 2})
         os.chdir(folder)
-        keep_to_oneself(False)  # the files under /proc of a process that keeps to itself are root's, and one is written here
+        # The files under /proc of a process that keeps to itself are root's, and one of them is written here.
+        keep_to_oneself(False)
         go_first()
         enter_namespaces()
         # It has its parent's limit, and what counts towards it, already.
@@ -227,8 +230,9 @@ def _live(work: Callable[[Channel], None], streams: list[int], folder: str, pare
 
         traceback.print_exc()
     finally:
-        with contextlib.suppress(BaseException):
-            sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(BaseException):
+                stream.flush()
         os._exit(status & 0xFF)
 
 

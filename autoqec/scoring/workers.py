@@ -74,6 +74,7 @@ class Workers:
             self._spare.kill()
         if self._nursery is not None:
             self._nursery.close()
+        self._spare = self._nursery = self._expected = None
 
     def __enter__(self) -> Workers:
         return self
