@@ -29,6 +29,7 @@ from autoqec.runner.rehearsal import parts, rehearse_predictions, rehearse_train
 from autoqec.sandbox.channel import Channel, Message
 from autoqec.sandbox.lock import lock
 from autoqec.sandbox.sealed import SealedCandidate
+from autoqec.sandbox.trust import ours
 
 
 @dataclass(frozen=True)
@@ -96,14 +97,14 @@ def warm_predictions(message: Message) -> Callable[[Channel], None]:
     """Load what any candidate's process needs, and rehearse, in a process that will be forked (`autoqec.sandbox.nursery`).
 
     Args:
-        message: Blob `dem`; field `kinds`, the stage kinds that will be asked for, none but our own.
+        message: Blob `dem`; field `kinds`, the stage kinds that will be asked for; only our own are loaded.
 
     Returns:
         `serve_predictions`, for each fork; it begins with what was loaded here.
     """
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # behind the lock there is no device, and torch keeps a thread for each
     registry, dem = load_plugins(), bytes(message.blobs["dem"])
-    problem, candidate = _problem(dem), understudy(message.fields["kinds"], registry.maker("stage"))
+    problem, candidate = _problem(dem), understudy(ours(message.fields["kinds"], registry), registry.maker("stage"))
     rehearse_predictions(candidate, problem)
     return partial(_serve_fork, warm=_Warm(registry, dem, problem, frozenset(parts(candidate))))
 

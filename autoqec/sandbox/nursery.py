@@ -230,9 +230,9 @@ def _live(work: Callable[[Channel], None], streams: list[int], folder: str, pare
 
         traceback.print_exc()
     finally:
-        for stream in (sys.stdout, sys.stderr):
+        for text in (sys.stdout, sys.stderr):
             with contextlib.suppress(BaseException):
-                stream.flush()
+                text.flush()
         os._exit(status & 0xFF)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from autoqec.canonical import load_yaml
-from autoqec.plugins import Registry
+from autoqec.plugins import Registration, Registry
 
 #: The distribution whose stages are trusted.
 _OURS = "autoqec"
@@ -28,13 +28,14 @@ def stage_kinds(files: Mapping[str, bytes]) -> list[str]:
     return sorted(found)
 
 
-def is_ours(kind: str, registry: Registry) -> bool:
-    """Whether a stage kind is trusted.
+def ours(kinds: Iterable[str], registry: Registry) -> list[str]:
+    """Those stage kinds that we offer ourselves; the others need not exist."""
+    found = [(kind, registry.entries.get(("stage", kind))) for kind in kinds]
+    return [kind for kind, entry in found if entry is not None and _is_ours(entry)]
 
-    Raises:
-        NotFoundError: It is not installed.
-    """
-    return registry.get("stage", kind).distribution.split()[0] == _OURS
+
+def _is_ours(entry: Registration) -> bool:
+    return entry.distribution.split()[0] == _OURS
 
 
 def needs_lock(files: Mapping[str, bytes], registry: Registry) -> bool:
@@ -49,4 +50,4 @@ def needs_lock(files: Mapping[str, bytes], registry: Registry) -> bool:
     """
     if any(path.endswith(".py") for path in files):
         return True
-    return not all(is_ours(kind, registry) for kind in stage_kinds(files))
+    return not all(_is_ours(registry.get("stage", kind)) for kind in stage_kinds(files))

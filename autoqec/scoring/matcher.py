@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from autoqec.sandbox.channel import Channel, ChannelClosed, ChannelTimeout, Mess
 from autoqec.sandbox.child import Child, ChildFailed
 from autoqec.sandbox.lock import SandboxUnavailable
 from autoqec.sandbox.sealed import SealedCandidate
-from autoqec.sandbox.trust import is_ours, needs_lock, stage_kinds
+from autoqec.sandbox.trust import needs_lock, stage_kinds
 from autoqec.scoring.executor import blobs_with_prefix
 from autoqec.scoring.predictor import CandidateFault, Predictor, fault_from, settle_beliefs
 from autoqec.scoring.workers import Workers
@@ -124,7 +124,10 @@ def open_bench(
     if any(path.startswith("stages/") for path in sealed.files):
         locked = needs_lock(sealed.files, registry)
         if locked:
-            workers.expect(problem, [kind for kind in stage_kinds(sealed.files) if is_ours(kind, registry)])
+            kinds: list[str] = []
+            with suppress(UsageError):  # what is wrong with the candidate, its own process will say
+                kinds = stage_kinds(sealed.files)
+            workers.expect(problem, kinds)
         else:
             predictor = resources.enter_context(Predictor(sealed, problem, workers=workers))
     baseline = compile_decoder(environment.decoder, problem, registry)

@@ -33,7 +33,7 @@ class Workers:
 
         Args:
             problem: What it will answer for.
-            kinds: Its stages', as far as they are our own.
+            kinds: Its stages'; what is not our own is not loaded.
         """
         expected = str(problem.dem), tuple(kinds)
         if not self._forks or expected == self._expected:
