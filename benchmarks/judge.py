@@ -5,7 +5,8 @@ and the decoders, by the clock of the process that does it; all else that the th
 overhead: pipes, checks of beliefs, counting. Both are of the same process and the same chunk, so that neither a neighbour nor the
 luck of a process's memory comes between them; the ratio's quartiles over all chunks are beside its median. `alone` is the same
 inference and matching in one process with nothing around them. `starts` are whole processes that load torch and a module of the
-candidate's.
+candidate's, in wall time and in processor time: the first locked one with the warm process that it is forked from, and every
+further one.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from time import clock_gettime, process_time
+from time import clock_gettime, perf_counter, process_time
 from typing import Any
 
 from _common import arguments, one_thread, show
@@ -45,6 +46,7 @@ from autoqec.sandbox.channel import Channel, Message  # noqa: E402
 from autoqec.sandbox.sealed import SealedCandidate  # noqa: E402
 from autoqec.scoring import shard  # noqa: E402
 from autoqec.scoring.predictor import Predictor  # noqa: E402
+from autoqec.scoring.workers import Workers  # noqa: E402
 
 BP = b"kind: neural_bp\niterations: 8\nsharing: per_check\n"
 MODULE = b"""import torch
@@ -190,9 +192,9 @@ def overhead(loaded: Any, problem: Any, sealed: SealedCandidate, registry: Any, 
 def instrumented() -> Any:
     """`autoqec.scoring.shard` with forks for children, its parts timed."""
     from autoqec.runner import worker
-    from autoqec.scoring import matcher, predictor
+    from autoqec.scoring import matcher, predictor, workers
 
-    matcher.Child = predictor.Child = Forked  # type: ignore[misc]
+    matcher.Child = workers.Child = Forked  # type: ignore[misc]
     compiling, decoding = worker.compile_inference, matcher.compile_decoder
     worker.compile_inference = lambda *given: timed("inference", compiling(*given))
     matcher.compile_decoder = lambda *given: Timed(decoding(*given))  # type: ignore[assignment]
@@ -201,24 +203,56 @@ def instrumented() -> Any:
 
 
 def starts(problem: Any, registry: Any, count: int) -> dict[str, float]:
-    """Least processor milliseconds of starts."""
+    """Least milliseconds of starts until a candidate is loaded, by the clock on the wall and the processor's."""
     own = seal({"stages/own/stage.yaml": b"kind: custom\n", "stages/own/module.py": MODULE}, problem, registry)
-    found: dict[str, float] = {}
-    for name, locked in (("unlocked", False), ("locked", True)):
-        times = []
-        for _ in range(count):
-            with Predictor(own, problem, locked=locked) as predictor:
-                predictor.wait()
-                times.append(predictor.cpu_seconds * 1e3)
-        found[f"start {name}, ms"] = round(min(times), 1)
-    code = "import time, torch; print(time.process_time() * 1e3)"
-    runs = [
-        float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
-        for _ in range(count)
-    ]
-    found["import torch, ms"] = round(min(runs), 1)
-    found["lock and rehearsal, ms"] = round(found["start locked, ms"] - found["start unlocked, ms"], 1)
+    runs: dict[str, list[tuple[float, float]]] = {}
+    for _ in range(count):
+        runs.setdefault("import torch", []).append(importing())
+        runs.setdefault("start unlocked", []).append(start(own, problem, None))
+        with Workers() as workers:
+            began = perf_counter()
+            workers.expect(problem, ["custom"])
+            _, cpu = start(own, problem, workers, first=True)
+            runs.setdefault("first locked start", []).append(((perf_counter() - began) * 1e3, cpu))
+            for _ in range(count):
+                runs.setdefault("further locked start", []).append(start(own, problem, workers))
+    found = {}
+    for name, times in runs.items():
+        for clock, values in zip(("wall", "processor"), zip(*times, strict=True), strict=True):
+            found[f"{name}, {clock} ms"] = round(min(values), 1)
+    for clock in ("wall", "processor"):
+        torch = found[f"import torch, {clock} ms"]
+        first = found[f"first locked start, {clock} ms"]
+        found[f"first locked start beyond importing torch, {clock} ms"] = round(first - torch, 1)
+        # It imports nothing: all of it is beyond.
+        found[f"further locked start beyond importing torch, {clock} ms"] = found[f"further locked start, {clock} ms"]
+    found["further locked start, median wall ms"] = round(float(np.median(runs["further locked start"], axis=0)[0]), 1)
     return found
+
+
+def importing() -> tuple[float, float]:
+    """Wall and processor milliseconds of a process that imports torch."""
+    code = "import time, torch; print(time.process_time() * 1e3)"
+    began = perf_counter()
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, check=True)
+    return (perf_counter() - began) * 1e3, float(done.stdout)
+
+
+def start(own: SealedCandidate, problem: Any, workers: Workers | None, *, first: bool = False) -> tuple[float, float]:
+    """Wall and processor milliseconds until a candidate is loaded, with what the warm process spent on it.
+
+    That is all it ever spent, before the `first`.
+    """
+
+    def of_warm() -> float:
+        nursery = workers._nursery if workers else None
+        return clock_gettime((~nursery.pid << 3) | 2) if nursery else 0.0  # as in autoqec.scoring.predictor
+
+    began, before = perf_counter(), 0.0 if first else of_warm()
+    with Predictor(own, problem, locked=workers is not None, workers=workers) as predictor:
+        predictor.wait()
+        wall = perf_counter() - began
+        return wall * 1e3, (predictor.cpu_seconds + of_warm() - before) * 1e3
 
 
 if __name__ == "__main__":

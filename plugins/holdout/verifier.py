@@ -101,8 +101,8 @@ def _judge(
 ) -> None:
     """Everything that needs the candidate, in order, into the verdict's details; stops where the word is settled.
 
-    When the time is spent, a test that is undecided is broken off; what follows a decided one is always done, for it decides the word:
-    a candidate must not escape a check by being slow.
+    When the time is spent, a test that is undecided is broken off. What follows a decided one is always done, for it decides the
+    word: a candidate must not escape a check by being slow.
 
     Raises:
         CandidateFault: The candidate broke its contract.
