@@ -25,6 +25,8 @@ class Profile:
         memory_gib: Address space of a training process.
         score_shots: Shots scored for the metrics, at least.
         verify_shots: Cap on shots of a verdict; the environment's protocol if smaller.
+        verify_seconds: Wall clock after which a verdict that is undecided stays so; 0 for none, as in claims of rounds that were
+            begun before there was one.
     """
 
     train_shots: int
@@ -32,6 +34,7 @@ class Profile:
     memory_gib: float
     score_shots: int
     verify_shots: int
+    verify_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -74,10 +77,20 @@ PRICE_FIELDS = ("input", "output", "cache_read", "cache_write")
 
 BUILTIN_PROFILES: Mapping[str, Profile] = {
     "dev": Profile(
-        train_shots=204_800, train_seconds=300.0, memory_gib=12.0, score_shots=131_072, verify_shots=2_000_000
+        train_shots=204_800,
+        train_seconds=300.0,
+        memory_gib=12.0,
+        score_shots=131_072,
+        verify_shots=2_000_000,
+        verify_seconds=3600.0,
     ),
     "prod": Profile(
-        train_shots=1_000_000, train_seconds=3600.0, memory_gib=12.0, score_shots=1_048_576, verify_shots=10_000_000
+        train_shots=1_000_000,
+        train_seconds=3600.0,
+        memory_gib=12.0,
+        score_shots=1_048_576,
+        verify_shots=10_000_000,
+        verify_seconds=28_800.0,
     ),
 }
 

@@ -1,22 +1,36 @@
 """What it costs to keep judge, matcher and candidate apart, and to lock a candidate in.
 
-Processor time, as the kernel counts it for each process, so that a busy machine changes little. `work` is inference and
-decoding of the same shots in this process, with nothing between them; what the three processes take beyond it and beyond drawing
-the shots is overhead: pipes, checks, counting. `starts` are whole processes that load torch and a module of the candidate's.
+Processor time, as the kernel counts it for each process in nanoseconds. `work` is what goes on inside the candidate's inference
+and the decoders, by the clock of the process that does it; all else that the three processes take, but for drawing the shots, is
+overhead: pipes, checks of beliefs, counting. Both are of the same process and the same chunk, so that neither a neighbour nor the
+luck of a process's memory comes between them; the ratio's quartiles over all chunks are beside its median. `alone` is the same
+inference and matching in one process with nothing around them. `starts` are whole processes that load torch and a module of the
+candidate's, in wall time and in processor time: the first locked one with the warm process that it is forked from, and every
+further one.
 """
 
 from __future__ import annotations
 
+import importlib
+import mmap
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from time import process_time
+from time import clock_gettime, perf_counter, process_time
 from typing import Any
 
 from _common import arguments, one_thread, show
 
+from autoqec.sandbox.child import Child, _environment
+
 one_thread()
+if not os.environ.get(
+    "MALLOC_TOP_PAD_"
+):  # glibc reads it once: as the children have it, or their allocator is the faster one
+    os.execve(sys.executable, [sys.executable, *sys.argv], dict(os.environ) | _environment(1))
 
 import numpy as np  # noqa: E402
 
@@ -27,11 +41,12 @@ from autoqec.decoding.compiling import compile_decoder  # noqa: E402
 from autoqec.plugins import load_plugins  # noqa: E402
 from autoqec.problem.code import build_problem  # noqa: E402
 from autoqec.problem.environment import builtin_environments, find_environment  # noqa: E402
-from autoqec.problem.sampling import sample_chunk  # noqa: E402
-from autoqec.sandbox.channel import Message  # noqa: E402
+from autoqec.problem.sampling import CHUNK_SHOTS, sample_chunk  # noqa: E402
+from autoqec.sandbox.channel import Channel, Message  # noqa: E402
 from autoqec.sandbox.sealed import SealedCandidate  # noqa: E402
 from autoqec.scoring import shard  # noqa: E402
-from autoqec.scoring.predictor import Predictor, settle_beliefs  # noqa: E402
+from autoqec.scoring.predictor import Predictor  # noqa: E402
+from autoqec.scoring.workers import Workers  # noqa: E402
 
 BP = b"kind: neural_bp\niterations: 8\nsharing: per_check\n"
 MODULE = b"""import torch
@@ -42,18 +57,73 @@ class Stage(torch.nn.Module):
     def forward(self, syndromes, beliefs):
         return beliefs + self.w
 """
-_TICK = os.sysconf("SC_CLK_TCK")
+
+
+#: Chunks that the same processes score: some are luckier than others with where their memory lies.
+_CHUNKS_EACH = 8
+
+#: Seconds that this process and its children spent inside each part so far; they share the page.
+PARTS = ("inference", "matching", "checks")
+_clock = np.frombuffer(mmap.mmap(-1, mmap.PAGESIZE), dtype=np.float64, count=len(PARTS))
+
+
+def timed(part: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that adds its processor time to a part."""
+    place = PARTS.index(part)
+
+    def call(*arguments: Any) -> Any:
+        began = process_time()
+        answer = function(*arguments)
+        _clock[place] += process_time() - began
+        return answer
+
+    return call
+
+
+class Forked(Child):
+    """A child that is a fork of this process, so that what is timed here is timed there."""
+
+    def __init__(self, target: str, **_: Any):
+        module, _, function = target.partition(":")
+        serve = getattr(importlib.import_module(module), function)
+        (to_read, to_write), (answers, answer) = os.pipe(), os.pipe()
+        self._forked = os.fork()
+        if self._forked == 0:
+            os.close(to_write), os.close(answers)
+            try:
+                serve(Channel(to_read, answer))
+            finally:
+                os._exit(0)
+        os.close(to_read), os.close(answer)
+        self._channel = Channel(answers, to_write)
+
+    @property
+    def pid(self) -> int:
+        """See `Child`."""
+        return self._forked
+
+    def kill(self) -> None:
+        """See `Child`."""
+        os.kill(self._forked, signal.SIGKILL)
+        os.waitpid(self._forked, 0)
+
+
+class Timed:
+    """A decoder whose time is matching."""
+
+    def __init__(self, decoder: Any):
+        self.decode = timed("matching", decoder.decode)
 
 
 def spent(pid: int) -> float:
-    """Processor seconds of a process and of the children it has waited for."""
-    return sum(map(int, Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:15])) / _TICK
+    """Processor seconds of a process by the kernel's clock of it (`man 3 clock_getcpuclockid`)."""
+    return clock_gettime((~pid << 3) | 2)
 
 
-def below(pid: int) -> list[int]:
-    """The processes that a process has started, and those that they have."""
-    own = list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
-    return own + [each for child in own for each in below(child)]
+def child_of(pid: int) -> int:
+    """The one process that a process has started."""
+    (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return int(child)
 
 
 def main() -> None:
@@ -63,9 +133,10 @@ def main() -> None:
     loaded = find_environment("surface_d5_depol", [builtin_environments()])
     problem = build_problem(loaded, registry.maker("code"))
     sealed = seal({"stages/bp/stage.yaml": BP}, problem, registry)
-    chunks = -(-options.shots // 4096)
+    chunks = -(-options.shots // CHUNK_SHOTS)
+    begun = starts(problem, registry, options.starts)
     rows = [overhead(loaded, problem, sealed, registry, chunks)]
-    show("judge", rows, {"shots": chunks * 4096} | starts(problem, registry, options.starts), as_json=options.json)
+    show("judge", rows, {"shots": chunks * CHUNK_SHOTS} | begun, as_json=options.json)
 
 
 def seal(files: dict[str, bytes], problem: Any, registry: Any) -> SealedCandidate:
@@ -75,55 +146,113 @@ def seal(files: dict[str, bytes], problem: Any, registry: Any) -> SealedCandidat
 
 
 def overhead(loaded: Any, problem: Any, sealed: SealedCandidate, registry: Any, chunks: int) -> dict[str, Any]:
-    """Median processor milliseconds of scoring a chunk, and of the same work here."""
+    """Median processor milliseconds of scoring a chunk, by process and by part."""
     data = {f"env:{name}": text for name, text in loaded.files.items()} | sealed.to_blobs()
     candidate = read_candidate(sealed.files, registry.maker("stage"))
     infer = compile_inference(candidate, load_weights(sealed.weights), problem)
     decoder = compile_decoder(loaded.environment.decoder, problem, registry)
-    priors = np.repeat(problem.priors_llr[None], 4096, axis=0)
-    times: list[tuple[float, float, float]] = []
-    for seed in range(chunks + 1):  # one way and the other in turns: a neighbour's busy second hits both
+    priors = np.repeat(problem.priors_llr[None], CHUNK_SHOTS, axis=0)
+    shards = instrumented()
+    rows = []
+    for seed in range(chunks):
+        if seed % _CHUNKS_EACH == 0:
+            shards._forget_bench()
+            shards.score_chunks(Message({"seeds": [seed]}, data))  # loads everything
+            matcher = child_of(os.getpid())
+            pids = (os.getpid(), matcher, child_of(matcher))
         marks = [process_time()]
         shots = sample_chunk(problem, seed)
         marks.append(process_time())
-        beliefs = infer(shots.syndromes, priors)
-        settle_beliefs(beliefs, problem.priors_llr)
-        decoder.decode(shots.syndromes, beliefs)
         decoder.decode(shots.syndromes)
+        decoder.decode(shots.syndromes, infer(shots.syndromes, priors))
         marks.append(process_time())
-        before = process_time() + sum(map(spent, below(os.getpid())))
-        shard.score_chunks(Message({"seeds": [seed]}, data))
-        apart = process_time() + sum(map(spent, below(os.getpid()))) - before
-        times.append((marks[1] - marks[0], marks[2] - marks[1], apart))
-    shard._forget_bench()
-    drawing, work, apart = np.median(times[1:], axis=0) * 1e3  # the first pays for loading
-    return {
-        "work ms": float(work),
-        "drawing ms": float(drawing),
-        "three processes ms": float(apart),
-        "overhead / work": float((apart - work - drawing) / work),
+        before, parts = [spent(pid) for pid in pids], _clock.copy()
+        shards.score_chunks(Message({"seeds": [seed]}, data))
+        each = [spent(pid) - began for pid, began in zip(pids, before, strict=True)]
+        rows.append([*np.diff(marks), *(_clock - parts), *each])
+    shards._forget_bench()
+    drawing, alone, inference, matching, checks, judge, matcher, candidate = np.array(rows).T
+    work, everything = inference + matching, judge + matcher + candidate - drawing
+    found = {
+        "work": work,
+        "alone": alone,
+        "overhead": everything - work,
+        "judge": judge - drawing,
+        "matcher": matcher - matching - checks,
+        "checks": checks,
+        "candidate": candidate - inference,
+    }
+    low, middle, high = np.quantile((everything - work) / work, [0.25, 0.5, 0.75])
+    return {f"{name}, ms": float(np.median(times) * 1e3) for name, times in found.items()} | {
+        "overhead / work": float(middle),
+        "quartiles": f"{low:.3f} to {high:.3f}",
     }
 
 
+def instrumented() -> Any:
+    """`autoqec.scoring.shard` with forks for children, its parts timed."""
+    from autoqec.runner import worker
+    from autoqec.scoring import matcher, predictor, workers
+
+    matcher.Child = workers.Child = Forked  # type: ignore[misc]
+    compiling, decoding = worker.compile_inference, matcher.compile_decoder
+    worker.compile_inference = lambda *given: timed("inference", compiling(*given))
+    matcher.compile_decoder = lambda *given: Timed(decoding(*given))  # type: ignore[assignment]
+    predictor.settle_beliefs = timed("checks", predictor.settle_beliefs)
+    return shard
+
+
 def starts(problem: Any, registry: Any, count: int) -> dict[str, float]:
-    """Least processor milliseconds of starts."""
+    """Least milliseconds of starts until a candidate is loaded, by the clock on the wall and the processor's."""
     own = seal({"stages/own/stage.yaml": b"kind: custom\n", "stages/own/module.py": MODULE}, problem, registry)
-    found: dict[str, float] = {}
-    for name, locked in (("unlocked", False), ("locked", True)):
-        times = []
-        for _ in range(count):
-            with Predictor(own, problem, locked=locked) as predictor:
-                predictor.wait()
-                times.append(predictor.cpu_seconds * 1e3)
-        found[f"start {name}, ms"] = round(min(times), 1)
-    code = "import time, torch; print(time.process_time() * 1e3)"
-    runs = [
-        float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
-        for _ in range(count)
-    ]
-    found["import torch, ms"] = round(min(runs), 1)
-    found["lock and rehearsal, ms"] = round(found["start locked, ms"] - found["start unlocked, ms"], 1)
+    runs: dict[str, list[tuple[float, float]]] = {}
+    for _ in range(count):
+        runs.setdefault("import torch", []).append(importing())
+        runs.setdefault("start unlocked", []).append(start(own, problem, None))
+        with Workers() as workers:
+            began = perf_counter()
+            workers.expect(problem, ["custom"])
+            _, cpu = start(own, problem, workers, first=True)
+            runs.setdefault("first locked start", []).append(((perf_counter() - began) * 1e3, cpu))
+            for _ in range(count):
+                runs.setdefault("further locked start", []).append(start(own, problem, workers))
+    found = {}
+    for name, times in runs.items():
+        for clock, values in zip(("wall", "processor"), zip(*times, strict=True), strict=True):
+            found[f"{name}, {clock} ms"] = round(min(values), 1)
+    for clock in ("wall", "processor"):
+        torch = found[f"import torch, {clock} ms"]
+        first = found[f"first locked start, {clock} ms"]
+        found[f"first locked start beyond importing torch, {clock} ms"] = round(first - torch, 1)
+        # It imports nothing: all of it is beyond.
+        found[f"further locked start beyond importing torch, {clock} ms"] = found[f"further locked start, {clock} ms"]
+    found["further locked start, median wall ms"] = round(float(np.median(runs["further locked start"], axis=0)[0]), 1)
     return found
+
+
+def importing() -> tuple[float, float]:
+    """Wall and processor milliseconds of a process that imports torch."""
+    code = "import time, torch; print(time.process_time() * 1e3)"
+    began = perf_counter()
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, check=True)
+    return (perf_counter() - began) * 1e3, float(done.stdout)
+
+
+def start(own: SealedCandidate, problem: Any, workers: Workers | None, *, first: bool = False) -> tuple[float, float]:
+    """Wall and processor milliseconds until a candidate is loaded, with what the warm process spent on it.
+
+    That is all it ever spent, before the `first`.
+    """
+
+    def of_warm() -> float:
+        nursery = workers._nursery if workers else None
+        return clock_gettime((~nursery.pid << 3) | 2) if nursery else 0.0  # as in autoqec.scoring.predictor
+
+    began, before = perf_counter(), 0.0 if first else of_warm()
+    with Predictor(own, problem, locked=workers is not None, workers=workers) as predictor:
+        predictor.wait()
+        wall = perf_counter() - began
+        return wall * 1e3, (predictor.cpu_seconds + of_warm() - before) * 1e3
 
 
 if __name__ == "__main__":

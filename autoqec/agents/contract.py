@@ -81,6 +81,7 @@ class Context:
         round: The number of the round at hand.
         seed: 64-bit seed for an agent that draws lots.
         stages: Stage kinds by name: `{"schema": JSON schema of stage.yaml, "space": values worth trying}`.
+        formats: JSON schemas of the candidate's other files, `output.yaml` and `training.yaml`, by path.
         limits: The profile: shots and seconds of training, scored shots.
         history: Past rounds of this run, oldest first.
         front: Names of the rounds on the run's front, best gain first.
@@ -101,6 +102,7 @@ class Context:
     seed: int
     stages: Mapping[str, Any]
     limits: Mapping[str, Any]
+    formats: Mapping[str, Any] = field(default_factory=dict)
     history: tuple[PastRound, ...] = ()
     front: tuple[str, ...] = ()
     failed_composes: tuple[tuple[str, ...], ...] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from autoqec.agents.contract import Role
 from autoqec.errors import UsageError
@@ -15,6 +15,9 @@ RoundName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}/[1-9][0-9]{0
 
 #: A file of a candidate, relative to `.autoqec/candidate/`.
 CandidatePath = Annotated[str, Field(min_length=1, max_length=200)]
+
+#: What is in it, to the last line feed.
+FileText = Annotated[str, StringConstraints(max_length=200_000, strip_whitespace=False)]
 
 #: More parents than this cannot be reviewed.
 MAX_PARENTS = 8
@@ -68,7 +71,7 @@ class Proposal(_Message):
         message: What changed and why, for the reviewer of the branch.
     """
 
-    files: dict[CandidatePath, Annotated[str, Field(max_length=200_000)]] = Field(max_length=64)
+    files: dict[CandidatePath, FileText] = Field(max_length=64)
     edit: bool = False
     remove: tuple[CandidatePath, ...] = Field(default=(), max_length=64)
     tier: Literal[1, 2] = 1

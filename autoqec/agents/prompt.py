@@ -80,6 +80,7 @@ def render(role: Role, context: Context, *, limit: int = PROMPT_TOKENS) -> Promp
         (
             section("environment", context.environment),
             section("stage_kinds", *({"kind": name, **about} for name, about in sorted(context.stages.items()))),
+            section("formats", *({"path": path, "schema": schema} for path, schema in sorted(context.formats.items()))),
             section("limits", context.limits),
             f"What is known:\n\n{_ours('knowledge')}",
             section("steering", context.steering),
@@ -132,7 +133,6 @@ def _row(past: PastRound) -> dict[str, Any]:
             "verdict_reason": past.verdict_reason,
             **figures,
             "train_seconds": training,
-            "references": (past.metrics or {}).get("references"),
             "decision": past.decision,
             "summary": shortened(past.summary, _WORDS),
             "next_seed": shortened(past.next_seed, _WORDS),
@@ -144,7 +144,8 @@ def _past(role: Role, context: Context, tokens: int) -> str:
     """Everything about earlier rounds, within so many tokens."""
     ends = [{**end, "reason": shortened(str(end["reason"]), _WORDS)} for end in dead_ends(context.history)]
     fixed = [
-        section("front", list(context.front)),
+        section("baseline", _baseline(context)),
+        section("front", *context.front),
         section("dead_ends", *ends[-64:]),
         *([section("findings", *_findings(context))] if role == "ideator" else []),
         section("failed_composes", *map(list, context.failed_composes[-64:])),
@@ -167,6 +168,16 @@ def _findings(context: Context) -> list[dict[str, Any]]:
         }
         for finding in findings_of(context.run, context.history, context.stages)[:_FINDINGS]
     ]
+
+
+def _baseline(context: Context) -> dict[str, Any]:
+    """How often the plain decoder and the references fail, by the newest round that was scored."""
+    scored = next((past for past in reversed(context.history) if past.metrics), None)
+    told = {"decoder": context.environment.get("decoder")}
+    if scored is None or scored.metrics is None:
+        return told
+    measured = {name: scored.metrics.get(name) for name in ("ler_baseline", "references", "shots")}
+    return without_empty({**told, **measured, "by": scored.name})
 
 
 def _rows(context: Context, tokens: int) -> tuple[list[dict[str, Any]], int]:

@@ -78,7 +78,9 @@ class Tape:
         head: dict[str, Any] = {}
         number = 0
         try:
-            for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+            text = path.read_text("utf-8")
+            # Not `splitlines`: JSON may hold other letters that end a line elsewhere.
+            for number, line in enumerate(text.removesuffix("\n").split("\n") if text else [], start=1):
                 fields = dict(json.loads(line))
                 schema = fields.pop("schema")
                 if number == 1 and schema == _HEAD:

@@ -23,6 +23,12 @@ _EXIT = {"VERIFIED": 0, "SUSPICIOUS": 1, "FAILED": 1}
 @click.argument("round_name", metavar="[ROUND]", required=False)
 @click.option("--max-shots", default=None, type=click.IntRange(50_000), help="Stop undecided after this many shots.")
 @click.option(
+    "--max-seconds",
+    default=None,
+    type=click.FloatRange(0),
+    help="Stop undecided after this long; 0 for no limit. The profile's verify_seconds by default.",
+)
+@click.option(
     "--alpha",
     default=None,
     type=click.FloatRange(0, 0.5, True, True),
@@ -111,7 +117,8 @@ def _front(run_name: str | None, flags: Mapping[str, Any], *, as_json: bool, qui
 def _asked(flags: Mapping[str, Any]) -> Asked:
     from autoqec.loop.judging import Asked
 
-    return Asked(flags["max_shots"], flags["alpha"], flags["beacon"], flags["certificate"] == "full")
+    full = flags["certificate"] == "full"
+    return Asked(flags["max_shots"], flags["alpha"], flags["beacon"], full, flags["max_seconds"])
 
 
 def _judge(

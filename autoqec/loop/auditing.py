@@ -16,7 +16,7 @@ from autoqec.scoring.audit import audit
 _DECISIVE = ("stim", "numpy", "pymatching", "numba", "fusion-blossom")
 
 #: What a replay must give again, of what a verdict notes.
-_REPLAYED = ("verdict", "reason", "word", "test", "extension", "digests", "cells", "harm", "certificate")
+_REPLAYED = ("verdict", "reason", "word", "test", "extension", "digests", "cells", "harm", "certificate", "out_of_time")
 
 
 def audit_round(session: Session, state: RoundState, note: Mapping[str, Any]) -> list[str]:

@@ -10,12 +10,16 @@ from typing import Any
 from autoqec.agents.budget import left, spent_on
 from autoqec.agents.context import failed_composes, past_rounds
 from autoqec.agents.contract import Context, PastRound
+from autoqec.candidate.schema import Output, Training
 from autoqec.history import read_candidate, read_committed
 from autoqec.loop.session import Session
 from autoqec.loop.tracing import run_calls
 from autoqec.plugins import Registry
 from autoqec.problem.streams import derive_key, derive_seed
 from autoqec.scoring.front import Point, front
+
+#: What a candidate's files other than its stages are, by path.
+FORMATS = {"output.yaml": Output.model_json_schema(), "training.yaml": Training.model_json_schema()}
 
 #: The lab owner's word to the agents, as it is committed.
 STEERING_FILE = ".autoqec/steering.md"
@@ -44,6 +48,7 @@ def build_context(session: Session, number: int, limits: dict[str, Any], **field
         round=number,
         seed=derive_seed(round_key(session, number), "agent", 0),
         stages=stage_kinds(session.registry),
+        formats=FORMATS,
         limits=limits,
         history=past,
         front=front_of(past),

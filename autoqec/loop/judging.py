@@ -32,6 +32,7 @@ class Asked:
     alpha: float | None = None
     beacon: str = ""
     full_certificate: bool = False
+    max_seconds: float | None = None  # the profile's if not said; 0 for no limit
 
 
 def judge(
@@ -71,6 +72,7 @@ def judge(
         full_certificate=asked.full_certificate,
         strong_reference=session.settings["strong_reference"] or None,
         parents=sealed_parents(session.ledger, composed),
+        max_seconds=_or_else(asked.max_seconds, session.settings.profile.verify_seconds) or None,
     )
     identity = uuid.uuid4().hex
     if replay is None:
@@ -79,6 +81,8 @@ def judge(
     else:
         known = {name: replay[name] for name in ("attempt", "verified_before", "max_shots", "alpha")}
         known |= {"beacon": replay.get("beacon", ""), "full_certificate": replay.get("full_certificate", False)}
+        # Where its clock ran out the counts stop; a replay stops there by the shots, and has no clock of its own.
+        known |= {"max_seconds": None, "stop": replay.get("out_of_time")}
         known["strong_reference"] = (replay.get("share_of_gap") or {}).get("reference")
         request = replace(request, seed_key=bytes.fromhex(replay["seed_key"]), **known)
     verdict = verify_in_process(
@@ -104,6 +108,10 @@ def judge(
     if session.settings["signing_key"]:
         record["signature"] = sign(record, Path(session.settings["signing_key"]).expanduser())
     return append_note(session.ledger, state.claim.run, "verdict", str(state.commit), record)
+
+
+def _or_else(value: float | None, other: float) -> float:
+    return other if value is None else value
 
 
 def _check_strong_reference(session: Session) -> None:

@@ -244,7 +244,8 @@ def verify(session: Session, state: RoundState) -> None:
     """Have a candidate judged by the verifier, if the Analyst asks for it."""
     if state.verdict is not None or (state.analysis or {}).get("decision") != "candidate":
         return
-    judge(session, state, Asked(max_shots=profile_from(_detail(state, "profile")).verify_shots))
+    profile = profile_from(_detail(state, "profile"))
+    judge(session, state, Asked(max_shots=profile.verify_shots, max_seconds=profile.verify_seconds))
 
 
 def close(session: Session, state: RoundState) -> None:

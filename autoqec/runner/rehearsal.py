@@ -6,14 +6,16 @@ needs is not written down anywhere, so it is used.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from autoqec.candidate.compile import build_modules, compile_inference, module_tensors
 from autoqec.candidate.cost import measure_cost
-from autoqec.candidate.schema import Candidate, Training
+from autoqec.candidate.schema import Candidate, Output, Stage, Training
+from autoqec.candidate.stage import StageKind
 from autoqec.candidate.weights import load_weights, save_weights
 from autoqec.decoding.contract import TeachingDecoder
 from autoqec.problem.problem import Problem
@@ -33,9 +35,38 @@ def stand_in(candidate: Candidate) -> Candidate:
     return replace(candidate, stages=stages)
 
 
-def rehearse_predictions(candidate: Candidate, problem: Problem) -> None:
-    """Everything that answering syndromes and counting costs will do."""
-    actor = stand_in(candidate)
+def understudy(kinds: Iterable[str], maker: Callable[[str], StageKind]) -> Candidate:
+    """A candidate of nobody's: a stage of each kind with the fields it has by default, and a stand-in where it wants a module."""
+    stages = []
+    for name in kinds:
+        kind = maker(name)
+        source = getattr(kind, "STAND_IN", None)
+        bound = kind if source is None else kind.with_module(source, "stand_in.py")  # type: ignore[attr-defined]
+        stages.append(Stage(name, bound, kind.Config(kind=name), source))
+    return Candidate(Output(), Training(), tuple(stages))
+
+
+def parts(candidate: Candidate) -> set[str]:
+    """What there is to rehearse of a candidate: its stages, but for their modules and their places."""
+    return {_part(stage) for stage in candidate.stages}
+
+
+def _part(stage: Stage) -> str:
+    return json.dumps(stage.config.model_dump(mode="json", exclude={"position"}), sort_keys=True)
+
+
+def rehearse_predictions(candidate: Candidate, problem: Problem, known: Collection[str] = ()) -> None:
+    """Everything that answering syndromes and counting costs will do.
+
+    Args:
+        candidate: Whose stages.
+        problem: On which problem.
+        known: The `parts` that this process, or the one it is a fork of, has rehearsed on this problem.
+    """
+    fresh = replace(candidate, stages=tuple(stage for stage in candidate.stages if _part(stage) not in known))
+    if not fresh.stages:
+        return
+    actor = stand_in(fresh)
     tensors = load_weights(save_weights(module_tensors(build_modules(actor, problem)), fingerprints=["rehearsal"]))
     syndromes = np.zeros((_BATCH, problem.syndrome_bytes), dtype=np.uint8)
     compile_inference(actor, tensors, problem)(syndromes, np.repeat(problem.priors_llr[None], _BATCH, axis=0))

@@ -6,7 +6,10 @@ no observable and no seed of a shot it is scored on; training shots it draws its
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,16 +25,38 @@ from autoqec.errors import UsageError
 from autoqec.plugins import Registry, load_plugins
 from autoqec.problem.environment import Choice
 from autoqec.problem.problem import Problem, problem_from_dem
-from autoqec.runner.rehearsal import rehearse_predictions, rehearse_training
+from autoqec.runner.rehearsal import parts, rehearse_predictions, rehearse_training, understudy
 from autoqec.sandbox.channel import Channel, Message
 from autoqec.sandbox.lock import lock
 from autoqec.sandbox.sealed import SealedCandidate
+from autoqec.sandbox.trust import ours
 
 
-def _open(blobs: Mapping[str, bytes], registry: Registry) -> tuple[Candidate, Problem, SealedCandidate]:
+@dataclass(frozen=True)
+class _Warm:
+    """What a process that answers predictions has before it is told a candidate; nothing here is any candidate's.
+
+    Attributes:
+        registry: Installed plugins.
+        dem: The error model that `problem` is of; empty if there is none yet.
+        problem: See there.
+        rehearsed: What was rehearsed on it; see `autoqec.runner.rehearsal.parts`.
+    """
+
+    registry: Registry
+    dem: bytes = b""
+    problem: Problem | None = None
+    rehearsed: frozenset[str] = frozenset()
+
+
+def _problem(dem: bytes) -> Problem:
+    return problem_from_dem(stim.DetectorErrorModel(dem.decode()), name="this environment")
+
+
+def _open(blobs: Mapping[str, bytes], warm: _Warm) -> tuple[Candidate, Problem, SealedCandidate]:
     sealed = SealedCandidate.from_blobs(blobs)
-    problem = problem_from_dem(stim.DetectorErrorModel(blobs["dem"].decode()), name="this environment")
-    return read_candidate(sealed.files, registry.maker("stage")), problem, sealed
+    problem = warm.problem if warm.problem is not None and warm.dem == blobs["dem"] else _problem(blobs["dem"])
+    return read_candidate(sealed.files, warm.registry.maker("stage")), problem, sealed
 
 
 def _lock(channel: Channel, rehearse: Callable[[], None]) -> None:
@@ -68,6 +93,31 @@ def _at_other_rates(blobs: Mapping[str, bytes], target: Problem) -> list[Problem
     return problems
 
 
+def warm_predictions(message: Message) -> Callable[[Channel], None]:
+    """Load what any candidate's process needs, and rehearse, in a process that will be forked (`autoqec.sandbox.nursery`).
+
+    Args:
+        message: Blob `dem`; field `kinds`, the stage kinds that will be asked for; only our own are loaded.
+
+    Returns:
+        `serve_predictions`, for each fork; it begins with what was loaded here.
+    """
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""  # behind the lock there is no device, and torch keeps a thread for each
+    registry, dem = load_plugins(), bytes(message.blobs["dem"])
+    problem, candidate = _problem(dem), understudy(ours(message.fields["kinds"], registry), registry.maker("stage"))
+    rehearse_predictions(candidate, problem)
+    return partial(_serve_fork, warm=_Warm(registry, dem, problem, frozenset(parts(candidate))))
+
+
+def _serve_fork(channel: Channel, warm: _Warm) -> None:
+    """Serve with dice of one's own, as a process that was started has them; Python's generator sees to that itself."""
+    import torch
+
+    np.random.seed()
+    torch.seed()
+    _serve_predictions(channel, warm)
+
+
 def serve_predictions(channel: Channel) -> None:
     """First message: the candidate's blobs, `dem`, and field `lock`, whether to run them locked.
 
@@ -77,18 +127,23 @@ def serve_predictions(channel: Channel) -> None:
     Then `{"op": "predict"}` with blob `syndromes` is answered by blob `beliefs` (float32, row-major), and `{"op": "cost"}`
     by `{"flops_per_shot", "params"}`. Another first message puts another candidate in its place, but in a locked process.
     """
-    registry = load_plugins()
+    _serve_predictions(channel, _Warm(load_plugins()))
+
+
+def _serve_predictions(channel: Channel, warm: _Warm) -> None:
     request = channel.receive()
     while not request.fields["lock"]:
-        request = _serve_candidate(channel, request, registry)
-    _serve_candidate(channel, request, registry)
+        request = _serve_candidate(channel, request, warm)
+    _serve_candidate(channel, request, warm)
 
 
-def _serve_candidate(channel: Channel, request: Message, registry: Registry) -> Message:
+def _serve_candidate(channel: Channel, request: Message, warm: _Warm) -> Message:
     """Serve one candidate until the first message of another, which is returned."""
-    candidate, problem, sealed = _open(request.blobs, registry)
+    candidate, problem, sealed = _open(request.blobs, warm)
     if request.fields["lock"]:
-        _lock(channel, lambda: rehearse_predictions(candidate, problem))
+        _lock(
+            channel, lambda: rehearse_predictions(candidate, problem, warm.rehearsed if warm.problem is problem else ())
+        )
     tensors = load_weights(sealed.weights, fingerprint=problem.fingerprint)
     infer = compile_inference(candidate, tensors, problem)
     channel.send(Message({"ready": True, "output": candidate.output.model_dump(mode="json")}))
@@ -117,7 +172,7 @@ def serve_training(channel: Channel) -> None:
 
     request = channel.receive()
     registry = load_plugins()
-    candidate, problem, sealed = _open(request.blobs, registry)
+    candidate, problem, sealed = _open(request.blobs, _Warm(registry))
     problems = [problem, *_at_other_rates(request.blobs, problem)]
     decoders = None
     if candidate.training.loss == "logical_gap":

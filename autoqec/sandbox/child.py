@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import IO, Any
 
@@ -47,12 +48,19 @@ class Child:
         threads: What numerical libraries in the child may use.
         apart: Whether the child begins in namespaces of its own where the kernel lets, which it can only do while it has
             one thread; the rest of a lock it puts on itself (`autoqec.sandbox.lock`).
+        inherit: Descriptors that it has from its parent, besides its standard streams.
     """
 
-    def __init__(self, target: str, *, memory_bytes: int | None = None, threads: int = 1, apart: bool = False):
-        # A file, not a pipe: a child that floods its standard error must neither block nor fill our memory.
-        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `kill`
-        self._folder = tempfile.TemporaryDirectory(prefix="autoqec-")  # not the lab: a child is nowhere in particular
+    def __init__(
+        self,
+        target: str,
+        *,
+        memory_bytes: int | None = None,
+        threads: int = 1,
+        apart: bool = False,
+        inherit: Sequence[int] = (),
+    ):
+        self._open()
         self._process = subprocess.Popen(
             [
                 sys.executable,
@@ -70,15 +78,38 @@ class Child:
             env=_environment(threads),
             cwd=self._folder.name,
             start_new_session=True,
+            pass_fds=inherit,
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._channel = Channel(self._process.stdout.fileno(), self._process.stdin.fileno())
+        self._talk(self._process.stdout, self._process.stdin)
+
+    def _open(self) -> None:
+        # A file, not a pipe: a child that floods its standard error must neither block nor fill our memory.
+        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `kill`
+        self._folder = tempfile.TemporaryDirectory(prefix="autoqec-")  # not the lab: a child is nowhere in particular
+
+    def _talk(self, from_it: IO[bytes], to_it: IO[bytes]) -> None:
+        self._pipes = (to_it, from_it)
+        self._channel = Channel(from_it.fileno(), to_it.fileno())
 
     @property
     def pid(self) -> int:
         """Process id, which is also its process group."""
         return self._process.pid
+
+    def _status(self, seconds: float) -> int | None:
+        """Its exit status, or minus the signal that ended it; None if it has not ended by then."""
+        try:
+            return self._process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def _end(self) -> None:
+        """Kill its process group and reap it."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
 
     def send(self, fields: dict[str, Any], **blobs: bytes) -> None:
         """Send a message; see `Channel.send`."""
@@ -109,9 +140,8 @@ class Child:
         return message
 
     def _explained(self, error: ChannelClosed) -> ChannelClosed:
-        try:
-            status = self._process.wait(timeout=2)
-        except subprocess.TimeoutExpired:
+        status = self._status(seconds=2)
+        if status is None:
             return error
         self._stderr.seek(0, os.SEEK_END)
         self._stderr.seek(max(0, self._stderr.tell() - _STDERR_TAIL))
@@ -122,13 +152,13 @@ class Child:
 
     def kill(self) -> None:
         """End the child and everything in its process group, and reap it."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout, self._stderr):
-            if stream is not None:
-                with contextlib.suppress(BrokenPipeError):  # What we had not yet sent has no reader any more.
-                    stream.close()
+        self._end()
+        self._close()
+
+    def _close(self) -> None:
+        for stream in (*self._pipes, self._stderr):
+            with contextlib.suppress(BrokenPipeError):  # What we had not yet sent has no reader any more.
+                stream.close()
         self._folder.cleanup()
 
     def __enter__(self) -> Child:
@@ -174,10 +204,10 @@ def die_with_parent(parent: int) -> None:
             os._exit(1)
 
 
-def keep_to_oneself() -> None:
+def keep_to_oneself(alone: bool = True) -> None:
     """Let no other process of this user read this one's memory or attach to it (Linux): some of ours hold keys and truths."""
     if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0)
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, int(not alone))
 
 
 def go_first() -> None:
@@ -186,11 +216,12 @@ def go_first() -> None:
         file.write("1000")
 
 
-def _main(target: str, memory_bytes: int, parent: int, apart: bool) -> None:
-    die_with_parent(parent)
-    if apart:
-        go_first()
-        enter_namespaces()
+def settle(memory_bytes: int) -> Channel:
+    """Begin as a child does: limited, left alone, and with a channel on its standard streams, which frames then own.
+
+    Args:
+        memory_bytes: Address-space limit; 0 for none.
+    """
     keep_to_oneself()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # The parent decides; it kills the whole group.
     if memory_bytes:
@@ -202,9 +233,20 @@ def _main(target: str, memory_bytes: int, parent: int, apart: bool) -> None:
     channel = Channel(os.dup(0), frames)
     devnull = os.open(os.devnull, os.O_RDONLY)
     os.dup2(devnull, 0)
+    return channel
+
+
+def find_function(target: str) -> Callable[..., Any]:
+    """What `module:function` names."""
     module, _, function = target.partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), function)
+    return found
+
+
+def serve(work: Callable[[Channel], None], channel: Channel, memory_bytes: int) -> None:
+    """Serve until the channel closes; what goes wrong is reported to the parent."""
     try:
-        getattr(importlib.import_module(module), function)(channel)
+        work(channel)
     except ChannelClosed:
         return
     except MemoryError:
@@ -224,6 +266,14 @@ def _report(channel: Channel, fields: dict[str, Any]) -> None:
         channel.send(Message(fields))
     except ChannelClosed:
         return
+
+
+def _main(target: str, memory_bytes: int, parent: int, apart: bool) -> None:
+    die_with_parent(parent)
+    if apart:
+        go_first()
+        enter_namespaces()
+    serve(lambda channel: find_function(target)(channel), settle(memory_bytes), memory_bytes)
 
 
 if __name__ == "__main__":

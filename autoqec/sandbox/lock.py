@@ -85,7 +85,7 @@ def lock(keep: Iterable[int]) -> Lock:
     """
     allowed = os.environ.get(ALLOW_VARIABLE) == "1"
     _forget_environment()
-    _close_others({0, 1, 2, *keep})
+    close_others({0, 1, 2, *keep})
     if sys.platform == "linux":
         resource.setrlimit(resource.RLIMIT_FSIZE, (_LOG_BYTES, _LOG_BYTES))
         if (
@@ -122,7 +122,8 @@ def _forget_environment() -> None:
     ctypes.CDLL(None).clearenv() if sys.platform == "linux" else None
 
 
-def _close_others(keep: set[int]) -> None:
+def close_others(keep: set[int]) -> None:
+    """Close every descriptor of this process but those."""
     listing = "/proc/self/fd" if sys.platform == "linux" else "/dev/fd"
     for descriptor in [int(name) for name in os.listdir(listing)]:
         if descriptor not in keep:

@@ -46,6 +46,8 @@ def _differences(note: Mapping[str, Any]) -> Iterator[str]:
     for where, cell in [("", note), *((f"cells.{place}.", cell) for place, cell in enumerate(cells))]:
         if "test" in cell:
             yield from _cell(where, cell, alpha, note["chunk_shots"])
+    if "out_of_time" in note:
+        yield from _out_of_time(note)
     for place, row in enumerate(note.get("harm", [])):
         if "counts" in row:
             yield from _beside(f"harm.{place}", row, harm_fields(PairedCounts.from_dict(row["counts"])))
@@ -76,6 +78,16 @@ def _cell(where: str, cell: Mapping[str, Any], alpha: float, chunk_shots: int) -
     yield from _beside(
         f"{where}digests, times {chunk_shots} shots", len(cell["digests"]) * chunk_shots, everything.shots
     )
+
+
+def _out_of_time(note: Mapping[str, Any]) -> Iterator[str]:
+    """Only a test that was undecided can have been broken off, and where the note says."""
+    stop = note["out_of_time"]
+    cells = (
+        [note] if stop["cell"] is None else [cell for cell in note.get("cells", []) if cell["label"] == stop["cell"]]
+    )
+    yield from _beside("out_of_time.cell", [cell.get("word") for cell in cells], ["undecided"])
+    yield from _beside("out_of_time.shots", [stop["shots"]], [cell["test"]["shots"] for cell in cells])
 
 
 def _certificate(certificate: Mapping[str, Any], delta_ler: float) -> Iterator[str]:

@@ -20,8 +20,7 @@ from autoqec.problem.problem import Problem
 from autoqec.sandbox.channel import ChannelClosed, ChannelTimeout
 from autoqec.sandbox.child import Child, ChildFailed
 from autoqec.sandbox.sealed import SealedCandidate
-
-_WORKER = "autoqec.runner.worker:serve_predictions"
+from autoqec.scoring.workers import Workers
 
 #: Seconds a candidate may take to load, and per shot to answer (with a floor for the first, compiling, call).
 _LOAD_SECONDS = 180.0
@@ -30,9 +29,6 @@ _SECONDS_PER_SHOT = 0.02
 
 #: No count of operations or parameters is as large; it fits a double and a JSON number anywhere.
 _MOST_OPERATIONS = 2**53
-
-#: Address space of the process that holds a candidate.
-_MEMORY_BYTES = 12 * 2**30
 
 #: Linux counts the processor time of process p under the clock `~p << 3 | 2` (`man 3 clock_getcpuclockid`).
 _CPUCLOCK_SCHED = 2
@@ -94,22 +90,20 @@ class Predictor:
         sealed: The candidate.
         problem: What it is to answer for; only its error model is sent.
         locked: Whether the process is locked before the candidate's code runs.
-        process: One that another candidate has `released`, to save starting one; None for a fresh one. Never for a locked
-            candidate.
+        workers: Where its process comes from; None for one of its own.
 
     Attributes:
         lock: The walls around the process, as it said before the candidate's code ran; see `autoqec.sandbox.lock.Lock`.
     """
 
     def __init__(
-        self, sealed: SealedCandidate, problem: Problem, *, locked: bool = False, process: Child | None = None
+        self, sealed: SealedCandidate, problem: Problem, *, locked: bool = False, workers: Workers | None = None
     ):
-        assert not (locked and process)
         self._problem = problem
         self._output: Output | None = None  # The child loads while its judge prepares; see `wait`.
         self.lock: dict[str, Any] | None = None
         self._locked = locked
-        self._child = process or Child(_WORKER, memory_bytes=_MEMORY_BYTES, apart=locked)
+        self._child = (workers or Workers()).take(locked=locked)
         self._released = False
         try:
             self._child.send({"lock": locked}, dem=str(problem.dem).encode(), **sealed.to_blobs())

@@ -234,6 +234,7 @@ def answer_again(message: Message) -> Message:
     Raises:
         CandidateFault: As for `score_chunks`.
     """
+    # Not the matcher at hand: forks of its warm process have one order of sets and one layout of memory, and could agree on them.
     bench = _open_bench(message, None)
     with bench.matcher:
         chunks = [sample_chunk(bench.problem, int(seed)).syndromes for seed in message.fields["seeds"]]

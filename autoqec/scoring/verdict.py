@@ -34,6 +34,9 @@ class VerificationRequest:
         alpha: Error budget of the run's verdicts, where it is to be stricter than the environment's; None for that.
         beacon: A public random value that nobody knew when the commit was made, mixed into the key: with it not even the
             operator can have chosen the shots. Empty for none.
+        max_seconds: Wall clock after which a test that is undecided is broken off; the checks of a candidate that was better in
+            time are still done. None for no limit.
+        stop: For a replay, where the verdict's test was broken off: its `out_of_time`. None if it was not.
         full_certificate: Whether to list all pairs of faults for the distance certificate, and not only draw some.
     """
 
@@ -49,6 +52,8 @@ class VerificationRequest:
     alpha: float | None = None
     beacon: str = ""
     full_certificate: bool = False
+    max_seconds: float | None = None
+    stop: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

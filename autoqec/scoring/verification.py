@@ -40,6 +40,8 @@ def verify_in_process(
         "alpha": request.alpha,
         "beacon": request.beacon,
         "full_certificate": request.full_certificate,
+        "max_seconds": request.max_seconds,
+        "stop": dict(request.stop) if request.stop else None,
     }
     blobs = {f"env:{name}": data for name, data in request.environment.files.items()} | request.sealed.to_blobs()
     for name, parent in request.parents.items():
@@ -74,6 +76,8 @@ def serve(channel: Channel) -> None:
         alpha=fields["alpha"],
         beacon=fields["beacon"],
         full_certificate=bool(fields["full_certificate"]),
+        max_seconds=fields["max_seconds"],
+        stop=fields["stop"],
     )
     verifier = registry.get("verifier", fields["verifier"]).create()
     with registry.get("executor", fields["executor"]).create(jobs=int(fields["jobs"])) as executor:

@@ -6,17 +6,22 @@ import ctypes
 import mmap  # noqa: F401 - loaded before the lock, for the attempts: nothing can be loaded after it
 import os
 import platform
-import resource  # noqa: F401 - likewise
+import random
+import resource
 import shutil  # noqa: F401 - likewise
 import socket  # noqa: F401 - likewise
-import threading  # noqa: F401 - likewise
+import threading
 import time
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 from autoqec.sandbox.channel import Channel, Message
+from autoqec.sandbox.child import find_function
 from autoqec.sandbox.lock import lock
 from autoqec.sandbox.syscalls import ARCHITECTURES
+
+_PR_GET_DUMPABLE = 3
 
 #: Where a process has its secret open, as a library that forgot to close a file would.
 FORGOTTEN = 50
@@ -39,6 +44,46 @@ def fork_and_hang(message: Message) -> Message:
         if os.fork() == 0:
             break
     return hang(message)
+
+
+def look_around(message: Message) -> Message:
+    """What a process finds itself with: descriptors, folder, session, limits, namespaces, threads, and dice."""
+    links = {}
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            links[name] = os.readlink(f"/proc/self/fd/{name}")
+        except OSError:  # the listing's own
+            continue
+    with open("/proc/self/oom_score_adj") as file:
+        adjusted = int(file.read())
+    return Message(
+        {
+            "descriptors": links,
+            "folder": os.getcwd(),
+            "session": os.getsid(0),
+            "group": os.getpgid(0),
+            "parent": os.getppid(),
+            "memory": resource.getrlimit(resource.RLIMIT_AS)[0],
+            "namespaces": [os.readlink(f"/proc/self/ns/{name}") for name in ("user", "net", "ipc", "uts")],
+            "threads": len(os.listdir("/proc/self/task")),
+            "dice": random.random(),  # noqa: S311 - how random it is, is the question
+            "out_of_memory": adjusted,
+            "keeps_to_itself": ctypes.CDLL(None).prctl(_PR_GET_DUMPABLE, 0, 0, 0, 0) == 0,
+        }
+    )
+
+
+def speak_and_exit(message: Message) -> Message:
+    """Write to the standard streams, and end with status 3."""
+    print("last words")
+    raise SystemExit(3)
+
+
+def warm_up(message: Message) -> Callable[[Channel], None]:
+    """What a nursery does before it forks: find what its field `serve` names; with `thread`, it is no longer alone in there."""
+    if message.fields.get("thread"):
+        threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
+    return find_function(message.fields["serve"])
 
 
 def serve_attempt(channel: Channel) -> None:

@@ -67,6 +67,10 @@ class RoundDisplay:
             self._progress.console.print(Text("round ", style="bold") + plain(f"{event['run']}/{event['round']}"))
         elif name == "step":
             self._begin(_TITLES.get(event["step"], event["step"]))
+        elif name == "agent":
+            self._note(_agent_note(event))
+        elif name == "spent":
+            self._progress.console.print(plain(f"spent on this run: {event['tokens']:,} tokens, {_money(event)}"))
         elif name == "train":
             self._advance(event["step"], event["steps"], f"loss {event['loss']:.3f}, {self._speed(event['shots'])}")
         elif name == "score":
@@ -78,6 +82,10 @@ class RoundDisplay:
             )
         elif name == "closed":
             self._begin(None)
+
+    def _note(self, note: str) -> None:
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, note=plain(note).plain)
 
     def _begin(self, title: str | None) -> None:
         assert self._progress is not None
@@ -92,3 +100,14 @@ class RoundDisplay:
 
     def _speed(self, shots: int) -> str:
         return f"{shots / max(1e-3, time.monotonic() - self._began):,.0f} shots/s"
+
+
+def _agent_note(event: Mapping[str, Any]) -> str:
+    if "waiting" in event:
+        return f"{event.get('why', 'trouble')}: goes on in {event['waiting']:.0f} s"
+    return f"{event.get('tokens', 0):,} tokens"
+
+
+def _money(spent: Mapping[str, Any]) -> str:
+    unknown = f", and {spent['unpriced']} call(s) of unknown price" if spent["unpriced"] else ""
+    return f"${spent['cost']:.4f}{unknown}"

@@ -44,8 +44,26 @@ def verdict_lines(verdict: Mapping[str, Any]) -> str:
     walls = (
         "trusted code, not locked" if verdict.get("trusted_code") else f"sandbox level {verdict.get('sandbox_level')}"
     )
-    lines.append(f"{walls}; holdout key {verdict.get('seed_key')}{beacon}; took {verdict.get('seconds')} s")
+    lines.append(
+        f"{walls}; holdout key {verdict.get('seed_key')}{beacon}; took {verdict.get('seconds')} s{_parts_text(verdict)}"
+    )
     return "\n".join(lines)
+
+
+def _parts_text(verdict: Mapping[str, Any]) -> str:
+    parts = verdict.get("seconds_by_part")
+    if not isinstance(parts, Mapping) or not parts:
+        return ""
+    return ": " + ", ".join(f"{name.replace('_', ' ')} {seconds}" for name, seconds in parts.items())
+
+
+def _out_of_time(verdict: Mapping[str, Any]) -> Iterator[str]:
+    stop = verdict["out_of_time"]
+    where = f"at {stop['cell']}" if stop["cell"] else "at the target"
+    yield (
+        f"out of time: the budget of {stop['seconds']:g} s was spent while the test {where} was undecided,"
+        f" after {stop['shots']:,} shots"
+    )
 
 
 def _cell(verdict: Mapping[str, Any]) -> Iterator[str]:
@@ -223,6 +241,7 @@ _PARTS: dict[str, Callable[[Mapping[str, Any]], Iterator[str]]] = {
     "ler_candidate": _figures,
     "ler_candidate_bound": _bound,
     "cells": _cells,
+    "out_of_time": _out_of_time,
     "compose": _composition,
     "share_of_gap": _share,
     "harm": _harm,

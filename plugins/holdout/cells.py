@@ -23,6 +23,7 @@ from autoqec.scoring.stream import Scored, ScoreStream, chunks_for, score_each
 from autoqec.scoring.verdict import Report
 
 from .sequential import Plan, progress, test_cell
+from .spending import Spending
 
 #: Shots of each do-no-harm cell: enough to see a third more failures at a rate of 7e-3, and no test of its own.
 HARM_SHOTS = 32_768
@@ -65,9 +66,11 @@ def stream_at(stream: ScoreStream, structure: str, cell: Cell, purpose: str) -> 
 
 
 def test_cells(
-    stream: ScoreStream, structure: str, cells: Sequence[Cell], plan: Plan, report: Report
+    stream: ScoreStream, structure: str, cells: Sequence[Cell], plan: Plan, spending: Spending, report: Report
 ) -> list[dict[str, Any]]:
     """Test a candidate at each cell that the environment lists, all of them, each at the level of the attempt.
+
+    Where one is broken off because the time is spent, those after it are not begun: the word is settled.
 
     "Better at every cell" is wrong only if it is wrong at one, so each test may err as often as the whole: no correction.
     Counts of two cells are never added.
@@ -80,11 +83,13 @@ def test_cells(
     for cell in cells:
         there, fields = stream_at(stream, structure, cell, "cell")
         try:
-            fields |= test_cell(there, plan, report, references=False).fields
+            fields |= test_cell(there, plan, spending, report, references=False, cell=cell.label).fields
         except CandidateFault as fault:
             unfit = fault.reason == "bad_weights" and fields["weights"] == CARRIED_OVER
             fields |= {"word": "weights_do_not_fit" if unfit else fault.reason, "fault": fault.problem}
         found.append(fields)
+        if spending.out_of_time:
+            break
     return found
 
 

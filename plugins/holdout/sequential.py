@@ -13,6 +13,8 @@ from autoqec.scoring.statistics import figures, log_e_better, log_e_worse, mcnem
 from autoqec.scoring.stream import Scored, ScoreStream, ShotProgress, chunks_for
 from autoqec.scoring.verdict import Report, VerificationRequest
 
+from .spending import Spending
+
 #: No decision before this many shots, and this many more for the headline figures after a "better" stop (or as many as the
 #: request's `max_shots`, if that is less); an environment's protocol may say otherwise.
 MIN_SHOTS = 49_152  # twelve chunks
@@ -72,19 +74,46 @@ class Tested:
     extension: Scored | None
 
 
-def test_cell(stream: ScoreStream, plan: Plan, report: Report, *, references: bool) -> Tested:
+def test_cell(
+    stream: ScoreStream, plan: Plan, spending: Spending, report: Report, *, references: bool, cell: str | None
+) -> Tested:
     """Test a candidate on one stream.
+
+    The clock is looked at between looks: a test has its first shots whatever they take, and one that is decided has all the
+    shots of its figures.
 
     Args:
         stream: The cell's own.
         plan: Level and shots.
+        spending: The time that there is.
         report: Told of progress.
         references: Whether to run the environment's references on the shots of the figures.
+        cell: The label of another cell than the target; None there.
 
     Raises:
         CandidateFault: The candidate broke its contract.
     """
-    tested = Scored()
+    with spending.part("cells" if cell else "test"):
+        tested = _decided(stream, plan, spending, report, cell)
+    word = test_word(tested.counts, plan.alpha)
+    fields: dict[str, Any] = {"word": word, "test": tested.counts.to_dict()}
+    fields |= evidence(tested.counts, plan.alpha) | {"digests": list(tested.digests)}
+    if word != "better":
+        return Tested(fields | _figures(tested, tested), tested, None)
+    more = chunks_for(plan.headline_shots)
+    counted = progress(report, "extension", total=more * CHUNK_SHOTS)
+    with spending.part("cells" if cell else "figures"):
+        extension = stream.score(tested.chunks, more, references=references, progress=counted)
+    fields |= {"extension": extension.counts.to_dict(), "neutral": extension.neutral.to_dict()} | _figures(
+        extension, joined(tested, extension)
+    )
+    fields["digests"] += extension.digests
+    return Tested(fields, tested, extension)
+
+
+def _decided(stream: ScoreStream, plan: Plan, spending: Spending, report: Report, cell: str | None) -> Scored:
+    """Shots until the evidence is in, or shots or time are spent."""
+    tested, last = Scored(), chunks_for(plan.max_shots)
     for first, chunks in looks(plan.max_shots, plan.min_shots):
         counted = progress(report, "test", before=tested.counts.shots, total=plan.max_shots)
         tested = joined(tested, stream.score(first, chunks, progress=counted))
@@ -93,19 +122,9 @@ def test_cell(stream: ScoreStream, plan: Plan, report: Report, *, references: bo
         decided = better >= log(1 / plan.alpha) or futile >= log(1 / FUTILE_ALPHA)
         if tested.counts.shots >= plan.min_shots and decided:
             break
-    word = test_word(tested.counts, plan.alpha)
-    fields: dict[str, Any] = {"word": word, "test": tested.counts.to_dict()}
-    fields |= evidence(tested.counts, plan.alpha) | {"digests": list(tested.digests)}
-    if word != "better":
-        return Tested(fields | _figures(tested, tested), tested, None)
-    more = chunks_for(plan.headline_shots)
-    counted = progress(report, "extension", total=more * CHUNK_SHOTS)
-    extension = stream.score(tested.chunks, more, references=references, progress=counted)
-    fields |= {"extension": extension.counts.to_dict(), "neutral": extension.neutral.to_dict()} | _figures(
-        extension, joined(tested, extension)
-    )
-    fields["digests"] += extension.digests
-    return Tested(fields, tested, extension)
+        if tested.chunks < last and spending.stops(cell, tested.counts.shots):
+            break
+    return tested
 
 
 def looks(max_shots: int, min_shots: int) -> Iterator[tuple[int, int]]:

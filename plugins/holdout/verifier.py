@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import platform
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import version
@@ -36,6 +35,7 @@ from .ablation import ablate
 from .cells import harm_cells, test_cells
 from .certificate import certify
 from .sequential import Plan, Tested, joined, plan_for, progress, test_cell
+from .spending import Spending
 
 #: Headline shots on which a strong reference is run too; it may take milliseconds for each.
 STRONG_REFERENCE_SHOTS = 16_384
@@ -51,7 +51,7 @@ class HoldoutVerifier:
 
     def verify(self, request: VerificationRequest, executor: Executor, report: Report) -> Verdict:
         """See `autoqec.scoring.verdict.Verifier.verify`."""
-        start = time.monotonic()
+        spending = Spending(request.max_seconds, request.stop)
         secret = request.seed_key or os.urandom(32)
         environment = request.environment.environment
         budget = request.alpha or environment.protocol.alpha
@@ -64,6 +64,7 @@ class HoldoutVerifier:
             "attempt": request.attempt,
             "verified_before": request.verified_before,
             "max_shots": request.max_shots,
+            "max_seconds": request.max_seconds,
             "alpha": budget,
             "alpha_attempt": alpha,
             "seed_key": secret.hex(),
@@ -79,56 +80,74 @@ class HoldoutVerifier:
             "versions": {name: version(name) for name in _VERSIONS},
         }
         try:
-            _judge(request, stream, plan_for(request, alpha), report, details)
+            _judge(request, stream, plan_for(request, alpha), spending, report, details)
             word, reason = decide(details)
         except CandidateFault as fault:
             word, reason = ("SUSPICIOUS" if fault.reason == "hostile_syscall" else "FAILED"), fault.reason
             details["fault"] = fault.problem
-        details["seconds"] = round(time.monotonic() - start, 2)
+        if spending.out_of_time:
+            details["out_of_time"] = spending.out_of_time
+        details |= {"seconds": round(spending.seconds, 2), "seconds_by_part": spending.parts}
         return Verdict(word, reason, details)
 
 
 def _judge(
-    request: VerificationRequest, stream: ScoreStream, plan: Plan, report: Report, details: dict[str, Any]
+    request: VerificationRequest,
+    stream: ScoreStream,
+    plan: Plan,
+    spending: Spending,
+    report: Report,
+    details: dict[str, Any],
 ) -> None:
     """Everything that needs the candidate, in order, into the verdict's details; stops where the word is settled.
+
+    When the time is spent, a test that is undecided is broken off. What follows a decided one is always done, for it decides the
+    word: a candidate must not escape a check by being slow.
 
     Raises:
         CandidateFault: The candidate broke its contract.
     """
     environment = request.environment.environment
-    drawn = stream.run(survey.FUNCTION)
+    with spending.part("loading"):
+        drawn = stream.run(survey.FUNCTION)
+        seen = stream.run("autoqec.scoring.shard:cost", [0])
     details |= {"fingerprint": drawn["fingerprint"], "simd": drawn["simd"]}
-    seen = stream.run("autoqec.scoring.shard:cost", [0])
     kept = len(request.sealed.weights) + sum(map(len, request.sealed.files.values()))
     details |= {"flops_per_shot": seen["flops_per_shot"], "params": seen["params"], "bytes": kept}
     over = exceeded(environment.constraints.model_dump(), seen)
     if over:
         details["over"] = over
         return
-    target = test_cell(stream, plan, report, references=True)
+    target = test_cell(stream, plan, spending, report, references=True, cell=None)
     details |= target.fields
     lock = target.test.lock
     details |= {"trusted_code": lock is None, "sandbox": lock, "sandbox_level": lock["level"] if lock else 0}
-    if environment.protocol.cells:
-        details["cells"] = test_cells(stream, drawn["structure"], environment.protocol.cells, plan, report)
+    if environment.protocol.cells and not spending.out_of_time:
+        cells = test_cells(stream, drawn["structure"], environment.protocol.cells, plan, spending, report)
+        details["cells"] = cells
     if target.extension is None:
         return
     if environment.constraints.target_ler is not None:
         details["ler_candidate_bound"] = rate_surely_below(target.extension.counts, plan.alpha)
     if request.strong_reference:
-        details["share_of_gap"] = _share_of_gap(request.strong_reference, stream, target, report)
+        with spending.part("strong_reference"):
+            details["share_of_gap"] = _share_of_gap(request.strong_reference, stream, target, report)
     if request.parents:
-        details["compose"] = _compose(request, stream, target, report)
+        with spending.part("parents"):
+            details["compose"] = _compose(request, stream, target, report)
     if any(cell["word"] != "better" for cell in details.get("cells", ())):
         return
     details["cpu_us_per_shot"] = round(target.extension.cpu_us, 3)
-    details["answered_again"] = _answer_again(stream, joined(target.test, target.extension))
+    with spending.part("answered_again"):
+        details["answered_again"] = _answer_again(stream, joined(target.test, target.extension))
     details["near_ml"] = _near_ml(environment.references)
-    details["harm"] = harm_cells(stream, drawn["structure"], neighbours(environment), plan, report)
-    delta_ler = target.fields["delta_ler"]
-    details["certificate"] = certify(stream, plan, delta_ler, report, full=request.full_certificate)
-    details["ablation"] = ablate(stream, target, plan, report)
+    with spending.part("harm"):
+        details["harm"] = harm_cells(stream, drawn["structure"], neighbours(environment), plan, report)
+    with spending.part("certificate"):
+        delta_ler = target.fields["delta_ler"]
+        details["certificate"] = certify(stream, plan, delta_ler, report, full=request.full_certificate)
+    with spending.part("ablation"):
+        details["ablation"] = ablate(stream, target, plan, report)
     details["two_p_slope"] = slope_of(details)
     details["checks"] = run_checks(details)
 

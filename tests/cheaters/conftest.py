@@ -28,6 +28,7 @@ from autoqec.scoring import shard
 from autoqec.scoring.executor import run_task
 from autoqec.scoring.matcher import open_bench
 from autoqec.scoring.verdict import VerificationRequest
+from autoqec.scoring.workers import Workers
 from autoqec.testing import TINY_ENVIRONMENT
 
 #: No shots beside those of the test and the figures: what else is checked after it is checked elsewhere.
@@ -102,7 +103,7 @@ class MatcherHere:
     """A matcher without a process of its own."""
 
     def __init__(self, blobs, p=None, strong=None):
-        self.resources = ExitStack()
+        self.resources, self.workers = ExitStack(), Workers()
         self.open(blobs, p, strong)
 
     def open(self, blobs, p=None, strong=None):
@@ -110,9 +111,9 @@ class MatcherHere:
         self.has_candidate = any(name.startswith("file:stages/") for name in blobs)
         self.resources, self.blobs = ExitStack(), blobs
         try:
-            self.bench = open_bench(blobs, p, strong, self.resources)
+            self.bench = open_bench(blobs, p, strong, self.resources, self.workers)
         except BaseException:
-            self.resources.close()
+            self.close()
             raise
         self.known, self.neutral, self.candidate = self.bench.known, self.bench.neutral, self.bench.candidate
         self.missing = self.bench.missing
@@ -128,6 +129,7 @@ class MatcherHere:
 
     def close(self):
         self.resources.close()
+        self.workers.close()
 
     def __exit__(self, *exception):
         self.close()

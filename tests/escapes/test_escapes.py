@@ -14,6 +14,7 @@ import pytest
 
 from autoqec.sandbox.channel import ChannelClosed
 from autoqec.sandbox.child import Child
+from autoqec.sandbox.nursery import Nursery
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="filters of system calls are Linux's")
 
@@ -59,11 +60,25 @@ def target(tmp_path):
         }
 
 
-def attempt(path, target, *, locked):
+MEMORY = 2 * 2**30
+SERVE = "autoqec.testing.misbehave:serve_attempt"
+
+
+@pytest.fixture(scope="module")
+def nursery():
+    """A warm process, whose forks make the same attempts; it and one sibling are there all the time."""
+    with Nursery("autoqec.testing.misbehave:warm_up", memory_bytes=MEMORY) as made:
+        made.warm({"serve": SERVE})
+        with made.fork() as sibling:
+            yield made
+            assert made.fork().kill() is None, "it still forks"
+            os.kill(sibling.pid, 0)
+
+
+def attempt(path, target, *, locked, start=None):
     """What came of it in a child: evidence, why it was refused, the signal that ended it; and the level of the lock."""
-    memory = 2 * 2**30 if locked else None
     evidence, refused, ended, level = "", "", None, 0
-    with Child("autoqec.testing.misbehave:serve_attempt", memory_bytes=memory, apart=locked) as child:
+    with start() if start else Child(SERVE, memory_bytes=MEMORY if locked else None, apart=locked) as child:
         child.send({"source": path.read_text(), "lock": locked, "target": target})
         level = child.receive(60).fields["locked"]
         try:
@@ -90,21 +105,25 @@ def session_members(session):
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_it_gets_out_only_without_the_lock(path, target):
+def test_it_gets_out_only_without_the_lock(path, target, nursery):
     trick = load(path)
     if getattr(trick, "MACHINE", platform.machine()) != platform.machine():
         pytest.skip(f"a trick of {trick.MACHINE}")
     if os.getuid() == 0 and hasattr(trick, "ROOT_MAY"):
         pytest.skip(trick.ROOT_MAY)
-    evidence, refused, ended, level = attempt(path, target, locked=True)
-    assert level >= 1
-    if level < getattr(trick, "LEVEL", 1):
-        pytest.skip(f"needs a lock of level {trick.LEVEL}")
-    assert evidence == ""
-    if getattr(trick, "ENDS", None) == "SIGSYS":
-        assert ended == -signal.SIGSYS
-    else:
-        assert refused.split(":")[0] in ("OSError", "PermissionError", "MemoryError", "RuntimeError"), (refused, ended)
+    for start in (None, nursery.fork):
+        evidence, refused, ended, level = attempt(path, target, locked=True, start=start)
+        assert level >= 1
+        if level < getattr(trick, "LEVEL", 1):
+            pytest.skip(f"needs a lock of level {trick.LEVEL}")
+        assert evidence == ""
+        if getattr(trick, "ENDS", None) == "SIGSYS":
+            assert ended == -signal.SIGSYS
+        else:
+            assert refused.split(":")[0] in ("OSError", "PermissionError", "MemoryError", "RuntimeError"), (
+                refused,
+                ended,
+            )
     if getattr(trick, "LOCKED_ONLY", False):
         return
     evidence, refused, ended, _ = attempt(path, target, locked=False)

@@ -202,10 +202,23 @@ def test_a_verdict_is_replayed_to_the_same_counts_on_any_number_of_workers(searc
     replayed = judge(Session(ledger, load_plugins(), settings, run), state, replay=noted)
     assert replay_differences(noted, replayed) == []
     assert replay_differences(noted, dict(replayed) | {"digests": [], "harm": []}) == ["digests", "harm"]
-    own = ("id", "ts", "seconds", "cpu_us_per_shot", "v", "kind", "writer")
+    own = ("id", "ts", "seconds", "seconds_by_part", "max_seconds", "cpu_us_per_shot", "v", "kind", "writer")
     same = {name: value for name, value in noted.items() if name not in own}
     assert same == {name: replayed[name] for name in same}
     assert read_notes(ledger, run.name, "verdict") == before, "a replay is not noted"
+
+
+@pytest.mark.slow
+def test_a_verdict_that_ran_out_of_time_is_audited_and_replayed_to_the_same_shots(with_round):
+    """At a level that no evidence reaches, so that the clock ends it."""
+    state = read_state(with_round.ledger, with_round.run.name, 2)
+    noted = judge(with_round, state, Asked(alpha=1e-200, max_seconds=1e-3))
+    assert (noted["verdict"], noted["reason"], noted["max_seconds"]) == ("FAILED", "undecided", 1e-3)
+    assert noted["out_of_time"] == {"cell": None, "shots": noted["test"]["shots"], "seconds": 1e-3}
+    assert audit_round(with_round, state, noted) == []
+    replayed = judge(with_round, state, replay=noted)
+    assert replay_differences(noted, replayed) == []
+    assert replayed["digests"] == noted["digests"]
 
 
 def test_a_verdict_is_audited_from_its_note_and_is_about_its_round(searched):

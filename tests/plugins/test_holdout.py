@@ -11,6 +11,7 @@ from autoqec_plugins.holdout.sequential import EXTENSION_SHOTS, TARGET_FAILURES
 from autoqec_plugins.holdout.verifier import HoldoutVerifier
 
 from autoqec.candidate.weights import bound_to, load_weights, save_weights
+from autoqec.loop.auditing import replay_differences
 from autoqec.problem.environment import ENVIRONMENT_FILE, Choice, environment_from_files
 from autoqec.problem.neighbours import environment_cell
 from autoqec.problem.sampling import CHUNK_SHOTS
@@ -25,6 +26,7 @@ from autoqec.scoring.shard import ChunkScore
 from autoqec.scoring.statistics import attempt_alpha
 from autoqec.scoring.verdict import VerificationRequest
 from autoqec.testing import TINY_ENVIRONMENT
+from autoqec.views.verdict import verdict_lines
 
 COST = {"flops_per_shot": 5000, "params": 16}
 
@@ -449,3 +451,41 @@ def test_a_beacon_and_another_level_are_other_shots_and_another_border():
     assert (plain["beacon"], lit["beacon"]) == ("", "r1")
     assert strict["test"] == plain["test"]
     assert strict["alpha_attempt"] == pytest.approx(plain["alpha_attempt"] / 5)
+
+
+#: Half the failures more at the second cell, so little that it takes many looks to see.
+SLOW = Rates(lambda p, rounds, _: 0.0098 if p == 0.01 else 0.005, base=0.01)
+
+
+@pytest.mark.parametrize(
+    ("executor", "protocol", "cell"),
+    [(Rates(0.0098, base=0.01), "min_shots: 16384", None), (SLOW, CELLS, "p = 0.01")],
+)
+def test_a_test_that_is_undecided_when_the_time_is_spent_is_broken_off_and_a_replay_stops_there_too(
+    executor, protocol, cell
+):
+    found = verdict(executor, protocol=protocol, weights=WEIGHTS, max_seconds=1e-9)
+    assert (found.verdict, found.reason) == ("FAILED", "undecided")
+    assert found.details["out_of_time"] == {"cell": cell, "shots": 16_384, "seconds": 1e-9}
+    assert [each["label"] for each in found.details.get("cells", ())] == ([cell] if cell else [])
+    note = json.loads(json.dumps(found.to_dict()))
+    assert audit(note) == []
+    assert "the budget of 1e-09 s was spent" in verdict_lines(note | {"verifier": "holdout"})
+    again = verdict(executor, protocol=protocol, weights=WEIGHTS, stop=note["out_of_time"])
+    assert replay_differences(note, again.to_dict()) == []
+    whole = verdict(executor, protocol=protocol, weights=WEIGHTS)
+    assert replay_differences(note, whole.to_dict()) != []
+    assert "the note says" in str(audit(note | {"out_of_time": note["out_of_time"] | {"shots": 4096}}))
+
+
+def test_what_is_decided_before_the_time_is_spent_has_all_its_checks():
+    strong = Rates(0.005, references={"mwpm_correlated": 30})
+    found = verdict(strong, max_seconds=1e-9, weights=WEIGHTS, headline=MANY, strong_reference="mwpm_correlated")
+    assert found.verdict == "VERIFIED"
+    assert "out_of_time" not in found.details
+    assert found.details["share_of_gap"]["reference"] == "mwpm_correlated"
+    parts = ["loading", "test", "figures", "strong_reference", "answered_again", "harm", "certificate", "ablation"]
+    assert list(found.details["seconds_by_part"]) == parts
+    note = json.loads(json.dumps(found.to_dict()))
+    assert audit(note) == []
+    assert replay_differences(note, verdict(Rates(0.005), weights=WEIGHTS, headline=MANY).to_dict()) == []

@@ -1,7 +1,9 @@
 """Judge, matcher and candidate: who is told what, and who pays when something dies."""
 
 import os
+import resource
 import signal
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from autoqec.sandbox.channel import Message
 from autoqec.sandbox.child import Child
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring import shard
-from autoqec.scoring.matcher import Matcher, open_bench
+from autoqec.scoring.matcher import MEMORY_BYTES, Matcher, open_bench
 from autoqec.scoring.predictor import CandidateFault
 from autoqec.testing import TINY_ENVIRONMENT
 
@@ -112,6 +114,31 @@ def test_a_matcher_that_dies_over_beliefs_is_the_candidates_failure_and_over_not
             matcher._receive(10, blame=False)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not hold a process to its address space")
+@pytest.mark.parametrize(
+    ("ask", "fault", "words"),
+    [
+        (Matcher.candidate, CandidateFault, "crash: decoding the candidate's beliefs failed: it takes more than 8 GiB"),
+        (Matcher.neutral, AutoQECError, "the decoders' process failed: it takes more than 8 GiB"),
+    ],
+)
+def test_a_matcher_has_so_much_memory_and_more_for_beliefs_is_the_candidates_failure(ask, fault, words):
+    """Beliefs that take gigabytes are not known, so the limit is brought down, from outside, to what the process has."""
+    problem, data = blobs()
+    syndromes = np.tile(sample_chunk(problem, 1).syndromes, (32, 1))
+    with Matcher(data) as matcher:
+        matcher.wait(problem.observable_bytes)
+        pid = matcher._child.pid
+        soft, hard = resource.prlimit(pid, resource.RLIMIT_AS)
+        assert (soft, hard) == (MEMORY_BYTES, resource.getrlimit(resource.RLIMIT_AS)[1])
+        (candidate,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        assert resource.prlimit(int(candidate), resource.RLIMIT_AS)[0] > MEMORY_BYTES, "the candidate has its own"
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
+        resource.prlimit(pid, resource.RLIMIT_AS, (pages * resource.getpagesize(), hard))
+        with pytest.raises(fault, match=words):
+            ask(matcher, syndromes)
+
+
 def test_it_takes_another_candidate_without_starting_anew():
     problem, data = blobs()
     _, other = blobs(stage="kind: neural_bp\niterations: 3\n")
@@ -132,8 +159,9 @@ def test_it_takes_another_candidate_without_starting_anew():
     assert len(set(found)) == 3
     assert [walls for _, walls in found] == [None, None, True, None]
     assert processes[0] == processes[1], "trusted candidates take turns in one process"
-    assert [len(each) for each in processes] == [1] * 4, "and nothing is left of a locked one"
-    assert processes[3] != processes[2] != processes[1]
+    assert [len(each) for each in processes] == [1, 1, 1, 2], "a locked one is a fork of another's, which stays"
+    assert processes[2][0] in processes[3]
+    assert not set(processes[1]) & set(processes[3])
 
 
 def test_what_is_wrong_with_an_environment_keeps_its_class():

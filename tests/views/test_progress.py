@@ -8,6 +8,10 @@ from autoqec.views.progress import RoundDisplay
 
 EVENTS = [
     {"event": "round", "run": "r-abcd", "round": 3},
+    {"event": "step", "step": "ideate"},
+    {"event": "agent", "round": 3, "tokens": 1234},
+    {"event": "agent", "round": 3, "waiting": 30.2, "why": "rate limit\x1b[2J"},
+    {"event": "spent", "round": 3, "calls": 1, "tokens": 5678, "cost": 0.0123, "unpriced": 1},
     {"event": "step", "step": "train"},
     {"event": "train", "step": 5, "steps": 10, "shots": 1280, "loss": 7.25},
     {"event": "step", "step": "score"},
@@ -33,10 +37,12 @@ def drawn(monkeypatch, *, terminal, quiet=False):
 def test_on_a_terminal_it_says_what_is_going_on(monkeypatch):
     text = drawn(monkeypatch, terminal=True)
     for words in (
-        "round r-abcd/3", "training", "loss 7.250", "shots/s", "scoring against the plain decoder",
+        "round r-abcd/3", "ideator: what to try", "1,234 tokens", "goes on in 30 s", "5,678 tokens, $0.0123, and 1 call(s)",
+        "training", "loss 7.250", "shots/s", "scoring against the plain decoder",
         "verifying on fresh shots", "53,248 shots, log evidence 31.5", "0:00:00",
     ):  # fmt: skip
         assert words in text
+    assert "limit\x1b" not in text
 
 
 def test_off_a_terminal_or_when_told_it_is_silent(monkeypatch):

@@ -1,0 +1,191 @@
+"""Forks of a warm process: children like any other, which share nothing with it that matters, and leave nothing."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from autoqec.sandbox.channel import ChannelClosed, ChannelTimeout
+from autoqec.sandbox.child import Child, ChildFailed
+from autoqec.sandbox.nursery import Nursery, NurseryFailed
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked from a warm one on Linux only")
+
+MEMORY = 2 * 2**30
+WARM = "autoqec.testing.misbehave:warm_up"
+SERVE = {"serve": "autoqec.scoring.executor:serve_tasks"}
+LOOK = {"function": "autoqec.testing.misbehave:look_around"}
+
+
+@pytest.fixture(scope="module")
+def nursery():
+    with Nursery(WARM, memory_bytes=MEMORY) as made:
+        made.warm(SERVE)
+        yield made
+
+
+def state(pid):
+    """The letter that the kernel has for a process; empty if there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return ""
+
+
+def wait_until(condition, seconds=10):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def test_errors_come_back_and_it_goes_on(nursery):
+    with nursery.fork() as child:
+        for _ in range(2):
+            child.send({"function": "autoqec.canonical:no_such_function"})
+            with pytest.raises(ChildFailed, match="AttributeError") as caught:
+                child.receive(20)
+            assert caught.value.kind == "AttributeError"
+
+
+def test_what_it_has_is_its_own(nursery):
+    found = []
+    with nursery.fork() as one, nursery.fork() as two:
+        for child in (one, two):
+            child.send(LOOK)
+            fields = child.receive(20).fields
+            found.append(fields)
+            assert (fields["session"], fields["group"], fields["parent"]) == (child.pid, child.pid, nursery.pid)
+            assert (fields["memory"], fields["out_of_memory"], fields["threads"]) == (MEMORY, 1000, 1)
+            assert fields["keeps_to_itself"]
+            kinds = sorted(link.partition(":")[0] for link in fields["descriptors"].values())
+            log = [link for link in fields["descriptors"].values() if link.endswith("(deleted)")]
+            assert len(log) == 2, "standard output and error are the log"
+            assert [kind for kind in kinds if kind == "socket"] == [], "the way to the warm process is closed"
+            assert kinds.count("pipe") == 2
+            assert [link for link in fields["descriptors"].values() if link == "/dev/null"]
+            assert len(kinds) <= 7, fields["descriptors"]
+            assert os.listdir(fields["folder"]) == []
+        with Child(SERVE["serve"], apart=True) as fresh:
+            fresh.send(LOOK)
+            usual = fresh.receive(20).fields
+    assert sorted(found[0]["descriptors"]) == sorted(usual["descriptors"]), (
+        "neither more nor less than a child of one's own"
+    )
+    assert found[0]["dice"] != found[1]["dice"]
+    own = [os.readlink(f"/proc/self/ns/{name}") for name in ("user", "net", "ipc", "uts")]
+    if usual["namespaces"] != own:  # where the kernel lets
+        everybody = [name for each in (*found, usual, {"namespaces": own}) for name in each["namespaces"]]
+        assert len(set(everybody)) == 16, "no two share a namespace"
+    assert not any(os.path.exists(fields["folder"]) for fields in found)
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGSYS, signal.SIGKILL])
+def test_a_death_is_explained_and_hurts_no_other(nursery, number):
+    with nursery.fork() as child, nursery.fork() as other:
+        os.kill(child.pid, number)
+        for _ in range(2):
+            with pytest.raises(ChannelClosed, match=number.name) as caught:
+                child.receive(20)
+            assert caught.value.status == -number
+        pid = child.pid
+        child.kill()
+        assert state(pid) == "", "reaped"
+        other.send(LOOK)
+        assert other.receive(20).fields["session"] == other.pid
+    with nursery.fork() as after:
+        after.send(LOOK)
+        assert after.receive(20).fields["session"] == after.pid
+
+
+def test_last_words_and_the_exit_status_are_told(nursery):
+    with nursery.fork() as child:
+        child.send({"function": "autoqec.testing.misbehave:speak_and_exit"})
+        with pytest.raises(ChannelClosed, match="exit status 3: last words"):
+            child.receive(20)
+
+
+def test_memory_is_limited(nursery):
+    with nursery.fork() as child:
+        child.send({"function": "autoqec.testing.misbehave:allocate"})
+        with pytest.raises(ChildFailed, match="MemoryError"):
+            child.receive(20)
+
+
+def test_silence_is_a_timeout_and_leaving_kills_the_whole_group(nursery):
+    with nursery.fork() as child:
+        child.send({"function": "autoqec.testing.misbehave:fork_and_hang"})
+        with pytest.raises(ChannelTimeout):
+            child.receive(1)
+        pid, folder = child.pid, child._folder.name
+        group = members(pid)
+        assert len(group) == 3
+    child.kill()  # once more does nothing
+    assert state(pid) == ""
+    assert not os.path.exists(folder)
+    wait_until(lambda: not members(pid))
+
+
+def members(group):
+    """Living processes of a process group."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            letter, _, number = stat.read_text().rsplit(")", 1)[1].split()[:3]
+        except OSError:
+            continue
+        if int(number) == group and letter != "Z":
+            found.append(int(stat.parent.name))
+    return found
+
+
+def test_nothing_piles_up(nursery):
+    before = os.listdir("/proc/self/fd"), os.listdir(f"/proc/{nursery.pid}/fd") if os.getuid() == 0 else None
+    for _ in range(5):
+        nursery.fork().kill()
+    after = os.listdir("/proc/self/fd"), os.listdir(f"/proc/{nursery.pid}/fd") if os.getuid() == 0 else None
+    assert [each and len(each) for each in after] == [each and len(each) for each in before]
+    assert Path(f"/proc/{nursery.pid}/task/{nursery.pid}/children").read_text() == ""
+
+
+def test_it_does_not_fork_while_it_has_threads_or_nothing_to_serve():
+    with Nursery(WARM, memory_bytes=MEMORY) as made:
+        with pytest.raises(NurseryFailed, match="not warm"):
+            made.fork()
+        made.warm(SERVE | {"thread": True})
+        with pytest.raises(NurseryFailed, match="2 threads"):
+            made.fork()
+
+
+def test_one_that_fails_is_an_error_and_takes_its_forks_along():
+    with Nursery(WARM, memory_bytes=MEMORY) as made:
+        made.warm(SERVE)
+        child = made.fork()
+        made.warm({"serve": "autoqec.nowhere:nothing"})
+        with pytest.raises(NurseryFailed, match="autoqec.nowhere"):
+            made.fork()
+        wait_until(lambda: state(child.pid) in ("", "Z"))
+        with pytest.raises(ChannelClosed):
+            child.receive(20)
+        child.kill()
+
+
+def test_all_die_with_whoever_owns_them():
+    script = (
+        "import time\nfrom autoqec.sandbox.nursery import Nursery\n"
+        f"nursery = Nursery({WARM!r}, memory_bytes={MEMORY})\nnursery.warm({SERVE!r})\n"
+        "children = [nursery.fork(), nursery.fork()]\n"
+        f"for child in children:\n    child.send({LOOK!r})\n    child.receive(20)\n"
+        "print(nursery.pid, *[child.pid for child in children], flush=True)\ntime.sleep(60)\n"
+    )
+    owner = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    pids = list(map(int, owner.stdout.readline().split()))
+    assert [state(pid) in ("S", "R") for pid in pids] == [True] * 3
+    owner.kill()
+    owner.wait()
+    owner.stdout.close()
+    wait_until(lambda: all(state(pid) in ("", "Z") for pid in pids))

@@ -1,0 +1,158 @@
+"""Where candidates get their processes: locked ones are forks of one that is warm, and as good as new."""
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from autoqec.candidate.compile import build_modules, module_tensors
+from autoqec.candidate.schema import read_candidate
+from autoqec.candidate.weights import save_weights
+from autoqec.plugins import load_plugins
+from autoqec.problem.sampling import sample_chunk
+from autoqec.sandbox.sealed import SealedCandidate
+from autoqec.scoring.matcher import Matcher
+from autoqec.scoring.predictor import CandidateFault, Predictor
+from autoqec.scoring.workers import Workers
+from autoqec.testing import TINY_ENVIRONMENT
+from autoqec.testing.tiny import surface_problem, tiny_problem
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked from a warm one on Linux only")
+
+MODULE = """import torch
+class Stage(torch.nn.Module):
+    def __init__(self, graph):
+        super().__init__()
+        self.w = torch.nn.Parameter(torch.zeros(1))
+    def forward(self, syndromes, beliefs):
+        return beliefs + self.w + torch.tanh(syndromes).mean(1, keepdim=True)
+"""
+OWN = {"stages/own/stage.yaml": b"kind: custom\n", "stages/own/module.py": MODULE.encode()}
+
+
+def seal(problem, more=None):
+    files = OWN | (more or {})
+    modules = build_modules(read_candidate(files, load_plugins().maker("stage")), problem)
+    return SealedCandidate(files, save_weights(module_tensors(modules), fingerprints=[problem.fingerprint]))
+
+
+@pytest.fixture(scope="module")
+def problem():
+    return tiny_problem()
+
+
+@pytest.fixture(scope="module")
+def workers(problem):
+    with Workers() as made:
+        made.expect(problem, ["custom"])
+        yield made
+
+
+def parent(pid):
+    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+
+
+def answers(sealed, problem, workers, locked=True):
+    with Predictor(sealed, problem, locked=locked, workers=workers) as predictor:
+        beliefs, _ = predictor.predict(sample_chunk(problem, 1).syndromes[:100])
+        forked = (
+            workers is not None
+            and workers._nursery is not None
+            and parent(predictor._child.pid) == workers._nursery.pid
+        )
+        return beliefs, predictor.lock, predictor.cost(), forked
+
+
+def test_a_fork_answers_and_is_locked_as_a_fresh_process(problem, workers):
+    sealed = seal(problem)
+    fresh, walls, cost, _ = answers(sealed, problem, None)
+    unlocked, _, _, _ = answers(sealed, problem, None, locked=False)
+    for _ in range(2):
+        beliefs, lock, counted, forked = answers(sealed, problem, workers)
+        assert forked
+        assert (lock, counted) == (walls, cost)
+        assert np.array_equal(beliefs, fresh)
+    assert np.array_equal(unlocked, fresh)
+
+
+def test_forks_throw_dice_of_their_own(problem, workers):
+    # None in the trial of eight shots, which would refuse it.
+    dice = MODULE.replace("torch.tanh", "(len(beliefs) > 8) * torch.rand(1) + torch.tanh").encode()
+    sealed = SealedCandidate(OWN | {"stages/own/module.py": dice}, seal(problem).weights)
+    one, two = (answers(sealed, problem, workers)[0] for _ in range(2))
+    assert not np.array_equal(one, two)
+
+
+def test_what_was_not_rehearsed_in_the_warm_process_is_rehearsed_in_the_fork(problem, workers):
+    more = {
+        "stages/net/stage.yaml": b"kind: mlp\nposition: 3\n",
+        "stages/bp/stage.yaml": b"kind: neural_bp\niterations: 3\n",
+    }
+    beliefs, _, _, forked = answers(seal(problem, more), problem, workers)
+    assert forked
+    assert np.isfinite(beliefs).all()
+
+
+def test_another_problem_can_follow(problem, workers):
+    other = surface_problem(3, 0.01)
+    sealed = seal(other)
+    before, _, _, forked = answers(sealed, other, workers)  # though nobody said so
+    assert forked
+    workers.expect(other, ["custom", "neural_bp"])
+    after, _, _, forked = answers(sealed, other, workers)
+    assert forked
+    assert np.array_equal(before, after)
+    workers.expect(problem, ["custom"])
+
+
+@pytest.mark.parametrize(("number", "reason"), [(signal.SIGSYS, "hostile_syscall"), (signal.SIGKILL, "crash")])
+def test_how_a_fork_ended_is_known_and_the_next_is_well(problem, workers, number, reason):
+    sealed, blank = seal(problem), np.zeros((1, problem.syndrome_bytes), dtype=np.uint8)
+    with Predictor(sealed, problem, locked=True, workers=workers) as predictor:
+        predictor.wait()
+        os.kill(predictor._child.pid, number)
+        with pytest.raises(CandidateFault) as caught:
+            predictor.predict(blank)
+    assert caught.value.reason == reason
+    with Predictor(sealed, problem, locked=True, workers=workers) as predictor:
+        assert not predictor.predict(blank)[1].any()
+
+
+def test_without_a_warm_process_a_fresh_one_does(problem):
+    with Workers() as made:
+        made.expect(problem, ["custom"])
+        os.kill(made._nursery.pid, signal.SIGKILL)
+        _, lock, _, forked = answers(seal(problem), problem, made)
+        assert not forked
+        assert lock["level"] >= 1
+        made.expect(problem, ["custom"])
+        assert made._nursery is None, "what failed once is not tried again"
+
+
+def test_a_matcher_that_is_killed_takes_them_all_along(problem):
+    data = {"env:environment.yaml": TINY_ENVIRONMENT.encode()} | seal(problem).to_blobs()
+    with Matcher(data) as matcher:
+        assert matcher.wait(problem.observable_bytes)["level"] >= 1
+        below = descendants(matcher._child.pid)
+        assert len(below) == 2
+        os.kill(matcher._child.pid, signal.SIGKILL)
+        deadline = time.monotonic() + 10
+        while any(alive(pid) for pid in below):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+
+def descendants(pid):
+    own = list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+    return own + [each for child in own for each in descendants(child)]
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
