@@ -282,6 +282,13 @@ def test_damaged_records_are_diagnosed_as_far_as_they_go(damage, place):
         assert all(isinstance(each, str) and each.encode() for each in (*finding.evidence, finding.next_step))
 
 
+def test_a_verdict_that_the_time_cut_short_is_to_have_all_it_needs():
+    late = {"cell": None, "shots": 100_000, "seconds": 60.0}
+    finding = diagnose_round(judged("undecided", test=COUNTS, log_e_needed=7.85, out_of_time=late))[-1]
+    assert "the time was spent after 100,000 shots" in finding.evidence
+    assert finding.next_step == "autoqec verify r-1/4 --max-shots 630000 --max-seconds 0"
+
+
 def test_only_names_of_rounds_and_roles_get_into_commands():
     case = Case(past(status="compose_conflict", fork_from=("r-1/1", "$(reboot)")))
     assert diagnose_round(case)[0].next_step == "autoqec compose r-1/1 --edit"

@@ -91,7 +91,7 @@ JUDGED: Mapping[str, Cause] = {
     "not_better": Cause(
         "warning", "Shown not to gain 3 % or more.", "another idea: autoqec diagnose {run} says what was not tried"
     ),
-    "undecided": Cause("warning", "The shots ran out before anything was shown.", "{step}"),
+    "undecided": Cause("warning", "The shots, or the time, ran out before anything was shown.", "{step}"),
     "over_budget": Cause("error", "A limit of the environment's constraints is exceeded.", f"smaller stages: {FORK}"),
     "target_missed": Cause(
         "warning",

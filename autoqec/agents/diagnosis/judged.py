@@ -68,15 +68,16 @@ def _check(case: Case, reason: str) -> list[str]:
 
 
 def _undecided(case: Case, said: str) -> Diagnosis:
-    wanted = shots_needed(case)
+    wanted, late = shots_needed(case), number(case.verdict, "out_of_time", "shots")
     if wanted is None:
         step = "as it is measured there is no gain to show: leave it, or a candidate that gains more"
     elif wanted > _MOST_SHOTS:
         step = f"about {wanted:.0e} shots would be needed: a candidate that gains more"
     else:
-        step = f"autoqec verify {case.past.name} --max-shots {wanted}"
+        step = f"autoqec verify {case.past.name} --max-shots {wanted}" + (" --max-seconds 0" if late else "")
     needed = f"about {wanted:,} shots would decide at this ratio" if wanted is not None else ""
-    return found(case, "undecided", said, _ratio(case), needed, *_cells(case, "undecided"), step=step)
+    stopped = f"the time was spent after {figure(late)} shots" if late else ""
+    return found(case, "undecided", said, _ratio(case), stopped, needed, *_cells(case, "undecided"), step=step)
 
 
 def shots_needed(case: Case) -> int | None:
