@@ -107,9 +107,7 @@ class Child:
 
     def _end(self) -> None:
         """Kill its process group and reap it."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        end_group(self._process)
 
     def send(self, fields: dict[str, Any], **blobs: bytes) -> None:
         """Send a message; see `Channel.send`."""
@@ -168,6 +166,17 @@ class Child:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.kill()
+
+
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    """End a process that leads a group, and everything in its group, reap it, and close our ends of its pipes."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for stream in (process.stdin, process.stdout, process.stderr):
+        if stream is not None:
+            with contextlib.suppress(BrokenPipeError):  # What we had not yet sent has no reader any more.
+                stream.close()
 
 
 def plain(text: object) -> str:
