@@ -81,8 +81,8 @@ class Context:
         round: The number of the round at hand.
         seed: 64-bit seed for an agent that draws lots.
         stages: Stage kinds by name: `{"schema": JSON schema of stage.yaml, "space": values worth trying}`.
-        formats: JSON schemas of the candidate's other files, `output.yaml` and `training.yaml`, by path.
         limits: The profile: shots and seconds of training, scored shots.
+        formats: JSON schemas of the candidate's other files, `output.yaml` and `training.yaml`, by path.
         history: Past rounds of this run, oldest first.
         front: Names of the rounds on the run's front, best gain first.
         failed_composes: Sets of rounds whose merge conflicted, never to be proposed again.
