@@ -1,0 +1,104 @@
+"""Past rounds and how they are related: which to start from, which pairs to merge, what was tried already."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+from math import log10
+from typing import Any
+
+from autoqec.agents.contract import Context, PastRound
+
+from .affording import violation
+from .space import Parsed, code_of, unparse
+
+#: Gain, decades of FLOPs, decades of parameters.
+Aims = tuple[float, float, float]
+
+#: What a failed round counts as: worse than anything that ran.
+FAILED: Aims = (-1.0, 12.0, 12.0)
+
+
+def aims(past: PastRound) -> Aims:
+    """Gain per shot (to be large), and decades of FLOPs per shot and of parameters (to be small).
+
+    A verdict's figures count where there are any: those of the development shots were chosen among many, and are too good.
+    """
+    if past.status != "ok" or past.metrics is None:
+        return FAILED
+    figures = {**past.metrics, **(past.holdout or {})}
+    return float(figures["delta_ler"]), *(log10(max(1, figures.get(n) or 1)) for n in ("flops_per_shot", "params"))
+
+
+def beats(a: Aims, b: Aims) -> bool:
+    """Whether a is nowhere worse than b, and somewhere better."""
+    return a != b and a[0] >= b[0] and a[1] <= b[1] and a[2] <= b[2]
+
+
+def usable(context: Context) -> list[PastRound]:
+    """Rounds of this run that can be parents: scored, within the limits of cost if any is, and not found out by a verifier."""
+    prefix = f"{context.run}/"
+    own = [p for p in context.history if p.status == "ok" and p.metrics and p.files and p.name.startswith(prefix)]
+    sound = [past for past in own if past.verdict not in ("FAILED", "SUSPICIOUS")] or own
+    within = [past for past in sound if violation(past, context) <= 0]
+    return within or sorted(sound, key=lambda past: (violation(past, context), past.name))[:2]
+
+
+def number_of(name: str) -> str:
+    """A round of this run as people call it."""
+    return name.split("/")[1]
+
+
+def ancestors(name: str, parents: Mapping[str, Sequence[str]]) -> set[str]:
+    """All rounds that a round descends from."""
+    found: set[str] = set()
+    todo = [name]
+    while todo:
+        for parent in parents.get(todo.pop(), ()):
+            if parent not in found:
+                found.add(parent)
+                todo.append(parent)
+    return found
+
+
+def pairs_to_compose(rounds: Sequence[PastRound], context: Context) -> Iterator[tuple[PastRound, PastRound]]:
+    """Pairs that are not related, were never merged, and of which the second gains too; those that come first, first."""
+    tried = {tuple(sorted(past.fork_from)) for past in context.history if past.compose != "none"}
+    tried |= {tuple(sorted(names)) for names in context.failed_composes}
+    parents = {past.name: past.fork_from for past in context.history}
+    for first, second in combinations(rounds, 2):
+        related = first.name in ancestors(second.name, parents) or second.name in ancestors(first.name, parents)
+        if not related and tuple(sorted((first.name, second.name))) not in tried and aims(second)[0] > 0:
+            yield first, second
+
+
+def composes_due(context: Context, every: int) -> bool:
+    """Whether the last rounds, one in so many of which is to be a compose, had none."""
+    recent = context.history[-(every - 1) :]
+    return len(recent) == every - 1 and all(past.compose == "none" for past in recent)
+
+
+def compose_reply(pair: tuple[PastRound, PastRound]) -> Mapping[str, Any]:
+    """The hypothesis that merges two rounds as they are."""
+    names = sorted(past.name for past in pair)
+    gains = " and ".join(f"{aims(past)[0]:.4f} ({past.name})" for past in pair)
+    return {
+        "text": f"The changes of rounds {' and '.join(map(number_of, names))} act on different parts and add up",
+        "fork_from": names,
+        "compose": "pure",
+        "expected_delta_ler": round(max(aims(past)[0] for past in pair), 6),
+        "rationale": f"Each gained alone: {gains}; neither descends from the other.",
+    }
+
+
+def fork_reply(parent: PastRound, parsed: Parsed, changes: Sequence[str], why: str) -> Mapping[str, Any]:
+    """The hypothesis that changes some fields of a round."""
+    files = unparse(parsed) | code_of(parent.files)
+    return {
+        "text": f"From round {number_of(parent.name)}: {', '.join(changes)}",
+        "fork_from": [parent.name],
+        "expected_delta_ler": round(max(-1.0, aims(parent)[0]), 6),
+        "rationale": f"{parent.name} gained {aims(parent)[0]:.4f} per shot; {why}",
+        "hint": json.dumps({"files": files}),
+    }
