@@ -20,6 +20,7 @@ COMMANDS = {
     "init": "Make a lab of a git repository, or a new one.",
     "round": "Run research rounds: propose, train, score, verify.",
     "resume": "Finish rounds that were interrupted.",
+    "agents": "Agents: list them, and play their roles by hand.",
     "compose": "Merge rounds into a new one, and judge it beside them.",
     "log": "Rounds and what came of them.",
     "show": "One round in full.",

@@ -1,0 +1,24 @@
+"""`autoqec agents list`: who plays which role, and what it needs."""
+
+from __future__ import annotations
+
+import click
+
+from autoqec.cli import options
+
+
+@click.command()
+@options.json_option
+def command(as_json: bool) -> int:
+    """Who plays which role, and what it needs: a package, a key, a program.
+
+    A name that ends in a colon takes a word behind it, such as a model's.
+    """
+    from autoqec.agents.catalogue import describe_agents
+    from autoqec.plugins import load_plugins
+    from autoqec.views.agents import print_agents
+    from autoqec.views.console import print_json
+
+    items = describe_agents(load_plugins())
+    print_json({"schema": "autoqec.agent/1", **item} for item in items) if as_json else print_agents(items)
+    return 0
