@@ -8,6 +8,7 @@ import click
 
 #: Subcommand → its line of help. The module `autoqec.cli.agents_<name>` is imported when it is used, not before.
 SUBCOMMANDS = {
+    "compare": "Run agents side by side at equal compute.",
     "list": "Who plays which role, and what it needs.",
 }
 

@@ -1,4 +1,4 @@
-"""Which change to try next: a tree-structured Parzen estimator over gain, FLOPs and parameters, rebuilt from past rounds each time.
+"""Which change to try next: a tree-structured Parzen estimator over gain, FLOPs and parameters, made anew from past rounds.
 
 Only a few fields of the parent change at once, so that a round is a small diff, its effect can be read, and siblings that
 changed different fields can be merged.

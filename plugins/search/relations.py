@@ -28,7 +28,8 @@ def aims(past: PastRound) -> Aims:
     if past.status != "ok" or past.metrics is None:
         return FAILED
     figures = {**past.metrics, **(past.holdout or {})}
-    return float(figures["delta_ler"]), *(log10(max(1, figures.get(n) or 1)) for n in ("flops_per_shot", "params"))
+    flops, params = (log10(max(1, figures.get(name) or 1)) for name in ("flops_per_shot", "params"))
+    return float(figures["delta_ler"]), flops, params
 
 
 def beats(a: Aims, b: Aims) -> bool:
