@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from autoqec.agents.contract import Context
@@ -43,7 +44,12 @@ Parsed = dict[str, dict[str, Any]]
 
 def parse(files: Mapping[str, str]) -> Parsed:
     """A candidate's files as mappings, but for its code, which has no fields."""
-    return {path: dict(load_yaml(text, name=path)) for path, text in files.items() if not _is_code(path)}
+    return {path: dict(_fields(path, text)) for path, text in files.items() if not _is_code(path)}
+
+
+@lru_cache(maxsize=4096)  # an agent looks at each past round many times for one reply
+def _fields(path: str, text: str) -> Mapping[str, Any]:
+    return load_yaml(text, name=path)
 
 
 def code_of(files: Mapping[str, str]) -> dict[str, str]:
