@@ -77,4 +77,8 @@ def _mutated(parent: PastRound, context: Context, lots: random.Random) -> tuple[
     path, field = lots.choice(open_fields)
     before, after = parsed[path].get(field), lots.choice(fields[path, field])
     parsed[path][field] = after
+    if parsed.get("training.yaml", {}).get("shots") != 0:
+        parsed.setdefault("training.yaml", {})["init"] = (
+            "parents"  # a founder has nobody to inherit from; its children do
+        )
     return parsed, f"{field} {before} → {after}"

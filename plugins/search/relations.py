@@ -11,7 +11,7 @@ from typing import Any
 from autoqec.agents.contract import Context, PastRound
 
 from .affording import violation
-from .space import Parsed, code_of, unparse
+from .space import Parsed, code_of, parse, unparse
 
 #: Gain, decades of FLOPs, decades of parameters.
 Aims = tuple[float, float, float]
@@ -64,14 +64,32 @@ def ancestors(name: str, parents: Mapping[str, Sequence[str]]) -> set[str]:
 
 
 def pairs_to_compose(rounds: Sequence[PastRound], context: Context) -> Iterator[tuple[PastRound, PastRound]]:
-    """Pairs that are not related, were never merged, and of which the second gains too; those that come first, first."""
+    """Pairs that are not related, were never merged, do not disagree, and of which the second gains too; in their order."""
     tried = {tuple(sorted(past.fork_from)) for past in context.history if past.compose != "none"}
     tried |= {tuple(sorted(names)) for names in context.failed_composes}
     parents = {past.name: past.fork_from for past in context.history}
     for first, second in combinations(rounds, 2):
         related = first.name in ancestors(second.name, parents) or second.name in ancestors(first.name, parents)
-        if not related and tuple(sorted((first.name, second.name))) not in tried and aims(second)[0] > 0:
+        new = tuple(sorted((first.name, second.name))) not in tried
+        if not related and new and aims(second)[0] > 0 and not _disagree(first, second, context):
             yield first, second
+
+
+def _disagree(first: PastRound, second: PastRound, context: Context) -> bool:
+    """Whether both changed a field, or code, of what they come from, each in its own way: a merge would conflict."""
+    parents = {past.name: past.fork_from for past in context.history}
+    common = ancestors(first.name, parents) & ancestors(second.name, parents)
+    base = next((past.files for past in reversed(context.history) if past.name in common), {})
+    mine, theirs, before = (_flat(files) for files in (first.files, second.files, base))
+    return any(
+        mine[key] != theirs[key] and before.get(key) not in (mine[key], theirs[key])
+        for key in mine.keys() & theirs.keys()
+    )
+
+
+def _flat(files: Mapping[str, str]) -> dict[tuple[str, str], Any]:
+    fields = {(path, name): value for path, each in parse(files).items() for name, value in each.items()}
+    return fields | {(path, ""): text for path, text in code_of(files).items()}
 
 
 def composes_due(context: Context, every: int) -> bool:

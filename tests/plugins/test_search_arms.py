@@ -146,6 +146,21 @@ def test_a_compose_is_not_proposed_again_where_it_conflicted(agent):
 
 
 @every_agent
+def test_rounds_that_disagree_are_not_merged(agent):
+    base = {"stages/bp/stage.yaml": "kind: neural_bp\niterations: 8\n", "training.yaml": "shots: 512\n"}
+    ours = base | {"training.yaml": "shots: 512\nlearning_rate: 0.1\n"}
+    theirs = base | {"training.yaml": "shots: 512\nlearning_rate: 0.003\n"}
+    beside = base | {"stages/bp/stage.yaml": "kind: neural_bp\niterations: 10\n"}
+    for other, merged in (theirs, False), (beside, agent != "random"):
+        history = [
+            past(1, canonical(base)),
+            past(2, canonical(ours), ["r-abcd/1"]),
+            past(3, canonical(other), ["r-abcd/1"]),
+        ]
+        assert (AGENTS[agent]().reply("ideator", context(history)).get("compose") == "pure") == merged
+
+
+@every_agent
 def test_what_is_known_to_be_over_a_limit_is_not_proposed(agent):
     limit = {"constraints": {"max_params": None, "max_flops_per_shot": 9_500, "target_ler": None}}
     bp = "kind: neural_bp\niterations: {}\n"
