@@ -1,5 +1,6 @@
 """The documents say what the program does: commands, hooks, rooms, versions, and code that is the tested code."""
 
+import dataclasses
 import importlib
 import inspect
 import re
@@ -8,9 +9,12 @@ from pathlib import Path
 
 import click
 import pytest
+from autoqec_plugins.cli_agent.agent import CliAgent
 from autoqec_plugins.osd.config import LsdConfig, OsdConfig
 
 from autoqec import __version__, hookspecs
+from autoqec.agents.contract import Context, PastRound
+from autoqec.agents.messages import MESSAGES
 from autoqec.candidate.schema import Output, Training
 from autoqec.cli.main import COMMANDS, cli
 from autoqec.cli.reference import reference
@@ -90,6 +94,22 @@ def test_every_field_of_a_candidate_and_an_environment_is_explained():
             assert rows[name].strip("`") == value, f"{title}: {name}"
     for name in Environment.model_fields:
         assert re.search(rf"\| `{name}(\.kind)?` \|", DOCS[ROOT / "docs/environments.md"]), name
+
+
+def test_every_field_that_a_role_sees_or_returns_is_explained():
+    page = DOCS[ROOT / "docs/agents.md"]
+    seen, returned = re.search(
+        r"## What a role sees\n(.*)## What a role may return\n(.*?)\n## ", page, re.DOTALL
+    ).groups()
+    for known, text in ((Context, seen.partition("PastRound")[0]), (PastRound, seen.partition("PastRound")[2])):
+        assert [field.name for field in dataclasses.fields(known)] == list(_rows(text)), known.__name__
+    for role, message in MESSAGES.items():
+        table = returned.partition(f"`{message.__name__}`:\n\n")[2].partition("\n\n")[0]
+        assert list(message.model_fields) == list(_rows(table)), role
+    options = _rows(page.partition("\n## cli\n")[2])
+    for name, parameter in inspect.signature(CliAgent).parameters.items():
+        if name not in ("member", "prices"):
+            assert options[name] == (f"{parameter.default:g}" if parameter.default else "none"), name
 
 
 def test_every_decoder_and_its_fields_are_explained():

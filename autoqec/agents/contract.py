@@ -26,7 +26,7 @@ class ReplyAwaited(AgentUnavailable):
     def __init__(self, run: str, number: int, role: Role):
         super().__init__(
             f"round {run}/{number} waits for the {role}",
-            mend=f"autoqec agents prompt {role}, then autoqec agents reply {role} < reply.json",
+            mend=f"autoqec agents prompt {role} --run {run}/{number}, then autoqec agents reply {role} --run {run}/{number} FILE",
         )
         self.role = role
 

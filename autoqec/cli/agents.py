@@ -10,6 +10,8 @@ import click
 SUBCOMMANDS = {
     "compare": "Run agents side by side at equal compute.",
     "list": "Who plays which role, and what it needs.",
+    "prompt": "What the role that a round waits for is told.",
+    "reply": "Answer as that role, and carry the round on.",
 }
 
 

@@ -18,6 +18,9 @@ def _setting(flag: str, text: str, **options: Any) -> Decorator:
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 run_option = click.option("--run", default=None, help="Only this run.")
+waiting_option = click.option(
+    "--run", "where", default=None, metavar="RUN", help="Only this run, or this round: RUN/NUMBER."
+)
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress display.")
 jobs_option = _setting("--jobs", "Worker processes; 0 for one per processor.", type=click.IntRange(0, 1024))
 executor_option = _setting("--executor", "Executor plugin that scores shots.")

@@ -12,7 +12,7 @@ from autoqec.cli.lab import open_lab, run_session, share_results, waits
 
 @click.command()
 @click.argument("run", required=False)
-@click.option("--abandon", default=None, metavar="ROUND", help="Give up one interrupted round instead.")
+@click.option("--abandon", default=None, metavar="ROUND", help="Give up one interrupted or waiting round instead.")
 @click.option("--force", is_flag=True, help="Also rounds held by another host, whose process cannot be seen from here.")
 @options.budget_options
 @options.work_options
@@ -39,7 +39,7 @@ def command(run: str | None, abandon: str | None, force: bool, as_json: bool, qu
         return 0
     only = load_run(ledger, run).name if run else None
     here = socket.gethostname()
-    elsewhere = [claim for claim in open_rounds(ledger, only) if claim.host != here]
+    elsewhere = [claim for claim in open_rounds(ledger, only) if claim.host != here and not claim.waiting]
     claims = interrupted_rounds(ledger, only) + (elsewhere if force else [])
     if elsewhere and not force:
         names = ", ".join(f"{claim.run}/{claim.number} on {claim.host}" for claim in elsewhere)

@@ -63,12 +63,12 @@ def command(
     got to its end; a round that was only not VERIFIED did. Exit code 4 if a budget is spent: what was begun is finished by
     `autoqec resume` with a larger one.
     """
-    from autoqec.agents.contract import ReplyAwaited
+    from autoqec.agents.contract import ROLES, ReplyAwaited
     from autoqec.agents.tape import Recorder
     from autoqec.errors import UsageError
     from autoqec.history import require_writable
     from autoqec.loop.running import run_rounds
-    from autoqec.loop.session import open_run
+    from autoqec.loop.session import make_agent, open_run
     from autoqec.plugins import load_plugins
     from autoqec.views.console import say
     from autoqec.views.rounds import round_printer
@@ -76,7 +76,7 @@ def command(
     ledger, settings = open_lab({**flags, "default_env": env})
     require_writable(ledger)
     registry = load_plugins()
-    for role in ("ideator", "coder", "analyst"):
+    for role in ROLES:
         registry.get("agent", settings[role])
     registry.get("verifier", settings["verifier"])
     registry.get("executor", settings["executor"])
@@ -99,6 +99,8 @@ def command(
     recorder = Recorder(Path(record), run_head(run)) if record else None
     show = round_printer(ledger, as_json)
     with run_session(ledger, registry, settings, run, quiet=quiet, recorder=recorder, tape=tape) as session:
+        for role in () if tape else ROLES:
+            make_agent(session, role, settings[role])  # wrong options are refused before a round is claimed
         if dry_run:
             return _dry(session, rounds, as_json)
 

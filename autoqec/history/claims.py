@@ -73,6 +73,12 @@ class Claim:
         first = self.details.get("renumbered_from")
         return first if isinstance(first, int) else self.number
 
+    @property
+    def waiting(self) -> str:
+        """Whom the round waits for, a role; empty if for nobody. While it waits, no process is at work on it."""
+        role = self.details.get("waiting")
+        return role if isinstance(role, str) and self.state == "open" else ""
+
 
 def claim_round(ledger: Ledger, run: str, details: Mapping[str, Any] | None = None) -> Claim:
     """Take the next free number of a run for this process.
@@ -198,23 +204,24 @@ def close_claim(
 
 
 def adopt_claim(ledger: Ledger, claim: Claim, *, force: bool = False) -> Claim:
-    """Make this process the owner of an open claim, to resume its round.
+    """Make this process the owner of an open claim, to resume its round; it then waits for nobody.
 
     Args:
         ledger: The lab.
-        claim: As it was last read.
+        claim: As it was last read. If its round waits, its owner is not at work, alive or not.
         force: Also if its owner may be alive, as one on another host always may.
 
     Raises:
         AutoQECError: Its owner may be alive, it is closed, or somebody else was faster.
     """
     mine = asdict(this_process())
-    if not force and _owner(claim) != tuple(mine.values()) and owner_alive(claim):
+    if not force and not claim.waiting and _owner(claim) != tuple(mine.values()) and owner_alive(claim):
         raise AutoQECError(
             f"round {claim.run}/{claim.number} is being worked on by process {claim.pid} on {claim.host}",
             mend="wait for it, or end that process first",
         )
-    return update_claim(ledger, claim, **mine)
+    details = {name: value for name, value in claim.details.items() if name != "waiting"}
+    return update_claim(ledger, claim, details=details, **mine)
 
 
 def owner_alive(claim: Claim) -> bool:

@@ -70,7 +70,7 @@ def _finding(code: str, found: Examined, problem: str, mend: str, severity: Seve
 
 
 def is_abandoned(survey: Survey, found: Examined) -> bool:
-    """Whether a round was claimed, left nothing at all, and its process is surely gone.
+    """Whether a round was claimed, left nothing at all, waits for nobody, and its process is surely gone.
 
     Surely: of this host and this boot of it. Another boot may as well be another machine of the same name.
     """
@@ -79,6 +79,7 @@ def is_abandoned(survey: Survey, found: Examined) -> bool:
     return (
         claim is not None
         and claim.state == "open"
+        and not claim.waiting
         and found.refs.keys() == {CLAIMS}
         and (claim.host, claim.boot_id) == (me.host, me.boot_id)
         and not owner_alive(claim)
@@ -115,6 +116,11 @@ def _claim(survey: Survey, found: Examined) -> Iterator[Finding]:
                 f"it was round {claim.first_number} until a remote had another of that number; its commit still says so"
             )
             yield _finding("renumbered", found, problem, "nothing is to be mended", "info")
+    elif claim.waiting:
+        name = found.name
+        problem = f"round {name} waits for a reply of the {claim.waiting}, after {last_step(survey, found)}"
+        mend = f"autoqec agents prompt --run {name}, then autoqec agents reply; or autoqec resume --abandon {name}"
+        yield Finding("waiting", "info", claim.ref, problem, mend)
     elif not owner_alive(claim):
         abandoned = is_abandoned(survey, found)
         yield Finding(

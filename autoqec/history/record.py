@@ -68,9 +68,9 @@ class RoundRecord:
             return "unknown"
         if self.claim.state == "closed":
             return self.claim.status or "unknown"
-        if owner_alive(self.claim):
-            return "open"
-        return "waiting" if self.claim.details.get("waiting") else "interrupted"
+        if self.claim.waiting:
+            return "waiting"
+        return "open" if owner_alive(self.claim) else "interrupted"
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from autoqec.agents.messages import Proposal
 from autoqec.candidate.schema import OUTPUT_FILE, read_candidate, write_candidate
 from autoqec.errors import UsageError
 from autoqec.loop.session import Session
+
+
+def texts_of(files: Mapping[str, bytes]) -> dict[str, str]:
+    """Files as agents see them."""
+    return {path: data.decode("utf-8", "replace") for path, data in files.items()}
+
+
+def sources_of(proposal: Proposal, start: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The files of a proposal as bytes, those that an edit keeps included.
+
+    Raises:
+        UsageError: It removes a file that is not there.
+    """
+    return {path: text.encode("utf-8", "replace") for path, text in proposal.complete(texts_of(start)).items()}
 
 
 def canonical_files(session: Session, sources: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -62,8 +63,8 @@ def _finish(session: Session, claim: Claim) -> RoundRecord:
             step(session, read_state(session.ledger, claim.run, claim.number))
     except ReplyAwaited as error:
         # In the claim, so that the log says who is awaited, and not that something broke.
-        waiting = read_claim(session.ledger, claim.run, claim.number)
-        update_claim(session.ledger, waiting, details={**waiting.details, "waiting": error.role})
+        mine = read_claim(session.ledger, claim.run, claim.number)
+        update_claim(session.ledger, mine, details={**mine.details, "waiting": error.role})
         raise
     except AgentError as error:
         end(session, read_state(session.ledger, claim.run, claim.number), RoundEnded("agent_error", error.problem))
@@ -82,23 +83,28 @@ def open_rounds(ledger: Ledger, run: str | None = None) -> list[Claim]:
 
 
 def interrupted_rounds(ledger: Ledger, run: str | None = None) -> list[Claim]:
-    """Open claims whose process is surely gone."""
-    return [claim for claim in open_rounds(ledger, run) if not owner_alive(claim)]
+    """Open claims whose process is surely gone, or waits for somebody outside."""
+    return [claim for claim in open_rounds(ledger, run) if claim.waiting or not owner_alive(claim)]
 
 
-def resume_round(session: Session, claim: Claim, *, force: bool = False) -> RoundRecord:
-    """Adopt an interrupted round and carry it from its first missing step to its end.
+def resume_round(
+    session: Session, claim: Claim, *, force: bool = False, before: Callable[[Claim], None] = lambda claim: None
+) -> RoundRecord:
+    """Adopt an interrupted or waiting round and carry it from its first missing step to its end.
 
     Args:
         session: Where.
         claim: The round's claim.
         force: Adopt it even if its process cannot be seen from here and so may be alive.
+        before: Called once the round is this process's, before its steps.
     """
-    return _finish(session, adopt_claim(session.ledger, claim, force=force))
+    mine = adopt_claim(session.ledger, claim, force=force)
+    before(mine)
+    return _finish(session, mine)
 
 
 def abandon_round(ledger: Ledger, run: str, number: int) -> RoundRecord:
-    """Close an interrupted round as it is, with status `abandoned`; what it left in git stays.
+    """Close an interrupted or waiting round as it is, with status `abandoned`; what it left in git stays.
 
     Raises:
         AutoQECError: Its process is alive, or it is closed.

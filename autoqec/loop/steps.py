@@ -6,18 +6,14 @@ ideate → code → train → score → analyse → verify → close          (c
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import stim
 
-from autoqec.agents.asking import ask
-from autoqec.agents.context import failed_composes, past_rounds
-from autoqec.agents.contract import Role
 from autoqec.agents.messages import Analysis, Hypothesis, Proposal
-from autoqec.agents.tape import TapedAgent
-from autoqec.candidate.schema import candidate_hash, read_candidate, write_candidate
-from autoqec.errors import AutoQECError, UsageError
+from autoqec.candidate.schema import read_candidate, write_candidate
+from autoqec.errors import AutoQECError
 from autoqec.history import (
     RoundIdentity,
     append_note,
@@ -25,21 +21,15 @@ from autoqec.history import (
     close_claim,
     commit_round,
 )
-from autoqec.history import read_candidate as read_candidate_files
 from autoqec.history.attachments import WEIGHTS_FILE
-from autoqec.loop.contexts import build_context, round_key
-from autoqec.loop.files import canonical_files
+from autoqec.loop.asking import ask_analyst, ask_coder, ask_ideator, check_hypothesis, detail, hypothesis_of, put
+from autoqec.loop.contexts import round_key
+from autoqec.loop.files import canonical_files, sources_of
 from autoqec.loop.judging import Asked, judge
 from autoqec.loop.measuring import measure
-from autoqec.loop.parents import (
-    ComposeConflict,
-    check_parents,
-    find_start,
-    parent_weights,
-)
-from autoqec.loop.session import Session, make_agent, profile_from
+from autoqec.loop.parents import ComposeConflict, find_start, parent_weights
+from autoqec.loop.session import Session, profile_from
 from autoqec.loop.state import TRAINING_FILE, RoundState, save_message
-from autoqec.loop.tracing import TracedCalls
 from autoqec.problem.problem import problem_from_dem
 from autoqec.problem.streams import derive_key
 from autoqec.runner.train import Limits, TrainingFailed, train_candidate
@@ -57,59 +47,24 @@ class RoundEnded(Exception):
         self.report = report
 
 
-def _detail(state: RoundState, name: str) -> Any:
-    """A detail the round's claim must have.
-
-    Raises:
-        AutoQECError: It has not; the claim was written by something else.
-    """
-    try:
-        return state.claim.details[name]
-    except KeyError as error:
-        name = f"{state.claim.run}/{state.claim.number}"
-        raise AutoQECError(f"the claim of {name} is damaged", mend=f"autoqec resume --abandon {name}") from error
-
-
-def _ask(
-    session: Session, state: RoundState, role: Role, check: Callable[[Any], None] = lambda message: None, **fields: Any
-) -> Any:
-    """Ask the agent that plays a role, or the tape in its place."""
-    agents = _detail(state, "agents")
-    agent = TapedAgent(session.tape) if session.tape else make_agent(session, role, agents[role])
-    context = build_context(session, state.claim.number, _detail(state, "profile"), **fields)
-    return ask(agent, role, context, check, TracedCalls(session, state.claim, agents))
-
-
 def ideate(session: Session, state: RoundState) -> None:
     """Ask the Ideator for a hypothesis."""
     if state.hypothesis is not None or state.commit is not None:
         return
-    past = session.records()
-    failed = failed_composes(past_rounds(past, lambda commit: {}))
-
-    def usable(message: Hypothesis) -> None:
-        check_parents(session.ledger, session.run, message)
-        if tuple(sorted(message.fork_from)) in failed:
-            raise UsageError(f"composing {', '.join(message.fork_from)} conflicted before; choose other rounds")
-
     given = state.claim.details.get("hypothesis")
     if given is not None:
         message = Hypothesis.model_validate(given)
-        usable(message)
+        check_hypothesis(session, message)
     else:
-        message = _ask(session, state, "ideator", usable)
+        message = put(session, state, ask_ideator(session, state))
     save_message(session.ledger, state.claim, "ideator", message.model_dump(mode="json"))
-
-
-def _hypothesis(state: RoundState) -> Hypothesis:
-    return Hypothesis.model_validate(state.hypothesis)
 
 
 def code(session: Session, state: RoundState) -> None:
     """Turn the hypothesis into a candidate — by merge, by the Coder, or both — and commit it on its branch."""
     if state.commit is not None:
         return
-    hypothesis = _hypothesis(state)
+    hypothesis = hypothesis_of(state)
     makers = session.registry.maker("stage")
     try:
         start = find_start(session.ledger, session.run, hypothesis)
@@ -123,11 +78,12 @@ def code(session: Session, state: RoundState) -> None:
             raise RoundEnded("compile_error", f"the merged candidate is not valid: {error.problem}") from error
     else:
         if state.proposal is None:
-            proposal = _propose(session, state, hypothesis, start.files)
+            proposal = put(session, state, ask_coder(session, state, start.files))
+            save_message(session.ledger, state.claim, "coder", proposal.model_dump(mode="json"))
         else:
             proposal = Proposal.model_validate(state.proposal)
-        files, body = canonical_files(session, _sources(proposal, start.files)), proposal.message
-    agents = _detail(state, "agents")
+        files, body = canonical_files(session, sources_of(proposal, start.files)), proposal.message
+    agents = detail(state, "agents")
     identity = RoundIdentity(
         run=session.run.name,
         round=state.claim.number,
@@ -149,50 +105,21 @@ def code(session: Session, state: RoundState) -> None:
     )
 
 
-def _sources(proposal: Proposal, start: Mapping[str, bytes]) -> dict[str, bytes]:
-    """The files of a proposal as bytes, those that an edit keeps included."""
-    parent = {path: data.decode("utf-8", "replace") for path, data in start.items()}
-    return {path: text.encode("utf-8", "replace") for path, text in proposal.complete(parent).items()}
-
-
-def _propose(session: Session, state: RoundState, hypothesis: Hypothesis, start: Mapping[str, bytes]) -> Proposal:
-    past = past_rounds(session.records(), lambda commit: read_candidate_files(session.ledger, commit))
-    tried = {candidate_hash({p: t.encode() for p, t in r.files.items()}): r.name for r in past if r.files}
-
-    def usable(message: Proposal) -> None:
-        written = canonical_files(session, _sources(message, start))
-        if not any(path.startswith("stages/") for path in written):
-            raise UsageError("a candidate needs at least one stage; the empty pipeline is the baseline itself")
-        if (twin := tried.get(candidate_hash(written))) is not None:
-            raise UsageError(f"this candidate is the same as {twin}; propose another")
-
-    proposal: Proposal = _ask(
-        session,
-        state,
-        "coder",
-        usable,
-        hypothesis=hypothesis.model_dump(mode="json"),
-        parent_files={path: data.decode("utf-8", "replace") for path, data in start.items()},
-    )
-    save_message(session.ledger, state.claim, "coder", proposal.model_dump(mode="json"))
-    return proposal
-
-
 def train(session: Session, state: RoundState) -> None:
     """Train the candidate in a limited process and keep its weights under the artifacts ref."""
     if state.weights is not None:
         return
-    profile = profile_from(_detail(state, "profile"))
+    profile = profile_from(detail(state, "profile"))
     fingerprint = problem_from_dem(stim.DetectorErrorModel(session.dems[0]), name="the environment").fingerprint
     try:
         result = train_candidate(
             state.files,
             session.dems,
             session.environment.environment.decoder.model_dump(),
-            parents=parent_weights(session.ledger, _hypothesis(state).fork_from, fingerprint=fingerprint),
+            parents=parent_weights(session.ledger, hypothesis_of(state).fork_from, fingerprint=fingerprint),
             seed=derive_key(round_key(session, state.claim.number), "train"),
             max_shots=profile.train_shots,
-            inherit=_hypothesis(state).compose != "none",
+            inherit=hypothesis_of(state).compose != "none",
             locked=needs_lock(state.files, session.registry),
             limits=Limits(profile.train_seconds, int(profile.memory_gib * 2**30)),
             report=lambda fields: session.event("train", **fields),
@@ -217,7 +144,7 @@ def score(session: Session, state: RoundState) -> None:
         return
     key = derive_key(round_key(session, state.claim.number), "score")
     try:
-        record = measure(session, state, _detail(state, "profile"), key)
+        record = measure(session, state, detail(state, "profile"), key)
     except CandidateFault as fault:
         status = "killed_by_safety" if fault.reason == "timeout" else "train_error"
         raise RoundEnded(status, fault.problem) from fault
@@ -228,14 +155,7 @@ def analyse(session: Session, state: RoundState) -> None:
     """Ask the Analyst whether the round is worth a verifier's shots."""
     if state.analysis is not None:
         return
-    message: Analysis = _ask(
-        session,
-        state,
-        "analyst",
-        hypothesis=state.hypothesis,
-        parent_files={path: data.decode("utf-8", "replace") for path, data in state.files.items()},
-        metrics=state.metrics,
-    )
+    message: Analysis = put(session, state, ask_analyst(session, state))
     record = {"id": state.claim.attempt, **message.model_dump(mode="json")}
     append_note(session.ledger, state.claim.run, "analysis", str(state.commit), record)
 
@@ -244,7 +164,7 @@ def verify(session: Session, state: RoundState) -> None:
     """Have a candidate judged by the verifier, if the Analyst asks for it."""
     if state.verdict is not None or (state.analysis or {}).get("decision") != "candidate":
         return
-    judge(session, state, Asked(max_shots=profile_from(_detail(state, "profile")).verify_shots))
+    judge(session, state, Asked(max_shots=profile_from(detail(state, "profile")).verify_shots))
 
 
 def close(session: Session, state: RoundState) -> None:

@@ -122,13 +122,8 @@ class Child:
 
     def kill(self) -> None:
         """End the child and everything in its process group, and reap it."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout, self._stderr):
-            if stream is not None:
-                with contextlib.suppress(BrokenPipeError):  # What we had not yet sent has no reader any more.
-                    stream.close()
+        end_group(self._process)
+        self._stderr.close()
         self._folder.cleanup()
 
     def __enter__(self) -> Child:
@@ -138,6 +133,17 @@ class Child:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.kill()
+
+
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    """End a process that leads a group, and everything in its group, reap it, and close our ends of its pipes."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for stream in (process.stdin, process.stdout, process.stderr):
+        if stream is not None:
+            with contextlib.suppress(BrokenPipeError):  # What we had not yet sent has no reader any more.
+                stream.close()
 
 
 def plain(text: object) -> str:

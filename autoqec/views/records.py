@@ -133,7 +133,7 @@ def round_object(record: RoundRecord, names: Mapping[str, str] | None = None) ->
         "env": identity.env.split("@")[0] if identity else None,
         "env_id": identity.env.rpartition(":")[2] if identity else None,
         "status": record.status,
-        "reason": record.claim.reason if record.claim else None,
+        "reason": _reason(record),
         "verdict": verdict.get("verdict") if verdict else None,
         "metrics": _chosen(metrics, METRICS) if metrics else None,
         "references": (metrics or {}).get("references"),
@@ -147,6 +147,13 @@ def round_object(record: RoundRecord, names: Mapping[str, str] | None = None) ->
         "analysis": (analysis or {}).get("summary"),
         "problems": [*record.problems, *problems],
     }
+
+
+def _reason(record: RoundRecord) -> str | None:
+    """Why a round ended as it did, or whom it waits for."""
+    if record.claim is None:
+        return None
+    return f"for the {record.claim.waiting}" if record.claim.waiting else record.claim.reason
 
 
 def _renumbered(record: RoundRecord) -> int | None:

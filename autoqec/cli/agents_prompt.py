@@ -1,0 +1,38 @@
+"""`autoqec agents prompt`: what the role that a round waits for is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from autoqec.cli import options
+from autoqec.cli.lab import open_lab, run_session
+
+
+@click.command()
+@click.argument("role", required=False, type=click.Choice(["ideator", "coder", "analyst"]))
+@options.waiting_option
+@options.json_option
+def command(role: Any, where: str | None, as_json: bool) -> int:
+    """What the role that a round waits for is told: its prompt, which ends its first part with the schema of the reply.
+
+    With ROLE it is an error if the round waits for another. Exit code 3 if no round waits. Nothing is written.
+    """
+    from autoqec.history import load_run
+    from autoqec.loop.answering import awaited, find_waiting
+    from autoqec.plugins import load_plugins
+    from autoqec.views.console import print_json, print_lines
+
+    ledger, settings = open_lab()
+    claim = find_waiting(ledger, role, where)
+    with run_session(ledger, load_plugins(), settings, load_run(ledger, claim.run), quiet=True) as session:
+        asked = awaited(session, claim)
+    prompt = asked.prompt
+    if as_json:
+        names = {"run": claim.run, "round": claim.number, "role": asked.question.role}
+        texts = {"system": prompt.system, "stable": prompt.stable, "volatile": prompt.volatile}
+        print_json([{"schema": "autoqec.prompt/1", **names, **texts, "reply_schema": prompt.schema}])
+    else:
+        print_lines([prompt.text.rstrip("\n")])
+    return 0
