@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     default="search,random,evolution",
     show_default=True,
     metavar="A,B,…",
-    help="Which agents; each plays every role that it can, `search` the others.",
+    help="Which agents; each plays every role that it can.",
 )
 @click.option("--rounds", default=4, show_default=True, type=click.IntRange(1, 10_000), help="Rounds of each run.")
 @click.option("--seeds", default=2, show_default=True, type=click.IntRange(1, 1000), help="Runs of each agent.")

@@ -65,6 +65,8 @@ def run_name(env: str, agent: str, seed: int) -> str:
 def arm_settings(settings: Settings, registry: Registry, arm: Arm, used: float) -> Settings:
     """Settings under which an arm runs: its agent in every role that it plays, no end for want of luck, the time it has left.
 
+    A role that it does not play is played by who plays it in the lab.
+
     Args:
         settings: The comparison's.
         registry: Installed plugins.
@@ -84,7 +86,11 @@ def arm_settings(settings: Settings, registry: Registry, arm: Arm, used: float) 
     if settings["max_wall"]:
         changed["max_wall"] = settings["max_wall"] - used
     values = {name: Setting(value, "autoqec agents compare") for name, value in changed.items()}
-    return replace(settings, values={**settings.values, **values})
+    # Options are those of the lab's own agents; another does not take them.
+    options = {
+        role: table for role, table in settings.agents.items() if settings[role] == changed.get(role, settings[role])
+    }
+    return replace(settings, values={**settings.values, **values}, agents=options)
 
 
 def rounds_of(ledger: Ledger, arm: Arm) -> list[RoundRecord]:
