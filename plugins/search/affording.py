@@ -48,7 +48,9 @@ def violation(past: PastRound, context: Context) -> float:
 
 def allowed(parsed: Parsed, context: Context) -> bool:
     """Whether nothing that is known says that a candidate is over a limit or takes longer to train than there is time."""
-    return not surely_over(parsed, context) and _fitting_share(parsed, context) >= 1
+    return (
+        not surely_over(parsed, context) and not _was_killed(parsed, context) and _fitting_share(parsed, context) >= 1
+    )
 
 
 def surely_over(parsed: Parsed, context: Context) -> bool:
@@ -69,7 +71,18 @@ def cut_to_time(parsed: Parsed, context: Context) -> Parsed | None:
     training = dict(parsed.get("training.yaml", {}))
     batch = max(1, int(training.get("batch_size") or 1))
     shots = int(_shots(parsed, context) * share) // batch * batch
-    return {**parsed, "training.yaml": training | ({"shots": shots} if share < 1 else {})}
+    cut = {**parsed, "training.yaml": training | ({"shots": shots} if share < 1 else {})}
+    return None if _was_killed(cut, context) else cut
+
+
+def _was_killed(parsed: Parsed, context: Context) -> bool:
+    """Whether a round with the same stages, or smaller ones, and no more training took too long or too much memory."""
+    return any(
+        past.status == "killed_by_safety"
+        and _no_smaller(parsed, other)
+        and _shots(parsed, context) >= _shots(other, context)
+        for past, other in ((past, parse(past.files)) for past in context.history if past.files)
+    )
 
 
 def _fitting_share(parsed: Parsed, context: Context) -> float:

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from autoqec_plugins.search.affording import predicted_seconds, surely_over, violation
+from autoqec_plugins.search.affording import allowed, cut_to_time, predicted_seconds, surely_over, violation
 from autoqec_plugins.search.agent import SearchAgent
 from autoqec_plugins.search.evolution import EvolutionAgent
 from autoqec_plugins.search.random_agent import RandomAgent
@@ -207,6 +207,22 @@ def test_training_that_does_not_fit_is_cut_or_not_proposed(agent):
             if "files" in idea.get("hint", ""):
                 needed = predicted_seconds(parse(json.loads(idea["hint"])["files"]), now)
                 assert needed is None or needed <= 4.0 * 1.001
+
+
+def test_what_was_killed_is_not_proposed_again_or_larger():
+    bp = {"stages/bp/stage.yaml": "kind: neural_bp\niterations: 8\n", "training.yaml": "shots: 51200\nloss: bce\n"}
+    now = context([replace(past(1, canonical(bp)), status="killed_by_safety", metrics=None)])
+    parsed = parse(now.history[0].files)
+
+    def changed(path, **fields):
+        return {**parsed, path: parsed[path] | fields}
+
+    stage = "stages/bp/stage.yaml"
+    assert not allowed(changed("training.yaml", learning_rate=0.1), now)
+    assert not allowed(changed(stage, iterations=12), now)
+    assert cut_to_time(changed(stage, iterations=12), now) is None
+    assert allowed(changed(stage, iterations=5), now)
+    assert allowed(changed("training.yaml", shots=25_600), now)
 
 
 def test_time_is_predicted_from_the_nearest_round_alike():
