@@ -137,6 +137,8 @@ class CliAgent:
         try:
             answer: Answer = self._program.read(out, self._options)
         except Failed as failed:
+            if failed.unread and done.status == 0:
+                return Reply(None, f"{name} printed nothing that can be read", prompt=prompt, text=out, cost=None)
             raise self._unavailable(str(failed) or _first_line(done.err) or f"exit status {done.status}") from failed
         if done.status != 0 and answer.message is None:
             raise self._unavailable(_first_line(done.err) or f"exit status {done.status}")

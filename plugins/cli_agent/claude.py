@@ -36,7 +36,7 @@ def _command(prompt: Prompt, options: Options, folder: Path) -> tuple[list[str],
 def _read(out: str, options: Options) -> Answer:
     result = _result(out)
     if result is None:
-        raise Failed(out)
+        raise Failed(out, unread=True)
     said, subtype = result.get("result"), str(result.get("subtype", ""))
     text = said if isinstance(said, str) else ""
     if (result.get("is_error") or subtype.startswith("error")) and subtype not in _TRY_AGAIN:

@@ -47,8 +47,10 @@ def _read(out: str, options: Options) -> Answer:
             failure = _words(error.get("message") if isinstance(error, dict) else error) or "the turn failed"
         elif kind == "error":  # it may go on after one, as when it connects again
             complaint = _words(event.get("message"))
-    if failure or not any_event or (complaint and not text):
-        raise Failed(failure or complaint or out)
+    if not any_event:
+        raise Failed(out, unread=True)
+    if failure or (complaint and not text):
+        raise Failed(failure or complaint)
     message = find_object(text)
     return Answer(message, text, "the reply holds no JSON object", usage=usage, cost=_cost(usage, options.prices))
 

@@ -12,7 +12,16 @@ from autoqec.agents.prompt import Prompt
 
 
 class Failed(Exception):
-    """The program says, in words for people, why it has no answer: it is not logged in, out of its limits and the like."""
+    """There is no answer.
+
+    Args:
+        why: What the program says, in words for people: it is not logged in, out of its limits and the like.
+        unread: Whether `why` is merely all it printed, which is not of the form that it should be.
+    """
+
+    def __init__(self, why: str, *, unread: bool = False):
+        super().__init__(why)
+        self.unread = unread
 
 
 @dataclass(frozen=True)
