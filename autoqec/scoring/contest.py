@@ -7,7 +7,7 @@ exactly. The best of many flatters, so the intervals that decide between two age
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from statistics import mean, stdev
 from typing import Any
@@ -161,10 +161,10 @@ def _best_of(ends: Sequence[tuple[ArmResult, Tried | None]]) -> dict[str, Any] |
 
 
 def contests(arms: Sequence[ArmResult]) -> list[dict[str, Any]]:
-    """Each pair of agents, by their seeds in common.
+    """Each pair of agents, by their seeds in common, each at as many rounds as both have.
 
     Returns:
-        For each `agents` (the two), `seeds`, `alpha` (of one interval), `per_seed` (`seed`, and `winner` or None), `word`:
+        For each `agents` (the two), `seeds`, `alpha` (of one interval), `per_seed` (`seed`, `rounds`, `winner` or None), `word`:
         the agent that wins every seed, or None if none does; `sign_p`: how likely it is that one of two agents that are alike
         wins so many seeds, which is what the seeds say about the agents and not about these rounds; and `test`.
     """
@@ -172,10 +172,11 @@ def contests(arms: Sequence[ArmResult]) -> list[dict[str, Any]]:
 
 
 def _contest(first: Sequence[ArmResult], second: Sequence[ArmResult]) -> dict[str, Any]:
-    verdicts = sum(len(arm.verified) for arm in (*first, *second))
-    alpha = CONTEST_ALPHA / max(1, verdicts)
     theirs = {arm.seed: arm for arm in second}
-    rows = [{"seed": arm.seed, "winner": _winner(arm, theirs[arm.seed], alpha)} for arm in first if arm.seed in theirs]
+    pairs = [_at_equal_rounds(arm, theirs[arm.seed]) for arm in first if arm.seed in theirs]
+    verdicts = sum(len(arm.verified) for pair in pairs for arm in pair)
+    alpha = CONTEST_ALPHA / max(1, verdicts)
+    rows = [{"seed": a.seed, "rounds": len(a.tried), "winner": _winner(a, b, alpha)} for a, b in pairs]
     winners = {row["winner"] for row in rows}
     return {
         "agents": [first[0].agent, second[0].agent],
@@ -186,6 +187,12 @@ def _contest(first: Sequence[ArmResult], second: Sequence[ArmResult]) -> dict[st
         "sign_p": min(1.0, 2 * 0.5 ** len(rows)),
         "test": TEST,
     }
+
+
+def _at_equal_rounds(a: ArmResult, b: ArmResult) -> tuple[ArmResult, ArmResult]:
+    """Two arms as they were when both had as many rounds as the shorter has now."""
+    rounds = min(len(a.tried), len(b.tried))
+    return replace(a, tried=a.tried[:rounds]), replace(b, tried=b.tried[:rounds])
 
 
 def _winner(a: ArmResult, b: ArmResult, alpha: float) -> str | None:

@@ -17,6 +17,9 @@ _LINES = ("-", "--", ":", "-.")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _COLOURS = ("#000000", "#0072b2", "#d55e00", "#777777", "#009e73", "#cc79a7", "#e69f00")
 
+#: How far the bars of two seeds stand from each other, in rounds.
+_APART = 0.06
+
 #: What plots can be written as.
 FORMATS = (".png", ".svg", ".pdf")
 
@@ -43,24 +46,28 @@ def plot_comparison(arms: Sequence[ArmResult], path: Path, title: str) -> None:
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
     # Text stays text in an SVG, and the same figures give the same file.
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "autoqec", "font.size": 9}):
-        figure = Figure(figsize=(9, 4), layout="constrained")
+        figure = Figure(figsize=(9, 4.4), layout="constrained")
         left, right = figure.subplots(1, 2, sharey=True)
+        handles = []
         for place, (agent, own) in enumerate(by_agent(arms).items()):
             look = {
                 "color": _COLOURS[place % len(_COLOURS)],
                 "linestyle": _LINES[place % len(_LINES)],
                 "marker": _MARKERS[place % len(_MARKERS)],
             }
-            _draw(left, agent, [_by_rounds(arm) for arm in own], look, own)
-            _draw(right, agent, [_by_seconds(arm) for arm in own], look, own)
+            _draw(left, [_by_rounds(arm) for arm in own], look, own, _APART)
+            _draw(right, [_by_seconds(arm) for arm in own], look, own, 0.0)
+            seeds = f"mean of {len(own)} seed{'s' if len(own) > 1 else ''}"
+            handles.append(Line2D([], [], linewidth=2.2, markersize=5, label=f"{agent} ({seeds})", **look))
         left.set_xlabel("rounds")
         left.set_ylabel("best VERIFIED ΔLER so far · 1e-3, per shot")
         left.xaxis.get_major_locator().set_params(integer=True)
-        right.set_xlabel("seconds")
-        left.legend(loc="lower right", frameon=False)
+        right.set_xlabel("seconds of rounds")
+        figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False, handlelength=4)
         for axes in (left, right):
             axes.grid(color="0.9", linewidth=0.6)
             axes.set_xlim(left=0)
@@ -92,12 +99,12 @@ def _mean(tracks: Sequence[Track]) -> Track:
     return [(x, sum(_at(track, x) for track in tracks) / len(tracks)) for x in places]
 
 
-def _draw(axes: Axes, agent: str, tracks: Sequence[Track], look: dict[str, Any], arms: Sequence[ArmResult]) -> None:
+def _draw(axes: Axes, tracks: Sequence[Track], look: dict[str, Any], arms: Sequence[ArmResult], apart: float) -> None:
     """Thin lines for the seeds with their verdicts' intervals where the best changes, a thick line for their mean."""
-    for track, arm in zip(tracks, arms, strict=True):
-        plain = {"color": look["color"], "linestyle": look["linestyle"]}
-        axes.step(*zip(*track, strict=True), where="post", linewidth=0.6, alpha=0.6, **plain)
-        before = None
+    plain = {"color": look["color"], "linestyle": look["linestyle"]}
+    for place, (track, arm) in enumerate(zip(tracks, arms, strict=True)):
+        axes.step(*zip(*track, strict=True), where="post", linewidth=0.7, alpha=0.6, **plain)
+        before, aside = None, (place - (len(arms) - 1) / 2) * apart  # bars at one place would hide each other
         for (x, y), (_, best) in zip(track[1:], arm.steps(), strict=True):
             if best is not None and best is not before and best.interval is not None:
                 low, high = (1e3 * end for end in best.interval)
@@ -105,18 +112,10 @@ def _draw(axes: Axes, agent: str, tracks: Sequence[Track], look: dict[str, Any],
                 style = {
                     "color": look["color"],
                     "marker": look["marker"],
-                    "markersize": 3,
+                    "markersize": 4,
                     "capsize": 2,
                     "linewidth": 0.8,
                 }
-                axes.errorbar([x], [y], yerr=bar, **style)
+                axes.errorbar([x + aside], [y], yerr=bar, **style)
             before = best
-    seeds = f"{len(arms)} seed{'s' if len(arms) > 1 else ''}"
-    axes.step(
-        *zip(*_mean(tracks), strict=True),
-        where="post",
-        linewidth=2.2,
-        markersize=5,
-        label=f"{agent} (mean of {seeds})",
-        **look,
-    )
+    axes.step(*zip(*_mean(tracks), strict=True), where="post", linewidth=2.2, **plain)

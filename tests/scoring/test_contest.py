@@ -18,7 +18,7 @@ def arm(agent, seed, *rounds):
 
 
 def test_an_agent_that_is_surely_ahead_in_every_seed_beats_the_other():
-    arms = [arm("a", s, tried(1, 0.004)) for s in (1, 2)] + [arm("b", s, tried(1, 0.001), tried(2)) for s in (1, 2)]
+    arms = [arm("a", s, tried(1, 0.004)) for s in (1, 2)] + [arm("b", s, tried(1, 0.001)) for s in (1, 2)]
     (found,) = contests(arms)
     assert found["word"] == "a"
     assert found["sign_p"] == 0.5  # two seeds say next to nothing about the agents
@@ -38,16 +38,22 @@ def test_anything_less_is_undecided(theirs):
 def test_more_verdicts_make_wider_intervals():
     near = [arm("a", 1, tried(1, 0.0035)), arm("b", 1, tried(1, 0.0021))]
     assert contests(near)[0]["word"] == "a"
-    many = [arm("a", 1, *(tried(n, 0.0035) for n in range(1, 300))), near[1]]
+    many = [arm(agent, 1, *(tried(n, gain) for n in range(1, 150))) for agent, gain in (("a", 0.0035), ("b", 0.0021))]
     assert contests(many)[0]["word"] is None
 
 
+def test_agents_are_compared_at_as_many_rounds_as_both_have():
+    late = [arm("a", 1, tried(1), tried(2, 0.004)), arm("b", 1, tried(1, 0.001))]
+    assert contests(late)[0]["per_seed"] == [{"seed": 1, "rounds": 1, "winner": "b"}]
+    assert contests([late[0], arm("b", 1)])[0]["word"] is None
+
+
 def test_an_arm_without_a_verified_round_has_the_plain_decoder():
-    arms = [arm("a", 1, tried(1, 0.004)), arm("b", 1, tried(1), tried(2))]
+    arms = [arm("a", 1, tried(1, 0.004)), arm("b", 1, tried(1))]
     assert contests(arms)[0]["word"] == "a"
     figures = summarised(arms[1:])
     assert (figures["best"], figures["mean"], figures["front"], figures["verified"]) == (None, 0.0, 0, 0)
-    assert contests([arms[1], arm("c", 1)])[0]["word"] is None
+    assert contests([arms[1], arm("c", 1, tried(1))])[0]["word"] is None
     assert contests([arms[0], arm("c", 2, tried(1))])[0]["word"] is None, "no seed in common"
 
 

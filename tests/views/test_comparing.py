@@ -88,7 +88,7 @@ def test_the_plot_names_its_agents(lab, tmp_path, capsys, ending):
         assert data.startswith(b"\x89PNG\r\n\x1a\n")
         return
     texts = re.findall(r"<text[^>]*>([^<]*)</text>", data.decode())
-    assert {"search (mean of 2 seeds)", "random (mean of 2 seeds)", "rounds", "seconds"} <= set(texts)
+    assert {"search (mean of 2 seeds)", "random (mean of 2 seeds)", "rounds", "seconds of rounds"} <= set(texts)
 
 
 def test_plots_of_one_seed_of_no_round_and_of_many_agents(tmp_path):
