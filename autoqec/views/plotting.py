@@ -54,7 +54,7 @@ def plot_comparison(arms: Sequence[ArmResult], path: Path, title: str) -> None:
         left, right = figure.subplots(1, 2, sharey=True)
         handles = []
         for place, (agent, own) in enumerate(by_agent(arms).items()):
-            look = {
+            look: dict[str, Any] = {
                 "color": _COLOURS[place % len(_COLOURS)],
                 "linestyle": _LINES[place % len(_LINES)],
                 "marker": _MARKERS[place % len(_MARKERS)],
