@@ -8,6 +8,7 @@ import click
 
 #: Subcommand → its line of help. The module `autoqec.cli.agents_<name>` is imported when it is used, not before.
 SUBCOMMANDS = {
+    "compare": "Run agents side by side at equal compute.",
     "list": "Who plays which role, and what it needs.",
     "prompt": "What the role that a round waits for is told.",
     "reply": "Answer as that role, and carry the round on.",

@@ -1,4 +1,4 @@
-"""Which change to try next: a tree-structured Parzen estimator over two aims, rebuilt from past rounds each time.
+"""Which change to try next: a tree-structured Parzen estimator over gain, FLOPs and parameters, made anew from past rounds.
 
 Only a few fields of the parent change at once, so that a round is a small diff, its effect can be read, and siblings that
 changed different fields can be merged.
@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from math import log10
 from typing import TYPE_CHECKING, Any
 
 from autoqec.agents.contract import Context, PastRound
 
+from .affording import violation
+from .relations import aims
 from .space import Parsed, choices, parse
 
 if TYPE_CHECKING:
@@ -20,16 +21,6 @@ if TYPE_CHECKING:
 
 #: How many fields one round changes.
 _FIELDS_PER_ROUND = 2
-
-#: What a failed round counts as: worse than anything that ran.
-_FAILED = (-1.0, 12.0)
-
-
-def aims(past: PastRound) -> tuple[float, float]:
-    """Gain per shot (to be large) and decades of FLOPs per shot (to be small)."""
-    if past.status != "ok" or past.metrics is None:
-        return _FAILED
-    return float(past.metrics["delta_ler"]), log10(max(1, int(past.metrics["flops_per_shot"] or 1)))
 
 
 def _name(key: tuple[str, str]) -> str:
@@ -40,7 +31,7 @@ def _study(history: Sequence[PastRound], context: Context, sampler: optuna.sampl
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
+    study = optuna.create_study(directions=["maximize", "minimize", "minimize"], sampler=sampler)
     for past in history:
         parsed = parse(past.files)
         kept = {key: values for key, values in choices(parsed, context).items() if parsed[key[0]].get(key[1]) in values}
@@ -49,6 +40,7 @@ def _study(history: Sequence[PastRound], context: Context, sampler: optuna.sampl
                 params={_name(key): values.index(parsed[key[0]][key[1]]) for key, values in kept.items()},
                 distributions={_name(key): _distribution(values) for key, values in kept.items()},
                 values=list(aims(past)),
+                system_attrs={"constraints": [violation(past, context)]},
             )
         )
     return study

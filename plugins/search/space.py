@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from autoqec.agents.contract import Context
 from autoqec.canonical import dump_yaml, load_yaml
 
-from .templates import family_of
+from .templates import Template, family_of, templates_for
 
 #: What is worth trying in `training.yaml`, in order; shots are capped by the profile.
 TRAINING: Mapping[str, tuple[Any, ...]] = {
@@ -43,7 +44,12 @@ Parsed = dict[str, dict[str, Any]]
 
 def parse(files: Mapping[str, str]) -> Parsed:
     """A candidate's files as mappings, but for its code, which has no fields."""
-    return {path: dict(load_yaml(text, name=path)) for path, text in files.items() if not _is_code(path)}
+    return {path: dict(_fields(path, text)) for path, text in files.items() if not _is_code(path)}
+
+
+@lru_cache(maxsize=4096)  # an agent looks at each past round many times for one reply
+def _fields(path: str, text: str) -> Mapping[str, Any]:
+    return load_yaml(text, name=path)
 
 
 def code_of(files: Mapping[str, str]) -> dict[str, str]:
@@ -58,6 +64,40 @@ def _is_code(path: str) -> bool:
 def unparse(parsed: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """Mappings as a candidate's files."""
     return {path: dump_yaml(dict(fields)) for path, fields in parsed.items()}
+
+
+def was_tried(parsed: Parsed, code: Mapping[str, str], context: Context) -> bool:
+    """Whether a past round had these stages, code, and the fields of training and output that are given."""
+    for past in context.history:
+        other = parse(past.files)
+        same = {p for p in parsed if p.startswith("stages/")} == {p for p in other if p.startswith("stages/")}
+        if same and code == code_of(past.files):
+            given = ((path, fields, other.get(path, {})) for path, fields in parsed.items())
+            if all(before.get(name) == value for _, fields, before in given for name, value in fields.items()):
+                return True
+    return False
+
+
+def template_files(template: Template, context: Context) -> dict[str, str]:
+    """A template as files, its stages with all their fields and its training within the profile."""
+    shots = min(int(template.training.get("shots", 0)), int(context.limits["train_shots"]))
+    parsed: Parsed = {"training.yaml": {**template.training, "shots": shots}}
+    for slug, fields in template.stages.items():
+        properties = context.stages[fields["kind"]]["schema"]["properties"]
+        defaults = {name: field["default"] for name, field in properties.items() if "default" in field}
+        parsed[f"stages/{slug}/stage.yaml"] = defaults | dict(fields)
+    if template.output:
+        parsed["output.yaml"] = dict(template.output)
+    return unparse(parsed)
+
+
+def templates_here(context: Context) -> list[Template]:
+    """The templates for this environment all of whose stage kinds are installed."""
+    return [
+        template
+        for template in templates_for(context.environment)
+        if all(fields["kind"] in context.stages for fields in template.stages.values())
+    ]
 
 
 def choices(parsed: Parsed, context: Context) -> dict[tuple[str, str], tuple[Any, ...]]:

@@ -1,0 +1,123 @@
+"""`autoqec agents compare`: agents side by side at equal compute."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from autoqec.cli import options
+from autoqec.cli.lab import open_lab, run_session
+
+if TYPE_CHECKING:
+    from autoqec.config import Settings
+    from autoqec.errors import AutoQECError
+    from autoqec.history import Ledger, RoundRecord
+    from autoqec.loop.comparing import Arm
+    from autoqec.plugins import Registry
+
+
+@click.command()
+@click.option("--env", default=None, help="Environment by name or path [AUTOQEC_DEFAULT_ENV].")
+@click.option(
+    "--agents",
+    default="search,random,evolution",
+    show_default=True,
+    metavar="A,B,…",
+    help="Which agents; each plays every role that it can.",
+)
+@click.option("--rounds", default=4, show_default=True, type=click.IntRange(1, 10_000), help="Rounds of each run.")
+@click.option("--seeds", default=2, show_default=True, type=click.IntRange(1, 1000), help="Runs of each agent.")
+@click.option("--plot", default=None, metavar="FILE", help="Draw the comparison: .png, .svg or .pdf.")
+@click.option("--dry-run", is_flag=True, help="Run nothing: show what is there, and what is missing.")
+@options.budget_options
+@options.profile_option
+@options.work_options
+def command(
+    env: str | None,
+    agents: str,
+    rounds: int,
+    seeds: int,
+    plot: str | None,
+    dry_run: bool,
+    as_json: bool,
+    quiet: bool,
+    **flags: Any,
+) -> int:
+    """Run agents side by side at equal compute, and say who found the better predecoder.
+
+    Each agent with each seed is a run of its own, cmp-ENV-AGENT-sSEED, with the same profile and number of rounds. Rounds that
+    exist are not run again, so a comparison that was interrupted goes on, and one that is complete is only shown. Budgets are
+    for each run by itself. Exit code 1 if an agent could not be asked, 4 if a budget ended a run early.
+    """
+    from autoqec.errors import BudgetSpentError
+    from autoqec.history import require_writable
+    from autoqec.loop.comparing import arm_result, plan_arms
+    from autoqec.loop.session import environment_folders
+    from autoqec.plugins import load_plugins
+    from autoqec.problem.environment import find_environment
+    from autoqec.views.comparing import comparison_objects, print_comparison
+    from autoqec.views.console import print_json, say
+    from autoqec.views.plotting import check_plot, plot_comparison
+
+    ledger, settings = open_lab({**flags, "default_env": env})
+    registry = load_plugins()
+    wanted = env or settings["default_env"]
+    loaded = find_environment(wanted, environment_folders(ledger))
+    arms = plan_arms(loaded.name, [name.strip() for name in agents.split(",") if name.strip()], seeds)
+    for arm in arms:
+        registry.get("agent", arm.agent)
+    settings.profile  # noqa: B018 - an unknown profile is refused before anything is run
+    if plot is not None:
+        check_plot(Path(plot))
+    if not dry_run:
+        require_writable(ledger)
+    code = 0
+    for arm in arms:
+        problem = _run(ledger, registry, settings, arm, wanted, rounds, dry=dry_run, quiet=quiet)
+        if problem is not None:
+            say(f"{arm.run}: {problem.problem}" + (f"; {problem.mend}" if problem.mend else ""))
+            code = max(code, 4 if isinstance(problem, BudgetSpentError) else 1)
+    results = [arm_result(ledger, arm, rounds) for arm in arms]
+    if as_json:
+        print_json(comparison_objects(results, loaded.name, settings["profile"]))
+    else:
+        print_comparison(results)
+    if plot is not None:
+        title = f"{loaded.name}, profile {settings['profile']}; bars: 95 % intervals of the verdicts"
+        plot_comparison(results, Path(plot), title)
+        say(f"drawn: {plot}")
+    return code
+
+
+def _run(
+    ledger: Ledger, registry: Registry, settings: Settings, arm: Arm, env: str, rounds: int, *, dry: bool, quiet: bool
+) -> AutoQECError | None:
+    """Carry an arm to its rounds; returns the error that ended it early, which ends no other."""
+    from autoqec.agents.contract import AgentUnavailable
+    from autoqec.errors import BudgetSpentError
+    from autoqec.loop.comparing import arm_settings, rounds_of, run_arm, seconds_of
+    from autoqec.loop.session import open_run
+    from autoqec.views.console import say
+
+    done = rounds_of(ledger, arm)
+    if len(done) >= rounds:
+        return None
+    if dry:
+        say(f"{arm.run}: {rounds - len(done)} round(s) to run")
+        return None
+    run = open_run(ledger, registry, env=env, env_given=True, run_name=arm.run, fresh=False, seed=arm.seed)
+    try:
+        own = arm_settings(settings, registry, arm, seconds_of(done))
+        with run_session(ledger, registry, own, run, quiet=quiet) as session:
+            run_arm(session, arm, rounds, lambda record: say(_line(record)))
+    except (BudgetSpentError, AgentUnavailable) as error:
+        return error
+    return None
+
+
+def _line(record: RoundRecord) -> str:
+    verdict = record.verdict or {}
+    gain = f", ΔLER {verdict['delta_ler']:+.5f}" if "delta_ler" in verdict else ""
+    return f"{record.run}/{record.number}: {verdict.get('verdict') or record.status}{gain}"

@@ -1,0 +1,158 @@
+"""What a candidate would cost, judged by rounds like it, and whether limits and budget allow it.
+
+Costs are never guessed from a formula: a candidate with the stages of an earlier round has its FLOPs and parameters, one that
+is larger in every size than a round over a limit is over it too, and of all others nothing is known, so they are allowed.
+Training time is proportional to shots and, roughly, to sizes; it is predicted from the nearest round alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import log, prod
+from statistics import median
+from typing import Any
+
+from autoqec.agents.contract import Context, PastRound
+
+from .space import Parsed, parse
+
+#: Fields whose larger values cost more of everything; the rest decides what kind of candidate it is.
+_SIZES = ("iterations", "layers", "hidden", "channels", "width", "feed_forward", "kernel")
+
+_LIMITS = {"max_params": "params", "max_flops_per_shot": "flops_per_shot"}
+
+#: Cutting a candidate's training to less than this share of its shots is no longer a test of it.
+_LEAST_SHARE = 0.25
+
+
+def over_limits(figures: Mapping[str, Any], context: Context) -> dict[str, float]:
+    """The costs that are above a limit of the environment, as the logarithm of how often they exceed it."""
+    constraints = context.environment.get("constraints") or {}
+    found = {}
+    for name, cost in _LIMITS.items():
+        limit, value = constraints.get(name), figures.get(cost)
+        if limit is not None and value is not None and value > limit:
+            found[cost] = log(max(value, 1) / max(limit, 1))
+    return found
+
+
+def violation(past: PastRound, context: Context) -> float:
+    """How far a round is beyond the environment's limits, its target included: positive if it is, as Optuna has it."""
+    figures = past.holdout or past.metrics or {}
+    beyond = sum(over_limits({**(past.metrics or {}), **figures}, context).values())
+    target, rate = (context.environment.get("constraints") or {}).get("target_ler"), figures.get("ler_candidate")
+    if target is not None and rate is not None and rate > target:
+        beyond += log(rate / max(target, 1e-12))
+    return beyond
+
+
+def allowed(parsed: Parsed, context: Context) -> bool:
+    """Whether nothing that is known says that a candidate is over a limit or takes longer to train than there is time."""
+    return (
+        not surely_over(parsed, context) and not _was_killed(parsed, context) and _fitting_share(parsed, context) >= 1
+    )
+
+
+def surely_over(parsed: Parsed, context: Context) -> bool:
+    """Whether a round with the same stages, or with smaller ones alike, was over a limit of cost."""
+    if not any((context.environment.get("constraints") or {}).get(name) is not None for name in _LIMITS):
+        return False
+    return any(
+        over_limits({**(past.metrics or {}), **(past.holdout or {})}, context) and _no_smaller(parsed, other)
+        for past, other in _measured(context)
+    )
+
+
+def cut_to_time(parsed: Parsed, context: Context) -> Parsed | None:
+    """The candidate with as many training shots as there is time for; None if they would be too few to tell anything."""
+    share = min(1.0, _fitting_share(parsed, context))
+    if share < _LEAST_SHARE:
+        return None
+    training = dict(parsed.get("training.yaml", {}))
+    batch = max(1, int(training.get("batch_size") or 1))
+    shots = int(_shots(parsed, context) * share) // batch * batch
+    cut = {**parsed, "training.yaml": training | ({"shots": shots} if share < 1 else {})}
+    return None if _was_killed(cut, context) else cut
+
+
+def _was_killed(parsed: Parsed, context: Context) -> bool:
+    """Whether a round with the same stages, or smaller ones, and no more training took too long or too much memory."""
+    return any(
+        past.status == "killed_by_safety"
+        and _no_smaller(parsed, other)
+        and _shots(parsed, context) >= _shots(other, context)
+        for past, other in ((past, parse(past.files)) for past in context.history if past.files)
+    )
+
+
+def _fitting_share(parsed: Parsed, context: Context) -> float:
+    """How much of a candidate's training there is time for: at least 1 if all of it, or if nobody knows."""
+    needed, there = predicted_seconds(parsed, context), _seconds_for_training(context)
+    return 1.0 if not needed or there is None else there / needed
+
+
+def predicted_seconds(parsed: Parsed, context: Context) -> float | None:
+    """How long a candidate would train here, by the nearest round that trained stages alike; None if there is none."""
+    alike = [
+        (abs(log(_size(parsed) / _size(other))), -place, seconds * _size(parsed) / _size(other))
+        for place, (past, other) in enumerate(_measured(context))
+        if _kind(parsed) == _kind(other) and (seconds := _seconds_a_shot(past)) is not None
+    ]
+    return min(alike)[2] * _shots(parsed, context) if alike else None
+
+
+def _seconds_for_training(context: Context) -> float | None:
+    limits = [context.limits.get("train_seconds")]
+    if "seconds" in context.budget:
+        rest = [
+            past.seconds - float((past.metrics or {}).get("train_seconds") or 0)
+            for past in context.history
+            if past.seconds is not None and past.status == "ok"
+        ]
+        limits.append(context.budget["seconds"] - (median(rest) if rest else 0.0))
+    known = [float(limit) for limit in limits if limit is not None]
+    return max(0.0, min(known)) if known else None
+
+
+def _seconds_a_shot(past: PastRound) -> float | None:
+    metrics = past.metrics or {}
+    seconds, shots = metrics.get("train_seconds"), (metrics.get("training") or {}).get("shots")
+    return float(seconds) / int(shots) if seconds and shots else None
+
+
+def _shots(parsed: Parsed, context: Context) -> int:
+    most = int(context.limits.get("train_shots", 0))
+    return min(int(parsed.get("training.yaml", {}).get("shots", most)), most)
+
+
+def _measured(context: Context) -> list[tuple[PastRound, Parsed]]:
+    return [(past, parse(past.files)) for past in context.history if past.metrics and past.files]
+
+
+def _stages(parsed: Parsed) -> list[Mapping[str, Any]]:
+    """In an order that no name decides."""
+    found = [fields for path, fields in parsed.items() if path.startswith("stages/")]
+    return sorted(found, key=lambda fields: (str(fields.get("kind")), int(fields.get("position") or 0)))
+
+
+def _kind(parsed: Parsed) -> Sequence[Any]:
+    loss = parsed.get("training.yaml", {}).get("loss", "bce")
+    return loss == "logical_gap", [(fields.get("kind"), fields.get("algorithm")) for fields in _stages(parsed)]
+
+
+def _size(parsed: Parsed) -> float:
+    """The sum over stages of the product of their sizes."""
+    return sum(prod(float(fields.get(name) or 1) for name in _SIZES) for fields in _stages(parsed)) or 1.0
+
+
+def _no_smaller(parsed: Parsed, other: Parsed) -> bool:
+    """Whether a candidate differs from another in sizes at most, and in those upwards."""
+    mine, theirs = _stages(parsed), _stages(other)
+    if len(mine) != len(theirs):
+        return False
+    for a, b in zip(mine, theirs, strict=True):
+        if {name: a.get(name) for name in a if name not in _SIZES} != {n: b.get(n) for n in b if n not in _SIZES}:
+            return False
+        if any(float(a.get(name) or 0) < float(b.get(name) or 0) for name in _SIZES):
+            return False
+    return True

@@ -1,0 +1,84 @@
+"""The agent `evolution`: regularised evolution with tournaments on gain and cost, mutation, crossover by merge, and ageing.
+
+After Real et al. (2019), with the order of NSGA-II (Deb et al. 2002) within a tournament: who is beaten by fewer wins. A
+population is the newest rounds that ran, so that a lucky one dies of age.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from autoqec.agents.contract import Context, PastRound
+
+from .affording import allowed, cut_to_time
+from .random_agent import draw
+from .relations import aims, beats, compose_reply, composes_due, fork_reply, pairs_to_compose, usable
+from .roles import EmbeddedAgent
+from .space import Parsed, choices, code_of, parse, was_tried
+
+#: Rounds that are drawn by lot to begin with; rounds that are alive; how many of them meet in a tournament.
+_FOUNDERS, _ALIVE, _MEET = 2, 12, 3
+
+#: One round in this many is a crossover, while there is a pair.
+_CROSSOVER_EVERY = 3
+
+_DRAWS = 64
+
+
+class EvolutionAgent(EmbeddedAgent):
+    """See the module."""
+
+    def ideate(self, context: Context) -> Mapping[str, Any]:
+        """See `EmbeddedAgent.ideate`."""
+        alive = usable(context)[-_ALIVE:]
+        if len(context.history) < _FOUNDERS or not alive:
+            return draw(context)
+        lots = random.Random(context.seed)  # noqa: S311
+        if composes_due(context, _CROSSOVER_EVERY):
+            pair = next(pairs_to_compose(_by_rank(alive), context), None)
+            if pair is not None:
+                return compose_reply(pair)
+        return _mutant(alive, context, lots) or draw(context)
+
+
+def _by_rank(rounds: Sequence[PastRound]) -> list[PastRound]:
+    """Who is beaten by fewest comes first; among equals, who gains most."""
+    beaten = {past.name: sum(beats(aims(other), aims(past)) for other in rounds) for past in rounds}
+    return sorted(rounds, key=lambda past: (beaten[past.name], -aims(past)[0], past.name))
+
+
+def _mutant(alive: Sequence[PastRound], context: Context, lots: random.Random) -> Mapping[str, Any] | None:
+    """A tournament's winner with one field changed; None if all that is near was tried or does not fit."""
+    spare: Mapping[str, Any] | None = None
+    for _ in range(_DRAWS):
+        winner = _by_rank(lots.sample(list(alive), min(_MEET, len(alive))))[0]
+        parsed, change = _mutated(winner, context, lots)
+        if not change or was_tried(parsed, code_of(winner.files), context):
+            continue
+        why = f"it won a tournament of {min(_MEET, len(alive))}, and one field is mutated."
+        if allowed(parsed, context):
+            return fork_reply(winner, parsed, [change], why)
+        cut = cut_to_time(parsed, context)
+        if spare is None and cut is not None:
+            spare = fork_reply(winner, cut, [change, "training cut to the time there is"], why)
+    return spare
+
+
+def _mutated(parent: PastRound, context: Context, lots: random.Random) -> tuple[Parsed, str]:
+    parsed = parse(parent.files)
+    fields = {
+        key: [v for v in values if v != parsed[key[0]].get(key[1])] for key, values in choices(parsed, context).items()
+    }
+    open_fields = sorted(key for key, values in fields.items() if values)
+    if not open_fields:
+        return parsed, ""
+    path, field = lots.choice(open_fields)
+    before, after = parsed[path].get(field), lots.choice(fields[path, field])
+    parsed[path][field] = after
+    if parsed.get("training.yaml", {}).get("shots") != 0:
+        parsed.setdefault("training.yaml", {})["init"] = (
+            "parents"  # a founder has nobody to inherit from; its children do
+        )
+    return parsed, f"{field} {before} → {after}"

@@ -1,0 +1,66 @@
+"""The agent `random`: draws uniformly from the space that `search` searches, and learns nothing. What search must beat."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Mapping
+from typing import Any
+
+from autoqec.agents.contract import Context
+
+from .affording import allowed, cut_to_time
+from .roles import EmbeddedAgent
+from .space import Parsed, choices, parse, template_files, templates_here, unparse, was_tried
+
+#: Candidates drawn before taking one that is cut to the time there is, or repeating one.
+_DRAWS = 64
+
+
+class RandomAgent(EmbeddedAgent):
+    """See the module. Of past rounds it looks at what was tried and, where there are limits, at costs; never at gains."""
+
+    def ideate(self, context: Context) -> Mapping[str, Any]:
+        """See `EmbeddedAgent.ideate`."""
+        return draw(context)
+
+
+def draw(context: Context) -> Mapping[str, Any]:
+    """The hypothesis that a candidate drawn uniformly is good: a template's structure, and a value for each of its fields."""
+    spare: tuple[str, Parsed] | None = None
+    for salt in range(_DRAWS):
+        name, parsed = _drawn(context, (context.seed + salt) % 2**64)
+        if was_tried(parsed, {}, context):
+            continue
+        if allowed(parsed, context):
+            return _reply(name, parsed)
+        cut = cut_to_time(parsed, context)
+        if spare is None and cut is not None and not was_tried(cut, {}, context):
+            spare = name, cut
+    if spare is not None:
+        return _reply(*spare)
+    return {"text": "", "hint": "the space is exhausted, or nothing in it fits limits and budget"}
+
+
+def _drawn(context: Context, seed: int) -> tuple[str, Parsed]:
+    lots = random.Random(seed)  # noqa: S311
+    template = lots.choice(templates_here(context))
+    parsed = parse(template_files(template, context))
+    parsed["training.yaml"]["init"] = "fresh"  # it has no parents
+    drawn: set[tuple[str, str]] = set()
+    # One by one, for a field may have an effect only at some values of another.
+    while open_fields := {key: values for key, values in choices(parsed, context).items() if key not in drawn}:
+        (path, field), values = min(open_fields.items())
+        parsed[path][field] = lots.choice(values)
+        drawn.add((path, field))
+    return ", then ".join(sorted(fields["kind"] for fields in template.stages.values())), parsed
+
+
+def _reply(name: str, parsed: Parsed) -> Mapping[str, Any]:
+    told = {path: fields for path, fields in parsed.items() if path.startswith("stages/")}
+    words = [f"{field} {value}" for fields in told.values() for field, value in sorted(fields.items())]
+    return {
+        "text": f"Drawn by lot: {name}",
+        "rationale": f"Drawn uniformly from templates and their fields: {', '.join(words)}."[:2000],
+        "hint": json.dumps({"files": unparse(parsed)}),
+    }

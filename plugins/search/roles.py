@@ -1,0 +1,71 @@
+"""What the embedded agents share: a Coder that writes what the Ideator's hint says, and an Analyst with one rule.
+
+They keep no state: each reply is a function of the context, which is git. Only their Ideators differ, so that a comparison
+of them compares ideas.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from autoqec.agents.contract import Context, Report, Role, ignore
+
+from .affording import over_limits
+from .space import template_files
+from .templates import templates_for
+
+
+class EmbeddedAgent:
+    """An agent in its three roles; a subclass has the ideas."""
+
+    def reply(self, role: Role, context: Context, report: Report = ignore) -> Mapping[str, Any]:
+        """See `autoqec.agents.contract.Agent.reply`."""
+        return {"ideator": self.ideate, "coder": write, "analyst": analyse}[role](context)
+
+    def ideate(self, context: Context) -> Mapping[str, Any]:
+        """The Ideator's reply; the hint holds the candidate's files as JSON."""
+        raise NotImplementedError
+
+
+def write(context: Context) -> Mapping[str, Any]:
+    """The Coder's reply: the files that the hint holds."""
+    hypothesis = context.hypothesis or {}
+    try:
+        files = json.loads(str(hypothesis.get("hint", "")))["files"]
+    except (ValueError, KeyError, TypeError):
+        # Another agent had the idea; the nearest thing this one can do is to vary the files it is given.
+        files = dict(context.parent_files) or template_files(templates_for(context.environment)[0], context)
+    return {"files": files, "message": str(hypothesis.get("rationale", ""))}
+
+
+def analyse(context: Context) -> Mapping[str, Any]:
+    """The Analyst's reply: a verdict is asked for when the gain is sure and the costs are within the environment's limits."""
+    metrics = context.metrics or {}
+    low, high = metrics.get("delta_ler_ci") or (0.0, 0.0)
+    gain = (
+        f"Δ_LER {metrics.get('delta_ler', 0.0):+.5f} [{low:+.5f}, {high:+.5f}] over {metrics.get('shots', 0):,} shots"
+    )
+    stronger = {
+        n: ler for n, ler in (metrics.get("references") or {}).items() if ler > metrics.get("ler_candidate", 1.0)
+    }
+    beats = f"; below {', '.join(sorted(stronger))}" if stronger else ""
+    too_much = over_limits(metrics, context)
+    if too_much:
+        return {
+            "summary": f"{gain}, but over the limit of {' and '.join(too_much)}.",
+            "decision": "ignore",
+            "next_seed": "Look for the same gain at less cost.",
+        }
+    if low > 0:
+        return {
+            "summary": f"{gain}: a sure gain{beats}.",
+            "decision": "candidate",
+            "next_seed": "Refine what this round changed.",
+        }
+    return {
+        "summary": f"{gain}: no sure gain.",
+        "decision": "ignore",
+        "next_seed": "Try another direction from an earlier round.",
+    }
