@@ -32,7 +32,7 @@ STAGES = stages()
 
 def context(history=(), seed=1, **fields):
     limits = {"train_shots": 51_200}
-    return Context({}, "r-abcd", len(history) + 1, seed, STAGES, limits, tuple(history), **fields)
+    return Context({}, "r-abcd", len(history) + 1, seed, STAGES, limits, history=tuple(history), **fields)
 
 
 def gain(files):
@@ -177,7 +177,7 @@ def forked_fields(files, environment=None):
     past = PastRound(
         "r-abcd/1", "ok", None, (), "none", "", files, {"delta_ler": 0.1, "flops_per_shot": 9}, "candidate"
     )
-    now = Context(environment or {}, "r-abcd", 2, 1, STAGES, {"train_shots": 51_200}, (past,))
+    now = Context(environment or {}, "r-abcd", 2, 1, STAGES, {"train_shots": 51_200}, history=(past,))
     return {change.split()[0] for salt in range(50) for change in mutate(past, now, salt)[1]}
 
 
