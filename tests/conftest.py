@@ -1,7 +1,10 @@
-"""Shared by all tests: git without the user's own configuration, and one lab in which rounds were really run."""
+"""Shared by all tests: all processors, git without the user's own configuration, and one lab in which rounds were really run."""
 
+import fcntl
 import json
 import os
+import pickle
+import shutil
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -14,6 +17,18 @@ from autoqec.testing import make_tiny_lab
 # Before anything imports torch: on tensors this small, threads wait for each other longer than they work. A test of threads
 # says how many; a child process is told by its parent.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_cmdline_main(config):
+    """The whole suite has a worker for each processor, up to four; tests that are named run here, where they start at once.
+
+    A worker that is out of work takes half of another's: neighbours stay together, and with them what they share.
+    """
+    named = config.args_source is not config.ArgsSource.TESTPATHS
+    if config.pluginmanager.hasplugin("xdist") and config.option.numprocesses is None and not named:
+        config.option.numprocesses, config.option.maxprocesses, config.option.dist = "auto", 4, "worksteal"
+    return (yield)
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -50,13 +65,8 @@ def worktree():
     return look
 
 
-@pytest.fixture(scope="session")
-def played(tmp_path_factory, worktree):
-    """A tiny lab with two rounds, made by the command itself and dirty in every way while it was; copy it to change it.
-
-    `folder`, the `rounds` as printed, what was written to `stderr`, and the worktree `before`.
-    """
-    folder = tmp_path_factory.mktemp("lab")
+def _play(folder, worktree):
+    """What `played` tells but its folder."""
     make_tiny_lab(folder)
     (folder / "untracked.txt").write_text("mine")
     (folder / "staged.txt").write_text("staged")
@@ -68,4 +78,24 @@ def played(tmp_path_factory, worktree):
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     rounds = [json.loads(line) for line in done.stdout.splitlines()]
-    return SimpleNamespace(folder=folder, rounds=rounds, stderr=done.stderr, before=before)
+    return {"rounds": rounds, "stderr": done.stderr, "before": before}
+
+
+@pytest.fixture(scope="session")
+def played(tmp_path_factory, worktree):
+    """A tiny lab with two rounds, made by the command itself and dirty in every way while it was; copy it to change it.
+
+    `folder`, the `rounds` as printed, what was written to `stderr`, and the worktree `before`. Of workers the first makes it,
+    and each has a copy.
+    """
+    own = tmp_path_factory.mktemp("played") / "lab"
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return SimpleNamespace(folder=own, **_play(own, worktree))
+    shared = tmp_path_factory.getbasetemp().parent
+    lab, told = shared / "lab", shared / "lab.pickle"
+    with (shared / "lab.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if not told.exists():
+            told.write_bytes(pickle.dumps(_play(lab, worktree)))
+    shutil.copytree(lab, own)
+    return SimpleNamespace(folder=own, **pickle.loads(told.read_bytes()))
