@@ -21,12 +21,12 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 @pytest.hookimpl(wrapper=True)
 def pytest_cmdline_main(config):
-    """The whole suite has a worker for each processor, up to four; tests that are named run here, where they start at once.
+    """The fast suite has a worker for each processor, up to four; a test that is named runs here, where it starts at once.
 
     A worker that is out of work takes half of another's: neighbours stay together, and with them what they share.
     """
-    named = config.args_source is not config.ArgsSource.TESTPATHS
-    if config.pluginmanager.hasplugin("xdist") and config.option.numprocesses is None and not named:
+    whole = config.args_source is config.ArgsSource.TESTPATHS and config.option.markexpr == "not slow"
+    if whole and config.pluginmanager.hasplugin("xdist") and config.option.numprocesses is None:
         config.option.numprocesses, config.option.maxprocesses, config.option.dist = "auto", 4, "worksteal"
     return (yield)
 
