@@ -26,7 +26,8 @@ def pytest_cmdline_main(config):
     A worker that is out of work takes half of another's: neighbours stay together, and with them what they share.
     """
     whole = config.args_source is config.ArgsSource.TESTPATHS and config.option.markexpr == "not slow"
-    if whole and config.pluginmanager.hasplugin("xdist") and config.option.numprocesses is None:
+    worker = "PYTEST_XDIST_WORKER" in os.environ  # a worker comes through here too, and must have none of its own
+    if whole and not worker and config.pluginmanager.hasplugin("xdist") and config.option.numprocesses is None:
         config.option.numprocesses, config.option.maxprocesses, config.option.dist = "auto", 4, "worksteal"
     return (yield)
 
@@ -41,12 +42,12 @@ def _no_fsync():
 
 @pytest.fixture(autouse=True)
 def _own_git_identity(monkeypatch):
-    """Tests sign as themselves and see no personal git settings."""
+    """Tests sign as themselves and see no personal git settings, nor the width of a terminal."""
     for who in ("AUTHOR", "COMMITTER"):
         monkeypatch.setenv(f"GIT_{who}_NAME", "Test")
         monkeypatch.setenv(f"GIT_{who}_EMAIL", "test@example.org")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
-    for variable in ("AUTOQEC_LOAD_PLUGINS", "AUTOQEC_STRICT_PLUGINS", "AUTOQEC_PROFILE", "AUTOQEC_JOBS"):
+    for variable in ("AUTOQEC_LOAD_PLUGINS", "AUTOQEC_STRICT_PLUGINS", "AUTOQEC_PROFILE", "AUTOQEC_JOBS", "COLUMNS"):
         monkeypatch.delenv(variable, raising=False)
 
 
