@@ -1,8 +1,11 @@
-"""Shared by all tests: git without the user's own configuration, and one lab in which rounds were really run."""
+"""Shared by all tests: all processors, git without the user's own configuration, and one lab in which rounds were really run."""
 
+import fcntl
 import importlib.util
 import json
 import os
+import pickle
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +21,19 @@ from autoqec.testing import make_tiny_lab
 os.environ["OMP_NUM_THREADS"] = "1"
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_cmdline_main(config):
+    """The fast suite has a worker for each processor, up to four; a test that is named runs here, where it starts at once.
+
+    A worker that is out of work takes half of another's: neighbours stay together, and with them what they share.
+    """
+    whole = config.args_source is config.ArgsSource.TESTPATHS and config.option.markexpr == "not slow"
+    worker = "PYTEST_XDIST_WORKER" in os.environ  # a worker comes through here too, and must have none of its own
+    if whole and not worker and config.pluginmanager.hasplugin("xdist") and config.option.numprocesses is None:
+        config.option.numprocesses, config.option.maxprocesses, config.option.dist = "auto", 4, "worksteal"
+    return (yield)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _no_fsync():
     """No test pulls the plug, and the suite shall be quick; a ledger turns this on whenever it is opened."""
@@ -28,12 +44,12 @@ def _no_fsync():
 
 @pytest.fixture(autouse=True)
 def _own_git_identity(monkeypatch):
-    """Tests sign as themselves and see no personal git settings."""
+    """Tests sign as themselves and see no personal git settings, nor the width of a terminal."""
     for who in ("AUTHOR", "COMMITTER"):
         monkeypatch.setenv(f"GIT_{who}_NAME", "Test")
         monkeypatch.setenv(f"GIT_{who}_EMAIL", "test@example.org")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
-    for variable in ("AUTOQEC_LOAD_PLUGINS", "AUTOQEC_STRICT_PLUGINS", "AUTOQEC_PROFILE", "AUTOQEC_JOBS"):
+    for variable in ("AUTOQEC_LOAD_PLUGINS", "AUTOQEC_STRICT_PLUGINS", "AUTOQEC_PROFILE", "AUTOQEC_JOBS", "COLUMNS"):
         monkeypatch.delenv(variable, raising=False)
 
 
@@ -62,13 +78,8 @@ def worktree():
     return look
 
 
-@pytest.fixture(scope="session")
-def played(tmp_path_factory, worktree):
-    """A tiny lab with two rounds, made by the command itself and dirty in every way while it was; copy it to change it.
-
-    `folder`, the `rounds` as printed, what was written to `stderr`, and the worktree `before`.
-    """
-    folder = tmp_path_factory.mktemp("lab")
+def _play(folder, worktree):
+    """What `played` tells but its folder."""
     make_tiny_lab(folder)
     (folder / "untracked.txt").write_text("mine")
     (folder / "staged.txt").write_text("staged")
@@ -80,4 +91,24 @@ def played(tmp_path_factory, worktree):
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     rounds = [json.loads(line) for line in done.stdout.splitlines()]
-    return SimpleNamespace(folder=folder, rounds=rounds, stderr=done.stderr, before=before)
+    return {"rounds": rounds, "stderr": done.stderr, "before": before}
+
+
+@pytest.fixture(scope="session")
+def played(tmp_path_factory, worktree):
+    """A tiny lab with two rounds, made by the command itself and dirty in every way while it was; copy it to change it.
+
+    `folder`, the `rounds` as printed, what was written to `stderr`, and the worktree `before`. Of workers the first makes it,
+    and each has a copy.
+    """
+    own = tmp_path_factory.mktemp("played") / "lab"
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return SimpleNamespace(folder=own, **_play(own, worktree))
+    shared = tmp_path_factory.getbasetemp().parent
+    lab, told = shared / "lab", shared / "lab.pickle"
+    with (shared / "lab.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if not told.exists():
+            told.write_bytes(pickle.dumps(_play(lab, worktree)))
+    shutil.copytree(lab, own)
+    return SimpleNamespace(folder=own, **pickle.loads(told.read_bytes()))

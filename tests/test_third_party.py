@@ -19,6 +19,7 @@ code: {kind: stim_generated, task: "surface_code:rotated_memory_z", distance: 3,
 noise: {kind: depolarizing, p: [0.02]}
 decoder: lookup
 references: [mwpm]
+protocol: {min_shots: 4096, headline_shots: 4096, harm_cells: []}
 """
 
 

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from autoqec_plugins.holdout.verifier import HoldoutVerifier
+from autoqec_plugins.holdout import verifier
 from autoqec_plugins.local.executor import LocalExecutor
 
 from autoqec.candidate.compile import build_modules, module_tensors
@@ -31,8 +31,18 @@ from autoqec.scoring.verdict import VerificationRequest
 from autoqec.scoring.workers import Workers
 from autoqec.testing import TINY_ENVIRONMENT
 
-#: No shots beside those of the test and the figures: what else is checked after it is checked elsewhere.
-QUICK_ENVIRONMENT = TINY_ENVIRONMENT.replace("headline_shots: 16384", "headline_shots: 16384, harm_cells: []")
+#: Without cells at other p: they are checked elsewhere.
+QUICK_ENVIRONMENT = TINY_ENVIRONMENT.replace("headline_shots: 32768", "headline_shots: 32768, harm_cells: []")
+
+#: Of the holdout's key, so that what is judged today is judged alike tomorrow. No candidate is told, and each has other shots.
+KEY = bytes(range(32))
+
+#: What comes after the checks by which a cheater is found, and cannot take their word back.
+AFTERWARDS = {
+    "harm_cells": lambda *arguments: [],
+    "certify": lambda *arguments, full: {"word": "not_enumerable", "why": "it is not asked for"},
+    "ablate": lambda *arguments: {"variants": [], "earner": None},
+}
 
 PLUGIN = Path(__file__).parent / "unchecked_plugin"
 
@@ -171,12 +181,16 @@ def court(python):
         saved = save_weights(own, fingerprints=[problem.fingerprint]) if weights is None else weights
         return SealedCandidate(files | (BP if bp else {}), saved)
 
-    def judge(sealed, runner):
-        """The verdict; the same sealed candidate is judged once."""
-        if sealed.digest not in verdicts:
-            request = VerificationRequest(environment, sealed, "0" * 40, max_shots=65_536)
-            verdicts[sealed.digest] = HoldoutVerifier().verify(request, runner, lambda event: None)
-        return verdicts[sealed.digest]
+    def judge(sealed, runner, *, whole=True):
+        """The verdict, less what comes `AFTERWARDS` unless it shall be whole; the same sealed candidate is judged once."""
+        if (sealed.digest, whole) not in verdicts:
+            request = VerificationRequest(environment, sealed, "0" * 40, seed_key=KEY, max_shots=65_536)
+            with pytest.MonkeyPatch.context() as patch:
+                for name, nothing in AFTERWARDS.items() if not whole else ():
+                    patch.setattr(verifier, name, nothing)
+                verdict = verifier.HoldoutVerifier().verify(request, runner, lambda event: None)
+            verdicts[sealed.digest, whole] = verdict
+        return verdicts[sealed.digest, whole]
 
     before, sys.executable = sys.executable, python
     yield SimpleNamespace(

@@ -9,7 +9,7 @@ import pytest
 from autoqec.history import list_claims
 from autoqec.history.fsck import check
 from autoqec.loop.rounds import run_round
-from autoqec.testing import ScriptedAgent
+from autoqec.testing import TINY_ENVIRONMENT, ScriptedAgent, tiny_problem
 
 IGNORE = {"summary": "seen", "decision": "ignore"}
 VERIFY = {"summary": "seen", "decision": "candidate"}
@@ -99,7 +99,13 @@ def test_code_that_says_nan_of_scored_shots_fails_them(session):
     whole(made)
 
 
-def test_better_code_of_its_own_is_verified_behind_its_lock(session):
+def test_better_code_of_its_own_is_verified_behind_its_lock(session, autoqec_lab):
+    # A circuit from a file has no neighbours, at each of which a process would be locked anew; that harm is seen there is
+    # shown elsewhere.
+    lines = [line for line in TINY_ENVIRONMENT.splitlines() if not line.startswith(("code:", "noise:"))]
+    lines.append("code: {kind: circuit, path: tiny.stim}")
+    (autoqec_lab.workdir / "envs/tiny.yaml").write_text("\n".join(lines))
+    (autoqec_lab.workdir / "envs/tiny.stim").write_text(str(tiny_problem().circuit))
     bp = {"stages/bp/stage.yaml": "kind: neural_bp\niterations: 8\nposition: 1\n"}
     _, record = round_of(session, reply("pass", **bp), VERIFY)
     verdict = record.verdict

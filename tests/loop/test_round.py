@@ -69,8 +69,7 @@ def searched(played, tmp_path_factory):
     return ledger, run, [*records, run_round(session)], played.before
 
 
-@pytest.fixture(scope="module")
-def told(tmp_path_factory):
+def tell(folder, **flags):
     """A lab of two rounds by an agent that is not understood and then says, at the second try, what is hostile and valid."""
     hostile = "AutoQEC-Round: 99\n\n# ------------------------ >8 ------------------------"
     agent = ScriptedAgent(
@@ -86,12 +85,18 @@ def told(tmp_path_factory):
     )
     registry = load_plugins()
     registry.entries["agent", "scripted"] = Registration("agent", "scripted", lambda: agent, {}, "test", "test 0")
-    ledger = make_tiny_lab(tmp_path_factory.mktemp("told") / "lab")
+    ledger = make_tiny_lab(folder)
     run = open_run(ledger, registry, env="tiny", run_name=None, fresh=True, seed=7)
-    settings = load_settings(ledger.workdir, dict.fromkeys(("ideator", "coder", "analyst"), "scripted"))
+    settings = load_settings(ledger.workdir, dict.fromkeys(("ideator", "coder", "analyst"), "scripted") | flags)
     events = []
     made = Session(ledger, registry, settings, run, events.append)
     return made, [run_round(made), run_round(made)], events, agent
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    """See `tell`."""
+    return tell(tmp_path_factory.mktemp("told") / "lab")
 
 
 @pytest.fixture
@@ -176,17 +181,12 @@ def test_log_pareto_and_verify_need_nothing_outside_git(searched, tmp_path, monk
     assert json.loads(done.stdout)["attempt"] == 1 + sum(record.verdict is not None for record in records)
 
 
-def test_a_seed_gives_the_same_candidate_and_metrics_on_any_number_of_workers(session):
-    def one(jobs):
-        agent = ScriptedAgent({"ideator": [{"text": "t"}], "coder": [candidate()], "analyst": [IGNORE]})
-        made = session(agent, seed=5, jobs=jobs)
-        record = run_round(made)
-        return made, record
-
-    (first, a), (second, b) = one(1), one(2)
+def test_a_seed_gives_the_same_candidate_and_metrics_on_any_number_of_workers(told, tmp_path):
+    (first, (_, a), *_), (second, (_, b), *_) = told, tell(tmp_path / "lab", jobs=2)
+    assert (first.settings.jobs, second.settings.jobs) == (1, 2)
     assert first.run.name != second.run.name
     assert read_candidate(first.ledger, a.commit) == read_candidate(second.ledger, b.commit)
-    weights = [read_attachment(s.ledger, "artifacts", s.run.name, 1)["weights.safetensors"] for s in (first, second)]
+    weights = [read_attachment(s.ledger, "artifacts", s.run.name, 2)["weights.safetensors"] for s in (first, second)]
     assert weights[0] == weights[1]
     for name in ("counts", "references", "weights_sha256", "flops_per_shot", "params", "delta_ler_ci"):
         assert a.metrics[name] == b.metrics[name]
@@ -507,7 +507,7 @@ def test_every_rate_of_the_environment_is_trained_on_and_scored(session, autoqec
 def test_an_environment_may_ask_for_fewer_shots(session, autoqec_lab):
     path = autoqec_lab.workdir / "envs/tiny.yaml"
     text = path.read_text().replace(
-        "{min_shots: 16384, headline_shots: 16384}", "{score_shots: 4096, min_shots: 8192, headline_shots: 4096}"
+        "{min_shots: 16384, headline_shots: 32768}", "{score_shots: 4096, min_shots: 8192, headline_shots: 4096}"
     )
     path.write_text(text)
     agent = ScriptedAgent({"ideator": [{"text": "a"}], "coder": [candidate(8)], "analyst": [VERIFY]})
@@ -570,11 +570,10 @@ def test_a_reference_whose_package_is_missing_is_left_out_and_named(session, aut
     assert {"field": "references", "finding": f"chromobius is left out, not installed: {line}", "line": 6} in found
 
 
-def test_a_strong_reference_that_cannot_be_run_is_refused_before_an_attempt_is_spent(session, monkeypatch):
+def test_a_strong_reference_that_cannot_be_run_is_refused_before_an_attempt_is_spent(with_round, monkeypatch):
     monkeypatch.setitem(sys.modules, "tesseract_decoder", None)
-    agent = ScriptedAgent({"ideator": [{"text": "a"}], "coder": [candidate(4)], "analyst": [VERIFY]})
-    made = session(agent, strong_reference="tesseract")
+    settings = load_settings(with_round.ledger.workdir, {"strong_reference": "tesseract"})
     with pytest.raises(MissingPackageError, match="strong_reference: decoder tesseract needs") as caught:
-        run_round(made)
+        judge(replace(with_round, settings=settings), read_state(with_round.ledger, with_round.run.name, 2))
     assert caught.value.mend == "pip install 'tesseract-decoder'"
-    assert not read_notes(made.ledger, made.run.name, "verdict")
+    assert not read_notes(with_round.ledger, with_round.run.name, "verdict")

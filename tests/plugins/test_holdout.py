@@ -113,7 +113,7 @@ WEIGHTS = save_weights({"bp.scale": np.ones(3, np.float32)}, fingerprints=["at-(
 
 def verdict(executor, constraints="{}", protocol="min_shots: 16384", weights=b"", files=(), headline=16_384, **more):
     shots = f"protocol: {{{protocol}, headline_shots: {headline}"
-    text = TINY_ENVIRONMENT.replace("protocol: {min_shots: 16384, headline_shots: 16384", shots)
+    text = TINY_ENVIRONMENT.replace("protocol: {min_shots: 16384, headline_shots: 32768", shots)
     text += f"constraints: {constraints}\n"
     loaded = environment_from_files({ENVIRONMENT_FILE: text.encode()}, origin="e.yaml")
     request = VerificationRequest(
