@@ -52,10 +52,11 @@ def twin_of(name, court):
     return court.seal(court.source_of(object()), kind=kind)
 
 
-def judged(name, court, runner, *, whole_twin=True):
+def judged(name, court, runner, *, whole=True):
+    """Judge a cheater and its twin; unless `whole`, less of what could not change a cheater's word, nor that of a second twin."""
     trick = load(name)
     sealed = sealed_of(trick, court)
-    verdict = court.judge(sealed, runner, whole=trick.ENDS[0] == "VERIFIED")
+    verdict = court.judge(sealed, runner, whole=whole or trick.ENDS[0] == "VERIFIED")
     found = (verdict.verdict, verdict.reason)
     if found in (("FAILED", "undecided"), ("SUSPICIOUS", "decoder_gain")):
         found = ("FAILED", "not_better")  # no gain that is the candidate's
@@ -63,7 +64,7 @@ def judged(name, court, runner, *, whole_twin=True):
     if hasattr(trick, "check"):
         trick.check(verdict, sealed)
     assert court.strangers() == [], "somebody was left behind"
-    twin = court.judge(twin_of(name, court), runner, whole=whole_twin)
+    twin = court.judge(twin_of(name, court), runner, whole=whole or not hasattr(trick, "REFUSED"))
     assert (twin.verdict, twin.reason) == ("VERIFIED", "better")
     assert twin.details["sandbox_level"] >= 1
 
@@ -80,8 +81,7 @@ def test_what_reads_code_refuses_most_of_them(name, source_of):
 
 @pytest.mark.parametrize("name", FEW)
 def test_the_most_instructive(name, court, here):
-    # One honest twin is judged in full; another, whose source nobody checked, is what it is.
-    judged(name, court, here, whole_twin=not hasattr(load(name), "REFUSED"))
+    judged(name, court, here, whole=False)
 
 
 @pytest.mark.slow
