@@ -38,8 +38,8 @@ def over_limits(figures: Mapping[str, Any], context: Context) -> dict[str, float
 
 def violation(past: PastRound, context: Context) -> float:
     """How far a round is beyond the environment's limits, its target included: positive if it is, as Optuna has it."""
-    figures = past.holdout or past.metrics or {}
-    beyond = sum(over_limits({**(past.metrics or {}), **figures}, context).values())
+    figures = past.metrics or {}
+    beyond = sum(over_limits(figures, context).values())
     target, rate = (context.environment.get("constraints") or {}).get("target_ler"), figures.get("ler_candidate")
     if target is not None and rate is not None and rate > target:
         beyond += log(rate / max(target, 1e-12))
@@ -58,7 +58,7 @@ def surely_over(parsed: Parsed, context: Context) -> bool:
     if not any((context.environment.get("constraints") or {}).get(name) is not None for name in _LIMITS):
         return False
     return any(
-        over_limits({**(past.metrics or {}), **(past.holdout or {})}, context) and _no_smaller(parsed, other)
+        over_limits(past.metrics or {}, context) and _no_smaller(parsed, other)
         for past, other in _measured(context)
     )
 

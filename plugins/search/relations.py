@@ -23,11 +23,12 @@ FAILED: Aims = (-1.0, 12.0, 12.0)
 def aims(past: PastRound) -> Aims:
     """Gain per shot (to be large), and decades of FLOPs per shot and of parameters (to be small).
 
-    A verdict's figures count where there are any: those of the development shots were chosen among many, and are too good.
+    Development figures count, not the verdict's: every round has development shots of its own, so they are as fair, and they are
+    the same whenever a seed is used again, which a holdout's never are.
     """
     if past.status != "ok" or past.metrics is None:
         return FAILED
-    figures = {**past.metrics, **(past.holdout or {})}
+    figures = past.metrics
     flops, params = (log10(max(1, figures.get(name) or 1)) for name in ("flops_per_shot", "params"))
     return float(figures["delta_ler"]), flops, params
 
