@@ -82,12 +82,12 @@ class Context:
         seed: 64-bit seed for an agent that draws lots.
         stages: Stage kinds by name: `{"schema": JSON schema of stage.yaml, "space": values worth trying}`.
         limits: The profile: shots and seconds of training, scored shots.
-        formats: JSON schemas of the candidate's other files, `output.yaml` and `training.yaml`, by path.
         history: Past rounds of this run, oldest first.
         front: Names of the rounds on the run's front, best gain first.
         failed_composes: Sets of rounds whose merge conflicted, never to be proposed again.
         machine: What rounds run on: `cores`, `memory_gib`, `device`, and what rounds took here.
         budget: What is left: any of `rounds`, `seconds`, `tokens`, `cost`.
+        formats: JSON schemas of the candidate's other files, `output.yaml` and `training.yaml`, by path.
         steering: What the lab's owner wrote in `.autoqec/steering.md`, as it is committed.
         hypothesis: For Coder and Analyst: the Ideator's message.
         parent_files: For the Coder: the files it starts from. For the Analyst: those of the round.
@@ -102,12 +102,12 @@ class Context:
     seed: int
     stages: Mapping[str, Any]
     limits: Mapping[str, Any]
-    formats: Mapping[str, Any] = field(default_factory=dict)
     history: tuple[PastRound, ...] = ()
     front: tuple[str, ...] = ()
     failed_composes: tuple[tuple[str, ...], ...] = ()
     machine: Mapping[str, Any] = field(default_factory=dict)
     budget: Mapping[str, Any] = field(default_factory=dict)
+    formats: Mapping[str, Any] = field(default_factory=dict)
     steering: str = ""
     hypothesis: Mapping[str, Any] | None = None
     parent_files: Mapping[str, str] = field(default_factory=dict)

@@ -58,8 +58,7 @@ def surely_over(parsed: Parsed, context: Context) -> bool:
     if not any((context.environment.get("constraints") or {}).get(name) is not None for name in _LIMITS):
         return False
     return any(
-        over_limits(past.metrics or {}, context) and _no_smaller(parsed, other)
-        for past, other in _measured(context)
+        over_limits(past.metrics or {}, context) and _no_smaller(parsed, other) for past, other in _measured(context)
     )
 
 

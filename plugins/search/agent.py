@@ -1,8 +1,8 @@
 """The agent `search`: an optimiser over stages and training.
 
 It opens with two seed templates, then takes turns: composing two good rounds that are not related, trying the next template,
-and forking a good round. What does not fit the environment's limits or what is left of the budget is not proposed, and the
-last round of a budget is no long shot.
+and forking a good round. What does not fit the environment's limits or the time that is left is not proposed. How many rounds a
+command still has it does not ask: one command of four rounds and four of one are the same run.
 """
 
 from __future__ import annotations
@@ -36,8 +36,7 @@ class SearchAgent(EmbeddedAgent):
     def ideate(self, context: Context) -> Mapping[str, Any]:
         """See `EmbeddedAgent.ideate`."""
         good = usable(context)
-        last = good and context.budget.get("rounds", 2) <= 1
-        fresh = [] if last else _fresh_templates(context)
+        fresh = _fresh_templates(context)
         if fresh and len(context.history) < _OPENING:
             return fresh[0]
         if composes_due(context, _COMPOSE_EVERY):
@@ -46,7 +45,7 @@ class SearchAgent(EmbeddedAgent):
                 return compose_reply(pair)
         if fresh and (not good or context.round % _TEMPLATE_EVERY == 1):
             return fresh[0]
-        return _fork(good, context, last=bool(last)) or (fresh[0] if fresh else _NOTHING)
+        return _fork(good, context) or (fresh[0] if fresh else _NOTHING)
 
 
 _NOTHING = {"text": "", "hint": "the search space is exhausted, or nothing in it fits limits and budget"}
@@ -82,17 +81,17 @@ def _merge_fits(pair: tuple[PastRound, PastRound], context: Context) -> bool:
     return allowed({**second, **first}, context)
 
 
-def _parent(good: list[PastRound], context: Context, *, last: bool) -> PastRound | None:
-    """A round that none beats in all aims: the best gain two times in three, and always when it is the last chance."""
+def _parent(good: list[PastRound], context: Context) -> PastRound | None:
+    """A round that none beats in all aims: the best gain two times in three."""
     best = [past for past in good if not any(beats(aims(other), aims(past)) for other in good)]
     best.sort(key=lambda past: (-aims(past)[0], past.name))
     if not best:
         return None
-    return best[0] if last or context.round % 3 else best[context.seed % len(best)]
+    return best[0] if context.round % 3 else best[context.seed % len(best)]
 
 
-def _fork(good: list[PastRound], context: Context, *, last: bool) -> Mapping[str, Any] | None:
-    parent = _parent(good, context, last=last)
+def _fork(good: list[PastRound], context: Context) -> Mapping[str, Any] | None:
+    parent = _parent(good, context)
     if parent is None:
         return None
     why = f"the estimator over {len(context.history)} rounds favours this change."

@@ -38,11 +38,19 @@ def beats(a: Aims, b: Aims) -> bool:
     return a != b and a[0] >= b[0] and a[1] <= b[1] and a[2] <= b[2]
 
 
+#: Reasons of a verdict that say something of the candidate and not of luck: nothing good comes of such a parent. A gain that was
+#: not shown, or not beyond the decoder's own, may be shown on other shots.
+_FOUND_OUT = (
+    "batch_dependent", "cost_mismatch", "hostile_syscall", "unsandboxed_custom_code", "beats_reference_ml",
+    "distance_regression", "harm",
+)  # fmt: skip
+
+
 def usable(context: Context) -> list[PastRound]:
     """Rounds of this run that can be parents: scored, within the limits of cost if any is, and not found out by a verifier."""
     prefix = f"{context.run}/"
     own = [p for p in context.history if p.status == "ok" and p.metrics and p.files and p.name.startswith(prefix)]
-    sound = [past for past in own if past.verdict not in ("FAILED", "SUSPICIOUS")] or own
+    sound = [past for past in own if past.verdict_reason not in _FOUND_OUT] or own
     within = [past for past in sound if violation(past, context) <= 0]
     return within or sorted(sound, key=lambda past: (violation(past, context), past.name))[:2]
 

@@ -37,7 +37,8 @@ def write(context: Context) -> Mapping[str, Any]:
     except (ValueError, KeyError, TypeError):
         # Another agent had the idea; the nearest thing this one can do is to vary the files it is given.
         files = dict(context.parent_files) or template_files(templates_for(context.environment)[0], context)
-    return {"files": files, "message": str(hypothesis.get("rationale", ""))}
+    tier = 2 if any(path.endswith(".py") for path in files) else 1
+    return {"files": files, "tier": tier, "message": str(hypothesis.get("rationale", ""))}
 
 
 def analyse(context: Context) -> Mapping[str, Any]:

@@ -202,7 +202,9 @@ def test_of_two_who_reply_at_once_one_wins(waiting, call):
     assert sorted(code == 0 for code in codes) == [False, True], said
     winner = codes.index(0)
     assert read_state(open_ledger("."), *split(waiting)).hypothesis["text"] == f"idea {winner}"
-    assert any(word in said[1 - winner] for word in ("has changed", "at work", "waits for the coder")), said
+    assert any(
+        word in said[1 - winner] for word in ("has changed", "at work", "waits for the coder", "has its reply")
+    ), said
 
 
 def test_who_looked_before_another_replied_is_told(waiting, call):

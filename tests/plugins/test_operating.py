@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from autoqec_plugins.holdout import sequential
 from autoqec_plugins.holdout.sequential import MIN_SHOTS, Plan, looks, test_cell
+from autoqec_plugins.holdout.spending import Spending
 
 from autoqec.problem.sampling import CHUNK_SHOTS
 from autoqec.scoring.counts import PairedCounts
@@ -46,7 +47,7 @@ def _without_figures(monkeypatch):
 
 def judge(rng, ratio, alpha, max_shots=10_000_000):
     plan = Plan(alpha, MIN_SHOTS, max_shots, CHUNK_SHOTS)
-    found = test_cell(Drawn(rng, ratio), plan, lambda event: None, references=False)
+    found = test_cell(Drawn(rng, ratio), plan, Spending(None), lambda event: None, references=False, cell=None)
     return found.fields["word"], found.test.counts.shots
 
 

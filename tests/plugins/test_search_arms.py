@@ -10,7 +10,6 @@ from autoqec_plugins.search.evolution import EvolutionAgent
 from autoqec_plugins.search.random_agent import RandomAgent
 from autoqec_plugins.search.relations import aims, usable
 from autoqec_plugins.search.space import choices, parse
-from autoqec_plugins.search.templates import templates_for
 
 from autoqec.agents.asking import ask
 from autoqec.agents.contract import Context, PastRound
@@ -238,24 +237,23 @@ def test_time_is_predicted_from_the_nearest_round_alike():
     assert predicted_seconds(other, now) is None
 
 
-def test_the_last_round_of_a_budget_refines_what_gains_most():
-    history = played("search", 3)
-    best = max(history, key=lambda each: aims(each)[0])
-    for seed in range(8):
-        idea = SearchAgent().reply("ideator", context(history, seed=seed, budget={"rounds": 1}))
-        assert idea["fork_from"] == [best.name]
-    assert SearchAgent().reply("ideator", context(budget={"rounds": 1}))["text"] == templates_for({})[0].text
+@every_agent
+def test_rounds_in_one_command_or_in_many_are_the_same_run(agent):
+    for history in ([], played(agent, 2), played(agent, 3)):
+        alone, among = (AGENTS[agent]().reply("ideator", context(history, budget={"rounds": left})) for left in (1, 5))
+        assert alone == among
 
 
-def test_a_verdicts_figures_come_before_those_of_development():
+def test_development_figures_count_for_a_seed_gives_them_again_and_who_was_found_out_is_no_parent():
     files = canonical({"stages/bp/stage.yaml": "kind: neural_bp\niterations: 8\n"})
     lucky = past(
-        1, files, verdict="VERIFIED", holdout={"delta_ler": 0.0001, "flops_per_shot": 10, "params": 10}, gain=0.005
+        1, files, verdict="VERIFIED", holdout={"delta_ler": 0.0001, "flops_per_shot": 1, "params": 1}, gain=0.005
     )
-    assert aims(lucky) == (0.0001, 1.0, 1.0)
-    assert aims(past(2, files, gain=0.005))[0] == 0.005
-    suspect = past(3, files, verdict="SUSPICIOUS", gain=0.02)
-    assert [each.name for each in usable(context([lucky, suspect]))] == ["r-abcd/1"]
+    assert aims(lucky) == aims(past(2, files, gain=0.005))
+    assert aims(lucky)[0] == 0.005
+    unlucky = past(3, files, verdict="SUSPICIOUS", verdict_reason="decoder_gain", gain=0.02)
+    found_out = past(4, files, verdict="SUSPICIOUS", verdict_reason="harm", gain=0.02)
+    assert [each.name for each in usable(context([lucky, unlucky, found_out]))] == ["r-abcd/1", "r-abcd/3"]
 
 
 @every_agent
