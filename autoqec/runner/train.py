@@ -88,7 +88,8 @@ def _result(message: Message, lock: Mapping[str, Any] | None) -> TrainingResult:
     Raises:
         TrainingFailed: There are no weights, or they are none that can be loaded.
     """
-    weights, told = message.blobs.get("weights", b""), message.fields.get("telemetry")
+    weights = bytes(message.blobs.get("weights", b""))  # large ones come as a bytearray, which git does not take
+    told = message.fields.get("telemetry")
     if lock is None:
         return TrainingResult(weights, message.fields["telemetry"], message.fields["cost"])
     if len(weights) > MAX_WEIGHT_BYTES:

@@ -66,9 +66,15 @@ def contest_text(contest: dict[str, Any]) -> str:
     wins = {agent: sum(row["winner"] == agent for row in contest["per_seed"]) for agent in (first, second)}
     seeds = contest["seeds"]
     if contest["word"] is None:
-        return (
+        text = (
             f"{first} and {second}: undecided; {first} is ahead for sure in {wins[first]} of {seeds} seed(s),"
             f" {second} in {wins[second]}"
+        )
+        if contest["mean_difference"] is None:
+            return text
+        estimate, low, high = (1e3 * value for value in contest["mean_difference"])
+        return (
+            f"{text}; the best gains differ by {estimate:+.2f} [{low:+.2f}, {high:+.2f}]·1e-3 in the mean of the seeds"
         )
     winner, loser = contest["word"], second if contest["word"] == first else first
     return (

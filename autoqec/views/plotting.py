@@ -17,7 +17,7 @@ _LINES = ("-", "--", ":", "-.")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _COLOURS = ("#000000", "#0072b2", "#d55e00", "#777777", "#009e73", "#cc79a7", "#e69f00")
 
-#: How far the bars of two seeds stand from each other, in rounds.
+#: How far the bars of two seeds stand from each other, in rounds; at one place they would hide each other.
 _APART = 0.06
 
 #: What plots can be written as.
@@ -59,8 +59,9 @@ def plot_comparison(arms: Sequence[ArmResult], path: Path, title: str) -> None:
                 "linestyle": _LINES[place % len(_LINES)],
                 "marker": _MARKERS[place % len(_MARKERS)],
             }
-            _draw(left, [_by_rounds(arm) for arm in own], look, own, _APART)
-            _draw(right, [_by_seconds(arm) for arm in own], look, own, 0.0)
+            aside = _APART * place / len(by_agent(arms))
+            _draw(left, [_by_rounds(arm) for arm in own], look, own, [aside + _APART * n for n in range(len(own))])
+            _draw(right, [_by_seconds(arm) for arm in own], look, own, [0.0] * len(own))
             seeds = f"mean of {len(own)} seed{'s' if len(own) > 1 else ''}"
             handles.append(Line2D([], [], linewidth=2.2, markersize=5, label=f"{agent} ({seeds})", **look))
         left.set_xlabel("rounds")
@@ -93,18 +94,19 @@ def _at(track: Track, x: float) -> float:
 
 
 def _mean(tracks: Sequence[Track]) -> Track:
-    """The mean of step functions, as far as the shortest of them goes."""
-    end = min(track[-1][0] for track in tracks)
-    places = sorted({x for track in tracks for x, _ in track if x <= end})
+    """The mean of step functions; a run that has ended keeps what it found."""
+    places = sorted({x for track in tracks for x, _ in track})
     return [(x, sum(_at(track, x) for track in tracks) / len(tracks)) for x in places]
 
 
-def _draw(axes: Axes, tracks: Sequence[Track], look: dict[str, Any], arms: Sequence[ArmResult], apart: float) -> None:
+def _draw(
+    axes: Axes, tracks: Sequence[Track], look: dict[str, Any], arms: Sequence[ArmResult], asides: Sequence[float]
+) -> None:
     """Thin lines for the seeds with their verdicts' intervals where the best changes, a thick line for their mean."""
     plain = {"color": look["color"], "linestyle": look["linestyle"]}
-    for place, (track, arm) in enumerate(zip(tracks, arms, strict=True)):
+    for track, arm, aside in zip(tracks, arms, asides, strict=True):
         axes.step(*zip(*track, strict=True), where="post", linewidth=0.7, alpha=0.6, **plain)
-        before, aside = None, (place - (len(arms) - 1) / 2) * apart  # bars at one place would hide each other
+        before = None
         for (x, y), (_, best) in zip(track[1:], arm.steps(), strict=True):
             if best is not None and best is not before and best.interval is not None:
                 low, high = (1e3 * end for end in best.interval)

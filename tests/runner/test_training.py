@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from autoqec.candidate.schema import read_candidate
+from autoqec.candidate.schema import read_candidate, write_candidate
 from autoqec.errors import UsageError
 from autoqec.plugins import load_plugins
 from autoqec.problem.sampling import Labelled
@@ -170,3 +170,26 @@ def test_training_does_not_import_the_compiler():
         "measure_cost(c, t.tensors, p); assert 'torch._dynamo' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_weights_of_more_than_a_megabyte_are_bytes_like_others():
+    """The channel hands large blobs on without copying them, as bytearrays, and git takes bytes only."""
+    from autoqec.runner.train import Limits, train_candidate
+
+    stage = "kind: mlp\nhidden: 512\nsee_beliefs: false\n"
+    files = {"stages/dense/stage.yaml": stage.encode(), "training.yaml": b"shots: 64\nbatch_size: 64\n"}
+    made = read_candidate(files, load_plugins().maker("stage"))
+    result = train_candidate(
+        write_candidate(made),
+        [str(surface_problem(5, 0.005).dem)],
+        {"kind": "mwpm"},
+        parents=b"",
+        seed=b"1" * 32,
+        max_shots=64,
+        inherit=False,
+        locked=False,
+        limits=Limits(120.0, 12 * 2**30),
+        report=lambda fields: None,
+    )
+    assert len(result.weights) > 2**20
+    assert type(result.weights) is bytes

@@ -25,6 +25,20 @@ def test_an_agent_that_is_surely_ahead_in_every_seed_beats_the_other():
     assert found["alpha"] == pytest.approx(0.05 / 4)
 
 
+def test_a_mean_difference_has_ends_that_hold_where_all_intervals_do():
+    arms = [
+        arm("a", 1, tried(1, 0.004)),
+        arm("a", 2, tried(1, 0.004)),
+        arm("b", 1, tried(1, 0.0042)),
+        arm("b", 2, tried(1)),
+    ]
+    (found,) = contests(arms)
+    estimate, low, high = found["mean_difference"]
+    assert (found["word"], estimate) == (None, pytest.approx(0.0019))
+    assert 0 < low < estimate < high
+    assert contests([arms[0], arm("b", 3)])[0]["mean_difference"] is None
+
+
 @pytest.mark.parametrize(
     "theirs", [(tried(1, 0.0038), tried(1, 0.001)), (tried(1, 0.001), tried(1, 0.0042))], ids=["close", "one seed"]
 )
