@@ -38,12 +38,9 @@ def beats(a: Aims, b: Aims) -> bool:
     return a != b and a[0] >= b[0] and a[1] <= b[1] and a[2] <= b[2]
 
 
-#: Reasons of a verdict that say something of the candidate and not of luck: nothing good comes of such a parent. A gain that was
-#: not shown, or not beyond the decoder's own, may be shown on other shots.
-_FOUND_OUT = (
-    "batch_dependent", "cost_mismatch", "hostile_syscall", "unsandboxed_custom_code", "beats_reference_ml",
-    "distance_regression", "harm",
-)  # fmt: skip
+#: Reasons of a verdict that no child mends. Whatever else a verifier says depends on shots that are drawn once, and a seed shall
+#: give the same rounds again; a child has a verdict of its own.
+_FOUND_OUT = ("batch_dependent", "cost_mismatch", "hostile_syscall", "unsandboxed_custom_code", "beats_reference_ml")
 
 
 def usable(context: Context) -> list[PastRound]:

@@ -252,7 +252,7 @@ def test_development_figures_count_for_a_seed_gives_them_again_and_who_was_found
     assert aims(lucky) == aims(past(2, files, gain=0.005))
     assert aims(lucky)[0] == 0.005
     unlucky = past(3, files, verdict="SUSPICIOUS", verdict_reason="decoder_gain", gain=0.02)
-    found_out = past(4, files, verdict="SUSPICIOUS", verdict_reason="harm", gain=0.02)
+    found_out = past(4, files, verdict="SUSPICIOUS", verdict_reason="batch_dependent", gain=0.02)
     assert [each.name for each in usable(context([lucky, unlucky, found_out]))] == ["r-abcd/1", "r-abcd/3"]
 
 
