@@ -10,5 +10,7 @@ def autoqec_register_agents(register: Register) -> None:
         "anthropic:",
         "autoqec_plugins.anthropic.agent:AnthropicAgent",
         roles=("ideator", "coder", "analyst"),
+        words=True,
         prices=True,
+        requires="ANTHROPIC_API_KEY",
     )
