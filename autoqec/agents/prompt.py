@@ -12,7 +12,7 @@ from autoqec.agents.contract import Context, PastRound, Role
 from autoqec.agents.deadends import dead_ends
 from autoqec.agents.diagnosis.diagnosing import findings_of
 from autoqec.agents.messages import MESSAGES
-from autoqec.agents.quoting import count_tokens, quoted, section, shortened, without_empty
+from autoqec.agents.quoting import count_tokens, quoted, section, shortened, trimmed, without_empty
 
 #: Tokens of a prompt, all parts together, unless an agent asks for other.
 PROMPT_TOKENS = 60_000
@@ -20,6 +20,9 @@ PROMPT_TOKENS = 60_000
 #: Characters of one round's words in the table of rounds, and of a reply that is shown again.
 _WORDS = 300
 _PREVIOUS = 4_000
+
+#: Of what the lab's owner wrote.
+_STEERING = 20_000
 
 #: Findings about a run that are told.
 _FINDINGS = 8
@@ -78,12 +81,12 @@ def render(role: Role, context: Context, *, limit: int = PROMPT_TOKENS) -> Promp
     )
     stable = "\n\n".join(
         (
-            section("environment", context.environment),
+            section("environment", trimmed(context.environment)),
             section("stage_kinds", *({"kind": name, **about} for name, about in sorted(context.stages.items()))),
             section("formats", *({"path": path, "schema": schema} for path, schema in sorted(context.formats.items()))),
             section("limits", context.limits),
             f"What is known:\n\n{_ours('knowledge')}",
-            section("steering", context.steering),
+            section("steering", shortened(context.steering, _STEERING)),
         )
     )
     now = _now(role, context)
@@ -96,13 +99,13 @@ def _now(role: Role, context: Context) -> str:
     """What this call is about."""
     parts = [section("round", {"run": context.run, "round": context.round, "you_are": role})]
     if role == "ideator":
-        parts.append(section("machine", context.machine))
+        parts.append(section("machine", trimmed(context.machine)))
         parts.append(section("budget", context.budget))
     else:
         parts.append(section("hypothesis", context.hypothesis))
-        parts.append(section("parent_files" if role == "coder" else "candidate_files", context.parent_files))
+        parts.append(section("parent_files" if role == "coder" else "candidate_files", trimmed(context.parent_files)))
     if role == "analyst":
-        parts.append(section("metrics", context.metrics))
+        parts.append(section("metrics", trimmed(context.metrics)))
     if context.repair is not None:
         parts.append(section("previous_reply", shortened(context.previous, _PREVIOUS)))
         parts.append(section("problem", context.repair))

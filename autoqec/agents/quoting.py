@@ -45,6 +45,18 @@ def shortened(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[:length]}… ({len(text) - length:,} characters more)"
 
 
+def trimmed(value: Any, *, letters: int = 20_000, items: int = 64) -> Any:
+    """A JSON value without end to no text and no list in it: long ones are cut, and say by how much."""
+    if isinstance(value, str):
+        return shortened(value, letters)
+    if isinstance(value, Mapping):
+        return {str(name): trimmed(each, letters=letters, items=items) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        kept = [trimmed(each, letters=letters, items=items) for each in value[:items]]
+        return [*kept, f"… ({len(value) - items:,} more)"] if len(value) > items else kept
+    return value
+
+
 def count_tokens(text: str) -> int:
     """About how many tokens a text has; rather too many than too few, for budgets are reserved by it."""
     return -(-len(text.encode()) // 3)

@@ -118,6 +118,23 @@ def test_a_long_history_is_cut_to_the_limit_and_the_front_stays():
     assert names == sorted(names, key=lambda name: int(name.split("/")[1]))
 
 
+@pytest.mark.parametrize("role", ROLES)
+def test_nothing_that_is_told_is_without_end(role):
+    long = "x" * 10**6
+    told = context(
+        story=long,
+        steering=long,
+        parent_files={"stages/a/module.py": long},
+        metrics={"training": {"points": [{"step": n, "loss": 1.0} for n in range(10**5)]}},
+        machine={"killed": [{"round": "r", "reason": "x"}] * 10**5},
+        repair="x",
+        previous=long,
+    )
+    prompt = render(role, told)
+    assert prompt.tokens < 60_000
+    assert "characters more)" in prompt.text
+
+
 def test_a_short_history_is_told_whole():
     found = bodies(render("ideator", context()).text)
     assert [row["round"] for row in found["history"]] == ["r-abcd/1", "r-abcd/2"]

@@ -122,3 +122,21 @@ def test_a_budget_that_is_spent_ends_with_4_and_says_how_to_go_on(folder, messag
     assert "has spent 0 of 1,000 tokens" in done.stderr
     assert "--max-tokens" in done.stderr.split("mend:")[1]
     assert "price is not known" in unpriced.stderr
+
+
+def test_a_recording_says_it_again_where_there_is_no_server_and_no_key(folder, messages_server, tmp_path):
+    replies = [SAID["ideator"], {"files": {}}, "no JSON", SAID["ideator"]]
+    with messages_server.MessagesServer([messages_server.said(reply) for reply in replies]) as server:
+        done = autoqec(folder, server, "round", *AGENTS, "--seed", "3", "--record", str(tmp_path / "tape"), "--json")
+    assert len(server.requests) == 3
+    make_tiny_lab(tmp_path / "elsewhere")
+    # The server is gone.
+    again = autoqec(tmp_path / "elsewhere", server, "round", *AGENTS, "--replay", str(tmp_path / "tape"), "--json")
+    first, second = json.loads(done.stdout), json.loads(again.stdout)
+    assert (first["status"], second["status"]) == ("agent_error", "agent_error")
+    assert [item[name] for item in (first, second) for name in ("run", "hypothesis", "reason")] == 2 * [
+        first["run"], SAID["ideator"]["text"], first["reason"],
+    ]  # fmt: skip
+    here = autoqec(folder, server, "round", "--replay", str(tmp_path / "tape"))
+    assert here.returncode == 2
+    assert "replay in a lab of its own" in here.stderr
