@@ -63,21 +63,19 @@ def print_comparison(arms: Sequence[ArmResult]) -> None:
 def contest_text(contest: dict[str, Any]) -> str:
     """What two agents are to each other, in a sentence."""
     first, second = contest["agents"]
+    seeds, winner = contest["seeds"], contest["word"]
     wins = {agent: sum(row["winner"] == agent for row in contest["per_seed"]) for agent in (first, second)}
-    seeds = contest["seeds"]
-    if contest["word"] is None:
-        text = (
-            f"{first} and {second}: undecided; {first} is ahead for sure in {wins[first]} of {seeds} seed(s),"
-            f" {second} in {wins[second]}"
-        )
-        if contest["mean_difference"] is None:
-            return text
-        estimate, low, high = (1e3 * value for value in contest["mean_difference"])
-        return (
-            f"{text}; the best gains differ by {estimate:+.2f} [{low:+.2f}, {high:+.2f}]·1e-3 in the mean of the seeds"
-        )
-    winner, loser = contest["word"], second if contest["word"] == first else first
+    if winner is not None:
+        loser = second if winner == first else first
+        text = f"{winner} beats {loser}: its best round surely gains more in each of {seeds} seed(s)"
+    else:
+        text = f"{first} is surely ahead of {second} in {wins[first]} of {seeds} seed(s), {second} in {wins[second]}"
+    if contest["mean_difference"] is None:
+        return text
+    estimate, low, high = (1e3 * value for value in contest["mean_difference"])
+    better = contest["better"]
+    says = f"{better} is the better agent" if better else "not enough seeds, or none is better"
     return (
-        f"{winner} beats {loser}: its best round gains more in each of {seeds} seed(s). Of two agents that are alike, one"
-        f" wins so many with probability {contest['sign_p']:.3g}"
+        f"{text}. The best gains differ by {estimate:+.2f} [{low:+.2f}, {high:+.2f}]·1e-3 in the mean; over seeds"
+        f" p = {contest['seed_p']:.3g} (randomisation): {says}"
     )

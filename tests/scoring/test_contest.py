@@ -1,8 +1,11 @@
 """Who beats whom: only where the verdicts' intervals say so in every seed, and with what the seeds are worth beside it."""
 
-import pytest
+import random
 
-from autoqec.scoring.contest import ArmResult, Tried, arm_object, contests, summarised
+import pytest
+from scipy.stats import permutation_test
+
+from autoqec.scoring.contest import ArmResult, Tried, arm_object, contests, randomisation_p, summarised
 from autoqec.scoring.counts import PairedCounts
 
 
@@ -21,7 +24,7 @@ def test_an_agent_that_is_surely_ahead_in_every_seed_beats_the_other():
     arms = [arm("a", s, tried(1, 0.004)) for s in (1, 2)] + [arm("b", s, tried(1, 0.001)) for s in (1, 2)]
     (found,) = contests(arms)
     assert found["word"] == "a"
-    assert found["sign_p"] == 0.5  # two seeds say next to nothing about the agents
+    assert (found["seed_p"], found["better"]) == (0.5, None)  # two seeds say next to nothing about the agents
     assert found["alpha"] == pytest.approx(0.05 / 4)
 
 
@@ -37,6 +40,30 @@ def test_a_mean_difference_has_ends_that_hold_where_all_intervals_do():
     assert (found["word"], estimate) == (None, pytest.approx(0.0019))
     assert 0 < low < estimate < high
     assert contests([arms[0], arm("b", 3)])[0]["mean_difference"] is None
+
+
+def test_enough_seeds_tell_which_agent_is_better_and_one_bad_seed_is_no_end():
+    gains = [0.004, 0.0041, 0.0039, 0.0042, 0.004, 0.0038]
+    theirs = [0.001, None, 0.0005, 0.0041, None, 0.0002]
+    arms = [arm("b", s, tried(1, gain)) for s, gain in enumerate(theirs, 1)]
+    arms += [arm("a", s, tried(1, gain)) for s, gain in enumerate(gains, 1)]
+    (found,) = contests(arms)
+    assert found["word"] is None
+    assert (found["seed_p"], found["better"]) == (2 / 64, "a")
+
+
+def test_the_randomisation_test_is_scipys():
+    lots = random.Random(3)
+    for seeds in (1, 2, 5, 9):
+        found = [lots.gauss(0.3, 1) for _ in range(seeds)]
+        if seeds > 1:
+            exact = permutation_test(
+                (found, [0.0] * seeds), lambda a, b: sum(a) - sum(b), permutation_type="samples", n_resamples=10**5
+            )
+            assert randomisation_p(found) == pytest.approx(exact.pvalue)
+    assert randomisation_p([]) == 1.0
+    many = [lots.gauss(0.0, 1) + 1 for _ in range(30)]
+    assert randomisation_p(many) == randomisation_p(many) < 0.01
 
 
 @pytest.mark.parametrize(
