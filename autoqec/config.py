@@ -169,7 +169,9 @@ def _agents(tables: Any, path: Path) -> dict[str, Mapping[str, Any]]:
             raise UsageError(f"{path}: agents.{role} is no role", mend=f"known: {', '.join(roles)}")
         for key, value in table.items():
             if not isinstance(value, str | int | float | bool):
-                raise UsageError(f"{path}: agents.{role}.{key} must be a word, a number, true or false")
+                raise UsageError(
+                    f"{path}: agents.{role}.{key} must be a word, a number, true or false", mend="see docs/agents.md"
+                )
     return found
 
 
@@ -183,7 +185,10 @@ def _prices(tables: Any, path: Path) -> dict[str, Mapping[str, float]]:
             )
         for key, value in table.items():
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e6:
-                raise UsageError(f"{path}: prices.{model!r}.{key} must be dollars per million tokens, not {value!r}")
+                raise UsageError(
+                    f"{path}: prices.{model!r}.{key} must be dollars per million tokens, not {value!r}",
+                    mend="write a number from 0 up",
+                )
     return found
 
 
@@ -250,7 +255,7 @@ def load_settings(lab: Path | None, flags: Mapping[str, Any] | None = None) -> S
         if os.environ.get(variable):
             values[name] = Setting(_coerced(name, os.environ[variable], variable), variable)
         if flags and flags.get(name) is not None:
-            values[name] = Setting(_coerced(name, flags[name], f"--{name}"), "flag")
+            values[name] = Setting(_coerced(name, flags[name], f"--{name.replace('_', '-')}"), "flag")
     return Settings(values, profiles, agents, prices)
 
 

@@ -114,6 +114,8 @@ class Registry:
             NotFoundError: Nothing by that name; lists what exists and any broken plugin that may have had it.
         """
         found = self.entries.get((kind, name))
+        if found is not None and name.endswith(":"):
+            raise NotFoundError(f"{kind} {name!r} is a family: say which of it, {name}…", mend="autoqec plugins")
         if found is not None:
             return found
         family, colon, member = name.partition(":")

@@ -53,6 +53,14 @@ def test_profiles_are_extended_field_by_field(write):
         ("profiles = 3", "profiles must be a table"),
         ("jobs = -3", "jobs must be between 0 and 1024"),
         ("a = ", "config.toml"),
+        ("max_cost = -1", "max_cost must be between 0 and 1e+09"),
+        ("max_cost = true", "max_cost must be a number"),
+        ('max_wall = "nan"', "max_wall must be between"),
+        ("agents = 3", "agents must be a table of tables"),
+        ("[agents.judge]\nx = 1", "agents.judge is no role"),
+        ("[agents.coder]\nx = [1]", "agents.coder.x must be a word, a number, true or false"),
+        ('[prices."m"]\ninput = 1', "prices.'m' has input"),
+        ('[prices."m"]\ninput = -1\noutput = 1\ncache_read = 1\ncache_write = 1', "prices.'m'.input must be dollars"),
     ],
 )
 def test_mistakes_name_the_file_and_the_key(write, text, reason):
@@ -65,3 +73,17 @@ def test_mistakes_name_the_file_and_the_key(write, text, reason):
 def test_an_unknown_profile_says_where_it_came_from(write):
     with pytest.raises(UsageError, match=r"no profile 'x' \(flag\)"):
         _ = load_settings(write(""), {"profile": "x"}).profile
+
+
+def test_a_flag_is_named_as_it_is_written():
+    with pytest.raises(UsageError, match="--max-cost: max_cost must be between"):
+        load_settings(None, {"max_cost": "-1"})
+
+
+def test_numbers_options_and_prices_are_read(write):
+    price = {"input": 1, "output": 2.5, "cache_read": 0, "cache_write": 1}
+    written = "".join(f"{name} = {value}\n" for name, value in price.items())
+    settings = load_settings(write(f'max_cost = 2\n[agents.coder]\neffort = "high"\n[prices."m-1"]\n{written}'))
+    assert (settings["max_cost"], settings["patience"]) == (2.0, 3)
+    assert settings.agents == {"coder": {"effort": "high"}}
+    assert settings.prices == {"m-1": price}

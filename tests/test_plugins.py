@@ -77,6 +77,13 @@ def test_an_unknown_name_lists_those_that_exist():
     assert "mwpm" in caught.value.mend
 
 
+def test_a_family_alone_is_no_name():
+    for kind, name in (("agent", "anthropic:"), ("decoder", "sinter:")):
+        with pytest.raises(NotFoundError, match=f"'{name}' is a family"):
+            load_plugins().get(kind, name)
+    assert load_plugins().get("agent", "anthropic:m").member == "m"
+
+
 def test_a_factory_that_cannot_be_imported_names_its_plugin(entry):
     def offer(register):
         register("ghost", "no_such_module:Ghost")
