@@ -7,7 +7,7 @@ def test_my_decoder():
 """
 
 from autoqec.testing.agents import ScriptedAgent
-from autoqec.testing.conformance import check_decoder, check_stage
+from autoqec.testing.conformance import check_agent, check_decoder, check_stage
 from autoqec.testing.recorded import record_round, record_run
 from autoqec.testing.tiny import (
     TINY_CONFIG,
@@ -22,6 +22,7 @@ __all__ = [
     "TINY_CONFIG",
     "TINY_ENVIRONMENT",
     "ScriptedAgent",
+    "check_agent",
     "check_decoder",
     "check_stage",
     "make_tiny_lab",

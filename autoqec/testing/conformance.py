@@ -1,16 +1,30 @@
-"""What every decoder and stage must do, as functions that raise AssertionError with the reason."""
+"""What every decoder, stage and agent must do, as functions that raise AssertionError with the reason."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 
+from autoqec.agents.asking import ask
+from autoqec.agents.calls import estimate_of
+from autoqec.agents.contract import ROLES, Agent, Context, Role
 from autoqec.candidate.stage import StageKind
 from autoqec.decoding.contract import Decoder
+from autoqec.errors import AutoQECError
 from autoqec.problem.problem import Problem
 from autoqec.problem.sampling import sample_chunk, sample_labelled
 
 _SEED = 2024
 _SHOTS = 256
+
+#: A round that gained for sure, as an Analyst is told it.
+_FIGURES = {
+    "shots": 131_072, "ler_baseline": 0.014, "ler_candidate": 0.01, "delta_ler": 0.004, "delta_ler_ci": [0.003, 0.005],
+    "ler_ratio": 0.71, "ler_ratio_ci": [0.65, 0.78], "references": {}, "flops_per_shot": 1000, "params": 8,
+}  # fmt: skip
 
 
 def check_decoder(decoder: Decoder, problem: Problem) -> None:
@@ -95,3 +109,34 @@ def check_stage(kind: StageKind, problem: Problem, **fields: object) -> None:
         scale = np.maximum(1.0, np.abs(answer))
         worst = float((np.abs(answer - refined.numpy()) / scale).max())
         assert worst <= 1e-4, f"inference and torch differ by {worst:.1e} (relative above 1)"
+
+
+def check_agent(agent: Agent, context: Context, roles: Sequence[Role] = ROLES) -> dict[Role, Any]:
+    """Check an agent in its roles: that it says beforehand what it takes, and that its replies can be used.
+
+    Args:
+        agent: The agent.
+        context: What it is told; the Coder is told its own hypothesis besides, the Analyst that and figures.
+        roles: Those that it plays.
+
+    Returns:
+        Its messages by role.
+
+    Raises:
+        AssertionError: It does not conform; the message says how.
+    """
+    found: dict[Role, Any] = {}
+    for role in roles:
+        told = context
+        if role != "ideator" and "ideator" in found:
+            told = replace(told, hypothesis=found["ideator"].model_dump(mode="json"))
+        if role == "analyst":
+            told = replace(told, metrics=told.metrics or _FIGURES)
+        estimate = estimate_of(agent, role, told)
+        assert 0 <= estimate.prompt_tokens <= estimate.tokens, f"the {role} takes no fewer tokens than its prompt has"
+        assert estimate.cost is None or estimate.cost >= 0, f"the {role} cannot cost {estimate.cost}"
+        try:
+            found[role] = ask(agent, role, told)
+        except AutoQECError as error:
+            raise AssertionError(f"{role}: {error.problem}") from error
+    return found
