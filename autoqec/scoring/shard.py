@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,6 @@ from autoqec.sandbox.channel import Message
 from autoqec.scoring.counts import PairedCounts
 from autoqec.scoring.executor import blobs_with_prefix
 from autoqec.scoring.matcher import Matcher
-from autoqec.scoring.predictor import CandidateFault
 
 FUNCTION = "autoqec.scoring.shard:score_chunks"
 
@@ -112,8 +112,18 @@ def _current_bench(message: Message) -> _Bench:
     return _bench[1]
 
 
+@contextmanager
+def _on_bench(message: Message) -> Iterator[_Bench]:
+    """The bench of a task; after a fault what is left of its processes must not answer for another, so it is forgotten."""
+    try:
+        yield _current_bench(message)
+    except BaseException:
+        _forget_bench()
+        raise
+
+
 def _forget_bench() -> None:
-    """After a fault: what is left of the processes must not answer for another task."""
+    """End the processes that are kept between tasks."""
     global _bench
     if _bench is not None:
         _bench[1].matcher.close()
@@ -178,15 +188,11 @@ def score_chunks(message: Message) -> Message:
         UsageError, NotFoundError: The environment or a decoder cannot be used.
     """
     with_references = bool(message.fields.get("references"))
-    try:
-        bench = _current_bench(message)
+    with _on_bench(message) as bench:
         scores = [
             _score(bench, sample_chunk(bench.problem, int(seed)), with_references) for seed in message.fields["seeds"]
         ]
-    except CandidateFault:
-        _forget_bench()
-        raise
-    return Message({"chunks": [score.to_dict() for score in scores], "missing": bench.matcher.missing})
+        return Message({"chunks": [score.to_dict() for score in scores], "missing": bench.matcher.missing})
 
 
 @dataclass(frozen=True)
@@ -206,19 +212,19 @@ def score_given(message: Message, build: Callable[[Problem], Shots]) -> GivenSco
         message: As for `score_chunks`, but for its seeds.
         build: Makes the shots.
     """
-    bench = _current_bench(message)
-    shots = build(bench.problem)
-    score = _score(bench, shots, False)
-    candidate = np.unpackbits(np.frombuffer(bytes.fromhex(score.failed), np.uint8), count=len(shots)).astype(bool)
-    known, _ = bench.matcher.known(shots.syndromes, False)
-    baseline = known[""].failures(shots.observables)
-    return GivenScore(bench.problem, score, baseline, candidate)
+    with _on_bench(message) as bench:
+        shots = build(bench.problem)
+        score = _score(bench, shots, False)
+        candidate = np.unpackbits(np.frombuffer(bytes.fromhex(score.failed), np.uint8), count=len(shots)).astype(bool)
+        known, _ = bench.matcher.known(shots.syndromes, False)
+        baseline = known[""].failures(shots.observables)
+        return GivenScore(bench.problem, score, baseline, candidate)
 
 
 def cost(message: Message) -> Message:
     """Fields `flops_per_shot` and `params` of a candidate, given as for `score_chunks`."""
-    matcher = _current_bench(message).matcher
-    return Message(matcher.cost() if matcher.has_candidate else {"flops_per_shot": 0, "params": 0})
+    with _on_bench(message) as bench:
+        return Message(bench.matcher.cost() if bench.matcher.has_candidate else {"flops_per_shot": 0, "params": 0})
 
 
 def answer_again(message: Message) -> Message:

@@ -182,3 +182,20 @@ def test_fresh_processes_answer_the_same_in_other_company():
     shard._forget_bench()
     assert again == [chunk["answers"] for chunk in scored[:2]]
     assert len({chunk["answers"] for chunk in scored}) == 3
+
+
+@pytest.mark.parametrize("task", ["cost", "score_chunks"])
+def test_after_a_fault_the_next_task_has_processes_of_its_own(task):
+    """The matcher ends with a fault of its candidate; whatever task it was, it must not be asked again."""
+    _, data = blobs()
+    message = Message({"seeds": [SEED]}, data)
+    try:
+        shard.score_chunks(message)
+        matcher = shard._bench[1].matcher._child.pid
+        (candidate,) = Path(f"/proc/{matcher}/task/{matcher}/children").read_text().split()
+        os.kill(int(candidate), signal.SIGKILL)
+        with pytest.raises(CandidateFault, match="crash"):
+            getattr(shard, task)(message)
+        assert shard.cost(message).fields["params"] > 0
+    finally:
+        shard._forget_bench()
