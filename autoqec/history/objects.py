@@ -151,6 +151,15 @@ def write_commit(ledger: Ledger, message: str, tree: str, parents: list[str]) ->
     return persist(lambda: ledger.repo.create_commit(None, signature, signature, message, tree, list(parents)))
 
 
+def _look_up(ledger: Ledger, oid: str) -> pygit2.Object | None:
+    """An object, or None. While git packs, what was loose lies in a pack, and libgit2 looks for new ones once, perhaps too early."""
+    found = ledger.repo.get(oid)
+    if found is None:
+        ledger.repo.free()  # forget which packs there are
+        found = ledger.repo.get(oid)
+    return found
+
+
 def get_commit(ledger: Ledger, oid: str) -> pygit2.Commit:
     """The commit with an oid.
 
@@ -158,7 +167,7 @@ def get_commit(ledger: Ledger, oid: str) -> pygit2.Commit:
         NotFoundError: There is none in this repository.
     """
     try:
-        found = ledger.repo.get(oid)
+        found = _look_up(ledger, oid)
     except (ValueError, pygit2.GitError) as error:
         raise NotFoundError(f"{oid!r} is not a commit: {error}") from error
     if not isinstance(found, pygit2.Commit):
@@ -179,7 +188,7 @@ def get_blob(ledger: Ledger, oid: str, *, name: str) -> bytes:
         AutoQECError: There is no such blob in this repository, or it is damaged.
     """
     try:
-        found = ledger.repo.get(oid)
+        found = _look_up(ledger, oid)
     except (ValueError, pygit2.GitError) as error:
         raise AutoQECError(f"{name} names {oid[:10]}, which cannot be read: {error}", mend="git fsck") from error
     if not isinstance(found, pygit2.Blob):
