@@ -152,7 +152,7 @@ def write_commit(ledger: Ledger, message: str, tree: str, parents: list[str]) ->
 
 
 def _look_up(ledger: Ledger, oid: str) -> pygit2.Object | None:
-    """An object, or None. What git is just packing is no longer loose, and libgit2 looks for new packs once, perhaps too early."""
+    """An object, or None. What git is just packing is no longer loose, and libgit2 may look for new packs too early."""
     found = ledger.repo.get(oid)
     if found is None:
         ledger.repo.free()  # forget which packs there are
