@@ -152,5 +152,5 @@ def test_the_family_is_listed_and_is_no_decoder_itself():
     registry = load_plugins()
     assert "sinter:" in registry.names("decoder")
     assert registry.get("decoder", MATCHING).capabilities["takes_beliefs"] is False
-    with pytest.raises(UsageError, match="takes_beliefs|does not accept"):
-        registry.get("decoder", "sinter:").create()
+    with pytest.raises(NotFoundError, match="'sinter:' is a family"):
+        registry.get("decoder", "sinter:")
