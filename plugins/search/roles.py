@@ -7,6 +7,7 @@ of them compares ideas.
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,16 +18,16 @@ from .space import template_files
 from .templates import templates_for
 
 
-class EmbeddedAgent:
+class EmbeddedAgent(ABC):
     """An agent in its three roles; a subclass has the ideas."""
 
     def reply(self, role: Role, context: Context, report: Report = ignore) -> Mapping[str, Any]:
         """See `autoqec.agents.contract.Agent.reply`."""
         return {"ideator": self.ideate, "coder": write, "analyst": analyse}[role](context)
 
+    @abstractmethod
     def ideate(self, context: Context) -> Mapping[str, Any]:
         """The Ideator's reply; the hint holds the candidate's files as JSON."""
-        raise NotImplementedError
 
 
 def write(context: Context) -> Mapping[str, Any]:
