@@ -43,7 +43,7 @@ def run_modules(modules: torch.nn.ModuleDict, syndromes: torch.Tensor, beliefs: 
         refined = module(syndromes, beliefs)
         if refined.shape != beliefs.shape:
             found, expected = tuple(refined.shape), tuple(beliefs.shape)
-            raise AutoQECError(f"stage {slug!r} returned beliefs of shape {found}, not {expected}")
+            raise AutoQECError(f"stage {slug!r} answered beliefs of shape {found}, not {expected}")
         beliefs = refined
     return beliefs
 
@@ -89,7 +89,7 @@ def _torch_inference(module: torch.nn.Module, tensors: Mapping[str, np.ndarray],
             with torch.inference_mode():
                 answer = module(torch.from_numpy(bits), torch.from_numpy(given))
             if tuple(answer.shape) != given.shape:
-                raise AutoQECError(f"a stage returned beliefs of shape {tuple(answer.shape)}, not {given.shape}")
+                raise AutoQECError(f"a stage answered beliefs of shape {tuple(answer.shape)}, not {given.shape}")
             refined[shots] = answer[:count].numpy()
         return refined
 

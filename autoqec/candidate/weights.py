@@ -32,7 +32,7 @@ def save_weights(tensors: Mapping[str, np.ndarray], *, fingerprints: Sequence[st
     )
     if len(data) > MAX_WEIGHT_BYTES:
         raise AutoQECError(
-            f"the weights take {len(data) / 2**20:.0f} MiB; git may hold at most {MAX_WEIGHT_BYTES // 2**20} MiB"
+            f"the weights take {len(data) / 2**20:.0f} MiB; at most {MAX_WEIGHT_BYTES // 2**20} are kept in git"
         )
     return data
 

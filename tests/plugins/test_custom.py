@@ -178,10 +178,10 @@ def test_beliefs_that_become_nan_in_training_stop_it(problem):
     ("files", "reason"),
     [
         ({"stages/own/stage.yaml": STAGE}, "stages/own/module.py is missing"),
-        ({"stages/own/module.py": GOOD.encode()}, "stages/own/module.py is of no stage"),
+        ({"stages/own/module.py": GOOD.encode()}, "stages/own/module.py belongs to no stage"),
         ({"stages/own/stage.yaml": b"kind: mlp\n", "stages/own/module.py": GOOD.encode()}, "kind mlp has no module"),
         ({"stages/own/stage.yaml": STAGE, "stages/own/module.py": b"\xff"}, "stages/own/module.py is not UTF-8"),
-        ({"stages/own/stage.yaml": STAGE, "stages/own/other.py": b"x = 1"}, "not a file of a candidate"),
+        ({"stages/own/stage.yaml": STAGE, "stages/own/other.py": b"x = 1"}, "not allowed in a candidate"),
     ],
 )
 def test_a_module_belongs_to_a_custom_stage_and_to_no_other(files, reason):

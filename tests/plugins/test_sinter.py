@@ -103,7 +103,7 @@ def test_what_goes_wrong_is_said(module):
         made(f"sinter:{module}:Refuses").compile(problem)
     with pytest.raises(AutoQECError, match="failed on surface_d3: RuntimeError: out of cheese"):
         made(f"sinter:{module}:Raises").compile(problem).decode(blank)
-    with pytest.raises(AutoQECError, match=r"must answer uint8 \(2, 1\), bit-packed; not float64 \(1, 7\)"):
+    with pytest.raises(AutoQECError, match=r"must return bit-packed uint8 \(2, 1\), not float64 \(1, 7\)"):
         made(f"sinter:{module}:Wrong").compile(problem).decode(blank)
     compiled = made(MATCHING).compile(problem)
     with pytest.raises(UsageError, match="takes no beliefs"):

@@ -54,8 +54,8 @@ def test_each_format_is_read(name, data):
     ("name", "data", "reason"),
     [
         ("h.txt", b"", "shape (0, 0)"),
-        ("h.txt", b"101\n12\n", "line 2 has something other than 0 and 1"),
-        ("h.txt", b"101\n10\n", "line 2 has 2 entries, and the first row 3"),
+        ("h.txt", b"101\n12\n", "line 2 has characters other than 0 and 1"),
+        ("h.txt", b"101\n10\n", "line 2 has 2 entries, but the first row has 3"),
         ("h.txt", b"\xff\xfe", "is not a readable matrix"),
         ("h.mtx", b"hello", "is not a readable matrix"),
         ("h.mtx", saved(np.array([[0, 2]]), scipy.io.mmwrite), "entry 2 at row 0, column 1 is neither 0 nor 1"),
@@ -64,7 +64,7 @@ def test_each_format_is_read(name, data):
         ("h.npy", saved(np.array([{"a": 1}], dtype=object), np.save), "is not a readable matrix"),
         ("h.npy", saved(np.zeros(3), np.save), "shape (3,)"),
         ("h.alist", b"3 2\n1 1\n1 1 1\n1 1\n1\n3\n1\n", "column 2 should have 1 rows between 1 and 2"),
-        ("h.alist", b"3 2\n1 1\n1 1 1\n", "promises 3 columns"),
+        ("h.alist", b"3 2\n1 1\n1 1 1\n", "the first line says 3 columns"),
         ("h.alist", b"3\n", "is not a readable matrix"),
     ],
 )
@@ -113,7 +113,7 @@ def test_logical_operators_commute_with_checks_and_not_with_each_other():
     ("changes", "reason"),
     [
         ({"hz": np.eye(7, dtype=np.uint8)}, "X check 0 and Z check 3 anticommute"),
-        ({"hz": STEANE[:, :6]}, "7 qubits and the Z checks on 6"),
+        ({"hz": STEANE[:, :6]}, "7 qubits, but the Z checks on 6"),
         ({"lz": STEANE[:1]}, "product of checks"),
         ({"lz": np.eye(7, dtype=np.uint8)[:1]}, "lz: row 0 anticommutes"),
         ({"lx": np.ones((2, 7), dtype=np.uint8)}, "needs 1 logical operators"),
