@@ -191,7 +191,7 @@ def test_mistakes_have_a_code_and_a_sentence_and_leave_nothing(here, capsys, arg
 BAD_ENVIRONMENTS = {
     "not yaml": ("name: [", "bad.yaml, line"),
     "unknown decoder": ("decoder: nonesuch", "no decoder named 'nonesuch'"),
-    "sinter decoder that is none": ("decoder: sinter:subprocess:Popen", "is no sinter.Decoder"),
+    "sinter decoder that is none": ("decoder: sinter:subprocess:Popen", "is not a sinter.Decoder"),
     "sinter decoder that is not there": ("decoder: sinter:nonesuch:Decoder", "No module named 'nonesuch'"),
     "unknown reference": ("references: [nonesuch]", "no decoder named 'nonesuch'"),
     "wrong decoder field": ("decoder: {kind: mwpm, colour: red}", "does not accept"),
