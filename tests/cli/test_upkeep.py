@@ -76,7 +76,7 @@ def test_fsck_finds_says_and_mends(lab, printed):
     code, out, _ = printed("fsck")
     assert code == 1
     assert f"error lost-records {ref}: it has lost 1 records" in out
-    assert "--repair would: put them back" in out
+    assert "--repair would: restore them" in out
     assert "1 error, 1 info" in out
     code, out, _ = printed("fsck", "--repair")
     assert code == 0

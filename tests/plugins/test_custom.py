@@ -106,7 +106,7 @@ def test_the_graph_is_the_problem_s(problem):
         (body("torch._C"), "the attribute _C is not allowed"),
         (body("global x"), "global is not allowed"),
         (body("return beliefs") + "print('on import')\n", "line 8: only imports, constants"),
-        (body("return beliefs") + "X = torch.zeros(10**12)\n", "calls nothing"),
+        (body("return beliefs") + "X = torch.zeros(10**12)\n", "must not call anything"),
         (body("return beliefs") + "def f(:\n", "line 8: "),
         ("X = '" + "x" * 70_000 + "'\n", "70,007 bytes; at most 65,536"),
         ("X = [" + "1," * 20_000 + "]\n", "syntax nodes; at most 20,000"),
