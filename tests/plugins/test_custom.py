@@ -179,7 +179,10 @@ def test_beliefs_that_become_nan_in_training_stop_it(problem):
     [
         ({"stages/own/stage.yaml": STAGE}, "stages/own/module.py is missing"),
         ({"stages/own/module.py": GOOD.encode()}, "stages/own/module.py belongs to no stage"),
-        ({"stages/own/stage.yaml": b"kind: mlp\n", "stages/own/module.py": GOOD.encode()}, "kind mlp has no module"),
+        (
+            {"stages/own/stage.yaml": b"kind: mlp\n", "stages/own/module.py": GOOD.encode()},
+            "kind mlp cannot have a module",
+        ),
         ({"stages/own/stage.yaml": STAGE, "stages/own/module.py": b"\xff"}, "stages/own/module.py is not UTF-8"),
         ({"stages/own/stage.yaml": STAGE, "stages/own/other.py": b"x = 1"}, "not allowed in a candidate"),
     ],
