@@ -1,4 +1,4 @@
-"""The decoding problem: environments, circuits, error models, the graphs they compile to, and seeded shots.
+"""The decoding problem: environments, circuits, error models, Tanner and matching graphs, and seeded shots.
 
 What a code plugin needs is here by name, and imported when it is first used.
 """
