@@ -126,7 +126,7 @@ class Settings:
             source = self.values["profile"].source
             raise UsageError(
                 f"there is no profile {self['profile']!r} ({source})",
-                mend=f"choose one of: {', '.join(sorted(self.profiles))}",
+                hint=f"choose one of: {', '.join(sorted(self.profiles))}",
             )
         return chosen
 
@@ -142,7 +142,7 @@ def _read_file(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{path}: {error}", mend="mend the file, or remove it to use the built-in settings") from error
+        raise UsageError(f"{path}: {error}", hint="mend the file, or remove it to use the built-in settings") from error
 
 
 def _coerced(name: str, value: Any, source: str) -> Any:
@@ -152,11 +152,11 @@ def _coerced(name: str, value: Any, source: str) -> Any:
             value = wanted(value) if isinstance(value, str) or type(value) is int else value
     if not isinstance(value, wanted) or isinstance(value, bool):
         what = {int: "a whole number", float: "a number", str: "a word"}[wanted]
-        mend = f"change it in {source}; the built-in value is {BUILTIN[name]!r}"
-        raise UsageError(f"{source}: {name} must be {what}, not {value!r}", mend=mend)
+        hint = f"change it in {source}; the built-in value is {BUILTIN[name]!r}"
+        raise UsageError(f"{source}: {name} must be {what}, not {value!r}", hint=hint)
     if wanted is not str and not 0 <= value <= _MOST[name]:
-        mend = f"change it in {source}; the built-in value is {BUILTIN[name]!r}"
-        raise UsageError(f"{source}: {name} must be between 0 and {_MOST[name]:g}, not {value}", mend=mend)
+        hint = f"change it in {source}; the built-in value is {BUILTIN[name]!r}"
+        raise UsageError(f"{source}: {name} must be between 0 and {_MOST[name]:g}, not {value}", hint=hint)
     return value
 
 
@@ -166,11 +166,11 @@ def _agents(tables: Any, path: Path) -> dict[str, Mapping[str, Any]]:
     roles = ("ideator", "coder", "analyst")
     for role, table in found.items():
         if role not in roles:
-            raise UsageError(f"{path}: agents.{role} is no role", mend=f"known: {', '.join(roles)}")
+            raise UsageError(f"{path}: agents.{role} is no role", hint=f"known: {', '.join(roles)}")
         for key, value in table.items():
             if not isinstance(value, str | int | float | bool):
                 raise UsageError(
-                    f"{path}: agents.{role}.{key} must be a word, a number, true or false", mend="see docs/agents.md"
+                    f"{path}: agents.{role}.{key} must be a word, a number, true or false", hint="see docs/agents.md"
                 )
     return found
 
@@ -181,20 +181,20 @@ def _prices(tables: Any, path: Path) -> dict[str, Mapping[str, float]]:
         if sorted(table) != sorted(PRICE_FIELDS):
             raise UsageError(
                 f"{path}: prices.{model!r} has {', '.join(table) or 'no fields'}",
-                mend=f"give all of {', '.join(PRICE_FIELDS)}, in dollars per million tokens",
+                hint=f"give all of {', '.join(PRICE_FIELDS)}, in dollars per million tokens",
             )
         for key, value in table.items():
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e6:
                 raise UsageError(
                     f"{path}: prices.{model!r}.{key} must be dollars per million tokens, not {value!r}",
-                    mend="write a number from 0 up",
+                    hint="write a number from 0 up",
                 )
     return found
 
 
 def _tables(tables: Any, name: str, path: Path) -> dict[str, Mapping[str, Any]]:
     if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
-        raise UsageError(f"{path}: {name} must be a table of tables", mend=f"write fields below [{name}.<name>]")
+        raise UsageError(f"{path}: {name} must be a table of tables", hint=f"write fields below [{name}.<name>]")
     return tables
 
 
@@ -205,17 +205,17 @@ _LEAST = {"memory_gib": 1, "score_shots": 1, "verify_shots": 1}
 def _profile(name: str, table: Any, path: Path) -> Profile:
     base = asdict(BUILTIN_PROFILES.get(name, BUILTIN_PROFILES["dev"]))
     if not isinstance(table, dict):
-        raise UsageError(f"{path}: profiles.{name} must be a table", mend=f"write its fields below [profiles.{name}]")
+        raise UsageError(f"{path}: profiles.{name} must be a table", hint=f"write its fields below [profiles.{name}]")
     for key, value in table.items():
         if key not in base:
             raise UsageError(
-                f"{path}: profiles.{name}.{key} is unknown", mend=f"known: {', '.join(f.name for f in fields(Profile))}"
+                f"{path}: profiles.{name}.{key} is unknown", hint=f"known: {', '.join(f.name for f in fields(Profile))}"
             )
         if isinstance(value, bool) or not isinstance(value, int | float) or not _LEAST.get(key, 0) <= value <= 1e15:
             least = _LEAST.get(key, 0)
-            mend = f"change it, or leave it out for {base[key]:,}"
+            hint = f"change it, or leave it out for {base[key]:,}"
             raise UsageError(
-                f"{path}: profiles.{name}.{key} must be a number from {least} up, not {value!r}", mend=mend
+                f"{path}: profiles.{name}.{key} must be a number from {least} up, not {value!r}", hint=hint
             )
         base[key] = type(base[key])(value)
     return Profile(**base)
@@ -239,14 +239,14 @@ def load_settings(lab: Path | None, flags: Mapping[str, Any] | None = None) -> S
     tables = written.pop("profiles", {})
     if not isinstance(tables, dict):
         raise UsageError(
-            f"{path}: profiles must be a table of tables", mend="write a profile's fields below [profiles.<name>]"
+            f"{path}: profiles must be a table of tables", hint="write a profile's fields below [profiles.<name>]"
         )
     for name, table in tables.items():
         profiles[name] = _profile(name, table, path)
     unknown = sorted(set(written) - set(BUILTIN))
     if unknown:
         raise UsageError(
-            f"{path}: unknown setting {unknown[0]!r}", mend=f"known: {', '.join(BUILTIN)}, profiles, agents, prices"
+            f"{path}: unknown setting {unknown[0]!r}", hint=f"known: {', '.join(BUILTIN)}, profiles, agents, prices"
         )
     values = {name: Setting(value, "built-in") for name, value in BUILTIN.items()}
     values |= {name: Setting(_coerced(name, value, str(path)), str(path)) for name, value in written.items()}

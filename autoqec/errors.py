@@ -17,10 +17,10 @@ class AutoQECError(Exception):
 
     exit_code = 1
 
-    def __init__(self, problem: str, *, mend: str | None = None):
+    def __init__(self, problem: str, *, hint: str | None = None):
         super().__init__(problem)
         self.problem = problem
-        self.mend = mend
+        self.hint = hint
 
 
 class UsageError(AutoQECError):

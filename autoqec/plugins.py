@@ -64,7 +64,7 @@ class Registration:
             raise AutoQECError(
                 f"{self.kind} {self.name!r} of plugin {self.plugin} ({self.distribution}) cannot be loaded: "
                 f"{type(error).__name__}: {error}",
-                mend=f"reinstall {self.distribution.split()[0]}, or choose another {self.kind}: autoqec plugins",
+                hint=f"reinstall {self.distribution.split()[0]}, or choose another {self.kind}: autoqec plugins",
             ) from error
 
     def create(self, **fields: Any) -> Any:
@@ -79,14 +79,14 @@ class Registration:
         except TypeError as error:
             raise UsageError(
                 f"{self.kind} {self.name!r} does not accept {sorted(fields) or 'no fields'}: {error}",
-                mend=f"change the {self.kind}'s fields, or choose another: autoqec plugins --kind {self.kind}s",
+                hint=f"change the {self.kind}'s fields, or choose another: autoqec plugins --kind {self.kind}s",
             ) from error
         except AutoQECError:
             raise
         except Exception as error:
             raise AutoQECError(
                 f"{self.kind} {self.name!r} of {self.distribution} failed: {one_line(error)}",
-                mend="autoqec --traceback shows where",
+                hint="autoqec --traceback shows where",
             ) from error
 
 
@@ -115,7 +115,7 @@ class Registry:
         """
         found = self.entries.get((kind, name))
         if found is not None and name.endswith(":"):
-            raise NotFoundError(f"{kind} {name!r} is a family: say which of it, {name}…", mend="autoqec plugins")
+            raise NotFoundError(f"{kind} {name!r} is a family: say which of it, {name}…", hint="autoqec plugins")
         if found is not None:
             return found
         family, colon, member = name.partition(":")
@@ -124,7 +124,7 @@ class Registry:
         hint = f"choose one of: {', '.join(self.names(kind)) or '(none installed)'}"
         if self.broken:
             hint += f"; broken plugins: {', '.join(b.plugin for b in self.broken)} (autoqec plugins)"
-        raise NotFoundError(f"there is no {kind} named {name!r}", mend=hint)
+        raise NotFoundError(f"there is no {kind} named {name!r}", hint=hint)
 
     def maker(self, kind: str) -> Callable[[str], Any]:
         """A function from a name to what its factory makes without fields, for kinds that take none (stages, codes)."""
@@ -201,7 +201,7 @@ def load_plugins(entries: Iterable[EntryPoint] | None = None) -> Registry:
         first = registry.broken[0]
         raise AutoQECError(
             f"plugin {first.plugin} ({first.distribution}) is broken: {first.error}",
-            mend=f"pip uninstall {first.distribution.split()[0]}, or unset AUTOQEC_STRICT_PLUGINS to go on without it",
+            hint=f"pip uninstall {first.distribution.split()[0]}, or unset AUTOQEC_STRICT_PLUGINS to go on without it",
         )
     return registry
 
@@ -226,7 +226,7 @@ def _add(registry: Registry, offer: Registration) -> None:
         raise UsageError(
             f"two plugins register the {offer.kind} {offer.name!r}: {existing.plugin} ({existing.distribution}) "
             f"and {offer.plugin} ({offer.distribution})",
-            mend="uninstall one, or choose with AUTOQEC_LOAD_PLUGINS=… (a comma-separated list of plugin names)",
+            hint="uninstall one, or choose with AUTOQEC_LOAD_PLUGINS=… (a comma-separated list of plugin names)",
         )
     registry.entries[offer.kind, offer.name] = offer
 

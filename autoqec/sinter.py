@@ -5,10 +5,10 @@ from __future__ import annotations
 from autoqec.errors import AutoQECError
 
 try:
-    from autoqec.exchange.sinter import decoders
+    from autoqec.exchange.sinter_rounds import decoders
 except ModuleNotFoundError as error:
     if error.name != "sinter":
         raise
-    raise AutoQECError("sinter is not installed", mend="pip install 'autoqec[sinter]'") from error
+    raise AutoQECError("sinter is not installed", hint="pip install 'autoqec[sinter]'") from error
 
 __all__ = ["decoders"]

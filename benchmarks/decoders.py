@@ -15,11 +15,11 @@ import numpy as np  # noqa: E402
 
 from autoqec.errors import AutoQECError  # noqa: E402
 from autoqec.plugins import load_plugins  # noqa: E402
-from autoqec.problem.code import build_problem  # noqa: E402
+from autoqec.problem.code_contract import build_problem  # noqa: E402
 from autoqec.problem.environment import builtin_environments, find_environment  # noqa: E402
 from autoqec.problem.sampling import CHUNK_SHOTS, sample_chunk  # noqa: E402
 from autoqec.problem.streams import derive_seed  # noqa: E402
-from autoqec.scoring.statistics import rate_interval  # noqa: E402
+from autoqec.results.statistics import rate_interval  # noqa: E402
 
 SEED = 20242
 

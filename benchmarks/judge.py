@@ -37,16 +37,16 @@ import numpy as np  # noqa: E402
 from autoqec.candidate.compile import build_modules, compile_inference, module_tensors  # noqa: E402
 from autoqec.candidate.schema import read_candidate  # noqa: E402
 from autoqec.candidate.weights import load_weights, save_weights  # noqa: E402
-from autoqec.decoding.compiling import compile_decoder  # noqa: E402
+from autoqec.decoding.compile_decoder import compile_decoder  # noqa: E402
 from autoqec.plugins import load_plugins  # noqa: E402
-from autoqec.problem.code import build_problem  # noqa: E402
+from autoqec.problem.code_contract import build_problem  # noqa: E402
 from autoqec.problem.environment import builtin_environments, find_environment  # noqa: E402
 from autoqec.problem.sampling import CHUNK_SHOTS, sample_chunk  # noqa: E402
 from autoqec.sandbox.channel import Channel, Message  # noqa: E402
 from autoqec.sandbox.sealed import SealedCandidate  # noqa: E402
 from autoqec.scoring import shard  # noqa: E402
+from autoqec.scoring.candidate_workers import Workers  # noqa: E402
 from autoqec.scoring.predictor import Predictor  # noqa: E402
-from autoqec.scoring.workers import Workers  # noqa: E402
 
 BP = b"kind: neural_bp\niterations: 8\nsharing: per_check\n"
 MODULE = b"""import torch
@@ -192,7 +192,8 @@ def overhead(loaded: Any, problem: Any, sealed: SealedCandidate, registry: Any, 
 def instrumented() -> Any:
     """`autoqec.scoring.shard` with forks for children, its parts timed."""
     from autoqec.runner import worker
-    from autoqec.scoring import matcher, predictor, workers
+    from autoqec.scoring import candidate_workers as workers
+    from autoqec.scoring import matcher, predictor
 
     matcher.Child = workers.Child = Forked  # type: ignore[misc]
     compiling, decoding = worker.compile_inference, matcher.compile_decoder
@@ -245,8 +246,8 @@ def start(own: SealedCandidate, problem: Any, workers: Workers | None, *, first:
     """
 
     def of_warm() -> float:
-        nursery = workers._nursery if workers else None
-        return clock_gettime((~nursery.pid << 3) | 2) if nursery else 0.0  # as in autoqec.scoring.predictor
+        fork_server = workers._fork_server if workers else None
+        return clock_gettime((~fork_server.pid << 3) | 2) if fork_server else 0.0  # as in autoqec.scoring.predictor
 
     began, before = perf_counter(), 0.0 if first else of_warm()
     with Predictor(own, problem, locked=workers is not None, workers=workers) as predictor:

@@ -13,10 +13,10 @@ one_thread()
 import numpy as np  # noqa: E402
 import pymatching  # noqa: E402
 import stim  # noqa: E402
-from autoqec_plugins.mwpm.decoder import Mwpm  # noqa: E402
-from autoqec_plugins.mwpm.kernel import WEIGHTS_PER_NAT  # noqa: E402
-from autoqec_plugins.neural_bp.config import NeuralBPConfig  # noqa: E402
-from autoqec_plugins.neural_bp.stage import NeuralBP  # noqa: E402
+from autoqec_plugins.mwpm.matching_kernel import WEIGHTS_PER_NAT  # noqa: E402
+from autoqec_plugins.mwpm.mwpm_decoder import Mwpm  # noqa: E402
+from autoqec_plugins.neural_bp.neural_bp_config import NeuralBPConfig  # noqa: E402
+from autoqec_plugins.neural_bp.neural_bp_stage import NeuralBP  # noqa: E402
 
 from autoqec.decoding import edge_log_odds, edge_uses  # noqa: E402
 from autoqec.problem.problem import Problem  # noqa: E402

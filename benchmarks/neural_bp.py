@@ -11,8 +11,8 @@ one_thread()
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from autoqec_plugins.neural_bp.config import NeuralBPConfig  # noqa: E402
-from autoqec_plugins.neural_bp.stage import NeuralBP  # noqa: E402
+from autoqec_plugins.neural_bp.neural_bp_config import NeuralBPConfig  # noqa: E402
+from autoqec_plugins.neural_bp.neural_bp_stage import NeuralBP  # noqa: E402
 
 from autoqec.problem.sampling import sample_labelled  # noqa: E402
 from autoqec.testing import surface_problem  # noqa: E402

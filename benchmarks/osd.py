@@ -11,14 +11,14 @@ from _common import arguments, microseconds, one_thread, show
 one_thread()
 
 import numpy as np  # noqa: E402
-from autoqec_plugins.neural_bp.config import NeuralBPConfig  # noqa: E402
-from autoqec_plugins.neural_bp.stage import NeuralBP  # noqa: E402
-from autoqec_plugins.osd.config import check_matrix  # noqa: E402
-from autoqec_plugins.osd.decoder import Osd  # noqa: E402
+from autoqec_plugins.neural_bp.neural_bp_config import NeuralBPConfig  # noqa: E402
+from autoqec_plugins.neural_bp.neural_bp_stage import NeuralBP  # noqa: E402
+from autoqec_plugins.osd.osd_config import check_matrix  # noqa: E402
+from autoqec_plugins.osd.osd_decoder import Osd  # noqa: E402
 from ldpc.bposd_decoder import BpOsdDecoder  # noqa: E402
 
 from autoqec.plugins import load_plugins  # noqa: E402
-from autoqec.problem.code import build_problem  # noqa: E402
+from autoqec.problem.code_contract import build_problem  # noqa: E402
 from autoqec.problem.environment import builtin_environments, find_environment  # noqa: E402
 from autoqec.problem.problem import Problem  # noqa: E402
 from autoqec.problem.sampling import sample_chunk  # noqa: E402

@@ -10,18 +10,18 @@ import resource
 from time import perf_counter
 
 from _common import arguments, show
-from autoqec_plugins.local.executor import LocalExecutor
-from autoqec_plugins.neural_bp.config import NeuralBPConfig
-from autoqec_plugins.neural_bp.stage import NeuralBP
+from autoqec_plugins.local.local_executor import LocalExecutor
+from autoqec_plugins.neural_bp.neural_bp_config import NeuralBPConfig
+from autoqec_plugins.neural_bp.neural_bp_stage import NeuralBP
 
 from autoqec.candidate.compile import build_modules, module_tensors
 from autoqec.candidate.schema import Candidate, Output, Stage, Training, write_candidate
 from autoqec.candidate.weights import save_weights
 from autoqec.plugins import load_plugins
-from autoqec.problem.code import build_problem
+from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import LoadedEnvironment, builtin_environments, find_environment
 from autoqec.sandbox.sealed import SealedCandidate
-from autoqec.scoring.stream import ScoreStream, chunks_for
+from autoqec.scoring.score_stream import ScoreStream, chunks_for
 
 KEY = bytes(32)
 

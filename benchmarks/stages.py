@@ -16,7 +16,7 @@ one_thread()
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from autoqec_plugins.mwpm.decoder import Mwpm  # noqa: E402
+from autoqec_plugins.mwpm.mwpm_decoder import Mwpm  # noqa: E402
 
 from autoqec.candidate.compile import build_modules, compile_inference, module_tensors, run_modules  # noqa: E402
 from autoqec.candidate.cost import measure_cost  # noqa: E402

@@ -11,18 +11,19 @@ PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
 
 #: What each room may import of the others.
 ALLOWED = {
-    "cli": {"views", "loop", "agents", "exchange", "history", "scoring", "problem", "sandbox"},
-    "views": {"history", "scoring"},
-    "loop": {"agents", "history", "scoring", "runner", "candidate", "decoding", "problem", "sandbox"},
+    "cli": {"views", "loop", "agents", "exchange", "history", "scoring", "results", "problem", "sandbox"},
+    "views": {"history", "results"},
+    "loop": {"agents", "history", "scoring", "results", "runner", "candidate", "decoding", "problem", "sandbox"},
     "agents": {"history", "problem"},
-    "exchange": {"history", "scoring", "candidate", "decoding", "problem", "sandbox"},
+    "exchange": {"history", "scoring", "results", "candidate", "decoding", "problem", "sandbox"},
     "history": set(),
-    "scoring": {"decoding", "problem", "sandbox"},
+    "scoring": {"results", "decoding", "problem", "sandbox"},
     "runner": {"candidate", "decoding", "problem", "sandbox"},
     "candidate": {"problem"},
     "decoding": {"problem"},
     "problem": set(),
     "sandbox": set(),
+    "results": set(),
     "testing": {"agents", "history", "candidate", "decoding", "problem", "sandbox"},
 }
 #: Modules at the top, which any room may import, and what they may import themselves.
@@ -69,6 +70,7 @@ FORBIDDEN = {
     "loop": {"torch"},
     "problem": {"torch", "pygit2"},
     "sandbox": {"torch", "stim", "pygit2", "numpy"},
+    "results": {"torch", "stim", "pygit2", "numpy", "pydantic"},
 }
 
 

@@ -67,7 +67,7 @@ def test_mistakes_name_the_file_and_the_key(write, text, reason):
     with pytest.raises(UsageError, match="config.toml") as caught:
         load_settings(write(text))
     assert reason in caught.value.problem
-    assert caught.value.mend
+    assert caught.value.hint
 
 
 def test_an_unknown_profile_says_where_it_came_from(write):

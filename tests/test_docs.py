@@ -9,12 +9,12 @@ from pathlib import Path
 
 import click
 import pytest
-from autoqec_plugins.cli_agent.agent import CliAgent
-from autoqec_plugins.osd.config import LsdConfig, OsdConfig
+from autoqec_plugins.cli_agent.program_agent import CliAgent
+from autoqec_plugins.osd.osd_config import LsdConfig, OsdConfig
 
 from autoqec import __version__, hookspecs
-from autoqec.agents.contract import Context, PastRound
-from autoqec.agents.messages import MESSAGES
+from autoqec.agents.agent_contract import Context, PastRound
+from autoqec.agents.role_messages import MESSAGES
 from autoqec.candidate.schema import Output, Training
 from autoqec.cli.main import COMMANDS, cli
 from autoqec.cli.reference import reference
@@ -124,7 +124,7 @@ def test_every_decoder_and_its_fields_are_explained():
 
 
 def test_every_finding_of_fsck_is_explained():
-    sources = "".join(path.read_text() for path in (ROOT / "autoqec/history").glob("fsck_*.py"))
+    sources = "".join(path.read_text() for path in (ROOT / "autoqec/history/fsck").glob("fsck_*.py"))
     codes = set(re.findall(r'inding\(\s*"([a-z-]+)"', sources))
     rows = [row.split(" | ")[0] for row in DOCS[ROOT / "docs/fsck.md"].splitlines() if row.startswith("| `")]
     assert codes == {code for row in rows for code in re.findall(r"`([a-z-]+)`", row)}

@@ -74,7 +74,7 @@ def test_two_plugins_with_one_name_are_refused_naming_both(entry):
 def test_an_unknown_name_lists_those_that_exist():
     with pytest.raises(NotFoundError, match="no decoder named 'nope'") as caught:
         load_plugins().get("decoder", "nope")
-    assert "mwpm" in caught.value.mend
+    assert "mwpm" in caught.value.hint
 
 
 def test_a_family_alone_is_no_name():

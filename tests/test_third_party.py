@@ -65,7 +65,7 @@ def test_it_is_found_listed_and_used_by_a_round(python, autoqec_lab):
 def test_it_conforms(python, tmp_path):
     script = (
         "from autoqec.plugins import load_plugins\n"
-        "from autoqec.problem.code import build_problem\n"
+        "from autoqec.problem.code_contract import build_problem\n"
         "from autoqec.problem.environment import environment_from_files\n"
         "from autoqec.testing import check_decoder\n"
         f"loaded = environment_from_files({{'environment.yaml': {ENVIRONMENT.encode()!r}}}, origin='x')\n"

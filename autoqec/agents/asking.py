@@ -11,9 +11,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from autoqec.agents.agent_contract import Agent, AgentUnavailable, Context, Reply, Role
 from autoqec.agents.calls import CallLog, NoLog, as_reply, estimate_of, kept_reply
-from autoqec.agents.contract import Agent, AgentUnavailable, Context, Reply, Role
-from autoqec.agents.messages import MESSAGES
+from autoqec.agents.role_messages import MESSAGES
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.problem.environment import explain
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from autoqec.agents.agent_contract import Estimate
 from autoqec.agents.calls import Call
-from autoqec.agents.contract import Estimate
 from autoqec.errors import BudgetSpentError
 
 
@@ -70,18 +70,18 @@ def require_left(limits: Limits, spent: Spent, estimate: Estimate, *, run: str) 
         which = "this model's" if estimate.cost is None else f"{spent.unpriced} earlier call(s)'"
         raise BudgetSpentError(
             f"--max-cost cannot be kept: {which} price is not known",
-            mend='write it in .autoqec/config.toml: [prices."<model>"] with input, output, cache_read, cache_write in dollars'
+            hint='write it in .autoqec/config.toml: [prices."<model>"] with input, output, cache_read, cache_write in dollars'
             " per million tokens; or limit tokens: --max-tokens N",
         )
     if limits.tokens is not None and spent.tokens + estimate.tokens > limits.tokens:
         raise BudgetSpentError(
             f"run {run} has spent {spent.tokens:,} of {limits.tokens:,} tokens, and the next call may take {estimate.tokens:,}",
-            mend=f"autoqec resume {run} --max-tokens {2 * max(limits.tokens, spent.tokens + estimate.tokens)}",
+            hint=f"autoqec resume {run} --max-tokens {2 * max(limits.tokens, spent.tokens + estimate.tokens)}",
         )
     if limits.cost is not None and spent.cost + (estimate.cost or 0.0) > limits.cost:
         raise BudgetSpentError(
             f"run {run} has spent ${spent.cost:.4f} of ${limits.cost:g}, and the next call may take ${estimate.cost or 0.0:.4f}",
-            mend=f"autoqec resume {run} --max-cost {2 * max(limits.cost, spent.cost + (estimate.cost or 0.0)):.2f}",
+            hint=f"autoqec resume {run} --max-cost {2 * max(limits.cost, spent.cost + (estimate.cost or 0.0)):.2f}",
         )
 
 

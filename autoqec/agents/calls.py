@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from autoqec.agents.contract import Agent, Context, Estimate, Estimating, Reply, Role, Usage
+from autoqec.agents.agent_contract import Agent, Context, Estimate, Estimating, Reply, Role, Usage
 from autoqec.agents.quoting import shortened
 
 #: Characters of a prompt and of a reply that are kept.

@@ -8,11 +8,11 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from autoqec.agents.contract import Context, PastRound, Role
-from autoqec.agents.deadends import dead_ends
-from autoqec.agents.diagnosis.diagnosing import findings_of
-from autoqec.agents.messages import MESSAGES
+from autoqec.agents.agent_contract import Context, PastRound, Role
+from autoqec.agents.dead_ends import dead_ends
+from autoqec.agents.diagnosis.all_rules import findings_of
 from autoqec.agents.quoting import count_tokens, quoted, section, shortened, trimmed, without_empty
+from autoqec.agents.role_messages import MESSAGES
 
 #: Tokens of a prompt, all parts together, unless an agent asks for other.
 PROMPT_TOKENS = 60_000

@@ -35,11 +35,11 @@ def write_skill(top: Path) -> list[str]:
         for place in places:
             if not place.resolve().is_relative_to(top.resolve()):
                 raise UsageError(
-                    f"{place} leads out of {top}", mend=f"remove the link, then autoqec init {top} --skills"
+                    f"{place} leads out of {top}", hint=f"remove the link, then autoqec init {top} --skills"
                 )
             if place.exists() and (not place.is_file() or place.read_bytes() != data):
                 raise UsageError(
-                    f"{place} has other contents, and is kept", mend=f"move it away, then autoqec init {top} --skills"
+                    f"{place} has other contents, and is kept", hint=f"move it away, then autoqec init {top} --skills"
                 )
         for place in places:
             place.parent.mkdir(parents=True, exist_ok=True)

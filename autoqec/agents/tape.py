@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from autoqec.agents.agent_contract import AgentUnavailable, Context, Reply, Report, Role
 from autoqec.agents.calls import Call
-from autoqec.agents.contract import AgentUnavailable, Context, Reply, Report, Role
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
 
 _HEAD, _CALL = "autoqec.tape/1", "autoqec.call/1"
@@ -40,7 +40,7 @@ class Recorder:
         if path.exists() and path.stat().st_size:
             found = Tape(path).head
             if found != dict(head):
-                raise UsageError(f"--record {path}: it is the tape of run {found['run']}", mend="name a new file")
+                raise UsageError(f"--record {path}: it is the tape of run {found['run']}", hint="name a new file")
         else:
             self._write({"schema": _HEAD, **head})
 
@@ -95,10 +95,10 @@ class Tape:
             raise NotFoundError(f"--replay {path}: there is no such file") from error
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise UsageError(
-                f"{path}, line {number}: no tape of ours ({error})", mend="autoqec round --record FILE"
+                f"{path}, line {number}: no tape of ours ({error})", hint="autoqec round --record FILE"
             ) from error
         if not head:
-            raise UsageError(f"{path}: no tape of ours, for it is empty", mend="autoqec round --record FILE")
+            raise UsageError(f"{path}: no tape of ours, for it is empty", hint="autoqec round --record FILE")
         self.head = head
 
     @property
@@ -117,12 +117,12 @@ class Tape:
         request, call = self._calls.get((context.round, role, attempt), ("", None))
         if call is None or call.reply is None:
             raise AgentUnavailable(
-                f"{self._path} holds no reply of the {role} for round {context.round}", mend="go on without --replay"
+                f"{self._path} holds no reply of the {role} for round {context.round}", hint="go on without --replay"
             )
         if request != request_digest(role, context):
             raise AutoQECError(
                 f"{self._path}: the {role} of round {context.round} was asked something else then",
-                mend="replay with the same plugins, environment and seed, in a lab of its own",
+                hint="replay with the same plugins, environment and seed, in a lab of its own",
             )
         return call.reply
 
@@ -138,5 +138,5 @@ class TapedAgent:
         self._tape = tape
 
     def reply(self, role: Role, context: Context, report: Report) -> Reply:
-        """See `autoqec.agents.contract.Agent.reply`."""
+        """See `autoqec.agents.agent_contract.Agent.reply`."""
         return self._tape.play(role, context)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autoqec.candidate.schema import Candidate
-from autoqec.candidate.stage import Inference
+from autoqec.candidate.stage_contract import Inference
 from autoqec.errors import AutoQECError, UsageError
 from autoqec.problem.dem import LLR_BOUND
 from autoqec.problem.problem import Problem

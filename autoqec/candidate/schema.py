@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from autoqec.candidate.stage import StageConfig, StageKind
+from autoqec.candidate.stage_contract import StageConfig, StageKind
 from autoqec.canonical import content_hash, dump_yaml, load_yaml
 from autoqec.errors import UsageError
 from autoqec.problem.environment import explain
@@ -112,7 +112,7 @@ def read_candidate(files: Mapping[str, bytes], stage_kinds: Callable[[str], Stag
         match = _STAGE_FILE.fullmatch(path)
         if match and _SLUG.fullmatch(match[1]) and match[2] == "module.py":
             if path.replace("module.py", "stage.yaml") not in files:
-                raise UsageError(f"{path} is of no stage", mend="add stage.yaml beside it, with kind: custom")
+                raise UsageError(f"{path} is of no stage", hint="add stage.yaml beside it, with kind: custom")
             continue  # read with its stage
         raw = load_yaml(files[path], name=path)
         if path == OUTPUT_FILE:
@@ -124,7 +124,7 @@ def read_candidate(files: Mapping[str, bytes], stage_kinds: Callable[[str], Stag
         else:
             raise UsageError(
                 f"{path} is not a file of a candidate",
-                mend="a candidate has output.yaml, training.yaml, stages/<slug>/stage.yaml and, for kind: custom, module.py",
+                hint="a candidate has output.yaml, training.yaml, stages/<slug>/stage.yaml and, for kind: custom, module.py",
             )
     if len(stages) > MAX_STAGES:
         raise UsageError(f"the candidate has {len(stages)} stages; at most {MAX_STAGES} are allowed")

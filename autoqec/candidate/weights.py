@@ -59,7 +59,7 @@ def load_weights(data: bytes, *, fingerprint: str | None = None) -> dict[str, np
     if fingerprint is not None and fingerprint not in found:
         raise AutoQECError(
             f"the weights were trained for problem {', '.join(name[:12] for name in found)}, not for {fingerprint[:12]}",
-            mend="train on this environment, or use the environment the round names",
+            hint="train on this environment, or use the environment the round names",
         )
     for name, tensor in tensors.items():
         if not np.isfinite(tensor).all():

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from autoqec.cli import options
+from autoqec.cli import shared_options as options
 from autoqec.cli.lab import open_lab, run_session
 
 if TYPE_CHECKING:
     from autoqec.config import Settings
     from autoqec.errors import AutoQECError
     from autoqec.history import Ledger, RoundRecord
-    from autoqec.loop.comparing import Arm
+    from autoqec.loop.agent_runs import Arm
     from autoqec.plugins import Registry
 
 
@@ -53,13 +53,13 @@ def command(
     """
     from autoqec.errors import BudgetSpentError
     from autoqec.history import require_writable
-    from autoqec.loop.comparing import arm_result, plan_arms
+    from autoqec.loop.agent_runs import arm_result, plan_arms
     from autoqec.loop.session import environment_folders
     from autoqec.plugins import load_plugins
     from autoqec.problem.environment import find_environment
-    from autoqec.views.comparing import comparison_objects, print_comparison
+    from autoqec.views.comparison_plot import check_plot, plot_comparison
+    from autoqec.views.comparison_text import comparison_objects, print_comparison
     from autoqec.views.console import print_json, say
-    from autoqec.views.plotting import check_plot, plot_comparison
 
     ledger, settings = open_lab({**flags, "default_env": env})
     registry = load_plugins()
@@ -77,7 +77,7 @@ def command(
     for arm in arms:
         problem = _run(ledger, registry, settings, arm, wanted, rounds, dry=dry_run, quiet=quiet)
         if problem is not None:
-            say(f"{arm.run}: {problem.problem}" + (f"; {problem.mend}" if problem.mend else ""))
+            say(f"{arm.run}: {problem.problem}" + (f"; {problem.hint}" if problem.hint else ""))
             code = max(code, 4 if isinstance(problem, BudgetSpentError) else 1)
     results = [arm_result(ledger, arm, rounds) for arm in arms]
     if as_json:
@@ -95,9 +95,9 @@ def _run(
     ledger: Ledger, registry: Registry, settings: Settings, arm: Arm, env: str, rounds: int, *, dry: bool, quiet: bool
 ) -> AutoQECError | None:
     """Carry an arm to its rounds; returns the error that ended it early, which ends no other."""
-    from autoqec.agents.contract import AgentUnavailable
+    from autoqec.agents.agent_contract import AgentUnavailable
     from autoqec.errors import BudgetSpentError
-    from autoqec.loop.comparing import arm_settings, rounds_of, run_arm, seconds_of
+    from autoqec.loop.agent_runs import arm_settings, rounds_of, run_arm, seconds_of
     from autoqec.loop.session import open_run
     from autoqec.views.console import say
 

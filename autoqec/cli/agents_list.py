@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from autoqec.cli import options
+from autoqec.cli import shared_options as options
 
 
 @click.command()
@@ -14,9 +14,9 @@ def command(as_json: bool) -> int:
 
     A name that ends in a colon takes a word behind it, such as a model's.
     """
-    from autoqec.agents.catalogue import describe_agents
+    from autoqec.agents.installed_agents import describe_agents
     from autoqec.plugins import load_plugins
-    from autoqec.views.agents import print_agents
+    from autoqec.views.agents_text import print_agents
     from autoqec.views.console import print_json
 
     items = describe_agents(load_plugins())

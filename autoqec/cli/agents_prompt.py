@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from autoqec.cli import options
+from autoqec.cli import shared_options as options
 from autoqec.cli.lab import open_lab, run_session
 
 
@@ -20,7 +20,7 @@ def command(role: Any, where: str | None, as_json: bool) -> int:
     With ROLE it is an error if the round waits for another. Exit code 3 if no round waits. Nothing is written.
     """
     from autoqec.history import load_run
-    from autoqec.loop.answering import awaited, find_waiting
+    from autoqec.loop.manual_answers import awaited, find_waiting
     from autoqec.plugins import load_plugins
     from autoqec.views.console import print_json, print_lines
 

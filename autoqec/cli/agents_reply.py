@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from autoqec.cli import options
+from autoqec.cli import shared_options as options
 from autoqec.cli.lab import open_lab, run_session, share_results, waits
 
 _ROLES = ("ideator", "coder", "analyst")
@@ -29,11 +29,11 @@ def command(role: Any, file: str | None, where: str | None, as_json: bool, quiet
     The round goes on to the next reply it waits for, or to its end, and is printed then as by `autoqec round`. Exit code 2
     if the reply cannot be used: nothing is recorded then, and the round waits on. Exit code 3 if no round waits.
     """
-    from autoqec.agents.contract import ReplyAwaited
+    from autoqec.agents.agent_contract import ReplyAwaited
     from autoqec.history import load_run, require_writable
-    from autoqec.loop.answering import find_waiting, parse_reply, take_reply
+    from autoqec.loop.manual_answers import find_waiting, parse_reply, take_reply
     from autoqec.plugins import load_plugins
-    from autoqec.views.rounds import round_printer
+    from autoqec.views.round_text import round_printer
 
     if role is not None and role not in _ROLES:
         if file is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from autoqec.cli import options
+from autoqec.cli import shared_options as options
 
 
 @click.command()
@@ -19,8 +19,8 @@ def command(run: str, prune_weights: bool, as_json: bool) -> int:
     """
     from autoqec import history
     from autoqec.views.console import out, plain, print_json, say
-    from autoqec.views.front import front_objects
-    from autoqec.views.lines import read_lines
+    from autoqec.views.front_json import front_objects
+    from autoqec.views.log_lines import read_lines
 
     ledger = history.open_ledger(".")
     archived = history.archive_run(ledger, run)

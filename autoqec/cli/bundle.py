@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from autoqec.cli import options
+from autoqec.cli import shared_options as options
 from autoqec.cli.lab import open_history
 
 
@@ -23,10 +23,10 @@ def command(run: str, output: Path, all_weights: bool, as_json: bool) -> int:
     `git clone FILE lab` makes a lab of it in which `autoqec log` and `autoqec verify` work with no network.
     """
     from autoqec.history import has_attachment, read_history, write_bundle
-    from autoqec.history.attachments import WEIGHTS_FILE
-    from autoqec.views.front import front_objects
-    from autoqec.views.lines import read_lines
-    from autoqec.views.sharing import print_bundle
+    from autoqec.history.rounds.attachments import WEIGHTS_FILE
+    from autoqec.views.front_json import front_objects
+    from autoqec.views.log_lines import read_lines
+    from autoqec.views.sync_text import print_bundle
 
     ledger = open_history()
     records = read_history(ledger, run)

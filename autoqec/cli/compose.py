@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from autoqec.cli import options
+from autoqec.cli import shared_options as options
 from autoqec.cli.lab import open_lab, run_session, share_results
 
 
@@ -24,22 +24,22 @@ def command(rounds: tuple[str, ...], edit: bool, text: str | None, as_json: bool
     The merge is a commit with all of them as parents. Where they disagree the round ends as compose_conflict, with what
     each of them says.
     """
-    from autoqec.agents.messages import MAX_PARENTS, Hypothesis
+    from autoqec.agents.role_messages import MAX_PARENTS, Hypothesis
     from autoqec.errors import UsageError
     from autoqec.history import load_run, parse_round_name, require_writable
+    from autoqec.loop.one_round import run_round
     from autoqec.loop.parents import check_parents
-    from autoqec.loop.rounds import run_round
     from autoqec.plugins import load_plugins
-    from autoqec.views.rounds import round_printer
+    from autoqec.views.round_text import round_printer
 
     ledger, settings = open_lab(flags)
     require_writable(ledger)
     names = [parse_round_name(name) for name in rounds]
     if not 2 <= len(set(names)) == len(names) <= MAX_PARENTS:
-        raise UsageError(f"compose takes two to {MAX_PARENTS} different rounds, not {len(names)}", mend="autoqec log")
+        raise UsageError(f"compose takes two to {MAX_PARENTS} different rounds, not {len(names)}", hint="autoqec log")
     runs = [load_run(ledger, run) for run, _ in names]
     if len({run.env_id for run in runs}) > 1:
-        raise UsageError("the rounds belong to different environments", mend="compose rounds of one environment")
+        raise UsageError("the rounds belong to different environments", hint="compose rounds of one environment")
     hypothesis = Hypothesis(
         text=text or f"The changes of {' and '.join(f'{run}/{number}' for run, number in names)} add up",
         fork_from=tuple(f"{run}/{number}" for run, number in names),

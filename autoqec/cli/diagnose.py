@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from autoqec.cli import options
+from autoqec.cli import shared_options as options
 from autoqec.cli.lab import open_lab
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ def command(name: str | None, as_json: bool) -> int:
     is shown and never applied. Nothing is trained or decoded. Exit code 0, whatever was found.
     """
     from autoqec.history import find_record, load_run, parse_round_name
-    from autoqec.loop.diagnosing import latest_run
+    from autoqec.loop.diagnosis_input import latest_run
     from autoqec.views.console import print_json
-    from autoqec.views.diagnosis import print_diagnosis
+    from autoqec.views.diagnosis_text import print_diagnosis
 
     ledger, settings = open_lab()
     if name is None:
@@ -47,11 +47,11 @@ def command(name: str | None, as_json: bool) -> int:
 def diagnosis_objects(ledger: Ledger, settings: Settings, run: str, number: int | None = None) -> list[dict[str, Any]]:
     """The findings about a run, or one of its rounds, as JSON objects."""
     from autoqec.history import CANDIDATE_DIR
-    from autoqec.loop.diagnosing import diagnose, patched
+    from autoqec.loop.diagnosis_input import diagnose, patched
     from autoqec.plugins import load_plugins
-    from autoqec.views.diagnosis import DIAGNOSIS_SCHEMA
-    from autoqec.views.diff import candidate_diff
-    from autoqec.views.records import whole_notes
+    from autoqec.views.diagnosis_text import DIAGNOSIS_SCHEMA
+    from autoqec.views.diff_text import candidate_diff
+    from autoqec.views.round_json import whole_notes
 
     registry = load_plugins()
     items = []

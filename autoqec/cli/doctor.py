@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from autoqec.cli import options
+from autoqec.cli import shared_options as options
 
 
 @click.command()
@@ -21,9 +21,9 @@ def command(as_json: bool) -> int:
     from autoqec.errors import NotFoundError
     from autoqec.history import unpushed
     from autoqec.plugins import load_plugins, missing_packages
-    from autoqec.views.catalogue import print_facts
     from autoqec.views.console import print_json
-    from autoqec.views.sharing import unpushed_text
+    from autoqec.views.installed_text import print_facts
+    from autoqec.views.sync_text import unpushed_text
 
     facts: dict[str, str] = {}
     try:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from autoqec.cli import options
+from autoqec.cli import shared_options as options
 
 
 @click.group()
@@ -37,8 +37,8 @@ def list_(as_json: bool) -> int:
     """Environments of this lab and those that come with the package."""
     from autoqec.errors import AutoQECError
     from autoqec.problem.environment import load_environment
-    from autoqec.views.catalogue import print_environments
     from autoqec.views.console import print_json
+    from autoqec.views.installed_text import print_environments
 
     items: dict[str, dict[str, str]] = {}
     for folder in _folders():
@@ -65,8 +65,8 @@ def check(env: str, shots: int, as_json: bool) -> int:
     from autoqec.plugins import load_plugins
     from autoqec.problem.environment import find_environment
     from autoqec.scoring.baseline import describe_environment
-    from autoqec.views.catalogue import print_environment
     from autoqec.views.console import print_json
+    from autoqec.views.installed_text import print_environment
 
     registry = load_plugins()
     loaded = find_environment(env, _folders())

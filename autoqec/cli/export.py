@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from autoqec.cli import options
+from autoqec.cli import shared_options as options
 from autoqec.cli.lab import open_history
 
 
@@ -33,7 +33,7 @@ def command(round_name: str, folder: Path, onnx: bool, as_json: bool) -> int:
     from autoqec.exchange.package import package_of
     from autoqec.history import parse_round_name
     from autoqec.plugins import load_plugins
-    from autoqec.views.sharing import print_export
+    from autoqec.views.sync_text import print_export
 
     package = package_of(open_history(), *parse_round_name(round_name))
     manifest = write_folder(package, load_plugins(), folder, onnx=onnx)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import click
 
-from autoqec.cli import options
+from autoqec.cli import shared_options as options
 
 
 @click.command()
-@click.option("--repair", "mend", is_flag=True, help="Mend what can be mended without losing anything.")
+@click.option("--repair", "repairing", is_flag=True, help="Repair what can be repaired without losing anything.")
 @options.json_option
-def command(mend: bool, as_json: bool) -> int:
+def command(repairing: bool, as_json: bool) -> int:
     """Examine the lab's record: every claim, round, note and weight, and the settings of git that could harm them.
 
-    Says of each interrupted round after which step, and of each finding what mends it. --repair removes locks that dead
+    Says of each interrupted round after which step, and of each finding what to do about it. --repair removes locks that dead
     writers left, puts back notes that another tool wrote over, and closes rounds that died before they left anything.
     Exit code 0 if there are no errors, 1 otherwise.
     """
@@ -21,11 +21,11 @@ def command(mend: bool, as_json: bool) -> int:
 
     from autoqec.history import check, open_ledger, repair
     from autoqec.views.console import print_json
-    from autoqec.views.findings import print_findings, print_repaired
+    from autoqec.views.fsck_text import print_findings, print_repaired
 
     ledger = open_ledger(".")
     findings = check(ledger)
-    if mend:
+    if repairing:
         repaired = repair(ledger, findings)
         if as_json:
             print_json({"schema": "autoqec.repaired/1", **asdict(item)} for item in repaired)
@@ -33,7 +33,8 @@ def command(mend: bool, as_json: bool) -> int:
             print_repaired(repaired)
         findings = check(ledger)
     if as_json:
-        print_json({"schema": "autoqec.finding/1", **asdict(finding)} for finding in findings)
+        # `mend` is the name that `hint` had in version 0.1; readers of `autoqec.finding/1` may still ask for it.
+        print_json({"schema": "autoqec.finding/1", **asdict(finding), "mend": finding.hint} for finding in findings)
     else:
         print_findings(findings)
     return int(any(finding.severity == "error" for finding in findings))

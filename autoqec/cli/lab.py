@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from autoqec.history import Ledger, Run, adopt_bundle, open_ledger
 
 if TYPE_CHECKING:
-    from autoqec.agents.contract import ReplyAwaited
+    from autoqec.agents.agent_contract import ReplyAwaited
     from autoqec.agents.tape import Recorder, Tape
     from autoqec.config import Settings
     from autoqec.loop.session import Session
@@ -26,7 +26,7 @@ def open_history() -> Ledger:
     report = adopt_bundle(ledger)
     if report is not None:
         from autoqec.views.console import say
-        from autoqec.views.sharing import moved
+        from autoqec.views.sync_text import moved
 
         say(f"taken up from the bundle that this was cloned from: {moved(report.received)}")
     return ledger
@@ -74,7 +74,7 @@ def waits(error: ReplyAwaited) -> int:
     """Say who is awaited; that a round waits for a person is no failure."""
     from autoqec.views.console import say
 
-    say(f"{error.problem}: {error.mend}")
+    say(f"{error.problem}: {error.hint}")
     return 0
 
 

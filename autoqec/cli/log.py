@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from autoqec.cli import options
+from autoqec.cli import shared_options as options
 from autoqec.cli.lab import open_history
 
 
@@ -33,9 +33,9 @@ def command(
     """Rounds and what came of them: all, or those of one RUN."""
     from autoqec.history import runs_elsewhere
     from autoqec.views.console import print_lines, say
-    from autoqec.views.lines import read_lines, require_environment
-    from autoqec.views.records import Wanted
-    from autoqec.views.sharing import unpushed_hints
+    from autoqec.views.log_lines import read_lines, require_environment
+    from autoqec.views.round_json import Wanted
+    from autoqec.views.sync_text import unpushed_hints
 
     wanted = Wanted(env=env, verdict=verdict, status=status, text=text)
     ledger = open_history()
@@ -55,7 +55,7 @@ def command(
     if as_json:
         print_lines(line for line, _ in chosen)
     elif graph:
-        from autoqec.views.graph import print_graph
+        from autoqec.views.log_graph import print_graph
 
         print_graph([item for _, item in chosen])
     else:

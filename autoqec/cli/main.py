@@ -27,7 +27,7 @@ COMMANDS = {
     "pareto": "The front: verified rounds that no other surely beats.",
     "verify": "Judge a round again, on fresh shots.",
     "diagnose": "Why rounds failed or stalled, and what to do about it.",
-    "fsck": "Examine the lab's record, and mend what can be mended safely.",
+    "fsck": "Examine the lab's record, and repair what can be repaired safely.",
     "archive": "Move a finished run's rounds out of the branches; prune weights.",
     "env": "Environments: list them, check one.",
     "plugins": "What is installed: agents, decoders, verifiers, stages, codes.",
@@ -143,6 +143,6 @@ def run(args: list[str] | None = None) -> int:
 
         text = f"{type(error).__name__}: {error}".splitlines()[0]
         print_error(
-            AutoQECError(f"something unforeseen: {text}", mend=f"autoqec --traceback {' '.join(given)} shows where")
+            AutoQECError(f"something unforeseen: {text}", hint=f"autoqec --traceback {' '.join(given)} shows where")
         )
         return 1

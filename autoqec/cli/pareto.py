@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from autoqec.cli import options
+from autoqec.cli import shared_options as options
 from autoqec.cli.lab import open_history
 
 
@@ -16,8 +16,8 @@ from autoqec.cli.lab import open_history
 def command(env: str | None, run_name: str | None, top: int | None, as_json: bool) -> int:
     """The front: verified rounds that no other verified round surely beats on gain, FLOPs and parameters."""
     from autoqec.views.console import print_json, say
-    from autoqec.views.front import front_objects, over_limits
-    from autoqec.views.lines import read_lines, require_environment
+    from autoqec.views.front_json import front_objects, over_limits
+    from autoqec.views.log_lines import read_lines, require_environment
 
     ledger = open_history()
     runs = read_lines(ledger, run_name)

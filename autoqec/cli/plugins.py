@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from autoqec.cli import options
+from autoqec.cli import shared_options as options
 
 
 @click.command()
@@ -18,12 +18,12 @@ def command(kind: str | None, metadata: bool, as_json: bool) -> int:
     """
     from autoqec.errors import UsageError
     from autoqec.plugins import KINDS, describe, describe_metadata
-    from autoqec.views.catalogue import print_plugins
     from autoqec.views.console import print_json
+    from autoqec.views.installed_text import print_plugins
 
     if kind is not None and kind.removesuffix("s") not in KINDS:
         there = ", ".join(f"{name}s" for name in KINDS)
-        raise UsageError(f"plugins register no {kind!r}; there are {there}", mend=f"autoqec plugins --kind {KINDS[0]}s")
+        raise UsageError(f"plugins register no {kind!r}; there are {there}", hint=f"autoqec plugins --kind {KINDS[0]}s")
     items = describe_metadata() if metadata else describe()
     items = [item for item in items if kind is None or item.get("kind") in (kind, kind.removesuffix("s"), None)]
     print_json(items) if as_json else print_plugins(items)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from autoqec.cli import options
+from autoqec.cli import shared_options as options
 from autoqec.cli.lab import open_history
 
 
@@ -21,7 +21,7 @@ def command(remote: str, run: str | None, artifacts: bool, as_json: bool, renumb
     --renumber the rounds that are here and not there get the next free numbers; their commits, notes and children stay.
     """
     from autoqec.history import pull
-    from autoqec.views.sharing import print_sync
+    from autoqec.views.sync_text import print_sync
 
     print_sync(pull(open_history(), remote, run, artifacts, renumber), as_json=as_json)
     return 0

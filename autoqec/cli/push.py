@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from autoqec.cli import options
+from autoqec.cli import shared_options as options
 from autoqec.cli.lab import open_history
 
 
@@ -17,7 +17,7 @@ def command(remote: str, run: str | None, artifacts: bool, as_json: bool) -> int
     round is archived, its branch goes there too, after the archive has arrived.
     """
     from autoqec.history import push
-    from autoqec.views.sharing import print_sync
+    from autoqec.views.sync_text import print_sync
 
     print_sync(push(open_history(), remote, run, artifacts), as_json=as_json)
     return 0

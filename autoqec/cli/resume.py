@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from autoqec.cli import options
+from autoqec.cli import shared_options as options
 from autoqec.cli.lab import open_lab, run_session, share_results, waits
 
 
@@ -23,13 +23,13 @@ def command(run: str | None, abandon: str | None, force: bool, as_json: bool, qu
     """
     import socket
 
-    from autoqec.agents.contract import ReplyAwaited
+    from autoqec.agents.agent_contract import ReplyAwaited
     from autoqec.errors import AutoQECError, BudgetSpentError
     from autoqec.history import load_run, parse_round_name, require_writable
-    from autoqec.loop.rounds import abandon_round, interrupted_rounds, open_rounds, resume_round
+    from autoqec.loop.one_round import abandon_round, interrupted_rounds, open_rounds, resume_round
     from autoqec.plugins import load_plugins
     from autoqec.views.console import print_error, say
-    from autoqec.views.rounds import round_printer
+    from autoqec.views.round_text import round_printer
 
     ledger, settings = open_lab(flags)
     require_writable(ledger)
@@ -60,6 +60,6 @@ def command(run: str | None, abandon: str | None, force: bool, as_json: bool, qu
             waits(error)
         except AutoQECError as error:
             failed = True
-            mend = error.mend or f"autoqec resume --abandon {claim.run}/{claim.number}"
-            print_error(AutoQECError(f"round {claim.run}/{claim.number} cannot go on: {error.problem}", mend=mend))
+            hint = error.hint or f"autoqec resume --abandon {claim.run}/{claim.number}"
+            print_error(AutoQECError(f"round {claim.run}/{claim.number} cannot go on: {error.problem}", hint=hint))
     return 1 if failed else 0

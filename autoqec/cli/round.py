@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from autoqec.cli import options
+from autoqec.cli import shared_options as options
 from autoqec.cli.lab import open_lab, run_session, share_results, waits
 
 if TYPE_CHECKING:
@@ -63,15 +63,15 @@ def command(
     got to its end; a round that was only not VERIFIED did. Exit code 4 if a budget is spent: what was begun is finished by
     `autoqec resume` with a larger one.
     """
-    from autoqec.agents.contract import ROLES, ReplyAwaited
+    from autoqec.agents.agent_contract import ROLES, ReplyAwaited
     from autoqec.agents.tape import Recorder
     from autoqec.errors import UsageError
     from autoqec.history import require_writable
-    from autoqec.loop.running import run_rounds
+    from autoqec.loop.many_rounds import run_rounds
     from autoqec.loop.session import make_agent, open_run
     from autoqec.plugins import load_plugins
     from autoqec.views.console import say
-    from autoqec.views.rounds import round_printer
+    from autoqec.views.round_text import round_printer
 
     ledger, settings = open_lab({**flags, "default_env": env})
     require_writable(ledger)
@@ -95,7 +95,7 @@ def command(
         dry=dry_run,
     )
     if tape is not None and run.env_id != tape.head["env_id"]:
-        raise UsageError(f"--replay {replay}: it is of another environment {tape.head['env']}", mend="--env FILE")
+        raise UsageError(f"--replay {replay}: it is of another environment {tape.head['env']}", hint="--env FILE")
     recorder = Recorder(Path(record), run_head(run)) if record else None
     show = round_printer(ledger, as_json)
     with run_session(ledger, registry, settings, run, quiet=quiet, recorder=recorder, tape=tape) as session:
@@ -114,7 +114,7 @@ def command(
             return waits(error)
     if in_vain:
         from autoqec.cli.diagnose import diagnosis_objects
-        from autoqec.views.diagnosis import headline
+        from autoqec.views.diagnosis_text import headline
 
         say(f"stopped: the last {settings['patience']} rounds came to nothing; autoqec diagnose {run.name}")
         for line in headline(diagnosis_objects(ledger, settings, run.name)):
@@ -133,7 +133,7 @@ def _tape(path: str | None, ledger: Ledger) -> Tape | None:
     if any(run.name == tape.head["run"] for run in list_runs(ledger)):
         raise UsageError(
             f"--replay {path}: this lab has run {tape.head['run']} already",
-            mend="replay in a lab of its own: autoqec init DIR; cd DIR",
+            hint="replay in a lab of its own: autoqec init DIR; cd DIR",
         )
     return tape
 
@@ -144,9 +144,9 @@ def run_head(run: Run) -> dict[str, str]:
 
 
 def _dry(session: Session, rounds: int, as_json: bool) -> int:
-    from autoqec.loop.planning import plan_round
+    from autoqec.loop.dry_run import plan_round
     from autoqec.views.console import print_json
-    from autoqec.views.planning import print_plan
+    from autoqec.views.dry_run_text import print_plan
 
     plan = plan_round(session)
     if as_json:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from autoqec.cli import options
+from autoqec.cli import shared_options as options
 from autoqec.cli.lab import open_history
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def _signature(verdict: Mapping[str, Any], lab: Path | None) -> str:
     """Whose signature a verdict bears, in words."""
     from autoqec.config import load_settings
-    from autoqec.history.signatures import examine
+    from autoqec.history.rounds.signatures import examine
 
     allowed = load_settings(lab)["allowed_signers"]
     found = examine(verdict, Path(allowed).expanduser() if allowed else None)
@@ -38,9 +38,9 @@ def command(round_name: str, trace: bool, as_json: bool) -> int:
     """One round in full. ROUND is exp/<run>/<N> or <run>/<N>."""
     from autoqec.history import find_record, parse_round_name, read_candidate
     from autoqec.views.console import print_json
-    from autoqec.views.diff import candidate_diff
-    from autoqec.views.lines import round_item
-    from autoqec.views.records import conflict_objects, whole_notes
+    from autoqec.views.diff_text import candidate_diff
+    from autoqec.views.log_lines import round_item
+    from autoqec.views.round_json import conflict_objects, whole_notes
     from autoqec.views.tables import print_round
 
     ledger = open_history()
@@ -68,7 +68,7 @@ def _trace(ledger: Ledger, run: str, number: int, as_json: bool) -> int:
     from autoqec.history import find_record
     from autoqec.loop.tracing import read_calls
     from autoqec.views.console import print_json
-    from autoqec.views.trace import print_trace
+    from autoqec.views.trace_text import print_trace
 
     find_record(ledger, run, number)  # raises, and says what there is
     calls = [call.to_dict() | call.texts() for call in read_calls(ledger, run, number)]

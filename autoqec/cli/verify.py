@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from autoqec.cli import options
+from autoqec.cli import shared_options as options
 from autoqec.cli.lab import open_lab, run_session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from autoqec.loop.judging import Asked
+    from autoqec.loop.round_state import RoundState
     from autoqec.loop.session import Session
-    from autoqec.loop.state import RoundState
 
 _EXIT = {"VERIFIED": 0, "SUSPICIOUS": 1, "FAILED": 1}
 
@@ -64,16 +64,16 @@ def command(round_name: str | None, as_json: bool, quiet: bool, **flags: Any) ->
     """
     from autoqec.errors import NotFoundError, UsageError
     from autoqec.history import load_run, parse_round_name
-    from autoqec.loop.state import find_verdict, read_state
+    from autoqec.loop.round_state import find_verdict, read_state
     from autoqec.plugins import load_plugins
 
     if flags["replay"] and not flags["audit"]:
-        raise UsageError("--replay goes with --audit", mend="add --audit, or name a verdict with --seed-key")
+        raise UsageError("--replay goes with --audit", hint="add --audit, or name a verdict with --seed-key")
     if flags["front"] or flags["head_to_head"]:
         return _front(round_name, flags, as_json=as_json, quiet=quiet)
     if round_name is None:
         raise UsageError(
-            "no round is named", mend="autoqec verify exp/<run>/<N>, or --front for every member of the front"
+            "no round is named", hint="autoqec verify exp/<run>/<N>, or --front for every member of the front"
         )
     ledger, settings = open_lab(flags)
     run_name, number = parse_round_name(round_name)
@@ -84,7 +84,7 @@ def command(round_name: str | None, as_json: bool, quiet: bool, **flags: Any) ->
     if state.commit is None or (state.weights is None and needs_weights):
         raise NotFoundError(
             f"round {run_name}/{number} has no weights here, so nothing can be judged",
-            mend="autoqec resume if it was interrupted here, autoqec pull --artifacts if it came from elsewhere",
+            hint="autoqec resume if it was interrupted here, autoqec pull --artifacts if it came from elsewhere",
         )
     with run_session(ledger, load_plugins(), settings, run, quiet=quiet) as session:
         if flags["audit"]:
@@ -93,14 +93,14 @@ def command(round_name: str | None, as_json: bool, quiet: bool, **flags: Any) ->
 
 
 def _front(run_name: str | None, flags: Mapping[str, Any], *, as_json: bool, quiet: bool) -> int:
-    from autoqec.cli.front import decide_pairs, refute
+    from autoqec.cli.verify_front import decide_pairs, refute
     from autoqec.errors import UsageError
     from autoqec.views.console import print_json
-    from autoqec.views.verifying import print_duel, print_refuted
+    from autoqec.views.verify_text import print_duel, print_refuted
 
     if flags["audit"] or flags["seed_key"] or (flags["front"] and flags["head_to_head"]):
         raise UsageError(
-            "--front, --head-to-head and --audit or --seed-key each go alone", mend="leave all but one out"
+            "--front, --head-to-head and --audit or --seed-key each go alone", hint="leave all but one out"
         )
     ledger, settings = open_lab(flags)
     if flags["head_to_head"]:
@@ -127,7 +127,7 @@ def _judge(
     from autoqec.loop.auditing import replay_differences
     from autoqec.loop.judging import judge
     from autoqec.views.console import print_json
-    from autoqec.views.verdict import print_verdict
+    from autoqec.views.verdict_text import print_verdict
 
     verdict = judge(session, state, _asked(flags), replay=replay)
     if replay is not None:
@@ -141,19 +141,19 @@ def _audit(session: Session, state: RoundState, note: Mapping[str, Any] | None, 
     from autoqec.loop.auditing import audit_round, replay_differences, why_no_replay
     from autoqec.loop.judging import judge
     from autoqec.views.console import print_json
-    from autoqec.views.verifying import print_audit
+    from autoqec.views.verify_text import print_audit
 
     name = f"{state.claim.run}/{state.claim.number}"
     if note is None:
-        raise NotFoundError(f"round {name} has no verdict", mend=f"autoqec verify exp/{name}")
+        raise NotFoundError(f"round {name} has no verdict", hint=f"autoqec verify exp/{name}")
     found = audit_round(session, state, note)
     if replay:
         from autoqec.scoring.survey import stim_build
 
         why = why_no_replay(note, stim_build())
         if why is not None:
-            mend = "audit it without --replay, or judge it again on new shots: autoqec verify ROUND"
-            raise UsageError(f"the verdict's shots cannot be drawn again here: {why}", mend=mend)
+            hint = "audit it without --replay, or judge it again on new shots: autoqec verify ROUND"
+            raise UsageError(f"the verdict's shots cannot be drawn again here: {why}", hint=hint)
         again = judge(session, state, replay=note)
         found += [f"{part}: a replay of the shots did not give it again" for part in replay_differences(note, again)]
     if as_json:

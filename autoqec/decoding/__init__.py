@@ -9,8 +9,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from autoqec.decoding.checks import check_beliefs, check_syndromes
-    from autoqec.decoding.contract import CompiledDecoder, Decoded, Decoder
+    from autoqec.decoding.array_checks import check_beliefs, check_syndromes
+    from autoqec.decoding.decoder_contract import CompiledDecoder, Decoded, Decoder
     from autoqec.decoding.edges import EdgeUses, edge_log_odds, edge_uses
 
 __all__ = [
@@ -25,12 +25,12 @@ __all__ = [
 ]
 
 _HOME = {
-    "CompiledDecoder": "contract",
-    "Decoded": "contract",
-    "Decoder": "contract",
+    "CompiledDecoder": "decoder_contract",
+    "Decoded": "decoder_contract",
+    "Decoder": "decoder_contract",
     "EdgeUses": "edges",
-    "check_beliefs": "checks",
-    "check_syndromes": "checks",
+    "check_beliefs": "array_checks",
+    "check_syndromes": "array_checks",
     "edge_log_odds": "edges",
     "edge_uses": "edges",
 }

@@ -9,7 +9,7 @@ from math import log
 
 import numpy as np
 
-from autoqec.decoding.contract import CompiledDecoder, Decoded
+from autoqec.decoding.decoder_contract import CompiledDecoder, Decoded
 from autoqec.problem.problem import Problem
 
 
@@ -38,7 +38,7 @@ class HardFlip:
         self._border = log((1 - threshold) / threshold)
 
     def decode(self, syndromes: np.ndarray, beliefs: np.ndarray | None = None) -> Decoded:
-        """See `autoqec.decoding.contract.CompiledDecoder.decode`; without beliefs nothing is flipped."""
+        """See `autoqec.decoding.decoder_contract.CompiledDecoder.decode`; without beliefs nothing is flipped."""
         if beliefs is None:
             return self._decoder.decode(syndromes)
         shots, applied = np.nonzero(beliefs < self._border)

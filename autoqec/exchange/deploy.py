@@ -13,15 +13,15 @@ import numpy as np
 
 from autoqec.candidate.compile import compile_inference
 from autoqec.candidate.schema import Candidate, read_candidate
-from autoqec.candidate.stage import Inference
+from autoqec.candidate.stage_contract import Inference
 from autoqec.candidate.weights import load_weights
-from autoqec.decoding.checks import check_syndromes
-from autoqec.decoding.compiling import compile_decoder
-from autoqec.decoding.contract import CompiledDecoder, Decoded
+from autoqec.decoding.array_checks import check_syndromes
+from autoqec.decoding.compile_decoder import compile_decoder
+from autoqec.decoding.decoder_contract import CompiledDecoder, Decoded
 from autoqec.decoding.flipping import HardFlip
 from autoqec.exchange.package import Package
 from autoqec.plugins import Registry
-from autoqec.problem.code import build_problem
+from autoqec.problem.code_contract import build_problem
 from autoqec.problem.problem import Problem
 from autoqec.scoring.predictor import settle_beliefs
 

@@ -11,7 +11,7 @@ from autoqec import __version__
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.exchange.deploy import Deployed
 from autoqec.exchange.package import Package
-from autoqec.history.attachments import WEIGHTS_FILE
+from autoqec.history.rounds.attachments import WEIGHTS_FILE
 from autoqec.plugins import Registry, load_plugins
 from autoqec.problem.environment import ENVIRONMENT_FILE
 from autoqec.sandbox.sealed import SealedCandidate
@@ -36,7 +36,7 @@ def decoder():
 
 def decoders():
     """What sinter's `--custom_decoders_module_function` asks for."""
-    from autoqec.exchange.sinter import round_decoders
+    from autoqec.exchange.sinter_rounds import round_decoders
 
     return round_decoders(decoder().package)
 '''
@@ -84,7 +84,7 @@ def write_folder(package: Package, registry: Registry, folder: Path, *, onnx: bo
         AutoQECError: It cannot be written, the round cannot be run, or has no ONNX form.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder} holds something else", mend="name a folder that does not exist yet")
+        raise UsageError(f"{folder} holds something else", hint="name a folder that does not exist yet")
     deployed = Deployed(package, registry)
     problem = deployed.problem
     _ = deployed.tensors  # raises where the weights are not this problem's
@@ -152,11 +152,11 @@ def open_folder(folder: Path, registry: Registry | None = None) -> Deployed:
         weights = (folder / WEIGHTS_FILE).read_bytes()
         candidate, environment = (_read(folder / name) for name in ("candidate", "environment"))
     except (OSError, ValueError) as error:
-        raise NotFoundError(f"{folder} is no exported round: {error}", mend="autoqec export ROUND --to DIR") from error
+        raise NotFoundError(f"{folder} is no exported round: {error}", hint="autoqec export ROUND --to DIR") from error
     if manifest.get("schema") != _SCHEMA or ENVIRONMENT_FILE not in environment:
         raise NotFoundError(
             f"{folder} is an export of schema {manifest.get('schema')}, and this AutoQEC reads {_SCHEMA}",
-            mend="pip install --upgrade autoqec",
+            hint="pip install --upgrade autoqec",
         )
     package = Package(
         manifest["round"], manifest["commit"], environment, SealedCandidate(candidate, weights), manifest["verdict"]
@@ -165,7 +165,7 @@ def open_folder(folder: Path, registry: Registry | None = None) -> Deployed:
         raise AutoQECError(
             f"{folder} has been changed: its digest is {package.digest[:12]}, and its manifest says "
             f"{str(manifest['digest'])[:12]}",
-            mend="export the round again",
+            hint="export the round again",
         )
     return Deployed(package, registry or load_plugins())
 

@@ -34,7 +34,7 @@ def onnx_model(deployed: Deployed) -> bytes:
         import onnx  # noqa: F401
         import onnxscript  # noqa: F401
     except ImportError as error:
-        raise AutoQECError(f"writing ONNX needs {error.name}", mend="pip install 'autoqec[onnx]'") from error
+        raise AutoQECError(f"writing ONNX needs {error.name}", hint="pip install 'autoqec[onnx]'") from error
     if not deployed.candidate.stages:
         raise AutoQECError(f"{deployed.package.name} has no stages: there is nothing to write as ONNX")
     return _exported(_module(deployed), deployed)
@@ -88,7 +88,7 @@ def _exported(module: torch.nn.Module, deployed: Deployed) -> bytes:
             kinds = ", ".join(f"{stage.slug} ({stage.config.kind})" for stage in deployed.candidate.stages)
             raise AutoQECError(
                 f"a stage among {kinds} has no ONNX form: {one_line(error)}",
-                mend="export without --onnx; the folder loads through AutoQEC",
+                hint="export without --onnx; the folder loads through AutoQEC",
             ) from error
         finally:
             logging.disable(level)

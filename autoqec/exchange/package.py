@@ -18,7 +18,7 @@ from autoqec.history import (
     read_candidate,
     read_history,
 )
-from autoqec.history.attachments import WEIGHTS_FILE, has_attachment
+from autoqec.history.rounds.attachments import WEIGHTS_FILE, has_attachment
 from autoqec.problem.environment import LoadedEnvironment, environment_from_files
 from autoqec.sandbox.sealed import SealedCandidate
 
@@ -92,7 +92,7 @@ class StoredPackage:
         package = package_of(open_ledger(self.folder), self.run, self.number)
         if self.digest not in (None, package.digest):
             raise AutoQECError(
-                f"{self.name} has other files or weights than those that were scored", mend="autoqec fsck"
+                f"{self.name} has other files or weights than those that were scored", hint="autoqec fsck"
             )
         return package
 
@@ -107,12 +107,12 @@ def package_of(ledger: Ledger, run: str, number: int) -> Package:
     if record.commit is None:
         raise NotFoundError(
             f"round {run}/{number} has no commit, so there is nothing to take along",
-            mend=f"autoqec show {run}/{number}",
+            hint=f"autoqec show {run}/{number}",
         )
     if not _has_weights(ledger, record):
         raise NotFoundError(
             f"round {run}/{number} has no weights here",
-            mend="autoqec resume if it was interrupted here, autoqec pull --artifacts if it came from elsewhere",
+            hint="autoqec resume if it was interrupted here, autoqec pull --artifacts if it came from elsewhere",
         )
     return _package(ledger, record)
 

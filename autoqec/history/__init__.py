@@ -4,11 +4,14 @@ Values that go in and out are plain: frozen dataclasses, oids as hex strings, by
 candidate means or what a metric is worth.
 """
 
-from autoqec.history.archive import Archived, archive_run, prune_weights
-from autoqec.history.attachments import attach, attached_numbers, has_attachment, read_attachment
-from autoqec.history.bundle import write_bundle
-from autoqec.history.cache import cached, keep
-from autoqec.history.claims import (
+from autoqec.history.compose.merge import Conflict, Merge, merge_candidates
+from autoqec.history.fsck.examination import Finding
+from autoqec.history.fsck.fsck_lab import Repaired, check, repair
+from autoqec.history.reading.history_reader import RunRecords, chosen_runs, find_record, read_history, read_run
+from autoqec.history.reading.round_record import RoundRecord, read_committed
+from autoqec.history.reading.snapshot import Snapshot, take_snapshot
+from autoqec.history.rounds.attachments import attach, attached_numbers, has_attachment, read_attachment
+from autoqec.history.rounds.claims import (
     Claim,
     adopt_claim,
     claim_round,
@@ -18,18 +21,8 @@ from autoqec.history.claims import (
     read_claim,
     update_claim,
 )
-from autoqec.history.findings import Finding
-from autoqec.history.fsck import Repaired, check, repair
-from autoqec.history.merge import Conflict, Merge, merge_candidates
-from autoqec.history.notes import NOTE_KINDS, append_note, effective, read_notes
-from autoqec.history.objects import check_files, graft, has_objects, read_files
-from autoqec.history.outgoing import Unpushed, unpushed
-from autoqec.history.reading import RunRecords, chosen_runs, find_record, read_history, read_run
-from autoqec.history.record import RoundRecord, read_committed
-from autoqec.history.records import utc_now
-from autoqec.history.refs import compare_and_swap, list_refs, write_lock
-from autoqec.history.repository import Ledger, initialise, open_ledger, require_writable, resolve_commit
-from autoqec.history.rounds import (
+from autoqec.history.rounds.notes import NOTE_KINDS, append_note, effective, read_notes
+from autoqec.history.rounds.round_commits import (
     CANDIDATE_DIR,
     branch_name,
     commit_round,
@@ -38,12 +31,27 @@ from autoqec.history.rounds import (
     read_candidate,
     require_kept,
 )
-from autoqec.history.runs import Run, check_run_name, list_runs, load_run, new_run_name, start_run, think_of_run
-from autoqec.history.shared_claims import claim_shared_round
-from autoqec.history.snapshot import Snapshot, take_snapshot
-from autoqec.history.sync import SyncReport, adopt_bundle, pull, push, runs_elsewhere
-from autoqec.history.trailers import RoundIdentity, build_message, parse_message, parse_text
-from autoqec.history.upkeep import tidy
+from autoqec.history.rounds.run_refs import (
+    Run,
+    check_run_name,
+    list_runs,
+    load_run,
+    new_run_name,
+    start_run,
+    think_of_run,
+)
+from autoqec.history.rounds.trailers import RoundIdentity, build_message, parse_message, parse_text
+from autoqec.history.store.cache import cached, keep
+from autoqec.history.store.json_records import utc_now
+from autoqec.history.store.objects import check_files, graft, has_objects, read_files
+from autoqec.history.store.refs import compare_and_swap, list_refs, write_lock
+from autoqec.history.store.repository import Ledger, initialise, open_ledger, require_writable, resolve_commit
+from autoqec.history.store.upkeep import tidy
+from autoqec.history.sync.archiving import Archived, archive_run, prune_weights
+from autoqec.history.sync.outgoing import Unpushed, unpushed
+from autoqec.history.sync.push_pull import SyncReport, adopt_bundle, pull, push, runs_elsewhere
+from autoqec.history.sync.run_bundle import write_bundle
+from autoqec.history.sync.shared_claims import claim_shared_round
 
 __all__ = [
     "CANDIDATE_DIR",

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from autoqec.history.signatures import examine
+from autoqec.history.rounds.signatures import examine
+from autoqec.loop.round_state import RoundState
 from autoqec.loop.session import Session
-from autoqec.loop.state import RoundState
-from autoqec.scoring.audit import audit
+from autoqec.results.audit import audit
 
 #: What decides which shots a seed gives and how they are decoded; of the others of a note's `versions` nothing depends.
 _DECISIVE = ("stim", "numpy", "pymatching", "numba", "fusion-blossom")

@@ -8,18 +8,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from autoqec.decoding.compiling import compile_decoder
+from autoqec.decoding.compile_decoder import compile_decoder
 from autoqec.errors import AutoQECError, BudgetSpentError, UsageError
 from autoqec.history import append_note, read_notes, write_lock
-from autoqec.history.signatures import sign
+from autoqec.history.rounds.signatures import sign
 from autoqec.loop.parents import composed_parents, sealed_parents
+from autoqec.loop.round_state import RoundState
 from autoqec.loop.session import Session
-from autoqec.loop.state import RoundState
-from autoqec.problem.code import build_problem
+from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import Choice
-from autoqec.scoring.statistics import attempt_share, next_attempt
-from autoqec.scoring.verdict import VerificationRequest
+from autoqec.results.statistics import attempt_share, next_attempt
 from autoqec.scoring.verification import verify_in_process
+from autoqec.scoring.verifier_contract import VerificationRequest
 
 _NEW_RUN = "start a new run, which has a budget of its own: autoqec round --new"
 
@@ -59,7 +59,7 @@ def judge(
     if asked.alpha is not None and asked.alpha > protocol.alpha:
         raise UsageError(
             f"--alpha {asked.alpha:g} is above protocol.alpha {protocol.alpha:g} of the environment, which its runs promise",
-            mend=f"--alpha {protocol.alpha:g} or less",
+            hint=f"--alpha {protocol.alpha:g} or less",
         )
     composed = composed_parents(session.ledger, state.claim.run, state.claim.number)
     request = VerificationRequest(
@@ -126,7 +126,7 @@ def _check_strong_reference(session: Session) -> None:
         try:
             compile_decoder(Choice(kind=kind), problem, session.registry)
         except AutoQECError as error:
-            raise type(error)(f"strong_reference: {error.problem}", mend=error.mend) from error
+            raise type(error)(f"strong_reference: {error.problem}", hint=error.hint) from error
 
 
 def _begin_attempt(
@@ -147,7 +147,7 @@ def _begin_attempt(
         attempt = next_attempt(begun)
         if attempt is None:
             raise BudgetSpentError(
-                f"the error budget of run {state.claim.run} is spent, by {len(begun)} verifications", mend=_NEW_RUN
+                f"the error budget of run {state.claim.run} is spent, by {len(begun)} verifications", hint=_NEW_RUN
             )
         verified = {note.get("commit") for note in notes if note.get("verdict") == "VERIFIED"}
         request = replace(request, attempt=attempt, verified_before=len(verified))

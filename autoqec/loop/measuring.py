@@ -10,11 +10,11 @@ from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
+from autoqec.loop.round_state import RoundState
 from autoqec.loop.session import Session, profile_from
-from autoqec.loop.state import RoundState
 from autoqec.problem.streams import derive_key
-from autoqec.scoring.statistics import figures
-from autoqec.scoring.stream import Scored, ScoreStream, chunks_for
+from autoqec.results.statistics import figures
+from autoqec.scoring.score_stream import Scored, ScoreStream, chunks_for
 
 _PROVENANCE = ("autoqec", "torch", "stim", "pymatching", "fusion-blossom", "numpy", "numba")
 

@@ -36,7 +36,7 @@ def new_environment(
         UsageError, NotFoundError: There is such a file, or it would be none that can be used; it is then not there.
     """
     if not _NAME.fullmatch(path.stem):
-        raise UsageError(f"{path.stem!r} cannot be an environment's name", mend="lower-case letters, digits, _ and -")
+        raise UsageError(f"{path.stem!r} cannot be an environment's name", hint="lower-case letters, digits, _ and -")
     fields = load_yaml(like.files[ENVIRONMENT_FILE], name=like.origin)
     text = draft(path.stem, story, fields, changes)
     try:
@@ -44,7 +44,7 @@ def new_environment(
         with path.open("x", encoding="utf-8") as stream:
             stream.write(text)
     except FileExistsError as error:
-        raise UsageError(f"{path} exists", mend="choose another name, or edit it") from error
+        raise UsageError(f"{path} exists", hint="choose another name, or edit it") from error
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from error
     try:
@@ -64,7 +64,7 @@ def read_change(text: str) -> tuple[str, Any]:
     """
     field, equals, value = text.partition("=")
     if not equals or not all(part.isidentifier() for part in field.strip().split(".")):
-        raise UsageError(f"--set {text}: a field and its value are needed", mend="--set code.distance=7")
+        raise UsageError(f"--set {text}: a field and its value are needed", hint="--set code.distance=7")
     return field.strip(), load_yaml(value, name=f"--set {field.strip()}")
 
 

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from autoqec.agents.messages import Hypothesis
+from autoqec.agents.role_messages import Hypothesis
 from autoqec.candidate.weights import load_weights, save_weights
 from autoqec.errors import AutoQECError
 from autoqec.history import (
@@ -21,7 +21,7 @@ from autoqec.history import (
     read_candidate,
     read_history,
 )
-from autoqec.history.attachments import WEIGHTS_FILE
+from autoqec.history.rounds.attachments import WEIGHTS_FILE
 from autoqec.sandbox.sealed import SealedCandidate
 
 

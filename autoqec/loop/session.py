@@ -10,8 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from autoqec.agents.agent_contract import ROLES, Agent, Role
 from autoqec.agents.budget import Limits
-from autoqec.agents.contract import ROLES, Agent, Role
 from autoqec.agents.tape import Recorder, Tape
 from autoqec.config import Profile, Settings
 from autoqec.errors import AutoQECError, BudgetSpentError, MissingPackageError, UsageError
@@ -89,7 +89,7 @@ class Session:
         if self.deadline is not None and time.monotonic() >= self.deadline:
             raise BudgetSpentError(
                 f"the {self.settings['max_wall']:g} seconds of max_wall are spent",
-                mend=f"autoqec resume {self.run.name} --max-wall SECONDS",
+                hint=f"autoqec resume {self.run.name} --max-wall SECONDS",
             )
 
     @cached_property
@@ -106,7 +106,7 @@ class Session:
     @cached_property
     def dems(self) -> tuple[str, ...]:
         """Error models as text: the run's problem at its target rate, then at the `other_rates`."""
-        from autoqec.problem.code import build_problem
+        from autoqec.problem.code_contract import build_problem
 
         code = self.registry.maker("code")
         return tuple(str(build_problem(self.environment, code, p).dem) for p in (None, *self.other_rates))
@@ -139,7 +139,7 @@ def make_agent(session: Session, role: Role, name: str) -> Agent:
     roles = entry.capabilities.get("roles", ROLES)
     if role not in roles:
         raise UsageError(
-            f"agent {name!r} does not play the {role}", mend=f"it plays: {', '.join(roles)}; autoqec plugins"
+            f"agent {name!r} does not play the {role}", hint=f"it plays: {', '.join(roles)}; autoqec plugins"
         )
     options = dict(session.settings.agents.get(role, {}))
     if entry.capabilities.get("prices"):
@@ -156,8 +156,8 @@ def check_environment(loaded: LoadedEnvironment, registry: Registry) -> None:
     Raises:
         UsageError, NotFoundError: The circuit, code, decoder or a reference cannot be used; names file, line and field.
     """
-    from autoqec.decoding.compiling import compile_decoder
-    from autoqec.problem.code import build_problem
+    from autoqec.decoding.compile_decoder import compile_decoder
+    from autoqec.problem.code_contract import build_problem
     from autoqec.problem.locating import at_its_line
     from autoqec.problem.neighbours import at_cell
 
@@ -167,7 +167,7 @@ def check_environment(loaded: LoadedEnvironment, registry: Registry) -> None:
         try:
             build_problem(at_cell(loaded, cell), registry.maker("code"))
         except AutoQECError as error:
-            found = type(error)(f"protocol.cells.{place}: {error.problem}", mend=error.mend)
+            found = type(error)(f"protocol.cells.{place}: {error.problem}", hint=error.hint)
             raise at_its_line(found, loaded.origin, text) from error
     named = {"decoder": environment.decoder} | {f"references.{i}": ref for i, ref in enumerate(environment.references)}
     for where, choice in named.items():
@@ -176,7 +176,7 @@ def check_environment(loaded: LoadedEnvironment, registry: Registry) -> None:
         except AutoQECError as error:
             if isinstance(error, MissingPackageError) and choice is not environment.decoder:
                 continue
-            found = type(error)(f"{where}: {error.problem}", mend=error.mend)
+            found = type(error)(f"{where}: {error.problem}", hint=error.hint)
             raise at_its_line(found, loaded.origin, text) from error
 
 
@@ -209,7 +209,7 @@ def open_run(
     runs = list_runs(ledger)
     existing = next((run for run in runs if run.name == run_name), None)
     if existing is not None and fresh:
-        raise UsageError(f"run {run_name} exists", mend="leave out --new, or choose another name")
+        raise UsageError(f"run {run_name} exists", hint="leave out --new, or choose another name")
     if run_name is not None and existing is not None and not env_given:
         return _with_seed_unchanged(existing, seed)
     loaded = find_environment(env, environment_folders(ledger))
@@ -217,7 +217,7 @@ def open_run(
         if existing.env_id != loaded.identity:
             raise UsageError(
                 f"run {run_name} is on {existing.env_name}@{existing.env_id[:12]}, not on {loaded.origin}",
-                mend="leave out --env, or start a new run with --new",
+                hint="leave out --env, or start a new run with --new",
             )
         return _with_seed_unchanged(existing, seed)
     key = secrets.token_bytes(32) if seed is None else seed.to_bytes(32, "big")
@@ -241,7 +241,7 @@ def open_run(
 
 def _with_seed_unchanged(run: Run, seed: int | None) -> Run:
     if seed is not None and run.settings["seed"] != seed.to_bytes(32, "big").hex():
-        raise UsageError(f"run {run.name} has another seed", mend="leave out --seed, or start a new run with --new")
+        raise UsageError(f"run {run.name} has another seed", hint="leave out --seed, or start a new run with --new")
     return run
 
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from autoqec.agents.agent_contract import ROLES, Context, Estimate, Reply, Role
 from autoqec.agents.budget import require_left, spent_on
 from autoqec.agents.calls import Call
-from autoqec.agents.contract import ROLES, Context, Estimate, Reply, Role
 from autoqec.errors import AutoQECError
 from autoqec.history import Claim, Ledger, attach, attached_numbers, read_attachment
 from autoqec.loop.session import Session

@@ -57,7 +57,7 @@ def css_code(hx: np.ndarray, hz: np.ndarray, lx: np.ndarray | None = None, lz: n
         x, z = clash[0]
         raise UsageError(
             f"X check {x} and Z check {z} anticommute: they share an odd number of qubits",
-            mend="the rows of hx and hz must overlap evenly, hx @ hz.T = 0 mod 2",
+            hint="the rows of hx and hz must overlap evenly, hx @ hz.T = 0 mod 2",
         )
     k = hx.shape[1] - rank(hx) - rank(hz)
     if k == 0:

@@ -117,7 +117,7 @@ def read_dem(dem: stim.DetectorErrorModel) -> tuple[Mechanisms, Edges | None]:
         probability = instruction.args_copy()[0]
         if probability >= 1.0:
             raise UsageError(
-                f"the error model has an error that always fires: {instruction}", mend="give it a probability below 1"
+                f"the error model has an error that always fires: {instruction}", hint="give it a probability below 1"
             )
         pieces = _pieces(instruction)
         whole = (_odd([d for ds, _ in pieces for d in ds]), _odd([o for _, obs in pieces for o in obs]))
@@ -134,7 +134,7 @@ def read_dem(dem: stim.DetectorErrorModel) -> tuple[Mechanisms, Edges | None]:
             priors[mechanism] = priors[mechanism] * (1 - probability) + probability * (1 - priors[mechanism])
     if not index:
         raise UsageError(
-            "the error model has no error that a detector can see", mend="give the circuit noise and detectors"
+            "the error model has no error that a detector can see", hint="give the circuit noise and detectors"
         )
     wholes = list(index)
     mechanisms = Mechanisms(

@@ -40,7 +40,7 @@ def draft(name: str, story: str, like: Mapping[str, Any], changes: Sequence[tupl
             if inner is None:
                 inner = {}
             if not isinstance(inner, dict):
-                raise UsageError(f"{'.'.join(outer[: number + 1])} has no field {last!r}", mend=f"leave out {field}")
+                raise UsageError(f"{'.'.join(outer[: number + 1])} has no field {last!r}", hint=f"leave out {field}")
             place[step] = inner
             place = inner
         if last == "kind" and place.get("kind") != value:

@@ -36,7 +36,7 @@ ENVIRONMENT_FILE = "environment.yaml"
 MAX_FILE_BYTES = 16 * 1024 * 1024
 
 #: What to do about a mistake in an environment file.
-MEND = "mend the file; autoqec env check FILE shows the result"
+EDIT_FILE = "mend the file; autoqec env check FILE shows the result"
 
 
 class _Strict(BaseModel):
@@ -145,13 +145,13 @@ def environment_from_files(files: Mapping[str, bytes], *, origin: str) -> Loaded
     try:
         raw = load_yaml(files[ENVIRONMENT_FILE], name=origin)
     except UsageError as error:
-        raise UsageError(error.problem, mend=error.mend or MEND) from error
+        raise UsageError(error.problem, hint=error.hint or EDIT_FILE) from error
     if not isinstance(raw, dict):
-        raise UsageError(f"{origin} is not a mapping of fields", mend="compare it with a built-in: autoqec env list")
+        raise UsageError(f"{origin} is not a mapping of fields", hint="compare it with a built-in: autoqec env list")
     try:
         environment = Environment.model_validate(raw)
     except ValidationError as error:
-        found = UsageError(explain(error), mend=MEND)
+        found = UsageError(explain(error), hint=EDIT_FILE)
         raise at_its_line(found, origin, files[ENVIRONMENT_FILE]) from error
     return LoadedEnvironment(environment, dict(files), origin)
 
@@ -188,22 +188,22 @@ def _companion(path: Path, field: str, named: Any) -> bytes:
         or ".." in Path(named).parts
         or named == ENVIRONMENT_FILE
     ):
-        mend = f"put the file into {path.parent}, and name it there"
-        raise UsageError(f"{field} must name a file beside the environment, not {named!r}", mend=mend)
+        hint = f"put the file into {path.parent}, and name it there"
+        raise UsageError(f"{field} must name a file beside the environment, not {named!r}", hint=hint)
     target = path.parent / named
     if not target.is_file():
-        mend = f"put the file at {target}, or change {field}"
-        raise NotFoundError(f"{field} names {named}, and there is no such file beside it", mend=mend)
+        hint = f"put the file at {target}, or change {field}"
+        raise NotFoundError(f"{field} names {named}, and there is no such file beside it", hint=hint)
     if target.stat().st_size > MAX_FILE_BYTES:
         raise UsageError(
             f"{field}: {named} is larger than {MAX_FILE_BYTES // 2**20} MiB",
-            mend="a circuit with REPEAT blocks, or fewer rounds, is smaller",
+            hint="a circuit with REPEAT blocks, or fewer rounds, is smaller",
         )
     try:
         return target.read_bytes()
     except OSError as error:
-        mend = f"chmod +r {target}"
-        raise NotFoundError(f"{field}: cannot read {named}: {error.strerror}", mend=mend) from error
+        hint = f"chmod +r {target}"
+        raise NotFoundError(f"{field}: cannot read {named}: {error.strerror}", hint=hint) from error
 
 
 def load_environment(path: Path) -> LoadedEnvironment:
@@ -217,7 +217,7 @@ def load_environment(path: Path) -> LoadedEnvironment:
         text = path.read_bytes()
     except OSError as error:
         raise NotFoundError(
-            f"cannot read environment {path}: {error.strerror}", mend="autoqec env list shows those that exist"
+            f"cannot read environment {path}: {error.strerror}", hint="autoqec env list shows those that exist"
         ) from error
     alone = environment_from_files({ENVIRONMENT_FILE: text}, origin=str(path))
     try:
@@ -247,4 +247,4 @@ def find_environment(name: str, folders: Sequence[Path]) -> LoadedEnvironment:
         if candidate.is_file():
             return load_environment(candidate)
     known = sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
-    raise NotFoundError(f"no environment named {name!r}", mend=f"choose one of: {', '.join(known) or '(none)'}")
+    raise NotFoundError(f"no environment named {name!r}", hint=f"choose one of: {', '.join(known) or '(none)'}")

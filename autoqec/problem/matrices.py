@@ -41,7 +41,7 @@ def read_matrix(data: bytes, path: str, field: str) -> np.ndarray:
     try:
         matrix = reader(data)
     except UsageError as error:
-        raise UsageError(f"{field}: {path}: {error.problem}", mend=error.mend) from error
+        raise UsageError(f"{field}: {path}: {error.problem}", hint=error.hint) from error
     except (ValueError, IndexError, KeyError, OSError, zipfile.BadZipFile) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UsageError(f"{field}: {path} cannot be read as a matrix: {reason}") from error
@@ -63,7 +63,7 @@ def _text(data: bytes) -> np.ndarray:
             continue
         if set(entries) - {"0", "1"}:
             raise UsageError(
-                f"line {number} has something other than 0 and 1", mend="one row a line, for example 1 0 1 1"
+                f"line {number} has something other than 0 and 1", hint="one row a line, for example 1 0 1 1"
             )
         if rows and len(entries) != len(rows[0]):
             raise UsageError(f"line {number} has {len(entries)} entries, and the first row {len(rows[0])}")

@@ -37,14 +37,14 @@ def add_noise(circuit: stim.Circuit, noise: Noise, p: float | None) -> stim.Circ
         UsageError: There is no noise to add, the circuit has some already, or its rounds are needed and not marked.
     """
     if p is None:
-        raise UsageError("noise.kind: this code needs noise", mend="noise: {kind: depolarizing, p: [0.005]}")
+        raise UsageError("noise.kind: this code needs noise", hint="noise: {kind: depolarizing, p: [0.005]}")
     flat = circuit.flattened()
     _require_noiseless(flat)
     model = noise_model(noise, p)
     if noise.kind in ("phenomenological", "code_capacity", "erasure") and not any(map(is_round, flat)):
         raise UsageError(
             f"noise.kind: {noise.kind} noise acts at the start of rounds, and the circuit marks none",
-            mend="write I[round] and the numbers of the data qubits at the start of each round",
+            hint="write I[round] and the numbers of the data qubits at the start of each round",
         )
     noisy = stim.Circuit()
     everyone = _qubits(flat)
@@ -183,5 +183,5 @@ def _require_noiseless(circuit: stim.Circuit) -> None:
         if facts.is_noisy_gate and (not facts.produces_measurements or gate.gate_args_copy() or "HERALD" in gate.name):
             raise UsageError(
                 f"noise.kind: the circuit brings its own noise, {str(gate).splitlines()[0][:60]}",
-                mend="remove the noise section, or say {kind: given}",
+                hint="remove the noise section, or say {kind: given}",
             )

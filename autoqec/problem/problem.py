@@ -84,15 +84,15 @@ def problem_from_dem(dem: stim.DetectorErrorModel, *, name: str, circuit: stim.C
         UsageError: It has no detectors, no observables, or no errors a decoder could see.
     """
     if dem.num_detectors == 0:
-        raise UsageError(f"{name} has no detectors: nothing can be decoded", mend="add DETECTOR instructions")
+        raise UsageError(f"{name} has no detectors: nothing can be decoded", hint="add DETECTOR instructions")
     if dem.num_detectors > MAX_DETECTORS:
         raise UsageError(
             f"{name} has {dem.num_detectors:,} detectors; at most {MAX_DETECTORS:,} can be held in memory",
-            mend="choose a smaller distance or fewer rounds",
+            hint="choose a smaller distance or fewer rounds",
         )
     if dem.num_observables == 0:
         raise UsageError(
-            f"{name} has no logical observables: no shot can fail", mend="add OBSERVABLE_INCLUDE instructions"
+            f"{name} has no logical observables: no shot can fail", hint="add OBSERVABLE_INCLUDE instructions"
         )
     flat = dem.flattened()
     mechanisms, edges = read_dem(flat)
@@ -119,7 +119,7 @@ def problem_from_circuit(circuit: stim.Circuit, *, name: str) -> Problem:
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "unknown reason")
         raise UsageError(
             f"{name}: stim cannot build an error model from this circuit: {reason}",
-            mend="mend the circuit; `stim analyze_errors` says more",
+            hint="mend the circuit; `stim analyze_errors` says more",
         ) from error
     return problem_from_dem(dem, name=name, circuit=circuit)
 

@@ -27,7 +27,7 @@ def choose_device(wanted: str) -> torch.device:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         return torch.device("cuda")
     if wanted == "cuda":
-        raise UsageError("training.yaml: device: cuda, but torch sees no GPU", mend="use device: auto")
+        raise UsageError("training.yaml: device: cuda, but torch sees no GPU", hint="use device: auto")
     return torch.device("cpu")
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from autoqec.decoding.contract import TeachingDecoder
+from autoqec.decoding.decoder_contract import TeachingDecoder
 from autoqec.problem.sampling import Labelled
 
 _FOCAL_GAMMA = 2.0

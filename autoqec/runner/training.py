@@ -17,7 +17,7 @@ import numpy as np
 
 from autoqec.candidate.compile import build_modules, load_tensors, module_tensors, run_modules
 from autoqec.candidate.schema import Candidate
-from autoqec.decoding.contract import TeachingDecoder
+from autoqec.decoding.decoder_contract import TeachingDecoder
 from autoqec.errors import AutoQECError
 from autoqec.problem.problem import Problem
 from autoqec.problem.sampling import sample_labelled

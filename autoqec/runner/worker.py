@@ -19,13 +19,13 @@ from autoqec.candidate.compile import compile_inference
 from autoqec.candidate.cost import measure_cost
 from autoqec.candidate.schema import Candidate, read_candidate
 from autoqec.candidate.weights import load_weights, save_weights
-from autoqec.decoding.compiling import compile_decoder
-from autoqec.decoding.contract import TeachingDecoder
+from autoqec.decoding.compile_decoder import compile_decoder
+from autoqec.decoding.decoder_contract import TeachingDecoder
 from autoqec.errors import UsageError
 from autoqec.plugins import Registry, load_plugins
 from autoqec.problem.environment import Choice
 from autoqec.problem.problem import Problem, problem_from_dem
-from autoqec.runner.rehearsal import parts, rehearse_predictions, rehearse_training, understudy
+from autoqec.runner.warm_up import parts, rehearse_predictions, rehearse_training, understudy
 from autoqec.sandbox.channel import Channel, Message
 from autoqec.sandbox.lock import lock
 from autoqec.sandbox.sealed import SealedCandidate
@@ -40,7 +40,7 @@ class _Warm:
         registry: Installed plugins.
         dem: The error model that `problem` is of; empty if there is none yet.
         problem: See there.
-        rehearsed: What was rehearsed on it; see `autoqec.runner.rehearsal.parts`.
+        rehearsed: What was rehearsed on it; see `autoqec.runner.warm_up.parts`.
     """
 
     registry: Registry
@@ -75,7 +75,7 @@ def _teacher(fields: Mapping[str, Any], problem: Problem, registry: Registry) ->
     if not isinstance(decoder, TeachingDecoder):
         raise UsageError(
             f"training.yaml: loss: logical_gap asks the decoder for a gap, and decoder {fields['kind']!r} knows none",
-            mend="use loss: bce, or an environment whose decoder is mwpm",
+            hint="use loss: bce, or an environment whose decoder is mwpm",
         )
     return decoder
 
@@ -88,13 +88,13 @@ def _at_other_rates(blobs: Mapping[str, bytes], target: Problem) -> list[Problem
         if problem.structure != target.structure:
             raise UsageError(
                 "noise.p: the error models at two of these rates have different mechanisms, so they cannot share weights",
-                mend="list rates at which the same errors can happen, none of them 0",
+                hint="list rates at which the same errors can happen, none of them 0",
             )
     return problems
 
 
 def warm_predictions(message: Message) -> Callable[[Channel], None]:
-    """Load what any candidate's process needs, and rehearse, in a process that will be forked (`autoqec.sandbox.nursery`).
+    """Load what any candidate's process needs, and rehearse, in a process that will be forked (`autoqec.sandbox.fork_server`).
 
     Args:
         message: Blob `dem`; field `kinds`, the stage kinds that will be asked for; only our own are loaded.

@@ -34,8 +34,8 @@ _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
 class ChildFailed(AutoQECError):
     """The child answered with an error of its own; `kind` is the error's class name there."""
 
-    def __init__(self, problem: str, *, kind: str = "", mend: str | None = None):
-        super().__init__(problem, mend=mend)
+    def __init__(self, problem: str, *, kind: str = "", hint: str | None = None):
+        super().__init__(problem, hint=hint)
         self.kind = kind
 
 
@@ -129,11 +129,11 @@ class Child:
         except ChannelClosed as error:
             raise self._explained(error) from error
         if "error" in message.fields:
-            mend = message.fields.get("mend")
+            hint = message.fields.get("hint")
             raise ChildFailed(
                 plain(message.fields["error"]),
                 kind=plain(message.fields.get("kind", "")),
-                mend=None if mend is None else plain(mend),
+                hint=None if hint is None else plain(hint),
             )
         return message
 
@@ -261,7 +261,7 @@ def serve(work: Callable[[Channel], None], channel: Channel, memory_bytes: int) 
     except MemoryError:
         _report(channel, {"error": f"out of memory (limit {memory_bytes / 2**30:.1f} GiB)", "kind": "MemoryError"})
     except AutoQECError as error:
-        _report(channel, {"error": error.problem, "kind": type(error).__name__, "mend": error.mend})
+        _report(channel, {"error": error.problem, "kind": type(error).__name__, "hint": error.hint})
     except Exception as error:
         import traceback
 

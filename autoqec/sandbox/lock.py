@@ -104,7 +104,7 @@ def lock(keep: Iterable[int]) -> Lock:
             return Lock()
         raise SandboxUnavailable(
             f"code of its own cannot be locked in on this machine ({sys.platform})",
-            mend=f"use Linux with seccomp filters, or set {ALLOW_VARIABLE}=1: the round is then never VERIFIED",
+            hint=f"use Linux with seccomp filters, or set {ALLOW_VARIABLE}=1: the round is then never VERIFIED",
         )
     holes = [name for name, attempt in _CANARIES.items() if _gets_out(attempt)]
     if holes:

@@ -6,16 +6,16 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from autoqec.decoding.compiling import compile_decoder, compile_references
+from autoqec.decoding.compile_decoder import compile_decoder, compile_references
 from autoqec.plugins import Registry
-from autoqec.problem.code import build_problem
+from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import ENVIRONMENT_FILE, LoadedEnvironment
 from autoqec.problem.locating import line_of
 from autoqec.problem.sampling import sample_chunk
 from autoqec.problem.streams import derive_seed
-from autoqec.scoring.findings import components, degrees, findings
-from autoqec.scoring.statistics import rate_interval
-from autoqec.scoring.stream import chunks_for
+from autoqec.results.statistics import rate_interval
+from autoqec.scoring.problem_findings import components, degrees, findings
+from autoqec.scoring.score_stream import chunks_for
 
 
 def describe_environment(loaded: LoadedEnvironment, registry: Registry, shots: int) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from autoqec.scoring.counts import PairedCounts
-from autoqec.scoring.statistics import delta_interval, rate_interval
-from autoqec.scoring.stream import Scored
+from autoqec.results.counts import PairedCounts
+from autoqec.results.statistics import delta_interval, rate_interval
+from autoqec.scoring.score_stream import Scored
 
 
 def paired(first: Scored, second: Scored) -> PairedCounts:

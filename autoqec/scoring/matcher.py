@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from autoqec.decoding.compiling import compile_decoder, compile_references
-from autoqec.decoding.contract import CompiledDecoder, Decoded
+from autoqec.decoding.compile_decoder import compile_decoder, compile_references
+from autoqec.decoding.decoder_contract import CompiledDecoder, Decoded
 from autoqec.decoding.flipping import HardFlip
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.plugins import load_plugins
-from autoqec.problem.code import build_problem
+from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import Choice, environment_from_files
 from autoqec.problem.problem import Problem
 from autoqec.sandbox.channel import Channel, ChannelClosed, ChannelTimeout, Message
@@ -28,9 +28,9 @@ from autoqec.sandbox.child import Child, ChildFailed
 from autoqec.sandbox.lock import SandboxUnavailable
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.sandbox.trust import needs_lock, stage_kinds
-from autoqec.scoring.executor import blobs_with_prefix
+from autoqec.scoring.candidate_workers import Workers
+from autoqec.scoring.executor_contract import blobs_with_prefix
 from autoqec.scoring.predictor import CandidateFault, Predictor, fault_from, settle_beliefs
-from autoqec.scoring.workers import Workers
 
 #: Seconds for loading everything, and for decoding a batch: a floor and so much per shot. Generous: a reference decoder may take
 #: milliseconds for a shot, and what is bounded here is a hang.
@@ -151,7 +151,7 @@ def open_bench(
         elif not registry.get("decoder", environment.decoder.kind).capabilities.get("takes_beliefs"):
             raise UsageError(
                 f"decoder {environment.decoder.kind!r} takes no per-shot beliefs, so soft_priors cannot reach it",
-                mend="set output.yaml's mode to hard_flip",
+                hint="set output.yaml's mode to hard_flip",
             )
         predictor.predict(blank)
         # Not the candidate's answer: what hostile beliefs do to a decoder must happen where it is blamed for it.
@@ -321,7 +321,7 @@ class Matcher:
         except ChildFailed as error:
             if error.kind == "CandidateFault":
                 raise fault_from(error) from error
-            raise _KINDS.get(error.kind, AutoQECError)(error.problem, mend=error.mend) from error
+            raise _KINDS.get(error.kind, AutoQECError)(error.problem, hint=error.hint) from error
         except (ChannelClosed, ChannelTimeout) as error:
             if not blame:
                 raise AutoQECError(f"the decoders' process failed: {error.problem}") from error

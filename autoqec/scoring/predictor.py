@@ -20,7 +20,7 @@ from autoqec.problem.problem import Problem
 from autoqec.sandbox.channel import ChannelClosed, ChannelTimeout
 from autoqec.sandbox.child import Child, ChildFailed
 from autoqec.sandbox.sealed import SealedCandidate
-from autoqec.scoring.workers import Workers
+from autoqec.scoring.candidate_workers import Workers
 
 #: Seconds a candidate may take to load, and per shot to answer (with a floor for the first, compiling, call).
 _LOAD_SECONDS = 180.0

@@ -15,15 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from autoqec.decoding.contract import Decoded
+from autoqec.decoding.decoder_contract import Decoded
 from autoqec.plugins import load_plugins
-from autoqec.problem.code import build_problem
+from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import environment_from_files
 from autoqec.problem.problem import Problem
 from autoqec.problem.sampling import Shots, sample_chunk
+from autoqec.results.counts import PairedCounts
 from autoqec.sandbox.channel import Message
-from autoqec.scoring.counts import PairedCounts
-from autoqec.scoring.executor import blobs_with_prefix
+from autoqec.scoring.executor_contract import blobs_with_prefix
 from autoqec.scoring.matcher import Matcher
 
 FUNCTION = "autoqec.scoring.shard:score_chunks"

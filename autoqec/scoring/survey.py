@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 
 from autoqec.plugins import load_plugins
-from autoqec.problem.code import build_problem
+from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import environment_from_files
 from autoqec.sandbox.channel import Message
-from autoqec.scoring.executor import blobs_with_prefix
+from autoqec.scoring.executor_contract import blobs_with_prefix
 
 _BUILDS = "stim._stim_"
 

@@ -7,8 +7,8 @@ from autoqec.problem.environment import environment_from_files
 from autoqec.sandbox.channel import Channel, Message
 from autoqec.sandbox.child import Child
 from autoqec.sandbox.sealed import SealedCandidate
-from autoqec.scoring.executor import blobs_with_prefix
-from autoqec.scoring.verdict import Report, Verdict, VerificationRequest
+from autoqec.scoring.executor_contract import blobs_with_prefix
+from autoqec.scoring.verifier_contract import Report, Verdict, VerificationRequest
 
 
 def verify_in_process(

@@ -6,9 +6,9 @@ def test_my_decoder():
     check_decoder(MyDecoder(), tiny_problem())
 """
 
-from autoqec.testing.agents import ScriptedAgent
 from autoqec.testing.conformance import check_agent, check_decoder, check_stage
 from autoqec.testing.recorded import record_round, record_run
+from autoqec.testing.scripted_agent import ScriptedAgent
 from autoqec.testing.tiny import (
     TINY_CONFIG,
     TINY_ENVIRONMENT,

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from autoqec.agents.agent_contract import ROLES, Agent, Context, Role
 from autoqec.agents.asking import ask
 from autoqec.agents.calls import estimate_of
-from autoqec.agents.contract import ROLES, Agent, Context, Role
-from autoqec.candidate.stage import StageKind
-from autoqec.decoding.contract import Decoder
+from autoqec.candidate.stage_contract import StageKind
+from autoqec.decoding.decoder_contract import Decoder
 from autoqec.errors import AutoQECError
 from autoqec.problem.problem import Problem
 from autoqec.problem.sampling import sample_chunk, sample_labelled

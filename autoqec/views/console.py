@@ -60,8 +60,8 @@ def print_error(error: AutoQECError) -> None:
 
     console = err()
     console.print(Text("error: ", style="bold red") + plain(error.problem), soft_wrap=True)
-    if error.mend:
-        console.print(Text("  mend: ", style="bold") + plain(error.mend), soft_wrap=True)
+    if error.hint:
+        console.print(Text("  hint: ", style="bold") + plain(error.hint), soft_wrap=True)
 
 
 def say(text: str) -> None:

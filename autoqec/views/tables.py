@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from autoqec.views.conflicts import conflicts_text
+from autoqec.views.conflict_text import conflicts_text
 from autoqec.views.console import out, plain
-from autoqec.views.figures import figures_text, interval_text, ratio_text
-from autoqec.views.verdict import verdict_lines
+from autoqec.views.figures_text import figures_text, interval_text, ratio_text
+from autoqec.views.verdict_text import verdict_lines
 
 _VERDICT_STYLE = {"VERIFIED": "bold green", "SUSPICIOUS": "bold yellow", "FAILED": "red"}
 

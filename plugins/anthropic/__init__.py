@@ -8,7 +8,7 @@ def autoqec_register_agents(register: Register) -> None:
     """`anthropic:`."""
     register(
         "anthropic:",
-        "autoqec_plugins.anthropic.agent:AnthropicAgent",
+        "autoqec_plugins.anthropic.anthropic_agent:AnthropicAgent",
         roles=("ideator", "coder", "analyst"),
         words=True,
         prices=True,

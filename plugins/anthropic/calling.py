@@ -10,11 +10,11 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from autoqec.agents.contract import AgentUnavailable, Report, Usage
+from autoqec.agents.agent_contract import AgentUnavailable, Report, Usage
 
-from .options import Endpoint, Options
-from .stream import Answer
-from .trouble import BrokenStreamError, Trouble, trouble_of
+from .anthropic_options import Endpoint, Options
+from .reply_stream import Answer
+from .request_errors import BrokenStreamError, Trouble, trouble_of
 
 if TYPE_CHECKING:
     import anthropic
@@ -78,14 +78,14 @@ def _require_patience(
     if cut >= _MOST_CUT:
         raise AgentUnavailable(
             f"{endpoint.name} cut {cut} replies off, the last with {trouble.why}{said}",
-            mend="go on later: autoqec resume",
+            hint="go on later: autoqec resume",
         )
     if lasted + wait > options.patience_seconds:
         asks = f"; it asks to wait {wait:,.0f} s" if trouble.wait is not None else ""
         raise AgentUnavailable(
             f"{endpoint.name} cannot be used: {trouble.why} for {lasted:,.0f} s{asks}, and"
             f" agents.<role>.patience_seconds is {options.patience_seconds:g}{said}",
-            mend="go on later: autoqec resume; or be more patient: patience_seconds in [agents.<role>]",
+            hint="go on later: autoqec resume; or be more patient: patience_seconds in [agents.<role>]",
         )
 
 

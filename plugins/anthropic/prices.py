@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from autoqec.agents.contract import Usage
+from autoqec.agents.agent_contract import Usage
 
 #: The day the table was last held against its sources; `[prices]` in the settings goes before it.
 AS_OF = "2026-11-25"

@@ -6,4 +6,4 @@ from autoqec.hookspecs import Register, hookimpl
 @hookimpl
 def autoqec_register_codes(register: Register) -> None:
     """`bivariate_bicycle`."""
-    register("bivariate_bicycle", "autoqec_plugins.bivariate_bicycle.code:BivariateBicycle")
+    register("bivariate_bicycle", "autoqec_plugins.bivariate_bicycle.bb_code:BivariateBicycle")

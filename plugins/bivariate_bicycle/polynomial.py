@@ -35,7 +35,7 @@ def parse(text: str, *, field: str, l: int, m: int) -> tuple[Monomial, ...]:  # 
         match = _MONOMIAL.fullmatch(spelt)
         if not spelt or match is None:
             raise UsageError(
-                f"{field}: {term.strip()!r} is not a monomial", mend=f'{field}: "x^3 + y + y^2", for example'
+                f"{field}: {term.strip()!r} is not a monomial", hint=f'{field}: "x^3 + y + y^2", for example'
             )
         x = int(match[2] or 1) if "x" in spelt else 0
         y = int(match[3] or 1) if "y" in spelt else 0

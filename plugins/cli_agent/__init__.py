@@ -9,5 +9,9 @@ from autoqec.hookspecs import Register, hookimpl
 def autoqec_register_agents(register: Register) -> None:
     """The family `cli:`, of which `cli:claude:MODEL` names a model too."""
     register(
-        "cli:", "autoqec_plugins.cli_agent.agent:CliAgent", words=True, prices=True, requires="claude or codex on PATH"
+        "cli:",
+        "autoqec_plugins.cli_agent.program_agent:CliAgent",
+        words=True,
+        prices=True,
+        requires="claude or codex on PATH",
     )

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from autoqec.agents.contract import Usage
+from autoqec.agents.agent_contract import Usage
 from autoqec.agents.prompt import Prompt
 
-from .program import Answer, Failed, Options, Program
-from .reading import amount, find_object, whole
+from .agent_program import Answer, Failed, Options, Program
+from .reply_reading import amount, find_object, whole
 
 #: Taken away one by one as well: releases of early 2026 did not heed `--tools ""`.
 _TOOLS = (

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from autoqec.agents.contract import Usage
+from autoqec.agents.agent_contract import Usage
 from autoqec.agents.prompt import Prompt
 
-from .program import Answer, Failed, Options, Program
-from .reading import find_object, whole
-from .strict import strict_schema
+from .agent_program import Answer, Failed, Options, Program
+from .reply_reading import find_object, whole
+from .strict_schema import strict_schema
 
 #: Settings, which win over those of the user's file: no shell, no search, no servers, no file of instructions.
 _OFF = (

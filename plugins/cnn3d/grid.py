@@ -39,7 +39,7 @@ def lay_out(problem: Problem) -> Grid:
     if not geometry.has_coordinates:
         raise UsageError(
             f"cnn3d: not every detector of {problem.name} has coordinates, so there is no space-time grid",
-            mend="give the circuit's DETECTOR instructions coordinates (x, y, t), or use kind: gnn",
+            hint="give the circuit's DETECTOR instructions coordinates (x, y, t), or use kind: gnn",
         )
     axes = [np.unique(geometry.coordinates[:, axis], return_inverse=True) for axis in (2, 1, 0)]
     shape = tuple(len(values) for values, _ in axes)
@@ -47,7 +47,7 @@ def lay_out(problem: Problem) -> Grid:
     if cells > _MAX_CELLS_PER_DETECTOR * problem.num_detectors:
         raise UsageError(
             f"cnn3d: the {problem.num_detectors} detectors of {problem.name} would need a grid of {cells} cells",
-            mend="give detectors coordinates on a grid, or use kind: gnn",
+            hint="give detectors coordinates on a grid, or use kind: gnn",
         )
     cell = np.ravel_multi_index([rank.reshape(-1) for _, rank in axes], shape)
     slot = np.zeros(len(cell), dtype=np.int64)

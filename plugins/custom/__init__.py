@@ -8,4 +8,4 @@ from autoqec.hookspecs import Register, hookimpl
 @hookimpl
 def autoqec_register_stages(register: Register) -> None:
     """Offer `custom`."""
-    register("custom", "autoqec_plugins.custom.stage:Custom")
+    register("custom", "autoqec_plugins.custom.custom_stage:Custom")

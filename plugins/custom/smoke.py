@@ -37,7 +37,7 @@ def try_out(make: Callable[[], torch.nn.Module], problem: Problem, path: str) ->
     given = torch.linspace(0.5, 1.0, _SHOTS).unsqueeze(1) * torch.from_numpy(problem.priors_llr)
 
     def fail(problem: str) -> None:
-        raise UsageError(f"{path}: {problem}", mend="see docs/candidates.md, custom, for what forward must do")
+        raise UsageError(f"{path}: {problem}", hint="see docs/candidates.md, custom, for what forward must do")
 
     refined = stage(bits, given.clone())
     if not isinstance(refined, torch.Tensor):

@@ -8,4 +8,4 @@ from autoqec.hookspecs import Register, hookimpl
 @hookimpl
 def autoqec_register_stages(register: Register) -> None:
     """Offer `gnn`."""
-    register("gnn", "autoqec_plugins.gnn.stage:GNN")
+    register("gnn", "autoqec_plugins.gnn.gnn_stage:GNN")

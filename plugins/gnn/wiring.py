@@ -11,7 +11,7 @@ from autoqec.candidate.blocks import Linear
 from autoqec.problem.geometry import find_geometry
 from autoqec.problem.problem import Problem
 
-from .config import GNNConfig
+from .gnn_config import GNNConfig
 
 
 @dataclass(frozen=True)

@@ -6,4 +6,4 @@ from autoqec.hookspecs import Register, hookimpl
 @hookimpl
 def autoqec_register_verifiers(register: Register) -> None:
     """`holdout`."""
-    register("holdout", "autoqec_plugins.holdout.verifier:HoldoutVerifier")
+    register("holdout", "autoqec_plugins.holdout.holdout_verifier:HoldoutVerifier")

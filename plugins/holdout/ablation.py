@@ -15,11 +15,11 @@ from autoqec.candidate.weights import bound_to, load_weights, save_weights
 from autoqec.errors import AutoQECError
 from autoqec.problem.sampling import CHUNK_SHOTS
 from autoqec.problem.streams import derive_seed
+from autoqec.results.statistics import delta_interval
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring.composition import paired
-from autoqec.scoring.statistics import delta_interval
-from autoqec.scoring.stream import Scored, ScoreStream, chunks_for, score_each
-from autoqec.scoring.verdict import Report
+from autoqec.scoring.score_stream import Scored, ScoreStream, chunks_for, score_each
+from autoqec.scoring.verifier_contract import Report
 
 from .sequential import Plan, Tested, progress
 

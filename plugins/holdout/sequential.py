@@ -8,10 +8,10 @@ from math import ceil, log
 from typing import Any
 
 from autoqec.problem.sampling import CHUNK_SHOTS
-from autoqec.scoring.deciding import FUTILE_ALPHA, FUTILE_RATIO, evidence, test_word
-from autoqec.scoring.statistics import figures, log_e_better, log_e_worse, mcnemar_p, ratio_interval
-from autoqec.scoring.stream import Scored, ScoreStream, ShotProgress, chunks_for
-from autoqec.scoring.verdict import Report, VerificationRequest
+from autoqec.results.decision import FUTILE_ALPHA, FUTILE_RATIO, evidence, test_word
+from autoqec.results.statistics import figures, log_e_better, log_e_worse, mcnemar_p, ratio_interval
+from autoqec.scoring.score_stream import Scored, ScoreStream, ShotProgress, chunks_for
+from autoqec.scoring.verifier_contract import Report, VerificationRequest
 
 from .spending import Spending
 

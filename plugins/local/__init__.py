@@ -6,4 +6,4 @@ from autoqec.hookspecs import Register, hookimpl
 @hookimpl
 def autoqec_register_executors(register: Register) -> None:
     """`local`."""
-    register("local", "autoqec_plugins.local.executor:LocalExecutor")
+    register("local", "autoqec_plugins.local.local_executor:LocalExecutor")

@@ -8,4 +8,4 @@ from autoqec.hookspecs import Register, hookimpl
 @hookimpl
 def autoqec_register_agents(register: Register) -> None:
     """`manual`."""
-    register("manual", "autoqec_plugins.manual.agent:ManualAgent", words=True, requires="somebody who replies")
+    register("manual", "autoqec_plugins.manual.manual_agent:ManualAgent", words=True, requires="somebody who replies")

@@ -52,7 +52,7 @@ class ParityCheck:
     def build(
         self, config: ParityCheckFields, noise: Noise, p: float | None, files: Mapping[str, bytes]
     ) -> stim.Circuit:
-        """See `autoqec.problem.code.Code.build`."""
+        """See `autoqec.problem.code_contract.Code.build`."""
         read = {
             name: read_matrix(files[path], path, f"code.paths.{name}")
             for name, path in config.paths.model_dump(exclude_none=True).items()
@@ -60,7 +60,7 @@ class ParityCheck:
         try:
             code = css_code(read["hx"], read["hz"], read.get("lx"), read.get("lz"))
         except UsageError as error:
-            raise UsageError(f"code.paths: {error.problem}", mend=error.mend) from error
+            raise UsageError(f"code.paths: {error.problem}", hint=error.hint) from error
         x, z = edge_colouring(code.hx), edge_colouring(code.hz)
         schedule = Schedule(x=[*_idle(len(z)), *x], z=[*z, *_idle(len(x))])
         return noisy_memory(config, code, schedule, noise, p)

@@ -43,7 +43,7 @@ class Tanner:
     def build(
         self, config: TannerFields, noise: Noise, p: float | None, files: Mapping[str, bytes]
     ) -> stim.DetectorErrorModel:
-        """See `autoqec.problem.code.Code.build`."""
+        """See `autoqec.problem.code_contract.Code.build`."""
         paths = config.paths
         checks = read_matrix(files[paths.checks], paths.checks, "code.paths.checks")
         observables = read_matrix(files[paths.observables], paths.observables, "code.paths.observables")
@@ -70,12 +70,12 @@ class Tanner:
             if noise.kind != "code_capacity" or p is None:
                 raise UsageError(
                     f"noise.kind: a Tanner graph without priors has mechanisms of one probability, not {noise.kind} noise",
-                    mend="noise: {kind: code_capacity, p: [0.05]}, or name a file of priors under code.paths",
+                    hint="noise: {kind: code_capacity, p: [0.05]}, or name a file of priors under code.paths",
                 )
             return np.full(count, p)
         if noise.kind != "given":
             raise UsageError(
-                f"noise.kind: {path} brings the priors", mend="remove the noise section, or code.paths.priors"
+                f"noise.kind: {path} brings the priors", hint="remove the noise section, or code.paths.priors"
             )
         priors = []
         for number, line in enumerate(files[path].decode("utf-8", errors="replace").splitlines(), start=1):

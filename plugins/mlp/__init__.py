@@ -8,4 +8,4 @@ from autoqec.hookspecs import Register, hookimpl
 @hookimpl
 def autoqec_register_stages(register: Register) -> None:
     """Offer `mlp`."""
-    register("mlp", "autoqec_plugins.mlp.stage:MLP")
+    register("mlp", "autoqec_plugins.mlp.mlp_stage:MLP")

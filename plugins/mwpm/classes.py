@@ -12,7 +12,7 @@ from numba import njit
 from autoqec.decoding.heap import FAR, push
 
 from .cover import Cover, flip_path, search, search_from_boundary
-from .kernel import WEIGHTS_PER_NAT
+from .matching_kernel import WEIGHTS_PER_NAT
 
 #: A shot with a cluster of more defects is left out: the programme takes 2^n n steps.
 MAX_CLUSTER = 14

@@ -8,8 +8,8 @@ from __future__ import annotations
 import fusion_blossom
 import numpy as np
 
-from .graph import Graph
-from .kernel import prepare
+from .matching_graph import Graph
+from .matching_kernel import prepare
 
 
 class GeneralSolver:

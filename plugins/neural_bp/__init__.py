@@ -8,4 +8,4 @@ from autoqec.hookspecs import Register, hookimpl
 @hookimpl
 def autoqec_register_stages(register: Register) -> None:
     """Offer `neural_bp`."""
-    register("neural_bp", "autoqec_plugins.neural_bp.stage:NeuralBP")
+    register("neural_bp", "autoqec_plugins.neural_bp.neural_bp_stage:NeuralBP")

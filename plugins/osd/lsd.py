@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from autoqec.decoding.checks import check_beliefs, check_syndromes
-from autoqec.decoding.contract import Decoded
+from autoqec.decoding.array_checks import check_beliefs, check_syndromes
+from autoqec.decoding.decoder_contract import Decoded
 from autoqec.problem.problem import Problem
 
-from .config import LsdConfig, search_order, validated
+from .osd_config import LsdConfig, search_order, validated
 from .shots import ByShot
 from .span import Span
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from autoqec.decoding.contract import Decoded
+from autoqec.decoding.decoder_contract import Decoded
 from autoqec.decoding.flipping import syndromes_of_mechanisms
 from autoqec.problem.problem import Problem
 

@@ -8,7 +8,7 @@ from numba import njit
 from autoqec.decoding.flipping import syndromes_of_mechanisms
 from autoqec.problem.problem import Problem
 
-from .kernel import reduce
+from .osd_kernel import reduce
 
 
 def as_words(packed: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from autoqec.decoding.foreign import CompiledForeign, needed
+from autoqec.decoding.sinter_adapter import CompiledForeign, needed
 from autoqec.errors import UsageError
 from autoqec.problem.problem import Problem
 
@@ -34,7 +34,7 @@ class BeliefMatching:
         if problem.edges is None:
             raise UsageError(
                 f"belief_matching cannot decode {problem.name}: its error model is not graph-like",
-                mend="choose a decoder that takes hyperedges, such as osd",
+                hint="choose a decoder that takes hyperedges, such as osd",
             )
         return CompiledForeign(_Adapter(self._options), problem, name="belief_matching")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autoqec.decoding.foreign import CompiledForeign, needed
+from autoqec.decoding.sinter_adapter import CompiledForeign, needed
 from autoqec.problem.problem import Problem
 
 

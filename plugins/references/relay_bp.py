@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from autoqec.decoding.checks import check_syndromes
-from autoqec.decoding.contract import Decoded
-from autoqec.decoding.foreign import needed
+from autoqec.decoding.array_checks import check_syndromes
+from autoqec.decoding.decoder_contract import Decoded
+from autoqec.decoding.sinter_adapter import needed
 from autoqec.errors import UsageError
 from autoqec.problem.problem import Problem
 
@@ -83,7 +83,7 @@ class CompiledRelay:
             UsageError: Beliefs are given, or a shape or dtype is wrong.
         """
         if beliefs is not None:
-            raise UsageError("relay_bp takes no beliefs", mend="feed the predecoder to decoder: {kind: osd}")
+            raise UsageError("relay_bp takes no beliefs", hint="feed the predecoder to decoder: {kind: osd}")
         syndromes = check_syndromes(self._problem, syndromes)
         observables = np.zeros((len(syndromes), self._problem.observable_bytes), dtype=np.uint8)
         some = np.flatnonzero(syndromes.any(axis=1))

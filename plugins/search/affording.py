@@ -12,7 +12,7 @@ from math import log, prod
 from statistics import median
 from typing import Any
 
-from autoqec.agents.contract import Context, PastRound
+from autoqec.agents.agent_contract import Context, PastRound
 
 from .space import Parsed, parse
 

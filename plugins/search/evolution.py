@@ -10,7 +10,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from autoqec.agents.contract import Context, PastRound
+from autoqec.agents.agent_contract import Context, PastRound
 
 from .affording import allowed, cut_to_time
 from .random_agent import draw

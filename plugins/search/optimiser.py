@@ -10,7 +10,7 @@ import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from autoqec.agents.contract import Context, PastRound
+from autoqec.agents.agent_contract import Context, PastRound
 
 from .affording import violation
 from .relations import aims

@@ -7,7 +7,7 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from autoqec.agents.contract import Context
+from autoqec.agents.agent_contract import Context
 
 from .affording import allowed, cut_to_time
 from .roles import EmbeddedAgent

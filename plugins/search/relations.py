@@ -8,7 +8,7 @@ from itertools import combinations
 from math import log10
 from typing import Any
 
-from autoqec.agents.contract import Context, PastRound
+from autoqec.agents.agent_contract import Context, PastRound
 
 from .affording import violation
 from .space import Parsed, code_of, parse, unparse

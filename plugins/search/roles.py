@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
-from autoqec.agents.contract import Context, Report, Role, ignore
+from autoqec.agents.agent_contract import Context, Report, Role, ignore
 
 from .affording import over_limits
 from .space import template_files
@@ -22,7 +22,7 @@ class EmbeddedAgent(ABC):
     """An agent in its three roles; a subclass has the ideas."""
 
     def reply(self, role: Role, context: Context, report: Report = ignore) -> Mapping[str, Any]:
-        """See `autoqec.agents.contract.Agent.reply`."""
+        """See `autoqec.agents.agent_contract.Agent.reply`."""
         return {"ideator": self.ideate, "coder": write, "analyst": analyse}[role](context)
 
     @abstractmethod

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from autoqec.agents.contract import Context
+from autoqec.agents.agent_contract import Context
 from autoqec.canonical import dump_yaml, load_yaml
 
 from .templates import Template, family_of, templates_for

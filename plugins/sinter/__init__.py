@@ -8,4 +8,4 @@ from autoqec.hookspecs import Register, hookimpl
 @hookimpl
 def autoqec_register_decoders(register: Register) -> None:
     """Offer the family `sinter:`."""
-    register("sinter:", "autoqec_plugins.sinter.decoder:SinterDecoder", takes_beliefs=False)
+    register("sinter:", "autoqec_plugins.sinter.sinter_decoder:SinterDecoder", takes_beliefs=False)

@@ -36,7 +36,7 @@ class StimGenerated:
     Config = GeneratedFields
 
     def build(self, config: GeneratedFields, noise: Noise, p: float | None, files: Mapping[str, bytes]) -> stim.Circuit:
-        """See `autoqec.problem.code.Code.build`."""
+        """See `autoqec.problem.code_contract.Code.build`."""
         if noise.kind == "depolarizing":
             return _generated(
                 config,
@@ -82,7 +82,7 @@ class CircuitFile:
     Config = FileFields
 
     def build(self, config: FileFields, noise: Noise, p: float | None, files: Mapping[str, bytes]) -> stim.Circuit:
-        """See `autoqec.problem.code.Code.build`."""
+        """See `autoqec.problem.code_contract.Code.build`."""
         try:
             circuit = stim.Circuit(_text(config.path, files))
         except (ValueError, IndexError) as error:
@@ -98,10 +98,10 @@ class ErrorModelFile:
     def build(
         self, config: FileFields, noise: Noise, p: float | None, files: Mapping[str, bytes]
     ) -> stim.DetectorErrorModel:
-        """See `autoqec.problem.code.Code.build`."""
+        """See `autoqec.problem.code_contract.Code.build`."""
         if noise.kind != "given":
             raise UsageError(
-                f"noise.kind: {config.path} brings its own noise", mend="remove the noise section, or say {kind: given}"
+                f"noise.kind: {config.path} brings its own noise", hint="remove the noise section, or say {kind: given}"
             )
         try:
             return stim.DetectorErrorModel(_text(config.path, files))

@@ -8,4 +8,4 @@ from autoqec.hookspecs import Register, hookimpl
 @hookimpl
 def autoqec_register_stages(register: Register) -> None:
     """Offer `transformer`."""
-    register("transformer", "autoqec_plugins.transformer.stage:Transformer")
+    register("transformer", "autoqec_plugins.transformer.transformer_stage:Transformer")

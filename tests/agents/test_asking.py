@@ -2,9 +2,9 @@
 
 import pytest
 
+from autoqec.agents.agent_contract import Context
 from autoqec.agents.asking import AgentError, ask
-from autoqec.agents.contract import Context
-from autoqec.agents.messages import Hypothesis
+from autoqec.agents.role_messages import Hypothesis
 from autoqec.errors import UsageError
 from autoqec.testing import ScriptedAgent
 

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
+from autoqec.agents.agent_contract import AgentUnavailable, Context, Estimate, Reply, Usage
 from autoqec.agents.asking import AgentError, ask
 from autoqec.agents.budget import Limits, Spent, left, require_left, spent_on
 from autoqec.agents.calls import Call, as_reply, kept_reply, redact
-from autoqec.agents.contract import AgentUnavailable, Context, Estimate, Reply, Usage
 from autoqec.errors import BudgetSpentError
 
 CONTEXT = Context(environment={}, run="r-abcd", round=1, seed=1, stages={}, limits={})
@@ -65,13 +65,13 @@ def test_prices_that_nobody_knows_are_not_zero():
 
 
 @pytest.mark.parametrize(
-    ("limits", "mend"), [(Limits(tokens=100), "--max-tokens 22"), (Limits(cost=0.5), "--max-cost 1.")]
+    ("limits", "hint"), [(Limits(tokens=100), "--max-tokens 22"), (Limits(cost=0.5), "--max-cost 1.")]
 )
-def test_a_call_that_could_take_more_than_is_left_is_not_made(limits, mend):
+def test_a_call_that_could_take_more_than_is_left_is_not_made(limits, hint):
     require_left(limits, Spent(1, 40, 0.2), Estimate(10, 60, 0.3), run="r")
     with pytest.raises(BudgetSpentError, match="run r has spent") as caught:
         require_left(limits, Spent(1, 50, 0.25), Estimate(10, 60, 0.3), run="r")
-    assert mend in caught.value.mend
+    assert hint in caught.value.hint
     assert caught.value.exit_code == 4
 
 

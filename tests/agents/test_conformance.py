@@ -2,8 +2,8 @@
 
 import pytest
 
-from autoqec.agents.contract import Context, Estimate
-from autoqec.loop.contexts import stage_kinds
+from autoqec.agents.agent_contract import Context, Estimate
+from autoqec.loop.agent_contexts import stage_kinds
 from autoqec.plugins import load_plugins
 from autoqec.testing import ScriptedAgent, check_agent, tiny_proposal
 

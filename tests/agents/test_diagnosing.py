@@ -4,14 +4,14 @@ import dataclasses
 
 import pytest
 
-from autoqec.agents.contract import Context, PastRound
-from autoqec.agents.deadends import dead_ends
+from autoqec.agents.agent_contract import Context, PastRound
+from autoqec.agents.dead_ends import dead_ends
+from autoqec.agents.diagnosis.all_rules import diagnose_round, diagnose_run, findings_of
 from autoqec.agents.diagnosis.cases import Case, interval, number
 from autoqec.agents.diagnosis.causes import CAUSES
-from autoqec.agents.diagnosis.diagnosing import diagnose_round, diagnose_run, findings_of
-from autoqec.agents.diagnosis.judged import shots_needed
-from autoqec.agents.diagnosis.mending import mended
-from autoqec.agents.diagnosis.runs import RunCase
+from autoqec.agents.diagnosis.patches import mended
+from autoqec.agents.diagnosis.rules_judged import shots_needed
+from autoqec.agents.diagnosis.rules_run import RunCase
 from autoqec.agents.prompt import render
 from autoqec.agents.quoting import sections
 

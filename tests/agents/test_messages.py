@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from autoqec.agents.messages import Proposal
+from autoqec.agents.role_messages import Proposal
 from autoqec.errors import UsageError
 
 PARENT = {"output.yaml": "mode: soft_priors\n", "stages/bp/stage.yaml": "kind: neural_bp\n"}

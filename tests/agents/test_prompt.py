@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from autoqec.agents.contract import ROLES, Context, PastRound
-from autoqec.agents.deadends import dead_ends
+from autoqec.agents.agent_contract import ROLES, Context, PastRound
+from autoqec.agents.dead_ends import dead_ends
 from autoqec.agents.prompt import render, schema_of
 from autoqec.agents.quoting import count_tokens, quoted, section, sections, shortened
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from autoqec.agents.agent_contract import AgentUnavailable, Context, Reply, Usage, ignore
 from autoqec.agents.calls import Call
-from autoqec.agents.contract import AgentUnavailable, Context, Reply, Usage, ignore
 from autoqec.agents.tape import Recorder, Tape, TapedAgent
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
 

@@ -81,4 +81,4 @@ def test_a_mistake_names_file_and_field(files, reason):
 def test_an_unknown_kind_lists_those_that_exist():
     with pytest.raises(NotFoundError, match="no stage named 'nonesuch'") as caught:
         read({"stages/a/stage.yaml": "kind: nonesuch\n"})
-    assert "neural_bp" in caught.value.mend
+    assert "neural_bp" in caught.value.hint

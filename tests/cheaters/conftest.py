@@ -12,23 +12,23 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from autoqec_plugins.holdout import verifier
-from autoqec_plugins.local.executor import LocalExecutor
+from autoqec_plugins.holdout import holdout_verifier as verifier
+from autoqec_plugins.local.local_executor import LocalExecutor
 
 from autoqec.candidate.compile import build_modules, module_tensors
 from autoqec.candidate.schema import read_candidate
 from autoqec.candidate.weights import save_weights
 from autoqec.errors import AutoQECError
 from autoqec.plugins import load_plugins
-from autoqec.problem.code import build_problem
+from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import ENVIRONMENT_FILE, environment_from_files
 from autoqec.sandbox.child import ChildFailed
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring import shard
-from autoqec.scoring.executor import run_task
+from autoqec.scoring.candidate_workers import Workers
+from autoqec.scoring.executor_contract import run_task
 from autoqec.scoring.matcher import open_bench
-from autoqec.scoring.verdict import VerificationRequest
-from autoqec.scoring.workers import Workers
+from autoqec.scoring.verifier_contract import VerificationRequest
 from autoqec.testing import TINY_ENVIRONMENT
 
 #: Without cells at other p: they are checked elsewhere.
@@ -105,7 +105,7 @@ class Here:
         try:
             future.set_result(run_task(task))
         except AutoQECError as error:  # as it would come back from another process
-            future.set_exception(ChildFailed(error.problem, kind=type(error).__name__, mend=error.mend))
+            future.set_exception(ChildFailed(error.problem, kind=type(error).__name__, hint=error.hint))
         return future
 
 

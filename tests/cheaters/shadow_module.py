@@ -8,6 +8,6 @@ import sys
 import types
 """
 INIT = """
-for name in ("autoqec.scoring.statistics", "autoqec_plugins.holdout.verifier", "pymatching"):
+for name in ("autoqec.results.statistics", "autoqec_plugins.holdout.holdout_verifier", "pymatching"):
     sys.modules[name] = types.ModuleType(name)
 """

@@ -9,10 +9,10 @@ import pytest
 from autoqec.candidate.schema import read_candidate
 from autoqec.errors import AutoQECError, UsageError
 from autoqec.history import read_candidate as read_from_git
-from autoqec.history.trailers import RoundIdentity, build_message, parse_message
+from autoqec.history.rounds.trailers import RoundIdentity, build_message, parse_message
 from autoqec.plugins import load_plugins
 from autoqec.runner.train import Limits, TrainingFailed, train_candidate
-from autoqec.scoring.stream import ScoreStream
+from autoqec.scoring.score_stream import ScoreStream
 
 STAGE = "kind: neural_bp\niterations: 4\n"
 #: Pieces of a frame, and all descriptors a channel may have.

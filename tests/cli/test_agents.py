@@ -10,9 +10,9 @@ import pytest
 from autoqec.cli.main import run
 from autoqec.errors import AutoQECError
 from autoqec.history import find_record, list_claims, open_ledger
-from autoqec.loop.answering import find_waiting, take_reply
+from autoqec.loop.manual_answers import find_waiting, take_reply
+from autoqec.loop.round_state import read_state
 from autoqec.loop.session import Session
-from autoqec.loop.state import read_state
 from autoqec.testing import tiny_proposal
 
 MANUAL = ("--ideator", "manual", "--coder", "manual", "--analyst", "manual")
@@ -120,7 +120,7 @@ def test_log_and_fsck_explain_a_round_that_waits_and_repair_leaves_it_alone(wait
     (finding,) = [item for item in map(json.loads, out.splitlines()) if item["code"] == "waiting"]
     assert code == 0
     assert "waits for a reply of the ideator, after claim" in finding["problem"]
-    assert "autoqec agents prompt" in finding["mend"]
+    assert "autoqec agents prompt" in finding["hint"]
     assert find_waiting(open_ledger(".")).state == "open"
     assert "waits for the ideator" in call("resume")[2]  # which asks again, and leaves it as it was
     assert json.loads(call("log", "--json")[1])["status"] == "waiting"
@@ -168,7 +168,7 @@ def reply_in_a_process_that_dies(where):
 
 
 def test_killed_between_keeping_a_reply_and_going_on(waiting, call):
-    reply_in_a_process_that_dies("autoqec.loop.rounds._finish")
+    reply_in_a_process_that_dies("autoqec.loop.one_round._finish")
     assert json.loads(call("log", "--json")[1])["status"] == "interrupted"
     assert call("agents", "reply", stdin=IDEA)[0] == 3  # it has its reply
     code, _, err = call("resume", "-q")
@@ -178,7 +178,9 @@ def test_killed_between_keeping_a_reply_and_going_on(waiting, call):
 
 
 def test_killed_before_a_reply_is_kept(waiting, call):
-    reply_in_a_process_that_dies("autoqec.loop.answering.TracedCalls.end".replace(".TracedCalls.end", ".TracedCalls"))
+    reply_in_a_process_that_dies(
+        "autoqec.loop.manual_answers.TracedCalls.end".replace(".TracedCalls.end", ".TracedCalls")
+    )
     code, _, err = call("resume", "-q")
     assert code == 0
     assert "waits for the ideator" in err

@@ -91,7 +91,7 @@ def test_a_verdict_is_audited_from_git_alone(here, capsys):
 
 
 def test_an_altered_verdict_does_not_pass_its_audit(here, capsys, monkeypatch):
-    from autoqec.loop import state
+    from autoqec.loop import round_state as state
 
     read = state.read_state
 
@@ -183,7 +183,7 @@ def test_mistakes_have_a_code_and_a_sentence_and_leave_nothing(here, capsys, arg
     got, out, err = printed(capsys, *args)
     assert (got, out) == (code, "")
     assert words in err
-    assert "mend: " in err or "--help" in err
+    assert "hint: " in err or "--help" in err
     assert "Traceback" not in err
     assert list_runs(open_ledger(".")) == before
 
@@ -215,7 +215,7 @@ def test_an_environment_that_cannot_be_used_is_refused_before_anything_is_writte
         assert code in (2, 3)
         assert out == ""
         assert words in err
-        assert "mend: " in err
+        assert "hint: " in err
     assert list_runs(open_ledger(".")) == before
 
 
@@ -375,8 +375,8 @@ def test_a_round_of_a_renamed_host_is_named_and_can_be_forced(copied, capsys):
 
 
 def test_environments_of_one_name_have_fronts_of_their_own(here):
-    from autoqec.views.front import front_objects
-    from autoqec.views.lines import read_lines
+    from autoqec.views.front_json import front_objects
+    from autoqec.views.log_lines import read_lines
 
     ledger = open_ledger(".")
     (found,) = read_lines(ledger)
@@ -409,7 +409,7 @@ def test_what_nobody_foresaw_is_one_line_and_no_traceback(here, capsys, monkeypa
     def fail(*args):
         raise LookupError("odd\nand more")
 
-    monkeypatch.setattr("autoqec.views.lines.read_lines", fail)
+    monkeypatch.setattr("autoqec.views.log_lines.read_lines", fail)
     code, out, err = printed(capsys, "log")
     assert (code, out) == (1, "")
     assert err.startswith("error: something unforeseen: LookupError: odd\n")

@@ -139,7 +139,7 @@ def test_an_open_round_is_at_work(printed):
 def test_what_is_not_there_is_not_found(printed, name):
     code, out, err = printed("diagnose", name)
     assert (code, out) == (3, "")
-    assert "mend:" in err
+    assert "hint:" in err
 
 
 def test_a_lab_without_rounds_has_nothing_to_diagnose(autoqec_lab, capsys):

@@ -152,7 +152,7 @@ def test_what_was_decided_head_to_head_is_on_the_front(copy, printed, monkeypatc
 @pytest.fixture
 def weighty(copy, monkeypatch):
     """A copy in which the rounds of the front have weights, and a run whose environment can be read."""
-    from autoqec.loop import state
+    from autoqec.loop import round_state as state
 
     monkeypatch.chdir(copy)
     read = state.read_state
@@ -195,7 +195,7 @@ def test_a_front_without_weights_says_where_they_come_from(copy, printed, monkey
 
 
 def test_pairs_of_the_front_are_decided_once(weighty, printed, monkeypatch):
-    from autoqec.loop import duelling
+    from autoqec.loop import front_pairs as duelling
 
     def duel(session, rounds, alpha, *, max_shots):
         (_, rival), (_, state) = rounds
@@ -229,11 +229,11 @@ MISTAKES = {
 
 @pytest.mark.parametrize("command", MISTAKES)
 def test_words_that_choose_nothing_because_they_are_wrong(printed, command):
-    code, words, mend = MISTAKES[command]
+    code, words, hint = MISTAKES[command]
     got, out, err = printed(*command.split())
     assert (got, out) == (code, "")
     assert words in " ".join(err.split())
-    assert mend in err
+    assert hint in err
 
 
 def test_words_that_choose_nothing_today(printed, tmp_path, monkeypatch):

@@ -120,7 +120,7 @@ def test_a_budget_that_is_spent_ends_with_4_and_says_how_to_go_on(folder, messag
     assert (done.returncode, again.returncode, unpriced.returncode) == (4, 4, 4)
     assert server.requests == []
     assert "has spent 0 of 1,000 tokens" in done.stderr
-    assert "--max-tokens" in done.stderr.split("mend:")[1]
+    assert "--max-tokens" in done.stderr.split("hint:")[1]
     assert "price is not known" in unpriced.stderr
 
 

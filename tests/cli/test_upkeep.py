@@ -66,7 +66,7 @@ def test_fsck_finds_says_and_mends(lab, printed):
     found = objects(out)
     assert code == 1  # the weights are not those that the metrics promise
     assert {item["code"] for item in found} == {"weights-differ"}
-    assert found[0].keys() == {"schema", "code", "severity", "ref", "problem", "mend", "repairable"}
+    assert found[0].keys() == {"schema", "code", "severity", "ref", "problem", "hint", "mend", "repairable"}
     assert found[0]["schema"] == "autoqec.finding/1"
     for number in DELTAS:
         subprocess.run(["git", "update-ref", "-d", f"refs/autoqec/artifacts/{RUN}/{number}"], check=True)

@@ -14,7 +14,7 @@ import pytest
 
 from autoqec.sandbox.channel import ChannelClosed
 from autoqec.sandbox.child import Child
-from autoqec.sandbox.nursery import Nursery
+from autoqec.sandbox.fork_server import ForkServer
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="filters of system calls are Linux's")
 
@@ -65,9 +65,9 @@ SERVE = "autoqec.testing.misbehave:serve_attempt"
 
 
 @pytest.fixture(scope="module")
-def nursery():
+def fork_server():
     """A warm process, whose forks make the same attempts; it and one sibling are there all the time."""
-    with Nursery("autoqec.testing.misbehave:warm_up", memory_bytes=MEMORY) as made:
+    with ForkServer("autoqec.testing.misbehave:warm_up", memory_bytes=MEMORY) as made:
         made.warm({"serve": SERVE})
         with made.fork() as sibling:
             yield made
@@ -105,13 +105,13 @@ def session_members(session):
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_it_gets_out_only_without_the_lock(path, target, nursery):
+def test_it_gets_out_only_without_the_lock(path, target, fork_server):
     trick = load(path)
     if getattr(trick, "MACHINE", platform.machine()) != platform.machine():
         pytest.skip(f"a trick of {trick.MACHINE}")
     if os.getuid() == 0 and hasattr(trick, "ROOT_MAY"):
         pytest.skip(trick.ROOT_MAY)
-    for start in (None, nursery.fork):
+    for start in (None, fork_server.fork):
         evidence, refused, ended, level = attempt(path, target, locked=True, start=start)
         assert level >= 1
         if level < getattr(trick, "LEVEL", 1):

@@ -7,7 +7,7 @@ from autoqec.candidate.schema import read_candidate, write_candidate
 from autoqec.candidate.weights import save_weights
 from autoqec.exchange.package import Package
 from autoqec.plugins import load_plugins
-from autoqec.problem.code import build_problem
+from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import environment_from_files
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.testing import TINY_ENVIRONMENT

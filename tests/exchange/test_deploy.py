@@ -40,7 +40,7 @@ def test_soft_priors_before_a_decoder_that_takes_none_are_refused(make_package):
     deployed = Deployed(package, load_plugins())
     with pytest.raises(UsageError, match="takes no beliefs") as caught:
         deployed.decode(np.zeros((1, deployed.problem.syndrome_bytes), dtype=np.uint8))
-    assert "hard_flip" in caught.value.mend
+    assert "hard_flip" in caught.value.hint
 
 
 def test_an_empty_pipeline_is_the_baseline(make_package):

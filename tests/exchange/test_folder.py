@@ -78,14 +78,14 @@ def test_no_export_and_a_newer_one_say_so(tmp_path, folder):
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(NotFoundError, match="schema autoqec.export/9") as caught:
         open_folder(tmp_path)
-    assert "--upgrade" in caught.value.mend
+    assert "--upgrade" in caught.value.hint
 
 
 def test_without_the_package_onnx_nothing_is_written(package, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(AutoQECError, match="needs onnx") as caught:
         write_folder(package, load_plugins(), tmp_path / "round", onnx=True)
-    assert caught.value.mend == "pip install 'autoqec[onnx]'"
+    assert caught.value.hint == "pip install 'autoqec[onnx]'"
     assert not (tmp_path / "round").exists()
 
 

@@ -14,7 +14,7 @@ import autoqec.sinter
 from autoqec import history
 from autoqec.errors import AutoQECError, UsageError
 from autoqec.exchange.deploy import Deployed
-from autoqec.exchange.sinter import RoundDecoder, plain_decoders, round_decoders
+from autoqec.exchange.sinter_rounds import RoundDecoder, plain_decoders, round_decoders
 from autoqec.plugins import load_plugins
 from autoqec.problem.problem import problem_from_dem, same_problem
 from autoqec.testing import record_round, record_run
@@ -122,7 +122,7 @@ def test_another_circuit_is_refused_by_name(package, change):
     with pytest.raises(UsageError, match="was trained for tiny@") as caught:
         RoundDecoder(package).compile_decoder_for_dem(dem=dem)
     assert package.digest[:12] in caught.value.problem
-    assert "autoqec export exp/here/1" in caught.value.mend
+    assert "autoqec export exp/here/1" in caught.value.hint
 
 
 def test_the_same_errors_in_another_order_are_the_same_problem(package):

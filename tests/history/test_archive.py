@@ -8,7 +8,8 @@ import pytest
 
 from autoqec import history
 from autoqec.errors import AutoQECError, NotFoundError
-from autoqec.history import archive, archived
+from autoqec.history.sync import archived_branches as archived
+from autoqec.history.sync import archiving as archive
 
 ARCHIVE = "refs/autoqec/rounds/depol-abcd/"
 

@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from autoqec import history
-from autoqec.history.signatures import sign
+from autoqec.history.rounds.signatures import sign
 
 REF = "refs/notes/autoqec/depol-abcd/metrics"
 
@@ -212,7 +212,7 @@ def test_a_verdict_that_names_metrics_that_were_superseded(lab, judged):
     history.append_note(lab, claim.run, "metrics", oid, {"id": "m2", "supersedes": claim.attempt})
     (finding,) = findings(lab)
     assert (finding.code, finding.severity) == ("metrics-superseded", "warning")
-    assert finding.mend == "autoqec verify exp/depol-abcd/1"
+    assert finding.hint == "autoqec verify exp/depol-abcd/1"
     history.append_note(lab, claim.run, "verdict", oid, {"id": "v2", "ts": "4", "metrics": "m2", "supersedes": "v"})
     assert findings(lab) == []
 

@@ -88,7 +88,7 @@ def test_each_step_of_an_interrupted_round_is_named(lab, run, commit, die):
     def step():
         (finding,) = findings(lab)
         assert (finding.code, finding.severity, finding.ref) == ("interrupted", "info", f"{CLAIM}1")
-        assert "autoqec resume" in finding.mend
+        assert "autoqec resume" in finding.hint
         return finding.problem.split("interrupted after ")[1].split(";")[0], finding.repairable
 
     assert step() == ("claim", True)
@@ -162,7 +162,7 @@ def test_a_closed_claim_whose_ref_is_gone_and_the_mend_mends_it(lab, play, git):
     git("update-ref", "-d", f"{BRANCH}1")
     (finding,) = findings(lab)
     assert (finding.code, finding.severity) == ("ref-missing", "error")
-    git(*finding.mend.split()[1:])
+    git(*finding.hint.split()[1:])
     assert findings(lab) == []
 
 
@@ -322,7 +322,7 @@ def test_trailers_that_git_does_not_show(lab, play, git):
     assert [(finding.code, finding.severity, finding.ref) for finding in found] == [
         ("git-trailers", "warning", f"{BRANCH}{number}") for number in (1, 2)
     ]
-    assert "trailer.separators =" in git(*found[0].mend.split(",")[0].replace("'", "").split()[1:])
+    assert "trailer.separators =" in git(*found[0].hint.split(",")[0].replace("'", "").split()[1:])
     git("config", "--unset", "trailer.separators")
     assert findings(lab) == []
 
@@ -333,7 +333,7 @@ def test_a_commit_that_git_shows_another_in_place_of(lab, play, git):
     git("replace", oid, git("commit-tree", "-p", f"{oid}^", f"{oid}^{{tree}}", stdin=message).strip())
     (finding,) = findings(lab)
     assert (finding.code, finding.severity) == ("git-trailers", "warning")
-    git(*finding.mend.split()[1:])
+    git(*finding.hint.split()[1:])
     assert findings(lab) == []
 
 

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from autoqec import history
-from autoqec.history import fsck_store
+from autoqec.history.fsck import fsck_store
 
 
 def codes(lab):
@@ -95,7 +95,7 @@ def test_a_dangerous_setting_is_named_and_its_mend_mends_it(name, value, code, l
     git("config", "--add", name, value)
     (finding,) = history.check(history.open_ledger(lab.workdir))
     assert (finding.code, finding.ref, finding.severity) == (code, name, "warning")
-    command = finding.mend.replace("'", "").split()
+    command = finding.hint.replace("'", "").split()
     git(*command[1:])
     assert codes(lab) == []
     assert git("config", "--get-all", "remote.up.fetch") == "+refs/heads/*:refs/remotes/up/*\n"

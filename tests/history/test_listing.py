@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from autoqec import history
-from autoqec.history.listing import read_refs, used_numbers
+from autoqec.history.store.ref_listing import read_refs, used_numbers
 
 
 @pytest.fixture

@@ -266,7 +266,7 @@ def test_what_cannot_be_composed(lab, run, commit, git):
     stranger = git("commit-tree", "-m", "from nowhere", f"{one}^{{tree}}").strip()
     with pytest.raises(AutoQECError, match="no history in common") as caught:
         merge(lab, run.base, [one, stranger])
-    assert "unshallow" in caught.value.mend
+    assert "unshallow" in caught.value.hint
     with pytest.raises(AutoQECError, match="does not start from the base"):
         merge(lab, many[0], [one, many[1]])
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from autoqec import history
 from autoqec.errors import AutoQECError, UsageError
-from autoqec.history import objects
+from autoqec.history.store import objects
 
 CANDIDATE = history.CANDIDATE_DIR
 

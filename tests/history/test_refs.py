@@ -12,7 +12,7 @@ import pytest
 
 from autoqec import history
 from autoqec.errors import AutoQECError
-from autoqec.history import refs
+from autoqec.history.store import refs
 
 REF = "refs/autoqec/claims/r/1"
 
@@ -58,7 +58,7 @@ def test_says_what_stands_in_the_way(lab, base, git):
     git("pack-refs", "--all")
     with pytest.raises(AutoQECError, match="refs/heads/exp/r is in the way") as caught:
         history.compare_and_swap(lab, "refs/heads/exp/r/1", None, base, "x")
-    assert caught.value.mend == "git branch -m exp/r <other>"
+    assert caught.value.hint == "git branch -m exp/r <other>"
     git("branch", "-m", "exp/r", "exp/q/1/deeper")
     with pytest.raises(AutoQECError, match="exp/q/1"):
         history.compare_and_swap(lab, "refs/heads/exp/q/1", None, base, "x")
@@ -69,7 +69,7 @@ def test_a_damaged_ref_is_named(lab, blobs):
     (lab.git_dir / REF).write_text("")
     with pytest.raises(AutoQECError, match=REF) as caught:
         refs.target(lab, REF)
-    assert "update-ref -d" in caught.value.mend
+    assert "update-ref -d" in caught.value.hint
     with pytest.raises(AutoQECError, match=REF):
         history.compare_and_swap(lab, REF, None, blobs[1], "create")
 
@@ -84,7 +84,7 @@ def test_a_lock_that_git_holds_is_waited_for_and_then_named(lab, blobs, monkeypa
     monkeypatch.setattr(refs, "_PATIENCE", 0.2)
     with pytest.raises(AutoQECError, match=REF) as caught:
         history.compare_and_swap(lab, REF, blobs[0], blobs[1], "gives up")
-    assert "remove the .lock file" in caught.value.mend
+    assert "remove the .lock file" in caught.value.hint
     assert lock.exists()
     os.utime(lock, (time.time() - 120, time.time() - 120))
     assert history.compare_and_swap(lab, REF, blobs[0], blobs[1], "left behind long ago")
@@ -93,7 +93,7 @@ def test_a_lock_that_git_holds_is_waited_for_and_then_named(lab, blobs, monkeypa
 DIE_HOLDING_A_REF_LOCK = """
 import os, signal, sys
 from autoqec import history
-from autoqec.history import refs
+from autoqec.history.store import refs
 ledger = history.open_ledger(sys.argv[1])
 class Dying:
     def get(self, ref):
@@ -234,7 +234,7 @@ for name, write in writes.items():
         write()
         print(name, "| written |")
     except AutoQECError as error:
-        print(name, "|", error.problem, "|", error.mend)
+        print(name, "|", error.problem, "|", error.hint)
 """
 
 

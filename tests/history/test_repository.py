@@ -77,7 +77,7 @@ def _foreign_extension(repository, git, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("make", "problem", "mend"),
+    ("make", "problem", "hint"),
     [
         (_not_a_repository, "not in a git repository", "autoqec init"),
         (_absent, "not in a git repository", "autoqec init"),
@@ -89,11 +89,11 @@ def _foreign_extension(repository, git, tmp_path):
         (_foreign_extension, "cannot be opened", "git"),
     ],
 )
-def test_refuses_with_the_mend(make, problem, mend, repository, git, tmp_path):
+def test_refuses_with_the_mend(make, problem, hint, repository, git, tmp_path):
     with pytest.raises(AutoQECError) as caught:
         history.open_ledger(make(repository, git, tmp_path))
     assert problem in caught.value.problem
-    assert mend in caught.value.mend
+    assert hint in caught.value.hint
     assert isinstance(caught.value, NotFoundError) == ("not in a git" in problem)
 
 
@@ -103,8 +103,8 @@ def test_refuses_what_belongs_to_another_user(repository):
         os.chown(path, 12345, 12345)
     with pytest.raises(AutoQECError, match="belongs to another user") as caught:
         history.open_ledger(repository)
-    assert "safe.directory" in caught.value.mend
-    assert str(repository) in caught.value.mend
+    assert "safe.directory" in caught.value.hint
+    assert str(repository) in caught.value.hint
 
 
 WRITE = """
@@ -118,7 +118,7 @@ assert history.read_history(ledger) == []
 try:
     history.require_writable(ledger)
 except AutoQECError as error:
-    print(error.problem, "|", error.mend)
+    print(error.problem, "|", error.hint)
 """
 
 
@@ -156,7 +156,7 @@ def test_a_branch_named_exp_stops_writers_only(lab, run, git):
     ):
         with pytest.raises(AutoQECError, match="branch named exp") as caught:
             write()
-        assert caught.value.mend == "git branch -m exp <other>"
+        assert caught.value.hint == "git branch -m exp <other>"
     git("branch", "-m", "exp", "other")
     history.claim_round(ledger, run.name)
 

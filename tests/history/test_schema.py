@@ -10,7 +10,8 @@ import pytest
 
 from autoqec import history
 from autoqec.errors import AutoQECError
-from autoqec.history import claims, notes, runs, trailers
+from autoqec.history.rounds import claims, notes, trailers
+from autoqec.history.rounds import run_refs as runs
 
 UPGRADE = "pip install --upgrade autoqec"
 
@@ -27,18 +28,18 @@ def rewrite(lab, git, ref, path, version):
     git("update-ref", ref, blob)
 
 
-@pytest.mark.parametrize(("version", "mend"), [(2, UPGRADE), (99, UPGRADE), ("x", "autoqec fsck"), (0, "autoqec fsck")])
-def test_a_claim_and_a_run_of_a_newer_schema_are_refused(lab, run, play, git, version, mend):
+@pytest.mark.parametrize(("version", "hint"), [(2, UPGRADE), (99, UPGRADE), ("x", "autoqec fsck"), (0, "autoqec fsck")])
+def test_a_claim_and_a_run_of_a_newer_schema_are_refused(lab, run, play, git, version, hint):
     play()
     rewrite(lab, git, "refs/autoqec/claims/depol-abcd/1", None, version)
     with pytest.raises(AutoQECError, match="refs/autoqec/claims/depol-abcd/1") as caught:
         history.read_claim(lab, run.name, 1)
-    assert caught.value.mend == mend
+    assert caught.value.hint == hint
     rewrite(lab, git, "refs/autoqec/runs/depol-abcd", "run.json", version)
     with pytest.raises(AutoQECError, match=r"run\.json of refs/autoqec/runs/depol-abcd") as caught:
         history.load_run(lab, run.name)
-    assert caught.value.mend == mend
-    assert ("newer autoqec" in str(caught.value)) == (mend == UPGRADE)
+    assert caught.value.hint == hint
+    assert ("newer autoqec" in str(caught.value)) == (hint == UPGRADE)
 
 
 def test_a_note_of_a_newer_schema_is_refused_and_the_others_read(lab, run, play, git, monkeypatch):
@@ -48,7 +49,7 @@ def test_a_note_of_a_newer_schema_is_refused_and_the_others_read(lab, run, play,
     monkeypatch.setattr(notes, "_VERSION", 1)
     with pytest.raises(AutoQECError, match=f"line 2 of refs/notes/autoqec/{run.name}/metrics") as caught:
         history.read_notes(lab, run.name, "metrics")
-    assert caught.value.mend == UPGRADE
+    assert caught.value.hint == UPGRADE
     record = history.find_record(lab, run.name, 1)
     assert record.metrics["value"] == 1
     assert "newer autoqec" in record.problems[0]
@@ -60,7 +61,7 @@ def test_a_commit_of_a_newer_schema_is_refused(identify):
     newer = message.replace("\nAutoQEC-Schema: 1\n", "\nAutoQEC-Schema: 2\nAutoQEC-Color: red\n")
     with pytest.raises(AutoQECError, match="schema version 2") as caught:
         history.parse_message(newer)
-    assert caught.value.mend == UPGRADE
+    assert caught.value.hint == UPGRADE
 
 
 def test_the_page_names_the_versions():

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from autoqec.errors import UsageError
-from autoqec.history.signatures import Signature, examine, sign
+from autoqec.history.rounds.signatures import Signature, examine, sign
 
 pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="OpenSSH is not installed")
 

@@ -11,7 +11,9 @@ import pytest
 
 from autoqec import history
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
-from autoqec.history import network, outgoing, sync
+from autoqec.history.store import git_program as network
+from autoqec.history.sync import outgoing
+from autoqec.history.sync import push_pull as sync
 
 ENV_ID = "e" * 64
 OURS = ("refs/heads/exp/", "refs/autoqec/", "refs/notes/autoqec/")
@@ -221,10 +223,10 @@ def test_a_partial_clone_reads_the_records_and_is_told_how_to_get_the_rest(pair,
     found = {finding.code: finding for finding in history.check(history.open_ledger(partial.workdir))}
     assert found.keys() == {"partial-clone", "bad-candidate", "run-missing"}
     for finding in found.values():
-        assert finding.mend.startswith("git fetch --refetch --no-filter")
-    sh(partial.workdir, *found["partial-clone"].mend.split()[1:])
+        assert finding.hint.startswith("git fetch --refetch --no-filter")
+    sh(partial.workdir, *found["partial-clone"].hint.split()[1:])
     assert "bad-candidate" not in codes(partial)
-    sh(partial.workdir, *found["partial-clone"].mend.split()[1:], "refs/autoqec/*:refs/autoqec/*")
+    sh(partial.workdir, *found["partial-clone"].hint.split()[1:], "refs/autoqec/*:refs/autoqec/*")
     assert codes(partial) == ["partial-clone"]
     play(partial)
     assert set(codes(partial)) == {"partial-clone", "not-pushed"}
@@ -277,8 +279,8 @@ def test_the_same_number_for_two_rounds_is_an_error_and_everything_else_arrives(
     claim = "refs/autoqec/claims/depol-abcd/1"
     assert mine[claim] in caught.value.problem
     assert there[claim] in caught.value.problem
-    assert "autoqec round --remote origin" in caught.value.mend
-    assert "autoqec pull --renumber origin" in caught.value.mend
+    assert "autoqec round --remote origin" in caught.value.hint
+    assert "autoqec pull --renumber origin" in caught.value.hint
     now = ours(two)
     assert {ref: oid for ref, oid in now.items() if ref in mine and "notes" not in ref} == {
         ref: oid for ref, oid in mine.items() if "notes" not in ref
@@ -310,7 +312,7 @@ def test_a_branch_that_somebody_moved_is_named_and_not_pushed(pair, remote, push
     sh(one.workdir, "checkout", "-q", "main")
     if closed or "--amend" not in how:  # else nothing says any more which commit the round was
         history.pull(one)
-        for command in caught.value.mend.split("; "):
+        for command in caught.value.hint.split("; "):
             sh(one.workdir, *command.split()[1:])
         history.push(one)
         assert ours(remote)["refs/heads/exp/depol-abcd/1"] == oid
@@ -431,7 +433,7 @@ def test_what_may_not_be_renumbered_is_said_and_nothing_is_changed(pair, collide
 
 @pytest.mark.parametrize("moment", ["move_at_once", "store_claim"])
 def test_renumbering_that_dies_has_changed_nothing(pair, collided, moment, monkeypatch):
-    from autoqec.history import renumbering
+    from autoqec.history.sync import renumbering
 
     _, two = pair
     before = ours(two)
@@ -581,7 +583,7 @@ def test_a_branch_on_the_remote_that_was_moved_is_not_deleted(pair, remote, shar
 
 @pytest.mark.parametrize("death", ["push_refs", "delete_refs", "drop_archived"])
 def test_a_push_or_pull_that_dies_loses_nothing_and_is_finished_by_the_next(pair, remote, shared, death, monkeypatch):
-    from autoqec.history import sync
+    from autoqec.history.sync import push_pull as sync
 
     one, two = pair
     history.archive_run(one, "depol-abcd")
@@ -656,7 +658,7 @@ def test_a_host_that_refuses_our_refs_is_named_with_its_reason(pair, remote):
     before = ours(remote)
     with pytest.raises(AutoQECError, match=r"refuses refs/autoqec/.*branches and tags only.*no refs but") as caught:
         history.push(pair[0])
-    assert "autoqec bundle" in caught.value.mend
+    assert "autoqec bundle" in caught.value.hint
     assert ours(remote) == before
 
 
@@ -670,13 +672,13 @@ def test_a_shallow_remote_is_named_as_such(pair, remote, tmp_path):
     sh(shallow, "update-ref", "refs/heads/exp/late-aaaa/1", "refs/remotes/origin/exp/late-aaaa/1")
     with pytest.raises(AutoQECError, match="shallow clone") as caught:
         history.pull(clone(pair[1].workdir, tmp_path / "three"), str(shallow))
-    assert "--unshallow" in caught.value.mend
+    assert "--unshallow" in caught.value.hint
 
 
 def test_remotes_that_are_none(pair, lab):
     with pytest.raises(NotFoundError, match="'upstream' is neither a remote nor a path; there are origin") as caught:
         history.pull(pair[0], "upstream")
-    assert caught.value.mend == "git remote add upstream <url>"
+    assert caught.value.hint == "git remote add upstream <url>"
     sh(lab.workdir, "remote", "remove", "origin")
     with pytest.raises(NotFoundError, match="this lab has none"):
         history.push(lab)
@@ -684,7 +686,7 @@ def test_remotes_that_are_none(pair, lab):
         history.pull(pair[0], "--upload-pack=touch x")
     with pytest.raises(AutoQECError, match="could not fetch from ") as caught:
         history.pull(pair[0], str(pair[0].workdir.parent))
-    assert caught.value.mend.startswith("git ls-remote ")
+    assert caught.value.hint.startswith("git ls-remote ")
 
 
 def test_how_many_rounds_and_notes_are_not_pushed(pair):
@@ -703,7 +705,7 @@ def test_fsck_says_what_is_not_pushed_and_what_is_not_here(pair):
     play(one)
     play(one)
     (finding,) = history.check(one)
-    assert (finding.code, finding.severity, finding.mend) == ("not-pushed", "info", "autoqec push origin")
+    assert (finding.code, finding.severity, finding.hint) == ("not-pushed", "info", "autoqec push origin")
     assert "2 rounds, 2 notes" in finding.problem
     history.push(one)
     assert codes(one) == []

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from autoqec import history
 from autoqec.errors import AutoQECError
-from autoqec.history.trailers import RoundIdentity, build_message, parse_message, parse_text
+from autoqec.history.rounds.trailers import RoundIdentity, build_message, parse_message, parse_text
 
 IDENTITY = RoundIdentity(
     run="depol-abcd",

@@ -77,7 +77,7 @@ def test_a_log_of_gc_that_is_left_blocks_it_and_fsck_says_so(loose):
     time.sleep(0.2)
     assert packs(loose) == []
     (finding,) = history.check(loose)
-    assert (finding.code, finding.mend) == ("gc-log", "git gc")
+    assert (finding.code, finding.hint) == ("gc-log", "git gc")
 
 
 @pytest.mark.parametrize("git_says", [None, "exit 128", "sleep 30"])

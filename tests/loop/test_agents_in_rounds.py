@@ -6,15 +6,15 @@ import time
 
 import pytest
 
-from autoqec.agents.contract import AgentUnavailable, Estimate, Reply, ReplyAwaited, Usage
+from autoqec.agents.agent_contract import AgentUnavailable, Estimate, Reply, ReplyAwaited, Usage
 from autoqec.agents.tape import Recorder, Tape
 from autoqec.errors import BudgetSpentError, UsageError
 from autoqec.history import read_attachment, read_claim
-from autoqec.loop import steps
-from autoqec.loop.contexts import build_context
-from autoqec.loop.planning import plan_round
-from autoqec.loop.rounds import resume_round, run_round
-from autoqec.loop.running import run_rounds
+from autoqec.loop import round_steps as steps
+from autoqec.loop.agent_contexts import build_context
+from autoqec.loop.dry_run import plan_round
+from autoqec.loop.many_rounds import run_rounds
+from autoqec.loop.one_round import resume_round, run_round
 from autoqec.loop.session import make_agent
 from autoqec.loop.tracing import read_calls, run_calls
 from autoqec.testing import ScriptedAgent, tiny_proposal
@@ -127,7 +127,7 @@ def test_a_call_that_a_kill_cut_off_counts_as_reserved(session):
 def test_an_agent_that_cannot_be_asked_leaves_the_round_open(session):
     class Away(ScriptedAgent):
         def reply(self, role, context, report):
-            raise AgentUnavailable("no network", mend="plug it in")
+            raise AgentUnavailable("no network", hint="plug it in")
 
     made = session(Away({}))
     with pytest.raises(AgentUnavailable, match="no network"):

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from autoqec.history import list_claims
-from autoqec.history.fsck import check
-from autoqec.loop.rounds import run_round
+from autoqec.history.fsck.fsck_lab import check
+from autoqec.loop.one_round import run_round
 from autoqec.testing import TINY_ENVIRONMENT, ScriptedAgent, tiny_problem
 
 IGNORE = {"summary": "seen", "decision": "ignore"}
@@ -120,7 +120,7 @@ def test_children_of_a_child_are_killed_with_it(tmp_path):
     from autoqec.sandbox.channel import ChannelTimeout
     from autoqec.sandbox.child import Child
 
-    with Child("autoqec.scoring.executor:serve_tasks") as child:
+    with Child("autoqec.scoring.executor_contract:serve_tasks") as child:
         child.send({"function": "autoqec.testing.misbehave:fork_and_hang"})
         with pytest.raises(ChannelTimeout):
             child.receive(3)

@@ -3,7 +3,7 @@
 import json
 
 from autoqec.cli.main import run
-from autoqec.loop.rounds import run_round
+from autoqec.loop.one_round import run_round
 from autoqec.testing import ScriptedAgent
 
 #: Answers that are not finite in training, and only there: as a learning rate that is too high makes of others.

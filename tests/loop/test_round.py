@@ -26,25 +26,25 @@ from autoqec.history import (
     read_candidate,
     read_notes,
 )
-from autoqec.loop import rounds
+from autoqec.loop import one_round as rounds
 from autoqec.loop.auditing import audit_round, replay_differences, why_no_replay
-from autoqec.loop.duelling import duel
+from autoqec.loop.front_pairs import duel
 from autoqec.loop.judging import Asked, judge
+from autoqec.loop.one_round import run_round
 from autoqec.loop.parents import composed_parents
-from autoqec.loop.rounds import run_round
+from autoqec.loop.round_state import find_verdict, read_state
 from autoqec.loop.session import Session, open_run
-from autoqec.loop.state import find_verdict, read_state
 from autoqec.plugins import Registration, load_plugins
-from autoqec.scoring.counts import PairedCounts
-from autoqec.scoring.duel import duel_words
-from autoqec.scoring.executor import run_task
-from autoqec.scoring.front import Point
-from autoqec.scoring.statistics import log_e_better
-from autoqec.scoring.verdict import Verdict
+from autoqec.results.counts import PairedCounts
+from autoqec.results.head_to_head import duel_words
+from autoqec.results.pareto_front import Point
+from autoqec.results.statistics import log_e_better
+from autoqec.scoring.executor_contract import run_task
+from autoqec.scoring.verifier_contract import Verdict
 from autoqec.testing import ScriptedAgent, make_tiny_lab
 from autoqec.testing import tiny_proposal as candidate
-from autoqec.views.records import rates_beside
-from autoqec.views.verdict import verdict_lines
+from autoqec.views.round_json import rates_beside
+from autoqec.views.verdict_text import verdict_lines
 
 IGNORE = {"summary": "seen", "decision": "ignore"}
 VERIFY = {"summary": "seen", "decision": "candidate"}
@@ -166,8 +166,8 @@ def test_log_pareto_and_verify_need_nothing_outside_git(searched, tmp_path, monk
     bare = tmp_path / "bare"
     shutil.copytree(ledger.workdir / ".git", bare / ".git")
     monkeypatch.chdir(bare)
-    from autoqec.views.front import front_objects
-    from autoqec.views.lines import read_lines
+    from autoqec.views.front_json import front_objects
+    from autoqec.views.log_lines import read_lines
 
     there = open_ledger(".")
     runs = read_lines(there)
@@ -575,5 +575,5 @@ def test_a_strong_reference_that_cannot_be_run_is_refused_before_an_attempt_is_s
     settings = load_settings(with_round.ledger.workdir, {"strong_reference": "tesseract"})
     with pytest.raises(MissingPackageError, match="strong_reference: decoder tesseract needs") as caught:
         judge(replace(with_round, settings=settings), read_state(with_round.ledger, with_round.run.name, 2))
-    assert caught.value.mend == "pip install 'tesseract-decoder'"
+    assert caught.value.hint == "pip install 'tesseract-decoder'"
     assert not read_notes(with_round.ledger, with_round.run.name, "verdict")

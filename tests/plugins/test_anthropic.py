@@ -7,15 +7,15 @@ import time
 from dataclasses import replace
 
 import pytest
-from autoqec_plugins.anthropic.agent import AnthropicAgent
-from autoqec_plugins.anthropic.options import _LOOPBACK, parsed
+from autoqec_plugins.anthropic.anthropic_agent import AnthropicAgent
+from autoqec_plugins.anthropic.anthropic_options import _LOOPBACK, parsed
 from autoqec_plugins.anthropic.prices import PRICES, cost_of, price_of
-from autoqec_plugins.anthropic.trouble import readable, retry_after
+from autoqec_plugins.anthropic.request_errors import readable, retry_after
 
+from autoqec.agents.agent_contract import AgentUnavailable, Context, Usage
 from autoqec.agents.asking import AgentError, ask
-from autoqec.agents.contract import AgentUnavailable, Context, Usage
-from autoqec.agents.messages import Hypothesis
 from autoqec.agents.prompt import render
+from autoqec.agents.role_messages import Hypothesis
 from autoqec.errors import UsageError
 from autoqec.plugins import load_plugins
 
@@ -203,7 +203,7 @@ def test_without_a_key_there_is_no_call(monkeypatch, key):
         monkeypatch.setenv("ANTHROPIC_API_KEY", key)
     with pytest.raises(AgentUnavailable) as caught:
         AnthropicAgent("claude-opus-5-5").reply("ideator", CONTEXT)
-    assert caught.value.mend == "export ANTHROPIC_API_KEY=…"
+    assert caught.value.hint == "export ANTHROPIC_API_KEY=…"
     assert not key or not key.strip() or key not in caught.value.problem
 
 
@@ -234,7 +234,7 @@ def test_without_a_key_there_is_no_call(monkeypatch, key):
 def test_the_settings_cannot_send_prompts_elsewhere(url):
     with pytest.raises(UsageError, match=r"agents.<role>.base_url") as caught:
         parsed({"base_url": url})
-    assert "ANTHROPIC_BASE_URL" in caught.value.mend
+    assert "ANTHROPIC_BASE_URL" in caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -264,7 +264,7 @@ def test_a_wrong_option_is_named(options, problem):
     with pytest.raises(UsageError) as caught:
         entry.create(prices={}, **options)
     assert caught.value.problem.startswith(problem)
-    assert caught.value.mend
+    assert caught.value.hint
 
 
 # Progress, pauses and refusals
@@ -333,7 +333,7 @@ def test_patience_ends(refused, messages_server):
     assert time.monotonic() - began < 5
     assert "it asks to wait 3,600 s" in error.problem
     assert "patience_seconds is 900: slow down" in error.problem
-    assert "autoqec resume" in error.mend
+    assert "autoqec resume" in error.hint
     error = refused(*[messages_server.failed(500, "api_error")] * 9, patience_seconds=1)
     assert "server error 500" in error.problem
 
@@ -345,7 +345,7 @@ def test_a_server_that_cuts_every_reply_is_given_up(refused, messages_server, mo
 
 
 @pytest.mark.parametrize(
-    ("status", "kind", "problem", "mend"),
+    ("status", "kind", "problem", "hint"),
     [
         (
             400,
@@ -360,11 +360,11 @@ def test_a_server_that_cuts_every_reply_is_given_up(refused, messages_server, mo
         (413, "request_too_large", "refused the request (413)", "autoqec resume"),
     ],
 )
-def test_what_does_not_pass_is_not_asked_twice(refused, messages_server, status, kind, problem, mend):
+def test_what_does_not_pass_is_not_asked_twice(refused, messages_server, status, kind, problem, hint):
     error = refused(messages_server.failed(status, kind, f"say it otherwise\x1b[2J {KEY}"))
     assert problem in error.problem
     assert "\x1b" not in error.problem
-    assert mend in error.mend
+    assert hint in error.hint
 
 
 def test_what_a_service_says_is_shown_in_one_line_without_secrets():
@@ -438,7 +438,7 @@ def test_prices_are_of_one_kind():
 def test_nothing_heavy_is_imported_before_a_call():
     code = f"""
 import sys
-from autoqec.agents.contract import Context
+from autoqec.agents.agent_contract import Context
 from autoqec.plugins import load_plugins
 entry = load_plugins().get("agent", "anthropic:claude-opus-5-5")
 assert entry.capabilities["prices"]

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from autoqec_plugins.bivariate_bicycle.code import BivariateBicycleFields, bicycle
+from autoqec_plugins.bivariate_bicycle.bb_code import BivariateBicycleFields, bicycle
 from autoqec_plugins.bivariate_bicycle.polynomial import parse
 
 from autoqec.errors import UsageError
 from autoqec.plugins import load_plugins
-from autoqec.problem.code import build_problem
+from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import builtin_environments, find_environment
 from autoqec.problem.gf2 import rank
 from autoqec.problem.memory import css_memory

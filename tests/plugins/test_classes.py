@@ -7,13 +7,13 @@ import pytest
 import torch
 from autoqec_plugins.mwpm.classes import both_classes
 from autoqec_plugins.mwpm.cover import double_cover
-from autoqec_plugins.mwpm.decoder import Mwpm, MwpmCorrelated
-from autoqec_plugins.mwpm.kernel import WEIGHTS_PER_NAT
-from autoqec_plugins.neural_bp.config import NeuralBPConfig
-from autoqec_plugins.neural_bp.stage import NeuralBP
+from autoqec_plugins.mwpm.matching_kernel import WEIGHTS_PER_NAT
+from autoqec_plugins.mwpm.mwpm_decoder import Mwpm, MwpmCorrelated
+from autoqec_plugins.neural_bp.neural_bp_config import NeuralBPConfig
+from autoqec_plugins.neural_bp.neural_bp_stage import NeuralBP
 
 from autoqec.candidate.schema import Candidate, Output, Stage, Training
-from autoqec.decoding.contract import TeachingDecoder
+from autoqec.decoding.decoder_contract import TeachingDecoder
 from autoqec.decoding.edges import edge_log_odds, edge_log_odds_gradient, edge_uses
 from autoqec.errors import UsageError
 from autoqec.plugins import load_plugins

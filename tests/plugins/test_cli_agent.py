@@ -10,15 +10,15 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from autoqec_plugins.cli_agent.agent import CliAgent
-from autoqec_plugins.cli_agent.reading import find_object
-from autoqec_plugins.cli_agent.strict import strict_schema
+from autoqec_plugins.cli_agent.program_agent import CliAgent
+from autoqec_plugins.cli_agent.reply_reading import find_object
+from autoqec_plugins.cli_agent.strict_schema import strict_schema
 
-from autoqec.agents.contract import AgentUnavailable, Context, Estimate, Usage
+from autoqec.agents.agent_contract import AgentUnavailable, Context, Estimate, Usage
 from autoqec.agents.prompt import render, schema_of
 from autoqec.errors import UsageError
 from autoqec.plugins import load_plugins
-from autoqec.sandbox.program import run_program
+from autoqec.sandbox.foreign_program import run_program
 
 CONTEXT = Context(environment={"name": "tiny"}, run="r-abcd", round=1, seed=1, stages={}, limits={})
 IDEA = {"text": "an idea"}
@@ -184,7 +184,7 @@ def test_claude_that_cannot_be_asked_leaves_the_round_open(program, body, why):
         CliAgent("claude").reply("ideator", CONTEXT)
     assert "\n" not in caught.value.problem
     assert "\x1b" not in caught.value.problem
-    assert "autoqec resume" in caught.value.mend
+    assert "autoqec resume" in caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ def test_a_program_does_not_outlive_its_caller(tmp_path):
     code = f"""
 import sys
 from pathlib import Path
-from autoqec.sandbox.program import run_program
+from autoqec.sandbox.foreign_program import run_program
 body = "import os, time; open({str(tmp_path / "pid")!r}, 'w').write(str(os.getpid())); time.sleep(600)"
 run_program([sys.executable, "-c", body], stdin=b"", env={{}}, folder=Path("/"), seconds=600, most_bytes=1)
 """
@@ -331,7 +331,7 @@ def test_a_program_that_is_not_there_and_one_of_the_lab(program, tmp_path, monke
     monkeypatch.setenv("PATH", f".{os.pathsep}{os.pathsep}bin{os.pathsep}{tmp_path}")
     with pytest.raises(AgentUnavailable, match="no program claude") as caught:
         CliAgent("claude").reply("ideator", CONTEXT)
-    assert caught.value.mend.startswith("npm install")
+    assert caught.value.hint.startswith("npm install")
 
 
 @pytest.mark.parametrize(

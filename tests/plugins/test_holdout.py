@@ -5,28 +5,28 @@ from concurrent.futures import Future
 
 import numpy as np
 import pytest
-from autoqec_plugins.holdout import verifier
+from autoqec_plugins.holdout import holdout_verifier as verifier
 from autoqec_plugins.holdout.ablation import shuffled, without_stage
+from autoqec_plugins.holdout.holdout_verifier import HoldoutVerifier
 from autoqec_plugins.holdout.sequential import EXTENSION_SHOTS, TARGET_FAILURES
-from autoqec_plugins.holdout.verifier import HoldoutVerifier
 
 from autoqec.candidate.weights import bound_to, load_weights, save_weights
 from autoqec.loop.auditing import replay_differences
 from autoqec.problem.environment import ENVIRONMENT_FILE, Choice, environment_from_files
 from autoqec.problem.neighbours import environment_cell
 from autoqec.problem.sampling import CHUNK_SHOTS
+from autoqec.results.audit import audit
+from autoqec.results.counts import PairedCounts
+from autoqec.results.decision import rate_surely_below
+from autoqec.results.statistics import attempt_alpha
 from autoqec.sandbox.channel import Message
 from autoqec.sandbox.child import ChildFailed
 from autoqec.sandbox.sealed import SealedCandidate
-from autoqec.scoring.audit import audit
-from autoqec.scoring.counts import PairedCounts
-from autoqec.scoring.deciding import rate_surely_below
-from autoqec.scoring.executor import blobs_with_prefix
+from autoqec.scoring.executor_contract import blobs_with_prefix
 from autoqec.scoring.shard import ChunkScore
-from autoqec.scoring.statistics import attempt_alpha
-from autoqec.scoring.verdict import VerificationRequest
+from autoqec.scoring.verifier_contract import VerificationRequest
 from autoqec.testing import TINY_ENVIRONMENT
-from autoqec.views.verdict import verdict_lines
+from autoqec.views.verdict_text import verdict_lines
 
 COST = {"flops_per_shot": 5000, "params": 16}
 

@@ -2,14 +2,14 @@
 
 import pytest
 
+from autoqec.agents.agent_contract import ROLES, Context, Estimate, Reply, ReplyAwaited
 from autoqec.agents.calls import Call
-from autoqec.agents.contract import ROLES, Context, Estimate, Reply, ReplyAwaited
 from autoqec.config import load_settings
 from autoqec.history import find_record
-from autoqec.loop.answering import awaited, find_waiting, take_reply
-from autoqec.loop.rounds import resume_round, run_round
+from autoqec.loop.manual_answers import awaited, find_waiting, take_reply
+from autoqec.loop.one_round import resume_round, run_round
+from autoqec.loop.round_state import read_state
 from autoqec.loop.session import Session, open_run
-from autoqec.loop.state import read_state
 from autoqec.loop.tracing import TracedCalls, read_calls
 from autoqec.plugins import load_plugins
 
@@ -21,7 +21,7 @@ def test_it_waits_in_every_role(role):
     context = Context(environment={}, run="r-abcd", round=7, seed=1, stages={}, limits={})
     with pytest.raises(ReplyAwaited, match=f"r-abcd/7 waits for the {role}") as caught:
         entry.create().reply(role, context)
-    assert "autoqec agents reply" in caught.value.mend
+    assert "autoqec agents reply" in caught.value.hint
 
 
 @pytest.fixture

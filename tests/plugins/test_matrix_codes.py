@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from autoqec.errors import NotFoundError, UsageError
 from autoqec.plugins import load_plugins
-from autoqec.problem.code import build_problem
+from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import load_environment
 
 STEANE = "0001111\n0110011\n1010101\n"

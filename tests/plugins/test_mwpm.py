@@ -6,9 +6,9 @@ import numpy as np
 import pymatching
 import pytest
 import stim
-from autoqec_plugins.mwpm import decoder as mwpm
-from autoqec_plugins.mwpm.decoder import Mwpm, MwpmCorrelated
-from autoqec_plugins.mwpm.kernel import WEIGHTS_PER_NAT
+from autoqec_plugins.mwpm import mwpm_decoder as mwpm
+from autoqec_plugins.mwpm.matching_kernel import WEIGHTS_PER_NAT
+from autoqec_plugins.mwpm.mwpm_decoder import Mwpm, MwpmCorrelated
 
 from autoqec.decoding import Decoder, edge_log_odds
 from autoqec.errors import UsageError
@@ -127,7 +127,7 @@ def test_tangled_graphs_equal_pymatching(seed, limit, monkeypatch):
 
 def general_instead_of_clusters(monkeypatch, limit):
     """Make the decoder hand all shots with more than `limit` defects to the general solver."""
-    from autoqec_plugins.mwpm.kernel import TOO_LARGE, match
+    from autoqec_plugins.mwpm.matching_kernel import TOO_LARGE, match
 
     def and_less(syndromes, log_odds, graph, observables, total, status):
         match(syndromes, log_odds, graph, observables, total, status)
@@ -142,7 +142,7 @@ def test_large_clusters_fall_back_and_stay_exact():
     syndromes = sample_chunk(problem, 3).syndromes[:40]
     log_odds = noisy_log_odds(problem, 40, 0.7, 1)
     compiled = Mwpm().compile(problem)
-    from autoqec_plugins.mwpm.kernel import TOO_LARGE, match
+    from autoqec_plugins.mwpm.matching_kernel import TOO_LARGE, match
 
     status = np.zeros(40, np.uint8)
     match(syndromes, log_odds, compiled._graph, np.zeros((40, 1), np.uint8), np.zeros(40, np.int64), status)
@@ -274,7 +274,7 @@ def test_hyperedges_are_refused_by_name():
     for decoder in (Mwpm(), MwpmCorrelated()):
         with pytest.raises(UsageError, match="three or more detectors") as caught:
             decoder.compile(problem)
-        assert "takes hyperedges" in caught.value.mend
+        assert "takes hyperedges" in caught.value.hint
 
 
 def test_wrong_arrays_are_refused():

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import stim
 import torch
-from autoqec_plugins.mwpm.decoder import Mwpm
-from autoqec_plugins.neural_bp.config import NeuralBPConfig
+from autoqec_plugins.mwpm.mwpm_decoder import Mwpm
 from autoqec_plugins.neural_bp.layout import LANES
-from autoqec_plugins.neural_bp.stage import NeuralBP
+from autoqec_plugins.neural_bp.neural_bp_config import NeuralBPConfig
+from autoqec_plugins.neural_bp.neural_bp_stage import NeuralBP
 
 from autoqec.errors import UsageError
 from autoqec.problem.dem import LLR_BOUND

@@ -1,8 +1,8 @@
 """`neural_bp` passes the checks that every stage kind must pass."""
 
 import pytest
-from autoqec_plugins.neural_bp.config import NeuralBPConfig
-from autoqec_plugins.neural_bp.stage import NeuralBP
+from autoqec_plugins.neural_bp.neural_bp_config import NeuralBPConfig
+from autoqec_plugins.neural_bp.neural_bp_stage import NeuralBP
 
 from autoqec.testing.conformance import check_stage
 from autoqec.testing.tiny import tiny_problem

@@ -12,9 +12,9 @@ from autoqec_plugins.holdout.sequential import MIN_SHOTS, Plan, looks, test_cell
 from autoqec_plugins.holdout.spending import Spending
 
 from autoqec.problem.sampling import CHUNK_SHOTS
-from autoqec.scoring.counts import PairedCounts
-from autoqec.scoring.statistics import BETS, PLANNED_ATTEMPTS, attempt_alpha, log_e_better
-from autoqec.scoring.stream import Scored
+from autoqec.results.counts import PairedCounts
+from autoqec.results.statistics import BETS, PLANNED_ATTEMPTS, attempt_alpha, log_e_better
+from autoqec.scoring.score_stream import Scored
 
 test_cell.__test__ = False
 

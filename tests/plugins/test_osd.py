@@ -6,9 +6,9 @@ import pickle
 import numpy as np
 import pytest
 import stim
-from autoqec_plugins.osd.config import check_matrix
-from autoqec_plugins.osd.decoder import Osd
 from autoqec_plugins.osd.lsd import BpLsd
+from autoqec_plugins.osd.osd_config import check_matrix
+from autoqec_plugins.osd.osd_decoder import Osd
 from ldpc.bposd_decoder import BpOsdDecoder
 
 from autoqec.decoding import Decoder
@@ -205,7 +205,7 @@ def test_a_copy_in_another_process_answers_alike(decoder, problem):
 def test_bad_fields_are_named(fields, words):
     with pytest.raises(UsageError, match=words) as caught:
         load_plugins().get("decoder", "osd").create(**fields)
-    assert "bp_iterations" in caught.value.mend
+    assert "bp_iterations" in caught.value.hint
 
 
 @pytest.mark.parametrize("decoder", [Osd(), BpLsd()], ids=["osd", "bp_lsd"])

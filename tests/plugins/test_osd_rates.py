@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from autoqec.plugins import load_plugins
-from autoqec.problem.code import build_problem
+from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import builtin_environments, find_environment
 from autoqec.problem.sampling import sample_chunk
-from autoqec.scoring.statistics import rate_interval
+from autoqec.results.statistics import rate_interval
 
 SHOTS = 6000
 

@@ -82,7 +82,7 @@ def test_a_missing_package_is_named_with_its_pip_line(kind, monkeypatch):
     with pytest.raises(AutoQECError) as caught:
         entry.create().compile(tiny_problem())
     options = "--no-deps " if kind == "belief_matching" else ""  # with its dependencies, pip would downgrade NumPy
-    assert caught.value.mend == f"pip install {options}'{entry.capabilities['needs']}'"
+    assert caught.value.hint == f"pip install {options}'{entry.capabilities['needs']}'"
     assert str(entry.capabilities["needs"]) in caught.value.problem
 
 

@@ -4,13 +4,13 @@ import json
 import random
 
 import pytest
-from autoqec_plugins.search.agent import SearchAgent
 from autoqec_plugins.search.optimiser import mutate
+from autoqec_plugins.search.search_agent import SearchAgent
 from autoqec_plugins.search.space import choices, parse
 from autoqec_plugins.search.templates import TEMPLATES, templates_for
 
+from autoqec.agents.agent_contract import Context, PastRound
 from autoqec.agents.asking import ask
-from autoqec.agents.contract import Context, PastRound
 from autoqec.candidate.schema import read_candidate, write_candidate
 from autoqec.canonical import load_yaml
 from autoqec.plugins import load_plugins

@@ -5,17 +5,17 @@ from dataclasses import replace
 
 import pytest
 from autoqec_plugins.search.affording import allowed, cut_to_time, predicted_seconds, surely_over, violation
-from autoqec_plugins.search.agent import SearchAgent
 from autoqec_plugins.search.evolution import EvolutionAgent
 from autoqec_plugins.search.random_agent import RandomAgent
 from autoqec_plugins.search.relations import aims, usable
+from autoqec_plugins.search.search_agent import SearchAgent
 from autoqec_plugins.search.space import choices, parse
 
+from autoqec.agents.agent_contract import Context, PastRound
 from autoqec.agents.asking import ask
-from autoqec.agents.contract import Context, PastRound
 from autoqec.candidate.schema import read_candidate, write_candidate
 from autoqec.canonical import load_yaml
-from autoqec.loop.contexts import stage_kinds
+from autoqec.loop.agent_contexts import stage_kinds
 from autoqec.plugins import load_plugins
 
 REGISTRY = load_plugins()

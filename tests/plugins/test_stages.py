@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import stim
 import torch
-from autoqec_plugins.gnn.config import GNNConfig
+from autoqec_plugins.gnn.gnn_config import GNNConfig
 from autoqec_plugins.gnn.wiring import edge_features
 
 from autoqec.candidate.compile import compile_inference, load_tensors, module_tensors
@@ -309,7 +309,7 @@ def test_detectors_without_coordinates():
     assert torch.isfinite(module(*shots_of(problem, 4)[:2])).all()
     with pytest.raises(UsageError, match="not every detector of bare has coordinates") as caught:
         built("cnn3d", problem, {})
-    assert "kind: gnn" in caught.value.mend
+    assert "kind: gnn" in caught.value.hint
 
 
 def test_scattered_coordinates_are_no_grid():

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from autoqec_plugins.mwpm.decoder import Mwpm
+from autoqec_plugins.mwpm.mwpm_decoder import Mwpm
 from autoqec_plugins.search.templates import TEMPLATES
 
 from autoqec.candidate.compile import build_modules, compile_inference, module_tensors

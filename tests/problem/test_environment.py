@@ -7,7 +7,7 @@ import pytest
 
 from autoqec.errors import NotFoundError, UsageError
 from autoqec.plugins import load_plugins
-from autoqec.problem.code import build_problem
+from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import (
     ENVIRONMENT_FILE,
     builtin_environments,
@@ -161,8 +161,8 @@ def test_finding_by_name_path_and_not_at_all(tmp_path):
     assert find_environment(str(tmp_path / "mine.yaml"), []).name == "tiny"
     with pytest.raises(NotFoundError) as caught:
         find_environment("nope", folders)
-    assert f"{min(BUILT_IN)}, " in caught.value.mend
-    assert "mine, surface_d3_depol" in caught.value.mend
+    assert f"{min(BUILT_IN)}, " in caught.value.hint
+    assert "mine, surface_d3_depol" in caught.value.hint
     with pytest.raises(NotFoundError, match="No such file"):
         find_environment(str(tmp_path / "no.yaml"), folders)
 

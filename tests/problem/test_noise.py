@@ -6,7 +6,7 @@ import stim
 
 from autoqec.errors import UsageError
 from autoqec.plugins import load_plugins
-from autoqec.problem.code import build_problem
+from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import (
     ENVIRONMENT_FILE,
     builtin_environments,
@@ -162,7 +162,7 @@ def test_a_circuit_the_pass_cannot_be_sure_of_is_refused(circuit, reason):
     with pytest.raises(UsageError) as caught:
         add_noise(stim.Circuit(circuit), Noise(kind="phenomenological", p=(0.1,)), 0.1)
     assert reason in caught.value.problem
-    assert caught.value.mend
+    assert caught.value.hint
 
 
 @pytest.mark.parametrize(

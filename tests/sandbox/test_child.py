@@ -12,7 +12,7 @@ from autoqec.sandbox.channel import ChannelClosed, ChannelTimeout
 from autoqec.sandbox.child import Child, ChildFailed
 
 # The functions children run are real modules: a child starts isolated and sees only what is installed.
-ECHO = "autoqec.scoring.executor:serve_tasks"
+ECHO = "autoqec.scoring.executor_contract:serve_tasks"
 
 
 def gone(pid):

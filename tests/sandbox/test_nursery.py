@@ -11,19 +11,19 @@ import pytest
 
 from autoqec.sandbox.channel import ChannelClosed, ChannelTimeout
 from autoqec.sandbox.child import Child, ChildFailed
-from autoqec.sandbox.nursery import Nursery, NurseryFailed
+from autoqec.sandbox.fork_server import ForkServer, NurseryFailed
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked from a warm one on Linux only")
 
 MEMORY = 2 * 2**30
 WARM = "autoqec.testing.misbehave:warm_up"
-SERVE = {"serve": "autoqec.scoring.executor:serve_tasks"}
+SERVE = {"serve": "autoqec.scoring.executor_contract:serve_tasks"}
 LOOK = {"function": "autoqec.testing.misbehave:look_around"}
 
 
 @pytest.fixture(scope="module")
-def nursery():
-    with Nursery(WARM, memory_bytes=MEMORY) as made:
+def fork_server():
+    with ForkServer(WARM, memory_bytes=MEMORY) as made:
         made.warm(SERVE)
         yield made
 
@@ -43,8 +43,8 @@ def wait_until(condition, seconds=10):
         time.sleep(0.02)
 
 
-def test_errors_come_back_and_it_goes_on(nursery):
-    with nursery.fork() as child:
+def test_errors_come_back_and_it_goes_on(fork_server):
+    with fork_server.fork() as child:
         for _ in range(2):
             child.send({"function": "autoqec.canonical:no_such_function"})
             with pytest.raises(ChildFailed, match="AttributeError") as caught:
@@ -52,14 +52,14 @@ def test_errors_come_back_and_it_goes_on(nursery):
             assert caught.value.kind == "AttributeError"
 
 
-def test_what_it_has_is_its_own(nursery):
+def test_what_it_has_is_its_own(fork_server):
     found = []
-    with nursery.fork() as one, nursery.fork() as two:
+    with fork_server.fork() as one, fork_server.fork() as two:
         for child in (one, two):
             child.send(LOOK)
             fields = child.receive(20).fields
             found.append(fields)
-            assert (fields["session"], fields["group"], fields["parent"]) == (child.pid, child.pid, nursery.pid)
+            assert (fields["session"], fields["group"], fields["parent"]) == (child.pid, child.pid, fork_server.pid)
             assert (fields["memory"], fields["out_of_memory"], fields["threads"]) == (MEMORY, 1000, 1)
             assert fields["keeps_to_itself"]
             kinds = sorted(link.partition(":")[0] for link in fields["descriptors"].values())
@@ -85,8 +85,8 @@ def test_what_it_has_is_its_own(nursery):
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGSYS, signal.SIGKILL])
-def test_a_death_is_explained_and_hurts_no_other(nursery, number):
-    with nursery.fork() as child, nursery.fork() as other:
+def test_a_death_is_explained_and_hurts_no_other(fork_server, number):
+    with fork_server.fork() as child, fork_server.fork() as other:
         os.kill(child.pid, number)
         for _ in range(2):
             with pytest.raises(ChannelClosed, match=number.name) as caught:
@@ -97,27 +97,27 @@ def test_a_death_is_explained_and_hurts_no_other(nursery, number):
         assert state(pid) == "", "reaped"
         other.send(LOOK)
         assert other.receive(20).fields["session"] == other.pid
-    with nursery.fork() as after:
+    with fork_server.fork() as after:
         after.send(LOOK)
         assert after.receive(20).fields["session"] == after.pid
 
 
-def test_last_words_and_the_exit_status_are_told(nursery):
-    with nursery.fork() as child:
+def test_last_words_and_the_exit_status_are_told(fork_server):
+    with fork_server.fork() as child:
         child.send({"function": "autoqec.testing.misbehave:speak_and_exit"})
         with pytest.raises(ChannelClosed, match="exit status 3: last words"):
             child.receive(20)
 
 
-def test_memory_is_limited(nursery):
-    with nursery.fork() as child:
+def test_memory_is_limited(fork_server):
+    with fork_server.fork() as child:
         child.send({"function": "autoqec.testing.misbehave:allocate"})
         with pytest.raises(ChildFailed, match="MemoryError"):
             child.receive(20)
 
 
-def test_silence_is_a_timeout_and_leaving_kills_the_whole_group(nursery):
-    with nursery.fork() as child:
+def test_silence_is_a_timeout_and_leaving_kills_the_whole_group(fork_server):
+    with fork_server.fork() as child:
         child.send({"function": "autoqec.testing.misbehave:fork_and_hang"})
         with pytest.raises(ChannelTimeout):
             child.receive(1)
@@ -143,17 +143,17 @@ def members(group):
     return found
 
 
-def test_nothing_piles_up(nursery):
-    before = os.listdir("/proc/self/fd"), os.listdir(f"/proc/{nursery.pid}/fd") if os.getuid() == 0 else None
+def test_nothing_piles_up(fork_server):
+    before = os.listdir("/proc/self/fd"), os.listdir(f"/proc/{fork_server.pid}/fd") if os.getuid() == 0 else None
     for _ in range(5):
-        nursery.fork().kill()
-    after = os.listdir("/proc/self/fd"), os.listdir(f"/proc/{nursery.pid}/fd") if os.getuid() == 0 else None
+        fork_server.fork().kill()
+    after = os.listdir("/proc/self/fd"), os.listdir(f"/proc/{fork_server.pid}/fd") if os.getuid() == 0 else None
     assert [each and len(each) for each in after] == [each and len(each) for each in before]
-    assert Path(f"/proc/{nursery.pid}/task/{nursery.pid}/children").read_text() == ""
+    assert Path(f"/proc/{fork_server.pid}/task/{fork_server.pid}/children").read_text() == ""
 
 
 def test_it_does_not_fork_while_it_has_threads_or_nothing_to_serve():
-    with Nursery(WARM, memory_bytes=MEMORY) as made:
+    with ForkServer(WARM, memory_bytes=MEMORY) as made:
         with pytest.raises(NurseryFailed, match="not warm"):
             made.fork()
         made.warm(SERVE | {"thread": True})
@@ -162,7 +162,7 @@ def test_it_does_not_fork_while_it_has_threads_or_nothing_to_serve():
 
 
 def test_one_that_fails_is_an_error_and_takes_its_forks_along():
-    with Nursery(WARM, memory_bytes=MEMORY) as made:
+    with ForkServer(WARM, memory_bytes=MEMORY) as made:
         made.warm(SERVE)
         child = made.fork()
         made.warm({"serve": "autoqec.nowhere:nothing"})
@@ -176,7 +176,7 @@ def test_one_that_fails_is_an_error_and_takes_its_forks_along():
 
 def test_all_die_with_whoever_owns_them():
     script = (
-        "import time\nfrom autoqec.sandbox.nursery import Nursery\n"
+        "import time\nfrom autoqec.sandbox.fork_server import Nursery\n"
         f"nursery = Nursery({WARM!r}, memory_bytes={MEMORY})\nnursery.warm({SERVE!r})\n"
         "children = [nursery.fork(), nursery.fork()]\n"
         f"for child in children:\n    child.send({LOOK!r})\n    child.receive(20)\n"

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from autoqec.problem.environment import ENVIRONMENT_FILE
+from autoqec.results.counts import PairedCounts
 from autoqec.sandbox.channel import Message
-from autoqec.scoring import certificate
-from autoqec.scoring.certificate import examine_faults, outline
-from autoqec.scoring.counts import PairedCounts
-from autoqec.scoring.faults import how_many, odds, shots_of
+from autoqec.scoring import fault_tasks as certificate
+from autoqec.scoring.fault_sets import how_many, odds, shots_of
+from autoqec.scoring.fault_tasks import examine_faults, outline
 from autoqec.scoring.shard import ChunkScore, GivenScore
 from autoqec.testing.tiny import TINY_ENVIRONMENT, tiny_problem
 

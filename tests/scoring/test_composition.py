@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autoqec.results.counts import PairedCounts
 from autoqec.scoring.composition import judge_composition, paired, share_of_gap
-from autoqec.scoring.counts import PairedCounts
-from autoqec.scoring.stream import Scored
+from autoqec.scoring.score_stream import Scored
 
 BASE = 0xFFFF << 40  # the baseline fails 16 of 64 shots
 

@@ -9,7 +9,7 @@ import pytest
 import stim
 
 from autoqec.problem.problem import problem_from_circuit, problem_from_dem
-from autoqec.scoring.faults import distance_of, drawn, how_many, listed, odds, shots_of, weight_probabilities
+from autoqec.scoring.fault_sets import distance_of, drawn, how_many, listed, odds, shots_of, weight_probabilities
 from autoqec.testing.tiny import surface_problem
 
 SMALL = problem_from_dem(

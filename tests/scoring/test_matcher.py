@@ -15,7 +15,7 @@ from autoqec.candidate.schema import read_candidate
 from autoqec.candidate.weights import save_weights
 from autoqec.errors import AutoQECError, UsageError
 from autoqec.plugins import load_plugins
-from autoqec.problem.code import build_problem
+from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import ENVIRONMENT_FILE, environment_from_files
 from autoqec.problem.sampling import sample_chunk
 from autoqec.sandbox.channel import Message

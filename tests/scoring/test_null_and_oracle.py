@@ -5,17 +5,17 @@ from concurrent.futures import Future
 
 import numpy as np
 import pytest
-from autoqec_plugins.holdout.verifier import HoldoutVerifier
+from autoqec_plugins.holdout.holdout_verifier import HoldoutVerifier
 
-from autoqec.decoding.contract import Decoded
+from autoqec.decoding.decoder_contract import Decoded
 from autoqec.plugins import load_plugins
-from autoqec.problem.code import build_problem
+from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import ENVIRONMENT_FILE, environment_from_files
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring import shard
-from autoqec.scoring.executor import run_task
+from autoqec.scoring.executor_contract import run_task
 from autoqec.scoring.matcher import Bench, open_bench
-from autoqec.scoring.verdict import VerificationRequest
+from autoqec.scoring.verifier_contract import VerificationRequest
 from autoqec.testing import TINY_ENVIRONMENT
 
 ENVIRONMENT = environment_from_files({ENVIRONMENT_FILE: TINY_ENVIRONMENT.encode()}, origin="e")

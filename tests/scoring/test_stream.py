@@ -10,14 +10,14 @@ import pytest
 from autoqec.problem.environment import ENVIRONMENT_FILE, environment_from_files
 from autoqec.problem.sampling import CHUNK_SHOTS
 from autoqec.problem.streams import derive_seed
+from autoqec.results.counts import PairedCounts
 from autoqec.sandbox.channel import Message
 from autoqec.sandbox.child import ChildFailed
 from autoqec.sandbox.sealed import SealedCandidate
-from autoqec.scoring import stream as stream_module
-from autoqec.scoring.counts import PairedCounts
+from autoqec.scoring import score_stream as stream_module
 from autoqec.scoring.predictor import CandidateFault
+from autoqec.scoring.score_stream import ScoreStream
 from autoqec.scoring.shard import ChunkScore
-from autoqec.scoring.stream import ScoreStream
 from autoqec.testing import TINY_ENVIRONMENT
 
 KEY = bytes(range(32))

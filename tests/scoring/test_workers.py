@@ -15,9 +15,9 @@ from autoqec.candidate.weights import save_weights
 from autoqec.plugins import load_plugins
 from autoqec.problem.sampling import sample_chunk
 from autoqec.sandbox.sealed import SealedCandidate
+from autoqec.scoring.candidate_workers import Workers
 from autoqec.scoring.matcher import Matcher
 from autoqec.scoring.predictor import CandidateFault, Predictor
-from autoqec.scoring.workers import Workers
 from autoqec.testing import TINY_ENVIRONMENT
 from autoqec.testing.tiny import surface_problem, tiny_problem
 
@@ -61,8 +61,8 @@ def answers(sealed, problem, workers, locked=True):
         beliefs, _ = predictor.predict(sample_chunk(problem, 1).syndromes[:100])
         forked = (
             workers is not None
-            and workers._nursery is not None
-            and parent(predictor._child.pid) == workers._nursery.pid
+            and workers._fork_server is not None
+            and parent(predictor._child.pid) == workers._fork_server.pid
         )
         return beliefs, predictor.lock, predictor.cost(), forked
 
@@ -125,12 +125,12 @@ def test_how_a_fork_ended_is_known_and_the_next_is_well(problem, workers, number
 def test_without_a_warm_process_a_fresh_one_does(problem):
     with Workers() as made:
         made.expect(problem, ["custom"])
-        os.kill(made._nursery.pid, signal.SIGKILL)
+        os.kill(made._fork_server.pid, signal.SIGKILL)
         _, lock, _, forked = answers(seal(problem), problem, made)
         assert not forked
         assert lock["level"] >= 1
         made.expect(problem, ["custom"])
-        assert made._nursery is None, "what failed once is not tried again"
+        assert made._fork_server is None, "what failed once is not tried again"
 
 
 def test_a_matcher_that_is_killed_takes_them_all_along(problem):

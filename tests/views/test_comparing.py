@@ -6,14 +6,14 @@ import re
 import pytest
 
 from autoqec import history
-from autoqec.agents.context import past_rounds
+from autoqec.agents.past_rounds import past_rounds
 from autoqec.cli.main import run
 from autoqec.errors import UsageError
-from autoqec.loop.comparing import Arm, arm_result, plan_arms, run_name
-from autoqec.scoring.contest import ArmResult, Tried
+from autoqec.loop.agent_runs import Arm, arm_result, plan_arms, run_name
+from autoqec.results.agent_comparison import ArmResult, Tried
 from autoqec.testing import make_tiny_lab
 from autoqec.testing.recorded import record_round, record_run
-from autoqec.views.plotting import check_plot, plot_comparison
+from autoqec.views.comparison_plot import check_plot, plot_comparison
 
 
 def verdict(gain, word="VERIFIED"):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from autoqec.views.graph import draw, print_graph
+from autoqec.views.log_graph import draw, print_graph
 
 FIGURES = {
     "shots": 200_704, "ler_baseline": 0.0141, "ler_candidate": 0.00995, "delta_ler": 0.00415,

@@ -10,9 +10,9 @@ import pytest
 from autoqec import history
 from autoqec.errors import AutoQECError
 from autoqec.testing import make_tiny_lab, record_round, record_run
-from autoqec.views import lines
-from autoqec.views.front import front_objects, over_limits
-from autoqec.views.lines import read_lines
+from autoqec.views import log_lines as lines
+from autoqec.views.front_json import front_objects, over_limits
+from autoqec.views.log_lines import read_lines
 
 FIGURES = {
     "shots": 1000, "ler_baseline": 0.014, "ler_candidate": 0.01, "delta_ler": 0.004, "delta_ler_ci": [0.003, 0.005],
@@ -115,7 +115,7 @@ def test_every_change_is_seen(lab, monkeypatch):
 def test_an_open_round_is_read_every_time(lab, monkeypatch):
     lab.play("one-abcd", close=False)
     assert json.loads(lab.check()[0].lines[2].text)["status"] == "open"
-    monkeypatch.setattr("autoqec.history.record.owner_alive", lambda claim: False)
+    monkeypatch.setattr("autoqec.history.reading.round_record.owner_alive", lambda claim: False)
     assert json.loads(lab.check()[0].lines[2].text)["status"] == "interrupted"
 
 
@@ -160,7 +160,7 @@ def test_a_reader_who_may_not_write_goes_on_without(lab):
 
 
 def test_old_entries_go(lab, monkeypatch):
-    monkeypatch.setattr("autoqec.history.cache._KEPT_BYTES", 20_000)
+    monkeypatch.setattr("autoqec.history.store.cache._KEPT_BYTES", 20_000)
     for _ in range(12):
         lab.play("one-abcd")
         lab.check()
@@ -191,7 +191,7 @@ def test_a_front_member_whose_commit_is_gone_is_an_error(lab):
     history.compare_and_swap(lab.ledger, "refs/heads/exp/one-abcd/3", commit, None, "drop")
     with pytest.raises(AutoQECError, match="refs/heads/exp/one-abcd/3 is gone") as caught:
         lab.front()
-    assert f"git branch -f exp/one-abcd/3 {commit[:10]}" in caught.value.mend
+    assert f"git branch -f exp/one-abcd/3 {commit[:10]}" in caught.value.hint
     remove(lab, commit)
     with pytest.raises(AutoQECError, match=f"refs/autoqec/claims/one-abcd/3 names {commit}") as caught:
         lab.front()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
 
-from autoqec.agents.contract import PastRound
+from autoqec.agents.agent_contract import PastRound
 from autoqec.agents.diagnosis.cause import Severity
 from autoqec.agents.diagnosis.causes import CAUSES
 from autoqec.agents.quoting import shortened

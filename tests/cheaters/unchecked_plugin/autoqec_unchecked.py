@@ -5,7 +5,7 @@ What stops a cheater here is the lock and the judge, and nothing that reads code
 
 from typing import Literal
 
-from autoqec_plugins.custom.stage import Custom, CustomConfig
+from autoqec_plugins.custom.custom_stage import Custom, CustomConfig
 
 from autoqec.hookspecs import hookimpl
 

@@ -1,0 +1,217 @@
+"""What an agent is: it plays roles by replying to a context with a JSON object. It gets text, never a shell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from autoqec.errors import AutoQECError
+
+Role = Literal["ideator", "coder", "analyst"]
+
+ROLES: tuple[Role, ...] = ("ideator", "coder", "analyst")
+
+#: Told of progress while a reply is on its way: `{"tokens": …}`, or `{"waiting": seconds, "why": …}`.
+Report = Callable[[Mapping[str, Any]], None]
+
+
+class AgentUnavailable(AutoQECError):
+    """The agent cannot be asked now — no key, no network, no such program. The round stays open for `autoqec resume`."""
+
+
+class ReplyAwaited(AgentUnavailable):
+    """Somebody outside is to reply, by `autoqec agents reply`; the round stays open until then."""
+
+    def __init__(self, run: str, number: int, role: Role):
+        super().__init__(
+            f"round {run}/{number} waits for the {role}",
+            hint=f"autoqec agents prompt {role} --run {run}/{number}, then autoqec agents reply {role} --run {run}/{number} FILE",
+        )
+        self.role = role
+
+
+@dataclass(frozen=True)
+class PastRound:
+    """A round as agents see it.
+
+    Attributes:
+        name: `run/number`.
+        status: `ok` or how it failed.
+        reason: Why it failed, if it did.
+        fork_from: Its parents; none for the baseline.
+        compose: `none`, `pure` or `with_edit`.
+        hypothesis: What it tried.
+        files: Its candidate's canonical files.
+        metrics: Its development metrics, if it was scored.
+        decision: The Analyst's.
+        summary: What the Analyst saw, in a sentence.
+        next_seed: The Analyst's thought for the next Ideator.
+        verdict: The verifier's word, if it was judged.
+        verdict_reason: The code of its reason.
+        holdout: The verdict's figures, from shots nobody had seen: `delta_ler`, `delta_ler_ci`, `ler_ratio`, `ler_candidate`,
+            `ler_baseline`, `shots`, `flops_per_shot`, `params`; None if there is no verdict.
+        seconds: Wall clock from claim to close; None while it is open.
+    """
+
+    name: str
+    status: str
+    reason: str | None = None
+    fork_from: tuple[str, ...] = ()
+    compose: str = "none"
+    hypothesis: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, Any] | None = None
+    decision: str | None = None
+    summary: str = ""
+    next_seed: str = ""
+    verdict: str | None = None
+    verdict_reason: str | None = None
+    holdout: Mapping[str, Any] | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Context:
+    """Everything a role is told: plain JSON values, built from git alone but for `machine` and `budget`.
+
+    Attributes:
+        environment: The environment's fields.
+        run: The run.
+        round: The number of the round at hand.
+        seed: 64-bit seed for an agent that draws lots.
+        stages: Stage kinds by name: `{"schema": JSON schema of stage.yaml, "space": values worth trying}`.
+        limits: The profile: shots and seconds of training, scored shots.
+        history: Past rounds of this run, oldest first.
+        front: Names of the rounds on the run's front, best gain first.
+        failed_composes: Sets of rounds whose merge conflicted, never to be proposed again.
+        machine: What rounds run on: `cores`, `memory_gib`, `device`, and what rounds took here.
+        budget: What is left: any of `rounds`, `seconds`, `tokens`, `cost`.
+        formats: JSON schemas of the candidate's other files, `output.yaml` and `training.yaml`, by path.
+        steering: What the lab's owner wrote in `.autoqec/steering.md`, as it is committed.
+        hypothesis: For Coder and Analyst: the Ideator's message.
+        parent_files: For the Coder: the files it starts from. For the Analyst: those of the round.
+        metrics: For the Analyst: what was measured.
+        repair: What was wrong with the previous reply, if this is a second try.
+        previous: That reply, as it was said, cut to length.
+    """
+
+    environment: Mapping[str, Any]
+    run: str
+    round: int
+    seed: int
+    stages: Mapping[str, Any]
+    limits: Mapping[str, Any]
+    history: tuple[PastRound, ...] = ()
+    front: tuple[str, ...] = ()
+    failed_composes: tuple[tuple[str, ...], ...] = ()
+    machine: Mapping[str, Any] = field(default_factory=dict)
+    budget: Mapping[str, Any] = field(default_factory=dict)
+    formats: Mapping[str, Any] = field(default_factory=dict)
+    steering: str = ""
+    hypothesis: Mapping[str, Any] | None = None
+    parent_files: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, Any] | None = None
+    repair: str | None = None
+    previous: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values, for agents that talk to something else."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens of a call, as its service counts them.
+
+    Attributes:
+        input_tokens: Read anew, neither from a cache nor into one.
+        output_tokens: Written, thinking included.
+        cache_read_tokens, cache_write_tokens: Read from a cache, and put into one.
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them: what `--max-tokens` counts."""
+        return self.input_tokens + self.output_tokens + self.cache_read_tokens + self.cache_write_tokens
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(*(a + b for a, b in zip(vars(self).values(), vars(other).values(), strict=True)))
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a call takes at most; it is reserved before the call is made.
+
+    Attributes:
+        prompt_tokens: Of the prompt.
+        tokens: Of prompt and reply together.
+        cost: In US dollars; None where the price is not known.
+    """
+
+    prompt_tokens: int = 0
+    tokens: int = 0
+    cost: float | None = 0.0
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What an agent said, and what it took.
+
+    Attributes:
+        message: The message, a JSON object if all is well; it is validated by whoever asked.
+        problem: Why there is no message — cut off, refused, not JSON —, in words that help to mend it; empty if there is one.
+        model: Which model spoke.
+        prompt: The full prompt as it was sent; empty for an agent that is not told in words.
+        text: The full reply as it came.
+        usage: Tokens; None for an agent that has none.
+        cost: In US dollars; None where the price is not known.
+    """
+
+    message: Any
+    problem: str = ""
+    model: str = ""
+    prompt: str = ""
+    text: str = ""
+    usage: Usage | None = None
+    cost: float | None = 0.0
+
+
+class Agent(Protocol):
+    """An agent as a plugin offers it."""
+
+    def reply(self, role: Role, context: Context, report: Report) -> Reply | Mapping[str, Any]:
+        """Answer as a role.
+
+        Args:
+            role: Which message is wanted: ideator → `Hypothesis`, coder → `Proposal`, analyst → `Analysis`.
+            context: What the role knows; `autoqec.agents.prompt.render` makes a prompt of it.
+            report: Told of progress.
+
+        Returns:
+            The message as a JSON object, or a `Reply` with what it took; it is validated, and may come back once with
+            `context.repair` set.
+
+        Raises:
+            AgentUnavailable: It cannot be asked now; the round stays open.
+            AutoQECError: It cannot answer at all; the round ends as `agent_error`.
+        """
+        ...
+
+
+@runtime_checkable
+class Estimating(Protocol):
+    """An agent whose calls take tokens or money says beforehand how many at most."""
+
+    def estimate(self, role: Role, context: Context) -> Estimate:
+        """What `reply` would take at most; calls nobody."""
+        ...
+
+
+def ignore(progress: Mapping[str, Any]) -> None:
+    """A report that nobody reads."""

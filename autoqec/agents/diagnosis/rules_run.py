@@ -1,0 +1,200 @@
+"""Rules for whole runs: plateaus, repeats, one failure over and over, one parent for all, and budgets that are nearly spent."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+
+from autoqec.agents.agent_contract import PastRound
+from autoqec.agents.diagnosis.cases import Diagnosis, figure, number, text, whole
+from autoqec.agents.diagnosis.causes import CAUSES
+from autoqec.agents.diagnosis.patches import TRAINING, fields_of, stage_files
+from autoqec.agents.quoting import shortened
+
+#: Rounds without an improvement that make a plateau, with one parent that are worth a word, and with one cause likewise.
+_PLATEAU, _ONE_PARENT, _REPEATED = 3, 5, 3
+
+#: Likeness of two hypotheses, in normal spelling, from which they are one; and how many of the newest are compared.
+_ALIKE = 0.9
+_COMPARED = 64
+
+#: Characters of a hypothesis that are compared; an agent's has no more.
+_WORDS = 500
+
+#: The share of the error budget from which it is nearly spent: the first half is gone.
+_SPENT = 0.45
+
+
+@dataclass(frozen=True)
+class RunCase:
+    """A run as a diagnosis reads it.
+
+    Attributes:
+        run: Its name.
+        history: Its closed rounds, oldest first.
+        patience: Rounds in a row that may come to nothing; 0 for any number.
+        options: What there is to choose from: `kinds` of stages and `losses`.
+        attempts, spent: Verifications that were begun, and the share of the error budget that they spent.
+        took: What its agents took: `calls`, `tokens`, `cost`, `unpriced`.
+    """
+
+    run: str
+    history: Sequence[PastRound]
+    patience: int = 0
+    options: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    attempts: int = 0
+    spent: float = 0.0
+    took: Mapping[str, float] = field(default_factory=dict)
+
+
+def run_causes(case: RunCase, causes: Mapping[str, Diagnosis]) -> Iterator[Diagnosis]:
+    """What is wrong with a run as a whole.
+
+    Args:
+        case: The run.
+        causes: The gravest finding of each round that has one, by name.
+    """
+    vain = _in_vain(case.history)
+    if case.patience and len(vain) >= case.patience:
+        why = Counter(causes[past.name].cause for past in vain if past.name in causes)
+        evidence = f"{vain[0].name} to {vain[-1].name}: {len(vain)} rounds, and patience is {case.patience}"
+        counted = ", ".join(f"{cause} in {count}" for cause, count in why.most_common(4))
+        yield _found(case, "patience_reached", evidence, counted)
+    yield from _repeated_failures(case, causes)
+    yield from _plateau(case)
+    yield from _repeated_hypotheses(case)
+    yield from _one_parent(case)
+    if case.spent >= _SPENT:
+        evidence = f"{case.attempts} verifications have spent {case.spent:.0%} of the error budget"
+        yield _found(case, "error_budget", evidence)
+    yield from _tokens(case)
+
+
+def _found(case: RunCase, cause: str, *evidence: str, **words: str) -> Diagnosis:
+    step = CAUSES[cause].next_step.format(run=case.run, round=f"{case.run}/N", **words)
+    return Diagnosis(case.run, None, cause, tuple(whole(each) for each in evidence if each), whole(step))
+
+
+def _in_vain(history: Sequence[PastRound]) -> list[PastRound]:
+    """The newest rounds in a row that are not VERIFIED."""
+    found: list[PastRound] = []
+    for past in reversed(history):
+        if past.verdict == "VERIFIED":
+            break
+        found.append(past)
+    return found[::-1]
+
+
+def _gain(past: PastRound) -> float | None:
+    return number(past.holdout, "delta_ler") if past.verdict == "VERIFIED" else None
+
+
+def _improvements(history: Sequence[PastRound]) -> list[tuple[int, float]]:
+    """Places of VERIFIED rounds that no earlier one equals in gain and cost at once, each with its gain."""
+    found: list[tuple[int, float]] = []
+    seen: list[tuple[float, ...]] = []
+    for place, past in enumerate(history):
+        gain = _gain(past)
+        if gain is None:
+            continue
+        costs = [
+            number(past.holdout, name) or number(past.metrics, name) or 0.0 for name in ("flops_per_shot", "params")
+        ]
+        point = (gain, -costs[0], -costs[1])
+        if not any(all(a >= b for a, b in zip(other, point, strict=True)) for other in seen):
+            found.append((place, gain))
+        seen.append(point)
+    return found
+
+
+def _plateau(case: RunCase) -> Iterator[Diagnosis]:
+    found = _improvements(case.history)
+    since = len(case.history) - (found[-1][0] + 1 if found else 0)
+    if since < _PLATEAU:
+        return
+    evidence = f"no improvement in {since} rounds; none is VERIFIED yet"
+    if found:
+        place, gain = found[-1]
+        best = max((gain for _, gain in found[:-1]), default=0.0)
+        evidence = (
+            f"no improvement in {since} rounds, since {case.history[place].name} with delta_ler {figure(gain)}"
+            f" ({gain - best:+.3g} on the best before)"
+        )
+    yield _found(case, "plateau", evidence, untried=_untried(case))
+
+
+def _untried(case: RunCase) -> str:
+    kinds, losses = set(), set()
+    for past in case.history:
+        kinds |= {text(fields_of(past.files, path).get("kind")) for path in stage_files(past.files)}
+        losses.add(text(fields_of(past.files, TRAINING).get("loss")))
+    left = {
+        "stage kinds": [kind for kind in case.options.get("kinds", ()) if kind not in kinds],
+        "losses": [loss for loss in case.options.get("losses", ()) if loss not in losses],
+    }
+    said = "; ".join(f"{what} {', '.join(names)}" for what, names in left.items() if names)
+    return f": {said}" if said else ""
+
+
+def _repeated_failures(case: RunCase, causes: Mapping[str, Diagnosis]) -> Iterator[Diagnosis]:
+    by_cause: dict[str, list[Diagnosis]] = {}
+    for past in case.history:
+        worst = causes.get(past.name)
+        if worst is not None and worst.severity == "error":
+            by_cause.setdefault(worst.cause, []).append(worst)
+    for cause, each in by_cause.items():
+        if len(each) >= _REPEATED:
+            names = ", ".join(finding.name for finding in each[-8:])
+            evidence = f"{cause} in {len(each)} of {len(case.history)} rounds: {names}"
+            yield _found(case, "repeated_failure", evidence, step=each[-1].next_step)
+
+
+def _normal(hypothesis: str) -> str:
+    return " ".join(re.findall(r"\w+", hypothesis[:_WORDS].casefold()))
+
+
+def _repeated_hypotheses(case: RunCase) -> Iterator[Diagnosis]:
+    """Likeness is of words; other figures in the same words are another try."""
+    newest = [(past.name, _normal(past.hypothesis)) for past in case.history[-_COMPARED:]]
+    groups: list[tuple[str, list[str]]] = []
+    for name, words in newest:
+        if not words:
+            continue
+        matcher = SequenceMatcher(b=words)
+        for other, names in groups:
+            matcher.set_seq1(other)
+            if re.findall(r"\d+", other) != re.findall(r"\d+", words) or matcher.real_quick_ratio() < _ALIKE:
+                continue
+            if matcher.quick_ratio() >= _ALIKE and matcher.ratio() >= _ALIKE:
+                names.append(name)
+                break
+        else:
+            groups.append((words, [name]))
+    again = [(words, names) for words, names in groups if len(names) > 1]
+    if again:
+        said = [f"{', '.join(names[:8])}: {shortened(words, 120)}" for words, names in again[:4]]
+        yield _found(case, "repeated_hypotheses", *said)
+
+
+def _one_parent(case: RunCase) -> Iterator[Diagnosis]:
+    newest = [past.fork_from for past in case.history[-_ONE_PARENT:]]
+    if len(newest) == _ONE_PARENT and len(set(newest)) == 1 and len(newest[0]) == 1:
+        yield _found(case, "one_parent", f"the last {_ONE_PARENT} rounds fork {newest[0][0]}")
+
+
+def _tokens(case: RunCase) -> Iterator[Diagnosis]:
+    tokens, cost = case.took.get("tokens", 0), case.took.get("cost", 0.0)
+    if not tokens:
+        return
+    verified = sum(past.verdict == "VERIFIED" for past in case.history)
+    each = (
+        f"{tokens / verified:,.0f} tokens and ${cost / verified:.2f} a VERIFIED round"
+        if verified
+        else "none is VERIFIED"
+    )
+    unpriced = f"; the price of {case.took['unpriced']:.0f} calls is not known" if case.took.get("unpriced") else ""
+    evidence = f"{case.took.get('calls', 0):,.0f} calls, {tokens:,.0f} tokens, ${cost:.2f}: {each}{unpriced}"
+    yield _found(case, "tokens_spent", evidence)

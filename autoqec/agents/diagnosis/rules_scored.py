@@ -1,0 +1,130 @@
+"""Rules for rounds that were scored: what their development metrics and the losses of their training say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from autoqec.agents.diagnosis.cases import Case, Changes, Diagnosis, figure, found, interval, number, part, rows, span
+from autoqec.agents.diagnosis.patches import (
+    OUTPUT,
+    TRAINING,
+    calmer,
+    fields_of,
+    scaled_rate,
+    smaller_stages,
+    value_of,
+)
+
+#: A candidate that fails this many times as often as the plain decoder is not merely a little off.
+_MUCH_WORSE = 1.5
+
+#: Parts by which a validation loss must change to be said to.
+_FALL, _RISE = 1e-3, 1e-2
+
+
+def scored_causes(case: Case) -> Iterator[Diagnosis]:
+    """What is poor or doubtful about a round's metrics, causes before their effects."""
+    metrics = case.past.metrics
+    if not isinstance(metrics, dict):
+        return
+    training = part(metrics, "training")
+    if (invalid := number(metrics, "invalid")) is not None and invalid > 0:
+        shots = figure(number(metrics, "shots"))
+        yield found(case, "invalid_shots", f"invalid: {figure(invalid)} of {shots} shots", changes=calmer(case.files))
+    yield from _training(case, training)
+    yield from _beliefs(case)
+    if case.past.verdict is None:
+        yield from _decision(case)
+
+
+def _training(case: Case, training: object) -> Iterator[Diagnosis]:
+    steps, planned = number(training, "steps"), number(training, "steps_planned")
+    if steps == 0 and (number(case.past.metrics, "params") or 0) > 0:
+        shots, epochs = (value_of(case.files, TRAINING, name) for name in ("shots", "epochs"))
+        wanted = {"shots": 32_768} if not shots else {}
+        changes = {TRAINING: wanted | ({"epochs": 1} if not epochs else {})}
+        evidence = f"steps: 0 of {figure(planned)} planned; shots {figure(shots)}, epochs {figure(epochs)}"
+        yield found(case, "no_training", evidence, changes=changes if changes[TRAINING] else {})
+        return
+    if (nan := number(training, "nan_steps")) is not None and nan > 0:
+        yield found(
+            case, "not_finite_steps", f"nan_steps: {figure(nan)} of {figure(steps)}", changes=calmer(case.files)
+        )
+    out_of_time = part(training).get("out_of_time") is True
+    if out_of_time and steps is not None:
+        took = number(training, "seconds")
+        evidence = f"{figure(steps)} of {figure(planned)} steps in {figure(took)} s"
+        yield found(case, "out_of_time", evidence, changes=_in_time(case, steps, planned))
+    yield from _losses(case, training, bool(steps and planned and steps < planned and not out_of_time))
+
+
+def _in_time(case: Case, steps: float, planned: float | None) -> Changes:
+    shots = value_of(case.files, TRAINING, "shots")
+    return {TRAINING: {"shots": int(shots * steps / planned)}} if shots and planned and steps else {}
+
+
+def _losses(case: Case, training: object, early: bool) -> Iterator[Diagnosis]:
+    before, after = number(training, "validation_before"), number(training, "validation_after")
+    curve = [loss for row in rows(training, "validation") if (loss := number(row, "loss")) is not None]
+    if before is None or after is None or not number(training, "steps"):
+        return
+    fell = f"validation loss {figure(before)} before, {figure(after)} after"
+    best, last = min(curve, default=after), curve[-1] if curve else after
+    if after >= before - _FALL * abs(before):
+        # Where it rose meanwhile, steps were too large; where it stayed as it was, too small.
+        rose = last > before + _RISE * abs(before)
+        changes = scaled_rate(case.files, 1 / 3 if rose else 3)
+        yield found(case, "loss_did_not_fall", fell, f"last looked at: {figure(last)}", changes=changes)
+    elif last > best + _RISE * abs(best):
+        yield _overfitted(case, f"{fell}; best {figure(best)}, last {figure(last)}")
+    elif early:
+        done, planned = number(training, "steps"), number(training, "steps_planned")
+        yield found(case, "stopped_early", f"{figure(done)} of {figure(planned)} steps; {fell}")
+
+
+def _overfitted(case: Case, evidence: str) -> Diagnosis:
+    shots, epochs = (value_of(case.files, TRAINING, name) for name in ("shots", "epochs"))
+    if shots and epochs and epochs > 1:
+        changes: Changes = {TRAINING: {"epochs": 1, "shots": int(shots * epochs)}}
+    else:  # shots that are drawn once cannot be learned by heart
+        changes = scaled_rate(case.files, 1 / 3)
+    return found(case, "overfitting", evidence, f"epochs {figure(epochs)}", changes=changes)
+
+
+def _beliefs(case: Case) -> Iterator[Diagnosis]:
+    metrics = case.past.metrics
+    shots, ratio = number(metrics, "shots"), number(metrics, "ler_ratio")
+    base, own = (number(metrics, "counts", name) for name in ("baseline_only", "candidate_only"))
+    output = fields_of(case.files, OUTPUT)
+    flips, threshold = output.get("mode") == "hard_flip", value_of(case.files, OUTPUT, "threshold")
+    at = f"output.yaml: threshold: {figure(threshold)}" if flips else ""
+    if shots and base == 0 and own == 0:
+        evidence = f"of {figure(shots)} shots none fails on one side only: baseline_only 0, candidate_only 0"
+        lower: Changes = {OUTPUT: {"threshold": round(threshold / 2, 3)}} if flips and threshold else {}
+        yield found(case, "flips_nothing" if flips else "beliefs_change_nothing", evidence, at, changes=lower)
+        return
+    ends = interval(metrics, "ler_ratio_ci")
+    if ratio is None or ends is None or ends[0] <= 1:
+        return
+    evidence = f"ler_ratio {figure(ratio)}, 95 % {span(ends)}"
+    if flips:
+        higher: Changes = {OUTPUT: {"threshold": round((1 + threshold) / 2, 3)}} if threshold else {}
+        yield found(case, "flips_too_much", evidence, at, changes=higher)
+    elif ratio >= _MUCH_WORSE:
+        yield found(case, "saturated_beliefs", evidence, changes=smaller_stages(case.files))
+    else:
+        loss = fields_of(case.files, TRAINING).get("loss")
+        other: Changes = {TRAINING: {"loss": "weighted_bce"}} if loss == "bce" else {}
+        yield found(case, "worse_than_plain", evidence, f"training.yaml: loss: {loss}", changes=other)
+
+
+def _decision(case: Case) -> Iterator[Diagnosis]:
+    if case.past.decision != "ignore":
+        return
+    gain, ends = number(case.past.metrics, "delta_ler"), interval(case.past.metrics, "delta_ler_ci")
+    if gain is None or ends is None:
+        return
+    shots = figure(number(case.past.metrics, "shots"))
+    evidence = f"delta_ler {figure(gain)}, 95 % {span(ends)} over {shots} development shots"
+    cause = "sure_gain_ignored" if ends[0] > 0 else "gain_not_sure" if gain > 0 else "no_gain"
+    yield found(case, cause, evidence)

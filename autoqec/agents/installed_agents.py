@@ -1,0 +1,25 @@
+"""The agents that are installed, as the command line lists them: their roles, and what they need."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autoqec.agents.agent_contract import ROLES
+from autoqec.plugins import Registry, missing_packages
+
+
+def describe_agents(registry: Registry) -> list[dict[str, Any]]:
+    """Every agent by name: `roles`, `words` (it is told in words), `needs` in words, and `install` if a package is missing."""
+    missing = missing_packages(registry)
+    return [
+        {
+            "name": entry.name,
+            "roles": list(entry.capabilities.get("roles", ROLES)),
+            "words": bool(entry.capabilities.get("words", False)),
+            "needs": str(entry.capabilities.get("requires") or entry.capabilities.get("needs") or ""),
+            "install": missing.get(entry.name),
+            "plugin": entry.plugin,
+            "distribution": entry.distribution,
+        }
+        for entry in registry.all("agent")
+    ]

@@ -1,0 +1,88 @@
+"""Building contexts from git: past rounds with their files and results, and merges that are known to conflict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from autoqec.agents.agent_contract import PastRound
+from autoqec.history import RoundRecord
+
+#: Of a verdict, what agents are told.
+_FIGURES = (
+    "delta_ler", "delta_ler_ci", "ler_ratio", "ler_candidate", "ler_baseline", "shots", "flops_per_shot", "params",
+)  # fmt: skip
+
+
+def past_round(
+    record: RoundRecord, names: Mapping[str, str], read_files: Callable[[str], Mapping[str, bytes]]
+) -> PastRound:
+    """A round as agents see it, closed or not.
+
+    Args:
+        record: Its record.
+        names: Rounds by commit.
+        read_files: The candidate's files at a commit.
+    """
+    identity = record.identity
+    files = read_files(record.commit) if record.commit else {}
+    # A round without a commit has no trailers; a conflict report then holds what the trailers would have.
+    report = record.conflict or {}
+    return PastRound(
+        name=f"{record.run}/{record.number}",
+        status=record.status,
+        reason=record.claim.reason if record.claim else None,
+        fork_from=tuple(names[oid] for oid in identity.fork_from if oid in names)
+        if identity
+        else _names(report.get("fork_from")),
+        compose=identity.compose if identity else str(report.get("compose", "none")),
+        hypothesis=identity.hypothesis if identity else str(report.get("hypothesis", "")),
+        files={path: data.decode("utf-8", "replace") for path, data in files.items()},
+        metrics=record.metrics,
+        decision=(record.analysis or {}).get("decision"),
+        summary=str((record.analysis or {}).get("summary", "")),
+        next_seed=str((record.analysis or {}).get("next_seed", "")),
+        verdict=(record.verdict or {}).get("verdict"),
+        verdict_reason=(record.verdict or {}).get("reason"),
+        holdout=_holdout(record.verdict) if record.verdict else None,
+        seconds=_seconds(record),
+    )
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    """The rounds a report names; a damaged one names none."""
+    return tuple(each for each in value if isinstance(each, str)) if isinstance(value, list) else ()
+
+
+def _holdout(verdict: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: verdict[name] for name in _FIGURES if name in verdict}
+
+
+def _seconds(record: RoundRecord) -> float | None:
+    claim = record.claim
+    if claim is None or claim.closed is None:
+        return None
+    try:
+        return (datetime.fromisoformat(claim.closed) - datetime.fromisoformat(claim.started)).total_seconds()
+    except (ValueError, TypeError):
+        return None  # a damaged claim
+
+
+def past_rounds(
+    records: Iterable[RoundRecord], read_files: Callable[[str], Mapping[str, bytes]]
+) -> tuple[PastRound, ...]:
+    """Closed rounds as agents see them.
+
+    Args:
+        records: Records of one environment, oldest first.
+        read_files: The candidate's files at a commit.
+    """
+    closed = [record for record in records if record.claim is not None and record.claim.state == "closed"]
+    names = {record.commit: f"{record.run}/{record.number}" for record in closed if record.commit}
+    return tuple(past_round(record, names, read_files) for record in closed)
+
+
+def failed_composes(past: Iterable[PastRound]) -> tuple[tuple[str, ...], ...]:
+    """Sets of rounds whose merge conflicted."""
+    return tuple(sorted({tuple(sorted(r.fork_from)) for r in past if r.status == "compose_conflict"}))

@@ -1,0 +1,116 @@
+"""A decoder of somebody else's behind our contract: any object with the methods of a `sinter.Decoder`.
+
+sinter itself is not imported: its decoders are known by `compile_decoder_for_dem`, or the older `decode_via_files`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autoqec.decoding.array_checks import check_syndromes
+from autoqec.decoding.decoder_contract import Decoded
+from autoqec.errors import AutoQECError, MissingPackageError, UsageError
+from autoqec.plugins import one_line, pip_line
+from autoqec.problem.problem import Problem
+
+
+class CompiledForeign:
+    """A sinter decoder for one problem.
+
+    Args:
+        decoder: An object with `compile_decoder_for_dem(dem=…)` or `decode_via_files(…)`.
+        problem: The problem; the decoder is given its error model, decomposed where stim can.
+        name: What to call it in errors.
+
+    Raises:
+        UsageError: It cannot be compiled for this error model; the decoder's own words are in the message.
+    """
+
+    def __init__(self, decoder: Any, problem: Problem, *, name: str) -> None:
+        self._decoder = decoder
+        self._problem = problem
+        self._name = name
+        self._compiled: Any = None
+        try:
+            self._compiled = decoder.compile_decoder_for_dem(dem=problem.dem)
+        except (NotImplementedError, AttributeError) as error:
+            # The older way, through files, is as good; it is tried when shots come.
+            if not hasattr(decoder, "decode_via_files"):
+                hint = "choose another decoder: autoqec plugins --kind decoder"
+                raise UsageError(f"{name} is no sinter.Decoder: {one_line(error)}", hint=hint) from error
+        except AutoQECError:
+            raise
+        except Exception as error:
+            raise UsageError(
+                f"{name} cannot decode {problem.name}: {one_line(error)}",
+                hint="choose another decoder (autoqec plugins --kind decoder), or fields with which this one can",
+            ) from error
+
+    def decode(self, syndromes: np.ndarray, beliefs: np.ndarray | None = None) -> Decoded:
+        """Decode a batch; see `autoqec.decoding.CompiledDecoder`.
+
+        An answer with one byte more than observables fill is sinter's way to discard shots: they are invalid, which counts
+        as a failure.
+
+        Raises:
+            UsageError: Beliefs are given, or a shape or dtype is wrong.
+            AutoQECError: The decoder raised, or answered something else than sinter asks for.
+        """
+        if beliefs is not None:
+            raise UsageError(
+                f"{self._name} takes no beliefs", hint="set output.yaml's mode to hard_flip, or choose another decoder"
+            )
+        syndromes = check_syndromes(self._problem, syndromes)
+        width = self._problem.observable_bytes
+        if not len(syndromes):
+            return Decoded(np.zeros((0, width), dtype=np.uint8), np.zeros(0, dtype=bool))
+        try:
+            answer = self._answer(syndromes)
+        except Exception as error:
+            raise AutoQECError(f"{self._name} failed on {self._problem.name}: {one_line(error)}") from error
+        right = isinstance(answer, np.ndarray) and answer.dtype == np.uint8 and answer.ndim == 2
+        if not right or answer.shape not in ((len(syndromes), width), (len(syndromes), width + 1)):
+            found = f"{answer.dtype} {answer.shape}" if isinstance(answer, np.ndarray) else type(answer).__name__
+            raise AutoQECError(f"{self._name} must answer uint8 ({len(syndromes)}, {width}), bit-packed; not {found}")
+        invalid = answer[:, width:].any(axis=1)
+        return Decoded(np.ascontiguousarray(answer[:, :width]), invalid)
+
+    def _answer(self, syndromes: np.ndarray) -> Any:
+        if self._compiled is not None:
+            return self._compiled.decode_shots_bit_packed(bit_packed_detection_event_data=syndromes)
+        problem = self._problem
+        with tempfile.TemporaryDirectory(prefix="autoqec-") as folder:
+            model, shots, answers, scratch = (Path(folder, name) for name in ("m.dem", "d.b8", "o.b8", "tmp"))
+            scratch.mkdir()
+            problem.dem.to_file(model)
+            shots.write_bytes(syndromes.tobytes())
+            self._decoder.decode_via_files(
+                num_shots=len(syndromes),
+                num_dets=problem.num_detectors,
+                num_obs=problem.num_observables,
+                dem_path=model,
+                dets_b8_in_path=shots,
+                obs_predictions_b8_out_path=answers,
+                tmp_dir=scratch,
+            )
+            return np.frombuffer(answers.read_bytes(), dtype=np.uint8).reshape(len(syndromes), -1)
+
+
+def needed(module: str, distribution: str, decoder: str, *, pip_options: str = "") -> Any:
+    """Import a package that only one decoder needs.
+
+    Raises:
+        MissingPackageError: It is not installed; gives the line that installs it.
+    """
+    import importlib
+
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingPackageError(
+            f"decoder {decoder} needs the package {distribution}: {error}", hint=pip_line(distribution, pip_options)
+        ) from error

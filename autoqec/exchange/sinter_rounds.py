@@ -1,0 +1,165 @@
+"""Rounds and decoders of ours as sinter decoders.
+
+    sinter collect --custom_decoders_module_function autoqec.sinter:decoders --decoders autoqec:exp/<run>/<N> ...
+
+A round also goes by `autoqec:exp/<run>/<N>@<digest>`: sinter tells results apart by the decoder's name alone, and a name that
+has the content in it never mixes two sets of weights in one CSV.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import sinter
+import stim
+
+from autoqec.decoding.compile_decoder import compile_decoder
+from autoqec.decoding.decoder_contract import CompiledDecoder
+from autoqec.errors import NotFoundError, UsageError
+from autoqec.exchange.deploy import Deployed
+from autoqec.exchange.package import Package, StoredPackage, stored_packages
+from autoqec.history import open_ledger
+from autoqec.plugins import Registry, load_plugins, missing_packages
+from autoqec.problem.environment import Choice
+from autoqec.problem.problem import Problem, problem_from_dem, same_problem
+
+_DIGITS = 12
+
+
+class Compiled(sinter.CompiledDecoder):
+    """A decoder of ours for one error model.
+
+    A shot without a valid answer is answered with no flips: sinter has no word for it but to discard, which would leave
+    failures out of the rate.
+
+    Args:
+        decode: A function with the contract of `CompiledDecoder.decode`.
+        observable_bytes: Bytes of an answer.
+    """
+
+    def __init__(self, decoder: CompiledDecoder | Deployed | None, observable_bytes: int) -> None:
+        self._decoder = decoder
+        self._width = observable_bytes
+
+    def decode_shots_bit_packed(self, *, bit_packed_detection_event_data: np.ndarray) -> np.ndarray:
+        """Predicted flips, bit-packed uint8 `[shots, ceil(observables / 8)]`, from detection events packed alike."""
+        if self._decoder is None:
+            return np.zeros((len(bit_packed_detection_event_data), self._width), dtype=np.uint8)
+        return self._decoder.decode(bit_packed_detection_event_data).observables
+
+
+class RoundDecoder(sinter.Decoder):
+    """A round's predecoder with its classical decoder.
+
+    It holds bytes, or where a lab has them, so it goes to sinter's workers as it is; a lab's rounds are read when they decode.
+
+    Args:
+        source: The round.
+    """
+
+    def __init__(self, source: Package | StoredPackage) -> None:
+        self._source = source
+
+    def __getstate__(self) -> dict[str, object]:
+        return {"_source": self._source}
+
+    def __repr__(self) -> str:
+        digest = self._source.digest or self.package.digest
+        return f"<autoqec:{self._source.name}@{digest[:_DIGITS]}>"
+
+    @cached_property
+    def package(self) -> Package:
+        """The round with all its bytes."""
+        return self._source if isinstance(self._source, Package) else self._source.read()
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """For sinter's `json_metadata`: round, commit, environment, digest and verdict."""
+        return self.package.metadata()
+
+    @cached_property
+    def _deployed(self) -> Deployed:
+        return Deployed(self.package, load_plugins())
+
+    def compile_decoder_for_dem(self, *, dem: stim.DetectorErrorModel) -> Compiled:
+        """Prepare for the problem that the round was trained for.
+
+        Raises:
+            UsageError: It is another one. A predecoder on another circuit is silently worse than none.
+        """
+        own = self._deployed.problem
+        given = problem_from_dem(dem, name="this circuit")
+        if not same_problem(own, given):
+            environment = self.package.environment
+            raise UsageError(
+                f"{self!r} was trained for {environment.name}@{environment.identity[:_DIGITS]} ({_size(own)}), and this "
+                f"circuit has another error model ({_size(given)})",
+                hint=f"decode the circuit of its environment: autoqec export {self.package.name} --to DIR writes it",
+            )
+        return Compiled(self._deployed, own.observable_bytes)
+
+
+class PlainDecoder(sinter.Decoder):
+    """A registered decoder with the priors of the error model, for any problem.
+
+    Args:
+        kind: Its name.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+
+    def __repr__(self) -> str:
+        return f"<autoqec:{self._kind}>"
+
+    def compile_decoder_for_dem(self, *, dem: stim.DetectorErrorModel) -> Compiled:
+        """Prepare for an error model; one in which nothing can be decoded is answered with no flips.
+
+        Raises:
+            UsageError: The decoder cannot decode it.
+        """
+        width = (dem.num_observables + 7) // 8
+        seen = any(
+            i.type == "error" and i.args_copy()[0] > 0 and any(t.is_relative_detector_id() for t in i.targets_copy())
+            for i in dem.flattened()
+        )
+        if not (dem.num_observables and seen):
+            return Compiled(None, width)
+        problem = problem_from_dem(dem, name="this circuit")
+        return Compiled(compile_decoder(Choice(kind=self._kind), problem, load_plugins()), width)
+
+
+def plain_decoders(registry: Registry) -> dict[str, sinter.Decoder]:
+    """Every decoder that is installed, as `autoqec:<kind>`."""
+    missing = missing_packages(registry)
+    kinds = [kind for kind in registry.names("decoder") if not kind.endswith(":") and kind not in missing]
+    return {f"autoqec:{kind}": PlainDecoder(kind) for kind in kinds}
+
+
+def round_decoders(source: Package | StoredPackage) -> dict[str, sinter.Decoder]:
+    """One round, by its name and, where its digest is known, by its name with the digest."""
+    decoder = RoundDecoder(source)
+    name = f"autoqec:{source.name}"
+    return {name: decoder} | ({f"{name}@{source.digest[:_DIGITS]}": decoder} if source.digest else {})
+
+
+def decoders() -> dict[str, sinter.Decoder]:
+    """What `sinter collect --custom_decoders_module_function autoqec.sinter:decoders` asks for.
+
+    Returns:
+        Every installed decoder as `autoqec:<kind>` and, inside a lab, every round with weights as `autoqec:exp/<run>/<N>`.
+    """
+    found = plain_decoders(load_plugins())
+    try:
+        ledger = open_ledger(".")
+    except NotFoundError:
+        return found
+    for stored in stored_packages(ledger):
+        found |= round_decoders(stored)
+    return found
+
+
+def _size(problem: Problem) -> str:
+    return f"{problem.num_detectors} detectors, {len(problem.mechanisms)} mechanisms"

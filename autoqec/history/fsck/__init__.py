@@ -1,0 +1,1 @@
+"""Examining a lab and repairing what can be repaired without losing anything."""

@@ -1,0 +1,167 @@
+"""What an examination of the lab reads once (its rounds, ref by ref) and what it says: findings, each with its mend."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Literal
+
+import pygit2
+
+from autoqec.errors import AutoQECError
+from autoqec.history.reading.snapshot import ARTIFACTS, ATTEMPTS
+from autoqec.history.rounds.claims import CLAIMS, Claim, parse_claim
+from autoqec.history.rounds.notes import Record, read_notes
+from autoqec.history.rounds.round_commits import ARCHIVE, BRANCHES
+from autoqec.history.rounds.run_refs import Run, load_run
+from autoqec.history.rounds.trailers import RoundIdentity, parse_message
+from autoqec.history.store.objects import entry_of, get_blob, get_commit
+from autoqec.history.store.refs import list_refs
+from autoqec.history.store.repository import Ledger
+
+TRACES = "refs/autoqec/traces/"
+
+_PLACES = (BRANCHES, ARCHIVE, CLAIMS, ATTEMPTS, ARTIFACTS, TRACES)
+_NUMBERED = re.compile("([a-z0-9][a-z0-9-]{0,39})/([1-9][0-9]{0,8})")
+
+Severity = Literal["error", "warning", "info"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing worth saying about the state of the lab.
+
+    Attributes:
+        code: What it is, in a word or three that never change.
+        severity: `error` if the record is damaged or contradicts itself, `warning` if it is at risk or incomplete,
+            `info` if it is merely so.
+        ref: The ref (or setting, or file) it is about.
+        problem: What is wrong, a sentence.
+        mend: What to do about it; for what can be repaired, what `autoqec fsck --repair` would do.
+        repairable: Whether `repair` mends it.
+    """
+
+    code: str
+    severity: Severity
+    ref: str
+    problem: str
+    hint: str
+    repairable: bool = False
+
+
+@dataclass(frozen=True)
+class Examined:
+    """One round as its refs have it.
+
+    Attributes:
+        run, number: Which.
+        refs: The oid each kind of ref holds for it, by the kind's prefix.
+        claim: Its claim; None if there is none or it cannot be read.
+        damage: Why the claim cannot be read, or None.
+    """
+
+    run: str
+    number: int
+    refs: dict[str, str]
+    claim: Claim | None
+    damage: AutoQECError | None
+
+    @property
+    def name(self) -> str:
+        """`run/number`."""
+        return f"{self.run}/{self.number}"
+
+    @property
+    def commit(self) -> str | None:
+        """The round's commit: what the claim says, else what its branch or archive ref holds."""
+        return (self.claim.commit if self.claim else None) or self.refs.get(BRANCHES) or self.refs.get(ARCHIVE)
+
+    @property
+    def ref(self) -> str:
+        """The ref that people know it by, of those that exist."""
+        return next(place for place in _PLACES if place in self.refs) + self.name
+
+
+@dataclass
+class Survey:
+    """A lab as an examination finds it; what is not asked for is not read.
+
+    Attributes:
+        ledger: The lab.
+        refs: Every ref and its oid.
+        rounds: Every round that any ref speaks of, by run and number.
+    """
+
+    ledger: Ledger
+    refs: dict[str, str]
+    rounds: dict[tuple[str, int], Examined]
+    _runs: dict[str, Run | AutoQECError] = field(default_factory=dict)
+    _notes: dict[tuple[str, str], dict[str, list[Record]]] = field(default_factory=dict)
+    _identities: dict[str, RoundIdentity | AutoQECError] = field(default_factory=dict)
+
+    def run(self, name: str) -> Run | AutoQECError:
+        """A run's record, or the error that reading it raises."""
+        if name not in self._runs:
+            try:
+                self._runs[name] = load_run(self.ledger, name)
+            except AutoQECError as error:
+                self._runs[name] = error
+        return self._runs[name]
+
+    def identity(self, commit: str) -> RoundIdentity | AutoQECError:
+        """What the trailers of a commit say, or why they say nothing."""
+        if commit not in self._identities:
+            try:
+                self._identities[commit] = parse_message(get_commit(self.ledger, commit).raw_message.decode())
+            except UnicodeDecodeError as error:
+                self._identities[commit] = AutoQECError(f"its commit message is not UTF-8: {error}")
+            except AutoQECError as error:
+                self._identities[commit] = error
+        return self._identities[commit]
+
+    def notes(self, run: str, kind: str, commit: str) -> list[Record]:
+        """The readable records on a commit."""
+        return self._all_notes(run, kind).get(commit, [])
+
+    def every_note(self, run: str, kind: str) -> list[Record]:
+        """The readable records of a run, whatever they are on."""
+        return [record for records in self._all_notes(run, kind).values() for record in records]
+
+    def _all_notes(self, run: str, kind: str) -> dict[str, list[Record]]:
+        if (run, kind) not in self._notes:
+            try:
+                self._notes[run, kind] = read_notes(self.ledger, run, kind, strict=False)
+            except AutoQECError:
+                self._notes[run, kind] = {}  # said by the examination of the notes themselves
+        return self._notes[run, kind]
+
+    def file(self, commit: str | None, path: str) -> pygit2.Blob | None:
+        """A file of a commit that a ref holds; None if there is no such file or commit."""
+        try:
+            found = None if commit is None else entry_of(get_commit(self.ledger, commit).tree, path)
+        except (AutoQECError, pygit2.GitError):
+            return None
+        return found if isinstance(found, pygit2.Blob) else None
+
+
+def survey_lab(ledger: Ledger) -> Survey:
+    """Read every ref once, and the claims."""
+    refs = list_refs(ledger, "refs/")
+    found: dict[tuple[str, int], dict[str, str]] = {}
+    for ref, oid in refs.items():
+        for place in _PLACES:
+            if ref.startswith(place) and (match := _NUMBERED.fullmatch(ref, len(place))):
+                found.setdefault((match[1], int(match[2])), {})[place] = oid
+    rounds = {name: _examine(ledger, *name, held) for name, held in sorted(found.items())}
+    return Survey(ledger, refs, rounds)
+
+
+def _examine(ledger: Ledger, run: str, number: int, refs: dict[str, str]) -> Examined:
+    ref = f"{CLAIMS}{run}/{number}"
+    claim, damage = None, None
+    try:
+        if CLAIMS in refs:
+            claim = parse_claim(get_blob(ledger, refs[CLAIMS], name=ref), ref=ref)
+    except AutoQECError as error:
+        damage = error
+    return Examined(run, number, refs, claim, damage)

@@ -1,0 +1,106 @@
+"""Examining a lab: is every state of it a legal one, and if not, what is wrong and what mends it? And mending it.
+
+`check` reads and never writes. `repair` does only what cannot lose anything: it removes locks that dead writers left,
+unions back records that a forced notes ref dropped, puts a note that stands under two paths under one, and closes
+rounds that died before they left anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from autoqec.errors import AutoQECError
+from autoqec.history.fsck.examination import Finding, survey_lab
+from autoqec.history.fsck.fsck_git import check_git
+from autoqec.history.fsck.fsck_notes import check_notes, lost_records, spelled_twice
+from autoqec.history.fsck.fsck_remotes import check_remotes
+from autoqec.history.fsck.fsck_rounds import check_rounds, is_abandoned
+from autoqec.history.fsck.fsck_store import check_store, stale_locks
+from autoqec.history.rounds.claims import CLAIMS, adopt_claim, close_claim
+from autoqec.history.rounds.notes import add_lines
+from autoqec.history.store.refs import write_lock
+from autoqec.history.store.repository import Ledger, require_writable
+
+_ORDER = {"error": 0, "warning": 1, "info": 2}
+
+
+@dataclass(frozen=True)
+class Repaired:
+    """What was mended: the finding's code and ref, and what was done, in words."""
+
+    code: str
+    ref: str
+    what: str
+
+
+def check(ledger: Ledger) -> list[Finding]:
+    """Examine a lab; what was found, errors first. Rounds at work meanwhile are legal states like any other."""
+    survey = survey_lab(ledger)
+    examinations = (check_rounds, check_notes, check_git, check_remotes)
+    findings = [*check_store(ledger), *(finding for examine in examinations for finding in examine(survey))]
+    return sorted(findings, key=lambda finding: _ORDER[finding.severity])
+
+
+def repair(ledger: Ledger, findings: Iterable[Finding]) -> list[Repaired]:
+    """Mend what is repairable among findings, each looked at again first; what was done.
+
+    Raises:
+        AutoQECError: The lab cannot be written.
+    """
+    require_writable(ledger)
+    actions = {
+        "stale-lock": _remove_lock,
+        "lost-records": _restore_records,
+        "spelled-twice": _spell_once,
+        "interrupted": _close_abandoned,
+    }
+    done: list[Repaired] = []
+    for finding in findings:
+        what = actions[finding.code](ledger, finding.ref) if finding.repairable else None
+        if what is not None:
+            done.append(Repaired(finding.code, finding.ref, what))
+    return done
+
+
+def _remove_lock(ledger: Ledger, ref: str) -> str | None:
+    lock = ledger.git_dir / f"{ref}.lock"
+    if not lock.exists():
+        return None
+    with write_lock(ledger):  # no writer of ours holds a ref's lock now; and taking it may itself clear this one away
+        if ref in stale_locks(ledger):
+            lock.unlink(missing_ok=True)
+    return f"removed {ref}.lock" if not lock.exists() else None
+
+
+def _restore_records(ledger: Ledger, ref: str) -> str | None:
+    with write_lock(ledger):
+        lines: dict[str, list[bytes]] = {}
+        for record in lost_records(ledger, ref):
+            if not record.rewritten:
+                lines.setdefault(record.commit, []).append(record.line)
+        count = sum(map(len, lines.values()))
+        changed = add_lines(ledger, ref, lines, "put back lost records")
+    return f"records put back: {count}" if changed else None
+
+
+def _spell_once(ledger: Ledger, ref: str) -> str | None:
+    with write_lock(ledger):
+        twice = spelled_twice(ledger, ref)
+        changed = add_lines(ledger, ref, dict.fromkeys(twice, ()), "one path for each note")
+    return f"notes put under one path: {len(twice)}" if changed else None
+
+
+def _close_abandoned(ledger: Ledger, ref: str) -> str | None:
+    run, _, number = ref.removeprefix(CLAIMS).partition("/")
+    with write_lock(ledger):
+        survey = survey_lab(ledger)
+        found = survey.rounds.get((run, int(number)))
+        if found is None or found.claim is None or not is_abandoned(survey, found):
+            return None
+        try:
+            mine = adopt_claim(ledger, found.claim)
+            close_claim(ledger, mine, status="abandoned", reason="its process died before it left anything")
+        except AutoQECError:
+            return None  # somebody else has taken it up
+    return "closed as abandoned"

@@ -1,0 +1,251 @@
+"""Examining notes: every line a record, every record once and unchanged, none lost that a ref ever held."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+
+import pygit2
+
+from autoqec.errors import AutoQECError
+from autoqec.history.fsck.examination import Finding, Survey
+from autoqec.history.reading.snapshot import ARTIFACTS
+from autoqec.history.rounds.attachments import WEIGHTS_FILE
+from autoqec.history.rounds.notes import NOTES, effective, lines_of, union_lines, walk_notes
+from autoqec.history.rounds.run_refs import Run
+from autoqec.history.rounds.signatures import examine
+from autoqec.history.store.json_records import decode_record
+from autoqec.history.store.objects import get_blob, get_commit
+from autoqec.history.store.refs import target
+from autoqec.history.store.repository import Ledger
+
+_MOVE = re.compile(b"([0-9a-f]{40}) ([0-9a-f]{40})(?= )")
+_NOTE_OID = re.compile("[0-9a-f]{40}")
+_RESTORE = "put them back beside what is there now"
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A record that a notes ref once held on a commit and holds no more.
+
+    Attributes:
+        commit: The commit it is about.
+        line: The record as it was.
+        rewritten: Whether a record with its id stands there now, with other contents.
+    """
+
+    commit: str
+    line: bytes
+    rewritten: bool
+
+
+def check_notes(survey: Survey) -> Iterator[Finding]:
+    """What is amiss with the notes of a lab, and with the weights that they name."""
+    for ref in sorted(ref for ref in survey.refs if ref.startswith(NOTES)):
+        try:
+            yield from _lines(survey.ledger, ref)
+            yield from _lost(survey.ledger, ref)
+        except (AutoQECError, KeyError, pygit2.GitError) as error:
+            yield Finding("notes-damaged", "error", ref, f"the notes cannot be read: {error}", "git fsck; git fetch")
+    yield from _weights(survey)
+    for run in sorted({found.run for found in survey.rounds.values()}):
+        yield from _attempts(survey, run)
+    yield from _evidence(survey)
+
+
+def spelled_twice(ledger: Ledger, ref: str) -> list[str]:
+    """The commits whose notes stand in the tree under more than one path."""
+    tip = target(ledger, ref)
+    names = [commit for commit, _ in walk_notes(get_commit(ledger, tip).tree)] if tip is not None else []
+    return sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+
+
+def lost_records(ledger: Ledger, ref: str) -> list[Lost]:
+    """Records that some earlier tip in the ref's log held and the present one does not.
+
+    Git's own tools force a notes ref, and so lose what another wrote in between; the log remembers each tip.
+    """
+    tip = target(ledger, ref)
+    if tip is None:
+        return []
+    suspects: dict[str, dict[bytes, None]] = {}
+    for before, after in pairwise(_trees(ledger, _tips(ledger, ref, tip))):
+        if before is None or after is None:
+            continue  # the log's first entry, or a tip that git has collected since
+        for commit, line in _dropped(ledger, before, after):
+            suspects.setdefault(commit, {})[line] = None
+    lost: list[Lost] = []
+    for commit, lines in suspects.items():
+        present = lines_of(ledger, get_commit(ledger, tip).tree, commit, ref)
+        ids = {_id(line) for line in present}
+        lost += [Lost(commit, line, _id(line) in ids) for line in lines if line not in present and _id(line)]
+    return lost
+
+
+def _tips(ledger: Ledger, ref: str, tip: str) -> list[str]:
+    """Every oid that a ref has held, oldest first, by its log.
+
+    The log is written a moment before the ref is moved. A writer killed in between leaves a move in it that was never
+    made: the next one, or the ref itself, then still stands where that one began. A power cut can tear a line, to which
+    git appends the next one; libgit2 gives up on such a log, so it is read here.
+    """
+    log = ledger.git_dir / "logs" / ref
+    lines = log.read_bytes().split(b"\n") if log.is_file() else []
+    moves = [(m[1].decode(), m[2].decode()) for line in lines for m in _MOVE.finditer(line.partition(b"\t")[0])]
+    tips: list[str] = []
+    for (old, new), following in zip(moves, [*(move[0] for move in moves[1:]), tip], strict=False):
+        tips += [old] if following == old else [old, new]
+    return [*tips, tip]
+
+
+def _trees(ledger: Ledger, tips: list[str]) -> Iterator[pygit2.Tree | None]:
+    for oid, _ in groupby(tips):
+        try:
+            yield get_commit(ledger, oid).tree
+        except AutoQECError:
+            yield None
+
+
+def _dropped(ledger: Ledger, old: pygit2.Tree, new: pygit2.Tree) -> Iterator[tuple[str, bytes]]:
+    """The lines, by commit, that a note had in one notes tree and that are not at its path in another."""
+    for delta in old.diff_to_tree(new).deltas:
+        commit = delta.old_file.path.replace("/", "")
+        if _NOTE_OID.fullmatch(commit) is None:
+            continue
+        sides = (ledger.repo.get(file.id) for file in (delta.old_file, delta.new_file))
+        had, has = (union_lines([], side.data) if isinstance(side, pygit2.Blob) else [] for side in sides)
+        yield from ((commit, line) for line in had if line not in has)
+
+
+def _id(line: bytes) -> str | None:
+    try:
+        ident = decode_record(line, name="a record").get("id")
+    except AutoQECError:
+        return None
+    return ident if isinstance(ident, str) else None
+
+
+def _lines(ledger: Ledger, ref: str) -> Iterator[Finding]:
+    blobs: dict[str, list[str]] = {}
+    for commit, blob in walk_notes(get_commit(ledger, str(target(ledger, ref))).tree):
+        blobs.setdefault(commit, []).append(blob)
+    twice = [commit for commit, found in blobs.items() if len(found) > 1]
+    if twice:
+        problem = f"notes stand under two paths, of which git shows one: {len(twice)}, the first on {twice[0][:10]}"
+        yield Finding("spelled-twice", "warning", ref, problem, "put both under one path", repairable=True)
+    seen: dict[str, tuple[str, bytes]] = {}
+    for commit, found in blobs.items():
+        if not isinstance(ledger.repo.get(commit), pygit2.Commit):
+            problem = f"it has a note on {commit[:10]}, which is not a commit of this repository"
+            yield Finding("unknown-commit", "warning", ref, problem, "git fetch <remote>, from a clone that has it")
+        lines: list[bytes] = []
+        for blob in found:
+            lines = union_lines(lines, get_blob(ledger, blob, name=f"{ref} on {commit[:10]}"))
+        for number, line in enumerate(lines, 1):
+            where = f"line {number} of the note on {commit[:10]}"
+            ident = _id(line)
+            show = f"git notes --ref={ref} show {commit[:10]}"
+            if ident is None:
+                yield Finding("not-a-record", "error", ref, f"{where} is not a JSON record with an id", show)
+            elif seen.setdefault(ident, (commit, line)) != (commit, line):
+                problem = f"{where} has the id {ident} of another record with other contents"
+                yield Finding("two-records", "error", ref, problem, show)
+
+
+def _lost(ledger: Ledger, ref: str) -> Iterator[Finding]:
+    lost = lost_records(ledger, ref)
+    gone = [record for record in lost if not record.rewritten]
+    if gone:
+        where = ", ".join(sorted({record.commit[:10] for record in gone})[:5])
+        problem = f"records that it once held are gone from it: {len(gone)}, on {where}; its log still has them"
+        yield Finding("lost-records", "error", ref, problem, _RESTORE, repairable=True)
+    for record in lost:
+        if record.rewritten:
+            problem = f"the record {_id(record.line)} on {record.commit[:10]} has been rewritten; its log has the first"
+            yield Finding("rewritten", "error", ref, problem, f"git log -p {ref}; git reflog {ref}")
+
+
+def _weights(survey: Survey) -> Iterator[Finding]:
+    absent: dict[str, list[int]] = {}
+    for found in survey.rounds.values():
+        metrics = effective(survey.notes(found.run, "metrics", found.commit)) if found.commit else None
+        promised = (metrics or {}).get("weights_sha256")
+        if not isinstance(promised, str):
+            continue
+        blob = survey.file(found.refs.get(ARTIFACTS), WEIGHTS_FILE)
+        if blob is None:
+            absent.setdefault(found.run, []).append(found.number)
+        elif hashlib.sha256(blob.data).hexdigest() != promised:
+            problem = f"the weights are not those that its metrics name, {promised[:10]}"
+            hint = f"git log -p {ARTIFACTS}{found.name}; until then believe neither its metrics nor its verdict"
+            yield Finding("weights-differ", "error", ARTIFACTS + found.name, problem, hint)
+    for run, numbers in absent.items():
+        ref = f"{ARTIFACTS}{run}/"
+        problem = (
+            f"weights that metrics name were pruned, or not fetched: {len(numbers)}, the first of round {numbers[0]}"
+        )
+        yield Finding("weights-absent", "info", ref, problem, f"git fetch <remote> '{ref}*:{ref}*', if it has them")
+
+
+def _attempts(survey: Survey, run: str) -> Iterator[Finding]:
+    """Verifications that clones began without knowing of each other, and what they have spent together."""
+    begun = [note for note in survey.every_note(run, "verdict") if note.get("event") == "begun"]
+    ref = f"{NOTES}{run}/verdict"
+    writers: dict[int, list[str]] = {}
+    for note in begun:
+        if isinstance(note.get("attempt"), int):
+            writers.setdefault(note["attempt"], []).append(str(note.get("writer")))
+    for attempt, who in sorted(writers.items()):
+        if len(who) > 1:
+            problem = (
+                f"verification {attempt} of the run was begun {len(who)} times, in clones that did not know of each other"
+                f" ({', '.join(sorted(set(who)))}); each has spent its share of the error budget, and each is counted"
+            )
+            hint = "nothing is to be mended; autoqec pull before autoqec verify keeps it from happening"
+            yield Finding("attempt-twice", "info", ref, problem, hint)
+    spent = sum(share for note in begun if isinstance(share := note.get("share"), int | float))
+    if spent > 1:
+        problem = (
+            f"clones that did not know of each other have spent {spent:.2f} times the run's error budget: the rate of false"
+            f" discoveries among its verdicts is at most {spent:.2f} times what the environment allows"
+        )
+        yield Finding("overspent", "error", ref, problem, "do not rely on the run as a whole; autoqec round --new")
+
+
+def _evidence(survey: Survey) -> Iterator[Finding]:
+    """Verdicts that count, and are not what was signed, or are about another commit or environment, or about metrics that are
+    gone or were corrected since.
+    """
+    for found in survey.rounds.values():
+        verdict = effective(survey.notes(found.run, "verdict", found.commit)) if found.commit else None
+        if found.commit is None or verdict is None:
+            continue
+        ref, name = f"{NOTES}{found.run}/verdict", f"the verdict {verdict['id']} on {found.commit[:10]}"
+        again = f"autoqec verify exp/{found.name}"
+        about, ident = verdict.get("commit"), verdict.get("metrics")
+        if about not in (None, found.commit):
+            problem = f"{name}, which is {found.name}, judges {str(about)[:10]}: it was copied there"
+            yield Finding("verdict-copied", "error", ref, problem, again)
+        run = survey.run(found.run)
+        solved = verdict.get("environment")
+        if isinstance(run, Run) and isinstance(solved, str) and solved != run.env_id:
+            problem = f"{name}, which is {found.name}, is about environment {solved[:12]}, and its run about {run.env_id[:12]}"
+            yield Finding("verdict-environment", "error", ref, problem, again)
+        if "signature" in verdict and examine(verdict, None).word == "altered":
+            problem = f"{name}, which is {found.name}, is not what was signed"
+            yield Finding("verdict-altered", "error", ref, problem, f"git log -p {ref}; {again}")
+        metrics = survey.notes(found.run, "metrics", found.commit)
+        counts = effective(metrics)
+        if ident is None or (counts is not None and counts["id"] == ident):
+            continue
+        if all(record["id"] != ident for record in metrics):
+            problem = f"{name}, which is {found.name}, names metrics that are not here, {str(ident)[:40]}"
+            yield Finding(
+                "metrics-absent", "warning", ref, problem, f"autoqec pull <remote>, which may have them; {again}"
+            )
+        else:
+            problem = f"{name}, which is {found.name}, names metrics that were superseded, {str(ident)[:40]}"
+            yield Finding("metrics-superseded", "warning", ref, problem, again)

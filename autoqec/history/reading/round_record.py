@@ -1,0 +1,203 @@
+"""One round as a plain record: its refs, its commit's message, its claim and its notes, and what is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any, TypeVar
+
+import pygit2
+
+from autoqec.errors import AutoQECError, NotFoundError
+from autoqec.history.reading.snapshot import ATTEMPTS, Found, tip
+from autoqec.history.rounds.claims import CLAIMS, Claim, owner_alive, parse_claim
+from autoqec.history.rounds.notes import Record, effective
+from autoqec.history.rounds.round_commits import branch_name
+from autoqec.history.rounds.trailers import RoundIdentity, parse_round_message
+from autoqec.history.store.json_records import decode_record
+from autoqec.history.store.objects import get_blob, get_commit
+from autoqec.history.store.repository import Ledger, resolve_commit
+
+REPORT_FILES = ("conflict/report.json", "report.json")
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class RoundRecord:
+    """All that the repository says of one round.
+
+    Attributes:
+        run, number: Which round.
+        branch: `exp/<run>/<N>`, whether or not it exists.
+        commit: The round's commit, or None if it has none (yet).
+        parents: That commit's parents.
+        identity: What its trailers say; None if there is no commit or they cannot be read.
+        subject, body: What it says for people; empty likewise.
+        time: Seconds since 1970: of the commit, else of the claim, else 0.
+        claim: The claim on it, or None (a clone without claims).
+        metrics, analysis, verdict: The record of each kind that counts, or None.
+        conflict: The report of a failed composition, or None.
+        problems: What is damaged or contradicts itself, a sentence each.
+    """
+
+    run: str
+    number: int
+    branch: str
+    commit: str | None
+    parents: tuple[str, ...]
+    identity: RoundIdentity | None
+    subject: str
+    body: str
+    time: int
+    claim: Claim | None
+    metrics: Record | None
+    analysis: Record | None
+    verdict: Record | None
+    conflict: dict[str, Any] | None
+    problems: tuple[str, ...]
+
+    @property
+    def status(self) -> str:
+        """The claim's status if closed; else `open`, `waiting` (for a reply from outside), `interrupted` (its process is
+        gone), `unknown` (no claim).
+        """
+        if self.claim is None:
+            return "unknown"
+        if self.claim.state == "closed":
+            return self.claim.status or "unknown"
+        if self.claim.waiting:
+            return "waiting"
+        return "open" if owner_alive(self.claim) else "interrupted"
+
+
+@dataclass(frozen=True)
+class RunNotes:
+    """A run's notes, and what is wrong with them."""
+
+    by_kind: dict[str, dict[str, list[Record]]]
+    problems: tuple[str, ...]  # of one note each
+    general: tuple[str, ...]  # of all of them
+
+
+def claim_of(ledger: Ledger, run: str, number: int, found: Found) -> tuple[Claim | None, list[str]]:
+    """The claim on a round, None if there is none that can be read, and what is wrong with it."""
+    problems: list[str] = []
+    if CLAIMS not in found:
+        return None, problems
+    ref = f"{CLAIMS}{run}/{number}"
+    return tried(lambda: parse_claim(get_blob(ledger, found[CLAIMS], name=ref), ref=ref), problems), problems
+
+
+def make_record(
+    ledger: Ledger,
+    name: tuple[str, int],
+    found: Found,
+    claim: Claim | None,
+    problems: list[str],
+    oid: str | None,
+    notes: RunNotes,
+) -> RoundRecord:
+    """The record of a round.
+
+    Args:
+        ledger: The lab.
+        name: Its run and number.
+        found: Its refs.
+        claim: The claim on it.
+        problems: What is known to be wrong with it.
+        oid: Its commit, by what claim and refs say.
+        notes: Those of its run; of this round at least.
+    """
+    run, number = name
+    held = tip(found)
+    if held is not None and oid != held:
+        problems.append(
+            f"{branch_name(run, number)} has moved from {str(oid)[:10]}, the round's commit, to {held[:10]}"
+        )
+    commit = tried(lambda: get_commit(ledger, oid), problems) if oid is not None else None
+    identity, subject, body = _read_message(name, commit, claim, problems)
+    about = {kind: effective(by_commit.get(oid or "", [])) for kind, by_commit in notes.by_kind.items()}
+    problems += [problem for problem in notes.problems if oid is not None and f"on {oid[:10]}" in problem]
+    problems += notes.general
+    return RoundRecord(
+        run=run,
+        number=number,
+        branch=branch_name(run, number),
+        commit=oid,
+        parents=tuple(str(parent) for parent in commit.parent_ids) if commit else (),
+        identity=identity,
+        subject=subject,
+        body=body,
+        time=commit.commit_time if commit else _seconds(claim.started if claim else ""),
+        claim=claim,
+        metrics=about["metrics"],
+        analysis=about["analysis"],
+        verdict=about["verdict"],
+        conflict=_report(ledger, found.get(ATTEMPTS), problems),
+        problems=tuple(problems),
+    )
+
+
+def _read_message(
+    name: tuple[str, int], commit: pygit2.Commit | None, claim: Claim | None, problems: list[str]
+) -> tuple[RoundIdentity | None, str, str]:
+    if commit is None:
+        return None, "", ""
+    message = commit.raw_message.decode(errors="replace")
+    parsed = tried(lambda: parse_round_message(message), problems)
+    if parsed is None:
+        return None, "", ""
+    identity = parsed[0]
+    if (identity.run, identity.round) != (name[0], claim.first_number if claim else name[1]):
+        problems.append(f"its trailers say it is {identity.run}/{identity.round}")
+    if claim is not None and claim.attempt != identity.attempt:
+        problems.append("its trailers and its claim name different attempts")
+    return parsed
+
+
+def _report(ledger: Ledger, oid: str | None, problems: list[str]) -> dict[str, Any] | None:
+    for path in REPORT_FILES if oid is not None else ():
+        blob = file_at(ledger, str(oid), path)
+        if blob is not None:
+            return tried(partial(decode_record, blob.data, name=path), problems)
+    return None
+
+
+def file_at(ledger: Ledger, commit: str, path: str) -> pygit2.Blob | None:
+    """A file of a commit, or None if either is missing."""
+    try:
+        found = get_commit(ledger, commit).tree[path]
+    except (KeyError, NotFoundError, pygit2.GitError):
+        return None
+    return found if isinstance(found, pygit2.Blob) else None
+
+
+def read_committed(ledger: Ledger, revision: str, path: str) -> bytes | None:
+    """The contents of a file at a revision such as `HEAD`; None if there is no such file, or no such revision yet."""
+    try:
+        blob = file_at(ledger, resolve_commit(ledger, revision), path)
+    except NotFoundError:
+        return None
+    return None if blob is None else bytes(blob.data)
+
+
+def tried(read: Callable[[], _T], problems: list[str]) -> _T | None:
+    """What `read` returns; None if it raises, which then is one more problem."""
+    try:
+        return read()
+    except AutoQECError as error:
+        problems.append(error.problem)
+        return None
+    except pygit2.GitError as error:
+        problems.append(f"an object is missing or damaged: {error}")  # as in a partial clone
+        return None
+
+
+def _seconds(stamp: str) -> int:
+    try:
+        return int(datetime.fromisoformat(stamp).timestamp())
+    except ValueError:
+        return 0

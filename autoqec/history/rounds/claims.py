@@ -1,0 +1,281 @@
+"""Claims: who works on which round, one JSON blob per round at `refs/autoqec/claims/<run>/<N>`, open and then closed.
+
+A claim is made before anything else, so a round that dies leaves its number, its owner and what it was about. One
+number is one round: a number is never used twice, whatever became of the round.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+from autoqec.errors import AutoQECError, NotFoundError
+from autoqec.history.rounds.run_refs import load_run
+from autoqec.history.store.json_records import decode_record, encode_record, refuse_newer, utc_now
+from autoqec.history.store.objects import get_blob, persist
+from autoqec.history.store.owner import process_is_alive, this_process
+from autoqec.history.store.ref_listing import used_numbers
+from autoqec.history.store.refs import compare_and_swap, explain_write, list_refs, target, write_lock
+from autoqec.history.store.repository import Ledger, require_writable
+
+CLAIMS = "refs/autoqec/claims/"
+
+_VERSION = 1
+_RACES = 50  # lost only to tools that do not take our lock, so this is many
+_TYPES = {"number": int, "pid": int, "details": dict, "state": str, "attempt": str, "started": str, "host": str}
+_FIXED = ("run", "number", "attempt", "state", "closed", "status", "reason")  # `close_claim` sets the last four
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One round's claim.
+
+    Attributes:
+        run, number: Which round.
+        attempt: 32 hex digits, the same in the trailers of the round's commit.
+        state: `open` or `closed`.
+        host, pid, boot_id: The process that works on it.
+        started: When it was claimed, UTC.
+        closed: When it was closed, or None.
+        status: What became of it, such as `ok` or `train_error`, or None.
+        reason: Why, in words, or None.
+        commit: The round's commit; from then on this, not the branch, says which commit the round is.
+        details: Plain data of the caller.
+        process_start: When the process started, in ticks since boot, so that a recycled pid is not taken for it.
+    """
+
+    run: str
+    number: int
+    attempt: str
+    state: str
+    host: str
+    pid: int
+    boot_id: str
+    started: str
+    closed: str | None = None
+    status: str | None = None
+    reason: str | None = None
+    commit: str | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+    process_start: str = ""
+
+    @property
+    def ref(self) -> str:
+        """The claim's ref."""
+        return f"{CLAIMS}{self.run}/{self.number}"
+
+    @property
+    def first_number(self) -> int:
+        """The number it was claimed under, which its commit's trailers say; another than `number` if it was renumbered."""
+        first = self.details.get("renumbered_from")
+        return first if isinstance(first, int) else self.number
+
+    @property
+    def waiting(self) -> str:
+        """Whom the round waits for, a role; empty if for nobody. While it waits, no process is at work on it."""
+        role = self.details.get("waiting")
+        return role if isinstance(role, str) and self.state == "open" else ""
+
+
+def claim_round(ledger: Ledger, run: str, details: Mapping[str, Any] | None = None) -> Claim:
+    """Take the next free number of a run for this process.
+
+    The number is one more than any that a claim, branch, archived round or failed attempt of the run has, here or on
+    a remote as last fetched.
+
+    Raises:
+        NotFoundError: There is no such run.
+        AutoQECError: The claim cannot be written.
+    """
+    require_writable(ledger)
+    if target(ledger, f"refs/autoqec/runs/{run}") is None:
+        load_run(ledger, run)  # raises, and says what there is
+    for _ in range(_RACES):
+        with write_lock(ledger):
+            claim = next_claim(ledger, run, details)
+            if _write(ledger, claim, old=None, message="claim"):
+                return claim
+    raise AutoQECError(f"another tool keeps taking the round numbers of {run}", hint="autoqec fsck")
+
+
+def next_claim(ledger: Ledger, run: str, details: Mapping[str, Any] | None = None) -> Claim:
+    """A claim by this process on the next free number of a run, not written yet."""
+    return Claim(
+        run=run,
+        number=next_number(ledger, run),
+        attempt=uuid.uuid4().hex,
+        state="open",
+        started=utc_now(),
+        details=dict(details or {}),
+        **asdict(this_process()),
+    )
+
+
+def store_claim(ledger: Ledger, claim: Claim) -> str:
+    """Store a claim's blob, which no ref names yet; its oid.
+
+    Raises:
+        AutoQECError: It cannot be written.
+    """
+    data = encode_record({"v": _VERSION, **asdict(claim)}, name=f"the claim on {claim.run}/{claim.number}")
+    with explain_write(claim.ref):
+        return persist(lambda: ledger.repo.create_blob(data + b"\n"))
+
+
+def read_claim(ledger: Ledger, run: str, number: int) -> Claim:
+    """The claim of a round.
+
+    Raises:
+        NotFoundError: There is none.
+        AutoQECError: It is damaged.
+    """
+    ref = f"{CLAIMS}{run}/{number}"
+    oid = target(ledger, ref)
+    if oid is None:
+        raise NotFoundError(f"there is no claim on {run}/{number}", hint=f"autoqec log {run}")
+    return parse_claim(get_blob(ledger, oid, name=ref), ref=ref)
+
+
+def list_claims(ledger: Ledger, run: str | None = None) -> list[Claim]:
+    """All claims, or those of one run, by run and number.
+
+    Raises:
+        AutoQECError: One is damaged.
+    """
+    prefix = CLAIMS if run is None else f"{CLAIMS}{run}/"
+    found = list_refs(ledger, prefix)
+    claims = [parse_claim(get_blob(ledger, oid, name=ref), ref=ref) for ref, oid in found.items()]
+    return sorted(claims, key=lambda claim: (claim.run, claim.number))
+
+
+def update_claim(ledger: Ledger, claim: Claim, **changes: Any) -> Claim:
+    """Write changed fields of an open claim.
+
+    Args:
+        ledger: The lab.
+        claim: As it was last read or written.
+        changes: New values of `commit`, `details` or the owner's fields.
+
+    Raises:
+        AutoQECError: The claim is closed, was changed by somebody else meanwhile, or cannot be written.
+    """
+    wrong = sorted(set(changes) & set(_FIXED) | set(changes) - {item.name for item in fields(Claim)})
+    if wrong:
+        raise TypeError(f"update_claim does not change {', '.join(wrong)}")
+    if claim.state != "open":
+        raise AutoQECError(f"round {claim.run}/{claim.number} is closed ({claim.status}) and cannot change")
+    changed = replace(claim, **changes)
+    return claim if changed == claim else _replace(ledger, claim, changed, "update claim")
+
+
+def close_claim(
+    ledger: Ledger, claim: Claim, *, status: str, reason: str | None = None, commit: str | None = None
+) -> Claim:
+    """Close a claim, once and for all. Doing it again with the same values changes nothing.
+
+    Args:
+        ledger: The lab.
+        claim: The claim; what else was written to it meanwhile by the same owner is kept.
+        status: One lower-case word, such as `ok` or `train_error`.
+        reason: Why, in words.
+        commit: The round's commit, if it has one; by default what the claim says.
+
+    Raises:
+        AutoQECError: It was closed with other values, belongs to another attempt or owner, or cannot be written.
+    """
+    if re.fullmatch("[a-z][a-z_]{0,39}", status) is None:
+        raise ValueError(f"{status!r} is not a status")
+    stored = read_claim(ledger, claim.run, claim.number)
+    commit = commit or stored.commit
+    if stored.state == "closed":
+        if (stored.attempt, stored.status, stored.reason, stored.commit) == (claim.attempt, status, reason, commit):
+            return stored
+        raise AutoQECError(
+            f"round {claim.run}/{claim.number} was closed as {stored.status} at {stored.closed} and stays so",
+            hint=f"autoqec show exp/{claim.run}/{claim.number}",
+        )
+    if (stored.attempt, _owner(stored)) != (claim.attempt, _owner(claim)):
+        raise _taken_over(stored)
+    closed = replace(stored, state="closed", closed=utc_now(), status=status, reason=reason, commit=commit)
+    return _replace(ledger, stored, closed, "close claim")
+
+
+def adopt_claim(ledger: Ledger, claim: Claim, *, force: bool = False) -> Claim:
+    """Make this process the owner of an open claim, to resume its round; it then waits for nobody.
+
+    Args:
+        ledger: The lab.
+        claim: As it was last read. If its round waits, its owner is not at work, alive or not.
+        force: Also if its owner may be alive, as one on another host always may.
+
+    Raises:
+        AutoQECError: Its owner may be alive, it is closed, or somebody else was faster.
+    """
+    mine = asdict(this_process())
+    if not force and not claim.waiting and _owner(claim) != tuple(mine.values()) and owner_alive(claim):
+        raise AutoQECError(
+            f"round {claim.run}/{claim.number} is being worked on by process {claim.pid} on {claim.host}",
+            hint="wait for it, or end that process first",
+        )
+    details = {name: value for name, value in claim.details.items() if name != "waiting"}
+    return update_claim(ledger, claim, details=details, **mine)
+
+
+def owner_alive(claim: Claim) -> bool:
+    """Whether the process that holds the claim may still be alive; one on another host always may."""
+    return process_is_alive(claim.host, claim.pid, claim.boot_id, claim.process_start)
+
+
+def parse_claim(data: bytes, *, ref: str) -> Claim:
+    """Read a claim's blob.
+
+    Raises:
+        AutoQECError: It is damaged, of another version, or belongs to another ref.
+    """
+    record = decode_record(data, name=ref)
+    refuse_newer(record.pop("v", None), _VERSION, name=ref)
+    try:
+        claim = Claim(**record)
+    except TypeError as error:
+        raise AutoQECError(f"{ref} is damaged: {error}", hint="autoqec fsck") from error
+    for name, kind in _TYPES.items():
+        if not isinstance(getattr(claim, name), kind):
+            raise AutoQECError(f"{ref} is damaged: {name} is not of type {kind.__name__}", hint="autoqec fsck")
+    for name in ("commit", "status", "reason", "closed"):
+        if getattr(claim, name) is not None and not isinstance(getattr(claim, name), str):
+            raise AutoQECError(f"{ref} is damaged: {name} is neither text nor null", hint="autoqec fsck")
+    if claim.ref != ref:
+        raise AutoQECError(f"{ref} holds the claim of {claim.run}/{claim.number}", hint="autoqec fsck")
+    return claim
+
+
+def _owner(claim: Claim) -> tuple[str, int, str, str]:
+    return claim.host, claim.pid, claim.boot_id, claim.process_start
+
+
+def next_number(ledger: Ledger, run: str) -> int:
+    """The next number of a run that nothing has, here or on a remote as last fetched."""
+    return 1 + max(used_numbers(ledger.git_dir, run, ("exp", "claims", "rounds", "attempts")), default=0)
+
+
+def _write(ledger: Ledger, claim: Claim, *, old: str | None, message: str) -> bool:
+    return compare_and_swap(ledger, claim.ref, old, store_claim(ledger, claim), f"autoqec: {message}")
+
+
+def _replace(ledger: Ledger, before: Claim, after: Claim, message: str) -> Claim:
+    with write_lock(ledger):
+        old = target(ledger, before.ref)
+        stored = read_claim(ledger, before.run, before.number)
+        if stored != before or not _write(ledger, after, old=old, message=message):
+            raise _taken_over(stored)
+    return after
+
+
+def _taken_over(stored: Claim) -> AutoQECError:
+    return AutoQECError(
+        f"the claim on {stored.run}/{stored.number} has changed: process {stored.pid} on {stored.host} has it",
+        hint="autoqec resume, once that process is gone",
+    )

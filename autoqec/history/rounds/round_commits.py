@@ -1,0 +1,196 @@
+"""Rounds: one commit on one branch, `exp/<run>/<N>`, made from objects alone; no index, HEAD or working tree is used.
+
+The commit's tree is the run's base tree with the candidate's folder replaced, whatever its parents are, so that
+`git diff <base> exp/<run>/<N>` shows the candidate and nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from autoqec.errors import AutoQECError, NotFoundError, UsageError
+from autoqec.history.rounds.claims import CLAIMS, read_claim
+from autoqec.history.rounds.trailers import RoundIdentity, build_message, parse_message
+from autoqec.history.store.objects import get_commit, graft, has_objects, read_files, write_commit
+from autoqec.history.store.refs import compare_and_swap, explain_write, list_refs, target, write_lock
+from autoqec.history.store.repository import Ledger
+
+CANDIDATE_DIR = ".autoqec/candidate"
+BRANCHES = "refs/heads/exp/"
+ARCHIVE = "refs/autoqec/rounds/"
+
+_ROUND = re.compile("(?:refs/heads/exp/|refs/autoqec/rounds/|exp/)?([a-z0-9][a-z0-9-]{0,39})/([1-9][0-9]{0,8})")
+
+
+def branch_name(run: str, number: int) -> str:
+    """The branch of a round, as people write it."""
+    return f"exp/{run}/{number}"
+
+
+def parse_round_name(name: str) -> tuple[str, int]:
+    """The run and number that `exp/<run>/7`, `<run>/7` or the full ref names.
+
+    Raises:
+        UsageError: It is no such name.
+    """
+    match = _ROUND.fullmatch(name)
+    if match is None or match[1] == "exp":  # `exp/7` is a branch name without its run
+        raise UsageError(f"{name!r} does not name a round", hint="write it as exp/<run>/<N>; autoqec log lists them")
+    return match[1], int(match[2])
+
+
+def commit_round(
+    ledger: Ledger,
+    identity: RoundIdentity,
+    *,
+    base: str,
+    parents: Sequence[str],
+    files: Mapping[str, bytes],
+    subject: str,
+    body: str,
+) -> str:
+    """Record a round's candidate as a commit on its branch. Doing it again for the same attempt changes nothing.
+
+    Args:
+        ledger: The lab.
+        identity: What the commit's trailers say.
+        base: Oid of the run's base commit.
+        parents: Oids of the commits it starts from, the one it forks from first: those of `identity.fork_from`, or
+            none (then the base is the parent).
+        files: The candidate's files by path relative to `.autoqec/candidate`.
+        subject, body: What the round is, for people.
+
+    Returns:
+        The commit's oid.
+
+    Raises:
+        UsageError: A path or size is not allowed, or the parents are not what the identity says.
+        NotFoundError: A parent is missing.
+        AutoQECError: The branch exists for another attempt, or cannot be written.
+    """
+    run, number = identity.run, identity.round
+    actual = list(parents) or [base]
+    if sorted(identity.fork_from or (base,)) != sorted(actual):
+        raise UsageError(f"the parents of {run}/{number} are not those its trailers name")
+    for parent in actual:
+        get_commit(ledger, parent)
+    message = build_message(identity, subject=subject, body=body)
+    ref = f"{BRANCHES}{run}/{number}"
+    with write_lock(ledger):
+        done = target(ledger, ref) or target(ledger, f"{ARCHIVE}{run}/{number}")
+        if done is None:
+            tree = graft(ledger, base, CANDIDATE_DIR, files, name=ref)
+            with explain_write(ref):
+                commit = write_commit(ledger, message, tree, actual)
+            # The branch follows at once: until a ref names it, `git gc --prune=now` may take the commit away.
+            if compare_and_swap(ledger, ref, None, commit, f"autoqec: round {run}/{number}"):
+                return commit
+            done = target(ledger, ref)
+    found = None if done is None else _identity(ledger, done)
+    if done is not None and found is not None and found.attempt == identity.attempt:
+        return done
+    raise AutoQECError(
+        f"{branch_name(run, number)} exists already and holds another attempt",
+        hint=f"git log -1 {branch_name(run, number)}; autoqec fsck",
+    )
+
+
+def find_round(ledger: Ledger, run: str, number: int) -> str:
+    """The oid of a round's commit, on its branch or archived.
+
+    Where the claim names a commit, that is the round, even if somebody has committed on the branch since.
+
+    Raises:
+        NotFoundError: The round does not exist, or has no commit.
+    """
+    tip = target(ledger, f"{BRANCHES}{run}/{number}") or target(ledger, f"{ARCHIVE}{run}/{number}")
+    try:
+        claim = read_claim(ledger, run, number)
+    except NotFoundError:
+        claim = None
+    if claim is not None and claim.commit is not None:
+        tip = claim.commit
+    if tip is not None:
+        return str(get_commit(ledger, tip).id)
+    if claim is not None:
+        what = f"was closed as {claim.status}" if claim.status else "is open"
+        raise NotFoundError(f"round {run}/{number} {what} and has no commit", hint=f"autoqec show {run}/{number}")
+    raise NotFoundError(f"there is no round {run}/{number}; {_what_there_is(ledger, run)}", hint="autoqec log")
+
+
+def committed(ledger: Ledger, run: str, number: int, tip: str) -> str | None:
+    """The commit that a round is, for all that is recorded here, where its branch holds `tip`; None if it is another.
+
+    A closed claim says it. Before that, the trailers say whether a commit is the round's: those of `tip`, or of the
+    first before it that has any.
+    """
+    try:
+        claim = read_claim(ledger, run, number)
+    except NotFoundError:
+        claim = None
+    if claim is not None and claim.commit is not None:
+        return claim.commit
+    oid: str | None = tip
+    while oid is not None:
+        commit = get_commit(ledger, oid)
+        identity = _identity(ledger, oid)
+        if identity is not None:
+            ours = identity.attempt == claim.attempt if claim else (identity.run, identity.round) == (run, number)
+            return oid if ours else None
+        oid = str(commit.parent_ids[0]) if commit.parent_ids else None
+    return None
+
+
+def require_kept(ledger: Ledger, run: str, number: int, commit: str) -> None:
+    """Check that a round's commit is here, and that the round's own branch or archived ref keeps it here.
+
+    Raises:
+        AutoQECError: It is not, or they do not; names the ref.
+    """
+    branch = f"{BRANCHES}{run}/{number}"
+    tips = {ref: oid for ref in (branch, f"{ARCHIVE}{run}/{number}") if (oid := target(ledger, ref)) is not None}
+    if not has_objects(ledger, [commit]):
+        ref = next(iter(tips), f"{CLAIMS}{run}/{number}")
+        raise AutoQECError(
+            f"{ref} names {commit}, which is not in this repository",
+            hint="git fetch, or autoqec fsck; git fsck says more",
+        )
+    if not any(oid == commit or _descends(ledger, oid, commit) for oid in tips.values()):
+        what = f"{next(iter(tips))} leads elsewhere" if tips else f"{branch} is gone"
+        raise AutoQECError(
+            f"{what}: nothing keeps {commit}, the commit of {run}/{number}",
+            hint=f"git branch -f {branch_name(run, number)} {commit[:10]}",
+        )
+
+
+def _descends(ledger: Ledger, oid: str, commit: str) -> bool:
+    return has_objects(ledger, [oid]) and ledger.repo.descendant_of(oid, commit)
+
+
+def read_candidate(ledger: Ledger, commit: str) -> dict[str, bytes]:
+    """The candidate's files in a commit, by path relative to `.autoqec/candidate`; empty if it has none.
+
+    Raises:
+        AutoQECError: A link or oddly named file is among them, they are too large, or the commit is missing.
+    """
+    return read_files(ledger, commit, CANDIDATE_DIR)
+
+
+def _identity(ledger: Ledger, commit: str) -> RoundIdentity | None:
+    try:
+        return parse_message(get_commit(ledger, commit).raw_message.decode())
+    except (AutoQECError, UnicodeDecodeError):
+        return None
+
+
+def _what_there_is(ledger: Ledger, run: str) -> str:
+    refs = list_refs(ledger, "refs/")
+    for ref in refs:
+        if ref.startswith("refs/remotes/") and ref.endswith(f"/exp/{run}/1"):
+            return "a remote has that run: autoqec pull"
+    numbers = sorted(int(ref.rsplit("/", 1)[1]) for ref in refs if re.fullmatch(f"{BRANCHES}{run}/[0-9]+", ref))
+    if numbers:
+        return f"{run} has rounds {numbers[0]} to {numbers[-1]}"
+    runs = sorted({match[1] for ref in refs if (match := _ROUND.fullmatch(ref)) and ref.startswith("refs/")})
+    return f"there are rounds of {', '.join(runs[:10])}" if runs else "there are no rounds yet"

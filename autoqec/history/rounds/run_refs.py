@@ -1,0 +1,194 @@
+"""Runs: a named sequence of rounds on one environment from one base commit, kept as `refs/autoqec/runs/<run>`.
+
+The ref holds a commit whose tree has `run.json` and the environment's own files, so that a run can be read, verified
+and gone on with when every file outside `.git` is gone. Its parent is the base commit, which thus is never collected.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from autoqec.errors import AutoQECError, NotFoundError, UsageError
+from autoqec.history.store.json_records import decode_record, encode_record, refuse_newer, utc_now
+from autoqec.history.store.objects import (
+    STORE_BYTES,
+    build_tree,
+    check_files,
+    get_commit,
+    read_files,
+    write_blobs,
+    write_commit,
+)
+from autoqec.history.store.refs import compare_and_swap, explain_write, list_refs, target
+from autoqec.history.store.repository import Ledger, require_writable
+
+RUNS = "refs/autoqec/runs/"
+
+_NAME = re.compile("[a-z0-9][a-z0-9-]{0,39}")
+_RANDOM_CHARS = 4  # 20 bits: two clones that use the same stem do not mint the same run
+_BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as it was started.
+
+    Attributes:
+        name: Its name, unique across clones.
+        base: The commit (40 hex digits) that all its rounds descend from.
+        env_name, env_id: The environment's name and content hash (64 hex digits).
+        settings: What the run was started with; plain data.
+        env_files: The environment's files by path.
+        created: When, UTC, as `2025-06-01T12:00:00.000000Z`.
+    """
+
+    name: str
+    base: str
+    env_name: str
+    env_id: str
+    settings: dict[str, Any]
+    env_files: dict[str, bytes]
+    created: str
+
+
+def new_run_name(stem: str) -> str:
+    """A fresh run name that begins like the stem, for instance an environment's name."""
+    words = re.sub("[^a-z0-9]+", "-", stem.lower()).strip("-")[: 40 - 1 - _RANDOM_CHARS].rstrip("-") or "run"
+    return f"{words}-{''.join(secrets.choice(_BASE32) for _ in range(_RANDOM_CHARS))}"
+
+
+def check_run_name(name: str) -> str:
+    """Return the name.
+
+    Raises:
+        UsageError: It cannot be a run's name.
+    """
+    if _NAME.fullmatch(name) is None or name == "exp":
+        raise UsageError(
+            f"{name!r} cannot be a run's name: up to 40 lower-case letters, digits and -, not starting with -, not exp",
+            hint="choose a name such as d5-depol; autoqec log lists those there are",
+        )
+    return name
+
+
+def think_of_run(
+    ledger: Ledger,
+    name: str,
+    *,
+    base: str,
+    env_name: str,
+    env_id: str,
+    env_files: Mapping[str, bytes],
+    settings: Mapping[str, Any],
+) -> Run:
+    """A run as `start_run` would record it, with nothing written; arguments and errors as there."""
+    check_run_name(name)
+    get_commit(ledger, base)
+    check_files(env_files, any_case=True, limit=STORE_BYTES)
+    return Run(name, base, env_name, env_id, dict(settings), dict(env_files), utc_now())
+
+
+def start_run(
+    ledger: Ledger,
+    name: str,
+    *,
+    base: str,
+    env_name: str,
+    env_id: str,
+    env_files: Mapping[str, bytes],
+    settings: Mapping[str, Any],
+) -> Run:
+    """Record a new run.
+
+    Args:
+        ledger: The lab.
+        name: Its name, for instance from `new_run_name`.
+        base: Oid of the commit its rounds descend from.
+        env_name, env_id: The environment's name and content hash.
+        env_files: Every file the environment consists of, by path.
+        settings: Plain data to remember.
+
+    Raises:
+        UsageError: The name or a path is not allowed, or the run exists.
+        NotFoundError: There is no such base commit.
+        AutoQECError: It cannot be written.
+    """
+    require_writable(ledger)
+    run = think_of_run(
+        ledger, name, base=base, env_name=env_name, env_id=env_id, env_files=env_files, settings=settings
+    )
+    record = {
+        "v": _VERSION,
+        "name": name,
+        "base": base,
+        "env": {"name": env_name, "id": env_id},
+        "settings": run.settings,
+        "created": run.created,
+    }
+    files = {f"env/{path}": data for path, data in run.env_files.items()}
+    files["run.json"] = encode_record(record, name=f"run {name}") + b"\n"
+    with explain_write(RUNS + name):
+        tree = build_tree(ledger, write_blobs(ledger, files))
+        commit = write_commit(ledger, f"Run {name} on {env_name}\n", tree, [base])
+    if not compare_and_swap(ledger, RUNS + name, None, commit, f"autoqec: start {name}"):
+        raise UsageError(f"run {name} exists already", hint="choose another name, or go on with it: autoqec resume")
+    return run
+
+
+def load_run(ledger: Ledger, name: str) -> Run:
+    """The run with a name.
+
+    Raises:
+        NotFoundError: There is none; near matches are named.
+        AutoQECError: Its record is damaged.
+    """
+    commit = target(ledger, RUNS + name) if _NAME.fullmatch(name) else None
+    if commit is None:
+        raise _no_such_run(ledger, name)
+    return _read(ledger, name, commit)
+
+
+def list_runs(ledger: Ledger) -> list[Run]:
+    """All runs, oldest first.
+
+    Raises:
+        AutoQECError: The record of one is damaged.
+    """
+    runs = [_read(ledger, ref.removeprefix(RUNS), oid) for ref, oid in list_refs(ledger, RUNS).items()]
+    return sorted(runs, key=lambda run: (run.created, run.name))
+
+
+def _read(ledger: Ledger, name: str, commit: str) -> Run:
+    files = read_files(ledger, commit, any_case=True, limit=2 * STORE_BYTES)
+    where = f"run.json of {RUNS}{name}"
+    record = decode_record(files.get("run.json", b""), name=where)
+    refuse_newer(record.get("v"), _VERSION, name=where)
+    try:
+        return Run(
+            name=record["name"],
+            base=record["base"],
+            env_name=record["env"]["name"],
+            env_id=record["env"]["id"],
+            settings=record["settings"],
+            env_files={path[4:]: data for path, data in files.items() if path.startswith("env/")},
+            created=record["created"],
+        )
+    except (KeyError, TypeError) as error:
+        raise AutoQECError(f"{where} is damaged: {error}", hint="autoqec fsck") from error
+
+
+def _no_such_run(ledger: Ledger, name: str) -> NotFoundError:
+    import difflib  # only when something went wrong
+
+    names = sorted(ref.removeprefix(RUNS) for ref in list_refs(ledger, RUNS))
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5) or [known for known in names if name in known][:3]
+    if near:
+        return NotFoundError(f"there is no run {name!r}; did you mean {' or '.join(near)}?", hint="autoqec log")
+    if names:
+        return NotFoundError(f"there is no run {name!r}; there are {', '.join(names[:10])}", hint="autoqec log")
+    return NotFoundError(f"there is no run {name!r}, nor any other", hint="autoqec round starts one")

@@ -1,0 +1,120 @@
+"""Signatures of verdicts with the keys people already have: `ssh-keygen -Y`, as git signs commits with them.
+
+A verdict note is data in git, and whoever can write to a repository can write one. A signature says whose machine reached it. It
+is over every field but itself and what git's records add, so with the commit, the environment and the candidate's hash in it, it
+cannot be moved to another round.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from autoqec.errors import AutoQECError, UsageError
+
+NAMESPACE = "autoqec-verdict"
+
+#: Fields that are no part of what is signed: the signature, and what `append_note` adds.
+_OUTSIDE = frozenset({"signature", "v", "kind", "ts", "writer"})
+
+_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a record's signature is worth.
+
+    Attributes:
+        word: `unsigned`; `good`: by a key that the lab's allowed signers name; `unknown`: intact, by a key that they do not name;
+            `altered`: the record is not what was signed.
+        who: The signer as the allowed signers call it, or the key's fingerprint.
+    """
+
+    word: Literal["unsigned", "good", "unknown", "altered"]
+    who: str = ""
+
+
+def signed_bytes(record: Mapping[str, Any]) -> bytes:
+    """What is signed: the record's own fields as JSON with sorted keys and no spaces, UTF-8."""
+    fields = {name: value for name, value in record.items() if name not in _OUTSIDE}
+    return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def sign(record: Mapping[str, Any], key: Path) -> str:
+    """Sign a record.
+
+    Args:
+        record: Plain data.
+        key: A private ssh key, or a public one whose private half an agent holds.
+
+    Returns:
+        The signature as ssh writes it, for the record's field `signature`.
+
+    Raises:
+        UsageError: There is no such key, or ssh-keygen will not sign with it.
+    """
+    if not key.is_file():
+        raise UsageError(f"signing_key: there is no key at {key}", hint="ssh-keygen -t ed25519, or mend the setting")
+    done = _ssh_keygen(["-Y", "sign", "-q", "-n", NAMESPACE, "-f", str(key)], signed_bytes(record))
+    if done.returncode != 0:
+        raise UsageError(
+            f"signing_key: {_last(done)}", hint="use a key without passphrase, or one that ssh-agent holds"
+        )
+    return done.stdout.decode()
+
+
+def examine(record: Mapping[str, Any], allowed_signers: Path | None) -> Signature:
+    """What a record's signature is worth.
+
+    Args:
+        record: As it was read from a note.
+        allowed_signers: A file as `man ssh-keygen` describes it under ALLOWED SIGNERS; None for none.
+
+    Raises:
+        UsageError: There is no such file.
+        AutoQECError: ssh-keygen cannot be run.
+    """
+    signature = record.get("signature")
+    if not isinstance(signature, str):
+        return Signature("unsigned")
+    if allowed_signers is not None and not allowed_signers.is_file():
+        raise UsageError(f"allowed_signers: there is no file {allowed_signers}", hint="make it, or mend the setting")
+    data = signed_bytes(record)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "signature"
+        file.write_text(signature)
+        intact = _ssh_keygen(["-Y", "check-novalidate", "-n", NAMESPACE, "-s", str(file)], data)
+        if intact.returncode != 0:
+            return Signature("altered")
+        # Good "autoqec-verdict" signature with ED25519 key SHA256:…
+        key = next((word for word in intact.stdout.decode().split() if word.startswith("SHA256:")), "")
+        if allowed_signers is not None:
+            found = _ssh_keygen(["-Y", "find-principals", "-s", str(file), "-f", str(allowed_signers)], b"")
+            for who in found.stdout.decode().split("\n") if found.returncode == 0 else []:
+                asked = ["-Y", "verify", "-n", NAMESPACE, "-s", str(file), "-f", str(allowed_signers), "-I", who]
+                if who and _ssh_keygen(asked, data).returncode == 0:
+                    return Signature("good", who)
+    return Signature("unknown", key)
+
+
+def _ssh_keygen(arguments: list[str], data: bytes) -> subprocess.CompletedProcess[bytes]:
+    try:
+        return subprocess.run(
+            ["ssh-keygen", *arguments], input=data, capture_output=True, timeout=_SECONDS, check=False
+        )
+    except FileNotFoundError as error:
+        raise AutoQECError("ssh-keygen is not installed", hint="install OpenSSH, 8.0 or later") from error
+    except subprocess.TimeoutExpired as error:
+        raise AutoQECError(
+            "ssh-keygen waits for something", hint="use a key without passphrase, or ssh-agent"
+        ) from error
+
+
+def _last(done: subprocess.CompletedProcess[bytes]) -> str:
+    lines = [line for line in done.stderr.decode("utf-8", "replace").splitlines() if line.strip()]
+    return lines[-1] if lines else "ssh-keygen failed"

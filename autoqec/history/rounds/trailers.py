@@ -1,0 +1,202 @@
+"""A round's identity as git trailers, and the words around them, written so that no text can forge or hide a trailer.
+
+What a model wrote (subject, body, hypothesis) is data: the subject is stripped to one harmless line, every line of
+the body is quoted with `> `, and the hypothesis is one JSON string. A message is parsed back before it is used, by the
+same strict parser that reads history; git's own lenient ones disagree with each other on hostile text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from dataclasses import dataclass, replace
+
+from autoqec.errors import AutoQECError
+from autoqec.history.store.json_records import refuse_newer
+
+SCHEMA = 1  # the newest layout; a parser for every older one stays here for good
+SUBJECT_LENGTH = 60
+MAX_PARENTS = 8  # more cannot be reviewed
+
+_OID = "[0-9a-f]{40}"
+_VALUES = {
+    "AutoQEC-Schema": "1",
+    "AutoQEC-Run": "[a-z0-9][a-z0-9-]{0,39}",
+    "AutoQEC-Round": "[1-9][0-9]{0,8}",
+    "AutoQEC-Attempt": "[0-9a-f]{32}",
+    "AutoQEC-Env": "[A-Za-z0-9][A-Za-z0-9_.-]{0,63}@sha256:[0-9a-f]{64}",
+    "AutoQEC-Fork-From": f"none|{_OID}(?: {_OID}){{0,{MAX_PARENTS - 1}}}",
+    "AutoQEC-Compose": "none|pure|with_edit",
+    "AutoQEC-Agent": "[A-Za-z0-9][A-Za-z0-9_.:/@+=,;-]{0,199}",
+    "AutoQEC-Hypothesis": '"[^\n]*"',
+}
+_SCHEMA = re.compile("AutoQEC-Schema: ([1-9][0-9]{0,8})(?:\n|$)")
+_PATTERNS = {key: re.compile(f"{key}: ({pattern})") for key, pattern in _VALUES.items()}
+_JSON = json.JSONEncoder(ensure_ascii=False)
+_BODY_LINE = re.compile("> [^\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]+|>")
+
+
+@dataclass(frozen=True)
+class RoundIdentity:
+    """Who and what a round's commit is; every field becomes one trailer.
+
+    Attributes:
+        run: The run's name.
+        round: The round's number, from 1.
+        attempt: 32 hex digits, the same in the round's claim.
+        env: `name@sha256:<64 hex digits>` of the environment.
+        fork_from: The rounds' commits it starts from; none means the baseline.
+        compose: `none`, `pure` (a merge and nothing else) or `with_edit`.
+        agent: Who proposed it; one word of letters, digits and `_.:/@+=,;-`.
+        hypothesis: What it tries, in the proposer's words; any text.
+        schema: The version of this layout.
+    """
+
+    run: str
+    round: int
+    attempt: str
+    env: str
+    fork_from: tuple[str, ...]
+    compose: str
+    agent: str
+    hypothesis: str
+    schema: str = "1"
+
+
+def build_message(identity: RoundIdentity, *, subject: str, body: str) -> str:
+    """The commit message of a round.
+
+    Args:
+        identity: What the trailers say.
+        subject: Any text; control characters go, and it is cut to 60 characters.
+        body: Any text; every line is quoted. May be empty.
+
+    Raises:
+        AutoQECError: A field of the identity has no valid spelling as a trailer.
+    """
+    # Two half surrogates in a row are one character to every reader but Python.
+    hypothesis = identity.hypothesis.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+    identity = replace(identity, hypothesis=hypothesis)
+    values = (
+        identity.schema,
+        identity.run,
+        str(identity.round),
+        identity.attempt,
+        identity.env,
+        " ".join(identity.fork_from) or "none",
+        identity.compose,
+        identity.agent,
+        _quote(hypothesis),
+    )
+    paragraphs = [_subject(subject) or f"Round {identity.round} of {identity.run}"]
+    if quoted := _quote_body(body):
+        paragraphs.append(quoted)
+    paragraphs.append("\n".join(f"{key}: {value}" for key, value in zip(_VALUES, values, strict=True)))
+    message = "\n\n".join(paragraphs) + "\n"
+    if parse_message(message) != identity:
+        raise AutoQECError(f"the identity of {identity.run}/{identity.round} does not survive its own commit message")
+    return message
+
+
+def parse_message(message: str) -> RoundIdentity:
+    """Read the identity back from a commit message.
+
+    Raises:
+        AutoQECError: The message is not exactly what `build_message` writes.
+    """
+    return parse_round_message(message)[0]
+
+
+def parse_text(message: str) -> tuple[str, str]:
+    """The subject and the body, unquoted, of a round's commit message.
+
+    Raises:
+        AutoQECError: The message is not exactly what `build_message` writes.
+    """
+    return parse_round_message(message)[1:]
+
+
+def parse_round_message(message: str) -> tuple[RoundIdentity, str, str]:
+    """The identity, the subject and the unquoted body of a round's commit message, read in one go.
+
+    Raises:
+        AutoQECError: The message is not exactly what `build_message` writes.
+    """
+    # First, for a later schema may have other trailers. Text cannot pretend: every line of it is quoted.
+    if schema := _SCHEMA.match(message.rstrip("\n").rpartition("\n\n")[2]):
+        refuse_newer(int(schema[1]), SCHEMA, name="the commit message")
+    lines = message.split("\n")
+    count = len(_VALUES)
+    if len(lines) < count + 3 or lines[-1] != "" or lines[-count - 2] != "":
+        raise _unreadable("it does not end in the nine trailers as a paragraph of their own")
+    values: dict[str, str] = {}
+    for line, (key, pattern) in zip(lines[-count - 1 : -1], _PATTERNS.items(), strict=True):
+        match = pattern.fullmatch(line)
+        if match is None:
+            raise _unreadable(f"{line[:80]!r} is not a valid {key} trailer")
+        values[key] = match[1]
+    subject, *rest = lines[: -count - 2]
+    if not subject or subject != _subject(subject):
+        raise _unreadable(f"{subject[:80]!r} is not a valid subject")
+    if rest and (rest[0] != "" or len(rest) < 2):
+        raise _unreadable("no blank line after the subject")
+    for line in rest[1:]:
+        if _BODY_LINE.fullmatch(line) is None:
+            raise _unreadable(f"{line[:80]!r} is not a quoted line")
+    fork_from = values["AutoQEC-Fork-From"]
+    identity = RoundIdentity(
+        schema=values["AutoQEC-Schema"],
+        run=values["AutoQEC-Run"],
+        round=int(values["AutoQEC-Round"]),
+        attempt=values["AutoQEC-Attempt"],
+        env=values["AutoQEC-Env"],
+        fork_from=() if fork_from == "none" else tuple(fork_from.split(" ")),
+        compose=values["AutoQEC-Compose"],
+        agent=values["AutoQEC-Agent"],
+        hypothesis=_unquote(values["AutoQEC-Hypothesis"]),
+    )
+    return identity, subject, "\n".join(line[2:] for line in rest[1:])
+
+
+def _unreadable(reason: str) -> AutoQECError:
+    return AutoQECError(f"the commit message is not a round's: {reason}", hint="autoqec fsck")
+
+
+def _is_hidden(char: str) -> bool:
+    # Controls, bidi and zero-width marks, surrogates, line and paragraph separators: what a reader cannot see.
+    return unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+
+def _quote(text: str) -> str:
+    """A JSON string on one line, readable, with an escape for every character that cannot be seen."""
+    quoted = _JSON.encode(text)
+    if quoted.isprintable():  # stricter than `_is_hidden`, and a hundred times as fast; nearly all text is
+        return quoted
+    return "".join(json.dumps(char)[1:-1] if _is_hidden(char) else char for char in quoted)
+
+
+def _unquote(quoted: str) -> str:
+    try:
+        text = json.loads(quoted)
+    except ValueError as error:
+        raise _unreadable(f"its hypothesis is not a JSON string: {error}") from error
+    if not isinstance(text, str) or _quote(text) != quoted:
+        raise _unreadable("its hypothesis is not spelled canonically")
+    return text
+
+
+def _subject(text: str) -> str:
+    words = (text if text.isprintable() else "".join(" " if _is_hidden(char) else char for char in text)).split()
+    # A line that opens with these is a comment, a quote, or the end of the message to one git tool or another.
+    return " ".join(words).lstrip("#->; ")[:SUBJECT_LENGTH].rstrip()
+
+
+def _quote_body(text: str) -> str:
+    lines = ["".join(char for char in line if char == "\t" or not _is_hidden(char)) for line in text.splitlines()]
+    lines = [line.rstrip() for line in lines]
+    while lines and not lines[-1]:
+        lines.pop()
+    while lines and not lines[0]:
+        lines.pop(0)
+    return "\n".join(f"> {line}" if line else ">" for line in lines)

@@ -1,0 +1,272 @@
+"""Trees and blobs: the files of one folder of a commit as a plain dict, and such a dict as a tree.
+
+Only plain files under harmless names pass, in both directions: what an agent wrote is checked out by people and
+pushed to hosts, so no dot files, no links, no names that two file systems would read differently.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+
+import pygit2
+from pygit2.enums import FileMode
+
+from autoqec.errors import AutoQECError, NotFoundError, UsageError
+from autoqec.history.store.refs import explain_write
+from autoqec.history.store.repository import Ledger
+
+CANDIDATE_BYTES = 4 * 2**20
+STORE_BYTES = 50 * 2**20  # environments and weights; common hosts warn at 50 MB and refuse 100
+
+_MAX_DEPTH = 10
+_TRIES = 20
+_SEGMENT = re.compile(r"[a-z0-9_][a-z0-9_.-]{0,63}")
+_SEGMENT_ANY_CASE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+
+
+def check_files(files: Mapping[str, bytes], *, any_case: bool = False, limit: int = CANDIDATE_BYTES) -> None:
+    """Check that files may enter a tree.
+
+    Args:
+        files: Contents by relative posix path.
+        any_case: Allow capitals in names, for files that people named.
+        limit: Bytes that all of them may take together.
+
+    Raises:
+        UsageError: A path is not made of plain lower-case names, two paths collide, or the files are too large.
+    """
+    seen: dict[str, str] = {}
+    for path in files:
+        _check_path(path, any_case)
+        other = seen.setdefault(path.casefold(), path)
+        if other != path:
+            raise UsageError(f"{path} and {other} are one file on some file systems")
+    for path in files:
+        for end in (i for i, char in enumerate(path) if char == "/"):
+            if path[:end].casefold() in seen:
+                raise UsageError(f"{path[:end]} cannot be a file and the folder of {path}")
+    size = sum(len(data) for data in files.values())
+    if size > limit:
+        raise UsageError(f"the files take {size:,} bytes; {limit:,} are allowed")
+
+
+def read_files(
+    ledger: Ledger, commit: str, subdir: str = "", *, any_case: bool = False, limit: int = CANDIDATE_BYTES
+) -> dict[str, bytes]:
+    """The files under one folder of a commit or tree, by path relative to that folder.
+
+    Returns:
+        The files, sorted by path; empty if there is no such folder.
+
+    Raises:
+        AutoQECError: A link, submodule, executable or oddly named file is among them, they are too large, or an
+            object is missing from the repository.
+    """
+    try:
+        files = dict(_walk(ledger, commit, subdir, any_case, limit))
+        check_files(files, any_case=any_case, limit=limit)
+    except UsageError as error:
+        raise AutoQECError(f"{commit[:10]}:{subdir}: {error.problem}") from error
+    return files
+
+
+def list_files(ledger: Ledger, commit: str) -> dict[str, str]:
+    """The blob oid of every file of a commit or tree, by path.
+
+    Raises:
+        AutoQECError: As for `read_files`.
+    """
+    return {path: str(entry.id) for path, entry in _entries(_tree(ledger, commit), commit[:10])}
+
+
+def graft(ledger: Ledger, base: str, subdir: str, files: Mapping[str, bytes], *, name: str = "a tree") -> str:
+    """A tree equal to a commit's (or tree's), except that one folder holds exactly the given files.
+
+    Args:
+        base: Oid of a commit or tree.
+        subdir: The folder to replace, such as `.autoqec/candidate`; with no files it is removed.
+        files: Its new contents by path relative to it.
+        name: What is being written, for an error; usually a ref.
+
+    Returns:
+        The new tree's oid.
+
+    Raises:
+        UsageError: A path or size is not allowed.
+        AutoQECError: The base is missing, or the tree cannot be written.
+    """
+    check_files(files)
+    with explain_write(name):
+        folder = build_tree(ledger, write_blobs(ledger, files)) if files else None
+        return _graft(ledger, _tree(ledger, base), subdir.split("/"), folder)
+
+
+def persist(write: Callable[[], pygit2.Oid]) -> str:
+    """Store one object by calling `write`; its oid. Callers hold `explain_write`, for they know which ref it is for.
+
+    While `git gc` tidies up, it removes empty folders of the object store, and now and then one that libgit2 has just
+    made to put an object in; the next try makes it again.
+    """
+    for _ in range(_TRIES):
+        try:
+            return str(write())
+        except (OSError, pygit2.GitError) as error:
+            reason = str(error).lower()
+            if "not found" in reason or reason == "no error":
+                # When the disk fills up in the middle of a large object, libgit2 repeats whatever it said last.
+                raise OSError("git gave no reason, which most often means that the disk is full") from error
+            if "no such file" not in reason:
+                raise
+        time.sleep(random.uniform(0.001, 0.01))  # noqa: S311 - jitter
+    return str(write())
+
+
+def write_blobs(ledger: Ledger, files: Mapping[str, bytes]) -> dict[str, str]:
+    """Store contents; the blob oid by path. Callers hold `explain_write`."""
+    return {path: persist(partial(ledger.repo.create_blob, data)) for path, data in files.items()}
+
+
+def build_tree(ledger: Ledger, blobs: Mapping[str, str]) -> str:
+    """Store a tree of plain files from blob oids by path; the tree's oid. Callers hold `explain_write`."""
+    folders: dict[str, dict[str, str]] = {}
+    builder = ledger.repo.TreeBuilder()
+    for path, oid in blobs.items():
+        name, _, rest = path.partition("/")
+        if rest:
+            folders.setdefault(name, {})[rest] = oid
+        else:
+            builder.insert(name, oid, FileMode.BLOB)
+    for name, inside in folders.items():
+        builder.insert(name, build_tree(ledger, inside), FileMode.TREE)
+    return persist(builder.write)
+
+
+def write_commit(ledger: Ledger, message: str, tree: str, parents: list[str]) -> str:
+    """Store a commit that no ref names yet; its oid. Callers hold `explain_write`."""
+    signature = ledger.signature()
+    return persist(lambda: ledger.repo.create_commit(None, signature, signature, message, tree, list(parents)))
+
+
+def _look_up(ledger: Ledger, oid: str) -> pygit2.Object | None:
+    """An object, or None. What git is just packing is no longer loose, and libgit2 may look for new packs too early."""
+    found = ledger.repo.get(oid)
+    if found is None:
+        ledger.repo.free()  # forget which packs there are
+        found = ledger.repo.get(oid)
+    return found
+
+
+def get_commit(ledger: Ledger, oid: str) -> pygit2.Commit:
+    """The commit with an oid.
+
+    Raises:
+        NotFoundError: There is none in this repository.
+    """
+    try:
+        found = _look_up(ledger, oid)
+    except (ValueError, pygit2.GitError) as error:
+        raise NotFoundError(f"{oid!r} is not a commit: {error}") from error
+    if not isinstance(found, pygit2.Commit):
+        raise NotFoundError(f"{oid} is not a commit of this repository", hint="git fetch, or autoqec pull")
+    return found
+
+
+def has_objects(ledger: Ledger, oids: Iterable[str]) -> bool:
+    """Whether the repository has all of some objects; none is read, so this costs a microsecond each."""
+    store = ledger.repo.odb
+    return all(store.exists(pygit2.Oid(hex=oid)) for oid in oids)
+
+
+def get_blob(ledger: Ledger, oid: str, *, name: str) -> bytes:
+    """The bytes of a blob, called `name` in errors.
+
+    Raises:
+        AutoQECError: There is no such blob in this repository, or it is damaged.
+    """
+    try:
+        found = _look_up(ledger, oid)
+    except (ValueError, pygit2.GitError) as error:
+        raise AutoQECError(f"{name} names {oid[:10]}, which cannot be read: {error}", hint="git fsck") from error
+    if not isinstance(found, pygit2.Blob):
+        raise AutoQECError(f"{name} names {oid[:10]}, which is not a blob of this repository", hint="git fsck")
+    return bytes(memoryview(found))  # `found.data` would read the object a second time
+
+
+def entry_of(tree: pygit2.Tree | None, name: str) -> pygit2.Object | None:
+    """The entry of a tree with a name, or None; also if there is no tree."""
+    try:
+        return None if tree is None else tree[name]
+    except KeyError:
+        return None
+
+
+def _tree(ledger: Ledger, oid: str) -> pygit2.Tree:
+    try:
+        return ledger.repo[oid].peel(pygit2.Tree)
+    except (KeyError, ValueError, pygit2.GitError) as error:
+        raise AutoQECError(f"the tree of {oid[:10]} is missing from this repository", hint="git fsck") from error
+
+
+def _graft(ledger: Ledger, tree: pygit2.Tree | None, path: list[str], folder: str | None) -> str:
+    builder = ledger.repo.TreeBuilder() if tree is None else ledger.repo.TreeBuilder(tree)
+    name, *rest = path
+    if rest:
+        inner = entry_of(tree, name)
+        if folder is not None or isinstance(inner, pygit2.Tree):
+            folder = _graft(ledger, inner if isinstance(inner, pygit2.Tree) else None, rest, folder)
+    if folder is not None and len(ledger.repo[folder].peel(pygit2.Tree)) > 0:
+        builder.insert(name, folder, FileMode.TREE)
+    elif tree is not None and name in tree:
+        builder.remove(name)
+    return persist(builder.write)
+
+
+def _walk(ledger: Ledger, commit: str, subdir: str, any_case: bool, limit: int) -> Iterator[tuple[str, bytes]]:
+    tree = _tree(ledger, commit)
+    for name in subdir.split("/") if subdir else ():
+        inner = entry_of(tree, name)
+        if not isinstance(inner, pygit2.Tree):
+            return
+        tree = inner
+    size = 0
+    for path, entry in _entries(tree, f"{commit[:10]}:{subdir}"):
+        _check_path(path, any_case)
+        try:
+            size += ledger.repo.odb.read_header(entry.id)[1]
+        except KeyError as error:
+            raise AutoQECError(
+                f"{path} is missing from this repository", hint="git fetch --refetch --no-filter"
+            ) from error
+        if size > limit:  # known before anything is read, for a pushed branch can hold anything
+            raise UsageError(f"the files take more than the {limit:,} bytes allowed")
+        yield path, get_blob(ledger, str(entry.id), name=path)
+
+
+def _entries(tree: pygit2.Tree, where: str, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, pygit2.Object]]:
+    if depth > _MAX_DEPTH:
+        raise AutoQECError(f"{where} has folders more than {_MAX_DEPTH} deep")
+    for entry in tree:
+        path = f"{prefix}{entry.name}"
+        if entry.filemode == FileMode.TREE and isinstance(entry, pygit2.Tree):
+            yield from _entries(entry, where, f"{path}/", depth + 1)
+        elif entry.filemode == FileMode.BLOB:
+            yield path, entry
+        else:
+            kind = {FileMode.LINK: "a symbolic link", FileMode.COMMIT: "a submodule"}.get(
+                FileMode(entry.filemode), "an executable"
+            )
+            raise AutoQECError(f"{where}/{path} is {kind}; only plain files are read")
+
+
+def _check_path(path: str, any_case: bool) -> None:
+    pattern = _SEGMENT_ANY_CASE if any_case else _SEGMENT
+    segments = path.split("/")
+    if len(segments) > _MAX_DEPTH or not all(pattern.fullmatch(segment) for segment in segments):
+        letters = "letters" if any_case else "lower-case letters"
+        raise UsageError(
+            f"{path!r} is not an allowed path: names are {letters}, digits, _ . - (up to 64, not starting with . or -)"
+        )

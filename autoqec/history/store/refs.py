@@ -1,0 +1,266 @@
+"""Moving refs without losing anybody's move: one lock for all writers, compare-and-swap under git's own ref lock.
+
+Every writer of this room goes through `compare_and_swap`. The outer lock makes autoqec processes take turns; the
+comparison under git's ref lock catches everything else that may move a ref.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import random
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pygit2
+
+from autoqec.errors import AutoQECError
+from autoqec.history.store.ref_listing import read_refs
+from autoqec.history.store.repository import Ledger
+
+OUR_NAMESPACES = ("refs/heads/exp/", "refs/autoqec/", "refs/notes/autoqec/", "refs/autoqec-remote/")
+
+_PATIENCE = 10.0  # seconds to wait on git's own locks, which are held for milliseconds
+_LOCK_PATIENCE = 60.0  # seconds to wait for other autoqec processes, each of which holds the lock for milliseconds
+STALE_LOCK_AGE = 60.0  # seconds after which a ref lock of ours with no owner counts as left behind
+_SWEEP_AGE = 1.0  # seconds, the same when we know that the writer of this very ref died
+
+_HOPELESS = ("no space", "quota", "too large", "permission denied", "read-only", "corrupt", "not permitted", "beneath")
+
+
+class _Lock:
+    """The lock of one repository in this process: threads queue on `threads`, processes on the file."""
+
+    def __init__(self) -> None:
+        self.threads = threading.RLock()
+        self.depth = 0
+        self.file = -1
+
+
+_locks: dict[Path, _Lock] = {}
+_locks_guard = threading.Lock()
+
+
+def _forget_locks() -> None:
+    global _locks_guard
+    _locks.clear()
+    _locks_guard = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget_locks)  # a child does not own what its parent holds
+
+
+@contextmanager
+def write_lock(ledger: Ledger) -> Iterator[None]:
+    """Hold the lab's write lock; it may be taken again inside. It dies with the process.
+
+    Raises:
+        AutoQECError: It cannot be had: other processes hold it for too long, or its file cannot be written.
+    """
+    path = ledger.git_dir / "autoqec" / "lock"
+    with _locks_guard:
+        lock = _locks.setdefault(path, _Lock())
+    with lock.threads:
+        if lock.depth == 0:
+            with explain_write(str(path)):
+                path.parent.mkdir(exist_ok=True)
+                lock.file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            try:
+                _acquire(lock.file, path)
+                _sweep_after_death(ledger, lock.file)
+            except BaseException:
+                os.close(lock.file)
+                raise
+        lock.depth += 1
+        try:
+            yield
+        finally:
+            lock.depth -= 1
+            if lock.depth == 0:
+                fcntl.flock(lock.file, fcntl.LOCK_UN)  # said aloud, for a forked child may hold a copy of the file
+                os.close(lock.file)
+
+
+def compare_and_swap(ledger: Ledger, ref: str, old: str | None, new: str | None, message: str) -> bool:
+    """Move a ref if it still is where the caller saw it.
+
+    Args:
+        ref: A full ref name in one of autoqec's namespaces.
+        old: The oid the ref must hold; None if it must not exist.
+        new: The oid it shall hold; None to delete it.
+        message: For the reflog.
+
+    Returns:
+        Whether the ref was moved; False if it does not hold `old`.
+
+    Raises:
+        AutoQECError: The ref cannot be written: disk full, no permission, locked by another tool, name taken.
+        ValueError: The ref is not ours to move.
+    """
+    if not ref.startswith(OUR_NAMESPACES):
+        raise ValueError(f"{ref} is outside autoqec's namespaces")
+    with write_lock(ledger), explain_write(ref):
+        if old is None:
+            _refuse_ref_in_the_way(ledger, ref)
+        log = ledger.git_dir / "logs" / ref
+        log_size = log.stat().st_size if log.exists() else None
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                return _swap_once(ledger, ref, old, new, message)
+            except (OSError, pygit2.GitError, KeyError) as error:
+                if new is not None and _target_if_readable(ledger, ref) == new != old:
+                    return True  # moved, and then tripped over something later
+                if any(word in str(error).lower() for word in _HOPELESS) or time.monotonic() > deadline:
+                    _cut_torn_line(log, log_size)
+                    raise
+                _remove_stale_lock(ledger.git_dir / f"{ref}.lock", STALE_LOCK_AGE)
+            time.sleep(random.uniform(0.001, 0.02))  # noqa: S311 - jitter
+
+
+def target(ledger: Ledger, ref: str) -> str | None:
+    """The oid a ref holds now, or None if it does not exist.
+
+    Raises:
+        AutoQECError: The ref's file is damaged.
+    """
+    try:
+        reference = ledger.repo.references.get(ref)
+    except pygit2.GitError as error:
+        raise AutoQECError(
+            f"{ref} cannot be read: {error}", hint=f"git update-ref -d {ref}, then autoqec fsck"
+        ) from error
+    return None if reference is None else str(reference.target)
+
+
+def list_refs(ledger: Ledger, *prefixes: str) -> dict[str, str]:
+    """All refs whose names start with one of the prefixes, with the oid each holds; complete also while `git gc` packs refs.
+
+    Args:
+        ledger: The lab.
+        prefixes: Beginnings of full ref names, such as `refs/autoqec/claims/`.
+
+    Raises:
+        AutoQECError: The refs cannot be read.
+    """
+    try:
+        return read_refs(ledger.git_dir, prefixes)
+    except OSError as error:
+        raise AutoQECError(f"the refs cannot be read: {error}", hint="git fsck") from error
+
+
+@contextmanager
+def explain_write(what: str) -> Iterator[None]:
+    """Turn what a failing disk, permission or lock raises inside into one AutoQECError that names `what`."""
+    try:
+        yield
+    except (OSError, pygit2.GitError) as error:
+        raise AutoQECError(f"could not write {what}: {error}", hint=_hint(str(error))) from error
+
+
+def _swap_once(ledger: Ledger, ref: str, old: str | None, new: str | None, message: str) -> bool:
+    lock = _locks[ledger.git_dir / "autoqec" / "lock"]
+    # Who reads this after our death knows which ref's lock we left behind.
+    os.pwrite(lock.file, f"{os.getpid()} {ref}\n".encode(), 0)
+    try:
+        with ledger.repo.transaction() as transaction:
+            transaction.lock_ref(ref)
+            reference = ledger.repo.references.get(ref)
+            if (None if reference is None else str(reference.target)) != old:
+                return False
+            if new is not None:
+                transaction.set_target(ref, new, message=message)
+            elif old is not None:
+                transaction.remove(ref)
+        return True
+    finally:
+        os.ftruncate(lock.file, 0)
+
+
+def _target_if_readable(ledger: Ledger, ref: str) -> str | None:
+    try:
+        return target(ledger, ref)
+    except AutoQECError:
+        return None
+
+
+def _acquire(file: int, path: Path) -> None:
+    deadline = time.monotonic() + _LOCK_PATIENCE
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError as error:
+            if error.errno in (errno.ENOLCK, errno.ENOTSUP):
+                return  # a file system without flock: the comparison under git's lock still guards every move
+            if error.errno not in (errno.EAGAIN, errno.EACCES, errno.EINTR):
+                raise AutoQECError(f"could not lock {path}: {error}") from error
+        if time.monotonic() > deadline:
+            holder = os.pread(file, 200, 0).decode(errors="replace").split()[:1] or ["unknown"]
+            raise AutoQECError(
+                f"another autoqec process (pid {holder[0]}) has held {path} for {_LOCK_PATIENCE:.0f} seconds",
+                hint="let it finish, or end it: the lock goes with it",
+            )
+        time.sleep(random.uniform(0.001, 0.01))  # noqa: S311 - jitter
+
+
+def _sweep_after_death(ledger: Ledger, file: int) -> None:
+    """If the last holder died in the middle of a move, remove the ref lock it left, which would block every writer."""
+    words = os.pread(file, 1000, 0).decode(errors="replace").split()
+    if len(words) == 2 and words[1].startswith(OUR_NAMESPACES) and ".." not in words[1]:
+        left = ledger.git_dir / f"{words[1]}.lock"
+        for _ in range(100):  # until it is surely not one that git took a moment ago
+            if _remove_stale_lock(left, _SWEEP_AGE):
+                break
+            time.sleep(_SWEEP_AGE / 50)
+    os.ftruncate(file, 0)
+
+
+def _remove_stale_lock(path: Path, age: float) -> bool:
+    """Remove a lock file older than `age` seconds; return whether none is left."""
+    try:
+        if time.time() - path.stat().st_mtime < age:
+            return False
+        path.unlink()
+    except FileNotFoundError:
+        pass
+    return True
+
+
+def _refuse_ref_in_the_way(ledger: Ledger, ref: str) -> None:
+    # Git keeps refs as files, so `exp/r` bars `exp/r/1`; a transaction does not check this against packed refs.
+    parts = ref.split("/")
+    for depth in range(3, len(parts)):
+        above = "/".join(parts[:depth])
+        if ledger.repo.references.get(above) is not None:
+            branch = above.removeprefix("refs/heads/")
+            hint = f"git branch -m {branch} <other>" if branch != above else f"git update-ref -d {above}"
+            raise AutoQECError(f"{above} is in the way of {ref}: git cannot hold both", hint=hint)
+
+
+def _cut_torn_line(log: Path, size: int | None) -> None:
+    """Put a reflog back to its size before a failed write; git appends, so half a line would spoil the next one."""
+    try:
+        if size is not None and log.stat().st_size > size:
+            os.truncate(log, size)
+        elif size is None:
+            log.unlink(missing_ok=True)
+    except OSError:
+        pass  # the write's own error is the one to report
+
+
+def _hint(reason: str) -> str:
+    text = reason.lower()
+    if any(word in text for word in ("no space", "quota", "too large", "disk is full")):
+        return "free some disk space, then `autoqec resume`; nothing was half-written"
+    if any(word in text for word in ("permission denied", "read-only", "not permitted")):
+        return "make the .git directory writable for this user, then `autoqec resume`"
+    if "beneath" in text:
+        return "rename the branches below that name: git branch -m <old> <new>"
+    if "lock" in text:
+        return "if no git command is running, remove the .lock file named above"
+    return "`git fsck` and `autoqec fsck` say more"

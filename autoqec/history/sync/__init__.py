@@ -1,0 +1,1 @@
+"""Sharing a lab between clones: push, pull, renumbering, archives and bundles."""

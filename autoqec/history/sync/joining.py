@@ -1,0 +1,133 @@
+"""Two clones' versions of one ref, joined: what only grows is united, what never changes must agree, closed stays closed.
+
+A join depends on the two versions alone, down to the oid of the commit that records it, so that two clones which join
+the same two versions, each by itself, hold the same commit afterwards.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import pygit2
+
+from autoqec.errors import AutoQECError
+from autoqec.history.rounds.attachments import KINDS as GROWING
+from autoqec.history.rounds.claims import Claim, parse_claim
+from autoqec.history.rounds.notes import NOTE_KINDS, NOTES, merge_note_trees
+from autoqec.history.store.objects import build_tree, check_files, get_blob, get_commit, list_files, persist
+from autoqec.history.store.refs import explain_write
+from autoqec.history.store.repository import FALLBACK_EMAIL, FALLBACK_NAME, Ledger
+
+#: What is shared, in the order in which it is written, so that every prefix is a sound record.
+#: Kind → where its refs are, and what follows in their names.
+SHARED: Mapping[str, str] = {
+    "runs": "refs/autoqec/runs/",
+    "claims": "refs/autoqec/claims/",
+    "exp": "refs/heads/exp/",
+    "rounds": "refs/autoqec/rounds/",
+    "attempts": "refs/autoqec/attempts/",
+    "traces": "refs/autoqec/traces/",
+    "artifacts": "refs/autoqec/artifacts/",
+    "notes": NOTES,
+}
+
+_RUN = "([a-z0-9][a-z0-9-]{0,39})"
+_NUMBERED = re.compile(f"{_RUN}/[1-9][0-9]{{0,8}}")
+_NAMES = {
+    "runs": re.compile(_RUN),
+    "notes": re.compile(f"{_RUN}/(?:{'|'.join(NOTE_KINDS)})"),
+}
+
+
+class NumberTakenError(AutoQECError):
+    """Two clones gave one number to two rounds."""
+
+
+def shared_kinds(artifacts: bool) -> list[str]:
+    """The kinds that are shared, with or without trained weights."""
+    return [kind for kind in SHARED if artifacts or kind != "artifacts"]
+
+
+def run_of(kind: str, name: str) -> str | None:
+    """The run that a shared ref belongs to, from what follows its prefix; None if it is no ref of ours."""
+    match = _NAMES.get(kind, _NUMBERED).fullmatch(name)
+    return match[1] if match else None
+
+
+def join(ledger: Ledger, kind: str, ref: str, mine: str | None, theirs: str, known: str | None) -> str:
+    """What a ref shall hold, given what it holds here and elsewhere.
+
+    Args:
+        ledger: The lab; objects of both versions are in it.
+        kind: A key of `SHARED`.
+        ref: The ref's full name.
+        mine: Its oid here; None if it is not here.
+        theirs: Its oid there.
+        known: Its oid there when last looked at, or None.
+
+    Returns:
+        The oid: `mine` if nothing is new there, else `theirs` or that of a new commit with both as parents.
+
+    Raises:
+        AutoQECError: The two contradict each other, or one is damaged.
+    """
+    if kind == "claims":
+        return _join_claims(ledger, ref, mine, theirs, known)
+    if mine == theirs:
+        return mine
+    commit = get_commit(ledger, theirs)
+    if mine is None:
+        return theirs
+    if kind in ("notes", *GROWING):
+        if ledger.repo.descendant_of(theirs, mine):
+            return theirs
+        if ledger.repo.descendant_of(mine, theirs):
+            return mine
+        with explain_write(ref):
+            tree = merge_note_trees(ledger, mine, theirs) if kind == "notes" else _unite(ledger, ref, mine, theirs)
+            return _record(ledger, ref, tree, get_commit(ledger, mine), commit)
+    raise AutoQECError(f"{ref} is {mine} here and {theirs} there, and it never changes: these are two different things")
+
+
+def _join_claims(ledger: Ledger, ref: str, mine: str | None, theirs: str, known: str | None) -> str:
+    other = parse_claim(get_blob(ledger, theirs, name=ref), ref=ref)
+    if mine in (None, theirs):
+        return theirs
+    claim = parse_claim(get_blob(ledger, str(mine), name=ref), ref=ref)
+    if claim.attempt != other.attempt:
+        raise NumberTakenError(
+            f"{ref} is {mine} here and {theirs} there: two clones took the same number for different rounds"
+        )
+    if claim.state == other.state == "closed":
+        raise AutoQECError(
+            f"{ref} was closed in two ways: {mine} here ({claim.status}), {theirs} there ({other.status})"
+        )
+    if known in (mine, theirs) and claim.state == other.state:
+        return theirs if known == mine else str(mine)  # only one side has changed it
+    return theirs if _progress(other) > _progress(claim) else str(mine)
+
+
+def _progress(claim: Claim) -> tuple[bool, bool]:
+    return claim.state == "closed", claim.commit is not None
+
+
+def _unite(ledger: Ledger, ref: str, mine: str, theirs: str) -> str:
+    here, there = list_files(ledger, mine), list_files(ledger, theirs)
+    differing = sorted(path for path in here.keys() & there.keys() if here[path] != there[path])
+    if differing:
+        raise AutoQECError(
+            f"{ref} is {mine} here and {theirs} there, with different contents of {', '.join(differing)}"
+        )
+    check_files(dict.fromkeys({**here, **there}, b""), any_case=True)
+    return build_tree(ledger, {**here, **there})
+
+
+def _record(ledger: Ledger, ref: str, tree: str, one: pygit2.Commit, other: pygit2.Commit) -> str:
+    # Neither who joins nor when is part of the commit: it must come out the same in every clone.
+    signature = pygit2.Signature(FALLBACK_NAME, FALLBACK_EMAIL, max(one.commit_time, other.commit_time), 0)
+    parents = sorted([one.id, other.id], key=str)
+    message = f"Join two versions of {ref}\n"
+    return persist(
+        lambda: ledger.repo.create_commit(None, signature, signature, message, pygit2.Oid(hex=tree), parents)
+    )

@@ -1,0 +1,153 @@
+"""Rounds that were never shared and whose numbers a remote gave to others: they get new numbers, and stay what they are.
+
+No commit is made anew. A round's notes, its children's parents and the keys of its verdicts all name its commit, so a
+new number is nothing but other names for the same objects: every ref of the round moves from N to N', in one transaction,
+and its claim says which number it had (`details.renumbered_from`), for the commit's trailers still say that one.
+
+All unshared rounds from the first that collides on are moved, beyond every number in use, so that a round has a higher
+number than those it came from. Only reports of failed attempts speak of rounds by number; theirs are put right.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import count
+
+from autoqec.errors import AutoQECError
+from autoqec.history.reading.round_record import REPORT_FILES
+from autoqec.history.rounds.attachments import KINDS
+from autoqec.history.rounds.claims import CLAIMS, Claim, list_claims, next_number, parse_claim, store_claim
+from autoqec.history.rounds.round_commits import branch_name
+from autoqec.history.store.git_program import TRACKING, Remote
+from autoqec.history.store.objects import build_tree, get_blob, list_files, read_files, write_blobs, write_commit
+from autoqec.history.store.ref_moves import move_at_once
+from autoqec.history.store.refs import explain_write, list_refs, write_lock
+from autoqec.history.store.repository import Ledger
+from autoqec.history.sync.archived_branches import checked_out
+from autoqec.history.sync.joining import SHARED, join
+
+_NUMBERED = {kind: SHARED[kind] for kind in ("claims", "exp", "rounds", *KINDS)}
+
+
+def renumber(ledger: Ledger, remote: Remote, run: str | None = None) -> dict[str, str]:
+    """Give new numbers to rounds here whose numbers belong to other rounds on a remote, as it was last fetched.
+
+    Args:
+        ledger: The lab.
+        remote: The remote, where none of these rounds is.
+        run: Only this run.
+
+    Returns:
+        The new name of each round, by its old one.
+
+    Raises:
+        AutoQECError: One is open, checked out, or has been given to another remote under its number; nothing was changed.
+    """
+    renamed: dict[str, str] = {}
+    with write_lock(ledger):
+        mine: dict[str, dict[int, Claim]] = {}
+        for claim in list_claims(ledger, run):
+            mine.setdefault(claim.run, {})[claim.number] = claim
+        for name, claims in mine.items():
+            theirs = _attempts_on(ledger, f"{remote.tracking}claims/{name}/")
+            if any(theirs.get(number, claim.attempt) != claim.attempt for number, claim in claims.items()):
+                renamed |= _renumber_run(ledger, remote, name, claims, theirs)
+    return renamed
+
+
+def _renumber_run(
+    ledger: Ledger, remote: Remote, run: str, claims: Mapping[int, Claim], theirs: Mapping[int, str]
+) -> dict[str, str]:
+    unshared = {number: claim for number, claim in claims.items() if theirs.get(number) != claim.attempt}
+    first = min(number for number in unshared if number in theirs)
+    moving = {number: claim for number, claim in sorted(unshared.items()) if number >= first}
+    _refuse(ledger, remote, unshared, moving)
+    known = {attempt: number for number, attempt in theirs.items()}  # another clone may have renumbered it already
+    free = count(next_number(ledger, run))
+    numbers = {old: known.get(claim.attempt) or next(free) for old, claim in moving.items()}
+    names = {f"{run}/{old}": f"{run}/{new}" for old, new in numbers.items()}
+    tracked = list_refs(ledger, remote.tracking)
+    refs = list_refs(ledger, *(f"{prefix}{run}/" for prefix in _NUMBERED.values()))
+    moves: dict[str, tuple[str | None, str | None]] = {}
+    for old, claim in moving.items():
+        new_number = numbers[old]
+        details = {"renumbered_from": old, **claim.details}  # the trailers say the number that it had first
+        for kind, prefix in _NUMBERED.items():
+            held, ref = refs.get(f"{prefix}{run}/{old}"), f"{prefix}{run}/{new_number}"
+            if held is None:
+                continue
+            new = there = tracked.get(f"{remote.tracking}{kind}/{run}/{new_number}")
+            if kind == "claims" and there is None:
+                new = store_claim(ledger, replace(claim, number=new_number, details=details))
+            elif kind == "attempts" and there is None:
+                new = _reported(ledger, f"{run}/{new_number}", held, names)
+            elif kind != "claims":
+                new = held if there is None else join(ledger, kind, ref, held, there, None)
+            moves[f"{prefix}{run}/{old}"] = (held, None)
+            moves[ref] = (refs.get(ref), new)
+    if not move_at_once(ledger, moves, f"renumber, for {remote.name}"):
+        raise AutoQECError(f"another tool keeps moving the rounds of {run}", hint="autoqec pull --renumber, once more")
+    return names
+
+
+def _refuse(ledger: Ledger, remote: Remote, unshared: Mapping[int, Claim], moving: Mapping[int, Claim]) -> None:
+    standing = checked_out(ledger)
+    for claim in unshared.values():
+        if claim.state == "open":  # it may be about to fork from a round by its number
+            raise AutoQECError(
+                f"round {claim.run}/{claim.number} is not closed yet, so nothing was renumbered",
+                hint=f"autoqec resume {claim.run}",
+            )
+    for claim in moving.values():
+        branch = branch_name(claim.run, claim.number)
+        if f"refs/heads/{branch}" in standing:
+            raise AutoQECError(f"{branch} is checked out, so nothing was renumbered", hint="git switch another branch")
+    for ref, oid in sorted(list_refs(ledger, TRACKING).items()):
+        if ref.startswith(remote.tracking):
+            continue
+        other, _, place = ref.removeprefix(TRACKING).partition("/claims/")
+        shared = next((claim for claim in moving.values() if place == f"{claim.run}/{claim.number}"), None)
+        if shared is not None and _attempt(ledger, ref, oid) == shared.attempt:
+            raise AutoQECError(
+                f"round {shared.run}/{shared.number} is on {other} under that number, so nothing was renumbered",
+                hint=f"keep the two remotes apart: start a new run for {remote.name}, autoqec round --new",
+            )
+
+
+def _attempts_on(ledger: Ledger, prefix: str) -> dict[int, str]:
+    """The attempt that each number of a run belongs to, by claims below a prefix; damaged ones are said elsewhere."""
+    found = {}
+    for ref, oid in list_refs(ledger, prefix).items():
+        number = ref.removeprefix(prefix)
+        attempt = _attempt(ledger, ref, oid) if number.isdecimal() else None
+        if attempt is not None:
+            found[int(number)] = attempt
+    return found
+
+
+def _attempt(ledger: Ledger, ref: str, oid: str) -> str | None:
+    try:
+        place = CLAIMS + "/".join(ref.split("/")[-2:])
+        return parse_claim(get_blob(ledger, oid, name=ref), ref=place).attempt
+    except AutoQECError:
+        return None
+
+
+def _reported(ledger: Ledger, name: str, held: str, names: Mapping[str, str]) -> str:
+    """The report of a failed attempt, with what it forked from by the new names; on top of the report as it was."""
+    files = read_files(ledger, held, any_case=True)
+    changed: dict[str, bytes] = {}
+    for path in REPORT_FILES:
+        report = json.loads(files[path]) if path in files else {}
+        old = report.get("fork_from", [])
+        new = [names.get(str(parent).removeprefix("exp/"), parent) for parent in old]
+        if new != old:
+            data = json.dumps({**report, "fork_from": new}, indent=1, sort_keys=True).encode() + b"\n"
+            changed[path] = data
+    if not changed:
+        return held
+    with explain_write(f"the report of {name}"):
+        tree = build_tree(ledger, {**list_files(ledger, held), **write_blobs(ledger, changed)})
+        return write_commit(ledger, f"attempts of {name}, renumbered\n", tree, [held])

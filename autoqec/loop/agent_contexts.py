@@ -1,0 +1,129 @@
+"""What an agent is told in a round: the run's history from git, the front, the machine, and what is left to spend."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from autoqec.agents.agent_contract import Context, PastRound
+from autoqec.agents.budget import left, spent_on
+from autoqec.agents.past_rounds import failed_composes, past_rounds
+from autoqec.candidate.schema import Output, Training
+from autoqec.history import read_candidate, read_committed
+from autoqec.loop.session import Session
+from autoqec.loop.tracing import run_calls
+from autoqec.plugins import Registry
+from autoqec.problem.streams import derive_key, derive_seed
+from autoqec.results.pareto_front import Point, front
+
+#: What a candidate's files other than its stages are, by path.
+FORMATS = {"output.yaml": Output.model_json_schema(), "training.yaml": Training.model_json_schema()}
+
+#: The lab owner's word to the agents, as it is committed.
+STEERING_FILE = ".autoqec/steering.md"
+
+_STEERING_BYTES = 20_000
+
+#: Past rounds whose times are told.
+_TIMINGS = 32
+
+
+def build_context(session: Session, number: int, limits: dict[str, Any], **fields: Any) -> Context:
+    """What a role is told in a round.
+
+    Args:
+        session: Where.
+        number: The round.
+        limits: Its profile.
+        fields: More fields of the context, those that belong to the role.
+    """
+    # One run's rounds and no other's: a seed then gives the same rounds in any lab.
+    records = session.records()
+    past = past_rounds(records, lambda commit: read_candidate(session.ledger, commit))
+    return Context(
+        environment=session.environment.environment.model_dump(mode="json"),
+        run=session.run.name,
+        round=number,
+        seed=derive_seed(round_key(session, number), "agent", 0),
+        stages=stage_kinds(session.registry),
+        formats=FORMATS,
+        limits=limits,
+        history=past,
+        front=front_of(past),
+        failed_composes=failed_composes(past),
+        machine=_machine(past),
+        budget=_budget(session),
+        steering=read_steering(session),
+        **fields,
+    )
+
+
+def round_key(session: Session, number: int) -> bytes:
+    """The key of everything that is drawn by lot in a round, but for the verifier's shots."""
+    return derive_key(session.run_seed, "round", number)
+
+
+def stage_kinds(registry: Registry) -> dict[str, Any]:
+    """Every stage kind: its schema, and the values worth trying."""
+    found = {}
+    for entry in registry.all("stage"):
+        kind = entry.create()
+        space = {name: list(values) for name, values in kind.space().items()}
+        found[entry.name] = {"schema": kind.Config.model_json_schema(), "space": space}
+    return found
+
+
+def read_steering(session: Session) -> str:
+    """What the lab's owner wrote to the agents, as it is at HEAD; empty if nothing."""
+    data = read_committed(session.ledger, "HEAD", STEERING_FILE) or b""
+    return data[:_STEERING_BYTES].decode("utf-8", "replace")
+
+
+def front_of(past: Sequence[PastRound]) -> tuple[str, ...]:
+    """The verified rounds that no other surely beats, best gain first."""
+    points = []
+    for each in past:
+        figures = each.holdout or {}
+        ends = figures.get("delta_ler_ci")
+        numbers = [figures.get(name) for name in ("delta_ler", "flops_per_shot", "params")]
+        if each.verdict == "VERIFIED" and ends and all(isinstance(n, int | float) for n in numbers):
+            gain, flops, params = numbers
+            points.append(Point(each.name, float(gain), (float(ends[0]), float(ends[1])), int(flops), int(params)))  # type: ignore[arg-type]
+    return tuple(member.point.name for member in front(points))
+
+
+def _machine(past: Sequence[PastRound]) -> dict[str, Any]:
+    timings = [
+        {
+            "round": each.name,
+            "params": each.metrics.get("params"),
+            "flops_per_shot": each.metrics.get("flops_per_shot"),
+            "train_seconds": each.metrics.get("train_seconds"),
+            "score_seconds": each.metrics.get("score_seconds"),
+            "latency_us_per_shot": each.metrics.get("latency_us_per_shot"),
+        }
+        for each in past
+        if each.metrics
+    ]
+    devices = [(each.metrics.get("training") or {}).get("device") for each in past if each.metrics]
+    return {
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1),
+        "device": next((device for device in reversed(devices) if device), None),
+        "timings": timings[-_TIMINGS:],
+        "killed": [{"round": each.name, "reason": each.reason} for each in past if each.status == "killed_by_safety"][
+            -_TIMINGS:
+        ],
+    }
+
+
+def _budget(session: Session) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if session.rounds_left is not None:
+        found["rounds"] = session.rounds_left
+    if session.deadline is not None:
+        found["seconds"] = max(0, round(session.deadline - time.monotonic()))
+    limits = session.limits
+    return found | dict(left(limits, spent_on(run_calls(session.ledger, session.run.name))) if limits else {})

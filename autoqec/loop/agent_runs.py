@@ -1,0 +1,169 @@
+"""Agents side by side at equal compute: each agent with each seed is a run of its own; rounds that exist are not run again."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from autoqec.agents.agent_contract import ROLES
+from autoqec.agents.budget import spent_on
+from autoqec.agents.past_rounds import past_rounds
+from autoqec.config import Setting, Settings
+from autoqec.errors import AutoQECError, BudgetSpentError, UsageError
+from autoqec.history import Ledger, RoundRecord, list_runs, read_history
+from autoqec.loop.many_rounds import run_rounds
+from autoqec.loop.one_round import interrupted_rounds, resume_round
+from autoqec.loop.session import Session
+from autoqec.loop.tracing import run_calls
+from autoqec.plugins import Registry
+from autoqec.results.agent_comparison import ArmResult, Tried
+from autoqec.results.counts import PairedCounts
+
+_NAME_LENGTH = 40
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One agent with one seed.
+
+    Attributes:
+        agent: As the settings name it.
+        seed: Of its run.
+        run: The run's name.
+    """
+
+    agent: str
+    seed: int
+    run: str
+
+
+def plan_arms(env: str, agents: Sequence[str], seeds: int) -> list[Arm]:
+    """Every agent with every seed from 1, seed by seed, so that a comparison that is cut off is even as far as it went.
+
+    Raises:
+        UsageError: An agent is named twice.
+    """
+    if len(set(agents)) != len(agents) or not agents:
+        raise UsageError(f"--agents {','.join(agents)}: name each agent once", hint="--agents search,random")
+    return [Arm(agent, seed, run_name(env, agent, seed)) for seed in range(1, seeds + 1) for agent in agents]
+
+
+def run_name(env: str, agent: str, seed: int) -> str:
+    """`cmp-<env>-<agent>-s<seed>` in the letters of a run's name; what does not fit, or not in these letters, is hashed."""
+    plain = re.sub(r"[^a-z0-9]+", "-", f"{env}-{agent}".lower()).strip("-")
+    name, tail = f"cmp-{plain}-s{seed}", f"-s{seed}"
+    if len(name) <= _NAME_LENGTH and plain == f"{env}-{agent}".replace("_", "-"):
+        return name
+    digest = hashlib.sha256(f"{env} {agent}".encode()).hexdigest()[:6]
+    kept = plain[: _NAME_LENGTH - len(f"cmp--{digest}{tail}")].strip("-")
+    return f"cmp-{kept}-{digest}{tail}"
+
+
+def arm_settings(settings: Settings, registry: Registry, arm: Arm, used: float) -> Settings:
+    """Settings under which an arm runs: its agent in every role that it plays, no end for want of luck, the time it has left.
+
+    A role that it does not play is played by who plays it in the lab.
+
+    Args:
+        settings: The comparison's.
+        registry: Installed plugins.
+        arm: Which.
+        used: Seconds that its rounds took already.
+
+    Raises:
+        BudgetSpentError: That is all it had.
+    """
+    if settings["max_wall"] and used >= settings["max_wall"]:
+        raise BudgetSpentError(
+            f"its rounds took {used:.0f} of the {settings['max_wall']:g} seconds of max_wall", hint="--max-wall SECONDS"
+        )
+    plays = registry.get("agent", arm.agent).capabilities.get("roles", ROLES)
+    changed: dict[str, Any] = {role: arm.agent for role in ROLES if role in plays}
+    changed["patience"] = 0
+    if settings["max_wall"]:
+        changed["max_wall"] = settings["max_wall"] - used
+    values = {name: Setting(value, "autoqec agents compare") for name, value in changed.items()}
+    # Options are those of the lab's own agents; another does not take them.
+    options = {
+        role: table for role, table in settings.agents.items() if settings[role] == changed.get(role, settings[role])
+    }
+    return replace(settings, values={**settings.values, **values}, agents=options)
+
+
+def rounds_of(ledger: Ledger, arm: Arm) -> list[RoundRecord]:
+    """An arm's closed rounds, oldest first; none before its run began."""
+    if not any(run.name == arm.run for run in list_runs(ledger)):
+        return []
+    return [r for r in read_history(ledger, arm.run) if r.claim is not None and r.claim.state == "closed"]
+
+
+def seconds_of(records: Sequence[RoundRecord]) -> float:
+    """What rounds took together."""
+    return sum(past.seconds or 0.0 for past in past_rounds(records, lambda commit: {}))
+
+
+def run_arm(session: Session, arm: Arm, rounds: int, finished: Callable[[RoundRecord], None]) -> None:
+    """Carry an arm to so many rounds: first those that were interrupted, then new ones.
+
+    Args:
+        session: That of the arm's run, with its settings.
+        arm: Which.
+        rounds: How many it shall have in all.
+        finished: Told of each round that ends.
+
+    Raises:
+        UsageError: Its rounds so far were run with another profile.
+        AutoQECError: A round of it is at work elsewhere.
+        BudgetSpentError, AgentUnavailable: As `run_rounds`.
+    """
+    profile = asdict(session.settings.profile)
+    for record in session.records():
+        had = record.claim.details.get("profile") if record.claim else None
+        if had not in (None, profile):
+            raise UsageError(
+                f"round {arm.run}/{record.number} was run with another profile", hint="compare in a lab of its own"
+            )
+        if record.status == "open":
+            raise AutoQECError(f"round {arm.run}/{record.number} is at work in another process", hint="wait for it")
+    for claim in interrupted_rounds(session.ledger, arm.run):
+        session.rounds_left = rounds - claim.number + 1
+        finished(resume_round(session, claim))
+    missing = rounds - len(rounds_of(session.ledger, arm))
+    if missing > 0:
+        run_rounds(session, missing, finished)
+
+
+def arm_result(ledger: Ledger, arm: Arm, rounds: int) -> ArmResult:
+    """What an arm has to show after so many rounds at most, from git alone."""
+    records = rounds_of(ledger, arm)[:rounds]
+    spent = spent_on(call for call in run_calls(ledger, arm.run) if call.round in {r.number for r in records})
+    tried, seconds = [], 0.0
+    for record, past in zip(records, past_rounds(records, lambda commit: {}), strict=True):
+        seconds += past.seconds or 0.0
+        tried.append(_tried(record, seconds))
+    return ArmResult(
+        arm.agent, arm.seed, arm.run, tuple(tried), spent.tokens, None if spent.unpriced else round(spent.cost, 6)
+    )
+
+
+def _tried(record: RoundRecord, seconds: float) -> Tried:
+    verdict, metrics = record.verdict or {}, record.metrics or {}
+    plain = Tried(record.number, record.status, verdict.get("verdict"), round(seconds, 3))
+    if plain.verdict != "VERIFIED":
+        return plain
+    try:
+        low, high = verdict["delta_ler_ci"]
+        flops, params = (int(verdict.get(n) or metrics.get(n) or 0) for n in ("flops_per_shot", "params"))
+        return replace(
+            plain,
+            gain=float(verdict["delta_ler"]),
+            interval=(float(low), float(high)),
+            flops=flops,
+            params=params,
+            counts=PairedCounts.from_dict(verdict["extension"]) if "extension" in verdict else None,
+        )
+    except (KeyError, TypeError, ValueError):
+        return plain  # no note of ours

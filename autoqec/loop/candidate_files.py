@@ -1,0 +1,45 @@
+"""An agent's files as a candidate's canonical ones, with the output mode that the environment's decoder can use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from autoqec.agents.role_messages import Proposal
+from autoqec.candidate.schema import OUTPUT_FILE, read_candidate, write_candidate
+from autoqec.errors import UsageError
+from autoqec.loop.session import Session
+
+
+def texts_of(files: Mapping[str, bytes]) -> dict[str, str]:
+    """Files as agents see them."""
+    return {path: data.decode("utf-8", "replace") for path, data in files.items()}
+
+
+def sources_of(proposal: Proposal, start: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The files of a proposal as bytes, those that an edit keeps included.
+
+    Raises:
+        UsageError: It removes a file that is not there.
+    """
+    return {path: text.encode("utf-8", "replace") for path, text in proposal.complete(texts_of(start)).items()}
+
+
+def canonical_files(session: Session, sources: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Validate a proposal and spell it canonically.
+
+    Behind a decoder that takes no beliefs only `hard_flip` works: it is filled in where `output.yaml` is left out.
+
+    Raises:
+        UsageError, NotFoundError: A file is not valid, or asks for `soft_priors` of such a decoder; names the field.
+    """
+    decoder = session.environment.environment.decoder.kind
+    heeds = session.registry.get("decoder", decoder).capabilities.get("takes_beliefs")
+    if not heeds and OUTPUT_FILE not in sources:
+        sources = {**sources, OUTPUT_FILE: b"mode: hard_flip\n"}
+    candidate = read_candidate(sources, session.registry.maker("stage"))
+    if not heeds and candidate.output.mode != "hard_flip":
+        raise UsageError(
+            f"{OUTPUT_FILE}: mode: {candidate.output.mode} needs a decoder that takes beliefs, and {decoder} takes none",
+            hint="set mode: hard_flip",
+        )
+    return write_candidate(candidate)

@@ -1,0 +1,210 @@
+"""What a diagnosis reads, from git alone, and whether a patch makes a valid candidate. Trains nothing, writes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, get_args
+
+from autoqec.agents.agent_contract import PastRound
+from autoqec.agents.budget import spent_on
+from autoqec.agents.diagnosis.all_rules import diagnose_round, diagnose_run
+from autoqec.agents.diagnosis.cases import Case, Diagnosis, number
+from autoqec.agents.diagnosis.patches import fields_of, mended
+from autoqec.agents.diagnosis.rules_run import RunCase
+from autoqec.agents.past_rounds import past_round
+from autoqec.candidate.schema import Output, Training, read_candidate
+from autoqec.config import Settings
+from autoqec.errors import AutoQECError, NotFoundError
+from autoqec.history import Ledger, RoundRecord, read_attachment, read_history, read_notes
+from autoqec.history import read_candidate as read_files
+from autoqec.loop.tracing import run_calls
+from autoqec.plugins import Registry
+
+#: Statuses of rounds whose files were perhaps not valid: only for them the kinds' fields are looked up.
+_MISSPELT = ("compile_error", "agent_error")
+
+
+@dataclass(frozen=True)
+class _Lab:
+    """What the cases of a run have in common: rounds and gains by commit, and the profiles that there are."""
+
+    ledger: Ledger
+    registry: Registry
+    names: Mapping[str, str]
+    gains: Mapping[str, float]
+    profiles: Mapping[str, Mapping[str, Any]]
+
+
+def diagnose(
+    ledger: Ledger,
+    registry: Registry,
+    settings: Settings,
+    run: str,
+    only: int | None = None,
+    examine: Callable[[RoundRecord], Sequence[str]] = lambda record: (),
+) -> list[tuple[Diagnosis, Mapping[str, str]]]:
+    """What is wrong with a run and its rounds, or with one round.
+
+    Args:
+        ledger: The lab.
+        registry: Names the stage kinds; a kind is loaded only to check a field of it.
+        settings: Theirs is the patience.
+        run: The run.
+        only: A round's number; None for all, and the run as a whole, which comes first.
+        examine: Says what is wrong with a record beside what it says itself.
+
+    Returns:
+        Each finding with the candidate's files that it speaks of.
+
+    Raises:
+        NotFoundError: There is no such run.
+    """
+    records = read_history(ledger, run)
+    lab = _Lab(
+        ledger,
+        registry,
+        names={record.commit: f"{record.run}/{record.number}" for record in records if record.commit},
+        gains=_gains(records),
+        profiles={name: asdict(profile) for name, profile in settings.profiles.items()},
+    )
+    cases = [_case(lab, record, examine(record)) for record in records if only in (None, record.number)]
+    by_round = {case.past.name: diagnose_round(case) for case in cases}
+    files = {case.past.name: case.files for case in cases}
+    found: list[Diagnosis] = []
+    if only is None:
+        closed = tuple(c.past for c, r in zip(cases, records, strict=True) if r.claim and r.claim.state == "closed")
+        found = diagnose_run(_run_case(ledger, registry, settings, run, closed), by_round)
+    found += [finding for each in by_round.values() for finding in each]
+    return [(finding, files.get(finding.name, {})) for finding in found]
+
+
+def patched(
+    registry: Registry, finding: Diagnosis, files: Mapping[str, str]
+) -> tuple[dict[str, bytes], dict[str, bytes]] | None:
+    """The files that a finding's patch changes, before and after; None if it has none or makes no valid candidate.
+
+    Files that stay as they are were valid when they were committed, and are not asked about again.
+    """
+    if not finding.changes or not set(finding.changes) <= set(files):
+        return None
+    try:
+        after = mended(files, finding.changes)
+        changed = {path: after[path] for path in finding.changes if after[path] != files[path]}
+        modules = {path.replace("/stage.yaml", "/module.py") for path in changed if "/" in path} & set(files)
+        whole = {path: text.encode() for path, text in changed.items()} | {p: files[p].encode() for p in modules}
+        read_candidate(whole, registry.maker("stage"))
+    except (AutoQECError, TypeError, ValueError):
+        return None
+    if not changed:
+        return None
+    return {path: files[path].encode() for path in changed}, {path: text.encode() for path, text in changed.items()}
+
+
+def _case(lab: _Lab, record: RoundRecord, wrong: Sequence[str]) -> Case:
+    problems = [*record.problems, *wrong]
+
+    def files_at(commit: str) -> Mapping[str, bytes]:
+        return _tried(lambda: read_files(lab.ledger, commit), {}, problems)
+
+    past = past_round(record, lab.names, files_at)
+    details = record.claim.details if record.claim else {}
+    profile = details.get("profile")
+    conflicts = (record.conflict or {}).get("conflicts")
+    waiting = details.get("waiting")
+    proposed = _proposed(lab.ledger, record) if record.commit is None and record.status in _MISSPELT else {}
+    return Case(
+        past,
+        verdict=record.verdict or {},
+        conflicts=[row for row in conflicts if isinstance(row, dict)] if isinstance(conflicts, list) else [],
+        gains=lab.gains if record.status == "compose_conflict" else {},
+        profile=_named(profile, lab.profiles) if isinstance(profile, dict) else {},
+        waiting=waiting if isinstance(waiting, str) else "",
+        proposed=proposed,
+        known=_known(lab.registry, past.files or proposed, past.reason or "") if record.status in _MISSPELT else {},
+        problems=problems,
+    )
+
+
+def _named(profile: Mapping[str, Any], profiles: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """A profile as a claim has it, with the name that it has in the settings, if it is there still."""
+    return {**profile, "name": next((name for name, fields in profiles.items() if fields == profile), None)}
+
+
+def _tried(read: Callable[[], Any], otherwise: Any, problems: list[str]) -> Any:
+    try:
+        return read()
+    except AutoQECError as error:
+        problems.append(error.problem)
+        return otherwise
+
+
+def _gains(records: Sequence[RoundRecord]) -> dict[str, float]:
+    """What rounds gain by their verdicts, else on development shots, by commit."""
+    found = {}
+    for record in records:
+        for note in (record.verdict, record.metrics):
+            gain = number(note, "delta_ler")
+            if record.commit and gain is not None:
+                found[record.commit] = gain
+                break
+    return found
+
+
+def _proposed(ledger: Ledger, record: RoundRecord) -> dict[str, str]:
+    """The files of the Coder's last reply, whether or not it could be used."""
+    found = _tried(lambda: read_attachment(ledger, "traces", record.run, record.number), {}, [])
+    for name in ("calls/coder-2.json", "calls/coder-1.json", "coder.json"):
+        try:
+            told = json.loads(found[name])
+            files = (told["reply"]["message"] if name.startswith("calls/") else told)["files"]
+            return {str(path): text for path, text in files.items() if isinstance(text, str)}
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue
+    return {}
+
+
+def _known(registry: Registry, files: Mapping[str, str], reason: str) -> dict[str, Sequence[str]]:
+    """What names there are; of stages only the kinds of those that the reason speaks of, for loading a kind takes a second."""
+    kinds = registry.names("stage")
+    known: dict[str, Sequence[str]] = {
+        "kind": kinds,
+        "training.yaml": list(Training.model_fields),
+        "output.yaml": list(Output.model_fields),
+    }
+    for path in files:
+        kind = fields_of(files, path).get("kind") if path.endswith("/stage.yaml") and path in reason else None
+        if isinstance(kind, str) and kind in kinds:
+            made = _tried(registry.get("stage", kind).create, None, [])
+            known[kind] = list(made.Config.model_fields) if made is not None else []
+    return known
+
+
+def _run_case(
+    ledger: Ledger, registry: Registry, settings: Settings, run: str, closed: tuple[PastRound, ...]
+) -> RunCase:
+    notes = _tried(lambda: read_notes(ledger, run, "verdict", strict=False), {}, [])
+    begun = [note for each in notes.values() for note in each if note.get("event") == "begun"]
+    calls = _tried(lambda: run_calls(ledger, run), [], [])
+    return RunCase(
+        run,
+        closed,
+        patience=settings["patience"],
+        options={"kinds": registry.names("stage"), "losses": get_args(Training.model_fields["loss"].annotation)},
+        attempts=len(begun),
+        spent=sum(share for note in begun if (share := number(note, "share")) is not None),
+        took=spent_on(calls).to_dict(),
+    )
+
+
+def latest_run(ledger: Ledger) -> str:
+    """The run that was started last.
+
+    Raises:
+        NotFoundError: There is none.
+    """
+    records = read_history(ledger)
+    if not records:
+        raise NotFoundError("no round has been run yet", hint="autoqec round")
+    return records[-1].run

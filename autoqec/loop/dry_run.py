@@ -1,0 +1,71 @@
+"""A round before it is run: how long the prompts are, what the calls may cost, and how long it will take. Calls nobody."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from autoqec.agents.agent_contract import ROLES, Context, Role
+from autoqec.agents.calls import estimate_of
+from autoqec.agents.prompt import render
+from autoqec.history import list_claims
+from autoqec.loop.agent_contexts import build_context
+from autoqec.loop.many_rounds import seconds_of_a_round
+from autoqec.loop.session import Session, make_agent
+
+#: A hypothesis of usual length, where there is none yet.
+_IDEA = {"text": "x" * 200, "rationale": "x" * 600, "hint": "x" * 1000, "fork_from": [], "compose": "none"}
+
+
+@dataclass(frozen=True)
+class PlannedCall:
+    """What a role's call will be.
+
+    Attributes:
+        role, agent: Who is asked.
+        prompt_tokens: Of the prompt, about; 0 for an agent that is not told in words.
+        tokens: Of prompt and reply at most.
+        cost: US dollars at most; None where the price is not known.
+    """
+
+    role: Role
+    agent: str
+    prompt_tokens: int
+    tokens: int
+    cost: float | None
+
+
+def plan_round(session: Session) -> dict[str, Any]:
+    """What the next round will take.
+
+    Returns:
+        `calls` (a `PlannedCall` a role), `tokens` and `cost` of all (None where a price is not known), `seconds` (what
+        rounds of this run took, or None), and `seconds_at_most` (the profile's limit of training, twice).
+    """
+    number = 1 + max((claim.number for claim in list_claims(session.ledger, session.run.name)), default=0)
+    told = build_context(session, number, asdict(session.settings.profile))
+    calls = [_planned(session, role, told) for role in ROLES]
+    prices = [call.cost for call in calls]
+    known = [price for price in prices if price is not None]
+    return {
+        "calls": [vars(call) for call in calls],
+        "tokens": sum(call.tokens for call in calls),
+        "cost": sum(known) if len(known) == len(prices) else None,
+        "seconds": seconds_of_a_round(session),
+        "seconds_at_most": 2 * session.settings.profile.train_seconds,
+    }
+
+
+def _planned(session: Session, role: Role, told: Context) -> PlannedCall:
+    name = session.settings[role]
+    latest = next((past for past in reversed(told.history) if past.files and past.metrics), None)
+    more: dict[str, Any] = {}
+    if role != "ideator":
+        more = {"hypothesis": _IDEA, "parent_files": dict(latest.files) if latest else {}}
+    if role == "analyst":
+        more["metrics"] = latest.metrics if latest else {}
+    context = Context(**{**vars(told), **more})
+    estimate = estimate_of(make_agent(session, role, name), role, context)
+    words = session.registry.get("agent", name).capabilities.get("words", False)
+    tokens = estimate.prompt_tokens or (render(role, context).tokens if words else 0)
+    return PlannedCall(role, name, tokens, estimate.tokens, estimate.cost)

@@ -1,0 +1,114 @@
+"""Running rounds: claim one, walk its steps, and pick up those that an interruption left open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from autoqec.agents.agent_contract import ROLES, ReplyAwaited
+from autoqec.agents.asking import AgentError
+from autoqec.agents.role_messages import Hypothesis
+from autoqec.history import (
+    Claim,
+    Ledger,
+    RoundRecord,
+    adopt_claim,
+    claim_round,
+    claim_shared_round,
+    close_claim,
+    find_record,
+    owner_alive,
+    read_claim,
+    read_history,
+    tidy,
+    update_claim,
+)
+from autoqec.loop.round_state import read_state
+from autoqec.loop.round_steps import STEPS, RoundEnded, end
+from autoqec.loop.session import Session
+
+
+def run_round(session: Session, hypothesis: Hypothesis | None = None) -> RoundRecord:
+    """Claim the next round of the session's run and carry it to its end.
+
+    Args:
+        session: Where.
+        hypothesis: A person's; the Ideator is then not asked.
+
+    Returns:
+        The round as history holds it; how it ended is its `status`, a failed idea is not an exception.
+
+    Raises:
+        AutoQECError: Something other than the round's own work failed; the round stays open for `autoqec resume`.
+    """
+    agents = {role: session.settings[role] for role in ROLES}
+    details: dict[str, Any] = {"profile": asdict(session.settings.profile), "agents": agents}
+    if hypothesis is not None:
+        # In the claim, so that a kill right after it cannot turn a person's idea into an agent's.
+        details["agents"]["ideator"] = "person"
+        details["hypothesis"] = hypothesis.model_dump(mode="json")
+    remote = session.settings["claim_remote"]
+    if remote:
+        return _finish(session, claim_shared_round(session.ledger, session.run.name, remote, details))
+    return _finish(session, claim_round(session.ledger, session.run.name, details))
+
+
+def _finish(session: Session, claim: Claim) -> RoundRecord:
+    session.event("round", round=claim.number, steps=[name for name, _ in STEPS])
+    try:
+        for name, step in STEPS:
+            session.require_time()
+            session.event("step", round=claim.number, step=name)
+            step(session, read_state(session.ledger, claim.run, claim.number))
+    except ReplyAwaited as error:
+        # In the claim, so that the log says who is awaited, and not that something broke.
+        mine = read_claim(session.ledger, claim.run, claim.number)
+        update_claim(session.ledger, mine, details={**mine.details, "waiting": error.role})
+        raise
+    except AgentError as error:
+        end(session, read_state(session.ledger, claim.run, claim.number), RoundEnded("agent_error", error.problem))
+    except RoundEnded as ended:
+        end(session, read_state(session.ledger, claim.run, claim.number), ended)
+    record = find_record(session.ledger, claim.run, claim.number)
+    session.event("closed", round=claim.number, status=record.status, verdict=(record.verdict or {}).get("verdict"))
+    tidy(session.ledger)  # here, where no round of this process is at work
+    return record
+
+
+def open_rounds(ledger: Ledger, run: str | None = None) -> list[Claim]:
+    """Open claims of a lab, or of one run, oldest first; a damaged claim hides no other."""
+    claims = [record.claim for record in read_history(ledger, run) if record.claim is not None]
+    return sorted((claim for claim in claims if claim.state == "open"), key=lambda c: (c.started, c.number))
+
+
+def interrupted_rounds(ledger: Ledger, run: str | None = None) -> list[Claim]:
+    """Open claims whose process is surely gone, or waits for somebody outside."""
+    return [claim for claim in open_rounds(ledger, run) if claim.waiting or not owner_alive(claim)]
+
+
+def resume_round(
+    session: Session, claim: Claim, *, force: bool = False, before: Callable[[Claim], None] = lambda claim: None
+) -> RoundRecord:
+    """Adopt an interrupted or waiting round and carry it from its first missing step to its end.
+
+    Args:
+        session: Where.
+        claim: The round's claim.
+        force: Adopt it even if its process cannot be seen from here and so may be alive.
+        before: Called once the round is this process's, before its steps.
+    """
+    mine = adopt_claim(session.ledger, claim, force=force)
+    before(mine)
+    return _finish(session, mine)
+
+
+def abandon_round(ledger: Ledger, run: str, number: int) -> RoundRecord:
+    """Close an interrupted or waiting round as it is, with status `abandoned`; what it left in git stays.
+
+    Raises:
+        AutoQECError: Its process is alive, or it is closed.
+    """
+    claim = adopt_claim(ledger, read_claim(ledger, run, number))
+    close_claim(ledger, claim, status="abandoned", reason="given up by hand")
+    return find_record(ledger, run, number)

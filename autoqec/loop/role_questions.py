@@ -1,0 +1,119 @@
+"""What each role is asked in a round, and what makes its answer one that can be used here: one function per role."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from autoqec.agents.agent_contract import Context, Role
+from autoqec.agents.asking import ask
+from autoqec.agents.past_rounds import failed_composes, past_rounds
+from autoqec.agents.role_messages import Hypothesis, Proposal
+from autoqec.agents.tape import TapedAgent
+from autoqec.candidate.schema import candidate_hash
+from autoqec.errors import AutoQECError, UsageError
+from autoqec.history import read_candidate
+from autoqec.loop.agent_contexts import build_context
+from autoqec.loop.candidate_files import canonical_files, sources_of, texts_of
+from autoqec.loop.parents import check_parents, find_start
+from autoqec.loop.round_state import RoundState
+from autoqec.loop.session import Session, make_agent
+from autoqec.loop.tracing import TracedCalls
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a role is asked.
+
+    Attributes:
+        role: Who.
+        context: What it is told.
+        check: Raises UsageError or NotFoundError if a well-formed answer cannot be used here.
+    """
+
+    role: Role
+    context: Context
+    check: Callable[[Any], None]
+
+
+def detail(state: RoundState, name: str) -> Any:
+    """A detail the round's claim must have.
+
+    Raises:
+        AutoQECError: It has not; the claim was written by something else.
+    """
+    try:
+        return state.claim.details[name]
+    except KeyError as error:
+        name = f"{state.claim.run}/{state.claim.number}"
+        raise AutoQECError(f"the claim of {name} is damaged", hint=f"autoqec resume --abandon {name}") from error
+
+
+def hypothesis_of(state: RoundState) -> Hypothesis:
+    """The round's hypothesis, once it has one."""
+    return Hypothesis.model_validate(state.hypothesis)
+
+
+def check_hypothesis(session: Session, message: Hypothesis) -> None:
+    """Refuse a hypothesis that no round can start from.
+
+    Raises:
+        UsageError, NotFoundError: A parent is not there, or this merge is known to conflict.
+    """
+    check_parents(session.ledger, session.run, message)
+    if tuple(sorted(message.fork_from)) in failed_composes(past_rounds(session.records(), lambda commit: {})):
+        raise UsageError(f"composing {', '.join(message.fork_from)} conflicted before; choose other rounds")
+
+
+def ask_ideator(session: Session, state: RoundState) -> Question:
+    """For an idea."""
+    return Question("ideator", _told(session, state), lambda message: check_hypothesis(session, message))
+
+
+def ask_coder(session: Session, state: RoundState, start: Mapping[str, bytes]) -> Question:
+    """For the files of the candidate, given those it starts from."""
+    past = past_rounds(session.records(), lambda commit: read_candidate(session.ledger, commit))
+    tried = {candidate_hash({p: t.encode() for p, t in r.files.items()}): r.name for r in past if r.files}
+
+    def usable(message: Proposal) -> None:
+        written = canonical_files(session, sources_of(message, start))
+        if not any(path.startswith("stages/") for path in written):
+            raise UsageError("a candidate needs at least one stage; the empty pipeline is the baseline itself")
+        if (twin := tried.get(candidate_hash(written))) is not None:
+            raise UsageError(f"this candidate is the same as {twin}; propose another")
+
+    hypothesis = hypothesis_of(state).model_dump(mode="json")
+    return Question("coder", _told(session, state, hypothesis=hypothesis, parent_files=texts_of(start)), usable)
+
+
+def ask_analyst(session: Session, state: RoundState) -> Question:
+    """Whether the round is worth a verifier's shots."""
+    files = texts_of(state.files)
+    told = _told(session, state, hypothesis=state.hypothesis, parent_files=files, metrics=state.metrics)
+    return Question("analyst", told, lambda message: None)
+
+
+def question_to(session: Session, state: RoundState, role: Role) -> Question:
+    """What a role is asked in a round that has come as far as to ask it.
+
+    Raises:
+        AutoQECError: What comes before it in the round is missing or damaged.
+    """
+    if role == "ideator":
+        return ask_ideator(session, state)
+    if role == "coder":
+        return ask_coder(session, state, find_start(session.ledger, session.run, hypothesis_of(state)).files)
+    return ask_analyst(session, state)
+
+
+def put(session: Session, state: RoundState, question: Question) -> Any:
+    """Put a question to the agent that plays the role, or to the tape in its place; see `autoqec.agents.asking.ask`."""
+    agents = detail(state, "agents")
+    agent = TapedAgent(session.tape) if session.tape else make_agent(session, question.role, agents[question.role])
+    calls = TracedCalls(session, state.claim, agents)
+    return ask(agent, question.role, question.context, question.check, calls)
+
+
+def _told(session: Session, state: RoundState, **fields: Any) -> Context:
+    return build_context(session, state.claim.number, detail(state, "profile"), **fields)

@@ -1,0 +1,111 @@
+"""The state of one round, read from git: what is there says which step comes next. Nothing else remembers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from autoqec.errors import NotFoundError
+from autoqec.history import (
+    Claim,
+    Ledger,
+    attach,
+    effective,
+    find_round,
+    read_attachment,
+    read_candidate,
+    read_claim,
+    read_notes,
+)
+from autoqec.history.rounds.attachments import WEIGHTS_FILE
+from autoqec.sandbox.sealed import SealedCandidate
+
+TRAINING_FILE = "training.json"
+
+
+@dataclass(frozen=True)
+class RoundState:
+    """What git holds of a round.
+
+    Attributes:
+        claim: The claim; always there.
+        hypothesis: The Ideator's message, once given.
+        proposal: The Coder's message, once given.
+        commit: The round's commit, once made.
+        files: The candidate's files at that commit.
+        weights: safetensors bytes, once trained.
+        training: Telemetry and cost of training.
+        metrics, analysis, verdict: The notes on the commit that count.
+    """
+
+    claim: Claim
+    hypothesis: Mapping[str, Any] | None
+    proposal: Mapping[str, Any] | None
+    commit: str | None
+    files: Mapping[str, bytes]
+    weights: bytes | None
+    training: Mapping[str, Any] | None
+    metrics: Mapping[str, Any] | None
+    analysis: Mapping[str, Any] | None
+    verdict: Mapping[str, Any] | None
+
+    @property
+    def sealed(self) -> SealedCandidate:
+        """The candidate as it is scored: files and weights, nothing else."""
+        return SealedCandidate(self.files, self.weights or b"")
+
+
+def _json(files: Mapping[str, bytes], name: str) -> Mapping[str, Any] | None:
+    return dict(json.loads(files[name])) if name in files else None
+
+
+def _note(ledger: Ledger, run: str, kind: str, commit: str | None) -> Mapping[str, Any] | None:
+    return effective(read_notes(ledger, run, kind).get(commit, [])) if commit else None
+
+
+def read_state(ledger: Ledger, run: str, number: int) -> RoundState:
+    """Read a round.
+
+    Raises:
+        NotFoundError: The round was never claimed.
+    """
+    claim = read_claim(ledger, run, number)
+    traces = read_attachment(ledger, "traces", run, number)
+    artifacts = read_attachment(ledger, "artifacts", run, number)
+    try:
+        commit = find_round(ledger, run, number)
+    except NotFoundError:
+        commit = None
+    return RoundState(
+        claim=claim,
+        hypothesis=_json(traces, "ideator.json"),
+        proposal=_json(traces, "coder.json"),
+        commit=commit,
+        files=read_candidate(ledger, commit) if commit else {},
+        weights=artifacts.get(WEIGHTS_FILE),
+        training=_json(artifacts, TRAINING_FILE),
+        metrics=_note(ledger, run, "metrics", commit),
+        analysis=_note(ledger, run, "analysis", commit),
+        verdict=_note(ledger, run, "verdict", commit),
+    )
+
+
+def save_message(ledger: Ledger, claim: Claim, role: str, message: Mapping[str, Any]) -> None:
+    """Keep an agent's validated message before anything is done with it."""
+    data = json.dumps(message, sort_keys=True, indent=1, ensure_ascii=False).encode() + b"\n"
+    attach(ledger, "traces", claim.run, claim.number, {f"{role}.json": data})
+
+
+def find_verdict(ledger: Ledger, state: RoundState, seed_key: str) -> Mapping[str, Any]:
+    """The verdict of a round that was reached on the shots of a holdout key.
+
+    Raises:
+        NotFoundError: The round has none with that key.
+    """
+    run, number = state.claim.run, state.claim.number
+    for note in read_notes(ledger, run, "verdict").get(str(state.commit), []):
+        if note.get("seed_key") == seed_key and "verdict" in note:
+            return note
+    raise NotFoundError(f"round {run}/{number} has no verdict with that key", hint=f"autoqec show {run}/{number}")

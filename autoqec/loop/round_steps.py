@@ -1,0 +1,209 @@
+"""The steps of a round, each idempotent: it looks at what git holds, does its work, and leaves the result in git.
+
+ideate → code → train → score → analyse → verify → close          (claim comes before, in `rounds.py`)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import stim
+
+from autoqec.agents.role_messages import Analysis, Hypothesis, Proposal
+from autoqec.candidate.schema import read_candidate, write_candidate
+from autoqec.errors import AutoQECError
+from autoqec.history import (
+    RoundIdentity,
+    append_note,
+    attach,
+    close_claim,
+    commit_round,
+)
+from autoqec.history.rounds.attachments import WEIGHTS_FILE
+from autoqec.loop.agent_contexts import round_key
+from autoqec.loop.candidate_files import canonical_files, sources_of
+from autoqec.loop.judging import Asked, judge
+from autoqec.loop.measuring import measure
+from autoqec.loop.parents import ComposeConflict, find_start, parent_weights
+from autoqec.loop.role_questions import (
+    ask_analyst,
+    ask_coder,
+    ask_ideator,
+    check_hypothesis,
+    detail,
+    hypothesis_of,
+    put,
+)
+from autoqec.loop.round_state import TRAINING_FILE, RoundState, save_message
+from autoqec.loop.session import Session, profile_from
+from autoqec.problem.problem import problem_from_dem
+from autoqec.problem.streams import derive_key
+from autoqec.runner.train import Limits, TrainingFailed, train_candidate
+from autoqec.sandbox.trust import needs_lock
+from autoqec.scoring.predictor import CandidateFault
+
+
+class RoundEnded(Exception):
+    """The round ends here with a status other than `ok`; the status is an outcome, not an error of the program."""
+
+    def __init__(self, status: str, reason: str, report: Mapping[str, Any] | None = None):
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+        self.report = report
+
+
+def ideate(session: Session, state: RoundState) -> None:
+    """Ask the Ideator for a hypothesis."""
+    if state.hypothesis is not None or state.commit is not None:
+        return
+    given = state.claim.details.get("hypothesis")
+    if given is not None:
+        message = Hypothesis.model_validate(given)
+        check_hypothesis(session, message)
+    else:
+        message = put(session, state, ask_ideator(session, state))
+    save_message(session.ledger, state.claim, "ideator", message.model_dump(mode="json"))
+
+
+def code(session: Session, state: RoundState) -> None:
+    """Turn the hypothesis into a candidate — by merge, by the Coder, or both — and commit it on its branch."""
+    if state.commit is not None:
+        return
+    hypothesis = hypothesis_of(state)
+    makers = session.registry.maker("stage")
+    try:
+        start = find_start(session.ledger, session.run, hypothesis)
+    except ComposeConflict as error:
+        raise RoundEnded("compose_conflict", error.problem, {"conflicts": error.conflicts}) from error
+    if hypothesis.compose == "pure":
+        files, body = dict(start.files), hypothesis.rationale
+        try:
+            files = write_candidate(read_candidate(files, makers))
+        except AutoQECError as error:
+            raise RoundEnded("compile_error", f"the merged candidate is not valid: {error.problem}") from error
+    else:
+        if state.proposal is None:
+            proposal = put(session, state, ask_coder(session, state, start.files))
+            save_message(session.ledger, state.claim, "coder", proposal.model_dump(mode="json"))
+        else:
+            proposal = Proposal.model_validate(state.proposal)
+        files, body = canonical_files(session, sources_of(proposal, start.files)), proposal.message
+    agents = detail(state, "agents")
+    identity = RoundIdentity(
+        run=session.run.name,
+        round=state.claim.number,
+        attempt=state.claim.attempt,
+        env=f"{session.run.env_name}@sha256:{session.run.env_id}",
+        fork_from=start.parents if hypothesis.fork_from else (),
+        compose=hypothesis.compose,
+        agent=f"{agents['ideator']}+{agents['coder']}",
+        hypothesis=hypothesis.text,
+    )
+    commit_round(
+        session.ledger,
+        identity,
+        base=session.run.base,
+        parents=start.parents,
+        files=files,
+        subject=hypothesis.text,
+        body=body,
+    )
+
+
+def train(session: Session, state: RoundState) -> None:
+    """Train the candidate in a limited process and keep its weights under the artifacts ref."""
+    if state.weights is not None:
+        return
+    profile = profile_from(detail(state, "profile"))
+    fingerprint = problem_from_dem(stim.DetectorErrorModel(session.dems[0]), name="the environment").fingerprint
+    try:
+        result = train_candidate(
+            state.files,
+            session.dems,
+            session.environment.environment.decoder.model_dump(),
+            parents=parent_weights(session.ledger, hypothesis_of(state).fork_from, fingerprint=fingerprint),
+            seed=derive_key(round_key(session, state.claim.number), "train"),
+            max_shots=profile.train_shots,
+            inherit=hypothesis_of(state).compose != "none",
+            locked=needs_lock(state.files, session.registry),
+            limits=Limits(profile.train_seconds, int(profile.memory_gib * 2**30)),
+            report=lambda fields: session.event("train", **fields),
+        )
+    except TrainingFailed as error:
+        raise RoundEnded(error.status, error.problem) from error
+    training = {"telemetry": dict(result.telemetry), "cost": dict(result.cost), "fingerprint": fingerprint}
+    if result.lock is not None:
+        training["lock"] = dict(result.lock)
+    attach(
+        session.ledger,
+        "artifacts",
+        state.claim.run,
+        state.claim.number,
+        {WEIGHTS_FILE: result.weights, TRAINING_FILE: json.dumps(training, indent=1, sort_keys=True).encode() + b"\n"},
+    )
+
+
+def score(session: Session, state: RoundState) -> None:
+    """Score candidate and baseline on the same development shots and note the metrics."""
+    if state.metrics is not None:
+        return
+    key = derive_key(round_key(session, state.claim.number), "score")
+    try:
+        record = measure(session, state, detail(state, "profile"), key)
+    except CandidateFault as fault:
+        status = "killed_by_safety" if fault.reason == "timeout" else "train_error"
+        raise RoundEnded(status, fault.problem) from fault
+    append_note(session.ledger, state.claim.run, "metrics", str(state.commit), {"id": state.claim.attempt, **record})
+
+
+def analyse(session: Session, state: RoundState) -> None:
+    """Ask the Analyst whether the round is worth a verifier's shots."""
+    if state.analysis is not None:
+        return
+    message: Analysis = put(session, state, ask_analyst(session, state))
+    record = {"id": state.claim.attempt, **message.model_dump(mode="json")}
+    append_note(session.ledger, state.claim.run, "analysis", str(state.commit), record)
+
+
+def verify(session: Session, state: RoundState) -> None:
+    """Have a candidate judged by the verifier, if the Analyst asks for it."""
+    if state.verdict is not None or (state.analysis or {}).get("decision") != "candidate":
+        return
+    profile = profile_from(detail(state, "profile"))
+    judge(session, state, Asked(max_shots=profile.verify_shots, max_seconds=profile.verify_seconds))
+
+
+def close(session: Session, state: RoundState) -> None:
+    """Close the claim: the round is complete."""
+    close_claim(session.ledger, state.claim, status="ok", commit=state.commit)
+
+
+def end(session: Session, state: RoundState, ended: RoundEnded) -> None:
+    """Close a round that did not get to its end, keeping what it was and why."""
+    if state.commit is None:
+        report = {
+            "status": ended.status,
+            "reason": ended.reason,
+            "fork_from": list((state.hypothesis or {}).get("fork_from", [])),
+            "compose": (state.hypothesis or {}).get("compose", "none"),
+            "hypothesis": (state.hypothesis or {}).get("text", ""),
+            **(ended.report or {}),
+        }
+        data = json.dumps(report, indent=1, sort_keys=True, default=str).encode() + b"\n"
+        attach(session.ledger, "attempts", state.claim.run, state.claim.number, {"report.json": data})
+    close_claim(session.ledger, state.claim, status=ended.status, reason=ended.reason, commit=state.commit)
+
+
+#: The steps in order, by the name the display shows.
+STEPS = (
+    ("ideate", ideate),
+    ("code", code),
+    ("train", train),
+    ("score", score),
+    ("analyse", analyse),
+    ("verify", verify),
+    ("close", close),
+)

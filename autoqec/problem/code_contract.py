@@ -1,0 +1,83 @@
+"""What a code is, and how an environment becomes a problem: code plugin → circuit or error model → graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import stim
+from pydantic import BaseModel, ValidationError
+
+from autoqec.errors import NotFoundError, UsageError
+from autoqec.problem.environment import ENVIRONMENT_FILE, LoadedEnvironment, explain
+from autoqec.problem.locating import at_its_line
+from autoqec.problem.noise import Noise
+from autoqec.problem.problem import Problem, problem_from_circuit, problem_from_dem
+
+
+class Code(Protocol):
+    """A kind of code, as a plugin offers it.
+
+    Attributes:
+        Config: The pydantic model of the environment's `code` fields other than `kind`.
+    """
+
+    Config: type[BaseModel]
+
+    def build(
+        self, config: Any, noise: Noise, p: float | None, files: Mapping[str, bytes]
+    ) -> stim.Circuit | stim.DetectorErrorModel:
+        """The noisy memory experiment, or its error model where no circuit is known.
+
+        Args:
+            config: An instance of `Config`.
+            noise: The environment's noise.
+            p: The physical error rate to build at, one of `noise.p`; None when the noise is given by a file.
+            files: The environment's files, by the names its fields use.
+
+        Raises:
+            UsageError: The fields do not describe a circuit; the message names the field.
+        """
+        ...
+
+
+def build_problem(loaded: LoadedEnvironment, code_kinds: Callable[[str], Code], p: float | None = None) -> Problem:
+    """Compile an environment at one noise strength.
+
+    Args:
+        loaded: The environment and its files.
+        code_kinds: Gives the code plugin of a kind; raises NotFoundError for an unknown one.
+        p: Physical error rate; the environment's target by default.
+
+    Raises:
+        UsageError: The code's fields, the circuit or the error model cannot be used; names file, line and field.
+        NotFoundError: There is no code of that kind.
+    """
+    environment, text = loaded.environment, loaded.files[ENVIRONMENT_FILE]
+    try:
+        code = code_kinds(environment.code.kind)
+        built = code.build(
+            _config(code, environment.code.fields),
+            environment.noise,
+            environment.noise.target if p is None else p,
+            loaded.files,
+        )
+    except NotFoundError as error:
+        raise at_its_line(NotFoundError(f"code.kind: {error.problem}", hint=error.hint), loaded.origin, text) from error
+    except UsageError as error:
+        raise at_its_line(error, loaded.origin, text) from error
+    name = f"environment {environment.name}"
+    try:
+        if isinstance(built, stim.Circuit):
+            return problem_from_circuit(built, name=name)
+        return problem_from_dem(built, name=name)
+    except UsageError as error:
+        found = UsageError(f"code: {error.problem}", hint=error.hint)
+        raise at_its_line(found, loaded.origin, text) from error
+
+
+def _config(code: Code, fields: Mapping[str, Any]) -> BaseModel:
+    try:
+        return code.Config.model_validate(fields)
+    except ValidationError as error:
+        raise UsageError(explain(error, inside="code")) from error

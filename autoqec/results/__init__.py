@@ -1,0 +1,1 @@
+"""What counts mean, in plain Python: statistics, decisions, audits, the Pareto front, comparisons."""

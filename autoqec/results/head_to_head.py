@@ -1,0 +1,93 @@
+"""Head to head: which of two rounds on the front gains more, from the same new shots, and what that makes of the front.
+
+Two rounds whose intervals meet both stay on the front, for a better estimate alone prunes nobody. On the same shots most of what
+blurs two estimates is common to both and falls out. Plain Python: readers import nothing heavy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from math import log
+
+from autoqec.results.counts import PairedCounts
+from autoqec.results.pareto_front import Member, Point, no_dearer
+from autoqec.results.statistics import log_e_better, log_e_worse
+
+#: The `event` of the note that holds a pair's counts, on the commit of the dearer round.
+HEAD_TO_HEAD = "head_to_head"
+
+#: All pairs of a front together are decided wrongly with at most this probability.
+FRONT_ALPHA = 0.05
+
+#: "No worse", which is enough for a cheaper round: shown to fail less than this many times as often.
+NO_WORSE_RATIO = 1.01
+
+#: Of a pair (a, b), a costing no more: a is ahead in all that counts, or b gains more.
+DOMINATES, STAYS = "dominates", "stays"
+
+Words = Mapping[tuple[str, str], str]
+
+
+def pair_alpha(members: int) -> float:
+    """The level at which one pair of a front of so many members is decided."""
+    return FRONT_ALPHA / max(1, members * (members - 1))
+
+
+def duel_words(a: Point, b: Point, counts: PairedCounts, alpha: float) -> dict[tuple[str, str], str]:
+    """What two rounds on the same shots say of each other.
+
+    Args:
+        a, b: The rounds; a costs no more than b.
+        counts: b in the baseline's place, a in the candidate's.
+        alpha: Level of the pair.
+
+    Returns:
+        For (a, b), and for (b, a) if b costs no more than a: `dominates` or `stays`; nothing while it is undecided.
+    """
+    border = log(1 / alpha)
+    if log_e_better(counts) >= border:
+        words = {(a.name, b.name): DOMINATES}
+        return words | ({(b.name, a.name): STAYS} if no_dearer(b, a) else {})
+    if log_e_worse(counts) >= border:
+        words = {(a.name, b.name): STAYS}
+        return words | ({(b.name, a.name): DOMINATES} if no_dearer(b, a) else {})
+    cheaper = not no_dearer(b, a)
+    return {(a.name, b.name): DOMINATES} if cheaper and log_e_better(counts, NO_WORSE_RATIO) >= border else {}
+
+
+def open_pairs(members: Sequence[Member], words: Words) -> list[tuple[Point, Point]]:
+    """The pairs (a, b) of a front of which a costs no more and may gain as much, and of which nothing is decided."""
+    points = [member.point for member in members]
+    found: list[tuple[Point, Point]] = []
+    for b in points:
+        for a in points:
+            if _is_rival(a, b) and (a.name, b.name) not in words and (b, a) not in found:
+                found.append((a, b))
+    return found
+
+
+def settle(members: Sequence[Member], words: Words) -> list[Member]:
+    """A front with what was decided head to head: who is dominated goes, who has no rival left is confirmed.
+
+    Args:
+        members: The front by intervals.
+        words: What `duel_words` said of its pairs.
+    """
+    points = {member.point.name: member.point for member in members}
+    beaten = {(a, b) for (a, b), word in words.items() if word == DOMINATES and a in points and b in points and a != b}
+    gone = {b for a, b in beaten if (b, a) not in beaten}
+    settled = []
+    for member in members:
+        name = member.point.name
+        if name in gone:
+            continue
+        more = {b for a, b in beaten if a == name and b in gone}
+        rivals = [a for a in points if a not in gone and _is_rival(points[a], member.point)]
+        confirmed = member.confirmed or all(words.get((a, name)) == STAYS for a in rivals)
+        settled.append(replace(member, dominates=tuple(sorted({*member.dominates, *more})), confirmed=confirmed))
+    return settled
+
+
+def _is_rival(a: Point, b: Point) -> bool:
+    return a.name != b.name and no_dearer(a, b) and a.interval[1] >= b.interval[0]

@@ -1,0 +1,200 @@
+"""The paired e-process: evidence and intervals from counts alone, valid whenever one looks and stops.
+
+For a null ratio r of logical error rates, X = 1[candidate fails] - r 1[baseline fails] has mean zero. Betting a fraction L of
+one's wealth on its sign, averaged over a grid of L, is a nonnegative martingale, so by Ville's inequality it exceeds
+1/alpha with probability at most alpha however often one looks (Waudby-Smith & Ramdas 2024; Ville 1939). It depends on the
+counts only: not on order, batches, workers or resumption — anyone can recompute it by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from math import ceil, exp, inf, log, log1p
+from typing import Any
+
+from autoqec.results.counts import PairedCounts
+
+#: The bets, equally weighted: 24 points from 0.004 to 0.9, evenly spaced in the logarithm. Fixed, never tuned to data.
+BETS = tuple(0.004 * (0.9 / 0.004) ** (i / 23) for i in range(24))
+
+#: Verdicts planned per run: each attempt may spend this share of the error budget (e-LOND with flat weights).
+PLANNED_ATTEMPTS = 64
+
+_RATIO_RANGE = (1e-6, 1e6)
+
+
+def _log_mean_exp(values: list[float]) -> float:
+    top = max(values)
+    return top + log(sum(exp(value - top) for value in values) / len(values))
+
+
+def log_e_better(counts: PairedCounts, ratio: float = 1.0) -> float:
+    """Log of the evidence that the candidate's rate is below `ratio` times the baseline's."""
+    c = counts
+    return _log_mean_exp(
+        [
+            c.both * log1p(-bet * (1 - ratio)) + c.baseline_only * log1p(bet * ratio) + c.candidate_only * log1p(-bet)
+            for bet in (b / max(1.0, 1.0 - ratio) for b in BETS)
+        ]
+    )
+
+
+def best_bet(counts: PairedCounts) -> tuple[float, float]:
+    """The bet that would have won most against a ratio of one, and the log of its wealth: the largest term of the evidence.
+
+    The evidence is the mean over all bets, so it is no more than that, and no less than that divided by their number.
+    """
+    c = counts
+    wealth = {bet: c.baseline_only * log1p(bet) + c.candidate_only * log1p(-bet) for bet in BETS}
+    best = max(wealth, key=lambda bet: wealth[bet])
+    return best, wealth[best]
+
+
+def log_e_worse(counts: PairedCounts, ratio: float = 1.0) -> float:
+    """Log of the evidence that the candidate's rate is above `ratio` times the baseline's."""
+    c = counts
+    return _log_mean_exp(
+        [
+            c.both * log1p(bet * (1 - ratio)) + c.baseline_only * log1p(-bet * ratio) + c.candidate_only * log1p(bet)
+            for bet in (b / max(1.0, ratio) for b in BETS)
+        ]
+    )
+
+
+def _log_e_mean_above(counts: PairedCounts, mean: float) -> float:
+    """Log of the evidence that the mean of 1[baseline fails] - 1[candidate fails] is above `mean`, in [-1, 1]."""
+    c = counts
+    ties = c.shots - c.baseline_only - c.candidate_only
+    return _log_mean_exp(
+        [
+            c.baseline_only * log1p(bet * (1 - mean))
+            + c.candidate_only * log1p(-bet * (1 + mean))
+            + ties * log1p(-bet * mean)
+            for bet in (b / (1 + abs(mean)) for b in BETS)
+        ]
+    )
+
+
+def _crossing(rejected: Callable[[float], bool], low: float, high: float) -> float:
+    """The border, between a value that is rejected (`low`) and one that is not (`high`), by bisection."""
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if rejected(middle) else (low, middle)
+    return low
+
+
+def ratio_interval(counts: PairedCounts, alpha: float = 0.05) -> tuple[float, float | None]:
+    """Interval for candidate rate / baseline rate, valid at any stopping time with probability 1 - alpha.
+
+    Returns:
+        Lower and upper end; the upper end is None while no ratio, however large, is excluded.
+    """
+    border = log(2 / alpha)
+    low, high = (log(end) for end in _RATIO_RANGE)
+    below = log_e_worse(counts, exp(low)) >= border
+    above = log_e_better(counts, exp(high)) >= border
+    lower = exp(_crossing(lambda r: log_e_worse(counts, exp(r)) >= border, low, high)) if below else 0.0
+    upper = exp(_crossing(lambda r: log_e_better(counts, exp(r)) >= border, high, low)) if above else None
+    return lower, upper
+
+
+def delta_interval(counts: PairedCounts, alpha: float = 0.05) -> tuple[float, float]:
+    """Interval for `ler_baseline - ler_candidate` per shot, valid at any stopping time with probability 1 - alpha."""
+    border = log(2 / alpha)
+    mirrored = PairedCounts(counts.shots, counts.both, counts.candidate_only, counts.baseline_only)
+
+    def lower_end(c: PairedCounts) -> float:
+        if _log_e_mean_above(c, -1.0) < border:
+            return -1.0
+        return _crossing(lambda mean: _log_e_mean_above(c, mean) >= border, -1.0, 1.0)
+
+    return lower_end(counts), -lower_end(mirrored)
+
+
+def rate_interval(failures: int, shots: int, alpha: float = 0.05) -> tuple[float, float]:
+    """Exact (Clopper and Pearson 1934) interval of a failure rate at a number of shots fixed in advance."""
+    from scipy.special import betaincinv  # scipy.stats would take a second to import
+
+    low = 0.0 if failures == 0 else betaincinv(failures, shots - failures + 1, alpha / 2)
+    high = 1.0 if failures == shots else betaincinv(failures + 1, shots - failures, 1 - alpha / 2)
+    return float(low), float(high)
+
+
+def mcnemar_p(counts: PairedCounts) -> float:
+    """Exact one-sided McNemar p-value for "candidate better"; valid only if the number of shots was fixed in advance."""
+    n, k = counts.baseline_only + counts.candidate_only, counts.candidate_only
+    if n == 0:
+        return 1.0
+    from scipy.special import bdtr
+
+    return float(bdtr(k, n, 0.5))
+
+
+def attempt_alpha(alpha: float, attempt: int, verified_before: int) -> float:
+    """The level of a run's `attempt`-th verification (from 1) under e-LOND (Xu & Ramdas 2024), with flat weights.
+
+    The first 64 attempts share half the budget, the next 128 a quarter, and so on, so that the weights sum to at most one
+    however long the run goes on; each VERIFIED round earns the share again. False discoveries stay at most `alpha` under
+    any dependence.
+    """
+    return alpha * attempt_share(attempt) * (verified_before + 1)
+
+
+def attempt_share(attempt: int) -> float:
+    """The share of a run's error budget that its `attempt`-th verification (from 1) spends; all of them together one."""
+    epoch, _, _ = _epoch_of(attempt)
+    return float(2.0 ** -(epoch + 1) / (PLANNED_ATTEMPTS * 2**epoch))
+
+
+def next_attempt(begun: Iterable[int]) -> int | None:
+    """The number of a run's next verification, given the numbers under which others were begun, in any order.
+
+    One clone begins 1, 2, 3 and so on. Two that did not know of each other may both have begun attempt 7, and both have
+    spent its share. Such a share is counted as often as it was spent: the next attempt is the first before which the
+    shares of all others would have come to as much. So the shares spent never exceed one, and what comes out depends on
+    what was begun and not on who looks.
+
+    Returns:
+        The number; None if others have spent the whole budget.
+    """
+    numbers = list(begun)
+    spent = sum(map(attempt_share, numbers))  # exact, as are all sums here: shares are powers of two
+    if spent >= 1:
+        return None
+    attempt = max([len(numbers), *numbers]) + 1
+    while (missing := spent - _shares_before(attempt)) > 0:
+        _, _, following = _epoch_of(attempt)
+        attempt = min(following, attempt + ceil(missing / attempt_share(attempt)))
+    return attempt
+
+
+def _epoch_of(attempt: int) -> tuple[int, int, int]:
+    """The epoch in which an attempt falls, its first attempt, and the first of the next."""
+    epoch, first = 0, 1
+    while attempt >= first + PLANNED_ATTEMPTS * 2**epoch:
+        first += PLANNED_ATTEMPTS * 2**epoch
+        epoch += 1
+    return epoch, first, first + PLANNED_ATTEMPTS * 2**epoch
+
+
+def _shares_before(attempt: int) -> float:
+    epoch, first, _ = _epoch_of(attempt)
+    return float(1 - 2.0**-epoch) + (attempt - first) * attempt_share(attempt)
+
+
+def figures(counts: PairedCounts) -> dict[str, Any]:
+    """What a stretch of shots says, as notes hold it: both rates, their difference and ratio, and the intervals of these."""
+    return {
+        "shots": counts.shots,
+        "ler_baseline": counts.ler_baseline,
+        "ler_candidate": counts.ler_candidate,
+        "delta_ler": counts.delta_ler,
+        "delta_ler_ci": list(delta_interval(counts)),
+        "ler_ratio": counts.ler_ratio,
+        "ler_ratio_ci": list(ratio_interval(counts)),
+    }
+
+
+def finite(value: float) -> float:
+    """A log e-value as it is stored: capped so that JSON can hold its exponential."""
+    return min(value, 700.0) if value != inf else 700.0

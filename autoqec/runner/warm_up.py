@@ -1,0 +1,96 @@
+"""A rehearsal: do once, with a stand-in for the candidate's code, what will be done once the process is locked.
+
+Python, numba and torch load much of themselves when it is first used, and a locked process can load nothing. What a first use
+needs is not written down anywhere, so it is used.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from autoqec.candidate.compile import build_modules, compile_inference, module_tensors
+from autoqec.candidate.cost import measure_cost
+from autoqec.candidate.schema import Candidate, Output, Stage, Training
+from autoqec.candidate.stage_contract import StageKind
+from autoqec.candidate.weights import load_weights, save_weights
+from autoqec.decoding.decoder_contract import TeachingDecoder
+from autoqec.problem.problem import Problem
+
+_KEY = bytes(32)
+_BATCH = 16
+
+
+def stand_in(candidate: Candidate) -> Candidate:
+    """The candidate with every module of its own replaced by the one that its stage's kind rehearses with (`STAND_IN`)."""
+    stages = tuple(
+        stage
+        if stage.module is None
+        else replace(stage, kind=stage.kind.with_module(stage.kind.STAND_IN, "stand_in.py"))  # type: ignore[attr-defined]
+        for stage in candidate.stages
+    )
+    return replace(candidate, stages=stages)
+
+
+def understudy(kinds: Iterable[str], maker: Callable[[str], StageKind]) -> Candidate:
+    """A candidate of nobody's: a stage of each kind with the fields it has by default, and a stand-in where it wants a module."""
+    stages = []
+    for name in kinds:
+        kind = maker(name)
+        source = getattr(kind, "STAND_IN", None)
+        bound = kind if source is None else kind.with_module(source, "stand_in.py")  # type: ignore[attr-defined]
+        stages.append(Stage(name, bound, kind.Config(kind=name), source))
+    return Candidate(Output(), Training(), tuple(stages))
+
+
+def parts(candidate: Candidate) -> set[str]:
+    """What there is to rehearse of a candidate: its stages, but for their modules and their places."""
+    return {_part(stage) for stage in candidate.stages}
+
+
+def _part(stage: Stage) -> str:
+    return json.dumps(stage.config.model_dump(mode="json", exclude={"position"}), sort_keys=True)
+
+
+def rehearse_predictions(candidate: Candidate, problem: Problem, known: Collection[str] = ()) -> None:
+    """Everything that answering syndromes and counting costs will do.
+
+    Args:
+        candidate: Whose stages.
+        problem: On which problem.
+        known: The `parts` that this process, or the one it is a fork of, has rehearsed on this problem.
+    """
+    fresh = replace(candidate, stages=tuple(stage for stage in candidate.stages if _part(stage) not in known))
+    if not fresh.stages:
+        return
+    actor = stand_in(fresh)
+    tensors = load_weights(save_weights(module_tensors(build_modules(actor, problem)), fingerprints=["rehearsal"]))
+    syndromes = np.zeros((_BATCH, problem.syndrome_bytes), dtype=np.uint8)
+    compile_inference(actor, tensors, problem)(syndromes, np.repeat(problem.priors_llr[None], _BATCH, axis=0))
+    measure_cost(actor, tensors, problem)
+
+
+def rehearse_training(
+    candidate: Candidate, problems: Sequence[Problem], decoders: Sequence[TeachingDecoder] | None
+) -> None:
+    """Everything that training will do, in one step."""
+    from autoqec.runner.training import train
+
+    few: dict[str, int] = {"shots": _BATCH, "batch_size": _BATCH, "epochs": 1}
+    training = Training.model_validate(candidate.training.model_dump() | few)
+    ignore: Callable[[object], None] = lambda progress: None  # noqa: E731
+    train(
+        replace(stand_in(candidate), training=training),
+        problems,
+        decoders,
+        seed=_KEY,
+        max_shots=_BATCH,
+        initial={},
+        inherit=False,
+        report=ignore,
+        validation_shots=_BATCH,
+    )
+    rehearse_predictions(candidate, problems[0])

@@ -1,0 +1,101 @@
+"""Tasks of the distance certificate: fault sets instead of sampled shots, on the same way through candidate and decoder.
+
+The candidate is sent syndromes in the same batches as ever, and is told nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from autoqec.plugins import load_plugins
+from autoqec.problem.code_contract import build_problem
+from autoqec.problem.environment import environment_from_files
+from autoqec.problem.problem import Problem
+from autoqec.sandbox.channel import Message
+from autoqec.scoring.executor_contract import blobs_with_prefix
+from autoqec.scoring.fault_sets import distance_of, drawn, how_many, listed, odds, shots_of, weight_probabilities
+from autoqec.scoring.shard import score_given
+
+OUTLINE = "autoqec.scoring.fault_tasks:outline"
+EXAMINE = "autoqec.scoring.fault_tasks:examine_faults"
+
+#: Regressed fault sets that one task shows.
+_SHOWN = 4
+
+
+def outline(message: Message) -> Message:
+    """What a certificate of a problem would have to examine.
+
+    Args:
+        message: Blobs `env:<name>`; field `most`, the largest weight of interest.
+
+    Returns:
+        Fields `distance` and `found` (see `faults.distance_of`); and of the weights 0 to `most` `sets`, their numbers, and
+        `probabilities`, those that exactly so many mechanisms fire.
+    """
+    loaded = environment_from_files(blobs_with_prefix("env:", message.blobs), origin="the environment")
+    problem = build_problem(loaded, load_plugins().maker("code"))
+    most = int(message.fields["most"])
+    distance, found = distance_of(problem)
+    return Message(
+        {
+            "distance": distance,
+            "found": found,
+            "sets": [how_many(problem, weight) for weight in range(most + 1)],
+            "probabilities": weight_probabilities(problem, most),
+        }
+    )
+
+
+def examine_faults(message: Message) -> Message:
+    """Decode some fault sets with and without the candidate.
+
+    Args:
+        message: As for `shard.score_chunks`; fields `weight`, `first` and `count` say which sets, in order; or, where `seeds`
+            has one, as many drawn from it.
+
+    Returns:
+        Fields `counts`; `odds_baseline` and `odds_candidate`, sums over failed sets of the products of odds; and `regressions`,
+        some sets that the candidate fails and the baseline corrects: `mechanisms`, `detectors`, `observables` and `odds`.
+
+    Raises:
+        CandidateFault: The candidate broke its contract.
+    """
+    fields = message.fields
+    weight, count = int(fields["weight"]), int(fields["count"])
+    chosen: list[np.ndarray] = []
+
+    def build(problem: Problem) -> Any:
+        sets = (
+            drawn(problem, weight, count, int(fields["seeds"][0]))
+            if fields["seeds"]
+            else listed(problem, weight, int(fields["first"]), count)
+        )
+        chosen.append(sets)
+        return shots_of(problem, sets)
+
+    given = score_given(message, build)
+    (sets,) = chosen
+    products = odds(given.problem)[sets].prod(axis=1)
+    regressed = np.flatnonzero(given.candidate & ~given.baseline)
+    regressed = regressed[np.argsort(-products[regressed], kind="stable")][:_SHOWN]
+    return Message(
+        {
+            "counts": given.score.counts.to_dict(),
+            "odds_baseline": float(products[given.baseline].sum()),
+            "odds_candidate": float(products[given.candidate].sum()),
+            "regressions": [_shown(given.problem, sets[row], float(products[row])) for row in regressed],
+        }
+    )
+
+
+def _shown(problem: Problem, members: np.ndarray, product: float) -> dict[str, Any]:
+    shot = shots_of(problem, members[None])
+    bits = (
+        np.unpackbits(shot.syndromes[0], count=problem.num_detectors, bitorder="little"),
+        np.unpackbits(shot.observables[0], count=problem.num_observables, bitorder="little"),
+    )
+    detectors, observables = (np.flatnonzero(found).tolist() for found in bits)
+    return {"mechanisms": members.tolist(), "detectors": detectors, "observables": observables, "odds": product}

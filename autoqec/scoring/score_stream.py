@@ -1,0 +1,224 @@
+"""A stream of scored shots: chunk after chunk of one keyed stream, spread over an executor, the same for any number of jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from autoqec.errors import AutoQECError
+from autoqec.problem.environment import LoadedEnvironment
+from autoqec.problem.sampling import CHUNK_SHOTS
+from autoqec.problem.streams import derive_seed
+from autoqec.results.counts import PairedCounts
+from autoqec.sandbox.channel import Message
+from autoqec.sandbox.child import ChildFailed
+from autoqec.sandbox.sealed import SealedCandidate
+from autoqec.scoring.executor_contract import Executor, Task
+from autoqec.scoring.predictor import fault_from
+from autoqec.scoring.shard import FUNCTION, ChunkScore
+
+#: Chunks of one task: enough work to make its transport cheap, little enough to share evenly.
+_CHUNKS_PER_TASK = 2
+
+#: Called with shots done and shots asked for.
+ShotProgress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The sum of many chunks.
+
+    Attributes:
+        counts: Baseline against candidate.
+        neutral: In the baseline's place, the candidate's decoder on beliefs that say nothing, over `reference_shots` shots.
+        invalid: Candidate's shots without a valid answer.
+        references: Failures of each reference decoder, over `reference_shots` shots.
+        missing: References that were left out, and the lines that install what they need.
+        chunks: Chunks summed.
+        predict_us, decode_us, baseline_us: Microseconds per shot of one process.
+        cpu_us: Microseconds per shot of processor time in the candidate's process, as the kernel counts it.
+        digests: SHA-256 of each chunk's shots, in order.
+        failed: Which shots of each chunk the candidate failed, a bit each, in hex.
+        answers: SHA-256 of each chunk's predictions.
+        lock: The walls around the candidate's process; None where it ran unlocked.
+    """
+
+    counts: PairedCounts = field(default_factory=PairedCounts)
+    neutral: PairedCounts = field(default_factory=PairedCounts)
+    invalid: int = 0
+    references: Mapping[str, int] = field(default_factory=dict)
+    reference_shots: int = 0
+    missing: Mapping[str, str] = field(default_factory=dict)
+    chunks: int = 0
+    predict_us: float = 0.0
+    cpu_us: float = 0.0
+    decode_us: float = 0.0
+    baseline_us: float = 0.0
+    digests: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    answers: tuple[str, ...] = ()
+    lock: Mapping[str, Any] | None = None
+
+
+def chunks_for(shots: int) -> int:
+    """How many whole chunks hold at least this many shots."""
+    return max(1, -(-shots // CHUNK_SHOTS))
+
+
+@dataclass(frozen=True)
+class ScoreStream:
+    """One candidate, one problem, one keyed stream of shots.
+
+    Attributes:
+        executor: Where chunks are scored.
+        environment: The environment with its files.
+        sealed: The candidate.
+        key: Key of the stream.
+        domain: What the stream is for: `dev` or `holdout`.
+        p: Physical error rate; None for the environment's target.
+        strong: One more reference decoder, by kind; None for those of the environment alone.
+    """
+
+    executor: Executor
+    environment: LoadedEnvironment
+    sealed: SealedCandidate
+    key: bytes
+    domain: str
+    p: float | None = None
+    strong: str | None = None
+
+    def task(self, function: str, chunks: Sequence[int], *, references: bool = False, **fields: Any) -> Task:
+        """The task that runs one function on some chunks, with more fields in its message if need be."""
+        seeds = [derive_seed(self.key, self.domain, chunk) for chunk in chunks]
+        blobs = {f"env:{name}": data for name, data in self.environment.files.items()} | self.sealed.to_blobs()
+        told = {"seeds": seeds, "p": self.p, "references": references, "strong": self.strong}
+        return Task(function, Message(told | fields, blobs))
+
+    def run(self, function: str, chunks: Sequence[int] = (), **fields: Any) -> Mapping[str, Any]:
+        """Run one task and return its fields.
+
+        Args:
+            function: The task's function.
+            chunks: Whose seeds it is given.
+            fields: More fields of its message.
+
+        Raises:
+            CandidateFault: The candidate broke its contract.
+            AutoQECError: The environment or a decoder cannot be used.
+        """
+        return self.gather([self.task(function, chunks, **fields)], lambda done: None)[0]
+
+    def score(
+        self, first: int, chunks: int, *, references: bool = False, progress: ShotProgress | None = None
+    ) -> Scored:
+        """Score chunks `first … first + chunks - 1`.
+
+        Args:
+            first: Index of the first chunk.
+            chunks: How many.
+            references: Whether to run the environment's reference decoders on the same shots.
+            progress: Called as chunks come in.
+
+        Raises:
+            CandidateFault: The candidate broke its contract.
+            AutoQECError: The environment or a decoder cannot be used.
+        """
+        wanted = [
+            range(i, min(i + _CHUNKS_PER_TASK, first + chunks)) for i in range(first, first + chunks, _CHUNKS_PER_TASK)
+        ]
+        tasks = [self.task(FUNCTION, part, references=references) for part in wanted]
+
+        def report(done: int) -> None:
+            if progress is not None:
+                progress(min(done * _CHUNKS_PER_TASK, chunks) * CHUNK_SHOTS, chunks * CHUNK_SHOTS)
+
+        answers = self.gather(tasks, report)
+        scored = combine([ChunkScore.from_dict(score) for answer in answers for score in answer["chunks"]], references)
+        missing = {name: line for answer in answers for name, line in answer.get("missing", {}).items()}
+        return replace(scored, missing=missing) if references else scored
+
+    def gather(self, tasks: Sequence[Task], finished: Callable[[int], None]) -> list[Mapping[str, Any]]:
+        """Run tasks, as many at once as the executor takes.
+
+        Args:
+            tasks: What to run.
+            finished: Called with the number of tasks done whenever some are.
+
+        Returns:
+            The fields of their answers, in the order of the tasks.
+
+        Raises:
+            CandidateFault: The candidate broke its contract.
+            AutoQECError: The environment or a decoder cannot be used.
+        """
+        futures = [self.executor.submit(task) for task in tasks]
+        pending = set(futures)
+        try:
+            while pending:
+                done, pending = wait(pending, return_when=FIRST_COMPLETED)
+                for future in done:
+                    future.result()
+                finished(len(futures) - len(pending))
+        except ChildFailed as error:
+            raise fault_from(error) from error
+        finally:
+            for future in pending:
+                future.cancel()
+        return [future.result().fields for future in futures]
+
+
+def score_each(
+    streams: Sequence[ScoreStream], first: int, chunks: int, finished: Callable[[int], None]
+) -> list[Scored | AutoQECError]:
+    """Score the same chunks of several streams, one task a stream, so that each is prepared in one process only.
+
+    Args:
+        streams: Of one executor, few shots each.
+        first, chunks: As for `ScoreStream.score`.
+        finished: Called with the number of streams done whenever some are.
+
+    Returns:
+        Of each stream its score, or what kept it from having one: a `CandidateFault`, or an error of the environment.
+    """
+    futures = [each.executor.submit(each.task(FUNCTION, range(first, first + chunks))) for each in streams]
+    pending = set(futures)
+    while pending:
+        _, pending = wait(pending, return_when=FIRST_COMPLETED)
+        finished(len(futures) - len(pending))
+    return [_outcome(future) for future in futures]
+
+
+def _outcome(future: Future[Message]) -> Scored | AutoQECError:
+    try:
+        return combine([ChunkScore.from_dict(score) for score in future.result().fields["chunks"]], False)
+    except ChildFailed as error:
+        return fault_from(error)
+
+
+def combine(scores: Sequence[ChunkScore], references: bool) -> Scored:
+    """Sum chunk scores; times become microseconds per shot."""
+    counts = sum((score.counts for score in scores), PairedCounts())
+    names = sorted({name for score in scores for name in score.references})
+    per_shot = 1e6 / max(1, counts.shots)
+    return Scored(
+        counts=counts,
+        neutral=sum((score.neutral for score in scores if score.neutral), PairedCounts()),
+        invalid=sum(score.invalid for score in scores),
+        references={name: sum(score.references[name] for score in scores) for name in names},
+        reference_shots=counts.shots if references else 0,
+        chunks=len(scores),
+        predict_us=sum(score.predict_seconds for score in scores) * per_shot,
+        cpu_us=sum(score.cpu_seconds for score in scores) * per_shot,
+        decode_us=sum(score.decode_seconds for score in scores) * per_shot,
+        baseline_us=sum(score.baseline_seconds for score in scores) * per_shot,
+        digests=tuple(score.digest for score in scores),
+        failed=tuple(score.failed for score in scores),
+        answers=tuple(score.answers for score in scores),
+        lock=min(
+            (score.lock for score in scores if score.lock is not None),
+            key=lambda lock: int(lock["level"]),
+            default=None,
+        ),
+    )

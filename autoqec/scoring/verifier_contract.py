@@ -1,0 +1,107 @@
+"""The verdict on a sealed candidate: what it says, what was asked, and what a verifier plugin is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from autoqec.problem.environment import LoadedEnvironment
+from autoqec.results.decision import Word
+from autoqec.sandbox.sealed import SealedCandidate
+from autoqec.scoring.executor_contract import Executor
+
+#: Called with a mapping of JSON values each time there is something to show.
+Report = Callable[[Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class VerificationRequest:
+    """What a verifier is asked. It is complete: with `seed_key` given, the same request has the same verdict.
+
+    Attributes:
+        environment: The environment with its files.
+        sealed: The candidate.
+        commit: The round's commit, 40 hex digits.
+        attempt: Number of this verification within the run, from 1; every attempt spends a share of the error budget.
+        verified_before: How many attempts of the run ended VERIFIED before this one.
+        seed_key: 32 bytes that key the holdout stream, for a replay; None to draw them now, after the commit is fixed.
+        max_shots: Stop undecided after this many shots; the environment's protocol by default.
+        strong_reference: A decoder near maximum likelihood, by kind, to be run on some of the headline shots: the verdict then
+            says which share of the gap between it and the baseline the candidate closes. None for none.
+        parents: For a composed candidate, its parents by name, to be judged on the same shots.
+        alpha: Error budget of the run's verdicts, where it is to be stricter than the environment's; None for that.
+        beacon: A public random value that nobody knew when the commit was made, mixed into the key: with it not even the
+            operator can have chosen the shots. Empty for none.
+        max_seconds: Wall clock after which a test that is undecided is broken off; the checks of a candidate that was better in
+            time are still done. None for no limit.
+        stop: For a replay, where the verdict's test was broken off: its `out_of_time`. None if it was not.
+        full_certificate: Whether to list all pairs of faults for the distance certificate, and not only draw some.
+    """
+
+    environment: LoadedEnvironment
+    sealed: SealedCandidate
+    commit: str
+    attempt: int = 1
+    verified_before: int = 0
+    seed_key: bytes | None = None
+    max_shots: int | None = None
+    strong_reference: str | None = None
+    parents: Mapping[str, SealedCandidate] = field(default_factory=dict)
+    alpha: float | None = None
+    beacon: str = ""
+    full_certificate: bool = False
+    max_seconds: float | None = None
+    stop: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a verifier says.
+
+    Attributes:
+        verdict: VERIFIED, SUSPICIOUS or FAILED.
+        reason: A code: `better`; `not_better`, `undecided`, `crash`, `timeout`, `bad_output`, `bad_weights`, `over_budget`,
+            `target_missed` (either was `constraint` in verdicts of version 0.1), `weights_do_not_fit`; `batch_dependent`,
+            `unsandboxed_custom_code`, `beats_reference_ml`, `distance_regression`, `harm`.
+        details: Counts, evidence, intervals, policy, the revealed key, chunk digests, versions, sandbox level — whatever a
+            reader needs to check the word by hand.
+    """
+
+    verdict: Word
+    reason: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As a JSON-able mapping."""
+        return {"verdict": self.verdict, "reason": self.reason, **self.details}
+
+    @staticmethod
+    def from_dict(fields: Mapping[str, Any]) -> Verdict:
+        """The inverse of `to_dict`.
+
+        Raises:
+            ValueError: The word is none of the three.
+        """
+        rest = dict(fields)
+        word, reason = rest.pop("verdict"), str(rest.pop("reason"))
+        if word not in ("VERIFIED", "SUSPICIOUS", "FAILED"):
+            raise ValueError(f"{word!r} is not a verdict")
+        return Verdict(word, reason, rest)
+
+
+class Verifier(Protocol):
+    """A verifier as a plugin offers it; runs in a process of its own that has no repository."""
+
+    def verify(self, request: VerificationRequest, executor: Executor, report: Report) -> Verdict:
+        """Judge a sealed candidate on shots that did not exist before.
+
+        Args:
+            request: What to judge.
+            executor: Where shots are scored.
+            report: Told of progress.
+
+        Raises:
+            AutoQECError: The judge itself failed; a candidate's failure is a verdict, not an error.
+        """
+        ...

@@ -1,0 +1,30 @@
+"""An agent that says what a test tells it to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from autoqec.agents.agent_contract import Context, Reply, Report, Role, ignore
+from autoqec.errors import AutoQECError
+
+
+class ScriptedAgent:
+    """Replies from a list per role, in order, and remembers the contexts it was shown.
+
+    Args:
+        replies: JSON objects by role. A role without a list, or one that is used up, raises.
+    """
+
+    def __init__(self, replies: Mapping[str, Iterable[Any]]):
+        self._replies = {role: iter(list(given)) for role, given in replies.items()}
+        self.seen: list[tuple[Role, Context]] = []
+
+    def reply(self, role: Role, context: Context, report: Report = ignore) -> Reply | Mapping[str, Any]:
+        """See `autoqec.agents.agent_contract.Agent.reply`."""
+        self.seen.append((role, context))
+        try:
+            answer: Reply | Mapping[str, Any] = next(self._replies[role])
+        except (KeyError, StopIteration):
+            raise AutoQECError(f"the script has no further reply for the {role}") from None
+        return answer

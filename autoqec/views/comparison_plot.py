@@ -1,0 +1,123 @@
+"""The plot of a comparison: the best VERIFIED gain so far against rounds and against seconds, readable without colour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from autoqec.errors import UsageError
+from autoqec.results.agent_comparison import ArmResult, by_agent, gain_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+#: One of each an agent: line, marker and grey tell them apart in print, the colour on a screen.
+_LINES = ("-", "--", ":", "-.")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_COLOURS = ("#000000", "#0072b2", "#d55e00", "#777777", "#009e73", "#cc79a7", "#e69f00")
+
+#: How far the bars of two seeds stand from each other, in rounds; at one place they would hide each other.
+_APART = 0.06
+
+#: What plots can be written as.
+FORMATS = (".png", ".svg", ".pdf")
+
+
+def check_plot(path: Path) -> None:
+    """Refuse, before anything is run, a plot that could not be written.
+
+    Raises:
+        UsageError: It is of no format that is known, or its folder does not exist.
+    """
+    if path.suffix not in FORMATS:
+        raise UsageError(f"--plot {path}: a plot is {', '.join(FORMATS)}", hint="--plot comparison.png")
+    if not path.resolve().parent.is_dir():
+        raise UsageError(f"--plot {path}: there is no folder {path.resolve().parent}")
+
+
+def plot_comparison(arms: Sequence[ArmResult], path: Path, title: str) -> None:
+    """Draw a comparison.
+
+    Args:
+        arms: Every agent with every seed.
+        path: Where to; its ending decides the format.
+        title: What is written above.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+    # Text stays text in an SVG, and the same figures give the same file.
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "autoqec", "font.size": 9}):
+        figure = Figure(figsize=(9, 4.4), layout="constrained")
+        left, right = figure.subplots(1, 2, sharey=True)
+        handles = []
+        for place, (agent, own) in enumerate(by_agent(arms).items()):
+            look: dict[str, Any] = {
+                "color": _COLOURS[place % len(_COLOURS)],
+                "linestyle": _LINES[place % len(_LINES)],
+                "marker": _MARKERS[place % len(_MARKERS)],
+            }
+            aside = _APART * place / len(by_agent(arms))
+            _draw(left, [_by_rounds(arm) for arm in own], look, own, [aside + _APART * n for n in range(len(own))])
+            _draw(right, [_by_seconds(arm) for arm in own], look, own, [0.0] * len(own))
+            seeds = f"mean of {len(own)} seed{'s' if len(own) > 1 else ''}"
+            handles.append(Line2D([], [], linewidth=2.2, markersize=5, label=f"{agent} ({seeds})", **look))
+        left.set_xlabel("rounds")
+        left.set_ylabel("best VERIFIED ΔLER so far · 1e-3, per shot")
+        left.xaxis.get_major_locator().set_params(integer=True)
+        right.set_xlabel("seconds of rounds")
+        figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False, handlelength=4)
+        for axes in (left, right):
+            axes.grid(color="0.9", linewidth=0.6)
+            axes.set_xlim(left=0)
+            axes.spines[["top", "right"]].set_visible(False)
+        figure.suptitle(title, fontsize=10)
+        figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
+
+
+Track = list[tuple[float, float]]
+
+
+def _by_rounds(arm: ArmResult) -> Track:
+    return [(0.0, 0.0), *((float(each.number), 1e3 * gain_of(best)) for each, best in arm.steps())]
+
+
+def _by_seconds(arm: ArmResult) -> Track:
+    return [(0.0, 0.0), *((each.seconds, 1e3 * gain_of(best)) for each, best in arm.steps())]
+
+
+def _at(track: Track, x: float) -> float:
+    """A step function's value: that of the last step at or before x."""
+    return next((y for at, y in reversed(track) if at <= x), 0.0)
+
+
+def _mean(tracks: Sequence[Track]) -> Track:
+    """The mean of step functions; a run that has ended keeps what it found."""
+    places = sorted({x for track in tracks for x, _ in track})
+    return [(x, sum(_at(track, x) for track in tracks) / len(tracks)) for x in places]
+
+
+def _draw(
+    axes: Axes, tracks: Sequence[Track], look: dict[str, Any], arms: Sequence[ArmResult], asides: Sequence[float]
+) -> None:
+    """Thin lines for the seeds with their verdicts' intervals where the best changes, a thick line for their mean."""
+    plain = {"color": look["color"], "linestyle": look["linestyle"]}
+    for track, arm, aside in zip(tracks, arms, asides, strict=True):
+        axes.step(*zip(*track, strict=True), where="post", linewidth=0.7, alpha=0.6, **plain)
+        before = None
+        for (x, y), (_, best) in zip(track[1:], arm.steps(), strict=True):
+            if best is not None and best is not before and best.interval is not None:
+                low, high = (1e3 * end for end in best.interval)
+                bar = [[max(0.0, y - low)], [max(0.0, high - y)]]
+                style = {
+                    "color": look["color"],
+                    "marker": look["marker"],
+                    "markersize": 4,
+                    "capsize": 2,
+                    "linewidth": 0.8,
+                }
+                axes.errorbar([x + aside], [y], yerr=bar, **style)
+            before = best
+    axes.step(*zip(*_mean(tracks), strict=True), where="post", linewidth=2.2, **plain)

@@ -1,0 +1,40 @@
+"""What people see of a round that is not run yet: prompts, tokens, money, time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from autoqec.views.console import out, plain
+from autoqec.views.installed_text import grid
+
+
+def money_text(cost: float | None) -> str:
+    """US dollars, or that nobody knows."""
+    return "price unknown" if cost is None else f"${cost:.4f}"
+
+
+def print_plan(plan: Mapping[str, Any], rounds: int) -> None:
+    """A line for each role, then the sums."""
+    table = grid("role", "agent", "prompt tokens", "tokens at most", "cost at most")
+    for call in plan["calls"]:
+        words = call["prompt_tokens"] > 0
+        table.add_row(
+            call["role"],
+            plain(call["agent"]),
+            f"{call['prompt_tokens']:,}" if words else "–",
+            f"{call['tokens']:,}" if call["tokens"] else "–",
+            money_text(call["cost"]) if call["tokens"] else "–",
+        )
+    console = out()
+    console.print(table)
+    cost = None if plan["cost"] is None else rounds * plan["cost"]
+    seconds, least = plan["seconds"], plan["seconds_at_most"]
+    time = (
+        f"about {rounds * seconds:,.0f} s"
+        if seconds is not None
+        else f"no round yet to judge by; {rounds * least:,.0f} s at most"
+    )
+    console.print(
+        f"{rounds} round(s): {rounds * plan['tokens']:,} tokens at most, {money_text(cost)}, {time}; nobody was called"
+    )

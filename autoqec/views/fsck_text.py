@@ -1,0 +1,33 @@
+"""What people see of an examination of the lab: what is wrong, how bad it is, and what mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from autoqec.history import Finding, Repaired
+from autoqec.views.console import out, plain
+
+_STYLES = {"error": "bold red", "warning": "bold yellow", "info": "bold"}
+
+
+def print_findings(findings: Sequence[Finding]) -> None:
+    """Each finding with its mend, then how many there are of each severity."""
+    console = out()
+    for finding in findings:
+        head = Text(f"{finding.severity} {finding.code} ", style=_STYLES[finding.severity])
+        console.print(head + plain(f"{finding.ref}: {finding.problem}"), soft_wrap=True)
+        by = "  --repair would: " if finding.repairable else "  hint: "
+        console.print(Text(by, style="bold") + plain(finding.hint), soft_wrap=True)
+    counts = {severity: sum(finding.severity == severity for finding in findings) for severity in _STYLES}
+    found = ", ".join(f"{count} {severity}{'s' * (count > 1)}" for severity, count in counts.items() if count)
+    console.print(plain(found or "the record is sound"))
+
+
+def print_repaired(repaired: Sequence[Repaired]) -> None:
+    """Each thing that was mended."""
+    for item in repaired:
+        out().print(
+            Text(f"repaired {item.code} ", style="bold green") + plain(f"{item.ref}: {item.what}"), soft_wrap=True
+        )

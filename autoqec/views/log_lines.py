@@ -1,0 +1,260 @@
+"""Rounds as JSON lines, run by run: what `log` and `pareto` are made of, kept in the cache while a run stays as it is.
+
+A round's line follows from the objects that its run's refs name, and so does whether it can be on the front. Rounds that
+could be read differently a moment later, for they are at work or something of them is missing, are read every time.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import autoqec
+from autoqec.errors import NotFoundError
+from autoqec.history import (
+    Ledger,
+    RoundRecord,
+    RunRecords,
+    Snapshot,
+    cached,
+    chosen_runs,
+    find_record,
+    has_objects,
+    keep,
+    list_runs,
+    read_run,
+    take_snapshot,
+)
+from autoqec.results.limits import exceeded
+from autoqec.views.round_json import round_object
+
+#: Everything that decides what a line says; a cache that other code filled is not used.
+_MAKERS = (
+    "history/rounds/claims.py",
+    "history/rounds/notes.py",
+    "history/reading/history_reader.py",
+    "history/reading/round_record.py",
+    "history/store/json_records.py",
+    "history/rounds/trailers.py",
+    "results/limits.py",
+    "views/log_lines.py",
+    "views/round_json.py",
+    "canonical.py",
+)
+
+#: One for all lines; an item is made of what was JSON before, so nothing in it holds itself.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A round's JSON object as it is printed, and what the front needs to know before it looks inside.
+
+    Attributes:
+        number: The round's number.
+        commit: The round's commit, or None.
+        env, env_id: The environment's name and identity, or None if the commit cannot be read.
+        verified: Whether its verdict is VERIFIED.
+        figures: If it is, the verdict's gain and the ends of its interval, FLOPs, parameters; None if one is missing.
+        text: The line, without the line feed.
+        over: If it is VERIFIED, the limits of its environment that its figures are nevertheless above, as a sentence.
+    """
+
+    number: int
+    commit: str | None
+    env: str | None
+    env_id: str | None
+    verified: bool
+    figures: tuple[float, float, float, int, int] | None
+    text: str
+    over: str = ""
+
+
+@dataclass(frozen=True)
+class RunLines:
+    """A run's rounds by number; `strays` are commits that are VERIFIED in its notes and are no round's."""
+
+    run: str
+    age: tuple[str, str]
+    lines: tuple[Line, ...]
+    strays: tuple[str, ...]
+
+
+def read_lines(ledger: Ledger, run: str | None = None) -> list[RunLines]:
+    """The rounds of all runs, or of one, sorted by the run's creation; from the cache where that is the same.
+
+    Raises:
+        NotFoundError: There is no such run.
+        AutoQECError: The refs cannot be read.
+    """
+    with _nothing_to_collect():
+        snapshot = take_snapshot(ledger)
+        found = [_run_lines(ledger, snapshot, name) for name in chosen_runs(ledger, snapshot, run)]
+    return sorted(found, key=lambda lines: lines.age)
+
+
+def require_environment(ledger: Ledger, runs: Iterable[RunLines], env: str | None) -> None:
+    """Check that an environment that rounds are chosen by is one that the history knows; None is none to check.
+
+    Raises:
+        NotFoundError: It is not; names those it knows.
+    """
+    known = {line.env for run in runs for line in run.lines if line.env}
+    if env is None or env in known:
+        return
+    known |= {run.env_name for run in list_runs(ledger)}  # of one whose rounds all failed, no commit says what it is
+    if env not in known:
+        there = f"there are {', '.join(sorted(known))}" if known else "it has no rounds yet"
+        hint = f"autoqec log --env {min(known)}" if known else "autoqec round starts a run"
+        raise NotFoundError(f"the history knows no environment {env!r}; {there}", hint=hint)
+
+
+def round_item(ledger: Ledger, run: str, number: int) -> dict[str, Any]:
+    """One round's JSON object, as `log --json` prints it.
+
+    Raises:
+        NotFoundError: There is no such round.
+    """
+    find_record(ledger, run, number)  # raises, and says what there is
+    (found,) = read_lines(ledger, run)
+    return next(json.loads(line.text) for line in found.lines if line.number == number)
+
+
+@contextmanager
+def _nothing_to_collect() -> Iterator[None]:
+    """Without the search for circular garbage, of which reading makes none: it goes through all that was read, often."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _run_lines(ledger: Ledger, snapshot: Snapshot, run: str) -> RunLines:
+    key = hashlib.sha256(f"{_code()} {run} {snapshot.digest(run)}".encode()).hexdigest()
+    kept = cached(ledger, key)
+    unpacked: RunLines | None = None
+    if kept is not None:
+        with suppress(ValueError, KeyError, TypeError):  # it is whole, but nothing of ours
+            unpacked = _unpack(ledger, snapshot, run, kept)
+    if unpacked is not None:
+        return unpacked
+    records = read_run(ledger, snapshot, run)
+    lines, named = _make(snapshot, records)
+    if records.created and lines.lines:
+        keep(ledger, key, _pack(lines, records.fleeting, named))
+    return lines
+
+
+def _make(snapshot: Snapshot, found: RunRecords) -> tuple[RunLines, dict[str, str | None]]:
+    """The lines of a run, and under which names they speak of commits that are not the run's own."""
+    own = {record.commit: f"{found.run}/{record.number}" for record in found.records if record.commit}
+    named = {
+        oid: snapshot.names.get(oid)
+        for record in found.records
+        for oid in (record.identity.fork_from if record.identity else ())
+        if oid not in own
+    }
+    names = {oid: name for oid, name in named.items() if name} | own
+    strays = tuple(oid for oid, verdict in found.strays.items() if verdict.get("verdict") == "VERIFIED")
+    lines = tuple(_line(record, names) for record in found.records)
+    return RunLines(found.run, found.age, lines, strays), named
+
+
+def _line(record: RoundRecord, names: Mapping[str, str]) -> Line:
+    item = round_object(record, names)
+    verified = item["verdict"] == "VERIFIED"
+    figures = _figures(item["holdout"], item["metrics"]) if verified else None
+    over = _over(item["holdout"], figures) if figures else ""
+    return Line(record.number, record.commit, item["env"], item["env_id"], verified, figures, json_line(item), over)
+
+
+def _figures(holdout: Mapping[str, Any] | None, metrics: Mapping[str, Any] | None) -> Any:
+    ends = (holdout or {}).get("delta_ler_ci")
+    low, high = ends if isinstance(ends, list) and len(ends) == 2 else (None, None)
+    # Costs as the verifier counted them, where it says; the training process said the metrics'.
+    counted, told = holdout or {}, metrics or {}
+    costs = [told.get(name) if counted.get(name) is None else counted[name] for name in ("flops_per_shot", "params")]
+    found = ((holdout or {}).get("delta_ler"), low, high, *costs)
+    return found if all(isinstance(number, int | float) and math.isfinite(number) for number in found) else None
+
+
+def _over(holdout: Mapping[str, Any], figures: tuple[float, float, float, int, int]) -> str:
+    limits = holdout.get("constraints")
+    if not isinstance(limits, dict):
+        return ""  # a verdict from before they were noted
+    flops, params = figures[3:]
+    told = {name: limit for name, limit in limits.items() if isinstance(limit, int | float)}
+    return "; ".join(
+        exceeded(told, {"flops_per_shot": flops, "params": params, "ler_candidate": holdout["ler_candidate"]})
+    )
+
+
+def json_line(item: Mapping[str, Any]) -> str:
+    """A round's object on one line. Figures that JSON has no number for, which only a forged note can hold, are nulls."""
+    try:
+        text = _ENCODER.encode(item)
+    except ValueError:
+        problems = [*item["problems"], "a figure in its notes is not a finite number"]
+        unusable = dict.fromkeys(("metrics", "references", "holdout", "verdict")) | {"problems": problems}
+        return json_line({**item, **unusable})
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a surrogate pair
+        return json.dumps(item)
+    return text
+
+
+def _pack(lines: RunLines, fleeting: Iterable[int], named: Mapping[str, str | None]) -> bytes:
+    lasting = [line for line in lines.lines if line.number not in set(fleeting)]
+    head = {
+        "age": lines.age,
+        "strays": lines.strays,
+        "named": named,
+        "fleeting": sorted(fleeting),
+        "rounds": [
+            (line.number, line.commit, line.env, line.env_id, line.verified, line.figures, line.over)
+            for line in lasting
+        ],
+    }
+    return "\n".join([json.dumps(head), *(line.text for line in lasting)]).encode()
+
+
+def _unpack(ledger: Ledger, snapshot: Snapshot, run: str, data: bytes) -> RunLines | None:
+    """The lines kept for a run; None if a commit is gone, or a commit of another run goes by another name now."""
+    first, *texts = data.decode().split("\n")
+    head = json.loads(first)
+    lines = [
+        Line(number, commit, env, env_id, verified, tuple(figures) if figures else None, text, over)
+        for (number, commit, env, env_id, verified, figures, over), text in zip(head["rounds"], texts, strict=True)
+    ]
+    if any(snapshot.names.get(oid) != name for oid, name in head["named"].items()):
+        return None
+    if not has_objects(ledger, (line.commit for line in lines if line.commit)):
+        return None
+    if head["fleeting"]:
+        fresh = read_run(ledger, snapshot, run, head["fleeting"])
+        own = {line.commit: f"{run}/{line.number}" for line in lines if line.commit}
+        own |= {record.commit: f"{run}/{record.number}" for record in fresh.records if record.commit}
+        names = {**snapshot.names, **own}
+        lines = sorted([*lines, *(_line(record, names) for record in fresh.records)], key=lambda line: line.number)
+    return RunLines(run, tuple(head["age"]), tuple(lines), tuple(head["strays"]))
+
+
+@cache
+def _code() -> str:
+    top = Path(autoqec.__file__).parent
+    digest = hashlib.sha256()
+    for name in _MAKERS:
+        digest.update((top / name).read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,20 @@
+"""What a finished round prints: a line for people, or its JSON object."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from autoqec.history import Ledger, RoundRecord
+from autoqec.views.console import print_json
+from autoqec.views.log_lines import round_item
+from autoqec.views.tables import print_outcome
+
+
+def round_printer(ledger: Ledger, as_json: bool) -> Callable[[RoundRecord], None]:
+    """A function that prints each round as it ends, its parents by name as `log` shows them."""
+
+    def show(record: RoundRecord) -> None:
+        item = round_item(ledger, record.run, record.number)
+        print_json([item]) if as_json else print_outcome(item)
+
+    return show

@@ -1,0 +1,68 @@
+"""The stage kind `cnn3d`: three-dimensional convolutions over detectors laid out in space and time.
+
+Syndromes of a surface code look alike everywhere, and a convolution uses that; Gicev, Hollenberg and Usman, Quantum 7, 1058
+(2023), and Chamberland et al., Quantum Sci. Technol. 8, 045011 (2023), put such networks in front of a classical decoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from autoqec.candidate.stage_contract import Inference, StageConfig
+from autoqec.problem.problem import Problem
+
+if TYPE_CHECKING:
+    import torch
+
+
+class CNN3DConfig(StageConfig):
+    """The fields of a `cnn3d` stage.
+
+    Attributes:
+        layers: Convolutions, each followed by a ReLU.
+        channels: Features of a cell.
+        kernel: Cells a convolution sees along each axis.
+        residual: From the second on, add a convolution's result to its input.
+        head: What each mechanism makes of its detectors' features; see `DetectorReadout`.
+    """
+
+    kind: Literal["cnn3d"] = "cnn3d"
+    layers: int = Field(default=3, ge=1, le=16)
+    channels: int = Field(default=8, ge=1, le=128)
+    kernel: Literal[1, 3, 5] = 3
+    residual: bool = True
+    head: Literal["linear", "mlp"] = "linear"
+
+
+class CNN3D:
+    """Stage kind: see `CNN3DConfig`."""
+
+    Config = CNN3DConfig
+
+    def build(self, config: CNN3DConfig, problem: Problem) -> torch.nn.Module:
+        """The trainable module; untrained, it returns the beliefs it is given.
+
+        Raises:
+            UsageError: The problem's detectors have no coordinates, or none that lie on a grid.
+        """
+        from .cnn3d_module import CNN3DModule
+
+        return CNN3DModule(config, problem)
+
+    def inference(self, config: CNN3DConfig, tensors: Mapping[str, np.ndarray], problem: Problem) -> Inference | None:
+        """None: torch runs it."""
+        return None
+
+    def space(self) -> Mapping[str, tuple[Any, ...]]:
+        """The fields a search may vary, each with the values worth trying, in order."""
+        return {
+            "layers": (1, 2, 3, 4, 6),
+            "channels": (4, 8, 12, 16, 24),
+            "kernel": (3, 5),
+            "residual": (False, True),
+            "head": ("linear", "mlp"),
+        }

@@ -1,0 +1,101 @@
+"""The stage kind `custom`: a torch module that the candidate brings along in `stages/<slug>/module.py`.
+
+Its source is checked where a candidate is read; it runs only where a candidate is built, which is in the candidate's process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from autoqec.candidate.stage_contract import Inference, StageConfig
+from autoqec.errors import AutoQECError, UsageError
+from autoqec.problem.problem import Problem
+
+from .source import check_source
+from .stand_in import SOURCE
+
+if TYPE_CHECKING:
+    import torch
+
+
+class CustomConfig(StageConfig):
+    """A `custom` stage has no fields of its own: what it does is in its `module.py`."""
+
+    kind: Literal["custom"] = "custom"
+
+
+class Custom:
+    """Stage kind.
+
+    Args:
+        source: The text of `module.py`; empty for the kind itself, which cannot be built.
+        path: Its name, for messages.
+    """
+
+    Config = CustomConfig
+    STAND_IN = SOURCE
+
+    def __init__(self, source: str = "", path: str = "module.py") -> None:
+        self._source, self._path = source, path
+
+    def with_module(self, source: str, path: str) -> Custom:
+        """The kind bound to a candidate's source.
+
+        Raises:
+            UsageError: The source is not allowed; the message has the line.
+        """
+        check_source(source, path)
+        return Custom(source, path)
+
+    def build(self, config: CustomConfig, problem: Problem) -> torch.nn.Module:
+        """Run the source, make its `Stage`, and try it on a few shots.
+
+        Raises:
+            UsageError: The code raises, or does not do what a stage must.
+        """
+        import torch
+
+        from .smoke import try_out
+        from .stage_graph import make_graph
+
+        def make() -> torch.nn.Module:
+            module = ModuleType("candidate_stage")
+            exec(compile(self._source, self._path, "exec"), vars(module))  # noqa: S102 - this is what the kind is for
+            stage: torch.nn.Module = module.Stage(make_graph(problem))
+            return stage
+
+        with torch.random.fork_rng(devices=[]):  # the trial must not change what the stage starts from
+            _explained(lambda: try_out(make, problem, self._path), self._path)
+        built: torch.nn.Module = _explained(make, self._path)
+        return built
+
+    def inference(self, config: CustomConfig, tensors: Mapping[str, np.ndarray], problem: Problem) -> Inference | None:
+        """None: torch runs it."""
+        return None
+
+    def space(self) -> Mapping[str, tuple[Any, ...]]:
+        """Nothing: a search over fields cannot write code."""
+        return {}
+
+
+def _explained(work: Callable[[], Any], path: str) -> Any:
+    """The result, or what the candidate's code raised as an error that names its file and line."""
+    try:
+        return work()
+    except (AutoQECError, MemoryError):
+        raise
+    except Exception as error:
+        if "allocate memory" in str(error):  # torch says so with a RuntimeError
+            raise MemoryError(str(error)) from error
+        lines, trace = [], error.__traceback__
+        while trace is not None:
+            if trace.tb_frame.f_code.co_filename == path:
+                lines.append(trace.tb_lineno)
+            trace = trace.tb_next
+        where = f"{path}, line {lines[-1]}" if lines else path
+        text = str(error).strip().splitlines()
+        raise UsageError(f"{where}: {type(error).__name__}: {text[0] if text else ''}") from error

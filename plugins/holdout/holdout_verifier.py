@@ -1,0 +1,195 @@
+"""Baseline and candidate on the same fresh shots: what is done to a candidate, in which order, until there is a verdict.
+
+The key of the stream is drawn here, after the commit is fixed, kept in this process, and revealed in the verdict. Costs are
+counted before a shot is scored. The target is tested, then the environment's other cells; what passes is given further shots
+for its figures, and is checked. What the counts mean is `autoqec.results.decision`'s to say.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from typing import Any
+
+from autoqec.plugins import load_plugins
+from autoqec.problem.environment import Choice
+from autoqec.problem.neighbours import environment_cell, neighbours
+from autoqec.problem.sampling import CHUNK_SHOTS
+from autoqec.problem.streams import derive_key, derive_seed
+from autoqec.results.decision import decide, rate_surely_below
+from autoqec.results.harm import slope_of
+from autoqec.results.limits import exceeded
+from autoqec.results.statistics import attempt_alpha
+from autoqec.results.verdict_checks import run_checks
+from autoqec.scoring import survey
+from autoqec.scoring.composition import judge_composition, share_of_gap
+from autoqec.scoring.executor_contract import Executor
+from autoqec.scoring.predictor import CandidateFault
+from autoqec.scoring.score_stream import Scored, ScoreStream, chunks_for
+from autoqec.scoring.verifier_contract import Report, Verdict, VerificationRequest
+
+from .ablation import ablate
+from .distance_certificate import certify
+from .sequential import Plan, Tested, joined, plan_for, progress, test_cell
+from .spending import Spending
+from .verdict_cells import harm_cells, test_cells
+
+#: Headline shots on which a strong reference is run too; it may take milliseconds for each.
+STRONG_REFERENCE_SHOTS = 16_384
+
+#: Part of the tested chunks that fresh processes answer again.
+_ANSWERED_AGAIN = 1 / 64
+
+_VERSIONS = ("autoqec", "stim", "pymatching", "fusion-blossom", "numpy", "numba")
+
+
+class HoldoutVerifier:
+    """See the module."""
+
+    def verify(self, request: VerificationRequest, executor: Executor, report: Report) -> Verdict:
+        """See `autoqec.scoring.verifier_contract.Verifier.verify`."""
+        spending = Spending(request.max_seconds, request.stop)
+        secret = request.seed_key or os.urandom(32)
+        environment = request.environment.environment
+        budget = request.alpha or environment.protocol.alpha
+        alpha = attempt_alpha(budget, request.attempt, request.verified_before)
+        parts = (request.environment.identity, request.commit, request.sealed.digest, request.attempt)
+        beacon = (request.beacon,) if request.beacon else ()
+        key = derive_key(secret, "autoqec/holdout/v1", *parts, *beacon)
+        stream = ScoreStream(executor, request.environment, request.sealed, key, "holdout")
+        details: dict[str, Any] = {
+            "attempt": request.attempt,
+            "verified_before": request.verified_before,
+            "max_shots": request.max_shots,
+            "max_seconds": request.max_seconds,
+            "alpha": budget,
+            "alpha_attempt": alpha,
+            "seed_key": secret.hex(),
+            "beacon": request.beacon,
+            "full_certificate": request.full_certificate,
+            "candidate": request.sealed.digest,
+            "weights_sha256": request.sealed.weights_sha256,
+            "environment": request.environment.identity,
+            "cell": environment_cell(environment).said,
+            "target_ler": environment.constraints.target_ler,
+            "chunk_shots": CHUNK_SHOTS,
+            "machine": platform.machine(),
+            "versions": {name: version(name) for name in _VERSIONS},
+        }
+        try:
+            _judge(request, stream, plan_for(request, alpha), spending, report, details)
+            word, reason = decide(details)
+        except CandidateFault as fault:
+            word, reason = ("SUSPICIOUS" if fault.reason == "hostile_syscall" else "FAILED"), fault.reason
+            details["fault"] = fault.problem
+        if spending.out_of_time:
+            details["out_of_time"] = spending.out_of_time
+        details |= {"seconds": round(spending.seconds, 2), "seconds_by_part": spending.parts}
+        return Verdict(word, reason, details)
+
+
+def _judge(
+    request: VerificationRequest,
+    stream: ScoreStream,
+    plan: Plan,
+    spending: Spending,
+    report: Report,
+    details: dict[str, Any],
+) -> None:
+    """Everything that needs the candidate, in order, into the verdict's details; stops where the word is settled.
+
+    When the time is spent, a test that is undecided is broken off. What follows a decided one is always done, for it decides the
+    word: a candidate must not escape a check by being slow.
+
+    Raises:
+        CandidateFault: The candidate broke its contract.
+    """
+    environment = request.environment.environment
+    with spending.part("loading"):
+        drawn = stream.run(survey.FUNCTION)
+        seen = stream.run("autoqec.scoring.shard:cost", [0])
+    details |= {"fingerprint": drawn["fingerprint"], "simd": drawn["simd"]}
+    kept = len(request.sealed.weights) + sum(map(len, request.sealed.files.values()))
+    details |= {"flops_per_shot": seen["flops_per_shot"], "params": seen["params"], "bytes": kept}
+    over = exceeded(environment.constraints.model_dump(), seen)
+    if over:
+        details["over"] = over
+        return
+    target = test_cell(stream, plan, spending, report, references=True, cell=None)
+    details |= target.fields
+    lock = target.test.lock
+    details |= {"trusted_code": lock is None, "sandbox": lock, "sandbox_level": lock["level"] if lock else 0}
+    if environment.protocol.cells and not spending.out_of_time:
+        cells = test_cells(stream, drawn["structure"], environment.protocol.cells, plan, spending, report)
+        details["cells"] = cells
+    if target.extension is None:
+        return
+    if environment.constraints.target_ler is not None:
+        details["ler_candidate_bound"] = rate_surely_below(target.extension.counts, plan.alpha)
+    if request.strong_reference:
+        with spending.part("strong_reference"):
+            details["share_of_gap"] = _share_of_gap(request.strong_reference, stream, target, report)
+    if request.parents:
+        with spending.part("parents"):
+            details["compose"] = _compose(request, stream, target, report)
+    if any(cell["word"] != "better" for cell in details.get("cells", ())):
+        return
+    details["cpu_us_per_shot"] = round(target.extension.cpu_us, 3)
+    with spending.part("answered_again"):
+        details["answered_again"] = _answer_again(stream, joined(target.test, target.extension))
+    details["near_ml"] = _near_ml(environment.references)
+    with spending.part("harm"):
+        details["harm"] = harm_cells(stream, drawn["structure"], neighbours(environment), plan, report)
+    with spending.part("certificate"):
+        delta_ler = target.fields["delta_ler"]
+        details["certificate"] = certify(stream, plan, delta_ler, report, full=request.full_certificate)
+    with spending.part("ablation"):
+        details["ablation"] = ablate(stream, target, plan, report)
+    details["two_p_slope"] = slope_of(details)
+    details["checks"] = run_checks(details)
+
+
+def _answer_again(stream: ScoreStream, tested: Scored) -> dict[str, list[int]]:
+    """Which chunks were given to fresh processes in other company, and which of them they answered otherwise.
+
+    The chunks are drawn with the stream's key, so that nobody could know which; see `autoqec.scoring.shard.answer_again`.
+    """
+    count = max(1, round(tested.chunks * _ANSWERED_AGAIN))
+    order = sorted(range(tested.chunks), key=lambda chunk: derive_seed(stream.key, "answered again", chunk))
+    chosen = sorted(order[:count])
+    answers = stream.run("autoqec.scoring.shard:answer_again", chosen)["answers"]
+    differing = [chunk for chunk, answer in zip(chosen, answers, strict=True) if answer != tested.answers[chunk]]
+    return {"chunks": chosen, "differing": differing}
+
+
+def _near_ml(references: Sequence[Choice]) -> list[str]:
+    """The labels of the environment's references that their plugins call near maximum likelihood."""
+    registry = load_plugins()
+    return [each.label for each in references if registry.get("decoder", each.kind).capabilities.get("near_ml")]
+
+
+def _share_of_gap(kind: str, stream: ScoreStream, target: Tested, report: Report) -> dict[str, Any]:
+    """The strong reference on the first of the shots that the figures rest on."""
+    assert target.extension is not None
+    few = min(chunks_for(STRONG_REFERENCE_SHOTS), target.extension.chunks)
+    counted = progress(report, "strong reference", total=few * CHUNK_SHOTS)
+    strong = replace(stream, strong=kind).score(target.test.chunks, few, references=True, progress=counted)
+    return share_of_gap(kind, strong)
+
+
+def _compose(request: VerificationRequest, stream: ScoreStream, target: Tested, report: Report) -> dict[str, Any]:
+    """The parents on the shots the child's figures rest on; a parent that fails its contract says so."""
+    child = target.extension
+    assert child is not None
+    counted = progress(report, "parents", total=child.chunks * CHUNK_SHOTS)
+    try:
+        scored = {
+            name: replace(stream, sealed=parent).score(target.test.chunks, child.chunks, progress=counted)
+            for name, parent in request.parents.items()
+        }
+    except CandidateFault as fault:
+        return {"composition": "unknown", "fault": fault.problem}
+    return judge_composition(child, scored)

@@ -1,0 +1,71 @@
+"""The fields of a `neural_bp` stage, and what they say of the shapes of its parameters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from autoqec.candidate.stage_contract import StageConfig
+
+if TYPE_CHECKING:
+    from .layout import Tanner
+
+
+class NeuralBPConfig(StageConfig):
+    """The fields of a `neural_bp` stage.
+
+    In iteration i, detector d tells mechanism m
+
+        `message = (1 - damping) * scale * answer + damping * previous message`
+
+    where `answer` is the log-likelihood ratio, by the rule of `algorithm`, that m did not fire, given what the other
+    mechanisms of d say. A mechanism's belief is its bias plus all messages to it; its bias is
+
+        `(1 - memory) * prior_scale * incoming belief + memory * its belief of the iteration before`
+
+    Memories that differ from one mechanism to the next, some of them negative, break the symmetry of equivalent errors on
+    which belief propagation gets stuck (Müller et al., "Improved belief propagation is sufficient for real-time decoding
+    of quantum memory", arXiv:2506.01779).
+
+    Attributes:
+        iterations: Rounds of messages. More is not better: loops in the graph make late rounds overconfident.
+        algorithm: `sum_product` is exact on trees; `min_sum` costs half and knows less.
+        sharing: What shares one learned scale: `per_layer` all messages of an iteration; `per_check` those of one
+            detector in an iteration; `none` nothing, every message of every iteration has its own.
+        scale: Where scales start; None for 0.9 (`sum_product`) or 0.75 (`min_sum`).
+        damping: `fixed` keeps `damping_value`; `scalar` learns one number; `per_iteration` learns one each. The first
+            iteration has no previous message and is never damped.
+        damping_value: Where the damping starts, or stays.
+        memory: `none`; `scalar` learns one number for all mechanisms, `per_mechanism` one for each.
+        memory_value: Where memories start.
+        memory_spread: With `per_mechanism` they start evenly spread over `memory_value` ± this, in random order.
+        attention: `messages` lets a mechanism weigh the messages it gets by a softmax over two learned multiples: of
+            their size and of their agreement with its belief. It starts with equal weights. In torch alone, and slow.
+        learn_prior_scale: Learn the factor on incoming beliefs; otherwise it is 1.
+    """
+
+    kind: Literal["neural_bp"] = "neural_bp"
+    iterations: int = Field(default=8, ge=1, le=200)
+    algorithm: Literal["sum_product", "min_sum"] = "sum_product"
+    sharing: Literal["none", "per_layer", "per_check"] = "per_layer"
+    scale: float | None = Field(default=None, gt=0.0, le=2.0)
+    damping: Literal["fixed", "scalar", "per_iteration"] = "fixed"
+    damping_value: float = Field(default=0.0, ge=0.0, lt=1.0)
+    memory: Literal["none", "scalar", "per_mechanism"] = "none"
+    memory_value: float = Field(default=0.0, gt=-1.0, lt=1.0)
+    memory_spread: float = Field(default=0.0, ge=0.0, lt=1.0)
+    attention: Literal["none", "messages"] = "none"
+    learn_prior_scale: bool = False
+
+    @property
+    def initial_scale(self) -> float:
+        """Where scales start: a little below 1, which makes up for the loops; min-sum overestimates by more."""
+        if self.scale is not None:
+            return self.scale
+        return 0.9 if self.algorithm == "sum_product" else 0.75
+
+
+def scale_width(config: NeuralBPConfig, tanner: Tanner) -> int:
+    """How many scales one iteration has."""
+    return {"per_layer": 1, "per_check": len(tanner.start) - 1, "none": len(tanner.mechanism)}[config.sharing]

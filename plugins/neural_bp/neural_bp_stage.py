@@ -1,0 +1,156 @@
+"""The stage kind `neural_bp`: unrolled belief propagation on the Tanner graph with a few learned factors.
+
+Nachmani, Be'ery and Burshtein, "Learning to decode linear codes using deep learning" (Allerton 2016), put weights on the
+messages of unrolled belief propagation; Lugosch and Gross (ISIT 2017) share them; Liu and Poulin (PRL 122, 200501) use
+it on quantum codes. Here mechanisms are the variables and detectors the checks, and the untrained stage is plain scaled
+belief propagation, which in front of matching is a good decoder already (Higgott et al., Phys. Rev. X 13, 031007).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from autoqec.candidate.stage_contract import Inference
+from autoqec.decoding.array_checks import check_beliefs, check_syndromes, plain
+from autoqec.errors import UsageError
+from autoqec.problem.problem import Problem
+
+from .neural_bp_config import NeuralBPConfig, scale_width
+
+if TYPE_CHECKING:
+    import torch
+
+    from .layout import Tanner, Weights
+
+
+#: Floating-point operations per incidence and iteration, counted along the kernels: exp and log as 10 each, a division,
+#: minimum, maximum, absolute value, copied sign, gather or scatter as 1.
+_PER_INCIDENCE = {"sum_product": 52, "min_sum": 18}
+
+#: The same for weighing messages: score (7), greatest score of a mechanism (2), exp (10), sum (1), division (2), weight (2).
+_ATTENTION = 24
+
+
+class NeuralBP:
+    """Stage kind: see `NeuralBPConfig` for what it computes."""
+
+    Config = NeuralBPConfig
+
+    def build(self, config: NeuralBPConfig, problem: Problem) -> torch.nn.Module:
+        """The trainable module; untrained, it is belief propagation with the initial scale and damping."""
+        from .neural_bp_module import NeuralBPModule
+
+        return NeuralBPModule(config, problem.num_detectors, len(problem.mechanisms), tanner_graph(problem))
+
+    def inference(
+        self, config: NeuralBPConfig, tensors: Mapping[str, np.ndarray], problem: Problem
+    ) -> Inference | None:
+        """The numba kernel with the given parameters, on one thread, without holding Python's lock.
+
+        Raises:
+            UsageError: A parameter is missing, or has another shape than `build` would give it; from the inference,
+                as `autoqec.decoding.array_checks` says.
+        """
+        from .kernels import propagate
+        from .layout import LANES
+
+        tanner = tanner_graph(problem)
+        weights = _weights(config, tensors, tanner, problem)
+        if config.attention != "none":
+            return None  # only torch knows it
+        min_sum = config.algorithm == "min_sum"
+        no_trace = np.empty((0, 0, 0, LANES), dtype=np.float32)
+
+        def refine(syndromes: np.ndarray, beliefs: np.ndarray) -> np.ndarray:
+            syndromes = check_syndromes(problem, syndromes)
+            beliefs = check_beliefs(problem, beliefs, len(syndromes))
+            refined = np.empty_like(beliefs)
+            propagate(syndromes, beliefs, tanner, weights, min_sum, no_trace, refined)
+            return refined
+
+        return refine
+
+    def space(self) -> Mapping[str, tuple[Any, ...]]:
+        """The fields a search may vary, each with the values worth trying, in order."""
+        return {
+            "iterations": (3, 5, 8, 10, 12, 16, 24, 40, 60, 100),
+            "algorithm": ("sum_product", "min_sum"),
+            "scale": (0.6, 0.7, 0.8, 0.9, 1.0),
+            "sharing": ("per_layer", "per_check", "none"),
+            "damping": ("fixed", "scalar", "per_iteration"),
+            "damping_value": (0.0, 0.1, 0.2, 0.3),
+            "memory": ("none", "scalar", "per_mechanism"),
+            "memory_value": (0.0, 0.125, 0.25),
+            "learn_prior_scale": (False, True),
+        }
+
+    def flops_per_shot(self, config: NeuralBPConfig, problem: Problem) -> int:
+        """Floating-point operations of one shot, gathers and scatters included, along the inference kernel."""
+        incidences, mechanisms = len(problem.mechanisms.detector), len(problem.mechanisms)
+        per_iteration = incidences * _PER_INCIDENCE[config.algorithm] + mechanisms
+        if config.memory != "none":
+            per_iteration += 3 * mechanisms
+        if config.attention != "none":
+            per_iteration += _ATTENTION * incidences
+        return config.iterations * per_iteration + 3 * mechanisms
+
+
+def tanner_graph(problem: Problem) -> Tanner:
+    """The Tanner graph of a problem, by detector."""
+    from .layout import Tanner
+
+    mechanisms = problem.mechanisms
+    owner = np.repeat(np.arange(len(mechanisms)), np.diff(mechanisms.start))
+    order = np.lexsort((owner, mechanisms.detector))
+    degrees = np.bincount(mechanisms.detector, minlength=problem.num_detectors)
+    return Tanner(
+        start=np.concatenate([[0], np.cumsum(degrees)]).astype(np.int32),
+        mechanism=owner[order].astype(np.int32),
+        detector=mechanisms.detector[order].astype(np.int32),
+        downwards=np.arange(degrees.max() - 1, -1, -1, dtype=np.int32),
+    )
+
+
+def _weights(config: NeuralBPConfig, tensors: Mapping[str, np.ndarray], tanner: Tanner, problem: Problem) -> Weights:
+    """The tensors as the kernels want them.
+
+    Raises:
+        UsageError: A tensor is missing or has another shape than the module would have.
+    """
+    from .layout import Weights
+
+    iterations, width = config.iterations, scale_width(config, tanner)
+    expected: dict[str, tuple[int, ...]] = {"scale": (iterations, width)}
+    if config.memory != "none":
+        expected["memory"] = (1,) if config.memory == "scalar" else (len(problem.mechanisms),)
+    if config.attention != "none":
+        expected["attention"] = (iterations, 2)
+    if config.damping != "fixed":
+        expected["damping"] = (1,) if config.damping == "scalar" else (iterations,)
+    if config.learn_prior_scale:
+        expected["prior_scale"] = (1,)
+    for name, shape in expected.items():
+        found = np.shape(tensors[name]) if name in tensors else None
+        if found != shape:
+            raise UsageError(
+                f"neural_bp: parameter {name!r} must have shape {shape} for {problem.name}, "
+                + ("and is missing" if found is None else f"not {found}"),
+                hint="these weights belong to another configuration or problem; train again",
+            )
+    memory = np.asarray(tensors.get("memory", ()), dtype=np.float32)
+    if config.memory == "scalar":
+        memory = np.broadcast_to(memory, (len(problem.mechanisms),))
+    scale = np.asarray(tensors["scale"], dtype=np.float32)
+    if config.sharing == "per_check":
+        scale = scale[:, tanner.detector]
+    damping = np.asarray(tensors["damping"] if config.damping != "fixed" else [config.damping_value], dtype=np.float32)
+    prior_scale = np.asarray(tensors["prior_scale"] if config.learn_prior_scale else [1.0], dtype=np.float32)
+    return Weights(
+        scale=plain(np.broadcast_to(scale, (iterations, len(tanner.mechanism)))),
+        damping=plain(np.broadcast_to(damping, (iterations,))),
+        prior_scale=plain(prior_scale),
+        memory=plain(memory),
+    )

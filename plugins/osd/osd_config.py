@@ -1,0 +1,118 @@
+"""The fields of `osd` and `bp_lsd`, and how ldpc is told of them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from autoqec.errors import UsageError
+from autoqec.problem.environment import explain
+from autoqec.problem.problem import Problem
+
+#: An exhaustive search tries 2^order patterns in every shot.
+MAX_EXHAUSTIVE = 15
+
+
+class BeliefPropagation(BaseModel):
+    """Belief propagation where no beliefs are given, as ldpc does it.
+
+    Attributes:
+        bp_iterations: Most rounds of messages; it ends earlier when the syndrome is explained.
+        bp_method: `product_sum` (exact on trees) or `minimum_sum` (cheaper).
+        ms_scaling_factor: Factor on the messages of `minimum_sum`; 0 for one that changes from round to round.
+        schedule: Messages all at once (`parallel`), or mechanism by mechanism (`serial`).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    bp_iterations: int = Field(default=30, ge=1, le=10_000)
+    bp_method: Literal["product_sum", "minimum_sum"] = "product_sum"
+    ms_scaling_factor: float = Field(default=1.0, ge=0.0, le=1.0)
+    schedule: Literal["parallel", "serial"] = "parallel"
+
+    def for_ldpc(self, problem: Problem) -> dict[str, Any]:
+        """Keyword arguments of ldpc's decoders: the check matrix, the priors, and belief propagation's."""
+        return {
+            "pcm": check_matrix(problem),
+            "error_channel": problem.mechanisms.priors.tolist(),
+            "max_iter": self.bp_iterations,
+            "bp_method": self.bp_method,
+            "ms_scaling_factor": self.ms_scaling_factor,
+            "schedule": self.schedule,
+        }
+
+
+class OsdConfig(BeliefPropagation):
+    """The fields of `osd`.
+
+    Attributes:
+        method: `osd_0`, one explanation; `osd_e`, all patterns of the `order` likeliest mechanisms outside it; `osd_cs`, one
+            of those outside it, or two of the `order` likeliest.
+        order: See `method`.
+        costs: What the search of `osd_e` and `osd_cs` minimises where beliefs are given: the explanation's improbability
+            by the `priors` of the problem, or by the `beliefs` themselves.
+    """
+
+    method: Literal["osd_0", "osd_e", "osd_cs"] = "osd_0"
+    order: int = Field(default=0, ge=0, le=100)
+    costs: Literal["priors", "beliefs"] = "priors"
+
+    @model_validator(mode="after")
+    def _order_fits(self) -> Self:
+        if self.method == "osd_0" and self.order:
+            raise ValueError("osd_0 has no order; leave it out, or choose method: osd_cs")
+        if self.method == "osd_e" and not 1 <= self.order <= MAX_EXHAUSTIVE:
+            raise ValueError(f"osd_e needs an order of 1 to {MAX_EXHAUSTIVE}, for it tries 2^order patterns")
+        return self
+
+
+class LsdConfig(BeliefPropagation):
+    """The fields of `bp_lsd`.
+
+    Attributes:
+        method: What is searched within each cluster, as in `osd`.
+        order: See `method`.
+    """
+
+    method: Literal["lsd_0", "lsd_e", "lsd_cs"] = "lsd_0"
+    order: int = Field(default=0, ge=0, le=100)
+
+    @model_validator(mode="after")
+    def _order_fits(self) -> Self:
+        if self.method == "lsd_0" and self.order:
+            raise ValueError("lsd_0 has no order; leave it out, or choose method: lsd_cs")
+        if self.method == "lsd_e" and not 1 <= self.order <= MAX_EXHAUSTIVE:
+            raise ValueError(f"lsd_e needs an order of 1 to {MAX_EXHAUSTIVE}, for it tries 2^order patterns")
+        return self
+
+
+_Config = TypeVar("_Config", bound=BeliefPropagation)
+
+
+def validated(model: type[_Config], kind: str, fields: dict[str, Any]) -> _Config:
+    """An environment's fields as a config.
+
+    Raises:
+        UsageError: A field is unknown or out of range; the message names it.
+    """
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        known = ", ".join(model.model_fields)
+        what = explain(error).replace("the file: ", "")  # where a rule is about several fields
+        raise UsageError(f"decoder {kind}: {what}", hint=f"its fields are {known}") from error
+
+
+def check_matrix(problem: Problem) -> Any:
+    """Detectors by mechanisms, a scipy CSC matrix of uint8."""
+    from scipy.sparse import csc_matrix
+
+    mechanisms = problem.mechanisms
+    ones = [1] * len(mechanisms.detector)
+    shape = (problem.num_detectors, len(mechanisms))
+    return csc_matrix((ones, mechanisms.detector, mechanisms.start), shape=shape, dtype="uint8")
+
+
+def search_order(problem: Problem, order: int) -> int:
+    """The order, no larger than the number of mechanisms that are sure to stand outside an explanation."""
+    return max(0, min(order, len(problem.mechanisms) - problem.num_detectors))

@@ -1,0 +1,108 @@
+"""The agent `search`: an optimiser over stages and training.
+
+It opens with two seed templates, then takes turns: composing two good rounds that are not related, trying the next template,
+and forking a good round. What does not fit the environment's limits or the time that is left is not proposed. How many rounds a
+command still has it does not ask: one command of four rounds and four of one are the same run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from autoqec.agents.agent_contract import Context, PastRound
+
+from .affording import allowed, cut_to_time, surely_over
+from .optimiser import mutate
+from .relations import aims, beats, compose_reply, composes_due, fork_reply, pairs_to_compose, usable
+from .roles import EmbeddedAgent
+from .space import Parsed, code_of, parse, template_files, templates_here, unparse, was_tried
+
+#: Proposals drawn before giving up on finding one that was not tried.
+_DRAWS = 64
+
+#: At least one round in this many is a compose, while there is an untried pair.
+_COMPOSE_EVERY = 3
+
+#: Templates tried at once, so that there is something to compose; the others come one in this many rounds.
+_OPENING = 2
+_TEMPLATE_EVERY = 3
+
+
+class SearchAgent(EmbeddedAgent):
+    """See the module."""
+
+    def ideate(self, context: Context) -> Mapping[str, Any]:
+        """See `EmbeddedAgent.ideate`."""
+        good = usable(context)
+        fresh = _fresh_templates(context)
+        if fresh and len(context.history) < _OPENING:
+            return fresh[0]
+        if composes_due(context, _COMPOSE_EVERY):
+            pair = next(pairs_to_compose(sorted(good, key=aims, reverse=True), context), None)
+            if pair is not None and _merge_fits(pair, context):
+                return compose_reply(pair)
+        if fresh and (not good or context.round % _TEMPLATE_EVERY == 1):
+            return fresh[0]
+        return _fork(good, context) or (fresh[0] if fresh else _NOTHING)
+
+
+_NOTHING = {"text": "", "hint": "the search space is exhausted, or nothing in it fits limits and budget"}
+
+
+def _fresh_templates(context: Context) -> list[Mapping[str, Any]]:
+    """Hypotheses of the templates for this environment that no round has tried and that fit."""
+    tried = [_stages(past.files) for past in context.history]
+    found: list[Mapping[str, Any]] = []
+    for template in templates_here(context):
+        files = template_files(template, context)
+        fitting = _fitting(parse(files), context)
+        if _stages(files) not in tried and fitting is not None:
+            hint = json.dumps({"files": unparse(fitting)})
+            found.append({"text": template.text, "rationale": template.rationale, "hint": hint})
+    return found
+
+
+def _stages(files: Mapping[str, str]) -> dict[str, str]:
+    return {path: text for path, text in files.items() if path.startswith("stages/")}
+
+
+def _fitting(parsed: Parsed, context: Context) -> Parsed | None:
+    """A candidate within limits and time, its training cut if need be; None if it cannot be."""
+    if surely_over(parsed, context):
+        return None
+    return parsed if allowed(parsed, context) else cut_to_time(parsed, context)
+
+
+def _merge_fits(pair: tuple[PastRound, PastRound], context: Context) -> bool:
+    """Whether the stages of both, which a merge has beside each other, are within limits and time as far as is known."""
+    first, second = (parse(past.files) for past in pair)
+    return allowed({**second, **first}, context)
+
+
+def _parent(good: list[PastRound], context: Context) -> PastRound | None:
+    """A round that none beats in all aims: the best gain two times in three."""
+    best = [past for past in good if not any(beats(aims(other), aims(past)) for other in good)]
+    best.sort(key=lambda past: (-aims(past)[0], past.name))
+    if not best:
+        return None
+    return best[0] if context.round % 3 else best[context.seed % len(best)]
+
+
+def _fork(good: list[PastRound], context: Context) -> Mapping[str, Any] | None:
+    parent = _parent(good, context)
+    if parent is None:
+        return None
+    why = f"the estimator over {len(context.history)} rounds favours this change."
+    spare: Mapping[str, Any] | None = None
+    for salt in range(_DRAWS):
+        parsed, changes = mutate(parent, context, salt)
+        if not changes or was_tried(parsed, code_of(parent.files), context):
+            continue
+        if allowed(parsed, context):
+            return fork_reply(parent, parsed, changes, why)
+        cut = None if spare or surely_over(parsed, context) else cut_to_time(parsed, context)
+        if cut is not None:
+            spare = fork_reply(parent, cut, [*changes, "training cut to the time there is"], why)
+    return spare

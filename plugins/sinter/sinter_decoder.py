@@ -1,0 +1,102 @@
+"""The decoders `sinter:module:Class`: a class with the methods of `sinter.Decoder`, made with the environment's fields.
+
+An environment may come from a stranger's repository, so what it names is looked at before it is called: it must be a
+decoder, and its module must be installed or on PYTHONPATH — one that merely lies in the current directory is refused.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+from pathlib import Path
+from typing import Any
+
+from autoqec.decoding.sinter_adapter import CompiledForeign
+from autoqec.errors import AutoQECError, NotFoundError, UsageError
+from autoqec.plugins import one_line
+from autoqec.problem.problem import Problem
+
+_METHODS = ("compile_decoder_for_dem", "decode_via_files")
+
+
+class SinterDecoder:
+    """A sinter decoder as an environment names it.
+
+    Args:
+        path: `module:Class`, or `module:name` of an instance, which takes no fields.
+        fields: Keyword arguments of the class.
+
+    Raises:
+        UsageError: The path is malformed, is no decoder, or the class does not take these fields.
+        NotFoundError: There is no such module, or no such name in it.
+    """
+
+    takes_beliefs = False
+
+    def __init__(self, path: str, **fields: Any) -> None:
+        self._name = f"sinter:{path}"
+        found = _find(path)
+        if not isinstance(found, type):
+            if fields:
+                raise UsageError(
+                    f"{self._name} is an instance and takes no fields, but {', '.join(sorted(fields))}",
+                    hint="remove them",
+                )
+            self._decoder = found
+            return
+        try:
+            self._decoder = found(**fields)
+        except Exception as error:
+            raise UsageError(f"{self._name} cannot be made with {fields or 'no fields'}: {one_line(error)}") from error
+
+    def compile(self, problem: Problem) -> CompiledForeign:
+        """Prepare for one problem.
+
+        Raises:
+            UsageError: It cannot decode it.
+        """
+        return CompiledForeign(self._decoder, problem, name=self._name)
+
+
+def _find(path: str) -> Any:
+    module, _, name = path.partition(":")
+    if not module or not name.isidentifier():
+        raise UsageError(f"sinter:{path} does not name a decoder", hint="write it as sinter:module:Class")
+    _refuse_stray(module)
+    try:
+        loaded = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise NotFoundError(
+            f"sinter:{path}: {error}", hint="pip install the package that has it, or put its folder on PYTHONPATH"
+        ) from error
+    except Exception as error:
+        raise AutoQECError(f"sinter:{path}: {module} cannot be imported: {one_line(error)}") from error
+    if not hasattr(loaded, name):
+        able = sorted(key for key, value in vars(loaded).items() if any(hasattr(value, m) for m in _METHODS))
+        raise NotFoundError(f"{module} has no {name}", hint=f"its decoders are {', '.join(able) or '(none)'}")
+    found = getattr(loaded, name)
+    if not any(callable(getattr(found, method, None)) for method in _METHODS):
+        raise UsageError(
+            f"sinter:{path} is no sinter.Decoder: it has neither {' nor '.join(_METHODS)}",
+            hint="name a class that has one of them, or choose another decoder: autoqec plugins --kind decoder",
+        )
+    return found
+
+
+def _refuse_stray(module: str) -> None:
+    top = module.partition(".")[0]
+    try:
+        spec = importlib.util.find_spec(top)
+    except ValueError:  # already imported, by hand, without a spec
+        return
+    if spec is None or spec.origin is None or not spec.has_location:
+        return
+    origin = Path(spec.origin).resolve()
+    home = origin.parent.parent if spec.submodule_search_locations is not None else origin.parent
+    asked = {Path(entry or ".").resolve() for entry in os.environ.get("PYTHONPATH", "-").split(os.pathsep)}
+    if home == Path.cwd() and home not in asked:
+        raise UsageError(
+            f"sinter:{module} lies in the current directory, and code from there is not run unasked",
+            hint="if you trust it: PYTHONPATH=. autoqec ...",
+        )
