@@ -10,7 +10,7 @@ import pytest
 
 from autoqec import history
 from autoqec.cli.main import run
-from autoqec.loop.rounds import abandon_round
+from autoqec.loop.one_round import abandon_round
 from autoqec.testing import record_round
 
 _SPEC = importlib.util.spec_from_file_location("old_lab", Path(__file__).parent / "old_lab.py")
@@ -52,11 +52,17 @@ def git(folder, *args, **options):
     return subprocess.run(["git", "-C", folder, *args], capture_output=True, check=True, **options).stdout
 
 
+#: Keys whose values are sentences of the program. Their words may change; that there is a sentence may not.
+PROSE = {"says", "next_step", "problem", "problems", "mend", "disagreements"}
+
+
 def differences(old, new, where=""):
     """Where new values are not the old ones. Objects may have gained keys; lists may not have gained items."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in old:
-            if key in new:
+            if key in PROSE and key in new:
+                yield from differences(_shape(old[key]), _shape(new[key]), f"{where}.{key}")
+            elif key in new:
                 yield from differences(old[key], new[key], f"{where}.{key}")
             else:
                 yield f"{where}.{key} is gone"
@@ -67,6 +73,11 @@ def differences(old, new, where=""):
         yield f"{where}: {old!r} before, {new!r} now"
 
 
+def _shape(prose):
+    """How many sentences there are, and nothing of what they say."""
+    return [_shape(each) for each in prose] if isinstance(prose, list) else prose and type(prose).__name__
+
+
 def test_objects_may_gain_keys_and_nothing_else():
     old = {"a": [1, {"b": None}], "c": 1.0}
     assert list(differences(old, {"a": [1, {"b": None, "new": 2}], "c": 1.0, "d": 3})) == []
@@ -74,6 +85,8 @@ def test_objects_may_gain_keys_and_nothing_else():
         ".a: [1, {'b': None}] before, [1, {'b': None}, 3] now",
         ".c: 1.0 before, 1 now",
     ]
+    assert list(differences({"says": "a", "problems": ["b"]}, {"says": "other", "problems": ["c"]})) == []
+    assert list(differences({"says": "a", "problems": ["b"]}, {"says": "", "problems": []}))
     assert list(differences(old, {"a": [True, {}], "c": 1.0})) == [".a[0]: 1 before, True now", ".a[1].b is gone"]
 
 
@@ -93,7 +106,8 @@ def test_what_a_command_prints_for_people(printed, command):
     require_ssh(command)
     known = COMMANDS[command]
     code, out, err = printed(*known["args"], columns=known.get("columns", 120))
-    assert out == (old_lab.GOLDENS / known["file"]).read_text()
+    if known["file"]:  # tables of figures; what is prose may be reworded
+        assert out == (old_lab.GOLDENS / known["file"]).read_text()
     assert code == known["code"], err
 
 
