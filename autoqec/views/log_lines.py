@@ -38,16 +38,16 @@ from autoqec.views.round_json import round_object
 
 #: Everything that decides what a line says; a cache that other code filled is not used.
 _MAKERS = (
-    "canonical.py",
-    "history/reading/history_reader.py",
-    "history/reading/round_record.py",
     "history/rounds/claims.py",
     "history/rounds/notes.py",
-    "history/rounds/trailers.py",
+    "history/reading/history_reader.py",
+    "history/reading/round_record.py",
     "history/store/json_records.py",
+    "history/rounds/trailers.py",
     "results/limits.py",
     "views/log_lines.py",
     "views/round_json.py",
+    "canonical.py",
 )
 
 #: One for all lines; an item is made of what was JSON before, so nothing in it holds itself.
