@@ -44,6 +44,10 @@ class Output(_Strict):
 
     `soft_priors`: they become its per-shot priors. `hard_flip`: mechanisms more likely than `threshold` to have fired are
     applied, and the classical decoder decodes what is left with its own static weights.
+
+    Attributes:
+        mode: How beliefs reach the decoder.
+        threshold: Of `hard_flip`: the probability above which a mechanism is applied.
     """
 
     mode: Literal["soft_priors", "hard_flip"] = "soft_priors"
@@ -55,6 +59,16 @@ class Training(_Strict):
 
     The losses `bce`, `weighted_bce` and `focal` ask which mechanisms fired; `logical_gap`, which needs a decoder that can
     teach (`mwpm`), asks in which logical class the decoder would find the lighter explanation.
+
+    Attributes:
+        learning_rate: Of Adam, with a cosine schedule.
+        batch_size: Shots of a step.
+        epochs: Passes over the shots; 0 leaves the initial weights.
+        shots: Shots of an epoch; the profile's `train_shots` limits all epochs together.
+        loss: What training makes small.
+        init: `parents` starts from the parents' tensors where name and shape fit.
+        patience: Stop after so many looks in a row at which the validation loss was not lower; 0 for never.
+        device: `auto` takes a GPU where torch sees one.
     """
 
     learning_rate: float = Field(default=0.02, gt=0.0, le=1.0)

@@ -43,7 +43,8 @@ def record_round(
         parents: Commits that it forks or composes.
         hypothesis: Its idea.
         weights: Its weights, as safetensors bytes.
-        metrics, verdict: Its notes.
+        metrics: Its metrics note.
+        verdict: Its verdict note.
         close: Whether it got to its end.
 
     Returns:
