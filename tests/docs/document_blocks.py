@@ -4,6 +4,7 @@ A comment on the line above a fenced block says what the block is:
 
     <!-- example: LAB -->               shell commands, run in LAB; the fence that follows, if any, is what they print
     <!-- example: LAB columns=100 -->   the same in a terminal of that width; `slow` leaves it to `nox -s docs`
+    <!-- example: LAB varies -->        the same where shots are drawn anew each time: its figures are not compared
     <!-- not run: WHY -->               shell commands that are only parsed: each `autoqec` command and option exists
     <!-- round: LAB N columns=100 -->   what `autoqec round` prints when round N ends, from the recorded round
     <!-- file: PATH -->                 the file, word for word
@@ -125,6 +126,15 @@ class Example:
     def slow(self) -> bool:
         """Whether it is left to `nox -s docs`."""
         return "slow" in self.block.words
+
+    def shows(self, printed: str) -> bool:
+        """Whether the document shows what was printed, or shows nothing."""
+        if self.output is None:
+            return True
+        texts = (self.output.body, printed)
+        if "varies" in self.block.words:
+            texts = tuple(re.sub(r"\d[\d,.]*", "#", text) for text in texts)
+        return texts[0] == texts[1]
 
 
 def examples(document: Path) -> list[Example]:
