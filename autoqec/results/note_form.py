@@ -245,7 +245,7 @@ def read_counts(value: Any) -> PairedCounts | None:
     """Counts from an object of a note; None if it holds none that can be."""
     if not isinstance(value, Mapping):
         return None
-    counted = [value.get(name) for name in ("shots", "both", "baseline_only", "candidate_only")]
+    counted: list[Any] = [value.get(name) for name in ("shots", "both", "baseline_only", "candidate_only")]
     if not all(type(each) is int and 0 <= each < _LARGEST for each in counted):
         return None
     try:
