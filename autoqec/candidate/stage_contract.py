@@ -58,7 +58,7 @@ class StageKind(Protocol):
     # A kind may also have `flops_per_shot(config, problem) -> int`, for work a counter of torch operations cannot see; and
     # `with_module(source, path) -> StageKind`, the same kind bound to the text of the stage's `module.py`, which it checks and
     # must not run. Stages of such a kind have a `module.py`, and no others do; the kind has the text of one as `STAND_IN`, which
-    # does a little of everything, for the rehearsal before a process is locked.
+    # does a little of everything, for the warm-up before a process is locked.
 
     def space(self) -> Mapping[str, tuple[Any, ...]]:
         """The fields a search may vary, each with the values worth trying, in order."""

@@ -80,7 +80,7 @@ def speak_and_exit(message: Message) -> Message:
 
 
 def warm_up(message: Message) -> Callable[[Channel], None]:
-    """What a nursery does before it forks: find what its field `serve` names; with `thread`, it is no longer alone in there."""
+    """Prepare a fork server: find the function that the field `serve` names; with `thread`, start a second thread."""
     if message.fields.get("thread"):
         threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
     return find_function(message.fields["serve"])

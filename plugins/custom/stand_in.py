@@ -1,4 +1,4 @@
-"""A module that does a little of everything a candidate's may, for the rehearsal before the process that holds it is locked.
+"""A module that does a little of everything a candidate's may, for the warm-up before the process that holds it is locked.
 
 What torch loads at its first use must be loaded by then; an operation that is missing here and loads something is refused, and
 the round says so.
