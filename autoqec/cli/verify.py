@@ -100,7 +100,7 @@ def _front(run_name: str | None, flags: Mapping[str, Any], *, as_json: bool, qui
     from autoqec.views.console import print_json
     from autoqec.views.front_json import kept_fronts, read_fronts
     from autoqec.views.log_lines import read_lines
-    from autoqec.views.verify_text import print_duel, print_refuted
+    from autoqec.views.verify_text import print_head_to_head, print_refuted
 
     if flags["audit"] or flags["seed_key"] or (flags["front"] and flags["head_to_head"]):
         raise UsageError(
@@ -110,9 +110,9 @@ def _front(run_name: str | None, flags: Mapping[str, Any], *, as_json: bool, qui
     session_of = partial(run_session, ledger, load_plugins(), settings, quiet=quiet)
     if flags["head_to_head"]:
         fronts = [each.front for each in read_fronts(ledger, read_lines(ledger, run_name))]
-        for duel, second in decide_pairs(ledger, fronts, flags["max_shots"], session_of):
-            fields = {"schema": "autoqec.duel/1", **duel.to_note(), "pair": [duel.rival_name, second]}
-            print_json([fields]) if as_json else print_duel(duel, second)
+        for found, second in decide_pairs(ledger, fronts, flags["max_shots"], session_of):
+            fields = {"schema": "autoqec.duel/1", **found.to_note(), "pair": [found.rival_name, second]}
+            print_json([fields]) if as_json else print_head_to_head(found, second)
         return 0
     asked, whole = _asked(flags), True
     for front in kept_fronts(ledger, read_lines(ledger, run_name)):

@@ -12,7 +12,7 @@ from autoqec.loop.session import Session
 from autoqec.problem.streams import derive_key
 from autoqec.results.counts import PairedCounts
 from autoqec.results.figures import Gain
-from autoqec.results.head_to_head import HeadToHead, duel_words
+from autoqec.results.head_to_head import HeadToHead, head_to_head_words
 from autoqec.results.pareto_front import Point
 from autoqec.results.statistics import ratio_interval
 from autoqec.scoring.composition import paired
@@ -25,7 +25,7 @@ _FIRST_SHOTS = 50_000
 _GROWTH = 1.5
 
 
-def duel(
+def head_to_head(
     session: Session,
     rounds: tuple[tuple[Point, RoundState], tuple[Point, RoundState]],
     alpha: float,
@@ -59,11 +59,11 @@ def duel(
             counts, done = counts + paired(theirs, mine), until
             digests += mine.digests
             session.event("verify", shots=counts.shots, max_shots=max_shots, stage="head to head")
-            words = duel_words(a, b, counts, alpha)
+            words = head_to_head_words(a, b, counts, alpha)
             if words or done == last:
                 break
             until = min(last, int(done * _GROWTH))
-    duel = HeadToHead(
+    noted = HeadToHead(
         rival=str(first.commit),
         counts=counts,
         alpha=alpha,
@@ -78,5 +78,5 @@ def duel(
         seed_key=secret.hex(),
         digests=tuple(digests),
     )
-    append_note(session.ledger, second.claim.run, "verdict", str(second.commit), duel.to_note())
-    return duel
+    append_note(session.ledger, second.claim.run, "verdict", str(second.commit), noted.to_note())
+    return noted

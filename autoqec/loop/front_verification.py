@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 
 from autoqec.errors import BudgetSpentError, NotFoundError
 from autoqec.history import Ledger, Run, load_run, parse_round_name
-from autoqec.loop.front_pairs import MOST_SHOTS, duel
+from autoqec.loop.front_pairs import MOST_SHOTS, head_to_head
 from autoqec.loop.judging import Asked, judge
 from autoqec.loop.round_state import RoundState, read_state
 from autoqec.loop.session import Session
@@ -62,7 +62,7 @@ def decide_pairs(
                 continue
             first, second = _state(ledger, a.name), _state(ledger, b.name)
             with open_session(load_run(ledger, second.claim.run)) as session:
-                found = duel(session, ((a, first), (b, second)), alpha, max_shots=max_shots or MOST_SHOTS)
+                found = head_to_head(session, ((a, first), (b, second)), alpha, max_shots=max_shots or MOST_SHOTS)
             gone |= {b.name} if found.word == DOMINATES else set()
             yield found, b.name
 

@@ -70,7 +70,7 @@ class ArmResult:
         tried: Its closed rounds, oldest first.
         tokens: What its calls took.
         cost: In US dollars; None where a price is not known.
-        duels: Head-to-heads that are noted on its commits.
+        pairs: Head-to-heads that are noted on its commits.
     """
 
     agent: str
@@ -79,7 +79,7 @@ class ArmResult:
     tried: tuple[Tried, ...]
     tokens: int = 0
     cost: float | None = 0.0
-    duels: Mapping[str, Sequence[HeadToHead]] = field(default_factory=dict)
+    pairs: Mapping[str, Sequence[HeadToHead]] = field(default_factory=dict)
 
     @property
     def best(self) -> Tried | None:
@@ -107,9 +107,9 @@ def gain_of(best: Tried | None) -> float:
 def front_size(arms: Iterable[ArmResult]) -> int:
     """How many rounds are on the front of all VERIFIED rounds of some arms."""
     known = list(arms)
-    duels = {commit: each for arm in known for commit, each in arm.duels.items()}
+    pairs = {commit: each for arm in known for commit, each in arm.pairs.items()}
     entrants = [each.entrant for arm in known for each in arm.verified if each.entrant is not None]
-    return len(front_of(entrants, lambda commits: duels).members)
+    return len(front_of(entrants, lambda commits: pairs).members)
 
 
 def by_agent(arms: Sequence[ArmResult]) -> dict[str, list[ArmResult]]:
@@ -253,7 +253,7 @@ class PairComparison:
         return vars(self) | {"agents": list(self.agents), "per_seed": rows, "mean_difference": means}
 
 
-def pair_comparisons(arms: Sequence[ArmResult]) -> list[PairComparison]:
+def comparisons(arms: Sequence[ArmResult]) -> list[PairComparison]:
     """Each pair of agents, by their seeds in common."""
     return [_compared(first, second) for first, second in combinations(by_agent(arms).values(), 2)]
 

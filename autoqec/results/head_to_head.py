@@ -83,8 +83,8 @@ def parse_head_to_head(note: Any) -> HeadToHead | None:
 
 def head_to_heads(notes: Mapping[str, Iterable[Any]]) -> dict[str, list[HeadToHead]]:
     """The head-to-heads among the verdict notes of commits, by the commit of the dearer round."""
-    found = {commit: [duel for note in each if (duel := parse_head_to_head(note))] for commit, each in notes.items()}
-    return {commit: duels for commit, duels in found.items() if duels}
+    found = {commit: [found for note in each if (found := parse_head_to_head(note))] for commit, each in notes.items()}
+    return {commit: pairs for commit, pairs in found.items() if pairs}
 
 
 def pair_alpha(members: int) -> float:
@@ -92,7 +92,7 @@ def pair_alpha(members: int) -> float:
     return FRONT_ALPHA / max(1, members * (members - 1))
 
 
-def duel_words(a: Point, b: Point, counts: PairedCounts, alpha: float) -> dict[tuple[str, str], str]:
+def head_to_head_words(a: Point, b: Point, counts: PairedCounts, alpha: float) -> dict[tuple[str, str], str]:
     """What two rounds on the same shots say of each other.
 
     Args:
@@ -130,7 +130,7 @@ def settle(members: Sequence[Member], words: Words) -> list[Member]:
 
     Args:
         members: The front by intervals.
-        words: What `duel_words` said of its pairs.
+        words: What `head_to_head_words` said of its pairs.
     """
     points = {member.point.name: member.point for member in members}
     beaten = {(a, b) for (a, b), word in words.items() if word == DOMINATES and a in points and b in points and a != b}

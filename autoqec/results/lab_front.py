@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from autoqec.results.head_to_head import FRONT_ALPHA, HeadToHead, Words, duel_words, open_pairs, settle
+from autoqec.results.head_to_head import FRONT_ALPHA, HeadToHead, Words, head_to_head_words, open_pairs, settle
 from autoqec.results.limits import exceeded
 from autoqec.results.metrics import Metrics
 from autoqec.results.pareto_front import Member, Point, front, no_dearer
@@ -92,12 +92,12 @@ def front_of(entrants: Iterable[Entrant], decided: Decided) -> Front:
     return Front(settled, open_pairs(settled, words))
 
 
-def _words(points: Mapping[str, Point], duels: Mapping[str, Sequence[HeadToHead]]) -> Words:
+def _words(points: Mapping[str, Point], pairs: Mapping[str, Sequence[HeadToHead]]) -> Words:
     """What rounds of a front were decided head to head: worked out from the counts that notes hold, not taken from them."""
     words: dict[tuple[str, str], str] = {}
-    for commit in sorted(points.keys() & duels.keys()):
-        for duel in duels[commit]:
-            cheaper, dearer = points.get(duel.rival), points[commit]
-            if cheaper is not None and no_dearer(cheaper, dearer) and duel.alpha > 0:
-                words |= duel_words(cheaper, dearer, duel.counts, min(FRONT_ALPHA, duel.alpha))
+    for commit in sorted(points.keys() & pairs.keys()):
+        for found in pairs[commit]:
+            cheaper, dearer = points.get(found.rival), points[commit]
+            if cheaper is not None and no_dearer(cheaper, dearer) and found.alpha > 0:
+                words |= head_to_head_words(cheaper, dearer, found.counts, min(FRONT_ALPHA, found.alpha))
     return words

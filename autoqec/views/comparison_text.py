@@ -11,7 +11,7 @@ from autoqec.results.agent_comparison import (
     PairComparison,
     arm_object,
     by_agent,
-    pair_comparisons,
+    comparisons,
     summarised,
 )
 from autoqec.views.console import out, plain
@@ -31,7 +31,7 @@ def comparison_objects(arms: Sequence[ArmResult], env: str, profile: str) -> lis
         }
         for own in by_agent(arms).values()
     ]
-    return agents + [{"schema": "autoqec.contest/1", **common, **each.to_json()} for each in pair_comparisons(arms)]
+    return agents + [{"schema": "autoqec.contest/1", **common, **each.to_json()} for each in comparisons(arms)]
 
 
 def print_comparison(arms: Sequence[ArmResult]) -> None:
@@ -64,7 +64,7 @@ def print_comparison(arms: Sequence[ArmResult]) -> None:
         )
     console = out()
     console.print(table)
-    found = pair_comparisons(arms)
+    found = comparisons(arms)
     for pair in found:
         console.print(plain(pair_text(pair)))
     if found:

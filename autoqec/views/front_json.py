@@ -80,8 +80,8 @@ def read_fronts(ledger: Ledger, runs: Sequence[RunLines], env: str | None = None
         wanted, notes = sorted(commits), dict[str, list[HeadToHead]]()
         for name in sorted({run.run for run, line in lines.values() if line.commit in commits}):
             found = head_to_heads(read_notes(ledger, name, "verdict", strict=False, commits=wanted))
-            for commit, duels in found.items():
-                notes[commit] = [*notes.get(commit, ()), *duels]
+            for commit, pairs in found.items():
+                notes[commit] = [*notes.get(commit, ()), *pairs]
         return notes
 
     return [EnvironmentFront(front_of(entrants[name], decided), lines) for name in sorted(entrants)]

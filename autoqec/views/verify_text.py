@@ -29,20 +29,20 @@ def print_refuted(row: Rejudged) -> None:
     out().print(plain(f"{row.name}: {word} ({row.reason}): ΔLER was {row.before:+.6f}{gain}"), soft_wrap=True)
 
 
-def print_duel(duel: HeadToHead, second: str) -> None:
+def print_head_to_head(found: HeadToHead, second: str) -> None:
     """What two rounds on the same shots were, on two lines.
 
     Args:
-        duel: What they came to.
+        found: What they came to.
         second: The dearer round, `run/number`.
     """
-    first = duel.rival_name
+    first = found.rival_name
     said = {
         "dominates": f"{first} dominates {second}",
         "stays": f"{second} gains more than {first}, and stays",
         "undecided": f"{first} and {second} are too close to tell",
-    }[duel.word]
-    c, gain = duel.counts, duel.gain
+    }[found.word]
+    c, gain = found.counts, found.gain
     out().print(plain(said))
     if gain is not None:
         out().print(
