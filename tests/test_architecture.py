@@ -31,7 +31,8 @@ SHARED = {
     "errors": set(),
     "canonical": {"errors"},
     "hookspecs": set(),
-    "plugins": {"errors", "hookspecs"},
+    "plugin_errors": set(),
+    "plugins": {"errors", "hookspecs", "plugin_errors"},
     "config": {"errors"},
 }
 
