@@ -48,7 +48,7 @@ def analyse(context: Context) -> Mapping[str, Any]:
     if metrics is None:
         return {"summary": "Nothing was measured.", "decision": "ignore", "next_seed": ""}
     figures = metrics.figures
-    low, high = figures.delta_ler_ci
+    low, high = figures.gain_interval
     gain = f"Δ_LER {figures.delta_ler:+.5f} [{low:+.5f}, {high:+.5f}] over {figures.shots:,} shots"
     stronger = {name for name, ler in (metrics.references or {}).items() if ler > figures.ler_candidate}
     beats = f"; below {', '.join(sorted(stronger))}" if stronger else ""
