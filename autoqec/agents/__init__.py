@@ -1,1 +1,1 @@
-"""The loop's mind, without vendors: roles, messages, contexts from git, validation and repair."""
+"""Agents: roles, messages, contexts from git, prompts, validation and repair of replies. No vendor code."""

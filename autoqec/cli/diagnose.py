@@ -1,4 +1,4 @@
-"""`autoqec diagnose`: why rounds failed or stalled, and what to do about it, from git alone."""
+"""`autoqec diagnose`: explain why rounds failed or stalled, and what to do about it, from git alone."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def command(name: str | None, as_json: bool) -> int:
         run, number = latest_run(ledger), None
     elif "/" in name:
         run, number = parse_round_name(name)
-        find_record(ledger, run, number)  # raises, and says what there is
+        find_record(ledger, run, number)  # raises an error that lists the rounds
     else:
         run, number = load_run(ledger, name).name, None
     items = diagnosis_objects(ledger, settings, run, number)
@@ -45,7 +45,7 @@ def command(name: str | None, as_json: bool) -> int:
 
 
 def diagnosis_objects(ledger: Ledger, settings: Settings, run: str, number: int | None = None) -> list[dict[str, Any]]:
-    """The findings about a run, or one of its rounds, as JSON objects."""
+    """Return the findings about a run, or one of its rounds, as JSON objects."""
     from autoqec.history import CANDIDATE_DIR
     from autoqec.loop.diagnosis_input import diagnose, patched
     from autoqec.plugins import load_plugins
