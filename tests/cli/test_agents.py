@@ -99,7 +99,7 @@ def test_the_prompt_is_data_and_asking_for_it_writes_nothing(waiting, call):
         ((), '{"text": "t", "fork_from": ["tiny-abcd/77"]}', "tiny-abcd/77"),
         ((), '{"text": "' + "x" * 1_000_000 + '"}', "longer than"),
         (("coder",), IDEA, "waits for the ideator, not for the coder"),
-        (("verifier", "-"), IDEA, "is no role"),
+        (("verifier", "-"), IDEA, "is not a role"),
     ],
 )
 def test_a_reply_that_cannot_be_used_changes_nothing(waiting, call, words, stdin, why):
