@@ -102,10 +102,10 @@ def git(folder, *args, **env):
 def freeze():
     """Fix ids, the clock, who signs and which process claims; before anything is written."""
     import pygit2
-
-    from autoqec.history import claims, records
     from autoqec.history.owner import Owner
     from autoqec.history.repository import Ledger
+
+    from autoqec.history import claims, records
 
     drawn = random.Random(391)
     uuid.uuid4 = lambda: uuid.UUID(int=drawn.getrandbits(128), version=4)
@@ -197,11 +197,12 @@ def real_rounds(lab, owner, top):
     """Rounds that were run: every status, real verdicts, merges, duels."""
     from autoqec.agents.contract import AgentUnavailable, ReplyAwaited
     from autoqec.cli.front import decide_pairs
+    from autoqec.loop.rounds import abandon_round, run_round
+    from autoqec.loop.state import read_state
+
     from autoqec.config import load_settings
     from autoqec.history import claim_round
     from autoqec.loop.judging import Asked, judge
-    from autoqec.loop.rounds import abandon_round, run_round
-    from autoqec.loop.state import read_state
     from autoqec.plugins import Registration
 
     run = "real-abcd"
@@ -296,6 +297,10 @@ def changed(note, **changes):
 
 def told_rounds(lab):
     """Rounds that were recorded: verdicts that take luck or malice to get, worked out by the program's own rules."""
+    from autoqec.scoring.counts import PairedCounts
+    from autoqec.scoring.harm import harm_fields
+    from autoqec.scoring.regression import break_even, certificate_row, certificate_word
+
     from autoqec.history import (
         append_note,
         attach,
@@ -306,9 +311,6 @@ def told_rounds(lab):
         read_candidate,
         read_notes,
     )
-    from autoqec.scoring.counts import PairedCounts
-    from autoqec.scoring.harm import harm_fields
-    from autoqec.scoring.regression import break_even, certificate_row, certificate_word
 
     run = lab.session("told-abcd").run
     source = find_record(lab.ledger, "real-abcd", 1)
@@ -473,8 +475,9 @@ def shared_run(lab, top):
 
 def odd_run(lab):
     """What older versions wrote, and what nobody should have."""
-    from autoqec.history import append_note, close_claim, compare_and_swap, find_record
     from autoqec.history.notes import add_lines
+
+    from autoqec.history import append_note, close_claim, compare_and_swap, find_record
 
     ledger, run = lab.ledger, lab.session("odd-abcd").run
     ref = f"refs/autoqec/claims/{run.name}/"
