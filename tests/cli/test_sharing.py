@@ -75,7 +75,7 @@ def test_a_stranger_logs_and_verifies_from_a_bundle_without_a_network(made, tmp_
     *logged, verdict = (json.loads(line) for line in done.stdout.splitlines())
     assert logged == rounds
     assert (verdict["verdict"], verdict["attempt"]) == ("VERIFIED", 3)
-    assert "taken up from the bundle" in done.stderr
+    assert "fetched from the bundle" in done.stderr
     assert git(tmp_path / "lab", "symbolic-ref", "HEAD") == "refs/heads/main\n"
     assert git(tmp_path / "lab", "status", "--porcelain") == ""
 
