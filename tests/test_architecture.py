@@ -15,7 +15,7 @@ ALLOWED = {
     "cli": {"views", "loop", "agents", "exchange", "history", "scoring", "results", "problem", "sandbox"},
     "views": {"history", "results"},
     "loop": {"agents", "history", "scoring", "results", "runner", "candidate", "decoding", "problem", "sandbox"},
-    "agents": {"history", "problem"},
+    "agents": {"history", "problem", "results"},
     "exchange": {"history", "scoring", "results", "candidate", "decoding", "problem", "sandbox"},
     "history": set(),
     "scoring": {"results", "decoding", "problem", "sandbox"},
@@ -25,14 +25,15 @@ ALLOWED = {
     "problem": set(),
     "sandbox": set(),
     "results": set(),
-    "testing": {"agents", "history", "candidate", "decoding", "problem", "sandbox"},
+    "testing": {"agents", "history", "results", "candidate", "decoding", "problem", "sandbox"},
 }
 #: Modules at the top, which any room may import, and what they may import themselves.
 SHARED = {
     "errors": set(),
     "canonical": {"errors"},
     "hookspecs": set(),
-    "plugins": {"errors", "hookspecs"},
+    "plugin_errors": set(),
+    "plugins": {"errors", "hookspecs", "plugin_errors"},
     "config": {"errors"},
 }
 

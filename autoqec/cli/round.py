@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 @click.option("--env", default=None, help="Environment by name or path [AUTOQEC_DEFAULT_ENV].")
 @click.option("--rounds", default=1, show_default=True, type=click.IntRange(1, 100_000), help="How many rounds to run.")
 @click.option(
-    "--run", "run_name", default=None, help="Run to go on with, or to start; by default the environment's latest."
+    "--run", "run_name", default=None, help="Run to continue, or to start; by default the environment's latest."
 )
 @click.option("--new", "fresh", is_flag=True, help="Start a new run.")
 @click.option(
     "--seed",
     default=None,
     type=click.IntRange(0, 2**63 - 1),
-    help="Seed of the run to go on with or to start: same seed, same rounds.",
+    help="Seed of the run to continue or to start: same seed, same rounds.",
 )
 @click.option(
     "--remote",
@@ -113,11 +113,11 @@ def command(
         except ReplyAwaited as error:
             return waits(error)
     if in_vain:
-        from autoqec.cli.diagnose import diagnosis_objects
+        from autoqec.loop.diagnosis_input import findings
         from autoqec.views.diagnosis_text import headline
 
         say(f"stopped: the last {settings['patience']} rounds came to nothing; autoqec diagnose {run.name}")
-        for line in headline(diagnosis_objects(ledger, settings, run.name)):
+        for line in headline(findings(ledger, registry, settings, run.name)):
             say(line)
     return 0 if any(record.status == "ok" for record in records) else 1
 

@@ -11,7 +11,7 @@ from autoqec import history
 from autoqec.errors import AutoQECError
 from autoqec.testing import make_tiny_lab, record_round, record_run
 from autoqec.views import log_lines as lines
-from autoqec.views.front_json import front_objects, over_limits
+from autoqec.views.front_json import front_rows, over_limits
 from autoqec.views.log_lines import read_lines
 
 FIGURES = {
@@ -67,7 +67,7 @@ class Lab:
 
     def front(self):
         ledger = history.open_ledger(self.ledger.workdir)
-        return front_objects(ledger, read_lines(ledger))
+        return [row.to_json() for row in front_rows(ledger, read_lines(ledger))]
 
 
 @pytest.fixture
@@ -205,7 +205,7 @@ def test_a_missing_object_behind_a_branch_is_an_error_with_a_warm_cache_too(lab)
     for _ in range(2):
         with pytest.raises(AutoQECError, match="refs/heads/exp/one-abcd/3 names"):
             lab.front()
-    assert "not a commit of this repository" in lab.check()[0].lines[2].text
+    assert "not a commit in this repository" in lab.check()[0].lines[2].text
 
 
 def test_a_verdict_on_a_commit_that_no_ref_names_is_an_error(lab):
