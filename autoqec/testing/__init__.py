@@ -6,12 +6,18 @@ def test_my_decoder():
     check_decoder(MyDecoder(), tiny_problem())
 """
 
-from autoqec.testing.conformance import check_agent, check_decoder, check_stage
+from autoqec.testing.agent_context import tiny_context
+from autoqec.testing.conformance import check_agent, check_decoder, check_estimates, check_stage
+from autoqec.testing.conformance_code import check_code
+from autoqec.testing.conformance_command import check_command
+from autoqec.testing.conformance_executor import check_executor
+from autoqec.testing.conformance_verifier import check_verifier
 from autoqec.testing.recorded import record_round, record_run
 from autoqec.testing.scripted_agent import ScriptedAgent
 from autoqec.testing.tiny import (
     TINY_CONFIG,
     TINY_ENVIRONMENT,
+    colour_problem,
     make_tiny_lab,
     surface_problem,
     tiny_problem,
@@ -23,12 +29,19 @@ __all__ = [
     "TINY_ENVIRONMENT",
     "ScriptedAgent",
     "check_agent",
+    "check_code",
+    "check_command",
     "check_decoder",
+    "check_estimates",
+    "check_executor",
     "check_stage",
+    "check_verifier",
+    "colour_problem",
     "make_tiny_lab",
     "record_round",
     "record_run",
     "surface_problem",
+    "tiny_context",
     "tiny_problem",
     "tiny_proposal",
 ]
