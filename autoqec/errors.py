@@ -12,7 +12,7 @@ class AutoQECError(Exception):
 
     Args:
         problem: What is wrong, naming the file, field or ref.
-        mend: What the reader can do about it, as a command or an edit; shown on its own line.
+        hint: What the reader can do about it, as a command or an edit; shown on its own line.
     """
 
     exit_code = 1

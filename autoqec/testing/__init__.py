@@ -6,23 +6,29 @@ def test_my_decoder():
     check_decoder(MyDecoder(), tiny_problem())
 """
 
-from autoqec.testing.agent_context import tiny_context
-from autoqec.testing.conformance import check_agent, check_decoder, check_estimates, check_stage
-from autoqec.testing.conformance_code import check_code
-from autoqec.testing.conformance_command import check_command
-from autoqec.testing.conformance_executor import check_executor
-from autoqec.testing.conformance_verifier import check_verifier
-from autoqec.testing.recorded import record_round, record_run
-from autoqec.testing.scripted_agent import ScriptedAgent
-from autoqec.testing.tiny import (
-    TINY_CONFIG,
-    TINY_ENVIRONMENT,
-    colour_problem,
-    make_tiny_lab,
-    surface_problem,
-    tiny_problem,
-    tiny_proposal,
-)
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from autoqec.testing.agent_context import tiny_context
+    from autoqec.testing.conformance import check_agent, check_decoder, check_estimates, check_stage
+    from autoqec.testing.conformance_code import check_code
+    from autoqec.testing.conformance_command import check_command
+    from autoqec.testing.conformance_executor import check_executor
+    from autoqec.testing.conformance_verifier import check_verifier
+    from autoqec.testing.recorded import record_round, record_run
+    from autoqec.testing.scripted_agent import ScriptedAgent
+    from autoqec.testing.tiny import (
+        TINY_CONFIG,
+        TINY_ENVIRONMENT,
+        colour_problem,
+        make_tiny_lab,
+        surface_problem,
+        tiny_problem,
+        tiny_proposal,
+    )
 
 __all__ = [
     "TINY_CONFIG",
@@ -45,3 +51,31 @@ __all__ = [
     "tiny_problem",
     "tiny_proposal",
 ]
+
+#: Where each name is. A child process that runs one small function of this package does not load the rest of it first.
+_MODULES = {
+    "agent_context": ["tiny_context"],
+    "conformance": ["check_agent", "check_decoder", "check_estimates", "check_stage"],
+    "conformance_code": ["check_code"],
+    "conformance_command": ["check_command"],
+    "conformance_executor": ["check_executor"],
+    "conformance_verifier": ["check_verifier"],
+    "recorded": ["record_round", "record_run"],
+    "scripted_agent": ["ScriptedAgent"],
+    "tiny": [
+        "TINY_CONFIG",
+        "TINY_ENVIRONMENT",
+        "colour_problem",
+        "make_tiny_lab",
+        "surface_problem",
+        "tiny_problem",
+        "tiny_proposal",
+    ],
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
