@@ -10,10 +10,10 @@ from typing import Any, get_args
 from autoqec.errors import AutoQECError
 from autoqec.plugins import load_plugins
 from autoqec.problem.environment import ENVIRONMENT_FILE, environment_from_files
-from autoqec.results.decision import Word
+from autoqec.results.verdict import Verdict, Word
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring.executor_contract import Executor
-from autoqec.scoring.verifier_contract import Verdict, VerificationRequest, Verifier
+from autoqec.scoring.verifier_contract import VerificationRequest, Verifier
 from autoqec.testing.tiny import TINY_ENVIRONMENT, tiny_proposal
 
 _SHOTS = 16_384
