@@ -205,7 +205,7 @@ def test_of_two_who_reply_at_once_one_wins(waiting, call):
     winner = codes.index(0)
     assert read_state(open_ledger("."), *split(waiting)).hypothesis["text"] == f"idea {winner}"
     assert any(
-        word in said[1 - winner] for word in ("has changed", "at work", "waits for the coder", "has its reply")
+        word in said[1 - winner] for word in ("has changed", "at work", "waits for the coder", "already has a reply")
     ), said
 
 
@@ -218,7 +218,7 @@ def test_who_looked_before_another_replied_is_told(waiting, call):
     stale = find_waiting(ledger)
     session = Session(ledger, load_plugins(), load_settings(ledger.workdir), load_run(ledger, stale.run))
     assert call("agents", "reply", stdin=IDEA)[0] == 0
-    with pytest.raises(AutoQECError, match="has changed|has its reply"):
+    with pytest.raises(AutoQECError, match="has changed|already has a reply"):
         take_reply(session, stale, {"text": "mine"}, "{}")
     assert read_state(ledger, *split(waiting)).hypothesis["text"] == "an idea"
 
