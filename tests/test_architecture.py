@@ -13,7 +13,7 @@ PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
 
 #: What each room may import of the others.
 ALLOWED = {
-    "cli": {"views", "loop", "agents", "exchange", "history", "scoring", "results", "problem", "sandbox"},
+    "cli": {"views", "loop", "agents", "exchange", "history", "scoring", "results", "problem", "sandbox", "testing"},
     "views": {"history", "results"},
     "loop": {"agents", "history", "scoring", "results", "runner", "candidate", "decoding", "problem", "sandbox"},
     "agents": {"history", "problem", "results"},
@@ -26,7 +26,7 @@ ALLOWED = {
     "problem": set(),
     "sandbox": set(),
     "results": set(),
-    "testing": {"agents", "history", "results", "candidate", "decoding", "problem", "sandbox"},
+    "testing": {"agents", "history", "scoring", "results", "candidate", "decoding", "problem", "sandbox"},
 }
 #: Modules at the top, which any room may import, and what they may import themselves.
 SHARED = {
