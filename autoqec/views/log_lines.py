@@ -41,7 +41,8 @@ if TYPE_CHECKING:  # lines from the cache are printed as they are, and records t
 _MAKERS = (
     "canonical.py", "history/reading/history_reader.py", "history/reading/round_record.py", "history/reading/snapshot.py",
     "history/rounds/claims.py", "history/rounds/notes.py", "history/rounds/trailers.py", "results/analysis.py",
-    "results/figures.py", "results/head_to_head.py", "results/lab_front.py", "results/limits.py", "results/metrics.py", "results/note_form.py",
+    "results/figures.py", "results/head_to_head.py", "results/lab_front.py", "results/limits.py", "results/metrics.py",
+    "results/note_form.py",
     "results/round_results.py", "results/verdict.py", "results/verdict_parts.py", "views/log_lines.py", "views/round_json.py",
 )  # fmt: skip
 
