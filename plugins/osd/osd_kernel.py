@@ -1,13 +1,13 @@
-"""Ordered-statistics decoding on given beliefs: per shot, a Gaussian elimination over GF(2) in the order of the beliefs.
+"""Ordered-statistics decoding on given beliefs: for each shot, Gaussian elimination over GF(2) in the order of the beliefs.
 
-Fossorier and Lin (IEEE Trans. Inf. Theory 41, 1379), for quantum codes Panteleev and Kalachev (Quantum 5, 585). Mechanisms
-are taken from the likeliest to have fired downwards, and one is kept whenever its detectors are not a sum of those kept
-before; so the kept ones explain a syndrome in exactly one way: OSD-0. A higher order also fires some of the others and takes
-the cheapest explanation (`search.py`).
+Fossorier and Lin (IEEE Trans. Inf. Theory 41, 1379), for quantum codes Panteleev and Kalachev (Quantum 5, 585). Starting with
+the most likely mechanism, each one joins the basis ("kept") if its detectors are not a sum of those kept before. The basis
+explains a syndrome in exactly one way: OSD-0. A higher order also fires some mechanisms outside the basis and takes the
+cheapest solution (`search.py`).
 
-Detectors are bits of 64-bit words. A kept mechanism's detectors, reduced by those kept before, lead with a bit of their
-own — their lowest — so a vector is reduced by clearing its bits from the lowest up. OSD-0 stops as soon as the syndrome is
-reduced to nothing: what would be kept later is no part of its explanation.
+Detectors are bits of 64-bit words. The reduced detectors of each kept mechanism have a leading bit of their own, the lowest, so
+a vector is reduced by clearing its bits from the lowest up. OSD-0 stops once the syndrome is reduced to zero, because later
+mechanisms are not part of the solution.
 """
 
 from __future__ import annotations
@@ -20,26 +20,29 @@ from autoqec.decoding.heap import drop_top
 from .ordering import order_by_belief
 from .search import ZERO, cheapest, place, toggle
 
-#: How a shot ended.
+#: The status of a shot.
 SOLVED, UNSOLVABLE = 0, 1
 
 _ONE = np.uint64(1)
 _ZERO = np.uint64(0)
 
+#: Pieces of a kernel are inlined: a call would count the references to every array, and that costs as much as a small step.
+_piece = njit(cache=True, nogil=True, forceinline=True)
+
 
 @njit(cache=True, nogil=True)
 def reduce(vector: np.ndarray, parts: np.ndarray, basis: np.ndarray, combination: np.ndarray, leads: np.ndarray) -> int:
-    """Clear the bits of a vector from the lowest up, as far as the basis goes.
+    """Clear the bits of a vector from the lowest up, as far as the basis allows.
 
     Args:
-        vector: Reduced in place, uint64 `[words]`.
-        parts: Toggled in place: the kept mechanisms that were added to it, uint64 `[words]`.
+        vector: The vector, reduced in place, uint64 `[words]`.
+        parts: The kept mechanisms added to the vector, toggled in place, uint64 `[words]`.
         basis: Reduced detectors of the kept mechanisms, uint64 `[kept, words]`.
-        combination: The kept mechanisms whose sum each is, uint64 `[kept, words]`.
-        leads: The kept mechanism that leads with each bit, -1 for none, int64 `[64 words]`.
+        combination: The kept mechanisms whose sum each basis vector is, uint64 `[kept, words]`.
+        leads: The kept mechanism with each leading bit, -1 for none, int64 `[64 words]`.
 
     Returns:
-        The lowest bit left, -1 for none.
+        The lowest remaining bit, -1 for none.
     """
     words = len(vector)
     for word in range(words):
@@ -53,6 +56,108 @@ def reduce(vector: np.ndarray, parts: np.ndarray, basis: np.ndarray, combination
             for other in range((kept >> 6) + 1):
                 parts[other] ^= combination[kept, other]
     return -1
+
+
+@_piece
+def _decides(syndrome: np.ndarray, llr: np.ndarray, columns: np.ndarray, residual: np.ndarray) -> bool:
+    """Whether the mechanisms that are believed to have fired explain the syndrome; `residual` is room for it."""
+    for word in range(len(residual)):
+        residual[word] = syndrome[word]
+    for mechanism in range(len(llr)):
+        if llr[mechanism] < 0:
+            toggle(residual, columns[mechanism])
+    return not residual.any()
+
+
+@_piece
+def _fire(shot: int, mechanism: int, flips: np.ndarray, answer: np.ndarray, correction: np.ndarray) -> None:
+    """Say that a mechanism fired."""
+    toggle(answer, flips[mechanism])
+    if len(correction):
+        correction[shot, mechanism] = True
+
+
+@_piece
+def _eliminate(
+    columns: np.ndarray,
+    search: int,
+    heap: np.ndarray,
+    residual: np.ndarray,
+    solution: np.ndarray,
+    basis: np.ndarray,
+    combination: np.ndarray,
+    leads: np.ndarray,
+    kept: np.ndarray,
+    other: np.ndarray,
+    changes: np.ndarray,
+    vector: np.ndarray,
+    parts: np.ndarray,
+) -> tuple[int, int, bool]:
+    """Keep mechanisms from the likeliest downwards until they explain the syndrome; all of them where there is a search.
+
+    Args:
+        columns: Detectors of each mechanism, uint64 `[mechanisms, words]`.
+        search: `ZERO`, `EXHAUSTIVE` or `COMBINATION_SWEEP`.
+        heap: The mechanisms, as `order_by_belief` leaves them; used up.
+        residual: The syndrome, uint64 `[words]`; what is not explained is left of it.
+        solution: Written: the kept mechanisms that explain the syndrome, uint64 `[words]`.
+        basis, combination, leads: Written: see `reduce`.
+        kept: Written: the mechanisms that are kept, int64.
+        other: Written, where there is a search: the mechanisms that are not, int64.
+        changes: Written, where there is a search: the kept ones that each of them is the sum of, uint64 `[others, words]`.
+        vector, parts: Room for a row, uint64 `[words]`.
+
+    Returns:
+        How many mechanisms are kept, how many are not, and whether the syndrome is explained.
+    """
+    rank = others = 0
+    waits = reduce(residual, solution, basis, combination, leads)
+    for left in range(len(columns), 0, -1):
+        if search == ZERO and waits < 0:
+            break
+        mechanism = heap[0] & np.int64(0xFFFFFFFF)
+        drop_top(heap, left)
+        vector[:] = columns[mechanism]
+        parts[:] = _ZERO
+        bit = reduce(vector, parts, basis, combination, leads)
+        if bit < 0:
+            if search != ZERO:
+                other[others] = mechanism
+                changes[others] = parts
+                others += 1
+            continue
+        parts[rank >> 6] ^= _ONE << np.uint64(rank & 63)
+        basis[rank] = vector
+        combination[rank] = parts
+        leads[bit] = rank
+        kept[rank] = mechanism
+        rank += 1
+        if bit == waits:
+            waits = reduce(residual, solution, basis, combination, leads)
+    return rank, others, waits < 0
+
+
+@_piece
+def _weigh(
+    price: np.ndarray,
+    solution: np.ndarray,
+    kept: np.ndarray,
+    rank: int,
+    other: np.ndarray,
+    others: int,
+    gain: np.ndarray,
+    extra: np.ndarray,
+) -> None:
+    """Write what it costs to change the explanation: `gain` by each kept mechanism, `extra` by each of the others."""
+    for k in range(rank):
+        gain[k] = -price[kept[k]] if _has(solution, k) else price[kept[k]]
+    for i in range(others):
+        extra[i] = price[other[i]]
+
+
+@_piece
+def _has(row: np.ndarray, bit: int) -> bool:
+    return (row[bit >> 6] >> np.uint64(bit & 63)) & _ONE != _ZERO
 
 
 @njit(cache=True, nogil=True)
@@ -70,20 +175,19 @@ def decode(
 ) -> None:
     """Decode a batch.
 
-    Beliefs whose hard decision explains the syndrome are taken at their word, as the posteriors of a converged belief
-    propagation are.
+    If the hard decision of the beliefs explains the syndrome, it is the result, as after converged belief propagation.
 
     Args:
         syndromes: uint64 `[shots, words]`, little-endian bits.
         beliefs: Log-likelihood ratios that order the mechanisms, C-contiguous float32 `[shots, mechanisms]`, finite.
-        costs: What firing each mechanism costs, float32 `[1 or shots, mechanisms]`; of no account when `search` is `ZERO`.
+        costs: Cost of firing each mechanism, float32 `[1 or shots, mechanisms]`; unused if `search` is `ZERO`.
         columns: Detectors of each mechanism, uint64 `[mechanisms, words]`.
         flips: Observables of each mechanism, uint8 `[mechanisms, ceil(observables / 8)]`.
         search: `ZERO`, `EXHAUSTIVE` or `COMBINATION_SWEEP`.
-        order: How many mechanisms the search combines.
-        observables: Written: predicted flips, bit-packed, uint8 `[shots, ceil(observables / 8)]`.
-        status: Written: `SOLVED` or `UNSOLVABLE` (no mechanisms explain the syndrome), uint8 `[shots]`.
-        correction: Written: the mechanisms said to have fired, bool `[shots, mechanisms]`, or `[0, 0]` to spare it.
+        order: Number of mechanisms that the search combines.
+        observables: Output: predicted flips, bit-packed, uint8 `[shots, ceil(observables / 8)]`.
+        status: Output: `SOLVED` or `UNSOLVABLE` (no mechanisms explain the syndrome), uint8 `[shots]`.
+        correction: Output: the mechanisms of the solution, bool `[shots, mechanisms]`, or `[0, 0]` to omit them.
     """
     mechanisms, words = columns.shape
     most = 64 * words
@@ -107,64 +211,27 @@ def decode(
         answer = observables[shot]
         answer[:] = 0
         status[shot] = SOLVED
-        residual[:] = syndromes[shot]
-        for mechanism in range(mechanisms):
-            if llr[mechanism] < 0:
-                toggle(residual, columns[mechanism])
-        if not residual.any():
+        if _decides(syndromes[shot], llr, columns, residual):
             for mechanism in range(mechanisms):
                 if llr[mechanism] < 0:
-                    toggle(answer, flips[mechanism])
-                    if len(correction):
-                        correction[shot, mechanism] = True
+                    _fire(shot, mechanism, flips, answer, correction)
             continue
-
         residual[:] = syndromes[shot]
         solution[:] = _ZERO
         leads[:] = -1
         order_by_belief(llr, heap)
-        rank = others = 0
-        waits = reduce(residual, solution, basis, combination, leads)
-        for left in range(mechanisms, 0, -1):
-            if search == ZERO and waits < 0:
-                break
-            mechanism = heap[0] & np.int64(0xFFFFFFFF)
-            drop_top(heap, left)
-            vector[:] = columns[mechanism]
-            parts[:] = _ZERO
-            bit = reduce(vector, parts, basis, combination, leads)
-            if bit < 0:
-                if search != ZERO:
-                    other[others] = mechanism
-                    changes[others] = parts
-                    others += 1
-                continue
-            parts[rank >> 6] ^= _ONE << np.uint64(rank & 63)
-            basis[rank] = vector
-            combination[rank] = parts
-            leads[bit] = rank
-            kept[rank] = mechanism
-            rank += 1
-            if bit == waits:
-                waits = reduce(residual, solution, basis, combination, leads)
-        if waits >= 0:
+        rank, others, explained = _eliminate(
+            columns, search, heap, residual, solution, basis, combination, leads, kept, other, changes, vector, parts
+        )
+        if not explained:
             status[shot] = UNSOLVABLE
             continue
         if search != ZERO:
-            price = costs[shot if len(costs) > 1 else 0]
-            for k in range(rank):
-                on = (solution[k >> 6] >> np.uint64(k & 63)) & _ONE
-                gain[k] = -price[kept[k]] if on else price[kept[k]]
-            for i in range(others):
-                extra[i] = price[other[i]]
+            _weigh(costs[shot if len(costs) > 1 else 0], solution, kept, rank, other, others, gain, extra)
             cheapest(solution, fires, changes[:others], gain, extra[:others], search, order)
             for i in range(others):
                 if fires[i]:
-                    toggle(answer, flips[other[i]])
-                    if len(correction):
-                        correction[shot, other[i]] = True
+                    _fire(shot, other[i], flips, answer, correction)
         for k in range(rank):
-            if (solution[k >> 6] >> np.uint64(k & 63)) & _ONE:
-                toggle(answer, flips[kept[k]])
-                if len(correction):
-                    correction[shot, kept[k]] = True
+            if _has(solution, k):
+                _fire(shot, kept[k], flips, answer, correction)
