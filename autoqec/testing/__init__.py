@@ -12,8 +12,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from autoqec.testing.candidates import custom_module, untrained
     from autoqec.testing.conformance import check_agent, check_decoder, check_stage
-    from autoqec.testing.recorded import record_round, record_run
+    from autoqec.testing.recorded import figures, record_round, record_run
     from autoqec.testing.scripted_agent import ScriptedAgent
     from autoqec.testing.tiny import (
         TINY_CONFIG,
@@ -31,18 +32,22 @@ __all__ = [
     "check_agent",
     "check_decoder",
     "check_stage",
+    "custom_module",
+    "figures",
     "make_tiny_lab",
     "record_round",
     "record_run",
     "surface_problem",
     "tiny_problem",
     "tiny_proposal",
+    "untrained",
 ]
 
 #: Where each name is. A child process that runs one small function of this package does not load the rest of it first.
 _MODULES = {
+    "candidates": ["custom_module", "untrained"],
     "conformance": ["check_agent", "check_decoder", "check_stage"],
-    "recorded": ["record_round", "record_run"],
+    "recorded": ["figures", "record_round", "record_run"],
     "scripted_agent": ["ScriptedAgent"],
     "tiny": ["TINY_CONFIG", "TINY_ENVIRONMENT", "make_tiny_lab", "surface_problem", "tiny_problem", "tiny_proposal"],
 }

@@ -10,8 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autoqec.candidate.compile import build_modules, module_tensors
-from autoqec.candidate.schema import read_candidate
 from autoqec.candidate.weights import save_weights
 from autoqec.errors import AutoQECError, UsageError
 from autoqec.plugins import load_plugins
@@ -20,23 +18,19 @@ from autoqec.problem.environment import ENVIRONMENT_FILE, environment_from_files
 from autoqec.problem.sampling import sample_chunk
 from autoqec.sandbox.channel import Message
 from autoqec.sandbox.child import Child
-from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring import shard
 from autoqec.scoring.matcher import MEMORY_BYTES, Matcher, open_bench
 from autoqec.scoring.predictor import CandidateFault
-from autoqec.testing import TINY_ENVIRONMENT
+from autoqec.testing import TINY_ENVIRONMENT, custom_module, untrained
 
 SEED = 0x1F2E3D4C5B6A7988
 
 
 def blobs(environment=TINY_ENVIRONMENT, stage="kind: neural_bp\niterations: 2\n"):
     files = {ENVIRONMENT_FILE: environment.encode()}
-    registry = load_plugins()
-    problem = build_problem(environment_from_files(files, origin="e"), registry.maker("code"), None)
+    problem = build_problem(environment_from_files(files, origin="e"), load_plugins().maker("code"), None)
     candidate = {"stages/bp/stage.yaml": stage.encode()}
-    modules = build_modules(read_candidate(candidate, registry.maker("stage")), problem)
-    weights = save_weights(module_tensors(modules), fingerprints=[problem.fingerprint])
-    return problem, {"env:environment.yaml": files[ENVIRONMENT_FILE]} | SealedCandidate(candidate, weights).to_blobs()
+    return problem, {"env:environment.yaml": files[ENVIRONMENT_FILE]} | untrained(candidate, problem).to_blobs()
 
 
 @pytest.fixture
@@ -142,8 +136,7 @@ def test_a_matcher_has_so_much_memory_and_more_for_beliefs_is_the_candidates_fai
 def test_it_takes_another_candidate_without_starting_anew():
     problem, data = blobs()
     _, other = blobs(stage="kind: neural_bp\niterations: 3\n")
-    custom = "import torch\nclass Stage(torch.nn.Module):\n    def __init__(self, graph):\n        super().__init__()\n"
-    custom += "    def forward(self, syndromes, beliefs):\n        return beliefs\n"
+    custom = custom_module("return beliefs", init="pass")
     locked = data | {"file:stages/bp/stage.yaml": b"kind: custom\n", "file:stages/bp/module.py": custom.encode()}
     locked["weights"] = save_weights({}, fingerprints=[problem.fingerprint])
     syndromes = sample_chunk(problem, 1).syndromes
