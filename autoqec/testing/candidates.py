@@ -28,12 +28,13 @@ def _indented(lines: str) -> str:
 
 
 def untrained(files: Mapping[str, bytes], problem: Problem) -> SealedCandidate:
-    """A candidate with the weights that its stages start from."""
+    """A candidate in its canonical files, with the weights that its stages start from."""
     # torch takes seconds to import.
     from autoqec.candidate.compile import build_modules, module_tensors
-    from autoqec.candidate.schema import read_candidate
+    from autoqec.candidate.schema import read_candidate, write_candidate
     from autoqec.candidate.weights import save_weights
     from autoqec.plugins import load_plugins
 
-    modules = build_modules(read_candidate(files, load_plugins().maker("stage")), problem)
-    return SealedCandidate(dict(files), save_weights(module_tensors(modules), fingerprints=[problem.fingerprint]))
+    candidate = read_candidate(files, load_plugins().maker("stage"))
+    tensors = module_tensors(build_modules(candidate, problem))
+    return SealedCandidate(write_candidate(candidate), save_weights(tensors, fingerprints=[problem.fingerprint]))

@@ -33,6 +33,13 @@ def blobs(environment=TINY_ENVIRONMENT, stage="kind: neural_bp\niterations: 2\n"
     return problem, {"env:environment.yaml": files[ENVIRONMENT_FILE]} | untrained(candidate, problem).to_blobs()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _bench():
+    """The judge's matcher goes from one test to the next as it goes from task to task, and ends with them."""
+    yield
+    shard._forget_bench()
+
+
 @pytest.fixture
 def sent(monkeypatch):
     """Every byte that this process sends to a child: fields as JSON text, and blobs."""
@@ -67,8 +74,8 @@ def test_no_byte_sent_to_the_matcher_or_the_candidate_holds_an_observable_or_a_s
     shots = sample_chunk(problem, SEED)
     assert shots.observables.any()
     # To the matcher, as the judge scores a chunk; then to the candidate, as a matcher in this process asks it.
-    shard.score_chunks(Message({"seeds": [SEED], "references": True}, data))
     shard._forget_bench()
+    shard.score_chunks(Message({"seeds": [SEED], "references": True}, data))
     to_matcher = len(sent)
     with ExitStack() as resources:
         open_bench(data, None, None, resources).candidate(shots.syndromes)
@@ -172,7 +179,6 @@ def test_fresh_processes_answer_the_same_in_other_company():
     seeds = [1, 2, 3]
     scored = shard.score_chunks(Message({"seeds": seeds}, data)).fields["chunks"]
     again = shard.answer_again(Message({"seeds": seeds[:2]}, data)).fields["answers"]
-    shard._forget_bench()
     assert again == [chunk["answers"] for chunk in scored[:2]]
     assert len({chunk["answers"] for chunk in scored}) == 3
 
@@ -182,13 +188,11 @@ def test_after_a_fault_the_next_task_has_processes_of_its_own(task):
     """The matcher ends with a fault of its candidate; whatever task it was, it must not be asked again."""
     _, data = blobs()
     message = Message({"seeds": [SEED]}, data)
-    try:
-        shard.score_chunks(message)
-        matcher = shard._bench[1].matcher._child.pid
-        (candidate,) = Path(f"/proc/{matcher}/task/{matcher}/children").read_text().split()
-        os.kill(int(candidate), signal.SIGKILL)
-        with pytest.raises(CandidateFault, match="crash"):
-            getattr(shard, task)(message)
-        assert shard.cost(message).fields["params"] > 0
-    finally:
-        shard._forget_bench()
+    shard.score_chunks(message)
+    matcher = shard._bench[1].matcher._child.pid
+    (candidate,) = Path(f"/proc/{matcher}/task/{matcher}/children").read_text().split()
+    os.kill(int(candidate), signal.SIGKILL)
+    with pytest.raises(CandidateFault, match="crash"):
+        getattr(shard, task)(message)
+    assert shard.cost(message).fields["params"] > 0
+    assert shard._bench[1].matcher._child.pid != matcher
