@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from autoqec.errors import AutoQECError
+from autoqec.plugin_errors import explained
 from autoqec.sandbox.channel import MAX_FRAME_BYTES, Channel, ChannelClosed, Message
 from autoqec.sandbox.lock import ALLOW_VARIABLE, enter_namespaces
 
@@ -266,8 +267,7 @@ def serve(work: Callable[[Channel], None], channel: Channel, memory_bytes: int) 
         import traceback
 
         traceback.print_exc()
-        text = f"{type(error).__name__}: {error}".splitlines()[0]
-        _report(channel, {"error": text, "kind": type(error).__name__})
+        _report(channel, {"error": explained(error), "kind": type(error).__name__})
 
 
 def _report(channel: Channel, fields: dict[str, Any]) -> None:

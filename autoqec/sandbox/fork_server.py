@@ -1,6 +1,6 @@
 """A warm process that workers are forked from: what every one of them would load is loaded once, before any of them is there.
 
-A `Nursery` is trusted and holds nothing that is not public: no code of a candidate, no secret, no repository. It has one thread;
+A `ForkServer` is trusted and holds only what is public: no code of a candidate, no secret, no repository. It has one thread;
 a fork of it leaves the session, the namespaces and every descriptor behind before it serves, and locks itself as any child does.
 """
 
@@ -39,7 +39,7 @@ _ANSWER_SECONDS = 60.0
 _PAUSE = 0.005
 
 
-class NurseryFailed(AutoQECError):
+class ForkServerFailed(AutoQECError):
     """It cannot fork: it has threads, or ended. A child of one's own can be started instead."""
 
 
@@ -56,7 +56,7 @@ class ForkServer:
 
     def __init__(self, target: str, *, memory_bytes: int):
         if sys.platform != "linux":
-            raise NurseryFailed(f"processes are not forked from a warm one on {sys.platform}")
+            raise ForkServerFailed(f"processes are not forked from a warm one on {sys.platform}")
         self._closed = False
         self._socket, theirs = socket.socketpair()
         with theirs:
@@ -77,7 +77,7 @@ class ForkServer:
         """A new worker: a child like any other, of which this process has the pipes and the warm one the death.
 
         Raises:
-            NurseryFailed: See the class.
+            ForkServerFailed: See the class.
         """
         return _Fork(self)
 
@@ -91,10 +91,10 @@ class ForkServer:
         """Its answer to a request; for its forks.
 
         Raises:
-            NurseryFailed: There is none.
+            ForkServerFailed: There is none.
         """
         if self._closed:
-            raise NurseryFailed("the warm process was ended")
+            raise ForkServerFailed("the warm process was ended")
         try:
             self._child.send(fields)
             if pass_on:
@@ -102,7 +102,7 @@ class ForkServer:
             return self._child.receive(timeout)
         except (ChannelClosed, ChannelTimeout, ChildFailed, OSError) as error:
             self.close()  # one answer behind, it would be believed of the wrong process
-            raise NurseryFailed(f"the warm process failed: {error}") from error
+            raise ForkServerFailed(f"the warm process failed: {error}") from error
 
     def close(self) -> None:
         """End it, and with it what is left of its forks."""
@@ -119,7 +119,7 @@ class ForkServer:
 
 
 class _Fork(Child):
-    """A child that was forked from a nursery. The nursery reaps it, so its number is its own until it is asked to `end` it."""
+    """A child forked from a fork server, which reaps it: the process id stays the child's until the server is told to end it."""
 
     def __init__(self, fork_server: ForkServer):
         self._open()
@@ -132,7 +132,7 @@ class _Fork(Child):
             fields = {"op": "fork", "folder": self._folder.name}
             answer = fork_server.ask(fields, _WARM_SECONDS, [their_in, their_out, self._stderr.fileno()]).fields
             if "refused" in answer:
-                raise NurseryFailed(f"the warm process does not fork: {answer['refused']}")
+                raise ForkServerFailed(f"the warm process does not fork: {answer['refused']}")
         except BaseException:
             self._close()
             raise
@@ -148,15 +148,15 @@ class _Fork(Child):
 
     def _status(self, seconds: float) -> int | None:
         if self._ended is None:
-            with contextlib.suppress(NurseryFailed):
+            with contextlib.suppress(ForkServerFailed):
                 status = self._fork_server.ask({"op": "wait", "pid": self._pid, "seconds": seconds}).fields["status"]
                 return None if status is None else int(status)
         return self._ended
 
     def _end(self) -> None:
         if self._ended is None:
-            # Without a nursery there is none of its forks any more: the kernel ends them with it.
-            with contextlib.suppress(NurseryFailed):
+            # Without a fork server none of its forks is left: the kernel ends them with it.
+            with contextlib.suppress(ForkServerFailed):
                 self._ended = int(self._fork_server.ask({"op": "end", "pid": self._pid}).fields["status"])
 
 

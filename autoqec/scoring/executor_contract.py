@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from autoqec.errors import AutoQECError
+from autoqec.plugin_errors import explained
 from autoqec.sandbox.channel import Channel, Message
 
 
@@ -66,7 +67,7 @@ def serve_tasks(channel: Channel) -> None:
         except AutoQECError as error:
             answer = Message({"error": error.problem, "kind": type(error).__name__, "hint": error.hint})
         except Exception as error:
-            answer = Message({"error": f"{type(error).__name__}: {error}", "kind": type(error).__name__})
+            answer = Message({"error": explained(error), "kind": type(error).__name__})
         channel.send(answer)
 
 

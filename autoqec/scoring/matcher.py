@@ -45,7 +45,7 @@ MEMORY_BYTES = 8 * 2**30
 _KINDS = {"UsageError": UsageError, "NotFoundError": NotFoundError, "SandboxUnavailable": SandboxUnavailable}
 
 
-class Bench:
+class DecoderSet:
     """Decoders and candidate, ready for one problem; what the matcher's process holds.
 
     Args:
@@ -99,13 +99,13 @@ class Bench:
         return Decoded(decoded.observables, decoded.invalid | invalid), seconds
 
 
-def open_bench(
+def open_decoder_set(
     blobs: Mapping[str, bytes],
     p: float | None,
     strong: str | None,
     resources: ExitStack,
     workers: Workers | None = None,
-) -> Bench:
+) -> DecoderSet:
     """Build everything.
 
     Args:
@@ -156,7 +156,7 @@ def open_bench(
         predictor.predict(blank)
         # Not the candidate's answer: what hostile beliefs do to a decoder must happen where it is blamed for it.
         backend.decode(blank, np.ascontiguousarray(problem.priors_llr[None], dtype=np.float32))
-    return Bench(problem, baseline, references, predictor, backend, missing)
+    return DecoderSet(problem, baseline, references, predictor, backend, missing)
 
 
 def _limit_memory() -> None:
@@ -195,32 +195,34 @@ def serve(channel: Channel) -> None:
         while True:
             with ExitStack() as resources:
                 with _within_memory(_ours):
-                    bench = open_bench(request.blobs, request.fields["p"], request.fields["strong"], resources, workers)
-                walls = bench.predictor.lock if bench.predictor else None
-                channel.send(Message({"ready": True, "lock": walls, "missing": bench.missing}))
+                    decoders = open_decoder_set(
+                        request.blobs, request.fields["p"], request.fields["strong"], resources, workers
+                    )
+                lock = decoders.predictor.lock if decoders.predictor else None
+                channel.send(Message({"ready": True, "lock": lock, "missing": decoders.missing}))
                 weights = bytes(request.blobs.get("weights", b""))
                 while "op" in (request := channel.receive()).fields:
                     with _within_memory(_candidates if request.fields["op"] == "candidate" else _ours):
-                        answer = _reply(bench, request, weights)
+                        answer = _reply(decoders, request, weights)
                     channel.send(answer)
-                spare = bench.predictor.release() if bench.predictor else None
+                spare = decoders.predictor.release() if decoders.predictor else None
                 if spare is not None:
                     workers.give_back(spare)
 
 
-def _reply(bench: Bench, request: Message, weights: bytes) -> Message:
+def _reply(decoders: DecoderSet, request: Message, weights: bytes) -> Message:
     if request.fields["op"] == "cost":
-        assert bench.predictor is not None
+        assert decoders.predictor is not None
         # Numbers are counted here, whatever the process says.
-        return Message(bench.predictor.cost() | {"params": SealedCandidate({}, weights).numbers})
-    syndromes = np.frombuffer(request.blobs["syndromes"], dtype=np.uint8).reshape(-1, bench.problem.syndrome_bytes)
+        return Message(decoders.predictor.cost() | {"params": SealedCandidate({}, weights).numbers})
+    syndromes = np.frombuffer(request.blobs["syndromes"], dtype=np.uint8).reshape(-1, decoders.problem.syndrome_bytes)
     seconds: Any
     if request.fields["op"] == "known":
-        answers, seconds = bench.known(syndromes, bool(request.fields["references"]))
+        answers, seconds = decoders.known(syndromes, bool(request.fields["references"]))
     elif request.fields["op"] == "neutral":
-        answers, seconds = {"": bench.neutral(syndromes)}, 0.0
+        answers, seconds = {"": decoders.neutral(syndromes)}, 0.0
     else:
-        decoded, seconds = bench.candidate(syndromes)
+        decoded, seconds = decoders.candidate(syndromes)
         answers = {"": decoded}
     blobs = {}
     for name, decoded in answers.items():
@@ -261,7 +263,7 @@ class Matcher:
             observable_bytes: Bytes of a shot's packed observables.
 
         Returns:
-            The walls around the candidate's process; None where it runs unlocked, or there is none.
+            The layers around the candidate's process; None where it runs unlocked, or there is none.
 
         Raises:
             CandidateFault: The candidate cannot be loaded.
@@ -279,7 +281,7 @@ class Matcher:
         return dict(self._ready["missing"]) if self._ready else {}
 
     def known(self, syndromes: np.ndarray, with_references: bool) -> tuple[dict[str, Decoded], float]:
-        """See `Bench.known`.
+        """See `DecoderSet.known`.
 
         Raises:
             AutoQECError: A decoder failed.
@@ -289,7 +291,7 @@ class Matcher:
         return {name: self._decoded(message, name, len(syndromes)) for name in names}, message.fields["seconds"]
 
     def candidate(self, syndromes: np.ndarray) -> tuple[Decoded, Mapping[str, float]]:
-        """See `Bench.candidate`.
+        """See `DecoderSet.candidate`.
 
         Raises:
             CandidateFault: The candidate broke its contract, or the matcher died or hung over its beliefs.
@@ -298,7 +300,7 @@ class Matcher:
         return self._decoded(message, "", len(syndromes)), message.fields["seconds"]
 
     def neutral(self, syndromes: np.ndarray) -> Decoded:
-        """See `Bench.neutral`.
+        """See `DecoderSet.neutral`.
 
         Raises:
             AutoQECError: A decoder failed.

@@ -43,7 +43,7 @@ class ChunkScore:
         digest: SHA-256 of the packed shots, 64 hex digits, for replay.
         failed: Which shots the candidate failed, a bit each, in hex: two candidates scored on the same shots can be paired.
         answers: SHA-256 of the candidate's predictions, 64 hex digits: what another process must say too.
-        lock: The walls around the candidate's process; None where it ran unlocked.
+        lock: The layers around the candidate's process; None where it ran unlocked.
     """
 
     counts: PairedCounts
@@ -72,7 +72,7 @@ class ChunkScore:
 
 
 @dataclass
-class _Bench:
+class _DecoderSet:
     """Everything one process needs to score one candidate on one problem."""
 
     problem: Problem
@@ -80,11 +80,11 @@ class _Bench:
     lock: Mapping[str, Any] | None
 
 
-#: The bench of the last task in this process; a task for another candidate or problem takes over its matcher.
-_bench: tuple[str, _Bench] | None = None
+#: The decoder set of the last task in this process; a task for another candidate or problem takes over its matcher.
+_decoder_set: tuple[str, _DecoderSet] | None = None
 
 
-def _open_bench(message: Message, matcher: Matcher | None) -> _Bench:
+def _open_decoder_set(message: Message, matcher: Matcher | None) -> _DecoderSet:
     p, strong = message.fields.get("p"), message.fields.get("strong")
     if matcher is None:
         matcher = Matcher(message.blobs, p, strong)
@@ -94,40 +94,40 @@ def _open_bench(message: Message, matcher: Matcher | None) -> _Bench:
         # The matcher loads while the problem is built here.
         loaded = environment_from_files(blobs_with_prefix("env:", message.blobs), origin="the environment")
         problem = build_problem(loaded, load_plugins().maker("code"), p)
-        return _Bench(problem, matcher, matcher.wait(problem.observable_bytes))
+        return _DecoderSet(problem, matcher, matcher.wait(problem.observable_bytes))
     except BaseException:
         matcher.close()
         raise
 
 
-def _current_bench(message: Message) -> _Bench:
-    global _bench
+def _current_decoder_set(message: Message) -> _DecoderSet:
+    global _decoder_set
     names = sorted(name for name in message.blobs)
     parts = [name.encode() + hashlib.sha256(message.blobs[name]).digest() for name in names]
     p, strong = message.fields.get("p"), message.fields.get("strong")
     key = hashlib.sha256(b"".join(parts) + json.dumps([p, strong]).encode()).hexdigest()
-    if _bench is None or _bench[0] != key:
-        matcher, _bench = (_bench[1].matcher if _bench else None), None
-        _bench = key, _open_bench(message, matcher)
-    return _bench[1]
+    if _decoder_set is None or _decoder_set[0] != key:
+        matcher, _decoder_set = (_decoder_set[1].matcher if _decoder_set else None), None
+        _decoder_set = key, _open_decoder_set(message, matcher)
+    return _decoder_set[1]
 
 
 @contextmanager
-def _on_bench(message: Message) -> Iterator[_Bench]:
-    """The bench of a task; after a fault what is left of its processes must not answer for another, so it is forgotten."""
+def _with_decoder_set(message: Message) -> Iterator[_DecoderSet]:
+    """The decoder set of a task; after a fault what is left of its processes must not answer for another, so it is forgotten."""
     try:
-        yield _current_bench(message)
+        yield _current_decoder_set(message)
     except BaseException:
-        _forget_bench()
+        _forget_decoder_set()
         raise
 
 
-def _forget_bench() -> None:
+def _forget_decoder_set() -> None:
     """End the processes that are kept between tasks."""
-    global _bench
-    if _bench is not None:
-        _bench[1].matcher.close()
-        _bench = None
+    global _decoder_set
+    if _decoder_set is not None:
+        _decoder_set[1].matcher.close()
+        _decoder_set = None
 
 
 def _answers_digest(decoded: Decoded) -> str:
@@ -143,18 +143,18 @@ def _paired(base_fails: np.ndarray, fails: np.ndarray) -> PairedCounts:
     )
 
 
-def _score(bench: _Bench, shots: Shots, with_references: bool) -> ChunkScore:
-    known, baseline_seconds = bench.matcher.known(shots.syndromes, with_references)
+def _score(decoders: _DecoderSet, shots: Shots, with_references: bool) -> ChunkScore:
+    known, baseline_seconds = decoders.matcher.known(shots.syndromes, with_references)
     plain = known.pop("")
     answer = plain
     seconds: Mapping[str, float] = {"predict": 0.0, "decode": 0.0, "cpu": 0.0}
-    if bench.matcher.has_candidate:
-        answer, seconds = bench.matcher.candidate(shots.syndromes)
+    if decoders.matcher.has_candidate:
+        answer, seconds = decoders.matcher.candidate(shots.syndromes)
     base_fails = plain.failures(shots.observables)
     fails = answer.failures(shots.observables)
     neutral = None
-    if with_references and bench.matcher.has_candidate:
-        neutral = _paired(bench.matcher.neutral(shots.syndromes).failures(shots.observables), fails)
+    if with_references and decoders.matcher.has_candidate:
+        neutral = _paired(decoders.matcher.neutral(shots.syndromes).failures(shots.observables), fails)
     return ChunkScore(
         counts=_paired(base_fails, fails),
         neutral=neutral,
@@ -167,7 +167,7 @@ def _score(bench: _Bench, shots: Shots, with_references: bool) -> ChunkScore:
         digest=hashlib.sha256(shots.syndromes.tobytes() + shots.observables.tobytes()).hexdigest(),
         failed=np.packbits(fails).tobytes().hex(),
         answers=_answers_digest(answer),
-        lock=bench.lock,
+        lock=decoders.lock,
     )
 
 
@@ -188,11 +188,12 @@ def score_chunks(message: Message) -> Message:
         UsageError, NotFoundError: The environment or a decoder cannot be used.
     """
     with_references = bool(message.fields.get("references"))
-    with _on_bench(message) as bench:
+    with _with_decoder_set(message) as decoders:
         scores = [
-            _score(bench, sample_chunk(bench.problem, int(seed)), with_references) for seed in message.fields["seeds"]
+            _score(decoders, sample_chunk(decoders.problem, int(seed)), with_references)
+            for seed in message.fields["seeds"]
         ]
-        return Message({"chunks": [score.to_dict() for score in scores], "missing": bench.matcher.missing})
+        return Message({"chunks": [score.to_dict() for score in scores], "missing": decoders.matcher.missing})
 
 
 @dataclass(frozen=True)
@@ -212,19 +213,21 @@ def score_given(message: Message, build: Callable[[Problem], Shots]) -> GivenSco
         message: As for `score_chunks`, but for its seeds.
         build: Makes the shots.
     """
-    with _on_bench(message) as bench:
-        shots = build(bench.problem)
-        score = _score(bench, shots, False)
+    with _with_decoder_set(message) as decoders:
+        shots = build(decoders.problem)
+        score = _score(decoders, shots, False)
         candidate = np.unpackbits(np.frombuffer(bytes.fromhex(score.failed), np.uint8), count=len(shots)).astype(bool)
-        known, _ = bench.matcher.known(shots.syndromes, False)
+        known, _ = decoders.matcher.known(shots.syndromes, False)
         baseline = known[""].failures(shots.observables)
-        return GivenScore(bench.problem, score, baseline, candidate)
+        return GivenScore(decoders.problem, score, baseline, candidate)
 
 
 def cost(message: Message) -> Message:
     """Fields `flops_per_shot` and `params` of a candidate, given as for `score_chunks`."""
-    with _on_bench(message) as bench:
-        return Message(bench.matcher.cost() if bench.matcher.has_candidate else {"flops_per_shot": 0, "params": 0})
+    with _with_decoder_set(message) as decoders:
+        return Message(
+            decoders.matcher.cost() if decoders.matcher.has_candidate else {"flops_per_shot": 0, "params": 0}
+        )
 
 
 def answer_again(message: Message) -> Message:
@@ -241,16 +244,18 @@ def answer_again(message: Message) -> Message:
         CandidateFault: As for `score_chunks`.
     """
     # Not the matcher at hand: forks of its warm process have one order of sets and one layout of memory, and could agree on them.
-    bench = _open_bench(message, None)
-    with bench.matcher:
-        chunks = [sample_chunk(bench.problem, int(seed)).syndromes for seed in message.fields["seeds"]]
-        if not bench.matcher.has_candidate:
-            return Message({"answers": [_answers_digest(bench.matcher.known(chunk, False)[0][""]) for chunk in chunks]})
+    decoders = _open_decoder_set(message, None)
+    with decoders.matcher:
+        chunks = [sample_chunk(decoders.problem, int(seed)).syndromes for seed in message.fields["seeds"]]
+        if not decoders.matcher.has_candidate:
+            return Message(
+                {"answers": [_answers_digest(decoders.matcher.known(chunk, False)[0][""]) for chunk in chunks]}
+            )
         shots = np.concatenate(chunks)
         order = np.random.default_rng(int(message.fields["seeds"][0])).permutation(len(shots))
-        parts = [bench.matcher.candidate(shots[part])[0] for part in np.array_split(order, _odd_batches(len(shots)))]
+        parts = [decoders.matcher.candidate(shots[part])[0] for part in np.array_split(order, _odd_batches(len(shots)))]
         observables, invalid = (
-            np.empty((len(shots), bench.problem.observable_bytes), np.uint8),
+            np.empty((len(shots), decoders.problem.observable_bytes), np.uint8),
             np.empty(len(shots), bool),
         )
         observables[order] = np.concatenate([part.observables for part in parts])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from autoqec.plugins import load_plugins
 from autoqec.problem.environment import environment_from_files
+from autoqec.results.note_form import read_record, write_record
+from autoqec.results.verdict_parts import OutOfTime
 from autoqec.sandbox.channel import Channel, Message
 from autoqec.sandbox.child import Child
 from autoqec.sandbox.sealed import SealedCandidate
@@ -41,7 +43,7 @@ def verify_in_process(
         "beacon": request.beacon,
         "full_certificate": request.full_certificate,
         "max_seconds": request.max_seconds,
-        "stop": dict(request.stop) if request.stop else None,
+        "stop": write_record(request.stop) if request.stop else None,
     }
     blobs = {f"env:{name}": data for name, data in request.environment.files.items()} | request.sealed.to_blobs()
     for name, parent in request.parents.items():
@@ -77,9 +79,9 @@ def serve(channel: Channel) -> None:
         beacon=fields["beacon"],
         full_certificate=bool(fields["full_certificate"]),
         max_seconds=fields["max_seconds"],
-        stop=fields["stop"],
+        stop=read_record(OutOfTime, fields["stop"]) if fields["stop"] else None,
     )
     verifier = registry.get("verifier", fields["verifier"]).create()
     with registry.get("executor", fields["executor"]).create(jobs=int(fields["jobs"])) as executor:
         verdict = verifier.verify(request, executor, lambda event: channel.send(Message(dict(event))))
-    channel.send(Message(verdict.to_dict()))
+    channel.send(Message(verdict.to_note()))

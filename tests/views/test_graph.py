@@ -4,6 +4,7 @@ import pytest
 
 from autoqec.testing import figures
 from autoqec.views.log_graph import draw, print_graph
+from autoqec.views.round_json import RoundRow
 
 FIGURES = figures()
 
@@ -43,7 +44,8 @@ def item(number, *fork_from, **changes):
         "hypothesis": f"the idea of round {number}, in so many words that they need a line of their own",
         "fork_from": list(fork_from), "compose": "none", "dominates": [],
     }  # fmt: skip
-    return base | changes
+    told = base | changes
+    return RoundRow.from_json(told)
 
 
 CONFLICT = {

@@ -11,7 +11,7 @@ import pytest
 
 from autoqec.sandbox.channel import ChannelClosed, ChannelTimeout
 from autoqec.sandbox.child import Child, ChildFailed
-from autoqec.sandbox.fork_server import ForkServer, NurseryFailed
+from autoqec.sandbox.fork_server import ForkServer, ForkServerFailed
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked from a warm one on Linux only")
 
@@ -154,10 +154,10 @@ def test_nothing_piles_up(fork_server):
 
 def test_it_does_not_fork_while_it_has_threads_or_nothing_to_serve():
     with ForkServer(WARM, memory_bytes=MEMORY) as made:
-        with pytest.raises(NurseryFailed, match="not warm"):
+        with pytest.raises(ForkServerFailed, match="not warm"):
             made.fork()
         made.warm(SERVE | {"thread": True})
-        with pytest.raises(NurseryFailed, match="2 threads"):
+        with pytest.raises(ForkServerFailed, match="2 threads"):
             made.fork()
 
 
@@ -166,7 +166,7 @@ def test_one_that_fails_is_an_error_and_takes_its_forks_along():
         made.warm(SERVE)
         child = made.fork()
         made.warm({"serve": "autoqec.nowhere:nothing"})
-        with pytest.raises(NurseryFailed, match="autoqec.nowhere"):
+        with pytest.raises(ForkServerFailed, match="autoqec.nowhere"):
             made.fork()
         wait_until(lambda: state(child.pid) in ("", "Z"))
         with pytest.raises(ChannelClosed):
@@ -176,11 +176,11 @@ def test_one_that_fails_is_an_error_and_takes_its_forks_along():
 
 def test_all_die_with_whoever_owns_them():
     script = (
-        "import time\nfrom autoqec.sandbox.fork_server import Nursery\n"
-        f"nursery = Nursery({WARM!r}, memory_bytes={MEMORY})\nnursery.warm({SERVE!r})\n"
-        "children = [nursery.fork(), nursery.fork()]\n"
+        "import time\nfrom autoqec.sandbox.fork_server import ForkServer\n"
+        f"fork_server = ForkServer({WARM!r}, memory_bytes={MEMORY})\nfork_server.warm({SERVE!r})\n"
+        "children = [fork_server.fork(), fork_server.fork()]\n"
         f"for child in children:\n    child.send({LOOK!r})\n    child.receive(20)\n"
-        "print(nursery.pid, *[child.pid for child in children], flush=True)\ntime.sleep(60)\n"
+        "print(fork_server.pid, *[child.pid for child in children], flush=True)\ntime.sleep(60)\n"
     )
     owner = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     pids = list(map(int, owner.stdout.readline().split()))
