@@ -187,7 +187,7 @@ def court(python):
 
 def _left(python, parent, descendants_too=False):
     """Who is still there after the seconds that a kernel may take to end a large process."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while (found := _strangers(python, parent, descendants_too)) and time.monotonic() < deadline:
         time.sleep(0.05)
     return found

@@ -110,9 +110,9 @@ def test_a_matcher_that_dies_over_beliefs_is_the_candidates_failure_and_over_not
         matcher._child._channel.send(Message({"op": "candidate"}, {"syndromes": syndromes.tobytes()}))
         os.kill(matcher._child.pid, signal.SIGKILL)
         with pytest.raises(CandidateFault, match="crash: decoding the candidate's beliefs failed: .*SIGKILL"):
-            matcher._receive(10, blame=True)
+            matcher._receive(60, blame=True)
         with pytest.raises(AutoQECError, match="the decoders' process failed"):
-            matcher._receive(10, blame=False)
+            matcher._receive(60, blame=False)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not hold a process to its address space")
