@@ -10,18 +10,14 @@ from typing import Any
 from autoqec.agents.agent_contract import Context, PastRound
 from autoqec.agents.budget import left, spent_on
 from autoqec.agents.past_rounds import failed_composes, past_rounds
-from autoqec.candidate.schema import Output, Training
+from autoqec.candidate.installed_stages import FORMATS, stage_kinds
 from autoqec.history import RoundRecord, read_candidate, read_committed, read_notes
 from autoqec.loop.session import Session
 from autoqec.loop.tracing import run_calls
-from autoqec.plugins import Registry
 from autoqec.problem.streams import derive_key, derive_seed
 from autoqec.results.head_to_head import HeadToHead, head_to_heads
 from autoqec.results.lab_front import Front, entrant, front_of
 from autoqec.results.round_results import read_results
-
-#: What a candidate's files other than its stages are, by path.
-FORMATS = {"output.yaml": Output.model_json_schema(), "training.yaml": Training.model_json_schema()}
 
 #: The lab owner's word to the agents, as it is committed.
 STEERING_FILE = ".autoqec/steering.md"
@@ -65,16 +61,6 @@ def build_context(session: Session, number: int, limits: dict[str, Any], **field
 def round_key(session: Session, number: int) -> bytes:
     """The key of everything that is drawn by lot in a round, but for the verifier's shots."""
     return derive_key(session.run_seed, "round", number)
-
-
-def stage_kinds(registry: Registry) -> dict[str, Any]:
-    """Every stage kind: its schema, and the values worth trying."""
-    found = {}
-    for entry in registry.all("stage"):
-        kind = entry.create()
-        space = {name: list(values) for name, values in kind.space().items()}
-        found[entry.name] = {"schema": kind.Config.model_json_schema(), "space": space}
-    return found
 
 
 def read_steering(session: Session) -> str:
