@@ -15,12 +15,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import IO, Any
 
 from autoqec.errors import AutoQECError
-from autoqec.sandbox.channel import MAX_FRAME_BYTES, Channel, ChannelClosed, Message
+from autoqec.sandbox.channel import MAX_FRAME_BYTES, Channel, ChannelClosed, ChannelTimeout, Message
 from autoqec.sandbox.lock import ALLOW_VARIABLE, enter_namespaces
 
 #: The last bytes of a child's standard error that are kept to explain its death.
@@ -28,6 +29,10 @@ _STDERR_TAIL = 4096
 
 #: Characters of an error's text that are kept.
 _LONGEST_TEXT = 2000
+
+#: Seconds to wait for the end of a process that has closed its pipes, and for what it said before that. It is ending, so on a
+#: busy machine this is a wait and not a guess; only a process that closes its pipes and lives on takes so long.
+_LAST_WORDS_SECONDS = 10.0
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
 
 
@@ -60,37 +65,47 @@ class Child:
         apart: bool = False,
         inherit: Sequence[int] = (),
     ):
-        self._open()
-        self._process = subprocess.Popen(
-            [
-                sys.executable,
-                "-I",
-                "-m",
-                "autoqec.sandbox.child",
-                target,
-                str(memory_bytes or 0),
-                str(os.getpid()),
-                str(int(apart)),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._stderr,
-            env=_environment(threads),
-            cwd=self._folder.name,
-            start_new_session=True,
-            pass_fds=inherit,
-        )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._talk(self._process.stdout, self._process.stdin)
+        with self._opened() as opened:
+            self._process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-I",
+                    "-m",
+                    "autoqec.sandbox.child",
+                    target,
+                    str(memory_bytes or 0),
+                    str(os.getpid()),
+                    str(int(apart)),
+                ],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._stderr,
+                env=_environment(threads),
+                cwd=self._folder.name,
+                start_new_session=True,
+                pass_fds=inherit,
+            )
+            assert self._process.stdin is not None
+            assert self._process.stdout is not None
+            self._talk(opened, self._process.stdout, self._process.stdin)
 
-    def _open(self) -> None:
-        # A file, not a pipe: a child that floods its standard error must neither block nor fill our memory.
-        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `kill`
-        self._folder = tempfile.TemporaryDirectory(prefix="autoqec-")  # not the lab: a child is nowhere in particular
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[contextlib.ExitStack]:
+        """Open what every child has; whatever is opened inside is closed again if the child cannot be made."""
+        self._final: Message | None = None
+        self._killed = False
+        with contextlib.ExitStack() as opened:
+            # Not the lab: a child is nowhere in particular. What it may have left there is no reason to fail.
+            self._folder = tempfile.TemporaryDirectory(prefix="autoqec-", ignore_cleanup_errors=True)
+            opened.enter_context(self._folder)
+            # A file, not a pipe: a child that floods its standard error must neither block nor fill our memory.
+            self._stderr: IO[bytes] = opened.enter_context(tempfile.TemporaryFile())
+            yield opened
+            self._resources = opened.pop_all()
 
-    def _talk(self, from_it: IO[bytes], to_it: IO[bytes]) -> None:
-        self._pipes = (to_it, from_it)
+    def _talk(self, opened: contextlib.ExitStack, from_it: IO[bytes], to_it: IO[bytes]) -> None:
+        for stream in (from_it, to_it):
+            opened.callback(_close_quietly, stream)
         self._channel = Channel(from_it.fileno(), to_it.fileno())
 
     @property
@@ -105,16 +120,23 @@ class Child:
         except subprocess.TimeoutExpired:
             return None
 
-    def _end(self) -> None:
-        """Kill its process group and reap it."""
-        end_group(self._process)
+    def end(self) -> None:
+        """Kill its process group and reap it. Its pipes stay open, for another thread that reads them to see the end."""
+        if not self._killed:
+            self._killed = True
+            _end_group(self._process)
 
     def send(self, fields: dict[str, Any], **blobs: bytes) -> None:
-        """Send a message; see `Channel.send`."""
+        """Send a message; see `Channel.send`.
+
+        Raises:
+            ChildFailed: The child reported an error and ended; `receive` would say the same.
+            ChannelClosed: It died; see `receive`.
+        """
         try:
             self._channel.send(Message(fields, blobs))
         except ChannelClosed as error:
-            raise self._explained(error) from error
+            raise self._last_words(error) from error
 
     def receive(self, timeout: float | None = None, most_bytes: int = MAX_FRAME_BYTES) -> Message:
         """Receive a message; see `Channel.receive`.
@@ -124,21 +146,30 @@ class Child:
             ChannelClosed: It died; the message holds its exit status and the end of its standard error.
             ChannelTimeout: It did not answer in time.
         """
+        if self._final is not None:
+            raise _failure(self._final)
         try:
             message = self._channel.receive(timeout, most_bytes)
         except ChannelClosed as error:
             raise self._explained(error) from error
         if "error" in message.fields:
-            hint = message.fields.get("hint")
-            raise ChildFailed(
-                plain(message.fields["error"]),
-                kind=plain(message.fields.get("kind", "")),
-                hint=None if hint is None else plain(hint),
-            )
+            raise _failure(message)
         return message
 
+    def _last_words(self, error: ChannelClosed) -> AutoQECError:
+        """Why a child that does not listen any more has ended: the error it reported, or else how it died.
+
+        Whether a message finds the pipe still open is luck; what the child said before it closed the pipe is not.
+        """
+        deadline = time.monotonic() + _LAST_WORDS_SECONDS
+        with contextlib.suppress(ChannelClosed, ChannelTimeout):
+            while self._final is None:
+                message = self._channel.receive(max(0.0, deadline - time.monotonic()), most_bytes=0)
+                self._final = message if "error" in message.fields else None
+        return self._explained(error) if self._final is None else _failure(self._final)
+
     def _explained(self, error: ChannelClosed) -> ChannelClosed:
-        status = self._status(seconds=2)
+        status = self._status(_LAST_WORDS_SECONDS)
         if status is None:
             return error
         self._stderr.seek(0, os.SEEK_END)
@@ -150,14 +181,8 @@ class Child:
 
     def kill(self) -> None:
         """End the child and everything in its process group, and reap it."""
-        self._end()
-        self._close()
-
-    def _close(self) -> None:
-        for stream in (*self._pipes, self._stderr):
-            with contextlib.suppress(BrokenPipeError):  # What we had not yet sent has no reader any more.
-                stream.close()
-        self._folder.cleanup()
+        with self._resources:
+            self.end()
 
     def __enter__(self) -> Child:
         return self
@@ -170,13 +195,31 @@ class Child:
 
 def end_group(process: subprocess.Popen[bytes]) -> None:
     """End a process that leads a group, and everything in its group, reap it, and close our ends of its pipes."""
+    _end_group(process)
+    for stream in (process.stdin, process.stdout, process.stderr):
+        if stream is not None:
+            _close_quietly(stream)
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    for stream in (process.stdin, process.stdout, process.stderr):
-        if stream is not None:
-            with contextlib.suppress(BrokenPipeError):  # What we had not yet sent has no reader any more.
-                stream.close()
+
+
+def _close_quietly(stream: IO[bytes]) -> None:
+    with contextlib.suppress(BrokenPipeError):  # What we had not yet sent has no reader any more.
+        stream.close()
+
+
+def _failure(message: Message) -> ChildFailed:
+    """The error that a child reported."""
+    hint = message.fields.get("hint")
+    return ChildFailed(
+        plain(message.fields["error"]),
+        kind=plain(message.fields.get("kind", "")),
+        hint=None if hint is None else plain(hint),
+    )
 
 
 def plain(text: object) -> str:

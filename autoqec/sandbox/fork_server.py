@@ -1,7 +1,7 @@
 """A warm process that workers are forked from: what every one of them would load is loaded once, before any of them is there.
 
-A `Nursery` is trusted and holds nothing that is not public: no code of a candidate, no secret, no repository. It has one thread;
-a fork of it leaves the session, the namespaces and every descriptor behind before it serves, and locks itself as any child does.
+A `ForkServer` is trusted and holds nothing that is not public: no code of a candidate, no secret, no repository. It has one
+thread; a fork of it leaves session, namespaces and every descriptor behind before it serves, and locks itself as any child does.
 """
 
 from __future__ import annotations
@@ -38,8 +38,11 @@ _ANSWER_SECONDS = 60.0
 #: Seconds between looks at a process that should have ended.
 _PAUSE = 0.005
 
+#: Descriptors that each fork is given: its standard streams.
+_STREAMS = 3
 
-class NurseryFailed(AutoQECError):
+
+class ForkServerFailed(AutoQECError):
     """It cannot fork: it has threads, or ended. A child of one's own can be started instead."""
 
 
@@ -56,13 +59,16 @@ class ForkServer:
 
     def __init__(self, target: str, *, memory_bytes: int):
         if sys.platform != "linux":
-            raise NurseryFailed(f"processes are not forked from a warm one on {sys.platform}")
-        self._closed = False
+            raise ForkServerFailed(f"processes are not forked from a warm one on {sys.platform}")
+        self._ended: str | None = None
         self._socket, theirs = socket.socketpair()
-        with theirs:
+        with contextlib.ExitStack() as undo, theirs:
+            undo.callback(self._socket.close)
             inherit = (theirs.fileno(),)
             self._child = Child("autoqec.sandbox.fork_server:tend", memory_bytes=memory_bytes, inherit=inherit)
+            undo.callback(self._child.kill)
             self._send({"target": target, "socket": theirs.fileno()})
+            undo.pop_all()
 
     @property
     def pid(self) -> int:
@@ -77,12 +83,12 @@ class ForkServer:
         """A new worker: a child like any other, of which this process has the pipes and the warm one the death.
 
         Raises:
-            NurseryFailed: See the class.
+            ForkServerFailed: See the class.
         """
         return _Fork(self)
 
     def _send(self, fields: dict[str, Any], **blobs: bytes) -> None:
-        with contextlib.suppress(ChannelClosed):  # told by what is asked next
+        with contextlib.suppress(ChannelClosed, ChildFailed):  # told by what is asked next
             self._child.send(fields, **blobs)
 
     def ask(
@@ -91,25 +97,32 @@ class ForkServer:
         """Its answer to a request; for its forks.
 
         Raises:
-            NurseryFailed: There is none.
+            ForkServerFailed: There is none. Whenever and however the process ended, the message says why.
         """
-        if self._closed:
-            raise NurseryFailed("the warm process was ended")
+        if self._ended is not None:
+            raise ForkServerFailed(self._ended)
         try:
             self._child.send(fields)
             if pass_on:
-                socket.send_fds(self._socket, [b"."], pass_on)
+                # A process that has an error to report may have closed this before it reported: then its answer is the error.
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                    socket.send_fds(self._socket, [b"."], pass_on)
             return self._child.receive(timeout)
         except (ChannelClosed, ChannelTimeout, ChildFailed, OSError) as error:
-            self.close()  # one answer behind, it would be believed of the wrong process
-            raise NurseryFailed(f"the warm process failed: {error}") from error
+            self._close(
+                f"the warm process failed: {error}"
+            )  # one answer behind, it would be believed of the wrong process
+            raise ForkServerFailed(f"the warm process failed: {error}") from error
 
     def close(self) -> None:
         """End it, and with it what is left of its forks."""
-        if not self._closed:
-            self._closed = True
-            self._socket.close()
-            self._child.kill()
+        self._close("the warm process was ended")
+
+    def _close(self, why: str) -> None:
+        if self._ended is None:
+            self._ended = why
+            with self._socket:
+                self._child.kill()
 
     def __enter__(self) -> ForkServer:
         return self
@@ -119,27 +132,23 @@ class ForkServer:
 
 
 class _Fork(Child):
-    """A child that was forked from a nursery. The nursery reaps it, so its number is its own until it is asked to `end` it."""
+    """A child that was forked from a warm one. The warm one reaps it, so its number is its own until it is asked to `end` it."""
 
     def __init__(self, fork_server: ForkServer):
-        self._open()
         self._fork_server = fork_server
         self._ended: int | None = None
-        their_in, to_it = os.pipe()
-        from_it, their_out = os.pipe()
-        self._talk(os.fdopen(from_it, "rb", 0), os.fdopen(to_it, "wb", 0))
-        try:
+        with self._opened() as opened, contextlib.ExitStack() as theirs:
+            their_in, to_it = os.pipe()
+            theirs.callback(os.close, their_in)
+            writer = opened.enter_context(os.fdopen(to_it, "wb", 0))
+            from_it, their_out = os.pipe()
+            theirs.callback(os.close, their_out)
+            self._talk(opened, os.fdopen(from_it, "rb", 0), writer)
             fields = {"op": "fork", "folder": self._folder.name}
             answer = fork_server.ask(fields, _WARM_SECONDS, [their_in, their_out, self._stderr.fileno()]).fields
             if "refused" in answer:
-                raise NurseryFailed(f"the warm process does not fork: {answer['refused']}")
-        except BaseException:
-            self._close()
-            raise
-        finally:
-            os.close(their_in)
-            os.close(their_out)
-        self._pid = int(answer["pid"])
+                raise ForkServerFailed(f"the warm process does not fork: {answer['refused']}")
+            self._pid = int(answer["pid"])
 
     @property
     def pid(self) -> int:
@@ -148,15 +157,16 @@ class _Fork(Child):
 
     def _status(self, seconds: float) -> int | None:
         if self._ended is None:
-            with contextlib.suppress(NurseryFailed):
+            with contextlib.suppress(ForkServerFailed):
                 status = self._fork_server.ask({"op": "wait", "pid": self._pid, "seconds": seconds}).fields["status"]
                 return None if status is None else int(status)
         return self._ended
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Kill its process group; the warm process reaps it."""
         if self._ended is None:
-            # Without a nursery there is none of its forks any more: the kernel ends them with it.
-            with contextlib.suppress(NurseryFailed):
+            # Without the warm process there is none of its forks any more: the kernel ends them with it.
+            with contextlib.suppress(ForkServerFailed):
                 self._ended = int(self._fork_server.ask({"op": "end", "pid": self._pid}).fields["status"])
 
 
@@ -167,8 +177,13 @@ def tend(channel: Channel) -> None:
     `{"op": "wait", "pid", "seconds"}` and `{"op": "end", "pid"}`, answered by `{"status"}` as `subprocess` gives it.
     """
     first = channel.receive().fields
-    control = socket.socket(fileno=first["socket"])
-    prepare: Callable[[Message], Callable[[Channel], None]] = find_function(first["target"])
+    with socket.socket(fileno=first["socket"]) as control:
+        _serve_requests(channel, control, find_function(first["target"]))
+
+
+def _serve_requests(
+    channel: Channel, control: socket.socket, prepare: Callable[[Message], Callable[[Channel], None]]
+) -> None:
     work: Callable[[Channel], None] | None = None
     while True:
         request = channel.receive()
@@ -179,10 +194,13 @@ def tend(channel: Channel) -> None:
             gc.collect()
             gc.freeze()  # a fork that collects need neither look at what is shared nor copy it
         elif fields["op"] == "fork":
-            _, streams, _, _ = socket.recv_fds(control, 1, 3)
-            channel.send(Message(_fork(work, streams, str(fields["folder"]))))
-            for stream in streams:
-                os.close(stream)
+            _, streams, _, _ = socket.recv_fds(control, 1, _STREAMS)
+            try:
+                answer = _fork(work, streams, str(fields["folder"]))
+            finally:
+                for stream in streams:
+                    os.close(stream)
+            channel.send(Message(answer))
         else:
             pid = int(fields["pid"])
             status = _wait(pid, float(fields["seconds"])) if fields["op"] == "wait" else _end(pid)
@@ -194,6 +212,8 @@ def _fork(work: Callable[[Channel], None] | None, streams: list[int], folder: st
     if work is None or threads != 1:
         # A fork has one thread only: what the others held would stay held, and namespaces cannot be left behind by one of many.
         return {"refused": "it is not warm" if work is None else f"it has {threads} threads"}
+    if len(streams) != _STREAMS:  # there was no room for more
+        return {"refused": f"it received {len(streams)} of {_STREAMS} descriptors"}
     sys.stdout.flush()
     sys.stderr.flush()
     parent = os.getpid()

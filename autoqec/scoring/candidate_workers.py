@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 from autoqec.problem.problem import Problem
 from autoqec.sandbox.child import Child
-from autoqec.sandbox.fork_server import ForkServer, NurseryFailed
+from autoqec.sandbox.fork_server import ForkServer, ForkServerFailed
 
 _WORKER = "autoqec.runner.worker:serve_predictions"
 _WARM_WORKER = "autoqec.runner.worker:warm_predictions"
@@ -57,7 +58,7 @@ class Workers:
         if self._fork_server is not None:
             try:
                 return self._fork_server.fork()
-            except NurseryFailed:  # slower, and just as good; if loading fails there too, it says why
+            except ForkServerFailed:  # slower, and just as good; if loading fails there too, it says why
                 self._fork_server.close()
                 self._fork_server, self._forks = None, False
         return Child(_WORKER, memory_bytes=_MEMORY_BYTES, apart=True)
@@ -70,10 +71,11 @@ class Workers:
 
     def close(self) -> None:
         """End what is here."""
-        if self._spare is not None:
-            self._spare.kill()
-        if self._fork_server is not None:
-            self._fork_server.close()
+        with ExitStack() as ends:
+            if self._fork_server is not None:
+                ends.callback(self._fork_server.close)
+            if self._spare is not None:
+                ends.callback(self._spare.kill)
         self._spare = self._fork_server = self._expected = None
 
     def __enter__(self) -> Workers:

@@ -269,7 +269,7 @@ class Matcher:
         """
         self._observable_bytes = observable_bytes
         if self._ready is None:
-            self._ready = self._receive(_LOAD_SECONDS, blame=False).fields
+            self._ready = self._exchange(None, _LOAD_SECONDS, blame=False).fields
         lock: Mapping[str, Any] | None = self._ready["lock"]
         return lock
 
@@ -307,16 +307,18 @@ class Matcher:
 
     def cost(self) -> dict[str, int]:
         """See `Predictor.cost`."""
-        self._child.send({"op": "cost"})
-        return {name: int(value) for name, value in self._receive(_LOAD_SECONDS, blame=True).fields.items()}
+        fields = self._exchange({"op": "cost"}, _LOAD_SECONDS, blame=True).fields
+        return {name: int(value) for name, value in fields.items()}
 
     def _ask(self, fields: dict[str, Any], syndromes: np.ndarray, *, blame: bool) -> Message:
-        self._child.send(fields, syndromes=np.ascontiguousarray(syndromes).tobytes())
-        return self._receive(_FLOOR_SECONDS + _SECONDS_PER_SHOT * len(syndromes), blame=blame)
+        timeout = _FLOOR_SECONDS + _SECONDS_PER_SHOT * len(syndromes)
+        return self._exchange(fields, timeout, blame=blame, syndromes=np.ascontiguousarray(syndromes).tobytes())
 
-    def _receive(self, timeout: float, *, blame: bool) -> Message:
-        """The next answer; `blame` says that dying or hanging over it is the candidate's doing."""
+    def _exchange(self, fields: dict[str, Any] | None, timeout: float, *, blame: bool, **blobs: bytes) -> Message:
+        """The answer to a request, if one is to be sent; `blame` says that dying or hanging over it is the candidate's doing."""
         try:
+            if fields is not None:
+                self._child.send(fields, **blobs)
             return self._child.receive(timeout)
         except ChildFailed as error:
             if error.kind == "CandidateFault":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -132,14 +133,13 @@ class Predictor:
         self, op: str, timeout: float, most_bytes: int = 0, **blobs: bytes
     ) -> tuple[dict[str, object], dict[str, bytes]]:
         self.wait()
-        try:
-            self._child.send({"op": op}, **blobs)
-        except ChannelClosed as error:
-            raise _fault(error) from error
-        return self._reply(timeout, most_bytes)
+        return self._reply(timeout, most_bytes, lambda: self._child.send({"op": op}, **blobs))
 
-    def _reply(self, timeout: float, most_bytes: int = 0) -> tuple[dict[str, object], dict[str, bytes]]:
+    def _reply(
+        self, timeout: float, most_bytes: int = 0, ask: Callable[[], None] = lambda: None
+    ) -> tuple[dict[str, object], dict[str, bytes]]:
         try:
+            ask()  # a process that has ended can be found out here as well as below, and for the same reason
             message = self._child.receive(timeout, most_bytes)
         except ChannelTimeout as error:
             raise CandidateFault("timeout", f"the candidate gave no answer within {timeout:.0f} s") from error

@@ -86,11 +86,11 @@ _bench: tuple[str, _Bench] | None = None
 
 def _open_bench(message: Message, matcher: Matcher | None) -> _Bench:
     p, strong = message.fields.get("p"), message.fields.get("strong")
-    if matcher is None:
-        matcher = Matcher(message.blobs, p, strong)
-    else:
-        matcher.open(message.blobs, p, strong)
+    kept = matcher is not None
+    matcher = matcher or Matcher(message.blobs, p, strong)
     try:
+        if kept:
+            matcher.open(message.blobs, p, strong)
         # The matcher loads while the problem is built here.
         loaded = environment_from_files(blobs_with_prefix("env:", message.blobs), origin="the environment")
         problem = build_problem(loaded, load_plugins().maker("code"), p)

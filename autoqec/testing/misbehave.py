@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import mmap  # noqa: F401 - loaded before the lock, for the attempts: nothing can be loaded after it
 import os
@@ -9,7 +10,8 @@ import platform
 import random
 import resource
 import shutil  # noqa: F401 - likewise
-import socket  # noqa: F401 - likewise
+import socket
+import stat
 import threading
 import time
 from collections.abc import Callable
@@ -80,10 +82,27 @@ def speak_and_exit(message: Message) -> Message:
 
 
 def warm_up(message: Message) -> Callable[[Channel], None]:
-    """What a nursery does before it forks: find what its field `serve` names; with `thread`, it is no longer alone in there."""
-    if message.fields.get("thread"):
+    """What a warm process does before it forks: find what its field `serve` names.
+
+    With `thread`, it is no longer alone in there. With `shut`, it closes its sockets first. With `reached` and `go on`, named
+    pipes, it opens the one and then waits until somebody opens the other.
+    """
+    fields = message.fields
+    if fields.get("thread"):
         threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
-    return find_function(message.fields["serve"])
+    if fields.get("shut"):
+        _shut_sockets()
+    for name, mode in (("reached", "w"), ("go on", "r")):
+        if name in fields:
+            open(fields[name], mode).close()
+    return find_function(fields["serve"])
+
+
+def _shut_sockets() -> None:
+    for descriptor in [int(name) for name in os.listdir("/proc/self/fd")]:
+        with contextlib.suppress(OSError):
+            if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+                socket.fromfd(descriptor, socket.AF_UNIX, socket.SOCK_STREAM).shutdown(socket.SHUT_RDWR)
 
 
 def serve_attempt(channel: Channel) -> None:

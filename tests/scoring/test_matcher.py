@@ -109,9 +109,9 @@ def test_a_matcher_that_dies_over_beliefs_is_the_candidates_failure_and_over_not
         matcher._child._channel.send(Message({"op": "candidate"}, {"syndromes": syndromes.tobytes()}))
         os.kill(matcher._child.pid, signal.SIGKILL)
         with pytest.raises(CandidateFault, match="crash: decoding the candidate's beliefs failed: .*SIGKILL"):
-            matcher._receive(10, blame=True)
+            matcher._exchange(None, 10, blame=True)
         with pytest.raises(AutoQECError, match="the decoders' process failed"):
-            matcher._receive(10, blame=False)
+            matcher._exchange(None, 10, blame=False)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not hold a process to its address space")
@@ -199,3 +199,20 @@ def test_after_a_fault_the_next_task_has_processes_of_its_own(task):
         assert shard.cost(message).fields["params"] > 0
     finally:
         shard._forget_bench()
+
+
+def test_a_kept_matcher_that_cannot_be_told_its_next_task_is_ended(monkeypatch):
+    _, data = blobs()
+    closed = []
+
+    class Gone:
+        def open(self, *arguments):
+            raise AutoQECError("the process ended")
+
+        def close(self):
+            closed.append(self)
+
+    gone = Gone()
+    with pytest.raises(AutoQECError, match="the process ended"):
+        shard._open_bench(Message({"p": None, "strong": None}, data), gone)
+    assert closed == [gone]
