@@ -14,7 +14,7 @@ def candidate_diff(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> s
         lines += unified_diff(
             old, new, path if path in before else "/dev/null", path if path in after else "/dev/null", n=0, lineterm=""
         )
-    return "\n".join(line for line in lines if not line.startswith(""))
+    return "\n".join(line for line in lines if not line.startswith("@@"))
 
 
 def _lines(data: bytes | None) -> list[str]:

@@ -37,8 +37,18 @@ from autoqec.results.limits import exceeded
 from autoqec.views.round_json import round_object
 
 #: Everything that decides what a line says; a cache that other code filled is not used.
-_MAKERS = ("history/claims.py", "history/notes.py", "history/reading.py", "history/record.py", "history/records.py",
-           "history/trailers.py", "scoring/limits.py", "views/lines.py", "views/records.py", "canonical.py")  # fmt: skip
+_MAKERS = (
+    "history/rounds/claims.py",
+    "history/rounds/notes.py",
+    "history/reading/history_reader.py",
+    "history/reading/round_record.py",
+    "history/store/json_records.py",
+    "history/rounds/trailers.py",
+    "results/limits.py",
+    "views/log_lines.py",
+    "views/round_json.py",
+    "canonical.py",
+)
 
 #: One for all lines; an item is made of what was JSON before, so nothing in it holds itself.
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False)

@@ -234,7 +234,7 @@ for name, write in writes.items():
         write()
         print(name, "| written |")
     except AutoQECError as error:
-        print(name, "|", error.problem, "|", error.mend)
+        print(name, "|", error.problem, "|", error.hint)
 """
 
 

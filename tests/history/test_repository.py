@@ -118,7 +118,7 @@ assert history.read_history(ledger) == []
 try:
     history.require_writable(ledger)
 except AutoQECError as error:
-    print(error.problem, "|", error.mend)
+    print(error.problem, "|", error.hint)
 """
 
 

@@ -22,11 +22,11 @@ def test_control_characters_are_made_visible(text, shown):
     assert plain(text).plain == shown
 
 
-def test_errors_go_to_stderr_with_their_mend(capsys):
-    print_error(AutoQECError("it broke\x1b[2J", hint="mend it"))
+def test_errors_go_to_stderr_with_their_hint(capsys):
+    print_error(AutoQECError("it broke\x1b[2J", hint="fix it"))
     out, err = capsys.readouterr()
     assert out == ""
-    assert err == "error: it broke\\x1b[2J\n  mend: mend it\n"
+    assert err == "error: it broke\\x1b[2J\n  hint: fix it\n"
 
 
 def test_json_lines_are_finite(capsys):
