@@ -65,6 +65,7 @@ class Registration:
                 f"{self.kind} {self.name!r} of plugin {self.plugin} ({self.distribution}) cannot be loaded: "
                 f"{type(error).__name__}: {error}",
                 hint=f"reinstall {self.distribution.split()[0]}, or choose another {self.kind}: autoqec plugins",
+                code="plugin_failed",
             ) from error
 
     def create(self, **fields: Any) -> Any:
@@ -87,6 +88,7 @@ class Registration:
             raise AutoQECError(
                 f"{self.kind} {self.name!r} of {self.distribution} failed: {one_line(error)}",
                 hint="autoqec --traceback shows where",
+                code="plugin_failed",
             ) from error
 
 
@@ -124,7 +126,8 @@ class Registry:
         hint = f"choose one of: {', '.join(self.names(kind)) or '(none installed)'}"
         if self.broken:
             hint += f"; broken plugins: {', '.join(b.plugin for b in self.broken)} (autoqec plugins)"
-        raise NotFoundError(f"there is no {kind} named {name!r}", hint=hint)
+        about = {"kind": kind, "name": name}
+        raise NotFoundError(f"there is no {kind} named {name!r}", hint=hint, code="not_installed", about=about)
 
     def maker(self, kind: str) -> Callable[[str], Any]:
         """A function from a name to what its factory makes without fields, for kinds that take none (stages, codes)."""

@@ -30,6 +30,7 @@ ALLOWED = {
 SHARED = {
     "errors": set(),
     "canonical": {"errors"},
+    "error_codes": set(),
     "hookspecs": set(),
     "plugins": {"errors", "hookspecs"},
     "config": {"errors"},

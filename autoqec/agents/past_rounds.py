@@ -47,6 +47,8 @@ def past_round(
         verdict_reason=(record.verdict or {}).get("reason"),
         holdout=_holdout(record.verdict) if record.verdict else None,
         seconds=_seconds(record),
+        code=record.claim.code if record.claim else "",
+        about=record.claim.about if record.claim else {},
     )
 
 

@@ -43,6 +43,8 @@ _TELEMETRY_POINTS = 50
 class TrainingDiverged(AutoQECError):
     """Too many steps had a loss or gradient that was not finite."""
 
+    code = "diverged"
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -141,7 +143,7 @@ def train(
     stopping = EarlyStopping(modules, settings.patience)
     untrained = validation()
     if not isfinite(untrained):
-        raise TrainingDiverged("the loss of the untrained candidate is not finite")
+        raise TrainingDiverged("the loss of the untrained candidate is not finite", code="untrained_not_finite")
     stopping.look(0, untrained)
     between = steps_between_looks(steps, settings.batch_size, settings.patience)
     points: list[dict[str, float]] = []

@@ -76,6 +76,7 @@ def _teacher(fields: Mapping[str, Any], problem: Problem, registry: Registry) ->
         raise UsageError(
             f"training.yaml: loss: logical_gap asks the decoder for a gap, and decoder {fields['kind']!r} knows none",
             hint="use loss: bce, or an environment whose decoder is mwpm",
+            code="loss_needs_teacher",
         )
     return decoder
 

@@ -10,17 +10,18 @@ import contextlib
 import ctypes
 import importlib
 import os
+import re
 import resource
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import IO, Any
 
-from autoqec.errors import AutoQECError
+from autoqec.errors import AutoQECError, code_of
 from autoqec.sandbox.channel import MAX_FRAME_BYTES, Channel, ChannelClosed, ChannelTimeout, Message
 from autoqec.sandbox.lock import ALLOW_VARIABLE, enter_namespaces
 
@@ -30,6 +31,10 @@ _STDERR_TAIL = 4096
 #: Characters of an error's text that are kept.
 _LONGEST_TEXT = 2000
 
+#: What a code, and a name of what an error is about, looks like; and how many of those are kept.
+_CODE = re.compile("[a-z][a-z0-9_]{0,39}")
+_MOST_WORDS = 32
+
 #: Seconds to wait for the end of a process that has closed its pipes, and for what it said before that. It is ending, so on a
 #: busy machine this is a wait and not a guess; only a process that closes its pipes and lives on takes so long.
 _LAST_WORDS_SECONDS = 10.0
@@ -37,10 +42,18 @@ _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
 
 
 class ChildFailed(AutoQECError):
-    """The child answered with an error of its own; `kind` is the error's class name there."""
+    """The child answered with an error of its own; it has that error's code, and `kind` is the error's class name there."""
 
-    def __init__(self, problem: str, *, kind: str = "", hint: str | None = None):
-        super().__init__(problem, hint=hint)
+    def __init__(
+        self,
+        problem: str,
+        *,
+        kind: str = "",
+        hint: str | None = None,
+        code: str | None = None,
+        about: Mapping[str, Any] | None = None,
+    ):
+        super().__init__(problem, hint=hint, code=code, about=about)
         self.kind = kind
 
 
@@ -219,7 +232,36 @@ def _failure(message: Message) -> ChildFailed:
         plain(message.fields["error"]),
         kind=plain(message.fields.get("kind", "")),
         hint=None if hint is None else plain(hint),
+        code=_plain_code(message.fields.get("code")),
+        about=_plain_about(message.fields.get("about")),
     )
+
+
+def _plain_code(value: Any) -> str:
+    """A code as another process says it, whose word it is."""
+    return value if isinstance(value, str) and _CODE.fullmatch(value) else ChildFailed.code
+
+
+def _plain_about(value: Any) -> dict[str, Any]:
+    """What an error is about as another process says it: a few words and numbers, each by a name."""
+    if not isinstance(value, dict):
+        return {}
+    named = [(name, each) for name, each in value.items() if isinstance(name, str) and _CODE.fullmatch(name)]
+    return {name: _plain_value(each) for name, each in named[:_MOST_WORDS]}
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, list):
+        return [plain(each) for each in value[:_MOST_WORDS]]
+    return value if value is None or isinstance(value, bool | int | float) else plain(value)
+
+
+def report_of(error: BaseException) -> dict[str, Any]:
+    """An exception as fields of a message, which make a `ChildFailed` of it at the other end."""
+    fields = {"kind": type(error).__name__, "code": code_of(error)}
+    if isinstance(error, AutoQECError):
+        return fields | {"error": error.problem, "hint": error.hint, "about": error.about}
+    return fields | {"error": f"{type(error).__name__}: {error}"}
 
 
 def plain(text: object) -> str:
@@ -301,16 +343,16 @@ def serve(work: Callable[[Channel], None], channel: Channel, memory_bytes: int) 
         work(channel)
     except ChannelClosed:
         return
-    except MemoryError:
-        _report(channel, {"error": f"out of memory (limit {memory_bytes / 2**30:.1f} GiB)", "kind": "MemoryError"})
+    except MemoryError as error:
+        _report(channel, report_of(error) | {"error": f"out of memory (limit {memory_bytes / 2**30:.1f} GiB)"})
     except AutoQECError as error:
-        _report(channel, {"error": error.problem, "kind": type(error).__name__, "hint": error.hint})
+        _report(channel, report_of(error))
     except Exception as error:
         import traceback
 
         traceback.print_exc()
-        text = f"{type(error).__name__}: {error}".splitlines()[0]
-        _report(channel, {"error": text, "kind": type(error).__name__})
+        told = report_of(error)
+        _report(channel, told | {"error": told["error"].splitlines()[0]})
 
 
 def _report(channel: Channel, fields: dict[str, Any]) -> None:

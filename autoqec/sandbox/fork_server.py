@@ -45,6 +45,8 @@ _STREAMS = 3
 class ForkServerFailed(AutoQECError):
     """It cannot fork: it has threads, or ended. A child of one's own can be started instead."""
 
+    code = "fork_server_failed"
+
 
 class ForkServer:
     """The warm process, seen from whoever wants workers; use as a context manager, and from one thread.

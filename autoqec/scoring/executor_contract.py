@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol
 
-from autoqec.errors import AutoQECError
 from autoqec.sandbox.channel import Channel, Message
+from autoqec.sandbox.child import report_of
 
 
 @dataclass(frozen=True)
@@ -63,10 +63,8 @@ def serve_tasks(channel: Channel) -> None:
         fields: dict[str, Any] = dict(request.fields)
         try:
             answer = run_task(Task(fields.pop("function"), Message(fields, request.blobs)))
-        except AutoQECError as error:
-            answer = Message({"error": error.problem, "kind": type(error).__name__, "hint": error.hint})
         except Exception as error:
-            answer = Message({"error": f"{type(error).__name__}: {error}", "kind": type(error).__name__})
+            answer = Message(report_of(error))
         channel.send(answer)
 
 

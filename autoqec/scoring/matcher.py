@@ -321,9 +321,10 @@ class Matcher:
                 self._child.send(fields, **blobs)
             return self._child.receive(timeout)
         except ChildFailed as error:
-            if error.kind == "CandidateFault":
-                raise fault_from(error) from error
-            raise _KINDS.get(error.kind, AutoQECError)(error.problem, hint=error.hint) from error
+            if (fault := fault_from(error)) is not error:
+                raise fault from error
+            kind = _KINDS.get(error.kind, AutoQECError)
+            raise kind(error.problem, hint=error.hint, code=error.code, about=error.about) from error
         except (ChannelClosed, ChannelTimeout) as error:
             if not blame:
                 raise AutoQECError(f"the decoders' process failed: {error.problem}") from error

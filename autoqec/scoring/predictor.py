@@ -43,18 +43,26 @@ _BLOCK = 64
 
 
 class CandidateFault(AutoQECError):
-    """The candidate broke its contract; `reason` is `crash`, `timeout`, `bad_output`, `bad_weights` or `hostile_syscall`."""
+    """The candidate broke its contract; `reason` is `crash`, `timeout`, `bad_output`, `bad_weights` or `hostile_syscall`.
 
-    def __init__(self, reason: str, problem: str):
-        # The reason leads the sentence, so that it survives the way through another process as text.
-        super().__init__(f"{reason}: {problem}")
+    Its code is the reason, or says more exactly what is wrong with the weights.
+    """
+
+    def __init__(self, reason: str, problem: str, *, code: str | None = None):
+        super().__init__(f"{reason}: {problem}", code=code or reason, about={"reason": reason})
         self.reason = reason
 
 
 def fault_from(error: ChildFailed) -> AutoQECError:
     """A candidate's fault as it was raised in another process; anything else is ours and stays what it is."""
-    reason, _, rest = error.problem.partition(": ")
-    return CandidateFault(reason, rest) if error.kind == "CandidateFault" else error
+    if error.kind != CandidateFault.__name__:
+        return error
+    reason = str(error.about.get("reason"))
+    return CandidateFault(reason, error.problem.removeprefix(f"{reason}: "), code=error.code)
+
+
+#: Codes of errors that are about weights.
+_WEIGHTS = frozenset({"weights_unreadable", "weights_not_finite", "weights_of_another_problem", "weights_do_not_fit"})
 
 
 @dataclass(frozen=True)
@@ -144,8 +152,9 @@ class Predictor:
         except ChannelTimeout as error:
             raise CandidateFault("timeout", f"the candidate gave no answer within {timeout:.0f} s") from error
         except ChildFailed as error:
-            reason = "bad_weights" if error.problem.startswith(("the weights", "weight ")) else "crash"
-            raise CandidateFault(reason, error.problem) from error
+            if error.code in _WEIGHTS:
+                raise CandidateFault("bad_weights", error.problem, code=error.code) from error
+            raise CandidateFault("crash", error.problem) from error
         except ChannelClosed as error:
             raise _fault(error) from error
         return dict(message.fields), dict(message.blobs)

@@ -134,6 +134,7 @@ def round_object(record: RoundRecord, names: Mapping[str, str] | None = None) ->
         "env_id": identity.env.rpartition(":")[2] if identity else None,
         "status": record.status,
         "reason": _reason(record),
+        "code": (record.claim.code or None) if record.claim else None,
         "verdict": verdict.get("verdict") if verdict else None,
         "metrics": _chosen(metrics, METRICS) if metrics else None,
         "references": (metrics or {}).get("references"),

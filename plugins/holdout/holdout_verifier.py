@@ -84,7 +84,7 @@ class HoldoutVerifier:
             word, reason = decide(details)
         except CandidateFault as fault:
             word, reason = ("SUSPICIOUS" if fault.reason == "hostile_syscall" else "FAILED"), fault.reason
-            details["fault"] = fault.problem
+            details |= {"fault": fault.problem, "fault_code": fault.code}
         if spending.out_of_time:
             details["out_of_time"] = spending.out_of_time
         details |= {"seconds": round(spending.seconds, 2), "seconds_by_part": spending.parts}

@@ -64,6 +64,8 @@ class Remote:
 class LostRaceError(AutoQECError):
     """A push came second: the other repository has moved since it was looked at."""
 
+    code = "lost_race"
+
 
 def find_remote(ledger: Ledger, name: str) -> Remote:
     """The repository that a configured remote's name, a URL or a path means.

@@ -43,6 +43,8 @@ _NAMES = {
 class NumberTakenError(AutoQECError):
     """Two clones gave one number to two rounds."""
 
+    code = "number_taken"
+
 
 def shared_kinds(artifacts: bool) -> list[str]:
     """The kinds that are shared, with or without trained weights."""
