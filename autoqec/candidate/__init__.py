@@ -1,1 +1,1 @@
-"""The thing searched: a pipeline of stages as files, compiled to torch or to plain inference, its cost counted."""
+"""Candidates: a candidate is a pipeline of stages as files; this room compiles it and counts its cost."""

@@ -1,7 +1,7 @@
-"""What learned stages are built of, batch last: values are `[rows, features, shots]`, rows being detectors, mechanisms or edges.
+"""Building blocks of learned stages. Values are `[rows, features, shots]`; rows are detectors, mechanisms or edges.
 
-Gathers and scatters then move whole rows, every operation runs along the shots, and the numbers of a shot are computed in
-the same order wherever in a batch it is.
+With the batch last, gathers and scatters move whole rows, every operation runs along the shots, and the results of a shot do
+not depend on its position in the batch.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from autoqec.problem.dem import LLR_BOUND
 
-#: Slope of a leaky ReLU below zero: with eight features, a plain one can be dead in all of them and never learn again.
+#: Slope of a leaky ReLU below zero. With eight features, a plain ReLU can be dead in all of them and stop learning.
 LEAK = 0.1
 
 
@@ -23,8 +23,8 @@ class Linear(torch.nn.Module):
 
     Args:
         inputs, outputs: Numbers of features.
-        bias: Whether there is one.
-        zero: Start at zero, as the last layer of a head does, so that the untrained stage changes nothing.
+        bias: Whether to add a bias.
+        zero: Initialise with zeros, as in the last layer of a head, so that the untrained stage changes nothing.
     """
 
     def __init__(self, inputs: int, outputs: int, *, bias: bool = True, zero: bool = False) -> None:
@@ -35,13 +35,13 @@ class Linear(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """See the class."""
-        # One product per row: `matmul` would fold rows and shots together, and copy everything twice to do so.
+        # One product per row: `matmul` would merge rows and shots, with two copies of everything.
         product = torch.bmm(self.weight.expand(len(x), -1, -1), x)
         return product if self.bias is None else product + self.bias
 
 
 class Head(torch.nn.Module):
-    """From features of mechanisms to corrections of their beliefs, `[mechanisms, shots]`; all zero until trained.
+    """Maps features of mechanisms to corrections of their beliefs, `[mechanisms, shots]`; all zero until trained.
 
     Args:
         kind: `linear`, or `mlp` with one hidden layer as wide as the input.
@@ -62,7 +62,7 @@ class Head(torch.nn.Module):
 
 
 def belief_features(beliefs: torch.Tensor) -> torch.Tensor:
-    """Beliefs as a network likes them: the log-odds, scaled to about 1, and `1 - 2p`, which tells the unsure apart.
+    """Return beliefs as network inputs: the log-odds, scaled to about 1, and `1 - 2p`, which resolves values near 0.
 
     Args:
         beliefs: Log-odds of not firing, `[mechanisms, shots]`.
@@ -74,31 +74,31 @@ def belief_features(beliefs: torch.Tensor) -> torch.Tensor:
 
 
 def segment_sum(values: torch.Tensor, segment: torch.Tensor, segments: int) -> torch.Tensor:
-    """Add up rows by segment: `[rows, …]` to `[segments, …]`."""
+    """Sum rows by segment: `[rows, …]` to `[segments, …]`."""
     return values.new_zeros(segments, *values.shape[1:]).index_add(0, segment, values)
 
 
 def segment_max(values: torch.Tensor, segment: torch.Tensor, segments: int) -> torch.Tensor:
-    """The largest of each segment's rows; 0 where it has none."""
+    """Return the maximum of each segment's rows; 0 for an empty segment."""
     lowest = values.new_zeros(segments, *values.shape[1:])
     index = segment.view(-1, *[1] * (values.dim() - 1)).expand_as(values)
     return lowest.scatter_reduce(0, index, values, "amax", include_self=False)
 
 
 def segment_softmax(scores: torch.Tensor, segment: torch.Tensor, segments: int) -> torch.Tensor:
-    """Scores to weights that add up to 1 within each segment, `[rows, …]`."""
-    with torch.no_grad():  # Any shift gives the same weights; the largest keeps the exponentials from overflowing.
+    """Softmax within each segment: weights that sum to 1, `[rows, …]`."""
+    with torch.no_grad():  # Any shift gives the same weights; shifting by the maximum avoids overflow.
         largest = segment_max(scores, segment, segments)
     weights = (scores - largest.index_select(0, segment)).exp()
     return weights / segment_sum(weights, segment, segments).index_select(0, segment)
 
 
 class DetectorInput(torch.nn.Module):
-    """What a network over detectors sees: `[detectors, 2, shots]`, the bit as ±1 and how many errors the beliefs expect there.
+    """Input of a network over detectors, `[detectors, 2, shots]`: the bit as ±1, and the expected number of errors there.
 
     Args:
         mechanism, detector: The ends of each incidence.
-        detectors: How many there are.
+        detectors: Number of detectors.
     """
 
     def __init__(self, mechanism: torch.Tensor, detector: torch.Tensor, detectors: int) -> None:
@@ -108,23 +108,23 @@ class DetectorInput(torch.nn.Module):
         self._detectors = detectors
 
     def forward(self, syndromes: torch.Tensor, beliefs: torch.Tensor) -> torch.Tensor:
-        """From syndromes `[shots, detectors]` and beliefs `[shots, mechanisms]`."""
+        """Compute the input from syndromes `[shots, detectors]` and beliefs `[shots, mechanisms]`."""
         chances = torch.sigmoid(-beliefs.T).index_select(0, cast(torch.Tensor, self._mechanism))
         expected = segment_sum(chances, cast(torch.Tensor, self._detector), self._detectors)
         return torch.stack([2 * syndromes.T - 1, expected], dim=1)
 
 
 class DetectorReadout(torch.nn.Module):
-    """From features of detectors to corrections of beliefs, `[mechanisms, shots]`; all zero until trained.
+    """Maps features of detectors to corrections of beliefs, `[mechanisms, shots]`; all zero until trained.
 
-    Every incidence has weights of its own, because the same feature of a detector means another thing to each mechanism.
+    Every incidence has its own weights, because a feature of a detector means something different to each mechanism.
 
     Args:
-        kind: `linear`: the weighted sum over a mechanism's detectors. `mlp`: that, feature by feature, then a ReLU and a
+        kind: `linear`: the weighted sum over a mechanism's detectors. `mlp`: the same per feature, then a ReLU and a
             linear layer that all mechanisms share.
         inputs: Features of a detector.
         mechanism, detector: The ends of each incidence.
-        mechanisms: How many there are.
+        mechanisms: Number of mechanisms.
     """
 
     def __init__(
@@ -140,7 +140,7 @@ class DetectorReadout(torch.nn.Module):
         self.last = Linear(inputs, 1, zero=True) if kind == "mlp" else None
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """From `[detectors, inputs, shots]`."""
+        """Compute the corrections from features `[detectors, inputs, shots]`."""
         weighted = features.index_select(0, cast(torch.Tensor, self._detector)) * self.weight
         if self.last is None:
             weighted = weighted.sum(dim=1, keepdim=True)

@@ -1,4 +1,4 @@
-"""From a candidate to something that runs: a torch module to train, or an inference function that may need no torch."""
+"""Compiles a candidate to torch modules for training, or to an inference function that may not need torch."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from autoqec.problem.problem import Problem
 if TYPE_CHECKING:
     import torch
 
-#: Shots that torch infers at once, no more and no fewer: products of matrices of another shape are added up in another
-#: order, and a belief must not depend on how many shots came along. So few stay in a processor's cache.
+#: Shots per inference call of torch, always exactly this many. Matrix products of another shape sum in another order, and a
+#: belief must not depend on the size of the batch. A block of this size fits a processor's cache.
 _BLOCK = 64
 
 
 def build_modules(candidate: Candidate, problem: Problem) -> torch.nn.ModuleDict:
-    """One module per stage, by slug, in running order, with the stages' own initial parameters."""
+    """Build one module per stage, by slug, in execution order, with the stages' initial parameters."""
     import torch
 
     return torch.nn.ModuleDict({stage.slug: stage.kind.build(stage.config, problem) for stage in candidate.stages})
@@ -37,7 +37,7 @@ def run_modules(modules: torch.nn.ModuleDict, syndromes: torch.Tensor, beliefs: 
         beliefs: float32 `[shots, mechanisms]`.
 
     Raises:
-        AutoQECError: A stage's answer has another shape.
+        AutoQECError: A stage returns beliefs of a wrong shape.
     """
     for slug, module in modules.items():
         refined = module(syndromes, beliefs)
@@ -50,14 +50,14 @@ def run_modules(modules: torch.nn.ModuleDict, syndromes: torch.Tensor, beliefs: 
 
 
 def module_tensors(modules: torch.nn.ModuleDict) -> dict[str, np.ndarray]:
-    """All parameters and buffers as arrays, named `<slug>.<parameter>`."""
+    """Return all parameters and buffers as arrays, named `<slug>.<parameter>`."""
     return {name: value.detach().cpu().numpy() for name, value in modules.state_dict().items()}
 
 
 def load_tensors(modules: torch.nn.ModuleDict, tensors: Mapping[str, np.ndarray]) -> list[str]:
-    """Copy tensors whose name and shape fit; returns the names that were copied.
+    """Copy the tensors whose name and shape match, and return their names.
 
-    A child of two parents may have grown a stage or changed a shape; what fits is a start, the rest stays fresh.
+    A child of two parents may have a new stage or another shape; then the remaining parameters keep their initial values.
     """
     import torch
 
@@ -99,15 +99,15 @@ def _torch_inference(module: torch.nn.Module, tensors: Mapping[str, np.ndarray],
 
 
 def compile_inference(candidate: Candidate, tensors: Mapping[str, np.ndarray], problem: Problem) -> Inference:
-    """The whole predecoder as one function of bit-packed syndromes and prior beliefs.
+    """Compile the whole predecoder to one function of bit-packed syndromes and prior beliefs.
 
     Args:
         candidate: The pipeline.
         tensors: Its weights by `<slug>.<parameter>`.
-        problem: The problem it runs on.
+        problem: The problem.
 
     Returns:
-        A function whose answer is float32 `[shots, mechanisms]`, clipped to ±`LLR_BOUND`; NaN is left for the judge to see.
+        A function that returns float32 `[shots, mechanisms]`, clipped to ±`LLR_BOUND`; it keeps NaN, which the judge counts.
 
     Raises:
         AutoQECError: The weights do not fit the stages.

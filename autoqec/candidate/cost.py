@@ -1,8 +1,8 @@
-"""What a predecoder costs: floating-point operations per shot and learned parameters; no candidate declares its own.
+"""Counts the cost of a predecoder: floating-point operations per shot and learned parameters.
 
-Every tensor operation of a forward pass is seen as it is dispatched. Matrix products count two operations per multiply-add;
-gathers and scatters one per element moved; everything else one per element of its largest operand. Counting only matrix
-products would price belief propagation at zero.
+A candidate does not declare its own cost: the counter sees every tensor operation of a forward pass when torch dispatches it.
+Matrix products count two operations per multiply-add, gathers and scatters one per moved element, all other operations one per
+element of the largest operand. With matrix products only, belief propagation would cost nothing.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from autoqec.candidate.schema import Candidate, Stage
 from autoqec.problem.problem import Problem
 from autoqec.problem.sampling import sample_labelled
 
-#: Shots of the counted batch; a cost that does not grow with the batch (one set of scales) is spread over them.
+#: Shots in the counted batch; a cost that does not grow with the batch is divided among them.
 _BATCH = 64
 _SEED = 1
 
-#: Operations that only rename or re-view memory.
+#: Operations that only create views or allocate memory.
 _FREE = frozenset(
     "view _unsafe_view reshape expand unsqueeze squeeze transpose t permute detach alias slice select split unbind "
     "as_strided empty empty_like empty_strided lift_fresh _reshape_alias unfold diagonal".split()
@@ -31,7 +31,7 @@ _FREE = frozenset(
 
 @dataclass(frozen=True)
 class Cost:
-    """FLOPs of one shot through the predecoder (the classical decoder not included), and its learned parameters."""
+    """FLOPs of the predecoder per shot (without the classical decoder), and its learned parameters."""
 
     flops_per_shot: int
     params: int
@@ -48,7 +48,7 @@ def _elements(values: Any) -> int:
 
 
 def count_flops(function: Callable[[], Any]) -> int:
-    """Floating-point operations, gathers and scatters of one call, by watching every dispatched operation."""
+    """Count the floating-point operations, gathers and scatters of one call."""
     from torch.utils._python_dispatch import TorchDispatchMode
     from torch.utils.flop_counter import flop_registry
 
@@ -57,7 +57,7 @@ def count_flops(function: Callable[[], Any]) -> int:
 
         @classmethod
         def _should_skip_dynamo(cls) -> bool:
-            return False  # nothing is compiled here, and to say so to torch's compiler would import it: two seconds
+            return False  # otherwise torch imports its compiler, which takes two seconds and is not used here
 
         def __torch_dispatch__(self, op: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             out = op(*args, **(kwargs or {}))
@@ -83,7 +83,7 @@ def _stage_flops(stage: Stage, tensors: Mapping[str, np.ndarray], problem: Probl
         return int(formula(stage.config, problem))
     import torch
 
-    # With its weights, on shots as they come: work that only begins where a detector fires is work.
+    # With trained weights and sampled shots, so that work which depends on fired detectors counts.
     modules = torch.nn.ModuleDict({stage.slug: stage.kind.build(stage.config, problem)}).eval()
     load_tensors(modules, tensors)
     module = modules[stage.slug]
@@ -94,9 +94,9 @@ def _stage_flops(stage: Stage, tensors: Mapping[str, np.ndarray], problem: Probl
 
 
 def measure_cost(candidate: Candidate, tensors: Mapping[str, np.ndarray], problem: Problem) -> Cost:
-    """Count one forward pass of each stage, and every number among the weights.
+    """Count the operations of one forward pass of each stage, and the number of weights.
 
-    A kind whose work hides from the counter of torch operations brings a formula, `flops_per_shot(config, problem)`.
+    A stage kind whose work the counter cannot see provides a formula, `flops_per_shot(config, problem)`.
     """
     flops = sum(_stage_flops(stage, tensors, problem) for stage in candidate.stages)
     return Cost(flops, sum(int(tensor.size) for tensor in tensors.values()))

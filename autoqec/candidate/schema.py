@@ -1,11 +1,12 @@
-"""The candidate — the thing searched — as a dictionary of small canonical files under `.autoqec/candidate/`.
+"""The files of a candidate under `.autoqec/candidate/`: their schema, strict reading and canonical writing.
 
     output.yaml               mode: soft_priors | hard_flip, threshold
     training.yaml             learning_rate, batch_size, epochs, shots, loss, init, patience, device
     stages/<slug>/stage.yaml  kind, position and the fields of that kind
-    stages/<slug>/module.py   Python, for a kind that runs what the candidate brings along, and only for such a kind
+    stages/<slug>/module.py   Python code, only for a kind that runs the candidate's own code (`custom`)
 
-The empty pipeline (no stages) is the baseline. Reading and writing are inverse: every file is what `write_candidate` makes.
+The empty pipeline (no stages) is the baseline. Reading and writing are inverse: every file has the form that
+`write_candidate` produces.
 """
 
 from __future__ import annotations
@@ -25,13 +26,10 @@ from autoqec.problem.environment import explain, first_problem
 _SLUG = re.compile(r"[a-z0-9_][a-z0-9_-]{0,39}")
 _STAGE_FILE = re.compile(r"stages/([^/]+)/(stage\.yaml|module\.py)")
 
-#: Says how beliefs reach the decoder.
+#: The file that defines how the decoder receives beliefs.
 OUTPUT_FILE = "output.yaml"
 
-#: Says how beliefs reach the decoder.
-OUTPUT_FILE = "output.yaml"
-
-#: A pipeline longer than this is not an idea anyone can review.
+#: Maximum number of stages; nobody can review a longer pipeline.
 MAX_STAGES = 16
 
 
@@ -40,10 +38,10 @@ class _Strict(BaseModel):
 
 
 class Output(_Strict):
-    """How beliefs reach the classical decoder.
+    """How the classical decoder receives beliefs.
 
-    `soft_priors`: they become its per-shot priors. `hard_flip`: mechanisms more likely than `threshold` to have fired are
-    applied, and the classical decoder decodes what is left with its own static weights.
+    `soft_priors`: beliefs become its per-shot priors. `hard_flip`: mechanisms that fired with a probability above `threshold`
+    are applied, and the classical decoder decodes the residual syndrome with its own static weights.
     """
 
     mode: Literal["soft_priors", "hard_flip"] = "soft_priors"
@@ -51,10 +49,10 @@ class Output(_Strict):
 
 
 class Training(_Strict):
-    """How the weights are learned; shots are drawn fresh, `epochs` passes over `shots` of them.
+    """Training: `epochs` passes over `shots` freshly drawn shots.
 
-    The losses `bce`, `weighted_bce` and `focal` ask which mechanisms fired; `logical_gap`, which needs a decoder that can
-    teach (`mwpm`), asks in which logical class the decoder would find the lighter explanation.
+    The losses `bce`, `weighted_bce` and `focal` have the fired mechanisms as target. `logical_gap` has the true logical class
+    as target, by the weights of the decoder's best solutions in each class; it needs a decoder that provides them (`mwpm`).
     """
 
     learning_rate: float = Field(default=0.02, gt=0.0, le=1.0)
@@ -69,7 +67,7 @@ class Training(_Strict):
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of a pipeline: its directory name, its kind's plugin, its validated fields and, if it has one, its module."""
+    """One stage of a pipeline: its directory name, stage kind, validated fields and, if it has one, its module's text."""
 
     slug: str
     kind: StageKind = field(compare=False)
@@ -79,7 +77,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A whole predecoder before it has weights; stages in the order they run."""
+    """A whole predecoder without weights; stages in execution order."""
 
     output: Output
     training: Training
@@ -101,10 +99,10 @@ def read_candidate(files: Mapping[str, bytes], stage_kinds: Callable[[str], Stag
 
     Args:
         files: Contents by path relative to the candidate directory.
-        stage_kinds: Gives the stage plugin of a kind; raises NotFoundError for an unknown one.
+        stage_kinds: Returns the stage plugin of a kind; raises NotFoundError for an unknown kind.
 
     Raises:
-        UsageError: A file is unknown, malformed or has a bad field; the message names file and field.
+        UsageError: A file is unknown, malformed or has an invalid field; the message names file and field.
         NotFoundError: A stage's kind is not registered.
     """
     parts: dict[str, Any] = {OUTPUT_FILE: Output(), "training.yaml": Training()}
@@ -113,9 +111,8 @@ def read_candidate(files: Mapping[str, bytes], stage_kinds: Callable[[str], Stag
         match = _STAGE_FILE.fullmatch(path)
         if match and _SLUG.fullmatch(match[1]) and match[2] == "module.py":
             if path.replace("module.py", "stage.yaml") not in files:
-                raise UsageError(
-                    f"{path} is of no stage", hint="add stage.yaml beside it, with kind: custom", code="custom_refused"
-                )
+                hint = "add stage.yaml beside it, with kind: custom"
+                raise UsageError(f"{path} belongs to no stage", hint=hint, code="custom_refused")
             continue  # read with its stage
         raw = load_yaml(files[path], name=path)
         if path == OUTPUT_FILE:
@@ -126,7 +123,7 @@ def read_candidate(files: Mapping[str, bytes], stage_kinds: Callable[[str], Stag
             stages.append(_read_stage(match[1], raw, files, stage_kinds))
         else:
             raise UsageError(
-                f"{path} is not a file of a candidate",
+                f"{path} is not allowed in a candidate",
                 hint="a candidate has output.yaml, training.yaml, stages/<slug>/stage.yaml and, for kind: custom, module.py",
             )
     if len(stages) > MAX_STAGES:
@@ -138,7 +135,7 @@ def read_candidate(files: Mapping[str, bytes], stage_kinds: Callable[[str], Stag
 def _read_stage(slug: str, raw: Any, files: Mapping[str, bytes], stage_kinds: Callable[[str], StageKind]) -> Stage:
     path, module_path = f"stages/{slug}/stage.yaml", f"stages/{slug}/module.py"
     if not isinstance(raw, dict) or not isinstance(raw.get("kind"), str):
-        problem = "a stage says which kind it is"
+        problem = "every stage needs a kind"
         about = {"file": path, "field": "kind", "problem": problem}
         raise UsageError(f"{path}: kind: {problem}", code="bad_value", about=about)
     kind = stage_kinds(raw["kind"])
@@ -146,18 +143,18 @@ def _read_stage(slug: str, raw: Any, files: Mapping[str, bytes], stage_kinds: Ca
     with_module = getattr(kind, "with_module", None)
     if with_module is None:
         if module_path in files:
-            problem = f"{module_path}: a stage of kind {raw['kind']} has no module of its own"
+            problem = f"{module_path}: a stage of kind {raw['kind']} cannot have a module"
             raise UsageError(problem, code="custom_refused")
         return Stage(slug, kind, config)
     if module_path not in files:
-        problem = f"{module_path} is missing: a stage of kind {raw['kind']} is what it says there"
+        problem = f"{module_path} is missing: a stage of kind {raw['kind']} needs it"
         raise UsageError(problem, code="custom_refused")
     module = _canonical_text(files[module_path], module_path)
     return Stage(slug, with_module(module, module_path), config, module)
 
 
 def _canonical_text(data: bytes, path: str) -> str:
-    """Text with one way to end a line, and to end."""
+    """Decode text and normalise its line ends."""
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
@@ -166,7 +163,7 @@ def _canonical_text(data: bytes, path: str) -> str:
 
 
 def write_candidate(candidate: Candidate) -> dict[str, bytes]:
-    """The canonical files of a candidate: every field present, one spelling."""
+    """Write the canonical files of a candidate, with every field present."""
     files: dict[str, BaseModel] = {OUTPUT_FILE: candidate.output, "training.yaml": candidate.training}
     files |= {f"stages/{stage.slug}/stage.yaml": stage.config for stage in candidate.stages}
     modules = {f"stages/{s.slug}/module.py": s.module.encode() for s in candidate.stages if s.module is not None}
@@ -174,5 +171,5 @@ def write_candidate(candidate: Candidate) -> dict[str, bytes]:
 
 
 def candidate_hash(files: Mapping[str, bytes]) -> str:
-    """SHA-256 of canonical files: equal for two rounds that try the same thing."""
+    """Return the SHA-256 of canonical files: equal for two rounds with the same candidate."""
     return content_hash({path: data.decode() for path, data in files.items()})

@@ -1,6 +1,6 @@
-"""What a stage kind is: one step of a predecoder, `(syndromes, beliefs, problem) → beliefs`, trained with torch.
+"""The interface of stage plugins. A stage is one step of a predecoder, `(syndromes, beliefs, problem) → beliefs`.
 
-Stage kinds are plugins. A kind may also offer an inference path without torch; it must give the same beliefs within 1e-4.
+A stage trains with torch. A kind may also offer inference without torch, which must give the same beliefs within 1e-4.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
     from autoqec.problem.problem import Problem
 
-#: `(syndromes uint8 [shots, ceil(detectors / 8)], beliefs float32 [shots, mechanisms]) → beliefs`, neither changed.
+#: `(syndromes uint8 [shots, ceil(detectors / 8)], beliefs float32 [shots, mechanisms]) → beliefs`; inputs stay unchanged.
 Inference = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 class StageConfig(BaseModel):
-    """The fields every `stage.yaml` has; a kind adds its own by subclassing.
+    """The fields of every `stage.yaml`; a kind adds its own by subclassing.
 
     Attributes:
         kind: The stage kind, a plugin's name.
-        position: Stages run in increasing position; equal positions run in order of their slugs.
+        position: Stages run in order of position; equal positions run in order of their slugs.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -34,7 +34,7 @@ class StageConfig(BaseModel):
 
 
 class StageKind(Protocol):
-    """A kind of stage, as a plugin offers it.
+    """The interface of a stage plugin.
 
     Attributes:
         Config: The pydantic model of its `stage.yaml`, a subclass of `StageConfig` with a default for every own field.
@@ -43,23 +43,23 @@ class StageKind(Protocol):
     Config: type[Any]
 
     def build(self, config: Any, problem: Problem) -> torch.nn.Module:
-        """The trainable module: `forward(syndromes float32 [shots, detectors], beliefs float32 [shots, mechanisms])`.
+        """Build the trainable module: `forward(syndromes float32 [shots, detectors], beliefs float32 [shots, mechanisms])`.
 
-        It returns refined beliefs of the same shape. Parameters start at values for which the untrained stage is sane. A
-        module may have `shots_at_once`, beyond which a training batch is taken in parts; and `same_in_training = True` if
-        its training mode computes the same as evaluation, only faster.
+        It returns refined beliefs of the same shape. The initial parameters give a usable untrained stage. A module may have
+        `shots_at_once`, the largest part of a training batch per call; and `same_in_training = True` if its training mode
+        computes the same as evaluation, only faster.
         """
         ...
 
     def inference(self, config: Any, tensors: Mapping[str, np.ndarray], problem: Problem) -> Inference | None:
-        """The same computation without torch, from the module's `state_dict` as arrays; None where there is none."""
+        """Return the same computation without torch, given the module's `state_dict` as arrays; None if unavailable."""
         ...
 
-    # A kind may also have `flops_per_shot(config, problem) -> int`, for work a counter of torch operations cannot see; and
-    # `with_module(source, path) -> StageKind`, the same kind bound to the text of the stage's `module.py`, which it checks and
-    # must not run. Stages of such a kind have a `module.py`, and no others do; the kind has the text of one as `STAND_IN`, which
-    # does a little of everything, for the rehearsal before a process is locked.
+    # A kind may also have `flops_per_shot(config, problem) -> int`, for work that a counter of torch operations cannot see; and
+    # `with_module(source, path) -> StageKind`, the same kind bound to the text of the stage's `module.py`, which it checks but
+    # must not run. Only stages of such a kind have a `module.py`. The kind also has `STAND_IN`, the text of a module that uses
+    # a little of everything, for the warm-up before a process is locked.
 
     def space(self) -> Mapping[str, tuple[Any, ...]]:
-        """The fields a search may vary, each with the values worth trying, in order."""
+        """Return the fields that a search may vary, each with its values in order."""
         ...

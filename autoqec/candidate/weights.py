@@ -1,4 +1,4 @@
-"""Weights as safetensors bytes, named `<slug>.<parameter>` and bound to the problem they were trained for."""
+"""Weights as safetensors bytes, with tensors named `<slug>.<parameter>`, bound to the problem of their training."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from autoqec.errors import AutoQECError
 
-#: A weights file beyond this size does not belong in a git repository.
+#: Maximum size of a weights file in git.
 MAX_WEIGHT_BYTES = 50 * 1024 * 1024
 
 
@@ -18,11 +18,11 @@ def save_weights(tensors: Mapping[str, np.ndarray], *, fingerprints: Sequence[st
 
     Args:
         tensors: Arrays by `<slug>.<parameter>`.
-        fingerprints: `Problem.fingerprint` of the problems they were trained for, one for each physical error rate, the
-            target's first.
+        fingerprints: `Problem.fingerprint` of the problems of the training, one per physical error rate, the target's
+            first.
 
     Raises:
-        AutoQECError: They are larger than a repository should hold.
+        AutoQECError: The weights are too large for git.
     """
     from safetensors.numpy import save
 
@@ -39,13 +39,13 @@ def save_weights(tensors: Mapping[str, np.ndarray], *, fingerprints: Sequence[st
 
 
 def load_weights(data: bytes, *, fingerprint: str | None = None) -> dict[str, np.ndarray]:
-    """Read tensors back, refusing weights of another problem.
+    """Read tensors, and refuse weights of another problem.
 
-    A predecoder trained for one circuit and used on another is silently worse than none.
+    A predecoder on a circuit for which it was not trained is silently worse than no predecoder.
 
     Args:
-        data: What `save_weights` made.
-        fingerprint: The problem they are to be used on; None to read them whatever they were trained for.
+        data: The result of `save_weights`.
+        fingerprint: The problem on which to use them; None to accept weights of any problem.
 
     Raises:
         AutoQECError: The bytes are not safetensors, hold non-finite numbers, or were trained for another problem.
@@ -70,7 +70,7 @@ def load_weights(data: bytes, *, fingerprint: str | None = None) -> dict[str, np
 
 
 def bound_to(data: bytes) -> tuple[str, ...]:
-    """The fingerprints of the problems that weights were trained for, the target's first; none if there are no weights.
+    """Return the fingerprints of the problems of the training, the target's first; empty if there are no weights.
 
     Raises:
         AutoQECError: The bytes are not safetensors.
@@ -82,14 +82,14 @@ def bound_to(data: bytes) -> tuple[str, ...]:
 
 
 def carried_over(data: bytes, fingerprint: str) -> bytes:
-    """The same tensors, bound to another problem.
+    """Bind the same tensors to another problem.
 
-    For a judge that wants to know what a candidate does where it was not trained, and says so; everybody else is refused such
-    weights by `load_weights`, and should be.
+    Only the judge uses this, to test a candidate on a problem for which it was not trained. For all others `load_weights`
+    refuses such weights.
 
     Args:
-        data: What `save_weights` made.
-        fingerprint: The other problem's.
+        data: The result of `save_weights`.
+        fingerprint: The fingerprint of the other problem.
 
     Raises:
         AutoQECError: The bytes are not safetensors, or hold numbers that are not finite.
@@ -98,7 +98,7 @@ def carried_over(data: bytes, fingerprint: str) -> bytes:
 
 
 def _metadata(data: bytes) -> dict[str, Any]:
-    """The header's `__metadata__`; the format is 8 bytes little-endian length, then JSON."""
+    """Return `__metadata__` of the header; the format is 8 bytes little-endian length, then JSON."""
     import json
 
     length = int.from_bytes(data[:8], "little")

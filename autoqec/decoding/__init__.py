@@ -1,6 +1,6 @@
-"""Decoding: what a decoder is, checks of what it is given, and edge weights from beliefs.
+"""Decoding: the interface of decoders, checks of their inputs, and edge weights from beliefs.
 
-Names are imported when they are first used, so that listing plugins compiles nothing.
+Names are imported on first use, so that listing plugins compiles nothing.
 """
 
 from __future__ import annotations

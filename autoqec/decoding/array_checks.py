@@ -1,4 +1,4 @@
-"""Checks of what a decoder is given, so that a wrong array is an error with a name and not a wrong answer."""
+"""Checks of a decoder's input arrays, so that a wrong array raises an error instead of giving a wrong result."""
 
 from __future__ import annotations
 
@@ -9,40 +9,42 @@ from autoqec.problem.problem import Problem
 
 
 def plain(array: np.ndarray) -> np.ndarray:
-    """The array itself where it is C-contiguous and writeable, else a copy.
+    """Return the array itself if it is C-contiguous and writeable, else a copy.
 
-    Compiled kernels are made anew for every combination of layouts and flags, at seconds each; so they see only one.
+    numba compiles a kernel again for every combination of layouts and flags, which takes seconds; so kernels get only one.
     """
     return np.require(array, requirements=("C", "W"))
 
 
 def check_syndromes(problem: Problem, syndromes: np.ndarray) -> np.ndarray:
-    """Syndromes as a plain array (see `plain`), after checking them.
+    """Check syndromes and return them as a plain array (see `plain`).
 
     Args:
-        problem: What they belong to.
+        problem: Their problem.
         syndromes: Bit-packed little-endian, uint8 `[shots, ceil(detectors / 8)]`.
 
     Raises:
-        UsageError: Shape or dtype is wrong, or a bit beyond the last detector is set.
+        UsageError: Shape or dtype is wrong, or a bit after the last detector is set.
     """
     _check(problem, "syndromes", syndromes, np.dtype(np.uint8), problem.syndrome_bytes, "bit-packed bytes")
     used = problem.num_detectors % 8
     if used and (syndromes[:, -1] >> used).any():
-        raise UsageError(f"{problem.name}: syndromes have a bit set beyond detector {problem.num_detectors - 1}")
+        raise UsageError(
+            f"{problem.name}: syndromes have a bit set after detector {problem.num_detectors - 1}, the last"
+        )
     return plain(syndromes)
 
 
 def check_beliefs(problem: Problem, beliefs: np.ndarray, shots: int) -> np.ndarray:
-    """Beliefs as a plain array (see `plain`), after checking them.
+    """Check beliefs and return them as a plain array (see `plain`).
 
     Args:
-        problem: What they belong to.
+        problem: Their problem.
         beliefs: Log-likelihood ratios, float32 `[shots, mechanisms]`.
-        shots: How many syndromes they go with.
+        shots: The number of syndromes.
 
     Raises:
-        UsageError: Shape or dtype is wrong, or a value is not finite; names the first such shot.
+        UsageError: Shape or dtype is wrong, or a value is not finite; the error names the first such shot.
     """
     _check(problem, "beliefs", beliefs, np.dtype(np.float32), len(problem.mechanisms), "mechanisms")
     if len(beliefs) != shots:
@@ -53,7 +55,7 @@ def check_beliefs(problem: Problem, beliefs: np.ndarray, shots: int) -> np.ndarr
         raise UsageError(
             f"{problem.name}: beliefs are not finite, first at shot {shot}, mechanism {mechanism}: "
             f"{beliefs[shot, mechanism]}",
-            hint="the predecoder overflowed or was fed NaN; clip its output, and look at its training loss",
+            hint="the predecoder overflowed or received NaN; clip its output and check its training loss",
         )
     return plain(beliefs)
 

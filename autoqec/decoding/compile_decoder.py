@@ -1,4 +1,4 @@
-"""From a decoder's name in an environment to a decoder ready for one problem."""
+"""Compiles the decoders that an environment names for one problem."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from autoqec.problem.problem import Problem
 
 
 def compile_decoder(choice: Choice, problem: Problem, registry: Registry) -> CompiledDecoder:
-    """Compile the decoder an environment names.
+    """Compile the decoder that an environment names.
 
     Raises:
-        NotFoundError, UsageError: There is none of that name, it does not take these fields, or not this problem.
+        NotFoundError, UsageError: There is no such decoder, or it does not accept these fields or this problem.
     """
     entry = registry.get("decoder", choice.kind)
     decoder = entry.create(**choice.fields)
@@ -31,13 +31,13 @@ def compile_decoder(choice: Choice, problem: Problem, registry: Registry) -> Com
 def compile_references(
     choices: Iterable[Choice], problem: Problem, registry: Registry
 ) -> tuple[dict[str, CompiledDecoder], dict[str, str]]:
-    """Compile decoders that are only reported beside others: one whose package is not installed is left out.
+    """Compile reference decoders, without those whose package is not installed.
 
     Returns:
-        Decoders by label, and of those left out the line that installs what they need, by label.
+        Decoders by label; and for each missing one, by label, the command that installs its package.
 
     Raises:
-        NotFoundError, UsageError: As `compile_decoder`.
+        NotFoundError, UsageError: As for `compile_decoder`.
     """
     compiled: dict[str, CompiledDecoder] = {}
     missing: dict[str, str] = {}

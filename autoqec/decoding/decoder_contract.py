@@ -1,6 +1,6 @@
-"""What a decoder is: compiled once for a problem, then given batches of bit-packed syndromes and, perhaps, beliefs.
+"""The interface of decoder plugins: compiled once for a problem, then called with bit-packed syndromes and optional beliefs.
 
-This is the only thing scoring knows about decoders; the decoders themselves are plugins.
+Scoring knows decoders only through this interface.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from autoqec.problem.problem import Problem
 
 @dataclass(frozen=True)
 class Decoded:
-    """What a decoder says of a batch of shots.
+    """A decoder's result for a batch of shots.
 
     Attributes:
         observables: Predicted logical flips, bit-packed little-endian, uint8 `[shots, ceil(observables / 8)]`.
-        invalid: Shots without a valid answer, bool `[shots]`: they count as failures and are never dropped.
+        invalid: Shots without a valid result, bool `[shots]`; they count as failures and are never dropped.
     """
 
     observables: np.ndarray
     invalid: np.ndarray
 
     def failures(self, truth: np.ndarray) -> np.ndarray:
-        """Shots where any observable is wrong or no valid answer was given, bool `[shots]`.
+        """Return the shots with a wrong observable or without a valid result, bool `[shots]`.
 
         Args:
             truth: True logical flips, packed as `observables`.
@@ -36,7 +36,7 @@ class Decoded:
 
 @runtime_checkable
 class CompiledDecoder(Protocol):
-    """A decoder ready for one problem."""
+    """A decoder compiled for one problem."""
 
     def decode(self, syndromes: np.ndarray, beliefs: np.ndarray | None = None) -> Decoded:
         """Decode a batch.
@@ -47,22 +47,22 @@ class CompiledDecoder(Protocol):
                 None for the problem's own priors.
 
         Raises:
-            AutoQECError: Beliefs are given to a decoder that takes none, or a shape or dtype is wrong.
+            AutoQECError: The decoder does not take beliefs, or a shape or dtype is wrong.
         """
         ...
 
 
 @runtime_checkable
 class TeachingDecoder(CompiledDecoder, Protocol):
-    """A decoder that can say in which direction beliefs should move for it to decode right."""
+    """A decoder that can compute the gradient of a logical loss with respect to beliefs."""
 
     def logical_gap_loss(
         self, syndromes: np.ndarray, beliefs: np.ndarray, observables: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Cross-entropy of the true logical class under the decoder's complementary gap, and its gradient.
+        """Compute the cross-entropy of the true logical class under the decoder's complementary gap, and its gradient.
 
-        For each observable the gap is the weight of the best explanation in the wrong class less that in the right one
-        (Gidney, Newman, Brooks and Jones, Nat. Commun. 16, 4498); the loss is the sum of `log(1 + exp(-gap))`.
+        For each observable the gap is the weight of the best solution in the wrong class minus that in the right class
+        (Gidney, Newman, Brooks and Jones, Nat. Commun. 16, 4498). The loss is the sum of `log(1 + exp(-gap))`.
 
         Args:
             syndromes: As for `decode`.
@@ -70,23 +70,23 @@ class TeachingDecoder(CompiledDecoder, Protocol):
             observables: True logical flips, bit-packed little-endian, uint8 `[shots, ceil(observables / 8)]`.
 
         Returns:
-            Loss in nats, float32 `[shots]`, 0 for a shot whose gap cannot be found; and its derivative by each belief,
-            float32 `[shots, mechanisms]`.
+            Loss in nats, float32 `[shots]`, 0 for a shot without a known gap; and its derivative with respect to each
+            belief, float32 `[shots, mechanisms]`.
         """
         ...
 
 
 @runtime_checkable
 class Decoder(Protocol):
-    """A decoder as an environment names it, before it knows the problem. Must be cheap to create."""
+    """A decoder as an environment names it, not yet compiled for a problem. It must be cheap to create."""
 
     @property
     def takes_beliefs(self) -> bool:
-        """Whether `decode` honours per-shot beliefs."""
+        """Whether `decode` accepts per-shot beliefs."""
         ...
 
     def compile(self, problem: Problem) -> CompiledDecoder:
-        """Prepare for one problem.
+        """Compile the decoder for one problem.
 
         Raises:
             UsageError: The decoder cannot decode this problem; the message says why and names one that can.

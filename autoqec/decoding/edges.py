@@ -1,9 +1,8 @@
-"""From beliefs about mechanisms to log-odds of matching edges, the step between belief propagation and matching.
+"""Converts beliefs about mechanisms to log-odds of matching edges, the step between belief propagation and matching.
 
-An edge is flipped when an odd number of the mechanisms that contain it fired. Taking these as independent given the
-syndrome, its probability is `(1 - Π(1 - 2 p_m)) / 2`. Criger and Ashraf (Quantum 2, 102) and Higgott et al. (Phys. Rev.
-X 13, 031007, "belief-matching") match on posteriors in this way; the latter add probabilities up, which is the first
-order of the formula.
+An edge is flipped if an odd number of the mechanisms that contain it fired. If these are independent given the syndrome, its
+probability is `(1 - Π(1 - 2 p_m)) / 2`. Criger and Ashraf (Quantum 2, 102) and Higgott et al. (Phys. Rev. X 13, 031007,
+"belief-matching") match on posteriors in this way; the latter sum the probabilities, which is the formula to first order.
 """
 
 from __future__ import annotations
@@ -18,16 +17,16 @@ from autoqec.problem.dem import LLR_BOUND, Edges
 
 _BOUND = np.float32(LLR_BOUND)
 
-#: The probability at the bound. An edge whose every use cancelled would have none at all.
+#: The probability at the bound; without it, an edge whose uses all cancel would have probability 0.
 _SMALLEST = np.float32(np.exp(-LLR_BOUND))
 
 
 @dataclass(frozen=True)
 class EdgeUses:
-    """Which mechanisms each edge belongs to: `Edges`, turned around.
+    """The mechanisms of each edge: the inverse of the map in `Edges`.
 
     Attributes:
-        mechanism: Mechanisms of all edges, one after another, int32 `[uses]`.
+        mechanism: Mechanisms of all edges, concatenated, int32 `[uses]`.
         start: Mechanisms of edge e are `mechanism[start[e]:start[e + 1]]`, int32 `[edges + 1]`.
     """
 
@@ -36,7 +35,7 @@ class EdgeUses:
 
 
 def edge_uses(edges: Edges) -> EdgeUses:
-    """Turn mechanism → edges into edge → mechanisms; an edge that occurs twice in one mechanism cancels there."""
+    """Invert mechanism → edges into edge → mechanisms; an edge that occurs twice in one mechanism cancels."""
     mechanisms = len(edges.start) - 1
     owner = np.repeat(np.arange(mechanisms, dtype=np.int64), np.diff(edges.start))
     pairs, count = np.unique(edges.of_mechanism.astype(np.int64) * mechanisms + owner, return_counts=True)
@@ -46,11 +45,11 @@ def edge_uses(edges: Edges) -> EdgeUses:
 
 
 def edge_log_odds(beliefs: np.ndarray, uses: EdgeUses) -> np.ndarray:
-    """Log-odds `log((1 - p) / p)` that each edge is not flipped.
+    """Compute the log-odds `log((1 - p) / p)` that each edge is not flipped.
 
     Args:
-        beliefs: Log-likelihood ratios per mechanism, C-contiguous float32 `[shots, mechanisms]`, finite; clipped to
-            ±`LLR_BOUND` here.
+        beliefs: Log-likelihood ratios per mechanism, C-contiguous float32 `[shots, mechanisms]`, finite; this function
+            clips them to ±`LLR_BOUND`.
         uses: The mechanisms of each edge.
 
     Returns:
@@ -63,8 +62,8 @@ def edge_log_odds(beliefs: np.ndarray, uses: EdgeUses) -> np.ndarray:
 
 @njit(cache=True, nogil=True, fastmath={"contract"}, error_model="numpy")
 def _edge_log_odds(beliefs: np.ndarray, mechanism: np.ndarray, start: np.ndarray, out: np.ndarray) -> None:
-    # Each probability is kept as the smaller of p and 1 - p, with its side as a sign: then neither end loses digits.
-    # In 1 - 2p, anything below 6e-8 would be gone. error_model="numpy": a division that may raise is never vectorised.
+    # Each probability is stored as the smaller of p and 1 - p, with a sign for the side: then neither end loses digits,
+    # whereas 1 - 2p loses everything below 6e-8. error_model="numpy": a division that may raise is not vectorised.
     one, two = np.float32(1.0), np.float32(2.0)
     shots, mechanisms = beliefs.shape
     edges = len(start) - 1
@@ -95,18 +94,18 @@ def _edge_log_odds(beliefs: np.ndarray, mechanism: np.ndarray, start: np.ndarray
 def edge_log_odds_gradient(
     beliefs: np.ndarray, log_odds: np.ndarray, by_log_odds: np.ndarray, uses: EdgeUses
 ) -> np.ndarray:
-    """Carry a gradient from edges back to mechanisms.
+    """Propagate a gradient from edges back to mechanisms.
 
     With `t = tanh(llr / 2)`, the log-odds of an edge are `2 atanh(product of t over its mechanisms)`.
 
     Args:
-        beliefs: As given to `edge_log_odds`.
-        log_odds: What it returned.
-        by_log_odds: Derivative of some loss by each of them, float32 `[shots, edges]`; most are zero.
+        beliefs: The input of `edge_log_odds`.
+        log_odds: The output of `edge_log_odds`.
+        by_log_odds: Derivative of a loss with respect to `log_odds`, float32 `[shots, edges]`; most are zero.
         uses: The mechanisms of each edge.
 
     Returns:
-        Derivative of that loss by each belief, float32 `[shots, mechanisms]`.
+        Derivative of the loss with respect to `beliefs`, float32 `[shots, mechanisms]`.
     """
     by_beliefs = np.zeros_like(beliefs)
     _edge_log_odds_gradient(beliefs, log_odds, by_log_odds, uses.mechanism, uses.start, by_beliefs)
@@ -115,7 +114,7 @@ def edge_log_odds_gradient(
 
 @njit(nogil=True, inline="always")
 def _steepness(llr: np.float32) -> np.float32:
-    """`1 - tanh(llr / 2)^2`, which keeps its digits where the tanh is almost 1."""
+    """Compute `1 - tanh(llr / 2)^2` without losing digits where the tanh is almost 1."""
     e = np.exp(-min(abs(llr), _BOUND))
     return np.float32(4.0) * e / ((np.float32(1.0) + e) * (np.float32(1.0) + e))
 

@@ -1,6 +1,6 @@
-"""Hard flips: mechanisms believed to have fired are applied, and the classical decoder decodes what is left.
+"""Hard flips: applies the mechanisms that probably fired, then decodes the residual syndrome with the classical decoder.
 
-The residual syndrome is sparser than the true one, and any correction of it, with the flips, corrects the true one.
+The residual syndrome is sparser than the true one. Any correction of it, together with the flips, corrects the true one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from autoqec.problem.problem import Problem
 
 
 def syndromes_of_mechanisms(problem: Problem) -> np.ndarray:
-    """The syndrome of each mechanism alone, bit-packed little-endian, uint8 `[mechanisms, ceil(detectors / 8)]`."""
+    """Return the syndrome of each single mechanism, bit-packed little-endian, uint8 `[mechanisms, ceil(detectors / 8)]`."""
     mechanisms = problem.mechanisms
     bits = np.zeros((len(mechanisms), problem.num_detectors), dtype=np.uint8)
     owner = np.repeat(np.arange(len(mechanisms)), np.diff(mechanisms.start))
@@ -26,9 +26,9 @@ class HardFlip:
     """Applies likely mechanisms, then decodes the residual with the decoder's own static weights.
 
     Args:
-        decoder: The classical decoder; it is given no beliefs.
+        decoder: The classical decoder; it gets no beliefs.
         problem: The problem.
-        threshold: Mechanisms whose posterior probability of having fired exceeds this are applied; in (0, 1).
+        threshold: Mechanisms with a larger posterior probability of having fired are applied; in (0, 1).
     """
 
     def __init__(self, decoder: CompiledDecoder, problem: Problem, threshold: float):

@@ -1,6 +1,6 @@
-"""A decoder of somebody else's behind our contract: any object with the methods of a `sinter.Decoder`.
+"""Adapts a `sinter.Decoder`, or any object with its methods, to our decoder interface.
 
-sinter itself is not imported: its decoders are known by `compile_decoder_for_dem`, or the older `decode_via_files`.
+It does not import sinter: it needs only `compile_decoder_for_dem`, or the older `decode_via_files`.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from autoqec.problem.problem import Problem
 
 
 class CompiledForeign:
-    """A sinter decoder for one problem.
+    """A sinter decoder compiled for one problem.
 
     Args:
         decoder: An object with `compile_decoder_for_dem(dem=…)` or `decode_via_files(…)`.
-        problem: The problem; the decoder is given its error model, decomposed where stim can.
-        name: What to call it in errors.
+        problem: The problem; the decoder gets its error model, decomposed where stim can.
+        name: The decoder's name in errors.
 
     Raises:
-        UsageError: It cannot be compiled for this error model; the decoder's own words are in the message.
+        UsageError: The decoder rejects this error model; the message has the decoder's own reason.
     """
 
     def __init__(self, decoder: Any, problem: Problem, *, name: str) -> None:
@@ -38,31 +38,30 @@ class CompiledForeign:
         try:
             self._compiled = decoder.compile_decoder_for_dem(dem=problem.dem)
         except (NotImplementedError, AttributeError) as error:
-            # The older way, through files, is as good; it is tried when shots come.
+            # The older interface through files works too; `decode` uses it.
             if not hasattr(decoder, "decode_via_files"):
                 hint = "choose another decoder: autoqec plugins --kind decoder"
-                raise UsageError(f"{name} is no sinter.Decoder: {one_line(error)}", hint=hint) from error
+                raise UsageError(f"{name} is not a sinter.Decoder: {one_line(error)}", hint=hint) from error
         except AutoQECError:
             raise
         except Exception as error:
             raise UsageError(
                 f"{name} cannot decode {problem.name}: {one_line(error)}",
-                hint="choose another decoder (autoqec plugins --kind decoder), or fields with which this one can",
+                hint="choose another decoder (autoqec plugins --kind decoder), or other fields for this one",
             ) from error
 
     def decode(self, syndromes: np.ndarray, beliefs: np.ndarray | None = None) -> Decoded:
         """Decode a batch; see `autoqec.decoding.CompiledDecoder`.
 
-        An answer with one byte more than observables fill is sinter's way to discard shots: they are invalid, which counts
-        as a failure.
+        With one extra byte per shot, a sinter decoder marks discarded shots: they are invalid and count as failures.
 
         Raises:
             UsageError: Beliefs are given, or a shape or dtype is wrong.
-            AutoQECError: The decoder raised, or answered something else than sinter asks for.
+            AutoQECError: The decoder raised an error, or its result does not have sinter's format.
         """
         if beliefs is not None:
             raise UsageError(
-                f"{self._name} takes no beliefs", hint="set output.yaml's mode to hard_flip, or choose another decoder"
+                f"{self._name} takes no beliefs", hint="set mode: hard_flip in output.yaml, or choose another decoder"
             )
         syndromes = check_syndromes(self._problem, syndromes)
         width = self._problem.observable_bytes
@@ -75,7 +74,7 @@ class CompiledForeign:
         right = isinstance(answer, np.ndarray) and answer.dtype == np.uint8 and answer.ndim == 2
         if not right or answer.shape not in ((len(syndromes), width), (len(syndromes), width + 1)):
             found = f"{answer.dtype} {answer.shape}" if isinstance(answer, np.ndarray) else type(answer).__name__
-            raise AutoQECError(f"{self._name} must answer uint8 ({len(syndromes)}, {width}), bit-packed; not {found}")
+            raise AutoQECError(f"{self._name} must return bit-packed uint8 ({len(syndromes)}, {width}), not {found}")
         invalid = answer[:, width:].any(axis=1)
         return Decoded(np.ascontiguousarray(answer[:, :width]), invalid)
 
@@ -104,7 +103,7 @@ def needed(module: str, distribution: str, decoder: str, *, pip_options: str = "
     """Import a package that only one decoder needs.
 
     Raises:
-        MissingPackageError: It is not installed; gives the line that installs it.
+        MissingPackageError: The package is not installed; the hint is the command that installs it.
     """
     import importlib
 

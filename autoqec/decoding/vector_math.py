@@ -1,7 +1,7 @@
-"""exp and log in single precision as straight-line code, so that a compiled loop over them turns into vector instructions.
+"""exp and log in single precision as straight-line code, so that the compiler can vectorise loops over them.
 
-numba calls libm one number at a time; these need a few instructions per eight or sixteen numbers. Polynomials and
-range reduction are those of the Cephes library (S. L. Moshier, `expf` and `logf`). Relative error below 1.2e-7.
+numba calls libm for one number at a time; these functions need a few instructions per eight or sixteen numbers. Polynomials
+and range reduction are those of the Cephes library (S. L. Moshier, `expf` and `logf`). Relative error below 1.2e-7.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _ROOT_HALF_BITS = _I(0x3F3504F3)
 
 @njit(inline="always")
 def exp_negative(x: np.float32) -> np.float32:
-    """exp(x) for x in [-87, 0], float32; outside that range the answer is wrong, not an error."""
-    exponent = _I(x * _LOG2_E - _F(0.5))  # truncation towards zero rounds to nearest here, for x is not positive
+    """Compute exp(x) for x in [-87, 0], float32; outside that range the result is wrong, without an error."""
+    exponent = _I(x * _LOG2_E - _F(0.5))  # x is not positive, so truncation towards zero rounds to nearest
     whole = _F(exponent)
     r = (x - whole * _LN2_HIGH) - whole * _LN2_LOW
     p = _F(1.9875691500e-4)
@@ -37,7 +37,7 @@ def exp_negative(x: np.float32) -> np.float32:
 
 @njit(inline="always")
 def log_positive(x: np.float32) -> np.float32:
-    """log(x) for normal positive x, float32; zero, negative and subnormal numbers give a wrong answer, not an error."""
+    """Compute log(x) for normal positive x, float32; for other x the result is wrong, without an error."""
     bits = _F(x).view(np.int32) - _ROOT_HALF_BITS
     exponent = bits >> _I(23)
     m = _I((bits & _I(0x007FFFFF)) + _ROOT_HALF_BITS).view(np.float32) - _F(1.0)

@@ -1,1 +1,1 @@
-"""Rounds outside the lab: as sinter decoders, as a folder that anyone can load, as ONNX."""
+"""Exports of rounds: as sinter decoders, as a self-contained folder, as ONNX."""

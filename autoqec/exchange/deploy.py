@@ -1,7 +1,7 @@
-"""A package made ready to decode: its predecoder in this process, in front of the classical decoder of its environment.
+"""Runs a round's predecoder in this process, in front of the classical decoder of its environment.
 
-The judge never does this — it keeps a candidate in a process of its own — but whoever takes a round along has decided to
-run it. The answers are the same: beliefs are settled as the judge settles them.
+The judge never does this: it keeps a candidate in a process of its own. If you export a round, you have decided to trust it.
+The results are the same, because non-finite beliefs are treated as the judge treats them.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from autoqec.scoring.predictor import settle_beliefs
 
 @dataclass(frozen=True)
 class Deployed:
-    """A predecoder and the decoder behind it.
+    """A predecoder with its classical decoder, ready to decode.
 
     Attributes:
-        package: What they were made of.
+        package: The round.
         registry: Installed plugins.
     """
 
@@ -40,7 +40,7 @@ class Deployed:
 
     @cached_property
     def problem(self) -> Problem:
-        """The problem the round was trained for."""
+        """The problem that the round was trained for."""
         return build_problem(self.package.environment, self.registry.maker("code"))
 
     @cached_property
@@ -64,21 +64,21 @@ class Deployed:
         return HardFlip(decoder, self.problem, output.threshold) if output.mode == "hard_flip" else decoder
 
     def beliefs(self, syndromes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """What the predecoder says.
+        """Compute the predecoder's beliefs.
 
         Args:
             syndromes: Bit-packed little-endian, uint8 `[shots, ceil(detectors / 8)]`.
 
         Returns:
-            Log-likelihood ratios per mechanism, float32 `[shots, mechanisms]`, and the shots on which it said something that
-            is not finite, bool `[shots]`: their beliefs are the priors.
+            Log-likelihood ratios per mechanism, float32 `[shots, mechanisms]`, and the shots whose beliefs were not finite
+            and are replaced by the priors, bool `[shots]`.
         """
         syndromes = check_syndromes(self.problem, syndromes)
         beliefs = np.array(self._infer(syndromes, np.repeat(self.problem.priors_llr[None], len(syndromes), axis=0)))
         return beliefs, settle_beliefs(beliefs, self.problem.priors_llr)
 
     def decode(self, syndromes: np.ndarray) -> Decoded:
-        """Decode a batch as the round was scored.
+        """Decode a batch in the same way as in scoring.
 
         Args:
             syndromes: Bit-packed little-endian, uint8 `[shots, ceil(detectors / 8)]`.

@@ -1,4 +1,4 @@
-"""A round as a folder that stands alone: candidate, weights, environment, error model, a README, and a file that loads it."""
+"""Writes and loads a round as a self-contained folder: candidate, weights, environment, error model, README, loader."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from autoqec.exchange.folder import open_folder
 
 
 def decoder():
-    """An object whose `decode(syndromes)` takes and gives bit-packed little-endian uint8 arrays, one row a shot."""
+    """Return an object whose `decode(syndromes)` maps bit-packed little-endian uint8 arrays, one row per shot."""
     return open_folder(Path(__file__).parent)
 
 
 def decoders():
-    """What sinter's `--custom_decoders_module_function` asks for."""
+    """Return the decoders for sinter's `--custom_decoders_module_function`."""
     from autoqec.exchange.sinter_rounds import round_decoders
 
     return round_decoders(decoder().package)
@@ -46,18 +46,18 @@ _README = """\
 
 {story}
 
-A neural predecoder of the round `{name}` (commit `{commit}`, verdict {verdict}), with the classical decoder `{decoder}` behind
-it. It decodes this circuit at this noise and no other: loaded for another error model, it refuses.
+The neural predecoder of round `{name}` (commit `{commit}`, verdict {verdict}), followed by the classical decoder `{decoder}`.
+It decodes this circuit at this noise only; for any other error model it raises an error.
 
 | file | |
 |---|---|
 | `candidate/` | the pipeline of stages, as in git |
 | `{weights}` | its weights |
-| `environment/` | what it was trained for |
-| `circuit.stim`, `model.dem` | what that compiles to (no circuit where the environment has none) |
-| `predecoder.py` | loads it |
-| `predecoder.onnx` | the predecoder alone, if asked for: {detectors} detectors → {mechanisms} log-likelihood ratios, float32 |
-| `{manifest}` | the same in JSON, with digests |
+| `environment/` | the environment of its training |
+| `circuit.stim`, `model.dem` | the compiled environment (no circuit if the environment has none) |
+| `predecoder.py` | loads the predecoder |
+| `predecoder.onnx` | the predecoder alone (with `--onnx`): {detectors} detectors → {mechanisms} log-likelihood ratios, float32 |
+| `{manifest}` | the same information in JSON, with digests |
 
 ```sh
 pip install autoqec=={version}
@@ -68,26 +68,26 @@ PYTHONPATH=. sinter collect --custom_decoders_module_function predecoder:decoder
 
 
 def write_folder(package: Package, registry: Registry, folder: Path, *, onnx: bool = False) -> dict[str, Any]:
-    """Write a round.
+    """Write a round as a folder.
 
     Args:
         package: The round.
         registry: Installed plugins.
         folder: A folder that does not exist, or is empty.
-        onnx: Whether to write `predecoder.onnx`, too.
+        onnx: Also write `predecoder.onnx`.
 
     Returns:
         The manifest.
 
     Raises:
-        UsageError: The folder holds something.
-        AutoQECError: It cannot be written, the round cannot be run, or has no ONNX form.
+        UsageError: The folder is not empty.
+        AutoQECError: The folder is not writable, or the round does not run or has no ONNX form.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder} holds something else", hint="name a folder that does not exist yet")
+        raise UsageError(f"{folder} is not an empty folder", hint="name a folder that does not exist yet")
     deployed = Deployed(package, registry)
     problem = deployed.problem
-    _ = deployed.tensors  # raises where the weights are not this problem's
+    _ = deployed.tensors  # raises an error if the weights belong to another problem
     environment = package.environment.environment
     files = {f"candidate/{path}": data for path, data in package.sealed.files.items()}
     files |= {f"environment/{path}": data for path, data in package.environment_files.items()}
@@ -137,25 +137,27 @@ def _write(files: Mapping[str, bytes], folder: Path) -> None:
 
 
 def open_folder(folder: Path, registry: Registry | None = None) -> Deployed:
-    """Load what `write_folder` wrote.
+    """Load a folder that `write_folder` wrote.
 
     Args:
         folder: The folder.
-        registry: Installed plugins; found by default.
+        registry: Installed plugins; by default all that are found.
 
     Raises:
-        NotFoundError: It is no such folder.
-        AutoQECError: Something in it was changed: it no longer is the round its manifest names.
+        NotFoundError: The folder is not an exported round.
+        AutoQECError: Its contents no longer match the digest in its manifest.
     """
     try:
         manifest = json.loads((folder / MANIFEST).read_bytes())
         weights = (folder / WEIGHTS_FILE).read_bytes()
         candidate, environment = (_read(folder / name) for name in ("candidate", "environment"))
     except (OSError, ValueError) as error:
-        raise NotFoundError(f"{folder} is no exported round: {error}", hint="autoqec export ROUND --to DIR") from error
+        raise NotFoundError(
+            f"{folder} is not an exported round: {error}", hint="autoqec export ROUND --to DIR"
+        ) from error
     if manifest.get("schema") != _SCHEMA or ENVIRONMENT_FILE not in environment:
         raise NotFoundError(
-            f"{folder} is an export of schema {manifest.get('schema')}, and this AutoQEC reads {_SCHEMA}",
+            f"{folder} is an export of schema {manifest.get('schema')}, but this AutoQEC reads {_SCHEMA}",
             hint="pip install --upgrade autoqec",
         )
     package = Package(
@@ -163,7 +165,7 @@ def open_folder(folder: Path, registry: Registry | None = None) -> Deployed:
     )
     if package.digest != manifest["digest"]:
         raise AutoQECError(
-            f"{folder} has been changed: its digest is {package.digest[:12]}, and its manifest says "
+            f"{folder} has been changed: its digest is {package.digest[:12]}, but its manifest says "
             f"{str(manifest['digest'])[:12]}",
             hint="export the round again",
         )

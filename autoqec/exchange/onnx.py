@@ -1,4 +1,4 @@
-"""A predecoder as an ONNX graph: syndromes in, beliefs out, with the priors inside. The classical decoder is not part of it."""
+"""Exports a predecoder as an ONNX graph from syndromes to beliefs, with the priors inside and without the classical decoder."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from autoqec.problem.dem import LLR_BOUND
 if TYPE_CHECKING:
     import torch
 
-#: Shots of the example that torch traces; the graph takes any number.
+#: Shots of the example that torch traces; the graph accepts any number of shots.
 _EXAMPLE_SHOTS = 2
 
 
 def onnx_model(deployed: Deployed) -> bytes:
-    """The predecoder as a serialised ONNX model.
+    """Return the predecoder as a serialised ONNX model.
 
-    Its input `syndromes` is float32 `[shots, detectors]` of 0 and 1, its output `beliefs` float32 `[shots, mechanisms]`:
+    The input `syndromes` is float32 `[shots, detectors]` of 0 and 1. The output `beliefs` is float32 `[shots, mechanisms]`:
     log-likelihood ratios clipped to ±`LLR_BOUND`.
 
     Raises:
@@ -34,9 +34,9 @@ def onnx_model(deployed: Deployed) -> bytes:
         import onnx  # noqa: F401
         import onnxscript  # noqa: F401
     except ImportError as error:
-        raise AutoQECError(f"writing ONNX needs {error.name}", hint="pip install 'autoqec[onnx]'") from error
+        raise AutoQECError(f"ONNX export needs the package {error.name}", hint="pip install 'autoqec[onnx]'") from error
     if not deployed.candidate.stages:
-        raise AutoQECError(f"{deployed.package.name} has no stages: there is nothing to write as ONNX")
+        raise AutoQECError(f"{deployed.package.name} has no stages, so there is nothing to export as ONNX")
     return _exported(_module(deployed), deployed)
 
 
@@ -66,7 +66,7 @@ def _exported(module: torch.nn.Module, deployed: Deployed) -> bytes:
     import torch
 
     example = torch.zeros(_EXAMPLE_SHOTS, deployed.problem.num_detectors)
-    # torch says at length what it does, on both streams; what goes wrong, it raises.
+    # torch prints much progress output on both streams; it raises its errors.
     with (
         warnings.catch_warnings(),
         contextlib.redirect_stdout(io.StringIO()),
@@ -87,8 +87,8 @@ def _exported(module: torch.nn.Module, deployed: Deployed) -> bytes:
         except Exception as error:
             kinds = ", ".join(f"{stage.slug} ({stage.config.kind})" for stage in deployed.candidate.stages)
             raise AutoQECError(
-                f"a stage among {kinds} has no ONNX form: {one_line(error)}",
-                hint="export without --onnx; the folder loads through AutoQEC",
+                f"torch cannot export one of the stages {kinds} to ONNX: {one_line(error)}",
+                hint="export without --onnx; the folder loads with AutoQEC",
             ) from error
         finally:
             logging.disable(level)

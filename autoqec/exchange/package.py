@@ -1,4 +1,4 @@
-"""A round as plain data, with everything that decoding by it needs: environment, candidate and weights, but no repository."""
+"""A trained round as plain data (environment, candidate, weights), so that decoding with it needs no repository."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Package:
         commit: The round's commit.
         environment_files: The environment's files by name.
         sealed: The candidate's files and weights.
-        verdict: `VERIFIED`, `SUSPICIOUS`, `FAILED`, or None for a round that was not judged.
+        verdict: `VERIFIED`, `SUSPICIOUS`, `FAILED`, or None for an unverified round.
     """
 
     name: str
@@ -43,18 +43,18 @@ class Package:
 
     @property
     def environment(self) -> LoadedEnvironment:
-        """The environment the round was trained on."""
+        """The environment of the round."""
         return environment_from_files(self.environment_files, origin=f"the environment of {self.name}")
 
     @property
     def digest(self) -> str:
-        """SHA-256 over candidate, weights and environment, 64 hex digits: changes when anything that could change an
-        answer does.
+        """SHA-256 over candidate, weights and environment, 64 hex digits: it changes with anything that could change a
+        result.
         """
         return _digest(self.sealed.digest, self.environment.identity)
 
     def metadata(self) -> dict[str, Any]:
-        """What it is, as JSON values."""
+        """Return round, commit, environment, digest and verdict as JSON values."""
         environment = self.environment
         return {
             "round": self.name,
@@ -67,13 +67,13 @@ class Package:
 
 @dataclass(frozen=True)
 class StoredPackage:
-    """A trained round that is still where its lab keeps it; it pickles as the way there.
+    """A reference to a trained round in its lab; pickling it stores only the reference.
 
     Attributes:
         folder: The lab.
-        run, number: Which round.
+        run, number: The round.
         name: `exp/<run>/<N>`.
-        digest: What the package's will be, as the metrics say that were scored from it; None for a round without metrics.
+        digest: The package's digest according to its metrics; None for a round without metrics.
     """
 
     folder: str
@@ -83,44 +83,44 @@ class StoredPackage:
     digest: str | None
 
     def read(self) -> Package:
-        """The package itself.
+        """Read the package.
 
         Raises:
-            NotFoundError: It is not there any more.
-            AutoQECError: It holds something else than what was scored.
+            NotFoundError: The round or its weights no longer exist.
+            AutoQECError: Its files or weights differ from those that were scored.
         """
         package = package_of(open_ledger(self.folder), self.run, self.number)
         if self.digest not in (None, package.digest):
             raise AutoQECError(
-                f"{self.name} has other files or weights than those that were scored", hint="autoqec fsck"
+                f"the files or weights of {self.name} differ from those that were scored", hint="autoqec fsck"
             )
         return package
 
 
 def package_of(ledger: Ledger, run: str, number: int) -> Package:
-    """The package of one round.
+    """Read the package of one round.
 
     Raises:
-        NotFoundError: There is no such round, or it has no commit or no weights here.
+        NotFoundError: There is no such round, or it has no commit or no weights in this lab.
     """
     record = find_record(ledger, run, number)
     if record.commit is None:
         raise NotFoundError(
-            f"round {run}/{number} has no commit, so there is nothing to take along",
+            f"round {run}/{number} has no commit, so there is nothing to export",
             hint=f"autoqec show {run}/{number}",
         )
     if not _has_weights(ledger, record):
         raise NotFoundError(
-            f"round {run}/{number} has no weights here",
-            hint="autoqec resume if it was interrupted here, autoqec pull --artifacts if it came from elsewhere",
+            f"round {run}/{number} has no weights in this lab",
+            hint="autoqec resume if it was interrupted here, autoqec pull --artifacts if it is from a remote",
         )
     return _package(ledger, record)
 
 
 def stored_packages(ledger: Ledger) -> Iterator[StoredPackage]:
-    """Every round of a lab that has weights, none of which are read.
+    """Yield every round of a lab that has weights, without reading the weights.
 
-    Rounds whose records are damaged are left out, as `autoqec fsck` says why.
+    Rounds with damaged records are left out; `autoqec fsck` reports them.
     """
     for record in read_history(ledger):
         if record.identity is None or record.problems or not _has_weights(ledger, record):

@@ -1,9 +1,9 @@
-"""Rounds and decoders of ours as sinter decoders.
+"""Provides rounds and AutoQEC's decoders as sinter decoders.
 
     sinter collect --custom_decoders_module_function autoqec.sinter:decoders --decoders autoqec:exp/<run>/<N> ...
 
-A round also goes by `autoqec:exp/<run>/<N>@<digest>`: sinter tells results apart by the decoder's name alone, and a name that
-has the content in it never mixes two sets of weights in one CSV.
+A round also has the name `autoqec:exp/<run>/<N>@<digest>`. sinter distinguishes results by the decoder's name alone, so a name
+with the digest never mixes two sets of weights in one CSV.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _DIGITS = 12
 
 
 class Compiled(sinter.CompiledDecoder):
-    """A decoder of ours for one error model.
+    """An AutoQEC decoder for one error model.
 
-    A shot without a valid answer is answered with no flips: sinter has no word for it but to discard, which would leave
-    failures out of the rate.
+    For a shot without a valid result it predicts no flips. sinter could only discard the shot, which would hide failures from
+    the logical error rate.
 
     Args:
-        decode: A function with the contract of `CompiledDecoder.decode`.
-        observable_bytes: Bytes of an answer.
+        decoder: The decoder; None to predict no flips on all shots.
+        observable_bytes: Bytes of a prediction.
     """
 
     def __init__(self, decoder: CompiledDecoder | Deployed | None, observable_bytes: int) -> None:
@@ -44,7 +44,7 @@ class Compiled(sinter.CompiledDecoder):
         self._width = observable_bytes
 
     def decode_shots_bit_packed(self, *, bit_packed_detection_event_data: np.ndarray) -> np.ndarray:
-        """Predicted flips, bit-packed uint8 `[shots, ceil(observables / 8)]`, from detection events packed alike."""
+        """Predict flips, bit-packed uint8 `[shots, ceil(observables / 8)]`, from bit-packed detection events."""
         if self._decoder is None:
             return np.zeros((len(bit_packed_detection_event_data), self._width), dtype=np.uint8)
         return self._decoder.decode(bit_packed_detection_event_data).observables
@@ -53,7 +53,8 @@ class Compiled(sinter.CompiledDecoder):
 class RoundDecoder(sinter.Decoder):
     """A round's predecoder with its classical decoder.
 
-    It holds bytes, or where a lab has them, so it goes to sinter's workers as it is; a lab's rounds are read when they decode.
+    It holds the round's bytes or a reference to its lab, so sinter can pickle it for its workers. A round in a lab is read
+    when it first decodes.
 
     Args:
         source: The round.
@@ -76,7 +77,7 @@ class RoundDecoder(sinter.Decoder):
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """For sinter's `json_metadata`: round, commit, environment, digest and verdict."""
+        """Round, commit, environment, digest and verdict, for sinter's `json_metadata`."""
         return self.package.metadata()
 
     @cached_property
@@ -84,19 +85,19 @@ class RoundDecoder(sinter.Decoder):
         return Deployed(self.package, load_plugins())
 
     def compile_decoder_for_dem(self, *, dem: stim.DetectorErrorModel) -> Compiled:
-        """Prepare for the problem that the round was trained for.
+        """Compile for the problem of the round's training.
 
         Raises:
-            UsageError: It is another one. A predecoder on another circuit is silently worse than none.
+            UsageError: The error model is a different one; there a predecoder is silently worse than none.
         """
         own = self._deployed.problem
         given = problem_from_dem(dem, name="this circuit")
         if not same_problem(own, given):
             environment = self.package.environment
             raise UsageError(
-                f"{self!r} was trained for {environment.name}@{environment.identity[:_DIGITS]} ({_size(own)}), and this "
+                f"{self!r} was trained for {environment.name}@{environment.identity[:_DIGITS]} ({_size(own)}), but this "
                 f"circuit has another error model ({_size(given)})",
-                hint=f"decode the circuit of its environment: autoqec export {self.package.name} --to DIR writes it",
+                hint=f"use the circuit of its environment; autoqec export {self.package.name} --to DIR writes it",
             )
         return Compiled(self._deployed, own.observable_bytes)
 
@@ -105,7 +106,7 @@ class PlainDecoder(sinter.Decoder):
     """A registered decoder with the priors of the error model, for any problem.
 
     Args:
-        kind: Its name.
+        kind: The decoder's name.
     """
 
     def __init__(self, kind: str) -> None:
@@ -115,10 +116,10 @@ class PlainDecoder(sinter.Decoder):
         return f"<autoqec:{self._kind}>"
 
     def compile_decoder_for_dem(self, *, dem: stim.DetectorErrorModel) -> Compiled:
-        """Prepare for an error model; one in which nothing can be decoded is answered with no flips.
+        """Compile for an error model; without observables or detectable errors, it predicts no flips.
 
         Raises:
-            UsageError: The decoder cannot decode it.
+            UsageError: The decoder cannot decode this error model.
         """
         width = (dem.num_observables + 7) // 8
         seen = any(
@@ -132,21 +133,21 @@ class PlainDecoder(sinter.Decoder):
 
 
 def plain_decoders(registry: Registry) -> dict[str, sinter.Decoder]:
-    """Every decoder that is installed, as `autoqec:<kind>`."""
+    """Return every installed decoder as `autoqec:<kind>`."""
     missing = missing_packages(registry)
     kinds = [kind for kind in registry.names("decoder") if not kind.endswith(":") and kind not in missing]
     return {f"autoqec:{kind}": PlainDecoder(kind) for kind in kinds}
 
 
 def round_decoders(source: Package | StoredPackage) -> dict[str, sinter.Decoder]:
-    """One round, by its name and, where its digest is known, by its name with the digest."""
+    """Return one round under its name and, if its digest is known, under its name with the digest."""
     decoder = RoundDecoder(source)
     name = f"autoqec:{source.name}"
     return {name: decoder} | ({f"{name}@{source.digest[:_DIGITS]}": decoder} if source.digest else {})
 
 
 def decoders() -> dict[str, sinter.Decoder]:
-    """What `sinter collect --custom_decoders_module_function autoqec.sinter:decoders` asks for.
+    """Return the decoders for `sinter collect --custom_decoders_module_function autoqec.sinter:decoders`.
 
     Returns:
         Every installed decoder as `autoqec:<kind>` and, inside a lab, every round with weights as `autoqec:exp/<run>/<N>`.

@@ -1,7 +1,7 @@
-"""The lab's record, kept in git: runs, claims, rounds, notes, weights and merges. The only room that imports pygit2.
+"""The lab's record in git: runs, claims, rounds, notes, weights and merges. No other room imports pygit2.
 
-Values that go in and out are plain: frozen dataclasses, oids as hex strings, bytes. Nothing here knows what a
-candidate means or what a metric is worth.
+The interface uses plain values: frozen dataclasses, oids as hex strings, bytes. Nothing here interprets a candidate
+or a metric.
 """
 
 from autoqec.history.compose.merge import Conflict, Merge, merge_candidates

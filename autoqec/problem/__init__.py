@@ -1,1 +1,1 @@
-"""The decoding problem: environments, circuits, error models, the graphs they compile to, and seeded shots."""
+"""The decoding problem: environments, circuits, error models, Tanner and matching graphs, and seeded shots."""

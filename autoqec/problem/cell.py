@@ -1,4 +1,4 @@
-"""A cell: one place where a verdict may be asked for — a physical error rate, a number of rounds, a distance."""
+"""Cells: a cell is a variant of an environment with another physical error rate, number of rounds or distance."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from autoqec.problem.noise import Noise, Probability
 
-#: What a cell may change of the code, where the code's own fields say it.
+#: The code fields that a cell may change, if the code has them.
 CODE_FIELDS = ("rounds", "distance")
 
 
 class Cell(BaseModel):
-    """What differs from the environment's target; at least one of the three.
+    """The differences from the environment's target; at least one field is set.
 
     Attributes:
         p: Physical error rate.
-        rounds: Syndrome-measurement rounds, of a code that says its rounds.
-        distance: Code distance, of a code that says its distance.
+        rounds: Syndrome-measurement rounds, for a code with the field `rounds`.
+        distance: Code distance, for a code with the field `distance`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -28,17 +28,17 @@ class Cell(BaseModel):
 
     @property
     def said(self) -> dict[str, Any]:
-        """The overrides that are there, by name."""
+        """The fields that are set, by name."""
         return {name: value for name, value in self.model_dump().items() if value is not None}
 
     @property
     def label(self) -> str:
-        """Such as `p = 0.004, rounds = 6`."""
+        """The cell in words, such as `p = 0.004, rounds = 6`."""
         return ", ".join(f"{name} = {value}" for name, value in self.said.items())
 
 
 def target_cell(code: dict[str, Any], noise: Noise) -> Cell:
-    """Where an environment's verdict stands by itself, as far as its fields say.
+    """Return the cell of an environment's own verdict, as far as its fields tell.
 
     Args:
         code: The fields of its code.
@@ -49,15 +49,15 @@ def target_cell(code: dict[str, Any], noise: Noise) -> Cell:
 
 
 def why_no_cell(cell: Cell, code: dict[str, Any], noise: Noise) -> str | None:
-    """What keeps a cell from being one of an environment, as `field: sentence`; None if nothing does."""
+    """Return why a cell is not valid in an environment, as `field: sentence`; None if it is valid."""
     if not cell.said:
-        return "it says nothing; name p, rounds or distance, or remove it: the target is always judged"
+        return "the cell is empty; set p, rounds or distance, or remove the cell (the target is always judged)"
     if cell.p is not None and noise.kind == "given":
-        return "p: the noise is what the file says, so there is no other strength of it; remove p"
+        return "p: the file fixes the noise, so a cell cannot change p; remove p"
     for name in CODE_FIELDS:
         if name in cell.said and name not in code:
-            return f"{name}: the environment's code says no {name}; remove it, or say code.{name}"
+            return f"{name}: the environment's code has no {name}; remove it, or set code.{name}"
     own = target_cell(code, noise).said
     if own == own | cell.said:
-        return "it is the target, which is always judged; remove it"
+        return "the cell is the target, which is always judged; remove it"
     return None

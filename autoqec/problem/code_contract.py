@@ -1,4 +1,4 @@
-"""What a code is, and how an environment becomes a problem: code plugin → circuit or error model → graphs."""
+"""The interface of code plugins, and compilation of an environment: code plugin → circuit or error model → graphs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from autoqec.problem.problem import Problem, problem_from_circuit, problem_from_
 
 
 class Code(Protocol):
-    """A kind of code, as a plugin offers it.
+    """The interface of a code plugin.
 
     Attributes:
         Config: The pydantic model of the environment's `code` fields other than `kind`.
@@ -27,13 +27,13 @@ class Code(Protocol):
     def build(
         self, config: Any, noise: Noise, p: float | None, files: Mapping[str, bytes]
     ) -> stim.Circuit | stim.DetectorErrorModel:
-        """The noisy memory experiment, or its error model where no circuit is known.
+        """Build the noisy memory experiment, or its error model if no circuit is known.
 
         Args:
             config: An instance of `Config`.
             noise: The environment's noise.
-            p: The physical error rate to build at, one of `noise.p`; None when the noise is given by a file.
-            files: The environment's files, by the names its fields use.
+            p: The physical error rate, one of `noise.p`; None if a file gives the noise.
+            files: The environment's files, by the names in its fields.
 
         Raises:
             UsageError: The fields do not describe a circuit; the message names the field.
@@ -46,11 +46,11 @@ def build_problem(loaded: LoadedEnvironment, code_kinds: Callable[[str], Code], 
 
     Args:
         loaded: The environment and its files.
-        code_kinds: Gives the code plugin of a kind; raises NotFoundError for an unknown one.
-        p: Physical error rate; the environment's target by default.
+        code_kinds: Returns the code plugin of a kind; raises NotFoundError for an unknown kind.
+        p: Physical error rate; by default the environment's target.
 
     Raises:
-        UsageError: The code's fields, the circuit or the error model cannot be used; names file, line and field.
+        UsageError: The code's fields, the circuit or the error model are invalid; the error names file, line and field.
         NotFoundError: There is no code of that kind.
     """
     environment, text = loaded.environment, loaded.files[ENVIRONMENT_FILE]

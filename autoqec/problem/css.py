@@ -17,8 +17,8 @@ class CssCode:
     Attributes:
         hx: X checks, `[x checks, qubits]`.
         hz: Z checks, `[z checks, qubits]`.
-        lx: X logical operators, `[k, qubits]`: each commutes with every Z check and is no product of X checks.
-        lz: Z logical operators, likewise.
+        lx: X logical operators, `[k, qubits]`: each commutes with every Z check and is not a product of X checks.
+        lz: Z logical operators, correspondingly.
     """
 
     hx: np.ndarray
@@ -38,7 +38,7 @@ class CssCode:
 
 
 def css_code(hx: np.ndarray, hz: np.ndarray, lx: np.ndarray | None = None, lz: np.ndarray | None = None) -> CssCode:
-    """A CSS code from its checks; logical operators that are not given are computed.
+    """Build a CSS code from its checks; it computes logical operators that are not given.
 
     Args:
         hx: X checks, `[x checks, qubits]`.
@@ -47,21 +47,21 @@ def css_code(hx: np.ndarray, hz: np.ndarray, lx: np.ndarray | None = None, lz: n
         lz: Z logical operators, `[k, qubits]`.
 
     Raises:
-        UsageError: Sizes differ, an X check anticommutes with a Z check (both are named), the code has no logical qubit,
-            or given logical operators are not k independent ones that commute with the checks.
+        UsageError: Sizes differ, an X check anticommutes with a Z check (the error names both), the code has no logical
+            qubit, or the given logical operators are not k independent ones that commute with the checks.
     """
     if hx.shape[1] != hz.shape[1]:
-        raise UsageError(f"the X checks act on {hx.shape[1]} qubits and the Z checks on {hz.shape[1]}")
+        raise UsageError(f"the X checks act on {hx.shape[1]} qubits, but the Z checks on {hz.shape[1]}")
     clash = np.argwhere(_odd_overlap(hx, hz))
     if len(clash):
         x, z = clash[0]
         raise UsageError(
             f"X check {x} and Z check {z} anticommute: they share an odd number of qubits",
-            hint="the rows of hx and hz must overlap evenly, hx @ hz.T = 0 mod 2",
+            hint="every row of hx must share an even number of qubits with every row of hz: hx @ hz.T = 0 mod 2",
         )
     k = hx.shape[1] - rank(hx) - rank(hz)
     if k == 0:
-        raise UsageError("the checks leave no logical qubit: n - rank(hx) - rank(hz) is 0")
+        raise UsageError("the code has no logical qubit: n - rank(hx) - rank(hz) is 0")
     return CssCode(hx, hz, _logicals(lx, hx, hz, k, "lx"), _logicals(lz, hz, hx, k, "lz"))
 
 
@@ -76,7 +76,7 @@ def _logicals(given: np.ndarray | None, same: np.ndarray, other: np.ndarray, k: 
         raise UsageError(f"{name}: row {np.argwhere(_odd_overlap(given, other))[0][0]} anticommutes with a check")
     if len(independent_of(given, same)) < k:
         raise UsageError(
-            f"{name}: a row is a product of checks and other rows, so it is not a logical qubit of its own"
+            f"{name}: a row is a product of checks and other rows, so the logical operators are not independent"
         )
     return given
 

@@ -1,7 +1,7 @@
-"""From a detector error model to the two graphs decoders work on: mechanisms (a Tanner graph) and matching edges.
+"""Compiles a detector error model into the two graphs for decoders: mechanisms (a Tanner graph) and matching edges.
 
-Belief propagation runs on mechanisms — independent errors, hyperedges over detectors; matching runs on edges — the
-one- and two-detector pieces into which stim decomposes mechanisms.
+Mechanisms are independent errors, hyperedges over detectors; belief propagation runs on them. Edges are the one- and
+two-detector pieces into which stim decomposes mechanisms; matching runs on them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import stim
 
 from autoqec.errors import UsageError
 
-#: Log-likelihood ratios are kept within this bound: exp(-50) is far below any rate that shots could show.
+#: Bound on log-likelihood ratios: exp(-50) is far below any rate that sampling can resolve.
 LLR_BOUND = 50.0
 
 
@@ -22,11 +22,12 @@ class Mechanisms:
     """The independent errors of a problem, merged so that each (detectors, observables) pair occurs once.
 
     Attributes:
-        priors: Probability that each fires, float64 `[mechanisms]`, in (0, 1).
+        priors: Probability that each mechanism fires, float64 `[mechanisms]`, in (0, 1).
         detector: Detector of each incidence, int32 `[incidences]`, ordered by mechanism, then detector.
         start: Incidences of mechanism m are `start[m]:start[m + 1]`, int32 `[mechanisms + 1]`.
-        observables: Which observables each flips, bit-packed little-endian, uint8 `[mechanisms, ceil(observables / 8)]`.
-        of_instruction: Mechanism of each flattened DEM error instruction, -1 for one that is not kept, int32.
+        observables: Observables that each mechanism flips, bit-packed little-endian, uint8
+            `[mechanisms, ceil(observables / 8)]`.
+        of_instruction: Mechanism of each flattened DEM error instruction, int32; -1 for a dropped instruction.
     """
 
     priors: np.ndarray
@@ -44,9 +45,9 @@ class Edges:
     """The matching graph: graph-like pieces of the mechanisms, each (detectors, observables) pair once.
 
     Attributes:
-        ends: The two detectors of each edge, int32 `[edges, 2]`; -1 stands for the boundary.
-        observables: Which observables each flips, bit-packed little-endian, uint8 `[edges, ceil(observables / 8)]`.
-        of_mechanism: Edges of all mechanisms, one after another, int32 `[uses]`.
+        ends: The two detectors of each edge, int32 `[edges, 2]`; -1 is the boundary.
+        observables: Observables that each edge flips, bit-packed little-endian, uint8 `[edges, ceil(observables / 8)]`.
+        of_mechanism: Edges of all mechanisms, concatenated, int32 `[uses]`.
         start: Edges of mechanism m are `of_mechanism[start[m]:start[m + 1]]`, int32 `[mechanisms + 1]`.
     """
 
@@ -63,7 +64,7 @@ _Piece = tuple[tuple[int, ...], tuple[int, ...]]
 
 
 def _odd(values: list[int]) -> tuple[int, ...]:
-    """Members that occur an odd number of times, sorted: two flips of one detector cancel."""
+    """Return the values that occur an odd number of times, sorted: two flips of one detector cancel."""
     left: set[int] = set()
     for value in values:
         left ^= {value}
@@ -92,20 +93,20 @@ def _offsets(lengths: list[int]) -> np.ndarray:
 
 
 def read_dem(dem: stim.DetectorErrorModel) -> tuple[Mechanisms, Edges | None]:
-    """Fold a detector error model into mechanisms and, where every piece is graph-like, matching edges.
+    """Compile a detector error model into mechanisms and, if every piece is graph-like, matching edges.
 
-    Instructions with the same (detectors, observables) merge by `p(1-q) + q(1-p)`, the chance that an odd number of
-    them fires. Zero-probability instructions and those that flip nothing are left out, as are errors that flip an
-    observable and no detector: no decoder can see them.
+    Instructions with the same (detectors, observables) merge by `p(1-q) + q(1-p)`, the probability that an odd number of
+    them fires. Instructions with probability zero or without effect are dropped. So are errors that flip an observable but
+    no detector, because no decoder can see them.
 
     Args:
-        dem: Any detector error model; repeats and shifts are flattened here.
+        dem: Any detector error model; this function flattens repeats and shifts.
 
     Returns:
-        The mechanisms, and the edges — or None when a piece touches three or more detectors or only observables.
+        The mechanisms, and the edges; None instead of edges if a piece has three or more detectors, or only observables.
 
     Raises:
-        UsageError: An instruction has probability 1, or nothing is left.
+        UsageError: An instruction has probability 1, or no mechanism is left.
     """
     index: dict[_Piece, int] = {}
     priors: list[float] = []
@@ -130,11 +131,11 @@ def read_dem(dem: stim.DetectorErrorModel) -> tuple[Mechanisms, Edges | None]:
             priors.append(probability)
             decompositions.append(pieces)
         else:
-            # The first decomposition stands: any of them has the same detectors and observables.
+            # Keep the first decomposition: all of them have the same detectors and observables.
             priors[mechanism] = priors[mechanism] * (1 - probability) + probability * (1 - priors[mechanism])
     if not index:
         raise UsageError(
-            "the error model has no error that a detector can see", hint="give the circuit noise and detectors"
+            "the error model has no error that flips a detector", hint="add noise and detectors to the circuit"
         )
     wholes = list(index)
     mechanisms = Mechanisms(
@@ -164,6 +165,6 @@ def _edges(decompositions: list[list[_Piece]], observables: int) -> Edges | None
 
 
 def prior_llr(priors: np.ndarray) -> np.ndarray:
-    """`log((1 - p) / p)`, float32, clipped to ±`LLR_BOUND`; positive means "did not fire"."""
+    """Return `log((1 - p) / p)`, float32, clipped to ±`LLR_BOUND`; positive means "did not fire"."""
     with np.errstate(divide="ignore"):
         return np.clip(np.log1p(-priors) - np.log(priors), -LLR_BOUND, LLR_BOUND).astype(np.float32)

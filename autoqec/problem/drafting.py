@@ -1,4 +1,4 @@
-"""A new environment from one that exists and the fields that differ, as YAML a person would write."""
+"""Drafts the YAML of a new environment from an existing one and the changed fields."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import Any
 from autoqec.canonical import dump_flow
 from autoqec.errors import UsageError
 
-#: The order in which people read an environment; a field that is none of these comes last.
+#: Order of the fields in the file; other fields come last.
 _ORDER = ("name", "story", "code", "noise", "decoder", "references", "constraints", "protocol")
 
-#: What another kind of noise shares with the one before.
+#: The fields that stay when `kind` changes.
 _KEPT = {"noise": ("p", "target_p")}
 
 
 def draft(name: str, story: str, like: Mapping[str, Any], changes: Sequence[tuple[str, Any]]) -> str:
-    """The YAML of a new environment; whether it makes sense is for its reader to say.
+    """Return the YAML of a new environment, without validating it.
 
     Args:
         name: Its name.
-        story: Its sentence for people.
-        like: The fields of the one it is made from.
-        changes: Dotted fields and their values, in order. Another `kind` drops the fields of the one before; a new
-            `noise.p` drops a target it does not list.
+        story: Its description for people.
+        like: The fields of the existing environment.
+        changes: Dotted fields and their values, in order. A new `kind` drops the fields of the old kind; a new `noise.p`
+            drops a target that it does not list.
 
     Raises:
-        UsageError: A field is inside something that has no fields.
+        UsageError: A dotted field leads into a value that has no fields.
     """
     fields = deepcopy(dict(like)) | {"name": name, "story": story}
     for field, value in changes:
@@ -36,7 +36,7 @@ def draft(name: str, story: str, like: Mapping[str, Any], changes: Sequence[tupl
         for number, step in enumerate(outer):
             inner = place.get(step)
             if isinstance(inner, str) and step == "decoder":
-                inner = {"kind": inner}  # the short spelling
+                inner = {"kind": inner}  # the short form
             if inner is None:
                 inner = {}
             if not isinstance(inner, dict):

@@ -1,8 +1,8 @@
-"""The environment: what the user asks to be solved — code, noise, decoder, constraints, protocol — as a strict YAML file.
+"""The environment: a decoding task (code, noise, decoder, constraints, protocol) as a strictly validated YAML file.
 
-An environment's identity is the hash of its meaning, not of its spelling: the validated fields with defaults filled in,
-plus the bytes of the files its code names. Everything needed to rebuild it travels as a dictionary of
-files, so it can live in git and be read back with no working tree.
+An environment's identity is a hash of its meaning, not of its formatting: the validated fields with defaults filled in, plus
+the bytes of the files that its code names. A dictionary of files holds everything needed to rebuild it, so it can live in
+git and be read without a working tree.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from autoqec.problem.locating import at_its_line
 from autoqec.problem.noise import Noise
 from autoqec.problem.protocol import Constraints, Protocol
 
-#: The name under which an environment's own YAML travels in its dictionary of files.
+#: The key of an environment's own YAML in its dictionary of files.
 ENVIRONMENT_FILE = "environment.yaml"
 
-#: A circuit or error model beyond this size would make every commit of the lab unreviewable.
+#: Maximum size of a circuit or error model file; a larger one would bloat every commit of the lab.
 MAX_FILE_BYTES = 16 * 1024 * 1024
 
-#: What to do about a mistake in an environment file.
-EDIT_FILE = "mend the file; autoqec env check FILE shows the result"
+#: The hint for a mistake in an environment file.
+EDIT_FILE = "correct the file, then run autoqec env check FILE"
 
 #: A choice in pydantic's list of what it expected.
 _QUOTED = re.compile("'([^']+)'")
@@ -48,7 +48,7 @@ class _Strict(BaseModel):
 
 
 class Choice(BaseModel):
-    """A plugin by name with the fields of its own: `{kind: mwpm, correlations: true}` or just `mwpm`."""
+    """A plugin by name, with its own fields: `{kind: mwpm, correlations: true}` or just `mwpm`."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
     kind: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.:-]*$")
@@ -60,12 +60,12 @@ class Choice(BaseModel):
 
     @property
     def short(self) -> str | dict[str, Any]:
-        """As a person writes it: the bare kind where there are no fields."""
+        """The short form: only the kind if there are no fields."""
         return self.model_dump(mode="json") if self.fields else self.kind
 
     @property
     def label(self) -> str:
-        """What it is called in figures: the kind, and in brackets the fields, so that two orders of one decoder differ."""
+        """The label in results: the kind, with the fields in brackets, so that two variants of a decoder differ."""
         fields = ", ".join(f"{name}={value}" for name, value in sorted(self.fields.items()))
         return f"{self.kind}({fields})" if fields else self.kind
 
@@ -103,7 +103,7 @@ class Environment(_Strict):
         for place, cell in enumerate(cells):
             why = why_no_cell(cell, self.code.fields, self.noise)
             if why is None and cell in cells[:place]:
-                why = "it is listed before"
+                why = "the cell is listed twice"
             if why is not None:
                 raise ValueError(f"protocol.cells.{place}: {why}")
         return self
@@ -111,12 +111,12 @@ class Environment(_Strict):
 
 @dataclass(frozen=True)
 class LoadedEnvironment:
-    """An environment together with every byte it consists of.
+    """An environment with all its files.
 
     Attributes:
         environment: The validated fields.
-        files: `environment.yaml` and the files its code names, by the names the YAML uses.
-        origin: Where it was read from, for messages.
+        files: `environment.yaml` and the files that its code names, by their names in the YAML.
+        origin: Its source, for messages.
     """
 
     environment: Environment
@@ -140,11 +140,11 @@ def environment_from_files(files: Mapping[str, bytes], *, origin: str) -> Loaded
     """Build an environment from its dictionary of files.
 
     Args:
-        files: `environment.yaml` and the files its code names, if any.
-        origin: What to call it in errors.
+        files: `environment.yaml` and the files that its code names, if any.
+        origin: Its name in errors.
 
     Raises:
-        UsageError: The YAML is malformed, a field is unknown, missing or out of range; the message names the field.
+        UsageError: The YAML is malformed, or a field is unknown, missing or out of range; the message names the field.
     """
     try:
         raw = load_yaml(files[ENVIRONMENT_FILE], name=origin)
@@ -161,11 +161,11 @@ def environment_from_files(files: Mapping[str, bytes], *, origin: str) -> Loaded
 
 
 def explain(error: ValidationError, *, inside: str = "") -> str:
-    """Every validation error as `field: what is wrong`, joined into one sentence without pydantic's links.
+    """Format validation errors as `field: problem`, joined with semicolons, without pydantic's links.
 
     Args:
-        error: What pydantic found.
-        inside: The field whose content was validated, if it was not the whole file.
+        error: The error from pydantic.
+        inside: The field whose content was validated, if not the whole file.
     """
     parts = []
     for item in error.errors(include_url=False):
@@ -191,7 +191,7 @@ def first_problem(error: ValidationError) -> tuple[str, dict[str, Any]]:
 
 
 def _named_files(environment: Environment) -> dict[str, Any]:
-    """Field → the file it names: `code.path`, and each of `code.paths`."""
+    """Return the named files by field: `code.path`, and each of `code.paths`."""
     fields = environment.code.fields
     named = {"code.path": fields["path"]} if fields.get("path") is not None else {}
     several = fields.get("paths") or {}
@@ -207,16 +207,16 @@ def _companion(path: Path, field: str, named: Any) -> bytes:
         or ".." in Path(named).parts
         or named == ENVIRONMENT_FILE
     ):
-        hint = f"put the file into {path.parent}, and name it there"
+        hint = f"put the file into {path.parent}, and use its name there"
         raise UsageError(f"{field} must name a file beside the environment, not {named!r}", hint=hint)
     target = path.parent / named
     if not target.is_file():
         hint = f"put the file at {target}, or change {field}"
-        raise NotFoundError(f"{field} names {named}, and there is no such file beside it", hint=hint)
+        raise NotFoundError(f"{field} names {named}, but there is no such file beside the environment", hint=hint)
     if target.stat().st_size > MAX_FILE_BYTES:
         raise UsageError(
             f"{field}: {named} is larger than {MAX_FILE_BYTES // 2**20} MiB",
-            hint="a circuit with REPEAT blocks, or fewer rounds, is smaller",
+            hint="use REPEAT blocks or fewer rounds to make the circuit smaller",
         )
     try:
         return target.read_bytes()
@@ -226,17 +226,17 @@ def _companion(path: Path, field: str, named: Any) -> bytes:
 
 
 def load_environment(path: Path) -> LoadedEnvironment:
-    """Read an environment YAML and the files its code names.
+    """Read an environment YAML and the files that its code names.
 
     Raises:
-        NotFoundError: The YAML or a file it names does not exist.
-        UsageError: It cannot be understood.
+        NotFoundError: The YAML or a file that it names does not exist.
+        UsageError: The YAML is not a valid environment.
     """
     try:
         text = path.read_bytes()
     except OSError as error:
         raise NotFoundError(
-            f"cannot read environment {path}: {error.strerror}", hint="autoqec env list shows those that exist"
+            f"cannot read environment {path}: {error.strerror}", hint="autoqec env list lists the environments"
         ) from error
     alone = environment_from_files({ENVIRONMENT_FILE: text}, origin=str(path))
     try:
@@ -248,16 +248,16 @@ def load_environment(path: Path) -> LoadedEnvironment:
 
 
 def builtin_environments() -> Path:
-    """The folder of environments that come with the package (in a source checkout, the repository's own `envs/`)."""
+    """Return the folder of the package's environments (in a source checkout, the repository's `envs/`)."""
     inside = Path(__file__).resolve().parent.parent / "envs"
     return inside if inside.is_dir() else inside.parent.parent / "envs"
 
 
 def find_environment(name: str, folders: Sequence[Path]) -> LoadedEnvironment:
-    """Find an environment by path or by name in the given folders, first match wins.
+    """Find an environment by path, or by name in the given folders; the first match wins.
 
     Raises:
-        NotFoundError: Nothing by that name; the message lists what exists.
+        NotFoundError: There is no such environment; the error lists those that exist.
     """
     if name.endswith((".yaml", ".yml")) or "/" in name:
         return load_environment(Path(name))
@@ -266,4 +266,6 @@ def find_environment(name: str, folders: Sequence[Path]) -> LoadedEnvironment:
         if candidate.is_file():
             return load_environment(candidate)
     known = sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
-    raise NotFoundError(f"no environment named {name!r}", hint=f"choose one of: {', '.join(known) or '(none)'}")
+    raise NotFoundError(
+        f"there is no environment named {name!r}", hint=f"choose one of: {', '.join(known) or '(none)'}"
+    )

@@ -1,7 +1,7 @@
-"""Where detectors are in space and time, of which type they are, and how far from the mechanisms that flip them.
+"""Geometry of detectors: position in space and time, stabiliser type, and distance from the mechanisms that flip them.
 
-An error model holds coordinates only if the circuit gave some, and never says which stabiliser a detector compares; what
-cannot be known is zero here, and says so.
+An error model has coordinates only if the circuit gives some, and never names the stabiliser of a detector. Unknown values
+are zero and flagged as such.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ from autoqec.problem.problem import Problem
 
 @dataclass(frozen=True)
 class Geometry:
-    """What a stage may know of a problem beside its Tanner graph.
+    """Information about a problem that a stage may use, in addition to the Tanner graph.
 
     Attributes:
         has_coordinates: Whether every detector has coordinates; if not, `coordinates` and `distance` are zero.
         coordinates: x, y and t of each detector, in the circuit's own units, float32 `[detectors, 3]`.
-        side: Stabiliser type of each detector, float32 `[detectors]`: 1 or -1, or 0 where it cannot be told.
+        side: Stabiliser type of each detector, float32 `[detectors]`: 1 or -1, or 0 if unknown.
         mechanism: Mechanism of each incidence, int64 `[incidences]`, ordered by mechanism, then detector.
         detector: Detector of each incidence, int64 `[incidences]`.
-        distance: From each incidence's detector to the mean place of its mechanism's detectors, float32 `[incidences]`.
+        distance: Distance from each incidence's detector to the centroid of its mechanism's detectors, float32
+            `[incidences]`.
     """
 
     has_coordinates: bool
@@ -35,7 +36,7 @@ class Geometry:
 
 
 def find_geometry(problem: Problem) -> Geometry:
-    """Read off an error model what it says of space, time and type."""
+    """Derive the geometry from a problem's error model."""
     found = problem.mechanisms
     detector = found.detector.astype(np.int64)
     mechanism = np.repeat(np.arange(len(found), dtype=np.int64), np.diff(found.start))
@@ -55,7 +56,9 @@ def find_geometry(problem: Problem) -> Geometry:
 
 
 def _coordinates(problem: Problem) -> np.ndarray | None:
-    """x, y, t by stim's custom: time is last of two or three; one is x; a fourth (Chromobius: colour) is left out."""
+    """Return x, y, t by stim's convention: of two or three coordinates, time is last; a single one is x; a fourth (the
+    colour of Chromobius) is ignored.
+    """
     by_detector = problem.dem.get_detector_coordinates()
     rows = []
     for detector in range(problem.num_detectors):
@@ -69,13 +72,13 @@ def _coordinates(problem: Problem) -> np.ndarray | None:
 
 
 def stabiliser_side(problem: Problem) -> np.ndarray:
-    """Which of two types each detector has, from how the matching graph falls apart.
+    """Infer the stabiliser type of each detector from the connected components of the matching graph.
 
-    In a CSS code, decomposed errors join detectors of one type only, so the matching graph has a part per type. The part of
-    the lowest detector is 1, the other -1; detectors that no edge joins to another belong to neither.
+    In a CSS code, decomposed errors join detectors of one type only, so the matching graph has one component per type. The
+    component of the lowest detector is 1, the other -1. A detector without an edge to another detector is 0.
 
     Returns:
-        float32 `[detectors]`; all 0 where there is no matching graph, or not exactly two parts.
+        float32 `[detectors]`; all 0 if there is no matching graph, or not exactly two components.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components

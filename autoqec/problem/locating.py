@@ -1,4 +1,4 @@
-"""Where in an environment's YAML a field stands, so that an error can name the line."""
+"""Finds the line of a field in an environment's YAML, for error messages."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _FIELD = re.compile(r"([a-z_]\w*(?:\.\w+)*)\b")
 
 
 def line_of(text: bytes, field: str) -> int | None:
-    """The line, from 1, of a dotted field such as `noise.p.0`, or of the nearest field around it that is there.
+    """Return the line (from 1) of a dotted field such as `noise.p.0`, or of its nearest parent in the file.
 
     Args:
-        text: The YAML, which `autoqec.canonical.load_yaml` has read.
+        text: The YAML, which `autoqec.canonical.load_yaml` accepts.
         field: Keys and, for lists, numbers.
 
     Returns:
-        None where not even its first key is written.
+        The line; None if not even the first key is there.
     """
     node = yaml.compose(text.decode("utf-8", errors="replace"), Loader=yaml.SafeLoader)
     line = None
@@ -39,12 +39,12 @@ def line_of(text: bytes, field: str) -> int | None:
 
 
 def at_its_line(error: AutoQECError, origin: str, text: bytes) -> AutoQECError:
-    """The error with the file before it and, where it begins with a field that is written there, the line.
+    """Prefix an error with the file and, if its message begins with a field in the file, the line.
 
     Args:
-        error: One whose message begins with a field: `code.path: …`.
+        error: An error whose message may begin with a field: `code.path: …`.
         origin: The file.
-        text: What it says.
+        text: Contents of the file.
     """
     match = _FIELD.match(error.problem)
     line = line_of(text, match[1]) if match else None

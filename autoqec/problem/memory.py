@@ -1,7 +1,7 @@
-"""A memory experiment of a CSS code: prepare, measure every check round after round, read all data qubits out.
+"""Memory experiments of CSS codes: prepare, measure all checks in every round, then read out all data qubits.
 
-The circuit is without noise. It says where data qubits wait for a round to begin by `I[round]`, an identity that
-`autoqec.problem.noisy` replaces by noise.
+The circuit has no noise. `I[round]`, an identity gate, marks the data qubits at the start of each round;
+`autoqec.problem.noisy` replaces it by noise.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from autoqec.problem.noisy import PAUSE, ROUND, add_noise
 
 Basis = Literal["X", "Z"]
 
-#: (check, data qubit) pairs that are touched at once, layer after layer.
+#: Simultaneous CNOTs as (check, data qubit) pairs, layer by layer.
 Layers = Sequence[Sequence[tuple[int, int]]]
 
 Place = tuple[float, float]
@@ -28,11 +28,11 @@ Place = tuple[float, float]
 
 @dataclass(frozen=True)
 class Schedule:
-    """When each check touches each of its qubits within a round.
+    """The CNOT layers of one round.
 
     Attributes:
-        x: The X checks' layers.
-        z: The Z checks' layers, as many; no qubit occurs twice in one layer of the two together.
+        x: Layers of the X checks.
+        z: Layers of the Z checks, the same number; within a layer, no qubit occurs twice in x and z together.
     """
 
     x: Layers
@@ -41,7 +41,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where qubits sit, for pictures only: a place in the plane for each data qubit, X check and Z check."""
+    """Coordinates in the plane of each data qubit, X check and Z check; for pictures only."""
 
     data: Sequence[Place]
     x: Sequence[Place]
@@ -49,12 +49,12 @@ class Layout:
 
 
 class MemoryFields(BaseModel):
-    """What an environment says of a memory experiment; a code's own fields are added by inheritance.
+    """An environment's fields for a memory experiment; a code adds its own fields by inheritance.
 
     Attributes:
         rounds: Syndrome-measurement rounds.
-        basis: Which eigenstate is kept.
-        detectors: Of the checks that protect it, or of `both` bases.
+        basis: The basis of the stored eigenstate.
+        detectors: Detectors of the checks of that basis, or of `both` bases.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -73,7 +73,7 @@ def noisy_memory(
     layout: Layout | None = None,
     pauses: bool = False,
 ) -> stim.Circuit:
-    """The experiment that an environment asks for; see `css_memory` and `add_noise` for the arguments.
+    """Build the noisy memory experiment of an environment; see `css_memory` and `add_noise` for the arguments.
 
     Raises:
         UsageError: There is no noise to add.
@@ -95,23 +95,23 @@ def css_memory(
     both: bool = False,
     pauses: bool = False,
 ) -> stim.Circuit:
-    """The noiseless memory experiment.
+    """Build the noiseless memory experiment.
 
     Qubits are numbered data, X checks, Z checks. Ancillas are prepared one layer before their first CNOT and measured one
-    layer after their last, so that checks that start early are prepared while others are still measured.
+    layer after their last, so checks that start early are prepared while others are still being measured.
 
     Args:
         code: The code.
         schedule: CNOT layers of one round; each check must touch each of its qubits once.
-        basis: Which eigenstate is kept; every logical operator of that basis is an observable.
+        basis: The basis of the stored eigenstate; every logical operator of that basis is an observable.
         rounds: Syndrome-measurement rounds, at least 1.
-        layout: Coordinates of qubits and detectors; in a row by default.
-        pauses: Mark data qubits that a layer of CNOTs leaves alone, for noise that is published with them.
-        both: Detectors of the other basis too. They tell Y errors apart, at about twice the size.
+        layout: Coordinates of qubits and detectors; by default in a row.
+        pauses: Mark the data qubits that are idle in a layer of CNOTs, for noise models that include idle errors.
+        both: Add detectors of the other basis. They identify Y errors, at about twice the size.
 
     Returns:
-        A circuit with `rounds + 1` detectors per check of the basis (one a round, one from the final readout) and, with
-        `both`, `rounds - 1` per check of the other. Detector coordinates are x, y, round.
+        A circuit with `rounds + 1` detectors per check of the basis (one per round, one from the final readout) and, with
+        `both`, `rounds - 1` per check of the other basis. Detector coordinates are x, y, round.
     """
     checks, logicals = (code.hx, code.lx) if basis == "X" else (code.hz, code.lz)
     layout = layout or _in_a_row(code)
@@ -124,7 +124,7 @@ def css_memory(
     late = [kind for kind, (_, last) in spans.items() if last == depth - 1]
 
     circuit = stim.Circuit()
-    measured: dict[tuple[str, int], int] = {}  # (basis, round) → place in the record of the first of its measurements
+    measured: dict[tuple[str, int], int] = {}  # (basis, round) → index of its first measurement in the record
 
     def prepare(kind: str) -> None:
         circuit.append(_PREPARE[kind], ancillas[kind])
@@ -163,7 +163,7 @@ def css_memory(
             measure(kind, turn)
         if turn + 1 < rounds:
             if set(early) & set(late):
-                circuit.append("TICK")  # an ancilla is not prepared while it is measured
+                circuit.append("TICK")  # an ancilla cannot be prepared while it is being measured
             for kind in early:
                 prepare(kind)
         for kind in spans:
@@ -193,7 +193,7 @@ def _after(before: range, count: int) -> range:
 
 
 def _span(layers: Layers) -> tuple[int, int] | None:
-    """First and last layer in which anything happens."""
+    """Return the first and last layer with a gate."""
     busy = [number for number, pairs in enumerate(layers) if pairs]
     return (busy[0], busy[-1]) if busy else None
 

@@ -1,4 +1,4 @@
-"""An environment at another cell, and the cells next to its target where a predecoder should do no harm."""
+"""Environments at other cells, and the do-no-harm cells next to an environment's target."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from autoqec.canonical import dump_flow
 from autoqec.problem.cell import Cell, target_cell
 from autoqec.problem.environment import ENVIRONMENT_FILE, Environment, LoadedEnvironment, environment_from_files
 
-#: A physical error rate times a factor is rounded to this many digits, so that 0.003 times 1.2 is 0.0036.
+#: Significant digits of a rescaled physical error rate, so that 0.003 times 1.2 is 0.0036.
 _DIGITS = 6
 
-#: Noise stronger than this is no neighbour of anything.
+#: Physical error rates of neighbouring cells stay below this.
 _MOST_NOISE = 0.5
 
 
 def at_cell(loaded: LoadedEnvironment, cell: Cell) -> LoadedEnvironment:
-    """The environment whose target is this cell.
+    """Return the environment with this cell as its target.
 
-    Everything that a cell does not name — decoder, references, files — stays as it is; the noise has one strength only.
+    Decoder, references and files stay the same; the noise has only the cell's physical error rate.
 
     Args:
         loaded: The environment.
-        cell: What differs.
+        cell: The changed values.
 
     Raises:
         UsageError: The environment has no such cell; the message names the field.
@@ -36,14 +36,14 @@ def at_cell(loaded: LoadedEnvironment, cell: Cell) -> LoadedEnvironment:
 
 
 def environment_cell(environment: Environment) -> Cell:
-    """Where an environment's own verdict stands."""
+    """Return the cell of an environment's own verdict."""
     return target_cell(environment.code.fields, environment.noise)
 
 
 def neighbours(environment: Environment) -> list[Cell]:
-    """The do-no-harm cells: the target's p times each factor of `protocol.harm_cells`, and a round more and less.
+    """Return the do-no-harm cells: the target's p times each factor of `protocol.harm_cells`, and one round more and less.
 
-    What an environment cannot change — the noise of a file, the rounds of a code that says none — has no neighbour.
+    A quantity that the environment fixes (noise given by a file, a code without `rounds`) has no neighbours.
     """
     target = environment_cell(environment)
     found = []

@@ -1,6 +1,6 @@
-"""The noise of an environment as a user writes it: its kind, its strengths, and what they mean.
+"""The `noise` section of an environment: kind and physical error rates.
 
-`autoqec.problem.noisy` puts it into circuits.
+`autoqec.problem.noisy` applies it to circuits.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pydantic import (
 
 Probability = Annotated[float, Field(gt=0.0, lt=0.5)]
 
-#: Fields that one kind of noise has and the others lack.
+#: Fields that only one kind of noise has.
 _OWN_FIELDS = {"eta": "biased", "erased": "erasure"}
 
 
@@ -27,12 +27,12 @@ class Noise(BaseModel):
     """The noise of an environment.
 
     Attributes:
-        kind: `depolarizing`, `biased`, `phenomenological`, `code_capacity`, `si1000` or `erasure`, each explained in
-            `docs/environments.md`; `given` means that the circuit or error model has it.
-        p: Physical error rates to train and score at.
-        target_p: The one the verdict is given at; the last of `p` by default.
-        eta: Of `biased`: Z errors per X or Y error, `p_Z / (p_X + p_Y)`; 1/2 is no bias on one qubit.
-        erased: Of `erasure`: the share of errors that are erasures, whose place is known.
+        kind: `depolarizing`, `biased`, `phenomenological`, `code_capacity`, `si1000` or `erasure`, all explained in
+            `docs/environments.md`; `given` means that the circuit or error model contains the noise.
+        p: Physical error rates for training and scoring.
+        target_p: The physical error rate of the verdict; by default the last of `p`.
+        eta: For `biased`: the bias `p_Z / (p_X + p_Y)`; 1/2 means no bias on one qubit.
+        erased: For `erasure`: the fraction of errors that are erasures, whose location is known.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -47,8 +47,8 @@ class Noise(BaseModel):
     def _leakage_is_beyond_stim(cls, kind: Any) -> Any:
         if kind == "leakage":
             raise ValueError(
-                "stim simulates qubits, and a leaked qubit is none; approximate it by noise of kind erasure, or sample"
-                " it elsewhere and give an error model with code.kind: dem"
+                "stim cannot simulate leakage, because a leaked qubit is not a qubit; approximate it by noise of kind"
+                " erasure, or supply an error model from elsewhere with code.kind: dem"
             )
         return kind
 
@@ -56,7 +56,7 @@ class Noise(BaseModel):
     @classmethod
     def _rates_are_a_list(cls, p: Any) -> Any:
         if isinstance(p, int | float):
-            raise ValueError(f"p is a list, for example p: [{p}]")
+            raise ValueError(f"p must be a list, for example p: [{p}]")
         return p
 
     @model_validator(mode="after")
@@ -67,7 +67,7 @@ class Noise(BaseModel):
                 raise ValueError(f"noise of kind {self.kind!r} {verb} {field}")
         if self.kind == "given":
             if self.p or self.target_p is not None:
-                raise ValueError("noise of kind 'given' is what the circuit or DEM file says; remove p and target_p")
+                raise ValueError("for noise of kind 'given' the circuit or DEM file sets p; remove p and target_p")
             return self
         if not self.p:
             raise ValueError("p needs at least one physical error rate, for example p: [0.005]")
@@ -79,11 +79,11 @@ class Noise(BaseModel):
 
     @model_serializer(mode="wrap")
     def _without_fields_of_other_kinds(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # An environment's identity hashes what is written here: a new kind must not change the old ones' identities.
+        # The environment's identity hashes these fields: a new kind must not change the identities of old environments.
         fields = write(self)
         return {name: value for name, value in fields.items() if _OWN_FIELDS.get(name, self.kind) == self.kind}
 
     @property
     def target(self) -> float | None:
-        """The physical error rate of the verdict; None when the noise is given by the circuit."""
+        """The physical error rate of the verdict; None if the circuit contains the noise."""
         return self.target_p if self.target_p is not None else (self.p[-1] if self.p else None)

@@ -1,4 +1,4 @@
-"""What each kind of noise means: which error goes where, and how strong."""
+"""Noise models: the channels of each kind of noise, and where they act."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ Channel = tuple[str, tuple[float, ...]]
 
 @dataclass(frozen=True)
 class Model:
-    """Where noise goes, and which. None and 0 mean none.
+    """The channels of a noise model. None and 0 mean no noise.
 
     Attributes:
-        waiting: On the data qubits at the start of every round.
-        pausing: On data qubits that a layer of gates leaves alone, where the circuit marks them; kinds that know `idle` qubits
-            by themselves need no marks.
-        once: Whether `waiting` is for the first round only.
-        single: After each one-qubit gate.
-        double: After each two-qubit gate, on pairs.
-        prepared: Probability that a reset gives the other state.
-        measured: Probability that a measurement gives the other result.
-        idle: Depolarization of each qubit that a layer leaves alone.
-        bystander: Depolarization, in a layer that measures or resets, of each qubit not measured or reset.
-        erased: Probability that a data qubit is erased, and this is noticed, at the start of every round.
+        waiting: Channel on the data qubits at the start of every round.
+        pausing: Channel on idle data qubits, where the circuit marks them with `I[pause]`; models with `idle` find idle
+            qubits without marks.
+        once: Whether `waiting` acts in the first round only.
+        single: Channel after each one-qubit gate.
+        double: Channel after each two-qubit gate, on pairs.
+        prepared: Probability that a reset prepares the opposite state.
+        measured: Probability that a measurement result flips.
+        idle: Depolarization of each qubit that is idle in a layer.
+        bystander: Depolarization, in a layer with measurements or resets, of each qubit not measured or reset.
+        erased: Probability of a heralded erasure of a data qubit at the start of every round.
     """
 
     waiting: Channel | None = None
@@ -43,7 +43,7 @@ class Model:
 
 
 def noise_model(noise: Noise, p: float) -> Model:
-    """What a kind of noise means at strength p; the kinds are explained in `docs/environments.md`."""
+    """Return the model of a kind of noise at physical error rate p; see `docs/environments.md` for the kinds."""
     return _MODELS[noise.kind](noise, p)
 
 
@@ -53,8 +53,8 @@ def _depolarizing(noise: Noise, p: float) -> Model:
 
 
 def _biased(noise: Noise, p: float) -> Model:
-    # Two qubits: the three errors made of Z and identity share what Z has on one qubit; the other twelve share the rest.
-    assert noise.eta is not None  # the kind needs it
+    # Two qubits: IZ, ZI and ZZ share the probability that Z has on one qubit; the other twelve errors share the rest.
+    assert noise.eta is not None  # validated by `Noise`
     often, seldom = p * noise.eta / (noise.eta + 1), p / (noise.eta + 1)
     pairs = ["".join(pair) for pair in product("IXYZ", repeat=2)][1:]
     one: Channel = ("PAULI_CHANNEL_1", (seldom / 2, seldom / 2, often))
@@ -83,7 +83,7 @@ def _si1000(noise: Noise, p: float) -> Model:
 
 
 def _erasure(noise: Noise, p: float) -> Model:
-    assert noise.erased is not None  # the kind needs it
+    assert noise.erased is not None  # validated by `Noise`
     return replace(_depolarizing(noise, p * (1 - noise.erased)), erased=p * noise.erased)
 
 

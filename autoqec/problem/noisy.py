@@ -1,8 +1,8 @@
-"""Noise as a pass: a noiseless circuit goes in, a noisy one comes out, so that every code gets every noise.
+"""Adds noise to a noiseless circuit, so that every code works with every noise model.
 
-What a circuit's author must tell is where the data qubits wait for a round to begin: by an identity gate with the tag
-`round`, `I[round] 0 1 2`, which costs no time. Where the published cycle of a code counts idle data qubits as places of error,
-its author may mark them by `I[pause]`. Layers, between which qubits may be idle, are what TICKs separate.
+The circuit marks the data qubits at the start of each round by an identity gate with the tag `round`, such as
+`I[round] 0 1 2`; the gate takes no time. If the published cycle of a code has errors on idle data qubits, the circuit may mark
+these by `I[pause]`. TICKs separate the layers.
 """
 
 from __future__ import annotations
@@ -18,33 +18,33 @@ from autoqec.problem.noise_models import Model, noise_model
 #: The tag of the identity gates that mark the data qubits at the start of a round.
 ROUND = "round"
 
-#: The tag of those that mark data qubits which a layer of gates leaves alone.
+#: The tag of the identity gates that mark idle data qubits in a layer.
 PAUSE = "pause"
 
 
 def add_noise(circuit: stim.Circuit, noise: Noise, p: float | None) -> stim.Circuit:
-    """Put noise into a noiseless circuit.
+    """Add noise to a noiseless circuit.
 
     Args:
-        circuit: Without noise; rounds marked as the module says.
-        noise: Its kind.
-        p: Its strength; None where the noise is `given`.
+        circuit: The circuit without noise, with rounds marked as the module docstring describes.
+        noise: The noise.
+        p: Physical error rate; None if the noise is `given`.
 
     Returns:
         The noisy circuit, flattened. Erasure adds one detector for each data qubit and round, before those of the round.
 
     Raises:
-        UsageError: There is no noise to add, the circuit has some already, or its rounds are needed and not marked.
+        UsageError: There is no noise to add, the circuit already has noise, or the noise needs marked rounds.
     """
     if p is None:
-        raise UsageError("noise.kind: this code needs noise", hint="noise: {kind: depolarizing, p: [0.005]}")
+        raise UsageError("noise.kind: this code needs a noise model", hint="noise: {kind: depolarizing, p: [0.005]}")
     flat = circuit.flattened()
     _require_noiseless(flat)
     model = noise_model(noise, p)
     if noise.kind in ("phenomenological", "code_capacity", "erasure") and not any(map(is_round, flat)):
         raise UsageError(
-            f"noise.kind: {noise.kind} noise acts at the start of rounds, and the circuit marks none",
-            hint="write I[round] and the numbers of the data qubits at the start of each round",
+            f"noise.kind: {noise.kind} noise acts at the start of rounds, but the circuit does not mark rounds",
+            hint="add I[round] with the numbers of the data qubits at the start of each round",
         )
     noisy = stim.Circuit()
     everyone = _qubits(flat)
@@ -68,7 +68,7 @@ def add_noise(circuit: stim.Circuit, noise: Noise, p: float | None) -> stim.Circ
 
 
 def is_round(gate: stim.CircuitInstruction | stim.CircuitRepeatBlock) -> bool:
-    """Whether an instruction marks the start of a round."""
+    """Tell whether an instruction marks the start of a round."""
     return gate.name == "I" and gate.tag == ROUND
 
 
@@ -77,7 +77,7 @@ def _is_pause(gate: stim.CircuitInstruction | stim.CircuitRepeatBlock) -> bool:
 
 
 def with_heralds(circuit: stim.Circuit, p: float) -> stim.Circuit:
-    """Replace the marks of rounds by erasures that a detector each reports.
+    """Replace the round markers by heralded erasures, with one detector each.
 
     Args:
         circuit: Flattened.
@@ -85,7 +85,7 @@ def with_heralds(circuit: stim.Circuit, p: float) -> stim.Circuit:
     """
     heralded = stim.Circuit()
     places = circuit.get_final_qubit_coordinates()
-    moved: list[int] = []  # where each of the circuit's own measurements now is in the record
+    moved: list[int] = []  # new index in the record of each of the circuit's own measurements
     turn = 0
     for gate in circuit:
         targets = gate.targets_copy()
@@ -119,11 +119,11 @@ _FLIP_BEFORE_MEASUREMENT = {
 
 
 def _append(noisy: stim.Circuit, gate: stim.CircuitInstruction, model: Model) -> None:
-    """A gate with its own noise around it."""
+    """Append a gate with its noise."""
     facts, targets = stim.gate_data(gate.name), gate.targets_copy()
     flip = _FLIP_BEFORE_MEASUREMENT.get(gate.name)
     if facts.produces_measurements and model.measured and flip is None:
-        noisy.append(gate.name, targets, model.measured, tag=gate.tag)  # of several qubits: the result itself flips
+        noisy.append(gate.name, targets, model.measured, tag=gate.tag)  # a multi-qubit measurement: flip the result
         return
     if flip is not None and model.measured:
         noisy.append(flip, [target.value for target in targets], model.measured)
@@ -133,7 +133,7 @@ def _append(noisy: stim.Circuit, gate: stim.CircuitInstruction, model: Model) ->
     if facts.is_unitary and facts.is_single_qubit_gate and model.single:
         noisy.append(model.single[0], targets, model.single[1])
     if facts.is_unitary and facts.is_two_qubit_gate and model.double:
-        # A classically controlled gate is a change of the Pauli frame, and takes no time.
+        # A classically controlled gate only changes the Pauli frame and takes no time.
         pairs = [t for pair in gate.target_groups() if all(t.is_qubit_target for t in pair) for t in pair]
         if pairs:
             noisy.append(model.double[0], pairs, model.double[1])
@@ -142,7 +142,7 @@ def _append(noisy: stim.Circuit, gate: stim.CircuitInstruction, model: Model) ->
 def _append_idling(
     noisy: stim.Circuit, layer: Sequence[stim.CircuitInstruction], everyone: set[int], model: Model
 ) -> None:
-    """Noise of the qubits that a layer leaves alone."""
+    """Append the noise of idle qubits in a layer."""
     acting = [gate for gate in layer if not is_round(gate) and not _is_pause(gate)]
     read = _qubits(gate for gate in acting if _reads_or_resets(gate))
     idle = sorted(everyone - _qubits(acting))
@@ -158,7 +158,7 @@ def _reads_or_resets(gate: stim.CircuitInstruction) -> bool:
 
 
 def _qubits(gates: Iterable[stim.CircuitInstruction]) -> set[int]:
-    """The qubits gates act on; coordinates are no action."""
+    """Return the qubits that gates act on; QUBIT_COORDS does not count."""
     return {t.qubit_value for gate in gates if gate.name != "QUBIT_COORDS" for t in gate.targets_copy() if _is_qubit(t)}
 
 
@@ -167,7 +167,7 @@ def _is_qubit(target: stim.GateTarget) -> bool:
 
 
 def _layers(circuit: stim.Circuit) -> Iterator[list[stim.CircuitInstruction]]:
-    """The instructions between TICKs; a TICK ends its layer."""
+    """Yield the instructions between TICKs, layer by layer."""
     layer: list[stim.CircuitInstruction] = []
     for gate in circuit:
         if gate.name == "TICK":
@@ -182,6 +182,6 @@ def _require_noiseless(circuit: stim.Circuit) -> None:
         facts = stim.gate_data(gate.name)
         if facts.is_noisy_gate and (not facts.produces_measurements or gate.gate_args_copy() or "HERALD" in gate.name):
             raise UsageError(
-                f"noise.kind: the circuit brings its own noise, {str(gate).splitlines()[0][:60]}",
-                hint="remove the noise section, or say {kind: given}",
+                f"noise.kind: the circuit already has noise, {str(gate).splitlines()[0][:60]}",
+                hint="remove the noise section, or use noise: {kind: given}",
             )

@@ -1,4 +1,4 @@
-"""The problem: what an environment compiles to — circuit, error model, Tanner graph, matching graph, priors."""
+"""The decoding problem that an environment compiles to: circuit, error model, Tanner graph, matching graph, priors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from autoqec.canonical import content_hash
 from autoqec.errors import UsageError
 from autoqec.problem.dem import Edges, Mechanisms, prior_llr, read_dem
 
-#: A chunk of shots of more detectors than this would fill a laptop's memory.
+#: Maximum number of detectors; a chunk of shots with more would fill a laptop's memory.
 MAX_DETECTORS = 200_000
 
 
@@ -21,12 +21,11 @@ class Problem:
     """One decoding problem at one noise strength.
 
     Attributes:
-        name: For messages.
+        name: Name for messages.
         dem: The flattened detector error model, decomposed where stim can.
-        circuit: The noisy circuit shots are drawn from; None where only the error model is known, as in the process
-            that holds a candidate.
+        circuit: The noisy circuit for sampling; None if only the error model is known, as in the candidate's process.
         mechanisms: The Tanner graph with priors.
-        edges: The matching graph; None when the error model is not graph-like.
+        edges: The matching graph; None if the error model is not graph-like.
     """
 
     name: str
@@ -65,34 +64,34 @@ class Problem:
 
     @cached_property
     def structure(self) -> str:
-        """SHA-256 of the Tanner graph without its priors: equal for one code at two noise strengths."""
+        """SHA-256 of the Tanner graph without priors: the same for one code at two physical error rates."""
         parts = (self.mechanisms.detector, self.mechanisms.start, self.mechanisms.observables)
         sizes = f"{self.num_detectors},{self.num_observables};".encode()
         return content_hash(sizes + b"".join(part.tobytes() for part in parts))
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of structure and priors (to 9 significant digits, so that a compiler's rounding does not count)."""
+        """SHA-256 of structure and priors (to 9 significant digits, so that rounding does not matter)."""
         priors = ",".join(f"{p:.8e}" for p in self.mechanisms.priors)
         return content_hash(f"{self.structure};{priors}".encode())
 
 
 def problem_from_dem(dem: stim.DetectorErrorModel, *, name: str, circuit: stim.Circuit | None = None) -> Problem:
-    """Compile an error model.
+    """Compile an error model into a problem.
 
     Raises:
-        UsageError: It has no detectors, no observables, or no errors a decoder could see.
+        UsageError: It has no detectors, too many detectors, no observables, or no errors that flip a detector.
     """
     if dem.num_detectors == 0:
-        raise UsageError(f"{name} has no detectors: nothing can be decoded", hint="add DETECTOR instructions")
+        raise UsageError(f"{name} has no detectors, so there is nothing to decode", hint="add DETECTOR instructions")
     if dem.num_detectors > MAX_DETECTORS:
         raise UsageError(
-            f"{name} has {dem.num_detectors:,} detectors; at most {MAX_DETECTORS:,} can be held in memory",
+            f"{name} has {dem.num_detectors:,} detectors; at most {MAX_DETECTORS:,} fit in memory",
             hint="choose a smaller distance or fewer rounds",
         )
     if dem.num_observables == 0:
         raise UsageError(
-            f"{name} has no logical observables: no shot can fail", hint="add OBSERVABLE_INCLUDE instructions"
+            f"{name} has no logical observables, so no shot can fail", hint="add OBSERVABLE_INCLUDE instructions"
         )
     flat = dem.flattened()
     mechanisms, edges = read_dem(flat)
@@ -100,38 +99,38 @@ def problem_from_dem(dem: stim.DetectorErrorModel, *, name: str, circuit: stim.C
 
 
 def problem_from_circuit(circuit: stim.Circuit, *, name: str) -> Problem:
-    """Compile a circuit; hyperedges that stim cannot decompose stay whole, and the problem then has no edges.
+    """Compile a circuit. If stim cannot decompose a hyperedge, it stays whole and the problem has no matching graph.
 
-    Errors of one channel that exclude each other become independent mechanisms of the same rates, which is wrong in the
-    order of their squares; shots are drawn from the circuit, where they do exclude each other.
+    Mutually exclusive errors of one channel become independent mechanisms with the same rates, an approximation with an
+    error of second order in the rates. Shots are drawn from the circuit, where the errors do exclude each other.
 
     Raises:
-        UsageError: stim cannot turn it into an error model (the first line of its reason is kept), or as above.
+        UsageError: stim cannot build an error model (the message has its reason), or as for `problem_from_dem`.
     """
     try:
         dem = circuit.detector_error_model(
             decompose_errors=True,
             ignore_decomposition_failures=True,
-            # Needed by channels of exclusive errors, such as biased noise on pairs and erasure; no other is touched.
+            # Needed for channels of exclusive errors, such as biased noise on pairs and erasure; no effect on others.
             approximate_disjoint_errors=True,
         )
     except ValueError as error:
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "unknown reason")
         raise UsageError(
             f"{name}: stim cannot build an error model from this circuit: {reason}",
-            hint="mend the circuit; `stim analyze_errors` says more",
+            hint="correct the circuit; `stim analyze_errors` shows the full reason",
         ) from error
     return problem_from_dem(dem, name=name, circuit=circuit)
 
 
-#: Two compilations of one circuit may differ in the last digits of a probability.
+#: Relative tolerance: two compilations of one circuit may differ in the last digits of a probability.
 _SAME_PRIOR = 1e-6
 
 
 def same_problem(one: Problem, other: Problem) -> bool:
-    """Whether two problems have the same mechanisms with the same priors, in whatever order and decomposition.
+    """Tell whether two problems have the same mechanisms and priors, in any order and decomposition.
 
-    Their fingerprints are equal only if the order is the same, too.
+    In contrast, fingerprints are equal only if the order is the same too.
     """
     if (one.num_detectors, one.num_observables) != (other.num_detectors, other.num_observables):
         return False

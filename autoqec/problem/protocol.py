@@ -1,4 +1,4 @@
-"""What an environment asks of a candidate and how shots are spent on it: its sections `constraints` and `protocol`."""
+"""The sections `constraints` and `protocol` of an environment: limits of a candidate, and budgets of shots."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class _Strict(BaseModel):
 
 
 class Constraints(_Strict):
-    """Limits a candidate must keep: learned parameters, floating-point operations per shot, logical error rate per shot."""
+    """Limits for a candidate: learned parameters, floating-point operations per shot, logical error rate per shot."""
 
     max_params: int | None = Field(default=None, ge=0)
     max_flops_per_shot: int | None = Field(default=None, ge=0)
@@ -22,17 +22,17 @@ class Constraints(_Strict):
 
 
 class Protocol(_Strict):
-    """How shots are spent.
+    """Error budget and numbers of shots.
 
     Attributes:
         alpha: Error budget of all verdicts of a run together.
-        max_shots: Most shots of a verdict.
-        harm_cells: Neighbouring physical error rates, as factors of the target.
-        score_shots: Most shots of a round's metrics at the target rate, where decoding takes milliseconds; the profile's
-            number if that is less.
-        min_shots: No verdict before this many; the verifier's own number by default.
-        headline_shots: Shots of the figures that a verdict reports; the verifier's own number by default.
-        cells: Where a verdict must hold beside the target, each with shots of its own.
+        max_shots: Maximum number of shots of a verdict.
+        harm_cells: Physical error rates of the do-no-harm cells, as factors of the target.
+        score_shots: Maximum number of shots of a round's metrics at the target rate, for slow decoders; the profile's
+            number applies if it is smaller.
+        min_shots: Minimum number of shots of a verdict; by default the verifier's own number.
+        headline_shots: Shots behind the figures that a verdict reports; by default the verifier's own number.
+        cells: Further cells where the verdict must hold, each with its own shots.
     """
 
     alpha: float = Field(default=0.05, gt=0, lt=0.5)
@@ -45,5 +45,5 @@ class Protocol(_Strict):
 
     @model_serializer(mode="wrap")
     def _without_what_is_not_said(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # An environment's identity hashes what is written here: a new field must not change the old ones' identities.
+        # The environment's identity hashes these fields: a new field must not change the identities of old environments.
         return {name: value for name, value in write(self).items() if value is not None}

@@ -1,7 +1,7 @@
-"""Shots: syndromes and what really happened, in chunks that a seed fixes whatever the number of workers.
+"""Draws shots (syndromes and true outcomes) in chunks, each fixed by its seed whatever the number of workers.
 
-Stim's shots depend on how many are asked for as well as on the seed, so every stream is cut into chunks of one size,
-each with a seed of its own.
+Stim's shots depend on the seed and on the number of shots per call. So every stream consists of chunks of one size, each with
+its own seed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from autoqec.problem.problem import Problem
 
-#: Shots per seed. A stream is `chunk 0, chunk 1, …`, each drawn whole.
+#: Shots per seed. A stream is `chunk 0, chunk 1, …`, each always drawn in full.
 CHUNK_SHOTS = 4096
 
 
@@ -34,10 +34,10 @@ class Shots:
 
 
 def sample_chunk(problem: Problem, seed: int) -> Shots:
-    """Draw `CHUNK_SHOTS` shots, from the circuit where there is one, else from the error model.
+    """Draw `CHUNK_SHOTS` shots from the circuit if there is one, else from the error model.
 
     Args:
-        problem: What to sample.
+        problem: The problem.
         seed: 64-bit seed of this chunk.
     """
     if problem.circuit is not None:
@@ -49,12 +49,12 @@ def sample_chunk(problem: Problem, seed: int) -> Shots:
 
 
 class Labelled(NamedTuple):
-    """Shots with everything that happened, for training.
+    """Shots with the mechanisms that fired, for training.
 
     Attributes:
         syndromes: bool `[shots, detectors]`.
         observables: True logical flips, bool `[shots, observables]`.
-        fired: Mechanisms that fired, bool `[shots, mechanisms]`; instructions that merge into one cancel in pairs.
+        fired: Mechanisms that fired, bool `[shots, mechanisms]`; instructions merged into one mechanism cancel in pairs.
     """
 
     syndromes: np.ndarray
@@ -63,13 +63,13 @@ class Labelled(NamedTuple):
 
 
 def sample_labelled(problem: Problem, shots: int, seed: int) -> Labelled:
-    """Draw shots together with the mechanisms that fired, from the error model."""
+    """Draw shots and the mechanisms that fired from the error model."""
     syndromes, observables, errors = problem.dem.compile_sampler(seed=seed).sample(shots, return_errors=True)
     assert errors is not None  # return_errors=True
     fired = np.zeros((shots, len(problem.mechanisms)), dtype=bool)
     kept = np.flatnonzero(problem.mechanisms.of_instruction >= 0)
     owner = problem.mechanisms.of_instruction[kept]
-    # Mechanisms with one instruction need no parity: copy them at once, and fold only the rest.
+    # Mechanisms with one instruction need no parity: copy those in one step, and loop over the rest only.
     counts = np.bincount(owner, minlength=len(problem.mechanisms))
     single = counts[owner] == 1
     fired[:, owner[single]] = errors[:, kept[single]]

@@ -1,7 +1,7 @@
-"""Seeds: every stream of shots is keyed, cut into chunks, and separated from every other by its domain.
+"""Seeds: derives the seed of each chunk of a stream of shots from a key, the stream's domain and the chunk's index.
 
-A chunk's seed is the first 8 bytes of HMAC-SHA256(key, domain and index): without the key it cannot be guessed, and no
-two domains share a seed except by a 64-bit accident.
+A chunk's seed is the first 8 bytes of HMAC-SHA256(key, domain and index). Nobody can guess it without the key, and two
+domains share a seed only by a 64-bit coincidence.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import hmac
 
 
 def derive_key(key: bytes, *parts: str | int | bytes) -> bytes:
-    """A 32-byte key for one purpose, from a parent key and length-prefixed parts (so that no two lists collide)."""
+    """Derive a 32-byte key from a parent key and length-prefixed parts, so that different lists never collide."""
     encoded = [part if isinstance(part, bytes) else str(part).encode() for part in parts]
     message = b"".join(len(part).to_bytes(8, "big") + part for part in encoded)
     return hmac.new(key, message, hashlib.sha256).digest()
 
 
 def derive_seed(key: bytes, domain: str, index: int) -> int:
-    """A 64-bit seed for chunk `index` of a domain such as `train`, `dev` or `holdout`."""
+    """Derive the 64-bit seed of chunk `index` of a domain such as `train`, `dev` or `holdout`."""
     return int.from_bytes(derive_key(key, domain, index)[:8], "big")

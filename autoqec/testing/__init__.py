@@ -1,4 +1,4 @@
-"""For those who write plugins, and for our own tests: a tiny lab, a scripted agent, conformance checks, pytest fixtures.
+"""Test tools for plugin authors and for our own tests: a tiny lab, a scripted agent, conformance checks, pytest fixtures.
 
 from autoqec.testing import check_decoder, tiny_problem
 

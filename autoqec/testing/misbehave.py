@@ -1,15 +1,15 @@
-"""What a bad task does: functions that tests run in child processes to see that the parent survives."""
+"""Misbehaving tasks: tests run these functions in child processes and check that the parent survives."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import mmap  # noqa: F401 - loaded before the lock, for the attempts: nothing can be loaded after it
+import mmap  # noqa: F401 - imported before the lock for the escape attempts: a locked process can load nothing
 import os
 import platform
 import random
 import resource
-import shutil  # noqa: F401 - likewise
+import shutil  # noqa: F401 - as above
 import socket
 import stat
 import threading
@@ -25,7 +25,7 @@ from autoqec.sandbox.syscalls import ARCHITECTURES
 
 _PR_GET_DUMPABLE = 3
 
-#: Where a process has its secret open, as a library that forgot to close a file would.
+#: The file descriptor of the secret that a process has open, as if a library had forgotten to close a file.
 FORGOTTEN = 50
 
 
@@ -49,12 +49,12 @@ def fork_and_hang(message: Message) -> Message:
 
 
 def look_around(message: Message) -> Message:
-    """What a process finds itself with: descriptors, folder, session, limits, namespaces, threads, and dice."""
+    """Report the process's descriptors, folder, session, limits, namespaces, threads, and a random number."""
     links = {}
     for name in os.listdir("/proc/self/fd"):
         try:
             links[name] = os.readlink(f"/proc/self/fd/{name}")
-        except OSError:  # the listing's own
+        except OSError:  # the descriptor of the listing itself
             continue
     with open("/proc/self/oom_score_adj") as file:
         adjusted = int(file.read())
@@ -68,7 +68,7 @@ def look_around(message: Message) -> Message:
             "memory": resource.getrlimit(resource.RLIMIT_AS)[0],
             "namespaces": [os.readlink(f"/proc/self/ns/{name}") for name in ("user", "net", "ipc", "uts")],
             "threads": len(os.listdir("/proc/self/task")),
-            "dice": random.random(),  # noqa: S311 - how random it is, is the question
+            "dice": random.random(),  # noqa: S311 - the test checks how random it is
             "out_of_memory": adjusted,
             "keeps_to_itself": ctypes.CDLL(None).prctl(_PR_GET_DUMPABLE, 0, 0, 0, 0) == 0,
         }
@@ -76,16 +76,16 @@ def look_around(message: Message) -> Message:
 
 
 def speak_and_exit(message: Message) -> Message:
-    """Write to the standard streams, and end with status 3."""
+    """Write to the standard streams and exit with status 3."""
     print("last words")
     raise SystemExit(3)
 
 
 def warm_up(message: Message) -> Callable[[Channel], None]:
-    """What a warm process does before it forks: find what its field `serve` names.
+    """Warm up a fork server: find the function that the field `serve` names.
 
-    With `thread`, it is no longer alone in there. With `shut`, it closes its sockets first. With `reached` and `go on`, named
-    pipes, it opens the one and then waits until somebody opens the other.
+    With `thread`, also start a second thread. With `shut`, shut all sockets down first. With `reached` and `go on`, which are
+    named pipes, open the first and then wait until somebody opens the second.
     """
     fields = message.fields
     if fields.get("thread"):
@@ -106,10 +106,10 @@ def _shut_sockets() -> None:
 
 
 def serve_attempt(channel: Channel) -> None:
-    """Try to get out: one message with an attempt's `source`, whether to `lock` first, and the `target` it is given.
+    """Attempt to escape the sandbox, by a message with the attempt's `source`, its `target`, and whether to `lock` first.
 
-    Answered by `{"locked": level}` before the attempt, then by `{"evidence": text}`, empty if it says it did not get out, or
-    by `{"refused": text}` if it raised.
+    It sends `{"locked": level}` before the attempt, then `{"evidence": text}` (empty if the attempt reports no escape), or
+    `{"refused": text}` if the attempt raised an error.
     """
     fields = channel.receive().fields
     os.dup2(os.open(fields["target"]["secret"], os.O_RDONLY), FORGOTTEN)
@@ -120,12 +120,12 @@ def serve_attempt(channel: Channel) -> None:
     try:
         evidence = attempt.attempt(fields["target"])
         channel.send(Message({"evidence": str(evidence)[:200] if evidence else ""}))
-    except (OSError, MemoryError, RuntimeError) as error:  # the last: a thread that cannot be started
+    except (OSError, MemoryError, RuntimeError) as error:  # RuntimeError: a thread cannot start
         channel.send(Message({"refused": f"{type(error).__name__}: {error}"}))
 
 
 def syscall(name: str, *arguments: Any) -> int:
-    """A system call by name.
+    """Make a system call by name.
 
     Raises:
         OSError: The kernel refused it.
@@ -136,7 +136,7 @@ def syscall(name: str, *arguments: Any) -> int:
 
 
 def checked(function: Any, *arguments: Any) -> int:
-    """What a function of the C library returned.
+    """Call a function of the C library and return its result.
 
     Raises:
         OSError: It returned -1.

@@ -1,4 +1,4 @@
-"""pytest fixtures for plugin authors; installed with AutoQEC, imported only where they are used."""
+"""pytest fixtures for plugin authors; installed with AutoQEC, imported only when used."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def autoqec_lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
-    """A new lab with the tiny environment as its default; the current directory is inside it."""
+    """A new lab with the tiny environment as its default; it is the current directory."""
     from autoqec.testing.tiny import make_tiny_lab
 
     ledger = make_tiny_lab(tmp_path / "lab")

@@ -1,4 +1,4 @@
-"""Rounds that are recorded without being run: for tests of what reads history."""
+"""Records rounds without running them, for tests of code that reads history."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from autoqec.testing.tiny import TINY_ENVIRONMENT
 
 
 def record_run(ledger: Ledger, name: str) -> Run:
-    """A run of the tiny environment, from the lab's HEAD."""
+    """Start a run of the tiny environment from the lab's HEAD."""
     from autoqec.problem.environment import ENVIRONMENT_FILE, environment_from_files
 
     files = {ENVIRONMENT_FILE: TINY_ENVIRONMENT.encode()}
@@ -34,17 +34,17 @@ def record_round(
     verdict: Mapping[str, Any] | None = None,
     close: bool = True,
 ) -> str:
-    """The run's next round: a claim, a commit and whichever of its records are given.
+    """Record the run's next round: a claim, a commit and the given records.
 
     Args:
         ledger: The lab.
         run: The run.
-        files: The candidate's, by path.
+        files: The candidate's files by path.
         parents: Commits that it forks or composes.
-        hypothesis: Its idea.
+        hypothesis: Its hypothesis.
         weights: Its weights, as safetensors bytes.
         metrics, verdict: Its notes.
-        close: Whether it got to its end.
+        close: Whether to close the claim.
 
     Returns:
         The round's commit.

@@ -1,4 +1,4 @@
-"""An agent that says what a test tells it to."""
+"""An agent that gives scripted replies, for tests."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from autoqec.errors import AutoQECError
 
 
 class ScriptedAgent:
-    """Replies from a list per role, in order, and remembers the contexts it was shown.
+    """Replies from a list per role, in order, and records the contexts that it received.
 
     Args:
-        replies: JSON objects by role. A role without a list, or one that is used up, raises.
+        replies: JSON objects by role. It raises an error for a role without a list or with a used-up list.
     """
 
     def __init__(self, replies: Mapping[str, Iterable[Any]]):

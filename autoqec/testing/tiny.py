@@ -1,4 +1,4 @@
-"""A small environment that has everything a large one has, and a lab in which a round takes seconds."""
+"""A tiny environment with all features of a large one, and a lab in which a round takes seconds."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from autoqec.config import CONFIG_FILE
 from autoqec.history import Ledger, initialise
 from autoqec.problem.problem import Problem
 
-#: Distance 3, three rounds, noisy enough that a predecoder's gain shows within the verifier's minimum of shots, and on so many
-#: shots for the figures that it shows whatever they are: at the level of a run's first attempt the exact test of McNemar, of
-#: untrained belief propagation against beliefs that say nothing, misses it for fewer than one key in a hundred thousand. Half as
-#: many shots miss it for one in two hundred.
+#: Distance 3, three rounds, noisy enough that a predecoder's gain is significant within the verifier's minimum number of shots.
+#: headline_shots is large enough that the gain is significant for almost every key: at the level of a run's first attempt,
+#: McNemar's exact test of untrained belief propagation against uninformative beliefs misses it for fewer than one key in a
+#: hundred thousand. With half as many shots it misses it for one key in two hundred.
 TINY_ENVIRONMENT = """\
 name: tiny
 story: Unrotated surface code, memory Z, distance 3, three rounds; for tests.
@@ -23,8 +23,8 @@ references: [mwpm_correlated]
 protocol: {min_shots: 16384, headline_shots: 32768}
 """
 
-#: Settings under which a round of the tiny environment takes seconds. One worker, since starting a second takes longer than
-#: what it could take off the first.
+#: Settings for which a round of the tiny environment takes seconds. One worker, because starting a second one takes longer than
+#: the time it saves.
 TINY_CONFIG = """\
 default_env = "tiny"
 profile = "tiny"
@@ -38,13 +38,13 @@ verify_shots = 100000
 
 
 def surface_problem(distance: int, p: float, *, rounds: int | None = None, task: str = "rotated_memory_z") -> Problem:
-    """A surface code's memory experiment, all four of stim's noise arguments p, made without any plugin.
+    """Build a surface code's memory experiment with all four of stim's noise arguments equal to p, without any plugin.
 
     Args:
         distance: Code distance.
         p: Physical error rate.
-        rounds: Syndrome-measurement rounds; the distance by default.
-        task: What follows `surface_code:` in stim's name of it.
+        rounds: Syndrome-measurement rounds; by default the distance.
+        task: The part of stim's task name after `surface_code:`.
     """
     import stim
 
@@ -63,18 +63,18 @@ def surface_problem(distance: int, p: float, *, rounds: int | None = None, task:
 
 
 def tiny_problem() -> Problem:
-    """The tiny environment's problem."""
+    """Return the tiny environment's problem."""
     return surface_problem(3, 0.006, task="unrotated_memory_z")
 
 
 def make_tiny_lab(folder: Path) -> Ledger:
-    """A new lab whose default environment and profile are the tiny ones."""
+    """Make a new lab with the tiny environment and profile as defaults."""
     files = {CONFIG_FILE: TINY_CONFIG, "envs/tiny.yaml": TINY_ENVIRONMENT}
     return initialise(folder, {path: text.encode() for path, text in files.items()})
 
 
 def tiny_proposal(iterations: int = 4, slug: str = "bp") -> dict[str, Any]:
-    """A Coder's reply for the tiny environment: one belief-propagation stage, trained in a blink."""
+    """Return a Coder's reply for the tiny environment: one belief-propagation stage that trains in under a second."""
     files = {
         f"stages/{slug}/stage.yaml": f"kind: neural_bp\niterations: {iterations}\n",
         "training.yaml": "shots: 512\nbatch_size: 128\n",

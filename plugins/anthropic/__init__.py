@@ -1,11 +1,11 @@
-"""The agent family `anthropic:MODEL`: Claude in any role, through the Messages API."""
+"""Plugin: the agent family `anthropic:MODEL`, Claude in any role through the Messages API."""
 
 from autoqec.hookspecs import Register, hookimpl
 
 
 @hookimpl
 def autoqec_register_agents(register: Register) -> None:
-    """`anthropic:`."""
+    """Register the family `anthropic:`."""
     register(
         "anthropic:",
         "autoqec_plugins.anthropic.anthropic_agent:AnthropicAgent",

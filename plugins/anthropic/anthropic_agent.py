@@ -1,4 +1,4 @@
-"""The agent: a context becomes a request, and what comes back a reply with what it took."""
+"""The agent `anthropic:MODEL`: turns a context into a request, and the response into a reply with its usage."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _FENCED = re.compile(r"```(?:json)?\s*\n(.*)\n\s*```", re.DOTALL)
 
 
 class AnthropicAgent:
-    """Claude, in any role.
+    """Claude in any role.
 
     Args:
-        model: Its name at the service.
-        prices: Prices of the settings by model, which go before ours.
+        model: The model's name in the API.
+        prices: Prices by model from the settings; they take precedence over the built-in prices.
         options: See `autoqec_plugins.anthropic.anthropic_options.Options`.
 
     Raises:
-        UsageError: An option is unknown or wrong.
+        UsageError: An option is unknown or invalid.
     """
 
     def __init__(self, model: str, *, prices: Mapping[str, Mapping[str, float]] | None = None, **options: Any):
@@ -43,7 +43,7 @@ class AnthropicAgent:
         prompt_tokens = self._prompt_tokens(render(role, context))
         longest = self._options.max_tokens
         price = price_of([self._model], self._prices, prompt_tokens)
-        # The dearest case: nothing is in the cache yet, and all of it is put there.
+        # The most expensive case: nothing is cached yet, and the whole prompt is written to the cache.
         dearest = Usage(output_tokens=longest, cache_write_tokens=prompt_tokens)
         if price is not None and price.input > price.cache_write:
             dearest = Usage(input_tokens=prompt_tokens, output_tokens=longest)
@@ -74,10 +74,10 @@ class AnthropicAgent:
         request: dict[str, Any] = {
             "model": self._model,
             "max_tokens": self._options.max_tokens,
-            # Tools, then system: the same bytes in every round of a run, so that they are read from the cache.
+            # Tools, then system: the same bytes in every round of a run, so that the cache applies.
             "tools": [_tool(prompt)],
-            # Not forced: models that always think refuse a forced tool, and `output_config.format` takes no schema in which
-            # the names of an object's fields are free, as the Coder's files are. A reply in words is understood, too.
+            # Not forced: models that always think refuse a forced tool, and `output_config.format` does not accept a schema
+            # with free field names, such as the Coder's files. A reply as text is accepted too.
             "tool_choice": {"type": "auto", "disable_parallel_tool_use": True},
             "system": [
                 {"type": "text", "text": prompt.system},
@@ -100,11 +100,11 @@ def _tool(prompt: Prompt) -> dict[str, Any]:
 
 
 def _message(answer: Answer, max_tokens: int) -> tuple[Any, str]:
-    """The message, or why there is none."""
+    """Return the message, or the problem if there is none."""
     if answer.stop == "max_tokens":
         return None, f"the reply was cut off at max_tokens={max_tokens}; be shorter"
     if answer.stop == "model_context_window_exceeded":
-        return None, "the reply was cut off where the model's context window ends; be shorter"
+        return None, "the reply was cut off at the end of the model's context window; be shorter"
     if answer.stop == "refusal":
         return None, f"the model refused to answer{': ' if answer.why else ''}{answer.why}"
     if len(answer.inputs) > 1:
@@ -125,4 +125,4 @@ def _read_json(text: str, what: str) -> tuple[Any, str]:
 
 
 def _no_number(name: str) -> float:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is not a JSON number")

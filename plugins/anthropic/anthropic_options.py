@@ -1,4 +1,4 @@
-"""The options of the agent, as `[agents.<role>]` of the settings gives them, and where its requests go with which key."""
+"""Options of the agent from `[agents.<role>]` in the settings, and the endpoint and key of its requests."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
     "patience_seconds": (0, 1_000_000),
 }
 
-# Matched whole, so that no two parsers can differ about the host of what passes.
+# A full match, so that no two parsers can disagree about the host.
 _LOOPBACK = re.compile(
     r"https?://(?:localhost|127(?:\.(?:25[0-5]|2[0-4]\d|1?\d?\d)){3}|\[::1\])(?::\d{1,5})?(?:/[A-Za-z0-9._~/-]*)?"
 )
 
-#: Sent where there is no key to send: the SDK insists on one.
+#: A placeholder for a missing key, because the SDK requires one.
 NO_KEY = "none"
 
 
 @dataclass(frozen=True)
 class Options:
-    """What `[agents.<role>]` may say.
+    """The options in `[agents.<role>]`.
 
     Attributes:
-        max_tokens: Of a reply, thinking included.
+        max_tokens: Maximum number of tokens in a reply, including thinking.
         effort: One of `EFFORTS`; empty for the model's own choice.
         base_url: A server on this machine; empty for the service.
-        timeout: Seconds without a byte after which a connection counts as lost.
-        patience_seconds: For how long trouble — rate limits, overload, lost connections — is waited out.
+        timeout: Seconds without data after which a connection counts as lost.
+        patience_seconds: Maximum time to wait out rate limits, overload and lost connections.
     """
 
     max_tokens: int = 32_000
@@ -48,10 +48,10 @@ class Options:
 
 
 def parsed(options: Mapping[str, Any]) -> Options:
-    """Options from the settings.
+    """Parse options from the settings.
 
     Raises:
-        UsageError: One is unknown or wrong; names it.
+        UsageError: An option is unknown or invalid; the error names it.
     """
     known = {field.name: field.default for field in fields(Options)}
     for key, value in options.items():
@@ -64,14 +64,14 @@ def parsed(options: Mapping[str, Any]) -> Options:
     if options.get("effort", "low") not in EFFORTS:
         raise UsageError(
             f"agents.<role>.effort must be one of {', '.join(EFFORTS)}, not {options['effort']!r}",
-            hint='effort = "high", or leave it out for the model\'s own choice',
+            hint='effort = "high", or remove it for the model\'s own choice',
         )
     url = options.get("base_url")
     if url is not None and not (isinstance(url, str) and _LOOPBACK.fullmatch(url)):
         raise UsageError(
-            f"agents.<role>.base_url must be a server on this machine, such as http://127.0.0.1:8080, not {url!r}:"
-            " a repository does not decide where your prompts and your key go",
-            hint="leave it out, and set the environment variable: export ANTHROPIC_BASE_URL=…",
+            f"agents.<role>.base_url must be a server on this machine, such as http://127.0.0.1:8080, not {url!r};"
+            " a repository must not decide where your prompts and your key go",
+            hint="remove it and set the environment variable instead: export ANTHROPIC_BASE_URL=…",
         )
     return Options(**options)
 
@@ -84,17 +84,17 @@ def _check_number(key: str, value: Any, default: Any) -> None:
         what = "a whole number" if whole else "a number"
         raise UsageError(
             f"agents.<role>.{key} must be {what} between {least:g} and {most:g}, not {value!r}",
-            hint=f"{key} = {default:g}, or leave it out",
+            hint=f"{key} = {default:g}, or remove it",
         )
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where requests go, and what opens the door.
+    """The address and key of requests.
 
     Attributes:
-        base_url: None for the service's own.
-        key: Of the environment, or `NO_KEY`.
+        base_url: None for the service's own address.
+        key: The key from the environment, or `NO_KEY`.
     """
 
     base_url: str | None
@@ -102,28 +102,28 @@ class Endpoint:
 
     @property
     def name(self) -> str:
-        """As messages to the user name it."""
+        """The name for messages."""
         return self.base_url or "the Anthropic API"
 
     def __repr__(self) -> str:
-        return f"Endpoint({self.base_url!r})"  # without the key, wherever this is printed
+        return f"Endpoint({self.base_url!r})"  # never print the key
 
 
 def endpoint(options: Options) -> Endpoint:
-    """Where to, by the environment before the settings.
+    """Choose the endpoint; environment variables take precedence over settings.
 
-    A server that the settings name never sees the key: they come with a repository, and any user of this machine may listen
-    on one of its ports.
+    A server from the settings never gets the key, because settings come with a repository and any user of this machine may
+    listen on one of its ports.
 
     Raises:
-        AgentUnavailable: There is no key, and one is needed, or it cannot be one.
-        UsageError: The settings name a server, and the environment has headers that are meant for another.
+        AgentUnavailable: The key is missing or malformed.
+        UsageError: The settings name a server, while the environment has headers that are meant for another.
     """
     chosen = os.environ.get("ANTHROPIC_BASE_URL", "").strip()
     if options.base_url and not chosen:
         if os.environ.get("ANTHROPIC_CUSTOM_HEADERS"):
             raise UsageError(
-                "agents.<role>.base_url: ANTHROPIC_CUSTOM_HEADERS is set, and would go to a server that the repository chose",
+                "agents.<role>.base_url: ANTHROPIC_CUSTOM_HEADERS is set, but must not go to a server from the settings",
                 hint=f"export ANTHROPIC_BASE_URL={options.base_url}, or unset ANTHROPIC_CUSTOM_HEADERS",
             )
         return Endpoint(options.base_url, NO_KEY)
@@ -133,6 +133,6 @@ def endpoint(options: Options) -> Endpoint:
     if not key:
         raise AgentUnavailable("there is no key for the Anthropic API", hint="export ANTHROPIC_API_KEY=…")
     if not re.fullmatch(r"[!-~]+", key):
-        # Checked here, because a header that cannot be sent would be quoted by whoever refuses it.
-        raise AgentUnavailable("ANTHROPIC_API_KEY holds characters that no key has", hint="export ANTHROPIC_API_KEY=…")
+        # Checked here, because an HTTP library that rejects the header would quote the key.
+        raise AgentUnavailable("ANTHROPIC_API_KEY contains invalid characters", hint="export ANTHROPIC_API_KEY=…")
     return Endpoint(chosen or None, key)

@@ -1,7 +1,7 @@
-"""Asking the service: one streamed request after the other until one is answered, with pauses, within a patience.
+"""Sends a streamed request to the service and retries it, with pauses, up to a time limit.
 
-The SDK can retry by itself, and is told not to: it waits without a word, for as long as a `retry-after` header says, and does
-not retry a stream that was cut. Here a pause is reported, and all of them together are limited.
+The SDK's own retries are off: they wait silently for as long as a `retry-after` header says, and do not retry an interrupted
+stream. This module reports each pause and limits their total.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from .request_errors import BrokenStreamError, Trouble, trouble_of
 if TYPE_CHECKING:
     import anthropic
 
-#: Seconds of the first pause, where the service does not say; each one after it is twice as long, up to the longest.
+#: Seconds of the first pause, unless the service gives a time; each further pause is twice as long, up to the longest.
 _FIRST, _LONGEST = 0.5, 60.0
 
-#: Each cut reply is paid for, and the next try begins anew: so many, and no more.
+#: Maximum number of interrupted replies: each one costs money, and the next try starts from scratch.
 _MOST_CUT = 5
 
 #: Seconds between two reports of progress.
@@ -38,16 +38,16 @@ def ask(
 
     Args:
         request: Fields of `messages.create`.
-        options: How long to wait, and for what.
-        endpoint: Where to.
-        prompt_tokens: Of the prompt, about, for a service that does not count.
-        report: Told of tokens as they come, and of pauses.
+        options: Timeout and maximum waiting time.
+        endpoint: The endpoint.
+        prompt_tokens: Approximate tokens of the prompt, for a service that does not count them.
+        report: Called with tokens as they arrive, and with pauses.
 
     Returns:
-        The answer, and what each try that was cut had taken.
+        The answer, and the usage of each interrupted try.
 
     Raises:
-        AgentUnavailable: It is refused, or trouble lasts longer than the patience.
+        AgentUnavailable: The service refuses the request, or trouble lasts longer than `patience_seconds`.
     """
     lost: list[Usage] = []
     began: float | None = None
@@ -77,15 +77,15 @@ def _require_patience(
     said = f": {trouble.detail}" if trouble.detail else ""
     if cut >= _MOST_CUT:
         raise AgentUnavailable(
-            f"{endpoint.name} cut {cut} replies off, the last with {trouble.why}{said}",
-            hint="go on later: autoqec resume",
+            f"{endpoint.name} interrupted {cut} replies, the last with {trouble.why}{said}",
+            hint="continue later: autoqec resume",
         )
     if lasted + wait > options.patience_seconds:
         asks = f"; it asks to wait {wait:,.0f} s" if trouble.wait is not None else ""
         raise AgentUnavailable(
-            f"{endpoint.name} cannot be used: {trouble.why} for {lasted:,.0f} s{asks}, and"
+            f"{endpoint.name} is unavailable: {trouble.why} for {lasted:,.0f} s{asks};"
             f" agents.<role>.patience_seconds is {options.patience_seconds:g}{said}",
-            hint="go on later: autoqec resume; or be more patient: patience_seconds in [agents.<role>]",
+            hint="continue later: autoqec resume; or raise patience_seconds in [agents.<role>]",
         )
 
 
@@ -98,7 +98,7 @@ def _client(options: Options, endpoint: Endpoint) -> anthropic.Anthropic:
         base_url=endpoint.base_url,
         max_retries=0,
         timeout=timeout,
-        # A redirect would carry the prompt, and to some places the key, to wherever it leads.
+        # A redirect could send the prompt, and in some cases the key, to another server.
         http_client=anthropic.DefaultHttpxClient(follow_redirects=False, timeout=timeout),
     )
 
@@ -113,7 +113,7 @@ def _read(client: anthropic.Anthropic, request: Mapping[str, Any], answer: Answe
                 if event is not None:
                     answer.take(event)
             except (ValueError, TypeError, AttributeError, KeyError) as error:
-                raise BrokenStreamError(f"this is no stream of the Messages API: {error}") from error
+                raise BrokenStreamError(f"the response is not a stream of the Messages API: {error}") from error
             if event is None:
                 break
             if answer.written and time.monotonic() - told >= _EVERY:

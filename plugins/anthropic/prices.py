@@ -1,4 +1,4 @@
-"""What models cost, in US dollars per million tokens, and what that makes of a call's tokens."""
+"""Prices of models in US dollars per million tokens, and the cost of a call."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Price:
     """US dollars per million tokens.
 
     Attributes:
-        input: Read anew.
-        output: Written, thinking included.
-        cache_read: Read from the cache.
-        cache_write: Put into the cache for five minutes.
+        input: Uncached input.
+        output: Output, including thinking.
+        cache_read: Input read from the cache.
+        cache_write: Input written to the cache for five minutes.
     """
 
     input: float
@@ -31,7 +31,7 @@ class Price:
     cache_write: float
 
     def of(self, usage: Usage) -> float:
-        """What so many tokens cost."""
+        """Return the cost of a usage in US dollars."""
         cost = (
             usage.input_tokens * self.input
             + usage.output_tokens * self.output
@@ -42,9 +42,9 @@ class Price:
 
 
 # Sources: https://platform.claude.com/docs/en/about-claude/pricing and the pages of each model below
-# https://platform.claude.com/docs/en/models/. Of claude-fable-5-2 they back input and output; its cache prices are those that
-# resellers give as the list price. Cache reads of claude-sonnet-5-5 were halved on 2026-10-07. Models that are not here have no
-# price we can back, and are 'unknown'.
+# https://platform.claude.com/docs/en/models/. For claude-fable-5-2 they give input and output only; its cache prices are the list
+# prices that resellers quote. Cache reads of claude-sonnet-5-5 were halved on 2026-10-07. Models without a sourced price are not
+# listed; their cost is 'unknown'.
 PRICES: Mapping[str, Price] = {
     "claude-fable-5-2": Price(8, 40, 0.20, 10),
     "claude-fable-5-1": Price(10, 50, 0.25, 12.50),
@@ -65,28 +65,28 @@ PRICES: Mapping[str, Price] = {
     "claude-haiku-4-5": Price(1, 5, 0.10, 1.25),
 }
 
-#: Models whose calls cost more, all tokens of them, where the prompt is longer than so many tokens.
+#: Models with a higher price for all tokens of a call if the prompt is longer than this many tokens.
 LONG_PROMPTS: Mapping[str, tuple[int, Price]] = {"claude-haiku-5-5": (100_000, Price(0.50, 2.50, 0.05, 0.625))}
 
 _DATE = re.compile(r"-20\d{6}$")
 
 
 def price_of(names: Sequence[str], own: Mapping[str, Mapping[str, float]], prompt_tokens: int) -> Price | None:
-    """The price of a model.
+    """Return the price of a model.
 
     Args:
-        names: Its name as the service says it, then as it was asked for; what is not known is left out.
-        own: The prices of the settings, which go first; a name with a date at its end is found without it, too.
-        prompt_tokens: Of the prompt, cached or not.
+        names: The model's name in the response, then the requested name; unknown names are left out.
+        own: Prices from the settings, which take precedence. A name with a date at its end also matches without the date.
+        prompt_tokens: Tokens of the prompt, cached or not.
 
     Returns:
-        None if nobody knows it.
+        The price; None if it is unknown.
     """
     spelt = [spelling for name in names for spelling in (name, _DATE.sub("", name))]
     for name in spelt:
         if name in own:
             return Price(**own[name])
-    # A service that answers with another model than it was asked for charges for the one that answered.
+    # A service that answers with another model than requested charges for the model that answered.
     for name in spelt[:2]:
         if name in LONG_PROMPTS and prompt_tokens > LONG_PROMPTS[name][0]:
             return LONG_PROMPTS[name][1]
@@ -96,7 +96,7 @@ def price_of(names: Sequence[str], own: Mapping[str, Mapping[str, float]], promp
 
 
 def cost_of(names: Sequence[str], own: Mapping[str, Mapping[str, float]], usages: Sequence[Usage]) -> float | None:
-    """What requests cost together; None where the price is not known."""
+    """Return the total cost of requests; None if the price is unknown."""
     cost = 0.0
     for usage in usages:
         price = price_of(names, own, usage.total - usage.output_tokens)

@@ -1,4 +1,4 @@
-"""A reply as it comes: the events of one stream put together, and the tokens that they took so far."""
+"""Assembles a reply from the events of one stream, with the tokens used so far."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _SAID = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_crea
 
 
 class Answer:
-    """What came of one request. It is put together here and not by the SDK, which raises on a tool's input that is not JSON.
+    """The response to one request. The SDK cannot assemble it, because it raises an error for tool input that is not JSON.
 
     Attributes:
-        model: Which model speaks, as the service says.
-        stop: Why it stopped.
-        why: More words on that, if it refused.
-        ended: The stream came to its end; otherwise it was cut.
+        model: The model that answers, according to the service.
+        stop: The stop reason.
+        why: Details of a refusal.
+        ended: Whether the stream is complete; otherwise it was interrupted.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Answer:
         self._said: dict[str, int] = {}
 
     def take(self, event: Any) -> None:
-        """Add an event of the stream; one of an unknown kind says nothing."""
+        """Add an event of the stream; events of unknown kinds are ignored."""
         kind = getattr(event, "type", None)
         if kind == "message_start":
             self.model = str(getattr(event.message, "model", "") or "")
@@ -54,7 +54,7 @@ class Answer:
             self.ended = True
 
     def _hear(self, usage: Any) -> None:
-        # Later counts are of the whole message so far, and take the place of earlier ones.
+        # Later counts are for the whole message so far and replace earlier ones.
         for name in _SAID:
             value = getattr(usage, name, None)
             if isinstance(value, int):
@@ -62,35 +62,35 @@ class Answer:
 
     @property
     def words(self) -> str:
-        """What it said as text."""
+        """The text of the reply."""
         return "\n".join("".join(pieces) for kind, pieces in self._blocks.values() if kind == "text").strip()
 
     @property
     def inputs(self) -> list[str]:
-        """Raw JSON of each call of a tool."""
+        """The raw JSON of each tool call."""
         found = []
         for index, (kind, pieces) in self._blocks.items():
             if kind == "tool_use":
-                # Some servers give the input whole, with the start of the block.
+                # Some servers send the whole input with the start of the block.
                 found.append("".join(pieces) or json.dumps(self._whole[index] or {}))
         return found
 
     @property
     def text(self) -> str:
-        """All that was said, as it came."""
+        """The text and the inputs of all tool calls."""
         return "\n".join(part for part in (self.words, *self.inputs) if part)
 
     @property
     def written(self) -> int:
-        """Tokens of the reply so far: as the service counts them, or about, where that is more than it has told yet."""
+        """Tokens of the reply so far: the service's count, or an estimate if that is larger."""
         told = self._said.get("output_tokens", 0)
         return told if self.ended and told else max(told, -(-self._bytes // 3))
 
     def usage(self, prompt_tokens: int) -> Usage | None:
-        """What the request took as far as is known; None if it may never have begun.
+        """Return the known usage of the request; None if the service may not have started it.
 
         Args:
-            prompt_tokens: Of the prompt, about, for a service that does not count.
+            prompt_tokens: Approximate tokens of the prompt, for a service that does not count them.
         """
         if not self.model and not self._said and not self._blocks:
             return None

@@ -1,4 +1,4 @@
-"""What can go wrong with a request: what passes if one waits, with how long, and what does not, with how to mend it."""
+"""Classifies the errors of a request: temporary ones, with the time to wait, and permanent ones, with a hint."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from autoqec.agents.quoting import shortened
 
 _MESSAGE = 400
 
-#: The status that an error within a stream would have had, had it come before it.
+#: The HTTP status that corresponds to an error inside a stream.
 _STATUS: Mapping[str, int] = {
     "invalid_request_error": 400,
     "authentication_error": 401,
@@ -31,17 +31,17 @@ _WHY: Mapping[int, str] = {408: "timeout", 429: "rate limit", 504: "timeout", 52
 
 
 class BrokenStreamError(Exception):
-    """A stream that ended before its message did, or that cannot be read."""
+    """A stream that ended before its message, or is not readable."""
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """Something that passes.
+    """A temporary error.
 
     Attributes:
-        why: What it is, in a word or two.
-        detail: What the service said of it.
-        wait: Seconds that the service asks to wait; None if it does not say.
+        why: The kind of error, in one or two words.
+        detail: The service's message.
+        wait: Seconds that the service asks to wait; None if it gives no time.
     """
 
     why: str
@@ -50,16 +50,16 @@ class Trouble:
 
 
 def trouble_of(error: Exception, *, model: str, where: str) -> Trouble:
-    """What an exception of a request means.
+    """Classify an exception of a request.
 
     Args:
-        error: What the SDK raised.
-        model: The model that was asked for.
-        where: The service, as the user knows it.
+        error: The exception from the SDK.
+        model: The requested model.
+        where: The service's name for messages.
 
     Raises:
-        AgentUnavailable: Waiting does not help.
-        Exception: It is nothing of the request's; the same exception again.
+        AgentUnavailable: The error is permanent.
+        Exception: The same exception, if it has nothing to do with the request.
     """
     import anthropic
     import httpx2
@@ -87,32 +87,32 @@ def _refusal(status: int, detail: str, model: str, where: str) -> AgentUnavailab
     if status in (401, 403):
         return AgentUnavailable(
             f"{where} refused the key ({status}): {detail}",
-            hint="export ANTHROPIC_API_KEY=…, with a key that may use this model",
+            hint="export ANTHROPIC_API_KEY=…, with a key that has access to this model",
         )
     if status == 404:
         return AgentUnavailable(
-            f"{where} knows no model {model!r} (404): {detail}", hint="name another model: --ideator anthropic:MODEL"
+            f"{where} has no model {model!r} (404): {detail}", hint="choose another model: --ideator anthropic:MODEL"
         )
     if 300 <= status < 400:
         return AgentUnavailable(
-            f"{where} sends requests elsewhere ({status}), and the key does not follow",
+            f"{where} redirects requests ({status}); the key is not sent to another server",
             hint="export ANTHROPIC_BASE_URL=…",
         )
-    hint = {402: "see to the account's billing, then go on: autoqec resume"}.get(
+    hint = {402: "check the account's billing, then continue: autoqec resume"}.get(
         status,
-        "change what it names — max_tokens, effort or the model of [agents.<role>] —, then go on: autoqec resume",
+        "correct max_tokens, effort or the model in [agents.<role>], then continue: autoqec resume",
     )
     return AgentUnavailable(f"{where} refused the request ({status}): {detail}", hint=hint)
 
 
 def readable(text: Any) -> str:
-    """A message of somebody else's in one line that can be shown: no secret, no control character, not without end."""
+    """Make a foreign message safe to show: one line, without secrets and control characters, limited in length."""
     shown = "".join(letter if letter.isprintable() else " " for letter in str(redact(str(text))))
     return shortened(" ".join(shown.split()), _MESSAGE)
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Seconds that a response asks to wait, however it says so; None if it does not."""
+    """Return the seconds that a response asks to wait, in any of the header formats; None if it gives no time."""
     for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
         value = headers.get(name)
         if value is None:

@@ -1,4 +1,4 @@
-"""Plugin: coding agents that are installed as programs play roles, `cli:claude` and `cli:codex`; they get text, and no tools."""
+"""Plugin: coding agents that run as programs, `cli:claude` and `cli:codex`; they get text and no tools."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from autoqec.hookspecs import Register, hookimpl
 
 @hookimpl
 def autoqec_register_agents(register: Register) -> None:
-    """The family `cli:`, of which `cli:claude:MODEL` names a model too."""
+    """Register the family `cli:`; `cli:claude:MODEL` also names a model."""
     register(
         "cli:",
         "autoqec_plugins.cli_agent.program_agent:CliAgent",

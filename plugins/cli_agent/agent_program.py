@@ -1,4 +1,4 @@
-"""What a program has to be to play a role: how it is called, and how its answer is read."""
+"""The interface of a program that acts as an agent: how to call it, and how to read its answer."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from autoqec.agents.prompt import Prompt
 
 
 class Failed(Exception):
-    """There is no answer.
+    """The program gave no answer.
 
     Args:
-        why: What the program says, in words for people: it is not logged in, out of its limits and the like.
-        unread: Whether `why` is merely all it printed, which is not of the form that it should be.
+        why: The program's reason in words, such as not logged in or out of its limits.
+        unread: Whether `why` is the program's whole output, which does not have the expected format.
     """
 
     def __init__(self, why: str, *, unread: bool = False):
@@ -26,7 +26,7 @@ class Failed(Exception):
 
 @dataclass(frozen=True)
 class Options:
-    """What a call may take; see `autoqec_plugins.cli_agent.program_agent.CliAgent`. `prices` are those of `model`."""
+    """Limits of a call; see `autoqec_plugins.cli_agent.program_agent.CliAgent`. `prices` are those of `model`."""
 
     model: str
     seconds: float
@@ -38,15 +38,15 @@ class Options:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a program said.
+    """A program's answer.
 
     Attributes:
         message: The JSON object; None if there is none.
-        text: The words it was in.
-        problem: Why there is no message, for another try.
-        model: Which model spoke, if it says.
-        usage: Tokens, if it says.
-        cost: In US dollars; None if nobody knows.
+        text: The whole text of the answer.
+        problem: Why there is no message, for the next try.
+        model: The model, if the program names it.
+        usage: Tokens, if the program reports them.
+        cost: Cost in US dollars; None if unknown.
     """
 
     message: Any
@@ -59,15 +59,15 @@ class Answer:
 
 @dataclass(frozen=True)
 class Program:
-    """A program.
+    """A program that acts as an agent.
 
     Attributes:
-        command: From prompt, options and a folder for files to arguments and standard input.
-        read: From standard output and options to the answer; raises `Failed`.
-        variables: Of our environment, what it is told beside the common ones: its own keys and settings.
-        constants: What else is in its environment.
-        keeps_cost: Whether it takes a limit in dollars.
-        install, login: What to do if it is not there, or not ready.
+        command: Maps prompt, options and a folder for files to arguments and standard input.
+        read: Maps standard output and options to the answer; raises `Failed`.
+        variables: Environment variables to pass on in addition to the common ones: its own keys and settings.
+        constants: Further environment variables with fixed values.
+        keeps_cost: Whether it accepts a limit in dollars.
+        install, login: What to do if it is not installed, or not logged in.
     """
 
     command: Callable[[Prompt, Options, Path], tuple[list[str], str]]

@@ -1,4 +1,4 @@
-"""Claude Code: `claude -p` with a schema of the reply, all tools and all settings but the login switched off."""
+"""Claude Code: `claude -p` with a schema for the reply; all tools, and all settings except the login, are off."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from autoqec.agents.prompt import Prompt
 from .agent_program import Answer, Failed, Options, Program
 from .reply_reading import amount, find_object, whole
 
-#: Taken away one by one as well: releases of early 2026 did not heed `--tools ""`.
+#: Also disabled one by one: releases of early 2026 ignored `--tools ""`.
 _TOOLS = (
     "Bash,BashOutput,KillShell,Edit,Write,Read,Glob,Grep,LS,NotebookEdit,WebFetch,WebSearch,Task,Agent,Skill,TodoWrite"
 )
 
-#: Ends after which another try may do better; any other end with an error is one of the account or the network.
+#: Error types after which another try may succeed; all others concern the account or the network.
 _TRY_AGAIN = ("error_max_turns", "error_max_structured_output_retries")
 
 
 def _command(prompt: Prompt, options: Options, folder: Path) -> tuple[list[str], str]:
     argv = ["-p", "--output-format", "json", "--json-schema", json.dumps(prompt.schema)]
     argv += ["--tools", "", "--disallowedTools", _TOOLS, "--max-turns", str(options.max_turns)]
-    # Hooks, plugins and servers of the user's settings run commands; nothing of this call is kept for another.
+    # Hooks, plugins and servers in the user's settings run commands, so they are off. The session is not stored.
     argv += ["--setting-sources", "", "--strict-mcp-config", "--disable-slash-commands", "--no-session-persistence"]
     argv += ["--system-prompt", prompt.system]
     argv += ["--model", options.model] if options.model else []
@@ -43,12 +43,12 @@ def _read(out: str, options: Options) -> Answer:
         errors = result.get("errors")
         words = [text, *(errors if isinstance(errors, list) else []), subtype]
         raise Failed(
-            next((str(word) for word in words if word and word != "success"), "it failed and does not say why")
+            next((str(word) for word in words if word and word != "success"), "it failed without giving a reason")
         )
     message = result.get("structured_output")
     if not isinstance(message, dict):
         message = None if subtype in _TRY_AGAIN else find_object(text)
-    problem = f"claude ended with {subtype}" if subtype in _TRY_AGAIN else "the reply holds no JSON object"
+    problem = f"claude ended with {subtype}" if subtype in _TRY_AGAIN else "the reply contains no JSON object"
     return Answer(
         message,
         text=text or (json.dumps(message) if message is not None else ""),
@@ -60,7 +60,7 @@ def _read(out: str, options: Options) -> Answer:
 
 
 def _result(out: str) -> Mapping[str, Any] | None:
-    """The object of type `result`: the whole of the output, the last of a list, or the last line that is one."""
+    """Find the object of type `result`: the whole output, the last item of a list, or the last line of that type."""
     for text in (out, *reversed(out.splitlines())):
         try:
             found = json.loads(text)
@@ -84,7 +84,7 @@ def _usage(said: Any) -> Usage | None:
 
 
 def _model(said: Any) -> str:
-    """Of the models that took part, the one that wrote most."""
+    """Return the model that wrote the most output."""
     if not isinstance(said, dict) or not said:
         return ""
     return str(max(said, key=lambda name: whole(said[name].get("outputTokens")) if isinstance(said[name], dict) else 0))

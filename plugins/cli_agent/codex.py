@@ -1,4 +1,4 @@
-"""Codex: `codex exec --json`, its tools switched off, in a sandbox that only reads, with a schema of the reply if it takes it."""
+"""Codex: `codex exec --json` without tools, in a read-only sandbox, with a schema for the reply if Codex accepts it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .agent_program import Answer, Failed, Options, Program
 from .reply_reading import find_object, whole
 from .strict_schema import strict_schema
 
-#: Settings, which win over those of the user's file: no shell, no search, no servers, no file of instructions.
+#: Settings that override the user's file: no shell, no search, no servers, no file of instructions.
 _OFF = (
     "features.shell_tool=false", "features.unified_exec=false", 'web_search="disabled"', "mcp_servers={}",
     "project_doc_max_bytes=0", 'approval_policy="never"',
@@ -45,14 +45,14 @@ def _read(out: str, options: Options) -> Answer:
         elif kind == "turn.failed":
             error = event.get("error")
             failure = _words(error.get("message") if isinstance(error, dict) else error) or "the turn failed"
-        elif kind == "error":  # it may go on after one, as when it connects again
+        elif kind == "error":  # not always final: for example, Codex may reconnect
             complaint = _words(event.get("message"))
     if not any_event:
         raise Failed(out, unread=True)
     if failure or (complaint and not text):
         raise Failed(failure or complaint)
     message = find_object(text)
-    return Answer(message, text, "the reply holds no JSON object", usage=usage, cost=_cost(usage, options.prices))
+    return Answer(message, text, "the reply contains no JSON object", usage=usage, cost=_cost(usage, options.prices))
 
 
 def _events(out: str) -> Iterator[Mapping[str, Any]]:
@@ -66,7 +66,7 @@ def _events(out: str) -> Iterator[Mapping[str, Any]]:
 
 
 def _words(said: Any) -> str:
-    """An error in words; services send theirs as JSON in a text."""
+    """Return an error as text; some services send JSON inside the text."""
     try:
         inner = json.loads(str(said))
     except (ValueError, RecursionError):
@@ -81,7 +81,7 @@ def _words(said: Any) -> str:
 def _usage(said: Any) -> Usage | None:
     if not isinstance(said, dict):
         return None
-    cached = whole(said.get("cached_input_tokens"))  # they are among the input tokens here
+    cached = whole(said.get("cached_input_tokens"))  # Codex includes them in the input tokens
     return Usage(
         input_tokens=max(0, whole(said.get("input_tokens")) - cached),
         output_tokens=whole(said.get("output_tokens")),

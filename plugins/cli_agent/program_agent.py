@@ -1,6 +1,6 @@
-"""A program as an agent: the prompt goes to its standard input, its answer is read from what it prints.
+"""Runs a program as an agent: sends the prompt to its standard input and reads the answer from its output.
 
-A lab's settings come with its repository and are not trusted: they choose among the programs here and name none.
+A lab's settings come with its repository and are not trusted, so they can choose only among the programs listed here.
 """
 
 from __future__ import annotations
@@ -25,32 +25,32 @@ from .agent_program import Answer, Failed, Options, Program
 
 _PROGRAMS: Mapping[str, Program] = {"claude": claude.CLAUDE, "codex": codex.CODEX}
 
-#: What every program is told of our environment: where things are, how to write, and how to get out of here.
+#: Environment variables for every program: paths, language, terminal, proxies and certificates.
 _KEPT = (
     "PATH", "HOME", "LANG", "TERM",
     "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS",
 )  # fmt: skip
 
-#: Of a model: nothing that a program could take for a flag.
+#: A model's name; it cannot look like a command-line flag.
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@\[\]-]{0,99}")
 
-#: Bytes of output that are read.
+#: Maximum number of bytes to read from a program.
 _MOST_BYTES = 8_000_000
 
 
 class CliAgent:
-    """Plays any role by running a program.
+    """Acts in any role by running a program.
 
     Args:
-        member: `claude` or `codex`, and after a colon the model, if it is not to be the program's own choice.
-        prices: Dollars per million tokens of models, for those of which the program does not say what they cost.
-        seconds: How long a call may take.
-        max_tokens: Of a reply, thinking included.
-        max_turns: Of `claude`: how often it may try to give an answer that fits.
-        max_cost: Of `claude`: dollars that a call may take at most.
+        member: `claude` or `codex`, optionally followed by a colon and the model; by default the program chooses it.
+        prices: Dollars per million tokens by model, for programs that do not report costs.
+        seconds: Time limit of a call.
+        max_tokens: Maximum number of tokens in a reply, including thinking.
+        max_turns: For `claude`: maximum number of tries for a valid answer.
+        max_cost: For `claude`: maximum cost of a call in dollars.
 
     Raises:
-        UsageError: There is no such program here, or an option is wrong.
+        UsageError: The program is not supported, or an option is invalid.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class CliAgent:
         if name not in _PROGRAMS:
             raise UsageError(f"agent cli:{plain(member)}: no such program", hint="choose cli:claude or cli:codex")
         if model and _MODEL.fullmatch(model) is None:
-            raise UsageError(f"agent cli:{name}: {plain(model)!r} is no name of a model", hint=f"cli:{name}:MODEL")
+            raise UsageError(f"agent cli:{name}: {plain(model)!r} is not a model name", hint=f"cli:{name}:MODEL")
         self._name, self._program = name, _PROGRAMS[name]
         self._options = Options(
             model=model,
@@ -79,8 +79,8 @@ class CliAgent:
         )
         if max_cost is not None and not self._program.keeps_cost:
             raise UsageError(
-                f"agent cli:{name}: max_cost cannot be kept, for {name} takes no such limit",
-                hint=f'leave it out, and give the model\'s prices: [prices."{model or "<model>"}"]',
+                f"agent cli:{name}: max_cost has no effect, because {name} does not accept a cost limit",
+                hint=f'remove it and set the model\'s prices: [prices."{model or "<model>"}"]',
             )
 
     def estimate(self, role: Role, context: Context) -> Estimate:
@@ -101,10 +101,10 @@ class CliAgent:
         """
         path = shutil.which(self._name, path=_search_path())
         if path is None:
-            raise AgentUnavailable(f"there is no program {self._name} on PATH", hint=self._program.install)
+            raise AgentUnavailable(f"the program {self._name} is not on PATH", hint=self._program.install)
         prompt = render(role, context)
         with tempfile.TemporaryDirectory(prefix="autoqec-", ignore_cleanup_errors=True) as name:
-            # The program runs in an empty folder, not in the lab; what it is told by file lies beside it.
+            # The program runs in an empty folder, not in the lab; its input files lie next to that folder.
             (folder := Path(name) / "empty").mkdir()
             argv, stdin = self._program.command(prompt, self._options, Path(name))
             try:
@@ -117,7 +117,7 @@ class CliAgent:
                     most_bytes=_MOST_BYTES,
                 )
             except OSError as error:
-                raise AgentUnavailable(f"{path} cannot be run: {error.strerror}", hint=self._program.install) from error
+                raise AgentUnavailable(f"cannot run {path}: {error.strerror}", hint=self._program.install) from error
         return self._read(done, prompt.text)
 
     def _environment(self) -> dict[str, str]:
@@ -130,7 +130,7 @@ class CliAgent:
         if done.ended == "timeout":
             raise AgentUnavailable(
                 f"{name} did not answer within {self._options.seconds:g} seconds",
-                hint="autoqec resume, or a larger `seconds` in [agents.<role>] of .autoqec/config.toml",
+                hint="run autoqec resume, or set a larger `seconds` in [agents.<role>] of .autoqec/config.toml",
             )
         if done.ended == "flood":
             return Reply(None, f"{name} wrote more than {_MOST_BYTES:,} bytes", prompt=prompt, cost=None)
@@ -138,7 +138,7 @@ class CliAgent:
             answer: Answer = self._program.read(out, self._options)
         except Failed as failed:
             if failed.unread and done.status == 0:
-                return Reply(None, f"{name} printed nothing that can be read", prompt=prompt, text=out, cost=None)
+                return Reply(None, f"{name} printed nothing readable", prompt=prompt, text=out, cost=None)
             raise self._unavailable(str(failed) or _first_line(done.err) or f"exit status {done.status}") from failed
         if done.status != 0 and answer.message is None:
             raise self._unavailable(_first_line(done.err) or f"exit status {done.status}")
@@ -158,7 +158,7 @@ class CliAgent:
 
 
 def _search_path() -> str:
-    """PATH without the places that depend on the current folder, which may be a repository of somebody else's."""
+    """Return PATH without relative entries, because the current folder may be another person's repository."""
     return os.pathsep.join(p for p in os.environ.get("PATH", os.defpath).split(os.pathsep) if os.path.isabs(p))
 
 

@@ -1,4 +1,4 @@
-"""Reading what a program printed: a JSON object among prose and code fences, and figures that may be anything."""
+"""Reads a program's output: a JSON object among prose and code fences, and numbers of unreliable type."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 _FENCE = re.compile(r"```[A-Za-z]*\s*\n(.*?)\n\s*```", re.DOTALL)
 
-#: Places where an object may begin that are tried.
+#: Maximum number of positions to try as the start of an object.
 _TRIES = 200
 
 
 def find_object(text: str) -> dict[str, Any] | None:
-    """The JSON object that a text is, holds in a code fence, or holds somewhere: then the longest."""
+    """Find a JSON object: the whole text, else the content of a code fence, else the longest object in the text."""
     for part in (text, *_FENCE.findall(text)):
         found = _parsed(part)
         if found is not None:
@@ -42,11 +42,11 @@ def _parsed(text: str) -> dict[str, Any] | None:
 
 
 def whole(value: Any) -> int:
-    """A count; 0 for what is none."""
+    """Return a count; 0 if the value is not one."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
 
 
 def amount(value: Any) -> float | None:
-    """A sum of money; None for what is none."""
+    """Return an amount of money; None if the value is not one."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if is_number and math.isfinite(value) and value >= 0 else None

@@ -1,4 +1,4 @@
-"""A JSON schema in the dialect that OpenAI's structured outputs take: every object closed, every field required."""
+"""Converts a JSON schema to the dialect of OpenAI's structured outputs: every object closed, every field required."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _KEPT = ("type", "enum", "const", "description")
 
 
 def strict_schema(schema: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The same schema, strict; limits of length and value are left out, for the reply is validated here anyway.
+    """Return the strict form of a schema. Limits of length and value are dropped, because AutoQEC validates the reply anyway.
 
     Returns:
-        None if it cannot be said: an object whose fields have no names of their own, such as files by path.
+        The schema; None if the dialect cannot express it, as for an object with free field names, such as files by path.
     """
     if "$ref" in schema or "$defs" in schema:
         return None

@@ -1,4 +1,4 @@
-"""Plugin: the stage kind `custom`, a torch module that the candidate brings along."""
+"""Plugin: the stage kind `custom`, a torch module in the candidate's own code."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from autoqec.hookspecs import Register, hookimpl
 
 @hookimpl
 def autoqec_register_stages(register: Register) -> None:
-    """Offer `custom`."""
+    """Register `custom`."""
     register("custom", "autoqec_plugins.custom.custom_stage:Custom")

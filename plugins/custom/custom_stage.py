@@ -1,6 +1,6 @@
-"""The stage kind `custom`: a torch module that the candidate brings along in `stages/<slug>/module.py`.
+"""The stage kind `custom`: a torch module in the candidate's own file `stages/<slug>/module.py`.
 
-Its source is checked where a candidate is read; it runs only where a candidate is built, which is in the candidate's process.
+The source is checked when a candidate is read. It runs only when a candidate is built, in the candidate's process.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class CustomConfig(StageConfig):
-    """A `custom` stage has no fields of its own: what it does is in its `module.py`."""
+    """The fields of a `custom` stage; it has no own fields, because its `module.py` defines it."""
 
     kind: Literal["custom"] = "custom"
 
@@ -32,7 +32,7 @@ class Custom:
     """Stage kind.
 
     Args:
-        source: The text of `module.py`; empty for the kind itself, which cannot be built.
+        source: The text of `module.py`; empty for the kind itself, which cannot build a stage.
         path: Its name, for messages.
     """
 
@@ -43,19 +43,19 @@ class Custom:
         self._source, self._path = source, path
 
     def with_module(self, source: str, path: str) -> Custom:
-        """The kind bound to a candidate's source.
+        """Return the kind bound to a candidate's source.
 
         Raises:
-            UsageError: The source is not allowed; the message has the line.
+            UsageError: The source is not allowed; the message names the line.
         """
         check_source(source, path)
         return Custom(source, path)
 
     def build(self, config: CustomConfig, problem: Problem) -> torch.nn.Module:
-        """Run the source, make its `Stage`, and try it on a few shots.
+        """Run the source, make its `Stage`, and test it on a few shots.
 
         Raises:
-            UsageError: The code raises, or does not do what a stage must.
+            UsageError: The code raises an error, or does not meet the requirements of a stage.
         """
         import torch
 
@@ -68,28 +68,28 @@ class Custom:
             stage: torch.nn.Module = module.Stage(make_graph(problem))
             return stage
 
-        with torch.random.fork_rng(devices=[]):  # the trial must not change what the stage starts from
+        with torch.random.fork_rng(devices=[]):  # the test must not change the stage's initial parameters
             _explained(lambda: try_out(make, problem, self._path), self._path)
         built: torch.nn.Module = _explained(make, self._path)
         return built
 
     def inference(self, config: CustomConfig, tensors: Mapping[str, np.ndarray], problem: Problem) -> Inference | None:
-        """None: torch runs it."""
+        """Return None: torch runs this stage."""
         return None
 
     def space(self) -> Mapping[str, tuple[Any, ...]]:
-        """Nothing: a search over fields cannot write code."""
+        """Return nothing: a search over fields cannot write code."""
         return {}
 
 
 def _explained(work: Callable[[], Any], path: str) -> Any:
-    """The result, or what the candidate's code raised as an error that names its file and line."""
+    """Return the result of `work`, or turn an error in the candidate's code into one that names its file and line."""
     try:
         return work()
     except (AutoQECError, MemoryError):
         raise
     except Exception as error:
-        if is_out_of_memory(error):  # torch says so with a RuntimeError
+        if is_out_of_memory(error):  # torch raises a RuntimeError in this case
             raise MemoryError(str(error)) from error
         lines, trace = [], error.__traceback__
         while trace is not None:

@@ -1,4 +1,4 @@
-"""A short trial of a custom stage before it trains: eight shots tell most of what can be wrong with it."""
+"""A smoke test of a custom stage before training: eight shots reveal most mistakes."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from autoqec.problem.sampling import sample_labelled
 _SHOTS = 8
 _SEED = 1
 
-#: How far beliefs may move with the batch: sums in another order, no more.
+#: Allowed change of beliefs with the batch, for sums in another order.
 _TOLERANCE = 1e-4
 
-_HINT = "see docs/candidates.md, custom, for what forward must do"
+_HINT = "docs/candidates.md, section custom, has the rules for forward"
 
 
 def try_out(make: Callable[[], torch.nn.Module], problem: Problem, path: str) -> None:
     """Run a stage forward and backward.
 
     Args:
-        make: Makes the stage; it is called once, and what it makes is thrown away.
-        problem: Where the shots come from.
+        make: Makes the stage; it is called once, and the stage is discarded.
+        problem: The problem to sample.
         path: The module's name, for messages.
 
     Raises:
-        UsageError: Beliefs have the wrong shape or type, are not finite, differ from one call to the next or with the
-            rest of the batch; or a parameter gets no gradient, or one that is not finite.
-        Exception: Whatever the stage raises.
+        UsageError: Beliefs have the wrong shape or type, are not finite, or differ between calls or with the rest of the
+            batch; or a parameter has no gradient, or a gradient that is not finite.
+        Exception: Any error that the stage raises.
     """
     stage = make()
     syndromes, _, _ = sample_labelled(problem, _SHOTS, _SEED)
     bits = torch.from_numpy(syndromes).float()
-    # Every shot has beliefs of its own, as behind another stage: what looks across a batch then shows.
+    # Every shot has different beliefs, as after another stage, which reveals a dependence on the batch.
     given = torch.linspace(0.5, 1.0, _SHOTS).unsqueeze(1) * torch.from_numpy(problem.priors_llr)
 
     def fail(problem: str) -> None:

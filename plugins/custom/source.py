@@ -1,7 +1,7 @@
-"""What a candidate's `module.py` may say, read off its syntax tree before any of it runs.
+"""Checks the syntax tree of a candidate's `module.py` before any of it runs.
 
-This catches mistakes and shows a reviewer that there is little to review. It is no sandbox: Python has too many doors. That
-is why the code only ever runs in the candidate's own process, and a verdict on it says that it was not sandboxed.
+The check catches mistakes and limits what a reviewer must read. It is not a sandbox, because Python has too many ways around
+it. So the code runs only in the candidate's own process, and a verdict records how well that process was sandboxed.
 """
 
 from __future__ import annotations
@@ -11,22 +11,22 @@ from collections.abc import Iterator
 
 from autoqec.errors import UsageError
 
-#: More than this is not an idea anyone can review.
+#: Maximum size; nobody can review more.
 MAX_BYTES = 64 * 1024
 MAX_NODES = 20_000
 
-#: What may be imported. `torch` itself is large; `_FORBIDDEN` names what of it leads out of the process.
+#: The allowed imports. `torch` is large; `_FORBIDDEN` lists the parts of it that lead out of the process.
 IMPORTS = frozenset(
     "__future__ dataclasses math typing torch torch.nn torch.nn.functional torch.nn.init torch.nn.parameter torch.fft "
     "torch.linalg torch.special".split()
 )
 
-#: Names that run text, reach around attribute checks, or touch files, processes and the interpreter, wherever they stand.
+#: Forbidden names, anywhere in the code: they run text, bypass attribute checks, or touch files, processes or the interpreter.
 _FORBIDDEN = frozenset(
     # Python's own
     "eval exec compile open input breakpoint exit quit help getattr setattr delattr hasattr vars globals locals dir "
     "memoryview format format_map mro "
-    # the standard library's, which torch's own modules import and so hold as attributes
+    # the standard library's, which are attributes of torch's own modules
     "sys os builtins importlib ctypes inspect warnings copyreg glob linecache platform threading traceback contextlib "
     "functools np fx ao "
     # torch's: files, processes, other languages, other backends, global settings
@@ -49,8 +49,8 @@ def check_source(text: str, path: str) -> None:
         path: Its name, for messages.
 
     Raises:
-        UsageError: It is too long, is not Python, imports or names what it may not, or has no class `Stage` with
-            `__init__(self, graph)` and `forward(self, syndromes, beliefs)`. The message has the line.
+        UsageError: The source is too long, is not Python, uses a forbidden import or name, or has no class `Stage` with
+            `__init__(self, graph)` and `forward(self, syndromes, beliefs)`. The message names the line.
     """
     if len(text.encode()) > MAX_BYTES:
         raise UsageError(
@@ -61,7 +61,7 @@ def check_source(text: str, path: str) -> None:
     except SyntaxError as error:
         raise UsageError(f"{path}, line {error.lineno}: {error.msg}", code="custom_refused") from error
     except (ValueError, RecursionError, MemoryError) as error:
-        raise UsageError(f"{path} cannot be parsed: {error}", code="custom_refused") from error
+        raise UsageError(f"cannot parse {path}: {error}", code="custom_refused") from error
     nodes = list(ast.walk(tree))
     if len(nodes) > MAX_NODES:
         raise UsageError(
@@ -76,13 +76,13 @@ def check_source(text: str, path: str) -> None:
 
 
 def _top_level(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    """Statements that would do something on import."""
+    """Find statements that would run code on import."""
     for node in tree.body:
         documents = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
         if not (isinstance(node, _TOP) or documents):
-            yield node.lineno, "at the top of a module only imports, constants, functions and classes are allowed"
+            yield node.lineno, "only imports, constants, functions and classes are allowed at the top level of a module"
         if isinstance(node, ast.Assign | ast.AnnAssign) and any(isinstance(n, ast.Call) for n in ast.walk(node)):
-            yield node.lineno, "a constant at the top of a module calls nothing"
+            yield node.lineno, "a constant at the top level of a module must not call anything"
 
 
 def _problems(node: ast.AST) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What a custom stage is told of the problem: the Tanner graph and where it lies, as plain tensors."""
+"""The problem as a custom stage sees it: Tanner graph and coordinates, as plain tensors."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from autoqec.problem.problem import Problem
 
 @dataclass(frozen=True)
 class Graph:
-    """A decoding problem, as `Stage.__init__` gets it.
+    """A decoding problem, the argument of `Stage.__init__`.
 
     Attributes:
         num_detectors, num_mechanisms: Columns of syndromes and of beliefs.
-        detector, mechanism: The ends of each incidence — detector flips when mechanism fires — int64 `[incidences]`,
-            ordered by mechanism, then detector.
+        detector, mechanism: The ends of each incidence (the mechanism flips the detector), int64 `[incidences]`, ordered by
+            mechanism, then detector.
         priors: Log-odds that each mechanism does not fire, float32 `[mechanisms]`.
-        coordinates: x, y, t of each detector, float32 `[detectors, 3]`; zero where the problem has none.
-        side: Stabiliser type of each detector, float32 `[detectors]`: 1, -1, or 0 where it cannot be told.
+        coordinates: x, y, t of each detector, float32 `[detectors, 3]`; zero if the problem has none.
+        side: Stabiliser type of each detector, float32 `[detectors]`: 1, -1, or 0 if unknown.
     """
 
     num_detectors: int
@@ -33,7 +33,7 @@ class Graph:
 
 
 def make_graph(problem: Problem) -> Graph:
-    """A fresh graph: its tensors are copies, so that no stage can change another's problem."""
+    """Make a graph from copies of the problem's arrays, so that no stage can change the problem of another."""
     geometry = find_geometry(problem)
     return Graph(
         num_detectors=problem.num_detectors,

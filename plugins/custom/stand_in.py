@@ -1,7 +1,7 @@
-"""A module that does a little of everything a candidate's may, for the rehearsal before the process that holds it is locked.
+"""A stand-in module that uses a little of everything that a candidate may, for the warm-up before its process is locked.
 
-What torch loads at its first use must be loaded by then; an operation that is missing here and loads something is refused, and
-the round says so.
+torch loads some libraries on first use, and this must happen before the lock. An operation that is missing here and loads a
+library later is refused, and the round reports it.
 """
 
 SOURCE = """

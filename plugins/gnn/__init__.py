@@ -7,5 +7,5 @@ from autoqec.hookspecs import Register, hookimpl
 
 @hookimpl
 def autoqec_register_stages(register: Register) -> None:
-    """Offer `gnn`."""
+    """Register `gnn`."""
     register("gnn", "autoqec_plugins.gnn.gnn_stage:GNN")

@@ -1,12 +1,12 @@
-"""How the messages to a node become one: from `[edges, hidden, shots]` to `[targets, hidden, shots]`.
+"""Aggregations of the messages to a node: from `[edges, hidden, shots]` to `[targets, hidden, shots]`.
 
 | kind | aggregate |
 |---|---|
-| sum | sum, divided by the graph's mean degree so that it starts at a size a network can use |
+| sum | sum, divided by the graph's mean degree for a suitable initial scale |
 | mean, max | of the messages; zero for a node without edges |
-| gated_sum | sum of message ⊙ sigmoid(G message), divided likewise (Li et al., ICLR 2016) |
-| attention_pool | mean weighed by a learned score of each message |
-| set_transformer | messages look at two summaries of their set, then are pooled by attention (Lee et al., ICML 2019) |
+| gated_sum | sum of message ⊙ sigmoid(G message), divided by the mean degree (Li et al., ICLR 2016) |
+| attention_pool | mean weighted by a learned score of each message |
+| set_transformer | messages attend to two summaries of their set, then attention pools them (Lee et al., ICML 2019) |
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from autoqec.candidate.blocks import Linear, segment_max, segment_softmax, segme
 
 from .wiring import Wiring
 
-#: Induced points of the set transformer: through so few, a set of n messages costs n steps and not n².
+#: Induced points of the set transformer; with a fixed number, a set of n messages costs n steps instead of n².
 _SUMMARIES = 2
 
 
@@ -85,7 +85,7 @@ class _SetTransformer(torch.nn.Module):
         return pooled
 
 
-#: Each is made with `(hidden,)`.
+#: Constructors take `(hidden,)`.
 AGGREGATIONS: dict[str, type[torch.nn.Module]] = {
     "sum": _Sum,
     "mean": _Mean,

@@ -25,24 +25,24 @@ Normalisation = Literal["none", "layer", "batch", "edge", "graph"]
 class GNNConfig(StageConfig):
     """The fields of a `gnn` stage.
 
-    A layer sends messages from mechanisms to detectors and then from detectors to mechanisms, each along all incidences
-    with weights of their own; the head turns a mechanism's last state into a correction of its belief.
+    A layer sends messages from mechanisms to detectors and then from detectors to mechanisms, along all incidences, with
+    separate weights for the two directions. The head turns a mechanism's last state into a correction of its belief.
 
     Attributes:
-        layers: Layers, each with its own weights.
+        layers: Number of layers, each with its own weights.
         hidden: Features of a node's state.
-        message: How a message is made; see `messages`.
-        aggregation: How the messages to a node become one; see `aggregations`.
-        normalisation: What is brought to mean 0 and variance 1, and then scaled: `layer` a node's features; `batch` each
-            feature over nodes and shots of a training batch, and by running statistics afterwards; `edge` a message's
-            features; `graph` each feature over the nodes of a shot, with a learned share of the mean.
+        message: The message function; see `gnn_messages`.
+        aggregation: The aggregation of messages to a node; see `aggregations`.
+        normalisation: The values normalised to mean 0 and variance 1, then scaled: `layer` a node's features; `batch` each
+            feature over nodes and shots of a training batch, and later by running statistics; `edge` a message's features;
+            `graph` each feature over the nodes of a shot, with a learned fraction of the mean.
         residual: Add the update to a node's state instead of replacing it.
         head: `linear`, or `mlp` with one hidden layer.
-        edge_syndrome: Messages know whether the detector fired.
-        edge_round: They know its place in time; 0 where the error model has no coordinates.
-        edge_type: They know its stabiliser type; 0 where the matching graph does not show two.
-        edge_distance: They know the distance between detector and mechanism; 0 without coordinates.
-        edge_prior: They know the mechanism's prior.
+        edge_syndrome: Messages see whether the detector fired.
+        edge_round: Messages see the detector's time coordinate; 0 without coordinates.
+        edge_type: Messages see the detector's stabiliser type; 0 if the matching graph does not have two components.
+        edge_distance: Messages see the distance between detector and mechanism; 0 without coordinates.
+        edge_prior: Messages see the mechanism's prior.
     """
 
     kind: Literal["gnn"] = "gnn"

@@ -1,17 +1,17 @@
-"""How a message is made from its source s, its target t and its edge e; each gives `[edges, hidden, shots]`.
+"""Message functions of source s, target t and edge e; each returns `[edges, hidden, shots]`.
 
-An MLP's outer layer is not applied to each message: the update of the target, which follows the aggregation, is one.
+An MLP has no outer layer per message, because the update of the target after the aggregation is one.
 
 | kind | message |
 |---|---|
 | mlp | relu(A s + B t + C e) (Gilmer et al., ICML 2017) |
 | gated_mlp | value ⊙ sigmoid(gate), both linear in s, t, e (Dauphin et al., ICML 2017) |
 | residual_mlp | V s + W relu(A s + B t + C e) |
-| normalized_mlp | relu of the pre-activation with its features brought to mean 0 and variance 1 |
+| normalized_mlp | relu of the pre-activation, normalised over features to mean 0 and variance 1 |
 | gru_cell | a GRU (Cho et al., EMNLP 2014) whose state is the target's and whose input is source and edge |
-| attention | V s, weighed among a target's messages by a·leaky_relu(A s + B t) (Brody et al., ICLR 2022) |
-| edge_attention | the same, with weight and value that also see the edge |
-| geometric_attention | V s, weighed by (A s)·(B t) minus a learned positive factor times distance |
+| attention | V s, weighted among a target's messages by a·leaky_relu(A s + B t) (Brody et al., ICLR 2022) |
+| edge_attention | the same, but weight and value also see the edge |
+| geometric_attention | V s, weighted by (A s)·(B t) minus a learned positive factor times distance |
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class _GeometricAttention(torch.nn.Module):
         return self.value(wiring, source, target) * segment_softmax(scores, wiring.target, wiring.targets)
 
 
-#: Each is made with `(hidden, fixed edge features, whether the syndrome bit is seen)`.
+#: Constructors take `(hidden, number of fixed edge features, whether the message sees the syndrome bit)`.
 MESSAGES: dict[str, type[torch.nn.Module]] = {
     "mlp": _MLP,
     "gated_mlp": _GatedMLP,

@@ -1,4 +1,4 @@
-"""The graph neural network in torch: sweeps of messages between mechanisms and detectors, and a head on mechanisms."""
+"""The graph neural network in torch: messages between mechanisms and detectors, and a head on mechanisms."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .wiring import Wiring, edge_features
 
 
 class _Sweep(torch.nn.Module):
-    """Messages along all edges in one direction, and the new states of the nodes that hear them."""
+    """Messages along all edges in one direction, and the new states of their targets."""
 
     def __init__(self, config: GNNConfig, edge: int) -> None:
         super().__init__()
@@ -39,9 +39,9 @@ class _Sweep(torch.nn.Module):
 
 
 def _shots_at_once(incidences: int, hidden: int) -> int:
-    """A power of two such that a tensor of all messages, two features wide each, is one an allocator hands out again.
+    """Return a power of two for which the tensor of all messages stays below 32 MiB.
 
-    Larger ones than 32 MiB glibc takes from the kernel anew each time, and clearing them takes longer than the sums.
+    For larger tensors glibc gets fresh memory from the kernel each time, and clearing it takes longer than the sums.
     """
     most = 2**25 // (incidences * 2 * hidden * 4)
     return min(64, max(8, 1 << (max(1, most).bit_length() - 1)))
@@ -77,7 +77,7 @@ class GNNModule(torch.nn.Module):
             beliefs: Log-likelihood ratios, float32 `[shots, mechanisms]`.
 
         Returns:
-            Beliefs, `[shots, mechanisms]`; the given ones until the head is trained.
+            Beliefs, `[shots, mechanisms]`; equal to the input until the head is trained.
         """
         bits = (2 * syndromes.T - 1).unsqueeze(1)
         down, up = self._wiring(bits, True), self._wiring(bits, False)

@@ -1,7 +1,7 @@
-"""The stage kind `gnn`: message passing between mechanisms and detectors, with every part a choice of a few.
+"""The stage kind `gnn`: message passing between mechanisms and detectors, with several choices for every part.
 
-Graph networks on Tanner graphs as decoders: Cammerer et al., "Graph neural networks for channel decoding" (Globecom 2022);
-here one refines the beliefs that the classical decoder is weighed with.
+Graph networks on Tanner graphs as decoders: Cammerer et al., "Graph neural networks for channel decoding" (Globecom 2022).
+Here the network refines the beliefs from which the classical decoder gets its weights.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ class GNN:
     Config = GNNConfig
 
     def build(self, config: GNNConfig, problem: Problem) -> torch.nn.Module:
-        """The trainable module; untrained, it returns the beliefs it is given."""
+        """Build the trainable module; untrained, it returns its input beliefs."""
         from .gnn_module import GNNModule
 
         return GNNModule(config, problem)
 
     def inference(self, config: GNNConfig, tensors: Mapping[str, np.ndarray], problem: Problem) -> Inference | None:
-        """None: torch runs it."""
+        """Return None: torch runs this stage."""
         return None
 
     def space(self) -> Mapping[str, tuple[Any, ...]]:
-        """The fields a search may vary, each with the values worth trying, in order."""
+        """Return the fields that a search may vary, each with its values in order."""
         return {
             "layers": (1, 2, 3),
             "hidden": (4, 8, 12, 16),

@@ -1,4 +1,4 @@
-"""Normalisations of states and messages, `[rows, hidden, shots]` to the same; only `batch` looks beyond a shot, in training."""
+"""Normalisations of states and messages, `[rows, hidden, shots]`; only `batch` mixes shots, and only in training."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ _EPSILON = 1e-5
 
 
 def normalised(x: torch.Tensor, dim: int) -> torch.Tensor:
-    """Mean 0 and variance 1 along a dimension."""
+    """Normalise to mean 0 and variance 1 along a dimension."""
     centred = x - x.mean(dim=dim, keepdim=True)
     return centred * torch.rsqrt(centred.square().mean(dim=dim, keepdim=True) + _EPSILON)
 
 
 class _Scaled(torch.nn.Module):
-    """Over a row's features (Ba, Kiros and Hinton 2016), then a gain and a shift per feature."""
+    """Normalisation over a row's features (Ba, Kiros and Hinton 2016), then a gain and a shift per feature."""
 
     def __init__(self, hidden: int) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class _Scaled(torch.nn.Module):
 
 
 class _Graph(_Scaled):
-    """GraphNorm (Cai et al., ICML 2021): over the nodes of a shot, with a learned share of the mean taken off."""
+    """GraphNorm (Cai et al., ICML 2021): over the nodes of a shot, after subtracting a learned fraction of the mean."""
 
     def __init__(self, hidden: int) -> None:
         super().__init__(hidden)
@@ -39,7 +39,7 @@ class _Graph(_Scaled):
 
 
 def of_states(name: str, hidden: int) -> torch.nn.Module:
-    """What is done to a node's new state."""
+    """Return the normalisation of a node's new state."""
     if name == "layer":
         return _Scaled(hidden)
     if name == "graph":
@@ -50,5 +50,5 @@ def of_states(name: str, hidden: int) -> torch.nn.Module:
 
 
 def of_messages(name: str, hidden: int) -> torch.nn.Module:
-    """What is done to a message."""
+    """Return the normalisation of a message."""
     return _Scaled(hidden) if name == "edge" else torch.nn.Identity()

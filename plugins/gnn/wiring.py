@@ -1,4 +1,4 @@
-"""The edges of a sweep, and linear maps of what its edges see, multiplied per node and only then gathered."""
+"""The edges of one message direction, and linear maps on edges that are computed per node and then gathered."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Wiring:
         to_detectors: Whether the targets are detectors; otherwise the sources are.
         features: Fixed features of the edges, `[edges, features, 1]`.
         bits: The syndrome, `[detectors, 1, shots]`.
-        distance: Scaled to at most 1, `[edges, 1, 1]`.
+        distance: Distances, scaled to at most 1, `[edges, 1, 1]`.
     """
 
     source: torch.Tensor
@@ -37,7 +37,7 @@ class Wiring:
 
 
 def edge_features(config: GNNConfig, problem: Problem) -> tuple[np.ndarray, np.ndarray]:
-    """The fixed features a configuration asks for, `[incidences, features, 1]`, and distances, `[incidences, 1, 1]`."""
+    """Return the fixed edge features of a config, `[incidences, features, 1]`, and distances, `[incidences, 1, 1]`."""
     geometry = find_geometry(problem)
     time = geometry.coordinates[:, 2]
     middle, reach = (time.max() + time.min()) / 2, max(1e-6, float(np.ptp(time)) / 2)
@@ -46,7 +46,7 @@ def edge_features(config: GNNConfig, problem: Problem) -> tuple[np.ndarray, np.n
         "edge_round": ((time - middle) / reach)[geometry.detector],
         "edge_type": geometry.side[geometry.detector],
         "edge_distance": distance,
-        # Log-odds of circuit noise lie between 5 and 9; seven off and halved they are about 1 in size.
+        # Log-odds of circuit noise lie between 5 and 9; this shift and scale brings them to about ±1.
         "edge_prior": (problem.priors_llr[geometry.mechanism] - 7.0) / 2,
     }
     chosen = [column for name, column in columns.items() if getattr(config, name)]
@@ -57,14 +57,14 @@ def edge_features(config: GNNConfig, problem: Problem) -> tuple[np.ndarray, np.n
 class EdgeLinear(torch.nn.Module):
     """`A source + B target + C edge + D bit + bias` for each edge, `[edges, outputs, shots]`.
 
-    The products with A, B and D are taken for each node and gathered, not for each edge: a detector has forty edges.
+    The products with A, B and D are computed per node and then gathered, because a detector has about forty edges.
 
     Args:
         hidden: Features of a node.
         outputs: Features of the result.
         edge: Number of fixed edge features.
-        bit: Whether the syndrome bit is seen.
-        source, target: Which ends are seen.
+        bit: Whether to include the syndrome bit.
+        source, target: Which ends to include.
     """
 
     def __init__(
@@ -89,6 +89,6 @@ class EdgeLinear(torch.nn.Module):
                 at_node = bits if at_node is None else at_node + bits
             if at_node is not None:
                 part = at_node.index_select(0, index)
-                total = part if total is None else total.add_(part)  # in place: edges are many, memory is slow
+                total = part if total is None else total.add_(part)  # in place, to save memory traffic
         assert total is not None
         return total if self.edge is None else total.add_(self.edge(wiring.features))

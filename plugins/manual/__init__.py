@@ -1,4 +1,4 @@
-"""Plugin: an agent that is somebody outside — a person, a script, a coding agent — and replies by `autoqec agents reply`."""
+"""Plugin: the agent `manual`: a person, script or coding agent outside AutoQEC that replies with `autoqec agents reply`."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from autoqec.hookspecs import Register, hookimpl
 
 @hookimpl
 def autoqec_register_agents(register: Register) -> None:
-    """`manual`."""
+    """Register `manual`."""
     register("manual", "autoqec_plugins.manual.manual_agent:ManualAgent", words=True, requires="somebody who replies")

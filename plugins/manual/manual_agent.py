@@ -1,4 +1,4 @@
-"""The manual agent: it says whom a round waits for, and leaves the rest to `autoqec agents prompt` and `autoqec agents reply`."""
+"""The agent `manual`: it makes the round wait; `autoqec agents prompt` and `autoqec agents reply` do the rest."""
 
 from __future__ import annotations
 

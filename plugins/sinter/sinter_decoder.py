@@ -1,7 +1,7 @@
-"""The decoders `sinter:module:Class`: a class with the methods of `sinter.Decoder`, made with the environment's fields.
+"""The decoders `sinter:module:Class`: instances of a class with the methods of `sinter.Decoder`.
 
-An environment may come from a stranger's repository, so what it names is looked at before it is called: it must be a
-decoder, and its module must be installed or on PYTHONPATH — one that merely lies in the current directory is refused.
+An environment may come from a stranger's repository, so this module checks a class before it calls it: the class must be a
+decoder, and its module must be installed or on PYTHONPATH. A module that is merely in the current directory is refused.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class SinterDecoder:
         fields: Keyword arguments of the class.
 
     Raises:
-        UsageError: The path is malformed, is no decoder, or the class does not take these fields.
+        UsageError: The path is malformed, does not name a decoder, or the class does not accept these fields.
         NotFoundError: There is no such module, or no such name in it.
     """
 
@@ -40,21 +40,21 @@ class SinterDecoder:
         if not isinstance(found, type):
             if fields:
                 raise UsageError(
-                    f"{self._name} is an instance and takes no fields, but {', '.join(sorted(fields))}",
-                    hint="remove them",
+                    f"{self._name} is an instance and takes no fields such as {', '.join(sorted(fields))}",
+                    hint="remove these fields",
                 )
             self._decoder = found
             return
         try:
             self._decoder = found(**fields)
         except Exception as error:
-            raise UsageError(f"{self._name} cannot be made with {fields or 'no fields'}: {one_line(error)}") from error
+            raise UsageError(f"{self._name} does not accept {fields or 'no fields'}: {one_line(error)}") from error
 
     def compile(self, problem: Problem) -> CompiledForeign:
-        """Prepare for one problem.
+        """Compile the decoder for one problem.
 
         Raises:
-            UsageError: It cannot decode it.
+            UsageError: The decoder cannot decode this problem.
         """
         return CompiledForeign(self._decoder, problem, name=self._name)
 
@@ -68,18 +68,18 @@ def _find(path: str) -> Any:
         loaded = importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise NotFoundError(
-            f"sinter:{path}: {error}", hint="pip install the package that has it, or put its folder on PYTHONPATH"
+            f"sinter:{path}: {error}", hint="install the package that has the module, or add its folder to PYTHONPATH"
         ) from error
     except Exception as error:
-        raise AutoQECError(f"sinter:{path}: {module} cannot be imported: {one_line(error)}") from error
+        raise AutoQECError(f"sinter:{path}: cannot import {module}: {one_line(error)}") from error
     if not hasattr(loaded, name):
         able = sorted(key for key, value in vars(loaded).items() if any(hasattr(value, m) for m in _METHODS))
         raise NotFoundError(f"{module} has no {name}", hint=f"its decoders are {', '.join(able) or '(none)'}")
     found = getattr(loaded, name)
     if not any(callable(getattr(found, method, None)) for method in _METHODS):
         raise UsageError(
-            f"sinter:{path} is no sinter.Decoder: it has neither {' nor '.join(_METHODS)}",
-            hint="name a class that has one of them, or choose another decoder: autoqec plugins --kind decoder",
+            f"sinter:{path} is not a sinter.Decoder: it has neither {' nor '.join(_METHODS)}",
+            hint="name a class with one of these methods, or choose another decoder: autoqec plugins --kind decoder",
         )
     return found
 
@@ -97,6 +97,6 @@ def _refuse_stray(module: str) -> None:
     asked = {Path(entry or ".").resolve() for entry in os.environ.get("PYTHONPATH", "-").split(os.pathsep)}
     if home == Path.cwd() and home not in asked:
         raise UsageError(
-            f"sinter:{module} lies in the current directory, and code from there is not run unasked",
+            f"sinter:{module} is in the current directory, and AutoQEC does not run code from there by default",
             hint="if you trust it: PYTHONPATH=. autoqec ...",
         )

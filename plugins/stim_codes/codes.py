@@ -101,7 +101,8 @@ class ErrorModelFile:
         """See `autoqec.problem.code_contract.Code.build`."""
         if noise.kind != "given":
             raise UsageError(
-                f"noise.kind: {config.path} brings its own noise", hint="remove the noise section, or say {kind: given}"
+                f"noise.kind: {config.path} already has noise",
+                hint="remove the noise section, or use noise: {kind: given}",
             )
         try:
             return stim.DetectorErrorModel(_text(config.path, files))

@@ -39,13 +39,13 @@ for descriptor in range(3, 64):
             {"stages/bp/stage.yaml": STAGE + "kind: custom\n"},
             "'kind' is written twice",
         ),  # says one thing to each reader
-        ({"stages/../../x/stage.yaml": STAGE}, "is not a file of a candidate"),
-        ({"stages/\x1b[2Jbp/stage.yaml": STAGE}, "is not a file of a candidate"),
+        ({"stages/../../x/stage.yaml": STAGE}, "is not allowed in a candidate"),
+        ({"stages/\x1b[2Jbp/stage.yaml": STAGE}, "is not allowed in a candidate"),
         ({"stages/bp/stage.yaml": "kind: neural_bp\u200b\niterations: 4\n"}, "no stage named"),  # looks like ours
         ({"stages/bp/stage.yaml": "kind: Neural_BP\n"}, "no stage named"),
-        ({"stages/bp/stage.yaml": STAGE, "stages/bp/module.py": "import os\n"}, "has no module of its own"),
-        ({"stages/bp/stage.yaml": STAGE, "conftest.py": "import os\n"}, "is not a file of a candidate|line 1"),
-        ({"stages/bp/stage.yaml": STAGE, "weights.pt": "x"}, "is not a file of a candidate|is not a mapping"),
+        ({"stages/bp/stage.yaml": STAGE, "stages/bp/module.py": "import os\n"}, "cannot have a module"),
+        ({"stages/bp/stage.yaml": STAGE, "conftest.py": "import os\n"}, "is not allowed in a candidate|line 1"),
+        ({"stages/bp/stage.yaml": STAGE, "weights.pt": "x"}, "is not allowed in a candidate|is not a mapping"),
         ({"stages/bp/stage.yaml": STAGE, "output.yaml": "threshold: 1e999\n"}, "output.yaml"),
         ({f"stages/s{i}/stage.yaml": STAGE for i in range(17)}, "17 stages"),
     ],

@@ -159,7 +159,7 @@ def test_every_command_explains_itself(command, capsys):
     [
         (["bogus"], 2, "No such command 'bogus'"),
         (["round", "--rounds", "0"], 2, "0 is not in the range"),
-        (["round", "--env", "nope"], 3, "no environment named 'nope'"),
+        (["round", "--env", "nope"], 3, "there is no environment named 'nope'"),
         (["round", "--profile", "nope"], 2, "no profile 'nope'"),
         (["round", "--ideator", "nope"], 3, "no agent named 'nope'"),
         (["round", "--verifier", "nope"], 3, "no verifier named 'nope'"),
@@ -175,7 +175,7 @@ def test_every_command_explains_itself(command, capsys):
         (["verify", "--front", "--head-to-head"], 2, "each go alone"),
         (["verify", "--front", "none-abcd"], 3, "none-abcd"),
         (["log", "none-abcd"], 3, "none-abcd"),
-        (["env", "check", "nope"], 3, "no environment named"),
+        (["env", "check", "nope"], 3, "there is no environment named"),
     ],
 )
 def test_mistakes_have_a_code_and_a_sentence_and_leave_nothing(here, capsys, args, code, words):
@@ -191,7 +191,7 @@ def test_mistakes_have_a_code_and_a_sentence_and_leave_nothing(here, capsys, arg
 BAD_ENVIRONMENTS = {
     "not yaml": ("name: [", "bad.yaml, line"),
     "unknown decoder": ("decoder: nonesuch", "no decoder named 'nonesuch'"),
-    "sinter decoder that is none": ("decoder: sinter:subprocess:Popen", "is no sinter.Decoder"),
+    "sinter decoder that is none": ("decoder: sinter:subprocess:Popen", "is not a sinter.Decoder"),
     "sinter decoder that is not there": ("decoder: sinter:nonesuch:Decoder", "No module named 'nonesuch'"),
     "unknown reference": ("references: [nonesuch]", "no decoder named 'nonesuch'"),
     "wrong decoder field": ("decoder: {kind: mwpm, colour: red}", "does not accept"),

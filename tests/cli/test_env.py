@@ -142,7 +142,7 @@ def test_new_writes_what_was_asked_and_no_more(run, tmp_path):
         (["mine", "--set", "name.x=1"], "name has no field 'x'"),
         (["Mine"], "cannot be an environment's name"),
         (["mine", "--set", "decoder.kind=nonesuch"], "no decoder named 'nonesuch'"),
-        (["mine", "--set", "code.kind=dem", "--set", "code.path=m.dem"], "no such file beside it"),
+        (["mine", "--set", "code.kind=dem", "--set", "code.path=m.dem"], "no such file beside the environment"),
     ],
 )
 def test_new_leaves_nothing_that_cannot_be_used(run, tmp_path, args, reason):

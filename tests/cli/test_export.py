@@ -42,7 +42,7 @@ def test_a_round_is_exported(here, tmp_path, capsys):
     [
         ("exp/nowhere/1", 3, "there is no run"),
         ("nonsense", 2, "does not name a round"),
-        (None, 2, "holds something else"),
+        (None, 2, "is not an empty folder"),
     ],
 )
 def test_what_cannot_be_exported_says_why(here, tmp_path, capsys, name, code, words):

@@ -75,12 +75,12 @@ def test_fsck_finds_says_and_mends(lab, printed):
     subprocess.run(["git", "update-ref", ref, f"{ref}~1"], check=True)
     code, out, _ = printed("fsck")
     assert code == 1
-    assert f"error lost-records {ref}: records that it once held are gone from it: 1" in out
-    assert "--repair would: put them back" in out
+    assert f"error lost-records {ref}: it has lost 1 records" in out
+    assert "--repair would: restore them" in out
     assert "1 error, 1 info" in out
     code, out, _ = printed("fsck", "--repair")
     assert code == 0
-    assert f"repaired lost-records {ref}: records put back: 1" in out
+    assert f"repaired lost-records {ref}: records restored: 1" in out
     code, out, _ = printed("fsck", "--repair", "--json")
     assert {item["schema"] for item in objects(out)} == {"autoqec.finding/1"}
 

@@ -25,7 +25,7 @@ def problem():
         (np.zeros((3, 10), np.uint8), r"shape \(shots, 2\).*not \(3, 10\)"),
         (np.zeros(2, np.uint8), r"not \(2,\)"),
         ([[0, 0]], "not list"),
-        (np.full((1, 2), 255, np.uint8), "beyond detector 9"),
+        (np.full((1, 2), 255, np.uint8), "after detector 9"),
     ],
 )
 def test_wrong_syndromes(problem, syndromes, message):

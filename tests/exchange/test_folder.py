@@ -50,7 +50,7 @@ def test_its_loader_runs_without_a_lab(folder, tmp_path):
 
 def test_a_folder_that_holds_something_is_left_alone(package, tmp_path):
     (tmp_path / "thesis.tex").write_text("mine")
-    with pytest.raises(UsageError, match="holds something else"):
+    with pytest.raises(UsageError, match="is not an empty folder"):
         write_folder(package, load_plugins(), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
@@ -67,7 +67,7 @@ def test_a_changed_file_is_noticed(package, tmp_path, name):
 
 
 def test_no_export_and_a_newer_one_say_so(tmp_path, folder):
-    with pytest.raises(NotFoundError, match="is no exported round"):
+    with pytest.raises(NotFoundError, match="is not an exported round"):
         open_folder(tmp_path)
     manifest = json.loads((folder / "manifest.json").read_text()) | {"schema": "autoqec.export/9"}
     for path in folder.rglob("*"):
@@ -83,7 +83,7 @@ def test_no_export_and_a_newer_one_say_so(tmp_path, folder):
 
 def test_without_the_package_onnx_nothing_is_written(package, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(AutoQECError, match="needs onnx") as caught:
+    with pytest.raises(AutoQECError, match="needs the package onnx") as caught:
         write_folder(package, load_plugins(), tmp_path / "round", onnx=True)
     assert caught.value.hint == "pip install 'autoqec[onnx]'"
     assert not (tmp_path / "round").exists()

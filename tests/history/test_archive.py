@@ -107,7 +107,7 @@ def test_archiving_that_dies_is_finished_by_doing_it_again(death, lab, run, play
 def test_an_archive_that_holds_something_else_is_kept(lab, run, play, git):
     play()
     git("update-ref", f"{ARCHIVE}1", run.base)
-    with pytest.raises(AutoQECError, match="holds another commit"):
+    with pytest.raises(AutoQECError, match="hold different commits"):
         history.archive_run(lab, run.name)
     git("rev-parse", "refs/heads/exp/depol-abcd/1")
 

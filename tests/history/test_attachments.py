@@ -33,7 +33,7 @@ def test_files_are_added_and_adding_again_changes_nothing(lab, run, git):
 
 def test_a_file_is_not_replaced_unless_asked(lab, run):
     history.attach(lab, "artifacts", run.name, 1, WEIGHTS)
-    with pytest.raises(AutoQECError, match=r"holds weights.safetensors with other contents"):
+    with pytest.raises(AutoQECError, match=r"already has weights.safetensors with other contents"):
         history.attach(lab, "artifacts", run.name, 1, {"weights.safetensors": b"other", "new": b""})
     assert history.read_attachment(lab, "artifacts", run.name, 1) == WEIGHTS
     history.attach(lab, "artifacts", run.name, 1, {"weights.safetensors": b"other"}, replace=True)
@@ -62,7 +62,7 @@ def test_what_is_not_allowed(lab, run):
     with pytest.raises(UsageError, match="not an allowed path"):
         history.attach(lab, "traces", run.name, 1, {"../x": b""})
     history.attach(lab, "traces", run.name, 1, {"a": b""})
-    with pytest.raises(UsageError, match="cannot be a file and the folder"):
+    with pytest.raises(UsageError, match="cannot be both a file and the folder"):
         history.attach(lab, "traces", run.name, 1, {"a/b": b""})
 
 

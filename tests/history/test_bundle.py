@@ -112,7 +112,7 @@ def test_a_bundle_appears_whole_or_not_at_all(bundle, lab, run, tmp_path, git):
     before = bundle.read_bytes()
     tree = git("rev-parse", "exp/depol-abcd/1^{tree}").strip()
     (lab.git_dir / "objects" / tree[:2] / tree[2:]).unlink()
-    with pytest.raises(AutoQECError, match="cannot be packed"):
+    with pytest.raises(AutoQECError, match="cannot pack the run"):
         history.write_bundle(lab, run.name, bundle, weights=[])
     assert bundle.read_bytes() == before
     with pytest.raises(AutoQECError, match="could not write .*/absent/run.bundle"):

@@ -106,11 +106,11 @@ def test_what_a_forced_ref_dropped_is_in_its_log_and_comes_back(lab, play, git):
     whole = history.read_notes(lab, "depol-abcd", "metrics")
     git("update-ref", REF, old)
     lost = the_only(lab, "lost-records")
-    assert "gone from it: 3," in lost.problem
+    assert "it has lost 3 records" in lost.problem
     assert (lost.severity, lost.repairable) == ("error", True)
     before = everything_but(lab, REF)
     (done,) = history.repair(lab, [lost])
-    assert done.what == "records put back: 3"
+    assert done.what == "records restored: 3"
     assert history.read_notes(lab, "depol-abcd", "metrics") == whole
     assert findings(lab) == []
     assert everything_but(lab, REF) == before
@@ -121,7 +121,7 @@ def test_what_a_forced_ref_dropped_is_in_its_log_and_comes_back(lab, play, git):
 def test_what_git_notes_removed_comes_back(lab, play, git):
     claim, oid = play()
     git("notes", f"--ref={REF}", "remove", oid)
-    assert "gone from it: 1," in the_only(lab, "lost-records").problem
+    assert "it has lost 1 records" in the_only(lab, "lost-records").problem
     history.repair(lab, findings(lab))
     assert history.read_notes(lab, "depol-abcd", "metrics")[oid][0]["id"] == claim.attempt
 
@@ -151,7 +151,7 @@ def test_a_log_that_a_power_cut_tore_is_read_all_the_same(cut, lab, play, git):
     play()
     assert findings(lab) == []
     git("update-ref", REF, old)
-    assert "gone from it: 1," in the_only(lab, "lost-records").problem
+    assert "it has lost 1 records" in the_only(lab, "lost-records").problem
     log.write_bytes(b"")
     assert findings(lab) == []
     log.unlink()

@@ -272,7 +272,7 @@ def test_what_cannot_be_composed(lab, run, commit, git):
 
 
 def test_a_file_on_one_side_and_a_folder_on_the_other(compose):
-    with pytest.raises(UsageError, match="cannot be a file and the folder"):
+    with pytest.raises(UsageError, match="cannot be both a file and the folder"):
         compose({}, {"stages": b"x"}, {"stages/a/stage.yaml": yaml()})
 
 

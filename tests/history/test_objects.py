@@ -59,7 +59,7 @@ def test_hostile_paths_are_refused(path, lab, base, commit, git):
 @pytest.mark.parametrize(
     ("files", "problem"),
     [
-        ({"a": b"", "a/b": b""}, "cannot be a file and the folder"),
+        ({"a": b"", "a/b": b""}, "cannot be both a file and the folder"),
         ({"x.yaml": b"1", "y": b"2" * (4 * 2**20)}, "bytes"),
     ],
 )
@@ -69,9 +69,9 @@ def test_impossible_folders_are_refused(files, problem, lab, base):
 
 
 def test_names_that_differ_in_case_only_are_refused():
-    with pytest.raises(UsageError, match="one file on some file systems"):
+    with pytest.raises(UsageError, match="the same file on some file systems"):
         history.check_files({"My.stim": b"", "my.stim": b""}, any_case=True)
-    with pytest.raises(UsageError, match="cannot be a file and the folder"):
+    with pytest.raises(UsageError, match="cannot be both a file and the folder"):
         history.check_files({"a": b"", "A/b": b""}, any_case=True)
     history.check_files({"My.stim": b""}, any_case=True)
 

@@ -122,7 +122,7 @@ def test_a_branch_that_moved_is_reported_and_the_round_shown(lab, run, play, git
 def test_a_commit_that_is_no_rounds_is_reported(lab, run, play, git):
     play()
     git("branch", "exp/depol-abcd/2", "main")
-    assert "not a round's" in only_problem(lab, 2)
+    assert "not that of a round" in only_problem(lab, 2)
     assert history.find_record(lab, run.name, 2).identity is None
     assert history.find_record(lab, run.name, 1).problems == ()
 
@@ -130,7 +130,7 @@ def test_a_commit_that_is_no_rounds_is_reported(lab, run, play, git):
 def test_trailers_that_contradict_the_ref_are_reported(lab, run, play, commit, git):
     _, oid = play()
     git("update-ref", "refs/heads/exp/depol-abcd/5", oid)
-    assert "trailers say it is depol-abcd/1" in only_problem(lab, 5)
+    assert "trailers say that it is depol-abcd/1" in only_problem(lab, 5)
     history.claim_round(lab, run.name)
     commit(6, {}, attempt="a" * 32)
     assert "different attempts" in only_problem(lab, 6)
@@ -171,7 +171,7 @@ def test_a_missing_commit_is_reported(lab, run, play):
     (lab.git_dir / "objects" / oid[:2] / oid[2:]).unlink()
     record = history.find_record(history.open_ledger(lab.workdir), run.name, 1)
     assert (record.commit, record.identity) == (oid, None)
-    assert any("not a commit of this repository" in problem for problem in record.problems)
+    assert any("not a commit in this repository" in problem for problem in record.problems)
 
 
 def test_a_clone_shows_what_it_has(lab, run, play, git, tmp_path):

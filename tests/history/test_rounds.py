@@ -179,13 +179,13 @@ def test_archived_rounds_are_found(lab, run, commit, git):
 
 
 def test_what_is_not_there_is_said(lab, run, commit, git):
-    with pytest.raises(NotFoundError, match="there are rounds of depol-abcd|there are no rounds yet"):
+    with pytest.raises(NotFoundError, match="the runs are depol-abcd|there are no rounds yet"):
         history.find_round(lab, run.name, 1)
     commit(1, FILES)
     commit(3, FILES)
     with pytest.raises(NotFoundError, match="has rounds 1 to 3"):
         history.find_round(lab, run.name, 9)
-    with pytest.raises(NotFoundError, match="there are rounds of depol-abcd"):
+    with pytest.raises(NotFoundError, match="the runs are depol-abcd"):
         history.find_round(lab, "zzz", 9)
     claim = history.claim_round(lab, run.name)
     with pytest.raises(NotFoundError, match="depol-abcd/4 is open and has no commit"):

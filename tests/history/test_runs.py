@@ -72,14 +72,14 @@ def test_unknown_runs_name_their_neighbours(lab, run):
         history.load_run(lab, "depol-abce")
     with pytest.raises(NotFoundError, match="did you mean depol-abcd"):
         history.load_run(lab, "depol")
-    with pytest.raises(NotFoundError, match="there are depol-abcd"):
+    with pytest.raises(NotFoundError, match="the runs are depol-abcd"):
         history.load_run(lab, "zzz")
     with pytest.raises(NotFoundError):
         history.load_run(lab, "../../heads/main")
 
 
 def test_without_any_run(lab):
-    with pytest.raises(NotFoundError, match="nor any other"):
+    with pytest.raises(NotFoundError, match="this lab has no runs yet"):
         history.load_run(lab, "x")
     assert history.list_runs(lab) == []
 

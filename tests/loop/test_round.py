@@ -403,7 +403,7 @@ def test_an_agent_that_cannot_be_understood_ends_the_round_and_not_the_run(told)
 def test_a_candidate_that_is_not_valid_is_shown_back_to_the_coder(told):
     _, (_, record), _, agent = told
     assert record.status == "ok"
-    assert "not a file of a candidate" in next(c.repair for role, c in agent.seen if role == "coder" and c.repair)
+    assert "not allowed in a candidate" in next(c.repair for role, c in agent.seen if role == "coder" and c.repair)
 
 
 @pytest.mark.slow

@@ -84,7 +84,7 @@ def test_json_in_words_is_understood_too(talk, messages_server, text):
     ("build", "problem"),
     [
         (lambda m: m.said('{"text": "an id', stop="max_tokens"), "cut off at max_tokens=500; be shorter"),
-        (lambda m: m.words("I", stop="model_context_window_exceeded"), "context window ends"),
+        (lambda m: m.words("I", stop="model_context_window_exceeded"), "end of the model.s context window"),
         (
             lambda m: m.words("", stop="refusal", details={"type": "refusal", "category": "bio"}),
             "refused to answer: bio",
@@ -93,7 +93,7 @@ def test_json_in_words_is_understood_too(talk, messages_server, text):
         (lambda m: m.words("Let me think about that."), "reply was not called, and the reply is not a JSON object"),
         (lambda m: m.words(""), "the reply is empty"),
         (lambda m: m.said('{"text": "an idea"'), "input of the tool reply is not a JSON object"),
-        (lambda m: m.said('{"text": NaN}'), "NaN is no number of JSON"),
+        (lambda m: m.said('{"text": NaN}'), "NaN is not a JSON number"),
         (lambda m: m.said("[" * 100_000), "input of the tool reply is not a JSON object"),
         (lambda m: m.words("junk " * 10_000), "not a JSON object"),
         (
@@ -191,7 +191,7 @@ def test_the_environment_goes_before_the_settings(talk, messages_server):
 def test_a_redirect_is_not_followed(refused, messages_server):
     with messages_server.MessagesServer([messages_server.said(GOOD)]) as other:
         error = refused(messages_server.Response(307, {"location": f"{other.url}/v1/messages"}))
-        assert "the key does not follow" in error.problem
+        assert "the key is not sent to another server" in error.problem
         assert other.requests == []
 
 
@@ -341,7 +341,7 @@ def test_patience_ends(refused, messages_server):
 def test_a_server_that_cuts_every_reply_is_given_up(refused, messages_server, monkeypatch):
     monkeypatch.setattr("autoqec_plugins.anthropic.calling._FIRST", 0.01)
     error = refused(*[messages_server.said(GOOD).cut_after(4)] * 9)
-    assert "cut 5 replies off" in error.problem
+    assert "interrupted 5 replies" in error.problem
 
 
 @pytest.mark.parametrize(
@@ -356,7 +356,7 @@ def test_a_server_that_cuts_every_reply_is_given_up(refused, messages_server, mo
         (401, "authentication_error", "refused the key (401)", "export ANTHROPIC_API_KEY"),
         (402, "billing_error", "refused the request (402)", "billing"),
         (403, "permission_error", "refused the key (403)", "export ANTHROPIC_API_KEY"),
-        (404, "not_found_error", "knows no model 'claude-test-1'", "anthropic:MODEL"),
+        (404, "not_found_error", "has no model 'claude-test-1'", "anthropic:MODEL"),
         (413, "request_too_large", "refused the request (413)", "autoqec resume"),
     ],
 )

@@ -329,7 +329,7 @@ def test_a_program_that_is_not_there_and_one_of_the_lab(program, tmp_path, monke
     there = program("claude", says(structured_output=IDEA))
     monkeypatch.chdir(there.folder)
     monkeypatch.setenv("PATH", f".{os.pathsep}{os.pathsep}bin{os.pathsep}{tmp_path}")
-    with pytest.raises(AgentUnavailable, match="no program claude") as caught:
+    with pytest.raises(AgentUnavailable, match="the program claude is not on PATH") as caught:
         CliAgent("claude").reply("ideator", CONTEXT)
     assert caught.value.hint.startswith("npm install")
 

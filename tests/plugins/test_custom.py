@@ -105,8 +105,8 @@ def test_the_graph_is_the_problem_s(problem):
         (body("().__class__.__bases__"), "the attribute __(bases|class)__ is not allowed"),
         (body("torch._C"), "the attribute _C is not allowed"),
         (body("global x"), "global is not allowed"),
-        (body("return beliefs") + "print('on import')\n", "line 8: at the top of a module only"),
-        (body("return beliefs") + "X = torch.zeros(10**12)\n", "calls nothing"),
+        (body("return beliefs") + "print('on import')\n", "line 8: only imports, constants"),
+        (body("return beliefs") + "X = torch.zeros(10**12)\n", "must not call anything"),
         (body("return beliefs") + "def f(:\n", "line 8: "),
         ("X = '" + "x" * 70_000 + "'\n", "70,007 bytes; at most 65,536"),
         ("X = [" + "1," * 20_000 + "]\n", "syntax nodes; at most 20,000"),
@@ -178,10 +178,13 @@ def test_beliefs_that_become_nan_in_training_stop_it(problem):
     ("files", "reason"),
     [
         ({"stages/own/stage.yaml": STAGE}, "stages/own/module.py is missing"),
-        ({"stages/own/module.py": GOOD.encode()}, "stages/own/module.py is of no stage"),
-        ({"stages/own/stage.yaml": b"kind: mlp\n", "stages/own/module.py": GOOD.encode()}, "kind mlp has no module"),
+        ({"stages/own/module.py": GOOD.encode()}, "stages/own/module.py belongs to no stage"),
+        (
+            {"stages/own/stage.yaml": b"kind: mlp\n", "stages/own/module.py": GOOD.encode()},
+            "kind mlp cannot have a module",
+        ),
         ({"stages/own/stage.yaml": STAGE, "stages/own/module.py": b"\xff"}, "stages/own/module.py is not UTF-8"),
-        ({"stages/own/stage.yaml": STAGE, "stages/own/other.py": b"x = 1"}, "not a file of a candidate"),
+        ({"stages/own/stage.yaml": STAGE, "stages/own/other.py": b"x = 1"}, "not allowed in a candidate"),
     ],
 )
 def test_a_module_belongs_to_a_custom_stage_and_to_no_other(files, reason):

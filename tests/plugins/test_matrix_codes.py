@@ -112,11 +112,11 @@ def test_a_tanner_graph_is_taken_as_it_stands(build):
     ("code", "noise", "files", "reason"),
     [
         (CSS % (1, "Z", "basis"), None, {"hx": "11", "hz": "10"}, "code.paths: X check 0 and Z check 0 anticommute"),
-        (CSS % (1, "Z", "basis"), None, {"hx": "11"}, "code.paths.hz names hz.txt, and there is no such file"),
+        (CSS % (1, "Z", "basis"), None, {"hx": "11"}, "code.paths.hz names hz.txt, but there is no such file"),
         (CSS % (1, "Z", "basis"), None, {"hx": "1a", "hz": "11"}, "code.paths.hx: hx.txt: line 1"),
         (CSS % (0, "Z", "basis"), None, {"hx": STEANE, "hz": STEANE}, "rounds: Input should be greater"),
         (CSS % (1, "Y", "basis"), None, {"hx": STEANE, "hz": STEANE}, "basis: Input should be 'X' or 'Z'"),
-        (CSS % (1, "Z", "basis"), "{kind: given}", {"hx": STEANE, "hz": STEANE}, "this code needs noise"),
+        (CSS % (1, "Z", "basis"), "{kind: given}", {"hx": STEANE, "hz": STEANE}, "this code needs a noise model"),
         ("{kind: parity_check, paths: h.txt, rounds: 1}", None, {}, "code.paths must be a mapping"),
         ("{kind: parity_check, paths: {hx: ../h.txt}, rounds: 1}", None, {}, "code.paths.hx must name a file beside"),
         ("{kind: parity_check, paths: {hx: environment.yaml}, rounds: 1}", None, {}, "must name a file beside"),

@@ -219,7 +219,7 @@ def test_bad_arrays_are_refused(decoder, problem):
         (syndromes.astype(np.int64), None, "must be a uint8 array, not int64"),
         (syndromes[:, :-1], None, r"must have shape \(shots, 9\)"),
         (syndromes[0], None, "must have shape"),
-        (syndromes | 128, None, "a bit set beyond detector 69"),
+        (syndromes | 128, None, "a bit set after detector 69"),
         (syndromes, beliefs.astype(np.float64), "must be a float32 array, not float64"),
         (syndromes, beliefs[:1], "1 rows of beliefs for 2 syndromes"),
         (syndromes, beliefs[:, 1:], "must have shape"),

@@ -103,7 +103,7 @@ def test_what_goes_wrong_is_said(module):
         made(f"sinter:{module}:Refuses").compile(problem)
     with pytest.raises(AutoQECError, match="failed on surface_d3: RuntimeError: out of cheese"):
         made(f"sinter:{module}:Raises").compile(problem).decode(blank)
-    with pytest.raises(AutoQECError, match=r"must answer uint8 \(2, 1\), bit-packed; not float64 \(1, 7\)"):
+    with pytest.raises(AutoQECError, match=r"must return bit-packed uint8 \(2, 1\), not float64 \(1, 7\)"):
         made(f"sinter:{module}:Wrong").compile(problem).decode(blank)
     compiled = made(MATCHING).compile(problem)
     with pytest.raises(UsageError, match="takes no beliefs"):
@@ -119,9 +119,9 @@ def test_what_goes_wrong_is_said(module):
         ("stim:", {}, UsageError, "does not name a decoder"),
         ("nonesuch:Decoder", {}, NotFoundError, "No module named 'nonesuch'"),
         ("sinter:Nonesuch", {}, NotFoundError, "sinter has no Nonesuch"),
-        ("subprocess:Popen", {"args": ["touch", "owned"]}, UsageError, "is no sinter.Decoder"),
-        ("os:system", {"command": "touch owned"}, UsageError, "is no sinter.Decoder"),
-        ("their_decoders:ByFiles", {"colour": "red"}, UsageError, "cannot be made with {'colour': 'red'}"),
+        ("subprocess:Popen", {"args": ["touch", "owned"]}, UsageError, "is not a sinter.Decoder"),
+        ("os:system", {"command": "touch owned"}, UsageError, "is not a sinter.Decoder"),
+        ("their_decoders:ByFiles", {"colour": "red"}, UsageError, "does not accept {'colour': 'red'}"),
         ("their_decoders:instance", {"flip": 1}, UsageError, "is an instance and takes no fields"),
     ],
 )
@@ -140,7 +140,7 @@ def test_code_that_lies_about_in_a_clone_is_not_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend("")  # as `python -m autoqec` has it
     monkeypatch.delenv("PYTHONPATH", raising=False)
-    with pytest.raises(UsageError, match="code from there is not run unasked"):
+    with pytest.raises(UsageError, match="does not run code from there by default"):
         made("sinter:stray_decoders:ByFiles")
     assert not (tmp_path / "owned").exists()
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))

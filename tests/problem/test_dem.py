@@ -99,7 +99,7 @@ def test_repeats_and_shifts_are_flattened():
         ("", "no detectors"),
         ("error(0.1) D0", "no logical observables"),
         ("error(1) D0 L0", "always fires"),
-        ("detector D0\nlogical_observable L0", "no error that a detector can see"),
+        ("detector D0\nlogical_observable L0", "no error that flips a detector"),
     ],
 )
 def test_models_that_cannot_be_decoded_say_why(text, reason):

@@ -70,7 +70,7 @@ def test_identity_is_meaning_not_spelling():
         (("p: [0.006]", "p: [1]"), "noise.p.0: Input should be less than 0.5"),
         (("p: [0.006]", "p: [0]"), "noise.p.0: Input should be greater than 0"),
         (("p: [0.006]", "p: [.nan]"), "noise.p.0"),
-        (("p: [0.006]", "p: 0.006"), "noise.p: p is a list, for example p: [0.006]"),
+        (("p: [0.006]", "p: 0.006"), "noise.p: p must be a list, for example p: [0.006]"),
         (("p: [0.006]", "p: [0.006], target_p: 0.02"), "target_p 0.02 is not one of p"),
         (("p: [0.006]", "p: [0.006, 0.006]"), "lists the same rate twice"),
         (("kind: depolarizing", "kind: thermal"), "noise.kind"),
@@ -144,7 +144,7 @@ def test_a_file_that_is_not_beside_it_is_refused(circuit_environment, path):
         ({"text": "NOT_A_GATE 0"}, "not a stim circuit"),
         ({"text": "M 0\nOBSERVABLE_INCLUDE(0) rec[-1]"}, "no detectors"),
         ({"text": "M 0\nDETECTOR rec[-1]"}, "no logical observables"),
-        ({"extra": "noise: {kind: depolarizing, p: [0.1]}"}, "brings its own noise"),
+        ({"extra": "noise: {kind: depolarizing, p: [0.1]}"}, "already has noise"),
     ],
 )
 def test_a_circuit_that_cannot_be_used_says_why(circuit_environment, fields, reason):
@@ -186,10 +186,10 @@ def test_two_orders_of_one_decoder_have_two_labels_and_one_twice_is_refused():
 @pytest.mark.parametrize(
     ("cells", "why"),
     [
-        ("[{}]", "protocol.cells.0: it says nothing"),
-        ("[{p: 0.01}, {p: 0.01}]", "protocol.cells.1: it is listed before"),
-        ("[{rounds: 3}]", "protocol.cells.0: it is the target"),
-        ("[{p: 0.006, distance: 3}]", "it is the target"),
+        ("[{}]", "protocol.cells.0: the cell is empty"),
+        ("[{p: 0.01}, {p: 0.01}]", "protocol.cells.1: the cell is listed twice"),
+        ("[{rounds: 3}]", "protocol.cells.0: the cell is the target"),
+        ("[{p: 0.006, distance: 3}]", "the cell is the target"),
         ("[{p: 0.6}]", "protocol.cells.0.p: Input should be less than 0.5"),
         ("[{beta: 1}]", "protocol.cells.0.beta: Extra inputs"),
         ("[]", "protocol.cells: Tuple should have at least 1 item"),

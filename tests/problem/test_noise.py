@@ -153,9 +153,9 @@ def test_feedback_and_pair_measurements_keep_their_records():
 @pytest.mark.parametrize(
     ("circuit", "reason"),
     [
-        ("X_ERROR(0.1) 0\nM 0", "brings its own noise, X_ERROR(0.1) 0"),
-        ("M(0.1) 0", "brings its own noise"),
-        ("M 0", "marks none"),
+        ("X_ERROR(0.1) 0\nM 0", "already has noise, X_ERROR(0.1) 0"),
+        ("M(0.1) 0", "already has noise"),
+        ("M 0", "does not mark rounds"),
     ],
 )
 def test_a_circuit_the_pass_cannot_be_sure_of_is_refused(circuit, reason):
@@ -168,12 +168,12 @@ def test_a_circuit_the_pass_cannot_be_sure_of_is_refused(circuit, reason):
 @pytest.mark.parametrize(
     ("noise", "reason"),
     [
-        ("{kind: leakage, p: [0.01]}", "noise.kind: stim simulates qubits"),
+        ("{kind: leakage, p: [0.01]}", "noise.kind: stim cannot simulate leakage"),
         ("{kind: biased, p: [0.01]}", "needs eta"),
         ("{kind: depolarizing, p: [0.01], eta: 3}", "has no eta"),
         ("{kind: erasure, p: [0.01], erased: 1.5}", "noise.erased: Input should be less than or equal to 1"),
         ("{kind: biased, p: [0.01], eta: 0}", "noise.eta: Input should be greater than 0"),
-        ("{kind: given}", "this code needs noise"),
+        ("{kind: given}", "this code needs a noise model"),
     ],
 )
 def test_noise_that_cannot_be_is_explained(noise, reason):

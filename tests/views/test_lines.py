@@ -205,7 +205,7 @@ def test_a_missing_object_behind_a_branch_is_an_error_with_a_warm_cache_too(lab)
     for _ in range(2):
         with pytest.raises(AutoQECError, match="refs/heads/exp/one-abcd/3 names"):
             lab.front()
-    assert "not a commit of this repository" in lab.check()[0].lines[2].text
+    assert "not a commit in this repository" in lab.check()[0].lines[2].text
 
 
 def test_a_verdict_on_a_commit_that_no_ref_names_is_an_error(lab):

@@ -1,4 +1,4 @@
-"""How the commits of a composition are related: which may be merged at all, and what each two have in common."""
+"""Merge bases of a composition, and the check that its commits may be merged."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ Pair = tuple[int, int]
 
 
 def best_bases(ledger: Ledger, base: str, commits: Sequence[str]) -> dict[Pair, list[str]]:
-    """The best common ancestors of each two commits, by the pair of their positions.
+    """Return the best common ancestors of each two commits, by the pair of their positions.
 
-    Two compositions of the same rounds have several: each of those rounds is one, and none is better.
+    Two compositions of the same rounds have several best common ancestors: each of those rounds is one.
 
     Args:
         ledger: The lab.
-        base: A commit all descend from: the run's base.
+        base: The run's base, from which all commits descend.
         commits: Two to eight oids.
 
     Raises:
-        UsageError: Too few, too many, the same twice, or one descends from another.
+        UsageError: There are too few or too many commits, one occurs twice, or one descends from another.
         NotFoundError: A commit is missing.
-        AutoQECError: One does not descend from the base.
+        AutoQECError: A commit does not descend from the base.
     """
     if len(commits) < 2:
         raise UsageError("a composition needs at least two rounds", hint="autoqec log lists them")
     if len(commits) > MAX_PARENTS:
         raise UsageError(
-            f"a composition of {len(commits)} rounds cannot be reviewed; at most {MAX_PARENTS} are allowed",
-            hint="compose some of them first, and then the results",
+            f"a composition of {len(commits)} rounds is too large to review; at most {MAX_PARENTS} are allowed",
+            hint="compose some of them first, then compose the results",
         )
     if len(set(commits)) < len(commits):
         raise UsageError("a composition names the same round twice", hint="name each round once: autoqec log")
@@ -46,17 +46,17 @@ def best_bases(ledger: Ledger, base: str, commits: Sequence[str]) -> dict[Pair, 
         for ancestor, descendant, history in ((first, second, histories[j]), (second, first, histories[i])):
             if ancestor in history:
                 raise UsageError(
-                    f"{ancestor[:10]} is an ancestor of {descendant[:10]}, which holds all of it already",
-                    hint="leave it out; autoqec log --graph shows what came from what",
+                    f"{ancestor[:10]} is an ancestor of {descendant[:10]}, which already contains it",
+                    hint=f"leave out {ancestor[:10]}; autoqec log --graph shows the ancestry",
                 )
     return {(i, j): _heads(histories[i], histories[j]) or [base] for i, j in combinations(range(len(commits)), 2)}
 
 
 def _history(ledger: Ledger, base: str, commit: str) -> dict[str, list[str]]:
-    """The commits above the base that one descends from, itself included, each with its parents."""
+    """Return a commit and its ancestors above the base, each with its parents."""
     get_commit(ledger, commit)
     if commit == base:
-        raise UsageError(f"{commit[:10]} is the run's base, which every round holds already", hint="leave it out")
+        raise UsageError(f"{commit[:10]} is the run's base, which every round already contains", hint="leave it out")
     try:
         common = ledger.repo.merge_base(base, commit)
     except (KeyError, pygit2.GitError):
@@ -64,7 +64,7 @@ def _history(ledger: Ledger, base: str, commit: str) -> dict[str, list[str]]:
     if common is None:
         raise AutoQECError(
             f"{commit[:10]} has no history in common with the base {base[:10]}",
-            hint="git fetch --unshallow if the history was cut off; else they cannot be composed",
+            hint="run git fetch --unshallow if this is a shallow clone; otherwise you cannot compose them",
         )
     if str(common) != base:
         raise AutoQECError(f"{commit[:10]} does not start from the base {base[:10]}", hint="autoqec log --graph")

@@ -1,8 +1,8 @@
-"""Composing rounds: a three-way merge of candidates that knows YAML, and calls a conflict what is one.
+"""Three-way merge of candidates, key by key in YAML files.
 
-Every value (a file, and inside a YAML file a key) is compared between each two rounds against what they both started
-from. A round that left a value alone gives way to one that changed it; two that changed it differently conflict. The
-result does not depend on the order of the rounds. Lists are one value. Nothing is ever resolved in favour of a side.
+The merge compares each value (a file, or a key in a YAML file) between every two rounds and their merge base. If one round
+changed the value and the other did not, the change wins. If both changed it differently, that is a conflict. The result does
+not depend on the order of the rounds. A list is one value. The merge never resolves a conflict in favour of one side.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class Conflict:
 
     Attributes:
         path: The file, relative to the candidate's folder.
-        field: The key, with dots for nested ones; None if it is the whole file.
-        base, ours, theirs: The value they started from and the two it became; None where absent. Whole files are
-            text, with escapes for bytes that are not UTF-8.
+        field: The key, with dots for nested keys; None for the whole file.
+        base, ours, theirs: The value in the merge base and in the two rounds; None where absent. Whole files are text,
+            with escapes for bytes that are not UTF-8.
         between: The oids of the two commits, ours first.
     """
 
@@ -48,7 +48,7 @@ class Conflict:
 
 @dataclass(frozen=True)
 class Merge:
-    """The outcome: every file that merged, and every conflict. A file in conflict is not among the files."""
+    """The result of a merge: the merged files and the conflicts. A file with a conflict is not among the files."""
 
     files: dict[str, bytes]
     conflicts: tuple[Conflict, ...]
@@ -56,7 +56,7 @@ class Merge:
 
 @dataclass(frozen=True)
 class _Sides:
-    """One value as each round has it, and as each two rounds had it when they parted (or `_ABSENT`)."""
+    """One value in each round, and in the merge bases of each two rounds (or `_ABSENT`)."""
 
     values: list[Any]
     bases: dict[Pair, list[Any]]
@@ -76,7 +76,7 @@ class _Sides:
 
 @dataclass(frozen=True)
 class _Settled:
-    """Either the one value that stands, or the first two rounds that disagree and the values nobody gave up."""
+    """The merged value, or the first two rounds that conflict, and the rounds whose values nobody replaced."""
 
     value: Any
     disagree: Pair | None
@@ -88,15 +88,15 @@ def merge_candidates(ledger: Ledger, base: str, commits: Sequence[str]) -> Merge
 
     Args:
         ledger: The lab.
-        base: A commit all of them descend from: the run's base.
+        base: The run's base, from which all commits descend.
         commits: Oids of two to eight rounds' commits, none an ancestor of another.
 
     Returns:
-        The merged files and the conflicts; the merge is clean if there are none.
+        The merged files and the conflicts; the merge is clean if there are no conflicts.
 
     Raises:
-        UsageError: Too few, too many, the same twice, or one descends from another.
-        AutoQECError: They have no common history, or a candidate cannot be read.
+        UsageError: There are too few or too many commits, one occurs twice, or one descends from another.
+        AutoQECError: The commits have no common history, or a candidate is not readable.
     """
     commits = sorted(commits)
     pairs = best_bases(ledger, base, commits)
@@ -126,7 +126,7 @@ def _merge_file(ledger: Ledger, path: str, sides: _Sides, found: list[tuple[str 
             merged = _merge_value(parsed, "", found)
             return merged if found or merged is _ABSENT else dump_yaml(merged).encode()
         except (UsageError, TypeError, ValueError):
-            found.clear()  # not canonical YAML on some side, so only the whole file can be compared
+            found.clear()  # one side is not canonical YAML, so compare the whole file
     else:
         text = _merge_text(ledger, path, sides, settled.standing)
         if text is not None:
@@ -150,12 +150,12 @@ def _settle(sides: _Sides, key: Any) -> _Settled:
     first = {value: i for i, value in reversed(list(enumerate(keys)))}
     standing = sorted(i for value, i in first.items() if value not in given_up)
     if disagree is None and len(standing) != 1:
-        disagree = next((i, j) for i, j in sides.bases if keys[i] != keys[j])  # each gave way to another in a circle
+        disagree = next((i, j) for i, j in sides.bases if keys[i] != keys[j])  # a cycle: each value replaces another
     return _Settled(sides.values[standing[0]] if disagree is None else None, disagree, standing)
 
 
 def _merge_value(sides: _Sides, name: str, found: list[tuple[str | None, _Sides, Pair]]) -> Any:
-    # As JSON, because to Python 1, 1.0 and true are equal, and in a file they are not.
+    # As JSON, because 1, 1.0 and true are equal in Python but not in a file.
     settled = _settle(sides, key=dump_json)
     if settled.disagree is None:
         return settled.value
@@ -171,7 +171,7 @@ def _merge_value(sides: _Sides, name: str, found: list[tuple[str | None, _Sides,
 
 
 def _merge_text(ledger: Ledger, path: str, sides: _Sides, standing: list[int]) -> bytes | None:
-    """A line merge of the versions that stand; None if it conflicts or there is nothing to merge lines with."""
+    """Merge the remaining versions line by line; None if they conflict or are not text."""
     merged = sides.values[standing[0]] if standing else _ABSENT
     for other in standing[1:]:
         versions = (sides.bases[standing[0], other][0], merged, sides.values[other])

@@ -1,1 +1,1 @@
-"""Examining a lab and repairing what can be repaired without losing anything."""
+"""Checks of a lab (`autoqec fsck`), and the repairs that cannot lose data."""

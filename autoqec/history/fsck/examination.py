@@ -1,4 +1,4 @@
-"""What an examination of the lab reads once (its rounds, ref by ref) and what it says: findings, each with its mend."""
+"""The data that `fsck` reads once (rounds, ref by ref) and the findings that it reports, each with a hint."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ Severity = Literal["error", "warning", "info"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing worth saying about the state of the lab.
+    """One finding about the state of the lab.
 
     Attributes:
-        code: What it is, in a word or three that never change.
+        code: A stable identifier of one to three words.
         severity: `error` if the record is damaged or contradicts itself, `warning` if it is at risk or incomplete,
-            `info` if it is merely so.
-        ref: The ref (or setting, or file) it is about.
-        problem: What is wrong, a sentence.
-        mend: What to do about it; for what can be repaired, what `autoqec fsck --repair` would do.
-        repairable: Whether `repair` mends it.
+            `info` if there is nothing wrong.
+        ref: The ref (or setting, or file) that it is about.
+        problem: A sentence that says what is wrong.
+        hint: What to do about it; for a repairable finding, what `autoqec fsck --repair` does.
+        repairable: Whether `repair` can fix it.
     """
 
     code: str
@@ -51,13 +51,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class Examined:
-    """One round as its refs have it.
+    """One round according to its refs.
 
     Attributes:
-        run, number: Which.
-        refs: The oid each kind of ref holds for it, by the kind's prefix.
-        claim: Its claim; None if there is none or it cannot be read.
-        damage: Why the claim cannot be read, or None.
+        run, number: The round.
+        refs: The oid that each kind of ref holds for it, by the kind's prefix.
+        claim: Its claim; None if there is none or it is unreadable.
+        damage: The error from reading the claim, or None.
     """
 
     run: str
@@ -73,23 +73,23 @@ class Examined:
 
     @property
     def commit(self) -> str | None:
-        """The round's commit: what the claim says, else what its branch or archive ref holds."""
+        """The round's commit: the one in the claim, else the one that its branch or archive ref holds."""
         return (self.claim.commit if self.claim else None) or self.refs.get(BRANCHES) or self.refs.get(ARCHIVE)
 
     @property
     def ref(self) -> str:
-        """The ref that people know it by, of those that exist."""
+        """The most familiar of its existing refs."""
         return next(place for place in _PLACES if place in self.refs) + self.name
 
 
 @dataclass
 class Survey:
-    """A lab as an examination finds it; what is not asked for is not read.
+    """The state of a lab, read on demand.
 
     Attributes:
         ledger: The lab.
         refs: Every ref and its oid.
-        rounds: Every round that any ref speaks of, by run and number.
+        rounds: Every round that a ref names, by run and number.
     """
 
     ledger: Ledger
@@ -100,7 +100,7 @@ class Survey:
     _identities: dict[str, RoundIdentity | AutoQECError] = field(default_factory=dict)
 
     def run(self, name: str) -> Run | AutoQECError:
-        """A run's record, or the error that reading it raises."""
+        """Return a run's record, or the error from reading it."""
         if name not in self._runs:
             try:
                 self._runs[name] = load_run(self.ledger, name)
@@ -109,7 +109,7 @@ class Survey:
         return self._runs[name]
 
     def identity(self, commit: str) -> RoundIdentity | AutoQECError:
-        """What the trailers of a commit say, or why they say nothing."""
+        """Return the identity in a commit's trailers, or the error from reading it."""
         if commit not in self._identities:
             try:
                 self._identities[commit] = parse_message(get_commit(self.ledger, commit).raw_message.decode())
@@ -120,11 +120,11 @@ class Survey:
         return self._identities[commit]
 
     def notes(self, run: str, kind: str, commit: str) -> list[Record]:
-        """The readable records on a commit."""
+        """Return the readable records on a commit."""
         return self._all_notes(run, kind).get(commit, [])
 
     def every_note(self, run: str, kind: str) -> list[Record]:
-        """The readable records of a run, whatever they are on."""
+        """Return the readable records of a run, on all commits."""
         return [record for records in self._all_notes(run, kind).values() for record in records]
 
     def _all_notes(self, run: str, kind: str) -> dict[str, list[Record]]:
@@ -132,11 +132,11 @@ class Survey:
             try:
                 self._notes[run, kind] = read_notes(self.ledger, run, kind, strict=False)
             except AutoQECError:
-                self._notes[run, kind] = {}  # said by the examination of the notes themselves
+                self._notes[run, kind] = {}  # `check_notes` reports it
         return self._notes[run, kind]
 
     def file(self, commit: str | None, path: str) -> pygit2.Blob | None:
-        """A file of a commit that a ref holds; None if there is no such file or commit."""
+        """Return a file of a commit; None if there is no such file or commit."""
         try:
             found = None if commit is None else entry_of(get_commit(self.ledger, commit).tree, path)
         except (AutoQECError, pygit2.GitError):
@@ -145,7 +145,7 @@ class Survey:
 
 
 def survey_lab(ledger: Ledger) -> Survey:
-    """Read every ref once, and the claims."""
+    """Read all refs once, and the claims."""
     refs = list_refs(ledger, "refs/")
     found: dict[tuple[str, int], dict[str, str]] = {}
     for ref, oid in refs.items():

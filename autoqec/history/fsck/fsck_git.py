@@ -1,7 +1,7 @@
-"""Examining what git makes of the rounds: it must read the trailers that we wrote, for people review rounds with git alone.
+"""Checks that `git log` shows the trailers of each round as they are, because people review rounds with git alone.
 
-Our parser is strict and reads the object itself. Git's is lenient, goes by the user's settings (`trailer.separators`,
-`core.commentChar`) and follows `refs/replace/`, so it can show somebody another identity than the one on record.
+Our parser is strict and reads the object itself. Git's parser is lenient, obeys the user's settings (`trailer.separators`,
+`core.commentChar`) and follows `refs/replace/`, so it can show another identity than the recorded one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _FORMAT = "--format=%H %(trailers:only=true,unfold=true)%x00"
 
 
 def check_git(survey: Survey) -> Iterator[Finding]:
-    """Round commits whose trailers `git log` shows otherwise than they are, or not at all; nothing where there is no git."""
+    """Find round commits whose trailers `git log` shows wrongly or not at all. Without git it finds nothing."""
     ours = {
         found.commit: found
         for found in survey.rounds.values()
@@ -49,8 +49,8 @@ def _trailers(survey: Survey, oid: str) -> str:
 
 def _finding(survey: Survey, found: Examined, oid: str) -> Finding:
     if _REPLACED + oid in survey.refs:
-        problem = f"git shows another commit in place of {oid[:10]}, the round's: {_REPLACED}{oid} says so"
+        problem = f"git shows another commit instead of the round's commit {oid[:10]}, because of {_REPLACED}{oid}"
         return Finding("git-trailers", "warning", found.ref, problem, f"git replace -d {oid}")
-    problem = "git log does not show the trailers that its commit has; a setting of git may be in the way"
-    hint = "git config --get-regexp 'trailer|commentchar', and unset what it names"
+    problem = "git log does not show the trailers of its commit; a git setting may be the cause"
+    hint = "git config --get-regexp 'trailer|commentchar', and unset these settings"
     return Finding("git-trailers", "warning", found.ref, problem, hint)

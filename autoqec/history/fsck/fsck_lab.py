@@ -1,8 +1,7 @@
-"""Examining a lab: is every state of it a legal one, and if not, what is wrong and what mends it? And mending it.
+"""Checks a whole lab and repairs what it can without losing data.
 
-`check` reads and never writes. `repair` does only what cannot lose anything: it removes locks that dead writers left,
-unions back records that a forced notes ref dropped, puts a note that stands under two paths under one, and closes
-rounds that died before they left anything.
+`check` only reads. `repair` removes stale locks of dead writers, restores records that a forced notes ref dropped, merges a
+note that is stored at two paths, and closes rounds that died before they wrote anything.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ _ORDER = {"error": 0, "warning": 1, "info": 2}
 
 @dataclass(frozen=True)
 class Repaired:
-    """What was mended: the finding's code and ref, and what was done, in words."""
+    """One repair: the finding's code and ref, and a description of the repair."""
 
     code: str
     ref: str
@@ -35,7 +34,7 @@ class Repaired:
 
 
 def check(ledger: Ledger) -> list[Finding]:
-    """Examine a lab; what was found, errors first. Rounds at work meanwhile are legal states like any other."""
+    """Check a lab and return the findings, errors first. You can run it while rounds are at work."""
     survey = survey_lab(ledger)
     examinations = (check_rounds, check_notes, check_git, check_remotes)
     findings = [*check_store(ledger), *(finding for examine in examinations for finding in examine(survey))]
@@ -43,10 +42,10 @@ def check(ledger: Ledger) -> list[Finding]:
 
 
 def repair(ledger: Ledger, findings: Iterable[Finding]) -> list[Repaired]:
-    """Mend what is repairable among findings, each looked at again first; what was done.
+    """Repair the repairable findings, checking each again first, and return the repairs.
 
     Raises:
-        AutoQECError: The lab cannot be written.
+        AutoQECError: The lab is not writable.
     """
     require_writable(ledger)
     actions = {
@@ -67,7 +66,7 @@ def _remove_lock(ledger: Ledger, ref: str) -> str | None:
     lock = ledger.git_dir / f"{ref}.lock"
     if not lock.exists():
         return None
-    with write_lock(ledger):  # no writer of ours holds a ref's lock now; and taking it may itself clear this one away
+    with write_lock(ledger):  # now no autoqec writer holds a ref lock; taking the write lock may itself remove this one
         if ref in stale_locks(ledger):
             lock.unlink(missing_ok=True)
     return f"removed {ref}.lock" if not lock.exists() else None
@@ -81,14 +80,14 @@ def _restore_records(ledger: Ledger, ref: str) -> str | None:
                 lines.setdefault(record.commit, []).append(record.line)
         count = sum(map(len, lines.values()))
         changed = add_lines(ledger, ref, lines, "put back lost records")
-    return f"records put back: {count}" if changed else None
+    return f"records restored: {count}" if changed else None
 
 
 def _spell_once(ledger: Ledger, ref: str) -> str | None:
     with write_lock(ledger):
         twice = spelled_twice(ledger, ref)
         changed = add_lines(ledger, ref, dict.fromkeys(twice, ()), "one path for each note")
-    return f"notes put under one path: {len(twice)}" if changed else None
+    return f"notes moved to a single path: {len(twice)}" if changed else None
 
 
 def _close_abandoned(ledger: Ledger, ref: str) -> str | None:
@@ -102,5 +101,5 @@ def _close_abandoned(ledger: Ledger, ref: str) -> str | None:
             mine = adopt_claim(ledger, found.claim)
             close_claim(ledger, mine, status="abandoned", reason="its process died before it left anything")
         except AutoQECError:
-            return None  # somebody else has taken it up
+            return None  # another process has resumed the round
     return "closed as abandoned"

@@ -1,4 +1,4 @@
-"""Examining notes: every line a record, every record once and unchanged, none lost that a ref ever held."""
+"""Checks notes: every line is a record, no record occurs twice or was changed, and none that a ref once held is lost."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from autoqec.history.store.repository import Ledger
 
 _MOVE = re.compile(b"([0-9a-f]{40}) ([0-9a-f]{40})(?= )")
 _NOTE_OID = re.compile("[0-9a-f]{40}")
-_RESTORE = "put them back beside what is there now"
+_RESTORE = "restore them beside the present records"
 
 
 @dataclass(frozen=True)
 class Lost:
-    """A record that a notes ref once held on a commit and holds no more.
+    """A record that a notes ref once held on a commit but no longer holds.
 
     Attributes:
-        commit: The commit it is about.
-        line: The record as it was.
-        rewritten: Whether a record with its id stands there now, with other contents.
+        commit: The commit that it is about.
+        line: The original record.
+        rewritten: Whether the note now has a record with its id and other contents.
     """
 
     commit: str
@@ -43,13 +43,13 @@ class Lost:
 
 
 def check_notes(survey: Survey) -> Iterator[Finding]:
-    """What is amiss with the notes of a lab, and with the weights that they name."""
+    """Find problems of the notes of a lab, and of the weights that they name."""
     for ref in sorted(ref for ref in survey.refs if ref.startswith(NOTES)):
         try:
             yield from _lines(survey.ledger, ref)
             yield from _lost(survey.ledger, ref)
         except (AutoQECError, KeyError, pygit2.GitError) as error:
-            yield Finding("notes-damaged", "error", ref, f"the notes cannot be read: {error}", "git fsck; git fetch")
+            yield Finding("notes-damaged", "error", ref, f"the notes are unreadable: {error}", "git fsck; git fetch")
     yield from _weights(survey)
     for run in sorted({found.run for found in survey.rounds.values()}):
         yield from _attempts(survey, run)
@@ -57,16 +57,16 @@ def check_notes(survey: Survey) -> Iterator[Finding]:
 
 
 def spelled_twice(ledger: Ledger, ref: str) -> list[str]:
-    """The commits whose notes stand in the tree under more than one path."""
+    """Return the commits whose notes are stored at more than one path of the tree."""
     tip = target(ledger, ref)
     names = [commit for commit, _ in walk_notes(get_commit(ledger, tip).tree)] if tip is not None else []
     return sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
 
 
 def lost_records(ledger: Ledger, ref: str) -> list[Lost]:
-    """Records that some earlier tip in the ref's log held and the present one does not.
+    """Return records that an earlier tip in the reflog held and the present tip does not.
 
-    Git's own tools force a notes ref, and so lose what another wrote in between; the log remembers each tip.
+    Git's own tools force a notes ref and so lose what another writer added in between. The reflog keeps each tip.
     """
     tip = target(ledger, ref)
     if tip is None:
@@ -74,7 +74,7 @@ def lost_records(ledger: Ledger, ref: str) -> list[Lost]:
     suspects: dict[str, dict[bytes, None]] = {}
     for before, after in pairwise(_trees(ledger, _tips(ledger, ref, tip))):
         if before is None or after is None:
-            continue  # the log's first entry, or a tip that git has collected since
+            continue  # the reflog's first entry, or a tip that git has deleted since
         for commit, line in _dropped(ledger, before, after):
             suspects.setdefault(commit, {})[line] = None
     lost: list[Lost] = []
@@ -86,11 +86,11 @@ def lost_records(ledger: Ledger, ref: str) -> list[Lost]:
 
 
 def _tips(ledger: Ledger, ref: str, tip: str) -> list[str]:
-    """Every oid that a ref has held, oldest first, by its log.
+    """Return every oid that a ref has held according to its reflog, oldest first.
 
-    The log is written a moment before the ref is moved. A writer killed in between leaves a move in it that was never
-    made: the next one, or the ref itself, then still stands where that one began. A power cut can tear a line, to which
-    git appends the next one; libgit2 gives up on such a log, so it is read here.
+    Git writes the reflog a moment before it moves the ref. A writer killed in between leaves an entry for a move that never
+    happened: the next entry, or the ref itself, then starts at the same oid. After a power cut a line can be incomplete, and
+    git appends the next one to it. libgit2 rejects such a log, so this function reads it.
     """
     log = ledger.git_dir / "logs" / ref
     lines = log.read_bytes().split(b"\n") if log.is_file() else []
@@ -110,7 +110,7 @@ def _trees(ledger: Ledger, tips: list[str]) -> Iterator[pygit2.Tree | None]:
 
 
 def _dropped(ledger: Ledger, old: pygit2.Tree, new: pygit2.Tree) -> Iterator[tuple[str, bytes]]:
-    """The lines, by commit, that a note had in one notes tree and that are not at its path in another."""
+    """Yield the commit and line of each record that is in the old notes tree and not at its path in the new one."""
     for delta in old.diff_to_tree(new).deltas:
         commit = delta.old_file.path.replace("/", "")
         if _NOTE_OID.fullmatch(commit) is None:
@@ -134,12 +134,12 @@ def _lines(ledger: Ledger, ref: str) -> Iterator[Finding]:
         blobs.setdefault(commit, []).append(blob)
     twice = [commit for commit, found in blobs.items() if len(found) > 1]
     if twice:
-        problem = f"notes stand under two paths, of which git shows one: {len(twice)}, the first on {twice[0][:10]}"
-        yield Finding("spelled-twice", "warning", ref, problem, "put both under one path", repairable=True)
+        problem = f"{len(twice)} notes have two paths, of which git shows one; the first is on {twice[0][:10]}"
+        yield Finding("spelled-twice", "warning", ref, problem, "merge each into a single path", repairable=True)
     seen: dict[str, tuple[str, bytes]] = {}
     for commit, found in blobs.items():
         if not isinstance(ledger.repo.get(commit), pygit2.Commit):
-            problem = f"it has a note on {commit[:10]}, which is not a commit of this repository"
+            problem = f"it has a note on {commit[:10]}, which is not a commit in this repository"
             yield Finding("unknown-commit", "warning", ref, problem, "git fetch <remote>, from a clone that has it")
         lines: list[bytes] = []
         for blob in found:
@@ -151,7 +151,7 @@ def _lines(ledger: Ledger, ref: str) -> Iterator[Finding]:
             if ident is None:
                 yield Finding("not-a-record", "error", ref, f"{where} is not a JSON record with an id", show)
             elif seen.setdefault(ident, (commit, line)) != (commit, line):
-                problem = f"{where} has the id {ident} of another record with other contents"
+                problem = f"{where} has the same id, {ident}, as another record with different contents"
                 yield Finding("two-records", "error", ref, problem, show)
 
 
@@ -160,11 +160,13 @@ def _lost(ledger: Ledger, ref: str) -> Iterator[Finding]:
     gone = [record for record in lost if not record.rewritten]
     if gone:
         where = ", ".join(sorted({record.commit[:10] for record in gone})[:5])
-        problem = f"records that it once held are gone from it: {len(gone)}, on {where}; its log still has them"
+        problem = f"it has lost {len(gone)} records, on {where}; its reflog still has them"
         yield Finding("lost-records", "error", ref, problem, _RESTORE, repairable=True)
     for record in lost:
         if record.rewritten:
-            problem = f"the record {_id(record.line)} on {record.commit[:10]} has been rewritten; its log has the first"
+            problem = (
+                f"the record {_id(record.line)} on {record.commit[:10]} was rewritten; the reflog has the original"
+            )
             yield Finding("rewritten", "error", ref, problem, f"git log -p {ref}; git reflog {ref}")
 
 
@@ -179,19 +181,19 @@ def _weights(survey: Survey) -> Iterator[Finding]:
         if blob is None:
             absent.setdefault(found.run, []).append(found.number)
         elif hashlib.sha256(blob.data).hexdigest() != promised:
-            problem = f"the weights are not those that its metrics name, {promised[:10]}"
-            hint = f"git log -p {ARTIFACTS}{found.name}; until then believe neither its metrics nor its verdict"
+            problem = f"the weights do not have the hash in its metrics, {promised[:10]}"
+            hint = (
+                f"git log -p {ARTIFACTS}{found.name}; until it is resolved, trust neither its metrics nor its verdict"
+            )
             yield Finding("weights-differ", "error", ARTIFACTS + found.name, problem, hint)
     for run, numbers in absent.items():
         ref = f"{ARTIFACTS}{run}/"
-        problem = (
-            f"weights that metrics name were pruned, or not fetched: {len(numbers)}, the first of round {numbers[0]}"
-        )
+        problem = f"the weights of {len(numbers)} rounds were pruned or not fetched; the first is round {numbers[0]}"
         yield Finding("weights-absent", "info", ref, problem, f"git fetch <remote> '{ref}*:{ref}*', if it has them")
 
 
 def _attempts(survey: Survey, run: str) -> Iterator[Finding]:
-    """Verifications that clones began without knowing of each other, and what they have spent together."""
+    """Find verifications that clones began without knowing of each other, and an overspent error budget."""
     begun = [note for note in survey.every_note(run, "verdict") if note.get("event") == "begun"]
     ref = f"{NOTES}{run}/verdict"
     writers: dict[int, list[str]] = {}
@@ -201,24 +203,23 @@ def _attempts(survey: Survey, run: str) -> Iterator[Finding]:
     for attempt, who in sorted(writers.items()):
         if len(who) > 1:
             problem = (
-                f"verification {attempt} of the run was begun {len(who)} times, in clones that did not know of each other"
-                f" ({', '.join(sorted(set(who)))}); each has spent its share of the error budget, and each is counted"
+                f"clones that did not know of each other began verification {attempt} of the run {len(who)} times"
+                f" ({', '.join(sorted(set(who)))}); each has spent its share of the error budget, and each counts"
             )
-            hint = "nothing is to be mended; autoqec pull before autoqec verify keeps it from happening"
+            hint = "nothing to do; to avoid it, run autoqec pull before autoqec verify"
             yield Finding("attempt-twice", "info", ref, problem, hint)
     spent = sum(share for note in begun if isinstance(share := note.get("share"), int | float))
     if spent > 1:
         problem = (
-            f"clones that did not know of each other have spent {spent:.2f} times the run's error budget: the rate of false"
-            f" discoveries among its verdicts is at most {spent:.2f} times what the environment allows"
+            f"clones that did not know of each other have spent {spent:.2f} times the run's error budget: the false"
+            f" discovery rate of its verdicts is at most {spent:.2f} times what the environment allows"
         )
-        yield Finding("overspent", "error", ref, problem, "do not rely on the run as a whole; autoqec round --new")
+        hint = "do not rely on the run as a whole; start a new one: autoqec round --new"
+        yield Finding("overspent", "error", ref, problem, hint)
 
 
 def _evidence(survey: Survey) -> Iterator[Finding]:
-    """Verdicts that count, and are not what was signed, or are about another commit or environment, or about metrics that are
-    gone or were corrected since.
-    """
+    """Check each verdict that counts: its signature, and whether its commit, environment and metrics are those of the round."""
     for found in survey.rounds.values():
         verdict = effective(survey.notes(found.run, "verdict", found.commit)) if found.commit else None
         if found.commit is None or verdict is None:
@@ -227,25 +228,26 @@ def _evidence(survey: Survey) -> Iterator[Finding]:
         again = f"autoqec verify exp/{found.name}"
         about, ident = verdict.get("commit"), verdict.get("metrics")
         if about not in (None, found.commit):
-            problem = f"{name}, which is {found.name}, judges {str(about)[:10]}: it was copied there"
+            problem = f"{name} (round {found.name}) is about commit {str(about)[:10]}: it is a copy"
             yield Finding("verdict-copied", "error", ref, problem, again)
         run = survey.run(found.run)
         solved = verdict.get("environment")
         if isinstance(run, Run) and isinstance(solved, str) and solved != run.env_id:
-            problem = f"{name}, which is {found.name}, is about environment {solved[:12]}, and its run about {run.env_id[:12]}"
+            problem = (
+                f"{name} (round {found.name}) is about environment {solved[:12]}, but the run has {run.env_id[:12]}"
+            )
             yield Finding("verdict-environment", "error", ref, problem, again)
         if "signature" in verdict and examine(verdict, None).word == "altered":
-            problem = f"{name}, which is {found.name}, is not what was signed"
+            problem = f"{name} (round {found.name}) was changed after it was signed"
             yield Finding("verdict-altered", "error", ref, problem, f"git log -p {ref}; {again}")
         metrics = survey.notes(found.run, "metrics", found.commit)
         counts = effective(metrics)
         if ident is None or (counts is not None and counts["id"] == ident):
             continue
         if all(record["id"] != ident for record in metrics):
-            problem = f"{name}, which is {found.name}, names metrics that are not here, {str(ident)[:40]}"
-            yield Finding(
-                "metrics-absent", "warning", ref, problem, f"autoqec pull <remote>, which may have them; {again}"
-            )
+            problem = f"{name} (round {found.name}) names metrics that are missing, {str(ident)[:40]}"
+            hint = f"autoqec pull <remote>, which may have them; otherwise {again}"
+            yield Finding("metrics-absent", "warning", ref, problem, hint)
         else:
-            problem = f"{name}, which is {found.name}, names metrics that were superseded, {str(ident)[:40]}"
+            problem = f"{name} (round {found.name}) names metrics that were superseded, {str(ident)[:40]}"
             yield Finding("metrics-superseded", "warning", ref, problem, again)

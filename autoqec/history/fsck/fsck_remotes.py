@@ -1,4 +1,4 @@
-"""Examining what is known of other repositories, from their refs as last looked at; nothing is fetched to find out."""
+"""Compares the lab with its remotes, by their refs as last fetched; it does not contact them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from autoqec.history.store.git_program import TRACKING
 from autoqec.history.sync.joining import SHARED, join, run_of, shared_kinds
 from autoqec.history.sync.outgoing import changed_notes, pushable
 
-_GROWING = ("notes", "traces", "attempts")  # what is united where both sides have added to it
+_GROWING = ("notes", "traces", "attempts")  # kinds that merge by union
 _ROUND = re.compile("refs/.+/([^/]+/[0-9]+)")
 
 
 def check_remotes(survey: Survey) -> Iterator[Finding]:
-    """What each remote lacks, has more of, or holds otherwise than this lab, as far as it has been looked at."""
+    """Find what each remote lacks, has in addition, or holds differently, as last fetched."""
     for name in pushable(survey.ledger):
         tracking = f"{TRACKING}{name}/"
         theirs = {ref.removeprefix(tracking): oid for ref, oid in survey.refs.items() if ref.startswith(tracking)}
@@ -33,24 +33,22 @@ def _compare(survey: Survey, remote: str, theirs: dict[str, str]) -> Iterator[Fi
         found.setdefault(_relation(survey, place, ref, here, there), []).append((ref, here, there))
     about = TRACKING + remote
     if more := found.get("ahead"):
-        problem = f"not pushed to {remote}, as last looked at: {_counted(survey, more)}"
+        problem = f"not pushed to {remote}, as last fetched: {_counted(survey, more)}"
         yield Finding("not-pushed", "info", about, problem, f"autoqec push {remote}")
     if less := found.get("behind"):
-        problem = f"{remote} has what is not here: {_counted(survey, [(ref, b, a) for ref, a, b in less])}"
+        problem = f"not pulled from {remote}, as last fetched: {_counted(survey, [(ref, b, a) for ref, a, b in less])}"
         yield Finding("not-pulled", "info", about, problem, f"autoqec pull {remote}")
     if both := found.get("diverged"):
-        problem = f"both sides have added to {len(both)} refs, the first {both[0][0]}"
-        yield Finding("diverged", "info", about, problem, f"autoqec pull {remote}, which unites them")
+        problem = f"{len(both)} refs have new entries on both sides; the first is {both[0][0]}"
+        yield Finding("diverged", "info", about, problem, f"autoqec pull {remote}, which merges them")
     for ref, here, there in found.get("contradicted", ()):
-        problem = f"it is {str(here)[:10]} here and {str(there)[:10]} on {remote}: two different things under one name"
-        hint = (
-            f"git show {str(here)[:10]} {str(there)[:10]} tells which is the copy; what is here stays until you move it"
-        )
+        problem = f"it is {str(here)[:10]} here but {str(there)[:10]} on {remote}, and such a ref never changes"
+        hint = f"git show {str(here)[:10]} {str(there)[:10]} shows both; autoqec keeps the local one until you move it"
         yield Finding("contradicted", "warning", ref, problem, hint)
 
 
 def _refs(survey: Survey, theirs: dict[str, str]) -> Iterator[tuple[str, str]]:
-    """Every shared ref that is here or there, with its place below the tracking namespace."""
+    """Yield every shared ref that exists on either side, with its path below the tracking namespace."""
     for kind in shared_kinds(artifacts=False):
         prefix = SHARED[kind]
         names = {ref.removeprefix(prefix) for ref in survey.refs if ref.startswith(prefix)}
@@ -68,7 +66,7 @@ def _relation(survey: Survey, place: str, ref: str, here: str | None, there: str
     if kind not in (*_GROWING, "claims"):
         return "contradicted"
     try:
-        if kind == "claims":  # blobs: joining them writes nothing, and says which of the two is further on
+        if kind == "claims":  # blobs: joining them writes nothing and tells which of the two is newer
             return "ahead" if join(survey.ledger, kind, ref, here, there, None) == here else "behind"
         if survey.ledger.repo.descendant_of(here, there):
             return "ahead"
@@ -76,7 +74,7 @@ def _relation(survey: Survey, place: str, ref: str, here: str | None, there: str
     except AutoQECError:
         return "contradicted"
     except (KeyError, ValueError, pygit2.GitError):
-        return "diverged"  # a version is not here; a pull brings it
+        return "diverged"  # one version is not fetched yet; a pull fetches it
 
 
 def _counted(survey: Survey, refs: list[tuple[str, str | None, str | None]]) -> str:

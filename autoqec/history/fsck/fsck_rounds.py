@@ -1,4 +1,4 @@
-"""Examining rounds: does each have one legal state, and are its claim, ref, trailers, tree and parents of one mind?"""
+"""Checks rounds: each is in a valid state, and its claim, refs, trailers, tree and parents agree."""
 
 from __future__ import annotations
 
@@ -25,17 +25,19 @@ _FETCH = "git fetch <remote> '{0}*:{0}*'"
 
 
 def check_rounds(survey: Survey) -> Iterator[Finding]:
-    """What is amiss with the rounds of a lab."""
+    """Find problems of the rounds of a lab."""
     attempts: dict[str, Examined] = {}
-    sound: set[str | bytes] = set()  # candidates' folders, by oid, and YAML files, by contents: few differ
+    sound: set[str | bytes] = (
+        set()
+    )  # checked candidate folders (oids) and YAML files (contents); most rounds share them
     for name in sorted({run for run, _ in survey.rounds}):
         run = survey.run(name)
         if isinstance(run, AutoQECError):
             hint = _FETCH.format(f"{RUNS}{name}") if RUNS + name not in survey.refs else run.hint or "git fsck"
-            yield Finding("run-missing", "error", RUNS + name, f"the run's record cannot be read: {run.problem}", hint)
+            yield Finding("run-missing", "error", RUNS + name, f"the run's record is unreadable: {run.problem}", hint)
     for found in survey.rounds.values():
         if found.refs.keys() == {ARTIFACTS}:
-            continue  # weights alone are not a round; they are what an interrupted prune leaves
+            continue  # weights alone are not a round; an interrupted prune leaves them
         yield from _claim(survey, found)
         yield from _places(survey, found)
         identity: RoundIdentity | AutoQECError | None = None
@@ -61,7 +63,7 @@ def check_rounds(survey: Survey) -> Iterator[Finding]:
         for attempt in attempts_of:
             first = attempts.setdefault(attempt, found)
             if first is not found:
-                problem = f"it has the same attempt, {attempt}, as {first.name}: one of them is a copy"
+                problem = f"it has the same attempt id, {attempt}, as {first.name}: one of them is a copy"
                 yield _finding("duplicate-attempt", found, problem, f"git log -2 {first.ref} {found.ref}")
 
 
@@ -70,9 +72,9 @@ def _finding(code: str, found: Examined, problem: str, hint: str, severity: Seve
 
 
 def is_abandoned(survey: Survey, found: Examined) -> bool:
-    """Whether a round was claimed, left nothing at all, waits for nobody, and its process is surely gone.
+    """Tell whether an open round left nothing, waits for no reply, and its process has certainly ended.
 
-    Surely: of this host and this boot of it. Another boot may as well be another machine of the same name.
+    Certain means: it ran on this host since its last boot. Another boot id may be another machine of the same name.
     """
     me = this_process()
     claim = found.claim
@@ -87,9 +89,9 @@ def is_abandoned(survey: Survey, found: Examined) -> bool:
 
 
 def last_step(survey: Survey, found: Examined) -> str:
-    """The last step of a round whose result is in git: `claim`, `ideate`, `code`, `train`, `score`, `analyse`, `verify`.
+    """Return a round's last step whose result is in git: `claim`, `ideate`, `code`, `train`, `score`, `analyse`, `verify`.
 
-    `end` if the round failed and only the closing of its claim is missing.
+    Returns `end` if the round failed and only the closing of its claim is missing.
     """
     if found.commit is None:
         if ATTEMPTS in found.refs:
@@ -107,15 +109,16 @@ def _claim(survey: Survey, found: Examined) -> Iterator[Finding]:
         hint = found.damage.hint if found.damage.hint != "autoqec fsck" else None
         yield Finding("claim-damaged", "error", CLAIMS + found.name, found.damage.problem, hint or "git fsck")
     elif claim is None:
-        problem = "nobody claimed it, or the claim was not fetched"
+        problem = "it has no claim, or the claim was not fetched"
         yield _finding("claim-missing", found, problem, _FETCH.format(CLAIMS), "warning")
     elif claim.state == "closed":
         yield from _closed(survey, found, claim)
         if claim.first_number != claim.number:
             problem = (
-                f"it was round {claim.first_number} until a remote had another of that number; its commit still says so"
+                f"it was round {claim.first_number} before a renumbering (a remote has another round of that number);"
+                f" its commit still has the old number"
             )
-            yield _finding("renumbered", found, problem, "nothing is to be mended", "info")
+            yield _finding("renumbered", found, problem, "nothing to do", "info")
     elif claim.waiting:
         name = found.name
         problem = f"round {name} waits for a reply of the {claim.waiting}, after {last_step(survey, found)}"
@@ -128,7 +131,7 @@ def _claim(survey: Survey, found: Examined) -> Iterator[Finding]:
             "info",
             claim.ref,
             f"round {found.name} was interrupted after {last_step(survey, found)}; process {claim.pid} is gone",
-            f"close it as abandoned, for it left nothing; autoqec resume {found.run} would finish it instead"
+            f"close it as abandoned, because it left nothing; to finish it instead: autoqec resume {found.run}"
             if abandoned
             else f"autoqec resume {found.run}",
             repairable=abandoned,
@@ -136,17 +139,17 @@ def _claim(survey: Survey, found: Examined) -> Iterator[Finding]:
 
 
 def _closed(survey: Survey, found: Examined, claim: Claim) -> Iterator[Finding]:
-    # Looked up again by name: a listing can miss a ref that git is just packing.
+    # Looked up again by name: a listing can miss a ref while git packs it.
     places = (BRANCHES, ARCHIVE) if claim.commit else (BRANCHES, ARCHIVE, ATTEMPTS)
     if any(target(survey.ledger, place + found.name) for place in places):
         return
     if claim.commit:
-        problem = f"no ref holds its commit {claim.commit[:10]} any more, so git may collect it"
+        problem = f"no ref holds its commit {claim.commit[:10]} any more, so git gc may delete it"
         yield Finding(
             "ref-missing", "error", claim.ref, problem, f"git update-ref {BRANCHES}{found.name} {claim.commit}"
         )
     elif claim.status != "abandoned":
-        problem = f"it was closed as {claim.status} and left neither a commit nor the report of a failed attempt"
+        problem = f"it was closed as {claim.status} but has neither a commit nor the report of a failed attempt"
         yield Finding("result-missing", "error", claim.ref, problem, _FETCH.format(f"{ATTEMPTS}{found.run}/"))
 
 
@@ -159,13 +162,13 @@ def _places(survey: Survey, found: Examined) -> Iterator[Finding]:
                 "warning" if place == BRANCHES else "error",
                 place + found.name,
                 f"it has moved from {str(found.commit)[:10]}, the round's commit, to {tip[:10]}",
-                f"git update-ref {place}{found.name} {found.commit}, after keeping {tip[:10]} under another name",
+                f"save {tip[:10]} under another name, then git update-ref {place}{found.name} {found.commit}",
             )
     if tips and ATTEMPTS in found.refs:
-        problem = "it has both a commit and the report of an attempt that failed before a commit"
+        problem = "it has a commit, and also the report of an attempt that failed before its commit"
         yield _finding("two-outcomes", found, problem, f"git show {ATTEMPTS}{found.name}")
     if len(tips) == 2 and len(set(tips.values())) == 1:
-        problem = "it is archived and still has a branch: archiving was interrupted, or the branch is checked out"
+        problem = "it is archived but still has a branch: archiving was interrupted, or the branch is checked out"
         yield _finding("half-archived", found, problem, f"autoqec archive {found.run}", "info")
 
 
@@ -210,13 +213,13 @@ def _tree(survey: Survey, found: Examined, commit: pygit2.Commit, sound: set[str
                 sound.add(data)
     except AutoQECError as error:
         hint = error.hint or f"git ls-tree -r {found.ref} {CANDIDATE_DIR}"
-        yield _finding("bad-candidate", found, f"its candidate cannot be read: {error.problem}", hint)
+        yield _finding("bad-candidate", found, f"its candidate is unreadable: {error.problem}", hint)
     else:
         sound.add(str(folder.id))
 
 
 def _strays(old: pygit2.Tree | None, new: pygit2.Tree, allowed: list[str], prefix: str = "") -> Iterator[str]:
-    """Paths that differ between two trees, but for the one folder that may."""
+    """Yield the paths that differ between two trees outside the allowed folder."""
     before, after = ({str(entry.name): (entry.id, entry.filemode) for entry in tree or ()} for tree in (old, new))
     for name in sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name)):
         if name == allowed[0]:
@@ -244,7 +247,5 @@ def _parents(survey: Survey, found: Examined, commit: pygit2.Commit, identity: R
     for parent in parents if len(parents) > 1 else ():
         other = survey.identity(parent)
         if isinstance(other, RoundIdentity) and other.env != identity.env:
-            problem = (
-                f"it composes {other.run}/{other.round}, which is of another environment, {other.env.split('@')[0]}"
-            )
+            problem = f"it composes {other.run}/{other.round}, which has another environment, {other.env.split('@')[0]}"
             yield _finding("environments", found, problem, f"git log -1 {found.ref}")

@@ -1,4 +1,4 @@
-"""Examining the store under the record: locks left behind, torn refs, settings that would let git destroy records."""
+"""Checks the git store: stale locks, damaged refs, and git settings that could destroy records."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from autoqec.history.fsck.examination import Finding
 from autoqec.history.store.refs import OUR_NAMESPACES, STALE_LOCK_AGE
 from autoqec.history.store.repository import Ledger
 
-#: Where git's own automatic collection begins; past it every read of a cold lab is slow.
+#: The threshold of git's own automatic gc; above it every read of a cold lab is slow.
 MANY_LOOSE_OBJECTS = 6700
 
 _WRITTEN_HERE = ("refs/heads/exp/", "refs/autoqec/", "refs/notes/autoqec/")  # not the tracking copies
@@ -23,13 +23,13 @@ _OID = re.compile("[0-9a-f]{40}")
 
 
 def check_store(ledger: Ledger) -> Iterator[Finding]:
-    """What is amiss below the level of rounds and notes."""
+    """Find problems below the level of rounds and notes."""
     for ref, path in stale_locks(ledger).items():
         yield Finding(
             "stale-lock",
             "warning",
             ref,
-            f"a writer died and left {path.relative_to(ledger.git_dir)}, which keeps git from moving the ref",
+            f"a writer died and left {path.relative_to(ledger.git_dir)}, which blocks updates of the ref",
             "remove the file",
             repairable=True,
         )
@@ -39,7 +39,7 @@ def check_store(ledger: Ledger) -> Iterator[Finding]:
             "packed-refs-lock",
             "warning",
             "packed-refs",
-            f"{packed} has been there for {_age(packed) / 60:.0f} minutes and keeps git from deleting or packing refs",
+            f"{packed} is {_age(packed) / 60:.0f} minutes old; while it exists, git cannot delete or pack refs",
             f"if no git command is running: rm {packed}",
         )
     yield from _torn_refs(ledger)
@@ -48,10 +48,10 @@ def check_store(ledger: Ledger) -> Iterator[Finding]:
 
 
 def stale_locks(ledger: Ledger) -> dict[str, Path]:
-    """The lock files in our namespaces that no living writer holds, by the ref each locks.
+    """Return the stale lock files in our namespaces, by the ref that each locks.
 
-    Git and autoqec hold such a lock for milliseconds; one that is a minute old, or whose writer's death is on record in
-    the write lock's file, was left behind.
+    Git and autoqec hold such a lock for milliseconds. A lock is stale if it is a minute old, or if the write lock's file
+    names its writer and that process is dead.
     """
     dead = _ref_of_dead_writer(ledger)
     return {
@@ -90,22 +90,22 @@ def _age(path: Path) -> float:
 
 
 def _torn_refs(ledger: Ledger) -> Iterator[Finding]:
-    # A power cut without fsync leaves empty ref files; a listing of refs passes over them in silence.
+    # A power cut without fsync leaves empty ref files; a listing of refs silently skips them.
     for path in _ref_files(ledger):
         if path.name.endswith(".lock"):
             continue
         try:
             held = path.read_text(errors="replace").strip()
         except FileNotFoundError:
-            continue  # packed or deleted meanwhile
+            continue  # packed or deleted in between
         if _OID.fullmatch(held) is None:
             ref = _ref_of(ledger, path)
             yield Finding(
                 "torn-ref",
                 "error",
                 ref,
-                f"the file of the ref holds {held[:60]!r}, which names no object",
-                f"git reflog {ref} may know what it held: git update-ref {ref} <oid>; else rm {path}",
+                f"the file of the ref contains {held[:60]!r}, which names no object",
+                f"git reflog {ref} may show its last value; then git update-ref {ref} <oid>; otherwise rm {path}",
             )
 
 
@@ -128,7 +128,7 @@ def _settings(ledger: Ledger) -> Iterator[Finding]:
                 "mirror",
                 "warning",
                 name,
-                f"a git push to {name.split('.', 1)[1].rpartition('.')[0]} deletes there every ref that is not here",
+                f"a git push to {name.split('.', 1)[1].rpartition('.')[0]} deletes every ref there that this lab lacks",
                 f"git config --unset-all {name}",
             )
         elif re.fullmatch(r"remote\..*\.promisor", name) and _is_true(ledger, name):
@@ -137,7 +137,7 @@ def _settings(ledger: Ledger) -> Iterator[Finding]:
                 "partial-clone",
                 "info",
                 name,
-                f"this is a partial clone: of what git clone or git fetch took from {remote}, contents may be missing",
+                f"this is a partial clone: file contents of commits from {remote} may be missing",
                 f"git fetch --refetch --no-filter {remote}",
             )
         elif name == "notes.rewriteref" and _rewrites(value):
@@ -145,7 +145,7 @@ def _settings(ledger: Ledger) -> Iterator[Finding]:
                 "rewrite-notes",
                 "warning",
                 "notes.rewriteRef",
-                f"{value} copies a round's evidence to the commits that a rebase makes, which are other code",
+                f"{value} copies a round's notes to the commits that a rebase makes, although their code differs",
                 f"git config --unset-all notes.rewriteRef {_regex(value)}",
             )
 
@@ -168,7 +168,7 @@ def _is_true(ledger: Ledger, name: str) -> bool:
 
 
 def _regex(value: str) -> str:
-    """A value as an argument of `git config`, which takes it for a pattern."""
+    """Quote a value for `git config`, which takes it as a regular expression."""
     return "'^" + re.sub(r"([+*.?^$])", r"\\\1", value) + "$'"
 
 
@@ -176,9 +176,9 @@ def _upkeep(ledger: Ledger) -> Iterator[Finding]:
     log = ledger.git_dir / "gc.log"
     if log.exists():
         said = " ".join(log.read_text(errors="replace").split())[:200]
-        # Every round leaves the open version of its claim behind, and git keeps what nothing names for two weeks.
+        # Every round leaves the open version of its claim behind, and git keeps unreachable objects for two weeks.
         hint = "git gc --prune=1.day.ago" if "unreachable" in said else "git gc"
-        yield Finding("gc-log", "info", "gc.log", f"git stopped tidying up on its own: {said}", hint)
+        yield Finding("gc-log", "info", "gc.log", f"git has stopped its automatic maintenance: {said}", hint)
     objects = ledger.git_dir / "objects"
     count = sum(len(names) for first in range(256) for _, _, names in os.walk(objects / f"{first:02x}"))
     if count > MANY_LOOSE_OBJECTS:

@@ -1,1 +1,1 @@
-"""The record as plain values: one listing of refs, one walk per note tree."""
+"""Reading the record as plain values: one listing of refs, one walk per notes tree."""

@@ -1,7 +1,7 @@
-"""The history as plain records, for all that shows or learns from it: one listing of refs, one walk per note tree.
+"""Reads the history as plain records, for views and agents, with one listing of refs and one walk per notes tree.
 
-Nothing here writes, locks or raises on damaged records: what cannot be read is said in a record's `problems`, because
-a log that refuses to show 99 rounds on account of the hundredth helps nobody.
+Nothing here writes, locks or raises on damaged records. A record's `problems` lists what is not readable, so one damaged
+round does not hide the others.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from autoqec.history.store.repository import Ledger
 
 @dataclass(frozen=True)
 class RunRecords:
-    """What the repository says of a run's rounds.
+    """The rounds of a run.
 
     Attributes:
         run: The run's name.
-        created: When it was started, in UTC; empty if the run's own record is not here.
+        created: Start time in UTC; empty if this lab lacks the run's own record.
         records: Its rounds by number.
-        strays: The verdict that counts for each commit that has one and is no round's.
-        fleeting: Numbers of rounds on which the same refs may be read differently later: they are at work, something
-            of them is damaged or missing, or no ref keeps their commit.
+        strays: The verdict that counts for each commit that has verdicts but belongs to no round.
+        fleeting: Numbers of rounds that must not be cached, because the same refs may read differently later: the round is
+            at work, part of it is damaged or missing, or no ref protects its commit.
     """
 
     run: str
@@ -41,12 +41,12 @@ class RunRecords:
 
     @property
     def age(self) -> tuple[str, str]:
-        """What runs are sorted by: when they began, then by name."""
+        """Sort key of runs: start time, then name."""
         return self.created or (_iso(self.records[0].time) if self.records else ""), self.run
 
 
 def read_history(ledger: Ledger, run: str | None = None) -> list[RoundRecord]:
-    """All rounds, or those of one run, sorted by the run's creation and then by number.
+    """Return all rounds, or those of one run, sorted by the run's start time and then by number.
 
     Raises:
         NotFoundError: There is no such run.
@@ -57,7 +57,7 @@ def read_history(ledger: Ledger, run: str | None = None) -> list[RoundRecord]:
 
 
 def chosen_runs(ledger: Ledger, snapshot: Snapshot, run: str | None) -> list[str]:
-    """The names of all runs, or that of the one asked for.
+    """Return the names of all runs, or only `run`.
 
     Raises:
         NotFoundError: There is no such run.
@@ -65,19 +65,18 @@ def chosen_runs(ledger: Ledger, snapshot: Snapshot, run: str | None) -> list[str
     if run is None:
         return list(snapshot.runs)
     if run not in snapshot.runs:
-        load_run(ledger, run)  # raises, and says what there is
+        load_run(ledger, run)  # raises an error that lists the runs
     return [run]
 
 
 def read_run(ledger: Ledger, snapshot: Snapshot, run: str, numbers: Collection[int] | None = None) -> RunRecords:
-    """The rounds of a run as a snapshot has them.
+    """Read the rounds of a run in a snapshot.
 
     Args:
         ledger: The lab.
         snapshot: Its refs.
         run: A run of the snapshot.
-        numbers: Only these rounds, at a cost that does not depend on the others; by default all. With them, `strays`
-            is empty.
+        numbers: Read only these rounds, at a cost independent of the others, with empty `strays`; by default all.
     """
     rounds = snapshot.runs[run]
     chosen = {number: rounds[number] for number in sorted(rounds if numbers is None else numbers)}
@@ -98,11 +97,11 @@ def read_run(ledger: Ledger, snapshot: Snapshot, run: str, numbers: Collection[i
 
 
 def find_record(ledger: Ledger, run: str, number: int) -> RoundRecord:
-    """The record of one round.
+    """Return the record of one round.
 
     Raises:
-        UsageError: The run's name is none.
-        NotFoundError: There is no such run or round; names what there is.
+        UsageError: `run` is not a run name.
+        NotFoundError: There is no such run or round; the error lists those that exist.
     """
     check_run_name(run)
     snapshot = take_snapshot(ledger)

@@ -1,4 +1,4 @@
-"""One round as a plain record: its refs, its commit's message, its claim and its notes, and what is wrong with them."""
+"""One round as a plain record: refs, commit message, claim, notes, and the problems found in them."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class RoundRecord:
-    """All that the repository says of one round.
+    """All that the repository records about one round.
 
     Attributes:
-        run, number: Which round.
+        run, number: The round.
         branch: `exp/<run>/<N>`, whether or not it exists.
         commit: The round's commit, or None if it has none (yet).
         parents: That commit's parents.
-        identity: What its trailers say; None if there is no commit or they cannot be read.
-        subject, body: What it says for people; empty likewise.
+        identity: The contents of its trailers; None if there is no commit or they are not readable.
+        subject, body: The commit's text for people; empty in the same cases.
         time: Seconds since 1970: of the commit, else of the claim, else 0.
-        claim: The claim on it, or None (a clone without claims).
-        metrics, analysis, verdict: The record of each kind that counts, or None.
+        claim: Its claim, or None (a clone without claims).
+        metrics, analysis, verdict: The record that counts of each kind, or None.
         conflict: The report of a failed composition, or None.
-        problems: What is damaged or contradicts itself, a sentence each.
+        problems: Damage and contradictions, a sentence each.
     """
 
     run: str
@@ -61,8 +61,8 @@ class RoundRecord:
 
     @property
     def status(self) -> str:
-        """The claim's status if closed; else `open`, `waiting` (for a reply from outside), `interrupted` (its process is
-        gone), `unknown` (no claim).
+        """The claim's status if closed; else `open`, `waiting` (for a reply from outside), `interrupted` (its process has
+        ended), or `unknown` (no claim).
         """
         if self.claim is None:
             return "unknown"
@@ -75,15 +75,15 @@ class RoundRecord:
 
 @dataclass(frozen=True)
 class RunNotes:
-    """A run's notes, and what is wrong with them."""
+    """A run's notes, and the problems found in them."""
 
     by_kind: dict[str, dict[str, list[Record]]]
-    problems: tuple[str, ...]  # of one note each
-    general: tuple[str, ...]  # of all of them
+    problems: tuple[str, ...]  # each about one note
+    general: tuple[str, ...]  # about all notes
 
 
 def claim_of(ledger: Ledger, run: str, number: int, found: Found) -> tuple[Claim | None, list[str]]:
-    """The claim on a round, None if there is none that can be read, and what is wrong with it."""
+    """Return the claim on a round (None if absent or unreadable) and its problems."""
     problems: list[str] = []
     if CLAIMS not in found:
         return None, problems
@@ -100,16 +100,16 @@ def make_record(
     oid: str | None,
     notes: RunNotes,
 ) -> RoundRecord:
-    """The record of a round.
+    """Assemble the record of a round.
 
     Args:
         ledger: The lab.
         name: Its run and number.
         found: Its refs.
-        claim: The claim on it.
-        problems: What is known to be wrong with it.
-        oid: Its commit, by what claim and refs say.
-        notes: Those of its run; of this round at least.
+        claim: Its claim.
+        problems: Problems found so far.
+        oid: Its commit according to claim and refs.
+        notes: Notes of its run; at least those of this round.
     """
     run, number = name
     held = tip(found)
@@ -152,7 +152,7 @@ def _read_message(
         return None, "", ""
     identity = parsed[0]
     if (identity.run, identity.round) != (name[0], claim.first_number if claim else name[1]):
-        problems.append(f"its trailers say it is {identity.run}/{identity.round}")
+        problems.append(f"its trailers say that it is {identity.run}/{identity.round}")
     if claim is not None and claim.attempt != identity.attempt:
         problems.append("its trailers and its claim name different attempts")
     return parsed
@@ -167,7 +167,7 @@ def _report(ledger: Ledger, oid: str | None, problems: list[str]) -> dict[str, A
 
 
 def file_at(ledger: Ledger, commit: str, path: str) -> pygit2.Blob | None:
-    """A file of a commit, or None if either is missing."""
+    """Return a file of a commit, or None if the file or the commit is missing."""
     try:
         found = get_commit(ledger, commit).tree[path]
     except (KeyError, NotFoundError, pygit2.GitError):
@@ -176,7 +176,7 @@ def file_at(ledger: Ledger, commit: str, path: str) -> pygit2.Blob | None:
 
 
 def read_committed(ledger: Ledger, revision: str, path: str) -> bytes | None:
-    """The contents of a file at a revision such as `HEAD`; None if there is no such file, or no such revision yet."""
+    """Return the contents of a file at a revision such as `HEAD`; None if there is no such file or revision."""
     try:
         blob = file_at(ledger, resolve_commit(ledger, revision), path)
     except NotFoundError:
@@ -185,7 +185,7 @@ def read_committed(ledger: Ledger, revision: str, path: str) -> bytes | None:
 
 
 def tried(read: Callable[[], _T], problems: list[str]) -> _T | None:
-    """What `read` returns; None if it raises, which then is one more problem."""
+    """Return the result of `read`; if it raises, return None and add the error to `problems`."""
     try:
         return read()
     except AutoQECError as error:

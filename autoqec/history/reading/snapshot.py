@@ -1,7 +1,7 @@
-"""The refs of a lab at one moment, sorted into rounds: what all reading starts from, so that its parts fit together.
+"""A snapshot of a lab's refs, sorted into rounds. All reading starts from one, so that its parts are consistent.
 
-Everything that is said of a run follows from the objects these refs name, and objects never change. The digest of a run
-is therefore all that a cache needs to know whether what it holds is still true.
+All statements about a run follow from the objects that these refs name, and objects never change. So a cache can use the
+digest of a run's refs as its key.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ATTEMPTS = "refs/autoqec/attempts/"
 _NUMBERED = re.compile("([a-z0-9][a-z0-9-]{0,39})/([1-9][0-9]{0,8})")
 _KINDS = (BRANCHES, ARCHIVE, CLAIMS, ATTEMPTS, ARTIFACTS)
 
-Found = Mapping[str, str]  # the oid that a round's ref of each kind holds, by the prefix of the kind
+Found = Mapping[str, str]  # oid of a round's ref of each kind, by the kind's prefix
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Snapshot:
     """The refs of a lab at one moment.
 
     Attributes:
-        refs: The oid each holds, by full name.
-        runs: The rounds of every run that any ref speaks of, by number, with the oids of their refs by kind.
+        refs: Oid by full ref name.
+        runs: The rounds of every run that a ref names, by number, with the oids of their refs by kind.
     """
 
     refs: Mapping[str, str]
@@ -42,7 +42,7 @@ class Snapshot:
 
     @cached_property
     def names(self) -> Mapping[str, str]:
-        """`run/number` by the commit at the tip of its branch, or at its archived place."""
+        """`run/number` by the commit that the round's branch or archive ref holds."""
         return {
             oid: f"{run}/{number}"
             for run, rounds in self.runs.items()
@@ -51,11 +51,11 @@ class Snapshot:
         }
 
     def notes_tip(self, run: str, kind: str) -> str | None:
-        """The commit that holds a run's notes of a kind, or None if it has none."""
+        """Return the commit that holds a run's notes of a kind, or None if there are none."""
         return self.refs.get(f"{NOTES}{run}/{kind}")
 
     def digest(self, run: str) -> str:
-        """A hash (64 hex digits) of everything the refs hold for a run: equal if and only if its history is."""
+        """Return a hash (64 hex digits) of all refs of a run: it changes if and only if the run's history does."""
         parts = [str(self.refs.get(RUNS + run)), *(str(self.notes_tip(run, kind)) for kind in NOTE_KINDS)]
         for number, found in sorted(self.runs[run].items()):
             parts += [str(number), *(found.get(kind, "-") for kind in _KINDS)]
@@ -63,15 +63,15 @@ class Snapshot:
 
 
 def tip(found: Found) -> str | None:
-    """The commit that a round's branch, or else its archived ref, holds; None if there is neither."""
+    """Return the commit of a round's branch, or else of its archive ref; None if there is neither."""
     return found.get(BRANCHES) or found.get(ARCHIVE)
 
 
 def take_snapshot(ledger: Ledger) -> Snapshot:
-    """List the refs once and sort them.
+    """List the refs once and sort them into rounds.
 
     Raises:
-        AutoQECError: They cannot be read.
+        AutoQECError: The refs are not readable.
     """
     refs = list_refs(ledger, BRANCHES, "refs/autoqec/", NOTES)
     runs: dict[str, dict[int, dict[str, str]]] = {}
@@ -82,9 +82,9 @@ def take_snapshot(ledger: Ledger) -> Snapshot:
                     runs.setdefault(match[1], {}).setdefault(int(match[2]), {})[prefix] = oid
                 break
         else:
-            if ref.startswith((NOTES, RUNS)):  # a run can have notes and, here, no round: they were not fetched
+            if ref.startswith((NOTES, RUNS)):  # a run can have notes but no rounds, if only its notes were fetched
                 runs.setdefault(ref.removeprefix(NOTES).removeprefix(RUNS).partition("/")[0], {})
-    # Weights alone are not a round; they are what an interrupted prune leaves.
+    # Weights alone are not a round; an interrupted prune leaves them.
     kept = {
         run: {n: found for n, found in rounds.items() if found.keys() != {ARTIFACTS}} for run, rounds in runs.items()
     }

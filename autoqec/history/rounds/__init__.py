@@ -1,1 +1,1 @@
-"""What a run and a round are in git: run refs, claims, commits, trailers, notes, attachments, signatures."""
+"""Runs and rounds in git: run refs, claims, commits, trailers, notes, attachments, signatures."""

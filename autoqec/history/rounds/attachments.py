@@ -1,7 +1,7 @@
-"""What hangs off a round beside its commit: weights, traces and failed attempts, at `refs/autoqec/<kind>/<run>/<N>`.
+"""A round's attached files: weights, traces and failed attempts, at `refs/autoqec/<kind>/<run>/<N>`.
 
-Each ref holds a commit, not a blob: files then have names, and git can be told not to delta-compress weights. Adding
-files later adds a commit on top, so that a push of it is a fast-forward.
+Each ref holds a commit, not a blob, so files have names and an attribute can exempt weights from delta compression. New
+files are a new commit on top, so pushing them is a fast-forward.
 """
 
 from __future__ import annotations
@@ -41,22 +41,22 @@ def attach(
     parents: Sequence[str] = (),
     replace: bool = False,
 ) -> str:
-    """Add files to what a round has of a kind. Adding what is there already changes nothing.
+    """Add files to a round's attachment of a kind. Adding files that are there already changes nothing.
 
     Args:
         ledger: The lab.
         kind: `artifacts`, `traces` or `attempts`.
         run, number: The round.
         files: Contents by path.
-        parents: Oids of commits that this one shall descend from, such as the inputs of a failed merge.
-        replace: Let a file take the place of one with other contents.
+        parents: Oids of further parents of the new commit, such as the inputs of a failed merge.
+        replace: Allow replacing a file that has other contents.
 
     Returns:
-        The oid of the commit that holds all of them.
+        The oid of the commit that holds all files.
 
     Raises:
-        UsageError: No such kind, or a path or size is not allowed.
-        AutoQECError: A file is there with other contents, or it cannot be written.
+        UsageError: There is no such kind, or a path or size is not allowed.
+        AutoQECError: A file exists with other contents, or the ref is not writable.
     """
     ref = _ref(kind, run, number)
     check_files(files, any_case=True, limit=STORE_BYTES)
@@ -69,7 +69,7 @@ def attach(
             new = {path: str(pygit2.hash(data)) for path, data in files.items()}
             changed = sorted(path for path, oid in new.items() if have.get(path, oid) != oid)
             if changed and not replace:
-                raise AutoQECError(f"{ref} holds {', '.join(changed)} with other contents, and keeps it")
+                raise AutoQECError(f"{ref} already has {', '.join(changed)} with other contents")
             if old is not None and {**have, **new} == have and _descends(ledger, old, parents):
                 return old
             check_files(dict.fromkeys({**have, **new}, b""), any_case=True)  # old and new names together
@@ -85,17 +85,17 @@ def attach(
 def read_attachment(
     ledger: Ledger, kind: str, run: str, number: int, *, wanted: Callable[[str], bool] | None = None
 ) -> dict[str, bytes]:
-    """The files a round has of a kind, by path; empty if none.
+    """Return a round's attached files of a kind, by path; empty if there are none.
 
     Args:
         ledger: The lab.
         kind: `artifacts`, `traces` or `attempts`.
         run, number: The round.
-        wanted: Reads only the paths it says yes to; all by default.
+        wanted: Selects the paths to read; by default all.
 
     Raises:
-        UsageError: No such kind.
-        AutoQECError: They cannot be read.
+        UsageError: There is no such kind.
+        AutoQECError: The files are not readable.
     """
     oid = target(ledger, _ref(kind, run, number))
     if oid is not None and wanted is not None:
@@ -105,20 +105,20 @@ def read_attachment(
 
 
 def has_attachment(ledger: Ledger, kind: str, run: str, number: int, path: str | None = None) -> bool:
-    """Whether a round has files of a kind or, if a path is given, that file.
+    """Tell whether a round has attached files of a kind or, given a path, that file.
 
     Raises:
-        UsageError: No such kind.
+        UsageError: There is no such kind.
     """
     oid = target(ledger, _ref(kind, run, number))
     return oid is not None and (path is None or path in list_files(ledger, oid))
 
 
 def attached_numbers(ledger: Ledger, kind: str, run: str) -> list[int]:
-    """The rounds of a run that have files of a kind, in order.
+    """Return the numbers of a run's rounds that have attached files of a kind, in order.
 
     Raises:
-        UsageError: No such kind.
+        UsageError: There is no such kind.
     """
     prefix = _ref(kind, run, 0).removesuffix("0")
     names = (ref.removeprefix(prefix) for ref in list_refs(ledger, prefix))
@@ -127,7 +127,7 @@ def attached_numbers(ledger: Ledger, kind: str, run: str) -> list[int]:
 
 def _ref(kind: str, run: str, number: int) -> str:
     if kind not in KINDS:
-        raise UsageError(f"{kind!r} is not a kind of attachment; there are {', '.join(KINDS)}")
+        raise UsageError(f"{kind!r} is not a kind of attachment; the kinds are {', '.join(KINDS)}")
     return f"refs/autoqec/{kind}/{run}/{number}"
 
 

@@ -1,7 +1,7 @@
-"""Claims: who works on which round, one JSON blob per round at `refs/autoqec/claims/<run>/<N>`, open and then closed.
+"""Claims: which process works on which round. One JSON blob per round at `refs/autoqec/claims/<run>/<N>`.
 
-A claim is made before anything else, so a round that dies leaves its number, its owner and what it was about. One
-number is one round: a number is never used twice, whatever became of the round.
+A claim is open at first and closed at the end. It is the first thing that a round writes, so an interrupted round leaves
+its number, owner and details. No number is ever used twice, whatever the outcome of the round.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from autoqec.history.store.repository import Ledger, require_writable
 CLAIMS = "refs/autoqec/claims/"
 
 _VERSION = 1
-_RACES = 50  # lost only to tools that do not take our lock, so this is many
+_RACES = 50  # we lose only to tools that ignore our lock, so this is many
 _TYPES = {"number": int, "pid": int, "details": dict, "state": str, "attempt": str, "started": str, "host": str}
 _FIXED = ("run", "number", "attempt", "state", "closed", "status", "reason")  # `close_claim` sets the last four
 
@@ -34,17 +34,17 @@ class Claim:
     """One round's claim.
 
     Attributes:
-        run, number: Which round.
-        attempt: 32 hex digits, the same in the trailers of the round's commit.
+        run, number: The round.
+        attempt: 32 hex digits, the same as in the trailers of the round's commit.
         state: `open` or `closed`.
         host, pid, boot_id: The process that works on it.
-        started: When it was claimed, UTC.
-        closed: When it was closed, or None.
-        status: What became of it, such as `ok` or `train_error`, or None.
-        reason: Why, in words, or None.
-        commit: The round's commit; from then on this, not the branch, says which commit the round is.
+        started: Time of the claim, UTC.
+        closed: Time of closing, UTC, or None.
+        status: The outcome, such as `ok` or `train_error`, or None.
+        reason: The reason for the status in words, or None.
+        commit: The round's commit, or None. Once set, this field and not the branch defines the round's commit.
         details: Plain data of the caller.
-        process_start: When the process started, in ticks since boot, so that a recycled pid is not taken for it.
+        process_start: Start time of the process in ticks since boot; it tells the process from one with a reused pid.
     """
 
     run: str
@@ -69,7 +69,7 @@ class Claim:
 
     @property
     def first_number(self) -> int:
-        """The number it was claimed under, which its commit's trailers say; another than `number` if it was renumbered."""
+        """The number at the time of the claim, as in the commit's trailers; differs from `number` if renumbered."""
         first = self.details.get("renumbered_from")
         return first if isinstance(first, int) else self.number
 
@@ -92,24 +92,24 @@ class Claim:
 
     @property
     def waiting(self) -> str:
-        """Whom the round waits for, a role; empty if for nobody. While it waits, no process is at work on it."""
+        """The role whose reply the round waits for; empty if none. While it waits, no process works on it."""
         role = self.details.get("waiting")
         return role if isinstance(role, str) and self.state == "open" else ""
 
 
 def claim_round(ledger: Ledger, run: str, details: Mapping[str, Any] | None = None) -> Claim:
-    """Take the next free number of a run for this process.
+    """Claim the next free number of a run for this process.
 
-    The number is one more than any that a claim, branch, archived round or failed attempt of the run has, here or on
-    a remote as last fetched.
+    The number is one more than the highest number of any claim, branch, archived round or failed attempt of the run, in
+    this lab or on a remote as last fetched.
 
     Raises:
         NotFoundError: There is no such run.
-        AutoQECError: The claim cannot be written.
+        AutoQECError: The claim is not writable.
     """
     require_writable(ledger)
     if target(ledger, f"refs/autoqec/runs/{run}") is None:
-        load_run(ledger, run)  # raises, and says what there is
+        load_run(ledger, run)  # raises an error that lists the runs
     for _ in range(_RACES):
         with write_lock(ledger):
             claim = next_claim(ledger, run, details)
@@ -119,7 +119,7 @@ def claim_round(ledger: Ledger, run: str, details: Mapping[str, Any] | None = No
 
 
 def next_claim(ledger: Ledger, run: str, details: Mapping[str, Any] | None = None) -> Claim:
-    """A claim by this process on the next free number of a run, not written yet."""
+    """Return a claim by this process on the next free number of a run, without writing it."""
     return Claim(
         run=run,
         number=next_number(ledger, run),
@@ -132,10 +132,10 @@ def next_claim(ledger: Ledger, run: str, details: Mapping[str, Any] | None = Non
 
 
 def store_claim(ledger: Ledger, claim: Claim) -> str:
-    """Store a claim's blob, which no ref names yet; its oid.
+    """Store a claim's blob without a ref, and return its oid.
 
     Raises:
-        AutoQECError: It cannot be written.
+        AutoQECError: The repository is not writable.
     """
     data = encode_record({"v": _VERSION, **asdict(claim)}, name=f"the claim on {claim.run}/{claim.number}")
     with explain_write(claim.ref):
@@ -143,11 +143,11 @@ def store_claim(ledger: Ledger, claim: Claim) -> str:
 
 
 def read_claim(ledger: Ledger, run: str, number: int) -> Claim:
-    """The claim of a round.
+    """Return the claim of a round.
 
     Raises:
-        NotFoundError: There is none.
-        AutoQECError: It is damaged.
+        NotFoundError: There is no claim.
+        AutoQECError: The claim is damaged.
     """
     ref = f"{CLAIMS}{run}/{number}"
     oid = target(ledger, ref)
@@ -157,10 +157,10 @@ def read_claim(ledger: Ledger, run: str, number: int) -> Claim:
 
 
 def list_claims(ledger: Ledger, run: str | None = None) -> list[Claim]:
-    """All claims, or those of one run, by run and number.
+    """Return all claims, or those of one run, sorted by run and number.
 
     Raises:
-        AutoQECError: One is damaged.
+        AutoQECError: A claim is damaged.
     """
     prefix = CLAIMS if run is None else f"{CLAIMS}{run}/"
     found = list_refs(ledger, prefix)
@@ -173,15 +173,15 @@ def update_claim(ledger: Ledger, claim: Claim, **changes: Any) -> Claim:
 
     Args:
         ledger: The lab.
-        claim: As it was last read or written.
+        claim: The claim as last read or written.
         changes: New values of `commit`, `details` or the owner's fields.
 
     Raises:
-        AutoQECError: The claim is closed, was changed by somebody else meanwhile, or cannot be written.
+        AutoQECError: The claim is closed, another process has changed it, or it is not writable.
     """
     wrong = sorted(set(changes) & set(_FIXED) | set(changes) - {item.name for item in fields(Claim)})
     if wrong:
-        raise TypeError(f"update_claim does not change {', '.join(wrong)}")
+        raise TypeError(f"update_claim cannot change {', '.join(wrong)}")
     if claim.state != "open":
         raise AutoQECError(f"round {claim.run}/{claim.number} is closed ({claim.status}) and cannot change")
     changed = replace(claim, **changes)
@@ -198,19 +198,19 @@ def close_claim(
     code: str = "",
     about: Mapping[str, Any] | None = None,
 ) -> Claim:
-    """Close a claim, once and for all. Doing it again with the same values changes nothing.
+    """Close a claim for good. Closing it again with the same values changes nothing.
 
     Args:
         ledger: The lab.
-        claim: The claim; what else was written to it meanwhile by the same owner is kept.
+        claim: The claim; other changes by the same owner since it was read are kept.
         status: One lower-case word, such as `ok` or `train_error`.
-        reason: Why, in words.
-        commit: The round's commit, if it has one; by default what the claim says.
-        code: The code of the error that ended it, if one did.
+        reason: The reason in words.
+        commit: The round's commit, if it has one; by default the commit in the claim.
+        code: The code of the error that ended the round, if one did.
         about: What that error was about.
 
     Raises:
-        AutoQECError: It was closed with other values, belongs to another attempt or owner, or cannot be written.
+        AutoQECError: The claim is closed with other values, belongs to another attempt or owner, or is not writable.
     """
     if re.fullmatch("[a-z][a-z_]{0,39}", status) is None:
         raise ValueError(f"{status!r} is not a status")
@@ -220,7 +220,7 @@ def close_claim(
         if (stored.attempt, stored.status, stored.reason, stored.commit) == (claim.attempt, status, reason, commit):
             return stored
         raise AutoQECError(
-            f"round {claim.run}/{claim.number} was closed as {stored.status} at {stored.closed} and stays so",
+            f"round {claim.run}/{claim.number} was closed as {stored.status} at {stored.closed} and cannot change",
             hint=f"autoqec show exp/{claim.run}/{claim.number}",
         )
     if (stored.attempt, _owner(stored)) != (claim.attempt, _owner(claim)):
@@ -234,36 +234,36 @@ def close_claim(
 
 
 def adopt_claim(ledger: Ledger, claim: Claim, *, force: bool = False) -> Claim:
-    """Make this process the owner of an open claim, to resume its round; it then waits for nobody.
+    """Make this process the owner of an open claim, to resume its round. The round then no longer waits for a reply.
 
     Args:
         ledger: The lab.
-        claim: As it was last read. If its round waits, its owner is not at work, alive or not.
-        force: Also if its owner may be alive, as one on another host always may.
+        claim: The claim as last read. If its round waits for a reply, the owner's process does not matter.
+        force: Take it even if the owner may be alive, which is always so for one on another host.
 
     Raises:
-        AutoQECError: Its owner may be alive, it is closed, or somebody else was faster.
+        AutoQECError: The owner may be alive, the claim is closed, or another process took it first.
     """
     mine = asdict(this_process())
     if not force and not claim.waiting and _owner(claim) != tuple(mine.values()) and owner_alive(claim):
         raise AutoQECError(
-            f"round {claim.run}/{claim.number} is being worked on by process {claim.pid} on {claim.host}",
-            hint="wait for it, or end that process first",
+            f"process {claim.pid} on {claim.host} is working on round {claim.run}/{claim.number}",
+            hint="wait for that process, or stop it first",
         )
     details = {name: value for name, value in claim.details.items() if name != "waiting"}
     return update_claim(ledger, claim, details=details, **mine)
 
 
 def owner_alive(claim: Claim) -> bool:
-    """Whether the process that holds the claim may still be alive; one on another host always may."""
+    """Tell whether the claim's process may still be alive; a process on another host always counts as alive."""
     return process_is_alive(claim.host, claim.pid, claim.boot_id, claim.process_start)
 
 
 def parse_claim(data: bytes, *, ref: str) -> Claim:
-    """Read a claim's blob.
+    """Parse a claim's blob.
 
     Raises:
-        AutoQECError: It is damaged, of another version, or belongs to another ref.
+        AutoQECError: The blob is damaged, has a newer version, or belongs to another ref.
     """
     record = decode_record(data, name=ref)
     refuse_newer(record.pop("v", None), _VERSION, name=ref)
@@ -287,7 +287,7 @@ def _owner(claim: Claim) -> tuple[str, int, str, str]:
 
 
 def next_number(ledger: Ledger, run: str) -> int:
-    """The next number of a run that nothing has, here or on a remote as last fetched."""
+    """Return the next unused number of a run, in this lab and on remotes as last fetched."""
     return 1 + max(used_numbers(ledger.git_dir, run, ("exp", "claims", "rounds", "attempts")), default=0)
 
 
@@ -306,6 +306,6 @@ def _replace(ledger: Ledger, before: Claim, after: Claim, message: str) -> Claim
 
 def _taken_over(stored: Claim) -> AutoQECError:
     return AutoQECError(
-        f"the claim on {stored.run}/{stored.number} has changed: process {stored.pid} on {stored.host} has it",
-        hint="autoqec resume, once that process is gone",
+        f"the claim on {stored.run}/{stored.number} has changed: process {stored.pid} on {stored.host} owns it",
+        hint="run autoqec resume once that process has ended",
     )

@@ -1,8 +1,8 @@
-"""Notes: what was found out about a round's commit, as JSON lines at `refs/notes/autoqec/<run>/<kind>`, append only.
+"""Notes: results about a round's commit, as JSON lines at `refs/notes/autoqec/<run>/<kind>`, append only.
 
-A set of lines that only grows can be merged from any two machines by union. A record is corrected by a later one that
-names its id in `supersedes`. Git's own note writers force the ref and lose each other's updates, so these notes are
-written as trees and moved by compare-and-swap; `git log` and `git notes show` read them like any others.
+A set of lines that only grows merges by union between any two machines. A later record corrects an earlier one by naming
+its id in `supersedes`. Git's own note writers force the ref and lose each other's updates, so this module writes the trees
+itself and moves the ref by compare-and-swap. `git log` and `git notes show` read these notes like any others.
 """
 
 from __future__ import annotations
@@ -35,22 +35,22 @@ _OID_LENGTH = 40
 
 
 def append_note(ledger: Ledger, run: str, kind: str, commit: str, record: Record) -> Record:
-    """Add a record to a commit's notes. A record whose id is there already is not added again.
+    """Append a record to a commit's notes, unless a record with its id is there already.
 
     Args:
         ledger: The lab.
-        run: The run whose notes these are.
+        run: The run.
         kind: `metrics`, `verdict` or `analysis`.
-        commit: Oid of the commit it is about.
+        commit: Oid of the commit that the record is about.
         record: Plain data. `id`, `ts` and `writer` are added where absent, `v` and `kind` always.
 
     Returns:
-        The record as it is stored.
+        The stored record.
 
     Raises:
-        UsageError: No such kind.
-        NotFoundError: No such commit.
-        AutoQECError: The record is not plain data, or cannot be written.
+        UsageError: There is no such kind.
+        NotFoundError: There is no such commit.
+        AutoQECError: The record is not plain data, or the ref is not writable.
     """
     ref = _ref(run, kind)
     get_commit(ledger, commit)
@@ -83,18 +83,18 @@ def read_notes(
     problems: list[str] | None = None,
     commits: Iterable[str] | None = None,
 ) -> dict[str, list[Record]]:
-    """All records of a run and kind, by the commit they are about, each list in the order written.
+    """Return all records of a run and kind by commit, each list in the order written.
 
     Args:
         ledger: The lab.
-        run, kind: Which notes.
-        strict: Refuse what is malformed; otherwise skip it.
-        problems: Where to add a sentence on each thing skipped.
-        commits: Only notes on these, found without walking all; by default all.
+        run, kind: The run and the kind of notes.
+        strict: Raise an error for a malformed line; otherwise skip it.
+        problems: A list to which a sentence is added for each skipped line.
+        commits: Read only notes on these commits, without walking the whole tree; by default all.
 
     Raises:
-        UsageError: No such kind.
-        AutoQECError: A line is malformed, and `strict`; names the ref and the commit.
+        UsageError: There is no such kind.
+        AutoQECError: A line is malformed and `strict` is true; the error names the ref and the commit.
     """
     ref = _ref(run, kind)
     skipped = None if strict else ([] if problems is None else problems)
@@ -104,17 +104,17 @@ def read_notes(
 def notes_at(
     ledger: Ledger, ref: str, tip: str | None, problems: list[str] | None, commits: Iterable[str] | None = None
 ) -> dict[str, list[Record]]:
-    """The records that a notes ref has at one of its commits, as `read_notes` gives them.
+    """Return the records in one commit of a notes ref, as `read_notes` does.
 
     Args:
         ledger: The lab.
         ref: The ref, for messages.
         tip: Oid of the notes commit; None for no notes.
-        problems: Where to add a sentence on each thing skipped; None to refuse what is malformed.
-        commits: Only notes on these, found without walking the whole tree; by default all.
+        problems: A list to which a sentence is added for each skipped line; None to raise an error instead.
+        commits: Read only notes on these commits, without walking the whole tree; by default all.
 
     Raises:
-        AutoQECError: The notes commit is missing, or something is malformed and `problems` is None.
+        AutoQECError: The notes commit is missing, or a line is malformed and `problems` is None.
     """
     if tip is None:
         return {}
@@ -122,7 +122,7 @@ def notes_at(
     lines: dict[str, list[bytes]] = {}
     if commits is None:
         for commit, blob in walk_notes(root):
-            # One commit may stand in the tree under two spellings; its records are those of both.
+            # The tree may hold a commit's note at two paths; the commit has the records of both.
             data = _skip(partial(get_blob, ledger, blob, name=f"{ref} on {commit[:10]}"), problems)
             if data is not None:
                 lines[commit] = union_lines(lines.get(commit, []), data)
@@ -147,14 +147,14 @@ def _skip(read: Callable[[], _T], problems: list[str] | None) -> _T | None:
 
 
 def merge_note_trees(ledger: Ledger, one: str, other: str) -> str:
-    """A notes tree with the records of two notes commits: of each round, the set of both's lines, oldest first.
+    """Write the union of two notes trees: for each round, the lines of both, oldest first. Callers hold `explain_write`.
 
     Args:
         ledger: The lab.
-        one, other: Oids of the notes commits; which is which makes no difference.
+        one, other: Oids of the notes commits; their order does not matter.
 
     Returns:
-        The tree's oid. Callers hold `explain_write`.
+        The tree's oid.
     """
     found: dict[str, set[str]] = {}
     for oid in (one, other):
@@ -171,12 +171,12 @@ def merge_note_trees(ledger: Ledger, one: str, other: str) -> str:
 
 
 def effective(records: Iterable[Record]) -> Record | None:
-    """The record that counts: the latest (by `ts`, then `id`) that no other supersedes; None if there is none.
+    """Return the record that counts: the latest (by `ts`, then `id`) that no other supersedes; None if there is none.
 
-    A record with a field `event` tells that something happened, such as a verification that was begun; it never counts.
+    A record with a field `event` marks an event, such as the start of a verification; it never counts.
     """
     records = [record for record in records if "event" not in record]
-    if len(records) == 1:  # nearly always; nothing replaces itself
+    if len(records) == 1:  # nearly always; a record cannot supersede itself
         return records[0]
     replaced = {record.get("supersedes") for record in records if record.get("supersedes") != record["id"]}
     standing = [record for record in records if record["id"] not in replaced]
@@ -184,19 +184,19 @@ def effective(records: Iterable[Record]) -> Record | None:
 
 
 def add_lines(ledger: Ledger, ref: str, lines: Mapping[str, Iterable[bytes]], message: str) -> bool:
-    """Union lines into the notes of commits, and leave each of these notes under one name only.
+    """Add lines to the notes of commits, and store each of these notes at a single path.
 
     Args:
         ledger: The lab.
         ref: The notes ref.
-        lines: Lines to add, by the commit they are about; none where only the name is to be put right.
-        message: Why, for the notes' own history.
+        lines: Lines to add, by commit; empty to correct only the path.
+        message: Message for the notes' own history.
 
     Returns:
         Whether anything changed.
 
     Raises:
-        AutoQECError: It cannot be written.
+        AutoQECError: The ref is not writable.
     """
     for _ in range(_RACES):
         with write_lock(ledger), explain_write(ref):
@@ -216,7 +216,7 @@ def add_lines(ledger: Ledger, ref: str, lines: Mapping[str, Iterable[bytes]], me
 
 def _ref(run: str, kind: str) -> str:
     if kind not in NOTE_KINDS:
-        raise UsageError(f"{kind!r} is not a kind of note; there are {', '.join(NOTE_KINDS)}")
+        raise UsageError(f"{kind!r} is not a kind of note; the kinds are {', '.join(NOTE_KINDS)}")
     return f"{NOTES}{run}/{kind}"
 
 
@@ -237,7 +237,7 @@ def _records(lines: Iterable[bytes], name: str, problems: list[str] | None) -> I
 
 
 def _written(line: bytes) -> tuple[str, bytes]:
-    """When a line was written, as far as it says, and the line: an order that is the same wherever lines are joined."""
+    """Return a sort key: a line's time stamp (empty if unreadable), then the line. It is the same in every clone."""
     try:
         return str(decode_record(line, name="a note").get("ts", "")), line
     except AutoQECError:
@@ -245,17 +245,17 @@ def _written(line: bytes) -> tuple[str, bytes]:
 
 
 def union_lines(lines: list[bytes], data: bytes) -> list[bytes]:
-    """Lines and those of a note's data, each once, in the order first seen."""
+    """Return the union of lines and those in a note's data, in the order first seen."""
     return list(dict.fromkeys([*lines, *(part for part in data.split(b"\n") if part.strip())]))
 
 
 def walk_notes(tree: pygit2.Tree, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Every note's commit and its blob's oid, however deep the tree fans out; git chooses the depth by the number of notes."""
+    """Yield every note's commit and blob oid at any fan-out; git chooses the depth by the number of notes."""
     for entry in tree:
         part = entry.name or ""
         name = prefix + part
         if _HEX.fullmatch(part) is None or len(name) > _OID_LENGTH:
-            continue  # not a note; git leaves such entries alone too
+            continue  # not a note; git ignores such entries too
         if isinstance(entry, pygit2.Tree):
             yield from walk_notes(entry, name)
         elif isinstance(entry, pygit2.Blob) and len(name) == _OID_LENGTH:
@@ -263,7 +263,7 @@ def walk_notes(tree: pygit2.Tree, prefix: str = "") -> Iterator[tuple[str, str]]
 
 
 def lines_of(ledger: Ledger, tree: pygit2.Tree | None, commit: str, name: str) -> list[bytes]:
-    """A commit's lines under all spellings of its name, found without walking the whole tree."""
+    """Return a commit's lines from all paths that its note can have, without walking the whole tree."""
     lines: list[bytes] = []
     prefix, rest = "", commit
     while tree is not None and rest:
@@ -277,7 +277,7 @@ def lines_of(ledger: Ledger, tree: pygit2.Tree | None, commit: str, name: str) -
 
 
 def _put(ledger: Ledger, root: pygit2.Tree | None, commit: str, data: bytes) -> str:
-    """The notes tree with a commit's note as given, under the name that is fanned out once and under no other."""
+    """Write the notes tree with a commit's note set to `data`, at the path with one level of fan-out only."""
     repo = ledger.repo
     blob = persist(lambda: repo.create_blob(data))
     top = repo.TreeBuilder() if root is None else repo.TreeBuilder(root)
@@ -294,7 +294,7 @@ def _put(ledger: Ledger, root: pygit2.Tree | None, commit: str, data: bytes) -> 
 
 
 def _put_without(repo: pygit2.Repository, above: pygit2.TreeBuilder, tree: pygit2.Tree, rest: str) -> None:
-    """Re-insert the folder `rest[:2]` into `above` without the note that `rest` leads to."""
+    """Re-insert the folder `rest[:2]` into `above` without the note at `rest`."""
     builder = repo.TreeBuilder(tree)
     if rest[2:] in tree:
         builder.remove(rest[2:])

@@ -1,6 +1,6 @@
-"""Rounds: one commit on one branch, `exp/<run>/<N>`, made from objects alone; no index, HEAD or working tree is used.
+"""Round commits: one commit on the branch `exp/<run>/<N>`, built without index, HEAD or working tree.
 
-The commit's tree is the run's base tree with the candidate's folder replaced, whatever its parents are, so that
+The commit's tree is always the run's base tree with the candidate's folder replaced, whatever the parents are. So
 `git diff <base> exp/<run>/<N>` shows the candidate and nothing else.
 """
 
@@ -24,15 +24,15 @@ _ROUND = re.compile("(?:refs/heads/exp/|refs/autoqec/rounds/|exp/)?([a-z0-9][a-z
 
 
 def branch_name(run: str, number: int) -> str:
-    """The branch of a round, as people write it."""
+    """Return a round's branch name, without `refs/heads/`."""
     return f"exp/{run}/{number}"
 
 
 def parse_round_name(name: str) -> tuple[str, int]:
-    """The run and number that `exp/<run>/7`, `<run>/7` or the full ref names.
+    """Parse `exp/<run>/7`, `<run>/7` or the full ref into run and number.
 
     Raises:
-        UsageError: It is no such name.
+        UsageError: The name is not one of these.
     """
     match = _ROUND.fullmatch(name)
     if match is None or match[1] == "exp":  # `exp/7` is a branch name without its run
@@ -50,29 +50,29 @@ def commit_round(
     subject: str,
     body: str,
 ) -> str:
-    """Record a round's candidate as a commit on its branch. Doing it again for the same attempt changes nothing.
+    """Commit a round's candidate on its branch. Doing it again for the same attempt changes nothing.
 
     Args:
         ledger: The lab.
-        identity: What the commit's trailers say.
+        identity: The contents of the commit's trailers.
         base: Oid of the run's base commit.
-        parents: Oids of the commits it starts from, the one it forks from first: those of `identity.fork_from`, or
-            none (then the base is the parent).
+        parents: Oids of the parent commits, the fork point first: those of `identity.fork_from`, or none (then the base
+            is the parent).
         files: The candidate's files by path relative to `.autoqec/candidate`.
-        subject, body: What the round is, for people.
+        subject, body: A description of the round, for people.
 
     Returns:
         The commit's oid.
 
     Raises:
-        UsageError: A path or size is not allowed, or the parents are not what the identity says.
+        UsageError: A path or size is not allowed, or the parents differ from those of the identity.
         NotFoundError: A parent is missing.
-        AutoQECError: The branch exists for another attempt, or cannot be written.
+        AutoQECError: The branch belongs to another attempt, or is not writable.
     """
     run, number = identity.run, identity.round
     actual = list(parents) or [base]
     if sorted(identity.fork_from or (base,)) != sorted(actual):
-        raise UsageError(f"the parents of {run}/{number} are not those its trailers name")
+        raise UsageError(f"the parents of {run}/{number} differ from those in its trailers")
     for parent in actual:
         get_commit(ledger, parent)
     message = build_message(identity, subject=subject, body=body)
@@ -83,7 +83,7 @@ def commit_round(
             tree = graft(ledger, base, CANDIDATE_DIR, files, name=ref)
             with explain_write(ref):
                 commit = write_commit(ledger, message, tree, actual)
-            # The branch follows at once: until a ref names it, `git gc --prune=now` may take the commit away.
+            # Set the branch at once: without a ref, `git gc --prune=now` may delete the commit.
             if compare_and_swap(ledger, ref, None, commit, f"autoqec: round {run}/{number}"):
                 return commit
             done = target(ledger, ref)
@@ -97,9 +97,9 @@ def commit_round(
 
 
 def find_round(ledger: Ledger, run: str, number: int) -> str:
-    """The oid of a round's commit, on its branch or archived.
+    """Return the oid of a round's commit, on its branch or archived.
 
-    Where the claim names a commit, that is the round, even if somebody has committed on the branch since.
+    If the claim names a commit, that one counts, even if somebody has committed on the branch since.
 
     Raises:
         NotFoundError: The round does not exist, or has no commit.
@@ -120,10 +120,10 @@ def find_round(ledger: Ledger, run: str, number: int) -> str:
 
 
 def committed(ledger: Ledger, run: str, number: int, tip: str) -> str | None:
-    """The commit that a round is, for all that is recorded here, where its branch holds `tip`; None if it is another.
+    """Return a round's commit as recorded in this lab, given that its branch holds `tip`; None if it is unknown.
 
-    A closed claim says it. Before that, the trailers say whether a commit is the round's: those of `tip`, or of the
-    first before it that has any.
+    The claim names it once it has a commit. Before that the trailers decide: those of `tip`, or of the first earlier commit
+    with trailers.
     """
     try:
         claim = read_claim(ledger, run, number)
@@ -143,10 +143,10 @@ def committed(ledger: Ledger, run: str, number: int, tip: str) -> str | None:
 
 
 def require_kept(ledger: Ledger, run: str, number: int, commit: str) -> None:
-    """Check that a round's commit is here, and that the round's own branch or archived ref keeps it here.
+    """Check that a round's commit exists, and that the round's branch or archive ref protects it from `git gc`.
 
     Raises:
-        AutoQECError: It is not, or they do not; names the ref.
+        AutoQECError: It does not exist, or no ref protects it; the error names the ref.
     """
     branch = f"{BRANCHES}{run}/{number}"
     tips = {ref: oid for ref in (branch, f"{ARCHIVE}{run}/{number}") if (oid := target(ledger, ref)) is not None}
@@ -154,12 +154,12 @@ def require_kept(ledger: Ledger, run: str, number: int, commit: str) -> None:
         ref = next(iter(tips), f"{CLAIMS}{run}/{number}")
         raise AutoQECError(
             f"{ref} names {commit}, which is not in this repository",
-            hint="git fetch, or autoqec fsck; git fsck says more",
+            hint="git fetch, or autoqec fsck and git fsck for details",
         )
     if not any(oid == commit or _descends(ledger, oid, commit) for oid in tips.values()):
-        what = f"{next(iter(tips))} leads elsewhere" if tips else f"{branch} is gone"
+        what = f"{next(iter(tips))} points elsewhere" if tips else f"{branch} is gone"
         raise AutoQECError(
-            f"{what}: nothing keeps {commit}, the commit of {run}/{number}",
+            f"{what}: no ref protects {commit}, the commit of {run}/{number}, from git gc",
             hint=f"git branch -f {branch_name(run, number)} {commit[:10]}",
         )
 
@@ -169,10 +169,10 @@ def _descends(ledger: Ledger, oid: str, commit: str) -> bool:
 
 
 def read_candidate(ledger: Ledger, commit: str) -> dict[str, bytes]:
-    """The candidate's files in a commit, by path relative to `.autoqec/candidate`; empty if it has none.
+    """Return the candidate's files in a commit, by path relative to `.autoqec/candidate`; empty if it has none.
 
     Raises:
-        AutoQECError: A link or oddly named file is among them, they are too large, or the commit is missing.
+        AutoQECError: There is a link or a file with an unsafe name, the files are too large, or the commit is missing.
     """
     return read_files(ledger, commit, CANDIDATE_DIR)
 
@@ -188,9 +188,9 @@ def _what_there_is(ledger: Ledger, run: str) -> str:
     refs = list_refs(ledger, "refs/")
     for ref in refs:
         if ref.startswith("refs/remotes/") and ref.endswith(f"/exp/{run}/1"):
-            return "a remote has that run: autoqec pull"
+            return "a remote has that run; fetch it with autoqec pull"
     numbers = sorted(int(ref.rsplit("/", 1)[1]) for ref in refs if re.fullmatch(f"{BRANCHES}{run}/[0-9]+", ref))
     if numbers:
         return f"{run} has rounds {numbers[0]} to {numbers[-1]}"
     runs = sorted({match[1] for ref in refs if (match := _ROUND.fullmatch(ref)) and ref.startswith("refs/")})
-    return f"there are rounds of {', '.join(runs[:10])}" if runs else "there are no rounds yet"
+    return f"the runs are {', '.join(runs[:10])}" if runs else "there are no rounds yet"

@@ -1,7 +1,7 @@
-"""Runs: a named sequence of rounds on one environment from one base commit, kept as `refs/autoqec/runs/<run>`.
+"""Runs: a run is a named sequence of rounds on one environment from one base commit, at `refs/autoqec/runs/<run>`.
 
-The ref holds a commit whose tree has `run.json` and the environment's own files, so that a run can be read, verified
-and gone on with when every file outside `.git` is gone. Its parent is the base commit, which thus is never collected.
+The ref holds a commit whose tree has `run.json` and the environment's files, so you can read, verify and continue a run
+even if every file outside `.git` is gone. Its parent is the base commit, which protects the base from `git gc`.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ from autoqec.history.store.repository import Ledger, require_writable
 RUNS = "refs/autoqec/runs/"
 
 _NAME = re.compile("[a-z0-9][a-z0-9-]{0,39}")
-_RANDOM_CHARS = 4  # 20 bits: two clones that use the same stem do not mint the same run
+_RANDOM_CHARS = 4  # 20 bits, so two clones with the same stem make different run names
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 _VERSION = 1
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run as it was started.
+    """A run's record.
 
     Attributes:
         name: Its name, unique across clones.
         base: The commit (40 hex digits) that all its rounds descend from.
         env_name, env_id: The environment's name and content hash (64 hex digits).
-        settings: What the run was started with; plain data.
+        settings: Settings at the start of the run; plain data.
         env_files: The environment's files by path.
-        created: When, UTC, as `2025-06-01T12:00:00.000000Z`.
+        created: Time of the start, UTC, as `2025-06-01T12:00:00.000000Z`.
     """
 
     name: str
@@ -57,21 +57,21 @@ class Run:
 
 
 def new_run_name(stem: str) -> str:
-    """A fresh run name that begins like the stem, for instance an environment's name."""
+    """Make a new run name from a stem, for instance an environment's name."""
     words = re.sub("[^a-z0-9]+", "-", stem.lower()).strip("-")[: 40 - 1 - _RANDOM_CHARS].rstrip("-") or "run"
     return f"{words}-{''.join(secrets.choice(_BASE32) for _ in range(_RANDOM_CHARS))}"
 
 
 def check_run_name(name: str) -> str:
-    """Return the name.
+    """Check a run's name and return it.
 
     Raises:
-        UsageError: It cannot be a run's name.
+        UsageError: The name is not allowed.
     """
     if _NAME.fullmatch(name) is None or name == "exp":
         raise UsageError(
-            f"{name!r} cannot be a run's name: up to 40 lower-case letters, digits and -, not starting with -, not exp",
-            hint="choose a name such as d5-depol; autoqec log lists those there are",
+            f"{name!r} is not a run name: use up to 40 lower-case letters, digits and -, not starting with -, not exp",
+            hint="choose a name such as d5-depol; autoqec log lists the runs",
         )
     return name
 
@@ -86,7 +86,7 @@ def think_of_run(
     env_files: Mapping[str, bytes],
     settings: Mapping[str, Any],
 ) -> Run:
-    """A run as `start_run` would record it, with nothing written; arguments and errors as there."""
+    """Return the run that `start_run` would record, without writing it; same arguments and errors."""
     check_run_name(name)
     get_commit(ledger, base)
     check_files(env_files, any_case=True, limit=STORE_BYTES)
@@ -107,16 +107,16 @@ def start_run(
 
     Args:
         ledger: The lab.
-        name: Its name, for instance from `new_run_name`.
-        base: Oid of the commit its rounds descend from.
+        name: The run's name, for instance from `new_run_name`.
+        base: Oid of the commit that its rounds descend from.
         env_name, env_id: The environment's name and content hash.
-        env_files: Every file the environment consists of, by path.
-        settings: Plain data to remember.
+        env_files: All files of the environment, by path.
+        settings: Plain data to store.
 
     Raises:
         UsageError: The name or a path is not allowed, or the run exists.
         NotFoundError: There is no such base commit.
-        AutoQECError: It cannot be written.
+        AutoQECError: The repository is not writable.
     """
     require_writable(ledger)
     run = think_of_run(
@@ -136,16 +136,16 @@ def start_run(
         tree = build_tree(ledger, write_blobs(ledger, files))
         commit = write_commit(ledger, f"Run {name} on {env_name}\n", tree, [base])
     if not compare_and_swap(ledger, RUNS + name, None, commit, f"autoqec: start {name}"):
-        raise UsageError(f"run {name} exists already", hint="choose another name, or go on with it: autoqec resume")
+        raise UsageError(f"run {name} exists already", hint="choose another name, or continue it: autoqec resume")
     return run
 
 
 def load_run(ledger: Ledger, name: str) -> Run:
-    """The run with a name.
+    """Return the run with a name.
 
     Raises:
-        NotFoundError: There is none; near matches are named.
-        AutoQECError: Its record is damaged.
+        NotFoundError: There is no such run; the error names similar ones.
+        AutoQECError: The run's record is damaged.
     """
     commit = target(ledger, RUNS + name) if _NAME.fullmatch(name) else None
     if commit is None:
@@ -154,10 +154,10 @@ def load_run(ledger: Ledger, name: str) -> Run:
 
 
 def list_runs(ledger: Ledger) -> list[Run]:
-    """All runs, oldest first.
+    """Return all runs, oldest first.
 
     Raises:
-        AutoQECError: The record of one is damaged.
+        AutoQECError: A run's record is damaged.
     """
     runs = [_read(ledger, ref.removeprefix(RUNS), oid) for ref, oid in list_refs(ledger, RUNS).items()]
     return sorted(runs, key=lambda run: (run.created, run.name))
@@ -183,12 +183,12 @@ def _read(ledger: Ledger, name: str, commit: str) -> Run:
 
 
 def _no_such_run(ledger: Ledger, name: str) -> NotFoundError:
-    import difflib  # only when something went wrong
+    import difflib  # needed for errors only
 
     names = sorted(ref.removeprefix(RUNS) for ref in list_refs(ledger, RUNS))
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5) or [known for known in names if name in known][:3]
     if near:
         return NotFoundError(f"there is no run {name!r}; did you mean {' or '.join(near)}?", hint="autoqec log")
     if names:
-        return NotFoundError(f"there is no run {name!r}; there are {', '.join(names[:10])}", hint="autoqec log")
-    return NotFoundError(f"there is no run {name!r}, nor any other", hint="autoqec round starts one")
+        return NotFoundError(f"there is no run {name!r}; the runs are {', '.join(names[:10])}", hint="autoqec log")
+    return NotFoundError(f"there is no run {name!r}; this lab has no runs yet", hint="autoqec round starts one")

@@ -1,8 +1,8 @@
-"""Signatures of verdicts with the keys people already have: `ssh-keygen -Y`, as git signs commits with them.
+"""Signs verdicts with ssh keys (`ssh-keygen -Y`), as git signs commits, and checks the signatures.
 
-A verdict note is data in git, and whoever can write to a repository can write one. A signature says whose machine reached it. It
-is over every field but itself and what git's records add, so with the commit, the environment and the candidate's hash in it, it
-cannot be moved to another round.
+A verdict note is data in git, and anyone who can write to the repository can write one. A signature proves who made the
+verdict. It covers every field except itself and the fields that `append_note` adds. The commit, the environment and the
+candidate's hash are among the signed fields, so nobody can copy a signed verdict to another round.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from autoqec.errors import AutoQECError, UsageError
 
 NAMESPACE = "autoqec-verdict"
 
-#: Fields that are no part of what is signed: the signature, and what `append_note` adds.
+#: Fields that the signature does not cover: the signature itself, and the fields that `append_note` adds.
 _OUTSIDE = frozenset({"signature", "v", "kind", "ts", "writer"})
 
 _SECONDS = 20.0
@@ -27,12 +27,12 @@ _SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Signature:
-    """What a record's signature is worth.
+    """The result of checking a record's signature.
 
     Attributes:
-        word: `unsigned`; `good`: by a key that the lab's allowed signers name; `unknown`: intact, by a key that they do not name;
-            `altered`: the record is not what was signed.
-        who: The signer as the allowed signers call it, or the key's fingerprint.
+        word: `unsigned`; `good`: valid, by a key among the lab's allowed signers; `unknown`: valid, by another key;
+            `altered`: the record was changed after it was signed.
+        who: The signer's name in the allowed signers file, or the key's fingerprint.
     """
 
     word: Literal["unsigned", "good", "unknown", "altered"]
@@ -40,7 +40,7 @@ class Signature:
 
 
 def signed_bytes(record: Mapping[str, Any]) -> bytes:
-    """What is signed: the record's own fields as JSON with sorted keys and no spaces, UTF-8."""
+    """Return the bytes to sign: the record's own fields as JSON with sorted keys and no spaces, UTF-8."""
     fields = {name: value for name, value in record.items() if name not in _OUTSIDE}
     return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
@@ -50,40 +50,42 @@ def sign(record: Mapping[str, Any], key: Path) -> str:
 
     Args:
         record: Plain data.
-        key: A private ssh key, or a public one whose private half an agent holds.
+        key: A private ssh key, or a public one whose private half ssh-agent holds.
 
     Returns:
-        The signature as ssh writes it, for the record's field `signature`.
+        The signature in ssh's format, for the record's field `signature`.
 
     Raises:
-        UsageError: There is no such key, or ssh-keygen will not sign with it.
+        UsageError: There is no such key, or ssh-keygen cannot sign with it.
     """
     if not key.is_file():
-        raise UsageError(f"signing_key: there is no key at {key}", hint="ssh-keygen -t ed25519, or mend the setting")
+        raise UsageError(f"signing_key: there is no key at {key}", hint="ssh-keygen -t ed25519, or correct the setting")
     done = _ssh_keygen(["-Y", "sign", "-q", "-n", NAMESPACE, "-f", str(key)], signed_bytes(record))
     if done.returncode != 0:
         raise UsageError(
-            f"signing_key: {_last(done)}", hint="use a key without passphrase, or one that ssh-agent holds"
+            f"signing_key: {_last(done)}", hint="use a key without a passphrase, or one that ssh-agent holds"
         )
     return done.stdout.decode()
 
 
 def examine(record: Mapping[str, Any], allowed_signers: Path | None) -> Signature:
-    """What a record's signature is worth.
+    """Check a record's signature.
 
     Args:
-        record: As it was read from a note.
-        allowed_signers: A file as `man ssh-keygen` describes it under ALLOWED SIGNERS; None for none.
+        record: The record as read from a note.
+        allowed_signers: A file in the format of ALLOWED SIGNERS in `man ssh-keygen`; None for none.
 
     Raises:
         UsageError: There is no such file.
-        AutoQECError: ssh-keygen cannot be run.
+        AutoQECError: ssh-keygen is missing or hangs.
     """
     signature = record.get("signature")
     if not isinstance(signature, str):
         return Signature("unsigned")
     if allowed_signers is not None and not allowed_signers.is_file():
-        raise UsageError(f"allowed_signers: there is no file {allowed_signers}", hint="make it, or mend the setting")
+        raise UsageError(
+            f"allowed_signers: there is no file {allowed_signers}", hint="make the file, or correct the setting"
+        )
     data = signed_bytes(record)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "signature"
@@ -111,7 +113,8 @@ def _ssh_keygen(arguments: list[str], data: bytes) -> subprocess.CompletedProces
         raise AutoQECError("ssh-keygen is not installed", hint="install OpenSSH, 8.0 or later") from error
     except subprocess.TimeoutExpired as error:
         raise AutoQECError(
-            "ssh-keygen waits for something", hint="use a key without passphrase, or ssh-agent"
+            f"ssh-keygen did not end within {_SECONDS:.0f} s; it may be waiting for a passphrase",
+            hint="use a key without a passphrase, or ssh-agent",
         ) from error
 
 

@@ -1,8 +1,8 @@
-"""A round's identity as git trailers, and the words around them, written so that no text can forge or hide a trailer.
+"""Commit messages of rounds: the round's identity as git trailers, written so that no text can forge or hide one.
 
-What a model wrote (subject, body, hypothesis) is data: the subject is stripped to one harmless line, every line of
-the body is quoted with `> `, and the hypothesis is one JSON string. A message is parsed back before it is used, by the
-same strict parser that reads history; git's own lenient ones disagree with each other on hostile text.
+Text from a model (subject, body, hypothesis) is untrusted: the subject is reduced to one safe line, every line of the body
+is quoted with `> `, and the hypothesis is one JSON string. Before use, a new message must parse back to the same identity,
+with the strict parser that also reads history. Git's lenient parsers disagree with each other on hostile text.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 from autoqec.errors import AutoQECError
 from autoqec.history.store.json_records import refuse_newer
 
-SCHEMA = 1  # the newest layout; a parser for every older one stays here for good
+SCHEMA = 1  # the newest layout; parsers for all older ones stay here for good
 SUBJECT_LENGTH = 60
-MAX_PARENTS = 8  # more cannot be reviewed
+MAX_PARENTS = 8  # nobody can review more
 
 _OID = "[0-9a-f]{40}"
 _VALUES = {
@@ -39,17 +39,17 @@ _BODY_LINE = re.compile("> [^\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]+|>")
 
 @dataclass(frozen=True)
 class RoundIdentity:
-    """Who and what a round's commit is; every field becomes one trailer.
+    """The identity of a round's commit; every field becomes one trailer.
 
     Attributes:
         run: The run's name.
         round: The round's number, from 1.
-        attempt: 32 hex digits, the same in the round's claim.
+        attempt: 32 hex digits, the same as in the round's claim.
         env: `name@sha256:<64 hex digits>` of the environment.
-        fork_from: The rounds' commits it starts from; none means the baseline.
-        compose: `none`, `pure` (a merge and nothing else) or `with_edit`.
-        agent: Who proposed it; one word of letters, digits and `_.:/@+=,;-`.
-        hypothesis: What it tries, in the proposer's words; any text.
+        fork_from: Commits of the rounds that it starts from; empty for the baseline.
+        compose: `none`, `pure` (only a merge) or `with_edit`.
+        agent: The proposing agent; one word of letters, digits and `_.:/@+=,;-`.
+        hypothesis: The hypothesis in the agent's words; any text.
         schema: The version of this layout.
     """
 
@@ -65,17 +65,17 @@ class RoundIdentity:
 
 
 def build_message(identity: RoundIdentity, *, subject: str, body: str) -> str:
-    """The commit message of a round.
+    """Build the commit message of a round.
 
     Args:
-        identity: What the trailers say.
-        subject: Any text; control characters go, and it is cut to 60 characters.
+        identity: The contents of the trailers.
+        subject: Any text; control characters are removed, and it is cut to 60 characters.
         body: Any text; every line is quoted. May be empty.
 
     Raises:
-        AutoQECError: A field of the identity has no valid spelling as a trailer.
+        AutoQECError: A field of the identity is not a valid trailer.
     """
-    # Two half surrogates in a row are one character to every reader but Python.
+    # Two surrogates in a row are one character to every reader except Python.
     hypothesis = identity.hypothesis.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
     identity = replace(identity, hypothesis=hypothesis)
     values = (
@@ -95,41 +95,43 @@ def build_message(identity: RoundIdentity, *, subject: str, body: str) -> str:
     paragraphs.append("\n".join(f"{key}: {value}" for key, value in zip(_VALUES, values, strict=True)))
     message = "\n\n".join(paragraphs) + "\n"
     if parse_message(message) != identity:
-        raise AutoQECError(f"the identity of {identity.run}/{identity.round} does not survive its own commit message")
+        raise AutoQECError(
+            f"the commit message of {identity.run}/{identity.round} does not parse back to the same identity"
+        )
     return message
 
 
 def parse_message(message: str) -> RoundIdentity:
-    """Read the identity back from a commit message.
+    """Parse the identity from a commit message.
 
     Raises:
-        AutoQECError: The message is not exactly what `build_message` writes.
+        AutoQECError: The message does not have exactly the format of `build_message`.
     """
     return parse_round_message(message)[0]
 
 
 def parse_text(message: str) -> tuple[str, str]:
-    """The subject and the body, unquoted, of a round's commit message.
+    """Parse the subject and the unquoted body from a round's commit message.
 
     Raises:
-        AutoQECError: The message is not exactly what `build_message` writes.
+        AutoQECError: The message does not have exactly the format of `build_message`.
     """
     return parse_round_message(message)[1:]
 
 
 def parse_round_message(message: str) -> tuple[RoundIdentity, str, str]:
-    """The identity, the subject and the unquoted body of a round's commit message, read in one go.
+    """Parse the identity, the subject and the unquoted body from a round's commit message.
 
     Raises:
-        AutoQECError: The message is not exactly what `build_message` writes.
+        AutoQECError: The message does not have exactly the format of `build_message`.
     """
-    # First, for a later schema may have other trailers. Text cannot pretend: every line of it is quoted.
+    # Checked first, because a later schema may have other trailers. Text cannot fake one: each of its lines is quoted.
     if schema := _SCHEMA.match(message.rstrip("\n").rpartition("\n\n")[2]):
         refuse_newer(int(schema[1]), SCHEMA, name="the commit message")
     lines = message.split("\n")
     count = len(_VALUES)
     if len(lines) < count + 3 or lines[-1] != "" or lines[-count - 2] != "":
-        raise _unreadable("it does not end in the nine trailers as a paragraph of their own")
+        raise _unreadable("it does not end in a paragraph of the nine trailers")
     values: dict[str, str] = {}
     for line, (key, pattern) in zip(lines[-count - 1 : -1], _PATTERNS.items(), strict=True):
         match = pattern.fullmatch(line)
@@ -140,7 +142,7 @@ def parse_round_message(message: str) -> tuple[RoundIdentity, str, str]:
     if not subject or subject != _subject(subject):
         raise _unreadable(f"{subject[:80]!r} is not a valid subject")
     if rest and (rest[0] != "" or len(rest) < 2):
-        raise _unreadable("no blank line after the subject")
+        raise _unreadable("there is no blank line after the subject")
     for line in rest[1:]:
         if _BODY_LINE.fullmatch(line) is None:
             raise _unreadable(f"{line[:80]!r} is not a quoted line")
@@ -160,18 +162,18 @@ def parse_round_message(message: str) -> tuple[RoundIdentity, str, str]:
 
 
 def _unreadable(reason: str) -> AutoQECError:
-    return AutoQECError(f"the commit message is not a round's: {reason}", hint="autoqec fsck")
+    return AutoQECError(f"the commit message is not that of a round: {reason}", hint="autoqec fsck")
 
 
 def _is_hidden(char: str) -> bool:
-    # Controls, bidi and zero-width marks, surrogates, line and paragraph separators: what a reader cannot see.
+    # Controls, bidi and zero-width marks, surrogates, line and paragraph separators: characters that nobody can see.
     return unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 def _quote(text: str) -> str:
-    """A JSON string on one line, readable, with an escape for every character that cannot be seen."""
+    """Encode text as a readable one-line JSON string, with an escape for every invisible character."""
     quoted = _JSON.encode(text)
-    if quoted.isprintable():  # stricter than `_is_hidden`, and a hundred times as fast; nearly all text is
+    if quoted.isprintable():  # stricter than `_is_hidden` and a hundred times faster; true for nearly all text
         return quoted
     return "".join(json.dumps(char)[1:-1] if _is_hidden(char) else char for char in quoted)
 
@@ -188,7 +190,7 @@ def _unquote(quoted: str) -> str:
 
 def _subject(text: str) -> str:
     words = (text if text.isprintable() else "".join(" " if _is_hidden(char) else char for char in text)).split()
-    # A line that opens with these is a comment, a quote, or the end of the message to one git tool or another.
+    # To some git tool, a line that starts with one of these is a comment, a quote, or the end of the message.
     return " ".join(words).lstrip("#->; ")[:SUBJECT_LENGTH].rstrip()
 
 

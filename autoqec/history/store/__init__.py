@@ -1,1 +1,1 @@
-"""Git objects, refs and locks: what everything else in the record is built on."""
+"""Git objects, refs and locks: the base layer of the record."""

@@ -1,7 +1,7 @@
-"""A cache for what follows from objects alone, at `<git dir>/autoqec/cache/`: deletable at any moment, trusted never.
+"""A cache of values derived from git objects, at `<git dir>/autoqec/cache/`. You can delete it at any time.
 
-An entry is found by a hash of everything it was made from, so it cannot be out of date; it carries a hash of itself, so
-one that is torn or was tampered with by accident is as good as absent. Who may not write there does without.
+The key of an entry is a hash of all its inputs, so an entry is never stale. Each entry carries a checksum, and a
+damaged entry counts as absent. Without write permission there is simply no cache.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from contextlib import suppress
 
 from autoqec.history.store.repository import Ledger
 
-_KEPT_BYTES = 64 * 2**20  # of older entries, before the least recently written go
-_SUM = 65  # a hash in hex and a line feed
+_KEPT_BYTES = 64 * 2**20  # total size; beyond it the oldest entries are deleted
+_SUM = 65  # length of the checksum: a hash in hex and a line feed
 
 
 def cached(ledger: Ledger, key: str) -> bytes | None:
-    """What was kept under a key (64 hex digits), or None: nothing, or nothing that can be trusted."""
+    """Return the entry under a key (64 hex digits), or None if it is absent or damaged."""
     try:
         data = (ledger.git_dir / "autoqec" / "cache" / key).read_bytes()
     except OSError:
@@ -28,7 +28,7 @@ def cached(ledger: Ledger, key: str) -> bytes | None:
 
 
 def keep(ledger: Ledger, key: str, payload: bytes) -> None:
-    """Keep bytes under a key, if this user may; a reader at any moment finds all of them or none."""
+    """Store bytes under a key if the folder is writable. The write is atomic: a reader sees the whole entry or none."""
     folder = ledger.git_dir / "autoqec" / "cache"
     part = folder / f".{uuid.uuid4().hex}"
     try:
@@ -46,7 +46,7 @@ def _checksum(payload: bytes) -> bytes:
 
 
 def _tidy(folder: str) -> None:
-    """Drop the oldest entries beyond what is worth keeping; each change of a run leaves one that is of no more use."""
+    """Delete the oldest entries above the size limit; each change of a run leaves one unused entry behind."""
     files = sorted(((entry.stat(), entry.path) for entry in os.scandir(folder)), key=lambda f: -f[0].st_mtime)
     room = _KEPT_BYTES
     for stat, path in files:

@@ -1,7 +1,7 @@
-"""Git's own command line, for what leaves this machine: it knows the user's keys, helpers and proxies, and libgit2 does not.
+"""Runs the `git` program for fetch and push: it knows the user's keys, credential helpers and proxies; libgit2 does not.
 
-Nothing is configured and nothing configured is relied on: every refspec is given on the command line, so that neither a
-plain `git fetch --prune` nor the mirror somebody set up can move a record of ours.
+This module neither writes nor relies on git configuration. It passes every refspec on the command line, so a plain
+`git fetch --prune` or a configured mirror cannot move autoqec's records.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TRACKING = "refs/autoqec-remote/"
 
 _BUNDLE = (b"# v2 git bundle\n", b"# v3 git bundle\n")
 
-# What git and hosts say when somebody else was faster; all of it means: look again, join, and push again.
+# What git and hosts say when somebody else pushed first. The answer is always: fetch, join, and push again.
 _LOST_RACE = (
     "fetch first",
     "non-fast-forward",
@@ -51,9 +51,9 @@ class Remote:
     """Another repository.
 
     Attributes:
-        name: As the user named it.
-        address: What git is told: a configured name, a URL, or an absolute path.
-        tracking: Where copies of its refs are kept here, with a slash at the end.
+        name: The name that the user typed.
+        address: The address for git: a configured name, a URL, or an absolute path.
+        tracking: The ref prefix for copies of its refs in this lab, with a slash at the end.
     """
 
     name: str
@@ -62,17 +62,17 @@ class Remote:
 
 
 class LostRaceError(AutoQECError):
-    """A push came second: the other repository has moved since it was looked at."""
+    """The remote changed between our fetch and our push."""
 
     code = "lost_race"
 
 
 def find_remote(ledger: Ledger, name: str) -> Remote:
-    """The repository that a configured remote's name, a URL or a path means.
+    """Resolve a configured remote's name, a URL or a path.
 
     Raises:
-        NotFoundError: It is none of these.
-        UsageError: It looks like an option.
+        NotFoundError: The name is none of these.
+        UsageError: The name looks like an option.
     """
     if name.startswith("-") or not name:
         raise UsageError(f"{name!r} is not a remote", hint="git remote -v lists them")
@@ -81,19 +81,19 @@ def find_remote(ledger: Ledger, name: str) -> Remote:
         return Remote(name, name, f"{TRACKING}{name}/")
     path = Path(name).absolute()
     if not path.exists() and not re.match(r"[a-z+]+://|[^/\s]+:", name):
-        there = f"there are {', '.join(known)}" if known else "this lab has none"
+        there = f"configured remotes: {', '.join(known)}" if known else "this lab has no remotes"
         raise NotFoundError(f"{name!r} is neither a remote nor a path; {there}", hint=f"git remote add {name} <url>")
     address = str(path) if path.exists() else name
     return Remote(name, address, f"{TRACKING}url-{hashlib.sha256(address.encode()).hexdigest()[:12]}/")
 
 
 def bundle_remotes(ledger: Ledger) -> list[str]:
-    """The configured remotes that are git bundles on this machine, as `git clone run.bundle` leaves one."""
+    """Return the configured remotes that are git bundles on this machine, such as `git clone run.bundle` creates."""
     return [str(remote.name) for remote in ledger.repo.remotes if remote.url and is_bundle(remote.url)]
 
 
 def is_bundle(address: str) -> bool:
-    """Whether a path (or `file://` URL) is that of a git bundle."""
+    """Tell whether a path (or `file://` URL) is a git bundle."""
     try:
         with open(address.removeprefix("file://"), "rb") as file:
             return file.read(len(_BUNDLE[0])) in _BUNDLE
@@ -104,18 +104,18 @@ def is_bundle(address: str) -> bool:
 def run_git(
     ledger: Ledger, *args: str, stdin: str | None = None, stdout: IO[bytes] | None = None
 ) -> CompletedProcess[str]:
-    """Run git in the lab, in English, and return what it said whether or not it failed.
+    """Run git in the lab, with English messages, and return the result whether or not git failed.
 
     Args:
         ledger: The lab.
-        args: git's arguments.
-        stdin: What it reads.
-        stdout: A file for its output, if that is not to be returned.
+        args: Arguments of git.
+        stdin: Text for its standard input.
+        stdout: A file for its standard output; by default the output is returned.
 
     Raises:
-        AutoQECError: There is no git, or it cannot be run.
+        AutoQECError: git is not installed or does not start.
     """
-    import subprocess  # not before something is to be sent: `autoqec log` starts faster without
+    import subprocess  # imported here because `autoqec log` starts faster without it
 
     try:
         return subprocess.run(
@@ -129,27 +129,27 @@ def run_git(
             check=False,
         )
     except FileNotFoundError as error:
-        raise AutoQECError("there is no git command, and a lab cannot be shared without", hint="install git") from error
-    except OSError as error:  # a command line of more than two megabytes, most likely
-        raise AutoQECError(f"git {args[0]} cannot be run: {error}", hint="share one run at a time: --run") from error
+        raise AutoQECError("git is not installed; sharing a lab needs it", hint="install git") from error
+    except OSError as error:  # most likely a command line of more than two megabytes
+        raise AutoQECError(f"cannot run git {args[0]}: {error}", hint="share one run at a time: --run") from error
 
 
 def git_environment() -> dict[str, str]:
-    """The environment for git: English, and of the repository it is run in even if this process is in a hook of another."""
+    """Return environment variables for git: English messages, and no GIT_DIR, which a hook of another repository sets."""
     ours = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
     return {**{key: value for key, value in os.environ.items() if key not in ours}, "LC_ALL": "C"}
 
 
 def fetch(ledger: Ledger, remote: Remote, sources: Iterable[tuple[str, str]]) -> None:
-    """Bring copies of a remote's refs under its tracking namespace, the only refs that a fetch of ours ever moves.
+    """Copy refs of a remote into its tracking namespace. A fetch moves no other refs.
 
     Args:
         ledger: The lab.
-        remote: From where.
-        sources: Patterns of the remote's refs, with the place of each below the tracking namespace.
+        remote: The remote.
+        sources: Patterns of the remote's refs, each with its target below the tracking namespace.
 
     Raises:
-        AutoQECError: It cannot be reached, or is a shallow clone.
+        AutoQECError: The remote is unreachable or a shallow clone.
     """
     specs = [f"+{source}:{remote.tracking}{place}" for source, place in sources]
     done = run_git(
@@ -159,34 +159,34 @@ def fetch(ledger: Ledger, remote: Remote, sources: Iterable[tuple[str, str]]) ->
         "--no-tags",
         "--prune",
         "--no-prune-tags",
-        "--refmap=",  # else a configured refspec would have git move further refs along with these
+        "--refmap=",  # otherwise a configured refspec makes git move other refs too
         "--no-write-fetch-head",
-        "--no-filter",  # else a partial clone would get records without their contents
+        "--no-filter",  # otherwise a partial clone gets records without their contents
         "--recurse-submodules=no",
         remote.address,
         *specs,
     )
     if "shallow" in done.stderr and "not allowed" in done.stderr:
         raise AutoQECError(
-            f"{remote.name} is a shallow clone: the history its rounds start from is cut off there",
-            hint="git fetch --unshallow, in that repository",
+            f"{remote.name} is a shallow clone: it lacks the history that its rounds start from",
+            hint="in that repository: git fetch --unshallow",
         )
     if done.returncode != 0:
         raise _unreachable(remote, "fetch from", done.stderr)
 
 
 def push_refs(ledger: Ledger, remote: Remote, specs: Sequence[str], leases: Iterable[tuple[str, str]] = ()) -> None:
-    """Set refs of a remote, all or none of them, never by force.
+    """Push refs to a remote atomically and without force.
 
     Args:
         ledger: The lab.
-        remote: Whither.
+        remote: The remote.
         specs: Refspecs.
-        leases: For refs that git would not fast-forward: the oid the remote must hold, empty if it must hold none.
+        leases: For refs that git cannot fast-forward: the oid that the remote must hold, empty if the ref must not exist.
 
     Raises:
-        LostRaceError: The remote has moved meanwhile; nothing was set.
-        AutoQECError: It cannot be reached, or refuses such refs.
+        LostRaceError: The remote has changed since the last fetch; nothing was pushed.
+        AutoQECError: The remote is unreachable or refuses such refs.
     """
     if not specs:
         return
@@ -199,18 +199,18 @@ def push_refs(ledger: Ledger, remote: Remote, specs: Sequence[str], leases: Iter
 
 
 def delete_refs(ledger: Ledger, remote: Remote, refs: Mapping[str, str]) -> dict[str, str]:
-    """Delete refs of a remote, each only if it holds what it was last seen to hold, and each whether or not others go.
+    """Delete refs of a remote, each only if it still holds the given oid, and each independently of the others.
 
     Args:
         ledger: The lab.
-        remote: Where.
-        refs: The oid that each must hold.
+        remote: The remote.
+        refs: The oid that each ref must hold.
 
     Returns:
-        Those that stay, each with the remote's reason.
+        The refs that stay, each with the remote's reason.
 
     Raises:
-        AutoQECError: It cannot be reached.
+        AutoQECError: The remote is unreachable.
     """
     left: dict[str, str] = {}
     names = list(refs)
@@ -227,7 +227,7 @@ def delete_refs(ledger: Ledger, remote: Remote, refs: Mapping[str, str]) -> dict
 
 
 def pause(attempt: int) -> None:
-    """Wait a moment, longer and more randomly the more often one has tried, so that two who collide stop colliding."""
+    """Wait before another try: exponential backoff with jitter, so that two processes stop colliding."""
     time.sleep(random.uniform(0.02, 0.1) * 2 ** min(attempt, 4))  # noqa: S311 - jitter
 
 
@@ -242,7 +242,7 @@ def _push_error(remote: Remote, stdout: str, stderr: str) -> AutoQECError:
     words = " ".join([*(why for _, why in causes), stderr])
     if any(word in words for word in _LOST_RACE):
         return LostRaceError(
-            f"{remote.name} has moved meanwhile ({'; '.join(dict.fromkeys(why for _, why in causes))})"
+            f"{remote.name} has changed since the last fetch ({'; '.join(dict.fromkeys(why for _, why in causes))})"
         )
     if not causes:
         return _unreachable(remote, "push to", stderr)
@@ -251,10 +251,10 @@ def _push_error(remote: Remote, stdout: str, stderr: str) -> AutoQECError:
     reason = f"{why}; {said}" if said else why
     if not any(name.startswith("refs/heads/") for name, _ in causes):
         return AutoQECError(
-            f"{remote.name} refuses {ref} ({reason}): it may take no refs but branches and tags",
-            hint="have the host allow refs/autoqec/* and refs/notes/*, or share a run as a file: autoqec bundle",
+            f"{remote.name} refuses {ref} ({reason}): perhaps the host accepts branches and tags only",
+            hint="allow refs/autoqec/* and refs/notes/* on the host, or share a run as a file: autoqec bundle",
         )
-    return AutoQECError(f"{remote.name} refuses {ref} ({reason})", hint="ask whoever keeps that repository")
+    return AutoQECError(f"{remote.name} refuses {ref} ({reason})", hint="ask the owner of that repository")
 
 
 def _unreachable(remote: Remote, doing: str, stderr: str) -> AutoQECError:

@@ -1,4 +1,4 @@
-"""One JSON record as bytes in git, and back: how claims, runs and notes are spelled, and the clock that stamps them."""
+"""Encoding and decoding of JSON records in git (claims, runs, notes), and their time stamps."""
 
 from __future__ import annotations
 
@@ -15,58 +15,60 @@ def _refuse_constant(word: str) -> NoReturn:
     raise ValueError(f"{word} is not a finite number")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)  # one for all: making it costs more than a short record
+_DECODER = json.JSONDecoder(
+    parse_constant=_refuse_constant
+)  # shared: making one costs more than reading a short record
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def utc_now() -> str:
-    """The time as `2025-06-01T12:00:00.000000Z`: always 27 characters, so that text order is time order."""
+    """Return the time as `2025-06-01T12:00:00.000000Z`: always 27 characters, so text order is time order."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def encode_record(record: dict[str, Any], *, name: str) -> bytes:
-    """Write a record as one canonical JSON line, without the line feed.
+    """Encode a record as one canonical JSON line, without the line feed.
 
     Args:
         record: Plain data: dicts with text keys, lists, text, finite numbers, booleans, null.
-        name: What to call it in an error.
+        name: The record's name in errors.
 
     Raises:
-        AutoQECError: It holds something else, or a number that is not finite.
+        AutoQECError: The record holds other data, or a number that is not finite.
     """
     try:
         text = dump_json(record)
     except (TypeError, ValueError, RecursionError) as error:
         raise AutoQECError(f"{name} cannot be written as JSON: {error}") from error
-    # Half a surrogate pair has no UTF-8; JSON's own escape keeps it, and it can only stand inside a string.
+    # A lone surrogate has no UTF-8 encoding; the JSON escape keeps it, and it can only occur inside a string.
     return _SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", text).encode()
 
 
 def refuse_newer(version: Any, known: int, *, name: str) -> None:
-    """Check that a record is of a schema version that this autoqec reads: any up to the newest it knows.
+    """Check that this autoqec can read a record's schema version.
 
     Args:
-        version: What the record says.
-        known: The newest version that is known.
-        name: What to call the record in an error.
+        version: The version in the record.
+        known: The newest version that this autoqec reads.
+        name: The record's name in errors.
 
     Raises:
-        AutoQECError: It is newer, or no version at all.
+        AutoQECError: The version is newer, or not a version.
     """
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise AutoQECError(f"{name} is damaged: {version!r} is not a schema version", hint="autoqec fsck")
     if version > known:
         raise AutoQECError(
-            f"{name} was written by a newer autoqec: it has schema version {version}, and this one reads up to {known}",
+            f"{name} was written by a newer autoqec: it has schema version {version}, but this one reads up to {known}",
             hint="pip install --upgrade autoqec",
         )
 
 
 def decode_record(data: bytes, *, name: str) -> dict[str, Any]:
-    """Read what `encode_record` wrote.
+    """Decode a record that `encode_record` wrote.
 
     Raises:
-        AutoQECError: It is not UTF-8, not one JSON object, or holds NaN or an infinity.
+        AutoQECError: The data is not UTF-8, not one JSON object, or holds NaN or an infinity.
     """
     try:
         record = _DECODER.decode(data.decode())

@@ -1,7 +1,7 @@
-"""Trees and blobs: the files of one folder of a commit as a plain dict, and such a dict as a tree.
+"""Trees and blobs: reads a folder of a commit as a dict of files, and writes such a dict as a tree.
 
-Only plain files under harmless names pass, in both directions: what an agent wrote is checked out by people and
-pushed to hosts, so no dot files, no links, no names that two file systems would read differently.
+Reading and writing allow plain files with safe names only, because people check out and push what an agent wrote:
+no dot files, no links, no names that two file systems read differently.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _SEGMENT_ANY_CASE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 
 
 def check_files(files: Mapping[str, bytes], *, any_case: bool = False, limit: int = CANDIDATE_BYTES) -> None:
-    """Check that files may enter a tree.
+    """Check that files are allowed in a tree.
 
     Args:
         files: Contents by relative posix path.
         any_case: Allow capitals in names, for files that people named.
-        limit: Bytes that all of them may take together.
+        limit: Maximum total size in bytes.
 
     Raises:
         UsageError: A path is not made of plain lower-case names, two paths collide, or the files are too large.
@@ -44,11 +44,11 @@ def check_files(files: Mapping[str, bytes], *, any_case: bool = False, limit: in
         _check_path(path, any_case)
         other = seen.setdefault(path.casefold(), path)
         if other != path:
-            raise UsageError(f"{path} and {other} are one file on some file systems")
+            raise UsageError(f"{path} and {other} are the same file on some file systems")
     for path in files:
         for end in (i for i, char in enumerate(path) if char == "/"):
             if path[:end].casefold() in seen:
-                raise UsageError(f"{path[:end]} cannot be a file and the folder of {path}")
+                raise UsageError(f"{path[:end]} cannot be both a file and the folder of {path}")
     size = sum(len(data) for data in files.values())
     if size > limit:
         raise UsageError(f"the files take {size:,} bytes; {limit:,} are allowed")
@@ -57,14 +57,14 @@ def check_files(files: Mapping[str, bytes], *, any_case: bool = False, limit: in
 def read_files(
     ledger: Ledger, commit: str, subdir: str = "", *, any_case: bool = False, limit: int = CANDIDATE_BYTES
 ) -> dict[str, bytes]:
-    """The files under one folder of a commit or tree, by path relative to that folder.
+    """Read the files in one folder of a commit or tree, by path relative to that folder.
 
     Returns:
         The files, sorted by path; empty if there is no such folder.
 
     Raises:
-        AutoQECError: A link, submodule, executable or oddly named file is among them, they are too large, or an
-            object is missing from the repository.
+        AutoQECError: The folder holds a link, submodule, executable or file with an unsafe name, the files are too
+            large, or an object is missing from the repository.
     """
     try:
         files = dict(_walk(ledger, commit, subdir, any_case, limit))
@@ -75,7 +75,7 @@ def read_files(
 
 
 def list_files(ledger: Ledger, commit: str) -> dict[str, str]:
-    """The blob oid of every file of a commit or tree, by path.
+    """Return the blob oid of every file of a commit or tree, by path.
 
     Raises:
         AutoQECError: As for `read_files`.
@@ -84,20 +84,20 @@ def list_files(ledger: Ledger, commit: str) -> dict[str, str]:
 
 
 def graft(ledger: Ledger, base: str, subdir: str, files: Mapping[str, bytes], *, name: str = "a tree") -> str:
-    """A tree equal to a commit's (or tree's), except that one folder holds exactly the given files.
+    """Write a tree equal to that of a commit (or tree), with one folder replaced.
 
     Args:
         base: Oid of a commit or tree.
-        subdir: The folder to replace, such as `.autoqec/candidate`; with no files it is removed.
-        files: Its new contents by path relative to it.
-        name: What is being written, for an error; usually a ref.
+        subdir: The folder to replace, such as `.autoqec/candidate`; without files it is removed.
+        files: The folder's new contents by path relative to it.
+        name: The name of the result in errors; usually a ref.
 
     Returns:
         The new tree's oid.
 
     Raises:
         UsageError: A path or size is not allowed.
-        AutoQECError: The base is missing, or the tree cannot be written.
+        AutoQECError: The base is missing, or the repository is not writable.
     """
     check_files(files)
     with explain_write(name):
@@ -106,10 +106,10 @@ def graft(ledger: Ledger, base: str, subdir: str, files: Mapping[str, bytes], *,
 
 
 def persist(write: Callable[[], pygit2.Oid]) -> str:
-    """Store one object by calling `write`; its oid. Callers hold `explain_write`, for they know which ref it is for.
+    """Store one object by calling `write`, and return its oid. Callers hold `explain_write`, which names the ref.
 
-    While `git gc` tidies up, it removes empty folders of the object store, and now and then one that libgit2 has just
-    made to put an object in; the next try makes it again.
+    `git gc` removes empty folders of the object store, sometimes one that libgit2 has just made for a new object. The
+    next try makes the folder again.
     """
     for _ in range(_TRIES):
         try:
@@ -117,8 +117,8 @@ def persist(write: Callable[[], pygit2.Oid]) -> str:
         except (OSError, pygit2.GitError) as error:
             reason = str(error).lower()
             if "not found" in reason or reason == "no error":
-                # When the disk fills up in the middle of a large object, libgit2 repeats whatever it said last.
-                raise OSError("git gave no reason, which most often means that the disk is full") from error
+                # When the disk fills up in the middle of a large object, libgit2 repeats its previous message.
+                raise OSError("git gave no reason; most often the disk is full") from error
             if "no such file" not in reason:
                 raise
         time.sleep(random.uniform(0.001, 0.01))  # noqa: S311 - jitter
@@ -126,12 +126,12 @@ def persist(write: Callable[[], pygit2.Oid]) -> str:
 
 
 def write_blobs(ledger: Ledger, files: Mapping[str, bytes]) -> dict[str, str]:
-    """Store contents; the blob oid by path. Callers hold `explain_write`."""
+    """Store contents and return the blob oid by path. Callers hold `explain_write`."""
     return {path: persist(partial(ledger.repo.create_blob, data)) for path, data in files.items()}
 
 
 def build_tree(ledger: Ledger, blobs: Mapping[str, str]) -> str:
-    """Store a tree of plain files from blob oids by path; the tree's oid. Callers hold `explain_write`."""
+    """Store a tree of plain files from blob oids by path, and return its oid. Callers hold `explain_write`."""
     folders: dict[str, dict[str, str]] = {}
     builder = ledger.repo.TreeBuilder()
     for path, oid in blobs.items():
@@ -146,58 +146,58 @@ def build_tree(ledger: Ledger, blobs: Mapping[str, str]) -> str:
 
 
 def write_commit(ledger: Ledger, message: str, tree: str, parents: list[str]) -> str:
-    """Store a commit that no ref names yet; its oid. Callers hold `explain_write`."""
+    """Store a commit without a ref, and return its oid. Callers hold `explain_write`."""
     signature = ledger.signature()
     return persist(lambda: ledger.repo.create_commit(None, signature, signature, message, tree, list(parents)))
 
 
 def _look_up(ledger: Ledger, oid: str) -> pygit2.Object | None:
-    """An object, or None. What git is just packing is no longer loose, and libgit2 may look for new packs too early."""
+    """Return an object, or None. While git packs an object, libgit2 can miss it: no longer loose, the pack not yet seen."""
     found = ledger.repo.get(oid)
     if found is None:
-        ledger.repo.free()  # forget which packs there are
+        ledger.repo.free()  # drop the cached list of packs
         found = ledger.repo.get(oid)
     return found
 
 
 def get_commit(ledger: Ledger, oid: str) -> pygit2.Commit:
-    """The commit with an oid.
+    """Return the commit with an oid.
 
     Raises:
-        NotFoundError: There is none in this repository.
+        NotFoundError: This repository has no such commit.
     """
     try:
         found = _look_up(ledger, oid)
     except (ValueError, pygit2.GitError) as error:
         raise NotFoundError(f"{oid!r} is not a commit: {error}") from error
     if not isinstance(found, pygit2.Commit):
-        raise NotFoundError(f"{oid} is not a commit of this repository", hint="git fetch, or autoqec pull")
+        raise NotFoundError(f"{oid} is not a commit in this repository", hint="git fetch, or autoqec pull")
     return found
 
 
 def has_objects(ledger: Ledger, oids: Iterable[str]) -> bool:
-    """Whether the repository has all of some objects; none is read, so this costs a microsecond each."""
+    """Tell whether the repository has all these objects. It reads none of them, which costs a microsecond each."""
     store = ledger.repo.odb
     return all(store.exists(pygit2.Oid(hex=oid)) for oid in oids)
 
 
 def get_blob(ledger: Ledger, oid: str, *, name: str) -> bytes:
-    """The bytes of a blob, called `name` in errors.
+    """Return the bytes of a blob; errors call it `name`.
 
     Raises:
-        AutoQECError: There is no such blob in this repository, or it is damaged.
+        AutoQECError: The blob is missing or damaged.
     """
     try:
         found = _look_up(ledger, oid)
     except (ValueError, pygit2.GitError) as error:
-        raise AutoQECError(f"{name} names {oid[:10]}, which cannot be read: {error}", hint="git fsck") from error
+        raise AutoQECError(f"{name} names {oid[:10]}, which is not readable: {error}", hint="git fsck") from error
     if not isinstance(found, pygit2.Blob):
-        raise AutoQECError(f"{name} names {oid[:10]}, which is not a blob of this repository", hint="git fsck")
-    return bytes(memoryview(found))  # `found.data` would read the object a second time
+        raise AutoQECError(f"{name} names {oid[:10]}, which is not a blob in this repository", hint="git fsck")
+    return bytes(memoryview(found))  # `found.data` reads the object a second time
 
 
 def entry_of(tree: pygit2.Tree | None, name: str) -> pygit2.Object | None:
-    """The entry of a tree with a name, or None; also if there is no tree."""
+    """Return a tree's entry with a name; None if the entry or the tree is absent."""
     try:
         return None if tree is None else tree[name]
     except KeyError:
@@ -241,7 +241,7 @@ def _walk(ledger: Ledger, commit: str, subdir: str, any_case: bool, limit: int) 
             raise AutoQECError(
                 f"{path} is missing from this repository", hint="git fetch --refetch --no-filter"
             ) from error
-        if size > limit:  # known before anything is read, for a pushed branch can hold anything
+        if size > limit:  # checked before reading, because a pushed branch can hold anything
             raise UsageError(f"the files take more than the {limit:,} bytes allowed")
         yield path, get_blob(ledger, str(entry.id), name=path)
 
@@ -259,7 +259,7 @@ def _entries(tree: pygit2.Tree, where: str, prefix: str = "", depth: int = 0) ->
             kind = {FileMode.LINK: "a symbolic link", FileMode.COMMIT: "a submodule"}.get(
                 FileMode(entry.filemode), "an executable"
             )
-            raise AutoQECError(f"{where}/{path} is {kind}; only plain files are read")
+            raise AutoQECError(f"{where}/{path} is {kind}; only plain files are allowed")
 
 
 def _check_path(path: str, any_case: bool) -> None:

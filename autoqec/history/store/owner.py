@@ -1,4 +1,4 @@
-"""Which process is this, and is that one still alive: enough to tell a round at work from one that was interrupted."""
+"""Process identity and liveness: tells a running round from an interrupted one."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-_PROC = Path("/proc")  # Linux; elsewhere a process is known by its pid alone
+_PROC = Path("/proc")  # Linux; elsewhere only the pid identifies a process
 
 
 @dataclass(frozen=True)
 class Owner:
-    """A process: the machine, the boot of it, the pid, and its start in ticks since boot (empty if unknown)."""
+    """A process: host, boot id, pid, and start time in ticks since boot (empty if unknown)."""
 
     host: str
     pid: int
@@ -22,13 +22,13 @@ class Owner:
 
 
 def this_process() -> Owner:
-    """The process that asks."""
+    """Return the calling process."""
     pid = os.getpid()
     return Owner(socket.gethostname(), pid, _boot_id(), _start_and_state(pid)[0])
 
 
 def process_is_alive(host: str, pid: int, boot_id: str, process_start: str) -> bool:
-    """Whether a process may still run. One on another host cannot be seen from here, so it may."""
+    """Tell whether a process may still be running; one on another host counts as running, because we cannot see it."""
     if host != socket.gethostname():
         return True
     if boot_id != _boot_id() or pid <= 0:
@@ -38,10 +38,10 @@ def process_is_alive(host: str, pid: int, boot_id: str, process_start: str) -> b
     except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
-        pass  # it exists, and is another user's
+        pass  # it exists and belongs to another user
     start, state = _start_and_state(pid)
     if state in ("Z", "X"):
-        return False  # dead, only not yet reaped by its parent
+        return False  # dead, but its parent has not reaped it yet
     return not (start and process_start) or start == process_start
 
 
@@ -58,5 +58,5 @@ def _start_and_state(pid: int) -> tuple[str, str]:
         stat = (_PROC / str(pid) / "stat").read_text()
     except OSError:
         return "", ""
-    fields = stat.rpartition(")")[2].split()  # the command's name, in parentheses, may hold spaces
+    fields = stat.rpartition(")")[2].split()  # the command's name, in parentheses, may contain spaces
     return fields[19], fields[0]

@@ -1,8 +1,8 @@
-"""Listing refs as git keeps them: one file each below `refs/`, and the rest in `packed-refs`.
+"""Lists refs from git's files: loose refs below `refs/`, then `packed-refs`.
 
-libgit2 lists packed refs first and loose ones second, so one that `git gc` packs between the two is in neither. Read in
-the other order nothing is missed: git puts a ref into `packed-refs` before it removes the file. One pass is then enough,
-and it parses 20,000 packed refs in the time in which libgit2 makes objects of a tenth of them.
+libgit2 reads packed refs first and loose refs second, so it misses a ref that `git gc` packs in between. The other order
+misses nothing: git writes a ref into `packed-refs` before it removes the file. This reader also parses 20,000 packed refs
+in the time that libgit2 needs for 2,000.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ _PACKED = "packed-refs"
 
 
 def read_refs(git_dir: Path, prefixes: Sequence[str]) -> dict[str, str]:
-    """All refs whose names start with one of the prefixes, with what each holds.
+    """Return all refs whose names start with one of the prefixes, with their values.
 
     Args:
         git_dir: The common git directory.
         prefixes: Beginnings of full ref names, each starting with `refs/`.
 
     Returns:
-        An oid by name, or the name of another ref for a symbolic one. What is not a ref (lock files, torn files) is
-        left out; `git fsck` and reading that very ref say more.
+        The oid by ref name, or the name of another ref for a symbolic ref. Lock files and damaged files are left out;
+        `git fsck` reports them.
 
     Raises:
-        OSError: The refs cannot be read.
+        OSError: The ref files are not readable.
     """
     loose: dict[str, str] = {}
     for prefix in prefixes:
@@ -42,13 +42,13 @@ def read_refs(git_dir: Path, prefixes: Sequence[str]) -> dict[str, str]:
 
 
 def used_numbers(git_dir: Path, run: str, kinds: Sequence[str]) -> frozenset[int]:
-    """Every N for which a ref ends in `/<kind>/<run>/<N>`, here or as fetched from a remote.
+    """Return every N for which a ref ends in `/<kind>/<run>/<N>`, in this lab or as fetched from a remote.
 
-    Looks only where such refs can be, and into `packed-refs` only when it is a new one, so that claiming the next round
-    costs the same in a lab of ten and of ten thousand.
+    It looks only where such refs can be, and reads `packed-refs` only after a change, so claiming a round costs the same
+    in a lab of ten and of ten thousand rounds.
     """
     names = [name for kind in kinds for folder in _folders(git_dir, kind) for name in _names(git_dir / folder / run)]
-    try:  # after the loose ones; whoever changes the file puts another in its place
+    try:  # after the loose refs; git replaces the file to change it
         stat = (git_dir / _PACKED).stat()
     except FileNotFoundError:
         return _numbers(names)
@@ -57,7 +57,7 @@ def used_numbers(git_dir: Path, run: str, kinds: Sequence[str]) -> frozenset[int
 
 @lru_cache(maxsize=8)
 def _packed_numbers(git_dir: Path, stamp: tuple[int, int, int], run: str, kinds: tuple[str, ...]) -> frozenset[int]:
-    """The used numbers that `packed-refs` names; `stamp` is what tells one such file from another."""
+    """Return the used numbers in `packed-refs`; `stamp` identifies the version of the file."""
     ends = tuple(f"/{kind}".encode() for kind in kinds)
     pieces = pairwise(_packed_bytes(git_dir).split(f"/{run}/".encode()))
     return _numbers(
@@ -77,7 +77,7 @@ def _folders(git_dir: Path, kind: str) -> Iterator[str]:
 
 
 def _below(git_dir: Path, above: str, kind: str) -> Iterator[str]:
-    """Folders of a name below another, at any depth: a remote's name may have slashes in it."""
+    """Find folders with a name at any depth below another; a remote's name may contain slashes."""
     for name in _names(git_dir / above):
         if name == kind:
             yield f"{above}/{name}"
@@ -93,11 +93,11 @@ def _names(folder: Path) -> list[str]:
 
 
 def _files(git_dir: Path, folder: str) -> Iterator[str]:
-    """The names of all files below a folder, which ends in a slash."""
+    """Yield the names of all files below a folder; `folder` ends in a slash."""
     try:
         entries = list(os.scandir(git_dir / folder))
     except (FileNotFoundError, NotADirectoryError):
-        return  # git removes folders that it has emptied
+        return  # git removes empty folders
     for entry in entries:
         if entry.is_dir():
             yield from _files(git_dir, f"{folder}{entry.name}/")
@@ -109,7 +109,7 @@ def _read_loose(path: Path) -> str | None:
     try:
         data = path.read_bytes()
     except (FileNotFoundError, IsADirectoryError):
-        return None  # packed or deleted meanwhile; if packed, it is found there
+        return None  # packed or deleted in between; if packed, `packed-refs` has it
     if data.startswith(b"ref: "):
         return data[5:].strip().decode(errors="replace")
     return data[:40].decode() if _OID.match(data) else None
@@ -125,6 +125,6 @@ def _packed_bytes(git_dir: Path) -> bytes:
 def _packed(git_dir: Path, prefixes: Sequence[str]) -> Iterator[tuple[str, str]]:
     wanted = tuple(prefixes)
     for line in _packed_bytes(git_dir).decode(errors="surrogateescape").split("\n"):
-        # A line is an oid, a space and a name; others are the header, and what an annotated tag points at (`^…`).
+        # A ref's line is an oid, a space and a name; other lines are the header and targets of annotated tags (`^…`).
         if line.startswith(wanted, 41):
             yield line[41:], line[:40]

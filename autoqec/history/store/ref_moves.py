@@ -1,4 +1,4 @@
-"""Moving many refs at once."""
+"""Moves many refs in one transaction."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from autoqec.history.store.git_program import run_git
 from autoqec.history.store.refs import compare_and_swap, target
 from autoqec.history.store.repository import Ledger
 
-Moves = Mapping[str, tuple[str | None, str | None]]  # what a ref holds and what it shall hold, by its name
+Moves = Mapping[str, tuple[str | None, str | None]]  # old and new oid by ref name
 
 _ABSENT = "0" * 40
 
 
 def move_at_once(ledger: Ledger, moves: Moves, why: str) -> bool:
-    """Move refs, all or none of them, and say whether they were moved; none are if one does not hold what it should.
+    """Move all refs, or none if one does not hold its old value; return whether they moved.
 
     Args:
         ledger: The lab.
-        moves: What each holds (None if it does not exist) and shall hold (None to delete it).
-        why: For their logs.
+        moves: Old value (None if the ref does not exist) and new value (None to delete it).
+        why: Message for the reflogs.
     """
     lines = (
         f"delete {ref} {old}\n" if new is None else f"update {ref} {new} {old or _ABSENT}\n"
@@ -31,13 +31,13 @@ def move_at_once(ledger: Ledger, moves: Moves, why: str) -> bool:
 
 
 def move(ledger: Ledger, moves: Moves, why: str) -> None:
-    """Move refs at once if git will, else one by one, which is slower and says which of them is in whose way.
+    """Move refs in one transaction; if git refuses, move them one by one, which is slower and names the culprit.
 
     Raises:
-        AutoQECError: One cannot be written, or does not hold what it should.
+        AutoQECError: A ref is not writable, or does not hold its old value.
     """
     if move_at_once(ledger, moves, why):
         return
     for ref, (old, new) in moves.items():
         if target(ledger, ref) != new and not compare_and_swap(ledger, ref, old, new, f"autoqec: {why}"):
-            raise AutoQECError(f"another tool keeps moving {ref}", hint="autoqec pull, once more")
+            raise AutoQECError(f"another tool keeps moving {ref}", hint="run autoqec pull again")

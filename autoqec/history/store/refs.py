@@ -1,7 +1,7 @@
-"""Moving refs without losing anybody's move: one lock for all writers, compare-and-swap under git's own ref lock.
+"""Atomic ref updates: one lock for all autoqec writers, and compare-and-swap under git's own ref lock.
 
-Every writer of this room goes through `compare_and_swap`. The outer lock makes autoqec processes take turns; the
-comparison under git's ref lock catches everything else that may move a ref.
+Every writer in this room uses `compare_and_swap`. The write lock makes autoqec processes take turns. The comparison under
+git's ref lock detects moves by other tools.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from autoqec.history.store.repository import Ledger
 
 OUR_NAMESPACES = ("refs/heads/exp/", "refs/autoqec/", "refs/notes/autoqec/", "refs/autoqec-remote/")
 
-_PATIENCE = 10.0  # seconds to wait on git's own locks, which are held for milliseconds
-_LOCK_PATIENCE = 60.0  # seconds to wait for other autoqec processes, each of which holds the lock for milliseconds
-STALE_LOCK_AGE = 60.0  # seconds after which a ref lock of ours with no owner counts as left behind
-_SWEEP_AGE = 1.0  # seconds, the same when we know that the writer of this very ref died
+_PATIENCE = 10.0  # seconds to wait for git's own locks; git holds them for milliseconds
+_LOCK_PATIENCE = 60.0  # seconds to wait for other autoqec processes; each holds the lock for milliseconds
+STALE_LOCK_AGE = 60.0  # seconds after which a ref lock without an owner counts as stale
+_SWEEP_AGE = 1.0  # seconds; the same when the writer of that ref is known to be dead
 
 _HOPELESS = ("no space", "quota", "too large", "permission denied", "read-only", "corrupt", "not permitted", "beneath")
 
 
 class _Lock:
-    """The lock of one repository in this process: threads queue on `threads`, processes on the file."""
+    """The lock of one repository in this process: threads wait on `threads`, processes on the file."""
 
     def __init__(self) -> None:
         self.threads = threading.RLock()
@@ -51,15 +51,15 @@ def _forget_locks() -> None:
     _locks_guard = threading.Lock()
 
 
-os.register_at_fork(after_in_child=_forget_locks)  # a child does not own what its parent holds
+os.register_at_fork(after_in_child=_forget_locks)  # a child does not own its parent's locks
 
 
 @contextmanager
 def write_lock(ledger: Ledger) -> Iterator[None]:
-    """Hold the lab's write lock; it may be taken again inside. It dies with the process.
+    """Hold the lab's write lock. The lock is reentrant and ends with the process.
 
     Raises:
-        AutoQECError: It cannot be had: other processes hold it for too long, or its file cannot be written.
+        AutoQECError: Other processes hold the lock for too long, or its file is not writable.
     """
     path = ledger.git_dir / "autoqec" / "lock"
     with _locks_guard:
@@ -81,25 +81,25 @@ def write_lock(ledger: Ledger) -> Iterator[None]:
         finally:
             lock.depth -= 1
             if lock.depth == 0:
-                fcntl.flock(lock.file, fcntl.LOCK_UN)  # said aloud, for a forked child may hold a copy of the file
+                fcntl.flock(lock.file, fcntl.LOCK_UN)  # explicit, because a forked child may hold a copy of the file
                 os.close(lock.file)
 
 
 def compare_and_swap(ledger: Ledger, ref: str, old: str | None, new: str | None, message: str) -> bool:
-    """Move a ref if it still is where the caller saw it.
+    """Move a ref from `old` to `new`, if it still holds `old`.
 
     Args:
         ref: A full ref name in one of autoqec's namespaces.
-        old: The oid the ref must hold; None if it must not exist.
-        new: The oid it shall hold; None to delete it.
-        message: For the reflog.
+        old: The oid that the ref must hold; None if it must not exist.
+        new: The new oid; None to delete the ref.
+        message: Message for the reflog.
 
     Returns:
-        Whether the ref was moved; False if it does not hold `old`.
+        Whether the ref moved; False if it does not hold `old`.
 
     Raises:
-        AutoQECError: The ref cannot be written: disk full, no permission, locked by another tool, name taken.
-        ValueError: The ref is not ours to move.
+        AutoQECError: Writing failed: disk full, no permission, locked by another tool, name taken.
+        ValueError: The ref is outside autoqec's namespaces.
     """
     if not ref.startswith(OUR_NAMESPACES):
         raise ValueError(f"{ref} is outside autoqec's namespaces")
@@ -114,7 +114,7 @@ def compare_and_swap(ledger: Ledger, ref: str, old: str | None, new: str | None,
                 return _swap_once(ledger, ref, old, new, message)
             except (OSError, pygit2.GitError, KeyError) as error:
                 if new is not None and _target_if_readable(ledger, ref) == new != old:
-                    return True  # moved, and then tripped over something later
+                    return True  # the ref moved before the error
                 if any(word in str(error).lower() for word in _HOPELESS) or time.monotonic() > deadline:
                     _cut_torn_line(log, log_size)
                     raise
@@ -123,7 +123,7 @@ def compare_and_swap(ledger: Ledger, ref: str, old: str | None, new: str | None,
 
 
 def target(ledger: Ledger, ref: str) -> str | None:
-    """The oid a ref holds now, or None if it does not exist.
+    """Return the oid that a ref holds, or None if the ref does not exist.
 
     Raises:
         AutoQECError: The ref's file is damaged.
@@ -131,31 +131,29 @@ def target(ledger: Ledger, ref: str) -> str | None:
     try:
         reference = ledger.repo.references.get(ref)
     except pygit2.GitError as error:
-        raise AutoQECError(
-            f"{ref} cannot be read: {error}", hint=f"git update-ref -d {ref}, then autoqec fsck"
-        ) from error
+        raise AutoQECError(f"cannot read {ref}: {error}", hint=f"git update-ref -d {ref}, then autoqec fsck") from error
     return None if reference is None else str(reference.target)
 
 
 def list_refs(ledger: Ledger, *prefixes: str) -> dict[str, str]:
-    """All refs whose names start with one of the prefixes, with the oid each holds; complete also while `git gc` packs refs.
+    """Return the oid of every ref whose name starts with one of the prefixes; complete even while `git gc` packs refs.
 
     Args:
         ledger: The lab.
         prefixes: Beginnings of full ref names, such as `refs/autoqec/claims/`.
 
     Raises:
-        AutoQECError: The refs cannot be read.
+        AutoQECError: The ref files are not readable.
     """
     try:
         return read_refs(ledger.git_dir, prefixes)
     except OSError as error:
-        raise AutoQECError(f"the refs cannot be read: {error}", hint="git fsck") from error
+        raise AutoQECError(f"cannot read the refs: {error}", hint="git fsck") from error
 
 
 @contextmanager
 def explain_write(what: str) -> Iterator[None]:
-    """Turn what a failing disk, permission or lock raises inside into one AutoQECError that names `what`."""
+    """Turn errors of disk, permissions or locks in the block into an AutoQECError that names `what`."""
     try:
         yield
     except (OSError, pygit2.GitError) as error:
@@ -164,7 +162,7 @@ def explain_write(what: str) -> Iterator[None]:
 
 def _swap_once(ledger: Ledger, ref: str, old: str | None, new: str | None, message: str) -> bool:
     lock = _locks[ledger.git_dir / "autoqec" / "lock"]
-    # Who reads this after our death knows which ref's lock we left behind.
+    # If this process dies here, the next writer knows which ref lock is stale.
     os.pwrite(lock.file, f"{os.getpid()} {ref}\n".encode(), 0)
     try:
         with ledger.repo.transaction() as transaction:
@@ -196,24 +194,24 @@ def _acquire(file: int, path: Path) -> None:
             return
         except OSError as error:
             if error.errno in (errno.ENOLCK, errno.ENOTSUP):
-                return  # a file system without flock: the comparison under git's lock still guards every move
+                return  # a file system without flock; the comparison under git's lock still guards every move
             if error.errno not in (errno.EAGAIN, errno.EACCES, errno.EINTR):
                 raise AutoQECError(f"could not lock {path}: {error}") from error
         if time.monotonic() > deadline:
             holder = os.pread(file, 200, 0).decode(errors="replace").split()[:1] or ["unknown"]
             raise AutoQECError(
                 f"another autoqec process (pid {holder[0]}) has held {path} for {_LOCK_PATIENCE:.0f} seconds",
-                hint="let it finish, or end it: the lock goes with it",
+                hint="wait for that process or stop it; the lock ends with it",
             )
         time.sleep(random.uniform(0.001, 0.01))  # noqa: S311 - jitter
 
 
 def _sweep_after_death(ledger: Ledger, file: int) -> None:
-    """If the last holder died in the middle of a move, remove the ref lock it left, which would block every writer."""
+    """If the last holder died in the middle of a move, remove its ref lock, which otherwise blocks every writer."""
     words = os.pread(file, 1000, 0).decode(errors="replace").split()
     if len(words) == 2 and words[1].startswith(OUR_NAMESPACES) and ".." not in words[1]:
         left = ledger.git_dir / f"{words[1]}.lock"
-        for _ in range(100):  # until it is surely not one that git took a moment ago
+        for _ in range(100):  # until the file is too old to be a lock that git has just taken
             if _remove_stale_lock(left, _SWEEP_AGE):
                 break
             time.sleep(_SWEEP_AGE / 50)
@@ -221,7 +219,7 @@ def _sweep_after_death(ledger: Ledger, file: int) -> None:
 
 
 def _remove_stale_lock(path: Path, age: float) -> bool:
-    """Remove a lock file older than `age` seconds; return whether none is left."""
+    """Remove a lock file older than `age` seconds; return whether the file is gone."""
     try:
         if time.time() - path.stat().st_mtime < age:
             return False
@@ -232,35 +230,35 @@ def _remove_stale_lock(path: Path, age: float) -> bool:
 
 
 def _refuse_ref_in_the_way(ledger: Ledger, ref: str) -> None:
-    # Git keeps refs as files, so `exp/r` bars `exp/r/1`; a transaction does not check this against packed refs.
+    # Git stores refs as files, so `exp/r` excludes `exp/r/1`; a transaction does not check this against packed refs.
     parts = ref.split("/")
     for depth in range(3, len(parts)):
         above = "/".join(parts[:depth])
         if ledger.repo.references.get(above) is not None:
             branch = above.removeprefix("refs/heads/")
             hint = f"git branch -m {branch} <other>" if branch != above else f"git update-ref -d {above}"
-            raise AutoQECError(f"{above} is in the way of {ref}: git cannot hold both", hint=hint)
+            raise AutoQECError(f"git cannot have both {above} and {ref}", hint=hint)
 
 
 def _cut_torn_line(log: Path, size: int | None) -> None:
-    """Put a reflog back to its size before a failed write; git appends, so half a line would spoil the next one."""
+    """Truncate a reflog to its size before a failed write; git appends, so half a line would damage the next one."""
     try:
         if size is not None and log.stat().st_size > size:
             os.truncate(log, size)
         elif size is None:
             log.unlink(missing_ok=True)
     except OSError:
-        pass  # the write's own error is the one to report
+        pass  # the caller reports the error of the write
 
 
 def _hint(reason: str) -> str:
     text = reason.lower()
     if any(word in text for word in ("no space", "quota", "too large", "disk is full")):
-        return "free some disk space, then `autoqec resume`; nothing was half-written"
+        return "free some disk space, then run `autoqec resume`; nothing was half-written"
     if any(word in text for word in ("permission denied", "read-only", "not permitted")):
-        return "make the .git directory writable for this user, then `autoqec resume`"
+        return "make the .git directory writable for this user, then run `autoqec resume`"
     if "beneath" in text:
         return "rename the branches below that name: git branch -m <old> <new>"
     if "lock" in text:
         return "if no git command is running, remove the .lock file named above"
-    return "`git fsck` and `autoqec fsck` say more"
+    return "run `git fsck` and `autoqec fsck`"

@@ -1,4 +1,4 @@
-"""The handle on the lab's git repository: find it, refuse what cannot hold a ledger, make a lab of a directory."""
+"""Opens the lab's git repository, checks that it can hold a lab, and makes new labs."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from autoqec.errors import AutoQECError, NotFoundError
 FALLBACK_NAME = "autoqec"
 FALLBACK_EMAIL = "autoqec@localhost"
 
-# A packfile cannot delta-compress float weights; telling git so saves it the search (and a gigabyte of memory) at gc.
+# Float weights do not delta-compress; this attribute saves git the attempt (and a gigabyte of memory) at gc.
 _ATTRIBUTES = "*.safetensors -delta\n"
 _NOTES_GLOB = "refs/notes/autoqec/*"
 
 
 class Ledger:
-    """A thin handle: the open repository, where its shared files lie, and who signs what is written.
+    """The open repository, its directories, and the author of new commits.
 
     Attributes:
         repo: The repository, for the modules of this room only.
         git_dir: The common git directory, shared by all linked worktrees; locks live under it.
         workdir: The top of the working tree. Rounds never read or write it.
-        identity_is_fallback: Git knows no user.name and user.email, so commits are signed `autoqec`.
+        identity_is_fallback: user.name and user.email are not set, so the author is `autoqec`.
     """
 
     def __init__(self, repo: pygit2.Repository):
@@ -35,67 +35,66 @@ class Ledger:
         self.workdir = Path(repo.workdir)
         self._name, self._email, self.identity_is_fallback = _identity(repo)
         if self.identity_is_fallback:
-            repo.set_ident(FALLBACK_NAME, FALLBACK_EMAIL)  # else reflogs say "unknown"
+            repo.set_ident(FALLBACK_NAME, FALLBACK_EMAIL)  # otherwise reflogs say "unknown"
 
     def signature(self) -> pygit2.Signature:
-        """Who signs, now."""
+        """Return the author with the current time."""
         return pygit2.Signature(self._name, self._email)
 
     @property
     def writer(self) -> str:
-        """Who signs, as `name <email>`."""
+        """The author as `name <email>`."""
         return f"{self._name} <{self._email}>"
 
 
 def open_ledger(path: str | os.PathLike[str] = ".") -> Ledger:
-    """Open the repository that a path lies in; any worktree, branch or dirt of it will do.
+    """Open the repository that contains a path; its worktree, branch and uncommitted changes do not matter.
 
     Raises:
         NotFoundError: The path is not in a git repository.
-        AutoQECError: The repository cannot hold a ledger: bare, shallow, empty, sha256, reftable, not the user's.
+        AutoQECError: The repository cannot be a lab: bare, shallow, empty, sha256, reftable, or another user's.
     """
     ledger = Ledger(_open(path))
     repo = ledger.repo
     if repo.head_is_unborn and not repo.listall_references():
         raise AutoQECError(
-            f"{ledger.workdir} has no commits yet, and every round starts from one",
+            f"{ledger.workdir} has no commits yet; every round starts from a commit",
             hint="autoqec init, or make a first commit",
         )
     return ledger
 
 
 def require_writable(ledger: Ledger) -> None:
-    """Check, before a round starts, that it will be able to end.
+    """Check that the repository is writable before a round starts.
 
     Raises:
-        AutoQECError: The git directory cannot be written, or a branch named `exp` bars the way of `exp/<run>/<N>`.
+        AutoQECError: The git directory is not writable, or a branch named `exp` excludes `exp/<run>/<N>`.
     """
     for folder in (ledger.git_dir, ledger.git_dir / "objects", ledger.git_dir / "refs", ledger.git_dir / "autoqec"):
         if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
             raise AutoQECError(
-                f"{folder} cannot be written by this user, so no round can be recorded",
-                hint=f"chown -R $(id -un) {ledger.git_dir}, or clone the repository to a place of your own",
+                f"{folder} is not writable for this user, so autoqec cannot record a round",
+                hint=f"chown -R $(id -un) {ledger.git_dir}, or clone the repository into a folder of your own",
             )
     if ledger.repo.references.get("refs/heads/exp") is not None:
         raise AutoQECError(
-            "a branch named exp is in the way: git cannot hold both exp and exp/<run>/<N>",
+            "there is a branch named exp: git cannot have both exp and exp/<run>/<N>",
             hint="git branch -m exp <other>",
         )
 
 
 def initialise(path: str | os.PathLike[str], files: Mapping[str, bytes] | None = None) -> Ledger:
-    """Make a lab: of the repository that the path lies in, or of a new one.
+    """Make a lab: turn the repository that contains the path into one, or make a new repository.
 
-    Running it again changes nothing. What the user has is kept: a file that exists is never overwritten, and in a
-    repository that has commits nothing is committed.
+    Running it again changes nothing. It never overwrites a file, and commits nothing in a repository that has commits.
 
     Args:
         path: A directory; it is made if absent.
-        files: What a fresh lab holds, by path from its top. They are written where absent, and make up the first
-            commit of a repository that has none.
+        files: The files of a fresh lab, by path from its top. Absent files are written; they form the first commit of a
+            repository without commits.
 
     Raises:
-        AutoQECError: The repository cannot hold a ledger, or cannot be written.
+        AutoQECError: The repository cannot be a lab, or is not writable.
     """
     top = Path(path)
     try:
@@ -107,15 +106,15 @@ def initialise(path: str | os.PathLike[str], files: Mapping[str, bytes] | None =
             _first_commit(ledger, written)
         _configure(ledger)
     except (OSError, pygit2.GitError) as error:
-        raise AutoQECError(f"cannot make a lab of {top}: {error}") from error
+        raise AutoQECError(f"cannot make a lab in {top}: {error}") from error
     return ledger
 
 
 def resolve_commit(ledger: Ledger, revision: str) -> str:
-    """The commit (40 hex digits) that a revision such as `HEAD`, `main~2` or `exp/<run>/<N>` names.
+    """Return the commit (40 hex digits) that a revision such as `HEAD`, `main~2` or `exp/<run>/<N>` names.
 
     Raises:
-        NotFoundError: It names none.
+        NotFoundError: The revision names no commit.
     """
     try:
         return str(ledger.repo.revparse_single(revision).peel(pygit2.Commit).id)
@@ -133,13 +132,13 @@ def _open(path: str | os.PathLike[str]) -> pygit2.Repository:
         raise _refusal(found, str(error)) from error
     if repo.is_bare:
         raise AutoQECError(
-            f"{found} is a bare repository, and a lab needs a working tree",
-            hint=f"git clone {found} <dir>, and use that",
+            f"{found} is a bare repository; a lab needs a working tree",
+            hint=f"git clone {found} <dir>, and use the clone",
         )
     if repo.is_shallow:
-        # With the history cut off, merge bases are missing and compositions would conflict without cause.
+        # Without the full history, merge bases are missing, and compositions would conflict without cause.
         raise AutoQECError(f"{repo.workdir} is a shallow clone: its history is cut off", hint="git fetch --unshallow")
-    # A round takes minutes; the milliseconds of fsync buy that a closed round survives a power cut.
+    # fsync costs milliseconds per round of minutes; with it a closed round survives a power cut.
     pygit2.settings.enable_fsync_gitdir(True)
     return repo
 
@@ -148,21 +147,21 @@ def _refusal(found: str, reason: str) -> AutoQECError:
     lower = reason.lower()
     if "object format" in lower:
         return AutoQECError(
-            f"{found} uses sha256 object names, which this version cannot read",
+            f"{found} uses sha256 object names; autoqec reads sha1 only",
             hint="start a new lab with sha1 names: autoqec init <dir>",
         )
     if "refstorage" in lower:
         return AutoQECError(
-            f"{found} keeps its refs in reftable format, which this version cannot read",
+            f"{found} stores its refs in the reftable format; autoqec reads the files format only",
             hint="git refs migrate --ref-format=files",
         )
     if "not owned by" in lower:
         folder = Path(found).parent if Path(found).name == ".git" else Path(found)
         return AutoQECError(
-            f"{folder} belongs to another user, and git will not trust it",
+            f"{folder} belongs to another user, and git does not trust it",
             hint=f"git config --global --add safe.directory {folder}",
         )
-    return AutoQECError(f"{found} cannot be opened: {reason}", hint="git status and git fsck say more")
+    return AutoQECError(f"cannot open {found}: {reason}", hint="run git status and git fsck")
 
 
 def _common_dir(git_dir: Path) -> Path:
@@ -181,7 +180,7 @@ def _identity(repo: pygit2.Repository) -> tuple[str, str, bool]:
 
 
 def _write_absent(top: Path, files: Mapping[str, bytes]) -> list[str]:
-    """Write the files that are absent; return the paths that now hold exactly what was given."""
+    """Write the absent files; return the paths whose contents now equal `files`."""
     hold: list[str] = []
     for name, data in sorted(files.items()):
         target = top / name
@@ -195,7 +194,7 @@ def _write_absent(top: Path, files: Mapping[str, bytes]) -> list[str]:
 
 
 def _first_commit(ledger: Ledger, names: list[str]) -> None:
-    # Built beside the user's index: whatever they had staged stays staged, and stays out of this commit.
+    # Built in a separate index: staged changes stay staged and out of this commit.
     repo, tree = ledger.repo, pygit2.Index()
     for name in names:
         blob = repo.create_blob((ledger.workdir / name).read_bytes())
@@ -211,7 +210,7 @@ def _configure(ledger: Ledger) -> None:
     if _NOTES_GLOB not in config.get_multivar("notes.displayRef"):
         config.set_multivar("notes.displayRef", "^$", _NOTES_GLOB)  # "^$" matches no value, so this adds one
     if "core.logAllRefUpdates" in config and config["core.logAllRefUpdates"] in ("false", "no", "off", "0"):
-        # The reflog of a notes ref is what brings back records that a foreign tool wrote over.
+        # The reflog of a notes ref lets `autoqec fsck` restore records that another tool overwrote.
         config["core.logAllRefUpdates"] = "true"
     attributes = ledger.git_dir / "info" / "attributes"
     present = attributes.read_text() if attributes.exists() else ""

@@ -1,4 +1,4 @@
-"""Having git tidy up between rounds. A round leaves some twenty loose objects, and libgit2 never packs any."""
+"""Runs git's maintenance between rounds: a round leaves about twenty loose objects, and libgit2 never packs any."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ import pygit2
 from autoqec.history.store.git_program import git_environment
 from autoqec.history.store.repository import Ledger
 
-# In the background of a shell that ends at once, so that nobody has to wait for it, neither we nor for its exit code.
+# In the background of a shell that exits at once, so that nothing waits for the command or its exit code.
 _COMMAND = "git maintenance run --auto --quiet >/dev/null 2>&1 &"
 _PATIENCE = 1.0  # seconds
 
 
 def tidy(ledger: Ledger) -> None:
-    """Let git pack objects and refs if it finds that due; what takes longer than a second goes on without us.
+    """Let git pack objects and refs when due; after one second it continues in the background.
 
-    What the user has set (`maintenance.auto`, `gc.auto`, tasks) decides, as after a `git commit`. The working tree, index
-    and HEAD are not touched. A failure is none of the round's: git leaves a `gc.log`, and `autoqec fsck` shows it.
+    The user's settings (`maintenance.auto`, `gc.auto`, tasks) apply, as after `git commit`. The working tree, index and
+    HEAD do not change. A failure does not affect the round: git writes a `gc.log`, and `autoqec fsck` shows it.
     """
-    import subprocess  # not before it is needed: `autoqec log` starts faster without
+    import subprocess  # imported here because `autoqec log` starts faster without it
 
     try:
         if not ledger.repo.config.get_bool("maintenance.auto"):
-            return  # `git maintenance run --auto` itself does not ask
+            return  # `git maintenance run --auto` itself ignores this setting
     except (KeyError, ValueError, pygit2.GitError):
-        pass  # not set, which means yes
+        pass  # not set: the default is true
     ended, held = os.pipe()
     try:
         subprocess.run(
@@ -35,15 +35,15 @@ def tidy(ledger: Ledger) -> None:
             cwd=ledger.workdir,
             env=git_environment(),
             stdin=subprocess.DEVNULL,
-            start_new_session=True,  # a Ctrl-C is meant for the next round, not for git's work
+            start_new_session=True,  # so that Ctrl-C does not interrupt git's work
             pass_fds=(held,),
             check=False,
         )
         os.close(held)
         held = -1
-        select.select([ended], [], [], _PATIENCE)  # readable, for at its end, once git has closed the other side
+        select.select([ended], [], [], _PATIENCE)  # readable (at end of file) once git has closed the other side
     except OSError:
-        pass  # no shell, no processes: nothing was begun
+        pass  # no shell, or no more processes: nothing started
     finally:
         for descriptor in {ended, held} - {-1}:
             os.close(descriptor)

@@ -1,4 +1,4 @@
-"""The one case in which a branch goes: its round is archived at the same commit, and nobody stands on it."""
+"""Deletes branches of archived rounds: only at the archived commit, and only if the branch is not checked out."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from autoqec.history.sync.joining import SHARED, run_of
 
 
 def checked_out(ledger: Ledger) -> set[str]:
-    """The branches, as full names, that a working tree of this repository stands on."""
+    """Return the full names of the branches that are checked out in a worktree of this repository."""
     heads = [ledger.git_dir / "HEAD", *Path(ledger.git_dir, "worktrees").glob("*/HEAD")]
     return {head.read_text().strip().removeprefix("ref: ") for head in heads}
 
 
 def archived_branches(refs: Collection[str]) -> set[str]:
-    """The branches among refs whose rounds are archived there as well."""
+    """Return the branches among `refs` whose rounds have an archive ref among `refs` too."""
     return {ref for ref in refs if ref.startswith(BRANCHES) and ARCHIVE + ref.removeprefix(BRANCHES) in refs}
 
 
 def archived_there(ledger: Ledger, remote: Remote, run: str | None) -> dict[str, str]:
-    """Branches that the remote still has of rounds that it has archived, by what it was last seen to hold: oid by ref."""
+    """Return the remote's branches of rounds that it has archived, as last fetched: oid by ref."""
     theirs = list_refs(ledger, remote.tracking)
     found = {}
     for tracked, oid in theirs.items():
@@ -36,7 +36,7 @@ def archived_there(ledger: Ledger, remote: Remote, run: str | None) -> dict[str,
 
 
 def drop_archived(ledger: Ledger, remote: Remote, run: str | None) -> tuple[list[str], dict[str, str]]:
-    """Let go of branches here of rounds that are archived here and on a remote, all three at the same commit."""
+    """Delete local branches of rounds that are archived in this lab and on a remote, all three at the same commit."""
     mine = list_refs(ledger, SHARED["exp"], SHARED["rounds"])
     theirs = list_refs(ledger, f"{remote.tracking}rounds/")
     branches = {}
@@ -50,24 +50,24 @@ def drop_archived(ledger: Ledger, remote: Remote, run: str | None) -> tuple[list
 
 
 def drop_branches(ledger: Ledger, branches: Mapping[str, str], why: str) -> tuple[list[str], dict[str, str]]:
-    """Let go of branches of archived rounds; the caller has seen that the archive holds the same commits.
+    """Delete branches of archived rounds. The caller has checked that the archive holds the same commits.
 
     Args:
         ledger: The lab.
-        branches: The oid each holds, by full name.
-        why: For their logs.
+        branches: The oid that each branch holds, by full name.
+        why: Message for the reflogs.
 
     Returns:
-        Those that went, and those that stay, each with the reason.
+        The deleted branches, and the remaining ones with the reason.
     """
     gone: list[str] = []
     left: dict[str, str] = {}
     for ref, oid in branches.items():
         name = ref.removeprefix("refs/heads/")
-        if ref in checked_out(ledger):  # looked at each time: a person may check one out while others are dropped
+        if ref in checked_out(ledger):  # read each time, because you may check one out meanwhile
             left[name] = "it is checked out in a worktree"
         elif not compare_and_swap(ledger, ref, oid, None, f"autoqec: {why}"):
-            left[name] = "it was moved just now"
+            left[name] = "another process has just moved it"
         else:
             gone.append(ref)
     return gone, left

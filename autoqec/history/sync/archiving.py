@@ -1,4 +1,4 @@
-"""Archiving: a finished run leaves the branches and stays in the history; pruning: its weights go, their hashes stay."""
+"""Archives a finished run (its branches become archive refs) and prunes weights (their hashes stay in the metrics)."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _NUMBER = re.compile("[1-9][0-9]{0,8}")
 
 @dataclass(frozen=True)
 class Archived:
-    """What archiving a run came to.
+    """The result of archiving a run.
 
     Attributes:
-        run: Which.
-        rounds: The numbers of the rounds whose branches are gone, and which the archive holds.
+        run: The run.
+        rounds: Numbers of the archived rounds, whose branches are deleted.
         left: Branches that stay, each with the reason.
     """
 
@@ -38,12 +38,12 @@ class Archived:
 def archive_run(ledger: Ledger, run: str) -> Archived:
     """Move a run's rounds from `refs/heads/exp/<run>/` to `refs/autoqec/rounds/<run>/`.
 
-    Every archive ref is made and looked at before the first branch goes, so that a kill at any time loses nothing; doing
-    it again does what is left. A branch that is checked out stays, and so does one that holds more than the round.
+    It creates and checks every archive ref before it deletes the first branch, so a kill at any time loses nothing, and
+    running it again finishes the work. A branch stays if it is checked out or has moved past the round's commit.
 
     Raises:
         NotFoundError: There is no such run.
-        AutoQECError: A round of it is open, an archive ref holds something else, or a ref cannot be written.
+        AutoQECError: One of its rounds is open, an archive ref holds another commit, or a ref is not writable.
     """
     require_writable(ledger)
     _require_closed(ledger, run)
@@ -51,11 +51,11 @@ def archive_run(ledger: Ledger, run: str) -> Archived:
     left: dict[str, str] = {}
     for number, tip in branches.items():
         if (found := find_round(ledger, run, number)) != tip:
-            left[branch_name(run, number)] = f"it has moved on from {found[:10]}, the round's commit"
+            left[branch_name(run, number)] = f"it has moved away from {found[:10]}, the round's commit"
             continue
         ref = f"{ARCHIVE}{run}/{number}"
         if not compare_and_swap(ledger, ref, None, tip, "autoqec: archive") and target(ledger, ref) != tip:
-            raise AutoQECError(f"{ref} holds another commit than {branch_name(run, number)}", hint="autoqec fsck")
+            raise AutoQECError(f"{ref} and {branch_name(run, number)} hold different commits", hint="autoqec fsck")
     moved = {number: tip for number, tip in branches.items() if branch_name(run, number) not in left}
     for number, tip in moved.items():
         if target(ledger, f"{ARCHIVE}{run}/{number}") != tip:
@@ -67,21 +67,21 @@ def archive_run(ledger: Ledger, run: str) -> Archived:
 
 
 def prune_weights(ledger: Ledger, run: str, keep: Collection[int]) -> list[int]:
-    """Let go of the weights of a run's rounds, all but those to keep; git collects them in its own time.
+    """Drop the weights of a run's rounds, except those to keep. `git gc` deletes them later.
 
-    Only weights whose hash is in the round's metrics go: a copy of them can then still be told from others.
+    It drops only weights whose hash is in the round's metrics, so you can still recognise a copy of them.
 
     Args:
         ledger: The lab.
         run: The run.
-        keep: Numbers of the rounds that keep theirs.
+        keep: Numbers of the rounds that keep their weights.
 
     Returns:
-        The numbers of the rounds whose weights went.
+        The numbers of the rounds whose weights are dropped.
 
     Raises:
         NotFoundError: There is no such run.
-        AutoQECError: A round of it is open, or a ref cannot be written.
+        AutoQECError: One of its rounds is open, or a ref is not writable.
     """
     require_writable(ledger)
     _require_closed(ledger, run)
@@ -93,7 +93,7 @@ def prune_weights(ledger: Ledger, run: str, keep: Collection[int]) -> list[int]:
         try:
             record = effective(metrics.get(find_round(ledger, run, number), []))
         except AutoQECError:
-            continue  # no commit of that round is here to look its hash up
+            continue  # the round has no commit here, so its hash is unknown
         hashed = record is not None and isinstance(record.get("weights_sha256"), str)
         if hashed and compare_and_swap(ledger, f"{ARTIFACTS}{run}/{number}", oid, None, "autoqec: prune"):
             pruned.append(number)
@@ -102,7 +102,7 @@ def prune_weights(ledger: Ledger, run: str, keep: Collection[int]) -> list[int]:
 
 def _require_closed(ledger: Ledger, run: str) -> None:
     if target(ledger, f"{RUNS}{run}") is None:
-        load_run(ledger, run)  # raises, and says what there is
+        load_run(ledger, run)  # raises an error that lists the runs
     still = [claim.number for claim in list_claims(ledger, run) if claim.state == "open"]
     if still:
         raise AutoQECError(f"round {run}/{still[0]} is not closed yet", hint=f"autoqec resume {run}")

@@ -1,7 +1,7 @@
-"""Two clones' versions of one ref, joined: what only grows is united, what never changes must agree, closed stays closed.
+"""Joins two clones' versions of one ref: growing kinds merge by union, fixed kinds must agree, a closed claim wins.
 
-A join depends on the two versions alone, down to the oid of the commit that records it, so that two clones which join
-the same two versions, each by itself, hold the same commit afterwards.
+A join depends only on the two versions, including the oid of its commit. So two clones that independently join the same
+two versions get the same commit.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ from autoqec.history.store.objects import build_tree, check_files, get_blob, get
 from autoqec.history.store.refs import explain_write
 from autoqec.history.store.repository import FALLBACK_EMAIL, FALLBACK_NAME, Ledger
 
-#: What is shared, in the order in which it is written, so that every prefix is a sound record.
-#: Kind → where its refs are, and what follows in their names.
+#: The shared kinds of refs, with their prefixes, in the order of writing: if it stops early, the record is still consistent.
 SHARED: Mapping[str, str] = {
     "runs": "refs/autoqec/runs/",
     "claims": "refs/autoqec/claims/",
@@ -47,29 +46,29 @@ class NumberTakenError(AutoQECError):
 
 
 def shared_kinds(artifacts: bool) -> list[str]:
-    """The kinds that are shared, with or without trained weights."""
+    """Return the shared kinds, with or without trained weights."""
     return [kind for kind in SHARED if artifacts or kind != "artifacts"]
 
 
 def run_of(kind: str, name: str) -> str | None:
-    """The run that a shared ref belongs to, from what follows its prefix; None if it is no ref of ours."""
+    """Return the run of a shared ref, from its name after the prefix; None if it is not an autoqec ref."""
     match = _NAMES.get(kind, _NUMBERED).fullmatch(name)
     return match[1] if match else None
 
 
 def join(ledger: Ledger, kind: str, ref: str, mine: str | None, theirs: str, known: str | None) -> str:
-    """What a ref shall hold, given what it holds here and elsewhere.
+    """Return the new value of a ref, given its values in this lab and on a remote.
 
     Args:
-        ledger: The lab; objects of both versions are in it.
+        ledger: The lab; it has the objects of both versions.
         kind: A key of `SHARED`.
         ref: The ref's full name.
-        mine: Its oid here; None if it is not here.
-        theirs: Its oid there.
-        known: Its oid there when last looked at, or None.
+        mine: Its oid in this lab; None if absent.
+        theirs: Its oid on the remote.
+        known: Its oid on the remote before the last fetch, or None.
 
     Returns:
-        The oid: `mine` if nothing is new there, else `theirs` or that of a new commit with both as parents.
+        `mine` if the remote has nothing new, else `theirs` or the oid of a new commit with both as parents.
 
     Raises:
         AutoQECError: The two contradict each other, or one is damaged.
@@ -89,7 +88,7 @@ def join(ledger: Ledger, kind: str, ref: str, mine: str | None, theirs: str, kno
         with explain_write(ref):
             tree = merge_note_trees(ledger, mine, theirs) if kind == "notes" else _unite(ledger, ref, mine, theirs)
             return _record(ledger, ref, tree, get_commit(ledger, mine), commit)
-    raise AutoQECError(f"{ref} is {mine} here and {theirs} there, and it never changes: these are two different things")
+    raise AutoQECError(f"{ref} is {mine} here but {theirs} there, and such a ref never changes")
 
 
 def _join_claims(ledger: Ledger, ref: str, mine: str | None, theirs: str, known: str | None) -> str:
@@ -99,11 +98,11 @@ def _join_claims(ledger: Ledger, ref: str, mine: str | None, theirs: str, known:
     claim = parse_claim(get_blob(ledger, str(mine), name=ref), ref=ref)
     if claim.attempt != other.attempt:
         raise NumberTakenError(
-            f"{ref} is {mine} here and {theirs} there: two clones took the same number for different rounds"
+            f"{ref} is {mine} here but {theirs} there: two clones used the same number for different rounds"
         )
     if claim.state == other.state == "closed":
         raise AutoQECError(
-            f"{ref} was closed in two ways: {mine} here ({claim.status}), {theirs} there ({other.status})"
+            f"{ref} was closed differently: {mine} here ({claim.status}), {theirs} there ({other.status})"
         )
     if known in (mine, theirs) and claim.state == other.state:
         return theirs if known == mine else str(mine)  # only one side has changed it
@@ -119,14 +118,14 @@ def _unite(ledger: Ledger, ref: str, mine: str, theirs: str) -> str:
     differing = sorted(path for path in here.keys() & there.keys() if here[path] != there[path])
     if differing:
         raise AutoQECError(
-            f"{ref} is {mine} here and {theirs} there, with different contents of {', '.join(differing)}"
+            f"{ref} is {mine} here but {theirs} there, with different contents of {', '.join(differing)}"
         )
     check_files(dict.fromkeys({**here, **there}, b""), any_case=True)
     return build_tree(ledger, {**here, **there})
 
 
 def _record(ledger: Ledger, ref: str, tree: str, one: pygit2.Commit, other: pygit2.Commit) -> str:
-    # Neither who joins nor when is part of the commit: it must come out the same in every clone.
+    # The author and time must not depend on who joins or when: the commit must be the same in every clone.
     signature = pygit2.Signature(FALLBACK_NAME, FALLBACK_EMAIL, max(one.commit_time, other.commit_time), 0)
     parents = sorted([one.id, other.id], key=str)
     message = f"Join two versions of {ref}\n"

@@ -1,4 +1,4 @@
-"""What a push has to send: the refs that the other repository lacks, as far as we know, and how to tell git so."""
+"""Computes what a push sends: the refs that the remote lacks, as last fetched, and the refspecs for git."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from autoqec.history.sync.joining import SHARED, run_of, shared_kinds
 
 Outgoing = tuple[str, str, str | None]
 
-_FOLDER = 20  # refs; from so many on they are pushed as a folder
+_FOLDER = 20  # with more refs than this in a folder, push the folder as one refspec
 
 
 def outgoing(ledger: Ledger, remote: Remote, run: str | None, artifacts: bool) -> list[Outgoing]:
-    """What the remote lacks, as far as we know: ref, oid here, oid there. Of an archived round, its branch is not sent."""
+    """List what the remote lacks, as last fetched: ref, oid here, oid there. The branch of an archived round is left out."""
     theirs = list_refs(ledger, remote.tracking)
     mine = list_refs(ledger, "refs/")
     archived = archived_branches(mine)
@@ -41,12 +41,12 @@ def outgoing(ledger: Ledger, remote: Remote, run: str | None, artifacts: bool) -
 
 
 def refuse_moved(ledger: Ledger, todo: Iterable[Outgoing]) -> None:
-    """Refuse to send a branch that is not at its round's commit: others would take that tip for the round.
+    """Check that every branch to push is at its round's commit; otherwise others would take its tip for the round.
 
-    Which commit the round is, its claim says; while it is not closed, the trailers of the commit that first was there.
+    See `committed` for which commit is the round's.
 
     Raises:
-        AutoQECError: There is such a branch; it is named, with the mend.
+        AutoQECError: A branch is elsewhere; the error names it and gives the commands that correct it.
     """
     for ref, oid, _ in todo:
         if not ref.startswith(BRANCHES):
@@ -61,21 +61,21 @@ def refuse_moved(ledger: Ledger, todo: Iterable[Outgoing]) -> None:
         raise AutoQECError(
             f"{branch} has moved to {oid[:10]}, which is not the commit of that round"
             + (f", {commit[:10]}" if commit else "")
-            + "; nothing was sent",
+            + "; nothing was pushed",
             hint=f"{keep}; git branch -f {branch} {commit[:10]}" if commit else f"git log {branch}; autoqec fsck",
         )
 
 
 def leases(todo: Iterable[Outgoing]) -> list[tuple[str, str]]:
-    """The oids that the remote must still hold where git would not fast-forward."""
-    # A claim is a blob, so git cannot tell whether it moved forward; everything else it can, and will not be forced.
+    """Return the oids that the remote must still hold, for refs that git cannot fast-forward."""
+    # A claim is a blob, so git cannot check that it moves forward; all other refs fast-forward.
     return [(ref, there) for ref, _, there in todo if there is not None and ref.startswith(SHARED["claims"])]
 
 
 def refspecs(ledger: Ledger, todo: Iterable[Outgoing]) -> list[str]:
-    """What to tell git to push: refs one by one, or as a folder where they are many.
+    """Return the refspecs for a push: one per ref, or one per folder with many refs.
 
-    Git compares every refspec with every ref, which for the first push of a thousand rounds takes most of a minute.
+    Git compares every refspec with every ref, which takes most of a minute for the first push of a thousand rounds.
     """
     folders: dict[str, list[str]] = {}
     for ref, oid, _ in todo:
@@ -86,30 +86,30 @@ def refspecs(ledger: Ledger, todo: Iterable[Outgoing]) -> list[str]:
         kind = next(kind for kind, prefix in SHARED.items() if folder.startswith(prefix.rstrip("/")))
         inside = {ref for ref in mine if ref.startswith(f"{folder}/")}
         ours = all(run_of(kind, ref.removeprefix(SHARED[kind])) for ref in inside)
-        if ours and not inside & archived_branches(mine):  # else the folder holds what is not ours to push
+        if ours and not inside & archived_branches(mine):  # otherwise the folder holds refs that must not be pushed
             folders[folder] = [f"{folder}/*:{folder}/*"]
     return [spec for specs in folders.values() for spec in specs]
 
 
 @dataclass(frozen=True)
 class Unpushed:
-    """What a remote did not have, or had less of, when last looked at: so many rounds, and notes on so many commits."""
+    """What a remote lacked at the last fetch: number of rounds, and number of commits with new notes."""
 
     rounds: int
     notes: int
 
 
 def pushable(ledger: Ledger) -> list[str]:
-    """The configured remotes, without the bundles among them, which nothing can be pushed to."""
+    """Return the configured remotes except bundles, to which you cannot push."""
     return sorted({str(name) for name in ledger.repo.remotes.names()} - set(bundle_remotes(ledger)))
 
 
 def unpushed(ledger: Ledger, *, looked_at: bool = False) -> dict[str, Unpushed]:
-    """What each remote lacks, as far as we know. Nothing is sent to find out.
+    """Return what each remote lacks, as last fetched; this does not contact the remotes.
 
     Args:
         ledger: The lab.
-        looked_at: Leave out remotes of which nothing is known: that nothing was pushed there is no news.
+        looked_at: Leave out remotes that were never fetched.
     """
     found = {}
     for name in pushable(ledger):
@@ -123,12 +123,12 @@ def unpushed(ledger: Ledger, *, looked_at: bool = False) -> dict[str, Unpushed]:
 
 
 def changed_notes(ledger: Ledger, here: str, there: str | None) -> int:
-    """On how many commits a notes ref says something here that it does not say there.
+    """Count the commits whose notes differ between this lab and a remote.
 
     Args:
         ledger: The lab.
         here: Oid of the notes commit here.
-        there: Oid of the one there, or None.
+        there: Oid of the notes commit on the remote, or None.
     """
     try:
         tree = get_commit(ledger, here).tree
@@ -138,4 +138,4 @@ def changed_notes(ledger: Ledger, here: str, there: str | None) -> int:
             return 0
         return len(tree.diff_to_tree(get_commit(ledger, there).tree))
     except (AutoQECError, KeyError, pygit2.GitError):
-        return 0  # damaged or collected; reading the notes themselves says so
+        return 0  # damaged or deleted; reading the notes themselves reports it

@@ -1,10 +1,10 @@
-"""Sharing a lab: `pull` takes up what another repository has, `push` gives it what is here. Neither ever loses anything.
+"""Shares a lab: `pull` fetches and joins the records of a remote, `push` sends ours. Neither ever loses data.
 
-A pull copies the other side's refs under `refs/autoqec-remote/<remote>/`, then joins each with ours. A push does the same
-first, so that what it sends is a superset of what is there, and needs no force. Whoever comes second joins and tries again.
+A pull copies the remote's refs under `refs/autoqec-remote/<remote>/`, then joins each with the local ref. A push pulls first,
+so it sends a superset of what the remote has and needs no force. If another push comes first, it joins and tries again.
 
-An archive travels too: where a round has come to `refs/autoqec/rounds/`, and only then, the branch that holds the same
-commit goes, there after a push and here after a pull.
+Archiving propagates: once a round is at `refs/autoqec/rounds/` on the other side, its branch with the same commit is deleted,
+on the remote after a push and in this lab after a pull.
 """
 
 from __future__ import annotations
@@ -35,26 +35,26 @@ from autoqec.history.sync.joining import SHARED, NumberTakenError, join, run_of,
 from autoqec.history.sync.outgoing import leases, outgoing, refspecs, refuse_moved
 from autoqec.history.sync.renumbering import renumber
 
-_SHARE = "what is here was kept, all else was taken up; autoqec fsck, here and there, may say which of the two is amiss"
+_SHARE = "all else was pulled and local data was kept; autoqec fsck in both labs may show which side is wrong"
 _RENUMBER = (
-    "autoqec pull --renumber {0} gives the rounds here new numbers; clones that share a run keep it from happening with "
+    "autoqec pull --renumber {0} gives the local rounds new numbers; to avoid it in a shared run, use "
     "autoqec round --remote {0}"
 )
 _TRIES = 6
-_MANY = 500  # refs; from so many on git had better pack them
+_MANY = 500  # pack refs after a pull that moves at least this many
 
 
 @dataclass(frozen=True)
 class SyncReport:
-    """What a push or pull moved.
+    """The result of a push or pull.
 
     Attributes:
-        remote: The other repository, as it was named.
-        received: Refs that are here now, or hold more, because of what it had.
-        sent: Refs that it has now, or that hold more there, because of what is here.
-        archived: Branches that went, here or there, for their rounds are archived on both sides.
-        left: Branches of archived rounds that stay, here or there, each with the reason.
-        renumbered: The new name of each round here that was given another number, by its old one.
+        remote: The remote, as the user named it.
+        received: Local refs that were created or moved.
+        sent: Refs on the remote that were created or moved.
+        archived: Branches deleted on either side, because their rounds are archived on both.
+        left: Branches of archived rounds that stay on either side, each with the reason.
+        renumbered: The new name of each renumbered local round, by its old name.
     """
 
     remote: str
@@ -72,20 +72,20 @@ def pull(
     artifacts: bool = False,
     renumber_mine: bool = False,
 ) -> SyncReport:
-    """Take up the rounds, notes, claims, attempts, traces and runs of another repository.
+    """Fetch rounds, notes, claims, attempts, traces and runs from a remote and join them with the local ones.
 
-    What can be joined is joined, also where something else contradicts what is here.
+    After a contradiction it still joins everything else, then raises an error.
 
     Args:
         ledger: The lab.
         remote: A configured remote's name, a URL, or the path of a repository or bundle.
         run: Only this run.
-        artifacts: Trained weights too.
-        renumber_mine: Give new numbers to rounds here that are not there and whose numbers belong to others there.
+        artifacts: Also fetch trained weights.
+        renumber_mine: Give new numbers to local rounds that the remote lacks and whose numbers it gave to other rounds.
 
     Raises:
-        NotFoundError: There is no such remote, or no such run on it.
-        AutoQECError: It cannot be reached, or holds something other than we do under the same name; ours was kept.
+        NotFoundError: There is no such remote, or it has no such run.
+        AutoQECError: The remote is unreachable or contradicts this lab; local data was kept.
     """
     there = find_remote(ledger, remote)
     report = _pull(ledger, there, run, artifacts, renumber_mine)
@@ -95,17 +95,17 @@ def pull(
 
 
 def push(ledger: Ledger, remote: str = "origin", run: str | None = None, artifacts: bool = False) -> SyncReport:
-    """Give another repository the rounds, notes, claims, attempts, traces and runs that are here, after a pull.
+    """Pull from a remote, then send it the local rounds, notes, claims, attempts, traces and runs.
 
     Args:
         ledger: The lab.
         remote: A configured remote's name, a URL, or the path of a repository.
         run: Only this run.
-        artifacts: Trained weights too.
+        artifacts: Also send trained weights.
 
     Raises:
         NotFoundError: There is no such remote or run.
-        AutoQECError: It cannot be reached, refuses our refs, contradicts what is here, or others keep moving it.
+        AutoQECError: The remote is unreachable, refuses our refs, contradicts this lab, or keeps changing.
     """
     there = find_remote(ledger, remote)
     if run is not None and target(ledger, RUNS + check_run_name(run)) is None:
@@ -129,17 +129,17 @@ def push(ledger: Ledger, remote: str = "origin", run: str | None = None, artifac
         gone, left = _follow_archive(ledger, there, run)
         sent = tuple(ref for ref, _, _ in todo)
         return SyncReport(remote, tuple(received), sent, tuple(archived | gone), {**pulled.left, **left})
-    raise AutoQECError(f"{lost}, at each of {_TRIES} tries", hint="autoqec push, in a while")
+    raise AutoQECError(f"{lost}, at each of {_TRIES} tries", hint="run autoqec push again later")
 
 
 def adopt_bundle(ledger: Ledger) -> SyncReport | None:
-    """Take up, once, all that a bundle holds that this lab was cloned from; `git clone` takes its branches only.
+    """Fetch everything, once, from the bundle that this lab was cloned from; `git clone` copies only its branches.
 
     Returns:
-        What was taken up; None if the lab is no clone of a bundle on this machine, or was given its contents already.
+        The result; None if the lab is not a clone of a bundle on this machine, or has fetched it already.
 
     Raises:
-        AutoQECError: The bundle cannot be read.
+        AutoQECError: The bundle is not readable.
     """
     for name in bundle_remotes(ledger):
         if not list_refs(ledger, find_remote(ledger, name).tracking):
@@ -148,7 +148,7 @@ def adopt_bundle(ledger: Ledger) -> SyncReport | None:
 
 
 def runs_elsewhere(ledger: Ledger) -> dict[str, list[str]]:
-    """Runs whose branches `git clone` or `git fetch` brought, but that are not here: their names by remote."""
+    """Return runs that are known only by remote branches (from `git clone` or `git fetch`): their names by remote."""
     here = list_refs(ledger, RUNS)
     found: dict[str, set[str]] = {}
     for ref in list_refs(ledger, "refs/remotes/"):
@@ -159,24 +159,24 @@ def runs_elsewhere(ledger: Ledger) -> dict[str, list[str]]:
 
 
 def fetch_kinds(ledger: Ledger, remote: Remote, run: str | None, kinds: Iterable[str]) -> None:
-    """Bring copies of some kinds of refs of a remote under its tracking namespace.
+    """Copy some kinds of refs of a remote into its tracking namespace.
 
     Raises:
-        UsageError: The run's name is none.
-        AutoQECError: It cannot be reached.
+        UsageError: `run` is not a run name.
+        AutoQECError: The remote is unreachable.
     """
     if run is not None:
         check_run_name(run)
     sources = []
     for kind in kinds:
-        # A pattern may match nothing, as a name may not; what it matches beyond this run is told apart later.
+        # A pattern may match nothing, where a name must exist; refs of other runs that it matches are filtered later.
         pattern = "*" if run is None else f"{run}*" if kind == "runs" else f"{run}/*"
         sources.append((f"{SHARED[kind]}{pattern}", f"{kind}/{pattern}"))
     fetch(ledger, remote, sources)
 
 
 def remember(ledger: Ledger, remote: Remote, refs: Mapping[str, str | None]) -> None:
-    """Note what a remote's refs hold after a push, None for one that is gone; the next fetch would find the same."""
+    """Update the tracking refs after a push, as the next fetch would; None for a deleted ref."""
     moves: dict[str, str | None] = {}
     for ref, oid in refs.items():
         kind = next(kind for kind, prefix in SHARED.items() if ref.startswith(prefix))
@@ -187,7 +187,7 @@ def remember(ledger: Ledger, remote: Remote, refs: Mapping[str, str | None]) -> 
 
 
 def _follow_archive(ledger: Ledger, remote: Remote, run: str | None) -> tuple[dict[str, None], dict[str, str]]:
-    """Delete a remote's branches of rounds that it has archived; what went, and what stays there for which reason."""
+    """Delete a remote's branches of rounds that it has archived; return the deleted ones, and the others with reasons."""
     branches = archived_there(ledger, remote, run)
     refused = delete_refs(ledger, remote, branches)
     gone = dict.fromkeys(ref for ref in branches if ref not in refused)
@@ -209,14 +209,14 @@ def _pull(ledger: Ledger, remote: Remote, run: str | None, artifacts: bool, renu
         for kind, ref, tracked in _names(theirs, remote.tracking, run, artifacts):
             old, other = mine.get(ref), theirs[tracked]
             if kind != "notes" and ref.removeprefix(SHARED[kind]) in taken:
-                continue  # nothing of another round is to come under the number of ours
+                continue  # the number belongs to another round here; take nothing of theirs under it
             if kind == "exp":
                 place = ref.removeprefix(SHARED["exp"])
-                old = mine.get(SHARED["rounds"] + place, old)  # what was archived here is not to come back
+                old = mine.get(SHARED["rounds"] + place, old)  # the branch of a round archived here must not come back
                 if theirs.get(f"{remote.tracking}rounds/{place}") == other and old in (None, other):
-                    continue  # it comes as archived
+                    continue  # it arrives as an archive ref
                 if old not in (None, other) and _moved_here(ledger, place, str(old), other):
-                    continue  # a person's branch is theirs to move; a push of it is refused
+                    continue  # you may move your branch; only a push of it is refused
             try:
                 new = join(ledger, kind, ref, old, other, known.get(tracked))
             except AutoQECError as error:
@@ -234,29 +234,29 @@ def _pull(ledger: Ledger, remote: Remote, run: str | None, artifacts: bool, renu
         more = f" (and {len(contradictions) - 1} more)" if len(contradictions) > 1 else ""
         raise AutoQECError(
             f"{remote.name} contradicts this lab: {contradictions[0].problem}{more}",
-            hint=f"what is here was kept, all else was taken up; {_RENUMBER.format(remote.name)}" if taken else _SHARE,
+            hint=f"all else was pulled and local data was kept; {_RENUMBER.format(remote.name)}" if taken else _SHARE,
         )
     return SyncReport(remote.name, tuple(moves), archived=tuple(gone), left=left, renumbered=renumbered)
 
 
 def _moved_here(ledger: Ledger, place: str, tip: str, theirs: str) -> bool:
-    """Whether a branch that differs from a remote's was moved here, and the round is what the remote has."""
+    """Tell whether a branch differs from the remote's because it was moved here, while the remote has the round's commit."""
     run, _, number = place.partition("/")
     try:
         return committed(ledger, run, int(number), tip) == theirs
-    except AutoQECError:  # a damaged claim is said elsewhere
+    except AutoQECError:  # a damaged claim is reported elsewhere
         return False
 
 
 def _names(
     tracked: Mapping[str, str], tracking: str, run: str | None, artifacts: bool
 ) -> Iterable[tuple[str, str, str]]:
-    """Kind, ref here and tracking ref of all that is to be joined, in the order in which it is to be written."""
+    """Yield kind, local ref and tracking ref of everything to join, in the order of writing."""
     for kind in shared_kinds(artifacts):
         prefix = f"{tracking}{kind}/"
         for ref in sorted(tracked):
             if ref.startswith(prefix):
                 name = ref.removeprefix(prefix)
-                owner = run_of(kind, name)  # a remote may hold anything; what is not named like ours is left alone
+                owner = run_of(kind, name)  # a remote may hold anything; refs with other names are ignored
                 if owner is not None and run in (None, owner):
                     yield kind, SHARED[kind] + name, ref

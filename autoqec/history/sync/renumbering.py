@@ -1,11 +1,11 @@
-"""Rounds that were never shared and whose numbers a remote gave to others: they get new numbers, and stay what they are.
+"""Renumbers local rounds that were never shared and whose numbers a remote gave to other rounds.
 
-No commit is made anew. A round's notes, its children's parents and the keys of its verdicts all name its commit, so a
-new number is nothing but other names for the same objects: every ref of the round moves from N to N', in one transaction,
-and its claim says which number it had (`details.renumbered_from`), for the commit's trailers still say that one.
+No commit changes. A round's notes, its children's parents and the keys of its verdicts all name its commit, so a new number
+only changes ref names: every ref of the round moves from N to N' in one transaction. The commit's trailers keep the old
+number, so the claim records it (`details.renumbered_from`).
 
-All unshared rounds from the first that collides on are moved, beyond every number in use, so that a round has a higher
-number than those it came from. Only reports of failed attempts speak of rounds by number; theirs are put right.
+All unshared rounds from the first collision on get numbers above every number in use, so a round still has a higher number
+than its ancestors. Only reports of failed attempts name rounds by number; these are updated.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ _NUMBERED = {kind: SHARED[kind] for kind in ("claims", "exp", "rounds", *KINDS)}
 
 
 def renumber(ledger: Ledger, remote: Remote, run: str | None = None) -> dict[str, str]:
-    """Give new numbers to rounds here whose numbers belong to other rounds on a remote, as it was last fetched.
+    """Give new numbers to local rounds whose numbers belong to other rounds on a remote, as last fetched.
 
     Args:
         ledger: The lab.
-        remote: The remote, where none of these rounds is.
+        remote: The remote, which has none of these rounds.
         run: Only this run.
 
     Returns:
-        The new name of each round, by its old one.
+        The new name of each round, by its old name.
 
     Raises:
-        AutoQECError: One is open, checked out, or has been given to another remote under its number; nothing was changed.
+        AutoQECError: A round is open, checked out, or on another remote under its number; nothing was changed.
     """
     renamed: dict[str, str] = {}
     with write_lock(ledger):
@@ -64,7 +64,7 @@ def _renumber_run(
     first = min(number for number in unshared if number in theirs)
     moving = {number: claim for number, claim in sorted(unshared.items()) if number >= first}
     _refuse(ledger, remote, unshared, moving)
-    known = {attempt: number for number, attempt in theirs.items()}  # another clone may have renumbered it already
+    known = {attempt: number for number, attempt in theirs.items()}  # another clone may have renumbered a round already
     free = count(next_number(ledger, run))
     numbers = {old: known.get(claim.attempt) or next(free) for old, claim in moving.items()}
     names = {f"{run}/{old}": f"{run}/{new}" for old, new in numbers.items()}
@@ -73,7 +73,7 @@ def _renumber_run(
     moves: dict[str, tuple[str | None, str | None]] = {}
     for old, claim in moving.items():
         new_number = numbers[old]
-        details = {"renumbered_from": old, **claim.details}  # the trailers say the number that it had first
+        details = {"renumbered_from": old, **claim.details}  # the trailers keep the very first number
         for kind, prefix in _NUMBERED.items():
             held, ref = refs.get(f"{prefix}{run}/{old}"), f"{prefix}{run}/{new_number}"
             if held is None:
@@ -88,14 +88,14 @@ def _renumber_run(
             moves[f"{prefix}{run}/{old}"] = (held, None)
             moves[ref] = (refs.get(ref), new)
     if not move_at_once(ledger, moves, f"renumber, for {remote.name}"):
-        raise AutoQECError(f"another tool keeps moving the rounds of {run}", hint="autoqec pull --renumber, once more")
+        raise AutoQECError(f"another tool keeps moving the rounds of {run}", hint="run autoqec pull --renumber again")
     return names
 
 
 def _refuse(ledger: Ledger, remote: Remote, unshared: Mapping[int, Claim], moving: Mapping[int, Claim]) -> None:
     standing = checked_out(ledger)
     for claim in unshared.values():
-        if claim.state == "open":  # it may be about to fork from a round by its number
+        if claim.state == "open":  # it may fork from a round by its number
             raise AutoQECError(
                 f"round {claim.run}/{claim.number} is not closed yet, so nothing was renumbered",
                 hint=f"autoqec resume {claim.run}",
@@ -103,7 +103,9 @@ def _refuse(ledger: Ledger, remote: Remote, unshared: Mapping[int, Claim], movin
     for claim in moving.values():
         branch = branch_name(claim.run, claim.number)
         if f"refs/heads/{branch}" in standing:
-            raise AutoQECError(f"{branch} is checked out, so nothing was renumbered", hint="git switch another branch")
+            raise AutoQECError(
+                f"{branch} is checked out, so nothing was renumbered", hint="git switch <another branch>"
+            )
     for ref, oid in sorted(list_refs(ledger, TRACKING).items()):
         if ref.startswith(remote.tracking):
             continue
@@ -111,13 +113,13 @@ def _refuse(ledger: Ledger, remote: Remote, unshared: Mapping[int, Claim], movin
         shared = next((claim for claim in moving.values() if place == f"{claim.run}/{claim.number}"), None)
         if shared is not None and _attempt(ledger, ref, oid) == shared.attempt:
             raise AutoQECError(
-                f"round {shared.run}/{shared.number} is on {other} under that number, so nothing was renumbered",
-                hint=f"keep the two remotes apart: start a new run for {remote.name}, autoqec round --new",
+                f"{other} already has round {shared.run}/{shared.number} under that number, so nothing was renumbered",
+                hint=f"use a separate run for {remote.name}: autoqec round --new",
             )
 
 
 def _attempts_on(ledger: Ledger, prefix: str) -> dict[int, str]:
-    """The attempt that each number of a run belongs to, by claims below a prefix; damaged ones are said elsewhere."""
+    """Return the attempt id of each number of a run, from claims below a prefix; damaged claims are skipped."""
     found = {}
     for ref, oid in list_refs(ledger, prefix).items():
         number = ref.removeprefix(prefix)
@@ -136,7 +138,7 @@ def _attempt(ledger: Ledger, ref: str, oid: str) -> str | None:
 
 
 def _reported(ledger: Ledger, name: str, held: str, names: Mapping[str, str]) -> str:
-    """The report of a failed attempt, with what it forked from by the new names; on top of the report as it was."""
+    """Commit the report of a failed attempt with the new names in `fork_from`, on top of the original report."""
     files = read_files(ledger, held, any_case=True)
     changed: dict[str, bytes] = {}
     for path in REPORT_FILES:

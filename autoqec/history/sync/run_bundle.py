@@ -1,7 +1,7 @@
-"""A run as one file: a git bundle with everything `autoqec log` and `verify` read, and the history of the run's base.
+"""Writes a run as one file: a git bundle with all that `autoqec log` and `verify` read, and the history of the run's base.
 
-`git clone run.bundle lab` checks out the base and copies the branches; the rest is taken up by the first autoqec command
-in the clone (`sync.adopt_bundle`), for no clone copies refs that are not branches or tags.
+`git clone run.bundle lab` checks out the base and copies the branches. A clone copies no refs other than branches and tags;
+the first autoqec command in the clone fetches the rest (`push_pull.adopt_bundle`).
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from autoqec.history.store.refs import explain_write, list_refs
 from autoqec.history.store.repository import Ledger
 from autoqec.history.sync.joining import SHARED, run_of
 
-_BRANCH = "refs/heads/main"  # what a clone of the bundle checks out: the base
+_BRANCH = "refs/heads/main"  # a clone of the bundle checks this out; it is at the base
 
 
 def write_bundle(ledger: Ledger, run: str, path: str | os.PathLike[str], weights: Collection[int]) -> list[str]:
-    """Write a run as a git bundle. The file appears whole or not at all.
+    """Write a run as a git bundle, atomically.
 
     Args:
         ledger: The lab.
-        run: Which run.
-        path: The file; one that exists is replaced.
-        weights: The rounds whose trained weights go along; those that have none are passed over.
+        run: The run.
+        path: The file; an existing file is replaced.
+        weights: The rounds whose trained weights are included, if they have any.
 
     Returns:
-        The refs in it.
+        The refs in the bundle.
 
     Raises:
         NotFoundError: There is no such run.
-        AutoQECError: An object is missing, or the file cannot be written.
+        AutoQECError: An object is missing, or the file is not writable.
     """
     base = load_run(ledger, run).base
     refs = {"HEAD": base, _BRANCH: base}
@@ -47,8 +47,8 @@ def write_bundle(ledger: Ledger, run: str, path: str | os.PathLike[str], weights
                 continue
             if kind != "artifacts" or int(name.rpartition("/")[2]) in weights:
                 refs[ref] = oid
-    # The format is a list of refs, an empty line and a pack (gitformat-bundle). `git bundle create` takes names only, so
-    # it could not be told that HEAD is the run's base and not whatever is checked out here.
+    # The format is a list of refs, an empty line and a pack (gitformat-bundle). `git bundle create` accepts names only, so
+    # it cannot set HEAD to the run's base instead of the present checkout.
     header = "".join(f"{oid} {ref}\n" for ref, oid in refs.items())
     whole = Path(path).absolute()
     part = whole.with_name(f".{whole.name}.{os.getpid()}")
@@ -70,4 +70,4 @@ def _pack(ledger: Ledger, oids: list[str], stream: IO[bytes]) -> None:
     done = run_git(ledger, "pack-objects", *options, stdin=lines, stdout=stream)
     if done.returncode != 0:
         reason = done.stderr.strip().splitlines()[-1:] or ["git gave no reason"]
-        raise AutoQECError(f"the run cannot be packed: {reason[0]}", hint="git fsck")
+        raise AutoQECError(f"git cannot pack the run: {reason[0]}", hint="git fsck")

@@ -1,7 +1,7 @@
-"""Claims in a run that several clones work on: the remote says who has which number, for it takes each claim only once.
+"""Claims of rounds in a run that several clones share: the remote decides, because it accepts each number only once.
 
-The claim goes to the remote before it is written here. A kill in between leaves a claim that everybody sees and nobody
-works on, which is the same as a round that was interrupted; the other way round, two clones might both believe they had it.
+The claim goes to the remote before it is written in this lab. A kill in between looks like an interrupted round: all clones
+see a claim that nobody works on. The other order could let two clones claim the same number.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ _TRIES = 50
 
 
 def claim_shared_round(ledger: Ledger, run: str, remote: str, details: Mapping[str, Any] | None = None) -> Claim:
-    """Take the next number of a run that is free here and on a remote, for this process, from everybody else.
+    """Claim the next number of a run that is free both in this lab and on a remote.
 
     Args:
         ledger: The lab.
-        run: The run; it is put on the remote too if it is not there.
+        run: The run; it is pushed to the remote if absent there.
         remote: A configured remote's name, a URL, or the path of a repository, the same for all clones.
-        details: Plain data to keep with the claim.
+        details: Plain data to store in the claim.
 
     Raises:
         NotFoundError: There is no such run or remote.
-        AutoQECError: The remote cannot be reached, refuses the claim, or has another run of that name.
+        AutoQECError: The remote is unreachable, refuses the claim, or has another run of that name.
     """
     require_writable(ledger)
     load_run(ledger, run)
@@ -42,10 +42,10 @@ def claim_shared_round(ledger: Ledger, run: str, remote: str, details: Mapping[s
         mine, theirs = str(target(ledger, shared)), target(ledger, f"{there.tracking}runs/{run}")
         if theirs not in (None, mine):
             raise AutoQECError(
-                f"{remote} has another run named {run}: {shared} is {mine} here and {theirs} there",
-                hint="start one with a name of its own: autoqec round --new",
+                f"{remote} has another run named {run}: {shared} is {mine} here but {theirs} there",
+                hint="start a run with a new name: autoqec round --new",
             )
-        claim = next_claim(ledger, run, details)  # counts what the fetch has brought
+        claim = next_claim(ledger, run, details)  # takes the fetched refs into account
         oid = store_claim(ledger, claim)
         refs = [(claim.ref, oid)] if theirs else [(shared, mine), (claim.ref, oid)]
         try:
@@ -57,7 +57,7 @@ def claim_shared_round(ledger: Ledger, run: str, remote: str, details: Mapping[s
         if compare_and_swap(ledger, claim.ref, None, oid, f"autoqec: claim, with {remote}"):
             return claim
         raise AutoQECError(
-            f"{claim.ref} was taken here without asking {remote}, while {remote} gave it to this process",
-            hint="let every process of this lab claim on the remote: claim_remote in .autoqec/config.toml",
+            f"another process of this lab has claimed {claim.ref} without {remote}, while {remote} accepted our claim",
+            hint="make every process of this lab claim on the remote: set claim_remote in .autoqec/config.toml",
         )
-    raise AutoQECError(f"others were faster at each of {_TRIES} tries for a number of {run} on {remote}")
+    raise AutoQECError(f"other clones won each of {_TRIES} races for a round number of {run} on {remote}")
