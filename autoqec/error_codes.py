@@ -58,6 +58,10 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
             "`autoqec doctor`; a SIGKILL that nobody sent is the kernel running out of memory.",
         ),
         "no_answer": ErrorCode("A process did not answer in time.", "Run again; if it repeats, report it."),
+        "bad_message": ErrorCode(
+            "A message between processes lacks a field, has an unknown one, or one of the wrong type; `field` names it.",
+            "The two processes run different versions of AutoQEC: reinstall it.",
+        ),
         "fork_server_failed": ErrorCode(
             "The process that locked candidates are forked from ended, or cannot fork.",
             "Nothing: a fresh process takes its place.",

@@ -39,6 +39,9 @@ MAX_FILE_BYTES = 16 * 1024 * 1024
 #: The hint for a mistake in an environment file.
 EDIT_FILE = "correct the file, then run autoqec env check FILE"
 
+#: Before the names of an environment's files on their way to another process.
+_BLOB = "env:"
+
 #: A choice in pydantic's list of what it expected.
 _QUOTED = re.compile("'([^']+)'")
 
@@ -122,6 +125,20 @@ class LoadedEnvironment:
     environment: Environment
     files: Mapping[str, bytes]
     origin: str
+
+    def to_blobs(self) -> dict[str, bytes]:
+        """Its files as named byte strings for a channel."""
+        return {f"{_BLOB}{name}": data for name, data in self.files.items()}
+
+    @staticmethod
+    def from_blobs(blobs: Mapping[str, bytes]) -> LoadedEnvironment:
+        """The inverse of `to_blobs`; other names are ignored.
+
+        Raises:
+            UsageError: It cannot be used.
+        """
+        files = {name.removeprefix(_BLOB): bytes(data) for name, data in blobs.items() if name.startswith(_BLOB)}
+        return environment_from_files(files, origin="the environment")
 
     @property
     def name(self) -> str:

@@ -12,6 +12,7 @@ from autoqec.errors import AutoQECError
 from autoqec.sandbox.channel import ChannelClosed, ChannelTimeout, Message
 from autoqec.sandbox.child import Child, ChildFailed, plain
 from autoqec.sandbox.sealed import SealedCandidate
+from autoqec.sandbox.worker_requests import TrainingRequest
 
 #: Threads of a training process. A constant, not the machine's count: sums in another order are other weights.
 TRAINING_THREADS = 2
@@ -154,11 +155,18 @@ def train_candidate(
     target = "autoqec.runner.worker:serve_training"
     try:
         with Child(target, memory_bytes=limits.memory_bytes, threads=TRAINING_THREADS, apart=locked) as child:
-            blobs = SealedCandidate(files, parents).to_blobs()
-            settings = {"seed": seed.hex(), "max_shots": max_shots, "inherit": inherit, "decoder": dict(decoder)}
-            settings |= {"seconds": _STEPPING * limits.seconds, "lock": locked}
-            rates = {f"dem:{number}": dem.encode() for number, dem in enumerate(dems[1:], start=1)}
-            child.send(settings, dem=dems[0].encode(), **rates, **blobs)
+            request = TrainingRequest(
+                sealed=SealedCandidate(files, parents),
+                dem=dems[0].encode(),
+                other_dems={str(number): dem.encode() for number, dem in enumerate(dems[1:], start=1)},
+                decoder=dict(decoder),
+                seed=seed,
+                max_shots=max_shots,
+                inherit=inherit,
+                seconds=_STEPPING * limits.seconds,
+                lock=locked,
+            )
+            child.tell(request.to_message())
             lock = child.receive(limits.seconds).fields["lock"] if locked else None
             while True:
                 message = child.receive(max(0.001, deadline - time.monotonic()))

@@ -139,6 +139,10 @@ class Child:
             self._killed = True
             _end_group(self._process)
 
+    def tell(self, message: Message) -> None:
+        """Send a message; see `send`."""
+        self.send(dict(message.fields), **message.blobs)
+
     def send(self, fields: dict[str, Any], **blobs: bytes) -> None:
         """Send a message; see `Channel.send`.
 

@@ -69,7 +69,7 @@ class ForkServer:
             inherit = (theirs.fileno(),)
             self._child = Child("autoqec.sandbox.fork_server:tend", memory_bytes=memory_bytes, inherit=inherit)
             undo.callback(self._child.kill)
-            self._send({"target": target, "socket": theirs.fileno()})
+            self._send(Message({"target": target, "socket": theirs.fileno()}))
             undo.pop_all()
 
     @property
@@ -77,9 +77,9 @@ class ForkServer:
         """Its process id."""
         return self._child.pid
 
-    def warm(self, fields: dict[str, Any], **blobs: bytes) -> None:
+    def warm(self, message: Message) -> None:
         """Say what the next forks will need; does not wait until it is loaded."""
-        self._send({"op": "warm"} | fields, **blobs)
+        self._send(Message({**message.fields, "op": "warm"}, message.blobs))
 
     def fork(self) -> Child:
         """A new worker: a child like any other, of which this process has the pipes and the warm one the death.
@@ -89,9 +89,9 @@ class ForkServer:
         """
         return _Fork(self)
 
-    def _send(self, fields: dict[str, Any], **blobs: bytes) -> None:
+    def _send(self, message: Message) -> None:
         with contextlib.suppress(ChannelClosed, ChildFailed):  # told by what is asked next
-            self._child.send(fields, **blobs)
+            self._child.tell(message)
 
     def ask(
         self, fields: dict[str, Any], timeout: float = _ANSWER_SECONDS, pass_on: list[int] | None = None

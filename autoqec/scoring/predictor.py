@@ -21,6 +21,7 @@ from autoqec.problem.problem import Problem
 from autoqec.sandbox.channel import ChannelClosed, ChannelTimeout
 from autoqec.sandbox.child import Child, ChildFailed
 from autoqec.sandbox.sealed import SealedCandidate
+from autoqec.sandbox.worker_requests import CandidateRequest, PredictionRequest
 from autoqec.scoring.candidate_workers import Workers
 
 #: Seconds a candidate may take to load, and per shot to answer (with a floor for the first, compiling, call).
@@ -57,7 +58,7 @@ def fault_from(error: ChildFailed) -> AutoQECError:
     """A candidate's fault as it was raised in another process; anything else is ours and stays what it is."""
     if error.kind != CandidateFault.__name__:
         return error
-    reason = str(error.about.get("reason"))
+    reason = str(error.about.get("reason", "crash"))
     return CandidateFault(reason, error.problem.removeprefix(f"{reason}: "), code=error.code)
 
 
@@ -115,7 +116,7 @@ class Predictor:
         self._child = (workers or Workers()).take(locked=locked)
         self._released = False
         try:
-            self._child.send({"lock": locked}, dem=str(problem.dem).encode(), **sealed.to_blobs())
+            self._child.tell(CandidateRequest(sealed, str(problem.dem).encode(), locked).to_message())
         except BaseException:
             self._child.kill()
             raise
@@ -138,10 +139,10 @@ class Predictor:
         return self._output
 
     def _request(
-        self, op: str, timeout: float, most_bytes: int = 0, **blobs: bytes
+        self, request: PredictionRequest, timeout: float, most_bytes: int = 0
     ) -> tuple[dict[str, object], dict[str, bytes]]:
         self.wait()
-        return self._reply(timeout, most_bytes, lambda: self._child.send({"op": op}, **blobs))
+        return self._reply(timeout, most_bytes, lambda: self._child.tell(request.to_message()))
 
     def _reply(
         self, timeout: float, most_bytes: int = 0, ask: Callable[[], None] = lambda: None
@@ -175,8 +176,9 @@ class Predictor:
         shots, mechanisms = len(syndromes), len(self._problem.mechanisms)
         timeout = _FLOOR_SECONDS + _SECONDS_PER_SHOT * shots
         size = shots * mechanisms * 4
+        asked = PredictionRequest("predict", np.ascontiguousarray(syndromes).tobytes())
         # Twice as much is still read, so that an answer of the wrong shape is called that.
-        _, blobs = self._request("predict", timeout, 2 * size, syndromes=np.ascontiguousarray(syndromes).tobytes())
+        _, blobs = self._request(asked, timeout, 2 * size)
         data = blobs.get("beliefs", b"")
         if len(data) != size:
             raise CandidateFault(
@@ -189,7 +191,7 @@ class Predictor:
 
     def cost(self) -> dict[str, int]:
         """FLOPs per shot and parameters, counted in the candidate's process by our own counter."""
-        fields, _ = self._request("cost", _LOAD_SECONDS)
+        fields, _ = self._request(PredictionRequest("cost"), _LOAD_SECONDS)
         found = {name: fields.get(name) for name in ("flops_per_shot", "params")}
         if not all(isinstance(value, int) and 0 <= value < _MOST_OPERATIONS for value in found.values()):
             raise CandidateFault("bad_output", "the candidate does not say what it costs")

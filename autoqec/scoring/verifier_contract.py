@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from autoqec.problem.environment import LoadedEnvironment
 from autoqec.results.decision import Word
 from autoqec.sandbox.sealed import SealedCandidate
+from autoqec.sandbox.typed_messages import Request, blobs
 from autoqec.scoring.executor_contract import Executor
 
 #: Called with a mapping of JSON values each time there is something to show.
@@ -16,7 +17,7 @@ Report = Callable[[Mapping[str, Any]], None]
 
 
 @dataclass(frozen=True)
-class VerificationRequest:
+class VerificationRequest(Request):
     """What a verifier is asked. It is complete: with `seed_key` given, the same request has the same verdict.
 
     Attributes:
@@ -47,7 +48,7 @@ class VerificationRequest:
     seed_key: bytes | None = None
     max_shots: int | None = None
     strong_reference: str | None = None
-    parents: Mapping[str, SealedCandidate] = field(default_factory=dict)
+    parents: Mapping[str, SealedCandidate] = blobs("parent", default_factory=dict)
     alpha: float | None = None
     beacon: str = ""
     full_certificate: bool = False

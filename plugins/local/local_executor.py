@@ -37,7 +37,7 @@ class LocalExecutor:
     def _run(self, task: Task) -> Message:
         child = self._idle.get()
         try:
-            child.send(dict(task.message.fields) | {"function": task.function}, **task.message.blobs)
+            child.tell(task.to_message())
             return child.receive()
         finally:
             self._idle.put(child)

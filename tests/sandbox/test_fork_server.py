@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from autoqec.sandbox.channel import ChannelClosed, ChannelTimeout
+from autoqec.sandbox.channel import ChannelClosed, ChannelTimeout, Message
 from autoqec.sandbox.child import Child, ChildFailed
 from autoqec.sandbox.fork_server import ForkServer, ForkServerFailed
 
@@ -26,7 +26,7 @@ LOOK = {"function": "autoqec.testing.misbehave:look_around"}
 @pytest.fixture(scope="module")
 def fork_server():
     with ForkServer(WARM, memory_bytes=MEMORY) as made:
-        made.warm(SERVE)
+        made.warm(Message(SERVE))
         yield made
 
 
@@ -158,7 +158,7 @@ def test_it_does_not_fork_while_it_has_threads_or_nothing_to_serve():
     with ForkServer(WARM, memory_bytes=MEMORY) as made:
         with pytest.raises(ForkServerFailed, match="not warm"):
             made.fork()
-        made.warm(SERVE | {"thread": True})
+        made.warm(Message(SERVE | {"thread": True}))
         with pytest.raises(ForkServerFailed, match="2 threads"):
             made.fork()
 
@@ -206,7 +206,7 @@ def release(pipes):
 def test_the_reason_is_told_when_it_has_ended_before_it_is_asked(own_folders):
     before = opened()
     with ForkServer(WARM, memory_bytes=MEMORY) as made:
-        made.warm(BROKEN)
+        made.warm(Message(BROKEN))
         ended(made.pid)
         for _ in range(2):
             with pytest.raises(ForkServerFailed, match="autoqec.nowhere"):
@@ -217,7 +217,7 @@ def test_the_reason_is_told_when_it_has_ended_before_it_is_asked(own_folders):
 def test_the_reason_is_told_when_it_fails_after_it_is_asked(pipes, monkeypatch, own_folders):
     before = opened()
     with ForkServer(WARM, memory_bytes=MEMORY) as made:
-        made.warm(BROKEN | pipes)
+        made.warm(Message(BROKEN | pipes))
         open(pipes["reached"]).close()
         on_send(monkeypatch, release(pipes))
         with pytest.raises(ForkServerFailed, match="autoqec.nowhere"):
@@ -229,7 +229,7 @@ def test_the_reason_is_told_when_its_socket_is_closed_before_it_reports(pipes, m
     """The order of a process that fails while it loads: what it had open goes first, then it says why, then it ends."""
     before = opened()
     with ForkServer(WARM, memory_bytes=MEMORY) as made:
-        made.warm(BROKEN | pipes | {"shut": True})
+        made.warm(Message(BROKEN | pipes | {"shut": True}))
         open(pipes["reached"]).close()
         on_send(monkeypatch, release(pipes))
         with pytest.raises(ForkServerFailed, match="autoqec.nowhere"):
@@ -240,9 +240,9 @@ def test_the_reason_is_told_when_its_socket_is_closed_before_it_reports(pipes, m
 def test_the_reason_is_told_when_it_is_asked_while_it_is_told_more(own_folders):
     """A message that has no answer finds out first: the reason is kept for the one that has."""
     with ForkServer(WARM, memory_bytes=MEMORY) as made:
-        made.warm(BROKEN)
+        made.warm(Message(BROKEN))
         ended(made.pid)
-        made.warm(SERVE)
+        made.warm(Message(SERVE))
         with pytest.raises(ForkServerFailed, match="autoqec.nowhere"):
             made.fork()
 
@@ -251,7 +251,7 @@ def test_the_reason_is_told_when_it_is_asked_while_it_is_told_more(own_folders):
 def test_a_death_without_a_word_is_told_as_such(pipes, monkeypatch, own_folders, when):
     before = opened()
     with ForkServer(WARM, memory_bytes=MEMORY) as made:
-        made.warm(SERVE | pipes)
+        made.warm(Message(SERVE | pipes))
         open(pipes["reached"]).close()
         if when == "before it is asked":
             os.kill(made.pid, signal.SIGKILL)
@@ -267,9 +267,9 @@ def test_the_reason_stays_whoever_asks_first(own_folders):
     """A fork that is asked how it ended finds out that the warm process is gone; who wants a fork is told why all the same."""
     before = opened()
     with ForkServer(WARM, memory_bytes=MEMORY) as made:
-        made.warm(SERVE)
+        made.warm(Message(SERVE))
         with made.fork() as child:
-            made.warm(BROKEN)
+            made.warm(Message(BROKEN))
             ended(made.pid)
             with pytest.raises(ChannelClosed):
                 child.receive(20)
@@ -291,7 +291,7 @@ def test_what_cannot_be_made_leaves_nothing_open(monkeypatch, own_folders, fails
 
     before = opened()
     with ForkServer(WARM, memory_bytes=MEMORY) as made:
-        made.warm(SERVE)
+        made.warm(Message(SERVE))
         with monkeypatch.context() as patched:
             patched.setattr(fails, refuse)
             with pytest.raises((OSError, ForkServerFailed), match="Too many open files"):
@@ -301,9 +301,9 @@ def test_what_cannot_be_made_leaves_nothing_open(monkeypatch, own_folders, fails
 
 def test_one_that_fails_is_an_error_and_takes_its_forks_along():
     with ForkServer(WARM, memory_bytes=MEMORY) as made:
-        made.warm(SERVE)
+        made.warm(Message(SERVE))
         with made.fork() as child:
-            made.warm(BROKEN)
+            made.warm(Message(BROKEN))
             with pytest.raises(ForkServerFailed, match="autoqec.nowhere"):
                 made.fork()
             wait_until(lambda: state(child.pid) in ("", "Z"))
@@ -313,8 +313,8 @@ def test_one_that_fails_is_an_error_and_takes_its_forks_along():
 
 def test_all_die_with_whoever_owns_them():
     script = (
-        "import time\nfrom autoqec.sandbox.fork_server import ForkServer\n"
-        f"fork_server = ForkServer({WARM!r}, memory_bytes={MEMORY})\nfork_server.warm({SERVE!r})\n"
+        "import time\nfrom autoqec.sandbox.fork_server import ForkServer, Message\n"
+        f"fork_server = ForkServer({WARM!r}, memory_bytes={MEMORY})\nfork_server.warm(Message({SERVE!r}))\n"
         "children = [fork_server.fork(), fork_server.fork()]\n"
         f"for child in children:\n    child.send({LOOK!r})\n    child.receive(20)\n"
         "print(fork_server.pid, *[child.pid for child in children], flush=True)\ntime.sleep(60)\n"

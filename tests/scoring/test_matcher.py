@@ -24,6 +24,7 @@ from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring import shard
 from autoqec.scoring.matcher import MEMORY_BYTES, Matcher, open_bench
 from autoqec.scoring.predictor import CandidateFault
+from autoqec.scoring.scoring_requests import ScoringTask
 from autoqec.testing import TINY_ENVIRONMENT
 
 SEED = 0x1F2E3D4C5B6A7988
@@ -37,6 +38,11 @@ def blobs(environment=TINY_ENVIRONMENT, stage="kind: neural_bp\niterations: 2\n"
     modules = build_modules(read_candidate(candidate, registry.maker("stage")), problem)
     weights = save_weights(module_tensors(modules), fingerprints=[problem.fingerprint])
     return problem, {"env:environment.yaml": files[ENVIRONMENT_FILE]} | SealedCandidate(candidate, weights).to_blobs()
+
+
+def task(data, seeds=(), **fields):
+    files = {name.removeprefix("env:"): blob for name, blob in data.items() if name.startswith("env:")}
+    return ScoringTask(environment=files, sealed=SealedCandidate.from_blobs(data), seeds=tuple(seeds), **fields)
 
 
 @pytest.fixture
@@ -73,7 +79,7 @@ def test_no_byte_sent_to_the_matcher_or_the_candidate_holds_an_observable_or_a_s
     shots = sample_chunk(problem, SEED)
     assert shots.observables.any()
     # To the matcher, as the judge scores a chunk; then to the candidate, as a matcher in this process asks it.
-    shard.score_chunks(Message({"seeds": [SEED], "references": True}, data))
+    shard.score_chunks(task(data, [SEED], references=True).to_message())
     shard._forget_bench()
     to_matcher = len(sent)
     with ExitStack() as resources:
@@ -177,25 +183,25 @@ def test_what_is_wrong_with_an_environment_keeps_its_class():
 def test_fresh_processes_answer_the_same_in_other_company():
     _, data = blobs()
     seeds = [1, 2, 3]
-    scored = shard.score_chunks(Message({"seeds": seeds}, data)).fields["chunks"]
-    again = shard.answer_again(Message({"seeds": seeds[:2]}, data)).fields["answers"]
+    scored = shard.score_chunks(task(data, seeds).to_message()).fields["chunks"]
+    again = shard.answer_again(task(data, seeds[:2]).to_message()).fields["answers"]
     shard._forget_bench()
     assert again == [chunk["answers"] for chunk in scored[:2]]
     assert len({chunk["answers"] for chunk in scored}) == 3
 
 
-@pytest.mark.parametrize("task", ["cost", "score_chunks"])
-def test_after_a_fault_the_next_task_has_processes_of_its_own(task):
+@pytest.mark.parametrize("what", ["cost", "score_chunks"])
+def test_after_a_fault_the_next_task_has_processes_of_its_own(what):
     """The matcher ends with a fault of its candidate; whatever task it was, it must not be asked again."""
     _, data = blobs()
-    message = Message({"seeds": [SEED]}, data)
+    message = task(data, [SEED]).to_message()
     try:
         shard.score_chunks(message)
         matcher = shard._bench[1].matcher._child.pid
         (candidate,) = Path(f"/proc/{matcher}/task/{matcher}/children").read_text().split()
         os.kill(int(candidate), signal.SIGKILL)
         with pytest.raises(CandidateFault, match="crash"):
-            getattr(shard, task)(message)
+            getattr(shard, what)(message)
         assert shard.cost(message).fields["params"] > 0
     finally:
         shard._forget_bench()
@@ -214,5 +220,5 @@ def test_a_kept_matcher_that_cannot_be_told_its_next_task_is_ended(monkeypatch):
 
     gone = Gone()
     with pytest.raises(AutoQECError, match="the process ended"):
-        shard._open_bench(Message({"p": None, "strong": None}, data), gone)
+        shard._open_bench(task(data), gone)
     assert closed == [gone]
