@@ -42,6 +42,10 @@ class Output(_Strict):
 
     `soft_priors`: beliefs become its per-shot priors. `hard_flip`: mechanisms that fired with a probability above `threshold`
     are applied, and the classical decoder decodes the residual syndrome with its own static weights.
+
+    Attributes:
+        mode: How beliefs reach the decoder.
+        threshold: Of `hard_flip`: the probability above which a mechanism is applied.
     """
 
     mode: Literal["soft_priors", "hard_flip"] = "soft_priors"
@@ -53,6 +57,16 @@ class Training(_Strict):
 
     The losses `bce`, `weighted_bce` and `focal` have the fired mechanisms as target. `logical_gap` has the true logical class
     as target, by the weights of the decoder's best solutions in each class; it needs a decoder that provides them (`mwpm`).
+
+    Attributes:
+        learning_rate: Of Adam, with a cosine schedule.
+        batch_size: Shots of a step.
+        epochs: Passes over the shots; 0 leaves the initial weights.
+        shots: Shots of an epoch; the profile's `train_shots` limits all epochs together.
+        loss: What training makes small.
+        init: `parents` starts from the parents' tensors where name and shape fit.
+        patience: Stop after so many looks in a row at which the validation loss was not lower; 0 for never.
+        device: `auto` takes a GPU where torch sees one.
     """
 
     learning_rate: float = Field(default=0.02, gt=0.0, le=1.0)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def command(name: str | None, as_json: bool) -> int:
     """Why rounds failed or stalled, and what to do about it: the latest run, one RUN, or one ROUND (exp/<run>/<N> or <run>/<N>).
 
-    Each cause comes with its evidence from the record, a next step, and a patch of the candidate where a field mends it, which
+    Each cause comes with its evidence from the record, a next step, and a patch of the candidate where a field solves it, which
     is shown and never applied. Nothing is trained or decoded. Exit code 0, whatever was found.
     """
     from autoqec.history import find_record, load_run, parse_round_name

@@ -1,4 +1,4 @@
-"""`autoqec pull`: take up what another repository has."""
+"""`autoqec pull`: fetch rounds and notes from a remote."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from autoqec.cli.lab import open_history
 @options.sync_options
 @click.option("--renumber", is_flag=True, help="Rounds here whose numbers REMOTE gave to others get new ones.")
 def command(remote: str, run: str | None, artifacts: bool, as_json: bool, renumber: bool) -> int:
-    """Take up the rounds, notes, claims, attempts and runs that REMOTE (origin) has.
+    """Fetch rounds, notes, claims, attempts and runs from REMOTE (origin).
 
     REMOTE is a git remote's name, a URL, or the path of a repository or bundle. Notes of both sides are united; nothing
     here is overwritten. Where a round is archived there, it is here as well: its branch goes, unless it is checked out.

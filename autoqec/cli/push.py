@@ -1,4 +1,4 @@
-"""`autoqec push`: give another repository what is here."""
+"""`autoqec push`: send rounds and notes to a remote."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from autoqec.cli.lab import open_history
 @click.command()
 @options.sync_options
 def command(remote: str, run: str | None, artifacts: bool, as_json: bool) -> int:
-    """Give REMOTE (origin) the rounds, notes, claims, attempts and runs that are here, and take up what it has.
+    """Send rounds, notes, claims, attempts and runs to REMOTE (origin), and fetch those that it has.
 
     REMOTE is a git remote's name, a URL or a path. All or nothing arrives, and nothing there is overwritten. Where a
     round is archived, its branch goes there too, after the archive has arrived.

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 @click.option("--env", default=None, help="Environment by name or path [AUTOQEC_DEFAULT_ENV].")
 @click.option("--rounds", default=1, show_default=True, type=click.IntRange(1, 100_000), help="How many rounds to run.")
 @click.option(
-    "--run", "run_name", default=None, help="Run to go on with, or to start; by default the environment's latest."
+    "--run", "run_name", default=None, help="Run to continue, or to start; by default the environment's latest."
 )
 @click.option("--new", "fresh", is_flag=True, help="Start a new run.")
 @click.option(
     "--seed",
     default=None,
     type=click.IntRange(0, 2**63 - 1),
-    help="Seed of the run to go on with or to start: same seed, same rounds.",
+    help="Seed of the run to continue or to start: same seed, same rounds.",
 )
 @click.option(
     "--remote",

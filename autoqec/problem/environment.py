@@ -81,7 +81,18 @@ ChoiceField = Annotated[Choice, BeforeValidator(_choice)]
 
 
 class Environment(_Strict):
-    """One decoding task; see the README's annotated example."""
+    """One decoding task, as a YAML file says it; `docs/environments.md` has an annotated example.
+
+    Attributes:
+        name: Lower-case letters, digits, `_` and `-`; no part of the identity.
+        story: A sentence for people; no part of the identity.
+        code: The kind of code, with the fields of that kind.
+        noise: The noise, and the rates to train and score at.
+        decoder: The classical decoder that the predecoder feeds, and the baseline.
+        references: Stronger classical decoders, reported on the same shots.
+        constraints: Limits that a VERIFIED candidate keeps.
+        protocol: How shots are spent, and where a verdict must hold.
+    """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
     story: str = Field(default="", max_length=500)

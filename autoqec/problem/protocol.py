@@ -14,7 +14,13 @@ class _Strict(BaseModel):
 
 
 class Constraints(_Strict):
-    """Limits for a candidate: learned parameters, floating-point operations per shot, logical error rate per shot."""
+    """Limits that a VERIFIED candidate keeps.
+
+    Attributes:
+        max_params: Most learned parameters.
+        max_flops_per_shot: Most floating-point operations per shot.
+        target_ler: A logical error rate per shot that the candidate must be shown to be below.
+    """
 
     max_params: int | None = Field(default=None, ge=0)
     max_flops_per_shot: int | None = Field(default=None, ge=0)

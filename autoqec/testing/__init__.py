@@ -6,17 +6,23 @@ def test_my_decoder():
     check_decoder(MyDecoder(), tiny_problem())
 """
 
-from autoqec.testing.conformance import check_agent, check_decoder, check_stage
-from autoqec.testing.recorded import record_round, record_run
-from autoqec.testing.scripted_agent import ScriptedAgent
-from autoqec.testing.tiny import (
-    TINY_CONFIG,
-    TINY_ENVIRONMENT,
-    make_tiny_lab,
-    surface_problem,
-    tiny_problem,
-    tiny_proposal,
-)
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from autoqec.testing.conformance import check_agent, check_decoder, check_stage
+    from autoqec.testing.recorded import record_round, record_run
+    from autoqec.testing.scripted_agent import ScriptedAgent
+    from autoqec.testing.tiny import (
+        TINY_CONFIG,
+        TINY_ENVIRONMENT,
+        make_tiny_lab,
+        surface_problem,
+        tiny_problem,
+        tiny_proposal,
+    )
 
 __all__ = [
     "TINY_CONFIG",
@@ -32,3 +38,18 @@ __all__ = [
     "tiny_problem",
     "tiny_proposal",
 ]
+
+#: Where each name is. A child process that runs one small function of this package does not load the rest of it first.
+_MODULES = {
+    "conformance": ["check_agent", "check_decoder", "check_stage"],
+    "recorded": ["record_round", "record_run"],
+    "scripted_agent": ["ScriptedAgent"],
+    "tiny": ["TINY_CONFIG", "TINY_ENVIRONMENT", "make_tiny_lab", "surface_problem", "tiny_problem", "tiny_proposal"],
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

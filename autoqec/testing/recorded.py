@@ -43,7 +43,8 @@ def record_round(
         parents: Commits that it forks or composes.
         hypothesis: Its hypothesis.
         weights: Its weights, as safetensors bytes.
-        metrics, verdict: Its notes.
+        metrics: Its metrics note.
+        verdict: Its verdict note.
         close: Whether to close the claim.
 
     Returns:

@@ -31,7 +31,7 @@ profile = "tiny"
 jobs = 1
 [profiles.tiny]
 train_shots = 1024
-train_seconds = 60
+train_seconds = 600
 score_shots = 20000
 verify_shots = 100000
 """

@@ -27,7 +27,14 @@ _Z_ORDER = (3, 5, 0, 1, 2, 4, None)
 
 
 class BivariateBicycleFields(MemoryFields):
-    """Orders `l` and `m` of x and y, polynomials `a` and `b` of three terms each, and the memory experiment."""
+    """The code by its polynomials, and the memory experiment.
+
+    Attributes:
+        l: Order of x.
+        m: Order of y.
+        a: A polynomial of three terms, such as `x^3 + y + y^2`.
+        b: The other polynomial.
+    """
 
     l: int = Field(ge=2, le=64)  # noqa: E741 - the paper's letter
     m: int = Field(ge=2, le=64)

@@ -39,7 +39,11 @@ class Matrices(BaseModel):
 
 
 class ParityCheckFields(MemoryFields):
-    """The matrices' `paths`, and the memory experiment."""
+    """The code by its matrices, and the memory experiment.
+
+    Attributes:
+        paths: The files of the matrices.
+    """
 
     paths: Matrices
 

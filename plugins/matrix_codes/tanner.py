@@ -29,7 +29,11 @@ class TannerFiles(BaseModel):
 
 
 class TannerFields(BaseModel):
-    """The `paths` of the files; a Tanner graph has neither rounds nor bases."""
+    """The files of a Tanner graph, which has neither rounds nor bases.
+
+    Attributes:
+        paths: The files.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     paths: TannerFiles

@@ -17,7 +17,13 @@ class _Fields(BaseModel):
 
 
 class GeneratedFields(_Fields):
-    """`task` as in `stim.Circuit.generated`, code distance, and syndrome-measurement rounds."""
+    """What `stim.Circuit.generated` is asked for.
+
+    Attributes:
+        task: As in `stim.Circuit.generated`, such as `surface_code:rotated_memory_z`.
+        distance: Code distance.
+        rounds: Syndrome-measurement rounds.
+    """
 
     task: str
     distance: int = Field(ge=2, le=51)
@@ -25,7 +31,11 @@ class GeneratedFields(_Fields):
 
 
 class FileFields(_Fields):
-    """`path` of a file beside the environment."""
+    """A file that is the code.
+
+    Attributes:
+        path: Of a file beside the environment.
+    """
 
     path: str
 

@@ -7,6 +7,7 @@ import time
 import venv
 from concurrent.futures import Future
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -32,8 +33,8 @@ from autoqec.scoring.matcher import open_bench
 from autoqec.scoring.verifier_contract import VerificationRequest
 from autoqec.testing import TINY_ENVIRONMENT
 
-#: Without cells at other p: they are checked elsewhere.
-QUICK_ENVIRONMENT = TINY_ENVIRONMENT.replace("headline_shots: 32768", "headline_shots: 32768, harm_cells: []")
+#: Without cells at other p: they are checked elsewhere. The key is fixed, so half the usual shots show the gain every time.
+QUICK_ENVIRONMENT = TINY_ENVIRONMENT.replace("headline_shots: 32768", "headline_shots: 16384, harm_cells: []")
 
 #: Of the holdout's key, so that what is judged today is judged alike tomorrow. No candidate is told, and each has other shots.
 KEY = bytes(range(32))
@@ -111,10 +112,10 @@ class Here:
 
 
 class MatcherHere:
-    """A matcher without a process of its own."""
+    """A matcher without a process of its own; candidates of all of them are forks of one warm process."""
 
-    def __init__(self, blobs, p=None, strong=None):
-        self.resources, self.workers = ExitStack(), Workers()
+    def __init__(self, workers, blobs, p=None, strong=None):
+        self.resources, self.workers = ExitStack(), workers
         self.open(blobs, p, strong)
 
     def open(self, blobs, p=None, strong=None):
@@ -140,7 +141,6 @@ class MatcherHere:
 
     def close(self):
         self.resources.close()
-        self.workers.close()
 
     def __exit__(self, *exception):
         self.close()
@@ -156,12 +156,10 @@ def local(court):
 @pytest.fixture(scope="module")
 def here(court):
     """An executor that is this process."""
-    original, shard.Matcher = shard.Matcher, MatcherHere
-    try:
+    with Workers() as workers, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shard, "Matcher", partial(MatcherHere, workers))
         yield Here()
-    finally:
         shard._forget_bench()
-        shard.Matcher = original
 
 
 @pytest.fixture(scope="module")

@@ -65,7 +65,7 @@ def test_a_commit_of_a_newer_schema_is_refused(identify):
 
 
 def test_the_page_names_the_versions():
-    page = (Path(__file__).parents[2] / "ARCHITECTURE.md").read_text()
+    page = (Path(__file__).parents[2] / "docs/records.md").read_text()
     versions = dict(re.findall(r"^\| (runs|claims|notes|trailers) \| .*? \| (\d+) \|$", page, re.MULTILINE))
     assert {name: int(version) for name, version in versions.items()} == {
         "runs": runs._VERSION,
