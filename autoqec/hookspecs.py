@@ -9,12 +9,17 @@ A plugin is a module named by an entry point in the group `autoqec`. It implemen
         register("my_decoder", "my_package.decoder:MyDecoder", takes_beliefs=True)
 
 `register(name, factory, **capabilities)` takes a callable or, better, a string `module:attribute` that is imported only
-when the name is used. Names are unique per kind: a second one is an error that names both distributions.
+when the name is used. Names are unique per kind: a second one is an error that names both distributions. A name is what an
+environment or a setting can say (`NAME`), and a capability is one of those in `CAPABILITIES`.
+
+pluggy calls the functions, so all that it offers works: `@hookimpl(specname="autoqec_register_decoders")` on a function of
+another name, `tryfirst`, `trylast`, and wrappers. Each plugin is called by itself, so a wrapper wraps the functions of its own
+plugin.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pluggy
@@ -23,6 +28,22 @@ hookspec = pluggy.HookspecMarker("autoqec")
 hookimpl = pluggy.HookimplMarker("autoqec")
 
 Register = Callable[..., None]
+
+#: What a registered name looks like, so that an environment, a candidate or a flag can say it. A command has no colon.
+NAME = r"[A-Za-z0-9_][A-Za-z0-9_.:-]*"
+
+_ANY_KIND: Mapping[str, type] = {"needs": str, "pip_options": str, "example": str}
+
+#: Kind → the capabilities that `register` takes for it, with their types. `docs/plugins.md` says what each means.
+CAPABILITIES: Mapping[str, Mapping[str, type]] = {
+    "agent": {**_ANY_KIND, "roles": tuple, "words": bool, "prices": bool, "requires": str},
+    "decoder": {**_ANY_KIND, "takes_beliefs": bool, "near_ml": bool},
+    "verifier": _ANY_KIND,
+    "stage": _ANY_KIND,
+    "code": _ANY_KIND,
+    "executor": _ANY_KIND,
+    "command": _ANY_KIND,
+}
 
 
 @hookspec

@@ -2,13 +2,18 @@
 
 The registry is made by `load_plugins()` and passed around; there is no global one. `AUTOQEC_LOAD_PLUGINS` selects plugins
 by entry-point name (comma-separated; empty loads none), `AUTOQEC_STRICT_PLUGINS=1` turns a broken plugin into an error.
+pluggy calls the plugins, one at a time, so that one that fails takes nothing from the others and each name has an owner.
 """
 
 from __future__ import annotations
 
 import contextlib
+import difflib
 import importlib
+import inspect
+import operator
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -19,6 +24,7 @@ import pluggy
 
 from autoqec import hookspecs
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
+from autoqec.plugin_errors import Origin, Owner, one_line, origin, own
 
 GROUP = "autoqec"
 
@@ -49,6 +55,27 @@ class Registration:
     distribution: str
     member: str | None = None
 
+    @property
+    def owner(self) -> Owner:
+        """The plugin that offers it."""
+        return Owner(self.plugin, self.distribution)
+
+    def failure(self, error: BaseException, what: str = "failed", hint: str | None = None) -> AutoQECError:
+        """What a person is told of an error that was raised in it: plugin, distribution, file and line.
+
+        Args:
+            error: What was raised.
+            what: What could not be done.
+            hint: What to do about it; by default, to look at the traceback.
+        """
+        found = origin(error, self.owner)
+        place = f" ({found.place})" if found else ""
+        return AutoQECError(
+            f"{self.kind} {self.name!r} of {self.owner} {what}: {one_line(error)}{place}",
+            hint=hint or f"report it to the authors of {self.distribution.split()[0]}; autoqec --traceback shows more",
+            code="plugin_failed",
+        )
+
     def load(self) -> Any:
         """Import and return the factory.
 
@@ -59,55 +86,67 @@ class Registration:
             return self.factory
         module, _, attribute = self.factory.partition(":")
         try:
-            return getattr(importlib.import_module(module), attribute)
-        except Exception as error:
-            raise AutoQECError(
-                f"{self.kind} {self.name!r} of plugin {self.plugin} ({self.distribution}) cannot be loaded: "
-                f"{type(error).__name__}: {error}",
-                hint=f"reinstall {self.distribution.split()[0]}, or choose another {self.kind}: autoqec plugins",
-                code="plugin_failed",
-            ) from error
+            return operator.attrgetter(attribute)(importlib.import_module(module))
+        except (Exception, SystemExit) as error:
+            hint = f"reinstall {self.distribution.split()[0]}, or choose another {self.kind}: autoqec plugins"
+            raise self.failure(error, "cannot be loaded", hint) from error
 
     def create(self, **fields: Any) -> Any:
         """Call the factory.
 
         Raises:
             UsageError: The factory does not take these fields.
+            AutoQECError: The factory fails; names the plugin, its distribution, file and line.
         """
         factory = self.load()
         try:
             return factory(**fields) if self.member is None else factory(self.member, **fields)
         except TypeError as error:
+            found = origin(error)
             raise UsageError(
-                f"{self.kind} {self.name!r} does not accept {sorted(fields) or 'no fields'}: {error}",
+                f"{self.kind} {self.name!r} of {self.owner} does not accept {sorted(fields) or 'no fields'}: "
+                f"{error}{f' ({found.place})' if found else ''}",
                 hint=f"change the {self.kind}'s fields, or choose another: autoqec plugins --kind {self.kind}s",
             ) from error
         except AutoQECError:
             raise
         except Exception as error:
-            raise AutoQECError(
-                f"{self.kind} {self.name!r} of {self.distribution} failed: {one_line(error)}",
-                hint="autoqec --traceback shows where",
-                code="plugin_failed",
-            ) from error
+            raise self.failure(error) from error
 
 
 @dataclass(frozen=True)
 class BrokenPlugin:
-    """A plugin that was found and could not be used, with the reason."""
+    """A plugin that was found and could not be used, or not in full.
+
+    Attributes:
+        plugin: The entry point's name.
+        distribution: The installed distribution it came with, with its version.
+        error: The reason, in one line.
+        file, line: Where in the plugin's code, if that is known.
+    """
 
     plugin: str
     distribution: str
     error: str
+    file: str | None = None
+    line: int | None = None
 
 
 @dataclass
 class Registry:
-    """Everything registered, by kind and name, and what was broken."""
+    """Everything registered, by kind and name, and what was broken.
+
+    Attributes:
+        manager: pluggy's, with the plugins that were loaded, by the names of their entry points.
+        entries: What they registered.
+        broken: What failed, with the reason.
+        owners: The plugins that were loaded, by the names of their entry points.
+    """
 
     manager: pluggy.PluginManager
     entries: dict[tuple[str, str], Registration] = field(default_factory=dict)
     broken: list[BrokenPlugin] = field(default_factory=list)
+    owners: dict[str, Owner] = field(default_factory=dict)
 
     def get(self, kind: str, name: str) -> Registration:
         """The registration of a name.
@@ -142,23 +181,66 @@ class Registry:
         chosen = [entry for entry in self.entries.values() if kind in (None, entry.kind)]
         return sorted(chosen, key=lambda entry: (KINDS.index(entry.kind), entry.name))
 
-    def notify(self, event: Mapping[str, Any]) -> None:
-        """Hand an event to every observer; one that raises is reported as broken and not asked again."""
-        for implementation in list(self.manager.hook.autoqec_round_event.get_hookimpls()):
+    def notify(self, event: Mapping[str, Any]) -> list[BrokenPlugin]:
+        """Hand an event to every observer, in pluggy's order; one that raises is not asked again.
+
+        Returns:
+            The observers that raised, each once in the life of this registry.
+        """
+        failed = []
+        name = "autoqec_round_event"
+        observers = dict.fromkeys(each.plugin for each in reversed(getattr(self.manager.hook, name).get_hookimpls()))
+        for plugin in observers:
             try:
-                implementation.function(dict(event))
-            except Exception as error:
-                self.manager.unregister(implementation.plugin)
-                self.broken.append(_broken(implementation.plugin_name, "observer", error))
+                with contextlib.redirect_stdout(sys.stderr):  # what an observer prints is not our data
+                    _call_only(self.manager, name, plugin, event=dict(event))
+            except (Exception, SystemExit) as error:
+                entry = self.manager.get_name(plugin) or "unknown"
+                self.manager.unregister(plugin)
+                failed.append(_broken(self.owners.get(entry, Owner(entry, "unknown distribution")), error))
+        self.broken += failed
+        return failed
 
 
-def one_line(error: BaseException) -> str:
-    """An exception of somebody else's code in one line."""
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+def _call_only(manager: pluggy.PluginManager, hook: str, plugin: Any, **arguments: Any) -> None:
+    """Have pluggy call one plugin's functions for a hook, and nobody else's."""
+    others = [other for other in manager.get_plugins() if other is not plugin]
+    manager.subset_hook_caller(hook, others)(**arguments)
 
 
-def _broken(plugin: str, distribution: str, error: BaseException) -> BrokenPlugin:
-    return BrokenPlugin(plugin, distribution, one_line(error))
+def _broken(owner: Owner, error: BaseException) -> BrokenPlugin:
+    return _broken_at(owner, _reason(error), _origin(owner, error))
+
+
+def _broken_at(owner: Owner, reason: str, where: Origin | None) -> BrokenPlugin:
+    place = (where.file, where.line) if where else (None, None)
+    return BrokenPlugin(owner.plugin, owner.distribution, reason, *place)
+
+
+def _origin(owner: Owner, error: BaseException) -> Origin | None:
+    if not isinstance(error, pluggy.PluginValidationError):
+        return origin(error, owner)
+    # pluggy refuses a function before it is called: the function itself is the place.
+    trace = error.__traceback__
+    while trace is not None:
+        implementation = trace.tb_frame.f_locals.get("hookimpl")
+        if isinstance(implementation, pluggy.HookImpl):
+            return _defined(owner, implementation.function)
+        trace = trace.tb_next
+    return None
+
+
+def _defined(owner: Owner, function: Any) -> Origin | None:
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return Origin(owner, code.co_filename, code.co_firstlineno) if code else None
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, AutoQECError):
+        return error.problem + (f"; {error.hint}" if error.hint else "")
+    if isinstance(error, pluggy.PluginValidationError):
+        return "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
+    return one_line(error)
 
 
 def _distribution(entry: EntryPoint) -> str:
@@ -187,16 +269,12 @@ def load_plugins(entries: Iterable[EntryPoint] | None = None) -> Registry:
     manager.add_hookspecs(hookspecs)
     registry = Registry(manager)
     for entry in installed() if entries is None else entries:
+        owner = Owner(entry.name, _distribution(entry))
+        own(entry.module, owner)
         try:
-            with contextlib.redirect_stdout(sys.stderr):  # what a plugin prints as it loads is not our data
-                module = entry.load()
-            manager.register(module, name=entry.name)
-            offers = list(_offers(module, entry))
-            manager.check_pending()
+            offers = _load(registry, entry, owner)
         except (Exception, SystemExit) as error:
-            if manager.has_plugin(entry.name):
-                manager.unregister(name=entry.name)
-            registry.broken.append(_broken(entry.name, _distribution(entry), error))
+            registry.broken.append(_broken(owner, error))
             continue
         for offer in offers:
             _add(registry, offer)
@@ -209,18 +287,86 @@ def load_plugins(entries: Iterable[EntryPoint] | None = None) -> Registry:
     return registry
 
 
-def _offers(module: Any, entry: EntryPoint) -> Iterable[Registration]:
-    for kind in KINDS:
-        hook = getattr(module, f"autoqec_register_{kind}s", None)
-        if hook is None:
+def _load(registry: Registry, entry: EntryPoint, owner: Owner) -> list[Registration]:
+    """Import a plugin and have pluggy register it and ask it what it offers; if that fails, nothing of it is left."""
+    manager = registry.manager
+    with contextlib.redirect_stdout(sys.stderr):  # what a plugin prints as it loads is not our data
+        plugin = entry.load()
+        if plugin is None:
+            raise UsageError(f"{entry.value} is None, and no module or object with hooks")
+        if manager.has_plugin(entry.name):
+            other = registry.owners[entry.name].distribution
+            raise UsageError(
+                f"there is another plugin {entry.name!r}, of {other}: an entry point has a name of its own"
+            )
+        try:
+            manager.register(plugin, name=entry.name)
+            manager.check_pending()
+            offers = [offer for kind in KINDS for offer in _offers(manager, plugin, kind, owner)]
+        except BaseException:
+            if manager.has_plugin(entry.name):
+                manager.unregister(name=entry.name)
+            raise
+    registry.owners[entry.name] = owner
+    registry.broken += _forgotten(manager, plugin, owner)
+    return offers
+
+
+def _offers(manager: pluggy.PluginManager, plugin: Any, kind: str, owner: Owner) -> list[Registration]:
+    """What one plugin registers of one kind."""
+    offers: list[Registration] = []
+
+    def register(name: str, factory: Callable[..., Any] | str, **capabilities: Any) -> None:
+        _validate(kind, name, factory, capabilities)
+        offers.append(Registration(kind, name, factory, capabilities, owner.plugin, owner.distribution))
+
+    _call_only(manager, f"autoqec_register_{kind}s", plugin, register=register)
+    return offers
+
+
+def _validate(kind: str, name: object, factory: object, capabilities: Mapping[str, Any]) -> None:
+    """Refuse what could never be used.
+
+    Raises:
+        UsageError: The name cannot be written, the factory not be called, or a capability is unknown or of another type.
+    """
+    pattern = hookspecs.NAME.replace(":", "") if kind == "command" else hookspecs.NAME
+    if not isinstance(name, str) or re.fullmatch(pattern, name) is None:
+        raise UsageError(
+            f"{kind} {name!r}: nobody could write this name",
+            hint=f"use letters, digits, and _ . -{'' if kind == 'command' else ' :'}",
+        )
+    if isinstance(factory, str):
+        if re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*", factory) is None:
+            raise UsageError(f"{kind} {name!r}: the factory {factory!r} is not of the form module:attribute")
+    elif not callable(factory):
+        raise UsageError(f"{kind} {name!r}: the factory {factory!r} is neither callable nor 'module:attribute'")
+    known = hookspecs.CAPABILITIES[kind]
+    for capability, value in capabilities.items():
+        if capability not in known:
+            near = difflib.get_close_matches(capability, known, 1)
+            guess = f", did you mean {near[0]}?" if near else ""
+            raise UsageError(
+                f"{kind} {name!r}: there is no capability {capability!r}{guess}",
+                hint=f"a {kind} has {', '.join(sorted(known))}",
+            )
+        wanted = (tuple, list) if known[capability] is tuple else known[capability]
+        if not isinstance(value, wanted):
+            raise UsageError(f"{kind} {name!r}: {capability} is a {known[capability].__name__}, not {value!r}")
+
+
+def _forgotten(manager: pluggy.PluginManager, plugin: Any, owner: Owner) -> list[BrokenPlugin]:
+    """Functions of a plugin that are named as hooks and lack the decorator: pluggy passes them over in silence."""
+    found = []
+    for name in dir(plugin):
+        function = inspect.getattr_static(plugin, name, None) if name.startswith("autoqec_") else None
+        is_hook = name == "autoqec_round_event" or name.startswith("autoqec_register_")
+        if not (is_hook and inspect.isfunction(function)) or hasattr(function, "autoqec_spec"):
             continue
-        offers: list[Registration] = []
-
-        def register(name: str, factory: Callable[..., Any] | str, *, _kind: str = kind, **capabilities: Any) -> None:
-            offers.append(Registration(_kind, name, factory, capabilities, entry.name, _distribution(entry)))  # noqa: B023
-
-        hook(register=register)
-        yield from offers
+        if manager.parse_hookimpl_opts(plugin, name) is None:
+            reason = f"{name} is not decorated with @autoqec.hookimpl, so it is never called"
+            found.append(_broken_at(owner, reason, _defined(owner, function)))
+    return found
 
 
 def _add(registry: Registry, offer: Registration) -> None:

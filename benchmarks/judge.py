@@ -160,7 +160,7 @@ def overhead(loaded: Any, problem: Any, sealed: SealedCandidate, registry: Any, 
     rows = []
     for seed in range(chunks):
         if seed % _CHUNKS_EACH == 0:
-            shards._forget_bench()
+            shards._forget_decoder_set()
             shards.score_chunks(task(seed))  # loads everything
             matcher = child_of(os.getpid())
             pids = (os.getpid(), matcher, child_of(matcher))
@@ -174,7 +174,7 @@ def overhead(loaded: Any, problem: Any, sealed: SealedCandidate, registry: Any, 
         shards.score_chunks(task(seed))
         each = [spent(pid) - began for pid, began in zip(pids, before, strict=True)]
         rows.append([*np.diff(marks), *(_clock - parts), *each])
-    shards._forget_bench()
+    shards._forget_decoder_set()
     drawing, alone, inference, matching, checks, judge, matcher, candidate = np.array(rows).T
     work, everything = inference + matching, judge + matcher + candidate - drawing
     found = {

@@ -1,6 +1,7 @@
 """The house keeps its floors: imports go one way, and what must not be imported is not."""
 
 import ast
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,8 @@ SHARED = {
     "canonical": {"errors"},
     "error_codes": set(),
     "hookspecs": set(),
-    "plugins": {"errors", "hookspecs"},
+    "plugin_errors": set(),
+    "plugins": {"errors", "hookspecs", "plugin_errors"},
     "config": {"errors"},
 }
 
@@ -108,3 +110,36 @@ def public(tree):
 @pytest.mark.parametrize("path", CORE + PLUGINS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_public_names_have_docstrings(path):
     assert not [node.name for node in public(ast.parse(path.read_text())) if not ast.get_docstring(node)]
+
+
+def module_name(path):
+    """The name a file is imported by."""
+    parts = list(path.relative_to(ROOT).with_suffix("").parts)
+    if parts[0] == "plugins":
+        parts[0] = "autoqec_plugins"
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported_modules(path, known):
+    """The known modules that a file imports anywhere: in functions, under `TYPE_CHECKING`, by relative names too."""
+    package = module_name(path).split(".")
+    package = package if path.name == "__init__.py" else package[:-1]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from {alias.name for alias in node.names} & known
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            for alias in node.names:
+                name = f"{base}.{alias.name}"
+                yield from {name if name in known else base} & known
+
+
+def test_no_import_circle_exists():
+    files = {module_name(path): path for path in CORE + PLUGINS}
+    graph = {name: set(imported_modules(path, files.keys())) - {name} for name, path in files.items()}
+    try:
+        order = list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail("import circle: " + " -> ".join(reversed(error.args[1])))
+    assert len(order) == len(files)

@@ -16,7 +16,7 @@ from autoqec import __version__, hookspecs
 from autoqec.agents.agent_contract import Context, PastRound
 from autoqec.agents.role_messages import MESSAGES
 from autoqec.candidate.schema import Output, Training
-from autoqec.cli.main import COMMANDS, cli
+from autoqec.cli.main import COMMANDS, cli, module_of
 from autoqec.cli.reference import reference
 from autoqec.plugins import load_plugins
 from autoqec.problem.environment import Environment
@@ -34,7 +34,7 @@ def test_every_command_of_the_table_is_there_and_says_what_it_does():
     with click.Context(cli) as context:
         for name, line in COMMANDS.items():
             command = cli.get_command(context, name)
-            assert command is importlib.import_module(f"autoqec.cli.{name}").command
+            assert command is importlib.import_module(module_of(name)).command
             # The table spares `--help` an import of every command, so its words must be kept true by hand.
             assert set(re.findall(r"\w{5,}", line.lower())) & set(re.findall(r"\w{5,}", command.help.lower()))
 

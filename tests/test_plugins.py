@@ -1,14 +1,25 @@
 """The loader: plugins by entry point, broken ones survived, duplicate names refused."""
 
+import importlib
+import re
 import sys
 import types
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import pytest
 
 from autoqec import hookimpl
+from autoqec.agents import ROLES
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
+from autoqec.hookspecs import CAPABILITIES, NAME
+from autoqec.loop.session import Session
+from autoqec.plugin_errors import explained
 from autoqec.plugins import KINDS, installed, load_plugins
+from autoqec.problem.environment import Choice
+from autoqec.views.progress import RoundDisplay
+
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture
@@ -118,10 +129,29 @@ def test_observers_hear_events_and_one_that_raises_is_dropped(entry):
         raise RuntimeError("deaf")
 
     registry = load_plugins([entry("ear", autoqec_round_event=hear), entry("deaf", autoqec_round_event=fail)])
-    registry.notify({"event": "step"})
-    registry.notify({"event": "closed"})
+    first, second = registry.notify({"event": "step"}), registry.notify({"event": "closed"})
     assert [event["event"] for event in heard] == ["step", "closed"]
     assert [broken.plugin for broken in registry.broken] == ["deaf"]
+    assert (first, second) == (registry.broken, []), "one that is broken is reported once"
+    assert (first[0].error, first[0].file) == ("RuntimeError: deaf", __file__)
+
+
+def test_a_broken_observer_ends_no_round_and_is_reported_once(entry, capsys):
+    def fail(event):
+        print("noise")
+        raise SystemExit("deaf")
+
+    told = []
+    registry = load_plugins([entry("deaf", autoqec_round_event=fail)])
+    session = Session(None, registry, None, types.SimpleNamespace(name="r"), told.append)
+    session.event("step", step="train")
+    session.event("closed")
+    assert [event["event"] for event in told] == ["step", "observer_failed", "closed"]
+    with RoundDisplay(quiet=True) as display:
+        display.show(told[1])
+    out, err = capsys.readouterr()
+    assert out == "", "what an observer prints is not our data"
+    assert "the observer of plugin deaf (unknown distribution) failed and hears no more: SystemExit: deaf" in err
 
 
 def test_a_plugin_that_exits_or_prints_at_import_is_survived(tmp_path, monkeypatch, capsys):
@@ -137,5 +167,215 @@ def test_a_factory_that_raises_names_its_plugin(entry):
         raise OSError("no such device")
 
     registry = load_plugins([entry("p", autoqec_register_decoders=lambda register: register("raises", make))])
-    with pytest.raises(AutoQECError, match="decoder 'raises' of unknown distribution failed: OSError: no such device"):
+    said = r"decoder 'raises' of plugin p \(unknown distribution\) failed: OSError: no such device \(.*, line \d+\)"
+    with pytest.raises(AutoQECError, match=said):
         registry.get("decoder", "raises").create()
+
+
+@pytest.fixture
+def written(tmp_path, monkeypatch):
+    """Makes an entry point of a module's source, and takes the module from `sys.modules` afterwards."""
+    monkeypatch.syspath_prepend(tmp_path)
+    made = []
+
+    def make(name, source):
+        module = f"written_{name}"
+        made.append(module)
+        (tmp_path / f"{module}.py").write_text("from autoqec import hookimpl\n" + source)
+        return EntryPoint(name, module, "autoqec")
+
+    yield make
+    for module in made:
+        sys.modules.pop(module, None)
+
+
+def test_pluggy_calls_the_plugins(written):
+    """Another name by `specname`, an order, and a wrapper."""
+    source = """
+order = []
+
+@hookimpl(specname="autoqec_register_decoders")
+def ours(register):
+    order.append("ours")
+    register("mine", "somewhere:Mine")
+
+@hookimpl(specname="autoqec_register_decoders", tryfirst=True)
+def early():
+    order.append("early")
+
+@hookimpl(specname="autoqec_register_decoders", trylast=True)
+def late(register):
+    order.append("late")
+
+@hookimpl(wrapper=True)
+def autoqec_register_decoders(register):
+    order.append("before")
+    yield
+    order.append("after")
+"""
+    registry = load_plugins([written("modern", source)])
+    assert registry.broken == []
+    assert registry.names("decoder") == ["mine"]
+    assert sys.modules["written_modern"].order == ["before", "early", "ours", "late", "after"]
+
+
+def test_a_plugin_may_be_an_object(written):
+    source = """
+class Plugin:
+    @hookimpl
+    def autoqec_register_codes(self, register):
+        register("hexagon", "somewhere:Hexagon")
+
+plugin = Plugin()
+nothing = None
+"""
+    made = written("object", source)
+    registry = load_plugins([EntryPoint(name, f"{made.value}:{name}", "autoqec") for name in ("plugin", "nothing")])
+    assert registry.names("code") == ["hexagon"]
+    assert [(b.plugin, "is None" in b.error) for b in registry.broken] == [("nothing", True)]
+
+
+def test_a_function_without_the_decorator_registers_nothing_and_is_reported(written):
+    source = """
+def autoqec_register_decoders(register):
+    register("silent", "somewhere:Silent")
+
+@hookimpl
+def autoqec_register_codes(register):
+    register("heard", "somewhere:Heard")
+"""
+    registry = load_plugins([written("bare", source)])
+    assert (registry.names("decoder"), registry.names("code")) == ([], ["heard"])
+    (broken,) = registry.broken
+    assert "autoqec_register_decoders is not decorated with @autoqec.hookimpl" in broken.error
+    assert (Path(broken.file).name, broken.line) == ("written_bare.py", 3)
+
+
+REFUSED = {
+    "signature": ("def autoqec_register_decoders(registry): ...", r"Argument\(s\) \{'registry'\} are declared", 3),
+    "unknown hook": ("def autoqec_register_decodes(register): ...", "unknown hook 'autoqec_register_decodes'", 3),
+    "capability": (
+        "def autoqec_register_decoders(register):\n    register('x', 'a:B', takes_belief=True)",
+        "decoder 'x': there is no capability 'takes_belief', did you mean takes_beliefs.*near_ml, needs, pip_options",
+        5,
+    ),
+    "another kind's": (
+        "def autoqec_register_codes(register):\n    register('x', 'a:B', roles=())",
+        "code 'x': there is no capability 'roles'; a code has example, needs, pip_options",
+        5,
+    ),
+    "type": (
+        "def autoqec_register_decoders(register):\n    register('x', 'a:B', takes_beliefs='no')",
+        "takes_beliefs is a bool, not 'no'",
+        5,
+    ),
+    "name": (
+        "def autoqec_register_decoders(register):\n    register('My Dec!', 'a:B')",
+        "decoder 'My Dec!': nobody",
+        5,
+    ),
+    "no name": ("def autoqec_register_decoders(register):\n    register('', 'a:B')", "decoder ''", 5),
+    "a command's": ("def autoqec_register_commands(register):\n    register('a:b', 'a:B')", "command 'a:b'", 5),
+    "factory": (
+        "def autoqec_register_decoders(register):\n    register('x', 'module:')",
+        "'module:' is not of the form",
+        5,
+    ),
+    "no module": ("def autoqec_register_stages(register):\n    register('x', ':A')", "':A' is not of the form", 5),
+    "neither": ("def autoqec_register_stages(register):\n    register('x', None)", "None is neither callable nor", 5),
+    "import": ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'", 3),
+    "syntax": ("x = = 1", "SyntaxError", 3),
+    "exits": ("raise SystemExit(7)", "SystemExit: 7", 3),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_refused_has_an_owner_a_reason_and_a_place(written, case):
+    source, reason, line = REFUSED[case]
+    good = "@hookimpl\ndef autoqec_register_stages(register):\n    register('fine', 'a:B')\n"
+    decorated = "@hookimpl\n" if source.startswith("def") else "\n"
+    entries = [written("bad", decorated + source), written("good", good)]
+    registry = load_plugins(entries)
+    assert list(registry.entries) == [("stage", "fine")]
+    (broken,) = registry.broken
+    assert (broken.plugin, broken.distribution) == ("bad", "unknown distribution")
+    assert re.search(reason, broken.error), broken.error
+    assert Path(broken.file).name == "written_bad.py"
+    assert broken.line in (line, line - 1)  # a function's first line is its decorator's
+
+
+def test_names_are_what_an_environment_can_say_and_roles_what_agents_play():
+    assert Choice.model_json_schema()["properties"]["kind"]["pattern"] == f"^{NAME}$"
+    registry = load_plugins()
+    assert CAPABILITIES.keys() == set(KINDS)
+    assert all(set(entry.capabilities) <= set(CAPABILITIES[entry.kind]) for entry in registry.all())
+    assert all(set(entry.capabilities.get("roles", ())) <= set(ROLES) for entry in registry.all("agent"))
+
+
+def test_an_error_inside_a_plugin_has_its_name_distribution_file_and_line(written):
+    source = """
+class Lost:
+    def work(self):
+        return [1, 2][3]
+
+@hookimpl
+def autoqec_register_decoders(register):
+    register("lost", Lost)
+"""
+    lost = load_plugins([written("lost", source)]).get("decoder", "lost").create()
+    with pytest.raises(IndexError) as caught:
+        lost.work()
+    said = "IndexError: list index out of range (plugin lost (unknown distribution): written_lost.py, line 5)"
+    assert explained(caught.value) == said
+    with pytest.raises(IndexError) as caught:
+        [][0]
+    assert explained(caught.value) == "IndexError: list index out of range"
+
+
+def test_a_candidates_own_code_is_no_plugin():
+    code = compile("def forward(): raise ValueError('mine')", "stages/own/module.py", "exec")
+    module = types.ModuleType("autoqec_plugins.mwpm.forged")
+    exec(code, vars(module))
+    load_plugins()
+    with pytest.raises(ValueError, match="mine") as caught:
+        module.forward()
+    assert explained(caught.value) == "ValueError: mine"
+
+
+PAGES = [
+    path for pattern in ("*.md", "docs/**/*.md", "autoqec/**/*.py", "plugins/**/*.py") for path in ROOT.glob(pattern)
+]
+DOCUMENTED = sorted(
+    {
+        (path.relative_to(ROOT).as_posix(), name)
+        for path in [
+            *ROOT.glob("*.md"),
+            *ROOT.glob("docs/**/*.md"),
+            *(ROOT / "autoqec").rglob("*.py"),
+            *ROOT.glob("plugins/**/*.py"),
+        ]
+        for name in re.findall(r"(?<![\w/.@-])autoqec(?:_plugins)?(?:\.[A-Za-z_]\w*)+(?![\w/-])", path.read_text())
+        if not name.endswith("_")  # the beginning of a name, which code completes
+    }
+)
+
+
+def resolves(name):
+    """Whether a dotted name can be imported, or is an attribute of what can."""
+    parts = name.split(".")
+    for length in range(len(parts), 0, -1):
+        try:
+            found = importlib.import_module(".".join(parts[:length]))
+        except ModuleNotFoundError:
+            continue
+        for part in parts[length:]:
+            if not hasattr(found, part) and part not in getattr(found, "__annotations__", {}):
+                return False
+            found = getattr(found, part, None)
+        return True
+    return False
+
+
+def test_every_documented_path_imports():
+    assert len([name for path, name in DOCUMENTED if path == "autoqec/hookspecs.py"]) >= 6
+    assert [(path, name) for path, name in DOCUMENTED if not resolves(name)] == []

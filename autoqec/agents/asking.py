@@ -15,6 +15,7 @@ from autoqec.agents.agent_contract import Agent, AgentUnavailable, Context, Repl
 from autoqec.agents.calls import CallLog, NoLog, as_reply, estimate_of, kept_reply
 from autoqec.agents.role_messages import MESSAGES
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
+from autoqec.plugin_errors import explained
 from autoqec.problem.environment import explain
 
 _ATTEMPTS = 2
@@ -108,6 +109,6 @@ def _blamed(role: Role) -> Iterator[None]:
     except AgentUnavailable:
         raise
     except Exception as error:
-        text = error.problem if isinstance(error, AutoQECError) else f"{type(error).__name__}: {error}"
+        text = error.problem if isinstance(error, AutoQECError) else explained(error)
         problem = f"the {role} failed: {text.splitlines()[0] if text else text}"
         raise AgentError(problem, code="agent_failed", about={"role": role}) from error

@@ -52,20 +52,20 @@ def command(as_json: bool) -> int:
 
 
 def _sandbox() -> str:
-    """The walls that a candidate's own code gets on this machine, found by putting a process behind them."""
+    """The layers that a candidate's own code gets on this machine, found by putting a process behind them."""
     from autoqec.errors import AutoQECError
     from autoqec.sandbox.child import Child
 
     try:
         with Child("autoqec.sandbox.lock:serve_trial", apart=True) as child:
-            walls = child.receive(30).fields["lock"]
+            layers = child.receive(30).fields["lock"]
     except AutoQECError as error:
         return f"level 0: {error.problem}"
     names = {
         "seccomp": "system calls filtered",
-        "landlock": f"Landlock {walls['landlock']}",
+        "landlock": f"Landlock {layers['landlock']}",
         "namespaces": "own users and network",
         "profile": "a profile that denies",
     }
-    held = [words for name, words in names.items() if walls[name]]
-    return f"level {walls['level']}: {', '.join(held) or 'none'}"
+    held = [words for name, words in names.items() if layers[name]]
+    return f"level {layers['level']}: {', '.join(held) or 'none'}"

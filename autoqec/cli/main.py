@@ -15,7 +15,7 @@ import click
 from autoqec import __version__
 from autoqec.errors import AutoQECError
 
-#: Subcommand → its line of help. The module `autoqec.cli.<name>` is imported when it is used, not before.
+#: Subcommand → its line of help. Its module is imported when it is used, not before; see `module_of`.
 COMMANDS = {
     "init": "Make a lab of a git repository, or a new one.",
     "round": "Run research rounds: propose, train, score, verify.",
@@ -38,6 +38,15 @@ COMMANDS = {
     "doctor": "Settings and where each came from; what this machine has.",
 }
 
+#: Subcommands whose module has another name than they, since a module elsewhere has it.
+_MODULES = {"plugins": "plugins_group"}
+
+
+def module_of(name: str) -> str:
+    """The module that holds a built-in subcommand as `command`."""
+    return f"autoqec.cli.{_MODULES.get(name, name)}"
+
+
 _EPILOG = (
     "Plugins may add commands; `autoqec plugins` lists them. "
     "Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 budget spent, 130 interrupted."
@@ -52,7 +61,7 @@ class _LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name in COMMANDS:
-            command: click.Command = importlib.import_module(f"autoqec.cli.{name}").command
+            command: click.Command = importlib.import_module(module_of(name)).command
             return command
         from autoqec.plugins import load_plugins
 
@@ -141,8 +150,18 @@ def run(args: list[str] | None = None) -> int:
             raise
         from autoqec.views.console import print_error
 
-        text = f"{type(error).__name__}: {error}".splitlines()[0]
-        print_error(
-            AutoQECError(f"something unforeseen: {text}", hint=f"autoqec --traceback {' '.join(given)} shows where")
-        )
+        print_error(_unexpected(error, given))
         return 1
+
+
+def _unexpected(error: Exception, given: list[str]) -> AutoQECError:
+    """An error that nobody caught, as a person is told of it: with its plugin, if it was raised in one."""
+    from autoqec.plugin_errors import one_line, origin
+
+    found, again = origin(error), f"autoqec --traceback {' '.join(given)}"
+    if found is None:
+        return AutoQECError(f"something unforeseen: {one_line(error)}", hint=f"{again} shows where")
+    return AutoQECError(
+        f"{found.owner} failed: {one_line(error)} ({found.place})",
+        hint=f"report it to the authors of {found.owner.distribution.split()[0]}; {again} shows more",
+    )

@@ -17,6 +17,12 @@ def _setting(flag: str, text: str, **options: Any) -> Decorator:
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+kind_option = click.option(
+    "--kind", default=None, help="Only agents, decoders, verifiers, stages, codes, executors or commands."
+)
+metadata_option = click.option(
+    "--metadata", is_flag=True, help="Import nothing: list installed plugins from their metadata."
+)
 run_option = click.option("--run", default=None, help="Only this run.")
 waiting_option = click.option(
     "--run", "where", default=None, metavar="RUN", help="Only this run, or this round: RUN/NUMBER."

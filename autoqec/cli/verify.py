@@ -96,7 +96,7 @@ def _front(run_name: str | None, flags: Mapping[str, Any], *, as_json: bool, qui
     from autoqec.cli.verify_front import decide_pairs, refute
     from autoqec.errors import UsageError
     from autoqec.views.console import print_json
-    from autoqec.views.verify_text import print_duel, print_refuted
+    from autoqec.views.verify_text import print_head_to_head, print_refuted
 
     if flags["audit"] or flags["seed_key"] or (flags["front"] and flags["head_to_head"]):
         raise UsageError(
@@ -105,7 +105,7 @@ def _front(run_name: str | None, flags: Mapping[str, Any], *, as_json: bool, qui
     ledger, settings = open_lab(flags)
     if flags["head_to_head"]:
         for note in decide_pairs(ledger, settings, run_name, flags["max_shots"], quiet=quiet):
-            print_json([{"schema": "autoqec.duel/1", **note}]) if as_json else print_duel(note)
+            print_json([{"schema": "autoqec.duel/1", **note}]) if as_json else print_head_to_head(note)
         return 0
     asked, whole = _asked(flags), True
     for row in refute(ledger, settings, run_name, asked, quiet=quiet):

@@ -65,7 +65,7 @@ def decide_pairs(
         left out.
     """
     from autoqec.history import load_run, parse_round_name
-    from autoqec.loop.front_pairs import MOST_SHOTS, duel
+    from autoqec.loop.front_pairs import MOST_SHOTS, head_to_head
     from autoqec.loop.round_state import read_state
     from autoqec.plugins import load_plugins
     from autoqec.results.head_to_head import DOMINATES, pair_alpha
@@ -84,7 +84,7 @@ def decide_pairs(
             run = load_run(ledger, states[1].claim.run)
             with run_session(ledger, registry, settings, run, quiet=quiet) as session:
                 pair = ((a, states[0]), (b, states[1]))
-                note = duel(session, pair, alpha, max_shots=max_shots or MOST_SHOTS)
+                note = head_to_head(session, pair, alpha, max_shots=max_shots or MOST_SHOTS)
             gone |= {b.name} if note["word"] == DOMINATES else set()
             yield {**note, "pair": [a.name, b.name]}
 

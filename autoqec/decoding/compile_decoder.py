@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from autoqec.decoding.decoder_contract import CompiledDecoder
 from autoqec.errors import AutoQECError, MissingPackageError
-from autoqec.plugins import Registry, one_line
+from autoqec.plugins import Registry
 from autoqec.problem.environment import Choice
 from autoqec.problem.problem import Problem
 
@@ -24,7 +24,7 @@ def compile_decoder(choice: Choice, problem: Problem, registry: Registry) -> Com
     except AutoQECError:
         raise
     except Exception as error:
-        raise AutoQECError(f"decoder {choice.kind!r} of {entry.distribution} failed: {one_line(error)}") from error
+        raise entry.failure(error) from error
     return compiled
 
 

@@ -14,7 +14,8 @@ import numpy as np
 from autoqec.decoding.array_checks import check_syndromes
 from autoqec.decoding.decoder_contract import Decoded
 from autoqec.errors import AutoQECError, MissingPackageError, UsageError
-from autoqec.plugins import one_line, pip_line
+from autoqec.plugin_errors import one_line
+from autoqec.plugins import pip_line
 from autoqec.problem.problem import Problem
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from autoqec.candidate.compile import build_modules, load_tensors, run_modules
 from autoqec.errors import AutoQECError
 from autoqec.exchange.deploy import Deployed
-from autoqec.plugins import one_line
+from autoqec.plugin_errors import one_line
 from autoqec.problem.dem import LLR_BOUND
 
 if TYPE_CHECKING:

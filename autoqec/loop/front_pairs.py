@@ -13,7 +13,7 @@ from autoqec.loop.round_state import RoundState
 from autoqec.loop.session import Session
 from autoqec.problem.streams import derive_key
 from autoqec.results.counts import PairedCounts
-from autoqec.results.head_to_head import HEAD_TO_HEAD, duel_words
+from autoqec.results.head_to_head import HEAD_TO_HEAD, head_to_head_words
 from autoqec.results.pareto_front import Point
 from autoqec.results.statistics import delta_interval, ratio_interval
 from autoqec.scoring.composition import paired
@@ -26,7 +26,7 @@ _FIRST_SHOTS = 50_000
 _GROWTH = 1.5
 
 
-def duel(
+def head_to_head(
     session: Session,
     rounds: tuple[tuple[Point, RoundState], tuple[Point, RoundState]],
     alpha: float,
@@ -64,7 +64,7 @@ def duel(
             counts, done = counts + paired(theirs, mine), until
             digests += mine.digests
             session.event("verify", shots=counts.shots, max_shots=max_shots, stage="head to head")
-            words = duel_words(a, b, counts, alpha)
+            words = head_to_head_words(a, b, counts, alpha)
             if words or done == last:
                 break
             until = min(last, int(done * _GROWTH))

@@ -122,10 +122,11 @@ class Session:
         return read_history(self.ledger, self.run.name) if known else []
 
     def event(self, name: str, **fields: Any) -> None:
-        """Report an event to the display and to observer plugins."""
+        """Report an event to the display and to observer plugins; the display is told of an observer that fails."""
         event = {"event": name, "run": self.run.name, **fields}
         self.report(event)
-        self.registry.notify(event)
+        for broken in self.registry.notify(event):
+            self.report({"event": "observer_failed", "run": self.run.name, **vars(broken)})
 
 
 def make_agent(session: Session, role: Role, name: str) -> Agent:

@@ -19,12 +19,12 @@ from autoqec.results.pareto_front import Point, front
 from autoqec.results.statistics import delta_interval
 
 #: All intervals that decide between two agents hold together with at least one minus this.
-CONTEST_ALPHA = 0.05
+COMPARISON_ALPHA = 0.05
 
 #: Seeds of which all ways to exchange the agents are gone through.
 _EXACT = 14
 
-#: How a contest is decided, for whoever reads its word.
+#: How a comparison is decided, for whoever reads its word.
 TEST = (
     "the holdout intervals of Δ_LER of the best VERIFIED rounds do not meet, in every seed; the intervals of all VERIFIED"
     " rounds of both agents hold together at 95 % (Bonferroni)"
@@ -165,7 +165,7 @@ def _best_of(ends: Sequence[tuple[ArmResult, Tried | None]]) -> dict[str, Any] |
     }
 
 
-def contests(arms: Sequence[ArmResult]) -> list[dict[str, Any]]:
+def comparisons(arms: Sequence[ArmResult]) -> list[dict[str, Any]]:
     """Each pair of agents, by their seeds in common, each at as many rounds as both have.
 
     Returns:
@@ -175,14 +175,14 @@ def contests(arms: Sequence[ArmResult]) -> list[dict[str, Any]]:
         `seed_p`, of the paired randomisation test of that mean difference, two-sided — how often it is as large where each seed
         may as well have had its agents exchanged —, and `better`: the agent it favours at 5 %, or None.
     """
-    return [_contest(first, second) for first, second in combinations(by_agent(arms).values(), 2)]
+    return [_comparison(first, second) for first, second in combinations(by_agent(arms).values(), 2)]
 
 
-def _contest(first: Sequence[ArmResult], second: Sequence[ArmResult]) -> dict[str, Any]:
+def _comparison(first: Sequence[ArmResult], second: Sequence[ArmResult]) -> dict[str, Any]:
     theirs = {arm.seed: arm for arm in second}
     pairs = [_at_equal_rounds(arm, theirs[arm.seed]) for arm in first if arm.seed in theirs]
     verdicts = sum(len(arm.verified) for pair in pairs for arm in pair)
-    alpha = CONTEST_ALPHA / max(1, verdicts)
+    alpha = COMPARISON_ALPHA / max(1, verdicts)
     rows = [{"seed": a.seed, "rounds": len(a.tried), "winner": _winner(a, b, alpha)} for a, b in pairs]
     winners = {row["winner"] for row in rows}
     differences = [gain_of(a.best) - gain_of(b.best) for a, b in pairs]
@@ -196,7 +196,7 @@ def _contest(first: Sequence[ArmResult], second: Sequence[ArmResult]) -> dict[st
         "word": winners.pop() if len(winners) == 1 else None,
         "mean_difference": _mean_difference(pairs, alpha),
         "seed_p": seed_p,
-        "better": ahead if seed_p <= CONTEST_ALPHA else None,
+        "better": ahead if seed_p <= COMPARISON_ALPHA else None,
         "test": TEST,
     }
 

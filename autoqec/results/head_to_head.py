@@ -34,7 +34,7 @@ def pair_alpha(members: int) -> float:
     return FRONT_ALPHA / max(1, members * (members - 1))
 
 
-def duel_words(a: Point, b: Point, counts: PairedCounts, alpha: float) -> dict[tuple[str, str], str]:
+def head_to_head_words(a: Point, b: Point, counts: PairedCounts, alpha: float) -> dict[tuple[str, str], str]:
     """What two rounds on the same shots say of each other.
 
     Args:
@@ -72,7 +72,7 @@ def settle(members: Sequence[Member], words: Words) -> list[Member]:
 
     Args:
         members: The front by intervals.
-        words: What `duel_words` said of its pairs.
+        words: What `head_to_head_words` said of its pairs.
     """
     points = {member.point.name: member.point for member in members}
     beaten = {(a, b) for (a, b), word in words.items() if word == DOMINATES and a in points and b in points and a != b}

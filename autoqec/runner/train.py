@@ -38,7 +38,7 @@ class TrainingResult:
         weights: safetensors bytes.
         telemetry: Losses, steps, seconds.
         cost: `{"flops_per_shot", "params"}`.
-        lock: The walls around the process, where it was locked; see `autoqec.sandbox.lock.Lock`.
+        lock: The layers around the process, where it was locked; see `autoqec.sandbox.lock.Lock`.
     """
 
     weights: bytes

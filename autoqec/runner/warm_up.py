@@ -1,4 +1,4 @@
-"""A rehearsal: do once, with a stand-in for the candidate's code, what will be done once the process is locked.
+"""A warm-up: do once, with a stand-in for the candidate's code, what the process will do once it is locked.
 
 Python, numba and torch load much of themselves when it is first used, and a locked process can load nothing. What a first use
 needs is not written down anywhere, so it is used.
@@ -25,7 +25,7 @@ _BATCH = 16
 
 
 def stand_in(candidate: Candidate) -> Candidate:
-    """The candidate with every module of its own replaced by the one that its stage's kind rehearses with (`STAND_IN`)."""
+    """The candidate with every module of its own replaced by the one that its stage's kind warms up with (`STAND_IN`)."""
     stages = tuple(
         stage
         if stage.module is None
@@ -35,8 +35,8 @@ def stand_in(candidate: Candidate) -> Candidate:
     return replace(candidate, stages=stages)
 
 
-def understudy(kinds: Iterable[str], maker: Callable[[str], StageKind]) -> Candidate:
-    """A candidate of nobody's: a stage of each kind with the fields it has by default, and a stand-in where it wants a module."""
+def sample_candidate(kinds: Iterable[str], maker: Callable[[str], StageKind]) -> Candidate:
+    """A candidate with a stage of each kind, with default fields, and a stand-in where the kind needs a module."""
     stages = []
     for name in kinds:
         kind = maker(name)
@@ -47,7 +47,7 @@ def understudy(kinds: Iterable[str], maker: Callable[[str], StageKind]) -> Candi
 
 
 def parts(candidate: Candidate) -> set[str]:
-    """What there is to rehearse of a candidate: its stages, but for their modules and their places."""
+    """What a warm-up of a candidate covers: its stages, without their modules and their places."""
     return {_part(stage) for stage in candidate.stages}
 
 
@@ -55,28 +55,28 @@ def _part(stage: Stage) -> str:
     return json.dumps(stage.config.model_dump(mode="json", exclude={"position"}), sort_keys=True)
 
 
-def rehearse_predictions(candidate: Candidate, problem: Problem, known: Collection[str] = ()) -> None:
-    """Everything that answering syndromes and counting costs will do.
+def warm_up_predictions(candidate: Candidate, problem: Problem, known: Collection[str] = ()) -> None:
+    """Do everything that answering syndromes and counting costs will do.
 
     Args:
         candidate: Whose stages.
         problem: On which problem.
-        known: The `parts` that this process, or the one it is a fork of, has rehearsed on this problem.
+        known: The `parts` that this process, or the one it is a fork of, has warmed up on this problem.
     """
     fresh = replace(candidate, stages=tuple(stage for stage in candidate.stages if _part(stage) not in known))
     if not fresh.stages:
         return
     actor = stand_in(fresh)
-    tensors = load_weights(save_weights(module_tensors(build_modules(actor, problem)), fingerprints=["rehearsal"]))
+    tensors = load_weights(save_weights(module_tensors(build_modules(actor, problem)), fingerprints=["warm-up"]))
     syndromes = np.zeros((_BATCH, problem.syndrome_bytes), dtype=np.uint8)
     compile_inference(actor, tensors, problem)(syndromes, np.repeat(problem.priors_llr[None], _BATCH, axis=0))
     measure_cost(actor, tensors, problem)
 
 
-def rehearse_training(
+def warm_up_training(
     candidate: Candidate, problems: Sequence[Problem], decoders: Sequence[TeachingDecoder] | None
 ) -> None:
-    """Everything that training will do, in one step."""
+    """Do everything that training will do, in one step."""
     from autoqec.runner.training import train
 
     few: dict[str, int] = {"shots": _BATCH, "batch_size": _BATCH, "epochs": 1}
@@ -93,4 +93,4 @@ def rehearse_training(
         report=ignore,
         validation_shots=_BATCH,
     )
-    rehearse_predictions(candidate, problems[0])
+    warm_up_predictions(candidate, problems[0])

@@ -25,7 +25,7 @@ from autoqec.errors import UsageError
 from autoqec.plugins import Registry, load_plugins
 from autoqec.problem.environment import Choice
 from autoqec.problem.problem import Problem, problem_from_dem
-from autoqec.runner.warm_up import parts, rehearse_predictions, rehearse_training, understudy
+from autoqec.runner.warm_up import parts, sample_candidate, warm_up_predictions, warm_up_training
 from autoqec.sandbox.channel import Channel, Message
 from autoqec.sandbox.lock import lock
 from autoqec.sandbox.trust import ours
@@ -40,13 +40,13 @@ class _Warm:
         registry: Installed plugins.
         dem: The error model that `problem` is of; empty if there is none yet.
         problem: See there.
-        rehearsed: What was rehearsed on it; see `autoqec.runner.warm_up.parts`.
+        warmed_up: What it has warmed up on the problem; see `autoqec.runner.warm_up.parts`.
     """
 
     registry: Registry
     dem: bytes = b""
     problem: Problem | None = None
-    rehearsed: frozenset[str] = frozenset()
+    warmed_up: frozenset[str] = frozenset()
 
 
 def _problem(dem: bytes) -> Problem:
@@ -58,13 +58,13 @@ def _open(request: CandidateRequest | TrainingRequest, warm: _Warm) -> tuple[Can
     return read_candidate(request.sealed.files, warm.registry.maker("stage")), problem
 
 
-def _lock(channel: Channel, rehearse: Callable[[], None]) -> None:
+def _lock(channel: Channel, warm_up: Callable[[], None]) -> None:
     """Lock this process and say so. No code of the candidate has run: nobody else can have said it."""
     import torch
 
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # threads that wait for a rehearsal's crumbs cost more than they help
-    rehearse()
+    torch.set_num_threads(1)  # threads that wait for a warm-up's small tasks cost more than they help
+    warm_up()
     torch.set_num_threads(threads)
     channel.send(Message({"lock": lock(channel.descriptors).to_dict()}))
 
@@ -94,7 +94,7 @@ def _at_other_rates(dems: Mapping[str, bytes], target: Problem) -> list[Problem]
 
 
 def warm_predictions(message: Message) -> Callable[[Channel], None]:
-    """Load what any candidate's process needs, and rehearse, in a process that will be forked (`autoqec.sandbox.fork_server`).
+    """Load what any candidate's process needs, and warm up, in a process that will be forked (`autoqec.sandbox.fork_server`).
 
     Args:
         message: A `WarmUpRequest`.
@@ -104,8 +104,8 @@ def warm_predictions(message: Message) -> Callable[[Channel], None]:
     """
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # behind the lock there is no device, and torch keeps a thread for each
     registry, wanted = load_plugins(), WarmUpRequest.from_message(message)
-    problem, candidate = _problem(wanted.dem), understudy(ours(wanted.kinds, registry), registry.maker("stage"))
-    rehearse_predictions(candidate, problem)
+    problem, candidate = _problem(wanted.dem), sample_candidate(ours(wanted.kinds, registry), registry.maker("stage"))
+    warm_up_predictions(candidate, problem)
     return partial(_serve_fork, warm=_Warm(registry, wanted.dem, problem, frozenset(parts(candidate))))
 
 
@@ -142,7 +142,7 @@ def _serve_candidate(channel: Channel, request: CandidateRequest, warm: _Warm) -
     candidate, problem = _open(request, warm)
     if request.lock:
         _lock(
-            channel, lambda: rehearse_predictions(candidate, problem, warm.rehearsed if warm.problem is problem else ())
+            channel, lambda: warm_up_predictions(candidate, problem, warm.warmed_up if warm.problem is problem else ())
         )
     tensors = load_weights(request.sealed.weights, fingerprint=problem.fingerprint)
     infer = compile_inference(candidate, tensors, problem)
@@ -179,7 +179,7 @@ def serve_training(channel: Channel) -> None:
     if candidate.training.loss == "logical_gap":
         decoders = [_teacher(request.decoder, each, registry) for each in problems]
     if request.lock:
-        _lock(channel, lambda: rehearse_training(candidate, problems, decoders))
+        _lock(channel, lambda: warm_up_training(candidate, problems, decoders))
 
     def report(progress: Progress) -> None:
         channel.send(Message(dict(vars(progress))))

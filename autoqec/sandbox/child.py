@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from autoqec.errors import AutoQECError, code_of
+from autoqec.plugin_errors import explained
 from autoqec.sandbox.channel import MAX_FRAME_BYTES, Channel, ChannelClosed, ChannelTimeout, Message
 from autoqec.sandbox.lock import ALLOW_VARIABLE, enter_namespaces
 
@@ -265,7 +266,7 @@ def report_of(error: BaseException) -> dict[str, Any]:
     fields = {"kind": type(error).__name__, "code": code_of(error)}
     if isinstance(error, AutoQECError):
         return fields | {"error": error.problem, "hint": error.hint, "about": error.about}
-    return fields | {"error": f"{type(error).__name__}: {error}"}
+    return fields | {"error": explained(error)}
 
 
 def plain(text: object) -> str:
@@ -355,8 +356,7 @@ def serve(work: Callable[[Channel], None], channel: Channel, memory_bytes: int) 
         import traceback
 
         traceback.print_exc()
-        told = report_of(error)
-        _report(channel, told | {"error": told["error"].splitlines()[0]})
+        _report(channel, report_of(error))
 
 
 def _report(channel: Channel, fields: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """A warm process that workers are forked from: what every one of them would load is loaded once, before any of them is there.
 
-A `ForkServer` is trusted and holds nothing that is not public: no code of a candidate, no secret, no repository. It has one
-thread; a fork of it leaves session, namespaces and every descriptor behind before it serves, and locks itself as any child does.
+A `ForkServer` is trusted and holds only what is public: no code of a candidate, no secret, no repository. It has one thread;
+a fork of it leaves the session, the namespaces and every descriptor behind before it serves, and locks itself as any child does.
 """
 
 from __future__ import annotations
@@ -111,9 +111,8 @@ class ForkServer:
                     socket.send_fds(self._socket, [b"."], pass_on)
             return self._child.receive(timeout)
         except (ChannelClosed, ChannelTimeout, ChildFailed, OSError) as error:
-            self._close(
-                f"the warm process failed: {error}"
-            )  # one answer behind, it would be believed of the wrong process
+            # one answer behind, it would be believed of the wrong process
+            self._close(f"the warm process failed: {error}")
             raise ForkServerFailed(f"the warm process failed: {error}") from error
 
     def close(self) -> None:
@@ -134,7 +133,7 @@ class ForkServer:
 
 
 class _Fork(Child):
-    """A child that was forked from a warm one. The warm one reaps it, so its number is its own until it is asked to `end` it."""
+    """A child forked from a fork server, which reaps it: the process id stays the child's until the server is told to end it."""
 
     def __init__(self, fork_server: ForkServer):
         self._fork_server = fork_server
@@ -167,7 +166,7 @@ class _Fork(Child):
     def end(self) -> None:
         """Kill its process group; the warm process reaps it."""
         if self._ended is None:
-            # Without the warm process there is none of its forks any more: the kernel ends them with it.
+            # Without a fork server none of its forks is left: the kernel ends them with it.
             with contextlib.suppress(ForkServerFailed):
                 self._ended = int(self._fork_server.ask({"op": "end", "pid": self._pid}).fields["status"])
 

@@ -1,6 +1,6 @@
 """Landlock: this process gives up files, TCP and signals to others for good (Linux 5.13 and later; `man 7 landlock`).
 
-A second wall behind the filter of system calls. It holds for the calling thread and the threads it starts from now on.
+A second layer behind the filter of system calls. It holds for the calling thread and the threads it starts from now on.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Locking a process: from here on it computes on what it has, answers over its pipes, and reaches nothing else.
 
 Layers are tried by doing, never by reading what a kernel says of itself; then canaries try to get out by every common way, and
-if one succeeds the process ends. `level` counts the walls: 0 none; 1 system calls are filtered (on macOS: a profile that
-denies); 2 Landlock stands behind that; 3 namespaces without a network too. No wall above the first is ever required.
+if one succeeds the process ends. `level` counts the layers: 0 none; 1 system calls are filtered (on macOS: a profile that
+denies); 2 Landlock stands behind that; 3 namespaces without a network too. No layer above the first is ever required.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class SandboxUnavailable(AutoQECError):
 
 @dataclass(frozen=True)
 class Lock:
-    """The walls around a process.
+    """The layers around a process.
 
     Attributes:
         level: See the module.
@@ -82,7 +82,7 @@ def lock(keep: Iterable[int]) -> Lock:
         keep: Descriptors that stay open, besides standard error; a file among them could still be written.
 
     Raises:
-        SandboxUnavailable: There is no first wall on this machine, and `AUTOQEC_ALLOW_UNSANDBOXED` is not set; or a wall has a
+        SandboxUnavailable: There is no first layer on this machine, and `AUTOQEC_ALLOW_UNSANDBOXED` is not set; or a layer has a
             hole.
     """
     allowed = os.environ.get(ALLOW_VARIABLE) == "1"

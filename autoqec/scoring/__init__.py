@@ -1,1 +1,47 @@
-"""The judge: shot streams, paired counts, the statistics of a verdict, and the Pareto front. No torch, no candidate code."""
+"""The judge: shot streams, paired counts, the statistics of a verdict, and the Pareto front. No torch, no candidate code.
+
+What verifier and executor plugins need is here by name, and imported when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from autoqec.scoring.executor_contract import Executor, Task, run_task
+    from autoqec.scoring.predictor import CandidateFault
+    from autoqec.scoring.score_stream import Scored, ScoreStream
+    from autoqec.scoring.verifier_contract import Report, Verdict, VerificationRequest, Verifier
+
+__all__ = [
+    "CandidateFault",
+    "Executor",
+    "Report",
+    "ScoreStream",
+    "Scored",
+    "Task",
+    "Verdict",
+    "VerificationRequest",
+    "Verifier",
+    "run_task",
+]
+
+_HOME = {
+    "Executor": "executor_contract",
+    "Task": "executor_contract",
+    "run_task": "executor_contract",
+    "CandidateFault": "predictor",
+    "Scored": "score_stream",
+    "ScoreStream": "score_stream",
+    "Report": "verifier_contract",
+    "Verdict": "verifier_contract",
+    "VerificationRequest": "verifier_contract",
+    "Verifier": "verifier_contract",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -31,7 +31,7 @@ from autoqec.sandbox.trust import needs_lock, stage_kinds
 from autoqec.scoring.candidate_workers import Workers
 from autoqec.scoring.executor_contract import blobs_with_prefix
 from autoqec.scoring.predictor import CandidateFault, Predictor, fault_from, settle_beliefs
-from autoqec.scoring.scoring_requests import BenchRequest, DecodingRequest
+from autoqec.scoring.scoring_requests import DecoderSetRequest, DecodingRequest
 
 #: Seconds for loading everything, and for decoding a batch: a floor and so much per shot. Generous: a reference decoder may take
 #: milliseconds for a shot, and what is bounded here is a hang.
@@ -46,7 +46,7 @@ MEMORY_BYTES = 8 * 2**30
 _KINDS = {"UsageError": UsageError, "NotFoundError": NotFoundError, "SandboxUnavailable": SandboxUnavailable}
 
 
-class Bench:
+class DecoderSet:
     """Decoders and candidate, ready for one problem; what the matcher's process holds.
 
     Args:
@@ -100,13 +100,13 @@ class Bench:
         return Decoded(decoded.observables, decoded.invalid | invalid), seconds
 
 
-def open_bench(
+def open_decoder_set(
     blobs: Mapping[str, bytes],
     p: float | None,
     strong: str | None,
     resources: ExitStack,
     workers: Workers | None = None,
-) -> Bench:
+) -> DecoderSet:
     """Build everything.
 
     Args:
@@ -157,7 +157,7 @@ def open_bench(
         predictor.predict(blank)
         # Not the candidate's answer: what hostile beliefs do to a decoder must happen where it is blamed for it.
         backend.decode(blank, np.ascontiguousarray(problem.priors_llr[None], dtype=np.float32))
-    return Bench(problem, baseline, references, predictor, backend, missing)
+    return DecoderSet(problem, baseline, references, predictor, backend, missing)
 
 
 def _limit_memory() -> None:
@@ -185,7 +185,7 @@ def _ours(problem: str) -> AutoQECError:
 
 
 def serve(channel: Channel) -> None:
-    """The matcher's process. First message: a `BenchRequest`, answered by `{"ready", "lock", "missing"}`. Others may follow.
+    """The matcher's process. First message: a `DecoderSetRequest`, answered by `{"ready", "lock", "missing"}`. Others may follow.
 
     Then a `DecodingRequest` `known`, `neutral` or `candidate` is answered by blobs `observables:<name>` and `invalid:<name>` and
     field `seconds`; `cost` by `{"flops_per_shot", "params"}`.
@@ -195,34 +195,34 @@ def serve(channel: Channel) -> None:
     with Workers() as workers:
         while True:
             with ExitStack() as resources:
-                wanted = BenchRequest.from_message(request)
+                wanted = DecoderSetRequest.from_message(request)
                 with _within_memory(_ours):
-                    bench = open_bench(request.blobs, wanted.p, wanted.strong, resources, workers)
-                walls = bench.predictor.lock if bench.predictor else None
-                channel.send(Message({"ready": True, "lock": walls, "missing": bench.missing}))
+                    decoders = open_decoder_set(request.blobs, wanted.p, wanted.strong, resources, workers)
+                lock = decoders.predictor.lock if decoders.predictor else None
+                channel.send(Message({"ready": True, "lock": lock, "missing": decoders.missing}))
                 while "op" in (request := channel.receive()).fields:
                     asked = DecodingRequest.from_message(request)
                     with _within_memory(_candidates if asked.op == "candidate" else _ours):
-                        answer = _reply(bench, asked, wanted.sealed)
+                        answer = _reply(decoders, asked, wanted.sealed)
                     channel.send(answer)
-                spare = bench.predictor.release() if bench.predictor else None
+                spare = decoders.predictor.release() if decoders.predictor else None
                 if spare is not None:
                     workers.give_back(spare)
 
 
-def _reply(bench: Bench, request: DecodingRequest, sealed: SealedCandidate) -> Message:
+def _reply(decoders: DecoderSet, request: DecodingRequest, sealed: SealedCandidate) -> Message:
     if request.op == "cost":
-        assert bench.predictor is not None
+        assert decoders.predictor is not None
         # Numbers are counted here, whatever the process says.
-        return Message(bench.predictor.cost() | {"params": sealed.numbers})
-    syndromes = np.frombuffer(request.syndromes, dtype=np.uint8).reshape(-1, bench.problem.syndrome_bytes)
+        return Message(decoders.predictor.cost() | {"params": sealed.numbers})
+    syndromes = np.frombuffer(request.syndromes, dtype=np.uint8).reshape(-1, decoders.problem.syndrome_bytes)
     seconds: Any
     if request.op == "known":
-        answers, seconds = bench.known(syndromes, request.references)
+        answers, seconds = decoders.known(syndromes, request.references)
     elif request.op == "neutral":
-        answers, seconds = {"": bench.neutral(syndromes)}, 0.0
+        answers, seconds = {"": decoders.neutral(syndromes)}, 0.0
     else:
-        decoded, seconds = bench.candidate(syndromes)
+        decoded, seconds = decoders.candidate(syndromes)
         answers = {"": decoded}
     blobs = {}
     for name, decoded in answers.items():
@@ -253,7 +253,7 @@ class Matcher:
         self.has_candidate = any(name.startswith("file:stages/") for name in blobs)
         self._observable_bytes = 0
         self._ready: Mapping[str, Any] | None = None
-        wanted = BenchRequest(
+        wanted = DecoderSetRequest(
             environment=blobs_with_prefix("env:", blobs), sealed=SealedCandidate.from_blobs(blobs), p=p, strong=strong
         )
         self._child.tell(wanted.to_message())
@@ -265,7 +265,7 @@ class Matcher:
             observable_bytes: Bytes of a shot's packed observables.
 
         Returns:
-            The walls around the candidate's process; None where it runs unlocked, or there is none.
+            The layers around the candidate's process; None where it runs unlocked, or there is none.
 
         Raises:
             CandidateFault: The candidate cannot be loaded.
@@ -283,7 +283,7 @@ class Matcher:
         return dict(self._ready["missing"]) if self._ready else {}
 
     def known(self, syndromes: np.ndarray, with_references: bool) -> tuple[dict[str, Decoded], float]:
-        """See `Bench.known`.
+        """See `DecoderSet.known`.
 
         Raises:
             AutoQECError: A decoder failed.
@@ -293,7 +293,7 @@ class Matcher:
         return {name: self._decoded(message, name, len(syndromes)) for name in names}, message.fields["seconds"]
 
     def candidate(self, syndromes: np.ndarray) -> tuple[Decoded, Mapping[str, float]]:
-        """See `Bench.candidate`.
+        """See `DecoderSet.candidate`.
 
         Raises:
             CandidateFault: The candidate broke its contract, or the matcher died or hung over its beliefs.
@@ -302,7 +302,7 @@ class Matcher:
         return self._decoded(message, "", len(syndromes)), message.fields["seconds"]
 
     def neutral(self, syndromes: np.ndarray) -> Decoded:
-        """See `Bench.neutral`.
+        """See `DecoderSet.neutral`.
 
         Raises:
             AutoQECError: A decoder failed.

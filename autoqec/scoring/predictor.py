@@ -103,7 +103,7 @@ class Predictor:
         workers: Where its process comes from; None for one of its own.
 
     Attributes:
-        lock: The walls around the process, as it said before the candidate's code ran; see `autoqec.sandbox.lock.Lock`.
+        lock: The layers around the process, as it said before the candidate's code ran; see `autoqec.sandbox.lock.Lock`.
     """
 
     def __init__(

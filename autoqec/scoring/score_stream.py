@@ -43,7 +43,7 @@ class Scored:
         digests: SHA-256 of each chunk's shots, in order.
         failed: Which shots of each chunk the candidate failed, a bit each, in hex.
         answers: SHA-256 of each chunk's predictions.
-        lock: The walls around the candidate's process; None where it ran unlocked.
+        lock: The layers around the candidate's process; None where it ran unlocked.
     """
 
     counts: PairedCounts = field(default_factory=PairedCounts)

@@ -58,7 +58,7 @@ class FaultTask(ScoringTask):
 
 
 @dataclass(frozen=True, kw_only=True)
-class BenchRequest(Request):
+class DecoderSetRequest(Request):
     """Have a matcher load decoders and a candidate.
 
     Attributes:

@@ -43,7 +43,7 @@ class ChunkScore:
         digest: SHA-256 of the packed shots, 64 hex digits, for replay.
         failed: Which shots the candidate failed, a bit each, in hex: two candidates scored on the same shots can be paired.
         answers: SHA-256 of the candidate's predictions, 64 hex digits: what another process must say too.
-        lock: The walls around the candidate's process; None where it ran unlocked.
+        lock: The layers around the candidate's process; None where it ran unlocked.
     """
 
     counts: PairedCounts
@@ -72,7 +72,7 @@ class ChunkScore:
 
 
 @dataclass
-class _Bench:
+class _DecoderSet:
     """Everything one process needs to score one candidate on one problem."""
 
     problem: Problem
@@ -80,11 +80,11 @@ class _Bench:
     lock: Mapping[str, Any] | None
 
 
-#: The bench of the last task in this process; a task for another candidate or problem takes over its matcher.
-_bench: tuple[str, _Bench] | None = None
+#: The decoder set of the last task in this process; a task for another candidate or problem takes over its matcher.
+_decoder_set: tuple[str, _DecoderSet] | None = None
 
 
-def _open_bench(task: ScoringTask, matcher: Matcher | None) -> _Bench:
+def _open_decoder_set(task: ScoringTask, matcher: Matcher | None) -> _DecoderSet:
     p, strong, blobs = task.p, task.strong, task.to_message().blobs
     kept = matcher is not None
     matcher = matcher or Matcher(blobs, p, strong)
@@ -94,39 +94,39 @@ def _open_bench(task: ScoringTask, matcher: Matcher | None) -> _Bench:
         # The matcher loads while the problem is built here.
         loaded = environment_from_files(task.environment, origin="the environment")
         problem = build_problem(loaded, load_plugins().maker("code"), p)
-        return _Bench(problem, matcher, matcher.wait(problem.observable_bytes))
+        return _DecoderSet(problem, matcher, matcher.wait(problem.observable_bytes))
     except BaseException:
         matcher.close()
         raise
 
 
-def _current_bench(task: ScoringTask) -> _Bench:
-    global _bench
+def _current_decoder_set(task: ScoringTask) -> _DecoderSet:
+    global _decoder_set
     blobs = task.to_message().blobs
     parts = [name.encode() + hashlib.sha256(blobs[name]).digest() for name in sorted(blobs)]
     key = hashlib.sha256(b"".join(parts) + json.dumps([task.p, task.strong]).encode()).hexdigest()
-    if _bench is None or _bench[0] != key:
-        matcher, _bench = (_bench[1].matcher if _bench else None), None
-        _bench = key, _open_bench(task, matcher)
-    return _bench[1]
+    if _decoder_set is None or _decoder_set[0] != key:
+        matcher, _decoder_set = (_decoder_set[1].matcher if _decoder_set else None), None
+        _decoder_set = key, _open_decoder_set(task, matcher)
+    return _decoder_set[1]
 
 
 @contextmanager
-def _on_bench(task: ScoringTask) -> Iterator[_Bench]:
-    """The bench of a task; after a fault what is left of its processes must not answer for another, so it is forgotten."""
+def _with_decoder_set(task: ScoringTask) -> Iterator[_DecoderSet]:
+    """The decoder set of a task; after a fault what is left of its processes must not answer for another, so it is forgotten."""
     try:
-        yield _current_bench(task)
+        yield _current_decoder_set(task)
     except BaseException:
-        _forget_bench()
+        _forget_decoder_set()
         raise
 
 
-def _forget_bench() -> None:
+def _forget_decoder_set() -> None:
     """End the processes that are kept between tasks."""
-    global _bench
-    if _bench is not None:
-        _bench[1].matcher.close()
-        _bench = None
+    global _decoder_set
+    if _decoder_set is not None:
+        _decoder_set[1].matcher.close()
+        _decoder_set = None
 
 
 def _answers_digest(decoded: Decoded) -> str:
@@ -142,18 +142,18 @@ def _paired(base_fails: np.ndarray, fails: np.ndarray) -> PairedCounts:
     )
 
 
-def _score(bench: _Bench, shots: Shots, with_references: bool) -> ChunkScore:
-    known, baseline_seconds = bench.matcher.known(shots.syndromes, with_references)
+def _score(decoders: _DecoderSet, shots: Shots, with_references: bool) -> ChunkScore:
+    known, baseline_seconds = decoders.matcher.known(shots.syndromes, with_references)
     plain = known.pop("")
     answer = plain
     seconds: Mapping[str, float] = {"predict": 0.0, "decode": 0.0, "cpu": 0.0}
-    if bench.matcher.has_candidate:
-        answer, seconds = bench.matcher.candidate(shots.syndromes)
+    if decoders.matcher.has_candidate:
+        answer, seconds = decoders.matcher.candidate(shots.syndromes)
     base_fails = plain.failures(shots.observables)
     fails = answer.failures(shots.observables)
     neutral = None
-    if with_references and bench.matcher.has_candidate:
-        neutral = _paired(bench.matcher.neutral(shots.syndromes).failures(shots.observables), fails)
+    if with_references and decoders.matcher.has_candidate:
+        neutral = _paired(decoders.matcher.neutral(shots.syndromes).failures(shots.observables), fails)
     return ChunkScore(
         counts=_paired(base_fails, fails),
         neutral=neutral,
@@ -166,7 +166,7 @@ def _score(bench: _Bench, shots: Shots, with_references: bool) -> ChunkScore:
         digest=hashlib.sha256(shots.syndromes.tobytes() + shots.observables.tobytes()).hexdigest(),
         failed=np.packbits(fails).tobytes().hex(),
         answers=_answers_digest(answer),
-        lock=bench.lock,
+        lock=decoders.lock,
     )
 
 
@@ -185,9 +185,9 @@ def score_chunks(message: Message) -> Message:
         UsageError, NotFoundError: The environment or a decoder cannot be used.
     """
     task = ScoringTask.from_message(message)
-    with _on_bench(task) as bench:
-        scores = [_score(bench, sample_chunk(bench.problem, seed), task.references) for seed in task.seeds]
-        return Message({"chunks": [score.to_dict() for score in scores], "missing": bench.matcher.missing})
+    with _with_decoder_set(task) as decoders:
+        scores = [_score(decoders, sample_chunk(decoders.problem, seed), task.references) for seed in task.seeds]
+        return Message({"chunks": [score.to_dict() for score in scores], "missing": decoders.matcher.missing})
 
 
 @dataclass(frozen=True)
@@ -207,19 +207,21 @@ def score_given(task: ScoringTask, build: Callable[[Problem], Shots]) -> GivenSc
         task: As for `score_chunks`, but for its seeds.
         build: Makes the shots.
     """
-    with _on_bench(task) as bench:
-        shots = build(bench.problem)
-        score = _score(bench, shots, False)
+    with _with_decoder_set(task) as decoders:
+        shots = build(decoders.problem)
+        score = _score(decoders, shots, False)
         candidate = np.unpackbits(np.frombuffer(bytes.fromhex(score.failed), np.uint8), count=len(shots)).astype(bool)
-        known, _ = bench.matcher.known(shots.syndromes, False)
+        known, _ = decoders.matcher.known(shots.syndromes, False)
         baseline = known[""].failures(shots.observables)
-        return GivenScore(bench.problem, score, baseline, candidate)
+        return GivenScore(decoders.problem, score, baseline, candidate)
 
 
 def cost(message: Message) -> Message:
     """Fields `flops_per_shot` and `params` of a candidate, given as for `score_chunks`."""
-    with _on_bench(ScoringTask.from_message(message)) as bench:
-        return Message(bench.matcher.cost() if bench.matcher.has_candidate else {"flops_per_shot": 0, "params": 0})
+    with _with_decoder_set(ScoringTask.from_message(message)) as decoders:
+        return Message(
+            decoders.matcher.cost() if decoders.matcher.has_candidate else {"flops_per_shot": 0, "params": 0}
+        )
 
 
 def answer_again(message: Message) -> Message:
@@ -237,16 +239,18 @@ def answer_again(message: Message) -> Message:
     """
     # Not the matcher at hand: forks of its warm process have one order of sets and one layout of memory, and could agree on them.
     task = ScoringTask.from_message(message)
-    bench = _open_bench(task, None)
-    with bench.matcher:
-        chunks = [sample_chunk(bench.problem, seed).syndromes for seed in task.seeds]
-        if not bench.matcher.has_candidate:
-            return Message({"answers": [_answers_digest(bench.matcher.known(chunk, False)[0][""]) for chunk in chunks]})
+    decoders = _open_decoder_set(task, None)
+    with decoders.matcher:
+        chunks = [sample_chunk(decoders.problem, seed).syndromes for seed in task.seeds]
+        if not decoders.matcher.has_candidate:
+            return Message(
+                {"answers": [_answers_digest(decoders.matcher.known(chunk, False)[0][""]) for chunk in chunks]}
+            )
         shots = np.concatenate(chunks)
         order = np.random.default_rng(task.seeds[0]).permutation(len(shots))
-        parts = [bench.matcher.candidate(shots[part])[0] for part in np.array_split(order, _odd_batches(len(shots)))]
+        parts = [decoders.matcher.candidate(shots[part])[0] for part in np.array_split(order, _odd_batches(len(shots)))]
         observables, invalid = (
-            np.empty((len(shots), bench.problem.observable_bytes), np.uint8),
+            np.empty((len(shots), decoders.problem.observable_bytes), np.uint8),
             np.empty(len(shots), bool),
         )
         observables[order] = np.concatenate([part.observables for part in parts])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from autoqec.results.agent_comparison import TEST, ArmResult, arm_object, by_agent, contests, summarised
+from autoqec.results.agent_comparison import TEST, ArmResult, arm_object, by_agent, comparisons, summarised
 from autoqec.views.console import out, plain
 from autoqec.views.installed_text import grid
 from autoqec.views.tables import gain_text
@@ -18,7 +18,7 @@ def comparison_objects(arms: Sequence[ArmResult], env: str, profile: str) -> lis
         {"schema": "autoqec.comparison/1", **common, **summarised(own), "arms": [arm_object(arm) for arm in own]}
         for own in by_agent(arms).values()
     ]
-    return agents + [{"schema": "autoqec.contest/1", **common, **each} for each in contests(arms)]
+    return agents + [{"schema": "autoqec.contest/1", **common, **each} for each in comparisons(arms)]
 
 
 def print_comparison(arms: Sequence[ArmResult]) -> None:
@@ -53,29 +53,29 @@ def print_comparison(arms: Sequence[ArmResult]) -> None:
         )
     console = out()
     console.print(table)
-    found = contests(arms)
-    for contest in found:
-        console.print(plain(contest_text(contest)))
+    found = comparisons(arms)
+    for comparison in found:
+        console.print(plain(comparison_line(comparison)))
     if found:
         console.print(plain(f"test: {TEST}"))
 
 
-def contest_text(contest: dict[str, Any]) -> str:
+def comparison_line(comparison: dict[str, Any]) -> str:
     """What two agents are to each other, in a sentence."""
-    first, second = contest["agents"]
-    seeds, winner = contest["seeds"], contest["word"]
-    wins = {agent: sum(row["winner"] == agent for row in contest["per_seed"]) for agent in (first, second)}
+    first, second = comparison["agents"]
+    seeds, winner = comparison["seeds"], comparison["word"]
+    wins = {agent: sum(row["winner"] == agent for row in comparison["per_seed"]) for agent in (first, second)}
     if winner is not None:
         loser = second if winner == first else first
         text = f"{winner} beats {loser}: its best round surely gains more in each of {seeds} seed(s)"
     else:
         text = f"{first} is surely ahead of {second} in {wins[first]} of {seeds} seed(s), {second} in {wins[second]}"
-    if contest["mean_difference"] is None:
+    if comparison["mean_difference"] is None:
         return text
-    estimate, low, high = (1e3 * value for value in contest["mean_difference"])
-    better = contest["better"]
+    estimate, low, high = (1e3 * value for value in comparison["mean_difference"])
+    better = comparison["better"]
     says = f"{better} is the better agent" if better else "not enough seeds, or none is better"
     return (
         f"{text}. The best gains differ by {estimate:+.2f} [{low:+.2f}, {high:+.2f}]·1e-3 in the mean; over seeds"
-        f" p = {contest['seed_p']:.3g} (randomisation): {says}"
+        f" p = {comparison['seed_p']:.3g} (randomisation): {says}"
     )

@@ -11,7 +11,7 @@ from typing import Any
 from autoqec.errors import AutoQECError
 from autoqec.history import Ledger, read_notes, require_kept
 from autoqec.results.counts import PairedCounts
-from autoqec.results.head_to_head import FRONT_ALPHA, HEAD_TO_HEAD, Words, duel_words, open_pairs, settle
+from autoqec.results.head_to_head import FRONT_ALPHA, HEAD_TO_HEAD, Words, head_to_head_words, open_pairs, settle
 from autoqec.results.pareto_front import Member, Point, front
 from autoqec.views.log_lines import Line, RunLines
 
@@ -112,7 +112,7 @@ def _decided(ledger: Ledger, members: Sequence[Member], lines: Mapping[str, tupl
                             PairedCounts.from_dict(record["counts"]),
                             min(FRONT_ALPHA, float(record["alpha"])),
                         )
-                        words |= duel_words(by_commit[record["rival"]], by_commit[commit], counts, alpha)
+                        words |= head_to_head_words(by_commit[record["rival"]], by_commit[commit], counts, alpha)
     return words
 
 

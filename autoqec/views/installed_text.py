@@ -10,8 +10,8 @@ from rich.text import Text
 
 from autoqec.views.console import out, plain
 
-#: Capabilities that say what to install, and nothing of what the thing can do.
-_ADVICE = ("needs", "pip_options")
+#: Capabilities that say what to install or how to check it, and nothing of what the thing can do.
+_ADVICE = ("needs", "pip_options", "example")
 
 
 def grid(*headers: str) -> Table:
@@ -42,6 +42,8 @@ def print_plugins(items: Sequence[Mapping[str, Any]]) -> None:
                 Text("broken: ", style="bold red")
                 + plain(f"{item['plugin']} ({item['distribution']}): {item['error']}")
             )
+            if item["file"]:
+                console.print(plain(f"  at {item['file']}, line {item['line']}"))
             console.print(plain(f"  go on without it: pip uninstall {item['distribution'].split()[0]}"))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
-from autoqec.views.console import err, plain
+from autoqec.views.console import err, plain, say
 
 _TITLES = {
     "ideate": "ideator: what to try",
@@ -60,9 +60,11 @@ class RoundDisplay:
 
     def show(self, event: Mapping[str, Any]) -> None:
         """Show one event of a session."""
+        name = event["event"]
+        if name == "observer_failed":  # told off a terminal too: a tracker may have missed part of the run
+            say(_observer_note(event))
         if self._progress is None:
             return
-        name = event["event"]
         if name == "round":
             self._progress.console.print(Text("round ", style="bold") + plain(f"{event['run']}/{event['round']}"))
         elif name == "step":
@@ -106,6 +108,14 @@ def _agent_note(event: Mapping[str, Any]) -> str:
     if "waiting" in event:
         return f"{event.get('why', 'trouble')}: goes on in {event['waiting']:.0f} s"
     return f"{event.get('tokens', 0):,} tokens"
+
+
+def _observer_note(event: Mapping[str, Any]) -> str:
+    place = f" ({event['file']}, line {event['line']})" if event["file"] else ""
+    return (
+        f"warning: the observer of plugin {event['plugin']} ({event['distribution']}) failed and hears no more: "
+        f"{event['error']}{place}"
+    )
 
 
 def _money(spent: Mapping[str, Any]) -> str:

@@ -41,11 +41,11 @@ def verdict_lines(verdict: Mapping[str, Any]) -> str:
             except (KeyError, TypeError, ValueError, AttributeError, IndexError, ZeroDivisionError):
                 lines.append(f"{name}: not of the form that verdicts have")
     beacon = f"; beacon {verdict['beacon']}" if verdict.get("beacon") else ""
-    walls = (
+    layers = (
         "trusted code, not locked" if verdict.get("trusted_code") else f"sandbox level {verdict.get('sandbox_level')}"
     )
     lines.append(
-        f"{walls}; holdout key {verdict.get('seed_key')}{beacon}; took {verdict.get('seconds')} s{_parts_text(verdict)}"
+        f"{layers}; holdout key {verdict.get('seed_key')}{beacon}; took {verdict.get('seconds')} s{_parts_text(verdict)}"
     )
     return "\n".join(lines)
 

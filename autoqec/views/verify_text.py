@@ -28,7 +28,7 @@ def print_refuted(row: Mapping[str, Any]) -> None:
     out().print(plain(said), soft_wrap=True)
 
 
-def print_duel(note: Mapping[str, Any]) -> None:
+def print_head_to_head(note: Mapping[str, Any]) -> None:
     """What two rounds on the same shots were, on two lines."""
     first, second = note["pair"]
     said = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import torch
 
@@ -10,10 +10,8 @@ from autoqec.candidate.blocks import DetectorInput, DetectorReadout
 from autoqec.problem.geometry import find_geometry
 from autoqec.problem.problem import Problem
 
+from .cnn3d_config import CNN3DConfig
 from .grid import lay_out
-
-if TYPE_CHECKING:
-    from .cnn3d_stage import CNN3DConfig
 
 
 class CNN3DModule(torch.nn.Module):

@@ -7,35 +7,17 @@ Syndromes of a surface code look alike everywhere, and a convolution uses that; 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import Field
 
-from autoqec.candidate.stage_contract import Inference, StageConfig
+from autoqec.candidate.stage_contract import Inference
 from autoqec.problem.problem import Problem
+
+from .cnn3d_config import CNN3DConfig
 
 if TYPE_CHECKING:
     import torch
-
-
-class CNN3DConfig(StageConfig):
-    """The fields of a `cnn3d` stage.
-
-    Attributes:
-        layers: Convolutions, each followed by a ReLU.
-        channels: Features of a cell.
-        kernel: Cells a convolution sees along each axis.
-        residual: From the second on, add a convolution's result to its input.
-        head: What each mechanism makes of its detectors' features; see `DetectorReadout`.
-    """
-
-    kind: Literal["cnn3d"] = "cnn3d"
-    layers: int = Field(default=3, ge=1, le=16)
-    channels: int = Field(default=8, ge=1, le=128)
-    kernel: Literal[1, 3, 5] = 3
-    residual: bool = True
-    head: Literal["linear", "mlp"] = "linear"
 
 
 class CNN3D:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import torch
 
 from autoqec.problem.problem import Problem
 
-if TYPE_CHECKING:
-    from .mlp_stage import MLPConfig
+from .mlp_config import MLPConfig
 
 
 class MLPModule(torch.nn.Module):

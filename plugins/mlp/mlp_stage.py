@@ -7,31 +7,17 @@ in weights, but a small one is the fastest learned stage there is.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import Field
 
-from autoqec.candidate.stage_contract import Inference, StageConfig
+from autoqec.candidate.stage_contract import Inference
 from autoqec.problem.problem import Problem
+
+from .mlp_config import MLPConfig
 
 if TYPE_CHECKING:
     import torch
-
-
-class MLPConfig(StageConfig):
-    """The fields of an `mlp` stage.
-
-    Attributes:
-        hidden: Units of a hidden layer.
-        head: `linear`: one hidden layer, then the correction; `mlp`: two.
-        see_beliefs: Whether the incoming beliefs are an input beside the syndrome; they should be behind another stage.
-    """
-
-    kind: Literal["mlp"] = "mlp"
-    hidden: int = Field(default=32, ge=1, le=1024)
-    head: Literal["linear", "mlp"] = "linear"
-    see_beliefs: bool = True
 
 
 class MLP:

@@ -14,7 +14,7 @@ from typing import Any
 
 from autoqec.decoding.sinter_adapter import CompiledForeign
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
-from autoqec.plugins import one_line
+from autoqec.plugin_errors import one_line
 from autoqec.problem.problem import Problem
 
 _METHODS = ("compile_decoder_for_dem", "decode_via_files")

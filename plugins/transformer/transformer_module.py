@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import torch
 
@@ -12,8 +11,7 @@ from autoqec.errors import UsageError
 from autoqec.problem.geometry import find_geometry
 from autoqec.problem.problem import Problem
 
-if TYPE_CHECKING:
-    from .transformer_stage import TransformerConfig
+from .transformer_config import TransformerConfig
 
 #: The attention weights of this many tokens take 4 MiB per shot and head.
 MAX_DETECTORS = 1024

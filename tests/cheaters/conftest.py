@@ -29,7 +29,7 @@ from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring import shard
 from autoqec.scoring.candidate_workers import Workers
 from autoqec.scoring.executor_contract import run_task
-from autoqec.scoring.matcher import open_bench
+from autoqec.scoring.matcher import open_decoder_set
 from autoqec.scoring.verifier_contract import VerificationRequest
 from autoqec.testing import TINY_ENVIRONMENT
 
@@ -123,18 +123,18 @@ class MatcherHere:
         self.has_candidate = any(name.startswith("file:stages/") for name in blobs)
         self.resources, self.blobs = ExitStack(), blobs
         try:
-            self.bench = open_bench(blobs, p, strong, self.resources, self.workers)
+            self.decoders = open_decoder_set(blobs, p, strong, self.resources, self.workers)
         except BaseException:
             self.close()
             raise
-        self.known, self.neutral, self.candidate = self.bench.known, self.bench.neutral, self.bench.candidate
-        self.missing = self.bench.missing
+        self.known, self.neutral, self.candidate = self.decoders.known, self.decoders.neutral, self.decoders.candidate
+        self.missing = self.decoders.missing
 
     def wait(self, observable_bytes):
-        return self.bench.predictor.lock if self.bench.predictor else None
+        return self.decoders.predictor.lock if self.decoders.predictor else None
 
     def cost(self):
-        return self.bench.predictor.cost() | {"params": SealedCandidate({}, self.blobs["weights"]).numbers}
+        return self.decoders.predictor.cost() | {"params": SealedCandidate({}, self.blobs["weights"]).numbers}
 
     def __enter__(self):
         return self
@@ -159,7 +159,7 @@ def here(court):
     with Workers() as workers, pytest.MonkeyPatch.context() as patch:
         patch.setattr(shard, "Matcher", partial(MatcherHere, workers))
         yield Here()
-        shard._forget_bench()
+        shard._forget_decoder_set()
 
 
 @pytest.fixture(scope="module")

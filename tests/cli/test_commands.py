@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -427,7 +428,7 @@ def test_a_reader_that_takes_nothing_is_no_error(lab, args):
 
 def _start(folder, *args):
     return subprocess.Popen(
-        [sys.executable, "-m", "autoqec", "round", *args],
+        [sys.executable, "-m", "autoqec", *args],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -448,43 +449,62 @@ MOMENTS = {
 }
 
 
-@pytest.mark.parametrize(
-    "moment", [*(pytest.param(early, marks=pytest.mark.slow) for early in ("training", "scoring")), "verifying"]
-)
-def test_a_killed_round_is_resumed_to_the_same_metrics(lab, tmp_path, moment):
-    make_tiny_lab(tmp_path)
-    process = _start(tmp_path, "--seed", "3")
-    deadline = time.monotonic() + 120
-    while not _has_ref(tmp_path, MOMENTS[moment]):
+def _killed_at(moment, folder, *args):
+    """Kill a command as soon as it has come so far in a lab."""
+    process = _start(folder, *args)
+    deadline = time.monotonic() + 300
+    while not _has_ref(folder, MOMENTS[moment]):
         assert time.monotonic() < deadline
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.01)
     process.kill()
     process.communicate()
-    assert "interrupted" in autoqec("log", cwd=tmp_path).stdout
-    resumed = json.loads(autoqec("resume", "--json", cwd=tmp_path).stdout)
-    whole = lab[1][0]
+
+
+def _resumed(folder, whole, attempt):
+    """Finish what was killed: it comes to what the whole round came to."""
+    assert "interrupted" in autoqec("log", cwd=folder).stdout
+    resumed = json.loads(autoqec("resume", "--json", cwd=folder).stdout)
     assert (resumed["status"], resumed["verdict"]) == ("ok", "VERIFIED")
     for name in ("shots", "ler_candidate", "ler_baseline", "delta_ler_ci", "params"):
         assert resumed["metrics"][name] == whole["metrics"][name]
     assert resumed["hypothesis"] == whole["hypothesis"]
-    shown = json.loads(autoqec("show", resumed["branch"], "--json", cwd=tmp_path).stdout)
-    attempt = shown["notes"]["verdict"]["attempt"]
-    assert attempt == (2 if moment == "verifying" else 1), "an attempt that was cut off has spent its share too"
-    assert "nothing to resume" in autoqec("resume", cwd=tmp_path).stderr
+    shown = json.loads(autoqec("show", resumed["branch"], "--json", cwd=folder).stdout)
+    found = shown["notes"]["verdict"]["attempt"]
+    assert found == attempt, "an attempt that was cut off has spent its share too"
+    assert "nothing to resume" in autoqec("resume", cwd=folder).stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_killed_round_is_resumed_to_the_same_metrics(lab, tmp_path, moment):
+    make_tiny_lab(tmp_path)
+    _killed_at(moment, tmp_path, "round", "--seed", "3")
+    _resumed(tmp_path, lab[1][0], attempt=2 if moment == "verifying" else 1)
+
+
+def test_a_round_that_is_killed_while_it_is_verified_is_resumed_to_the_same_metrics(copied):
+    """The same for a round that another process trained and scored, with its verdict taken away."""
+    whole = copied[0]
+    claim = f"refs/autoqec/claims/{whole['run']}/1"
+    left = json.loads(_git("cat-file", "blob", claim)) | {"state": "open", "status": None, "closed": None}
+    _git("update-ref", claim, _git("hash-object", "-w", "--stdin", text=json.dumps(left | {"boot_id": "gone"})))
+    _git("update-ref", "-d", f"refs/notes/autoqec/{whole['run']}/verdict")
+    _killed_at("verifying", Path.cwd(), "resume")
+    _resumed(Path.cwd(), whole, attempt=2)
 
 
 def test_ctrl_c_leaves_130_and_no_process(tmp_path):
     ledger = make_tiny_lab(tmp_path)
-    process = _start(tmp_path)
-    deadline = time.monotonic() + 120
+    process = _start(tmp_path, "round")
+    deadline = time.monotonic() + 300
     while not _has_ref(tmp_path, MOMENTS["training"]):
         assert time.monotonic() < deadline
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     time.sleep(0.02)
     process.send_signal(signal.SIGINT)  # an impatient user
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=120)
     assert (process.returncode, out) == (130, "")
     assert "autoqec resume" in err
     assert "Traceback" not in err

@@ -195,9 +195,9 @@ def test_a_front_without_weights_says_where_they_come_from(copy, printed, monkey
 
 
 def test_pairs_of_the_front_are_decided_once(weighty, printed, monkeypatch):
-    from autoqec.loop import front_pairs as duelling
+    from autoqec.loop import front_pairs
 
-    def duel(session, rounds, alpha, *, max_shots):
+    def head_to_head(session, rounds, alpha, *, max_shots):
         (_, rival), (_, state) = rounds
         assert (alpha, max_shots) == (0.025, 60_000)
         counts = {"shots": 10**6, "both": 9000, "baseline_only": 900, "candidate_only": 100}
@@ -205,7 +205,7 @@ def test_pairs_of_the_front_are_decided_once(weighty, printed, monkeypatch):
         record |= {"word": "dominates", "delta_ler": 0.0008, "delta_ler_ci": [0.0007, 0.0009]}
         return history.append_note(session.ledger, state.claim.run, "verdict", state.commit, record)
 
-    monkeypatch.setattr(duelling, "duel", duel)
+    monkeypatch.setattr(front_pairs, "head_to_head", head_to_head)
     code, out, _ = printed("verify", "--head-to-head", "--max-shots", "60000")
     assert code == 0
     winner, loser = "r-abcd/2", "r-abcd/1"

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from autoqec.cli.main import run
 from autoqec.history import list_claims, list_runs, open_ledger, read_attachment
 from autoqec.loop.tracing import read_calls
 from autoqec.testing import make_tiny_lab, tiny_proposal
@@ -41,19 +42,36 @@ def autoqec(folder, server, *args):
 
 
 @pytest.fixture
+def here(monkeypatch, capsys):
+    """Does what `autoqec` does, in this process, which has loaded most of it already."""
+
+    def call(folder, server, *args):
+        for name in [name for name in os.environ if name.startswith(("ANTHROPIC", "AUTOQEC"))]:
+            monkeypatch.delenv(name)
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
+        monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+        monkeypatch.chdir(folder)
+        code = run(list(args))
+        out, err = capsys.readouterr()
+        return subprocess.CompletedProcess(args, code, out, err)
+
+    return call
+
+
+@pytest.fixture
 def folder(tmp_path):
     make_tiny_lab(tmp_path / "lab")
     return tmp_path / "lab"
 
 
-def test_a_round_is_proposed_written_trained_judged_and_accounted_for(folder, messages_server):
+def test_a_round_is_proposed_written_trained_judged_and_accounted_for(folder, messages_server, here):
     usage = {"input_tokens": 1000, "cache_read_input_tokens": 4000, "cache_creation_input_tokens": 0}
 
     def answer(request):
         return messages_server.said(SAID[role_of(request)], model=MODEL, usage=usage, output=500)
 
     with messages_server.MessagesServer(answer) as server:
-        planned = autoqec(folder, server, "round", "--dry-run", *AGENTS, "--max-cost", "5", "--json")
+        planned = here(folder, server, "round", "--dry-run", *AGENTS, "--max-cost", "5", "--json")
         assert server.requests == []
         done = autoqec(folder, server, "round", *AGENTS, "--seed", "3", "--max-cost", "5", "--json")
     assert (planned.returncode, done.returncode) == (0, 0), planned.stderr + done.stderr
@@ -73,7 +91,7 @@ def test_a_round_is_proposed_written_trained_judged_and_accounted_for(folder, me
     assert 0 < price < plan["calls"][0]["cost"]
     everything = b"".join(read_attachment(ledger, "traces", item["run"], 1).values()) + done.stdout.encode()
     assert KEY.encode() not in everything
-    shown = autoqec(folder, server, "show", "--trace", f"exp/{item['run']}/1")
+    shown = here(folder, server, "show", "--trace", f"exp/{item['run']}/1")
     assert f"ideator, attempt 1: anthropic:{MODEL}" in shown.stdout
     assert "5,500 tokens (4,000 from cache)" in shown.stdout
     assert '<data name="environment">' in shown.stdout
@@ -98,23 +116,23 @@ def test_a_kill_while_a_reply_is_on_its_way_asks_for_that_one_again_and_for_no_o
         victims.append(asker.pid)
         assert asker.wait(timeout=120) == -signal.SIGKILL
         ledger = open_ledger(folder)
-        run = list_runs(ledger)[0].name
-        assert list_claims(ledger, run)[0].state == "open"
-        assert [(call.role, call.reply is None) for call in read_calls(ledger, run, 1)] == [
+        name = list_runs(ledger)[0].name
+        assert list_claims(ledger, name)[0].state == "open"
+        assert [(call.role, call.reply is None) for call in read_calls(ledger, name, 1)] == [
             ("ideator", False), ("coder", True),
         ]  # fmt: skip
         done = autoqec(folder, server, "resume", "--json")
     assert [role_of(request) for request in server.requests] == ["ideator", "coder", "coder", "coder"]
     assert json.loads(done.stdout)["status"] == "agent_error"
-    coder = next(call for call in read_calls(ledger, run, 1) if call.role == "coder")
+    coder = next(call for call in read_calls(ledger, name, 1) if call.role == "coder")
     assert (coder.lost, coder.tokens) == (1, coder.estimate.tokens + coder.reply.usage.total)
 
 
-def test_a_budget_that_is_spent_ends_with_4_and_says_how_to_go_on(folder, messages_server):
+def test_a_budget_that_is_spent_ends_with_4_and_says_how_to_go_on(folder, messages_server, here):
     with messages_server.MessagesServer([]) as server:
         done = autoqec(folder, server, "round", *AGENTS, "--max-tokens", "1000")
-        again = autoqec(folder, server, "resume", "--max-tokens", "1000")
-        unpriced = autoqec(
+        again = here(folder, server, "resume", "--max-tokens", "1000")
+        unpriced = here(
             folder, server, "round", "--ideator", "anthropic:claude-of-tomorrow", "--new", "--max-cost", "9"
         )
     assert (done.returncode, again.returncode, unpriced.returncode) == (4, 4, 4)
@@ -124,19 +142,19 @@ def test_a_budget_that_is_spent_ends_with_4_and_says_how_to_go_on(folder, messag
     assert "price is not known" in unpriced.stderr
 
 
-def test_a_recording_says_it_again_where_there_is_no_server_and_no_key(folder, messages_server, tmp_path):
+def test_a_recording_says_it_again_where_there_is_no_server_and_no_key(folder, messages_server, tmp_path, here):
     replies = [SAID["ideator"], {"files": {}}, "no JSON", SAID["ideator"]]
     with messages_server.MessagesServer([messages_server.said(reply) for reply in replies]) as server:
         done = autoqec(folder, server, "round", *AGENTS, "--seed", "3", "--record", str(tmp_path / "tape"), "--json")
     assert len(server.requests) == 3
     make_tiny_lab(tmp_path / "elsewhere")
     # The server is gone.
-    again = autoqec(tmp_path / "elsewhere", server, "round", *AGENTS, "--replay", str(tmp_path / "tape"), "--json")
+    again = here(tmp_path / "elsewhere", server, "round", *AGENTS, "--replay", str(tmp_path / "tape"), "--json")
     first, second = json.loads(done.stdout), json.loads(again.stdout)
     assert (first["status"], second["status"]) == ("agent_error", "agent_error")
     assert [item[name] for item in (first, second) for name in ("run", "hypothesis", "reason")] == 2 * [
         first["run"], SAID["ideator"]["text"], first["reason"],
     ]  # fmt: skip
-    here = autoqec(folder, server, "round", "--replay", str(tmp_path / "tape"))
-    assert here.returncode == 2
-    assert "replay in a lab of its own" in here.stderr
+    same = here(folder, server, "round", "--replay", str(tmp_path / "tape"))
+    assert same.returncode == 2
+    assert "replay in a lab of its own" in same.stderr

@@ -12,7 +12,8 @@ A comment on the line above a fenced block says what the block is:
 LAB is `recorded` (the README's), `own-circuit` (the tutorial's), or `new` (a lab just made). The examples of one document that
 name one lab run in one copy of it, from top to bottom. `$run` is the lab's run.
 
-`python tests/docs/document_blocks.py` writes what the program prints today into all documents.
+`python tests/docs/document_blocks.py` writes what the program prints today into all documents. `record_labs.py` makes the labs
+anew.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ FILES = sorted(path for path in Path(__file__).parent.glob("*.py") if not path.n
 SECRET = ctypes.create_string_buffer(b"SECRET")
 
 #: Names that a file may define: `ENDS` = "SIGSYS" (else the attempt must be refused), `CANNOT_HERE` (why it may lead nowhere
-#: even without the lock), `LOCKED_ONLY` (not to be tried without), `MACHINE`, `LEVEL` (the least number of walls it needs),
+#: even without the lock), `LOCKED_ONLY` (not to be tried without), `MACHINE`, `LEVEL` (the least number of layers it needs),
 #: `ROOT_MAY` (why root of the machine is not held).
 
 

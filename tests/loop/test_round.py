@@ -28,7 +28,7 @@ from autoqec.history import (
 )
 from autoqec.loop import one_round as rounds
 from autoqec.loop.auditing import audit_round, replay_differences, why_no_replay
-from autoqec.loop.front_pairs import duel
+from autoqec.loop.front_pairs import head_to_head
 from autoqec.loop.judging import Asked, judge
 from autoqec.loop.one_round import run_round
 from autoqec.loop.parents import composed_parents
@@ -36,7 +36,7 @@ from autoqec.loop.round_state import find_verdict, read_state
 from autoqec.loop.session import Session, open_run
 from autoqec.plugins import Registration, load_plugins
 from autoqec.results.counts import PairedCounts
-from autoqec.results.head_to_head import duel_words
+from autoqec.results.head_to_head import head_to_head_words
 from autoqec.results.pareto_front import Point
 from autoqec.results.statistics import log_e_better
 from autoqec.scoring.executor_contract import run_task
@@ -247,11 +247,11 @@ def test_a_pair_of_the_front_is_decided_on_shots_that_both_share(searched, tmp_p
     states = [read_state(ledger, run.name, number) for number in (1, 2)]
     points = [Point(f"{run.name}/{n}", 0.0, (-1.0, 1.0), n, n) for n in (1, 2)]
     session = Session(ledger, load_plugins(), load_settings(ledger.workdir), run)
-    note = duel(session, tuple(zip(points, states, strict=True)), 0.05, max_shots=60_000)
+    note = head_to_head(session, tuple(zip(points, states, strict=True)), 0.05, max_shots=60_000)
     counts = PairedCounts.from_dict(note["counts"])
     assert counts.shots == len(note["digests"]) * 4096
     assert counts.baseline_only + counts.candidate_only > 0, "they are not one decoder"
-    expected = duel_words(*points, counts, 0.05).get((points[0].name, points[1].name), "undecided")
+    expected = head_to_head_words(*points, counts, 0.05).get((points[0].name, points[1].name), "undecided")
     assert (note["word"], note["rival"]) == (expected, states[0].commit)
     assert read_state(ledger, run.name, 2).verdict == states[1].verdict, (
         "it is no verdict, and takes no verdict's place"

@@ -464,16 +464,17 @@ SLOW = Rates(lambda p, rounds, _: 0.0098 if p == 0.01 else 0.005, base=0.01)
 def test_a_test_that_is_undecided_when_the_time_is_spent_is_broken_off_and_a_replay_stops_there_too(
     executor, protocol, cell
 ):
-    found = verdict(executor, protocol=protocol, weights=WEIGHTS, max_seconds=1e-9)
+    few = {"protocol": protocol, "weights": WEIGHTS, "max_shots": 131_072}
+    found = verdict(executor, **few, max_seconds=1e-9)
     assert (found.verdict, found.reason) == ("FAILED", "undecided")
     assert found.details["out_of_time"] == {"cell": cell, "shots": 16_384, "seconds": 1e-9}
     assert [each["label"] for each in found.details.get("cells", ())] == ([cell] if cell else [])
     note = json.loads(json.dumps(found.to_dict()))
     assert audit(note) == []
     assert "the budget of 1e-09 s was spent" in verdict_lines(note | {"verifier": "holdout"})
-    again = verdict(executor, protocol=protocol, weights=WEIGHTS, stop=note["out_of_time"])
+    again = verdict(executor, **few, stop=note["out_of_time"])
     assert replay_differences(note, again.to_dict()) == []
-    whole = verdict(executor, protocol=protocol, weights=WEIGHTS)
+    whole = verdict(executor, **few)
     assert replay_differences(note, whole.to_dict()) != []
     assert "the note says" in str(audit(note | {"out_of_time": note["out_of_time"] | {"shots": 4096}}))
 

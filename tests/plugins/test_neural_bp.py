@@ -15,6 +15,7 @@ from autoqec.errors import UsageError
 from autoqec.problem.dem import LLR_BOUND
 from autoqec.problem.problem import problem_from_dem
 from autoqec.problem.sampling import sample_chunk, sample_labelled
+from autoqec.runner.adam import CosineAdam
 from autoqec.testing import surface_problem
 
 KIND = NeuralBP()
@@ -272,11 +273,11 @@ def test_untrained_it_beats_plain_matching_and_training_lowers_the_loss():
 
     with torch.no_grad():
         before = loss(*held_out).item()
-    optimiser = torch.optim.Adam(module.parameters(), lr=0.02)
+    optimiser = CosineAdam(module.parameters(), 0.02, 30)
     for step in range(30):
-        optimiser.zero_grad()
+        optimiser.forget_gradients()
         loss(*tensors_of(problem, 2 * LANES, seed=step)).backward()
-        optimiser.step()
+        optimiser.step(usable=True)
     with torch.no_grad():
         after = loss(*held_out).item()
     assert after < before

@@ -5,7 +5,7 @@ import random
 import pytest
 from scipy.stats import permutation_test
 
-from autoqec.results.agent_comparison import ArmResult, Tried, arm_object, contests, randomisation_p, summarised
+from autoqec.results.agent_comparison import ArmResult, Tried, arm_object, comparisons, randomisation_p, summarised
 from autoqec.results.counts import PairedCounts
 
 
@@ -22,7 +22,7 @@ def arm(agent, seed, *rounds):
 
 def test_an_agent_that_is_surely_ahead_in_every_seed_beats_the_other():
     arms = [arm("a", s, tried(1, 0.004)) for s in (1, 2)] + [arm("b", s, tried(1, 0.001)) for s in (1, 2)]
-    (found,) = contests(arms)
+    (found,) = comparisons(arms)
     assert found["word"] == "a"
     assert (found["seed_p"], found["better"]) == (0.5, None)  # two seeds say next to nothing about the agents
     assert found["alpha"] == pytest.approx(0.05 / 4)
@@ -35,11 +35,11 @@ def test_a_mean_difference_has_ends_that_hold_where_all_intervals_do():
         arm("b", 1, tried(1, 0.0042)),
         arm("b", 2, tried(1)),
     ]
-    (found,) = contests(arms)
+    (found,) = comparisons(arms)
     estimate, low, high = found["mean_difference"]
     assert (found["word"], estimate) == (None, pytest.approx(0.0019))
     assert 0 < low < estimate < high
-    assert contests([arms[0], arm("b", 3)])[0]["mean_difference"] is None
+    assert comparisons([arms[0], arm("b", 3)])[0]["mean_difference"] is None
 
 
 def test_enough_seeds_tell_which_agent_is_better_and_one_bad_seed_is_no_end():
@@ -47,7 +47,7 @@ def test_enough_seeds_tell_which_agent_is_better_and_one_bad_seed_is_no_end():
     theirs = [0.001, None, 0.0005, 0.0041, None, 0.0002]
     arms = [arm("b", s, tried(1, gain)) for s, gain in enumerate(theirs, 1)]
     arms += [arm("a", s, tried(1, gain)) for s, gain in enumerate(gains, 1)]
-    (found,) = contests(arms)
+    (found,) = comparisons(arms)
     assert found["word"] is None
     assert (found["seed_p"], found["better"]) == (2 / 64, "a")
 
@@ -73,29 +73,29 @@ def test_anything_less_is_undecided(theirs):
     arms = [arm("a", s, tried(1, 0.004)) for s in (1, 2)] + [
         arm("b", s, r) for s, r in zip((1, 2), theirs, strict=True)
     ]
-    assert contests(arms)[0]["word"] is None
+    assert comparisons(arms)[0]["word"] is None
 
 
 def test_more_verdicts_make_wider_intervals():
     near = [arm("a", 1, tried(1, 0.0035)), arm("b", 1, tried(1, 0.0021))]
-    assert contests(near)[0]["word"] == "a"
+    assert comparisons(near)[0]["word"] == "a"
     many = [arm(agent, 1, *(tried(n, gain) for n in range(1, 150))) for agent, gain in (("a", 0.0035), ("b", 0.0021))]
-    assert contests(many)[0]["word"] is None
+    assert comparisons(many)[0]["word"] is None
 
 
 def test_agents_are_compared_at_as_many_rounds_as_both_have():
     late = [arm("a", 1, tried(1), tried(2, 0.004)), arm("b", 1, tried(1, 0.001))]
-    assert contests(late)[0]["per_seed"] == [{"seed": 1, "rounds": 1, "winner": "b"}]
-    assert contests([late[0], arm("b", 1)])[0]["word"] is None
+    assert comparisons(late)[0]["per_seed"] == [{"seed": 1, "rounds": 1, "winner": "b"}]
+    assert comparisons([late[0], arm("b", 1)])[0]["word"] is None
 
 
 def test_an_arm_without_a_verified_round_has_the_plain_decoder():
     arms = [arm("a", 1, tried(1, 0.004)), arm("b", 1, tried(1))]
-    assert contests(arms)[0]["word"] == "a"
+    assert comparisons(arms)[0]["word"] == "a"
     figures = summarised(arms[1:])
     assert (figures["best"], figures["mean"], figures["front"], figures["verified"]) == (None, 0.0, 0, 0)
-    assert contests([arms[1], arm("c", 1, tried(1))])[0]["word"] is None
-    assert contests([arms[0], arm("c", 2, tried(1))])[0]["word"] is None, "no seed in common"
+    assert comparisons([arms[1], arm("c", 1, tried(1))])[0]["word"] is None
+    assert comparisons([arms[0], arm("c", 2, tried(1))])[0]["word"] is None, "no seed in common"
 
 
 def test_figures_of_an_agent_are_those_of_its_best_rounds():

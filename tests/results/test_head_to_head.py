@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from autoqec.results.counts import PairedCounts
-from autoqec.results.head_to_head import DOMINATES, STAYS, duel_words, open_pairs, pair_alpha, settle
+from autoqec.results.head_to_head import DOMINATES, STAYS, head_to_head_words, open_pairs, pair_alpha, settle
 from autoqec.results.pareto_front import Point, front
 
 
@@ -35,13 +35,13 @@ LEVEL = PairedCounts(10**8, 3_000_000, 3000, 3000)
     ],
 )
 def test_the_words_of_a_pair(a, b, counts, words):
-    assert duel_words(a, b, counts, 0.05) == words
+    assert head_to_head_words(a, b, counts, 0.05) == words
 
 
 def test_a_pair_that_does_not_differ_is_seldom_decided():
     rng = np.random.default_rng(1)
     draws = rng.multinomial(400_000, [0.008, 0.001, 0.001, 0.99], size=500)
-    decided = [bool(duel_words(DEAR, TWIN, PairedCounts(400_000, *map(int, row[:3])), 0.05)) for row in draws]
+    decided = [bool(head_to_head_words(DEAR, TWIN, PairedCounts(400_000, *map(int, row[:3])), 0.05)) for row in draws]
     assert np.mean(decided) <= 0.05
 
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -137,9 +138,13 @@ def test_a_loss_that_is_not_finite_from_the_start_is_divergence(problem):
         trained(problem, "shots: 512\n", "kind: custom\n", module)
 
 
-def test_steps_are_those_of_torch(problem):
+def test_steps_are_those_of_torch(monkeypatch):
     from autoqec.runner.adam import CosineAdam
 
+    # All that torch's own asks of its compiler is to stay away; importing it takes longer than the whole of this file.
+    away = SimpleNamespace(disable=lambda function, *_, **__: function, graph_break=lambda: None)
+    monkeypatch.setitem(sys.modules, "torch._dynamo", away)
+    monkeypatch.setattr(torch, "_dynamo", away, raising=False)
     torch.manual_seed(1)
     ours, theirs = torch.nn.Linear(5, 3), torch.nn.Linear(5, 3)
     theirs.load_state_dict(ours.state_dict())

@@ -14,7 +14,7 @@ from autoqec.scoring.executor_contract import Task
 from autoqec.scoring.fault_tasks import EXAMINE, OUTLINE
 from autoqec.scoring.scoring_requests import (
     MODELS,
-    BenchRequest,
+    DecoderSetRequest,
     DecodingRequest,
     FaultTask,
     OutlineTask,
@@ -41,7 +41,7 @@ EXAMPLES = [
     ScoringTask(environment={}, sealed=SEALED),
     OutlineTask(environment=FILES, sealed=SEALED, most=3),
     FaultTask(environment=FILES, sealed=SEALED, weight=2, first=7, count=9),
-    BenchRequest(environment=FILES, sealed=SEALED, p=1.0),
+    DecoderSetRequest(environment=FILES, sealed=SEALED, p=1.0),
     DecodingRequest("known", True, b"\x07"),
     VerificationRequest(LOADED, SEALED, "0" * 40, parents=PARENTS),
     VerificationTask(

@@ -22,7 +22,7 @@ from autoqec.sandbox.channel import Message
 from autoqec.sandbox.child import Child
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring import shard
-from autoqec.scoring.matcher import MEMORY_BYTES, Matcher, open_bench
+from autoqec.scoring.matcher import MEMORY_BYTES, Matcher, open_decoder_set
 from autoqec.scoring.predictor import CandidateFault
 from autoqec.scoring.scoring_requests import ScoringTask
 from autoqec.testing import TINY_ENVIRONMENT
@@ -80,10 +80,10 @@ def test_no_byte_sent_to_the_matcher_or_the_candidate_holds_an_observable_or_a_s
     assert shots.observables.any()
     # To the matcher, as the judge scores a chunk; then to the candidate, as a matcher in this process asks it.
     shard.score_chunks(task(data, [SEED], references=True).to_message())
-    shard._forget_bench()
+    shard._forget_decoder_set()
     to_matcher = len(sent)
     with ExitStack() as resources:
-        open_bench(data, None, None, resources).candidate(shots.syndromes)
+        open_decoder_set(data, None, None, resources).candidate(shots.syndromes)
     assert to_matcher < len(sent)
     for stream in (b"|".join(sent[:to_matcher]), b"|".join(sent[to_matcher:])):
         assert shots.syndromes.tobytes() in stream, "the recording has what was sent"
@@ -94,14 +94,14 @@ def test_it_decodes_as_its_parts_do_here():
     problem, data = blobs()
     shots = sample_chunk(problem, 1)
     with ExitStack() as resources, Matcher(data) as matcher:
-        bench = open_bench(data, None, None, resources)
+        decoders = open_decoder_set(data, None, None, resources)
         assert matcher.wait(problem.observable_bytes) is None, "trusted stages run unlocked"
         (known, _), (answer, seconds) = matcher.known(shots.syndromes, True), matcher.candidate(shots.syndromes)
-        here, _ = bench.known(shots.syndromes, True)
+        here, _ = decoders.known(shots.syndromes, True)
         assert known.keys() == here.keys() == {"", "mwpm_correlated"}
         for name, decoded in here.items():
             assert np.array_equal(known[name].observables, decoded.observables)
-        assert np.array_equal(answer.observables, bench.candidate(shots.syndromes)[0].observables)
+        assert np.array_equal(answer.observables, decoders.candidate(shots.syndromes)[0].observables)
         assert seconds["cpu"] > 0
         assert matcher.cost() == {"flops_per_shot": matcher.cost()["flops_per_shot"], "params": 2}
 
@@ -158,12 +158,12 @@ def test_it_takes_another_candidate_without_starting_anew():
         matcher.wait(problem.observable_bytes)
         for each in (data, other, locked, data):
             matcher.open(each)
-            walls = matcher.wait(problem.observable_bytes)
-            found.append((matcher.candidate(syndromes)[0].observables.tobytes(), walls and walls["level"] >= 1))
+            layers = matcher.wait(problem.observable_bytes)
+            found.append((matcher.candidate(syndromes)[0].observables.tobytes(), layers and layers["level"] >= 1))
             processes.append(Path(f"/proc/{matcher._child.pid}/task/{matcher._child.pid}/children").read_text().split())
     assert found[0] == found[3]
     assert len(set(found)) == 3
-    assert [walls for _, walls in found] == [None, None, True, None]
+    assert [layers for _, layers in found] == [None, None, True, None]
     assert processes[0] == processes[1], "trusted candidates take turns in one process"
     assert [len(each) for each in processes] == [1, 1, 1, 2], "a locked one is a fork of another's, which stays"
     assert processes[2][0] in processes[3]
@@ -185,7 +185,7 @@ def test_fresh_processes_answer_the_same_in_other_company():
     seeds = [1, 2, 3]
     scored = shard.score_chunks(task(data, seeds).to_message()).fields["chunks"]
     again = shard.answer_again(task(data, seeds[:2]).to_message()).fields["answers"]
-    shard._forget_bench()
+    shard._forget_decoder_set()
     assert again == [chunk["answers"] for chunk in scored[:2]]
     assert len({chunk["answers"] for chunk in scored}) == 3
 
@@ -197,14 +197,14 @@ def test_after_a_fault_the_next_task_has_processes_of_its_own(what):
     message = task(data, [SEED]).to_message()
     try:
         shard.score_chunks(message)
-        matcher = shard._bench[1].matcher._child.pid
+        matcher = shard._decoder_set[1].matcher._child.pid
         (candidate,) = Path(f"/proc/{matcher}/task/{matcher}/children").read_text().split()
         os.kill(int(candidate), signal.SIGKILL)
         with pytest.raises(CandidateFault, match="crash"):
             getattr(shard, what)(message)
         assert shard.cost(message).fields["params"] > 0
     finally:
-        shard._forget_bench()
+        shard._forget_decoder_set()
 
 
 def test_a_kept_matcher_that_cannot_be_told_its_next_task_is_ended(monkeypatch):
@@ -220,5 +220,5 @@ def test_a_kept_matcher_that_cannot_be_told_its_next_task_is_ended(monkeypatch):
 
     gone = Gone()
     with pytest.raises(AutoQECError, match="the process ended"):
-        shard._open_bench(task(data), gone)
+        shard._open_decoder_set(task(data), gone)
     assert closed == [gone]

@@ -14,7 +14,7 @@ from autoqec.problem.environment import ENVIRONMENT_FILE, environment_from_files
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring import shard
 from autoqec.scoring.executor_contract import run_task
-from autoqec.scoring.matcher import Bench, open_bench
+from autoqec.scoring.matcher import DecoderSet, open_decoder_set
 from autoqec.scoring.verifier_contract import VerificationRequest
 from autoqec.testing import TINY_ENVIRONMENT
 
@@ -44,7 +44,7 @@ class Reads:
 
 
 class Here:
-    """An executor in this process, on a bench whose candidate is a stub; what it is asked again it answers again."""
+    """An executor in this process, with a decoder set whose candidate is a stub; what it is asked again it answers again."""
 
     jobs = 1
 
@@ -52,23 +52,23 @@ class Here:
         self.said, self.truth = {}, None
         resources = contextlib.ExitStack()
         blobs = {f"env:{name}": data for name, data in ENVIRONMENT.files.items()}
-        plain = open_bench(blobs, None, None, resources)
+        plain = open_decoder_set(blobs, None, None, resources)
         stub = Predictor(lambda syndromes: beliefs(syndromes, self.truth))
-        bench = Bench(PROBLEM, plain.baseline, {}, stub, backend or plain.baseline, {})
+        decoders = DecoderSet(PROBLEM, plain.baseline, {}, stub, backend or plain.baseline, {})
 
         class Matcher:
             has_candidate = True
-            known, neutral, candidate, missing = bench.known, bench.neutral, bench.candidate, {}
+            known, neutral, candidate, missing = decoders.known, decoders.neutral, decoders.candidate, {}
 
             def cost(self):
                 return {"flops_per_shot": 1, "params": 0}
 
-        monkeypatch.setattr(shard, "_current_bench", lambda message: shard._Bench(PROBLEM, Matcher(), None))
+        monkeypatch.setattr(shard, "_current_decoder_set", lambda message: shard._DecoderSet(PROBLEM, Matcher(), None))
         score = shard._score
 
-        def watched(bench, shots, with_references):
+        def watched(decoders, shots, with_references):
             self.truth = shots.observables  # the hook: no predictor that is not a test's is told
-            return score(bench, shots, with_references)
+            return score(decoders, shots, with_references)
 
         monkeypatch.setattr(shard, "_score", watched)
 

@@ -69,12 +69,12 @@ def answers(sealed, problem, workers, locked=True):
 
 def test_a_fork_answers_and_is_locked_as_a_fresh_process(problem, workers):
     sealed = seal(problem)
-    fresh, walls, cost, _ = answers(sealed, problem, None)
+    fresh, layers, cost, _ = answers(sealed, problem, None)
     unlocked, _, _, _ = answers(sealed, problem, None, locked=False)
     for _ in range(2):
         beliefs, lock, counted, forked = answers(sealed, problem, workers)
         assert forked
-        assert (lock, counted) == (walls, cost)
+        assert (lock, counted) == (layers, cost)
         assert np.array_equal(beliefs, fresh)
     assert np.array_equal(unlocked, fresh)
 
@@ -87,7 +87,7 @@ def test_forks_throw_dice_of_their_own(problem, workers):
     assert not np.array_equal(one, two)
 
 
-def test_what_was_not_rehearsed_in_the_warm_process_is_rehearsed_in_the_fork(problem, workers):
+def test_what_was_not_warmed_up_in_the_warm_process_is_warmed_up_in_the_fork(problem, workers):
     more = {
         "stages/net/stage.yaml": b"kind: mlp\nposition: 3\n",
         "stages/bp/stage.yaml": b"kind: neural_bp\niterations: 3\n",

@@ -1,4 +1,4 @@
-"""`autoqec plugins`: everything registered, and what is broken."""
+"""`autoqec plugins list`: everything registered, and what is broken."""
 
 from __future__ import annotations
 
@@ -8,13 +8,28 @@ from autoqec.cli import shared_options as options
 
 
 @click.command()
-@click.option("--kind", default=None, help="Only agents, decoders, verifiers, stages, codes, executors or commands.")
-@click.option("--metadata", is_flag=True, help="Import nothing: list installed plugins from their metadata.")
+@options.kind_option
+@options.metadata_option
 @options.json_option
 def command(kind: str | None, metadata: bool, as_json: bool) -> int:
     """Everything plugins registered: agents, decoders, verifiers, stages, codes, executors, commands.
 
-    A plugin that cannot be imported is listed as broken and skipped. AUTOQEC_LOAD_PLUGINS selects plugins by name.
+    A plugin that cannot be imported or used is listed as broken, with the reason, and skipped. AUTOQEC_LOAD_PLUGINS selects
+    plugins by name.
+    """
+    return list_plugins(kind, metadata, as_json)
+
+
+def list_plugins(kind: str | None, metadata: bool, as_json: bool) -> int:
+    """Print what is registered.
+
+    Args:
+        kind: Only of this kind, as a singular or plural.
+        metadata: Whether to import nothing.
+        as_json: Whether to print JSON.
+
+    Raises:
+        UsageError: There is no such kind.
     """
     from autoqec.errors import UsageError
     from autoqec.plugins import KINDS, describe, describe_metadata

@@ -1,0 +1,115 @@
+"""Where an error comes from: the plugin it was raised in, the plugin's distribution, and the file and line.
+
+The loader says which modules belong to which plugin. Nothing is read or imported to find the place of an error, so this also
+works in a process that is locked.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import CodeType
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A plugin: the name of its entry point, and the distribution with its version."""
+
+    plugin: str
+    distribution: str
+
+    def __str__(self) -> str:
+        return f"plugin {self.plugin} ({self.distribution})"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The place in a plugin's code where an error was raised, or from which the code that raised it was called.
+
+    Attributes:
+        owner: The plugin.
+        file: The whole path.
+        line: Counted from 1.
+        module: The dotted name of the module, as far as it is known.
+    """
+
+    owner: Owner
+    file: str
+    line: int
+    module: str = ""
+
+    @property
+    def place(self) -> str:
+        """File and line, without the folders above the package: this is kept in git, and machines differ."""
+        parts = self.module.count(".") + 1 + (os.path.basename(self.file) == "__init__.py")
+        return f"{'/'.join(self.file.split(os.sep)[-parts:])}, line {self.line}"
+
+
+#: Module or package → the plugin it belongs to. A package stands for all modules in it that are not listed themselves.
+_owners: dict[str, Owner] = {}
+
+
+def own(module: str, owner: Owner) -> None:
+    """Remember that a module belongs to a plugin, and so does its package, unless that belongs to another already."""
+    _owners[module] = owner
+    _owners.setdefault(module.partition(".")[0], owner)
+
+
+def owner_of(module: str) -> Owner | None:
+    """The plugin that a module belongs to, by its dotted name."""
+    while module:
+        if module in _owners:
+            return _owners[module]
+        module = module.rpartition(".")[0]
+    return None
+
+
+def origin(error: BaseException, owner: Owner | None = None) -> Origin | None:
+    """The place in a plugin that an error comes from: the innermost frame that belongs to one.
+
+    Args:
+        error: Any exception.
+        owner: The plugin that was called; its place is the innermost frame of all where no frame belongs to a plugin.
+
+    Returns:
+        None if no plugin is to blame, or a candidate's own code raised.
+    """
+    if isinstance(error, SyntaxError) and owner and error.filename and error.lineno:
+        return Origin(owner, error.filename, error.lineno)
+    frames = list(_frames(error))[::-1]
+    for module, code, line in frames:
+        if _is_candidates(code.co_filename):
+            return None
+        found = owner_of(module)
+        if found is not None:
+            return Origin(found, code.co_filename, line, module)
+    if owner is None or not frames:
+        return None
+    module, code, line = next((frame for frame in frames if not frame[1].co_filename.startswith("<")), frames[0])
+    return Origin(owner, code.co_filename, line, module)
+
+
+def _frames(error: BaseException) -> Iterator[tuple[str, CodeType, int]]:
+    """Module, code and line of each frame that an error passed, outermost first."""
+    trace = error.__traceback__
+    while trace is not None:
+        module = trace.tb_frame.f_globals.get("__name__", "")
+        yield (module if isinstance(module, str) else ""), trace.tb_frame.f_code, trace.tb_lineno
+        trace = trace.tb_next
+
+
+def _is_candidates(file: str) -> bool:
+    # A candidate's source is compiled under its path in the candidate, which is relative; all else has a whole path.
+    return not file.startswith("<") and not os.path.isabs(file)
+
+
+def one_line(error: BaseException) -> str:
+    """An exception of somebody else's code in one line."""
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def explained(error: BaseException) -> str:
+    """An exception in one line, with the plugin that it was raised in and the place there, if it was raised in one."""
+    found = origin(error)
+    return one_line(error) + (f" ({found.owner}: {found.place})" if found else "")
