@@ -70,7 +70,8 @@ def origin(error: BaseException, owner: Owner | None = None) -> Origin | None:
 
     Args:
         error: Any exception.
-        owner: The plugin that was called; its place is the innermost frame of all where no frame belongs to a plugin.
+        owner: The plugin that was called; where no frame belongs to a plugin, its place is the innermost one that is
+            not of this package.
 
     Returns:
         None if no plugin is to blame, or a candidate's own code raised.
@@ -84,9 +85,10 @@ def origin(error: BaseException, owner: Owner | None = None) -> Origin | None:
         found = owner_of(module)
         if found is not None:
             return Origin(found, code.co_filename, line, module)
-    if owner is None or not frames:
+    theirs = [(module, code, line) for module, code, line in frames if not _is_ours(module, code.co_filename)]
+    if owner is None or not theirs:
         return None
-    module, code, line = next((frame for frame in frames if not frame[1].co_filename.startswith("<")), frames[0])
+    module, code, line = theirs[0]
     return Origin(owner, code.co_filename, line, module)
 
 
@@ -97,6 +99,11 @@ def _frames(error: BaseException) -> Iterator[tuple[str, CodeType, int]]:
         module = trace.tb_frame.f_globals.get("__name__", "")
         yield (module if isinstance(module, str) else ""), trace.tb_frame.f_code, trace.tb_lineno
         trace = trace.tb_next
+
+
+def _is_ours(module: str, file: str) -> bool:
+    """Whether a frame is of this package or of Python's imports, and so says nothing of the plugin."""
+    return file.startswith("<") or module.partition(".")[0] in ("autoqec", "importlib")
 
 
 def _is_candidates(file: str) -> bool:

@@ -12,10 +12,10 @@ PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
 
 #: What each room may import of the others.
 ALLOWED = {
-    "cli": {"views", "loop", "agents", "exchange", "history", "scoring", "results", "problem", "sandbox"},
+    "cli": {"views", "loop", "agents", "exchange", "history", "scoring", "results", "problem", "sandbox", "testing"},
     "views": {"history", "results"},
     "loop": {"agents", "history", "scoring", "results", "runner", "candidate", "decoding", "problem", "sandbox"},
-    "agents": {"history", "problem"},
+    "agents": {"history", "problem", "results"},
     "exchange": {"history", "scoring", "results", "candidate", "decoding", "problem", "sandbox"},
     "history": set(),
     "scoring": {"results", "decoding", "problem", "sandbox"},
@@ -25,7 +25,7 @@ ALLOWED = {
     "problem": set(),
     "sandbox": set(),
     "results": set(),
-    "testing": {"agents", "history", "candidate", "decoding", "problem", "sandbox"},
+    "testing": {"agents", "history", "scoring", "results", "candidate", "decoding", "problem", "sandbox"},
 }
 #: Modules at the top, which any room may import, and what they may import themselves.
 SHARED = {

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from autoqec.cli.main import run
+from autoqec.plugins import KINDS
+
 SAMPLE = Path(__file__).parent / "sample_plugin"
 
 ENVIRONMENT = """\
@@ -32,10 +35,28 @@ def python(tmp_path_factory):
     site = sysconfig.get_path("purelib", vars={"base": str(folder / "venv")})
     # This environment's packages, with its own .pth files honoured (an editable installation is one).
     Path(site, "borrowed.pth").write_text(f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n")
-    source = shutil.copytree(SAMPLE, folder / "source")  # building writes into the source
-    install = [sys.executable, "-m", "pip", "--python", str(scratch), "install", "--quiet", "--no-deps", "--no-index"]
-    subprocess.run([*install, "--no-build-isolation", str(source)], check=True, capture_output=True, text=True)
+    install(scratch, shutil.copytree(SAMPLE, folder / "source"))  # building writes into the source
     return scratch
+
+
+def install(python, *sources):
+    command = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps", "--no-index"]
+    done = subprocess.run(
+        [*command, "--no-build-isolation", *map(str, sources)], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def seven(python, tmp_path_factory):
+    """A new plugin of each kind, written by the command and installed beside the sample; kind → folder."""
+    folder = tmp_path_factory.mktemp("new")
+    found = {}
+    for kind in KINDS:
+        assert run(["plugins", "new", f"fresh-{kind}", "--kind", kind, "--to", str(folder)]) == 0
+        found[kind] = folder / f"autoqec-fresh-{kind}"
+    install(python, *found.values())
+    return found
 
 
 def autoqec(python, *args, cwd):
@@ -76,6 +97,28 @@ def test_it_conforms(python, tmp_path):
     )
     done = subprocess.run([str(python), "-c", script], check=False, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_new_plugin_of_each_kind_passes_its_own_tests(python, seven, tmp_path):
+    command = [str(python), "-m", "pytest", "-q", "--import-mode=importlib", "-p", "no:cacheprovider", "-W", "error"]
+    done = subprocess.run(
+        [*command, *(str(folder / "tests") for folder in seven.values())],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert "17 passed" in done.stdout
+
+
+def test_a_new_plugin_of_each_kind_passes_the_check(python, seven, tmp_path, monkeypatch):
+    kinds = sorted(set(seven) - {"verifier"})  # whose own test has just done the same, and takes seconds
+    monkeypatch.setenv("AUTOQEC_LOAD_PLUGINS", ",".join(f"fresh-{kind}" for kind in kinds))
+    rows = [json.loads(line) for line in autoqec(python, "plugins", "check", "--json", cwd=tmp_path).splitlines()]
+    found = {(row["kind"], row["name"]): row["result"] for row in rows}
+    assert found == {("plugin", f"fresh-{kind}"): "passed" for kind in kinds} | {
+        (kind, f"fresh-{kind}"): "partial" if kind == "command" else "passed" for kind in kinds
+    }
+    assert {row["distribution"] for row in rows} == {f"autoqec-fresh-{kind} 0.1.0" for kind in kinds}
+    assert "command" in autoqec(python, "fresh-command", cwd=tmp_path)
 
 
 def test_here_it_is_not(autoqec_lab):

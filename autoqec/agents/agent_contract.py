@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from autoqec.errors import AutoQECError
+from autoqec.results.figures import Holdout
+from autoqec.results.metrics import Metrics
 
 Role = Literal["ideator", "coder", "analyst"]
 
@@ -55,8 +57,7 @@ class PastRound:
         next_seed: The Analyst's thought for the next Ideator.
         verdict: The verifier's word, if it was judged.
         verdict_reason: The code of its reason.
-        holdout: The verdict's figures, from shots nobody had seen: `delta_ler`, `delta_ler_ci`, `ler_ratio`, `ler_candidate`,
-            `ler_baseline`, `shots`, `flops_per_shot`, `params`; None if there is no verdict.
+        holdout: The verdict's figures, from shots nobody had seen; None if there is no verdict.
         seconds: Wall clock from claim to close; None while it is open.
     """
 
@@ -67,21 +68,29 @@ class PastRound:
     compose: str = "none"
     hypothesis: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
-    metrics: Mapping[str, Any] | None = None
+    metrics: Metrics | None = None
     decision: str | None = None
     summary: str = ""
     next_seed: str = ""
     verdict: str | None = None
     verdict_reason: str | None = None
-    holdout: Mapping[str, Any] | None = None
+    holdout: Holdout | None = None
     seconds: float | None = None
     code: str = ""
     about: Mapping[str, Any] = field(default_factory=dict)
 
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        told = dict(vars(self))
+        return told | {name: each.to_note() if each else None for name, each in self._results()}
+
+    def _results(self) -> tuple[tuple[str, Metrics | Holdout | None], ...]:
+        return ("metrics", self.metrics), ("holdout", self.holdout)
+
 
 @dataclass(frozen=True)
 class Context:
-    """Everything a role is told: plain JSON values, built from git alone but for `machine` and `budget`.
+    """Everything a role is told, built from git alone but for `machine` and `budget`; `to_dict` is the same as JSON values.
 
     Attributes:
         environment: The environment's fields.
@@ -119,13 +128,14 @@ class Context:
     steering: str = ""
     hypothesis: Mapping[str, Any] | None = None
     parent_files: Mapping[str, str] = field(default_factory=dict)
-    metrics: Mapping[str, Any] | None = None
+    metrics: Metrics | None = None
     repair: str | None = None
     previous: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values, for agents that talk to something else."""
-        return asdict(self)
+        metrics = self.metrics.to_note() if self.metrics else None
+        return dict(vars(self)) | {"history": tuple(past.to_dict() for past in self.history), "metrics": metrics}
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,7 @@ from typing import Any
 
 from autoqec.agents.agent_contract import PastRound
 from autoqec.history import RoundRecord
-
-#: Of a verdict, what agents are told.
-_FIGURES = (
-    "delta_ler", "delta_ler_ci", "ler_ratio", "ler_candidate", "ler_baseline", "shots", "flops_per_shot", "params",
-)  # fmt: skip
+from autoqec.results.round_results import read_results
 
 
 def past_round(
@@ -25,7 +21,8 @@ def past_round(
         names: Rounds by commit.
         read_files: The candidate's files at a commit.
     """
-    identity = record.identity
+    identity, results = record.identity, read_results(record)
+    analysis, verdict = results.analysis, results.verdict
     files = read_files(record.commit) if record.commit else {}
     # A round without a commit has no trailers; a conflict report then holds what the trailers would have.
     report = record.conflict or {}
@@ -39,13 +36,13 @@ def past_round(
         compose=identity.compose if identity else str(report.get("compose", "none")),
         hypothesis=identity.hypothesis if identity else str(report.get("hypothesis", "")),
         files={path: data.decode("utf-8", "replace") for path, data in files.items()},
-        metrics=record.metrics,
-        decision=(record.analysis or {}).get("decision"),
-        summary=str((record.analysis or {}).get("summary", "")),
-        next_seed=str((record.analysis or {}).get("next_seed", "")),
-        verdict=(record.verdict or {}).get("verdict"),
-        verdict_reason=(record.verdict or {}).get("reason"),
-        holdout=_holdout(record.verdict) if record.verdict else None,
+        metrics=results.metrics,
+        decision=analysis.decision if analysis else None,
+        summary=analysis.summary if analysis else "",
+        next_seed=analysis.next_seed if analysis else "",
+        verdict=verdict.verdict if verdict else None,
+        verdict_reason=verdict.reason if verdict else None,
+        holdout=verdict.holdout if verdict else None,
         seconds=_seconds(record),
         code=record.claim.code if record.claim else "",
         about=record.claim.about if record.claim else {},
@@ -55,10 +52,6 @@ def past_round(
 def _names(value: Any) -> tuple[str, ...]:
     """The rounds a report names; a damaged one names none."""
     return tuple(each for each in value if isinstance(each, str)) if isinstance(value, list) else ()
-
-
-def _holdout(verdict: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: verdict[name] for name in _FIGURES if name in verdict}
 
 
 def _seconds(record: RoundRecord) -> float | None:

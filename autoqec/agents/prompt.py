@@ -13,6 +13,7 @@ from autoqec.agents.dead_ends import dead_ends
 from autoqec.agents.diagnosis.all_rules import findings_of
 from autoqec.agents.quoting import count_tokens, quoted, section, shortened, trimmed, without_empty
 from autoqec.agents.role_messages import MESSAGES
+from autoqec.results.figures import row_of
 
 #: Tokens of a prompt, all parts together, unless an agent asks for other.
 PROMPT_TOKENS = 60_000
@@ -26,8 +27,6 @@ _STEERING = 20_000
 
 #: Findings about a run that are told.
 _FINDINGS = 8
-
-_FIGURES = ("delta_ler", "delta_ler_ci", "ler_ratio", "ler_candidate", "flops_per_shot", "params")
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,7 @@ def _now(role: Role, context: Context) -> str:
         parts.append(section("hypothesis", context.hypothesis))
         parts.append(section("parent_files" if role == "coder" else "candidate_files", trimmed(context.parent_files)))
     if role == "analyst":
-        parts.append(section("metrics", trimmed(context.metrics)))
+        parts.append(section("metrics", trimmed(context.metrics.to_note() if context.metrics else None)))
     if context.repair is not None:
         parts.append(section("previous_reply", shortened(context.previous, _PREVIOUS)))
         parts.append(section("problem", context.repair))
@@ -122,8 +121,9 @@ def _front(context: Context) -> list[dict[str, Any]]:
 
 def _row(past: PastRound) -> dict[str, Any]:
     """A round in a line."""
-    figures = {name: (past.holdout or past.metrics or {}).get(name) for name in _FIGURES}
-    training = (past.metrics or {}).get("train_seconds")
+    metrics, holdout = past.metrics, past.holdout
+    costs = metrics.costs if metrics else None
+    figures = row_of(holdout.figures, holdout) if holdout else row_of(metrics.figures if metrics else None, costs)
     return without_empty(
         {
             "round": past.name,
@@ -135,7 +135,7 @@ def _row(past: PastRound) -> dict[str, Any]:
             "verdict": past.verdict,
             "verdict_reason": past.verdict_reason,
             **figures,
-            "train_seconds": training,
+            "train_seconds": costs.train_seconds if costs else None,
             "decision": past.decision,
             "summary": shortened(past.summary, _WORDS),
             "next_seed": shortened(past.next_seed, _WORDS),
@@ -179,7 +179,12 @@ def _baseline(context: Context) -> dict[str, Any]:
     told = {"decoder": context.environment.get("decoder")}
     if scored is None or scored.metrics is None:
         return told
-    measured = {name: scored.metrics.get(name) for name in ("ler_baseline", "references", "shots")}
+    figures = scored.metrics.figures
+    measured = {
+        "ler_baseline": figures.ler_baseline,
+        "references": scored.metrics.references,
+        "shots": figures.shots,
+    }
     return without_empty({**told, **measured, "by": scored.name})
 
 

@@ -118,6 +118,8 @@ def _run(
 
 
 def _line(record: RoundRecord) -> str:
-    verdict = record.verdict or {}
-    gain = f", ΔLER {verdict['delta_ler']:+.5f}" if "delta_ler" in verdict else ""
-    return f"{record.run}/{record.number}: {verdict.get('verdict') or record.status}{gain}"
+    from autoqec.results.verdict import parse_verdict
+
+    verdict = parse_verdict(record.verdict).record
+    gain = f", ΔLER {verdict.figures.delta_ler:+.5f}" if verdict and verdict.figures else ""
+    return f"{record.run}/{record.number}: {verdict.verdict if verdict else record.status}{gain}"

@@ -19,15 +19,15 @@ def command(run: str, prune_weights: bool, as_json: bool) -> int:
     """
     from autoqec import history
     from autoqec.views.console import out, plain, print_json, say
-    from autoqec.views.front_json import front_objects
+    from autoqec.views.front_json import front_rows
     from autoqec.views.log_lines import read_lines
 
     ledger = history.open_ledger(".")
     archived = history.archive_run(ledger, run)
     pruned: list[int] = []
     if prune_weights:
-        front = front_objects(ledger, read_lines(ledger, run))
-        pruned = history.prune_weights(ledger, run, {item["round"] for item in front})
+        front = front_rows(ledger, read_lines(ledger, run))
+        pruned = history.prune_weights(ledger, run, {row.round for row in front})
     for branch, why in archived.left.items():
         say(f"{branch} stays: {why}")
     if as_json:

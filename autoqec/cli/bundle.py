@@ -24,13 +24,13 @@ def command(run: str, output: Path, all_weights: bool, as_json: bool) -> int:
     """
     from autoqec.history import has_attachment, read_history, write_bundle
     from autoqec.history.rounds.attachments import WEIGHTS_FILE
-    from autoqec.views.front_json import front_objects
+    from autoqec.views.front_json import front_rows
     from autoqec.views.log_lines import read_lines
     from autoqec.views.sync_text import print_bundle
 
     ledger = open_history()
     records = read_history(ledger, run)
-    front = {item["round"] for item in front_objects(ledger, read_lines(ledger, run))}
+    front = {row.round for row in front_rows(ledger, read_lines(ledger, run))}
     wanted = (record.number for record in records if all_weights or record.number in front)
     weights = [number for number in wanted if has_attachment(ledger, "artifacts", run, number, WEIGHTS_FILE)]
     refs = write_bundle(ledger, run, output, weights)

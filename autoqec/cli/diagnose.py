@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import click
 
 from autoqec.cli import shared_options as options
 from autoqec.cli.lab import open_lab
-
-if TYPE_CHECKING:
-    from autoqec.config import Settings
-    from autoqec.history import Ledger
 
 
 @click.command()
@@ -24,7 +18,8 @@ def command(name: str | None, as_json: bool) -> int:
     is shown and never applied. Nothing is trained or decoded. Exit code 0, whatever was found.
     """
     from autoqec.history import find_record, load_run, parse_round_name
-    from autoqec.loop.diagnosis_input import latest_run
+    from autoqec.loop.diagnosis_input import findings, latest_run
+    from autoqec.plugins import load_plugins
     from autoqec.views.console import print_json
     from autoqec.views.diagnosis_text import print_diagnosis
 
@@ -36,39 +31,9 @@ def command(name: str | None, as_json: bool) -> int:
         find_record(ledger, run, number)  # raises, and says what there is
     else:
         run, number = load_run(ledger, name).name, None
-    items = diagnosis_objects(ledger, settings, run, number)
+    found = findings(ledger, load_plugins(), settings, run, number)
     if as_json:
-        print_json(items)
+        print_json(each.to_json() for each in found)
     else:
-        print_diagnosis(name or run, items)
+        print_diagnosis(name or run, found)
     return 0
-
-
-def diagnosis_objects(ledger: Ledger, settings: Settings, run: str, number: int | None = None) -> list[dict[str, Any]]:
-    """The findings about a run, or one of its rounds, as JSON objects."""
-    from autoqec.history import CANDIDATE_DIR
-    from autoqec.loop.diagnosis_input import diagnose, patched
-    from autoqec.plugins import load_plugins
-    from autoqec.views.diagnosis_text import DIAGNOSIS_SCHEMA
-    from autoqec.views.diff_text import candidate_diff
-    from autoqec.views.round_json import whole_notes
-
-    registry = load_plugins()
-    items = []
-    for finding, files in diagnose(ledger, registry, settings, run, number, lambda record: whole_notes(record)[1]):
-        both = patched(registry, finding, files)
-        placed = [{f"{CANDIDATE_DIR}/{path}": data for path, data in side.items()} for side in both or ()]
-        items.append(
-            {
-                "schema": DIAGNOSIS_SCHEMA,
-                "run": finding.run,
-                "round": finding.round,
-                "cause": finding.cause,
-                "severity": finding.severity,
-                "evidence": list(finding.evidence),
-                "says": finding.says,
-                "next_step": finding.next_step,
-                "patch": candidate_diff(*placed) if placed else None,
-            }
-        )
-    return items

@@ -41,27 +41,25 @@ def command(
     ledger = open_history()
     runs = read_lines(ledger, run)
     require_environment(ledger, runs, env)
-    lines = [line.text for found in runs for line in found.lines]
+    lines = [line for found in runs for line in found.lines]
     for remote, names in runs_elsewhere(ledger).items() if not lines else ():
         say(f"{remote} has rounds of {', '.join(names)}: autoqec pull {remote}")
     if as_json and wanted.everything:
-        print_lines(lines)  # 5,000 rounds need not be taken apart to be put together again
+        print_lines(line.text for line in lines)  # 5,000 rounds need not be taken apart to be put together again
         return 0
-    import json
-
-    items = [json.loads(line) for line in lines]
-    wanted.require_status(items)
-    chosen = [(line, item) for line, item in zip(lines, items, strict=True) if wanted.fits(item)]
+    rows = [line.row for line in lines]
+    wanted.require_status(rows)
+    chosen = [(line, row) for line, row in zip(lines, rows, strict=True) if wanted.fits(row)]
     if as_json:
-        print_lines(line for line, _ in chosen)
+        print_lines(line.text for line, _ in chosen)
     elif graph:
         from autoqec.views.log_graph import print_graph
 
-        print_graph([item for _, item in chosen])
+        print_graph([row for _, row in chosen])
     else:
         from autoqec.views.tables import print_log
 
-        print_log([item for _, item in chosen])
+        print_log([row for _, row in chosen])
     if not as_json:
         for hint in unpushed_hints(ledger):
             say(hint)

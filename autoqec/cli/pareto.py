@@ -16,19 +16,19 @@ from autoqec.cli.lab import open_history
 def command(env: str | None, run_name: str | None, top: int | None, as_json: bool) -> int:
     """The front: verified rounds that no other verified round surely beats on gain, FLOPs and parameters."""
     from autoqec.views.console import print_json, say
-    from autoqec.views.front_json import front_objects, over_limits
+    from autoqec.views.front_json import front_rows, over_limits
     from autoqec.views.log_lines import read_lines, require_environment
 
     ledger = open_history()
     runs = read_lines(ledger, run_name)
     require_environment(ledger, runs, env)
-    items = front_objects(ledger, runs, env)[:top]
+    rows = front_rows(ledger, runs, env)[:top]
     for sentence in over_limits(runs, env):
         say(sentence)
     if as_json:
-        print_json(items)
+        print_json(row.to_json() for row in rows)
     else:
         from autoqec.views.tables import print_front
 
-        print_front(items)
+        print_front(rows)
     return 0

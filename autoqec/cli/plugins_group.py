@@ -11,6 +11,8 @@ from autoqec.cli import shared_options as options
 #: Subcommand → its line of help. The module `autoqec.cli.plugins_<name>` is imported when it is used, not before.
 SUBCOMMANDS = {
     "list": "Everything plugins registered, and what is broken.",
+    "check": "Import plugins and run their conformance tests.",
+    "new": "Write a new plugin package, with tests that pass.",
 }
 
 

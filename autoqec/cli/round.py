@@ -113,11 +113,11 @@ def command(
         except ReplyAwaited as error:
             return waits(error)
     if in_vain:
-        from autoqec.cli.diagnose import diagnosis_objects
+        from autoqec.loop.diagnosis_input import findings
         from autoqec.views.diagnosis_text import headline
 
         say(f"stopped: the last {settings['patience']} rounds came to nothing; autoqec diagnose {run.name}")
-        for line in headline(diagnosis_objects(ledger, settings, run.name)):
+        for line in headline(findings(ledger, registry, settings, run.name)):
             say(line)
     return 0 if any(record.status == "ok" for record in records) else 1
 

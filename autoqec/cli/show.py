@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,15 +12,16 @@ from autoqec.cli.lab import open_history
 
 if TYPE_CHECKING:
     from autoqec.history import Ledger
+    from autoqec.results.verdict import Verdict
 
 
-def _signature(verdict: Mapping[str, Any], lab: Path | None) -> str:
+def _signature(verdict: Verdict, lab: Path | None) -> str:
     """Whose signature a verdict bears, in words."""
     from autoqec.config import load_settings
     from autoqec.history.rounds.signatures import examine
 
     allowed = load_settings(lab)["allowed_signers"]
-    found = examine(verdict, Path(allowed).expanduser() if allowed else None)
+    found = examine(verdict.to_note(), Path(allowed).expanduser() if allowed else None)
     return {
         "unsigned": "not signed",
         "good": f"signed by {found.who}",
@@ -36,31 +36,29 @@ def _signature(verdict: Mapping[str, Any], lab: Path | None) -> str:
 @options.json_option
 def command(round_name: str, trace: bool, as_json: bool) -> int:
     """One round in full. ROUND is exp/<run>/<N> or <run>/<N>."""
-    from autoqec.history import find_record, parse_round_name, read_candidate
+    from autoqec.history import candidate_diff, find_record, parse_round_name, read_candidate
+    from autoqec.results.round_results import read_results
     from autoqec.views.console import print_json
-    from autoqec.views.diff_text import candidate_diff
-    from autoqec.views.log_lines import round_item
-    from autoqec.views.round_json import conflict_objects, whole_notes
-    from autoqec.views.tables import print_round
+    from autoqec.views.log_lines import find_row
+    from autoqec.views.round_json import disagreements
+    from autoqec.views.tables import RoundDetails, print_round
 
     ledger = open_history()
     run, number = parse_round_name(round_name)
     if trace:
         return _trace(ledger, run, number, as_json)
     record = find_record(ledger, run, number)
-    item = round_item(ledger, run, number)
-    notes, _ = whole_notes(record)
-    conflicts = conflict_objects(record)
+    row = find_row(ledger, run, number)
+    results, conflicts = read_results(record), disagreements(record)
     if as_json:
-        print_json([item | {"notes": notes, "conflicts": conflicts}])
+        print_json([row.to_json() | {"notes": results.to_notes(), "conflicts": [each.to_json() for each in conflicts]}])
         return 0
     diff = None
     if record.commit:
         before = read_candidate(ledger, record.parents[0]) if record.parents else {}
         diff = candidate_diff(before, read_candidate(ledger, record.commit))
-    signature = _signature(notes["verdict"], ledger.workdir) if notes["verdict"] else None
-    details = {**notes, "message": record.body, "diff": diff, "conflicts": conflicts, "signature": signature}
-    print_round(item, details)
+    signature = _signature(results.verdict, ledger.workdir) if results.verdict else None
+    print_round(row, RoundDetails(results, record.body, diff, conflicts, signature))
     return 0
 
 

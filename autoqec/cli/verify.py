@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from autoqec.loop.judging import Asked
     from autoqec.loop.round_state import RoundState
     from autoqec.loop.session import Session
-
-_EXIT = {"VERIFIED": 0, "SUSPICIOUS": 1, "FAILED": 1}
+    from autoqec.results.verdict import Verdict
 
 
 @click.command()
@@ -93,9 +92,14 @@ def command(round_name: str | None, as_json: bool, quiet: bool, **flags: Any) ->
 
 
 def _front(run_name: str | None, flags: Mapping[str, Any], *, as_json: bool, quiet: bool) -> int:
-    from autoqec.cli.verify_front import decide_pairs, refute
+    from functools import partial
+
     from autoqec.errors import UsageError
+    from autoqec.loop.front_verification import decide_pairs, refute
+    from autoqec.plugins import load_plugins
     from autoqec.views.console import print_json
+    from autoqec.views.front_json import kept_fronts, read_fronts
+    from autoqec.views.log_lines import read_lines
     from autoqec.views.verify_text import print_head_to_head, print_refuted
 
     if flags["audit"] or flags["seed_key"] or (flags["front"] and flags["head_to_head"]):
@@ -103,14 +107,18 @@ def _front(run_name: str | None, flags: Mapping[str, Any], *, as_json: bool, qui
             "--front, --head-to-head and --audit or --seed-key each go alone", hint="leave all but one out"
         )
     ledger, settings = open_lab(flags)
+    session_of = partial(run_session, ledger, load_plugins(), settings, quiet=quiet)
     if flags["head_to_head"]:
-        for note in decide_pairs(ledger, settings, run_name, flags["max_shots"], quiet=quiet):
-            print_json([{"schema": "autoqec.duel/1", **note}]) if as_json else print_head_to_head(note)
+        fronts = [each.front for each in read_fronts(ledger, read_lines(ledger, run_name))]
+        for found, second in decide_pairs(ledger, fronts, flags["max_shots"], session_of):
+            fields = {"schema": "autoqec.duel/1", **found.to_note(), "pair": [found.rival_name, second]}
+            print_json([fields]) if as_json else print_head_to_head(found, second)
         return 0
     asked, whole = _asked(flags), True
-    for row in refute(ledger, settings, run_name, asked, quiet=quiet):
-        print_json([{"schema": "autoqec.verdict/1", **row}]) if as_json else print_refuted(row)
-        whole &= row["verdict"] == "VERIFIED"
+    for front in kept_fronts(ledger, read_lines(ledger, run_name)):
+        for row in refute(ledger, front, asked, session_of):
+            print_json([{"schema": "autoqec.verdict/1", **row.to_json()}]) if as_json else print_refuted(row)
+            whole &= row.verdict is not None and row.verdict.verified
     return 0 if whole else 1
 
 
@@ -122,7 +130,7 @@ def _asked(flags: Mapping[str, Any]) -> Asked:
 
 
 def _judge(
-    session: Session, state: RoundState, replay: Mapping[str, Any] | None, flags: Mapping[str, Any], *, as_json: bool
+    session: Session, state: RoundState, replay: Verdict | None, flags: Mapping[str, Any], *, as_json: bool
 ) -> int:
     from autoqec.loop.auditing import replay_differences
     from autoqec.loop.judging import judge
@@ -130,13 +138,16 @@ def _judge(
     from autoqec.views.verdict_text import print_verdict
 
     verdict = judge(session, state, _asked(flags), replay=replay)
-    if replay is not None:
-        verdict = dict(verdict) | {"replay_agrees": not replay_differences(replay, verdict)}
-    print_json([{"schema": "autoqec.verdict/1", **verdict}]) if as_json else print_verdict(verdict)
-    return _EXIT[verdict["verdict"]] if verdict.get("replay_agrees", True) else 1
+    agrees = None if replay is None else not replay_differences(replay, verdict)
+    if as_json:
+        told = {"schema": "autoqec.verdict/1", **verdict.to_note()}
+        print_json([told if agrees is None else {**told, "replay_agrees": agrees}])
+    else:
+        print_verdict(verdict, replay_agrees=agrees)
+    return 0 if verdict.verified and agrees is not False else 1
 
 
-def _audit(session: Session, state: RoundState, note: Mapping[str, Any] | None, *, replay: bool, as_json: bool) -> int:
+def _audit(session: Session, state: RoundState, verdict: Verdict | None, *, replay: bool, as_json: bool) -> int:
     from autoqec.errors import NotFoundError, UsageError
     from autoqec.loop.auditing import audit_round, replay_differences, why_no_replay
     from autoqec.loop.judging import judge
@@ -144,22 +155,24 @@ def _audit(session: Session, state: RoundState, note: Mapping[str, Any] | None, 
     from autoqec.views.verify_text import print_audit
 
     name = f"{state.claim.run}/{state.claim.number}"
-    if note is None:
+    if verdict is None:
         raise NotFoundError(f"round {name} has no verdict", hint=f"autoqec verify exp/{name}")
-    found = audit_round(session, state, note)
+    found = audit_round(session, state, verdict)
     if replay:
         from autoqec.scoring.survey import stim_build
 
-        why = why_no_replay(note, stim_build())
+        why = why_no_replay(verdict, stim_build())
         if why is not None:
             hint = "audit it without --replay, or judge it again on new shots: autoqec verify ROUND"
             raise UsageError(f"the verdict's shots cannot be drawn again here: {why}", hint=hint)
-        again = judge(session, state, replay=note)
-        found += [f"{part}: a replay of the shots did not give it again" for part in replay_differences(note, again)]
+        again = judge(session, state, replay=verdict)
+        found += [f"{part}: a replay of the shots did not give it again" for part in replay_differences(verdict, again)]
     if as_json:
         fields = {"schema": "autoqec.audit/1", "run": state.claim.run, "round": state.claim.number}
-        fields |= {name: note.get(name) for name in ("commit", "id", "verdict", "reason")}
+        evidence = verdict.evidence
+        fields |= {"commit": evidence.commit or None, "id": evidence.id or None}
+        fields |= {"verdict": verdict.verdict, "reason": verdict.reason}
         print_json([{**fields, "replayed": replay, "disagreements": found}])
     else:
-        print_audit(name, note, found)
+        print_audit(name, verdict, found)
     return 1 if found else 0

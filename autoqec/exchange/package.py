@@ -20,6 +20,7 @@ from autoqec.history import (
 )
 from autoqec.history.rounds.attachments import WEIGHTS_FILE, has_attachment
 from autoqec.problem.environment import LoadedEnvironment, environment_from_files
+from autoqec.results.verdict import parse_verdict
 from autoqec.sandbox.sealed import SealedCandidate
 
 
@@ -145,5 +146,5 @@ def _package(ledger: Ledger, record: RoundRecord) -> Package:
         commit=str(record.commit),
         environment_files=dict(load_run(ledger, record.run).env_files),
         sealed=SealedCandidate(read_candidate(ledger, str(record.commit)), weights),
-        verdict=(record.verdict or {}).get("verdict"),
+        verdict=verdict.verdict if (verdict := parse_verdict(record.verdict).record) else None,
     )

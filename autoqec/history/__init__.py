@@ -7,6 +7,7 @@ or a metric.
 from autoqec.history.compose.merge import Conflict, Merge, merge_candidates
 from autoqec.history.fsck.examination import Finding
 from autoqec.history.fsck.fsck_lab import Repaired, check, repair
+from autoqec.history.reading.candidate_diff import candidate_diff
 from autoqec.history.reading.history_reader import RunRecords, chosen_runs, find_record, read_history, read_run
 from autoqec.history.reading.round_record import RoundRecord, read_committed
 from autoqec.history.reading.snapshot import Snapshot, take_snapshot
@@ -79,6 +80,7 @@ __all__ = [
     "branch_name",
     "build_message",
     "cached",
+    "candidate_diff",
     "check",
     "check_files",
     "check_run_name",

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from autoqec.agents.agent_contract import Context, PastRound
 from autoqec.agents.budget import left, spent_on
 from autoqec.agents.past_rounds import failed_composes, past_rounds
-from autoqec.candidate.schema import Output, Training
-from autoqec.history import read_candidate, read_committed
+from autoqec.candidate.installed_stages import FORMATS, stage_kinds
+from autoqec.history import RoundRecord, read_candidate, read_committed, read_notes
 from autoqec.loop.session import Session
 from autoqec.loop.tracing import run_calls
-from autoqec.plugins import Registry
 from autoqec.problem.streams import derive_key, derive_seed
-from autoqec.results.pareto_front import Point, front
-
-#: What a candidate's files other than its stages are, by path.
-FORMATS = {"output.yaml": Output.model_json_schema(), "training.yaml": Training.model_json_schema()}
+from autoqec.results.head_to_head import HeadToHead, head_to_heads
+from autoqec.results.lab_front import Front, entrant, front_of
+from autoqec.results.round_results import read_results
 
 #: The lab owner's word to the agents, as it is committed.
 STEERING_FILE = ".autoqec/steering.md"
@@ -51,7 +49,7 @@ def build_context(session: Session, number: int, limits: dict[str, Any], **field
         formats=FORMATS,
         limits=limits,
         history=past,
-        front=front_of(past),
+        front=lab_front(session, records).names,
         failed_composes=failed_composes(past),
         machine=_machine(past),
         budget=_budget(session),
@@ -65,49 +63,43 @@ def round_key(session: Session, number: int) -> bytes:
     return derive_key(session.run_seed, "round", number)
 
 
-def stage_kinds(registry: Registry) -> dict[str, Any]:
-    """Every stage kind: its schema, and the values worth trying."""
-    found = {}
-    for entry in registry.all("stage"):
-        kind = entry.create()
-        space = {name: list(values) for name, values in kind.space().items()}
-        found[entry.name] = {"schema": kind.Config.model_json_schema(), "space": space}
-    return found
-
-
 def read_steering(session: Session) -> str:
     """What the lab's owner wrote to the agents, as it is at HEAD; empty if nothing."""
     data = read_committed(session.ledger, "HEAD", STEERING_FILE) or b""
     return data[:_STEERING_BYTES].decode("utf-8", "replace")
 
 
-def front_of(past: Sequence[PastRound]) -> tuple[str, ...]:
-    """The verified rounds that no other surely beats, best gain first."""
-    points = []
-    for each in past:
-        figures = each.holdout or {}
-        ends = figures.get("delta_ler_ci")
-        numbers = [figures.get(name) for name in ("delta_ler", "flops_per_shot", "params")]
-        if each.verdict == "VERIFIED" and ends and all(isinstance(n, int | float) for n in numbers):
-            gain, flops, params = numbers
-            points.append(Point(each.name, float(gain), (float(ends[0]), float(ends[1])), int(flops), int(params)))  # type: ignore[arg-type]
-    return tuple(member.point.name for member in front(points))
+def lab_front(session: Session, records: Sequence[RoundRecord]) -> Front:
+    """The front of the run's VERIFIED rounds, as `autoqec pareto --run` has it."""
+    entrants = []
+    for record in records:
+        results = read_results(record)
+        found = entrant(f"{record.run}/{record.number}", record.commit, results.verdict, results.metrics)
+        if found is not None:
+            entrants.append(found)
+
+    def decided(commits: Collection[str]) -> dict[str, list[HeadToHead]]:
+        return head_to_heads(
+            read_notes(session.ledger, session.run.name, "verdict", strict=False, commits=sorted(commits))
+        )
+
+    return front_of(entrants, decided)
 
 
 def _machine(past: Sequence[PastRound]) -> dict[str, Any]:
+    scored = [(each.name, each.metrics) for each in past if each.metrics]
     timings = [
         {
-            "round": each.name,
-            "params": each.metrics.get("params"),
-            "flops_per_shot": each.metrics.get("flops_per_shot"),
-            "train_seconds": each.metrics.get("train_seconds"),
-            "score_seconds": each.metrics.get("score_seconds"),
-            "latency_us_per_shot": each.metrics.get("latency_us_per_shot"),
+            "round": name,
+            "params": metrics.costs.params,
+            "flops_per_shot": metrics.costs.flops_per_shot,
+            "train_seconds": metrics.costs.train_seconds,
+            "score_seconds": metrics.costs.score_seconds,
+            "latency_us_per_shot": metrics.costs.latency_us_per_shot,
         }
-        for each in past
-        if each.metrics
+        for name, metrics in scored
     ]
-    devices = [(each.metrics.get("training") or {}).get("device") for each in past if each.metrics]
+    devices = [metrics.training.device for _, metrics in scored]
     return {
         "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1),

@@ -13,14 +13,16 @@ from autoqec.agents.budget import spent_on
 from autoqec.agents.past_rounds import past_rounds
 from autoqec.config import Setting, Settings
 from autoqec.errors import AutoQECError, BudgetSpentError, UsageError
-from autoqec.history import Ledger, RoundRecord, list_runs, read_history
+from autoqec.history import Ledger, RoundRecord, list_runs, read_history, read_notes
 from autoqec.loop.many_rounds import run_rounds
 from autoqec.loop.one_round import interrupted_rounds, resume_round
 from autoqec.loop.session import Session
 from autoqec.loop.tracing import run_calls
 from autoqec.plugins import Registry
 from autoqec.results.agent_comparison import ArmResult, Tried
-from autoqec.results.counts import PairedCounts
+from autoqec.results.head_to_head import head_to_heads
+from autoqec.results.lab_front import entrant
+from autoqec.results.round_results import read_results
 
 _NAME_LENGTH = 40
 
@@ -144,26 +146,17 @@ def arm_result(ledger: Ledger, arm: Arm, rounds: int) -> ArmResult:
     for record, past in zip(records, past_rounds(records, lambda commit: {}), strict=True):
         seconds += past.seconds or 0.0
         tried.append(_tried(record, seconds))
-    return ArmResult(
-        arm.agent, arm.seed, arm.run, tuple(tried), spent.tokens, None if spent.unpriced else round(spent.cost, 6)
-    )
+    commits = [record.commit for record in records if record.commit]
+    notes = read_notes(ledger, arm.run, "verdict", strict=False, commits=commits)
+    cost = None if spent.unpriced else round(spent.cost, 6)
+    return ArmResult(arm.agent, arm.seed, arm.run, tuple(tried), spent.tokens, cost, head_to_heads(notes))
 
 
 def _tried(record: RoundRecord, seconds: float) -> Tried:
-    verdict, metrics = record.verdict or {}, record.metrics or {}
-    plain = Tried(record.number, record.status, verdict.get("verdict"), round(seconds, 3))
-    if plain.verdict != "VERIFIED":
-        return plain
-    try:
-        low, high = verdict["delta_ler_ci"]
-        flops, params = (int(verdict.get(n) or metrics.get(n) or 0) for n in ("flops_per_shot", "params"))
-        return replace(
-            plain,
-            gain=float(verdict["delta_ler"]),
-            interval=(float(low), float(high)),
-            flops=flops,
-            params=params,
-            counts=PairedCounts.from_dict(verdict["extension"]) if "extension" in verdict else None,
-        )
-    except (KeyError, TypeError, ValueError):
-        return plain  # no note of ours
+    results, name = read_results(record), f"{record.run}/{record.number}"
+    verdict = results.verdict
+    tried = Tried(record.number, record.status, verdict.verdict if verdict else None, round(seconds, 3))
+    standing = entrant(name, record.commit, verdict, results.metrics)
+    if verdict is None or standing is None or verdict.figures is None:
+        return tried
+    return replace(tried, gain=verdict.figures.gain, entrant=standing, counts=verdict.extension)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import platform
-from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -11,6 +11,7 @@ from autoqec.history.rounds.signatures import examine
 from autoqec.loop.round_state import RoundState
 from autoqec.loop.session import Session
 from autoqec.results.audit import audit
+from autoqec.results.verdict import Verdict
 
 #: What decides which shots a seed gives and how they are decoded; of the others of a note's `versions` nothing depends.
 _DECISIVE = ("stim", "numpy", "pymatching", "numba", "fusion-blossom")
@@ -19,39 +20,44 @@ _DECISIVE = ("stim", "numpy", "pymatching", "numba", "fusion-blossom")
 _REPLAYED = ("verdict", "reason", "word", "test", "extension", "digests", "cells", "harm", "certificate", "out_of_time")
 
 
-def audit_round(session: Session, state: RoundState, note: Mapping[str, Any]) -> list[str]:
+def audit_round(session: Session, state: RoundState, verdict: Verdict) -> list[str]:
     """What is wrong with a verdict: figures that do not follow from its counts, or that it is about something else.
 
     Args:
         session: Where.
         state: The round; without its weights, whether they are those that were judged is not looked at.
-        note: Its verdict.
+        verdict: Its verdict.
     """
-    found = audit(note)
-    expected: dict[str, Any] = {"commit": state.commit, "environment": session.environment.identity}
+    found, evidence = audit(verdict), verdict.evidence
+    expected = {
+        "commit": (evidence.commit, state.commit),
+        "environment": (evidence.environment, session.environment.identity),
+    }
     if state.weights is not None:
-        expected |= {"candidate": state.sealed.digest, "weights_sha256": state.sealed.weights_sha256}
+        expected["candidate"] = evidence.candidate, state.sealed.digest
+        expected["weights_sha256"] = evidence.weights_sha256, state.sealed.weights_sha256
     found += [
-        f"{name}: the verdict is about {note.get(name)}, the round's is {value}"
-        for name, value in expected.items()
-        if note.get(name) != value
+        f"{name}: the verdict is about {noted or None}, the round's is {own}"
+        for name, (noted, own) in expected.items()
+        if noted != own
     ]
-    if examine(note, None).word == "altered":
+    if examine(verdict.to_note(), None).word == "altered":
         found.append("signature: the note is not what was signed")
     return found
 
 
-def why_no_replay(note: Mapping[str, Any], simd: str) -> str | None:
+def why_no_replay(verdict: Verdict, simd: str) -> str | None:
     """What keeps this machine from drawing a verdict's shots again; None if nothing does.
 
     Args:
-        note: The verdict.
+        verdict: The verdict.
         simd: The build of stim that runs here.
     """
-    there: dict[str, Any] = {"machine": note.get("machine"), "stim's build": note.get("simd", simd)}
-    here: dict[str, Any] = {"machine": platform.machine(), "stim's build": simd}
+    evidence = verdict.evidence
+    there: dict[str, str | None] = {"machine": evidence.machine or None, "stim's build": evidence.simd or simd}
+    here: dict[str, str | None] = {"machine": platform.machine(), "stim's build": simd}
     for name in _DECISIVE:
-        there[name] = (note.get("versions") or {}).get(name)
+        there[name] = evidence.versions.get(name)
         try:
             here[name] = version(name)
         except PackageNotFoundError:
@@ -60,6 +66,12 @@ def why_no_replay(note: Mapping[str, Any], simd: str) -> str | None:
     return "; ".join(differing) or None
 
 
-def replay_differences(noted: Mapping[str, Any], replayed: Mapping[str, Any]) -> list[str]:
+def replay_differences(noted: Verdict, replayed: Verdict) -> list[str]:
     """The parts of a verdict that a replay did not give again: shots by their digests, counts, and what follows from them."""
-    return [name for name in _REPLAYED if name in noted and noted[name] != replayed.get(name)]
+    before, after = noted.to_note(), replayed.to_note()
+    return [name for name in _REPLAYED if name in before and _plain(before[name]) != _plain(after.get(name))]
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON gives it back."""
+    return json.loads(json.dumps(value))

@@ -10,17 +10,29 @@ from typing import Any, get_args
 from autoqec.agents.agent_contract import PastRound
 from autoqec.agents.budget import spent_on
 from autoqec.agents.diagnosis.all_rules import diagnose_round, diagnose_run
-from autoqec.agents.diagnosis.cases import Case, Diagnosis, number
+from autoqec.agents.diagnosis.cases import Case, Diagnosis
 from autoqec.agents.diagnosis.patches import fields_of, mended
 from autoqec.agents.diagnosis.rules_run import RunCase
 from autoqec.agents.past_rounds import past_round
 from autoqec.candidate.schema import Output, Training, read_candidate
 from autoqec.config import Settings
 from autoqec.errors import AutoQECError, NotFoundError
-from autoqec.history import Ledger, RoundRecord, read_attachment, read_history, read_notes
+from autoqec.history import (
+    CANDIDATE_DIR,
+    Ledger,
+    RoundRecord,
+    candidate_diff,
+    read_attachment,
+    read_history,
+    read_notes,
+)
 from autoqec.history import read_candidate as read_files
 from autoqec.loop.tracing import run_calls
 from autoqec.plugins import Registry
+from autoqec.results.diagnosis_finding import DiagnosisFinding
+from autoqec.results.round_results import read_results
+from autoqec.results.verdict import parse_verdict
+from autoqec.results.verification_events import parse_begun
 
 #: Statuses of rounds whose files were perhaps not valid: only for them the kinds' fields are looked up.
 _MISSPELT = ("compile_error", "agent_error")
@@ -43,7 +55,6 @@ def diagnose(
     settings: Settings,
     run: str,
     only: int | None = None,
-    examine: Callable[[RoundRecord], Sequence[str]] = lambda record: (),
 ) -> list[tuple[Diagnosis, Mapping[str, str]]]:
     """What is wrong with a run and its rounds, or with one round.
 
@@ -53,7 +64,6 @@ def diagnose(
         settings: Theirs is the patience.
         run: The run.
         only: A round's number; None for all, and the run as a whole, which comes first.
-        examine: Says what is wrong with a record beside what it says itself.
 
     Returns:
         Each finding with the candidate's files that it speaks of.
@@ -69,7 +79,7 @@ def diagnose(
         gains=_gains(records),
         profiles={name: asdict(profile) for name, profile in settings.profiles.items()},
     )
-    cases = [_case(lab, record, examine(record)) for record in records if only in (None, record.number)]
+    cases = [_case(lab, record) for record in records if only in (None, record.number)]
     by_round = {case.past.name: diagnose_round(case) for case in cases}
     files = {case.past.name: case.files for case in cases}
     found: list[Diagnosis] = []
@@ -78,6 +88,20 @@ def diagnose(
         found = diagnose_run(_run_case(ledger, registry, settings, run, closed), by_round)
     found += [finding for each in by_round.values() for finding in each]
     return [(finding, files.get(finding.name, {})) for finding in found]
+
+
+def findings(
+    ledger: Ledger, registry: Registry, settings: Settings, run: str, only: int | None = None
+) -> list[DiagnosisFinding]:
+    """What is wrong with a run and its rounds, or with one round, as it is shown; arguments are those of `diagnose`."""
+    found = []
+    for each, files in diagnose(ledger, registry, settings, run, only):
+        both = patched(registry, each, files)
+        placed = [{f"{CANDIDATE_DIR}/{path}": data for path, data in side.items()} for side in both or ()]
+        patch = candidate_diff(*placed) if placed else None
+        told = each.cause, each.severity, each.evidence, each.says, each.next_step
+        found.append(DiagnosisFinding(each.run, each.round, *told, patch))
+    return found
 
 
 def patched(
@@ -102,8 +126,8 @@ def patched(
     return {path: files[path].encode() for path in changed}, {path: text.encode() for path, text in changed.items()}
 
 
-def _case(lab: _Lab, record: RoundRecord, wrong: Sequence[str]) -> Case:
-    problems = [*record.problems, *wrong]
+def _case(lab: _Lab, record: RoundRecord) -> Case:
+    problems = [*record.problems, *read_results(record).problems]
 
     def files_at(commit: str) -> Mapping[str, bytes]:
         return _tried(lambda: read_files(lab.ledger, commit), {}, problems)
@@ -116,7 +140,7 @@ def _case(lab: _Lab, record: RoundRecord, wrong: Sequence[str]) -> Case:
     proposed = _proposed(lab.ledger, record) if record.commit is None and record.status in _MISSPELT else {}
     return Case(
         past,
-        verdict=record.verdict or {},
+        verdict=parse_verdict(record.verdict).record,
         conflicts=[row for row in conflicts if isinstance(row, dict)] if isinstance(conflicts, list) else [],
         gains=lab.gains if record.status == "compose_conflict" else {},
         profile=_named(profile, lab.profiles) if isinstance(profile, dict) else {},
@@ -144,11 +168,11 @@ def _gains(records: Sequence[RoundRecord]) -> dict[str, float]:
     """What rounds gain by their verdicts, else on development shots, by commit."""
     found = {}
     for record in records:
-        for note in (record.verdict, record.metrics):
-            gain = number(note, "delta_ler")
-            if record.commit and gain is not None:
-                found[record.commit] = gain
-                break
+        results = read_results(record)
+        judged = results.verdict.figures if results.verdict else None
+        figures = judged or (results.metrics.figures if results.metrics else None)
+        if record.commit and figures is not None:
+            found[record.commit] = figures.delta_ler
     return found
 
 
@@ -185,7 +209,7 @@ def _run_case(
     ledger: Ledger, registry: Registry, settings: Settings, run: str, closed: tuple[PastRound, ...]
 ) -> RunCase:
     notes = _tried(lambda: read_notes(ledger, run, "verdict", strict=False), {}, [])
-    begun = [note for each in notes.values() for note in each if note.get("event") == "begun"]
+    begun = [event for each in notes.values() for note in each if (event := parse_begun(note))]
     calls = _tried(lambda: run_calls(ledger, run), [], [])
     return RunCase(
         run,
@@ -193,7 +217,7 @@ def _run_case(
         patience=settings["patience"],
         options={"kinds": registry.names("stage"), "losses": get_args(Training.model_fields["loss"].annotation)},
         attempts=len(begun),
-        spent=sum(share for note in begun if (share := number(note, "share")) is not None),
+        spent=sum(event.share for event in begun),
         took=spent_on(calls).to_dict(),
     )
 

@@ -63,7 +63,7 @@ def _planned(session: Session, role: Role, told: Context) -> PlannedCall:
     if role != "ideator":
         more = {"hypothesis": _IDEA, "parent_files": dict(latest.files) if latest else {}}
     if role == "analyst":
-        more["metrics"] = latest.metrics if latest else {}
+        more["metrics"] = latest.metrics if latest else None
     context = Context(**{**vars(told), **more})
     estimate = estimate_of(make_agent(session, role, name), role, context)
     words = session.registry.get("agent", name).capabilities.get("words", False)

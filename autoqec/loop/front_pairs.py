@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from autoqec.history import append_note
 from autoqec.loop.round_state import RoundState
 from autoqec.loop.session import Session
 from autoqec.problem.streams import derive_key
 from autoqec.results.counts import PairedCounts
-from autoqec.results.head_to_head import HEAD_TO_HEAD, head_to_head_words
+from autoqec.results.figures import Gain
+from autoqec.results.head_to_head import HeadToHead, head_to_head_words
 from autoqec.results.pareto_front import Point
-from autoqec.results.statistics import delta_interval, ratio_interval
+from autoqec.results.statistics import ratio_interval
 from autoqec.scoring.composition import paired
 from autoqec.scoring.score_stream import ScoreStream, chunks_for
 
@@ -32,7 +31,7 @@ def head_to_head(
     alpha: float,
     *,
     max_shots: int = MOST_SHOTS,
-) -> Mapping[str, Any]:
+) -> HeadToHead:
     """Decide a pair of the front, and note what came of it.
 
     Args:
@@ -40,10 +39,6 @@ def head_to_head(
         rounds: The rounds, with weights, the first costing no more than the second.
         alpha: Level of the pair.
         max_shots: Stop undecided after this many shots.
-
-    Returns:
-        The note: `counts` (the second round in the baseline's place), `delta_ler` (what the first gains over the second) and
-        `ler_ratio_ci`, the key, digests, and the `word`: `dominates`, `stays` or `undecided`, of the first against the second.
 
     Raises:
         CandidateFault: A candidate broke its contract.
@@ -68,21 +63,20 @@ def head_to_head(
             if words or done == last:
                 break
             until = min(last, int(done * _GROWTH))
-    record = {
-        "id": uuid.uuid4().hex,
-        "event": HEAD_TO_HEAD,
-        "rival": first.commit,
-        "rival_name": a.name,
-        "candidate": second.sealed.digest,
-        "rival_candidate": first.sealed.digest,
-        "environment": session.environment.identity,
-        "alpha": alpha,
-        "counts": counts.to_dict(),
-        "delta_ler": counts.delta_ler,
-        "delta_ler_ci": list(delta_interval(counts)),
-        "ler_ratio_ci": list(ratio_interval(counts)),
-        "word": words.get((a.name, b.name), "undecided"),
-        "seed_key": secret.hex(),
-        "digests": digests,
-    }
-    return append_note(session.ledger, second.claim.run, "verdict", str(second.commit), record)
+    noted = HeadToHead(
+        rival=str(first.commit),
+        counts=counts,
+        alpha=alpha,
+        id=uuid.uuid4().hex,
+        rival_name=a.name,
+        candidate=second.sealed.digest,
+        rival_candidate=first.sealed.digest,
+        environment=session.environment.identity,
+        gain=Gain.of(counts),
+        ler_ratio_ci=ratio_interval(counts),
+        word=words.get((a.name, b.name), "undecided"),
+        seed_key=secret.hex(),
+        digests=tuple(digests),
+    )
+    append_note(session.ledger, second.claim.run, "verdict", str(second.commit), noted.to_note())
+    return noted

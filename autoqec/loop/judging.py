@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from autoqec.decoding.compile_decoder import compile_decoder
 from autoqec.errors import AutoQECError, BudgetSpentError, UsageError
@@ -17,7 +16,9 @@ from autoqec.loop.round_state import RoundState
 from autoqec.loop.session import Session
 from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import Choice
-from autoqec.results.statistics import attempt_share, next_attempt
+from autoqec.results.statistics import next_attempt
+from autoqec.results.verdict import Verdict
+from autoqec.results.verification_events import Begun, parse_begun, verified_commits
 from autoqec.scoring.verification import verify_in_process
 from autoqec.scoring.verifier_contract import VerificationRequest
 
@@ -35,9 +36,7 @@ class Asked:
     max_seconds: float | None = None  # the profile's if not said; 0 for no limit
 
 
-def judge(
-    session: Session, state: RoundState, asked: Asked = Asked(), *, replay: Mapping[str, Any] | None = None
-) -> Mapping[str, Any]:
+def judge(session: Session, state: RoundState, asked: Asked = Asked(), *, replay: Verdict | None = None) -> Verdict:
     """Verify a round now, whatever came before, and note the verdict.
 
     The attempt is noted before it begins: one that crashes has spent its share of the error budget too. A verdict that is
@@ -47,7 +46,7 @@ def judge(
         session: Where.
         state: The round; it must have weights.
         asked: How it is to be judged, where not as the environment says.
-        replay: A verdict note whose holdout key, attempt and limits are used again; the outcome is then not noted.
+        replay: A verdict whose holdout key, attempt and limits are used again; the outcome is then not noted.
 
     Returns:
         The verdict as it was noted.
@@ -79,12 +78,7 @@ def judge(
         _check_strong_reference(session)
         request = _begin_attempt(session, state, request, identity)
     else:
-        known = {name: replay[name] for name in ("attempt", "verified_before", "max_shots", "alpha")}
-        known |= {"beacon": replay.get("beacon", ""), "full_certificate": replay.get("full_certificate", False)}
-        # Where its clock ran out the counts stop; a replay stops there by the shots, and has no clock of its own.
-        known |= {"max_seconds": None, "stop": replay.get("out_of_time")}
-        known["strong_reference"] = (replay.get("share_of_gap") or {}).get("reference")
-        request = replace(request, seed_key=bytes.fromhex(replay["seed_key"]), **known)
+        request = _asked_again(request, replay)
     verdict = verify_in_process(
         request,
         verifier=session.settings["verifier"],
@@ -92,22 +86,55 @@ def judge(
         jobs=session.settings.jobs,
         report=lambda fields: session.event("verify", **fields),
     )
-    record = {
-        "id": identity,
-        "verifier": session.settings["verifier"],
-        **verdict.to_dict(),
-        "commit": state.commit,
-        "metrics": (state.metrics or {}).get("id"),  # those that stood when it was judged
+    limits = session.environment.environment.constraints
+    noted = verdict.noted(
+        id=identity,
+        verifier=session.settings["verifier"],
+        commit=state.commit,
+        metrics=state.metrics.measured.id if state.metrics else None,  # those that stood when it was judged
         # The limits stand beside the verdict, whoever the verifier is: the front holds the figures to them again.
-        "constraints": session.environment.environment.constraints.model_dump(),
-    }
+        constraints=limits.model_dump(),
+    )
     if replay is not None:
-        return record
+        return noted
     if verdict.reason == "undecided" and state.verdict is not None:
-        record["event"] = "undecided"
+        noted = noted.noted(event="undecided")
     if session.settings["signing_key"]:
-        record["signature"] = sign(record, Path(session.settings["signing_key"]).expanduser())
-    return append_note(session.ledger, state.claim.run, "verdict", str(state.commit), record)
+        noted = noted.noted(signature=sign(noted.to_note(), Path(session.settings["signing_key"]).expanduser()))
+    note = append_note(session.ledger, state.claim.run, "verdict", str(state.commit), noted.to_note())
+    return Verdict.from_dict(note)
+
+
+def _asked_again(request: VerificationRequest, replay: Verdict) -> VerificationRequest:
+    """The request that a verdict answered.
+
+    Raises:
+        UsageError: The verdict does not say how it was reached.
+    """
+    attempt = replay.evidence.attempt
+    if attempt is None or attempt.max_shots is None or not _is_key(attempt.seed_key):
+        raise UsageError(
+            "this verdict does not say how it was reached, so it cannot be replayed", hint="autoqec verify ROUND"
+        )
+    share = replay.evidence.share_of_gap
+    return replace(
+        request,
+        seed_key=bytes.fromhex(attempt.seed_key),
+        attempt=attempt.attempt,
+        verified_before=attempt.verified_before,
+        max_shots=attempt.max_shots,
+        alpha=attempt.alpha,
+        beacon=attempt.beacon,
+        full_certificate=attempt.full_certificate,
+        # Where its clock ran out the counts stop; a replay stops there by the shots, and has no clock of its own.
+        max_seconds=None,
+        stop=replay.evidence.out_of_time,
+        strong_reference=share.reference if share else None,
+    )
+
+
+def _is_key(text: str) -> bool:
+    return re.fullmatch("([0-9a-f]{2})+", text) is not None
 
 
 def _or_else(value: float | None, other: float) -> float:
@@ -141,22 +168,13 @@ def _begin_attempt(
     """
     with write_lock(session.ledger):
         notes = [note for notes in read_notes(session.ledger, state.claim.run, "verdict").values() for note in notes]
-        begun = [
-            note["attempt"] for note in notes if note.get("event") == "begun" and isinstance(note.get("attempt"), int)
-        ]
+        begun = [event.attempt for note in notes if (event := parse_begun(note))]
         attempt = next_attempt(begun)
         if attempt is None:
             raise BudgetSpentError(
                 f"the error budget of run {state.claim.run} is spent, by {len(begun)} verifications", hint=_NEW_RUN
             )
-        verified = {note.get("commit") for note in notes if note.get("verdict") == "VERIFIED"}
-        request = replace(request, attempt=attempt, verified_before=len(verified))
-        started = {
-            "id": f"{identity}-begun",
-            "event": "begun",
-            "attempt": request.attempt,
-            "share": attempt_share(request.attempt),
-            "verifier": session.settings["verifier"],
-        }
-        append_note(session.ledger, state.claim.run, "verdict", str(state.commit), started)
+        request = replace(request, attempt=attempt, verified_before=len(verified_commits(notes)))
+        event = Begun.now(attempt, identity, session.settings["verifier"])
+        append_note(session.ledger, state.claim.run, "verdict", str(state.commit), event.to_note())
     return request

@@ -11,6 +11,7 @@ from autoqec.errors import BudgetSpentError
 from autoqec.history import RoundRecord
 from autoqec.loop.one_round import run_round
 from autoqec.loop.session import Session
+from autoqec.results.verdict import parse_verdict
 
 
 def run_rounds(
@@ -45,7 +46,8 @@ def run_rounds(
 
 def came_to_something(record: RoundRecord) -> bool:
     """Whether a round was worth a verdict, and stood it."""
-    return (record.verdict or {}).get("verdict") == "VERIFIED"
+    verdict = parse_verdict(record.verdict).record
+    return verdict is not None and verdict.verified
 
 
 def seconds_of_a_round(session: Session) -> float | None:

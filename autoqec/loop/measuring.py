@@ -13,13 +13,14 @@ from typing import Any
 from autoqec.loop.round_state import RoundState
 from autoqec.loop.session import Session, profile_from
 from autoqec.problem.streams import derive_key
-from autoqec.results.statistics import figures
+from autoqec.results.figures import Costs, Figures
+from autoqec.results.metrics import Latency, Measured, Metrics, Provenance, RateFigures
 from autoqec.scoring.score_stream import Scored, ScoreStream, chunks_for
 
 _PROVENANCE = ("autoqec", "torch", "stim", "pymatching", "fusion-blossom", "numpy", "numba")
 
 
-def measure(session: Session, state: RoundState, profile: Mapping[str, Any], key: bytes) -> dict[str, Any]:
+def measure(session: Session, state: RoundState, profile: Mapping[str, Any], key: bytes) -> Metrics:
     """Score a trained round.
 
     Args:
@@ -47,36 +48,32 @@ def measure(session: Session, state: RoundState, profile: Mapping[str, Any], key
             # Together as many shots as the target has.
             chunks = chunks_for(shots // len(session.other_rates))
             at_other_rates[p] = replace(stream, key=derive_key(key, "p", repr(p)), p=p).score(0, chunks)
-    counts, training = scored.counts, state.training or {"telemetry": {}, "cost": {}}
-    return {
-        "invalid": scored.invalid,
-        "counts": counts.to_dict(),
-        **figures(counts),
-        "references": {name: failures / counts.shots for name, failures in scored.references.items()},
-        **({"references_missing": dict(scored.missing)} if scored.missing else {}),
-        "other_rates": [
-            {"p": p, "invalid": each.invalid, "counts": each.counts.to_dict(), **figures(each.counts)}
-            for p, each in at_other_rates.items()
-        ],
-        "flops_per_shot": training["cost"].get("flops_per_shot"),
-        "params": training["cost"].get("params"),
-        "latency_us_per_shot": round(scored.predict_us + scored.decode_us, 2),
-        "latency_us": {
-            "predict": round(scored.predict_us, 2),
-            "decode": round(scored.decode_us, 2),
-            "baseline": round(scored.baseline_us, 2),
-        },
-        "train_seconds": training["telemetry"].get("seconds"),
-        "score_seconds": round(time.monotonic() - began, 2),
-        "training": training["telemetry"],
-        "weights_sha256": sealed.weights_sha256,
-        "candidate": sealed.digest,
-        "fingerprint": training.get("fingerprint"),
-        "provenance": {
-            "profile": dict(profile),
-            "python": platform.python_version(),
-            "machine": platform.machine(),
-            "versions": {name: version(name) for name in _PROVENANCE},
-            "argv": sys.argv[1:],
-        },
-    }
+    training = state.training or {"telemetry": {}, "cost": {}}
+    measured = Measured(
+        invalid=scored.invalid,
+        counts=scored.counts,
+        references={name: failures / scored.counts.shots for name, failures in scored.references.items()},
+        references_missing=dict(scored.missing),
+        other_rates=tuple(
+            RateFigures(p, Figures.of(each.counts), each.invalid, each.counts) for p, each in at_other_rates.items()
+        ),
+        latency_us=Latency(round(scored.predict_us, 2), round(scored.decode_us, 2), round(scored.baseline_us, 2)),
+        weights_sha256=sealed.weights_sha256,
+        candidate=sealed.digest,
+        fingerprint=training.get("fingerprint"),
+        provenance=Provenance(
+            profile=dict(profile),
+            python=platform.python_version(),
+            machine=platform.machine(),
+            versions={name: version(name) for name in _PROVENANCE},
+            argv=tuple(sys.argv[1:]),
+        ),
+    )
+    costs = Costs(
+        flops_per_shot=training["cost"].get("flops_per_shot"),
+        params=training["cost"].get("params"),
+        latency_us_per_shot=round(scored.predict_us + scored.decode_us, 2),
+        train_seconds=training["telemetry"].get("seconds"),
+        score_seconds=round(time.monotonic() - began, 2),
+    )
+    return Metrics.of(Figures.of(scored.counts), costs, measured, training["telemetry"])

@@ -27,6 +27,7 @@ from autoqec.history import (
 from autoqec.loop.round_state import read_state
 from autoqec.loop.round_steps import STEPS, RoundEnded, end
 from autoqec.loop.session import Session
+from autoqec.results.verdict import parse_verdict
 
 
 def run_round(session: Session, hypothesis: Hypothesis | None = None) -> RoundRecord:
@@ -71,7 +72,9 @@ def _finish(session: Session, claim: Claim) -> RoundRecord:
     except RoundEnded as ended:
         end(session, read_state(session.ledger, claim.run, claim.number), ended)
     record = find_record(session.ledger, claim.run, claim.number)
-    session.event("closed", round=claim.number, status=record.status, verdict=(record.verdict or {}).get("verdict"))
+    verdict = parse_verdict(record.verdict).record
+    word = verdict.verdict if verdict else None
+    session.event("closed", round=claim.number, status=record.status, verdict=word)
     tidy(session.ledger)  # here, where no round of this process is at work
     return record
 

@@ -91,7 +91,8 @@ def ask_coder(session: Session, state: RoundState, start: Mapping[str, bytes]) -
 def ask_analyst(session: Session, state: RoundState) -> Question:
     """Whether the round is worth a verifier's shots."""
     files = texts_of(state.files)
-    told = _told(session, state, hypothesis=state.hypothesis, parent_files=files, metrics=state.metrics)
+    metrics = state.metrics
+    told = _told(session, state, hypothesis=state.hypothesis, parent_files=files, metrics=metrics)
     return Question("analyst", told, lambda message: None)
 
 

@@ -20,6 +20,11 @@ from autoqec.history import (
     read_notes,
 )
 from autoqec.history.rounds.attachments import WEIGHTS_FILE
+from autoqec.history.rounds.notes import NOTE_KINDS
+from autoqec.results.analysis import Analysis
+from autoqec.results.metrics import Metrics
+from autoqec.results.round_results import RoundResults, read_results
+from autoqec.results.verdict import Verdict, parse_verdict
 from autoqec.sandbox.sealed import SealedCandidate
 
 TRAINING_FILE = "training.json"
@@ -37,7 +42,7 @@ class RoundState:
         files: The candidate's files at that commit.
         weights: safetensors bytes, once trained.
         training: Telemetry and cost of training.
-        metrics, analysis, verdict: The notes on the commit that count.
+        metrics, analysis, verdict: What the notes on the commit that count say.
     """
 
     claim: Claim
@@ -47,9 +52,9 @@ class RoundState:
     files: Mapping[str, bytes]
     weights: bytes | None
     training: Mapping[str, Any] | None
-    metrics: Mapping[str, Any] | None
-    analysis: Mapping[str, Any] | None
-    verdict: Mapping[str, Any] | None
+    metrics: Metrics | None
+    analysis: Analysis | None
+    verdict: Verdict | None
 
     @property
     def sealed(self) -> SealedCandidate:
@@ -61,8 +66,20 @@ def _json(files: Mapping[str, bytes], name: str) -> Mapping[str, Any] | None:
     return dict(json.loads(files[name])) if name in files else None
 
 
-def _note(ledger: Ledger, run: str, kind: str, commit: str | None) -> Mapping[str, Any] | None:
-    return effective(read_notes(ledger, run, kind).get(commit, [])) if commit else None
+@dataclass(frozen=True)
+class _Notes:
+    """The notes on a round's commit that count."""
+
+    metrics: Any = None
+    analysis: Any = None
+    verdict: Any = None
+
+
+def _results(ledger: Ledger, run: str, commit: str | None) -> RoundResults:
+    if commit is None:
+        return RoundResults()
+    found = {kind: effective(read_notes(ledger, run, kind).get(commit, [])) for kind in NOTE_KINDS}
+    return read_results(_Notes(**found))
 
 
 def read_state(ledger: Ledger, run: str, number: int) -> RoundState:
@@ -78,6 +95,7 @@ def read_state(ledger: Ledger, run: str, number: int) -> RoundState:
         commit = find_round(ledger, run, number)
     except NotFoundError:
         commit = None
+    results = _results(ledger, run, commit)
     return RoundState(
         claim=claim,
         hypothesis=_json(traces, "ideator.json"),
@@ -86,9 +104,9 @@ def read_state(ledger: Ledger, run: str, number: int) -> RoundState:
         files=read_candidate(ledger, commit) if commit else {},
         weights=artifacts.get(WEIGHTS_FILE),
         training=_json(artifacts, TRAINING_FILE),
-        metrics=_note(ledger, run, "metrics", commit),
-        analysis=_note(ledger, run, "analysis", commit),
-        verdict=_note(ledger, run, "verdict", commit),
+        metrics=results.metrics,
+        analysis=results.analysis,
+        verdict=results.verdict,
     )
 
 
@@ -98,7 +116,7 @@ def save_message(ledger: Ledger, claim: Claim, role: str, message: Mapping[str, 
     attach(ledger, "traces", claim.run, claim.number, {f"{role}.json": data})
 
 
-def find_verdict(ledger: Ledger, state: RoundState, seed_key: str) -> Mapping[str, Any]:
+def find_verdict(ledger: Ledger, state: RoundState, seed_key: str) -> Verdict:
     """The verdict of a round that was reached on the shots of a holdout key.
 
     Raises:
@@ -106,6 +124,7 @@ def find_verdict(ledger: Ledger, state: RoundState, seed_key: str) -> Mapping[st
     """
     run, number = state.claim.run, state.claim.number
     for note in read_notes(ledger, run, "verdict").get(str(state.commit), []):
-        if note.get("seed_key") == seed_key and "verdict" in note:
-            return note
+        verdict = parse_verdict(note).record
+        if verdict is not None and (attempt := verdict.evidence.attempt) and attempt.seed_key == seed_key:
+            return verdict
     raise NotFoundError(f"round {run}/{number} has no verdict with that key", hint=f"autoqec show {run}/{number}")

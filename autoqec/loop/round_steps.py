@@ -162,11 +162,13 @@ def score(session: Session, state: RoundState) -> None:
         return
     key = derive_key(round_key(session, state.claim.number), "score")
     try:
-        record = measure(session, state, detail(state, "profile"), key)
+        metrics = measure(session, state, detail(state, "profile"), key)
     except CandidateFault as fault:
         status = "killed_by_safety" if fault.reason == "timeout" else "train_error"
         raise RoundEnded(status, fault) from fault
-    append_note(session.ledger, state.claim.run, "metrics", str(state.commit), {"id": state.claim.attempt, **record})
+    append_note(
+        session.ledger, state.claim.run, "metrics", str(state.commit), {"id": state.claim.attempt, **metrics.to_note()}
+    )
 
 
 def analyse(session: Session, state: RoundState) -> None:
@@ -180,7 +182,7 @@ def analyse(session: Session, state: RoundState) -> None:
 
 def verify(session: Session, state: RoundState) -> None:
     """Have a candidate judged by the verifier, if the Analyst asks for it."""
-    if state.verdict is not None or (state.analysis or {}).get("decision") != "candidate":
+    if state.verdict is not None or state.analysis is None or state.analysis.decision != "candidate":
         return
     profile = profile_from(detail(state, "profile"))
     judge(session, state, Asked(max_shots=profile.verify_shots, max_seconds=profile.verify_seconds))

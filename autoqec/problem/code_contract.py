@@ -24,6 +24,9 @@ class Code(Protocol):
 
     Config: type[BaseModel]
 
+    # A code may also have `EXAMPLE`, parts of an environment on which `autoqec.testing.check_code` tries it: `code`, its fields;
+    # `noise`; and `files`, text by name. A code whose fields all have defaults needs none.
+
     def build(
         self, config: Any, noise: Noise, p: float | None, files: Mapping[str, bytes]
     ) -> stim.Circuit | stim.DetectorErrorModel:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations, product
 from operator import mul
 from statistics import mean, stdev
 from typing import Any
 
 from autoqec.results.counts import PairedCounts
-from autoqec.results.pareto_front import Point, front
+from autoqec.results.figures import NO_GAIN, Gain
+from autoqec.results.head_to_head import HeadToHead
+from autoqec.results.lab_front import Entrant, front_of
 from autoqec.results.statistics import delta_interval
 
 #: All intervals that decide between two agents hold together with at least one minus this.
@@ -40,19 +42,17 @@ class Tried:
         status: How it ended.
         verdict: The verifier's word, or None.
         seconds: Wall clock of the arm's rounds up to the end of this one, together.
-        gain, interval: The verdict's Δ_LER and its interval, if VERIFIED.
-        flops, params: Costs as the verifier counted them, likewise.
-        counts: The shots that these figures rest on, likewise.
+        gain: The verdict's, if VERIFIED.
+        entrant: The round as the front sees it, likewise.
+        counts: The shots that the gain rests on, likewise.
     """
 
     number: int
     status: str
     verdict: str | None
     seconds: float
-    gain: float | None = None
-    interval: tuple[float, float] | None = None
-    flops: int = 0
-    params: int = 0
+    gain: Gain | None = None
+    entrant: Entrant | None = None
     counts: PairedCounts | None = None
 
     @property
@@ -70,6 +70,7 @@ class ArmResult:
         tried: Its closed rounds, oldest first.
         tokens: What its calls took.
         cost: In US dollars; None where a price is not known.
+        pairs: Head-to-heads that are noted on its commits.
     """
 
     agent: str
@@ -78,11 +79,12 @@ class ArmResult:
     tried: tuple[Tried, ...]
     tokens: int = 0
     cost: float | None = 0.0
+    pairs: Mapping[str, Sequence[HeadToHead]] = field(default_factory=dict)
 
     @property
     def best(self) -> Tried | None:
         """The VERIFIED round that gains most, the first of equals; None without one."""
-        return max(self.verified, key=lambda each: (each.gain or 0.0, -each.number), default=None)
+        return max(self.verified, key=lambda each: (gain_of(each), -each.number), default=None)
 
     @property
     def verified(self) -> list[Tried]:
@@ -99,17 +101,15 @@ class ArmResult:
 
 def gain_of(best: Tried | None) -> float:
     """What a best round gains: nothing, if there is none."""
-    return best.gain or 0.0 if best else 0.0
+    return best.gain.delta_ler if best and best.gain else 0.0
 
 
 def front_size(arms: Iterable[ArmResult]) -> int:
     """How many rounds are on the front of all VERIFIED rounds of some arms."""
-    points = [
-        Point(f"{arm.run}/{each.number}", each.gain or 0.0, each.interval or (0.0, 0.0), each.flops, each.params)
-        for arm in arms
-        for each in arm.verified
-    ]
-    return len(front(points))
+    known = list(arms)
+    pairs = {commit: each for arm in known for commit, each in arm.pairs.items()}
+    entrants = [each.entrant for arm in known for each in arm.verified if each.entrant is not None]
+    return len(front_of(entrants, lambda commits: pairs).members)
 
 
 def by_agent(arms: Sequence[ArmResult]) -> dict[str, list[ArmResult]]:
@@ -120,85 +120,164 @@ def by_agent(arms: Sequence[ArmResult]) -> dict[str, list[ArmResult]]:
     return found
 
 
-def summarised(arms: Sequence[ArmResult]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class BestRound:
+    """The best VERIFIED round of an agent.
+
+    Attributes:
+        round: `run/number`.
+        seed: Of its run.
+        gain: The verdict's.
+        rounds, seconds: What it took to reach it.
+    """
+
+    round: str
+    seed: int
+    gain: Gain
+    rounds: int
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        about = {"round": self.round, "seed": self.seed}
+        return {**about, **self.gain.to_note(), "rounds": self.rounds, "seconds": self.seconds}
+
+
+@dataclass(frozen=True)
+class AgentSummary:
     """One agent's arms in figures.
 
-    Returns:
-        `agent`, `seeds`, `rounds`, `verified`, `best` (of all seeds: `round`, `seed`, `delta_ler`, `delta_ler_ci`, `rounds`
-        and `seconds` to reach it; or None), `mean` and `spread` (the standard deviation, None of a single seed) over seeds of
-        what each has at its end, `rounds_to_best` and `seconds_to_best` (means over seeds that have one), `front`, `tokens`,
-        `cost`.
+    Attributes:
+        agent: Who.
+        seeds, rounds, verified: How many it had.
+        best: The best round of all seeds.
+        mean, spread: Of what each seed has at its end; the spread is the standard deviation, None of a single seed.
+        rounds_to_best, seconds_to_best: Means over seeds that have a VERIFIED round.
+        front: Rounds on the front of all its VERIFIED rounds.
+        tokens, cost: What its calls took; the cost is None where a price is not known.
     """
+
+    agent: str
+    seeds: int
+    rounds: int
+    verified: int
+    best: BestRound | None
+    mean: float
+    spread: float | None
+    rounds_to_best: float | None
+    seconds_to_best: float | None
+    front: int
+    tokens: int
+    cost: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return vars(self) | {"best": self.best.to_json() if self.best else None}
+
+
+def summarised(arms: Sequence[ArmResult]) -> AgentSummary:
+    """One agent's arms in figures."""
     ends = [(arm, arm.best) for arm in arms]
     gains = [gain_of(best) for _, best in ends]
     reached = [best for _, best in ends if best is not None]
     costs = [arm.cost for arm in arms]
-    return {
-        "agent": arms[0].agent,
-        "seeds": len(arms),
-        "rounds": sum(len(arm.tried) for arm in arms),
-        "verified": sum(len(arm.verified) for arm in arms),
-        "best": _best_of(ends),
-        "mean": mean(gains),
-        "spread": stdev(gains) if len(gains) > 1 else None,
-        "rounds_to_best": mean(best.number for best in reached) if reached else None,
-        "seconds_to_best": mean(best.seconds for best in reached) if reached else None,
-        "front": front_size(arms),
-        "tokens": sum(arm.tokens for arm in arms),
-        "cost": None if None in costs else sum(cost or 0.0 for cost in costs),
-    }
+    return AgentSummary(
+        agent=arms[0].agent,
+        seeds=len(arms),
+        rounds=sum(len(arm.tried) for arm in arms),
+        verified=sum(len(arm.verified) for arm in arms),
+        best=_best_of(ends),
+        mean=mean(gains),
+        spread=stdev(gains) if len(gains) > 1 else None,
+        rounds_to_best=mean(best.number for best in reached) if reached else None,
+        seconds_to_best=mean(best.seconds for best in reached) if reached else None,
+        front=front_size(arms),
+        tokens=sum(arm.tokens for arm in arms),
+        cost=None if None in costs else sum(cost or 0.0 for cost in costs),
+    )
 
 
-def _best_of(ends: Sequence[tuple[ArmResult, Tried | None]]) -> dict[str, Any] | None:
+def _best_of(ends: Sequence[tuple[ArmResult, Tried | None]]) -> BestRound | None:
     reached = [(arm, best) for arm, best in ends if best is not None]
     if not reached:
         return None
     arm, best = max(reached, key=lambda pair: gain_of(pair[1]))
-    assert best.interval is not None
-    return {
-        "round": f"{arm.run}/{best.number}",
-        "seed": arm.seed,
-        "delta_ler": best.gain,
-        "delta_ler_ci": list(best.interval),
-        "rounds": best.number,
-        "seconds": best.seconds,
-    }
+    assert best.gain is not None
+    return BestRound(f"{arm.run}/{best.number}", arm.seed, best.gain, best.number, best.seconds)
 
 
-def comparisons(arms: Sequence[ArmResult]) -> list[dict[str, Any]]:
-    """Each pair of agents, by their seeds in common, each at as many rounds as both have.
+@dataclass(frozen=True)
+class SeedOutcome:
+    """A seed that two agents have in common: at how many `rounds` they were compared, and the `winner`, if it is sure."""
 
-    Returns:
-        For each `agents` (the two), `seeds`, `alpha` (of one interval), `per_seed` (`seed`, `rounds`, `winner` or None), `word`:
-        the agent that wins every seed, or None if none does; `mean_difference`: over seeds, of the first's best gain less the
-        second's, with ends that hold where all the intervals do; and `test`. That is about these rounds. About the agents:
-        `seed_p`, of the paired randomisation test of that mean difference, two-sided — how often it is as large where each seed
-        may as well have had its agents exchanged —, and `better`: the agent it favours at 5 %, or None.
+    seed: int
+    rounds: int
+    winner: str | None
+
+
+@dataclass(frozen=True)
+class PairComparison:
+    """Two agents by their seeds in common, each at as many rounds as both have.
+
+    Attributes:
+        agents: The two.
+        seeds: How many they have in common.
+        alpha: Level of one interval.
+        per_seed: Who wins which seed.
+        word: The agent that wins every seed, or None if none does.
+        mean_difference: Over seeds, of the first's best gain less the second's, with ends that hold where all intervals do.
+        seed_p: About the agents, and not these rounds alone: the paired randomisation test of that mean difference, two-sided —
+            how often it is as large where each seed may as well have had its agents exchanged.
+        better: The agent it favours at 5 %, or None.
+        test: How the word is decided.
     """
-    return [_comparison(first, second) for first, second in combinations(by_agent(arms).values(), 2)]
+
+    agents: tuple[str, str]
+    seeds: int
+    alpha: float
+    per_seed: tuple[SeedOutcome, ...]
+    word: str | None
+    mean_difference: tuple[float, float, float] | None
+    seed_p: float
+    better: str | None
+    test: str = TEST
+
+    def wins(self, agent: str) -> int:
+        """How many seeds an agent wins."""
+        return sum(row.winner == agent for row in self.per_seed)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        means = None if self.mean_difference is None else list(self.mean_difference)
+        rows = [dict(vars(row)) for row in self.per_seed]
+        return vars(self) | {"agents": list(self.agents), "per_seed": rows, "mean_difference": means}
 
 
-def _comparison(first: Sequence[ArmResult], second: Sequence[ArmResult]) -> dict[str, Any]:
+def comparisons(arms: Sequence[ArmResult]) -> list[PairComparison]:
+    """Each pair of agents, by their seeds in common."""
+    return [_compared(first, second) for first, second in combinations(by_agent(arms).values(), 2)]
+
+
+def _compared(first: Sequence[ArmResult], second: Sequence[ArmResult]) -> PairComparison:
     theirs = {arm.seed: arm for arm in second}
     pairs = [_at_equal_rounds(arm, theirs[arm.seed]) for arm in first if arm.seed in theirs]
     verdicts = sum(len(arm.verified) for pair in pairs for arm in pair)
     alpha = COMPARISON_ALPHA / max(1, verdicts)
-    rows = [{"seed": a.seed, "rounds": len(a.tried), "winner": _winner(a, b, alpha)} for a, b in pairs]
-    winners = {row["winner"] for row in rows}
+    rows = tuple(SeedOutcome(a.seed, len(a.tried), _winner(a, b, alpha)) for a, b in pairs)
+    winners = {row.winner for row in rows}
     differences = [gain_of(a.best) - gain_of(b.best) for a, b in pairs]
     seed_p = randomisation_p(differences)
     ahead = first[0].agent if sum(differences) > 0 else second[0].agent
-    return {
-        "agents": [first[0].agent, second[0].agent],
-        "seeds": len(rows),
-        "alpha": alpha,
-        "per_seed": rows,
-        "word": winners.pop() if len(winners) == 1 else None,
-        "mean_difference": _mean_difference(pairs, alpha),
-        "seed_p": seed_p,
-        "better": ahead if seed_p <= COMPARISON_ALPHA else None,
-        "test": TEST,
-    }
+    return PairComparison(
+        agents=(first[0].agent, second[0].agent),
+        seeds=len(rows),
+        alpha=alpha,
+        per_seed=rows,
+        word=winners.pop() if len(winners) == 1 else None,
+        mean_difference=_mean_difference(pairs, alpha),
+        seed_p=seed_p,
+        better=ahead if seed_p <= COMPARISON_ALPHA else None,
+    )
 
 
 def randomisation_p(differences: Sequence[float]) -> float:
@@ -217,13 +296,13 @@ def randomisation_p(differences: Sequence[float]) -> float:
     return sum(abs(sum(map(mul, chosen, differences))) >= seen for chosen in signs) / total
 
 
-def _mean_difference(pairs: Sequence[tuple[ArmResult, ArmResult]], alpha: float) -> list[float] | None:
+def _mean_difference(pairs: Sequence[tuple[ArmResult, ArmResult]], alpha: float) -> tuple[float, float, float] | None:
     """The estimate and its two ends; None without a seed in common."""
     if not pairs:
         return None
     estimate = mean(gain_of(a.best) - gain_of(b.best) for a, b in pairs)
     ends = [(_interval(a.best, alpha), _interval(b.best, alpha)) for a, b in pairs]
-    return [estimate, mean(a[0] - b[1] for a, b in ends), mean(a[1] - b[0] for a, b in ends)]
+    return estimate, mean(a[0] - b[1] for a, b in ends), mean(a[1] - b[0] for a, b in ends)
 
 
 def _at_equal_rounds(a: ArmResult, b: ArmResult) -> tuple[ArmResult, ArmResult]:
@@ -246,7 +325,7 @@ def _interval(best: Tried | None, alpha: float) -> tuple[float, float]:
     return delta_interval(best.counts, alpha) if best.counts is not None else (-1.0, 1.0)
 
 
-def arm_object(arm: ArmResult) -> Mapping[str, Any]:
+def arm_object(arm: ArmResult) -> dict[str, Any]:
     """An arm as JSON values: its rounds, each with the best so far."""
     return {
         "seed": arm.seed,
@@ -259,8 +338,7 @@ def arm_object(arm: ArmResult) -> Mapping[str, Any]:
                 "status": each.status,
                 "verdict": each.verdict,
                 "seconds": each.seconds,
-                "delta_ler": each.gain,
-                "delta_ler_ci": list(each.interval) if each.interval else None,
+                **(each.gain.to_note() if each.gain else NO_GAIN),
                 "best_so_far": gain_of(best),
             }
             for each, best in arm.steps()

@@ -6,117 +6,158 @@ No shot is drawn. What an audit cannot see is whether the counts are true; a rep
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from math import isclose
-from typing import Any
+from typing import Any, TypeVar
 
-from autoqec.results.counts import PairedCounts
-from autoqec.results.decision import decide, evidence, rate_surely_below, test_word
-from autoqec.results.distance import break_even, certificate_row, certificate_word
-from autoqec.results.harm import harm_fields, slope_of
-from autoqec.results.statistics import attempt_alpha, delta_interval, figures, mcnemar_p, ratio_interval
-from autoqec.results.verdict_checks import run_checks
+from autoqec.results.decision import cell_result, decide, rate_surely_below, test_word
+from autoqec.results.distance import certificate_row, certified
+from autoqec.results.harm import harm_counted, harm_word, slope_of
+from autoqec.results.note_form import write_record
+from autoqec.results.reasons import REASONS, word_for
+from autoqec.results.statistics import attempt_alpha, delta_interval
+from autoqec.results.verdict import Verdict
+from autoqec.results.verdict_checks import NotWhole, run_checks
+from autoqec.results.verdict_parts import Certificate, Evidence, FaultSets, Tested, Variant
 
 #: Two computations of one number may differ by so much, of its size.
 _CLOSE = 1e-9
 
+#: What of a test does not follow from its counts, but is counted.
+_COUNTED = ("test", "extension", "neutral", "digests", "invalid", "references", "references_missing")
 
-def audit(note: Mapping[str, Any]) -> list[str]:
+_T = TypeVar("_T")
+
+
+def audit(verdict: Verdict) -> list[str]:
     """What a verdict's note says that does not follow from its counts.
 
     Args:
-        note: As it stands in git. Verdicts of earlier versions hold less, and of these what they hold is examined.
+        verdict: As it stands in git. Verdicts of earlier versions hold less, and of these what they hold is examined.
 
     Returns:
         A sentence for each figure that disagrees, `field: …`; none if all agree.
     """
+    found = [f"the note is not whole: {place} has not the form that verdicts have there" for place in verdict.malformed]
     try:
-        return list(_differences(note))
-    except (KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
-        return [f"the note is not whole: {type(error).__name__}: {error}"]
+        found += _differences(verdict)
+    except NotWhole as missing:
+        found += [f"the note is not whole: it has no {missing}"] if not found else []
+    except (ArithmeticError, ValueError) as error:
+        found.append(f"the note is not whole: {type(error).__name__}: {error}")
+    return found
 
 
-def _differences(note: Mapping[str, Any]) -> Iterator[str]:
-    alpha = attempt_alpha(note["alpha"], note["attempt"], note["verified_before"])
-    yield from _beside("alpha_attempt", note["alpha_attempt"], alpha)
-    if "fault" in note or "over" in note:
-        if note["verdict"] != "FAILED":
-            yield f"verdict: {note['verdict']}, and a candidate that broke its contract or its limits is FAILED"
+def _differences(verdict: Verdict) -> Iterator[str]:
+    evidence = verdict.evidence
+    attempt = _needed(evidence.attempt, "attempt")
+    alpha = attempt_alpha(attempt.alpha, attempt.attempt, attempt.verified_before)
+    yield from _beside("alpha_attempt", attempt.alpha_attempt, alpha)
+    if evidence.fault is not None or evidence.over:
+        yield from _stopped(verdict)
         return
-    cells = note.get("cells", [])
-    for where, cell in [("", note), *((f"cells.{place}.", cell) for place, cell in enumerate(cells))]:
-        if "test" in cell:
-            yield from _cell(where, cell, alpha, note["chunk_shots"])
-    if "out_of_time" in note:
-        yield from _out_of_time(note)
-    for place, row in enumerate(note.get("harm", [])):
-        if "counts" in row:
-            yield from _beside(f"harm.{place}", row, harm_fields(PairedCounts.from_dict(row["counts"])))
-    if "rows" in note.get("certificate", {}):
-        yield from _certificate(note["certificate"], note["delta_ler"])
-    for place, row in enumerate(note.get("ablation", {}).get("variants", [])):
-        if "counts" in row:
-            whole = PairedCounts.from_dict(row["against_whole"])
-            again = {"delta_ler": PairedCounts.from_dict(row["counts"]).delta_ler, "earned": whole.delta_ler}
-            yield from _beside(f"ablation.variants.{place}", row, again | {"earned_ci": list(delta_interval(whole))})
-    yield from _word(note, alpha)
+    target, chunk_shots = _needed(evidence.target, "test"), _needed(evidence.chunk_shots or None, "chunk_shots")
+    yield from _tested("", target, alpha, chunk_shots)
+    for place, cell in enumerate(evidence.cells):
+        if cell.tested is not None:
+            yield from _tested(f"cells.{place}.", cell.tested, alpha, chunk_shots)
+    yield from _out_of_time(evidence)
+    for place, row in enumerate(evidence.harm or ()):
+        if row.counted is not None:
+            counts = row.counted.counts
+            noted = write_record(row.counted) | {"word": row.word}
+            yield from _beside(f"harm.{place}", noted, write_record(harm_counted(counts)) | {"word": harm_word(counts)})
+    if evidence.certificate is not None and evidence.certificate.sets is not None:
+        delta_ler = target.figures.delta_ler
+        yield from _certificate(evidence.certificate, evidence.certificate.sets, delta_ler)
+    for place, variant in enumerate(evidence.ablation.variants if evidence.ablation else ()):
+        yield from _variant(f"ablation.variants.{place}", variant)
+    yield from _word(verdict, target, alpha)
 
 
-def _cell(where: str, cell: Mapping[str, Any], alpha: float, chunk_shots: int) -> Iterator[str]:
+def _needed(part: _T | None, name: str) -> _T:
+    if part is None:
+        raise NotWhole(name)
+    return part
+
+
+def _stopped(verdict: Verdict) -> Iterator[str]:
+    """A candidate that broke its contract or its limits: which word that is, the table of reasons says."""
+    evidence, known = verdict.evidence, REASONS.get(verdict.reason)
+    if evidence.over:
+        yield from _beside("verdict and reason", [verdict.verdict, verdict.reason], list(decide(evidence)))
+    elif known is not None and not known.fault:
+        yield f"verdict: {verdict.verdict} ({verdict.reason}), and a candidate that broke its contract is judged by how it did"
+    elif verdict.verdict != word_for(verdict.reason):
+        yield (
+            f"verdict: {verdict.verdict}, and a candidate that broke its contract by {verdict.reason} is"
+            f" {word_for(verdict.reason)}"
+        )
+
+
+def _tested(where: str, noted: Tested, alpha: float, chunk_shots: int) -> Iterator[str]:
     """One cell: its evidence from the test's counts, its figures from the extension's."""
-    test = PairedCounts.from_dict(cell["test"])
-    extension = PairedCounts.from_dict(cell["extension"]) if "extension" in cell else PairedCounts()
-    everything, headline = test + extension, extension if extension.shots else test
-    again = evidence(test, alpha) | figures(headline) | {
-        "shots_in_all": everything.shots,
-        "ler_ratio_ci_all_shots": list(ratio_interval(everything)),
-        "mcnemar_p_fixed_n": mcnemar_p(headline),
-    }  # fmt: skip
-    if "word" in cell:
-        again["word"] = test_word(test, alpha)
+    again = write_record(
+        cell_result(noted.test, alpha, noted.digests, extension=noted.extension, neutral=noted.neutral)
+    )
+    said = write_record(noted)
     for name, value in again.items():
-        yield from _beside(where + name, cell[name], value)
-    yield from _beside(
-        f"{where}digests, times {chunk_shots} shots", len(cell["digests"]) * chunk_shots, everything.shots
-    )
+        if name not in _COUNTED and (name != "word" or noted.word):
+            yield from _beside(where + name, said.get(name), value)
+    drawn = len(noted.digests) * chunk_shots
+    yield from _beside(f"{where}digests, times {chunk_shots} shots", drawn, again["shots_in_all"])
 
 
-def _out_of_time(note: Mapping[str, Any]) -> Iterator[str]:
+def _out_of_time(evidence: Evidence) -> Iterator[str]:
     """Only a test that was undecided can have been broken off, and where the note says."""
-    stop = note["out_of_time"]
-    cells = (
-        [note] if stop["cell"] is None else [cell for cell in note.get("cells", []) if cell["label"] == stop["cell"]]
-    )
-    yield from _beside("out_of_time.cell", [cell.get("word") for cell in cells], ["undecided"])
-    yield from _beside("out_of_time.shots", [stop["shots"]], [cell["test"]["shots"] for cell in cells])
-
-
-def _certificate(certificate: Mapping[str, Any], delta_ler: float) -> Iterator[str]:
-    none = certificate["no_fault"]
-    for place, row in enumerate(certificate["rows"]):
-        # Of sets that were listed the note has the probabilities that were summed; of drawn ones they follow from counts.
-        sums = tuple(failing / none for failing in row["failing"]) if row["how"] == "listed" else None
-        counts = PairedCounts.from_dict(row["counts"])
-        again = certificate_row(row["weight"], row["of"], row["probability"], none, counts, sums)
-        yield from _beside(f"certificate.rows.{place}", row, again)
-    yield from _beside("certificate.word", certificate["word"], certificate_word(certificate, delta_ler))
-    yield from _beside("certificate.break_even", certificate["break_even"], break_even(certificate, delta_ler))
-
-
-def _word(note: Mapping[str, Any], alpha: float) -> Iterator[str]:
-    if "word" not in note:  # version 0.1: checks were made and not noted, so of the word only the test is known
-        better = test_word(PairedCounts.from_dict(note["test"]), alpha) == "better"
-        if better != (note["verdict"] != "FAILED" or note["reason"] in ("target_missed", "constraint")):
-            yield f"verdict: {note['verdict']} ({note['reason']}) does not follow from the counts of the test"
+    stop = evidence.out_of_time
+    if stop is None:
         return
-    if note.get("target_ler") is not None and "extension" in note:
-        bound = rate_surely_below(PairedCounts.from_dict(note["extension"]), alpha)
-        yield from _beside("ler_candidate_bound", note["ler_candidate_bound"], bound)
-    again = dict(note)
-    if "checks" in note:
-        yield from _beside("two_p_slope", note["two_p_slope"], slope_of(note))
-        again["checks"] = run_checks(note)
-        yield from _beside("checks", note["checks"], again["checks"])
-    yield from _beside("verdict and reason", [note["verdict"], note["reason"]], list(decide(again)))
+    places = [evidence.target] if stop.cell is None else [c.tested for c in evidence.cells if c.label == stop.cell]
+    yield from _beside("out_of_time.cell", [place.word if place else None for place in places], ["undecided"])
+    yield from _beside("out_of_time.shots", [stop.shots], [place.test.shots for place in places if place])
+
+
+def _certificate(noted: Certificate, sets: FaultSets, delta_ler: float) -> Iterator[str]:
+    none = sets.no_fault
+    for place, row in enumerate(sets.rows):
+        # Of sets that were listed the note has the probabilities that were summed; of drawn ones they follow from counts.
+        sums = (row.failing[0] / none, row.failing[1] / none) if row.how == "listed" else None
+        again = certificate_row(row.weight, row.of, row.probability, none, row.counts, sums)
+        yield from _beside(f"certificate.rows.{place}", write_record(row), write_record(again))
+    whole = certified(_needed(noted.distance, "certificate.distance"), noted.found, none, sets.rows, delta_ler)
+    yield from _beside("certificate.word", noted.word, whole.word)
+    yield from _beside("certificate.break_even", sets.break_even, _needed(whole.sets, "certificate.rows").break_even)
+
+
+def _variant(where: str, variant: Variant) -> Iterator[str]:
+    counted = variant.counted
+    if counted is not None:
+        yield from _beside(f"{where}.delta_ler", counted.delta_ler, counted.counts.delta_ler)
+        yield from _beside(f"{where}.earned", counted.earned, counted.against_whole.delta_ler)
+        yield from _beside(f"{where}.earned_ci", counted.earned_ci, delta_interval(counted.against_whole))
+
+
+def _word(verdict: Verdict, target: Tested, alpha: float) -> Iterator[str]:
+    evidence = verdict.evidence
+    if not target.word:  # version 0.1: checks were made and not noted, so of the word only the test is known
+        better = test_word(target.test, alpha) == "better"
+        if better != (verdict.verdict != "FAILED" or verdict.reason in ("target_missed", "constraint")):
+            yield f"verdict: {verdict.verdict} ({verdict.reason}) does not follow from the counts of the test"
+        return
+    if evidence.target_ler is not None and target.extension is not None:
+        bound = rate_surely_below(target.extension, alpha)
+        yield from _beside("ler_candidate_bound", evidence.ler_candidate_bound, bound)
+    if evidence.checks is not None:
+        yield from _beside("two_p_slope", _json(evidence.two_p_slope), _json(slope_of(evidence)))
+        checks = run_checks(evidence)
+        yield from _beside("checks", [*map(write_record, evidence.checks)], [*map(write_record, checks)])
+        evidence = replace(evidence, checks=checks)
+    yield from _beside("verdict and reason", [verdict.verdict, verdict.reason], list(decide(evidence)))
+
+
+def _json(record: Any) -> Any:
+    return None if record is None else write_record(record)
 
 
 def _beside(name: str, noted: Any, again: Any) -> Iterator[str]:

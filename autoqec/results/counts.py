@@ -32,6 +32,21 @@ class PairedCounts:
         return PairedCounts(*(a + b for a, b in zip(asdict(self).values(), asdict(other).values(), strict=True)))
 
     @property
+    def baseline_failures(self) -> int:
+        """Shots on which the baseline failed."""
+        return self.both + self.baseline_only
+
+    @property
+    def candidate_failures(self) -> int:
+        """Shots on which the candidate failed."""
+        return self.both + self.candidate_only
+
+    @property
+    def fewer_failures(self) -> int:
+        """How many failures fewer the candidate has."""
+        return self.baseline_only - self.candidate_only
+
+    @property
     def ler_baseline(self) -> float:
         """Logical error rate per shot of the baseline."""
         return (self.both + self.baseline_only) / self.shots

@@ -5,14 +5,14 @@ No shot is drawn here and nothing is decoded. A verifier collects counts; what t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import log
-from typing import Any, Literal
 
 from autoqec.results.counts import PairedCounts
-from autoqec.results.statistics import finite, log_e_better, log_e_worse, rate_interval
-
-Word = Literal["VERIFIED", "SUSPICIOUS", "FAILED"]
+from autoqec.results.figures import Figures
+from autoqec.results.reasons import word_for
+from autoqec.results.statistics import finite, log_e_better, log_e_worse, mcnemar_p, rate_interval, ratio_interval
+from autoqec.results.verdict import Word
+from autoqec.results.verdict_parts import Evidence, Tested
 
 #: "No worthwhile gain": the candidate is shown, at this level, not to be below this ratio of the baseline.
 FUTILE_RATIO = 0.97
@@ -53,24 +53,63 @@ def rate_surely_below(extension: PairedCounts, alpha: float) -> float:
     return rate_interval(extension.both + extension.candidate_only, extension.shots, 2 * alpha)[1]
 
 
-def decide(details: Mapping[str, Any]) -> tuple[Word, str]:
+def decide(evidence: Evidence) -> tuple[Word, str]:
     """The word and its reason.
 
     A limit that is broken, a cell without a gain, and a target that is not shown to be met are FAILED: the claim is not shown.
     A check that failed is SUSPICIOUS: the claim is shown and not believed. Only what is left is VERIFIED.
+    """
+    reason = _reason(evidence)
+    return word_for(reason), reason
+
+
+def _reason(evidence: Evidence) -> str:
+    if evidence.over:
+        return "over_budget"
+    for place in evidence.places:
+        if place.word != "better":
+            return place.word
+    for check in evidence.checks or ():
+        if check.result == "failed":
+            return str(check.reason)
+    bound, target = evidence.ler_candidate_bound, evidence.target_ler
+    return "target_missed" if target is not None and bound is not None and bound > target else "better"
+
+
+def cell_result(
+    test: PairedCounts,
+    alpha: float,
+    digests: tuple[str, ...],
+    *,
+    extension: PairedCounts | None = None,
+    neutral: PairedCounts | None = None,
+    invalid: int = 0,
+    references: dict[str, float] | None = None,
+    references_missing: dict[str, str] | None = None,
+) -> Tested:
+    """What the test of one cell came to: evidence from the test's counts, figures from the extension's, if there is one.
 
     Args:
-        details: A verdict's note: `over`, limits that are exceeded; `word`, what the target's test says; `cells`, each with its
-            `word`; `checks`, each with `result` and `reason`; `ler_candidate_bound` and `target_ler`.
+        test: The shots that the word rests on.
+        alpha: Level of the attempt.
+        digests: Of each chunk, the extension's included.
+        extension, neutral: See `Tested`.
+        invalid, references, references_missing: Of the shots that the figures rest on.
     """
-    if details.get("over"):
-        return "FAILED", "over_budget"
-    for cell in (details, *details.get("cells", ())):
-        if cell["word"] != "better":
-            return "FAILED", str(cell["word"])
-    for check in details.get("checks", ()):
-        if check["result"] == "failed":
-            return "SUSPICIOUS", str(check["reason"])
-    if details.get("target_ler") is not None and details["ler_candidate_bound"] > details["target_ler"]:
-        return "FAILED", "target_missed"
-    return "VERIFIED", "better"
+    headline = extension or test
+    everything = test + extension if extension else test
+    return Tested(
+        test=test,
+        **evidence(test, alpha),
+        digests=digests,
+        figures=Figures.of(headline),
+        shots_in_all=everything.shots,
+        ler_ratio_ci_all_shots=ratio_interval(everything),
+        mcnemar_p_fixed_n=mcnemar_p(headline),
+        word=test_word(test, alpha),
+        invalid=invalid,
+        references=references or {},
+        references_missing=references_missing or {},
+        extension=extension,
+        neutral=neutral,
+    )

@@ -22,11 +22,11 @@ anything about rates that were not sampled.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
 from autoqec.results.counts import PairedCounts
 from autoqec.results.statistics import delta_interval
+from autoqec.results.verdict_parts import Certificate, CertificateRow, FaultSets, Regression
 
 #: A loss that would outweigh the gain before all error rates are down to this share of the target's is a regression.
 WORST_SHARE = 0.1
@@ -37,8 +37,8 @@ _LEAST_SHARE = 1e-6
 
 def certificate_row(
     weight: int, of: int, probability: float, none: float, counts: PairedCounts, sums: tuple[float, float] | None
-) -> dict[str, Any]:
-    """What the fault sets of one weight say, as notes hold it.
+) -> CertificateRow:
+    """What the fault sets of one weight say.
 
     Args:
         weight: Faults in each set.
@@ -48,57 +48,63 @@ def certificate_row(
         counts: The sets that were examined.
         sums: Where all sets were listed, sums over those that baseline and candidate fail of the products of their odds; None
             where they were drawn.
-
-    Returns:
-        Beside that `how` — `listed` or `drawn` — and `failing`, the probability that a shot is a set of this weight that
-        baseline and candidate fail; `excess`, candidate less baseline, and `excess_ci`, no wider than a point if listed.
     """
-    failing = (
-        [none * total for total in sums]
-        if sums
-        else [probability * r for r in (counts.ler_baseline, counts.ler_candidate)]
-    )
-    excess = failing[1] - failing[0]
-    ends = [excess, excess] if sums else [-probability * end for end in reversed(delta_interval(counts))]
-    return {
-        "weight": weight,
-        "of": of,
-        "how": "listed" if sums else "drawn",
-        "counts": counts.to_dict(),
-        "probability": probability,
-        "failing": failing,
-        "excess": excess,
-        "excess_ci": ends,
-    }
+    if sums is not None:
+        baseline, candidate = none * sums[0], none * sums[1]
+    else:
+        baseline, candidate = probability * counts.ler_baseline, probability * counts.ler_candidate
+    excess = candidate - baseline
+    if sums is not None:
+        ends = excess, excess
+    else:
+        low, high = delta_interval(counts)
+        ends = -probability * high, -probability * low
+    how = "listed" if sums is not None else "drawn"
+    return CertificateRow(weight, of, how, counts, probability, (baseline, candidate), excess, ends)  # type: ignore[arg-type]
 
 
-def certificate_word(certificate: Mapping[str, Any], delta_ler: float) -> str:
-    """`kept`, `traded` or `regression`; see the module.
+def certified(
+    distance: int,
+    found: str,
+    no_fault: float,
+    rows: Sequence[CertificateRow],
+    delta_ler: float,
+    regressions: Sequence[Regression] = (),
+) -> Certificate:
+    """The certificate that the rows come to.
 
     Args:
-        certificate: Its `distance`; `rows`, one for each weight; and `no_fault`, the probability that no mechanism fires.
+        distance: The code's.
+        found: How it is known.
+        no_fault: The probability that no mechanism fires.
+        rows: One for each weight.
         delta_ler: The candidate's gain at the target, per shot.
+        regressions: Some sets that the candidate alone fails.
     """
-    rows = certificate["rows"]
-    if any(row["weight"] == 1 and row["counts"]["candidate_only"] for row in rows):
-        return "regression"
-    if _lost(certificate, WORST_SHARE, sure=True) > _gained(certificate, WORST_SHARE, delta_ler):
-        return "regression"
-    return "traded" if any(row["counts"]["candidate_only"] for row in rows) else "kept"
+    sets = FaultSets(tuple(rows), no_fault, tuple(regressions), break_even(distance, no_fault, rows, delta_ler))
+    return Certificate(certificate_word(distance, no_fault, rows, delta_ler), distance, found, sets=sets)
 
 
-def break_even(certificate: Mapping[str, Any], delta_ler: float) -> float | None:
+def certificate_word(distance: int, no_fault: float, rows: Sequence[CertificateRow], delta_ler: float) -> str:
+    """`kept`, `traded` or `regression`; see the module. Arguments are as of `certified`."""
+    if any(row.weight == 1 and row.counts.candidate_only for row in rows):
+        return "regression"
+    if _lost(no_fault, rows, WORST_SHARE, sure=True) > _gained(distance, WORST_SHARE, delta_ler):
+        return "regression"
+    return "traded" if any(row.counts.candidate_only for row in rows) else "kept"
+
+
+def break_even(distance: int, no_fault: float, rows: Sequence[CertificateRow], delta_ler: float) -> float | None:
     """The share of the target's error rates below which the sets that were found would outweigh the gain, to leading order.
 
-    Args:
-        certificate, delta_ler: As for `certificate_word`.
+    Arguments are as of `certified`.
 
     Returns:
         At most 1; None where none were found, or they would at no share above 1e-6.
     """
 
     def outweighs(share: float) -> bool:
-        return _lost(certificate, share) > _gained(certificate, share, delta_ler)
+        return _lost(no_fault, rows, share) > _gained(distance, share, delta_ler)
 
     if not outweighs(_LEAST_SHARE):
         return None
@@ -111,11 +117,11 @@ def break_even(certificate: Mapping[str, Any], delta_ler: float) -> float | None
     return low
 
 
-def _lost(certificate: Mapping[str, Any], share: float, *, sure: bool = False) -> float:
+def _lost(no_fault: float, rows: Sequence[CertificateRow], share: float, *, sure: bool = False) -> float:
     """What few faults cost the candidate more than the baseline with all error rates at a share, to leading order."""
-    terms = (((row["excess_ci"][0] if sure else row["excess"]), row["weight"]) for row in certificate["rows"])
-    return sum(excess / certificate["no_fault"] * share**weight for excess, weight in terms)
+    terms = (((row.excess_ci[0] if sure else row.excess), row.weight) for row in rows)
+    return sum(excess / no_fault * share**weight for excess, weight in terms)
 
 
-def _gained(certificate: Mapping[str, Any], share: float, delta_ler: float) -> float:
-    return max(0.0, delta_ler) * share ** ((certificate["distance"] - 1) // 2 + 1)
+def _gained(distance: int, share: float, delta_ler: float) -> float:
+    return max(0.0, delta_ler) * share ** ((distance - 1) // 2 + 1)

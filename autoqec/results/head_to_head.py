@@ -6,11 +6,14 @@ blurs two estimates is common to both and falls out. Plain Python: readers impor
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import log
+from typing import Any
 
 from autoqec.results.counts import PairedCounts
+from autoqec.results.figures import Gain
+from autoqec.results.note_form import Malformed, flat, read_record, write_record
 from autoqec.results.pareto_front import Member, Point, no_dearer
 from autoqec.results.statistics import log_e_better, log_e_worse
 
@@ -27,6 +30,61 @@ NO_WORSE_RATIO = 1.01
 DOMINATES, STAYS = "dominates", "stays"
 
 Words = Mapping[tuple[str, str], str]
+
+
+@dataclass(frozen=True)
+class HeadToHead:
+    """What two rounds of a front came to on the same new shots, as the note on the dearer one's commit has it.
+
+    Attributes:
+        rival: The commit of the cheaper round.
+        counts: The dearer round in the baseline's place, the cheaper in the candidate's.
+        alpha: Level of the pair.
+        id, event: The note's.
+        rival_name: The cheaper round, `run/number`.
+        candidate, rival_candidate: Both candidates' hashes.
+        environment: Whose shots they were.
+        gain: What the cheaper gains over the dearer.
+        ler_ratio_ci: The interval of the ratio of their rates.
+        word: `dominates`, `stays` or `undecided`, of the cheaper against the dearer.
+        seed_key: The stream's key, revealed.
+        digests: SHA-256 of each chunk of shots.
+    """
+
+    rival: str
+    counts: PairedCounts
+    alpha: float
+    id: str = ""
+    event: str = HEAD_TO_HEAD
+    rival_name: str = ""
+    candidate: str = ""
+    rival_candidate: str = ""
+    environment: str = ""
+    gain: Gain | None = flat(None)
+    ler_ratio_ci: tuple[float, float | None] | None = None
+    word: str = ""
+    seed_key: str = ""
+    digests: tuple[str, ...] = ()
+
+    def to_note(self) -> dict[str, Any]:
+        """As a note holds it."""
+        return write_record(self) | {"event": self.event}
+
+
+def parse_head_to_head(note: Any) -> HeadToHead | None:
+    """The head-to-head in a note; None if it is another note, or malformed."""
+    if not isinstance(note, Mapping) or note.get("event") != HEAD_TO_HEAD:
+        return None
+    try:
+        return read_record(HeadToHead, note)
+    except Malformed:
+        return None
+
+
+def head_to_heads(notes: Mapping[str, Iterable[Any]]) -> dict[str, list[HeadToHead]]:
+    """The head-to-heads among the verdict notes of commits, by the commit of the dearer round."""
+    found = {commit: [found for note in each if (found := parse_head_to_head(note))] for commit, each in notes.items()}
+    return {commit: pairs for commit, pairs in found.items() if pairs}
 
 
 def pair_alpha(members: int) -> float:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-#: Constraint → the figure it bounds from above.
-_BOUNDS = {"max_params": "params", "max_flops_per_shot": "flops_per_shot", "target_ler": "ler_candidate"}
+from autoqec.results.verdict_parts import Limits
 
 
-def exceeded(constraints: Mapping[str, Any], figures: Mapping[str, Any]) -> list[str]:
+def exceeded(
+    limits: Limits, *, flops: float | None, params: float | None, ler_candidate: float | None = None
+) -> tuple[str, ...]:
     """Each limit that a figure is above, as a sentence; a limit or figure that is not given is not exceeded.
 
     Args:
-        constraints: `max_params`, `max_flops_per_shot`, `target_ler`, any of them None or missing.
-        figures: `params`, `flops_per_shot`, `ler_candidate`, likewise.
+        limits: The environment's.
+        flops, params: Costs per shot, and learned parameters.
+        ler_candidate: The rate, where it is known.
     """
     found = []
-    for constraint, figure in _BOUNDS.items():
-        limit, value = constraints.get(constraint), figures.get(figure)
+    for constraint, limit, figure, value in (
+        ("max_params", limits.max_params, "params", params),
+        ("max_flops_per_shot", limits.max_flops_per_shot, "flops_per_shot", flops),
+        ("target_ler", limits.target_ler, "ler_candidate", ler_candidate),
+    ):
         if limit is not None and value is not None and value > limit:
             found.append(f"{figure} {value:,} is above {constraint} {limit:,}")
-    return found
+    return tuple(found)

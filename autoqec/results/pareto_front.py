@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,7 @@ def dominates(a: Point, b: Point) -> bool:
 
 
 def front(points: Sequence[Point]) -> list[Member]:
-    """The points that no other dominates, best gain first. Takes n·log n steps, and n for each point that stays."""
+    """The points that no other dominates, best gain first, by their intervals alone; the whole is `autoqec.results.lab_front`."""
     rows = sorted((point.name, point.flops, point.params, point.interval[1]) for point in points)
     members = []
     for kept in _undominated(points):
@@ -73,21 +70,10 @@ def no_dearer(a: Point, b: Point) -> bool:
 
 
 def _undominated(points: Sequence[Point]) -> list[Point]:
-    # From the cheapest in FLOPs to the dearest, remembering the surest gain at or below each number of parameters.
-    params = sorted({point.params for point in points})
-    best = [-math.inf] * (len(params) + 1)  # a Fenwick tree of maxima
-    kept: list[Point] = []
-    for _, group in groupby(sorted(points, key=lambda point: point.flops), key=lambda point: point.flops):
-        level = [(bisect_right(params, point.params), point) for point in group]
-        for rank, point in level:
-            while rank <= len(params):
-                best[rank] = max(best[rank], point.interval[0])
-                rank += rank & -rank
-        for rank, point in level:
-            surest = -math.inf
-            while rank:
-                surest = max(surest, best[rank])
-                rank -= rank & -rank
-            if surest <= point.interval[1]:
-                kept.append(point)
-    return kept
+    """Few points beat all that is beaten: those of which no other is as cheap and as sure of as high a gain."""
+    surest: list[Point] = []
+    for point in sorted(points, key=lambda point: (point.flops, point.params, -point.interval[0])):
+        # Those before it have no more FLOPs.
+        if not any(p.interval[0] >= point.interval[0] and p.params <= point.params for p in surest):
+            surest.append(point)
+    return [point for point in points if not any(dominates(sure, point) for sure in surest)]

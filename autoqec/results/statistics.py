@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from math import ceil, exp, inf, log, log1p
-from typing import Any
 
 from autoqec.results.counts import PairedCounts
 
@@ -180,19 +179,6 @@ def _epoch_of(attempt: int) -> tuple[int, int, int]:
 def _shares_before(attempt: int) -> float:
     epoch, first, _ = _epoch_of(attempt)
     return float(1 - 2.0**-epoch) + (attempt - first) * attempt_share(attempt)
-
-
-def figures(counts: PairedCounts) -> dict[str, Any]:
-    """What a stretch of shots says, as notes hold it: both rates, their difference and ratio, and the intervals of these."""
-    return {
-        "shots": counts.shots,
-        "ler_baseline": counts.ler_baseline,
-        "ler_candidate": counts.ler_candidate,
-        "delta_ler": counts.delta_ler,
-        "delta_ler_ci": list(delta_interval(counts)),
-        "ler_ratio": counts.ler_ratio,
-        "ler_ratio_ci": list(ratio_interval(counts)),
-    }
 
 
 def finite(value: float) -> float:

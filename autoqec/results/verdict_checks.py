@@ -6,16 +6,12 @@ way shots are drawn and decoders made; they are listed too, so that nobody looks
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TypeVar
 
 from autoqec.results.counts import PairedCounts
 from autoqec.results.harm import slope_of
 from autoqec.results.statistics import mcnemar_p, rate_interval
-
-#: Of a check: it held; it did not, and the verdict is SUSPICIOUS; it did not, and the reader is told; it was not made; it cannot
-#: fail, for the way the verifier is built.
-RESULTS = ("passed", "failed", "warned", "not_made", "by_construction")
+from autoqec.results.verdict_parts import Check, Evidence
 
 #: A candidate that is shown to fail less than this many times as often as a decoder near maximum likelihood is too good to be
 #: true: such a decoder may be a little off, on hyperedges or by its beam, but not by that much.
@@ -25,29 +21,36 @@ TOO_GOOD_RATIO = 0.9
 #: microsecond of processor time that the kernel saw, the count is not to be believed: slow stages of ours do a hundred times.
 LEAST_FLOPS_PER_US = 10.0
 
-Check = dict[str, Any]
+_T = TypeVar("_T")
+
+
+class NotWhole(Exception):
+    """Evidence lacks a part that a check looks at; the message names it."""
 
 
 def check(name: str, result: str, says: str, reason: str | None = None) -> Check:
-    """One line of a verdict's `checks`; `reason` is the code of a check that failed."""
-    return {"check": name, "result": result, "says": says} | ({"reason": reason} if result == "failed" else {})
+    """One line of a verdict's checks; `reason` is the code of a check that failed."""
+    return Check(name, result, says, reason if result == "failed" else None)
 
 
-def run_checks(details: Mapping[str, Any]) -> list[Check]:
+def run_checks(evidence: Evidence) -> tuple[Check, ...]:
     """All checks of a verdict whose tests passed, the gravest first.
 
     Args:
-        details: What the verdict's note holds by then.
+        evidence: What was collected by then.
+
+    Raises:
+        NotWhole: Something was not.
     """
-    return [
-        _batches(details),
-        _neutral(details),
-        _own_code(details),
-        _cost(details),
-        _reference_ml(details),
-        _distance(details),
-        _harm(details),
-        _slope(details),
+    return (
+        _batches(evidence),
+        _neutral(evidence),
+        _own_code(evidence),
+        _cost(evidence),
+        _reference_ml(evidence),
+        _distance(evidence),
+        _harm(evidence),
+        _slope(evidence),
         check(
             "error_model",
             "by_construction",
@@ -59,62 +62,75 @@ def run_checks(details: Mapping[str, Any]) -> list[Check]:
             "by_construction",
             "every rate is counted on shots of its own cell; none is fitted, scaled or continued to other p or more rounds",
         ),
-    ]
-
-
-def _batches(details: Mapping[str, Any]) -> Check:
-    again = details["answered_again"]
-    says = (
-        f"of {len(again['chunks'])} chunks that fresh processes answered again, mixed and in other batches,"
-        f" {len(again['differing'])} came out otherwise"
     )
-    return check("batches", "failed" if again["differing"] else "passed", says, "batch_dependent")
 
 
-def _neutral(details: Mapping[str, Any]) -> Check:
+def _needed(part: _T | None, name: str) -> _T:
+    if part is None:
+        raise NotWhole(name)
+    return part
+
+
+def _extension(evidence: Evidence) -> PairedCounts:
+    return _needed(_needed(evidence.target, "test").extension, "extension")
+
+
+def _batches(evidence: Evidence) -> Check:
+    again = _needed(evidence.answered_again, "answered_again")
+    says = (
+        f"of {len(again.chunks)} chunks that fresh processes answered again, mixed and in other batches,"
+        f" {len(again.differing)} came out otherwise"
+    )
+    return check("batches", "failed" if again.differing else "passed", says, "batch_dependent")
+
+
+def _neutral(evidence: Evidence) -> Check:
     """The gain must be the candidate's, not its decoder's.
 
     An error model decomposes errors of one effect in several ways, of which a decoder of beliefs keeps one, where the plain
     decoder has them all: beliefs that say nothing then decode differently from none at all (on `surface_d5_depol` 2 % better).
     Exact test of McNemar on the shots of the figures, whose number was fixed in advance, at the level of the attempt.
     """
-    counts = PairedCounts.from_dict(details["neutral"])
+    counts = _needed(_needed(evidence.target, "test").neutral, "neutral")
     p = mcnemar_p(counts)
     says = (
         f"of {counts.shots:,} shots the decoder fails {counts.baseline_only:,} with beliefs that say nothing and not with the"
         f" candidate's, and {counts.candidate_only:,} the other way round: p = {p:.2g}"
     )
-    return check("neutral", "passed" if p <= details["alpha_attempt"] else "failed", says, "decoder_gain")
+    level = _needed(evidence.attempt, "attempt").alpha_attempt
+    return check("neutral", "passed" if p <= level else "failed", says, "decoder_gain")
 
 
-def _own_code(details: Mapping[str, Any]) -> Check:
+def _own_code(evidence: Evidence) -> Check:
     """Code of its own could have done more than answer: what it was kept from is what it can be believed about."""
-    if details["trusted_code"]:
+    if _needed(evidence.trusted_code, "trusted_code"):
         return check(
             "own_code", "passed", "the candidate has no code of its own: it chooses among stages that are trusted"
         )
-    level = details["sandbox_level"]
+    level = _needed(evidence.sandbox_level, "sandbox_level")
     says = f"the candidate's own code ran at sandbox level {level}"
     return check("own_code", "passed" if level else "failed", says, "unsandboxed_custom_code")
 
 
-def _cost(details: Mapping[str, Any]) -> Check:
+def _cost(evidence: Evidence) -> Check:
     """Trusted stages count their operations; other code counts its own, and only the kernel's clock is out of its reach."""
-    flops, cpu = details["flops_per_shot"], details["cpu_us_per_shot"]
-    if details["trusted_code"]:
+    flops, cpu = (
+        _needed(evidence.flops_per_shot, "flops_per_shot"),
+        _needed(evidence.cpu_us_per_shot, "cpu_us_per_shot"),
+    )
+    if evidence.trusted_code:
         return check("cost", "passed", f"trusted stages counted {flops:,} FLOPs a shot")
     says = f"its process counted {flops:,} FLOPs a shot, and the kernel {cpu} µs of processor time"
     return check("cost", "failed" if flops < cpu * LEAST_FLOPS_PER_US else "passed", says, "cost_mismatch")
 
 
-def _reference_ml(details: Mapping[str, Any]) -> Check:
+def _reference_ml(evidence: Evidence) -> Check:
     """Both ends are exact (Clopper and Pearson), at 2.5 % each; the two numbers of shots were fixed in advance."""
-    extension = details["extension"]
-    failures = extension["both"] + extension["candidate_only"]
-    upper = rate_interval(failures, extension["shots"])[1]
+    extension = _extension(evidence)
+    upper = rate_interval(extension.both + extension.candidate_only, extension.shots)[1]
     bounds = {
         name: upper / lower
-        for name, shots, failed in _near_ml(details)
+        for name, shots, failed in _near_ml(evidence)
         if (lower := rate_interval(failed, shots)[0]) > 0
     }
     if not bounds:
@@ -125,46 +141,48 @@ def _reference_ml(details: Mapping[str, Any]) -> Check:
     return check("reference_ml", "failed" if too_good else "passed", says, "beats_reference_ml")
 
 
-def _near_ml(details: Mapping[str, Any]) -> list[tuple[str, int, int]]:
+def _near_ml(evidence: Evidence) -> list[tuple[str, int, int]]:
     """Name, shots and failures of each decoder near maximum likelihood that ran."""
-    shots = details["extension"]["shots"]
-    found = [(name, shots, round(details["references"][name] * shots)) for name in details.get("near_ml", ())]
-    share = details.get("share_of_gap")
-    return found + ([(share["reference"], share["shots"], share["failures"]["strong"])] if share else [])
+    target, shots = _needed(evidence.target, "test"), _extension(evidence).shots
+    rates = {name: _needed(target.references.get(name), f"references.{name}") for name in evidence.near_ml or ()}
+    found = [(name, shots, round(rate * shots)) for name, rate in rates.items()]
+    share = evidence.share_of_gap
+    if share is not None:
+        found.append((share.reference, share.shots, _needed(share.failures.get("strong"), "share_of_gap.failures")))
+    return found
 
 
-def _distance(details: Mapping[str, Any]) -> Check:
-    certificate = details["certificate"]
-    word = certificate["word"]
-    if word == "not_enumerable":
-        return check("distance", "not_made", certificate["why"])
-    alone = {row["weight"]: row["counts"]["candidate_only"] for row in certificate["rows"]}
-    counted = ", ".join(f"{number} of weight {weight}" for weight, number in alone.items())
+def _distance(evidence: Evidence) -> Check:
+    certificate = _needed(evidence.certificate, "certificate")
+    if certificate.word == "not_enumerable":
+        return check("distance", "not_made", _needed(certificate.why, "certificate.why"))
+    rows = _needed(certificate.sets, "certificate.rows").rows
+    counted = ", ".join(f"{row.counts.candidate_only} of weight {row.weight}" for row in rows)
     says = f"fault sets that the candidate alone fails: {counted}"
-    return check("distance", "failed" if word == "regression" else "passed", says, "distance_regression")
+    return check("distance", "failed" if certificate.word == "regression" else "passed", says, "distance_regression")
 
 
-def _harm(details: Mapping[str, Any]) -> Check:
+def _harm(evidence: Evidence) -> Check:
     """Harm at another p is damning, at another number of rounds it is told.
 
     A device's error rates drift, and nothing keeps a predecoder from shots at a little other p. Another number of rounds is
     another circuit, for which weights are refused wherever they are used, but here.
     """
-    rows = [row for row in details["harm"] if row["word"] != "not_applicable"]
+    rows = [row for row in _needed(evidence.harm, "harm") if row.word != "not_applicable"]
     if not rows:
         return check("harm", "not_made", "there is no other p or number of rounds to look at")
-    at = {word: [row["label"] for row in rows if row["word"] == word] for word in ("harm", "unknown", "no_harm")}
+    at = {word: [row.label for row in rows if row.word == word] for word in ("harm", "unknown", "no_harm")}
     says = "; ".join(f"{word.replace('_', ' ')} at {', '.join(labels)}" for word, labels in at.items() if labels)
-    damning = any(row["word"] == "harm" and row["same_shape"] for row in rows)
+    damning = any(row.word == "harm" and row.same_shape for row in rows)
     return check("harm", "failed" if damning else "warned" if at["harm"] else "passed", says, "harm")
 
 
-def _slope(details: Mapping[str, Any]) -> Check:
-    slope = slope_of(details)
+def _slope(evidence: Evidence) -> Check:
+    slope = slope_of(evidence)
     if slope is None:
         return check("two_p_slope", "not_made", "there are no failures at two p to compare")
     says = (
-        f"from p = {slope['p'][0]} to {slope['p'][1]} the plain decoder's rate grows like p^{slope['baseline']:.2f}, the"
-        f" candidate's like p^{slope['candidate']:.2f}"
+        f"from p = {slope.p[0]} to {slope.p[1]} the plain decoder's rate grows like p^{slope.baseline:.2f}, the"
+        f" candidate's like p^{slope.candidate:.2f}"
     )
-    return check("two_p_slope", "warned" if slope["word"] == "flatter" else "passed", says)
+    return check("two_p_slope", "warned" if slope.word == "flatter" else "passed", says)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
 
 from autoqec.errors import AutoQECError
@@ -33,7 +33,8 @@ class Request:
     - a class with `to_blobs` and `from_blobs`: those, and no other class of the same model may use their names.
     - a mapping to such a class: blobs named `PREFIX:key:part`, and the keys in the header.
     - `bytes | None`: hexadecimal digits in the header, for keys.
-    - `bool`, `int`, `float`, `str`, `Literal`, tuples of these, `Mapping[str, Any]` and optional ones: the header.
+    - `bool`, `int`, `float`, `str`, `Literal`, tuples of these, `Mapping[str, Any]`, dataclasses of such, and optional ones: the
+      header.
     """
 
     def to_message(self) -> Message:
@@ -55,7 +56,7 @@ class Request:
                 for key, each in value.items():
                     blobs |= _prefixed(f"{prefix}:{key}", each.to_blobs())
             else:
-                header[name] = list(value) if isinstance(value, tuple) else value
+                header[name] = _to_json(value)
         return Message(header, blobs)
 
     @classmethod
@@ -126,7 +127,7 @@ class _Reader:
             return self._key(name, value)
         if not _fits(value, kind):
             raise BadMessage(self._model, name, f"is not {_words(kind)}")
-        return tuple(value) if get_origin(kind) is tuple else value
+        return _from_json(value, kind)
 
     def _blob(self, name: str) -> bytes:
         if name not in self._blobs:
@@ -154,6 +155,26 @@ class _Reader:
             raise BadMessage(self._model, name, "is neither hexadecimal digits nor null") from None
 
 
+def _to_json(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_to_json(each) for each in value]
+    return {name: _to_json(each) for name, each in vars(value).items()} if is_dataclass(value) else value
+
+
+def _from_json(value: Any, kind: Any) -> Any:
+    """A value that fits, as its type has it."""
+    record = _record(kind)
+    if record is not None and value is not None:
+        return record(**{name: _from_json(value[name], each) for name, each in get_type_hints(record).items()})
+    return tuple(value) if get_origin(kind) is tuple else value
+
+
+def _record(kind: Any) -> Any:
+    """The dataclass that a type is, or is optionally; None if it is none."""
+    options = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
+    return next((option for option in options if is_dataclass(option)), None)
+
+
 def _fits(value: Any, kind: Any) -> bool:
     """Whether a JSON value is of a type. A whole number is a float, and a bool is no number."""
     origin, options = get_origin(kind), get_args(kind)
@@ -163,6 +184,13 @@ def _fits(value: Any, kind: Any) -> bool:
         return value in options and isinstance(value, str)
     if origin is tuple:
         return isinstance(value, list | tuple) and all(_fits(each, options[0]) for each in value)
+    if is_dataclass(kind):
+        hints = get_type_hints(kind)
+        return (
+            isinstance(value, Mapping)
+            and value.keys() == hints.keys()
+            and all(_fits(value[name], each) for name, each in hints.items())
+        )
     if origin is Mapping:
         return isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
     if kind in (int, float):

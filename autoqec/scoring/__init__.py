@@ -9,10 +9,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from autoqec.results.verdict import Verdict
     from autoqec.scoring.executor_contract import Executor, Task, run_task
     from autoqec.scoring.predictor import CandidateFault
     from autoqec.scoring.score_stream import Scored, ScoreStream
-    from autoqec.scoring.verifier_contract import Report, Verdict, VerificationRequest, Verifier
+    from autoqec.scoring.verifier_contract import Report, VerificationRequest, Verifier
 
 __all__ = [
     "CandidateFault",

@@ -6,10 +6,10 @@ Each was scored against the baseline on the same chunks, so any two can be paire
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from autoqec.results.counts import PairedCounts
 from autoqec.results.statistics import delta_interval, rate_interval
+from autoqec.results.verdict_parts import Composition, ExactRate, ParentsScored, ShareOfGap
 from autoqec.scoring.score_stream import Scored
 
 
@@ -31,7 +31,7 @@ def paired(first: Scored, second: Scored) -> PairedCounts:
     )
 
 
-def judge_composition(child: Scored, parents: Mapping[str, Scored]) -> dict[str, Any]:
+def judge_composition(child: Scored, parents: Mapping[str, Scored]) -> Composition:
     """Whether the parents' gains add up in the child.
 
     `adds_up`: the child's gain over the baseline is at least the sum of the parents' gains. `partial`: it is more than the
@@ -51,18 +51,11 @@ def judge_composition(child: Scored, parents: Mapping[str, Scored]) -> dict[str,
     word = "partial" if over_best.delta_ler > 0 else "interferes"
     if child.counts.delta_ler >= sum(gains.values()):
         word = "adds_up"
-    return {
-        "composition": word,
-        "parents": gains,
-        "sum": sum(gains.values()),
-        "best_parent": best,
-        "over_best": over_best.delta_ler,
-        "over_best_ci": list(delta_interval(over_best)),
-        "counts": over_best.to_dict(),
-    }
+    scored = ParentsScored(gains, sum(gains.values()), best, over_best.delta_ler, delta_interval(over_best), over_best)
+    return Composition(word, scored=scored)
 
 
-def share_of_gap(reference: str, scored: Scored) -> dict[str, Any]:
+def share_of_gap(reference: str, scored: Scored) -> ShareOfGap:
     """Which part of the way from the baseline to a stronger decoder a candidate has come.
 
     Args:
@@ -79,8 +72,9 @@ def share_of_gap(reference: str, scored: Scored) -> dict[str, Any]:
         "candidate": counts.both + counts.candidate_only,
         "strong": scored.references[reference],
     }
-    rates = {name: {"ler": count / counts.shots, "ler_ci": list(rate_interval(count, counts.shots))}
-             for name, count in failures.items()}  # fmt: skip
+    rates = {
+        name: ExactRate(count / counts.shots, rate_interval(count, counts.shots)) for name, count in failures.items()
+    }
     gap = failures["baseline"] - failures["strong"]
     share = (failures["baseline"] - failures["candidate"]) / gap if gap > 0 else None
-    return {"reference": reference, "shots": counts.shots, "failures": failures, **rates, "share": share}
+    return ShareOfGap(reference, counts.shots, failures, share=share, **rates)

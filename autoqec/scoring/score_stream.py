@@ -4,63 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from autoqec.errors import AutoQECError
 from autoqec.problem.environment import LoadedEnvironment
 from autoqec.problem.sampling import CHUNK_SHOTS
 from autoqec.problem.streams import derive_seed
-from autoqec.results.counts import PairedCounts
 from autoqec.sandbox.channel import Message
 from autoqec.sandbox.child import ChildFailed
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring.executor_contract import Executor, Task
 from autoqec.scoring.predictor import fault_from
+from autoqec.scoring.scored import Scored, total
 from autoqec.scoring.scoring_requests import MODELS, ScoringTask
 from autoqec.scoring.shard import FUNCTION, ChunkScore
+
+__all__ = ["ScoreStream", "Scored", "ShotProgress", "chunks_for", "score_each"]
 
 #: Chunks of one task: enough work to make its transport cheap, little enough to share evenly.
 _CHUNKS_PER_TASK = 2
 
 #: Called with shots done and shots asked for.
 ShotProgress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Scored:
-    """The sum of many chunks.
-
-    Attributes:
-        counts: Baseline against candidate.
-        neutral: In the baseline's place, the candidate's decoder on beliefs that say nothing, over `reference_shots` shots.
-        invalid: Candidate's shots without a valid answer.
-        references: Failures of each reference decoder, over `reference_shots` shots.
-        missing: References that were left out, and the lines that install what they need.
-        chunks: Chunks summed.
-        predict_us, decode_us, baseline_us: Microseconds per shot of one process.
-        cpu_us: Microseconds per shot of processor time in the candidate's process, as the kernel counts it.
-        digests: SHA-256 of each chunk's shots, in order.
-        failed: Which shots of each chunk the candidate failed, a bit each, in hex.
-        answers: SHA-256 of each chunk's predictions.
-        lock: The layers around the candidate's process; None where it ran unlocked.
-    """
-
-    counts: PairedCounts = field(default_factory=PairedCounts)
-    neutral: PairedCounts = field(default_factory=PairedCounts)
-    invalid: int = 0
-    references: Mapping[str, int] = field(default_factory=dict)
-    reference_shots: int = 0
-    missing: Mapping[str, str] = field(default_factory=dict)
-    chunks: int = 0
-    predict_us: float = 0.0
-    cpu_us: float = 0.0
-    decode_us: float = 0.0
-    baseline_us: float = 0.0
-    digests: tuple[str, ...] = ()
-    failed: tuple[str, ...] = ()
-    answers: tuple[str, ...] = ()
-    lock: Mapping[str, Any] | None = None
 
 
 def chunks_for(shots: int) -> int:
@@ -145,7 +111,9 @@ class ScoreStream:
                 progress(min(done * _CHUNKS_PER_TASK, chunks) * CHUNK_SHOTS, chunks * CHUNK_SHOTS)
 
         answers = self.gather(tasks, report)
-        scored = combine([ChunkScore.from_dict(score) for answer in answers for score in answer["chunks"]], references)
+        scored = total(
+            (ChunkScore.from_dict(score) for answer in answers for score in answer["chunks"]), references=references
+        )
         missing = {name: line for answer in answers for name, line in answer.get("missing", {}).items()}
         return replace(scored, missing=missing) if references else scored
 
@@ -202,33 +170,6 @@ def score_each(
 
 def _outcome(future: Future[Message]) -> Scored | AutoQECError:
     try:
-        return combine([ChunkScore.from_dict(score) for score in future.result().fields["chunks"]], False)
+        return total(ChunkScore.from_dict(score) for score in future.result().fields["chunks"])
     except ChildFailed as error:
         return fault_from(error)
-
-
-def combine(scores: Sequence[ChunkScore], references: bool) -> Scored:
-    """Sum chunk scores; times become microseconds per shot."""
-    counts = sum((score.counts for score in scores), PairedCounts())
-    names = sorted({name for score in scores for name in score.references})
-    per_shot = 1e6 / max(1, counts.shots)
-    return Scored(
-        counts=counts,
-        neutral=sum((score.neutral for score in scores if score.neutral), PairedCounts()),
-        invalid=sum(score.invalid for score in scores),
-        references={name: sum(score.references[name] for score in scores) for name in names},
-        reference_shots=counts.shots if references else 0,
-        chunks=len(scores),
-        predict_us=sum(score.predict_seconds for score in scores) * per_shot,
-        cpu_us=sum(score.cpu_seconds for score in scores) * per_shot,
-        decode_us=sum(score.decode_seconds for score in scores) * per_shot,
-        baseline_us=sum(score.baseline_seconds for score in scores) * per_shot,
-        digests=tuple(score.digest for score in scores),
-        failed=tuple(score.failed for score in scores),
-        answers=tuple(score.answers for score in scores),
-        lock=min(
-            (score.lock for score in scores if score.lock is not None),
-            key=lambda lock: int(lock["level"]),
-            default=None,
-        ),
-    )

@@ -56,4 +56,4 @@ def serve(channel: Channel) -> None:
     verifier = registry.get("verifier", task.verifier).create()
     with registry.get("executor", task.executor).create(jobs=task.jobs) as executor:
         verdict = verifier.verify(task, executor, lambda event: channel.send(Message(dict(event))))
-    channel.send(Message(verdict.to_dict()))
+    channel.send(Message(verdict.to_note()))

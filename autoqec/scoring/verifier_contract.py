@@ -1,16 +1,19 @@
-"""The verdict on a sealed candidate: what it says, what was asked, and what a verifier plugin is."""
+"""What a verifier plugin is, and what it is asked; what it says is `autoqec.results.verdict.Verdict`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from autoqec.problem.environment import LoadedEnvironment
-from autoqec.results.decision import Word
+from autoqec.results.verdict import Verdict
+from autoqec.results.verdict_parts import OutOfTime
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.sandbox.typed_messages import Request, blobs
 from autoqec.scoring.executor_contract import Executor
+
+__all__ = ["Report", "Verdict", "VerificationRequest", "Verifier"]
 
 #: Called with a mapping of JSON values each time there is something to show.
 Report = Callable[[Mapping[str, Any]], None]
@@ -36,7 +39,7 @@ class VerificationRequest(Request):
             operator can have chosen the shots. Empty for none.
         max_seconds: Wall clock after which a test that is undecided is broken off; the checks of a candidate that was better in
             time are still done. None for no limit.
-        stop: For a replay, where the verdict's test was broken off: its `out_of_time`. None if it was not.
+        stop: For a replay, where the verdict's test was broken off. None if it was not.
         full_certificate: Whether to list all pairs of faults for the distance certificate, and not only draw some.
     """
 
@@ -53,42 +56,7 @@ class VerificationRequest(Request):
     beacon: str = ""
     full_certificate: bool = False
     max_seconds: float | None = None
-    stop: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a verifier says.
-
-    Attributes:
-        verdict: VERIFIED, SUSPICIOUS or FAILED.
-        reason: A code: `better`; `not_better`, `undecided`, `crash`, `timeout`, `bad_output`, `bad_weights`, `over_budget`,
-            `target_missed` (either was `constraint` in verdicts of version 0.1), `weights_do_not_fit`; `batch_dependent`,
-            `unsandboxed_custom_code`, `beats_reference_ml`, `distance_regression`, `harm`.
-        details: Counts, evidence, intervals, policy, the revealed key, chunk digests, versions, sandbox level — whatever a
-            reader needs to check the word by hand.
-    """
-
-    verdict: Word
-    reason: str
-    details: Mapping[str, Any] = field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        """As a JSON-able mapping."""
-        return {"verdict": self.verdict, "reason": self.reason, **self.details}
-
-    @staticmethod
-    def from_dict(fields: Mapping[str, Any]) -> Verdict:
-        """The inverse of `to_dict`.
-
-        Raises:
-            ValueError: The word is none of the three.
-        """
-        rest = dict(fields)
-        word, reason = rest.pop("verdict"), str(rest.pop("reason"))
-        if word not in ("VERIFIED", "SUSPICIOUS", "FAILED"):
-            raise ValueError(f"{word!r} is not a verdict")
-        return Verdict(word, reason, rest)
+    stop: OutOfTime | None = None
 
 
 class Verifier(Protocol):

@@ -12,12 +12,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from autoqec.testing.conformance import check_agent, check_decoder, check_stage
+    from autoqec.testing.agent_context import tiny_context
+    from autoqec.testing.conformance import check_agent, check_decoder, check_estimates, check_stage
+    from autoqec.testing.conformance_code import check_code
+    from autoqec.testing.conformance_command import check_command
+    from autoqec.testing.conformance_executor import check_executor
+    from autoqec.testing.conformance_verifier import check_verifier
     from autoqec.testing.recorded import record_round, record_run
     from autoqec.testing.scripted_agent import ScriptedAgent
     from autoqec.testing.tiny import (
         TINY_CONFIG,
         TINY_ENVIRONMENT,
+        colour_problem,
         make_tiny_lab,
         surface_problem,
         tiny_problem,
@@ -29,22 +35,42 @@ __all__ = [
     "TINY_ENVIRONMENT",
     "ScriptedAgent",
     "check_agent",
+    "check_code",
+    "check_command",
     "check_decoder",
+    "check_estimates",
+    "check_executor",
     "check_stage",
+    "check_verifier",
+    "colour_problem",
     "make_tiny_lab",
     "record_round",
     "record_run",
     "surface_problem",
+    "tiny_context",
     "tiny_problem",
     "tiny_proposal",
 ]
 
 #: Where each name is. A child process that runs one small function of this package does not load the rest of it first.
 _MODULES = {
-    "conformance": ["check_agent", "check_decoder", "check_stage"],
+    "agent_context": ["tiny_context"],
+    "conformance": ["check_agent", "check_decoder", "check_estimates", "check_stage"],
+    "conformance_code": ["check_code"],
+    "conformance_command": ["check_command"],
+    "conformance_executor": ["check_executor"],
+    "conformance_verifier": ["check_verifier"],
     "recorded": ["record_round", "record_run"],
     "scripted_agent": ["ScriptedAgent"],
-    "tiny": ["TINY_CONFIG", "TINY_ENVIRONMENT", "make_tiny_lab", "surface_problem", "tiny_problem", "tiny_proposal"],
+    "tiny": [
+        "TINY_CONFIG",
+        "TINY_ENVIRONMENT",
+        "colour_problem",
+        "make_tiny_lab",
+        "surface_problem",
+        "tiny_problem",
+        "tiny_proposal",
+    ],
 }
 
 

@@ -16,15 +16,20 @@ from autoqec.decoding.decoder_contract import Decoder
 from autoqec.errors import AutoQECError
 from autoqec.problem.problem import Problem
 from autoqec.problem.sampling import sample_chunk, sample_labelled
+from autoqec.results.figures import Costs, Figures
+from autoqec.results.metrics import Measured, Metrics
+from autoqec.testing.agent_context import tiny_context
 
 _SEED = 2024
 _SHOTS = 256
 
 #: A round that gained for sure, as an Analyst is told it.
-_FIGURES = {
-    "shots": 131_072, "ler_baseline": 0.014, "ler_candidate": 0.01, "delta_ler": 0.004, "delta_ler_ci": [0.003, 0.005],
-    "ler_ratio": 0.71, "ler_ratio_ci": [0.65, 0.78], "references": {}, "flops_per_shot": 1000, "params": 8,
-}  # fmt: skip
+_METRICS = Metrics.of(
+    Figures(131_072, 0.014, 0.01, 0.004, (0.003, 0.005), 0.71, (0.65, 0.78)),
+    Costs(1000, 8, 10.0, 10.0, 10.0),
+    Measured(),
+    {},
+)
 
 
 def check_decoder(decoder: Decoder, problem: Problem) -> None:
@@ -111,12 +116,28 @@ def check_stage(kind: StageKind, problem: Problem, **fields: object) -> None:
         assert worst <= 1e-4, f"inference and torch differ by {worst:.1e} (relative above 1)"
 
 
-def check_agent(agent: Agent, context: Context, roles: Sequence[Role] = ROLES) -> dict[Role, Any]:
+def check_estimates(agent: Agent, context: Context | None = None, roles: Sequence[Role] = ROLES) -> None:
+    """Check what an agent says beforehand that a call takes; nobody is asked anything. Arguments as for `check_agent`.
+
+    Raises:
+        AssertionError: It does not conform; the message says how.
+    """
+    told = context or tiny_context()
+    for role in roles:
+        if role == "analyst":
+            told = replace(told, metrics=told.metrics or _METRICS)
+        estimate = estimate_of(agent, role, told)
+        assert 0 <= estimate.prompt_tokens <= estimate.tokens, f"the {role} takes no fewer tokens than its prompt has"
+        assert estimate.cost is None or estimate.cost >= 0, f"the {role} cannot cost {estimate.cost}"
+
+
+def check_agent(agent: Agent, context: Context | None = None, roles: Sequence[Role] = ROLES) -> dict[Role, Any]:
     """Check an agent in its roles: that it says beforehand what it takes, and that its replies can be used.
 
     Args:
         agent: The agent.
-        context: What it is told; the Coder is told its own hypothesis besides, the Analyst that and figures.
+        context: What it is told, by default `tiny_context()`; the Coder is told its own hypothesis besides, the Analyst that and
+            figures.
         roles: Those that it plays.
 
     Returns:
@@ -126,15 +147,14 @@ def check_agent(agent: Agent, context: Context, roles: Sequence[Role] = ROLES) -
         AssertionError: It does not conform; the message says how.
     """
     found: dict[Role, Any] = {}
+    context = context or tiny_context()
     for role in roles:
         told = context
         if role != "ideator" and "ideator" in found:
             told = replace(told, hypothesis=found["ideator"].model_dump(mode="json"))
         if role == "analyst":
-            told = replace(told, metrics=told.metrics or _FIGURES)
-        estimate = estimate_of(agent, role, told)
-        assert 0 <= estimate.prompt_tokens <= estimate.tokens, f"the {role} takes no fewer tokens than its prompt has"
-        assert estimate.cost is None or estimate.cost >= 0, f"the {role} cannot cost {estimate.cost}"
+            told = replace(told, metrics=told.metrics or _METRICS)
+        check_estimates(agent, told, [role])
         try:
             found[role] = ask(agent, role, told)
         except AutoQECError as error:

@@ -67,6 +67,20 @@ def tiny_problem() -> Problem:
     return surface_problem(3, 0.006, task="unrotated_memory_z")
 
 
+def colour_problem() -> Problem:
+    """A distance-3 colour code's bit-flip memory with perfect measurement: three plaquettes, annotated as Chromobius asks."""
+    import stim
+
+    from autoqec.problem.problem import problem_from_circuit
+
+    plaquettes = [([0, 1, 2, 3], 3), ([1, 2, 4, 5], 4), ([2, 3, 5, 6], 5)]
+    circuit = stim.Circuit("R 0 1 2 3 4 5 6\nX_ERROR(0.02) 0 1 2 3 4 5 6\nM 0 1 2 3 4 5 6")
+    for x, (qubits, colour) in enumerate(plaquettes):
+        circuit.append("DETECTOR", [stim.target_rec(q - 7) for q in qubits], [x, 0, 0, colour])
+    circuit.append("OBSERVABLE_INCLUDE", [stim.target_rec(q - 7) for q in range(7)], 0)
+    return problem_from_circuit(circuit, name="colour code")
+
+
 def make_tiny_lab(folder: Path) -> Ledger:
     """Make a new lab with the tiny environment and profile as defaults."""
     files = {CONFIG_FILE: TINY_CONFIG, "envs/tiny.yaml": TINY_ENVIRONMENT}

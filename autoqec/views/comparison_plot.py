@@ -108,8 +108,8 @@ def _draw(
         axes.step(*zip(*track, strict=True), where="post", linewidth=0.7, alpha=0.6, **plain)
         before = None
         for (x, y), (_, best) in zip(track[1:], arm.steps(), strict=True):
-            if best is not None and best is not before and best.interval is not None:
-                low, high = (1e3 * end for end in best.interval)
+            if best is not None and best is not before and best.gain is not None:
+                low, high = (1e3 * end for end in best.gain.delta_ler_ci)
                 bar = [[max(0.0, y - low)], [max(0.0, high - y)]]
                 style = {
                     "color": look["color"],

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from autoqec.results.agent_comparison import TEST, ArmResult, arm_object, by_agent, comparisons, summarised
+from autoqec.results.agent_comparison import (
+    TEST,
+    ArmResult,
+    PairComparison,
+    arm_object,
+    by_agent,
+    comparisons,
+    summarised,
+)
 from autoqec.views.console import out, plain
 from autoqec.views.installed_text import grid
 from autoqec.views.tables import gain_text
@@ -15,10 +23,15 @@ def comparison_objects(arms: Sequence[ArmResult], env: str, profile: str) -> lis
     """A JSON object for each agent, with its arms, then one for each pair of agents."""
     common = {"env": env, "profile": profile}
     agents = [
-        {"schema": "autoqec.comparison/1", **common, **summarised(own), "arms": [arm_object(arm) for arm in own]}
+        {
+            "schema": "autoqec.comparison/1",
+            **common,
+            **summarised(own).to_json(),
+            "arms": [arm_object(arm) for arm in own],
+        }
         for own in by_agent(arms).values()
     ]
-    return agents + [{"schema": "autoqec.contest/1", **common, **each} for each in comparisons(arms)]
+    return agents + [{"schema": "autoqec.contest/1", **common, **each.to_json()} for each in comparisons(arms)]
 
 
 def print_comparison(arms: Sequence[ArmResult]) -> None:
@@ -38,44 +51,40 @@ def print_comparison(arms: Sequence[ArmResult]) -> None:
     for own in by_agent(arms).values():
         row = summarised(own)
         table.add_row(
-            plain(row["agent"]),
-            str(row["seeds"]),
-            str(row["rounds"]),
-            f"{row['verified']}/{row['rounds']}",
-            gain_text(row["best"]),
-            f"{1e3 * row['mean']:+.2f}" + ("" if row["spread"] is None else f" ± {1e3 * row['spread']:.2f}"),
-            "–"
-            if row["rounds_to_best"] is None
-            else f"{row['rounds_to_best']:.1f} rounds, {row['seconds_to_best']:,.0f} s",
-            str(row["front"]),
-            f"{row['tokens']:,}",
-            "unknown" if row["cost"] is None else f"${row['cost']:.2f}",
+            plain(row.agent),
+            str(row.seeds),
+            str(row.rounds),
+            f"{row.verified}/{row.rounds}",
+            gain_text(row.best.gain if row.best else None),
+            f"{1e3 * row.mean:+.2f}" + ("" if row.spread is None else f" ± {1e3 * row.spread:.2f}"),
+            "–" if row.rounds_to_best is None else f"{row.rounds_to_best:.1f} rounds, {row.seconds_to_best:,.0f} s",
+            str(row.front),
+            f"{row.tokens:,}",
+            "unknown" if row.cost is None else f"${row.cost:.2f}",
         )
     console = out()
     console.print(table)
     found = comparisons(arms)
-    for comparison in found:
-        console.print(plain(comparison_line(comparison)))
+    for pair in found:
+        console.print(plain(pair_text(pair)))
     if found:
         console.print(plain(f"test: {TEST}"))
 
 
-def comparison_line(comparison: dict[str, Any]) -> str:
+def pair_text(pair: PairComparison) -> str:
     """What two agents are to each other, in a sentence."""
-    first, second = comparison["agents"]
-    seeds, winner = comparison["seeds"], comparison["word"]
-    wins = {agent: sum(row["winner"] == agent for row in comparison["per_seed"]) for agent in (first, second)}
-    if winner is not None:
-        loser = second if winner == first else first
-        text = f"{winner} beats {loser}: its best round surely gains more in each of {seeds} seed(s)"
+    first, second = pair.agents
+    if pair.word is not None:
+        loser = second if pair.word == first else first
+        text = f"{pair.word} beats {loser}: its best round surely gains more in each of {pair.seeds} seed(s)"
     else:
-        text = f"{first} is surely ahead of {second} in {wins[first]} of {seeds} seed(s), {second} in {wins[second]}"
-    if comparison["mean_difference"] is None:
+        wins = f"in {pair.wins(first)} of {pair.seeds} seed(s), {second} in {pair.wins(second)}"
+        text = f"{first} is surely ahead of {second} {wins}"
+    if pair.mean_difference is None:
         return text
-    estimate, low, high = (1e3 * value for value in comparison["mean_difference"])
-    better = comparison["better"]
-    says = f"{better} is the better agent" if better else "not enough seeds, or none is better"
+    estimate, low, high = (1e3 * value for value in pair.mean_difference)
+    says = f"{pair.better} is the better agent" if pair.better else "not enough seeds, or none is better"
     return (
         f"{text}. The best gains differ by {estimate:+.2f} [{low:+.2f}, {high:+.2f}]·1e-3 in the mean; over seeds"
-        f" p = {comparison['seed_p']:.3g} (randomisation): {says}"
+        f" p = {pair.seed_p:.3g} (randomisation): {says}"
     )

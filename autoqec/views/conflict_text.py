@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from autoqec.views.round_json import Disagreement
 
-def conflicts_text(conflicts: Sequence[Mapping[str, Any]], parents: Sequence[str]) -> str:
+
+def conflicts_text(conflicts: Sequence[Disagreement], parents: Sequence[str]) -> str:
     """Every field or file in conflict, with its value where the parents parted and in each of the two.
 
     Args:
-        conflicts: As `conflict_objects` gives them.
+        conflicts: What they disagree on.
         parents: What was composed, for the words above them.
     """
     lines = [" + ".join(parents)] if conflicts and parents else []
     for conflict in conflicts:
-        field = f": {conflict['field']}" if conflict["field"] else " (the whole file)"
-        lines.append(f"{conflict['path']}{field}")
-        between = [*(conflict["between"] or ()), "", ""]
-        for side, commit in (("base", ""), ("ours", between[0]), ("theirs", between[1])):
+        field = f": {conflict.field}" if conflict.field else " (the whole file)"
+        lines.append(f"{conflict.path}{field}")
+        between = [*(conflict.between if isinstance(conflict.between, list) else ()), "", ""]
+        sides = (
+            ("base", "", conflict.base),
+            ("ours", between[0], conflict.ours),
+            ("theirs", between[1], conflict.theirs),
+        )
+        for side, commit, value in sides:
             label = f"{side} {str(commit)[:10]}".rstrip()
-            lines += _value(label, conflict[side], whole=conflict["field"] is None)
+            lines += _value(label, value, whole=conflict.field is None)
     return "\n".join(lines)
 
 

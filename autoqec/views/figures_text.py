@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from autoqec.views.round_json import rates_beside
+from autoqec.results.figures import Figures
+from autoqec.results.metrics import Metrics, RateFigures
 
 
 def ratio_text(value: float | None, digits: int) -> str:
@@ -19,21 +19,30 @@ def interval_text(ends: Sequence[float | None], digits: int) -> str:
     return f"[{low:.{digits}f}, {'∞' if high is None else f'{high:.{digits}f}'}]"
 
 
-def figures_text(item: Mapping[str, Any]) -> str:
-    """Rates, difference and ratio of a metrics or verdict note; references on the same shots; rates at other p."""
-    ratio = ratio_text(item["ler_ratio"], 4)
+def figures_text(
+    figures: Figures,
+    references: Mapping[str, float] | None = None,
+    missing: Mapping[str, str] | None = None,
+    rates: Sequence[RateFigures] = (),
+) -> str:
+    """Rates, difference and ratio of a stretch of shots; references on the same shots; rates at other p."""
     lines = [
-        f"LER {item['ler_candidate']:.6f}, plain {item['ler_baseline']:.6f}, over {item['shots']:,} shots",
-        f"ΔLER {item['delta_ler']:+.6f} {interval_text(item['delta_ler_ci'], 6)}, ratio {ratio}"
-        f" {interval_text(item['ler_ratio_ci'], 4)}",
+        f"LER {figures.ler_candidate:.6f}, plain {figures.ler_baseline:.6f}, over {figures.shots:,} shots",
+        f"ΔLER {figures.delta_ler:+.6f} {interval_text(figures.delta_ler_ci, 6)}, ratio {ratio_text(figures.ler_ratio, 4)}"
+        f" {interval_text(figures.ler_ratio_ci, 4)}",
     ]
-    references = item.get("references") or {}
-    lines += [f"reference {name}: LER {ler:.6f}" for name, ler in sorted(references.items())]
-    missing = item.get("references_missing") or {}
-    lines += [f"reference {name}: left out, not installed: {line}" for name, line in sorted(missing.items())]
-    lines += [
-        f"at p = {row['p']}: LER {row['ler_candidate']:.6f}, plain {row['ler_baseline']:.6f},"
-        f" ratio {ratio_text(row['ler_ratio'], 4)} {interval_text(row['ler_ratio_ci'], 4)} over {row['shots']:,} shots"
-        for row in rates_beside(item)
-    ]
+    lines += [f"reference {name}: LER {ler:.6f}" for name, ler in sorted((references or {}).items())]
+    lines += [f"reference {name}: left out, not installed: {line}" for name, line in sorted((missing or {}).items())]
+    for row in rates:
+        at = row.figures
+        lines.append(
+            f"at p = {row.p}: LER {at.ler_candidate:.6f}, plain {at.ler_baseline:.6f}, ratio {ratio_text(at.ler_ratio, 4)}"
+            f" {interval_text(at.ler_ratio_ci, 4)} over {at.shots:,} shots"
+        )
     return "\n".join(lines)
+
+
+def metrics_text(metrics: Metrics) -> str:
+    """A metrics note's figures."""
+    measured = metrics.measured
+    return figures_text(metrics.figures, measured.references, measured.references_missing, metrics.rates_beside)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
-from autoqec.views.console import out, plain
+from autoqec.views.console import out, plain, say
 
 #: Capabilities that say what to install or how to check it, and nothing of what the thing can do.
 _ADVICE = ("needs", "pip_options", "example")
@@ -45,6 +46,35 @@ def print_plugins(items: Sequence[Mapping[str, Any]]) -> None:
             if item["file"]:
                 console.print(plain(f"  at {item['file']}, line {item['line']}"))
             console.print(plain(f"  go on without it: pip uninstall {item['distribution'].split()[0]}"))
+
+
+def print_checks(items: Iterable[Mapping[str, Any]]) -> None:
+    """What checks of plugins found, a line each as soon as it is known, then how many there are of each result."""
+    counts: dict[str, int] = {}
+    console = out()
+    for item in items:
+        result = str(item["result"])
+        counts[result] = counts.get(result, 0) + 1
+        style = {"failed": "bold red", "passed": "green"}.get(result, "yellow")
+        owner = "" if item["kind"] == "plugin" else f", plugin {item['plugin']}"
+        line = Text(f"{result:<8} ", style=style) + plain(
+            f"{item['kind']} {item['name']} ({item['distribution']}{owner})"
+        )
+        if item["reason"]:
+            line += plain(f": {item['reason']}")
+        console.print(line, soft_wrap=True)
+        if item["file"]:
+            console.print(plain(f"         at {item['file']}, line {item['line']}"), soft_wrap=True)
+    console.print(", ".join(f"{count} {result}" for result, count in counts.items()))
+
+
+def print_new_plugin(written: Sequence[str]) -> None:
+    """The files of a new plugin, and what to do with them; the first lies in its folder."""
+    console = out()
+    for path in written:
+        console.print(plain(path), soft_wrap=True)
+    folder = os.path.dirname(written[0])
+    say(f"next: pip install -e '{folder}[test]', then pytest {folder}")
 
 
 def print_environments(items: Sequence[Mapping[str, Any]]) -> None:

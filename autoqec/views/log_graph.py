@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
 
 from rich.text import Text
 
 from autoqec.views.console import out, plain
+from autoqec.views.round_json import RoundRow
 from autoqec.views.tables import count_text, gain_text, verdict_text
 
 _NAME = re.compile("(?:exp/)?([a-z0-9][a-z0-9-]{0,39})/([1-9][0-9]{0,8})")
@@ -68,32 +68,32 @@ def draw(parents: Mapping[int, Sequence[int]], marks: Mapping[int, str]) -> Iter
             lanes.insert(left + 1, other)
 
 
-def print_graph(items: Sequence[Mapping[str, Any]]) -> None:
+def print_graph(items: Sequence[RoundRow]) -> None:
     """Every run as a graph, with verdict, gain, cost and hypothesis of each round.
 
     Args:
-        items: JSON objects of rounds, run by run. What a round started from is drawn if it is among them, else said.
+        items: Rounds, run by run. What a round started from is drawn if it is among them, else said.
     """
     console = out()
     if not items:
         console.print("No rounds to draw. Run one with: autoqec round")
-    for run, group in groupby(items, key=lambda item: item["run"]):
-        rounds = {int(item["round"]): item for item in group}
-        env = next((item["env"] for item in rounds.values() if item["env"]), "")
+    for run, group in groupby(items, key=lambda item: item.run):
+        rounds = {item.round: item for item in group}
+        env = next((item.env for item in rounds.values() if item.env), "")
         console.print(Text(run, style="bold") + plain(f"  {env}"))
         for line in _lines(run, rounds, console.width):
             console.print(line, no_wrap=True, overflow="ignore", crop=False)
 
 
-def _lines(run: str, rounds: Mapping[int, Mapping[str, Any]], width: int) -> Iterator[Text]:
+def _lines(run: str, rounds: Mapping[int, RoundRow], width: int) -> Iterator[Text]:
     parents, elsewhere = {}, {}
     for number, item in rounds.items():
-        names = [(_NAME.fullmatch(name), name) for name in item["fork_from"]]
+        names = [(_NAME.fullmatch(name), name) for name in item.fork_from]
         inside = [int(m[2]) if m and m[1] == run else 0 for m, _ in names]
         drawn = [parent in rounds and parent < number for parent in inside]
         parents[number] = [parent for parent, known in zip(inside, drawn, strict=True) if known]
         elsewhere[number] = [_short(m, name, run) for (m, name), known in zip(names, drawn, strict=True) if not known]
-    marks = {n: "x" if item["commit"] is None else "*" if item["fork_from"] else "o" for n, item in rounds.items()}
+    marks = {n: "x" if item.commit is None else "*" if item.fork_from else "o" for n, item in rounds.items()}
     rows = list(draw(parents, marks))
     cells = {number: _cells(item) for number, item in rounds.items()}
     widths = [max(cell[i].cell_len for cell in cells.values()) for i in range(5)]
@@ -117,21 +117,21 @@ def _lines(run: str, rounds: Mapping[int, Mapping[str, Any]], width: int) -> Ite
             yield Text(row.below.ljust(indent) + "  ") + words
 
 
-def _cells(item: Mapping[str, Any]) -> tuple[Text, ...]:
-    metrics = item["metrics"] or {}
+def _cells(item: RoundRow) -> tuple[Text, ...]:
+    costs = item.metrics.costs if item.metrics else None
     return (
-        Text(str(item["round"])),
+        Text(str(item.round)),
         verdict_text(item),
-        Text(gain_text(item["holdout"] or item["metrics"])),
-        Text(count_text(metrics.get("flops_per_shot"))),
-        Text(count_text(metrics.get("params"))),
+        Text(gain_text(item.best)),
+        Text(count_text(costs.flops_per_shot if costs else None)),
+        Text(count_text(costs.params if costs else None)),
     )
 
 
-def _words(item: Mapping[str, Any], elsewhere: Sequence[str]) -> Text:
+def _words(item: RoundRow, elsewhere: Sequence[str]) -> Text:
     origin = f"from {' + '.join(elsewhere)}: " if elsewhere else ""
-    reason = item["reason"] if item["status"] != "ok" else None
-    text = " – ".join(part for part in (reason, item["hypothesis"]) if part)
+    reason = item.reason if item.status != "ok" else None
+    text = " – ".join(part for part in (reason, item.hypothesis) if part)
     return plain(" ".join(f"{origin}{text}".split()))
 
 

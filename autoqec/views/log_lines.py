@@ -9,13 +9,11 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import autoqec
 from autoqec.errors import NotFoundError
@@ -33,30 +31,27 @@ from autoqec.history import (
     read_run,
     take_snapshot,
 )
-from autoqec.results.limits import exceeded
-from autoqec.views.round_json import round_object
+from autoqec.results.lab_front import Entrant, entrant
+from autoqec.results.pareto_front import Point
+from autoqec.results.round_results import read_results
+from autoqec.results.verdict import parse_verdict
+from autoqec.views.round_json import RoundRow, round_row
 
 #: Everything that decides what a line says; a cache that other code filled is not used.
 _MAKERS = (
-    "history/rounds/claims.py",
-    "history/rounds/notes.py",
-    "history/reading/history_reader.py",
-    "history/reading/round_record.py",
-    "history/store/json_records.py",
-    "history/rounds/trailers.py",
-    "results/limits.py",
-    "views/log_lines.py",
-    "views/round_json.py",
-    "canonical.py",
-)
+    "canonical.py", "history/reading/history_reader.py", "history/reading/round_record.py", "history/reading/snapshot.py",
+    "history/rounds/claims.py", "history/rounds/notes.py", "history/rounds/trailers.py", "results/analysis.py",
+    "results/figures.py", "results/lab_front.py", "results/limits.py", "results/metrics.py", "results/note_form.py",
+    "results/round_results.py", "results/verdict.py", "results/verdict_parts.py", "views/log_lines.py", "views/round_json.py",
+)  # fmt: skip
 
-#: One for all lines; an item is made of what was JSON before, so nothing in it holds itself.
+#: One for all lines; an item is made of records, so nothing in it holds itself.
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False)
 
 
 @dataclass(frozen=True)
 class Line:
-    """A round's JSON object as it is printed, and what the front needs to know before it looks inside.
+    """A round's row as it is printed, and what the front needs to know before it looks inside.
 
     Attributes:
         number: The round's number.
@@ -65,7 +60,7 @@ class Line:
         verified: Whether its verdict is VERIFIED.
         figures: If it is, the verdict's gain and the ends of its interval, FLOPs, parameters; None if one is missing.
         text: The line, without the line feed.
-        over: If it is VERIFIED, the limits of its environment that its figures are nevertheless above, as a sentence.
+        over: If it is VERIFIED, the limits of its environment that its figures are nevertheless above, a sentence each.
     """
 
     number: int
@@ -75,7 +70,22 @@ class Line:
     verified: bool
     figures: tuple[float, float, float, int, int] | None
     text: str
-    over: str = ""
+    over: tuple[str, ...] = ()
+
+    @property
+    def row(self) -> RoundRow:
+        """The round's row."""
+        return RoundRow.from_json(json.loads(self.text))
+
+    def entrant(self, run: str) -> Entrant | None:
+        """The round as the front sees it; None unless it is VERIFIED."""
+        if not self.verified:
+            return None
+        name, point = f"{run}/{self.number}", None
+        if self.figures is not None:
+            gain, low, high, flops, params = self.figures
+            point = Point(name, gain, (low, high), flops, params)
+        return Entrant(name, str(self.commit), point, self.over)
 
 
 @dataclass(frozen=True)
@@ -117,15 +127,15 @@ def require_environment(ledger: Ledger, runs: Iterable[RunLines], env: str | Non
         raise NotFoundError(f"the history knows no environment {env!r}; {there}", hint=hint)
 
 
-def round_item(ledger: Ledger, run: str, number: int) -> dict[str, Any]:
-    """One round's JSON object, as `log --json` prints it.
+def find_row(ledger: Ledger, run: str, number: int) -> RoundRow:
+    """One round's row, as `log --json` prints it.
 
     Raises:
         NotFoundError: There is no such round.
     """
     find_record(ledger, run, number)  # raises, and says what there is
     (found,) = read_lines(ledger, run)
-    return next(json.loads(line.text) for line in found.lines if line.number == number)
+    return next(line.row for line in found.lines if line.number == number)
 
 
 @contextmanager
@@ -166,48 +176,25 @@ def _make(snapshot: Snapshot, found: RunRecords) -> tuple[RunLines, dict[str, st
         if oid not in own
     }
     names = {oid: name for oid, name in named.items() if name} | own
-    strays = tuple(oid for oid, verdict in found.strays.items() if verdict.get("verdict") == "VERIFIED")
+    strays = tuple(oid for oid, note in found.strays.items() if (v := parse_verdict(note).record) and v.verified)
     lines = tuple(_line(record, names) for record in found.records)
     return RunLines(found.run, found.age, lines, strays), named
 
 
 def _line(record: RoundRecord, names: Mapping[str, str]) -> Line:
-    item = round_object(record, names)
-    verified = item["verdict"] == "VERIFIED"
-    figures = _figures(item["holdout"], item["metrics"]) if verified else None
-    over = _over(item["holdout"], figures) if figures else ""
-    return Line(record.number, record.commit, item["env"], item["env_id"], verified, figures, json_line(item), over)
+    results = read_results(record)
+    row = round_row(record, names, results)
+    standing = entrant(row.name, record.commit, results.verdict, results.metrics)
+    point, verified = standing.point if standing else None, row.verdict == "VERIFIED"
+    figures = (point.delta_ler, *point.interval, point.flops, point.params) if point else None
+    over = standing.over if standing else ()
+    return Line(record.number, record.commit, row.env, row.env_id, verified, figures, json_line(row), over)
 
 
-def _figures(holdout: Mapping[str, Any] | None, metrics: Mapping[str, Any] | None) -> Any:
-    ends = (holdout or {}).get("delta_ler_ci")
-    low, high = ends if isinstance(ends, list) and len(ends) == 2 else (None, None)
-    # Costs as the verifier counted them, where it says; the training process said the metrics'.
-    counted, told = holdout or {}, metrics or {}
-    costs = [told.get(name) if counted.get(name) is None else counted[name] for name in ("flops_per_shot", "params")]
-    found = ((holdout or {}).get("delta_ler"), low, high, *costs)
-    return found if all(isinstance(number, int | float) and math.isfinite(number) for number in found) else None
-
-
-def _over(holdout: Mapping[str, Any], figures: tuple[float, float, float, int, int]) -> str:
-    limits = holdout.get("constraints")
-    if not isinstance(limits, dict):
-        return ""  # a verdict from before they were noted
-    flops, params = figures[3:]
-    told = {name: limit for name, limit in limits.items() if isinstance(limit, int | float)}
-    return "; ".join(
-        exceeded(told, {"flops_per_shot": flops, "params": params, "ler_candidate": holdout["ler_candidate"]})
-    )
-
-
-def json_line(item: Mapping[str, Any]) -> str:
-    """A round's object on one line. Figures that JSON has no number for, which only a forged note can hold, are nulls."""
-    try:
-        text = _ENCODER.encode(item)
-    except ValueError:
-        problems = [*item["problems"], "a figure in its notes is not a finite number"]
-        unusable = dict.fromkeys(("metrics", "references", "holdout", "verdict")) | {"problems": problems}
-        return json_line({**item, **unusable})
+def json_line(row: RoundRow) -> str:
+    """A round's JSON object on one line."""
+    item = row.to_json()
+    text = _ENCODER.encode(item)
     try:
         text.encode()
     except UnicodeEncodeError:  # half a surrogate pair
@@ -235,7 +222,7 @@ def _unpack(ledger: Ledger, snapshot: Snapshot, run: str, data: bytes) -> RunLin
     first, *texts = data.decode().split("\n")
     head = json.loads(first)
     lines = [
-        Line(number, commit, env, env_id, verified, tuple(figures) if figures else None, text, over)
+        Line(number, commit, env, env_id, verified, tuple(figures) if figures else None, text, tuple(over))
         for (number, commit, env, env_id, verified, figures, over), text in zip(head["rounds"], texts, strict=True)
     ]
     if any(snapshot.names.get(oid) != name for oid, name in head["named"].items()):

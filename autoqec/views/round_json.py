@@ -1,35 +1,22 @@
-"""Rounds as JSON objects: the one shape that `round`, `log`, `show` and `pareto` print, from history records alone."""
+"""Rounds as rows: the one shape that `round`, `log`, `show` and `pareto` print, from history records alone."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from math import isfinite
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from autoqec.errors import UsageError
 from autoqec.history import RoundRecord
+from autoqec.results.analysis import Analysis
+from autoqec.results.figures import Costs, Figures, read_costs, read_figures
+from autoqec.results.metrics import Metrics
+from autoqec.results.note_form import read_record, write_record
+from autoqec.results.round_results import RoundResults, read_results
+from autoqec.results.verdict import Verdict
+from autoqec.results.verdict_parts import Limits
 
 ROUND_SCHEMA = "autoqec.round/1"
-
-#: What a scored stretch of shots says, on development shots and on the holdout alike.
-_OUTCOME = (
-    "shots",
-    "ler_baseline",
-    "ler_candidate",
-    "delta_ler",
-    "delta_ler_ci",
-    "ler_ratio",
-    "ler_ratio_ci",
-)
-
-_COSTS = ("flops_per_shot", "params", "latency_us_per_shot", "train_seconds", "score_seconds")
-
-METRICS = (*_OUTCOME, *_COSTS)
-
-_HOLDOUT = (*_OUTCOME, "flops_per_shot", "params", "references", "constraints")
-
-_WORDS = ("VERIFIED", "SUSPICIOUS", "FAILED")
 
 #: How rounds end, and what those are called that have not: what `autoqec log --status` takes, beside what history holds.
 STATUSES = (
@@ -46,108 +33,203 @@ STATUSES = (
     "unknown",
 )
 
-#: What must be a number for the figures of a note to be shown at all.
-_FIGURES = ("shots", "ler_baseline", "ler_candidate", "delta_ler")
+
+@dataclass(frozen=True)
+class DevelopmentRow:
+    """A round's development metrics in a row."""
+
+    figures: Figures
+    costs: Costs
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return self.figures.to_note() | self.costs.to_note()
+
+    @staticmethod
+    def from_json(told: Mapping[str, Any] | None) -> DevelopmentRow | None:
+        """The inverse of `to_json`."""
+        figures, costs = (read_figures(told), read_costs(told)) if told else (None, None)
+        return DevelopmentRow(figures, costs) if figures and costs else None
 
 
-def _chosen(record: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    return {name: record.get(name) for name in names}
+@dataclass(frozen=True)
+class HoldoutRow:
+    """A verdict's figures in a row, with the costs and limits that it names."""
+
+    figures: Figures
+    flops_per_shot: float | None = None
+    params: float | None = None
+    references: Mapping[str, float] | None = None
+    constraints: Limits | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return self.figures.to_note() | {
+            "flops_per_shot": self.flops_per_shot,
+            "params": self.params,
+            "references": self.references,
+            "constraints": write_record(self.constraints) if self.constraints else None,
+        }
+
+    @staticmethod
+    def from_json(told: Mapping[str, Any] | None) -> HoldoutRow | None:
+        """The inverse of `to_json`."""
+        figures = read_figures(told) if told else None
+        if told is None or figures is None:
+            return None
+        limits = told.get("constraints")
+        costs = told.get("flops_per_shot"), told.get("params"), told.get("references")
+        return HoldoutRow(figures, *costs, read_record(Limits, limits) if limits else None)
 
 
-def _are_numbers(values: Iterable[Any]) -> bool:
-    # By type, for that is what JSON gives, and a bool is no number.
-    return all(type(value) in (int, float) and isfinite(value) for value in values)
+@dataclass(frozen=True)
+class RoundRow:
+    """A round as `autoqec log` has it; names are those of its JSON object.
 
-
-def _has_figures(note: Mapping[str, Any]) -> bool:
-    figures = [note.get(name) for name in _FIGURES]
-    for ends in (note.get("delta_ler_ci"), note.get("ler_ratio_ci")):
-        if not isinstance(ends, list) or len(ends) != 2:
-            return False
-        figures += [end for end in ends if end is not None]
-    return _are_numbers(figures)
-
-
-def rates_beside(note: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Figures of a metrics note at the environment's other physical error rates, in order, each with its `p`."""
-    rows = note.get("other_rates")
-    found = (
-        [row for row in rows if isinstance(row, dict) and _are_numbers([row.get("p")])]
-        if isinstance(rows, list)
-        else []
-    )
-    return sorted((row for row in found if _has_figures(row)), key=lambda row: row["p"])
-
-
-def _metrics_are_whole(note: Mapping[str, Any]) -> bool:
-    return _has_figures(note) and _are_numbers(map(note.get, _COSTS))
-
-
-def _verdict_is_whole(note: Mapping[str, Any]) -> bool:
-    if note.get("verdict") not in _WORDS or not isinstance(note.get("reason"), str):
-        return False
-    return _has_figures(note) if note["verdict"] == "VERIFIED" else "ler_candidate" not in note or _has_figures(note)
-
-
-def _analysis_is_whole(note: Mapping[str, Any]) -> bool:
-    return isinstance(note.get("summary"), str) and note.get("decision") in ("candidate", "ignore")
-
-
-_WHOLE = {"metrics": _metrics_are_whole, "verdict": _verdict_is_whole, "analysis": _analysis_is_whole}
-
-
-def whole_notes(record: RoundRecord) -> tuple[dict[str, Mapping[str, Any] | None], list[str]]:
-    """A round's notes that have the shape such notes have, and a sentence about each that has not.
-
-    Anyone with git can write a note; a malformed one is not shown as a result.
+    Attributes:
+        run, round: Which.
+        branch, commit: Where.
+        env, env_id: The environment's name and identity; None if the commit cannot be read.
+        status, reason: How it ended, and why; or whom it waits for.
+        code: The code of the error that ended it, if one did; see `autoqec.error_codes`.
+        verdict, verdict_reason: The verifier's word and the code of its reason.
+        metrics, references: Development metrics; rates of reference decoders on the same shots.
+        holdout: The verdict's figures.
+        composition: Whether the parents' gains add up.
+        renumbered_from: The number that it had before a remote gave it to another.
+        hypothesis: What it tried.
+        fork_from, compose: Its parents, and how they were composed.
+        analysis: What the Analyst saw.
+        problems: What is damaged.
+        dominates, confirmed: Of a member of the front; see `autoqec.results.pareto_front.Member`.
     """
-    notes: dict[str, Mapping[str, Any] | None] = {}
-    problems: list[str] = []
-    for kind, is_whole in _WHOLE.items():
-        note = getattr(record, kind)
-        notes[kind] = note if note is not None and is_whole(note) else None
-        if note is not None and notes[kind] is None:
-            problems.append(f"the {kind} note {note.get('id')} is not of the form such notes have, and is ignored")
-    return notes, problems
+
+    run: str
+    round: int
+    branch: str
+    commit: str | None = None
+    env: str | None = None
+    env_id: str | None = None
+    status: str = "unknown"
+    reason: str | None = None
+    code: str | None = None
+    verdict: str | None = None
+    metrics: DevelopmentRow | None = None
+    references: Mapping[str, float] | None = None
+    holdout: HoldoutRow | None = None
+    composition: str | None = None
+    verdict_reason: str | None = None
+    renumbered_from: int | None = None
+    hypothesis: str | None = None
+    fork_from: tuple[str, ...] = ()
+    compose: str | None = None
+    analysis: str | None = None
+    problems: tuple[str, ...] = ()
+    dominates: tuple[str, ...] = field(default=(), metadata={"front": True})
+    confirmed: bool | None = field(default=None, metadata={"front": True})
+
+    @property
+    def best(self) -> Figures | None:
+        """Its figures: the verdict's, or else those of development."""
+        found = self.holdout or self.metrics
+        return found.figures if found else None
+
+    @property
+    def name(self) -> str:
+        """`run/number`."""
+        return f"{self.run}/{self.round}"
+
+    def on_front(self, dominates: Iterable[str], confirmed: bool) -> RoundRow:
+        """The row of a member of the front."""
+        return replace(self, dominates=tuple(dominates), confirmed=confirmed)
+
+    def to_json(self) -> dict[str, Any]:
+        """The round's JSON object."""
+        told = {"schema": ROUND_SCHEMA, **vars(self)}
+        told |= {
+            name: part.to_json() if part else None
+            for name, part in (("metrics", self.metrics), ("holdout", self.holdout))
+        }
+        told |= {"fork_from": list(self.fork_from), "problems": list(self.problems)}
+        if self.confirmed is None:
+            del told["dominates"], told["confirmed"]
+        else:
+            told["dominates"] = list(self.dominates)
+        return told
+
+    @staticmethod
+    def from_json(told: Mapping[str, Any]) -> RoundRow:
+        """The inverse of `to_json`, for an object that this wrote."""
+        fields = {name: value for name, value in told.items() if name != "schema"}
+        fields |= {name: tuple(fields.get(name, ())) for name in ("fork_from", "problems", "dominates")}
+        fields["metrics"] = DevelopmentRow.from_json(told.get("metrics"))
+        fields["holdout"] = HoldoutRow.from_json(told.get("holdout"))
+        return RoundRow(**fields)
 
 
-def round_object(record: RoundRecord, names: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """A round as a JSON object.
+def round_row(
+    record: RoundRecord, names: Mapping[str, str] | None = None, results: RoundResults | None = None
+) -> RoundRow:
+    """A round as a row.
 
     Args:
         record: The round.
         names: `run/number` of commits, to show parents by name; others keep their oid.
+        results: What its notes say, if they were read already.
     """
     identity, conflict = record.identity, record.conflict or {}
-    notes, problems = whole_notes(record)
-    metrics, verdict, analysis = notes["metrics"], notes["verdict"], notes["analysis"]
-    parents = (
-        [(names or {}).get(oid, oid) for oid in identity.fork_from] if identity else list(conflict.get("fork_from", []))
+    found = results or read_results(record)
+    metrics, verdict, analysis = found.metrics, found.verdict, found.analysis
+    return RoundRow(
+        run=record.run,
+        round=record.number,
+        branch=record.branch,
+        commit=record.commit,
+        env=identity.env.split("@")[0] if identity else None,
+        env_id=identity.env.rpartition(":")[2] if identity else None,
+        status=record.status,
+        reason=_reason(record),
+        code=(record.claim.code or None) if record.claim else None,
+        verdict=verdict.verdict if verdict else None,
+        metrics=_development(metrics),
+        references=metrics.references if metrics else None,
+        holdout=_holdout(verdict),
+        composition=verdict.composition if verdict else None,
+        verdict_reason=verdict.reason if verdict else None,
+        renumbered_from=_renumbered(record),
+        hypothesis=identity.hypothesis if identity else _text(conflict.get("hypothesis")),
+        fork_from=_parents(record, names or {}),
+        compose=identity.compose if identity else _text(conflict.get("compose")),
+        analysis=_summary(analysis),
+        problems=(*record.problems, *found.problems),
     )
-    return {
-        "schema": ROUND_SCHEMA,
-        "run": record.run,
-        "round": record.number,
-        "branch": record.branch,
-        "commit": record.commit,
-        "env": identity.env.split("@")[0] if identity else None,
-        "env_id": identity.env.rpartition(":")[2] if identity else None,
-        "status": record.status,
-        "reason": _reason(record),
-        "code": (record.claim.code or None) if record.claim else None,
-        "verdict": verdict.get("verdict") if verdict else None,
-        "metrics": _chosen(metrics, METRICS) if metrics else None,
-        "references": (metrics or {}).get("references"),
-        "holdout": _chosen(verdict, _HOLDOUT) if verdict and "ler_candidate" in verdict else None,
-        "composition": ((verdict or {}).get("compose") or {}).get("composition"),
-        "verdict_reason": verdict.get("reason") if verdict else None,
-        "renumbered_from": _renumbered(record),
-        "hypothesis": identity.hypothesis if identity else conflict.get("hypothesis"),
-        "fork_from": parents,
-        "compose": identity.compose if identity else conflict.get("compose"),
-        "analysis": (analysis or {}).get("summary"),
-        "problems": [*record.problems, *problems],
-    }
+
+
+def _development(metrics: Metrics | None) -> DevelopmentRow | None:
+    return DevelopmentRow(metrics.figures, metrics.costs) if metrics else None
+
+
+def _holdout(verdict: Verdict | None) -> HoldoutRow | None:
+    if verdict is None or verdict.figures is None:
+        return None
+    costs = verdict.cost("flops_per_shot"), verdict.cost("params")
+    return HoldoutRow(verdict.figures, *costs, verdict.references, verdict.limits)
+
+
+def _summary(analysis: Analysis | None) -> str | None:
+    return analysis.summary if analysis else None
+
+
+def _parents(record: RoundRecord, names: Mapping[str, str]) -> tuple[str, ...]:
+    """What it started from; a round without a commit has a report that says so, if it is not damaged."""
+    if record.identity:
+        return tuple(names.get(oid, oid) for oid in record.identity.fork_from)
+    told = (record.conflict or {}).get("fork_from")
+    return tuple(each for each in told if isinstance(each, str)) if isinstance(told, list) else ()
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _reason(record: RoundRecord) -> str | None:
@@ -163,12 +245,35 @@ def _renumbered(record: RoundRecord) -> int | None:
     return None if first == record.number else first
 
 
-def conflict_objects(record: RoundRecord) -> list[dict[str, Any]]:
-    """What the parents of a failed composition disagree on: per field or file the value in base, ours and theirs."""
+@dataclass(frozen=True)
+class Disagreement:
+    """What the parents of a failed composition disagree on.
+
+    Attributes:
+        path: The file.
+        field: The field; None for the whole file.
+        base, ours, theirs: The value where the parents parted and in each of the two; None where it is absent.
+        between: The two commits.
+    """
+
+    path: str | None = None
+    field: str | None = None
+    base: Any = None
+    ours: Any = None
+    theirs: Any = None
+    between: Any = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return dict(vars(self))
+
+
+def disagreements(record: RoundRecord) -> list[Disagreement]:
+    """What the parents of a failed composition disagree on, field by field or file by file."""
     found = (record.conflict or {}).get("conflicts")
     names = ("path", "field", "base", "ours", "theirs", "between")
     rows = found if isinstance(found, list) else []
-    return [{name: row.get(name) for name in names} for row in rows if isinstance(row, dict)]
+    return [Disagreement(**{name: row.get(name) for name in names}) for row in rows if isinstance(row, dict)]
 
 
 @dataclass(frozen=True)
@@ -192,24 +297,24 @@ class Wanted:
         """Whether every round fits."""
         return self == Wanted()
 
-    def require_status(self, items: Iterable[Mapping[str, Any]]) -> None:
+    def require_status(self, rows: Iterable[RoundRow]) -> None:
         """Check that the status is one that a round can have, or that one of these has.
 
         Raises:
             UsageError: It is not; names those there are.
         """
-        known = dict.fromkeys([*STATUSES, *(item["status"] for item in items)])
+        known = dict.fromkeys([*STATUSES, *(row.status for row in rows)])
         if self.status is not None and self.status.lower() not in map(str.lower, known):
             raise UsageError(
                 f"no round ends as {self.status!r}; there are {', '.join(known)}", hint="autoqec log --status ok"
             )
 
-    def fits(self, item: Mapping[str, Any]) -> bool:
-        """Whether a round's JSON object is one of those."""
-        words = (item[name] or "" for name in ("hypothesis", "analysis", "reason", "verdict_reason"))
+    def fits(self, row: RoundRow) -> bool:
+        """Whether a round is one of those."""
+        words = (each or "" for each in (row.hypothesis, row.analysis, row.reason, row.verdict_reason))
         return (
-            self.env in (None, item["env"])
-            and (self.verdict is None or self.verdict.lower() == str(item["verdict"]).lower())
-            and (self.status is None or self.status.lower() == str(item["status"]).lower())
+            self.env in (None, row.env)
+            and (self.verdict is None or self.verdict.lower() == str(row.verdict).lower())
+            and (self.status is None or self.status.lower() == row.status.lower())
             and (self.text is None or self.text.casefold() in "\n".join(map(str, words)).casefold())
         )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from autoqec.history import Ledger, RoundRecord
 from autoqec.views.console import print_json
-from autoqec.views.log_lines import round_item
+from autoqec.views.log_lines import find_row
 from autoqec.views.tables import print_outcome
 
 
@@ -14,7 +14,7 @@ def round_printer(ledger: Ledger, as_json: bool) -> Callable[[RoundRecord], None
     """A function that prints each round as it ends, its parents by name as `log` shows them."""
 
     def show(record: RoundRecord) -> None:
-        item = round_item(ledger, record.run, record.number)
-        print_json([item]) if as_json else print_outcome(item)
+        row = find_row(ledger, record.run, record.number)
+        print_json([row.to_json()]) if as_json else print_outcome(row)
 
     return show

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
 
 from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from autoqec.results.figures import Costs, Figures, Gain
+from autoqec.results.round_results import RoundResults
 from autoqec.views.conflict_text import conflicts_text
 from autoqec.views.console import out, plain
-from autoqec.views.figures_text import figures_text, interval_text, ratio_text
+from autoqec.views.figures_text import interval_text, metrics_text, ratio_text
+from autoqec.views.round_json import Disagreement, RoundRow
 from autoqec.views.verdict_text import verdict_lines
 
 _VERDICT_STYLE = {"VERIFIED": "bold green", "SUSPICIOUS": "bold yellow", "FAILED": "red"}
@@ -23,15 +26,15 @@ def _rate(value: float | None) -> str:
     return "–" if value is None else f"{value:.5f}"
 
 
-def gain_text(item: Mapping[str, Any] | None) -> str:
+def gain_text(gain: Gain | Figures | None) -> str:
     """Gain per shot in units of 1e-3, with its interval."""
-    if not item or item.get("delta_ler") is None:
+    if gain is None:
         return "–"
-    low, high = item["delta_ler_ci"]
-    return f"{1e3 * item['delta_ler']:+.2f} [{1e3 * low:+.2f}, {1e3 * high:+.2f}]"
+    low, high = gain.delta_ler_ci
+    return f"{1e3 * gain.delta_ler:+.2f} [{1e3 * low:+.2f}, {1e3 * high:+.2f}]"
 
 
-def count_text(value: int | None) -> str:
+def count_text(value: float | None) -> str:
     """A cost in few characters, such as `2.1M`."""
     if value is None:
         return "–"
@@ -43,18 +46,17 @@ def count_text(value: int | None) -> str:
     return str(value)
 
 
-def verdict_text(item: Mapping[str, Any]) -> Text:
+def verdict_text(row: RoundRow) -> Text:
     """The verdict, or else how the round ended."""
-    word = item["verdict"]
-    if word is not None:
-        return Text(word, style=_VERDICT_STYLE[word])
-    shown = plain("–" if item["status"] == "ok" else item["status"])
+    if row.verdict is not None:
+        return Text(row.verdict, style=_VERDICT_STYLE[row.verdict])
+    shown = plain("–" if row.status == "ok" else row.status)
     shown.stylize("dim")
     return shown
 
 
-def _percent(item: Mapping[str, Any] | None) -> str:
-    ratio = item.get("ler_ratio") if item else None
+def _percent(figures: Figures | None) -> str:
+    ratio = figures.ler_ratio if figures else None
     return "–" if ratio is None else f"{100 * (ratio - 1):+.1f} %"
 
 
@@ -83,146 +85,149 @@ def _print_table(console: Console, left: str, right: str, rows: Sequence[tuple[s
     console.print(table, crop=False)
 
 
-def print_log(items: Sequence[Mapping[str, Any]]) -> None:
+def print_log(items: Sequence[RoundRow]) -> None:
     """One line a round, run by run, newest last."""
     console = out()
     if not items:
         console.print("No rounds yet. Run one with: autoqec round")
-    for run, group in groupby(items, key=lambda item: item["run"]):
+    for run, group in groupby(items, key=lambda item: item.run):
         rounds = list(group)
-        env = next((item["env"] for item in rounds if item["env"]), "")
+        env = next((item.env for item in rounds if item.env), "")
         console.print(Text(run, style="bold") + plain(f"  {env}"))
         rows: list[tuple[str | Text, ...]] = []
         for item in rounds:
-            best = item["holdout"] or item["metrics"]
-            metrics = item["metrics"] or {}
+            costs = item.metrics.costs if item.metrics else None
             row = (
-                str(item["round"]),
+                str(item.round),
                 verdict_text(item),
-                plain(" + ".join(_short(parent, run) for parent in item["fork_from"]) or "baseline"),
-                _rate(best["ler_candidate"] if best else None),
-                _percent(best),
-                gain_text(best),
-                count_text(metrics.get("flops_per_shot")),
-                count_text(metrics.get("params")),
-                plain(item["hypothesis"] or item["reason"] or ""),
+                plain(" + ".join(_short(parent, run) for parent in item.fork_from) or "baseline"),
+                _rate(item.best.ler_candidate if item.best else None),
+                _percent(item.best),
+                gain_text(item.best),
+                count_text(costs.flops_per_shot if costs else None),
+                count_text(costs.params if costs else None),
+                plain(item.hypothesis or item.reason or ""),
             )
             rows.append(row)
         _print_table(console, "#;verdict;from", "LER;vs plain;ΔLER·1e-3 (95 %);FLOPs;params", rows)
 
 
-def print_outcome(item: Mapping[str, Any]) -> None:
+def print_outcome(item: RoundRow) -> None:
     """How a round ended: its branch, its verdict, and the figures that support it."""
     console = out()
-    head = (
-        Text(str(item["branch"]), style="bold")
-        + Text(f"  {(item['commit'] or 'no commit')[:10]}  ")
-        + verdict_text(item)
-    )
+    head = Text(item.branch, style="bold") + Text(f"  {(item.commit or 'no commit')[:10]}  ") + verdict_text(item)
     console.print(head)
-    console.print(plain(f"  {item['hypothesis'] or ''}"))
-    if item["reason"]:
-        console.print(plain(f"  {item['status']}: {item['reason']}"))
-    best = item["holdout"] or item["metrics"]
+    console.print(plain(f"  {item.hypothesis or ''}"))
+    if item.reason:
+        console.print(plain(f"  {item.status}: {item.reason}"))
+    best = item.best
     if best is None:
         return
-    origin = "shots drawn after the commit" if item["holdout"] else "development shots"
-    metrics = item["metrics"]
+    origin = "shots drawn after the commit" if item.holdout else "development shots"
     console.print(
-        f"  LER {best['ler_candidate']:.5f}, plain {best['ler_baseline']:.5f} ({_percent(best)}):"
-        f" ratio {ratio_text(best['ler_ratio'], 3)} {interval_text(best['ler_ratio_ci'], 3)} over {best['shots']:,} {origin}"
+        f"  LER {best.ler_candidate:.5f}, plain {best.ler_baseline:.5f} ({_percent(best)}):"
+        f" ratio {ratio_text(best.ler_ratio, 3)} {interval_text(best.ler_ratio_ci, 3)} over {best.shots:,} {origin}"
     )
-    references = (item["holdout"] or {}).get("references") or item["references"] or {}
+    references = (item.holdout.references if item.holdout else None) or item.references or {}
     if references:
         console.print(plain("  " + ", ".join(f"{name} {ler:.5f}" for name, ler in sorted(references.items()))))
-    if metrics is None:
+    if item.metrics is None:
         return
-    console.print(
-        f"  {count_text(metrics['flops_per_shot'])} FLOPs and {metrics['latency_us_per_shot']:.0f} µs per shot,"
-        f" {count_text(metrics['params'])} parameters; {_times(metrics)}"
+    console.print(f"  {_costs_text(item.metrics.costs)}")
+
+
+def _costs_text(costs: Costs) -> str:
+    return (
+        f"{count_text(costs.flops_per_shot)} FLOPs and {costs.latency_us_per_shot:.0f} µs per shot,"
+        f" {count_text(costs.params)} parameters; trained {costs.train_seconds:.0f} s, scored {costs.score_seconds:.0f} s"
     )
-
-
-def _times(metrics: Mapping[str, Any]) -> str:
-    return f"trained {metrics['train_seconds']:.0f} s, scored {metrics['score_seconds']:.0f} s"
 
 
 def _short(parent: str, run: str) -> str:
     return parent.removeprefix(f"{run}/") if parent.startswith(f"{run}/") else parent[:16]
 
 
-def print_front(items: Sequence[Mapping[str, Any]]) -> None:
+def print_front(items: Sequence[RoundRow]) -> None:
     """The Pareto front, environment by environment, best gain first; figures are the verdicts'."""
     console = out()
     if not items:
         console.print("The front is empty: no round is VERIFIED yet.")
-    for env, group in groupby(items, key=lambda item: f"{item['env']}@{str(item['env_id'])[:12]}"):
-        console.print(plain(str(env)))
+    for env, group in groupby(items, key=lambda item: f"{item.env}@{str(item.env_id)[:12]}"):
+        console.print(plain(env))
         rows: list[tuple[str | Text, ...]] = []
         for item in group:
-            holdout, metrics = item["holdout"], item["metrics"] or {}
-            latency = metrics.get("latency_us_per_shot")
+            holdout, costs = item.holdout, item.metrics.costs if item.metrics else None
+            figures = holdout.figures if holdout else None
             # Costs as the verifier counted them, where it says.
-            flops, params = (holdout.get(name) or metrics.get(name) for name in ("flops_per_shot", "params"))
+            flops = (holdout.flops_per_shot if holdout else None) or (costs.flops_per_shot if costs else None)
+            params = (holdout.params if holdout else None) or (costs.params if costs else None)
             row = (
-                f"{item['run']}/{item['round']}{' *' if item['confirmed'] else ''}",
-                _rate(holdout["ler_candidate"]),
-                _percent(holdout),
-                gain_text(holdout),
+                f"{item.name}{' *' if item.confirmed else ''}",
+                _rate(figures.ler_candidate if figures else None),
+                _percent(figures),
+                gain_text(figures),
                 count_text(flops),
                 count_text(params),
-                "–" if latency is None else f"{latency:.0f}",
-                str(len(item["dominates"])),
-                plain(item["hypothesis"]),
+                "–" if costs is None else f"{costs.latency_us_per_shot:.0f}",
+                str(len(item.dominates)),
+                plain(item.hypothesis or ""),
             )
             rows.append(row)
         _print_table(console, "round", "LER;vs plain;ΔLER·1e-3 (95 %);FLOPs;params;µs;beats", rows)
-    if any(item["confirmed"] for item in items):
+    if any(item.confirmed for item in items):
         console.print("* confirmed: on the front wherever in their intervals the gains truly are")
 
 
-def print_round(item: Mapping[str, Any], details: Mapping[str, Any]) -> None:
-    """One round in full.
+@dataclass(frozen=True)
+class RoundDetails:
+    """What `autoqec show` tells of a round beside its row.
 
-    Args:
-        item: Its JSON object.
-        details: `message` (the commit's text), `diff` (of the candidate against its first parent), and the notes
-            `metrics`, `analysis`, `verdict`, each or None, `conflicts`, and `signature`,
-            whose the verdict's is.
+    Attributes:
+        results: Its metrics, analysis and verdict.
+        message: The commit's text.
+        diff: Of the candidate against its first parent.
+        conflicts: What the parents of a failed composition disagree on.
+        signature: Whose the verdict's is, in words.
     """
+
+    results: RoundResults
+    message: str = ""
+    diff: str | None = None
+    conflicts: Sequence[Disagreement] = ()
+    signature: str | None = None
+
+
+def print_round(item: RoundRow, details: RoundDetails) -> None:
+    """One round in full."""
     console = out()
     console.print(
-        Text(f"{item['branch']}", style="bold")
-        + Text(f"  {(item['commit'] or 'no commit')[:12]}  ")
-        + verdict_text(item)
+        Text(item.branch, style="bold") + Text(f"  {(item.commit or 'no commit')[:12]}  ") + verdict_text(item)
     )
-    console.print(plain(item["hypothesis"] or ""))
-    parents = ", ".join(str(parent)[:40] for parent in item["fork_from"]) or "the baseline"
-    console.print(
-        plain(f"forked from {parents}; compose {item['compose']}; environment {item['env']}; status {item['status']}")
-    )
-    if item["reason"]:
-        console.print(plain(f"reason: {item['reason']}"))
-    if item["renumbered_from"]:
-        console.print(f"renumbered: it was round {item['renumbered_from']} when it was made, and its commit says so")
-    sections = [("why", details.get("message")), ("change", details.get("diff"))]
-    sections.append(("conflicts", conflicts_text(details.get("conflicts") or (), item["fork_from"])))
-    if details.get("metrics"):
-        m = details["metrics"]
-        cost = (
-            f"{count_text(m['flops_per_shot'])} FLOPs and {m['latency_us_per_shot']:.0f} µs per shot,"
-            f" {count_text(m['params'])} parameters; {_times(m)}"
-        )
-        sections.append(("development shots", f"{figures_text(m)}\n{cost}"))
-    if details.get("analysis"):
-        sections.append(("analysis", f"{details['analysis']['decision']}: {details['analysis']['summary']}"))
-    if item["verdict"]:
-        signature = f"\n{details['signature']}" if details.get("signature") else ""
-        sections.append(("verdict, on shots drawn after the commit", verdict_lines(details["verdict"]) + signature))
-    for title, text in sections:
+    console.print(plain(item.hypothesis or ""))
+    parents = ", ".join(parent[:40] for parent in item.fork_from) or "the baseline"
+    console.print(plain(f"forked from {parents}; compose {item.compose}; environment {item.env}; status {item.status}"))
+    if item.reason:
+        console.print(plain(f"reason: {item.reason}"))
+    if item.renumbered_from:
+        console.print(f"renumbered: it was round {item.renumbered_from} when it was made, and its commit says so")
+    for title, text in _sections(item, details):
         if text:
             console.print()
             console.print(Text(title, style="bold"))
-            console.print(plain(str(text).rstrip("\n")))
-    for problem in item["problems"]:
+            console.print(plain(text.rstrip("\n")))
+    for problem in item.problems:
         console.print(Text("problem: ", style="red") + plain(problem))
+
+
+def _sections(item: RoundRow, details: RoundDetails) -> Iterator[tuple[str, str]]:
+    metrics, analysis, verdict = details.results.metrics, details.results.analysis, details.results.verdict
+    yield "why", details.message
+    yield "change", details.diff or ""
+    yield "conflicts", conflicts_text(details.conflicts, item.fork_from)
+    if metrics:
+        yield "development shots", f"{metrics_text(metrics)}\n{_costs_text(metrics.costs)}"
+    if analysis:
+        yield "analysis", f"{analysis.decision}: {analysis.summary}"
+    if verdict:
+        signature = f"\n{details.signature}" if details.signature else ""
+        yield "verdict, on shots drawn after the commit", verdict_lines(verdict) + signature

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from autoqec.results.counts import PairedCounts
+from autoqec.results.head_to_head import HeadToHead
+from autoqec.results.verdict import Rejudged, Verdict
 from autoqec.views.console import out, plain
 from autoqec.views.figures_text import interval_text
 
 
-def print_audit(round_name: str, verdict: Mapping[str, Any], disagreements: Sequence[str]) -> None:
+def print_audit(round_name: str, verdict: Verdict, disagreements: Sequence[str]) -> None:
     """What an audit found of a verdict: that all follows from its counts, or what does not."""
-    said = f"{round_name}: {verdict.get('verdict')} ({verdict.get('reason')})"
+    said = f"{round_name}: {verdict.verdict} ({verdict.reason})"
     if not disagreements:
         out().print(plain(f"{said} follows from its counts: evidence, level, figures, checks and word agree"))
         return
@@ -21,27 +21,34 @@ def print_audit(round_name: str, verdict: Mapping[str, Any], disagreements: Sequ
     )
 
 
-def print_refuted(row: Mapping[str, Any]) -> None:
+def print_refuted(row: Rejudged) -> None:
     """What became of a member of the front on new shots, on one line."""
-    gain = f", now {row['delta_ler']:+.6f} {interval_text(row['delta_ler_ci'], 6)}" if "delta_ler" in row else ""
-    said = f"{row['run']}/{row['round']}: {row['verdict'] or 'not judged'} ({row['reason']}): ΔLER was {row['before']:+.6f}{gain}"
-    out().print(plain(said), soft_wrap=True)
+    figures = row.verdict.figures if row.verdict else None
+    gain = f", now {figures.delta_ler:+.6f} {interval_text(figures.delta_ler_ci, 6)}" if figures else ""
+    word = row.verdict.verdict if row.verdict else "not judged"
+    out().print(plain(f"{row.name}: {word} ({row.reason}): ΔLER was {row.before:+.6f}{gain}"), soft_wrap=True)
 
 
-def print_head_to_head(note: Mapping[str, Any]) -> None:
-    """What two rounds on the same shots were, on two lines."""
-    first, second = note["pair"]
+def print_head_to_head(found: HeadToHead, second: str) -> None:
+    """What two rounds on the same shots were, on two lines.
+
+    Args:
+        found: What they came to.
+        second: The dearer round, `run/number`.
+    """
+    first = found.rival_name
     said = {
         "dominates": f"{first} dominates {second}",
         "stays": f"{second} gains more than {first}, and stays",
         "undecided": f"{first} and {second} are too close to tell",
-    }[note["word"]]
-    c = PairedCounts.from_dict(note["counts"])
+    }[found.word]
+    c, gain = found.counts, found.gain
     out().print(plain(said))
-    out().print(
-        plain(
-            f"  {first} less {second}: ΔLER {note['delta_ler']:+.6f} {interval_text(note['delta_ler_ci'], 6)} over {c.shots:,}"
-            f" shots: both fail {c.both:,}, {first} only {c.candidate_only:,}, {second} only {c.baseline_only:,}"
-        ),
-        soft_wrap=True,
-    )
+    if gain is not None:
+        out().print(
+            plain(
+                f"  {first} less {second}: ΔLER {gain.delta_ler:+.6f} {interval_text(gain.delta_ler_ci, 6)} over {c.shots:,}"
+                f" shots: both fail {c.both:,}, {first} only {c.candidate_only:,}, {second} only {c.baseline_only:,}"
+            ),
+            soft_wrap=True,
+        )

@@ -13,4 +13,5 @@ def autoqec_register_agents(register: Register) -> None:
         words=True,
         prices=True,
         requires="ANTHROPIC_API_KEY",
+        example="claude-sonnet-4-5",
     )

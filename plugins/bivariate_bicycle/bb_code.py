@@ -8,6 +8,7 @@ each in two commuting cyclic shifts. The [[72, 12, 6]] code has l = m = 6, A = x
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 import stim
@@ -46,6 +47,10 @@ class BivariateBicycle:
     """A memory experiment of a bivariate bicycle code; see the module."""
 
     Config = BivariateBicycleFields
+    EXAMPLE: ClassVar = {
+        "code": {"l": 6, "m": 6, "a": "x^3 + y + y^2", "b": "y^3 + x + x^2", "rounds": 1},
+        "noise": {"kind": "depolarizing", "p": [0.002]},
+    }
 
     def build(
         self, config: BivariateBicycleFields, noise: Noise, p: float | None, files: Mapping[str, bytes]

@@ -14,4 +14,5 @@ def autoqec_register_agents(register: Register) -> None:
         words=True,
         prices=True,
         requires="claude or codex on PATH",
+        example="claude",
     )

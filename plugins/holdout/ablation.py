@@ -6,8 +6,8 @@ candidate.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -16,12 +16,13 @@ from autoqec.errors import AutoQECError
 from autoqec.problem.sampling import CHUNK_SHOTS
 from autoqec.problem.streams import derive_seed
 from autoqec.results.statistics import delta_interval
+from autoqec.results.verdict_parts import Ablation, Variant, VariantCounted
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring.composition import paired
 from autoqec.scoring.score_stream import Scored, ScoreStream, chunks_for, score_each
 from autoqec.scoring.verifier_contract import Report
 
-from .sequential import Plan, Tested, progress
+from .sequential import CellScored, Plan, progress
 
 #: Shots of each variant, the first of those that the figures rest on.
 ABLATION_SHOTS = 16_384
@@ -60,14 +61,8 @@ def shuffled(sealed: SealedCandidate, key: bytes) -> SealedCandidate | None:
     return SealedCandidate(sealed.files, save_weights(tensors, fingerprints=bound_to(sealed.weights)))
 
 
-def ablate(stream: ScoreStream, target: Tested, plan: Plan, report: Report) -> dict[str, Any]:
-    """Score variants of a candidate on the first shots that its figures rest on.
-
-    Returns:
-        `shots`; `variants`, each with `name` — `shuffled`, or `without` a stage —, its counts against the baseline, its gain
-        `delta_ler`, and `earned`, what the whole candidate gains over it, with an interval and the counts of the pair; or with
-        the `fault` for which it has none. `earner`: the stage that earns most, if it is shown to earn anything.
-    """
+def ablate(stream: ScoreStream, target: CellScored, plan: Plan, report: Report) -> Ablation:
+    """Score variants of a candidate on the first shots that its figures rest on."""
     assert target.extension is not None
     chunks = min(chunks_for(plan.few(ABLATION_SHOTS)), target.extension.chunks)
     mixed = shuffled(stream.sealed, stream.key)
@@ -77,23 +72,23 @@ def ablate(stream: ScoreStream, target: Tested, plan: Plan, report: Report) -> d
     shots = chunks * CHUNK_SHOTS
     counted = progress(report, "ablation", total=len(streams) * shots)
     found = score_each(streams, target.test.chunks, chunks, lambda done: counted(done * shots, len(streams) * shots))
-    rows: list[dict[str, Any]] = [
-        {"name": name, **_beside(outcome, target.extension)} for name, outcome in zip(variants, found, strict=True)
-    ]
-    earning = [row for row in rows if row["name"] != "shuffled" and row.get("earned_ci", [0])[0] > 0]
-    best = max(earning, key=lambda row: row["earned"], default=None)
-    earner = best["name"].removeprefix("without ") if best else None
-    return {"shots": shots, "variants": rows, "earner": earner}
+    rows = tuple(_beside(name, outcome, target.extension) for name, outcome in zip(variants, found, strict=True))
+    return Ablation(shots, rows, _earner(rows))
 
 
-def _beside(variant: Scored | AutoQECError, whole: Scored) -> dict[str, Any]:
-    if not isinstance(variant, Scored):
-        return {"fault": variant.problem}
-    counts = paired(variant, whole)
-    return {
-        "counts": variant.counts.to_dict(),
-        "delta_ler": variant.counts.delta_ler,
-        "against_whole": counts.to_dict(),
-        "earned": counts.delta_ler,
-        "earned_ci": list(delta_interval(counts)),
+def _earner(rows: Sequence[Variant]) -> str | None:
+    """The stage that earns most, if it is shown to earn anything."""
+    earned = {
+        row.name.removeprefix("without "): row.counted.earned
+        for row in rows
+        if row.name != "shuffled" and row.counted is not None and row.counted.earned_ci[0] > 0
     }
+    return max(earned, key=lambda slug: earned[slug], default=None)
+
+
+def _beside(name: str, variant: Scored | AutoQECError, whole: Scored) -> Variant:
+    if not isinstance(variant, Scored):
+        return Variant(name, variant.problem)
+    counts = paired(variant, whole)
+    beside = VariantCounted(variant.counts, variant.counts.delta_ler, counts, counts.delta_ler, delta_interval(counts))
+    return Variant(name, counted=beside)

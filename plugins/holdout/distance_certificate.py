@@ -7,7 +7,8 @@ from typing import Any
 
 from autoqec.problem.sampling import CHUNK_SHOTS
 from autoqec.results.counts import PairedCounts
-from autoqec.results.distance import break_even, certificate_row, certificate_word
+from autoqec.results.distance import certificate_row, certified
+from autoqec.results.verdict_parts import Certificate, Regression
 from autoqec.scoring.fault_sets import LISTED
 from autoqec.scoring.fault_tasks import EXAMINE, OUTLINE
 from autoqec.scoring.score_stream import ScoreStream
@@ -26,7 +27,7 @@ MOST_FAULTS = 3
 _SHOWN = 8
 
 
-def certify(stream: ScoreStream, plan: Plan, delta_ler: float, report: Report, *, full: bool) -> dict[str, Any]:
+def certify(stream: ScoreStream, plan: Plan, delta_ler: float, report: Report, *, full: bool) -> Certificate:
     """Examine the fault sets of weight 1 to t = floor((d - 1) / 2) at the target.
 
     Args:
@@ -36,24 +37,19 @@ def certify(stream: ScoreStream, plan: Plan, delta_ler: float, report: Report, *
         report: Told of progress.
         full: Whether to list all sets of weight 2, if they are no more than four million.
 
-    Returns:
-        `distance` and how it was `found`; `rows`, one for each weight, see `certificate_row`; `no_fault`, the probability that
-        nothing fires; `regressions`, some sets that the candidate alone fails; `break_even`; and `word`: `kept`, `traded`,
-        `regression`, or `not_enumerable` with `why`.
-
     Raises:
         CandidateFault: The candidate broke its contract.
     """
     known = stream.run(OUTLINE, most=MOST_FAULTS)
     distance, found = known["distance"], known["found"]
-    fields: dict[str, Any] = {"distance": distance, "found": found}
     if distance is None:
-        return fields | {"word": "not_enumerable", "why": found}
+        return Certificate("not_enumerable", distance, found, why=found)
     most = min((distance - 1) // 2, MOST_FAULTS)
     if most == 0:
-        return fields | {"word": "not_enumerable", "why": f"at distance {distance} no fault is sure to be corrected"}
+        why = f"at distance {distance} no fault is sure to be corrected"
+        return Certificate("not_enumerable", distance, found, why=why)
     budget = FULL_CERTIFICATE_SETS if full else plan.few(CERTIFICATE_SETS)
-    none, rows, regressions = known["probabilities"][0], [], []
+    none, rows, regressions = known["probabilities"][0], [], list[Regression]()
     for weight in range(1, most + 1):
         of = known["sets"][weight]
         everything = weight == 1 or (weight in LISTED and of <= budget)
@@ -62,9 +58,8 @@ def certify(stream: ScoreStream, plan: Plan, delta_ler: float, report: Report, *
         rows.append(
             certificate_row(weight, of, known["probabilities"][weight], none, counts, sums if everything else None)
         )
-        regressions += [{"weight": weight, "probability": none * each.pop("odds"), **each} for each in shown]
-    fields |= {"no_fault": none, "rows": rows, "regressions": regressions}
-    return fields | {"break_even": break_even(fields, delta_ler), "word": certificate_word(fields, delta_ler)}
+        regressions += [Regression(weight, none * each.pop("odds"), **each) for each in shown]
+    return certified(distance, found, none, rows, delta_ler, regressions)
 
 
 def _examined(

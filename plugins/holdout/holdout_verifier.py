@@ -22,8 +22,10 @@ from autoqec.problem.streams import derive_key, derive_seed
 from autoqec.results.decision import decide, rate_surely_below
 from autoqec.results.harm import slope_of
 from autoqec.results.limits import exceeded
+from autoqec.results.reasons import word_for
 from autoqec.results.statistics import attempt_alpha
 from autoqec.results.verdict_checks import run_checks
+from autoqec.results.verdict_parts import AnsweredAgain, Attempt, Composition, Evidence, Limits, ShareOfGap
 from autoqec.scoring import survey
 from autoqec.scoring.composition import judge_composition, share_of_gap
 from autoqec.scoring.executor_contract import Executor
@@ -33,7 +35,7 @@ from autoqec.scoring.verifier_contract import Report, Verdict, VerificationReque
 
 from .ablation import ablate
 from .distance_certificate import certify
-from .sequential import Plan, Tested, joined, plan_for, progress, test_cell
+from .sequential import CellScored, Plan, plan_for, progress, test_cell
 from .spending import Spending
 from .verdict_cells import harm_cells, test_cells
 
@@ -60,35 +62,51 @@ class HoldoutVerifier:
         beacon = (request.beacon,) if request.beacon else ()
         key = derive_key(secret, "autoqec/holdout/v1", *parts, *beacon)
         stream = ScoreStream(executor, request.environment, request.sealed, key, "holdout")
-        details: dict[str, Any] = {
-            "attempt": request.attempt,
-            "verified_before": request.verified_before,
-            "max_shots": request.max_shots,
-            "max_seconds": request.max_seconds,
-            "alpha": budget,
-            "alpha_attempt": alpha,
-            "seed_key": secret.hex(),
-            "beacon": request.beacon,
-            "full_certificate": request.full_certificate,
-            "candidate": request.sealed.digest,
-            "weights_sha256": request.sealed.weights_sha256,
-            "environment": request.environment.identity,
-            "cell": environment_cell(environment).said,
-            "target_ler": environment.constraints.target_ler,
-            "chunk_shots": CHUNK_SHOTS,
-            "machine": platform.machine(),
-            "versions": {name: version(name) for name in _VERSIONS},
-        }
+        attempt = Attempt(
+            attempt=request.attempt,
+            verified_before=request.verified_before,
+            alpha=budget,
+            alpha_attempt=alpha,
+            seed_key=secret.hex(),
+            max_shots=request.max_shots,
+            max_seconds=request.max_seconds,
+            beacon=request.beacon,
+            full_certificate=request.full_certificate,
+        )
+        collected = _Collected(
+            Evidence(
+                attempt=attempt,
+                candidate=request.sealed.digest,
+                weights_sha256=request.sealed.weights_sha256,
+                environment=request.environment.identity,
+                cell=environment_cell(environment).said,
+                target_ler=environment.constraints.target_ler,
+                chunk_shots=CHUNK_SHOTS,
+                machine=platform.machine(),
+                versions={name: version(name) for name in _VERSIONS},
+            )
+        )
         try:
-            _judge(request, stream, plan_for(request, alpha), spending, report, details)
-            word, reason = decide(details)
+            _judge(request, stream, plan_for(request, alpha), spending, report, collected)
+            word, reason = decide(collected.evidence)
         except CandidateFault as fault:
-            word, reason = ("SUSPICIOUS" if fault.reason == "hostile_syscall" else "FAILED"), fault.reason
-            details |= {"fault": fault.problem, "fault_code": fault.code}
-        if spending.out_of_time:
-            details["out_of_time"] = spending.out_of_time
-        details |= {"seconds": round(spending.seconds, 2), "seconds_by_part": spending.parts}
-        return Verdict(word, reason, details)
+            word, reason = word_for(fault.reason), fault.reason
+            collected.add(fault=fault.problem, fault_code=fault.code)
+        collected.add(
+            out_of_time=spending.out_of_time, seconds=round(spending.seconds, 2), seconds_by_part=spending.parts
+        )
+        return Verdict.on(word, reason, collected.evidence)
+
+
+class _Collected:
+    """The evidence so far: what was collected before a candidate broke its contract stays."""
+
+    def __init__(self, evidence: Evidence):
+        self.evidence = evidence
+
+    def add(self, **parts: Any) -> None:
+        """Add parts to the evidence."""
+        self.evidence = replace(self.evidence, **parts)
 
 
 def _judge(
@@ -97,9 +115,9 @@ def _judge(
     plan: Plan,
     spending: Spending,
     report: Report,
-    details: dict[str, Any],
+    collected: _Collected,
 ) -> None:
-    """Everything that needs the candidate, in order, into the verdict's details; stops where the word is settled.
+    """Everything that needs the candidate, in order, into the verdict's evidence; stops where the word is settled.
 
     When the time is spent, a test that is undecided is broken off. What follows a decided one is always done, for it decides the
     word: a candidate must not escape a check by being slow.
@@ -111,48 +129,49 @@ def _judge(
     with spending.part("loading"):
         drawn = stream.run(survey.FUNCTION)
         seen = stream.run("autoqec.scoring.shard:cost", [0])
-    details |= {"fingerprint": drawn["fingerprint"], "simd": drawn["simd"]}
+    flops, params = seen["flops_per_shot"], seen["params"]
     kept = len(request.sealed.weights) + sum(map(len, request.sealed.files.values()))
-    details |= {"flops_per_shot": seen["flops_per_shot"], "params": seen["params"], "bytes": kept}
-    over = exceeded(environment.constraints.model_dump(), seen)
+    collected.add(fingerprint=drawn["fingerprint"], simd=drawn["simd"], flops_per_shot=flops, params=params, bytes=kept)
+    over = exceeded(Limits(**environment.constraints.model_dump()), flops=flops, params=params)
     if over:
-        details["over"] = over
+        collected.add(over=over)
         return
     target = test_cell(stream, plan, spending, report, references=True, cell=None)
-    details |= target.fields
-    lock = target.test.lock
-    details |= {"trusted_code": lock is None, "sandbox": lock, "sandbox_level": lock["level"] if lock else 0}
+    lock = target.everything.lock
+    collected.add(
+        target=target.tested, trusted_code=lock is None, sandbox=lock, sandbox_level=lock["level"] if lock else 0
+    )
     if environment.protocol.cells and not spending.out_of_time:
         cells = test_cells(stream, drawn["structure"], environment.protocol.cells, plan, spending, report)
-        details["cells"] = cells
+        collected.add(cells=cells)
     if target.extension is None:
         return
     if environment.constraints.target_ler is not None:
-        details["ler_candidate_bound"] = rate_surely_below(target.extension.counts, plan.alpha)
+        collected.add(ler_candidate_bound=rate_surely_below(target.extension.counts, plan.alpha))
     if request.strong_reference:
         with spending.part("strong_reference"):
-            details["share_of_gap"] = _share_of_gap(request.strong_reference, stream, target, report)
+            collected.add(share_of_gap=_share_of_gap(request.strong_reference, stream, target, report))
     if request.parents:
         with spending.part("parents"):
-            details["compose"] = _compose(request, stream, target, report)
-    if any(cell["word"] != "better" for cell in details.get("cells", ())):
+            collected.add(compose=_compose(request, stream, target, report))
+    if any(cell.word != "better" for cell in collected.evidence.cells):
         return
-    details["cpu_us_per_shot"] = round(target.extension.cpu_us, 3)
+    collected.add(cpu_us_per_shot=round(target.extension.cpu_us, 3))
     with spending.part("answered_again"):
-        details["answered_again"] = _answer_again(stream, joined(target.test, target.extension))
-    details["near_ml"] = _near_ml(environment.references)
+        collected.add(answered_again=_answer_again(stream, target.everything))
+    collected.add(near_ml=_near_ml(environment.references))
     with spending.part("harm"):
-        details["harm"] = harm_cells(stream, drawn["structure"], neighbours(environment), plan, report)
+        collected.add(harm=harm_cells(stream, drawn["structure"], neighbours(environment), plan, report))
     with spending.part("certificate"):
-        delta_ler = target.fields["delta_ler"]
-        details["certificate"] = certify(stream, plan, delta_ler, report, full=request.full_certificate)
+        delta_ler = target.tested.figures.delta_ler
+        collected.add(certificate=certify(stream, plan, delta_ler, report, full=request.full_certificate))
     with spending.part("ablation"):
-        details["ablation"] = ablate(stream, target, plan, report)
-    details["two_p_slope"] = slope_of(details)
-    details["checks"] = run_checks(details)
+        collected.add(ablation=ablate(stream, target, plan, report))
+    collected.add(two_p_slope=slope_of(collected.evidence))
+    collected.add(checks=run_checks(collected.evidence))
 
 
-def _answer_again(stream: ScoreStream, tested: Scored) -> dict[str, list[int]]:
+def _answer_again(stream: ScoreStream, tested: Scored) -> AnsweredAgain:
     """Which chunks were given to fresh processes in other company, and which of them they answered otherwise.
 
     The chunks are drawn with the stream's key, so that nobody could know which; see `autoqec.scoring.shard.answer_again`.
@@ -162,16 +181,16 @@ def _answer_again(stream: ScoreStream, tested: Scored) -> dict[str, list[int]]:
     chosen = sorted(order[:count])
     answers = stream.run("autoqec.scoring.shard:answer_again", chosen)["answers"]
     differing = [chunk for chunk, answer in zip(chosen, answers, strict=True) if answer != tested.answers[chunk]]
-    return {"chunks": chosen, "differing": differing}
+    return AnsweredAgain(tuple(chosen), tuple(differing))
 
 
-def _near_ml(references: Sequence[Choice]) -> list[str]:
+def _near_ml(references: Sequence[Choice]) -> tuple[str, ...]:
     """The labels of the environment's references that their plugins call near maximum likelihood."""
     registry = load_plugins()
-    return [each.label for each in references if registry.get("decoder", each.kind).capabilities.get("near_ml")]
+    return tuple(each.label for each in references if registry.get("decoder", each.kind).capabilities.get("near_ml"))
 
 
-def _share_of_gap(kind: str, stream: ScoreStream, target: Tested, report: Report) -> dict[str, Any]:
+def _share_of_gap(kind: str, stream: ScoreStream, target: CellScored, report: Report) -> ShareOfGap:
     """The strong reference on the first of the shots that the figures rest on."""
     assert target.extension is not None
     few = min(chunks_for(STRONG_REFERENCE_SHOTS), target.extension.chunks)
@@ -180,7 +199,7 @@ def _share_of_gap(kind: str, stream: ScoreStream, target: Tested, report: Report
     return share_of_gap(kind, strong)
 
 
-def _compose(request: VerificationRequest, stream: ScoreStream, target: Tested, report: Report) -> dict[str, Any]:
+def _compose(request: VerificationRequest, stream: ScoreStream, target: CellScored, report: Report) -> Composition:
     """The parents on the shots the child's figures rest on; a parent that fails its contract says so."""
     child = target.extension
     assert child is not None
@@ -191,5 +210,5 @@ def _compose(request: VerificationRequest, stream: ScoreStream, target: Tested, 
             for name, parent in request.parents.items()
         }
     except CandidateFault as fault:
-        return {"composition": "unknown", "fault": fault.problem}
+        return Composition("unknown", fault.problem)
     return judge_composition(child, scored)

@@ -8,8 +8,9 @@ from math import ceil, log
 from typing import Any
 
 from autoqec.problem.sampling import CHUNK_SHOTS
-from autoqec.results.decision import FUTILE_ALPHA, FUTILE_RATIO, evidence, test_word
-from autoqec.results.statistics import figures, log_e_better, log_e_worse, mcnemar_p, ratio_interval
+from autoqec.results.decision import FUTILE_ALPHA, FUTILE_RATIO, cell_result, test_word
+from autoqec.results.statistics import log_e_better, log_e_worse
+from autoqec.results.verdict_parts import Tested
 from autoqec.scoring.score_stream import Scored, ScoreStream, ShotProgress, chunks_for
 from autoqec.scoring.verifier_contract import Report, VerificationRequest
 
@@ -60,23 +61,28 @@ def plan_for(request: VerificationRequest, alpha: float) -> Plan:
 
 
 @dataclass(frozen=True)
-class Tested:
+class CellScored:
     """What the test of a cell came to.
 
     Attributes:
-        fields: As a verdict's note holds them: `word`, `test`, the evidence, `digests`, figures, and `extension` if better.
+        tested: As a verdict has it.
         test: The shots that the word rests on.
         extension: The shots that the figures rest on; None if not better.
     """
 
-    fields: dict[str, Any]
+    tested: Tested
     test: Scored
     extension: Scored | None
+
+    @property
+    def everything(self) -> Scored:
+        """All shots of the cell."""
+        return self.test + self.extension if self.extension else self.test
 
 
 def test_cell(
     stream: ScoreStream, plan: Plan, spending: Spending, report: Report, *, references: bool, cell: str | None
-) -> Tested:
+) -> CellScored:
     """Test a candidate on one stream.
 
     The clock is looked at between looks: a test has its first shots whatever they take, and one that is decided has all the
@@ -94,37 +100,46 @@ def test_cell(
         CandidateFault: The candidate broke its contract.
     """
     with spending.part("cells" if cell else "test"):
-        tested = _decided(stream, plan, spending, report, cell)
-    word = test_word(tested.counts, plan.alpha)
-    fields: dict[str, Any] = {"word": word, "test": tested.counts.to_dict()}
-    fields |= evidence(tested.counts, plan.alpha) | {"digests": list(tested.digests)}
-    if word != "better":
-        return Tested(fields | _figures(tested, tested), tested, None)
+        test = _decided(stream, plan, spending, report, cell)
+    if test_word(test.counts, plan.alpha) != "better":
+        return CellScored(_tested(test, None, plan), test, None)
     more = chunks_for(plan.headline_shots)
     counted = progress(report, "extension", total=more * CHUNK_SHOTS)
     with spending.part("cells" if cell else "figures"):
-        extension = stream.score(tested.chunks, more, references=references, progress=counted)
-    fields |= {"extension": extension.counts.to_dict(), "neutral": extension.neutral.to_dict()} | _figures(
-        extension, joined(tested, extension)
+        extension = stream.score(test.chunks, more, references=references, progress=counted)
+    return CellScored(_tested(test, extension, plan), test, extension)
+
+
+def _tested(test: Scored, extension: Scored | None, plan: Plan) -> Tested:
+    """Headline figures from the extension, if there is one; the anytime interval over all shots beside them."""
+    headline = extension or test
+    shots = max(1, headline.reference_shots)
+    return cell_result(
+        test.counts,
+        plan.alpha,
+        test.digests + (extension.digests if extension else ()),
+        extension=extension.counts if extension else None,
+        neutral=extension.neutral if extension else None,
+        invalid=headline.invalid,
+        references={name: failures / shots for name, failures in headline.references.items()},
+        references_missing=dict(headline.missing),
     )
-    fields["digests"] += extension.digests
-    return Tested(fields, tested, extension)
 
 
 def _decided(stream: ScoreStream, plan: Plan, spending: Spending, report: Report, cell: str | None) -> Scored:
     """Shots until the evidence is in, or shots or time are spent."""
-    tested, last = Scored(), chunks_for(plan.max_shots)
+    scored, last = Scored(), chunks_for(plan.max_shots)
     for first, chunks in looks(plan.max_shots, plan.min_shots):
-        counted = progress(report, "test", before=tested.counts.shots, total=plan.max_shots)
-        tested = joined(tested, stream.score(first, chunks, progress=counted))
-        better, futile = log_e_better(tested.counts), log_e_worse(tested.counts, FUTILE_RATIO)
-        report({"shots": tested.counts.shots, "max_shots": plan.max_shots, "log_e_better": round(better, 2)})
+        counted = progress(report, "test", before=scored.counts.shots, total=plan.max_shots)
+        scored = scored + stream.score(first, chunks, progress=counted)
+        better, futile = log_e_better(scored.counts), log_e_worse(scored.counts, FUTILE_RATIO)
+        report({"shots": scored.counts.shots, "max_shots": plan.max_shots, "log_e_better": round(better, 2)})
         decided = better >= log(1 / plan.alpha) or futile >= log(1 / FUTILE_ALPHA)
-        if tested.counts.shots >= plan.min_shots and decided:
+        if scored.counts.shots >= plan.min_shots and decided:
             break
-        if tested.chunks < last and spending.stops(cell, tested.counts.shots):
+        if scored.chunks < last and spending.stops(cell, scored.counts.shots):
             break
-    return tested
+    return scored
 
 
 def looks(max_shots: int, min_shots: int) -> Iterator[tuple[int, int]]:
@@ -134,33 +149,6 @@ def looks(max_shots: int, min_shots: int) -> Iterator[tuple[int, int]]:
     while done < last:
         yield done, target - done
         done, target = target, min(last, max(target + 2, int(target * _LOOK_GROWTH)))
-
-
-def joined(first: Scored, second: Scored) -> Scored:
-    """Counts and digests of two stretches of one stream."""
-    return Scored(
-        counts=first.counts + second.counts,
-        invalid=first.invalid + second.invalid,
-        chunks=first.chunks + second.chunks,
-        digests=first.digests + second.digests,
-        answers=first.answers + second.answers,
-        lock=first.lock or second.lock,
-    )
-
-
-def _figures(headline: Scored, everything: Scored) -> dict[str, Any]:
-    """Headline rates from the extension; intervals from it too, and the anytime interval over all shots beside them."""
-    counts = headline.counts
-    shots = max(1, headline.reference_shots)
-    return {
-        **figures(counts),
-        "shots_in_all": everything.counts.shots,
-        "invalid": everything.invalid,
-        "ler_ratio_ci_all_shots": list(ratio_interval(everything.counts)),
-        "mcnemar_p_fixed_n": mcnemar_p(counts),
-        "references": {name: failures / shots for name, failures in headline.references.items()},
-        **({"references_missing": dict(headline.missing)} if headline.missing else {}),
-    }
 
 
 def progress(report: Report, stage: str, *, total: int, before: int = 0) -> ShotProgress:

@@ -7,9 +7,10 @@ its shots and without a clock.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+
+from autoqec.results.verdict_parts import OutOfTime
 
 
 class Spending:
@@ -17,18 +18,17 @@ class Spending:
 
     Args:
         seconds: Its time budget; None for none.
-        stop: Of a verdict that is replayed, its `out_of_time`; None for a new verdict or one that was not stopped.
+        stop: Where the test of a verdict that is replayed was broken off; None for a new verdict or one that was not stopped.
 
     Attributes:
-        out_of_time: Where a test was broken off: `cell`, its label or None for the target, `shots` and the budget's `seconds`.
-            None if none was; no second one ever is.
+        out_of_time: Where a test was broken off; None if none was; no second one ever is.
     """
 
-    def __init__(self, seconds: float | None, stop: Mapping[str, Any] | None = None):
+    def __init__(self, seconds: float | None, stop: OutOfTime | None = None):
         self._seconds, self._stop = seconds, stop
         self._began = time.monotonic()
         self._parts: dict[str, float] = {}
-        self.out_of_time: dict[str, Any] | None = None
+        self.out_of_time: OutOfTime | None = None
 
     @property
     def gone(self) -> bool:
@@ -53,10 +53,10 @@ class Spending:
             shots: Of this test.
         """
         if self._stop is not None:
-            if (cell, shots) == (self._stop["cell"], self._stop["shots"]):
-                self.out_of_time = dict(self._stop)
+            if (cell, shots) == (self._stop.cell, self._stop.shots):
+                self.out_of_time = self._stop
         elif self.gone:
-            self.out_of_time = {"cell": cell, "shots": shots, "seconds": self._seconds}
+            self.out_of_time = OutOfTime(cell, shots, self._seconds)
         return self.out_of_time is not None
 
     @contextmanager

@@ -6,8 +6,7 @@ Each is an environment of its own with a keyed stream of its own; the weights ar
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 from autoqec.candidate.weights import bound_to, carried_over
 from autoqec.errors import AutoQECError
@@ -15,7 +14,8 @@ from autoqec.problem.cell import Cell
 from autoqec.problem.neighbours import at_cell
 from autoqec.problem.sampling import CHUNK_SHOTS
 from autoqec.problem.streams import derive_key
-from autoqec.results.harm import harm_fields
+from autoqec.results.harm import harm_counted, harm_word
+from autoqec.results.verdict_parts import HarmCell, OtherCell
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring import survey
 from autoqec.scoring.predictor import CandidateFault
@@ -33,7 +33,18 @@ HARM_SHOTS = 32_768
 TRAINED_HERE, CARRIED_OVER = "trained_here", "carried_over"
 
 
-def stream_at(stream: ScoreStream, structure: str, cell: Cell, purpose: str) -> tuple[ScoreStream, dict[str, Any]]:
+@dataclass(frozen=True)
+class CellStream:
+    """A cell's stream, with the candidate's weights bound to its problem; how it comes by them, and whether its problem has the
+    target's shape.
+    """
+
+    stream: ScoreStream
+    weights: str
+    same_shape: bool
+
+
+def stream_at(stream: ScoreStream, structure: str, cell: Cell, purpose: str) -> CellStream:
     """The stream of a cell.
 
     Args:
@@ -41,9 +52,6 @@ def stream_at(stream: ScoreStream, structure: str, cell: Cell, purpose: str) -> 
         structure: That of the target's problem.
         cell: Where.
         purpose: `cell` or `harm`: the two share no shot even where they are one place.
-
-    Returns:
-        The stream, with the candidate's weights bound to the cell's problem; and `cell`, `label`, `weights` and `same_shape`.
 
     Raises:
         CandidateFault: The weights are no weights.
@@ -55,79 +63,79 @@ def stream_at(stream: ScoreStream, structure: str, cell: Cell, purpose: str) -> 
         key=derive_key(stream.key, purpose, cell.label),
     )
     found = there.run(survey.FUNCTION)
-    fields = {"cell": cell.said, "label": cell.label, "same_shape": found["structure"] == structure}
+    same_shape = found["structure"] == structure
     try:
         if found["fingerprint"] in bound_to(stream.sealed.weights):
-            return there, fields | {"weights": TRAINED_HERE}
+            return CellStream(there, TRAINED_HERE, same_shape)
         weights = carried_over(stream.sealed.weights, found["fingerprint"])
     except AutoQECError as error:
         raise CandidateFault("bad_weights", error.problem) from error
-    return replace(there, sealed=SealedCandidate(stream.sealed.files, weights)), fields | {"weights": CARRIED_OVER}
+    bound = replace(there, sealed=SealedCandidate(stream.sealed.files, weights))
+    return CellStream(bound, CARRIED_OVER, same_shape)
 
 
 def test_cells(
     stream: ScoreStream, structure: str, cells: Sequence[Cell], plan: Plan, spending: Spending, report: Report
-) -> list[dict[str, Any]]:
+) -> tuple[OtherCell, ...]:
     """Test a candidate at each cell that the environment lists, all of them, each at the level of the attempt.
 
     Where one is broken off because the time is spent, those after it are not begun: the word is settled.
 
     "Better at every cell" is wrong only if it is wrong at one, so each test may err as often as the whole: no correction.
     Counts of two cells are never added.
-
-    Returns:
-        Of each cell `cell`, `label`, `weights`, `same_shape`, `word` — that of its test, `weights_do_not_fit`, or the fault —
-        and what the test came to.
     """
-    found = []
+    found: list[OtherCell] = []
     for cell in cells:
-        there, fields = stream_at(stream, structure, cell, "cell")
+        there = stream_at(stream, structure, cell, "cell")
+        row = OtherCell(cell.said, cell.label, "", there.weights, there.same_shape)
         try:
-            fields |= test_cell(there, plan, spending, report, references=False, cell=cell.label).fields
+            tested = test_cell(there.stream, plan, spending, report, references=False, cell=cell.label).tested
+            found.append(replace(row, word=tested.word, tested=tested))
         except CandidateFault as fault:
-            unfit = fault.reason == "bad_weights" and fields["weights"] == CARRIED_OVER
-            fields |= {"word": "weights_do_not_fit" if unfit else fault.reason, "fault": fault.problem}
-        found.append(fields)
+            unfit = fault.reason == "bad_weights" and there.weights == CARRIED_OVER
+            found.append(replace(row, word="weights_do_not_fit" if unfit else fault.reason, fault=fault.problem))
         if spending.out_of_time:
             break
-    return found
+    return tuple(found)
 
 
 def harm_cells(
     stream: ScoreStream, structure: str, cells: Sequence[Cell], plan: Plan, report: Report
-) -> list[dict[str, Any]]:
+) -> tuple[HarmCell, ...]:
     """Score a candidate with a fixed number of shots at each cell next to the target.
 
     Returns:
-        Of each cell `cell`, `label` and `word`, `weights` and `same_shape`, and what `harm_fields` says. Beside its words there
-        is `not_applicable`: the code or its weights do not exist there, `why` says which.
+        A row for each cell. Beside the words of `harm_word` there is `not_applicable`: the code or its weights do not exist
+        there, `why` says which.
     """
-    rows: list[dict[str, Any]] = []
+    rows: list[HarmCell] = []
     streams: dict[int, ScoreStream] = {}
     for place, cell in enumerate(cells):
         try:
-            streams[place], fields = stream_at(stream, structure, cell, "harm")
-            rows.append(fields)
+            there = stream_at(stream, structure, cell, "harm")
         except AutoQECError as error:
-            rows.append({"cell": cell.said, "label": cell.label, "word": "not_applicable", "why": error.problem})
+            rows.append(HarmCell(cell.said, cell.label, "not_applicable", why=error.problem))
+        else:
+            streams[place] = there.stream
+            rows.append(HarmCell(cell.said, cell.label, "unknown", there.weights, there.same_shape))
     chunks = chunks_for(plan.few(HARM_SHOTS))
     each = chunks * CHUNK_SHOTS
     counted = progress(report, "do-no-harm cells", total=len(streams) * each)
     found = score_each(list(streams.values()), 0, chunks, lambda done: counted(done * each, len(streams) * each))
     for place, outcome in zip(streams, found, strict=True):
-        rows[place] |= _harm(rows[place], outcome)
-    return rows
+        rows[place] = _harm(rows[place], outcome)
+    return tuple(rows)
 
 
-def _harm(fields: dict[str, Any], outcome: Scored | AutoQECError) -> dict[str, Any]:
+def _harm(row: HarmCell, outcome: Scored | AutoQECError) -> HarmCell:
     if isinstance(outcome, Scored):
-        return harm_fields(outcome.counts)
+        return replace(row, word=harm_word(outcome.counts), counted=harm_counted(outcome.counts))
     if not isinstance(outcome, CandidateFault):
-        return {"word": "not_applicable", "why": outcome.problem}
-    if fields["same_shape"]:
+        return replace(row, word="not_applicable", why=outcome.problem)
+    if row.same_shape:
         # No answer at all where the rates of errors alone are others is worse than a wrong one.
-        return {"word": "harm", "why": f"the candidate broke its contract there: {outcome.problem}"}
+        return replace(row, word="harm", why=f"the candidate broke its contract there: {outcome.problem}")
     if outcome.reason == "bad_weights":
         why = f"the weights have the shape of the target and do not fit: {outcome.problem}"
-        return {"word": "not_applicable", "why": why}
-    return {"word": "unknown", "why": outcome.problem}
+        return replace(row, word="not_applicable", why=why)
+    return replace(row, word="unknown", why=outcome.problem)

@@ -8,6 +8,7 @@ of the circuit may be half the code's. For a code with a schedule of its own, gi
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import stim
 from pydantic import BaseModel, ConfigDict
@@ -52,6 +53,10 @@ class ParityCheck:
     """A memory experiment of a CSS code; see the module."""
 
     Config = ParityCheckFields
+    EXAMPLE: ClassVar = {
+        "code": {"rounds": 2, "paths": {"hx": "steane.txt", "hz": "steane.txt"}},
+        "files": {"steane.txt": "1 0 1 0 1 0 1\n0 1 1 0 0 1 1\n0 0 0 1 1 1 1\n"},
+    }
 
     def build(
         self, config: ParityCheckFields, noise: Noise, p: float | None, files: Mapping[str, bytes]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 import stim
@@ -43,6 +44,11 @@ class Tanner:
     """A Tanner graph as an error model: mechanism m is `error(prior[m])` on the ones of column m."""
 
     Config = TannerFields
+    EXAMPLE: ClassVar = {
+        "code": {"paths": {"checks": "checks.txt", "observables": "observables.txt"}},
+        "noise": {"kind": "code_capacity", "p": [0.05]},
+        "files": {"checks.txt": "1 1 0\n0 1 1\n", "observables.txt": "1 0 0\n"},
+    }
 
     def build(
         self, config: TannerFields, noise: Noise, p: float | None, files: Mapping[str, bytes]

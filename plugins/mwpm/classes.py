@@ -1,6 +1,6 @@
 """Matching in both logical classes of a shot: the lightest explanation that flips an observable, and that does not.
 
-As in `kernel`: distances to the boundary, searches from each defect as far as a direct pair may pay, clusters, a dynamic
+As in `matching_kernel`: distances to the boundary, searches from each defect as far as a direct pair may pay, clusters, a dynamic
 programme over the subsets of each cluster — here on the double cover, so with one more bit everywhere, the parity.
 """
 
@@ -13,6 +13,7 @@ from autoqec.decoding.heap import FAR, push
 
 from .cover import Cover, flip_path, search, search_from_boundary
 from .matching_kernel import WEIGHTS_PER_NAT
+from .matching_records import piece
 
 #: A shot with a cluster of more defects is left out: the programme takes 2^n n steps.
 MAX_CLUSTER = 14
@@ -80,6 +81,144 @@ def _follow(
         side ^= turn
 
 
+@piece
+def _prepare(
+    syndrome: np.ndarray,
+    log_odds: np.ndarray,
+    parity: np.ndarray,
+    ends: np.ndarray,
+    weight: np.ndarray,
+    fires: np.ndarray,
+    solutions: np.ndarray,
+) -> int:
+    """Round weights and make them positive: an edge of negative weight is taken for granted, in both solutions.
+
+    Returns:
+        Whether the edges taken for granted flip the observable.
+    """
+    for detector in range(len(fires)):
+        fires[detector] = (syndrome[detector >> 3] >> (detector & 7)) & 1
+    turned = 0
+    for edge in range(len(log_odds)):
+        value = np.int64(np.rint(log_odds[edge] * np.float32(WEIGHTS_PER_NAT)))
+        weight[edge] = abs(value)
+        solutions[0, edge] = solutions[1, edge] = value < 0
+        if value < 0:
+            turned ^= parity[edge]
+            for end in ends[edge]:
+                if end >= 0:
+                    fires[end] ^= 1
+    return turned
+
+
+@piece
+def _search_pairs(
+    defects: np.ndarray,
+    to_boundary: np.ndarray,
+    heap: np.ndarray,
+    weight: np.ndarray,
+    parity: np.ndarray,
+    cover: Cover,
+    exits: np.ndarray,
+    pair: np.ndarray,
+    distance: np.ndarray,
+    arrival: np.ndarray,
+    leader: np.ndarray,
+) -> None:
+    """Search from each defect: writes its exits, its distances to the later ones, its arrivals and its cluster's leader."""
+    count = len(defects)
+    for i in range(count):
+        exits[i] = to_boundary[defects[i]]
+        source = 2 * defects[i]
+        distance[i, source] = 0
+        size = push(heap, 0, np.int64(source))
+        search(heap, size, exits[i], to_boundary, weight, parity, cover, distance[i], arrival[i])
+        for j in range(i + 1, count):
+            pair[i, j] = distance[i, 2 * defects[j] : 2 * defects[j] + 2]
+            if pair[i, j].min() < FAR and leader[i] != leader[j]:
+                old = leader[j]
+                for k in range(count):
+                    if leader[k] == old:
+                        leader[k] = leader[i]
+
+
+@piece
+def _solve_clusters(
+    leader: np.ndarray,
+    pair: np.ndarray,
+    exits: np.ndarray,
+    total: np.ndarray,
+    came_from: np.ndarray,
+    with_whom: np.ndarray,
+    by: np.ndarray,
+) -> int:
+    """Solve one cluster after another.
+
+    Args:
+        leader: A number that the defects of a cluster share, int64 `[defects]`; used up.
+        pair, exits: As in `_programme`.
+        total: Written: least weight of all clusters together with each parity, int64 `[2]`.
+        came_from: Written: for each cluster and parity, the parity of those before it, int64 `[clusters, 2]`.
+        with_whom, by: Written: each cluster's solution of each parity, as in `_follow`.
+
+    Returns:
+        How many clusters there are, or -1 where one is too large.
+    """
+    total[0], total[1] = 0, FAR
+    clusters = 0
+    for first in range(len(leader)):
+        if leader[first] < 0:
+            continue
+        member = np.flatnonzero(leader == leader[first])
+        if len(member) > MAX_CLUSTER:
+            return -1
+        leader[member] = -1
+        subsets = 1 << len(member)
+        best = np.empty((subsets, 2), dtype=np.int64)
+        mate = np.empty((subsets, 2), dtype=np.int8)
+        path = np.empty((subsets, 2), dtype=np.int8)
+        _programme(member, pair, exits, best, mate, path)
+        for side in range(2):
+            _follow(side, member, best, mate, path, with_whom[clusters, side], by[clusters, side])
+        before = total.copy()
+        for side in range(2):
+            stay = before[side] + best[subsets - 1, 0]
+            turn = before[1 - side] + best[subsets - 1, 1]
+            came_from[clusters, side] = side if stay <= turn else 1 - side
+            total[side] = min(stay, turn, FAR)
+        clusters += 1
+    return clusters
+
+
+@piece
+def _flip_clusters(
+    side: int,
+    clusters: int,
+    came_from: np.ndarray,
+    with_whom: np.ndarray,
+    by: np.ndarray,
+    defects: np.ndarray,
+    out_by: np.ndarray,
+    arrival: np.ndarray,
+    parity: np.ndarray,
+    cover: Cover,
+    flips: np.ndarray,
+) -> None:
+    """Toggle the edges of all clusters' solutions of which the parities add up to `side`."""
+    for cluster in range(clusters - 1, -1, -1):
+        own = side ^ came_from[cluster, side]
+        for i in range(len(defects)):
+            turn = by[cluster, own, i]
+            if turn < 0:
+                continue
+            j = with_whom[cluster, own, i]
+            if j < 0:
+                flip_path(2 * defects[i] + turn, out_by, parity, cover, flips)
+            else:
+                flip_path(2 * defects[j] + turn, arrival[i], parity, cover, flips)
+        side = came_from[cluster, side]
+
+
 @njit(cache=True, nogil=True)
 def both_classes(
     syndrome: np.ndarray,
@@ -107,76 +246,32 @@ def both_classes(
     """
     detectors, edges = len(cover.start) - 1, len(log_odds)
     weight = np.empty(edges, dtype=np.int64)
-    fires = np.zeros(detectors, dtype=np.uint8)
-    for detector in range(detectors):
-        fires[detector] = (syndrome[detector >> 3] >> (detector & 7)) & 1
-    turned = 0
-    for edge in range(edges):
-        value = np.int64(np.rint(log_odds[edge] * np.float32(WEIGHTS_PER_NAT)))
-        weight[edge] = abs(value)
-        solutions[:, edge] = value < 0
-        if value < 0:
-            turned ^= parity[edge]
-            for end in cover.ends[edge]:
-                if end >= 0:
-                    fires[end] ^= 1
+    fires = np.empty(detectors, dtype=np.uint8)
+    turned = _prepare(syndrome, log_odds, parity, cover.ends, weight, fires, solutions)
     defects = np.flatnonzero(fires)
     count = len(defects)
     heap = np.empty(4 * edges + 2, dtype=np.int64)
     out = np.empty(2 * detectors, dtype=np.int64)
     out_by = np.empty(2 * detectors, dtype=np.int32)
     loop, loop_end = search_from_boundary(heap, weight, parity, cover, out, out_by)
-    to_boundary = out.reshape(detectors, 2)
 
     exits = np.empty((count, 2), dtype=np.int64)
     pair = np.full((count, count, 2), FAR, dtype=np.int64)
     distance = np.full((count, 2 * detectors), FAR, dtype=np.int64)
     arrival = np.full((count, 2 * detectors), -1, dtype=np.int32)
     leader = np.arange(count)
-    for i in range(count):
-        exits[i] = to_boundary[defects[i]]
-        source = 2 * defects[i]
-        distance[i, source] = 0
-        size = push(heap, 0, np.int64(source))
-        search(heap, size, exits[i], to_boundary, weight, parity, cover, distance[i], arrival[i])
-        for j in range(i + 1, count):
-            pair[i, j] = distance[i, 2 * defects[j] : 2 * defects[j] + 2]
-            if pair[i, j].min() < FAR and leader[i] != leader[j]:
-                old = leader[j]
-                for k in range(count):
-                    if leader[k] == old:
-                        leader[k] = leader[i]
+    to_boundary = out.reshape(detectors, 2)
+    _search_pairs(defects, to_boundary, heap, weight, parity, cover, exits, pair, distance, arrival, leader)
 
-    total = np.array([0, FAR])
-    came_from = np.empty((count, 2), dtype=np.int64)  # parity of all clusters before this one, for each after it
+    total = np.empty(2, dtype=np.int64)
+    came_from = np.empty((count, 2), dtype=np.int64)
     with_whom = np.empty((count, 2, count), dtype=np.int64)
     by = np.empty((count, 2, count), dtype=np.int8)
-    clusters = 0
-    for first in range(count):
-        if leader[first] < 0:
-            continue
-        member = np.flatnonzero(leader == leader[first])
-        if len(member) > MAX_CLUSTER:
-            return False
-        leader[member] = -1
-        subsets = 1 << len(member)
-        best = np.empty((subsets, 2), dtype=np.int64)
-        mate = np.empty((subsets, 2), dtype=np.int8)
-        path = np.empty((subsets, 2), dtype=np.int8)
-        _programme(member, pair, exits, best, mate, path)
-        for side in range(2):
-            _follow(side, member, best, mate, path, with_whom[clusters, side], by[clusters, side])
-        before = total.copy()
-        for side in range(2):
-            stay = before[side] + best[subsets - 1, 0]
-            turn = before[1 - side] + best[subsets - 1, 1]
-            came_from[clusters, side] = side if stay <= turn else 1 - side
-            total[side] = min(stay, turn, FAR)
-        clusters += 1
+    clusters = _solve_clusters(leader, pair, exits, total, came_from, with_whom, by)
     even, odd = total
     looped = (odd + loop < even, even + loop < odd)
     total[0], total[1] = min(even, odd + loop), min(odd, even + loop)
-    if max(total[0], total[1]) >= FAR:
+    if clusters < 0 or max(total[0], total[1]) >= FAR:
         return False
 
     for flipped in range(2):
@@ -187,18 +282,7 @@ def both_classes(
             flips[cover.exits[loop_end]] ^= 1
             flip_path(2 * cover.exit_from[loop_end] + (1 - parity[cover.exits[loop_end]]), out_by, parity, cover, flips)
             side = 1 - side
-        for cluster in range(clusters - 1, -1, -1):
-            own = side ^ came_from[cluster, side]
-            for i in range(count):
-                turn = by[cluster, own, i]
-                if turn < 0:
-                    continue
-                j = with_whom[cluster, own, i]
-                if j < 0:
-                    flip_path(2 * defects[i] + turn, out_by, parity, cover, flips)
-                else:
-                    flip_path(2 * defects[j] + turn, arrival[i], parity, cover, flips)
-            side = came_from[cluster, side]
+        _flip_clusters(side, clusters, came_from, with_whom, by, defects, out_by, arrival, parity, cover, flips)
     return True
 
 

@@ -13,6 +13,7 @@ from statistics import median
 from typing import Any
 
 from autoqec.agents.agent_contract import Context, PastRound
+from autoqec.results.metrics import Metrics
 
 from .space import Parsed, parse
 
@@ -25,12 +26,13 @@ _LIMITS = {"max_params": "params", "max_flops_per_shot": "flops_per_shot"}
 _LEAST_SHARE = 0.25
 
 
-def over_limits(figures: Mapping[str, Any], context: Context) -> dict[str, float]:
+def over_limits(metrics: Metrics | None, context: Context) -> dict[str, float]:
     """The costs that are above a limit of the environment, as the logarithm of how often they exceed it."""
     constraints = context.environment.get("constraints") or {}
+    costs = {"params": metrics.costs.params, "flops_per_shot": metrics.costs.flops_per_shot} if metrics else {}
     found = {}
     for name, cost in _LIMITS.items():
-        limit, value = constraints.get(name), figures.get(cost)
+        limit, value = constraints.get(name), costs.get(cost)
         if limit is not None and value is not None and value > limit:
             found[cost] = log(max(value, 1) / max(limit, 1))
     return found
@@ -38,9 +40,9 @@ def over_limits(figures: Mapping[str, Any], context: Context) -> dict[str, float
 
 def violation(past: PastRound, context: Context) -> float:
     """How far a round is beyond the environment's limits, its target included: positive if it is, as Optuna has it."""
-    figures = past.metrics or {}
-    beyond = sum(over_limits(figures, context).values())
-    target, rate = (context.environment.get("constraints") or {}).get("target_ler"), figures.get("ler_candidate")
+    beyond = sum(over_limits(past.metrics, context).values())
+    target = (context.environment.get("constraints") or {}).get("target_ler")
+    rate = past.metrics.figures.ler_candidate if past.metrics else None
     if target is not None and rate is not None and rate > target:
         beyond += log(rate / max(target, 1e-12))
     return beyond
@@ -57,9 +59,7 @@ def surely_over(parsed: Parsed, context: Context) -> bool:
     """Whether a round with the same stages, or with smaller ones alike, was over a limit of cost."""
     if not any((context.environment.get("constraints") or {}).get(name) is not None for name in _LIMITS):
         return False
-    return any(
-        over_limits(past.metrics or {}, context) and _no_smaller(parsed, other) for past, other in _measured(context)
-    )
+    return any(over_limits(past.metrics, context) and _no_smaller(parsed, other) for past, other in _measured(context))
 
 
 def cut_to_time(parsed: Parsed, context: Context) -> Parsed | None:
@@ -104,7 +104,7 @@ def _seconds_for_training(context: Context) -> float | None:
     limits = [context.limits.get("train_seconds")]
     if "seconds" in context.budget:
         rest = [
-            past.seconds - float((past.metrics or {}).get("train_seconds") or 0)
+            past.seconds - (past.metrics.costs.train_seconds if past.metrics else 0.0)
             for past in context.history
             if past.seconds is not None and past.status == "ok"
         ]
@@ -114,8 +114,9 @@ def _seconds_for_training(context: Context) -> float | None:
 
 
 def _seconds_a_shot(past: PastRound) -> float | None:
-    metrics = past.metrics or {}
-    seconds, shots = metrics.get("train_seconds"), (metrics.get("training") or {}).get("shots")
+    if past.metrics is None:
+        return None
+    seconds, shots = past.metrics.costs.train_seconds, past.metrics.training.shots
     return float(seconds) / int(shots) if seconds and shots else None
 
 

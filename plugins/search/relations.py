@@ -28,9 +28,9 @@ def aims(past: PastRound) -> Aims:
     """
     if past.status != "ok" or past.metrics is None:
         return FAILED
-    figures = past.metrics
-    flops, params = (log10(max(1, figures.get(name) or 1)) for name in ("flops_per_shot", "params"))
-    return float(figures["delta_ler"]), flops, params
+    costs = past.metrics.costs
+    flops, params = log10(max(1, costs.flops_per_shot)), log10(max(1, costs.params))
+    return float(past.metrics.figures.delta_ler), flops, params
 
 
 def beats(a: Aims, b: Aims) -> bool:

@@ -44,14 +44,13 @@ def write(context: Context) -> Mapping[str, Any]:
 
 def analyse(context: Context) -> Mapping[str, Any]:
     """The Analyst's reply: a verdict is asked for when the gain is sure and the costs are within the environment's limits."""
-    metrics = context.metrics or {}
-    low, high = metrics.get("delta_ler_ci") or (0.0, 0.0)
-    gain = (
-        f"Δ_LER {metrics.get('delta_ler', 0.0):+.5f} [{low:+.5f}, {high:+.5f}] over {metrics.get('shots', 0):,} shots"
-    )
-    stronger = {
-        n: ler for n, ler in (metrics.get("references") or {}).items() if ler > metrics.get("ler_candidate", 1.0)
-    }
+    metrics = context.metrics
+    if metrics is None:
+        return {"summary": "Nothing was measured.", "decision": "ignore", "next_seed": ""}
+    figures = metrics.figures
+    low, high = figures.delta_ler_ci
+    gain = f"Δ_LER {figures.delta_ler:+.5f} [{low:+.5f}, {high:+.5f}] over {figures.shots:,} shots"
+    stronger = {name for name, ler in (metrics.references or {}).items() if ler > figures.ler_candidate}
     beats = f"; below {', '.join(sorted(stronger))}" if stronger else ""
     too_much = over_limits(metrics, context)
     if too_much:

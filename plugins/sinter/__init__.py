@@ -8,4 +8,9 @@ from autoqec.hookspecs import Register, hookimpl
 @hookimpl
 def autoqec_register_decoders(register: Register) -> None:
     """Register the family `sinter:`."""
-    register("sinter:", "autoqec_plugins.sinter.sinter_decoder:SinterDecoder", takes_beliefs=False)
+    register(
+        "sinter:",
+        "autoqec_plugins.sinter.sinter_decoder:SinterDecoder",
+        takes_beliefs=False,
+        example="sinter._decoding._decoding_pymatching:PyMatchingDecoder",
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import stim
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,6 +11,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from autoqec.errors import UsageError
 from autoqec.problem.noise import Noise
 from autoqec.problem.noisy import ROUND, add_noise
+
+#: The example of a circuit: three qubits of a repetition code, read out once.
+_REPEATED = """\
+R 0 1 2
+I[round] 0 1 2
+M 0 1 2
+DETECTOR rec[-3] rec[-2]
+DETECTOR rec[-2] rec[-1]
+OBSERVABLE_INCLUDE(0) rec[-1]
+"""
 
 
 class _Fields(BaseModel):
@@ -44,6 +55,7 @@ class StimGenerated:
     """A memory experiment from `stim.Circuit.generated`; depolarizing noise is stim's own four arguments at one p."""
 
     Config = GeneratedFields
+    EXAMPLE: ClassVar = {"code": {"task": "surface_code:rotated_memory_z", "distance": 3, "rounds": 3}}
 
     def build(self, config: GeneratedFields, noise: Noise, p: float | None, files: Mapping[str, bytes]) -> stim.Circuit:
         """See `autoqec.problem.code_contract.Code.build`."""
@@ -90,6 +102,7 @@ class CircuitFile:
     """A `.stim` circuit with detectors and observables, and noise of its own or a noise pass of the environment."""
 
     Config = FileFields
+    EXAMPLE: ClassVar = {"code": {"path": "repeated.stim"}, "files": {"repeated.stim": _REPEATED}}
 
     def build(self, config: FileFields, noise: Noise, p: float | None, files: Mapping[str, bytes]) -> stim.Circuit:
         """See `autoqec.problem.code_contract.Code.build`."""
@@ -104,6 +117,11 @@ class ErrorModelFile:
     """A `.dem` detector error model."""
 
     Config = FileFields
+    EXAMPLE: ClassVar = {
+        "code": {"path": "model.dem"},
+        "noise": {"kind": "given"},
+        "files": {"model.dem": "error(0.1) D0 L0\nerror(0.1) D0 D1\nerror(0.1) D1\n"},
+    }
 
     def build(
         self, config: FileFields, noise: Noise, p: float | None, files: Mapping[str, bytes]

@@ -1,19 +1,26 @@
 """Every cause of a diagnosis on a record that shows it, the patches that mend it, and runs as a whole."""
 
 import dataclasses
+from math import exp
 
 import pytest
 
 from autoqec.agents.agent_contract import Context, PastRound
 from autoqec.agents.dead_ends import dead_ends
 from autoqec.agents.diagnosis.all_rules import diagnose_round, diagnose_run, findings_of
-from autoqec.agents.diagnosis.cases import Case, interval, number
+from autoqec.agents.diagnosis.cases import Case, number
 from autoqec.agents.diagnosis.causes import CAUSES
 from autoqec.agents.diagnosis.patches import mended
 from autoqec.agents.diagnosis.rules_judged import shots_needed
 from autoqec.agents.diagnosis.rules_run import RunCase
 from autoqec.agents.prompt import render
 from autoqec.agents.quoting import sections
+from autoqec.results.counts import PairedCounts
+from autoqec.results.decision import cell_result
+from autoqec.results.metrics import parse_metrics
+from autoqec.results.note_form import write_record
+from autoqec.results.verdict import Verdict
+from autoqec.testing.figures import some_holdout, some_metrics
 
 TRAINING = """\
 batch_size: 256
@@ -42,9 +49,7 @@ GOOD_TRAINING = {
     "validation": [{"step": 0, "loss": 0.1}, {"step": 32, "loss": 0.08}], "seconds": 3.0,
 }  # fmt: skip
 METRICS = {
-    "shots": 20_000, "invalid": 0, "delta_ler": 0.003, "delta_ler_ci": [0.002, 0.004], "ler_ratio": 0.8,
-    "ler_ratio_ci": [0.7, 0.9], "params": 8, "flops_per_shot": 1000,
-    "counts": {"shots": 20_000, "both": 100, "baseline_only": 80, "candidate_only": 20}, "training": GOOD_TRAINING,
+    "invalid": 0, "counts": {"shots": 20_000, "both": 100, "baseline_only": 80, "candidate_only": 20}, "training": GOOD_TRAINING,
 }  # fmt: skip
 NO_GAIN = {"delta_ler": 0.0001, "delta_ler_ci": [-0.001, 0.0012], "ler_ratio": 0.99, "ler_ratio_ci": [0.9, 1.1]}
 COUNTS = {"shots": 100_000, "both": 700, "baseline_only": 335, "candidate_only": 285}
@@ -62,13 +67,22 @@ def failed(status, reason, **fields):
 
 
 def scored(changes=(), training=(), **fields):
-    metrics = METRICS | dict(changes)
-    return Case(past(metrics=metrics | {"training": GOOD_TRAINING | dict(training)}, **fields))
+    told = METRICS | dict(changes) | {"training": GOOD_TRAINING | dict(training)}
+    return Case(past(metrics=some_metrics(**told), **fields))
 
 
-def judged(reason, word="FAILED", metrics=METRICS, holdout=NO_GAIN, **verdict):
-    told = past(metrics=metrics, decision="candidate", verdict=word, verdict_reason=reason, holdout=holdout)
-    return Case(told, verdict={"verdict": word, "reason": reason, **verdict})
+def judged(reason, word="FAILED", holdout=NO_GAIN, **details):
+    told = past(
+        metrics=some_metrics(**METRICS), decision="candidate", verdict=word, verdict_reason=reason,
+        holdout=some_holdout(**holdout),
+    )  # fmt: skip
+    return Case(told, verdict=Verdict(word, reason, details))
+
+
+def of_test(counts, needed):
+    """What the note of an undecided test at some level holds."""
+    found = write_record(cell_result(PairedCounts.from_dict(counts), exp(-needed), ()))
+    return {name: value for name, value in found.items() if name != "word"} | {"log_e_needed": needed}
 
 
 def with_files(case, path, text):
@@ -135,9 +149,9 @@ SHOWN = {
     "damaged": (Case(past(), problems=["the metrics note is damaged"]), "metrics note", "fsck"),
     "invalid_shots": (scored({"invalid": 7}), "7 of 20,000", "overflows"),
     "beliefs_change_nothing": (
-        scored({"counts": {"baseline_only": 0, "candidate_only": 0}}), "baseline_only 0", "more for the stages"),
+        scored({"counts": PairedCounts(20_000).to_dict()}), "baseline_only 0", "more for the stages"),
     "flips_nothing": (
-        scored({"counts": {"baseline_only": 0, "candidate_only": 0}}, files=FLIP), "threshold: 0.4", "lower threshold"),
+        scored({"counts": PairedCounts(20_000).to_dict()}, files=FLIP), "threshold: 0.4", "lower threshold"),
     "flips_too_much": (scored({"ler_ratio": 1.2, "ler_ratio_ci": [1.1, 1.3]}, files=FLIP), "1.2", "higher threshold"),
     "saturated_beliefs": (scored({"ler_ratio": 3.0, "ler_ratio_ci": [2.5, 3.5]}), "2.5, 3.5", "iterations"),
     "worse_than_plain": (scored({"ler_ratio": 1.2, "ler_ratio_ci": [1.1, 1.3]}), "loss: bce", "loss"),
@@ -153,11 +167,11 @@ SHOWN = {
     "no_gain": (scored(NO_GAIN | {"delta_ler": -0.1}, decision="ignore"), "-0.1", "diagnose r-1"),
     "winners_curse": (judged("not_better"), "[0.002, 0.004]", "holdout"),
     "not_better": (judged("not_better"), "ratio 0.99", "another idea"),
-    "undecided": (judged("undecided", test=COUNTS, log_e_needed=7.85), "would decide", "--max-shots 630000"),
+    "undecided": (judged("undecided", **of_test(COUNTS, 7.85)), "would decide", "--max-shots 630000"),
     "over_budget": (judged("over_budget", over=["9 params, above max_params 8"]), "9 params", "smaller"),
     "target_missed": (judged("target_missed", ler_candidate_bound=0.01, target_ler=0.005), "0.01, and", "pareto"),
     "weights_do_not_fit": (
-        judged("weights_do_not_fit", cells=[{"label": "d=7", "word": "weights_do_not_fit"}]), "at d=7", "shape"),
+        judged("weights_do_not_fit", cells=[{"cell": {"distance": 7}, "label": "d=7", "word": "weights_do_not_fit"}]), "at d=7", "shape"),  # noqa: E501
     "crash": (failed("train_error", "crash: KeyError: 'x'"), "KeyError", "module.py"),
     "timeout": (failed("killed_by_safety", "timeout: the candidate gave no answer within 120 s"), "120 s", "fewer"),
     "bad_output": (judged("bad_output"), "bad_output", "forward"),
@@ -192,7 +206,7 @@ def test_a_record_of_any_cause_has_the_same_diagnosis_in_whatever_words(cause):
     garbled = dataclasses.replace(
         case,
         past=dataclasses.replace(case.past, reason=case.past.reason and "krz blff vrm", code=code, about=about),
-        verdict=_garbled(case.verdict),
+        verdict=case.verdict and dataclasses.replace(case.verdict, details=_garbled(case.verdict.details)),
     )
     found = [[(each.cause, each.changes) for each in diagnose_round(either)] for either in (case, garbled)]
     assert found[0] == found[1], cause
@@ -202,7 +216,7 @@ def test_a_record_of_any_cause_has_the_same_diagnosis_in_whatever_words(cause):
 def _garbled(value):
     """A note with its prose replaced; codes, words and figures stay."""
     if isinstance(value, dict):
-        return {k: "krz blff vrm" if k in ("says", "fault", "problem") else _garbled(v) for k, v in value.items()}
+        return {k: "krz blff vrm" if k in ("says", "fault") else _garbled(v) for k, v in value.items()}
     return [_garbled(each) for each in value] if isinstance(value, list) else value
 
 
@@ -281,7 +295,7 @@ def test_a_mend_changes_its_fields_and_nothing_else():
 def test_the_shots_that_decide_are_about_those_of_simulations(base, own, needed, simulated):
     """Simulated means of docs/verification.md at ratios 0.95 and 0.9, with 0.7 of 1.4e-2 failures shared."""
     counts = {"shots": 100_000, "both": 900, "baseline_only": base, "candidate_only": own}
-    wanted = shots_needed(judged("undecided", test=counts, log_e_needed=needed))
+    wanted = shots_needed(judged("undecided", **of_test(counts, needed)))
     assert wanted is simulated or 0.75 <= wanted / simulated <= 1.33
 
 
@@ -293,8 +307,11 @@ def test_damaged_records_are_diagnosed_as_far_as_they_go(damage, place):
     cases = [
         scored(dict.fromkeys(METRICS, damage), decision="ignore"),
         scored(training=dict.fromkeys(GOOD_TRAINING, damage)),
-        Case(past(metrics=damage, decision=damage, verdict=damage, verdict_reason=damage, holdout=damage)),
-        judged("undecided", test=damage, cells=damage, checks=damage, log_e_needed=damage),
+        Case(past(metrics=parse_metrics(damage).record, decision=damage, verdict=damage, verdict_reason=damage)),
+        judged(
+            "undecided",
+            **of_test(COUNTS, 7.85) | {"test": damage, "cells": damage, "checks": damage, "log_e_needed": damage},
+        ),
         judged("harm", "SUSPICIOUS", checks=[damage, {"result": "failed", "reason": "harm", "says": damage}]),
         failed("train_error", damage, files={"training.yaml": "a: [", "stages/x/stage.yaml": "7"}),
         Case(past(status="compose_conflict"), conflicts=[CONFLICT | dict.fromkeys(CONFLICT, damage)]),
@@ -306,7 +323,7 @@ def test_damaged_records_are_diagnosed_as_far_as_they_go(damage, place):
 
 def test_a_verdict_that_the_time_cut_short_is_to_have_all_it_needs():
     late = {"cell": None, "shots": 100_000, "seconds": 60.0}
-    finding = diagnose_round(judged("undecided", test=COUNTS, log_e_needed=7.85, out_of_time=late))[-1]
+    finding = diagnose_round(judged("undecided", **of_test(COUNTS, 7.85), out_of_time=late))[-1]
     assert "the time was spent after 100,000 shots" in finding.evidence
     assert finding.next_step == "autoqec verify r-1/4 --max-shots 630000 --max-seconds 0"
 
@@ -324,13 +341,11 @@ def test_numbers_of_records_are_numbers():
         2.5,
         *[None] * 5,
     ]
-    assert interval({"ci": [0, 1]}, "ci") == (0, 1)
-    assert interval({"ci": "01"}, "ci") is interval({"ci": [0, None]}, "ci") is interval({}, "ci") is None
 
 
 def verified(name, gain, flops=10):
     return past(
-        name, verdict="VERIFIED", holdout={"delta_ler": gain, "flops_per_shot": flops, "params": 1}, hypothesis=name
+        name, verdict="VERIFIED", holdout=some_holdout(delta_ler=gain, flops_per_shot=flops, params=1), hypothesis=name
     )
 
 
@@ -402,7 +417,8 @@ def test_a_dearer_round_of_the_same_gain_ends_no_plateau():
 
 
 def test_dead_ends_have_their_causes():
-    ends = dead_ends([VAIN[0], past("r-1/7", decision="ignore", metrics=METRICS | NO_GAIN)])
+    vain = past("r-1/7", decision="ignore", metrics=some_metrics(**METRICS | NO_GAIN))
+    ends = dead_ends([VAIN[0], vain])
     assert [end["cause"] for end in ends] == ["diverged", "gain_not_sure"]
     assert ends[0]["means"] == CAUSES["diverged"].says
     assert ends[0]["reason"] == BROKEN

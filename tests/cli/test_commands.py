@@ -98,7 +98,8 @@ def test_an_altered_verdict_does_not_pass_its_audit(here, capsys, monkeypatch):
 
     def altered(*args):
         found = read(*args)
-        return replace(found, verdict=dict(found.verdict) | {"test": found.verdict["test"] | {"candidate_only": 0}})
+        test = found.verdict.evidence.target.test.to_dict() | {"candidate_only": 0}
+        return replace(found, verdict=found.verdict.noted(test=test))
 
     monkeypatch.setattr(state, "read_state", altered)
     code, out, _ = printed(capsys, "verify", here[1][0]["branch"], "--audit")
@@ -376,7 +377,7 @@ def test_a_round_of_a_renamed_host_is_named_and_can_be_forced(copied, capsys):
 
 
 def test_environments_of_one_name_have_fronts_of_their_own(here):
-    from autoqec.views.front_json import front_objects
+    from autoqec.views.front_json import front_rows
     from autoqec.views.log_lines import read_lines
 
     ledger = open_ledger(".")
@@ -384,9 +385,9 @@ def test_environments_of_one_name_have_fronts_of_their_own(here):
     one, two = (replace(line, verified=True, figures=(0.004, 0.003, 0.005, 1000, 8)) for line in found.lines[:2])
     better = replace(two, figures=(0.5, 0.4, 0.6, 1000, 8))
     elsewhere = replace(better, env_id="f" * 64)
-    kept = {item["round"] for item in front_objects(ledger, [replace(found, lines=(one, better))])}
+    kept = {row.round for row in front_rows(ledger, [replace(found, lines=(one, better))])}
     assert kept == {two.number}, "within an environment the better round stands alone"
-    kept = {item["round"] for item in front_objects(ledger, [replace(found, lines=(one, elsewhere))])}
+    kept = {row.round for row in front_rows(ledger, [replace(found, lines=(one, elsewhere))])}
     assert kept == {one.number, two.number}
 
 

@@ -194,7 +194,7 @@ def compose(parents, text, how="pure"):
 
 
 def real_rounds(lab, owner, top):
-    """Rounds that were run: every status, real verdicts, merges, duels."""
+    """Rounds that were run: every status, real verdicts, merges, pairs."""
     from autoqec.agents.contract import AgentUnavailable, ReplyAwaited
     from autoqec.cli.front import decide_pairs
     from autoqec.loop.rounds import abandon_round, run_round

@@ -37,13 +37,15 @@ from autoqec.loop.session import Session, open_run
 from autoqec.plugins import Registration, load_plugins
 from autoqec.results.counts import PairedCounts
 from autoqec.results.head_to_head import head_to_head_words
+from autoqec.results.metrics import parse_metrics
 from autoqec.results.pareto_front import Point
 from autoqec.results.statistics import log_e_better
+from autoqec.results.verdict_parts import OutOfTime
 from autoqec.scoring.executor_contract import run_task
 from autoqec.scoring.verifier_contract import Verdict
 from autoqec.testing import ScriptedAgent, make_tiny_lab
 from autoqec.testing import tiny_proposal as candidate
-from autoqec.views.round_json import rates_beside
+from autoqec.testing.figures import verdict_note
 from autoqec.views.verdict_text import verdict_lines
 
 IGNORE = {"summary": "seen", "decision": "ignore"}
@@ -166,14 +168,14 @@ def test_log_pareto_and_verify_need_nothing_outside_git(searched, tmp_path, monk
     bare = tmp_path / "bare"
     shutil.copytree(ledger.workdir / ".git", bare / ".git")
     monkeypatch.chdir(bare)
-    from autoqec.views.front_json import front_objects
+    from autoqec.views.front_json import front_rows
     from autoqec.views.log_lines import read_lines
 
     there = open_ledger(".")
     runs = read_lines(there)
     verdicts = [json.loads(line.text)["verdict"] for found in runs for line in found.lines]
     assert verdicts == [r.verdict and r.verdict["verdict"] for r in records]
-    assert front_objects(there, runs)
+    assert front_rows(there, runs)
     script = [sys.executable, "-m", "autoqec", "verify", f"exp/{run.name}/1", "--json"]
     done = subprocess.run(script, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -201,10 +203,10 @@ def test_a_verdict_is_replayed_to_the_same_counts_on_any_number_of_workers(searc
     assert Session(ledger, load_plugins(), load_settings(ledger.workdir), run).settings.jobs == 1
     replayed = judge(Session(ledger, load_plugins(), settings, run), state, replay=noted)
     assert replay_differences(noted, replayed) == []
-    assert replay_differences(noted, dict(replayed) | {"digests": [], "harm": []}) == ["digests", "harm"]
+    assert replay_differences(noted, replayed.noted(digests=[], harm=[])) == ["digests", "harm"]
     own = ("id", "ts", "seconds", "seconds_by_part", "max_seconds", "cpu_us_per_shot", "v", "kind", "writer")
-    same = {name: value for name, value in noted.items() if name not in own}
-    assert same == {name: replayed[name] for name in same}
+    same = {name: value for name, value in noted.to_note().items() if name not in own}
+    assert same == {name: value for name, value in replayed.to_note().items() if name in same}
     assert read_notes(ledger, run.name, "verdict") == before, "a replay is not noted"
 
 
@@ -213,12 +215,13 @@ def test_a_verdict_that_ran_out_of_time_is_audited_and_replayed_to_the_same_shot
     """At a level that no evidence reaches, so that the clock ends it."""
     state = read_state(with_round.ledger, with_round.run.name, 2)
     noted = judge(with_round, state, Asked(alpha=1e-200, max_seconds=1e-3))
-    assert (noted["verdict"], noted["reason"], noted["max_seconds"]) == ("FAILED", "undecided", 1e-3)
-    assert noted["out_of_time"] == {"cell": None, "shots": noted["test"]["shots"], "seconds": 1e-3}
+    evidence = noted.evidence
+    assert (noted.verdict, noted.reason, evidence.attempt.max_seconds) == ("FAILED", "undecided", 1e-3)
+    assert evidence.out_of_time == OutOfTime(None, evidence.target.test.shots, 1e-3)
     assert audit_round(with_round, state, noted) == []
     replayed = judge(with_round, state, replay=noted)
     assert replay_differences(noted, replayed) == []
-    assert replayed["digests"] == noted["digests"]
+    assert replayed.evidence.target.digests == evidence.target.digests
 
 
 def test_a_verdict_is_audited_from_its_note_and_is_about_its_round(searched):
@@ -234,10 +237,11 @@ def test_a_verdict_is_audited_from_its_note_and_is_about_its_round(searched):
     assert [sentence.partition(":")[0] for sentence in audit_round(session, other, noted)] == [
         "commit", "candidate", "weights_sha256",
     ]  # fmt: skip
-    assert why_no_replay(noted, noted["simd"]) is None
-    assert why_no_replay(noted, "avx2") == f"stim's build {noted['simd']} there, avx2 here"
-    older = dict(noted) | {"versions": noted["versions"] | {"stim": "1.14.0"}, "machine": "aarch64"}
-    assert why_no_replay(older, noted["simd"]).startswith("machine aarch64 there, ")
+    simd = noted.evidence.simd
+    assert why_no_replay(noted, simd) is None
+    assert why_no_replay(noted, "avx2") == f"stim's build {simd} there, avx2 here"
+    older = noted.noted(versions={**noted.evidence.versions, "stim": "1.14.0"}, machine="aarch64")
+    assert why_no_replay(older, simd).startswith("machine aarch64 there, ")
 
 
 def test_a_pair_of_the_front_is_decided_on_shots_that_both_share(searched, tmp_path):
@@ -247,16 +251,16 @@ def test_a_pair_of_the_front_is_decided_on_shots_that_both_share(searched, tmp_p
     states = [read_state(ledger, run.name, number) for number in (1, 2)]
     points = [Point(f"{run.name}/{n}", 0.0, (-1.0, 1.0), n, n) for n in (1, 2)]
     session = Session(ledger, load_plugins(), load_settings(ledger.workdir), run)
-    note = head_to_head(session, tuple(zip(points, states, strict=True)), 0.05, max_shots=60_000)
-    counts = PairedCounts.from_dict(note["counts"])
-    assert counts.shots == len(note["digests"]) * 4096
+    found = head_to_head(session, tuple(zip(points, states, strict=True)), 0.05, max_shots=60_000)
+    counts = found.counts
+    assert counts.shots == len(found.digests) * 4096
     assert counts.baseline_only + counts.candidate_only > 0, "they are not one decoder"
     expected = head_to_head_words(*points, counts, 0.05).get((points[0].name, points[1].name), "undecided")
-    assert (note["word"], note["rival"]) == (expected, states[0].commit)
+    assert (found.word, found.rival) == (expected, states[0].commit)
     assert read_state(ledger, run.name, 2).verdict == states[1].verdict, (
         "it is no verdict, and takes no verdict's place"
     )
-    assert note["id"] in {each["id"] for each in read_notes(ledger, run.name, "verdict")[states[1].commit]}
+    assert found.id in {each["id"] for each in read_notes(ledger, run.name, "verdict")[states[1].commit]}
 
 
 def test_a_level_above_the_environments_is_refused(searched):
@@ -275,12 +279,12 @@ def test_a_key_of_no_verdict_is_not_found(searched):
 def test_an_undecided_verdict_does_not_take_the_place_of_one_that_was_reached(with_round, monkeypatch):
     made = with_round
     state = read_state(made.ledger, made.run.name, 2)
-    answers = iter([Verdict("FAILED", "undecided"), Verdict("VERIFIED", "better"), Verdict("FAILED", "undecided")])
+    answers = iter([Verdict("FAILED", "undecided"), Verdict.from_dict(verdict_note()), Verdict("FAILED", "undecided")])
     monkeypatch.setattr("autoqec.loop.judging.verify_in_process", lambda *args, **kwargs: next(answers))
     seen = []
     for _ in range(3):
         judge(made, read_state(made.ledger, made.run.name, 2))
-        seen.append(read_state(made.ledger, made.run.name, 2).verdict["reason"])
+        seen.append(read_state(made.ledger, made.run.name, 2).verdict.reason)
     assert seen == ["undecided", "better", "better"]
     notes = read_notes(made.ledger, made.run.name, "verdict")[state.commit]
     assert [note["attempt"] for note in notes if note.get("event") == "begun"] == [1, 2, 3]
@@ -304,7 +308,7 @@ def test_a_verdict_is_signed_and_readers_say_by_whom(with_round, tmp_path, monke
     assert "signed by ada@example.org" in capsys.readouterr().out
     said = "signature: the note is not what was signed"
     assert said not in audit_round(signing, state, noted)
-    assert said in audit_round(signing, state, dict(noted) | {"reason": "better"})
+    assert said in audit_round(signing, state, replace(noted, reason="better"))
 
 
 def test_attempts_that_another_clone_began_are_counted_however_numbered(with_round, monkeypatch):
@@ -492,12 +496,12 @@ def test_every_rate_of_the_environment_is_trained_on_and_scored(session, autoqec
     agent = ScriptedAgent({"ideator": [{"text": "a"}], "coder": [candidate(4)], "analyst": [IGNORE]})
     record = run_round(session(agent))
     assert record.status == "ok", record.claim.reason
-    rows = rates_beside(record.metrics)
-    assert [row["p"] for row in rows] == [0.003, 0.009]
-    rates = [rows[0]["ler_baseline"], record.metrics["ler_baseline"], rows[1]["ler_baseline"]]
+    rows = parse_metrics(record.metrics).record.rates_beside
+    assert [row.p for row in rows] == [0.003, 0.009]
+    rates = [rows[0].figures.ler_baseline, record.metrics["ler_baseline"], rows[1].figures.ler_baseline]
     assert rates == sorted(rates)
     assert rates[2] > 3 * rates[0]
-    assert all(row["ler_candidate"] <= row["ler_baseline"] for row in rows)
+    assert all(row.figures.ler_candidate <= row.figures.ler_baseline for row in rows)
     weights = read_attachment(autoqec_lab, "artifacts", record.run, record.number)["weights.safetensors"]
     header = json.loads(weights[8 : 8 + int.from_bytes(weights[:8], "little")])
     assert len(set(header["__metadata__"]["fingerprint"].split())) == 3
@@ -531,8 +535,8 @@ def test_a_verdict_says_how_much_of_a_strong_decoders_gain_is_reached(session):
     gains = failures["baseline"] - failures["candidate"], failures["baseline"] - failures["strong"]
     assert share["share"] == gains[0] / gains[1]
     state = read_state(made.ledger, record.run, record.number)
-    replayed = judge(made, state, replay=record.verdict)
-    assert replayed["share_of_gap"] == share
+    replayed = judge(made, state, replay=Verdict.from_dict(record.verdict))
+    assert replayed.to_note()["share_of_gap"] == share
 
 
 class Here:

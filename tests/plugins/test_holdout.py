@@ -19,6 +19,7 @@ from autoqec.results.audit import audit
 from autoqec.results.counts import PairedCounts
 from autoqec.results.decision import rate_surely_below
 from autoqec.results.statistics import attempt_alpha
+from autoqec.results.verdict import Verdict
 from autoqec.sandbox.channel import Message
 from autoqec.sandbox.child import ChildFailed
 from autoqec.sandbox.sealed import SealedCandidate
@@ -374,9 +375,9 @@ def test_a_candidate_far_below_a_decoder_near_maximum_likelihood_is_too_good(mon
 
 
 def test_a_reference_is_near_ml_if_its_plugin_says_so():
-    assert verifier._near_ml([Choice(kind="tesseract", beam=5), Choice(kind="mwpm_correlated")]) == [
-        "tesseract(beam=5)"
-    ]
+    assert verifier._near_ml([Choice(kind="tesseract", beam=5), Choice(kind="mwpm_correlated")]) == (
+        "tesseract(beam=5)",
+    )
 
 
 @pytest.mark.parametrize(
@@ -396,7 +397,7 @@ def test_a_reference_is_near_ml_if_its_plugin_says_so():
 )
 def test_every_verdict_passes_its_own_audit(executor, more):
     note = json.loads(json.dumps(verdict(executor, weights=WEIGHTS, **more).to_dict()))
-    assert audit(note) == []
+    assert audit(Verdict.from_dict(note)) == []
 
 
 @pytest.fixture(scope="module")
@@ -441,7 +442,7 @@ def test_an_audit_says_what_was_altered(noted, path, change, said):
     for step in way:
         inner = inner[step]
     inner[last] = change(inner[last])
-    found = audit(note)
+    found = audit(Verdict.from_dict(note))
     assert any(said in sentence for sentence in found), found
 
 
@@ -469,14 +470,14 @@ def test_a_test_that_is_undecided_when_the_time_is_spent_is_broken_off_and_a_rep
     assert (found.verdict, found.reason) == ("FAILED", "undecided")
     assert found.details["out_of_time"] == {"cell": cell, "shots": 16_384, "seconds": 1e-9}
     assert [each["label"] for each in found.details.get("cells", ())] == ([cell] if cell else [])
-    note = json.loads(json.dumps(found.to_dict()))
+    note = Verdict.from_dict(json.loads(json.dumps(found.to_dict())))
     assert audit(note) == []
-    assert "the budget of 1e-09 s was spent" in verdict_lines(note | {"verifier": "holdout"})
-    again = verdict(executor, **few, stop=note["out_of_time"])
-    assert replay_differences(note, again.to_dict()) == []
+    assert "the budget of 1e-09 s was spent" in verdict_lines(note.noted(verifier="holdout"))
+    again = verdict(executor, **few, stop=note.evidence.out_of_time)
+    assert replay_differences(note, again) == []
     whole = verdict(executor, **few)
-    assert replay_differences(note, whole.to_dict()) != []
-    assert "the note says" in str(audit(note | {"out_of_time": note["out_of_time"] | {"shots": 4096}}))
+    assert replay_differences(note, whole) != []
+    assert "the note says" in str(audit(note.noted(out_of_time=note.details["out_of_time"] | {"shots": 4096})))
 
 
 def test_what_is_decided_before_the_time_is_spent_has_all_its_checks():
@@ -487,6 +488,6 @@ def test_what_is_decided_before_the_time_is_spent_has_all_its_checks():
     assert found.details["share_of_gap"]["reference"] == "mwpm_correlated"
     parts = ["loading", "test", "figures", "strong_reference", "answered_again", "harm", "certificate", "ablation"]
     assert list(found.details["seconds_by_part"]) == parts
-    note = json.loads(json.dumps(found.to_dict()))
+    note = Verdict.from_dict(json.loads(json.dumps(found.to_dict())))
     assert audit(note) == []
-    assert replay_differences(note, verdict(Rates(0.005), weights=WEIGHTS, headline=MANY).to_dict()) == []
+    assert replay_differences(note, verdict(Rates(0.005), weights=WEIGHTS, headline=MANY)) == []

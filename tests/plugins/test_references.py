@@ -10,8 +10,8 @@ import stim
 from autoqec.cli.main import run
 from autoqec.errors import AutoQECError, UsageError
 from autoqec.plugins import GROUP, Registration, load_plugins, missing_packages
-from autoqec.problem.problem import problem_from_circuit, problem_from_dem
-from autoqec.testing import check_decoder, tiny_problem
+from autoqec.problem.problem import problem_from_dem
+from autoqec.testing import check_decoder, colour_problem, tiny_problem
 
 MODULES = {
     "belief_matching": "beliefmatching",
@@ -54,19 +54,9 @@ def test_belief_matching_refuses_hyperedges():
         made("belief_matching").compile(HYPER)
 
 
-def colour_code():
-    """A distance-3 colour code's bit-flip memory with perfect measurement: three plaquettes, annotated as Chromobius asks."""
-    plaquettes = [([0, 1, 2, 3], 3), ([1, 2, 4, 5], 4), ([2, 3, 5, 6], 5)]
-    circuit = stim.Circuit("R 0 1 2 3 4 5 6\nX_ERROR(0.02) 0 1 2 3 4 5 6\nM 0 1 2 3 4 5 6")
-    for x, (qubits, colour) in enumerate(plaquettes):
-        circuit.append("DETECTOR", [stim.target_rec(q - 7) for q in qubits], [x, 0, 0, colour])
-    circuit.append("OBSERVABLE_INCLUDE", [stim.target_rec(q - 7) for q in range(7)], 0)
-    return problem_from_circuit(circuit, name="colour code")
-
-
 def test_chromobius_decodes_colours_and_refuses_what_has_none():
     pytest.importorskip("chromobius")
-    check_decoder(made("chromobius"), colour_code())
+    check_decoder(made("chromobius"), colour_problem())
     with pytest.raises(UsageError, match="chromobius cannot decode surface_d3"):
         made("chromobius").compile(tiny_problem())
 

@@ -14,6 +14,7 @@ from autoqec.agents.asking import ask
 from autoqec.candidate.schema import read_candidate, write_candidate
 from autoqec.canonical import load_yaml
 from autoqec.plugins import load_plugins
+from autoqec.testing.figures import some_metrics
 
 REGISTRY = load_plugins()
 
@@ -63,7 +64,7 @@ def play(rounds, seed=1):
             sources = {path: text.encode() for path, text in proposal.files.items()}
             written = write_candidate(read_candidate(sources, REGISTRY.maker("stage")))
             files = {path: data.decode() for path, data in written.items()}
-        metrics = {"delta_ler": gain(files), "flops_per_shot": 1000, "delta_ler_ci": [0, 1]}
+        metrics = some_metrics(delta_ler=gain(files), flops_per_shot=1000, params=1, delta_ler_ci=[0, 1])
         history.append(
             PastRound(
                 f"r-abcd/{number}", "ok", None, idea.fork_from, idea.compose, idea.text, files, metrics, "candidate"
@@ -121,7 +122,7 @@ def test_related_rounds_are_never_composed():
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_it_gets_better_with_what_it_learns(seed):
     history = play(20, seed=seed * 1000)
-    assert max(past.metrics["delta_ler"] for past in history) > history[0].metrics["delta_ler"]
+    assert max(past.metrics.figures.delta_ler for past in history) > history[0].metrics.figures.delta_ler
 
 
 def test_training_shots_stay_within_the_profile():
@@ -134,7 +135,7 @@ def test_training_shots_stay_within_the_profile():
     ("interval", "decision"), [([0.001, 0.002], "candidate"), ([-0.001, 0.002], "ignore"), (None, "ignore")]
 )
 def test_a_verdict_is_asked_for_when_the_gain_is_sure(interval, decision):
-    metrics = {"delta_ler": 0.001, "delta_ler_ci": interval, "shots": 1000, "ler_candidate": 0.01, "references": {}}
+    metrics = some_metrics(delta_ler=0.001, delta_ler_ci=interval, shots=1000, ler_candidate=0.01, references={})
     assert ask(SearchAgent(), "analyst", context(metrics=metrics)).decision == decision
 
 
@@ -162,7 +163,7 @@ def test_code_of_a_candidate_is_kept_when_its_fields_vary():
         "stages/bp/stage.yaml": "kind: neural_bp\niterations: 8\n",
         "training.yaml": "learning_rate: 0.02\n",
     }
-    metrics = {"delta_ler": 0.002, "flops_per_shot": 1000, "delta_ler_ci": [0, 1]}
+    metrics = some_metrics(delta_ler=0.002, flops_per_shot=1000, params=1, delta_ler_ci=[0, 1])
     past = [
         PastRound(f"r-abcd/{n}", "ok", None, (f"r-abcd/{n - 1}",) if n > 1 else (), "none", "x", files, metrics)
         for n in range(1, 5)
@@ -175,7 +176,15 @@ def test_code_of_a_candidate_is_kept_when_its_fields_vary():
 def forked_fields(files, environment=None):
     """The fields that fifty proposals around a candidate change."""
     past = PastRound(
-        "r-abcd/1", "ok", None, (), "none", "", files, {"delta_ler": 0.1, "flops_per_shot": 9}, "candidate"
+        "r-abcd/1",
+        "ok",
+        None,
+        (),
+        "none",
+        "",
+        files,
+        some_metrics(delta_ler=0.1, flops_per_shot=9, params=1),
+        "candidate",
     )
     now = Context(environment or {}, "r-abcd", 2, 1, STAGES, {"train_shots": 51_200}, history=(past,))
     return {change.split()[0] for salt in range(50) for change in mutate(past, now, salt)[1]}

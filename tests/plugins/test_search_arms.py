@@ -17,6 +17,7 @@ from autoqec.candidate.schema import read_candidate, write_candidate
 from autoqec.canonical import load_yaml
 from autoqec.loop.agent_contexts import stage_kinds
 from autoqec.plugins import load_plugins
+from autoqec.testing.figures import some_metrics
 
 REGISTRY = load_plugins()
 STAGES = stage_kinds(REGISTRY)
@@ -38,14 +39,14 @@ def iterations(files):
     return sum(load_yaml(text, name=path).get("iterations", 0) for path, text in files.items() if "stage" in path)
 
 
-def figures(files, gain=None):
+def figures(files, gain=None, **more):
     """A made-up world in which gain and cost grow with the iterations, and so does the time that training takes."""
     size = iterations(files)
     gain = 0.0001 * min(size, 12) if gain is None else gain
-    return {
-        "delta_ler": gain, "delta_ler_ci": [gain - 0.0005, gain + 0.0005], "flops_per_shot": 1000 * (1 + size),
-        "params": 100 + size, "ler_candidate": 0.014 - gain, "train_seconds": 1.0 + size, "training": {"shots": 51_200},
-    }  # fmt: skip
+    return some_metrics(
+        delta_ler=gain, delta_ler_ci=[gain - 0.0005, gain + 0.0005], flops_per_shot=1000 * (1 + size),
+        params=100 + size, ler_candidate=0.014 - gain, train_seconds=1.0 + size, training={"shots": 51_200}, **more,
+    )  # fmt: skip
 
 
 def past(number, files, parents=(), compose="none", gain=None, **fields):
@@ -258,7 +259,7 @@ def test_development_figures_count_for_a_seed_gives_them_again_and_who_was_found
 
 @every_agent
 def test_no_verdict_is_asked_for_above_a_limit(agent):
-    metrics = {**figures({}, 0.003), "shots": 1000}
+    metrics = figures({}, 0.003, shots=1000)
     assert ask(AGENTS[agent](), "analyst", context(metrics=metrics)).decision == "candidate"
     limit = {"constraints": {"max_params": 50}}
     analysis = ask(AGENTS[agent](), "analyst", context(metrics=metrics, environment=limit))

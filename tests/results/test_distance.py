@@ -20,25 +20,25 @@ def pairs(baseline, candidate, counts=(5, 19, 346)):
 
 
 def certificate(*rows, distance=5):
-    return {"distance": distance, "rows": rows, "no_fault": NONE}
+    return distance, NONE, rows
 
 
 def test_listed_sets_are_summed_by_probability():
     row = pairs(9.7e-8, 2.2e-6)
-    assert row["failing"] == pytest.approx([9.7e-8, 2.2e-6])
-    assert row["excess_ci"] == [row["excess"]] * 2 == pytest.approx([2.2e-6 - 9.7e-8] * 2)
+    assert row.failing == pytest.approx((9.7e-8, 2.2e-6))
+    assert row.excess_ci == (row.excess,) * 2 == pytest.approx((2.2e-6 - 9.7e-8,) * 2)
 
 
 def test_drawn_sets_are_weighed_by_how_likely_their_weight_is():
     row = certificate_row(2, PAIRS, 0.1267, NONE, PairedCounts(100_000, 0, 1, 3), None)
-    assert row["how"] == "drawn"
-    assert row["failing"] == pytest.approx([0.1267 * 1e-5, 0.1267 * 3e-5])
-    low, high = row["excess_ci"]
-    assert low < 0 < row["excess"] < high
+    assert row.how == "drawn"
+    assert row.failing == pytest.approx((0.1267 * 1e-5, 0.1267 * 3e-5))
+    low, high = row.excess_ci
+    assert low < 0 < row.excess < high
 
 
 def test_one_single_fault_is_a_regression_whatever_the_gain():
-    assert certificate_word(certificate(singles(1), pairs(0, 0, (0, 0, 0))), 0.5) == "regression"
+    assert certificate_word(*certificate(singles(1), pairs(0, 0, (0, 0, 0))), 0.5) == "regression"
 
 
 @pytest.mark.parametrize(
@@ -51,25 +51,25 @@ def test_one_single_fault_is_a_regression_whatever_the_gain():
     ],
 )
 def test_the_measured_cases(baseline, candidate, gain, word):
-    assert certificate_word(certificate(singles(), pairs(baseline, candidate)), gain) == word
+    assert certificate_word(*certificate(singles(), pairs(baseline, candidate)), gain) == word
 
 
 def test_where_correlated_matching_breaks_even_is_where_shots_say_it_does():
-    share = break_even(certificate(singles(), pairs(9.73e-8, 5.902e-6)), 3.4e-3)
+    share = break_even(*certificate(singles(), pairs(9.73e-8, 5.902e-6)), 3.4e-3)
     assert 3e-4 < 5e-3 * share < 1e-3
     assert share == pytest.approx((5.902e-6 - 9.73e-8) / NONE / 3.4e-3, rel=1e-6)
-    assert break_even(certificate(singles(), pairs(9.73e-8, 9.12e-8)), GAIN) is None
-    assert break_even(certificate(singles(), pairs(0, 0.1)), GAIN) == 1.0
+    assert break_even(*certificate(singles(), pairs(9.73e-8, 9.12e-8)), GAIN) is None
+    assert break_even(*certificate(singles(), pairs(0, 0.1)), GAIN) == 1.0
 
 
 def test_no_set_that_the_candidate_alone_fails_is_kept():
-    assert certificate_word(certificate(singles(), pairs(1e-7, 1e-7, (7, 0, 0))), GAIN) == "kept"
+    assert certificate_word(*certificate(singles(), pairs(1e-7, 1e-7, (7, 0, 0))), GAIN) == "kept"
 
 
 def test_a_loss_among_drawn_sets_must_be_shown():
     def word(alone):
         row = certificate_row(2, PAIRS, 0.1267, NONE, PairedCounts(65_536, 0, 0, alone), None)
-        return certificate_word(certificate(singles(), row), GAIN)
+        return certificate_word(*certificate(singles(), row), GAIN)
 
     # Three of 65,536 would be 5.8e-6, more than the border at 6.5e-6 allows for few; three hundred are beyond doubt.
     assert [word(n) for n in (0, 3, 300)] == ["kept", "traded", "regression"]
@@ -78,6 +78,6 @@ def test_a_loss_among_drawn_sets_must_be_shown():
 def test_at_distance_seven_pairs_weigh_more_than_triples():
     triple = certificate_row(3, 10**9, 0.1, NONE, PairedCounts(10_000, 0, 0, 1), (0.0, 1e-6 / NONE))
     loss = pairs(0, 1e-6)
-    assert certificate_word(certificate(singles(), loss, triple, distance=7), GAIN) == "regression"
+    assert certificate_word(*certificate(singles(), loss, triple, distance=7), GAIN) == "regression"
     flat = pairs(0, 0, (0, 0, 0))
-    assert certificate_word(certificate(singles(), flat, triple, distance=7), GAIN) == "traded"
+    assert certificate_word(*certificate(singles(), flat, triple, distance=7), GAIN) == "traded"

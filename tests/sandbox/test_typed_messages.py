@@ -6,6 +6,7 @@ import os
 import pytest
 
 from autoqec.problem.environment import ENVIRONMENT_FILE, environment_from_files
+from autoqec.results.verdict_parts import OutOfTime
 from autoqec.sandbox.channel import Channel, Message
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.sandbox.typed_messages import BadMessage, Request
@@ -47,7 +48,7 @@ EXAMPLES = [
     VerificationTask(
         environment=LOADED, sealed=SEALED, commit="0" * 40, attempt=3, verified_before=1, seed_key=b"\x00" * 32, max_shots=7,
         strong_reference="osd", parents=PARENTS, alpha=0.01, beacon="b", full_certificate=True, max_seconds=2.5,
-        stop={"shots": 3}, verifier="holdout", executor="local", jobs=2,
+        stop=OutOfTime("p 0.01", 3, 2.5), verifier="holdout", executor="local", jobs=2,
     ),
 ]  # fmt: skip
 IDS = [f"{type(example).__name__}{place}" for place, example in enumerate(EXAMPLES)]
@@ -129,6 +130,12 @@ def test_names_of_parents_are_each_one_parent():
     sent = EXAMPLES[-1].to_message()
     for names in (["r-1/2", "r-1/2"], ["r-1/2", 3], "r-1/2"):
         refused(VerificationTask, Message({**sent.fields, "parents": names}, sent.blobs), "parents")
+    for stop in (
+        {"cell": None, "shots": 3},
+        {"cell": None, "shots": 3.5, "seconds": 1},
+        {**sent.fields["stop"], "more": 1},
+    ):
+        refused(VerificationTask, Message({**sent.fields, "stop": stop}, sent.blobs), "stop")
     for key in ("0g", 7, "abc"):
         refused(VerificationTask, Message({**sent.fields, "seed_key": key}, sent.blobs), "seed_key")
 

@@ -56,18 +56,18 @@ def test_of_two_stretches_what_both_have_is_paired():
 def test_the_words(child, word, over):
     """Parents that mend 6 and 4 different shots."""
     verdict = judge_composition(scored(child), {"r/1": scored(without(0, 6)), "r/2": scored(without(6, 4))})
-    assert verdict["composition"] == word
-    assert verdict["best_parent"] == "r/1"
-    assert verdict["over_best"] == pytest.approx(over)
-    assert verdict["sum"] == pytest.approx(10 / 64)
-    assert verdict["over_best_ci"][0] <= over <= verdict["over_best_ci"][1]
+    assert verdict.composition == word
+    assert verdict.scored.best_parent == "r/1"
+    assert verdict.scored.over_best == pytest.approx(over)
+    assert verdict.scored.sum == pytest.approx(10 / 64)
+    assert verdict.scored.over_best_ci[0] <= over <= verdict.scored.over_best_ci[1]
 
 
 @pytest.mark.parametrize(("strong", "share"), [(60, 0.5), (80, 1.0), (50, 0.4), (100, None), (120, None)])
 def test_the_share_of_the_gap_is_a_quotient_of_counts(strong, share):
     counts = PairedCounts(1000, 70, 30, 10)  # the baseline fails 100 times, the candidate 80
     found = share_of_gap("slow", Scored(counts=counts, references={"slow": strong}, chunks=1))
-    assert found["failures"] == {"baseline": 100, "candidate": 80, "strong": strong}
-    assert found["share"] == (None if share is None else pytest.approx(share))
-    low, high = found["candidate"]["ler_ci"]
-    assert low < found["candidate"]["ler"] == 0.08 < high
+    assert found.failures == {"baseline": 100, "candidate": 80, "strong": strong}
+    assert found.share == (None if share is None else pytest.approx(share))
+    low, high = found.candidate.ler_ci
+    assert low < found.candidate.ler == 0.08 < high

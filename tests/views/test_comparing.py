@@ -11,6 +11,7 @@ from autoqec.cli.main import run
 from autoqec.errors import UsageError
 from autoqec.loop.agent_runs import Arm, arm_result, plan_arms, run_name
 from autoqec.results.agent_comparison import ArmResult, Tried
+from autoqec.results.figures import Gain
 from autoqec.testing import make_tiny_lab
 from autoqec.testing.recorded import record_round, record_run
 from autoqec.views.comparison_plot import check_plot, plot_comparison
@@ -92,7 +93,7 @@ def test_the_plot_names_its_agents(lab, tmp_path, capsys, ending):
 
 
 def test_plots_of_one_seed_of_no_round_and_of_many_agents(tmp_path):
-    rounds = (Tried(1, "ok", "VERIFIED", 10.0, 0.001, (0.0005, 0.0015)), Tried(2, "ok", None, 30.0))
+    rounds = (Tried(1, "ok", "VERIFIED", 10.0, Gain(0.001, (0.0005, 0.0015))), Tried(2, "ok", None, 30.0))
     arms = [ArmResult(f"agent{n}", 1, f"r{n}", rounds if n else ()) for n in range(8)]
     plot_comparison(arms, tmp_path / "p.svg", "title")
     assert "agent7 (mean of 1 seed)" in (tmp_path / "p.svg").read_text()
@@ -105,7 +106,7 @@ def test_plots_of_one_seed_of_no_round_and_of_many_agents(tmp_path):
 def test_only_the_first_rounds_count_and_seconds_add_up(lab):
     arm = Arm("search", 1, "cmp-tiny-search-s1")
     result = arm_result(lab, arm, 1)
-    assert [each.gain for each in result.tried] == [0.003]
+    assert [each.gain.delta_ler for each in result.tried] == [0.003]
     both = arm_result(lab, arm, 2).tried
     taken = [past.seconds for past in past_rounds(history.read_history(lab, arm.run), lambda commit: {})]
     assert both[1].seconds == pytest.approx(sum(taken), abs=2e-3)

@@ -3,8 +3,8 @@
 import pytest
 
 from autoqec.errors import AutoQECError
+from autoqec.history import candidate_diff
 from autoqec.views.console import plain, print_error, print_json
-from autoqec.views.diff_text import candidate_diff
 
 
 @pytest.mark.parametrize(

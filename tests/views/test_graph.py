@@ -3,6 +3,7 @@
 import pytest
 
 from autoqec.views.log_graph import draw, print_graph
+from autoqec.views.round_json import RoundRow
 
 FIGURES = {
     "shots": 200_704, "ler_baseline": 0.0141, "ler_candidate": 0.00995, "delta_ler": 0.00415,
@@ -46,7 +47,8 @@ def item(number, *fork_from, **changes):
         "hypothesis": f"the idea of round {number}, in so many words that they need a line of their own",
         "fork_from": list(fork_from), "compose": "none", "dominates": [],
     }  # fmt: skip
-    return base | changes
+    told = base | changes
+    return RoundRow.from_json(told)
 
 
 CONFLICT = {

@@ -11,7 +11,7 @@ from autoqec import history
 from autoqec.errors import AutoQECError
 from autoqec.testing import make_tiny_lab, record_round, record_run
 from autoqec.views import log_lines as lines
-from autoqec.views.front_json import front_objects, over_limits
+from autoqec.views.front_json import front_rows, over_limits
 from autoqec.views.log_lines import read_lines
 
 FIGURES = {
@@ -67,7 +67,7 @@ class Lab:
 
     def front(self):
         ledger = history.open_ledger(self.ledger.workdir)
-        return front_objects(ledger, read_lines(ledger))
+        return [row.to_json() for row in front_rows(ledger, read_lines(ledger))]
 
 
 @pytest.fixture

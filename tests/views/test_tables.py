@@ -2,6 +2,7 @@
 
 import pytest
 
+from autoqec.views.round_json import RoundRow
 from autoqec.views.tables import print_front, print_log
 
 FIGURES = {
@@ -18,7 +19,8 @@ def item(number, **changes):
         "status": "ok", "reason": None, "verdict": "VERIFIED", "metrics": FIGURES, "references": {}, "holdout": FIGURES,
         "hypothesis": "words " * 30, "fork_from": [], "compose": "none", "dominates": [], "confirmed": False,
     }  # fmt: skip
-    return base | changes
+    told = base | changes
+    return RoundRow.from_json(told)
 
 
 @pytest.mark.parametrize("width", [40, 80, 100, 118, 250])

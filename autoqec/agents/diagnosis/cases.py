@@ -13,6 +13,9 @@ from autoqec.agents.diagnosis.cause import Severity
 from autoqec.agents.diagnosis.causes import CAUSES
 from autoqec.agents.diagnosis.old_records import code_in_words
 from autoqec.agents.quoting import shortened
+from autoqec.results.metrics import TrainingLog
+from autoqec.results.verdict import Verdict
+from autoqec.results.verdict_parts import Evidence
 
 #: Fields of candidate files by path, as in `changes` and by which a patch is made.
 Changes = Mapping[str, Mapping[str, Any]]
@@ -30,7 +33,7 @@ class Case:
 
     Attributes:
         past: The round as agents see it.
-        verdict: The whole verdict note; what `past` says of it, if the note is not at hand.
+        verdict: The verdict with all it rests on, if its note is at hand.
         conflicts: Of a failed composition: `path`, `field`, `base`, `ours`, `theirs` and `between` of each.
         gains: Verified gain of commits that were composed, as far as it is known.
         profile: The name and the fields of the profile it ran under.
@@ -41,7 +44,7 @@ class Case:
     """
 
     past: PastRound
-    verdict: Mapping[str, Any] = field(default_factory=dict)
+    verdict: Verdict | None = None
     conflicts: Sequence[Mapping[str, Any]] = ()
     gains: Mapping[str, float] = field(default_factory=dict)
     profile: Mapping[str, Any] = field(default_factory=dict)
@@ -54,6 +57,16 @@ class Case:
     def files(self) -> Mapping[str, str]:
         """The candidate's files: the commit's, or else what the Coder wrote."""
         return self.past.files or self.proposed
+
+    @property
+    def evidence(self) -> Evidence:
+        """What the verdict rests on; nothing if there is none."""
+        return self.verdict.evidence if self.verdict else Evidence()
+
+    @property
+    def training(self) -> TrainingLog:
+        """How the training went; nothing if that is not known."""
+        return self.past.metrics.training if self.past.metrics else TrainingLog()
 
     @property
     def custom(self) -> bool:
@@ -156,21 +169,6 @@ def number(record: Any, *path: str) -> float | None:
         return float(value) if isfinite(value) else None
     except OverflowError:  # a whole number beyond any float
         return None
-
-
-def interval(record: Any, name: str) -> tuple[float, float] | None:
-    """Both ends of an interval inside a record; None if one is missing."""
-    ends = part(record).get(name)
-    if not isinstance(ends, Sequence) or isinstance(ends, str) or len(ends) != 2:
-        return None
-    low, high = (number({"end": end}, "end") for end in ends)
-    return None if low is None or high is None else (low, high)
-
-
-def rows(record: Any, name: str) -> list[Mapping[str, Any]]:
-    """The mappings of a list inside a record."""
-    value = part(record).get(name)
-    return [row for row in value if isinstance(row, Mapping)] if isinstance(value, list | tuple) else []
 
 
 def figure(value: float | None) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import ceil, log
 
-from autoqec.agents.diagnosis.cases import Case, Diagnosis, figure, found, interval, number, part, rows, span, text
+from autoqec.agents.diagnosis.cases import Case, Diagnosis, figure, found, span, text
 from autoqec.agents.diagnosis.old_records import fault_in_words
 from autoqec.agents.diagnosis.patches import smaller_stages
 from autoqec.agents.diagnosis.rules_ended import fault_cause
+from autoqec.results.figures import Figures
 
 #: A test that spreads its bets needs about this many times the shots of one that knew the ratio beforehand.
 _SPREAD = 1.6
@@ -27,18 +28,18 @@ def judged_causes(case: Case) -> Iterator[Diagnosis]:
     if word not in ("FAILED", "SUSPICIOUS"):
         return
     said = f"{word}: {reason}"
-    dev, holdout = interval(case.past.metrics, "delta_ler_ci"), interval(case.past.holdout, "delta_ler_ci")
+    dev = case.past.metrics.figures.delta_ler_ci if case.past.metrics else None
+    judged = _figures(case)
+    holdout = judged.delta_ler_ci if judged else None
     if reason in ("not_better", "undecided") and dev is not None and holdout is not None and dev[0] > 0 >= holdout[0]:
         evidence = (f"gain on development shots: delta_ler_ci {span(dev)}", f"on the holdout: {span(holdout)}")
         yield found(case, "winners_curse", *evidence, *_cells(case, reason))
     if reason == "undecided":
         yield _undecided(case, said)
     elif reason in ("over_budget", "constraint"):
-        over = case.verdict.get("over")
-        limits = [each for each in over if isinstance(each, str)] if isinstance(over, list) else []
-        yield found(case, "over_budget", said, *limits, changes=smaller_stages(case.files))
+        yield found(case, "over_budget", said, *case.evidence.over, changes=smaller_stages(case.files))
     elif reason == "target_missed":
-        bound, target = (number(case.verdict, name) for name in ("ler_candidate_bound", "target_ler"))
+        bound, target = case.evidence.ler_candidate_bound, case.evidence.target_ler
         yield found(case, reason, said, f"surely below {figure(bound)}, and target_ler is {figure(target)}")
     elif reason in _CHECKS:
         yield found(case, reason, said, *_check(case, reason))
@@ -51,33 +52,38 @@ def judged_causes(case: Case) -> Iterator[Diagnosis]:
 
 
 def _fault_said(case: Case, said: str) -> str:
-    return " ".join([said, *(text(case.verdict.get(name)) for name in ("problem", "fault"))]).strip()
+    return " ".join([said, text(case.evidence.fault)]).strip()
 
 
 def _fault_code(case: Case, reason: str) -> str:
-    return text(case.verdict.get("fault_code")) or fault_in_words(reason, _fault_said(case, reason))
+    return text(case.evidence.fault_code) or fault_in_words(reason, text(case.evidence.fault))
+
+
+def _figures(case: Case) -> Figures | None:
+    return case.past.holdout.figures if case.past.holdout else None
 
 
 def _ratio(case: Case) -> str:
-    ratio, ends = number(case.past.holdout, "ler_ratio"), interval(case.verdict, "ler_ratio_ci")
-    if ratio is None:
+    figures = _figures(case)
+    if figures is None or figures.ler_ratio is None:
         return ""
-    shots = figure(number(case.past.holdout, "shots"))
-    return f"ratio {figure(ratio)} over {shots} shots" + (f", 95 % {span(ends)}" if ends else "")
+    low, high = figures.ler_ratio_ci
+    ends = f", 95 % {span((low, high))}" if high is not None else ""
+    return f"ratio {figure(figures.ler_ratio)} over {figure(figures.shots)} shots{ends}"
 
 
 def _cells(case: Case, word: str) -> list[str]:
     """The environment's other cells where the verdict's word was said."""
-    return [f"at {text(row.get('label'))}: {word}" for row in rows(case.verdict, "cells") if row.get("word") == word]
+    return [f"at {cell.label}: {word}" for cell in case.evidence.cells if cell.word == word]
 
 
 def _check(case: Case, reason: str) -> list[str]:
-    failed = [row for row in rows(case.verdict, "checks") if row.get("result") == "failed"]
-    return [text(row.get("says")) for row in failed if row.get("reason") == reason]
+    return [check.says for check in case.evidence.checks or () if check.result == "failed" and check.reason == reason]
 
 
 def _undecided(case: Case, said: str) -> Diagnosis:
-    wanted, late = shots_needed(case), number(case.verdict, "out_of_time", "shots")
+    wanted, stop = shots_needed(case), case.evidence.out_of_time
+    late = stop.shots if stop else None
     if wanted is None:
         step = "as it is measured there is no gain to show: leave it, or a candidate that gains more"
     elif wanted > _MOST_SHOTS:
@@ -95,15 +101,13 @@ def shots_needed(case: Case) -> int | None:
     A shot that fails on one side only is worth, to a test that knew the shares beforehand, their distance from even (in nats);
     None where fewer fail with the plain decoder only, or the counts are not at hand.
     """
-    counts = part(case.verdict, "test") or part(case.verdict, "counts")
-    shots = number(counts, "shots")
-    base, own = number(counts, "baseline_only"), number(counts, "candidate_only")
-    if not shots or base is None or own is None or min(shots, base, own) < 0 or base <= own:
+    target = case.evidence.target
+    if target is None or target.test.baseline_only <= target.test.candidate_only:
         return None
+    base, own, shots = target.test.baseline_only, target.test.candidate_only, target.test.shots
     pairs = base + own
     worth = sum(side / pairs * log(2 * side / pairs) for side in (base, own) if side)
-    needed = number(case.verdict, "log_e_needed")
-    evidence = needed if needed is not None and needed > 0 else log(20)
+    evidence = target.log_e_needed if target.log_e_needed > 0 else log(20)
     total = ceil(_SPREAD * evidence / (worth * pairs / shots))
     rounded = 10 ** max(0, len(str(total)) - 2)
     return max(50_000, -(-total // rounded) * rounded)

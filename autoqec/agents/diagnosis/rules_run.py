@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
 from autoqec.agents.agent_contract import PastRound
-from autoqec.agents.diagnosis.cases import Diagnosis, figure, number, text, whole
+from autoqec.agents.diagnosis.cases import Diagnosis, figure, text, whole
 from autoqec.agents.diagnosis.causes import CAUSES
 from autoqec.agents.diagnosis.patches import TRAINING, fields_of, stage_files
 from autoqec.agents.quoting import shortened
+from autoqec.results.figures import Holdout
 
 #: Rounds without an improvement that make a plateau, with one parent that are worth a word, and with one cause likewise.
 _PLATEAU, _ONE_PARENT, _REPEATED = 3, 5, 3
@@ -89,7 +90,17 @@ def _in_vain(history: Sequence[PastRound]) -> list[PastRound]:
 
 
 def _gain(past: PastRound) -> float | None:
-    return number(past.holdout, "delta_ler") if past.verdict == "VERIFIED" else None
+    figures = past.holdout.figures if past.holdout else None
+    return figures.delta_ler if figures and past.verdict == "VERIFIED" else None
+
+
+def _costs(past: PastRound) -> tuple[float, float]:
+    """FLOPs and parameters as the verifier counted them, else as the training did."""
+    counted, told = past.holdout or Holdout(), past.metrics.costs if past.metrics else Holdout()
+    return (
+        float(counted.flops_per_shot or told.flops_per_shot or 0),
+        float(counted.params or told.params or 0),
+    )
 
 
 def _improvements(history: Sequence[PastRound]) -> list[tuple[int, float]]:
@@ -100,10 +111,8 @@ def _improvements(history: Sequence[PastRound]) -> list[tuple[int, float]]:
         gain = _gain(past)
         if gain is None:
             continue
-        costs = [
-            number(past.holdout, name) or number(past.metrics, name) or 0.0 for name in ("flops_per_shot", "params")
-        ]
-        point = (gain, -costs[0], -costs[1])
+        flops, params = _costs(past)
+        point = (gain, -flops, -params)
         if not any(all(a >= b for a, b in zip(other, point, strict=True)) for other in seen):
             found.append((place, gain))
         seen.append(point)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from autoqec.agents.diagnosis.cases import Case, Changes, Diagnosis, figure, found, interval, number, part, rows, span
+from autoqec.agents.diagnosis.cases import Case, Changes, Diagnosis, figure, found, span
 from autoqec.agents.diagnosis.patches import (
     OUTPUT,
     TRAINING,
@@ -14,6 +14,8 @@ from autoqec.agents.diagnosis.patches import (
     smaller_stages,
     value_of,
 )
+from autoqec.results.figures import Figures
+from autoqec.results.metrics import Metrics, TrainingLog
 
 #: A candidate that fails this many times as often as the plain decoder is not merely a little off.
 _MUCH_WORSE = 1.5
@@ -25,35 +27,33 @@ _FALL, _RISE = 1e-3, 1e-2
 def scored_causes(case: Case) -> Iterator[Diagnosis]:
     """What is poor or doubtful about a round's metrics, causes before their effects."""
     metrics = case.past.metrics
-    if not isinstance(metrics, dict):
+    if metrics is None:
         return
-    training = part(metrics, "training")
-    if (invalid := number(metrics, "invalid")) is not None and invalid > 0:
-        shots = figure(number(metrics, "shots"))
+    if (invalid := metrics.measured.invalid) > 0:
+        shots = figure(metrics.figures.shots)
         yield found(case, "invalid_shots", f"invalid: {figure(invalid)} of {shots} shots", changes=calmer(case.files))
-    yield from _training(case, training)
-    yield from _beliefs(case)
+    yield from _training(case, metrics)
+    yield from _beliefs(case, metrics)
     if case.past.verdict is None:
-        yield from _decision(case)
+        yield from _decision(case, metrics.figures)
 
 
-def _training(case: Case, training: object) -> Iterator[Diagnosis]:
-    steps, planned = number(training, "steps"), number(training, "steps_planned")
-    if steps == 0 and (number(case.past.metrics, "params") or 0) > 0:
+def _training(case: Case, metrics: Metrics) -> Iterator[Diagnosis]:
+    training = metrics.training
+    steps, planned = training.steps, training.steps_planned
+    if steps == 0 and metrics.costs.params > 0:
         shots, epochs = (value_of(case.files, TRAINING, name) for name in ("shots", "epochs"))
         wanted = {"shots": 32_768} if not shots else {}
         changes = {TRAINING: wanted | ({"epochs": 1} if not epochs else {})}
         evidence = f"steps: 0 of {figure(planned)} planned; shots {figure(shots)}, epochs {figure(epochs)}"
         yield found(case, "no_training", evidence, changes=changes if changes[TRAINING] else {})
         return
-    if (nan := number(training, "nan_steps")) is not None and nan > 0:
-        yield found(
-            case, "not_finite_steps", f"nan_steps: {figure(nan)} of {figure(steps)}", changes=calmer(case.files)
-        )
-    out_of_time = part(training).get("out_of_time") is True
+    if training.nan_steps is not None and training.nan_steps > 0:
+        evidence = f"nan_steps: {figure(training.nan_steps)} of {figure(steps)}"
+        yield found(case, "not_finite_steps", evidence, changes=calmer(case.files))
+    out_of_time = training.out_of_time
     if out_of_time and steps is not None:
-        took = number(training, "seconds")
-        evidence = f"{figure(steps)} of {figure(planned)} steps in {figure(took)} s"
+        evidence = f"{figure(steps)} of {figure(planned)} steps in {figure(training.seconds)} s"
         yield found(case, "out_of_time", evidence, changes=_in_time(case, steps, planned))
     yield from _losses(case, training, bool(steps and planned and steps < planned and not out_of_time))
 
@@ -63,10 +63,10 @@ def _in_time(case: Case, steps: float, planned: float | None) -> Changes:
     return {TRAINING: {"shots": int(shots * steps / planned)}} if shots and planned and steps else {}
 
 
-def _losses(case: Case, training: object, early: bool) -> Iterator[Diagnosis]:
-    before, after = number(training, "validation_before"), number(training, "validation_after")
-    curve = [loss for row in rows(training, "validation") if (loss := number(row, "loss")) is not None]
-    if before is None or after is None or not number(training, "steps"):
+def _losses(case: Case, training: TrainingLog, early: bool) -> Iterator[Diagnosis]:
+    before, after = training.validation_before, training.validation_after
+    curve = [point.loss for point in training.validation]
+    if before is None or after is None or not training.steps:
         return
     fell = f"validation loss {figure(before)} before, {figure(after)} after"
     best, last = min(curve, default=after), curve[-1] if curve else after
@@ -78,8 +78,8 @@ def _losses(case: Case, training: object, early: bool) -> Iterator[Diagnosis]:
     elif last > best + _RISE * abs(best):
         yield _overfitted(case, f"{fell}; best {figure(best)}, last {figure(last)}")
     elif early:
-        done, planned = number(training, "steps"), number(training, "steps_planned")
-        yield found(case, "stopped_early", f"{figure(done)} of {figure(planned)} steps; {fell}")
+        done = f"{figure(training.steps)} of {figure(training.steps_planned)} steps"
+        yield found(case, "stopped_early", f"{done}; {fell}")
 
 
 def _overfitted(case: Case, evidence: str) -> Diagnosis:
@@ -91,22 +91,21 @@ def _overfitted(case: Case, evidence: str) -> Diagnosis:
     return found(case, "overfitting", evidence, f"epochs {figure(epochs)}", changes=changes)
 
 
-def _beliefs(case: Case) -> Iterator[Diagnosis]:
-    metrics = case.past.metrics
-    shots, ratio = number(metrics, "shots"), number(metrics, "ler_ratio")
-    base, own = (number(metrics, "counts", name) for name in ("baseline_only", "candidate_only"))
+def _beliefs(case: Case, metrics: Metrics) -> Iterator[Diagnosis]:
+    shots, ratio = metrics.figures.shots, metrics.figures.ler_ratio
+    counts = metrics.measured.counts
     output = fields_of(case.files, OUTPUT)
     flips, threshold = output.get("mode") == "hard_flip", value_of(case.files, OUTPUT, "threshold")
     at = f"output.yaml: threshold: {figure(threshold)}" if flips else ""
-    if shots and base == 0 and own == 0:
+    if shots and counts is not None and counts.baseline_only == counts.candidate_only == 0:
         evidence = f"of {figure(shots)} shots none fails on one side only: baseline_only 0, candidate_only 0"
         lower: Changes = {OUTPUT: {"threshold": round(threshold / 2, 3)}} if flips and threshold else {}
         yield found(case, "flips_nothing" if flips else "beliefs_change_nothing", evidence, at, changes=lower)
         return
-    ends = interval(metrics, "ler_ratio_ci")
-    if ratio is None or ends is None or ends[0] <= 1:
+    low, high = metrics.figures.ler_ratio_ci
+    if ratio is None or high is None or low <= 1:
         return
-    evidence = f"ler_ratio {figure(ratio)}, 95 % {span(ends)}"
+    evidence = f"ler_ratio {figure(ratio)}, 95 % {span((low, high))}"
     if flips:
         higher: Changes = {OUTPUT: {"threshold": round((1 + threshold) / 2, 3)}} if threshold else {}
         yield found(case, "flips_too_much", evidence, at, changes=higher)
@@ -118,13 +117,10 @@ def _beliefs(case: Case) -> Iterator[Diagnosis]:
         yield found(case, "worse_than_plain", evidence, f"training.yaml: loss: {loss}", changes=other)
 
 
-def _decision(case: Case) -> Iterator[Diagnosis]:
+def _decision(case: Case, figures: Figures) -> Iterator[Diagnosis]:
     if case.past.decision != "ignore":
         return
-    gain, ends = number(case.past.metrics, "delta_ler"), interval(case.past.metrics, "delta_ler_ci")
-    if gain is None or ends is None:
-        return
-    shots = figure(number(case.past.metrics, "shots"))
-    evidence = f"delta_ler {figure(gain)}, 95 % {span(ends)} over {shots} development shots"
+    gain, ends = figures.delta_ler, figures.delta_ler_ci
+    evidence = f"delta_ler {figure(gain)}, 95 % {span(ends)} over {figure(figures.shots)} development shots"
     cause = "sure_gain_ignored" if ends[0] > 0 else "gain_not_sure" if gain > 0 else "no_gain"
     yield found(case, cause, evidence)

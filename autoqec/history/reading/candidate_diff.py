@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import unified_diff
 
 
 def candidate_diff(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> str:
     """A unified diff; blank lines, which canonical files put between keys, are left out."""
+    from difflib import unified_diff  # no reading command but `show` needs it
+
     lines: list[str] = []
     for path in sorted(set(before) | set(after)):
         old, new = (_lines(files.get(path)) for files in (before, after))

@@ -1,0 +1,21 @@
+"""The stage kinds that are installed and the formats of a candidate's files, as agents are told them: plain JSON values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autoqec.candidate.schema import Output, Training
+from autoqec.plugins import Registry
+
+#: What a candidate's files other than its stages are, by path.
+FORMATS = {"output.yaml": Output.model_json_schema(), "training.yaml": Training.model_json_schema()}
+
+
+def stage_kinds(registry: Registry) -> dict[str, Any]:
+    """Every stage kind: its schema, and the values worth trying."""
+    found = {}
+    for entry in registry.all("stage"):
+        kind = entry.create()
+        space = {name: list(values) for name, values in kind.space().items()}
+        found[entry.name] = {"schema": kind.Config.model_json_schema(), "space": space}
+    return found

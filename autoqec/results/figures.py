@@ -1,0 +1,151 @@
+"""The figures that a stretch of scored shots comes to, and what a candidate costs: the numbers that all notes have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from autoqec.results.counts import PairedCounts
+from autoqec.results.note_form import is_number
+from autoqec.results.statistics import delta_interval, ratio_interval
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What one side gains over the other per shot: `ler_baseline - ler_candidate`, with its interval."""
+
+    delta_ler: float
+    delta_ler_ci: tuple[float, float]
+
+    @staticmethod
+    def of(counts: PairedCounts, alpha: float = 0.05) -> Gain:
+        """The gain that counts show."""
+        return Gain(counts.delta_ler, delta_interval(counts, alpha))
+
+    def to_note(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {"delta_ler": self.delta_ler, "delta_ler_ci": list(self.delta_ler_ci)}
+
+
+#: The fields of a gain where there is none.
+NO_GAIN: Mapping[str, None] = {"delta_ler": None, "delta_ler_ci": None}
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a stretch of shots says.
+
+    Attributes:
+        shots: How many.
+        ler_baseline, ler_candidate: Logical error rates per shot.
+        delta_ler: The gain, the first less the second.
+        delta_ler_ci: Its interval.
+        ler_ratio: The second over the first; None where the baseline never failed.
+        ler_ratio_ci: Its interval; the upper end is None while no ratio is excluded.
+    """
+
+    shots: int
+    ler_baseline: float
+    ler_candidate: float
+    delta_ler: float
+    delta_ler_ci: tuple[float, float]
+    ler_ratio: float | None
+    ler_ratio_ci: tuple[float, float | None]
+
+    @staticmethod
+    def of(counts: PairedCounts) -> Figures:
+        """The figures that counts come to."""
+        rates = counts.shots, counts.ler_baseline, counts.ler_candidate, counts.delta_ler
+        return Figures(*rates, delta_interval(counts), counts.ler_ratio, ratio_interval(counts))
+
+    @property
+    def gain(self) -> Gain:
+        """The gain alone."""
+        return Gain(self.delta_ler, self.delta_ler_ci)
+
+    def to_note(self) -> dict[str, Any]:
+        """As JSON values."""
+        return vars(self) | {"delta_ler_ci": list(self.delta_ler_ci), "ler_ratio_ci": list(self.ler_ratio_ci)}
+
+
+_NUMBERS = ("shots", "ler_baseline", "ler_candidate", "delta_ler")
+
+
+def read_figures(note: Mapping[str, Any]) -> Figures | None:
+    """The figures in a note; None where one is missing or no finite number."""
+    numbers: list[Any] = [note.get(name) for name in _NUMBERS]
+    gains, ratios, ratio = note.get("delta_ler_ci"), note.get("ler_ratio_ci"), note.get("ler_ratio")
+    for ends in (gains, ratios):
+        if not isinstance(ends, list | tuple) or len(ends) != 2:
+            return None
+    assert isinstance(gains, list | tuple)
+    assert isinstance(ratios, list | tuple)
+    needed = [*numbers, *gains, *(end for end in (*ratios, ratio) if end is not None)]
+    if not all(map(is_number, needed)) or ratios[0] is None:
+        return None
+    shots, baseline, candidate, delta = numbers
+    return Figures(shots, baseline, candidate, delta, (gains[0], gains[1]), ratio, (ratios[0], ratios[1]))
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a candidate costs, and what its round took.
+
+    Attributes:
+        flops_per_shot, params: Of the candidate.
+        latency_us_per_shot: Microseconds of prediction and decoding.
+        train_seconds, score_seconds: Wall clock of the round's steps.
+    """
+
+    flops_per_shot: int
+    params: int
+    latency_us_per_shot: float
+    train_seconds: float
+    score_seconds: float
+
+    def to_note(self) -> dict[str, Any]:
+        """As JSON values."""
+        return dict(vars(self))
+
+
+_COSTS = ("flops_per_shot", "params", "latency_us_per_shot", "train_seconds", "score_seconds")
+
+
+def read_costs(note: Mapping[str, Any]) -> Costs | None:
+    """The costs in a metrics note; None where one is missing or no finite number."""
+    numbers = [note.get(name) for name in _COSTS]
+    return Costs(*numbers) if all(map(is_number, numbers)) else None  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Holdout:
+    """What a verdict says in figures, from shots nobody had seen.
+
+    Attributes:
+        figures: Rates, gain and ratio; None if nothing was tested.
+        flops_per_shot, params: Costs as the verifier counted them.
+    """
+
+    figures: Figures | None = None
+    flops_per_shot: float | None = None
+    params: float | None = None
+
+    def to_note(self) -> dict[str, Any]:
+        """As JSON values: what there is of it."""
+        told = self.figures.to_note() if self.figures else {}
+        costs = {"flops_per_shot": self.flops_per_shot, "params": self.params}
+        found = {name: told[name] for name in _TOLD if name in told}
+        return found | {name: value for name, value in costs.items() if value is not None}
+
+
+#: Of figures, what agents are told, in this order.
+_TOLD = ("delta_ler", "delta_ler_ci", "ler_ratio", "ler_candidate", "ler_baseline", "shots")
+
+
+def row_of(figures: Figures | None, costs: Holdout | Costs | None) -> dict[str, Any]:
+    """A round's figures in a line of a table for agents; null where there is none."""
+    told = figures.to_note() if figures else {}
+    names = ("delta_ler", "delta_ler_ci", "ler_ratio", "ler_candidate")
+    beside = {name: getattr(costs, name, None) for name in ("flops_per_shot", "params")}
+    return {name: told.get(name) for name in names} | beside

@@ -1,0 +1,174 @@
+"""A round's metrics as a record: candidate and baseline on the same development shots, what it costs, how its training went."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from autoqec.results.counts import PairedCounts
+from autoqec.results.figures import Costs, Figures, read_costs, read_figures
+from autoqec.results.note_form import always, flat, mapping, read_record, write_record
+from autoqec.results.verdict import Parsed, malformed, numbers_in
+
+
+@dataclass(frozen=True)
+class RateFigures:
+    """Figures at another physical error rate `p` of the environment."""
+
+    p: float
+    figures: Figures = flat()
+    invalid: int = always(0)
+    counts: PairedCounts | None = None
+
+
+@dataclass(frozen=True)
+class LossPoint:
+    """A loss after so many steps."""
+
+    loss: float
+    step: int | None = None
+
+
+@dataclass(frozen=True)
+class TrainingLog:
+    """How a training went, as far as its process said.
+
+    Attributes:
+        loss: Which.
+        points, validation: Losses of the training and of the validation.
+        validation_before, validation_after: The validation's first, and that of the weights that were kept.
+        steps, steps_planned, shots: Done, to do, drawn.
+        nan_steps: Steps whose loss or gradient was not finite.
+        out_of_time: Whether it was cut off.
+        seconds: Wall clock.
+        device: What it ran on.
+    """
+
+    loss: str | None = None
+    points: tuple[LossPoint, ...] = ()
+    validation: tuple[LossPoint, ...] = ()
+    validation_before: float | None = None
+    validation_after: float | None = None
+    steps: float | None = None
+    steps_planned: float | None = None
+    shots: float | None = None
+    nan_steps: float | None = None
+    out_of_time: bool = False
+    seconds: float | None = None
+    device: str | None = None
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Microseconds per shot of one process."""
+
+    predict: float
+    decode: float
+    baseline: float
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What the figures were made with."""
+
+    profile: Mapping[str, Any] = mapping(always=True)
+    python: str = always("")
+    machine: str = always("")
+    versions: Mapping[str, str] = mapping(always=True)
+    argv: tuple[str, ...] = always(())
+
+
+@dataclass(frozen=True)
+class Measured:
+    """All that a metrics note says beside figures and costs.
+
+    Attributes:
+        id: The note's.
+        invalid: Shots without a valid answer of the candidate.
+        counts: The shots that the figures rest on.
+        references, references_missing: Rates of reference decoders on the same shots; those left out, and what they need.
+        other_rates: Figures at the environment's other physical error rates.
+        latency_us: Where the latency goes.
+        training: How the training went.
+        weights_sha256, candidate: What was scored.
+        fingerprint: The problem's.
+        provenance: What with.
+    """
+
+    id: str = ""
+    invalid: int = always(0)
+    counts: PairedCounts | None = None
+    references: Mapping[str, float] = mapping(always=True)
+    references_missing: Mapping[str, str] = mapping()
+    other_rates: tuple[RateFigures, ...] = always(())
+    latency_us: Latency | None = None
+    training: TrainingLog | None = None
+    weights_sha256: str = ""
+    candidate: str = ""
+    fingerprint: str | None = always()
+    provenance: Provenance | None = None
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """A round's development metrics.
+
+    Attributes:
+        figures: Rates, gain and ratio.
+        costs: What the candidate costs, and what its round took.
+        note: The whole as a note holds it; `measured` is the same as records.
+    """
+
+    figures: Figures
+    costs: Costs
+    note: Mapping[str, Any] = field(default_factory=dict)
+
+    @staticmethod
+    def of(figures: Figures, costs: Costs, measured: Measured, training: Mapping[str, Any]) -> Metrics:
+        """The metrics of a round.
+
+        Args:
+            figures: Of the development shots.
+            costs: What the candidate costs; null where a process did not say.
+            measured: The rest, but for the training.
+            training: What the training's process said.
+        """
+        note = {**write_record(measured), **figures.to_note(), **costs.to_note(), "training": dict(training)}
+        return Metrics(figures, costs, note)
+
+    @cached_property
+    def measured(self) -> Measured:
+        """What the note says beside; of what is malformed it has nothing."""
+        return read_record(Measured, self.note)
+
+    @property
+    def training(self) -> TrainingLog:
+        """How the training went; empty if nothing was said."""
+        return self.measured.training or TrainingLog()
+
+    @property
+    def references(self) -> Mapping[str, float] | None:
+        """Rates of reference decoders on the same shots; None if nothing is said of them."""
+        return numbers_in(self.note.get("references"))
+
+    @property
+    def rates_beside(self) -> list[RateFigures]:
+        """Figures at the environment's other physical error rates, in order."""
+        return sorted(self.measured.other_rates, key=lambda row: row.p)
+
+    def to_note(self) -> dict[str, Any]:
+        """As a note holds it."""
+        return dict(self.note)
+
+
+def parse_metrics(note: Any) -> Parsed[Metrics]:
+    """Metrics from a note, whatever the note holds: figures and costs must be whole, the rest is read when it is asked for."""
+    if note is None:
+        return Parsed()
+    figures = read_figures(note) if isinstance(note, Mapping) else None
+    costs = read_costs(note) if isinstance(note, Mapping) else None
+    if figures is None or costs is None:
+        return Parsed(problem=malformed("metrics", note))
+    return Parsed(Metrics(figures, costs, note))

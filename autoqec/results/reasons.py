@@ -1,0 +1,55 @@
+"""The reasons of verdicts: each code with the word that goes with it. Verifier, audit and readers have no other table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from autoqec.results.verdict import Word
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a verdict is what it is.
+
+    Attributes:
+        word: The word that it gives.
+        says: What it means, in a sentence.
+        fault: Whether the candidate broke its contract, so that counting stopped.
+    """
+
+    word: Word
+    says: str
+    fault: bool = False
+
+
+#: Every reason that the verifier `holdout` gives, or gave in earlier versions.
+REASONS: Mapping[str, Reason] = {
+    "better": Reason("VERIFIED", "A gain is shown, in every cell, and every check held."),
+    "not_better": Reason("FAILED", "The evidence shows no worthwhile gain."),
+    "undecided": Reason("FAILED", "Shots or time were spent before the evidence was in."),
+    "over_budget": Reason("FAILED", "The candidate costs more than the environment allows."),
+    "target_missed": Reason("FAILED", "The rate is not shown to meet the environment's target."),
+    "constraint": Reason("FAILED", "A limit is exceeded or the target missed; version 0.1 did not say which."),
+    "weights_do_not_fit": Reason("FAILED", "The target's weights do not fit another cell's problem."),
+    "crash": Reason("FAILED", "The candidate ended with an error.", fault=True),
+    "timeout": Reason("FAILED", "The candidate gave no answer in time.", fault=True),
+    "bad_output": Reason("FAILED", "The candidate's answer has not the form that answers have.", fault=True),
+    "bad_weights": Reason("FAILED", "The candidate's weights cannot be loaded.", fault=True),
+    "hostile_syscall": Reason("SUSPICIOUS", "The candidate's code tried what its sandbox forbids.", fault=True),
+    "batch_dependent": Reason("SUSPICIOUS", "The candidate answers a shot differently in other company."),
+    "decoder_gain": Reason("SUSPICIOUS", "The gain is the decoder's: beliefs that say nothing do as well."),
+    "unsandboxed_custom_code": Reason("SUSPICIOUS", "The candidate's own code ran without a sandbox."),
+    "cost_mismatch": Reason("SUSPICIOUS", "The candidate counts fewer operations than its processor time allows."),
+    "beats_reference_ml": Reason(
+        "SUSPICIOUS", "The candidate fails less often than a decoder near maximum likelihood can."
+    ),
+    "distance_regression": Reason("SUSPICIOUS", "The candidate fails on few faults that the baseline corrects."),
+    "harm": Reason("SUSPICIOUS", "The candidate is worse than the baseline near the target."),
+}
+
+
+def word_for(reason: str) -> Word:
+    """The word that goes with a reason; a reason that is not known shows no gain."""
+    known = REASONS.get(reason)
+    return known.word if known is not None else "FAILED"

@@ -1,0 +1,210 @@
+"""A verdict as a record: its word, its reason, and the details that a note holds, read once into typed evidence.
+
+Whoever can write to a repository can write a note, so `parse_verdict` takes any JSON and says what is wrong instead of raising.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Generic, Literal, TypeVar
+
+from autoqec.results.counts import PairedCounts
+from autoqec.results.figures import Figures, Holdout, read_figures
+from autoqec.results.note_form import is_number, read_counts, read_record, write_record
+from autoqec.results.verdict_parts import Evidence, Limits
+
+Word = Literal["VERIFIED", "SUSPICIOUS", "FAILED"]
+
+WORDS: tuple[Word, ...] = ("VERIFIED", "SUSPICIOUS", "FAILED")
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Parsed(Generic[_T]):
+    """What a note was read to: a record, or a sentence on why it is none; neither if there is no note."""
+
+    record: _T | None = None
+    problem: str | None = None
+
+
+def malformed(kind: str, note: Any) -> str:
+    """What is said of a note that has not the form that its kind has."""
+    name = note.get("id") if isinstance(note, Mapping) else None
+    return f"the {kind} note {name} is not of the form such notes have, and is ignored"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a verifier says.
+
+    Attributes:
+        verdict: VERIFIED, SUSPICIOUS or FAILED.
+        reason: A code; `autoqec.results.reasons` lists those of the verifier `holdout`.
+        details: Counts, evidence, intervals, policy, the revealed key, digests, versions — whatever a reader needs to check the
+            word by hand, as JSON values. `evidence` is the same as records.
+    """
+
+    verdict: Word
+    reason: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @staticmethod
+    def on(verdict: Word, reason: str, evidence: Evidence) -> Verdict:
+        """The verdict that rests on this evidence."""
+        return Verdict(verdict, reason, evidence_fields(evidence))
+
+    @cached_property
+    def _read(self) -> tuple[Evidence, tuple[str, ...]]:
+        problems: list[str] = []
+        return read_record(Evidence, self.details, problems=problems), tuple(problems)
+
+    @property
+    def evidence(self) -> Evidence:
+        """What it rests on; of what is malformed in the details it has nothing."""
+        return self._read[0]
+
+    @property
+    def malformed(self) -> tuple[str, ...]:
+        """The places in the details that have not the form that verdicts have there."""
+        return self._read[1]
+
+    @cached_property
+    def figures(self) -> Figures | None:
+        """Rates, gain and ratio on the holdout; None if nothing was tested."""
+        return read_figures(self.details)
+
+    @property
+    def extension(self) -> PairedCounts | None:
+        """The shots that the figures of a "better" candidate rest on."""
+        return read_counts(self.details.get("extension"))
+
+    @property
+    def holdout(self) -> Holdout | None:
+        """Its figures with the costs that the verifier counted; None if it has neither."""
+        found = Holdout(self.figures, self.cost("flops_per_shot"), self.cost("params"))
+        return found if found != Holdout() else None
+
+    @property
+    def references(self) -> Mapping[str, float] | None:
+        """Rates of reference decoders on the same shots; None if nothing is said of them."""
+        return numbers_in(self.details.get("references"))
+
+    @property
+    def verified(self) -> bool:
+        """Whether it is VERIFIED."""
+        return self.verdict == "VERIFIED"
+
+    @cached_property
+    def limits(self) -> Limits | None:
+        """The environment's constraints, as they stand beside it; None in verdicts from before they were noted."""
+        told = self.details.get("constraints")
+        return read_record(Limits, told) if isinstance(told, Mapping) else None
+
+    @property
+    def composition(self) -> str | None:
+        """Whether the parents' gains add up, of a composed round."""
+        told = self.details.get("compose")
+        word = told.get("composition") if isinstance(told, Mapping) else None
+        return word if isinstance(word, str) else None
+
+    def cost(self, name: Literal["flops_per_shot", "params"]) -> float | None:
+        """What the verifier counted that the candidate costs."""
+        value = self.details.get(name)
+        return value if is_number(value) else None
+
+    def noted(self, **beside: Any) -> Verdict:
+        """The verdict with more fields in its note, such as the commit it is about."""
+        return Verdict(self.verdict, self.reason, {**self.details, **beside})
+
+    def to_dict(self) -> dict[str, Any]:
+        """As a note holds it."""
+        return {"verdict": self.verdict, "reason": self.reason, **self.details}
+
+    to_note = to_dict
+
+    @staticmethod
+    def from_dict(fields: Mapping[str, Any]) -> Verdict:
+        """The inverse of `to_dict`.
+
+        Raises:
+            ValueError: The word is none of the three, or there is no reason.
+        """
+        rest = dict(fields)
+        word, reason = rest.pop("verdict", None), rest.pop("reason", None)
+        if word not in WORDS or not isinstance(reason, str):
+            raise ValueError(f"{word!r} is not a verdict")
+        return Verdict(word, reason, rest)
+
+
+@dataclass(frozen=True)
+class Rejudged:
+    """A member of a front that was judged again.
+
+    Attributes:
+        run, round: Which.
+        before: Its gain on the front.
+        verdict: The new verdict; None where its run has no error budget left.
+        fault: Why there is none.
+    """
+
+    run: str
+    round: int
+    before: float
+    verdict: Verdict | None = None
+    fault: str = ""
+
+    @property
+    def name(self) -> str:
+        """`run/number`."""
+        return f"{self.run}/{self.round}"
+
+    @property
+    def reason(self) -> str:
+        """The new verdict's; or that there is no error budget left."""
+        return self.verdict.reason if self.verdict else "budget_spent"
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        about = {"run": self.run, "round": self.round, "before": self.before}
+        if self.verdict is not None:
+            return about | self.verdict.to_note()
+        return about | {"verdict": None, "reason": self.reason, "fault": self.fault}
+
+
+def parse_verdict(note: Any) -> Parsed[Verdict]:
+    """A verdict from a note, whatever the note holds.
+
+    It must have one of the words and a reason, and figures where it is VERIFIED or says a rate; the rest is read when it is
+    asked for, part by part.
+    """
+    if note is None:
+        return Parsed()
+    try:
+        verdict = Verdict.from_dict(note)
+    except (ValueError, TypeError):
+        return Parsed(problem=malformed("verdict", note))
+    if verdict.figures is None and (verdict.verified or "ler_candidate" in note):
+        return Parsed(problem=malformed("verdict", note))
+    return Parsed(verdict)
+
+
+def evidence_fields(evidence: Evidence) -> dict[str, Any]:
+    """Evidence as a note holds it."""
+    fields = write_record(evidence)
+    if evidence.cell is not None:
+        fields.setdefault("target_ler", None)
+    if evidence.trusted_code is not None:
+        fields.setdefault("sandbox", None)
+    if evidence.checks is not None:
+        fields.setdefault("two_p_slope", None)
+    return fields
+
+
+def numbers_in(value: Any) -> dict[str, float] | None:
+    """The numbers of a mapping by name, what else is in it left out; None if it is no mapping."""
+    if not isinstance(value, Mapping):
+        return None
+    return {name: number for name, number in value.items() if isinstance(name, str) and is_number(number)}

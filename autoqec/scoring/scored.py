@@ -1,0 +1,133 @@
+"""What scored shots come to: sums that simply add, whoever scored which part, in which order and in how many pieces."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from autoqec.results.counts import PairedCounts
+from autoqec.scoring.shard import ChunkScore
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The sum of some chunks of one stream; `Scored()` is the sum of none.
+
+    Attributes:
+        counts: Baseline against candidate.
+        neutral: In the baseline's place, the candidate's decoder on beliefs that say nothing, over `reference_shots` shots.
+        invalid: Candidate's shots without a valid answer.
+        references: Failures of each reference decoder, over `reference_shots` shots.
+        reference_shots: Shots on which the references ran.
+        missing: References that were left out, and the lines that install what they need.
+        chunks: Chunks summed.
+        predict_seconds, decode_seconds, baseline_seconds: Wall time of one process.
+        cpu_seconds: Processor time in the candidate's process, as the kernel counts it.
+        digests: SHA-256 of each chunk's shots, in order.
+        failed: Which shots of each chunk the candidate failed, a bit each, in hex.
+        answers: SHA-256 of each chunk's predictions.
+        lock: The layers of the sandbox around the candidate's process, the fewest of all parts; None where it ran unlocked.
+    """
+
+    counts: PairedCounts = field(default_factory=PairedCounts)
+    neutral: PairedCounts = field(default_factory=PairedCounts)
+    invalid: int = 0
+    references: Mapping[str, int] = field(default_factory=dict)
+    reference_shots: int = 0
+    missing: Mapping[str, str] = field(default_factory=dict)
+    chunks: int = 0
+    predict_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    decode_seconds: float = 0.0
+    baseline_seconds: float = 0.0
+    digests: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    answers: tuple[str, ...] = ()
+    lock: Mapping[str, Any] | None = None
+
+    def __add__(self, other: Scored) -> Scored:
+        """The sum of both, `other`'s chunks after these."""
+        return Scored(
+            counts=self.counts + other.counts,
+            neutral=self.neutral + other.neutral,
+            invalid=self.invalid + other.invalid,
+            references=_summed(self.references, other.references),
+            reference_shots=self.reference_shots + other.reference_shots,
+            missing={**self.missing, **other.missing},
+            chunks=self.chunks + other.chunks,
+            predict_seconds=self.predict_seconds + other.predict_seconds,
+            cpu_seconds=self.cpu_seconds + other.cpu_seconds,
+            decode_seconds=self.decode_seconds + other.decode_seconds,
+            baseline_seconds=self.baseline_seconds + other.baseline_seconds,
+            digests=self.digests + other.digests,
+            failed=self.failed + other.failed,
+            answers=self.answers + other.answers,
+            lock=_weaker(self.lock, other.lock),
+        )
+
+    @property
+    def predict_us(self) -> float:
+        """Microseconds of prediction per shot."""
+        return self._per_shot(self.predict_seconds)
+
+    @property
+    def cpu_us(self) -> float:
+        """Microseconds of the candidate's processor time per shot."""
+        return self._per_shot(self.cpu_seconds)
+
+    @property
+    def decode_us(self) -> float:
+        """Microseconds of decoding per shot."""
+        return self._per_shot(self.decode_seconds)
+
+    @property
+    def baseline_us(self) -> float:
+        """Microseconds of the baseline per shot."""
+        return self._per_shot(self.baseline_seconds)
+
+    def _per_shot(self, seconds: float) -> float:
+        return 1e6 * seconds / max(1, self.counts.shots)
+
+
+def total(scores: Iterable[ChunkScore], *, references: bool = False) -> Scored:
+    """The sum of chunk scores.
+
+    Args:
+        scores: In the order of the chunks.
+        references: Whether the reference decoders ran on them.
+    """
+    return sum((_one(score, references) for score in scores), Scored())
+
+
+def _one(score: ChunkScore, references: bool) -> Scored:
+    return Scored(
+        counts=score.counts,
+        neutral=score.neutral or PairedCounts(),
+        invalid=score.invalid,
+        references=dict(score.references),
+        reference_shots=score.counts.shots if references else 0,
+        chunks=1,
+        predict_seconds=score.predict_seconds,
+        cpu_seconds=score.cpu_seconds,
+        decode_seconds=score.decode_seconds,
+        baseline_seconds=score.baseline_seconds,
+        digests=(score.digest,),
+        failed=(score.failed,),
+        answers=(score.answers,),
+        lock=score.lock,
+    )
+
+
+def _summed(first: Mapping[str, int], second: Mapping[str, int]) -> dict[str, int]:
+    counted = Counter(first)
+    counted.update(second)
+    return {name: counted[name] for name in sorted(counted)}
+
+
+def _weaker(first: Mapping[str, Any] | None, second: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The lock with fewer layers, the first of equals."""
+    if first is None or second is None:
+        return first if second is None else second
+    return second if int(second["level"]) < int(first["level"]) else first
