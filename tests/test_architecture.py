@@ -1,6 +1,7 @@
 """The house keeps its floors: imports go one way, and what must not be imported is not."""
 
 import ast
+import re
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -66,7 +67,7 @@ def test_a_room_imports_only_from_rooms_below(path):
 
 FORBIDDEN = {
     "history": {"torch", "stim", "pymatching", "fusion_blossom", "numba", "numpy", "pydantic"},
-    "views": {"torch", "stim", "pymatching", "fusion_blossom", "numba"},
+    "views": {"torch", "stim", "pymatching", "fusion_blossom", "numba", "numpy", "scipy"},
     "cli": {"torch", "stim", "pymatching", "fusion_blossom", "numba"},
     "agents": {"torch", "stim", "pymatching", "fusion_blossom", "numba"},
     "scoring": {"torch", "autoqec_plugins"},
@@ -143,3 +144,24 @@ def test_no_import_circle_exists():
     except CycleError as error:
         pytest.fail("import circle: " + " -> ".join(reversed(error.args[1])))
     assert len(order) == len(files)
+
+
+VIEWS = [path for path in CORE if path.relative_to(ROOT / "autoqec").parts[0] == "views"]
+
+#: What works figures out, in the room of results: views are given records that have them.
+ARITHMETIC = {
+    f"autoqec.results.{name}"
+    for name in ("statistics", "counts", "decision", "distance", "harm", "verdict_checks", "audit", "limits")
+}
+
+
+@pytest.mark.parametrize("path", VIEWS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_views_draw_what_is_worked_out_elsewhere(path):
+    assert not ARITHMETIC & set(imports(path))
+
+
+@pytest.mark.parametrize("path", [*CORE, *PLUGINS], ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_the_records_know_the_keys_of_a_verdict(path):
+    """A reader of a verdict asks a record; whoever spells a key of its note would break with the note."""
+    inside = path.relative_to(ROOT).parts[:2] in (("autoqec", "results"), ("autoqec", "testing"))
+    assert inside or not re.search("delta_ler_ci|ler_ratio_ci", path.read_text())

@@ -1,6 +1,6 @@
-"""The loop's mind, without vendors: roles, messages, contexts from git, validation and repair.
+"""Agents: roles, messages, contexts from git, prompts, validation and repair of replies. No vendor code.
 
-What an agent plugin needs is here by name, and imported when it is first used.
+Agent plugins import their names from here; each is loaded on first use.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What agents may spend on a run, and what they have: reserved before a call, counted from the record after it."""
+"""Budgets of a run's agents: a call's estimate is reserved before the call, and its usage is counted from the record."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from autoqec.errors import BudgetSpentError
 
 @dataclass(frozen=True)
 class Limits:
-    """What a run's agents may take; None for no limit.
+    """Limits for a run's agents; None for no limit.
 
     Attributes:
-        tokens: Of all kinds together.
-        cost: In US dollars.
+        tokens: Tokens of all kinds together.
+        cost: Cost in US dollars.
     """
 
     tokens: int | None = None
@@ -29,13 +29,13 @@ class Limits:
 
 @dataclass(frozen=True)
 class Spent:
-    """What a run's agents took.
+    """The usage of a run's agents.
 
     Attributes:
-        calls: How many calls were begun.
-        tokens: Of all kinds together.
-        cost: In US dollars, of the calls whose price is known.
-        unpriced: Calls whose price is not known.
+        calls: Number of calls that were started.
+        tokens: Tokens of all kinds together.
+        cost: Cost in US dollars of the calls with a known price.
+        unpriced: Number of calls with an unknown price.
     """
 
     calls: int = 0
@@ -44,12 +44,12 @@ class Spent:
     unpriced: int = 0
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON values."""
+        """Return the fields as JSON values."""
         return {**vars(self), "cost": round(self.cost, 6)}
 
 
 def spent_on(calls: Iterable[Call]) -> Spent:
-    """The sum over calls; one that was begun and never answered counts as what was reserved for it."""
+    """Sum the usage of calls; a call without an answer counts with its reserved estimate."""
     made = list(calls)
     prices = [call.cost for call in made]
     return Spent(
@@ -61,17 +61,17 @@ def spent_on(calls: Iterable[Call]) -> Spent:
 
 
 def require_left(limits: Limits, spent: Spent, estimate: Estimate, *, run: str) -> None:
-    """Refuse a call that could take more than is left.
+    """Check that a call cannot exceed the remaining budget.
 
     Raises:
-        BudgetSpentError: It could; or money is limited, and the price of this call, or of an earlier one, is not known.
+        BudgetSpentError: It could exceed it; or cost is limited, but the price of this call or an earlier one is unknown.
     """
     if limits.cost is not None and (estimate.cost is None or spent.unpriced):
         which = "this model's" if estimate.cost is None else f"{spent.unpriced} earlier call(s)'"
         raise BudgetSpentError(
-            f"--max-cost cannot be kept: {which} price is not known",
-            hint='write it in .autoqec/config.toml: [prices."<model>"] with input, output, cache_read, cache_write in dollars'
-            " per million tokens; or limit tokens: --max-tokens N",
+            f"--max-cost cannot be enforced: {which} price is unknown",
+            hint='set it in .autoqec/config.toml: [prices."<model>"] with input, output, cache_read, cache_write in dollars'
+            " per million tokens; or limit tokens instead: --max-tokens N",
         )
     if limits.tokens is not None and spent.tokens + estimate.tokens > limits.tokens:
         raise BudgetSpentError(
@@ -86,7 +86,7 @@ def require_left(limits: Limits, spent: Spent, estimate: Estimate, *, run: str) 
 
 
 def left(limits: Limits, spent: Spent) -> Mapping[str, float]:
-    """What is left of the limits that there are, for those who are asked."""
+    """Return the remaining budget for each limit, for the agents' context."""
     found: dict[str, float] = {}
     if limits.tokens is not None:
         found["tokens"] = max(0, limits.tokens - spent.tokens)

@@ -1,4 +1,4 @@
-"""Calls: what one question to an agent was, and what was said; kept before anything is done with it, secrets taken out."""
+"""Records of calls to agents: question, reply, usage. A reply is stored, without secrets, before anything uses it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from autoqec.agents.agent_contract import Agent, Context, Estimate, Estimating, Reply, Role, Usage
 from autoqec.agents.quoting import shortened
 
-#: Characters of a prompt and of a reply that are kept.
+#: Maximum number of stored characters of a prompt and of a reply.
 _PROMPT, _TEXT = 2_000_000, 400_000
 
 _SECRET_NAMES = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|AUTH", re.IGNORECASE)
@@ -25,17 +25,17 @@ _HIDDEN = "[secret]"
 
 @dataclass(frozen=True)
 class Call:
-    """One question to an agent.
+    """One call of an agent.
 
     Attributes:
-        round: Number of the round it was about.
-        role: In which role it was asked.
+        round: Number of the round.
+        role: The role.
         attempt: 1, or 2 for the repair.
-        agent: Whom, as the setting names it.
-        seconds: How long it took.
-        reply: What was said; None if none came, as when the process was killed meanwhile.
-        estimate: What was reserved for it.
-        lost: How many times before it was begun and cut off by the end of the process, each perhaps charged.
+        agent: The agent's name as in the settings.
+        seconds: Duration.
+        reply: The reply; None if there is none, for example because the process was killed.
+        estimate: The reserved usage.
+        lost: Number of earlier tries that the end of the process cut off; each of them may have cost money.
     """
 
     round: int
@@ -49,20 +49,20 @@ class Call:
 
     @property
     def tokens(self) -> int:
-        """What it took; what was reserved, where nobody knows."""
+        """Tokens used; the reserved number if the usage is unknown."""
         if self.reply is None:
             return (1 + self.lost) * self.estimate.tokens
         return self.lost * self.estimate.tokens + (self.reply.usage.total if self.reply.usage else 0)
 
     @property
     def cost(self) -> float | None:
-        """US dollars, likewise; None where the price is not known."""
+        """Cost in US dollars; the reserved cost if the usage is unknown; None if the price is unknown."""
         known = self.estimate.cost if self.reply is None else self.reply.cost
         lost = self.lost and self.estimate.cost
         return None if known is None or lost is None else known + self.lost * lost
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON values, without the prompt and the text of the reply."""
+        """Return the fields as JSON values, without the prompt and the text of the reply."""
         fields: dict[str, Any] = {**vars(self), "estimate": vars(self.estimate)}
         if self.reply is not None:
             usage = vars(self.reply.usage) if self.reply.usage else None
@@ -71,7 +71,7 @@ class Call:
         return fields
 
     def texts(self) -> dict[str, str]:
-        """The prompt, the text of the reply, and its message as JSON."""
+        """Return the prompt, the text of the reply, and its message as JSON."""
         if self.reply is None:
             return {"prompt": "", "text": "", "said": ""}
         said = json.dumps(self.reply.message, ensure_ascii=False, indent=1, default=str)
@@ -79,7 +79,7 @@ class Call:
 
     @staticmethod
     def from_dict(fields: Mapping[str, Any], *, prompt: str = "", text: str = "") -> Call:
-        """The inverse of `to_dict`."""
+        """Invert `to_dict`."""
         reply = fields.get("reply")
         if reply is not None:
             usage = Usage(**reply["usage"]) if reply.get("usage") else None
@@ -88,31 +88,31 @@ class Call:
 
 
 class CallLog(Protocol):
-    """Where calls are kept, and who says whether one may be made."""
+    """Stores calls, and checks budgets before each call."""
 
     def report(self, progress: Mapping[str, Any]) -> None:
-        """An agent's progress."""
+        """Show an agent's progress."""
         ...
 
     def recorded(self, role: Role, attempt: int) -> Reply | None:
-        """What was said to this question before; None if it was not asked, or not answered."""
+        """Return the stored reply to this question; None if there is none."""
         ...
 
     def begin(self, role: Role, attempt: int, estimate: Estimate) -> None:
-        """A call is about to be made.
+        """Record that a call is about to start.
 
         Raises:
-            BudgetSpentError: It could take more than is left.
+            BudgetSpentError: The call could exceed the remaining budget.
         """
         ...
 
     def end(self, role: Role, attempt: int, reply: Reply, seconds: float, context: Context) -> None:
-        """A reply came; it is kept before this returns."""
+        """Store a reply before returning."""
         ...
 
 
 class NoLog:
-    """Keeps nothing and allows everything: for an agent that is asked outside of a round."""
+    """Stores nothing and allows every call: for calls outside of a round."""
 
     def report(self, progress: Mapping[str, Any]) -> None:
         """See `CallLog.report`."""
@@ -129,7 +129,7 @@ class NoLog:
 
 
 def secrets_here() -> list[str]:
-    """Values of this process's environment that must not be written down, by the names of their variables; longest first."""
+    """Return the secret values among the environment variables, recognised by the variables' names; longest first."""
     found = {
         value
         for name, value in os.environ.items()
@@ -139,7 +139,7 @@ def secrets_here() -> list[str]:
 
 
 def redact(value: Any, secrets: list[str] | None = None) -> Any:
-    """A JSON value with every secret in its texts replaced: those of the environment, and what looks like a key."""
+    """Replace secrets in all texts of a JSON value: secret environment variables, and anything that looks like a key."""
     known = secrets_here() if secrets is None else secrets
     if isinstance(value, str):
         for secret in known:
@@ -153,7 +153,7 @@ def redact(value: Any, secrets: list[str] | None = None) -> Any:
 
 
 def kept_reply(reply: Reply) -> Reply:
-    """A reply as it may be written down: without secrets, and not without end."""
+    """Return a reply that is safe to store: without secrets, and limited in length."""
     known = secrets_here()
     return replace(
         reply,
@@ -165,10 +165,10 @@ def kept_reply(reply: Reply) -> Reply:
 
 
 def as_reply(said: Any) -> Reply:
-    """What an agent returned, as a `Reply`."""
+    """Convert an agent's return value to a `Reply`."""
     return said if isinstance(said, Reply) else Reply(said)
 
 
 def estimate_of(agent: Agent, role: Role, context: Context) -> Estimate:
-    """What a call of an agent takes at most; nothing, for one that does not say."""
+    """Return an upper bound on the usage of a call; zero for an agent without estimates."""
     return agent.estimate(role, context) if isinstance(agent, Estimating) else Estimate()

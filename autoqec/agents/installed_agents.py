@@ -1,4 +1,4 @@
-"""The agents that are installed, as the command line lists them: their roles, and what they need."""
+"""Describes the installed agents for the command line: their roles and requirements."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from autoqec.plugins import Registry, missing_packages
 
 
 def describe_agents(registry: Registry) -> list[dict[str, Any]]:
-    """Every agent by name: `roles`, `words` (it is told in words), `needs` in words, and `install` if a package is missing."""
+    """Describe every agent: `roles`, `words` (it gets a text prompt), `needs` in words, and `install` if a package is missing."""
     missing = missing_packages(registry)
     return [
         {

@@ -1,4 +1,4 @@
-"""Quoting: how words of people, programs and earlier replies stand in a prompt, so that none of them can be taken for ours."""
+"""Quotes untrusted text (of people, programs and earlier replies) in a prompt, so that it cannot pass for our own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 _TAG = re.compile(r"^<data name=\"([a-z_]+)\">$", re.MULTILINE)
 
-#: Unicode categories that show nothing, or change how what follows is shown.
+#: Unicode categories of characters that are invisible or change the display of later text.
 _UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
@@ -20,9 +20,9 @@ def _escaped(letter: str) -> str:
 
 
 def quoted(value: Any) -> str:
-    """A JSON value on one line, in which nothing opens or closes a section, breaks a line or hides.
+    """Write a JSON value on one line, so that no part of it can open or close a section, break a line or be invisible.
 
-    Angle brackets, and letters that show nothing, are written as JSON escapes: the value stays the same.
+    Angle brackets and invisible characters become JSON escapes; the value stays the same.
     """
     text = json.dumps(value, ensure_ascii=False, separators=(", ", ": "), allow_nan=False, default=str)
     return "".join(
@@ -31,7 +31,7 @@ def quoted(value: Any) -> str:
 
 
 def section(name: str, *values: Any) -> str:
-    """A section of data: one JSON value a line between its tags."""
+    """Write a section of data: one JSON value per line between its tags."""
     return "\n".join([f'<data name="{name}">', *map(quoted, values), "</data>"])
 
 
@@ -41,12 +41,12 @@ def sections(prompt: str) -> list[str]:
 
 
 def shortened(text: str, length: int) -> str:
-    """The beginning of a text, and how much was left out."""
+    """Cut a text to a length, and append how much was left out."""
     return text if len(text) <= length else f"{text[:length]}… ({len(text) - length:,} characters more)"
 
 
 def trimmed(value: Any, *, letters: int = 20_000, items: int = 64) -> Any:
-    """A JSON value without end to no text and no list in it: long ones are cut, and say by how much."""
+    """Limit the length of all texts and lists in a JSON value; each cut one ends with how much was left out."""
     if isinstance(value, str):
         return shortened(value, letters)
     if isinstance(value, Mapping):
@@ -58,10 +58,10 @@ def trimmed(value: Any, *, letters: int = 20_000, items: int = 64) -> Any:
 
 
 def count_tokens(text: str) -> int:
-    """About how many tokens a text has; rather too many than too few, for budgets are reserved by it."""
+    """Estimate the number of tokens in a text, rather too high than too low, because budgets depend on it."""
     return -(-len(text.encode()) // 3)
 
 
 def without_empty(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that say something."""
+    """Return the non-empty fields."""
     return {name: value for name, value in fields.items() if value not in (None, "", [], {}, ())}

@@ -1,4 +1,4 @@
-"""What agents may say: one pydantic model per role, strict, bounded in size. Everything in them is data."""
+"""The messages of agents: one strict pydantic model per role, limited in size. All their contents are untrusted data."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from autoqec.agents.agent_contract import Role
 from autoqec.errors import UsageError
 
-#: A round as agents name it: `run/number`.
+#: A round's name for agents: `run/number`.
 RoundName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}/[1-9][0-9]{0,6}$")]
 
 #: A file of a candidate, relative to `.autoqec/candidate/`.
 CandidatePath = Annotated[str, Field(min_length=1, max_length=200)]
 
-#: What is in it, to the last line feed.
+#: The contents of a file, including the last line feed.
 FileText = Annotated[str, StringConstraints(max_length=200_000, strip_whitespace=False)]
 
-#: More parents than this cannot be reviewed.
+#: Maximum number of parents; nobody can review more.
 MAX_PARENTS = 8
 
 

@@ -1,4 +1,4 @@
-"""Tapes: what agents said in a run, recorded into a file, and played again in their place without a key or a network."""
+"""Tapes: files with the replies of agents in a run; replaying a tape replaces the agents and needs no key or network."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HEAD, _CALL = "autoqec.tape/1", "autoqec.call/1"
 
 
 def request_digest(role: Role, context: Context) -> str:
-    """SHA-256, 64 hex digits, of what makes a question this one: figures and times that differ between machines do not."""
+    """Return the SHA-256 (64 hex digits) that identifies a question, without figures and times, which differ by machine."""
     asked = [
         role, context.run, context.round, context.seed, context.environment, context.hypothesis, context.parent_files,
         context.repair,
@@ -25,14 +25,14 @@ def request_digest(role: Role, context: Context) -> str:
 
 
 class Recorder:
-    """Appends calls to a file, a line each, as they are answered.
+    """Appends answered calls to a file, one per line.
 
     Args:
-        path: The file; it is made, or must be a tape of this run.
+        path: The file; it is created, or must be a tape of this run.
         head: The run: `run`, `seed`, `env`, `env_id`.
 
     Raises:
-        UsageError: The file is something else, or the tape of another run.
+        UsageError: The file is not a tape, or is the tape of another run.
     """
 
     def __init__(self, path: Path, head: Mapping[str, Any]):
@@ -40,7 +40,9 @@ class Recorder:
         if path.exists() and path.stat().st_size:
             found = Tape(path).head
             if found != dict(head):
-                raise UsageError(f"--record {path}: it is the tape of run {found['run']}", hint="name a new file")
+                raise UsageError(
+                    f"--record {path}: the file is the tape of run {found['run']}", hint="choose a new file"
+                )
         else:
             self._write({"schema": _HEAD, **head})
 
@@ -69,7 +71,7 @@ class Tape:
 
     Raises:
         NotFoundError: There is no such file.
-        UsageError: It is no tape; names the line.
+        UsageError: The file is not a tape; the error names the line.
     """
 
     def __init__(self, path: Path):
@@ -79,7 +81,7 @@ class Tape:
         number = 0
         try:
             text = path.read_text("utf-8")
-            # Not `splitlines`: JSON may hold other letters that end a line elsewhere.
+            # Not `splitlines`, because JSON text may contain other line separators.
             for number, line in enumerate(text.removesuffix("\n").split("\n") if text else [], start=1):
                 fields = dict(json.loads(line))
                 schema = fields.pop("schema")
@@ -95,43 +97,45 @@ class Tape:
             raise NotFoundError(f"--replay {path}: there is no such file") from error
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise UsageError(
-                f"{path}, line {number}: no tape of ours ({error})", hint="autoqec round --record FILE"
+                f"{path}, line {number}: not an AutoQEC tape ({error})", hint="autoqec round --record FILE makes one"
             ) from error
         if not head:
-            raise UsageError(f"{path}: no tape of ours, for it is empty", hint="autoqec round --record FILE")
+            raise UsageError(
+                f"{path}: not an AutoQEC tape, because it is empty", hint="autoqec round --record FILE makes one"
+            )
         self.head = head
 
     @property
     def rounds(self) -> int:
-        """The number of the last round that was asked about."""
+        """The number of the last round on the tape."""
         return max((number for number, _, _ in self._calls), default=0)
 
     def play(self, role: Role, context: Context) -> Reply:
-        """What was said then to this question.
+        """Return the recorded reply to this question.
 
         Raises:
-            AgentUnavailable: The tape ends before it.
-            AutoQECError: Another question was asked then.
+            AgentUnavailable: The tape has no reply for this round and role.
+            AutoQECError: The recorded question was a different one.
         """
         attempt = 1 if context.repair is None else 2
         request, call = self._calls.get((context.round, role, attempt), ("", None))
         if call is None or call.reply is None:
             raise AgentUnavailable(
-                f"{self._path} holds no reply of the {role} for round {context.round}", hint="go on without --replay"
+                f"{self._path} has no reply of the {role} for round {context.round}", hint="continue without --replay"
             )
         if request != request_digest(role, context):
             raise AutoQECError(
-                f"{self._path}: the {role} of round {context.round} was asked something else then",
-                hint="replay with the same plugins, environment and seed, in a lab of its own",
+                f"{self._path}: the recorded question to the {role} of round {context.round} was a different one",
+                hint="replay with the same plugins, environment and seed, in a separate lab",
             )
         return call.reply
 
 
 class TapedAgent:
-    """Plays a tape in an agent's place.
+    """An agent that replays a tape.
 
     Args:
-        tape: What to play.
+        tape: The tape.
     """
 
     def __init__(self, tape: Tape):

@@ -1,4 +1,4 @@
-"""`autoqec agents`: who can play which role, and rounds that are driven step by step. Each subcommand is a module of its own."""
+"""`autoqec agents`: list and compare agents, and reply in their place. Each subcommand has its own module."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import importlib
 
 import click
 
-#: Subcommand → its line of help. The module `autoqec.cli.agents_<name>` is imported when it is used, not before.
+#: Subcommand → its line of help. The module `autoqec.cli.agents_<name>` is imported on use.
 SUBCOMMANDS = {
-    "compare": "Run agents side by side at equal compute.",
-    "list": "Who plays which role, and what it needs.",
-    "prompt": "What the role that a round waits for is told.",
-    "reply": "Answer as that role, and carry the round on.",
+    "compare": "Compare agents at equal compute.",
+    "list": "List agents with their roles and requirements.",
+    "prompt": "Print the prompt of the role that a round waits for.",
+    "reply": "Reply as that role, and continue the round.",
 }
 
 
 class _LazyAgents(click.Group):
-    """A group whose commands are imported when named."""
+    """A group that imports a command on use."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(SUBCOMMANDS)
@@ -34,4 +34,4 @@ class _LazyAgents(click.Group):
 
 @click.group(cls=_LazyAgents)
 def command() -> None:
-    """Agents: list them, and play their roles by hand, one reply at a time."""
+    """List agents, compare them, or reply in their place, one message at a time."""

@@ -1,4 +1,4 @@
-"""`autoqec agents compare`: agents side by side at equal compute."""
+"""`autoqec agents compare`: compare agents at equal compute."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     default="search,random,evolution",
     show_default=True,
     metavar="A,B,…",
-    help="Which agents; each plays every role that it can.",
+    help="The agents; each acts in every role that it supports.",
 )
-@click.option("--rounds", default=4, show_default=True, type=click.IntRange(1, 10_000), help="Rounds of each run.")
-@click.option("--seeds", default=2, show_default=True, type=click.IntRange(1, 1000), help="Runs of each agent.")
-@click.option("--plot", default=None, metavar="FILE", help="Draw the comparison: .png, .svg or .pdf.")
-@click.option("--dry-run", is_flag=True, help="Run nothing: show what is there, and what is missing.")
+@click.option("--rounds", default=4, show_default=True, type=click.IntRange(1, 10_000), help="Rounds per run.")
+@click.option("--seeds", default=2, show_default=True, type=click.IntRange(1, 1000), help="Runs per agent.")
+@click.option("--plot", default=None, metavar="FILE", help="Plot the comparison to a .png, .svg or .pdf file.")
+@click.option("--dry-run", is_flag=True, help="Run nothing; show existing results and missing rounds.")
 @options.budget_options
 @options.profile_option
 @options.work_options
@@ -45,11 +45,11 @@ def command(
     quiet: bool,
     **flags: Any,
 ) -> int:
-    """Run agents side by side at equal compute, and say who found the better predecoder.
+    """Compare agents at equal compute: which one finds the better predecoder?
 
-    Each agent with each seed is a run of its own, cmp-ENV-AGENT-sSEED, with the same profile and number of rounds. Rounds that
-    exist are not run again, so a comparison that was interrupted goes on, and one that is complete is only shown. Budgets are
-    for each run by itself. Exit code 1 if an agent could not be asked, 4 if a budget ended a run early.
+    Each agent and seed has its own run, cmp-ENV-AGENT-sSEED, with the same profile and number of rounds. Existing rounds are not
+    run again, so you can continue an interrupted comparison, and a complete one is only shown. Budgets apply to each run
+    separately. Exit code 1 if an agent is unavailable, 4 if a budget ended a run early.
     """
     from autoqec.errors import BudgetSpentError
     from autoqec.history import require_writable
@@ -68,7 +68,7 @@ def command(
     arms = plan_arms(loaded.name, [name.strip() for name in agents.split(",") if name.strip()], seeds)
     for arm in arms:
         registry.get("agent", arm.agent)
-    settings.profile  # noqa: B018 - an unknown profile is refused before anything is run
+    settings.profile  # noqa: B018 - refuse an unknown profile before anything runs
     if plot is not None:
         check_plot(Path(plot))
     if not dry_run:
@@ -87,14 +87,14 @@ def command(
     if plot is not None:
         title = f"{loaded.name}, profile {settings['profile']}; bars: 95 % intervals of the verdicts"
         plot_comparison(results, Path(plot), title)
-        say(f"drawn: {plot}")
+        say(f"wrote {plot}")
     return code
 
 
 def _run(
     ledger: Ledger, registry: Registry, settings: Settings, arm: Arm, env: str, rounds: int, *, dry: bool, quiet: bool
 ) -> AutoQECError | None:
-    """Carry an arm to its rounds; returns the error that ended it early, which ends no other."""
+    """Run an arm to its number of rounds; return the error that ended it early, if any. Other arms continue."""
     from autoqec.agents.agent_contract import AgentUnavailable
     from autoqec.errors import BudgetSpentError
     from autoqec.loop.agent_runs import arm_settings, rounds_of, run_arm, seconds_of

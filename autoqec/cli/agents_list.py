@@ -1,4 +1,4 @@
-"""`autoqec agents list`: who plays which role, and what it needs."""
+"""`autoqec agents list`: list agents with their roles and requirements."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from autoqec.cli import shared_options as options
 @click.command()
 @options.json_option
 def command(as_json: bool) -> int:
-    """Who plays which role, and what it needs: a package, a key, a program.
+    """List agents with their roles and requirements (a package, a key, a program).
 
-    A name that ends in a colon takes a word behind it, such as a model's.
+    A name that ends in a colon needs a suffix, such as the name of a model.
     """
     from autoqec.agents.installed_agents import describe_agents
     from autoqec.plugins import load_plugins

@@ -1,4 +1,4 @@
-"""`autoqec agents prompt`: what the role that a round waits for is told."""
+"""`autoqec agents prompt`: print the prompt of the role that a round waits for."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from autoqec.cli.lab import open_lab, run_session
 @options.waiting_option
 @options.json_option
 def command(role: Any, where: str | None, as_json: bool) -> int:
-    """What the role that a round waits for is told: its prompt, which ends its first part with the schema of the reply.
+    """Print the prompt of the role that a round waits for. The first part ends with the schema of the reply.
 
-    With ROLE it is an error if the round waits for another. Exit code 3 if no round waits. Nothing is written.
+    With ROLE, it is an error if the round waits for another role. Exit code 3 if no round waits. It writes nothing.
     """
     from autoqec.history import load_run
     from autoqec.loop.manual_answers import awaited, find_waiting

@@ -1,4 +1,4 @@
-"""`autoqec agents reply`: answer as the role that a round waits for, and carry the round on."""
+"""`autoqec agents reply`: reply as the role that a round waits for, and continue the round."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from autoqec.cli.lab import open_lab, run_session, share_results, waits
 
 _ROLES = ("ideator", "coder", "analyst")
 
-#: Of a reply; a candidate's files are far smaller.
+#: Maximum size of a reply; a candidate's files are far smaller.
 _MOST_BYTES = 1_000_000
 
 
@@ -24,10 +24,10 @@ _MOST_BYTES = 1_000_000
 @options.budget_options
 @options.work_options
 def command(role: Any, file: str | None, where: str | None, as_json: bool, quiet: bool, **flags: Any) -> int:
-    """Answer as the role that a round waits for, with one JSON object from FILE or standard input (`-`, the default).
+    """Reply as the role that a round waits for, with one JSON object from FILE or standard input (`-`, the default).
 
-    The round goes on to the next reply it waits for, or to its end, and is printed then as by `autoqec round`. Exit code 2
-    if the reply cannot be used: nothing is recorded then, and the round waits on. Exit code 3 if no round waits.
+    The round then continues until it waits for the next reply or ends; at its end it is printed as by `autoqec round`. Exit
+    code 2 if the reply is invalid: nothing is recorded, and the round keeps waiting. Exit code 3 if no round waits.
     """
     from autoqec.agents.agent_contract import ReplyAwaited
     from autoqec.history import load_run, require_writable
@@ -37,7 +37,7 @@ def command(role: Any, file: str | None, where: str | None, as_json: bool, quiet
 
     if role is not None and role not in _ROLES:
         if file is not None:
-            raise click.UsageError(f"{role!r} is no role; there are {', '.join(_ROLES)}")
+            raise click.UsageError(f"{role!r} is not a role; the roles are {', '.join(_ROLES)}")
         role, file = None, role
     ledger, settings = open_lab(flags)
     require_writable(ledger)

@@ -1,4 +1,4 @@
-"""`autoqec archive`: move a finished run's rounds out of the branches, and prune weights."""
+"""`autoqec archive`: archive a finished run, and prune weights."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from autoqec.cli import shared_options as options
 @click.option("--prune-weights", is_flag=True, help="Keep only the weights of rounds on the run's front.")
 @options.json_option
 def command(run: str, prune_weights: bool, as_json: bool) -> int:
-    """Move the rounds of a finished RUN out of the branches, to refs/autoqec/rounds; log, show and pareto still see them.
+    """Archive a finished RUN: move its rounds from branches to refs/autoqec/rounds. log, show and pareto still show them.
 
-    A branch that is checked out, or that somebody has committed on, stays. A round whose weights are pruned keeps their
-    hash in its metrics; it stays in the history, but can no longer be verified.
+    A branch stays if it is checked out or has further commits. A round with pruned weights stays in the history, with their
+    hash in its metrics, but you can no longer verify it.
     """
     from autoqec import history
     from autoqec.views.console import out, plain, print_json, say

@@ -1,4 +1,4 @@
-"""`autoqec bundle`: a run as one file."""
+"""`autoqec bundle`: write a run as one file, a git bundle."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from autoqec.cli.lab import open_history
 @click.option(
     "-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The file to write."
 )
-@click.option("--all-weights", is_flag=True, help="Trained weights of every round, not only of the front.")
+@click.option("--all-weights", is_flag=True, help="Include the trained weights of every round, not only of the front.")
 @options.json_option
 def command(run: str, output: Path, all_weights: bool, as_json: bool) -> int:
     """Write RUN as one file, a git bundle: its rounds, notes, claims, attempts, and the weights of its front.
 
-    `git clone FILE lab` makes a lab of it in which `autoqec log` and `autoqec verify` work with no network.
+    `git clone FILE lab` makes a lab from it, in which `autoqec log` and `autoqec verify` work without a network.
     """
     from autoqec.history import has_attachment, read_history, write_bundle
     from autoqec.history.rounds.attachments import WEIGHTS_FILE

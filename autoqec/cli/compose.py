@@ -1,4 +1,4 @@
-"""`autoqec compose`: a round that merges earlier ones, on a person's word."""
+"""`autoqec compose`: merge rounds into a new round."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from autoqec.cli.lab import open_lab, run_session, share_results
 
 @click.command()
 @click.argument("rounds", metavar="ROUND ROUND...", nargs=-1, required=True)
-@click.option("--edit", is_flag=True, help="Let the Coder edit the merge; otherwise it is taken as it is.")
-@click.option("--text", default=None, help="The hypothesis, in a sentence.")
+@click.option("--edit", is_flag=True, help="Let the Coder edit the merge; by default it stays as it is.")
+@click.option("--text", default=None, help="The hypothesis, in one sentence.")
 @options.budget_options
 @options.profile_option
 @options.agent_options
 @options.work_options
 def command(rounds: tuple[str, ...], edit: bool, text: str | None, as_json: bool, quiet: bool, **flags: Any) -> int:
-    """Merge two rounds or more into a new one: train it from its parents' weights, score it, and judge it beside them.
+    """Merge two or more rounds into a new one, train it from its parents' weights, and score it beside them.
 
-    The merge is a commit with all of them as parents. Where they disagree the round ends as compose_conflict, with what
-    each of them says.
+    The merge is a commit with all of them as parents. If they conflict, the round ends as compose_conflict, with the values
+    of each.
     """
     from autoqec.agents.role_messages import MAX_PARENTS, Hypothesis
     from autoqec.errors import UsageError

@@ -1,4 +1,4 @@
-"""`autoqec diagnose`: why rounds failed or stalled, and what to do about it, from git alone."""
+"""`autoqec diagnose`: explain why rounds failed or stalled, and what to do about it, from git alone."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def command(name: str | None, as_json: bool) -> int:
         run, number = latest_run(ledger), None
     elif "/" in name:
         run, number = parse_round_name(name)
-        find_record(ledger, run, number)  # raises, and says what there is
+        find_record(ledger, run, number)  # raises an error that lists the rounds
     else:
         run, number = load_run(ledger, name).name, None
     found = findings(ledger, load_plugins(), settings, run, number)

@@ -1,4 +1,4 @@
-"""`autoqec doctor`: every setting with its source, and what this machine has."""
+"""`autoqec doctor`: show every setting with its source, versions and the machine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from autoqec.cli import shared_options as options
 @click.command()
 @options.json_option
 def command(as_json: bool) -> int:
-    """Settings with where each came from, versions, and what this machine has."""
+    """Show every setting with its source, the versions of packages, and the machine's sandbox and processors."""
     import os
     import platform
     from dataclasses import asdict
@@ -30,7 +30,7 @@ def command(as_json: bool) -> int:
         ledger, settings = open_lab()
         facts["lab"] = str(ledger.workdir)
         for remote, lacks in unpushed(ledger).items():
-            facts[f"remote {remote}"] = unpushed_text(remote, lacks) or "has all rounds and notes, as last looked at"
+            facts[f"remote {remote}"] = unpushed_text(remote, lacks) or "has all rounds and notes, as last fetched"
     except NotFoundError as error:
         settings = load_settings(None)
         facts["lab"] = f"none: {error.problem}"

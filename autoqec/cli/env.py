@@ -1,4 +1,4 @@
-"""`autoqec env`: list environments, check one, write a new one."""
+"""`autoqec env`: list, check or create environments."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from autoqec.cli import shared_options as options
 
 @click.group()
 def command() -> None:
-    """Environments: code, noise, decoder, constraints."""
+    """List, check or create environments: code, noise, decoder, constraints."""
 
 
 def _folders() -> list[Path]:
-    """Where environments are looked up: the lab's first, if this is one."""
+    """Return the folders to search for environments; the lab's own folder comes first."""
     from autoqec.errors import AutoQECError
     from autoqec.history import open_ledger
     from autoqec.loop.session import environment_folders
@@ -23,18 +23,18 @@ def _folders() -> list[Path]:
     try:
         return environment_folders(open_ledger("."))
     except AutoQECError:
-        return environment_folders(None)  # Outside a lab there are still those that come with the package.
+        return environment_folders(None)  # outside a lab: the environments of the package
 
 
 def _own_folder() -> Path:
     *own, _ = _folders()
-    return own[0] if own else Path("envs")  # never among those of the package
+    return own[0] if own else Path("envs")  # never the package's folder
 
 
 @command.command("list")
 @options.json_option
 def list_(as_json: bool) -> int:
-    """Environments of this lab and those that come with the package."""
+    """List the environments of this lab and of the package."""
     from autoqec.errors import AutoQECError
     from autoqec.problem.environment import load_environment
     from autoqec.views.console import print_json
@@ -46,7 +46,7 @@ def list_(as_json: bool) -> int:
             try:
                 story = load_environment(path).environment.story
             except AutoQECError as error:
-                story = f"cannot be used: {error.problem}"
+                story = f"invalid: {error.problem}"
             fields = {"schema": "autoqec.env/1", "name": path.stem, "where": str(path), "story": story}
             items.setdefault(path.stem, fields)
     print_json(items.values()) if as_json else print_environments(list(items.values()))
@@ -56,11 +56,15 @@ def list_(as_json: bool) -> int:
 @command.command()
 @click.argument("env")
 @click.option(
-    "--shots", default=65536, show_default=True, type=click.IntRange(1, 10**8), help="Shots for the baseline's rate."
+    "--shots",
+    default=65536,
+    show_default=True,
+    type=click.IntRange(1, 10**8),
+    help="Shots for the baseline's logical error rate.",
 )
 @options.json_option
 def check(env: str, shots: int, as_json: bool) -> int:
-    """Compile ENV (a name or a path), sample it, and say what it is — or what is wrong with it."""
+    """Compile and sample ENV (a name or a path), and describe it or its first error."""
     from autoqec.loop.session import check_environment
     from autoqec.plugins import load_plugins
     from autoqec.problem.environment import find_environment
@@ -78,20 +82,20 @@ def check(env: str, shots: int, as_json: bool) -> int:
 
 @command.command()
 @click.argument("name")
-@click.option("--like", default="surface_d5_depol", show_default=True, help="Environment to start from, name or path.")
-@click.option("--set", "changes", multiple=True, metavar="FIELD=VALUE", help="A field of it, such as code.distance=7.")
-@click.option("--story", default="", help="A sentence for people.")
+@click.option("--like", default="surface_d5_depol", show_default=True, help="Environment to copy, by name or path.")
+@click.option("--set", "changes", multiple=True, metavar="FIELD=VALUE", help="Set a field, such as code.distance=7.")
+@click.option("--story", default="", help="A description for people.")
 @click.option("--ask", is_flag=True, help="Ask for code, noise and decoders.")
 @click.option(
-    "--folder", type=click.Path(file_okay=False, path_type=Path), help="Where to; envs/ of the lab by default."
+    "--folder", type=click.Path(file_okay=False, path_type=Path), help="Target folder; by default envs/ of the lab."
 )
 @options.json_option
 def new(
     name: str, like: str, changes: tuple[str, ...], story: str, ask: bool, folder: Path | None, as_json: bool
 ) -> int:
-    """Write the environment NAME, and check that rounds can be run on it.
+    """Write the environment NAME, and check that rounds can run on it.
 
-    Without fields it is a copy. `--set` takes YAML: --set noise.kind=si1000 --set 'noise.p=[0.001, 0.002]'.
+    Without --set it is a copy. --set takes YAML: --set noise.kind=si1000 --set 'noise.p=[0.001, 0.002]'.
     """
     from autoqec.loop.new_environment import new_environment, questions, read_change
     from autoqec.plugins import load_plugins

@@ -1,4 +1,4 @@
-"""`autoqec export`: a round as a folder that stands alone."""
+"""`autoqec export`: write a trained round as a self-contained folder."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from autoqec.cli.lab import open_history
     "folder",
     required=True,
     type=click.Path(file_okay=False, path_type=Path),
-    help="The folder to write; it must not exist, or be empty.",
+    help="The folder to write; it must be absent or empty.",
 )
 @click.option(
-    "--onnx", is_flag=True, help="Write the predecoder as predecoder.onnx, too (pip install 'autoqec[onnx]')."
+    "--onnx", is_flag=True, help="Also write the predecoder as predecoder.onnx (pip install 'autoqec[onnx]')."
 )
 @options.json_option
 def command(round_name: str, folder: Path, onnx: bool, as_json: bool) -> int:
     """Write a trained round as a folder: candidate, weights, environment, circuit, and a file that loads it for sinter.
 
-    ROUND is exp/<run>/<N>. Inside a lab no export is needed for sinter: `sinter collect --custom_decoders_module_function
+    ROUND is exp/<run>/<N>. Inside a lab, sinter needs no export: `sinter collect --custom_decoders_module_function
     autoqec.sinter:decoders --decoders autoqec:exp/<run>/<N> ...`.
     """
     from autoqec.exchange.folder import write_folder

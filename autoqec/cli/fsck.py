@@ -1,4 +1,4 @@
-"""`autoqec fsck`: examine the lab's record, and mend what can be mended safely."""
+"""`autoqec fsck`: check the lab's record, and repair what is safe to repair."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from autoqec.cli import shared_options as options
 
 
 @click.command()
-@click.option("--repair", "repairing", is_flag=True, help="Repair what can be repaired without losing anything.")
+@click.option("--repair", "repairing", is_flag=True, help="Repair what can be repaired without losing data.")
 @options.json_option
 def command(repairing: bool, as_json: bool) -> int:
-    """Examine the lab's record: every claim, round, note and weight, and the settings of git that could harm them.
+    """Check the lab's record: claims, rounds, notes, weights, and git settings that could damage them.
 
-    Says of each interrupted round after which step, and of each finding what to do about it. --repair removes locks that dead
-    writers left, puts back notes that another tool wrote over, and closes rounds that died before they left anything.
-    Exit code 0 if there are no errors, 1 otherwise.
+    Every finding has a hint; for an interrupted round it names the last completed step. --repair removes stale locks, restores
+    notes that another tool overwrote, and closes rounds that died before they wrote anything. Exit code 0 if there are no
+    errors, 1 otherwise.
     """
     from dataclasses import asdict
 

@@ -13,10 +13,10 @@ import click
     "--skills", is_flag=True, help="Also write a skill for coding agents, to .claude/skills and .agents/skills."
 )
 def command(directory: Path, skills: bool) -> int:
-    """Make a lab of the git repository at DIRECTORY, or a new one. Running it again changes nothing.
+    """Turn the git repository at DIRECTORY into a lab, or make a new one. Running it again changes nothing.
 
-    Writes .autoqec/config.toml where there is none, and sets git up to show AutoQEC's notes in `git log`. --skills writes
-    two more files, which it does not commit, and refuses to where a file there has other contents.
+    It writes .autoqec/config.toml if absent, and configures git to show AutoQEC's notes in `git log`. --skills writes two
+    more files, does not commit them, and does not overwrite files with other contents.
     """
     from autoqec.agents.skill import write_skill
     from autoqec.config import CONFIG_FILE, config_template

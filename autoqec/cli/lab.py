@@ -1,4 +1,4 @@
-"""What commands that work in a lab begin with: open it, read its settings, set up the session and its display."""
+"""Setup for commands that work in a lab: open it, read its settings, make the session and its display."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def open_history() -> Ledger:
-    """The lab around the current directory. In a fresh clone of a bundle, what the bundle holds is taken up first.
+    """Open the lab around the current directory. In a fresh clone of a bundle, first fetch the rest of the bundle.
 
     Raises:
-        NotFoundError, AutoQECError: No lab here, or one that cannot be used.
+        NotFoundError, AutoQECError: There is no lab here, or it is unusable.
     """
     ledger = open_ledger(".")
     report = adopt_bundle(ledger)
@@ -28,15 +28,15 @@ def open_history() -> Ledger:
         from autoqec.views.console import say
         from autoqec.views.sync_text import moved
 
-        say(f"taken up from the bundle that this was cloned from: {moved(report.received)}")
+        say(f"fetched from the bundle of this clone: {moved(report.received)}")
     return ledger
 
 
 def open_lab(flags: Mapping[str, Any] | None = None) -> tuple[Ledger, Settings]:
-    """The lab around the current directory, and its settings.
+    """Open the lab around the current directory, and read its settings.
 
     Raises:
-        NotFoundError, AutoQECError, UsageError: No lab here, one that cannot be used, or settings that are wrong.
+        NotFoundError, AutoQECError, UsageError: There is no lab here, it is unusable, or a setting is invalid.
     """
     from autoqec.config import load_settings
 
@@ -44,7 +44,9 @@ def open_lab(flags: Mapping[str, Any] | None = None) -> tuple[Ledger, Settings]:
     if ledger.identity_is_fallback:
         from autoqec.views.console import say
 
-        say("git knows no user.name here; commits are signed autoqec <autoqec@localhost> (git config user.name ...)")
+        say(
+            "git has no user.name here; the author of commits is autoqec <autoqec@localhost> (git config user.name ...)"
+        )
     return ledger, load_settings(ledger.workdir, flags)
 
 
@@ -59,7 +61,7 @@ def run_session(
     recorder: Recorder | None = None,
     tape: Tape | None = None,
 ) -> Iterator[Session]:
-    """A session of a run with its display on standard error; its time, if that is limited, begins now."""
+    """Make a session of a run with its display on standard error. A time limit starts now."""
     import time
 
     from autoqec.loop.session import Session
@@ -71,7 +73,7 @@ def run_session(
 
 
 def waits(error: ReplyAwaited) -> int:
-    """Say who is awaited; that a round waits for a person is no failure."""
+    """Report which role a round waits for; this is not a failure."""
     from autoqec.views.console import say
 
     say(f"{error.problem}: {error.hint}")
@@ -79,7 +81,7 @@ def waits(error: ReplyAwaited) -> int:
 
 
 def share_results(session: Session) -> None:
-    """Push the run of a session that shares its rounds (`--remote`); one that cannot be pushed is said, and is no failure."""
+    """Push the run of a session that shares its rounds (`--remote`); a failed push is only a warning."""
     from autoqec.errors import AutoQECError
     from autoqec.history import push
 
@@ -91,4 +93,4 @@ def share_results(session: Session) -> None:
     except AutoQECError as error:
         from autoqec.views.console import say
 
-        say(f"warning: the results are here and not on {remote}: {error.problem}; autoqec push {remote}")
+        say(f"warning: the results are not on {remote} yet: {error.problem}; try again with autoqec push {remote}")

@@ -1,4 +1,4 @@
-"""`autoqec log`: rounds and what came of them, from git alone."""
+"""`autoqec log`: list rounds with their results, from git alone."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from autoqec.cli.lab import open_history
 
 @click.command()
 @click.argument("run", required=False)
-@click.option("--env", default=None, help="Only rounds of this environment.")
+@click.option("--env", default=None, help="Only rounds on this environment.")
 @click.option(
     "--verdict",
     default=None,
     type=click.Choice(["VERIFIED", "SUSPICIOUS", "FAILED", "none"], case_sensitive=False),
-    help="Only rounds with this verdict; `none` for those without.",
+    help="Only rounds with this verdict; `none` for rounds without a verdict.",
 )
-@click.option("--status", default=None, metavar="WORD", help="Only rounds that ended so: ok, train_error, open, ...")
-@click.option("--text", default=None, help="Only rounds that speak of this: in hypothesis, analysis or reason.")
-@click.option("--graph", is_flag=True, help="Draw which round came from which.")
+@click.option("--status", default=None, metavar="WORD", help="Only rounds with this status: ok, train_error, open, ...")
+@click.option("--text", default=None, help="Only rounds with this text in hypothesis, analysis or reason.")
+@click.option("--graph", is_flag=True, help="Draw the ancestry of rounds.")
 @options.json_option
 def command(
     run: str | None,
@@ -30,7 +30,7 @@ def command(
     graph: bool,
     as_json: bool,
 ) -> int:
-    """Rounds and what came of them: all, or those of one RUN."""
+    """List rounds with their results: all rounds, or those of one RUN."""
     from autoqec.history import runs_elsewhere
     from autoqec.views.console import print_lines, say
     from autoqec.views.log_lines import read_lines, require_environment
@@ -45,7 +45,7 @@ def command(
     for remote, names in runs_elsewhere(ledger).items() if not lines else ():
         say(f"{remote} has rounds of {', '.join(names)}: autoqec pull {remote}")
     if as_json and wanted.everything:
-        print_lines(line.text for line in lines)  # 5,000 rounds need not be taken apart to be put together again
+        print_lines(line.text for line in lines)  # the lines are JSON already; parsing 5,000 rounds takes time
         return 0
     rows = [line.row for line in lines]
     wanted.require_status(rows)

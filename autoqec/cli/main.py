@@ -1,4 +1,4 @@
-"""The command `autoqec`: finds the subcommand, imports only that, and turns errors into messages and exit codes."""
+"""The command `autoqec`: imports only the chosen subcommand, and turns errors into messages and exit codes."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ import click
 from autoqec import __version__
 from autoqec.errors import AutoQECError
 
-#: Subcommand → its line of help. Its module is imported when it is used, not before; see `module_of`.
+#: Subcommand → its line of help. Its module is imported on use; see `module_of`.
 COMMANDS = {
     "init": "Make a lab of a git repository, or a new one.",
     "round": "Run research rounds: propose, train, score, verify.",
-    "resume": "Finish rounds that were interrupted.",
-    "agents": "Agents: list them, and play their roles by hand.",
-    "compose": "Merge rounds into a new one, and judge it beside them.",
-    "log": "Rounds and what came of them.",
-    "show": "One round in full.",
-    "pareto": "The front: verified rounds that no other surely beats.",
+    "resume": "Finish interrupted rounds.",
+    "agents": "List agents, compare them, or reply in their place.",
+    "compose": "Merge rounds into a new one, and score it beside them.",
+    "log": "List rounds with their results.",
+    "show": "Show one round in full.",
+    "pareto": "Show the Pareto front of verified rounds.",
     "verify": "Judge a round again, on fresh shots.",
-    "diagnose": "Why rounds failed or stalled, and what to do about it.",
-    "fsck": "Examine the lab's record, and repair what can be repaired safely.",
-    "archive": "Move a finished run's rounds out of the branches; prune weights.",
-    "env": "Environments: list them, check one.",
-    "plugins": "What is installed: agents, decoders, verifiers, stages, codes.",
+    "diagnose": "Explain why rounds failed or stalled, and what to do about it.",
+    "fsck": "Check the lab's record, and repair what is safe to repair.",
+    "archive": "Archive a finished run; prune weights.",
+    "env": "List, check or create environments.",
+    "plugins": "List installed agents, decoders, verifiers, stages and codes.",
     "push": "Send rounds and notes to a remote.",
     "pull": "Fetch rounds and notes from a remote.",
     "bundle": "Write a run as one file, a git bundle.",
     "export": "Write a trained round as a folder that sinter can load.",
-    "doctor": "Settings and where each came from; what this machine has.",
+    "doctor": "Show settings with their sources, versions and the machine.",
 }
 
-#: Subcommands whose module has another name than they, since a module elsewhere has it.
+#: Subcommands whose module has a different name, because another module has the subcommand's name.
 _MODULES = {"plugins": "plugins_group"}
 
 
 def module_of(name: str) -> str:
-    """The module that holds a built-in subcommand as `command`."""
+    """Return the module that defines a built-in subcommand as `command`."""
     return f"autoqec.cli.{_MODULES.get(name, name)}"
 
 
@@ -54,7 +54,7 @@ _EPILOG = (
 
 
 class _LazyGroup(click.Group):
-    """A group whose commands are imported when named; plugins are asked only about names nobody else has."""
+    """A group that imports a command on use, and looks for unknown names among the plugins."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -69,7 +69,7 @@ class _LazyGroup(click.Group):
         return offer.load() if offer is not None else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        # Written from the table above: `--help` need not import a single command.
+        # From the table above, so that `--help` imports no command.
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
@@ -86,14 +86,14 @@ def cli(ctx: click.Context, traceback: bool) -> None:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    # Once is enough: a second Ctrl-C while processes are being ended would leave some of them behind.
+    # Ignore a second Ctrl-C, which would leave child processes behind.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
 def _reader_is_gone() -> bool:
-    """Whether nobody reads our standard output any more."""
+    """Tell whether the reader of our standard output is gone."""
     poll = select.poll()
     poll.register(1, 0)
     return any(event & select.POLLERR for _, event in poll.poll(0))
@@ -110,7 +110,7 @@ def run(args: list[str] | None = None) -> int:
     """Run the command line.
 
     Args:
-        args: Arguments; those of the process by default.
+        args: Arguments; by default those of the process.
 
     Returns:
         The exit code.
@@ -129,13 +129,13 @@ def run(args: list[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort):
         from autoqec.views.console import say
 
-        say("interrupted; nothing is lost: autoqec resume finishes what was begun")
+        say("interrupted; nothing is lost. Continue with: autoqec resume")
         return 130
     except (SystemExit, BrokenPipeError) as error:
-        # click and rich turn a broken pipe into an exit of their own, with nothing that tells it from another.
+        # click and rich turn a broken pipe into a SystemExit that looks like any other.
         if isinstance(error, SystemExit) and not (isinstance(error.__context__, BrokenPipeError) or _reader_is_gone()):
             raise
-        # The reader of our output has enough, as `head` soon has: that is no failure, and no reason for a complaint.
+        # The reader of our output has stopped, as `head` does: this is not an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
     except AutoQECError as error:
@@ -155,13 +155,13 @@ def run(args: list[str] | None = None) -> int:
 
 
 def _unexpected(error: Exception, given: list[str]) -> AutoQECError:
-    """An error that nobody caught, as a person is told of it: with its plugin, if it was raised in one."""
+    """Describe an uncaught error for the user, with its plugin if a plugin raised it."""
     from autoqec.plugin_errors import one_line, origin
 
     found, again = origin(error), f"autoqec --traceback {' '.join(given)}"
     if found is None:
-        return AutoQECError(f"something unforeseen: {one_line(error)}", hint=f"{again} shows where")
+        return AutoQECError(f"internal error: {one_line(error)}", hint=f"run {again} and report what it prints")
     return AutoQECError(
         f"{found.owner} failed: {one_line(error)} ({found.place})",
-        hint=f"report it to the authors of {found.owner.distribution.split()[0]}; {again} shows more",
+        hint=f"report it to the authors of {found.owner.distribution.split()[0]}; {again} shows the traceback",
     )

@@ -1,4 +1,4 @@
-"""`autoqec pareto`: the front over (gain, FLOPs, parameters), computed from git each time."""
+"""`autoqec pareto`: show the Pareto front over (gain, FLOPs, parameters), computed from git."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from autoqec.cli.lab import open_history
 
 
 @click.command()
-@click.option("--env", default=None, help="Only this environment.")
+@click.option("--env", default=None, help="Only rounds on this environment.")
 @click.option("--run", "run_name", default=None, help="Only rounds of this run.")
-@click.option("--top", default=None, type=click.IntRange(1), help="Only the first so many.")
+@click.option("--top", default=None, type=click.IntRange(1), help="Only the first this many rounds.")
 @options.json_option
 def command(env: str | None, run_name: str | None, top: int | None, as_json: bool) -> int:
-    """The front: verified rounds that no other verified round surely beats on gain, FLOPs and parameters."""
+    """Show the Pareto front: VERIFIED rounds that no other one significantly dominates in gain, FLOPs and parameters."""
     from autoqec.views.console import print_json, say
     from autoqec.views.front_json import front_rows, over_limits
     from autoqec.views.log_lines import read_lines, require_environment

@@ -13,8 +13,8 @@ from autoqec.cli.lab import open_history
 def command(remote: str, run: str | None, artifacts: bool, as_json: bool) -> int:
     """Send rounds, notes, claims, attempts and runs to REMOTE (origin), and fetch those that it has.
 
-    REMOTE is a git remote's name, a URL or a path. All or nothing arrives, and nothing there is overwritten. Where a
-    round is archived, its branch goes there too, after the archive has arrived.
+    REMOTE is a git remote's name, a URL or a path. The push is atomic and overwrites nothing. If a round is archived, its
+    branch on the remote is deleted after the archive has arrived.
     """
     from autoqec.history import push
     from autoqec.views.sync_text import print_sync

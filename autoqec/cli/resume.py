@@ -1,4 +1,4 @@
-"""`autoqec resume`: finish rounds that were interrupted."""
+"""`autoqec resume`: finish interrupted rounds."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from autoqec.cli.lab import open_lab, run_session, share_results, waits
 
 @click.command()
 @click.argument("run", required=False)
-@click.option("--abandon", default=None, metavar="ROUND", help="Give up one interrupted or waiting round instead.")
-@click.option("--force", is_flag=True, help="Also rounds held by another host, whose process cannot be seen from here.")
+@click.option("--abandon", default=None, metavar="ROUND", help="Close one interrupted or waiting round as abandoned.")
+@click.option("--force", is_flag=True, help="Also resume rounds of other hosts, even if they may be at work there.")
 @options.budget_options
 @options.work_options
 def command(run: str | None, abandon: str | None, force: bool, as_json: bool, quiet: bool, **flags: Any) -> int:
-    """Finish rounds that were interrupted, each from its first step whose result is not in git.
+    """Finish interrupted rounds, each from the first step whose result is not in git.
 
-    RUN limits this to one run. A round that cannot be finished is reported, and the others go on; exit code 1 then.
+    RUN limits this to one run. If a round cannot continue, the command reports it, finishes the others, and exits with
+    code 1.
     """
     import socket
 
@@ -43,7 +44,7 @@ def command(run: str | None, abandon: str | None, force: bool, as_json: bool, qu
     claims = interrupted_rounds(ledger, only) + (elsewhere if force else [])
     if elsewhere and not force:
         names = ", ".join(f"{claim.run}/{claim.number} on {claim.host}" for claim in elsewhere)
-        say(f"left alone, for they may be at work: {names}; if they are not: autoqec resume --force")
+        say(f"skipped, because they may be at work: {names}. If they are not: autoqec resume --force")
     if not claims:
         say("nothing to resume: no round was interrupted")
         return 0
@@ -61,5 +62,5 @@ def command(run: str | None, abandon: str | None, force: bool, as_json: bool, qu
         except AutoQECError as error:
             failed = True
             hint = error.hint or f"autoqec resume --abandon {claim.run}/{claim.number}"
-            print_error(AutoQECError(f"round {claim.run}/{claim.number} cannot go on: {error.problem}", hint=hint))
+            print_error(AutoQECError(f"round {claim.run}/{claim.number} cannot continue: {error.problem}", hint=hint))
     return 1 if failed else 0

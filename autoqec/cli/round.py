@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     "--remote",
     "claim_remote",
     default=None,
-    help="Take round numbers on this git remote and push each round there, for a run that several clones work on "
+    help="Claim round numbers on this git remote and push each round there, for a run that several clones share "
     "[AUTOQEC_CLAIM_REMOTE].",
 )
-@click.option("--dry-run", is_flag=True, help="Say how long the prompts are and what a round may take; call nobody.")
-@click.option("--record", default=None, metavar="FILE", help="Write down what agents say, for --replay.")
-@click.option("--replay", default=None, metavar="FILE", help="Have a recording say what agents said; nobody is called.")
+@click.option("--dry-run", is_flag=True, help="Show the length of prompts and the limits of a round; call no agent.")
+@click.option("--record", default=None, metavar="FILE", help="Record the agents' replies, for --replay.")
+@click.option("--replay", default=None, metavar="FILE", help="Use recorded replies; call no agent.")
 @options.patience_option
 @options.budget_options
 @options.profile_option
@@ -59,9 +59,9 @@ def command(
 ) -> int:
     """Run research rounds: propose, train, score, verify.
 
-    Every round becomes a branch exp/<run>/<N> with one commit; the working tree is not touched. Exit code 1 if no round
-    got to its end; a round that was only not VERIFIED did. Exit code 4 if a budget is spent: what was begun is finished by
-    `autoqec resume` with a larger one.
+    Every round becomes a branch exp/<run>/<N> with one commit; the working tree does not change. Exit code 1 if no round
+    completed (a round that is not VERIFIED counts as completed). Exit code 4 if a budget is spent; continue with
+    `autoqec resume` and a larger budget.
     """
     from autoqec.agents.agent_contract import ROLES, ReplyAwaited
     from autoqec.agents.tape import Recorder
@@ -80,7 +80,7 @@ def command(
         registry.get("agent", settings[role])
     registry.get("verifier", settings["verifier"])
     registry.get("executor", settings["executor"])
-    settings.profile  # noqa: B018 - an unknown profile is refused before anything is written
+    settings.profile  # noqa: B018 - refuse an unknown profile before anything is written
     tape = _tape(replay, ledger)
     if tape is not None:
         run_name, seed, env = tape.head["run"], int(tape.head["seed"], 16), env or tape.head["env"]
@@ -95,12 +95,15 @@ def command(
         dry=dry_run,
     )
     if tape is not None and run.env_id != tape.head["env_id"]:
-        raise UsageError(f"--replay {replay}: it is of another environment {tape.head['env']}", hint="--env FILE")
+        raise UsageError(
+            f"--replay {replay}: it was recorded with another version of environment {tape.head['env']}",
+            hint="name the environment's file: --env FILE",
+        )
     recorder = Recorder(Path(record), run_head(run)) if record else None
     show = round_printer(ledger, as_json)
     with run_session(ledger, registry, settings, run, quiet=quiet, recorder=recorder, tape=tape) as session:
         for role in () if tape else ROLES:
-            make_agent(session, role, settings[role])  # wrong options are refused before a round is claimed
+            make_agent(session, role, settings[role])  # refuse wrong options before a round is claimed
         if dry_run:
             return _dry(session, rounds, as_json)
 
@@ -116,7 +119,7 @@ def command(
         from autoqec.loop.diagnosis_input import findings
         from autoqec.views.diagnosis_text import headline
 
-        say(f"stopped: the last {settings['patience']} rounds came to nothing; autoqec diagnose {run.name}")
+        say(f"stopped: none of the last {settings['patience']} rounds was VERIFIED; see autoqec diagnose {run.name}")
         for line in headline(findings(ledger, registry, settings, run.name)):
             say(line)
     return 0 if any(record.status == "ok" for record in records) else 1
@@ -132,14 +135,14 @@ def _tape(path: str | None, ledger: Ledger) -> Tape | None:
     tape = Tape(Path(path))
     if any(run.name == tape.head["run"] for run in list_runs(ledger)):
         raise UsageError(
-            f"--replay {path}: this lab has run {tape.head['run']} already",
-            hint="replay in a lab of its own: autoqec init DIR; cd DIR",
+            f"--replay {path}: this lab already has run {tape.head['run']}",
+            hint="replay in a separate lab: autoqec init DIR; cd DIR",
         )
     return tape
 
 
 def run_head(run: Run) -> dict[str, str]:
-    """What a tape says of the run that it was recorded from."""
+    """Return a run's description for the head of a tape."""
     return {"run": run.name, "seed": run.settings["seed"], "env": run.env_name, "env_id": run.env_id}
 
 

@@ -1,4 +1,4 @@
-"""Options that several commands share, each declared once."""
+"""Command-line options that several commands share."""
 
 from __future__ import annotations
 
@@ -11,46 +11,46 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def _setting(flag: str, text: str, **options: Any) -> Decorator:
-    """A flag that overrides a setting; its variable is named in the help."""
+    """Declare a flag that overrides a setting; the help names its environment variable."""
     variable = f"AUTOQEC_{flag.removeprefix('--').replace('-', '_').upper()}"
     return click.option(flag, default=None, help=f"{text} [{variable}]", **options)
 
 
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 kind_option = click.option(
     "--kind", default=None, help="Only agents, decoders, verifiers, stages, codes, executors or commands."
 )
 metadata_option = click.option(
-    "--metadata", is_flag=True, help="Import nothing: list installed plugins from their metadata."
+    "--metadata", is_flag=True, help="Import nothing; list installed plugins by their metadata."
 )
 run_option = click.option("--run", default=None, help="Only this run.")
 waiting_option = click.option(
     "--run", "where", default=None, metavar="RUN", help="Only this run, or this round: RUN/NUMBER."
 )
-quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress display.")
-jobs_option = _setting("--jobs", "Worker processes; 0 for one per processor.", type=click.IntRange(0, 1024))
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
+jobs_option = _setting("--jobs", "Number of worker processes; 0 for one per processor.", type=click.IntRange(0, 1024))
 executor_option = _setting("--executor", "Executor plugin that scores shots.")
 verifier_option = _setting("--verifier", "Verifier plugin.")
 strong_reference_option = _setting(
-    "--strong-reference", "Slow decoder, say tesseract, of which a verdict says how much of its gain is reached."
+    "--strong-reference", "A slow decoder such as tesseract; a verdict reports which fraction of its gain is reached."
 )
 patience_option = _setting(
     "--patience",
-    "Stop after so many rounds in a row that were not VERIFIED; 0 for never.",
+    "Stop after this many consecutive rounds without VERIFIED; 0 for never.",
     type=click.IntRange(0, 100_000),
 )
-profile_option = _setting("--profile", "How much a round may spend: dev, prod or a profile of the lab.")
+profile_option = _setting("--profile", "Shots and time of a round: dev, prod or a profile of the lab.")
 
 
 def agent_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """`--ideator`, `--coder`, `--analyst`."""
     for role in ("analyst", "coder", "ideator"):
-        function = _setting(f"--{role}", f"Agent that plays the {role}, such as search or anthropic:MODEL.")(function)
+        function = _setting(f"--{role}", f"Agent for the role {role}, such as search or anthropic:MODEL.")(function)
     return function
 
 
 def work_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """What a command that scores takes: `--verifier`, `--strong-reference`, `--executor`, `--jobs`, `--json`, `--quiet`."""
+    """Options of commands that score: `--verifier`, `--strong-reference`, `--executor`, `--jobs`, `--json`, `--quiet`."""
     for option in (quiet_option, json_option, jobs_option, executor_option, strong_reference_option, verifier_option):
         function = option(function)
     return function
@@ -58,14 +58,14 @@ def work_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def budget_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """`--max-wall`, `--max-tokens`, `--max-cost`."""
-    function = _setting("--max-cost", "US dollars that the run's agents may take in all; 0 for no limit.")(function)
-    function = _setting("--max-tokens", "Tokens that the run's agents may take in all; 0 for no limit.")(function)
-    return _setting("--max-wall", "Seconds after which no further step is begun; 0 for no limit.")(function)
+    function = _setting("--max-cost", "Total cost limit of the run's agents in US dollars; 0 for no limit.")(function)
+    function = _setting("--max-tokens", "Total token limit of the run's agents; 0 for no limit.")(function)
+    return _setting("--max-wall", "Start no further step after this many seconds; 0 for no limit.")(function)
 
 
 def sync_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """What commands that move the record between repositories take: REMOTE, `--run`, `--artifacts`, `--json`."""
-    artifacts = click.option("--artifacts", is_flag=True, help="Trained weights too.")
+    """Arguments of `push` and `pull`: REMOTE, `--run`, `--artifacts`, `--json`."""
+    artifacts = click.option("--artifacts", is_flag=True, help="Also transfer trained weights.")
     for option in (json_option, artifacts, run_option, click.argument("remote", default="origin")):
         function = option(function)
     return function

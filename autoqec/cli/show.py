@@ -1,4 +1,4 @@
-"""`autoqec show`: one round in full, from git alone."""
+"""`autoqec show`: show one round in full, from git alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def _signature(verdict: Verdict, lab: Path | None) -> str:
-    """Whose signature a verdict bears, in words."""
+    """Describe the signature of a verdict in words."""
     from autoqec.config import load_settings
     from autoqec.history.rounds.signatures import examine
 
@@ -25,17 +25,17 @@ def _signature(verdict: Verdict, lab: Path | None) -> str:
     return {
         "unsigned": "not signed",
         "good": f"signed by {found.who}",
-        "unknown": f"signed with key {found.who}, which allowed_signers does not name",
-        "altered": "ALTERED: this is not what was signed",
+        "unknown": f"signed with key {found.who}, which is not in allowed_signers",
+        "altered": "ALTERED: the verdict was changed after it was signed",
     }[found.word]
 
 
 @click.command()
 @click.argument("round_name", metavar="ROUND")
-@click.option("--trace", is_flag=True, help="What agents were asked and said, in full, and what it took.")
+@click.option("--trace", is_flag=True, help="Show prompts, replies and usage of the round's agents.")
 @options.json_option
 def command(round_name: str, trace: bool, as_json: bool) -> int:
-    """One round in full. ROUND is exp/<run>/<N> or <run>/<N>."""
+    """Show one round in full. ROUND is exp/<run>/<N> or <run>/<N>."""
     from autoqec.history import candidate_diff, find_record, parse_round_name, read_candidate
     from autoqec.results.round_results import read_results
     from autoqec.views.console import print_json
@@ -68,7 +68,7 @@ def _trace(ledger: Ledger, run: str, number: int, as_json: bool) -> int:
     from autoqec.views.console import print_json
     from autoqec.views.trace_text import print_trace
 
-    find_record(ledger, run, number)  # raises, and says what there is
+    find_record(ledger, run, number)  # raises an error that lists the rounds
     calls = [call.to_dict() | call.texts() for call in read_calls(ledger, run, number)]
     if as_json:
         print_json([{"schema": "autoqec.call/1", "run": run, **call} for call in calls])

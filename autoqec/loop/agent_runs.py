@@ -1,4 +1,4 @@
-"""Agents side by side at equal compute: each agent with each seed is a run of its own; rounds that exist are not run again."""
+"""Comparison of agents at equal compute: each agent and seed has its own run; existing rounds are not run again."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Arm:
     """One agent with one seed.
 
     Attributes:
-        agent: As the settings name it.
-        seed: Of its run.
+        agent: The agent's name as in the settings.
+        seed: The seed of its run.
         run: The run's name.
     """
 
@@ -43,7 +43,7 @@ class Arm:
 
 
 def plan_arms(env: str, agents: Sequence[str], seeds: int) -> list[Arm]:
-    """Every agent with every seed from 1, seed by seed, so that a comparison that is cut off is even as far as it went.
+    """Return every agent with every seed from 1, seed by seed, so that an interrupted comparison is balanced so far.
 
     Raises:
         UsageError: An agent is named twice.
@@ -54,7 +54,7 @@ def plan_arms(env: str, agents: Sequence[str], seeds: int) -> list[Arm]:
 
 
 def run_name(env: str, agent: str, seed: int) -> str:
-    """`cmp-<env>-<agent>-s<seed>` in the letters of a run's name; what does not fit, or not in these letters, is hashed."""
+    """Return `cmp-<env>-<agent>-s<seed>` with characters of run names; a hash replaces parts that do not fit."""
     plain = re.sub(r"[^a-z0-9]+", "-", f"{env}-{agent}".lower()).strip("-")
     name, tail = f"cmp-{plain}-s{seed}", f"-s{seed}"
     if len(name) <= _NAME_LENGTH and plain == f"{env}-{agent}".replace("_", "-"):
@@ -65,18 +65,18 @@ def run_name(env: str, agent: str, seed: int) -> str:
 
 
 def arm_settings(settings: Settings, registry: Registry, arm: Arm, used: float) -> Settings:
-    """Settings under which an arm runs: its agent in every role that it plays, no end for want of luck, the time it has left.
+    """Return the settings of an arm: its agent in every role that it supports, no patience limit, the remaining time.
 
-    A role that it does not play is played by who plays it in the lab.
+    The lab's own agents act in the roles that the arm's agent does not support.
 
     Args:
-        settings: The comparison's.
+        settings: The settings of the comparison.
         registry: Installed plugins.
-        arm: Which.
-        used: Seconds that its rounds took already.
+        arm: The arm.
+        used: Seconds that its rounds took so far.
 
     Raises:
-        BudgetSpentError: That is all it had.
+        BudgetSpentError: The arm has used all its time.
     """
     if settings["max_wall"] and used >= settings["max_wall"]:
         raise BudgetSpentError(
@@ -88,7 +88,7 @@ def arm_settings(settings: Settings, registry: Registry, arm: Arm, used: float) 
     if settings["max_wall"]:
         changed["max_wall"] = settings["max_wall"] - used
     values = {name: Setting(value, "autoqec agents compare") for name, value in changed.items()}
-    # Options are those of the lab's own agents; another does not take them.
+    # The options are for the lab's own agents; other agents do not accept them.
     options = {
         role: table for role, table in settings.agents.items() if settings[role] == changed.get(role, settings[role])
     }
@@ -96,40 +96,43 @@ def arm_settings(settings: Settings, registry: Registry, arm: Arm, used: float) 
 
 
 def rounds_of(ledger: Ledger, arm: Arm) -> list[RoundRecord]:
-    """An arm's closed rounds, oldest first; none before its run began."""
+    """Return an arm's closed rounds, oldest first; empty if its run does not exist yet."""
     if not any(run.name == arm.run for run in list_runs(ledger)):
         return []
     return [r for r in read_history(ledger, arm.run) if r.claim is not None and r.claim.state == "closed"]
 
 
 def seconds_of(records: Sequence[RoundRecord]) -> float:
-    """What rounds took together."""
+    """Return the total duration of rounds in seconds."""
     return sum(past.seconds or 0.0 for past in past_rounds(records, lambda commit: {}))
 
 
 def run_arm(session: Session, arm: Arm, rounds: int, finished: Callable[[RoundRecord], None]) -> None:
-    """Carry an arm to so many rounds: first those that were interrupted, then new ones.
+    """Run an arm up to a number of rounds: first resume interrupted rounds, then run new ones.
 
     Args:
-        session: That of the arm's run, with its settings.
-        arm: Which.
-        rounds: How many it shall have in all.
-        finished: Told of each round that ends.
+        session: The session of the arm's run, with its settings.
+        arm: The arm.
+        rounds: The total number of rounds.
+        finished: Called with each finished round.
 
     Raises:
-        UsageError: Its rounds so far were run with another profile.
-        AutoQECError: A round of it is at work elsewhere.
-        BudgetSpentError, AgentUnavailable: As `run_rounds`.
+        UsageError: Its rounds so far have another profile.
+        AutoQECError: Another process is working on one of its rounds.
+        BudgetSpentError, AgentUnavailable: As for `run_rounds`.
     """
     profile = asdict(session.settings.profile)
     for record in session.records():
         had = record.claim.details.get("profile") if record.claim else None
         if had not in (None, profile):
             raise UsageError(
-                f"round {arm.run}/{record.number} was run with another profile", hint="compare in a lab of its own"
+                f"round {arm.run}/{record.number} has another profile",
+                hint="compare in a separate lab: autoqec init DIR",
             )
         if record.status == "open":
-            raise AutoQECError(f"round {arm.run}/{record.number} is at work in another process", hint="wait for it")
+            raise AutoQECError(
+                f"another process is working on round {arm.run}/{record.number}", hint="wait until that process ends"
+            )
     for claim in interrupted_rounds(session.ledger, arm.run):
         session.rounds_left = rounds - claim.number + 1
         finished(resume_round(session, claim))

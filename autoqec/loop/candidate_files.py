@@ -1,4 +1,4 @@
-"""An agent's files as a candidate's canonical ones, with the output mode that the environment's decoder can use."""
+"""Converts an agent's files to canonical candidate files, with an output mode that the environment's decoder supports."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from autoqec.loop.session import Session
 
 
 def texts_of(files: Mapping[str, bytes]) -> dict[str, str]:
-    """Files as agents see them."""
+    """Decode files to text for agents."""
     return {path: data.decode("utf-8", "replace") for path, data in files.items()}
 
 
 def sources_of(proposal: Proposal, start: Mapping[str, bytes]) -> dict[str, bytes]:
-    """The files of a proposal as bytes, those that an edit keeps included.
+    """Return all files of a proposal as bytes, including the unchanged files of an edit.
 
     Raises:
-        UsageError: It removes a file that is not there.
+        UsageError: The proposal removes a file that does not exist.
     """
     return {path: text.encode("utf-8", "replace") for path, text in proposal.complete(texts_of(start)).items()}
 

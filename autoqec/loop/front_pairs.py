@@ -73,7 +73,7 @@ def head_to_head(
         rival_candidate=first.sealed.digest,
         environment=session.environment.identity,
         gain=Gain.of(counts),
-        ler_ratio_ci=ratio_interval(counts),
+        ratio_interval=ratio_interval(counts),
         word=words.get((a.name, b.name), "undecided"),
         seed_key=secret.hex(),
         digests=tuple(digests),

@@ -1,4 +1,4 @@
-"""Rounds that wait for somebody outside: what is asked there, and taking the answer."""
+"""Rounds that wait for a manual reply: the question, and acceptance of the reply."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from autoqec.loop.tracing import TracedCalls
 
 @dataclass(frozen=True)
 class Awaited:
-    """What a waiting round asks.
+    """The question of a waiting round.
 
     Attributes:
-        question: Of the role; its context has `repair` set if an earlier reply could not be used after all.
+        question: The question to the role; its context has `repair` set if an earlier reply turned out to be invalid.
         attempt: 1, or 2 for such a repair.
-        prompt: The same in words.
+        prompt: The question as a prompt.
     """
 
     question: Question
@@ -36,16 +36,16 @@ class Awaited:
 
 
 def find_waiting(ledger: Ledger, role: Role | None = None, where: str | None = None) -> Claim:
-    """The claim of the round that waits for a reply.
+    """Return the claim of the round that waits for a reply.
 
     Args:
         ledger: The lab.
-        role: Whom it must wait for; whomever by default.
+        role: The role that it must wait for; by default any.
         where: Only this run, or this round (`run/number`).
 
     Raises:
         NotFoundError: No round waits there.
-        UsageError: It waits for another role, or several rounds wait and it is not said which is meant.
+        UsageError: The round waits for another role, or several rounds wait and `where` does not name one.
     """
     run, number = (where, None) if where is None or "/" not in where else parse_round_name(where)
     records = [record for record in read_history(ledger, run) if number in (None, record.number)]
@@ -72,7 +72,7 @@ def find_waiting(ledger: Ledger, role: Role | None = None, where: str | None = N
 
 
 class _Listener:
-    """Plays a role only to hear what it is asked."""
+    """An agent that only records the context of the question."""
 
     context: Context | None = None
 
@@ -82,10 +82,10 @@ class _Listener:
 
 
 def awaited(session: Session, claim: Claim) -> Awaited:
-    """What a waiting round asks; writes nothing.
+    """Return the question of a waiting round, without writing anything.
 
     Raises:
-        NotFoundError: The reply is there already, and only the round was not carried on.
+        NotFoundError: The reply exists already, but the round was interrupted before it continued.
         AutoQECError: The claim is damaged.
     """
     state = read_state(session.ledger, claim.run, claim.number)
@@ -94,7 +94,7 @@ def awaited(session: Session, claim: Claim) -> Awaited:
         raise AutoQECError(f"{claim.ref} is damaged: it waits for {claim.waiting!r}", hint="autoqec fsck")
     question, listener = question_to(session, state, role), _Listener()
     try:
-        # Asked as it will be when the round is resumed, so that a reply which is kept and was refused counts here too.
+        # Ask as in a resumed round, so that a stored invalid reply counts here too.
         calls = TracedCalls(session, claim, detail(state, "agents"))
         ask(listener, role, question.context, question.check, calls)
     except AgentUnavailable:
@@ -102,7 +102,7 @@ def awaited(session: Session, claim: Claim) -> Awaited:
     context = listener.context
     if context is None:
         raise NotFoundError(
-            f"round {claim.run}/{claim.number} has its reply of the {role}, and was interrupted then",
+            f"round {claim.run}/{claim.number} already has a reply of the {role}, and was interrupted after it",
             hint=f"autoqec resume {claim.run}",
         )
     attempt = 1 if context.repair is None else 2
@@ -110,21 +110,21 @@ def awaited(session: Session, claim: Claim) -> Awaited:
 
 
 def take_reply(session: Session, claim: Claim, message: Any, text: str) -> RoundRecord:
-    """Take a reply to what a waiting round asks, and carry the round on to the next reply awaited or its end.
+    """Accept a reply for a waiting round, and continue the round until it waits for the next reply or ends.
 
     Args:
-        session: Where.
-        claim: The round's, as it was found waiting.
+        session: The session.
+        claim: The claim of the waiting round.
         message: The reply.
-        text: As it was given.
+        text: The reply's text.
 
     Returns:
-        The round, once it is closed.
+        The closed round.
 
     Raises:
-        UsageError: The reply cannot be used; nothing was recorded, and the round waits on.
-        AutoQECError: Somebody else was faster.
-        ReplyAwaited: The next reply is awaited.
+        UsageError: The reply is invalid; nothing was recorded, and the round keeps waiting.
+        AutoQECError: Another process has already continued the round.
+        ReplyAwaited: The round waits for the next reply.
     """
     asked = awaited(session, claim)
     role = asked.question.role
@@ -143,10 +143,10 @@ def take_reply(session: Session, claim: Claim, message: Any, text: str) -> Round
 
 
 def parse_reply(data: bytes) -> Mapping[str, Any]:
-    """A reply as it was given: one JSON object.
+    """Parse a reply: one JSON object.
 
     Raises:
-        UsageError: It is not.
+        UsageError: The data is not one JSON object.
     """
     try:
         found = json.loads(data.decode("utf-8"), parse_constant=_refuse)

@@ -1,4 +1,4 @@
-"""A new environment file: asked for or put together from flags, written beside the others, and checked before it stays."""
+"""Creates a new environment file from flags or answers, and checks it before it stays."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from autoqec.problem.environment import ENVIRONMENT_FILE, LoadedEnvironment, loa
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
-#: Asks a person: what, and the default as YAML or None; gives what they wrote.
+#: Asks the user a question with a default (YAML or None), and returns the answer.
 Ask = Callable[[str, str | None], str]
 
 
 def new_environment(
     path: Path, story: str, like: LoadedEnvironment, changes: Sequence[tuple[str, Any]], registry: Registry
 ) -> LoadedEnvironment:
-    """Write an environment and make sure that rounds can be run on it.
+    """Write an environment and check that rounds can run on it.
 
     Args:
-        path: Where; its stem is the name. Files that the code names must be there already.
-        story: Its sentence for people.
-        like: The environment it is made from.
+        path: The file; its stem is the name. Files that the code names must exist already.
+        story: Its description for people.
+        like: The environment to copy.
         changes: Dotted fields and their values.
         registry: Installed plugins.
 
     Raises:
-        UsageError, NotFoundError: There is such a file, or it would be none that can be used; it is then not there.
+        UsageError, NotFoundError: The file exists, or the environment is invalid and the new file was deleted.
     """
     if not _NAME.fullmatch(path.stem):
-        raise UsageError(f"{path.stem!r} cannot be an environment's name", hint="lower-case letters, digits, _ and -")
+        raise UsageError(f"{path.stem!r} is not an environment name", hint="use lower-case letters, digits, _ and -")
     fields = load_yaml(like.files[ENVIRONMENT_FILE], name=like.origin)
     text = draft(path.stem, story, fields, changes)
     try:
@@ -44,7 +44,7 @@ def new_environment(
         with path.open("x", encoding="utf-8") as stream:
             stream.write(text)
     except FileExistsError as error:
-        raise UsageError(f"{path} exists", hint="choose another name, or edit it") from error
+        raise UsageError(f"{path} exists already", hint="choose another name, or edit the file") from error
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from error
     try:
@@ -57,21 +57,21 @@ def new_environment(
 
 
 def read_change(text: str) -> tuple[str, Any]:
-    """A dotted field and its value from `noise.p=[0.001, 0.003]`; the value is YAML.
+    """Parse a dotted field and its YAML value, such as `noise.p=[0.001, 0.003]`.
 
     Raises:
         UsageError: There is no field or no `=`, or the value is not YAML.
     """
     field, equals, value = text.partition("=")
     if not equals or not all(part.isidentifier() for part in field.strip().split(".")):
-        raise UsageError(f"--set {text}: a field and its value are needed", hint="--set code.distance=7")
+        raise UsageError(f"--set {text}: write FIELD=VALUE", hint="--set code.distance=7")
     return field.strip(), load_yaml(value, name=f"--set {field.strip()}")
 
 
 def questions(like: LoadedEnvironment, registry: Registry, ask: Ask) -> Iterator[tuple[str, Any]]:
-    """Ask for code, noise, decoder and references, with those of an environment as defaults.
+    """Ask for code, noise, decoder and references, with the values of an environment as defaults.
 
-    What a code of the chosen kind needs is asked by the fields of its `Config`, so a plugin's codes are asked for too.
+    The questions about the code follow the fields of its `Config`, so they work for codes of plugins too.
     """
     environment = like.environment
     kind = ask(f"code.kind ({', '.join(registry.names('code'))})", environment.code.kind)

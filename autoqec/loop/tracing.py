@@ -70,12 +70,12 @@ def run_calls(ledger: Ledger, run: str) -> list[Call]:
 
 
 class TracedCalls:
-    """The calls of a round at work; see `autoqec.agents.calls.CallLog`.
+    """The calls of a running round; see `autoqec.agents.calls.CallLog`.
 
     Args:
-        session: Where.
-        claim: The round.
-        agents: Who plays each role.
+        session: The session.
+        claim: The round's claim.
+        agents: The agent's name for each role.
     """
 
     def __init__(self, session: Session, claim: Claim, agents: Mapping[str, str]):
@@ -99,7 +99,7 @@ class TracedCalls:
             require_left(limits, spent_on(run_calls(self._session.ledger, run)), estimate, run=run)
         self._estimates[role, attempt] = estimate
         if estimate.tokens:
-            # A call that is cut off by a kill may have been charged: from here on it counts as what is reserved for it.
+            # A call that a kill interrupts may cost money: from here on it counts with its reserved estimate.
             self._attach(role, attempt, {_BEGUN: _encoded(self._call(role, attempt).to_dict())})
 
     def end(self, role: Role, attempt: int, reply: Reply, seconds: float, context: Context) -> None:

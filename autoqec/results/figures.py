@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autoqec.results.counts import PairedCounts
-from autoqec.results.note_form import is_number
+from autoqec.results.note_form import is_number, named
 from autoqec.results.statistics import delta_interval, ratio_interval
 
 
@@ -16,7 +16,7 @@ class Gain:
     """What one side gains over the other per shot: `ler_baseline - ler_candidate`, with its interval."""
 
     delta_ler: float
-    delta_ler_ci: tuple[float, float]
+    gain_interval: tuple[float, float] = named("delta_ler_ci")
 
     @staticmethod
     def of(counts: PairedCounts, alpha: float = 0.05) -> Gain:
@@ -25,7 +25,7 @@ class Gain:
 
     def to_note(self) -> dict[str, Any]:
         """As JSON values."""
-        return {"delta_ler": self.delta_ler, "delta_ler_ci": list(self.delta_ler_ci)}
+        return {"delta_ler": self.delta_ler, "delta_ler_ci": list(self.gain_interval)}
 
 
 #: The fields of a gain where there is none.
@@ -40,18 +40,18 @@ class Figures:
         shots: How many.
         ler_baseline, ler_candidate: Logical error rates per shot.
         delta_ler: The gain, the first less the second.
-        delta_ler_ci: Its interval.
+        gain_interval: Its interval, `delta_ler_ci` in notes.
         ler_ratio: The second over the first; None where the baseline never failed.
-        ler_ratio_ci: Its interval; the upper end is None while no ratio is excluded.
+        ratio_interval: Its interval, `ler_ratio_ci` in notes; the upper end is None while no ratio is excluded.
     """
 
     shots: int
     ler_baseline: float
     ler_candidate: float
     delta_ler: float
-    delta_ler_ci: tuple[float, float]
-    ler_ratio: float | None
-    ler_ratio_ci: tuple[float, float | None]
+    gain_interval: tuple[float, float] = named("delta_ler_ci")
+    ler_ratio: float | None = named("ler_ratio")
+    ratio_interval: tuple[float, float | None] = named("ler_ratio_ci")
 
     @staticmethod
     def of(counts: PairedCounts) -> Figures:
@@ -62,11 +62,18 @@ class Figures:
     @property
     def gain(self) -> Gain:
         """The gain alone."""
-        return Gain(self.delta_ler, self.delta_ler_ci)
+        return Gain(self.delta_ler, self.gain_interval)
 
     def to_note(self) -> dict[str, Any]:
         """As JSON values."""
-        return vars(self) | {"delta_ler_ci": list(self.delta_ler_ci), "ler_ratio_ci": list(self.ler_ratio_ci)}
+        return {
+            "shots": self.shots,
+            "ler_baseline": self.ler_baseline,
+            "ler_candidate": self.ler_candidate,
+            **self.gain.to_note(),
+            "ler_ratio": self.ler_ratio,
+            "ler_ratio_ci": list(self.ratio_interval),
+        }
 
 
 _NUMBERS = ("shots", "ler_baseline", "ler_candidate", "delta_ler")

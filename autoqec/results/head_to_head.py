@@ -13,7 +13,7 @@ from typing import Any
 
 from autoqec.results.counts import PairedCounts
 from autoqec.results.figures import Gain
-from autoqec.results.note_form import Malformed, flat, read_record, write_record
+from autoqec.results.note_form import Malformed, flat, named, read_record, write_record
 from autoqec.results.pareto_front import Member, Point, no_dearer
 from autoqec.results.statistics import log_e_better, log_e_worse
 
@@ -45,7 +45,7 @@ class HeadToHead:
         candidate, rival_candidate: Both candidates' hashes.
         environment: Whose shots they were.
         gain: What the cheaper gains over the dearer.
-        ler_ratio_ci: The interval of the ratio of their rates.
+        ratio_interval: The interval of the ratio of their rates.
         word: `dominates`, `stays` or `undecided`, of the cheaper against the dearer.
         seed_key: The stream's key, revealed.
         digests: SHA-256 of each chunk of shots.
@@ -61,7 +61,7 @@ class HeadToHead:
     rival_candidate: str = ""
     environment: str = ""
     gain: Gain | None = flat(None)
-    ler_ratio_ci: tuple[float, float | None] | None = None
+    ratio_interval: tuple[float, float | None] | None = named("ler_ratio_ci", None)
     word: str = ""
     seed_key: str = ""
     digests: tuple[str, ...] = ()

@@ -71,7 +71,7 @@ def entrant(name: str, commit: str | None, verdict: Verdict | None, metrics: Met
         return Entrant(name, commit, None)
     limits = verdict.limits
     over = exceeded(limits, flops=flops, params=params, ler_candidate=figures.ler_candidate) if limits else ()
-    return Entrant(name, commit, Point(name, figures.delta_ler, figures.delta_ler_ci, int(flops), int(params)), over)
+    return Entrant(name, commit, Point(name, figures.delta_ler, figures.gain_interval, int(flops), int(params)), over)
 
 
 def front_of(entrants: Iterable[Entrant], decided: Decided) -> Front:

@@ -41,6 +41,11 @@ def flat(default: Any = MISSING) -> Any:
     return field(metadata={"flat": True}) if default is MISSING else field(default=default, metadata={"flat": True})
 
 
+def named(name: str, default: Any = MISSING) -> Any:
+    """A field that has another name in notes."""
+    return field(metadata={"name": name}) if default is MISSING else field(default=default, metadata={"name": name})
+
+
 def mapping(*, always: bool = False) -> Any:
     """A mapping that may be missing, and then is empty."""
     return field(default_factory=dict, metadata={"always": always})
@@ -50,6 +55,7 @@ class _Field(NamedTuple):
     """How one field of a record is read and written."""
 
     name: str
+    key: str
     read: _Reader
     default: Any
     always: bool
@@ -77,8 +83,8 @@ def read_record(form: type[_T], note: Mapping[str, Any], where: str = "", proble
     found: dict[str, Any] = {}
     skipped = [] if problems is None else problems
     for each in _fields_of(form):
-        place = where + each.name
-        inside = note if each.flat else note.get(each.name, MISSING)
+        place = where + each.key
+        inside = note if each.flat else note.get(each.key, MISSING)
         if inside is MISSING:
             if each.default is MISSING:
                 raise Malformed(place)
@@ -105,13 +111,13 @@ def write_record(record: Any) -> dict[str, Any]:
         if each.flat is not None:
             note |= write_record(value)
         else:
-            note[each.name] = _written(value)
+            note[each.key] = _written(value)
     return note
 
 
 def keys_of(form: type) -> tuple[str, ...]:
     """The names that a record's fields have in a note, those of flat records included."""
-    return tuple(key for each in _fields_of(form) for key in (keys_of(each.flat) if each.flat else (each.name,)))
+    return tuple(key for each in _fields_of(form) for key in (keys_of(each.flat) if each.flat else (each.key,)))
 
 
 @cache
@@ -147,6 +153,7 @@ def _plan(form: Any) -> tuple[_Field, ...]:
         found.append(
             _Field(
                 each.name,
+                each.metadata.get("name", each.name),
                 _reader(hint),
                 default,
                 bool(each.metadata.get("always")),

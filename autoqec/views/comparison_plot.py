@@ -109,7 +109,7 @@ def _draw(
         before = None
         for (x, y), (_, best) in zip(track[1:], arm.steps(), strict=True):
             if best is not None and best is not before and best.gain is not None:
-                low, high = (1e3 * end for end in best.gain.delta_ler_ci)
+                low, high = (1e3 * end for end in best.gain.gain_interval)
                 bar = [[max(0.0, y - low)], [max(0.0, high - y)]]
                 style = {
                     "color": look["color"],

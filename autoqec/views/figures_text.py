@@ -28,8 +28,8 @@ def figures_text(
     """Rates, difference and ratio of a stretch of shots; references on the same shots; rates at other p."""
     lines = [
         f"LER {figures.ler_candidate:.6f}, plain {figures.ler_baseline:.6f}, over {figures.shots:,} shots",
-        f"ΔLER {figures.delta_ler:+.6f} {interval_text(figures.delta_ler_ci, 6)}, ratio {ratio_text(figures.ler_ratio, 4)}"
-        f" {interval_text(figures.ler_ratio_ci, 4)}",
+        f"ΔLER {figures.delta_ler:+.6f} {interval_text(figures.gain_interval, 6)}, ratio {ratio_text(figures.ler_ratio, 4)}"
+        f" {interval_text(figures.ratio_interval, 4)}",
     ]
     lines += [f"reference {name}: LER {ler:.6f}" for name, ler in sorted((references or {}).items())]
     lines += [f"reference {name}: left out, not installed: {line}" for name, line in sorted((missing or {}).items())]
@@ -37,7 +37,7 @@ def figures_text(
         at = row.figures
         lines.append(
             f"at p = {row.p}: LER {at.ler_candidate:.6f}, plain {at.ler_baseline:.6f}, ratio {ratio_text(at.ler_ratio, 4)}"
-            f" {interval_text(at.ler_ratio_ci, 4)} over {at.shots:,} shots"
+            f" {interval_text(at.ratio_interval, 4)} over {at.shots:,} shots"
         )
     return "\n".join(lines)
 

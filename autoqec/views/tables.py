@@ -30,7 +30,7 @@ def gain_text(gain: Gain | Figures | None) -> str:
     """Gain per shot in units of 1e-3, with its interval."""
     if gain is None:
         return "–"
-    low, high = gain.delta_ler_ci
+    low, high = gain.gain_interval
     return f"{1e3 * gain.delta_ler:+.2f} [{1e3 * low:+.2f}, {1e3 * high:+.2f}]"
 
 
@@ -126,7 +126,7 @@ def print_outcome(item: RoundRow) -> None:
     origin = "shots drawn after the commit" if item.holdout else "development shots"
     console.print(
         f"  LER {best.ler_candidate:.5f}, plain {best.ler_baseline:.5f} ({_percent(best)}):"
-        f" ratio {ratio_text(best.ler_ratio, 3)} {interval_text(best.ler_ratio_ci, 3)} over {best.shots:,} {origin}"
+        f" ratio {ratio_text(best.ler_ratio, 3)} {interval_text(best.ratio_interval, 3)} over {best.shots:,} {origin}"
     )
     references = (item.holdout.references if item.holdout else None) or item.references or {}
     if references:

@@ -169,7 +169,7 @@ def _harm(evidence: Evidence) -> Iterator[str]:
             c, figures = row.counted.counts, row.counted.figures
             said += (
                 f": ratio ({c.both:,} + {c.candidate_only:,})/({c.both:,} + {c.baseline_only:,}) ="
-                f" {ratio_text(figures.ler_ratio, 3)} {interval_text(figures.ler_ratio_ci, 3)} over {c.shots:,} shots"
+                f" {ratio_text(figures.ler_ratio, 3)} {interval_text(figures.ratio_interval, 3)} over {c.shots:,} shots"
             )
         yield said + (f": {row.why}" if row.why is not None else "")
 
@@ -179,7 +179,8 @@ def _certificate(evidence: Evidence) -> Iterator[str]:
     if found is None:
         return
     if found.sets is None:
-        yield f"few faults: not examined: {found.why}"
+        if found.why is not None:
+            yield f"few faults: not examined: {found.why}"
         return
     yield (
         f"few faults, of which distance {found.distance} ({found.found}) can have {found.correctable}:"

@@ -24,7 +24,7 @@ def print_audit(round_name: str, verdict: Verdict, disagreements: Sequence[str])
 def print_refuted(row: Rejudged) -> None:
     """What became of a member of the front on new shots, on one line."""
     figures = row.verdict.figures if row.verdict else None
-    gain = f", now {figures.delta_ler:+.6f} {interval_text(figures.delta_ler_ci, 6)}" if figures else ""
+    gain = f", now {figures.delta_ler:+.6f} {interval_text(figures.gain_interval, 6)}" if figures else ""
     word = row.verdict.verdict if row.verdict else "not judged"
     out().print(plain(f"{row.name}: {word} ({row.reason}): ΔLER was {row.before:+.6f}{gain}"), soft_wrap=True)
 
@@ -47,7 +47,7 @@ def print_head_to_head(found: HeadToHead, second: str) -> None:
     if gain is not None:
         out().print(
             plain(
-                f"  {first} less {second}: ΔLER {gain.delta_ler:+.6f} {interval_text(gain.delta_ler_ci, 6)} over {c.shots:,}"
+                f"  {first} less {second}: ΔLER {gain.delta_ler:+.6f} {interval_text(gain.gain_interval, 6)} over {c.shots:,}"
                 f" shots: both fail {c.both:,}, {first} only {c.candidate_only:,}, {second} only {c.baseline_only:,}"
             ),
             soft_wrap=True,

@@ -1,4 +1,4 @@
-"""Plugin: the stage kind `neural_bp`, belief propagation whose message scales and dampings are learned."""
+"""Plugin: the stage kind `neural_bp`, belief propagation with learned message scales and dampings."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from autoqec.hookspecs import Register, hookimpl
 
 @hookimpl
 def autoqec_register_stages(register: Register) -> None:
-    """Offer `neural_bp`."""
+    """Register `neural_bp`."""
     register("neural_bp", "autoqec_plugins.neural_bp.neural_bp_stage:NeuralBP")

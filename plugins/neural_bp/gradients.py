@@ -1,6 +1,7 @@
-"""Belief propagation in numba, backward: the derivatives of a loss by every scale, damping and prior factor.
+"""Belief propagation in numba, backward pass: derivatives of a loss with respect to scales, dampings and prior factor.
 
-Lanes, blocks and what keeps the loops vectorised are as in `kernels.py`, whose forward pass is walked again step by step.
+Lanes, blocks and the conditions for vectorised loops are as in `kernels.py`. This module retraces its forward pass step by
+step.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from .layout import (
 
 
 class Gradients(NamedTuple):
-    """Derivatives of a loss by `Weights`, one row per group of `LANES` shots, to be added up in order.
+    """Derivatives of a loss with respect to `Weights`, one row per group of `LANES` shots, to be summed in order.
 
     Attributes:
         scale: float32 `[groups, iterations, incidences]`.
@@ -78,11 +79,11 @@ def _by_messages(
     run: np.ndarray,
     by_scale: np.ndarray,
 ) -> None:
-    """Backwards through `scatter`: by the scale, the damping, and the running products.
+    """Backward pass through `scatter`: derivatives with respect to the scale, the damping, and the running products.
 
-    With `t = 1 - 2q`, a check's answer is `2 artanh(Π t)` over the others, so its slope by that product is
-    `1 / (2 odd (1 - odd))`. Left in `work`: the product after each input, the slope times what arrives, and what each
-    input gets through the products before the others.
+    With `t = 1 - 2q`, a check's answer is `2 artanh(Π t)` over the other inputs, so its derivative with respect to that product
+    is `1 / (2 odd (1 - odd))`. `work` keeps: the product after each input, the derivative times the incoming gradient, and each
+    input's gradient through the products before the others.
     """
     run[RUN : RUN + LANES] = ZERO
     run[SECOND : SECOND + LANES] = ZERO
@@ -123,7 +124,7 @@ def _by_inputs(
     work: np.ndarray,
     run: np.ndarray,
 ) -> None:
-    """Backwards through `gather`: by the totals and the previous messages."""
+    """Backward pass through `gather`: derivatives with respect to the totals and the previous messages."""
     run[RUN : RUN + LANES] = ZERO
     for k in range(degree):
         own, arriving, sums = work[k], by_message[first + k], by_total[mechanism[first + k]]
@@ -132,7 +133,7 @@ def _by_inputs(
             so_far = run[RUN + lane]
             by_t = own[BEFORE + lane] + so_far * own[AFTER + lane]
             run[RUN + lane] = so_far * (ONE - TWO * q) + own[SLOPE + lane]
-            # Beyond the bound the input is clipped and has no slope.
+            # Beyond the bound the input is clipped and its derivative is zero.
             inside = TWO * q * (ONE - q) if q > SMALLEST * np.float32(1.0001) else ZERO
             by_x = by_t * np.copysign(inside, own[OWN + lane])
             arriving[lane] = keep * arriving[lane] - by_x
@@ -154,7 +155,7 @@ def _back_through_least(
     run: np.ndarray,
     by_scale: np.ndarray,
 ) -> None:
-    """Min-sum backwards: what a message gets goes to the one input whose magnitude it is, the first of equals."""
+    """Backward pass of min-sum: a message's gradient goes to the input with the minimum magnitude, the first of equals."""
     run[WHO : WHO + LANES] = -ONE
     run[WHO_SECOND : WHO_SECOND + LANES] = -ONE
     for k in range(degree):
@@ -170,7 +171,7 @@ def _back_through_least(
                 else run[WHO_SECOND + lane]
             )
             run[WHO + lane] = who if least else run[WHO + lane]
-    # From here the scratch for running values holds: what the least gets (RUN), what the second least gets (SECOND).
+    # From here `run` accumulates the gradient of the smallest input (RUN) and of the second smallest (SECOND).
     for k in range(degree):
         factor = scale[first + k]
         who = np.float32(k)
@@ -227,7 +228,7 @@ def _forget(
     by_memory: np.ndarray,
     scratch: np.ndarray,
 ) -> None:
-    """Backwards through `remember`."""
+    """Backward pass through `remember`."""
     for m in range(memory.size):
         share, arriving, before, start = memory[m], by_following[m], by_total[m], by_prior[m]
         for lane in range(LANES):
@@ -252,13 +253,13 @@ def backpropagate(
     gradients: Gradients,
     by_beliefs: np.ndarray,
 ) -> None:
-    """Derivatives of a loss through `propagate`.
+    """Backpropagate a loss through `propagate`.
 
     Args:
-        syndromes, beliefs, tanner, weights, min_sum, trace, out: As given to and written by `propagate`.
-        by_out: Derivatives by `out`, float32 `[shots, mechanisms]`.
-        gradients: Written: derivatives by the weights, per group.
-        by_beliefs: Written: derivatives by the incoming beliefs, float32 `[shots, mechanisms]`.
+        syndromes, beliefs, tanner, weights, min_sum, trace, out: Inputs and outputs of `propagate`.
+        by_out: Derivatives with respect to `out`, float32 `[shots, mechanisms]`.
+        gradients: Output: derivatives with respect to the weights, per group.
+        by_beliefs: Output: derivatives with respect to the incoming beliefs, float32 `[shots, mechanisms]`.
     """
     shots, mechanisms = beliefs.shape
     detectors = len(tanner.start) - 1

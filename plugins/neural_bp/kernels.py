@@ -1,18 +1,17 @@
-"""Belief propagation in numba, forward: many shots side by side, as lanes of vector instructions.
+"""Belief propagation in numba, forward pass: many shots in parallel, as lanes of vector instructions.
 
-Arrays are `[incidences, lanes]` or `[mechanisms, lanes]`; the loop over lanes is the innermost one and runs over
-contiguous memory. Every lane does the same operations in the same order whatever its neighbours hold, so a shot's beliefs
-do not depend on the batch it came in.
+Arrays are `[incidences, lanes]` or `[mechanisms, lanes]`. The loop over lanes is innermost and runs over contiguous memory.
+Every lane performs the same operations in the same order, so a shot's beliefs do not depend on its batch.
 
-A probability is carried as `q`, the smaller of p and 1 - p, together with its side as a sign. The chance that an odd
-number of two independent events happens is then `q + r - 2qr`, exact at both ends: in `tanh(x / 2) = 1 - 2q`, the usual
-form, everything beyond |x| = 17 is 1 in single precision. The product over all *other* messages of a check comes from
-running products from both sides, so nothing is divided by a number that may be zero.
+A probability is stored as `q`, the smaller of p and 1 - p, with a sign for the side. The probability that exactly one of two
+independent events happens is then `q + r - 2qr`, accurate at both ends. In the usual form `tanh(x / 2) = 1 - 2q`, all
+|x| > 17 give 1 in single precision. The product over all *other* messages of a check comes from running products from both
+sides, which avoids division by a number that may be zero.
 
-What keeps the loops over lanes vectorised, and is easily lost: `error_model="numpy"`, for a division that could raise is
-done one at a time; few arrays per loop, for the compiler checks at most eight pairs of them for overlap, which is why the
-scratch of a check is one array in blocks; and a table for counting down (`Tanner.downwards`), for of a loop that counts
-down by itself the compiler cannot bound what it touches.
+Vectorisation of the loops over lanes depends on three conditions. `error_model="numpy"`: the compiler does not vectorise a
+division that may raise. Few arrays per loop: the compiler checks at most eight pairs of arrays for overlap, so the scratch
+memory of a check is one array in blocks. A table for counting down (`Tanner.downwards`): for a loop that counts down the
+compiler cannot bound the memory accesses.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ from .layout import (
 def load(
     syndromes: np.ndarray, beliefs: np.ndarray, prior_scale: np.float32, fired: np.ndarray, prior: np.ndarray
 ) -> None:
-    """One group of shots into lanes; lanes without a shot hold an empty syndrome and indifferent beliefs."""
+    """Load one group of shots into lanes; lanes without a shot get an empty syndrome and zero beliefs."""
     fired[:] = ONE
     prior[:] = ZERO
     for lane in range(len(syndromes)):
@@ -67,7 +66,7 @@ def gather(
     work: np.ndarray,
     run: np.ndarray,
 ) -> None:
-    """Inputs of one check as signed smaller probabilities, the running product before each, and the sign of all."""
+    """Gather the inputs of one check as signed smaller probabilities, the running product before each, and the total sign."""
     for k in range(degree):
         sums, mine, own = total[mechanism[first + k]], message[first + k], work[k]
         for lane in range(LANES):
@@ -93,7 +92,7 @@ def scatter(
     work: np.ndarray,
     run: np.ndarray,
 ) -> None:
-    """Messages of one check from its gathered inputs: each says how likely an odd number of the others fired."""
+    """Compute the messages of one check from its gathered inputs: the log-odds that an odd number of the others fired."""
     for step in range(downwards.size):
         k = downwards[step]
         factor = scale[first + k] * (ONE - keep)
@@ -118,7 +117,7 @@ def gather_least(
     work: np.ndarray,
     run: np.ndarray,
 ) -> None:
-    """Min-sum: inputs of one check, the least and second least magnitude, and the sign of all."""
+    """Min-sum: gather the inputs of one check, the two smallest magnitudes, and the total sign."""
     run[RUN : RUN + LANES] = BOUND
     run[SECOND : SECOND + LANES] = BOUND
     for k in range(degree):
@@ -144,7 +143,7 @@ def scatter_least(
     work: np.ndarray,
     run: np.ndarray,
 ) -> None:
-    """Min-sum: messages of one check, each the least magnitude among the others."""
+    """Min-sum: compute the messages of one check, each the smallest magnitude among the others."""
     for k in range(degree):
         factor = scale[first + k] * (ONE - keep)
         own, mine, sums = work[k], message[first + k], following[mechanism[first + k]]
@@ -158,7 +157,7 @@ def scatter_least(
 
 @compiled
 def remember(memory: np.ndarray, prior: np.ndarray, total: np.ndarray, following: np.ndarray) -> None:
-    """Biases of an iteration: part prior, part what was believed before."""
+    """Compute the biases of an iteration: a mixture of prior and previous belief."""
     for m in range(memory.size):
         share, start, last, bias = memory[m], prior[m], total[m], following[m]
         for lane in range(LANES):
@@ -181,16 +180,16 @@ def propagate(
         syndromes: Bit-packed, uint8 `[shots, ceil(detectors / 8)]`.
         beliefs: Incoming log-likelihood ratios, float32 `[shots, mechanisms]`.
         tanner: The graph.
-        weights: What was learned.
-        min_sum: Min-sum instead of sum-product.
-        trace: Written: messages before each iteration, then beliefs before it, float32 `[groups, iterations,
-            incidences + mechanisms, LANES]`, which `backpropagate` needs; with no groups they are not kept.
-        out: Written: refined beliefs, float32 `[shots, mechanisms]`, within ±`LLR_BOUND`.
+        weights: The learned factors.
+        min_sum: Use min-sum instead of sum-product.
+        trace: Output: messages and beliefs before each iteration, float32 `[groups, iterations, incidences + mechanisms,
+            LANES]`, for `backpropagate`; with zero groups nothing is stored.
+        out: Output: refined beliefs, float32 `[shots, mechanisms]`, within ±`LLR_BOUND`.
     """
     shots, mechanisms = beliefs.shape
     detectors = len(tanner.start) - 1
     degree = len(tanner.downwards)
-    # Allocated once: fresh memory for every group would cost as much as a tenth of the work in page faults.
+    # Allocated once: page faults of fresh memory for every group would cost a tenth of the run time.
     fired = np.empty((detectors, LANES), dtype=np.float32)
     prior = np.empty((mechanisms, LANES), dtype=np.float32)
     total = np.empty((mechanisms, LANES), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""How belief propagation lies in memory: graph, factors, and the blocks of scratch that forward and backward share."""
+"""Memory layout of belief propagation: graph, factors, and the blocks of scratch memory for forward and backward passes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from numba import njit
 
 from autoqec.problem.dem import LLR_BOUND
 
-#: Shots side by side: four vectors of 512 bits. Half as many spend as much again on starting loops; twice as many gain
-#: nothing and outgrow the caches.
+#: Shots in parallel: four vectors of 512 bits. With half as many, the overhead of loops doubles the time; with twice as many,
+#: there is no gain and the data exceed the caches.
 LANES = 64
 
 ZERO, ONE, TWO, HALF = np.float32(0.0), np.float32(1.0), np.float32(2.0), np.float32(0.5)
@@ -18,7 +18,7 @@ BOUND = np.float32(LLR_BOUND)
 SMALLEST = np.float32(np.exp(-LLR_BOUND))
 compiled = njit(cache=True, nogil=True, fastmath={"contract"}, error_model="numpy")
 
-# Blocks of a check's scratch, `work[input, block * LANES + lane]`.
+# Blocks of a check's scratch memory, `work[input, block * LANES + lane]`.
 OWN, BEFORE, AFTER, SLOPE, PART, BLOCKS = (block * LANES for block in range(6))
 BLOCKS_FORWARD = AFTER
 # Blocks of a check's running values, `run[block * LANES + lane]`.
@@ -26,7 +26,7 @@ RUN, SIGN, SECOND, WHO, WHO_SECOND, DAMPING, RUNS = (block * LANES for block in 
 
 
 class Tanner(NamedTuple):
-    """The Tanner graph by detector.
+    """The Tanner graph, sorted by detector.
 
     Attributes:
         start: Incidences of detector d are `start[d]:start[d + 1]`, int32 `[detectors + 1]`.
@@ -42,13 +42,13 @@ class Tanner(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """What is learned, spelled out per incidence.
+    """The learned factors, expanded per incidence.
 
     Attributes:
         scale: Factor on each message from a detector, float32 `[iterations, incidences]`.
-        damping: Share of the previous message kept in each, float32 `[iterations]`; the first has no previous one.
+        damping: Fraction of the previous message in each message, float32 `[iterations]`; unused in the first iteration.
         prior_scale: Factor on the incoming beliefs, float32 `[1]`.
-        memory: Share of each mechanism's last belief in its bias, float32 `[mechanisms]`, or empty for none.
+        memory: Fraction of each mechanism's last belief in its bias, float32 `[mechanisms]`, or empty for none.
     """
 
     scale: np.ndarray

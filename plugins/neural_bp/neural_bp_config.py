@@ -1,4 +1,4 @@
-"""The fields of a `neural_bp` stage, and what they say of the shapes of its parameters."""
+"""The fields of a `neural_bp` stage, and the shapes of its parameters."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ if TYPE_CHECKING:
 class NeuralBPConfig(StageConfig):
     """The fields of a `neural_bp` stage.
 
-    In iteration i, detector d tells mechanism m
+    In iteration i, the message from detector d to mechanism m is
 
         `message = (1 - damping) * scale * answer + damping * previous message`
 
-    where `answer` is the log-likelihood ratio, by the rule of `algorithm`, that m did not fire, given what the other
-    mechanisms of d say. A mechanism's belief is its bias plus all messages to it; its bias is
+    where `answer` is the log-likelihood ratio, by the rule of `algorithm`, that m did not fire, given the other mechanisms of
+    d. A mechanism's belief is its bias plus all messages to it. Its bias is
 
-        `(1 - memory) * prior_scale * incoming belief + memory * its belief of the iteration before`
+        `(1 - memory) * prior_scale * incoming belief + memory * its belief of the previous iteration`
 
-    Memories that differ from one mechanism to the next, some of them negative, break the symmetry of equivalent errors on
-    which belief propagation gets stuck (Müller et al., "Improved belief propagation is sufficient for real-time decoding
-    of quantum memory", arXiv:2506.01779).
+    Memories that differ between mechanisms, some of them negative, break the symmetry of equivalent errors, on which belief
+    propagation gets stuck (Müller et al., "Improved belief propagation is sufficient for real-time decoding of quantum
+    memory", arXiv:2506.01779).
 
     Attributes:
-        iterations: Rounds of messages. More is not better: loops in the graph make late rounds overconfident.
-        algorithm: `sum_product` is exact on trees; `min_sum` costs half and knows less.
-        sharing: What shares one learned scale: `per_layer` all messages of an iteration; `per_check` those of one
-            detector in an iteration; `none` nothing, every message of every iteration has its own.
-        scale: Where scales start; None for 0.9 (`sum_product`) or 0.75 (`min_sum`).
-        damping: `fixed` keeps `damping_value`; `scalar` learns one number; `per_iteration` learns one each. The first
+        iterations: Number of iterations. More is not always better: loops in the graph make late iterations overconfident.
+        algorithm: `sum_product` is exact on trees; `min_sum` costs half and is less accurate.
+        sharing: The messages that share one learned scale: `per_layer` all messages of an iteration; `per_check` those of one
+            detector in an iteration; `none` every message of every iteration has its own.
+        scale: Initial value of scales; None for 0.9 (`sum_product`) or 0.75 (`min_sum`).
+        damping: `fixed` keeps `damping_value`; `scalar` learns one number; `per_iteration` learns one per iteration. The first
             iteration has no previous message and is never damped.
-        damping_value: Where the damping starts, or stays.
+        damping_value: Initial or fixed value of the damping.
         memory: `none`; `scalar` learns one number for all mechanisms, `per_mechanism` one for each.
-        memory_value: Where memories start.
-        memory_spread: With `per_mechanism` they start evenly spread over `memory_value` ± this, in random order.
-        attention: `messages` lets a mechanism weigh the messages it gets by a softmax over two learned multiples: of
-            their size and of their agreement with its belief. It starts with equal weights. In torch alone, and slow.
+        memory_value: Initial value of memories.
+        memory_spread: With `per_mechanism`, initial values are evenly spread over `memory_value` ± this, in random order.
+        attention: With `messages`, a mechanism weights its messages by a softmax of two learned multiples: of their magnitude
+            and of their agreement with its belief. Initially all weights are equal. It runs in torch only and is slow.
         learn_prior_scale: Learn the factor on incoming beliefs; otherwise it is 1.
     """
 
@@ -60,12 +60,12 @@ class NeuralBPConfig(StageConfig):
 
     @property
     def initial_scale(self) -> float:
-        """Where scales start: a little below 1, which makes up for the loops; min-sum overestimates by more."""
+        """Initial value of scales: a little below 1 to compensate for loops; smaller for min-sum, which overestimates more."""
         if self.scale is not None:
             return self.scale
         return 0.9 if self.algorithm == "sum_product" else 0.75
 
 
 def scale_width(config: NeuralBPConfig, tanner: Tanner) -> int:
-    """How many scales one iteration has."""
+    """Return the number of scales of one iteration."""
     return {"per_layer": 1, "per_check": len(tanner.start) - 1, "none": len(tanner.mechanism)}[config.sharing]

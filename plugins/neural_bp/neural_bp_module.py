@@ -1,12 +1,11 @@
-"""Belief propagation in torch: the clear version of what `kernels` does, and the trainable parameters.
+"""Belief propagation in torch: the trainable parameters, and a readable version of `kernels`.
 
-Messages are `[incidences, shots]`, batch last: gathers and scatters then move whole rows. The product over all other
-messages of a check goes through a binary tree of its inputs, up and down, in the same representation as the kernels;
-dividing the product of all by one's own, or subtracting logarithms, loses every digit when one input is near zero.
+Messages are `[incidences, shots]`; with the batch last, gathers and scatters move whole rows. The product over all other
+messages of a check uses a binary tree of its inputs, up and down, in the same representation as the kernels. Dividing the
+total product by one input, or subtracting logarithms, would lose all digits if an input is near zero.
 
-In training mode on a CPU in single precision the kernels do the work, forward and backward, five to eight times faster;
-otherwise, in evaluation mode, on other devices and in double precision, the torch code below runs. Tests hold the two
-together.
+In training mode on a CPU in single precision the kernels run, forward and backward, five to eight times faster. Otherwise (in
+evaluation mode, on other devices, in double precision) the torch code below runs. Tests check that both agree.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ class NeuralBPModule(torch.nn.Module):
     `memory` `[1 | mechanisms]` and `attention` `[iterations, 2]` where they are learned.
     """
 
-    #: Training mode is faster and computes the same: a validation of weights that are being trained may use it.
+    #: Training mode is faster and computes the same, so validation during training may use it.
     same_in_training = True
 
     scale: torch.nn.Parameter
@@ -102,11 +101,11 @@ class NeuralBPModule(torch.nn.Module):
         return scale.expand(-1, len(self._detector))
 
     def _memory(self) -> torch.Tensor:
-        """Per mechanism, or empty where nothing is remembered."""
+        """Return the memory per mechanism, or empty if there is none."""
         return self.memory[:0] if self._config.memory == "none" else self.memory.expand(self._mechanisms)
 
     def _weighed(self, message: torch.Tensor, total: torch.Tensor, iteration: int) -> torch.Tensor:
-        """Messages times their softmax weights among those to the same mechanism, times how many these are."""
+        """Multiply messages by their softmax weights among those to the same mechanism, and by the number of these."""
         agreement = message * total.index_select(0, self._mechanism).sign()
         by_size, by_agreement = self.attention[iteration]
         score = (by_size * message.abs() + by_agreement * agreement).clamp(-LLR_BOUND, LLR_BOUND)
@@ -140,13 +139,13 @@ class NeuralBPModule(torch.nn.Module):
         return total.clamp(-LLR_BOUND, LLR_BOUND).T
 
     def _odd_number_of_others(self, size: torch.Tensor) -> torch.Tensor:
-        """Sum-product: how sure it is that an even number of the other inputs fired, from magnitudes."""
+        """Sum-product: the log-odds that an even number of the other inputs fired, from magnitudes."""
         assert self._tree is not None
         odd = self._tree.others(torch.sigmoid(-size)).clamp(min=_SMALLEST)
         return torch.log1p(-odd) - torch.log(odd)
 
     def _least_of_others(self, size: torch.Tensor) -> torch.Tensor:
-        """Min-sum: the least magnitude among the other inputs."""
+        """Min-sum: the smallest magnitude among the other inputs."""
         top = size.new_full((self._detectors, size.shape[1]), LLR_BOUND)
         index = self._detector.unsqueeze(1).expand_as(size)
         least = top.scatter_reduce(0, index, size, "amin")
@@ -165,7 +164,7 @@ def _first_memory(config: NeuralBPConfig, mechanisms: int) -> torch.Tensor:
 
 
 class _Tree:
-    """For each check a binary tree over its inputs, level by level, as row numbers."""
+    """A binary tree over the inputs of each check, level by level, as row numbers."""
 
     def __init__(self, start: np.ndarray) -> None:
         self._levels: list[tuple[torch.Tensor, ...]] = []
@@ -193,7 +192,7 @@ class _Tree:
             sizes = parents
 
     def others(self, q: torch.Tensor) -> torch.Tensor:
-        """Chance of an odd number among all other leaves of the same tree, `[incidences, shots]` as the input."""
+        """Return the probability of an odd number among all other leaves of the same tree, `[incidences, shots]`."""
         values = [q]
         for left, right, paired, _, _, _ in self._levels:
             values.append(_odd(values[-1][left], values[-1][right] * paired.to(q)))
@@ -205,15 +204,15 @@ class _Tree:
 
 
 def _odd(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """Chance that just one of two independent events happens."""
+    """Return the probability that exactly one of two independent events happens."""
     return a + b - 2 * a * b
 
 
 class _Compiled(torch.autograd.Function):
     """`kernels.propagate` and `kernels.backpropagate` as one differentiable operation, on torch's number of threads.
 
-    Threads take whole groups of lanes and the groups' gradients are added in order, so the result does not depend on
-    how many threads there are.
+    Threads process whole groups of lanes, and the groups' gradients are summed in order, so the result does not depend on
+    the number of threads.
     """
 
     @staticmethod

@@ -1,9 +1,9 @@
 """The stage kind `neural_bp`: unrolled belief propagation on the Tanner graph with a few learned factors.
 
-Nachmani, Be'ery and Burshtein, "Learning to decode linear codes using deep learning" (Allerton 2016), put weights on the
-messages of unrolled belief propagation; Lugosch and Gross (ISIT 2017) share them; Liu and Poulin (PRL 122, 200501) use
-it on quantum codes. Here mechanisms are the variables and detectors the checks, and the untrained stage is plain scaled
-belief propagation, which in front of matching is a good decoder already (Higgott et al., Phys. Rev. X 13, 031007).
+Nachmani, Be'ery and Burshtein, "Learning to decode linear codes using deep learning" (Allerton 2016), introduced weights on
+the messages of unrolled belief propagation; Lugosch and Gross (ISIT 2017) share them; Liu and Poulin (PRL 122, 200501) apply
+it to quantum codes. Here mechanisms are the variables and detectors the checks. The untrained stage is plain scaled belief
+propagation, which in front of matching is already a good decoder (Higgott et al., Phys. Rev. X 13, 031007).
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from .layout import Tanner, Weights
 
 
-#: Floating-point operations per incidence and iteration, counted along the kernels: exp and log as 10 each, a division,
-#: minimum, maximum, absolute value, copied sign, gather or scatter as 1.
+#: Floating-point operations per incidence and iteration in the kernels: exp and log count 10 each; a division, minimum,
+#: maximum, absolute value, copysign, gather or scatter counts 1.
 _PER_INCIDENCE = {"sum_product": 52, "min_sum": 18}
 
-#: The same for weighing messages: score (7), greatest score of a mechanism (2), exp (10), sum (1), division (2), weight (2).
+#: The same for attention on messages: score (7), maximum per mechanism (2), exp (10), sum (1), division (2), weight (2).
 _ATTENTION = 24
 
 
@@ -40,7 +40,7 @@ class NeuralBP:
     Config = NeuralBPConfig
 
     def build(self, config: NeuralBPConfig, problem: Problem) -> torch.nn.Module:
-        """The trainable module; untrained, it is belief propagation with the initial scale and damping."""
+        """Build the trainable module; untrained, it is belief propagation with the initial scale and damping."""
         from .neural_bp_module import NeuralBPModule
 
         return NeuralBPModule(config, problem.num_detectors, len(problem.mechanisms), tanner_graph(problem))
@@ -48,11 +48,11 @@ class NeuralBP:
     def inference(
         self, config: NeuralBPConfig, tensors: Mapping[str, np.ndarray], problem: Problem
     ) -> Inference | None:
-        """The numba kernel with the given parameters, on one thread, without holding Python's lock.
+        """Return the numba kernel with the given parameters; it runs on one thread and releases the GIL.
 
         Raises:
-            UsageError: A parameter is missing, or has another shape than `build` would give it; from the inference,
-                as `autoqec.decoding.array_checks` says.
+            UsageError: A parameter is missing or has the wrong shape; during inference, as in
+                `autoqec.decoding.array_checks`.
         """
         from .kernels import propagate
         from .layout import LANES
@@ -60,7 +60,7 @@ class NeuralBP:
         tanner = tanner_graph(problem)
         weights = _weights(config, tensors, tanner, problem)
         if config.attention != "none":
-            return None  # only torch knows it
+            return None  # only the torch code has attention
         min_sum = config.algorithm == "min_sum"
         no_trace = np.empty((0, 0, 0, LANES), dtype=np.float32)
 
@@ -115,10 +115,10 @@ def tanner_graph(problem: Problem) -> Tanner:
 
 
 def _weights(config: NeuralBPConfig, tensors: Mapping[str, np.ndarray], tanner: Tanner, problem: Problem) -> Weights:
-    """The tensors as the kernels want them.
+    """Convert tensors to the layout of the kernels.
 
     Raises:
-        UsageError: A tensor is missing or has another shape than the module would have.
+        UsageError: A tensor is missing or has the wrong shape.
     """
     from .layout import Weights
 
@@ -137,7 +137,7 @@ def _weights(config: NeuralBPConfig, tensors: Mapping[str, np.ndarray], tanner: 
         if found != shape:
             raise UsageError(
                 f"neural_bp: parameter {name!r} must have shape {shape} for {problem.name}, "
-                + ("and is missing" if found is None else f"not {found}"),
+                + ("but is missing" if found is None else f"not {found}"),
                 hint="these weights belong to another configuration or problem; train again",
             )
     memory = np.asarray(tensors.get("memory", ()), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Plugin: belief propagation with ordered-statistics or localised-statistics decoding, for error models of any shape."""
+"""Plugin: belief propagation with ordered-statistics or localised-statistics decoding, also for hypergraph error models."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from autoqec.hookspecs import Register, hookimpl
 
 @hookimpl
 def autoqec_register_decoders(register: Register) -> None:
-    """Offer `osd` and `bp_lsd`; neither needs matching edges."""
+    """Register `osd` and `bp_lsd`; neither needs matching edges."""
     register("osd", "autoqec_plugins.osd.osd_decoder:Osd", takes_beliefs=True)
     register("bp_lsd", "autoqec_plugins.osd.lsd:BpLsd", takes_beliefs=True)

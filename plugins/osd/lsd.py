@@ -15,15 +15,15 @@ from .osd_config import LsdConfig, search_order, validated
 from .shots import ByShot
 from .span import Span
 
-#: Beliefs become channel probabilities no closer to 0 and 1 than this: ldpc's messages are ratios of them.
+#: Channel probabilities stay at least this far from 0 and 1, because ldpc's messages are ratios of them.
 _SMALLEST = 1e-12
 
 
 class BpLsd:
-    """Belief propagation, then a decoding of the clusters around defects.
+    """Belief propagation, then decoding of clusters around defects.
 
     Args:
-        fields: Those of `LsdConfig`.
+        fields: The fields of `LsdConfig`.
 
     Raises:
         UsageError: A field is unknown or out of range.
@@ -35,12 +35,12 @@ class BpLsd:
         self._config = validated(LsdConfig, "bp_lsd", fields)
 
     def compile(self, problem: Problem) -> CompiledLsd:
-        """Prepare for one problem, with or without matching edges."""
+        """Compile for one problem, with or without matching edges."""
         return CompiledLsd(problem, self._config)
 
 
 class CompiledLsd:
-    """`bp_lsd` for one problem. ldpc's decoders are made when first used, and again in another process."""
+    """`bp_lsd` compiled for one problem. Each process makes ldpc's decoders on first use."""
 
     def __init__(self, problem: Problem, config: LsdConfig) -> None:
         self._problem = problem
@@ -63,7 +63,7 @@ class CompiledLsd:
 
     @cached_property
     def _told(self) -> Any:
-        # ldpc has no way past belief propagation, and reads 0 as "one iteration per mechanism".
+        # ldpc cannot skip belief propagation, and reads 0 as "one iteration per mechanism".
         return self._ldpc(1)
 
     @cached_property
@@ -77,7 +77,7 @@ class CompiledLsd:
     def decode(self, syndromes: np.ndarray, beliefs: np.ndarray | None = None) -> Decoded:
         """Decode a batch; see `autoqec.decoding.CompiledDecoder`.
 
-        Beliefs become the channel probabilities of one iteration of belief propagation, clipped to 1e-12 from 0 and 1.
+        Beliefs become the channel probabilities of one iteration of belief propagation, at least 1e-12 from 0 and 1.
 
         Raises:
             UsageError: A shape or dtype is wrong, or a belief is not finite.
@@ -85,7 +85,7 @@ class CompiledLsd:
         syndromes = check_syndromes(self._problem, syndromes)
         lost = self._span.misses(syndromes)
         if lost.any():
-            # ldpc's clusters grow beyond the end of their arrays on these, and take the process with them.
+            # On these syndromes ldpc's clusters grow beyond their arrays and crash the process.
             syndromes = np.where(lost[:, None], np.uint8(0), syndromes)
         if beliefs is None:
             decoded = self._by_shot.decode(syndromes, lambda _, bits: self._static.decode(bits))

@@ -1,4 +1,4 @@
-"""Mechanisms from the likeliest to have fired downwards, taken one by one from a heap: decoding seldom needs them all."""
+"""Orders mechanisms by belief, most likely first, with a heap, because decoding seldom needs them all."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from autoqec.decoding.heap import sink
 
 @njit(cache=True, nogil=True)
 def order_by_belief(beliefs: np.ndarray, heap: np.ndarray) -> None:
-    """A heap of (belief, mechanism): equal beliefs stand by their number, so that the order is the same everywhere.
+    """Build a heap of (belief, mechanism); equal beliefs are ordered by number, so the order is the same everywhere.
 
-    As integers, the bits of positive floats are ordered as they are; those of negative ones the other way round.
+    Read as integers, the bits of positive floats keep their order, and those of negative floats reverse it.
     """
     bits = beliefs.view(np.int32)
     for mechanism in range(len(beliefs)):

@@ -1,4 +1,4 @@
-"""The fields of `osd` and `bp_lsd`, and how ldpc is told of them."""
+"""The fields of `osd` and `bp_lsd`, and their translation to arguments of ldpc."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from autoqec.errors import UsageError
 from autoqec.problem.environment import explain
 from autoqec.problem.problem import Problem
 
-#: An exhaustive search tries 2^order patterns in every shot.
+#: Maximum order of an exhaustive search, which tries 2^order patterns in every shot.
 MAX_EXHAUSTIVE = 15
 
 
 class BeliefPropagation(BaseModel):
-    """Belief propagation where no beliefs are given, as ldpc does it.
+    """The fields of ldpc's belief propagation, which runs if no beliefs are given.
 
     Attributes:
-        bp_iterations: Most rounds of messages; it ends earlier when the syndrome is explained.
+        bp_iterations: Maximum number of iterations; it stops early when the result explains the syndrome.
         bp_method: `product_sum` (exact on trees) or `minimum_sum` (cheaper).
-        ms_scaling_factor: Factor on the messages of `minimum_sum`; 0 for one that changes from round to round.
-        schedule: Messages all at once (`parallel`), or mechanism by mechanism (`serial`).
+        ms_scaling_factor: Factor on the messages of `minimum_sum`; 0 for a factor that changes with the iteration.
+        schedule: Update all messages at once (`parallel`), or mechanism by mechanism (`serial`).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -31,7 +31,7 @@ class BeliefPropagation(BaseModel):
     schedule: Literal["parallel", "serial"] = "parallel"
 
     def for_ldpc(self, problem: Problem) -> dict[str, Any]:
-        """Keyword arguments of ldpc's decoders: the check matrix, the priors, and belief propagation's."""
+        """Return the keyword arguments of ldpc's decoders: check matrix, priors and belief propagation fields."""
         return {
             "pcm": check_matrix(problem),
             "error_channel": problem.mechanisms.priors.tolist(),
@@ -46,11 +46,11 @@ class OsdConfig(BeliefPropagation):
     """The fields of `osd`.
 
     Attributes:
-        method: `osd_0`, one explanation; `osd_e`, all patterns of the `order` likeliest mechanisms outside it; `osd_cs`, one
-            of those outside it, or two of the `order` likeliest.
+        method: `osd_0`: a single solution. `osd_e`: also all patterns of the `order` most likely mechanisms outside its basis.
+            `osd_cs` (combination sweep): also each single mechanism outside its basis, and pairs of the `order` most likely.
         order: See `method`.
-        costs: What the search of `osd_e` and `osd_cs` minimises where beliefs are given: the explanation's improbability
-            by the `priors` of the problem, or by the `beliefs` themselves.
+        costs: The cost that `osd_e` and `osd_cs` minimise if beliefs are given: minus the log-probability of the solution by
+            the `priors` of the problem, or by the `beliefs`.
     """
 
     method: Literal["osd_0", "osd_e", "osd_cs"] = "osd_0"
@@ -60,9 +60,9 @@ class OsdConfig(BeliefPropagation):
     @model_validator(mode="after")
     def _order_fits(self) -> Self:
         if self.method == "osd_0" and self.order:
-            raise ValueError("osd_0 has no order; leave it out, or choose method: osd_cs")
+            raise ValueError("osd_0 has no order; remove it, or choose method: osd_cs")
         if self.method == "osd_e" and not 1 <= self.order <= MAX_EXHAUSTIVE:
-            raise ValueError(f"osd_e needs an order of 1 to {MAX_EXHAUSTIVE}, for it tries 2^order patterns")
+            raise ValueError(f"osd_e needs an order of 1 to {MAX_EXHAUSTIVE}, because it tries 2^order patterns")
         return self
 
 
@@ -70,7 +70,7 @@ class LsdConfig(BeliefPropagation):
     """The fields of `bp_lsd`.
 
     Attributes:
-        method: What is searched within each cluster, as in `osd`.
+        method: The search within each cluster, as in `osd`.
         order: See `method`.
     """
 
@@ -80,9 +80,9 @@ class LsdConfig(BeliefPropagation):
     @model_validator(mode="after")
     def _order_fits(self) -> Self:
         if self.method == "lsd_0" and self.order:
-            raise ValueError("lsd_0 has no order; leave it out, or choose method: lsd_cs")
+            raise ValueError("lsd_0 has no order; remove it, or choose method: lsd_cs")
         if self.method == "lsd_e" and not 1 <= self.order <= MAX_EXHAUSTIVE:
-            raise ValueError(f"lsd_e needs an order of 1 to {MAX_EXHAUSTIVE}, for it tries 2^order patterns")
+            raise ValueError(f"lsd_e needs an order of 1 to {MAX_EXHAUSTIVE}, because it tries 2^order patterns")
         return self
 
 
@@ -90,7 +90,7 @@ _Config = TypeVar("_Config", bound=BeliefPropagation)
 
 
 def validated(model: type[_Config], kind: str, fields: dict[str, Any]) -> _Config:
-    """An environment's fields as a config.
+    """Validate an environment's fields and return the config.
 
     Raises:
         UsageError: A field is unknown or out of range; the message names it.
@@ -99,12 +99,12 @@ def validated(model: type[_Config], kind: str, fields: dict[str, Any]) -> _Confi
         return model.model_validate(fields)
     except ValidationError as error:
         known = ", ".join(model.model_fields)
-        what = explain(error).replace("the file: ", "")  # where a rule is about several fields
+        what = explain(error).replace("the file: ", "")  # the prefix of rules about several fields
         raise UsageError(f"decoder {kind}: {what}", hint=f"its fields are {known}") from error
 
 
 def check_matrix(problem: Problem) -> Any:
-    """Detectors by mechanisms, a scipy CSC matrix of uint8."""
+    """Return the check matrix, detectors by mechanisms, as a scipy CSC matrix of uint8."""
     from scipy.sparse import csc_matrix
 
     mechanisms = problem.mechanisms
@@ -114,5 +114,5 @@ def check_matrix(problem: Problem) -> Any:
 
 
 def search_order(problem: Problem, order: int) -> int:
-    """The order, no larger than the number of mechanisms that are sure to stand outside an explanation."""
+    """Return the order, limited to the number of mechanisms that are certainly outside the basis."""
     return max(0, min(order, len(problem.mechanisms) - problem.num_detectors))

@@ -1,8 +1,8 @@
-"""The decoder `osd`: ldpc's BP+OSD for the problem's own priors, ordered-statistics decoding on the beliefs it is given.
+"""The decoder `osd`: ldpc's BP+OSD with the problem's own priors, or ordered-statistics decoding (OSD) on given beliefs.
 
-Without beliefs it is ldpc's `BpOsdDecoder` (Roffe et al., Phys. Rev. Research 2, 043423). Beliefs are the outcome of a
-predecoder's own inference, so no further belief propagation is run on them: on the [[72,12,6]] code that cost ten times the
-decoding and gained nothing. They order the mechanisms, and explanations are compared by the priors (field `costs`).
+Without beliefs it is ldpc's `BpOsdDecoder` (Roffe et al., Phys. Rev. Research 2, 043423). Beliefs come from a predecoder's
+inference, so no belief propagation runs on them: on the [[72,12,6]] code it took ten times as long as decoding and gained
+nothing. Beliefs order the mechanisms, and solutions are compared by the priors (field `costs`).
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _SEARCH = {"osd_0": ZERO, "osd_e": EXHAUSTIVE, "osd_cs": COMBINATION_SWEEP}
 
 
 class Osd:
-    """Belief propagation, then ordered-statistics decoding; with beliefs, the latter alone.
+    """Belief propagation, then ordered-statistics decoding; with given beliefs, only the latter.
 
     Args:
-        fields: Those of `OsdConfig`.
+        fields: The fields of `OsdConfig`.
 
     Raises:
         UsageError: A field is unknown or out of range.
@@ -43,12 +43,12 @@ class Osd:
         self._config = validated(OsdConfig, "osd", fields)
 
     def compile(self, problem: Problem) -> CompiledOsd:
-        """Prepare for one problem, with or without matching edges."""
+        """Compile for one problem, with or without matching edges."""
         return CompiledOsd(problem, self._config)
 
 
 class CompiledOsd:
-    """`osd` for one problem. ldpc's decoder is made when first used, once, and again in another process."""
+    """`osd` compiled for one problem. Each process makes ldpc's decoder on first use."""
 
     def __init__(self, problem: Problem, config: OsdConfig) -> None:
         self._problem = problem
@@ -76,7 +76,7 @@ class CompiledOsd:
     def decode(self, syndromes: np.ndarray, beliefs: np.ndarray | None = None) -> Decoded:
         """Decode a batch; see `autoqec.decoding.CompiledDecoder`.
 
-        Beliefs are clipped to ±`LLR_BOUND`. A shot is invalid when no set of mechanisms explains its syndrome.
+        Beliefs are clipped to ±`LLR_BOUND`. A shot is invalid if no set of mechanisms explains its syndrome.
 
         Raises:
             UsageError: A shape or dtype is wrong, or a belief is not finite.
@@ -90,15 +90,15 @@ class CompiledOsd:
     def order_and_solve(
         self, syndromes: np.ndarray, beliefs: np.ndarray, *, corrections: bool = False
     ) -> tuple[Decoded, np.ndarray]:
-        """Ordered-statistics decoding on beliefs that have been checked.
+        """Run ordered-statistics decoding on checked beliefs.
 
         Args:
             syndromes: Bit-packed, uint8 `[shots, ceil(detectors / 8)]`.
             beliefs: float32 `[shots, mechanisms]`, C-contiguous, finite.
-            corrections: Whether the mechanisms are wanted as well.
+            corrections: Whether to return the mechanisms too.
 
         Returns:
-            The answers, and which mechanisms are said to have fired, bool `[shots, mechanisms]` (`[0, 0]` if not wanted).
+            The decoded flips, and the mechanisms of the solution, bool `[shots, mechanisms]` (`[0, 0]` without `corrections`).
         """
         problem, config = self._problem, self._config
         shots = len(syndromes)

@@ -1,13 +1,13 @@
-"""Ordered-statistics decoding on given beliefs: per shot, a Gaussian elimination over GF(2) in the order of the beliefs.
+"""Ordered-statistics decoding on given beliefs: for each shot, Gaussian elimination over GF(2) in the order of the beliefs.
 
-Fossorier and Lin (IEEE Trans. Inf. Theory 41, 1379), for quantum codes Panteleev and Kalachev (Quantum 5, 585). Mechanisms
-are taken from the likeliest to have fired downwards, and one is kept whenever its detectors are not a sum of those kept
-before; so the kept ones explain a syndrome in exactly one way: OSD-0. A higher order also fires some of the others and takes
-the cheapest explanation (`search.py`).
+Fossorier and Lin (IEEE Trans. Inf. Theory 41, 1379), for quantum codes Panteleev and Kalachev (Quantum 5, 585). Starting with
+the most likely mechanism, each one joins the basis ("kept") if its detectors are not a sum of those kept before. The basis
+explains a syndrome in exactly one way: OSD-0. A higher order also fires some mechanisms outside the basis and takes the
+cheapest solution (`search.py`).
 
-Detectors are bits of 64-bit words. A kept mechanism's detectors, reduced by those kept before, lead with a bit of their
-own — their lowest — so a vector is reduced by clearing its bits from the lowest up. OSD-0 stops as soon as the syndrome is
-reduced to nothing: what would be kept later is no part of its explanation.
+Detectors are bits of 64-bit words. The reduced detectors of each kept mechanism have a leading bit of their own, the lowest, so
+a vector is reduced by clearing its bits from the lowest up. OSD-0 stops once the syndrome is reduced to zero, because later
+mechanisms are not part of the solution.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from autoqec.decoding.heap import drop_top
 from .ordering import order_by_belief
 from .search import ZERO, cheapest, place, toggle
 
-#: How a shot ended.
+#: The status of a shot.
 SOLVED, UNSOLVABLE = 0, 1
 
 _ONE = np.uint64(1)
@@ -29,17 +29,17 @@ _ZERO = np.uint64(0)
 
 @njit(cache=True, nogil=True)
 def reduce(vector: np.ndarray, parts: np.ndarray, basis: np.ndarray, combination: np.ndarray, leads: np.ndarray) -> int:
-    """Clear the bits of a vector from the lowest up, as far as the basis goes.
+    """Clear the bits of a vector from the lowest up, as far as the basis allows.
 
     Args:
-        vector: Reduced in place, uint64 `[words]`.
-        parts: Toggled in place: the kept mechanisms that were added to it, uint64 `[words]`.
+        vector: The vector, reduced in place, uint64 `[words]`.
+        parts: The kept mechanisms added to the vector, toggled in place, uint64 `[words]`.
         basis: Reduced detectors of the kept mechanisms, uint64 `[kept, words]`.
-        combination: The kept mechanisms whose sum each is, uint64 `[kept, words]`.
-        leads: The kept mechanism that leads with each bit, -1 for none, int64 `[64 words]`.
+        combination: The kept mechanisms whose sum each basis vector is, uint64 `[kept, words]`.
+        leads: The kept mechanism with each leading bit, -1 for none, int64 `[64 words]`.
 
     Returns:
-        The lowest bit left, -1 for none.
+        The lowest remaining bit, -1 for none.
     """
     words = len(vector)
     for word in range(words):
@@ -70,20 +70,19 @@ def decode(
 ) -> None:
     """Decode a batch.
 
-    Beliefs whose hard decision explains the syndrome are taken at their word, as the posteriors of a converged belief
-    propagation are.
+    If the hard decision of the beliefs explains the syndrome, it is the result, as after converged belief propagation.
 
     Args:
         syndromes: uint64 `[shots, words]`, little-endian bits.
         beliefs: Log-likelihood ratios that order the mechanisms, C-contiguous float32 `[shots, mechanisms]`, finite.
-        costs: What firing each mechanism costs, float32 `[1 or shots, mechanisms]`; of no account when `search` is `ZERO`.
+        costs: Cost of firing each mechanism, float32 `[1 or shots, mechanisms]`; unused if `search` is `ZERO`.
         columns: Detectors of each mechanism, uint64 `[mechanisms, words]`.
         flips: Observables of each mechanism, uint8 `[mechanisms, ceil(observables / 8)]`.
         search: `ZERO`, `EXHAUSTIVE` or `COMBINATION_SWEEP`.
-        order: How many mechanisms the search combines.
-        observables: Written: predicted flips, bit-packed, uint8 `[shots, ceil(observables / 8)]`.
-        status: Written: `SOLVED` or `UNSOLVABLE` (no mechanisms explain the syndrome), uint8 `[shots]`.
-        correction: Written: the mechanisms said to have fired, bool `[shots, mechanisms]`, or `[0, 0]` to spare it.
+        order: Number of mechanisms that the search combines.
+        observables: Output: predicted flips, bit-packed, uint8 `[shots, ceil(observables / 8)]`.
+        status: Output: `SOLVED` or `UNSOLVABLE` (no mechanisms explain the syndrome), uint8 `[shots]`.
+        correction: Output: the mechanisms of the solution, bool `[shots, mechanisms]`, or `[0, 0]` to omit them.
     """
     mechanisms, words = columns.shape
     most = 64 * words

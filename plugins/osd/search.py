@@ -1,17 +1,17 @@
-"""What ordered-statistics decoding searches beside its first explanation, and how to walk the set bits of a word."""
+"""The search of ordered-statistics decoding beyond its first solution, and iteration over the set bits of a word."""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
 
-#: What is searched beside OSD-0: nothing; all patterns of the first `order` others; one other, or two of the first `order`.
+#: The search beyond OSD-0: nothing; all patterns of the first `order` others; one other, or two of the first `order` others.
 ZERO, EXHAUSTIVE, COMBINATION_SWEEP = 0, 1, 2
 
 _ONE = np.uint64(1)
 _ZERO = np.uint64(0)
 
-# A de Bruijn sequence: the top six bits of (bit * sequence) tell which bit it was (Leiserson, Prokop and Randall, 1998).
+# A de Bruijn sequence: the top six bits of (bit * sequence) identify the bit (Leiserson, Prokop and Randall, 1998).
 _SEQUENCE = np.uint64(0x03F79D71B4CB0A89)
 _TOP = np.uint64(58)
 _PLACE = np.zeros(64, dtype=np.int64)
@@ -21,20 +21,20 @@ for _bit in range(64):
 
 @njit(cache=True, nogil=True, inline="always")
 def place(word: np.uint64) -> np.int64:
-    """Index of the lowest set bit of a word that is not zero."""
+    """Return the index of the lowest set bit of a non-zero word."""
     return _PLACE[((word & (~word + _ONE)) * _SEQUENCE) >> _TOP]
 
 
 @njit(cache=True, nogil=True)
 def toggle(row: np.ndarray, by: np.ndarray) -> None:
-    """Add one row of bits to another, in place. (A loop: numba takes seconds to compile each expression of arrays.)"""
+    """Add one row of bits to another in place (with a loop, because numba needs seconds to compile an array expression)."""
     for word in range(len(row)):
         row[word] ^= by[word]
 
 
 @njit(cache=True, nogil=True)
 def _total(parts: np.ndarray, gain: np.ndarray) -> float:
-    """The sum of `gain` over the set bits."""
+    """Return the sum of `gain` over the set bits."""
     total = 0.0
     for word in range(len(parts)):
         rest = parts[word]
@@ -54,16 +54,16 @@ def cheapest(
     search: int,
     order: int,
 ) -> None:
-    """Replace OSD-0's explanation by the cheapest of those that also fire some mechanisms which were not kept.
+    """Replace the OSD-0 solution by the cheapest of those that also fire some mechanisms outside the basis ("others").
 
     Args:
-        solution: OSD-0's kept mechanisms; changed in place, uint64 `[words]`.
-        others: Written: which of the others fire, bool `[others]`.
-        changes: The kept mechanisms that firing each of the others toggles, uint64 `[others, words]`.
-        gain: What toggling each kept mechanism adds to the cost, float64 `[kept]`.
-        extra: What firing each of the others costs by itself, float64 `[others]`.
+        solution: The kept mechanisms of the OSD-0 solution; changed in place, uint64 `[words]`.
+        others: Output: the others that fire, bool `[others]`.
+        changes: The kept mechanisms that toggle if each of the others fires, uint64 `[others, words]`.
+        gain: Change of the cost if each kept mechanism toggles, float64 `[kept]`.
+        extra: Cost of firing each of the others, float64 `[others]`.
         search: `EXHAUSTIVE` or `COMBINATION_SWEEP`.
-        order: How many of the others are combined.
+        order: Number of the others to combine.
     """
     best = 0.0
     first = second = -1
@@ -83,7 +83,7 @@ def cheapest(
                 if cost < best:
                     best, first, second = cost, i, j
     else:
-        # In a Gray code one of the others changes from pattern to pattern.
+        # In a Gray code, consecutive patterns differ in one mechanism.
         own = 0.0
         gray = _ZERO
         for count in range(1, 1 << order):

@@ -1,4 +1,4 @@
-"""Shots for decoders that take one at a time and answer with mechanisms: what the mechanisms explain, and what they flip."""
+"""Batch decoding with decoders that take one shot at a time and return mechanisms."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class ByShot:
     """Decodes a batch one shot at a time, skipping empty syndromes, which need no correction.
 
     Args:
-        problem: The problem; what its mechanisms flip is kept.
+        problem: The problem.
     """
 
     def __init__(self, problem: Problem) -> None:
@@ -27,11 +27,11 @@ class ByShot:
 
         Args:
             syndromes: Bit-packed, uint8 `[shots, ceil(detectors / 8)]`.
-            correct: From a shot's number and its syndrome (uint8 `[detectors]`) to the mechanisms that fired, uint8
+            correct: Maps a shot's number and syndrome (uint8 `[detectors]`) to the mechanisms that fired, uint8
                 `[mechanisms]`.
 
         Returns:
-            What these mechanisms flip; a shot is invalid when they do not explain its syndrome.
+            The flips of these mechanisms; a shot is invalid if they do not explain its syndrome.
         """
         problem = self._problem
         observables = np.zeros((len(syndromes), problem.observable_bytes), dtype=np.uint8)

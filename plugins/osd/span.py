@@ -1,4 +1,4 @@
-"""Which syndromes any mechanisms explain at all; where the mechanisms span every syndrome, all of them."""
+"""The span of the mechanisms: tells which syndromes at least one set of mechanisms explains."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from .osd_kernel import reduce
 
 
 def as_words(packed: np.ndarray) -> np.ndarray:
-    """Rows of bytes as rows of 64-bit words, zeros after the last byte; bits keep their number."""
+    """Convert rows of bytes to rows of 64-bit words, padded with zeros; bits keep their number."""
     words = np.zeros((len(packed), -(-packed.shape[1] // 8)), dtype="<u8")
     words.view(np.uint8)[:, : packed.shape[1]] = packed
     return words
 
 
 class Span:
-    """The syndromes that mechanisms can add up to.
+    """The syndromes that are sums of mechanisms.
 
     Args:
-        problem: The problem; its mechanisms are eliminated here, once.
+        problem: The problem; the constructor runs Gaussian elimination on its mechanisms.
     """
 
     def __init__(self, problem: Problem) -> None:
@@ -32,7 +32,7 @@ class Span:
         self._whole = _eliminate(columns, problem.num_detectors, self._basis, self._leads) == problem.num_detectors
 
     def misses(self, syndromes: np.ndarray) -> np.ndarray:
-        """Shots that nothing explains, bool `[shots]`.
+        """Return the shots whose syndromes no set of mechanisms explains, bool `[shots]`.
 
         Args:
             syndromes: Bit-packed, uint8 `[shots, ceil(detectors / 8)]`.

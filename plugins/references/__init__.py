@@ -1,7 +1,7 @@
-"""Plugin: strong decoders of other people's, to be reported beside a predecoder; each needs a package of its own.
+"""Plugin: strong published decoders, reported beside a predecoder; each needs its own package.
 
-`needs` names the distribution, so that `autoqec plugins` can say what is missing without importing anything. `near_ml` marks
-one that is near maximum likelihood: a candidate far below it is too good to be true.
+`needs` names the distribution, so that `autoqec plugins` can report missing packages without an import. `near_ml` marks a
+decoder near maximum likelihood: a candidate with a far lower error rate is too good to be true.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from autoqec.hookspecs import Register, hookimpl
 
 _HOME = "autoqec_plugins.references"
 
-#: beliefmatching asks for NumPy below 2.3, which it does not need, and would have pip take ours back; the rest is here.
+#: beliefmatching requires NumPy below 2.3 without need, so pip would downgrade NumPy; its other dependencies are installed.
 NO_DEPENDENCIES = "--no-deps"
 
 
 @hookimpl
 def autoqec_register_decoders(register: Register) -> None:
-    """Offer the references; none takes beliefs."""
+    """Register the reference decoders; none takes beliefs."""
     register(
         "belief_matching",
         f"{_HOME}.belief_matching:BeliefMatching",

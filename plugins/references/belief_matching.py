@@ -12,10 +12,10 @@ from . import NO_DEPENDENCIES
 
 
 class BeliefMatching:
-    """Belief-matching as its authors' package beliefmatching has it; about a millisecond a shot.
+    """Belief-matching from its authors' package beliefmatching; about a millisecond per shot.
 
     Args:
-        max_bp_iters: Most rounds of belief propagation.
+        max_bp_iters: Maximum number of iterations of belief propagation.
         bp_method: `product_sum` or `minimum_sum`.
     """
 
@@ -25,7 +25,7 @@ class BeliefMatching:
         self._options = {"max_bp_iters": max_bp_iters, "bp_method": bp_method}
 
     def compile(self, problem: Problem) -> CompiledForeign:
-        """Prepare for one problem.
+        """Compile for one problem.
 
         Raises:
             UsageError: The error model is not graph-like.
@@ -34,13 +34,13 @@ class BeliefMatching:
         if problem.edges is None:
             raise UsageError(
                 f"belief_matching cannot decode {problem.name}: its error model is not graph-like",
-                hint="choose a decoder that takes hyperedges, such as osd",
+                hint="choose a decoder for hyperedges, such as osd",
             )
         return CompiledForeign(_Adapter(self._options), problem, name="belief_matching")
 
 
 class _Adapter:
-    """sinter's contract; the package's own sinter decoder goes through files, shot by shot."""
+    """A sinter decoder without files; the package's own one goes through files, shot by shot."""
 
     def __init__(self, options: dict[str, object]) -> None:
         self._options = options

@@ -1,4 +1,4 @@
-"""The decoder `chromobius`: colour codes by matching on Möbius strips (Gidney and Jones, arXiv:2312.08813); microseconds."""
+"""The decoder `chromobius`: colour codes by matching on Möbius strips (Gidney and Jones, arXiv:2312.08813)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from autoqec.problem.problem import Problem
 
 
 class _Chromobius:
-    """sinter's half of the contract, for the compiled object that the package makes."""
+    """A sinter decoder around the compiled object of the package."""
 
     def __init__(self, package: object) -> None:
         self._package = package
@@ -24,18 +24,18 @@ class _Chromobius:
 
 
 class Chromobius:
-    """Chromobius, of the package of that name.
+    """Chromobius, from the package of that name; microseconds per shot.
 
-    Detectors must say basis and colour in a fourth coordinate, as stim's colour code circuits do not and crumble's do.
+    Detectors must give basis and colour in a fourth coordinate. crumble's circuits do; stim's colour code circuits do not.
     """
 
     takes_beliefs = False
 
     def compile(self, problem: Problem) -> CompiledForeign:
-        """Prepare for one problem.
+        """Compile for one problem.
 
         Raises:
-            UsageError: The detectors have no colours, or it is no colour code.
+            UsageError: The detectors have no colours, or the code is not a colour code.
             MissingPackageError: The package is not installed.
         """
         return CompiledForeign(

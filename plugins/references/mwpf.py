@@ -1,4 +1,4 @@
-"""The decoder `mwpf`: minimum-weight parity factors on hypergraphs (Wu et al., arXiv:2508.04969); milliseconds a shot."""
+"""The decoder `mwpf`: minimum-weight parity factors on hypergraphs (Wu et al., arXiv:2508.04969); milliseconds per shot."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from autoqec.problem.problem import Problem
 
 
 class Mwpf:
-    """Hypergraph minimum-weight parity factor, of the package mwpf.
+    """Hypergraph minimum-weight parity factor, from the package mwpf.
 
     Args:
-        cluster_nodes: Most nodes of a cluster that is solved well; larger is better and slower, 0 is union-find.
+        cluster_nodes: Maximum number of nodes of a cluster that is optimised; larger is better and slower, 0 is union-find.
     """
 
     takes_beliefs = False
@@ -19,7 +19,7 @@ class Mwpf:
         self._nodes = cluster_nodes
 
     def compile(self, problem: Problem) -> CompiledForeign:
-        """Prepare for one problem.
+        """Compile for one problem.
 
         Raises:
             MissingPackageError: The package is not installed.

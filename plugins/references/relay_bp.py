@@ -15,15 +15,15 @@ from autoqec.problem.problem import Problem
 
 
 class RelayBp:
-    """Relay-BP, of IBM's package relay-bp; the defaults are those of its authors for the gross code.
+    """Relay-BP, from IBM's package relay-bp; the defaults are its authors' values for the gross code.
 
     Args:
-        solutions: How many explanations it looks for, of which it takes the likeliest (Relay-BP-S).
-        legs: Most legs of the relay, each with other memories.
-        iterations: Rounds of messages of each leg.
-        first_iterations: Rounds of messages of the first.
+        solutions: Number of solutions to find; the most likely one is the result (Relay-BP-S).
+        legs: Maximum number of legs of the relay, each with different memories.
+        iterations: Iterations of each leg.
+        first_iterations: Iterations of the first leg.
         memory: Memory strength of the first leg, the same for all mechanisms.
-        memories: The interval of the other legs' strengths.
+        memories: The interval of memory strengths in the other legs.
     """
 
     takes_beliefs = False
@@ -49,7 +49,7 @@ class RelayBp:
         }
 
     def compile(self, problem: Problem) -> CompiledRelay:
-        """Prepare for one problem, with or without matching edges.
+        """Compile for one problem, with or without matching edges.
 
         Raises:
             MissingPackageError: The package is not installed.
@@ -58,7 +58,7 @@ class RelayBp:
 
 
 class CompiledRelay:
-    """`relay_bp` for one problem."""
+    """`relay_bp` compiled for one problem."""
 
     def __init__(self, problem: Problem, package: Any, options: dict[str, Any]) -> None:
         self._problem, self._package, self._options = problem, package, options
@@ -77,13 +77,13 @@ class CompiledRelay:
         return self._package.ObservableDecoderRunner(decoder, csr_matrix(flips), include_decode_result=False)
 
     def decode(self, syndromes: np.ndarray, beliefs: np.ndarray | None = None) -> Decoded:
-        """Decode a batch; see `autoqec.decoding.CompiledDecoder`. A shot on which no leg converges gets a guess.
+        """Decode a batch; see `autoqec.decoding.CompiledDecoder`. If no leg converges on a shot, the result is a guess.
 
         Raises:
             UsageError: Beliefs are given, or a shape or dtype is wrong.
         """
         if beliefs is not None:
-            raise UsageError("relay_bp takes no beliefs", hint="feed the predecoder to decoder: {kind: osd}")
+            raise UsageError("relay_bp takes no beliefs", hint="use decoder: {kind: osd} with a predecoder")
         syndromes = check_syndromes(self._problem, syndromes)
         observables = np.zeros((len(syndromes), self._problem.observable_bytes), dtype=np.uint8)
         some = np.flatnonzero(syndromes.any(axis=1))

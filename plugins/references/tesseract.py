@@ -1,4 +1,4 @@
-"""The decoder `tesseract`: a search for the most likely error (Beni, Higgott and Shutty, arXiv:2503.10988); milliseconds."""
+"""The decoder `tesseract`: search for the most likely error (Beni, Higgott and Shutty, arXiv:2503.10988)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from autoqec.problem.problem import Problem
 
 
 class Tesseract:
-    """Tesseract, of the package tesseract-decoder.
+    """Tesseract, from the package tesseract-decoder; milliseconds per shot.
 
     Args:
-        beam: How many more residual detections a search state may have than the best one; larger is better and slower.
-        queue: Most states that wait; a shot that needs more gets the answer of that moment.
+        beam: Maximum number of residual detections of a search state above the best state; larger is better and slower.
+        queue: Maximum number of states in the queue; a shot that needs more gets the best result so far.
     """
 
     takes_beliefs = False
@@ -20,7 +20,7 @@ class Tesseract:
         self._beam, self._queue = beam, queue
 
     def compile(self, problem: Problem) -> CompiledForeign:
-        """Prepare for one problem.
+        """Compile for one problem.
 
         Raises:
             MissingPackageError: The package is not installed.

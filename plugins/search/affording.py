@@ -1,8 +1,9 @@
-"""What a candidate would cost, judged by rounds like it, and whether limits and budget allow it.
+"""Predicts the cost of a candidate from similar rounds, and checks it against limits and budget.
 
-Costs are never guessed from a formula: a candidate with the stages of an earlier round has its FLOPs and parameters, one that
-is larger in every size than a round over a limit is over it too, and of all others nothing is known, so they are allowed.
-Training time is proportional to shots and, roughly, to sizes; it is predicted from the nearest round alike.
+It does not use a cost formula. A candidate with the same stages as an earlier round has the same FLOPs and parameters. A
+candidate that is at least as large in every size as a round above a limit is above the limit too. All other costs are unknown,
+and such candidates are allowed. Training time is proportional to shots and roughly to sizes; it is predicted from the most
+similar round.
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ from autoqec.results.metrics import Metrics
 
 from .space import Parsed, parse
 
-#: Fields whose larger values cost more of everything; the rest decides what kind of candidate it is.
+#: Fields whose larger values raise all costs; the other fields define the kind of candidate.
 _SIZES = ("iterations", "layers", "hidden", "channels", "width", "feed_forward", "kernel")
 
 _LIMITS = {"max_params": "params", "max_flops_per_shot": "flops_per_shot"}
 
-#: Cutting a candidate's training to less than this share of its shots is no longer a test of it.
+#: Minimum fraction of a candidate's training shots; with fewer, a round is not a test of the candidate.
 _LEAST_SHARE = 0.25
 
 
 def over_limits(metrics: Metrics | None, context: Context) -> dict[str, float]:
-    """The costs that are above a limit of the environment, as the logarithm of how often they exceed it."""
+    """Return the costs above a limit of the environment, each as the logarithm of cost over limit."""
     constraints = context.environment.get("constraints") or {}
     costs = {"params": metrics.costs.params, "flops_per_shot": metrics.costs.flops_per_shot} if metrics else {}
     found = {}
@@ -39,7 +40,7 @@ def over_limits(metrics: Metrics | None, context: Context) -> dict[str, float]:
 
 
 def violation(past: PastRound, context: Context) -> float:
-    """How far a round is beyond the environment's limits, its target included: positive if it is, as Optuna has it."""
+    """Return how far a round is beyond the environment's limits and target; positive if it is, as Optuna expects."""
     beyond = sum(over_limits(past.metrics, context).values())
     target = (context.environment.get("constraints") or {}).get("target_ler")
     rate = past.metrics.figures.ler_candidate if past.metrics else None
@@ -49,21 +50,21 @@ def violation(past: PastRound, context: Context) -> float:
 
 
 def allowed(parsed: Parsed, context: Context) -> bool:
-    """Whether nothing that is known says that a candidate is over a limit or takes longer to train than there is time."""
+    """Tell whether a candidate is allowed: nothing known says that it exceeds a limit or the time for training."""
     return (
         not surely_over(parsed, context) and not _was_killed(parsed, context) and _fitting_share(parsed, context) >= 1
     )
 
 
 def surely_over(parsed: Parsed, context: Context) -> bool:
-    """Whether a round with the same stages, or with smaller ones alike, was over a limit of cost."""
+    """Tell whether a round with the same stages, or smaller ones of the same kind, was over a cost limit."""
     if not any((context.environment.get("constraints") or {}).get(name) is not None for name in _LIMITS):
         return False
     return any(over_limits(past.metrics, context) and _no_smaller(parsed, other) for past, other in _measured(context))
 
 
 def cut_to_time(parsed: Parsed, context: Context) -> Parsed | None:
-    """The candidate with as many training shots as there is time for; None if they would be too few to tell anything."""
+    """Reduce a candidate's training shots to the available time; None if too few would remain."""
     share = min(1.0, _fitting_share(parsed, context))
     if share < _LEAST_SHARE:
         return None
@@ -75,7 +76,7 @@ def cut_to_time(parsed: Parsed, context: Context) -> Parsed | None:
 
 
 def _was_killed(parsed: Parsed, context: Context) -> bool:
-    """Whether a round with the same stages, or smaller ones, and no more training took too long or too much memory."""
+    """Tell whether a round with the same or smaller stages and no more training exceeded its time or memory limit."""
     return any(
         past.status == "killed_by_safety"
         and _no_smaller(parsed, other)
@@ -85,13 +86,13 @@ def _was_killed(parsed: Parsed, context: Context) -> bool:
 
 
 def _fitting_share(parsed: Parsed, context: Context) -> float:
-    """How much of a candidate's training there is time for: at least 1 if all of it, or if nobody knows."""
+    """Return the fraction of a candidate's training that fits the time: at least 1 if all of it fits or it is unknown."""
     needed, there = predicted_seconds(parsed, context), _seconds_for_training(context)
     return 1.0 if not needed or there is None else there / needed
 
 
 def predicted_seconds(parsed: Parsed, context: Context) -> float | None:
-    """How long a candidate would train here, by the nearest round that trained stages alike; None if there is none."""
+    """Predict a candidate's training time from the most similar round with the same kinds of stages; None if unknown."""
     alike = [
         (abs(log(_size(parsed) / _size(other))), -place, seconds * _size(parsed) / _size(other))
         for place, (past, other) in enumerate(_measured(context))
@@ -130,7 +131,7 @@ def _measured(context: Context) -> list[tuple[PastRound, Parsed]]:
 
 
 def _stages(parsed: Parsed) -> list[Mapping[str, Any]]:
-    """In an order that no name decides."""
+    """Return the stages' fields, sorted independently of their names."""
     found = [fields for path, fields in parsed.items() if path.startswith("stages/")]
     return sorted(found, key=lambda fields: (str(fields.get("kind")), int(fields.get("position") or 0)))
 
@@ -141,12 +142,12 @@ def _kind(parsed: Parsed) -> Sequence[Any]:
 
 
 def _size(parsed: Parsed) -> float:
-    """The sum over stages of the product of their sizes."""
+    """Return the sum over stages of the product of their sizes."""
     return sum(prod(float(fields.get(name) or 1) for name in _SIZES) for fields in _stages(parsed)) or 1.0
 
 
 def _no_smaller(parsed: Parsed, other: Parsed) -> bool:
-    """Whether a candidate differs from another in sizes at most, and in those upwards."""
+    """Tell whether a candidate differs from another in sizes only, and none of them is smaller."""
     mine, theirs = _stages(parsed), _stages(other)
     if len(mine) != len(theirs):
         return False

@@ -1,7 +1,7 @@
 """The agent `evolution`: regularised evolution with tournaments on gain and cost, mutation, crossover by merge, and ageing.
 
-After Real et al. (2019), with the order of NSGA-II (Deb et al. 2002) within a tournament: who is beaten by fewer wins. A
-population is the newest rounds that ran, so that a lucky one dies of age.
+It follows Real et al. (2019), with the order of NSGA-II (Deb et al. 2002) within a tournament: the round dominated by the
+fewest others wins. The population is the newest rounds that ran, so a lucky round ages out.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from .relations import aims, beats, compose_reply, composes_due, fork_reply, pai
 from .roles import EmbeddedAgent
 from .space import Parsed, choices, code_of, parse, was_tried
 
-#: Rounds that are drawn by lot to begin with; rounds that are alive; how many of them meet in a tournament.
+#: Number of random rounds at the start; size of the population; size of a tournament.
 _FOUNDERS, _ALIVE, _MEET = 2, 12, 3
 
-#: One round in this many is a crossover, while there is a pair.
+#: One round in this many is a crossover, if there is a pair.
 _CROSSOVER_EVERY = 3
 
 _DRAWS = 64
@@ -44,25 +44,25 @@ class EvolutionAgent(EmbeddedAgent):
 
 
 def _by_rank(rounds: Sequence[PastRound]) -> list[PastRound]:
-    """Who is beaten by fewest comes first; among equals, who gains most."""
+    """Sort rounds by the number of rounds that dominate them, then by gain."""
     beaten = {past.name: sum(beats(aims(other), aims(past)) for other in rounds) for past in rounds}
     return sorted(rounds, key=lambda past: (beaten[past.name], -aims(past)[0], past.name))
 
 
 def _mutant(alive: Sequence[PastRound], context: Context, lots: random.Random) -> Mapping[str, Any] | None:
-    """A tournament's winner with one field changed; None if all that is near was tried or does not fit."""
+    """Mutate one field of a tournament's winner; None if all nearby candidates were tried or do not fit."""
     spare: Mapping[str, Any] | None = None
     for _ in range(_DRAWS):
         winner = _by_rank(lots.sample(list(alive), min(_MEET, len(alive))))[0]
         parsed, change = _mutated(winner, context, lots)
         if not change or was_tried(parsed, code_of(winner.files), context):
             continue
-        why = f"it won a tournament of {min(_MEET, len(alive))}, and one field is mutated."
+        why = f"it won a tournament of {min(_MEET, len(alive))}; one field is mutated."
         if allowed(parsed, context):
             return fork_reply(winner, parsed, [change], why)
         cut = cut_to_time(parsed, context)
         if spare is None and cut is not None:
-            spare = fork_reply(winner, cut, [change, "training cut to the time there is"], why)
+            spare = fork_reply(winner, cut, [change, "training shortened to the available time"], why)
     return spare
 
 
@@ -79,6 +79,6 @@ def _mutated(parent: PastRound, context: Context, lots: random.Random) -> tuple[
     parsed[path][field] = after
     if parsed.get("training.yaml", {}).get("shots") != 0:
         parsed.setdefault("training.yaml", {})["init"] = (
-            "parents"  # a founder has nobody to inherit from; its children do
+            "parents"  # founders have no parents to inherit from, but their children do
         )
     return parsed, f"{field} {before} → {after}"

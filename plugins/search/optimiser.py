@@ -1,7 +1,7 @@
-"""Which change to try next: a tree-structured Parzen estimator over gain, FLOPs and parameters, made anew from past rounds.
+"""Chooses the next change with a tree-structured Parzen estimator over gain, FLOPs and parameters, rebuilt from past rounds.
 
-Only a few fields of the parent change at once, so that a round is a small diff, its effect can be read, and siblings that
-changed different fields can be merged.
+Only a few fields of the parent change at once: a round is then a small diff with a clear effect, and siblings that changed
+different fields can merge.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .space import Parsed, choices, parse
 if TYPE_CHECKING:
     import optuna
 
-#: How many fields one round changes.
+#: Number of fields that one round changes.
 _FIELDS_PER_ROUND = 2
 
 
@@ -47,22 +47,22 @@ def _study(history: Sequence[PastRound], context: Context, sampler: optuna.sampl
 
 
 def _distribution(values: Sequence[Any]) -> optuna.distributions.IntDistribution:
-    """Values are listed in order, so their index is a quantity the estimator can reason about."""
+    """Return the distribution of a value's index; values are ordered, so the index is meaningful to the estimator."""
     import optuna
 
     return optuna.distributions.IntDistribution(0, len(values) - 1)
 
 
 def mutate(parent: PastRound, context: Context, salt: int) -> tuple[Parsed, list[str]]:
-    """A candidate near the parent.
+    """Propose a candidate near the parent.
 
     Args:
         parent: The round to fork.
-        context: What is known.
-        salt: Another salt gives another proposal from the same knowledge.
+        context: The context with past rounds.
+        salt: A different salt gives a different proposal from the same context.
 
     Returns:
-        The new candidate and, in words, what changed.
+        The new candidate, and a description of each change.
     """
     import optuna
 

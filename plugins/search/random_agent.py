@@ -1,4 +1,4 @@
-"""The agent `random`: draws uniformly from the space that `search` searches, and learns nothing. What search must beat."""
+"""The agent `random`: draws uniformly from the space of `search` and learns nothing; `search` must beat it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from .affording import allowed, cut_to_time
 from .roles import EmbeddedAgent
 from .space import Parsed, choices, parse, template_files, templates_here, unparse, was_tried
 
-#: Candidates drawn before taking one that is cut to the time there is, or repeating one.
+#: Maximum number of draws before accepting a candidate with shortened training.
 _DRAWS = 64
 
 
 class RandomAgent(EmbeddedAgent):
-    """See the module. Of past rounds it looks at what was tried and, where there are limits, at costs; never at gains."""
+    """See the module. It knows which candidates were tried and, if there are limits, their costs, but never their gains."""
 
     def ideate(self, context: Context) -> Mapping[str, Any]:
         """See `EmbeddedAgent.ideate`."""
@@ -26,7 +26,7 @@ class RandomAgent(EmbeddedAgent):
 
 
 def draw(context: Context) -> Mapping[str, Any]:
-    """The hypothesis that a candidate drawn uniformly is good: a template's structure, and a value for each of its fields."""
+    """Propose a candidate drawn uniformly: a template's structure with a random value for each field."""
     spare: tuple[str, Parsed] | None = None
     for salt in range(_DRAWS):
         name, parsed = _drawn(context, (context.seed + salt) % 2**64)
@@ -39,7 +39,7 @@ def draw(context: Context) -> Mapping[str, Any]:
             spare = name, cut
     if spare is not None:
         return _reply(*spare)
-    return {"text": "", "hint": "the space is exhausted, or nothing in it fits limits and budget"}
+    return {"text": "", "hint": "the space is exhausted, or nothing in it fits the limits and the budget"}
 
 
 def _drawn(context: Context, seed: int) -> tuple[str, Parsed]:
@@ -48,7 +48,7 @@ def _drawn(context: Context, seed: int) -> tuple[str, Parsed]:
     parsed = parse(template_files(template, context))
     parsed["training.yaml"]["init"] = "fresh"  # it has no parents
     drawn: set[tuple[str, str]] = set()
-    # One by one, for a field may have an effect only at some values of another.
+    # One by one, because a field may have an effect only for some values of another.
     while open_fields := {key: values for key, values in choices(parsed, context).items() if key not in drawn}:
         (path, field), values = min(open_fields.items())
         parsed[path][field] = lots.choice(values)
@@ -60,7 +60,7 @@ def _reply(name: str, parsed: Parsed) -> Mapping[str, Any]:
     told = {path: fields for path, fields in parsed.items() if path.startswith("stages/")}
     words = [f"{field} {value}" for fields in told.values() for field, value in sorted(fields.items())]
     return {
-        "text": f"Drawn by lot: {name}",
+        "text": f"Random candidate: {name}",
         "rationale": f"Drawn uniformly from templates and their fields: {', '.join(words)}."[:2000],
         "hint": json.dumps({"files": unparse(parsed)}),
     }

@@ -1,4 +1,4 @@
-"""Past rounds and how they are related: which to start from, which pairs to merge, what was tried already."""
+"""Relations between past rounds: which can be parents, which pairs to merge, and the replies that propose them."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from .space import Parsed, code_of, parse, unparse
 #: Gain, decades of FLOPs, decades of parameters.
 Aims = tuple[float, float, float]
 
-#: What a failed round counts as: worse than anything that ran.
+#: The aims of a failed round: worse than any round that ran.
 FAILED: Aims = (-1.0, 12.0, 12.0)
 
 
 def aims(past: PastRound) -> Aims:
-    """Gain per shot (to be large), and decades of FLOPs per shot and of parameters (to be small).
+    """Return gain per shot (to maximise), and log10 of FLOPs per shot and of parameters (to minimise).
 
-    Development figures count, not the verdict's: every round has development shots of its own, so they are as fair, and they are
-    the same whenever a seed is used again, which a holdout's never are.
+    These are development figures, not those of the verdict. They are as fair, because every round has its own development
+    shots, and they are reproducible from the seed, whereas a holdout is not.
     """
     if past.status != "ok" or past.metrics is None:
         return FAILED
@@ -34,17 +34,17 @@ def aims(past: PastRound) -> Aims:
 
 
 def beats(a: Aims, b: Aims) -> bool:
-    """Whether a is nowhere worse than b, and somewhere better."""
+    """Tell whether a dominates b: nowhere worse, and somewhere better."""
     return a != b and a[0] >= b[0] and a[1] <= b[1] and a[2] <= b[2]
 
 
-#: Reasons of a verdict that no child mends. Whatever else a verifier says depends on shots that are drawn once, and a seed shall
-#: give the same rounds again; a child has a verdict of its own.
+#: Verdict reasons that disqualify a parent. All other results of a verifier depend on random shots, but a seed must give the same
+#: rounds again; a child gets its own verdict.
 _FOUND_OUT = ("batch_dependent", "cost_mismatch", "hostile_syscall", "unsandboxed_custom_code", "beats_reference_ml")
 
 
 def usable(context: Context) -> list[PastRound]:
-    """Rounds of this run that can be parents: scored, within the limits of cost if any is, and not found out by a verifier."""
+    """Return possible parents in this run: scored, not disqualified by a verifier, and within cost limits if any round is."""
     prefix = f"{context.run}/"
     own = [p for p in context.history if p.status == "ok" and p.metrics and p.files and p.name.startswith(prefix)]
     sound = [past for past in own if past.verdict_reason not in _FOUND_OUT] or own
@@ -53,12 +53,12 @@ def usable(context: Context) -> list[PastRound]:
 
 
 def number_of(name: str) -> str:
-    """A round of this run as people call it."""
+    """Return the number of a round of this run."""
     return name.split("/")[1]
 
 
 def ancestors(name: str, parents: Mapping[str, Sequence[str]]) -> set[str]:
-    """All rounds that a round descends from."""
+    """Return all ancestors of a round."""
     found: set[str] = set()
     todo = [name]
     while todo:
@@ -70,7 +70,7 @@ def ancestors(name: str, parents: Mapping[str, Sequence[str]]) -> set[str]:
 
 
 def pairs_to_compose(rounds: Sequence[PastRound], context: Context) -> Iterator[tuple[PastRound, PastRound]]:
-    """Pairs that are not related, were never merged, do not disagree, and of which the second gains too; in their order."""
+    """Yield pairs, in order, that are unrelated, were never merged, do not conflict, and whose second round gains too."""
     tried = {tuple(sorted(past.fork_from)) for past in context.history if past.compose != "none"}
     tried |= {tuple(sorted(names)) for names in context.failed_composes}
     parents = {past.name: past.fork_from for past in context.history}
@@ -82,7 +82,7 @@ def pairs_to_compose(rounds: Sequence[PastRound], context: Context) -> Iterator[
 
 
 def _disagree(first: PastRound, second: PastRound, context: Context) -> bool:
-    """Whether both changed a field, or code, of what they come from, each in its own way: a merge would conflict."""
+    """Tell whether a merge would conflict: both changed the same field, or code, of their common base differently."""
     parents = {past.name: past.fork_from for past in context.history}
     common = ancestors(first.name, parents) & ancestors(second.name, parents)
     base = next((past.files for past in reversed(context.history) if past.name in common), {})
@@ -99,13 +99,13 @@ def _flat(files: Mapping[str, str]) -> dict[tuple[str, str], Any]:
 
 
 def composes_due(context: Context, every: int) -> bool:
-    """Whether the last rounds, one in so many of which is to be a compose, had none."""
+    """Tell whether a compose is due: one of every `every` rounds should be one, and the last ones were not."""
     recent = context.history[-(every - 1) :]
     return len(recent) == every - 1 and all(past.compose == "none" for past in recent)
 
 
 def compose_reply(pair: tuple[PastRound, PastRound]) -> Mapping[str, Any]:
-    """The hypothesis that merges two rounds as they are."""
+    """Return the hypothesis that merges two rounds without edits."""
     names = sorted(past.name for past in pair)
     gains = " and ".join(f"{aims(past)[0]:.4f} ({past.name})" for past in pair)
     return {
@@ -113,12 +113,12 @@ def compose_reply(pair: tuple[PastRound, PastRound]) -> Mapping[str, Any]:
         "fork_from": names,
         "compose": "pure",
         "expected_delta_ler": round(max(aims(past)[0] for past in pair), 6),
-        "rationale": f"Each gained alone: {gains}; neither descends from the other.",
+        "rationale": f"Each round gained alone: {gains}. Neither descends from the other.",
     }
 
 
 def fork_reply(parent: PastRound, parsed: Parsed, changes: Sequence[str], why: str) -> Mapping[str, Any]:
-    """The hypothesis that changes some fields of a round."""
+    """Return the hypothesis that changes some fields of a round."""
     files = unparse(parsed) | code_of(parent.files)
     return {
         "text": f"From round {number_of(parent.name)}: {', '.join(changes)}",

@@ -1,7 +1,7 @@
-"""What the embedded agents share: a Coder that writes what the Ideator's hint says, and an Analyst with one rule.
+"""Shared parts of the embedded agents: a Coder that writes the files in the Ideator's hint, and an Analyst with one rule.
 
-They keep no state: each reply is a function of the context, which is git. Only their Ideators differ, so that a comparison
-of them compares ideas.
+They keep no state: each reply is a function of the context, which comes from git. Only their Ideators differ, so a comparison
+of these agents compares ideas.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .templates import templates_for
 
 
 class EmbeddedAgent(ABC):
-    """An agent in its three roles; a subclass has the ideas."""
+    """An agent for all three roles; a subclass implements the Ideator."""
 
     def reply(self, role: Role, context: Context, report: Report = ignore) -> Mapping[str, Any]:
         """See `autoqec.agents.agent_contract.Agent.reply`."""
@@ -27,46 +27,46 @@ class EmbeddedAgent(ABC):
 
     @abstractmethod
     def ideate(self, context: Context) -> Mapping[str, Any]:
-        """The Ideator's reply; the hint holds the candidate's files as JSON."""
+        """Return the Ideator's reply; the hint has the candidate's files as JSON."""
 
 
 def write(context: Context) -> Mapping[str, Any]:
-    """The Coder's reply: the files that the hint holds."""
+    """Return the Coder's reply: the files in the hint."""
     hypothesis = context.hypothesis or {}
     try:
         files = json.loads(str(hypothesis.get("hint", "")))["files"]
     except (ValueError, KeyError, TypeError):
-        # Another agent had the idea; the nearest thing this one can do is to vary the files it is given.
+        # The idea comes from another agent and has no files; fall back to the parent's files or a template.
         files = dict(context.parent_files) or template_files(templates_for(context.environment)[0], context)
     tier = 2 if any(path.endswith(".py") for path in files) else 1
     return {"files": files, "tier": tier, "message": str(hypothesis.get("rationale", ""))}
 
 
 def analyse(context: Context) -> Mapping[str, Any]:
-    """The Analyst's reply: a verdict is asked for when the gain is sure and the costs are within the environment's limits."""
+    """Return the Analyst's reply: request a verdict if the gain is significant and the costs are within the limits."""
     metrics = context.metrics
     if metrics is None:
-        return {"summary": "Nothing was measured.", "decision": "ignore", "next_seed": ""}
+        return {"summary": "There are no metrics.", "decision": "ignore", "next_seed": ""}
     figures = metrics.figures
-    low, high = figures.delta_ler_ci
+    low, high = figures.gain_interval
     gain = f"Δ_LER {figures.delta_ler:+.5f} [{low:+.5f}, {high:+.5f}] over {figures.shots:,} shots"
     stronger = {name for name, ler in (metrics.references or {}).items() if ler > figures.ler_candidate}
     beats = f"; below {', '.join(sorted(stronger))}" if stronger else ""
     too_much = over_limits(metrics, context)
     if too_much:
         return {
-            "summary": f"{gain}, but over the limit of {' and '.join(too_much)}.",
+            "summary": f"{gain}, but over the limit for {' and '.join(too_much)}.",
             "decision": "ignore",
-            "next_seed": "Look for the same gain at less cost.",
+            "next_seed": "Look for the same gain at lower cost.",
         }
     if low > 0:
         return {
-            "summary": f"{gain}: a sure gain{beats}.",
+            "summary": f"{gain}: a significant gain{beats}.",
             "decision": "candidate",
-            "next_seed": "Refine what this round changed.",
+            "next_seed": "Refine the change of this round.",
         }
     return {
-        "summary": f"{gain}: no sure gain.",
+        "summary": f"{gain}: no significant gain.",
         "decision": "ignore",
         "next_seed": "Try another direction from an earlier round.",
     }

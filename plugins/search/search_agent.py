@@ -1,8 +1,8 @@
 """The agent `search`: an optimiser over stages and training.
 
-It opens with two seed templates, then takes turns: composing two good rounds that are not related, trying the next template,
-and forking a good round. What does not fit the environment's limits or the time that is left is not proposed. How many rounds a
-command still has it does not ask: one command of four rounds and four of one are the same run.
+It starts with two templates. Then it alternates: compose two good unrelated rounds, try the next template, fork a good round.
+It never proposes a candidate that exceeds the environment's limits or the remaining time. It ignores the number of rounds of the
+command: one command with four rounds gives the same run as four commands with one.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from .relations import aims, beats, compose_reply, composes_due, fork_reply, pai
 from .roles import EmbeddedAgent
 from .space import Parsed, code_of, parse, template_files, templates_here, unparse, was_tried
 
-#: Proposals drawn before giving up on finding one that was not tried.
+#: Maximum number of proposals to draw until one is new.
 _DRAWS = 64
 
-#: At least one round in this many is a compose, while there is an untried pair.
+#: At least one round in this many is a compose, if there is an untried pair.
 _COMPOSE_EVERY = 3
 
-#: Templates tried at once, so that there is something to compose; the others come one in this many rounds.
+#: Number of templates tried at the start, so that there are rounds to compose; later, one template per this many rounds.
 _OPENING = 2
 _TEMPLATE_EVERY = 3
 
@@ -48,11 +48,11 @@ class SearchAgent(EmbeddedAgent):
         return _fork(good, context) or (fresh[0] if fresh else _NOTHING)
 
 
-_NOTHING = {"text": "", "hint": "the search space is exhausted, or nothing in it fits limits and budget"}
+_NOTHING = {"text": "", "hint": "the search space is exhausted, or nothing in it fits the limits and the budget"}
 
 
 def _fresh_templates(context: Context) -> list[Mapping[str, Any]]:
-    """Hypotheses of the templates for this environment that no round has tried and that fit."""
+    """Return hypotheses for the templates of this environment that fit and that no round has tried."""
     tried = [_stages(past.files) for past in context.history]
     found: list[Mapping[str, Any]] = []
     for template in templates_here(context):
@@ -69,20 +69,20 @@ def _stages(files: Mapping[str, str]) -> dict[str, str]:
 
 
 def _fitting(parsed: Parsed, context: Context) -> Parsed | None:
-    """A candidate within limits and time, its training cut if need be; None if it cannot be."""
+    """Return the candidate, with shortened training if necessary, if it fits limits and time; else None."""
     if surely_over(parsed, context):
         return None
     return parsed if allowed(parsed, context) else cut_to_time(parsed, context)
 
 
 def _merge_fits(pair: tuple[PastRound, PastRound], context: Context) -> bool:
-    """Whether the stages of both, which a merge has beside each other, are within limits and time as far as is known."""
+    """Tell whether the merged candidate, which has the stages of both, fits limits and time as far as known."""
     first, second = (parse(past.files) for past in pair)
     return allowed({**second, **first}, context)
 
 
 def _parent(good: list[PastRound], context: Context) -> PastRound | None:
-    """A round that none beats in all aims: the best gain two times in three."""
+    """Return a non-dominated round: two times in three the one with the best gain, else one at random."""
     best = [past for past in good if not any(beats(aims(other), aims(past)) for other in good)]
     best.sort(key=lambda past: (-aims(past)[0], past.name))
     if not best:
@@ -104,5 +104,5 @@ def _fork(good: list[PastRound], context: Context) -> Mapping[str, Any] | None:
             return fork_reply(parent, parsed, changes, why)
         cut = None if spare or surely_over(parsed, context) else cut_to_time(parsed, context)
         if cut is not None:
-            spare = fork_reply(parent, cut, [*changes, "training cut to the time there is"], why)
+            spare = fork_reply(parent, cut, [*changes, "training shortened to the available time"], why)
     return spare

@@ -1,4 +1,4 @@
-"""Candidates as flat choices: which fields a search may vary, the values worth trying, and the way there and back."""
+"""The search space: candidates as flat choices, the fields that a search may vary, and their values."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ from autoqec.canonical import dump_yaml, load_yaml
 
 from .templates import Template, family_of, templates_for
 
-#: What is worth trying in `training.yaml`, in order; shots are capped by the profile.
+#: Values to try in `training.yaml`, in order; the profile limits the shots.
 TRAINING: Mapping[str, tuple[Any, ...]] = {
     "learning_rate": (0.003, 0.01, 0.02, 0.05, 0.1),
     "batch_size": (128, 256, 512),
     "loss": ("bce", "focal", "weighted_bce"),
 }
 
-#: Losses worth trying in front of matching, which can teach.
+#: Losses to try with matching decoders, which provide the logical gap.
 LOSSES = ("bce", "focal", "weighted_bce", "logical_gap")
 
-#: Thresholds worth trying where beliefs are applied as flips: a wrong flip costs more than one left out gains.
+#: Thresholds to try with `hard_flip`: a wrong flip costs more than a correct flip gains.
 THRESHOLDS = (0.5, 0.8, 0.9, 0.95)
 
-#: Fields that change nothing unless another has a certain value: field → (the other, the values that silence it).
+#: Fields that have no effect for certain values of another field: field → (the other field, those values).
 _SILENCED_BY: Mapping[str, tuple[str, tuple[Any, ...]]] = {
     "memory_value": ("memory", ("none",)),
     "memory_spread": ("memory", ("none", "scalar")),
 }
 
-#: Fields that say where a learned number starts, and so change nothing when it is inherited: field → what is learned of it.
+#: Initial values of learned numbers, which have no effect when the number is inherited: field → (the field that switches
+#: learning, its values for "not learned").
 _STARTS: Mapping[str, tuple[str, tuple[Any, ...]]] = {
     "scale": ("", ()),
     "damping_value": ("damping", ("fixed",)),
@@ -43,17 +44,17 @@ Parsed = dict[str, dict[str, Any]]
 
 
 def parse(files: Mapping[str, str]) -> Parsed:
-    """A candidate's files as mappings, but for its code, which has no fields."""
+    """Parse a candidate's files to mappings, except its code, which has no fields."""
     return {path: dict(_fields(path, text)) for path, text in files.items() if not _is_code(path)}
 
 
-@lru_cache(maxsize=4096)  # an agent looks at each past round many times for one reply
+@lru_cache(maxsize=4096)  # an agent reads each past round many times for one reply
 def _fields(path: str, text: str) -> Mapping[str, Any]:
     return load_yaml(text, name=path)
 
 
 def code_of(files: Mapping[str, str]) -> dict[str, str]:
-    """The files that `parse` leaves out, and that a search keeps as they are."""
+    """Return the code files, which `parse` leaves out and a search does not change."""
     return {path: text for path, text in files.items() if _is_code(path)}
 
 
@@ -62,12 +63,12 @@ def _is_code(path: str) -> bool:
 
 
 def unparse(parsed: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Mappings as a candidate's files."""
+    """Write mappings as a candidate's files."""
     return {path: dump_yaml(dict(fields)) for path, fields in parsed.items()}
 
 
 def was_tried(parsed: Parsed, code: Mapping[str, str], context: Context) -> bool:
-    """Whether a past round had these stages, code, and the fields of training and output that are given."""
+    """Tell whether a past round had these stages, this code, and the given fields of training and output."""
     for past in context.history:
         other = parse(past.files)
         same = {p for p in parsed if p.startswith("stages/")} == {p for p in other if p.startswith("stages/")}
@@ -79,7 +80,7 @@ def was_tried(parsed: Parsed, code: Mapping[str, str], context: Context) -> bool
 
 
 def template_files(template: Template, context: Context) -> dict[str, str]:
-    """A template as files, its stages with all their fields and its training within the profile."""
+    """Return a template's files, with all fields of its stages, and training shots within the profile."""
     shots = min(int(template.training.get("shots", 0)), int(context.limits["train_shots"]))
     parsed: Parsed = {"training.yaml": {**template.training, "shots": shots}}
     for slug, fields in template.stages.items():
@@ -92,7 +93,7 @@ def template_files(template: Template, context: Context) -> dict[str, str]:
 
 
 def templates_here(context: Context) -> list[Template]:
-    """The templates for this environment all of whose stage kinds are installed."""
+    """Return the templates for this environment whose stage kinds are all installed."""
     return [
         template
         for template in templates_for(context.environment)
@@ -101,10 +102,7 @@ def templates_here(context: Context) -> list[Template]:
 
 
 def choices(parsed: Parsed, context: Context) -> dict[tuple[str, str], tuple[Any, ...]]:
-    """The fields of a candidate that may vary, as (path, field) → values in order.
-
-    A field whose present value is not among the values worth trying keeps its place by joining them.
-    """
+    """Return the fields of a candidate that a search may vary, as (path, field) → values in order."""
     found: dict[tuple[str, str], tuple[Any, ...]] = {}
     for path, fields in sorted(parsed.items()):
         space: Mapping[str, Any] = {}
@@ -122,7 +120,7 @@ def choices(parsed: Parsed, context: Context) -> dict[tuple[str, str], tuple[Any
 
 
 def _has_effect(field: str, fields: Mapping[str, Any], training: Mapping[str, Any]) -> bool:
-    """Whether a candidate with another value of this field would decode differently."""
+    """Tell whether another value of this field can change how the candidate decodes."""
     if fields is training:
         return training.get("shots") != 0
     if field in _SILENCED_BY:

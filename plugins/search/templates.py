@@ -1,4 +1,4 @@
-"""Where a search begins: pipelines that are sensible before anything is known, the most promising first."""
+"""Templates: pipelines with which a search starts, the most promising first."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-#: What the classical decoder works on: the edges of a matching graph, or mechanisms of any number of detectors.
+#: The input of the classical decoder: edges of a matching graph, or hyperedges (mechanisms with any number of detectors).
 Family = Literal["matching", "hyperedge"]
 
 
@@ -17,10 +17,10 @@ class Template:
     Attributes:
         text: The hypothesis in a sentence.
         rationale: Why it should work.
-        families: The kinds of environment it is for.
+        families: The decoder families that it is for.
         training: Fields of `training.yaml`; the rest keep their defaults.
         stages: Fields of each stage by slug.
-        output: Fields of `output.yaml`; without any it is left out.
+        output: Fields of `output.yaml`; if empty, the file is left out.
     """
 
     text: str
@@ -32,25 +32,29 @@ class Template:
 
 
 def family_of(environment: Mapping[str, Any]) -> Family:
-    """The family of an environment, by its decoder: those that match are called so."""
+    """Return the family of an environment, inferred from its decoder's name."""
     decoder = environment.get("decoder") or {}
     kind = str(decoder.get("kind", "") if isinstance(decoder, Mapping) else decoder)
     return "hyperedge" if kind and "mwpm" not in kind and "match" not in kind else "matching"
 
 
 def templates_for(environment: Mapping[str, Any]) -> list[Template]:
-    """The templates for an environment's family, in the order to try them."""
+    """Return the templates for an environment's family, in the order to try them."""
     family = family_of(environment)
     return [template for template in TEMPLATES if family in template.families]
 
 
 def _training(learning_rate: float, shots: int = 102_400) -> dict[str, Any]:
-    """Shots are such that two cores take a minute at most over `surface_d5_depol` (see `benchmarks/stages.py`)."""
+    """Return training fields; with these shots two cores need at most a minute on `surface_d5_depol`
+    (see `benchmarks/stages.py`).
+    """
     return {"init": "parents", "learning_rate": learning_rate, "batch_size": 256, "shots": shots}
 
 
 def _on_the_gap(shots: int = 204_800) -> dict[str, Any]:
-    """Training that asks matching itself. Few shots have a gap that matters, so batches are large, and all steps are taken."""
+    """Return training fields for the loss `logical_gap`. Few shots have a relevant gap, so batches are large and training
+    never stops early.
+    """
     return {
         "init": "parents",
         "learning_rate": 0.02,
@@ -61,8 +65,8 @@ def _on_the_gap(shots: int = 204_800) -> dict[str, Any]:
     }
 
 
-#: Belief propagation as it is. Cross-entropy teaches marginals, not convergence, and made worse what ordered statistics get;
-#: it also makes beliefs bolder, and of the gain of sure flips it cost a third.
+#: Untrained belief propagation. Cross-entropy trains marginals, not convergence, and made the input of ordered statistics worse.
+#: It also makes beliefs overconfident, which cost a third of the gain of hard flips.
 _UNTRAINED = {"init": "fresh", "shots": 0}
 
 
@@ -79,7 +83,7 @@ def _with_memory(algorithm: str, iterations: int, *, scale: float, memory: float
 
 _BOTH: tuple[Family, ...] = ("matching", "hyperedge")
 
-#: Belief propagation short enough to leave room for a learned stage behind it.
+#: Belief propagation short enough to leave FLOPs for a learned stage after it.
 _SHORT_BP = {"kind": "neural_bp", "iterations": 5, "sharing": "per_check", "learn_prior_scale": True, "position": 50}
 
 TEMPLATES = (
@@ -103,10 +107,10 @@ TEMPLATES = (
         },
     ),
     Template(
-        text="Sixteen cautious sum-product iterations with a little memory leave ordered statistics little to mend",
+        text="Sixteen scaled sum-product iterations with a little memory leave little for ordered statistics to correct",
         rationale=(
-            "Memory damps the oscillations between equivalent errors that keep belief propagation from an answer"
-            " (Chen et al. 2022; Müller et al. 2025), and a scale below one keeps loops from overconfidence."
+            "Memory damps the oscillations between equivalent errors that prevent convergence of belief propagation"
+            " (Chen et al. 2022; Müller et al. 2025), and a scale below one limits the overconfidence from loops."
         ),
         families=("hyperedge",),
         training=_UNTRAINED,
@@ -114,13 +118,13 @@ TEMPLATES = (
     ),
     Template(
         text="Eight iterations of min-sum with memory do most of the same at a fifth of the cost",
-        rationale="Most shots converge early; the rest is for ordered statistics. Min-sum overestimates: its scale is smaller.",
+        rationale="Most shots converge early, ordered statistics decode the rest. Min-sum overestimates: a smaller scale.",
         families=("hyperedge",),
         training=_UNTRAINED,
         stages={"short": _with_memory("min_sum", 8, scale=0.6, memory=0.125) | {"position": 50}},
     ),
     Template(
-        text="Five iterations of min-sum are the least that still orders the columns well",
+        text="Five iterations of min-sum are the minimum for a good order of the columns",
         rationale="Ordered statistics need the order of the beliefs, not their values, and the order settles first.",
         families=("hyperedge",),
         training=_UNTRAINED,
@@ -128,7 +132,7 @@ TEMPLATES = (
     ),
     Template(
         text="Eight iterations of sum-product are where its gain begins to flatten",
-        rationale="Each doubling of the iterations catches fewer of the shots that the last one left oscillating.",
+        rationale="Each doubling of the iterations resolves fewer of the shots that still oscillate.",
         families=("hyperedge",),
         training=_UNTRAINED,
         stages={"middle": _with_memory("sum_product", 8, scale=0.8, memory=0.125)},
@@ -151,23 +155,23 @@ TEMPLATES = (
     Template(
         text="A graph network behind five iterations of belief propagation corrects what loops made overconfident",
         rationale=(
-            "Belief propagation is right on trees and wrong around short loops, the same loops everywhere; a network that"
-            " starts as the identity need only learn the difference (Satorras and Welling 2021)."
+            "Belief propagation is exact on trees and wrong around short loops, which are the same everywhere; a network that"
+            " starts as the identity needs to learn only the difference (Satorras and Welling 2021)."
         ),
         families=_BOTH,
         training=_training(0.01, 76_800),
         stages={"bp": _SHORT_BP, "correct": {"kind": "gnn", "message": "mlp", "aggregation": "sum"}},
     ),
     Template(
-        text="Three-dimensional convolutions over space and time learn what a local patch of syndrome means",
-        rationale="A surface code looks alike everywhere, so few weights see many examples (Gicev et al. 2023).",
+        text="Three-dimensional convolutions over space and time learn the meaning of local syndrome patterns",
+        rationale="A surface code looks the same everywhere, so few weights see many examples (Gicev et al. 2023).",
         families=("matching",),
         training=_training(0.005),
         stages={"patch": {"kind": "cnn3d", "layers": 3, "channels": 12}},
     ),
     Template(
-        text="A gated graph network learns messages of its own instead of those of belief propagation",
-        rationale="Gates let a message be silent, which is what most incidences should be (Li et al. 2016).",
+        text="A gated graph network learns its own messages instead of those of belief propagation",
+        rationale="Gates can switch a message off, which is right for most incidences (Li et al. 2016).",
         families=_BOTH,
         training=_training(0.01, 51_200),
         stages={
@@ -180,8 +184,8 @@ TEMPLATES = (
         },
     ),
     Template(
-        text="Convolutions behind belief propagation see patterns of detectors that no single message carries",
-        rationale="The grid joins detectors that share no mechanism; belief propagation has done the rest already.",
+        text="Convolutions after belief propagation see patterns of detectors that no single message carries",
+        rationale="The grid connects detectors that share no mechanism; belief propagation has already done the rest.",
         families=("matching",),
         training=_training(0.005),
         stages={"bp": _SHORT_BP, "patch": {"kind": "cnn3d", "layers": 2, "channels": 8, "head": "mlp"}},
@@ -201,36 +205,36 @@ TEMPLATES = (
         },
     ),
     Template(
-        text="A perceptron behind belief propagation learns a correction for each mechanism at almost no cost",
-        rationale="What belief propagation gets wrong is tied to places; a dense layer knows places and nothing else.",
+        text="A perceptron after belief propagation learns a correction for each mechanism at almost no cost",
+        rationale="The errors of belief propagation depend on position, and a dense layer has weights for each position.",
         families=_BOTH,
         training=_training(0.003),
         stages={"bp": _SHORT_BP, "places": {"kind": "mlp", "hidden": 32}},
     ),
     Template(
-        text="A plain perceptron on the syndrome is the cheapest learned stage there is",
+        text="A plain perceptron on the syndrome is the cheapest learned stage",
         rationale="Small codes have few syndromes that occur often (Torlai and Melko 2017).",
         families=("matching",),
         training=_training(0.005),
         stages={"dense": {"kind": "mlp", "hidden": 64, "see_beliefs": False}},
     ),
     Template(
-        text="Self-attention among detectors joins distant ends of an error chain in one step",
-        rationale="Chains longer than a patch need many convolutions or messages, and one attention (Bausch et al. 2024).",
+        text="Self-attention among detectors connects the distant ends of an error chain in one step",
+        rationale="Long chains need many convolutions or messages, but only one attention layer (Bausch et al. 2024).",
         families=("matching",),
         training=_training(0.005),
         stages={"chains": {"kind": "transformer", "layers": 1, "width": 16, "heads": 2}},
     ),
     Template(
-        text="A graph network with gated recurrent messages iterates as belief propagation does, with memory",
-        rationale="A recurrent cell keeps what a node knows until it hears better (Gilmer et al. 2017).",
+        text="A graph network with gated recurrent messages iterates like belief propagation, with memory",
+        rationale="A recurrent cell keeps a node's state until it gets better information (Gilmer et al. 2017).",
         families=("hyperedge",),
         training=_training(0.01, 25_600),
         stages={"recur": {"kind": "gnn", "message": "gru_cell", "aggregation": "mean", "layers": 2}},
     ),
     Template(
-        text="Summaries of all a detector's mechanisms let their messages know of each other",
-        rationale="Degenerate errors are told apart by what else fits, which a sum forgets (Lee et al. 2019).",
+        text="Summaries of all mechanisms of a detector let their messages interact",
+        rationale="Telling degenerate errors apart needs the alternatives, which a sum discards (Lee et al. 2019).",
         families=("hyperedge",),
         training=_training(0.01, 25_600),
         stages={
@@ -243,10 +247,10 @@ TEMPLATES = (
         },
     ),
     Template(
-        text="Applying the errors that belief propagation is sure of leaves matching fewer defects, and no weights to change",
+        text="Applying the most certain errors of belief propagation leaves fewer defects for matching with fixed weights",
         rationale=(
-            "What is decoded afterwards is a sparser syndrome on fixed weights, which any matcher decodes in microseconds"
-            " (Chamberland et al. 2023); a flip that was wrong is only undone at the price of a defect, so only sure ones pay."
+            "The residual syndrome is sparser and the weights are fixed, so any matcher decodes it in microseconds"
+            " (Chamberland et al. 2023); a wrong flip costs an extra defect, so only near-certain flips pay off."
         ),
         families=("matching",),
         training=_UNTRAINED,

@@ -57,9 +57,9 @@ def test_a_call_that_was_cut_off_counts_as_what_was_reserved():
 def test_prices_that_nobody_knows_are_not_zero():
     unknown = Call(1, "coder", 1, "a", reply=Reply({}, usage=USED, cost=None))
     assert spent_on([unknown]) == Spent(1, 20, 0.0, 1)
-    with pytest.raises(BudgetSpentError, match="price is not known"):
+    with pytest.raises(BudgetSpentError, match="price is unknown"):
         require_left(Limits(cost=1.0), Spent(), Estimate(1, 1, None), run="r")
-    with pytest.raises(BudgetSpentError, match="price is not known"):
+    with pytest.raises(BudgetSpentError, match="price is unknown"):
         require_left(Limits(cost=1.0), spent_on([unknown]), Estimate(1, 1, 0.1), run="r")
     require_left(Limits(tokens=100), Spent(), Estimate(1, 1, None), run="r")
 

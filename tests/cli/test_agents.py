@@ -99,7 +99,7 @@ def test_the_prompt_is_data_and_asking_for_it_writes_nothing(waiting, call):
         ((), '{"text": "t", "fork_from": ["tiny-abcd/77"]}', "tiny-abcd/77"),
         ((), '{"text": "' + "x" * 1_000_000 + '"}', "longer than"),
         (("coder",), IDEA, "waits for the ideator, not for the coder"),
-        (("verifier", "-"), IDEA, "is no role"),
+        (("verifier", "-"), IDEA, "is not a role"),
     ],
 )
 def test_a_reply_that_cannot_be_used_changes_nothing(waiting, call, words, stdin, why):
@@ -205,7 +205,7 @@ def test_of_two_who_reply_at_once_one_wins(waiting, call):
     winner = codes.index(0)
     assert read_state(open_ledger("."), *split(waiting)).hypothesis["text"] == f"idea {winner}"
     assert any(
-        word in said[1 - winner] for word in ("has changed", "at work", "waits for the coder", "has its reply")
+        word in said[1 - winner] for word in ("has changed", "at work", "waits for the coder", "already has a reply")
     ), said
 
 
@@ -218,7 +218,7 @@ def test_who_looked_before_another_replied_is_told(waiting, call):
     stale = find_waiting(ledger)
     session = Session(ledger, load_plugins(), load_settings(ledger.workdir), load_run(ledger, stale.run))
     assert call("agents", "reply", stdin=IDEA)[0] == 0
-    with pytest.raises(AutoQECError, match="has changed|has its reply"):
+    with pytest.raises(AutoQECError, match="has changed|already has a reply"):
         take_reply(session, stale, {"text": "mine"}, "{}")
     assert read_state(ledger, *split(waiting)).hypothesis["text"] == "an idea"
 

@@ -354,7 +354,7 @@ def test_a_round_that_cannot_go_on_is_reported_and_can_be_given_up(copied, capsy
     _git("update-ref", ref, _git("hash-object", "-w", "--stdin", text=json.dumps(claim)))
     code, out, err = printed(capsys, "resume")
     assert (code, out) == (1, "")
-    assert f"round {run}/3 cannot go on" in err
+    assert f"round {run}/3 cannot continue" in err
     assert f"autoqec resume --abandon {run}/3" in err
     assert printed(capsys, "resume", "--abandon", f"{run}/3")[0] == 0
     assert "abandoned" in printed(capsys, "log")[1]
@@ -414,7 +414,7 @@ def test_what_nobody_foresaw_is_one_line_and_no_traceback(here, capsys, monkeypa
     monkeypatch.setattr("autoqec.views.log_lines.read_lines", fail)
     code, out, err = printed(capsys, "log")
     assert (code, out) == (1, "")
-    assert err.startswith("error: something unforeseen: LookupError: odd\n")
+    assert err.startswith("error: internal error: LookupError: odd\n")
     assert "autoqec --traceback log" in err
     with pytest.raises(LookupError):
         run(["--traceback", "log"])

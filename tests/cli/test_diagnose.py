@@ -173,6 +173,6 @@ def test_when_patience_ends_the_first_cause_is_said(autoqec_lab, monkeypatch, ca
     code = run(["round", "--rounds", "4", "--patience", "3", "--ideator", "scripted", "--quiet"])
     err = capsys.readouterr().err
     assert code == 1
-    assert "stopped: the last 3 rounds came to nothing; autoqec diagnose tiny-" in err
+    assert "stopped: none of the last 3 rounds was VERIFIED; see autoqec diagnose tiny-" in err
     assert "repeated_failure: Rounds keep failing for one cause. (reply_unusable in 3 of 3 rounds" in err
     assert "  next: mend it once, in every round to come: autoqec show tiny-" in err

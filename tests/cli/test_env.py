@@ -136,11 +136,11 @@ def test_new_writes_what_was_asked_and_no_more(run, tmp_path):
 @pytest.mark.parametrize(
     ("args", "reason"),
     [
-        (["mine", "--set", "code.distance"], "a field and its value are needed"),
+        (["mine", "--set", "code.distance"], "write FIELD=VALUE"),
         (["mine", "--set", "code.distance=60"], "code.distance: Input should be less than"),
         (["mine", "--set", "noise.kind=biased"], "needs eta"),
         (["mine", "--set", "name.x=1"], "name has no field 'x'"),
-        (["Mine"], "cannot be an environment's name"),
+        (["Mine"], "is not an environment name"),
         (["mine", "--set", "decoder.kind=nonesuch"], "no decoder named 'nonesuch'"),
         (["mine", "--set", "code.kind=dem", "--set", "code.path=m.dem"], "no such file beside the environment"),
     ],

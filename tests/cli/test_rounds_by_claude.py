@@ -139,7 +139,7 @@ def test_a_budget_that_is_spent_ends_with_4_and_says_how_to_go_on(folder, messag
     assert server.requests == []
     assert "has spent 0 of 1,000 tokens" in done.stderr
     assert "--max-tokens" in done.stderr.split("hint:")[1]
-    assert "price is not known" in unpriced.stderr
+    assert "price is unknown" in unpriced.stderr
 
 
 def test_a_recording_says_it_again_where_there_is_no_server_and_no_key(folder, messages_server, tmp_path, here):
@@ -157,4 +157,4 @@ def test_a_recording_says_it_again_where_there_is_no_server_and_no_key(folder, m
     ]  # fmt: skip
     same = here(folder, server, "round", "--replay", str(tmp_path / "tape"))
     assert same.returncode == 2
-    assert "replay in a lab of its own" in same.stderr
+    assert "replay in a separate lab" in same.stderr

@@ -75,7 +75,7 @@ def test_a_stranger_logs_and_verifies_from_a_bundle_without_a_network(made, tmp_
     *logged, verdict = (json.loads(line) for line in done.stdout.splitlines())
     assert logged == rounds
     assert (verdict["verdict"], verdict["attempt"]) == ("VERIFIED", 3)
-    assert "taken up from the bundle" in done.stderr
+    assert "fetched from the bundle" in done.stderr
     assert git(tmp_path / "lab", "symbolic-ref", "HEAD") == "refs/heads/main\n"
     assert git(tmp_path / "lab", "status", "--porcelain") == ""
 
@@ -183,7 +183,7 @@ def test_a_shared_round_is_on_the_remote_when_it_ends_and_one_that_cannot_be_is_
     hook.chmod(0o755)
     code, _, err = printed(capsys, "round", "-q", "--run", name, "--remote", "origin")
     assert (code, there(5)) == (0, "open")
-    assert "warning: the results are here and not on origin:" in err
+    assert "warning: the results are not on origin yet:" in err
     assert "autoqec push origin" in err
     hook.unlink()
     assert printed(capsys, "push")[0] == 0

@@ -102,7 +102,7 @@ def test_a_budget_stops_before_a_call_and_a_larger_one_goes_on(session, limits):
 
 def test_an_unknown_price_stops_a_run_that_is_limited_in_money_and_no_other(session):
     script = {"ideator": [IDEA], "coder": [{}, {}]}
-    with pytest.raises(BudgetSpentError, match="price is not known"):
+    with pytest.raises(BudgetSpentError, match="price is unknown"):
         run_round(session(Counting(script, cost=None), max_cost=100.0))
     assert run_round(session(Counting(script, cost=None), seed=8, max_tokens=10_000)).status == "agent_error"
 

@@ -193,7 +193,7 @@ def test_claude_that_cannot_be_asked_leaves_the_round_open(program, body, why):
         (says(result="I would rather not."), "no JSON object"),
         (says(subtype="error_max_turns", is_error=True, result=""), "error_max_turns"),
         ("sys.stdout.write('x' * 20_000_000)\n", "wrote more than"),
-        ('print(\'{"type": "result", \')\n', "nothing that can be read"),
+        ('print(\'{"type": "result", \')\n', "nothing readable"),
     ],
     ids=["prose", "turns", "flood", "cut"],
 )
@@ -318,7 +318,7 @@ def test_codex_that_cannot_be_asked_leaves_the_round_open(program, body, why):
 
 def test_codex_without_an_object_is_told_so(program):
     program("codex", "print('hello')\n")
-    assert "nothing that can be read" in CliAgent("codex").reply("ideator", CONTEXT).problem
+    assert "nothing readable" in CliAgent("codex").reply("ideator", CONTEXT).problem
     program("codex", events(message("no"), {"type": "turn.completed", "usage": {"input_tokens": "many"}}))
     reply = CliAgent("codex").reply("ideator", CONTEXT)
     assert (reply.message, reply.usage) == (None, Usage())

@@ -28,11 +28,11 @@ def judged_causes(case: Case) -> Iterator[Diagnosis]:
     if word not in ("FAILED", "SUSPICIOUS"):
         return
     said = f"{word}: {reason}"
-    dev = case.past.metrics.figures.delta_ler_ci if case.past.metrics else None
+    dev = case.past.metrics.figures.gain_interval if case.past.metrics else None
     judged = _figures(case)
-    holdout = judged.delta_ler_ci if judged else None
+    holdout = judged.gain_interval if judged else None
     if reason in ("not_better", "undecided") and dev is not None and holdout is not None and dev[0] > 0 >= holdout[0]:
-        evidence = (f"gain on development shots: delta_ler_ci {span(dev)}", f"on the holdout: {span(holdout)}")
+        evidence = (f"gain on development shots, 95 %: {span(dev)}", f"on the holdout: {span(holdout)}")
         yield found(case, "winners_curse", *evidence, *_cells(case, reason))
     if reason == "undecided":
         yield _undecided(case, said)
@@ -67,7 +67,7 @@ def _ratio(case: Case) -> str:
     figures = _figures(case)
     if figures is None or figures.ler_ratio is None:
         return ""
-    low, high = figures.ler_ratio_ci
+    low, high = figures.ratio_interval
     ends = f", 95 % {span((low, high))}" if high is not None else ""
     return f"ratio {figure(figures.ler_ratio)} over {figure(figures.shots)} shots{ends}"
 

@@ -102,7 +102,7 @@ def _beliefs(case: Case, metrics: Metrics) -> Iterator[Diagnosis]:
         lower: Changes = {OUTPUT: {"threshold": round(threshold / 2, 3)}} if flips and threshold else {}
         yield found(case, "flips_nothing" if flips else "beliefs_change_nothing", evidence, at, changes=lower)
         return
-    low, high = metrics.figures.ler_ratio_ci
+    low, high = metrics.figures.ratio_interval
     if ratio is None or high is None or low <= 1:
         return
     evidence = f"ler_ratio {figure(ratio)}, 95 % {span((low, high))}"
@@ -120,7 +120,7 @@ def _beliefs(case: Case, metrics: Metrics) -> Iterator[Diagnosis]:
 def _decision(case: Case, figures: Figures) -> Iterator[Diagnosis]:
     if case.past.decision != "ignore":
         return
-    gain, ends = figures.delta_ler, figures.delta_ler_ci
+    gain, ends = figures.delta_ler, figures.gain_interval
     evidence = f"delta_ler {figure(gain)}, 95 % {span(ends)} over {figure(figures.shots)} development shots"
     cause = "sure_gain_ignored" if ends[0] > 0 else "gain_not_sure" if gain > 0 else "no_gain"
     yield found(case, cause, evidence)
