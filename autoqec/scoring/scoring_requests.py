@@ -76,7 +76,7 @@ class DecodingRequest(Request):
     """Ask the matcher that has loaded.
 
     Attributes:
-        op: What to answer; see `autoqec.scoring.matcher.Bench`.
+        op: What to answer; see `autoqec.scoring.matcher.DecoderSet`.
         references: Whether `known` includes the reference decoders.
         syndromes: Bit-packed, row-major; empty for `cost`.
     """
