@@ -7,7 +7,7 @@ import numpy as np
 from autoqec.decoding import Decoded
 from autoqec.errors import UsageError
 
-MAX_MECHANISMS = 300
+MAX_MECHANISMS = 500
 
 
 class LookupDecoder:
