@@ -13,7 +13,6 @@ from autoqec.history import (
     Claim,
     Ledger,
     RoundRecord,
-    adopt_claim,
     claim_round,
     claim_shared_round,
     close_claim,
@@ -21,6 +20,7 @@ from autoqec.history import (
     owner_alive,
     read_claim,
     read_history,
+    take_over_claim,
     tidy,
     update_claim,
 )
@@ -93,15 +93,15 @@ def interrupted_rounds(ledger: Ledger, run: str | None = None) -> list[Claim]:
 def resume_round(
     session: Session, claim: Claim, *, force: bool = False, before: Callable[[Claim], None] = lambda claim: None
 ) -> RoundRecord:
-    """Adopt an interrupted or waiting round and carry it from its first missing step to its end.
+    """Take over an interrupted or waiting round, and run it from its first missing step to its end.
 
     Args:
         session: Where.
         claim: The round's claim.
-        force: Adopt it even if its process cannot be seen from here and so may be alive.
+        force: Take it over even if its process is on another host and so may be alive.
         before: Called once the round is this process's, before its steps.
     """
-    mine = adopt_claim(session.ledger, claim, force=force)
+    mine = take_over_claim(session.ledger, claim, force=force)
     before(mine)
     return _finish(session, mine)
 
@@ -112,6 +112,6 @@ def abandon_round(ledger: Ledger, run: str, number: int) -> RoundRecord:
     Raises:
         AutoQECError: Its process is alive, or it is closed.
     """
-    claim = adopt_claim(ledger, read_claim(ledger, run, number))
+    claim = take_over_claim(ledger, read_claim(ledger, run, number))
     close_claim(ledger, claim, status="abandoned", reason="given up by hand")
     return find_record(ledger, run, number)

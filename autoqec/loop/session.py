@@ -19,12 +19,12 @@ from autoqec.history import (
     Ledger,
     RoundRecord,
     Run,
+    describe_run,
     list_runs,
     new_run_name,
     read_history,
     resolve_commit,
     start_run,
-    think_of_run,
 )
 from autoqec.plugins import Registry
 from autoqec.problem.environment import (
@@ -228,7 +228,7 @@ def open_run(
     if same and run_name is None and not fresh:
         return same[-1]
     check_environment(loaded, registry)
-    begin = think_of_run if dry else start_run
+    begin = describe_run if dry else start_run
     return begin(
         ledger,
         run_name or new_run_name(loaded.name.replace("_", "-")),

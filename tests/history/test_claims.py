@@ -136,24 +136,24 @@ def test_only_orphans_are_adopted(lab, run, python):
     python(CLAIM_AND_END, str(lab.workdir), run.name).communicate()
     orphan = history.read_claim(lab, run.name, 1)
     assert orphan.pid != os.getpid()
-    adopted = history.adopt_claim(lab, orphan)
+    adopted = history.take_over_claim(lab, orphan)
     assert (adopted.pid, adopted.attempt) == (os.getpid(), orphan.attempt)
-    assert history.adopt_claim(lab, adopted) == adopted
+    assert history.take_over_claim(lab, adopted) == adopted
     with pytest.raises(AutoQECError, match="has changed"):
-        history.adopt_claim(lab, orphan)  # the second of two that resume
+        history.take_over_claim(lab, orphan)  # the second of two that resume
     with pytest.raises(AutoQECError, match="has changed"):
         history.close_claim(lab, orphan, status="ok")  # and its former owner, back from the dead
     living = python(CLAIM_AND_END, str(lab.workdir), run.name, "stay")
     assert living.stdout.readline()
     theirs = history.read_claim(lab, run.name, 2)
     with pytest.raises(AutoQECError, match=f"process {living.pid} on {socket.gethostname()}"):
-        history.adopt_claim(lab, theirs)
-    assert history.adopt_claim(lab, theirs, force=True).pid == os.getpid()
+        history.take_over_claim(lab, theirs)
+    assert history.take_over_claim(lab, theirs, force=True).pid == os.getpid()
     living.kill()
     living.communicate()
     closed = history.close_claim(lab, adopted, status="abandoned")
     with pytest.raises(AutoQECError, match="is closed"):
-        history.adopt_claim(lab, closed)
+        history.take_over_claim(lab, closed)
 
 
 @pytest.mark.parametrize(

@@ -203,7 +203,7 @@ def close_claim(
     return _replace(ledger, stored, closed, "close claim")
 
 
-def adopt_claim(ledger: Ledger, claim: Claim, *, force: bool = False) -> Claim:
+def take_over_claim(ledger: Ledger, claim: Claim, *, force: bool = False) -> Claim:
     """Make this process the owner of an open claim, to resume its round. The round then no longer waits for a reply.
 
     Args:
