@@ -13,7 +13,7 @@ from autoqec.candidate.schema import read_candidate, write_candidate
 from autoqec.errors import UsageError
 from autoqec.plugins import load_plugins
 from autoqec.problem.sampling import Labelled
-from autoqec.runner import training
+from autoqec.runner import shot_losses
 from autoqec.runner.devices import choose_device
 from autoqec.runner.losses import batch_loss
 from autoqec.runner.stopping import EarlyStopping, steps_between_looks
@@ -116,8 +116,8 @@ def test_a_stage_that_wants_few_shots_at_once_gets_no_more():
     class Parts(torch.nn.Module):
         shots_at_once = 48
 
-    assert training._parts(128, torch.nn.ModuleDict({"a": Parts(), "b": torch.nn.Identity()})) == [48, 48, 32]
-    assert training._parts(128, torch.nn.ModuleDict({})) == [128]
+    assert shot_losses._parts(128, torch.nn.ModuleDict({"a": Parts(), "b": torch.nn.Identity()})) == [48, 48, 32]
+    assert shot_losses._parts(128, torch.nn.ModuleDict({})) == [128]
 
 
 def test_a_gpu_that_is_not_there():
