@@ -102,6 +102,19 @@ def test_python_examples_are_python_and_import_what_there_is(block):
             assert [alias.name for alias in node.names if not hasattr(module, alias.name)] == []
 
 
+def test_every_python_name_of_the_reference_is_there():
+    page = (ROOT / "docs/python.md").read_text()
+    sections = re.findall(r"^::: (\S+)\n((?:    .*\n)*)", page, re.MULTILINE)
+    assert len(sections) > 10
+    for name, options in sections:
+        module = importlib.import_module(name)
+        members = re.findall(r"\w+", options.partition("members:")[2])
+        assert [member for member in members if not hasattr(module, member)] == [], name
+    listed = set(re.findall(r"\w+", page))
+    testing = importlib.import_module("autoqec.testing")
+    assert {name for name in testing.__all__ if not name.isupper()} <= listed
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "block", [b for b in BLOCKS if b.language == "python" and not b.kind], ids=lambda block: block.where
