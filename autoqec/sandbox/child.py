@@ -165,13 +165,13 @@ class Child:
             ChannelTimeout: It did not answer in time.
         """
         if self._final is not None:
-            raise _failure(self._final)
+            raise failure_from(self._final)
         try:
             message = self._channel.receive(timeout, most_bytes)
         except ChannelClosed as error:
             raise self._explained(error) from error
         if "error" in message.fields:
-            raise _failure(message)
+            raise failure_from(message)
         return message
 
     def _last_words(self, error: ChannelClosed) -> AutoQECError:
@@ -184,7 +184,7 @@ class Child:
             while self._final is None:
                 message = self._channel.receive(max(0.0, deadline - time.monotonic()), most_bytes=0)
                 self._final = message if "error" in message.fields else None
-        return self._explained(error) if self._final is None else _failure(self._final)
+        return self._explained(error) if self._final is None else failure_from(self._final)
 
     def _explained(self, error: ChannelClosed) -> ChannelClosed:
         status = self._status(_LAST_WORDS_SECONDS)
@@ -230,8 +230,8 @@ def _close_quietly(stream: IO[bytes]) -> None:
         stream.close()
 
 
-def _failure(message: Message) -> ChildFailed:
-    """The error that a child reported."""
+def failure_from(message: Message) -> ChildFailed:
+    """The error that a child reported, by a message as `report_of` makes it."""
     hint = message.fields.get("hint")
     return ChildFailed(
         plain(message.fields["error"]),
