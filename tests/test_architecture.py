@@ -32,6 +32,7 @@ ALLOWED = {
 SHARED = {
     "errors": set(),
     "canonical": {"errors"},
+    "error_codes": set(),
     "hookspecs": set(),
     "plugin_errors": set(),
     "plugins": {"errors", "hookspecs", "plugin_errors"},

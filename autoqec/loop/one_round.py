@@ -68,7 +68,7 @@ def _finish(session: Session, claim: Claim) -> RoundRecord:
         update_claim(session.ledger, mine, details={**mine.details, "waiting": error.role})
         raise
     except AgentError as error:
-        end(session, read_state(session.ledger, claim.run, claim.number), RoundEnded("agent_error", error.problem))
+        end(session, read_state(session.ledger, claim.run, claim.number), RoundEnded("agent_error", error))
     except RoundEnded as ended:
         end(session, read_state(session.ledger, claim.run, claim.number), ended)
     record = find_record(session.ledger, claim.run, claim.number)

@@ -168,7 +168,7 @@ def check_environment(loaded: LoadedEnvironment, registry: Registry) -> None:
         try:
             build_problem(at_cell(loaded, cell), registry.maker("code"))
         except AutoQECError as error:
-            found = type(error)(f"protocol.cells.{place}: {error.problem}", hint=error.hint)
+            found = error.at(f"protocol.cells.{place}")
             raise at_its_line(found, loaded.origin, text) from error
     named = {"decoder": environment.decoder} | {f"references.{i}": ref for i, ref in enumerate(environment.references)}
     for where, choice in named.items():
@@ -177,7 +177,7 @@ def check_environment(loaded: LoadedEnvironment, registry: Registry) -> None:
         except AutoQECError as error:
             if isinstance(error, MissingPackageError) and choice is not environment.decoder:
                 continue
-            found = type(error)(f"{where}: {error.problem}", hint=error.hint)
+            found = error.at(where)
             raise at_its_line(found, loaded.origin, text) from error
 
 

@@ -40,6 +40,8 @@ _TELEMETRY_POINTS = 50
 class TrainingDiverged(AutoQECError):
     """Too many steps had a loss or gradient that was not finite."""
 
+    code = "diverged"
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -116,7 +118,7 @@ def train(
     stopping = EarlyStopping(modules, settings.patience)
     untrained = losses.validation()
     if not isfinite(untrained):
-        raise TrainingDiverged("the loss of the untrained candidate is not finite")
+        raise TrainingDiverged("the loss of the untrained candidate is not finite", code="untrained_not_finite")
     stopping.look(0, untrained)
     course = _Course(steps, per_epoch, deadline=began + seconds)
     if steps:

@@ -198,6 +198,28 @@ def test_a_record_shows_its_cause(cause):
     assert findings[cause].name == "r-1/4"
 
 
+@pytest.mark.parametrize("cause", SHOWN)
+def test_a_record_of_any_cause_has_the_same_diagnosis_in_whatever_words(cause):
+    """Over the records of all causes: what an old one says in words, a new one says by code, and then the words are free."""
+    case, _, _ = SHOWN[cause]
+    code, about = case.error if case.past.reason else ("", {})
+    garbled = dataclasses.replace(
+        case,
+        past=dataclasses.replace(case.past, reason=case.past.reason and "krz blff vrm", code=code, about=about),
+        verdict=case.verdict and dataclasses.replace(case.verdict, details=_garbled(case.verdict.details)),
+    )
+    found = [[(each.cause, each.changes) for each in diagnose_round(either)] for either in (case, garbled)]
+    assert found[0] == found[1], cause
+    assert cause in [each for each, _ in found[1]]
+
+
+def _garbled(value):
+    """A note with its prose replaced; codes, words and figures stay."""
+    if isinstance(value, dict):
+        return {k: "krz blff vrm" if k in ("says", "fault") else _garbled(v) for k, v in value.items()}
+    return [_garbled(each) for each in value] if isinstance(value, list) else value
+
+
 def test_the_table_above_has_every_cause_of_a_round():
     runs = set(CAUSES) - set(SHOWN)
     assert runs == {

@@ -21,7 +21,8 @@ from autoqec.errors import AutoQECError
 from autoqec.plugins import load_plugins
 from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import ENVIRONMENT_FILE, environment_from_files
-from autoqec.sandbox.child import ChildFailed
+from autoqec.sandbox.channel import Message
+from autoqec.sandbox.child import _failure, report_of
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring import shard
 from autoqec.scoring.candidate_workers import Workers
@@ -88,7 +89,7 @@ class Here:
         try:
             future.set_result(run_task(task))
         except AutoQECError as error:  # as it would come back from another process
-            future.set_exception(ChildFailed(error.problem, kind=type(error).__name__, hint=error.hint))
+            future.set_exception(_failure(Message(report_of(error))))
         return future
 
 

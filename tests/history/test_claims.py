@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import socket
+from dataclasses import replace
 
 import pytest
 
@@ -92,6 +93,18 @@ def test_closing_is_once_and_repeatable(lab, run, base):
     assert history.read_claim(lab, run.name, 1) == closed
     with pytest.raises(ValueError, match="not a status"):
         history.close_claim(lab, claim, status="Not A Status")
+
+
+def test_the_code_of_the_error_that_ended_a_round_is_kept_and_old_claims_have_none(lab, run):
+    claim = history.update_claim(lab, history.claim_round(lab, run.name), details={"step": "late"})
+    about = {"file": "training.yaml", "least": 1}
+    closed = history.close_claim(lab, claim, status="compile_error", reason="no", code="bad_value", about=about)
+    assert history.read_claim(lab, run.name, 1) == closed
+    assert (closed.code, closed.about, closed.details["step"]) == ("bad_value", about, "late")
+    old = history.close_claim(lab, history.claim_round(lab, run.name), status="compile_error", reason="no")
+    assert (old.code, old.about) == ("", {})
+    for damaged in ("words", {"code": 3, "about": []}, None):
+        assert (replace(closed, details={"error": damaged}).code, old.about) == ("", {})
 
 
 def test_any_text_can_be_a_reason(lab, run):

@@ -22,6 +22,7 @@ def test_a_round_that_diverged_is_diagnosed_from_git(session, capsys):
     made = session(ScriptedAgent({"ideator": [{"text": "faster"}], "coder": [coder]}))
     record = run_round(made)
     assert record.status == "killed_by_safety", record.claim.reason
+    assert record.claim.code == "diverged"
     assert run(["diagnose", f"{made.run.name}/1", "--json"]) == 0
     (item,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert (item["cause"], item["round"]) == ("diverged", 1)

@@ -47,6 +47,36 @@ def test_a_target_that_does_not_exist_is_explained():
         child.receive(60)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="waitid")
+def test_an_error_is_told_even_if_the_child_has_ended_before_it_is_sent_anything():
+    with Child("autoqec.nowhere:nothing") as child:
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        for _ in range(2):
+            with pytest.raises(ChildFailed, match="autoqec.nowhere") as caught:
+                child.send({"function": "any"}, much=bytes(10**6))
+            assert caught.value.kind == "ModuleNotFoundError"
+        with pytest.raises(ChildFailed, match="autoqec.nowhere"):
+            child.receive(20)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="waitid")
+def test_a_death_is_told_by_whatever_finds_out():
+    with Child(ECHO) as child:
+        os.kill(child.pid, signal.SIGSEGV)
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        with pytest.raises(ChannelClosed, match="SIGSEGV") as caught:
+            child.send({"function": "any"})
+        assert caught.value.status == -signal.SIGSEGV
+
+
+def test_a_child_that_is_ended_is_explained_to_who_still_reads_it():
+    with Child(ECHO) as child:
+        child.end()
+        with pytest.raises(ChannelClosed, match="SIGKILL"):
+            child.receive(20)
+        child.end()  # once more does nothing
+
+
 def test_a_child_that_is_killed_is_explained():
     with Child(ECHO) as child:
         os.kill(child.pid, signal.SIGSEGV)
