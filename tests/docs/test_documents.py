@@ -198,4 +198,5 @@ def test_the_site_has_every_page_once():
             yield from pages(value)
 
     nav = list(pages(yaml.load((ROOT / "mkdocs.yml").read_text(), Loader)["nav"]))
-    assert sorted(nav) == sorted(path.relative_to(ROOT / "docs").as_posix() for path in PAGES)
+    there = sorted(path.relative_to(ROOT / "docs").as_posix() for path in PAGES)
+    assert sorted(nav) == there, "list each page of docs/ once in nav of mkdocs.yml"
