@@ -36,7 +36,8 @@ SHARED = {
     "hookspecs": set(),
     "plugin_errors": set(),
     "plugins": {"errors", "hookspecs", "plugin_errors"},
-    "config": {"errors"},
+    "settings_schema": set(),
+    "config": {"errors", "settings_schema"},
 }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from autoqec.agents.agent_contract import ROLES, Agent, Role
 from autoqec.agents.budget import Limits
 from autoqec.agents.tape import Recorder, Tape
-from autoqec.config import Profile, Settings
+from autoqec.config import Settings
 from autoqec.errors import AutoQECError, BudgetSpentError, MissingPackageError, UsageError
 from autoqec.history import (
     Ledger,
@@ -34,6 +34,7 @@ from autoqec.problem.environment import (
     environment_from_files,
     find_environment,
 )
+from autoqec.settings_schema import Profile
 
 Report = Callable[[Mapping[str, Any]], None]
 
