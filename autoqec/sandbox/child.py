@@ -94,7 +94,7 @@ class Child:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._stderr,
-                env=_environment(threads),
+                env=_environment(threads, self._folder.name),
                 cwd=self._folder.name,
                 start_new_session=True,
                 pass_fds=inherit,
@@ -275,9 +275,13 @@ def plain(text: object) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
-def _environment(threads: int) -> dict[str, str]:
-    """What a child inherits: where to find programs and caches, and how many threads to use. No secrets, no settings."""
-    kept = "PATH HOME TMPDIR LANG LC_ALL XDG_CACHE_HOME NUMBA_CACHE_DIR AUTOQEC_LOAD_PLUGINS".split()
+def _environment(threads: int, folder: str) -> dict[str, str]:
+    """What a child inherits: where to find programs and caches, and how many threads to use. No secrets, no settings.
+
+    Its temporary files lie in its own folder. A child that is killed cannot remove what its own children were given, so
+    the folder's owner removes both.
+    """
+    kept = "PATH HOME LANG LC_ALL XDG_CACHE_HOME NUMBA_CACHE_DIR AUTOQEC_LOAD_PLUGINS".split()
     inherited = {name: os.environ[name] for name in (*kept, ALLOW_VARIABLE) if name in os.environ}
     count = str(threads)
     # glibc: keep memory that is freed and take large blocks from it, rather than have the kernel clear the same pages for
@@ -287,6 +291,7 @@ def _environment(threads: int) -> dict[str, str]:
         inherited
         | malloc
         | {
+            "TMPDIR": folder,
             "OMP_NUM_THREADS": count,
             "MKL_NUM_THREADS": count,
             "OPENBLAS_NUM_THREADS": count,
