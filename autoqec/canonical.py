@@ -77,16 +77,18 @@ def load_yaml(text: str | bytes, *, name: str) -> Any:
             text = text.decode("utf-8")
         return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader made stricter
     except UnicodeDecodeError as error:
-        raise UsageError(f"{name} is not UTF-8 text (byte {error.start})") from error
+        raise UsageError(
+            f"{name} is not UTF-8 text (byte {error.start})", code="bad_yaml", about={"file": name}
+        ) from error
     except RecursionError as error:
-        raise UsageError(f"{name} is nested too deeply to be read") from error
+        raise UsageError(f"{name} is nested too deeply to be read", code="bad_yaml", about={"file": name}) from error
     except ValueError as error:  # a number of more digits than Python reads
-        raise UsageError(f"{name}: {error}") from error
+        raise UsageError(f"{name}: {error}", code="bad_yaml", about={"file": name}) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark is not None else ""
         reason = getattr(error, "problem", None) or " ".join(str(error).split())
-        raise UsageError(f"{name}{where}: {reason}") from error
+        raise UsageError(f"{name}{where}: {reason}", code="bad_yaml", about={"file": name}) from error
 
 
 def _quoted(text: str) -> str:

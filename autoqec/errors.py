@@ -1,10 +1,14 @@
-"""The errors a user sees: what is wrong, the command or edit that mends it, and the exit code it ends with.
+"""The errors a user sees: what is wrong, what to do about it, a stable code, and the exit code it ends with.
 
 Exit codes are part of the command line's contract: 0 ok, 1 the work failed, 2 wrong usage, 3 not found,
-4 budget spent, 130 interrupted.
+4 budget spent, 130 interrupted. Codes are part of the record: `autoqec.error_codes` says what each means. Messages are for
+people and may be reworded at any time; nothing decides by them.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
 
 
 class AutoQECError(Exception):
@@ -13,33 +17,65 @@ class AutoQECError(Exception):
     Args:
         problem: What is wrong, naming the file, field or ref.
         hint: What the reader can do about it, as a command or an edit; shown on its own line.
+        code: What kind of error it is, one of `autoqec.error_codes`; by default that of its class.
+        about: What it is about, for programs: JSON values by name, such as `{"file": …, "field": …}`.
     """
 
     exit_code = 1
+    code = "failed"
 
-    def __init__(self, problem: str, *, hint: str | None = None):
+    def __init__(
+        self, problem: str, *, hint: str | None = None, code: str | None = None, about: Mapping[str, Any] | None = None
+    ):
         super().__init__(problem)
         self.problem = problem
         self.hint = hint
+        self.code = code or type(self).code
+        self.about = dict(about or {})
+
+    def at(self, place: str) -> Self:
+        """The same error with the place where it was found before its message. For classes that take what this one takes."""
+        return type(self)(f"{place}: {self.problem}", hint=self.hint, code=self.code, about=self.about)
 
 
 class UsageError(AutoQECError):
     """What the user wrote — a flag, a config value, an environment file — cannot be used (exit code 2)."""
 
     exit_code = 2
+    code = "usage"
 
 
 class NotFoundError(AutoQECError):
     """A run, round, environment, plugin or file that was named does not exist (exit code 3)."""
 
     exit_code = 3
+    code = "not_found"
 
 
 class MissingPackageError(AutoQECError):
-    """A plugin is there and the package it needs is not; the mend is the line that installs it."""
+    """A plugin is there and the package it needs is not; the hint is the line that installs it."""
+
+    code = "missing_package"
 
 
 class BudgetSpentError(AutoQECError):
     """A budget the user set is used up; the state can be resumed with a larger one (exit code 4)."""
 
     exit_code = 4
+    code = "budget_spent"
+
+
+def code_of(error: BaseException) -> str:
+    """The code of any exception: its own, `out_of_memory`, or `raised` for one that is not ours."""
+    if isinstance(error, AutoQECError):
+        return error.code
+    return "out_of_memory" if is_out_of_memory(error) else "raised"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether there was not enough memory. torch has no MemoryError: on a processor only its words say so."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or (isinstance(error, RuntimeError) and "allocate memory" in str(error))
+    )

@@ -73,6 +73,7 @@ class Registration:
         return AutoQECError(
             f"{self.kind} {self.name!r} of {self.owner} {what}: {one_line(error)}{place}",
             hint=hint or f"report it to the authors of {self.distribution.split()[0]}; autoqec --traceback shows more",
+            code="plugin_failed",
         )
 
     def load(self) -> Any:
@@ -164,7 +165,8 @@ class Registry:
         hint = f"choose one of: {', '.join(self.names(kind)) or '(none installed)'}"
         if self.broken:
             hint += f"; broken plugins: {', '.join(b.plugin for b in self.broken)} (autoqec plugins)"
-        raise NotFoundError(f"there is no {kind} named {name!r}", hint=hint)
+        about = {"kind": kind, "name": name}
+        raise NotFoundError(f"there is no {kind} named {name!r}", hint=hint, code="not_installed", about=about)
 
     def maker(self, kind: str) -> Callable[[str], Any]:
         """A function from a name to what its factory makes without fields, for kinds that take none (stages, codes)."""

@@ -47,6 +47,7 @@ from autoqec.sandbox.sealed import SealedCandidate  # noqa: E402
 from autoqec.scoring import shard  # noqa: E402
 from autoqec.scoring.candidate_workers import Workers  # noqa: E402
 from autoqec.scoring.predictor import Predictor  # noqa: E402
+from autoqec.scoring.scoring_requests import ScoringTask  # noqa: E402
 
 BP = b"kind: neural_bp\niterations: 8\nsharing: per_check\n"
 MODULE = b"""import torch
@@ -147,17 +148,20 @@ def seal(files: dict[str, bytes], problem: Any, registry: Any) -> SealedCandidat
 
 def overhead(loaded: Any, problem: Any, sealed: SealedCandidate, registry: Any, chunks: int) -> dict[str, Any]:
     """Median processor milliseconds of scoring a chunk, by process and by part."""
-    data = {f"env:{name}": text for name, text in loaded.files.items()} | sealed.to_blobs()
     candidate = read_candidate(sealed.files, registry.maker("stage"))
     infer = compile_inference(candidate, load_weights(sealed.weights), problem)
     decoder = compile_decoder(loaded.environment.decoder, problem, registry)
     priors = np.repeat(problem.priors_llr[None], CHUNK_SHOTS, axis=0)
     shards = instrumented()
+
+    def task(seed: int) -> Message:
+        return ScoringTask(environment=loaded.files, sealed=sealed, seeds=(seed,)).to_message()
+
     rows = []
     for seed in range(chunks):
         if seed % _CHUNKS_EACH == 0:
             shards._forget_decoder_set()
-            shards.score_chunks(Message({"seeds": [seed]}, data))  # loads everything
+            shards.score_chunks(task(seed))  # loads everything
             matcher = child_of(os.getpid())
             pids = (os.getpid(), matcher, child_of(matcher))
         marks = [process_time()]
@@ -167,7 +171,7 @@ def overhead(loaded: Any, problem: Any, sealed: SealedCandidate, registry: Any, 
         decoder.decode(shots.syndromes, infer(shots.syndromes, priors))
         marks.append(process_time())
         before, parts = [spent(pid) for pid in pids], _clock.copy()
-        shards.score_chunks(Message({"seeds": [seed]}, data))
+        shards.score_chunks(task(seed))
         each = [spent(pid) - began for pid, began in zip(pids, before, strict=True)]
         rows.append([*np.diff(marks), *(_clock - parts), *each])
     shards._forget_decoder_set()

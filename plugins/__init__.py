@@ -1,1 +1,1 @@
-"""The first-party plugins, shipped as `autoqec_plugins`; each is found by its entry point, as a third party's is."""
+"""The first-party plugins, shipped as `autoqec_plugins` and found by entry points like third-party plugins."""

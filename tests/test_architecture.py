@@ -32,10 +32,12 @@ ALLOWED = {
 SHARED = {
     "errors": set(),
     "canonical": {"errors"},
+    "error_codes": set(),
     "hookspecs": set(),
     "plugin_errors": set(),
     "plugins": {"errors", "hookspecs", "plugin_errors"},
-    "config": {"errors"},
+    "settings_schema": set(),
+    "config": {"errors", "settings_schema"},
 }
 
 
@@ -164,3 +166,18 @@ def test_only_the_records_know_the_keys_of_a_verdict(path):
     """A reader of a verdict asks a record; whoever spells a key of its note would break with the note."""
     inside = path.relative_to(ROOT).parts[:2] in (("autoqec", "results"), ("autoqec", "testing"))
     assert inside or not re.search("delta_ler_ci|ler_ratio_ci", path.read_text())
+
+
+#: The largest function has about as many. What is longer consists of parts that deserve names.
+MOST_LINES = 80
+
+
+def function_lengths(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name, node.end_lineno - node.lineno + 1
+
+
+@pytest.mark.parametrize("path", CORE + PLUGINS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_functions_are_short(path):
+    assert {name: lines for name, lines in function_lengths(path) if lines > MOST_LINES} == {}

@@ -11,6 +11,7 @@ import pytest
 
 from autoqec import hookimpl
 from autoqec.agents import ROLES
+from autoqec.cli.main import run
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.hookspecs import CAPABILITIES, NAME
 from autoqec.loop.session import Session
@@ -330,6 +331,32 @@ def autoqec_register_decoders(register):
     with pytest.raises(IndexError) as caught:
         [][0]
     assert explained(caught.value) == "IndexError: list index out of range"
+
+
+def test_an_error_of_a_plugins_command_names_the_plugin(tmp_path, monkeypatch, capsys):
+    source = """
+import click
+from autoqec import hookimpl
+
+@click.command()
+def boom():
+    raise KeyError("boom")
+
+@hookimpl
+def autoqec_register_commands(register):
+    register("boom", boom)
+"""
+    (tmp_path / "boom_plugin.py").write_text(source)
+    (tmp_path / "boom-2.5.dist-info").mkdir()
+    (tmp_path / "boom-2.5.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: boom\nVersion: 2.5\n")
+    (tmp_path / "boom-2.5.dist-info/entry_points.txt").write_text("[autoqec]\nboom = boom_plugin\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert run(["boom"]) == 1
+    err = capsys.readouterr().err
+    assert "plugin boom (boom 2.5) failed: KeyError: 'boom' (boom_plugin.py, line 7)" in err
+    assert "Traceback" not in err
+    with pytest.raises(KeyError):
+        run(["--traceback", "boom"])
 
 
 def test_a_candidates_own_code_is_no_plugin():

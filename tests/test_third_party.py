@@ -84,6 +84,10 @@ def test_it_is_found_listed_and_used_by_a_round(python, autoqec_lab):
 
 
 def test_it_conforms(python, tmp_path):
+    checked = [
+        json.loads(line) for line in autoqec(python, "plugins", "check", "lookup", "--json", cwd=tmp_path).splitlines()
+    ]
+    assert [row["result"] for row in checked] == ["passed", "passed"]
     script = (
         "from autoqec.plugins import load_plugins\n"
         "from autoqec.problem.code_contract import build_problem\n"

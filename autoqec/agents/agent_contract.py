@@ -21,9 +21,13 @@ Report = Callable[[Mapping[str, Any]], None]
 class AgentUnavailable(AutoQECError):
     """The agent cannot be asked now — no key, no network, no such program. The round stays open for `autoqec resume`."""
 
+    code = "agent_unavailable"
+
 
 class ReplyAwaited(AgentUnavailable):
     """Somebody outside is to reply, by `autoqec agents reply`; the round stays open until then."""
+
+    code = "reply_awaited"
 
     def __init__(self, run: str, number: int, role: Role):
         super().__init__(
@@ -40,7 +44,9 @@ class PastRound:
     Attributes:
         name: `run/number`.
         status: `ok` or how it failed.
-        reason: Why it failed, if it did.
+        reason: Why it failed, if it did, in words.
+        code: What kind of failure it was, one of `autoqec.error_codes`; empty if it did not fail, or before errors had codes.
+        about: What that error was about.
         fork_from: Its parents; none for the baseline.
         compose: `none`, `pure` or `with_edit`.
         hypothesis: What it tried.
@@ -70,6 +76,8 @@ class PastRound:
     verdict_reason: str | None = None
     holdout: Holdout | None = None
     seconds: float | None = None
+    code: str = ""
+    about: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""

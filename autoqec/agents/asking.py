@@ -22,7 +22,9 @@ _ATTEMPTS = 2
 
 
 class AgentError(AutoQECError):
-    """The agent's reply could not be used, twice; the round ends as `agent_error`."""
+    """The agent's reply could not be used, twice; the round ends as `agent_error`. Its code is that of what was wrong."""
+
+    code = "reply_unusable"
 
 
 def validated(role: Role, message: Any, check: Callable[[Any], None] = lambda message: None) -> Any:
@@ -72,6 +74,8 @@ def ask(
     """
     log = log or NoLog()
     reason = previous = ""
+    about: dict[str, Any] = {"role": role}
+    code = AgentError.code
     for attempt in range(1, _ATTEMPTS + 1):
         asked = replace(context, repair=reason or None, previous=previous)
         reply = log.recorded(role, attempt) or _call(agent, role, asked, attempt, log)
@@ -81,7 +85,9 @@ def ask(
             return validated(role, reply.message, check)
         except (UsageError, NotFoundError) as error:
             reason, previous = error.problem, reply.text or json.dumps(reply.message, default=str)
-    raise AgentError(f"the {role}'s reply could not be used: {reason}")
+            code = AgentError.code if error.code in (UsageError.code, NotFoundError.code) else error.code
+            about = {**error.about, "role": role}
+    raise AgentError(f"the {role}'s reply could not be used: {reason}", code=code, about=about)
 
 
 def _call(agent: Agent, role: Role, context: Context, attempt: int, log: CallLog) -> Reply:
@@ -104,4 +110,5 @@ def _blamed(role: Role) -> Iterator[None]:
         raise
     except Exception as error:
         text = error.problem if isinstance(error, AutoQECError) else explained(error)
-        raise AgentError(f"the {role} failed: {text.splitlines()[0] if text else text}") from error
+        problem = f"the {role} failed: {text.splitlines()[0] if text else text}"
+        raise AgentError(problem, code="agent_failed", about={"role": role}) from error

@@ -44,6 +44,8 @@ def past_round(
         verdict_reason=verdict.reason if verdict else None,
         holdout=verdict.holdout if verdict else None,
         seconds=_seconds(record),
+        code=record.claim.code if record.claim else "",
+        about=record.claim.about if record.claim else {},
     )
 
 

@@ -43,7 +43,8 @@ def run_modules(modules: torch.nn.ModuleDict, syndromes: torch.Tensor, beliefs: 
         refined = module(syndromes, beliefs)
         if refined.shape != beliefs.shape:
             found, expected = tuple(refined.shape), tuple(beliefs.shape)
-            raise AutoQECError(f"stage {slug!r} answered beliefs of shape {found}, not {expected}")
+            problem = f"stage {slug!r} answered beliefs of shape {found}, not {expected}"
+            raise AutoQECError(problem, code="wrong_shape")
         beliefs = refined
     return beliefs
 
@@ -89,7 +90,8 @@ def _torch_inference(module: torch.nn.Module, tensors: Mapping[str, np.ndarray],
             with torch.inference_mode():
                 answer = module(torch.from_numpy(bits), torch.from_numpy(given))
             if tuple(answer.shape) != given.shape:
-                raise AutoQECError(f"a stage answered beliefs of shape {tuple(answer.shape)}, not {given.shape}")
+                wrong = f"a stage answered beliefs of shape {tuple(answer.shape)}, not {given.shape}"
+                raise AutoQECError(wrong, code="wrong_shape")
             refined[shots] = answer[:count].numpy()
         return refined
 
@@ -117,7 +119,8 @@ def compile_inference(candidate: Candidate, tensors: Mapping[str, np.ndarray], p
             step = stage.kind.inference(stage.config, own, problem)
             steps.append(step or _torch_inference(stage.kind.build(stage.config, problem), own, problem))
         except (KeyError, ValueError, RuntimeError, UsageError) as error:
-            raise AutoQECError(f"the weights do not fit stage {stage.slug!r}: {error}") from error
+            text = f"the weights do not fit stage {stage.slug!r}: {error}"
+            raise AutoQECError(text, code="weights_do_not_fit") from error
 
     def infer(syndromes: np.ndarray, beliefs: np.ndarray) -> np.ndarray:
         for step in steps:

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from autoqec.candidate.stage_contract import StageConfig, StageKind
 from autoqec.canonical import content_hash, dump_yaml, load_yaml
 from autoqec.errors import UsageError
-from autoqec.problem.environment import explain
+from autoqec.problem.environment import explain, first_problem
 
 _SLUG = re.compile(r"[a-z0-9_][a-z0-9_-]{0,39}")
 _STAGE_FILE = re.compile(r"stages/([^/]+)/(stage\.yaml|module\.py)")
@@ -100,11 +100,12 @@ class Candidate:
 
 def _validated(model: type[BaseModel], raw: Any, path: str) -> Any:
     if not isinstance(raw, dict):
-        raise UsageError(f"{path} is not a mapping of fields")
+        raise UsageError(f"{path} is not a mapping of fields", code="bad_yaml", about={"file": path})
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        raise UsageError(f"{path}: {explain(error)}") from error
+        code, about = first_problem(error)
+        raise UsageError(f"{path}: {explain(error)}", code=code, about={"file": path, **about}) from error
 
 
 def read_candidate(files: Mapping[str, bytes], stage_kinds: Callable[[str], StageKind]) -> Candidate:
@@ -124,7 +125,8 @@ def read_candidate(files: Mapping[str, bytes], stage_kinds: Callable[[str], Stag
         match = _STAGE_FILE.fullmatch(path)
         if match and _SLUG.fullmatch(match[1]) and match[2] == "module.py":
             if path.replace("module.py", "stage.yaml") not in files:
-                raise UsageError(f"{path} belongs to no stage", hint="add stage.yaml beside it, with kind: custom")
+                hint = "add stage.yaml beside it, with kind: custom"
+                raise UsageError(f"{path} belongs to no stage", hint=hint, code="custom_refused")
             continue  # read with its stage
         raw = load_yaml(files[path], name=path)
         if path == OUTPUT_FILE:
@@ -147,16 +149,20 @@ def read_candidate(files: Mapping[str, bytes], stage_kinds: Callable[[str], Stag
 def _read_stage(slug: str, raw: Any, files: Mapping[str, bytes], stage_kinds: Callable[[str], StageKind]) -> Stage:
     path, module_path = f"stages/{slug}/stage.yaml", f"stages/{slug}/module.py"
     if not isinstance(raw, dict) or not isinstance(raw.get("kind"), str):
-        raise UsageError(f"{path}: kind: every stage needs a kind")
+        problem = "every stage needs a kind"
+        about = {"file": path, "field": "kind", "problem": problem}
+        raise UsageError(f"{path}: kind: {problem}", code="bad_value", about=about)
     kind = stage_kinds(raw["kind"])
     config = _validated(kind.Config, raw, path)
     with_module = getattr(kind, "with_module", None)
     if with_module is None:
         if module_path in files:
-            raise UsageError(f"{module_path}: a stage of kind {raw['kind']} cannot have a module")
+            problem = f"{module_path}: a stage of kind {raw['kind']} cannot have a module"
+            raise UsageError(problem, code="custom_refused")
         return Stage(slug, kind, config)
     if module_path not in files:
-        raise UsageError(f"{module_path} is missing: a stage of kind {raw['kind']} needs it")
+        problem = f"{module_path} is missing: a stage of kind {raw['kind']} needs it"
+        raise UsageError(problem, code="custom_refused")
     module = _canonical_text(files[module_path], module_path)
     return Stage(slug, with_module(module, module_path), config, module)
 
@@ -166,7 +172,7 @@ def _canonical_text(data: bytes, path: str) -> str:
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is not UTF-8") from error
+        raise UsageError(f"{path} is not UTF-8", code="custom_refused") from error
     return text.replace("\r\n", "\n").replace("\r", "\n").rstrip() + "\n"
 
 

@@ -32,7 +32,8 @@ def save_weights(tensors: Mapping[str, np.ndarray], *, fingerprints: Sequence[st
     )
     if len(data) > MAX_WEIGHT_BYTES:
         raise AutoQECError(
-            f"the weights take {len(data) / 2**20:.0f} MiB; at most {MAX_WEIGHT_BYTES // 2**20} are kept in git"
+            f"the weights take {len(data) / 2**20:.0f} MiB; at most {MAX_WEIGHT_BYTES // 2**20} are kept in git",
+            code="weights_too_large",
         )
     return data
 
@@ -55,15 +56,16 @@ def load_weights(data: bytes, *, fingerprint: str | None = None) -> dict[str, np
         found = str(_metadata(data).get("fingerprint")).split()
         tensors: dict[str, np.ndarray] = load(data)
     except Exception as error:
-        raise AutoQECError(f"the weights are not a safetensors file: {error}") from error
+        raise AutoQECError(f"the weights are not a safetensors file: {error}", code="weights_unreadable") from error
     if fingerprint is not None and fingerprint not in found:
         raise AutoQECError(
             f"the weights were trained for problem {', '.join(name[:12] for name in found)}, not for {fingerprint[:12]}",
             hint="train on this environment, or use the environment the round names",
+            code="weights_of_another_problem",
         )
     for name, tensor in tensors.items():
         if not np.isfinite(tensor).all():
-            raise AutoQECError(f"weight {name} holds a number that is not finite")
+            raise AutoQECError(f"weight {name} holds a number that is not finite", code="weights_not_finite")
     return tensors
 
 
@@ -76,7 +78,7 @@ def bound_to(data: bytes) -> tuple[str, ...]:
     try:
         return tuple(str(_metadata(data).get("fingerprint", "")).split()) if data else ()
     except ValueError as error:
-        raise AutoQECError(f"the weights are not a safetensors file: {error}") from error
+        raise AutoQECError(f"the weights are not a safetensors file: {error}", code="weights_unreadable") from error
 
 
 def carried_over(data: bytes, fingerprint: str) -> bytes:

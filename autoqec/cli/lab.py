@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from autoqec.history import Ledger, Run, adopt_bundle, open_ledger
+from autoqec.history import Ledger, Run, fetch_bundle, open_ledger
 
 if TYPE_CHECKING:
     from autoqec.agents.agent_contract import ReplyAwaited
@@ -23,7 +23,7 @@ def open_history() -> Ledger:
         NotFoundError, AutoQECError: There is no lab here, or it is unusable.
     """
     ledger = open_ledger(".")
-    report = adopt_bundle(ledger)
+    report = fetch_bundle(ledger)
     if report is not None:
         from autoqec.views.console import say
         from autoqec.views.sync_text import moved

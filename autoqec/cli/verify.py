@@ -1,4 +1,4 @@
-"""`autoqec verify`: judge a round again, on shots that did not exist before; or hold a verdict against its own note."""
+"""`autoqec verify`: judge a round again, on fresh shots; or audit a verdict against its own note."""
 
 from __future__ import annotations
 
@@ -38,28 +38,26 @@ if TYPE_CHECKING:
     "--certificate",
     default="sampled",
     type=click.Choice(["sampled", "full"]),
-    help="Whether the distance certificate draws pairs of faults or, up to four million, lists them all.",
+    help="Pairs of faults in the distance certificate: a random sample, or all of them (up to four million).",
 )
 @click.option(
-    "--seed-key", default=None, help="Holdout key (64 hex digits) of a verdict to replay; a replay is not noted."
+    "--seed-key", default=None, help="Holdout key (64 hex digits) of a verdict to replay; a replay is not recorded."
 )
-@click.option("--audit", is_flag=True, help="Work out the latest verdict (or --seed-key's) again from its own note.")
-@click.option("--replay", is_flag=True, help="With --audit: draw its shots again too, where this machine can.")
+@click.option("--audit", is_flag=True, help="Recompute the latest verdict (or that of --seed-key) from its own note.")
+@click.option("--replay", is_flag=True, help="With --audit: also draw its shots again, if this machine can.")
 @click.option(
-    "--front", is_flag=True, help="Judge every member of the front again; with a run instead of ROUND, of that run."
+    "--front", is_flag=True, help="Judge all rounds on the front again; give a run instead of ROUND to limit it."
 )
-@click.option(
-    "--head-to-head", is_flag=True, help="Decide the close pairs of the front, on shots that both rounds share."
-)
+@click.option("--head-to-head", is_flag=True, help="Decide close pairs of the front on shots that both rounds share.")
 @options.work_options
 def command(round_name: str | None, as_json: bool, quiet: bool, **flags: Any) -> int:
     """Judge a round again, on fresh shots, from git alone. ROUND is exp/<run>/<N>.
 
-    Exit code 0 if VERIFIED, 1 otherwise. Every verification spends a share of the run's error budget, but for a replay,
-    which draws the shots of an earlier verdict again and says whether everything came out the same.
+    Exit code 0 if VERIFIED, 1 otherwise. Every verification spends a share of the run's error budget. A replay spends none: it
+    draws the shots of an earlier verdict again and compares the results.
 
-    With --audit nothing is judged: the verdict's evidence, level, figures, checks and word are worked out again from its
-    counts. Exit code 0 if they agree. With --front, exit code 0 if every member is VERIFIED again.
+    --audit judges nothing: it recomputes the verdict's evidence, level, figures, checks and word from its counts. Exit code 0
+    if they agree. With --front, exit code 0 if all rounds are VERIFIED again.
     """
     from autoqec.errors import NotFoundError, UsageError
     from autoqec.history import load_run, parse_round_name
@@ -67,12 +65,12 @@ def command(round_name: str | None, as_json: bool, quiet: bool, **flags: Any) ->
     from autoqec.plugins import load_plugins
 
     if flags["replay"] and not flags["audit"]:
-        raise UsageError("--replay goes with --audit", hint="add --audit, or name a verdict with --seed-key")
+        raise UsageError("--replay needs --audit", hint="add --audit, or name a verdict with --seed-key")
     if flags["front"] or flags["head_to_head"]:
         return _front(round_name, flags, as_json=as_json, quiet=quiet)
     if round_name is None:
         raise UsageError(
-            "no round is named", hint="autoqec verify exp/<run>/<N>, or --front for every member of the front"
+            "the round is missing", hint="autoqec verify exp/<run>/<N>, or --front for all rounds on the front"
         )
     ledger, settings = open_lab(flags)
     run_name, number = parse_round_name(round_name)
@@ -82,8 +80,8 @@ def command(round_name: str | None, as_json: bool, quiet: bool, **flags: Any) ->
     needs_weights = not flags["audit"] or flags["replay"]
     if state.commit is None or (state.weights is None and needs_weights):
         raise NotFoundError(
-            f"round {run_name}/{number} has no weights here, so nothing can be judged",
-            hint="autoqec resume if it was interrupted here, autoqec pull --artifacts if it came from elsewhere",
+            f"round {run_name}/{number} has no weights in this lab, so you cannot verify it here",
+            hint="autoqec resume if it was interrupted here, autoqec pull --artifacts if it is from a remote",
         )
     with run_session(ledger, load_plugins(), settings, run, quiet=quiet) as session:
         if flags["audit"]:

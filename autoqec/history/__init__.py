@@ -14,12 +14,12 @@ from autoqec.history.reading.snapshot import Snapshot, take_snapshot
 from autoqec.history.rounds.attachments import attach, attached_numbers, has_attachment, read_attachment
 from autoqec.history.rounds.claims import (
     Claim,
-    adopt_claim,
     claim_round,
     close_claim,
     list_claims,
     owner_alive,
     read_claim,
+    take_over_claim,
     update_claim,
 )
 from autoqec.history.rounds.notes import NOTE_KINDS, append_note, effective, read_notes
@@ -30,19 +30,19 @@ from autoqec.history.rounds.round_commits import (
     find_round,
     parse_round_name,
     read_candidate,
-    require_kept,
+    require_reachable,
 )
 from autoqec.history.rounds.run_refs import (
     Run,
     check_run_name,
+    describe_run,
     list_runs,
     load_run,
     new_run_name,
     start_run,
-    think_of_run,
 )
 from autoqec.history.rounds.trailers import RoundIdentity, build_message, parse_message, parse_text
-from autoqec.history.store.cache import cached, keep
+from autoqec.history.store.cache import read_cache, write_cache
 from autoqec.history.store.json_records import utc_now
 from autoqec.history.store.objects import check_files, graft, has_objects, read_files
 from autoqec.history.store.refs import compare_and_swap, list_refs, write_lock
@@ -50,7 +50,7 @@ from autoqec.history.store.repository import Ledger, initialise, open_ledger, re
 from autoqec.history.store.upkeep import tidy
 from autoqec.history.sync.archiving import Archived, archive_run, prune_weights
 from autoqec.history.sync.outgoing import Unpushed, unpushed
-from autoqec.history.sync.push_pull import SyncReport, adopt_bundle, pull, push, runs_elsewhere
+from autoqec.history.sync.push_pull import SyncReport, fetch_bundle, pull, push, runs_elsewhere
 from autoqec.history.sync.run_bundle import write_bundle
 from autoqec.history.sync.shared_claims import claim_shared_round
 
@@ -71,15 +71,12 @@ __all__ = [
     "Snapshot",
     "SyncReport",
     "Unpushed",
-    "adopt_bundle",
-    "adopt_claim",
     "append_note",
     "archive_run",
     "attach",
     "attached_numbers",
     "branch_name",
     "build_message",
-    "cached",
     "candidate_diff",
     "check",
     "check_files",
@@ -90,14 +87,15 @@ __all__ = [
     "close_claim",
     "commit_round",
     "compare_and_swap",
+    "describe_run",
     "effective",
+    "fetch_bundle",
     "find_record",
     "find_round",
     "graft",
     "has_attachment",
     "has_objects",
     "initialise",
-    "keep",
     "list_claims",
     "list_refs",
     "list_runs",
@@ -113,6 +111,7 @@ __all__ = [
     "pull",
     "push",
     "read_attachment",
+    "read_cache",
     "read_candidate",
     "read_claim",
     "read_committed",
@@ -121,17 +120,18 @@ __all__ = [
     "read_notes",
     "read_run",
     "repair",
-    "require_kept",
+    "require_reachable",
     "require_writable",
     "resolve_commit",
     "runs_elsewhere",
     "start_run",
+    "take_over_claim",
     "take_snapshot",
-    "think_of_run",
     "tidy",
     "unpushed",
     "update_claim",
     "utc_now",
     "write_bundle",
+    "write_cache",
     "write_lock",
 ]

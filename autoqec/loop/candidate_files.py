@@ -38,8 +38,11 @@ def canonical_files(session: Session, sources: Mapping[str, bytes]) -> dict[str,
         sources = {**sources, OUTPUT_FILE: b"mode: hard_flip\n"}
     candidate = read_candidate(sources, session.registry.maker("stage"))
     if not heeds and candidate.output.mode != "hard_flip":
+        problem = f"{candidate.output.mode} needs a decoder that takes beliefs, and {decoder} takes none"
         raise UsageError(
-            f"{OUTPUT_FILE}: mode: {candidate.output.mode} needs a decoder that takes beliefs, and {decoder} takes none",
+            f"{OUTPUT_FILE}: mode: {problem}",
             hint="set mode: hard_flip",
+            code="bad_value",
+            about={"file": OUTPUT_FILE, "field": "mode", "problem": problem},
         )
     return write_candidate(candidate)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, get_args
 
 from autoqec.agents.agent_contract import PastRound
@@ -77,7 +77,7 @@ def diagnose(
         registry,
         names={record.commit: f"{record.run}/{record.number}" for record in records if record.commit},
         gains=_gains(records),
-        profiles={name: asdict(profile) for name, profile in settings.profiles.items()},
+        profiles={name: profile.model_dump() for name, profile in settings.profiles.items()},
     )
     cases = [_case(lab, record) for record in records if only in (None, record.number)]
     by_round = {case.past.name: diagnose_round(case) for case in cases}

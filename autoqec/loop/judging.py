@@ -153,7 +153,7 @@ def _check_strong_reference(session: Session) -> None:
         try:
             compile_decoder(Choice(kind=kind), problem, session.registry)
         except AutoQECError as error:
-            raise type(error)(f"strong_reference: {error.problem}", hint=error.hint) from error
+            raise error.at("strong_reference") from error
 
 
 def _begin_attempt(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
 from autoqec.agents.agent_contract import ROLES, ReplyAwaited
@@ -13,7 +12,6 @@ from autoqec.history import (
     Claim,
     Ledger,
     RoundRecord,
-    adopt_claim,
     claim_round,
     claim_shared_round,
     close_claim,
@@ -21,6 +19,7 @@ from autoqec.history import (
     owner_alive,
     read_claim,
     read_history,
+    take_over_claim,
     tidy,
     update_claim,
 )
@@ -44,7 +43,7 @@ def run_round(session: Session, hypothesis: Hypothesis | None = None) -> RoundRe
         AutoQECError: Something other than the round's own work failed; the round stays open for `autoqec resume`.
     """
     agents = {role: session.settings[role] for role in ROLES}
-    details: dict[str, Any] = {"profile": asdict(session.settings.profile), "agents": agents}
+    details: dict[str, Any] = {"profile": session.settings.profile.model_dump(), "agents": agents}
     if hypothesis is not None:
         # In the claim, so that a kill right after it cannot turn a person's idea into an agent's.
         details["agents"]["ideator"] = "person"
@@ -68,7 +67,7 @@ def _finish(session: Session, claim: Claim) -> RoundRecord:
         update_claim(session.ledger, mine, details={**mine.details, "waiting": error.role})
         raise
     except AgentError as error:
-        end(session, read_state(session.ledger, claim.run, claim.number), RoundEnded("agent_error", error.problem))
+        end(session, read_state(session.ledger, claim.run, claim.number), RoundEnded("agent_error", error))
     except RoundEnded as ended:
         end(session, read_state(session.ledger, claim.run, claim.number), ended)
     record = find_record(session.ledger, claim.run, claim.number)
@@ -93,15 +92,15 @@ def interrupted_rounds(ledger: Ledger, run: str | None = None) -> list[Claim]:
 def resume_round(
     session: Session, claim: Claim, *, force: bool = False, before: Callable[[Claim], None] = lambda claim: None
 ) -> RoundRecord:
-    """Adopt an interrupted or waiting round and carry it from its first missing step to its end.
+    """Take over an interrupted or waiting round, and run it from its first missing step to its end.
 
     Args:
         session: Where.
         claim: The round's claim.
-        force: Adopt it even if its process cannot be seen from here and so may be alive.
+        force: Take it over even if its process is on another host and so may be alive.
         before: Called once the round is this process's, before its steps.
     """
-    mine = adopt_claim(session.ledger, claim, force=force)
+    mine = take_over_claim(session.ledger, claim, force=force)
     before(mine)
     return _finish(session, mine)
 
@@ -112,6 +111,6 @@ def abandon_round(ledger: Ledger, run: str, number: int) -> RoundRecord:
     Raises:
         AutoQECError: Its process is alive, or it is closed.
     """
-    claim = adopt_claim(ledger, read_claim(ledger, run, number))
+    claim = take_over_claim(ledger, read_claim(ledger, run, number))
     close_claim(ledger, claim, status="abandoned", reason="given up by hand")
     return find_record(ledger, run, number)

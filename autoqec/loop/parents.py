@@ -28,6 +28,8 @@ from autoqec.sandbox.sealed import SealedCandidate
 class ComposeConflict(AutoQECError):
     """Two parents changed the same field in different ways; `conflicts` says which."""
 
+    code = "compose_conflict"
+
     def __init__(self, conflicts: Sequence[Conflict]):
         places = ", ".join(sorted({c.path + (f" ({c.field})" if c.field else "") for c in conflicts}))
         super().__init__(f"the parents disagree on {places}")

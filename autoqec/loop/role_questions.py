@@ -81,7 +81,8 @@ def ask_coder(session: Session, state: RoundState, start: Mapping[str, bytes]) -
         if not any(path.startswith("stages/") for path in written):
             raise UsageError("a candidate needs at least one stage; the empty pipeline is the baseline itself")
         if (twin := tried.get(candidate_hash(written))) is not None:
-            raise UsageError(f"this candidate is the same as {twin}; propose another")
+            problem = f"this candidate is the same as {twin}; propose another"
+            raise UsageError(problem, code="same_candidate", about={"round": twin})
 
     hypothesis = hypothesis_of(state).model_dump(mode="json")
     return Question("coder", _told(session, state, hypothesis=hypothesis, parent_files=texts_of(start)), usable)

@@ -46,12 +46,21 @@ from autoqec.scoring.predictor import CandidateFault
 
 
 class RoundEnded(Exception):
-    """The round ends here with a status other than `ok`; the status is an outcome, not an error of the program."""
+    """The round ends here with a status other than `ok`; the status is an outcome, not an error of the program.
 
-    def __init__(self, status: str, reason: str, report: Mapping[str, Any] | None = None):
-        super().__init__(reason)
+    Args:
+        status: How it ends.
+        error: Why; its code is kept in the claim.
+        reason: Why, in words; those of the error by default.
+        report: More for the attempt's report.
+    """
+
+    def __init__(self, status: str, error: AutoQECError, reason: str = "", report: Mapping[str, Any] | None = None):
+        super().__init__(reason or error.problem)
         self.status = status
-        self.reason = reason
+        self.reason = reason or error.problem
+        self.code = error.code
+        self.about = error.about
         self.report = report
 
 
@@ -77,13 +86,14 @@ def code(session: Session, state: RoundState) -> None:
     try:
         start = find_start(session.ledger, session.run, hypothesis)
     except ComposeConflict as error:
-        raise RoundEnded("compose_conflict", error.problem, {"conflicts": error.conflicts}) from error
+        raise RoundEnded("compose_conflict", error, report={"conflicts": error.conflicts}) from error
     if hypothesis.compose == "pure":
         files, body = dict(start.files), hypothesis.rationale
         try:
             files = write_candidate(read_candidate(files, makers))
         except AutoQECError as error:
-            raise RoundEnded("compile_error", f"the merged candidate is not valid: {error.problem}") from error
+            reason = f"the merged candidate is not valid: {error.problem}"
+            raise RoundEnded("compile_error", error, reason) from error
     else:
         if state.proposal is None:
             proposal = put(session, state, ask_coder(session, state, start.files))
@@ -133,7 +143,7 @@ def train(session: Session, state: RoundState) -> None:
             report=lambda fields: session.event("train", **fields),
         )
     except TrainingFailed as error:
-        raise RoundEnded(error.status, error.problem) from error
+        raise RoundEnded(error.status, error) from error
     training = {"telemetry": dict(result.telemetry), "cost": dict(result.cost), "fingerprint": fingerprint}
     if result.lock is not None:
         training["lock"] = dict(result.lock)
@@ -155,7 +165,7 @@ def score(session: Session, state: RoundState) -> None:
         metrics = measure(session, state, detail(state, "profile"), key)
     except CandidateFault as fault:
         status = "killed_by_safety" if fault.reason == "timeout" else "train_error"
-        raise RoundEnded(status, fault.problem) from fault
+        raise RoundEnded(status, fault) from fault
     append_note(
         session.ledger, state.claim.run, "metrics", str(state.commit), {"id": state.claim.attempt, **metrics.to_note()}
     )
@@ -189,6 +199,8 @@ def end(session: Session, state: RoundState, ended: RoundEnded) -> None:
         report = {
             "status": ended.status,
             "reason": ended.reason,
+            "code": ended.code,
+            "about": ended.about,
             "fork_from": list((state.hypothesis or {}).get("fork_from", [])),
             "compose": (state.hypothesis or {}).get("compose", "none"),
             "hypothesis": (state.hypothesis or {}).get("text", ""),
@@ -196,7 +208,15 @@ def end(session: Session, state: RoundState, ended: RoundEnded) -> None:
         }
         data = json.dumps(report, indent=1, sort_keys=True, default=str).encode() + b"\n"
         attach(session.ledger, "attempts", state.claim.run, state.claim.number, {"report.json": data})
-    close_claim(session.ledger, state.claim, status=ended.status, reason=ended.reason, commit=state.commit)
+    close_claim(
+        session.ledger,
+        state.claim,
+        status=ended.status,
+        reason=ended.reason,
+        commit=state.commit,
+        code=ended.code,
+        about=ended.about,
+    )
 
 
 #: The steps in order, by the name the display shows.

@@ -13,18 +13,18 @@ from typing import Any
 from autoqec.agents.agent_contract import ROLES, Agent, Role
 from autoqec.agents.budget import Limits
 from autoqec.agents.tape import Recorder, Tape
-from autoqec.config import Profile, Settings
+from autoqec.config import Settings
 from autoqec.errors import AutoQECError, BudgetSpentError, MissingPackageError, UsageError
 from autoqec.history import (
     Ledger,
     RoundRecord,
     Run,
+    describe_run,
     list_runs,
     new_run_name,
     read_history,
     resolve_commit,
     start_run,
-    think_of_run,
 )
 from autoqec.plugins import Registry
 from autoqec.problem.environment import (
@@ -34,6 +34,7 @@ from autoqec.problem.environment import (
     environment_from_files,
     find_environment,
 )
+from autoqec.settings_schema import Profile
 
 Report = Callable[[Mapping[str, Any]], None]
 
@@ -168,7 +169,7 @@ def check_environment(loaded: LoadedEnvironment, registry: Registry) -> None:
         try:
             build_problem(at_cell(loaded, cell), registry.maker("code"))
         except AutoQECError as error:
-            found = type(error)(f"protocol.cells.{place}: {error.problem}", hint=error.hint)
+            found = error.at(f"protocol.cells.{place}")
             raise at_its_line(found, loaded.origin, text) from error
     named = {"decoder": environment.decoder} | {f"references.{i}": ref for i, ref in enumerate(environment.references)}
     for where, choice in named.items():
@@ -177,7 +178,7 @@ def check_environment(loaded: LoadedEnvironment, registry: Registry) -> None:
         except AutoQECError as error:
             if isinstance(error, MissingPackageError) and choice is not environment.decoder:
                 continue
-            found = type(error)(f"{where}: {error.problem}", hint=error.hint)
+            found = error.at(where)
             raise at_its_line(found, loaded.origin, text) from error
 
 
@@ -228,7 +229,7 @@ def open_run(
     if same and run_name is None and not fresh:
         return same[-1]
     check_environment(loaded, registry)
-    begin = think_of_run if dry else start_run
+    begin = describe_run if dry else start_run
     return begin(
         ledger,
         run_name or new_run_name(loaded.name.replace("_", "-")),

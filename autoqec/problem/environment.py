@@ -7,6 +7,7 @@ git and be read without a working tree.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -37,6 +38,12 @@ MAX_FILE_BYTES = 16 * 1024 * 1024
 
 #: The hint for a mistake in an environment file.
 EDIT_FILE = "correct the file, then run autoqec env check FILE"
+
+#: Before the names of an environment's files on their way to another process.
+_BLOB = "env:"
+
+#: A choice in pydantic's list of what it expected.
+_QUOTED = re.compile("'([^']+)'")
 
 
 class _Strict(BaseModel):
@@ -130,6 +137,20 @@ class LoadedEnvironment:
     files: Mapping[str, bytes]
     origin: str
 
+    def to_blobs(self) -> dict[str, bytes]:
+        """Its files as named byte strings for a channel."""
+        return {f"{_BLOB}{name}": data for name, data in self.files.items()}
+
+    @staticmethod
+    def from_blobs(blobs: Mapping[str, bytes]) -> LoadedEnvironment:
+        """The inverse of `to_blobs`; other names are ignored.
+
+        Raises:
+            UsageError: It cannot be used.
+        """
+        files = {name.removeprefix(_BLOB): bytes(data) for name, data in blobs.items() if name.startswith(_BLOB)}
+        return environment_from_files(files, origin="the environment")
+
     @property
     def name(self) -> str:
         """The environment's own name."""
@@ -180,6 +201,21 @@ def explain(error: ValidationError, *, inside: str = "") -> str:
         where = ".".join(step for step in steps if step) or "the file"
         parts.append(f"{where}: {item['msg'].removeprefix('Value error, ')}")
     return "; ".join(parts)
+
+
+def first_problem(error: ValidationError) -> tuple[str, dict[str, Any]]:
+    """The code of the first validation error, and what it is about: `field` and `problem`, and which values are allowed.
+
+    Those are `least` and `most`, where an end is itself allowed, and `choices`.
+    """
+    item = error.errors(include_url=False)[0]
+    steps = [str(step) for step in item["loc"] if not str(step).startswith("function-")]
+    about: dict[str, Any] = {"field": ".".join(steps), "problem": item["msg"].removeprefix("Value error, ")}
+    limits = item.get("ctx", {})
+    about |= {name: limits[key] for key, name in (("ge", "least"), ("le", "most")) if key in limits}
+    if item["type"] in ("literal_error", "enum"):
+        about["choices"] = _QUOTED.findall(str(limits.get("expected", "")))
+    return ("unknown_field" if item["type"] == "extra_forbidden" else "bad_value"), about
 
 
 def _named_files(environment: Environment) -> dict[str, Any]:

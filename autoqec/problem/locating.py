@@ -49,4 +49,4 @@ def at_its_line(error: AutoQECError, origin: str, text: bytes) -> AutoQECError:
     match = _FIELD.match(error.problem)
     line = line_of(text, match[1]) if match else None
     where = origin if line is None else f"{origin}, line {line}"
-    return type(error)(f"{where}: {error.problem}", hint=error.hint)
+    return error.at(where)

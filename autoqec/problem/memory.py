@@ -114,74 +114,106 @@ def css_memory(
         `both`, `rounds - 1` per check of the other basis. Detector coordinates are x, y, round.
     """
     checks, logicals = (code.hx, code.lx) if basis == "X" else (code.hz, code.lz)
-    layout = layout or _in_a_row(code)
-    data = range(code.num_qubits)
-    ancillas = {"X": _after(data, len(code.hx)), "Z": _after(_after(data, len(code.hx)), len(code.hz))}
-    places = {"X": layout.x, "Z": layout.z}
-    spans = {kind: span for kind, span in (("X", _span(schedule.x)), ("Z", _span(schedule.z))) if span}
-    depth = len(schedule.x)
-    early = [kind for kind, (first, _) in spans.items() if first == 0]
-    late = [kind for kind, (_, last) in spans.items() if last == depth - 1]
-
-    circuit = stim.Circuit()
-    measured: dict[tuple[str, int], int] = {}  # (basis, round) → index of its first measurement in the record
-
-    def prepare(kind: str) -> None:
-        circuit.append(_PREPARE[kind], ancillas[kind])
-
-    def measure(kind: str, turn: int) -> None:
-        measured[kind, turn] = circuit.num_measurements
-        circuit.append(_MEASURE[kind], ancillas[kind])
-
-    def parity(records: Sequence[int]) -> list[stim.GateTarget]:
-        return [stim.target_rec(record - circuit.num_measurements) for record in records]
-
-    for qubit, place in enumerate([*layout.data, *layout.x, *layout.z]):
-        circuit.append("QUBIT_COORDS", [qubit], place)
-    circuit.append(_PREPARE[basis], data)
-    for kind in early:
-        prepare(kind)
+    experiment = _Experiment(code, schedule, layout or _in_a_row(code), pauses)
+    experiment.begin(basis)
     for turn in range(rounds):
-        circuit.append("TICK")
-        circuit.append("I", data, tag=ROUND)
-        for layer, (x_pairs, z_pairs) in enumerate(zip(schedule.x, schedule.z, strict=True)):
+        experiment.extract(turn, last=turn + 1 == rounds)
+        for kind in experiment.spans:
+            if kind == basis or (both and turn > 0):
+                experiment.compare(kind, turn)
+    experiment.read_out(basis, rounds, checks, logicals)
+    return experiment.circuit
+
+
+class _Experiment:
+    """The circuit of a memory experiment while it is built.
+
+    Attributes:
+        circuit: What there is of it.
+        spans: First and last layer in which the checks of each basis do anything; without those that never do.
+    """
+
+    def __init__(self, code: CssCode, schedule: Schedule, layout: Layout, pauses: bool) -> None:
+        self.circuit = stim.Circuit()
+        self.spans = {kind: span for kind, span in (("X", _span(schedule.x)), ("Z", _span(schedule.z))) if span}
+        self._schedule, self._layout, self._pauses = schedule, layout, pauses
+        self._places = {"X": layout.x, "Z": layout.z}
+        self._data = range(code.num_qubits)
+        x_checks = _after(self._data, len(code.hx))
+        self._ancillas = {"X": x_checks, "Z": _after(x_checks, len(code.hz))}
+        self._early = [kind for kind, (first, _) in self.spans.items() if first == 0]
+        self._late = [kind for kind, (_, last) in self.spans.items() if last == len(schedule.x) - 1]
+        # (basis, round) → place in the record of the first of its measurements
+        self._measured: dict[tuple[str, int], int] = {}
+
+    def begin(self, basis: Basis) -> None:
+        """Say where qubits are, and prepare what the first layer needs."""
+        for qubit, place in enumerate([*self._layout.data, *self._layout.x, *self._layout.z]):
+            self.circuit.append("QUBIT_COORDS", [qubit], place)
+        self.circuit.append(_PREPARE[basis], self._data)
+        for kind in self._early:
+            self._prepare(kind)
+
+    def extract(self, turn: int, *, last: bool) -> None:
+        """One round: all layers of CNOTs, with preparations and measurements of ancillas around them."""
+        self.circuit.append("TICK")
+        self.circuit.append("I", self._data, tag=ROUND)
+        for layer in range(len(self._schedule.x)):
             if layer:
-                circuit.append("TICK")
-            for kind, (first, last) in spans.items():
-                if first == layer + 1:
-                    prepare(kind)
-                if last == layer - 1:
-                    measure(kind, turn)
-            cnots = [(ancillas["X"][check], qubit) for check, qubit in x_pairs]
-            cnots += [(qubit, ancillas["Z"][check]) for check, qubit in z_pairs]
-            circuit.append("CX", [qubit for pair in cnots for qubit in pair])
-            if pauses:
-                idle = set(data) - {qubit for pair in cnots for qubit in pair}
-                circuit.append("I", sorted(idle), tag=PAUSE)
-        circuit.append("TICK")
-        for kind in late:
-            measure(kind, turn)
-        if turn + 1 < rounds:
-            if set(early) & set(late):
-                circuit.append("TICK")  # an ancilla cannot be prepared while it is being measured
-            for kind in early:
-                prepare(kind)
-        for kind in spans:
-            if kind != basis and (not both or turn == 0):
-                continue
-            for check, place in enumerate(places[kind]):
-                now, before = (measured.get((kind, t)) for t in (turn, turn - 1))
-                records = [start + check for start in (now, before) if start is not None]
-                circuit.append("DETECTOR", parity(records), (*place, turn))
-    circuit.append("TICK")
-    readout = circuit.num_measurements
-    circuit.append(_MEASURE[basis], data)
-    for check, place in enumerate(places[basis]):
-        records = [readout + qubit for qubit in np.flatnonzero(checks[check])] + [measured[basis, rounds - 1] + check]
-        circuit.append("DETECTOR", parity(records), (*place, rounds))
-    for index, logical in enumerate(logicals):
-        circuit.append("OBSERVABLE_INCLUDE", parity([readout + q for q in np.flatnonzero(logical)]), index)
-    return circuit
+                self.circuit.append("TICK")
+            self._touch(layer, turn)
+        self.circuit.append("TICK")
+        for kind in self._late:
+            self._measure(kind, turn)
+        if not last:
+            if set(self._early) & set(self._late):
+                self.circuit.append("TICK")  # an ancilla is not prepared while it is measured
+            for kind in self._early:
+                self._prepare(kind)
+
+    def compare(self, kind: str, turn: int) -> None:
+        """A detector per check of a basis: its measurement in this round against that before, where there is one."""
+        for check, place in enumerate(self._places[kind]):
+            now, before = (self._measured.get((kind, t)) for t in (turn, turn - 1))
+            records = [start + check for start in (now, before) if start is not None]
+            self.circuit.append("DETECTOR", self._parity(records), (*place, turn))
+
+    def read_out(self, basis: Basis, rounds: int, checks: np.ndarray, logicals: np.ndarray) -> None:
+        """Measure the data qubits: the last detector of each check of the basis, and the observables."""
+        self.circuit.append("TICK")
+        readout, last = self.circuit.num_measurements, self._measured[basis, rounds - 1]
+        self.circuit.append(_MEASURE[basis], self._data)
+        for check, place in enumerate(self._places[basis]):
+            records = [readout + qubit for qubit in np.flatnonzero(checks[check])] + [last + check]
+            self.circuit.append("DETECTOR", self._parity(records), (*place, rounds))
+        for index, logical in enumerate(logicals):
+            records = [readout + qubit for qubit in np.flatnonzero(logical)]
+            self.circuit.append("OBSERVABLE_INCLUDE", self._parity(records), index)
+
+    def _touch(self, layer: int, turn: int) -> None:
+        """One layer of CNOTs; ancillas that begin in the next are prepared meanwhile, those that ended in the last measured."""
+        for kind, (first, last) in self.spans.items():
+            if first == layer + 1:
+                self._prepare(kind)
+            if last == layer - 1:
+                self._measure(kind, turn)
+        x_pairs, z_pairs = self._schedule.x[layer], self._schedule.z[layer]
+        cnots = [(self._ancillas["X"][check], qubit) for check, qubit in x_pairs]
+        cnots += [(qubit, self._ancillas["Z"][check]) for check, qubit in z_pairs]
+        self.circuit.append("CX", [qubit for pair in cnots for qubit in pair])
+        if self._pauses:
+            idle = set(self._data) - {qubit for pair in cnots for qubit in pair}
+            self.circuit.append("I", sorted(idle), tag=PAUSE)
+
+    def _prepare(self, kind: str) -> None:
+        self.circuit.append(_PREPARE[kind], self._ancillas[kind])
+
+    def _measure(self, kind: str, turn: int) -> None:
+        self._measured[kind, turn] = self.circuit.num_measurements
+        self.circuit.append(_MEASURE[kind], self._ancillas[kind])
+
+    def _parity(self, records: Sequence[int]) -> list[stim.GateTarget]:
+        return [stim.target_rec(record - self.circuit.num_measurements) for record in records]
 
 
 _PREPARE = {"X": "RX", "Z": "R"}

@@ -391,7 +391,7 @@ class Evidence:
         answered_again, harm, certificate, ablation, two_p_slope: What the checks look at.
         near_ml: References near maximum likelihood.
         checks: What they say.
-        fault: Why the candidate broke its contract.
+        fault, fault_code: Why the candidate broke its contract, and the code of that; see `autoqec.error_codes`.
         out_of_time: Where a test was broken off.
         seconds, seconds_by_part: Wall clock.
     """
@@ -433,6 +433,7 @@ class Evidence:
     two_p_slope: Slope | None = None
     checks: tuple[Check, ...] | None = None
     fault: str | None = None
+    fault_code: str | None = None
     out_of_time: OutOfTime | None = None
     seconds: float | None = None
     seconds_by_part: Mapping[str, float] = mapping()

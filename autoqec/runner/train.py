@@ -12,6 +12,7 @@ from autoqec.errors import AutoQECError
 from autoqec.sandbox.channel import ChannelClosed, ChannelTimeout, Message
 from autoqec.sandbox.child import Child, ChildFailed, plain
 from autoqec.sandbox.sealed import SealedCandidate
+from autoqec.sandbox.worker_requests import TrainingRequest
 
 #: Threads of a training process. A constant, not the machine's count: sums in another order are other weights.
 TRAINING_THREADS = 2
@@ -49,10 +50,16 @@ class TrainingResult:
 class TrainingFailed(AutoQECError):
     """Training ended without weights; `status` is the round's status: `train_error`, `compile_error`, `killed_by_safety`."""
 
-    def __init__(self, status: str, reason: str):
-        super().__init__(reason)
+    code = "training_failed"
+
+    def __init__(self, status: str, reason: str, *, code: str | None = None, about: Mapping[str, Any] | None = None):
+        super().__init__(reason, code=code, about=about)
         self.status = status
 
+
+#: Codes of errors by which a limit, or the watch over losses, ended training; and classes of those that are about files.
+_STOPPED = frozenset({"out_of_memory", "diverged", "untrained_not_finite"})
+_UNUSABLE = frozenset({"UsageError", "NotFoundError"})
 
 _PROGRESS = ("step", "steps", "shots", "loss")
 _COST = ("flops_per_shot", "params")
@@ -97,7 +104,7 @@ def _result(message: Message, lock: Mapping[str, Any] | None) -> TrainingResult:
     try:
         load_weights(weights)
     except AutoQECError as error:
-        raise TrainingFailed("train_error", error.problem) from error
+        raise TrainingFailed("train_error", error.problem, code=error.code) from error
     told = told if isinstance(told, dict) else {}
     telemetry: dict[str, Any] = _numbers(told, _COUNTS)
     telemetry |= {name: plain(told[name])[:_LONGEST_WORD] for name in _WORDS if name in told}
@@ -148,11 +155,18 @@ def train_candidate(
     target = "autoqec.runner.worker:serve_training"
     try:
         with Child(target, memory_bytes=limits.memory_bytes, threads=TRAINING_THREADS, apart=locked) as child:
-            blobs = SealedCandidate(files, parents).to_blobs()
-            settings = {"seed": seed.hex(), "max_shots": max_shots, "inherit": inherit, "decoder": dict(decoder)}
-            settings |= {"seconds": _STEPPING * limits.seconds, "lock": locked}
-            rates = {f"dem:{number}": dem.encode() for number, dem in enumerate(dems[1:], start=1)}
-            child.send(settings, dem=dems[0].encode(), **rates, **blobs)
+            request = TrainingRequest(
+                sealed=SealedCandidate(files, parents),
+                dem=dems[0].encode(),
+                other_dems={str(number): dem.encode() for number, dem in enumerate(dems[1:], start=1)},
+                decoder=dict(decoder),
+                seed=seed,
+                max_shots=max_shots,
+                inherit=inherit,
+                seconds=_STEPPING * limits.seconds,
+                lock=locked,
+            )
+            child.tell(request.to_message())
             lock = child.receive(limits.seconds).fields["lock"] if locked else None
             while True:
                 message = child.receive(max(0.001, deadline - time.monotonic()))
@@ -160,17 +174,16 @@ def train_candidate(
                     return _result(message, lock)
                 report(_numbers(message.fields, _PROGRESS))
     except ChannelTimeout as error:
-        raise TrainingFailed("killed_by_safety", f"training took longer than {limits.seconds:.0f} s") from error
+        problem = f"training took longer than {limits.seconds:.0f} s"
+        raise TrainingFailed("killed_by_safety", problem, code="training_time") from error
     except ChildFailed as error:
-        statuses = {
-            "MemoryError": "killed_by_safety",
-            "TrainingDiverged": "killed_by_safety",
-            "UsageError": "compile_error",
-            "NotFoundError": "compile_error",
-        }
-        status = statuses.get(error.kind, "train_error")
-        if error.kind == "RuntimeError" and "allocate memory" in error.problem:  # torch has no MemoryError
-            status = "killed_by_safety"
-        raise TrainingFailed(status, error.problem) from error
+        raise TrainingFailed(_status(error), error.problem, code=error.code, about=error.about) from error
     except ChannelClosed as error:
-        raise TrainingFailed("killed_by_safety", error.problem) from error
+        raise TrainingFailed("killed_by_safety", error.problem, code=error.code, about=error.about) from error
+
+
+def _status(error: ChildFailed) -> str:
+    """The round's status after an error of the training process."""
+    if error.code in _STOPPED:
+        return "killed_by_safety"
+    return "compile_error" if error.kind in _UNUSABLE else "train_error"

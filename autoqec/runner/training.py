@@ -9,39 +9,38 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf, isfinite
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from autoqec.candidate.compile import build_modules, load_tensors, module_tensors, run_modules
-from autoqec.candidate.schema import Candidate
+from autoqec.candidate.compile import build_modules, load_tensors, module_tensors
+from autoqec.candidate.schema import Candidate, Training
 from autoqec.decoding.decoder_contract import TeachingDecoder
 from autoqec.errors import AutoQECError
 from autoqec.problem.problem import Problem
-from autoqec.problem.sampling import sample_labelled
 from autoqec.problem.streams import derive_seed
-from autoqec.runner.devices import choose_device, mixed_precision
-from autoqec.runner.losses import batch_loss
+from autoqec.runner.devices import choose_device
 from autoqec.runner.stopping import EarlyStopping, steps_between_looks
 
 if TYPE_CHECKING:
     import torch
 
+    from autoqec.runner.adam import CosineAdam
+    from autoqec.runner.shot_losses import ShotLosses
+
 #: Fraction of steps with a non-finite loss or gradient beyond which training is stopped.
 MAX_NAN_RATE = 0.05
 
-#: Shots of the validation loss, at how many a time at most, and about how many points of telemetry a round keeps. Few shots
-#: have a gap that matters, so that loss takes more of them.
-_VALIDATION_SHOTS = 2048
-_VALIDATION_SHOTS_OF_GAP = 8192
-_VALIDATION_BATCH = 256
+#: About how many points of telemetry a round keeps.
 _TELEMETRY_POINTS = 50
 
 
 class TrainingDiverged(AutoQECError):
     """Too many steps had a loss or gradient that was not finite."""
+
+    code = "diverged"
 
 
 @dataclass(frozen=True)
@@ -102,11 +101,10 @@ def train(
     """
     import torch
 
-    from autoqec.runner.adam import CosineAdam
+    from autoqec.runner.shot_losses import ShotLosses
 
-    torch.set_deterministic_debug_mode(
-        "error"
-    )  # as use_deterministic_algorithms, which imports the compiler to say so to it
+    # As use_deterministic_algorithms, which imports the compiler to say so to it.
+    torch.set_deterministic_debug_mode("error")
     torch.manual_seed(derive_seed(seed, "init", 0))
     settings = candidate.training
     modules = build_modules(candidate, problems[0])
@@ -114,82 +112,32 @@ def train(
     device = choose_device(settings.device)
     modules.to(device)
     parameters = [p for p in modules.parameters() if p.requires_grad]
-    per_epoch = max(1, min(settings.shots, max_shots // max(settings.epochs, 1)) // settings.batch_size)
-    steps = per_epoch * settings.epochs if parameters and settings.shots and max_shots >= settings.batch_size else 0
-    priors = [torch.from_numpy(problem.priors_llr).to(device) for problem in problems]
-    parts = _parts(settings.batch_size, modules)
-
-    def loss_of(rate: int, shots: int, chunk_seed: int) -> torch.Tensor:
-        drawn = sample_labelled(problems[rate], shots, chunk_seed)
-        start = priors[rate].expand(shots, -1).contiguous()
-        with mixed_precision(device):
-            beliefs = run_modules(modules, torch.from_numpy(drawn.syndromes).to(device).float(), start).float()
-        return batch_loss(settings.loss, beliefs, drawn, priors[rate], decoders[rate] if decoders else None)
-
-    def validation() -> float:
-        _evaluate(modules)
-        wanted = validation_shots or (_VALIDATION_SHOTS_OF_GAP if settings.loss == "logical_gap" else _VALIDATION_SHOTS)
-        batches = _parts(min(_VALIDATION_BATCH, wanted), modules) * max(1, wanted // _VALIDATION_BATCH)
-        with torch.no_grad():
-            losses = [
-                shots * float(loss_of(0, shots, derive_seed(seed, "validation", i))) for i, shots in enumerate(batches)
-            ]
-        modules.train()
-        return sum(losses) / wanted
-
+    per_epoch, steps = _plan(settings, max_shots) if parameters else (1, 0)
+    losses = ShotLosses(modules, problems, decoders, settings, device, seed, validation_shots)
     began = time.monotonic()
     stopping = EarlyStopping(modules, settings.patience)
-    untrained = validation()
+    untrained = losses.validation()
     if not isfinite(untrained):
-        raise TrainingDiverged("the loss of the untrained candidate is not finite")
+        raise TrainingDiverged("the loss of the untrained candidate is not finite", code="untrained_not_finite")
     stopping.look(0, untrained)
-    between = steps_between_looks(steps, settings.batch_size, settings.patience)
-    points: list[dict[str, float]] = []
-    done, nan_steps, out_of_time = 0, 0, False
+    course = _Course(steps, per_epoch, deadline=began + seconds)
     if steps:
         report(Progress(0, steps, 0, stopping.points[0]["loss"]))
-        optimiser = CosineAdam(parameters, settings.learning_rate, steps)
-        every = max(1, steps // _TELEMETRY_POINTS)
-    for step in range(steps):
-        # An epoch is a pass over the same shots, so its seeds repeat; they are drawn again rather than stored.
-        optimiser.forget_gradients()
-        loss = torch.zeros((), device=device)
-        for part, shots in enumerate(parts):
-            number = step % per_epoch * len(parts) + part
-            share = loss_of(step % len(problems), shots, derive_seed(seed, "batch", number))
-            share = share * (shots / settings.batch_size)
-            share.backward()  # type: ignore[no-untyped-call]
-            loss += share.detach()
-        norm = torch.nn.utils.clip_grad_norm_(parameters, max_norm=10.0)
-        usable = bool(torch.isfinite(loss) and torch.isfinite(norm))
-        optimiser.step(usable=usable)
-        if not usable:
-            nan_steps += 1
-            if nan_steps > max(3, MAX_NAN_RATE * steps):
-                raise TrainingDiverged(f"{nan_steps} of {step + 1} steps had a loss or gradient that is not finite")
-        done = step + 1
-        if (step % every == 0 or done == steps) and isfinite(float(loss)):  # what is told is JSON, which has no NaN
-            points.append({"step": step, "loss": round(float(loss), 6)})
-            report(Progress(done, steps, done * settings.batch_size, points[-1]["loss"]))
-        out_of_time = done < steps and time.monotonic() - began > seconds
-        if (done % between == 0 or done == steps or out_of_time) and stopping.look(done, validation()):
-            break
-        if out_of_time:
-            break
+        _walk(course, parameters, settings, losses, stopping, report)
     after = stopping.restore()
     return Trained(
         tensors=module_tensors(modules),
         telemetry={
             "loss": settings.loss,
-            "points": points,
+            "points": course.points,
             "validation": stopping.points,
             "validation_before": stopping.points[0]["loss"],
             "validation_after": round(after, 6),
-            "steps": done,
+            "steps": course.done,
             "steps_planned": steps,
-            "out_of_time": out_of_time,
-            "shots": done * settings.batch_size,
-            "nan_steps": nan_steps,
+            "out_of_time": course.out_of_time,
+            "shots": course.done * settings.batch_size,
+            "nan_steps": course.nan_steps,
             "inherited": inherited,
             "seconds": round(time.monotonic() - began, 3),
             "threads": torch.get_num_threads(),
@@ -198,15 +146,79 @@ def train(
     )
 
 
-def _parts(batch: int, modules: torch.nn.ModuleDict) -> list[int]:
-    """A batch in parts whose gradients add up, as few as the stages' memory allows: most take it whole."""
-    most = min((int(getattr(module, "shots_at_once", batch)) for module in modules.values()), default=batch)
-    return [most] * (batch // most) + ([batch % most] if batch % most else [])
+def _plan(settings: Training, max_shots: int) -> tuple[int, int]:
+    """How many steps an epoch has, and all epochs together."""
+    per_epoch = max(1, min(settings.shots, max_shots // max(settings.epochs, 1)) // settings.batch_size)
+    return per_epoch, per_epoch * settings.epochs if settings.shots and max_shots >= settings.batch_size else 0
 
 
-def _evaluate(modules: torch.nn.ModuleDict) -> None:
-    """Evaluation mode, but for stages that compute the same, only faster, in training mode."""
-    modules.eval()
-    for module in modules.values():
-        if getattr(module, "same_in_training", False):
-            module.train()
+@dataclass
+class _Course:
+    """How far training has come.
+
+    Attributes:
+        steps: How many it plans.
+        per_epoch: How many of them use different shots.
+        deadline: When it begins no further step, by the monotonic clock.
+        done: How many are done.
+        nan_steps: How many of those changed nothing, because they were not finite.
+        out_of_time: Whether the deadline cut it short.
+        points: Telemetry.
+    """
+
+    steps: int
+    per_epoch: int
+    deadline: float
+    done: int = 0
+    nan_steps: int = 0
+    out_of_time: bool = False
+    points: list[dict[str, float]] = field(default_factory=list)
+
+
+def _walk(
+    course: _Course,
+    parameters: list[torch.nn.Parameter],
+    settings: Training,
+    losses: ShotLosses,
+    stopping: EarlyStopping,
+    report: Callable[[Progress], None],
+) -> None:
+    """Take all steps, or as many as the deadline and early stopping allow."""
+    from autoqec.runner.adam import CosineAdam
+
+    steps = course.steps
+    optimiser = CosineAdam(parameters, settings.learning_rate, steps)
+    between = steps_between_looks(steps, settings.batch_size, settings.patience)
+    every = max(1, steps // _TELEMETRY_POINTS)
+    for step in range(steps):
+        loss = _take_step(course, step, optimiser, parameters, losses)
+        course.done = done = step + 1
+        if (step % every == 0 or done == steps) and isfinite(loss):  # what is told is JSON, which has no NaN
+            course.points.append({"step": step, "loss": round(loss, 6)})
+            report(Progress(done, steps, done * settings.batch_size, course.points[-1]["loss"]))
+        course.out_of_time = done < steps and time.monotonic() > course.deadline
+        look = done % between == 0 or done == steps or course.out_of_time
+        if (look and stopping.look(done, losses.validation())) or course.out_of_time:
+            break
+
+
+def _take_step(
+    course: _Course, step: int, optimiser: CosineAdam, parameters: list[torch.nn.Parameter], losses: ShotLosses
+) -> float:
+    """Take one step; returns the loss before it.
+
+    Raises:
+        TrainingDiverged: Too many steps were not finite.
+    """
+    import torch
+
+    optimiser.forget_gradients()
+    loss = losses.gradients(step, course.per_epoch)
+    norm = torch.nn.utils.clip_grad_norm_(parameters, max_norm=10.0)
+    usable = bool(torch.isfinite(loss) and torch.isfinite(norm))
+    optimiser.step(usable=usable)
+    if not usable:
+        course.nan_steps += 1
+        if course.nan_steps > max(3, MAX_NAN_RATE * course.steps):
+            raise TrainingDiverged(f"{course.nan_steps} of {step + 1} steps had a loss or gradient that is not finite")
+    return float(loss)

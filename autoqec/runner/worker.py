@@ -28,8 +28,8 @@ from autoqec.problem.problem import Problem, problem_from_dem
 from autoqec.runner.warm_up import parts, sample_candidate, warm_up_predictions, warm_up_training
 from autoqec.sandbox.channel import Channel, Message
 from autoqec.sandbox.lock import lock
-from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.sandbox.trust import ours
+from autoqec.sandbox.worker_requests import CandidateRequest, PredictionRequest, TrainingRequest, WarmUpRequest
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,9 @@ def _problem(dem: bytes) -> Problem:
     return problem_from_dem(stim.DetectorErrorModel(dem.decode()), name="this environment")
 
 
-def _open(blobs: Mapping[str, bytes], warm: _Warm) -> tuple[Candidate, Problem, SealedCandidate]:
-    sealed = SealedCandidate.from_blobs(blobs)
-    problem = warm.problem if warm.problem is not None and warm.dem == blobs["dem"] else _problem(blobs["dem"])
-    return read_candidate(sealed.files, warm.registry.maker("stage")), problem, sealed
+def _open(request: CandidateRequest | TrainingRequest, warm: _Warm) -> tuple[Candidate, Problem]:
+    problem = warm.problem if warm.problem is not None and warm.dem == request.dem else _problem(request.dem)
+    return read_candidate(request.sealed.files, warm.registry.maker("stage")), problem
 
 
 def _lock(channel: Channel, warm_up: Callable[[], None]) -> None:
@@ -76,14 +75,15 @@ def _teacher(fields: Mapping[str, Any], problem: Problem, registry: Registry) ->
         raise UsageError(
             f"training.yaml: loss: logical_gap asks the decoder for a gap, and decoder {fields['kind']!r} knows none",
             hint="use loss: bce, or an environment whose decoder is mwpm",
+            code="loss_needs_teacher",
         )
     return decoder
 
 
-def _at_other_rates(blobs: Mapping[str, bytes], target: Problem) -> list[Problem]:
+def _at_other_rates(dems: Mapping[str, bytes], target: Problem) -> list[Problem]:
     """The same circuit at the environment's other physical error rates."""
-    names = sorted((name for name in blobs if name.startswith("dem:")), key=lambda name: int(name.partition(":")[2]))
-    problems = [problem_from_dem(stim.DetectorErrorModel(blobs[name].decode()), name=target.name) for name in names]
+    ordered = [dems[number] for number in sorted(dems, key=int)]
+    problems = [problem_from_dem(stim.DetectorErrorModel(dem.decode()), name=target.name) for dem in ordered]
     for problem in problems:
         if problem.structure != target.structure:
             raise UsageError(
@@ -97,19 +97,16 @@ def warm_predictions(message: Message) -> Callable[[Channel], None]:
     """Load what any candidate's process needs, and warm up, in a process that will be forked (`autoqec.sandbox.fork_server`).
 
     Args:
-        message: Blob `dem`; field `kinds`, the stage kinds that will be asked for; only our own are loaded.
+        message: A `WarmUpRequest`.
 
     Returns:
         `serve_predictions`, for each fork; it begins with what was loaded here.
     """
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # behind the lock there is no device, and torch keeps a thread for each
-    registry, dem = load_plugins(), bytes(message.blobs["dem"])
-    problem, candidate = (
-        _problem(dem),
-        sample_candidate(ours(message.fields["kinds"], registry), registry.maker("stage")),
-    )
+    registry, wanted = load_plugins(), WarmUpRequest.from_message(message)
+    problem, candidate = _problem(wanted.dem), sample_candidate(ours(wanted.kinds, registry), registry.maker("stage"))
     warm_up_predictions(candidate, problem)
-    return partial(_serve_fork, warm=_Warm(registry, dem, problem, frozenset(parts(candidate))))
+    return partial(_serve_fork, warm=_Warm(registry, wanted.dem, problem, frozenset(parts(candidate))))
 
 
 def _serve_fork(channel: Channel, warm: _Warm) -> None:
@@ -122,43 +119,44 @@ def _serve_fork(channel: Channel, warm: _Warm) -> None:
 
 
 def serve_predictions(channel: Channel) -> None:
-    """First message: the candidate's blobs, `dem`, and field `lock`, whether to run them locked.
+    """First message: a `CandidateRequest`.
 
     Answered by `{"lock": {"level", …}}` if so, before anything of the candidate's runs, then by
     `{"ready": true, "output": {"mode", "threshold"}}`.
 
-    Then `{"op": "predict"}` with blob `syndromes` is answered by blob `beliefs` (float32, row-major), and `{"op": "cost"}`
-    by `{"flops_per_shot", "params"}`. Another first message puts another candidate in its place, but in a locked process.
+    Then a `PredictionRequest` `predict` is answered by blob `beliefs` (float32, row-major), and `cost` by
+    `{"flops_per_shot", "params"}`. Another first message puts another candidate in its place, but in a locked process.
     """
     _serve_predictions(channel, _Warm(load_plugins()))
 
 
 def _serve_predictions(channel: Channel, warm: _Warm) -> None:
-    request = channel.receive()
-    while not request.fields["lock"]:
+    request = CandidateRequest.from_message(channel.receive())
+    while not request.lock:
         request = _serve_candidate(channel, request, warm)
     _serve_candidate(channel, request, warm)
 
 
-def _serve_candidate(channel: Channel, request: Message, warm: _Warm) -> Message:
+def _serve_candidate(channel: Channel, request: CandidateRequest, warm: _Warm) -> CandidateRequest:
     """Serve one candidate until the first message of another, which is returned."""
-    candidate, problem, sealed = _open(request.blobs, warm)
-    if request.fields["lock"]:
+    candidate, problem = _open(request, warm)
+    if request.lock:
         _lock(
             channel, lambda: warm_up_predictions(candidate, problem, warm.warmed_up if warm.problem is problem else ())
         )
-    tensors = load_weights(sealed.weights, fingerprint=problem.fingerprint)
+    tensors = load_weights(request.sealed.weights, fingerprint=problem.fingerprint)
     infer = compile_inference(candidate, tensors, problem)
     channel.send(Message({"ready": True, "output": candidate.output.model_dump(mode="json")}))
     while True:
-        request = channel.receive()
-        if "op" not in request.fields:
-            return request
-        if request.fields["op"] == "cost":
+        message = channel.receive()
+        if "op" not in message.fields:
+            return CandidateRequest.from_message(message)
+        asked = PredictionRequest.from_message(message)
+        if asked.op == "cost":
             cost = measure_cost(candidate, tensors, problem)
             channel.send(Message({"flops_per_shot": cost.flops_per_shot, "params": cost.params}))
             continue
-        syndromes = np.frombuffer(request.blobs["syndromes"], dtype=np.uint8).reshape(-1, problem.syndrome_bytes)
+        syndromes = np.frombuffer(asked.syndromes, dtype=np.uint8).reshape(-1, problem.syndrome_bytes)
         priors = np.broadcast_to(problem.priors_llr, (len(syndromes), len(problem.mechanisms)))
         beliefs = infer(syndromes, np.ascontiguousarray(priors))
         contiguous = np.ascontiguousarray(beliefs, dtype=np.float32)
@@ -166,21 +164,21 @@ def _serve_candidate(channel: Channel, request: Message, warm: _Warm) -> Message
 
 
 def serve_training(channel: Channel) -> None:
-    """One message: the candidate's blobs (weights: the parents', may be empty), `dem`, `dem:1` and so on for the other rates.
+    """One message: a `TrainingRequest`.
 
-    Its fields: `seed`, `max_shots`, `inherit`, `seconds`, `decoder` and `lock`. Answered by `{"lock": …}` as above, progress
-    messages `{"step", "steps", "shots", "loss"}` and at last `{"done": true, "telemetry", "cost"}` with blob `weights`.
+    Answered by `{"lock": …}` as above, progress messages `{"step", "steps", "shots", "loss"}` and at last
+    `{"done": true, "telemetry", "cost"}` with blob `weights`.
     """
     from autoqec.runner.training import Progress, train
 
-    request = channel.receive()
+    request = TrainingRequest.from_message(channel.receive())
     registry = load_plugins()
-    candidate, problem, sealed = _open(request.blobs, _Warm(registry))
-    problems = [problem, *_at_other_rates(request.blobs, problem)]
+    candidate, problem = _open(request, _Warm(registry))
+    problems = [problem, *_at_other_rates(request.other_dems, problem)]
     decoders = None
     if candidate.training.loss == "logical_gap":
-        decoders = [_teacher(request.fields["decoder"], each, registry) for each in problems]
-    if request.fields["lock"]:
+        decoders = [_teacher(request.decoder, each, registry) for each in problems]
+    if request.lock:
         _lock(channel, lambda: warm_up_training(candidate, problems, decoders))
 
     def report(progress: Progress) -> None:
@@ -190,11 +188,11 @@ def serve_training(channel: Channel) -> None:
         candidate,
         problems,
         decoders,
-        seed=bytes.fromhex(request.fields["seed"]),
-        max_shots=int(request.fields["max_shots"]),
-        initial=load_weights(sealed.weights) if sealed.weights else {},
-        inherit=bool(request.fields["inherit"]),
-        seconds=float(request.fields["seconds"]),
+        seed=request.seed,
+        max_shots=request.max_shots,
+        initial=load_weights(request.sealed.weights) if request.sealed.weights else {},
+        inherit=request.inherit,
+        seconds=request.seconds,
         report=report,
     )
     cost = measure_cost(candidate, trained.tensors, problem)

@@ -10,6 +10,7 @@ import json
 import math
 import os
 import select
+import signal
 import struct
 import time
 from collections.abc import Mapping
@@ -42,16 +43,27 @@ _PIPE_BYTES = 1024 * 1024
 class ChannelClosed(AutoQECError):
     """The other process closed its end, or sent something that is not a frame.
 
-    `status` is its exit status as `subprocess` gives it (minus the signal that ended it), where that is known.
+    `status` is its exit status as `subprocess` gives it (minus the signal that ended it), where that is known; it is in `about`
+    by name, too.
     """
 
+    code = "process_ended"
+
     def __init__(self, problem: str, *, status: int | None = None):
-        super().__init__(problem)
+        super().__init__(problem, about=_how(status))
         self.status = status
+
+
+def _how(status: int | None) -> dict[str, Any]:
+    if status is None:
+        return {}
+    return {"signal": signal.Signals(-status).name} if status < 0 else {"exit_status": status}
 
 
 class ChannelTimeout(AutoQECError):
     """The other process did not finish a frame before the deadline."""
+
+    code = "no_answer"
 
 
 def _finite(text: str) -> float:

@@ -10,18 +10,20 @@ import contextlib
 import ctypes
 import importlib
 import os
+import re
 import resource
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import IO, Any
 
-from autoqec.errors import AutoQECError
+from autoqec.errors import AutoQECError, code_of
 from autoqec.plugin_errors import explained
-from autoqec.sandbox.channel import MAX_FRAME_BYTES, Channel, ChannelClosed, Message
+from autoqec.sandbox.channel import MAX_FRAME_BYTES, Channel, ChannelClosed, ChannelTimeout, Message
 from autoqec.sandbox.lock import ALLOW_VARIABLE, enter_namespaces
 
 #: The last bytes of a child's standard error that are kept to explain its death.
@@ -29,14 +31,30 @@ _STDERR_TAIL = 4096
 
 #: Characters of an error's text that are kept.
 _LONGEST_TEXT = 2000
+
+#: What a code, and a name of what an error is about, looks like; and how many of those are kept.
+_CODE = re.compile("[a-z][a-z0-9_]{0,39}")
+_MOST_WORDS = 32
+
+#: Seconds to wait for the end of a process that has closed its pipes, and for what it said before that. It is ending, so on a
+#: busy machine this is a wait and not a guess; only a process that closes its pipes and lives on takes so long.
+_LAST_WORDS_SECONDS = 10.0
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
 
 
 class ChildFailed(AutoQECError):
-    """The child answered with an error of its own; `kind` is the error's class name there."""
+    """The child answered with an error of its own; it has that error's code, and `kind` is the error's class name there."""
 
-    def __init__(self, problem: str, *, kind: str = "", hint: str | None = None):
-        super().__init__(problem, hint=hint)
+    def __init__(
+        self,
+        problem: str,
+        *,
+        kind: str = "",
+        hint: str | None = None,
+        code: str | None = None,
+        about: Mapping[str, Any] | None = None,
+    ):
+        super().__init__(problem, hint=hint, code=code, about=about)
         self.kind = kind
 
 
@@ -61,37 +79,47 @@ class Child:
         apart: bool = False,
         inherit: Sequence[int] = (),
     ):
-        self._open()
-        self._process = subprocess.Popen(
-            [
-                sys.executable,
-                "-I",
-                "-m",
-                "autoqec.sandbox.child",
-                target,
-                str(memory_bytes or 0),
-                str(os.getpid()),
-                str(int(apart)),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._stderr,
-            env=_environment(threads),
-            cwd=self._folder.name,
-            start_new_session=True,
-            pass_fds=inherit,
-        )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._talk(self._process.stdout, self._process.stdin)
+        with self._opened() as opened:
+            self._process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-I",
+                    "-m",
+                    "autoqec.sandbox.child",
+                    target,
+                    str(memory_bytes or 0),
+                    str(os.getpid()),
+                    str(int(apart)),
+                ],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._stderr,
+                env=_environment(threads, self._folder.name),
+                cwd=self._folder.name,
+                start_new_session=True,
+                pass_fds=inherit,
+            )
+            assert self._process.stdin is not None
+            assert self._process.stdout is not None
+            self._talk(opened, self._process.stdout, self._process.stdin)
 
-    def _open(self) -> None:
-        # A file, not a pipe: a child that floods its standard error must neither block nor fill our memory.
-        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `kill`
-        self._folder = tempfile.TemporaryDirectory(prefix="autoqec-")  # not the lab: a child is nowhere in particular
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[contextlib.ExitStack]:
+        """Open what every child has; whatever is opened inside is closed again if the child cannot be made."""
+        self._final: Message | None = None
+        self._killed = False
+        with contextlib.ExitStack() as opened:
+            # Not the lab: a child is nowhere in particular. What it may have left there is no reason to fail.
+            self._folder = tempfile.TemporaryDirectory(prefix="autoqec-", ignore_cleanup_errors=True)
+            opened.enter_context(self._folder)
+            # A file, not a pipe: a child that floods its standard error must neither block nor fill our memory.
+            self._stderr: IO[bytes] = opened.enter_context(tempfile.TemporaryFile())
+            yield opened
+            self._resources = opened.pop_all()
 
-    def _talk(self, from_it: IO[bytes], to_it: IO[bytes]) -> None:
-        self._pipes = (to_it, from_it)
+    def _talk(self, opened: contextlib.ExitStack, from_it: IO[bytes], to_it: IO[bytes]) -> None:
+        for stream in (from_it, to_it):
+            opened.callback(_close_quietly, stream)
         self._channel = Channel(from_it.fileno(), to_it.fileno())
 
     @property
@@ -106,16 +134,27 @@ class Child:
         except subprocess.TimeoutExpired:
             return None
 
-    def _end(self) -> None:
-        """Kill its process group and reap it."""
-        end_group(self._process)
+    def end(self) -> None:
+        """Kill its process group and reap it. Its pipes stay open, for another thread that reads them to see the end."""
+        if not self._killed:
+            self._killed = True
+            _end_group(self._process)
+
+    def tell(self, message: Message) -> None:
+        """Send a message; see `send`."""
+        self.send(dict(message.fields), **message.blobs)
 
     def send(self, fields: dict[str, Any], **blobs: bytes) -> None:
-        """Send a message; see `Channel.send`."""
+        """Send a message; see `Channel.send`.
+
+        Raises:
+            ChildFailed: The child reported an error and ended; `receive` would say the same.
+            ChannelClosed: It died; see `receive`.
+        """
         try:
             self._channel.send(Message(fields, blobs))
         except ChannelClosed as error:
-            raise self._explained(error) from error
+            raise self._last_words(error) from error
 
     def receive(self, timeout: float | None = None, most_bytes: int = MAX_FRAME_BYTES) -> Message:
         """Receive a message; see `Channel.receive`.
@@ -125,21 +164,30 @@ class Child:
             ChannelClosed: It died; the message holds its exit status and the end of its standard error.
             ChannelTimeout: It did not answer in time.
         """
+        if self._final is not None:
+            raise failure_from(self._final)
         try:
             message = self._channel.receive(timeout, most_bytes)
         except ChannelClosed as error:
             raise self._explained(error) from error
         if "error" in message.fields:
-            hint = message.fields.get("hint")
-            raise ChildFailed(
-                plain(message.fields["error"]),
-                kind=plain(message.fields.get("kind", "")),
-                hint=None if hint is None else plain(hint),
-            )
+            raise failure_from(message)
         return message
 
+    def _last_words(self, error: ChannelClosed) -> AutoQECError:
+        """Why a child that does not listen any more has ended: the error it reported, or else how it died.
+
+        Whether a message finds the pipe still open is luck; what the child said before it closed the pipe is not.
+        """
+        deadline = time.monotonic() + _LAST_WORDS_SECONDS
+        with contextlib.suppress(ChannelClosed, ChannelTimeout):
+            while self._final is None:
+                message = self._channel.receive(max(0.0, deadline - time.monotonic()), most_bytes=0)
+                self._final = message if "error" in message.fields else None
+        return self._explained(error) if self._final is None else failure_from(self._final)
+
     def _explained(self, error: ChannelClosed) -> ChannelClosed:
-        status = self._status(seconds=2)
+        status = self._status(_LAST_WORDS_SECONDS)
         if status is None:
             return error
         self._stderr.seek(0, os.SEEK_END)
@@ -151,14 +199,8 @@ class Child:
 
     def kill(self) -> None:
         """End the child and everything in its process group, and reap it."""
-        self._end()
-        self._close()
-
-    def _close(self) -> None:
-        for stream in (*self._pipes, self._stderr):
-            with contextlib.suppress(BrokenPipeError):  # What we had not yet sent has no reader any more.
-                stream.close()
-        self._folder.cleanup()
+        with self._resources:
+            self.end()
 
     def __enter__(self) -> Child:
         return self
@@ -171,13 +213,60 @@ class Child:
 
 def end_group(process: subprocess.Popen[bytes]) -> None:
     """End a process that leads a group, and everything in its group, reap it, and close our ends of its pipes."""
+    _end_group(process)
+    for stream in (process.stdin, process.stdout, process.stderr):
+        if stream is not None:
+            _close_quietly(stream)
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    for stream in (process.stdin, process.stdout, process.stderr):
-        if stream is not None:
-            with contextlib.suppress(BrokenPipeError):  # What we had not yet sent has no reader any more.
-                stream.close()
+
+
+def _close_quietly(stream: IO[bytes]) -> None:
+    with contextlib.suppress(BrokenPipeError):  # What we had not yet sent has no reader any more.
+        stream.close()
+
+
+def failure_from(message: Message) -> ChildFailed:
+    """The error that a child reported, by a message as `report_of` makes it."""
+    hint = message.fields.get("hint")
+    return ChildFailed(
+        plain(message.fields["error"]),
+        kind=plain(message.fields.get("kind", "")),
+        hint=None if hint is None else plain(hint),
+        code=_plain_code(message.fields.get("code")),
+        about=_plain_about(message.fields.get("about")),
+    )
+
+
+def _plain_code(value: Any) -> str:
+    """A code as another process says it, whose word it is."""
+    return value if isinstance(value, str) and _CODE.fullmatch(value) else ChildFailed.code
+
+
+def _plain_about(value: Any) -> dict[str, Any]:
+    """What an error is about as another process says it: a few words and numbers, each by a name."""
+    if not isinstance(value, dict):
+        return {}
+    named = [(name, each) for name, each in value.items() if isinstance(name, str) and _CODE.fullmatch(name)]
+    return {name: _plain_value(each) for name, each in named[:_MOST_WORDS]}
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, list):
+        return [plain(each) for each in value[:_MOST_WORDS]]
+    return value if value is None or isinstance(value, bool | int | float) else plain(value)
+
+
+def report_of(error: BaseException) -> dict[str, Any]:
+    """An exception as fields of a message, which make a `ChildFailed` of it at the other end."""
+    fields = {"kind": type(error).__name__, "code": code_of(error)}
+    if isinstance(error, AutoQECError):
+        return fields | {"error": error.problem, "hint": error.hint, "about": error.about}
+    return fields | {"error": explained(error)}
 
 
 def plain(text: object) -> str:
@@ -186,9 +275,13 @@ def plain(text: object) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
-def _environment(threads: int) -> dict[str, str]:
-    """What a child inherits: where to find programs and caches, and how many threads to use. No secrets, no settings."""
-    kept = "PATH HOME TMPDIR LANG LC_ALL XDG_CACHE_HOME NUMBA_CACHE_DIR AUTOQEC_LOAD_PLUGINS".split()
+def _environment(threads: int, folder: str) -> dict[str, str]:
+    """What a child inherits: where to find programs and caches, and how many threads to use. No secrets, no settings.
+
+    Its temporary files lie in its own folder. A child that is killed cannot remove what its own children were given, so
+    the folder's owner removes both.
+    """
+    kept = "PATH HOME LANG LC_ALL XDG_CACHE_HOME NUMBA_CACHE_DIR AUTOQEC_LOAD_PLUGINS".split()
     inherited = {name: os.environ[name] for name in (*kept, ALLOW_VARIABLE) if name in os.environ}
     count = str(threads)
     # glibc: keep memory that is freed and take large blocks from it, rather than have the kernel clear the same pages for
@@ -198,6 +291,7 @@ def _environment(threads: int) -> dict[str, str]:
         inherited
         | malloc
         | {
+            "TMPDIR": folder,
             "OMP_NUM_THREADS": count,
             "MKL_NUM_THREADS": count,
             "OPENBLAS_NUM_THREADS": count,
@@ -259,15 +353,15 @@ def serve(work: Callable[[Channel], None], channel: Channel, memory_bytes: int) 
         work(channel)
     except ChannelClosed:
         return
-    except MemoryError:
-        _report(channel, {"error": f"out of memory (limit {memory_bytes / 2**30:.1f} GiB)", "kind": "MemoryError"})
+    except MemoryError as error:
+        _report(channel, report_of(error) | {"error": f"out of memory (limit {memory_bytes / 2**30:.1f} GiB)"})
     except AutoQECError as error:
-        _report(channel, {"error": error.problem, "kind": type(error).__name__, "hint": error.hint})
+        _report(channel, report_of(error))
     except Exception as error:
         import traceback
 
         traceback.print_exc()
-        _report(channel, {"error": explained(error), "kind": type(error).__name__})
+        _report(channel, report_of(error))
 
 
 def _report(channel: Channel, fields: dict[str, Any]) -> None:

@@ -38,9 +38,14 @@ _ANSWER_SECONDS = 60.0
 #: Seconds between looks at a process that should have ended.
 _PAUSE = 0.005
 
+#: Descriptors that each fork is given: its standard streams.
+_STREAMS = 3
+
 
 class ForkServerFailed(AutoQECError):
     """It cannot fork: it has threads, or ended. A child of one's own can be started instead."""
+
+    code = "fork_server_failed"
 
 
 class ForkServer:
@@ -57,21 +62,24 @@ class ForkServer:
     def __init__(self, target: str, *, memory_bytes: int):
         if sys.platform != "linux":
             raise ForkServerFailed(f"processes are not forked from a warm one on {sys.platform}")
-        self._closed = False
+        self._ended: str | None = None
         self._socket, theirs = socket.socketpair()
-        with theirs:
+        with contextlib.ExitStack() as undo, theirs:
+            undo.callback(self._socket.close)
             inherit = (theirs.fileno(),)
             self._child = Child("autoqec.sandbox.fork_server:tend", memory_bytes=memory_bytes, inherit=inherit)
-            self._send({"target": target, "socket": theirs.fileno()})
+            undo.callback(self._child.kill)
+            self._send(Message({"target": target, "socket": theirs.fileno()}))
+            undo.pop_all()
 
     @property
     def pid(self) -> int:
         """Its process id."""
         return self._child.pid
 
-    def warm(self, fields: dict[str, Any], **blobs: bytes) -> None:
+    def warm(self, message: Message) -> None:
         """Say what the next forks will need; does not wait until it is loaded."""
-        self._send({"op": "warm"} | fields, **blobs)
+        self._send(Message({**message.fields, "op": "warm"}, message.blobs))
 
     def fork(self) -> Child:
         """A new worker: a child like any other, of which this process has the pipes and the warm one the death.
@@ -81,9 +89,9 @@ class ForkServer:
         """
         return _Fork(self)
 
-    def _send(self, fields: dict[str, Any], **blobs: bytes) -> None:
-        with contextlib.suppress(ChannelClosed):  # told by what is asked next
-            self._child.send(fields, **blobs)
+    def _send(self, message: Message) -> None:
+        with contextlib.suppress(ChannelClosed, ChildFailed):  # told by what is asked next
+            self._child.tell(message)
 
     def ask(
         self, fields: dict[str, Any], timeout: float = _ANSWER_SECONDS, pass_on: list[int] | None = None
@@ -91,25 +99,31 @@ class ForkServer:
         """Its answer to a request; for its forks.
 
         Raises:
-            ForkServerFailed: There is none.
+            ForkServerFailed: There is none. Whenever and however the process ended, the message says why.
         """
-        if self._closed:
-            raise ForkServerFailed("the warm process was ended")
+        if self._ended is not None:
+            raise ForkServerFailed(self._ended)
         try:
             self._child.send(fields)
             if pass_on:
-                socket.send_fds(self._socket, [b"."], pass_on)
+                # A process that has an error to report may have closed this before it reported: then its answer is the error.
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                    socket.send_fds(self._socket, [b"."], pass_on)
             return self._child.receive(timeout)
         except (ChannelClosed, ChannelTimeout, ChildFailed, OSError) as error:
-            self.close()  # one answer behind, it would be believed of the wrong process
+            # one answer behind, it would be believed of the wrong process
+            self._close(f"the warm process failed: {error}")
             raise ForkServerFailed(f"the warm process failed: {error}") from error
 
     def close(self) -> None:
         """End it, and with it what is left of its forks."""
-        if not self._closed:
-            self._closed = True
-            self._socket.close()
-            self._child.kill()
+        self._close("the warm process was ended")
+
+    def _close(self, why: str) -> None:
+        if self._ended is None:
+            self._ended = why
+            with self._socket:
+                self._child.kill()
 
     def __enter__(self) -> ForkServer:
         return self
@@ -122,24 +136,20 @@ class _Fork(Child):
     """A child forked from a fork server, which reaps it: the process id stays the child's until the server is told to end it."""
 
     def __init__(self, fork_server: ForkServer):
-        self._open()
         self._fork_server = fork_server
         self._ended: int | None = None
-        their_in, to_it = os.pipe()
-        from_it, their_out = os.pipe()
-        self._talk(os.fdopen(from_it, "rb", 0), os.fdopen(to_it, "wb", 0))
-        try:
+        with self._opened() as opened, contextlib.ExitStack() as theirs:
+            their_in, to_it = os.pipe()
+            theirs.callback(os.close, their_in)
+            writer = opened.enter_context(os.fdopen(to_it, "wb", 0))
+            from_it, their_out = os.pipe()
+            theirs.callback(os.close, their_out)
+            self._talk(opened, os.fdopen(from_it, "rb", 0), writer)
             fields = {"op": "fork", "folder": self._folder.name}
             answer = fork_server.ask(fields, _WARM_SECONDS, [their_in, their_out, self._stderr.fileno()]).fields
             if "refused" in answer:
                 raise ForkServerFailed(f"the warm process does not fork: {answer['refused']}")
-        except BaseException:
-            self._close()
-            raise
-        finally:
-            os.close(their_in)
-            os.close(their_out)
-        self._pid = int(answer["pid"])
+            self._pid = int(answer["pid"])
 
     @property
     def pid(self) -> int:
@@ -153,7 +163,8 @@ class _Fork(Child):
                 return None if status is None else int(status)
         return self._ended
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Kill its process group; the warm process reaps it."""
         if self._ended is None:
             # Without a fork server none of its forks is left: the kernel ends them with it.
             with contextlib.suppress(ForkServerFailed):
@@ -167,8 +178,13 @@ def tend(channel: Channel) -> None:
     `{"op": "wait", "pid", "seconds"}` and `{"op": "end", "pid"}`, answered by `{"status"}` as `subprocess` gives it.
     """
     first = channel.receive().fields
-    control = socket.socket(fileno=first["socket"])
-    prepare: Callable[[Message], Callable[[Channel], None]] = find_function(first["target"])
+    with socket.socket(fileno=first["socket"]) as control:
+        _serve_requests(channel, control, find_function(first["target"]))
+
+
+def _serve_requests(
+    channel: Channel, control: socket.socket, prepare: Callable[[Message], Callable[[Channel], None]]
+) -> None:
     work: Callable[[Channel], None] | None = None
     while True:
         request = channel.receive()
@@ -179,10 +195,13 @@ def tend(channel: Channel) -> None:
             gc.collect()
             gc.freeze()  # a fork that collects need neither look at what is shared nor copy it
         elif fields["op"] == "fork":
-            _, streams, _, _ = socket.recv_fds(control, 1, 3)
-            channel.send(Message(_fork(work, streams, str(fields["folder"]))))
-            for stream in streams:
-                os.close(stream)
+            _, streams, _, _ = socket.recv_fds(control, 1, _STREAMS)
+            try:
+                answer = _fork(work, streams, str(fields["folder"]))
+            finally:
+                for stream in streams:
+                    os.close(stream)
+            channel.send(Message(answer))
         else:
             pid = int(fields["pid"])
             status = _wait(pid, float(fields["seconds"])) if fields["op"] == "wait" else _end(pid)
@@ -194,6 +213,8 @@ def _fork(work: Callable[[Channel], None] | None, streams: list[int], folder: st
     if work is None or threads != 1:
         # A fork has one thread only: what the others held would stay held, and namespaces cannot be left behind by one of many.
         return {"refused": "it is not warm" if work is None else f"it has {threads} threads"}
+    if len(streams) != _STREAMS:  # there was no room for more
+        return {"refused": f"it received {len(streams)} of {_STREAMS} descriptors"}
     sys.stdout.flush()
     sys.stderr.flush()
     parent = os.getpid()

@@ -37,6 +37,8 @@ ALLOW_VARIABLE = "AUTOQEC_ALLOW_UNSANDBOXED"
 class SandboxUnavailable(AutoQECError):
     """This machine cannot lock a process, or a canary got out of one."""
 
+    code = "sandbox_unavailable"
+
 
 @dataclass(frozen=True)
 class Lock:

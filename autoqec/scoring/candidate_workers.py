@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 from autoqec.problem.problem import Problem
 from autoqec.sandbox.child import Child
 from autoqec.sandbox.fork_server import ForkServer, ForkServerFailed
+from autoqec.sandbox.worker_requests import WarmUpRequest
 
 _WORKER = "autoqec.runner.worker:serve_predictions"
 _WARM_WORKER = "autoqec.runner.worker:warm_predictions"
@@ -40,7 +42,7 @@ class Workers:
             return
         if self._fork_server is None:
             self._fork_server = ForkServer(_WARM_WORKER, memory_bytes=_MEMORY_BYTES)
-        self._fork_server.warm({"kinds": list(kinds)}, dem=expected[0].encode())
+        self._fork_server.warm(WarmUpRequest(expected[1], expected[0].encode()).to_message())
         self._expected = expected
 
     def take(self, *, locked: bool) -> Child:
@@ -70,10 +72,11 @@ class Workers:
 
     def close(self) -> None:
         """End what is here."""
-        if self._spare is not None:
-            self._spare.kill()
-        if self._fork_server is not None:
-            self._fork_server.close()
+        with ExitStack() as ends:
+            if self._fork_server is not None:
+                ends.callback(self._fork_server.close)
+            if self._spare is not None:
+                ends.callback(self._spare.kill)
         self._spare = self._fork_server = self._expected = None
 
     def __enter__(self) -> Workers:

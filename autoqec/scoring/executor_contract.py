@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Protocol
 
-from autoqec.errors import AutoQECError
-from autoqec.plugin_errors import explained
 from autoqec.sandbox.channel import Channel, Message
+from autoqec.sandbox.child import report_of
+from autoqec.sandbox.typed_messages import BadMessage
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,23 @@ class Task:
 
     function: str
     message: Message = field(default_factory=lambda: Message({}))
+
+    def to_message(self) -> Message:
+        """The task as one message: what it is given, and the field `function`."""
+        return Message({**self.message.fields, "function": self.function}, self.message.blobs)
+
+    @staticmethod
+    def from_message(message: Message) -> Task:
+        """The inverse of `to_message`.
+
+        Raises:
+            BadMessage: There is no function.
+        """
+        given = dict(message.fields)
+        function = given.pop("function", None)
+        if not isinstance(function, str):
+            raise BadMessage("Task", "function", "is not str")
+        return Task(function, Message(given, message.blobs))
 
 
 class Executor(Protocol):
@@ -61,13 +78,10 @@ def serve_tasks(channel: Channel) -> None:
     """Serve tasks over a channel until it closes: the far end of an executor made of child processes."""
     while True:
         request = channel.receive()
-        fields: dict[str, Any] = dict(request.fields)
         try:
-            answer = run_task(Task(fields.pop("function"), Message(fields, request.blobs)))
-        except AutoQECError as error:
-            answer = Message({"error": error.problem, "kind": type(error).__name__, "hint": error.hint})
+            answer = run_task(Task.from_message(request))
         except Exception as error:
-            answer = Message({"error": explained(error), "kind": type(error).__name__})
+            answer = Message(report_of(error))
         channel.send(answer)
 
 

@@ -14,8 +14,8 @@ from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import environment_from_files
 from autoqec.problem.problem import Problem
 from autoqec.sandbox.channel import Message
-from autoqec.scoring.executor_contract import blobs_with_prefix
 from autoqec.scoring.fault_sets import distance_of, drawn, how_many, listed, odds, shots_of, weight_probabilities
+from autoqec.scoring.scoring_requests import FaultTask, OutlineTask
 from autoqec.scoring.shard import score_given
 
 OUTLINE = "autoqec.scoring.fault_tasks:outline"
@@ -29,15 +29,16 @@ def outline(message: Message) -> Message:
     """What a certificate of a problem would have to examine.
 
     Args:
-        message: Blobs `env:<name>`; field `most`, the largest weight of interest.
+        message: An `OutlineTask`.
 
     Returns:
         Fields `distance` and `found` (see `faults.distance_of`); and of the weights 0 to `most` `sets`, their numbers, and
         `probabilities`, those that exactly so many mechanisms fire.
     """
-    loaded = environment_from_files(blobs_with_prefix("env:", message.blobs), origin="the environment")
+    task = OutlineTask.from_message(message)
+    loaded = environment_from_files(task.environment, origin="the environment")
     problem = build_problem(loaded, load_plugins().maker("code"))
-    most = int(message.fields["most"])
+    most = task.most
     distance, found = distance_of(problem)
     return Message(
         {
@@ -53,8 +54,7 @@ def examine_faults(message: Message) -> Message:
     """Decode some fault sets with and without the candidate.
 
     Args:
-        message: As for `shard.score_chunks`; fields `weight`, `first` and `count` say which sets, in order; or, where `seeds`
-            has one, as many drawn from it.
+        message: A `FaultTask`. Its sets are listed in order from `first`; or, where `seeds` has one, drawn from it.
 
     Returns:
         Fields `counts`; `odds_baseline` and `odds_candidate`, sums over failed sets of the products of odds; and `regressions`,
@@ -63,20 +63,18 @@ def examine_faults(message: Message) -> Message:
     Raises:
         CandidateFault: The candidate broke its contract.
     """
-    fields = message.fields
-    weight, count = int(fields["weight"]), int(fields["count"])
+    task = FaultTask.from_message(message)
     chosen: list[np.ndarray] = []
 
     def build(problem: Problem) -> Any:
-        sets = (
-            drawn(problem, weight, count, int(fields["seeds"][0]))
-            if fields["seeds"]
-            else listed(problem, weight, int(fields["first"]), count)
-        )
+        if task.seeds:
+            sets = drawn(problem, task.weight, task.count, task.seeds[0])
+        else:
+            sets = listed(problem, task.weight, task.first, task.count)
         chosen.append(sets)
         return shots_of(problem, sets)
 
-    given = score_given(message, build)
+    given = score_given(task, build)
     (sets,) = chosen
     products = odds(given.problem)[sets].prod(axis=1)
     regressed = np.flatnonzero(given.candidate & ~given.baseline)

@@ -11,7 +11,7 @@ import resource
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -31,6 +31,7 @@ from autoqec.sandbox.trust import needs_lock, stage_kinds
 from autoqec.scoring.candidate_workers import Workers
 from autoqec.scoring.executor_contract import blobs_with_prefix
 from autoqec.scoring.predictor import CandidateFault, Predictor, fault_from, settle_beliefs
+from autoqec.scoring.scoring_requests import DecoderSetRequest, DecodingRequest
 
 #: Seconds for loading everything, and for decoding a batch: a floor and so much per shot. Generous: a reference decoder may take
 #: milliseconds for a shot, and what is bounded here is a hang.
@@ -184,42 +185,41 @@ def _ours(problem: str) -> AutoQECError:
 
 
 def serve(channel: Channel) -> None:
-    """The matcher's process. First message: see `Matcher`; answered by `{"ready", "lock", "missing"}`. Others like it may follow.
+    """The matcher's process. First message: a `DecoderSetRequest`, answered by `{"ready", "lock", "missing"}`. Others may follow.
 
-    Then `{"op": "known" | "neutral" | "candidate", "references"}` with blob `syndromes` is answered by blobs `observables:<name>`
-    and `invalid:<name>` and field `seconds`; `{"op": "cost"}` by `{"flops_per_shot", "params"}`.
+    Then a `DecodingRequest` `known`, `neutral` or `candidate` is answered by blobs `observables:<name>` and `invalid:<name>` and
+    field `seconds`; `cost` by `{"flops_per_shot", "params"}`.
     """
     _limit_memory()
     request = channel.receive()
     with Workers() as workers:
         while True:
             with ExitStack() as resources:
+                wanted = DecoderSetRequest.from_message(request)
                 with _within_memory(_ours):
-                    decoders = open_decoder_set(
-                        request.blobs, request.fields["p"], request.fields["strong"], resources, workers
-                    )
+                    decoders = open_decoder_set(request.blobs, wanted.p, wanted.strong, resources, workers)
                 lock = decoders.predictor.lock if decoders.predictor else None
                 channel.send(Message({"ready": True, "lock": lock, "missing": decoders.missing}))
-                weights = bytes(request.blobs.get("weights", b""))
                 while "op" in (request := channel.receive()).fields:
-                    with _within_memory(_candidates if request.fields["op"] == "candidate" else _ours):
-                        answer = _reply(decoders, request, weights)
+                    asked = DecodingRequest.from_message(request)
+                    with _within_memory(_candidates if asked.op == "candidate" else _ours):
+                        answer = _reply(decoders, asked, wanted.sealed)
                     channel.send(answer)
                 spare = decoders.predictor.release() if decoders.predictor else None
                 if spare is not None:
                     workers.give_back(spare)
 
 
-def _reply(decoders: DecoderSet, request: Message, weights: bytes) -> Message:
-    if request.fields["op"] == "cost":
+def _reply(decoders: DecoderSet, request: DecodingRequest, sealed: SealedCandidate) -> Message:
+    if request.op == "cost":
         assert decoders.predictor is not None
         # Numbers are counted here, whatever the process says.
-        return Message(decoders.predictor.cost() | {"params": SealedCandidate({}, weights).numbers})
-    syndromes = np.frombuffer(request.blobs["syndromes"], dtype=np.uint8).reshape(-1, decoders.problem.syndrome_bytes)
+        return Message(decoders.predictor.cost() | {"params": sealed.numbers})
+    syndromes = np.frombuffer(request.syndromes, dtype=np.uint8).reshape(-1, decoders.problem.syndrome_bytes)
     seconds: Any
-    if request.fields["op"] == "known":
-        answers, seconds = decoders.known(syndromes, bool(request.fields["references"]))
-    elif request.fields["op"] == "neutral":
+    if request.op == "known":
+        answers, seconds = decoders.known(syndromes, request.references)
+    elif request.op == "neutral":
         answers, seconds = {"": decoders.neutral(syndromes)}, 0.0
     else:
         decoded, seconds = decoders.candidate(syndromes)
@@ -253,8 +253,10 @@ class Matcher:
         self.has_candidate = any(name.startswith("file:stages/") for name in blobs)
         self._observable_bytes = 0
         self._ready: Mapping[str, Any] | None = None
-        chosen = {name: data for name, data in blobs.items() if name.partition(":")[0] in ("env", "file", "weights")}
-        self._child.send({"p": p, "strong": strong}, **chosen)
+        wanted = DecoderSetRequest(
+            environment=blobs_with_prefix("env:", blobs), sealed=SealedCandidate.from_blobs(blobs), p=p, strong=strong
+        )
+        self._child.tell(wanted.to_message())
 
     def wait(self, observable_bytes: int) -> Mapping[str, Any] | None:
         """Wait until everything is loaded.
@@ -271,7 +273,7 @@ class Matcher:
         """
         self._observable_bytes = observable_bytes
         if self._ready is None:
-            self._ready = self._receive(_LOAD_SECONDS, blame=False).fields
+            self._ready = self._exchange(None, _LOAD_SECONDS, blame=False).fields
         lock: Mapping[str, Any] | None = self._ready["lock"]
         return lock
 
@@ -286,7 +288,7 @@ class Matcher:
         Raises:
             AutoQECError: A decoder failed.
         """
-        message = self._ask({"op": "known", "references": with_references}, syndromes, blame=False)
+        message = self._ask("known", syndromes, blame=False, references=with_references)
         names = [name.partition(":")[2] for name in message.blobs if name.startswith("observables:")]
         return {name: self._decoded(message, name, len(syndromes)) for name in names}, message.fields["seconds"]
 
@@ -296,7 +298,7 @@ class Matcher:
         Raises:
             CandidateFault: The candidate broke its contract, or the matcher died or hung over its beliefs.
         """
-        message = self._ask({"op": "candidate"}, syndromes, blame=True)
+        message = self._ask("candidate", syndromes, blame=True)
         return self._decoded(message, "", len(syndromes)), message.fields["seconds"]
 
     def neutral(self, syndromes: np.ndarray) -> Decoded:
@@ -305,25 +307,35 @@ class Matcher:
         Raises:
             AutoQECError: A decoder failed.
         """
-        return self._decoded(self._ask({"op": "neutral"}, syndromes, blame=False), "", len(syndromes))
+        return self._decoded(self._ask("neutral", syndromes, blame=False), "", len(syndromes))
 
     def cost(self) -> dict[str, int]:
         """See `Predictor.cost`."""
-        self._child.send({"op": "cost"})
-        return {name: int(value) for name, value in self._receive(_LOAD_SECONDS, blame=True).fields.items()}
+        fields = self._exchange(DecodingRequest("cost"), _LOAD_SECONDS, blame=True).fields
+        return {name: int(value) for name, value in fields.items()}
 
-    def _ask(self, fields: dict[str, Any], syndromes: np.ndarray, *, blame: bool) -> Message:
-        self._child.send(fields, syndromes=np.ascontiguousarray(syndromes).tobytes())
-        return self._receive(_FLOOR_SECONDS + _SECONDS_PER_SHOT * len(syndromes), blame=blame)
+    def _ask(
+        self,
+        op: Literal["known", "neutral", "candidate"],
+        syndromes: np.ndarray,
+        *,
+        blame: bool,
+        references: bool = False,
+    ) -> Message:
+        request = DecodingRequest(op, references, np.ascontiguousarray(syndromes).tobytes())
+        return self._exchange(request, _FLOOR_SECONDS + _SECONDS_PER_SHOT * len(syndromes), blame=blame)
 
-    def _receive(self, timeout: float, *, blame: bool) -> Message:
-        """The next answer; `blame` says that dying or hanging over it is the candidate's doing."""
+    def _exchange(self, request: DecodingRequest | None, timeout: float, *, blame: bool) -> Message:
+        """The answer to a request, if one is to be sent; `blame` says that dying or hanging over it is the candidate's doing."""
         try:
+            if request is not None:
+                self._child.tell(request.to_message())
             return self._child.receive(timeout)
         except ChildFailed as error:
-            if error.kind == "CandidateFault":
-                raise fault_from(error) from error
-            raise _KINDS.get(error.kind, AutoQECError)(error.problem, hint=error.hint) from error
+            if (fault := fault_from(error)) is not error:
+                raise fault from error
+            kind = _KINDS.get(error.kind, AutoQECError)
+            raise kind(error.problem, hint=error.hint, code=error.code, about=error.about) from error
         except (ChannelClosed, ChannelTimeout) as error:
             if not blame:
                 raise AutoQECError(f"the decoders' process failed: {error.problem}") from error

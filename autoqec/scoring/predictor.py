@@ -9,6 +9,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from autoqec.problem.problem import Problem
 from autoqec.sandbox.channel import ChannelClosed, ChannelTimeout
 from autoqec.sandbox.child import Child, ChildFailed
 from autoqec.sandbox.sealed import SealedCandidate
+from autoqec.sandbox.worker_requests import CandidateRequest, PredictionRequest
 from autoqec.scoring.candidate_workers import Workers
 
 #: Seconds a candidate may take to load, and per shot to answer (with a floor for the first, compiling, call).
@@ -42,18 +44,26 @@ _BLOCK = 64
 
 
 class CandidateFault(AutoQECError):
-    """The candidate broke its contract; `reason` is `crash`, `timeout`, `bad_output`, `bad_weights` or `hostile_syscall`."""
+    """The candidate broke its contract; `reason` is `crash`, `timeout`, `bad_output`, `bad_weights` or `hostile_syscall`.
 
-    def __init__(self, reason: str, problem: str):
-        # The reason leads the sentence, so that it survives the way through another process as text.
-        super().__init__(f"{reason}: {problem}")
+    Its code is the reason, or says more exactly what is wrong with the weights.
+    """
+
+    def __init__(self, reason: str, problem: str, *, code: str | None = None):
+        super().__init__(f"{reason}: {problem}", code=code or reason, about={"reason": reason})
         self.reason = reason
 
 
 def fault_from(error: ChildFailed) -> AutoQECError:
     """A candidate's fault as it was raised in another process; anything else is ours and stays what it is."""
-    reason, _, rest = error.problem.partition(": ")
-    return CandidateFault(reason, rest) if error.kind == "CandidateFault" else error
+    if error.kind != CandidateFault.__name__:
+        return error
+    reason = str(error.about.get("reason", "crash"))
+    return CandidateFault(reason, error.problem.removeprefix(f"{reason}: "), code=error.code)
+
+
+#: Codes of errors that are about weights.
+_WEIGHTS = frozenset({"weights_unreadable", "weights_not_finite", "weights_of_another_problem", "weights_do_not_fit"})
 
 
 @dataclass(frozen=True)
@@ -106,7 +116,7 @@ class Predictor:
         self._child = (workers or Workers()).take(locked=locked)
         self._released = False
         try:
-            self._child.send({"lock": locked}, dem=str(problem.dem).encode(), **sealed.to_blobs())
+            self._child.tell(CandidateRequest(sealed, str(problem.dem).encode(), locked).to_message())
         except BaseException:
             self._child.kill()
             raise
@@ -129,23 +139,23 @@ class Predictor:
         return self._output
 
     def _request(
-        self, op: str, timeout: float, most_bytes: int = 0, **blobs: bytes
+        self, request: PredictionRequest, timeout: float, most_bytes: int = 0
     ) -> tuple[dict[str, object], dict[str, bytes]]:
         self.wait()
-        try:
-            self._child.send({"op": op}, **blobs)
-        except ChannelClosed as error:
-            raise _fault(error) from error
-        return self._reply(timeout, most_bytes)
+        return self._reply(timeout, most_bytes, lambda: self._child.tell(request.to_message()))
 
-    def _reply(self, timeout: float, most_bytes: int = 0) -> tuple[dict[str, object], dict[str, bytes]]:
+    def _reply(
+        self, timeout: float, most_bytes: int = 0, ask: Callable[[], None] = lambda: None
+    ) -> tuple[dict[str, object], dict[str, bytes]]:
         try:
+            ask()  # a process that has ended can be found out here as well as below, and for the same reason
             message = self._child.receive(timeout, most_bytes)
         except ChannelTimeout as error:
             raise CandidateFault("timeout", f"the candidate gave no answer within {timeout:.0f} s") from error
         except ChildFailed as error:
-            reason = "bad_weights" if error.problem.startswith(("the weights", "weight ")) else "crash"
-            raise CandidateFault(reason, error.problem) from error
+            if error.code in _WEIGHTS:
+                raise CandidateFault("bad_weights", error.problem, code=error.code) from error
+            raise CandidateFault("crash", error.problem) from error
         except ChannelClosed as error:
             raise _fault(error) from error
         return dict(message.fields), dict(message.blobs)
@@ -166,8 +176,9 @@ class Predictor:
         shots, mechanisms = len(syndromes), len(self._problem.mechanisms)
         timeout = _FLOOR_SECONDS + _SECONDS_PER_SHOT * shots
         size = shots * mechanisms * 4
+        asked = PredictionRequest("predict", np.ascontiguousarray(syndromes).tobytes())
         # Twice as much is still read, so that an answer of the wrong shape is called that.
-        _, blobs = self._request("predict", timeout, 2 * size, syndromes=np.ascontiguousarray(syndromes).tobytes())
+        _, blobs = self._request(asked, timeout, 2 * size)
         data = blobs.get("beliefs", b"")
         if len(data) != size:
             raise CandidateFault(
@@ -180,7 +191,7 @@ class Predictor:
 
     def cost(self) -> dict[str, int]:
         """FLOPs per shot and parameters, counted in the candidate's process by our own counter."""
-        fields, _ = self._request("cost", _LOAD_SECONDS)
+        fields, _ = self._request(PredictionRequest("cost"), _LOAD_SECONDS)
         found = {name: fields.get(name) for name in ("flops_per_shot", "params")}
         if not all(isinstance(value, int) and 0 <= value < _MOST_OPERATIONS for value in found.values()):
             raise CandidateFault("bad_output", "the candidate does not say what it costs")

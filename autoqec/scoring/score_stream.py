@@ -17,6 +17,7 @@ from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring.executor_contract import Executor, Task
 from autoqec.scoring.predictor import fault_from
 from autoqec.scoring.scored import Scored, total
+from autoqec.scoring.scoring_requests import MODELS, ScoringTask
 from autoqec.scoring.shard import FUNCTION, ChunkScore
 
 __all__ = ["ScoreStream", "Scored", "ShotProgress", "chunks_for", "score_each"]
@@ -58,9 +59,18 @@ class ScoreStream:
     def task(self, function: str, chunks: Sequence[int], *, references: bool = False, **fields: Any) -> Task:
         """The task that runs one function on some chunks, with more fields in its message if need be."""
         seeds = [derive_seed(self.key, self.domain, chunk) for chunk in chunks]
-        blobs = {f"env:{name}": data for name, data in self.environment.files.items()} | self.sealed.to_blobs()
-        told = {"seeds": seeds, "p": self.p, "references": references, "strong": self.strong}
-        return Task(function, Message(told | fields, blobs))
+        model = MODELS.get(function, ScoringTask)
+        told = model(
+            environment=self.environment.files,
+            sealed=self.sealed,
+            seeds=tuple(seeds),
+            p=self.p,
+            references=references,
+            strong=self.strong,
+            **(fields if function in MODELS else {}),
+        ).to_message()
+        # A function of a plugin may take fields that no model here has.
+        return Task(function, told if function in MODELS else Message({**told.fields, **fields}, told.blobs))
 
     def run(self, function: str, chunks: Sequence[int] = (), **fields: Any) -> Mapping[str, Any]:
         """Run one task and return its fields.

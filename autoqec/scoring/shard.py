@@ -23,8 +23,8 @@ from autoqec.problem.problem import Problem
 from autoqec.problem.sampling import Shots, sample_chunk
 from autoqec.results.counts import PairedCounts
 from autoqec.sandbox.channel import Message
-from autoqec.scoring.executor_contract import blobs_with_prefix
 from autoqec.scoring.matcher import Matcher
+from autoqec.scoring.scoring_requests import ScoringTask
 
 FUNCTION = "autoqec.scoring.shard:score_chunks"
 
@@ -84,15 +84,15 @@ class _DecoderSet:
 _decoder_set: tuple[str, _DecoderSet] | None = None
 
 
-def _open_decoder_set(message: Message, matcher: Matcher | None) -> _DecoderSet:
-    p, strong = message.fields.get("p"), message.fields.get("strong")
-    if matcher is None:
-        matcher = Matcher(message.blobs, p, strong)
-    else:
-        matcher.open(message.blobs, p, strong)
+def _open_decoder_set(task: ScoringTask, matcher: Matcher | None) -> _DecoderSet:
+    p, strong, blobs = task.p, task.strong, task.to_message().blobs
+    kept = matcher is not None
+    matcher = matcher or Matcher(blobs, p, strong)
     try:
+        if kept:
+            matcher.open(blobs, p, strong)
         # The matcher loads while the problem is built here.
-        loaded = environment_from_files(blobs_with_prefix("env:", message.blobs), origin="the environment")
+        loaded = environment_from_files(task.environment, origin="the environment")
         problem = build_problem(loaded, load_plugins().maker("code"), p)
         return _DecoderSet(problem, matcher, matcher.wait(problem.observable_bytes))
     except BaseException:
@@ -100,23 +100,22 @@ def _open_decoder_set(message: Message, matcher: Matcher | None) -> _DecoderSet:
         raise
 
 
-def _current_decoder_set(message: Message) -> _DecoderSet:
+def _current_decoder_set(task: ScoringTask) -> _DecoderSet:
     global _decoder_set
-    names = sorted(name for name in message.blobs)
-    parts = [name.encode() + hashlib.sha256(message.blobs[name]).digest() for name in names]
-    p, strong = message.fields.get("p"), message.fields.get("strong")
-    key = hashlib.sha256(b"".join(parts) + json.dumps([p, strong]).encode()).hexdigest()
+    blobs = task.to_message().blobs
+    parts = [name.encode() + hashlib.sha256(blobs[name]).digest() for name in sorted(blobs)]
+    key = hashlib.sha256(b"".join(parts) + json.dumps([task.p, task.strong]).encode()).hexdigest()
     if _decoder_set is None or _decoder_set[0] != key:
         matcher, _decoder_set = (_decoder_set[1].matcher if _decoder_set else None), None
-        _decoder_set = key, _open_decoder_set(message, matcher)
+        _decoder_set = key, _open_decoder_set(task, matcher)
     return _decoder_set[1]
 
 
 @contextmanager
-def _with_decoder_set(message: Message) -> Iterator[_DecoderSet]:
+def _with_decoder_set(task: ScoringTask) -> Iterator[_DecoderSet]:
     """The decoder set of a task; after a fault what is left of its processes must not answer for another, so it is forgotten."""
     try:
-        yield _current_decoder_set(message)
+        yield _current_decoder_set(task)
     except BaseException:
         _forget_decoder_set()
         raise
@@ -175,9 +174,7 @@ def score_chunks(message: Message) -> Message:
     """Score chunks.
 
     Args:
-        message: Fields `seeds` (one 64-bit seed a chunk), `p` (physical error rate or null), `references` (whether to run
-            them) and `strong` (one more of them, by kind, or null); blobs `env:<name>` (the environment's files),
-            `file:<path>` and `weights` (the sealed candidate).
+        message: A `ScoringTask`.
 
     Returns:
         Field `chunks`: one `ChunkScore` as a mapping per seed, in order. Field `missing`: references that were left out
@@ -187,12 +184,9 @@ def score_chunks(message: Message) -> Message:
         CandidateFault: The candidate broke its contract.
         UsageError, NotFoundError: The environment or a decoder cannot be used.
     """
-    with_references = bool(message.fields.get("references"))
-    with _with_decoder_set(message) as decoders:
-        scores = [
-            _score(decoders, sample_chunk(decoders.problem, int(seed)), with_references)
-            for seed in message.fields["seeds"]
-        ]
+    task = ScoringTask.from_message(message)
+    with _with_decoder_set(task) as decoders:
+        scores = [_score(decoders, sample_chunk(decoders.problem, seed), task.references) for seed in task.seeds]
         return Message({"chunks": [score.to_dict() for score in scores], "missing": decoders.matcher.missing})
 
 
@@ -206,14 +200,14 @@ class GivenScore:
     candidate: np.ndarray
 
 
-def score_given(message: Message, build: Callable[[Problem], Shots]) -> GivenScore:
+def score_given(task: ScoringTask, build: Callable[[Problem], Shots]) -> GivenScore:
     """Score shots that a function makes of the problem, on the same way as those that are drawn.
 
     Args:
-        message: As for `score_chunks`, but for its seeds.
+        task: As for `score_chunks`, but for its seeds.
         build: Makes the shots.
     """
-    with _with_decoder_set(message) as decoders:
+    with _with_decoder_set(task) as decoders:
         shots = build(decoders.problem)
         score = _score(decoders, shots, False)
         candidate = np.unpackbits(np.frombuffer(bytes.fromhex(score.failed), np.uint8), count=len(shots)).astype(bool)
@@ -224,7 +218,7 @@ def score_given(message: Message, build: Callable[[Problem], Shots]) -> GivenSco
 
 def cost(message: Message) -> Message:
     """Fields `flops_per_shot` and `params` of a candidate, given as for `score_chunks`."""
-    with _with_decoder_set(message) as decoders:
+    with _with_decoder_set(ScoringTask.from_message(message)) as decoders:
         return Message(
             decoders.matcher.cost() if decoders.matcher.has_candidate else {"flops_per_shot": 0, "params": 0}
         )
@@ -234,7 +228,7 @@ def answer_again(message: Message) -> Message:
     """What fresh processes predict for chunks that were scored, in other company: mixed with each other, in batches of odd sizes.
 
     Args:
-        message: As for `score_chunks`; `seeds` are those of the chunks.
+        message: A `ScoringTask`; `seeds` are those of the chunks.
 
     Returns:
         Field `answers`: SHA-256 of each chunk's predictions, in order — `ChunkScore.answers`, if the candidate has no memory,
@@ -244,15 +238,16 @@ def answer_again(message: Message) -> Message:
         CandidateFault: As for `score_chunks`.
     """
     # Not the matcher at hand: forks of its warm process have one order of sets and one layout of memory, and could agree on them.
-    decoders = _open_decoder_set(message, None)
+    task = ScoringTask.from_message(message)
+    decoders = _open_decoder_set(task, None)
     with decoders.matcher:
-        chunks = [sample_chunk(decoders.problem, int(seed)).syndromes for seed in message.fields["seeds"]]
+        chunks = [sample_chunk(decoders.problem, seed).syndromes for seed in task.seeds]
         if not decoders.matcher.has_candidate:
             return Message(
                 {"answers": [_answers_digest(decoders.matcher.known(chunk, False)[0][""]) for chunk in chunks]}
             )
         shots = np.concatenate(chunks)
-        order = np.random.default_rng(int(message.fields["seeds"][0])).permutation(len(shots))
+        order = np.random.default_rng(task.seeds[0]).permutation(len(shots))
         parts = [decoders.matcher.candidate(shots[part])[0] for part in np.array_split(order, _odd_batches(len(shots)))]
         observables, invalid = (
             np.empty((len(shots), decoders.problem.observable_bytes), np.uint8),

@@ -8,7 +8,7 @@ from autoqec.plugins import load_plugins
 from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import environment_from_files
 from autoqec.sandbox.channel import Message
-from autoqec.scoring.executor_contract import blobs_with_prefix
+from autoqec.scoring.scoring_requests import ScoringTask
 
 _BUILDS = "stim._stim_"
 
@@ -19,7 +19,7 @@ def survey(message: Message) -> Message:
     """Compile an environment's problem at its target.
 
     Args:
-        message: Blobs `env:<name>`, the environment's files.
+        message: A `ScoringTask`, of which only the environment is asked.
 
     Returns:
         Fields `fingerprint` and `structure`, 64 hex digits each, and `simd`, the build of stim that draws shots here: other
@@ -28,7 +28,7 @@ def survey(message: Message) -> Message:
     Raises:
         UsageError: The environment cannot be compiled.
     """
-    loaded = environment_from_files(blobs_with_prefix("env:", message.blobs), origin="the environment")
+    loaded = environment_from_files(ScoringTask.from_message(message).environment, origin="the environment")
     problem = build_problem(loaded, load_plugins().maker("code"))
     return Message({"fingerprint": problem.fingerprint, "structure": problem.structure, "simd": stim_build()})
 

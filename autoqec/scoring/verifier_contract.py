@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from autoqec.problem.environment import LoadedEnvironment
 from autoqec.results.verdict import Verdict
 from autoqec.results.verdict_parts import OutOfTime
 from autoqec.sandbox.sealed import SealedCandidate
+from autoqec.sandbox.typed_messages import Request, blobs
 from autoqec.scoring.executor_contract import Executor
 
 __all__ = ["Report", "Verdict", "VerificationRequest", "Verifier"]
@@ -19,7 +20,7 @@ Report = Callable[[Mapping[str, Any]], None]
 
 
 @dataclass(frozen=True)
-class VerificationRequest:
+class VerificationRequest(Request):
     """What a verifier is asked. It is complete: with `seed_key` given, the same request has the same verdict.
 
     Attributes:
@@ -50,7 +51,7 @@ class VerificationRequest:
     seed_key: bytes | None = None
     max_shots: int | None = None
     strong_reference: str | None = None
-    parents: Mapping[str, SealedCandidate] = field(default_factory=dict)
+    parents: Mapping[str, SealedCandidate] = blobs("parent", default_factory=dict)
     alpha: float | None = None
     beacon: str = ""
     full_certificate: bool = False

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from autoqec.testing.agent_context import tiny_context
+    from autoqec.testing.candidates import custom_module, untrained
     from autoqec.testing.conformance import check_agent, check_decoder, check_estimates, check_stage
     from autoqec.testing.conformance_code import check_code
     from autoqec.testing.conformance_command import check_command
     from autoqec.testing.conformance_executor import check_executor
     from autoqec.testing.conformance_verifier import check_verifier
-    from autoqec.testing.recorded import record_round, record_run
+    from autoqec.testing.recorded import figures, record_round, record_run
     from autoqec.testing.scripted_agent import ScriptedAgent
     from autoqec.testing.tiny import (
         TINY_CONFIG,
@@ -43,6 +44,8 @@ __all__ = [
     "check_stage",
     "check_verifier",
     "colour_problem",
+    "custom_module",
+    "figures",
     "make_tiny_lab",
     "record_round",
     "record_run",
@@ -50,17 +53,19 @@ __all__ = [
     "tiny_context",
     "tiny_problem",
     "tiny_proposal",
+    "untrained",
 ]
 
 #: Where each name is. A child process that runs one small function of this package does not load the rest of it first.
 _MODULES = {
     "agent_context": ["tiny_context"],
+    "candidates": ["custom_module", "untrained"],
     "conformance": ["check_agent", "check_decoder", "check_estimates", "check_stage"],
     "conformance_code": ["check_code"],
     "conformance_command": ["check_command"],
     "conformance_executor": ["check_executor"],
     "conformance_verifier": ["check_verifier"],
-    "recorded": ["record_round", "record_run"],
+    "recorded": ["figures", "record_round", "record_run"],
     "scripted_agent": ["ScriptedAgent"],
     "tiny": [
         "TINY_CONFIG",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import mmap  # noqa: F401 - imported before the lock for the escape attempts: a locked process can load nothing
 import os
@@ -9,7 +10,8 @@ import platform
 import random
 import resource
 import shutil  # noqa: F401 - as above
-import socket  # noqa: F401 - as above
+import socket
+import stat
 import threading
 import time
 from collections.abc import Callable
@@ -17,7 +19,7 @@ from types import ModuleType
 from typing import Any
 
 from autoqec.sandbox.channel import Channel, Message
-from autoqec.sandbox.child import find_function
+from autoqec.sandbox.child import Child, find_function
 from autoqec.sandbox.lock import lock
 from autoqec.sandbox.syscalls import ARCHITECTURES
 
@@ -25,6 +27,9 @@ _PR_GET_DUMPABLE = 3
 
 #: The file descriptor of the secret that a process has open, as if a library had forgotten to close a file.
 FORGOTTEN = 50
+
+#: Children that nobody ends.
+_KEPT: list[Child] = []
 
 
 def allocate(message: Message) -> Message:
@@ -44,6 +49,12 @@ def fork_and_hang(message: Message) -> Message:
         if os.fork() == 0:
             break
     return hang(message)
+
+
+def start_child(message: Message) -> Message:
+    """Start a child and never end it."""
+    _KEPT.append(Child("autoqec.testing.misbehave:serve_attempt"))
+    return Message({"folder": os.getcwd()})
 
 
 def look_around(message: Message) -> Message:
@@ -80,10 +91,27 @@ def speak_and_exit(message: Message) -> Message:
 
 
 def warm_up(message: Message) -> Callable[[Channel], None]:
-    """Warm up a fork server: find the function that the field `serve` names. With `thread`, also start a second thread."""
-    if message.fields.get("thread"):
+    """Warm up a fork server: find the function that the field `serve` names.
+
+    With `thread`, also start a second thread. With `shut`, shut all sockets down first. With `reached` and `go on`, which are
+    named pipes, open the first and then wait until somebody opens the second.
+    """
+    fields = message.fields
+    if fields.get("thread"):
         threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
-    return find_function(message.fields["serve"])
+    if fields.get("shut"):
+        _shut_sockets()
+    for name, mode in (("reached", "w"), ("go on", "r")):
+        if name in fields:
+            open(fields[name], mode).close()
+    return find_function(fields["serve"])
+
+
+def _shut_sockets() -> None:
+    for descriptor in [int(name) for name in os.listdir("/proc/self/fd")]:
+        with contextlib.suppress(OSError):
+            if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+                socket.fromfd(descriptor, socket.AF_UNIX, socket.SOCK_STREAM).shutdown(socket.SHUT_RDWR)
 
 
 def serve_attempt(channel: Channel) -> None:

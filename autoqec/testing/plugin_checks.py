@@ -23,7 +23,7 @@ from autoqec.testing.conformance_code import check_code
 from autoqec.testing.conformance_command import check_command
 from autoqec.testing.conformance_executor import check_executor
 from autoqec.testing.conformance_verifier import check_verifier
-from autoqec.testing.tiny import colour_problem, tiny_problem
+from autoqec.testing.tiny import colour_problem, surface_problem, tiny_problem
 
 Result = Literal["passed", "partial", "skipped", "failed"]
 
@@ -170,9 +170,14 @@ def _agent(entry: Registration, registry: Registry, commands: Collection[str]) -
     return ""
 
 
+def _rare_errors() -> Problem:
+    """A problem that decoders pass too which know a few errors at once and no more."""
+    return surface_problem(3, 0.003, rounds=2)
+
+
 def _decoder(entry: Registration, registry: Registry, commands: Collection[str]) -> str:
     said = []
-    for make in (tiny_problem, colour_problem):
+    for make in (_rare_errors, colour_problem):
         problem: Problem = make()
         try:
             decoder = entry.create()

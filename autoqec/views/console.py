@@ -59,7 +59,9 @@ def print_error(error: AutoQECError) -> None:
     from rich.text import Text
 
     console = err()
-    console.print(Text("error: ", style="bold red") + plain(error.problem), soft_wrap=True)
+    # The exit code says as much as these.
+    code = "" if error.code in ("failed", "usage", "not_found") else f" [{error.code}]"
+    console.print(Text("error: ", style="bold red") + plain(error.problem) + Text(code, style="dim"), soft_wrap=True)
     if error.hint:
         console.print(Text("  hint: ", style="bold") + plain(error.hint), soft_wrap=True)
 

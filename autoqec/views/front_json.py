@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from autoqec.errors import AutoQECError
-from autoqec.history import Ledger, read_notes, require_kept
+from autoqec.history import Ledger, read_notes, require_reachable
 from autoqec.results.head_to_head import HeadToHead, head_to_heads
 from autoqec.results.lab_front import Entrant, Front, front_of
 from autoqec.views.log_lines import Line, RunLines
@@ -36,7 +36,7 @@ def front_rows(ledger: Ledger, runs: Sequence[RunLines], env: str | None = None)
     for each in read_fronts(ledger, runs, env):
         for member in each.front.members:
             run, line = each.lines[member.point.name]
-            require_kept(ledger, run.run, line.number, str(line.commit))
+            require_reachable(ledger, run.run, line.number, str(line.commit))
             found.append(line.row.on_front(member.dominates, member.confirmed))
     return found
 
@@ -100,7 +100,7 @@ def over_limits(runs: Sequence[RunLines], env: str | None = None) -> list[str]:
 def _require_whole(ledger: Ledger, run: str, line: Line) -> None:
     branch = f"exp/{run}/{line.number}"
     if line.env is None:  # its commit is gone or is no round's; either way nobody can say what it was VERIFIED on
-        require_kept(ledger, run, line.number, str(line.commit))
+        require_reachable(ledger, run, line.number, str(line.commit))
         problems = "; ".join(line.row.problems)
         raise AutoQECError(
             f"refs/heads/{branch} is VERIFIED and cannot be read: {problems}", hint=f"autoqec show {branch}"

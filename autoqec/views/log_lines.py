@@ -23,14 +23,14 @@ from autoqec.history import (
     RoundRecord,
     RunRecords,
     Snapshot,
-    cached,
     chosen_runs,
     find_record,
     has_objects,
-    keep,
     list_runs,
+    read_cache,
     read_run,
     take_snapshot,
+    write_cache,
 )
 
 if TYPE_CHECKING:  # lines from the cache are printed as they are, and records take a while to define
@@ -158,7 +158,7 @@ def _nothing_to_collect() -> Iterator[None]:
 
 def _run_lines(ledger: Ledger, snapshot: Snapshot, run: str) -> RunLines:
     key = hashlib.sha256(f"{_code()} {run} {snapshot.digest(run)}".encode()).hexdigest()
-    kept = cached(ledger, key)
+    kept = read_cache(ledger, key)
     unpacked: RunLines | None = None
     if kept is not None:
         with suppress(ValueError, KeyError, TypeError):  # it is whole, but nothing of ours
@@ -168,7 +168,7 @@ def _run_lines(ledger: Ledger, snapshot: Snapshot, run: str) -> RunLines:
     records = read_run(ledger, snapshot, run)
     lines, named = _make(snapshot, records)
     if records.created and lines.lines:
-        keep(ledger, key, _pack(lines, records.fleeting, named))
+        write_cache(ledger, key, _pack(lines, records.fleeting, named))
     return lines
 
 

@@ -75,6 +75,7 @@ class RoundRow:
         branch, commit: Where.
         env, env_id: The environment's name and identity; None if the commit cannot be read.
         status, reason: How it ended, and why; or whom it waits for.
+        code: The code of the error that ended it, if one did; see `autoqec.error_codes`.
         verdict, verdict_reason: The verifier's word and the code of its reason.
         metrics, references: Development metrics; rates of reference decoders on the same shots.
         holdout: The verdict's figures.
@@ -95,6 +96,7 @@ class RoundRow:
     env_id: str | None = None
     status: str = "unknown"
     reason: str | None = None
+    code: str | None = None
     verdict: str | None = None
     metrics: DevelopmentRow | None = None
     references: Mapping[str, float] | None = None
@@ -171,6 +173,7 @@ def round_row(
         env_id=identity.env.rpartition(":")[2] if identity else None,
         status=record.status,
         reason=_reason(record),
+        code=(record.claim.code or None) if record.claim else None,
         verdict=verdict.verdict if verdict else None,
         metrics=_development(metrics),
         references=metrics.references if metrics else None,

@@ -7,5 +7,5 @@ from autoqec.hookspecs import Register, hookimpl
 
 @hookimpl
 def autoqec_register_stages(register: Register) -> None:
-    """Offer `cnn3d`."""
+    """Register `cnn3d`."""
     register("cnn3d", "autoqec_plugins.cnn3d.cnn3d_stage:CNN3D")

@@ -13,11 +13,11 @@ class CNN3DConfig(StageConfig):
     """The fields of a `cnn3d` stage.
 
     Attributes:
-        layers: Convolutions, each followed by a ReLU.
+        layers: Number of convolutions, each followed by a ReLU.
         channels: Features of a cell.
-        kernel: Cells a convolution sees along each axis.
-        residual: From the second on, add a convolution's result to its input.
-        head: What each mechanism makes of its detectors' features; see `DetectorReadout`.
+        kernel: Size of a convolution in cells along each axis.
+        residual: Add the input of a convolution to its output, from the second convolution on.
+        head: The map from detectors' features to a mechanism; see `DetectorReadout`.
     """
 
     kind: Literal["cnn3d"] = "cnn3d"

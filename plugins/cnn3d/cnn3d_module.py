@@ -1,4 +1,4 @@
-"""The convolutional network in torch: detectors to grid, convolutions, grid to detectors, a readout for each mechanism."""
+"""The convolutional network in torch: detectors to grid, convolutions, grid to detectors, readout per mechanism."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .grid import lay_out
 
 
 class CNN3DModule(torch.nn.Module):
-    """See `CNN3DConfig`. Cells without a detector are zero, and a third input says which they are."""
+    """See `CNN3DConfig`. Cells without a detector are zero, and a third input channel marks the cells with one."""
 
     def __init__(self, config: CNN3DConfig, problem: Problem) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class CNN3DModule(torch.nn.Module):
             beliefs: Log-likelihood ratios, float32 `[shots, mechanisms]`.
 
         Returns:
-            Beliefs, `[shots, mechanisms]`; the given ones until the head is trained.
+            Beliefs, `[shots, mechanisms]`; equal to the input until the head is trained.
         """
         shots, place = len(beliefs), cast(torch.Tensor, self._place)
         seen = self._input(syndromes, beliefs)

@@ -1,7 +1,7 @@
-"""The stage kind `cnn3d`: three-dimensional convolutions over detectors laid out in space and time.
+"""The stage kind `cnn3d`: three-dimensional convolutions over detectors in space and time.
 
-Syndromes of a surface code look alike everywhere, and a convolution uses that; Gicev, Hollenberg and Usman, Quantum 7, 1058
-(2023), and Chamberland et al., Quantum Sci. Technol. 8, 045011 (2023), put such networks in front of a classical decoder.
+Syndromes of a surface code look the same everywhere, and convolutions use this symmetry. Gicev, Hollenberg and Usman, Quantum 7,
+1058 (2023), and Chamberland et al., Quantum Sci. Technol. 8, 045011 (2023), put such networks in front of a classical decoder.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ class CNN3D:
     Config = CNN3DConfig
 
     def build(self, config: CNN3DConfig, problem: Problem) -> torch.nn.Module:
-        """The trainable module; untrained, it returns the beliefs it is given.
+        """Build the trainable module; untrained, it returns its input beliefs.
 
         Raises:
-            UsageError: The problem's detectors have no coordinates, or none that lie on a grid.
+            UsageError: The problem's detectors have no coordinates, or do not lie on a grid.
         """
         from .cnn3d_module import CNN3DModule
 
         return CNN3DModule(config, problem)
 
     def inference(self, config: CNN3DConfig, tensors: Mapping[str, np.ndarray], problem: Problem) -> Inference | None:
-        """None: torch runs it."""
+        """Return None: torch runs this stage."""
         return None
 
     def space(self) -> Mapping[str, tuple[Any, ...]]:
-        """The fields a search may vary, each with the values worth trying, in order."""
+        """Return the fields that a search may vary, each with its values in order."""
         return {
             "layers": (1, 2, 3, 4, 6),
             "channels": (4, 8, 12, 16, 24),

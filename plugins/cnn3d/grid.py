@@ -1,4 +1,4 @@
-"""Detectors on a grid: along each axis, coordinates become their rank among those that occur."""
+"""Places detectors on a grid: along each axis, a coordinate becomes its rank among the occurring values."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from autoqec.errors import UsageError
 from autoqec.problem.geometry import find_geometry
 from autoqec.problem.problem import Problem
 
-#: Cells per detector beyond which coordinates are scattered and a grid of their ranks would be mostly holes.
+#: Maximum number of cells per detector; with more, the coordinates are scattered and the grid would be mostly empty.
 _MAX_CELLS_PER_DETECTOR = 32
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A grid of cells, each with room for as many detectors as share a place.
+    """A grid of cells; a cell can hold several detectors.
 
     Attributes:
-        shape: Cells in time, y and x.
-        slots: The most detectors in one cell.
+        shape: Number of cells in time, y and x.
+        slots: Maximum number of detectors in one cell.
         place: Index of each detector in `[slots, time, y, x]`, flattened, int64 `[detectors]`.
     """
 
@@ -30,10 +30,10 @@ class Grid:
 
 
 def lay_out(problem: Problem) -> Grid:
-    """Find a grid.
+    """Find the grid of a problem's detectors.
 
     Raises:
-        UsageError: Detectors have no coordinates, or they do not lie on a grid.
+        UsageError: Detectors have no coordinates, or do not lie on a grid.
     """
     geometry = find_geometry(problem)
     if not geometry.has_coordinates:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from autoqec.candidate.stage_contract import Inference, StageConfig
-from autoqec.errors import AutoQECError, UsageError
+from autoqec.errors import AutoQECError, UsageError, is_out_of_memory
 from autoqec.problem.problem import Problem
 
 from .source import check_source
@@ -89,7 +89,7 @@ def _explained(work: Callable[[], Any], path: str) -> Any:
     except (AutoQECError, MemoryError):
         raise
     except Exception as error:
-        if "allocate memory" in str(error):  # torch raises a RuntimeError in this case
+        if is_out_of_memory(error):  # torch raises a RuntimeError in this case
             raise MemoryError(str(error)) from error
         lines, trace = [], error.__traceback__
         while trace is not None:
@@ -98,4 +98,5 @@ def _explained(work: Callable[[], Any], path: str) -> Any:
             trace = trace.tb_next
         where = f"{path}, line {lines[-1]}" if lines else path
         text = str(error).strip().splitlines()
-        raise UsageError(f"{where}: {type(error).__name__}: {text[0] if text else ''}") from error
+        problem = f"{where}: {type(error).__name__}: {text[0] if text else ''}"
+        raise UsageError(problem, code="custom_refused") from error

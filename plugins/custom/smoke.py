@@ -16,6 +16,8 @@ _SEED = 1
 #: Allowed change of beliefs with the batch, for sums in another order.
 _TOLERANCE = 1e-4
 
+_HINT = "docs/candidates.md, section custom, has the rules for forward"
+
 
 def try_out(make: Callable[[], torch.nn.Module], problem: Problem, path: str) -> None:
     """Run a stage forward and backward.
@@ -37,7 +39,7 @@ def try_out(make: Callable[[], torch.nn.Module], problem: Problem, path: str) ->
     given = torch.linspace(0.5, 1.0, _SHOTS).unsqueeze(1) * torch.from_numpy(problem.priors_llr)
 
     def fail(problem: str) -> None:
-        raise UsageError(f"{path}: {problem}", hint="docs/candidates.md, section custom, has the rules for forward")
+        raise UsageError(f"{path}: {problem}", hint=_HINT, code="custom_refused")
 
     refined = stage(bits, given.clone())
     if not isinstance(refined, torch.Tensor):

@@ -53,21 +53,25 @@ def check_source(text: str, path: str) -> None:
             `__init__(self, graph)` and `forward(self, syndromes, beliefs)`. The message names the line.
     """
     if len(text.encode()) > MAX_BYTES:
-        raise UsageError(f"{path} has {len(text.encode()):,} bytes; at most {MAX_BYTES:,} are allowed")
+        raise UsageError(
+            f"{path} has {len(text.encode()):,} bytes; at most {MAX_BYTES:,} are allowed", code="custom_refused"
+        )
     try:
         tree = ast.parse(text, filename=path)
     except SyntaxError as error:
-        raise UsageError(f"{path}, line {error.lineno}: {error.msg}") from error
+        raise UsageError(f"{path}, line {error.lineno}: {error.msg}", code="custom_refused") from error
     except (ValueError, RecursionError, MemoryError) as error:
-        raise UsageError(f"cannot parse {path}: {error}") from error
+        raise UsageError(f"cannot parse {path}: {error}", code="custom_refused") from error
     nodes = list(ast.walk(tree))
     if len(nodes) > MAX_NODES:
-        raise UsageError(f"{path} has {len(nodes):,} syntax nodes; at most {MAX_NODES:,} are allowed")
+        raise UsageError(
+            f"{path} has {len(nodes):,} syntax nodes; at most {MAX_NODES:,} are allowed", code="custom_refused"
+        )
     for line, problem in _top_level(tree):
-        raise UsageError(f"{path}, line {line}: {problem}")
+        raise UsageError(f"{path}, line {line}: {problem}", code="custom_refused")
     for node in nodes:
         for problem in _problems(node):
-            raise UsageError(f"{path}, line {getattr(node, 'lineno', 1)}: {problem}")
+            raise UsageError(f"{path}, line {getattr(node, 'lineno', 1)}: {problem}", code="custom_refused")
     _check_signature(tree, path)
 
 
@@ -108,13 +112,16 @@ def _is_forbidden(name: str) -> bool:
 def _check_signature(tree: ast.Module, path: str) -> None:
     stages = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Stage"]
     if len(stages) != 1 or not any(ast.unparse(base).split(".")[-1] == "Module" for base in stages[0].bases):
-        raise UsageError(f"{path} must define one class Stage(torch.nn.Module)")
+        raise UsageError(f"{path} must define one class Stage(torch.nn.Module)", code="custom_refused")
     methods = {node.name: node for node in stages[0].body if isinstance(node, ast.FunctionDef)}
     for name, expected in (("__init__", ["self", "graph"]), ("forward", ["self", "syndromes", "beliefs"])):
         if name not in methods:
-            raise UsageError(f"{path}: class Stage has no {name}({', '.join(expected)})")
+            raise UsageError(f"{path}: class Stage has no {name}({', '.join(expected)})", code="custom_refused")
         given = methods[name].args
         plain = not (given.vararg or given.kwarg or given.kwonlyargs or given.posonlyargs or given.defaults)
         if [argument.arg for argument in given.args] != expected or not plain:
             line = methods[name].lineno
-            raise UsageError(f"{path}, line {line}: {name} must have exactly the arguments {', '.join(expected)}")
+            raise UsageError(
+                f"{path}, line {line}: {name} must have exactly the arguments {', '.join(expected)}",
+                code="custom_refused",
+            )

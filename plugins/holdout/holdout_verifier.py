@@ -91,7 +91,7 @@ class HoldoutVerifier:
             word, reason = decide(collected.evidence)
         except CandidateFault as fault:
             word, reason = word_for(fault.reason), fault.reason
-            collected.add(fault=fault.problem)
+            collected.add(fault=fault.problem, fault_code=fault.code)
         collected.add(
             out_of_time=spending.out_of_time, seconds=round(spending.seconds, 2), seconds_by_part=spending.parts
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 
 from autoqec.sandbox.channel import Message
 from autoqec.sandbox.child import Child
@@ -20,10 +21,13 @@ class LocalExecutor:
     def __init__(self, jobs: int):
         self.jobs = jobs
         # Children are made here, in the caller's thread: the kernel ties a child's life to the thread that made it.
-        self._children = [Child("autoqec.scoring.executor_contract:serve_tasks") for _ in range(jobs)]
+        self._children: list[Child] = []
         self._idle: queue.SimpleQueue[Child] = queue.SimpleQueue()
-        for child in self._children:
-            self._idle.put(child)
+        with ExitStack() as opened:
+            for _ in range(jobs):
+                self._children.append(opened.enter_context(Child("autoqec.scoring.executor_contract:serve_tasks")))
+                self._idle.put(self._children[-1])
+            self._open = opened.pop_all()
         self._threads = ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="autoqec-local")
 
     def submit(self, task: Task) -> Future[Message]:
@@ -33,7 +37,7 @@ class LocalExecutor:
     def _run(self, task: Task) -> Message:
         child = self._idle.get()
         try:
-            child.send(dict(task.message.fields) | {"function": task.function}, **task.message.blobs)
+            child.tell(task.to_message())
             return child.receive()
         finally:
             self._idle.put(child)
@@ -42,7 +46,8 @@ class LocalExecutor:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        for child in self._children:
-            child.kill()
-        self._threads.shutdown(wait=True)
+        # A thread that waits for an answer still reads a pipe and explains the end: both are closed when it has.
+        with self._open, self._threads:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+            for child in self._children:
+                child.end()

@@ -1,4 +1,4 @@
-"""CNOT layers for any checks: an edge colouring of a bipartite Tanner graph with as few colours as there can be."""
+"""CNOT layers for any checks: a minimal edge colouring of the bipartite Tanner graph."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 def edge_colouring(checks: np.ndarray) -> list[list[tuple[int, int]]]:
     """Split the ones of a matrix into layers in which no row and no column occurs twice.
 
-    Kőnig's theorem: as many layers suffice as the largest weight of a row or column. Each edge takes a colour free at its
-    check; where that is taken at its qubit, the path that alternates between this and a colour free at the qubit is
-    recoloured.
+    By Kőnig's theorem the number of layers equals the largest weight of a row or column. Each edge takes a colour that is free
+    at its check. If the colour is used at its qubit, the path that alternates between this colour and one that is free at the
+    qubit is recoloured.
 
     Args:
         checks: 0 and 1, `[checks, qubits]`.
@@ -21,13 +21,13 @@ def edge_colouring(checks: np.ndarray) -> list[list[tuple[int, int]]]:
     rows, columns = checks.shape
     weights = [*checks.sum(axis=0, dtype=int), *checks.sum(axis=1, dtype=int)]
     colours = max(weights, default=0)
-    # other[v, c]: what vertex v is joined to by colour c; checks are 0…rows-1, qubits follow; -1 is nothing.
+    # other[v, c]: the neighbour of vertex v by colour c, -1 for none; checks are 0…rows-1, qubits follow.
     other = np.full((rows + columns, colours), -1, dtype=np.int64)
     for check, qubit in np.argwhere(checks):
         left, right = int(check), int(rows + qubit)
         a = int(np.flatnonzero(other[left] < 0)[0])
         b = int(np.flatnonzero(other[right] < 0)[0])
-        # The path from the qubit that begins with colour a cannot end at the check: in a bipartite graph it would arrive
+        # The path from the qubit that starts with colour a cannot end at the check: in a bipartite graph it would arrive
         # there by colour a, which is free there.
         vertex, colour, path = right, a, []
         while other[vertex, colour] >= 0:

@@ -7,5 +7,5 @@ from autoqec.hookspecs import Register, hookimpl
 
 @hookimpl
 def autoqec_register_stages(register: Register) -> None:
-    """Offer `mlp`."""
+    """Register `mlp`."""
     register("mlp", "autoqec_plugins.mlp.mlp_stage:MLP")

@@ -15,7 +15,7 @@ class MLPConfig(StageConfig):
     Attributes:
         hidden: Units of a hidden layer.
         head: `linear`: one hidden layer, then the correction; `mlp`: two.
-        see_beliefs: Whether the incoming beliefs are an input beside the syndrome; they should be behind another stage.
+        see_beliefs: Use the incoming beliefs as input in addition to the syndrome; recommended after another stage.
     """
 
     kind: Literal["mlp"] = "mlp"

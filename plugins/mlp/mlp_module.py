@@ -12,7 +12,7 @@ from .mlp_config import MLPConfig
 
 
 class MLPModule(torch.nn.Module):
-    """See `MLPConfig`. Beliefs enter as how far `tanh(belief / 2)` is from the prior's, which is 0 in a first stage."""
+    """See `MLPConfig`. The belief input is `tanh(belief / 2)` minus the prior's value, which is 0 in a first stage."""
 
     def __init__(self, config: MLPConfig, problem: Problem) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class MLPModule(torch.nn.Module):
             beliefs: Log-likelihood ratios, float32 `[shots, mechanisms]`.
 
         Returns:
-            Beliefs, `[shots, mechanisms]`; the given ones until the last layer is trained.
+            Beliefs, `[shots, mechanisms]`; equal to the input until the last layer is trained.
         """
         seen = syndromes
         if self._see_beliefs:

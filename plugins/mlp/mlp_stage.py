@@ -1,7 +1,7 @@
 """The stage kind `mlp`: dense layers from syndrome and beliefs to a correction of every belief.
 
-The first neural decoders were such networks (Torlai and Melko, PRL 119, 030501); they know nothing of the code and pay for it
-in weights, but a small one is the fastest learned stage there is.
+The first neural decoders were such networks (Torlai and Melko, PRL 119, 030501). They do not use the structure of the code and
+so need many weights, but a small one is the fastest learned stage.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ class MLP:
     Config = MLPConfig
 
     def build(self, config: MLPConfig, problem: Problem) -> torch.nn.Module:
-        """The trainable module; untrained, it returns the beliefs it is given."""
+        """Build the trainable module; untrained, it returns its input beliefs."""
         from .mlp_module import MLPModule
 
         return MLPModule(config, problem)
 
     def inference(self, config: MLPConfig, tensors: Mapping[str, np.ndarray], problem: Problem) -> Inference | None:
-        """None: torch runs it."""
+        """Return None: torch runs this stage."""
         return None
 
     def space(self) -> Mapping[str, tuple[Any, ...]]:
-        """The fields a search may vary, each with the values worth trying, in order."""
+        """Return the fields that a search may vary, each with its values in order."""
         return {"hidden": (16, 32, 64, 128), "head": ("linear", "mlp"), "see_beliefs": (False, True)}

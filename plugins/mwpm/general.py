@@ -1,6 +1,6 @@
-"""Exact matching of any one shot through fusion-blossom: slower than the kernel, without its limit on clusters.
+"""Exact matching of a single shot with fusion-blossom: slower than the kernel, but without its limit on clusters.
 
-Wu and Zhong, "Fusion Blossom: Fast MWPM Decoders for QEC" (IEEE QCE 2023); its solver takes weights per shot.
+Wu and Zhong, "Fusion Blossom: Fast MWPM Decoders for QEC" (IEEE QCE 2023); its solver accepts weights per shot.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from .matching_kernel import prepare
 
 
 class GeneralSolver:
-    """One solver, kept between shots; a shot that it panics on costs a new one."""
+    """A solver that is reused between shots and replaced after a panic."""
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
         slots = len(graph.slot_ends)
         detectors = len(graph.boundary_slot)
-        # Each way to the boundary ends in a virtual vertex of its own: with a shared one, which would be correct too,
-        # clusters that touch the boundary meet there, and solving takes a fifth longer.
+        # Each boundary edge ends in its own virtual vertex. A shared vertex would be correct too, but clusters that touch
+        # the boundary would merge there, and solving would take a fifth longer.
         ends = graph.slot_ends.astype(np.int64)
         outer = np.flatnonzero(ends[:, 1] < 0)
         ends[outer, 1] = detectors + np.arange(len(outer))
         virtual = list(range(detectors, detectors + len(outer)))
-        # Weights must be even, so that half of one is an integer. These stand-ins are replaced in every shot.
+        # Weights must be even, so that half of a weight is an integer. Every shot replaces these placeholders.
         self._initializer = fusion_blossom.SolverInitializer(
             detectors + len(outer), [(a, b, 2) for a, b in ends.tolist()], virtual
         )
@@ -40,11 +40,11 @@ class GeneralSolver:
 
         Args:
             syndrome: Bit-packed, uint8 `[ceil(detectors / 8)]`.
-            log_odds: Of each edge, float32 `[edges]`, finite.
-            observables: Written: predicted flips, uint8 `[ceil(observables / 8)]`.
+            log_odds: Log-odds of each edge, float32 `[edges]`, finite.
+            observables: Output: predicted flips, uint8 `[ceil(observables / 8)]`.
 
         Returns:
-            The weight of the solution in units of 1/`WEIGHTS_PER_NAT`; None when the solver failed.
+            The weight of the solution in units of 1/`WEIGHTS_PER_NAT`; None if the solver failed.
         """
         total = prepare(syndrome, log_odds, self._graph, self._fires, self._weight, self._chosen, observables)
         weights = list(zip(self._numbers, (2 * self._weight).tolist(), strict=True))
@@ -55,7 +55,7 @@ class GeneralSolver:
             self._solver.clear()
         except (KeyboardInterrupt, SystemExit):
             raise
-        except BaseException:  # a Rust panic arrives as PanicException, which is no Exception
+        except BaseException:  # a Rust panic is a PanicException, which is not an Exception
             self._solver = fusion_blossom.SolverSerial(self._initializer)
             return None
         for slot in used:

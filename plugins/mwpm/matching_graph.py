@@ -1,4 +1,4 @@
-"""The matching graph as flat arrays for the kernel: parallel edges share a slot, and every detector lists its slots."""
+"""The matching graph as flat arrays for the kernel: parallel edges share a slot, and each detector has a list of slots."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from autoqec.problem.dem import Edges
 
 
 class Graph(NamedTuple):
-    """A matching graph; edges that join the same two ends share a slot, of which a shot uses the lightest edge.
+    """A matching graph. Edges between the same two ends share a slot; a shot uses the lightest edge of a slot.
 
     Attributes:
         ends: Detectors of each edge, int32 `[edges, 2]`, -1 for the boundary.
@@ -19,11 +19,11 @@ class Graph(NamedTuple):
         slot_ends: Detectors of each slot, int32 `[slots, 2]`; the second is -1 at the boundary.
         start: Neighbours of detector d are at `start[d]:start[d + 1]`, int32 `[detectors + 1]`.
         neighbour: Neighbouring detectors, int32.
-        through: Slot that leads there, int32.
+        through: Slot to each neighbour, int32.
         boundary_slot: Slot from each detector to the boundary, -1 for none, int32 `[detectors]`.
-        island: Number of the boundary-less component of each detector, -1 where a boundary can be reached, int32
-            `[detectors]`. On an island defects come in pairs, or no error explains them.
-        islands: How many there are.
+        island: Index of each detector's component if that component has no boundary, else -1, int32 `[detectors]`. In such
+            a component ("island") an error explains the defects only if their number is even.
+        islands: Number of islands.
     """
 
     ends: np.ndarray

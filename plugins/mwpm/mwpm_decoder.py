@@ -1,7 +1,7 @@
-"""The decoders `mwpm` and `mwpm_correlated`: PyMatching for the problem's own priors, exact reweighted matching for beliefs.
+"""The decoders `mwpm` and `mwpm_correlated`: PyMatching with the problem's own priors, exact reweighted matching with beliefs.
 
-Fixed weights go through PyMatching (Higgott and Gidney, Quantum 9, 1600), 2 to 3 µs per shot at distance 5. Beliefs
-become edge weights of that shot (`autoqec.decoding.edges`), and matching on them is exact to 1/1024 nat.
+PyMatching (Higgott and Gidney, Quantum 9, 1600) decodes with fixed weights in 2 to 3 µs per shot at distance 5. Beliefs become
+the edge weights of their shot (`autoqec.decoding.edges`), and matching on them is exact to 1/1024 nat.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .general import GeneralSolver
 from .matching_graph import Graph, matching_graph
 from .matching_kernel import INFEASIBLE, TOO_LARGE, match
 
-#: Shots whose edge weights are held at once: enough to forget the cost of a call, few enough to stay in the cache.
+#: Shots per call of the kernel: enough to make the overhead of a call negligible, few enough for the cache.
 _CHUNK = 512
 
 
@@ -31,18 +31,18 @@ def _matchable(problem: Problem, decoder: str) -> None:
     if problem.edges is None:
         raise UsageError(
             f"{decoder} cannot decode {problem.name}: its error model has errors on three or more detectors, or on "
-            "observables alone, that stim could not decompose into edges, and matching would drop them silently",
-            hint="choose a decoder that takes hyperedges (autoqec plugins --kind decoder), or noise that decomposes",
+            "observables alone, that stim could not decompose into edges; matching would silently ignore them",
+            hint="choose a decoder for hyperedges (autoqec plugins --kind decoder), or noise that decomposes",
         )
 
 
 class Mwpm:
-    """Minimum-weight perfect matching; with beliefs, on the weights they give to each shot."""
+    """Minimum-weight perfect matching; with beliefs, each shot has its own weights."""
 
     takes_beliefs = True
 
     def compile(self, problem: Problem) -> CompiledMwpm:
-        """Prepare for one problem.
+        """Compile for one problem.
 
         Raises:
             UsageError: Its error model is not graph-like.
@@ -57,22 +57,22 @@ class MwpmCorrelated:
     takes_beliefs = False
 
     def compile(self, problem: Problem) -> CompiledCorrelated:
-        """Prepare for one problem.
+        """Compile for one problem.
 
         Raises:
-            UsageError: Its error model is not graph-like, or an error is more likely to happen than not.
+            UsageError: Its error model is not graph-like, or an error has a probability above 0.5.
         """
         _matchable(problem, "mwpm_correlated")
         if (problem.mechanisms.priors > 0.5).any():
             raise UsageError(
                 f"mwpm_correlated cannot decode {problem.name}: it has an error of probability above 0.5",
-                hint="choose decoder: mwpm, which can",
+                hint="use decoder: mwpm",
             )
         return CompiledCorrelated(problem)
 
 
 class _Static:
-    """PyMatching with the weights of the error model; made when first used, and again in another process."""
+    """PyMatching with the weights of the error model; each process makes it on first use."""
 
     def __init__(self, problem: Problem, correlated: bool) -> None:
         self._problem = problem
@@ -89,7 +89,7 @@ class _Static:
 
     @cached_property
     def _unmatchable(self) -> Graph | None:
-        """The graph, where some syndromes have no matching at all; None where every syndrome has one."""
+        """The graph if some syndromes have no matching; None if every syndrome has one."""
         assert self._problem.edges is not None
         graph = matching_graph(self._problem.edges, self._problem.num_detectors)
         return graph if graph.islands else None
@@ -99,7 +99,7 @@ class _Static:
         if self._unmatchable is not None:
             invalid = odd_islands(syndromes, self._unmatchable)
             if invalid.any():
-                # PyMatching raises on the whole batch for one such shot.
+                # For one such shot PyMatching raises an error on the whole batch.
                 syndromes = np.where(invalid[:, None], np.uint8(0), syndromes)
         options = {"enable_correlations": True} if self._correlated else {}
         observables = self._matching.decode_batch(
@@ -109,7 +109,7 @@ class _Static:
 
 
 def odd_islands(syndromes: np.ndarray, graph: Graph) -> np.ndarray:
-    """Shots with an odd number of defects where no boundary can be reached, bool `[shots]`: nothing explains them."""
+    """Return the shots with an odd number of defects in a component without boundary, bool `[shots]`: no error explains them."""
     bits = np.unpackbits(syndromes, axis=1, count=len(graph.island), bitorder="little")
     members = np.zeros((len(graph.island), graph.islands), dtype=np.float32)
     inside = np.flatnonzero(graph.island >= 0)
@@ -118,7 +118,7 @@ def odd_islands(syndromes: np.ndarray, graph: Graph) -> np.ndarray:
 
 
 class CompiledCorrelated:
-    """`mwpm_correlated` for one problem."""
+    """`mwpm_correlated` compiled for one problem."""
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
@@ -131,12 +131,12 @@ class CompiledCorrelated:
             UsageError: Beliefs are given, or a shape or dtype is wrong.
         """
         if beliefs is not None:
-            raise UsageError("mwpm_correlated takes no beliefs", hint="feed the predecoder to decoder: {kind: mwpm}")
+            raise UsageError("mwpm_correlated takes no beliefs", hint="use decoder: {kind: mwpm} with a predecoder")
         return self._static.decode(check_syndromes(self._problem, syndromes))
 
 
 class CompiledMwpm:
-    """`mwpm` for one problem."""
+    """`mwpm` compiled for one problem."""
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
@@ -167,7 +167,7 @@ class CompiledMwpm:
     def decode(self, syndromes: np.ndarray, beliefs: np.ndarray | None = None) -> Decoded:
         """Decode a batch; see `autoqec.decoding.CompiledDecoder`.
 
-        A shot is invalid when no set of edges explains its syndrome, as where a detector without edges fires.
+        A shot is invalid if no set of edges explains its syndrome, for example if a detector without edges fires.
 
         Raises:
             UsageError: A shape or dtype is wrong, or a belief is not finite.
@@ -204,11 +204,11 @@ class CompiledMwpm:
 
         Args:
             syndromes: Bit-packed, uint8 `[shots, ceil(detectors / 8)]`.
-            log_odds: Of each edge in each shot, float32 `[shots, edges]`, finite.
+            log_odds: Log-odds of each edge in each shot, float32 `[shots, edges]`, finite.
 
         Returns:
-            Observables (bit-packed, uint8 `[shots, ceil(observables / 8)]`), which shots are invalid (bool `[shots]`),
-            and the weight of each solution in units of 1/`WEIGHTS_PER_NAT` (int64 `[shots]`).
+            Observables (bit-packed, uint8 `[shots, ceil(observables / 8)]`), invalid shots (bool `[shots]`), and the
+            weight of each solution in units of 1/`WEIGHTS_PER_NAT` (int64 `[shots]`).
         """
         shots = len(syndromes)
         observables = np.zeros((shots, self._problem.observable_bytes), dtype=np.uint8)

@@ -241,6 +241,44 @@ def _forget(
 
 
 @compiled
+def _back_through_checks(
+    tanner: Tanner,
+    min_sum: bool,
+    scale: np.ndarray,
+    keep: np.float32,
+    fired: np.ndarray,
+    total: np.ndarray,
+    message: np.ndarray,
+    by_message: np.ndarray,
+    by_following: np.ndarray,
+    by_total: np.ndarray,
+    work: np.ndarray,
+    run: np.ndarray,
+    by_scale: np.ndarray,
+) -> None:
+    """Backwards through the checks of one iteration, in the order of the forward pass."""
+    degree = len(tanner.downwards)
+    for detector in range(len(tanner.start) - 1):
+        first = tanner.start[detector]
+        n = tanner.start[detector + 1] - first
+        run[SIGN : SIGN + LANES] = fired[detector]
+        if min_sum:
+            gather_least(first, n, tanner.mechanism, total, message, work, run)
+            _back_through_least(
+                first, n, tanner.mechanism, scale, keep, message, by_message, by_following, by_total, work, run,
+                by_scale,
+            )  # fmt: skip
+        else:
+            run[RUN : RUN + LANES] = ZERO
+            gather(first, n, tanner.mechanism, total, message, work, run)
+            _by_messages(
+                first, tanner.downwards[degree - n :], tanner.mechanism, scale, keep, message, by_message,
+                by_following, work, run, by_scale,
+            )  # fmt: skip
+            _by_inputs(first, n, tanner.mechanism, keep, by_message, by_total, work, run)
+
+
+@compiled
 def backpropagate(
     syndromes: np.ndarray,
     beliefs: np.ndarray,
@@ -300,24 +338,10 @@ def backpropagate(
             else:
                 _add(by_following, by_prior)
             run[DAMPING : DAMPING + LANES] = ZERO
-            for detector in range(detectors):
-                first = tanner.start[detector]
-                n = tanner.start[detector + 1] - first
-                run[SIGN : SIGN + LANES] = fired[detector]
-                if min_sum:
-                    gather_least(first, n, tanner.mechanism, total, message, work, run)
-                    _back_through_least(
-                        first, n, tanner.mechanism, scale, keep, message, by_message, by_following, by_total, work, run,
-                        by_scale,
-                    )  # fmt: skip
-                else:
-                    run[RUN : RUN + LANES] = ZERO
-                    gather(first, n, tanner.mechanism, total, message, work, run)
-                    _by_messages(
-                        first, tanner.downwards[degree - n :], tanner.mechanism, scale, keep, message, by_message,
-                        by_following, work, run, by_scale,
-                    )  # fmt: skip
-                    _by_inputs(first, n, tanner.mechanism, keep, by_message, by_total, work, run)
+            _back_through_checks(
+                tanner, min_sum, scale, keep, fired, total, message, by_message, by_following, by_total, work, run,
+                by_scale,
+            )  # fmt: skip
             gradients.damping[group, iteration] = _sum(run[DAMPING : DAMPING + LANES]) if iteration else ZERO
             by_following, by_total = by_total, by_following
         _add(by_following, by_prior)

@@ -26,6 +26,9 @@ SOLVED, UNSOLVABLE = 0, 1
 _ONE = np.uint64(1)
 _ZERO = np.uint64(0)
 
+#: Pieces of a kernel are inlined: a call would count the references to every array, and that costs as much as a small step.
+_piece = njit(cache=True, nogil=True, forceinline=True)
+
 
 @njit(cache=True, nogil=True)
 def reduce(vector: np.ndarray, parts: np.ndarray, basis: np.ndarray, combination: np.ndarray, leads: np.ndarray) -> int:
@@ -53,6 +56,108 @@ def reduce(vector: np.ndarray, parts: np.ndarray, basis: np.ndarray, combination
             for other in range((kept >> 6) + 1):
                 parts[other] ^= combination[kept, other]
     return -1
+
+
+@_piece
+def _decides(syndrome: np.ndarray, llr: np.ndarray, columns: np.ndarray, residual: np.ndarray) -> bool:
+    """Whether the mechanisms that are believed to have fired explain the syndrome; `residual` is room for it."""
+    for word in range(len(residual)):
+        residual[word] = syndrome[word]
+    for mechanism in range(len(llr)):
+        if llr[mechanism] < 0:
+            toggle(residual, columns[mechanism])
+    return not residual.any()
+
+
+@_piece
+def _fire(shot: int, mechanism: int, flips: np.ndarray, answer: np.ndarray, correction: np.ndarray) -> None:
+    """Say that a mechanism fired."""
+    toggle(answer, flips[mechanism])
+    if len(correction):
+        correction[shot, mechanism] = True
+
+
+@_piece
+def _eliminate(
+    columns: np.ndarray,
+    search: int,
+    heap: np.ndarray,
+    residual: np.ndarray,
+    solution: np.ndarray,
+    basis: np.ndarray,
+    combination: np.ndarray,
+    leads: np.ndarray,
+    kept: np.ndarray,
+    other: np.ndarray,
+    changes: np.ndarray,
+    vector: np.ndarray,
+    parts: np.ndarray,
+) -> tuple[int, int, bool]:
+    """Keep mechanisms from the likeliest downwards until they explain the syndrome; all of them where there is a search.
+
+    Args:
+        columns: Detectors of each mechanism, uint64 `[mechanisms, words]`.
+        search: `ZERO`, `EXHAUSTIVE` or `COMBINATION_SWEEP`.
+        heap: The mechanisms, as `order_by_belief` leaves them; used up.
+        residual: The syndrome, uint64 `[words]`; what is not explained is left of it.
+        solution: Written: the kept mechanisms that explain the syndrome, uint64 `[words]`.
+        basis, combination, leads: Written: see `reduce`.
+        kept: Written: the mechanisms that are kept, int64.
+        other: Written, where there is a search: the mechanisms that are not, int64.
+        changes: Written, where there is a search: the kept ones that each of them is the sum of, uint64 `[others, words]`.
+        vector, parts: Room for a row, uint64 `[words]`.
+
+    Returns:
+        How many mechanisms are kept, how many are not, and whether the syndrome is explained.
+    """
+    rank = others = 0
+    waits = reduce(residual, solution, basis, combination, leads)
+    for left in range(len(columns), 0, -1):
+        if search == ZERO and waits < 0:
+            break
+        mechanism = heap[0] & np.int64(0xFFFFFFFF)
+        drop_top(heap, left)
+        vector[:] = columns[mechanism]
+        parts[:] = _ZERO
+        bit = reduce(vector, parts, basis, combination, leads)
+        if bit < 0:
+            if search != ZERO:
+                other[others] = mechanism
+                changes[others] = parts
+                others += 1
+            continue
+        parts[rank >> 6] ^= _ONE << np.uint64(rank & 63)
+        basis[rank] = vector
+        combination[rank] = parts
+        leads[bit] = rank
+        kept[rank] = mechanism
+        rank += 1
+        if bit == waits:
+            waits = reduce(residual, solution, basis, combination, leads)
+    return rank, others, waits < 0
+
+
+@_piece
+def _weigh(
+    price: np.ndarray,
+    solution: np.ndarray,
+    kept: np.ndarray,
+    rank: int,
+    other: np.ndarray,
+    others: int,
+    gain: np.ndarray,
+    extra: np.ndarray,
+) -> None:
+    """Write what it costs to change the explanation: `gain` by each kept mechanism, `extra` by each of the others."""
+    for k in range(rank):
+        gain[k] = -price[kept[k]] if _has(solution, k) else price[kept[k]]
+    for i in range(others):
+        extra[i] = price[other[i]]
+
+
+@_piece
+def _has(row: np.ndarray, bit: int) -> bool:
+    return (row[bit >> 6] >> np.uint64(bit & 63)) & _ONE != _ZERO
 
 
 @njit(cache=True, nogil=True)
@@ -106,64 +211,27 @@ def decode(
         answer = observables[shot]
         answer[:] = 0
         status[shot] = SOLVED
-        residual[:] = syndromes[shot]
-        for mechanism in range(mechanisms):
-            if llr[mechanism] < 0:
-                toggle(residual, columns[mechanism])
-        if not residual.any():
+        if _decides(syndromes[shot], llr, columns, residual):
             for mechanism in range(mechanisms):
                 if llr[mechanism] < 0:
-                    toggle(answer, flips[mechanism])
-                    if len(correction):
-                        correction[shot, mechanism] = True
+                    _fire(shot, mechanism, flips, answer, correction)
             continue
-
         residual[:] = syndromes[shot]
         solution[:] = _ZERO
         leads[:] = -1
         order_by_belief(llr, heap)
-        rank = others = 0
-        waits = reduce(residual, solution, basis, combination, leads)
-        for left in range(mechanisms, 0, -1):
-            if search == ZERO and waits < 0:
-                break
-            mechanism = heap[0] & np.int64(0xFFFFFFFF)
-            drop_top(heap, left)
-            vector[:] = columns[mechanism]
-            parts[:] = _ZERO
-            bit = reduce(vector, parts, basis, combination, leads)
-            if bit < 0:
-                if search != ZERO:
-                    other[others] = mechanism
-                    changes[others] = parts
-                    others += 1
-                continue
-            parts[rank >> 6] ^= _ONE << np.uint64(rank & 63)
-            basis[rank] = vector
-            combination[rank] = parts
-            leads[bit] = rank
-            kept[rank] = mechanism
-            rank += 1
-            if bit == waits:
-                waits = reduce(residual, solution, basis, combination, leads)
-        if waits >= 0:
+        rank, others, explained = _eliminate(
+            columns, search, heap, residual, solution, basis, combination, leads, kept, other, changes, vector, parts
+        )
+        if not explained:
             status[shot] = UNSOLVABLE
             continue
         if search != ZERO:
-            price = costs[shot if len(costs) > 1 else 0]
-            for k in range(rank):
-                on = (solution[k >> 6] >> np.uint64(k & 63)) & _ONE
-                gain[k] = -price[kept[k]] if on else price[kept[k]]
-            for i in range(others):
-                extra[i] = price[other[i]]
+            _weigh(costs[shot if len(costs) > 1 else 0], solution, kept, rank, other, others, gain, extra)
             cheapest(solution, fires, changes[:others], gain, extra[:others], search, order)
             for i in range(others):
                 if fires[i]:
-                    toggle(answer, flips[other[i]])
-                    if len(correction):
-                        correction[shot, other[i]] = True
+                    _fire(shot, other[i], flips, answer, correction)
         for k in range(rank):
-            if (solution[k >> 6] >> np.uint64(k & 63)) & _ONE:
-                toggle(answer, flips[kept[k]])
-                if len(correction):
-                    correction[shot, kept[k]] = True
+            if _has(solution, k):
+                _fire(shot, kept[k], flips, answer, correction)

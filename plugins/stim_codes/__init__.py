@@ -1,11 +1,11 @@
-"""Codes that stim knows: its generated memory experiments, and circuit or error-model files beside the environment."""
+"""Plugin: stim's generated memory experiments, and circuit or error-model files beside the environment."""
 
 from autoqec.hookspecs import Register, hookimpl
 
 
 @hookimpl
 def autoqec_register_codes(register: Register) -> None:
-    """`stim_generated`, `circuit` and `dem`."""
+    """Register `stim_generated`, `circuit` and `dem`."""
     register("stim_generated", "autoqec_plugins.stim_codes.codes:StimGenerated")
     register("circuit", "autoqec_plugins.stim_codes.codes:CircuitFile")
     register("dem", "autoqec_plugins.stim_codes.codes:ErrorModelFile")

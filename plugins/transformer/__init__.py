@@ -7,5 +7,5 @@ from autoqec.hookspecs import Register, hookimpl
 
 @hookimpl
 def autoqec_register_stages(register: Register) -> None:
-    """Offer `transformer`."""
+    """Register `transformer`."""
     register("transformer", "autoqec_plugins.transformer.transformer_stage:Transformer")

@@ -15,9 +15,9 @@ class TransformerConfig(StageConfig):
     Attributes:
         layers: Attention and feed-forward layers.
         width: Features of a detector.
-        heads: Attention heads; they share the width, so it must be a multiple of them.
+        heads: Attention heads; the width must be a multiple of this number.
         feed_forward: Hidden units of a feed-forward layer, as a multiple of the width.
-        head: What each mechanism makes of its detectors' features; see `DetectorReadout`.
+        head: The map from detectors' features to a mechanism; see `DetectorReadout`.
     """
 
     kind: Literal["transformer"] = "transformer"

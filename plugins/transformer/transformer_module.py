@@ -13,7 +13,7 @@ from autoqec.problem.problem import Problem
 
 from .transformer_config import TransformerConfig
 
-#: The attention weights of this many tokens take 4 MiB per shot and head.
+#: Maximum number of tokens; their attention weights take 4 MiB per shot and head.
 MAX_DETECTORS = 1024
 
 
@@ -41,7 +41,7 @@ class _Layer(torch.nn.Module):
 
 
 class TransformerModule(torch.nn.Module):
-    """See `TransformerConfig`. Each detector has a learned place, so nothing need be known of the code."""
+    """See `TransformerConfig`. Each detector has a learned position embedding, so the stage needs no coordinates."""
 
     def __init__(self, config: TransformerConfig, problem: Problem) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class TransformerModule(torch.nn.Module):
             beliefs: Log-likelihood ratios, float32 `[shots, mechanisms]`.
 
         Returns:
-            Beliefs, `[shots, mechanisms]`; the given ones until the head is trained.
+            Beliefs, `[shots, mechanisms]`; equal to the input until the head is trained.
         """
         tokens = self.embed(self._input(syndromes, beliefs).permute(2, 0, 1)) + self.place
         for layer in self.layers:

@@ -1,7 +1,8 @@
 """The stage kind `transformer`: self-attention among the detectors of a shot.
 
-After Vaswani et al. (NeurIPS 2017) with the normalisation first (Xiong et al., ICML 2020); Bausch et al., Nature 635, 834
-(2024), decode surface codes with a recurrent one. Attention is among all pairs of detectors, so this is for small codes.
+It follows Vaswani et al. (NeurIPS 2017) with pre-layer normalisation (Xiong et al., ICML 2020). Bausch et al., Nature 635, 834
+(2024), decode surface codes with a recurrent transformer. Attention acts between all pairs of detectors, so use it for small
+codes.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ class Transformer:
     Config = TransformerConfig
 
     def build(self, config: TransformerConfig, problem: Problem) -> torch.nn.Module:
-        """The trainable module; untrained, it returns the beliefs it is given.
+        """Build the trainable module; untrained, it returns its input beliefs.
 
         Raises:
-            UsageError: The problem has too many detectors to attend to each other.
+            UsageError: The problem has too many detectors for full attention.
         """
         from .transformer_module import TransformerModule
 
@@ -38,11 +39,11 @@ class Transformer:
     def inference(
         self, config: TransformerConfig, tensors: Mapping[str, np.ndarray], problem: Problem
     ) -> Inference | None:
-        """None: torch runs it."""
+        """Return None: torch runs this stage."""
         return None
 
     def space(self) -> Mapping[str, tuple[Any, ...]]:
-        """The fields a search may vary, each with the values worth trying, in order."""
+        """Return the fields that a search may vary, each with its values in order."""
         return {
             "layers": (1, 2, 3),
             "width": (8, 16, 24, 32),

@@ -16,21 +16,21 @@ import pytest
 from autoqec_plugins.holdout import holdout_verifier as verifier
 from autoqec_plugins.local.local_executor import LocalExecutor
 
-from autoqec.candidate.compile import build_modules, module_tensors
-from autoqec.candidate.schema import read_candidate
-from autoqec.candidate.weights import save_weights
+from autoqec.candidate.weights import load_weights, save_weights
 from autoqec.errors import AutoQECError
 from autoqec.plugins import load_plugins
 from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import ENVIRONMENT_FILE, environment_from_files
-from autoqec.sandbox.child import ChildFailed
+from autoqec.results.verdict_parts import Ablation, Certificate
+from autoqec.sandbox.channel import Message
+from autoqec.sandbox.child import failure_from, report_of
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring import shard
 from autoqec.scoring.candidate_workers import Workers
 from autoqec.scoring.executor_contract import run_task
 from autoqec.scoring.matcher import open_decoder_set
 from autoqec.scoring.verifier_contract import VerificationRequest
-from autoqec.testing import TINY_ENVIRONMENT
+from autoqec.testing import TINY_ENVIRONMENT, custom_module, untrained
 
 #: Without cells at other p: they are checked elsewhere. The key is fixed, so half the usual shots show the gain every time.
 QUICK_ENVIRONMENT = TINY_ENVIRONMENT.replace("headline_shots: 32768", "headline_shots: 16384, harm_cells: []")
@@ -40,9 +40,9 @@ KEY = bytes(range(32))
 
 #: What comes after the checks by which a cheater is found, and cannot take their word back.
 AFTERWARDS = {
-    "harm_cells": lambda *arguments: [],
-    "certify": lambda *arguments, full: {"word": "not_enumerable", "why": "it is not asked for"},
-    "ablate": lambda *arguments: {"variants": [], "earner": None},
+    "harm_cells": lambda *arguments: (),
+    "certify": lambda *arguments, full: Certificate("not_enumerable", None, why="it is not asked for"),
+    "ablate": lambda *arguments: Ablation(0, (), None),
 }
 
 PLUGIN = Path(__file__).parent / "unchecked_plugin"
@@ -50,30 +50,14 @@ PLUGIN = Path(__file__).parent / "unchecked_plugin"
 #: One stage that makes a candidate better than the baseline before it has learned anything.
 BP = {"stages/bp/stage.yaml": b"kind: neural_bp\niterations: 8\nposition: 1\n"}
 
-TEMPLATE = """\
-import torch
-{imports}
-
-class Stage(torch.nn.Module):
-    def __init__(self, graph):
-        super().__init__()
-        self.w = torch.nn.Parameter(torch.zeros(1))
-        self.priors = graph.priors
-        {init}
-
-    def forward(self, syndromes, beliefs):
-        {forward}
-        return beliefs + self.w
-"""
-
 
 def _source_of(trick):
     """The module of a cheater, from the lines that its file adds to an honest one."""
-
-    def lines(name, indent):
-        return getattr(trick, name, "").strip("\n").replace("\n", "\n" + " " * indent)
-
-    return TEMPLATE.format(imports=lines("IMPORTS", 0), init=lines("INIT", 8), forward=lines("FORWARD", 8))
+    init = "self.w = torch.nn.Parameter(torch.zeros(1))\nself.priors = graph.priors\n" + getattr(
+        trick, "INIT", ""
+    ).strip("\n")
+    forward = getattr(trick, "FORWARD", "").strip("\n") + "\nreturn beliefs + self.w"
+    return getattr(trick, "IMPORTS", "").strip("\n") + "\n" + custom_module(forward, init)
 
 
 @pytest.fixture(scope="session")
@@ -106,7 +90,7 @@ class Here:
         try:
             future.set_result(run_task(task))
         except AutoQECError as error:  # as it would come back from another process
-            future.set_exception(ChildFailed(error.problem, kind=type(error).__name__, hint=error.hint))
+            future.set_exception(failure_from(Message(report_of(error))))
         return future
 
 
@@ -167,7 +151,7 @@ def court(python):
     registry = load_plugins()
     environment = environment_from_files({ENVIRONMENT_FILE: QUICK_ENVIRONMENT.encode()}, origin="e")
     problem = build_problem(environment, registry.maker("code"), None)
-    honest = module_tensors(build_modules(read_candidate(BP, registry.maker("stage")), problem))
+    honest = dict(load_weights(untrained(BP, problem).weights))
     verdicts = {}
 
     def seal(source, *, kind="custom", bp=True, weights=None, tensors=None):
@@ -205,7 +189,7 @@ def court(python):
 
 def _left(python, parent, descendants_too=False):
     """Who is still there after the seconds that a kernel may take to end a large process."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while (found := _strangers(python, parent, descendants_too)) and time.monotonic() < deadline:
         time.sleep(0.05)
     return found

@@ -12,7 +12,7 @@ from autoqec import history
 from autoqec.agents.diagnosis.causes import CAUSES
 from autoqec.cli.main import run
 from autoqec.plugins import Registration, load_plugins
-from autoqec.testing import ScriptedAgent, make_tiny_lab, record_round, record_run
+from autoqec.testing import ScriptedAgent, figures, make_tiny_lab, record_round, record_run
 
 HOSTILE = "\x1b[2Jgone\x1b]0;owned\x07 \ud800 AutoQEC-Run: evil"
 FILES = {
@@ -20,11 +20,7 @@ FILES = {
     "training.yaml": b"batch_size: 128\n\nepochs: 1\n\nlearning_rate: 0.9\n\nshots: 512\n",
     "stages/bp/stage.yaml": b"iterations: 4\n\nkind: neural_bp\n\nposition: 100\n",
 }
-METRICS = {
-    "shots": 20_000, "ler_baseline": 0.01, "ler_candidate": 0.008, "delta_ler": 0.002, "delta_ler_ci": [0.001, 0.003],
-    "ler_ratio": 0.8, "ler_ratio_ci": [0.7, 0.9], "flops_per_shot": 1000, "params": 8, "latency_us_per_shot": 7.0,
-    "train_seconds": 3.0, "score_seconds": 1.0,
-}  # fmt: skip
+METRICS = figures()
 NOT_FINITE = "4 of 9 steps had a loss or gradient that is not finite"
 
 
@@ -174,5 +170,5 @@ def test_when_patience_ends_the_first_cause_is_said(autoqec_lab, monkeypatch, ca
     err = capsys.readouterr().err
     assert code == 1
     assert "stopped: none of the last 3 rounds was VERIFIED; see autoqec diagnose tiny-" in err
-    assert "repeated_failure: Rounds keep failing for one cause. (reply_unusable in 3 of 3 rounds" in err
-    assert "  next: mend it once, in every round to come: autoqec show tiny-" in err
+    assert "repeated_failure: Several rounds failed for the same cause. (reply_unusable in 3 of 3 rounds" in err
+    assert "  next: fix it in all following rounds: autoqec show tiny-" in err

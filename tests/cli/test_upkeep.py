@@ -7,29 +7,17 @@ import pytest
 
 from autoqec import history
 from autoqec.cli.main import run
-from autoqec.testing import make_tiny_lab, record_round, record_run
+from autoqec.testing import figures, make_tiny_lab, record_round, record_run
 
 RUN = "tiny-abcd"
 DELTAS = {1: 0.02, 2: 0.001, 3: 0.03}
 
 
 def metrics(delta, flops):
-    return {
-        "shots": 1000,
-        "ler_baseline": 0.1,
-        "ler_candidate": 0.1 - delta,
-        "delta_ler": delta,
-        "delta_ler_ci": [delta - 1e-4, delta + 1e-4],
-        "flops_per_shot": flops,
-        "params": flops,
-        "ler_ratio": 2.0,
-        "ler_ratio_ci": [1.5, 2.5],
-        "latency_us_per_shot": 1.0,
-        "train_seconds": 1.0,
-        "score_seconds": 1.0,
-        "references": {},
-        "weights_sha256": "0" * 64,
-    }
+    return figures(
+        shots=1000, ler_baseline=0.1, ler_candidate=0.1 - delta, delta_ler=delta, delta_ler_ci=[delta - 1e-4, delta + 1e-4],
+        flops_per_shot=flops, params=flops, references={}, weights_sha256="0" * 64,
+    )  # fmt: skip
 
 
 @pytest.fixture
@@ -40,10 +28,10 @@ def lab(tmp_path, monkeypatch):
     ledger = history.open_ledger(tmp_path)
     played = record_run(ledger, RUN)
     for number, delta in DELTAS.items():
-        figures = metrics(delta, 100 + number)
-        verdict = figures | {"verdict": "VERIFIED", "reason": "better"}
+        told = metrics(delta, 100 + number)
+        verdict = told | {"verdict": "VERIFIED", "reason": "better"}
         files = {"output.yaml": b"mode: soft_priors\n"}
-        record_round(ledger, played, files, hypothesis=f"idea {number}", weights=b"w", metrics=figures, verdict=verdict)
+        record_round(ledger, played, files, hypothesis=f"idea {number}", weights=b"w", metrics=told, verdict=verdict)
     return ledger
 
 

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from document_blocks import DOCUMENTS, ROOT, blocks, examples, outputs
 from field_tables import field_tables
+from settings_page import settings_page
 
 from autoqec.cli.main import cli
 from autoqec.cli.reference import reference
@@ -70,6 +71,11 @@ def test_the_tables_of_fields_are_the_models():
     assert (ROOT / "docs/fields.md").read_text() == field_tables()
 
 
+def test_the_page_of_settings_is_the_models():
+    """If this fails: python tests/docs/settings_page.py > docs/settings.md."""
+    assert (ROOT / "docs/settings.md").read_text() == settings_page()
+
+
 def test_every_shell_example_says_whether_it_is_run():
     unsaid = [block.where for block in BLOCKS if block.language == "sh" and block.kind not in ("example", "not run")]
     assert unsaid == []
@@ -100,6 +106,19 @@ def test_python_examples_are_python_and_import_what_there_is(block):
         if isinstance(node, ast.ImportFrom) and node.module.partition(".")[0] in ("autoqec", "autoqec_plugins"):
             module = importlib.import_module(node.module)
             assert [alias.name for alias in node.names if not hasattr(module, alias.name)] == []
+
+
+def test_every_python_name_of_the_reference_is_there():
+    page = (ROOT / "docs/python.md").read_text()
+    sections = re.findall(r"^::: (\S+)\n((?:    .*\n)*)", page, re.MULTILINE)
+    assert len(sections) > 10
+    for name, options in sections:
+        module = importlib.import_module(name)
+        members = re.findall(r"\w+", options.partition("members:")[2])
+        assert [member for member in members if not hasattr(module, member)] == [], name
+    listed = set(re.findall(r"\w+", page))
+    testing = importlib.import_module("autoqec.testing")
+    assert {name for name in testing.__all__ if not name.isupper()} <= listed
 
 
 @pytest.mark.slow
@@ -179,4 +198,5 @@ def test_the_site_has_every_page_once():
             yield from pages(value)
 
     nav = list(pages(yaml.load((ROOT / "mkdocs.yml").read_text(), Loader)["nav"]))
-    assert sorted(nav) == sorted(path.relative_to(ROOT / "docs").as_posix() for path in PAGES)
+    there = sorted(path.relative_to(ROOT / "docs").as_posix() for path in PAGES)
+    assert sorted(nav) == there, "list each page of docs/ once in nav of mkdocs.yml"

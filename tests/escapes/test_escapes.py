@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from autoqec.sandbox.channel import ChannelClosed
+from autoqec.sandbox.channel import ChannelClosed, Message
 from autoqec.sandbox.child import Child
 from autoqec.sandbox.fork_server import ForkServer
 
@@ -68,7 +68,7 @@ SERVE = "autoqec.testing.misbehave:serve_attempt"
 def fork_server():
     """A warm process, whose forks make the same attempts; it and one sibling are there all the time."""
     with ForkServer("autoqec.testing.misbehave:warm_up", memory_bytes=MEMORY) as made:
-        made.warm({"serve": SERVE})
+        made.warm(Message({"serve": SERVE}))
         with made.fork() as sibling:
             yield made
             assert made.fork().kill() is None, "it still forks"

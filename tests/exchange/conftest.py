@@ -2,15 +2,11 @@
 
 import pytest
 
-from autoqec.candidate.compile import build_modules, module_tensors
-from autoqec.candidate.schema import read_candidate, write_candidate
-from autoqec.candidate.weights import save_weights
 from autoqec.exchange.package import Package
 from autoqec.plugins import load_plugins
 from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import environment_from_files
-from autoqec.sandbox.sealed import SealedCandidate
-from autoqec.testing import TINY_ENVIRONMENT
+from autoqec.testing import TINY_ENVIRONMENT, untrained
 
 
 @pytest.fixture(scope="session")
@@ -22,11 +18,7 @@ def make_package():
         sources = {"stages/bp/stage.yaml": b"kind: neural_bp\niterations: 3\n"} | files
         env_files = {"environment.yaml": environment.encode()}
         problem = build_problem(environment_from_files(env_files, origin="here"), registry.maker("code"))
-        candidate = read_candidate(sources, registry.maker("stage"))
-        weights = save_weights(module_tensors(build_modules(candidate, problem)), fingerprints=[problem.fingerprint])
-        return Package(
-            "exp/here/1", "c0ffee" * 6, env_files, SealedCandidate(write_candidate(candidate), weights), None
-        )
+        return Package("exp/here/1", "c0ffee" * 6, env_files, untrained(sources, problem), None)
 
     return make
 

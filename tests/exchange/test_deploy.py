@@ -7,7 +7,7 @@ from autoqec.errors import UsageError
 from autoqec.exchange.deploy import Deployed
 from autoqec.plugins import load_plugins
 from autoqec.problem.sampling import sample_chunk
-from autoqec.sandbox.channel import Message
+from autoqec.scoring.scoring_requests import ScoringTask
 from autoqec.scoring.shard import score_chunks
 from autoqec.testing import TINY_ENVIRONMENT
 
@@ -24,9 +24,8 @@ FOREIGN = TINY_ENVIRONMENT.replace(
 )
 def test_it_fails_on_the_very_shots_the_judge_saw_it_fail_on(make_package, environment, files):
     package = make_package(environment, **files)
-    blobs = {f"env:{name}": data for name, data in package.environment_files.items()}
-    message = Message({"seeds": [11], "p": None, "references": True}, blobs | package.sealed.to_blobs())
-    chunk = score_chunks(message).fields["chunks"][0]
+    task = ScoringTask(environment=package.environment_files, sealed=package.sealed, seeds=(11,), references=True)
+    chunk = score_chunks(task.to_message()).fields["chunks"][0]
     deployed = Deployed(package, load_plugins())
     shots = sample_chunk(deployed.problem, 11)
     failed = deployed.decode(shots.syndromes).failures(shots.observables)

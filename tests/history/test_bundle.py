@@ -69,7 +69,7 @@ def test_a_bundle_holds_the_run_and_nothing_else(bundle, lab, run, git):
 def test_a_clone_of_a_bundle_becomes_the_lab_it_was_made_of(bundle, lab, run):
     ledger = clone(bundle)
     assert history.read_history(ledger) == []
-    report = history.adopt_bundle(ledger)
+    report = history.fetch_bundle(ledger)
     assert report is not None
     assert set(report.received) == refs_of(bundle).keys() - {"HEAD", "refs/heads/main"}
     records = history.read_history(ledger)
@@ -85,21 +85,21 @@ def test_a_clone_of_a_bundle_becomes_the_lab_it_was_made_of(bundle, lab, run):
 
 def test_a_bundle_is_taken_up_once(bundle):
     ledger = clone(bundle)
-    assert history.adopt_bundle(ledger) is not None
+    assert history.fetch_bundle(ledger) is not None
     bundle.unlink()
-    assert history.adopt_bundle(ledger) is None
+    assert history.fetch_bundle(ledger) is None
     assert len(history.read_history(ledger)) == 3
 
 
 def test_other_labs_take_up_nothing_by_themselves(lab, run, tmp_path, git):
     git("clone", "-q", str(lab.workdir), str(tmp_path / "clone"))
-    assert history.adopt_bundle(history.open_ledger(tmp_path / "clone")) is None
-    assert history.adopt_bundle(lab) is None
+    assert history.fetch_bundle(history.open_ledger(tmp_path / "clone")) is None
+    assert history.fetch_bundle(lab) is None
 
 
 def test_a_bundle_can_be_pulled_into_a_lab_that_has_another_part_of_the_run(bundle, lab, run, play):
     ledger = clone(bundle)
-    history.adopt_bundle(ledger)
+    history.fetch_bundle(ledger)
     play()
     again = bundle.with_name("again.bundle")
     history.write_bundle(lab, run.name, again, weights=[])

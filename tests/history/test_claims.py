@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import socket
+from dataclasses import replace
 
 import pytest
 
@@ -94,6 +95,18 @@ def test_closing_is_once_and_repeatable(lab, run, base):
         history.close_claim(lab, claim, status="Not A Status")
 
 
+def test_the_code_of_the_error_that_ended_a_round_is_kept_and_old_claims_have_none(lab, run):
+    claim = history.update_claim(lab, history.claim_round(lab, run.name), details={"step": "late"})
+    about = {"file": "training.yaml", "least": 1}
+    closed = history.close_claim(lab, claim, status="compile_error", reason="no", code="bad_value", about=about)
+    assert history.read_claim(lab, run.name, 1) == closed
+    assert (closed.code, closed.about, closed.details["step"]) == ("bad_value", about, "late")
+    old = history.close_claim(lab, history.claim_round(lab, run.name), status="compile_error", reason="no")
+    assert (old.code, old.about) == ("", {})
+    for damaged in ("words", {"code": 3, "about": []}, None):
+        assert (replace(closed, details={"error": damaged}).code, old.about) == ("", {})
+
+
 def test_any_text_can_be_a_reason(lab, run):
     claim = history.claim_round(lab, run.name)
     reason = "lone \ud83d, \x00, \u2028, \u202e"
@@ -136,24 +149,24 @@ def test_only_orphans_are_adopted(lab, run, python):
     python(CLAIM_AND_END, str(lab.workdir), run.name).communicate()
     orphan = history.read_claim(lab, run.name, 1)
     assert orphan.pid != os.getpid()
-    adopted = history.adopt_claim(lab, orphan)
+    adopted = history.take_over_claim(lab, orphan)
     assert (adopted.pid, adopted.attempt) == (os.getpid(), orphan.attempt)
-    assert history.adopt_claim(lab, adopted) == adopted
+    assert history.take_over_claim(lab, adopted) == adopted
     with pytest.raises(AutoQECError, match="has changed"):
-        history.adopt_claim(lab, orphan)  # the second of two that resume
+        history.take_over_claim(lab, orphan)  # the second of two that resume
     with pytest.raises(AutoQECError, match="has changed"):
         history.close_claim(lab, orphan, status="ok")  # and its former owner, back from the dead
     living = python(CLAIM_AND_END, str(lab.workdir), run.name, "stay")
     assert living.stdout.readline()
     theirs = history.read_claim(lab, run.name, 2)
     with pytest.raises(AutoQECError, match=f"process {living.pid} on {socket.gethostname()}"):
-        history.adopt_claim(lab, theirs)
-    assert history.adopt_claim(lab, theirs, force=True).pid == os.getpid()
+        history.take_over_claim(lab, theirs)
+    assert history.take_over_claim(lab, theirs, force=True).pid == os.getpid()
     living.kill()
     living.communicate()
     closed = history.close_claim(lab, adopted, status="abandoned")
     with pytest.raises(AutoQECError, match="is closed"):
-        history.adopt_claim(lab, closed)
+        history.take_over_claim(lab, closed)
 
 
 @pytest.mark.parametrize(

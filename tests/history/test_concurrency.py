@@ -138,7 +138,7 @@ def test_every_kill_is_explained_and_what_it_cut_off_is_finished(kills, lab, run
             assert history.repair(ledger, history.check(ledger))
         else:
             for record in cut:
-                finish(ledger, run, history.adopt_claim(ledger, record.claim))
+                finish(ledger, run, history.take_over_claim(ledger, record.claim))
         assert interrupted(lab) == {}
     records = history.read_history(history.open_ledger(lab.workdir))
     assert [record.number for record in records] == list(range(1, len(records) + 1))

@@ -105,7 +105,7 @@ def test_each_step_of_an_interrupted_round_is_named(lab, run, commit, die):
     assert step() == ("analyse", False)
     history.append_note(lab, run.name, "verdict", oid, {"id": "v"})
     assert step() == ("verify", False)
-    history.close_claim(lab, history.adopt_claim(lab, claim), status="ok", commit=oid)
+    history.close_claim(lab, history.take_over_claim(lab, claim), status="ok", commit=oid)
     assert findings(lab) == []
 
 

@@ -80,7 +80,7 @@ def test_a_log_of_gc_that_is_left_blocks_it_and_fsck_says_so(loose):
     assert (finding.code, finding.hint) == ("gc-log", "git gc")
 
 
-@pytest.mark.parametrize("git_says", [None, "exit 128", "sleep 30"])
+@pytest.mark.parametrize("git_says", [None, "exit 128", "sleep 600"])
 def test_no_git_and_a_git_that_fails_or_hangs_are_none_of_the_rounds(git_says, lab, monkeypatch, tmp_path):
     if git_says is not None:
         (tmp_path / "git").write_text(f"#!/bin/sh\necho $$ $@ >> {tmp_path}/calls\necho no >&2\nexec {git_says}\n")
@@ -88,21 +88,22 @@ def test_no_git_and_a_git_that_fails_or_hangs_are_none_of_the_rounds(git_says, l
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin" if git_says else str(tmp_path))
     began = time.monotonic()
     history.tidy(lab)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 120
     calls = (tmp_path / "calls").read_text().splitlines() if git_says else []
     assert [call.split()[1:] for call in calls] == [["maintenance", "run", "--auto", "--quiet"]] * bool(git_says)
-    if git_says == "sleep 30":
+    if git_says == "sleep 600":
         os.kill(int(calls[0].split()[0]), signal.SIGKILL)
 
 
 def test_nothing_to_do_costs_nothing_to_speak_of(lab):
     history.tidy(lab)
-    times = []
-    for _ in range(5):
+    times, of_git = [], []
+    for _ in range(5):  # in turns, and the least of each: a machine that is busy is busy for both
         began = time.monotonic()
         history.tidy(lab)
         times.append(time.monotonic() - began)
-    began = time.monotonic()
-    subprocess.run(["git", "version"], cwd=lab.workdir, check=True, capture_output=True)
-    assert min(times) < 0.05 + 10 * (time.monotonic() - began)
+        began = time.monotonic()
+        subprocess.run(["git", "version"], cwd=lab.workdir, check=True, capture_output=True)
+        of_git.append(time.monotonic() - began)
+    assert min(times) < 0.05 + 10 * min(of_git)
     print(f"tidy: {min(times) * 1e3:.1f} ms")

@@ -9,20 +9,11 @@ import pytest
 from autoqec.history import list_claims
 from autoqec.history.fsck.fsck_lab import check
 from autoqec.loop.one_round import run_round
-from autoqec.testing import TINY_ENVIRONMENT, ScriptedAgent, tiny_problem
+from autoqec.testing import TINY_ENVIRONMENT, ScriptedAgent, custom_module, tiny_problem
 
 IGNORE = {"summary": "seen", "decision": "ignore"}
 VERIFY = {"summary": "seen", "decision": "candidate"}
 
-MODULE = """import torch
-class Stage(torch.nn.Module):
-    def __init__(self, graph):
-        super().__init__()
-        self.w = torch.nn.Parameter(torch.zeros(1))
-    def forward(self, syndromes, beliefs):
-        {}
-        return beliefs + self.w
-"""
 #: More shots than the trial has, in training mode: where code that only looks harmless shows what it does.
 LATER = "if len(beliefs) > 64: "
 
@@ -30,7 +21,7 @@ LATER = "if len(beliefs) > 64: "
 def reply(line, **extra):
     files = {
         "stages/own/stage.yaml": "kind: custom\n",
-        "stages/own/module.py": MODULE.format(line),
+        "stages/own/module.py": custom_module(f"{line}\nreturn beliefs + self.w"),
         "training.yaml": "shots: 512\nbatch_size: 128\n",
     }
     return {"files": files | extra, "tier": 2, "message": "code of its own"}
@@ -62,7 +53,7 @@ def test_code_that_raises_in_training_ends_its_round(session):
 @pytest.mark.parametrize(
     ("line", "status", "reason", "profile"),
     [
-        (LATER + "\n            while True: pass", "killed_by_safety", "longer than 12 s", {"train_seconds": 12.0}),
+        (LATER + "\n    while True: pass", "killed_by_safety", "longer than 12 s", {"train_seconds": 12.0}),
         (LATER + "torch.zeros(10**12)", "killed_by_safety", "allocate memory", {}),
         (LATER + "return beliefs[:, 1:] + self.w", "train_error", "stage 'own' answered beliefs of shape", {}),
         (LATER + "return beliefs + self.w / 0", "killed_by_safety", "not finite", {}),
@@ -122,13 +113,17 @@ def test_children_of_a_child_are_killed_with_it(tmp_path):
 
     with Child("autoqec.scoring.executor_contract:serve_tasks") as child:
         child.send({"function": "autoqec.testing.misbehave:fork_and_hang"})
-        with pytest.raises(ChannelTimeout):
-            child.receive(3)
         group = child.pid
-        assert len(_members(group)) >= 3, "it and two children"
-    deadline = time.monotonic() + 10
-    while _members(group):
-        assert time.monotonic() < deadline
+        _wait_until(lambda: len(_members(group)) >= 3)  # it and two children
+        with pytest.raises(ChannelTimeout):
+            child.receive(0.2)
+    _wait_until(lambda: not _members(group))
+
+
+def _wait_until(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.05)
 
 

@@ -4,19 +4,12 @@ import json
 
 from autoqec.cli.main import run
 from autoqec.loop.one_round import run_round
-from autoqec.testing import ScriptedAgent
+from autoqec.testing import ScriptedAgent, custom_module
 
-#: Answers that are not finite in training, and only there: as a learning rate that is too high makes of others.
-MODULE = """import torch
-class Stage(torch.nn.Module):
-    def __init__(self, graph):
-        super().__init__()
-        self.w = torch.nn.Parameter(torch.zeros(1))
-    def forward(self, syndromes, beliefs):
-        if self.training and len(beliefs) > 64:
-            return beliefs + self.w / 0
-        return beliefs + self.w
-"""
+#: Some beliefs are not finite in training, and only there: as a learning rate that is too high makes of others.
+MODULE = custom_module(
+    "if self.training and len(beliefs) > 64:\n    return beliefs + self.w / 0\nreturn beliefs + self.w"
+)
 FILES = {
     "stages/own/stage.yaml": "kind: custom\n",
     "stages/own/module.py": MODULE,
@@ -29,6 +22,7 @@ def test_a_round_that_diverged_is_diagnosed_from_git(session, capsys):
     made = session(ScriptedAgent({"ideator": [{"text": "faster"}], "coder": [coder]}))
     record = run_round(made)
     assert record.status == "killed_by_safety", record.claim.reason
+    assert record.claim.code == "diverged"
     assert run(["diagnose", f"{made.run.name}/1", "--json"]) == 0
     (item,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert (item["cause"], item["round"]) == ("diverged", 1)

@@ -282,22 +282,22 @@ def test_a_rate_limit_is_waited_out(talk, messages_server):
     limit = messages_server.failed(429, "rate_limit_error", retry_after="1")
     reply, requests, reports = talk(limit, messages_server.said(GOOD))
     assert reply.message == GOOD
-    assert 1.0 <= requests[1].at - requests[0].at < 3
+    assert 1.0 <= requests[1].at - requests[0].at < 60
     assert reports[0] == {"waiting": 1.0, "why": "rate limit"}
     assert reply.usage == Usage(100, 20)
 
 
 @pytest.mark.parametrize(
-    ("build", "why"),
+    ("build", "why", "timeout"),
     [
-        (lambda m: m.failed(500, "api_error"), "server error 500"),
-        (lambda m: m.failed(529, "overloaded_error"), "overloaded"),
-        (lambda m: m.said(GOOD).cut_after(0), "no connection"),
-        (lambda m: replace(m.said(GOOD), delay=1.5), "timeout"),
+        (lambda m: m.failed(500, "api_error"), "server error 500", 60.0),
+        (lambda m: m.failed(529, "overloaded_error"), "overloaded", 60.0),
+        (lambda m: m.said(GOOD).cut_after(0), "no connection", 60.0),
+        (lambda m: replace(m.said(GOOD), delay=6.0), "timeout", 4.0),
     ],
 )
-def test_what_passes_is_waited_out(talk, messages_server, build, why):
-    reply, requests, reports = talk(build(messages_server), messages_server.said(GOOD), timeout=1.0)
+def test_what_passes_is_waited_out(talk, messages_server, build, why, timeout):
+    reply, requests, reports = talk(build(messages_server), messages_server.said(GOOD), timeout=timeout)
     assert reply.message == GOOD
     assert len(requests) == 2
     assert [report for report in reports if "waiting" in report] == [{"waiting": 0.5, "why": why}]
@@ -330,7 +330,7 @@ def test_an_error_within_a_stream_is_told_by_its_kind(talk, refused, messages_se
 def test_patience_ends(refused, messages_server):
     began = time.monotonic()
     error = refused(messages_server.failed(429, "rate_limit_error", "slow down", retry_after="3600"))
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
     assert "it asks to wait 3,600 s" in error.problem
     assert "patience_seconds is 900: slow down" in error.problem
     assert "autoqec resume" in error.hint

@@ -20,6 +20,8 @@ from autoqec.plugins import load_plugins
 from autoqec.problem.problem import problem_from_dem
 from autoqec.problem.sampling import sample_chunk, sample_labelled
 from autoqec.runner.training import train
+from autoqec.sandbox.sealed import SealedCandidate
+from autoqec.sandbox.worker_requests import TrainingRequest
 from autoqec.testing.tiny import surface_problem
 
 
@@ -148,7 +150,6 @@ def test_a_decoder_that_knows_no_gap_is_named():
 
 def test_training_at_many_rates_loads_the_plugins_once(monkeypatch):
     from autoqec.runner import worker
-    from autoqec.sandbox.channel import Message
 
     class Channel:
         def __init__(self, request):
@@ -162,19 +163,20 @@ def test_training_at_many_rates_loads_the_plugins_once(monkeypatch):
 
     loaded = []
     monkeypatch.setattr(worker, "load_plugins", lambda: loaded.append(1) or load_plugins())
-    dems = {
-        name: str(surface_problem(3, p).dem).encode() for name, p in [("dem", 0.01), ("dem:1", 0.02), ("dem:2", 0.005)]
-    }
-    files = {"file:training.yaml": b"loss: logical_gap\nshots: 0\n", "file:stages/bp/stage.yaml": b"kind: neural_bp\n"}
-    fields = {
-        "decoder": {"kind": "mwpm"},
-        "seed": "00" * 32,
-        "max_shots": 0,
-        "inherit": False,
-        "seconds": 60,
-        "lock": False,
-    }
-    channel = Channel(Message(fields, dems | files))
+    dem, *others = (str(surface_problem(3, p).dem).encode() for p in (0.01, 0.02, 0.005))
+    files = {"training.yaml": b"loss: logical_gap\nshots: 0\n", "stages/bp/stage.yaml": b"kind: neural_bp\n"}
+    request = TrainingRequest(
+        sealed=SealedCandidate(files, b""),
+        dem=dem,
+        other_dems={"1": others[0], "2": others[1]},
+        decoder={"kind": "mwpm"},
+        seed=bytes(32),
+        max_shots=0,
+        inherit=False,
+        seconds=60,
+        lock=False,
+    )
+    channel = Channel(request.to_message())
     worker.serve_training(channel)
     assert channel.sent[-1].fields["done"]
     assert len(loaded) == 1

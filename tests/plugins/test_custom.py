@@ -10,6 +10,7 @@ from autoqec.errors import UsageError
 from autoqec.plugins import load_plugins
 from autoqec.runner.training import TrainingDiverged, train
 from autoqec.testing import check_stage, surface_problem
+from autoqec.testing import custom_module as body
 
 REGISTRY = load_plugins()
 STAGE = b"kind: custom\n"
@@ -30,13 +31,6 @@ class Stage(torch.nn.Module):
         lit = torch.zeros_like(beliefs).index_add(1, self.mechanism, syndromes[:, self.detector])
         return beliefs + self.weight * lit
 '''
-
-
-def body(forward, init="self.w = torch.nn.Parameter(torch.zeros(1))"):
-    return (
-        "import torch\nclass Stage(torch.nn.Module):\n    def __init__(self, graph):\n        super().__init__()\n"
-        f"        {init}\n    def forward(self, syndromes, beliefs):\n        {forward}\n"
-    )
 
 
 @pytest.fixture(scope="module")

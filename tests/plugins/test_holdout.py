@@ -232,7 +232,7 @@ def test_a_gain_elsewhere_does_not_make_up_for_none_here(bad):
 def test_a_cell_that_the_weights_do_not_fit_says_so(fault, reason):
     def rate(p, rounds, _):
         if rounds == 5:
-            raise ChildFailed(fault, kind="CandidateFault")
+            raise ChildFailed(fault, kind="CandidateFault", about={"reason": fault.partition(":")[0]})
         return 0.005
 
     found = verdict(Rates(rate), protocol=CELLS, weights=WEIGHTS)
@@ -288,7 +288,7 @@ def test_harm_at_another_p_is_suspicious_and_at_another_number_of_rounds_is_told
 def test_no_answer_at_a_neighbouring_cell(fault, where, word, reason):
     def rate(p, rounds, _):
         if (p, rounds) == where:
-            raise ChildFailed(fault, kind="CandidateFault")
+            raise ChildFailed(fault, kind="CandidateFault", about={"reason": fault.partition(":")[0]})
         return 0.005
 
     found = verdict(Rates(rate, base=0.01), weights=WEIGHTS)
@@ -337,7 +337,7 @@ def test_an_ablation_says_which_stage_earns_the_gain():
 def test_a_variant_that_breaks_says_why():
     def rate(p, rounds, slugs):
         if slugs == {"gnn"}:
-            raise ChildFailed("crash: no bp before it", kind="CandidateFault")
+            raise ChildFailed("crash: no bp before it", kind="CandidateFault", about={"reason": "crash"})
         return 0.005
 
     files = ("stages/bp/stage.yaml", "stages/gnn/stage.yaml")

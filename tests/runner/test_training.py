@@ -13,12 +13,12 @@ from autoqec.candidate.schema import read_candidate, write_candidate
 from autoqec.errors import UsageError
 from autoqec.plugins import load_plugins
 from autoqec.problem.sampling import Labelled
-from autoqec.runner import training
+from autoqec.runner import shot_losses
 from autoqec.runner.devices import choose_device
 from autoqec.runner.losses import batch_loss
 from autoqec.runner.stopping import EarlyStopping, steps_between_looks
 from autoqec.runner.training import TrainingDiverged, train
-from autoqec.testing import surface_problem
+from autoqec.testing import custom_module, surface_problem
 
 
 @pytest.fixture(scope="module")
@@ -116,8 +116,8 @@ def test_a_stage_that_wants_few_shots_at_once_gets_no_more():
     class Parts(torch.nn.Module):
         shots_at_once = 48
 
-    assert training._parts(128, torch.nn.ModuleDict({"a": Parts(), "b": torch.nn.Identity()})) == [48, 48, 32]
-    assert training._parts(128, torch.nn.ModuleDict({})) == [128]
+    assert shot_losses._parts(128, torch.nn.ModuleDict({"a": Parts(), "b": torch.nn.Identity()})) == [48, 48, 32]
+    assert shot_losses._parts(128, torch.nn.ModuleDict({})) == [128]
 
 
 def test_a_gpu_that_is_not_there():
@@ -129,11 +129,7 @@ def test_a_gpu_that_is_not_there():
 
 
 def test_a_loss_that_is_not_finite_from_the_start_is_divergence(problem):
-    module = (
-        "import torch\nclass Stage(torch.nn.Module):\n    def __init__(self, graph):\n        super().__init__()\n"
-        "        self.w = torch.nn.Parameter(torch.zeros(1))\n    def forward(self, syndromes, beliefs):\n"
-        "        return beliefs + self.w / (len(beliefs) < 64)\n"
-    )
+    module = custom_module("return beliefs + self.w / (len(beliefs) < 64)")
     with pytest.raises(TrainingDiverged, match="untrained candidate is not finite"):
         trained(problem, "shots: 512\n", "kind: custom\n", module)
 
@@ -166,7 +162,7 @@ def test_steps_are_those_of_torch(monkeypatch):
 
 def test_training_does_not_import_the_compiler():
     code = (
-        "import sys; from autoqec.runner.training import train; from autoqec.testing import surface_problem;"
+        "import sys; from autoqec.runner.training import train; from autoqec.testing import custom_module, surface_problem;"
         "from autoqec.plugins import load_plugins; from autoqec.candidate.schema import read_candidate;"
         "from autoqec.candidate.cost import measure_cost; kinds = load_plugins().maker('stage');"
         "c = read_candidate({'stages/s/stage.yaml': b'kind: mlp\\n', 'training.yaml': b'shots: 64\\nbatch_size: 64\\n'}, kinds);"

@@ -24,7 +24,7 @@ def gone(pid):
         return stat.read().rsplit(")", 1)[1].split()[0] == "Z"
 
 
-def wait_until(condition, seconds=10):
+def wait_until(condition, seconds=60):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -35,23 +35,63 @@ def test_an_error_in_the_child_is_an_error_here():
     with Child(ECHO) as child:
         child.send({"function": "autoqec.canonical:no_such_function"})
         with pytest.raises(ChildFailed, match="AttributeError") as caught:
-            child.receive(20)
+            child.receive(60)
         assert caught.value.kind == "AttributeError"
         child.send({"function": "autoqec.canonical:no_such_function"})
         with pytest.raises(ChildFailed):
-            child.receive(20)  # it is still there
+            child.receive(60)  # it is still there
 
 
 def test_a_target_that_does_not_exist_is_explained():
     with Child("autoqec.nowhere:nothing") as child, pytest.raises(ChildFailed, match="autoqec.nowhere"):
-        child.receive(20)
+        child.receive(60)
+
+
+def test_a_child_that_is_killed_leaves_no_folder_that_it_gave_to_its_own_children(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with Child(ECHO) as child:
+        child.send({"function": "autoqec.testing.misbehave:start_child"})
+        folder = child.receive(60).fields["folder"]
+        assert [path.name for path in tmp_path.iterdir()] == [os.path.basename(folder)]
+        assert [name for name in os.listdir(folder) if name.startswith("autoqec-")]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="waitid")
+def test_an_error_is_told_even_if_the_child_has_ended_before_it_is_sent_anything():
+    with Child("autoqec.nowhere:nothing") as child:
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        for _ in range(2):
+            with pytest.raises(ChildFailed, match="autoqec.nowhere") as caught:
+                child.send({"function": "any"}, much=bytes(10**6))
+            assert caught.value.kind == "ModuleNotFoundError"
+        with pytest.raises(ChildFailed, match="autoqec.nowhere"):
+            child.receive(20)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="waitid")
+def test_a_death_is_told_by_whatever_finds_out():
+    with Child(ECHO) as child:
+        os.kill(child.pid, signal.SIGSEGV)
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        with pytest.raises(ChannelClosed, match="SIGSEGV") as caught:
+            child.send({"function": "any"})
+        assert caught.value.status == -signal.SIGSEGV
+
+
+def test_a_child_that_is_ended_is_explained_to_who_still_reads_it():
+    with Child(ECHO) as child:
+        child.end()
+        with pytest.raises(ChannelClosed, match="SIGKILL"):
+            child.receive(20)
+        child.end()  # once more does nothing
 
 
 def test_a_child_that_is_killed_is_explained():
     with Child(ECHO) as child:
         os.kill(child.pid, signal.SIGSEGV)
         with pytest.raises(ChannelClosed, match="SIGSEGV"):
-            child.receive(20)
+            child.receive(60)
 
 
 def test_silence_is_a_timeout_and_leaving_kills():
@@ -67,7 +107,7 @@ def test_memory_is_limited():
     with Child(ECHO, memory_bytes=limit) as child:
         child.send({"function": "autoqec.testing.misbehave:allocate"})
         with pytest.raises(ChildFailed, match="MemoryError"):
-            child.receive(20)
+            child.receive(60)
 
 
 def test_secrets_of_the_environment_do_not_reach_a_child(monkeypatch):
@@ -88,12 +128,13 @@ def test_a_child_is_nowhere_in_particular():
 
 def test_a_child_dies_with_its_parent():
     script = (
-        "import sys, time\nfrom autoqec.sandbox.child import Child\n"
-        f"child = Child({ECHO!r})\nprint(child.pid, flush=True)\ntime.sleep(60)\n"
+        "import sys, time\nfrom autoqec.sandbox.child import Child, ChildFailed\n"
+        f"child = Child({ECHO!r})\nchild.send({{'function': 'no:such'}})\n"
+        # What answers has begun, and has asked for its parent's signal before.
+        "try:\n    child.receive(60)\nexcept ChildFailed:\n    print(child.pid, flush=True)\ntime.sleep(600)\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     pid = int(parent.stdout.readline())
-    time.sleep(0.5)  # the child must have had time to ask for its parent's signal
     assert not gone(pid)
     parent.kill()
     parent.wait()

@@ -2,14 +2,16 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
-from autoqec.sandbox.channel import ChannelClosed, ChannelTimeout
+from autoqec.sandbox.channel import ChannelClosed, ChannelTimeout, Message
 from autoqec.sandbox.child import Child, ChildFailed
 from autoqec.sandbox.fork_server import ForkServer, ForkServerFailed
 
@@ -24,7 +26,7 @@ LOOK = {"function": "autoqec.testing.misbehave:look_around"}
 @pytest.fixture(scope="module")
 def fork_server():
     with ForkServer(WARM, memory_bytes=MEMORY) as made:
-        made.warm(SERVE)
+        made.warm(Message(SERVE))
         yield made
 
 
@@ -156,28 +158,163 @@ def test_it_does_not_fork_while_it_has_threads_or_nothing_to_serve():
     with ForkServer(WARM, memory_bytes=MEMORY) as made:
         with pytest.raises(ForkServerFailed, match="not warm"):
             made.fork()
-        made.warm(SERVE | {"thread": True})
+        made.warm(Message(SERVE | {"thread": True}))
         with pytest.raises(ForkServerFailed, match="2 threads"):
             made.fork()
 
 
-def test_one_that_fails_is_an_error_and_takes_its_forks_along():
+BROKEN = {"serve": "autoqec.nowhere:nothing"}
+
+
+def ended(pid):
+    """Wait until a child of this process has ended; it stays to be reaped by whoever made it."""
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+
+
+def opened():
+    """What a leak would show in: this process's descriptors and children, and the folders of its children."""
+    own = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
+    return len(os.listdir("/proc/self/fd")), own, sorted(Path(tempfile.gettempdir()).glob("autoqec-*"))
+
+
+@pytest.fixture
+def pipes(tmp_path):
+    """Named pipes for a warm process that says how far it has come, and waits to be told to go on."""
+    found = {"reached": str(tmp_path / "reached"), "go on": str(tmp_path / "go on")}
+    for path in found.values():
+        os.mkfifo(path)
+    return found
+
+
+def on_send(monkeypatch, act):
+    """Have something happen right after a fork's descriptors were sent, or could not be: the warm process has not read them."""
+    send = socket.send_fds
+
+    def sent(*arguments):
+        try:
+            return send(*arguments)
+        finally:
+            act()
+
+    monkeypatch.setattr(socket, "send_fds", sent)
+
+
+def release(pipes):
+    return lambda: open(pipes["go on"], "w").close()
+
+
+def test_the_reason_is_told_when_it_has_ended_before_it_is_asked(own_folders):
+    before = opened()
     with ForkServer(WARM, memory_bytes=MEMORY) as made:
-        made.warm(SERVE)
-        child = made.fork()
-        made.warm({"serve": "autoqec.nowhere:nothing"})
+        made.warm(Message(BROKEN))
+        ended(made.pid)
+        for _ in range(2):
+            with pytest.raises(ForkServerFailed, match="autoqec.nowhere"):
+                made.fork()
+        assert opened() == before, "nothing is left, even before it is closed"
+
+
+def test_the_reason_is_told_when_it_fails_after_it_is_asked(pipes, monkeypatch, own_folders):
+    before = opened()
+    with ForkServer(WARM, memory_bytes=MEMORY) as made:
+        made.warm(Message(BROKEN | pipes))
+        open(pipes["reached"]).close()
+        on_send(monkeypatch, release(pipes))
         with pytest.raises(ForkServerFailed, match="autoqec.nowhere"):
             made.fork()
-        wait_until(lambda: state(child.pid) in ("", "Z"))
-        with pytest.raises(ChannelClosed):
-            child.receive(20)
-        child.kill()
+        assert opened() == before
+
+
+def test_the_reason_is_told_when_its_socket_is_closed_before_it_reports(pipes, monkeypatch, own_folders):
+    """The order of a process that fails while it loads: what it had open goes first, then it says why, then it ends."""
+    before = opened()
+    with ForkServer(WARM, memory_bytes=MEMORY) as made:
+        made.warm(Message(BROKEN | pipes | {"shut": True}))
+        open(pipes["reached"]).close()
+        on_send(monkeypatch, release(pipes))
+        with pytest.raises(ForkServerFailed, match="autoqec.nowhere"):
+            made.fork()
+        assert opened() == before
+
+
+def test_the_reason_is_told_when_it_is_asked_while_it_is_told_more(own_folders):
+    """A message that has no answer finds out first: the reason is kept for the one that has."""
+    with ForkServer(WARM, memory_bytes=MEMORY) as made:
+        made.warm(Message(BROKEN))
+        ended(made.pid)
+        made.warm(Message(SERVE))
+        with pytest.raises(ForkServerFailed, match="autoqec.nowhere"):
+            made.fork()
+
+
+@pytest.mark.parametrize("when", ["before it is asked", "after it is asked"])
+def test_a_death_without_a_word_is_told_as_such(pipes, monkeypatch, own_folders, when):
+    before = opened()
+    with ForkServer(WARM, memory_bytes=MEMORY) as made:
+        made.warm(Message(SERVE | pipes))
+        open(pipes["reached"]).close()
+        if when == "before it is asked":
+            os.kill(made.pid, signal.SIGKILL)
+            ended(made.pid)
+        else:
+            on_send(monkeypatch, lambda: os.kill(made.pid, signal.SIGKILL))
+        with pytest.raises(ForkServerFailed, match="SIGKILL"):
+            made.fork()
+        assert opened() == before
+
+
+def test_the_reason_stays_whoever_asks_first(own_folders):
+    """A fork that is asked how it ended finds out that the warm process is gone; who wants a fork is told why all the same."""
+    before = opened()
+    with ForkServer(WARM, memory_bytes=MEMORY) as made:
+        made.warm(Message(SERVE))
+        with made.fork() as child:
+            made.warm(Message(BROKEN))
+            ended(made.pid)
+            with pytest.raises(ChannelClosed):
+                child.receive(20)
+            with pytest.raises(ForkServerFailed, match="autoqec.nowhere"):
+                made.fork()
+        assert opened() == before
+
+
+@pytest.fixture
+def own_folders(monkeypatch, tmp_path):
+    """A place for the folders of children where nobody else makes any."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+
+@pytest.mark.parametrize("fails", ["os.pipe", "subprocess.Popen", "tempfile.TemporaryFile", "socket.send_fds"])
+def test_what_cannot_be_made_leaves_nothing_open(monkeypatch, own_folders, fails):
+    def refuse(*arguments, **more):
+        raise OSError(24, "Too many open files")
+
+    before = opened()
+    with ForkServer(WARM, memory_bytes=MEMORY) as made:
+        made.warm(Message(SERVE))
+        with monkeypatch.context() as patched:
+            patched.setattr(fails, refuse)
+            with pytest.raises((OSError, ForkServerFailed), match="Too many open files"):
+                made.fork() if fails not in ("subprocess.Popen",) else ForkServer(WARM, memory_bytes=MEMORY)
+    assert opened() == before
+
+
+def test_one_that_fails_is_an_error_and_takes_its_forks_along():
+    with ForkServer(WARM, memory_bytes=MEMORY) as made:
+        made.warm(Message(SERVE))
+        with made.fork() as child:
+            made.warm(Message(BROKEN))
+            with pytest.raises(ForkServerFailed, match="autoqec.nowhere"):
+                made.fork()
+            wait_until(lambda: state(child.pid) in ("", "Z"))
+            with pytest.raises(ChannelClosed):
+                child.receive(20)
 
 
 def test_all_die_with_whoever_owns_them():
     script = (
-        "import time\nfrom autoqec.sandbox.fork_server import ForkServer\n"
-        f"fork_server = ForkServer({WARM!r}, memory_bytes={MEMORY})\nfork_server.warm({SERVE!r})\n"
+        "import time\nfrom autoqec.sandbox.fork_server import ForkServer, Message\n"
+        f"fork_server = ForkServer({WARM!r}, memory_bytes={MEMORY})\nfork_server.warm(Message({SERVE!r}))\n"
         "children = [fork_server.fork(), fork_server.fork()]\n"
         f"for child in children:\n    child.send({LOOK!r})\n    child.receive(20)\n"
         "print(fork_server.pid, *[child.pid for child in children], flush=True)\ntime.sleep(60)\n"

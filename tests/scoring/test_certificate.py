@@ -5,22 +5,23 @@ import pytest
 
 from autoqec.problem.environment import ENVIRONMENT_FILE
 from autoqec.results.counts import PairedCounts
-from autoqec.sandbox.channel import Message
+from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring import fault_tasks as certificate
 from autoqec.scoring.fault_sets import how_many, odds, shots_of
 from autoqec.scoring.fault_tasks import examine_faults, outline
+from autoqec.scoring.scoring_requests import FaultTask, OutlineTask
 from autoqec.scoring.shard import ChunkScore, GivenScore
 from autoqec.testing.tiny import TINY_ENVIRONMENT, tiny_problem
 
-BLOBS = {f"env:{ENVIRONMENT_FILE}": TINY_ENVIRONMENT.encode()}
+EMPTY = {"environment": {ENVIRONMENT_FILE: TINY_ENVIRONMENT.encode()}, "sealed": SealedCandidate({}, b"")}
 
 
 def ask(**fields):
-    return examine_faults(Message({"seeds": [], "p": None, "strong": None, "first": 0, **fields}, BLOBS)).fields
+    return examine_faults(FaultTask(**EMPTY, **fields).to_message()).fields
 
 
 def test_an_outline_says_distance_and_numbers():
-    fields, problem = outline(Message({"most": 2}, BLOBS)).fields, tiny_problem()
+    fields, problem = outline(OutlineTask(**EMPTY, most=2).to_message()).fields, tiny_problem()
     assert (fields["distance"], fields["found"]) == (3, "graphlike")
     assert fields["sets"] == [1, len(problem.mechanisms), how_many(problem, 2)]
     assert fields["probabilities"][0] == pytest.approx(float(np.prod(1 - problem.mechanisms.priors)))
@@ -36,7 +37,7 @@ def test_matching_corrects_every_single_fault_and_the_baseline_does_not_differ_f
 
 
 def test_what_is_drawn_follows_from_the_seed():
-    one, again, other = (ask(weight=2, count=4096, seeds=[seed]) for seed in (5, 5, 6))
+    one, again, other = (ask(weight=2, count=4096, seeds=(seed,)) for seed in (5, 5, 6))
     assert one == again != other
 
 

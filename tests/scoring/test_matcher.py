@@ -10,8 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autoqec.candidate.compile import build_modules, module_tensors
-from autoqec.candidate.schema import read_candidate
 from autoqec.candidate.weights import save_weights
 from autoqec.errors import AutoQECError, UsageError
 from autoqec.plugins import load_plugins
@@ -24,19 +22,29 @@ from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring import shard
 from autoqec.scoring.matcher import MEMORY_BYTES, Matcher, open_decoder_set
 from autoqec.scoring.predictor import CandidateFault
-from autoqec.testing import TINY_ENVIRONMENT
+from autoqec.scoring.scoring_requests import ScoringTask
+from autoqec.testing import TINY_ENVIRONMENT, custom_module, untrained
 
 SEED = 0x1F2E3D4C5B6A7988
 
 
 def blobs(environment=TINY_ENVIRONMENT, stage="kind: neural_bp\niterations: 2\n"):
     files = {ENVIRONMENT_FILE: environment.encode()}
-    registry = load_plugins()
-    problem = build_problem(environment_from_files(files, origin="e"), registry.maker("code"), None)
+    problem = build_problem(environment_from_files(files, origin="e"), load_plugins().maker("code"), None)
     candidate = {"stages/bp/stage.yaml": stage.encode()}
-    modules = build_modules(read_candidate(candidate, registry.maker("stage")), problem)
-    weights = save_weights(module_tensors(modules), fingerprints=[problem.fingerprint])
-    return problem, {"env:environment.yaml": files[ENVIRONMENT_FILE]} | SealedCandidate(candidate, weights).to_blobs()
+    return problem, {"env:environment.yaml": files[ENVIRONMENT_FILE]} | untrained(candidate, problem).to_blobs()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _decoder_set():
+    """The judge's matcher goes from one test to the next as it goes from task to task, and ends with them."""
+    yield
+    shard._forget_decoder_set()
+
+
+def task(data, seeds=(), **fields):
+    files = {name.removeprefix("env:"): blob for name, blob in data.items() if name.startswith("env:")}
+    return ScoringTask(environment=files, sealed=SealedCandidate.from_blobs(data), seeds=tuple(seeds), **fields)
 
 
 @pytest.fixture
@@ -73,8 +81,8 @@ def test_no_byte_sent_to_the_matcher_or_the_candidate_holds_an_observable_or_a_s
     shots = sample_chunk(problem, SEED)
     assert shots.observables.any()
     # To the matcher, as the judge scores a chunk; then to the candidate, as a matcher in this process asks it.
-    shard.score_chunks(Message({"seeds": [SEED], "references": True}, data))
     shard._forget_decoder_set()
+    shard.score_chunks(task(data, [SEED], references=True).to_message())
     to_matcher = len(sent)
     with ExitStack() as resources:
         open_decoder_set(data, None, None, resources).candidate(shots.syndromes)
@@ -109,9 +117,9 @@ def test_a_matcher_that_dies_over_beliefs_is_the_candidates_failure_and_over_not
         matcher._child._channel.send(Message({"op": "candidate"}, {"syndromes": syndromes.tobytes()}))
         os.kill(matcher._child.pid, signal.SIGKILL)
         with pytest.raises(CandidateFault, match="crash: decoding the candidate's beliefs failed: .*SIGKILL"):
-            matcher._receive(10, blame=True)
+            matcher._exchange(None, 60, blame=True)
         with pytest.raises(AutoQECError, match="the decoders' process failed"):
-            matcher._receive(10, blame=False)
+            matcher._exchange(None, 60, blame=False)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not hold a process to its address space")
@@ -142,8 +150,7 @@ def test_a_matcher_has_so_much_memory_and_more_for_beliefs_is_the_candidates_fai
 def test_it_takes_another_candidate_without_starting_anew():
     problem, data = blobs()
     _, other = blobs(stage="kind: neural_bp\niterations: 3\n")
-    custom = "import torch\nclass Stage(torch.nn.Module):\n    def __init__(self, graph):\n        super().__init__()\n"
-    custom += "    def forward(self, syndromes, beliefs):\n        return beliefs\n"
+    custom = custom_module("return beliefs", init="pass")
     locked = data | {"file:stages/bp/stage.yaml": b"kind: custom\n", "file:stages/bp/module.py": custom.encode()}
     locked["weights"] = save_weights({}, fingerprints=[problem.fingerprint])
     syndromes = sample_chunk(problem, 1).syndromes
@@ -177,25 +184,39 @@ def test_what_is_wrong_with_an_environment_keeps_its_class():
 def test_fresh_processes_answer_the_same_in_other_company():
     _, data = blobs()
     seeds = [1, 2, 3]
-    scored = shard.score_chunks(Message({"seeds": seeds}, data)).fields["chunks"]
-    again = shard.answer_again(Message({"seeds": seeds[:2]}, data)).fields["answers"]
-    shard._forget_decoder_set()
+    scored = shard.score_chunks(task(data, seeds).to_message()).fields["chunks"]
+    again = shard.answer_again(task(data, seeds[:2]).to_message()).fields["answers"]
     assert again == [chunk["answers"] for chunk in scored[:2]]
     assert len({chunk["answers"] for chunk in scored}) == 3
 
 
-@pytest.mark.parametrize("task", ["cost", "score_chunks"])
-def test_after_a_fault_the_next_task_has_processes_of_its_own(task):
+@pytest.mark.parametrize("what", ["cost", "score_chunks"])
+def test_after_a_fault_the_next_task_has_processes_of_its_own(what):
     """The matcher ends with a fault of its candidate; whatever task it was, it must not be asked again."""
     _, data = blobs()
-    message = Message({"seeds": [SEED]}, data)
-    try:
-        shard.score_chunks(message)
-        matcher = shard._decoder_set[1].matcher._child.pid
-        (candidate,) = Path(f"/proc/{matcher}/task/{matcher}/children").read_text().split()
-        os.kill(int(candidate), signal.SIGKILL)
-        with pytest.raises(CandidateFault, match="crash"):
-            getattr(shard, task)(message)
-        assert shard.cost(message).fields["params"] > 0
-    finally:
-        shard._forget_decoder_set()
+    message = task(data, [SEED]).to_message()
+    shard.score_chunks(message)
+    matcher = shard._decoder_set[1].matcher._child.pid
+    (candidate,) = Path(f"/proc/{matcher}/task/{matcher}/children").read_text().split()
+    os.kill(int(candidate), signal.SIGKILL)
+    with pytest.raises(CandidateFault, match="crash"):
+        getattr(shard, what)(message)
+    assert shard.cost(message).fields["params"] > 0
+    assert shard._decoder_set[1].matcher._child.pid != matcher
+
+
+def test_a_kept_matcher_that_cannot_be_told_its_next_task_is_ended():
+    _, data = blobs()
+    closed = []
+
+    class Gone:
+        def open(self, *arguments):
+            raise AutoQECError("the process ended")
+
+        def close(self):
+            closed.append(self)
+
+    gone = Gone()
+    with pytest.raises(AutoQECError, match="the process ended"):
+        shard._open_decoder_set(task(data), gone)
+    assert closed == [gone]

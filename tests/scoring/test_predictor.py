@@ -6,22 +6,21 @@ import signal
 import numpy as np
 import pytest
 
-from autoqec.candidate.compile import build_modules, module_tensors
-from autoqec.candidate.schema import read_candidate
-from autoqec.candidate.weights import save_weights
-from autoqec.plugins import load_plugins
+from autoqec.candidate.weights import load_weights, save_weights
 from autoqec.problem.dem import LLR_BOUND
 from autoqec.problem.sampling import sample_chunk
 from autoqec.sandbox.sealed import SealedCandidate
+from autoqec.scoring.candidate_workers import Workers
 from autoqec.scoring.predictor import BELIEF_STEP, CandidateFault, Predictor, settle_beliefs
+from autoqec.testing import custom_module, untrained
 
 FILES = {"stages/a/stage.yaml": b"kind: neural_bp\niterations: 2\n"}
 
 
 def sealed(problem, fingerprint=None, files=FILES):
-    modules = build_modules(read_candidate(FILES, load_plugins().maker("stage")), problem)
+    weights = untrained(FILES, problem).weights
     return SealedCandidate(
-        files, save_weights(module_tensors(modules), fingerprints=[fingerprint or problem.fingerprint])
+        files, weights if fingerprint is None else save_weights(load_weights(weights), fingerprints=[fingerprint])
     )
 
 
@@ -72,23 +71,19 @@ def test_a_candidate_that_dies_is_a_fault(autoqec_problem):
     assert caught.value.reason == "crash"
 
 
-#: Harmless on the eight shots of its trial; what it does to a whole block of them is for a test to say.
-MODULE = """import torch
-class Stage(torch.nn.Module):
-    def __init__(self, graph):
-        super().__init__()
-        self.w = torch.nn.Parameter(torch.zeros(1))
-    def forward(self, syndromes, beliefs):
-        if len(beliefs) > 32 and syndromes.any():
-            {}
-        return beliefs + self.w
-"""
+@pytest.fixture(scope="module")
+def workers(autoqec_problem):
+    """Where processes of code of its own come from: one that has loaded torch, as a matcher has."""
+    with Workers() as made:
+        made.expect(autoqec_problem, ["custom"])
+        yield made
 
 
-def custom(problem, line):
-    files = {"stages/own/stage.yaml": b"kind: custom\n", "stages/own/module.py": MODULE.format(line).encode()}
-    modules = build_modules(read_candidate(files, load_plugins().maker("stage")), problem)
-    return SealedCandidate(files, save_weights(module_tensors(modules), fingerprints=[problem.fingerprint]))
+def custom(problem, line, workers):
+    """A locked candidate, harmless on the eight shots of its trial; what it does to a whole block is for a test to say."""
+    module = custom_module(f"if len(beliefs) > 32 and syndromes.any():\n    {line}\nreturn beliefs + self.w")
+    files = {"stages/own/stage.yaml": b"kind: custom\n", "stages/own/module.py": module.encode()}
+    return Predictor(untrained(files, problem), problem, locked=True, workers=workers)
 
 
 @pytest.mark.parametrize(
@@ -101,9 +96,9 @@ def custom(problem, line):
         ("return None", "crash", "NoneType"),
     ],
 )
-def test_code_that_goes_wrong_on_scored_shots_is_a_fault(autoqec_problem, monkeypatch, line, reason, words):
+def test_code_that_goes_wrong_on_scored_shots_is_a_fault(autoqec_problem, workers, monkeypatch, line, reason, words):
     syndromes = sample_chunk(autoqec_problem, 1).syndromes[:64]
-    with Predictor(custom(autoqec_problem, line), autoqec_problem) as predictor:
+    with custom(autoqec_problem, line, workers) as predictor:
         predictor.wait()
         if reason == "timeout":  # the others may take their time
             monkeypatch.setattr("autoqec.scoring.predictor._FLOOR_SECONDS", 2.0)
@@ -114,21 +109,21 @@ def test_code_that_goes_wrong_on_scored_shots_is_a_fault(autoqec_problem, monkey
 
 
 @pytest.mark.parametrize("value", ["float('nan')", "float('inf')", "-float('inf')"])
-def test_beliefs_that_are_no_numbers_make_their_shots_invalid(autoqec_problem, value):
+def test_beliefs_that_are_no_numbers_make_their_shots_invalid(autoqec_problem, workers, value):
     """An infinite belief is clipped by the candidate's own process, as one of 1e30 is; only NaN has no meaning."""
     line = f"return torch.where(syndromes.any(1, keepdim=True), {value}, beliefs)"
     syndromes = sample_chunk(autoqec_problem, 1).syndromes[:64]
-    with Predictor(custom(autoqec_problem, line), autoqec_problem) as predictor:
+    with custom(autoqec_problem, line, workers) as predictor:
         beliefs, invalid = predictor.predict(syndromes)
     assert np.isfinite(beliefs).all()
     assert (np.abs(beliefs) <= LLR_BOUND).all()
     assert (invalid == (syndromes.any(axis=1) if "nan" in value else False)).all()
 
 
-def test_beliefs_of_another_dtype_are_those_of_float32(autoqec_problem):
+def test_beliefs_of_another_dtype_are_those_of_float32(autoqec_problem, workers):
     syndromes = sample_chunk(autoqec_problem, 1).syndromes[:64]
     answers = []
     for line in ("pass", "return (beliefs + self.w).double()"):
-        with Predictor(custom(autoqec_problem, line), autoqec_problem) as predictor:
+        with custom(autoqec_problem, line, workers) as predictor:
             answers.append(predictor.predict(syndromes)[0])
     assert (answers[0] == answers[1]).all()

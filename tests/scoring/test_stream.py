@@ -74,7 +74,7 @@ def test_progress_ends_where_the_shots_end():
 def test_a_fault_ends_the_stream_and_keeps_its_reason():
     class Broken(Threads):
         def run(self, task, pause):
-            raise ChildFailed("timeout: no answer", kind="CandidateFault")
+            raise ChildFailed("timeout: no answer", kind="CandidateFault", about={"reason": "timeout"})
 
     with pytest.raises(CandidateFault) as caught:
         stream(Broken(2, 1)).score(0, 5)

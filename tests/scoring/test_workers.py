@@ -9,35 +9,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autoqec.candidate.compile import build_modules, module_tensors
-from autoqec.candidate.schema import read_candidate
-from autoqec.candidate.weights import save_weights
-from autoqec.plugins import load_plugins
 from autoqec.problem.sampling import sample_chunk
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring.candidate_workers import Workers
 from autoqec.scoring.matcher import Matcher
 from autoqec.scoring.predictor import CandidateFault, Predictor
-from autoqec.testing import TINY_ENVIRONMENT
+from autoqec.testing import TINY_ENVIRONMENT, custom_module, untrained
 from autoqec.testing.tiny import surface_problem, tiny_problem
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked from a warm one on Linux only")
 
-MODULE = """import torch
-class Stage(torch.nn.Module):
-    def __init__(self, graph):
-        super().__init__()
-        self.w = torch.nn.Parameter(torch.zeros(1))
-    def forward(self, syndromes, beliefs):
-        return beliefs + self.w + torch.tanh(syndromes).mean(1, keepdim=True)
-"""
+MODULE = custom_module("return beliefs + self.w + torch.tanh(syndromes).mean(1, keepdim=True)")
 OWN = {"stages/own/stage.yaml": b"kind: custom\n", "stages/own/module.py": MODULE.encode()}
 
 
 def seal(problem, more=None):
-    files = OWN | (more or {})
-    modules = build_modules(read_candidate(files, load_plugins().maker("stage")), problem)
-    return SealedCandidate(files, save_weights(module_tensors(modules), fingerprints=[problem.fingerprint]))
+    return untrained(OWN | (more or {}), problem)
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +127,7 @@ def test_a_matcher_that_is_killed_takes_them_all_along(problem):
         below = descendants(matcher._child.pid)
         assert len(below) == 2
         os.kill(matcher._child.pid, signal.SIGKILL)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while any(alive(pid) for pid in below):
             assert time.monotonic() < deadline
             time.sleep(0.02)

@@ -12,8 +12,7 @@ from autoqec.errors import UsageError
 from autoqec.loop.agent_runs import Arm, arm_result, plan_arms, run_name
 from autoqec.results.agent_comparison import ArmResult, Tried
 from autoqec.results.figures import Gain
-from autoqec.testing import make_tiny_lab
-from autoqec.testing.recorded import record_round, record_run
+from autoqec.testing import figures, make_tiny_lab, record_round, record_run
 from autoqec.views.comparison_plot import check_plot, plot_comparison
 
 
@@ -22,11 +21,10 @@ def verdict(gain, word="VERIFIED"):
     counts = {
         "shots": shots, "both": 2000, "baseline_only": 1000, "candidate_only": 1000 - round(gain * shots),
     }  # fmt: skip
-    return {
-        "id": "v", "verdict": word, "reason": "better", "shots": shots, "ler_baseline": 0.015, "ler_candidate": 0.015 - gain,
-        "delta_ler": gain, "delta_ler_ci": [gain - 0.0007, gain + 0.0007], "ler_ratio": 0.7, "ler_ratio_ci": [0.6, 0.8],
-        "flops_per_shot": 1000, "params": 10, "extension": counts,
-    }  # fmt: skip
+    return figures(
+        id="v", verdict=word, reason="better", shots=shots, ler_baseline=0.015, ler_candidate=0.015 - gain, delta_ler=gain,
+        delta_ler_ci=[gain - 0.0007, gain + 0.0007], flops_per_shot=1000, params=10, extension=counts,
+    )  # fmt: skip
 
 
 @pytest.fixture

@@ -2,14 +2,11 @@
 
 import pytest
 
+from autoqec.testing import figures
 from autoqec.views.log_graph import draw, print_graph
 from autoqec.views.round_json import RoundRow
 
-FIGURES = {
-    "shots": 200_704, "ler_baseline": 0.0141, "ler_candidate": 0.00995, "delta_ler": 0.00415,
-    "delta_ler_ci": [0.0034, 0.0049], "ler_ratio": 0.705, "ler_ratio_ci": [0.66, 0.75],
-    "flops_per_shot": 2_100_111, "params": 969, "latency_us_per_shot": 79.4, "train_seconds": 33.0, "score_seconds": 16.0,
-}  # fmt: skip
+FIGURES = figures()
 
 
 def rows(**parents):

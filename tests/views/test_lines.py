@@ -9,16 +9,12 @@ import pytest
 
 from autoqec import history
 from autoqec.errors import AutoQECError
-from autoqec.testing import make_tiny_lab, record_round, record_run
+from autoqec.testing import figures, make_tiny_lab, record_round, record_run
 from autoqec.views import log_lines as lines
 from autoqec.views.front_json import front_rows, over_limits
 from autoqec.views.log_lines import read_lines
 
-FIGURES = {
-    "shots": 1000, "ler_baseline": 0.014, "ler_candidate": 0.01, "delta_ler": 0.004, "delta_ler_ci": [0.003, 0.005],
-    "ler_ratio": 0.7, "ler_ratio_ci": [0.6, 0.8], "flops_per_shot": 1000, "params": 8, "latency_us_per_shot": 50.0,
-    "train_seconds": 1.0, "score_seconds": 1.0,
-}  # fmt: skip
+FIGURES = figures(shots=1000, flops_per_shot=1000, params=8)
 
 
 class Lab:
@@ -33,15 +29,15 @@ class Lab:
 
     def play(self, run, *parents, close=True, gain=0.004, **verdict):
         self.played += 1
-        figures = FIGURES | {"delta_ler": gain, "delta_ler_ci": [gain - 0.001, gain + 0.001]}
+        told = FIGURES | {"delta_ler": gain, "delta_ler_ci": [gain - 0.001, gain + 0.001]}
         return record_round(
             self.ledger,
             history.load_run(self.ledger, run),
             {"output.yaml": f"number: {self.played}\n".encode()},
             parents=parents,
             hypothesis=f"h{self.played}",
-            metrics=figures,
-            verdict={"verdict": "VERIFIED", "reason": "better"} | figures | verdict,
+            metrics=told,
+            verdict={"verdict": "VERIFIED", "reason": "better"} | told | verdict,
             close=close,
         )
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import isfinite
 from typing import Any
 
 from autoqec.agents.agent_contract import PastRound
 from autoqec.agents.diagnosis.cause import Severity
 from autoqec.agents.diagnosis.causes import CAUSES
+from autoqec.agents.diagnosis.old_records import code_in_words
 from autoqec.agents.quoting import shortened
 from autoqec.results.metrics_parts import TrainingLog
 from autoqec.results.verdict import Verdict
@@ -73,8 +75,19 @@ class Case:
 
     @property
     def reason(self) -> str:
-        """Why it failed, if it did."""
+        """Why it failed, if it did, in words: evidence, by which nothing is decided."""
         return text(self.past.reason)
+
+    @cached_property
+    def error(self) -> tuple[str, Mapping[str, Any]]:
+        """The code of the error that ended it, and what that was about; of an old record, what its words stand for."""
+        if code := text(self.past.code):
+            return code, part({"about": self.past.about}, "about")
+        return code_in_words(self.past.status, self.reason)
+
+    def said(self, name: str) -> str:
+        """A word of what the error was about; empty if there is none."""
+        return text(self.error[1].get(name))
 
 
 @dataclass(frozen=True)

@@ -2,46 +2,35 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from autoqec.agents.diagnosis.cases import Case, Changes, Diagnosis, found, text
+from autoqec.agents.diagnosis.cases import Case, Changes, Diagnosis, found, number, text
 from autoqec.agents.diagnosis.patches import TRAINING, fields_of, stage_files
-
-_FILE = r"(output\.yaml|training\.yaml|stages/[a-z0-9_-]+/stage\.yaml)"
-_FIELD = re.compile(rf"{_FILE}: ([A-Za-z0-9_.]+): ([^;]+)")
-_YAML = re.compile(rf"{_FILE}(?:, line \d+: | is not UTF-8| is nested| is not a mapping)")
-_KIND = re.compile(r"there is no stage named '([^']*)'")
-_BOUND = re.compile(r"should be (greater|less) than (or equal to )?(-?[0-9.e+-]+)")
-_WORD = re.compile(r"'([^']+)'")
 
 
 def compile_causes(case: Case, said: str) -> Diagnosis:
     """Why a candidate could not be compiled."""
-    reason = case.reason
-    if "logical_gap asks the decoder" in reason:
-        return found(case, "loss_needs_teacher", said, changes={TRAINING: {"loss": "bce"}})
-    if (named := refused_value(case, said)) is not None:
-        return named
-    return found(case, "custom_refused" if "module.py" in reason else "compile_error", said)
+    return refused_value(case, said) or found(case, "compile_error", said)
 
 
 def refused_value(case: Case, said: str) -> Diagnosis | None:
-    """A field, value, kind or file that was refused, if the reason names one."""
-    reason = case.reason
-    if "module.py" in reason:
-        return found(case, "custom_refused", said)
-    if (kind := _KIND.search(reason)) is not None:
-        return _unknown_kind(case, said, kind[1])
-    if (named := _FIELD.search(reason)) is not None:
-        file, name, problem = named[1], named[2], named[3].strip()
-        if "Extra inputs" in problem:
-            return _unknown_field(case, said, file, name)
-        return _bad_value(case, said, file, name, problem)
-    if (broken := _YAML.search(reason)) is not None:
-        return found(case, "bad_yaml", said, file=broken[1])
+    """A field, value, kind or file that was refused, if the error is about one."""
+    code, about = case.error
+    file, name = case.said("file"), case.said("field")
+    if code == "loss_needs_teacher":
+        return found(case, code, said, changes={TRAINING: {"loss": "bce"}})
+    if code == "custom_refused":
+        return found(case, code, said)
+    if code == "not_installed" and case.said("kind") == "stage":
+        return _unknown_kind(case, said, case.said("name"))
+    if code == "unknown_field" and file and name:
+        return _unknown_field(case, said, file, name)
+    if code == "bad_value" and file and name:
+        return _bad_value(case, said, file, name, about)
+    if code == "bad_yaml" and file:
+        return found(case, code, said, file=file)
     return None
 
 
@@ -70,24 +59,21 @@ def _unknown_field(case: Case, said: str, file: str, name: str) -> Diagnosis:
     return found(case, "unknown_field", said, changes=changes, file=file, field=name, nearest=nearest)
 
 
-def _bad_value(case: Case, said: str, file: str, name: str, problem: str) -> Diagnosis:
-    fields = fields_of(case.files, file)
-    value = fields.get(name)
-    near = _allowed(value, problem)
+def _bad_value(case: Case, said: str, file: str, name: str, about: Mapping[str, Any]) -> Diagnosis:
+    fields, problem = fields_of(case.files, file), text(about.get("problem"))
+    near = _allowed(fields.get(name), about)
     changes: Changes = {file: {name: near}} if near is not None and name in fields else {}
     nearest = f"; {near} is nearest" if near is not None else ""
-    now = f"{file}: {name}: {value}" if name in fields else ""
+    now = f"{file}: {name}: {fields[name]}" if name in fields else ""
     return found(case, "bad_value", said, now, changes=changes, file=file, field=name, problem=problem, nearest=nearest)
 
 
-def _allowed(value: Any, problem: str) -> Any:
-    """The allowed value nearest to one that is not; None if the words do not say."""
-    bound = _BOUND.search(problem)
-    if bound is not None and bound[2]:  # an open bound has no nearest value
-        try:
-            limit = float(bound[3])
-        except ValueError:
-            return None
-        return int(limit) if limit.is_integer() and not isinstance(value, float) else limit
-    words = _WORD.findall(problem)
+def _allowed(value: Any, about: Mapping[str, Any]) -> Any:
+    """The allowed value nearest to one that is not; None if that is not known."""
+    for end in ("least", "most"):
+        limit = number(about, end)
+        if limit is not None:
+            return int(limit) if limit.is_integer() and not isinstance(value, float) else limit
+    choices = about.get("choices")
+    words = [word for word in choices if isinstance(word, str)] if isinstance(choices, list) else []
     return _nearest(str(value), words) if words and isinstance(value, str) else None

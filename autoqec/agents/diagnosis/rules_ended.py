@@ -1,4 +1,4 @@
-"""Rules for rounds that ended before they were scored, by status and reason: training, processes, people; agents and merges."""
+"""Rules for rounds that ended before they were scored, by status and code: training, processes, people; agents and merges."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from autoqec.agents.diagnosis.cases import Case, Changes, Diagnosis, figure, fou
 from autoqec.agents.diagnosis.patches import TRAINING, calmer, scaled_batch, smaller_stages, value_of
 from autoqec.agents.diagnosis.rules_compile import compile_causes, refused_value
 
-_NOT_FINITE = re.compile(r"\d+ of \d+ steps had a loss or gradient that is not finite")
-_MEMORY = re.compile(r"out of memory|allocate memory|MemoryError|signal SIGKILL")
-_DIED = re.compile(r"the process ended with (?:signal|exit)")
-_FAULT = re.compile(r"(crash|timeout|bad_output|bad_weights|hostile_syscall): ")
-_UNFIT = re.compile(r"the weights do not fit|were trained for problem")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}/[1-9][0-9]{0,8}")
-_ROLE = re.compile(rf"the ({'|'.join(ROLES)})(?:'s reply could not be used: | failed: )")
+#: Breaches of contract on scored shots: reasons of a candidate's fault, and causes by the same name.
+_FAULTS = ("crash", "timeout", "bad_output", "bad_weights", "hostile_syscall")
+
+#: Codes of weights that belong to another problem or to a stage of another shape.
+_UNFIT = ("weights_do_not_fit", "weights_of_another_problem")
 
 #: The statuses that are about a candidate's work, and not about agents or people.
 _FAILED = ("train_error", "compile_error", "killed_by_safety")
@@ -48,46 +47,57 @@ def ended_causes(case: Case) -> Iterator[Diagnosis]:
         yield found(case, "no_claim", f"status {status}")
 
 
-def fault_cause(case: Case, code: str, said: str) -> Diagnosis | None:
-    """A breach of contract on scored shots, by its code; None for a code that is none."""
-    if code not in ("crash", "timeout", "bad_output", "bad_weights", "hostile_syscall"):
+def fault_cause(case: Case, reason: str, code: str, said: str) -> Diagnosis | None:
+    """A breach of contract on scored shots.
+
+    Args:
+        case: The round.
+        reason: Of the fault; for what is none there is no cause.
+        code: Its code, which says more of weights.
+        said: The evidence.
+    """
+    if reason not in _FAULTS:
         return None
-    if code == "bad_weights" and _UNFIT.search(said):
+    if reason == "bad_weights" and code in _UNFIT:
         return found(case, "weights_do_not_fit", said)
-    return found(case, code, said, changes=smaller_stages(case.files) if code == "timeout" else {})
+    return found(case, reason, said, changes=smaller_stages(case.files) if reason == "timeout" else {})
 
 
 def _work(case: Case, said: str) -> Diagnosis:
-    reason = case.reason
-    fault = _FAULT.match(reason)
-    if fault and (known := fault_cause(case, fault[1], said)):
+    code, _ = case.error
+    if (known := fault_cause(case, case.said("reason"), code, said)) is not None:
         return known
-    if "SIGSYS" in reason:
+    signal = case.said("signal") if code == "process_ended" else ""
+    if code == "hostile_syscall" or signal == "SIGSYS":
         return found(case, "hostile_syscall", said)
-    if "untrained candidate is not finite" in reason:
-        return found(case, "untrained_not_finite", said)
-    if _NOT_FINITE.search(reason):
-        return found(case, "diverged", said, _setting(case, "learning_rate"), changes=calmer(case.files))
-    if _MEMORY.search(reason):
-        limit = number(case.profile, "memory_gib")
-        changes = scaled_batch(case.files, 1 / 2) or smaller_stages(case.files)
-        limit_said = f"memory_gib is {figure(limit)}" if limit is not None else ""
-        return found(case, "out_of_memory", said, limit_said, _setting(case, "batch_size"), changes=changes)
-    if "training took longer than" in reason:
-        return found(case, "training_time", said, _setting(case, "batch_size"), changes=_quicker(case))
-    if "at most" in reason and "kept in git" in reason:
+    if code == "untrained_not_finite":
+        return found(case, code, said)
+    if code == "diverged":
+        return found(case, code, said, _setting(case, "learning_rate"), changes=calmer(case.files))
+    if code == "out_of_memory" or signal == "SIGKILL":
+        return _out_of_memory(case, said)
+    if code == "training_time":
+        return found(case, code, said, _setting(case, "batch_size"), changes=_quicker(case))
+    if code == "weights_too_large":
         return found(case, "too_large", said, changes=smaller_stages(case.files))
-    if _UNFIT.search(reason):
+    if code in _UNFIT:
         return found(case, "weights_do_not_fit", said)
-    if "answered beliefs of shape" in reason:
+    if code == "wrong_shape":
         return found(case, "bad_output", said)
     if case.past.status == "compile_error":
         return compile_causes(case, said)
-    if _DIED.search(reason):
+    if code == "process_ended":
         return found(case, "process_died", said)
     if case.custom:
         return found(case, "custom_crashed", said)
-    return found(case, "stage_crashed" if re.search(r"\b[A-Z]\w*Error: ", reason) else "train_error", said)
+    return found(case, "stage_crashed" if code in ("raised", "plugin_failed") else "train_error", said)
+
+
+def _out_of_memory(case: Case, said: str) -> Diagnosis:
+    limit = number(case.profile, "memory_gib")
+    limit_said = f"memory_gib is {figure(limit)}" if limit is not None else ""
+    changes = scaled_batch(case.files, 1 / 2) or smaller_stages(case.files)
+    return found(case, "out_of_memory", said, limit_said, _setting(case, "batch_size"), changes=changes)
 
 
 def _quicker(case: Case) -> Changes:
@@ -101,12 +111,12 @@ def _setting(case: Case, name: str) -> str:
 
 
 def _agent(case: Case, said: str) -> Diagnosis:
-    match = _ROLE.match(case.reason)
-    role = match[1] if match else "agent"
-    if match and "failed" in match[0]:
-        return found(case, "agent_failed", said, role=role)
-    if "this candidate is the same as" in case.reason:
-        return found(case, "same_candidate", said)
+    code, role = case.error[0], case.said("role")
+    role = role if role in ROLES else "agent"
+    if code == "agent_failed":
+        return found(case, code, said, role=role)
+    if code == "same_candidate":
+        return found(case, code, said)
     named = refused_value(case, said) if role == "coder" else None
     return named or found(case, "reply_unusable", said, role=role)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from math import ceil, log
 
 from autoqec.agents.diagnosis.cases import Case, Diagnosis, figure, found, span, text
+from autoqec.agents.diagnosis.old_records import fault_in_words
 from autoqec.agents.diagnosis.patches import smaller_stages
 from autoqec.agents.diagnosis.rules_ended import fault_cause
 from autoqec.results.figures import Figures
@@ -42,12 +43,20 @@ def judged_causes(case: Case) -> Iterator[Diagnosis]:
         yield found(case, reason, said, f"surely below {figure(bound)}, and target_ler is {figure(target)}")
     elif reason in _CHECKS:
         yield found(case, reason, said, *_check(case, reason))
-    elif (fault := fault_cause(case, reason, " ".join([said, text(case.evidence.fault)]).strip())) is not None:
+    elif (fault := fault_cause(case, reason, _fault_code(case, reason), _fault_said(case, said))) is not None:
         yield fault
     elif reason in ("not_better", "weights_do_not_fit"):
         yield found(case, reason, said, _ratio(case), *_cells(case, reason))
     else:
         yield found(case, "other_reason", said)
+
+
+def _fault_said(case: Case, said: str) -> str:
+    return " ".join([said, text(case.evidence.fault)]).strip()
+
+
+def _fault_code(case: Case, reason: str) -> str:
+    return text(case.evidence.fault_code) or fault_in_words(reason, text(case.evidence.fault))
 
 
 def _figures(case: Case) -> Figures | None:

@@ -16,7 +16,7 @@ from autoqec.history.fsck.fsck_notes import check_notes, lost_records, spelled_t
 from autoqec.history.fsck.fsck_remotes import check_remotes
 from autoqec.history.fsck.fsck_rounds import check_rounds, is_abandoned
 from autoqec.history.fsck.fsck_store import check_store, stale_locks
-from autoqec.history.rounds.claims import CLAIMS, adopt_claim, close_claim
+from autoqec.history.rounds.claims import CLAIMS, close_claim, take_over_claim
 from autoqec.history.rounds.notes import add_lines
 from autoqec.history.store.refs import write_lock
 from autoqec.history.store.repository import Ledger, require_writable
@@ -98,7 +98,7 @@ def _close_abandoned(ledger: Ledger, ref: str) -> str | None:
         if found is None or found.claim is None or not is_abandoned(survey, found):
             return None
         try:
-            mine = adopt_claim(ledger, found.claim)
+            mine = take_over_claim(ledger, found.claim)
             close_claim(ledger, mine, status="abandoned", reason="its process died before it left anything")
         except AutoQECError:
             return None  # another process has resumed the round

@@ -74,6 +74,23 @@ class Claim:
         return first if isinstance(first, int) else self.number
 
     @property
+    def code(self) -> str:
+        """The code of the error that ended the round; empty if none did, or it ended before errors had codes."""
+        code = self._error.get("code")
+        return code if isinstance(code, str) and self.state == "closed" else ""
+
+    @property
+    def about(self) -> Mapping[str, Any]:
+        """What that error was about."""
+        about = self._error.get("about")
+        return about if isinstance(about, dict) else {}
+
+    @property
+    def _error(self) -> Mapping[str, Any]:
+        error = self.details.get("error")
+        return error if isinstance(error, dict) else {}
+
+    @property
     def waiting(self) -> str:
         """The role whose reply the round waits for; empty if none. While it waits, no process works on it."""
         role = self.details.get("waiting")
@@ -172,7 +189,14 @@ def update_claim(ledger: Ledger, claim: Claim, **changes: Any) -> Claim:
 
 
 def close_claim(
-    ledger: Ledger, claim: Claim, *, status: str, reason: str | None = None, commit: str | None = None
+    ledger: Ledger,
+    claim: Claim,
+    *,
+    status: str,
+    reason: str | None = None,
+    commit: str | None = None,
+    code: str = "",
+    about: Mapping[str, Any] | None = None,
 ) -> Claim:
     """Close a claim for good. Closing it again with the same values changes nothing.
 
@@ -182,6 +206,8 @@ def close_claim(
         status: One lower-case word, such as `ok` or `train_error`.
         reason: The reason in words.
         commit: The round's commit, if it has one; by default the commit in the claim.
+        code: The code of the error that ended the round, if one did.
+        about: What that error was about.
 
     Raises:
         AutoQECError: The claim is closed with other values, belongs to another attempt or owner, or is not writable.
@@ -199,11 +225,15 @@ def close_claim(
         )
     if (stored.attempt, _owner(stored)) != (claim.attempt, _owner(claim)):
         raise _taken_over(stored)
-    closed = replace(stored, state="closed", closed=utc_now(), status=status, reason=reason, commit=commit)
+    # Among the details, which readers of every version take as they are.
+    details = {**stored.details, "error": {"code": code, "about": dict(about or {})}} if code else stored.details
+    closed = replace(
+        stored, state="closed", closed=utc_now(), status=status, reason=reason, commit=commit, details=details
+    )
     return _replace(ledger, stored, closed, "close claim")
 
 
-def adopt_claim(ledger: Ledger, claim: Claim, *, force: bool = False) -> Claim:
+def take_over_claim(ledger: Ledger, claim: Claim, *, force: bool = False) -> Claim:
     """Make this process the owner of an open claim, to resume its round. The round then no longer waits for a reply.
 
     Args:

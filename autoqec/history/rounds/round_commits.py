@@ -142,7 +142,7 @@ def committed(ledger: Ledger, run: str, number: int, tip: str) -> str | None:
     return None
 
 
-def require_kept(ledger: Ledger, run: str, number: int, commit: str) -> None:
+def require_reachable(ledger: Ledger, run: str, number: int, commit: str) -> None:
     """Check that a round's commit exists, and that the round's branch or archive ref protects it from `git gc`.
 
     Raises:

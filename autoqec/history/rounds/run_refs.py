@@ -76,7 +76,7 @@ def check_run_name(name: str) -> str:
     return name
 
 
-def think_of_run(
+def describe_run(
     ledger: Ledger,
     name: str,
     *,
@@ -119,7 +119,7 @@ def start_run(
         AutoQECError: The repository is not writable.
     """
     require_writable(ledger)
-    run = think_of_run(
+    run = describe_run(
         ledger, name, base=base, env_name=env_name, env_id=env_id, env_files=env_files, settings=settings
     )
     record = {

@@ -17,7 +17,7 @@ _KEPT_BYTES = 64 * 2**20  # total size; beyond it the oldest entries are deleted
 _SUM = 65  # length of the checksum: a hash in hex and a line feed
 
 
-def cached(ledger: Ledger, key: str) -> bytes | None:
+def read_cache(ledger: Ledger, key: str) -> bytes | None:
     """Return the entry under a key (64 hex digits), or None if it is absent or damaged."""
     try:
         data = (ledger.git_dir / "autoqec" / "cache" / key).read_bytes()
@@ -27,7 +27,7 @@ def cached(ledger: Ledger, key: str) -> bytes | None:
     return payload if data[:_SUM] == _checksum(payload) else None
 
 
-def keep(ledger: Ledger, key: str, payload: bytes) -> None:
+def write_cache(ledger: Ledger, key: str, payload: bytes) -> None:
     """Store bytes under a key if the folder is writable. The write is atomic: a reader sees the whole entry or none."""
     folder = ledger.git_dir / "autoqec" / "cache"
     part = folder / f".{uuid.uuid4().hex}"

@@ -64,6 +64,8 @@ class Remote:
 class LostRaceError(AutoQECError):
     """The remote changed between our fetch and our push."""
 
+    code = "lost_race"
+
 
 def find_remote(ledger: Ledger, name: str) -> Remote:
     """Resolve a configured remote's name, a URL or a path.

@@ -42,6 +42,8 @@ _NAMES = {
 class NumberTakenError(AutoQECError):
     """Two clones gave one number to two rounds."""
 
+    code = "number_taken"
+
 
 def shared_kinds(artifacts: bool) -> list[str]:
     """Return the shared kinds, with or without trained weights."""

@@ -132,7 +132,7 @@ def push(ledger: Ledger, remote: str = "origin", run: str | None = None, artifac
     raise AutoQECError(f"{lost}, at each of {_TRIES} tries", hint="run autoqec push again later")
 
 
-def adopt_bundle(ledger: Ledger) -> SyncReport | None:
+def fetch_bundle(ledger: Ledger) -> SyncReport | None:
     """Fetch everything, once, from the bundle that this lab was cloned from; `git clone` copies only its branches.
 
     Returns:

@@ -1,7 +1,7 @@
 """Writes a run as one file: a git bundle with all that `autoqec log` and `verify` read, and the history of the run's base.
 
 `git clone run.bundle lab` checks out the base and copies the branches. A clone copies no refs other than branches and tags;
-the first autoqec command in the clone fetches the rest (`push_pull.adopt_bundle`).
+the first autoqec command in the clone fetches the rest (`push_pull.fetch_bundle`).
 """
 
 from __future__ import annotations

@@ -1,0 +1,184 @@
+"""Every error code: what it means, and what to do. `docs/errors.md` is generated from here.
+
+A code is part of the record — it crosses process boundaries and is kept in claims and notes — so it never changes its meaning
+and never goes. Messages are prose for people and may be reworded at any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+
+class ErrorCode(NamedTuple):
+    """What a code means, a sentence, and what to do about it."""
+
+    means: str
+    do: str
+
+
+#: Groups of codes, in the order of the page.
+GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
+    "General": {
+        "failed": ErrorCode("The work failed; the message says why.", "Follow the hint, if there is one."),
+        "usage": ErrorCode(
+            "A flag, a setting or a file cannot be used as it is (exit code 2).",
+            "Edit what the message names; `autoqec COMMAND --help` lists the options.",
+        ),
+        "not_found": ErrorCode(
+            "A run, round, environment, plugin or file does not exist (exit code 3).",
+            "Choose one of those that the hint lists.",
+        ),
+        "missing_package": ErrorCode(
+            "A plugin is installed, but a package it needs is not.", "Run the `pip install` line of the hint."
+        ),
+        "budget_spent": ErrorCode(
+            "A limit on time, rounds, tokens or cost is reached (exit code 4).",
+            "`autoqec resume` continues with a larger limit.",
+        ),
+        "sandbox_unavailable": ErrorCode(
+            "This machine cannot lock a process that runs a candidate's own code.",
+            "`autoqec doctor` shows the layers of the sandbox; use Linux with seccomp filters.",
+        ),
+        "plugin_failed": ErrorCode(
+            "A plugin cannot be loaded, or raised.", "`autoqec plugins check`; `--traceback` shows where."
+        ),
+    },
+    "Processes": {
+        "raised": ErrorCode(
+            "Code in another process raised an exception that is not one of AutoQEC's.",
+            "The message starts with the exception's name; correct the code that raised it.",
+        ),
+        "out_of_memory": ErrorCode(
+            "A process needed more memory than it may have.",
+            "Use smaller batches or stages, or raise `memory_gib` of the profile.",
+        ),
+        "process_ended": ErrorCode(
+            "A process ended without reporting an error; `signal` or `exit_status` says how.",
+            "`autoqec doctor`; a SIGKILL that nobody sent is the kernel running out of memory.",
+        ),
+        "no_answer": ErrorCode("A process did not answer in time.", "Run again; if it repeats, report it."),
+        "bad_message": ErrorCode(
+            "A message between processes lacks a field, has an unknown one, or one of the wrong type; `field` names it.",
+            "The two processes run different versions of AutoQEC: reinstall it.",
+        ),
+        "fork_server_failed": ErrorCode(
+            "The process that locked candidates are forked from ended, or cannot fork.",
+            "Nothing: a fresh process takes its place.",
+        ),
+    },
+    "Candidate files": {
+        "unknown_field": ErrorCode(
+            "A candidate file has a field that its kind does not have; `file` and `field` name it.", "Edit the file."
+        ),
+        "bad_value": ErrorCode(
+            "A field has a value that is not allowed; `file`, `field`, `least`, `most` or `choices` say what is.",
+            "Edit the file.",
+        ),
+        "bad_yaml": ErrorCode("A file is not YAML as AutoQEC reads it.", "Edit the line that the message names."),
+        "not_installed": ErrorCode(
+            "No installed plugin offers a stage, decoder, agent, … of this name; `kind` and `name` say which.",
+            "`autoqec plugins` lists what is installed.",
+        ),
+        "loss_needs_teacher": ErrorCode(
+            "The loss `logical_gap` needs a decoder that computes a gap, and this environment's does not.",
+            "Set `loss: bce`, or use an environment whose decoder is `mwpm`.",
+        ),
+        "custom_refused": ErrorCode(
+            "A stage's own `module.py` is refused before it trains.",
+            "Edit it; docs/candidates.md, custom, has the rules.",
+        ),
+    },
+    "Training": {
+        "training_failed": ErrorCode("Training ended without weights.", "Correct what the message names."),
+        "diverged": ErrorCode(
+            "Too many steps had a loss or gradient that is not finite.", "Lower `learning_rate`, or raise `batch_size`."
+        ),
+        "untrained_not_finite": ErrorCode(
+            "The loss is not finite before the first step.", "Edit what the stages start from."
+        ),
+        "training_time": ErrorCode(
+            "Training gave no answer within the profile's `train_seconds`.",
+            "Use smaller steps, or raise `train_seconds`.",
+        ),
+        "wrong_shape": ErrorCode(
+            "A stage returned beliefs of another shape than it was given.", "`forward` must keep the shape."
+        ),
+    },
+    "Weights": {
+        "weights_too_large": ErrorCode("The weights are larger than git should hold.", "Use narrower stages."),
+        "weights_unreadable": ErrorCode("The weights are not a safetensors file.", "Train again."),
+        "weights_not_finite": ErrorCode(
+            "The weights hold a number that is not finite.", "Train again with a lower `learning_rate`."
+        ),
+        "weights_of_another_problem": ErrorCode(
+            "The weights were trained for another problem.", "Train again: fork the round."
+        ),
+        "weights_do_not_fit": ErrorCode(
+            "The weights have another shape than the stage needs here.", "Train again: fork the round."
+        ),
+    },
+    "Candidates on scored shots": {
+        "crash": ErrorCode(
+            "The candidate raised, or its process ended.", "Edit the stage that raised, or use another kind."
+        ),
+        "timeout": ErrorCode("The candidate did not answer in time.", "Use fewer iterations, layers or channels."),
+        "bad_output": ErrorCode(
+            "The candidate's answer is not float32 [shots, mechanisms].", "`forward` must keep the shape of beliefs."
+        ),
+        "bad_weights": ErrorCode("The candidate's weights cannot be loaded.", "Train again."),
+        "hostile_syscall": ErrorCode(
+            "The candidate made a system call that no honest code makes; the sandbox ended it.",
+            "Read its `module.py`; do not merge it.",
+        ),
+    },
+    "Agents": {
+        "reply_unusable": ErrorCode(
+            "An agent's reply cannot be used, nor its one repair; `role` names it.",
+            "`autoqec show ROUND --trace` shows what was asked and said.",
+        ),
+        "agent_failed": ErrorCode(
+            "An agent's own program failed; `role` names it.", "Use another agent, or correct its settings."
+        ),
+        "agent_unavailable": ErrorCode(
+            "An agent cannot be asked now: no key, no network, or no such program.",
+            "Follow the hint, then `autoqec resume`.",
+        ),
+        "reply_awaited": ErrorCode("A round waits for a reply from outside.", "`autoqec agents reply ROLE`."),
+        "same_candidate": ErrorCode(
+            "The Coder proposed a candidate that was tried before; `round` names it.", "Propose another change."
+        ),
+    },
+    "History": {
+        "compose_conflict": ErrorCode(
+            "Two parents changed the same field in different ways.", "`autoqec compose ROUND ROUND --edit`."
+        ),
+        "number_taken": ErrorCode("Two clones gave one number to two rounds.", "Follow the hint of `autoqec pull`."),
+        "lost_race": ErrorCode("Somebody else pushed in the meantime.", "Push again."),
+    },
+}
+
+#: Every code.
+CODES: Mapping[str, ErrorCode] = {code: said for group in GROUPS.values() for code, said in group.items()}
+
+
+def page() -> str:
+    """The page `docs/errors.md`."""
+    return "\n".join(_lines()) + "\n"
+
+
+def _lines() -> Iterator[str]:
+    yield "<!-- Generated by `python -m autoqec.error_codes > docs/errors.md`: do not edit. -->"
+    yield "# Errors"
+    yield ""
+    yield "Every error has a code that never changes its meaning. A code that says more than the exit code stands in brackets"
+    yield "after the message. The code of a round that failed is in its claim, and in `code` of `autoqec show ROUND --json`; that"
+    yield "of a candidate that failed on the holdout is `fault_code` of its verdict note. Messages may be reworded at any time:"
+    yield "decide by codes, as `autoqec diagnose` does."
+    for title, codes in GROUPS.items():
+        yield from ("", f"## {title}", "", "| code | meaning | what to do |", "|---|---|---|")
+        yield from (f"| `{code}` | {said.means} | {said.do} |" for code, said in codes.items())
+
+
+if __name__ == "__main__":
+    print(page(), end="")

@@ -1,0 +1,93 @@
+"""Tasks of an executor, and requests to the matcher, as typed models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from autoqec.sandbox.sealed import SealedCandidate
+from autoqec.sandbox.typed_messages import Request, blobs
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoringTask(Request):
+    """A task about one candidate on one problem.
+
+    Attributes:
+        environment: The environment's files, by name.
+        sealed: The candidate.
+        seeds: A 64-bit seed for each chunk of shots.
+        p: Physical error rate; None for the environment's target.
+        references: Whether to run the reference decoders.
+        strong: One more reference decoder, by kind; None for those of the environment alone.
+    """
+
+    environment: Mapping[str, bytes] = blobs("env")
+    sealed: SealedCandidate
+    seeds: tuple[int, ...] = ()
+    p: float | None = None
+    references: bool = False
+    strong: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutlineTask(ScoringTask):
+    """What a distance certificate would have to examine.
+
+    Attributes:
+        most: The largest weight of interest.
+    """
+
+    most: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaultTask(ScoringTask):
+    """Decode some fault sets.
+
+    Attributes:
+        weight: Mechanisms of each set.
+        first: The first set of the list; 0 where `seeds` has the seed of a draw.
+        count: How many sets.
+    """
+
+    weight: int
+    first: int = 0
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecoderSetRequest(Request):
+    """Have a matcher load decoders and a candidate.
+
+    Attributes:
+        environment, sealed, p, strong: As for `ScoringTask`.
+    """
+
+    environment: Mapping[str, bytes] = blobs("env")
+    sealed: SealedCandidate
+    p: float | None = None
+    strong: str | None = None
+
+
+@dataclass(frozen=True)
+class DecodingRequest(Request):
+    """Ask the matcher that has loaded.
+
+    Attributes:
+        op: What to answer; see `autoqec.scoring.matcher.DecoderSet`.
+        references: Whether `known` includes the reference decoders.
+        syndromes: Bit-packed, row-major; empty for `cost`.
+    """
+
+    op: Literal["known", "neutral", "candidate", "cost"]
+    references: bool = False
+    syndromes: bytes = b""
+
+
+#: The models of tasks that have more fields than every task, by the function that runs them.
+MODELS: Mapping[str, type[ScoringTask]] = {
+    "autoqec.scoring.fault_tasks:outline": OutlineTask,
+    "autoqec.scoring.fault_tasks:examine_faults": FaultTask,
+}

@@ -1,0 +1,66 @@
+"""The local executor: whatever happens to its processes, each task has an answer or a reason, and nothing stays open."""
+
+import os
+import signal
+import sys
+import threading
+
+import pytest
+from autoqec_plugins.local import local_executor
+from autoqec_plugins.local.local_executor import LocalExecutor
+
+from autoqec.sandbox.channel import ChannelClosed, Message
+from autoqec.sandbox.child import Child
+from autoqec.scoring.executor_contract import Task
+
+HANG = Task("autoqec.testing.misbehave:hang", Message({}))
+
+
+def test_a_task_that_runs_when_it_is_closed_is_told_how_its_process_ended(monkeypatch):
+    """The order that broke it: the thread that waits for the answer explains the end after everything was closed."""
+    asked, killed = threading.Event(), threading.Event()
+    explained, receive, kill = Child._explained, Child.receive, Child.kill
+
+    def late(self, error):
+        killed.wait(0.5)  # it comes only afterwards
+        return explained(self, error)
+
+    def told(self, *arguments):
+        asked.set()
+        return receive(self, *arguments)
+
+    monkeypatch.setattr(Child, "_explained", late)
+    monkeypatch.setattr(Child, "receive", told)
+    monkeypatch.setattr(Child, "kill", lambda self: (killed.set(), kill(self))[1])
+    with LocalExecutor(jobs=1) as executor:
+        future = executor.submit(HANG)
+        assert asked.wait(60)
+    with pytest.raises(ChannelClosed, match="SIGKILL"):
+        future.result()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+def test_processes_that_cannot_all_be_made_leave_nothing(monkeypatch):
+    made = []
+
+    def scarce(*arguments, **more):
+        if len(made) == 2:
+            raise OSError(11, "Resource temporarily unavailable")
+        made.append(Child(*arguments, **more))
+        return made[-1]
+
+    before = len(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr(local_executor, "Child", scarce)
+    with pytest.raises(OSError, match="unavailable"):
+        LocalExecutor(jobs=3)
+    assert len(os.listdir("/proc/self/fd")) == before
+    for child in made:
+        with pytest.raises(ProcessLookupError):
+            os.kill(child.pid, 0)
+
+
+def test_a_task_whose_process_has_died_is_told_how():
+    with LocalExecutor(jobs=1) as executor:
+        os.kill(executor._children[0].pid, signal.SIGSEGV)
+        with pytest.raises(ChannelClosed, match="SIGSEGV"):
+            executor.submit(HANG).result(60)

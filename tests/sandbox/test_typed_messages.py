@@ -1,0 +1,159 @@
+"""Requests between processes: each goes there and back whole, and what is not exactly one is refused by the name of its field."""
+
+import dataclasses
+import os
+
+import pytest
+
+from autoqec.problem.environment import ENVIRONMENT_FILE, environment_from_files
+from autoqec.results.verdict_parts import OutOfTime
+from autoqec.sandbox.channel import Channel, Message
+from autoqec.sandbox.sealed import SealedCandidate
+from autoqec.sandbox.typed_messages import BadMessage, Request
+from autoqec.sandbox.worker_requests import CandidateRequest, PredictionRequest, TrainingRequest, WarmUpRequest
+from autoqec.scoring.executor_contract import Task
+from autoqec.scoring.fault_tasks import EXAMINE, OUTLINE
+from autoqec.scoring.scoring_requests import (
+    MODELS,
+    DecoderSetRequest,
+    DecodingRequest,
+    FaultTask,
+    OutlineTask,
+    ScoringTask,
+)
+from autoqec.scoring.verification import VerificationTask
+from autoqec.scoring.verifier_contract import VerificationRequest
+from autoqec.testing import TINY_ENVIRONMENT
+
+FILES = {ENVIRONMENT_FILE: TINY_ENVIRONMENT.encode(), "code/a b.txt": b"\x00\xff"}
+SEALED = SealedCandidate({"stages/bp/stage.yaml": b"kind: neural_bp\n", "training.yaml": b""}, b"\x01weights")
+PARENTS = {"r-1/2": SEALED, "a:b": SealedCandidate({}, b"")}
+LOADED = environment_from_files(FILES, origin="the environment")
+EXAMPLES = [
+    CandidateRequest(SEALED, b"error(0.1) D0", True),
+    PredictionRequest("predict", b"\x05"),
+    PredictionRequest("cost"),
+    WarmUpRequest(("custom", "mlp"), b"error(0.1) D0"),
+    TrainingRequest(
+        sealed=SEALED, dem=b"a", other_dems={"1": b"b", "10": b"c"}, decoder={"kind": "mwpm", "x": [1, None]}, seed=bytes(32),
+        max_shots=10, inherit=False, seconds=1.5, lock=True,
+    ),
+    ScoringTask(environment=FILES, sealed=SEALED, seeds=(2**63, 0), p=0.01, references=True, strong="osd"),
+    ScoringTask(environment={}, sealed=SEALED),
+    OutlineTask(environment=FILES, sealed=SEALED, most=3),
+    FaultTask(environment=FILES, sealed=SEALED, weight=2, first=7, count=9),
+    DecoderSetRequest(environment=FILES, sealed=SEALED, p=1.0),
+    DecodingRequest("known", True, b"\x07"),
+    VerificationRequest(LOADED, SEALED, "0" * 40, parents=PARENTS),
+    VerificationTask(
+        environment=LOADED, sealed=SEALED, commit="0" * 40, attempt=3, verified_before=1, seed_key=b"\x00" * 32, max_shots=7,
+        strong_reference="osd", parents=PARENTS, alpha=0.01, beacon="b", full_certificate=True, max_seconds=2.5,
+        stop=OutOfTime("p 0.01", 3, 2.5), verifier="holdout", executor="local", jobs=2,
+    ),
+]  # fmt: skip
+IDS = [f"{type(example).__name__}{place}" for place, example in enumerate(EXAMPLES)]
+
+
+def over_a_pipe(message):
+    read, write = os.pipe()
+    try:
+        Channel(-1, write).send(message)
+        return Channel(read, -1).receive(10)
+    finally:
+        os.close(read)
+        os.close(write)
+
+
+def test_there_is_an_example_of_every_request():
+    def below(model):
+        return {model, *(each for child in model.__subclasses__() for each in below(child))}
+
+    assert below(Request) - {Request} == {type(example) for example in EXAMPLES}
+
+
+@pytest.mark.parametrize("request_", EXAMPLES, ids=IDS)
+def test_each_goes_there_and_back(request_):
+    assert type(request_).from_message(over_a_pipe(request_.to_message())) == request_
+
+
+@pytest.mark.parametrize("request_", EXAMPLES, ids=IDS)
+def test_what_is_unknown_is_refused(request_):
+    sent = request_.to_message()
+    for message in (
+        Message({**sent.fields, "more": 1}, sent.blobs),
+        Message(sent.fields, {**sent.blobs, "more": b""}),
+    ):
+        refused(type(request_), message, "more")
+
+
+@pytest.mark.parametrize("request_", EXAMPLES, ids=IDS)
+def test_what_is_missing_is_refused(request_):
+    sent = request_.to_message()
+    for name in sent.fields:
+        refused(type(request_), Message({k: v for k, v in sent.fields.items() if k != name}, sent.blobs), name)
+    for name in {item.name for item in dataclasses.fields(request_)} & set(sent.blobs) | {"weights"} & set(sent.blobs):
+        refused(type(request_), Message(sent.fields, {k: v for k, v in sent.blobs.items() if k != name}), name)
+
+
+@pytest.mark.parametrize("request_", EXAMPLES, ids=IDS)
+def test_what_is_of_the_wrong_type_is_refused(request_):
+    """Each field in turn becomes an object that none of them may be."""
+    sent = request_.to_message()
+    for name, value in sent.fields.items():
+        wrong = [1.5] if isinstance(value, dict) or name == "stop" else {"an": "object"}
+        refused(type(request_), Message({**sent.fields, name: wrong}, sent.blobs), name)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("seeds", [1, True]),
+        ("seeds", ["1"]),
+        ("seeds", [1.0]),
+        ("p", "0.1"),
+        ("p", True),
+        ("references", 1),
+        ("strong", 3),
+    ],
+)
+def test_types_are_not_guessed(field, value):
+    sent = EXAMPLES[5].to_message()
+    refused(ScoringTask, Message({**sent.fields, field: value}, sent.blobs), field)
+
+
+@pytest.mark.parametrize("op", ["Predict", "", None, 1])
+def test_an_operation_is_one_of_those_there_are(op):
+    refused(PredictionRequest, Message({"op": op}, {"syndromes": b""}), "op")
+
+
+def test_names_of_parents_are_each_one_parent():
+    sent = EXAMPLES[-1].to_message()
+    for names in (["r-1/2", "r-1/2"], ["r-1/2", 3], "r-1/2"):
+        refused(VerificationTask, Message({**sent.fields, "parents": names}, sent.blobs), "parents")
+    for stop in (
+        {"cell": None, "shots": 3},
+        {"cell": None, "shots": 3.5, "seconds": 1},
+        {**sent.fields["stop"], "more": 1},
+    ):
+        refused(VerificationTask, Message({**sent.fields, "stop": stop}, sent.blobs), "stop")
+    for key in ("0g", 7, "abc"):
+        refused(VerificationTask, Message({**sent.fields, "seed_key": key}, sent.blobs), "seed_key")
+
+
+def refused(model, message, field):
+    with pytest.raises(BadMessage) as caught:
+        model.from_message(message)
+    assert caught.value.code == "bad_message"
+    assert caught.value.about == {"message": model.__name__, "field": field}
+    assert repr(field) in caught.value.problem
+
+
+def test_a_task_has_a_function():
+    task = Task("a:b", Message({"x": 1}, {"y": b"z"}))
+    assert Task.from_message(over_a_pipe(task.to_message())) == task
+    with pytest.raises(BadMessage, match="function"):
+        Task.from_message(Message({"x": 1}))
+
+
+def test_models_are_of_functions_that_there_are():
+    assert set(MODELS) == {OUTLINE, EXAMINE}
