@@ -30,13 +30,15 @@ ALLOWED = {
 }
 #: Modules at the top, which any room may import, and what they may import themselves.
 SHARED = {
-    "errors": set(),
+    "json_values": set(),
+    "round_events": set(),
+    "errors": {"json_values"},
     "canonical": {"errors"},
     "error_codes": set(),
     "hookspecs": set(),
     "plugin_errors": set(),
-    "plugins": {"errors", "hookspecs", "plugin_errors"},
-    "config": {"errors"},
+    "plugins": {"errors", "hookspecs", "json_values", "plugin_errors", "round_events"},
+    "config": {"errors", "json_values"},
 }
 
 

@@ -8,6 +8,8 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
+from autoqec.json_values import JsonObject
+
 _TAG = re.compile(r"^<data name=\"([a-z_]+)\">$", re.MULTILINE)
 
 #: Unicode categories of characters that are invisible or change the display of later text.
@@ -62,6 +64,6 @@ def count_tokens(text: str) -> int:
     return -(-len(text.encode()) // 3)
 
 
-def without_empty(fields: Mapping[str, Any]) -> dict[str, Any]:
+def without_empty(fields: JsonObject) -> dict[str, Any]:
     """Return the non-empty fields."""
     return {name: value for name, value in fields.items() if value not in (None, "", [], {}, ())}

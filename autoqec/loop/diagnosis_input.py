@@ -15,7 +15,7 @@ from autoqec.agents.diagnosis.patches import fields_of, mended
 from autoqec.agents.diagnosis.rules_run import RunCase
 from autoqec.agents.past_rounds import past_round
 from autoqec.candidate.schema import Output, Training, read_candidate
-from autoqec.config import Settings
+from autoqec.config import Profile, Settings
 from autoqec.errors import AutoQECError, NotFoundError
 from autoqec.history import (
     CANDIDATE_DIR,
@@ -27,6 +27,7 @@ from autoqec.history import (
     read_notes,
 )
 from autoqec.history import read_candidate as read_files
+from autoqec.json_values import JsonObject
 from autoqec.loop.tracing import run_calls
 from autoqec.plugins import Registry
 from autoqec.results.diagnosis_finding import DiagnosisFinding
@@ -46,7 +47,7 @@ class _Lab:
     registry: Registry
     names: Mapping[str, str]
     gains: Mapping[str, float]
-    profiles: Mapping[str, Mapping[str, Any]]
+    profiles: Mapping[str, Profile]
 
 
 def diagnose(
@@ -77,7 +78,7 @@ def diagnose(
         registry,
         names={record.commit: f"{record.run}/{record.number}" for record in records if record.commit},
         gains=_gains(records),
-        profiles={name: asdict(profile) for name, profile in settings.profiles.items()},
+        profiles=settings.profiles,
     )
     cases = [_case(lab, record) for record in records if only in (None, record.number)]
     by_round = {case.past.name: diagnose_round(case) for case in cases}
@@ -151,9 +152,9 @@ def _case(lab: _Lab, record: RoundRecord) -> Case:
     )
 
 
-def _named(profile: Mapping[str, Any], profiles: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _named(profile: JsonObject, profiles: Mapping[str, Profile]) -> dict[str, Any]:
     """A profile as a claim has it, with the name that it has in the settings, if it is there still."""
-    return {**profile, "name": next((name for name, fields in profiles.items() if fields == profile), None)}
+    return {**profile, "name": next((name for name, each in profiles.items() if asdict(each) == profile), None)}
 
 
 def _tried(read: Callable[[], Any], otherwise: Any, problems: list[str]) -> Any:
