@@ -38,7 +38,8 @@ SHARED = {
     "hookspecs": set(),
     "plugin_errors": set(),
     "plugins": {"errors", "hookspecs", "json_values", "plugin_errors", "round_events"},
-    "config": {"errors", "json_values"},
+    "settings_schema": {"json_values"},
+    "config": {"errors", "json_values", "settings_schema"},
 }
 
 
@@ -153,7 +154,7 @@ VIEWS = [path for path in CORE if path.relative_to(ROOT / "autoqec").parts[0] ==
 #: What works figures out, in the room of results: views are given records that have them.
 ARITHMETIC = {
     f"autoqec.results.{name}"
-    for name in ("statistics", "counts", "decision", "distance", "harm", "verdict_checks", "audit", "limits")
+    for name in ("statistics", "counts", "decision", "distance", "harm", "verdict_checks", "audit", "limits.exceeded")
 }
 
 

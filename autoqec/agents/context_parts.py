@@ -28,7 +28,7 @@ class StageKindFacts(TypedDict):
 
 
 class ProfileLimits(TypedDict, total=False):
-    """The limits of a round: the fields of `autoqec.config.Profile`."""
+    """The limits of a round: the fields of `autoqec.settings_schema.Profile`."""
 
     train_shots: int
     train_seconds: float

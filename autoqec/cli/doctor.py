@@ -13,7 +13,6 @@ def command(as_json: bool) -> int:
     """Show every setting with its source, the versions of packages, and the machine's sandbox and processors."""
     import os
     import platform
-    from dataclasses import asdict
     from importlib.metadata import PackageNotFoundError, version
 
     from autoqec.cli.lab import open_lab
@@ -36,7 +35,7 @@ def command(as_json: bool) -> int:
         facts["lab"] = f"none: {error.problem}"
     facts |= {name: f"{setting.value}  ({setting.source})" for name, setting in settings.values.items()}
     for name, profile in settings.profiles.items():
-        facts[f"profile {name}"] = ", ".join(f"{key} {value:,}" for key, value in asdict(profile).items())
+        facts[f"profile {name}"] = ", ".join(f"{key} {value:,}" for key, value in profile.model_dump().items())
     facts["python"] = platform.python_version()
     for name in ("autoqec", "torch", "stim", "pymatching", "fusion-blossom", "ldpc", "sinter", "pygit2"):
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, get_args
 
 from autoqec.agents.agent_contract import PastRound
@@ -15,7 +15,7 @@ from autoqec.agents.diagnosis.patches import fields_of, mended
 from autoqec.agents.diagnosis.rules_run import RunCase
 from autoqec.agents.past_rounds import past_round
 from autoqec.candidate.schema import Output, Training, read_candidate
-from autoqec.config import Profile, Settings
+from autoqec.config import Settings
 from autoqec.errors import AutoQECError, NotFoundError
 from autoqec.history import (
     CANDIDATE_DIR,
@@ -34,6 +34,7 @@ from autoqec.results.diagnosis_finding import DiagnosisFinding
 from autoqec.results.round_results import read_results
 from autoqec.results.verdict import parse_verdict
 from autoqec.results.verification_events import parse_begun
+from autoqec.settings_schema import Profile
 
 #: Statuses of rounds whose files were perhaps not valid: only for them the kinds' fields are looked up.
 _MISSPELT = ("compile_error", "agent_error")
@@ -154,7 +155,7 @@ def _case(lab: _Lab, record: RoundRecord) -> Case:
 
 def _named(profile: JsonObject, profiles: Mapping[str, Profile]) -> dict[str, Any]:
     """A profile as a claim has it, with the name that it has in the settings, if it is there still."""
-    return {**profile, "name": next((name for name, each in profiles.items() if asdict(each) == profile), None)}
+    return {**profile, "name": next((name for name, each in profiles.items() if each.model_dump() == profile), None)}
 
 
 def _tried(read: Callable[[], Any], otherwise: Any, problems: list[str]) -> Any:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import platform
 import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
-from autoqec.config import Profile
 from autoqec.loop.round_state import RoundState, TrainingRecord
 from autoqec.loop.session import Session
 from autoqec.problem.streams import derive_key
 from autoqec.results.figures import Costs, Figures
-from autoqec.results.metrics import Latency, Measured, Metrics, Provenance, RateFigures
+from autoqec.results.metrics import Metrics
+from autoqec.results.metrics_parts import Latency, Measured, Provenance, RateFigures
 from autoqec.scoring.score_stream import Scored, ScoreStream, chunks_for
+from autoqec.settings_schema import Profile
 
 _PROVENANCE = ("autoqec", "torch", "stim", "pymatching", "fusion-blossom", "numpy", "numba")
 
@@ -62,7 +63,7 @@ def measure(session: Session, state: RoundState, profile: Profile, key: bytes) -
         candidate=sealed.digest,
         fingerprint=training.get("fingerprint"),
         provenance=Provenance(
-            profile=asdict(profile),
+            profile=profile.model_dump(),
             python=platform.python_version(),
             machine=platform.machine(),
             versions={name: version(name) for name in _PROVENANCE},

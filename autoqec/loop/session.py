@@ -13,7 +13,7 @@ from typing import Any, cast
 from autoqec.agents.agent_contract import ROLES, Agent, Role
 from autoqec.agents.budget import Limits
 from autoqec.agents.tape import Recorder, Tape
-from autoqec.config import Profile, Settings
+from autoqec.config import Settings
 from autoqec.errors import AutoQECError, BudgetSpentError, MissingPackageError, UsageError
 from autoqec.history import (
     Ledger,
@@ -36,6 +36,7 @@ from autoqec.problem.environment import (
     find_environment,
 )
 from autoqec.round_events import ObserverFails, RoundEvent
+from autoqec.settings_schema import Profile
 
 #: Called with every event of a session.
 Report = Callable[[RoundEvent], None]

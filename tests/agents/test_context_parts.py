@@ -1,6 +1,5 @@
 """The typed JSON objects have the fields of the models that validate or write them."""
 
-from dataclasses import fields
 from typing import NotRequired, get_args, get_origin, get_type_hints
 
 import pytest
@@ -9,8 +8,8 @@ from autoqec.agents.agent_contract import ROLES
 from autoqec.agents.budget import Spent
 from autoqec.agents.context_parts import AnalysisMessage, HypothesisMessage, Message, ProfileLimits, ProposalMessage
 from autoqec.agents.role_messages import MESSAGES
-from autoqec.config import Profile
 from autoqec.round_events import AgentsSpent
+from autoqec.settings_schema import Profile
 
 TYPED = {"ideator": HypothesisMessage, "coder": ProposalMessage, "analyst": AnalysisMessage}
 
@@ -27,7 +26,7 @@ def test_a_typed_message_has_the_fields_of_its_model(role):
 
 
 def test_limits_have_the_fields_of_a_profile():
-    assert ProfileLimits.__annotations__.keys() == {field.name for field in fields(Profile)}
+    assert ProfileLimits.__annotations__.keys() == Profile.model_fields.keys()
 
 
 def test_an_event_says_all_that_agents_spent():

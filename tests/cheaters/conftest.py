@@ -21,8 +21,9 @@ from autoqec.errors import AutoQECError
 from autoqec.plugins import load_plugins
 from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import ENVIRONMENT_FILE, environment_from_files
+from autoqec.results.verdict_parts import Ablation, Certificate
 from autoqec.sandbox.channel import Message
-from autoqec.sandbox.child import _failure, report_of
+from autoqec.sandbox.child import failure_from, report_of
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring import shard
 from autoqec.scoring.candidate_workers import Workers
@@ -39,9 +40,9 @@ KEY = bytes(range(32))
 
 #: What comes after the checks by which a cheater is found, and cannot take their word back.
 AFTERWARDS = {
-    "harm_cells": lambda *arguments: [],
-    "certify": lambda *arguments, full: {"word": "not_enumerable", "why": "it is not asked for"},
-    "ablate": lambda *arguments: {"variants": [], "earner": None},
+    "harm_cells": lambda *arguments: (),
+    "certify": lambda *arguments, full: Certificate("not_enumerable", None, why="it is not asked for"),
+    "ablate": lambda *arguments: Ablation(0, (), None),
 }
 
 PLUGIN = Path(__file__).parent / "unchecked_plugin"
@@ -89,7 +90,7 @@ class Here:
         try:
             future.set_result(run_task(task))
         except AutoQECError as error:  # as it would come back from another process
-            future.set_exception(_failure(Message(report_of(error))))
+            future.set_exception(failure_from(Message(report_of(error))))
         return future
 
 

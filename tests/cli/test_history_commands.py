@@ -148,16 +148,17 @@ def test_what_was_decided_head_to_head_is_on_the_front(copy, printed, monkeypatc
 @pytest.fixture
 def weighty(copy, monkeypatch):
     """A copy in which the rounds of the front have weights, and a run whose environment can be read."""
-    from autoqec.loop import round_state as state
+    from autoqec.loop import front_verification
 
     monkeypatch.chdir(copy)
-    read = state.read_state
-    monkeypatch.setattr(state, "read_state", lambda *args: replace(read(*args), weights=b"w"))
+    read = front_verification.read_state
+    monkeypatch.setattr(front_verification, "read_state", lambda *args: replace(read(*args), weights=b"w"))
 
 
 def test_a_front_is_judged_again_and_says_what_became_of_each(weighty, printed, monkeypatch):
     from autoqec.errors import BudgetSpentError
-    from autoqec.loop import judging
+    from autoqec.loop import front_verification
+    from autoqec.results.verdict import Verdict
 
     words = {1: {"verdict": "VERIFIED", "reason": "better"} | FIGURES, 2: {"verdict": "FAILED", "reason": "not_better"}}
 
@@ -165,9 +166,9 @@ def test_a_front_is_judged_again_and_says_what_became_of_each(weighty, printed, 
         assert asked.alpha == 0.01
         if state.claim.number not in words:
             raise BudgetSpentError("the error budget of run r-abcd is spent")
-        return words[state.claim.number]
+        return Verdict.from_dict(words[state.claim.number])
 
-    monkeypatch.setattr(judging, "judge", judge)
+    monkeypatch.setattr(front_verification, "judge", judge)
     code, out, _ = printed("verify", "--front", "--alpha", "0.01")
     assert (code, out.splitlines()) == (
         1,
@@ -191,17 +192,24 @@ def test_a_front_without_weights_says_where_they_come_from(copy, printed, monkey
 
 
 def test_pairs_of_the_front_are_decided_once(weighty, printed, monkeypatch):
-    from autoqec.loop import front_pairs
+    from autoqec.loop import front_verification
+    from autoqec.results.head_to_head import parse_head_to_head
 
     def head_to_head(session, rounds, alpha, *, max_shots):
-        (_, rival), (_, state) = rounds
+        (cheaper, rival), (_, state) = rounds
         assert (alpha, max_shots) == (0.025, 60_000)
         counts = {"shots": 10**6, "both": 9000, "baseline_only": 900, "candidate_only": 100}
-        record = {"event": "head_to_head", "rival": rival.commit, "alpha": alpha, "counts": counts}
+        record = {
+            "event": "head_to_head",
+            "rival": rival.commit,
+            "alpha": alpha,
+            "counts": counts,
+            "rival_name": cheaper.name,
+        }
         record |= {"word": "dominates", "delta_ler": 0.0008, "delta_ler_ci": [0.0007, 0.0009]}
-        return history.append_note(session.ledger, state.claim.run, "verdict", state.commit, record)
+        return parse_head_to_head(history.append_note(session.ledger, state.claim.run, "verdict", state.commit, record))
 
-    monkeypatch.setattr(front_pairs, "head_to_head", head_to_head)
+    monkeypatch.setattr(front_verification, "head_to_head", head_to_head)
     code, out, _ = printed("verify", "--head-to-head", "--max-shots", "60000")
     assert code == 0
     winner, loser = "r-abcd/2", "r-abcd/1"
