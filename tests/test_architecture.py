@@ -152,7 +152,7 @@ VIEWS = [path for path in CORE if path.relative_to(ROOT / "autoqec").parts[0] ==
 #: What works figures out, in the room of results: views are given records that have them.
 ARITHMETIC = {
     f"autoqec.results.{name}"
-    for name in ("statistics", "counts", "decision", "distance", "harm", "verdict_checks", "audit", "limits")
+    for name in ("statistics", "counts", "decision", "distance", "harm", "verdict_checks", "audit", "limits.exceeded")
 }
 
 

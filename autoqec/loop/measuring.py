@@ -14,7 +14,8 @@ from autoqec.loop.round_state import RoundState
 from autoqec.loop.session import Session, profile_from
 from autoqec.problem.streams import derive_key
 from autoqec.results.figures import Costs, Figures
-from autoqec.results.metrics import Latency, Measured, Metrics, Provenance, RateFigures
+from autoqec.results.metrics import Metrics
+from autoqec.results.metrics_parts import Latency, Measured, Provenance, RateFigures
 from autoqec.scoring.score_stream import Scored, ScoreStream, chunks_for
 
 _PROVENANCE = ("autoqec", "torch", "stim", "pymatching", "fusion-blossom", "numpy", "numba")

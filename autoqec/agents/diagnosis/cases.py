@@ -13,7 +13,7 @@ from autoqec.agents.diagnosis.cause import Severity
 from autoqec.agents.diagnosis.causes import CAUSES
 from autoqec.agents.diagnosis.old_records import code_in_words
 from autoqec.agents.quoting import shortened
-from autoqec.results.metrics import TrainingLog
+from autoqec.results.metrics_parts import TrainingLog
 from autoqec.results.verdict import Verdict
 from autoqec.results.verdict_parts import Evidence
 
