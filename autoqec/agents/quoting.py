@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
 from autoqec.json_values import JsonObject
-
-_TAG = re.compile(r"^<data name=\"([a-z_]+)\">$", re.MULTILINE)
 
 #: Unicode categories of characters that are invisible or change the display of later text.
 _UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
@@ -35,11 +32,6 @@ def quoted(value: Any) -> str:
 def section(name: str, *values: Any) -> str:
     """Write a section of data: one JSON value per line between its tags."""
     return "\n".join([f'<data name="{name}">', *map(quoted, values), "</data>"])
-
-
-def sections(prompt: str) -> list[str]:
-    """The names of a prompt's sections, in order: its structure."""
-    return _TAG.findall(prompt)
 
 
 def shortened(text: str, length: int) -> str:
