@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from autoqec.history import RoundRecord
+from autoqec.json_values import JsonObject
 from autoqec.results.analysis import Analysis
 from autoqec.results.figures import Costs, Figures, read_costs, read_figures
 from autoqec.results.limits import Limits
@@ -30,7 +31,7 @@ class DevelopmentRow:
         return {**self.figures.to_note(), **self.costs.to_note()}
 
     @staticmethod
-    def from_json(told: Mapping[str, Any] | None) -> DevelopmentRow | None:
+    def from_json(told: JsonObject | None) -> DevelopmentRow | None:
         """The inverse of `to_json`."""
         figures, costs = (read_figures(told), read_costs(told)) if told else (None, None)
         return DevelopmentRow(figures, costs) if figures and costs else None
@@ -57,7 +58,7 @@ class HoldoutRow:
         }
 
     @staticmethod
-    def from_json(told: Mapping[str, Any] | None) -> HoldoutRow | None:
+    def from_json(told: JsonObject | None) -> HoldoutRow | None:
         """The inverse of `to_json`."""
         figures = read_figures(told) if told else None
         if told is None or figures is None:
@@ -141,7 +142,7 @@ class RoundRow:
         return told
 
     @staticmethod
-    def from_json(told: Mapping[str, Any]) -> RoundRow:
+    def from_json(told: JsonObject) -> RoundRow:
         """The inverse of `to_json`, for an object that this wrote."""
         fields = {name: value for name, value in told.items() if name != "schema"}
         fields |= {name: tuple(fields.get(name, ())) for name in ("fork_from", "problems", "dominates")}
