@@ -30,14 +30,16 @@ ALLOWED = {
 }
 #: Modules at the top, which any room may import, and what they may import themselves.
 SHARED = {
-    "errors": set(),
+    "json_values": set(),
+    "round_events": set(),
+    "errors": {"json_values"},
     "canonical": {"errors"},
     "error_codes": set(),
     "hookspecs": set(),
     "plugin_errors": set(),
-    "plugins": {"errors", "hookspecs", "plugin_errors"},
-    "settings_schema": set(),
-    "config": {"errors", "settings_schema"},
+    "plugins": {"errors", "hookspecs", "json_values", "plugin_errors", "round_events"},
+    "settings_schema": {"json_values"},
+    "config": {"errors", "json_values", "settings_schema"},
 }
 
 

@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
+from autoqec.json_values import JsonObject
+
 #: Unicode categories of characters that are invisible or change the display of later text.
 _UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
@@ -54,6 +56,6 @@ def count_tokens(text: str) -> int:
     return -(-len(text.encode()) // 3)
 
 
-def without_empty(fields: Mapping[str, Any]) -> dict[str, Any]:
+def without_empty(fields: JsonObject) -> dict[str, Any]:
     """Return the non-empty fields."""
     return {name: value for name, value in fields.items() if value not in (None, "", [], {}, ())}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from autoqec.history import RoundRecord
+from autoqec.json_values import JsonObject
 from autoqec.results.analysis import Analysis
 from autoqec.results.figures import Costs, Figures, read_costs, read_figures
 from autoqec.results.limits import Limits
@@ -27,10 +28,10 @@ class DevelopmentRow:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
-        return self.figures.to_note() | self.costs.to_note()
+        return {**self.figures.to_note(), **self.costs.to_note()}
 
     @staticmethod
-    def from_json(told: Mapping[str, Any] | None) -> DevelopmentRow | None:
+    def from_json(told: JsonObject | None) -> DevelopmentRow | None:
         """The inverse of `to_json`."""
         figures, costs = (read_figures(told), read_costs(told)) if told else (None, None)
         return DevelopmentRow(figures, costs) if figures and costs else None
@@ -48,7 +49,8 @@ class HoldoutRow:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
-        return self.figures.to_note() | {
+        return {
+            **self.figures.to_note(),
             "flops_per_shot": self.flops_per_shot,
             "params": self.params,
             "references": self.references,
@@ -56,7 +58,7 @@ class HoldoutRow:
         }
 
     @staticmethod
-    def from_json(told: Mapping[str, Any] | None) -> HoldoutRow | None:
+    def from_json(told: JsonObject | None) -> HoldoutRow | None:
         """The inverse of `to_json`."""
         figures = read_figures(told) if told else None
         if told is None or figures is None:
@@ -130,11 +132,9 @@ class RoundRow:
     def to_json(self) -> dict[str, Any]:
         """The round's JSON object."""
         told = {"schema": ROUND_SCHEMA, **vars(self)}
-        told |= {
-            name: part.to_json() if part else None
-            for name, part in (("metrics", self.metrics), ("holdout", self.holdout))
-        }
-        told |= {"fork_from": list(self.fork_from), "problems": list(self.problems)}
+        told["metrics"] = self.metrics.to_json() if self.metrics else None
+        told["holdout"] = self.holdout.to_json() if self.holdout else None
+        told["fork_from"], told["problems"] = list(self.fork_from), list(self.problems)
         if self.confirmed is None:
             del told["dominates"], told["confirmed"]
         else:
@@ -142,7 +142,7 @@ class RoundRow:
         return told
 
     @staticmethod
-    def from_json(told: Mapping[str, Any]) -> RoundRow:
+    def from_json(told: JsonObject) -> RoundRow:
         """The inverse of `to_json`, for an object that this wrote."""
         fields = {name: value for name, value in told.items() if name != "schema"}
         fields |= {name: tuple(fields.get(name, ())) for name in ("fork_from", "problems", "dominates")}
