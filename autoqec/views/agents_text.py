@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
+from autoqec.printed_rows import AgentRow
 from autoqec.views.console import out, plain
 from autoqec.views.installed_text import grid
 
 
-def print_agents(items: Iterable[Mapping[str, Any]]) -> None:
+def print_agents(items: Iterable[AgentRow]) -> None:
     """A line for each agent."""
     table = grid("name", "roles", "needs", "distribution")
     for item in items:

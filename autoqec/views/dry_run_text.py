@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from autoqec.printed_rows import PlanRow
 from autoqec.views.console import out, plain
 from autoqec.views.installed_text import grid
 
@@ -14,7 +12,7 @@ def money_text(cost: float | None) -> str:
     return "price unknown" if cost is None else f"${cost:.4f}"
 
 
-def print_plan(plan: Mapping[str, Any], rounds: int) -> None:
+def print_plan(plan: PlanRow, rounds: int) -> None:
     """A line for each role, then the sums."""
     table = grid("role", "agent", "prompt tokens", "tokens at most", "cost at most")
     for call in plan["calls"]:
