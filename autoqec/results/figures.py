@@ -70,7 +70,8 @@ class Figures:
             "shots": self.shots,
             "ler_baseline": self.ler_baseline,
             "ler_candidate": self.ler_candidate,
-            **self.gain.to_note(),
+            "delta_ler": self.delta_ler,
+            "delta_ler_ci": list(self.gain_interval),
             "ler_ratio": self.ler_ratio,
             "ler_ratio_ci": list(self.ratio_interval),
         }

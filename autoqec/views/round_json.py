@@ -28,7 +28,7 @@ class DevelopmentRow:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
-        return self.figures.to_note() | self.costs.to_note()
+        return {**self.figures.to_note(), **self.costs.to_note()}
 
     @staticmethod
     def from_json(told: JsonObject | None) -> DevelopmentRow | None:
@@ -49,7 +49,8 @@ class HoldoutRow:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
-        return self.figures.to_note() | {
+        return {
+            **self.figures.to_note(),
             "flops_per_shot": self.flops_per_shot,
             "params": self.params,
             "references": self.references,
@@ -131,11 +132,9 @@ class RoundRow:
     def to_json(self) -> dict[str, Any]:
         """The round's JSON object."""
         told = {"schema": ROUND_SCHEMA, **vars(self)}
-        told |= {
-            name: part.to_json() if part else None
-            for name, part in (("metrics", self.metrics), ("holdout", self.holdout))
-        }
-        told |= {"fork_from": list(self.fork_from), "problems": list(self.problems)}
+        told["metrics"] = self.metrics.to_json() if self.metrics else None
+        told["holdout"] = self.holdout.to_json() if self.holdout else None
+        told["fork_from"], told["problems"] = list(self.fork_from), list(self.problems)
         if self.confirmed is None:
             del told["dominates"], told["confirmed"]
         else:
