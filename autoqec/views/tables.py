@@ -203,9 +203,12 @@ def print_round(item: RoundRow, details: RoundDetails) -> None:
     console.print(
         Text(item.branch, style="bold") + Text(f"  {(item.commit or 'no commit')[:12]}  ") + verdict_text(item)
     )
-    console.print(plain(item.hypothesis or ""))
+    if item.hypothesis:
+        console.print(plain(item.hypothesis))
     parents = ", ".join(parent[:40] for parent in item.fork_from) or "the baseline"
-    console.print(plain(f"forked from {parents}; compose {item.compose}; environment {item.env}; status {item.status}"))
+    # A round that ended before its idea was kept has neither of the two.
+    known = [f"{name} {value}" for name, value in (("compose", item.compose), ("environment", item.env)) if value]
+    console.print(plain("; ".join([f"forked from {parents}", *known, f"status {item.status}"])))
     if item.reason:
         console.print(plain(f"reason: {item.reason}"))
     if item.renumbered_from:

@@ -195,7 +195,7 @@ def _fault_sets(sets: FaultSets) -> Iterator[str]:
         how = f"all {row.of:,}" if row.how == "listed" else f"{c.shots:,} drawn of {row.of:,}"
         yield (
             f"  weight {row.weight}, {how}: both fail {c.both:,}, plain only {c.baseline_only:,}, candidate only"
-            f" {c.candidate_only:,}; of all shots plain fails {row.failing[0]:.2g} so, the candidate {row.failing[1]:.2g}"
+            f" {c.candidate_only:,}; as a share of all shots: plain {row.failing[0]:.2g}, candidate {row.failing[1]:.2g}"
         )
     for each in sets.regressions:
         flipped = " and ".join(f"L{number}" for number in each.observables) or "no observable"
@@ -219,8 +219,9 @@ def _ablation(evidence: Evidence) -> Iterator[str]:
             continue
         c = row.counted.against_whole
         yield (
-            f"  {row.name}: ΔLER {row.counted.delta_ler:+.6f}, so that is worth ({c.baseline_only:,} - {c.candidate_only:,})/"
-            f"{c.shots:,} = {row.counted.earned:+.6f} {interval_text(row.counted.earned_ci, 6)}"
+            f"  {row.name}: ΔLER {row.counted.delta_ler:+.6f}; the whole candidate gains"
+            f" ({c.baseline_only:,} - {c.candidate_only:,})/{c.shots:,} ="
+            f" {row.counted.earned:+.6f} {interval_text(row.counted.earned_ci, 6)} more"
         )
 
 

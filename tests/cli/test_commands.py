@@ -160,6 +160,9 @@ def test_every_command_explains_itself(command, capsys):
     ("args", "code", "words"),
     [
         (["bogus"], 2, "No such command 'bogus'"),
+        (["lgo"], 2, "Did you mean 'log'?"),
+        (["plugins", "chek"], 2, "Did you mean 'check'?"),
+        (["env", "new", "foo", "--set", "codee=1"], 2, "no file was written"),
         (["round", "--rounds", "0"], 2, "0 is not in the range"),
         (["round", "--env", "nope"], 3, "there is no environment named 'nope'"),
         (["round", "--profile", "nope"], 2, "no profile 'nope'"),
