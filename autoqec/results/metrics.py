@@ -1,4 +1,4 @@
-"""A round's metrics as a record: candidate and baseline on the same development shots, what it costs, how its training went."""
+"""The typed record of a round's metrics: rates on the same development shots, costs, and how the training went."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ class LossPoint:
 
 @dataclass(frozen=True)
 class TrainingLog:
-    """How a training went, as far as its process said.
+    """How a training went, as reported by its process.
 
     Attributes:
         loss: Which.
         points, validation: Losses of the training and of the validation.
-        validation_before, validation_after: The validation's first, and that of the weights that were kept.
+        validation_before, validation_after: The first validation loss, and that of the kept weights.
         steps, steps_planned, shots: Done, to do, drawn.
         nan_steps: Steps whose loss or gradient was not finite.
-        out_of_time: Whether it was cut off.
+        out_of_time: Whether the time limit cut it short.
         seconds: Wall clock.
-        device: What it ran on.
+        device: The device it ran on.
     """
 
     loss: str | None = None
@@ -71,7 +71,7 @@ class Latency:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What the figures were made with."""
+    """The software and machine that made the figures."""
 
     profile: Mapping[str, Any] = mapping(always=True)
     python: str = always("")
@@ -82,19 +82,19 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Measured:
-    """All that a metrics note says beside figures and costs.
+    """Everything in a metrics note besides figures and costs.
 
     Attributes:
         id: The note's.
         invalid: Shots without a valid answer of the candidate.
-        counts: The shots that the figures rest on.
-        references, references_missing: Rates of reference decoders on the same shots; those left out, and what they need.
+        counts: The shots behind the figures.
+        references, references_missing: Rates of reference decoders on the same shots; those left out, and how to install them.
         other_rates: Figures at the environment's other physical error rates.
-        latency_us: Where the latency goes.
+        latency_us: The latency by part.
         training: How the training went.
-        weights_sha256, candidate: What was scored.
-        fingerprint: The problem's.
-        provenance: What with.
+        weights_sha256, candidate: Hashes of the scored weights and candidate.
+        fingerprint: The problem's fingerprint.
+        provenance: The software and machine.
     """
 
     id: str = ""
@@ -117,8 +117,8 @@ class Metrics:
 
     Attributes:
         figures: Rates, gain and ratio.
-        costs: What the candidate costs, and what its round took.
-        note: The whole as a note holds it; `measured` is the same as records.
+        costs: Costs of the candidate and of its round.
+        note: The complete JSON of the note; `measured` is the same as records.
     """
 
     figures: Figures
@@ -131,26 +131,26 @@ class Metrics:
 
         Args:
             figures: Of the development shots.
-            costs: What the candidate costs; null where a process did not say.
+            costs: Costs of the candidate; null where a process reported none.
             measured: The rest, but for the training.
-            training: What the training's process said.
+            training: Telemetry of the training process.
         """
         note = {**write_record(measured), **figures.to_note(), **costs.to_note(), "training": dict(training)}
         return Metrics(figures, costs, note)
 
     @cached_property
     def measured(self) -> Measured:
-        """What the note says beside; of what is malformed it has nothing."""
+        """Everything else in the note; malformed parts are left out."""
         return read_record(Measured, self.note)
 
     @property
     def training(self) -> TrainingLog:
-        """How the training went; empty if nothing was said."""
+        """How the training went; empty if nothing was reported."""
         return self.measured.training or TrainingLog()
 
     @property
     def references(self) -> Mapping[str, float] | None:
-        """Rates of reference decoders on the same shots; None if nothing is said of them."""
+        """Rates of reference decoders on the same shots; None if the note has none."""
         return numbers_in(self.note.get("references"))
 
     @property
@@ -164,7 +164,7 @@ class Metrics:
 
 
 def parse_metrics(note: Any) -> Parsed[Metrics]:
-    """Metrics from a note, whatever the note holds: figures and costs must be whole, the rest is read when it is asked for."""
+    """Parse metrics from any JSON. Figures and costs must be complete; the rest is parsed on first access."""
     if note is None:
         return Parsed()
     figures = read_figures(note) if isinstance(note, Mapping) else None

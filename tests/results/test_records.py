@@ -72,7 +72,7 @@ WHOLE = Evidence(
                              Variant("without bp", "bad_weights")), "bp"),
     two_p_slope=Slope((0.005, 0.006), 1.0, 2.0, 1.0, (0.5, 1.5), "kept"),
     checks=(Check("batches", "failed", "so many", "batch_dependent"), Check("harm", "passed", "none")),
-    fault="a fault", out_of_time=OutOfTime(None, 4096, 60.0), seconds=1.5, seconds_by_part={"test": 1.0},
+    fault="a fault", fault_code="crash", out_of_time=OutOfTime(None, 4096, 60.0), seconds=1.5, seconds_by_part={"test": 1.0},
 )  # fmt: skip
 
 
