@@ -1,4 +1,4 @@
-"""What scored shots come to: sums that simply add, whoever scored which part, in which order and in how many pieces."""
+"""The sum of scored chunks. Sums add, and do not depend on who scored which part or in which order."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Scored:
 
     Attributes:
         counts: Baseline against candidate.
-        neutral: In the baseline's place, the candidate's decoder on beliefs that say nothing, over `reference_shots` shots.
+        neutral: The candidate's decoder with uninformative beliefs in the baseline's place, over `reference_shots` shots.
         invalid: Candidate's shots without a valid answer.
         references: Failures of each reference decoder, over `reference_shots` shots.
         reference_shots: Shots on which the references ran.
-        missing: References that were left out, and the lines that install what they need.
+        missing: References that were left out, and the commands that install them.
         chunks: Chunks summed.
         predict_seconds, decode_seconds, baseline_seconds: Wall time of one process.
         cpu_seconds: Processor time in the candidate's process, as the kernel counts it.
@@ -48,7 +48,7 @@ class Scored:
     lock: Mapping[str, Any] | None = None
 
     def __add__(self, other: Scored) -> Scored:
-        """The sum of both, `other`'s chunks after these."""
+        """The sum of both; `other`'s chunks come after these."""
         return Scored(
             counts=self.counts + other.counts,
             neutral=self.neutral + other.neutral,
@@ -127,7 +127,7 @@ def _summed(first: Mapping[str, int], second: Mapping[str, int]) -> dict[str, in
 
 
 def _weaker(first: Mapping[str, Any] | None, second: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """The lock with fewer layers, the first of equals."""
+    """The lock with fewer layers; the first if they are equal."""
     if first is None or second is None:
         return first if second is None else second
     return second if int(second["level"]) < int(first["level"]) else first
