@@ -32,7 +32,7 @@ def print_verdict(verdict: Verdict, *, replay_agrees: bool | None = None) -> Non
 
 
 def verdict_lines(verdict: Verdict, *, replay_agrees: bool | None = None) -> str:
-    """A verdict as text. A part of it that has not the form such parts have is said to have not."""
+    """A verdict as text. It names the parts that do not match the schema."""
     evidence = verdict.evidence
     attempt = evidence.attempt
     number, at = (attempt.attempt, f", at level {attempt.alpha_attempt:.2g}") if attempt else (None, "")
@@ -41,7 +41,7 @@ def verdict_lines(verdict: Verdict, *, replay_agrees: bool | None = None) -> str
         lines += part(evidence)
     if evidence.target is None and verdict.figures is not None:
         lines.append(figures_text(verdict.figures, verdict.references))
-    lines += [f"{place}: not of the form that verdicts have" for place in verdict.malformed]
+    lines += [f"{place}: does not match the schema of a verdict" for place in verdict.malformed]
     if replay_agrees is not None:
         agrees = "drew the same shots and counted the same" if replay_agrees else "DIFFERS from the verdict noted"
         lines.append(f"replay: {agrees}")
@@ -51,9 +51,9 @@ def verdict_lines(verdict: Verdict, *, replay_agrees: bool | None = None) -> str
 def _ending(evidence: Evidence) -> str:
     attempt = evidence.attempt
     key, beacon = (attempt.seed_key, f"; beacon {attempt.beacon}" if attempt.beacon else "") if attempt else (None, "")
-    walls = "trusted code, not locked" if evidence.trusted_code else f"sandbox level {evidence.sandbox_level}"
+    layers = "trusted code, not locked" if evidence.trusted_code else f"sandbox level {evidence.sandbox_level}"
     parts = ", ".join(f"{name.replace('_', ' ')} {seconds}" for name, seconds in evidence.seconds_by_part.items())
-    return f"{walls}; holdout key {key}{beacon}; took {evidence.seconds} s{': ' + parts if parts else ''}"
+    return f"{layers}; holdout key {key}{beacon}; took {evidence.seconds} s{': ' + parts if parts else ''}"
 
 
 def _cell(evidence: Evidence) -> Iterator[str]:

@@ -571,7 +571,11 @@ def test_a_reference_whose_package_is_missing_is_left_out_and_named(session, aut
     assert f"reference chromobius: left out, not installed: {line}" in " ".join(capsys.readouterr().out.split())
     assert run(["env", "check", "tiny", "--shots", "4096", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["findings"]
-    assert {"field": "references", "finding": f"chromobius is left out, not installed: {line}", "line": 6} in found
+    assert {
+        "field": "references",
+        "finding": f"chromobius is left out because it is not installed: {line}",
+        "line": 6,
+    } in found
 
 
 def test_a_strong_reference_that_cannot_be_run_is_refused_before_an_attempt_is_spent(with_round, monkeypatch):

@@ -227,7 +227,7 @@ def test_a_verdict_without_figures_is_a_problem_and_no_verdict(lab):
     assert lab.front() == before
     item = json.loads(lab.check()[0].lines[2].text)
     assert item["verdict"] is None
-    assert "is not of the form" in item["problems"][0]
+    assert "does not match the schema" in item["problems"][0]
 
 
 def test_forged_figures_do_not_stop_the_log(lab):
@@ -244,7 +244,7 @@ def test_forged_figures_do_not_stop_the_log(lab):
     new = str(repo.create_commit(None, who, who, "forged", top.write(), [tip]))
     assert history.compare_and_swap(lab.ledger, ref, tip, new, "forged")
     text = lab.check()[0].lines[2].text
-    assert "is not of the form such notes have" in text
+    assert "does not match the schema" in text
     assert json.loads(text)["verdict"] is None
 
 
