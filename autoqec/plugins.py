@@ -15,7 +15,7 @@ import operator
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from typing import Any
@@ -24,7 +24,9 @@ import pluggy
 
 from autoqec import hookspecs
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
+from autoqec.json_values import JsonObject
 from autoqec.plugin_errors import Origin, Owner, one_line, origin, own
+from autoqec.round_events import RoundEvent
 
 GROUP = "autoqec"
 
@@ -50,7 +52,7 @@ class Registration:
     kind: str
     name: str
     factory: Callable[..., Any] | str
-    capabilities: Mapping[str, Any]
+    capabilities: JsonObject
     plugin: str
     distribution: str
     member: str | None = None
@@ -181,8 +183,8 @@ class Registry:
         chosen = [entry for entry in self.entries.values() if kind in (None, entry.kind)]
         return sorted(chosen, key=lambda entry: (KINDS.index(entry.kind), entry.name))
 
-    def notify(self, event: Mapping[str, Any]) -> list[BrokenPlugin]:
-        """Send an event to every observer, in pluggy's order; an observer that raises gets no further events.
+    def notify(self, event: RoundEvent) -> list[BrokenPlugin]:
+        """Hand an event to every observer, in pluggy's order; one that raises is not asked again.
 
         Returns:
             The observers that raised, each once per registry.
@@ -322,8 +324,8 @@ def _offers(manager: pluggy.PluginManager, plugin: Any, kind: str, owner: Owner)
     return offers
 
 
-def _validate(kind: str, name: object, factory: object, capabilities: Mapping[str, Any]) -> None:
-    """Refuse an offer that could never be used.
+def _validate(kind: str, name: object, factory: object, capabilities: JsonObject) -> None:
+    """Refuse what could never be used.
 
     Raises:
         UsageError: The name has invalid characters, the factory is not callable, or a capability is unknown or mistyped.

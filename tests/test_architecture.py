@@ -30,14 +30,16 @@ ALLOWED = {
 }
 #: Modules at the top, which any room may import, and what they may import themselves.
 SHARED = {
-    "errors": set(),
+    "json_values": set(),
+    "round_events": set(),
+    "errors": {"json_values"},
     "canonical": {"errors"},
     "error_codes": set(),
     "hookspecs": set(),
     "plugin_errors": set(),
-    "plugins": {"errors", "hookspecs", "plugin_errors"},
-    "settings_schema": set(),
-    "config": {"errors", "settings_schema"},
+    "plugins": {"errors", "hookspecs", "json_values", "plugin_errors", "round_events"},
+    "settings_schema": {"json_values"},
+    "config": {"errors", "json_values", "settings_schema"},
 }
 
 
@@ -152,7 +154,7 @@ VIEWS = [path for path in CORE if path.relative_to(ROOT / "autoqec").parts[0] ==
 #: What works figures out, in the room of results: views are given records that have them.
 ARITHMETIC = {
     f"autoqec.results.{name}"
-    for name in ("statistics", "counts", "decision", "distance", "harm", "verdict_checks", "audit", "limits")
+    for name in ("statistics", "counts", "decision", "distance", "harm", "verdict_checks", "audit", "limits.exceeded")
 }
 
 

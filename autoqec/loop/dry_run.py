@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from autoqec.agents.agent_contract import ROLES, Context, Role
 from autoqec.agents.calls import estimate_of
+from autoqec.agents.context_parts import ProfileLimits
 from autoqec.agents.prompt import render
 from autoqec.history import list_claims
 from autoqec.loop.agent_contexts import build_context
@@ -43,7 +44,7 @@ def plan_round(session: Session) -> dict[str, Any]:
         rounds of this run took, or None), and `seconds_at_most` (the profile's limit of training, twice).
     """
     number = 1 + max((claim.number for claim in list_claims(session.ledger, session.run.name)), default=0)
-    told = build_context(session, number, session.settings.profile.model_dump())
+    told = build_context(session, number, cast(ProfileLimits, session.settings.profile.model_dump()))
     calls = [_planned(session, role, told) for role in ROLES]
     prices = [call.cost for call in calls]
     known = [price for price in prices if price is not None]

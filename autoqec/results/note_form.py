@@ -9,7 +9,7 @@ finite, integers must fit in 64 bits, and a bool is not a number.
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, field, fields
 from functools import cache
 from math import isfinite
@@ -67,6 +67,18 @@ def is_number(value: Any) -> bool:
     """Whether a value of JSON is a finite number of ordinary size."""
     kind = type(value)  # JSON gives exactly these types, and a bool is no number
     return (kind is float and isfinite(value)) or (kind is int and -_LARGEST < value < _LARGEST)
+
+
+def are_numbers(values: Iterable[Any]) -> bool:
+    """Whether all of some values are; a log of thousands of rounds asks it of all their figures."""
+    for value in values:
+        kind = type(value)
+        if kind is float:
+            if value - value != 0.0:  # an infinity or not a number
+                return False
+        elif kind is not int or not -_LARGEST < value < _LARGEST:
+            return False
+    return True
 
 
 def read_record(form: type[_T], note: Mapping[str, Any], where: str = "", problems: list[str] | None = None) -> _T:

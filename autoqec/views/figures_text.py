@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from autoqec.results.figures import Figures
-from autoqec.results.metrics import Metrics, RateFigures
+from autoqec.results.metrics import Metrics
+from autoqec.results.metrics_parts import RateFigures
 
 
 def ratio_text(value: float | None, digits: int) -> str:

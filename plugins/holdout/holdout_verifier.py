@@ -21,11 +21,11 @@ from autoqec.problem.sampling import CHUNK_SHOTS
 from autoqec.problem.streams import derive_key, derive_seed
 from autoqec.results.decision import decide, rate_surely_below
 from autoqec.results.harm import slope_of
-from autoqec.results.limits import exceeded
+from autoqec.results.limits import Limits, exceeded
 from autoqec.results.reasons import word_for
 from autoqec.results.statistics import attempt_alpha
 from autoqec.results.verdict_checks import run_checks
-from autoqec.results.verdict_parts import AnsweredAgain, Attempt, Composition, Evidence, Limits, ShareOfGap
+from autoqec.results.verdict_parts import AnsweredAgain, Attempt, Composition, Evidence, ShareOfGap
 from autoqec.scoring import survey
 from autoqec.scoring.composition import judge_composition, share_of_gap
 from autoqec.scoring.executor_contract import Executor

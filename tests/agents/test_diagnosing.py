@@ -4,6 +4,7 @@ import dataclasses
 from math import exp
 
 import pytest
+from prompt_sections import sections
 
 from autoqec.agents.agent_contract import Context, PastRound
 from autoqec.agents.dead_ends import dead_ends
@@ -14,7 +15,6 @@ from autoqec.agents.diagnosis.patches import mended
 from autoqec.agents.diagnosis.rules_judged import shots_needed
 from autoqec.agents.diagnosis.rules_run import RunCase
 from autoqec.agents.prompt import render
-from autoqec.agents.quoting import sections
 from autoqec.results.counts import PairedCounts
 from autoqec.results.decision import cell_result
 from autoqec.results.metrics import parse_metrics

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -17,7 +18,7 @@ from autoqec.loop.many_rounds import run_rounds
 from autoqec.loop.one_round import resume_round, run_round
 from autoqec.loop.session import make_agent
 from autoqec.loop.tracing import read_calls, run_calls
-from autoqec.testing import ScriptedAgent, tiny_proposal
+from autoqec.testing import ScriptedAgent
 
 SECRET = "the-key-of-this-house-123"
 IDEA = {"text": "an idea"}
@@ -232,31 +233,31 @@ def test_a_plan_calls_nobody_and_writes_nothing(session):
     assert plan_round(made)["cost"] is None
 
 
-def test_an_edit_is_laid_over_the_parents_files(session):
+def test_an_edit_is_laid_over_the_parents_files(with_round, monkeypatch):
     """The Coder sees the parent's files and says only what changes; the commit has both."""
-    ignored = {"summary": "seen", "decision": "ignore"}
+    made, parent = with_round, f"{with_round.run.name}/2"
     edit = {"edit": True, "files": {"training.yaml": "shots: 256\nbatch_size: 128\n"}, "message": "fewer shots"}
-    agent = ScriptedAgent({"ideator": [IDEA], "coder": [tiny_proposal()], "analyst": [ignored]})
-    made = session(agent)
-    assert run_round(made).status == "ok"
     more = ScriptedAgent(
-        {"ideator": [{"text": "less", "fork_from": [f"{made.run.name}/1"]}], "coder": [edit], "analyst": [ignored]}
+        {
+            "ideator": [{"text": "less", "fork_from": [parent]}],
+            "coder": [edit],
+            "analyst": [{"summary": "seen", "decision": "ignore"}],
+        }
     )
-    made.registry.entries["agent", "scripted"] = type(made.registry.entries["agent", "search"])(
-        "agent", "scripted", lambda: more, {}, "test", "test 0"
-    )
+    known = made.registry.entries["agent", "scripted"]
+    monkeypatch.setitem(made.registry.entries, ("agent", "scripted"), replace(known, factory=lambda: more))
     record = run_round(made)
     context = dict(more.seen)["coder"]
     assert "stages/bp/stage.yaml" in context.parent_files
     changed = subprocess.run(
-        ["git", "diff", "--name-only", f"exp/{made.run.name}/1", str(record.commit)],
+        ["git", "diff", "--name-only", f"exp/{parent}", str(record.commit)],
         cwd=made.ledger.workdir, capture_output=True, text=True, check=True,
     ).stdout.split()  # fmt: skip
     assert changed == [".autoqec/candidate/training.yaml"]
     # What came of the first round is told: its summary, its figures, its time and the machine's.
     told = dict(more.seen)["ideator"]
-    assert (told.history[0].summary, told.history[0].decision) == ("seen", "ignore")
-    assert told.history[0].seconds > 0
-    assert told.machine["timings"][0]["round"] == f"{made.run.name}/1"
+    assert (told.history[-1].summary, told.history[-1].decision) == ("seen", "ignore")
+    assert told.history[-1].seconds > 0
+    assert told.machine["timings"][0]["round"] == parent
     assert told.machine["device"] == "cpu"
     assert dict(more.seen)["analyst"].parent_files.keys() >= {"stages/bp/stage.yaml"}

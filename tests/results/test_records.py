@@ -16,7 +16,9 @@ from autoqec.results.figures import Figures, Gain
 from autoqec.results.harm import harm_counted
 from autoqec.results.head_to_head import HeadToHead, parse_head_to_head
 from autoqec.results.lab_front import entrant, front_of
-from autoqec.results.metrics import Measured, Metrics, parse_metrics
+from autoqec.results.limits import Limits
+from autoqec.results.metrics import Metrics, parse_metrics
+from autoqec.results.metrics_parts import Measured
 from autoqec.results.note_form import keys_of, read_record, write_record
 from autoqec.results.round_results import read_results
 from autoqec.results.verdict import Verdict, parse_verdict
@@ -29,7 +31,6 @@ from autoqec.results.verdict_parts import (
     Evidence,
     ExactRate,
     HarmCell,
-    Limits,
     OtherCell,
     OutOfTime,
     ParentsScored,
