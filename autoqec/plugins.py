@@ -184,7 +184,7 @@ class Registry:
         return sorted(chosen, key=lambda entry: (KINDS.index(entry.kind), entry.name))
 
     def notify(self, event: RoundEvent) -> list[BrokenPlugin]:
-        """Hand an event to every observer, in pluggy's order; one that raises is not asked again.
+        """Send an event to every observer, in pluggy's order; an observer that raises gets no further events.
 
         Returns:
             The observers that raised, each once per registry.
@@ -325,7 +325,7 @@ def _offers(manager: pluggy.PluginManager, plugin: Any, kind: str, owner: Owner)
 
 
 def _validate(kind: str, name: object, factory: object, capabilities: JsonObject) -> None:
-    """Refuse what could never be used.
+    """Refuse an offer that could never be used.
 
     Raises:
         UsageError: The name has invalid characters, the factory is not callable, or a capability is unknown or mistyped.

@@ -1,4 +1,4 @@
-"""One set of figures for tests: what notes of a round that gained hold, with whatever a test wants otherwise."""
+"""The notes of a round that gained, for tests, with any fields that a test changes."""
 
 from __future__ import annotations
 
