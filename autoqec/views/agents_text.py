@@ -1,4 +1,4 @@
-"""What people see of agents: who plays which role, and what it needs."""
+"""Prints agents: which one plays which role, and what it needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people see of the calls of a round: who was asked, what was said, what it took."""
+"""Prints the agent calls of a round: role, agent, prompt, reply, tokens and cost."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from autoqec.views.dry_run_text import money_text
 
 
 def print_trace(calls: Iterable[Mapping[str, Any]]) -> None:
-    """Each call's head, prompt and reply, as they were."""
+    """Each call's heading, prompt and reply, unchanged."""
     console = out()
     none = True
     for call in calls:
@@ -20,7 +20,9 @@ def print_trace(calls: Iterable[Mapping[str, Any]]) -> None:
         reply = call["reply"]
         head = f"{call['role']}, attempt {call['attempt']}: {call['agent']}"
         if reply is None:
-            console.print(plain(f"{head}: begun, never answered; {call['estimate']['tokens']:,} tokens were reserved"))
+            console.print(
+                plain(f"{head}: started, never answered; {call['estimate']['tokens']:,} tokens were reserved")
+            )
             continue
         usage = reply["usage"]
         took = (
@@ -37,4 +39,4 @@ def print_trace(calls: Iterable[Mapping[str, Any]]) -> None:
         if reply["problem"]:
             console.print(Text("problem: ", style="bold") + plain(reply["problem"]), soft_wrap=True)
     if none:
-        console.print("no call was kept for this round")
+        console.print("this round has no recorded calls")

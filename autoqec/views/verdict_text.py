@@ -1,6 +1,6 @@
-"""A verdict as text that can be checked by hand: each figure stands beside the formula it comes from, with the numbers put in.
+"""Prints a verdict so that you can check it by hand: each figure has its formula beside it, with the numbers filled in.
 
-The formulas are the verifier's own; `autoqec verify --audit` works them all out again.
+The formulas are the verifier's own; `autoqec verify --audit` recomputes them all.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def print_verdict(verdict: Verdict, *, replay_agrees: bool | None = None) -> Non
     """A verdict, so that it can be checked by hand from its counts.
 
     Args:
-        verdict: Which.
-        replay_agrees: Of a replay, whether it gave the verdict again.
+        verdict: The verdict.
+        replay_agrees: For a replay, whether it gave the same verdict.
     """
     out().print(plain(verdict_lines(verdict, replay_agrees=replay_agrees)))
 
@@ -133,7 +133,7 @@ def _out_of_time(evidence: Evidence) -> Iterator[str]:
     if stop is not None:
         where = f"at {stop.cell}" if stop.cell else "at the target"
         budget = "" if stop.seconds is None else f" of {stop.seconds:g} s"
-        yield f"out of time: the budget{budget} was spent while the test {where} was undecided, after {stop.shots:,} shots"
+        yield f"out of time: the limit{budget} was reached while the test {where} was undecided, after {stop.shots:,} shots"
 
 
 def _composition(evidence: Evidence) -> Iterator[str]:
@@ -164,7 +164,7 @@ def _share(evidence: Evidence) -> Iterator[str]:
 
 def _harm(evidence: Evidence) -> Iterator[str]:
     for row in evidence.harm or ():
-        said = f"beside the target, {row.label}: {row.word.replace('_', ' ')}"
+        said = f"next to the target, {row.label}: {row.word.replace('_', ' ')}"
         if row.counted is not None:
             c, figures = row.counted.counts, row.counted.figures
             said += (
@@ -211,7 +211,7 @@ def _ablation(evidence: Evidence) -> Iterator[str]:
     found = evidence.ablation
     if found is None:
         return
-    earner = f"stage {found.earner} earns most" if found.earner else "no stage is shown to earn anything alone"
+    earner = f"stage {found.earner} earns most" if found.earner else "no stage alone is shown to earn anything"
     yield f"ablation, on {found.shots:,} of the headline shots: {earner}"
     for row in found.variants:
         if row.counted is None:

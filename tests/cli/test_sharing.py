@@ -122,11 +122,11 @@ def test_an_archive_travels_and_says_so(made, tmp_path, monkeypatch, capsys):
     assert printed(capsys, "archive", rounds[0]["run"])[0] == 0
     code, out, err = printed(capsys, "push")
     assert (code, err) == (0, "")
-    assert out == "sent to origin: 2 rounds\narchived here and on origin: 2 branches of rounds went\n"
+    assert out == "sent to origin: 2 rounds\narchived here and on origin: 2 branches of rounds removed\n"
     monkeypatch.chdir(labs[0])
     code, out, err = printed(capsys, "pull")
     assert (code, err) == (0, f"{branch} stays, though its round is archived: it is checked out in a worktree\n")
-    assert out.endswith("archived here and on origin: 1 branch of rounds went\n")
+    assert out.endswith("archived here and on origin: 1 branch of rounds removed\n")
     assert [json.loads(line) for line in printed(capsys, "log", "--json")[1].splitlines()] == rounds
 
 

@@ -258,6 +258,6 @@ def test_a_verified_round_over_the_limits_of_its_environment_is_on_no_front(lab)
     found = next(lines for lines in lab.check() if lines.run == "limits-abcd")
     assert {item["round"] for item in lab.front() if item["run"] == found.run} == {1, 4}
     params, rate = over_limits([found])
-    assert params == "limits-abcd/2 is VERIFIED and not on the front: params 101 is above max_params 100"
+    assert params == "limits-abcd/2 is VERIFIED but not on the front: params 101 is above max_params 100"
     assert "above target_ler 1e-09" in rate
     assert over_limits([found], "other") == []
