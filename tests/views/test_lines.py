@@ -209,7 +209,7 @@ def test_a_verdict_on_a_commit_that_no_ref_names_is_an_error(lab):
     for ref in ("refs/heads/exp/one-abcd/3", "refs/autoqec/claims/one-abcd/3"):
         history.compare_and_swap(lab.ledger, ref, history.list_refs(lab.ledger, ref)[ref], None, "drop")
     for _ in range(2):
-        with pytest.raises(AutoQECError, match=f"refs/notes/autoqec/one-abcd/verdict calls {commit} VERIFIED"):
+        with pytest.raises(AutoQECError, match=f"refs/notes/autoqec/one-abcd/verdict says that {commit} is VERIFIED"):
             lab.front()
 
 
