@@ -18,7 +18,7 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
@@ -26,8 +26,10 @@ from autoqec import hookspecs
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.json_values import JsonObject
 from autoqec.plugin_errors import Origin, Owner, one_line, origin, own
-from autoqec.printed_rows import BrokenRow, PluginRow
 from autoqec.round_events import RoundEvent
+
+if TYPE_CHECKING:
+    from autoqec.printed_rows import BrokenRow, PluginRow
 
 GROUP = "autoqec"
 

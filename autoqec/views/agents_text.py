@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from autoqec.printed_rows import AgentRow
 from autoqec.views.console import out, plain
 from autoqec.views.installed_text import grid
+
+if TYPE_CHECKING:
+    from autoqec.printed_rows import AgentRow
 
 
 def print_agents(items: Iterable[AgentRow]) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from autoqec.printed_rows import PlanRow
+from typing import TYPE_CHECKING
+
 from autoqec.views.console import out, plain
 from autoqec.views.installed_text import grid
+
+if TYPE_CHECKING:
+    from autoqec.printed_rows import PlanRow
 
 
 def money_text(cost: float | None) -> str:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
 
-from autoqec.printed_rows import BrokenRow, CheckRow, EnvironmentRow, PluginRow
 from autoqec.views.console import out, plain, say
+
+if TYPE_CHECKING:
+    from autoqec.printed_rows import BrokenRow, CheckRow, EnvironmentRow, PluginRow
 
 #: Capabilities that say what to install or how to check it, and nothing of what the thing can do.
 _ADVICE = ("needs", "pip_options", "example")

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from autoqec.history import Ledger, SyncReport, Unpushed, unpushed
-from autoqec.printed_rows import ExportRow
 from autoqec.views.console import out, plain, print_json, say
+
+if TYPE_CHECKING:
+    from autoqec.printed_rows import ExportRow
 
 
 def _several(count: int, what: str, many: str = "") -> str:

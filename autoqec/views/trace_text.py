@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from autoqec.printed_rows import CallRow, UsageRow
 from autoqec.views.console import out, plain
 from autoqec.views.dry_run_text import money_text
+
+if TYPE_CHECKING:
+    from autoqec.printed_rows import CallRow, UsageRow
 
 
 def print_trace(calls: Iterable[CallRow]) -> None:
