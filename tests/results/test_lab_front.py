@@ -19,7 +19,7 @@ from autoqec.results.head_to_head import HeadToHead
 from autoqec.results.lab_front import Entrant, front_of
 from autoqec.results.pareto_front import Point
 from autoqec.testing import make_tiny_lab, record_round, record_run
-from autoqec.testing.figures import metrics_note, verdict_note
+from autoqec.testing.sample_notes import metrics_note, verdict_note
 from autoqec.views.front_json import kept_fronts
 from autoqec.views.log_lines import read_lines
 
