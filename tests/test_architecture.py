@@ -34,12 +34,13 @@ ALLOWED = {
 SHARED = {
     "json_values": set(),
     "round_events": set(),
+    "printed_rows": {"json_values"},
     "errors": {"json_values"},
     "canonical": {"errors"},
     "error_codes": set(),
     "hookspecs": set(),
     "plugin_errors": set(),
-    "plugins": {"errors", "hookspecs", "json_values", "plugin_errors", "round_events"},
+    "plugins": {"errors", "hookspecs", "json_values", "plugin_errors", "printed_rows", "round_events"},
     "settings_schema": {"json_values"},
     "config": {"errors", "json_values", "settings_schema"},
 }
