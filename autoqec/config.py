@@ -2,39 +2,40 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import tomllib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from autoqec.errors import UsageError
+from autoqec.settings_schema import BUILTIN_PROFILES, Price, Profile, SettingsFile, Simple
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 CONFIG_FILE = ".autoqec/config.toml"
 
+#: Every simple setting with its built-in value.
+BUILTIN: Mapping[str, Any] = Simple().model_dump()
 
-@dataclass(frozen=True)
-class Profile:
-    """How much a round may spend.
+#: Fields of a price, in US dollars per million tokens.
+PRICE_FIELDS = tuple(Price.model_fields)
 
-    Attributes:
-        train_shots: Cap on training shots drawn.
-        train_seconds: Wall clock of training.
-        memory_gib: Address space of a training process.
-        score_shots: Shots scored for the metrics, at least.
-        verify_shots: Cap on shots of a verdict; the environment's protocol if smaller.
-        verify_seconds: Wall clock after which a verdict that is undecided stays so; 0 for none, as in claims of rounds that were
-            begun before there was one.
-    """
+_PREFIX = "AUTOQEC_"
 
-    train_shots: int
-    train_seconds: float
-    memory_gib: float
-    score_shots: int
-    verify_shots: int
-    verify_seconds: float = 0.0
+#: Variables that are no settings: they hold for a process, whatever lab it works in.
+OTHER_VARIABLES: Mapping[str, str] = {
+    "AUTOQEC_LOAD_PLUGINS": "Plugins to load, by entry-point name, separated by commas; empty for none.",
+    "AUTOQEC_STRICT_PLUGINS": "1 makes a broken plugin an error.",
+    "AUTOQEC_ALLOW_UNSANDBOXED": "1 runs a candidate's own code even where it cannot be locked; it is then never VERIFIED.",
+}
+
+_Model = TypeVar("_Model", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -43,56 +44,6 @@ class Setting:
 
     value: Any
     source: str
-
-
-#: Every simple setting with its built-in value. `jobs = 0`: one for each processor. `claim_remote = ""`: round numbers are taken
-#: in this clone without asking a remote. `strong_reference = ""`: no slow decoder is run beside a verdict. `signing_key = ""` (an
-#: ssh key's path): verdicts are not signed. `allowed_signers = ""` (a file, see `man ssh-keygen`): no signer is known by name.
-#: `patience`: after how many rounds in a row that came to nothing `autoqec round` stops. `max_wall`: seconds after which a
-#: command begins no further step. `max_tokens`, `max_cost` (US dollars): what a run's agents may take. 0 of these four: no limit.
-BUILTIN: Mapping[str, Any] = {
-    "default_env": "surface_d5_depol",
-    "profile": "dev",
-    "ideator": "search",
-    "coder": "search",
-    "analyst": "search",
-    "verifier": "holdout",
-    "executor": "local",
-    "jobs": 0,
-    "claim_remote": "",
-    "strong_reference": "",
-    "signing_key": "",
-    "allowed_signers": "",
-    "patience": 3,
-    "max_wall": 0.0,
-    "max_tokens": 0,
-    "max_cost": 0.0,
-}
-
-#: The largest value of a setting that is a number.
-_MOST: Mapping[str, float] = {"jobs": 1024, "patience": 100_000, "max_wall": 1e9, "max_tokens": 10**12, "max_cost": 1e9}
-
-#: Fields of a price, in US dollars per million tokens.
-PRICE_FIELDS = ("input", "output", "cache_read", "cache_write")
-
-BUILTIN_PROFILES: Mapping[str, Profile] = {
-    "dev": Profile(
-        train_shots=204_800,
-        train_seconds=300.0,
-        memory_gib=12.0,
-        score_shots=131_072,
-        verify_shots=2_000_000,
-        verify_seconds=3600.0,
-    ),
-    "prod": Profile(
-        train_shots=1_000_000,
-        train_seconds=3600.0,
-        memory_gib=12.0,
-        score_shots=1_048_576,
-        verify_shots=10_000_000,
-        verify_seconds=28_800.0,
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -136,91 +87,6 @@ class Settings:
         return int(self["jobs"]) or len(os.sched_getaffinity(0))
 
 
-def _read_file(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{path}: {error}", hint="mend the file, or remove it to use the built-in settings") from error
-
-
-def _coerced(name: str, value: Any, source: str) -> Any:
-    wanted = type(BUILTIN[name])
-    if wanted is not str:
-        with contextlib.suppress(ValueError):
-            value = wanted(value) if isinstance(value, str) or type(value) is int else value
-    if not isinstance(value, wanted) or isinstance(value, bool):
-        what = {int: "a whole number", float: "a number", str: "a word"}[wanted]
-        hint = f"change it in {source}; the built-in value is {BUILTIN[name]!r}"
-        raise UsageError(f"{source}: {name} must be {what}, not {value!r}", hint=hint)
-    if wanted is not str and not 0 <= value <= _MOST[name]:
-        hint = f"change it in {source}; the built-in value is {BUILTIN[name]!r}"
-        raise UsageError(f"{source}: {name} must be between 0 and {_MOST[name]:g}, not {value}", hint=hint)
-    return value
-
-
-def _agents(tables: Any, path: Path) -> dict[str, Mapping[str, Any]]:
-    """Options of agents by role; what they mean is for each agent to say."""
-    found = _tables(tables, "agents", path)
-    roles = ("ideator", "coder", "analyst")
-    for role, table in found.items():
-        if role not in roles:
-            raise UsageError(f"{path}: agents.{role} is no role", hint=f"known: {', '.join(roles)}")
-        for key, value in table.items():
-            if not isinstance(value, str | int | float | bool):
-                raise UsageError(
-                    f"{path}: agents.{role}.{key} must be a word, a number, true or false", hint="see docs/agents.md"
-                )
-    return found
-
-
-def _prices(tables: Any, path: Path) -> dict[str, Mapping[str, float]]:
-    found = _tables(tables, "prices", path)
-    for model, table in found.items():
-        if sorted(table) != sorted(PRICE_FIELDS):
-            raise UsageError(
-                f"{path}: prices.{model!r} has {', '.join(table) or 'no fields'}",
-                hint=f"give all of {', '.join(PRICE_FIELDS)}, in dollars per million tokens",
-            )
-        for key, value in table.items():
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e6:
-                raise UsageError(
-                    f"{path}: prices.{model!r}.{key} must be dollars per million tokens, not {value!r}",
-                    hint="write a number from 0 up",
-                )
-    return found
-
-
-def _tables(tables: Any, name: str, path: Path) -> dict[str, Mapping[str, Any]]:
-    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
-        raise UsageError(f"{path}: {name} must be a table of tables", hint=f"write fields below [{name}.<name>]")
-    return tables
-
-
-#: Less than this cannot work: importing the libraries alone takes most of a gibibyte of address space.
-_LEAST = {"memory_gib": 1, "score_shots": 1, "verify_shots": 1}
-
-
-def _profile(name: str, table: Any, path: Path) -> Profile:
-    base = asdict(BUILTIN_PROFILES.get(name, BUILTIN_PROFILES["dev"]))
-    if not isinstance(table, dict):
-        raise UsageError(f"{path}: profiles.{name} must be a table", hint=f"write its fields below [profiles.{name}]")
-    for key, value in table.items():
-        if key not in base:
-            raise UsageError(
-                f"{path}: profiles.{name}.{key} is unknown", hint=f"known: {', '.join(f.name for f in fields(Profile))}"
-            )
-        if isinstance(value, bool) or not isinstance(value, int | float) or not _LEAST.get(key, 0) <= value <= 1e15:
-            least = _LEAST.get(key, 0)
-            hint = f"change it, or leave it out for {base[key]:,}"
-            raise UsageError(
-                f"{path}: profiles.{name}.{key} must be a number from {least} up, not {value!r}", hint=hint
-            )
-        base[key] = type(base[key])(value)
-    return Profile(**base)
-
-
 def load_settings(lab: Path | None, flags: Mapping[str, Any] | None = None) -> Settings:
     """Read settings.
 
@@ -229,34 +95,120 @@ def load_settings(lab: Path | None, flags: Mapping[str, Any] | None = None) -> S
         flags: Values given on the command line; None values are ignored.
 
     Raises:
-        UsageError: The file cannot be read, or a key or value is wrong; names file and key.
+        UsageError: The file cannot be read, or a key, a variable or a value is wrong; names where it is.
     """
     path = (lab or Path()) / CONFIG_FILE
-    written = _read_file(path) if lab is not None else {}
-    profiles = dict(BUILTIN_PROFILES)
-    agents = _agents(written.pop("agents", {}), path)
-    prices = _prices(written.pop("prices", {}), path)
-    tables = written.pop("profiles", {})
-    if not isinstance(tables, dict):
-        raise UsageError(
-            f"{path}: profiles must be a table of tables", hint="write a profile's fields below [profiles.<name>]"
-        )
-    for name, table in tables.items():
-        profiles[name] = _profile(name, table, path)
-    unknown = sorted(set(written) - set(BUILTIN))
-    if unknown:
-        raise UsageError(
-            f"{path}: unknown setting {unknown[0]!r}", hint=f"known: {', '.join(BUILTIN)}, profiles, agents, prices"
-        )
+    file = _validated(SettingsFile, _read_file(path) if lab is not None else {}, lambda name: str(path))
+    variables = _validated(Simple, _read_variables(), variable_of)
+    given = {name: value for name, value in (flags or {}).items() if name in BUILTIN and value is not None}
+    chosen = _validated(Simple, given, lambda name: f"--{name.replace('_', '-')}")
     values = {name: Setting(value, "built-in") for name, value in BUILTIN.items()}
-    values |= {name: Setting(_coerced(name, value, str(path)), str(path)) for name, value in written.items()}
-    for name in BUILTIN:
-        variable = f"AUTOQEC_{name.upper()}"
-        if os.environ.get(variable):
-            values[name] = Setting(_coerced(name, os.environ[variable], variable), variable)
-        if flags and flags.get(name) is not None:
-            values[name] = Setting(_coerced(name, flags[name], f"--{name.replace('_', '-')}"), "flag")
-    return Settings(values, profiles, agents, prices)
+    values |= {name: Setting(getattr(file, name), str(path)) for name in BUILTIN if name in file.model_fields_set}
+    values |= {name: Setting(getattr(variables, name), variable_of(name)) for name in variables.model_fields_set}
+    values |= {name: Setting(getattr(chosen, name), "flag") for name in chosen.model_fields_set}
+    prices = {model: price.model_dump() for model, price in file.prices.items()}
+    agents = {str(role): options for role, options in file.agents.items()}
+    return Settings(values, {**BUILTIN_PROFILES, **file.profiles}, agents, prices)
+
+
+def variable_of(name: str) -> str:
+    """The environment variable of a simple setting."""
+    return _PREFIX + name.upper()
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(
+            f"{path}: {error}", hint="correct the file, or remove it to use the built-in settings"
+        ) from error
+
+
+def _read_variables() -> dict[str, str]:
+    """Settings from the environment; an empty variable counts as none."""
+    given = {name: value for name, value in os.environ.items() if name.startswith(_PREFIX) and value}
+    known = {variable_of(name): name for name in BUILTIN}
+    for name in sorted(given.keys() - known.keys() - OTHER_VARIABLES.keys()):
+        raise UsageError(f"the environment variable {name} is unknown", hint=_nearest(name, [*known, *OTHER_VARIABLES]))
+    return {known[name]: value for name, value in given.items() if name in known}
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    """A hint that names the known name nearest to an unknown one."""
+    names = list(known)
+    close = get_close_matches(name, names, n=1)
+    return f"did you mean {close[0]}?" if close else f"known: {', '.join(names)}"
+
+
+def _validated(model: type[_Model], values: Mapping[str, Any], source: Callable[[str], str]) -> _Model:
+    """Values as a model; `source` says where the value of a name was given."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = source(str(first["loc"][0]))
+        problem, hint = _explained(first, values, where)
+        raise UsageError(f"{where}: {problem}", hint=hint) from None
+
+
+def _explained(error: ErrorDetails, values: Mapping[str, Any], source: str) -> tuple[str, str]:
+    """What is wrong with a value, and what to do about it."""
+    place, unknown = tuple(map(str, error["loc"])), error["type"] == "extra_forbidden"
+    table, name, key = (*place, "", "")[:3]
+    if table not in ("profiles", "agents", "prices"):
+        return _explained_simple(table, values[table], source, unknown)
+    if name == "" or (key == "" and table != "profiles"):
+        return f"{table} must be a table of tables", f"write fields below [{table}.<name>]"
+    if table == "profiles":
+        return _explained_profile(name, key, values, unknown)
+    if table == "agents":
+        if key == "[key]":
+            return f"agents.{name} is no role", _nearest(name, ("ideator", "coder", "analyst"))
+        return f"agents.{name}.{key} must be a word, a number, true or false", "see docs/agents.md"
+    given = values["prices"][name]
+    if error["type"] == "missing" or unknown:
+        hint = f"give all of {', '.join(PRICE_FIELDS)}, in dollars per million tokens"
+        return f"prices.{name!r} has {', '.join(given) or 'no fields'}", hint
+    problem = f"prices.{name!r}.{key} must be dollars per million tokens, not {given[key]!r}"
+    return problem, "write a number from 0 up"
+
+
+def _explained_simple(name: str, value: Any, source: str, unknown: bool) -> tuple[str, str]:
+    if unknown:
+        return f"unknown setting {name!r}", _nearest(name, [*BUILTIN, "profiles", "agents", "prices"])
+    kind = type(BUILTIN[name])
+    what = {int: "a whole number", float: "a number", str: "a word"}[kind]
+    ends = [
+        getattr(limit, end)
+        for limit in Simple.model_fields[name].metadata
+        for end in ("ge", "le")
+        if hasattr(limit, end)
+    ]
+    if ends and _is_number(value, kind):
+        what = f"between {ends[0]} and {ends[1]:g}"
+    return f"{name} must be {what}, not {value!r}", f"change it in {source}; the built-in value is {BUILTIN[name]!r}"
+
+
+def _is_number(value: Any, kind: type) -> bool:
+    try:
+        kind(value)
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return not isinstance(value, bool) and (kind is float or isinstance(value, int | str))
+
+
+def _explained_profile(name: str, key: str, values: Mapping[str, Any], unknown: bool) -> tuple[str, str]:
+    if key == "":
+        return f"profiles.{name} must be a table", f"write its fields below [profiles.{name}]"
+    if unknown:
+        return f"profiles.{name}.{key} is unknown", _nearest(key, Profile.model_fields)
+    least = next(limit.ge for limit in Profile.model_fields[key].metadata if hasattr(limit, "ge"))
+    value, builtin = values["profiles"][name][key], BUILTIN_PROFILES.get(name, BUILTIN_PROFILES["dev"])
+    problem = f"profiles.{name}.{key} must be a number from {least} up, not {value!r}"
+    return problem, f"change it, or leave it out for {getattr(builtin, key):,}"
 
 
 def config_template() -> str:

@@ -7,8 +7,9 @@ people and may be reworded at any time; nothing decides by them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Self
+from typing import Self
+
+from autoqec.json_values import JsonObject
 
 
 class AutoQECError(Exception):
@@ -25,7 +26,7 @@ class AutoQECError(Exception):
     code = "failed"
 
     def __init__(
-        self, problem: str, *, hint: str | None = None, code: str | None = None, about: Mapping[str, Any] | None = None
+        self, problem: str, *, hint: str | None = None, code: str | None = None, about: JsonObject | None = None
     ):
         super().__init__(problem)
         self.problem = problem

@@ -1,9 +1,15 @@
 """Settings: flag over variable over file over built-in, each with its source; mistakes name file and key."""
 
+import re
+from pathlib import Path
+
 import pytest
 
-from autoqec.config import BUILTIN, config_template, load_settings
+from autoqec.config import BUILTIN, OTHER_VARIABLES, config_template, load_settings, variable_of
 from autoqec.errors import UsageError
+from autoqec.settings_schema import BUILTIN_PROFILES, Profile
+
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture
@@ -87,3 +93,57 @@ def test_numbers_options_and_prices_are_read(write):
     assert (settings["max_cost"], settings["patience"]) == (2.0, 3)
     assert settings.agents == {"coder": {"effort": "high"}}
     assert settings.prices == {"m-1": price}
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ('verifyer = "x"', "did you mean verifier?"),
+        ("[profiles.dev]\nscored_shots = 3", "did you mean score_shots?"),
+        ("[agents.coders]\nx = 1", "did you mean coder?"),
+        ("[profile.dev]\nscore_shots = 3", "change it in"),
+        ("xyz = 3", "known: default_env, profile,"),
+    ],
+)
+def test_a_hint_names_the_nearest_key(write, text, hint):
+    with pytest.raises(UsageError, match="config.toml") as caught:
+        load_settings(write(text))
+    assert caught.value.hint.startswith(hint)
+    assert caught.value.exit_code == 2
+
+
+def test_an_unknown_variable_is_an_error_that_names_the_nearest(monkeypatch):
+    monkeypatch.setenv("AUTOQEC_VERIFYER", "")
+    assert load_settings(None)["verifier"] == "holdout"
+    monkeypatch.setenv("AUTOQEC_VERIFYER", "x")
+    with pytest.raises(UsageError, match="the environment variable AUTOQEC_VERIFYER is unknown") as caught:
+        load_settings(None)
+    assert caught.value.hint == "did you mean AUTOQEC_VERIFIER?"
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("name", OTHER_VARIABLES)
+def test_variables_of_other_parts_are_known(monkeypatch, name):
+    monkeypatch.setenv(name, "1")
+    assert load_settings(None)["verifier"] == "holdout"
+
+
+def test_the_program_reads_only_variables_that_are_known():
+    text = "".join(path.read_text() for path in sorted((ROOT / "autoqec").rglob("*.py")))
+    read = set(re.findall(r"AUTOQEC_[A-Z_]*[A-Z]", text)) | {variable_of(name) for name in BUILTIN}
+    assert read == {variable_of(name) for name in BUILTIN} | set(OTHER_VARIABLES)
+
+
+def test_a_profile_of_ones_own_may_give_every_field(write):
+    fields = {name: 2 + number for number, name in enumerate(Profile.model_fields)}
+    table = "".join(f"{name} = {value}\n" for name, value in fields.items())
+    settings = load_settings(write(f"[profiles.night]\n{table}"), {"profile": "night"})
+    assert settings.profile == Profile(**fields)
+    assert settings.values["profile"].source == "flag"
+    assert sorted(settings.profiles) == ["dev", "night", "prod"]
+
+
+def test_a_profile_without_a_built_in_one_is_completed_from_dev(write):
+    settings = load_settings(write("[profiles.prod]\nscore_shots = 5\n[profiles.night]\nmemory_gib = 3.5\n"))
+    assert settings.profiles["prod"] == BUILTIN_PROFILES["prod"].model_copy(update={"score_shots": 5})
+    assert settings.profiles["night"] == BUILTIN_PROFILES["dev"].model_copy(update={"memory_gib": 3.5})

@@ -27,7 +27,7 @@ from autoqec.runner.train import Limits, TrainingFailed, train_candidate
 from autoqec.runner.training import TrainingDiverged
 from autoqec.runner.worker import _teacher
 from autoqec.sandbox.channel import ChannelClosed, ChannelTimeout, Message
-from autoqec.sandbox.child import ChildFailed, _failure, report_of
+from autoqec.sandbox.child import ChildFailed, failure_from, report_of
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring.predictor import CandidateFault, Predictor, fault_from
 from autoqec.testing.tiny import tiny_problem
@@ -95,7 +95,7 @@ def test_the_page_of_errors_is_made_from_the_codes():
     ids=lambda error: type(error).__name__,
 )
 def test_a_code_crosses_to_another_process(error):
-    told = _failure(Message(report_of(error)))
+    told = failure_from(Message(report_of(error)))
     assert (told.code, told.kind) == (code_of(error), type(error).__name__)
     assert (told.about, told.hint) == (getattr(error, "about", {}), getattr(error, "hint", None))
     assert str(error) in told.problem or isinstance(error, KeyError)
@@ -103,12 +103,12 @@ def test_a_code_crosses_to_another_process(error):
 
 def test_what_another_process_says_an_error_is_about_is_kept_small_and_plain():
     forged = {"a": "\x1b[2J" + "x" * 10**5, "B c": 1, "many": ["y" * 10**4] * 1000, "map": {"deep": [1] * 10**5}}
-    told = _failure(Message({"error": "e", "code": "Not A Code\n", "about": forged}))
+    told = failure_from(Message({"error": "e", "code": "Not A Code\n", "about": forged}))
     assert told.code == "failed"
     assert set(told.about) == {"a", "many", "map"}
     assert len(str(told.about)) < 100_000
     assert "\x1b" not in str(told.about)
-    assert _failure(Message({"error": "e", "code": ["x"], "about": "x"})).about == {}
+    assert failure_from(Message({"error": "e", "code": ["x"], "about": "x"})).about == {}
 
 
 def test_a_place_put_before_a_message_keeps_the_rest():
@@ -183,7 +183,7 @@ class Answers:
     def receive(self, *arguments):
         if isinstance(self.error, ChannelClosed | ChannelTimeout):
             raise self.error
-        raise _failure(Message(report_of(self.error)))
+        raise failure_from(Message(report_of(self.error)))
 
     def kill(self):
         pass
@@ -214,7 +214,7 @@ def in_scoring(error):
     try:
         Predictor(SealedCandidate({}, b""), tiny_problem(), workers=workers).wait()
     except CandidateFault as fault:
-        fault = fault_from(_failure(Message(report_of(fault))))
+        fault = fault_from(failure_from(Message(report_of(fault))))
         return RoundEnded("killed_by_safety" if fault.reason == "timeout" else "train_error", fault)
     raise AssertionError("it did not fail")
 

@@ -53,7 +53,7 @@ def git(folder, *args, **options):
 
 
 #: Keys whose values are sentences of the program. Their words may change; that there is a sentence may not.
-PROSE = {"says", "next_step", "problem", "problems", "mend", "disagreements", "evidence"}
+PROSE = {"says", "next_step", "problem", "problems", "mend", "disagreements", "evidence", "means"}
 
 
 def differences(old, new, where=""):

@@ -6,7 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from autoqec.agents.context_parts import (
+    BudgetLeft,
+    HypothesisMessage,
+    MachineFacts,
+    ProfileLimits,
+    Progress,
+    StageKindFacts,
+)
 from autoqec.errors import AutoQECError
+from autoqec.json_values import JsonObject
 from autoqec.results.figures import Holdout
 from autoqec.results.metrics import Metrics
 
@@ -14,8 +23,8 @@ Role = Literal["ideator", "coder", "analyst"]
 
 ROLES: tuple[Role, ...] = ("ideator", "coder", "analyst")
 
-#: Told of progress while a reply is on its way: `{"tokens": …}`, or `{"waiting": seconds, "why": …}`.
-Report = Callable[[Mapping[str, Any]], None]
+#: Called with the progress of a reply: `{"tokens": …}`, or `{"waiting": seconds, "why": …}`.
+Report = Callable[[Progress], None]
 
 
 class AgentUnavailable(AutoQECError):
@@ -77,7 +86,7 @@ class PastRound:
     holdout: Holdout | None = None
     seconds: float | None = None
     code: str = ""
-    about: Mapping[str, Any] = field(default_factory=dict)
+    about: JsonObject = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
@@ -113,20 +122,20 @@ class Context:
         previous: That reply, as it was said, cut to length.
     """
 
-    environment: Mapping[str, Any]
+    environment: JsonObject
     run: str
     round: int
     seed: int
-    stages: Mapping[str, Any]
-    limits: Mapping[str, Any]
+    stages: Mapping[str, StageKindFacts]
+    limits: ProfileLimits
     history: tuple[PastRound, ...] = ()
     front: tuple[str, ...] = ()
     failed_composes: tuple[tuple[str, ...], ...] = ()
-    machine: Mapping[str, Any] = field(default_factory=dict)
-    budget: Mapping[str, Any] = field(default_factory=dict)
-    formats: Mapping[str, Any] = field(default_factory=dict)
+    machine: MachineFacts = field(default_factory=MachineFacts)
+    budget: BudgetLeft = field(default_factory=BudgetLeft)
+    formats: Mapping[str, JsonObject] = field(default_factory=dict)
     steering: str = ""
-    hypothesis: Mapping[str, Any] | None = None
+    hypothesis: HypothesisMessage | None = None
     parent_files: Mapping[str, str] = field(default_factory=dict)
     metrics: Metrics | None = None
     repair: str | None = None
@@ -203,7 +212,7 @@ class Reply:
 class Agent(Protocol):
     """An agent as a plugin offers it."""
 
-    def reply(self, role: Role, context: Context, report: Report) -> Reply | Mapping[str, Any]:
+    def reply(self, role: Role, context: Context, report: Report) -> Reply | JsonObject:
         """Answer as a role.
 
         Args:
@@ -231,5 +240,5 @@ class Estimating(Protocol):
         ...
 
 
-def ignore(progress: Mapping[str, Any]) -> None:
+def ignore(progress: Progress) -> None:
     """A report that nobody reads."""

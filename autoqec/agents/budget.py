@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from autoqec.agents.agent_contract import Estimate
 from autoqec.agents.calls import Call
+from autoqec.agents.context_parts import BudgetLeft
 from autoqec.errors import BudgetSpentError
 
 
@@ -85,9 +86,9 @@ def require_left(limits: Limits, spent: Spent, estimate: Estimate, *, run: str) 
         )
 
 
-def left(limits: Limits, spent: Spent) -> Mapping[str, float]:
+def left(limits: Limits, spent: Spent) -> BudgetLeft:
     """Return the remaining budget for each limit, for the agents' context."""
-    found: dict[str, float] = {}
+    found: BudgetLeft = {}
     if limits.tokens is not None:
         found["tokens"] = max(0, limits.tokens - spent.tokens)
     if limits.cost is not None:

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from autoqec.agents.agent_contract import Agent, Context, Estimate, Estimating, Reply, Role, Usage
+from autoqec.agents.context_parts import Progress
 from autoqec.agents.quoting import shortened
+from autoqec.json_values import JsonObject
 
 #: Maximum number of stored characters of a prompt and of a reply.
 _PROMPT, _TEXT = 2_000_000, 400_000
@@ -78,7 +80,7 @@ class Call:
         return {"prompt": self.reply.prompt, "text": self.reply.text, "said": said}
 
     @staticmethod
-    def from_dict(fields: Mapping[str, Any], *, prompt: str = "", text: str = "") -> Call:
+    def from_dict(fields: JsonObject, *, prompt: str = "", text: str = "") -> Call:
         """Invert `to_dict`."""
         reply = fields.get("reply")
         if reply is not None:
@@ -90,7 +92,7 @@ class Call:
 class CallLog(Protocol):
     """Stores calls, and checks budgets before each call."""
 
-    def report(self, progress: Mapping[str, Any]) -> None:
+    def report(self, progress: Progress) -> None:
         """Show an agent's progress."""
         ...
 
@@ -114,7 +116,7 @@ class CallLog(Protocol):
 class NoLog:
     """Stores nothing and allows every call: for calls outside of a round."""
 
-    def report(self, progress: Mapping[str, Any]) -> None:
+    def report(self, progress: Progress) -> None:
         """See `CallLog.report`."""
 
     def recorded(self, role: Role, attempt: int) -> Reply | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -13,6 +13,7 @@ from autoqec.agents.dead_ends import dead_ends
 from autoqec.agents.diagnosis.all_rules import findings_of
 from autoqec.agents.quoting import count_tokens, quoted, section, shortened, trimmed, without_empty
 from autoqec.agents.role_messages import MESSAGES
+from autoqec.json_values import JsonObject
 from autoqec.results.figures import row_of
 
 #: Tokens of a prompt, all parts together, unless an agent asks for other.
@@ -43,7 +44,7 @@ class Prompt:
     system: str
     stable: str
     volatile: str
-    schema: Mapping[str, Any]
+    schema: JsonObject
 
     @property
     def text(self) -> str:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
-_TAG = re.compile(r"^<data name=\"([a-z_]+)\">$", re.MULTILINE)
+from autoqec.json_values import JsonObject
 
 #: Unicode categories of characters that are invisible or change the display of later text.
 _UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
@@ -35,11 +34,6 @@ def section(name: str, *values: Any) -> str:
     return "\n".join([f'<data name="{name}">', *map(quoted, values), "</data>"])
 
 
-def sections(prompt: str) -> list[str]:
-    """The names of a prompt's sections, in order: its structure."""
-    return _TAG.findall(prompt)
-
-
 def shortened(text: str, length: int) -> str:
     """Cut a text to a length, and append how much was left out."""
     return text if len(text) <= length else f"{text[:length]}… ({len(text) - length:,} characters more)"
@@ -62,6 +56,6 @@ def count_tokens(text: str) -> int:
     return -(-len(text.encode()) // 3)
 
 
-def without_empty(fields: Mapping[str, Any]) -> dict[str, Any]:
+def without_empty(fields: JsonObject) -> dict[str, Any]:
     """Return the non-empty fields."""
     return {name: value for name, value in fields.items() if value not in (None, "", [], {}, ())}

@@ -80,7 +80,7 @@ class Proposal(_Message):
     @model_validator(mode="after")
     def _consistent(self) -> Proposal:
         if self.remove and not self.edit:
-            raise ValueError("remove is for an edit; a complete set leaves out what shall go")
+            raise ValueError("remove needs edit: true; in a complete set, just leave the file out")
         code = sorted(path for path in self.files if path.endswith(".py"))
         if code and self.tier == 1:
             raise ValueError(f"tier 1 brings no code, but there is {code[0]}; say tier: 2")

@@ -6,11 +6,11 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from autoqec.agents.agent_contract import AgentUnavailable, Context, Reply, Report, Role
 from autoqec.agents.calls import Call
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
+from autoqec.json_values import JsonObject
 
 _HEAD, _CALL = "autoqec.tape/1", "autoqec.call/1"
 
@@ -35,7 +35,7 @@ class Recorder:
         UsageError: The file is not a tape, or is the tape of another run.
     """
 
-    def __init__(self, path: Path, head: Mapping[str, Any]):
+    def __init__(self, path: Path, head: Mapping[str, str]):
         self._path = path
         if path.exists() and path.stat().st_size:
             found = Tape(path).head
@@ -52,7 +52,7 @@ class Recorder:
         texts = {"prompt": call.reply.prompt, "text": call.reply.text}
         self._write({"schema": _CALL, "request": request_digest(call.role, context), **call.to_dict(), **texts})
 
-    def _write(self, fields: Mapping[str, Any]) -> None:
+    def _write(self, fields: JsonObject) -> None:
         try:
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(fields, ensure_ascii=False, sort_keys=True, default=str) + "\n")
@@ -77,7 +77,7 @@ class Tape:
     def __init__(self, path: Path):
         self._path = path
         self._calls: dict[tuple[int, str, int], tuple[str, Call]] = {}
-        head: dict[str, Any] = {}
+        head: dict[str, str] = {}
         number = 0
         try:
             text = path.read_text("utf-8")

@@ -13,7 +13,6 @@ def command(as_json: bool) -> int:
     """Show every setting with its source, the versions of packages, and the machine's sandbox and processors."""
     import os
     import platform
-    from dataclasses import asdict
     from importlib.metadata import PackageNotFoundError, version
 
     from autoqec.cli.lab import open_lab
@@ -36,7 +35,7 @@ def command(as_json: bool) -> int:
         facts["lab"] = f"none: {error.problem}"
     facts |= {name: f"{setting.value}  ({setting.source})" for name, setting in settings.values.items()}
     for name, profile in settings.profiles.items():
-        facts[f"profile {name}"] = ", ".join(f"{key} {value:,}" for key, value in asdict(profile).items())
+        facts[f"profile {name}"] = ", ".join(f"{key} {value:,}" for key, value in profile.model_dump().items())
     facts["python"] = platform.python_version()
     for name in ("autoqec", "torch", "stim", "pymatching", "fusion-blossom", "ldpc", "sinter", "pygit2"):
         try:
@@ -55,17 +54,18 @@ def _sandbox() -> str:
     """The layers that a candidate's own code gets on this machine, found by putting a process behind them."""
     from autoqec.errors import AutoQECError
     from autoqec.sandbox.child import Child
+    from autoqec.sandbox.lock import Lock
 
     try:
         with Child("autoqec.sandbox.lock:serve_trial", apart=True) as child:
-            layers = child.receive(30).fields["lock"]
+            layers = Lock.from_dict(child.receive(30).fields["lock"])
     except AutoQECError as error:
         return f"level 0: {error.problem}"
     names = {
         "seccomp": "system calls filtered",
-        "landlock": f"Landlock {layers['landlock']}",
+        "landlock": f"Landlock {layers.landlock}",
         "namespaces": "own users and network",
         "profile": "a profile that denies",
     }
-    held = [words for name, words in names.items() if layers[name]]
-    return f"level {layers['level']}: {', '.join(held) or 'none'}"
+    held = [words for name, words in names.items() if getattr(layers, name)]
+    return f"level {layers.level}: {', '.join(held) or 'none'}"

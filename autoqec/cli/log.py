@@ -34,8 +34,8 @@ def command(
     from autoqec.history import runs_elsewhere
     from autoqec.views.console import print_lines, say
     from autoqec.views.log_lines import read_lines, require_environment
-    from autoqec.views.round_json import Wanted
     from autoqec.views.sync_text import unpushed_hints
+    from autoqec.views.wanted_rounds import Wanted
 
     wanted = Wanted(env=env, verdict=verdict, status=status, text=text)
     ledger = open_history()

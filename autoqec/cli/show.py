@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -17,11 +17,14 @@ if TYPE_CHECKING:
 
 def _signature(verdict: Verdict, lab: Path | None) -> str:
     """Describe the signature of a verdict in words."""
-    from autoqec.config import load_settings
     from autoqec.history.rounds.signatures import examine
 
-    allowed = load_settings(lab)["allowed_signers"]
-    found = examine(verdict.to_note(), Path(allowed).expanduser() if allowed else None)
+    note, allowed = verdict.to_note(), ""
+    if "signature" in note:  # reading settings takes as long as half of the rest, and most verdicts have no signature
+        from autoqec.config import load_settings
+
+        allowed = load_settings(lab)["allowed_signers"]
+    found = examine(note, Path(allowed).expanduser() if allowed else None)
     return {
         "unsigned": "not signed",
         "good": f"signed by {found.who}",
@@ -65,11 +68,12 @@ def command(round_name: str, trace: bool, as_json: bool) -> int:
 def _trace(ledger: Ledger, run: str, number: int, as_json: bool) -> int:
     from autoqec.history import find_record
     from autoqec.loop.tracing import read_calls
+    from autoqec.printed_rows import CallRow
     from autoqec.views.console import print_json
     from autoqec.views.trace_text import print_trace
 
     find_record(ledger, run, number)  # raises an error that lists the rounds
-    calls = [call.to_dict() | call.texts() for call in read_calls(ledger, run, number)]
+    calls = [cast(CallRow, call.to_dict() | call.texts()) for call in read_calls(ledger, run, number)]
     if as_json:
         print_json([{"schema": "autoqec.call/1", "run": run, **call} for call in calls])
     else:

@@ -41,7 +41,7 @@ from autoqec.history.rounds.run_refs import (
     new_run_name,
     start_run,
 )
-from autoqec.history.rounds.trailers import RoundIdentity, build_message, parse_message, parse_text
+from autoqec.history.rounds.trailers import RoundIdentity, build_message, parse_message
 from autoqec.history.store.cache import read_cache, write_cache
 from autoqec.history.store.json_records import utc_now
 from autoqec.history.store.objects import check_files, graft, has_objects, read_files
@@ -106,7 +106,6 @@ __all__ = [
     "owner_alive",
     "parse_message",
     "parse_round_name",
-    "parse_text",
     "prune_weights",
     "pull",
     "push",

@@ -9,6 +9,7 @@ from typing import Any
 
 from autoqec.agents.agent_contract import Context, PastRound
 from autoqec.agents.budget import left, spent_on
+from autoqec.agents.context_parts import BudgetLeft, KilledRound, MachineFacts, ProfileLimits, RoundTiming
 from autoqec.agents.past_rounds import failed_composes, past_rounds
 from autoqec.candidate.installed_stages import FORMATS, stage_kinds
 from autoqec.history import RoundRecord, read_candidate, read_committed, read_notes
@@ -28,7 +29,7 @@ _STEERING_BYTES = 20_000
 _TIMINGS = 32
 
 
-def build_context(session: Session, number: int, limits: dict[str, Any], **fields: Any) -> Context:
+def build_context(session: Session, number: int, limits: ProfileLimits, **fields: Any) -> Context:
     """What a role is told in a round.
 
     Args:
@@ -49,7 +50,7 @@ def build_context(session: Session, number: int, limits: dict[str, Any], **field
         formats=FORMATS,
         limits=limits,
         history=past,
-        front=lab_front(session, records).names,
+        front=run_front(session, records).names,
         failed_composes=failed_composes(past),
         machine=_machine(past),
         budget=_budget(session),
@@ -69,7 +70,7 @@ def read_steering(session: Session) -> str:
     return data[:_STEERING_BYTES].decode("utf-8", "replace")
 
 
-def lab_front(session: Session, records: Sequence[RoundRecord]) -> Front:
+def run_front(session: Session, records: Sequence[RoundRecord]) -> Front:
     """The front of the run's VERIFIED rounds, as `autoqec pareto --run` has it."""
     entrants = []
     for record in records:
@@ -86,9 +87,9 @@ def lab_front(session: Session, records: Sequence[RoundRecord]) -> Front:
     return front_of(entrants, decided)
 
 
-def _machine(past: Sequence[PastRound]) -> dict[str, Any]:
+def _machine(past: Sequence[PastRound]) -> MachineFacts:
     scored = [(each.name, each.metrics) for each in past if each.metrics]
-    timings = [
+    timings: list[RoundTiming] = [
         {
             "round": name,
             "params": metrics.costs.params,
@@ -99,23 +100,26 @@ def _machine(past: Sequence[PastRound]) -> dict[str, Any]:
         }
         for name, metrics in scored
     ]
+    killed: list[KilledRound] = [
+        {"round": each.name, "reason": each.reason} for each in past if each.status == "killed_by_safety"
+    ]
     devices = [metrics.training.device for _, metrics in scored]
     return {
         "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1),
         "device": next((device for device in reversed(devices) if device), None),
         "timings": timings[-_TIMINGS:],
-        "killed": [{"round": each.name, "reason": each.reason} for each in past if each.status == "killed_by_safety"][
-            -_TIMINGS:
-        ],
+        "killed": killed[-_TIMINGS:],
     }
 
 
-def _budget(session: Session) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _budget(session: Session) -> BudgetLeft:
+    found: BudgetLeft = {}
     if session.rounds_left is not None:
         found["rounds"] = session.rounds_left
     if session.deadline is not None:
         found["seconds"] = max(0, round(session.deadline - time.monotonic()))
     limits = session.limits
-    return found | dict(left(limits, spent_on(run_calls(session.ledger, session.run.name))) if limits else {})
+    if limits:
+        found |= left(limits, spent_on(run_calls(session.ledger, session.run.name)))
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from autoqec.agents.agent_contract import ROLES
@@ -121,7 +121,7 @@ def run_arm(session: Session, arm: Arm, rounds: int, finished: Callable[[RoundRe
         AutoQECError: Another process is working on one of its rounds.
         BudgetSpentError, AgentUnavailable: As for `run_rounds`.
     """
-    profile = asdict(session.settings.profile)
+    profile = session.settings.profile.model_dump()
     for record in session.records():
         had = record.claim.details.get("profile") if record.claim else None
         if had not in (None, profile):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, get_args
 
 from autoqec.agents.agent_contract import PastRound
@@ -27,12 +27,14 @@ from autoqec.history import (
     read_notes,
 )
 from autoqec.history import read_candidate as read_files
+from autoqec.json_values import JsonObject
 from autoqec.loop.tracing import run_calls
 from autoqec.plugins import Registry
 from autoqec.results.diagnosis_finding import DiagnosisFinding
 from autoqec.results.round_results import read_results
 from autoqec.results.verdict import parse_verdict
 from autoqec.results.verification_events import parse_begun
+from autoqec.settings_schema import Profile
 
 #: Statuses of rounds whose files were perhaps not valid: only for them the kinds' fields are looked up.
 _MISSPELT = ("compile_error", "agent_error")
@@ -46,7 +48,7 @@ class _Lab:
     registry: Registry
     names: Mapping[str, str]
     gains: Mapping[str, float]
-    profiles: Mapping[str, Mapping[str, Any]]
+    profiles: Mapping[str, Profile]
 
 
 def diagnose(
@@ -77,7 +79,7 @@ def diagnose(
         registry,
         names={record.commit: f"{record.run}/{record.number}" for record in records if record.commit},
         gains=_gains(records),
-        profiles={name: asdict(profile) for name, profile in settings.profiles.items()},
+        profiles=settings.profiles,
     )
     cases = [_case(lab, record) for record in records if only in (None, record.number)]
     by_round = {case.past.name: diagnose_round(case) for case in cases}
@@ -151,9 +153,9 @@ def _case(lab: _Lab, record: RoundRecord) -> Case:
     )
 
 
-def _named(profile: Mapping[str, Any], profiles: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _named(profile: JsonObject, profiles: Mapping[str, Profile]) -> dict[str, Any]:
     """A profile as a claim has it, with the name that it has in the settings, if it is there still."""
-    return {**profile, "name": next((name for name, fields in profiles.items() if fields == profile), None)}
+    return {**profile, "name": next((name for name, each in profiles.items() if each.model_dump() == profile), None)}
 
 
 def _tried(read: Callable[[], Any], otherwise: Any, problems: list[str]) -> Any:

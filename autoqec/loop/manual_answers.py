@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +12,7 @@ from autoqec.agents.calls import kept_reply
 from autoqec.agents.prompt import Prompt, render
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.history import Claim, Ledger, RoundRecord, parse_round_name, read_history
+from autoqec.json_values import JsonObject
 from autoqec.loop.one_round import resume_round
 from autoqec.loop.role_questions import Question, detail, question_to
 from autoqec.loop.round_state import read_state
@@ -142,7 +142,7 @@ def take_reply(session: Session, claim: Claim, message: Any, text: str) -> Round
     return resume_round(session, claim, before=keep)
 
 
-def parse_reply(data: bytes) -> Mapping[str, Any]:
+def parse_reply(data: bytes) -> JsonObject:
     """Parse a reply: one JSON object.
 
     Raises:

@@ -5,22 +5,23 @@ from __future__ import annotations
 import platform
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
-from autoqec.loop.round_state import RoundState
-from autoqec.loop.session import Session, profile_from
+from autoqec.loop.round_state import RoundState, TrainingRecord
+from autoqec.loop.session import Session
 from autoqec.problem.streams import derive_key
 from autoqec.results.figures import Costs, Figures
-from autoqec.results.metrics import Latency, Measured, Metrics, Provenance, RateFigures
+from autoqec.results.metrics import Metrics
+from autoqec.results.metrics_parts import Latency, Measured, Provenance, RateFigures
 from autoqec.scoring.score_stream import Scored, ScoreStream, chunks_for
+from autoqec.settings_schema import Profile
 
 _PROVENANCE = ("autoqec", "torch", "stim", "pymatching", "fusion-blossom", "numpy", "numba")
 
 
-def measure(session: Session, state: RoundState, profile: Mapping[str, Any], key: bytes) -> Metrics:
+def measure(session: Session, state: RoundState, profile: Profile, key: bytes) -> Metrics:
     """Score a trained round.
 
     Args:
@@ -32,7 +33,7 @@ def measure(session: Session, state: RoundState, profile: Mapping[str, Any], key
     Raises:
         CandidateFault: The candidate broke its contract.
     """
-    wanted = profile_from(profile).score_shots
+    wanted = profile.score_shots
     shots = min(wanted, session.environment.environment.protocol.score_shots or wanted)
     began, sealed = time.monotonic(), state.sealed
     at_other_rates: dict[float, Scored] = {}
@@ -48,7 +49,7 @@ def measure(session: Session, state: RoundState, profile: Mapping[str, Any], key
             # Together as many shots as the target has.
             chunks = chunks_for(shots // len(session.other_rates))
             at_other_rates[p] = replace(stream, key=derive_key(key, "p", repr(p)), p=p).score(0, chunks)
-    training = state.training or {"telemetry": {}, "cost": {}}
+    training: TrainingRecord = state.training or {"telemetry": {}, "cost": {}}
     measured = Measured(
         invalid=scored.invalid,
         counts=scored.counts,
@@ -62,18 +63,20 @@ def measure(session: Session, state: RoundState, profile: Mapping[str, Any], key
         candidate=sealed.digest,
         fingerprint=training.get("fingerprint"),
         provenance=Provenance(
-            profile=dict(profile),
+            profile=profile.model_dump(),
             python=platform.python_version(),
             machine=platform.machine(),
             versions={name: version(name) for name in _PROVENANCE},
             argv=tuple(sys.argv[1:]),
         ),
     )
+    cost: Any = training["cost"]  # a record of an earlier version may lack a field, which the note then tells as null
+    telemetry: Any = training["telemetry"]
     costs = Costs(
-        flops_per_shot=training["cost"].get("flops_per_shot"),
-        params=training["cost"].get("params"),
+        flops_per_shot=cost.get("flops_per_shot"),
+        params=cost.get("params"),
         latency_us_per_shot=round(scored.predict_us + scored.decode_us, 2),
-        train_seconds=training["telemetry"].get("seconds"),
+        train_seconds=telemetry.get("seconds"),
         score_seconds=round(time.monotonic() - began, 2),
     )
-    return Metrics.of(Figures.of(scored.counts), costs, measured, training["telemetry"])
+    return Metrics.of(Figures.of(scored.counts), costs, measured, telemetry)

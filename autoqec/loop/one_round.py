@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
 from autoqec.agents.agent_contract import ROLES, ReplyAwaited
@@ -44,7 +43,7 @@ def run_round(session: Session, hypothesis: Hypothesis | None = None) -> RoundRe
         AutoQECError: Something other than the round's own work failed; the round stays open for `autoqec resume`.
     """
     agents = {role: session.settings[role] for role in ROLES}
-    details: dict[str, Any] = {"profile": asdict(session.settings.profile), "agents": agents}
+    details: dict[str, Any] = {"profile": session.settings.profile.model_dump(), "agents": agents}
     if hypothesis is not None:
         # In the claim, so that a kill right after it cannot turn a person's idea into an agent's.
         details["agents"]["ideator"] = "person"

@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
+from pydantic import BaseModel
+
+from autoqec.agents.agent_contract import Role
+from autoqec.agents.context_parts import HypothesisMessage, ProposalMessage
 from autoqec.errors import NotFoundError
 from autoqec.history import (
     Claim,
@@ -21,6 +25,7 @@ from autoqec.history import (
 )
 from autoqec.history.rounds.attachments import WEIGHTS_FILE
 from autoqec.history.rounds.notes import NOTE_KINDS
+from autoqec.json_values import JsonObject
 from autoqec.results.analysis import Analysis
 from autoqec.results.metrics import Metrics
 from autoqec.results.round_results import RoundResults, read_results
@@ -28,6 +33,15 @@ from autoqec.results.verdict import Verdict, parse_verdict
 from autoqec.sandbox.sealed import SealedCandidate
 
 TRAINING_FILE = "training.json"
+
+
+class TrainingRecord(TypedDict):
+    """What `training.json` keeps of a training: telemetry, costs, the problem it was for, and the sandbox if there was one."""
+
+    telemetry: JsonObject
+    cost: Mapping[str, int]
+    fingerprint: NotRequired[str]
+    lock: NotRequired[JsonObject]
 
 
 @dataclass(frozen=True)
@@ -46,12 +60,12 @@ class RoundState:
     """
 
     claim: Claim
-    hypothesis: Mapping[str, Any] | None
-    proposal: Mapping[str, Any] | None
+    hypothesis: HypothesisMessage | None
+    proposal: ProposalMessage | None
     commit: str | None
     files: Mapping[str, bytes]
     weights: bytes | None
-    training: Mapping[str, Any] | None
+    training: TrainingRecord | None
     metrics: Metrics | None
     analysis: Analysis | None
     verdict: Verdict | None
@@ -62,7 +76,7 @@ class RoundState:
         return SealedCandidate(self.files, self.weights or b"")
 
 
-def _json(files: Mapping[str, bytes], name: str) -> Mapping[str, Any] | None:
+def _json(files: Mapping[str, bytes], name: str) -> Any:
     return dict(json.loads(files[name])) if name in files else None
 
 
@@ -110,9 +124,9 @@ def read_state(ledger: Ledger, run: str, number: int) -> RoundState:
     )
 
 
-def save_message(ledger: Ledger, claim: Claim, role: str, message: Mapping[str, Any]) -> None:
+def save_message(ledger: Ledger, claim: Claim, role: Role, message: BaseModel) -> None:
     """Keep an agent's validated message before anything is done with it."""
-    data = json.dumps(message, sort_keys=True, indent=1, ensure_ascii=False).encode() + b"\n"
+    data = json.dumps(message.model_dump(mode="json"), sort_keys=True, indent=1, ensure_ascii=False).encode() + b"\n"
     attach(ledger, "traces", claim.run, claim.number, {f"{role}.json": data})
 
 

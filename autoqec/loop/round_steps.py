@@ -6,11 +6,10 @@ ideate → code → train → score → analyse → verify → close          (c
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
 
 import stim
 
+from autoqec.agents.context_parts import HypothesisMessage
 from autoqec.agents.role_messages import Analysis, Hypothesis, Proposal
 from autoqec.candidate.schema import read_candidate, write_candidate
 from autoqec.errors import AutoQECError
@@ -22,6 +21,7 @@ from autoqec.history import (
     commit_round,
 )
 from autoqec.history.rounds.attachments import WEIGHTS_FILE
+from autoqec.json_values import JsonObject
 from autoqec.loop.agent_contexts import round_key
 from autoqec.loop.candidate_files import canonical_files, sources_of
 from autoqec.loop.judging import Asked, judge
@@ -36,7 +36,7 @@ from autoqec.loop.role_questions import (
     hypothesis_of,
     put,
 )
-from autoqec.loop.round_state import TRAINING_FILE, RoundState, save_message
+from autoqec.loop.round_state import TRAINING_FILE, RoundState, TrainingRecord, save_message
 from autoqec.loop.session import Session, profile_from
 from autoqec.problem.problem import problem_from_dem
 from autoqec.problem.streams import derive_key
@@ -55,7 +55,7 @@ class RoundEnded(Exception):
         report: More for the attempt's report.
     """
 
-    def __init__(self, status: str, error: AutoQECError, reason: str = "", report: Mapping[str, Any] | None = None):
+    def __init__(self, status: str, error: AutoQECError, reason: str = "", report: JsonObject | None = None):
         super().__init__(reason or error.problem)
         self.status = status
         self.reason = reason or error.problem
@@ -74,7 +74,7 @@ def ideate(session: Session, state: RoundState) -> None:
         check_hypothesis(session, message)
     else:
         message = put(session, state, ask_ideator(session, state))
-    save_message(session.ledger, state.claim, "ideator", message.model_dump(mode="json"))
+    save_message(session.ledger, state.claim, "ideator", message)
 
 
 def code(session: Session, state: RoundState) -> None:
@@ -97,7 +97,7 @@ def code(session: Session, state: RoundState) -> None:
     else:
         if state.proposal is None:
             proposal = put(session, state, ask_coder(session, state, start.files))
-            save_message(session.ledger, state.claim, "coder", proposal.model_dump(mode="json"))
+            save_message(session.ledger, state.claim, "coder", proposal)
         else:
             proposal = Proposal.model_validate(state.proposal)
         files, body = canonical_files(session, sources_of(proposal, start.files)), proposal.message
@@ -144,9 +144,13 @@ def train(session: Session, state: RoundState) -> None:
         )
     except TrainingFailed as error:
         raise RoundEnded(error.status, error) from error
-    training = {"telemetry": dict(result.telemetry), "cost": dict(result.cost), "fingerprint": fingerprint}
+    training: TrainingRecord = {
+        "telemetry": dict(result.telemetry),
+        "cost": dict(result.cost),
+        "fingerprint": fingerprint,
+    }
     if result.lock is not None:
-        training["lock"] = dict(result.lock)
+        training["lock"] = result.lock.to_dict()
     attach(
         session.ledger,
         "artifacts",
@@ -162,7 +166,7 @@ def score(session: Session, state: RoundState) -> None:
         return
     key = derive_key(round_key(session, state.claim.number), "score")
     try:
-        metrics = measure(session, state, detail(state, "profile"), key)
+        metrics = measure(session, state, profile_from(detail(state, "profile")), key)
     except CandidateFault as fault:
         status = "killed_by_safety" if fault.reason == "timeout" else "train_error"
         raise RoundEnded(status, fault) from fault
@@ -196,14 +200,15 @@ def close(session: Session, state: RoundState) -> None:
 def end(session: Session, state: RoundState, ended: RoundEnded) -> None:
     """Close a round that did not get to its end, keeping what it was and why."""
     if state.commit is None:
+        idea: HypothesisMessage = state.hypothesis or {"text": ""}
         report = {
             "status": ended.status,
             "reason": ended.reason,
             "code": ended.code,
             "about": ended.about,
-            "fork_from": list((state.hypothesis or {}).get("fork_from", [])),
-            "compose": (state.hypothesis or {}).get("compose", "none"),
-            "hypothesis": (state.hypothesis or {}).get("text", ""),
+            "fork_from": list(idea.get("fork_from", [])),
+            "compose": idea.get("compose", "none"),
+            "hypothesis": idea.get("text", ""),
             **(ended.report or {}),
         }
         data = json.dumps(report, indent=1, sort_keys=True, default=str).encode() + b"\n"

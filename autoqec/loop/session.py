@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from autoqec.agents.agent_contract import ROLES, Agent, Role
 from autoqec.agents.budget import Limits
 from autoqec.agents.tape import Recorder, Tape
-from autoqec.config import Profile, Settings
+from autoqec.config import Settings
 from autoqec.errors import AutoQECError, BudgetSpentError, MissingPackageError, UsageError
 from autoqec.history import (
     Ledger,
@@ -26,6 +26,7 @@ from autoqec.history import (
     resolve_commit,
     start_run,
 )
+from autoqec.json_values import JsonObject
 from autoqec.plugins import Registry
 from autoqec.problem.environment import (
     ENVIRONMENT_FILE,
@@ -34,8 +35,11 @@ from autoqec.problem.environment import (
     environment_from_files,
     find_environment,
 )
+from autoqec.round_events import ObserverFails, RoundEvent
+from autoqec.settings_schema import Profile
 
-Report = Callable[[Mapping[str, Any]], None]
+#: Called with every event of a session.
+Report = Callable[[RoundEvent], None]
 
 
 def environment_folders(ledger: Ledger | None) -> list[Path]:
@@ -123,10 +127,10 @@ class Session:
 
     def event(self, name: str, **fields: Any) -> None:
         """Report an event to the display and to observer plugins; the display is told of an observer that fails."""
-        event = {"event": name, "run": self.run.name, **fields}
+        event = cast(RoundEvent, {"event": name, "run": self.run.name, **fields})
         self.report(event)
         for broken in self.registry.notify(event):
-            self.report({"event": "observer_failed", "run": self.run.name, **vars(broken)})
+            self.report(cast(ObserverFails, {"event": "observer_failed", "run": self.run.name, **vars(broken)}))
 
 
 def make_agent(session: Session, role: Role, name: str) -> Agent:
@@ -246,6 +250,6 @@ def _with_seed_unchanged(run: Run, seed: int | None) -> Run:
     return run
 
 
-def profile_from(fields: Mapping[str, Any]) -> Profile:
+def profile_from(fields: JsonObject) -> Profile:
     """A profile as a claim recorded it."""
     return Profile(**fields)

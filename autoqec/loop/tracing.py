@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from autoqec.agents.agent_contract import ROLES, Context, Estimate, Reply, Role
 from autoqec.agents.budget import require_left, spent_on
 from autoqec.agents.calls import Call
+from autoqec.agents.context_parts import Progress
 from autoqec.errors import AutoQECError
 from autoqec.history import Claim, Ledger, attach, attached_numbers, read_attachment
+from autoqec.json_values import JsonObject
 from autoqec.loop.session import Session
 
 _FOLDER = "calls/"
@@ -22,7 +23,7 @@ def _stem(role: Role, attempt: int) -> str:
     return f"{_FOLDER}{role}-{attempt}"
 
 
-def _encoded(fields: Mapping[str, Any]) -> bytes:
+def _encoded(fields: JsonObject) -> bytes:
     return (
         json.dumps(fields, sort_keys=True, indent=1, ensure_ascii=False, default=str).encode("utf-8", "replace") + b"\n"
     )
@@ -83,7 +84,7 @@ class TracedCalls:
         self._estimates: dict[tuple[Role, int], Estimate] = {}
         self._known = {(call.role, call.attempt): call for call in read_calls(session.ledger, claim.run, claim.number)}
 
-    def report(self, progress: Mapping[str, Any]) -> None:
+    def report(self, progress: Progress) -> None:
         """Show an agent's progress."""
         self._session.event("agent", round=self._claim.number, **progress)
 

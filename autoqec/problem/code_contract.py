@@ -9,6 +9,7 @@ import stim
 from pydantic import BaseModel, ValidationError
 
 from autoqec.errors import NotFoundError, UsageError
+from autoqec.json_values import JsonObject
 from autoqec.problem.environment import ENVIRONMENT_FILE, LoadedEnvironment, explain
 from autoqec.problem.locating import at_its_line
 from autoqec.problem.noise import Noise
@@ -79,7 +80,7 @@ def build_problem(loaded: LoadedEnvironment, code_kinds: Callable[[str], Code], 
         raise at_its_line(found, loaded.origin, text) from error
 
 
-def _config(code: Code, fields: Mapping[str, Any]) -> BaseModel:
+def _config(code: Code, fields: JsonObject) -> BaseModel:
     try:
         return code.Config.model_validate(fields)
     except ValidationError as error:

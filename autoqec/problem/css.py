@@ -31,11 +31,6 @@ class CssCode:
         """Data qubits, n."""
         return self.hx.shape[1]
 
-    @property
-    def num_logicals(self) -> int:
-        """Logical qubits, k."""
-        return len(self.lz)
-
 
 def css_code(hx: np.ndarray, hz: np.ndarray, lx: np.ndarray | None = None, lz: np.ndarray | None = None) -> CssCode:
     """Build a CSS code from its checks; it computes logical operators that are not given.

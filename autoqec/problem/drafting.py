@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
 from autoqec.canonical import dump_flow
 from autoqec.errors import UsageError
+from autoqec.json_values import JsonObject
 
 #: Order of the fields in the file; other fields come last.
 _ORDER = ("name", "story", "code", "noise", "decoder", "references", "constraints", "protocol")
@@ -16,7 +17,7 @@ _ORDER = ("name", "story", "code", "noise", "decoder", "references", "constraint
 _KEPT = {"noise": ("p", "target_p")}
 
 
-def draft(name: str, story: str, like: Mapping[str, Any], changes: Sequence[tuple[str, Any]]) -> str:
+def draft(name: str, story: str, like: JsonObject, changes: Sequence[tuple[str, Any]]) -> str:
     """Return the YAML of a new environment, without validating it.
 
     Args:

@@ -1,46 +1,35 @@
-"""Linear algebra over the field of two elements, on dense uint8 matrices of 0 and 1."""
+"""Linear algebra over the field of two elements, by `ldpc.mod2`, on dense uint8 matrices of 0 and 1.
+
+ldpc is imported when it is first used: it loads much else, and only codes that are given as matrices need it.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 
-def reduced(matrix: np.ndarray) -> tuple[np.ndarray, list[int]]:
-    """Reduced row echelon form without its zero rows, and the pivot column of each row.
-
-    Args:
-        matrix: 0 and 1, `[rows, columns]`.
-    """
-    rows = np.array(matrix, dtype=np.uint8) & 1
-    pivots: list[int] = []
-    for column in range(rows.shape[1]):
-        top = len(pivots)
-        below = np.flatnonzero(rows[top:, column])
-        if not len(below):
-            continue
-        rows[[top, top + below[0]]] = rows[[top + below[0], top]]
-        others = np.flatnonzero(rows[:, column])
-        rows[others[others != top]] ^= rows[top]
-        pivots.append(column)
-        if len(pivots) == len(rows):
-            break
-    return rows[: len(pivots)], pivots
-
-
 def rank(matrix: np.ndarray) -> int:
     """Number of independent rows."""
-    return len(reduced(matrix)[1])
+    from ldpc import mod2
+
+    return int(mod2.rank(matrix))
 
 
 def kernel(matrix: np.ndarray) -> np.ndarray:
-    """A basis of all v with `matrix @ v = 0`, uint8 `[columns - rank, columns]`."""
-    rows, pivots = reduced(matrix)
-    columns = matrix.shape[1]
-    free = np.setdiff1d(np.arange(columns), pivots)
-    basis = np.zeros((len(free), columns), dtype=np.uint8)
-    basis[np.arange(len(free)), free] = 1
-    basis[:, pivots] = rows[:, free].T
-    return basis
+    """A basis of all v with `matrix @ v = 0`, uint8 `[columns - rank, columns]`.
+
+    Of all bases it is the one that is the identity on the columns that depend on columns before them, whatever the version
+    of ldpc: logical operators come from it, and recorded shots can only be drawn again with the same ones.
+    """
+    from ldpc import mod2
+
+    free = np.setdiff1d(np.arange(matrix.shape[1]), mod2.pivot_rows(matrix.T))
+    if not len(free):
+        return np.zeros((0, matrix.shape[1]), dtype=np.uint8)
+    basis = mod2.kernel(matrix).toarray().astype(np.uint8)
+    inverse = np.asarray(mod2.inverse(basis[:, free]), dtype=np.uint8)
+    canonical: np.ndarray = inverse @ basis % 2  # sums wrap around at 256, which is even
+    return canonical
 
 
 def independent_of(candidates: np.ndarray, span: np.ndarray) -> np.ndarray:
@@ -50,6 +39,7 @@ def independent_of(candidates: np.ndarray, span: np.ndarray) -> np.ndarray:
         candidates: uint8 `[candidates, columns]`.
         span: uint8 `[rows, columns]`.
     """
-    # The pivot columns of the matrix whose columns are span, then candidates, are those that none before them gives.
-    pivots = reduced(np.concatenate([span, candidates]).T)[1]
-    return candidates[[pivot - len(span) for pivot in pivots if pivot >= len(span)]]
+    from ldpc import mod2
+
+    kept = np.sort(mod2.pivot_rows(np.concatenate([span, candidates]))) - len(span)
+    return candidates[kept[kept >= 0]]

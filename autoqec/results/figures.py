@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autoqec.results.counts import PairedCounts
-from autoqec.results.note_form import is_number, named
+from autoqec.results.note_form import are_numbers, named
 from autoqec.results.statistics import delta_interval, ratio_interval
 
 
@@ -70,29 +70,25 @@ class Figures:
             "shots": self.shots,
             "ler_baseline": self.ler_baseline,
             "ler_candidate": self.ler_candidate,
-            **self.gain.to_note(),
+            "delta_ler": self.delta_ler,
+            "delta_ler_ci": list(self.gain_interval),
             "ler_ratio": self.ler_ratio,
             "ler_ratio_ci": list(self.ratio_interval),
         }
 
 
-_NUMBERS = ("shots", "ler_baseline", "ler_candidate", "delta_ler")
-
-
 def read_figures(note: Mapping[str, Any]) -> Figures | None:
     """The figures in a note; None where one is missing or no finite number."""
-    numbers: list[Any] = [note.get(name) for name in _NUMBERS]
-    gains, ratios, ratio = note.get("delta_ler_ci"), note.get("ler_ratio_ci"), note.get("ler_ratio")
-    for ends in (gains, ratios):
-        if not isinstance(ends, list | tuple) or len(ends) != 2:
-            return None
-    assert isinstance(gains, list | tuple)
-    assert isinstance(ratios, list | tuple)
-    needed = [*numbers, *gains, *(end for end in (*ratios, ratio) if end is not None)]
-    if not all(map(is_number, needed)) or ratios[0] is None:
+    get = note.get
+    gains, ratios, ratio = get("delta_ler_ci"), get("ler_ratio_ci"), get("ler_ratio")
+    if not (isinstance(gains, list | tuple) and isinstance(ratios, list | tuple) and len(gains) == len(ratios) == 2):
         return None
-    shots, baseline, candidate, delta = numbers
-    return Figures(shots, baseline, candidate, delta, (gains[0], gains[1]), ratio, (ratios[0], ratios[1]))
+    shots, baseline, candidate, gain = get("shots"), get("ler_baseline"), get("ler_candidate"), get("delta_ler")
+    (low, high), (lower, upper) = gains, ratios
+    needed = (shots, baseline, candidate, gain, low, high, lower)
+    if not are_numbers(needed) or not are_numbers(end for end in (ratio, upper) if end is not None):
+        return None
+    return Figures(shots, baseline, candidate, gain, (low, high), ratio, (lower, upper))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -121,8 +117,8 @@ _COSTS = ("flops_per_shot", "params", "latency_us_per_shot", "train_seconds", "s
 
 def read_costs(note: Mapping[str, Any]) -> Costs | None:
     """The costs in a metrics note; None where one is missing or no finite number."""
-    numbers = [note.get(name) for name in _COSTS]
-    return Costs(*numbers) if all(map(is_number, numbers)) else None  # type: ignore[arg-type]
+    numbers: list[Any] = [note.get(name) for name in _COSTS]
+    return Costs(*numbers) if are_numbers(numbers) else None
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from autoqec.results.verdict_parts import Limits
+from dataclasses import dataclass
+
+from autoqec.results.note_form import always
+
+
+@dataclass(frozen=True)
+class Limits:
+    """An environment's constraints; None where there is none."""
+
+    max_flops_per_shot: float | None = always()
+    max_params: float | None = always()
+    target_ler: float | None = always()
 
 
 def exceeded(

@@ -8,7 +8,7 @@ record is malformed. Whoever has git can write a note, so numbers are finite, wh
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, field, fields
 from functools import cache
 from math import isfinite
@@ -66,6 +66,18 @@ def is_number(value: Any) -> bool:
     """Whether a value of JSON is a finite number of ordinary size."""
     kind = type(value)  # JSON gives exactly these types, and a bool is no number
     return (kind is float and isfinite(value)) or (kind is int and -_LARGEST < value < _LARGEST)
+
+
+def are_numbers(values: Iterable[Any]) -> bool:
+    """Whether all of some values are; a log of thousands of rounds asks it of all their figures."""
+    for value in values:
+        kind = type(value)
+        if kind is float:
+            if value - value != 0.0:  # an infinity or not a number
+                return False
+        elif kind is not int or not -_LARGEST < value < _LARGEST:
+            return False
+    return True
 
 
 def read_record(form: type[_T], note: Mapping[str, Any], where: str = "", problems: list[str] | None = None) -> _T:
@@ -127,7 +139,7 @@ def _first_of(form: Any) -> str:
 
 
 def _fields_of(form: Any) -> tuple[_Field, ...]:
-    return _plan(form)
+    return _plan(form)  # to mypy, which is told Any here, a class such as `type[_T]` is not hashable
 
 
 def _written(value: Any) -> Any:

@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from autoqec.results.counts import PairedCounts
 from autoqec.results.figures import Figures, Holdout, read_figures
+from autoqec.results.limits import Limits
 from autoqec.results.note_form import is_number, read_counts, read_record, write_record
-from autoqec.results.verdict_parts import Evidence, Limits
+
+if TYPE_CHECKING:
+    from autoqec.results.verdict_parts import Evidence
 
 Word = Literal["VERIFIED", "SUSPICIOUS", "FAILED"]
 
@@ -58,6 +61,9 @@ class Verdict:
 
     @cached_property
     def _read(self) -> tuple[Evidence, tuple[str, ...]]:
+        # The parts take a while to define, and a log of rounds looks at none.
+        from autoqec.results.verdict_parts import Evidence
+
         problems: list[str] = []
         return read_record(Evidence, self.details, problems=problems), tuple(problems)
 

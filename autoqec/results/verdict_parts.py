@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from autoqec.results.counts import PairedCounts
 from autoqec.results.figures import Figures
+from autoqec.results.limits import Limits
 from autoqec.results.note_form import always, flat, mapping
 
 #: A point of error rate, rounds or distance, by name.
@@ -359,15 +360,6 @@ class OutOfTime:
     cell: str | None
     shots: int
     seconds: float | None = always()
-
-
-@dataclass(frozen=True)
-class Limits:
-    """An environment's constraints; None where there is none."""
-
-    max_flops_per_shot: float | None = always()
-    max_params: float | None = always()
-    target_ler: float | None = always()
 
 
 @dataclass(frozen=True)

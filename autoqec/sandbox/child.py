@@ -94,7 +94,7 @@ class Child:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._stderr,
-                env=_environment(threads),
+                env=_environment(threads, self._folder.name),
                 cwd=self._folder.name,
                 start_new_session=True,
                 pass_fds=inherit,
@@ -165,13 +165,13 @@ class Child:
             ChannelTimeout: It did not answer in time.
         """
         if self._final is not None:
-            raise _failure(self._final)
+            raise failure_from(self._final)
         try:
             message = self._channel.receive(timeout, most_bytes)
         except ChannelClosed as error:
             raise self._explained(error) from error
         if "error" in message.fields:
-            raise _failure(message)
+            raise failure_from(message)
         return message
 
     def _last_words(self, error: ChannelClosed) -> AutoQECError:
@@ -184,7 +184,7 @@ class Child:
             while self._final is None:
                 message = self._channel.receive(max(0.0, deadline - time.monotonic()), most_bytes=0)
                 self._final = message if "error" in message.fields else None
-        return self._explained(error) if self._final is None else _failure(self._final)
+        return self._explained(error) if self._final is None else failure_from(self._final)
 
     def _explained(self, error: ChannelClosed) -> ChannelClosed:
         status = self._status(_LAST_WORDS_SECONDS)
@@ -230,8 +230,8 @@ def _close_quietly(stream: IO[bytes]) -> None:
         stream.close()
 
 
-def _failure(message: Message) -> ChildFailed:
-    """The error that a child reported."""
+def failure_from(message: Message) -> ChildFailed:
+    """The error that a child reported, by a message as `report_of` makes it."""
     hint = message.fields.get("hint")
     return ChildFailed(
         plain(message.fields["error"]),
@@ -275,9 +275,13 @@ def plain(text: object) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
-def _environment(threads: int) -> dict[str, str]:
-    """What a child inherits: where to find programs and caches, and how many threads to use. No secrets, no settings."""
-    kept = "PATH HOME TMPDIR LANG LC_ALL XDG_CACHE_HOME NUMBA_CACHE_DIR AUTOQEC_LOAD_PLUGINS".split()
+def _environment(threads: int, folder: str) -> dict[str, str]:
+    """What a child inherits: where to find programs and caches, and how many threads to use. No secrets, no settings.
+
+    Its temporary files lie in its own folder. A child that is killed cannot remove what its own children were given, so
+    the folder's owner removes both.
+    """
+    kept = "PATH HOME LANG LC_ALL XDG_CACHE_HOME NUMBA_CACHE_DIR AUTOQEC_LOAD_PLUGINS".split()
     inherited = {name: os.environ[name] for name in (*kept, ALLOW_VARIABLE) if name in os.environ}
     count = str(threads)
     # glibc: keep memory that is freed and take large blocks from it, rather than have the kernel clear the same pages for
@@ -287,6 +291,7 @@ def _environment(threads: int) -> dict[str, str]:
         inherited
         | malloc
         | {
+            "TMPDIR": folder,
             "OMP_NUM_THREADS": count,
             "MKL_NUM_THREADS": count,
             "OPENBLAS_NUM_THREADS": count,

@@ -17,7 +17,8 @@ from autoqec.errors import AutoQECError
 from autoqec.problem.problem import Problem
 from autoqec.problem.sampling import sample_chunk, sample_labelled
 from autoqec.results.figures import Costs, Figures
-from autoqec.results.metrics import Measured, Metrics
+from autoqec.results.metrics import Metrics
+from autoqec.results.metrics_parts import Measured
 from autoqec.testing.agent_context import tiny_context
 
 _SEED = 2024

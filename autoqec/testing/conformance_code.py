@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from autoqec.errors import AutoQECError
+from autoqec.json_values import JsonObject
 from autoqec.problem.code_contract import Code, build_problem
 from autoqec.problem.environment import ENVIRONMENT_FILE, LoadedEnvironment, environment_from_files
 from autoqec.problem.problem import Problem
@@ -20,7 +19,7 @@ _SEED = 2024
 _UNKNOWN = "no_such_field"
 
 
-def check_code(code: Code, example: Mapping[str, Any] | None = None) -> Problem:
+def check_code(code: Code, example: JsonObject | None = None) -> Problem:
     """Check a code on an example of it.
 
     Its fields are a pydantic model that refuses unknown ones, what it builds is the same each time and compiles to a problem,
@@ -56,7 +55,7 @@ def check_code(code: Code, example: Mapping[str, Any] | None = None) -> Problem:
     return problem
 
 
-def _environment(chosen: Mapping[str, Any]) -> LoadedEnvironment:
+def _environment(chosen: JsonObject) -> LoadedEnvironment:
     noise = chosen.get("noise", {"kind": "depolarizing", "p": [0.005]})
     said = {"name": "checked", "code": {"kind": "checked", **chosen.get("code", {})}, "noise": noise, "decoder": "mwpm"}
     files = {
@@ -75,7 +74,7 @@ def _built(code: Code, loaded: LoadedEnvironment, p: float | None = None) -> Pro
         raise AssertionError(f"the example cannot be built: {error.problem}") from error
 
 
-def _refuses_unknown(code: Code, fields: Mapping[str, Any]) -> bool:
+def _refuses_unknown(code: Code, fields: JsonObject) -> bool:
     try:
         code.Config.model_validate({**fields, _UNKNOWN: 1})
     except ValidationError as error:

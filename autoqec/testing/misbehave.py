@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Any
 
 from autoqec.sandbox.channel import Channel, Message
-from autoqec.sandbox.child import find_function
+from autoqec.sandbox.child import Child, find_function
 from autoqec.sandbox.lock import lock
 from autoqec.sandbox.syscalls import ARCHITECTURES
 
@@ -27,6 +27,9 @@ _PR_GET_DUMPABLE = 3
 
 #: The file descriptor of the secret that a process has open, as if a library had forgotten to close a file.
 FORGOTTEN = 50
+
+#: Children that nobody ends.
+_KEPT: list[Child] = []
 
 
 def allocate(message: Message) -> Message:
@@ -46,6 +49,12 @@ def fork_and_hang(message: Message) -> Message:
         if os.fork() == 0:
             break
     return hang(message)
+
+
+def start_child(message: Message) -> Message:
+    """Start a child and never end it."""
+    _KEPT.append(Child("autoqec.testing.misbehave:serve_attempt"))
+    return Message({"folder": os.getcwd()})
 
 
 def look_around(message: Message) -> Message:

@@ -7,6 +7,7 @@ from typing import Any
 
 from autoqec import history
 from autoqec.history import Ledger, Run
+from autoqec.json_values import JsonObject
 from autoqec.testing.tiny import TINY_ENVIRONMENT
 
 
@@ -40,8 +41,8 @@ def record_round(
     parents: Sequence[str] = (),
     hypothesis: str = "an idea",
     weights: bytes | None = None,
-    metrics: Mapping[str, Any] | None = None,
-    verdict: Mapping[str, Any] | None = None,
+    metrics: JsonObject | None = None,
+    verdict: JsonObject | None = None,
     close: bool = True,
 ) -> str:
     """Record the run's next round: a claim, a commit and the given records.

@@ -7,6 +7,7 @@ from typing import Any
 
 from autoqec.agents.agent_contract import Context, Reply, Report, Role, ignore
 from autoqec.errors import AutoQECError
+from autoqec.json_values import JsonObject
 
 
 class ScriptedAgent:
@@ -20,11 +21,11 @@ class ScriptedAgent:
         self._replies = {role: iter(list(given)) for role, given in replies.items()}
         self.seen: list[tuple[Role, Context]] = []
 
-    def reply(self, role: Role, context: Context, report: Report = ignore) -> Reply | Mapping[str, Any]:
+    def reply(self, role: Role, context: Context, report: Report = ignore) -> Reply | JsonObject:
         """See `autoqec.agents.agent_contract.Agent.reply`."""
         self.seen.append((role, context))
         try:
-            answer: Reply | Mapping[str, Any] = next(self._replies[role])
+            answer: Reply | JsonObject = next(self._replies[role])
         except (KeyError, StopIteration):
             raise AutoQECError(f"the script has no further reply for the {role}") from None
         return answer

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from autoqec.errors import AutoQECError
+from autoqec.json_values import JsonObject
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,7 +42,7 @@ def plain(text: str) -> Text:
     return Text("".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text))
 
 
-def print_json(objects: Iterable[Mapping[str, Any]]) -> None:
+def print_json(objects: Iterable[JsonObject]) -> None:
     """One JSON object a line."""
     for item in objects:
         print(json.dumps(item, ensure_ascii=False, allow_nan=False))

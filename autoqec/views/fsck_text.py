@@ -1,4 +1,4 @@
-"""What people see of an examination of the lab: what is wrong, how bad it is, and what mends it."""
+"""Prints the findings of `autoqec fsck`: what is wrong, how severe it is, and a hint."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _STYLES = {"error": "bold red", "warning": "bold yellow", "info": "bold"}
 
 
 def print_findings(findings: Sequence[Finding]) -> None:
-    """Each finding with its mend, then how many there are of each severity."""
+    """Print each finding with its hint, then the number of findings of each severity."""
     console = out()
     for finding in findings:
         head = Text(f"{finding.severity} {finding.code} ", style=_STYLES[finding.severity])
@@ -26,7 +26,7 @@ def print_findings(findings: Sequence[Finding]) -> None:
 
 
 def print_repaired(repaired: Sequence[Repaired]) -> None:
-    """Each thing that was mended."""
+    """Print each repair."""
     for item in repaired:
         out().print(
             Text(f"repaired {item.code} ", style="bold green") + plain(f"{item.ref}: {item.what}"), soft_wrap=True

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import autoqec
 from autoqec.errors import NotFoundError
@@ -31,17 +32,17 @@ from autoqec.history import (
     take_snapshot,
     write_cache,
 )
-from autoqec.results.lab_front import Entrant, entrant
-from autoqec.results.pareto_front import Point
-from autoqec.results.round_results import read_results
-from autoqec.results.verdict import parse_verdict
-from autoqec.views.round_json import RoundRow, round_row
+
+if TYPE_CHECKING:  # lines from the cache are printed as they are, and records take a while to define
+    from autoqec.results.lab_front import Entrant
+    from autoqec.views.round_json import RoundRow
 
 #: Everything that decides what a line says; a cache that other code filled is not used.
 _MAKERS = (
     "canonical.py", "history/reading/history_reader.py", "history/reading/round_record.py", "history/reading/snapshot.py",
     "history/rounds/claims.py", "history/rounds/notes.py", "history/rounds/trailers.py", "results/analysis.py",
-    "results/figures.py", "results/lab_front.py", "results/limits.py", "results/metrics.py", "results/note_form.py",
+    "results/figures.py", "results/head_to_head.py", "results/lab_front.py", "results/limits.py", "results/metrics.py",
+    "results/note_form.py",
     "results/round_results.py", "results/verdict.py", "results/verdict_parts.py", "views/log_lines.py", "views/round_json.py",
 )  # fmt: skip
 
@@ -75,12 +76,17 @@ class Line:
     @property
     def row(self) -> RoundRow:
         """The round's row."""
+        from autoqec.views.round_json import RoundRow
+
         return RoundRow.from_json(json.loads(self.text))
 
     def entrant(self, run: str) -> Entrant | None:
         """The round as the front sees it; None unless it is VERIFIED."""
         if not self.verified:
             return None
+        from autoqec.results.lab_front import Entrant
+        from autoqec.results.pareto_front import Point
+
         name, point = f"{run}/{self.number}", None
         if self.figures is not None:
             gain, low, high, flops, params = self.figures
@@ -168,6 +174,8 @@ def _run_lines(ledger: Ledger, snapshot: Snapshot, run: str) -> RunLines:
 
 def _make(snapshot: Snapshot, found: RunRecords) -> tuple[RunLines, dict[str, str | None]]:
     """The lines of a run, and under which names they speak of commits that are not the run's own."""
+    from autoqec.results.verdict import parse_verdict
+
     own = {record.commit: f"{found.run}/{record.number}" for record in found.records if record.commit}
     named = {
         oid: snapshot.names.get(oid)
@@ -182,6 +190,10 @@ def _make(snapshot: Snapshot, found: RunRecords) -> tuple[RunLines, dict[str, st
 
 
 def _line(record: RoundRecord, names: Mapping[str, str]) -> Line:
+    from autoqec.results.lab_front import entrant
+    from autoqec.results.round_results import read_results
+    from autoqec.views.round_json import round_row
+
     results = read_results(record)
     row = round_row(record, names, results)
     standing = entrant(row.name, record.commit, results.verdict, results.metrics)

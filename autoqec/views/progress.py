@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from types import TracebackType
-from typing import Any
 
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
+from autoqec.round_events import AgentsSpent, AgentWorks, ObserverFails, RoundEvent
 from autoqec.views.console import err, plain, say
 
 _TITLES = {
@@ -58,31 +57,30 @@ class RoundDisplay:
         if self._progress is not None:
             self._progress.stop()
 
-    def show(self, event: Mapping[str, Any]) -> None:
+    def show(self, event: RoundEvent) -> None:
         """Show one event of a session."""
-        name = event["event"]
-        if name == "observer_failed":  # told off a terminal too: a tracker may have missed part of the run
+        if event["event"] == "observer_failed":  # told off a terminal too: a tracker may have missed part of the run
             say(_observer_note(event))
         if self._progress is None:
             return
-        if name == "round":
+        if event["event"] == "round":
             self._progress.console.print(Text("round ", style="bold") + plain(f"{event['run']}/{event['round']}"))
-        elif name == "step":
+        elif event["event"] == "step":
             self._begin(_TITLES.get(event["step"], event["step"]))
-        elif name == "agent":
+        elif event["event"] == "agent":
             self._note(_agent_note(event))
-        elif name == "spent":
+        elif event["event"] == "spent":
             self._progress.console.print(plain(f"spent on this run: {event['tokens']:,} tokens, {_money(event)}"))
-        elif name == "train":
+        elif event["event"] == "train":
             self._advance(event["step"], event["steps"], f"loss {event['loss']:.3f}, {self._speed(event['shots'])}")
-        elif name == "score":
+        elif event["event"] == "score":
             self._advance(event["shots"], event["total"], self._speed(event["shots"]))
-        elif name == "verify":
+        elif event["event"] == "verify":
             evidence = f", log evidence {event['log_e_better']:.1f}" if "log_e_better" in event else ""
             self._advance(
                 event["shots"], event["max_shots"], f"{event['shots']:,} shots{evidence}, {self._speed(event['shots'])}"
             )
-        elif name == "closed":
+        elif event["event"] == "closed":
             self._begin(None)
 
     def _note(self, note: str) -> None:
@@ -104,13 +102,13 @@ class RoundDisplay:
         return f"{shots / max(1e-3, time.monotonic() - self._began):,.0f} shots/s"
 
 
-def _agent_note(event: Mapping[str, Any]) -> str:
+def _agent_note(event: AgentWorks) -> str:
     if "waiting" in event:
         return f"{event.get('why', 'trouble')}: goes on in {event['waiting']:.0f} s"
     return f"{event.get('tokens', 0):,} tokens"
 
 
-def _observer_note(event: Mapping[str, Any]) -> str:
+def _observer_note(event: ObserverFails) -> str:
     place = f" ({event['file']}, line {event['line']})" if event["file"] else ""
     return (
         f"warning: the observer of plugin {event['plugin']} ({event['distribution']}) failed and hears no more: "
@@ -118,6 +116,6 @@ def _observer_note(event: Mapping[str, Any]) -> str:
     )
 
 
-def _money(spent: Mapping[str, Any]) -> str:
+def _money(spent: AgentsSpent) -> str:
     unknown = f", and {spent['unpriced']} call(s) of unknown price" if spent["unpriced"] else ""
     return f"${spent['cost']:.4f}{unknown}"

@@ -6,32 +6,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from autoqec.errors import UsageError
 from autoqec.history import RoundRecord
+from autoqec.json_values import JsonObject
 from autoqec.results.analysis import Analysis
 from autoqec.results.figures import Costs, Figures, read_costs, read_figures
+from autoqec.results.limits import Limits
 from autoqec.results.metrics import Metrics
 from autoqec.results.note_form import read_record, write_record
 from autoqec.results.round_results import RoundResults, read_results
 from autoqec.results.verdict import Verdict
-from autoqec.results.verdict_parts import Limits
 
 ROUND_SCHEMA = "autoqec.round/1"
-
-#: How rounds end, and what those are called that have not: what `autoqec log --status` takes, beside what history holds.
-STATUSES = (
-    "ok",
-    "train_error",
-    "compile_error",
-    "killed_by_safety",
-    "agent_error",
-    "compose_conflict",
-    "abandoned",
-    "open",
-    "interrupted",
-    "waiting",
-    "unknown",
-)
 
 
 @dataclass(frozen=True)
@@ -43,10 +28,10 @@ class DevelopmentRow:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
-        return self.figures.to_note() | self.costs.to_note()
+        return {**self.figures.to_note(), **self.costs.to_note()}
 
     @staticmethod
-    def from_json(told: Mapping[str, Any] | None) -> DevelopmentRow | None:
+    def from_json(told: JsonObject | None) -> DevelopmentRow | None:
         """The inverse of `to_json`."""
         figures, costs = (read_figures(told), read_costs(told)) if told else (None, None)
         return DevelopmentRow(figures, costs) if figures and costs else None
@@ -64,7 +49,8 @@ class HoldoutRow:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
-        return self.figures.to_note() | {
+        return {
+            **self.figures.to_note(),
             "flops_per_shot": self.flops_per_shot,
             "params": self.params,
             "references": self.references,
@@ -72,7 +58,7 @@ class HoldoutRow:
         }
 
     @staticmethod
-    def from_json(told: Mapping[str, Any] | None) -> HoldoutRow | None:
+    def from_json(told: JsonObject | None) -> HoldoutRow | None:
         """The inverse of `to_json`."""
         figures = read_figures(told) if told else None
         if told is None or figures is None:
@@ -146,11 +132,9 @@ class RoundRow:
     def to_json(self) -> dict[str, Any]:
         """The round's JSON object."""
         told = {"schema": ROUND_SCHEMA, **vars(self)}
-        told |= {
-            name: part.to_json() if part else None
-            for name, part in (("metrics", self.metrics), ("holdout", self.holdout))
-        }
-        told |= {"fork_from": list(self.fork_from), "problems": list(self.problems)}
+        told["metrics"] = self.metrics.to_json() if self.metrics else None
+        told["holdout"] = self.holdout.to_json() if self.holdout else None
+        told["fork_from"], told["problems"] = list(self.fork_from), list(self.problems)
         if self.confirmed is None:
             del told["dominates"], told["confirmed"]
         else:
@@ -158,7 +142,7 @@ class RoundRow:
         return told
 
     @staticmethod
-    def from_json(told: Mapping[str, Any]) -> RoundRow:
+    def from_json(told: JsonObject) -> RoundRow:
         """The inverse of `to_json`, for an object that this wrote."""
         fields = {name: value for name, value in told.items() if name != "schema"}
         fields |= {name: tuple(fields.get(name, ())) for name in ("fork_from", "problems", "dominates")}
@@ -274,47 +258,3 @@ def disagreements(record: RoundRecord) -> list[Disagreement]:
     names = ("path", "field", "base", "ours", "theirs", "between")
     rows = found if isinstance(found, list) else []
     return [Disagreement(**{name: row.get(name) for name in names}) for row in rows if isinstance(row, dict)]
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """Which rounds to show. What is None is not asked about; words are compared without regard to case.
-
-    Attributes:
-        env: The environment's name.
-        verdict: `VERIFIED`, `SUSPICIOUS` or `FAILED`, or `none` for rounds without one.
-        status: `ok`, `train_error`, `open` and so on.
-        text: Occurs in the hypothesis, the analysis, or the reason of status or verdict.
-    """
-
-    env: str | None = None
-    verdict: str | None = None
-    status: str | None = None
-    text: str | None = None
-
-    @property
-    def everything(self) -> bool:
-        """Whether every round fits."""
-        return self == Wanted()
-
-    def require_status(self, rows: Iterable[RoundRow]) -> None:
-        """Check that the status is one that a round can have, or that one of these has.
-
-        Raises:
-            UsageError: It is not; names those there are.
-        """
-        known = dict.fromkeys([*STATUSES, *(row.status for row in rows)])
-        if self.status is not None and self.status.lower() not in map(str.lower, known):
-            raise UsageError(
-                f"no round ends as {self.status!r}; there are {', '.join(known)}", hint="autoqec log --status ok"
-            )
-
-    def fits(self, row: RoundRow) -> bool:
-        """Whether a round is one of those."""
-        words = (each or "" for each in (row.hypothesis, row.analysis, row.reason, row.verdict_reason))
-        return (
-            self.env in (None, row.env)
-            and (self.verdict is None or self.verdict.lower() == str(row.verdict).lower())
-            and (self.status is None or self.status.lower() == row.status.lower())
-            and (self.text is None or self.text.casefold() in "\n".join(map(str, words)).casefold())
-        )

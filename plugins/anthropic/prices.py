@@ -8,9 +8,6 @@ from dataclasses import dataclass
 
 from autoqec.agents.agent_contract import Usage
 
-#: The day the table was last held against its sources; `[prices]` in the settings goes before it.
-AS_OF = "2026-11-25"
-
 _MILLION = 1_000_000
 
 
@@ -41,6 +38,7 @@ class Price:
         return cost / _MILLION
 
 
+# As of 2026-11-25; `[prices]` in the settings goes before it.
 # Sources: https://platform.claude.com/docs/en/about-claude/pricing and the pages of each model below
 # https://platform.claude.com/docs/en/models/. For claude-fable-5-2 they give input and output only; its cache prices are the list
 # prices that resellers quote. Cache reads of claude-sonnet-5-5 were halved on 2026-10-07. Models without a sourced price are not

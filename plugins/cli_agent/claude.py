@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from autoqec.agents.agent_contract import Usage
 from autoqec.agents.prompt import Prompt
+from autoqec.json_values import JsonObject
 
 from .agent_program import Answer, Failed, Options, Program
 from .reply_reading import amount, find_object, whole
@@ -59,7 +59,7 @@ def _read(out: str, options: Options) -> Answer:
     )
 
 
-def _result(out: str) -> Mapping[str, Any] | None:
+def _result(out: str) -> JsonObject | None:
     """Find the object of type `result`: the whole output, the last item of a list, or the last line of that type."""
     for text in (out, *reversed(out.splitlines())):
         try:

@@ -9,6 +9,7 @@ from typing import Any
 
 from autoqec.agents.agent_contract import Usage
 from autoqec.agents.prompt import Prompt
+from autoqec.json_values import JsonObject
 
 from .agent_program import Answer, Failed, Options, Program
 from .reply_reading import find_object, whole
@@ -55,7 +56,7 @@ def _read(out: str, options: Options) -> Answer:
     return Answer(message, text, "the reply contains no JSON object", usage=usage, cost=_cost(usage, options.prices))
 
 
-def _events(out: str) -> Iterator[Mapping[str, Any]]:
+def _events(out: str) -> Iterator[JsonObject]:
     for line in out.splitlines():
         try:
             event = json.loads(line)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
+
+from autoqec.json_values import JsonObject
 
 _KEPT = ("type", "enum", "const", "description")
 
 
-def strict_schema(schema: Mapping[str, Any]) -> dict[str, Any] | None:
+def strict_schema(schema: JsonObject) -> dict[str, Any] | None:
     """Return the strict form of a schema. Limits of length and value are dropped, because AutoQEC validates the reply anyway.
 
     Returns:

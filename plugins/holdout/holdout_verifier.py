@@ -21,11 +21,11 @@ from autoqec.problem.sampling import CHUNK_SHOTS
 from autoqec.problem.streams import derive_key, derive_seed
 from autoqec.results.decision import decide, rate_surely_below
 from autoqec.results.harm import slope_of
-from autoqec.results.limits import exceeded
+from autoqec.results.limits import Limits, exceeded
 from autoqec.results.reasons import word_for
 from autoqec.results.statistics import attempt_alpha
 from autoqec.results.verdict_checks import run_checks
-from autoqec.results.verdict_parts import AnsweredAgain, Attempt, Composition, Evidence, Limits, ShareOfGap
+from autoqec.results.verdict_parts import AnsweredAgain, Attempt, Composition, Evidence, ShareOfGap
 from autoqec.scoring import survey
 from autoqec.scoring.composition import judge_composition, share_of_gap
 from autoqec.scoring.executor_contract import Executor
@@ -139,7 +139,10 @@ def _judge(
     target = test_cell(stream, plan, spending, report, references=True, cell=None)
     lock = target.everything.lock
     collected.add(
-        target=target.tested, trusted_code=lock is None, sandbox=lock, sandbox_level=lock["level"] if lock else 0
+        target=target.tested,
+        trusted_code=lock is None,
+        sandbox=lock.to_dict() if lock else None,
+        sandbox_level=lock.level if lock else 0,
     )
     if environment.protocol.cells and not spending.out_of_time:
         cells = test_cells(stream, drawn["structure"], environment.protocol.cells, plan, spending, report)

@@ -8,12 +8,13 @@ similar round.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import log, prod
 from statistics import median
 from typing import Any
 
 from autoqec.agents.agent_contract import Context, PastRound
+from autoqec.json_values import JsonObject
 from autoqec.results.metrics import Metrics
 
 from .space import Parsed, parse
@@ -130,7 +131,7 @@ def _measured(context: Context) -> list[tuple[PastRound, Parsed]]:
     return [(past, parse(past.files)) for past in context.history if past.metrics and past.files]
 
 
-def _stages(parsed: Parsed) -> list[Mapping[str, Any]]:
+def _stages(parsed: Parsed) -> list[JsonObject]:
     """Return the stages' fields, sorted independently of their names."""
     found = [fields for path, fields in parsed.items() if path.startswith("stages/")]
     return sorted(found, key=lambda fields: (str(fields.get("kind")), int(fields.get("position") or 0)))

@@ -7,10 +7,10 @@ fewest others wins. The population is the newest rounds that ran, so a lucky rou
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from autoqec.agents.agent_contract import Context, PastRound
+from autoqec.agents.context_parts import HypothesisMessage
 
 from .affording import allowed, cut_to_time
 from .random_agent import draw
@@ -30,7 +30,7 @@ _DRAWS = 64
 class EvolutionAgent(EmbeddedAgent):
     """See the module."""
 
-    def ideate(self, context: Context) -> Mapping[str, Any]:
+    def ideate(self, context: Context) -> HypothesisMessage:
         """See `EmbeddedAgent.ideate`."""
         alive = usable(context)[-_ALIVE:]
         if len(context.history) < _FOUNDERS or not alive:
@@ -49,9 +49,9 @@ def _by_rank(rounds: Sequence[PastRound]) -> list[PastRound]:
     return sorted(rounds, key=lambda past: (beaten[past.name], -aims(past)[0], past.name))
 
 
-def _mutant(alive: Sequence[PastRound], context: Context, lots: random.Random) -> Mapping[str, Any] | None:
+def _mutant(alive: Sequence[PastRound], context: Context, lots: random.Random) -> HypothesisMessage | None:
     """Mutate one field of a tournament's winner; None if all nearby candidates were tried or do not fit."""
-    spare: Mapping[str, Any] | None = None
+    spare: HypothesisMessage | None = None
     for _ in range(_DRAWS):
         winner = _by_rank(lots.sample(list(alive), min(_MEET, len(alive))))[0]
         parsed, change = _mutated(winner, context, lots)

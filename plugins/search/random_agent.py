@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Mapping
-from typing import Any
 
 from autoqec.agents.agent_contract import Context
+from autoqec.agents.context_parts import HypothesisMessage
 
 from .affording import allowed, cut_to_time
 from .roles import EmbeddedAgent
@@ -20,12 +19,12 @@ _DRAWS = 64
 class RandomAgent(EmbeddedAgent):
     """See the module. It knows which candidates were tried and, if there are limits, their costs, but never their gains."""
 
-    def ideate(self, context: Context) -> Mapping[str, Any]:
+    def ideate(self, context: Context) -> HypothesisMessage:
         """See `EmbeddedAgent.ideate`."""
         return draw(context)
 
 
-def draw(context: Context) -> Mapping[str, Any]:
+def draw(context: Context) -> HypothesisMessage:
     """Propose a candidate drawn uniformly: a template's structure with a random value for each field."""
     spare: tuple[str, Parsed] | None = None
     for salt in range(_DRAWS):
@@ -56,7 +55,7 @@ def _drawn(context: Context, seed: int) -> tuple[str, Parsed]:
     return ", then ".join(sorted(fields["kind"] for fields in template.stages.values())), parsed
 
 
-def _reply(name: str, parsed: Parsed) -> Mapping[str, Any]:
+def _reply(name: str, parsed: Parsed) -> HypothesisMessage:
     told = {path: fields for path, fields in parsed.items() if path.startswith("stages/")}
     words = [f"{field} {value}" for fields in told.values() for field, value in sorted(fields.items())]
     return {

@@ -9,6 +9,7 @@ from math import log10
 from typing import Any
 
 from autoqec.agents.agent_contract import Context, PastRound
+from autoqec.agents.context_parts import HypothesisMessage
 
 from .affording import violation
 from .space import Parsed, code_of, parse, unparse
@@ -104,7 +105,7 @@ def composes_due(context: Context, every: int) -> bool:
     return len(recent) == every - 1 and all(past.compose == "none" for past in recent)
 
 
-def compose_reply(pair: tuple[PastRound, PastRound]) -> Mapping[str, Any]:
+def compose_reply(pair: tuple[PastRound, PastRound]) -> HypothesisMessage:
     """Return the hypothesis that merges two rounds without edits."""
     names = sorted(past.name for past in pair)
     gains = " and ".join(f"{aims(past)[0]:.4f} ({past.name})" for past in pair)
@@ -117,7 +118,7 @@ def compose_reply(pair: tuple[PastRound, PastRound]) -> Mapping[str, Any]:
     }
 
 
-def fork_reply(parent: PastRound, parsed: Parsed, changes: Sequence[str], why: str) -> Mapping[str, Any]:
+def fork_reply(parent: PastRound, parsed: Parsed, changes: Sequence[str], why: str) -> HypothesisMessage:
     """Return the hypothesis that changes some fields of a round."""
     files = unparse(parsed) | code_of(parent.files)
     return {

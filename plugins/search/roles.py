@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
 
 from autoqec.agents.agent_contract import Context, Report, Role, ignore
+from autoqec.agents.context_parts import AnalysisMessage, HypothesisMessage, Message, ProposalMessage
 
 from .affording import over_limits
 from .space import template_files
@@ -21,18 +21,23 @@ from .templates import templates_for
 class EmbeddedAgent(ABC):
     """An agent for all three roles; a subclass implements the Ideator."""
 
-    def reply(self, role: Role, context: Context, report: Report = ignore) -> Mapping[str, Any]:
+    def reply(self, role: Role, context: Context, report: Report = ignore) -> Message:
         """See `autoqec.agents.agent_contract.Agent.reply`."""
-        return {"ideator": self.ideate, "coder": write, "analyst": analyse}[role](context)
+        replies: Mapping[Role, Callable[[Context], Message]] = {
+            "ideator": self.ideate,
+            "coder": write,
+            "analyst": analyse,
+        }
+        return replies[role](context)
 
     @abstractmethod
-    def ideate(self, context: Context) -> Mapping[str, Any]:
+    def ideate(self, context: Context) -> HypothesisMessage:
         """Return the Ideator's reply; the hint has the candidate's files as JSON."""
 
 
-def write(context: Context) -> Mapping[str, Any]:
+def write(context: Context) -> ProposalMessage:
     """Return the Coder's reply: the files in the hint."""
-    hypothesis = context.hypothesis or {}
+    hypothesis: HypothesisMessage = context.hypothesis or {"text": ""}
     try:
         files = json.loads(str(hypothesis.get("hint", "")))["files"]
     except (ValueError, KeyError, TypeError):
@@ -42,7 +47,7 @@ def write(context: Context) -> Mapping[str, Any]:
     return {"files": files, "tier": tier, "message": str(hypothesis.get("rationale", ""))}
 
 
-def analyse(context: Context) -> Mapping[str, Any]:
+def analyse(context: Context) -> AnalysisMessage:
     """Return the Analyst's reply: request a verdict if the gain is significant and the costs are within the limits."""
     metrics = context.metrics
     if metrics is None:

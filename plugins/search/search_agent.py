@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from autoqec.agents.agent_contract import Context, PastRound
+from autoqec.agents.context_parts import HypothesisMessage
 
 from .affording import allowed, cut_to_time, surely_over
 from .optimiser import mutate
@@ -33,7 +33,7 @@ _TEMPLATE_EVERY = 3
 class SearchAgent(EmbeddedAgent):
     """See the module."""
 
-    def ideate(self, context: Context) -> Mapping[str, Any]:
+    def ideate(self, context: Context) -> HypothesisMessage:
         """See `EmbeddedAgent.ideate`."""
         good = usable(context)
         fresh = _fresh_templates(context)
@@ -48,13 +48,16 @@ class SearchAgent(EmbeddedAgent):
         return _fork(good, context) or (fresh[0] if fresh else _NOTHING)
 
 
-_NOTHING = {"text": "", "hint": "the search space is exhausted, or nothing in it fits the limits and the budget"}
+_NOTHING: HypothesisMessage = {
+    "text": "",
+    "hint": "the search space is exhausted, or nothing in it fits the limits and the budget",
+}
 
 
-def _fresh_templates(context: Context) -> list[Mapping[str, Any]]:
+def _fresh_templates(context: Context) -> list[HypothesisMessage]:
     """Return hypotheses for the templates of this environment that fit and that no round has tried."""
     tried = [_stages(past.files) for past in context.history]
-    found: list[Mapping[str, Any]] = []
+    found: list[HypothesisMessage] = []
     for template in templates_here(context):
         files = template_files(template, context)
         fitting = _fitting(parse(files), context)
@@ -90,12 +93,12 @@ def _parent(good: list[PastRound], context: Context) -> PastRound | None:
     return best[0] if context.round % 3 else best[context.seed % len(best)]
 
 
-def _fork(good: list[PastRound], context: Context) -> Mapping[str, Any] | None:
+def _fork(good: list[PastRound], context: Context) -> HypothesisMessage | None:
     parent = _parent(good, context)
     if parent is None:
         return None
     why = f"the estimator over {len(context.history)} rounds favours this change."
-    spare: Mapping[str, Any] | None = None
+    spare: HypothesisMessage | None = None
     for salt in range(_DRAWS):
         parsed, changes = mutate(parent, context, salt)
         if not changes or was_tried(parsed, code_of(parent.files), context):

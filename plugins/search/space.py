@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 from autoqec.agents.agent_contract import Context
 from autoqec.canonical import dump_yaml, load_yaml
+from autoqec.json_values import JsonObject
 
 from .templates import Template, family_of, templates_for
 
@@ -49,7 +50,7 @@ def parse(files: Mapping[str, str]) -> Parsed:
 
 
 @lru_cache(maxsize=4096)  # an agent reads each past round many times for one reply
-def _fields(path: str, text: str) -> Mapping[str, Any]:
+def _fields(path: str, text: str) -> JsonObject:
     return load_yaml(text, name=path)
 
 
@@ -62,7 +63,7 @@ def _is_code(path: str) -> bool:
     return path.endswith(".py")
 
 
-def unparse(parsed: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+def unparse(parsed: Mapping[str, JsonObject]) -> dict[str, str]:
     """Write mappings as a candidate's files."""
     return {path: dump_yaml(dict(fields)) for path, fields in parsed.items()}
 
@@ -105,11 +106,12 @@ def choices(parsed: Parsed, context: Context) -> dict[tuple[str, str], tuple[Any
     """Return the fields of a candidate that a search may vary, as (path, field) → values in order."""
     found: dict[tuple[str, str], tuple[Any, ...]] = {}
     for path, fields in sorted(parsed.items()):
-        space: Mapping[str, Any] = {}
+        space: Mapping[str, Sequence[Any]] = {}
         if path == "training.yaml":
             space = {**TRAINING, "loss": LOSSES} if family_of(context.environment) == "matching" else TRAINING
         elif path.startswith("stages/"):
-            space = context.stages.get(str(fields.get("kind")), {}).get("space", {})
+            kind = context.stages.get(str(fields.get("kind")))
+            space = kind["space"] if kind else {}
         elif path == "output.yaml" and fields.get("mode") == "hard_flip":
             space = {"threshold": THRESHOLDS}
         training = parsed.get("training.yaml", {})
@@ -119,7 +121,7 @@ def choices(parsed: Parsed, context: Context) -> dict[tuple[str, str], tuple[Any
     return found
 
 
-def _has_effect(field: str, fields: Mapping[str, Any], training: Mapping[str, Any]) -> bool:
+def _has_effect(field: str, fields: JsonObject, training: JsonObject) -> bool:
     """Tell whether another value of this field can change how the candidate decodes."""
     if fields is training:
         return training.get("shots") != 0

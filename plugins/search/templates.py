@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from autoqec.json_values import JsonObject
+
 #: The input of the classical decoder: edges of a matching graph, or hyperedges (mechanisms with any number of detectors).
 Family = Literal["matching", "hyperedge"]
 
@@ -26,19 +28,19 @@ class Template:
     text: str
     rationale: str
     families: tuple[Family, ...]
-    training: Mapping[str, Any]
-    stages: Mapping[str, Mapping[str, Any]]
-    output: Mapping[str, Any] = field(default_factory=dict)
+    training: JsonObject
+    stages: Mapping[str, JsonObject]
+    output: JsonObject = field(default_factory=dict)
 
 
-def family_of(environment: Mapping[str, Any]) -> Family:
+def family_of(environment: JsonObject) -> Family:
     """Return the family of an environment, inferred from its decoder's name."""
     decoder = environment.get("decoder") or {}
     kind = str(decoder.get("kind", "") if isinstance(decoder, Mapping) else decoder)
     return "hyperedge" if kind and "mwpm" not in kind and "match" not in kind else "matching"
 
 
-def templates_for(environment: Mapping[str, Any]) -> list[Template]:
+def templates_for(environment: JsonObject) -> list[Template]:
     """Return the templates for an environment's family, in the order to try them."""
     family = family_of(environment)
     return [template for template in TEMPLATES if family in template.families]

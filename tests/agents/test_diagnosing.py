@@ -4,6 +4,7 @@ import dataclasses
 from math import exp
 
 import pytest
+from prompt_sections import sections
 
 from autoqec.agents.agent_contract import Context, PastRound
 from autoqec.agents.dead_ends import dead_ends
@@ -14,13 +15,12 @@ from autoqec.agents.diagnosis.patches import mended
 from autoqec.agents.diagnosis.rules_judged import shots_needed
 from autoqec.agents.diagnosis.rules_run import RunCase
 from autoqec.agents.prompt import render
-from autoqec.agents.quoting import sections
 from autoqec.results.counts import PairedCounts
 from autoqec.results.decision import cell_result
 from autoqec.results.metrics import parse_metrics
 from autoqec.results.note_form import write_record
 from autoqec.results.verdict import Verdict
-from autoqec.testing.figures import some_holdout, some_metrics
+from autoqec.testing.sample_notes import some_holdout, some_metrics
 
 TRAINING = """\
 batch_size: 256
@@ -106,7 +106,7 @@ CONFLICT = {
 SHOWN = {
     "diverged": (failed("killed_by_safety", BROKEN), "3 of 12", "learning_rate"),
     "untrained_not_finite": (
-        failed("killed_by_safety", "the loss of the untrained candidate is not finite"), "untrained", "start"),
+        failed("killed_by_safety", "the loss of the untrained candidate is not finite"), "untrained", "initial values"),
     "out_of_memory": (failed("killed_by_safety", "out of memory (limit 12.0 GiB)"), "12.0 GiB", "memory_gib"),
     "training_time": (failed("killed_by_safety", "training took longer than 300 s"), "300 s", "train_seconds"),
     "custom_refused": (
@@ -134,7 +134,7 @@ SHOWN = {
     "same_candidate": (
         failed("agent_error", UNUSABLE + "this candidate is the same as r-1/2; propose another"), "r-1/2", "--trace"),
     "reply_unusable": (
-        failed("agent_error", "the ideator's reply could not be used: text: Field required"), "required", "the ideator was"),
+        failed("agent_error", "the ideator's reply could not be used: text: Field required"), "required", "reply of the ideator"),
     "agent_failed": (failed("agent_error", "the analyst failed: OSError: no such host"), "no such host", "--analyst"),
     "compose_conflict": (
         Case(past(status="compose_conflict", reason="the parents disagree", files={}, fork_from=("r-1/1", "r-1/2")),
@@ -149,7 +149,7 @@ SHOWN = {
     "damaged": (Case(past(), problems=["the metrics note is damaged"]), "metrics note", "fsck"),
     "invalid_shots": (scored({"invalid": 7}), "7 of 20,000", "overflows"),
     "beliefs_change_nothing": (
-        scored({"counts": PairedCounts(20_000).to_dict()}), "baseline_only 0", "more for the stages"),
+        scored({"counts": PairedCounts(20_000).to_dict()}), "baseline_only 0", "larger stages or more training"),
     "flips_nothing": (
         scored({"counts": PairedCounts(20_000).to_dict()}, files=FLIP), "threshold: 0.4", "lower threshold"),
     "flips_too_much": (scored({"ler_ratio": 1.2, "ler_ratio_ci": [1.1, 1.3]}, files=FLIP), "1.2", "higher threshold"),
@@ -160,7 +160,7 @@ SHOWN = {
     "out_of_time": (scored(training={"steps": 8, "out_of_time": True}), "8 of 32 steps", "--profile prod"),
     "not_finite_steps": (scored(training={"nan_steps": 1}), "nan_steps: 1", "learning_rate"),
     "overfitting": (
-        scored(training={"validation": [{"loss": 0.1}, {"loss": 0.08}, {"loss": 0.09}]}), "last 0.09", "fresh shots"),
+        scored(training={"validation": [{"loss": 0.1}, {"loss": 0.08}, {"loss": 0.09}]}), "last 0.09", "more shots instead"),
     "stopped_early": (scored(training={"steps": 20}), "20 of 32", "another stage"),
     "gain_not_sure": (scored(NO_GAIN, decision="ignore"), "0.0012", "autoqec verify r-1/4"),
     "sure_gain_ignored": (scored(decision="ignore"), "0.003", "autoqec verify r-1/4"),

@@ -27,7 +27,7 @@ def test_what_is_not_there_cannot_go():
 @pytest.mark.parametrize(
     ("fields", "why"),
     [
-        ({"files": {}, "remove": ["a"]}, "remove is for an edit"),
+        ({"files": {}, "remove": ["a"]}, "remove needs edit: true"),
         ({"files": {"stages/x/module.py": "import os"}}, "tier 1 brings no code"),
         ({"files": {"a": "b"}, "tier": 3}, "tier"),
         ({"files": {"a" * 201: "b"}}, "files"),

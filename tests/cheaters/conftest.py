@@ -23,7 +23,7 @@ from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import ENVIRONMENT_FILE, environment_from_files
 from autoqec.results.verdict_parts import Ablation, Certificate
 from autoqec.sandbox.channel import Message
-from autoqec.sandbox.child import _failure, report_of
+from autoqec.sandbox.child import failure_from, report_of
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring import shard
 from autoqec.scoring.candidate_workers import Workers
@@ -90,7 +90,7 @@ class Here:
         try:
             future.set_result(run_task(task))
         except AutoQECError as error:  # as it would come back from another process
-            future.set_exception(_failure(Message(report_of(error))))
+            future.set_exception(failure_from(Message(report_of(error))))
         return future
 
 

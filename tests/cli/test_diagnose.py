@@ -170,5 +170,5 @@ def test_when_patience_ends_the_first_cause_is_said(autoqec_lab, monkeypatch, ca
     err = capsys.readouterr().err
     assert code == 1
     assert "stopped: none of the last 3 rounds was VERIFIED; see autoqec diagnose tiny-" in err
-    assert "repeated_failure: Rounds keep failing for one cause. (reply_unusable in 3 of 3 rounds" in err
-    assert "  next: mend it once, in every round to come: autoqec show tiny-" in err
+    assert "repeated_failure: Several rounds failed for the same cause. (reply_unusable in 3 of 3 rounds" in err
+    assert "  next: fix it in all following rounds: autoqec show tiny-" in err

@@ -32,7 +32,7 @@ read the fields make this page: `python tests/docs/field_tables.py > docs/fields
 """
 
 
-def _meanings(model: type[BaseModel]) -> dict[str, str]:
+def meanings_of(model: type[BaseModel]) -> dict[str, str]:
     """What the docstrings of a model and of those it is made of say of each field."""
     said: dict[str, str] = {}
     for kind in reversed(model.__mro__):
@@ -87,7 +87,8 @@ def _limits(metadata: Any) -> str:
     return ", ".join(word for word in words if word)
 
 
-def _default(field: FieldInfo) -> str:
+def default_text(field: FieldInfo) -> str:
+    """The default of a field."""
     if field.is_required():
         return "needed"
     value = field.get_default(call_default_factory=True)
@@ -100,17 +101,22 @@ def _default(field: FieldInfo) -> str:
     return f"`{value}`" if value != "" else "empty"
 
 
-def _table(model: type[BaseModel]) -> str:
-    meanings = _meanings(model)
+def values_text(field: FieldInfo) -> str:
+    """The kinds and limits of a field's values."""
+    values, limits = ", ".join(_kinds(field.annotation)), _limits(field.metadata)
+    return f"{values}; {limits}" if limits else values
+
+
+def field_table(model: type[BaseModel]) -> str:
+    """The fields of a model as a table."""
+    meanings = meanings_of(model)
     rows = ["| field | values | default | meaning |", "|---|---|---|---|"]
     for name, field in model.model_fields.items():
         if name == "position" and model is not StageConfig:
             continue  # every stage has it
         if name == "kind" and isinstance(field.default, str) and typing.get_args(field.annotation) == (field.default,):
             continue  # the heading says it
-        values = ", ".join(_kinds(field.annotation))
-        limits = _limits(field.metadata)
-        cells = [f"`{name}`", f"{values}; {limits}" if limits else values, _default(field), meanings.get(name, "")]
+        cells = [f"`{name}`", values_text(field), default_text(field), meanings.get(name, "")]
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(rows)
 
@@ -125,21 +131,21 @@ def _sections() -> Iterator[tuple[str, str]]:
         ("Protocol", Protocol),
         ("Cell", Cell),
     ):
-        yield f"### {title}", _table(model)
+        yield f"### {title}", field_table(model)
     for entry in sorted(registry.all("code"), key=lambda entry: entry.name):
         config = entry.create().Config
-        yield f"### Code `{entry.name}`", _table(config)
+        yield f"### Code `{entry.name}`", field_table(config)
         for field in config.model_fields.values():
             if getattr(field.annotation, "__name__", "") in _TITLES:
-                yield f"### {_TITLES[field.annotation.__name__]}", _table(field.annotation)
+                yield f"### {_TITLES[field.annotation.__name__]}", field_table(field.annotation)
     yield "## A candidate", ""
     for path, model in (("output.yaml", Output), ("training.yaml", Training)):
-        yield f"### `{path}`", _table(model)
-    yield "### Every `stage.yaml`", _table(StageConfig)
+        yield f"### `{path}`", field_table(model)
+    yield "### Every `stage.yaml`", field_table(StageConfig)
     for entry in sorted(registry.all("stage"), key=lambda entry: entry.name):
         config = entry.create().Config
         fields = set(config.model_fields) - set(StageConfig.model_fields)
-        yield f"### Stage `{entry.name}`", _table(config) if fields else "It has no fields of its own."
+        yield f"### Stage `{entry.name}`", field_table(config) if fields else "It has no fields of its own."
 
 
 def field_tables() -> str:

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from document_blocks import DOCUMENTS, ROOT, blocks, examples, outputs
 from field_tables import field_tables
+from settings_page import settings_page
 
 from autoqec.cli.main import cli
 from autoqec.cli.reference import reference
@@ -68,6 +69,11 @@ def test_the_glossary_is_in_order_and_says_each_word_once():
 def test_the_tables_of_fields_are_the_models():
     """If this fails: python tests/docs/field_tables.py > docs/fields.md."""
     assert (ROOT / "docs/fields.md").read_text() == field_tables()
+
+
+def test_the_page_of_settings_is_the_models():
+    """If this fails: python tests/docs/settings_page.py > docs/settings.md."""
+    assert (ROOT / "docs/settings.md").read_text() == settings_page()
 
 
 def test_every_shell_example_says_whether_it_is_run():
@@ -192,4 +198,5 @@ def test_the_site_has_every_page_once():
             yield from pages(value)
 
     nav = list(pages(yaml.load((ROOT / "mkdocs.yml").read_text(), Loader)["nav"]))
-    assert sorted(nav) == sorted(path.relative_to(ROOT / "docs").as_posix() for path in PAGES)
+    there = sorted(path.relative_to(ROOT / "docs").as_posix() for path in PAGES)
+    assert sorted(nav) == there, "list each page of docs/ once in nav of mkdocs.yml"

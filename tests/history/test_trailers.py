@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from autoqec import history
 from autoqec.errors import AutoQECError
-from autoqec.history.rounds.trailers import RoundIdentity, build_message, parse_message, parse_text
+from autoqec.history.rounds.trailers import RoundIdentity, build_message, parse_message, parse_round_message
 
 IDENTITY = RoundIdentity(
     run="depol-abcd",
@@ -76,14 +76,14 @@ def test_the_layout():
         'AutoQEC-Hypothesis: "plain words"\n'
     )
     assert parse_message(message) == IDENTITY
-    assert parse_text(message) == ("Deeper GNN", "because\n\nof this")
+    assert parse_round_message(message)[1:] == ("Deeper GNN", "because\n\nof this")
 
 
 def test_nothing_to_say():
     message = build_message(replace(IDENTITY, fork_from=()), subject="\n", body=" \n ")
     assert message.startswith("Round 7 of depol-abcd\n\nAutoQEC-Schema: 1\n")
     assert "AutoQEC-Fork-From: none\n" in message
-    assert parse_text(message) == ("Round 7 of depol-abcd", "")
+    assert parse_round_message(message)[1:] == ("Round 7 of depol-abcd", "")
     assert parse_message(message).fork_from == ()
 
 

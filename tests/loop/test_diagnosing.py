@@ -6,7 +6,7 @@ from autoqec.cli.main import run
 from autoqec.loop.one_round import run_round
 from autoqec.testing import ScriptedAgent, custom_module
 
-#: Answers that are not finite in training, and only there: as a learning rate that is too high makes of others.
+#: Some beliefs are not finite in training, and only there: as a learning rate that is too high makes of others.
 MODULE = custom_module(
     "if self.training and len(beliefs) > 64:\n    return beliefs + self.w / 0\nreturn beliefs + self.w"
 )

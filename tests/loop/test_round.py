@@ -45,7 +45,7 @@ from autoqec.scoring.executor_contract import run_task
 from autoqec.scoring.verifier_contract import Verdict
 from autoqec.testing import ScriptedAgent
 from autoqec.testing import tiny_proposal as candidate
-from autoqec.testing.figures import verdict_note
+from autoqec.testing.sample_notes import verdict_note
 from autoqec.views.verdict_text import verdict_lines
 
 IGNORE = {"summary": "seen", "decision": "ignore"}

@@ -84,7 +84,7 @@ def test_json_in_words_is_understood_too(talk, messages_server, text):
     ("build", "problem"),
     [
         (lambda m: m.said('{"text": "an id', stop="max_tokens"), "cut off at max_tokens=500; be shorter"),
-        (lambda m: m.words("I", stop="model_context_window_exceeded"), "end of the model.s context window"),
+        (lambda m: m.words("I", stop="model_context_window_exceeded"), "end of the model's context window"),
         (
             lambda m: m.words("", stop="refusal", details={"type": "refusal", "category": "bio"}),
             "refused to answer: bio",

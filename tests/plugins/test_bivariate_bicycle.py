@@ -29,7 +29,7 @@ def fields(**changes):
 )
 def test_the_codes_of_the_paper_have_its_parameters(change, n, k):
     code, schedule = bicycle(fields(**change))
-    assert (code.num_qubits, code.num_logicals) == (n, k)
+    assert (code.num_qubits, len(code.lz)) == (n, k)
     assert rank((code.lx.astype(int) @ code.lz.T) % 2) == k  # the logical operators pair up
     assert not ((code.hx.astype(int) @ code.hz.T) % 2).any()
     assert set(code.hx.sum(axis=1)) == set(code.hz.sum(axis=1)) == {6}

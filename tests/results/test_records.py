@@ -16,7 +16,9 @@ from autoqec.results.figures import Figures, Gain
 from autoqec.results.harm import harm_counted
 from autoqec.results.head_to_head import HeadToHead, parse_head_to_head
 from autoqec.results.lab_front import entrant, front_of
-from autoqec.results.metrics import Measured, Metrics, parse_metrics
+from autoqec.results.limits import Limits
+from autoqec.results.metrics import Metrics, parse_metrics
+from autoqec.results.metrics_parts import Measured
 from autoqec.results.note_form import keys_of, read_record, write_record
 from autoqec.results.round_results import read_results
 from autoqec.results.verdict import Verdict, parse_verdict
@@ -29,7 +31,6 @@ from autoqec.results.verdict_parts import (
     Evidence,
     ExactRate,
     HarmCell,
-    Limits,
     OtherCell,
     OutOfTime,
     ParentsScored,
@@ -40,7 +41,7 @@ from autoqec.results.verdict_parts import (
     VariantCounted,
 )  # fmt: skip
 from autoqec.results.verification_events import Begun, parse_begun, verified_commits
-from autoqec.testing.figures import metrics_note, verdict_note
+from autoqec.testing.sample_notes import metrics_note, verdict_note
 from autoqec.views.figures_text import metrics_text
 from autoqec.views.verdict_text import verdict_lines
 
@@ -72,7 +73,7 @@ WHOLE = Evidence(
                              Variant("without bp", "bad_weights")), "bp"),
     two_p_slope=Slope((0.005, 0.006), 1.0, 2.0, 1.0, (0.5, 1.5), "kept"),
     checks=(Check("batches", "failed", "so many", "batch_dependent"), Check("harm", "passed", "none")),
-    fault="a fault", out_of_time=OutOfTime(None, 4096, 60.0), seconds=1.5, seconds_by_part={"test": 1.0},
+    fault="a fault", fault_code="crash", out_of_time=OutOfTime(None, 4096, 60.0), seconds=1.5, seconds_by_part={"test": 1.0},
 )  # fmt: skip
 
 

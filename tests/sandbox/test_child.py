@@ -47,6 +47,16 @@ def test_a_target_that_does_not_exist_is_explained():
         child.receive(60)
 
 
+def test_a_child_that_is_killed_leaves_no_folder_that_it_gave_to_its_own_children(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with Child(ECHO) as child:
+        child.send({"function": "autoqec.testing.misbehave:start_child"})
+        folder = child.receive(60).fields["folder"]
+        assert [path.name for path in tmp_path.iterdir()] == [os.path.basename(folder)]
+        assert [name for name in os.listdir(folder) if name.startswith("autoqec-")]
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="waitid")
 def test_an_error_is_told_even_if_the_child_has_ended_before_it_is_sent_anything():
     with Child("autoqec.nowhere:nothing") as child:

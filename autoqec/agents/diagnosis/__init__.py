@@ -1,1 +1,1 @@
-"""Diagnosis of rounds and runs: causes read off plain records, each with evidence, a next step and perhaps a mend."""
+"""Diagnosis of rounds and runs: finds causes in plain records, each with evidence, a next step and, if possible, a patch."""

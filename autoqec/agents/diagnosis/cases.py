@@ -13,12 +13,13 @@ from autoqec.agents.diagnosis.cause import Severity
 from autoqec.agents.diagnosis.causes import CAUSES
 from autoqec.agents.diagnosis.old_records import code_in_words
 from autoqec.agents.quoting import shortened
-from autoqec.results.metrics import TrainingLog
+from autoqec.json_values import JsonObject
+from autoqec.results.metrics_parts import TrainingLog
 from autoqec.results.verdict import Verdict
 from autoqec.results.verdict_parts import Evidence
 
 #: Fields of candidate files by path, as in `changes` and by which a patch is made.
-Changes = Mapping[str, Mapping[str, Any]]
+Changes = Mapping[str, JsonObject]
 
 #: Characters of one piece of evidence.
 _EVIDENCE = 300
@@ -45,9 +46,9 @@ class Case:
 
     past: PastRound
     verdict: Verdict | None = None
-    conflicts: Sequence[Mapping[str, Any]] = ()
+    conflicts: Sequence[JsonObject] = ()
     gains: Mapping[str, float] = field(default_factory=dict)
-    profile: Mapping[str, Any] = field(default_factory=dict)
+    profile: JsonObject = field(default_factory=dict)
     waiting: str = ""
     proposed: Mapping[str, str] = field(default_factory=dict)
     known: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -79,7 +80,7 @@ class Case:
         return text(self.past.reason)
 
     @cached_property
-    def error(self) -> tuple[str, Mapping[str, Any]]:
+    def error(self) -> tuple[str, JsonObject]:
         """The code of the error that ended it, and what that was about; of an old record, what its words stand for."""
         if code := text(self.past.code):
             return code, part({"about": self.past.about}, "about")
@@ -153,7 +154,7 @@ def text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def part(record: Any, *path: str) -> Mapping[str, Any]:
+def part(record: Any, *path: str) -> JsonObject:
     """A mapping inside a record; empty if there is none."""
     for name in path:
         record = record.get(name) if isinstance(record, Mapping) else None

@@ -1,4 +1,4 @@
-"""What a cause is, in words; recognising one is for the rules."""
+"""The texts of a cause; the rules recognise causes."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ Severity = Literal["error", "warning", "info"]
 
 
 class Cause(NamedTuple):
-    """A cause in words.
+    """The texts of a cause.
 
     Attributes:
-        severity: `error` if the round came to nothing by it, `warning` if its result is doubtful or poor by it, `info` if
-            there is nothing wrong.
-        says: What it means, a sentence.
-        next_step: A command or an edit; `{round}`, `{run}` and the rule's own words are put in.
+        severity: `error` if it made the round fail, `warning` if it makes the result doubtful or poor, `info` if nothing is
+            wrong.
+        says: Its meaning, in a sentence.
+        next_step: A command or an edit; `{round}`, `{run}` and words of the rule are filled in.
     """
 
     severity: Severity
@@ -22,9 +22,9 @@ class Cause(NamedTuple):
     next_step: str
 
 
-#: Ends of next steps that many causes share.
+#: Phrases that many next steps share.
 FORK = "in a new round that forks {round}"
 CODE = "edit stages/<slug>/module.py"
 
-#: The gravest first.
+#: The most severe first.
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")

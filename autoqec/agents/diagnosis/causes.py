@@ -1,4 +1,4 @@
-"""The causes that a diagnosis knows, by codes that never change; here those of whole runs, and all of them together."""
+"""All causes of a diagnosis by their stable codes; this module defines those of whole runs."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ _RUNS: Mapping[str, Cause] = {
     "plateau": Cause(
         "warning",
         "No VERIFIED round has improved the front for a while.",
-        "leave the neighbourhood: fork the baseline with a stage kind or loss that was not tried{untried}",
+        "try something different: fork the baseline with a stage kind or loss that was not tried{untried}",
     ),
     "patience_reached": Cause(
         "warning",
-        "As many rounds in a row as patience allows were not VERIFIED.",
-        "mend the cause below, then autoqec round --run {run}; or --patience 0",
+        "The number of consecutive rounds without VERIFIED has reached the patience.",
+        "fix the cause below, then autoqec round --run {run}; or use --patience 0",
     ),
     "repeated_failure": Cause(
-        "warning", "Rounds keep failing for one cause.", "mend it once, in every round to come: {step}"
+        "warning", "Several rounds failed for the same cause.", "fix it in all following rounds: {step}"
     ),
     "repeated_hypotheses": Cause(
         "warning",
-        "Rounds try what others tried, in nearly the same words.",
-        "say in .autoqec/steering.md what not to try again, and commit it",
+        "Rounds repeat the hypotheses of earlier rounds in nearly the same words.",
+        "write in .autoqec/steering.md what not to try again, and commit it",
     ),
     "one_parent": Cause(
         "info",
         "Every recent round forks the same parent.",
-        "autoqec compose two of the front's rounds, or fork another: autoqec pareto",
+        "compose two rounds of the front (autoqec compose), or fork another one; autoqec pareto lists them",
     ),
     "error_budget": Cause(
         "warning",
-        "Most of the error budget of the run's verdicts is spent; what is left asks for ever more shots.",
-        "a new run has a budget of its own: autoqec round --new",
+        "Most of the run's error budget is spent; each further verdict needs more shots.",
+        "start a new run, which has its own budget: autoqec round --new",
     ),
     "tokens_spent": Cause(
-        "info", "What the run's agents took.", "autoqec round --dry-run; limit it: --max-tokens, --max-cost"
+        "info", "The usage of the run's agents.", "autoqec round --dry-run; set limits: --max-tokens, --max-cost"
     ),
 }
 

@@ -1,4 +1,4 @@
-"""The causes for which rounds end before they are scored."""
+"""Causes of rounds that end before scoring."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ ENDED: Mapping[str, Cause] = {
     ),
     "untrained_not_finite": Cause(
         "error",
-        "The loss is not finite before the first step, so no learning rate can mend it.",
-        "edit what the stages start from, their initial scales or module.py, not training.yaml",
+        "The loss is not finite before the first step, so another learning rate does not help.",
+        "edit the initial values of the stages (their scales, or module.py), not training.yaml",
     ),
     "out_of_memory": Cause(
         "error",
@@ -25,71 +25,72 @@ ENDED: Mapping[str, Cause] = {
     ),
     "training_time": Cause(
         "error",
-        "Training gave nothing back within the profile's train_seconds: since no step is begun in the"
-        " last quarter, one step or loading takes longer than that, or the code hangs.",
+        "Training did not end within the profile's train_seconds. No step starts in the last quarter of that time,"
+        " so a single step or loading takes longer than a quarter, or the code hangs.",
         f"smaller steps: {FORK}; or raise train_seconds in [profiles.{{profile}}] of .autoqec/config.toml",
     ),
     "custom_refused": Cause(
         "error",
-        "The candidate's own code was refused before it trained.",
-        f"{CODE} as the evidence says; docs/candidates.md, custom, has the rules",
+        "The candidate's own code was refused before training.",
+        f"{CODE} according to the evidence; docs/candidates.md, section custom, has the rules",
     ),
-    "custom_crashed": Cause("error", "The candidate's own code raised.", f"{CODE}: mend what raised"),
+    "custom_crashed": Cause(
+        "error", "The candidate's own code raised an error.", f"{CODE}: correct the line that raised it"
+    ),
     "stage_crashed": Cause(
         "error",
-        "A stage of an installed kind raised: that is the plugin's fault, or a value it cannot take.",
+        "A stage of an installed kind raised an error: a bug of the plugin, or a value that it does not support.",
         "autoqec plugins check; then another value, or another kind",
     ),
     "process_died": Cause(
         "error",
-        "The candidate's process ended by itself, without a word: a crash in native code, or the kernel"
-        " ran out of memory.",
+        "The candidate's process ended without a message: a crash in native code, or the kernel ran out of memory.",
         "autoqec doctor; then smaller batches or stages",
     ),
     "unknown_field": Cause(
-        "error", "A candidate file has a field that its kind does not know.", "edit {file}: {field}{nearest}"
+        "error", "A candidate file has a field that its kind does not have.", "edit {file}: {field}{nearest}"
     ),
     "unknown_kind": Cause(
-        "error", "A stage is of a kind that is not installed.", "edit the stage's kind{nearest}; autoqec plugins"
+        "error", "A stage has a kind that is not installed.", "edit the stage's kind{nearest}; autoqec plugins"
     ),
     "bad_value": Cause("error", "A field has a value that is not allowed.", "edit {file}: {field}: {problem}{nearest}"),
-    "bad_yaml": Cause(
-        "error", "A candidate file is not YAML as it is read here.", "edit {file} at the line the evidence names"
-    ),
+    "bad_yaml": Cause("error", "A candidate file is not valid YAML.", "edit {file} at the line in the evidence"),
     "loss_needs_teacher": Cause(
         "error",
-        "The loss logical_gap asks the decoder for a gap, and this environment's knows none.",
+        "The loss logical_gap needs a decoder that provides the gap, and this environment's decoder does not.",
         f"loss: bce: {FORK}",
     ),
-    "compile_error": Cause("error", "The candidate could not be made of its files.", "edit what the evidence names"),
-    "train_error": Cause(
-        "error", "Training ended without weights.", "autoqec show {round}; edit what the evidence names"
+    "compile_error": Cause(
+        "error", "The candidate's files do not compile to a candidate.", "edit the files in the evidence"
     ),
-    "too_large": Cause("error", "The weights are larger than a repository should hold.", f"narrower stages: {FORK}"),
+    "train_error": Cause(
+        "error", "Training ended without weights.", "autoqec show {round}; edit the files in the evidence"
+    ),
+    "too_large": Cause("error", "The weights are too large for git.", f"narrower stages: {FORK}"),
     "same_candidate": Cause(
         "error",
-        "The Coder wrote, twice, a candidate that was tried before.",
-        "autoqec show {round} --trace; have the Ideator name another change",
+        "The Coder twice wrote a candidate that was tried before.",
+        "autoqec show {round} --trace; ask the Ideator for another change",
     ),
     "reply_unusable": Cause(
         "error",
-        "An agent's reply could not be used, nor its one repair.",
-        "autoqec show {round} --trace shows what the {role} was asked and said",
+        "An agent's reply was invalid, and so was its repair.",
+        "autoqec show {round} --trace shows the prompt and reply of the {role}",
     ),
     "agent_failed": Cause(
         "error",
         "An agent's own program failed.",
-        "autoqec show {round} --trace; then autoqec round --{role} with another agent, or mend its settings",
+        "autoqec show {round} --trace; then autoqec round --{role} with another agent, or correct its settings",
     ),
     "compose_conflict": Cause(
         "error",
-        "The parents changed one field in different ways, and nothing is resolved by itself.",
+        "The parents changed one field differently, and a merge never chooses a side.",
         "autoqec compose {parents} --edit{take}",
     ),
-    "abandoned": Cause("info", "A person gave the round up.", "autoqec round --run {run}"),
+    "abandoned": Cause("info", "A person abandoned the round.", "autoqec round --run {run}"),
     "interrupted": Cause(
         "warning",
-        "The process that worked on the round is gone; nothing is lost.",
+        "The process that worked on the round has ended; nothing is lost.",
         "autoqec resume {run}, or autoqec resume --abandon {round}",
     ),
     "waiting": Cause(
@@ -100,8 +101,8 @@ ENDED: Mapping[str, Cause] = {
     "at_work": Cause("info", "The round is at work now.", "wait; autoqec log {run}"),
     "no_claim": Cause(
         "warning",
-        "No claim says how the round ended: this clone has not got it, or it is damaged.",
+        "There is no claim that records how the round ended: it was not fetched, or it is damaged.",
         "autoqec pull; autoqec fsck",
     ),
-    "damaged": Cause("warning", "Part of the round's record is damaged, and is not believed.", "autoqec fsck"),
+    "damaged": Cause("warning", "Part of the round's record is damaged and is ignored.", "autoqec fsck"),
 }

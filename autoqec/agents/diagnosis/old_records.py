@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
 
 from autoqec.agents.agent_contract import ROLES
+from autoqec.json_values import JsonObject
 
 _FAULT = re.compile(r"(crash|timeout|bad_output|bad_weights|hostile_syscall): ")
 _UNFIT = re.compile(r"the weights do not fit|were trained for problem")
@@ -32,7 +31,7 @@ _WORK = (
 )
 
 
-def code_in_words(status: str, reason: str) -> tuple[str, Mapping[str, Any]]:
+def code_in_words(status: str, reason: str) -> tuple[str, JsonObject]:
     """The code, and what the error was about, of a round that ended before errors had codes.
 
     Args:
@@ -58,7 +57,7 @@ def fault_in_words(reason: str, words: str) -> str:
     return "weights_do_not_fit" if reason == "bad_weights" and _UNFIT.search(words) else reason
 
 
-def _agent(reason: str) -> tuple[str, Mapping[str, Any]]:
+def _agent(reason: str) -> tuple[str, JsonObject]:
     match = _ROLE.match(reason)
     role = {"role": match[1]} if match else {}
     if match and "failed" in match[0]:
@@ -69,7 +68,7 @@ def _agent(reason: str) -> tuple[str, Mapping[str, Any]]:
     return code, {**about, **role}
 
 
-def _refused(reason: str) -> tuple[str, Mapping[str, Any]] | None:
+def _refused(reason: str) -> tuple[str, JsonObject] | None:
     """A field, value, kind or file that was refused, if the reason names one."""
     if "logical_gap asks the decoder" in reason:
         return "loss_needs_teacher", {}
@@ -85,7 +84,7 @@ def _refused(reason: str) -> tuple[str, Mapping[str, Any]] | None:
     return None
 
 
-def _allowed(problem: str) -> Mapping[str, Any]:
+def _allowed(problem: str) -> JsonObject:
     bound = _BOUND.search(problem)
     if bound is not None and bound[2]:  # an open bound has no nearest value
         try:

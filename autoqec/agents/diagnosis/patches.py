@@ -8,6 +8,7 @@ from typing import Any
 from autoqec.agents.diagnosis.cases import Changes
 from autoqec.canonical import dump_yaml, load_yaml
 from autoqec.errors import UsageError
+from autoqec.json_values import JsonObject
 
 TRAINING, OUTPUT = "training.yaml", "output.yaml"
 
@@ -86,5 +87,5 @@ def mended(files: Mapping[str, str], changes: Changes) -> dict[str, str]:
     return written
 
 
-def _goes(name: str, fields: Mapping[str, Any]) -> bool:
+def _goes(name: str, fields: JsonObject) -> bool:
     return name in fields and fields[name] is None

@@ -15,7 +15,8 @@ from autoqec.agents.diagnosis.patches import (
     value_of,
 )
 from autoqec.results.figures import Figures
-from autoqec.results.metrics import Metrics, TrainingLog
+from autoqec.results.metrics import Metrics
+from autoqec.results.metrics_parts import TrainingLog
 
 #: A candidate that fails this many times as often as the plain decoder is not merely a little off.
 _MUCH_WORSE = 1.5

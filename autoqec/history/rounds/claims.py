@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
@@ -20,6 +19,7 @@ from autoqec.history.store.owner import process_is_alive, this_process
 from autoqec.history.store.ref_listing import used_numbers
 from autoqec.history.store.refs import compare_and_swap, explain_write, list_refs, target, write_lock
 from autoqec.history.store.repository import Ledger, require_writable
+from autoqec.json_values import JsonObject
 
 CLAIMS = "refs/autoqec/claims/"
 
@@ -80,13 +80,13 @@ class Claim:
         return code if isinstance(code, str) and self.state == "closed" else ""
 
     @property
-    def about(self) -> Mapping[str, Any]:
+    def about(self) -> JsonObject:
         """What that error was about."""
         about = self._error.get("about")
         return about if isinstance(about, dict) else {}
 
     @property
-    def _error(self) -> Mapping[str, Any]:
+    def _error(self) -> JsonObject:
         error = self.details.get("error")
         return error if isinstance(error, dict) else {}
 
@@ -97,7 +97,7 @@ class Claim:
         return role if isinstance(role, str) and self.state == "open" else ""
 
 
-def claim_round(ledger: Ledger, run: str, details: Mapping[str, Any] | None = None) -> Claim:
+def claim_round(ledger: Ledger, run: str, details: JsonObject | None = None) -> Claim:
     """Claim the next free number of a run for this process.
 
     The number is one more than the highest number of any claim, branch, archived round or failed attempt of the run, in
@@ -118,7 +118,7 @@ def claim_round(ledger: Ledger, run: str, details: Mapping[str, Any] | None = No
     raise AutoQECError(f"another tool keeps taking the round numbers of {run}", hint="autoqec fsck")
 
 
-def next_claim(ledger: Ledger, run: str, details: Mapping[str, Any] | None = None) -> Claim:
+def next_claim(ledger: Ledger, run: str, details: JsonObject | None = None) -> Claim:
     """Return a claim by this process on the next free number of a run, without writing it."""
     return Claim(
         run=run,
@@ -196,7 +196,7 @@ def close_claim(
     reason: str | None = None,
     commit: str | None = None,
     code: str = "",
-    about: Mapping[str, Any] | None = None,
+    about: JsonObject | None = None,
 ) -> Claim:
     """Close a claim for good. Closing it again with the same values changes nothing.
 

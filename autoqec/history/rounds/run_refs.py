@@ -25,6 +25,7 @@ from autoqec.history.store.objects import (
 )
 from autoqec.history.store.refs import compare_and_swap, explain_write, list_refs, target
 from autoqec.history.store.repository import Ledger, require_writable
+from autoqec.json_values import JsonObject
 
 RUNS = "refs/autoqec/runs/"
 
@@ -84,7 +85,7 @@ def describe_run(
     env_name: str,
     env_id: str,
     env_files: Mapping[str, bytes],
-    settings: Mapping[str, Any],
+    settings: JsonObject,
 ) -> Run:
     """Return the run that `start_run` would record, without writing it; same arguments and errors."""
     check_run_name(name)
@@ -101,7 +102,7 @@ def start_run(
     env_name: str,
     env_id: str,
     env_files: Mapping[str, bytes],
-    settings: Mapping[str, Any],
+    settings: JsonObject,
 ) -> Run:
     """Record a new run.
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 import subprocess
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from autoqec.errors import AutoQECError, UsageError
+from autoqec.json_values import JsonObject
 
 NAMESPACE = "autoqec-verdict"
 
@@ -39,13 +39,13 @@ class Signature:
     who: str = ""
 
 
-def signed_bytes(record: Mapping[str, Any]) -> bytes:
+def signed_bytes(record: JsonObject) -> bytes:
     """Return the bytes to sign: the record's own fields as JSON with sorted keys and no spaces, UTF-8."""
     fields = {name: value for name, value in record.items() if name not in _OUTSIDE}
     return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def sign(record: Mapping[str, Any], key: Path) -> str:
+def sign(record: JsonObject, key: Path) -> str:
     """Sign a record.
 
     Args:
@@ -68,7 +68,7 @@ def sign(record: Mapping[str, Any], key: Path) -> str:
     return done.stdout.decode()
 
 
-def examine(record: Mapping[str, Any], allowed_signers: Path | None) -> Signature:
+def examine(record: JsonObject, allowed_signers: Path | None) -> Signature:
     """Check a record's signature.
 
     Args:

@@ -110,15 +110,6 @@ def parse_message(message: str) -> RoundIdentity:
     return parse_round_message(message)[0]
 
 
-def parse_text(message: str) -> tuple[str, str]:
-    """Parse the subject and the unquoted body from a round's commit message.
-
-    Raises:
-        AutoQECError: The message does not have exactly the format of `build_message`.
-    """
-    return parse_round_message(message)[1:]
-
-
 def parse_round_message(message: str) -> tuple[RoundIdentity, str, str]:
     """Parse the identity, the subject and the unquoted body from a round's commit message.
 

@@ -6,9 +6,6 @@ see a claim that nobody works on. The other order could let two clones claim the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from autoqec.errors import AutoQECError
 from autoqec.history.rounds.claims import Claim, next_claim, store_claim
 from autoqec.history.rounds.run_refs import RUNS, load_run
@@ -16,11 +13,12 @@ from autoqec.history.store.git_program import LostRaceError, find_remote, pause,
 from autoqec.history.store.refs import compare_and_swap, target
 from autoqec.history.store.repository import Ledger, require_writable
 from autoqec.history.sync.push_pull import fetch_kinds, remember
+from autoqec.json_values import JsonObject
 
 _TRIES = 50
 
 
-def claim_shared_round(ledger: Ledger, run: str, remote: str, details: Mapping[str, Any] | None = None) -> Claim:
+def claim_shared_round(ledger: Ledger, run: str, remote: str, details: JsonObject | None = None) -> Claim:
     """Claim the next number of a run that is free both in this lab and on a remote.
 
     Args:

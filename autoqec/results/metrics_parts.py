@@ -1,0 +1,109 @@
+"""The parts of a round's metrics as records, from the losses of its training to what the figures were made with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from autoqec.results.counts import PairedCounts
+from autoqec.results.figures import Figures
+from autoqec.results.note_form import always, flat, mapping
+
+
+@dataclass(frozen=True)
+class RateFigures:
+    """Figures at another physical error rate `p` of the environment."""
+
+    p: float
+    figures: Figures = flat()
+    invalid: int = always(0)
+    counts: PairedCounts | None = None
+
+
+@dataclass(frozen=True)
+class LossPoint:
+    """A loss after so many steps."""
+
+    loss: float
+    step: int | None = None
+
+
+@dataclass(frozen=True)
+class TrainingLog:
+    """How a training went, as far as its process said.
+
+    Attributes:
+        loss: Which.
+        points, validation: Losses of the training and of the validation.
+        validation_before, validation_after: The validation's first, and that of the weights that were kept.
+        steps, steps_planned, shots: Done, to do, drawn.
+        nan_steps: Steps whose loss or gradient was not finite.
+        out_of_time: Whether it was cut off.
+        seconds: Wall clock.
+        device: What it ran on.
+    """
+
+    loss: str | None = None
+    points: tuple[LossPoint, ...] = ()
+    validation: tuple[LossPoint, ...] = ()
+    validation_before: float | None = None
+    validation_after: float | None = None
+    steps: float | None = None
+    steps_planned: float | None = None
+    shots: float | None = None
+    nan_steps: float | None = None
+    out_of_time: bool = False
+    seconds: float | None = None
+    device: str | None = None
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Microseconds per shot of one process."""
+
+    predict: float
+    decode: float
+    baseline: float
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What the figures were made with."""
+
+    profile: Mapping[str, Any] = mapping(always=True)
+    python: str = always("")
+    machine: str = always("")
+    versions: Mapping[str, str] = mapping(always=True)
+    argv: tuple[str, ...] = always(())
+
+
+@dataclass(frozen=True)
+class Measured:
+    """All that a metrics note says beside figures and costs.
+
+    Attributes:
+        id: The note's.
+        invalid: Shots without a valid answer of the candidate.
+        counts: The shots that the figures rest on.
+        references, references_missing: Rates of reference decoders on the same shots; those left out, and what they need.
+        other_rates: Figures at the environment's other physical error rates.
+        latency_us: Where the latency goes.
+        training: How the training went.
+        weights_sha256, candidate: What was scored.
+        fingerprint: The problem's.
+        provenance: What with.
+    """
+
+    id: str = ""
+    invalid: int = always(0)
+    counts: PairedCounts | None = None
+    references: Mapping[str, float] = mapping(always=True)
+    references_missing: Mapping[str, str] = mapping()
+    other_rates: tuple[RateFigures, ...] = always(())
+    latency_us: Latency | None = None
+    training: TrainingLog | None = None
+    weights_sha256: str = ""
+    candidate: str = ""
+    fingerprint: str | None = always()
+    provenance: Provenance | None = None

@@ -1,0 +1,116 @@
+"""The events of a round, as displays and observer plugins get them: JSON objects, told apart by `event`.
+
+Every event names its `run`, and all but `observer_failed` its `round` where they belong to one. Later versions may add fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NotRequired, TypedDict
+
+
+class RoundBegins(TypedDict):
+    """A round begins, or goes on; `steps` are all its steps in order."""
+
+    event: Literal["round"]
+    run: str
+    round: int
+    steps: Sequence[str]
+
+
+class StepBegins(TypedDict):
+    """A step begins."""
+
+    event: Literal["step"]
+    run: str
+    round: int
+    step: str
+
+
+class AgentWorks(TypedDict):
+    """An agent writes its reply (`tokens` so far), or waits (`waiting` seconds, and `why`)."""
+
+    event: Literal["agent"]
+    run: str
+    round: int
+    tokens: NotRequired[int]
+    waiting: NotRequired[float]
+    why: NotRequired[str]
+
+
+class AgentsSpent(TypedDict):
+    """What the agents of the run have taken so far: see `autoqec.agents.budget.Spent`."""
+
+    event: Literal["spent"]
+    run: str
+    round: int
+    calls: int
+    tokens: int
+    cost: float
+    unpriced: int
+
+
+class TrainingGoesOn(TypedDict):
+    """Steps of training done, of how many, the shots they took and the loss."""
+
+    event: Literal["train"]
+    run: str
+    step: int
+    steps: int
+    shots: int
+    loss: float
+
+
+class ScoringGoesOn(TypedDict):
+    """Development shots scored, of how many."""
+
+    event: Literal["score"]
+    run: str
+    shots: int
+    total: int
+
+
+class VerifyingGoesOn(TypedDict):
+    """Holdout shots counted, of at most how many; `stage` names a part of the verdict beside the sequential test."""
+
+    event: Literal["verify"]
+    run: str
+    shots: int
+    max_shots: int
+    log_e_better: NotRequired[float]
+    stage: NotRequired[str]
+
+
+class RoundCloses(TypedDict):
+    """A round ends: its status, and the verifier's word if it has one."""
+
+    event: Literal["closed"]
+    run: str
+    round: int
+    status: str
+    verdict: str | None
+
+
+class ObserverFails(TypedDict):
+    """An observer plugin raised an error and gets no further events; the display is told, the other observers are not."""
+
+    event: Literal["observer_failed"]
+    run: str
+    plugin: str
+    distribution: str
+    error: str
+    file: str | None
+    line: int | None
+
+
+RoundEvent = (
+    RoundBegins
+    | StepBegins
+    | AgentWorks
+    | AgentsSpent
+    | TrainingGoesOn
+    | ScoringGoesOn
+    | VerifyingGoesOn
+    | RoundCloses
+    | ObserverFails
+)

@@ -1,0 +1,157 @@
+"""What settings there are: models of a lab's settings file, which say of each its kind, its bounds and its built-in value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+
+
+def _no_truth(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("true and false are no numbers")
+    return value
+
+
+def _no_text(value: Any) -> Any:
+    if isinstance(value, bool | str):
+        raise ValueError("a number has no quotes")
+    return value
+
+
+#: A number that a flag, a variable or the file may spell as text, and one that the file must spell as a number.
+_Whole: TypeAlias = Annotated[int, BeforeValidator(_no_truth)]
+_Decimal: TypeAlias = Annotated[float, BeforeValidator(_no_truth)]
+_WholeNumber: TypeAlias = Annotated[int, BeforeValidator(_no_text)]
+_Number: TypeAlias = Annotated[float, BeforeValidator(_no_text)]
+
+_MOST = 10**15
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Simple(_Table):
+    """The settings that a flag, a variable or the file may give.
+
+    Attributes:
+        default_env: Environment that `autoqec round` uses without `--env`.
+        profile: Name of the profile: how much a round may spend.
+        ideator: Agent that proposes hypotheses.
+        coder: Agent that writes candidates.
+        analyst: Agent that judges results in words.
+        verifier: Verifier plugin.
+        executor: Executor plugin that scores shots.
+        jobs: Worker processes; 0 for one per processor.
+        claim_remote: Remote that round numbers are claimed on; empty to claim them in this clone alone.
+        strong_reference: A slow decoder that runs beside a verdict, such as `tesseract`; empty for none.
+        signing_key: Path of the ssh key that signs verdicts; empty for none.
+        allowed_signers: File of signers known by name, see `man ssh-keygen`; empty for none.
+        patience: Consecutive rounds without VERIFIED after which `autoqec round` stops; 0 for no limit.
+        max_wall: Seconds after which a command starts no further step; 0 for no limit.
+        max_tokens: Tokens that the agents of a run may use; 0 for no limit.
+        max_cost: US dollars that the agents of a run may cost; 0 for no limit.
+    """
+
+    default_env: str = "surface_d5_depol"
+    profile: str = "dev"
+    ideator: str = "search"
+    coder: str = "search"
+    analyst: str = "search"
+    verifier: str = "holdout"
+    executor: str = "local"
+    jobs: _Whole = Field(default=0, ge=0, le=1024)
+    claim_remote: str = ""
+    strong_reference: str = ""
+    signing_key: str = ""
+    allowed_signers: str = ""
+    patience: _Whole = Field(default=3, ge=0, le=100_000)
+    max_wall: _Decimal = Field(default=0.0, ge=0, le=1e9)
+    max_tokens: _Whole = Field(default=0, ge=0, le=10**12)
+    max_cost: _Decimal = Field(default=0.0, ge=0, le=1e9)
+
+
+class Profile(_Table):
+    """How much a round may spend.
+
+    Attributes:
+        train_shots: Training shots that are drawn, at most.
+        train_seconds: Seconds of training.
+        memory_gib: Address space of a training process, in GiB.
+        score_shots: Shots scored for the metrics, at least.
+        verify_shots: Shots of a verdict, at most; fewer if the environment's protocol says so.
+        verify_seconds: Seconds after which an undecided verdict stays undecided; 0 for no limit.
+    """
+
+    train_shots: _WholeNumber = Field(ge=0, le=_MOST)
+    train_seconds: _Number = Field(ge=0, le=_MOST)
+    # Less than 1 GiB cannot work: importing the libraries alone takes most of a gibibyte of address space.
+    memory_gib: _Number = Field(ge=1, le=_MOST)
+    score_shots: _WholeNumber = Field(ge=1, le=_MOST)
+    verify_shots: _WholeNumber = Field(ge=1, le=_MOST)
+    # Claims of rounds that were begun before there was such a limit do not have it.
+    verify_seconds: _Number = Field(default=0.0, ge=0, le=_MOST)
+
+
+class Price(_Table):
+    """What a model costs, in US dollars per million tokens.
+
+    Attributes:
+        input: Tokens of prompts.
+        output: Tokens of replies.
+        cache_read: Tokens of prompts that come from the cache.
+        cache_write: Tokens of prompts that are put there.
+    """
+
+    input: _Number = Field(ge=0, lt=1e6)
+    output: _Number = Field(ge=0, lt=1e6)
+    cache_read: _Number = Field(ge=0, lt=1e6)
+    cache_write: _Number = Field(ge=0, lt=1e6)
+
+
+BUILTIN_PROFILES: Mapping[str, Profile] = {
+    "dev": Profile(
+        train_shots=204_800,
+        train_seconds=300.0,
+        memory_gib=12.0,
+        score_shots=131_072,
+        verify_shots=2_000_000,
+        verify_seconds=3600.0,
+    ),
+    "prod": Profile(
+        train_shots=1_000_000,
+        train_seconds=3600.0,
+        memory_gib=12.0,
+        score_shots=1_048_576,
+        verify_shots=10_000_000,
+        verify_seconds=28_800.0,
+    ),
+}
+
+
+class SettingsFile(Simple):
+    """The whole file `.autoqec/config.toml`.
+
+    Attributes:
+        profiles: Profiles by name. A field that is left out is that of the built-in profile of that name, or of `dev`.
+        agents: Options of each role's agent; what they mean is for the agent to say.
+        prices: What models cost, by name.
+    """
+
+    profiles: dict[str, Profile] = {}
+    agents: dict[Literal["ideator", "coder", "analyst"], dict[str, str | int | float | bool]] = {}
+    prices: dict[str, Price] = {}
+
+    @field_validator("profiles", mode="before")
+    @classmethod
+    def _complete(cls, tables: Any) -> Any:
+        if not isinstance(tables, dict):
+            return tables
+        return {
+            name: BUILTIN_PROFILES.get(name, BUILTIN_PROFILES["dev"]).model_dump() | table
+            if isinstance(table, dict)
+            else table
+            for name, table in tables.items()
+        }

@@ -1,0 +1,71 @@
+"""Which rounds to show: what `autoqec log` is asked for. It is read at every start, so it knows rows by name only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from autoqec.errors import UsageError
+
+if TYPE_CHECKING:
+    from autoqec.views.round_json import RoundRow
+
+#: How rounds end, and what those are called that have not: what `autoqec log --status` takes, beside what history holds.
+STATUSES = (
+    "ok",
+    "train_error",
+    "compile_error",
+    "killed_by_safety",
+    "agent_error",
+    "compose_conflict",
+    "abandoned",
+    "open",
+    "interrupted",
+    "waiting",
+    "unknown",
+)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which rounds to show. What is None is not asked about; words are compared without regard to case.
+
+    Attributes:
+        env: The environment's name.
+        verdict: `VERIFIED`, `SUSPICIOUS` or `FAILED`, or `none` for rounds without one.
+        status: `ok`, `train_error`, `open` and so on.
+        text: Occurs in the hypothesis, the analysis, or the reason of status or verdict.
+    """
+
+    env: str | None = None
+    verdict: str | None = None
+    status: str | None = None
+    text: str | None = None
+
+    @property
+    def everything(self) -> bool:
+        """Whether every round fits."""
+        return self == Wanted()
+
+    def require_status(self, rows: Iterable[RoundRow]) -> None:
+        """Check that the status is one that a round can have, or that one of these has.
+
+        Raises:
+            UsageError: It is not; names those there are.
+        """
+        known = dict.fromkeys([*STATUSES, *(row.status for row in rows)])
+        if self.status is not None and self.status.lower() not in map(str.lower, known):
+            raise UsageError(
+                f"no round ends as {self.status!r}; there are {', '.join(known)}", hint="autoqec log --status ok"
+            )
+
+    def fits(self, row: RoundRow) -> bool:
+        """Whether a round is one of those."""
+        words = (each or "" for each in (row.hypothesis, row.analysis, row.reason, row.verdict_reason))
+        return (
+            self.env in (None, row.env)
+            and (self.verdict is None or self.verdict.lower() == str(row.verdict).lower())
+            and (self.status is None or self.status.lower() == row.status.lower())
+            and (self.text is None or self.text.casefold() in "\n".join(map(str, words)).casefold())
+        )
