@@ -2,7 +2,9 @@
 
 import ast
 import re
+from collections import Counter
 from graphlib import CycleError, TopologicalSorter
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -148,6 +150,21 @@ def test_no_import_circle_exists():
     except CycleError as error:
         pytest.fail("import circle: " + " -> ".join(reversed(error.args[1])))
     assert len(order) == len(files)
+
+
+def test_a_file_name_alone_says_which_file_it_is():
+    names = Counter(path.name for path in CORE + PLUGINS if path.name != "__init__.py")
+    assert [name for name, times in names.items() if times > 1] == []
+
+
+PACKAGES = [path for path in CORE + PLUGINS if path.name == "__init__.py"]
+
+
+@pytest.mark.parametrize("path", PACKAGES, ids=lambda path: str(path.parent.relative_to(ROOT)))
+def test_no_module_hides_a_name_of_its_package(path):
+    """Importing a module sets its name in the package, in place of a function of that name."""
+    inside = {each.stem for each in path.parent.iterdir()}
+    assert not inside & set(getattr(import_module(module_name(path)), "__all__", ()))
 
 
 VIEWS = [path for path in CORE if path.relative_to(ROOT / "autoqec").parts[0] == "views"]

@@ -1,4 +1,4 @@
-"""One set of figures for tests: what notes of a round that gained hold, with whatever a test wants otherwise."""
+"""Sample notes for tests: what the notes of a round that gained hold, with the fields that a test changes."""
 
 from __future__ import annotations
 
