@@ -18,7 +18,7 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
@@ -28,7 +28,12 @@ from autoqec.json_values import JsonObject
 from autoqec.plugin_errors import Origin, Owner, one_line, origin, own
 from autoqec.round_events import RoundEvent
 
+if TYPE_CHECKING:
+    from autoqec.printed_rows import BrokenRow, PluginRow
+
 GROUP = "autoqec"
+
+_SCHEMA = "autoqec.plugin/1"
 
 #: The kinds a plugin can register, in the order people meet them; each has a hook `autoqec_register_<kind>s`.
 KINDS = ("agent", "decoder", "verifier", "stage", "code", "executor", "command")
@@ -400,34 +405,42 @@ def pip_line(distribution: str, options: str = "") -> str:
     return " ".join(["pip install", *([options] if options else []), f"'{distribution}'"])
 
 
-def describe() -> list[dict[str, Any]]:
-    """Everything registered, then everything broken, as JSON-able mappings."""
+def describe() -> list[PluginRow | BrokenRow]:
+    """Everything registered, then everything broken."""
     registry = load_plugins()
     missing = missing_packages(registry)
-    shared: dict[str, Any] = {"schema": "autoqec.plugin/1"}
-    return [
-        *(
-            shared
-            | {
-                "kind": entry.kind,
-                "name": entry.name,
-                "plugin": entry.plugin,
-                "distribution": entry.distribution,
-                "capabilities": dict(entry.capabilities),
-                "missing": entry.capabilities["needs"] if entry.name in missing else None,
-                "install": missing.get(entry.name),
-            }
-            for entry in registry.all()
-        ),
-        *(shared | vars(broken) for broken in registry.broken),
+    registered: list[PluginRow] = [
+        {
+            "schema": _SCHEMA,
+            "kind": entry.kind,
+            "name": entry.name,
+            "plugin": entry.plugin,
+            "distribution": entry.distribution,
+            "capabilities": dict(entry.capabilities),
+            "missing": entry.capabilities["needs"] if entry.name in missing else None,
+            "install": missing.get(entry.name),
+        }
+        for entry in registry.all()
     ]
+    broken: list[BrokenRow] = [
+        {
+            "schema": _SCHEMA,
+            "plugin": each.plugin,
+            "distribution": each.distribution,
+            "error": each.error,
+            "file": each.file,
+            "line": each.line,
+        }
+        for each in registry.broken
+    ]
+    return [*registered, *broken]
 
 
-def describe_metadata() -> list[dict[str, Any]]:
+def describe_metadata() -> list[PluginRow]:
     """Installed plugins from their metadata alone, importing nothing."""
     return [
         {
-            "schema": "autoqec.plugin/1",
+            "schema": _SCHEMA,
             "kind": "plugin",
             "name": entry.name,
             "plugin": entry.value,

@@ -50,7 +50,7 @@ def build_context(session: Session, number: int, limits: ProfileLimits, **fields
         formats=FORMATS,
         limits=limits,
         history=past,
-        front=lab_front(session, records).names,
+        front=run_front(session, records).names,
         failed_composes=failed_composes(past),
         machine=_machine(past),
         budget=_budget(session),
@@ -70,7 +70,7 @@ def read_steering(session: Session) -> str:
     return data[:_STEERING_BYTES].decode("utf-8", "replace")
 
 
-def lab_front(session: Session, records: Sequence[RoundRecord]) -> Front:
+def run_front(session: Session, records: Sequence[RoundRecord]) -> Front:
     """The front of the run's VERIFIED rounds, as `autoqec pareto --run` has it."""
     entrants = []
     for record in records:

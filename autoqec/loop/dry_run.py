@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from autoqec.agents.agent_contract import ROLES, Context, Role
 from autoqec.agents.calls import estimate_of
@@ -13,6 +13,9 @@ from autoqec.history import list_claims
 from autoqec.loop.agent_contexts import build_context
 from autoqec.loop.many_rounds import seconds_of_a_round
 from autoqec.loop.session import Session, make_agent
+
+if TYPE_CHECKING:
+    from autoqec.printed_rows import PlannedCallRow, PlanRow
 
 #: A hypothesis of usual length, where there is none yet.
 _IDEA = {"text": "x" * 200, "rationale": "x" * 600, "hint": "x" * 1000, "fork_from": [], "compose": "none"}
@@ -36,20 +39,15 @@ class PlannedCall:
     cost: float | None
 
 
-def plan_round(session: Session) -> dict[str, Any]:
-    """What the next round will take.
-
-    Returns:
-        `calls` (a `PlannedCall` a role), `tokens` and `cost` of all (None where a price is not known), `seconds` (what
-        rounds of this run took, or None), and `seconds_at_most` (the profile's limit of training, twice).
-    """
+def plan_round(session: Session) -> PlanRow:
+    """What the next round will take."""
     number = 1 + max((claim.number for claim in list_claims(session.ledger, session.run.name)), default=0)
     told = build_context(session, number, cast(ProfileLimits, session.settings.profile.model_dump()))
     calls = [_planned(session, role, told) for role in ROLES]
     prices = [call.cost for call in calls]
     known = [price for price in prices if price is not None]
     return {
-        "calls": [vars(call) for call in calls],
+        "calls": [cast(PlannedCallRow, vars(call)) for call in calls],
         "tokens": sum(call.tokens for call in calls),
         "cost": sum(known) if len(known) == len(prices) else None,
         "seconds": seconds_of_a_round(session),

@@ -150,7 +150,7 @@ def train(session: Session, state: RoundState) -> None:
         "fingerprint": fingerprint,
     }
     if result.lock is not None:
-        training["lock"] = dict(result.lock)
+        training["lock"] = result.lock.to_dict()
     attach(
         session.ledger,
         "artifacts",

@@ -11,6 +11,7 @@ from autoqec.candidate.weights import MAX_WEIGHT_BYTES, load_weights
 from autoqec.errors import AutoQECError
 from autoqec.sandbox.channel import ChannelClosed, ChannelTimeout, Message
 from autoqec.sandbox.child import Child, ChildFailed, plain
+from autoqec.sandbox.lock import Lock
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.sandbox.worker_requests import TrainingRequest
 
@@ -38,13 +39,13 @@ class TrainingResult:
         weights: safetensors bytes.
         telemetry: Losses, steps, seconds.
         cost: `{"flops_per_shot", "params"}`.
-        lock: The layers around the process, where it was locked; see `autoqec.sandbox.lock.Lock`.
+        lock: The layers around the process, where it was locked.
     """
 
     weights: bytes
     telemetry: Mapping[str, Any]
     cost: Mapping[str, int]
-    lock: Mapping[str, Any] | None = None
+    lock: Lock | None = None
 
 
 class TrainingFailed(AutoQECError):
@@ -89,7 +90,7 @@ def _numbers(fields: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if isinstance(value, int | float) and abs(value) < _MOST}
 
 
-def _result(message: Message, lock: Mapping[str, Any] | None) -> TrainingResult:
+def _result(message: Message, lock: Lock | None) -> TrainingResult:
     """The telemetry of training; from a locked process, only the fields that match the schema.
 
     Raises:
@@ -167,7 +168,7 @@ def train_candidate(
                 lock=locked,
             )
             child.tell(request.to_message())
-            lock = child.receive(limits.seconds).fields["lock"] if locked else None
+            lock = Lock.from_dict(child.receive(limits.seconds).fields["lock"]) if locked else None
             while True:
                 message = child.receive(max(0.001, deadline - time.monotonic()))
                 if message.fields.get("done"):

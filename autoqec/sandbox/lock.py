@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from autoqec.errors import AutoQECError
+from autoqec.json_values import JsonObject
 from autoqec.sandbox import landlock, seccomp
 from autoqec.sandbox.channel import Channel, Message
 
@@ -61,6 +62,11 @@ class Lock:
     def to_dict(self) -> dict[str, Any]:
         """As a JSON-able mapping."""
         return asdict(self)
+
+    @staticmethod
+    def from_dict(fields: JsonObject) -> Lock:
+        """The inverse of `to_dict`."""
+        return Lock(**fields)
 
 
 #: Whether this process has left its namespaces.

@@ -25,7 +25,7 @@ from autoqec.problem.environment import Choice, environment_from_files
 from autoqec.problem.problem import Problem
 from autoqec.sandbox.channel import Channel, ChannelClosed, ChannelTimeout, Message
 from autoqec.sandbox.child import Child, ChildFailed
-from autoqec.sandbox.lock import SandboxUnavailable
+from autoqec.sandbox.lock import Lock, SandboxUnavailable
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.sandbox.trust import needs_lock, stage_kinds
 from autoqec.scoring.candidate_workers import Workers
@@ -199,7 +199,9 @@ def serve(channel: Channel) -> None:
                 with _within_memory(_ours):
                     decoders = open_decoder_set(request.blobs, wanted.p, wanted.strong, resources, workers)
                 lock = decoders.predictor.lock if decoders.predictor else None
-                channel.send(Message({"ready": True, "lock": lock, "missing": decoders.missing}))
+                channel.send(
+                    Message({"ready": True, "lock": lock.to_dict() if lock else None, "missing": decoders.missing})
+                )
                 while "op" in (request := channel.receive()).fields:
                     asked = DecodingRequest.from_message(request)
                     with _within_memory(_candidates if asked.op == "candidate" else _ours):
@@ -258,7 +260,7 @@ class Matcher:
         )
         self._child.tell(wanted.to_message())
 
-    def wait(self, observable_bytes: int) -> Mapping[str, Any] | None:
+    def wait(self, observable_bytes: int) -> Lock | None:
         """Wait until everything is loaded.
 
         Args:
@@ -274,8 +276,8 @@ class Matcher:
         self._observable_bytes = observable_bytes
         if self._ready is None:
             self._ready = self._exchange(None, _LOAD_SECONDS, blame=False).fields
-        lock: Mapping[str, Any] | None = self._ready["lock"]
-        return lock
+        lock = self._ready["lock"]
+        return Lock.from_dict(lock) if lock else None
 
     @property
     def missing(self) -> Mapping[str, str]:

@@ -20,6 +20,7 @@ from autoqec.problem.dem import LLR_BOUND
 from autoqec.problem.problem import Problem
 from autoqec.sandbox.channel import ChannelClosed, ChannelTimeout
 from autoqec.sandbox.child import Child, ChildFailed
+from autoqec.sandbox.lock import Lock
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.sandbox.worker_requests import CandidateRequest, PredictionRequest
 from autoqec.scoring.candidate_workers import Workers
@@ -101,7 +102,7 @@ class Predictor:
         workers: Where its process comes from; None for one of its own.
 
     Attributes:
-        lock: The layers around the process, as it said before the candidate's code ran; see `autoqec.sandbox.lock.Lock`.
+        lock: The layers around the process, as it said before the candidate's code ran.
     """
 
     def __init__(
@@ -109,7 +110,7 @@ class Predictor:
     ):
         self._problem = problem
         self._output: Output | None = None  # The child loads while its judge prepares; see `wait`.
-        self.lock: dict[str, Any] | None = None
+        self.lock: Lock | None = None
         self._locked = locked
         self._child = (workers or Workers()).take(locked=locked)
         self._released = False
@@ -131,7 +132,7 @@ class Predictor:
         """
         if self._output is None:
             if self._locked and self.lock is None:
-                self.lock = dict(self._child.receive(_LOAD_SECONDS).fields["lock"])
+                self.lock = Lock.from_dict(self._child.receive(_LOAD_SECONDS).fields["lock"])
             fields, _ = self._reply(_LOAD_SECONDS)
             self._output = _output(fields.get("output"))
         return self._output

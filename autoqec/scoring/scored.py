@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from autoqec.results.counts import PairedCounts
+from autoqec.sandbox.lock import Lock
 from autoqec.scoring.shard import ChunkScore
 
 
@@ -45,7 +45,7 @@ class Scored:
     digests: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
     answers: tuple[str, ...] = ()
-    lock: Mapping[str, Any] | None = None
+    lock: Lock | None = None
 
     def __add__(self, other: Scored) -> Scored:
         """The sum of both; `other`'s chunks come after these."""
@@ -126,8 +126,8 @@ def _summed(first: Mapping[str, int], second: Mapping[str, int]) -> dict[str, in
     return {name: counted[name] for name in sorted(counted)}
 
 
-def _weaker(first: Mapping[str, Any] | None, second: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+def _weaker(first: Lock | None, second: Lock | None) -> Lock | None:
     """The lock with fewer layers; the first if they are equal."""
     if first is None or second is None:
         return first if second is None else second
-    return second if int(second["level"]) < int(first["level"]) else first
+    return second if second.level < first.level else first

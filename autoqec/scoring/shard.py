@@ -23,6 +23,7 @@ from autoqec.problem.problem import Problem
 from autoqec.problem.sampling import Shots, sample_chunk
 from autoqec.results.counts import PairedCounts
 from autoqec.sandbox.channel import Message
+from autoqec.sandbox.lock import Lock
 from autoqec.scoring.matcher import Matcher
 from autoqec.scoring.scoring_requests import ScoringTask
 
@@ -56,19 +57,21 @@ class ChunkScore:
     digest: str
     failed: str
     answers: str
-    lock: Mapping[str, Any] | None
+    lock: Lock | None
     neutral: PairedCounts | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As a JSON-able mapping."""
-        neutral = self.neutral.to_dict() if self.neutral else None
-        return dict(vars(self)) | {"counts": self.counts.to_dict(), "neutral": neutral}
+        told = {"counts": self.counts, "neutral": self.neutral, "lock": self.lock}
+        return dict(vars(self)) | {name: each.to_dict() if each else None for name, each in told.items()}
 
     @staticmethod
     def from_dict(fields: Mapping[str, Any]) -> ChunkScore:
         """The inverse of `to_dict`."""
         neutral = PairedCounts.from_dict(fields["neutral"]) if fields.get("neutral") else None
-        return ChunkScore(**{**fields, "counts": PairedCounts.from_dict(fields["counts"]), "neutral": neutral})
+        lock = Lock.from_dict(fields["lock"]) if fields["lock"] else None
+        counts = PairedCounts.from_dict(fields["counts"])
+        return ChunkScore(**{**fields, "counts": counts, "neutral": neutral, "lock": lock})
 
 
 @dataclass
@@ -77,7 +80,7 @@ class _DecoderSet:
 
     problem: Problem
     matcher: Matcher
-    lock: Mapping[str, Any] | None
+    lock: Lock | None
 
 
 #: The decoder set of the last task in this process; a task for another candidate or problem reuses its matcher.

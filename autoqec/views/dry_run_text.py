@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from autoqec.views.console import out, plain
 from autoqec.views.installed_text import grid
+
+if TYPE_CHECKING:
+    from autoqec.printed_rows import PlanRow
 
 
 def money_text(cost: float | None) -> str:
@@ -14,7 +16,7 @@ def money_text(cost: float | None) -> str:
     return "price unknown" if cost is None else f"${cost:.4f}"
 
 
-def print_plan(plan: Mapping[str, Any], rounds: int) -> None:
+def print_plan(plan: PlanRow, rounds: int) -> None:
     """A line for each role, then the sums."""
     table = grid("role", "agent", "prompt tokens", "tokens at most", "cost at most")
     for call in plan["calls"]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from autoqec.results.figures import Figures
 from autoqec.results.metrics import Metrics
-from autoqec.results.metrics_parts import RateFigures
+
+if TYPE_CHECKING:
+    from autoqec.results.metrics_parts import RateFigures
 
 
 def ratio_text(value: float | None, digits: int) -> str:

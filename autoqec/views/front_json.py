@@ -32,13 +32,11 @@ def front_rows(ledger: Ledger, runs: Sequence[RunLines], env: str | None = None)
     Raises:
         AutoQECError: As for `read_fronts`; and a round on the front has a commit that is gone.
     """
-    found = []
-    for each in read_fronts(ledger, runs, env):
-        for member in each.front.members:
-            run, line = each.lines[member.point.name]
-            require_reachable(ledger, run.run, line.number, str(line.commit))
-            found.append(line.row.on_front(member.dominates, member.confirmed))
-    return found
+    return [
+        each.lines[member.point.name][1].row.on_front(member.dominates, member.confirmed)
+        for each in _kept(ledger, runs, env)
+        for member in each.front.members
+    ]
 
 
 def kept_fronts(ledger: Ledger, runs: Sequence[RunLines]) -> list[Front]:
@@ -47,8 +45,16 @@ def kept_fronts(ledger: Ledger, runs: Sequence[RunLines]) -> list[Front]:
     Raises:
         AutoQECError: As for `front_rows`.
     """
-    front_rows(ledger, runs)
-    return [each.front for each in read_fronts(ledger, runs)]
+    return [each.front for each in _kept(ledger, runs)]
+
+
+def _kept(ledger: Ledger, runs: Sequence[RunLines], env: str | None = None) -> list[EnvironmentFront]:
+    fronts = read_fronts(ledger, runs, env)
+    for each in fronts:
+        for member in each.front.members:
+            run, line = each.lines[member.point.name]
+            require_reachable(ledger, run.run, line.number, str(line.commit))
+    return fronts
 
 
 def read_fronts(ledger: Ledger, runs: Sequence[RunLines], env: str | None = None) -> list[EnvironmentFront]:

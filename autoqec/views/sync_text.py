@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from autoqec.history import Ledger, SyncReport, Unpushed, unpushed
 from autoqec.views.console import out, plain, print_json, say
+
+if TYPE_CHECKING:
+    from autoqec.printed_rows import ExportRow
 
 
 def _several(count: int, what: str, many: str = "") -> str:
@@ -78,7 +81,7 @@ def print_bundle(
     out().print(plain(f"{text}\nto look into it: git clone {path} <dir>, then run autoqec log there"), soft_wrap=True)
 
 
-def print_export(folder: Path, manifest: Mapping[str, Any], *, as_json: bool) -> None:
+def print_export(folder: Path, manifest: ExportRow, *, as_json: bool) -> None:
     """What an exported folder holds, and how to use it."""
     if as_json:
         print_json([{**manifest, "path": str(folder)}])

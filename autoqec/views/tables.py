@@ -17,7 +17,6 @@ from autoqec.views.conflict_text import conflicts_text
 from autoqec.views.console import out, plain
 from autoqec.views.figures_text import interval_text, metrics_text, ratio_text
 from autoqec.views.round_json import Disagreement, RoundRow
-from autoqec.views.verdict_text import verdict_lines
 
 _VERDICT_STYLE = {"VERIFIED": "bold green", "SUSPICIOUS": "bold yellow", "FAILED": "red"}
 
@@ -230,4 +229,8 @@ def _sections(item: RoundRow, details: RoundDetails) -> Iterator[tuple[str, str]
         yield "analysis", f"{analysis.decision}: {analysis.summary}"
     if verdict:
         signature = f"\n{details.signature}" if details.signature else ""
+        from autoqec.views.verdict_text import (
+            verdict_lines,  # with all the parts of a verdict, which a log does not print
+        )
+
         yield "verdict, on shots drawn after the commit", verdict_lines(verdict) + signature

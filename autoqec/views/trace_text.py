@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from autoqec.views.console import out, plain
 from autoqec.views.dry_run_text import money_text
 
+if TYPE_CHECKING:
+    from autoqec.printed_rows import CallRow, UsageRow
 
-def print_trace(calls: Iterable[Mapping[str, Any]]) -> None:
+
+def print_trace(calls: Iterable[CallRow]) -> None:
     """Each call's heading, prompt and reply, unchanged."""
     console = out()
     none = True
@@ -26,7 +29,7 @@ def print_trace(calls: Iterable[Mapping[str, Any]]) -> None:
             continue
         usage = reply["usage"]
         took = (
-            f", {sum(usage.values()):,} tokens ({usage['cache_read_tokens']:,} from cache), {money_text(reply['cost'])}"
+            f", {_total(usage):,} tokens ({usage['cache_read_tokens']:,} from cache), {money_text(reply['cost'])}"
             if usage
             else ""
         )
@@ -40,3 +43,8 @@ def print_trace(calls: Iterable[Mapping[str, Any]]) -> None:
             console.print(Text("problem: ", style="bold") + plain(reply["problem"]), soft_wrap=True)
     if none:
         console.print("this round has no recorded calls")
+
+
+def _total(usage: UsageRow) -> int:
+    kinds = usage["input_tokens"], usage["output_tokens"], usage["cache_read_tokens"], usage["cache_write_tokens"]
+    return sum(kinds)

@@ -20,7 +20,7 @@ from autoqec.results.decision import cell_result
 from autoqec.results.metrics import parse_metrics
 from autoqec.results.note_form import write_record
 from autoqec.results.verdict import Verdict
-from autoqec.testing.gained_round import some_holdout, some_metrics
+from autoqec.testing.sample_notes import some_holdout, some_metrics
 
 TRAINING = """\
 batch_size: 256

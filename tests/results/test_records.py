@@ -41,7 +41,7 @@ from autoqec.results.verdict_parts import (
     VariantCounted,
 )  # fmt: skip
 from autoqec.results.verification_events import Begun, parse_begun, verified_commits
-from autoqec.testing.gained_round import metrics_note, verdict_note
+from autoqec.testing.sample_notes import metrics_note, verdict_note
 from autoqec.views.figures_text import metrics_text
 from autoqec.views.verdict_text import verdict_lines
 

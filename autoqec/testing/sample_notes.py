@@ -1,4 +1,8 @@
+<<<<<<<< HEAD:autoqec/testing/gained_round.py
 """The notes of a round that gained, for tests, with any fields that a test changes."""
+========
+"""Sample notes for tests: what the notes of a round that gained hold, with the fields that a test changes."""
+>>>>>>>> main:autoqec/testing/sample_notes.py
 
 from __future__ import annotations
 
