@@ -201,3 +201,17 @@ def function_lengths(path):
 @pytest.mark.parametrize("path", CORE + PLUGINS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_functions_are_short(path):
     assert {name: lines for name, lines in function_lengths(path) if lines > MOST_LINES} == {}
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in CORE if path.name == "__init__.py"], ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_no_public_name_of_a_package_is_also_a_module_of_it(path):
+    """Which of the two an import gives would depend on what was imported before."""
+    beside = {each.stem for each in path.parent.iterdir() if each.suffix == ".py" or (each / "__init__.py").exists()}
+    listed = [node.value for node in ast.parse(path.read_text()).body if assigns(node, "__all__")]
+    assert not beside & {name for names in listed for name in ast.literal_eval(names)}
+
+
+def assigns(node, name):
+    return isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name for t in node.targets)

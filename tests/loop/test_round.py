@@ -420,7 +420,9 @@ def test_training_that_takes_too_long_is_stopped(session):
     }
     agent = ScriptedAgent({"ideator": [{"text": "t"}], "coder": [slow]})
     made = session(agent)
-    profile = type(made.settings.profile)(10**8, 2.0, 12.0, 20_000, 60_000)
+    profile = type(made.settings.profile)(
+        train_shots=10**8, train_seconds=2.0, memory_gib=12.0, score_shots=20_000, verify_shots=60_000
+    )
     made.settings.profiles["tiny"] = profile
     record = run_round(made)
     assert record.status == "killed_by_safety"
