@@ -144,7 +144,7 @@ def test_a_short_history_is_told_whole():
     assert [row["round"] for row in found["history"]] == ["r-abcd/1", "r-abcd/2"]
     assert found["history"][0]["delta_ler_ci"] == [0.003, 0.005]
     assert found["front"] == ["r-abcd/1"]
-    assert found["baseline"] == [{"decoder": "mwpm", "ler_baseline": 0.014, "shots": 20_000, "by": "r-abcd/2"}]
+    assert found["baseline"] == [{"decoder": "mwpm", "ler_baseline": 0.014, "shots": 200_704, "by": "r-abcd/2"}]
     assert {item["round"] for item in found["files"]} == {"r-abcd/1", "r-abcd/2"}
 
 
