@@ -1,4 +1,4 @@
-"""A round before it is run: how long the prompts are, what the calls may cost, and how long it will take. Calls nobody."""
+"""Estimates the next round: prompt lengths, the calls' maximum cost, and the duration. Calls no agent."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _IDEA = {"text": "x" * 200, "rationale": "x" * 600, "hint": "x" * 1000, "fork_fr
 
 @dataclass(frozen=True)
 class PlannedCall:
-    """What a role's call will be.
+    """The planned call of a role.
 
     Attributes:
         role, agent: Who is asked.
@@ -40,7 +40,7 @@ class PlannedCall:
 
 
 def plan_round(session: Session) -> PlanRow:
-    """What the next round will take."""
+    """Estimate the next round."""
     number = 1 + max((claim.number for claim in list_claims(session.ledger, session.run.name)), default=0)
     told = build_context(session, number, cast(ProfileLimits, session.settings.profile.model_dump()))
     calls = [_planned(session, role, told) for role in ROLES]
