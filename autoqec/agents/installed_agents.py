@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from autoqec.agents.agent_contract import ROLES
 from autoqec.plugins import Registry, missing_packages
-from autoqec.printed_rows import AgentRow
+
+if TYPE_CHECKING:
+    from autoqec.printed_rows import AgentRow
 
 
 def describe_agents(registry: Registry) -> list[AgentRow]:

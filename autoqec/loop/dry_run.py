@@ -1,9 +1,9 @@
-"""A round before it is run: how long the prompts are, what the calls may cost, and how long it will take. Calls nobody."""
+"""Estimates the next round: prompt lengths, the calls' maximum cost, and the duration. Calls no agent."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from autoqec.agents.agent_contract import ROLES, Context, Role
 from autoqec.agents.calls import estimate_of
@@ -13,7 +13,9 @@ from autoqec.history import list_claims
 from autoqec.loop.agent_contexts import build_context
 from autoqec.loop.many_rounds import seconds_of_a_round
 from autoqec.loop.session import Session, make_agent
-from autoqec.printed_rows import PlannedCallRow, PlanRow
+
+if TYPE_CHECKING:
+    from autoqec.printed_rows import PlannedCallRow, PlanRow
 
 #: A hypothesis of usual length, where there is none yet.
 _IDEA = {"text": "x" * 200, "rationale": "x" * 600, "hint": "x" * 1000, "fork_from": [], "compose": "none"}
@@ -21,7 +23,7 @@ _IDEA = {"text": "x" * 200, "rationale": "x" * 600, "hint": "x" * 1000, "fork_fr
 
 @dataclass(frozen=True)
 class PlannedCall:
-    """What a role's call will be.
+    """The planned call of a role.
 
     Attributes:
         role, agent: Who is asked.
@@ -38,7 +40,7 @@ class PlannedCall:
 
 
 def plan_round(session: Session) -> PlanRow:
-    """What the next round will take."""
+    """Estimate the next round."""
     number = 1 + max((claim.number for claim in list_claims(session.ledger, session.run.name)), default=0)
     told = build_context(session, number, cast(ProfileLimits, session.settings.profile.model_dump()))
     calls = [_planned(session, role, told) for role in ROLES]

@@ -1,17 +1,20 @@
-"""What people see of plugins, environments and settings."""
+"""Prints plugins, environments and settings."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
 
-from autoqec.printed_rows import BrokenRow, CheckRow, EnvironmentRow, PluginRow
 from autoqec.views.console import out, plain, say
 
-#: Capabilities that say what to install or how to check it, and nothing of what the thing can do.
+if TYPE_CHECKING:
+    from autoqec.printed_rows import BrokenRow, CheckRow, EnvironmentRow, PluginRow
+
+#: Capabilities about installing or checking, which say nothing about what the plugin can do.
 _ADVICE = ("needs", "pip_options", "example")
 
 
@@ -24,7 +27,7 @@ def grid(*headers: str) -> Table:
 
 
 def print_plugins(items: Sequence[PluginRow | BrokenRow]) -> None:
-    """Registered names by kind, then what is broken and how to go on without it."""
+    """Registered names by kind, then broken plugins and how to continue without them."""
     table = grid("kind", "name", "plugin", "distribution", "")
     for item in items:
         if "error" in item:
@@ -46,11 +49,11 @@ def print_plugins(items: Sequence[PluginRow | BrokenRow]) -> None:
             )
             if item["file"]:
                 console.print(plain(f"  at {item['file']}, line {item['line']}"))
-            console.print(plain(f"  go on without it: pip uninstall {item['distribution'].split()[0]}"))
+            console.print(plain(f"  continue without it: pip uninstall {item['distribution'].split()[0]}"))
 
 
 def print_checks(items: Iterable[CheckRow]) -> None:
-    """What checks of plugins found, a line each as soon as it is known, then how many there are of each result."""
+    """Results of plugin checks, a line each as soon as it is known, then the number of each result."""
     counts: dict[str, int] = {}
     console = out()
     for item in items:
@@ -70,7 +73,7 @@ def print_checks(items: Iterable[CheckRow]) -> None:
 
 
 def print_new_plugin(written: Sequence[str]) -> None:
-    """The files of a new plugin, and what to do with them; the first lies in its folder."""
+    """The files of a new plugin, and the next step; the first file is in the plugin's folder."""
     console = out()
     for path in written:
         console.print(plain(path), soft_wrap=True)
@@ -87,7 +90,7 @@ def print_environments(items: Sequence[Mapping[str, str]]) -> None:
 
 
 def print_environment(facts: EnvironmentRow) -> None:
-    """What an environment is, and how often its own decoders fail."""
+    """The size of an environment's problem, and the failure rates of its own decoders."""
     hidden = ("decoders", "findings", "matchable")
     lines: dict[str, object] = {name.replace("_", " "): value for name, value in facts.items() if name not in hidden}
     if not facts["matchable"]:

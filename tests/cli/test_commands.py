@@ -327,7 +327,7 @@ def test_a_malformed_note_is_a_problem_and_not_a_result(copied, capsys, kind, no
         assert "\x1b" not in out
     item = json.loads(printed(capsys, "show", branch, "--json")[1])
     assert item["notes"][kind] is None
-    assert f"the {kind} note zz is not of the form" in item["problems"][0]
+    assert f"the {kind} note zz does not match the schema" in item["problems"][0]
 
 
 @pytest.mark.parametrize("change", [{"commit": 5}, {"details": {}}, {"pid": "x"}])
