@@ -5,6 +5,7 @@ An audit draws no shots, so it cannot tell whether the counts are true. A replay
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from math import isclose
@@ -18,13 +19,16 @@ from autoqec.results.reasons import REASONS, word_for
 from autoqec.results.statistics import attempt_alpha, delta_interval
 from autoqec.results.verdict import Verdict
 from autoqec.results.verdict_checks import NotWhole, run_checks
-from autoqec.results.verdict_parts import Certificate, Evidence, FaultSets, Tested, Variant
+from autoqec.results.verdict_parts import Certificate, Check, Evidence, FaultSets, Tested, Variant
 
 #: Relative tolerance between two computations of one number.
 _CLOSE = 1e-9
 
 #: Fields of a test that are counted, so they do not follow from its other counts.
 _COUNTED = ("test", "extension", "neutral", "digests", "invalid", "references", "references_missing")
+
+#: A number in a sentence.
+_FIGURE = re.compile(r"\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?")
 
 _T = TypeVar("_T")
 
@@ -151,9 +155,14 @@ def _word(verdict: Verdict, target: Tested, alpha: float) -> Iterator[str]:
     if evidence.checks is not None:
         yield from _beside("two_p_slope", _json(evidence.two_p_slope), _json(slope_of(evidence)))
         checks = run_checks(evidence)
-        yield from _beside("checks", [*map(write_record, evidence.checks)], [*map(write_record, checks)])
+        yield from _beside("checks", [*map(_figures_of, evidence.checks)], [*map(_figures_of, checks)])
         evidence = replace(evidence, checks=checks)
     yield from _beside("verdict and reason", [verdict.verdict, verdict.reason], list(decide(evidence)))
+
+
+def _figures_of(check: Check) -> dict[str, Any]:
+    """A check with the figures of its sentence in place of the sentence: its words may change from version to version."""
+    return {**write_record(check), "says": sorted(_FIGURE.findall(check.says))}
 
 
 def _json(record: Any) -> Any:

@@ -1,6 +1,7 @@
 """The verifier's words under constraints, on an executor that draws failures at known rates instead of decoding."""
 
 import json
+import re
 from concurrent.futures import Future
 
 import numpy as np
@@ -431,6 +432,7 @@ def lower(number):
             "verdict and reason.0: the note says VERIFIED, its counts give SUSPICIOUS",
         ),
         ("checks.0.result", lambda _: "warned", "checks.0.result: the note says warned, its counts give passed"),
+        ("checks.0.says", lambda says: re.sub(r"\d", "8", says, count=1), "checks.0.says"),
         ("reason", lambda _: "excellent", "verdict and reason.1"),
         ("test", lambda _: None, "the note is incomplete"),
     ],
@@ -444,6 +446,15 @@ def test_an_audit_says_what_was_altered(noted, path, change, said):
     inner[last] = change(inner[last])
     found = audit(Verdict.from_dict(note))
     assert any(said in sentence for sentence in found), found
+
+
+def test_the_words_of_a_check_may_change_and_its_figures_may_not(noted):
+    note = json.loads(noted)
+    for check in note["checks"]:
+        check["says"] = "Put differently: " + " and ".join(
+            re.findall(r"\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?", check["says"])
+        )
+    assert audit(Verdict.from_dict(note)) == []
 
 
 def test_a_beacon_and_another_level_are_other_shots_and_another_border():
