@@ -1,8 +1,8 @@
 """One spelling for every value that is hashed, diffed or merged: canonical YAML for people, canonical JSON for notes.
 
-YAML files are written sorted, one scalar per line and a blank line between keys, so that git's own line merge and a
-reviewer's eye both see one change per key. They are read strictly: no duplicate keys, anchors, aliases or tags, and
-numbers as a physicist writes them (`5e-3` is a number; YAML 1.1 takes it for a string).
+YAML files are written sorted, one scalar per line and a blank line between keys, so that both git's line merge and a
+reviewer see one change per key. They are read strictly: no duplicate keys, anchors, aliases or tags, and numbers as a
+physicist writes them (`5e-3` is a number; YAML 1.1 reads it as a string).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _PLAIN = re.compile(r"[A-Za-z_](?:[A-Za-z0-9_./:-]*[A-Za-z0-9_./-])?")
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """A SafeLoader that refuses what two readers could understand differently."""
+    """A SafeLoader that refuses ambiguous YAML."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]
@@ -147,7 +147,7 @@ def dump_yaml(mapping: dict[str, Any]) -> str:
 
 
 def dump_flow(value: Any) -> str:
-    """Write a value on one line, mappings in braces in their own order: for YAML that a person goes on editing.
+    """Write a value on one line, mappings in braces in their own order: for YAML that a person edits further.
 
     Raises:
         TypeError, ValueError: As for `dump_yaml`.

@@ -1,4 +1,4 @@
-"""Settings: flag over environment variable over `.autoqec/config.toml` over built-in, each with where it came from."""
+"""Reads the settings: a flag wins over an environment variable, over `.autoqec/config.toml`, over the built-in value."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PRICE_FIELDS = tuple(Price.model_fields)
 
 _PREFIX = "AUTOQEC_"
 
-#: Variables that are no settings: they hold for a process, whatever lab it works in.
+#: Variables that are not settings: they apply to a process in any lab.
 OTHER_VARIABLES: Mapping[str, str] = {
     "AUTOQEC_LOAD_PLUGINS": "Plugins to load, by entry-point name, separated by commas; empty for none.",
     "AUTOQEC_STRICT_PLUGINS": "1 makes a broken plugin an error.",
@@ -166,7 +166,7 @@ def _explained(error: ErrorDetails, values: Mapping[str, Any], source: str) -> t
         return _explained_profile(name, key, values, unknown)
     if table == "agents":
         if key == "[key]":
-            return f"agents.{name} is no role", _nearest(name, ("ideator", "coder", "analyst"))
+            return f"agents.{name} is not a role", _nearest(name, ("ideator", "coder", "analyst"))
         return f"agents.{name}.{key} must be a word, a number, true or false", "see docs/agents.md"
     given = values["prices"][name]
     if error["type"] == "missing" or unknown:
@@ -214,8 +214,8 @@ def _explained_profile(name: str, key: str, values: Mapping[str, Any], unknown: 
 def config_template() -> str:
     """The text of a new lab's settings file: every simple setting with its built-in value."""
     lines = [
-        "# Settings of this lab. A flag wins over an AUTOQEC_... variable, that over this file, that over the built-in value;",
-        "# `autoqec doctor` shows every value with where it came from.",
+        "# Settings of this lab. A flag wins over an AUTOQEC_... variable, over this file, over the built-in value.",
+        "# `autoqec doctor` shows every value and where it comes from.",
     ]
     lines += [
         f'{name} = "{value}"' if isinstance(value, str) else f"{name} = {value}" for name, value in BUILTIN.items()

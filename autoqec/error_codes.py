@@ -1,7 +1,7 @@
 """Every error code: what it means, and what to do. `docs/errors.md` is generated from here.
 
-A code is part of the record — it crosses process boundaries and is kept in claims and notes — so it never changes its meaning
-and never goes. Messages are prose for people and may be reworded at any time.
+A code is part of the record: it crosses process boundaries and is kept in claims and notes. So a code never changes its meaning
+and is never removed. Messages are prose for people and may be reworded at any time.
 """
 
 from __future__ import annotations

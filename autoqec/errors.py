@@ -2,7 +2,7 @@
 
 Exit codes are part of the command line's contract: 0 ok, 1 the work failed, 2 wrong usage, 3 not found,
 4 budget spent, 130 interrupted. Codes are part of the record: `autoqec.error_codes` says what each means. Messages are for
-people and may be reworded at any time; nothing decides by them.
+people and may be reworded at any time; no code depends on them.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class NotFoundError(AutoQECError):
 
 
 class MissingPackageError(AutoQECError):
-    """A plugin is there and the package it needs is not; the hint is the line that installs it."""
+    """A plugin is installed, but a package that it needs is not; the hint is the command that installs it."""
 
     code = "missing_package"
 
@@ -67,14 +67,14 @@ class BudgetSpentError(AutoQECError):
 
 
 def code_of(error: BaseException) -> str:
-    """The code of any exception: its own, `out_of_memory`, or `raised` for one that is not ours."""
+    """The code of any exception: its own, `out_of_memory`, or `raised` for an exception that is not AutoQEC's."""
     if isinstance(error, AutoQECError):
         return error.code
     return "out_of_memory" if is_out_of_memory(error) else "raised"
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether there was not enough memory. torch has no MemoryError: on a processor only its words say so."""
+    """Whether memory ran out. torch raises no MemoryError on a CPU: only the message says so."""
     return (
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"

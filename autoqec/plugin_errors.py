@@ -1,7 +1,7 @@
-"""Where an error comes from: the plugin it was raised in, the plugin's distribution, and the file and line.
+"""Finds the plugin, distribution, file and line that an error comes from.
 
-The loader says which modules belong to which plugin. Nothing is read or imported to find the place of an error, so this also
-works in a process that is locked.
+The loader registers which modules belong to which plugin. Finding the place reads and imports nothing, so this also works in a
+locked process.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ class Origin:
 
     @property
     def place(self) -> str:
-        """File and line, without the folders above the package: this is kept in git, and machines differ."""
+        """File and line, without the folders above the package, because this is kept in git and machines differ."""
         parts = self.module.count(".") + 1 + (os.path.basename(self.file) == "__init__.py")
         return f"{'/'.join(self.file.split(os.sep)[-parts:])}, line {self.line}"
 
 
-#: Module or package → the plugin it belongs to. A package stands for all modules in it that are not listed themselves.
+#: Module or package → the plugin it belongs to. A package covers all its modules that are not listed themselves.
 _owners: dict[str, Owner] = {}
 
 
 def own(module: str, owner: Owner) -> None:
-    """Remember that a module belongs to a plugin, and so does its package, unless that belongs to another already."""
+    """Register a module, and its package unless another plugin has it, as belonging to a plugin."""
     _owners[module] = owner
     _owners.setdefault(module.partition(".")[0], owner)
 
@@ -70,11 +70,11 @@ def origin(error: BaseException, owner: Owner | None = None) -> Origin | None:
 
     Args:
         error: Any exception.
-        owner: The plugin that was called; where no frame belongs to a plugin, its place is the innermost one that is
-            not of this package.
+        owner: The plugin that was called. If no frame belongs to a plugin, the place is the innermost frame outside this
+            package.
 
     Returns:
-        None if no plugin is to blame, or a candidate's own code raised.
+        None if no plugin is to blame, or a candidate's own code raised the error.
     """
     if isinstance(error, SyntaxError) and owner and error.filename and error.lineno:
         return Origin(owner, error.filename, error.lineno)
@@ -102,20 +102,20 @@ def _frames(error: BaseException) -> Iterator[tuple[str, CodeType, int]]:
 
 
 def _is_ours(module: str, file: str) -> bool:
-    """Whether a frame is of this package or of Python's imports, and so says nothing of the plugin."""
+    """Whether a frame belongs to this package or to Python's imports, and so does not locate the plugin."""
     return file.startswith("<") or module.partition(".")[0] in ("autoqec", "importlib")
 
 
 def _is_candidates(file: str) -> bool:
-    # A candidate's source is compiled under its path in the candidate, which is relative; all else has a whole path.
+    # A candidate's source is compiled under its relative path in the candidate; all other code has an absolute path.
     return not file.startswith("<") and not os.path.isabs(file)
 
 
 def one_line(error: BaseException) -> str:
-    """An exception of somebody else's code in one line."""
+    """An exception of foreign code in one line."""
     try:
         text = str(error)
-    except Exception:  # it is theirs, and so is what makes text of it
+    except Exception:  # making text of it is foreign code too
         text = "an error whose message cannot be read"
     return f"{type(error).__name__}: {text}".splitlines()[0]
 

@@ -1,8 +1,8 @@
-"""The loader: finds plugins by entry point, survives broken ones, and keeps a registry of what they offer.
+"""Loads plugins by entry point, skips broken ones, and keeps a registry of what they offer.
 
-The registry is made by `load_plugins()` and passed around; there is no global one. `AUTOQEC_LOAD_PLUGINS` selects plugins
-by entry-point name (comma-separated; empty loads none), `AUTOQEC_STRICT_PLUGINS=1` turns a broken plugin into an error.
-pluggy calls the plugins, one at a time, so that one that fails takes nothing from the others and each name has an owner.
+`load_plugins()` makes the registry, which is passed around; there is no global one. `AUTOQEC_LOAD_PLUGINS` selects plugins by
+entry-point name (comma-separated; empty loads none). `AUTOQEC_STRICT_PLUGINS=1` turns a broken plugin into an error. pluggy
+calls the plugins one at a time, so a failing plugin does not affect the others, and each name has an owner.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
@@ -28,7 +28,12 @@ from autoqec.json_values import JsonObject
 from autoqec.plugin_errors import Origin, Owner, one_line, origin, own
 from autoqec.round_events import RoundEvent
 
+if TYPE_CHECKING:
+    from autoqec.printed_rows import BrokenRow, PluginRow
+
 GROUP = "autoqec"
+
+_SCHEMA = "autoqec.plugin/1"
 
 #: The kinds a plugin can register, in the order people meet them; each has a hook `autoqec_register_<kind>s`.
 KINDS = ("agent", "decoder", "verifier", "stage", "code", "executor", "command")
@@ -40,13 +45,13 @@ class Registration:
 
     Attributes:
         kind: One of `KINDS`.
-        name: What users write in an environment, a candidate or a flag. A name that ends in a colon is a family: it has
-            every name that begins so.
+        name: What users write in an environment, a candidate or a flag. A name that ends in a colon is a family: it covers
+            every name with that prefix.
         factory: A callable, or `module:attribute` imported when it is first used.
         capabilities: Facts that can be known without importing the factory, such as `takes_beliefs`.
         plugin: The entry point's name.
         distribution: The installed distribution it came with, with its version.
-        member: Of a family, what follows the colon: the factory's first argument.
+        member: For a family, the part after the colon: the factory's first argument.
     """
 
     kind: str
@@ -63,12 +68,12 @@ class Registration:
         return Owner(self.plugin, self.distribution)
 
     def failure(self, error: BaseException, what: str = "failed", hint: str | None = None) -> AutoQECError:
-        """What a person is told of an error that was raised in it: plugin, distribution, file and line.
+        """An error for people about an exception raised in the plugin: it names plugin, distribution, file and line.
 
         Args:
-            error: What was raised.
+            error: The exception.
             what: What could not be done.
-            hint: What to do about it; by default, to look at the traceback.
+            hint: What to do about it; by default, look at the traceback.
         """
         found = origin(error, self.owner)
         place = f" ({found.place})" if found else ""
@@ -82,7 +87,7 @@ class Registration:
         """Import and return the factory.
 
         Raises:
-            AutoQECError: It cannot be imported; names the plugin and how to go on without it.
+            AutoQECError: It cannot be imported; names the plugin and how to continue without it.
         """
         if not isinstance(self.factory, str):
             return self.factory
@@ -118,7 +123,7 @@ class Registration:
 
 @dataclass(frozen=True)
 class BrokenPlugin:
-    """A plugin that was found and could not be used, or not in full.
+    """A plugin that was found but cannot be used, or only in part.
 
     Attributes:
         plugin: The entry point's name.
@@ -154,11 +159,11 @@ class Registry:
         """The registration of a name.
 
         Raises:
-            NotFoundError: Nothing by that name; lists what exists and any broken plugin that may have had it.
+            NotFoundError: The name is unknown; lists the known names, and the broken plugins that may have offered it.
         """
         found = self.entries.get((kind, name))
         if found is not None and name.endswith(":"):
-            raise NotFoundError(f"{kind} {name!r} is a family: say which of it, {name}…", hint="autoqec plugins")
+            raise NotFoundError(f"{kind} {name!r} is a family: give a member, {name}…", hint="autoqec plugins")
         if found is not None:
             return found
         family, colon, member = name.partition(":")
@@ -171,7 +176,7 @@ class Registry:
         raise NotFoundError(f"there is no {kind} named {name!r}", hint=hint, code="not_installed", about=about)
 
     def maker(self, kind: str) -> Callable[[str], Any]:
-        """A function from a name to what its factory makes without fields, for kinds that take none (stages, codes)."""
+        """A function from a name to the product of its factory, for kinds whose factories take no fields (stages, codes)."""
         return lambda name: self.get(kind, name).create()
 
     def names(self, kind: str) -> list[str]:
@@ -184,10 +189,10 @@ class Registry:
         return sorted(chosen, key=lambda entry: (KINDS.index(entry.kind), entry.name))
 
     def notify(self, event: RoundEvent) -> list[BrokenPlugin]:
-        """Hand an event to every observer, in pluggy's order; one that raises is not asked again.
+        """Send an event to every observer, in pluggy's order; an observer that raises gets no further events.
 
         Returns:
-            The observers that raised, each once in the life of this registry.
+            The observers that raised, each once per registry.
         """
         failed = []
         name = "autoqec_round_event"
@@ -207,7 +212,7 @@ class Registry:
 
 
 def _call_only(manager: pluggy.PluginManager, hook: str, plugin: Any, **arguments: Any) -> None:
-    """Have pluggy call one plugin's functions for a hook, and nobody else's."""
+    """Have pluggy call one plugin's functions for a hook, and no other plugin's."""
     others = [other for other in manager.get_plugins() if other is not plugin]
     manager.subset_hook_caller(hook, others)(**arguments)
 
@@ -287,13 +292,13 @@ def load_plugins(entries: Iterable[EntryPoint] | None = None) -> Registry:
         first = registry.broken[0]
         raise AutoQECError(
             f"plugin {first.plugin} ({first.distribution}) is broken: {first.error}",
-            hint=f"pip uninstall {first.distribution.split()[0]}, or unset AUTOQEC_STRICT_PLUGINS to go on without it",
+            hint=f"pip uninstall {first.distribution.split()[0]}, or unset AUTOQEC_STRICT_PLUGINS to continue without it",
         )
     return registry
 
 
 def _load(registry: Registry, entry: EntryPoint, owner: Owner) -> list[Registration]:
-    """Import a plugin and have pluggy register it and ask it what it offers; if that fails, nothing of it is left."""
+    """Import a plugin, register it with pluggy, and collect its offers; on failure, unregister it completely."""
     manager = registry.manager
     if entry.pattern.match(entry.value) is None:
         raise UsageError(f"the entry point {entry.value!r} is not of the form module or module:attribute")
@@ -301,12 +306,10 @@ def _load(registry: Registry, entry: EntryPoint, owner: Owner) -> list[Registrat
     with contextlib.redirect_stdout(sys.stderr):  # what a plugin prints as it loads is not our data
         plugin = entry.load()
         if plugin is None:
-            raise UsageError(f"{entry.value} is None, and no module or object with hooks")
+            raise UsageError(f"{entry.value} is None; a plugin is a module or an object with hooks")
         if manager.has_plugin(entry.name):
             other = registry.owners[entry.name].distribution
-            raise UsageError(
-                f"there is another plugin {entry.name!r}, of {other}: an entry point has a name of its own"
-            )
+            raise UsageError(f"there is another plugin {entry.name!r}, of {other}: an entry point needs a unique name")
         try:
             manager.register(plugin, name=entry.name)
             manager.check_pending()
@@ -335,15 +338,15 @@ def _offers(manager: pluggy.PluginManager, plugin: Any, kind: str, owner: Owner)
 
 
 def _validate(kind: str, name: object, factory: object, capabilities: JsonObject) -> None:
-    """Refuse what could never be used.
+    """Refuse an offer that could never be used.
 
     Raises:
-        UsageError: The name cannot be written, the factory not be called, or a capability is unknown or of another type.
+        UsageError: The name has invalid characters, the factory is not callable, or a capability is unknown or mistyped.
     """
     pattern = hookspecs.NAME.replace(":", "") if kind == "command" else hookspecs.NAME
     if not isinstance(name, str) or re.fullmatch(pattern, name) is None:
         raise UsageError(
-            f"{kind} {name!r}: nobody could write this name",
+            f"{kind} {name!r}: the name has invalid characters",
             hint=f"use letters, digits, and _ . -{'' if kind == 'command' else ' :'}",
         )
     if isinstance(factory, str):
@@ -368,7 +371,7 @@ def _validate(kind: str, name: object, factory: object, capabilities: JsonObject
 
 
 def _forgotten(manager: pluggy.PluginManager, plugin: Any, owner: Owner) -> list[BrokenPlugin]:
-    """Functions of a plugin that are named as hooks and lack the decorator: pluggy passes them over in silence."""
+    """Functions of a plugin that are named like hooks but lack the decorator: pluggy ignores them silently."""
     found = []
     for name in dir(plugin):
         function = inspect.getattr_static(plugin, name, None) if name.startswith("autoqec_") else None
@@ -405,9 +408,9 @@ def _add(registry: Registry, offer: Registration) -> None:
 
 
 def missing_packages(registry: Registry) -> dict[str, str]:
-    """What is registered and needs a distribution that is not installed: its name → the line that installs it.
+    """Registered names that need a distribution that is not installed: name → the command that installs it.
 
-    A factory says so in the capability `needs`; nothing is imported to find out.
+    The capability `needs` of a registration names the distribution; nothing is imported to find out.
     """
     missing = {}
     for entry in registry.all():
@@ -420,38 +423,46 @@ def missing_packages(registry: Registry) -> dict[str, str]:
 
 
 def pip_line(distribution: str, options: str = "") -> str:
-    """The command that installs a distribution, in quotes for the sake of an extra in brackets."""
+    """The command that installs a distribution; quotes protect an extra in brackets."""
     return " ".join(["pip install", *([options] if options else []), f"'{distribution}'"])
 
 
-def describe() -> list[dict[str, Any]]:
-    """Everything registered, then everything broken, as JSON-able mappings."""
+def describe() -> list[PluginRow | BrokenRow]:
+    """Everything registered, then everything broken."""
     registry = load_plugins()
     missing = missing_packages(registry)
-    shared: dict[str, Any] = {"schema": "autoqec.plugin/1"}
-    return [
-        *(
-            shared
-            | {
-                "kind": entry.kind,
-                "name": entry.name,
-                "plugin": entry.plugin,
-                "distribution": entry.distribution,
-                "capabilities": dict(entry.capabilities),
-                "missing": entry.capabilities["needs"] if entry.name in missing else None,
-                "install": missing.get(entry.name),
-            }
-            for entry in registry.all()
-        ),
-        *(shared | vars(broken) for broken in registry.broken),
+    registered: list[PluginRow] = [
+        {
+            "schema": _SCHEMA,
+            "kind": entry.kind,
+            "name": entry.name,
+            "plugin": entry.plugin,
+            "distribution": entry.distribution,
+            "capabilities": dict(entry.capabilities),
+            "missing": entry.capabilities["needs"] if entry.name in missing else None,
+            "install": missing.get(entry.name),
+        }
+        for entry in registry.all()
     ]
+    broken: list[BrokenRow] = [
+        {
+            "schema": _SCHEMA,
+            "plugin": each.plugin,
+            "distribution": each.distribution,
+            "error": each.error,
+            "file": each.file,
+            "line": each.line,
+        }
+        for each in registry.broken
+    ]
+    return [*registered, *broken]
 
 
-def describe_metadata() -> list[dict[str, Any]]:
+def describe_metadata() -> list[PluginRow]:
     """Installed plugins from their metadata alone, importing nothing."""
     return [
         {
-            "schema": "autoqec.plugin/1",
+            "schema": _SCHEMA,
             "kind": "plugin",
             "name": entry.name,
             "plugin": entry.value,

@@ -25,12 +25,12 @@ os.environ["OMP_NUM_THREADS"] = "1"
 def pytest_cmdline_main(config):
     """The fast suite has a worker for each processor, up to four; a test that is named runs here, where it starts at once.
 
-    A worker that is out of work takes half of another's: neighbours stay together, and with them what they share.
+    A worker takes whole modules: what the tests of one share, a round or a warm process, is made once.
     """
     whole = config.args_source is config.ArgsSource.TESTPATHS and config.option.markexpr == "not slow"
     worker = "PYTEST_XDIST_WORKER" in os.environ  # a worker comes through here too, and must have none of its own
     if whole and not worker and config.pluginmanager.hasplugin("xdist") and config.option.numprocesses is None:
-        config.option.numprocesses, config.option.maxprocesses, config.option.dist = "auto", 4, "worksteal"
+        config.option.numprocesses, config.option.maxprocesses, config.option.dist = "auto", 4, "loadscope"
     return (yield)
 
 

@@ -2,7 +2,9 @@
 
 import ast
 import re
+from collections import Counter
 from graphlib import CycleError, TopologicalSorter
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -32,12 +34,13 @@ ALLOWED = {
 SHARED = {
     "json_values": set(),
     "round_events": set(),
+    "printed_rows": {"json_values"},
     "errors": {"json_values"},
     "canonical": {"errors"},
     "error_codes": set(),
     "hookspecs": set(),
     "plugin_errors": set(),
-    "plugins": {"errors", "hookspecs", "json_values", "plugin_errors", "round_events"},
+    "plugins": {"errors", "hookspecs", "json_values", "plugin_errors", "printed_rows", "round_events"},
     "settings_schema": {"json_values"},
     "config": {"errors", "json_values", "settings_schema"},
 }
@@ -149,6 +152,21 @@ def test_no_import_circle_exists():
     assert len(order) == len(files)
 
 
+def test_a_file_name_alone_says_which_file_it_is():
+    names = Counter(path.name for path in CORE + PLUGINS if path.name != "__init__.py")
+    assert [name for name, times in names.items() if times > 1] == []
+
+
+PACKAGES = [path for path in CORE + PLUGINS if path.name == "__init__.py"]
+
+
+@pytest.mark.parametrize("path", PACKAGES, ids=lambda path: str(path.parent.relative_to(ROOT)))
+def test_no_module_hides_a_name_of_its_package(path):
+    """Importing a module sets its name in the package, in place of a function of that name."""
+    inside = {each.stem for each in path.parent.iterdir()}
+    assert not inside & set(getattr(import_module(module_name(path)), "__all__", ()))
+
+
 VIEWS = [path for path in CORE if path.relative_to(ROOT / "autoqec").parts[0] == "views"]
 
 #: What works figures out, in the room of results: views are given records that have them.
@@ -183,3 +201,17 @@ def function_lengths(path):
 @pytest.mark.parametrize("path", CORE + PLUGINS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_functions_are_short(path):
     assert {name: lines for name, lines in function_lengths(path) if lines > MOST_LINES} == {}
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in CORE if path.name == "__init__.py"], ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_no_public_name_of_a_package_is_also_a_module_of_it(path):
+    """Which of the two an import gives would depend on what was imported before."""
+    beside = {each.stem for each in path.parent.iterdir() if each.suffix == ".py" or (each / "__init__.py").exists()}
+    listed = [node.value for node in ast.parse(path.read_text()).body if assigns(node, "__all__")]
+    assert not beside & {name for names in listed for name in ast.literal_eval(names)}
+
+
+def assigns(node, name):
+    return isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name for t in node.targets)

@@ -65,7 +65,7 @@ def test_profiles_are_extended_field_by_field(write):
         ("max_cost = true", "max_cost must be a number"),
         ('max_wall = "nan"', "max_wall must be between"),
         ("agents = 3", "agents must be a table of tables"),
-        ("[agents.judge]\nx = 1", "agents.judge is no role"),
+        ("[agents.judge]\nx = 1", "agents.judge is not a role"),
         ("[agents.coder]\nx = [1]", "agents.coder.x must be a word, a number, true or false"),
         ('[prices."m"]\ninput = 1', "prices.'m' has input"),
         ('[prices."m"]\ninput = -1\noutput = 1\ncache_read = 1\ncache_write = 1', "prices.'m'.input must be dollars"),

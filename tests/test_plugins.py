@@ -152,7 +152,9 @@ def test_a_broken_observer_ends_no_round_and_is_reported_once(entry, capsys):
         display.show(told[1])
     out, err = capsys.readouterr()
     assert out == "", "what an observer prints is not our data"
-    assert "the observer of plugin deaf (unknown distribution) failed and hears no more: SystemExit: deaf" in err
+    assert (
+        "the observer of plugin deaf (unknown distribution) failed and gets no further events: SystemExit: deaf" in err
+    )
 
 
 def test_a_plugin_that_exits_or_prints_at_import_is_survived(tmp_path, monkeypatch, capsys):
@@ -272,7 +274,7 @@ REFUSED = {
     ),
     "name": (
         "def autoqec_register_decoders(register):\n    register('My Dec!', 'a:B')",
-        "decoder 'My Dec!': nobody",
+        "decoder 'My Dec!': the name has invalid",
         5,
     ),
     "no name": ("def autoqec_register_decoders(register):\n    register('', 'a:B')", "decoder ''", 5),

@@ -99,7 +99,7 @@ class PastRound:
 
 @dataclass(frozen=True)
 class Context:
-    """Everything a role is told, built from git alone but for `machine` and `budget`; `to_dict` is the same as JSON values.
+    """Everything that a role receives, from git alone except `machine` and `budget`; `to_dict` gives JSON values.
 
     Attributes:
         environment: The environment's fields.
@@ -191,8 +191,8 @@ class Reply:
     """What an agent said, and what it took.
 
     Attributes:
-        message: The message, a JSON object if all is well; it is validated by whoever asked.
-        problem: Why there is no message — cut off, refused, not JSON —, in words that help to mend it; empty if there is one.
+        message: The message, a JSON object if the call succeeded; the caller validates it.
+        problem: Why there is no message (cut off, refused, not JSON), in words that help to correct it; empty if there is one.
         model: Which model spoke.
         prompt: The full prompt as it was sent; empty for an agent that is not told in words.
         text: The full reply as it came.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from autoqec.agents.agent_contract import ROLES
 from autoqec.plugins import Registry, missing_packages
 
+if TYPE_CHECKING:
+    from autoqec.printed_rows import AgentRow
 
-def describe_agents(registry: Registry) -> list[dict[str, Any]]:
+
+def describe_agents(registry: Registry) -> list[AgentRow]:
     """Describe every agent: `roles`, `words` (it gets a text prompt), `needs` in words, and `install` if a package is missing."""
     missing = missing_packages(registry)
     return [

@@ -26,7 +26,7 @@ _PREVIOUS = 4_000
 #: Of what the lab's owner wrote.
 _STEERING = 20_000
 
-#: Findings about a run that are told.
+#: How many findings about a run the prompt contains.
 _FINDINGS = 8
 
 
@@ -73,7 +73,7 @@ def render(role: Role, context: Context, *, limit: int = PROMPT_TOKENS) -> Promp
     Args:
         role: Who is asked.
         context: What it knows.
-        limit: Tokens, about, of all parts together; past rounds are told more briefly, and the oldest left out, to keep it.
+        limit: Approximate limit on the tokens of all parts; to keep it, past rounds are shortened and the oldest left out.
     """
     schema = schema_of(role)
     system = "\n\n".join(

@@ -1,4 +1,4 @@
-"""The stage kinds that are installed and the formats of a candidate's files, as agents are told them: plain JSON values."""
+"""Describes the installed stage kinds and the formats of a candidate's files for agents, as plain JSON values."""
 
 from __future__ import annotations
 

@@ -54,17 +54,18 @@ def _sandbox() -> str:
     """The layers that a candidate's own code gets on this machine, found by putting a process behind them."""
     from autoqec.errors import AutoQECError
     from autoqec.sandbox.child import Child
+    from autoqec.sandbox.lock import Lock
 
     try:
         with Child("autoqec.sandbox.lock:serve_trial", apart=True) as child:
-            layers = child.receive(30).fields["lock"]
+            layers = Lock.from_dict(child.receive(30).fields["lock"])
     except AutoQECError as error:
         return f"level 0: {error.problem}"
     names = {
         "seccomp": "system calls filtered",
-        "landlock": f"Landlock {layers['landlock']}",
+        "landlock": f"Landlock {layers.landlock}",
         "namespaces": "own users and network",
         "profile": "a profile that denies",
     }
-    held = [words for name, words in names.items() if layers[name]]
-    return f"level {layers['level']}: {', '.join(held) or 'none'}"
+    held = [words for name, words in names.items() if getattr(layers, name)]
+    return f"level {layers.level}: {', '.join(held) or 'none'}"

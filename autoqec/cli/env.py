@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import click
 
@@ -67,6 +68,7 @@ def check(env: str, shots: int, as_json: bool) -> int:
     """Compile and sample ENV (a name or a path), and describe it or its first error."""
     from autoqec.loop.session import check_environment
     from autoqec.plugins import load_plugins
+    from autoqec.printed_rows import EnvironmentRow
     from autoqec.problem.environment import find_environment
     from autoqec.scoring.baseline import describe_environment
     from autoqec.views.console import print_json
@@ -75,7 +77,7 @@ def check(env: str, shots: int, as_json: bool) -> int:
     registry = load_plugins()
     loaded = find_environment(env, _folders())
     check_environment(loaded, registry)
-    facts = describe_environment(loaded, registry, shots)
+    facts = cast(EnvironmentRow, describe_environment(loaded, registry, shots))
     print_json([{"schema": "autoqec.env_check/1", **facts}]) if as_json else print_environment(facts)
     return 0
 

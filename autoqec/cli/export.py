@@ -29,13 +29,16 @@ def command(round_name: str, folder: Path, onnx: bool, as_json: bool) -> int:
     ROUND is exp/<run>/<N>. Inside a lab, sinter needs no export: `sinter collect --custom_decoders_module_function
     autoqec.sinter:decoders --decoders autoqec:exp/<run>/<N> ...`.
     """
+    from typing import cast
+
     from autoqec.exchange.folder import write_folder
     from autoqec.exchange.package import package_of
     from autoqec.history import parse_round_name
     from autoqec.plugins import load_plugins
+    from autoqec.printed_rows import ExportRow
     from autoqec.views.sync_text import print_export
 
     package = package_of(open_history(), *parse_round_name(round_name))
-    manifest = write_folder(package, load_plugins(), folder, onnx=onnx)
+    manifest = cast(ExportRow, write_folder(package, load_plugins(), folder, onnx=onnx))
     print_export(folder, manifest, as_json=as_json)
     return 0

@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from autoqec import __version__
+from autoqec.cli.suggesting_group import SuggestingGroup
 from autoqec.errors import AutoQECError
 
 #: Subcommand → its line of help. Its module is imported on use; see `module_of`.
@@ -55,7 +56,7 @@ _EPILOG = (
 )
 
 
-class _LazyGroup(click.Group):
+class _LazyGroup(SuggestingGroup):
     """A group that imports a command on use, and looks for unknown names among the plugins."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -18,11 +18,12 @@ def command(name: str | None, as_json: bool) -> int:
     """
     from collections.abc import Iterator
     from dataclasses import asdict
-    from typing import Any
+    from typing import cast
 
     from autoqec.cli.main import COMMANDS
     from autoqec.errors import UsageError
     from autoqec.plugins import load_plugins
+    from autoqec.printed_rows import CheckRow
     from autoqec.testing.plugin_checks import Checked, check_plugins
     from autoqec.views.console import print_json
     from autoqec.views.installed_text import print_checks
@@ -31,12 +32,12 @@ def command(name: str | None, as_json: bool) -> int:
         raise UsageError("the checks are assertions, and python -O leaves them out", hint="unset PYTHONOPTIMIZE")
     failed = False
 
-    def rows() -> Iterator[dict[str, Any]]:
+    def rows() -> Iterator[CheckRow]:
         nonlocal failed
         checked: Checked
         for checked in check_plugins(load_plugins(), name, COMMANDS):
             failed = failed or checked.result == "failed"
-            yield {"schema": "autoqec.plugin_check/1", **asdict(checked)}
+            yield cast(CheckRow, {"schema": "autoqec.plugin_check/1", **asdict(checked)})
 
     print_json(rows()) if as_json else print_checks(rows())
     return 1 if failed else 0

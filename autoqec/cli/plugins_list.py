@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from autoqec.cli import shared_options as options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from autoqec.printed_rows import BrokenRow, PluginRow
 
 
 @click.command()
@@ -39,7 +46,7 @@ def list_plugins(kind: str | None, metadata: bool, as_json: bool) -> int:
     if kind is not None and kind.removesuffix("s") not in KINDS:
         there = ", ".join(f"{name}s" for name in KINDS)
         raise UsageError(f"plugins register no {kind!r}; there are {there}", hint=f"autoqec plugins --kind {KINDS[0]}s")
-    items = describe_metadata() if metadata else describe()
-    items = [item for item in items if kind is None or item.get("kind") in (kind, kind.removesuffix("s"), None)]
+    found: Sequence[PluginRow | BrokenRow] = describe_metadata() if metadata else describe()
+    items = [item for item in found if kind is None or item.get("kind") in (kind, kind.removesuffix("s"), None)]
     print_json(items) if as_json else print_plugins(items)
     return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 
@@ -68,11 +68,12 @@ def command(round_name: str, trace: bool, as_json: bool) -> int:
 def _trace(ledger: Ledger, run: str, number: int, as_json: bool) -> int:
     from autoqec.history import find_record
     from autoqec.loop.tracing import read_calls
+    from autoqec.printed_rows import CallRow
     from autoqec.views.console import print_json
     from autoqec.views.trace_text import print_trace
 
     find_record(ledger, run, number)  # raises an error that lists the rounds
-    calls = [call.to_dict() | call.texts() for call in read_calls(ledger, run, number)]
+    calls = [cast(CallRow, call.to_dict() | call.texts()) for call in read_calls(ledger, run, number)]
     if as_json:
         print_json([{"schema": "autoqec.call/1", "run": run, **call} for call in calls])
     else:

@@ -10,8 +10,8 @@ from autoqec.cli import shared_options as options
 from autoqec.cli.lab import open_lab, run_session
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from autoqec.history import Ledger
+    from autoqec.loop.front_verification import OpenSession
     from autoqec.loop.judging import Asked
     from autoqec.loop.round_state import RoundState
     from autoqec.loop.session import Session
@@ -50,7 +50,22 @@ if TYPE_CHECKING:
 )
 @click.option("--head-to-head", is_flag=True, help="Decide close pairs of the front on shots that both rounds share.")
 @options.work_options
-def command(round_name: str | None, as_json: bool, quiet: bool, **flags: Any) -> int:
+def command(
+    round_name: str | None,
+    max_shots: int | None,
+    max_seconds: float | None,
+    alpha: float | None,
+    beacon: str,
+    certificate: str,
+    seed_key: str | None,
+    audit: bool,
+    replay: bool,
+    front: bool,
+    head_to_head: bool,
+    as_json: bool,
+    quiet: bool,
+    **settings_flags: Any,
+) -> int:
     """Judge a round again, on fresh shots, from git alone. ROUND is exp/<run>/<N>.
 
     Exit code 0 if VERIFIED, 1 otherwise. Every verification spends a share of the run's error budget. A replay spends none: it
@@ -59,83 +74,86 @@ def command(round_name: str | None, as_json: bool, quiet: bool, **flags: Any) ->
     --audit judges nothing: it recomputes the verdict's evidence, level, figures, checks and word from its counts. Exit code 0
     if they agree. With --front, exit code 0 if all rounds are VERIFIED again.
     """
+    from functools import partial
+
     from autoqec.errors import NotFoundError, UsageError
     from autoqec.history import load_run, parse_round_name
+    from autoqec.loop.judging import Asked
     from autoqec.loop.round_state import find_verdict, read_state
     from autoqec.plugins import load_plugins
 
-    if flags["replay"] and not flags["audit"]:
+    if replay and not audit:
         raise UsageError("--replay needs --audit", hint="add --audit, or name a verdict with --seed-key")
-    if flags["front"] or flags["head_to_head"]:
-        return _front(round_name, flags, as_json=as_json, quiet=quiet)
+    asked = Asked(max_shots, alpha, beacon, certificate == "full", max_seconds)
+    if front or head_to_head:
+        if audit or seed_key or (front and head_to_head):
+            raise UsageError(
+                "--front, --head-to-head and --audit or --seed-key each go alone", hint="leave all but one out"
+            )
+        ledger, settings = open_lab(settings_flags)
+        open_session = partial(run_session, ledger, load_plugins(), settings, quiet=quiet)
+        if head_to_head:
+            return _decide_pairs(ledger, round_name, max_shots, open_session, as_json=as_json)
+        return _front(ledger, round_name, asked, open_session, as_json=as_json)
     if round_name is None:
         raise UsageError(
             "the round is missing", hint="autoqec verify exp/<run>/<N>, or --front for all rounds on the front"
         )
-    ledger, settings = open_lab(flags)
+    ledger, settings = open_lab(settings_flags)
     run_name, number = parse_round_name(round_name)
     run = load_run(ledger, run_name)
     state = read_state(ledger, run_name, number)
-    noted = find_verdict(ledger, state, flags["seed_key"]) if flags["seed_key"] is not None else None
-    needs_weights = not flags["audit"] or flags["replay"]
+    noted = find_verdict(ledger, state, seed_key) if seed_key is not None else None
+    needs_weights = not audit or replay
     if state.commit is None or (state.weights is None and needs_weights):
         raise NotFoundError(
             f"round {run_name}/{number} has no weights in this lab, so you cannot verify it here",
             hint="autoqec resume if it was interrupted here, autoqec pull --artifacts if it is from a remote",
         )
     with run_session(ledger, load_plugins(), settings, run, quiet=quiet) as session:
-        if flags["audit"]:
-            return _audit(session, state, noted or state.verdict, replay=flags["replay"], as_json=as_json)
-        return _judge(session, state, noted, flags, as_json=as_json)
+        if audit:
+            return _audit(session, state, noted or state.verdict, replay=replay, as_json=as_json)
+        return _judge(session, state, noted, asked, as_json=as_json)
 
 
-def _front(run_name: str | None, flags: Mapping[str, Any], *, as_json: bool, quiet: bool) -> int:
-    from functools import partial
-
-    from autoqec.errors import UsageError
-    from autoqec.loop.front_verification import decide_pairs, refute
-    from autoqec.plugins import load_plugins
+def _decide_pairs(
+    ledger: Ledger, run_name: str | None, max_shots: int | None, open_session: OpenSession, *, as_json: bool
+) -> int:
+    from autoqec.loop.front_verification import decide_pairs
     from autoqec.views.console import print_json
-    from autoqec.views.front_json import kept_fronts, read_fronts
+    from autoqec.views.front_json import read_fronts
     from autoqec.views.log_lines import read_lines
-    from autoqec.views.verify_text import print_head_to_head, print_refuted
+    from autoqec.views.verify_text import print_head_to_head
 
-    if flags["audit"] or flags["seed_key"] or (flags["front"] and flags["head_to_head"]):
-        raise UsageError(
-            "--front, --head-to-head and --audit or --seed-key each go alone", hint="leave all but one out"
-        )
-    ledger, settings = open_lab(flags)
-    session_of = partial(run_session, ledger, load_plugins(), settings, quiet=quiet)
-    if flags["head_to_head"]:
-        fronts = [each.front for each in read_fronts(ledger, read_lines(ledger, run_name))]
-        for found, second in decide_pairs(ledger, fronts, flags["max_shots"], session_of):
-            fields = {"schema": "autoqec.duel/1", **found.to_note(), "pair": [found.rival_name, second]}
-            print_json([fields]) if as_json else print_head_to_head(found, second)
-        return 0
-    asked, whole = _asked(flags), True
+    fronts = [each.front for each in read_fronts(ledger, read_lines(ledger, run_name))]
+    for found, second in decide_pairs(ledger, fronts, max_shots, open_session):
+        fields = {"schema": "autoqec.duel/1", **found.to_note(), "pair": [found.rival_name, second]}
+        print_json([fields]) if as_json else print_head_to_head(found, second)
+    return 0
+
+
+def _front(ledger: Ledger, run_name: str | None, asked: Asked, open_session: OpenSession, *, as_json: bool) -> int:
+    from autoqec.loop.front_verification import refute
+    from autoqec.views.console import print_json
+    from autoqec.views.front_json import kept_fronts
+    from autoqec.views.log_lines import read_lines
+    from autoqec.views.verify_text import print_refuted
+
+    whole = True
     for front in kept_fronts(ledger, read_lines(ledger, run_name)):
-        for row in refute(ledger, front, asked, session_of):
+        for row in refute(ledger, front, asked, open_session):
             print_json([{"schema": "autoqec.verdict/1", **row.to_json()}]) if as_json else print_refuted(row)
             whole &= row.verdict is not None and row.verdict.verified
     return 0 if whole else 1
 
 
-def _asked(flags: Mapping[str, Any]) -> Asked:
-    from autoqec.loop.judging import Asked
-
-    full = flags["certificate"] == "full"
-    return Asked(flags["max_shots"], flags["alpha"], flags["beacon"], full, flags["max_seconds"])
-
-
-def _judge(
-    session: Session, state: RoundState, replay: Verdict | None, flags: Mapping[str, Any], *, as_json: bool
-) -> int:
+def _judge(session: Session, state: RoundState, replay: Verdict | None, asked: Asked, *, as_json: bool) -> int:
     from autoqec.loop.auditing import replay_differences
     from autoqec.loop.judging import judge
     from autoqec.views.console import print_json
     from autoqec.views.verdict_text import print_verdict
 
-    verdict = judge(session, state, _asked(flags), replay=replay)
+    verdict = judge(session, state, asked, replay=replay)
     agrees = None if replay is None else not replay_differences(replay, verdict)
     if as_json:
         told = {"schema": "autoqec.verdict/1", **verdict.to_note()}

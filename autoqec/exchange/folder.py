@@ -30,7 +30,10 @@ from autoqec.exchange.folder import open_folder
 
 
 def decoder():
-    """Return an object whose `decode(syndromes)` maps bit-packed little-endian uint8 arrays, one row per shot."""
+    """Return an object whose `decode(syndromes)` takes bit-packed little-endian uint8 arrays, one row per shot.
+
+    The result has `observables`, packed in the same way, and `failures(truth)`, one bool per shot.
+    """
     return open_folder(Path(__file__).parent)
 
 

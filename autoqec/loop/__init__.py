@@ -1,1 +1,1 @@
-"""One round as a list of steps; each leaves its result in git, so resuming is starting at the first that has none."""
+"""Runs rounds as lists of steps. Each step leaves its result in git; `resume` starts at the first step without one."""

@@ -1,4 +1,4 @@
-"""What an agent is told in a round: the run's history from git, the front, the machine, and what is left to spend."""
+"""Builds an agent's context in a round: the run's history from git, the front, the machine, and the remaining budget."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from autoqec.results.head_to_head import HeadToHead, head_to_heads
 from autoqec.results.lab_front import Front, entrant, front_of
 from autoqec.results.round_results import read_results
 
-#: The lab owner's word to the agents, as it is committed.
+#: The lab owner's instructions to the agents, as committed.
 STEERING_FILE = ".autoqec/steering.md"
 
 _STEERING_BYTES = 20_000
 
-#: Past rounds whose times are told.
+#: How many past rounds' durations the context contains.
 _TIMINGS = 32
 
 
 def build_context(session: Session, number: int, limits: ProfileLimits, **fields: Any) -> Context:
-    """What a role is told in a round.
+    """The context of a role in a round.
 
     Args:
         session: Where.
@@ -50,7 +50,7 @@ def build_context(session: Session, number: int, limits: ProfileLimits, **fields
         formats=FORMATS,
         limits=limits,
         history=past,
-        front=lab_front(session, records).names,
+        front=run_front(session, records).names,
         failed_composes=failed_composes(past),
         machine=_machine(past),
         budget=_budget(session),
@@ -60,17 +60,17 @@ def build_context(session: Session, number: int, limits: ProfileLimits, **fields
 
 
 def round_key(session: Session, number: int) -> bytes:
-    """The key of everything that is drawn by lot in a round, but for the verifier's shots."""
+    """The key of all random draws in a round, except the verifier's shots."""
     return derive_key(session.run_seed, "round", number)
 
 
 def read_steering(session: Session) -> str:
-    """What the lab's owner wrote to the agents, as it is at HEAD; empty if nothing."""
+    """The lab owner's instructions to the agents, as at HEAD; empty if there are none."""
     data = read_committed(session.ledger, "HEAD", STEERING_FILE) or b""
     return data[:_STEERING_BYTES].decode("utf-8", "replace")
 
 
-def lab_front(session: Session, records: Sequence[RoundRecord]) -> Front:
+def run_front(session: Session, records: Sequence[RoundRecord]) -> Front:
     """The front of the run's VERIFIED rounds, as `autoqec pareto --run` has it."""
     entrants = []
     for record in records:

@@ -142,7 +142,7 @@ def run_arm(session: Session, arm: Arm, rounds: int, finished: Callable[[RoundRe
 
 
 def arm_result(ledger: Ledger, arm: Arm, rounds: int) -> ArmResult:
-    """What an arm has to show after so many rounds at most, from git alone."""
+    """The results of an arm after at most so many rounds, from git alone."""
     records = rounds_of(ledger, arm)[:rounds]
     spent = spent_on(call for call in run_calls(ledger, arm.run) if call.round in {r.number for r in records})
     tried, seconds = [], 0.0

@@ -1,4 +1,4 @@
-"""Auditing a round's verdict: whether it follows from its own note, is about this round, and can be replayed here."""
+"""Audits a round's verdict: whether it follows from its own note, is about this round, and can be replayed here."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from autoqec.loop.session import Session
 from autoqec.results.audit import audit
 from autoqec.results.verdict import Verdict
 
-#: What decides which shots a seed gives and how they are decoded; of the others of a note's `versions` nothing depends.
+#: The packages that decide which shots a seed gives and how they are decoded. A note's other `versions` do not matter.
 _DECISIVE = ("stim", "numpy", "pymatching", "numba", "fusion-blossom")
 
-#: What a replay must give again, of what a verdict notes.
+#: The parts of a verdict's note that a replay must reproduce.
 _REPLAYED = ("verdict", "reason", "word", "test", "extension", "digests", "cells", "harm", "certificate", "out_of_time")
 
 
@@ -37,7 +37,7 @@ def audit_round(session: Session, state: RoundState, verdict: Verdict) -> list[s
         expected["candidate"] = evidence.candidate, state.sealed.digest
         expected["weights_sha256"] = evidence.weights_sha256, state.sealed.weights_sha256
     found += [
-        f"{name}: the verdict is about {noted or None}, the round's is {own}"
+        f"{name}: the verdict is about {noted or None}, but the round has {own}"
         for name, (noted, own) in expected.items()
         if noted != own
     ]
@@ -47,7 +47,7 @@ def audit_round(session: Session, state: RoundState, verdict: Verdict) -> list[s
 
 
 def why_no_replay(verdict: Verdict, simd: str) -> str | None:
-    """What keeps this machine from drawing a verdict's shots again; None if nothing does.
+    """Why this machine cannot draw a verdict's shots again; None if it can.
 
     Args:
         verdict: The verdict.
@@ -67,11 +67,11 @@ def why_no_replay(verdict: Verdict, simd: str) -> str | None:
 
 
 def replay_differences(noted: Verdict, replayed: Verdict) -> list[str]:
-    """The parts of a verdict that a replay did not give again: shots by their digests, counts, and what follows from them."""
+    """The parts of a verdict that a replay did not reproduce: shots by their digests, counts, and what follows from them."""
     before, after = noted.to_note(), replayed.to_note()
     return [name for name in _REPLAYED if name in before and _plain(before[name]) != _plain(after.get(name))]
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON gives it back."""
+    """A value after a round trip through JSON."""
     return json.loads(json.dumps(value))

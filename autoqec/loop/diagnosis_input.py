@@ -1,4 +1,4 @@
-"""What a diagnosis reads, from git alone, and whether a patch makes a valid candidate. Trains nothing, writes nothing."""
+"""Collects the input of a diagnosis from git alone, and checks that a patch makes a valid candidate. Writes nothing."""
 
 from __future__ import annotations
 
@@ -109,9 +109,9 @@ def findings(
 def patched(
     registry: Registry, finding: Diagnosis, files: Mapping[str, str]
 ) -> tuple[dict[str, bytes], dict[str, bytes]] | None:
-    """The files that a finding's patch changes, before and after; None if it has none or makes no valid candidate.
+    """The files that a finding's patch changes, before and after; None without a patch or if the result is not valid.
 
-    Files that stay as they are were valid when they were committed, and are not asked about again.
+    Unchanged files were valid when they were committed, so they are not checked again.
     """
     if not finding.changes or not set(finding.changes) <= set(files):
         return None
@@ -167,7 +167,7 @@ def _tried(read: Callable[[], Any], otherwise: Any, problems: list[str]) -> Any:
 
 
 def _gains(records: Sequence[RoundRecord]) -> dict[str, float]:
-    """What rounds gain by their verdicts, else on development shots, by commit."""
+    """Gains of rounds by commit: the verdict's, else the one on development shots."""
     found = {}
     for record in records:
         results = read_results(record)
@@ -232,5 +232,5 @@ def latest_run(ledger: Ledger) -> str:
     """
     records = read_history(ledger)
     if not records:
-        raise NotFoundError("no round has been run yet", hint="autoqec round")
+        raise NotFoundError("there is no round yet", hint="autoqec round")
     return records[-1].run

@@ -1,9 +1,9 @@
-"""A round before it is run: how long the prompts are, what the calls may cost, and how long it will take. Calls nobody."""
+"""Estimates the next round: prompt lengths, the calls' maximum cost, and the duration. Calls no agent."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from autoqec.agents.agent_contract import ROLES, Context, Role
 from autoqec.agents.calls import estimate_of
@@ -14,13 +14,16 @@ from autoqec.loop.agent_contexts import build_context
 from autoqec.loop.many_rounds import seconds_of_a_round
 from autoqec.loop.session import Session, make_agent
 
+if TYPE_CHECKING:
+    from autoqec.printed_rows import PlannedCallRow, PlanRow
+
 #: A hypothesis of usual length, where there is none yet.
 _IDEA = {"text": "x" * 200, "rationale": "x" * 600, "hint": "x" * 1000, "fork_from": [], "compose": "none"}
 
 
 @dataclass(frozen=True)
 class PlannedCall:
-    """What a role's call will be.
+    """The planned call of a role.
 
     Attributes:
         role, agent: Who is asked.
@@ -36,20 +39,15 @@ class PlannedCall:
     cost: float | None
 
 
-def plan_round(session: Session) -> dict[str, Any]:
-    """What the next round will take.
-
-    Returns:
-        `calls` (a `PlannedCall` a role), `tokens` and `cost` of all (None where a price is not known), `seconds` (what
-        rounds of this run took, or None), and `seconds_at_most` (the profile's limit of training, twice).
-    """
+def plan_round(session: Session) -> PlanRow:
+    """Estimate the next round."""
     number = 1 + max((claim.number for claim in list_claims(session.ledger, session.run.name)), default=0)
     told = build_context(session, number, cast(ProfileLimits, session.settings.profile.model_dump()))
     calls = [_planned(session, role, told) for role in ROLES]
     prices = [call.cost for call in calls]
     known = [price for price in prices if price is not None]
     return {
-        "calls": [vars(call) for call in calls],
+        "calls": [cast(PlannedCallRow, vars(call)) for call in calls],
         "tokens": sum(call.tokens for call in calls),
         "cost": sum(known) if len(known) == len(prices) else None,
         "seconds": seconds_of_a_round(session),

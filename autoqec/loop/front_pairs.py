@@ -1,4 +1,4 @@
-"""Two rounds head to head: both on one new stream of shots until it is shown which gains more, noted on the dearer one."""
+"""Runs head-to-heads: scores two rounds on one new stream of shots until one is shown to gain more, and notes the result."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from autoqec.results.statistics import ratio_interval
 from autoqec.scoring.composition import paired
 from autoqec.scoring.score_stream import ScoreStream, chunks_for
 
-#: A pair that so many shots leave undecided is left so; a ratio of 0.95 takes about a hundred thousand.
+#: A pair stays undecided after this many shots; a ratio of 0.95 takes about a hundred thousand shots.
 MOST_SHOTS = 1_000_000
 
 _FIRST_SHOTS = 50_000
@@ -32,7 +32,7 @@ def head_to_head(
     *,
     max_shots: int = MOST_SHOTS,
 ) -> HeadToHead:
-    """Decide a pair of the front, and note what came of it.
+    """Decide a pair of the front, and note the result on the costlier round's commit.
 
     Args:
         session: That of the second round's run; both rounds are of its environment.

@@ -1,4 +1,4 @@
-"""What `autoqec verify` does to a whole front: judge every member again on new shots, or decide close pairs head to head."""
+"""Verifies a whole front: judges every member again on new shots, or decides close pairs head to head."""
 
 from __future__ import annotations
 
@@ -22,13 +22,12 @@ OpenSession = Callable[[Run], AbstractContextManager[Session]]
 def refute(ledger: Ledger, front: Front, asked: Asked, open_session: OpenSession) -> Iterator[Rejudged]:
     """Judge each member of a front again.
 
-    Whoever is the best of many was lucky too; new shots have no part in that luck. A member that is no longer VERIFIED is off
-    the front from then on.
+    The best of many was also lucky; new shots do not share that luck. A member that is no longer VERIFIED leaves the front.
 
     Args:
         ledger: The lab.
         front: The front.
-        asked: How its members are to be judged.
+        asked: Options of the verifications.
         open_session: Opens the session of a member's run.
     """
     for member in front.members:
@@ -50,10 +49,10 @@ def decide_pairs(
         ledger: The lab.
         fronts: One for each environment.
         max_shots: Leave a pair undecided after this many shots.
-        open_session: Opens the session of the dearer round's run.
+        open_session: Opens the session of the costlier round's run.
 
     Yields:
-        What each pair came to, and the name of its dearer round. A pair of which one was dominated in the meantime is left out.
+        The result of each pair, and the name of its costlier round. Pairs with a member dominated in the meantime are skipped.
     """
     for front in fronts:
         alpha, gone = pair_alpha(len(front.members)), set()
@@ -71,5 +70,5 @@ def _state(ledger: Ledger, name: str) -> RoundState:
     state = read_state(ledger, *parse_round_name(name))
     if state.weights is None:
         hint = "autoqec pull --artifacts, from a lab that has them"
-        raise NotFoundError(f"round {name} is on the front and has no weights here", hint=hint)
+        raise NotFoundError(f"round {name} is on the front but has no weights here", hint=hint)
     return state

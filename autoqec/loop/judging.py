@@ -1,4 +1,4 @@
-"""Having a round judged: the attempt is numbered and noted before it begins; the verdict is noted when it is there."""
+"""Has a round verified: numbers and notes the attempt before it begins, and notes the verdict afterwards."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ _NEW_RUN = "start a new run, which has a budget of its own: autoqec round --new"
 
 @dataclass(frozen=True)
 class Asked:
-    """What a verification is asked beside the environment's protocol; see `VerificationRequest`."""
+    """Options of a verification beyond the environment's protocol; see `VerificationRequest`."""
 
     max_shots: int | None = None
     alpha: float | None = None
     beacon: str = ""
     full_certificate: bool = False
-    max_seconds: float | None = None  # the profile's if not said; 0 for no limit
+    max_seconds: float | None = None  # None for the profile's; 0 for no limit
 
 
 def judge(session: Session, state: RoundState, asked: Asked = Asked(), *, replay: Verdict | None = None) -> Verdict:
-    """Verify a round now, whatever came before, and note the verdict.
+    """Verify a round now, even if it has a verdict, and note the verdict.
 
-    The attempt is noted before it begins: one that crashes has spent its share of the error budget too. A verdict that is
-    undecided is noted, and does not take the place of one that was reached before.
+    The attempt is noted before it begins, because an attempt that crashes has spent its share of the error budget too. An
+    undecided verdict is noted, but does not replace an earlier one.
 
     Args:
         session: Where.
         state: The round; it must have weights.
-        asked: How it is to be judged, where not as the environment says.
+        asked: Options that differ from the environment's protocol.
         replay: A verdict whose holdout key, attempt and limits are used again; the outcome is then not noted.
 
     Returns:
@@ -91,8 +91,8 @@ def judge(session: Session, state: RoundState, asked: Asked = Asked(), *, replay
         id=identity,
         verifier=session.settings["verifier"],
         commit=state.commit,
-        metrics=state.metrics.measured.id if state.metrics else None,  # those that stood when it was judged
-        # The limits stand beside the verdict, whoever the verifier is: the front holds the figures to them again.
+        metrics=state.metrics.measured.id if state.metrics else None,  # the metrics that count at this time
+        # Note the limits beside the verdict of any verifier: the front checks the figures against them again.
         constraints=limits.model_dump(),
     )
     if replay is not None:
@@ -142,7 +142,7 @@ def _or_else(value: float | None, other: float) -> float:
 
 
 def _check_strong_reference(session: Session) -> None:
-    """Refuse one that cannot be run before an attempt is spent: it is run last.
+    """Refuse a decoder that cannot run, before an attempt is spent: it would run last.
 
     Raises:
         AutoQECError: There is no such decoder, not for this problem, or its package is not installed.
@@ -159,12 +159,12 @@ def _check_strong_reference(session: Session) -> None:
 def _begin_attempt(
     session: Session, state: RoundState, request: VerificationRequest, identity: str
 ) -> VerificationRequest:
-    """Number the attempt and note that it begins, in one locked step: two verifiers at once must not share a number.
+    """Number the attempt and note its start, under one lock: two concurrent verifiers must not share a number.
 
-    Two clones still may; after a pull both attempts are counted, whichever number they had.
+    Two clones still may share one; after a pull both attempts count, whatever their numbers.
 
     Raises:
-        BudgetSpentError: Clones that did not know of each other have spent the run's error budget together.
+        BudgetSpentError: The run's error budget is spent, by clones that did not know of each other.
     """
     with write_lock(session.ledger):
         notes = [note for notes in read_notes(session.ledger, state.claim.run, "verdict").values() for note in notes]

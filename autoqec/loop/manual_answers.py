@@ -133,6 +133,10 @@ def take_reply(session: Session, claim: Claim, message: Any, text: str) -> Round
         validated(role, reply.message, asked.question.check)
     except NotFoundError as error:
         raise UsageError(error.problem, hint=error.hint) from error
+    except UsageError as error:
+        place = f"{claim.run}/{claim.number}"
+        error.hint = error.hint or f"autoqec agents prompt {role} --run {place} shows the schema of the reply"
+        raise
 
     def keep(mine: Claim) -> None:
         calls = TracedCalls(session, mine, mine.details["agents"])

@@ -1,4 +1,4 @@
-"""Several rounds in a row: until they are done, one budget is spent, or too many came to nothing."""
+"""Runs several rounds in a row, until all are done, a budget is spent, or too many in a row bring no result."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def run_rounds(
     Args:
         session: Where; its settings hold `patience`.
         rounds: How many at most.
-        finished: Told of each.
+        finished: Called with each round.
 
     Returns:
         The rounds, and whether it stopped because `patience` of them in a row came to nothing.
@@ -45,13 +45,13 @@ def run_rounds(
 
 
 def came_to_something(record: RoundRecord) -> bool:
-    """Whether a round was worth a verdict, and stood it."""
+    """Whether a round got a verdict and passed it."""
     verdict = parse_verdict(record.verdict).record
     return verdict is not None and verdict.verified
 
 
 def seconds_of_a_round(session: Session) -> float | None:
-    """What a round of this run took, the median of those that got to their end; None before there is one."""
+    """Median duration of this run's complete rounds; None before there is one."""
     past = past_rounds(session.records(), lambda commit: {})
     taken = [each.seconds for each in past if each.seconds is not None and each.status == "ok"]
     return median(taken) if taken else None

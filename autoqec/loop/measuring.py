@@ -1,4 +1,4 @@
-"""What a round's metrics note says: candidate and baseline on the same development shots, at every rate of the environment."""
+"""Makes a round's metrics: scores candidate and baseline on the same development shots, at every rate of the environment."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def measure(session: Session, state: RoundState, profile: Profile, key: bytes) -
             progress=lambda done, total: session.event("score", shots=done, total=total),
         )
         for p in session.other_rates:
-            # Together as many shots as the target has.
+            # All other rates together get as many shots as the target.
             chunks = chunks_for(shots // len(session.other_rates))
             at_other_rates[p] = replace(stream, key=derive_key(key, "p", repr(p)), p=p).score(0, chunks)
     training: TrainingRecord = state.training or {"telemetry": {}, "cost": {}}

@@ -12,7 +12,10 @@ from autoqec.errors import UsageError
 from autoqec.loop.session import check_environment
 from autoqec.plugins import Registry
 from autoqec.problem.drafting import draft
-from autoqec.problem.environment import ENVIRONMENT_FILE, LoadedEnvironment, load_environment
+from autoqec.problem.environment import EDIT_FILE, ENVIRONMENT_FILE, LoadedEnvironment, load_environment
+
+#: The hint for an environment that is invalid, and so was not kept.
+NO_FILE = "no file was written; correct the --set options, or your answers, then run autoqec env new again"
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
@@ -50,6 +53,11 @@ def new_environment(
     try:
         loaded = load_environment(path)
         check_environment(loaded, registry)
+    except UsageError as error:
+        path.unlink()
+        if error.hint == EDIT_FILE:  # there is no file to correct
+            raise UsageError(error.problem, hint=NO_FILE, code=error.code, about=error.about) from error
+        raise
     except BaseException:
         path.unlink()
         raise

@@ -1,4 +1,4 @@
-"""Running rounds: claim one, walk its steps, and pick up those that an interruption left open."""
+"""Runs one round: claims it and runs its steps; also resumes interrupted rounds."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def run_round(session: Session, hypothesis: Hypothesis | None = None) -> RoundRe
 
     Args:
         session: Where.
-        hypothesis: A person's; the Ideator is then not asked.
+        hypothesis: A person's hypothesis; the Ideator is then not asked.
 
     Returns:
         The round as history holds it; how it ended is its `status`, a failed idea is not an exception.
@@ -45,7 +45,7 @@ def run_round(session: Session, hypothesis: Hypothesis | None = None) -> RoundRe
     agents = {role: session.settings[role] for role in ROLES}
     details: dict[str, Any] = {"profile": session.settings.profile.model_dump(), "agents": agents}
     if hypothesis is not None:
-        # In the claim, so that a kill right after it cannot turn a person's idea into an agent's.
+        # Stored in the claim, so that a kill right after it cannot lose the person's idea.
         details["agents"]["ideator"] = "person"
         details["hypothesis"] = hypothesis.model_dump(mode="json")
     remote = session.settings["claim_remote"]
@@ -62,7 +62,7 @@ def _finish(session: Session, claim: Claim) -> RoundRecord:
             session.event("step", round=claim.number, step=name)
             step(session, read_state(session.ledger, claim.run, claim.number))
     except ReplyAwaited as error:
-        # In the claim, so that the log says who is awaited, and not that something broke.
+        # Stored in the claim, so that the log shows the awaited role and not an interruption.
         mine = read_claim(session.ledger, claim.run, claim.number)
         update_claim(session.ledger, mine, details={**mine.details, "waiting": error.role})
         raise
@@ -79,13 +79,13 @@ def _finish(session: Session, claim: Claim) -> RoundRecord:
 
 
 def open_rounds(ledger: Ledger, run: str | None = None) -> list[Claim]:
-    """Open claims of a lab, or of one run, oldest first; a damaged claim hides no other."""
+    """Open claims of a lab, or of one run, oldest first; a damaged claim does not hide the others."""
     claims = [record.claim for record in read_history(ledger, run) if record.claim is not None]
     return sorted((claim for claim in claims if claim.state == "open"), key=lambda c: (c.started, c.number))
 
 
 def interrupted_rounds(ledger: Ledger, run: str | None = None) -> list[Claim]:
-    """Open claims whose process is surely gone, or waits for somebody outside."""
+    """Open claims whose process is certainly gone, or that wait for an outside reply."""
     return [claim for claim in open_rounds(ledger, run) if claim.waiting or not owner_alive(claim)]
 
 
@@ -112,5 +112,5 @@ def abandon_round(ledger: Ledger, run: str, number: int) -> RoundRecord:
         AutoQECError: Its process is alive, or it is closed.
     """
     claim = take_over_claim(ledger, read_claim(ledger, run, number))
-    close_claim(ledger, claim, status="abandoned", reason="given up by hand")
+    close_claim(ledger, claim, status="abandoned", reason="abandoned by hand")
     return find_record(ledger, run, number)

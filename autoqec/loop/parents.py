@@ -1,4 +1,4 @@
-"""Where a round starts from: the baseline, an earlier round, or a merge of several."""
+"""Finds the start of a round: the baseline, an earlier round, or a merge of several."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class ComposeConflict(AutoQECError):
 
 @dataclass(frozen=True)
 class Start:
-    """What a round starts from.
+    """The start of a round.
 
     Attributes:
-        parents: Commits that become the round's parents, the run's base for the baseline.
+        parents: Commits that become the round's parents; for the baseline, the run's base commit.
         files: The candidate's files there: empty for the baseline, merged for a compose.
     """
 
@@ -78,7 +78,7 @@ def find_start(ledger: Ledger, run: Run, hypothesis: Hypothesis) -> Start:
 
 
 def check_parents(ledger: Ledger, run: Run, hypothesis: Hypothesis) -> None:
-    """Refuse parents that do not exist or can never be merged; a merge that conflicts is a finding, and passes.
+    """Refuse parents that do not exist or can never be merged. A merge with conflicts is a finding, so it is accepted.
 
     Raises:
         NotFoundError, UsageError, AutoQECError: As `find_start`, but for `ComposeConflict`.
@@ -108,12 +108,12 @@ def sealed_parents(ledger: Ledger, names: Sequence[str]) -> dict[str, SealedCand
 
 
 def parent_weights(ledger: Ledger, names: Sequence[str], *, fingerprint: str) -> bytes:
-    """The parents' tensors in one file; where two have one name, the first parent's counts. Empty if there are none.
+    """The parents' tensors in one file; for a name that several have, the first parent's. Empty if there are none.
 
     Args:
         ledger: The lab.
         names: Parents as `run/number`.
-        fingerprint: Only weights of this problem are a start.
+        fingerprint: Only weights of the problem with this fingerprint are used.
     """
     tensors: dict[str, object] = {}
     for name in reversed(names):

@@ -1,4 +1,4 @@
-"""What each role is asked in a round, and what makes its answer one that can be used here: one function per role."""
+"""The question to each role in a round, and the checks of its answer: one function per role."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from autoqec.loop.tracing import TracedCalls
 
 @dataclass(frozen=True)
 class Question:
-    """What a role is asked.
+    """The question to a role.
 
     Attributes:
-        role: Who.
-        context: What it is told.
+        role: The role.
+        context: The context that it receives.
         check: Raises UsageError or NotFoundError if a well-formed answer cannot be used here.
     """
 
@@ -38,10 +38,10 @@ class Question:
 
 
 def detail(state: RoundState, name: str) -> Any:
-    """A detail the round's claim must have.
+    """Read a detail that the round's claim must have.
 
     Raises:
-        AutoQECError: It has not; the claim was written by something else.
+        AutoQECError: The detail is missing; other software wrote the claim.
     """
     try:
         return state.claim.details[name]
@@ -67,12 +67,12 @@ def check_hypothesis(session: Session, message: Hypothesis) -> None:
 
 
 def ask_ideator(session: Session, state: RoundState) -> Question:
-    """For an idea."""
+    """The Ideator's question."""
     return Question("ideator", _told(session, state), lambda message: check_hypothesis(session, message))
 
 
 def ask_coder(session: Session, state: RoundState, start: Mapping[str, bytes]) -> Question:
-    """For the files of the candidate, given those it starts from."""
+    """The Coder's question, with the files that the candidate starts from."""
     past = past_rounds(session.records(), lambda commit: read_candidate(session.ledger, commit))
     tried = {candidate_hash({p: t.encode() for p, t in r.files.items()}): r.name for r in past if r.files}
 
@@ -89,7 +89,7 @@ def ask_coder(session: Session, state: RoundState, start: Mapping[str, bytes]) -
 
 
 def ask_analyst(session: Session, state: RoundState) -> Question:
-    """Whether the round is worth a verifier's shots."""
+    """The Analyst's question: whether the round is worth a verification."""
     files = texts_of(state.files)
     metrics = state.metrics
     told = _told(session, state, hypothesis=state.hypothesis, parent_files=files, metrics=metrics)
@@ -97,10 +97,10 @@ def ask_analyst(session: Session, state: RoundState) -> Question:
 
 
 def question_to(session: Session, state: RoundState, role: Role) -> Question:
-    """What a role is asked in a round that has come as far as to ask it.
+    """The question to a role, in a round that has reached that step.
 
     Raises:
-        AutoQECError: What comes before it in the round is missing or damaged.
+        AutoQECError: The result of an earlier step is missing or damaged.
     """
     if role == "ideator":
         return ask_ideator(session, state)

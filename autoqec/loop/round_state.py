@@ -1,4 +1,4 @@
-"""The state of one round, read from git: what is there says which step comes next. Nothing else remembers."""
+"""The state of one round, read from git. It decides which step comes next; no other state exists."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class TrainingRecord(TypedDict):
 
 @dataclass(frozen=True)
 class RoundState:
-    """What git holds of a round.
+    """The parts of a round in git.
 
     Attributes:
         claim: The claim; always there.
@@ -125,7 +125,7 @@ def read_state(ledger: Ledger, run: str, number: int) -> RoundState:
 
 
 def save_message(ledger: Ledger, claim: Claim, role: Role, message: BaseModel) -> None:
-    """Keep an agent's validated message before anything is done with it."""
+    """Store an agent's validated message before it is used."""
     data = json.dumps(message.model_dump(mode="json"), sort_keys=True, indent=1, ensure_ascii=False).encode() + b"\n"
     attach(ledger, "traces", claim.run, claim.number, {f"{role}.json": data})
 

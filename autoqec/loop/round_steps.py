@@ -1,4 +1,4 @@
-"""The steps of a round, each idempotent: it looks at what git holds, does its work, and leaves the result in git.
+"""The steps of a round. Each is idempotent: it reads the state from git, does its work, and writes the result to git.
 
 ideate → code → train → score → analyse → verify → close          (claim comes before, in `rounds.py`)
 """
@@ -46,13 +46,13 @@ from autoqec.scoring.predictor import CandidateFault
 
 
 class RoundEnded(Exception):
-    """The round ends here with a status other than `ok`; the status is an outcome, not an error of the program.
+    """Ends the round with a status other than `ok`. The status is an outcome, not an error of the program.
 
     Args:
-        status: How it ends.
-        error: Why; its code is kept in the claim.
-        reason: Why, in words; those of the error by default.
-        report: More for the attempt's report.
+        status: The round's status.
+        error: The cause; its code is kept in the claim.
+        reason: The cause in words; by default the error's message.
+        report: More fields of the attempt's report.
     """
 
     def __init__(self, status: str, error: AutoQECError, reason: str = "", report: JsonObject | None = None):
@@ -150,7 +150,7 @@ def train(session: Session, state: RoundState) -> None:
         "fingerprint": fingerprint,
     }
     if result.lock is not None:
-        training["lock"] = dict(result.lock)
+        training["lock"] = result.lock.to_dict()
     attach(
         session.ledger,
         "artifacts",
@@ -185,7 +185,7 @@ def analyse(session: Session, state: RoundState) -> None:
 
 
 def verify(session: Session, state: RoundState) -> None:
-    """Have a candidate judged by the verifier, if the Analyst asks for it."""
+    """Have the verifier judge the candidate, if the Analyst asks for it."""
     if state.verdict is not None or state.analysis is None or state.analysis.decision != "candidate":
         return
     profile = profile_from(detail(state, "profile"))
@@ -198,7 +198,7 @@ def close(session: Session, state: RoundState) -> None:
 
 
 def end(session: Session, state: RoundState, ended: RoundEnded) -> None:
-    """Close a round that did not get to its end, keeping what it was and why."""
+    """Close an incomplete round, and keep its parts and the reason."""
     if state.commit is None:
         idea: HypothesisMessage = state.hypothesis or {"text": ""}
         report = {

@@ -1,4 +1,4 @@
-"""A session: what every step of a round needs — ledger, plugins, settings, environment, run — gathered once."""
+"""The session: everything that the steps of a round need (ledger, plugins, settings, environment, run), collected once."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ Report = Callable[[RoundEvent], None]
 
 
 def environment_folders(ledger: Ledger | None) -> list[Path]:
-    """Where environments are looked up by name: the lab's `envs/`, then those that come with the package."""
+    """The folders where environments are found by name: the lab's `envs/`, then the package's."""
     here = [Path(ledger.repo.workdir) / "envs"] if ledger is not None and ledger.repo.workdir else []
     return [*here, builtin_environments()]
 
@@ -62,11 +62,11 @@ class Session:
         registry: Installed plugins.
         settings: Effective settings.
         run: The run rounds belong to.
-        report: Told of every event, for displays and observers.
-        recorder: Writes down what agents say, with `--record`.
-        tape: Says what agents said, with `--replay`.
-        deadline: When no further step shall begin, on the clock of `time.monotonic`; None for never.
-        rounds_left: How many more rounds this command is to run, the one at hand included; None if that is not known.
+        report: Called with every event, for displays and observers.
+        recorder: Records the agents' replies, with `--record`.
+        tape: Replays recorded replies, with `--replay`.
+        deadline: Time of `time.monotonic` after which no further step begins; None for no deadline.
+        rounds_left: How many more rounds this command runs, the current one included; None if unknown.
     """
 
     ledger: Ledger
@@ -81,7 +81,7 @@ class Session:
 
     @property
     def limits(self) -> Limits:
-        """What the run's agents may take."""
+        """The budget of the run's agents."""
         return Limits(tokens=self.settings["max_tokens"] or None, cost=self.settings["max_cost"] or None)
 
     def require_time(self) -> None:
@@ -126,7 +126,7 @@ class Session:
         return read_history(self.ledger, self.run.name) if known else []
 
     def event(self, name: str, **fields: Any) -> None:
-        """Report an event to the display and to observer plugins; the display is told of an observer that fails."""
+        """Report an event to the display and to observer plugins. The display also shows observers that fail."""
         event = cast(RoundEvent, {"event": name, "run": self.run.name, **fields})
         self.report(event)
         for broken in self.registry.notify(event):
@@ -154,9 +154,9 @@ def make_agent(session: Session, role: Role, name: str) -> Agent:
 
 
 def check_environment(loaded: LoadedEnvironment, registry: Registry) -> None:
-    """Refuse, before anything is written, an environment no round could be run on.
+    """Refuse, before anything is written, an environment on which no round can run.
 
-    A reference whose package is not installed is no such reason: it is left out, and metrics and verdicts say so.
+    A reference whose package is not installed is not refused: it is left out, and metrics and verdicts say so.
 
     Raises:
         UsageError, NotFoundError: The circuit, code, decoder or a reference cannot be used; names file, line and field.
@@ -196,7 +196,7 @@ def open_run(
     seed: int | None,
     dry: bool = False,
 ) -> Run:
-    """The run to go on with, or a new one.
+    """The run to continue, or a new one.
 
     Args:
         ledger: The lab.
@@ -204,9 +204,9 @@ def open_run(
         env: Environment by name or path, for a new run and to find the latest one.
         env_given: Whether the user named it, and did not just leave the default.
         run_name: A run by name; it is created if it does not exist.
-        fresh: Start a new run even where one could go on.
-        seed: The seed of a new run, and of the one to go on with; random if None.
-        dry: Whether a new run is only thought of, and not written.
+        fresh: Start a new run even if one could continue.
+        seed: The seed of a new run, or the expected seed of an existing one; random if None.
+        dry: Whether to plan a new run without writing it.
 
     Raises:
         UsageError, NotFoundError: The environment cannot be used, or a seed is given for a run that has one.

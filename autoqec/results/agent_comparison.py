@@ -1,7 +1,8 @@
-"""Which of several agents found the better rounds at equal compute, from their verdicts alone. Plain Python.
+"""Compares agents at equal compute: which one found the better rounds, from their verdicts alone. Plain Python.
 
-What an agent has at any time is its best VERIFIED round so far, and before there is one the plain decoder, whose gain is zero
-exactly. The best of many flatters, so the intervals that decide between two agents hold for all their verdicts together.
+At any time an agent scores with its best VERIFIED round so far. Before it has one, the plain decoder counts, whose gain is
+exactly zero. The best of many is biased upwards, so the intervals that decide between two agents hold for all their verdicts
+together.
 """
 
 from __future__ import annotations
@@ -20,15 +21,15 @@ from autoqec.results.head_to_head import HeadToHead
 from autoqec.results.lab_front import Entrant, front_of
 from autoqec.results.statistics import delta_interval
 
-#: All intervals that decide between two agents hold together with at least one minus this.
+#: All intervals that decide between two agents hold together with probability at least one minus this.
 COMPARISON_ALPHA = 0.05
 
-#: Seeds of which all ways to exchange the agents are gone through.
+#: Up to so many seeds, the randomisation test enumerates every exchange of the agents.
 _EXACT = 14
 
-#: How a comparison is decided, for whoever reads its word.
+#: How a comparison is decided; printed beside its word.
 TEST = (
-    "the holdout intervals of Δ_LER of the best VERIFIED rounds do not meet, in every seed; the intervals of all VERIFIED"
+    "the holdout intervals of Δ_LER of the best VERIFIED rounds do not overlap, in every seed; the intervals of all VERIFIED"
     " rounds of both agents hold together at 95 % (Bonferroni)"
 )
 
@@ -68,9 +69,9 @@ class ArmResult:
     Attributes:
         agent, seed, run: Which.
         tried: Its closed rounds, oldest first.
-        tokens: What its calls took.
-        cost: In US dollars; None where a price is not known.
-        pairs: Head-to-heads that are noted on its commits.
+        tokens: Tokens of its calls.
+        cost: In US dollars; None where a price is unknown.
+        pairs: Head-to-heads in the notes of its commits.
     """
 
     agent: str
@@ -113,7 +114,7 @@ def front_size(arms: Iterable[ArmResult]) -> int:
 
 
 def by_agent(arms: Sequence[ArmResult]) -> dict[str, list[ArmResult]]:
-    """Arms by agent, agents in the order in which they come first."""
+    """Arms by agent, in order of each agent's first arm."""
     found: dict[str, list[ArmResult]] = {}
     for arm in arms:
         found.setdefault(arm.agent, []).append(arm)
@@ -128,7 +129,7 @@ class BestRound:
         round: `run/number`.
         seed: Of its run.
         gain: The verdict's.
-        rounds, seconds: What it took to reach it.
+        rounds, seconds: Rounds and wall-clock seconds to reach it.
     """
 
     round: str
@@ -151,10 +152,10 @@ class AgentSummary:
         agent: Who.
         seeds, rounds, verified: How many it had.
         best: The best round of all seeds.
-        mean, spread: Of what each seed has at its end; the spread is the standard deviation, None of a single seed.
+        mean, spread: Mean and standard deviation over seeds of the final best gain; no spread (None) for a single seed.
         rounds_to_best, seconds_to_best: Means over seeds that have a VERIFIED round.
         front: Rounds on the front of all its VERIFIED rounds.
-        tokens, cost: What its calls took; the cost is None where a price is not known.
+        tokens, cost: Tokens and cost of its calls; the cost is None where a price is unknown.
     """
 
     agent: str
@@ -225,9 +226,10 @@ class PairComparison:
         alpha: Level of one interval.
         per_seed: Who wins which seed.
         word: The agent that wins every seed, or None if none does.
-        mean_difference: Over seeds, of the first's best gain less the second's, with ends that hold where all intervals do.
-        seed_p: About the agents, and not these rounds alone: the paired randomisation test of that mean difference, two-sided —
-            how often it is as large where each seed may as well have had its agents exchanged.
+        mean_difference: Mean over seeds of the first's best gain minus the second's, with an interval that holds where all
+            intervals of the rounds hold.
+        seed_p: A statement about the agents, not only about these rounds: the two-sided p-value of the paired randomisation
+            test of that mean difference, under the null that the agents are exchangeable within each seed.
         better: The agent it favours at 5 %, or None.
         test: How the word is decided.
     """
@@ -281,7 +283,7 @@ def _compared(first: Sequence[ArmResult], second: Sequence[ArmResult]) -> PairCo
 
 
 def randomisation_p(differences: Sequence[float]) -> float:
-    """The paired randomisation test (Fisher): how often signs drawn by lot make a sum as far from zero, exactly for few.
+    """Fisher's paired randomisation test: how often random signs give a sum as far from zero. Exact for few seeds.
 
     Args:
         differences: One a seed; p is 1 where there is none.
@@ -306,7 +308,7 @@ def _mean_difference(pairs: Sequence[tuple[ArmResult, ArmResult]], alpha: float)
 
 
 def _at_equal_rounds(a: ArmResult, b: ArmResult) -> tuple[ArmResult, ArmResult]:
-    """Two arms as they were when both had as many rounds as the shorter has now."""
+    """Both arms cut to the number of rounds of the shorter."""
     rounds = min(len(a.tried), len(b.tried))
     return replace(a, tried=a.tried[:rounds]), replace(b, tried=b.tried[:rounds])
 
@@ -319,7 +321,7 @@ def _winner(a: ArmResult, b: ArmResult, alpha: float) -> str | None:
 
 
 def _interval(best: Tried | None, alpha: float) -> tuple[float, float]:
-    """The gain's interval at a level; that of the plain decoder, or of a verdict without counts, which decides nothing."""
+    """The gain's interval at a level. Without a round: the plain decoder's. Without counts: one that decides nothing."""
     if best is None:
         return 0.0, 0.0
     return delta_interval(best.counts, alpha) if best.counts is not None else (-1.0, 1.0)

@@ -1,4 +1,4 @@
-"""An Analyst's word on a round as a record."""
+"""The typed record of an Analyst's note on a round."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Analysis:
     """What an Analyst said of a round.
 
     Attributes:
-        decision: Whether a verifier's shots are worth it.
-        summary: What was seen, in a sentence.
-        next_seed: A thought for the next Ideator.
-        note: The whole as a note holds it.
+        decision: Whether the round is worth a verification.
+        summary: What the Analyst saw, in a sentence.
+        next_seed: An idea for the next Ideator.
+        note: The complete JSON of the note.
     """
 
     decision: Decision
@@ -33,7 +33,7 @@ class Analysis:
 
 
 def parse_analysis(note: Any) -> Parsed[Analysis]:
-    """An analysis from a note, whatever the note holds."""
+    """Parse an analysis from any JSON."""
     if note is None:
         return Parsed()
     told = note if isinstance(note, Mapping) else {}

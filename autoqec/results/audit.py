@@ -1,10 +1,11 @@
-"""Auditing a verdict from its own note: everything that follows from its counts is worked out again and held beside what it says.
+"""Audits a verdict from its own note: recomputes everything that follows from the counts and compares it with what the note says.
 
-No shot is drawn. What an audit cannot see is whether the counts are true; a replay of the shots from the revealed key can.
+An audit draws no shots, so it cannot tell whether the counts are true. A replay of the shots from the revealed key can.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from math import isclose
@@ -18,33 +19,36 @@ from autoqec.results.reasons import REASONS, word_for
 from autoqec.results.statistics import attempt_alpha, delta_interval
 from autoqec.results.verdict import Verdict
 from autoqec.results.verdict_checks import NotWhole, run_checks
-from autoqec.results.verdict_parts import Certificate, Evidence, FaultSets, Tested, Variant
+from autoqec.results.verdict_parts import Certificate, Check, Evidence, FaultSets, Tested, Variant
 
-#: Two computations of one number may differ by so much, of its size.
+#: Relative tolerance between two computations of one number.
 _CLOSE = 1e-9
 
-#: What of a test does not follow from its counts, but is counted.
+#: Fields of a test that are counted, so they do not follow from its other counts.
 _COUNTED = ("test", "extension", "neutral", "digests", "invalid", "references", "references_missing")
+
+#: A number in a sentence.
+_FIGURE = re.compile(r"\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?")
 
 _T = TypeVar("_T")
 
 
 def audit(verdict: Verdict) -> list[str]:
-    """What a verdict's note says that does not follow from its counts.
+    """Find what a verdict's note says that does not follow from its counts.
 
     Args:
-        verdict: As it stands in git. Verdicts of earlier versions hold less, and of these what they hold is examined.
+        verdict: As it stands in git. Verdicts of earlier versions hold fewer fields; the audit examines those they hold.
 
     Returns:
-        A sentence for each figure that disagrees, `field: …`; none if all agree.
+        One sentence per figure that disagrees, `field: …`; empty if all agree.
     """
-    found = [f"the note is not whole: {place} has not the form that verdicts have there" for place in verdict.malformed]
+    found = [f"the note is incomplete: {place} does not match the schema of a verdict" for place in verdict.malformed]
     try:
         found += _differences(verdict)
     except NotWhole as missing:
-        found += [f"the note is not whole: it has no {missing}"] if not found else []
+        found += [f"the note is incomplete: it has no {missing}"] if not found else []
     except (ArithmeticError, ValueError) as error:
-        found.append(f"the note is not whole: {type(error).__name__}: {error}")
+        found.append(f"the note is incomplete: {type(error).__name__}: {error}")
     return found
 
 
@@ -82,21 +86,21 @@ def _needed(part: _T | None, name: str) -> _T:
 
 
 def _stopped(verdict: Verdict) -> Iterator[str]:
-    """A candidate that broke its contract or its limits: which word that is, the table of reasons says."""
+    """Check the word for a candidate that broke its contract or its limits, against the table of reasons."""
     evidence, known = verdict.evidence, REASONS.get(verdict.reason)
     if evidence.over:
         yield from _beside("verdict and reason", [verdict.verdict, verdict.reason], list(decide(evidence)))
     elif known is not None and not known.fault:
-        yield f"verdict: {verdict.verdict} ({verdict.reason}), and a candidate that broke its contract is judged by how it did"
+        yield f"verdict: {verdict.verdict} ({verdict.reason}), but the reason must say how the candidate broke its contract"
     elif verdict.verdict != word_for(verdict.reason):
         yield (
-            f"verdict: {verdict.verdict}, and a candidate that broke its contract by {verdict.reason} is"
+            f"verdict: {verdict.verdict}, but a candidate that broke its contract by {verdict.reason} is"
             f" {word_for(verdict.reason)}"
         )
 
 
 def _tested(where: str, noted: Tested, alpha: float, chunk_shots: int) -> Iterator[str]:
-    """One cell: its evidence from the test's counts, its figures from the extension's."""
+    """Audit one cell: its evidence from the test's counts, its figures from the extension's counts."""
     again = write_record(
         cell_result(noted.test, alpha, noted.digests, extension=noted.extension, neutral=noted.neutral)
     )
@@ -109,7 +113,7 @@ def _tested(where: str, noted: Tested, alpha: float, chunk_shots: int) -> Iterat
 
 
 def _out_of_time(evidence: Evidence) -> Iterator[str]:
-    """Only a test that was undecided can have been broken off, and where the note says."""
+    """Check that only an undecided test stopped early, and where the note says so."""
     stop = evidence.out_of_time
     if stop is None:
         return
@@ -121,7 +125,7 @@ def _out_of_time(evidence: Evidence) -> Iterator[str]:
 def _certificate(noted: Certificate, sets: FaultSets, delta_ler: float) -> Iterator[str]:
     none = sets.no_fault
     for place, row in enumerate(sets.rows):
-        # Of sets that were listed the note has the probabilities that were summed; of drawn ones they follow from counts.
+        # For listed sets the note holds the summed probabilities; for drawn sets they follow from counts.
         sums = (row.failing[0] / none, row.failing[1] / none) if row.how == "listed" else None
         again = certificate_row(row.weight, row.of, row.probability, none, row.counts, sums)
         yield from _beside(f"certificate.rows.{place}", write_record(row), write_record(again))
@@ -140,7 +144,7 @@ def _variant(where: str, variant: Variant) -> Iterator[str]:
 
 def _word(verdict: Verdict, target: Tested, alpha: float) -> Iterator[str]:
     evidence = verdict.evidence
-    if not target.word:  # version 0.1: checks were made and not noted, so of the word only the test is known
+    if not target.word:  # version 0.1 made its checks but did not note them, so only the test can be audited
         better = test_word(target.test, alpha) == "better"
         if better != (verdict.verdict != "FAILED" or verdict.reason in ("target_missed", "constraint")):
             yield f"verdict: {verdict.verdict} ({verdict.reason}) does not follow from the counts of the test"
@@ -151,9 +155,14 @@ def _word(verdict: Verdict, target: Tested, alpha: float) -> Iterator[str]:
     if evidence.checks is not None:
         yield from _beside("two_p_slope", _json(evidence.two_p_slope), _json(slope_of(evidence)))
         checks = run_checks(evidence)
-        yield from _beside("checks", [*map(write_record, evidence.checks)], [*map(write_record, checks)])
+        yield from _beside("checks", [*map(_figures_of, evidence.checks)], [*map(_figures_of, checks)])
         evidence = replace(evidence, checks=checks)
     yield from _beside("verdict and reason", [verdict.verdict, verdict.reason], list(decide(evidence)))
+
+
+def _figures_of(check: Check) -> dict[str, Any]:
+    """A check with the figures of its sentence in place of the sentence: its words may change from version to version."""
+    return {**write_record(check), "says": sorted(_FIGURE.findall(check.says))}
 
 
 def _json(record: Any) -> Any:
@@ -161,7 +170,7 @@ def _json(record: Any) -> Any:
 
 
 def _beside(name: str, noted: Any, again: Any) -> Iterator[str]:
-    """Where a noted value is not what was worked out again; of mappings only what was worked out is looked at."""
+    """Report where a noted value differs from the recomputed one; of a mapping, only recomputed keys are compared."""
     if isinstance(again, Mapping) and isinstance(noted, Mapping):
         for key, value in again.items():
             yield from _beside(f"{name}.{key}", noted.get(key), value)
@@ -169,7 +178,7 @@ def _beside(name: str, noted: Any, again: Any) -> Iterator[str]:
         for place, (one, other) in enumerate(zip(noted, again, strict=True)):
             yield from _beside(f"{name}.{place}", one, other)
     elif not _same(noted, again):
-        yield f"{name}: the note says {noted}, its counts say {again}"
+        yield f"{name}: the note says {noted}, its counts give {again}"
 
 
 def _same(noted: Any, again: Any) -> bool:

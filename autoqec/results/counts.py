@@ -1,4 +1,4 @@
-"""Paired counts: what a batch of shots says when baseline and candidate decode the same syndromes. Counts simply add."""
+"""Paired counts: how often baseline and candidate fail on the same shots. Counts of several batches add."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class PairedCounts:
     def __post_init__(self) -> None:
         parts = (self.both, self.baseline_only, self.candidate_only)
         if min(parts) < 0 or sum(parts) > self.shots:
-            raise ValueError(f"these counts cannot be: {self}")
+            raise ValueError(f"impossible counts: {self}")
 
     def __add__(self, other: PairedCounts) -> PairedCounts:
         return PairedCounts(*(a + b for a, b in zip(asdict(self).values(), asdict(other).values(), strict=True)))
@@ -43,7 +43,7 @@ class PairedCounts:
 
     @property
     def fewer_failures(self) -> int:
-        """How many failures fewer the candidate has."""
+        """Failures of the baseline minus failures of the candidate."""
         return self.baseline_only - self.candidate_only
 
     @property

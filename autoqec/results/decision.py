@@ -1,6 +1,6 @@
-"""From evidence to a word: the rules of a verdict as functions of what its note holds, so that an audit can apply them again.
+"""The rules of a verdict: from evidence to a word. They use only what the note holds, so an audit can apply them again.
 
-No shot is drawn here and nothing is decoded. A verifier collects counts; what they mean is decided here, and only here.
+Nothing here draws or decodes shots. A verifier collects counts; this module alone decides what they mean.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from autoqec.results.statistics import finite, log_e_better, log_e_worse, mcnema
 from autoqec.results.verdict import Word
 from autoqec.results.verdict_parts import Evidence, Tested
 
-#: "No worthwhile gain": the candidate is shown, at this level, not to be below this ratio of the baseline.
+#: "No worthwhile gain": the test shows, at its level, that the candidate's rate is not below this ratio of the baseline's.
 FUTILE_RATIO = 0.97
 FUTILE_ALPHA = 0.05
 
@@ -23,11 +23,11 @@ _DIGITS = 6
 
 
 def evidence(counts: PairedCounts, alpha: float) -> dict[str, float]:
-    """What a test's counts are worth, in natural logarithms.
+    """The evidence in a test's counts, in natural logarithms.
 
     Returns:
-        `log_e_better`, evidence that the candidate's rate is below the baseline's; `log_e_needed`, what "better" takes at
-        this level; `log_e_futile`, evidence that the ratio of rates is above `FUTILE_RATIO`.
+        `log_e_better`, evidence that the candidate's rate is below the baseline's; `log_e_needed`, the evidence that "better"
+        needs at this level; `log_e_futile`, evidence that the ratio of rates is above `FUTILE_RATIO`.
     """
     return {
         "log_e_better": round(finite(log_e_better(counts)), _DIGITS),
@@ -37,7 +37,7 @@ def evidence(counts: PairedCounts, alpha: float) -> dict[str, float]:
 
 
 def test_word(counts: PairedCounts, alpha: float) -> str:
-    """`better`, `not_better` where no worthwhile gain is shown, or `undecided`, when a test stops at these counts."""
+    """The word of a test that stops at these counts: `better`, `not_better` (no worthwhile gain shown) or `undecided`."""
     if log_e_better(counts) >= log(1 / alpha):
         return "better"
     return "not_better" if log_e_worse(counts, FUTILE_RATIO) >= log(1 / FUTILE_ALPHA) else "undecided"
@@ -46,9 +46,9 @@ def test_word(counts: PairedCounts, alpha: float) -> str:
 def rate_surely_below(extension: PairedCounts, alpha: float) -> float:
     """Exact upper bound of the candidate's rate, wrong with probability at most alpha.
 
-    The extension's size is fixed before it is drawn, and its shots are not those that decided to stop, so that Clopper and
-    Pearson's bound holds. With alpha the level of the attempt, "better and on target" is a false discovery of a run as
-    seldom as "better" alone: whichever of the two is false, its test errs with probability at most alpha, given the past.
+    The extension's size is fixed before it is drawn, and its shots are separate from those that decided when to stop, so the
+    Clopper-Pearson bound holds. With alpha the level of the attempt, "better and on target" is a false discovery no more
+    often than "better" alone: whichever of the two is false, its test errs with probability at most alpha, given the past.
     """
     return rate_interval(extension.both + extension.candidate_only, extension.shots, 2 * alpha)[1]
 
@@ -56,8 +56,8 @@ def rate_surely_below(extension: PairedCounts, alpha: float) -> float:
 def decide(evidence: Evidence) -> tuple[Word, str]:
     """The word and its reason.
 
-    A limit that is broken, a cell without a gain, and a target that is not shown to be met are FAILED: the claim is not shown.
-    A check that failed is SUSPICIOUS: the claim is shown and not believed. Only what is left is VERIFIED.
+    FAILED means the claim is not shown: a limit is exceeded, a cell shows no gain, or the target is not shown to be met.
+    SUSPICIOUS means the claim is shown but not believed: a check failed. Everything else is VERIFIED.
     """
     reason = _reason(evidence)
     return word_for(reason), reason
@@ -87,14 +87,14 @@ def cell_result(
     references: dict[str, float] | None = None,
     references_missing: dict[str, str] | None = None,
 ) -> Tested:
-    """What the test of one cell came to: evidence from the test's counts, figures from the extension's, if there is one.
+    """The result of one cell's test: evidence from the test's counts, figures from the extension's counts, if there is one.
 
     Args:
-        test: The shots that the word rests on.
+        test: The shots that decide the word.
         alpha: Level of the attempt.
-        digests: Of each chunk, the extension's included.
+        digests: One per chunk, the extension's chunks included.
         extension, neutral: See `Tested`.
-        invalid, references, references_missing: Of the shots that the figures rest on.
+        invalid, references, references_missing: Of the shots behind the figures.
     """
     headline = extension or test
     everything = test + extension if extension else test

@@ -1,4 +1,4 @@
-"""A finding of a diagnosis as it is shown: what is wrong with a round or a run, by what evidence, and what to do about it."""
+"""A finding of a diagnosis: what is wrong with a round or run, the evidence, and what to do about it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class DiagnosisFinding:
         run, round: What it is about; no round if it is about the run.
         cause: Its code.
         severity: How bad it is.
-        evidence: What in the record shows it.
+        evidence: What shows it in the record.
         says: What it means.
         next_step: A command or an edit.
-        patch: A change of the candidate that mends it, as a diff; nobody has applied it.
+        patch: A change of the candidate that fixes it, as a diff; not applied.
     """
 
     run: str

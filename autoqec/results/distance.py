@@ -1,23 +1,23 @@
-"""What a distance certificate says: whether few faults, which the baseline corrects, are too much for the candidate.
+"""The distance certificate: whether the candidate fails on few faults that the baseline corrects.
 
-A code of distance d can correct any t = floor((d - 1) / 2) faults. Where error rates are low, the fault sets of weight at most
-t that a decoder nevertheless fails are what its rate of failure consists of, so they decide whether a gain seen at the target
-lasts below it. Three things are known of them:
+A code of distance d can correct any t = floor((d - 1) / 2) faults. At low error rates a decoder's failure rate is dominated by
+the fault sets of weight at most t that it fails nevertheless. They decide whether a gain at the target persists below it.
+Three facts about them:
 
-- A single fault that the baseline corrects and the candidate does not is always damning: the rate of failure then falls like p
-  and not like p^(t + 1), and no gain at one p makes up for that.
-- At weights 2 to t every decoder whose weights follow the shot trades sets for others. Listing all 1,405,326 pairs of
-  `surface_d5_depol` (p = 0.005), plain matching fails 24, correlated matching 1,177, and an honest predecoder, VERIFIED with a
-  third fewer failures, 346 others, that make up 2.2e-6 of its rate of 9.0e-3. To call that a regression would call every gain
-  one.
-- What such sets weigh can be said: scale all error rates by s, and what the candidate loses to them goes like s^w, its gain
-  over the baseline like s^(t + 1), to leading order. At some s they are equal. For correlated matching this puts it at 0.13 of
-  the target, p = 6e-4, and shots there agree: its ratio is 0.78 at 1e-3 and 1.23 at 3e-4.
+- A single fault that the baseline corrects and the candidate does not is always a regression: the failure rate then falls like
+  p and not like p^(t + 1), and no gain at one p makes up for that.
+- At weights 2 to t every decoder with per-shot weights corrects some sets and fails others instead. Of all 1,405,326 pairs of
+  `surface_d5_depol` (p = 0.005), plain matching fails 24, correlated matching 1,177. An honest predecoder, VERIFIED with a
+  third fewer failures, fails 346 others, which make up 2.2e-6 of its rate of 9.0e-3. If that were a regression, every gain
+  would be one.
+- The cost of such sets can be estimated. Scale all error rates by s: to leading order the candidate's loss to them goes like
+  s^w, and its gain over the baseline like s^(t + 1). At some s they are equal. For correlated matching this break-even is at
+  0.13 of the target, p = 6e-4, and shots there agree: its ratio is 0.78 at 1e-3 and 1.23 at 3e-4.
 
-So a regression is a single fault, or sets of weight 2 to t that would outweigh the gain already at a tenth of the target's error
-rates. Where sets are drawn and not all listed, the loss is taken at the lower end of its interval: it must be shown. What is
-short of that is `traded`, and said with its figures. The scaling is a reason for suspicion and nothing else; no verdict says
-anything about rates that were not sampled.
+So a regression is a single fault, or sets of weight 2 to t that would already outweigh the gain at a tenth of the target's error
+rates. Where sets are drawn and not all listed, the loss is the lower end of its interval, so that it is shown. Anything less
+is `traded`, and is reported with its figures. The scaling is a reason for suspicion and nothing else; no verdict makes a claim
+about rates that were not sampled.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from autoqec.results.counts import PairedCounts
 from autoqec.results.statistics import delta_interval
 from autoqec.results.verdict_parts import Certificate, CertificateRow, FaultSets, Regression
 
-#: A loss that would outweigh the gain before all error rates are down to this share of the target's is a regression.
+#: A loss is a regression if it already outweighs the gain at this share of the target's error rates.
 WORST_SHARE = 0.1
 
-#: Below this share the break-even is not looked for.
+#: The search for the break-even stops at this share.
 _LEAST_SHARE = 1e-6
 
 
@@ -42,10 +42,10 @@ def certificate_row(
 
     Args:
         weight: Faults in each set.
-        of: Sets of this weight that there are.
-        probability: That exactly so many mechanisms fire.
-        none: That none fires.
-        counts: The sets that were examined.
+        of: How many sets of this weight exist.
+        probability: Probability that exactly so many mechanisms fire.
+        none: Probability that none fires.
+        counts: Paired counts of the examined sets.
         sums: Where all sets were listed, sums over those that baseline and candidate fail of the products of their odds; None
             where they were drawn.
     """
@@ -75,11 +75,11 @@ def certified(
 
     Args:
         distance: The code's.
-        found: How it is known.
+        found: How it was found.
         no_fault: The probability that no mechanism fires.
         rows: One for each weight.
         delta_ler: The candidate's gain at the target, per shot.
-        regressions: Some sets that the candidate alone fails.
+        regressions: Some of the sets that only the candidate fails.
     """
     sets = FaultSets(tuple(rows), no_fault, tuple(regressions), break_even(distance, no_fault, rows, delta_ler))
     return Certificate(certificate_word(distance, no_fault, rows, delta_ler), distance, found, sets=sets)
@@ -95,12 +95,12 @@ def certificate_word(distance: int, no_fault: float, rows: Sequence[CertificateR
 
 
 def break_even(distance: int, no_fault: float, rows: Sequence[CertificateRow], delta_ler: float) -> float | None:
-    """The share of the target's error rates below which the sets that were found would outweigh the gain, to leading order.
+    """The share of the target's error rates below which the found sets would outweigh the gain, to leading order.
 
     Arguments are as of `certified`.
 
     Returns:
-        At most 1; None where none were found, or they would at no share above 1e-6.
+        At most 1; None where no sets were found, or where the break-even is below 1e-6.
     """
 
     def outweighs(share: float) -> bool:
@@ -118,7 +118,7 @@ def break_even(distance: int, no_fault: float, rows: Sequence[CertificateRow], d
 
 
 def _lost(no_fault: float, rows: Sequence[CertificateRow], share: float, *, sure: bool = False) -> float:
-    """What few faults cost the candidate more than the baseline with all error rates at a share, to leading order."""
+    """The candidate's loss to few faults beyond the baseline's, with all error rates scaled to a share, to leading order."""
     terms = (((row.excess_ci[0] if sure else row.excess), row.weight) for row in rows)
     return sum(excess / no_fault * share**weight for excess, weight in terms)
 

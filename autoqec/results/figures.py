@@ -1,4 +1,4 @@
-"""The figures that a stretch of scored shots comes to, and what a candidate costs: the numbers that all notes have in common."""
+"""The numbers that all notes have in common: rates and gain of some scored shots, and a candidate's costs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from autoqec.results.statistics import delta_interval, ratio_interval
 
 @dataclass(frozen=True)
 class Gain:
-    """What one side gains over the other per shot: `ler_baseline - ler_candidate`, with its interval."""
+    """The gain of one side over the other per shot: `ler_baseline - ler_candidate`, with its interval."""
 
     delta_ler: float
     gain_interval: tuple[float, float] = named("delta_ler_ci")
@@ -34,7 +34,7 @@ NO_GAIN: Mapping[str, None] = {"delta_ler": None, "delta_ler_ci": None}
 
 @dataclass(frozen=True)
 class Figures:
-    """What a stretch of shots says.
+    """The rates, gain and ratio of some scored shots.
 
     Attributes:
         shots: How many.
@@ -55,7 +55,7 @@ class Figures:
 
     @staticmethod
     def of(counts: PairedCounts) -> Figures:
-        """The figures that counts come to."""
+        """The figures of some counts."""
         rates = counts.shots, counts.ler_baseline, counts.ler_candidate, counts.delta_ler
         return Figures(*rates, delta_interval(counts), counts.ler_ratio, ratio_interval(counts))
 
@@ -78,7 +78,7 @@ class Figures:
 
 
 def read_figures(note: Mapping[str, Any]) -> Figures | None:
-    """The figures in a note; None where one is missing or no finite number."""
+    """The figures in a note; None where one is missing or not a finite number."""
     get = note.get
     gains, ratios, ratio = get("delta_ler_ci"), get("ler_ratio_ci"), get("ler_ratio")
     if not (isinstance(gains, list | tuple) and isinstance(ratios, list | tuple) and len(gains) == len(ratios) == 2):
@@ -142,7 +142,7 @@ class Holdout:
         return found | {name: value for name, value in costs.items() if value is not None}
 
 
-#: Of figures, what agents are told, in this order.
+#: The figures shown to agents, in this order.
 _TOLD = ("delta_ler", "delta_ler_ci", "ler_ratio", "ler_candidate", "ler_baseline", "shots")
 
 

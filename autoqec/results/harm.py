@@ -1,6 +1,6 @@
-"""Do-no-harm cells: what a fixed number of shots beside the target says, and how the rates grow with p.
+"""Do-no-harm cells: paired counts at points next to the target, and how the rates grow with p.
 
-Near the target a predecoder meets shots like those it was trained on; it should not be worse there than the plain decoder.
+Near the target a predecoder sees shots like those of its training; it must not be worse there than the plain decoder.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from autoqec.results.figures import Figures
 from autoqec.results.statistics import finite, log_e_better, log_e_worse
 from autoqec.results.verdict_parts import Evidence, HarmCounted, Slope
 
-#: Harm, or that there is none to speak of, is shown at this level.
+#: Level of the tests for harm and for no harm.
 HARM_ALPHA = 0.05
 
-#: "No harm" is a rate that is shown to be less than this many times the baseline's: equality can never be shown.
+#: "No harm" means a rate shown to be below this many times the baseline's; equality can never be shown.
 HARMLESS_RATIO = 1.1
 
 #: Standard deviations of a two-sided 95 % interval.
@@ -23,7 +23,7 @@ _Z = 1.959964
 
 
 def harm_counted(counts: PairedCounts) -> HarmCounted:
-    """What a cell's counts say."""
+    """The evidence in a cell's counts."""
     return HarmCounted(
         counts,
         round(finite(log_e_worse(counts)), 6),
@@ -33,7 +33,7 @@ def harm_counted(counts: PairedCounts) -> HarmCounted:
 
 
 def harm_word(counts: PairedCounts) -> str:
-    """`harm` where the candidate is shown to be worse, `no_harm` where it is shown not to be much worse, else `unknown`."""
+    """`harm` if the candidate is shown to be worse, `no_harm` if it is shown not to be much worse, else `unknown`."""
     if log_e_worse(counts) >= log(1 / HARM_ALPHA):
         return "harm"
     return "no_harm" if log_e_better(counts, HARMLESS_RATIO) >= log(1 / HARM_ALPHA) else "unknown"

@@ -1,7 +1,7 @@
-"""Head to head: which of two rounds on the front gains more, from the same new shots, and what that makes of the front.
+"""Head-to-heads: which of two rounds on the front gains more on the same new shots, and the front that results.
 
-Two rounds whose intervals meet both stay on the front, for a better estimate alone prunes nobody. On the same shots most of what
-blurs two estimates is common to both and falls out. Plain Python: readers import nothing heavy.
+Two rounds whose intervals overlap both stay on the front: a better estimate alone does not prune. On the same shots, most of the
+noise of the two estimates is common and cancels. Plain Python: readers import nothing heavy.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from autoqec.results.note_form import Malformed, flat, named, read_record, write
 from autoqec.results.pareto_front import Member, Point, no_dearer
 from autoqec.results.statistics import log_e_better, log_e_worse
 
-#: The `event` of the note that holds a pair's counts, on the commit of the dearer round.
+#: The `event` of the note that holds a pair's counts, on the commit of the costlier round.
 HEAD_TO_HEAD = "head_to_head"
 
-#: All pairs of a front together are decided wrongly with at most this probability.
+#: Probability, at most, that any pair of a front is decided wrongly.
 FRONT_ALPHA = 0.05
 
 #: "No worse", which is enough for a cheaper round: shown to fail less than this many times as often.
 NO_WORSE_RATIO = 1.01
 
-#: Of a pair (a, b), a costing no more: a is ahead in all that counts, or b gains more.
+#: Words on a pair (a, b) where a costs no more: a dominates b, or b stays because it gains more.
 DOMINATES, STAYS = "dominates", "stays"
 
 Words = Mapping[tuple[str, str], str]
@@ -34,19 +34,19 @@ Words = Mapping[tuple[str, str], str]
 
 @dataclass(frozen=True)
 class HeadToHead:
-    """What two rounds of a front came to on the same new shots, as the note on the dearer one's commit has it.
+    """The result of two rounds of a front on the same new shots, as in the note on the costlier one's commit.
 
     Attributes:
         rival: The commit of the cheaper round.
-        counts: The dearer round in the baseline's place, the cheaper in the candidate's.
+        counts: The costlier round in the baseline's place, the cheaper in the candidate's.
         alpha: Level of the pair.
         id, event: The note's.
         rival_name: The cheaper round, `run/number`.
         candidate, rival_candidate: Both candidates' hashes.
-        environment: Whose shots they were.
-        gain: What the cheaper gains over the dearer.
+        environment: The environment that the shots came from.
+        gain: Gain of the cheaper over the costlier.
         ratio_interval: The interval of the ratio of their rates.
-        word: `dominates`, `stays` or `undecided`, of the cheaper against the dearer.
+        word: `dominates`, `stays` or `undecided`, of the cheaper against the costlier.
         seed_key: The stream's key, revealed.
         digests: SHA-256 of each chunk of shots.
     """
@@ -72,7 +72,7 @@ class HeadToHead:
 
 
 def parse_head_to_head(note: Any) -> HeadToHead | None:
-    """The head-to-head in a note; None if it is another note, or malformed."""
+    """The head-to-head in a note; None if it is another kind of note, or malformed."""
     if not isinstance(note, Mapping) or note.get("event") != HEAD_TO_HEAD:
         return None
     try:
@@ -82,18 +82,18 @@ def parse_head_to_head(note: Any) -> HeadToHead | None:
 
 
 def head_to_heads(notes: Mapping[str, Iterable[Any]]) -> dict[str, list[HeadToHead]]:
-    """The head-to-heads among the verdict notes of commits, by the commit of the dearer round."""
+    """The head-to-heads among the verdict notes of commits, by the commit of the costlier round."""
     found = {commit: [found for note in each if (found := parse_head_to_head(note))] for commit, each in notes.items()}
     return {commit: pairs for commit, pairs in found.items() if pairs}
 
 
 def pair_alpha(members: int) -> float:
-    """The level at which one pair of a front of so many members is decided."""
+    """The level for deciding one pair of a front of so many members."""
     return FRONT_ALPHA / max(1, members * (members - 1))
 
 
 def head_to_head_words(a: Point, b: Point, counts: PairedCounts, alpha: float) -> dict[tuple[str, str], str]:
-    """What two rounds on the same shots say of each other.
+    """Decide between two rounds on the same shots.
 
     Args:
         a, b: The rounds; a costs no more than b.
@@ -101,7 +101,7 @@ def head_to_head_words(a: Point, b: Point, counts: PairedCounts, alpha: float) -
         alpha: Level of the pair.
 
     Returns:
-        For (a, b), and for (b, a) if b costs no more than a: `dominates` or `stays`; nothing while it is undecided.
+        For (a, b), and for (b, a) if b costs no more than a: `dominates` or `stays`; no entry while undecided.
     """
     border = log(1 / alpha)
     if log_e_better(counts) >= border:
@@ -115,7 +115,7 @@ def head_to_head_words(a: Point, b: Point, counts: PairedCounts, alpha: float) -
 
 
 def open_pairs(members: Sequence[Member], words: Words) -> list[tuple[Point, Point]]:
-    """The pairs (a, b) of a front of which a costs no more and may gain as much, and of which nothing is decided."""
+    """The undecided pairs (a, b) of a front: a costs no more than b and may gain as much."""
     points = [member.point for member in members]
     found: list[tuple[Point, Point]] = []
     for b in points:
@@ -126,11 +126,11 @@ def open_pairs(members: Sequence[Member], words: Words) -> list[tuple[Point, Poi
 
 
 def settle(members: Sequence[Member], words: Words) -> list[Member]:
-    """A front with what was decided head to head: who is dominated goes, who has no rival left is confirmed.
+    """Apply head-to-heads to a front: drop dominated members, and confirm members without an open rival.
 
     Args:
         members: The front by intervals.
-        words: What `head_to_head_words` said of its pairs.
+        words: The results of `head_to_head_words` for its pairs.
     """
     points = {member.point.name: member.point for member in members}
     beaten = {(a, b) for (a, b), word in words.items() if word == DOMINATES and a in points and b in points and a != b}

@@ -1,7 +1,7 @@
-"""The Pareto front of a lab: VERIFIED rounds within their limits that no other surely beats, head-to-heads included.
+"""The Pareto front of a lab: the VERIFIED rounds within their limits that no other is shown to beat, head-to-heads included.
 
-There is one front. `autoqec pareto`, `verify --front`, archives and bundles, what agents are told and comparisons of agents all
-take it from here.
+There is one front. `autoqec pareto`, `verify --front`, archives, bundles, agents' contexts and comparisons of agents all take
+it from here.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from autoqec.results.metrics import Metrics
 from autoqec.results.pareto_front import Member, Point, front, no_dearer
 from autoqec.results.verdict import Verdict
 
-#: Finds the head-to-heads that are noted on commits, by commit; it is asked only where there is something to decide.
+#: Finds the head-to-heads noted on commits, by commit. It is called only if some pair is still to be decided.
 Decided = Callable[[Collection[str]], Mapping[str, Sequence[HeadToHead]]]
 
 
@@ -27,7 +27,7 @@ class Entrant:
         name: `run/number`.
         commit: Its commit.
         point: Gain and costs; None if a figure of it is missing.
-        over: The limits of its environment that its figures are above, whatever the verifier said.
+        over: The limits of its environment that its figures exceed, whatever the verifier says.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Front:
 
     Attributes:
         members: Best gain first.
-        open_pairs: Pairs of which the first costs no more, may gain as much, and neither is shown to gain more.
+        open_pairs: Undecided pairs: the first costs no more and may gain as much; neither is shown to gain more.
     """
 
     members: Sequence[Member] = ()
@@ -57,8 +57,8 @@ class Front:
 def entrant(name: str, commit: str | None, verdict: Verdict | None, metrics: Metrics | None) -> Entrant | None:
     """A round as the front sees it; None unless it is VERIFIED.
 
-    Its gain is the verdict's, from shots nobody had seen. Its costs are those that the verifier counted; where it does not say,
-    the training process said the metrics'.
+    Its gain is the verdict's, from fresh shots. Its costs are those that the verifier counted. Where the verdict has none, they
+    are those in the metrics, which come from the training process.
     """
     if verdict is None or not verdict.verified or commit is None:
         return None
@@ -78,7 +78,7 @@ def front_of(entrants: Iterable[Entrant], decided: Decided) -> Front:
     """The front of the VERIFIED rounds of one environment.
 
     Args:
-        entrants: Those rounds; one above a limit is on no front, nor is one that lacks a figure.
+        entrants: Those rounds. A round above a limit, or without a figure, is on no front.
         decided: Finds head-to-heads.
     """
     rounds = {each.commit: each.point for each in entrants if each.point is not None and not each.over}
@@ -93,7 +93,7 @@ def front_of(entrants: Iterable[Entrant], decided: Decided) -> Front:
 
 
 def _words(points: Mapping[str, Point], pairs: Mapping[str, Sequence[HeadToHead]]) -> Words:
-    """What rounds of a front were decided head to head: worked out from the counts that notes hold, not taken from them."""
+    """The head-to-head results of a front's rounds, recomputed from the counts in the notes; the noted words are not trusted."""
     words: dict[tuple[str, str], str] = {}
     for commit in sorted(points.keys() & pairs.keys()):
         for found in pairs[commit]:

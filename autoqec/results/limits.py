@@ -1,4 +1,4 @@
-"""What an environment's constraints say of a round's figures. Plain Python: readers import nothing heavy."""
+"""Checks a round's figures against its environment's constraints. Plain Python: readers import nothing heavy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Limits:
 def exceeded(
     limits: Limits, *, flops: float | None, params: float | None, ler_candidate: float | None = None
 ) -> tuple[str, ...]:
-    """Each limit that a figure is above, as a sentence; a limit or figure that is not given is not exceeded.
+    """Each exceeded limit, as a sentence; a missing limit or figure counts as not exceeded.
 
     Args:
         limits: The environment's.

@@ -1,4 +1,4 @@
-"""A round's metrics as a record: candidate and baseline on the same development shots, what it costs, how its training went."""
+"""The typed record of a round's metrics: rates on the same development shots, costs, and how the training went."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Metrics:
 
     Attributes:
         figures: Rates, gain and ratio.
-        costs: What the candidate costs, and what its round took.
-        note: The whole as a note holds it; `measured` is the same as records.
+        costs: Costs of the candidate and of its round.
+        note: The complete JSON of the note; `measured` is the same as records.
     """
 
     figures: Figures
@@ -35,31 +35,31 @@ class Metrics:
 
         Args:
             figures: Of the development shots.
-            costs: What the candidate costs; null where a process did not say.
+            costs: Costs of the candidate; null where a process reported none.
             measured: The rest, but for the training.
-            training: What the training's process said.
+            training: Telemetry of the training process.
         """
         note = {**write_record(measured), **figures.to_note(), **costs.to_note(), "training": dict(training)}
         return Metrics(figures, costs, note)
 
     @cached_property
     def measured(self) -> Measured:
-        """What the note says beside; of what is malformed it has nothing."""
-        # The parts take a while to define, and a log of rounds looks at none.
+        """Everything else in the note; malformed parts are left out."""
+        # Defining the parts takes time, and a log of rounds needs none of them.
         from autoqec.results.metrics_parts import Measured
 
         return read_record(Measured, self.note)
 
     @property
     def training(self) -> TrainingLog:
-        """How the training went; empty if nothing was said."""
+        """How the training went; empty if nothing was reported."""
         from autoqec.results.metrics_parts import TrainingLog
 
         return self.measured.training or TrainingLog()
 
     @property
     def references(self) -> Mapping[str, float] | None:
-        """Rates of reference decoders on the same shots; None if nothing is said of them."""
+        """Rates of reference decoders on the same shots; None if the note has none."""
         return numbers_in(self.note.get("references"))
 
     @property
@@ -73,7 +73,7 @@ class Metrics:
 
 
 def parse_metrics(note: Any) -> Parsed[Metrics]:
-    """Metrics from a note, whatever the note holds: figures and costs must be whole, the rest is read when it is asked for."""
+    """Parse metrics from any JSON. Figures and costs must be complete; the rest is parsed on first access."""
     if note is None:
         return Parsed()
     figures = read_figures(note) if isinstance(note, Mapping) else None

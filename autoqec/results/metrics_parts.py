@@ -31,17 +31,17 @@ class LossPoint:
 
 @dataclass(frozen=True)
 class TrainingLog:
-    """How a training went, as far as its process said.
+    """How a training went, as reported by its process.
 
     Attributes:
         loss: Which.
         points, validation: Losses of the training and of the validation.
-        validation_before, validation_after: The validation's first, and that of the weights that were kept.
+        validation_before, validation_after: The first validation loss, and that of the kept weights.
         steps, steps_planned, shots: Done, to do, drawn.
         nan_steps: Steps whose loss or gradient was not finite.
-        out_of_time: Whether it was cut off.
+        out_of_time: Whether the time limit cut it short.
         seconds: Wall clock.
-        device: What it ran on.
+        device: The device it ran on.
     """
 
     loss: str | None = None
@@ -69,7 +69,7 @@ class Latency:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What the figures were made with."""
+    """The software and machine that made the figures."""
 
     profile: Mapping[str, Any] = mapping(always=True)
     python: str = always("")
@@ -80,19 +80,19 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Measured:
-    """All that a metrics note says beside figures and costs.
+    """Everything in a metrics note besides figures and costs.
 
     Attributes:
         id: The note's.
         invalid: Shots without a valid answer of the candidate.
-        counts: The shots that the figures rest on.
-        references, references_missing: Rates of reference decoders on the same shots; those left out, and what they need.
+        counts: The shots behind the figures.
+        references, references_missing: Rates of reference decoders on the same shots; those left out, and how to install them.
         other_rates: Figures at the environment's other physical error rates.
-        latency_us: Where the latency goes.
+        latency_us: The latency by part.
         training: How the training went.
-        weights_sha256, candidate: What was scored.
-        fingerprint: The problem's.
-        provenance: What with.
+        weights_sha256, candidate: Hashes of the scored weights and candidate.
+        fingerprint: The problem's fingerprint.
+        provenance: The software and machine.
     """
 
     id: str = ""

@@ -1,8 +1,9 @@
-"""Between records and JSON: a frozen dataclass says which form a part of a note has; what has another form is named.
+"""Converts between records and JSON: a frozen dataclass is the schema of a part of a note, and mismatches are named.
 
-A field's annotation is its form: `int`, `float`, `str`, `bool`, `X | None`, `tuple[X, ...]`, `Mapping[str, X]`, `PairedCounts`,
-another record, or `Any`. A field with a default may be missing or malformed, and then has its default; without one, the whole
-record is malformed. Whoever has git can write a note, so numbers are finite, whole ones have 64 bits, and a bool is no number.
+A field's annotation is its schema: `int`, `float`, `str`, `bool`, `X | None`, `tuple[X, ...]`, `Mapping[str, X]`,
+`PairedCounts`, another record, or `Any`. A field with a default takes its default if it is missing or malformed. A missing or
+malformed field without a default makes the whole record malformed. Anyone who can push can write a note, so numbers must be
+finite, integers must fit in 64 bits, and a bool is not a number.
 """
 
 from __future__ import annotations
@@ -18,25 +19,25 @@ from autoqec.results.counts import PairedCounts
 
 _T = TypeVar("_T")
 
-#: Nothing that is counted comes near; beyond it a whole number has no float, and at last no decimal digits.
+#: No count comes near this. Much larger integers have no float, and in the end Python refuses to print their digits.
 _LARGEST = 2**63
 
 _Reader = Callable[[Any, str, list[str]], Any]
 
 
 class Malformed(Exception):
-    """A value has not the form that such values have; the message is its place in the note."""
+    """A value does not match its schema; the message is its place in the note."""
 
 
 def always(default: Any = None) -> Any:
-    """A field that notes of earlier versions may lack, and that is always written, as null if it is None."""
+    """A field that notes of earlier versions may lack. It is always written: None as null."""
     return field(default=default, metadata={"always": True})
 
 
 def flat(default: Any = MISSING) -> Any:
-    """A record whose fields stand beside those of the record that holds it, not in an object of their own.
+    """A record whose fields are written beside those of its parent record, not in a nested object.
 
-    One that may be missing is there if its first field is.
+    An optional one is present if its first field is.
     """
     return field(metadata={"flat": True}) if default is MISSING else field(default=default, metadata={"flat": True})
 
@@ -47,7 +48,7 @@ def named(name: str, default: Any = MISSING) -> Any:
 
 
 def mapping(*, always: bool = False) -> Any:
-    """A mapping that may be missing, and then is empty."""
+    """An optional mapping; empty if missing."""
     return field(default_factory=dict, metadata={"always": always})
 
 
@@ -87,7 +88,7 @@ def read_record(form: type[_T], note: Mapping[str, Any], where: str = "", proble
         form: The record's class.
         note: JSON values.
         where: The object's place in the note, for messages.
-        problems: Where to add the places of fields that are malformed and have their default instead.
+        problems: Receives the places of malformed fields that were replaced by their default.
 
     Raises:
         Malformed: A field without a default is missing or malformed.
@@ -114,7 +115,7 @@ def read_record(form: type[_T], note: Mapping[str, Any], where: str = "", proble
 
 
 def write_record(record: Any) -> dict[str, Any]:
-    """A record as an object of a note; fields that have their default are left out, unless they are always written."""
+    """A record as an object of a note; fields at their default are left out, unless they are always written."""
     note: dict[str, Any] = {}
     for each in _fields_of(type(record)):
         value = getattr(record, each.name)
@@ -134,12 +135,12 @@ def keys_of(form: type) -> tuple[str, ...]:
 
 @cache
 def _first_of(form: Any) -> str:
-    """The key by which a flat record is known to be there."""
+    """The key whose presence shows that a flat record is present."""
     return keys_of(form)[0]
 
 
 def _fields_of(form: Any) -> tuple[_Field, ...]:
-    return _plan(form)
+    return _plan(form)  # to mypy, which is told Any here, a class such as `type[_T]` is not hashable
 
 
 def _written(value: Any) -> Any:
@@ -261,7 +262,7 @@ def _counts(value: Any, where: str, problems: list[str]) -> PairedCounts:
 
 
 def read_counts(value: Any) -> PairedCounts | None:
-    """Counts from an object of a note; None if it holds none that can be."""
+    """Counts from an object of a note; None if it holds no possible counts."""
     if not isinstance(value, Mapping):
         return None
     counted: list[Any] = [value.get(name) for name in ("shots", "both", "baseline_only", "candidate_only")]

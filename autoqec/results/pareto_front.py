@@ -32,8 +32,8 @@ class Member:
     Attributes:
         point: Which.
         dominates: Names of the points it dominates, sorted.
-        confirmed: Whether it is on the front wherever in their intervals the gains truly are; if not, some point that
-            costs no more may turn out to gain as much, and a run of the two on the same shots would tell.
+        confirmed: Whether it is on the front for any true gains within the intervals. If not, some point that costs no more
+            may gain as much, and a head-to-head of the two would decide.
     """
 
     point: Point
@@ -42,17 +42,17 @@ class Member:
 
 
 def dominates(a: Point, b: Point) -> bool:
-    """Whether a costs no more than b and surely gains more.
+    """Whether a costs no more than b and is shown to gain more.
 
-    Costs are exact. Gains are not: one is greater only when the intervals do not meet. A cheaper round that seems to gain
-    as much therefore does not dominate: among a dozen close candidates, pruning by the estimate alone prunes three or four
-    that are not worse, and nobody looks at a pruned round again.
+    Costs are exact, gains are not: one gain is greater only if the intervals do not overlap. A cheaper round that merely seems
+    to gain as much does not dominate: among a dozen close candidates, pruning by the estimate alone prunes three or four that
+    are not worse, and nobody looks at a pruned round again.
     """
     return no_dearer(a, b) and a.interval[0] > b.interval[1]
 
 
 def front(points: Sequence[Point]) -> list[Member]:
-    """The points that no other dominates, best gain first, by their intervals alone; the whole is `autoqec.results.lab_front`."""
+    """The non-dominated points by their intervals alone, best gain first; `autoqec.results.lab_front` has the full rule."""
     rows = sorted((point.name, point.flops, point.params, point.interval[1]) for point in points)
     members = []
     for kept in _undominated(points):
@@ -70,10 +70,10 @@ def no_dearer(a: Point, b: Point) -> bool:
 
 
 def _undominated(points: Sequence[Point]) -> list[Point]:
-    """Few points beat all that is beaten: those of which no other is as cheap and as sure of as high a gain."""
+    """A few points that suffice to dominate every dominated point: no other is as cheap with as high a lower end of its gain."""
     surest: list[Point] = []
     for point in sorted(points, key=lambda point: (point.flops, point.params, -point.interval[0])):
-        # Those before it have no more FLOPs.
+        # All points before it have at most as many FLOPs.
         if not any(p.interval[0] >= point.interval[0] and p.params <= point.params for p in surest):
             surest.append(point)
     return [point for point in points if not any(dominates(sure, point) for sure in surest)]

@@ -1,4 +1,4 @@
-"""The reasons of verdicts: each code with the word that goes with it. Verifier, audit and readers have no other table."""
+"""The reason codes of verdicts and the word of each. Verifier, audit and readers all use this table."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class Reason:
     """Why a verdict is what it is.
 
     Attributes:
-        word: The word that it gives.
+        word: The verdict's word.
         says: What it means, in a sentence.
-        fault: Whether the candidate broke its contract, so that counting stopped.
+        fault: Whether the candidate broke its contract, which stops the counting.
     """
 
     word: Word
@@ -25,22 +25,22 @@ class Reason:
 
 #: Every reason that the verifier `holdout` gives, or gave in earlier versions.
 REASONS: Mapping[str, Reason] = {
-    "better": Reason("VERIFIED", "A gain is shown, in every cell, and every check held."),
+    "better": Reason("VERIFIED", "A gain is shown in every cell, and every check passed."),
     "not_better": Reason("FAILED", "The evidence shows no worthwhile gain."),
-    "undecided": Reason("FAILED", "Shots or time were spent before the evidence was in."),
+    "undecided": Reason("FAILED", "The limit on shots or time was reached before the evidence decided."),
     "over_budget": Reason("FAILED", "The candidate costs more than the environment allows."),
-    "target_missed": Reason("FAILED", "The rate is not shown to meet the environment's target."),
-    "constraint": Reason("FAILED", "A limit is exceeded or the target missed; version 0.1 did not say which."),
+    "target_missed": Reason("FAILED", "The logical error rate is not shown to meet the environment's target."),
+    "constraint": Reason("FAILED", "A limit is exceeded or the target is missed; version 0.1 did not record which."),
     "weights_do_not_fit": Reason("FAILED", "The target's weights do not fit another cell's problem."),
     "crash": Reason("FAILED", "The candidate ended with an error.", fault=True),
     "timeout": Reason("FAILED", "The candidate gave no answer in time.", fault=True),
-    "bad_output": Reason("FAILED", "The candidate's answer has not the form that answers have.", fault=True),
+    "bad_output": Reason("FAILED", "The candidate's answer has the wrong size or format.", fault=True),
     "bad_weights": Reason("FAILED", "The candidate's weights cannot be loaded.", fault=True),
-    "hostile_syscall": Reason("SUSPICIOUS", "The candidate's code tried what its sandbox forbids.", fault=True),
-    "batch_dependent": Reason("SUSPICIOUS", "The candidate answers a shot differently in other company."),
-    "decoder_gain": Reason("SUSPICIOUS", "The gain is the decoder's: beliefs that say nothing do as well."),
+    "hostile_syscall": Reason("SUSPICIOUS", "The code made a system call that its sandbox forbids.", fault=True),
+    "batch_dependent": Reason("SUSPICIOUS", "The answer to a shot depends on the other shots of its batch."),
+    "decoder_gain": Reason("SUSPICIOUS", "The gain is the decoder's: uninformative beliefs do as well."),
     "unsandboxed_custom_code": Reason("SUSPICIOUS", "The candidate's own code ran without a sandbox."),
-    "cost_mismatch": Reason("SUSPICIOUS", "The candidate counts fewer operations than its processor time allows."),
+    "cost_mismatch": Reason("SUSPICIOUS", "The candidate reports fewer operations than its processor time implies."),
     "beats_reference_ml": Reason(
         "SUSPICIOUS", "The candidate fails less often than a decoder near maximum likelihood can."
     ),
@@ -50,6 +50,6 @@ REASONS: Mapping[str, Reason] = {
 
 
 def word_for(reason: str) -> Word:
-    """The word that goes with a reason; a reason that is not known shows no gain."""
+    """The word of a reason; an unknown reason shows no gain."""
     known = REASONS.get(reason)
     return known.word if known is not None else "FAILED"

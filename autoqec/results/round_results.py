@@ -1,4 +1,4 @@
-"""The results of one round: its metrics, its analysis and its verdict, each parsed once, and what is wrong with their notes."""
+"""The results of one round: metrics, analysis and verdict, each parsed once, and the problems of their notes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from autoqec.results.verdict import Verdict, parse_verdict
 
 
 class Noted(Protocol):
-    """What has the three notes of a round, or some of them, as JSON values."""
+    """Any object that holds some or all of a round's three notes as JSON values."""
 
     @property
     def metrics(self) -> Any:
@@ -28,11 +28,11 @@ class Noted(Protocol):
 
 @dataclass(frozen=True)
 class RoundResults:
-    """What is known of a round.
+    """The parsed results of a round.
 
     Attributes:
-        metrics, analysis, verdict: None where there is no note, or one of another form.
-        problems: A sentence about each note of another form.
+        metrics, analysis, verdict: None where there is no note, or a malformed one.
+        problems: One sentence per malformed note.
     """
 
     metrics: Metrics | None = None
@@ -47,7 +47,7 @@ class RoundResults:
 
 
 def read_results(noted: Noted) -> RoundResults:
-    """The results in a round's notes, whatever these hold."""
+    """Parse the results from a round's notes, whatever they hold."""
     metrics, verdict, analysis = (
         parse_metrics(noted.metrics),
         parse_verdict(noted.verdict),

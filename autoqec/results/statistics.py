@@ -1,9 +1,9 @@
-"""The paired e-process: evidence and intervals from counts alone, valid whenever one looks and stops.
+"""The paired e-process: evidence and intervals from counts alone, valid at any stopping time.
 
-For a null ratio r of logical error rates, X = 1[candidate fails] - r 1[baseline fails] has mean zero. Betting a fraction L of
-one's wealth on its sign, averaged over a grid of L, is a nonnegative martingale, so by Ville's inequality it exceeds
-1/alpha with probability at most alpha however often one looks (Waudby-Smith & Ramdas 2024; Ville 1939). It depends on the
-counts only: not on order, batches, workers or resumption — anyone can recompute it by hand.
+For a null ratio r of logical error rates, X = 1[candidate fails] - r 1[baseline fails] has mean zero. Bet a fraction L of the
+wealth on its sign. The wealth, averaged over a grid of L, is a nonnegative martingale, so by Ville's inequality it exceeds
+1/alpha with probability at most alpha, however often you look (Waudby-Smith & Ramdas 2024; Ville 1939). It depends on the
+counts only, not on order, batches, workers or resumption: anyone can recompute it by hand.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from math import ceil, exp, inf, log, log1p
 
 from autoqec.results.counts import PairedCounts
 
-#: The bets, equally weighted: 24 points from 0.004 to 0.9, evenly spaced in the logarithm. Fixed, never tuned to data.
+#: The bets, equally weighted: 24 points from 0.004 to 0.9, evenly spaced in the logarithm. They are never tuned to data.
 BETS = tuple(0.004 * (0.9 / 0.004) ** (i / 23) for i in range(24))
 
 #: Verdicts planned per run: each attempt may spend this share of the error budget (e-LOND with flat weights).
@@ -39,9 +39,9 @@ def log_e_better(counts: PairedCounts, ratio: float = 1.0) -> float:
 
 
 def best_bet(counts: PairedCounts) -> tuple[float, float]:
-    """The bet that would have won most against a ratio of one, and the log of its wealth: the largest term of the evidence.
+    """The best bet in hindsight against a ratio of one, and the log of its wealth: the largest term of the evidence.
 
-    The evidence is the mean over all bets, so it is no more than that, and no less than that divided by their number.
+    The evidence is the mean over all bets, so it is at most this term, and at least this term divided by the number of bets.
     """
     c = counts
     wealth = {bet: c.baseline_only * log1p(bet) + c.candidate_only * log1p(-bet) for bet in BETS}
@@ -75,7 +75,7 @@ def _log_e_mean_above(counts: PairedCounts, mean: float) -> float:
 
 
 def _crossing(rejected: Callable[[float], bool], low: float, high: float) -> float:
-    """The border, between a value that is rejected (`low`) and one that is not (`high`), by bisection."""
+    """Find, by bisection, the border between a rejected value (`low`) and one that is not rejected (`high`)."""
     for _ in range(60):
         middle = (low + high) / 2
         low, high = (middle, high) if rejected(middle) else (low, middle)
@@ -133,28 +133,27 @@ def attempt_alpha(alpha: float, attempt: int, verified_before: int) -> float:
     """The level of a run's `attempt`-th verification (from 1) under e-LOND (Xu & Ramdas 2024), with flat weights.
 
     The first 64 attempts share half the budget, the next 128 a quarter, and so on, so that the weights sum to at most one
-    however long the run goes on; each VERIFIED round earns the share again. False discoveries stay at most `alpha` under
+    however long the run is. Each VERIFIED round earns the share again. The false discovery rate stays at most `alpha` under
     any dependence.
     """
     return alpha * attempt_share(attempt) * (verified_before + 1)
 
 
 def attempt_share(attempt: int) -> float:
-    """The share of a run's error budget that its `attempt`-th verification (from 1) spends; all of them together one."""
+    """The share of a run's error budget that its `attempt`-th verification (from 1) spends. All shares sum to one."""
     epoch, _, _ = _epoch_of(attempt)
     return float(2.0 ** -(epoch + 1) / (PLANNED_ATTEMPTS * 2**epoch))
 
 
 def next_attempt(begun: Iterable[int]) -> int | None:
-    """The number of a run's next verification, given the numbers under which others were begun, in any order.
+    """The number of a run's next verification, given the numbers of all that have begun, in any order.
 
-    One clone begins 1, 2, 3 and so on. Two that did not know of each other may both have begun attempt 7, and both have
-    spent its share. Such a share is counted as often as it was spent: the next attempt is the first before which the
-    shares of all others would have come to as much. So the shares spent never exceed one, and what comes out depends on
-    what was begun and not on who looks.
+    One clone begins 1, 2, 3 and so on. Two clones that did not know of each other may both have begun attempt 7, and both
+    spent its share. The share then counts twice: the next attempt is the first whose predecessors' shares sum to what was
+    spent. So the shares spent never exceed one, and the result depends on what was begun, not on who looks.
 
     Returns:
-        The number; None if others have spent the whole budget.
+        The number; None if the whole budget is spent.
     """
     numbers = list(begun)
     spent = sum(map(attempt_share, numbers))  # exact, as are all sums here: shares are powers of two
@@ -168,7 +167,7 @@ def next_attempt(begun: Iterable[int]) -> int | None:
 
 
 def _epoch_of(attempt: int) -> tuple[int, int, int]:
-    """The epoch in which an attempt falls, its first attempt, and the first of the next."""
+    """An attempt's epoch, the epoch's first attempt, and the first attempt of the next epoch."""
     epoch, first = 0, 1
     while attempt >= first + PLANNED_ATTEMPTS * 2**epoch:
         first += PLANNED_ATTEMPTS * 2**epoch

@@ -1,6 +1,6 @@
 """A verdict as a record: its word, its reason, and the details that a note holds, read once into typed evidence.
 
-Whoever can write to a repository can write a note, so `parse_verdict` takes any JSON and says what is wrong instead of raising.
+Anyone who can push can write a note, so `parse_verdict` accepts any JSON. It reports a problem instead of raising.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Parsed(Generic[_T]):
-    """What a note was read to: a record, or a sentence on why it is none; neither if there is no note."""
+    """The result of parsing a note: a record, or a sentence that says why there is none; neither if there is no note."""
 
     record: _T | None = None
     problem: str | None = None
 
 
 def malformed(kind: str, note: Any) -> str:
-    """What is said of a note that has not the form that its kind has."""
+    """The message about a note that does not match the schema of its kind."""
     name = note.get("id") if isinstance(note, Mapping) else None
-    return f"the {kind} note {name} is not of the form such notes have, and is ignored"
+    return f"the {kind} note {name} does not match the schema of its kind, and is ignored"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a verifier says.
+    """A verifier's verdict.
 
     Attributes:
         verdict: VERIFIED, SUSPICIOUS or FAILED.
         reason: A code; `autoqec.results.reasons` lists those of the verifier `holdout`.
-        details: Counts, evidence, intervals, policy, the revealed key, digests, versions — whatever a reader needs to check the
-            word by hand, as JSON values. `evidence` is the same as records.
+        details: Counts, evidence, intervals, policy, the revealed key, digests, versions: everything a reader needs to check
+            the word by hand, as JSON values. `evidence` is the same as records.
     """
 
     verdict: Word
@@ -56,7 +56,7 @@ class Verdict:
 
     @staticmethod
     def on(verdict: Word, reason: str, evidence: Evidence) -> Verdict:
-        """The verdict that rests on this evidence."""
+        """Make the verdict that rests on this evidence."""
         return Verdict(verdict, reason, evidence_fields(evidence))
 
     @cached_property
@@ -69,12 +69,12 @@ class Verdict:
 
     @property
     def evidence(self) -> Evidence:
-        """What it rests on; of what is malformed in the details it has nothing."""
+        """The evidence as records; malformed parts of the details are left out."""
         return self._read[0]
 
     @property
     def malformed(self) -> tuple[str, ...]:
-        """The places in the details that have not the form that verdicts have there."""
+        """The places in the details that do not match the schema."""
         return self._read[1]
 
     @cached_property
@@ -84,18 +84,18 @@ class Verdict:
 
     @property
     def extension(self) -> PairedCounts | None:
-        """The shots that the figures of a "better" candidate rest on."""
+        """The shots behind the figures of a "better" candidate."""
         return read_counts(self.details.get("extension"))
 
     @property
     def holdout(self) -> Holdout | None:
-        """Its figures with the costs that the verifier counted; None if it has neither."""
+        """Figures with the costs that the verifier counted; None if there are neither."""
         found = Holdout(self.figures, self.cost("flops_per_shot"), self.cost("params"))
         return found if found != Holdout() else None
 
     @property
     def references(self) -> Mapping[str, float] | None:
-        """Rates of reference decoders on the same shots; None if nothing is said of them."""
+        """Rates of reference decoders on the same shots; None if the note has none."""
         return numbers_in(self.details.get("references"))
 
     @property
@@ -105,19 +105,19 @@ class Verdict:
 
     @cached_property
     def limits(self) -> Limits | None:
-        """The environment's constraints, as they stand beside it; None in verdicts from before they were noted."""
+        """The environment's constraints; None in old verdicts, which did not note them."""
         told = self.details.get("constraints")
         return read_record(Limits, told) if isinstance(told, Mapping) else None
 
     @property
     def composition(self) -> str | None:
-        """Whether the parents' gains add up, of a composed round."""
+        """For a composed round, whether the parents' gains add up."""
         told = self.details.get("compose")
         word = told.get("composition") if isinstance(told, Mapping) else None
         return word if isinstance(word, str) else None
 
     def cost(self, name: Literal["flops_per_shot", "params"]) -> float | None:
-        """What the verifier counted that the candidate costs."""
+        """The candidate's costs as the verifier counted them."""
         value = self.details.get(name)
         return value if is_number(value) else None
 
@@ -141,19 +141,19 @@ class Verdict:
         rest = dict(fields)
         word, reason = rest.pop("verdict", None), rest.pop("reason", None)
         if word not in WORDS or not isinstance(reason, str):
-            raise ValueError(f"{word!r} is not a verdict")
+            raise ValueError(f"{word!r} is not a verdict: use VERIFIED, SUSPICIOUS or FAILED")
         return Verdict(word, reason, rest)
 
 
 @dataclass(frozen=True)
 class Rejudged:
-    """A member of a front that was judged again.
+    """A member of a front, judged again.
 
     Attributes:
-        run, round: Which.
+        run, round: The round.
         before: Its gain on the front.
-        verdict: The new verdict; None where its run has no error budget left.
-        fault: Why there is none.
+        verdict: The new verdict; None if its run has no error budget left.
+        fault: Why there is no new verdict.
     """
 
     run: str
@@ -169,7 +169,7 @@ class Rejudged:
 
     @property
     def reason(self) -> str:
-        """The new verdict's; or that there is no error budget left."""
+        """The new verdict's reason, or that there is no error budget left."""
         return self.verdict.reason if self.verdict else "budget_spent"
 
     def to_json(self) -> dict[str, Any]:
@@ -181,10 +181,10 @@ class Rejudged:
 
 
 def parse_verdict(note: Any) -> Parsed[Verdict]:
-    """A verdict from a note, whatever the note holds.
+    """Parse a verdict from any JSON.
 
-    It must have one of the words and a reason, and figures where it is VERIFIED or says a rate; the rest is read when it is
-    asked for, part by part.
+    It must have one of the words and a reason, and figures if it is VERIFIED or gives a rate. The rest is parsed on first
+    access, part by part.
     """
     if note is None:
         return Parsed()
@@ -210,7 +210,7 @@ def evidence_fields(evidence: Evidence) -> dict[str, Any]:
 
 
 def numbers_in(value: Any) -> dict[str, float] | None:
-    """The numbers of a mapping by name, what else is in it left out; None if it is no mapping."""
+    """The numbers of a mapping by name, without its other values; None if it is not a mapping."""
     if not isinstance(value, Mapping):
         return None
     return {name: number for name, number in value.items() if isinstance(name, str) and is_number(number)}

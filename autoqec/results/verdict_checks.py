@@ -1,7 +1,7 @@
-"""The checks of a verdict: what must hold beside the statistics, each by name, each a function of the verdict's note.
+"""The checks of a verdict beyond its statistics: each has a name, and each is a function of the verdict's note.
 
-A candidate is suspected by what was counted and by nothing it says. Some guards of a fair comparison cannot fail here, for the
-way shots are drawn and decoders made; they are listed too, so that nobody looks for them in vain.
+Only counts make a candidate suspicious, never anything it says. Some properties of a fair comparison hold by construction here,
+because of the way shots are drawn and decoders built. They are listed too, so that you need not look for them.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from autoqec.results.harm import slope_of
 from autoqec.results.statistics import mcnemar_p, rate_interval
 from autoqec.results.verdict_parts import Check, Evidence
 
-#: A candidate that is shown to fail less than this many times as often as a decoder near maximum likelihood is too good to be
-#: true: such a decoder may be a little off, on hyperedges or by its beam, but not by that much.
+#: A candidate is too good to be true if it is shown to fail less than this many times as often as a decoder near maximum
+#: likelihood. Such a decoder may be a little off, on hyperedges or because of its beam, but not by that much.
 TOO_GOOD_RATIO = 0.9
 
-#: Code that we did not write counts its own operations, in a process of its own. If by that count it does fewer than this per
-#: microsecond of processor time that the kernel saw, the count is not to be believed: slow stages of ours do a hundred times.
+#: Foreign code counts its own operations, in a process of its own. A count below this many per microsecond of processor time,
+#: as measured by the kernel, is not credible: even AutoQEC's slow stages do a hundred times as many.
 LEAST_FLOPS_PER_US = 10.0
 
 _T = TypeVar("_T")
@@ -37,10 +37,10 @@ def run_checks(evidence: Evidence) -> tuple[Check, ...]:
     """All checks of a verdict whose tests passed, the gravest first.
 
     Args:
-        evidence: What was collected by then.
+        evidence: The evidence collected so far.
 
     Raises:
-        NotWhole: Something was not.
+        NotWhole: A part is missing.
     """
     return (
         _batches(evidence),
@@ -87,9 +87,9 @@ def _batches(evidence: Evidence) -> Check:
 def _neutral(evidence: Evidence) -> Check:
     """The gain must be the candidate's, not its decoder's.
 
-    An error model decomposes errors of one effect in several ways, of which a decoder of beliefs keeps one, where the plain
-    decoder has them all: beliefs that say nothing then decode differently from none at all (on `surface_d5_depol` 2 % better).
-    Exact test of McNemar on the shots of the figures, whose number was fixed in advance, at the level of the attempt.
+    An error model decomposes errors with one effect in several ways. A decoder that takes beliefs keeps one decomposition; the
+    plain decoder has them all. So uninformative beliefs decode differently from no beliefs (2 % better on `surface_d5_depol`).
+    The test is McNemar's exact test on the shots of the figures, whose number is fixed in advance, at the attempt's level.
     """
     counts = _needed(_needed(evidence.target, "test").neutral, "neutral")
     p = mcnemar_p(counts)
@@ -102,7 +102,7 @@ def _neutral(evidence: Evidence) -> Check:
 
 
 def _own_code(evidence: Evidence) -> Check:
-    """Code of its own could have done more than answer: what it was kept from is what it can be believed about."""
+    """A candidate's own code could do more than answer: it is credible only as far as the sandbox restricts it."""
     if _needed(evidence.trusted_code, "trusted_code"):
         return check(
             "own_code", "passed", "the candidate has no code of its own: it chooses among stages that are trusted"
@@ -113,7 +113,7 @@ def _own_code(evidence: Evidence) -> Check:
 
 
 def _cost(evidence: Evidence) -> Check:
-    """Trusted stages count their operations; other code counts its own, and only the kernel's clock is out of its reach."""
+    """Trusted stages are counted by AutoQEC. Other code counts itself; only the kernel's clock is out of its reach."""
     flops, cpu = (
         _needed(evidence.flops_per_shot, "flops_per_shot"),
         _needed(evidence.cpu_us_per_shot, "cpu_us_per_shot"),
@@ -125,7 +125,7 @@ def _cost(evidence: Evidence) -> Check:
 
 
 def _reference_ml(evidence: Evidence) -> Check:
-    """Both ends are exact (Clopper and Pearson), at 2.5 % each; the two numbers of shots were fixed in advance."""
+    """Both ends are exact (Clopper-Pearson), at 2.5 % each. Both numbers of shots are fixed in advance."""
     extension = _extension(evidence)
     upper = rate_interval(extension.both + extension.candidate_only, extension.shots)[1]
     bounds = {
@@ -163,10 +163,10 @@ def _distance(evidence: Evidence) -> Check:
 
 
 def _harm(evidence: Evidence) -> Check:
-    """Harm at another p is damning, at another number of rounds it is told.
+    """Harm at another p fails the check; harm at another number of rounds is only a warning.
 
-    A device's error rates drift, and nothing keeps a predecoder from shots at a little other p. Another number of rounds is
-    another circuit, for which weights are refused wherever they are used, but here.
+    A device's error rates drift, so a predecoder will see shots at a slightly different p. Another number of rounds is
+    another circuit; everywhere but here, AutoQEC refuses to use weights on it.
     """
     rows = [row for row in _needed(evidence.harm, "harm") if row.word != "not_applicable"]
     if not rows:

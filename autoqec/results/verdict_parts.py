@@ -1,4 +1,4 @@
-"""The parts of a verdict as records, from the test of its target to its checks: what a verifier collects and readers see."""
+"""The parts of a verdict as records: the test of its target, the other cells, the certificate, the checks and so on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from autoqec.results.figures import Figures
 from autoqec.results.limits import Limits
 from autoqec.results.note_form import always, flat, mapping
 
-#: A point of error rate, rounds or distance, by name.
+#: The coordinates of a cell by name: error rate, rounds or distance.
 Place = Mapping[str, float]
 
 Interval = tuple[float, float]
@@ -20,16 +20,16 @@ OpenInterval = tuple[float, float | None]
 
 @dataclass(frozen=True)
 class Attempt:
-    """Which verification it was, and at which level.
+    """The number and level of a verification.
 
     Attributes:
         attempt: Its number within the run, from 1.
-        verified_before: How many before it ended VERIFIED.
-        alpha, alpha_attempt: The run's error budget, and the level that is this attempt's.
+        verified_before: How many earlier ones ended VERIFIED.
+        alpha, alpha_attempt: The run's error budget, and this attempt's level.
         seed_key: The holdout's key, revealed.
-        max_shots, max_seconds: Where an undecided test is broken off.
+        max_shots, max_seconds: Limits at which an undecided test stops.
         beacon: Public randomness in the key.
-        full_certificate: Whether all pairs of faults were to be listed.
+        full_certificate: Whether to list all pairs of faults.
     """
 
     attempt: int
@@ -45,22 +45,22 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Tested:
-    """What the test of one cell came to.
+    """The result of one cell's test.
 
     Attributes:
-        test: The shots that the word rests on.
+        test: The shots that decide the word.
         log_e_better, log_e_futile, log_e_needed: Evidence; see `autoqec.results.decision.evidence`.
         digests: SHA-256 of each chunk of shots, those of the figures included.
-        figures: Of the extension, or of the test where there is none.
-        shots_in_all: Of both.
-        ler_ratio_ci_all_shots: The interval of the ratio over both.
-        mcnemar_p_fixed_n: Exact, of the shots that the figures rest on.
+        figures: Figures of the extension, or of the test if there is no extension.
+        shots_in_all: Shots of test and extension.
+        ler_ratio_ci_all_shots: The interval of the ratio over all of these.
+        mcnemar_p_fixed_n: McNemar's exact p-value on the shots behind the figures.
         word: `better`, `not_better` or `undecided`; verdicts of version 0.1 have none.
         invalid: Shots of the figures without a valid answer.
         references: Rates of reference decoders on these shots.
-        references_missing: Those left out, and the lines that install what they need.
-        extension: The shots that the figures of a "better" candidate rest on.
-        neutral: On these, the decoder on beliefs that say nothing, in the baseline's place.
+        references_missing: References that were left out, and the commands that install them.
+        extension: The shots behind the figures of a "better" candidate.
+        neutral: On these, the decoder with uninformative beliefs in the baseline's place.
     """
 
     test: PairedCounts
@@ -81,21 +81,21 @@ class Tested:
 
     @property
     def headline(self) -> PairedCounts:
-        """The shots that the figures rest on."""
+        """The shots behind the figures."""
         return self.extension or self.test
 
 
 @dataclass(frozen=True)
 class OtherCell:
-    """Another cell than the target that a verdict covers.
+    """A cell other than the target that a verdict covers.
 
     Attributes:
-        cell, label: Where.
-        word: Its test's; or `weights_do_not_fit`, or another fault's reason.
+        cell, label: The cell.
+        word: The word of its test; or `weights_do_not_fit`, or the reason of another fault.
         weights: `trained_here`, or `carried_over` from the target.
         same_shape: Whether its problem has the target's shape.
         fault: Why there was no test.
-        tested: What the test came to.
+        tested: The result of the test.
     """
 
     cell: Place
@@ -109,8 +109,8 @@ class OtherCell:
 
 @dataclass(frozen=True)
 class HarmCounted:
-    """What a do-no-harm cell's shots say: `log_e_worse`, evidence that the candidate fails more often than the baseline, and
-    `log_e_harmless`, that it fails less than 1.1 times as often.
+    """The evidence of a do-no-harm cell: `log_e_worse`, that the candidate fails more often than the baseline, and
+    `log_e_harmless`, that it fails less than 1.1 times as often. Both are natural logarithms. Both are natural logarithms.
     """
 
     counts: PairedCounts
@@ -121,14 +121,14 @@ class HarmCounted:
 
 @dataclass(frozen=True)
 class HarmCell:
-    """A cell next to the target.
+    """A do-no-harm cell next to the target.
 
     Attributes:
-        cell, label: Where.
+        cell, label: The cell.
         word: `harm`, `no_harm`, `unknown`, or `not_applicable`.
-        weights, same_shape: As of `OtherCell`; None where there is no such cell.
+        weights, same_shape: As in `OtherCell`; None where there is no such cell.
         why: Why there are no counts.
-        counted: What was counted.
+        counted: The counts and their evidence.
     """
 
     cell: Place
@@ -146,13 +146,13 @@ class CertificateRow:
 
     Attributes:
         weight: Faults in each.
-        of: Sets of this weight that there are.
+        of: How many sets of this weight exist.
         how: Whether they were `listed` or `drawn`.
-        counts: Those that were examined.
-        probability: That exactly so many mechanisms fire.
-        failing: The probability that a shot is a set of this weight that baseline and candidate fail.
-        excess: The candidate's less the baseline's.
-        excess_ci: Its interval; no wider than a point if they were listed.
+        counts: Paired counts of the examined sets.
+        probability: Probability that exactly so many mechanisms fire.
+        failing: Probabilities, of baseline and of candidate, that a shot is a set of this weight and fails.
+        excess: The candidate's probability minus the baseline's.
+        excess_ci: Its interval; a single point if the sets were listed.
     """
 
     weight: int
@@ -167,7 +167,7 @@ class CertificateRow:
 
 @dataclass(frozen=True)
 class Regression:
-    """A fault set that the candidate alone fails: its mechanisms, and the detectors and observables that they flip."""
+    """A fault set that only the candidate fails: its mechanisms, and the detectors and observables that they flip."""
 
     weight: int
     probability: float
@@ -178,12 +178,12 @@ class Regression:
 
 @dataclass(frozen=True)
 class FaultSets:
-    """What was found of the fault sets of low weight.
+    """The examined fault sets of low weight.
 
     Attributes:
         rows: One for each weight.
         no_fault: The probability that nothing fires.
-        regressions: Some sets that the candidate alone fails, the likeliest first.
+        regressions: Some of the sets that only the candidate fails, the likeliest first.
         break_even: The share of the target's error rates below which such sets would outweigh the gain.
     """
 
@@ -200,9 +200,9 @@ class Certificate:
     Attributes:
         word: `kept`, `traded`, `regression`, or `not_enumerable`.
         distance: The code's, if it is known.
-        found: How it is known, or why not.
-        why: Why nothing was examined.
-        sets: What was examined.
+        found: How the distance was found, or why it is unknown.
+        why: Why no sets were examined.
+        sets: The examined sets.
     """
 
     word: str
@@ -219,14 +219,14 @@ class Certificate:
 
 @dataclass(frozen=True)
 class VariantCounted:
-    """What an ablated candidate's shots say.
+    """The counts of an ablated candidate.
 
     Attributes:
         counts: Against the baseline.
         delta_ler: Its gain.
         against_whole: The whole candidate against it.
-        earned: What the whole gains over it.
-        earned_ci: The interval of that.
+        earned: The gain of the whole candidate over it.
+        earned_ci: The interval of that gain.
     """
 
     counts: PairedCounts
@@ -247,7 +247,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class Ablation:
-    """What is left without a part: `variants` on so many `shots`; `earner`, the stage that earns most, if one is shown to."""
+    """The gain left without a part: `variants` on so many `shots`; `earner`, the stage shown to earn most, if any."""
 
     shots: int
     variants: tuple[Variant, ...]
@@ -264,14 +264,14 @@ class ExactRate:
 
 @dataclass(frozen=True)
 class ShareOfGap:
-    """Which part of the way from the baseline to a stronger decoder the candidate has come.
+    """The share of the gap between the baseline and a stronger decoder that the candidate closes.
 
     Attributes:
         reference: The stronger decoder.
-        shots: On how many.
-        failures: Of `baseline`, `candidate` and `strong`.
+        shots: How many shots were compared.
+        failures: Failures of `baseline`, `candidate` and `strong`.
         baseline, candidate, strong: Their rates.
-        share: None where the reference fails no less often than the baseline.
+        share: The share; None if the reference fails at least as often as the baseline.
     """
 
     reference: str
@@ -289,10 +289,10 @@ class ParentsScored:
 
     Attributes:
         parents: Their gains over the baseline, by name.
-        sum: Of these.
-        best_parent: Who gains most.
-        over_best: What the child gains over it.
-        over_best_ci: The interval of that.
+        sum: The sum of these gains.
+        best_parent: The parent that gains most.
+        over_best: The child's gain over that parent.
+        over_best_ci: The interval of that gain.
         counts: The best parent in the baseline's place.
     """
 
@@ -315,7 +315,7 @@ class Composition:
 
 @dataclass(frozen=True)
 class AnsweredAgain:
-    """Chunks that fresh processes answered again, and those of them that came out otherwise."""
+    """The chunks that fresh processes decoded again, and those with a different answer."""
 
     chunks: tuple[int, ...]
     differing: tuple[int, ...]
@@ -341,10 +341,10 @@ class Check:
 
     Attributes:
         check: Its name.
-        result: `passed`; `failed`, and the verdict is SUSPICIOUS; `warned`, and the reader is told; `not_made`;
-            `by_construction`: it cannot fail, for the way the verifier is built.
-        says: What was seen.
-        reason: The code of one that failed.
+        result: `passed`; `failed`, which makes the verdict SUSPICIOUS; `warned`, which only informs the reader; `not_made`;
+            `by_construction`: it cannot fail because of the way the verifier is built.
+        says: The observation, in a sentence. It is part of the note, and the audit compares it.
+        reason: The reason code of a failed check.
     """
 
     check: str
@@ -355,7 +355,7 @@ class Check:
 
 @dataclass(frozen=True)
 class OutOfTime:
-    """Where a test was broken off: the `cell`'s label, None for the target; after how many `shots`; the budget's `seconds`."""
+    """Where a test stopped early: the `cell`'s label (None for the target), after how many `shots`, the limit in `seconds`."""
 
     cell: str | None
     shots: int
@@ -364,36 +364,36 @@ class OutOfTime:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that a verdict rests on, as far as its note has it in the form that verdicts have.
+    """All evidence of a verdict, as far as its note matches the schema.
 
     Attributes:
-        attempt: Which verification it was.
-        id: The note's.
-        verifier: Who judged.
-        commit, environment, candidate, weights_sha256: What was judged.
-        metrics: The metrics note that stood when it was judged.
-        cell: Where the target is.
-        target_ler: The rate that the environment asks for.
+        attempt: The number and level of the verification.
+        id: The note's identifier.
+        verifier: The verifier's name.
+        commit, environment, candidate, weights_sha256: The subject of the verdict.
+        metrics: The metrics note that counted at that time.
+        cell: The target's coordinates.
+        target_ler: The logical error rate that the environment asks for.
         constraints: The environment's limits.
-        chunk_shots: Shots of a chunk.
-        machine, versions, simd: What drew the shots.
-        fingerprint: The problem's.
-        flops_per_shot, params, bytes: What the candidate costs.
-        over: Limits that it is above; nothing was then tested.
-        target: What the test of the target came to.
+        chunk_shots: Shots per chunk.
+        machine, versions, simd: The machine and software that drew the shots.
+        fingerprint: The problem's fingerprint.
+        flops_per_shot, params, bytes: The candidate's costs.
+        over: Limits that it exceeds; nothing is then tested.
+        target: The result of the target's test.
         trusted_code: Whether the candidate has no code of its own.
-        sandbox, sandbox_level: The walls around its process.
-        cells: What the tests of the environment's other cells came to.
-        ler_candidate_bound: The candidate's rate is surely below this, at the level of the attempt.
-        share_of_gap: See there.
-        compose: Of a composed candidate.
-        cpu_us_per_shot: Processor time of its process, as the kernel counts it.
-        answered_again, harm, certificate, ablation, two_p_slope: What the checks look at.
+        sandbox, sandbox_level: The layers of the sandbox around its process.
+        cells: The results of the environment's other cells.
+        ler_candidate_bound: Upper bound of the candidate's rate, at the level of the attempt.
+        share_of_gap: See `ShareOfGap`.
+        compose: For a composed candidate, whether the parents' gains add up.
+        cpu_us_per_shot: Processor time of its process in microseconds per shot, as the kernel counts it.
+        answered_again, harm, certificate, ablation, two_p_slope: The evidence behind the checks.
         near_ml: References near maximum likelihood.
-        checks: What they say.
+        checks: The results of the checks.
         fault, fault_code: Why the candidate broke its contract, and the code of that; see `autoqec.error_codes`.
-        out_of_time: Where a test was broken off.
-        seconds, seconds_by_part: Wall clock.
+        out_of_time: Where a test stopped early.
+        seconds, seconds_by_part: Wall-clock seconds.
     """
 
     attempt: Attempt | None = flat(None)

@@ -1,4 +1,4 @@
-"""What a run's verdict notes tell beside verdicts: that a verification was begun, and with which share of the error budget."""
+"""Notes on the start of a verification: its number, and the share of the error budget that it spends."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ BEGUN = "begun"
 
 @dataclass(frozen=True)
 class Begun:
-    """That a verification was begun.
+    """The start of a verification.
 
     Attributes:
         attempt: Its number within the run.
-        id: The note's.
+        id: The note's identifier.
         event: `begun`.
         share: The share of the run's error budget that it spends.
-        verifier: Who judges.
+        verifier: The verifier's name.
     """
 
     attempt: int
@@ -42,7 +42,7 @@ class Begun:
 
 
 def parse_begun(note: Any) -> Begun | None:
-    """The event in a note; None if it is another note, or malformed."""
+    """The event in a note; None if it is another kind of note, or malformed."""
     if not isinstance(note, Mapping) or note.get("event") != BEGUN:
         return None
     try:
@@ -52,6 +52,6 @@ def parse_begun(note: Any) -> Begun | None:
 
 
 def verified_commits(notes: Iterable[Any]) -> set[str]:
-    """The commits that verdicts among some notes call VERIFIED."""
+    """The commits with a VERIFIED verdict among some notes."""
     verdicts = (parse_verdict(note).record for note in notes if "event" not in note)
     return {verdict.evidence.commit for verdict in verdicts if verdict is not None and verdict.verified}

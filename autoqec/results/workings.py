@@ -1,4 +1,4 @@
-"""The numbers behind a verdict's figures, for whoever checks them by hand: what is put into which formula."""
+"""The numbers behind a verdict's figures, so that you can check each formula by hand."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from autoqec.results.verdict_parts import Attempt, Tested
 
 @dataclass(frozen=True)
 class LevelWorkings:
-    """How an attempt comes by its level.
+    """The terms of an attempt's level.
 
     Attributes:
-        parts: The run's error budget is shared in so many parts, of which this attempt has one.
-        earned: Times that it has it: the VERIFIED rounds before, and one.
-        planned: Attempts that share half of the budget.
+        parts: The attempt's share is one part in so many of the run's error budget.
+        earned: The factor on that share: one plus the number of VERIFIED rounds before.
+        planned: How many attempts share half of the budget.
     """
 
     parts: float
@@ -24,7 +24,7 @@ class LevelWorkings:
 
 
 def level_workings(attempt: Attempt) -> LevelWorkings | None:
-    """How an attempt comes by its level; None for a number that no attempt has."""
+    """The terms of an attempt's level; None for an impossible attempt number."""
     if attempt.attempt < 1:
         return None
     return LevelWorkings(1 / attempt_share(attempt.attempt), attempt.verified_before + 1)
@@ -32,12 +32,12 @@ def level_workings(attempt: Attempt) -> LevelWorkings | None:
 
 @dataclass(frozen=True)
 class EvidenceWorkings:
-    """How a test comes by its evidence.
+    """The largest term of a test's evidence.
 
     Attributes:
         bet: The bet with the largest term.
-        log_e: Its logarithm.
-        bets: How many there are.
+        log_e: The natural logarithm of that term.
+        bets: How many bets there are.
     """
 
     bet: float
@@ -46,5 +46,5 @@ class EvidenceWorkings:
 
 
 def evidence_workings(tested: Tested) -> EvidenceWorkings:
-    """How a test comes by its evidence."""
+    """The largest term of a test's evidence."""
     return EvidenceWorkings(*best_bet(tested.test))

@@ -1,1 +1,1 @@
-"""Training a candidate and holding it: the processes candidates live in, their limits, and what the machine is."""
+"""The processes that train candidates and answer predictions, their limits, and the description of the machine."""

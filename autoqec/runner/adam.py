@@ -1,7 +1,7 @@
 """Adam with a cosine schedule, by torch's own function for the step.
 
-`torch.optim.Adam` does the same, and imports torch's compiler to do so: two seconds of a processor in every training, and two
-hundred modules that a process about to be locked would have to have loaded.
+`torch.optim.Adam` does the same, but it imports torch's compiler. That costs two processor seconds in every training, and two
+hundred more modules that must be loaded before a process is locked.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class CosineAdam:
             parameter.grad = None
 
     def step(self, *, usable: bool) -> None:
-        """Move along the gradients, unless they are not usable; the schedule goes on either way."""
+        """Take one step along the gradients, unless they are not finite; the schedule advances either way."""
         moved = [i for i, parameter in enumerate(self._parameters) if usable and parameter.grad is not None]
         rate = self._rate * (1 + cos(pi * self._done / self._steps)) / 2
         self._done += 1

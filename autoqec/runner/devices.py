@@ -1,4 +1,4 @@
-"""Where training runs: a GPU where there is one and the candidate does not say otherwise, else this processor."""
+"""Chooses the training device: a GPU if there is one and the candidate allows it, else the CPU."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def choose_device(wanted: str) -> torch.device:
     if wanted == "cpu":
         return torch.device("cpu")
     if torch.cuda.is_available():
-        # Without it cuBLAS adds up in an order that changes from run to run, and torch refuses to.
+        # Without it cuBLAS sums in an order that changes from run to run, and torch's deterministic mode refuses that.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         return torch.device("cuda")
     if wanted == "cuda":
@@ -32,7 +32,7 @@ def choose_device(wanted: str) -> torch.device:
 
 
 def mixed_precision(device: torch.device) -> contextlib.AbstractContextManager[Any]:
-    """bfloat16 where it is safe and a GPU makes it fast; nothing on a processor, whose results stay as they are."""
+    """bfloat16 autocast on a GPU where it is safe and fast; no change on a CPU, so its results stay the same."""
     import torch
 
     return torch.autocast("cuda", dtype=torch.bfloat16) if device.type == "cuda" else contextlib.nullcontext()

@@ -1,4 +1,4 @@
-"""Losses of a batch: how wrong beliefs are about what fired, or how wrong the decoder that they feed would be.
+"""Losses of a batch: how wrong the beliefs are about the mechanisms that fired, or how wrong the decoder's answer would be.
 
 `bce`, `weighted_bce` and `focal` ask which mechanisms fired. Many patterns of mechanisms are the same up to a stabiliser, so
 most of that question does not matter. `logical_gap` asks the environment's decoder only which logical class is lighter.
@@ -38,11 +38,11 @@ def batch_loss(
     fired = torch.from_numpy(shots.fired).to(beliefs)
     nats = functional.binary_cross_entropy_with_logits(-beliefs, fired, reduction="none")
     if name == "focal":
-        # Lin et al. 2017: weigh down what is already decided, so that the few ambiguous mechanisms lead.
+        # Lin et al. 2017: reduce the weight of clear cases, so that the few ambiguous mechanisms dominate.
         nats = nats * (1.0 - (-nats).exp()) ** _FOCAL_GAMMA
     if name == "weighted_bce":
-        # Weigh each mechanism by how little its prior leaves open, so that rare ones count as much as common ones. Weights of
-        # the two outcomes, the usual kind, would teach beliefs that are off by the logarithm of their ratio.
+        # Weigh each mechanism by the inverse entropy of its prior, so that rare ones count as much as common ones. The usual
+        # weights per outcome would teach beliefs that are off by the logarithm of the weights' ratio.
         chance = torch.sigmoid(-priors)
         entropy = functional.binary_cross_entropy_with_logits(-priors, chance, reduction="none")
         nats = nats * (entropy.mean() / entropy.clamp(min=1e-9))

@@ -27,7 +27,7 @@ class ShotLosses:
     Args:
         modules: The candidate's stages, on `device`.
         problems: Where shots come from; batches take turns, and the validation loss is the first one's.
-        decoders: What the beliefs will feed at each rate; needed by the loss `logical_gap` alone.
+        decoders: The decoder at each rate; only the loss `logical_gap` needs them.
         settings: The candidate's training.
         device: Where the modules are.
         seed: Key of the training stream.

@@ -1,4 +1,4 @@
-"""Early stopping: look at the validation loss now and then, keep the best weights, stop when it no longer falls."""
+"""Early stopping: compute the validation loss at intervals, keep the best weights, stop when it no longer falls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training from outside: a child process under limits of time and memory; a breach ends it and everything it started."""
+"""Trains in a child process under limits of time and memory; a breach kills it and everything it started."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from autoqec.candidate.weights import MAX_WEIGHT_BYTES, load_weights
 from autoqec.errors import AutoQECError
 from autoqec.sandbox.channel import ChannelClosed, ChannelTimeout, Message
 from autoqec.sandbox.child import Child, ChildFailed, plain
+from autoqec.sandbox.lock import Lock
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.sandbox.worker_requests import TrainingRequest
 
 #: Threads of a training process. A constant, not the machine's count: sums in another order are other weights.
 TRAINING_THREADS = 2
 
-#: The part of the wall-clock limit after which training begins no further step; the rest is for loading, one validation and
-#: counting costs. What is not back by the limit itself hangs, and is killed.
+#: The fraction of the wall-clock limit after which training begins no further step. The rest is for loading, one validation and
+#: counting costs. A process that has not answered by the limit itself hangs, and is killed.
 _STEPPING = 0.75
 
 
@@ -32,19 +33,19 @@ class Limits:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What training leaves.
+    """The result of training.
 
     Attributes:
         weights: safetensors bytes.
         telemetry: Losses, steps, seconds.
         cost: `{"flops_per_shot", "params"}`.
-        lock: The layers around the process, where it was locked; see `autoqec.sandbox.lock.Lock`.
+        lock: The layers around the process, where it was locked.
     """
 
     weights: bytes
     telemetry: Mapping[str, Any]
     cost: Mapping[str, int]
-    lock: Mapping[str, Any] | None = None
+    lock: Lock | None = None
 
 
 class TrainingFailed(AutoQECError):
@@ -57,14 +58,14 @@ class TrainingFailed(AutoQECError):
         self.status = status
 
 
-#: Codes of errors by which a limit, or the watch over losses, ended training; and classes of those that are about files.
+#: Codes of errors by which a limit, or the check of the losses, ended training; and classes of errors about files.
 _STOPPED = frozenset({"out_of_memory", "diverged", "untrained_not_finite"})
 _UNUSABLE = frozenset({"UsageError", "NotFoundError"})
 
 _PROGRESS = ("step", "steps", "shots", "loss")
 _COST = ("flops_per_shot", "params")
 
-#: What a note keeps of telemetry, by type; a process that runs a candidate's code could say anything.
+#: Telemetry fields that a note keeps, by type; a process that runs a candidate's code could report anything.
 _WORDS = ("loss", "device")
 _COUNTS = (
     "validation_before",
@@ -89,11 +90,11 @@ def _numbers(fields: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if isinstance(value, int | float) and abs(value) < _MOST}
 
 
-def _result(message: Message, lock: Mapping[str, Any] | None) -> TrainingResult:
-    """What training says it did; of a locked process only what has the form that ours has.
+def _result(message: Message, lock: Lock | None) -> TrainingResult:
+    """The telemetry of training; from a locked process, only the fields that match the schema.
 
     Raises:
-        TrainingFailed: There are no weights, or they are none that can be loaded.
+        TrainingFailed: There are no weights, or they cannot be loaded.
     """
     weights = bytes(message.blobs.get("weights", b""))  # large ones come as a bytearray, which git does not take
     told = message.fields.get("telemetry")
@@ -167,7 +168,7 @@ def train_candidate(
                 lock=locked,
             )
             child.tell(request.to_message())
-            lock = child.receive(limits.seconds).fields["lock"] if locked else None
+            lock = Lock.from_dict(child.receive(limits.seconds).fields["lock"]) if locked else None
             while True:
                 message = child.receive(max(0.001, deadline - time.monotonic()))
                 if message.fields.get("done"):

@@ -45,7 +45,7 @@ class TrainingDiverged(AutoQECError):
 
 @dataclass(frozen=True)
 class Trained:
-    """What training leaves.
+    """The result of training.
 
     Attributes:
         tensors: Weights by `<slug>.<parameter>`.
@@ -86,14 +86,14 @@ def train(
         candidate: What to train; an empty pipeline or zero shots leaves the initial weights.
         problems: Where shots come from: the problem at its target rate, then at the environment's other rates. Batches take
             turns; the validation loss is the target's.
-        decoders: What the beliefs will feed at each rate, where it can teach; needed by the loss `logical_gap` alone.
+        decoders: The decoder at each rate, if it supports the loss `logical_gap`; the other losses need none.
         seed: Key of the training stream; the same key gives the same weights on the same machine.
         max_shots: The profile's cap on shots drawn, over all epochs.
         initial: Weights of the parents, used where names and shapes fit if `inherit` or the candidate's `init: parents` says so.
         inherit: Whether this is a composed child, which always starts from its parents.
         report: Called about fifty times.
-        seconds: Wall clock after which no further step is begun; the best weights so far are kept. Only then do the weights
-            depend on the machine.
+        seconds: Wall-clock seconds after which no further step begins; the best weights so far are kept. Only in this case
+            do the weights depend on the machine.
         validation_shots: Shots of the validation loss; None for as many as the loss needs.
 
     Raises:
@@ -193,7 +193,7 @@ def _walk(
     for step in range(steps):
         loss = _take_step(course, step, optimiser, parameters, losses)
         course.done = done = step + 1
-        if (step % every == 0 or done == steps) and isfinite(loss):  # what is told is JSON, which has no NaN
+        if (step % every == 0 or done == steps) and isfinite(loss):  # reports are JSON, which has no NaN
             course.points.append({"step": step, "loss": round(loss, 6)})
             report(Progress(done, steps, done * settings.batch_size, course.points[-1]["loss"]))
         course.out_of_time = done < steps and time.monotonic() > course.deadline

@@ -1,7 +1,7 @@
-"""A warm-up: do once, with a stand-in for the candidate's code, what the process will do once it is locked.
+"""A warm-up: before the lock, do everything once that the locked process will do, with a stand-in for the candidate's code.
 
-Python, numba and torch load much of themselves when it is first used, and a locked process can load nothing. What a first use
-needs is not written down anywhere, so it is used.
+Python, numba and torch load many of their parts on first use, and a locked process can load nothing. No document lists what a
+first use needs, so the warm-up uses it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def sample_candidate(kinds: Iterable[str], maker: Callable[[str], StageKind]) ->
 
 
 def parts(candidate: Candidate) -> set[str]:
-    """What a warm-up of a candidate covers: its stages, without their modules and their places."""
+    """The parts that a warm-up of a candidate covers: its stages, without their modules and positions."""
     return {_part(stage) for stage in candidate.stages}
 
 
@@ -59,8 +59,8 @@ def warm_up_predictions(candidate: Candidate, problem: Problem, known: Collectio
     """Do everything that answering syndromes and counting costs will do.
 
     Args:
-        candidate: Whose stages.
-        problem: On which problem.
+        candidate: The candidate.
+        problem: The problem.
         known: The `parts` that this process, or the one it is a fork of, has warmed up on this problem.
     """
     fresh = replace(candidate, stages=tuple(stage for stage in candidate.stages if _part(stage) not in known))

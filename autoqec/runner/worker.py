@@ -1,7 +1,7 @@
-"""The process that holds a candidate: trains it, answers beliefs for syndromes, counts its cost. It never sees a truth.
+"""The process that holds a candidate: it trains, returns beliefs for syndromes, and counts costs.
 
-It is told the error model and the candidate's bytes, then serves requests until its channel closes. It has no repository,
-no observable and no seed of a shot it is scored on; training shots it draws itself, from a key of their own.
+It receives the error model and the candidate's bytes, then serves requests until its channel closes. It has no repository, and
+no observable and no seed of a shot it is scored on. It draws training shots itself, from a separate key.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from autoqec.sandbox.worker_requests import CandidateRequest, PredictionRequest,
 
 @dataclass(frozen=True)
 class _Warm:
-    """What a process that answers predictions has before it is told a candidate; nothing here is any candidate's.
+    """The state of a prediction process before it receives a candidate; nothing here belongs to a candidate.
 
     Attributes:
         registry: Installed plugins.
-        dem: The error model that `problem` is of; empty if there is none yet.
-        problem: See there.
-        warmed_up: What it has warmed up on the problem; see `autoqec.runner.warm_up.parts`.
+        dem: The error model of `problem`; empty if there is none yet.
+        problem: The compiled problem.
+        warmed_up: The parts that it has warmed up on the problem; see `autoqec.runner.warm_up.parts`.
     """
 
     registry: Registry
@@ -59,7 +59,7 @@ def _open(request: CandidateRequest | TrainingRequest, warm: _Warm) -> tuple[Can
 
 
 def _lock(channel: Channel, warm_up: Callable[[], None]) -> None:
-    """Lock this process and say so. No code of the candidate has run: nobody else can have said it."""
+    """Lock this process and report it. No code of the candidate has run yet, so the report is authentic."""
     import torch
 
     threads = torch.get_num_threads()
@@ -73,7 +73,7 @@ def _teacher(fields: Mapping[str, Any], problem: Problem, registry: Registry) ->
     decoder = compile_decoder(Choice.model_validate(fields), problem, registry)
     if not isinstance(decoder, TeachingDecoder):
         raise UsageError(
-            f"training.yaml: loss: logical_gap asks the decoder for a gap, and decoder {fields['kind']!r} knows none",
+            f"training.yaml: loss: logical_gap needs a decoder that computes a gap, and decoder {fields['kind']!r} does not",
             hint="use loss: bce, or an environment whose decoder is mwpm",
             code="loss_needs_teacher",
         )
@@ -102,7 +102,7 @@ def warm_predictions(message: Message) -> Callable[[Channel], None]:
     Returns:
         `serve_predictions`, for each fork; it begins with what was loaded here.
     """
-    os.environ["CUDA_VISIBLE_DEVICES"] = ""  # behind the lock there is no device, and torch keeps a thread for each
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""  # a locked process has no device, and torch keeps a thread for each
     registry, wanted = load_plugins(), WarmUpRequest.from_message(message)
     problem, candidate = _problem(wanted.dem), sample_candidate(ours(wanted.kinds, registry), registry.maker("stage"))
     warm_up_predictions(candidate, problem)
@@ -110,7 +110,7 @@ def warm_predictions(message: Message) -> Callable[[Channel], None]:
 
 
 def _serve_fork(channel: Channel, warm: _Warm) -> None:
-    """Serve with dice of one's own, as a process that was started has them; Python's generator sees to that itself."""
+    """Serve with fresh random generators, as in a newly started process; Python reseeds its own generator after a fork."""
     import torch
 
     np.random.seed()

@@ -1,1 +1,1 @@
-"""Processes that run what is not trusted: framed pipes, limits, whole-group kill."""
+"""Runs untrusted code in child processes: framed pipes, limits, locks, and kills of whole process groups."""

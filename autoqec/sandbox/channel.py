@@ -35,16 +35,15 @@ MAX_FRAME_BYTES = 1024 * 1024 * 1024
 #: Blobs of this many bytes and more are not copied once they are read.
 _LARGE = 1024 * 1024
 
-#: What the kernel holds of such a blob for a slow reader, at most, where it lets us ask (Linux): sixteen times its usual, and as
-#: much less often do the two processes have to wake each other.
+#: Size of the kernel's pipe buffer for such a blob, where it can be set (Linux): sixteen times the default, so the two processes
+#: wake each other that much less often.
 _PIPE_BYTES = 1024 * 1024
 
 
 class ChannelClosed(AutoQECError):
     """The other process closed its end, or sent something that is not a frame.
 
-    `status` is its exit status as `subprocess` gives it (minus the signal that ended it), where that is known; it is in `about`
-    by name, too.
+    `status` is its exit status as `subprocess` gives it (minus the signal that ended it), if known; `about` has it by name, too.
     """
 
     code = "process_ended"
@@ -67,7 +66,7 @@ class ChannelTimeout(AutoQECError):
 
 
 def _finite(text: str) -> float:
-    """A number of a header: we write finite ones only, and none else must reach a note or a comparison."""
+    """Parse a number of a header. It must be finite: no other number may reach a note or a comparison."""
     number = float(text)
     if not math.isfinite(number):
         raise ValueError(f"{text[:20]} is not a finite number")
@@ -97,14 +96,14 @@ class Channel:
 
     @property
     def descriptors(self) -> tuple[int, int]:
-        """What it reads from and writes to."""
+        """The descriptors for reading and writing."""
         return self._read_fd, self._write_fd
 
     def send(self, message: Message) -> None:
         """Write one frame.
 
         Raises:
-            ChannelClosed: Nobody reads the other end any more.
+            ChannelClosed: The other end is closed.
         """
         header = dict(message.fields) | {"blobs": [[name, len(data)] for name, data in message.blobs.items()]}
         encoded = json.dumps(header, allow_nan=False).encode()
@@ -120,8 +119,8 @@ class Channel:
         """Read one frame.
 
         Args:
-            timeout: Seconds for the whole frame — one deadline, so that a slow drip cannot hold the reader.
-            most_bytes: Of blobs; what announces more is no frame. For who knows how long an honest answer is.
+            timeout: Seconds for the whole frame: one deadline, so that a slow sender cannot hold the reader.
+            most_bytes: Limit on the bytes of blobs, if you know how long an honest answer is. More is an error.
 
         Raises:
             ChannelClosed: End of file, or bytes that are not a frame.
@@ -147,7 +146,7 @@ class Channel:
         return Message(header, {name: self._exactly(size, deadline) for name, size in sizes})
 
     def _widen(self) -> None:
-        """Have the pipe hold more. Done by who reads large blobs, and only then: a user's pipes may hold so much in all."""
+        """Enlarge the pipe's buffer. Only readers of large blobs do this, because the kernel limits the total per user."""
         self._widened = True
         if hasattr(fcntl, "F_SETPIPE_SZ"):
             with contextlib.suppress(OSError):
@@ -168,5 +167,5 @@ class Channel:
             if got == 0:
                 raise ChannelClosed("the other process ended before it answered")
             filled += got
-        # Nobody else has the buffer of a batch of beliefs, and to copy tens of megabytes takes as long as to receive them.
+        # No copy: the buffer of a large blob is not shared, and copying tens of megabytes takes as long as receiving them.
         return bytes(buffer) if count < _LARGE else cast("bytes", buffer)

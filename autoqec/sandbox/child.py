@@ -1,4 +1,4 @@
-"""Child processes: each in its own session, talking frames over its standard streams, killed with everything it started.
+"""Child processes: each has its own session, exchanges frames over its standard streams, and is killed with all it started.
 
 The parent starts `module:function` with `Child(...)`; in the child that function is called with a `Channel` and serves
 until the channel closes. A child does not outlive its parent.
@@ -32,12 +32,12 @@ _STDERR_TAIL = 4096
 #: Characters of an error's text that are kept.
 _LONGEST_TEXT = 2000
 
-#: What a code, and a name of what an error is about, looks like; and how many of those are kept.
+#: The form of a code and of a name in `about`; and how many such names are kept.
 _CODE = re.compile("[a-z][a-z0-9_]{0,39}")
 _MOST_WORDS = 32
 
-#: Seconds to wait for the end of a process that has closed its pipes, and for what it said before that. It is ending, so on a
-#: busy machine this is a wait and not a guess; only a process that closes its pipes and lives on takes so long.
+#: Seconds to wait for the end of a process that has closed its pipes, and for its last message. Such a process is ending, so even
+#: on a busy machine the wait is short. Only a process that closes its pipes and keeps running uses it up.
 _LAST_WORDS_SECONDS = 10.0
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
 
@@ -65,9 +65,9 @@ class Child:
         target: `module:function` to call in the child with its `Channel`.
         memory_bytes: Address-space limit of the child (RLIMIT_AS); None for no limit.
         threads: What numerical libraries in the child may use.
-        apart: Whether the child begins in namespaces of its own where the kernel lets, which it can only do while it has
-            one thread; the rest of a lock it puts on itself (`autoqec.sandbox.lock`).
-        inherit: Descriptors that it has from its parent, besides its standard streams.
+        apart: Whether the child starts in namespaces of its own, if the kernel allows it. It must do so while it has one
+            thread; the rest of the lock comes later (`autoqec.sandbox.lock`).
+        inherit: Descriptors that it inherits besides its standard streams.
     """
 
     def __init__(
@@ -105,11 +105,11 @@ class Child:
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[contextlib.ExitStack]:
-        """Open what every child has; whatever is opened inside is closed again if the child cannot be made."""
+        """Open the resources of a child; all of them are closed again if the child cannot be started."""
         self._final: Message | None = None
         self._killed = False
         with contextlib.ExitStack() as opened:
-            # Not the lab: a child is nowhere in particular. What it may have left there is no reason to fail.
+            # An empty folder, not the lab. Files that the child leaves there must not cause a failure.
             self._folder = tempfile.TemporaryDirectory(prefix="autoqec-", ignore_cleanup_errors=True)
             opened.enter_context(self._folder)
             # A file, not a pipe: a child that floods its standard error must neither block nor fill our memory.
@@ -128,14 +128,14 @@ class Child:
         return self._process.pid
 
     def _status(self, seconds: float) -> int | None:
-        """Its exit status, or minus the signal that ended it; None if it has not ended by then."""
+        """Its exit status, or minus the signal that ended it; None if it is still running after the wait."""
         try:
             return self._process.wait(timeout=seconds)
         except subprocess.TimeoutExpired:
             return None
 
     def end(self) -> None:
-        """Kill its process group and reap it. Its pipes stay open, for another thread that reads them to see the end."""
+        """Kill its process group and reap it. Its pipes stay open, so that a thread that reads them sees the end."""
         if not self._killed:
             self._killed = True
             _end_group(self._process)
@@ -175,9 +175,9 @@ class Child:
         return message
 
     def _last_words(self, error: ChannelClosed) -> AutoQECError:
-        """Why a child that does not listen any more has ended: the error it reported, or else how it died.
+        """Why a child that no longer reads has ended: the error it reported, or else how it died.
 
-        Whether a message finds the pipe still open is luck; what the child said before it closed the pipe is not.
+        Whether the pipe is still open when a message is sent depends on timing. The error it reported does not.
         """
         deadline = time.monotonic() + _LAST_WORDS_SECONDS
         with contextlib.suppress(ChannelClosed, ChannelTimeout):
@@ -226,7 +226,7 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def _close_quietly(stream: IO[bytes]) -> None:
-    with contextlib.suppress(BrokenPipeError):  # What we had not yet sent has no reader any more.
+    with contextlib.suppress(BrokenPipeError):  # Data still in the buffer has no reader any more.
         stream.close()
 
 
@@ -243,12 +243,12 @@ def failure_from(message: Message) -> ChildFailed:
 
 
 def _plain_code(value: Any) -> str:
-    """A code as another process says it, whose word it is."""
+    """Sanitise an error code that another process reports."""
     return value if isinstance(value, str) and _CODE.fullmatch(value) else ChildFailed.code
 
 
 def _plain_about(value: Any) -> dict[str, Any]:
-    """What an error is about as another process says it: a few words and numbers, each by a name."""
+    """Sanitise `about` of an error that another process reports: a few words and numbers by name."""
     if not isinstance(value, dict):
         return {}
     named = [(name, each) for name, each in value.items() if isinstance(name, str) and _CODE.fullmatch(name)]
@@ -270,22 +270,22 @@ def report_of(error: BaseException) -> dict[str, Any]:
 
 
 def plain(text: object) -> str:
-    """What another process wrote, fit for a terminal and a note: no control characters, and not without end."""
+    """Text of another process, made safe for a terminal and a note: no control characters, limited length."""
     line = " ".join(str(text)[:_LONGEST_TEXT].split("\n"))
     return "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
 def _environment(threads: int, folder: str) -> dict[str, str]:
-    """What a child inherits: where to find programs and caches, and how many threads to use. No secrets, no settings.
+    """A child's environment variables: paths of programs and caches, and the number of threads. No secrets, no settings.
 
-    Its temporary files lie in its own folder. A child that is killed cannot remove what its own children were given, so
-    the folder's owner removes both.
+    Its temporary files are in its own folder. A killed child cannot remove the files of its own children, so the folder's
+    owner removes both.
     """
     kept = "PATH HOME LANG LC_ALL XDG_CACHE_HOME NUMBA_CACHE_DIR AUTOQEC_LOAD_PLUGINS".split()
     inherited = {name: os.environ[name] for name in (*kept, ALLOW_VARIABLE) if name in os.environ}
     count = str(threads)
-    # glibc: keep memory that is freed and take large blocks from it, rather than have the kernel clear the same pages for
-    # every tensor anew, which takes as long as computing it.
+    # glibc: reuse freed memory for large blocks. Otherwise the kernel clears the same pages for every tensor again, which takes
+    # as long as computing it.
     malloc = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**33), "MALLOC_TOP_PAD_": str(2**26)}
     return (
         inherited
@@ -309,19 +309,19 @@ def die_with_parent(parent: int) -> None:
 
 
 def keep_to_oneself(alone: bool = True) -> None:
-    """Let no other process of this user read this one's memory or attach to it (Linux): some of ours hold keys and truths."""
+    """Forbid other processes of this user to read this one's memory or attach to it (Linux): it may hold keys and observables."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, int(not alone))
 
 
 def go_first() -> None:
-    """When the machine is out of memory, have the kernel end this process and not its judge (Linux)."""
+    """If the machine runs out of memory, have the kernel kill this process and not its judge (Linux)."""
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")
 
 
 def settle(memory_bytes: int) -> Channel:
-    """Begin as a child does: limited, left alone, and with a channel on its standard streams, which frames then own.
+    """Set up a child: apply limits, block other processes, and open a channel on the standard streams for frames only.
 
     Args:
         memory_bytes: Address-space limit; 0 for none.
@@ -348,7 +348,7 @@ def find_function(target: str) -> Callable[..., Any]:
 
 
 def serve(work: Callable[[Channel], None], channel: Channel, memory_bytes: int) -> None:
-    """Serve until the channel closes; what goes wrong is reported to the parent."""
+    """Serve until the channel closes; report any error to the parent."""
     try:
         work(channel)
     except ChannelClosed:

@@ -1,7 +1,7 @@
-"""Running a program that is not ours: limited in time and output, in a group of its own that ends with it, told no secrets.
+"""Runs a foreign program with limits on time and output, in its own process group, and without secrets.
 
-The program gets the environment it is given and no other, and what it is to read on standard input. It does not outlive its
-caller, and nothing that it started outlives it, unless that has left its session.
+The program gets only the given environment variables and the given standard input. It does not outlive its caller. Nothing that
+it starts outlives it, except processes that leave its session.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _CHUNK = 1 << 16
 
 @dataclass(frozen=True)
 class Finished:
-    """What became of a program.
+    """The result of a program.
 
     Attributes:
         status: Exit status, negative for a signal.
         out, err: What it wrote, up to the limit.
-        ended: `exit`, or by whom it was ended: `timeout`, or `flood` for more output than it may write.
+        ended: `exit` if it ended by itself; `timeout`; or `flood` if it wrote more than it may.
     """
 
     status: int
@@ -50,7 +50,7 @@ def run_program(
     seconds: float,
     most_bytes: int,
 ) -> Finished:
-    """Run a program to its end, or to that of its time.
+    """Run a program until it ends or its time is up.
 
     Args:
         argv: The program, by its full path, and its arguments; no shell sees them.
@@ -58,12 +58,12 @@ def run_program(
         env: Its whole environment.
         folder: Where it runs.
         seconds: How long it may run.
-        most_bytes: How much it may write to standard output; as much again to standard error.
+        most_bytes: How much it may write to each of standard output and standard error.
 
     Raises:
         OSError: No process can be started. A program that cannot be run ends with status 1 and says so on standard error.
     """
-    # By way of this module, which asks the kernel to end the program with us, and then becomes it.
+    # Start this module first: it asks the kernel to end the program with its caller, and then executes the program.
     starter = [sys.executable, "-I", "-m", "autoqec.sandbox.foreign_program", str(os.getpid()), *argv]
     process = subprocess.Popen(
         starter,
@@ -84,7 +84,7 @@ def run_program(
 def _attend(
     process: subprocess.Popen[bytes], stdin: bytes, deadline: float, most_bytes: int
 ) -> tuple[bytes, bytes, Literal["exit", "timeout", "flood"]]:
-    """Feed and read a program until it has ended; it is not reaped, so that its group's number stays its own."""
+    """Feed and read a program until it has ended; it is not reaped, so that its process id is not reused."""
     assert process.stdin is not None
     assert process.stdout is not None
     assert process.stderr is not None
@@ -96,7 +96,7 @@ def _attend(
             selector.register(stream, selectors.EVENT_WRITE if stream is process.stdin else selectors.EVENT_READ)
         while True:
             gone = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-            # Once it has ended, what it wrote is in the pipes; who else may hold them open is not waited for.
+            # Once it has ended, all its output is in the pipes; do not wait for other processes that hold them open.
             ready = selector.select(0 if gone else _LOOK) if selector.get_map() else []
             heard = False
             for key, _ in ready:
@@ -122,7 +122,7 @@ def _attend(
 
 
 def _feed(process: subprocess.Popen[bytes], todo: memoryview) -> memoryview:
-    """What is left to write after writing what the pipe takes; nothing, if nobody reads it."""
+    """The rest of the input after one write to the pipe; nothing if the reader is gone."""
     assert process.stdin is not None
     try:
         return todo[os.write(process.stdin.fileno(), todo[:_CHUNK]) :]

@@ -1,7 +1,7 @@
-"""A warm process that workers are forked from: what every one of them would load is loaded once, before any of them is there.
+"""The fork server: a warm process that loads common modules once and then forks workers.
 
-A `ForkServer` is trusted and holds only what is public: no code of a candidate, no secret, no repository. It has one thread;
-a fork of it leaves the session, the namespaces and every descriptor behind before it serves, and locks itself as any child does.
+A `ForkServer` is trusted and holds only public data: no code of a candidate, no secret, no repository. It has one thread. Before
+a fork serves, it leaves the session and the namespaces and closes every descriptor; then it locks itself like any child.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ _STREAMS = 3
 
 
 class ForkServerFailed(AutoQECError):
-    """It cannot fork: it has threads, or ended. A child of one's own can be started instead."""
+    """It cannot fork: it has threads, or has ended. The caller can start a child instead."""
 
     code = "fork_server_failed"
 
 
 class ForkServer:
-    """The warm process, seen from whoever wants workers; use as a context manager, and from one thread.
+    """The owner's side of the fork server; use as a context manager, and from one thread.
 
     It warms up while its owner does other things. It and its forks do not outlive the owner.
 
@@ -78,11 +78,11 @@ class ForkServer:
         return self._child.pid
 
     def warm(self, message: Message) -> None:
-        """Say what the next forks will need; does not wait until it is loaded."""
+        """Start to load what the next forks will need; does not wait."""
         self._send(Message({**message.fields, "op": "warm"}, message.blobs))
 
     def fork(self) -> Child:
-        """A new worker: a child like any other, of which this process has the pipes and the warm one the death.
+        """A new worker, used like any child. This process holds its pipes; the fork server reaps it.
 
         Raises:
             ForkServerFailed: See the class.
@@ -96,27 +96,27 @@ class ForkServer:
     def ask(
         self, fields: dict[str, Any], timeout: float = _ANSWER_SECONDS, pass_on: list[int] | None = None
     ) -> Message:
-        """Its answer to a request; for its forks.
+        """Send a request and return the answer; the forks use it.
 
         Raises:
-            ForkServerFailed: There is none. Whenever and however the process ended, the message says why.
+            ForkServerFailed: There is no answer. The message always says why the process ended.
         """
         if self._ended is not None:
             raise ForkServerFailed(self._ended)
         try:
             self._child.send(fields)
             if pass_on:
-                # A process that has an error to report may have closed this before it reported: then its answer is the error.
+                # The process may have closed its end before it reported an error: then the answer is that error.
                 with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                     socket.send_fds(self._socket, [b"."], pass_on)
             return self._child.receive(timeout)
         except (ChannelClosed, ChannelTimeout, ChildFailed, OSError) as error:
-            # one answer behind, it would be believed of the wrong process
+            # answers would be off by one from here on, and would be taken for those of another fork
             self._close(f"the warm process failed: {error}")
             raise ForkServerFailed(f"the warm process failed: {error}") from error
 
     def close(self) -> None:
-        """End it, and with it what is left of its forks."""
+        """End it and all its remaining forks."""
         self._close("the warm process was ended")
 
     def _close(self, why: str) -> None:
@@ -133,7 +133,7 @@ class ForkServer:
 
 
 class _Fork(Child):
-    """A child forked from a fork server, which reaps it: the process id stays the child's until the server is told to end it."""
+    """A child forked from a fork server. The server reaps it, so the process id is not reused before the server ends it."""
 
     def __init__(self, fork_server: ForkServer):
         self._fork_server = fork_server
@@ -211,7 +211,7 @@ def _serve_requests(
 def _fork(work: Callable[[Channel], None] | None, streams: list[int], folder: str) -> dict[str, Any]:
     threads = len(os.listdir("/proc/self/task"))
     if work is None or threads != 1:
-        # A fork has one thread only: what the others held would stay held, and namespaces cannot be left behind by one of many.
+        # A fork copies one thread only: locks held by other threads would stay locked, and it could not leave its namespaces.
         return {"refused": "it is not warm" if work is None else f"it has {threads} threads"}
     if len(streams) != _STREAMS:  # there was no room for more
         return {"refused": f"it received {len(streams)} of {_STREAMS} descriptors"}
@@ -228,7 +228,7 @@ def _fork(work: Callable[[Channel], None] | None, streams: list[int], folder: st
 
 
 def _live(work: Callable[[Channel], None], streams: list[int], folder: str, parent: int) -> None:
-    """The fork's life; never returns, since what is further up the stack is the warm process's."""
+    """Run the fork. Never returns, because the rest of the stack belongs to the fork server."""
     status = 1
     try:
         die_with_parent(parent)
@@ -237,11 +237,11 @@ def _live(work: Callable[[Channel], None], streams: list[int], folder: str, pare
             os.dup2(stream, number)
         close_others({0, 1, 2})
         os.chdir(folder)
-        # The files under /proc of a process that keeps to itself are root's, and one of them is written here.
+        # /proc files of a non-dumpable process belong to root, and one of them must be written here.
         keep_to_oneself(False)
         go_first()
         enter_namespaces()
-        # It has its parent's limit, and what counts towards it, already.
+        # It already has its parent's limit and memory use.
         serve(work, settle(0), resource.getrlimit(resource.RLIMIT_AS)[0])
         status = 0
     except SystemExit as error:
@@ -258,7 +258,7 @@ def _live(work: Callable[[Channel], None], streams: list[int], folder: str, pare
 
 
 def _wait(pid: int, seconds: float) -> int | None:
-    """How a fork ended, if it has by then; it stays unreaped, so that nobody else gets its number."""
+    """How a fork ended, if it has; it is not reaped, so that its process id is not reused."""
     deadline = time.monotonic() + seconds
     while True:
         found = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
@@ -273,5 +273,5 @@ def _end(pid: int) -> int:
     """Kill a fork with its group, and reap it."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
-    os.kill(pid, signal.SIGKILL)  # it may not have had time for a group of its own; dead or alive, it is still ours
+    os.kill(pid, signal.SIGKILL)  # it may not have its own group yet; it is not reaped, so the id is still its own
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

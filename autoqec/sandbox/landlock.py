@@ -1,6 +1,6 @@
-"""Landlock: this process gives up files, TCP and signals to others for good (Linux 5.13 and later; `man 7 landlock`).
+"""Landlock: irrevocably gives up access to files, TCP and signals to others (Linux 5.13 and later; `man 7 landlock`).
 
-A second layer behind the filter of system calls. It holds for the calling thread and the threads it starts from now on.
+It is a second layer behind the system-call filter. It covers the calling thread and the threads it starts afterwards.
 """
 
 from __future__ import annotations

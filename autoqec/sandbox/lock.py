@@ -1,8 +1,8 @@
-"""Locking a process: from here on it computes on what it has, answers over its pipes, and reaches nothing else.
+"""Locks a process: afterwards it can compute on the data it has and answer over its pipes, and reaches nothing else.
 
-Layers are tried by doing, never by reading what a kernel says of itself; then canaries try to get out by every common way, and
-if one succeeds the process ends. `level` counts the layers: 0 none; 1 system calls are filtered (on macOS: a profile that
-denies); 2 Landlock stands behind that; 3 namespaces without a network too. No layer above the first is ever required.
+Each layer is applied and tested; a kernel's description of itself is not trusted. Then canaries try every common way out, and if
+one succeeds, the process ends. `level` counts the layers: 0 none; 1 filtered system calls (on macOS: a profile that denies by
+default); 2 also Landlock; 3 also namespaces without a network. Only the first layer is required.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from autoqec.errors import AutoQECError
+from autoqec.json_values import JsonObject
 from autoqec.sandbox import landlock, seccomp
 from autoqec.sandbox.channel import Channel, Message
 
@@ -30,12 +31,12 @@ _THREADS = 256
 
 _CLONE_NEWUTS, _CLONE_NEWIPC, _CLONE_NEWUSER, _CLONE_NEWNET = 0x04000000, 0x08000000, 0x10000000, 0x40000000
 
-#: Set to 1 to have unsandboxed what cannot be sandboxed; its level is then 0, and it is never VERIFIED.
+#: Set to 1 to run candidates unsandboxed on machines without a sandbox; the level is then 0, and they are never VERIFIED.
 ALLOW_VARIABLE = "AUTOQEC_ALLOW_UNSANDBOXED"
 
 
 class SandboxUnavailable(AutoQECError):
-    """This machine cannot lock a process, or a canary got out of one."""
+    """This machine cannot lock a process, or a canary escaped from the lock."""
 
     code = "sandbox_unavailable"
 
@@ -62,13 +63,18 @@ class Lock:
         """As a JSON-able mapping."""
         return asdict(self)
 
+    @staticmethod
+    def from_dict(fields: JsonObject) -> Lock:
+        """The inverse of `to_dict`."""
+        return Lock(**fields)
+
 
 #: Whether this process has left its namespaces.
 _left = False
 
 
 def enter_namespaces() -> None:
-    """Leave the network and the other users behind, where the kernel lets; to be called while there is one thread."""
+    """Enter new user and network namespaces, if the kernel allows it. Call this while there is only one thread."""
     global _left
     if sys.platform == "linux":
         flags = _CLONE_NEWUSER | _CLONE_NEWNET | _CLONE_NEWIPC | _CLONE_NEWUTS
@@ -76,7 +82,7 @@ def enter_namespaces() -> None:
 
 
 def lock(keep: Iterable[int]) -> Lock:
-    """Lock this process for good. Whatever loads lazily must have been loaded.
+    """Lock this process irrevocably. Everything that loads lazily must be loaded before.
 
     Args:
         keep: Descriptors that stay open, besides standard error; a file among them could still be written.
@@ -92,7 +98,7 @@ def lock(keep: Iterable[int]) -> Lock:
         resource.setrlimit(resource.RLIMIT_FSIZE, (_LOG_BYTES, _LOG_BYTES))
         if (
             _left
-        ):  # in a namespace of its own users the limit counts its own threads; elsewhere it counts all of the user's
+        ):  # in a user namespace the limit counts this process's threads; elsewhere it counts all threads of the user
             resource.setrlimit(resource.RLIMIT_NPROC, (_THREADS, _THREADS))
         version = landlock.restrict()
         filtered = seccomp.install()
@@ -105,17 +111,17 @@ def lock(keep: Iterable[int]) -> Lock:
         if allowed:
             return Lock()
         raise SandboxUnavailable(
-            f"code of its own cannot be locked in on this machine ({sys.platform})",
+            f"this machine ({sys.platform}) cannot sandbox a candidate's own code",
             hint=f"use Linux with seccomp filters, or set {ALLOW_VARIABLE}=1: the round is then never VERIFIED",
         )
     holes = [name for name, attempt in _CANARIES.items() if _gets_out(attempt)]
     if holes:
-        raise SandboxUnavailable(f"the lock on a candidate does not hold against: {', '.join(holes)}")
+        raise SandboxUnavailable(f"the sandbox does not prevent: {', '.join(holes)}")
     return built
 
 
 def serve_trial(channel: Channel) -> None:
-    """Lock this process, which holds nothing, and answer `{"lock"}`: what a machine can do is found by doing it."""
+    """Lock this empty process and answer `{"lock"}`: this finds out which layers the machine supports."""
     channel.send(Message({"lock": lock(channel.descriptors).to_dict()}))
 
 
@@ -134,7 +140,7 @@ def close_others(keep: set[int]) -> None:
 
 
 def _macos_profile() -> bool:
-    """Deny everything from now on; deprecated by Apple and still what others use. Never run by us: canaries must tell."""
+    """Deny everything (macOS). Apple deprecates this call, but others still use it. Not tested by us: canaries check it."""
     with contextlib.suppress(OSError, AttributeError):
         error = ctypes.c_char_p()
         return int(ctypes.CDLL(None).sandbox_init(b"(version 1)(deny default)", 0, ctypes.byref(error))) == 0

@@ -1,7 +1,7 @@
-"""A filter of system calls for this process, for good: what it may not call, it cannot do, whatever code runs in it.
+"""The system-call filter: irrevocably restricts which system calls this process can make, whatever code runs in it.
 
-A filter is a program of the classic BPF machine that the kernel runs before every call (`man 2 seccomp`). It is built here
-without a library, so that nothing need be installed where candidates run.
+A filter is a program for the classic BPF machine. The kernel runs it before every call (`man 2 seccomp`). It is built here
+without a library, so that candidates' machines need no extra package.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _one_of(argument: int, values: tuple[int, ...]) -> list[_Instruction]:
 
 
 def _rule(name: str, pid: int) -> list[_Instruction]:
-    """What becomes of a call whose arguments decide."""
+    """The rule of a call whose arguments decide."""
     refuse: _Instruction = (_RETURN, 0, 0, _error(errno.EPERM))
     allow: _Instruction = (_RETURN, 0, 0, _ALLOW)
     if name == "clone":  # a thread, not a process
@@ -94,7 +94,7 @@ def install() -> bool:
     """Filter the calls of every thread of this process from now on.
 
     Returns:
-        Whether the kernel did so; False where it has no such filters or the architecture is not known.
+        Whether it worked; False if the kernel has no such filters or the architecture is unknown.
     """
     architecture = ARCHITECTURES.get(platform.machine())
     if architecture is None:

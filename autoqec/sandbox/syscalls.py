@@ -1,13 +1,13 @@
-"""System calls by number on the architectures a sealed process runs on, and what becomes of each when it is locked.
+"""System calls by number for each supported architecture, and the rule for each in a locked process.
 
-Numbers are those of Linux's `asm/unistd.h`. Whatever is not named here is refused: a call of a later kernel too.
+Numbers are those of Linux's `asm/unistd.h`. A call that is not listed here is refused, including calls of later kernels.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-#: What computing on memory that is there, on threads and on open pipes needs, and no more.
+#: The calls that computing with existing memory, threads and open pipes needs, and no more.
 ALLOWED = (
     "read write readv writev close fstat lseek mmap mprotect munmap brk mremap madvise msync mincore rt_sigaction rt_sigprocmask"
     " rt_sigreturn sigaltstack poll select ppoll pselect6 sched_yield sched_getaffinity nanosleep clock_nanosleep clock_gettime"
@@ -15,7 +15,7 @@ ALLOWED = (
     " futex set_tid_address set_robust_list get_robust_list restart_syscall exit exit_group getrandom membarrier rseq getcpu"
 ).split()
 
-#: Calls that nothing honest makes in this place: the attempt ends the process, and its signal is the evidence.
+#: Calls that no honest candidate makes: an attempt kills the process, and the signal is the evidence.
 HOSTILE = (
     "ptrace process_vm_readv process_vm_writev bpf userfaultfd io_uring_setup io_uring_enter io_uring_register keyctl add_key"
     " request_key mount umount2 pivot_root setns unshare perf_event_open init_module finit_module kexec_load open_by_handle_at"

@@ -1,4 +1,4 @@
-"""Whether a candidate is choices among our own stages, or brings code that must be locked in before it runs."""
+"""Decides whether a candidate uses AutoQEC's own stages only, or brings code that must be sandboxed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _is_ours(entry: Registration) -> bool:
 
 
 def needs_lock(files: Mapping[str, bytes], registry: Registry) -> bool:
-    """Whether a candidate has a module of its own, or a stage of a kind that somebody else's distribution offers.
+    """Whether a candidate has a module of its own, or a stage kind from another distribution than AutoQEC.
 
     Args:
         files: As for `stage_kinds`.

@@ -1,7 +1,7 @@
-"""Requests between processes as typed models: a frozen dataclass lists the fields once, and the receiver is strict.
+"""Typed requests between processes: a frozen dataclass lists the fields once, and the receiver is strict.
 
-JSON values become fields of the message's header, bytes become its blobs. What arrives must have every field, each of its type,
-and no other: two processes of different versions, or a forged message, end in an error that names the field, never in a guess.
+JSON values become fields of the message's header, bytes become its blobs. A received message must have every field with its type,
+and no other field. If the processes have different versions, or a message is forged, the error names the field.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ def _to_json(value: Any) -> Any:
 
 
 def _from_json(value: Any, kind: Any) -> Any:
-    """A value that fits, as its type has it."""
+    """Convert a valid JSON value to its type."""
     record = _record(kind)
     if record is not None and value is not None:
         return record(**{name: _from_json(value[name], each) for name, each in get_type_hints(record).items()})
@@ -170,13 +170,13 @@ def _from_json(value: Any, kind: Any) -> Any:
 
 
 def _record(kind: Any) -> Any:
-    """The dataclass that a type is, or is optionally; None if it is none."""
+    """The dataclass in a type or in an optional type; None if there is none."""
     options = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
     return next((option for option in options if is_dataclass(option)), None)
 
 
 def _fits(value: Any, kind: Any) -> bool:
-    """Whether a JSON value is of a type. A whole number is a float, and a bool is no number."""
+    """Whether a JSON value is of a type. An integer is a valid float; a bool is not a number."""
     origin, options = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
         return any(_fits(value, option) for option in options)

@@ -1,4 +1,4 @@
-"""What a process that holds a candidate is told (`autoqec.runner.worker`): nothing else reaches it."""
+"""The requests to a process that holds a candidate (`autoqec.runner.worker`); nothing else reaches it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class PredictionRequest(Request):
 
 @dataclass(frozen=True)
 class WarmUpRequest(Request):
-    """Load what candidates will need, in a process that will be forked.
+    """Load what candidates will need, in the fork server.
 
     Attributes:
         op: `warm`, among the requests of a fork server.

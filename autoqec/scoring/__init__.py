@@ -1,6 +1,6 @@
-"""The judge: shot streams, paired counts, the statistics of a verdict, and the Pareto front. No torch, no candidate code.
+"""The processes that count: shot streams, decoders, and the candidate's process. No torch and no candidate code.
 
-What verifier and executor plugins need is here by name, and imported when it is first used.
+The names that verifier and executor plugins need are public here. Each is imported on first use.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What an environment is before any research: the size of its graphs, and how often its own decoders fail."""
+"""Describes an environment before any research: the size of its graphs, and how often its own decoders fail."""
 
 from __future__ import annotations
 
@@ -67,6 +67,6 @@ def describe_environment(loaded: LoadedEnvironment, registry: Registry, shots: i
 
 def _left_out(missing: Mapping[str, str]) -> list[dict[str, Any]]:
     return [
-        {"field": "references", "finding": f"{label} is left out, not installed: {line}"}
+        {"field": "references", "finding": f"{label} is left out because it is not installed: {line}"}
         for label, line in missing.items()
     ]

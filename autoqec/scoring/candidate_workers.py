@@ -1,6 +1,6 @@
-"""Where a matcher's candidates get their processes: one that is trusted leaves its own to the next, any other has a fork.
+"""Provides processes for a matcher's candidates: trusted candidates reuse one process, every other one gets a fresh fork.
 
-All locked ones of a matcher are forks of one warm process, which never runs their code (`autoqec.sandbox.fork_server`).
+All locked processes of a matcher are forks of one fork server, which never runs their code (`autoqec.sandbox.fork_server`).
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class Workers:
         self._expected: tuple[str, tuple[str, ...]] | None = None
 
     def expect(self, problem: Problem, kinds: Sequence[str]) -> None:
-        """Have loaded what the next locked candidate will need, while the caller does other things.
+        """Start to load what the next locked candidate will need; does not wait.
 
         Args:
-            problem: What it will answer for.
-            kinds: Its stages'; what is not our own is not loaded.
+            problem: The problem that it will answer for.
+            kinds: Its stage kinds; only AutoQEC's own are loaded.
         """
         expected = str(problem.dem), tuple(kinds)
         if not self._forks or expected == self._expected:
@@ -59,7 +59,7 @@ class Workers:
         if self._fork_server is not None:
             try:
                 return self._fork_server.fork()
-            except ForkServerFailed:  # slower, and just as good; if loading fails there too, it says why
+            except ForkServerFailed:  # a fresh process is slower but equivalent, and reports its own failure
                 self._fork_server.close()
                 self._fork_server, self._forks = None, False
         return Child(_WORKER, memory_bytes=_MEMORY_BYTES, apart=True)
@@ -71,7 +71,7 @@ class Workers:
         self._spare = child
 
     def close(self) -> None:
-        """End what is here."""
+        """End all processes."""
         with ExitStack() as ends:
             if self._fork_server is not None:
                 ends.callback(self._fork_server.close)

@@ -1,6 +1,6 @@
-"""What a candidate is worth beside others, on the very same shots: its parents, or a decoder near maximum likelihood.
+"""Compares a candidate, on the same shots, with its parents or with a decoder near maximum likelihood.
 
-Each was scored against the baseline on the same chunks, so any two can be paired shot by shot from their failures.
+Each is scored against the baseline on the same chunks, so any two can be paired shot by shot from their failures.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from autoqec.scoring.score_stream import Scored
 
 
 def paired(first: Scored, second: Scored) -> PairedCounts:
-    """Two candidates on the same shots, `first` in the baseline's place; on those that the shorter has, if one has more.
+    """Pair two candidates on the shots that both have, `first` in the baseline's place.
 
     Raises:
         ValueError: They were not scored on the same shots.
@@ -42,8 +42,8 @@ def judge_composition(child: Scored, parents: Mapping[str, Scored]) -> Compositi
         parents: Each parent by name, scored on the same shots.
 
     Returns:
-        The word; the parents' gains and their sum; the best parent; and the child's gain over it with its interval — where
-        that holds zero, the word is an estimate and no more.
+        The word; the parents' gains and their sum; the best parent; and the child's gain over it with its interval. If the
+        interval contains zero, the word is only an estimate.
     """
     gains = {name: parent.counts.delta_ler for name, parent in parents.items()}
     best = min(gains, key=lambda name: (-gains[name], name))
@@ -56,15 +56,15 @@ def judge_composition(child: Scored, parents: Mapping[str, Scored]) -> Compositi
 
 
 def share_of_gap(reference: str, scored: Scored) -> ShareOfGap:
-    """Which part of the way from the baseline to a stronger decoder a candidate has come.
+    """The share of the gap between the baseline and a stronger decoder that a candidate closes.
 
     Args:
         reference: The stronger decoder's label among the references.
         scored: Baseline, candidate and references on the same shots.
 
     Returns:
-        The three rates with exact 95 % intervals, the shots, and `share`, their quotient of differences: None where the
-        reference fails no less often than the baseline.
+        The three rates with exact 95 % intervals, the shots, and `share`, the quotient of their differences: None if the
+        reference fails at least as often as the baseline.
     """
     counts = scored.counts
     failures = {

@@ -1,7 +1,6 @@
-"""What runs scoring tasks: an executor takes plain tasks and returns futures; local processes are the default plugin.
+"""The contract of executors, which run scoring tasks: plain tasks in, futures out. The default plugin uses local processes.
 
-A task is data — a function's name, JSON fields, byte blobs — so any engine that can call a Python function elsewhere can
-run it.
+A task is data: a function's name, JSON fields, byte blobs. Any engine that can call a Python function elsewhere can run it.
 """
 
 from __future__ import annotations
@@ -24,14 +23,14 @@ class Task:
 
     Attributes:
         function: The function's address.
-        message: What it is given.
+        message: Its argument.
     """
 
     function: str
     message: Message = field(default_factory=lambda: Message({}))
 
     def to_message(self) -> Message:
-        """The task as one message: what it is given, and the field `function`."""
+        """The task as one message: the argument, and the field `function`."""
         return Message({**self.message.fields, "function": self.function}, self.message.blobs)
 
     @staticmethod
@@ -68,14 +67,14 @@ class Executor(Protocol):
 
 
 def run_task(task: Task) -> Message:
-    """Call a task's function here; what an executor runs at the far end."""
+    """Call a task's function in this process. An executor runs this in its workers."""
     module, _, function = task.function.partition(":")
     answer: Message = getattr(importlib.import_module(module), function)(task.message)
     return answer
 
 
 def serve_tasks(channel: Channel) -> None:
-    """Serve tasks over a channel until it closes: the far end of an executor made of child processes."""
+    """Serve tasks over a channel until it closes: the worker of an executor made of child processes."""
     while True:
         request = channel.receive()
         try:
@@ -86,5 +85,5 @@ def serve_tasks(channel: Channel) -> None:
 
 
 def blobs_with_prefix(prefix: str, blobs: Mapping[str, bytes]) -> dict[str, bytes]:
-    """The blobs under a prefix, without it."""
+    """The blobs whose names have a prefix, by the rest of the name."""
     return {name.removeprefix(prefix): bytes(data) for name, data in blobs.items() if name.startswith(prefix)}

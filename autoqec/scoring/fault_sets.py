@@ -1,4 +1,4 @@
-"""Fault sets: so many mechanisms that fire together and no other, as shots; all of them in order, or drawn as noise draws them.
+"""Fault sets as shots: exactly w mechanisms fire and no other. Lists all sets in order, or draws them as noise does.
 
 A fault set of weight w has probability P0 times the product of its mechanisms' odds, P0 being that of no fault at all.
 """
@@ -13,7 +13,7 @@ import numpy as np
 from autoqec.problem.problem import Problem
 from autoqec.problem.sampling import Shots
 
-#: All sets are listed of these weights only.
+#: All sets are listed for these weights only.
 LISTED = (1, 2)
 
 #: Beyond so many mechanisms the search for undetectable errors among hyperedges takes minutes and gigabytes.
@@ -27,7 +27,7 @@ def distance_of(problem: Problem) -> tuple[int | None, str]:
     it is a search that may miss shorter ones (`search_for_undetectable_logical_errors`), so an upper bound.
 
     Returns:
-        The distance, None where there is no way to it; and `graphlike`, `upper_bound`, or why there is none.
+        The distance, or None if it cannot be found; and `graphlike`, `upper_bound`, or why there is none.
     """
     if problem.edges is not None:
         try:
@@ -106,10 +106,10 @@ def drawn(problem: Problem, weight: int, count: int, seed: int) -> np.ndarray:
 
 
 def shots_of(problem: Problem, sets: np.ndarray) -> Shots:
-    """What fault sets look like: their syndromes, and the observables they flip.
+    """The syndromes of fault sets, and the observables they flip.
 
     Args:
-        problem: Whose mechanisms.
+        problem: The problem that defines the mechanisms.
         sets: int64 `[sets, weight]`.
     """
     mechanisms = problem.mechanisms
@@ -120,6 +120,6 @@ def shots_of(problem: Problem, sets: np.ndarray) -> Shots:
         start, lengths = mechanisms.start[member], np.diff(mechanisms.start)[member]
         rows = np.repeat(np.arange(len(sets)), lengths)
         within = np.arange(len(rows)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        # One mechanism touches a detector once, so no pair of row and detector occurs twice here.
+        # A mechanism touches a detector at most once, so no pair of row and detector occurs twice here.
         detectors[rows, mechanisms.detector[np.repeat(start, lengths) + within]] ^= 1
     return Shots(np.packbits(detectors, axis=1, bitorder="little"), observables)

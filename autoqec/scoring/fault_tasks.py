@@ -1,6 +1,6 @@
-"""Tasks of the distance certificate: fault sets instead of sampled shots, on the same way through candidate and decoder.
+"""Tasks of the distance certificate: they send fault sets instead of sampled shots through candidate and decoder.
 
-The candidate is sent syndromes in the same batches as ever, and is told nothing else.
+The candidate receives syndromes in the usual batches, and nothing else.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _SHOWN = 4
 
 
 def outline(message: Message) -> Message:
-    """What a certificate of a problem would have to examine.
+    """Describe what a certificate of a problem has to examine.
 
     Args:
         message: An `OutlineTask`.
 
     Returns:
-        Fields `distance` and `found` (see `faults.distance_of`); and of the weights 0 to `most` `sets`, their numbers, and
-        `probabilities`, those that exactly so many mechanisms fire.
+        Fields `distance` and `found` (see `fault_sets.distance_of`). For the weights 0 to `most`: `sets`, the numbers of sets,
+        and `probabilities`, that exactly so many mechanisms fire.
     """
     task = OutlineTask.from_message(message)
     loaded = environment_from_files(task.environment, origin="the environment")
@@ -54,11 +54,11 @@ def examine_faults(message: Message) -> Message:
     """Decode some fault sets with and without the candidate.
 
     Args:
-        message: A `FaultTask`. Its sets are listed in order from `first`; or, where `seeds` has one, drawn from it.
+        message: A `FaultTask`. Its sets are listed in order from `first`, or drawn if `seeds` has a seed.
 
     Returns:
         Fields `counts`; `odds_baseline` and `odds_candidate`, sums over failed sets of the products of odds; and `regressions`,
-        some sets that the candidate fails and the baseline corrects: `mechanisms`, `detectors`, `observables` and `odds`.
+        some of the sets that only the candidate fails: `mechanisms`, `detectors`, `observables` and `odds`.
 
     Raises:
         CandidateFault: The candidate broke its contract.

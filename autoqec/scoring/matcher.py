@@ -1,8 +1,8 @@
-"""The matcher: the process between judge and candidate. It decodes, and is told syndromes only.
+"""The matcher: the process between judge and candidate. It decodes, and receives syndromes only.
 
 It compiles the environment's decoders, holds the candidate's process, turns beliefs into predictions, and answers the judge with
-predicted observables. What is hostile — beliefs meant to break or slow a decoder — ends here: if this process dies or hangs over
-them, that is the candidate's failure. What is true, it never knows.
+predicted observables. It contains hostile beliefs, meant to break or slow a decoder: if this process dies or hangs over them,
+that is the candidate's failure. It never knows the true observables.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from autoqec.problem.environment import Choice, environment_from_files
 from autoqec.problem.problem import Problem
 from autoqec.sandbox.channel import Channel, ChannelClosed, ChannelTimeout, Message
 from autoqec.sandbox.child import Child, ChildFailed
-from autoqec.sandbox.lock import SandboxUnavailable
+from autoqec.sandbox.lock import Lock, SandboxUnavailable
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.sandbox.trust import needs_lock, stage_kinds
 from autoqec.scoring.candidate_workers import Workers
@@ -33,13 +33,13 @@ from autoqec.scoring.executor_contract import blobs_with_prefix
 from autoqec.scoring.predictor import CandidateFault, Predictor, fault_from, settle_beliefs
 from autoqec.scoring.scoring_requests import DecoderSetRequest, DecodingRequest
 
-#: Seconds for loading everything, and for decoding a batch: a floor and so much per shot. Generous: a reference decoder may take
-#: milliseconds for a shot, and what is bounded here is a hang.
+#: Seconds for loading everything, and for decoding a batch: a floor, and an allowance per shot. They are generous, because a
+#: reference decoder may take milliseconds per shot. They only have to catch a hang.
 _LOAD_SECONDS = 600.0
 _FLOOR_SECONDS = 300.0
 _SECONDS_PER_SHOT = 0.1
 
-#: Address space of the matcher's process. The largest honest use that was measured is 0.8 GiB (bb144_depol, all of it loaded).
+#: Address space of the matcher's process. The largest honest use measured is 0.8 GiB (bb144_depol with everything loaded).
 MEMORY_BYTES = 8 * 2**30
 
 #: Errors of the matcher's process that keep their class on the way to the judge.
@@ -71,7 +71,7 @@ class DecoderSet:
         self.predictor, self.backend, self.missing = predictor, backend, dict(missing)
 
     def known(self, syndromes: np.ndarray, with_references: bool) -> tuple[dict[str, Decoded], float]:
-        """What decoders say that nobody need distrust: the baseline, under the empty name, and the references.
+        """Answers of the trusted decoders: the baseline, under the empty name, and the references.
 
         Returns:
             Their answers, and the seconds of the baseline.
@@ -84,13 +84,13 @@ class DecoderSet:
         return found, seconds
 
     def neutral(self, syndromes: np.ndarray) -> Decoded:
-        """What the candidate's decoder says of beliefs that say nothing: the problem's own priors, in every shot."""
+        """The decoder's answers to uninformative beliefs: the problem's own priors, in every shot."""
         priors = np.repeat(self.problem.priors_llr[None], len(syndromes), axis=0)
         settle_beliefs(priors, self.problem.priors_llr)
         return self.backend.decode(syndromes, priors)
 
     def candidate(self, syndromes: np.ndarray) -> tuple[Decoded, dict[str, float]]:
-        """What the candidate and its decoder say, and the seconds of each, and the candidate's processor seconds."""
+        """The candidate's answers, the seconds of candidate and decoder, and the candidate's processor seconds."""
         assert self.predictor is not None
         began, spent = time.perf_counter(), self.predictor.cpu_seconds
         beliefs, invalid = self.predictor.predict(syndromes)
@@ -111,8 +111,8 @@ def open_decoder_set(
 
     Args:
         blobs, p, strong: See `Matcher`.
-        resources: What ends the candidate's process.
-        workers: Where that comes from; None for some that end with `resources`.
+        resources: Ends the candidate's process on exit.
+        workers: Provides that process; None to make a provider that ends with `resources`.
 
     Raises:
         CandidateFault: The candidate cannot be loaded.
@@ -129,7 +129,7 @@ def open_decoder_set(
         locked = needs_lock(sealed.files, registry)
         if locked:
             kinds: list[str] = []
-            with suppress(UsageError):  # what is wrong with the candidate, its own process will say
+            with suppress(UsageError):  # the candidate's own process will report what is wrong with it
                 kinds = stage_kinds(sealed.files)
             workers.expect(problem, kinds)
         else:
@@ -139,11 +139,11 @@ def open_decoder_set(
     if strong:
         references[strong] = compile_decoder(Choice(kind=strong), problem, registry)
     backend = baseline
-    # The first call of everything pays for loading and compiling; it is made here, off the clock, on no real shot.
+    # The first call pays for loading and compiling, so it is made here: not timed, and on no real shot.
     blank = np.zeros((1, problem.syndrome_bytes), dtype=np.uint8)
     for decoder in (baseline, *references.values()):
         decoder.decode(blank)
-    if locked:  # only now, since a fork is there only when its parent is warm
+    if locked:  # only now, since a fork exists only once its parent is warm
         predictor = resources.enter_context(Predictor(sealed, problem, locked=True, workers=workers))
     if predictor is not None:
         output = predictor.wait()
@@ -155,13 +155,13 @@ def open_decoder_set(
                 hint="set output.yaml's mode to hard_flip",
             )
         predictor.predict(blank)
-        # Not the candidate's answer: what hostile beliefs do to a decoder must happen where it is blamed for it.
+        # Not on the candidate's answer: a failure over hostile beliefs must happen where the candidate is blamed for it.
         backend.decode(blank, np.ascontiguousarray(problem.priors_llr[None], dtype=np.float32))
     return DecoderSet(problem, baseline, references, predictor, backend, missing)
 
 
 def _limit_memory() -> None:
-    """Let this process have `MEMORY_BYTES`. The soft limit alone: ours is the only code here, and a child has its own limit."""
+    """Raise this process's soft limit to `MEMORY_BYTES`. The hard limit stays; a child has its own limit."""
     _, most = resource.getrlimit(resource.RLIMIT_AS)
     limit = MEMORY_BYTES if most == resource.RLIM_INFINITY else min(MEMORY_BYTES, most)
     resource.setrlimit(resource.RLIMIT_AS, (limit, most))
@@ -169,7 +169,7 @@ def _limit_memory() -> None:
 
 @contextmanager
 def _within_memory(fault: Callable[[str], AutoQECError]) -> Iterator[None]:
-    """Running out of memory as an error of whose doing it is."""
+    """Convert running out of memory to an error that blames the right party."""
     try:
         yield
     except MemoryError as error:
@@ -199,7 +199,9 @@ def serve(channel: Channel) -> None:
                 with _within_memory(_ours):
                     decoders = open_decoder_set(request.blobs, wanted.p, wanted.strong, resources, workers)
                 lock = decoders.predictor.lock if decoders.predictor else None
-                channel.send(Message({"ready": True, "lock": lock, "missing": decoders.missing}))
+                channel.send(
+                    Message({"ready": True, "lock": lock.to_dict() if lock else None, "missing": decoders.missing})
+                )
                 while "op" in (request := channel.receive()).fields:
                     asked = DecodingRequest.from_message(request)
                     with _within_memory(_candidates if asked.op == "candidate" else _ours):
@@ -213,7 +215,7 @@ def serve(channel: Channel) -> None:
 def _reply(decoders: DecoderSet, request: DecodingRequest, sealed: SealedCandidate) -> Message:
     if request.op == "cost":
         assert decoders.predictor is not None
-        # Numbers are counted here, whatever the process says.
+        # This process counts the parameters itself; the candidate's claim is not used.
         return Message(decoders.predictor.cost() | {"params": sealed.numbers})
     syndromes = np.frombuffer(request.syndromes, dtype=np.uint8).reshape(-1, decoders.problem.syndrome_bytes)
     seconds: Any
@@ -249,7 +251,7 @@ class Matcher:
             raise
 
     def open(self, blobs: Mapping[str, bytes], p: float | None = None, strong: str | None = None) -> None:
-        """Have it load another candidate or problem in place of what it has, and has finished loading; arguments as above."""
+        """Load another candidate or problem instead, once loading has finished; arguments as above."""
         self.has_candidate = any(name.startswith("file:stages/") for name in blobs)
         self._observable_bytes = 0
         self._ready: Mapping[str, Any] | None = None
@@ -258,7 +260,7 @@ class Matcher:
         )
         self._child.tell(wanted.to_message())
 
-    def wait(self, observable_bytes: int) -> Mapping[str, Any] | None:
+    def wait(self, observable_bytes: int) -> Lock | None:
         """Wait until everything is loaded.
 
         Args:
@@ -274,12 +276,12 @@ class Matcher:
         self._observable_bytes = observable_bytes
         if self._ready is None:
             self._ready = self._exchange(None, _LOAD_SECONDS, blame=False).fields
-        lock: Mapping[str, Any] | None = self._ready["lock"]
-        return lock
+        lock = self._ready["lock"]
+        return Lock.from_dict(lock) if lock else None
 
     @property
     def missing(self) -> Mapping[str, str]:
-        """References left out, once loaded, and the lines that install what they need, by label."""
+        """After loading: the references left out, and the commands that install them, by label."""
         return dict(self._ready["missing"]) if self._ready else {}
 
     def known(self, syndromes: np.ndarray, with_references: bool) -> tuple[dict[str, Decoded], float]:
@@ -326,7 +328,7 @@ class Matcher:
         return self._exchange(request, _FLOOR_SECONDS + _SECONDS_PER_SHOT * len(syndromes), blame=blame)
 
     def _exchange(self, request: DecodingRequest | None, timeout: float, *, blame: bool) -> Message:
-        """The answer to a request, if one is to be sent; `blame` says that dying or hanging over it is the candidate's doing."""
+        """The answer to a request, if there is one to send; with `blame`, a death or hang counts as the candidate's fault."""
         try:
             if request is not None:
                 self._child.tell(request.to_message())

@@ -1,7 +1,7 @@
-"""The judge's side of a candidate: syndromes out, beliefs in, nothing taken on trust.
+"""The judge's side of a candidate's process: it sends syndromes, receives beliefs, and checks every answer.
 
-Whatever the candidate's process does — wrong shape, NaN, silence, death — ends in an answer here: per shot "invalid", which
-counts as a failure, or for the whole attempt a `CandidateFault`.
+Whatever the candidate's process does (wrong shape, NaN, silence, death), the result is well defined: a shot is "invalid", which
+counts as a failure, or the whole attempt ends with a `CandidateFault`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from autoqec.problem.dem import LLR_BOUND
 from autoqec.problem.problem import Problem
 from autoqec.sandbox.channel import ChannelClosed, ChannelTimeout
 from autoqec.sandbox.child import Child, ChildFailed
+from autoqec.sandbox.lock import Lock
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.sandbox.worker_requests import CandidateRequest, PredictionRequest
 from autoqec.scoring.candidate_workers import Workers
@@ -29,7 +30,7 @@ _LOAD_SECONDS = 180.0
 _FLOOR_SECONDS = 120.0
 _SECONDS_PER_SHOT = 0.02
 
-#: No count of operations or parameters is as large; it fits a double and a JSON number anywhere.
+#: Upper bound for counts of operations and parameters; it fits a double and a JSON number in any language.
 _MOST_OPERATIONS = 2**53
 
 #: Linux counts the processor time of process p under the clock `~p << 3 | 2` (`man 3 clock_getcpuclockid`).
@@ -39,7 +40,7 @@ _CPUCLOCK_SCHED = 2
 #: replay on another machine can be held to the bit.
 BELIEF_STEP = 1.0 / 1024
 
-#: Rows that are settled at once: few enough to stay in a processor's cache through all the passes.
+#: Rows to process at once: few enough to stay in the processor's cache through all passes.
 _BLOCK = 64
 
 
@@ -55,7 +56,7 @@ class CandidateFault(AutoQECError):
 
 
 def fault_from(error: ChildFailed) -> AutoQECError:
-    """A candidate's fault as it was raised in another process; anything else is ours and stays what it is."""
+    """Restore a candidate's fault that was raised in another process; any other error stays as it is."""
     if error.kind != CandidateFault.__name__:
         return error
     reason = str(error.about.get("reason", "crash"))
@@ -85,11 +86,9 @@ def _output(fields: Any) -> Output:
 
 
 def _fault(error: ChannelClosed) -> CandidateFault:
-    """What the end of the candidate's process says of it."""
+    """Convert the end of the candidate's process to a fault."""
     if error.status == -signal.SIGSYS:
-        return CandidateFault(
-            "hostile_syscall", "the candidate made a system call that nothing honest makes, and was ended"
-        )
+        return CandidateFault("hostile_syscall", "the candidate made a forbidden system call, and was killed")
     return CandidateFault("crash", error.problem)
 
 
@@ -103,7 +102,7 @@ class Predictor:
         workers: Where its process comes from; None for one of its own.
 
     Attributes:
-        lock: The layers around the process, as it said before the candidate's code ran; see `autoqec.sandbox.lock.Lock`.
+        lock: The layers around the process, as it said before the candidate's code ran.
     """
 
     def __init__(
@@ -111,7 +110,7 @@ class Predictor:
     ):
         self._problem = problem
         self._output: Output | None = None  # The child loads while its judge prepares; see `wait`.
-        self.lock: dict[str, Any] | None = None
+        self.lock: Lock | None = None
         self._locked = locked
         self._child = (workers or Workers()).take(locked=locked)
         self._released = False
@@ -133,7 +132,7 @@ class Predictor:
         """
         if self._output is None:
             if self._locked and self.lock is None:
-                self.lock = dict(self._child.receive(_LOAD_SECONDS).fields["lock"])
+                self.lock = Lock.from_dict(self._child.receive(_LOAD_SECONDS).fields["lock"])
             fields, _ = self._reply(_LOAD_SECONDS)
             self._output = _output(fields.get("output"))
         return self._output
@@ -177,7 +176,7 @@ class Predictor:
         timeout = _FLOOR_SECONDS + _SECONDS_PER_SHOT * shots
         size = shots * mechanisms * 4
         asked = PredictionRequest("predict", np.ascontiguousarray(syndromes).tobytes())
-        # Twice as much is still read, so that an answer of the wrong shape is called that.
+        # Up to twice as much is read, so that the error for a wrong shape can say so.
         _, blobs = self._request(asked, timeout, 2 * size)
         data = blobs.get("beliefs", b"")
         if len(data) != size:
@@ -205,7 +204,7 @@ class Predictor:
         return time.clock_gettime((~self._child.pid << 3) | _CPUCLOCK_SCHED)
 
     def release(self) -> Child | None:
-        """The process, for the next candidate to have; None for a locked one, which ends with its own."""
+        """Release the process for the next candidate; None for a locked one, which ends with its candidate."""
         self._released = not self._locked
         return self._child if self._released else None
 

@@ -1,4 +1,4 @@
-"""What is odd about a problem before any research: said by `autoqec env check`, and no reason to refuse it."""
+"""Warnings about a problem before any research, printed by `autoqec env check`. They are no reason to refuse it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from scipy.sparse.csgraph import connected_components
 
 from autoqec.problem.problem import Problem
 
-#: Above this rate of failure a decoder is hardly better than a coin, and a gain says nothing about low noise.
+#: Above this failure rate a decoder is hardly better than a coin flip, and a gain says nothing about low noise.
 _TOO_LOUD = 0.3
 
-#: Below so many failures a baseline's rate is not known to a factor of two, and a verdict needs very many shots.
+#: Below so many failures the baseline's rate is not known to a factor of two, and a verdict needs very many shots.
 _TOO_FEW = 10
 
 
@@ -29,7 +29,7 @@ def degrees(problem: Problem) -> dict[str, dict[str, float]]:
 
 
 def components(problem: Problem) -> int:
-    """How many parts the Tanner graph falls into, detectors that nothing flips not counted."""
+    """The number of connected components of the Tanner graph, without detectors that nothing flips."""
     mechanisms = problem.mechanisms
     owner = np.repeat(np.arange(len(mechanisms)), np.diff(mechanisms.start))
     size = problem.num_detectors + len(mechanisms)
@@ -38,7 +38,7 @@ def components(problem: Problem) -> int:
 
 
 def findings(problem: Problem, baseline: dict[str, Any]) -> list[dict[str, str]]:
-    """Each oddity with the field of the environment it comes from.
+    """Each warning with the field of the environment it comes from.
 
     Args:
         problem: The problem.
@@ -53,11 +53,11 @@ def findings(problem: Problem, baseline: dict[str, Any]) -> list[dict[str, str]]
         found.append(("code", f"detectors that nothing flips: {len(silent)}, the first is D{silent[0]}"))
     unseen = _unseen(problem)
     if unseen:
-        found.append(("code", f"an error of probability {unseen:.3g} flips an observable and no detector can see it"))
+        found.append(("code", f"an error of probability {unseen:.3g} flips an observable and no detector"))
     twins = _twins(problem)
     if twins:
         found.append(
-            ("code", f"errors that look like another and differ in an observable: {twins}; the distance is two")
+            ("code", f"errors with the syndrome of another error but other observables: {twins}; the distance is two")
         )
     if baseline["ler"] > _TOO_LOUD:
         found.append(("noise.p", f"the baseline fails in {baseline['ler']:.0%} of shots: the noise is above threshold"))
@@ -77,7 +77,7 @@ def _silent(problem: Problem) -> np.ndarray:
 
 
 def _unseen(problem: Problem) -> float:
-    """Chance that an error without detectors flips an observable; no decoder can mend it."""
+    """Probability that an error without detectors flips an observable; no decoder can correct it."""
     none = 1.0
     for instruction in problem.dem:
         targets = instruction.targets_copy()

@@ -1,4 +1,4 @@
-"""A stream of scored shots: chunk after chunk of one keyed stream, spread over an executor, the same for any number of jobs."""
+"""A stream of scored shots: the chunks of one keyed stream, distributed by an executor. Results do not depend on the jobs."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from autoqec.scoring.shard import FUNCTION, ChunkScore
 
 __all__ = ["ScoreStream", "Scored", "ShotProgress", "chunks_for", "score_each"]
 
-#: Chunks of one task: enough work to make its transport cheap, little enough to share evenly.
+#: Chunks per task: enough work to make its transport cheap, little enough to balance the load.
 _CHUNKS_PER_TASK = 2
 
-#: Called with shots done and shots asked for.
+#: Called with shots done and shots requested.
 ShotProgress = Callable[[int, int], None]
 
 
@@ -43,7 +43,7 @@ class ScoreStream:
         environment: The environment with its files.
         sealed: The candidate.
         key: Key of the stream.
-        domain: What the stream is for: `dev` or `holdout`.
+        domain: The purpose of the stream: `dev` or `holdout`.
         p: Physical error rate; None for the environment's target.
         strong: One more reference decoder, by kind; None for those of the environment alone.
     """
@@ -57,7 +57,7 @@ class ScoreStream:
     strong: str | None = None
 
     def task(self, function: str, chunks: Sequence[int], *, references: bool = False, **fields: Any) -> Task:
-        """The task that runs one function on some chunks, with more fields in its message if need be."""
+        """Build the task that runs one function on some chunks; `fields` adds to its message."""
         seeds = [derive_seed(self.key, self.domain, chunk) for chunk in chunks]
         model = MODELS.get(function, ScoringTask)
         told = model(
@@ -69,7 +69,7 @@ class ScoreStream:
             strong=self.strong,
             **(fields if function in MODELS else {}),
         ).to_message()
-        # A function of a plugin may take fields that no model here has.
+        # A plugin's function may take fields that no model here has.
         return Task(function, told if function in MODELS else Message({**told.fields, **fields}, told.blobs))
 
     def run(self, function: str, chunks: Sequence[int] = (), **fields: Any) -> Mapping[str, Any]:
@@ -77,7 +77,7 @@ class ScoreStream:
 
         Args:
             function: The task's function.
-            chunks: Whose seeds it is given.
+            chunks: The chunks whose seeds it receives.
             fields: More fields of its message.
 
         Raises:
@@ -118,10 +118,10 @@ class ScoreStream:
         return replace(scored, missing=missing) if references else scored
 
     def gather(self, tasks: Sequence[Task], finished: Callable[[int], None]) -> list[Mapping[str, Any]]:
-        """Run tasks, as many at once as the executor takes.
+        """Run tasks, as many at once as the executor allows.
 
         Args:
-            tasks: What to run.
+            tasks: The tasks.
             finished: Called with the number of tasks done whenever some are.
 
         Returns:
@@ -158,7 +158,7 @@ def score_each(
         finished: Called with the number of streams done whenever some are.
 
     Returns:
-        Of each stream its score, or what kept it from having one: a `CandidateFault`, or an error of the environment.
+        For each stream its score, or why it has none: a `CandidateFault`, or an error of the environment.
     """
     futures = [each.executor.submit(each.task(FUNCTION, range(first, first + chunks))) for each in streams]
     pending = set(futures)

@@ -1,13 +1,13 @@
-"""What scored shots come to: sums that simply add, whoever scored which part, in which order and in how many pieces."""
+"""The sum of scored chunks. Sums add, and do not depend on who scored which part or in which order."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from autoqec.results.counts import PairedCounts
+from autoqec.sandbox.lock import Lock
 from autoqec.scoring.shard import ChunkScore
 
 
@@ -17,11 +17,11 @@ class Scored:
 
     Attributes:
         counts: Baseline against candidate.
-        neutral: In the baseline's place, the candidate's decoder on beliefs that say nothing, over `reference_shots` shots.
+        neutral: The candidate's decoder with uninformative beliefs in the baseline's place, over `reference_shots` shots.
         invalid: Candidate's shots without a valid answer.
         references: Failures of each reference decoder, over `reference_shots` shots.
         reference_shots: Shots on which the references ran.
-        missing: References that were left out, and the lines that install what they need.
+        missing: References that were left out, and the commands that install them.
         chunks: Chunks summed.
         predict_seconds, decode_seconds, baseline_seconds: Wall time of one process.
         cpu_seconds: Processor time in the candidate's process, as the kernel counts it.
@@ -45,10 +45,10 @@ class Scored:
     digests: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
     answers: tuple[str, ...] = ()
-    lock: Mapping[str, Any] | None = None
+    lock: Lock | None = None
 
     def __add__(self, other: Scored) -> Scored:
-        """The sum of both, `other`'s chunks after these."""
+        """The sum of both; `other`'s chunks come after these."""
         return Scored(
             counts=self.counts + other.counts,
             neutral=self.neutral + other.neutral,
@@ -126,8 +126,8 @@ def _summed(first: Mapping[str, int], second: Mapping[str, int]) -> dict[str, in
     return {name: counted[name] for name in sorted(counted)}
 
 
-def _weaker(first: Mapping[str, Any] | None, second: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """The lock with fewer layers, the first of equals."""
+def _weaker(first: Lock | None, second: Lock | None) -> Lock | None:
+    """The lock with fewer layers; the first if they are equal."""
     if first is None or second is None:
         return first if second is None else second
-    return second if int(second["level"]) < int(first["level"]) else first
+    return second if second.level < first.level else first

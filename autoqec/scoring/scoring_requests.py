@@ -33,7 +33,7 @@ class ScoringTask(Request):
 
 @dataclass(frozen=True, kw_only=True)
 class OutlineTask(ScoringTask):
-    """What a distance certificate would have to examine.
+    """Ask what a distance certificate has to examine.
 
     Attributes:
         most: The largest weight of interest.

@@ -1,7 +1,7 @@
-"""One task of scoring: draw some chunks of shots, have them decoded with and without the candidate, count, and forget them.
+"""Scoring tasks: draw chunks of shots, have them decoded with and without the candidate, and count the failures.
 
-This is the judge's hand. It runs in an executor's process and holds the truth; the matcher that it starts decodes and is sent
-syndromes only, and so is the candidate's process behind that. The matcher is kept between tasks.
+This code runs in an executor's process and knows the true observables. The matcher that it starts, and the candidate's process
+behind that, receive syndromes only. The matcher is kept between tasks.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from autoqec.problem.problem import Problem
 from autoqec.problem.sampling import Shots, sample_chunk
 from autoqec.results.counts import PairedCounts
 from autoqec.sandbox.channel import Message
+from autoqec.sandbox.lock import Lock
 from autoqec.scoring.matcher import Matcher
 from autoqec.scoring.scoring_requests import ScoringTask
 
@@ -31,18 +32,18 @@ FUNCTION = "autoqec.scoring.shard:score_chunks"
 
 @dataclass(frozen=True)
 class ChunkScore:
-    """What one chunk of shots said.
+    """The score of one chunk of shots.
 
     Attributes:
         counts: Baseline against candidate.
-        neutral: In the baseline's place, the candidate's decoder on beliefs that say nothing; None where it was not run.
+        neutral: The candidate's decoder with uninformative beliefs in the baseline's place; None if it was not run.
         invalid: Shots on which the candidate gave no valid answer (they are among its failures).
         references: Failures of each reference decoder.
         predict_seconds, decode_seconds, baseline_seconds: Wall time of one process on this chunk.
         cpu_seconds: Processor time of the candidate's process, as the kernel counts it.
         digest: SHA-256 of the packed shots, 64 hex digits, for replay.
-        failed: Which shots the candidate failed, a bit each, in hex: two candidates scored on the same shots can be paired.
-        answers: SHA-256 of the candidate's predictions, 64 hex digits: what another process must say too.
+        failed: Which shots the candidate failed, a bit each, in hex: pairs two candidates scored on the same shots.
+        answers: SHA-256 of the candidate's predictions, 64 hex digits: any other process must give the same.
         lock: The layers around the candidate's process; None where it ran unlocked.
     """
 
@@ -56,19 +57,21 @@ class ChunkScore:
     digest: str
     failed: str
     answers: str
-    lock: Mapping[str, Any] | None
+    lock: Lock | None
     neutral: PairedCounts | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As a JSON-able mapping."""
-        neutral = self.neutral.to_dict() if self.neutral else None
-        return dict(vars(self)) | {"counts": self.counts.to_dict(), "neutral": neutral}
+        told = {"counts": self.counts, "neutral": self.neutral, "lock": self.lock}
+        return dict(vars(self)) | {name: each.to_dict() if each else None for name, each in told.items()}
 
     @staticmethod
     def from_dict(fields: Mapping[str, Any]) -> ChunkScore:
         """The inverse of `to_dict`."""
         neutral = PairedCounts.from_dict(fields["neutral"]) if fields.get("neutral") else None
-        return ChunkScore(**{**fields, "counts": PairedCounts.from_dict(fields["counts"]), "neutral": neutral})
+        lock = Lock.from_dict(fields["lock"]) if fields["lock"] else None
+        counts = PairedCounts.from_dict(fields["counts"])
+        return ChunkScore(**{**fields, "counts": counts, "neutral": neutral, "lock": lock})
 
 
 @dataclass
@@ -77,10 +80,10 @@ class _DecoderSet:
 
     problem: Problem
     matcher: Matcher
-    lock: Mapping[str, Any] | None
+    lock: Lock | None
 
 
-#: The decoder set of the last task in this process; a task for another candidate or problem takes over its matcher.
+#: The decoder set of the last task in this process; a task for another candidate or problem reuses its matcher.
 _decoder_set: tuple[str, _DecoderSet] | None = None
 
 
@@ -113,7 +116,7 @@ def _current_decoder_set(task: ScoringTask) -> _DecoderSet:
 
 @contextmanager
 def _with_decoder_set(task: ScoringTask) -> Iterator[_DecoderSet]:
-    """The decoder set of a task; after a fault what is left of its processes must not answer for another, so it is forgotten."""
+    """The decoder set of a task. After a fault it is dropped, so that its processes cannot answer for another task."""
     try:
         yield _current_decoder_set(task)
     except BaseException:
@@ -178,7 +181,7 @@ def score_chunks(message: Message) -> Message:
 
     Returns:
         Field `chunks`: one `ChunkScore` as a mapping per seed, in order. Field `missing`: references that were left out
-        because a package of theirs is not installed, and the lines that install them.
+        because a package is not installed, and the commands that install it.
 
     Raises:
         CandidateFault: The candidate broke its contract.
@@ -192,7 +195,7 @@ def score_chunks(message: Message) -> Message:
 
 @dataclass(frozen=True)
 class GivenScore:
-    """What shots that were built and not drawn said: their score, and which of them each side failed, bool `[shots]`."""
+    """The result of shots that were built, not drawn: their score, and which of them each side failed, bool `[shots]`."""
 
     problem: Problem
     score: ChunkScore
@@ -201,7 +204,7 @@ class GivenScore:
 
 
 def score_given(task: ScoringTask, build: Callable[[Problem], Shots]) -> GivenScore:
-    """Score shots that a function makes of the problem, on the same way as those that are drawn.
+    """Score shots that a function builds from the problem, in the same way as drawn shots.
 
     Args:
         task: As for `score_chunks`, but for its seeds.
@@ -217,7 +220,7 @@ def score_given(task: ScoringTask, build: Callable[[Problem], Shots]) -> GivenSc
 
 
 def cost(message: Message) -> Message:
-    """Fields `flops_per_shot` and `params` of a candidate, given as for `score_chunks`."""
+    """Fields `flops_per_shot` and `params` of a candidate; the message is as for `score_chunks`."""
     with _with_decoder_set(ScoringTask.from_message(message)) as decoders:
         return Message(
             decoders.matcher.cost() if decoders.matcher.has_candidate else {"flops_per_shot": 0, "params": 0}
@@ -225,7 +228,7 @@ def cost(message: Message) -> Message:
 
 
 def answer_again(message: Message) -> Message:
-    """What fresh processes predict for chunks that were scored, in other company: mixed with each other, in batches of odd sizes.
+    """Predict scored chunks again in fresh processes, with their shots mixed and in batches of unusual sizes.
 
     Args:
         message: A `ScoringTask`; `seeds` are those of the chunks.
@@ -237,7 +240,7 @@ def answer_again(message: Message) -> Message:
     Raises:
         CandidateFault: As for `score_chunks`.
     """
-    # Not the matcher at hand: forks of its warm process have one order of sets and one layout of memory, and could agree on them.
+    # A fresh matcher: forks of the same fork server share the order of sets and the memory layout, so they could agree by luck.
     task = ScoringTask.from_message(message)
     decoders = _open_decoder_set(task, None)
     with decoders.matcher:
@@ -260,6 +263,6 @@ def answer_again(message: Message) -> Message:
 
 
 def _odd_batches(shots: int) -> list[int]:
-    """Where to cut: batches of 1, 2, 4, … shots up to 1,024, then of 1,000, so that no size is the chunks' own."""
+    """Where to cut: batches of 1, 2, 4, … shots up to 1,024, then of 1,000, so that no size equals a chunk's."""
     cuts = [2**i - 1 for i in range(1, 12)]
     return [cut for cut in [*cuts, *range(cuts[-1] + 1000, shots, 1000)] if cut < shots]

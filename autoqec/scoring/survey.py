@@ -1,4 +1,4 @@
-"""A task that says what a problem is before a shot is drawn: which weights it is bound to, and what shape they need."""
+"""A task that describes a problem before a shot is drawn: which weights belong to it, and which shape they need."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def survey(message: Message) -> Message:
     """Compile an environment's problem at its target.
 
     Args:
-        message: A `ScoringTask`, of which only the environment is asked.
+        message: A `ScoringTask`; only its environment is used.
 
     Returns:
-        Fields `fingerprint` and `structure`, 64 hex digits each, and `simd`, the build of stim that draws shots here: other
-        builds draw others from the same seed.
+        Fields `fingerprint` and `structure`, 64 hex digits each, and `simd`, the build of stim that draws shots here: from
+        the same seed, another build draws other shots.
 
     Raises:
         UsageError: The environment cannot be compiled.

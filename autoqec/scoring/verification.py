@@ -1,4 +1,4 @@
-"""Verification in a process of its own: the request goes out as bytes, the verdict comes back as JSON."""
+"""Runs a verification in a separate process: the request goes out as bytes, the verdict comes back as JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from autoqec.scoring.verifier_contract import Report, Verdict, VerificationReque
 
 @dataclass(frozen=True, kw_only=True)
 class VerificationTask(VerificationRequest):
-    """A request, and what is to answer it.
+    """A verification request and the plugins that answer it.
 
     Attributes:
         verifier: Name of the verifier plugin.
@@ -35,7 +35,7 @@ def verify_in_process(
         verifier: Name of the verifier plugin.
         executor: Name of the executor plugin it scores on.
         jobs: How many tasks at once.
-        report: Told of progress, `{"shots", "max_shots", …}`.
+        report: Called with progress, `{"shots", "max_shots", …}`.
 
     Raises:
         AutoQECError: The judge's process failed.

@@ -1,4 +1,4 @@
-"""What a verifier plugin is, and what it is asked; what it says is `autoqec.results.verdict.Verdict`."""
+"""The contract of verifier plugins: the verifier and its request. The answer is an `autoqec.results.verdict.Verdict`."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ Report = Callable[[Mapping[str, Any]], None]
 
 @dataclass(frozen=True)
 class VerificationRequest(Request):
-    """What a verifier is asked. It is complete: with `seed_key` given, the same request has the same verdict.
+    """A request to a verifier. It is complete: with `seed_key` given, the same request gives the same verdict.
 
     Attributes:
         environment: The environment with its files.
         sealed: The candidate.
         commit: The round's commit, 40 hex digits.
-        attempt: Number of this verification within the run, from 1; every attempt spends a share of the error budget.
+        attempt: Number of this verification in the run, from 1; every attempt spends a share of the error budget.
         verified_before: How many attempts of the run ended VERIFIED before this one.
         seed_key: 32 bytes that key the holdout stream, for a replay; None to draw them now, after the commit is fixed.
         max_shots: Stop undecided after this many shots; the environment's protocol by default.
-        strong_reference: A decoder near maximum likelihood, by kind, to be run on some of the headline shots: the verdict then
-            says which share of the gap between it and the baseline the candidate closes. None for none.
-        parents: For a composed candidate, its parents by name, to be judged on the same shots.
-        alpha: Error budget of the run's verdicts, where it is to be stricter than the environment's; None for that.
+        strong_reference: Kind of a decoder near maximum likelihood to run on some of the headline shots. The verdict then
+            gives the share of the gap between it and the baseline that the candidate closes. None for none.
+        parents: For a composed candidate, its parents by name, to judge on the same shots.
+        alpha: Error budget of the run's verdicts, if stricter than the environment's; None for the environment's.
         beacon: A public random value that nobody knew when the commit was made, mixed into the key: with it not even the
-            operator can have chosen the shots. Empty for none.
-        max_seconds: Wall clock after which a test that is undecided is broken off; the checks of a candidate that was better in
-            time are still done. None for no limit.
-        stop: For a replay, where the verdict's test was broken off. None if it was not.
-        full_certificate: Whether to list all pairs of faults for the distance certificate, and not only draw some.
+            operator can choose the shots. Empty for none.
+        max_seconds: Wall-clock seconds after which an undecided test stops. The checks of a candidate that was better in time
+            are still made. None for no limit.
+        stop: For a replay, where the verdict's test stopped early. None if it did not.
+        full_certificate: Whether to list all pairs of faults for the distance certificate instead of drawing some.
     """
 
     environment: LoadedEnvironment
@@ -68,7 +68,7 @@ class Verifier(Protocol):
         Args:
             request: What to judge.
             executor: Where shots are scored.
-            report: Told of progress.
+            report: Called with progress.
 
         Raises:
             AutoQECError: The judge itself failed; a candidate's failure is a verdict, not an error.

@@ -1,4 +1,4 @@
-"""A context that is ready for `check_agent`: what the Ideator of a first round in the tiny environment is told."""
+"""A ready context for `check_agent`: the one of the Ideator in a first round on the tiny environment."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from autoqec.testing.tiny import TINY_ENVIRONMENT
 
 
 def tiny_context(registry: Registry | None = None, **fields: Any) -> Context:
-    """What an agent is told in the first round of a run on the tiny environment.
+    """The context of an agent in the first round of a run on the tiny environment.
 
     Args:
-        registry: The plugins whose stage kinds the agent is told of; the installed ones by default.
-        fields: Fields of the context that shall differ.
+        registry: The plugins whose stage kinds the context lists; the installed ones by default.
+        fields: Fields of the context to change.
     """
     loaded = environment_from_files({ENVIRONMENT_FILE: TINY_ENVIRONMENT.encode()}, origin="the tiny environment")
     context = Context(

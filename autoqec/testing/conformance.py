@@ -1,4 +1,4 @@
-"""What every decoder, stage and agent must do, as functions that raise AssertionError with the reason."""
+"""Conformance checks for decoders, stages and agents: functions that raise AssertionError with the reason."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from autoqec.testing.agent_context import tiny_context
 _SEED = 2024
 _SHOTS = 256
 
-#: A round that gained for sure, as an Analyst is told it.
+#: The figures of a round with a significant gain, as an Analyst receives them.
 _METRICS = Metrics.of(
     Figures(131_072, 0.014, 0.01, 0.004, (0.003, 0.005), 0.71, (0.65, 0.78)),
     Costs(1000, 8, 10.0, 10.0, 10.0),
@@ -72,7 +72,7 @@ def _check_beliefs(decoder: Decoder, problem: Problem) -> None:
     truth = np.packbits(observables, axis=1, bitorder="little")
     wrong, untold = (compiled.decode(packed, beliefs).failures(truth).mean() for beliefs in (told, None))
     assert wrong <= untold / 2, (
-        f"told which mechanisms fired, it fails on {wrong:.3f} of the shots; untold, on {untold:.3f}: it does not heed beliefs"
+        f"with true beliefs it fails on {wrong:.3f} of the shots, without beliefs on {untold:.3f}: it ignores beliefs"
     )
 
 
@@ -118,7 +118,7 @@ def check_stage(kind: StageKind, problem: Problem, **fields: object) -> None:
 
 
 def check_estimates(agent: Agent, context: Context | None = None, roles: Sequence[Role] = ROLES) -> None:
-    """Check what an agent says beforehand that a call takes; nobody is asked anything. Arguments as for `check_agent`.
+    """Check an agent's estimate of a call, without making a call. Arguments as for `check_agent`.
 
     Raises:
         AssertionError: It does not conform; the message says how.
@@ -137,8 +137,8 @@ def check_agent(agent: Agent, context: Context | None = None, roles: Sequence[Ro
 
     Args:
         agent: The agent.
-        context: What it is told, by default `tiny_context()`; the Coder is told its own hypothesis besides, the Analyst that and
-            figures.
+        context: The context it receives, by default `tiny_context()`. The Coder also receives the agent's own hypothesis, the
+            Analyst the hypothesis and figures.
         roles: Those that it plays.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What every code must do: build the same noisy experiment each time, one that compiles and has more errors at a larger p."""
+"""Conformance check for codes: the same fields build the same experiment; it compiles and has more errors at a larger p."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every command must do: be a click command with a name that is free, and explain itself."""
+"""Conformance check for commands: a click command with a free name and a help text."""
 
 from __future__ import annotations
 

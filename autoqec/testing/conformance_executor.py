@@ -1,4 +1,4 @@
-"""What every executor must do: run tasks somewhere, hand back what they answer or raise, and end what it started."""
+"""Conformance check for executors: run tasks, return their answers or errors, and end everything they start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every verifier must do: never verify what has no gain, give the same word for the same key, and judge what is broken."""
+"""Conformance check for verifiers: never verify without a gain, same verdict for the same key, a verdict on broken weights."""
 
 from __future__ import annotations
 

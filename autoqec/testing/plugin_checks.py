@@ -1,6 +1,6 @@
-"""Conformance checks of installed plugins, whatever their kind: what `autoqec plugins check` runs.
+"""Runs the conformance checks of installed plugins of every kind, for `autoqec plugins check`.
 
-What asks a service or a program is checked only as far as nobody has to be called: no key, no network, no costs.
+A plugin that calls a service or program is checked only as far as possible without a call: no key, no network, no costs.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What people and scripts see: tables, JSON lines, progress. The only room that prints; it never computes science."""
+"""Output for people and scripts: tables, JSON lines, progress. Only this room prints; it computes no science."""

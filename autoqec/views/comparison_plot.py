@@ -1,4 +1,4 @@
-"""The plot of a comparison: the best VERIFIED gain so far against rounds and against seconds, readable without colour."""
+"""Plots a comparison: the best VERIFIED gain so far against rounds and against seconds, readable without colour."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from autoqec.results.agent_comparison import ArmResult, by_agent, gain_of
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: One of each an agent: line, marker and grey tell them apart in print, the colour on a screen.
+#: Style per agent: line, marker and grey differ in print, the colour on a screen.
 _LINES = ("-", "--", ":", "-.")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _COLOURS = ("#000000", "#0072b2", "#d55e00", "#777777", "#009e73", "#cc79a7", "#e69f00")
 
-#: How far the bars of two seeds stand from each other, in rounds; at one place they would hide each other.
+#: Horizontal distance between the error bars of two seeds, in rounds, so that they do not overlap.
 _APART = 0.06
 
-#: What plots can be written as.
+#: File formats of plots.
 FORMATS = (".png", ".svg", ".pdf")
 
 
 def check_plot(path: Path) -> None:
-    """Refuse, before anything is run, a plot that could not be written.
+    """Refuse, before any round runs, a plot that cannot be written.
 
     Raises:
-        UsageError: It is of no format that is known, or its folder does not exist.
+        UsageError: The format is unknown, or the folder does not exist.
     """
     if path.suffix not in FORMATS:
-        raise UsageError(f"--plot {path}: a plot is {', '.join(FORMATS)}", hint="--plot comparison.png")
+        raise UsageError(f"--plot {path}: the file must end in {', '.join(FORMATS)}", hint="--plot comparison.png")
     if not path.resolve().parent.is_dir():
         raise UsageError(f"--plot {path}: there is no folder {path.resolve().parent}")
 
@@ -41,8 +41,8 @@ def plot_comparison(arms: Sequence[ArmResult], path: Path, title: str) -> None:
 
     Args:
         arms: Every agent with every seed.
-        path: Where to; its ending decides the format.
-        title: What is written above.
+        path: The file to write; its extension decides the format.
+        title: The title above the plot.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -94,7 +94,7 @@ def _at(track: Track, x: float) -> float:
 
 
 def _mean(tracks: Sequence[Track]) -> Track:
-    """The mean of step functions; a run that has ended keeps what it found."""
+    """The mean of step functions; a run that has ended keeps its last value."""
     places = sorted({x for track in tracks for x, _ in track})
     return [(x, sum(_at(track, x) for track in tracks) / len(tracks)) for x in places]
 

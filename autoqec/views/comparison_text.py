@@ -1,4 +1,4 @@
-"""What people and programs see of agents that were compared: a line for each agent, and who beats whom by which test."""
+"""Prints a comparison of agents: a line for each agent, and for each pair which one is better by which test."""
 
 from __future__ import annotations
 
@@ -72,14 +72,14 @@ def print_comparison(arms: Sequence[ArmResult]) -> None:
 
 
 def pair_text(pair: PairComparison) -> str:
-    """What two agents are to each other, in a sentence."""
+    """The result for two agents, in a sentence."""
     first, second = pair.agents
     if pair.word is not None:
         loser = second if pair.word == first else first
-        text = f"{pair.word} beats {loser}: its best round surely gains more in each of {pair.seeds} seed(s)"
+        text = f"{pair.word} beats {loser}: its best round is shown to gain more in each of {pair.seeds} seed(s)"
     else:
         wins = f"in {pair.wins(first)} of {pair.seeds} seed(s), {second} in {pair.wins(second)}"
-        text = f"{first} is surely ahead of {second} {wins}"
+        text = f"{first} is shown to be ahead of {second} {wins}"
     if pair.mean_difference is None:
         return text
     estimate, low, high = (1e3 * value for value in pair.mean_difference)

@@ -1,4 +1,4 @@
-"""A failed composition: what its parents disagree on, value by value."""
+"""Prints a failed composition: the conflicts between its parents, value by value."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def conflicts_text(conflicts: Sequence[Disagreement], parents: Sequence[str]) ->
     """Every field or file in conflict, with its value where the parents parted and in each of the two.
 
     Args:
-        conflicts: What they disagree on.
-        parents: What was composed, for the words above them.
+        conflicts: The conflicts.
+        parents: The composed rounds, for the heading.
     """
     lines = [" + ".join(parents)] if conflicts and parents else []
     for conflict in conflicts:

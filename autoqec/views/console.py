@@ -1,6 +1,6 @@
-"""Where output goes: data to standard output, everything said along the way to standard error.
+"""The output streams: data to standard output, progress and messages to standard error.
 
-Rich is imported by what draws with it: it is a tenth of the time in which `log --json` answers.
+Rich is imported only where it draws: importing it takes a tenth of the time of `log --json`.
 """
 
 from __future__ import annotations
@@ -56,11 +56,11 @@ def print_lines(lines: Iterable[str]) -> None:
 
 
 def print_error(error: AutoQECError) -> None:
-    """What is wrong, and on the next line what mends it."""
+    """Print an error, and on the next line its hint."""
     from rich.text import Text
 
     console = err()
-    # The exit code says as much as these.
+    # These codes add nothing to the exit code.
     code = "" if error.code in ("failed", "usage", "not_found") else f" [{error.code}]"
     console.print(Text("error: ", style="bold red") + plain(error.problem) + Text(code, style="dim"), soft_wrap=True)
     if error.hint:

@@ -1,4 +1,4 @@
-"""What people see of a diagnosis: each cause with its evidence, what to do, and a patch that nobody has applied."""
+"""Prints a diagnosis: each cause with its evidence, the next step, and a patch that is not applied."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from autoqec.views.console import out, plain
 
 _STYLES = {"error": "bold red", "warning": "bold yellow", "info": "bold"}
 
-_USE = "  nobody has applied it: give it to the coder of a round that forks {name} (autoqec agents reply coder)"
+_USE = "  not applied: give it to the coder of a round that forks {name} (autoqec agents reply coder)"
 
 
 def print_diagnosis(run: str, findings: Sequence[DiagnosisFinding]) -> None:
@@ -39,7 +39,7 @@ def print_diagnosis(run: str, findings: Sequence[DiagnosisFinding]) -> None:
 
 
 def headline(findings: Sequence[DiagnosisFinding]) -> list[str]:
-    """The first finding that says more than that patience is at its end, in two lines; none if there is none."""
+    """The first finding other than spent patience, in two lines; none if there is none."""
     first = next((each for each in findings if each.cause != "patience_reached"), None)
     if first is None:
         return []

@@ -1,20 +1,22 @@
-"""What people see of a round that is not run yet: prompts, tokens, money, time."""
+"""Prints a dry run: prompt sizes, tokens, cost and time of the next round."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from autoqec.views.console import out, plain
 from autoqec.views.installed_text import grid
 
+if TYPE_CHECKING:
+    from autoqec.printed_rows import PlanRow
+
 
 def money_text(cost: float | None) -> str:
-    """US dollars, or that nobody knows."""
+    """US dollars, or that the cost is unknown."""
     return "price unknown" if cost is None else f"${cost:.4f}"
 
 
-def print_plan(plan: Mapping[str, Any], rounds: int) -> None:
+def print_plan(plan: PlanRow, rounds: int) -> None:
     """A line for each role, then the sums."""
     table = grid("role", "agent", "prompt tokens", "tokens at most", "cost at most")
     for call in plan["calls"]:
@@ -33,8 +35,8 @@ def print_plan(plan: Mapping[str, Any], rounds: int) -> None:
     time = (
         f"about {rounds * seconds:,.0f} s"
         if seconds is not None
-        else f"no round yet to judge by; {rounds * least:,.0f} s at most"
+        else f"no earlier round to estimate from; {rounds * least:,.0f} s at most"
     )
     console.print(
-        f"{rounds} round(s): {rounds * plan['tokens']:,} tokens at most, {money_text(cost)}, {time}; nobody was called"
+        f"{rounds} round(s): {rounds * plan['tokens']:,} tokens at most, {money_text(cost)}, {time}; no agent was called"
     )

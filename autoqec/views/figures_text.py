@@ -1,12 +1,15 @@
-"""Figures of a stretch of scored shots, as text: rates, their difference and ratio, with the ends of their intervals."""
+"""Formats the figures of scored shots: rates, their difference and ratio, with intervals."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from autoqec.results.figures import Figures
 from autoqec.results.metrics import Metrics
-from autoqec.results.metrics_parts import RateFigures
+
+if TYPE_CHECKING:
+    from autoqec.results.metrics_parts import RateFigures
 
 
 def ratio_text(value: float | None, digits: int) -> str:
@@ -26,14 +29,17 @@ def figures_text(
     missing: Mapping[str, str] | None = None,
     rates: Sequence[RateFigures] = (),
 ) -> str:
-    """Rates, difference and ratio of a stretch of shots; references on the same shots; rates at other p."""
+    """Rates, difference and ratio of some shots; references on the same shots; rates at other p."""
     lines = [
         f"LER {figures.ler_candidate:.6f}, plain {figures.ler_baseline:.6f}, over {figures.shots:,} shots",
         f"ΔLER {figures.delta_ler:+.6f} {interval_text(figures.gain_interval, 6)}, ratio {ratio_text(figures.ler_ratio, 4)}"
         f" {interval_text(figures.ratio_interval, 4)}",
     ]
     lines += [f"reference {name}: LER {ler:.6f}" for name, ler in sorted((references or {}).items())]
-    lines += [f"reference {name}: left out, not installed: {line}" for name, line in sorted((missing or {}).items())]
+    lines += [
+        f"reference {name}: left out because it is not installed: {line}"
+        for name, line in sorted((missing or {}).items())
+    ]
     for row in rates:
         at = row.figures
         lines.append(

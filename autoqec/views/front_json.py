@@ -1,4 +1,4 @@
-"""The front as rows: VERIFIED rounds that no other surely beats, and an error where git cannot vouch for one."""
+"""The front as rows: the VERIFIED rounds that no other is shown to beat. A gap in the record is an error."""
 
 from __future__ import annotations
 
@@ -32,13 +32,11 @@ def front_rows(ledger: Ledger, runs: Sequence[RunLines], env: str | None = None)
     Raises:
         AutoQECError: As for `read_fronts`; and a round on the front has a commit that is gone.
     """
-    found = []
-    for each in read_fronts(ledger, runs, env):
-        for member in each.front.members:
-            run, line = each.lines[member.point.name]
-            require_reachable(ledger, run.run, line.number, str(line.commit))
-            found.append(line.row.on_front(member.dominates, member.confirmed))
-    return found
+    return [
+        each.lines[member.point.name][1].row.on_front(member.dominates, member.confirmed)
+        for each in _kept(ledger, runs, env)
+        for member in each.front.members
+    ]
 
 
 def kept_fronts(ledger: Ledger, runs: Sequence[RunLines]) -> list[Front]:
@@ -47,8 +45,16 @@ def kept_fronts(ledger: Ledger, runs: Sequence[RunLines]) -> list[Front]:
     Raises:
         AutoQECError: As for `front_rows`.
     """
-    front_rows(ledger, runs)
-    return [each.front for each in read_fronts(ledger, runs)]
+    return [each.front for each in _kept(ledger, runs)]
+
+
+def _kept(ledger: Ledger, runs: Sequence[RunLines], env: str | None = None) -> list[EnvironmentFront]:
+    fronts = read_fronts(ledger, runs, env)
+    for each in fronts:
+        for member in each.front.members:
+            run, line = each.lines[member.point.name]
+            require_reachable(ledger, run.run, line.number, str(line.commit))
+    return fronts
 
 
 def read_fronts(ledger: Ledger, runs: Sequence[RunLines], env: str | None = None) -> list[EnvironmentFront]:
@@ -58,15 +64,15 @@ def read_fronts(ledger: Ledger, runs: Sequence[RunLines], env: str | None = None
         ledger, runs, env: As for `front_rows`.
 
     Raises:
-        AutoQECError: A round that is VERIFIED, and may belong on the front, cannot be read; names the ref.
+        AutoQECError: A VERIFIED round that may belong on the front cannot be read; names the ref.
     """
     lines: dict[str, tuple[RunLines, Line]] = {}
     entrants: dict[str, list[Entrant]] = {}
     for run in runs:
         if run.strays:
             raise AutoQECError(
-                f"refs/notes/autoqec/{run.run}/verdict calls {run.strays[0]} VERIFIED, which no branch, archive or claim"
-                f" of {run.run} names, so the front would have a gap",
+                f"refs/notes/autoqec/{run.run}/verdict says that {run.strays[0]} is VERIFIED, but no branch, archive or claim"
+                f" of {run.run} names it, so the front would have a gap",
                 hint=f"git fetch <remote> 'refs/heads/exp/{run.run}/*:refs/heads/exp/{run.run}/*', or git branch"
                 f" exp/{run.run}/<N> {run.strays[0][:10]}",
             )
@@ -88,9 +94,9 @@ def read_fronts(ledger: Ledger, runs: Sequence[RunLines], env: str | None = None
 
 
 def over_limits(runs: Sequence[RunLines], env: str | None = None) -> list[str]:
-    """A sentence about each round that is VERIFIED and above a limit of its environment."""
+    """A sentence about each VERIFIED round that exceeds a limit of its environment."""
     return [
-        f"{run.run}/{line.number} is VERIFIED and not on the front: {'; '.join(line.over)}"
+        f"{run.run}/{line.number} is VERIFIED but not on the front: {'; '.join(line.over)}"
         for run in runs
         for line in run.lines
         if line.over and env in (None, line.env)
@@ -99,11 +105,11 @@ def over_limits(runs: Sequence[RunLines], env: str | None = None) -> list[str]:
 
 def _require_whole(ledger: Ledger, run: str, line: Line) -> None:
     branch = f"exp/{run}/{line.number}"
-    if line.env is None:  # its commit is gone or is no round's; either way nobody can say what it was VERIFIED on
+    if line.env is None:  # its commit is gone or is not a round's, so its environment is unknown
         require_reachable(ledger, run, line.number, str(line.commit))
         problems = "; ".join(line.row.problems)
         raise AutoQECError(
-            f"refs/heads/{branch} is VERIFIED and cannot be read: {problems}", hint=f"autoqec show {branch}"
+            f"refs/heads/{branch} is VERIFIED but cannot be read: {problems}", hint=f"autoqec show {branch}"
         )
     if line.figures is None:
         raise AutoQECError(

@@ -1,17 +1,20 @@
-"""What people see of plugins, environments and settings."""
+"""Prints plugins, environments and settings."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
 
 from autoqec.views.console import out, plain, say
 
-#: Capabilities that say what to install or how to check it, and nothing of what the thing can do.
+if TYPE_CHECKING:
+    from autoqec.printed_rows import BrokenRow, CheckRow, EnvironmentRow, PluginRow
+
+#: Capabilities about installing or checking, which say nothing about what the plugin can do.
 _ADVICE = ("needs", "pip_options", "example")
 
 
@@ -23,8 +26,8 @@ def grid(*headers: str) -> Table:
     return table
 
 
-def print_plugins(items: Sequence[Mapping[str, Any]]) -> None:
-    """Registered names by kind, then what is broken and how to go on without it."""
+def print_plugins(items: Sequence[PluginRow | BrokenRow]) -> None:
+    """Registered names by kind, then broken plugins and how to continue without them."""
     table = grid("kind", "name", "plugin", "distribution", "")
     for item in items:
         if "error" in item:
@@ -34,7 +37,8 @@ def print_plugins(items: Sequence[Mapping[str, Any]]) -> None:
         )
         if item.get("install"):
             facts = f"not installed: {item['install']}"
-        table.add_row(*(plain(str(item[key])) for key in ("kind", "name", "plugin", "distribution")), plain(facts))
+        cells = item["kind"], item["name"], item["plugin"], item["distribution"]
+        table.add_row(*map(plain, cells), plain(facts))
     console = out()
     console.print(table)
     for item in items:
@@ -45,11 +49,11 @@ def print_plugins(items: Sequence[Mapping[str, Any]]) -> None:
             )
             if item["file"]:
                 console.print(plain(f"  at {item['file']}, line {item['line']}"))
-            console.print(plain(f"  go on without it: pip uninstall {item['distribution'].split()[0]}"))
+            console.print(plain(f"  continue without it: pip uninstall {item['distribution'].split()[0]}"))
 
 
-def print_checks(items: Iterable[Mapping[str, Any]]) -> None:
-    """What checks of plugins found, a line each as soon as it is known, then how many there are of each result."""
+def print_checks(items: Iterable[CheckRow]) -> None:
+    """Results of plugin checks, a line each as soon as it is known, then the number of each result."""
     counts: dict[str, int] = {}
     console = out()
     for item in items:
@@ -69,7 +73,7 @@ def print_checks(items: Iterable[Mapping[str, Any]]) -> None:
 
 
 def print_new_plugin(written: Sequence[str]) -> None:
-    """The files of a new plugin, and what to do with them; the first lies in its folder."""
+    """The files of a new plugin, and the next step; the first file is in the plugin's folder."""
     console = out()
     for path in written:
         console.print(plain(path), soft_wrap=True)
@@ -77,7 +81,7 @@ def print_new_plugin(written: Sequence[str]) -> None:
     say(f"next: pip install -e '{folder}[test]', then pytest {folder}")
 
 
-def print_environments(items: Sequence[Mapping[str, Any]]) -> None:
+def print_environments(items: Sequence[Mapping[str, str]]) -> None:
     """Environments with their stories."""
     table = grid("name", "where", "story")
     for item in items:
@@ -85,15 +89,17 @@ def print_environments(items: Sequence[Mapping[str, Any]]) -> None:
     out().print(table)
 
 
-def print_environment(facts: Mapping[str, Any]) -> None:
-    """What an environment is, and how often its own decoders fail."""
+def print_environment(facts: EnvironmentRow) -> None:
+    """The size of an environment's problem, and the failure rates of its own decoders."""
     hidden = ("decoders", "findings", "matchable")
-    lines = {name.replace("_", " "): value for name, value in facts.items() if name not in hidden}
+    lines: dict[str, object] = {name.replace("_", " "): value for name, value in facts.items() if name not in hidden}
     if not facts["matchable"]:
         lines["matching edges"] = "none: matching cannot decode this error model"
-    for name in ("mechanism_degree", "detector_degree"):
-        degree = facts[name]
-        lines[name.replace("_", " ")] = f"{degree['least']} to {degree['largest']}, {degree['mean']} on average"
+    for name, degree in (
+        ("mechanism degree", facts["mechanism_degree"]),
+        ("detector degree", facts["detector_degree"]),
+    ):
+        lines[name] = f"{degree['least']} to {degree['largest']}, {degree['mean']} on average"
     for name, rate in facts["decoders"].items():
         low, high = rate["ler_ci"]
         lines[f"LER {name}"] = f"{rate['ler']:.5f} [{low:.5f}, {high:.5f}] over {rate['shots']:,} shots"
@@ -103,7 +109,7 @@ def print_environment(facts: Mapping[str, Any]) -> None:
     print_facts(lines)
 
 
-def print_facts(items: Mapping[str, Any]) -> None:
+def print_facts(items: Mapping[str, object]) -> None:
     """Facts, one a line."""
     table = grid("", "")
     table.show_header = False

@@ -1,7 +1,7 @@
-"""The log as a graph, as `git log --graph` draws it: newest first, forks and merges by what each round started from.
+"""Draws the log as a graph, like `git log --graph`: newest first, with forks and merges.
 
 `*` is a round with a commit, `o` one that started from the baseline, `x` one that ended without a commit, such as a
-composition in conflict; the lines below lead to what it started from.
+composition with conflicts. The lines below lead to the rounds it started from.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from autoqec.views.round_json import RoundRow
 from autoqec.views.tables import count_text, gain_text, verdict_text
 
 _NAME = re.compile("(?:exp/)?([a-z0-9][a-z0-9-]{0,39})/([1-9][0-9]{0,8})")
-_LEAST_WORDS = 30  # columns; with less than this on their line, the words get a line of their own
+_LEAST_WORDS = 30  # columns; with less room than this, the text gets a line of its own
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Row:
 
     Attributes:
         edges: The lines and marks at its left.
-        node: The round that is on it, or None between rounds.
-        below: How the lines go on below the round, for a second line of text.
+        node: The round on this line, or None between rounds.
+        below: The lines below the round, for a second line of text.
     """
 
     edges: str

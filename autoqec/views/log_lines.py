@@ -1,7 +1,7 @@
-"""Rounds as JSON lines, run by run: what `log` and `pareto` are made of, kept in the cache while a run stays as it is.
+"""Rounds as JSON lines, run by run, for `log` and `pareto`; cached as long as a run does not change.
 
-A round's line follows from the objects that its run's refs name, and so does whether it can be on the front. Rounds that
-could be read differently a moment later, for they are at work or something of them is missing, are read every time.
+A round's line, and whether it can be on the front, follow from the objects that its run's refs name. Rounds that may change
+without a change of refs (they are running, or a part is missing) are read every time.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:  # lines from the cache are printed as they are, and records t
     from autoqec.results.lab_front import Entrant
     from autoqec.views.round_json import RoundRow
 
-#: Everything that decides what a line says; a cache that other code filled is not used.
+#: The source code that decides what a line says; a cache that other code wrote is not used.
 _MAKERS = (
     "canonical.py", "history/reading/history_reader.py", "history/reading/round_record.py", "history/reading/snapshot.py",
     "history/rounds/claims.py", "history/rounds/notes.py", "history/rounds/trailers.py", "results/analysis.py",
@@ -46,7 +46,7 @@ _MAKERS = (
     "results/round_results.py", "results/verdict.py", "results/verdict_parts.py", "views/log_lines.py", "views/round_json.py",
 )  # fmt: skip
 
-#: One for all lines; an item is made of records, so nothing in it holds itself.
+#: One encoder for all lines. Items consist of records, so there are no reference cycles to check for.
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False)
 
 
@@ -61,7 +61,7 @@ class Line:
         verified: Whether its verdict is VERIFIED.
         figures: If it is, the verdict's gain and the ends of its interval, FLOPs, parameters; None if one is missing.
         text: The line, without the line feed.
-        over: If it is VERIFIED, the limits of its environment that its figures are nevertheless above, a sentence each.
+        over: If it is VERIFIED, the limits of its environment that its figures exceed nevertheless, a sentence each.
     """
 
     number: int
@@ -96,7 +96,7 @@ class Line:
 
 @dataclass(frozen=True)
 class RunLines:
-    """A run's rounds by number; `strays` are commits that are VERIFIED in its notes and are no round's."""
+    """A run's rounds by number; `strays` are commits that its notes call VERIFIED but that belong to no round."""
 
     run: str
     age: tuple[str, str]
@@ -105,7 +105,7 @@ class RunLines:
 
 
 def read_lines(ledger: Ledger, run: str | None = None) -> list[RunLines]:
-    """The rounds of all runs, or of one, sorted by the run's creation; from the cache where that is the same.
+    """The rounds of all runs, or of one, sorted by the run's creation; from the cache if it is still valid.
 
     Raises:
         NotFoundError: There is no such run.
@@ -118,10 +118,10 @@ def read_lines(ledger: Ledger, run: str | None = None) -> list[RunLines]:
 
 
 def require_environment(ledger: Ledger, runs: Iterable[RunLines], env: str | None) -> None:
-    """Check that an environment that rounds are chosen by is one that the history knows; None is none to check.
+    """Check that the history has an environment; None means no check.
 
     Raises:
-        NotFoundError: It is not; names those it knows.
+        NotFoundError: It does not; names the environments that it has.
     """
     known = {line.env for run in runs for line in run.lines if line.env}
     if env is None or env in known:
@@ -130,7 +130,7 @@ def require_environment(ledger: Ledger, runs: Iterable[RunLines], env: str | Non
     if env not in known:
         there = f"there are {', '.join(sorted(known))}" if known else "it has no rounds yet"
         hint = f"autoqec log --env {min(known)}" if known else "autoqec round starts a run"
-        raise NotFoundError(f"the history knows no environment {env!r}; {there}", hint=hint)
+        raise NotFoundError(f"no round is on environment {env!r}; {there}", hint=hint)
 
 
 def find_row(ledger: Ledger, run: str, number: int) -> RoundRow:
@@ -146,7 +146,7 @@ def find_row(ledger: Ledger, run: str, number: int) -> RoundRow:
 
 @contextmanager
 def _nothing_to_collect() -> Iterator[None]:
-    """Without the search for circular garbage, of which reading makes none: it goes through all that was read, often."""
+    """Disable the cyclic garbage collector: reading makes no cycles, and each collection would scan all that was read."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -173,7 +173,7 @@ def _run_lines(ledger: Ledger, snapshot: Snapshot, run: str) -> RunLines:
 
 
 def _make(snapshot: Snapshot, found: RunRecords) -> tuple[RunLines, dict[str, str | None]]:
-    """The lines of a run, and under which names they speak of commits that are not the run's own."""
+    """The lines of a run, and the names that they use for commits of other runs."""
     from autoqec.results.verdict import parse_verdict
 
     own = {record.commit: f"{found.run}/{record.number}" for record in found.records if record.commit}
@@ -230,7 +230,7 @@ def _pack(lines: RunLines, fleeting: Iterable[int], named: Mapping[str, str | No
 
 
 def _unpack(ledger: Ledger, snapshot: Snapshot, run: str, data: bytes) -> RunLines | None:
-    """The lines kept for a run; None if a commit is gone, or a commit of another run goes by another name now."""
+    """The cached lines of a run; None if a commit is gone, or a commit of another run has another name now."""
     first, *texts = data.decode().split("\n")
     head = json.loads(first)
     lines = [

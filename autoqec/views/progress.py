@@ -1,4 +1,4 @@
-"""The display of a round at work, on standard error: step, shots per second, loss, time left. Silent off a terminal."""
+"""Shows the progress of a round on standard error: step, shots per second, loss, time left. Silent without a terminal."""
 
 from __future__ import annotations
 
@@ -59,7 +59,9 @@ class RoundDisplay:
 
     def show(self, event: RoundEvent) -> None:
         """Show one event of a session."""
-        if event["event"] == "observer_failed":  # told off a terminal too: a tracker may have missed part of the run
+        if (
+            event["event"] == "observer_failed"
+        ):  # shown without a terminal too: a tracker may have missed part of the run
             say(_observer_note(event))
         if self._progress is None:
             return
@@ -104,14 +106,14 @@ class RoundDisplay:
 
 def _agent_note(event: AgentWorks) -> str:
     if "waiting" in event:
-        return f"{event.get('why', 'trouble')}: goes on in {event['waiting']:.0f} s"
+        return f"{event.get('why', 'trouble')}: continues in {event['waiting']:.0f} s"
     return f"{event.get('tokens', 0):,} tokens"
 
 
 def _observer_note(event: ObserverFails) -> str:
     place = f" ({event['file']}, line {event['line']})" if event["file"] else ""
     return (
-        f"warning: the observer of plugin {event['plugin']} ({event['distribution']}) failed and hears no more: "
+        f"warning: the observer of plugin {event['plugin']} ({event['distribution']}) failed and gets no further events: "
         f"{event['error']}{place}"
     )
 

@@ -1,4 +1,4 @@
-"""Rounds as rows: the one shape that `round`, `log`, `show` and `pareto` print, from history records alone."""
+"""Rounds as rows: the schema that `round`, `log`, `show` and `pareto` print, from history records alone."""
 
 from __future__ import annotations
 
@@ -70,24 +70,24 @@ class HoldoutRow:
 
 @dataclass(frozen=True)
 class RoundRow:
-    """A round as `autoqec log` has it; names are those of its JSON object.
+    """A round as `autoqec log` prints it; names are those of its JSON object.
 
     Attributes:
-        run, round: Which.
-        branch, commit: Where.
+        run, round: The run and the round's number.
+        branch, commit: Its branch and commit.
         env, env_id: The environment's name and identity; None if the commit cannot be read.
-        status, reason: How it ended, and why; or whom it waits for.
+        status, reason: How it ended and why, or which role it waits for.
         code: The code of the error that ended it, if one did; see `autoqec.error_codes`.
         verdict, verdict_reason: The verifier's word and the code of its reason.
         metrics, references: Development metrics; rates of reference decoders on the same shots.
         holdout: The verdict's figures.
         composition: Whether the parents' gains add up.
-        renumbered_from: The number that it had before a remote gave it to another.
-        hypothesis: What it tried.
-        fork_from, compose: Its parents, and how they were composed.
-        analysis: What the Analyst saw.
-        problems: What is damaged.
-        dominates, confirmed: Of a member of the front; see `autoqec.results.pareto_front.Member`.
+        renumbered_from: Its number before another round got that number on a remote.
+        hypothesis: The idea that it tries.
+        fork_from, compose: Its parents, and how they are composed.
+        analysis: The Analyst's summary.
+        problems: Damaged parts of its record.
+        dominates, confirmed: For a member of the front; see `autoqec.results.pareto_front.Member`.
     """
 
     run: str
@@ -116,7 +116,7 @@ class RoundRow:
 
     @property
     def best(self) -> Figures | None:
-        """Its figures: the verdict's, or else those of development."""
+        """Its figures: the verdict's, or else those on development shots."""
         found = self.holdout or self.metrics
         return found.figures if found else None
 
@@ -205,7 +205,7 @@ def _summary(analysis: Analysis | None) -> str | None:
 
 
 def _parents(record: RoundRecord, names: Mapping[str, str]) -> tuple[str, ...]:
-    """What it started from; a round without a commit has a report that says so, if it is not damaged."""
+    """The rounds it started from; for a round without a commit, from its report, if that is not damaged."""
     if record.identity:
         return tuple(names.get(oid, oid) for oid in record.identity.fork_from)
     told = (record.conflict or {}).get("fork_from")
@@ -217,26 +217,26 @@ def _text(value: Any) -> str | None:
 
 
 def _reason(record: RoundRecord) -> str | None:
-    """Why a round ended as it did, or whom it waits for."""
+    """Why a round ended, or which role it waits for."""
     if record.claim is None:
         return None
     return f"for the {record.claim.waiting}" if record.claim.waiting else record.claim.reason
 
 
 def _renumbered(record: RoundRecord) -> int | None:
-    """The number that a round had before a remote gave it to another, which its commit still says."""
+    """A round's number before it was renumbered; its commit still has it."""
     first = record.claim.first_number if record.claim else record.number
     return None if first == record.number else first
 
 
 @dataclass(frozen=True)
 class Disagreement:
-    """What the parents of a failed composition disagree on.
+    """A conflict between the parents of a failed composition.
 
     Attributes:
         path: The file.
         field: The field; None for the whole file.
-        base, ours, theirs: The value where the parents parted and in each of the two; None where it is absent.
+        base, ours, theirs: The value in the common ancestor and in each of the two parents; None where it is absent.
         between: The two commits.
     """
 
@@ -253,7 +253,7 @@ class Disagreement:
 
 
 def disagreements(record: RoundRecord) -> list[Disagreement]:
-    """What the parents of a failed composition disagree on, field by field or file by file."""
+    """The conflicts between the parents of a failed composition, by field or file."""
     found = (record.conflict or {}).get("conflicts")
     names = ("path", "field", "base", "ours", "theirs", "between")
     rows = found if isinstance(found, list) else []

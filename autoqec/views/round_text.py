@@ -1,4 +1,4 @@
-"""What a finished round prints: a line for people, or its JSON object."""
+"""Prints a finished round: a line for people, or its JSON object."""
 
 from __future__ import annotations
 

@@ -1,14 +1,17 @@
-"""What people see of pushes, pulls and bundles."""
+"""Prints pushes, pulls and bundles."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from autoqec.history import Ledger, SyncReport, Unpushed, unpushed
 from autoqec.views.console import out, plain, print_json, say
+
+if TYPE_CHECKING:
+    from autoqec.printed_rows import ExportRow
 
 
 def _several(count: int, what: str, many: str = "") -> str:
@@ -16,7 +19,7 @@ def _several(count: int, what: str, many: str = "") -> str:
 
 
 def moved(refs: Iterable[str]) -> str:
-    """What refs stand for, in words: `1 run, 3 rounds, notes on 1 run, weights of 2 rounds`."""
+    """A summary of refs: `1 run, 3 rounds, notes on 1 run, weights of 2 rounds`."""
     refs = list(refs)
     found = [match.groups() for ref in refs if (match := re.fullmatch(r"refs/(?:autoqec/)?([^/]+)/(.+)", ref))]
     runs = {name for kind, name in found if kind == "runs"}
@@ -33,20 +36,20 @@ def moved(refs: Iterable[str]) -> str:
 
 
 def unpushed_text(remote: str, lacks: Unpushed) -> str | None:
-    """What a remote lacks and what gives it to it; None if it lacks nothing."""
+    """What a remote lacks, and the command that pushes it; None if it lacks nothing."""
     if not lacks.rounds and not lacks.notes:
         return None
     return f"{_several(lacks.rounds, 'round')}, {_several(lacks.notes, 'note')} not pushed: autoqec push {remote}"
 
 
 def unpushed_hints(ledger: Ledger) -> list[str]:
-    """What remotes lack, a line each; of remotes that were never looked at nothing is said."""
+    """What each remote lacks, a line each; remotes that were never contacted are left out."""
     lacks = unpushed(ledger, looked_at=True)
     return [f"{name}: {text}" for name, found in lacks.items() if (text := unpushed_text(name, found))]
 
 
 def print_sync(report: SyncReport, *, as_json: bool) -> None:
-    """What a push or pull moved, either way."""
+    """What a push or pull transferred, in both directions."""
     for branch, why in report.left.items():
         say(f"{branch} stays, though its round is archived: {why}")
     if as_json:
@@ -62,7 +65,7 @@ def print_sync(report: SyncReport, *, as_json: bool) -> None:
         out().print(plain(f"received from {report.remote}: {moved(report.received)}"), soft_wrap=True)
     if report.archived:
         went = _several(len(report.archived), "branch", "branches")
-        out().print(plain(f"archived here and on {report.remote}: {went} of rounds went"), soft_wrap=True)
+        out().print(plain(f"archived here and on {report.remote}: {went} of rounds removed"), soft_wrap=True)
 
 
 def print_bundle(
@@ -75,10 +78,10 @@ def print_bundle(
         print_json([{"schema": "autoqec.bundle/1", **fields}])
         return
     text = f"{path}: {_several(rounds, 'round')} of {run}, weights of {len(weights)}, {size:,} bytes"
-    out().print(plain(f"{text}\nto look into it: git clone {path} <dir>, then autoqec log in there"), soft_wrap=True)
+    out().print(plain(f"{text}\nto look into it: git clone {path} <dir>, then run autoqec log there"), soft_wrap=True)
 
 
-def print_export(folder: Path, manifest: Mapping[str, Any], *, as_json: bool) -> None:
+def print_export(folder: Path, manifest: ExportRow, *, as_json: bool) -> None:
     """What an exported folder holds, and how to use it."""
     if as_json:
         print_json([{**manifest, "path": str(folder)}])

@@ -1,4 +1,4 @@
-"""What people see of rounds: the log, the front, one round in full."""
+"""Prints rounds: the log, the front, one round in full."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from autoqec.views.conflict_text import conflicts_text
 from autoqec.views.console import out, plain
 from autoqec.views.figures_text import interval_text, metrics_text, ratio_text
 from autoqec.views.round_json import Disagreement, RoundRow
-from autoqec.views.verdict_text import verdict_lines
 
 _VERDICT_STYLE = {"VERIFIED": "bold green", "SUSPICIOUS": "bold yellow", "FAILED": "red"}
 
@@ -60,14 +59,14 @@ def _percent(figures: Figures | None) -> str:
     return "–" if ratio is None else f"{100 * (ratio - 1):+.1f} %"
 
 
-#: Less room than this is not worth a column of words.
+#: With less room than this, the hypothesis gets no column.
 _LEAST_WORDS = 16
 
 
 def _print_table(console: Console, left: str, right: str, rows: Sequence[tuple[str | Text, ...]]) -> None:
-    """Print text columns (`left`), figures (`right`), and last the hypothesis on what is left of the line.
+    """Print text columns (`left`), figures (`right`), and last the hypothesis in the rest of the line.
 
-    A table library squeezes all columns of a table that is too wide; here only the hypothesis gives way, wholly if need be.
+    A table library shrinks all columns of a table that is too wide; here only the hypothesis shrinks, to nothing if needed.
     """
     headers = [*left.split(";"), *right.split(";")]
     texts = [[cell if isinstance(cell, Text) else Text(cell) for cell in row] for row in rows]
@@ -158,7 +157,7 @@ def print_front(items: Sequence[RoundRow]) -> None:
         for item in group:
             holdout, costs = item.holdout, item.metrics.costs if item.metrics else None
             figures = holdout.figures if holdout else None
-            # Costs as the verifier counted them, where it says.
+            # Costs as the verifier counted them, if the verdict has them.
             flops = (holdout.flops_per_shot if holdout else None) or (costs.flops_per_shot if costs else None)
             params = (holdout.params if holdout else None) or (costs.params if costs else None)
             row = (
@@ -175,19 +174,19 @@ def print_front(items: Sequence[RoundRow]) -> None:
             rows.append(row)
         _print_table(console, "round", "LER;vs plain;ΔLER·1e-3 (95 %);FLOPs;params;µs;beats", rows)
     if any(item.confirmed for item in items):
-        console.print("* confirmed: on the front wherever in their intervals the gains truly are")
+        console.print("* confirmed: on the front for any true gains within the intervals")
 
 
 @dataclass(frozen=True)
 class RoundDetails:
-    """What `autoqec show` tells of a round beside its row.
+    """The details that `autoqec show` prints besides a round's row.
 
     Attributes:
         results: Its metrics, analysis and verdict.
         message: The commit's text.
         diff: Of the candidate against its first parent.
-        conflicts: What the parents of a failed composition disagree on.
-        signature: Whose the verdict's is, in words.
+        conflicts: The conflicts between the parents of a failed composition.
+        signature: The verdict's signer, in words.
     """
 
     results: RoundResults
@@ -203,13 +202,16 @@ def print_round(item: RoundRow, details: RoundDetails) -> None:
     console.print(
         Text(item.branch, style="bold") + Text(f"  {(item.commit or 'no commit')[:12]}  ") + verdict_text(item)
     )
-    console.print(plain(item.hypothesis or ""))
+    if item.hypothesis:
+        console.print(plain(item.hypothesis))
     parents = ", ".join(parent[:40] for parent in item.fork_from) or "the baseline"
-    console.print(plain(f"forked from {parents}; compose {item.compose}; environment {item.env}; status {item.status}"))
+    # A round that ended before its idea was kept has neither of the two.
+    known = [f"{name} {value}" for name, value in (("compose", item.compose), ("environment", item.env)) if value]
+    console.print(plain("; ".join([f"forked from {parents}", *known, f"status {item.status}"])))
     if item.reason:
         console.print(plain(f"reason: {item.reason}"))
     if item.renumbered_from:
-        console.print(f"renumbered: it was round {item.renumbered_from} when it was made, and its commit says so")
+        console.print(f"renumbered: it was made as round {item.renumbered_from}, and its commit still says so")
     for title, text in _sections(item, details):
         if text:
             console.print()
@@ -230,4 +232,8 @@ def _sections(item: RoundRow, details: RoundDetails) -> Iterator[tuple[str, str]
         yield "analysis", f"{analysis.decision}: {analysis.summary}"
     if verdict:
         signature = f"\n{details.signature}" if details.signature else ""
+        from autoqec.views.verdict_text import (
+            verdict_lines,  # with all the parts of a verdict, which a log does not print
+        )
+
         yield "verdict, on shots drawn after the commit", verdict_lines(verdict) + signature

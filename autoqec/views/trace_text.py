@@ -1,18 +1,21 @@
-"""What people see of the calls of a round: who was asked, what was said, what it took."""
+"""Prints the agent calls of a round: role, agent, prompt, reply, tokens and cost."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from autoqec.views.console import out, plain
 from autoqec.views.dry_run_text import money_text
 
+if TYPE_CHECKING:
+    from autoqec.printed_rows import CallRow, UsageRow
 
-def print_trace(calls: Iterable[Mapping[str, Any]]) -> None:
-    """Each call's head, prompt and reply, as they were."""
+
+def print_trace(calls: Iterable[CallRow]) -> None:
+    """Each call's heading, prompt and reply, unchanged."""
     console = out()
     none = True
     for call in calls:
@@ -20,11 +23,13 @@ def print_trace(calls: Iterable[Mapping[str, Any]]) -> None:
         reply = call["reply"]
         head = f"{call['role']}, attempt {call['attempt']}: {call['agent']}"
         if reply is None:
-            console.print(plain(f"{head}: begun, never answered; {call['estimate']['tokens']:,} tokens were reserved"))
+            console.print(
+                plain(f"{head}: started, never answered; {call['estimate']['tokens']:,} tokens were reserved")
+            )
             continue
         usage = reply["usage"]
         took = (
-            f", {sum(usage.values()):,} tokens ({usage['cache_read_tokens']:,} from cache), {money_text(reply['cost'])}"
+            f", {_total(usage):,} tokens ({usage['cache_read_tokens']:,} from cache), {money_text(reply['cost'])}"
             if usage
             else ""
         )
@@ -37,4 +42,9 @@ def print_trace(calls: Iterable[Mapping[str, Any]]) -> None:
         if reply["problem"]:
             console.print(Text("problem: ", style="bold") + plain(reply["problem"]), soft_wrap=True)
     if none:
-        console.print("no call was kept for this round")
+        console.print("this round has no recorded calls")
+
+
+def _total(usage: UsageRow) -> int:
+    kinds = usage["input_tokens"], usage["output_tokens"], usage["cache_read_tokens"], usage["cache_write_tokens"]
+    return sum(kinds)

@@ -1,6 +1,6 @@
-"""A verdict as text that can be checked by hand: each figure stands beside the formula it comes from, with the numbers put in.
+"""Prints a verdict so that you can check it by hand: each figure has its formula beside it, with the numbers filled in.
 
-The formulas are the verifier's own; `autoqec verify --audit` works them all out again.
+The formulas are the verifier's own; `autoqec verify --audit` recomputes them all.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ def print_verdict(verdict: Verdict, *, replay_agrees: bool | None = None) -> Non
     """A verdict, so that it can be checked by hand from its counts.
 
     Args:
-        verdict: Which.
-        replay_agrees: Of a replay, whether it gave the verdict again.
+        verdict: The verdict.
+        replay_agrees: For a replay, whether it gave the same verdict.
     """
     out().print(plain(verdict_lines(verdict, replay_agrees=replay_agrees)))
 
 
 def verdict_lines(verdict: Verdict, *, replay_agrees: bool | None = None) -> str:
-    """A verdict as text. A part of it that has not the form such parts have is said to have not."""
+    """A verdict as text. It names the parts that do not match the schema."""
     evidence = verdict.evidence
     attempt = evidence.attempt
     number, at = (attempt.attempt, f", at level {attempt.alpha_attempt:.2g}") if attempt else (None, "")
@@ -41,7 +41,7 @@ def verdict_lines(verdict: Verdict, *, replay_agrees: bool | None = None) -> str
         lines += part(evidence)
     if evidence.target is None and verdict.figures is not None:
         lines.append(figures_text(verdict.figures, verdict.references))
-    lines += [f"{place}: not of the form that verdicts have" for place in verdict.malformed]
+    lines += [f"{place}: does not match the schema of a verdict" for place in verdict.malformed]
     if replay_agrees is not None:
         agrees = "drew the same shots and counted the same" if replay_agrees else "DIFFERS from the verdict noted"
         lines.append(f"replay: {agrees}")
@@ -51,9 +51,9 @@ def verdict_lines(verdict: Verdict, *, replay_agrees: bool | None = None) -> str
 def _ending(evidence: Evidence) -> str:
     attempt = evidence.attempt
     key, beacon = (attempt.seed_key, f"; beacon {attempt.beacon}" if attempt.beacon else "") if attempt else (None, "")
-    walls = "trusted code, not locked" if evidence.trusted_code else f"sandbox level {evidence.sandbox_level}"
+    layers = "trusted code, not locked" if evidence.trusted_code else f"sandbox level {evidence.sandbox_level}"
     parts = ", ".join(f"{name.replace('_', ' ')} {seconds}" for name, seconds in evidence.seconds_by_part.items())
-    return f"{walls}; holdout key {key}{beacon}; took {evidence.seconds} s{': ' + parts if parts else ''}"
+    return f"{layers}; holdout key {key}{beacon}; took {evidence.seconds} s{': ' + parts if parts else ''}"
 
 
 def _cell(evidence: Evidence) -> Iterator[str]:
@@ -133,7 +133,7 @@ def _out_of_time(evidence: Evidence) -> Iterator[str]:
     if stop is not None:
         where = f"at {stop.cell}" if stop.cell else "at the target"
         budget = "" if stop.seconds is None else f" of {stop.seconds:g} s"
-        yield f"out of time: the budget{budget} was spent while the test {where} was undecided, after {stop.shots:,} shots"
+        yield f"out of time: the limit{budget} was reached while the test {where} was undecided, after {stop.shots:,} shots"
 
 
 def _composition(evidence: Evidence) -> Iterator[str]:
@@ -164,7 +164,7 @@ def _share(evidence: Evidence) -> Iterator[str]:
 
 def _harm(evidence: Evidence) -> Iterator[str]:
     for row in evidence.harm or ():
-        said = f"beside the target, {row.label}: {row.word.replace('_', ' ')}"
+        said = f"next to the target, {row.label}: {row.word.replace('_', ' ')}"
         if row.counted is not None:
             c, figures = row.counted.counts, row.counted.figures
             said += (
@@ -195,7 +195,7 @@ def _fault_sets(sets: FaultSets) -> Iterator[str]:
         how = f"all {row.of:,}" if row.how == "listed" else f"{c.shots:,} drawn of {row.of:,}"
         yield (
             f"  weight {row.weight}, {how}: both fail {c.both:,}, plain only {c.baseline_only:,}, candidate only"
-            f" {c.candidate_only:,}; of all shots plain fails {row.failing[0]:.2g} so, the candidate {row.failing[1]:.2g}"
+            f" {c.candidate_only:,}; as a share of all shots: plain {row.failing[0]:.2g}, candidate {row.failing[1]:.2g}"
         )
     for each in sets.regressions:
         flipped = " and ".join(f"L{number}" for number in each.observables) or "no observable"
@@ -211,7 +211,7 @@ def _ablation(evidence: Evidence) -> Iterator[str]:
     found = evidence.ablation
     if found is None:
         return
-    earner = f"stage {found.earner} earns most" if found.earner else "no stage is shown to earn anything alone"
+    earner = f"stage {found.earner} earns most" if found.earner else "no stage alone is shown to earn anything"
     yield f"ablation, on {found.shots:,} of the headline shots: {earner}"
     for row in found.variants:
         if row.counted is None:
@@ -219,8 +219,9 @@ def _ablation(evidence: Evidence) -> Iterator[str]:
             continue
         c = row.counted.against_whole
         yield (
-            f"  {row.name}: ΔLER {row.counted.delta_ler:+.6f}, so that is worth ({c.baseline_only:,} - {c.candidate_only:,})/"
-            f"{c.shots:,} = {row.counted.earned:+.6f} {interval_text(row.counted.earned_ci, 6)}"
+            f"  {row.name}: ΔLER {row.counted.delta_ler:+.6f}; the whole candidate gains"
+            f" ({c.baseline_only:,} - {c.candidate_only:,})/{c.shots:,} ="
+            f" {row.counted.earned:+.6f} {interval_text(row.counted.earned_ci, 6)} more"
         )
 
 

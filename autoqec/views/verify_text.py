@@ -1,4 +1,4 @@
-"""What `autoqec verify` prints beside a verdict: audits, a front that is judged again, pairs head to head."""
+"""Prints the other results of `autoqec verify`: audits, a front that is judged again, head-to-heads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from autoqec.views.figures_text import interval_text
 
 
 def print_audit(round_name: str, verdict: Verdict, disagreements: Sequence[str]) -> None:
-    """What an audit found of a verdict: that all follows from its counts, or what does not."""
+    """The result of an audit: everything follows from the counts, or what does not."""
     said = f"{round_name}: {verdict.verdict} ({verdict.reason})"
     if not disagreements:
         out().print(plain(f"{said} follows from its counts: evidence, level, figures, checks and word agree"))
@@ -22,7 +22,7 @@ def print_audit(round_name: str, verdict: Verdict, disagreements: Sequence[str])
 
 
 def print_refuted(row: Rejudged) -> None:
-    """What became of a member of the front on new shots, on one line."""
+    """The result of a member of the front on new shots, on one line."""
     figures = row.verdict.figures if row.verdict else None
     gain = f", now {figures.delta_ler:+.6f} {interval_text(figures.gain_interval, 6)}" if figures else ""
     word = row.verdict.verdict if row.verdict else "not judged"
@@ -30,11 +30,11 @@ def print_refuted(row: Rejudged) -> None:
 
 
 def print_head_to_head(found: HeadToHead, second: str) -> None:
-    """What two rounds on the same shots were, on two lines.
+    """The result of a head-to-head, on two lines.
 
     Args:
-        found: What they came to.
-        second: The dearer round, `run/number`.
+        found: The head-to-head.
+        second: The costlier round, `run/number`.
     """
     first = found.rival_name
     said = {

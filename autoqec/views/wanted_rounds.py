@@ -57,7 +57,7 @@ class Wanted:
         known = dict.fromkeys([*STATUSES, *(row.status for row in rows)])
         if self.status is not None and self.status.lower() not in map(str.lower, known):
             raise UsageError(
-                f"no round ends as {self.status!r}; there are {', '.join(known)}", hint="autoqec log --status ok"
+                f"there is no status {self.status!r}; known: {', '.join(known)}", hint="autoqec log --status ok"
             )
 
     def fits(self, row: RoundRow) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 from autoqec.agents.agent_contract import AgentUnavailable
 from autoqec.errors import UsageError
+from autoqec.json_values import JsonObject
 
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
 
@@ -47,7 +48,7 @@ class Options:
     patience_seconds: float = 900.0
 
 
-def parsed(options: Mapping[str, Any]) -> Options:
+def parsed(options: JsonObject) -> Options:
     """Parse options from the settings.
 
     Raises:

@@ -139,7 +139,10 @@ def _judge(
     target = test_cell(stream, plan, spending, report, references=True, cell=None)
     lock = target.everything.lock
     collected.add(
-        target=target.tested, trusted_code=lock is None, sandbox=lock, sandbox_level=lock["level"] if lock else 0
+        target=target.tested,
+        trusted_code=lock is None,
+        sandbox=lock.to_dict() if lock else None,
+        sandbox_level=lock.level if lock else 0,
     )
     if environment.protocol.cells and not spending.out_of_time:
         cells = test_cells(stream, drawn["structure"], environment.protocol.cells, plan, spending, report)

@@ -1,4 +1,4 @@
-"""Matching in both logical classes of a shot: the lightest explanation that flips an observable, and that does not.
+"""Matching in both logical classes: the lightest error that flips an observable, and the lightest that does not.
 
 As in `matching_kernel`: distances to the boundary, searches from each defect as far as a direct pair may pay, clusters, a dynamic
 programme over the subsets of each cluster — here on the double cover, so with one more bit everywhere, the parity.
@@ -23,7 +23,7 @@ MAX_CLUSTER = 14
 def _programme(
     member: np.ndarray, pair: np.ndarray, exits: np.ndarray, best: np.ndarray, mate: np.ndarray, path: np.ndarray
 ) -> None:
-    """Least weight of each subset of a cluster with each parity, and whom its lowest member goes with.
+    """The least weight of each subset of a cluster with each parity, and the partner of its lowest member.
 
     Args:
         member: Defects of the cluster, int64 `[members]`.
@@ -91,10 +91,10 @@ def _prepare(
     fires: np.ndarray,
     solutions: np.ndarray,
 ) -> int:
-    """Round weights and make them positive: an edge of negative weight is taken for granted, in both solutions.
+    """Round weights and make them positive: an edge of negative weight is applied in both solutions.
 
     Returns:
-        Whether the edges taken for granted flip the observable.
+        Whether the applied edges flip the observable.
     """
     for detector in range(len(fires)):
         fires[detector] = (syndrome[detector >> 3] >> (detector & 7)) & 1
@@ -157,7 +157,7 @@ def _solve_clusters(
     Args:
         leader: A number that the defects of a cluster share, int64 `[defects]`; used up.
         pair, exits: As in `_programme`.
-        total: Written: least weight of all clusters together with each parity, int64 `[2]`.
+        total: Written: least weight of all clusters together, for each parity, int64 `[2]`.
         came_from: Written: for each cluster and parity, the parity of those before it, int64 `[clusters, 2]`.
         with_whom, by: Written: each cluster's solution of each parity, as in `_follow`.
 

@@ -1,7 +1,7 @@
-"""The double cover of a matching graph: every detector twice, once for each parity of an observable on the way there.
+"""The double cover of a matching graph: each detector has two nodes, one per parity of the observable along the path to it.
 
 An edge that flips the observable leads from one copy to the other, so a path in the cover has a definite parity. Node
-`2 d + parity` is detector d. Weights are whole numbers, as in `kernel`.
+`2 d + parity` is detector d. Weights are integers, as in `matching_kernel`.
 """
 
 from __future__ import annotations

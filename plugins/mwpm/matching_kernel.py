@@ -3,15 +3,15 @@
 PyMatching has no weights per shot, and rebuilding its graph costs hundreds of microseconds. Here the graph stays and the
 weights change. For each shot:
 
-1. An edge of negative weight is taken for granted: its ends are toggled, its observables added, its weight made positive.
-   The matching then says where to deviate from that.
+1. An edge of negative weight is applied first: its ends are toggled, its observables added, its weight made positive.
+   The matching then finds where to deviate from that.
 2. Dijkstra from the boundary gives every detector's distance `b` to it. Dijkstra from each defect i goes only through
    detectors v with `d(i, v) < b(i) + b(v)`, and not past other defects: a pair further apart than its two ways to the
    boundary need not be matched, and a path past a defect is the sum of two shorter ones.
 3. Defects joined by such pairs form clusters, which are independent. Each is solved by dynamic programming over its
    subsets, after closing its distances over paths past defects.
 
-A cluster of more than `MAX_CLUSTER` defects is left to a general solver. All sums are of integers, so they are exact.
+A general solver takes clusters of more than `MAX_CLUSTER` defects. All sums are of integers, so they are exact.
 
 Steps 2 and 3 are in `matching_search` and `matching_clusters`. Working memory is allocated once for a batch.
 """

@@ -20,7 +20,7 @@ from autoqec.results.decision import cell_result
 from autoqec.results.metrics import parse_metrics
 from autoqec.results.note_form import write_record
 from autoqec.results.verdict import Verdict
-from autoqec.testing.figures import some_holdout, some_metrics
+from autoqec.testing.sample_notes import some_holdout, some_metrics
 
 TRAINING = """\
 batch_size: 256
@@ -147,7 +147,7 @@ SHOWN = {
     "at_work": (failed("open", None), "lives", "wait"),
     "no_claim": (failed("unknown", None), "unknown", "fsck"),
     "damaged": (Case(past(), problems=["the metrics note is damaged"]), "metrics note", "fsck"),
-    "invalid_shots": (scored({"invalid": 7}), "7 of 20,000", "overflows"),
+    "invalid_shots": (scored({"invalid": 7}), "7 of 200,704", "overflows"),
     "beliefs_change_nothing": (
         scored({"counts": PairedCounts(20_000).to_dict()}), "baseline_only 0", "larger stages or more training"),
     "flips_nothing": (
@@ -165,7 +165,7 @@ SHOWN = {
     "gain_not_sure": (scored(NO_GAIN, decision="ignore"), "0.0012", "autoqec verify r-1/4"),
     "sure_gain_ignored": (scored(decision="ignore"), "0.003", "autoqec verify r-1/4"),
     "no_gain": (scored(NO_GAIN | {"delta_ler": -0.1}, decision="ignore"), "-0.1", "diagnose r-1"),
-    "winners_curse": (judged("not_better"), "[0.002, 0.004]", "holdout"),
+    "winners_curse": (judged("not_better"), "[0.0034, 0.0049]", "holdout"),
     "not_better": (judged("not_better"), "ratio 0.99", "another idea"),
     "undecided": (judged("undecided", **of_test(COUNTS, 7.85)), "would decide", "--max-shots 630000"),
     "over_budget": (judged("over_budget", over=["9 params, above max_params 8"]), "9 params", "smaller"),

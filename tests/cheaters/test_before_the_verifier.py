@@ -171,7 +171,7 @@ def test_a_forged_end_of_training_is_believed_in_nothing_but_its_weights(court):
     )
     assert dict(made.cost) == {"params": 7}
     assert {name: made.telemetry[name] for name in ("steps", "shots") if name in made.telemetry} == {"shots": 3}
-    assert made.lock["level"] >= 1
+    assert made.lock.level >= 1
 
 
 @pytest.mark.slow

@@ -110,6 +110,10 @@ def test_a_reply_that_cannot_be_used_changes_nothing(waiting, call, words, stdin
     assert refs() == before
 
 
+def test_a_reply_with_a_wrong_field_says_where_the_schema_is(waiting, call):
+    assert "autoqec agents prompt ideator --run " in call("agents", "reply", stdin="{}")[2]
+
+
 def test_a_file_that_is_not_there(waiting, call):
     assert call("agents", "reply", "reply.json")[0] == 3
 

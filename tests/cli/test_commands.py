@@ -161,6 +161,9 @@ def test_every_command_explains_itself(command, capsys):
     ("args", "code", "words"),
     [
         (["bogus"], 2, "No such command 'bogus'"),
+        (["lgo"], 2, "Did you mean 'log'?"),
+        (["plugins", "chek"], 2, "Did you mean 'check'?"),
+        (["env", "new", "foo", "--set", "codee=1"], 2, "no file was written"),
         (["round", "--rounds", "0"], 2, "0 is not in the range"),
         (["round", "--env", "nope"], 3, "there is no environment named 'nope'"),
         (["round", "--profile", "nope"], 2, "no profile 'nope'"),
@@ -325,7 +328,7 @@ def test_a_malformed_note_is_a_problem_and_not_a_result(copied, capsys, kind, no
         assert "\x1b" not in out
     item = json.loads(printed(capsys, "show", branch, "--json")[1])
     assert item["notes"][kind] is None
-    assert f"the {kind} note zz is not of the form" in item["problems"][0]
+    assert f"the {kind} note zz does not match the schema" in item["problems"][0]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])

@@ -123,7 +123,7 @@ def test_what_is_printed_shows_causes_and_drives_no_terminal(printed):
     assert "error diverged r-abcd/1: Training diverged" in out
     assert "next: lower learning_rate" in out
     assert "+learning_rate: 0.3" in out
-    assert "nobody has applied it" in out
+    assert "not applied" in out
 
 
 def test_an_open_round_is_at_work(printed):

@@ -55,7 +55,7 @@ def test_check_finds_what_no_decoder_can_mend(run, tmp_path):
     said = " ".join(found["finding"] for found in facts["findings"])
     for words in (
         "probability 0.25 flips an observable",
-        "errors that look like another and differ in an observable: 1",
+        "errors with the syndrome of another error but other observables: 1",
         "above threshold",
     ):
         assert words in said

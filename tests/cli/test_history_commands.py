@@ -222,10 +222,10 @@ def test_pairs_of_the_front_are_decided_once(weighty, printed, monkeypatch):
 
 
 MISTAKES = {
-    "log --env other": (3, "knows no environment 'other'; there are tiny", "autoqec log --env tiny"),
+    "log --env other": (3, "no round is on environment 'other'; there are tiny", "autoqec log --env tiny"),
     "log r-abcd --env other --json": (3, "there are tiny", "autoqec log --env tiny"),
     "pareto --env other --json": (3, "there are tiny", "autoqec log --env tiny"),
-    "log --status bogus": (2, "no round ends as 'bogus'; there are ok, train_error", "autoqec log --status ok"),
+    "log --status bogus": (2, "there is no status 'bogus'; known: ok, train_error", "autoqec log --status ok"),
     "log --verdict bogus": (2, "is not one of 'verified', 'suspicious', 'failed', 'none'", "--help"),
     "plugins --kind bogus": (2, "there are agents, decoders, verifiers", "autoqec plugins --kind agents"),
 }

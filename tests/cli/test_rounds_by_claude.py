@@ -14,6 +14,9 @@ from autoqec.history import list_claims, list_runs, open_ledger, read_attachment
 from autoqec.loop.tracing import read_calls
 from autoqec.testing import make_tiny_lab, tiny_proposal
 
+# What a service says of a model is for its users, not for the tests.
+pytestmark = pytest.mark.filterwarnings("ignore:The model:DeprecationWarning")
+
 KEY = "test-key-of-nobody-0123456789"
 MODEL = "claude-sonnet-4-5"
 AGENTS = [word for role in ("ideator", "coder", "analyst") for word in (f"--{role}", f"anthropic:{MODEL}")]
@@ -97,7 +100,7 @@ def test_a_round_is_proposed_written_trained_judged_and_accounted_for(folder, me
     assert '<data name="environment">' in shown.stdout
 
 
-def test_a_kill_while_a_reply_is_on_its_way_asks_for_that_one_again_and_for_no_other(folder, messages_server):
+def test_a_kill_while_a_reply_is_on_its_way_asks_for_that_one_again_and_for_no_other(folder, messages_server, here):
     """The server kills the asker when the Coder is asked; what the Ideator said is in git by then, and paid for once."""
     victims = []
 
@@ -121,7 +124,7 @@ def test_a_kill_while_a_reply_is_on_its_way_asks_for_that_one_again_and_for_no_o
         assert [(call.role, call.reply is None) for call in read_calls(ledger, name, 1)] == [
             ("ideator", False), ("coder", True),
         ]  # fmt: skip
-        done = autoqec(folder, server, "resume", "--json")
+        done = here(folder, server, "resume", "--json")
     assert [role_of(request) for request in server.requests] == ["ideator", "coder", "coder", "coder"]
     assert json.loads(done.stdout)["status"] == "agent_error"
     coder = next(call for call in read_calls(ledger, name, 1) if call.role == "coder")
@@ -145,7 +148,7 @@ def test_a_budget_that_is_spent_ends_with_4_and_says_how_to_go_on(folder, messag
 def test_a_recording_says_it_again_where_there_is_no_server_and_no_key(folder, messages_server, tmp_path, here):
     replies = [SAID["ideator"], {"files": {}}, "no JSON", SAID["ideator"]]
     with messages_server.MessagesServer([messages_server.said(reply) for reply in replies]) as server:
-        done = autoqec(folder, server, "round", *AGENTS, "--seed", "3", "--record", str(tmp_path / "tape"), "--json")
+        done = here(folder, server, "round", *AGENTS, "--seed", "3", "--record", str(tmp_path / "tape"), "--json")
     assert len(server.requests) == 3
     make_tiny_lab(tmp_path / "elsewhere")
     # The server is gone.

@@ -122,15 +122,15 @@ def test_an_archive_travels_and_says_so(made, tmp_path, monkeypatch, capsys):
     assert printed(capsys, "archive", rounds[0]["run"])[0] == 0
     code, out, err = printed(capsys, "push")
     assert (code, err) == (0, "")
-    assert out == "sent to origin: 2 rounds\narchived here and on origin: 2 branches of rounds went\n"
+    assert out == "sent to origin: 2 rounds\narchived here and on origin: 2 branches of rounds removed\n"
     monkeypatch.chdir(labs[0])
     code, out, err = printed(capsys, "pull")
     assert (code, err) == (0, f"{branch} stays, though its round is archived: it is checked out in a worktree\n")
-    assert out.endswith("archived here and on origin: 1 branch of rounds went\n")
+    assert out.endswith("archived here and on origin: 1 branch of rounds removed\n")
     assert [json.loads(line) for line in printed(capsys, "log", "--json")[1].splitlines()] == rounds
 
 
-def test_a_collision_of_numbers_is_mended_by_the_command_that_its_error_names(made, tmp_path, monkeypatch, capsys):
+def test_a_collision_of_numbers_is_fixed_by_the_command_that_its_error_names(made, tmp_path, monkeypatch, capsys):
     top, _, rounds = made
     name = rounds[0]["run"]
     git(tmp_path, "clone", "-q", "--mirror", str(top / "remote.git"), "remote.git")
@@ -150,7 +150,7 @@ def test_a_collision_of_numbers_is_mended_by_the_command_that_its_error_names(ma
     assert (code, out.splitlines()[0]) == (0, f"renumbered: {name}/3 is {name}/4 now")
     shown = json.loads(printed(capsys, "show", "--json", f"{name}/4")[1])
     assert (shown["renumbered_from"], shown["problems"]) == (3, [])
-    assert "it was round 3 when it was made" in printed(capsys, "show", f"{name}/4")[1]
+    assert "it was made as round 3" in printed(capsys, "show", f"{name}/4")[1]
     assert printed(capsys, "push")[0] == 0
 
 
@@ -169,7 +169,7 @@ def test_a_shared_round_is_on_the_remote_when_it_ends_and_one_that_cannot_be_is_
         close_claim(session.ledger, claim, status="ok", commit=rounds[0]["commit"])
         return find_record(session.ledger, name, claim.number)
 
-    monkeypatch.setattr("autoqec.loop.one_round.run_round", quick)
+    monkeypatch.setattr("autoqec.loop.many_rounds.run_round", quick)  # which has the name already
 
     def there(number):
         oid = git(tmp_path / "remote.git", "rev-parse", f"refs/autoqec/claims/{name}/{number}").strip()

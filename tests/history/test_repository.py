@@ -264,7 +264,7 @@ def test_notes_show_in_plain_git_log(tmp_path, git, repository, run, play):
 def test_in_a_clone_the_commands_of_the_readme_show_the_notes(tmp_path, git, repository, run, play):
     play()
     readme = (Path(__file__).parents[2] / "README.md").read_text()
-    commands = re.search(r"whoever has no AutoQEC there needs\n\n```sh\n(.*?)```", readme, re.DOTALL)[1]
+    commands = re.search(r"```sh\n(git fetch origin 'refs/notes/.*?)```", readme, re.DOTALL)[1]
     git("clone", "-q", str(repository), str(tmp_path / "clone"))
     shown = ("log", "-1", "origin/exp/depol-abcd/1")
     assert "Notes" not in git(*shown, cwd=tmp_path / "clone")

@@ -683,6 +683,9 @@ def test_remotes_that_are_none(pair, lab):
     ) as caught:
         history.pull(pair[0], "upstream")
     assert caught.value.hint == "git remote add upstream <url>"
+    with pytest.raises(NotFoundError) as caught:
+        history.pull(pair[0], "origni")
+    assert caught.value.hint == "did you mean origin?"
     sh(lab.workdir, "remote", "remove", "origin")
     with pytest.raises(NotFoundError, match="this lab has no remotes"):
         history.push(lab)

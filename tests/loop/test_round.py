@@ -45,7 +45,7 @@ from autoqec.scoring.executor_contract import run_task
 from autoqec.scoring.verifier_contract import Verdict
 from autoqec.testing import ScriptedAgent
 from autoqec.testing import tiny_proposal as candidate
-from autoqec.testing.figures import verdict_note
+from autoqec.testing.sample_notes import verdict_note
 from autoqec.views.verdict_text import verdict_lines
 
 IGNORE = {"summary": "seen", "decision": "ignore"}
@@ -420,7 +420,9 @@ def test_training_that_takes_too_long_is_stopped(session):
     }
     agent = ScriptedAgent({"ideator": [{"text": "t"}], "coder": [slow]})
     made = session(agent)
-    profile = type(made.settings.profile)(10**8, 2.0, 12.0, 20_000, 60_000)
+    profile = type(made.settings.profile)(
+        train_shots=10**8, train_seconds=2.0, memory_gib=12.0, score_shots=20_000, verify_shots=60_000
+    )
     made.settings.profiles["tiny"] = profile
     record = run_round(made)
     assert record.status == "killed_by_safety"
@@ -530,10 +532,16 @@ def test_a_reference_whose_package_is_missing_is_left_out_and_named(session, aut
     line = "pip install 'chromobius'"
     assert record.metrics["references_missing"] == {"chromobius": line}
     assert run(["show", f"{record.run}/1"]) == 0
-    assert f"reference chromobius: left out, not installed: {line}" in " ".join(capsys.readouterr().out.split())
+    assert f"reference chromobius: left out because it is not installed: {line}" in " ".join(
+        capsys.readouterr().out.split()
+    )
     assert run(["env", "check", "tiny", "--shots", "4096", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["findings"]
-    assert {"field": "references", "finding": f"chromobius is left out, not installed: {line}", "line": 6} in found
+    assert {
+        "field": "references",
+        "finding": f"chromobius is left out because it is not installed: {line}",
+        "line": 6,
+    } in found
 
 
 def test_a_strong_reference_that_cannot_be_run_is_refused_before_an_attempt_is_spent(with_round, monkeypatch):

@@ -1,6 +1,7 @@
 """The verifier's words under constraints, on an executor that draws failures at known rates instead of decoding."""
 
 import json
+import re
 from concurrent.futures import Future
 
 import numpy as np
@@ -421,18 +422,19 @@ def lower(number):
         ("digests", lambda digests: digests[:-1], "digests, times 4096 shots"),
         ("cells.1.test.both", lower, "cells.1."),
         ("cells.0.word", lambda _: "not_better", "verdict and reason"),
-        ("harm.2.counts.candidate_only", lambda x: x + 500, "harm.2.word: the note says no_harm, its counts say harm"),
+        ("harm.2.counts.candidate_only", lambda x: x + 500, "harm.2.word: the note says no_harm, its counts give harm"),
         ("certificate.rows.1.counts.candidate_only", lambda x: x + 1, "certificate.rows.1.excess_ci.0"),
         ("certificate.word", lambda _: "kept", "certificate.word"),
         ("ablation.variants.0.earned", lambda x: x + 0.01, "ablation.variants.0.earned"),
         (
             "answered_again.differing",
             lambda _: [1],
-            "verdict and reason.0: the note says VERIFIED, its counts say SUSPICIOUS",
+            "verdict and reason.0: the note says VERIFIED, its counts give SUSPICIOUS",
         ),
-        ("checks.0.result", lambda _: "warned", "checks.0.result: the note says warned, its counts say passed"),
+        ("checks.0.result", lambda _: "warned", "checks.0.result: the note says warned, its counts give passed"),
+        ("checks.0.says", lambda says: re.sub(r"\d", "8", says, count=1), "checks.0.says"),
         ("reason", lambda _: "excellent", "verdict and reason.1"),
-        ("test", lambda _: None, "the note is not whole"),
+        ("test", lambda _: None, "the note is incomplete"),
     ],
 )
 def test_an_audit_says_what_was_altered(noted, path, change, said):
@@ -444,6 +446,15 @@ def test_an_audit_says_what_was_altered(noted, path, change, said):
     inner[last] = change(inner[last])
     found = audit(Verdict.from_dict(note))
     assert any(said in sentence for sentence in found), found
+
+
+def test_the_words_of_a_check_may_change_and_its_figures_may_not(noted):
+    note = json.loads(noted)
+    for check in note["checks"]:
+        check["says"] = "Put differently: " + " and ".join(
+            re.findall(r"\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?", check["says"])
+        )
+    assert audit(Verdict.from_dict(note)) == []
 
 
 def test_a_beacon_and_another_level_are_other_shots_and_another_border():

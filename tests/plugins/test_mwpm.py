@@ -274,7 +274,7 @@ def test_hyperedges_are_refused_by_name():
     for decoder in (Mwpm(), MwpmCorrelated()):
         with pytest.raises(UsageError, match="three or more detectors") as caught:
             decoder.compile(problem)
-        assert "takes hyperedges" in caught.value.hint
+        assert "a decoder for hyperedges" in caught.value.hint
 
 
 def test_wrong_arrays_are_refused():

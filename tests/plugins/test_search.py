@@ -14,7 +14,7 @@ from autoqec.agents.asking import ask
 from autoqec.candidate.schema import read_candidate, write_candidate
 from autoqec.canonical import load_yaml
 from autoqec.plugins import load_plugins
-from autoqec.testing.figures import some_metrics
+from autoqec.testing.sample_notes import some_metrics
 
 REGISTRY = load_plugins()
 

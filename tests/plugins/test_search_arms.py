@@ -17,7 +17,7 @@ from autoqec.candidate.schema import read_candidate, write_candidate
 from autoqec.canonical import load_yaml
 from autoqec.loop.agent_contexts import stage_kinds
 from autoqec.plugins import load_plugins
-from autoqec.testing.figures import some_metrics
+from autoqec.testing.sample_notes import some_metrics
 
 REGISTRY = load_plugins()
 STAGES = stage_kinds(REGISTRY)

@@ -8,7 +8,7 @@ import pytest
 from autoqec import history
 from autoqec.cli.main import run
 from autoqec.config import load_settings
-from autoqec.loop.agent_contexts import lab_front
+from autoqec.loop.agent_contexts import run_front
 from autoqec.loop.agent_runs import Arm, arm_result
 from autoqec.loop.session import Session
 from autoqec.plugins import load_plugins
@@ -19,7 +19,7 @@ from autoqec.results.head_to_head import HeadToHead
 from autoqec.results.lab_front import Entrant, front_of
 from autoqec.results.pareto_front import Point
 from autoqec.testing import make_tiny_lab, record_round, record_run
-from autoqec.testing.figures import metrics_note, verdict_note
+from autoqec.testing.sample_notes import metrics_note, verdict_note
 from autoqec.views.front_json import kept_fronts
 from autoqec.views.log_lines import read_lines
 
@@ -103,7 +103,7 @@ def lab(tmp_path, monkeypatch):
 
 def test_all_who_speak_of_the_front_of_a_lab_agree(lab, capsys):
     session = Session(lab, load_plugins(), load_settings(lab.workdir), history.load_run(lab, RUN))
-    agents = lab_front(session, session.records()).names
+    agents = run_front(session, session.records()).names
     assert run(["pareto", "--json"]) == 0
     people = tuple(f"{row['run']}/{row['round']}" for row in map(json.loads, capsys.readouterr().out.splitlines()))
     (verified_again,) = kept_fronts(lab, read_lines(lab))

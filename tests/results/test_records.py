@@ -41,7 +41,7 @@ from autoqec.results.verdict_parts import (
     VariantCounted,
 )  # fmt: skip
 from autoqec.results.verification_events import Begun, parse_begun, verified_commits
-from autoqec.testing.figures import metrics_note, verdict_note
+from autoqec.testing.sample_notes import metrics_note, verdict_note
 from autoqec.views.figures_text import metrics_text
 from autoqec.views.verdict_text import verdict_lines
 
@@ -112,7 +112,7 @@ def test_no_two_parts_of_a_verdict_have_one_key():
 def test_a_figure_is_a_finite_number_of_ordinary_size(name, value):
     parsed = parse_verdict(verdict_note(**{name: value}))
     assert parsed.record is None
-    assert "is not of the form such notes have" in parsed.problem
+    assert "does not match the schema" in parsed.problem
     assert parse_metrics(metrics_note(**{name: value})).record is None
 
 
@@ -132,7 +132,7 @@ def test_a_part_that_is_malformed_is_named_and_the_others_are_read():
     assert set(found.malformed) == {"certificate.rows.1.counts", "cells.0", "over"}
     assert (found.evidence.certificate.sets, found.evidence.cells, found.evidence.over) == (None, (), ())
     assert found.evidence.harm == WHOLE.harm
-    assert "cells.0: not of the form" in verdict_lines(found)
+    assert "cells.0: does not match the schema" in verdict_lines(found)
 
 
 JSON = st.recursive(
@@ -210,7 +210,7 @@ def test_a_note_of_ours_is_read_with_anything_anywhere(place, value, gone):
         inner[way[-1]] = value
     results = read_all(note)
     for problem in results.problems:
-        assert "is not of the form" in problem
+        assert "does not match the schema" in problem
 
 
 def test_begun_attempts_are_whole_numbers_and_only_whole_verdicts_are_counted():

@@ -61,7 +61,7 @@ def test_counts_add(one, other):
 
 @pytest.mark.parametrize("counts", [(10, 5, 5, 5), (10, -1, 0, 0)])
 def test_counts_that_cannot_be_are_refused(counts):
-    with pytest.raises(ValueError, match="cannot be"):
+    with pytest.raises(ValueError, match="impossible counts"):
         PairedCounts(*counts)
 
 

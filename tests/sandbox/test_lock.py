@@ -67,13 +67,13 @@ def test_a_canary_that_gets_out_ends_it():
         "from autoqec.sandbox import lock\nlock._CANARIES['computing'] = lambda: 1 + 1\nlock.lock([])\nprint('went on')"
     )
     assert "went on" not in done.stdout
-    assert "SandboxUnavailable: the lock on a candidate does not hold against: computing" in done.stderr
+    assert "SandboxUnavailable: the sandbox does not prevent: computing" in done.stderr
 
 
 def test_without_a_first_wall_nothing_runs_unless_somebody_said_so():
     refused = run(WITHOUT_FILTERS + "from autoqec.sandbox.lock import lock\nlock([])\nprint('went on')")
     assert "went on" not in refused.stdout
-    assert "cannot be locked in on this machine" in refused.stderr
+    assert "cannot sandbox a candidate's own code" in refused.stderr
     allowed = run(
         WITHOUT_FILTERS + "from autoqec.sandbox.lock import lock\nprint(lock([]).level)", AUTOQEC_ALLOW_UNSANDBOXED="1"
     )

@@ -160,7 +160,7 @@ def test_it_takes_another_candidate_without_starting_anew():
         for each in (data, other, locked, data):
             matcher.open(each)
             layers = matcher.wait(problem.observable_bytes)
-            found.append((matcher.candidate(syndromes)[0].observables.tobytes(), layers and layers["level"] >= 1))
+            found.append((matcher.candidate(syndromes)[0].observables.tobytes(), layers and layers.level >= 1))
             processes.append(Path(f"/proc/{matcher._child.pid}/task/{matcher._child.pid}/children").read_text().split())
     assert found[0] == found[3]
     assert len(set(found)) == 3

@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoqec.results.counts import PairedCounts
+from autoqec.sandbox.lock import Lock
 from autoqec.scoring.scored import Scored, total
 from autoqec.scoring.shard import ChunkScore
 
 COUNTS = st.tuples(*[st.integers(0, 9)] * 3).map(lambda parts: PairedCounts(64, *parts))
-LOCKS = st.none() | st.integers(0, 3).flatmap(lambda level: st.just({"level": level}))
+LOCKS = st.none() | st.integers(0, 3).flatmap(lambda level: st.just(Lock(level)))
 
 
 @st.composite
@@ -52,24 +53,24 @@ def test_everything_adds(scores):
     assert found.references == {name: sum(score.references.get(name, 0) for score in scores) for name in names}
     assert found.predict_seconds == sum(score.predict_seconds for score in scores)
     assert (found.invalid, found.chunks) == (sum(score.invalid for score in scores), len(scores))
-    levels = [score.lock["level"] for score in scores if score.lock]
-    assert (found.lock or {}).get("level") == min(levels, default=None)
+    levels = [score.lock.level for score in scores if score.lock]
+    assert (found.lock.level if found.lock else None) == min(levels, default=None)
 
 
 def test_no_field_is_forgotten_in_a_sum():
     """A field that a sum dropped would be its default again."""
     full = Scored(
         PairedCounts(8, 1, 1, 1), PairedCounts(8, 1, 0, 0), 1, {"a": 1}, 8, {"b": "pip"}, 1, 1.0, 1.0, 1.0, 1.0,
-        ("d",), ("f",), ("x",), {"level": 3},
+        ("d",), ("f",), ("x",), Lock(3),
     )  # fmt: skip
     for one in (full + Scored(), Scored() + full, reduce(Scored.__add__, [full] * 3)):
         assert not [each.name for each in fields(Scored) if getattr(one, each.name) == getattr(Scored(), each.name)]
 
 
 def test_the_fewest_layers_count_wherever_they_come():
-    strong, weak = Scored(lock={"level": 3}), Scored(lock={"level": 1})
-    assert (strong + weak).lock == (weak + strong).lock == {"level": 1}
-    assert (strong + Scored()).lock == {"level": 3}
+    strong, weak = Scored(lock=Lock(3)), Scored(lock=Lock(1))
+    assert (strong + weak).lock == (weak + strong).lock == Lock(1)
+    assert (strong + Scored()).lock == Lock(3)
 
 
 def test_times_are_per_shot():

@@ -115,7 +115,7 @@ def test_without_a_warm_process_a_fresh_one_does(problem):
         os.kill(made._fork_server.pid, signal.SIGKILL)
         _, lock, _, forked = answers(seal(problem), problem, made)
         assert not forked
-        assert lock["level"] >= 1
+        assert lock.level >= 1
         made.expect(problem, ["custom"])
         assert made._fork_server is None, "what failed once is not tried again"
 
@@ -123,7 +123,7 @@ def test_without_a_warm_process_a_fresh_one_does(problem):
 def test_a_matcher_that_is_killed_takes_them_all_along(problem):
     data = {"env:environment.yaml": TINY_ENVIRONMENT.encode()} | seal(problem).to_blobs()
     with Matcher(data) as matcher:
-        assert matcher.wait(problem.observable_bytes)["level"] >= 1
+        assert matcher.wait(problem.observable_bytes).level >= 1
         below = descendants(matcher._child.pid)
         assert len(below) == 2
         os.kill(matcher._child.pid, signal.SIGKILL)

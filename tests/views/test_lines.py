@@ -209,7 +209,7 @@ def test_a_verdict_on_a_commit_that_no_ref_names_is_an_error(lab):
     for ref in ("refs/heads/exp/one-abcd/3", "refs/autoqec/claims/one-abcd/3"):
         history.compare_and_swap(lab.ledger, ref, history.list_refs(lab.ledger, ref)[ref], None, "drop")
     for _ in range(2):
-        with pytest.raises(AutoQECError, match=f"refs/notes/autoqec/one-abcd/verdict calls {commit} VERIFIED"):
+        with pytest.raises(AutoQECError, match=f"refs/notes/autoqec/one-abcd/verdict says that {commit} is VERIFIED"):
             lab.front()
 
 
@@ -227,7 +227,7 @@ def test_a_verdict_without_figures_is_a_problem_and_no_verdict(lab):
     assert lab.front() == before
     item = json.loads(lab.check()[0].lines[2].text)
     assert item["verdict"] is None
-    assert "is not of the form" in item["problems"][0]
+    assert "does not match the schema" in item["problems"][0]
 
 
 def test_forged_figures_do_not_stop_the_log(lab):
@@ -244,7 +244,7 @@ def test_forged_figures_do_not_stop_the_log(lab):
     new = str(repo.create_commit(None, who, who, "forged", top.write(), [tip]))
     assert history.compare_and_swap(lab.ledger, ref, tip, new, "forged")
     text = lab.check()[0].lines[2].text
-    assert "is not of the form such notes have" in text
+    assert "does not match the schema" in text
     assert json.loads(text)["verdict"] is None
 
 
@@ -258,6 +258,6 @@ def test_a_verified_round_over_the_limits_of_its_environment_is_on_no_front(lab)
     found = next(lines for lines in lab.check() if lines.run == "limits-abcd")
     assert {item["round"] for item in lab.front() if item["run"] == found.run} == {1, 4}
     params, rate = over_limits([found])
-    assert params == "limits-abcd/2 is VERIFIED and not on the front: params 101 is above max_params 100"
+    assert params == "limits-abcd/2 is VERIFIED but not on the front: params 101 is above max_params 100"
     assert "above target_ler 1e-09" in rate
     assert over_limits([found], "other") == []

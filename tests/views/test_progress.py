@@ -37,7 +37,7 @@ def drawn(monkeypatch, *, terminal, quiet=False):
 def test_on_a_terminal_it_says_what_is_going_on(monkeypatch):
     text = drawn(monkeypatch, terminal=True)
     for words in (
-        "round r-abcd/3", "ideator: what to try", "1,234 tokens", "goes on in 30 s", "5,678 tokens, $0.0123, and 1 call(s)",
+        "round r-abcd/3", "ideator: what to try", "1,234 tokens", "continues in 30 s", "5,678 tokens, $0.0123, and 1 call(s)",
         "training", "loss 7.250", "shots/s", "scoring against the plain decoder",
         "verifying on fresh shots", "53,248 shots, log evidence 31.5", "0:00:00",
     ):  # fmt: skip

@@ -101,7 +101,7 @@ class Diagnosis:
         cause: A code of `CAUSES`.
         evidence: What in the record shows it.
         next_step: A command or an edit.
-        changes: Fields that mend it, by file, if fields do.
+        changes: Field changes that fix it, by file, if there are any.
     """
 
     run: str
@@ -134,7 +134,7 @@ def found(case: Case, cause: str, *evidence: str, changes: Changes | None = None
         case: The round.
         cause: Its code.
         evidence: What shows it.
-        changes: Fields that mend it.
+        changes: Field changes that fix it.
         words: What the next step has in braces, beside `round`, `run` and `profile`.
     """
     run, _, number = case.past.name.rpartition("/")

@@ -13,6 +13,7 @@ import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -82,7 +83,9 @@ def find_remote(ledger: Ledger, name: str) -> Remote:
     path = Path(name).absolute()
     if not path.exists() and not re.match(r"[a-z+]+://|[^/\s]+:", name):
         there = f"configured remotes: {', '.join(known)}" if known else "this lab has no remotes"
-        raise NotFoundError(f"{name!r} is neither a remote nor a path; {there}", hint=f"git remote add {name} <url>")
+        near = get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"git remote add {name} <url>"
+        raise NotFoundError(f"{name!r} is neither a remote nor a path; {there}", hint=hint)
     address = str(path) if path.exists() else name
     return Remote(name, address, f"{TRACKING}url-{hashlib.sha256(address.encode()).hexdigest()[:12]}/")
 

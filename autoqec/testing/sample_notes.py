@@ -1,4 +1,4 @@
-"""One set of figures for tests: what notes of a round that gained hold, with whatever a test wants otherwise."""
+"""Sample notes for tests: what the notes of a round that gained hold, with the fields that a test changes."""
 
 from __future__ import annotations
 
@@ -7,19 +7,15 @@ from typing import Any
 from autoqec.results.figures import Holdout
 from autoqec.results.metrics import Metrics, parse_metrics
 from autoqec.results.verdict import parse_verdict
+from autoqec.testing.recorded import figures
 
-_FIGURES = {
-    "shots": 20_000, "ler_baseline": 0.014, "ler_candidate": 0.011, "delta_ler": 0.003, "delta_ler_ci": [0.002, 0.004],
-    "ler_ratio": 0.8, "ler_ratio_ci": [0.7, 0.9],
-}  # fmt: skip
-_COSTS = {
-    "flops_per_shot": 1000, "params": 8, "latency_us_per_shot": 50.0, "train_seconds": 10.0, "score_seconds": 2.0,
-}  # fmt: skip
+#: Of a round's figures those that only its metrics have.
+_OF_METRICS = ("latency_us_per_shot", "train_seconds", "score_seconds")
 
 
 def metrics_note(**changes: Any) -> dict[str, Any]:
     """The metrics note of a round that gained, with these fields otherwise."""
-    return {**_FIGURES, **_COSTS, **changes}
+    return figures(**changes)
 
 
 def some_metrics(**changes: Any) -> Metrics | None:
@@ -29,7 +25,8 @@ def some_metrics(**changes: Any) -> Metrics | None:
 
 def verdict_note(verdict: str = "VERIFIED", reason: str = "better", **changes: Any) -> dict[str, Any]:
     """The verdict note of a round that gained, with these fields otherwise."""
-    return {"verdict": verdict, "reason": reason, **_FIGURES, "flops_per_shot": 1000, "params": 8, **changes}
+    known = {name: value for name, value in figures().items() if name not in _OF_METRICS}
+    return {"verdict": verdict, "reason": reason, **known, **changes}
 
 
 def some_holdout(**changes: Any) -> Holdout | None:
