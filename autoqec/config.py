@@ -118,10 +118,10 @@ def variable_of(name: str) -> str:
 
 def _read_file(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # no TOML, no UTF-8, a number or a nesting without end
         raise UsageError(
             f"{path}: {error}", hint="correct the file, or remove it to use the built-in settings"
         ) from error

@@ -113,7 +113,11 @@ def _is_candidates(file: str) -> bool:
 
 def one_line(error: BaseException) -> str:
     """An exception of foreign code in one line."""
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+    try:
+        text = str(error)
+    except Exception:  # making text of it is foreign code too
+        text = "an error whose message cannot be read"
+    return f"{type(error).__name__}: {text}".splitlines()[0]
 
 
 def explained(error: BaseException) -> str:

@@ -201,7 +201,9 @@ class Registry:
             try:
                 with contextlib.redirect_stdout(sys.stderr):  # what an observer prints is not our data
                     _call_only(self.manager, name, plugin, event=dict(event))
-            except (Exception, SystemExit) as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
                 entry = self.manager.get_name(plugin) or "unknown"
                 self.manager.unregister(plugin)
                 failed.append(_broken(self.owners.get(entry, Owner(entry, "unknown distribution")), error))
@@ -277,10 +279,11 @@ def load_plugins(entries: Iterable[EntryPoint] | None = None) -> Registry:
     registry = Registry(manager)
     for entry in installed() if entries is None else entries:
         owner = Owner(entry.name, _distribution(entry))
-        own(entry.module, owner)
         try:
             offers = _load(registry, entry, owner)
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # libraries in other languages have panics that are no Exception
             registry.broken.append(_broken(owner, error))
             continue
         for offer in offers:
@@ -297,6 +300,9 @@ def load_plugins(entries: Iterable[EntryPoint] | None = None) -> Registry:
 def _load(registry: Registry, entry: EntryPoint, owner: Owner) -> list[Registration]:
     """Import a plugin, register it with pluggy, and collect its offers; on failure, unregister it completely."""
     manager = registry.manager
+    if entry.pattern.match(entry.value) is None:
+        raise UsageError(f"the entry point {entry.value!r} is not of the form module or module:attribute")
+    own(entry.module, owner)
     with contextlib.redirect_stdout(sys.stderr):  # what a plugin prints as it loads is not our data
         plugin = entry.load()
         if plugin is None:
@@ -313,7 +319,7 @@ def _load(registry: Registry, entry: EntryPoint, owner: Owner) -> list[Registrat
                 manager.unregister(name=entry.name)
             raise
     registry.owners[entry.name] = owner
-    registry.broken += _forgotten(manager, plugin, owner)
+    registry.broken += [*_forgotten(manager, plugin, owner), *_never_run(manager, plugin, owner)]
     return offers
 
 
@@ -323,6 +329,8 @@ def _offers(manager: pluggy.PluginManager, plugin: Any, kind: str, owner: Owner)
 
     def register(name: str, factory: Callable[..., Any] | str, **capabilities: Any) -> None:
         _validate(kind, name, factory, capabilities)
+        if any(offer.name == name for offer in offers):
+            raise UsageError(f"the plugin registers the {kind} {name!r} twice")
         offers.append(Registration(kind, name, factory, capabilities, owner.plugin, owner.distribution))
 
     _call_only(manager, f"autoqec_register_{kind}s", plugin, register=register)
@@ -358,6 +366,8 @@ def _validate(kind: str, name: object, factory: object, capabilities: JsonObject
         wanted = (tuple, list) if known[capability] is tuple else known[capability]
         if not isinstance(value, wanted):
             raise UsageError(f"{kind} {name!r}: {capability} is a {known[capability].__name__}, not {value!r}")
+        if isinstance(value, tuple | list) and not all(isinstance(part, str) for part in value):
+            raise UsageError(f"{kind} {name!r}: {capability} is a tuple of words, not {value!r}")
 
 
 def _forgotten(manager: pluggy.PluginManager, plugin: Any, owner: Owner) -> list[BrokenPlugin]:
@@ -371,6 +381,18 @@ def _forgotten(manager: pluggy.PluginManager, plugin: Any, owner: Owner) -> list
         if manager.parse_hookimpl_opts(plugin, name) is None:
             reason = f"{name} is not decorated with @autoqec.hookimpl, so it is never called"
             found.append(_broken_at(owner, reason, _defined(owner, function)))
+    return found
+
+
+def _never_run(manager: pluggy.PluginManager, plugin: Any, owner: Owner) -> list[BrokenPlugin]:
+    """Hooks of a plugin that pluggy calls in vain: a `yield` or `async` makes an object, and nothing runs."""
+    found = []
+    for caller in manager.get_hookcallers(plugin) or ():
+        for each in caller.get_hookimpls():
+            lazy = inspect.isgeneratorfunction(each.function) or inspect.iscoroutinefunction(each.function)
+            if each.plugin is plugin and lazy and not (each.wrapper or each.hookwrapper):
+                reason = f"{caller.name} has a yield or is async, so it never runs; only a wrapper yields"
+                found.append(_broken_at(owner, reason, _defined(owner, each.function)))
     return found
 
 

@@ -59,6 +59,8 @@ def test_profiles_are_extended_field_by_field(write):
         ("profiles = 3", "profiles must be a table"),
         ("jobs = -3", "jobs must be between 0 and 1024"),
         ("a = ", "config.toml"),
+        pytest.param("jobs = " + "9" * 5000, "config.toml: Exceeds the limit", id="digits"),
+        pytest.param("a = " + "[" * 5000, "config.toml: maximum recursion depth", id="nesting"),
         ("max_cost = -1", "max_cost must be between 0 and 1e+09"),
         ("max_cost = true", "max_cost must be a number"),
         ('max_wall = "nan"', "max_wall must be between"),
@@ -147,3 +149,7 @@ def test_a_profile_without_a_built_in_one_is_completed_from_dev(write):
     settings = load_settings(write("[profiles.prod]\nscore_shots = 5\n[profiles.night]\nmemory_gib = 3.5\n"))
     assert settings.profiles["prod"] == BUILTIN_PROFILES["prod"].model_copy(update={"score_shots": 5})
     assert settings.profiles["night"] == BUILTIN_PROFILES["dev"].model_copy(update={"memory_gib": 3.5})
+
+
+def test_a_byte_order_mark_is_no_mistake(write):
+    assert load_settings(write("\ufeffjobs = 2"))["jobs"] == 2

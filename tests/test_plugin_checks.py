@@ -345,6 +345,7 @@ def test_what_fails_is_said_with_its_owner_and_place(theirs, monkeypatch, capsys
         (["mwpm", "--kind", "decoder"], "there is a decoder 'mwpm' already, of plugin mwpm (autoqec "),
         (["log", "--kind", "command"], "autoqec log is a built-in command"),
         (["taken", "--kind", "code"], "autoqec-taken exists"),
+        (["plugins", "--kind", "code"], "a package autoqec_plugins is installed already"),
         (["fine", "--kind", "window"], "'window' is not one of"),
     ],
 )

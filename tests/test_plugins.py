@@ -289,6 +289,24 @@ REFUSED = {
     "import": ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'", 3),
     "syntax": ("x = = 1", "SyntaxError", 3),
     "exits": ("raise SystemExit(7)", "SystemExit: 7", 3),
+    "panics": ("raise type('Panic', (BaseException,), {})('at the disco')", "^Panic: at the disco$", 3),
+    "says nothing": (
+        "raise type('Mute', (Exception,), {'__str__': lambda self: 1 / 0})",
+        "^Mute: an error whose message cannot be read$",
+        3,
+    ),
+    "twice": (
+        "def autoqec_register_codes(register):\n    for _ in 'ab': register('x', 'a:B')",
+        "the plugin registers the code 'x' twice",
+        5,
+    ),
+    "words": (
+        "def autoqec_register_agents(register):\n    register('x', 'a:B', roles=['coder', object()])",
+        "roles is a tuple of words, not",
+        5,
+    ),
+    "yields": ("def autoqec_register_codes(register):\n    yield", "autoqec_register_codes has a yield or is async", 3),
+    "async": ("async def autoqec_round_event(event): ...", "autoqec_round_event has a yield or is async", 3),
 }
 
 
@@ -296,7 +314,7 @@ REFUSED = {
 def test_what_is_refused_has_an_owner_a_reason_and_a_place(written, case):
     source, reason, line = REFUSED[case]
     good = "@hookimpl\ndef autoqec_register_stages(register):\n    register('fine', 'a:B')\n"
-    decorated = "@hookimpl\n" if source.startswith("def") else "\n"
+    decorated = "@hookimpl\n" if source.startswith(("def", "async def")) else "\n"
     entries = [written("bad", decorated + source), written("good", good)]
     registry = load_plugins(entries)
     assert list(registry.entries) == [("stage", "fine")]
@@ -305,6 +323,30 @@ def test_what_is_refused_has_an_owner_a_reason_and_a_place(written, case):
     assert re.search(reason, broken.error), broken.error
     assert Path(broken.file).name == "written_bad.py"
     assert broken.line in (line, line - 1)  # a function's first line is its decorator's
+
+
+@pytest.mark.parametrize("value", ["", ":::", "two words", "module:"])
+def test_an_entry_point_that_names_nothing_is_reported_and_skipped(entry, value):
+    good = entry("good", autoqec_register_decoders=lambda register: register("x", dict))
+    registry = load_plugins([EntryPoint("bad", value, "autoqec"), good])
+    assert registry.names("decoder") == ["x"]
+    assert [(broken.plugin, broken.distribution) for broken in registry.broken] == [("bad", "unknown distribution")]
+
+
+def test_a_person_can_still_interrupt_the_loading(written):
+    with pytest.raises(KeyboardInterrupt):
+        load_plugins([written("slow", "raise KeyboardInterrupt")])
+
+
+def test_a_wrapper_may_yield(written):
+    source = """
+@hookimpl(wrapper=True)
+def autoqec_register_decoders(register):
+    register("inside", "a:B")
+    return (yield)
+"""
+    registry = load_plugins([written("wraps", source)])
+    assert (registry.names("decoder"), registry.broken) == (["inside"], [])
 
 
 def test_names_are_what_an_environment_can_say_and_roles_what_agents_play():
@@ -359,6 +401,17 @@ def autoqec_register_commands(register):
     assert "Traceback" not in err
     with pytest.raises(KeyError):
         run(["--traceback", "boom"])
+
+
+def test_a_command_that_is_none_is_an_error_of_its_plugin(written, monkeypatch, capsys):
+    source = "commands = 5\n@hookimpl\ndef autoqec_register_commands(register):\n    register('five', 'written_odd:commands')"
+    found = written("odd", source)
+    monkeypatch.setattr("autoqec.plugins.installed", lambda: [found])
+    assert run(["five"]) == 1
+    assert (
+        "command 'five' of plugin odd (unknown distribution) cannot be used: TypeError: int is"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_candidates_own_code_is_no_plugin():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import importlib
+import io
 import os
 import select
 import signal
@@ -67,7 +69,12 @@ class _LazyGroup(SuggestingGroup):
         from autoqec.plugins import load_plugins
 
         offer = load_plugins().entries.get(("command", name))
-        return offer.load() if offer is not None else None
+        if offer is None:
+            return None
+        found = offer.load()
+        if not isinstance(found, click.Command):
+            raise offer.failure(TypeError(f"{type(found).__name__} is no click.Command"), "cannot be used")
+        return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         # From the table above, so that `--help` imports no command.
@@ -100,8 +107,25 @@ def _reader_is_gone() -> bool:
     return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    """Spell characters that an encoding lacks as JSON does, which everybody can read."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[place : place + 4]}" for place in range(0, len(units), 4)), error.end
+
+
+def _escape_what_streams_lack() -> None:
+    """Let no character end a command: text from anywhere may hold half a surrogate pair, and a locale may know ASCII alone."""
+    codecs.register_error("autoqec-escape", _escaped)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="autoqec-escape")
+
+
 def main(args: list[str] | None = None) -> None:
     """Run the command line and exit with its code."""
+    _escape_what_streams_lack()
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGINT, _interrupt)
     sys.exit(run(args))

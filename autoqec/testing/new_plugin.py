@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection, Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from importlib.util import find_spec
 from pathlib import Path
 
 from autoqec import __version__
@@ -50,6 +51,8 @@ def write_plugin(name: str, kind: str, to: Path, registry: Registry, commands: C
     short = name.removeprefix("autoqec-").removeprefix("autoqec_")
     _check_name(name, short, kind, registry, commands)
     words = _words(short, kind)
+    if find_spec(words["package"]) is not None:
+        raise UsageError(f"a package {words['package']} is installed already", hint="choose another NAME")
     folder = to / words["distribution"]
     if folder.exists():
         raise UsageError(f"{folder} exists", hint="choose another NAME, or another folder with --to")

@@ -26,6 +26,7 @@ def autoqec(*args, cwd, check=True, **environment):
         cwd=cwd,
         capture_output=True,
         text=True,
+        encoding=environment.get("PYTHONIOENCODING", "utf-8"),
         env=os.environ | environment,
         check=False,
     )
@@ -328,6 +329,18 @@ def test_a_malformed_note_is_a_problem_and_not_a_result(copied, capsys, kind, no
     item = json.loads(printed(capsys, "show", branch, "--json")[1])
     assert item["notes"][kind] is None
     assert f"the {kind} note zz does not match the schema" in item["problems"][0]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
+def test_a_stream_prints_what_its_encoding_lacks_as_json_spells_it(copied, encoding):
+    branch, run = copied[0]["branch"], copied[0]["run"]
+    line = json.dumps({"id": "zz", "ts": "2099-01-01T00:00:00Z", "decision": "ignore", "summary": "\ud800 ü – 😀"})
+    _git("notes", f"--ref=refs/notes/autoqec/{run}/analysis", "add", "-f", "-m", line, branch)
+    shown = autoqec("show", branch, "--json", cwd=".", PYTHONIOENCODING=encoding)
+    assert json.loads(shown.stdout)["notes"]["analysis"]["summary"] == "\ud800 ü – 😀"
+    listed = autoqec("log", cwd=".", PYTHONIOENCODING=encoding)
+    assert ("ΔLER" in listed.stdout, "\\u0394LER" in listed.stdout) == (encoding == "utf-8", encoding != "utf-8")
+    assert listed.stderr == ""
 
 
 @pytest.mark.parametrize("change", [{"commit": 5}, {"details": {}}, {"pid": "x"}])

@@ -123,7 +123,10 @@ def test_git_notes_append_is_understood(lab, run, oid, git):
     assert [r["id"] for r in history.read_notes(lab, run.name, "metrics")[oid]] == ["a", "by-git"]
 
 
-@pytest.mark.parametrize("bad", ["words", "[]", "{}", '{"id": 7}', '{"id": "x", "a": NaN}', '{"id": "x"', "\x00"])
+@pytest.mark.parametrize(
+    "bad",
+    ["words", "[]", "{}", '{"id": 7}', '{"id": "x", "a": NaN}', '{"id": "x", "a": [-1e400]}', '{"id": "x"', "\x00"],
+)
 def test_malformed_lines_are_named_or_skipped_and_never_lost(bad, lab, run, oid, git):
     history.append_note(lab, run.name, "metrics", oid, {"id": "a"})
     old = git("notes", "--ref=autoqec/depol-abcd/metrics", "show", oid)

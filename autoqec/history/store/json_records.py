@@ -15,9 +15,15 @@ def _refuse_constant(word: str) -> NoReturn:
     raise ValueError(f"{word} is not a finite number")
 
 
-_DECODER = json.JSONDecoder(
-    parse_constant=_refuse_constant
-)  # shared: making one costs more than reading a short record
+def _finite(text: str) -> float:
+    number = float(text)
+    if number - number != 0.0:  # an infinity, such as 1e400
+        _refuse_constant(text)
+    return number
+
+
+#: Shared: making one costs more than reading a short record.
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
