@@ -45,7 +45,7 @@ def plan_round(session: Session) -> PlanRow:
     prices = [call.cost for call in calls]
     known = [price for price in prices if price is not None]
     return {
-        "calls": [cast(PlannedCallRow, vars(call)) for call in calls],
+        "calls": [cast("PlannedCallRow", vars(call)) for call in calls],
         "tokens": sum(call.tokens for call in calls),
         "cost": sum(known) if len(known) == len(prices) else None,
         "seconds": seconds_of_a_round(session),
