@@ -10,7 +10,7 @@ from typing import Literal, NotRequired, TypedDict
 
 
 class RoundBegins(TypedDict):
-    """A round begins, or goes on; `steps` are all its steps in order."""
+    """A round begins or continues; `steps` are all its steps in order."""
 
     event: Literal["round"]
     run: str
@@ -92,7 +92,7 @@ class RoundCloses(TypedDict):
 
 
 class ObserverFails(TypedDict):
-    """An observer plugin raised an error and gets no further events; the display is told, the other observers are not."""
+    """An observer plugin raised an error and gets no further events. The display gets this event; the other observers do not."""
 
     event: Literal["observer_failed"]
     run: str

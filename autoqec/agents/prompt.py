@@ -32,7 +32,7 @@ _FINDINGS = 8
 
 @dataclass(frozen=True)
 class Prompt:
-    """What a role is told.
+    """The prompt of a role.
 
     Attributes:
         system: The rules and the role, and the schema of the reply: the same for all calls of the role.

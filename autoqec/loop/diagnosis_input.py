@@ -11,7 +11,7 @@ from autoqec.agents.agent_contract import PastRound
 from autoqec.agents.budget import spent_on
 from autoqec.agents.diagnosis.all_rules import diagnose_round, diagnose_run
 from autoqec.agents.diagnosis.cases import Case, Diagnosis
-from autoqec.agents.diagnosis.patches import fields_of, mended
+from autoqec.agents.diagnosis.patches import fields_of, patched_files
 from autoqec.agents.diagnosis.rules_run import RunCase
 from autoqec.agents.past_rounds import past_round
 from autoqec.candidate.schema import Output, Training, read_candidate
@@ -116,7 +116,7 @@ def patched(
     if not finding.changes or not set(finding.changes) <= set(files):
         return None
     try:
-        after = mended(files, finding.changes)
+        after = patched_files(files, finding.changes)
         changed = {path: after[path] for path in finding.changes if after[path] != files[path]}
         modules = {path.replace("/stage.yaml", "/module.py") for path in changed if "/" in path} & set(files)
         whole = {path: text.encode() for path, text in changed.items()} | {p: files[p].encode() for p in modules}

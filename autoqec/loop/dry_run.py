@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from autoqec.agents.agent_contract import ROLES, Context, Role
 from autoqec.agents.calls import estimate_of
@@ -13,9 +13,7 @@ from autoqec.history import list_claims
 from autoqec.loop.agent_contexts import build_context
 from autoqec.loop.many_rounds import seconds_of_a_round
 from autoqec.loop.session import Session, make_agent
-
-if TYPE_CHECKING:
-    from autoqec.printed_rows import PlannedCallRow, PlanRow
+from autoqec.printed_rows import PlannedCallRow, PlanRow
 
 #: A hypothesis of usual length, where there is none yet.
 _IDEA = {"text": "x" * 200, "rationale": "x" * 600, "hint": "x" * 1000, "fork_from": [], "compose": "none"}
@@ -47,7 +45,7 @@ def plan_round(session: Session) -> PlanRow:
     prices = [call.cost for call in calls]
     known = [price for price in prices if price is not None]
     return {
-        "calls": [cast(PlannedCallRow, vars(call)) for call in calls],
+        "calls": [cast("PlannedCallRow", vars(call)) for call in calls],
         "tokens": sum(call.tokens for call in calls),
         "cost": sum(known) if len(known) == len(prices) else None,
         "seconds": seconds_of_a_round(session),

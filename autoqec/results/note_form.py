@@ -140,7 +140,7 @@ def _first_of(form: Any) -> str:
 
 
 def _fields_of(form: Any) -> tuple[_Field, ...]:
-    return _plan(form)  # to mypy, which is told Any here, a class such as `type[_T]` is not hashable
+    return _plan(form)  # to mypy, which sees Any here, a class such as `type[_T]` is not hashable
 
 
 def _written(value: Any) -> Any:

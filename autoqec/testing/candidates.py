@@ -11,7 +11,7 @@ from autoqec.sandbox.sealed import SealedCandidate
 def custom_module(
     forward: str = "return beliefs + self.w", init: str = "self.w = torch.nn.Parameter(torch.zeros(1))"
 ) -> str:
-    """The source of a custom stage that adds one learned number to all beliefs, unless it is told to do something else.
+    """The source of a custom stage that adds one learned number to all beliefs, unless you ask for something else.
 
     Args:
         forward: Lines of `forward(self, syndromes, beliefs)`.

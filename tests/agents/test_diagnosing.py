@@ -11,7 +11,7 @@ from autoqec.agents.dead_ends import dead_ends
 from autoqec.agents.diagnosis.all_rules import diagnose_round, diagnose_run, findings_of
 from autoqec.agents.diagnosis.cases import Case, number
 from autoqec.agents.diagnosis.causes import CAUSES
-from autoqec.agents.diagnosis.patches import mended
+from autoqec.agents.diagnosis.patches import patched_files
 from autoqec.agents.diagnosis.rules_judged import shots_needed
 from autoqec.agents.diagnosis.rules_run import RunCase
 from autoqec.agents.prompt import render
@@ -278,7 +278,7 @@ def test_a_cause_that_a_field_mends_says_which(case, cause, changes):
 
 
 def test_a_mend_changes_its_fields_and_nothing_else():
-    after = mended(FILES, {"training.yaml": {"learning_rate": 0.01, "patience": None}})
+    after = patched_files(FILES, {"training.yaml": {"learning_rate": 0.01, "patience": None}})
     assert after == FILES | {"training.yaml": TRAINING.replace("0.03", "0.01").replace("patience: 3\n\n", "")}
 
 

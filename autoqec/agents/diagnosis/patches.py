@@ -70,7 +70,7 @@ def smaller_stages(files: Mapping[str, str]) -> Changes:
     return changes
 
 
-def mended(files: Mapping[str, str], changes: Changes) -> dict[str, str]:
+def patched_files(files: Mapping[str, str], changes: Changes) -> dict[str, str]:
     """The files with changes made, in canonical spelling.
 
     Raises:
