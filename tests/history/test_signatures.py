@@ -55,6 +55,8 @@ def test_an_unknown_key_is_shown_by_its_fingerprint(key, signed, tmp_path):
         {"environment": "d" * 64},
         {"test": {"both": 4}},
         {"more": 1},
+        {"more": "\ud800"},
+        {"signature": "\ud800"},
         {"signature": "x"},
     ],
 )

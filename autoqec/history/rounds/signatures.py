@@ -42,7 +42,8 @@ class Signature:
 def signed_bytes(record: JsonObject) -> bytes:
     """Return the bytes to sign: the record's own fields as JSON with sorted keys and no spaces, UTF-8."""
     fields = {name: value for name, value in record.items() if name not in _OUTSIDE}
-    return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    text = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode("utf-8", "surrogatepass")  # JSON can hold half a surrogate pair
 
 
 def sign(record: JsonObject, key: Path) -> str:
@@ -89,7 +90,7 @@ def examine(record: JsonObject, allowed_signers: Path | None) -> Signature:
     data = signed_bytes(record)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "signature"
-        file.write_text(signature)
+        file.write_bytes(signature.encode("utf-8", "surrogatepass"))
         intact = _ssh_keygen(["-Y", "check-novalidate", "-n", NAMESPACE, "-s", str(file)], data)
         if intact.returncode != 0:
             return Signature("altered")
