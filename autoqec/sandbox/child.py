@@ -111,7 +111,7 @@ class Child:
         with contextlib.ExitStack() as opened:
             # An empty folder, not the lab. Files that the child leaves there must not cause a failure.
             self._folder = tempfile.TemporaryDirectory(prefix="autoqec-", ignore_cleanup_errors=True)
-            opened.enter_context(self._folder)
+            opened.callback(_remove, self._folder)
             # A file, not a pipe: a child that floods its standard error must neither block nor fill our memory.
             self._stderr: IO[bytes] = opened.enter_context(tempfile.TemporaryFile())
             yield opened
@@ -223,6 +223,12 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def _remove(folder: tempfile.TemporaryDirectory[str]) -> None:
+    """Remove a child's folder as far as that goes: thousands of folders in each other are too deep for Python."""
+    with contextlib.suppress(OSError, RecursionError):
+        folder.cleanup()
 
 
 def _close_quietly(stream: IO[bytes]) -> None:

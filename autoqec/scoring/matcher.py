@@ -340,7 +340,8 @@ class Matcher:
             raise kind(error.problem, hint=error.hint, code=error.code, about=error.about) from error
         except (ChannelClosed, ChannelTimeout) as error:
             if not blame:
-                raise AutoQECError(f"the decoders' process failed: {error.problem}") from error
+                problem = f"the decoders' process failed: {error.problem}"
+                raise AutoQECError(problem, code=error.code, about=error.about) from error
             reason = "timeout" if isinstance(error, ChannelTimeout) else "crash"
             raise CandidateFault(reason, f"decoding the candidate's beliefs failed: {error.problem}") from error
 

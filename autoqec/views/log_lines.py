@@ -40,10 +40,11 @@ if TYPE_CHECKING:  # lines from the cache are printed as they are, and records t
 #: The source code that decides what a line says; a cache that other code wrote is not used.
 _MAKERS = (
     "canonical.py", "history/reading/history_reader.py", "history/reading/round_record.py", "history/reading/snapshot.py",
-    "history/rounds/claims.py", "history/rounds/notes.py", "history/rounds/trailers.py", "results/analysis.py",
+    "history/rounds/claims.py", "history/rounds/notes.py", "history/rounds/round_commits.py", "history/rounds/run_refs.py",
+    "history/rounds/trailers.py", "history/store/json_records.py", "results/analysis.py", "results/counts.py",
     "results/figures.py", "results/head_to_head.py", "results/lab_front.py", "results/limits.py", "results/metrics.py",
-    "results/note_form.py",
-    "results/round_results.py", "results/verdict.py", "results/verdict_parts.py", "views/log_lines.py", "views/round_json.py",
+    "results/metrics_parts.py", "results/note_form.py", "results/pareto_front.py", "results/round_results.py",
+    "results/statistics.py", "results/verdict.py", "results/verdict_parts.py", "views/log_lines.py", "views/round_json.py",
 )  # fmt: skip
 
 #: One encoder for all lines. Items consist of records, so there are no reference cycles to check for.

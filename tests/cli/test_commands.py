@@ -235,6 +235,15 @@ def test_outside_a_lab(tmp_path, capsys, monkeypatch):
     assert "none:" in printed(capsys, "doctor")[1]
 
 
+def test_in_a_directory_that_was_deleted(tmp_path, capsys, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    code, _, err = printed(capsys, "log")
+    assert (code, "the current directory was deleted" in err) == (3, True)
+    assert printed(capsys, "doctor")[0] == 0
+
+
 def test_init_makes_a_lab_that_a_round_can_be_run_in(tmp_path, capsys, monkeypatch):
     assert printed(capsys, "init", str(tmp_path / "new"))[0] == 0
     before = {p: p.read_bytes() for p in (tmp_path / "new").rglob("*") if p.is_file() and ".git" not in p.parts}

@@ -57,6 +57,18 @@ def test_a_child_that_is_killed_leaves_no_folder_that_it_gave_to_its_own_childre
     assert list(tmp_path.iterdir()) == []
 
 
+def test_folders_too_deep_to_remove_are_no_error(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with Child(ECHO):
+        (folder,) = tmp_path.iterdir()
+        monkeypatch.chdir(folder)
+        for _ in range(1500):
+            os.mkdir("deeper")
+            os.chdir("deeper")
+    monkeypatch.undo()
+    subprocess.run(["rm", "-r", str(folder)], check=True)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="waitid")
 def test_an_error_is_told_even_if_the_child_has_ended_before_it_is_sent_anything():
     with Child("autoqec.nowhere:nothing") as child:

@@ -118,8 +118,9 @@ def test_a_matcher_that_dies_over_beliefs_is_the_candidates_failure_and_over_not
         os.kill(matcher._child.pid, signal.SIGKILL)
         with pytest.raises(CandidateFault, match="crash: decoding the candidate's beliefs failed: .*SIGKILL"):
             matcher._exchange(None, 60, blame=True)
-        with pytest.raises(AutoQECError, match="the decoders' process failed"):
+        with pytest.raises(AutoQECError, match="the decoders' process failed") as caught:
             matcher._exchange(None, 60, blame=False)
+        assert (caught.value.code, caught.value.about) == ("process_ended", {"signal": "SIGKILL"})
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not hold a process to its address space")

@@ -1,12 +1,15 @@
 """The cache changes no answer: warm, cold, torn, read-only, shared with other code, or out of date."""
 
+import ast
 import hashlib
 import json
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
+import autoqec
 from autoqec import history
 from autoqec.errors import AutoQECError
 from autoqec.testing import figures, make_tiny_lab, record_round, record_run
@@ -73,6 +76,16 @@ def lab(tmp_path):
     first = made.play("one-abcd")
     made.play("one-abcd", first)
     return made
+
+
+def test_the_cache_is_keyed_by_all_code_that_reads_records():
+    top = Path(autoqec.__file__).parent
+    rooms = ("results", "history/reading", "history/rounds", "history/store/json_records.py")
+    for maker in lines._MAKERS:
+        for node in ast.walk(ast.parse((top / maker).read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("autoqec."):
+                file = f"{node.module.removeprefix('autoqec.').replace('.', '/')}.py"
+                assert not file.startswith(rooms) or not (top / file).exists() or file in lines._MAKERS, maker
 
 
 def test_nothing_is_read_again_that_is_cached(lab, monkeypatch):

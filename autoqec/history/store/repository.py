@@ -125,7 +125,11 @@ def resolve_commit(ledger: Ledger, revision: str) -> str:
 def _open(path: str | os.PathLike[str]) -> pygit2.Repository:
     found = pygit2.discover_repository(str(path))
     if found is None:
-        raise NotFoundError(f"{Path(path).absolute()} is not in a git repository", hint="autoqec init")
+        try:
+            where = Path(path).absolute()
+        except FileNotFoundError:
+            raise NotFoundError("the current directory was deleted", hint="cd into your lab") from None
+        raise NotFoundError(f"{where} is not in a git repository", hint="autoqec init")
     try:
         repo = pygit2.Repository(found)
     except pygit2.GitError as error:
