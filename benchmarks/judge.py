@@ -17,6 +17,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from time import clock_gettime, perf_counter, process_time
@@ -30,7 +31,7 @@ one_thread()
 if not os.environ.get(
     "MALLOC_TOP_PAD_"
 ):  # glibc reads it once: as the children have it, or their allocator is the faster one
-    os.execve(sys.executable, [sys.executable, *sys.argv], dict(os.environ) | _environment(1))
+    os.execve(sys.executable, [sys.executable, *sys.argv], dict(os.environ) | _environment(1, tempfile.gettempdir()))
 
 import numpy as np  # noqa: E402
 

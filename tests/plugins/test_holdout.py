@@ -483,7 +483,7 @@ def test_a_test_that_is_undecided_when_the_time_is_spent_is_broken_off_and_a_rep
     assert [each["label"] for each in found.details.get("cells", ())] == ([cell] if cell else [])
     note = Verdict.from_dict(json.loads(json.dumps(found.to_dict())))
     assert audit(note) == []
-    assert "the budget of 1e-09 s was spent" in verdict_lines(note.noted(verifier="holdout"))
+    assert "the limit of 1e-09 s was reached" in verdict_lines(note.noted(verifier="holdout"))
     again = verdict(executor, **few, stop=note.evidence.out_of_time)
     assert replay_differences(note, again) == []
     whole = verdict(executor, **few)
