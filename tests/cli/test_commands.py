@@ -370,6 +370,21 @@ def test_a_damaged_claim_hides_no_other_round_and_can_be_given_up(copied, capsys
         assert "nothing to resume" in err
 
 
+def test_a_claim_of_a_commit_that_no_git_could_name_is_reported(copied, capsys):
+    run = copied[0]["run"]
+    ref = f"refs/autoqec/claims/{run}/1"
+    claim = json.loads(_git("cat-file", "blob", ref)) | {
+        "commit": "\ud800",
+        "pid": 1,
+        "boot_id": "gone",
+        "state": "open",
+    }
+    _git("update-ref", ref, _git("hash-object", "-w", "--stdin", text=json.dumps(claim | {"closed": None})))
+    for args in (["log"], ["show", f"{run}/1"], ["diagnose"], ["fsck"], ["resume"]):
+        code, _, err = printed(capsys, *args)
+        assert (code in (0, 1), "internal error" in err) == (True, False), (args, err)
+
+
 def test_a_round_that_cannot_go_on_is_reported_and_can_be_given_up(copied, capsys):
     run = copied[0]["run"]
     ref = f"refs/autoqec/claims/{run}/3"

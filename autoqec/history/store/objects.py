@@ -200,7 +200,7 @@ def entry_of(tree: pygit2.Tree | None, name: str) -> pygit2.Object | None:
     """Return a tree's entry with a name; None if the entry or the tree is absent."""
     try:
         return None if tree is None else tree[name]
-    except KeyError:
+    except (KeyError, TypeError):  # absent, or half a surrogate pair, which no path can hold
         return None
 
 
