@@ -108,7 +108,8 @@ FORGED = [
     {"delta_ler_ci": [0.4, 0.6]}, {"delta_ler_ci": [-1.0, 1.0]}, {"delta_ler_ci": None}, {"ler_ratio": 0.1},
     {"ler_ratio_ci": [0.0, 0.1]}, {"ler_ratio_ci": [0.0, None]}, {"ler_ratio_ci_all_shots": [0.1, 0.2]},
     {"mcnemar_p_fixed_n": 1e-300}, {"log_e_better": 700.0}, {"log_e_needed": 0.0}, {"shots": 10**9}, {"shots_in_all": 1},
-    {"digests": []}, {"test": {"shots": 1}}, {"extension": {"shots": 65_536, "both": 0, "baseline_only": 900, "candidate_only": 0}},
+    {"digests": []}, {"test": {"shots": 1}},
+    {"extension": {"shots": 65_536, "both": 0, "baseline_only": 900, "candidate_only": 0}},
     {"chunk_shots": 0}, {"word": "not_better"}, {"commit": None}, {"weights_sha256": ""}, {"id": 7}, {"id": ""},
 ]  # fmt: skip
 
