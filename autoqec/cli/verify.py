@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from autoqec.loop.judging import Asked
     from autoqec.loop.round_state import RoundState
     from autoqec.loop.session import Session
+    from autoqec.results.trust.line_trust import Standing
     from autoqec.results.verdict import Verdict
 
 
@@ -103,7 +104,7 @@ def command(
     run_name, number = parse_round_name(round_name)
     run = load_run(ledger, run_name)
     state = read_state(ledger, run_name, number)
-    noted = find_verdict(ledger, state, seed_key) if seed_key is not None else None
+    noted, standing = find_verdict(state, seed_key) if seed_key is not None else (None, state.trust)
     needs_weights = not audit or replay
     if state.commit is None or (state.weights is None and needs_weights):
         raise NotFoundError(
@@ -112,7 +113,7 @@ def command(
         )
     with run_session(ledger, load_plugins(), settings, run, quiet=quiet) as session:
         if audit:
-            return _audit(session, state, noted or state.verdict, replay=replay, as_json=as_json)
+            return _audit(session, state, standing, replay=replay, as_json=as_json)
         return _judge(session, state, noted, asked, as_json=as_json)
 
 
@@ -163,17 +164,19 @@ def _judge(session: Session, state: RoundState, replay: Verdict | None, asked: A
     return 0 if verdict.verified and agrees is not False else 1
 
 
-def _audit(session: Session, state: RoundState, verdict: Verdict | None, *, replay: bool, as_json: bool) -> int:
+def _audit(session: Session, state: RoundState, standing: Standing | None, *, replay: bool, as_json: bool) -> int:
     from autoqec.errors import NotFoundError, UsageError
     from autoqec.loop.auditing import audit_round, replay_differences, why_no_replay
     from autoqec.loop.judging import judge
+    from autoqec.results.verdict import parse_verdict
     from autoqec.views.console import print_json
     from autoqec.views.verify_text import print_audit
 
     name = f"{state.claim.run}/{state.claim.number}"
-    if verdict is None:
+    verdict = parse_verdict(standing.record).record if standing is not None else None
+    if standing is None or verdict is None:
         raise NotFoundError(f"round {name} has no verdict", hint=f"autoqec verify exp/{name}")
-    found = audit_round(session, state, verdict)
+    found = audit_round(session, state, verdict, standing)
     if replay:
         from autoqec.scoring.survey import stim_build
 
@@ -188,7 +191,7 @@ def _audit(session: Session, state: RoundState, verdict: Verdict | None, *, repl
         evidence = verdict.evidence
         fields |= {"commit": evidence.commit or None, "id": evidence.id or None}
         fields |= {"verdict": verdict.verdict, "reason": verdict.reason}
-        print_json([{**fields, "replayed": replay, "disagreements": found}])
+        print_json([{**fields, "replayed": replay, "disagreements": found, "trust": standing.to_json()}])
     else:
         print_audit(name, verdict, found)
     return 1 if found else 0

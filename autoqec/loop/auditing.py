@@ -11,6 +11,7 @@ from autoqec.history.rounds.signatures import examine
 from autoqec.loop.round_state import RoundState
 from autoqec.loop.session import Session
 from autoqec.results.audit import audit
+from autoqec.results.trust.line_trust import Standing
 from autoqec.results.verdict import Verdict
 
 #: The packages that decide which shots a seed gives and how they are decoded. A note's other `versions` do not matter.
@@ -20,13 +21,14 @@ _DECISIVE = ("stim", "numpy", "pymatching", "numba", "fusion-blossom")
 _REPLAYED = ("verdict", "reason", "word", "test", "extension", "digests", "cells", "harm", "certificate", "out_of_time")
 
 
-def audit_round(session: Session, state: RoundState, verdict: Verdict) -> list[str]:
-    """What is wrong with a verdict: figures that do not follow from its counts, or that it is about something else.
+def audit_round(session: Session, state: RoundState, verdict: Verdict, standing: Standing | None) -> list[str]:
+    """What is wrong with a verdict: figures that do not follow from its counts, what else it is about, or that it does not count.
 
     Args:
         session: Where.
         state: The round; without its weights, whether they are those that were judged is not looked at.
         verdict: Its verdict.
+        standing: The state of that verdict.
     """
     found, evidence = audit(verdict), verdict.evidence
     expected = {
@@ -43,6 +45,8 @@ def audit_round(session: Session, state: RoundState, verdict: Verdict) -> list[s
     ]
     if examine(verdict.to_note(), None).word == "altered":
         found.append("signature: the note is not what was signed")
+    if standing is not None and not standing.counts and (standing.state == "unsigned" or not found):
+        found.append(f"trust: the verdict is {standing.state} and does not count: {standing.why}")
     return found
 
 

@@ -7,6 +7,7 @@ itself and moves the ref by compare-and-swap. `git log` and `git notes show` rea
 
 from __future__ import annotations
 
+import hashlib
 import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,6 +22,7 @@ from autoqec.history.store.json_records import decode_record, encode_record, ref
 from autoqec.history.store.objects import build_tree, entry_of, get_blob, get_commit, persist, write_blobs, write_commit
 from autoqec.history.store.refs import compare_and_swap, explain_write, target, write_lock
 from autoqec.history.store.repository import Ledger
+from autoqec.results.note_lines import Line
 
 NOTE_KINDS = ("metrics", "verdict", "analysis")
 NOTES = "refs/notes/autoqec/"
@@ -64,8 +66,8 @@ def append_note(ledger: Ledger, run: str, kind: str, commit: str, record: Record
             old = target(ledger, ref)
             root = None if old is None else get_commit(ledger, old).tree
             lines = lines_of(ledger, root, commit, name)
-            for known, stored in _records(lines, name, problems=[]):
-                if known == full["id"]:
+            for _, stored in _records(lines, name, problems=[]):
+                if stored["id"] == full["id"]:
                     return stored
             tree = _put(ledger, root, commit, b"".join(part + b"\n" for part in [*lines, line]))
             new = write_commit(ledger, f"{kind} of {commit[:10]}\n", tree, [] if old is None else [old])
@@ -116,6 +118,14 @@ def notes_at(
     Raises:
         AutoQECError: The notes commit is missing, or a line is malformed and `problems` is None.
     """
+    found = lines_at(ledger, ref, tip, problems, commits)
+    return {commit: [dict(line.record) for line in lines] for commit, lines in found.items()}
+
+
+def lines_at(
+    ledger: Ledger, ref: str, tip: str | None, problems: list[str] | None, commits: Iterable[str] | None = None
+) -> dict[str, list[Line]]:
+    """Return the records in one commit of a notes ref with the digests of their lines; see `notes_at`."""
     if tip is None:
         return {}
     root = get_commit(ledger, tip).tree
@@ -131,7 +141,10 @@ def notes_at(
         if found:
             lines[commit] = found
     return {
-        commit: [record for _, record in _records(parts, f"{ref} on {commit[:10]}", problems)]
+        commit: [
+            Line(hashlib.sha256(part).hexdigest(), record)
+            for part, record in _records(parts, f"{ref} on {commit[:10]}", problems)
+        ]
         for commit, parts in lines.items()
     }
 
@@ -220,7 +233,7 @@ def _ref(run: str, kind: str) -> str:
     return f"{NOTES}{run}/{kind}"
 
 
-def _records(lines: Iterable[bytes], name: str, problems: list[str] | None) -> Iterator[tuple[str, Record]]:
+def _records(lines: Iterable[bytes], name: str, problems: list[str] | None) -> Iterator[tuple[bytes, Record]]:
     for number, line in enumerate(lines, 1):
         try:
             record = decode_record(line, name=f"line {number} of {name}")
@@ -233,7 +246,7 @@ def _records(lines: Iterable[bytes], name: str, problems: list[str] | None) -> I
                 raise AutoQECError(error.problem, hint=error.hint or "autoqec fsck") from error
             problems.append(error.problem)
         else:
-            yield record["id"], record
+            yield line, record
 
 
 def _written(line: bytes) -> tuple[str, bytes]:

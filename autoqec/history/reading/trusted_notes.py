@@ -1,0 +1,105 @@
+"""What the notes of a round come to: the verdict, metrics and analysis that count, and the lines that do not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from autoqec.history.reading.examined_lines import Examined
+from autoqec.history.reading.trust_policy import trusted
+from autoqec.history.rounds.notes import Record
+from autoqec.history.store.repository import Ledger
+from autoqec.results.note_lines import Line
+from autoqec.results.trust.line_trust import UNDECIDED, Ruling, Subject, rule, standing_of
+from autoqec.results.trust.metrics_trust import choose, scored_in
+
+#: Lines of a note by kind.
+Lines = Mapping[str, Sequence[Line]]
+
+
+@dataclass(frozen=True)
+class TrustedNotes:
+    """What the notes on a commit come to.
+
+    Attributes:
+        metrics, analysis, verdict: The record that counts of each kind, or None.
+        ruling: What each line of the verdict note is worth.
+        notices: What does not count or contradicts, a sentence each.
+    """
+
+    metrics: Record | None = None
+    analysis: Record | None = None
+    verdict: Record | None = None
+    ruling: Ruling = field(default_factory=Ruling)
+    notices: tuple[str, ...] = ()
+
+
+class RunTrust:
+    """Rules on the notes of a run's commits.
+
+    Args:
+        ledger: The lab.
+        run: The run.
+        environment: The identity of its environment; None if this lab lacks the run's record.
+        every_line: Reads all lines of the run's verdict notes, by commit.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        run: str,
+        environment: str | None,
+        every_line: Callable[[], Mapping[str, Sequence[Line]]] = dict,
+    ):
+        self.run, self.environment = run, environment
+        self.examined = Examined(ledger, run, trusted(ledger))
+        self._every_line = every_line
+
+    def read(self, commit: str, numbers: Iterable[int], attempt: str | None, notes: Lines) -> TrustedNotes:
+        """Rule on the notes of one commit.
+
+        Args:
+            commit: The commit.
+            numbers: The numbers that its round has or had; none if the commit is of no round that is known.
+            attempt: The round's attempt, from its commit.
+            notes: The lines on it.
+        """
+        notices: list[str] = []
+        metrics = self._whole("metrics", notes, notices)
+        analyses = self._whole("analysis", notes, notices)
+        subject = Subject(self.run, frozenset(numbers), commit, self.environment, scored_in(metrics))
+        ruling = rule(notes.get("verdict", ()), subject, self.examined.policy, lambda: self.positions)
+        notices += _told("verdict", [(each.line, f"{each.state}: {each.why}") for each in ruling.rejected])
+        notices += ruling.conflicts
+        verdict = dict(ruling.verdict.record) if ruling.verdict is not None else None
+        scored = _record(choose(metrics, verdict.get("metrics") if verdict else None, attempt))
+        return TrustedNotes(scored, _record(choose(analyses, None, attempt)), verdict, ruling, tuple(notices))
+
+    def events(self, commit: str, lines: Iterable[Line]) -> list[Record]:
+        """Return the records of the events on a commit that count."""
+        subject, policy = Subject(self.run, frozenset(), commit, self.environment), self.examined.policy
+        standings = (standing_of(line, subject, policy) for line in lines if line.event not in (None, UNDECIDED))
+        return [dict(each.record) for each in standings if each.counts]
+
+    @cached_property
+    def positions(self) -> Mapping[str, int]:
+        """The position in the chain of each intent of the run that counts."""
+        return {}
+
+    def _whole(self, kind: str, notes: Lines, notices: list[str]) -> list[Line]:
+        problems = [(line, self.examined.problem(kind, line)) for line in notes.get(kind, ()) if line.event is None]
+        notices += _told(kind, [(line, problem) for line, problem in problems if problem])
+        return [line for line, problem in problems if not problem]
+
+
+def _record(line: Line | None) -> Record | None:
+    return dict(line.record) if line is not None else None
+
+
+def _told(kind: str, rejected: Sequence[tuple[Line, str]]) -> list[str]:
+    if not rejected:
+        return []
+    line, why = rejected[0]
+    more = f"; nor do {len(rejected) - 1} more" if len(rejected) > 1 else ""
+    return [f"a line of its {kind} note, {line.id[:40] or line.digest[:12]}, does not count: {why[:300]}{more}"]
