@@ -22,7 +22,17 @@ from autoqec.history.rounds.claims import (
     take_over_claim,
     update_claim,
 )
-from autoqec.history.rounds.notes import NOTE_KINDS, append_note, effective, read_notes
+from autoqec.history.rounds.notes import (
+    NOTE_KINDS,
+    Line,
+    RecordConflictError,
+    append_line,
+    append_note,
+    complete_note,
+    effective,
+    read_lines,
+    read_notes,
+)
 from autoqec.history.rounds.round_commits import (
     CANDIDATE_DIR,
     branch_name,
@@ -62,7 +72,9 @@ __all__ = [
     "Conflict",
     "Finding",
     "Ledger",
+    "Line",
     "Merge",
+    "RecordConflictError",
     "Repaired",
     "RoundIdentity",
     "RoundRecord",
@@ -71,6 +83,7 @@ __all__ = [
     "Snapshot",
     "SyncReport",
     "Unpushed",
+    "append_line",
     "append_note",
     "archive_run",
     "attach",
@@ -87,6 +100,7 @@ __all__ = [
     "close_claim",
     "commit_round",
     "compare_and_swap",
+    "complete_note",
     "describe_run",
     "effective",
     "fetch_bundle",
@@ -116,6 +130,7 @@ __all__ = [
     "read_committed",
     "read_files",
     "read_history",
+    "read_lines",
     "read_notes",
     "read_run",
     "repair",

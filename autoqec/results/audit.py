@@ -55,6 +55,10 @@ def audit(verdict: Verdict) -> list[str]:
 def _differences(verdict: Verdict) -> Iterator[str]:
     evidence = verdict.evidence
     attempt = _needed(evidence.attempt, "attempt")
+    faults = [*level_faults(evidence)]
+    yield from faults
+    if faults:  # no level, and so nothing else, follows from such numbers
+        return
     alpha = attempt_alpha(attempt.alpha, attempt.attempt, attempt.verified_before)
     yield from _beside("alpha_attempt", attempt.alpha_attempt, alpha)
     if evidence.fault is not None or evidence.over:
@@ -77,6 +81,23 @@ def _differences(verdict: Verdict) -> Iterator[str]:
     for place, variant in enumerate(evidence.ablation.variants if evidence.ablation else ()):
         yield from _variant(f"ablation.variants.{place}", variant)
     yield from _word(verdict, target, alpha)
+
+
+def level_faults(evidence: Evidence) -> Iterator[str]:
+    """Find numbers of an attempt from which no level follows: a level above the budget, or successes that it cannot have had."""
+    attempt = evidence.attempt
+    if attempt is None:
+        return
+    if attempt.attempt < 1:
+        yield f"attempt: the note says {attempt.attempt}, but attempts are numbered from 1"
+    elif not 0 <= attempt.verified_before < attempt.attempt:
+        yield f"verified_before: the note says {attempt.verified_before}, but {attempt.attempt - 1} attempts came before"
+    if evidence.intent and attempt.verified_before != 0:
+        yield f"verified_before: the note says {attempt.verified_before}, but earlier verdicts do not raise a level: 0"
+    if not 0 < attempt.alpha < 1:
+        yield f"alpha: the note says {attempt.alpha:g}, which is no error budget"
+    elif attempt.alpha_attempt > attempt.alpha:
+        yield f"alpha_attempt: the note says {attempt.alpha_attempt:g}, above the error budget of the run, {attempt.alpha:g}"
 
 
 def _needed(part: _T | None, name: str) -> _T:
