@@ -10,7 +10,7 @@ from typing import Any
 
 from autoqec.decoding.compile_decoder import compile_decoder
 from autoqec.errors import AutoQECError, BudgetSpentError, UsageError
-from autoqec.history import Ledger, Line, append_line, complete_note, read_lines, write_lock
+from autoqec.history import Ledger, NoteLine, append_line, complete_note, read_lines, write_lock
 from autoqec.history.rounds.signatures import signed
 from autoqec.loop.parents import composed_parents, sealed_parents
 from autoqec.loop.round_state import RoundState
@@ -115,7 +115,7 @@ def _subject(session: Session, state: RoundState) -> dict[str, Any]:
     }
 
 
-def _note(session: Session, state: RoundState, record: Mapping[str, Any]) -> Line:
+def _note(session: Session, state: RoundState, record: Mapping[str, Any]) -> NoteLine:
     """Write a record to the round's verdict notes, signed if there is a key."""
     full: Mapping[str, Any] = complete_note(session.ledger, "verdict", dict(record))
     if session.settings["signing_key"]:

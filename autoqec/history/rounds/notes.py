@@ -43,7 +43,7 @@ class RecordConflictError(AutoQECError):
 
 
 @dataclass(frozen=True)
-class Line:
+class NoteLine:
     """A record as it stands in a note.
 
     Attributes:
@@ -74,7 +74,7 @@ def append_note(ledger: Ledger, run: str, kind: str, commit: str, record: Record
     return append_line(ledger, run, kind, commit, record).record
 
 
-def append_line(ledger: Ledger, run: str, kind: str, commit: str, record: Record) -> Line:
+def append_line(ledger: Ledger, run: str, kind: str, commit: str, record: Record) -> NoteLine:
     """Append a record to a commit's notes, unless it is there already.
 
     Args:
@@ -100,7 +100,7 @@ def append_line(ledger: Ledger, run: str, kind: str, commit: str, record: Record
     if not isinstance(full["id"], str) or not isinstance(full["ts"], str):
         raise AutoQECError(f"the id and ts of a record for {name} must be text")
     line = encode_record(full, name=name)
-    ours = Line(line, decode_record(line, name=name))
+    ours = NoteLine(line, decode_record(line, name=name))
     for _ in range(_RACES):
         with write_lock(ledger), explain_write(ref):
             old = target(ledger, ref)
@@ -116,7 +116,7 @@ def append_line(ledger: Ledger, run: str, kind: str, commit: str, record: Record
     raise AutoQECError(f"another tool keeps moving {ref}", hint="autoqec fsck")
 
 
-def _same(known: Line, asked: Record, ours: Line, name: str) -> Line:
+def _same(known: NoteLine, asked: Record, ours: NoteLine, name: str) -> NoteLine:
     """Return the line that stands under the id of ours, if it says the same but for stamps that the caller did not choose.
 
     Raises:
@@ -160,7 +160,7 @@ def read_notes(
     return notes_at(ledger, ref, target(ledger, ref), skipped, commits)
 
 
-def read_lines(ledger: Ledger, run: str, kind: str, problems: list[str] | None = None) -> dict[str, list[Line]]:
+def read_lines(ledger: Ledger, run: str, kind: str, problems: list[str] | None = None) -> dict[str, list[NoteLine]]:
     """Return all lines of a run and kind by commit, as `read_notes` does; malformed ones are skipped."""
     ref = _ref(run, kind)
     return lines_at(ledger, ref, target(ledger, ref), [] if problems is None else problems)
@@ -176,7 +176,7 @@ def notes_at(
 
 def lines_at(
     ledger: Ledger, ref: str, tip: str | None, problems: list[str] | None, commits: Iterable[str] | None = None
-) -> dict[str, list[Line]]:
+) -> dict[str, list[NoteLine]]:
     """Return the lines in one commit of a notes ref, by the commit that they are about.
 
     Args:
@@ -290,7 +290,7 @@ def _ref(run: str, kind: str) -> str:
     return f"{NOTES}{run}/{kind}"
 
 
-def _records(lines: Iterable[bytes], name: str, problems: list[str] | None) -> Iterator[Line]:
+def _records(lines: Iterable[bytes], name: str, problems: list[str] | None) -> Iterator[NoteLine]:
     for number, line in enumerate(lines, 1):
         try:
             record = decode_record(line, name=f"line {number} of {name}")
@@ -303,7 +303,7 @@ def _records(lines: Iterable[bytes], name: str, problems: list[str] | None) -> I
                 raise AutoQECError(error.problem, hint=error.hint or "autoqec fsck") from error
             problems.append(error.problem)
         else:
-            yield Line(line, record)
+            yield NoteLine(line, record)
 
 
 def _written(line: bytes) -> tuple[str, bytes]:
