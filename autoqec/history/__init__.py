@@ -178,7 +178,17 @@ __getattr__ = lazy_names(
             "take_over_claim",
             "update_claim",
         ),
-        "rounds.notes": ("NOTE_KINDS", "append_note", "effective", "read_notes"),
+        "rounds.notes": (
+            "NOTE_KINDS",
+            "NoteLine",
+            "RecordConflictError",
+            "append_line",
+            "append_note",
+            "complete_note",
+            "effective",
+            "read_lines",
+            "read_notes",
+        ),
         "rounds.round_commits": (
             "CANDIDATE_DIR",
             "branch_name",
