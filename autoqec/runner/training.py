@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import torch
 
     from autoqec.runner.adam import CosineAdam
-    from autoqec.runner.shot_losses import ShotLosses, validation_size
+    from autoqec.runner.shot_losses import ShotLosses
 
 #: Fraction of steps with a non-finite loss or gradient beyond which training is stopped.
 MAX_NAN_RATE = 0.05
