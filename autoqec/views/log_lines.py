@@ -44,7 +44,7 @@ _MAKERS = (
     "history/reading/round_record.py", "history/reading/snapshot.py", "history/reading/trust_policy.py",
     "history/reading/trusted_notes.py", "history/rounds/claims.py", "history/rounds/notes.py",
     "history/rounds/round_commits.py", "history/rounds/run_refs.py", "history/rounds/signatures.py",
-    "history/rounds/trailers.py", "history/store/json_records.py", "results/analysis.py", "results/audit.py",
+    "history/rounds/trailers.py", "history/store/json_records.py", "results/analysis.py", "results/audit.py", "results/chain.py",
     "results/counts.py", "results/decision.py", "results/distance.py", "results/figures.py", "results/harm.py",
     "results/head_to_head.py", "results/interval_ends.py", "results/lab_front.py", "results/limits.py",
     "results/metrics.py", "results/metrics_parts.py", "results/note_form.py", "results/note_lines.py",

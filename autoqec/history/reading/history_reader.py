@@ -15,7 +15,7 @@ from autoqec.errors import NotFoundError
 from autoqec.history.reading.round_record import RoundRecord, RunNotes, claim_of, file_at, make_record, tried
 from autoqec.history.reading.snapshot import ATTEMPTS, Found, Snapshot, take_snapshot, tip
 from autoqec.history.reading.trusted_notes import RunTrust
-from autoqec.history.rounds.notes import NOTE_KINDS, NOTES, Record, lines_at
+from autoqec.history.rounds.notes import NOTE_KINDS, NOTES, NoteLine, Record, lines_at
 from autoqec.history.rounds.run_refs import RUNS, check_run_name, load_run
 from autoqec.history.store.json_records import decode_record
 from autoqec.history.store.refs import target
@@ -88,9 +88,8 @@ def read_run(ledger: Ledger, snapshot: Snapshot, run: str, numbers: Collection[i
     created, environment = _run_record(ledger, snapshot.refs.get(RUNS + run))
     only = None if numbers is None else {oid for oid in oids.values() if oid}
     notes = _notes_of(ledger, snapshot, run, only, environment)
-    trust = RunTrust(
-        ledger, run, environment[1] if environment else None, partial(_verdict_lines, ledger, snapshot, run)
-    )
+    verdicts_at = f"{NOTES}{run}/verdict", snapshot.notes_tip(run, "verdict")
+    trust = RunTrust(ledger, run, environment[1] if environment else None, partial(_lines, ledger, *verdicts_at))
     records = [make_record(ledger, (run, n), chosen[n], *claims[n], oids[n], notes, trust) for n in chosen]
     damaged = bool(notes.problems or notes.general)
     strays = set(notes.by_kind["verdict"]) - {oid for oid in oids.values() if oid} if numbers is None else set()
@@ -126,10 +125,10 @@ def trusted_events(ledger: Ledger, run: str, commits: Collection[str] | None = N
     """Return the events of a run that count, such as head-to-heads, on some commits or on all."""
     ref = f"{NOTES}{run}/verdict"
     only = None if commits is None else sorted(commits)
-    lines = tried(partial(lines_at, ledger, ref, target(ledger, ref), [], only), []) or {}
+    lines = _lines(ledger, ref, target(ledger, ref), only)
     _, environment = _run_record(ledger, target(ledger, RUNS + run))
     trust = RunTrust(ledger, run, environment[1] if environment else None)
-    found = {commit: trust.events(commit, each) for commit, each in lines.items()}
+    found = {commit: [dict(line.record) for line in trust.events(commit, each)] for commit, each in lines.items()}
     trust.examined.save()
     return found
 
@@ -139,17 +138,19 @@ def _notes_of(
 ) -> RunNotes:
     problems: list[str] = []
     general: list[str] = []
-    by_kind: dict[str, dict[str, list[Line]]] = {}
+    by_kind: dict[str, dict[str, list[NoteLine]]] = {}
     for kind in NOTE_KINDS:
         at = (f"{NOTES}{run}/{kind}", snapshot.notes_tip(run, kind), problems, commits)
         by_kind[kind] = tried(partial(lines_at, ledger, *at), general) or {}
     return RunNotes(by_kind, tuple(problems), tuple(general), environment)
 
 
-def _verdict_lines(ledger: Ledger, snapshot: Snapshot, run: str) -> dict[str, list[Line]]:
-    """All lines of the verdict notes of a run, by commit."""
-    ref, tip_of_notes = f"{NOTES}{run}/verdict", snapshot.notes_tip(run, "verdict")
-    return tried(partial(lines_at, ledger, ref, tip_of_notes, []), []) or {}
+def _lines(
+    ledger: Ledger, ref: str, tip_of_notes: str | None, commits: Collection[str] | None = None
+) -> dict[str, list[Line]]:
+    """The readable lines of a notes ref, by commit."""
+    found = tried(partial(lines_at, ledger, ref, tip_of_notes, [], commits), []) or {}
+    return {commit: [Line(line.digest, line.record) for line in lines] for commit, lines in found.items()}
 
 
 def _is_fleeting(record: RoundRecord, found: Found) -> bool:

@@ -13,7 +13,7 @@ import pygit2
 from autoqec.errors import AutoQECError, NotFoundError
 from autoqec.history.reading.snapshot import ATTEMPTS, Found, tip
 from autoqec.history.rounds.claims import CLAIMS, Claim, owner_alive, parse_claim
-from autoqec.history.rounds.notes import Record
+from autoqec.history.rounds.notes import NoteLine, Record
 from autoqec.history.rounds.round_commits import branch_name
 from autoqec.history.rounds.trailers import RoundIdentity, parse_round_message
 from autoqec.history.store.json_records import decode_record
@@ -91,14 +91,17 @@ class RoundRecord:
 class RunNotes:
     """A run's notes, and the problems found in them."""
 
-    by_kind: dict[str, dict[str, list[Line]]]
+    by_kind: dict[str, dict[str, list[NoteLine]]]
     problems: tuple[str, ...]  # each about one note
     general: tuple[str, ...]  # about all notes
     environment: tuple[str, str] | None  # name and identity, from the run's own record
 
     def on(self, commit: str) -> dict[str, list[Line]]:
         """Return the lines on a commit by kind."""
-        return {kind: by_commit.get(commit, []) for kind, by_commit in self.by_kind.items()}
+        return {
+            kind: [Line(line.digest, line.record) for line in by_commit.get(commit, ())]
+            for kind, by_commit in self.by_kind.items()
+        }
 
 
 def claim_of(ledger: Ledger, run: str, number: int, found: Found) -> tuple[Claim | None, list[str]]:

@@ -10,6 +10,7 @@ from autoqec.history.reading.examined_lines import Examined
 from autoqec.history.reading.trust_policy import trusted
 from autoqec.history.rounds.notes import Record
 from autoqec.history.store.repository import Ledger
+from autoqec.results.chain import Chain, chain_of, intents_in
 from autoqec.results.note_lines import Line
 from autoqec.results.trust.line_trust import UNDECIDED, Ruling, Subject, rule, standing_of
 from autoqec.results.trust.metrics_trust import choose, scored_in
@@ -69,23 +70,28 @@ class RunTrust:
         metrics = self._whole("metrics", notes, notices)
         analyses = self._whole("analysis", notes, notices)
         subject = Subject(self.run, frozenset(numbers), commit, self.environment, scored_in(metrics))
-        ruling = rule(notes.get("verdict", ()), subject, self.examined.policy, lambda: self.positions)
+        ruling = rule(notes.get("verdict", ()), subject, self.examined.policy, lambda: self._positions(commit))
         notices += _told("verdict", [(each.line, f"{each.state}: {each.why}") for each in ruling.rejected])
         notices += ruling.conflicts
         verdict = dict(ruling.verdict.record) if ruling.verdict is not None else None
         scored = _record(choose(metrics, verdict.get("metrics") if verdict else None, attempt))
         return TrustedNotes(scored, _record(choose(analyses, None, attempt)), verdict, ruling, tuple(notices))
 
-    def events(self, commit: str, lines: Iterable[Line]) -> list[Record]:
-        """Return the records of the events on a commit that count."""
+    def events(self, commit: str, lines: Iterable[Line]) -> list[Line]:
+        """Return the lines of the events on a commit that count."""
         subject, policy = Subject(self.run, frozenset(), commit, self.environment), self.examined.policy
-        standings = (standing_of(line, subject, policy) for line in lines if line.event not in (None, UNDECIDED))
-        return [dict(each.record) for each in standings if each.counts]
+        events = [line for line in lines if line.event not in (None, UNDECIDED)]
+        return [line for line in events if standing_of(line, subject, policy).counts]
+
+    def _positions(self, commit: str) -> Mapping[str, int]:
+        """The position in the chain of each intent of the run that counts; 0 for one about another commit."""
+        about = {digest: begun.commit or commit for digest, begun in self._chain.intents.items()}
+        return {digest: depth if about[digest] == commit else 0 for digest, depth in self._chain.depth.items()}
 
     @cached_property
-    def positions(self) -> Mapping[str, int]:
-        """The position in the chain of each intent of the run that counts."""
-        return {}
+    def _chain(self) -> Chain:
+        events = [event for commit, lines in self._every_line().items() for event in self.events(commit, lines)]
+        return chain_of(intents_in((line.digest, line.record) for line in events))
 
     def _whole(self, kind: str, notes: Lines, notices: list[str]) -> list[Line]:
         problems = [(line, self.examined.problem(kind, line)) for line in notes.get(kind, ()) if line.event is None]
