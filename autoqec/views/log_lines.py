@@ -175,6 +175,7 @@ def _run_lines(ledger: Ledger, snapshot: Snapshot, run: str) -> RunLines:
         return unpacked
     records = read_run(ledger, snapshot, run)
     lines, named = _make(snapshot, records)
+    records.save()
     if records.created and lines.lines:
         write_cache(ledger, key, _pack(lines, records.fleeting, named))
     return lines

@@ -22,6 +22,8 @@ from autoqec.results.note_lines import Line
 from autoqec.results.trust.line_trust import Policy, Signer, cheap_audit
 from autoqec.results.trust.metrics_trust import analysis_problem, metrics_problem
 
+_KIND = "examined"
+
 #: Examines a line of a kind, and says what is wrong with it.
 _EXAMINERS: dict[str, Callable[[Line], str]] = {
     "verdict": cheap_audit,
@@ -63,7 +65,7 @@ class Examined:
     def save(self) -> None:
         """Keep what was found since."""
         if self._grown:
-            write_cache(self.ledger, self._key, json.dumps(self._known).encode())
+            write_cache(self.ledger, self._key, json.dumps(self._known).encode(), _KIND)
             self._grown = False
 
     def _signature(self, line: Line) -> list[str]:
@@ -72,7 +74,7 @@ class Examined:
 
     def _look_up(self, key: str, find: Callable[[], list[str]]) -> list[str]:
         if self._known is None:
-            self._known = _parsed(read_cache(self.ledger, self._key))
+            self._known = _parsed(read_cache(self.ledger, self._key, _KIND))
         found = self._known.get(key)
         if found is None:
             found = self._known[key] = find()

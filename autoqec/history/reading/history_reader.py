@@ -6,7 +6,7 @@ round does not hide the others.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -34,6 +34,7 @@ class RunRecords:
         strays: For each commit with verdicts that belongs to no round, the verdict that would count if it belonged to one.
         fleeting: Numbers of rounds that must not be cached, because the same refs may read differently later: the round is
             at work, part of it is damaged or missing, or no ref protects its commit.
+        save: Keeps what was found out about the lines of the notes, for the next reader. Nothing else here writes.
     """
 
     run: str
@@ -41,6 +42,7 @@ class RunRecords:
     records: tuple[RoundRecord, ...]
     strays: Mapping[str, Record]
     fleeting: frozenset[int]
+    save: Callable[[], None]
 
     @property
     def age(self) -> tuple[str, str]:
@@ -94,13 +96,13 @@ def read_run(ledger: Ledger, snapshot: Snapshot, run: str, numbers: Collection[i
     damaged = bool(notes.problems or notes.general)
     strays = set(notes.by_kind["verdict"]) - {oid for oid in oids.values() if oid} if numbers is None else set()
     verdicts = {oid: trust.read(oid, (), None, notes.on(oid)).verdict for oid in sorted(strays)}
-    trust.examined.save()
     return RunRecords(
         run=run,
         created=created,
         records=tuple(records),
         strays={oid: verdict for oid, verdict in verdicts.items() if verdict is not None},
         fleeting=frozenset(r.number for r in records if damaged or _is_fleeting(r, chosen[r.number])),
+        save=trust.examined.save,
     )
 
 
@@ -128,9 +130,7 @@ def trusted_events(ledger: Ledger, run: str, commits: Collection[str] | None = N
     lines = _lines(ledger, ref, target(ledger, ref), only)
     _, environment = _run_record(ledger, target(ledger, RUNS + run))
     trust = RunTrust(ledger, run, environment[1] if environment else None)
-    found = {commit: [dict(line.record) for line in trust.events(commit, each)] for commit, each in lines.items()}
-    trust.examined.save()
-    return found
+    return {commit: [dict(line.record) for line in trust.events(commit, each)] for commit, each in lines.items()}
 
 
 def _notes_of(

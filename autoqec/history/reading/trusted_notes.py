@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import groupby
 
 from autoqec.history.reading.examined_lines import Examined
 from autoqec.history.reading.trust_policy import trusted
@@ -26,6 +27,7 @@ class TrustedNotes:
     Attributes:
         metrics, analysis, verdict: The record that counts of each kind, or None.
         ruling: What each line of the verdict note is worth.
+        broken: The lines of the metrics and analysis notes that are no whole records, each with its kind and the reason.
         notices: What does not count or contradicts, a sentence each.
     """
 
@@ -33,6 +35,7 @@ class TrustedNotes:
     analysis: Record | None = None
     verdict: Record | None = None
     ruling: Ruling = field(default_factory=Ruling)
+    broken: tuple[tuple[str, Line, str], ...] = ()
     notices: tuple[str, ...] = ()
 
 
@@ -66,16 +69,15 @@ class RunTrust:
             attempt: The round's attempt, from its commit.
             notes: The lines on it.
         """
-        notices: list[str] = []
-        metrics = self._whole("metrics", notes, notices)
-        analyses = self._whole("analysis", notes, notices)
+        broken: list[tuple[str, Line, str]] = []
+        metrics, analyses = (self._whole(kind, notes, broken) for kind in ("metrics", "analysis"))
         subject = Subject(self.run, frozenset(numbers), commit, self.environment, scored_in(metrics))
         ruling = rule(notes.get("verdict", ()), subject, self.examined.policy, lambda: self._positions(commit))
-        notices += _told("verdict", [(each.line, f"{each.state}: {each.why}") for each in ruling.rejected])
-        notices += ruling.conflicts
+        rejected = [("verdict", each.line, f"{each.state}: {each.why}") for each in ruling.rejected]
+        notices = (*_told([*broken, *rejected]), *ruling.conflicts)
         verdict = dict(ruling.verdict.record) if ruling.verdict is not None else None
         scored = _record(choose(metrics, verdict.get("metrics") if verdict else None, attempt))
-        return TrustedNotes(scored, _record(choose(analyses, None, attempt)), verdict, ruling, tuple(notices))
+        return TrustedNotes(scored, _record(choose(analyses, None, attempt)), verdict, ruling, tuple(broken), notices)
 
     def events(self, commit: str, lines: Iterable[Line]) -> list[Line]:
         """Return the lines of the events on a commit that count."""
@@ -93,9 +95,9 @@ class RunTrust:
         events = [event for commit, lines in self._every_line().items() for event in self.events(commit, lines)]
         return chain_of(intents_in((line.digest, line.record) for line in events))
 
-    def _whole(self, kind: str, notes: Lines, notices: list[str]) -> list[Line]:
+    def _whole(self, kind: str, notes: Lines, broken: list[tuple[str, Line, str]]) -> list[Line]:
         problems = [(line, self.examined.problem(kind, line)) for line in notes.get(kind, ()) if line.event is None]
-        notices += _told(kind, [(line, problem) for line, problem in problems if problem])
+        broken += [(kind, line, problem) for line, problem in problems if problem]
         return [line for line, problem in problems if not problem]
 
 
@@ -103,9 +105,10 @@ def _record(line: Line | None) -> Record | None:
     return dict(line.record) if line is not None else None
 
 
-def _told(kind: str, rejected: Sequence[tuple[Line, str]]) -> list[str]:
-    if not rejected:
-        return []
-    line, why = rejected[0]
-    more = f"; nor do {len(rejected) - 1} more" if len(rejected) > 1 else ""
-    return [f"a line of its {kind} note, {line.id[:40] or line.digest[:12]}, does not count: {why[:300]}{more}"]
+def _told(rejected: Iterable[tuple[str, Line, str]]) -> Iterator[str]:
+    """A sentence about each note with lines that do not count."""
+    for kind, group in groupby(rejected, key=lambda each: each[0]):
+        (_, line, why), *others = group
+        more = f"; nor do {len(others)} others" if others else ""
+        name = line.id[:40] or line.digest[:12]
+        yield f"the {kind} note has a line that does not count, {name}: {why[:300]}{more}"

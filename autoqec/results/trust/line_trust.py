@@ -99,12 +99,14 @@ class Standing:
         state: Its state.
         why: The reason of that state, in a few words.
         counts: Whether it counts.
+        field: The field that makes it foreign, or `signature` if it was changed after it was signed; else empty.
     """
 
     line: Line
     state: State
     why: str
     counts: bool
+    field: str = ""
 
     @property
     def record(self) -> Mapping[str, Any]:
@@ -172,7 +174,7 @@ def standing_of(line: Line, subject: Subject, policy: Policy = ANY) -> Standing:
     """
     problem = _schema_problem(line) or _foreign_to(line, subject)
     if isinstance(problem, _Foreign):
-        return Standing(line, "foreign", problem, False)
+        return Standing(line, "foreign", str(problem), False, problem.field)
     problem = problem or (policy.audited(line) if line.event in (None, UNDECIDED) else "")
     if problem:
         return Standing(line, "invalid", problem, False)
@@ -209,7 +211,16 @@ def rule(
 
 
 class _Foreign(str):
-    """Says what else a line is about."""
+    """Says what else a line is about, and in which field."""
+
+    field: str = ""
+
+    @classmethod
+    def by(cls, field: str, text: str) -> _Foreign:
+        """Say it."""
+        found = cls(text)
+        found.field = field
+        return found
 
 
 def _schema_problem(line: Line) -> str:
@@ -242,7 +253,7 @@ def _foreign_to(line: Line, subject: Subject) -> str:
     for name, values in own.items():
         said = record.get(name)
         if name in record and not (isinstance(said, str | int) and not isinstance(said, bool) and said in values):
-            return _Foreign(f"it is about {name} {_short(said)}, not {_short(min(values))}")
+            return _Foreign.by(name, f"it is about {name} {_short(said)}, not {_short(min(values))}")
     return _other_weights(line, subject) if line.event in (None, UNDECIDED) else ""
 
 
@@ -258,7 +269,7 @@ def _other_weights(line: Line, subject: Subject) -> str:
     for candidate, weights in [*named, *others] if named or others else [("", "")]:
         if candidate in ("", judged[0]) and weights in ("", judged[1]):
             return ""
-    return _Foreign("it is about another candidate or other weights than the round's metrics")
+    return _Foreign.by("weights_sha256", "it is about another candidate or other weights than the round's metrics")
 
 
 def _signed_or_not(line: Line, policy: Policy) -> Standing:
@@ -269,7 +280,7 @@ def _signed_or_not(line: Line, policy: Policy) -> Standing:
         return Standing(line, "unsigned", "there are no allowed signers to check its signature with", counts)
     found = policy.signer(line)
     if found.word == "altered":
-        return Standing(line, "invalid", "it was changed after it was signed", False)
+        return Standing(line, "invalid", "it was changed after it was signed", False, "signature")
     if found.word == "good":
         return Standing(line, "signed", f"by {found.who}", True)
     return Standing(line, "unsigned", f"key {found.who} is not of an allowed signer", counts)
