@@ -172,7 +172,8 @@ class Meter:
         if sorted(stages) != sorted([*ready, *runs]):
             raise UsageError("the candidate's process does not say how each of its stages works")
         self._steps: list[tuple[Inference, Callable[..., Any] | None]] = [
-            (in_blocks(runs[slug], problem), runs[slug]) if slug in runs else (ready[slug].infer, None) for slug in stages
+            (in_blocks(runs[slug], problem), runs[slug]) if slug in runs else (ready[slug].infer, None)
+            for slug in stages
         ]
         self._fixed = sum(_stage_flops(each.stage, tensors, problem) for each in ready.values())
         self.constants = _numbers_held(programs.values(), problem)

@@ -25,7 +25,7 @@ _FREE = (
     "view _unsafe_view expand expand_as unsqueeze squeeze transpose t permute detach alias slice select split "
     "split_with_sizes unsafe_split unsafe_split_with_sizes unbind as_strided empty empty_like empty_strided empty_permuted "
     "new_empty new_empty_strided lift_fresh lift _reshape_alias unfold diagonal view_as_complex view_as_real view_as "
-    "_conj _neg_view numpy_T mT mH T swapaxes swapdims movedim unflatten chunk tensor_split _assert_async _assert_scalar "
+    "_conj _neg_view numpy_T mT mH swapaxes swapdims movedim unflatten chunk tensor_split _assert_async _assert_scalar "
     "_functional_assert_async _functional_assert_scalar _assert_tensor_metadata is_same_size _linalg_check_errors "
     "_has_same_storage_numel record_stream _local_scalar_dense"
 )
@@ -64,17 +64,17 @@ _POINTWISE = (
     "_upsample_nearest_exact3d affine_grid_generator",
 )
 
+#: Mean, difference, square, its mean, quotient, factor and term.
+_NORMALISED = 7
+
 #: So many operations for each element of the largest operand or result.
 _COMPOSED: Mapping[str, int] = {
     **dict.fromkeys(("addcmul", "addcdiv", "lerp", "glu"), 3),
-    **dict.fromkeys(("linalg_vector_norm", "norm", "native_norm", "mse_loss", "smooth_l1_loss", "huber_loss"), 2),
-    **dict.fromkeys(("dist", "pdist"), 3),
+    **dict.fromkeys(("linalg_vector_norm", "norm", "mse_loss", "smooth_l1_loss", "huber_loss"), 2),
+    "dist": 3,
     **dict.fromkeys(("std", "std_mean", "var", "var_mean", "logsumexp", "_logcumsumexp", "logcumsumexp"), 4),
     **dict.fromkeys(("_softmax", "_log_softmax", "_safe_softmax", "_masked_softmax"), 5),
-    **dict.fromkeys(("native_layer_norm", "native_group_norm", "_weight_norm_interface", "renorm"), 7),
-    # In evaluation it is a multiply-add: the running statistics give one factor and one term for each channel.
-    **dict.fromkeys(("native_batch_norm", "_native_batch_norm_legit_no_training", "_batch_norm_no_update"), 2),
-    **dict.fromkeys(("_native_batch_norm_legit", "_native_batch_norm_legit_functional", "_batch_norm_with_update"), 7),
+    **dict.fromkeys(("native_layer_norm", "native_group_norm", "_weight_norm_interface", "renorm"), _NORMALISED),
     **dict.fromkeys(("binary_cross_entropy", "binary_cross_entropy_with_logits", "linalg_cross"), 6),
 }
 
@@ -189,7 +189,7 @@ def _encoder_layer(args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any) -
     tokens, hidden = prod(source.shape[:2]), first.shape[0]
     masked = (args[20] if len(args) > 20 else kwargs.get("mask")) is not None
     feed = 2 * 2 * tokens * width * hidden + tokens * hidden
-    around = 2 * _COMPOSED["native_layer_norm"] * tokens * width + 2 * tokens * width
+    around = 2 * _NORMALISED * tokens * width + 2 * tokens * width
     return _many_heads(source, source, width, heads, masked) + feed + around
 
 
@@ -302,6 +302,18 @@ def _distances(args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any) -> in
     return 3 * int(out.numel() * args[0].shape[-1])
 
 
+def _normalised(args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any) -> int:
+    """By the batch's own statistics as any normalisation; by running ones, one factor and one term for each channel."""
+    return (_NORMALISED if args[5] else 2) * elements(args[0])
+
+
+def _in_evaluation(args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any) -> int:
+    """A function that is random in training, and has no count there."""
+    if args[4] if len(args) > 4 else kwargs.get("training"):
+        raise uncounted("rrelu in training")
+    return elements(out)
+
+
 COUNTS: dict[str, Count] = {
     **dict.fromkeys(_FREE.split(), _free),
     **dict.fromkeys(_MOVED.split(), _moved),
@@ -326,8 +338,8 @@ COUNTS: dict[str, Count] = {
     **{f"avg_pool{n}d": _pooled(n) for n in (1, 2, 3)},
     **{f"max_pool{n}d_with_indices": _pooled(n) for n in (1, 2, 3)},
     **{f"fractional_max_pool{n}d": _pooled(n) for n in (2, 3)},
-    **{f"{made}_pool{n}d": _adaptively_pooled(n) for made in ("_adaptive_avg", "adaptive_avg") for n in (1, 2, 3)},
-    **{f"adaptive_max_pool{n}d": _adaptively_pooled(n) for n in (1, 2, 3)},
+    **{f"adaptive_{which}_pool{n}d": _adaptively_pooled(n) for which in ("avg", "max") for n in (1, 2, 3)},
+    **{f"_adaptive_avg_pool{n}d": _adaptively_pooled(n) for n in (2, 3)},
     "upsample_linear1d": _interpolated(2),
     **dict.fromkeys(("upsample_bilinear2d", "_upsample_bilinear2d_aa", "grid_sampler_2d"), _interpolated(4)),
     **dict.fromkeys(("upsample_trilinear3d", "grid_sampler_3d"), _interpolated(8)),
@@ -350,10 +362,14 @@ COUNTS: dict[str, Count] = {
     "linalg_pinv": _cube(26),
     **dict.fromkeys(("linalg_solve_triangular", "triangular_solve"), _solved),
     "_linalg_solve_ex": _solved_wholly,
-    **dict.fromkeys(("linalg_lu_solve", "cholesky_solve", "_cholesky_solve_helper", "linalg_ldl_solve"), _solved_by_factors),
+    **dict.fromkeys(
+        ("linalg_lu_solve", "cholesky_solve", "_cholesky_solve_helper", "linalg_ldl_solve"), _solved_by_factors
+    ),
     "lu_unpack": _each(1),
     **dict.fromkeys(("_cdist_forward", "_euclidean_dist"), _distances),
     "_pdist_forward": _distances,
+    "rrelu_with_noise": _in_evaluation,
+    **dict.fromkeys(("native_batch_norm", "_native_batch_norm_legit"), _normalised),
 }
 
 
@@ -364,6 +380,13 @@ _MAY_COPY = frozenset(("reshape",))
 def name_of(operation: Any) -> str:
     """The name of one of torch's operations, the same in place or not: `aten::add_.Tensor` is `add`."""
     return str(operation._schema.name).split("::")[1].rstrip("_")
+
+
+def made_of_others(operation: Any) -> bool:
+    """Whether torch makes an operation of others."""
+    import torch
+
+    return bool(torch._C._dispatch_has_kernel_for_dispatch_key(operation.name(), "CompositeImplicitAutograd"))
 
 
 def count_flops(function: Callable[[], Any]) -> int:
@@ -387,11 +410,10 @@ def count_flops(function: Callable[[], Any]) -> int:
             name = name_of(op)
             count = COUNTS.get(name) if op.namespace == "aten" and name not in _MAY_COPY else None
             if count is None:
-                with self:
-                    out = op.decompose(*args, **kwargs)
-                if out is NotImplemented:
+                if not made_of_others(op):
                     raise uncounted(name)
-                return out
+                with self:  # torch's own kernel, which inference runs too, and not the one in Python for its compiler
+                    return op._op_dk(torch._C.DispatchKey.CompositeImplicitAutograd, *args, **kwargs)
             out = op(*args, **kwargs)
             self.total += count(args, kwargs, out)
             return out

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autoqec.candidate.operation_counts import COUNTS, name_of, uncounted
+from autoqec.candidate.operation_counts import COUNTS, made_of_others, name_of, uncounted
 from autoqec.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,26 +46,41 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Weight:
+    """One of a stage's saved tensors: its name, and whether it is trained, by which torch chooses how to compute."""
+
+    name: str
+    trained: bool
+
+    def of(self, tensors: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """The tensor, as the module has it."""
+        import torch
+
+        tensor = tensors[self.name].detach()
+        return torch.nn.Parameter(tensor) if self.trained else tensor
+
+
+@dataclass(frozen=True)
 class Program:
     """The operations of a stage on a block of shots.
 
     Attributes:
         steps: In order.
         constants: Tensors that are neither inputs, nor weights, nor made by a step, by number.
-        weights: Names of the stage's weights, by number.
+        weights: The stage's weights, by number.
         result: The number of the beliefs.
     """
 
     steps: tuple[Step, ...]
     constants: Mapping[int, torch.Tensor]
-    weights: Mapping[int, str]
+    weights: Mapping[int, Weight]
     result: int
 
     def runner(self, tensors: Mapping[str, torch.Tensor]) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
         """Return a function of syndromes and beliefs that runs the steps, given the stage's weights."""
         import torch
 
-        kept = {number: tensors[name] for number, name in self.weights.items()} | dict(self.constants)
+        kept = {number: weight.of(tensors) for number, weight in self.weights.items()} | dict(self.constants)
         calls = [(find_operation(step.operation), step) for step in self.steps]
 
         def run(syndromes: torch.Tensor, beliefs: torch.Tensor) -> torch.Tensor:
@@ -91,13 +106,15 @@ class Program:
         data, places, first = [], [], 0
         for number, tensor in self.constants.items():
             raw = _bytes_of(tensor)
-            places.append([number, str(tensor.dtype).removeprefix("torch."), list(tensor.shape), first, first + len(raw)])
+            places.append(
+                [number, str(tensor.dtype).removeprefix("torch."), list(tensor.shape), first, first + len(raw)]
+            )
             data.append(raw)
             first += len(raw)
         header = {
             "steps": [[step.operation, step.args, step.kwargs, step.results] for step in self.steps],
             "constants": places,
-            "weights": [[number, name] for number, name in self.weights.items()],
+            "weights": [[number, each.name, each.trained] for number, each in self.weights.items()],
             "result": self.result,
         }
         text = json.dumps(header, separators=(",", ":")).encode()
@@ -136,7 +153,7 @@ def _read(data: bytes) -> Program:
         raw = bytearray(body[int(first) : int(last)])
         flat = torch.frombuffer(raw, dtype=dtype) if raw else torch.empty(0, dtype=dtype)
         constants[int(number)] = flat.reshape([int(side) for side in shape])
-    weights = {int(number): str(name) for number, name in header["weights"]}
+    weights = {int(number): Weight(str(name), bool(trained)) for number, name, trained in header["weights"]}
     return Program(steps, constants, weights, int(header["result"]))
 
 
@@ -160,11 +177,7 @@ def find_operation(name: str) -> Any:
 
 def _countable(operation: Any) -> bool:
     """Whether an operation has a count, or is made of others, which are looked at when they are counted."""
-    import torch
-
-    if name_of(operation) in COUNTS:
-        return True
-    return bool(torch._C._dispatch_has_kernel_for_dispatch_key(operation.name(), "CompositeImplicitAutograd"))
+    return name_of(operation) in COUNTS or made_of_others(operation)
 
 
 def record(
@@ -197,7 +210,10 @@ def record(
             kwargs = kwargs or {}
             if op.namespace != "aten" or not _countable(op):
                 raise uncounted(str(op).removeprefix("aten."))
-            told = seen.encoded(args), {name: seen.encoded(each) for name, each in kwargs.items()}  # before it runs: it may write into a constant
+            told = (
+                seen.encoded(args),
+                {name: seen.encoded(each) for name, each in kwargs.items()},
+            )  # before it runs: it may write into a constant
             out = op(*args, **kwargs)
             seen.add(f"{op._schema.name.split('::')[1]}.{op._overloadname}", told, out)
             return out
@@ -213,7 +229,7 @@ class _Seen:
     def __init__(self, syndromes: torch.Tensor, beliefs: torch.Tensor, weights: Mapping[str, torch.Tensor]):
         self.steps: list[Step] = []
         self.constants: dict[int, torch.Tensor] = {}
-        self.weights: dict[int, str] = {}
+        self.weights: dict[int, Weight] = {}
         self._named = {id(tensor): name for name, tensor in weights.items()}
         self._numbers: dict[int, int] = {}
         self._held: list[Any] = [*weights.values()]
@@ -256,7 +272,7 @@ class _Seen:
             raise _refused("a tensor that is quantized, nested or not on the CPU")
         number = self._number(tensor)
         if id(tensor) in self._named:
-            self.weights[number] = self._named[id(tensor)]
+            self.weights[number] = Weight(self._named[id(tensor)], tensor.requires_grad)
         else:
             self.constants[number] = tensor.detach().resolve_conj().resolve_neg().clone().contiguous()
         return number
