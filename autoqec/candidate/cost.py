@@ -1,13 +1,14 @@
 """Counts the cost of a predecoder: floating-point operations per shot and parameters.
 
-A candidate does not declare its own cost. Trusted stages are counted by `operation_counts`, in the mode and the batch that inference
-runs in. A stage with code of others is recorded (`recorded_program`); a process without that code runs the record, and counts it.
+A candidate does not declare its own cost. Trusted stages are counted by `operation_counts`, in the mode and the batch of
+inference. A stage with code of others is recorded (`recorded_program`); a process without that code counts the program.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -196,7 +197,7 @@ class Meter:
         counted = 0
         for infer, run in self._steps:
             if run is not None:
-                counted += count_flops(lambda run=run, given=beliefs: in_blocks(run, self._problem)(syndromes, given))
+                counted += count_flops(partial(in_blocks(run, self._problem), syndromes, beliefs))
             beliefs = infer(syndromes, beliefs)
         whole = BLOCK * -(-len(syndromes) // BLOCK)
         return self._fixed + -(-counted // whole)

@@ -239,7 +239,7 @@ def _logarithm(size: int) -> int:
 
 
 def _sorted(args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any) -> int:
-    """n log n comparisons along the axis."""
+    """Comparisons along the axis, n log n of them."""
     given = args[0]
     axes = [each for each in args[1:] if isinstance(each, int) and not isinstance(each, bool)]
     axis = kwargs.get("dim", axes[0] if axes else -1)

@@ -1,8 +1,8 @@
 """A stage as a straight program of tensor operations: recorded where its code runs, and run again where it does not.
 
 Code of others can do anything, also to a counter in its own process. Its program is data. A process that holds none of that code
-runs it, compares what it answers, and counts its operations from the shapes that it sees itself. What the code prepared when it was
-built is in the program as constants, and is counted too.
+runs the program: it counts the operations from the shapes that it sees, and its answers can be compared with those of the code.
+What the code prepared when it was built is in the program as constants, and is counted too.
 """
 
 from __future__ import annotations
@@ -329,8 +329,7 @@ def _bytes_of(tensor: torch.Tensor) -> bytes:
 def stored_numbers(tensor: torch.Tensor) -> int:
     """How many numbers of four bytes a constant holds, without those that have its commonest value.
 
-    So a table counts by what is in it, whatever its type; and a mask, an identity or a list of small whole numbers costs no more than
-    it says.
+    So a table counts by what is in it, whatever its type. Upper halves of small whole numbers and the zeros of a mask are free.
     """
     raw = _bytes_of(tensor.contiguous())
     words = np.frombuffer(raw + bytes(-len(raw) % 4), dtype=np.uint32)

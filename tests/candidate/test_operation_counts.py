@@ -141,8 +141,8 @@ LAYERS = {
     "Tanhshrink": (nn.Tanhshrink(), [SEQUENCE], 2 * N, 0),
 }
 for _name in (
-    "ReLU ReLU6 ELU SELU CELU GELU SiLU Mish Sigmoid LogSigmoid Tanh Softplus Hardtanh Hardswish Hardsigmoid Hardshrink Softshrink "
-    "LeakyReLU"
+    "ReLU ReLU6 ELU SELU CELU GELU SiLU Mish Sigmoid LogSigmoid Tanh Softplus Hardtanh Hardswish Hardsigmoid Hardshrink "
+    "Softshrink LeakyReLU"
 ).split():
     LAYERS[_name] = (getattr(nn, _name)(), [SEQUENCE], N, 0)
 LAYERS["Threshold"] = (nn.Threshold(0.1, 0.0), [SEQUENCE], N, 0)
