@@ -49,6 +49,7 @@ from autoqec.history.store.refs import compare_and_swap, list_refs, write_lock
 from autoqec.history.store.repository import Ledger, initialise, open_ledger, require_writable, resolve_commit
 from autoqec.history.store.upkeep import tidy
 from autoqec.history.sync.archiving import Archived, archive_run, prune_weights
+from autoqec.history.sync.dropped import Dropped
 from autoqec.history.sync.outgoing import Unpushed, unpushed
 from autoqec.history.sync.push_pull import SyncReport, fetch_bundle, pull, push, runs_elsewhere
 from autoqec.history.sync.run_bundle import write_bundle
@@ -60,6 +61,7 @@ __all__ = [
     "Archived",
     "Claim",
     "Conflict",
+    "Dropped",
     "Finding",
     "Ledger",
     "Merge",
