@@ -84,6 +84,10 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
             "The loss `logical_gap` needs a decoder that computes a gap, and this environment's does not.",
             "Set `loss: bce`, or use an environment whose decoder is `mwpm`.",
         ),
+        "uncounted_operation": ErrorCode(
+            "A stage uses an operation whose FLOPs cannot be counted, or does other operations on other shots.",
+            "Use operations of [FLOPs](candidates.md#flops), and `torch.where` instead of `if`.",
+        ),
         "custom_refused": ErrorCode(
             "A stage's own `module.py` is refused before it trains.",
             "Edit it; docs/candidates.md, custom, has the rules.",
@@ -154,6 +158,10 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
             "Two parents changed the same field in different ways.", "`autoqec compose ROUND ROUND --edit`."
         ),
         "number_taken": ErrorCode("Two clones gave one number to two rounds.", "Follow the hint of `autoqec pull`."),
+        "record_conflict": ErrorCode(
+            "Another record stands where this process writes its own: under the same id, or about the same intent.",
+            "`autoqec fsck` names both; `git log -p refs/notes/autoqec/RUN/verdict` shows who wrote the other one.",
+        ),
         "lost_race": ErrorCode("Somebody else pushed in the meantime.", "Push again."),
     },
 }
