@@ -92,7 +92,7 @@ class _Notes:
 def _results(ledger: Ledger, run: str, commit: str | None) -> RoundResults:
     if commit is None:
         return RoundResults()
-    found = {kind: effective(read_notes(ledger, run, kind, strict=False).get(commit, [])) for kind in NOTE_KINDS}
+    found = {kind: effective(read_notes(ledger, run, kind).get(commit, [])) for kind in NOTE_KINDS}
     return read_results(_Notes(**found))
 
 

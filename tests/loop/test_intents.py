@@ -129,7 +129,7 @@ def test_each_intent_names_the_ones_before_it(made, answering):
 
 def test_lines_that_anybody_added_change_neither_level_nor_attempt_for_the_better(made, answering):
     asked = answering()
-    add(made, [*forged(300), b"{", b'"text"', b'{"id":"q","ts":"9"}', b'{"id":"n","event":"begun","attempt":-3}'])
+    add(made, [*forged(300), b'{"id":"q","ts":"9"}', b'{"id":"n","event":"begun","attempt":-3}'])
     judge(made, state_of(made))
     assert [(request.attempt, request.verified_before) for request in asked] == [(1, 0)]
     absurd = {"id": "far", "event": "begun", "attempt": 10**15}
