@@ -99,6 +99,7 @@ if TYPE_CHECKING:
         read_candidate,
         require_reachable,
     )
+    from autoqec.history.rounds.run_chain import read_chain, remember_heads
     from autoqec.history.rounds.run_refs import (
         Run,
         check_run_name,
@@ -184,6 +185,7 @@ __all__ = [
     "read_attachment",
     "read_cache",
     "read_candidate",
+    "read_chain",
     "read_claim",
     "read_committed",
     "read_files",
@@ -191,6 +193,7 @@ __all__ = [
     "read_lines",
     "read_notes",
     "read_run",
+    "remember_heads",
     "repair",
     "require_reachable",
     "require_writable",
@@ -249,6 +252,7 @@ __getattr__ = lazy_names(
             "read_candidate",
             "require_reachable",
         ),
+        "rounds.run_chain": ("read_chain", "remember_heads"),
         "rounds.run_refs": (
             "Run",
             "check_run_name",
