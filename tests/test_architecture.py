@@ -33,6 +33,7 @@ ALLOWED = {
 #: Modules at the top, which any room may import, and what they may import themselves.
 SHARED = {
     "json_values": set(),
+    "lazy_names": set(),
     "round_events": set(),
     "printed_rows": {"json_values"},
     "errors": {"json_values"},

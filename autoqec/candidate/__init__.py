@@ -5,8 +5,9 @@ What a stage plugin needs is here by name, and imported when it is first used.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from autoqec.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from autoqec.candidate.stage_contract import Inference, StageConfig, StageKind
@@ -17,14 +18,9 @@ __all__ = [
     "StageKind",
 ]
 
-_HOME = {
-    "Inference": "stage_contract",
-    "StageConfig": "stage_contract",
-    "StageKind": "stage_contract",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "stage_contract": ("Inference", "StageConfig", "StageKind"),
+    },
+)

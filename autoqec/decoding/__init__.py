@@ -5,8 +5,9 @@ Names are imported on first use, so that listing plugins compiles nothing.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from autoqec.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from autoqec.decoding.array_checks import check_beliefs, check_syndromes
@@ -24,19 +25,11 @@ __all__ = [
     "edge_uses",
 ]
 
-_HOME = {
-    "CompiledDecoder": "decoder_contract",
-    "Decoded": "decoder_contract",
-    "Decoder": "decoder_contract",
-    "EdgeUses": "edges",
-    "check_beliefs": "array_checks",
-    "check_syndromes": "array_checks",
-    "edge_log_odds": "edges",
-    "edge_uses": "edges",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "array_checks": ("check_beliefs", "check_syndromes"),
+        "decoder_contract": ("CompiledDecoder", "Decoded", "Decoder"),
+        "edges": ("EdgeUses", "edge_log_odds", "edge_uses"),
+    },
+)

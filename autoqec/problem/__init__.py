@@ -5,8 +5,9 @@ What a code plugin needs is here by name, and imported when it is first used.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from autoqec.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from autoqec.problem.code_contract import Code, build_problem
@@ -23,17 +24,12 @@ __all__ = [
     "build_problem",
 ]
 
-_HOME = {
-    "Code": "code_contract",
-    "build_problem": "code_contract",
-    "Environment": "environment",
-    "LoadedEnvironment": "environment",
-    "Noise": "noise",
-    "Problem": "problem",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "code_contract": ("Code", "build_problem"),
+        "environment": ("Environment", "LoadedEnvironment"),
+        "noise": ("Noise",),
+        "problem": ("Problem",),
+    },
+)

@@ -1,6 +1,7 @@
 """Audits a verdict from its own note: recomputes everything that follows from the counts and compares it with what the note says.
 
 An audit draws no shots, so it cannot tell whether the counts are true. A replay of the shots from the revealed key can.
+The ends of intervals are searched for, as when the note was written; or evaluated, which is much faster and as strict.
 """
 
 from __future__ import annotations
@@ -11,21 +12,33 @@ from dataclasses import replace
 from math import isclose
 from typing import Any, TypeVar
 
-from autoqec.results.decision import cell_result, decide, rate_surely_below, test_word
+from autoqec.results.counts import PairedCounts
+from autoqec.results.decision import decide, evidence, rate_surely_below, test_word
 from autoqec.results.distance import certificate_row, certified
-from autoqec.results.harm import harm_counted, harm_word, slope_of
+from autoqec.results.figures import Figures
+from autoqec.results.harm import harm_evidence, harm_word, slope_of
+from autoqec.results.interval_ends import CLOSE, SEARCHED, Ends
 from autoqec.results.note_form import write_record
 from autoqec.results.reasons import REASONS, word_for
-from autoqec.results.statistics import attempt_alpha, delta_interval
+from autoqec.results.statistics import attempt_alpha, mcnemar_p
 from autoqec.results.verdict import Verdict
 from autoqec.results.verdict_checks import NotWhole, run_checks
-from autoqec.results.verdict_parts import Certificate, Check, Evidence, FaultSets, Tested, Variant
+from autoqec.results.verdict_parts import (
+    Attempt,
+    Certificate,
+    CertificateRow,
+    Check,
+    Evidence,
+    FaultSets,
+    Tested,
+    Variant,
+)
 
-#: Relative tolerance between two computations of one number.
-_CLOSE = 1e-9
+#: No error budget of an environment is as large as this.
+_MOST_ALPHA = 0.5
 
-#: Fields of a test that are counted, so they do not follow from its other counts.
-_COUNTED = ("test", "extension", "neutral", "digests", "invalid", "references", "references_missing")
+#: Relative tolerance between two computations of one p-value, which may be tiny.
+_CLOSE_P = 1e-6
 
 #: A number in a sentence.
 _FIGURE = re.compile(r"\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?")
@@ -33,18 +46,19 @@ _FIGURE = re.compile(r"\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?")
 _T = TypeVar("_T")
 
 
-def audit(verdict: Verdict) -> list[str]:
+def audit(verdict: Verdict, ends: Ends = SEARCHED) -> list[str]:
     """Find what a verdict's note says that does not follow from its counts.
 
     Args:
         verdict: As it stands in git. Verdicts of earlier versions hold fewer fields; the audit examines those they hold.
+        ends: How to find the ends of intervals.
 
     Returns:
         One sentence per figure that disagrees, `field: …`; empty if all agree.
     """
     found = [f"the note is incomplete: {place} does not match the schema of a verdict" for place in verdict.malformed]
     try:
-        found += _differences(verdict)
+        found += _differences(verdict, ends)
     except NotWhole as missing:
         found += [f"the note is incomplete: it has no {missing}"] if not found else []
     except (ArithmeticError, ValueError) as error:
@@ -52,31 +66,61 @@ def audit(verdict: Verdict) -> list[str]:
     return found
 
 
-def _differences(verdict: Verdict) -> Iterator[str]:
+def _differences(verdict: Verdict, ends: Ends) -> Iterator[str]:
     evidence = verdict.evidence
     attempt = _needed(evidence.attempt, "attempt")
+    yield from _level(attempt)
     alpha = attempt_alpha(attempt.alpha, attempt.attempt, attempt.verified_before)
-    yield from _beside("alpha_attempt", attempt.alpha_attempt, alpha)
-    if evidence.fault is not None or evidence.over:
+    stopped, target = evidence.fault is not None or bool(evidence.over), evidence.target
+    if stopped:
         yield from _stopped(verdict)
-        return
-    target, chunk_shots = _needed(evidence.target, "test"), _needed(evidence.chunk_shots or None, "chunk_shots")
-    yield from _tested("", target, alpha, chunk_shots)
+    else:
+        target = _needed(target, "test")
+    if target is not None:
+        yield from _figures_of_all(evidence, target, alpha, ends)
+        if not stopped:
+            yield from _word(verdict, target, alpha)
+
+
+def _level(attempt: Attempt) -> Iterator[str]:
+    """Check the attempt's number and level; no level is above the run's error budget."""
+    if attempt.attempt < 1:
+        raise ValueError(f"attempt {attempt.attempt} is not a number from 1 up")
+    if not 0 < attempt.alpha < _MOST_ALPHA:
+        yield f"alpha: {attempt.alpha} is not an error budget, which is between 0 and {_MOST_ALPHA}"
+    if not 0 <= attempt.verified_before < attempt.attempt:
+        yield f"verified_before: {attempt.verified_before} is not possible for attempt {attempt.attempt}"
+    level = attempt_alpha(attempt.alpha, attempt.attempt, attempt.verified_before)
+    yield from _beside("alpha_attempt", attempt.alpha_attempt, level)
+    if level > attempt.alpha:
+        yield f"alpha_attempt: {level} is above the error budget, {attempt.alpha}"
+
+
+def _figures_of_all(evidence: Evidence, target: Tested, alpha: float, ends: Ends) -> Iterator[str]:
+    """Check every part of the evidence that has counts."""
+    chunk_shots = _needed(evidence.chunk_shots or None, "chunk_shots")
+    yield from _tested("", target, alpha, chunk_shots, ends)
     for place, cell in enumerate(evidence.cells):
         if cell.tested is not None:
-            yield from _tested(f"cells.{place}.", cell.tested, alpha, chunk_shots)
+            yield from _tested(f"cells.{place}.", cell.tested, alpha, chunk_shots, ends)
     yield from _out_of_time(evidence)
     for place, row in enumerate(evidence.harm or ()):
         if row.counted is not None:
             counts = row.counted.counts
             noted = write_record(row.counted) | {"word": row.word}
-            yield from _beside(f"harm.{place}", noted, write_record(harm_counted(counts)) | {"word": harm_word(counts)})
+            again = harm_evidence(counts) | _figures(counts, row.counted.figures, ends) | {"word": harm_word(counts)}
+            yield from _beside(f"harm.{place}", noted, again)
     if evidence.certificate is not None and evidence.certificate.sets is not None:
-        delta_ler = target.figures.delta_ler
-        yield from _certificate(evidence.certificate, evidence.certificate.sets, delta_ler)
+        yield from _certificate(evidence.certificate, evidence.certificate.sets, target.figures.delta_ler, ends)
     for place, variant in enumerate(evidence.ablation.variants if evidence.ablation else ()):
-        yield from _variant(f"ablation.variants.{place}", variant)
-    yield from _word(verdict, target, alpha)
+        yield from _variant(f"ablation.variants.{place}", variant, ends)
+
+
+def _figures(counts: PairedCounts, noted: Figures, ends: Ends) -> dict[str, Any]:
+    """The figures of counts as a note holds them."""
+    rates = counts.shots, counts.ler_baseline, counts.ler_candidate, counts.delta_ler
+    gain, ratio = ends.delta(counts, noted.gain_interval), ends.ratio(counts, noted.ratio_interval)
+    return Figures(*rates, gain, counts.ler_ratio, ratio).to_note()  # type: ignore[arg-type]
 
 
 def _needed(part: _T | None, name: str) -> _T:
@@ -99,17 +143,26 @@ def _stopped(verdict: Verdict) -> Iterator[str]:
         )
 
 
-def _tested(where: str, noted: Tested, alpha: float, chunk_shots: int) -> Iterator[str]:
+def _tested(where: str, noted: Tested, alpha: float, chunk_shots: int, ends: Ends) -> Iterator[str]:
     """Audit one cell: its evidence from the test's counts, its figures from the extension's counts."""
-    again = write_record(
-        cell_result(noted.test, alpha, noted.digests, extension=noted.extension, neutral=noted.neutral)
-    )
+    test, headline = noted.test, noted.headline
+    everything = test + noted.extension if noted.extension else test
+    again: dict[str, Any] = {
+        **evidence(test, alpha),
+        **_figures(headline, noted.figures, ends),
+        "shots_in_all": everything.shots,
+        "ler_ratio_ci_all_shots": ends.ratio(everything, noted.ler_ratio_ci_all_shots or (0.0, None)),
+    }
+    if noted.word:
+        again["word"] = test_word(test, alpha)
     said = write_record(noted)
     for name, value in again.items():
-        if name not in _COUNTED and (name != "word" or noted.word):
-            yield from _beside(where + name, said.get(name), value)
+        yield from _beside(where + name, said.get(name), value)
+    p = mcnemar_p(headline)
+    if noted.mcnemar_p_fixed_n is None or not isclose(noted.mcnemar_p_fixed_n, p, rel_tol=_CLOSE_P):
+        yield f"{where}mcnemar_p_fixed_n: the note says {noted.mcnemar_p_fixed_n}, its counts give {p}"
     drawn = len(noted.digests) * chunk_shots
-    yield from _beside(f"{where}digests, times {chunk_shots} shots", drawn, again["shots_in_all"])
+    yield from _beside(f"{where}digests, times {chunk_shots} shots", drawn, everything.shots)
 
 
 def _out_of_time(evidence: Evidence) -> Iterator[str]:
@@ -122,24 +175,37 @@ def _out_of_time(evidence: Evidence) -> Iterator[str]:
     yield from _beside("out_of_time.shots", [stop.shots], [place.test.shots for place in places if place])
 
 
-def _certificate(noted: Certificate, sets: FaultSets, delta_ler: float) -> Iterator[str]:
+def _certificate(noted: Certificate, sets: FaultSets, delta_ler: float, ends: Ends) -> Iterator[str]:
     none = sets.no_fault
     for place, row in enumerate(sets.rows):
         # For listed sets the note holds the summed probabilities; for drawn sets they follow from counts.
         sums = (row.failing[0] / none, row.failing[1] / none) if row.how == "listed" else None
-        again = certificate_row(row.weight, row.of, row.probability, none, row.counts, sums)
+        interval = _drawn_interval(row, ends) if sums is None else None
+        again = certificate_row(row.weight, row.of, row.probability, none, row.counts, sums, interval)
         yield from _beside(f"certificate.rows.{place}", write_record(row), write_record(again))
     whole = certified(_needed(noted.distance, "certificate.distance"), noted.found, none, sets.rows, delta_ler)
     yield from _beside("certificate.word", noted.word, whole.word)
     yield from _beside("certificate.break_even", sets.break_even, _needed(whole.sets, "certificate.rows").break_even)
 
 
-def _variant(where: str, variant: Variant) -> Iterator[str]:
+def _drawn_interval(row: CertificateRow, ends: Ends) -> tuple[Any, Any]:
+    """The interval of the excess, from that of the difference of rates among the drawn sets, which it mirrors."""
+    if row.probability == 0:
+        return 0.0, 0.0
+    low, high = (-end / row.probability for end in row.excess_ci)
+    found = ends.delta(row.counts, (high, low))
+    turned = [-row.probability * end if isinstance(end, float) else end for end in reversed(found)]
+    return turned[0], turned[1]
+
+
+def _variant(where: str, variant: Variant, ends: Ends) -> Iterator[str]:
     counted = variant.counted
     if counted is not None:
         yield from _beside(f"{where}.delta_ler", counted.delta_ler, counted.counts.delta_ler)
         yield from _beside(f"{where}.earned", counted.earned, counted.against_whole.delta_ler)
-        yield from _beside(f"{where}.earned_ci", counted.earned_ci, delta_interval(counted.against_whole))
+        yield from _beside(
+            f"{where}.earned_ci", counted.earned_ci, ends.delta(counted.against_whole, counted.earned_ci)
+        )
 
 
 def _word(verdict: Verdict, target: Tested, alpha: float) -> Iterator[str]:
@@ -148,6 +214,8 @@ def _word(verdict: Verdict, target: Tested, alpha: float) -> Iterator[str]:
         better = test_word(target.test, alpha) == "better"
         if better != (verdict.verdict != "FAILED" or verdict.reason in ("target_missed", "constraint")):
             yield f"verdict: {verdict.verdict} ({verdict.reason}) does not follow from the counts of the test"
+        if verdict.reason in REASONS and verdict.verdict != word_for(verdict.reason):
+            yield f"verdict: {verdict.verdict}, but {verdict.reason} is a reason of {word_for(verdict.reason)}"
         return
     if evidence.target_ler is not None and target.extension is not None:
         bound = rate_surely_below(target.extension, alpha)
@@ -183,4 +251,4 @@ def _beside(name: str, noted: Any, again: Any) -> Iterator[str]:
 
 def _same(noted: Any, again: Any) -> bool:
     numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (noted, again))
-    return isclose(noted, again, rel_tol=_CLOSE, abs_tol=_CLOSE) if numbers else bool(noted == again)
+    return isclose(noted, again, rel_tol=CLOSE, abs_tol=CLOSE) if numbers else bool(noted == again)

@@ -36,7 +36,13 @@ _LEAST_SHARE = 1e-6
 
 
 def certificate_row(
-    weight: int, of: int, probability: float, none: float, counts: PairedCounts, sums: tuple[float, float] | None
+    weight: int,
+    of: int,
+    probability: float,
+    none: float,
+    counts: PairedCounts,
+    sums: tuple[float, float] | None,
+    interval: tuple[float, float] | None = None,
 ) -> CertificateRow:
     """What the fault sets of one weight say.
 
@@ -48,6 +54,7 @@ def certificate_row(
         counts: Paired counts of the examined sets.
         sums: Where all sets were listed, sums over those that baseline and candidate fail of the products of their odds; None
             where they were drawn.
+        interval: The interval of the candidate's excess, if it is known; by default it is searched for.
     """
     if sums is not None:
         baseline, candidate = none * sums[0], none * sums[1]
@@ -56,6 +63,8 @@ def certificate_row(
     excess = candidate - baseline
     if sums is not None:
         ends = excess, excess
+    elif interval is not None:
+        ends = interval
     else:
         low, high = delta_interval(counts)
         ends = -probability * high, -probability * low

@@ -23,13 +23,16 @@ _Z = 1.959964
 
 
 def harm_counted(counts: PairedCounts) -> HarmCounted:
-    """The evidence in a cell's counts."""
-    return HarmCounted(
-        counts,
-        round(finite(log_e_worse(counts)), 6),
-        round(finite(log_e_better(counts, HARMLESS_RATIO)), 6),
-        Figures.of(counts),
-    )
+    """The counts of a cell with their evidence and figures."""
+    return HarmCounted(counts, **harm_evidence(counts), figures=Figures.of(counts))
+
+
+def harm_evidence(counts: PairedCounts) -> dict[str, float]:
+    """The evidence in a cell's counts; see `HarmCounted`."""
+    return {
+        "log_e_worse": round(finite(log_e_worse(counts)), 6),
+        "log_e_harmless": round(finite(log_e_better(counts, HARMLESS_RATIO)), 6),
+    }
 
 
 def harm_word(counts: PairedCounts) -> str:

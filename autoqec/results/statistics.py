@@ -19,7 +19,8 @@ BETS = tuple(0.004 * (0.9 / 0.004) ** (i / 23) for i in range(24))
 #: Verdicts planned per run: each attempt may spend this share of the error budget (e-LOND with flat weights).
 PLANNED_ATTEMPTS = 64
 
-_RATIO_RANGE = (1e-6, 1e6)
+#: Ratios of rates that an interval may end at.
+RATIO_RANGE = (1e-6, 1e6)
 
 
 def _log_mean_exp(values: list[float]) -> float:
@@ -60,7 +61,7 @@ def log_e_worse(counts: PairedCounts, ratio: float = 1.0) -> float:
     )
 
 
-def _log_e_mean_above(counts: PairedCounts, mean: float) -> float:
+def log_e_mean_above(counts: PairedCounts, mean: float) -> float:
     """Log of the evidence that the mean of 1[baseline fails] - 1[candidate fails] is above `mean`, in [-1, 1]."""
     c = counts
     ties = c.shots - c.baseline_only - c.candidate_only
@@ -82,14 +83,24 @@ def _crossing(rejected: Callable[[float], bool], low: float, high: float) -> flo
     return low
 
 
+def border_of(alpha: float = 0.05) -> float:
+    """The log evidence at which one end of a two-sided interval excludes a value."""
+    return log(2 / alpha)
+
+
+def mirrored(counts: PairedCounts) -> PairedCounts:
+    """The counts with baseline and candidate exchanged."""
+    return PairedCounts(counts.shots, counts.both, counts.candidate_only, counts.baseline_only)
+
+
 def ratio_interval(counts: PairedCounts, alpha: float = 0.05) -> tuple[float, float | None]:
     """Interval for candidate rate / baseline rate, valid at any stopping time with probability 1 - alpha.
 
     Returns:
         Lower and upper end; the upper end is None while no ratio, however large, is excluded.
     """
-    border = log(2 / alpha)
-    low, high = (log(end) for end in _RATIO_RANGE)
+    border = border_of(alpha)
+    low, high = (log(end) for end in RATIO_RANGE)
     below = log_e_worse(counts, exp(low)) >= border
     above = log_e_better(counts, exp(high)) >= border
     lower = exp(_crossing(lambda r: log_e_worse(counts, exp(r)) >= border, low, high)) if below else 0.0
@@ -99,15 +110,14 @@ def ratio_interval(counts: PairedCounts, alpha: float = 0.05) -> tuple[float, fl
 
 def delta_interval(counts: PairedCounts, alpha: float = 0.05) -> tuple[float, float]:
     """Interval for `ler_baseline - ler_candidate` per shot, valid at any stopping time with probability 1 - alpha."""
-    border = log(2 / alpha)
-    mirrored = PairedCounts(counts.shots, counts.both, counts.candidate_only, counts.baseline_only)
+    border = border_of(alpha)
 
     def lower_end(c: PairedCounts) -> float:
-        if _log_e_mean_above(c, -1.0) < border:
+        if log_e_mean_above(c, -1.0) < border:
             return -1.0
-        return _crossing(lambda mean: _log_e_mean_above(c, mean) >= border, -1.0, 1.0)
+        return _crossing(lambda mean: log_e_mean_above(c, mean) >= border, -1.0, 1.0)
 
-    return lower_end(counts), -lower_end(mirrored)
+    return lower_end(counts), -lower_end(mirrored(counts))
 
 
 def rate_interval(failures: int, shots: int, alpha: float = 0.05) -> tuple[float, float]:

@@ -5,8 +5,9 @@ The names that verifier and executor plugins need are public here. Each is impor
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from autoqec.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from autoqec.results.verdict import Verdict
@@ -28,21 +29,12 @@ __all__ = [
     "run_task",
 ]
 
-_HOME = {
-    "Executor": "executor_contract",
-    "Task": "executor_contract",
-    "run_task": "executor_contract",
-    "CandidateFault": "predictor",
-    "Scored": "score_stream",
-    "ScoreStream": "score_stream",
-    "Report": "verifier_contract",
-    "Verdict": "verifier_contract",
-    "VerificationRequest": "verifier_contract",
-    "Verifier": "verifier_contract",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "verifier_contract": ("Verdict", "Report", "VerificationRequest", "Verifier"),
+        "executor_contract": ("Executor", "Task", "run_task"),
+        "predictor": ("CandidateFault",),
+        "score_stream": ("Scored", "ScoreStream"),
+    },
+)

@@ -8,8 +8,9 @@ def test_my_decoder():
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from autoqec.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from autoqec.testing.agent_context import tiny_context
@@ -56,31 +57,26 @@ __all__ = [
     "untrained",
 ]
 
-#: Where each name is. A child process that runs one small function of this package does not load the rest of it first.
-_MODULES = {
-    "agent_context": ["tiny_context"],
-    "candidates": ["custom_module", "untrained"],
-    "conformance": ["check_agent", "check_decoder", "check_estimates", "check_stage"],
-    "conformance_code": ["check_code"],
-    "conformance_command": ["check_command"],
-    "conformance_executor": ["check_executor"],
-    "conformance_verifier": ["check_verifier"],
-    "recorded": ["figures", "record_round", "record_run"],
-    "scripted_agent": ["ScriptedAgent"],
-    "tiny": [
-        "TINY_CONFIG",
-        "TINY_ENVIRONMENT",
-        "colour_problem",
-        "make_tiny_lab",
-        "surface_problem",
-        "tiny_problem",
-        "tiny_proposal",
-    ],
-}
-
-
-def __getattr__(name: str) -> Any:
-    for module, names in _MODULES.items():
-        if name in names:
-            return getattr(import_module(f"{__name__}.{module}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "agent_context": ("tiny_context",),
+        "candidates": ("custom_module", "untrained"),
+        "conformance": ("check_agent", "check_decoder", "check_estimates", "check_stage"),
+        "conformance_code": ("check_code",),
+        "conformance_command": ("check_command",),
+        "conformance_executor": ("check_executor",),
+        "conformance_verifier": ("check_verifier",),
+        "recorded": ("figures", "record_round", "record_run"),
+        "scripted_agent": ("ScriptedAgent",),
+        "tiny": (
+            "TINY_CONFIG",
+            "TINY_ENVIRONMENT",
+            "colour_problem",
+            "make_tiny_lab",
+            "surface_problem",
+            "tiny_problem",
+            "tiny_proposal",
+        ),
+    },
+)

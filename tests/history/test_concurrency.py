@@ -27,7 +27,7 @@ for _ in range(count):
     print(claim.number, claim.attempt, flush=True)
 """
 
-GIT_AT_WORK = "while :; do git pack-refs --all --prune; git gc -q --no-prune; done"
+GIT_AT_WORK = 'while [ ! -e "$1" ]; do git pack-refs --all --prune; git gc -q --no-prune; done'
 
 
 def errors(lab):
@@ -35,17 +35,28 @@ def errors(lab):
 
 
 @pytest.fixture
-def git_at_work(lab):
+def git_at_work(lab, tmp_path):
+    """Git packs and collects garbage all the time; calling the value lets it finish what it does, and waits for that.
+
+    While git writes a pack, `git fsck` reports that pack as an error. A killed git leaves such a file for good.
+    """
+    end = tmp_path / "git may end"
     process = subprocess.Popen(
-        ["sh", "-c", GIT_AT_WORK],
+        ["sh", "-c", GIT_AT_WORK, "sh", str(end)],
         cwd=lab.workdir,
         start_new_session=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    yield
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+
+    def finish():
+        end.touch()
+        process.wait()
+
+    yield finish
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 @pytest.mark.parametrize(("writers", "count"), [(4, 25), pytest.param(8, 200, marks=pytest.mark.slow)])
@@ -68,6 +79,7 @@ def test_writers_lose_nothing_to_each_other_nor_to_gc(writers, count, lab, run, 
     assert {claim.attempt for claim in claims} == attempts
     assert {claim.state for claim in claims} == {"closed"}
     assert errors(lab) == []
+    git_at_work()
     git("fsck", "--strict")
 
 
