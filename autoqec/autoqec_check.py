@@ -37,7 +37,7 @@ class Counts(NamedTuple):
         pays = (shot, shot + baseline + candidate, shot + baseline, shot + candidate)
         shots = (self.shots - sum(self[1:]), *self[1:])
         logs = [sum(n * log1p(bet / scale * x) for n, x in zip(shots, pays, strict=True) if n) for bet in BETS]
-        return max(logs) + log(sum(exp(each - max(logs)) for each in logs) / len(logs))
+        return min(700.0, max(logs) + log(sum(exp(each - max(logs)) for each in logs) / len(logs)))  # e^700 is a float
 
     def better(self, r: float = 1.0) -> float:
         """Evidence that the candidate fails less than r times as often as the baseline."""
@@ -49,21 +49,26 @@ class Counts(NamedTuple):
 
     def word(self, level: float) -> str:
         """The word of a test that stops here, at any time. "Not better" means that a gain of 3 % or more is excluded."""
-        worthless = "not_better" if self.worse(0.97) >= log(20) else "undecided"
-        return "better" if self.better() >= log(1 / level) else worthless
+        return "better" if self.better() >= log(1 / level) else "not_better" if self.worse(0.97) >= log(20) else "undecided"
 
     def mcnemar(self) -> float:
         """McNemar's exact one-sided test that the candidate is better, for a number of shots fixed in advance."""
         return at_most(self.candidate_only, self.baseline_only + self.candidate_only, 0.5)
 
+    def gain_ends(self, ends: list[float]) -> bool:
+        """Whether a 95 % interval of the gain ends there; the gain is the baseline's rate minus the candidate's."""
+        low = ends_at(lambda m: self.log_e(1, -1, -m, 1 + abs(m)), ends[0], -1.0, -1.0)
+        return low and ends_at(lambda m: self.log_e(-1, 1, -m, 1 + abs(m)), -ends[1], -1.0, -1.0)
+
+    def ratio_ends(self, ends: list[float]) -> bool:
+        """Whether a 95 % interval of the ratio of rates ends there; it may be open above."""
+        return ends_at(self.worse, ends[0], 1e-6, 0.0) and ends_at(self.better, ends[1], 1e6, None)
+
     def figures(self) -> Note:
-        """Rates, gain (the baseline's rate minus the candidate's) and ratio, with their 95 % intervals."""
-        baseline, candidate = (self.both + self.baseline_only) / self.shots, (self.both + self.candidate_only) / self.shots
-        gain = border(lambda m: self.log_e(1, -1, -m, 1 + abs(m)), -1.0, 1.0, -1.0)
-        loss = border(lambda m: self.log_e(-1, 1, -m, 1 + abs(m)), -1.0, 1.0, -1.0)
-        ratio = [border(self.worse, 1e-6, 1e6, 0.0), border(self.better, 1e6, 1e-6, None)]
-        return {"shots": self.shots, "ler_baseline": baseline, "ler_candidate": candidate, "delta_ler": baseline - candidate,
-                "delta_ler_ci": [gain, -loss], "ler_ratio": candidate / baseline if baseline else None, "ler_ratio_ci": ratio}
+        """Rates, gain and ratio, with their intervals."""
+        plain, own = (self.both + self.baseline_only) / self.shots, (self.both + self.candidate_only) / self.shots
+        return {"shots": self.shots, "ler_baseline": plain, "ler_candidate": own, "delta_ler": plain - own,
+                "delta_ler_ci": self.gain_ends, "ler_ratio": own / plain if plain else None, "ler_ratio_ci": self.ratio_ends}
 
 def counts(note: Note | None) -> Counts:
     """The counts in a note; zeros if there are none."""
@@ -72,12 +77,12 @@ def counts(note: Note | None) -> Counts:
         raise ValueError(f"impossible counts {note!r}")
     return c
 
-def border(e: Callable[[float], float], inside: float, outside: float, none: float | None) -> Any:
-    """The end of a 95 % interval: where evidence e falls to 2 / 0.05, on the way from a value that it excludes, if it does."""
-    for _ in range(70):
-        middle = (inside + outside) / 2
-        inside, outside = (middle, outside) if e(middle) >= log(40) else (inside, middle)
-    return inside if e(inside) >= log(40) else none
+def ends_at(e: Callable[[float], float], end: float, excluded: float, open_end: float | None) -> bool:
+    """Whether evidence e, from a value that it excludes, falls below 1 / 0.025 at this end, if it does so anywhere."""
+    if e(excluded) < log(40):
+        return end == open_end
+    step = 1e-9 * max(1.0, abs(end)) * (1 if excluded < end else -1)
+    return e(end - step) >= log(40) > e(end + step)
 
 def at_most(k: int, n: int, p: float) -> float:
     """Probability of at most k failures in n shots at rate p (binomial)."""
@@ -92,40 +97,36 @@ def at_most(k: int, n: int, p: float) -> float:
 def differ(note: Note, own: Note, tolerance: float = 1e-9) -> list[str]:
     """The fields of a note that are not what they should be, up to rounding."""
     def same(a: Any, b: Any) -> bool:
-        if isinstance(a, list) and isinstance(b, list):
-            return len(a) == len(b) and all(map(same, a, b))
-        numbers = {type(a), type(b)} <= {int, float}
-        return isclose(a, b, rel_tol=1e-9, abs_tol=tolerance) if numbers else type(a) is type(b) and bool(a == b)
-    return [f"{x} is {note.get(x)!r}, not {own[x]!r}" for x in own if not same(note.get(x), own[x])]
+        close = {type(a), type(b)} <= {int, float} and isclose(a, b, rel_tol=1e-9, abs_tol=tolerance)
+        return bool(b(a)) if callable(b) else close or (type(a) is type(b) and bool(a == b))
+    wrong = [x for x in own if not same(note.get(x), own[x])]
+    return [f"{x} is {note.get(x)!r}" + ("" if callable(own[x]) else f", not {own[x]!r}") for x in wrong]
 
 def tested(note: Note, level: float, chunk_shots: int) -> list[str]:
     """A cell's test: the word from the test's shots, the figures from those of the extension, which only a "better" has."""
     test, more = counts(note["test"]), counts(note.get("extension"))
     shown, every = more if more.shots else test, Counts(*map(sum, zip(test, more, strict=True)))
     evidence = {"log_e_better": test.better(), "log_e_futile": test.worse(0.97), "log_e_needed": log(1 / level)}
-    own = {"word": test.word(level), **shown.figures(), "mcnemar_p_fixed_n": shown.mcnemar()}
-    own |= {"shots_in_all": every.shots, "ler_ratio_ci_all_shots": every.figures()["ler_ratio_ci"], "digests": every.shots}
-    note = {**note, "digests": len(note["digests"]) * chunk_shots}  # one for each chunk
-    return differ(note, {x: min(e, 700.0) for x, e in evidence.items()}, 1e-6) + differ(note, own)
+    own = {"word": test.word(level), **shown.figures(), "mcnemar_p_fixed_n": shown.mcnemar(), "shots_in_all": every.shots,
+           "ler_ratio_ci_all_shots": every.ratio_ends, "digests": lambda each: len(each) * chunk_shots == every.shots}
+    return differ(note, evidence, 1e-6) + differ(note, own)
 
 def certificate(note: Note, delta_ler: float) -> list[str]:
     """The distance certificate: whether sets of few faults that only the candidate fails outweigh its gain at lower rates."""
     wrong, lost, rows = [], 0.0, [(row, counts(row["counts"])) for row in note["rows"]]
     for row, c in rows:
-        p, f, excess = row["probability"], c.figures(), row["failing"][1] - row["failing"][0]
-        own = {"excess": excess, "excess_ci": [excess, excess]}  # all sets were listed, so nothing is uncertain
-        if row["how"] == "drawn":
-            own["failing"] = [p * f["ler_baseline"], p * f["ler_candidate"]]
-            own["excess_ci"] = [-p * end for end in reversed(f["delta_ler_ci"])]
-        wrong += differ(row, own)
-        lost += own["excess_ci"][0] / note["no_fault"] * 0.1 ** row["weight"]  # at a tenth of the target's error rates
+        p, (low, high), drawn = row["probability"], row["excess_ci"], row["how"] == "drawn"
+        excess = p * (c.candidate_only - c.baseline_only) / c.shots if drawn else row["failing"][1] - row["failing"][0]
+        ends = c.gain_ends([-high / p, -low / p]) if drawn else low == high == excess  # where all sets are listed
+        wrong += differ(row, {"excess": excess, "excess_ci": lambda _, ends=ends: ends})
+        lost += low / note["no_fault"] * 0.1 ** row["weight"]  # at a tenth of the target's error rates
     gained = max(0.0, delta_ler) * 0.1 ** ((note["distance"] + 1) // 2)  # there, to leading order
     regression = lost > gained or any(row["weight"] == 1 and c.candidate_only for row, c in rows)
     word = "traded" if any(c.candidate_only for _, c in rows) else "kept"
     return wrong + differ(note, {"word": "regression" if regression else word})
 
 def follows(v: Note) -> Found:
-    """Each part of a verdict that must follow from its own counts, and in the end its word and reason."""
+    """Each part of a verdict that must follow from its own counts; `reasons` are those against "better", the gravest first."""
     attempt, before, alpha = v["attempt"], v["verified_before"], v["alpha"]
     # 64 attempts share half of the error budget, the next 128 a quarter, and so on (e-LOND; Xu and Ramdas 2024).
     level = min(alpha, alpha * 2.0 ** (-5 - 2 * ((attempt + 63) // 64).bit_length()) * (before + 1))
@@ -133,23 +134,21 @@ def follows(v: Note) -> Found:
     yield "level", differ(v, {"alpha_attempt": level}) if possible else ["impossible numbers"]
     old = "test" in v and "word" not in v  # version 0.1 noted neither the test's word nor its checks
     v = {**v, "word": counts(v["test"]).word(level)} if old else v
+    limits = [(v.get(x) or 0, (v.get("constraints") or {}).get(f"max_{x}")) for x in ("params", "flops_per_shot")]
+    over = any(limit is not None and cost > limit for cost, limit in limits) if "constraints" in v else v.get("over")
+    reasons = [("FAILED", "over_budget")] if over else [(FAULTS[v["reason"]], v["reason"])] if v.get("fault") is not None else []
     for place in (v, *v.get("cells", ())):
-        if "test" in place:
+        if "test" in place or place.get("word") == "better" or (place is v and not reasons):
             yield f"test {place.get('label', '')}", tested(place, level, v["chunk_shots"])
     for row in v.get("harm") or ():
         c = counts(row.get("counts"))
         word = "harm" if c.worse() >= log(20) else "no_harm" if c.better(1.1) >= log(20) else "unknown"
-        wrong = differ(row, {"log_e_worse": min(c.worse(), 700.0), "log_e_harmless": min(c.better(1.1), 700.0)}, 1e-6)
+        wrong = differ(row, {"log_e_worse": c.worse(), "log_e_harmless": c.better(1.1)}, 1e-6)
         yield f"harm at {row['label']}", wrong + differ(row, {"word": word, **c.figures()}) if "counts" in row else None
     if "rows" in (v.get("certificate") or ()):
         yield "certificate", certificate(v["certificate"], v["delta_ler"])
-    # The reasons against "better", the gravest first: a limit or fault, a cell, a failed check, a target not shown to be met.
-    limits = {x: (v.get("constraints") or {}).get(f"max_{x}") for x in ("params", "flops_per_shot")}
-    over = v.get("over") or any(limit is not None and (v.get(x) or 0) > limit for x, limit in limits.items())
-    reasons = [("FAILED", "over_budget")] if over else []
-    reasons += [(FAULTS[v["reason"]], v["reason"])] if v.get("fault") is not None else []
     reasons += [("FAILED", part["word"]) for part in (v, *v.get("cells", ())) if part.get("word", "better") != "better"]
-    if v.get("checks") is not None and not reasons:
+    if not reasons and not old:
         noted, own_code = [row["reason"] for row in v["checks"] if row["result"] == "failed"], not v["trusted_code"]
         failed = {
             "batch_dependent": v["answered_again"]["differing"],
@@ -209,14 +208,17 @@ def signature(v: Note, signers: str | None) -> tuple[str, list[str] | None]:
                 return f"signature by {who}", []
     return "signer", None if signers is None else ["the key is not that of an allowed signer"]
 
-def check(lab: str, v: Note, name: str, number: int, commit: str, lines: dict[str, Note], signers: str | None) -> Found:
+def check(lab: str, v: Note, ref: str, commit: str, lines: dict[str, Note], signers: str | None) -> Found:
     """All checks of a verdict: its own counts, its round, the chain of attempts, the signature."""
-    git = ("git", "-C", lab, "cat-file", "blob")
+    git, (*_, name, number) = ("git", "-C", lab, "cat-file"), ref.split("/")
     try:
         yield from follows(v)
-        own = {"commit": commit, "environment": json.loads(run(*git, f"refs/autoqec/runs/{name}:run.json"))["env"]["id"]}
-        yield "subject", differ({"run": name, "round": number, **v}, {"run": name, "round": number, **own})
-        weights = run(*git, f"refs/autoqec/artifacts/{name}/{number}:weights.safetensors")
+        environment = json.loads(run(*git, "blob", f"refs/autoqec/runs/{name}:run.json"))["env"]["id"]
+        message = run(*git, "commit", commit).decode("utf-8", "replace").split("\n")  # a round may have been renumbered
+        here = "round" not in v or str(v["round"]) == number or f"AutoQEC-Round: {v['round']}" in message
+        wrong = [] if here else [f"it is about round {v['round']!r}"]
+        yield "subject", differ({"run": name, **v}, {"run": name, "commit": commit, "environment": environment}) + wrong
+        weights = run(*git, "blob", f"refs/autoqec/artifacts/{name}/{number}:weights.safetensors")
         yield "weights", differ(v, {"weights_sha256": hashlib.sha256(weights).hexdigest()}) if weights else None
         metrics = read_notes(lab, f"refs/notes/autoqec/{name}/metrics")
         scored = [note["weights_sha256"] for on, _, note in metrics if on == commit and note.get("id") == v.get("metrics")]
@@ -230,17 +232,15 @@ def main() -> int:
     """Check the verdicts of a round, or of all rounds of a run."""
     parser = argparse.ArgumentParser("autoqec-check", None, __doc__, "exit code 0: all is well; 1: not so; 2: nothing to check")
     parser.add_argument("lab", help="path of the repository; it may be bare")
-    parser.add_argument("round", type=lambda name: name.removeprefix("exp/"), help="exp/RUN/N or RUN/N, or RUN for all its rounds")
+    parser.add_argument("round", type=lambda name: name.removeprefix("exp/"), help="exp/RUN/N or RUN/N, or RUN: all its rounds")
     parser.add_argument("--signers", help="file of allowed signers, in the format of man ssh-keygen")
     asked, states = parser.parse_args(), []
-    name = asked.round.partition("/")[0]
-    records = [*read_notes(asked.lab, f"refs/notes/autoqec/{name}/verdict")]
+    records = [*read_notes(asked.lab, f"refs/notes/autoqec/{asked.round.partition('/')[0]}/verdict")]
     where = ("--format=%(refname) %(objectname)", f"refs/heads/exp/{asked.round}", f"refs/autoqec/rounds/{asked.round}")
     for ref, commit in map(str.split, run("git", "-C", asked.lab, "for-each-ref", *where).decode().splitlines()):
         for digest, v in ((digest, v) for on, digest, v in records if on == commit and "verdict" in v):
             print(f"{ref}: {v['verdict']!r} {v.get('reason')!r}, attempt {v.get('attempt')!r}, line {digest[:12]}")
-            lines = {digest: note for _, digest, note in records}
-            for what, wrong in check(asked.lab, v, name, int(ref.split("/")[-1]), commit, lines, asked.signers):
+            for what, wrong in check(asked.lab, v, ref, commit, {digest: note for _, digest, note in records}, asked.signers):
                 states.append("not checked" if wrong is None else "BAD" if wrong else "ok")
                 print(f"  {states[-1]:12}{ascii(what)[1:-1]}{': ' if wrong else ''}{'; '.join(wrong or ())}")
     print(NOT_CHECKED if states else f"there is no verdict on {asked.round!r}")
