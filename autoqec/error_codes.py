@@ -154,6 +154,10 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
             "Two parents changed the same field in different ways.", "`autoqec compose ROUND ROUND --edit`."
         ),
         "number_taken": ErrorCode("Two clones gave one number to two rounds.", "Follow the hint of `autoqec pull`."),
+        "record_conflict": ErrorCode(
+            "Another record stands where this process writes its own: under the same id, or about the same intent.",
+            "`autoqec fsck` names both; `git log -p refs/notes/autoqec/RUN/verdict` shows who wrote the other one.",
+        ),
         "lost_race": ErrorCode("Somebody else pushed in the meantime.", "Push again."),
     },
 }

@@ -41,6 +41,9 @@ def audit_round(session: Session, state: RoundState, verdict: Verdict) -> list[s
         for name, (noted, own) in expected.items()
         if noted != own
     ]
+    allowed = session.environment.environment.protocol.alpha
+    if evidence.attempt is not None and evidence.attempt.alpha > allowed:
+        found.append(f"alpha: the verdict's is {evidence.attempt.alpha:g}, but the environment allows {allowed:g}")
     if examine(verdict.to_note(), None).word == "altered":
         found.append("signature: the note is not what was signed")
     return found

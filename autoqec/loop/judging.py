@@ -1,24 +1,27 @@
-"""Has a round verified: numbers and notes the attempt before it begins, and notes the verdict afterwards."""
+"""Has a round verified: notes the intent before the holdout's key is drawn, and the verdict afterwards."""
 
 from __future__ import annotations
 
 import re
-import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from autoqec.decoding.compile_decoder import compile_decoder
 from autoqec.errors import AutoQECError, BudgetSpentError, UsageError
-from autoqec.history import append_note, read_notes, write_lock
-from autoqec.history.rounds.signatures import sign
+from autoqec.history import Ledger, NoteLine, append_line, complete_note, read_lines, write_lock
+from autoqec.history.rounds.signatures import signed
 from autoqec.loop.parents import composed_parents, sealed_parents
 from autoqec.loop.round_state import RoundState
 from autoqec.loop.session import Session
 from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import Choice
-from autoqec.results.statistics import next_attempt
+from autoqec.results.audit import level_faults
+from autoqec.results.chain import Chain, chain_of, intents_in
+from autoqec.results.statistics import attempt_share
 from autoqec.results.verdict import Verdict
-from autoqec.results.verification_events import Begun, parse_begun, verified_commits
+from autoqec.results.verification_events import Begun
 from autoqec.scoring.verification import verify_in_process
 from autoqec.scoring.verifier_contract import VerificationRequest
 
@@ -39,8 +42,9 @@ class Asked:
 def judge(session: Session, state: RoundState, asked: Asked = Asked(), *, replay: Verdict | None = None) -> Verdict:
     """Verify a round now, even if it has a verdict, and note the verdict.
 
-    The attempt is noted before it begins, because an attempt that crashes has spent its share of the error budget too. An
-    undecided verdict is noted, but does not replace an earlier one.
+    The intent is noted before the key of the shots is drawn, because an attempt that crashes has spent its share of the error
+    budget too, and because nobody must be able to try keys and keep the best. An undecided verdict is noted, but does not
+    replace an earlier one.
 
     Args:
         session: Where.
@@ -49,7 +53,7 @@ def judge(session: Session, state: RoundState, asked: Asked = Asked(), *, replay
         replay: A verdict whose holdout key, attempt and limits are used again; the outcome is then not noted.
 
     Returns:
-        The verdict as it was noted.
+        The verdict that this process reached, as it noted it, whatever else stands in the notes.
 
     Raises:
         UsageError: A level is asked for that is above the environment's.
@@ -73,36 +77,50 @@ def judge(session: Session, state: RoundState, asked: Asked = Asked(), *, replay
         parents=sealed_parents(session.ledger, composed),
         max_seconds=_or_else(asked.max_seconds, session.settings.profile.verify_seconds) or None,
     )
-    identity = uuid.uuid4().hex
-    if replay is None:
-        _check_strong_reference(session)
-        request = _begin_attempt(session, state, request, identity)
-    else:
-        request = _asked_again(request, replay)
-    verdict = verify_in_process(
+    # The limits are noted beside the verdict of any verifier: the front checks the figures against them again.
+    about = {**_subject(session, state), "constraints": session.environment.environment.constraints.model_dump()}
+    if replay is not None:
+        if replay.evidence.intent:
+            about["intent"] = replay.evidence.intent
+        return _verify(session, _asked_again(request, replay)).noted(**about)
+    _check_strong_reference(session)
+    attempt, intent = _begin_attempt(session, state)
+    verdict = _verify(session, replace(request, attempt=attempt)).noted(**about, intent=intent)
+    if verdict.reason == "undecided" and state.verdict is not None:
+        verdict = verdict.noted(event="undecided")
+    return Verdict.from_dict(_note(session, state, verdict.to_note()).record)
+
+
+def _verify(session: Session, request: VerificationRequest) -> Verdict:
+    return verify_in_process(
         request,
         verifier=session.settings["verifier"],
         executor=session.settings["executor"],
         jobs=session.settings.jobs,
         report=lambda fields: session.event("verify", **fields),
     )
-    limits = session.environment.environment.constraints
-    noted = verdict.noted(
-        id=identity,
-        verifier=session.settings["verifier"],
-        commit=state.commit,
-        metrics=state.metrics.measured.id if state.metrics else None,  # the metrics that count at this time
-        # Note the limits beside the verdict of any verifier: the front checks the figures against them again.
-        constraints=limits.model_dump(),
-    )
-    if replay is not None:
-        return noted
-    if verdict.reason == "undecided" and state.verdict is not None:
-        noted = noted.noted(event="undecided")
+
+
+def _subject(session: Session, state: RoundState) -> dict[str, Any]:
+    """What a verification is about, as intent and verdict say it."""
+    return {
+        "verifier": session.settings["verifier"],
+        "run": state.claim.run,
+        "round": state.claim.number,
+        "commit": state.commit,
+        "environment": session.environment.identity,
+        "candidate": state.sealed.digest,
+        "weights_sha256": state.sealed.weights_sha256,
+        "metrics": state.metrics.measured.id if state.metrics else None,  # the metrics that count at this time
+    }
+
+
+def _note(session: Session, state: RoundState, record: Mapping[str, Any]) -> NoteLine:
+    """Write a record to the round's verdict notes, signed if there is a key."""
+    full: Mapping[str, Any] = complete_note(session.ledger, "verdict", dict(record))
     if session.settings["signing_key"]:
-        noted = noted.noted(signature=sign(noted.to_note(), Path(session.settings["signing_key"]).expanduser()))
-    note = append_note(session.ledger, state.claim.run, "verdict", str(state.commit), noted.to_note())
-    return Verdict.from_dict(note)
+        full = signed(full, Path(session.settings["signing_key"]).expanduser())
+    return append_line(session.ledger, state.claim.run, "verdict", str(state.commit), dict(full))
 
 
 def _asked_again(request: VerificationRequest, replay: Verdict) -> VerificationRequest:
@@ -112,7 +130,12 @@ def _asked_again(request: VerificationRequest, replay: Verdict) -> VerificationR
         UsageError: The verdict does not say how it was reached.
     """
     attempt = replay.evidence.attempt
-    if attempt is None or attempt.max_shots is None or not _is_key(attempt.seed_key):
+    if (
+        attempt is None
+        or attempt.max_shots is None
+        or not _is_key(attempt.seed_key)
+        or [*level_faults(replay.evidence)]
+    ):
         raise UsageError(
             "this verdict does not say how it was reached, so it cannot be replayed", hint="autoqec verify ROUND"
         )
@@ -156,25 +179,30 @@ def _check_strong_reference(session: Session) -> None:
             raise error.at("strong_reference") from error
 
 
-def _begin_attempt(
-    session: Session, state: RoundState, request: VerificationRequest, identity: str
-) -> VerificationRequest:
-    """Number the attempt and note its start, under one lock: two concurrent verifiers must not share a number.
+def _begin_attempt(session: Session, state: RoundState) -> tuple[int, str]:
+    """Number the attempt and note its intent, under one lock: two concurrent verifiers must not share a number.
 
     Two clones still may share one; after a pull both attempts count, whatever their numbers.
+
+    Returns:
+        The attempt's number, and the digest of the intent's line.
 
     Raises:
         BudgetSpentError: The run's error budget is spent, by clones that did not know of each other.
     """
     with write_lock(session.ledger):
-        notes = [note for notes in read_notes(session.ledger, state.claim.run, "verdict").values() for note in notes]
-        begun = [event.attempt for note in notes if (event := parse_begun(note))]
-        attempt = next_attempt(begun)
+        chain = read_chain(session.ledger, state.claim.run)
+        attempt = chain.next_attempt
         if attempt is None:
             raise BudgetSpentError(
-                f"the error budget of run {state.claim.run} is spent, by {len(begun)} verifications", hint=_NEW_RUN
+                f"the error budget of run {state.claim.run} is spent, by {len(chain.intents)} verifications",
+                hint=_NEW_RUN,
             )
-        request = replace(request, attempt=attempt, verified_before=len(verified_commits(notes)))
-        event = Begun.now(attempt, identity, session.settings["verifier"])
-        append_note(session.ledger, state.claim.run, "verdict", str(state.commit), event.to_note())
-    return request
+        begun = Begun(attempt, share=attempt_share(attempt), chain=chain.next_chain, **_subject(session, state))
+        return attempt, _note(session, state, begun.to_note()).digest
+
+
+def read_chain(ledger: Ledger, run: str) -> Chain:
+    """The chain of a run's verifications."""
+    lines = [line for found in read_lines(ledger, run, "verdict").values() for line in found]
+    return chain_of(intents_in((line.digest, line.record) for line in lines if "event" in line.record))

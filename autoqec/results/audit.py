@@ -24,7 +24,6 @@ from autoqec.results.statistics import attempt_alpha, mcnemar_p
 from autoqec.results.verdict import Verdict
 from autoqec.results.verdict_checks import NotWhole, run_checks
 from autoqec.results.verdict_parts import (
-    Attempt,
     Certificate,
     CertificateRow,
     Check,
@@ -69,8 +68,12 @@ def audit(verdict: Verdict, ends: Ends = SEARCHED) -> list[str]:
 def _differences(verdict: Verdict, ends: Ends) -> Iterator[str]:
     evidence = verdict.evidence
     attempt = _needed(evidence.attempt, "attempt")
-    yield from _level(attempt)
+    faults = [*level_faults(evidence)]
+    yield from faults
+    if faults:  # no level, and so nothing else, follows from such numbers
+        return
     alpha = attempt_alpha(attempt.alpha, attempt.attempt, attempt.verified_before)
+    yield from _beside("alpha_attempt", attempt.alpha_attempt, alpha)
     stopped, target = evidence.fault is not None or bool(evidence.over), evidence.target
     if stopped:
         yield from _stopped(verdict)
@@ -80,20 +83,6 @@ def _differences(verdict: Verdict, ends: Ends) -> Iterator[str]:
         yield from _figures_of_all(evidence, target, alpha, ends)
         if not stopped:
             yield from _word(verdict, target, alpha)
-
-
-def _level(attempt: Attempt) -> Iterator[str]:
-    """Check the attempt's number and level; no level is above the run's error budget."""
-    if attempt.attempt < 1:
-        raise ValueError(f"attempt {attempt.attempt} is not a number from 1 up")
-    if not 0 < attempt.alpha < _MOST_ALPHA:
-        yield f"alpha: {attempt.alpha} is not an error budget, which is between 0 and {_MOST_ALPHA}"
-    if not 0 <= attempt.verified_before < attempt.attempt:
-        yield f"verified_before: {attempt.verified_before} is not possible for attempt {attempt.attempt}"
-    level = attempt_alpha(attempt.alpha, attempt.attempt, attempt.verified_before)
-    yield from _beside("alpha_attempt", attempt.alpha_attempt, level)
-    if level > attempt.alpha:
-        yield f"alpha_attempt: {level} is above the error budget, {attempt.alpha}"
 
 
 def _figures_of_all(evidence: Evidence, target: Tested, alpha: float, ends: Ends) -> Iterator[str]:
@@ -121,6 +110,23 @@ def _figures(counts: PairedCounts, noted: Figures, ends: Ends) -> dict[str, Any]
     rates = counts.shots, counts.ler_baseline, counts.ler_candidate, counts.delta_ler
     gain, ratio = ends.delta(counts, noted.gain_interval), ends.ratio(counts, noted.ratio_interval)
     return Figures(*rates, gain, counts.ler_ratio, ratio).to_note()  # type: ignore[arg-type]
+
+
+def level_faults(evidence: Evidence) -> Iterator[str]:
+    """Find numbers of an attempt from which no level follows: a level above the budget, or successes that it cannot have had."""
+    attempt = evidence.attempt
+    if attempt is None:
+        return
+    if attempt.attempt < 1:
+        yield f"attempt: the note says {attempt.attempt}, but attempts are numbered from 1"
+    elif not 0 <= attempt.verified_before < attempt.attempt:
+        yield f"verified_before: the note says {attempt.verified_before}, but {attempt.attempt - 1} attempts came before"
+    if evidence.intent and attempt.verified_before != 0:
+        yield f"verified_before: the note says {attempt.verified_before}, but earlier verdicts do not raise a level: 0"
+    if not 0 < attempt.alpha < _MOST_ALPHA:
+        yield f"alpha: the note says {attempt.alpha:g}, but an error budget is between 0 and {_MOST_ALPHA}"
+    elif attempt.alpha_attempt > attempt.alpha:
+        yield f"alpha_attempt: the note says {attempt.alpha_attempt:g}, above the error budget of the run, {attempt.alpha:g}"
 
 
 def _needed(part: _T | None, name: str) -> _T:

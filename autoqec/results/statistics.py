@@ -9,15 +9,24 @@ counts only, not on order, batches, workers or resumption: anyone can recompute 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from math import ceil, exp, inf, log, log1p
+from math import exp, inf, log, log1p
 
 from autoqec.results.counts import PairedCounts
 
 #: The bets, equally weighted: 24 points from 0.004 to 0.9, evenly spaced in the logarithm. They are never tuned to data.
 BETS = tuple(0.004 * (0.9 / 0.004) ** (i / 23) for i in range(24))
 
-#: Verdicts planned per run: each attempt may spend this share of the error budget (e-LOND with flat weights).
+#: Verdicts planned per run: each attempt may spend this share of the error budget (alpha spending with flat weights).
 PLANNED_ATTEMPTS = 64
+
+#: A number above the count of attempts by more than this is absurd. Clones that do not know of each other skip few numbers.
+_SKIPPED = PLANNED_ATTEMPTS
+
+#: Shares are powers of two, so sums of them are exact in units of this one.
+_UNIT_BITS = 128
+
+#: The last attempt that a note can number.
+_LAST_ATTEMPT = 2**63 - 1
 
 #: Ratios of rates that an interval may end at.
 RATIO_RANGE = (1e-6, 1e6)
@@ -139,20 +148,28 @@ def mcnemar_p(counts: PairedCounts) -> float:
     return float(bdtr(k, n, 0.5))
 
 
-def attempt_alpha(alpha: float, attempt: int, verified_before: int) -> float:
-    """The level of a run's `attempt`-th verification (from 1) under e-LOND (Xu & Ramdas 2024), with flat weights.
+def attempt_alpha(alpha: float, attempt: int, verified_before: int = 0) -> float:
+    """The level of a run's `attempt`-th verification (from 1): its share of the error budget `alpha`.
 
-    The first 64 attempts share half the budget, the next 128 a quarter, and so on, so that the weights sum to at most one
-    however long the run is. Each VERIFIED round earns the share again. The false discovery rate stays at most `alpha` under
-    any dependence.
+    The first 64 attempts share half the budget, the next 128 a quarter, and so on. The shares sum to at most one however long
+    the run is, so the probability that any verdict of a run is false is at most `alpha`, under any dependence (a union bound).
+
+    In verdicts of earlier versions each VERIFIED verdict before them earned the share again (e-LOND, Xu & Ramdas 2024); their
+    notes say how many in `verified_before`. New verdicts earn nothing, because anyone who can write a note could then raise
+    the next level.
     """
-    return alpha * attempt_share(attempt) * (verified_before + 1)
+    return min(alpha, alpha * attempt_share(attempt) * (verified_before + 1))
 
 
 def attempt_share(attempt: int) -> float:
     """The share of a run's error budget that its `attempt`-th verification (from 1) spends. All shares sum to one."""
     epoch, _, _ = _epoch_of(attempt)
     return float(2.0 ** -(epoch + 1) / (PLANNED_ATTEMPTS * 2**epoch))
+
+
+def shares_spent(begun: Iterable[int]) -> float:
+    """The part of a run's error budget that verifications of these numbers have spent; above one if it is overspent."""
+    return sum(map(_units, begun)) / 2**_UNIT_BITS
 
 
 def next_attempt(begun: Iterable[int]) -> int | None:
@@ -162,17 +179,24 @@ def next_attempt(begun: Iterable[int]) -> int | None:
     spent its share. The share then counts twice: the next attempt is the first whose predecessors' shares sum to what was
     spent. So the shares spent never exceed one, and the result depends on what was begun, not on who looks.
 
+    Anyone who can write to the repository can add numbers. More numbers never give an earlier attempt, and so never a higher
+    level. A number far above the count of attempts does not decide the next one: it counts as one attempt with its own share.
+
     Returns:
         The number; None if the whole budget is spent.
     """
     numbers = list(begun)
-    spent = sum(map(attempt_share, numbers))  # exact, as are all sums here: shares are powers of two
-    if spent >= 1:
+    spent = sum(map(_units, numbers))
+    if spent >= 2**_UNIT_BITS:
         return None
-    attempt = max([len(numbers), *numbers]) + 1
-    while (missing := spent - _shares_before(attempt)) > 0:
+    believed = [number for number in numbers if number <= len(numbers) + _SKIPPED]
+    attempt = max([len(numbers), *believed]) + 1
+    while (missing := spent - _units_before(attempt)) > 0:
         _, _, following = _epoch_of(attempt)
-        attempt = min(following, attempt + ceil(missing / attempt_share(attempt)))
+        steps = -(-missing // _units(attempt))  # rounded up
+        attempt = min(following, attempt + steps)
+        if attempt > _LAST_ATTEMPT:
+            return None
     return attempt
 
 
@@ -185,9 +209,15 @@ def _epoch_of(attempt: int) -> tuple[int, int, int]:
     return epoch, first, first + PLANNED_ATTEMPTS * 2**epoch
 
 
-def _shares_before(attempt: int) -> float:
+def _units(attempt: int) -> int:
+    """An attempt's share in units of `2**-_UNIT_BITS`."""
+    epoch, _, _ = _epoch_of(min(attempt, _LAST_ATTEMPT))
+    return 2**_UNIT_BITS // (PLANNED_ATTEMPTS * 2 ** (2 * epoch + 1))
+
+
+def _units_before(attempt: int) -> int:
     epoch, first, _ = _epoch_of(attempt)
-    return float(1 - 2.0**-epoch) + (attempt - first) * attempt_share(attempt)
+    return 2**_UNIT_BITS - 2 ** (_UNIT_BITS - epoch) + (attempt - first) * _units(attempt)
 
 
 def finite(value: float) -> float:

@@ -24,7 +24,7 @@ class Attempt:
 
     Attributes:
         attempt: Its number within the run, from 1.
-        verified_before: How many earlier ones ended VERIFIED.
+        verified_before: How many earlier ones ended VERIFIED; 0 in new verdicts, whose level it does not raise.
         alpha, alpha_attempt: The run's error budget, and this attempt's level.
         seed_key: The holdout's key, revealed.
         max_shots, max_seconds: Limits at which an undecided test stops.
@@ -370,7 +370,8 @@ class Evidence:
         attempt: The number and level of the verification.
         id: The note's identifier.
         verifier: The verifier's name.
-        commit, environment, candidate, weights_sha256: The subject of the verdict.
+        run, round, commit, environment, candidate, weights_sha256: The subject of the verdict.
+        intent: Digest of the note on the start of the verification; verdicts of earlier versions have none.
         metrics: The metrics note that counted at that time.
         cell: The target's coordinates.
         target_ler: The logical error rate that the environment asks for.
@@ -399,6 +400,9 @@ class Evidence:
     attempt: Attempt | None = flat(None)
     id: str = ""
     verifier: str = ""
+    run: str = ""
+    round: int = 0
+    intent: str = ""
     commit: str = ""
     environment: str = ""
     candidate: str = ""

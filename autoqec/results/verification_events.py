@@ -1,28 +1,33 @@
-"""Notes on the start of a verification: its number, and the share of the error budget that it spends."""
+"""Notes on the start of a verification: what is judged, its number, and the notes that came before it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from autoqec.results.note_form import Malformed, read_record, write_record
 from autoqec.results.statistics import attempt_share
-from autoqec.results.verdict import parse_verdict
 
 BEGUN = "begun"
 
 
 @dataclass(frozen=True)
 class Begun:
-    """The start of a verification.
+    """The start of a verification: the intent that is noted before the holdout's key is drawn.
 
     Attributes:
-        attempt: Its number within the run.
-        id: The note's identifier.
+        attempt: Its number within the run, from 1.
+        id: The note's identifier; random, and no relation of the verdict's.
         event: `begun`.
-        share: The share of the run's error budget that it spends.
+        share: The share of the run's error budget that it spends, for readers; nothing is decided by it.
         verifier: The verifier's name.
+        run, round, commit: The round.
+        environment: Identity of the run's environment.
+        candidate, weights_sha256: Hashes of what is judged.
+        metrics: The metrics note that counts at this time.
+        chain: Digests of the notes on earlier starts that no other one names yet: the heads of the run's chain. None in
+            notes of earlier versions, which have no chain.
     """
 
     attempt: int
@@ -30,11 +35,19 @@ class Begun:
     event: str = BEGUN
     share: float = 0.0
     verifier: str = ""
+    run: str = ""
+    round: int = 0
+    commit: str = ""
+    environment: str = ""
+    candidate: str = ""
+    weights_sha256: str = ""
+    metrics: str | None = None
+    chain: tuple[str, ...] | None = None
 
-    @staticmethod
-    def now(attempt: int, identity: str, verifier: str) -> Begun:
-        """The note of a verification that begins."""
-        return Begun(attempt, f"{identity}-begun", BEGUN, attempt_share(attempt), verifier)
+    @property
+    def spends(self) -> float:
+        """The share of the run's error budget that a verification of this number spends, whatever its note says."""
+        return attempt_share(self.attempt)
 
     def to_note(self) -> dict[str, Any]:
         """As a note holds it."""
@@ -46,12 +59,7 @@ def parse_begun(note: Any) -> Begun | None:
     if not isinstance(note, Mapping) or note.get("event") != BEGUN:
         return None
     try:
-        return read_record(Begun, note)
+        begun = read_record(Begun, note)
     except Malformed:
         return None
-
-
-def verified_commits(notes: Iterable[Any]) -> set[str]:
-    """The commits with a VERIFIED verdict among some notes."""
-    verdicts = (parse_verdict(note).record for note in notes if "event" not in note)
-    return {verdict.evidence.commit for verdict in verdicts if verdict is not None and verdict.verified}
+    return begun if begun.attempt >= 1 else None

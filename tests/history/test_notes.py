@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import pytest
@@ -38,8 +39,31 @@ def test_a_record_reads_back_and_git_shows_it(lab, run, oid, git):
 def test_appending_again_changes_nothing(lab, run, oid, git):
     stored = history.append_note(lab, run.name, "verdict", oid, {"id": "a", "verdict": "VERIFIED"})
     tip = git("rev-parse", "refs/notes/autoqec/depol-abcd/verdict")
-    assert history.append_note(lab, run.name, "verdict", oid, {"id": "a", "verdict": "FAILED"}) == stored
+    assert history.append_note(lab, run.name, "verdict", oid, {"id": "a", "verdict": "VERIFIED"}) == stored
+    assert history.append_note(lab, run.name, "verdict", oid, stored) == stored
     assert git("rev-parse", "refs/notes/autoqec/depol-abcd/verdict") == tip
+
+
+@pytest.mark.parametrize("changes", [{"verdict": "FAILED"}, {"more": 1}, {"ts": "2025"}, {"writer": "somebody"}])
+def test_a_record_in_the_place_of_ours_is_a_conflict_and_never_returned_as_ours(lab, run, oid, git, changes):
+    history.append_note(lab, run.name, "verdict", oid, {"id": "a", "verdict": "VERIFIED"})
+    tip = git("rev-parse", "refs/notes/autoqec/depol-abcd/verdict")
+    with pytest.raises(history.RecordConflictError, match="another record under the id a, by Ada") as found:
+        history.append_note(lab, run.name, "verdict", oid, {"id": "a", "verdict": "VERIFIED", **changes})
+    assert (found.value.code, found.value.about) == ("record_conflict", {"id": "a"})
+    assert git("rev-parse", "refs/notes/autoqec/depol-abcd/verdict") == tip
+
+
+def test_a_line_is_named_by_the_hash_of_its_stored_bytes(lab, run, oid, git):
+    line = history.append_line(lab, run.name, "verdict", oid, {"id": "a", "words": "naïve"})
+    stored = git("notes", "--ref=autoqec/depol-abcd/verdict", "show", oid).rstrip("\n")
+    assert line.digest == hashlib.sha256(stored.encode()).hexdigest()
+    assert history.read_lines(lab, run.name, "verdict") == {oid: [line]}
+
+
+def test_a_completed_record_is_stored_as_it_is(lab, run, oid):
+    full = history.complete_note(lab, "verdict", {"n": 1})
+    assert history.append_note(lab, run.name, "verdict", oid, full) == full
 
 
 def test_records_keep_their_order_and_the_callers_fields(lab, run, oid):

@@ -414,7 +414,11 @@ def lower(number):
     ("path", "change", "said"),
     [
         ("alpha_attempt", lambda _: 0.05, "alpha_attempt: the note says 0.05"),
-        ("verified_before", lambda _: 3, "alpha_attempt"),
+        ("verified_before", lambda _: 3, "verified_before: the note says 3, but 0 attempts came before"),
+        ("verified_before", lambda _: -1, "verified_before"),
+        ("attempt", lambda _: 0, "attempts are numbered from 1"),
+        ("alpha", lambda _: 20.0, "an error budget is between 0 and"),
+        ("alpha_attempt", lambda _: 0.06, "above the error budget of the run"),
         ("test.candidate_only", lower, "log_e_better"),
         ("log_e_better", lambda x: x + 1, "log_e_better"),
         ("extension.baseline_only", lower, "ler_baseline"),

@@ -40,7 +40,7 @@ from autoqec.results.verdict_parts import (
     Variant,
     VariantCounted,
 )  # fmt: skip
-from autoqec.results.verification_events import Begun, parse_begun, verified_commits
+from autoqec.results.verification_events import Begun, parse_begun
 from autoqec.testing.sample_notes import metrics_note, verdict_note
 from autoqec.views.figures_text import metrics_text
 from autoqec.views.verdict_text import verdict_lines
@@ -55,7 +55,8 @@ ROWS = (
 #: Evidence that has every part.
 WHOLE = Evidence(
     attempt=Attempt(1, 0, 0.05, 4e-4, "00", 10**6, 60.0, "beacon", True),
-    id="i", verifier="holdout", commit="c" * 40, environment="e", candidate="d", weights_sha256="w", metrics="m",
+    id="i", verifier="holdout", run="r", round=1, intent="a" * 64,
+    commit="c" * 40, environment="e", candidate="d", weights_sha256="w", metrics="m",
     cell={"p": 0.006, "rounds": 3}, target_ler=0.1, constraints=Limits(None, 8, 0.1), chunk_shots=4096, machine="x86_64",
     versions={"stim": "1.15"}, simd="avx2", fingerprint="f", flops_per_shot=1000, params=8, bytes=99, over=("a limit",),
     target=TESTED, trusted_code=False, sandbox={"level": 3}, sandbox_level=3,
@@ -91,7 +92,7 @@ def test_what_is_written_is_read_back_whole():
     assert (again.figures, again.extension, again.cost("params")) == (TESTED.figures, COUNTS, 8)
     found = HeadToHead("r" * 40, COUNTS, 0.01, "i", gain=Gain.of(COUNTS), word="stays", digests=("a",))
     assert parse_head_to_head(json.loads(json.dumps(found.to_note()))) == found
-    begun = Begun.now(3, "i", "holdout")
+    begun = Begun(3, "i", verifier="holdout", run="r", round=2, metrics="m", chain=("d" * 64,))
     assert parse_begun(json.loads(json.dumps(begun.to_note()))) == begun
 
 
@@ -158,7 +159,7 @@ NOTES = {
     ).to_note(),
     "analysis": {"decision": "candidate", "summary": "a gain", "next_seed": "more"},
     "head_to_head": HeadToHead("r" * 40, COUNTS, 0.01, gain=Gain.of(COUNTS)).to_note(),
-    "begun": Begun.now(1, "i", "v").to_note(),
+    "begun": Begun(1, "i", share=1 / 128, verifier="v", chain=("d" * 64,)).to_note(),
 }  # fmt: skip
 PLACES = [(kind, way) for kind, note in NOTES.items() for way in places(json.loads(json.dumps(note)))]
 
@@ -213,11 +214,16 @@ def test_a_note_of_ours_is_read_with_anything_anywhere(place, value, gone):
         assert "does not match the schema" in problem
 
 
-def test_begun_attempts_are_whole_numbers_and_only_whole_verdicts_are_counted():
-    assert parse_begun({"event": "begun", "attempt": True}) is None
-    assert parse_begun({"event": "begun", "attempt": 2}).attempt == 2
-    notes = [verdict_note(commit="a"), verdict_note(commit="a"), verdict_note("FAILED", "not_better", commit="b")]
-    assert verified_commits([*notes, {"verdict": "VERIFIED"}, verdict_note(commit="c", event="undecided")]) == {"a"}
+@pytest.mark.parametrize("attempt", [True, 0, -1, 1.5, "1", None, 2**63])
+def test_begun_attempts_are_whole_numbers_from_one(attempt):
+    assert parse_begun({"event": "begun", "attempt": attempt}) is None
+
+
+def test_begun_notes_of_earlier_versions_have_no_chain():
+    old = parse_begun({"event": "begun", "attempt": 2, "share": 1 / 128})
+    assert (old.attempt, old.chain) == (2, None)
+    first = Begun(1, run="r", round=1, chain=())
+    assert parse_begun(first.to_note()) == first
 
 
 def test_a_record_is_written_as_it_is_read():

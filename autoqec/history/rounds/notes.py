@@ -7,10 +7,12 @@ itself and moves the ref by compare-and-swap. `git log` and `git notes show` rea
 
 from __future__ import annotations
 
+import hashlib
 import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any, TypeVar
 
 import pygit2
@@ -34,8 +36,46 @@ _HEX = re.compile("[0-9a-f]+")
 _OID_LENGTH = 40
 
 
+class RecordConflictError(AutoQECError):
+    """A record that is about to be written finds another one under its id. Nothing is written."""
+
+    code = "record_conflict"
+
+
+@dataclass(frozen=True)
+class NoteLine:
+    """A record as it stands in a note.
+
+    Attributes:
+        data: Its stored bytes, without the line feed.
+        record: Its contents.
+    """
+
+    data: bytes
+    record: Record
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the stored bytes, in hex: other records name the line by it."""
+        return hashlib.sha256(self.data).hexdigest()
+
+
+def complete_note(ledger: Ledger, kind: str, record: Record) -> Record:
+    """Return a record with all fields that a note has: `id`, `ts` and `writer` where absent, and `v` and `kind`.
+
+    `append_line` stores exactly this, so a signature over it covers these fields too.
+    """
+    stamps = {"id": uuid.uuid4().hex, "ts": utc_now(), "writer": ledger.writer}
+    return {**stamps, **record, "v": _VERSION, "kind": kind}
+
+
 def append_note(ledger: Ledger, run: str, kind: str, commit: str, record: Record) -> Record:
-    """Append a record to a commit's notes, unless a record with its id is there already.
+    """Append a record to a commit's notes, as `append_line` does, and return it."""
+    return append_line(ledger, run, kind, commit, record).record
+
+
+def append_line(ledger: Ledger, run: str, kind: str, commit: str, record: Record) -> NoteLine:
+    """Append a record to a commit's notes, unless it is there already.
 
     Args:
         ledger: The lab.
@@ -45,33 +85,52 @@ def append_note(ledger: Ledger, run: str, kind: str, commit: str, record: Record
         record: Plain data. `id`, `ts` and `writer` are added where absent, `v` and `kind` always.
 
     Returns:
-        The stored record.
+        The record as it stands in the note. It is never one that somebody else wrote in its place.
 
     Raises:
         UsageError: There is no such kind.
         NotFoundError: There is no such commit.
+        RecordConflictError: Another record stands there under its id.
         AutoQECError: The record is not plain data, or the ref is not writable.
     """
     ref = _ref(run, kind)
     get_commit(ledger, commit)
-    full = {"id": uuid.uuid4().hex, "ts": utc_now(), "writer": ledger.writer, **record, "v": _VERSION, "kind": kind}
+    full = complete_note(ledger, kind, record)
     name = f"{ref} on {commit[:10]}"
     if not isinstance(full["id"], str) or not isinstance(full["ts"], str):
         raise AutoQECError(f"the id and ts of a record for {name} must be text")
     line = encode_record(full, name=name)
+    ours = NoteLine(line, decode_record(line, name=name))
     for _ in range(_RACES):
         with write_lock(ledger), explain_write(ref):
             old = target(ledger, ref)
             root = None if old is None else get_commit(ledger, old).tree
             lines = lines_of(ledger, root, commit, name)
-            for known, stored in _records(lines, name, problems=[]):
-                if known == full["id"]:
-                    return stored
+            for known in _records(lines, name, problems=[]):
+                if known.record["id"] == full["id"]:
+                    return _same(known, record, ours, name)
             tree = _put(ledger, root, commit, b"".join(part + b"\n" for part in [*lines, line]))
             new = write_commit(ledger, f"{kind} of {commit[:10]}\n", tree, [] if old is None else [old])
             if compare_and_swap(ledger, ref, old, new, f"autoqec: {kind} of {commit[:10]}"):
-                return decode_record(line, name=name)
+                return ours
     raise AutoQECError(f"another tool keeps moving {ref}", hint="autoqec fsck")
+
+
+def _same(known: NoteLine, asked: Record, ours: NoteLine, name: str) -> NoteLine:
+    """Return the line that stands under the id of ours, if it says the same but for stamps that the caller did not choose.
+
+    Raises:
+        RecordConflictError: It says something else.
+    """
+    stamps = {"ts", "writer"} - asked.keys()
+    said, says = ({key: value for key, value in line.record.items() if key not in stamps} for line in (known, ours))
+    if said == says:
+        return known
+    raise RecordConflictError(
+        f"{name} already holds another record under the id {ours.record['id']}, by {str(known.record.get('writer'))[:80]}",
+        hint="autoqec fsck",
+        about={"id": ours.record["id"]},
+    )
 
 
 def read_notes(
@@ -101,10 +160,24 @@ def read_notes(
     return notes_at(ledger, ref, target(ledger, ref), skipped, commits)
 
 
+def read_lines(ledger: Ledger, run: str, kind: str, problems: list[str] | None = None) -> dict[str, list[NoteLine]]:
+    """Return all lines of a run and kind by commit, as `read_notes` does; malformed ones are skipped."""
+    ref = _ref(run, kind)
+    return lines_at(ledger, ref, target(ledger, ref), [] if problems is None else problems)
+
+
 def notes_at(
     ledger: Ledger, ref: str, tip: str | None, problems: list[str] | None, commits: Iterable[str] | None = None
 ) -> dict[str, list[Record]]:
-    """Return the records in one commit of a notes ref, as `read_notes` does.
+    """Return the records in one commit of a notes ref, as `read_notes` does; arguments and errors are those of `lines_at`."""
+    found = lines_at(ledger, ref, tip, problems, commits)
+    return {commit: [line.record for line in lines] for commit, lines in found.items()}
+
+
+def lines_at(
+    ledger: Ledger, ref: str, tip: str | None, problems: list[str] | None, commits: Iterable[str] | None = None
+) -> dict[str, list[NoteLine]]:
+    """Return the lines in one commit of a notes ref, by the commit that they are about.
 
     Args:
         ledger: The lab.
@@ -130,10 +203,7 @@ def notes_at(
         found = _skip(partial(lines_of, ledger, root, commit, f"{ref} on {commit[:10]}"), problems)
         if found:
             lines[commit] = found
-    return {
-        commit: [record for _, record in _records(parts, f"{ref} on {commit[:10]}", problems)]
-        for commit, parts in lines.items()
-    }
+    return {commit: [*_records(parts, f"{ref} on {commit[:10]}", problems)] for commit, parts in lines.items()}
 
 
 def _skip(read: Callable[[], _T], problems: list[str] | None) -> _T | None:
@@ -220,7 +290,7 @@ def _ref(run: str, kind: str) -> str:
     return f"{NOTES}{run}/{kind}"
 
 
-def _records(lines: Iterable[bytes], name: str, problems: list[str] | None) -> Iterator[tuple[str, Record]]:
+def _records(lines: Iterable[bytes], name: str, problems: list[str] | None) -> Iterator[NoteLine]:
     for number, line in enumerate(lines, 1):
         try:
             record = decode_record(line, name=f"line {number} of {name}")
@@ -233,7 +303,7 @@ def _records(lines: Iterable[bytes], name: str, problems: list[str] | None) -> I
                 raise AutoQECError(error.problem, hint=error.hint or "autoqec fsck") from error
             problems.append(error.problem)
         else:
-            yield record["id"], record
+            yield NoteLine(line, record)
 
 
 def _written(line: bytes) -> tuple[str, bytes]:

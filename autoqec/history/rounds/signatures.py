@@ -1,8 +1,10 @@
-"""Signs verdicts with ssh keys (`ssh-keygen -Y`), as git signs commits, and checks the signatures.
+"""Signs records with ssh keys (`ssh-keygen -Y`), as git signs commits, and checks the signatures.
 
 A verdict note is data in git, and anyone who can write to the repository can write one. A signature proves who made the
-verdict. It covers every field except itself and the fields that `append_note` adds. The commit, the environment and the
+record. It covers every field except itself: also the time, the writer and the kind. The commit, the environment and the
 candidate's hash are among the signed fields, so nobody can copy a signed verdict to another round.
+
+Records of earlier versions have no `signature_version`. Their signatures leave out the fields that `append_note` adds.
 """
 
 from __future__ import annotations
@@ -19,8 +21,12 @@ from autoqec.json_values import JsonObject
 
 NAMESPACE = "autoqec-verdict"
 
-#: Fields that the signature does not cover: the signature itself, and the fields that `append_note` adds.
-_OUTSIDE = frozenset({"signature", "v", "kind", "ts", "writer"})
+#: The version of new signatures, as a signed record says in `signature_version`.
+SIGNATURE_VERSION = 2
+
+#: Fields that a signature does not cover; and those that signatures without a version do not cover.
+_OUTSIDE = frozenset({"signature"})
+_OUTSIDE_BEFORE = frozenset({"signature", "v", "kind", "ts", "writer"})
 
 _SECONDS = 20.0
 
@@ -41,16 +47,32 @@ class Signature:
 
 def signed_bytes(record: JsonObject) -> bytes:
     """Return the bytes to sign: the record's own fields as JSON with sorted keys and no spaces, UTF-8."""
-    fields = {name: value for name, value in record.items() if name not in _OUTSIDE}
+    version = record.get("signature_version")
+    outside = _OUTSIDE if type(version) is int and version == SIGNATURE_VERSION else _OUTSIDE_BEFORE
+    fields = {name: value for name, value in record.items() if name not in outside}
     text = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return text.encode("utf-8", "surrogatepass")  # JSON can hold half a surrogate pair
 
 
-def sign(record: JsonObject, key: Path) -> str:
-    """Sign a record.
+def signed(record: JsonObject, key: Path) -> JsonObject:
+    """Return a record with its signature.
 
     Args:
-        record: Plain data.
+        record: The record exactly as it is to be stored (`complete_note`): no field can change or be added afterwards.
+        key: As for `sign`.
+
+    Raises:
+        UsageError: As for `sign`.
+    """
+    full = {**record, "signature_version": SIGNATURE_VERSION}
+    return {**full, "signature": sign(full, key)}
+
+
+def sign(record: JsonObject, key: Path) -> str:
+    """Make the signature of a record.
+
+    Args:
+        record: Plain data; its `signature_version` decides which fields the signature covers.
         key: A private ssh key, or a public one whose private half ssh-agent holds.
 
     Returns:
