@@ -51,10 +51,6 @@ class Counts(NamedTuple):
         """The word of a test that stops here, at any time. "Not better" means that a gain of 3 % or more is excluded."""
         return "better" if self.better() >= log(1 / level) else "not_better" if self.worse(0.97) >= log(20) else "undecided"
 
-    def mcnemar(self) -> float:
-        """McNemar's exact one-sided test that the candidate is better, for a number of shots fixed in advance."""
-        return at_most(self.candidate_only, self.baseline_only + self.candidate_only, 0.5)
-
     def gain_ends(self, ends: list[float]) -> bool:
         """Whether a 95 % interval of the gain ends there; the gain is the baseline's rate minus the candidate's."""
         low = ends_at(lambda m: self.log_e(1, -1, -m, 1 + abs(m)), ends[0], -1.0, -1.0)
@@ -107,7 +103,9 @@ def tested(note: Note, level: float, chunk_shots: int) -> list[str]:
     test, more = counts(note["test"]), counts(note.get("extension"))
     shown, every = more if more.shots else test, Counts(*map(sum, zip(test, more, strict=True)))
     evidence = {"log_e_better": test.better(), "log_e_futile": test.worse(0.97), "log_e_needed": log(1 / level)}
-    own = {"word": test.word(level), **shown.figures(), "mcnemar_p_fixed_n": shown.mcnemar(), "shots_in_all": every.shots,
+    p = at_most(shown.candidate_only, shown.baseline_only + shown.candidate_only, 0.5)  # McNemar's exact one-sided test
+    own = {"word": test.word(level), **shown.figures(), "shots_in_all": every.shots,
+           "mcnemar_p_fixed_n": lambda noted: isclose(noted, p, rel_tol=1e-6, abs_tol=1e-300),
            "ler_ratio_ci_all_shots": every.ratio_ends, "digests": lambda each: len(each) * chunk_shots == every.shots}
     return differ(note, evidence, 1e-6) + differ(note, own)
 
@@ -130,7 +128,8 @@ def follows(v: Note) -> Found:
     attempt, before, alpha = v["attempt"], v["verified_before"], v["alpha"]
     # 64 attempts share half of the error budget, the next 128 a quarter, and so on (e-LOND; Xu and Ramdas 2024).
     level = min(alpha, alpha * 2.0 ** (-5 - 2 * ((attempt + 63) // 64).bit_length()) * (before + 1))
-    possible = type(attempt) is type(before) is int and 0 <= before < attempt and 0 < alpha < 0.5
+    most = 1 if "intent" in v else attempt  # successes before an attempt raised its level once; today they do not
+    possible = type(attempt) is type(before) is int and 0 <= before < most <= attempt and 0 < alpha < 0.5
     yield "level", differ(v, {"alpha_attempt": level}) if possible else ["impossible numbers"]
     old = "test" in v and "word" not in v  # version 0.1 noted neither the test's word nor its checks
     v = {**v, "word": counts(v["test"]).word(level)} if old else v
@@ -150,9 +149,10 @@ def follows(v: Note) -> Found:
     reasons += [("FAILED", part["word"]) for part in (v, *v.get("cells", ())) if part.get("word", "better") != "better"]
     if not reasons and not old:
         noted, own_code = [row["reason"] for row in v["checks"] if row["result"] == "failed"], not v["trusted_code"]
+        neutral = counts(v["neutral"] or {})
         failed = {
             "batch_dependent": v["answered_again"]["differing"],
-            "decoder_gain": counts(v["neutral"]).mcnemar() > level,  # against beliefs that say nothing
+            "decoder_gain": at_most(neutral.candidate_only, neutral.baseline_only + neutral.candidate_only, 0.5) > level,
             "unsandboxed_custom_code": own_code and not v["sandbox_level"],
             "cost_mismatch": own_code and v["flops_per_shot"] < 10 * v["cpu_us_per_shot"],
             "beats_reference_ml": "beats_reference_ml" in noted, "distance_regression": v["certificate"]["word"] == "regression",

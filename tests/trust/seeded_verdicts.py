@@ -42,7 +42,9 @@ def some_counts(rng: Random, chunks: int, ratio: float, rate: float = 0.014) -> 
     def drawn(mean: float) -> int:
         return max(0, round(rng.gauss(mean, max(mean, 0.1) ** 0.5)))
 
-    return PairedCounts(shots, *(drawn(shots * max(0.0, part)) for part in (shared, plain - shared, plain * ratio - shared)))
+    return PairedCounts(
+        shots, *(drawn(shots * max(0.0, part)) for part in (shared, plain - shared, plain * ratio - shared))
+    )
 
 
 def some_test(rng: Random, level: float, ratio: float) -> Tested:
@@ -60,7 +62,9 @@ def some_test(rng: Random, level: float, ratio: float) -> Tested:
 def some_harm(rng: Random, p: float) -> HarmCell:
     """A cell near the target."""
     counts = some_counts(rng, 2, rng.choice([0.6, 0.8, 0.9, 1.0, 1.0, 1.6]), 0.02)
-    return HarmCell({"p": p}, f"p = {p}", harm_word(counts), "carried_over", rng.random() < 0.8, counted=harm_counted(counts))
+    return HarmCell(
+        {"p": p}, f"p = {p}", harm_word(counts), "carried_over", rng.random() < 0.8, counted=harm_counted(counts)
+    )
 
 
 def some_certificate(rng: Random, delta_ler: float) -> Certificate:
@@ -81,11 +85,14 @@ def some_verdict(rng: Random, **about: Any) -> dict[str, Any]:
     before = rng.choice([0, 0, 0, rng.randrange(attempt)])
     level = attempt_alpha(0.05, attempt, before)
     flops, params = rng.randint(1, 10**6), rng.randint(0, 10**5)
-    limits = Limits(rng.choice([None, None, 900_000]), rng.choice([None, None, 90_000]), rng.choice([None, 0.004, 0.02]))
+    limits = Limits(
+        rng.choice([None, None, 900_000]), rng.choice([None, None, 90_000]), rng.choice([None, 0.004, 0.02])
+    )
     evidence = Evidence(
         attempt=Attempt(attempt, before, 0.05, level, f"{rng.getrandbits(256):064x}", 10**6),
         candidate="d" * 64, weights_sha256="a" * 64, environment="e" * 64, cell={"p": 0.005}, target_ler=limits.target_ler,
-        constraints=limits, chunk_shots=CHUNK, flops_per_shot=flops, params=params, bytes=99, over=exceeded(limits, flops=flops, params=params),
+        constraints=limits, chunk_shots=CHUNK, flops_per_shot=flops, params=params, bytes=99,
+        over=exceeded(limits, flops=flops, params=params),
     )  # fmt: skip
     if not evidence.over and rng.random() < 0.1:
         reason = rng.choice(FAULTS)
@@ -99,10 +106,14 @@ def _tested(rng: Random, evidence: Evidence, level: float) -> Evidence:
     ratio = rng.choice([0.5, 0.6, 0.7, 0.75, 0.8, 0.9, 1.0, 1.3])
     target = some_test(rng, level, ratio)
     trusted = rng.random() < 0.6
-    evidence = replace(evidence, target=target, trusted_code=trusted, sandbox_level=0 if trusted else rng.choice([0, 3, 3, 3]))
+    evidence = replace(
+        evidence, target=target, trusted_code=trusted, sandbox_level=0 if trusted else rng.choice([0, 3, 3, 3])
+    )
     if rng.random() < 0.2:
         there = some_test(rng, level, ratio)
-        evidence = replace(evidence, cells=(OtherCell({"p": 0.01}, "p = 0.01", there.word, "carried_over", True, tested=there),))
+        evidence = replace(
+            evidence, cells=(OtherCell({"p": 0.01}, "p = 0.01", there.word, "carried_over", True, tested=there),)
+        )
     if target.extension is None:
         return evidence
     if evidence.target_ler is not None:
@@ -126,5 +137,8 @@ def _tested(rng: Random, evidence: Evidence, level: float) -> Evidence:
 
 def _noted(verdict: Verdict, about: dict[str, Any]) -> dict[str, Any]:
     whole = {"id": "i", "verifier": "holdout", "commit": "c" * 40, "metrics": "m", **about}
+    attempt = verdict.evidence.attempt
+    if attempt is not None and attempt.verified_before == 0:  # verdicts of today, which name their intent, earn nothing
+        whole = {"intent": "f" * 64, **whole}
     found: dict[str, Any] = json.loads(json.dumps(verdict.noted(**whole).to_note()))
     return found
