@@ -84,6 +84,10 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
             "The loss `logical_gap` needs a decoder that computes a gap, and this environment's does not.",
             "Set `loss: bce`, or use an environment whose decoder is `mwpm`.",
         ),
+        "uncounted_operation": ErrorCode(
+            "A stage uses an operation whose FLOPs cannot be counted, or does other operations on other shots.",
+            "Use operations of [FLOPs](candidates.md#flops), and `torch.where` instead of `if`.",
+        ),
         "custom_refused": ErrorCode(
             "A stage's own `module.py` is refused before it trains.",
             "Edit it; docs/candidates.md, custom, has the rules.",

@@ -41,7 +41,8 @@ SHARED = {
     "error_codes": set(),
     "hookspecs": set(),
     "plugin_errors": set(),
-    "plugins": {"errors", "hookspecs", "json_values", "plugin_errors", "printed_rows", "round_events"},
+    "own_files": set(),
+    "plugins": {"own_files", "errors", "hookspecs", "json_values", "plugin_errors", "printed_rows", "round_events"},
     "settings_schema": {"json_values"},
     "config": {"errors", "json_values", "settings_schema"},
 }

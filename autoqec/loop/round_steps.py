@@ -6,12 +6,13 @@ ideate → code → train → score → analyse → verify → close          (c
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 import stim
 
 from autoqec.agents.context_parts import HypothesisMessage
 from autoqec.agents.role_messages import Analysis, Hypothesis, Proposal
-from autoqec.candidate.schema import read_candidate, write_candidate
+from autoqec.canonical import load_yaml
 from autoqec.errors import AutoQECError
 from autoqec.history import (
     RoundIdentity,
@@ -40,8 +41,9 @@ from autoqec.loop.round_state import TRAINING_FILE, RoundState, TrainingRecord, 
 from autoqec.loop.session import Session, profile_from
 from autoqec.problem.problem import problem_from_dem
 from autoqec.problem.streams import derive_key
+from autoqec.runner.reading import canonical_candidate
 from autoqec.runner.train import Limits, TrainingFailed, train_candidate
-from autoqec.sandbox.trust import needs_lock
+from autoqec.sandbox.stage_files import needs_lock, stages_to_warm_up
 from autoqec.scoring.predictor import CandidateFault
 
 
@@ -82,7 +84,6 @@ def code(session: Session, state: RoundState) -> None:
     if state.commit is not None:
         return
     hypothesis = hypothesis_of(state)
-    makers = session.registry.maker("stage")
     try:
         start = find_start(session.ledger, session.run, hypothesis)
     except ComposeConflict as error:
@@ -90,7 +91,7 @@ def code(session: Session, state: RoundState) -> None:
     if hypothesis.compose == "pure":
         files, body = dict(start.files), hypothesis.rationale
         try:
-            files = write_candidate(read_candidate(files, makers))
+            files = canonical_candidate(files, session.registry)
         except AutoQECError as error:
             reason = f"the merged candidate is not valid: {error.problem}"
             raise RoundEnded("compile_error", error, reason) from error
@@ -123,6 +124,14 @@ def code(session: Session, state: RoundState) -> None:
     )
 
 
+def _locked(session: Session, files: Mapping[str, bytes]) -> bool:
+    """Whether training runs behind a lock: for code of others in the candidate, or in the decoder that its loss asks."""
+    told = load_yaml(files.get("training.yaml", b"{}"), name="training.yaml")
+    asks = isinstance(told, dict) and told.get("loss") == "logical_gap"
+    decoder = session.registry.get("decoder", session.environment.environment.decoder.kind)
+    return needs_lock(files, session.registry) or (asks and not decoder.is_own)
+
+
 def train(session: Session, state: RoundState) -> None:
     """Train the candidate in a limited process and keep its weights under the artifacts ref."""
     if state.weights is not None:
@@ -134,11 +143,12 @@ def train(session: Session, state: RoundState) -> None:
             state.files,
             session.dems,
             session.environment.environment.decoder.model_dump(),
+            stages=stages_to_warm_up(state.files, session.registry),
             parents=parent_weights(session.ledger, hypothesis_of(state).fork_from, fingerprint=fingerprint),
             seed=derive_key(round_key(session, state.claim.number), "train"),
             max_shots=profile.train_shots,
             inherit=hypothesis_of(state).compose != "none",
-            locked=needs_lock(state.files, session.registry),
+            locked=_locked(session, state.files),
             limits=Limits(profile.train_seconds, int(profile.memory_gib * 2**30)),
             report=lambda fields: session.event("train", **fields),
         )

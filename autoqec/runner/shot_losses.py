@@ -19,6 +19,13 @@ from autoqec.runner.losses import batch_loss
 _VALIDATION_SHOTS = 2048
 _VALIDATION_SHOTS_OF_GAP = 8192
 _VALIDATION_BATCH = 256
+_FEWEST_VALIDATION_SHOTS = 1024
+
+
+def validation_size(loss: str, trained_on: int) -> int:
+    """Shots of the validation loss: as many as it needs, but no more than are trained on, so that a short training is short."""
+    needed = _VALIDATION_SHOTS_OF_GAP if loss == "logical_gap" else _VALIDATION_SHOTS
+    return min(needed, max(trained_on, _FEWEST_VALIDATION_SHOTS))
 
 
 class ShotLosses:
@@ -31,7 +38,7 @@ class ShotLosses:
         settings: The candidate's training.
         device: Where the modules are.
         seed: Key of the training stream.
-        validation_shots: Shots of the validation loss; None for as many as the loss needs.
+        validation_shots: Shots of the validation loss.
     """
 
     def __init__(
@@ -42,14 +49,13 @@ class ShotLosses:
         settings: Training,
         device: torch.device,
         seed: bytes,
-        validation_shots: int | None,
+        validation_shots: int,
     ) -> None:
         self._modules, self._problems, self._decoders, self._settings = modules, problems, decoders, settings
         self._device, self._seed = device, seed
         self._priors = [torch.from_numpy(problem.priors_llr).to(device) for problem in problems]
         self._batch = _parts(settings.batch_size, modules)
-        needed = _VALIDATION_SHOTS_OF_GAP if settings.loss == "logical_gap" else _VALIDATION_SHOTS
-        self._validation_shots = validation_shots or needed
+        self._validation_shots = validation_shots
 
     def gradients(self, step: int, per_epoch: int) -> torch.Tensor:
         """Add the gradients of a step's batch to the parameters; returns the loss.

@@ -94,14 +94,14 @@ def train(
         report: Called about fifty times.
         seconds: Wall-clock seconds after which no further step begins; the best weights so far are kept. Only in this case
             do the weights depend on the machine.
-        validation_shots: Shots of the validation loss; None for as many as the loss needs.
+        validation_shots: Shots of the validation loss; None for `validation_size`.
 
     Raises:
         TrainingDiverged: More than `MAX_NAN_RATE` of the steps were not finite, or the loss before the first.
     """
     import torch
 
-    from autoqec.runner.shot_losses import ShotLosses
+    from autoqec.runner.shot_losses import ShotLosses, validation_size
 
     # As use_deterministic_algorithms, which imports the compiler to say so to it.
     torch.set_deterministic_debug_mode("error")
@@ -113,7 +113,8 @@ def train(
     modules.to(device)
     parameters = [p for p in modules.parameters() if p.requires_grad]
     per_epoch, steps = _plan(settings, max_shots) if parameters else (1, 0)
-    losses = ShotLosses(modules, problems, decoders, settings, device, seed, validation_shots)
+    validated_on = validation_shots or validation_size(settings.loss, steps * settings.batch_size)
+    losses = ShotLosses(modules, problems, decoders, settings, device, seed, validated_on)
     began = time.monotonic()
     stopping = EarlyStopping(modules, settings.patience)
     untrained = losses.validation()

@@ -332,6 +332,12 @@ def walk_notes(tree: pygit2.Tree, prefix: str = "") -> Iterator[tuple[str, str]]
             yield name, str(entry.id)
 
 
+def note_commit(path: str) -> str | None:
+    """Return the commit that a note at a path of the tree is about; None if no note can be there."""
+    commit = path.replace("/", "")
+    return commit if len(commit) == _OID_LENGTH and _HEX.fullmatch(commit) else None
+
+
 def lines_of(ledger: Ledger, tree: pygit2.Tree | None, commit: str, name: str) -> list[bytes]:
     """Return a commit's lines from all paths that its note can have, without walking the whole tree."""
     lines: list[bytes] = []
