@@ -79,10 +79,13 @@ def some_certificate(rng: Random, delta_ler: float) -> Certificate:
     return certified(5, "graphlike", 0.014, rows, delta_ler)
 
 
-def some_verdict(rng: Random, **about: Any) -> dict[str, Any]:
-    """A verdict's note as JSON values, true to its counts; `about` are further fields of it."""
-    attempt = rng.choice([1, 2, 64, 65, 192, 193, rng.randint(1, 9000)])
-    before = rng.choice([0, 0, 0, rng.randrange(attempt)])
+def some_verdict(rng: Random, number: int | None = None, **about: Any) -> dict[str, Any]:
+    """A verdict's note as JSON values, true to its counts: of any attempt, or of the one with this number as today.
+
+    `about` are further fields of the note.
+    """
+    attempt = number or rng.choice([1, 2, 64, 65, 192, 193, rng.randint(1, 9000)])
+    before = 0 if number else rng.choice([0, 0, 0, rng.randrange(attempt)])
     level = attempt_alpha(0.05, attempt, before)
     flops, params = rng.randint(1, 10**6), rng.randint(0, 10**5)
     limits = Limits(
