@@ -65,8 +65,8 @@ def complete_note(ledger: Ledger, kind: str, record: Record) -> Record:
 
     `append_line` stores exactly this, so a signature over it covers these fields too.
     """
-    stamps = {"id": uuid.uuid4().hex, "ts": utc_now(), "writer": ledger.writer}
-    return {**stamps, **record, "v": _VERSION, "kind": kind}
+    full = {"ts": utc_now(), "writer": ledger.writer, **record, "v": _VERSION, "kind": kind}
+    return full if "id" in full else {"id": uuid.uuid4().hex, **full}
 
 
 def append_note(ledger: Ledger, run: str, kind: str, commit: str, record: Record) -> Record:
