@@ -8,56 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autoqec.history.compose.merge import Conflict, Merge, merge_candidates
-from autoqec.history.fsck.examination import Finding
-from autoqec.history.fsck.fsck_lab import Repaired, check, repair
-from autoqec.history.reading.candidate_diff import candidate_diff
-from autoqec.history.reading.history_reader import RunRecords, chosen_runs, find_record, read_history, read_run
-from autoqec.history.reading.round_record import RoundRecord, read_committed
-from autoqec.history.reading.snapshot import Snapshot, take_snapshot
-from autoqec.history.rounds.attachments import attach, attached_numbers, has_attachment, read_attachment
-from autoqec.history.rounds.claims import (
-    Claim,
-    claim_round,
-    close_claim,
-    list_claims,
-    owner_alive,
-    read_claim,
-    take_over_claim,
-    update_claim,
-)
-from autoqec.history.rounds.notes import NOTE_KINDS, append_note, effective, read_notes
-from autoqec.history.rounds.round_commits import (
-    CANDIDATE_DIR,
-    branch_name,
-    commit_round,
-    find_round,
-    parse_round_name,
-    read_candidate,
-    require_reachable,
-)
-from autoqec.history.rounds.run_refs import (
-    Run,
-    check_run_name,
-    describe_run,
-    list_runs,
-    load_run,
-    new_run_name,
-    start_run,
-)
-from autoqec.history.rounds.trailers import RoundIdentity, build_message, parse_message
-from autoqec.history.store.cache import read_cache, write_cache
-from autoqec.history.store.json_records import utc_now
-from autoqec.history.store.objects import check_files, graft, has_objects, read_files
-from autoqec.history.store.refs import compare_and_swap, list_refs, write_lock
-from autoqec.history.store.repository import Ledger, initialise, open_ledger, require_writable, resolve_commit
-from autoqec.history.store.upkeep import tidy
-from autoqec.history.sync.archiving import Archived, archive_run, prune_weights
-from autoqec.history.sync.dropped import Dropped
-from autoqec.history.sync.outgoing import Unpushed, unpushed
-from autoqec.history.sync.push_pull import SyncReport, fetch_bundle, pull, push, runs_elsewhere
-from autoqec.history.sync.run_bundle import write_bundle
-from autoqec.history.sync.shared_claims import claim_shared_round
 from autoqec.lazy_names import lazy_names
 
 if TYPE_CHECKING:
@@ -117,6 +67,7 @@ if TYPE_CHECKING:
     from autoqec.history.store.repository import Ledger, initialise, open_ledger, require_writable, resolve_commit
     from autoqec.history.store.upkeep import tidy
     from autoqec.history.sync.archiving import Archived, archive_run, prune_weights
+    from autoqec.history.sync.dropped import Dropped
     from autoqec.history.sync.outgoing import Unpushed, unpushed
     from autoqec.history.sync.push_pull import SyncReport, fetch_bundle, pull, push, runs_elsewhere
     from autoqec.history.sync.run_bundle import write_bundle
@@ -270,6 +221,7 @@ __getattr__ = lazy_names(
         "store.repository": ("Ledger", "initialise", "open_ledger", "require_writable", "resolve_commit"),
         "store.upkeep": ("tidy",),
         "sync.archiving": ("Archived", "archive_run", "prune_weights"),
+        "sync.dropped": ("Dropped",),
         "sync.outgoing": ("Unpushed", "unpushed"),
         "sync.push_pull": ("SyncReport", "fetch_bundle", "pull", "push", "runs_elsewhere"),
         "sync.run_bundle": ("write_bundle",),
