@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         read_candidate,
         require_reachable,
     )
+    from autoqec.history.rounds.run_chain import read_chain, remember_heads
     from autoqec.history.rounds.run_refs import (
         Run,
         check_run_name,
@@ -135,6 +136,7 @@ __all__ = [
     "read_attachment",
     "read_cache",
     "read_candidate",
+    "read_chain",
     "read_claim",
     "read_committed",
     "read_files",
@@ -142,6 +144,7 @@ __all__ = [
     "read_lines",
     "read_notes",
     "read_run",
+    "remember_heads",
     "repair",
     "require_reachable",
     "require_writable",
@@ -200,6 +203,7 @@ __getattr__ = lazy_names(
             "read_candidate",
             "require_reachable",
         ),
+        "rounds.run_chain": ("read_chain", "remember_heads"),
         "rounds.run_refs": (
             "Run",
             "check_run_name",
