@@ -84,6 +84,10 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
             "The loss `logical_gap` needs a decoder that computes a gap, and this environment's does not.",
             "Set `loss: bce`, or use an environment whose decoder is `mwpm`.",
         ),
+        "uncounted_operation": ErrorCode(
+            "A stage uses an operation whose FLOPs cannot be counted, or does other operations on other shots.",
+            "Use operations of [FLOPs](candidates.md#flops), and `torch.where` instead of `if`.",
+        ),
         "custom_refused": ErrorCode(
             "A stage's own `module.py` is refused before it trains.",
             "Edit it; docs/candidates.md, custom, has the rules.",
@@ -157,6 +161,18 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
         "record_conflict": ErrorCode(
             "Another record stands where this process writes its own: under the same id, or about the same intent.",
             "`autoqec fsck` names both; `git log -p refs/notes/autoqec/RUN/verdict` shows who wrote the other one.",
+        ),
+        "identity_mismatch": ErrorCode(
+            "The weights, candidate, environment or commit of a round are not those that its metrics and run name.",
+            "`autoqec fsck`; restore the weights, or run a new round. Nothing was judged, and no attempt was spent.",
+        ),
+        "transport_refused": ErrorCode(
+            "The address of a remote uses a transport that is not allowed (exit code 2).",
+            "Use https, ssh, git or a path; [Share a lab](how-to/share-a-lab.md) says how to allow http.",
+        ),
+        "network_timeout": ErrorCode(
+            "A fetch or push made no progress and was stopped.",
+            "Try again; for a slow remote, raise the setting `network_seconds`.",
         ),
         "lost_race": ErrorCode("Somebody else pushed in the meantime.", "Push again."),
     },

@@ -25,6 +25,7 @@ import pluggy
 from autoqec import hookspecs
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.json_values import JsonObject
+from autoqec.own_files import is_own_module
 from autoqec.plugin_errors import Origin, Owner, one_line, origin, own
 from autoqec.round_events import RoundEvent
 
@@ -52,6 +53,7 @@ class Registration:
         plugin: The entry point's name.
         distribution: The installed distribution it came with, with its version.
         member: For a family, the part after the colon: the factory's first argument.
+        module: The module that the entry point names.
     """
 
     kind: str
@@ -61,6 +63,13 @@ class Registration:
     plugin: str
     distribution: str
     member: str | None = None
+    module: str = ""
+
+    @property
+    def is_own(self) -> bool:
+        """Whether AutoQEC ships it: the code that registers it and the code that it runs; see `autoqec.own_files`."""
+        factory = self.factory
+        return isinstance(factory, str) and is_own_module(self.module) and is_own_module(factory.partition(":")[0])
 
     @property
     def owner(self) -> Owner:
@@ -264,6 +273,15 @@ def installed() -> list[EntryPoint]:
     return [entry for _, entry in sorted(unique.items()) if names is None or entry.name in names]
 
 
+def _is_own(entry: EntryPoint) -> bool:
+    return is_own_module(entry.value.partition(":")[0].strip())
+
+
+def own_plugins() -> list[EntryPoint]:
+    """The entry points of `installed` that AutoQEC ships itself."""
+    return [entry for entry in installed() if _is_own(entry)]
+
+
 def load_plugins(entries: Iterable[EntryPoint] | None = None) -> Registry:
     """Load plugins one by one; one that raises is recorded in `Registry.broken` and skipped.
 
@@ -277,7 +295,9 @@ def load_plugins(entries: Iterable[EntryPoint] | None = None) -> Registry:
     manager = pluggy.PluginManager("autoqec")
     manager.add_hookspecs(hookspecs)
     registry = Registry(manager)
-    for entry in installed() if entries is None else entries:
+    chosen = list(installed() if entries is None else entries)
+    # Our own come first, so that no other plugin can take their names.
+    for entry in sorted(chosen, key=lambda entry: not _is_own(entry)):
         owner = Owner(entry.name, _distribution(entry))
         try:
             offers = _load(registry, entry, owner)
@@ -313,7 +333,7 @@ def _load(registry: Registry, entry: EntryPoint, owner: Owner) -> list[Registrat
         try:
             manager.register(plugin, name=entry.name)
             manager.check_pending()
-            offers = [offer for kind in KINDS for offer in _offers(manager, plugin, kind, owner)]
+            offers = [offer for kind in KINDS for offer in _offers(manager, plugin, kind, owner, entry)]
         except BaseException:
             if manager.has_plugin(entry.name):
                 manager.unregister(name=entry.name)
@@ -323,7 +343,9 @@ def _load(registry: Registry, entry: EntryPoint, owner: Owner) -> list[Registrat
     return offers
 
 
-def _offers(manager: pluggy.PluginManager, plugin: Any, kind: str, owner: Owner) -> list[Registration]:
+def _offers(
+    manager: pluggy.PluginManager, plugin: Any, kind: str, owner: Owner, entry: EntryPoint
+) -> list[Registration]:
     """What one plugin registers of one kind."""
     offers: list[Registration] = []
 
@@ -331,7 +353,9 @@ def _offers(manager: pluggy.PluginManager, plugin: Any, kind: str, owner: Owner)
         _validate(kind, name, factory, capabilities)
         if any(offer.name == name for offer in offers):
             raise UsageError(f"the plugin registers the {kind} {name!r} twice")
-        offers.append(Registration(kind, name, factory, capabilities, owner.plugin, owner.distribution))
+        offers.append(
+            Registration(kind, name, factory, capabilities, owner.plugin, owner.distribution, module=entry.module)
+        )
 
     _call_only(manager, f"autoqec_register_{kind}s", plugin, register=register)
     return offers

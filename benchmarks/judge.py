@@ -45,6 +45,7 @@ from autoqec.problem.environment import builtin_environments, find_environment  
 from autoqec.problem.sampling import CHUNK_SHOTS, sample_chunk  # noqa: E402
 from autoqec.sandbox.channel import Channel, Message  # noqa: E402
 from autoqec.sandbox.sealed import SealedCandidate  # noqa: E402
+from autoqec.sandbox.stage_files import stages_to_warm_up  # noqa: E402
 from autoqec.scoring import shard  # noqa: E402
 from autoqec.scoring.candidate_workers import Workers  # noqa: E402
 from autoqec.scoring.predictor import Predictor  # noqa: E402
@@ -255,7 +256,8 @@ def start(own: SealedCandidate, problem: Any, workers: Workers | None, *, first:
         return clock_gettime((~fork_server.pid << 3) | 2) if fork_server else 0.0  # as in autoqec.scoring.predictor
 
     began, before = perf_counter(), 0.0 if first else of_warm()
-    with Predictor(own, problem, locked=workers is not None, workers=workers) as predictor:
+    stages = stages_to_warm_up(own.files, load_plugins())
+    with Predictor(own, problem, locked=workers is not None, stages=stages, workers=workers) as predictor:
         predictor.wait()
         wall = perf_counter() - began
         return wall * 1e3, (predictor.cpu_seconds + of_warm() - before) * 1e3

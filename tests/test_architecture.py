@@ -20,7 +20,7 @@ ALLOWED = {
     "loop": {"agents", "history", "scoring", "results", "runner", "candidate", "decoding", "problem", "sandbox"},
     "agents": {"history", "problem", "results"},
     "exchange": {"history", "scoring", "results", "candidate", "decoding", "problem", "sandbox"},
-    "history": set(),
+    "history": {"results"},
     "scoring": {"results", "decoding", "problem", "sandbox"},
     "runner": {"candidate", "decoding", "problem", "sandbox"},
     "candidate": {"problem"},
@@ -41,7 +41,8 @@ SHARED = {
     "error_codes": set(),
     "hookspecs": set(),
     "plugin_errors": set(),
-    "plugins": {"errors", "hookspecs", "json_values", "plugin_errors", "printed_rows", "round_events"},
+    "own_files": set(),
+    "plugins": {"own_files", "errors", "hookspecs", "json_values", "plugin_errors", "printed_rows", "round_events"},
     "settings_schema": {"json_values"},
     "config": {"errors", "json_values", "settings_schema"},
 }
@@ -186,6 +187,7 @@ def test_views_draw_what_is_worked_out_elsewhere(path):
 def test_only_the_records_know_the_keys_of_a_verdict(path):
     """A reader of a verdict asks a record; whoever spells a key of its note would break with the note."""
     inside = path.relative_to(ROOT).parts[:2] in (("autoqec", "results"), ("autoqec", "testing"))
+    inside |= path.name == "autoqec_check.py"  # it shares no code with the program that it checks
     assert inside or not re.search("delta_ler_ci|ler_ratio_ci", path.read_text())
 
 

@@ -200,7 +200,7 @@ def in_training(error, monkeypatch):
     monkeypatch.setattr(train_module, "Child", lambda *arguments, **more: Answers(error))
     try:
         train_candidate(
-            BAD, [""], {}, parents=b"", seed=b"", max_shots=1, inherit=False, locked=False, limits=Limits(1, 2**30),
+            BAD, [""], {}, stages=(), parents=b"", seed=b"", max_shots=1, inherit=False, locked=False, limits=Limits(1, 2**30),
             report=print,
         )  # fmt: skip
     except TrainingFailed as failed:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from autoqec.candidate.schema import Candidate
+from autoqec.candidate.schema import Candidate, Stage
 from autoqec.candidate.stage_contract import Inference
 from autoqec.errors import AutoQECError, UsageError
 from autoqec.problem.dem import LLR_BOUND
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 #: Shots per inference call of torch, always exactly this many. Matrix products of another shape sum in another order, and a
 #: belief must not depend on the size of the batch. A block of this size fits a processor's cache.
-_BLOCK = 64
+BLOCK = 64
 
 
 def build_modules(candidate: Candidate, problem: Problem) -> torch.nn.ModuleDict:
@@ -67,35 +68,86 @@ def load_tensors(modules: torch.nn.ModuleDict, tensors: Mapping[str, np.ndarray]
     return sorted(fitting)
 
 
-def _own(tensors: Mapping[str, np.ndarray], slug: str) -> dict[str, np.ndarray]:
+def stage_tensors(tensors: Mapping[str, np.ndarray], slug: str) -> dict[str, np.ndarray]:
+    """The tensors of one stage, by the names that they have there."""
     prefix = f"{slug}."
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
-def _torch_inference(module: torch.nn.Module, tensors: Mapping[str, np.ndarray], problem: Problem) -> Inference:
+def in_blocks(function: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], problem: Problem) -> Inference:
+    """Inference by a function of tensors, which is given blocks of `BLOCK` shots."""
     import torch
-
-    module.load_state_dict({name: torch.from_numpy(np.array(tensor)) for name, tensor in tensors.items()})
-    module.eval()
 
     def infer(syndromes: np.ndarray, beliefs: np.ndarray) -> np.ndarray:
         refined = np.empty_like(beliefs)
-        for first in range(0, len(beliefs), _BLOCK):
-            shots = slice(first, first + _BLOCK)
-            count = len(beliefs[shots])
-            bits = np.zeros((_BLOCK, problem.num_detectors), dtype=np.float32)
-            given = np.repeat(problem.priors_llr[None], _BLOCK, axis=0)
-            bits[:count] = np.unpackbits(syndromes[shots], axis=1, count=problem.num_detectors, bitorder="little")
-            given[:count] = beliefs[shots]
+        for first in range(0, len(beliefs), BLOCK):
+            shots = slice(first, first + BLOCK)
+            bits, given = block_of(syndromes[shots], beliefs[shots], problem)
             with torch.inference_mode():
-                answer = module(torch.from_numpy(bits), torch.from_numpy(given))
-            if tuple(answer.shape) != given.shape:
-                wrong = f"a stage answered beliefs of shape {tuple(answer.shape)}, not {given.shape}"
+                answer = function(bits, given)
+            if tuple(answer.shape) != tuple(given.shape):
+                wrong = f"a stage answered beliefs of shape {tuple(answer.shape)}, not {tuple(given.shape)}"
                 raise AutoQECError(wrong, code="wrong_shape")
-            refined[shots] = answer[:count].numpy()
+            refined[shots] = answer[: len(beliefs[shots])].numpy()
         return refined
 
     return infer
+
+
+def block_of(syndromes: np.ndarray, beliefs: np.ndarray, problem: Problem) -> tuple[torch.Tensor, torch.Tensor]:
+    """At most `BLOCK` shots as the tensors that a module is given; blank shots fill the block."""
+    import torch
+
+    bits = np.zeros((BLOCK, problem.num_detectors), dtype=np.float32)
+    given = np.repeat(problem.priors_llr[None], BLOCK, axis=0)
+    bits[: len(beliefs)] = np.unpackbits(syndromes, axis=1, count=problem.num_detectors, bitorder="little")
+    given[: len(beliefs)] = beliefs
+    return torch.from_numpy(bits), torch.from_numpy(given)
+
+
+def _loaded(stage: Stage, tensors: Mapping[str, np.ndarray], problem: Problem) -> torch.nn.Module:
+    import torch
+
+    module: torch.nn.Module = stage.kind.build(stage.config, problem)
+    module.load_state_dict({name: torch.from_numpy(np.array(tensor)) for name, tensor in tensors.items()})
+    return module.eval()
+
+
+@dataclass(frozen=True)
+class CompiledStage:
+    """A stage that is ready: its inference, and its module, which is made when it is asked for if inference needs none."""
+
+    stage: Stage
+    infer: Inference
+    module: Callable[[], torch.nn.Module]
+
+
+def compile_stages(
+    candidate: Candidate, tensors: Mapping[str, np.ndarray], problem: Problem
+) -> tuple[CompiledStage, ...]:
+    """Compile each stage.
+
+    Args:
+        candidate: The pipeline.
+        tensors: Its weights by `<slug>.<parameter>`.
+        problem: The problem.
+
+    Raises:
+        AutoQECError: The weights do not fit the stages.
+    """
+    return tuple(_compiled(stage, stage_tensors(tensors, stage.slug), problem) for stage in candidate.stages)
+
+
+def _compiled(stage: Stage, tensors: Mapping[str, np.ndarray], problem: Problem) -> CompiledStage:
+    try:
+        step = stage.kind.inference(stage.config, tensors, problem)
+        if step is not None:
+            return CompiledStage(stage, step, lambda: _loaded(stage, tensors, problem))
+        module = _loaded(stage, tensors, problem)
+    except (KeyError, ValueError, RuntimeError, UsageError) as error:
+        text = f"the weights do not fit stage {stage.slug!r}: {error}"
+        raise AutoQECError(text, code="weights_do_not_fit") from error
+    return CompiledStage(stage, in_blocks(module, problem), lambda: module)
 
 
 def compile_inference(candidate: Candidate, tensors: Mapping[str, np.ndarray], problem: Problem) -> Inference:
@@ -112,15 +164,11 @@ def compile_inference(candidate: Candidate, tensors: Mapping[str, np.ndarray], p
     Raises:
         AutoQECError: The weights do not fit the stages.
     """
-    steps: list[Inference] = []
-    for stage in candidate.stages:
-        own = _own(tensors, stage.slug)
-        try:
-            step = stage.kind.inference(stage.config, own, problem)
-            steps.append(step or _torch_inference(stage.kind.build(stage.config, problem), own, problem))
-        except (KeyError, ValueError, RuntimeError, UsageError) as error:
-            text = f"the weights do not fit stage {stage.slug!r}: {error}"
-            raise AutoQECError(text, code="weights_do_not_fit") from error
+    return chained([each.infer for each in compile_stages(candidate, tensors, problem)])
+
+
+def chained(steps: Sequence[Inference]) -> Inference:
+    """One inference after another, with beliefs that are clipped at the end."""
 
     def infer(syndromes: np.ndarray, beliefs: np.ndarray) -> np.ndarray:
         for step in steps:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from autoqec.agents.role_messages import Proposal
-from autoqec.candidate.schema import OUTPUT_FILE, read_candidate, write_candidate
+from autoqec.candidate.schema import OUTPUT_FILE, Output
+from autoqec.canonical import load_yaml
 from autoqec.errors import UsageError
 from autoqec.loop.session import Session
+from autoqec.runner.reading import canonical_candidate
 
 
 def texts_of(files: Mapping[str, bytes]) -> dict[str, str]:
@@ -36,13 +38,14 @@ def canonical_files(session: Session, sources: Mapping[str, bytes]) -> dict[str,
     heeds = session.registry.get("decoder", decoder).capabilities.get("takes_beliefs")
     if not heeds and OUTPUT_FILE not in sources:
         sources = {**sources, OUTPUT_FILE: b"mode: hard_flip\n"}
-    candidate = read_candidate(sources, session.registry.maker("stage"))
-    if not heeds and candidate.output.mode != "hard_flip":
-        problem = f"{candidate.output.mode} needs a decoder that takes beliefs, and {decoder} takes none"
+    files = canonical_candidate(sources, session.registry)
+    output = Output.model_validate(load_yaml(files[OUTPUT_FILE], name=OUTPUT_FILE))
+    if not heeds and output.mode != "hard_flip":
+        problem = f"{output.mode} needs a decoder that takes beliefs, and {decoder} takes none"
         raise UsageError(
             f"{OUTPUT_FILE}: mode: {problem}",
             hint="set mode: hard_flip",
             code="bad_value",
             about={"file": OUTPUT_FILE, "field": "mode", "problem": problem},
         )
-    return write_candidate(candidate)
+    return files

@@ -14,7 +14,7 @@ from autoqec.agents.diagnosis.cases import Case, Diagnosis
 from autoqec.agents.diagnosis.patches import fields_of, patched_files
 from autoqec.agents.diagnosis.rules_run import RunCase
 from autoqec.agents.past_rounds import past_round
-from autoqec.candidate.schema import Output, Training, read_candidate
+from autoqec.candidate.schema import Output, Training
 from autoqec.config import Settings
 from autoqec.errors import AutoQECError, NotFoundError
 from autoqec.history import (
@@ -35,6 +35,7 @@ from autoqec.results.round_results import read_results
 from autoqec.results.statistics import attempt_share
 from autoqec.results.verdict import parse_verdict
 from autoqec.results.verification_events import parse_begun
+from autoqec.runner.reading import canonical_candidate
 from autoqec.settings_schema import Profile
 
 #: Statuses of rounds whose files were perhaps not valid: only for them the kinds' fields are looked up.
@@ -121,7 +122,7 @@ def patched(
         changed = {path: after[path] for path in finding.changes if after[path] != files[path]}
         modules = {path.replace("/stage.yaml", "/module.py") for path in changed if "/" in path} & set(files)
         whole = {path: text.encode() for path, text in changed.items()} | {p: files[p].encode() for p in modules}
-        read_candidate(whole, registry.maker("stage"))
+        canonical_candidate(whole, registry)
     except (AutoQECError, TypeError, ValueError):
         return None
     if not changed:

@@ -6,16 +6,17 @@ ideate → code → train → score → analyse → verify → close          (c
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import stim
 
 from autoqec.agents.context_parts import HypothesisMessage
 from autoqec.agents.role_messages import Analysis, Hypothesis, Proposal
-from autoqec.candidate.schema import read_candidate, write_candidate
+from autoqec.canonical import load_yaml
 from autoqec.errors import AutoQECError
 from autoqec.history import (
     RoundIdentity,
-    append_note,
     attach,
     close_claim,
     commit_round,
@@ -26,6 +27,7 @@ from autoqec.loop.agent_contexts import round_key
 from autoqec.loop.candidate_files import canonical_files, sources_of
 from autoqec.loop.judging import Asked, judge
 from autoqec.loop.measuring import measure
+from autoqec.loop.own_records import note_own
 from autoqec.loop.parents import ComposeConflict, find_start, parent_weights
 from autoqec.loop.role_questions import (
     ask_analyst,
@@ -40,9 +42,13 @@ from autoqec.loop.round_state import TRAINING_FILE, RoundState, TrainingRecord, 
 from autoqec.loop.session import Session, profile_from
 from autoqec.problem.problem import problem_from_dem
 from autoqec.problem.streams import derive_key
+from autoqec.runner.reading import canonical_candidate
 from autoqec.runner.train import Limits, TrainingFailed, train_candidate
-from autoqec.sandbox.trust import needs_lock
+from autoqec.sandbox.stage_files import needs_lock, stages_to_warm_up
 from autoqec.scoring.predictor import CandidateFault
+
+#: The notes that a step wrote, by kind.
+Written = Mapping[str, dict[str, Any]]
 
 
 class RoundEnded(Exception):
@@ -82,7 +88,6 @@ def code(session: Session, state: RoundState) -> None:
     if state.commit is not None:
         return
     hypothesis = hypothesis_of(state)
-    makers = session.registry.maker("stage")
     try:
         start = find_start(session.ledger, session.run, hypothesis)
     except ComposeConflict as error:
@@ -90,7 +95,7 @@ def code(session: Session, state: RoundState) -> None:
     if hypothesis.compose == "pure":
         files, body = dict(start.files), hypothesis.rationale
         try:
-            files = write_candidate(read_candidate(files, makers))
+            files = canonical_candidate(files, session.registry)
         except AutoQECError as error:
             reason = f"the merged candidate is not valid: {error.problem}"
             raise RoundEnded("compile_error", error, reason) from error
@@ -123,6 +128,14 @@ def code(session: Session, state: RoundState) -> None:
     )
 
 
+def _locked(session: Session, files: Mapping[str, bytes]) -> bool:
+    """Whether training runs behind a lock: for code of others in the candidate, or in the decoder that its loss asks."""
+    told = load_yaml(files.get("training.yaml", b"{}"), name="training.yaml")
+    asks = isinstance(told, dict) and told.get("loss") == "logical_gap"
+    decoder = session.registry.get("decoder", session.environment.environment.decoder.kind)
+    return needs_lock(files, session.registry) or (asks and not decoder.is_own)
+
+
 def train(session: Session, state: RoundState) -> None:
     """Train the candidate in a limited process and keep its weights under the artifacts ref."""
     if state.weights is not None:
@@ -134,11 +147,12 @@ def train(session: Session, state: RoundState) -> None:
             state.files,
             session.dems,
             session.environment.environment.decoder.model_dump(),
+            stages=stages_to_warm_up(state.files, session.registry),
             parents=parent_weights(session.ledger, hypothesis_of(state).fork_from, fingerprint=fingerprint),
             seed=derive_key(round_key(session, state.claim.number), "train"),
             max_shots=profile.train_shots,
             inherit=hypothesis_of(state).compose != "none",
-            locked=needs_lock(state.files, session.registry),
+            locked=_locked(session, state.files),
             limits=Limits(profile.train_seconds, int(profile.memory_gib * 2**30)),
             report=lambda fields: session.event("train", **fields),
         )
@@ -160,36 +174,36 @@ def train(session: Session, state: RoundState) -> None:
     )
 
 
-def score(session: Session, state: RoundState) -> None:
+def score(session: Session, state: RoundState) -> Written:
     """Score candidate and baseline on the same development shots and note the metrics."""
     if state.metrics is not None:
-        return
+        return {}
     key = derive_key(round_key(session, state.claim.number), "score")
     try:
         metrics = measure(session, state, profile_from(detail(state, "profile")), key)
     except CandidateFault as fault:
         status = "killed_by_safety" if fault.reason == "timeout" else "train_error"
         raise RoundEnded(status, fault) from fault
-    append_note(
-        session.ledger, state.claim.run, "metrics", str(state.commit), {"id": state.claim.attempt, **metrics.to_note()}
-    )
+    record = {"id": state.claim.attempt, **metrics.to_note()}
+    return {"metrics": note_own(session, state, "metrics", record).record}
 
 
-def analyse(session: Session, state: RoundState) -> None:
+def analyse(session: Session, state: RoundState) -> Written:
     """Ask the Analyst whether the round is worth a verifier's shots."""
     if state.analysis is not None:
-        return
+        return {}
     message: Analysis = put(session, state, ask_analyst(session, state))
     record = {"id": state.claim.attempt, **message.model_dump(mode="json")}
-    append_note(session.ledger, state.claim.run, "analysis", str(state.commit), record)
+    return {"analysis": note_own(session, state, "analysis", record).record}
 
 
-def verify(session: Session, state: RoundState) -> None:
+def verify(session: Session, state: RoundState) -> Written:
     """Have the verifier judge the candidate, if the Analyst asks for it."""
     if state.verdict is not None or state.analysis is None or state.analysis.decision != "candidate":
-        return
+        return {}
     profile = profile_from(detail(state, "profile"))
-    judge(session, state, Asked(max_shots=profile.verify_shots, max_seconds=profile.verify_seconds))
+    asked = Asked(max_shots=profile.verify_shots, max_seconds=profile.verify_seconds)
+    return {"verdict": judge(session, state, asked).to_note()}
 
 
 def close(session: Session, state: RoundState) -> None:
@@ -224,8 +238,8 @@ def end(session: Session, state: RoundState, ended: RoundEnded) -> None:
     )
 
 
-#: The steps in order, by the name the display shows.
-STEPS = (
+#: The steps in order, by the name the display shows; steps that write notes return them.
+STEPS: tuple[tuple[str, Callable[[Session, RoundState], Written | None]], ...] = (
     ("ideate", ideate),
     ("code", code),
     ("train", train),

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from autoqec.candidate.weights import MAX_WEIGHT_BYTES, load_weights
+from autoqec.canonical import load_yaml
 from autoqec.errors import AutoQECError
 from autoqec.sandbox.channel import ChannelClosed, ChannelTimeout, Message
 from autoqec.sandbox.child import Child, ChildFailed, plain
 from autoqec.sandbox.lock import Lock
 from autoqec.sandbox.sealed import SealedCandidate
-from autoqec.sandbox.worker_requests import TrainingRequest
+from autoqec.sandbox.worker_requests import TrainingPreparation, TrainingRequest
 
 #: Threads of a training process. A constant, not the machine's count: sums in another order are other weights.
 TRAINING_THREADS = 2
@@ -21,6 +23,8 @@ TRAINING_THREADS = 2
 #: The fraction of the wall-clock limit after which training begins no further step. The rest is for loading, one validation and
 #: counting costs. A process that has not answered by the limit itself hangs, and is killed.
 _STEPPING = 0.75
+
+_TRAINING = "training.yaml"
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,7 @@ def train_candidate(
     dems: Sequence[str],
     decoder: Mapping[str, Any],
     *,
+    stages: tuple[str, ...],
     parents: bytes,
     seed: bytes,
     max_shots: int,
@@ -141,6 +146,7 @@ def train_candidate(
         files: The candidate's canonical files.
         dems: Error models to train on, as text: the problem at its target rate, then at the environment's other rates.
         decoder: The environment's decoder, `{"kind", …}`, which some losses ask.
+        stages: What to warm up with before the lock; see `autoqec.sandbox.stage_files.stages_to_warm_up`.
         parents: Parents' weights merged into one safetensors file; empty for none.
         seed: Key of the training stream.
         max_shots: The profile's cap on shots.
@@ -156,19 +162,25 @@ def train_candidate(
     target = "autoqec.runner.worker:serve_training"
     try:
         with Child(target, memory_bytes=limits.memory_bytes, threads=TRAINING_THREADS, apart=locked) as child:
-            request = TrainingRequest(
-                sealed=SealedCandidate(files, parents),
+            preparation = TrainingPreparation(
+                stages=stages,
                 dem=dems[0].encode(),
+                lock=locked,
                 other_dems={str(number): dem.encode() for number, dem in enumerate(dems[1:], start=1)},
                 decoder=dict(decoder),
+                training=json.dumps(load_yaml(files.get(_TRAINING, b"{}"), name=_TRAINING), default=str),
+            )
+            child.tell(preparation.to_message())
+            # Nothing of the candidate before the lock; see `autoqec.sandbox.worker_requests`.
+            lock = Lock.from_dict(child.receive(limits.seconds).fields["lock"]) if locked else None
+            request = TrainingRequest(
+                sealed=SealedCandidate(files, parents),
                 seed=seed,
                 max_shots=max_shots,
                 inherit=inherit,
                 seconds=_STEPPING * limits.seconds,
-                lock=locked,
             )
             child.tell(request.to_message())
-            lock = Lock.from_dict(child.receive(limits.seconds).fields["lock"]) if locked else None
             while True:
                 message = child.receive(max(0.001, deadline - time.monotonic()))
                 if message.fields.get("done"):

@@ -7,17 +7,21 @@ first use needs, so the warm-up uses it.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Sequence
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
+from pydantic import ValidationError
 
 from autoqec.candidate.compile import build_modules, compile_inference, module_tensors
 from autoqec.candidate.cost import measure_cost
-from autoqec.candidate.schema import Candidate, Output, Stage, Training
+from autoqec.candidate.schema import Candidate, Output, Stage, Training, read_candidate, write_candidate
 from autoqec.candidate.stage_contract import StageKind
 from autoqec.candidate.weights import load_weights, save_weights
 from autoqec.decoding.decoder_contract import TeachingDecoder
+from autoqec.plugin_errors import explained
 from autoqec.problem.problem import Problem
 
 _KEY = bytes(32)
@@ -35,15 +39,44 @@ def stand_in(candidate: Candidate) -> Candidate:
     return replace(candidate, stages=stages)
 
 
-def sample_candidate(kinds: Iterable[str], maker: Callable[[str], StageKind]) -> Candidate:
-    """A candidate with a stage of each kind, with default fields, and a stand-in where the kind needs a module."""
-    stages = []
-    for name in kinds:
-        kind = maker(name)
-        source = getattr(kind, "STAND_IN", None)
-        bound = kind if source is None else kind.with_module(source, "stand_in.py")  # type: ignore[attr-defined]
-        stages.append(Stage(name, bound, kind.Config(kind=name), source))
-    return Candidate(Output(), Training(), tuple(stages))
+def sample_candidate(stages: Iterable[str], maker: Callable[[str], StageKind]) -> Candidate:
+    """A candidate to warm up with: a stage of each kind, with a stand-in where the kind needs a module.
+
+    A kind that cannot make its stage is left out; the locked process reports what is wrong when it reads the candidate.
+
+    Args:
+        stages: The fields of each stage as JSON; see `autoqec.sandbox.stage_files.stages_to_warm_up`.
+        maker: Returns the stage plugin of a kind.
+    """
+    made: list[Stage] = []
+    for number, text in enumerate(stages):
+        fields = json.loads(text)
+        with _survives(f"stage kind {fields['kind']}"):
+            kind = maker(fields["kind"])
+            source = getattr(kind, "STAND_IN", None)
+            bound = kind if source is None else kind.with_module(source, "stand_in.py")  # type: ignore[attr-defined]
+            made.append(Stage(f"stage{number}", bound, kind.Config.model_validate(fields), source))
+    candidate = Candidate(Output(), Training(), tuple(made))
+    with _survives("reading"):
+        read_candidate(write_candidate(candidate), maker)
+    return candidate
+
+
+def training_from(fields: str) -> Training:
+    """The fields of `training.yaml` as JSON; the built-in values where they are not valid, which reading reports later."""
+    try:
+        return Training.model_validate_json(fields)
+    except ValidationError:
+        return Training()
+
+
+@contextmanager
+def _survives(what: str) -> Iterator[None]:
+    """Go on after an error of a warm-up: the locked process reports its own if it comes to the same place."""
+    try:
+        yield
+    except Exception as error:
+        print(f"the warm-up of {what} failed: {explained(error)}", file=sys.stderr)
 
 
 def parts(candidate: Candidate) -> set[str]:
@@ -63,10 +96,13 @@ def warm_up_predictions(candidate: Candidate, problem: Problem, known: Collectio
         problem: The problem.
         known: The `parts` that this process, or the one it is a fork of, has warmed up on this problem.
     """
-    fresh = replace(candidate, stages=tuple(stage for stage in candidate.stages if _part(stage) not in known))
-    if not fresh.stages:
-        return
-    actor = stand_in(fresh)
+    for stage in candidate.stages:
+        if _part(stage) not in known:
+            with _survives(f"stage kind {stage.config.kind}"):
+                _predict_once(stand_in(replace(candidate, stages=(stage,))), problem)
+
+
+def _predict_once(actor: Candidate, problem: Problem) -> None:
     tensors = load_weights(save_weights(module_tensors(build_modules(actor, problem)), fingerprints=["warm-up"]))
     syndromes = np.zeros((_BATCH, problem.syndrome_bytes), dtype=np.uint8)
     compile_inference(actor, tensors, problem)(syndromes, np.repeat(problem.priors_llr[None], _BATCH, axis=0))
@@ -76,14 +112,21 @@ def warm_up_predictions(candidate: Candidate, problem: Problem, known: Collectio
 def warm_up_training(
     candidate: Candidate, problems: Sequence[Problem], decoders: Sequence[TeachingDecoder] | None
 ) -> None:
-    """Do everything that training will do, in one step."""
-    from autoqec.runner.training import train
-
+    """Do everything that training will do, in one step for each stage."""
     few: dict[str, int] = {"shots": _BATCH, "batch_size": _BATCH, "epochs": 1}
     training = Training.model_validate(candidate.training.model_dump() | few)
+    for stage in candidate.stages:
+        with _survives(f"stage kind {stage.config.kind}"):
+            _train_once(stand_in(replace(candidate, training=training, stages=(stage,))), problems, decoders)
+    warm_up_predictions(candidate, problems[0])
+
+
+def _train_once(actor: Candidate, problems: Sequence[Problem], decoders: Sequence[TeachingDecoder] | None) -> None:
+    from autoqec.runner.training import train
+
     ignore: Callable[[object], None] = lambda progress: None  # noqa: E731
     train(
-        replace(stand_in(candidate), training=training),
+        actor,
         problems,
         decoders,
         seed=_KEY,
@@ -93,4 +136,3 @@ def warm_up_training(
         report=ignore,
         validation_shots=_BATCH,
     )
-    warm_up_predictions(candidate, problems[0])

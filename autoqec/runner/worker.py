@@ -6,9 +6,10 @@ no observable and no seed of a shot it is scored on. It draws training shots its
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -17,24 +18,32 @@ import stim
 
 from autoqec.candidate.compile import compile_inference
 from autoqec.candidate.cost import measure_cost
-from autoqec.candidate.schema import Candidate, read_candidate
+from autoqec.candidate.schema import read_candidate, write_candidate
 from autoqec.candidate.weights import load_weights, save_weights
 from autoqec.decoding.compile_decoder import compile_decoder
 from autoqec.decoding.decoder_contract import TeachingDecoder
 from autoqec.errors import UsageError
-from autoqec.plugins import Registry, load_plugins
+from autoqec.plugins import Registry, load_plugins, own_plugins
 from autoqec.problem.environment import Choice
 from autoqec.problem.problem import Problem, problem_from_dem
-from autoqec.runner.warm_up import parts, sample_candidate, warm_up_predictions, warm_up_training
+from autoqec.runner.warm_up import parts, sample_candidate, training_from, warm_up_predictions, warm_up_training
 from autoqec.sandbox.channel import Channel, Message
 from autoqec.sandbox.lock import lock
-from autoqec.sandbox.trust import ours
-from autoqec.sandbox.worker_requests import CandidateRequest, PredictionRequest, TrainingRequest, WarmUpRequest
+from autoqec.sandbox.stage_files import own_kinds
+from autoqec.sandbox.worker_requests import (
+    CandidateRequest,
+    PredictionRequest,
+    Preparation,
+    ReadingRequest,
+    TrainingPreparation,
+    TrainingRequest,
+    WarmUpRequest,
+)
 
 
 @dataclass(frozen=True)
 class _Warm:
-    """The state of a prediction process before it receives a candidate; nothing here belongs to a candidate.
+    """The state of a process before it receives a candidate; nothing here belongs to a candidate.
 
     Attributes:
         registry: Installed plugins.
@@ -53,13 +62,13 @@ def _problem(dem: bytes) -> Problem:
     return problem_from_dem(stim.DetectorErrorModel(dem.decode()), name="this environment")
 
 
-def _open(request: CandidateRequest | TrainingRequest, warm: _Warm) -> tuple[Candidate, Problem]:
-    problem = warm.problem if warm.problem is not None and warm.dem == request.dem else _problem(request.dem)
-    return read_candidate(request.sealed.files, warm.registry.maker("stage")), problem
+def _registry(lock: bool) -> Registry:
+    """Installed plugins; in a process that stays unlocked only our own, so that no other code can see the candidate."""
+    return load_plugins() if lock else load_plugins(own_plugins())
 
 
 def _lock(channel: Channel, warm_up: Callable[[], None]) -> None:
-    """Lock this process and report it. No code of the candidate has run yet, so the report is authentic."""
+    """Lock this process and report it. It has nothing of the candidate yet, so the report is authentic."""
     import torch
 
     threads = torch.get_num_threads()
@@ -104,7 +113,8 @@ def warm_predictions(message: Message) -> Callable[[Channel], None]:
     """
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # a locked process has no device, and torch keeps a thread for each
     registry, wanted = load_plugins(), WarmUpRequest.from_message(message)
-    problem, candidate = _problem(wanted.dem), sample_candidate(ours(wanted.kinds, registry), registry.maker("stage"))
+    stages = [json.dumps({"kind": kind}) for kind in own_kinds(wanted.kinds, registry)]
+    problem, candidate = _problem(wanted.dem), sample_candidate(stages, registry.maker("stage"))
     warm_up_predictions(candidate, problem)
     return partial(_serve_fork, warm=_Warm(registry, wanted.dem, problem, frozenset(parts(candidate))))
 
@@ -119,38 +129,52 @@ def _serve_fork(channel: Channel, warm: _Warm) -> None:
 
 
 def serve_predictions(channel: Channel) -> None:
-    """First message: a `CandidateRequest`.
+    """First message: a `Preparation`; answered by `{"lock": {"level", …}}` if the process is to be locked.
 
-    Answered by `{"lock": {"level", …}}` if so, before anything of the candidate's runs, then by
+    Then a `CandidateRequest`, which no code of others sees in a process that is not locked; answered by
     `{"ready": true, "output": {"mode", "threshold"}}`.
 
     Then a `PredictionRequest` `predict` is answered by blob `beliefs` (float32, row-major), and `cost` by
-    `{"flops_per_shot", "params"}`. Another first message puts another candidate in its place, but in a locked process.
+    `{"flops_per_shot", "params"}`. Another preparation begins another candidate, but in a locked process.
     """
-    _serve_predictions(channel, _Warm(load_plugins()))
+    _serve_predictions(channel, None)
 
 
-def _serve_predictions(channel: Channel, warm: _Warm) -> None:
-    request = CandidateRequest.from_message(channel.receive())
-    while not request.lock:
-        request = _serve_candidate(channel, request, warm)
-    _serve_candidate(channel, request, warm)
+def _serve_predictions(channel: Channel, warm: _Warm | None) -> None:
+    message = channel.receive()
+    while True:
+        wanted = Preparation.from_message(message)
+        warm = _prepared(channel, wanted, warm or _Warm(_registry(wanted.lock)))
+        message = _serve_candidate(channel, warm)
+        if wanted.lock:
+            return
 
 
-def _serve_candidate(channel: Channel, request: CandidateRequest, warm: _Warm) -> CandidateRequest:
+def _prepared(channel: Channel, wanted: Preparation, warm: _Warm) -> _Warm:
+    """Do what comes before the candidate."""
+    known: frozenset[str] = frozenset()
+    if warm.problem is not None and warm.dem == wanted.dem:
+        problem, known = warm.problem, warm.warmed_up
+    else:
+        problem = _problem(wanted.dem)
+    if wanted.lock:
+        sample = sample_candidate(wanted.stages, warm.registry.maker("stage"))
+        _lock(channel, lambda: warm_up_predictions(sample, problem, known))
+    return replace(warm, dem=wanted.dem, problem=problem, warmed_up=known)
+
+
+def _serve_candidate(channel: Channel, warm: _Warm) -> Message:
     """Serve one candidate until the first message of another, which is returned."""
-    candidate, problem = _open(request, warm)
-    if request.lock:
-        _lock(
-            channel, lambda: warm_up_predictions(candidate, problem, warm.warmed_up if warm.problem is problem else ())
-        )
-    tensors = load_weights(request.sealed.weights, fingerprint=problem.fingerprint)
+    sealed, problem = CandidateRequest.from_message(channel.receive()).sealed, warm.problem
+    assert problem is not None
+    candidate = read_candidate(sealed.files, warm.registry.maker("stage"))
+    tensors = load_weights(sealed.weights, fingerprint=problem.fingerprint)
     infer = compile_inference(candidate, tensors, problem)
     channel.send(Message({"ready": True, "output": candidate.output.model_dump(mode="json")}))
     while True:
         message = channel.receive()
         if "op" not in message.fields:
-            return CandidateRequest.from_message(message)
+            return message
         asked = PredictionRequest.from_message(message)
         if asked.op == "cost":
             cost = measure_cost(candidate, tensors, problem)
@@ -163,23 +187,36 @@ def _serve_candidate(channel: Channel, request: CandidateRequest, warm: _Warm) -
         channel.send(Message({}, {"beliefs": contiguous.view(np.uint8).data.cast("B")}))  # type: ignore[dict-item]
 
 
-def serve_training(channel: Channel) -> None:
-    """One message: a `TrainingRequest`.
+def serve_reading(channel: Channel) -> None:
+    """First message: a `Preparation`, answered by `{"lock": …}`; then a `ReadingRequest`, answered by blobs `file:<path>`."""
+    wanted = Preparation.from_message(channel.receive())
+    maker = _registry(wanted.lock).maker("stage")
+    if wanted.lock:
+        write_candidate(sample_candidate(wanted.stages, maker))  # what is loaded on first use is loaded here
+        channel.send(Message({"lock": lock(channel.descriptors).to_dict()}))
+    files = ReadingRequest.from_message(channel.receive()).files
+    channel.send(ReadingRequest(write_candidate(read_candidate(files, maker))).to_message())
 
-    Answered by `{"lock": …}` as above, progress messages `{"step", "steps", "shots", "loss"}` and at last
-    `{"done": true, "telemetry", "cost"}` with blob `weights`.
+
+def serve_training(channel: Channel) -> None:
+    """First message: a `TrainingPreparation`, answered by `{"lock": …}` as above; then a `TrainingRequest`.
+
+    Answered by progress messages `{"step", "steps", "shots", "loss"}` and at last `{"done": true, "telemetry", "cost"}` with
+    blob `weights`.
     """
     from autoqec.runner.training import Progress, train
 
+    wanted = TrainingPreparation.from_message(channel.receive())
+    registry, problem = _registry(wanted.lock), _problem(wanted.dem)
+    problems = [problem, *_at_other_rates(wanted.other_dems, problem)]
+    training, decoders = training_from(wanted.training), None
+    if training.loss == "logical_gap":
+        decoders = [_teacher(wanted.decoder, each, registry) for each in problems]
+    if wanted.lock:
+        sample = replace(sample_candidate(wanted.stages, registry.maker("stage")), training=training)
+        _lock(channel, lambda: warm_up_training(sample, problems, decoders))
     request = TrainingRequest.from_message(channel.receive())
-    registry = load_plugins()
-    candidate, problem = _open(request, _Warm(registry))
-    problems = [problem, *_at_other_rates(request.other_dems, problem)]
-    decoders = None
-    if candidate.training.loss == "logical_gap":
-        decoders = [_teacher(request.decoder, each, registry) for each in problems]
-    if request.lock:
-        _lock(channel, lambda: warm_up_training(candidate, problems, decoders))
+    candidate = read_candidate(request.sealed.files, registry.maker("stage"))
 
     def report(progress: Progress) -> None:
         channel.send(Message(dict(vars(progress))))

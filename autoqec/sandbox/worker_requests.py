@@ -1,4 +1,8 @@
-"""The requests to a process that holds a candidate (`autoqec.runner.worker`); nothing else reaches it."""
+"""The requests to a process that holds a candidate (`autoqec.runner.worker`); nothing else reaches it.
+
+Each process first receives a `Preparation`. It holds what the process must load, and nothing that code of others may see before
+the lock. The candidate comes after the process has reported its lock.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +14,30 @@ from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.sandbox.typed_messages import Request, blobs
 
 
+@dataclass(frozen=True, kw_only=True)
+class Preparation(Request):
+    """Load what a candidate will need, and lock the process if it must be locked.
+
+    Attributes:
+        stages: What to warm up with; see `autoqec.sandbox.stage_files.stages_to_warm_up`.
+        dem: The detector error model.
+        lock: Whether to lock the process. If not, only plugins that AutoQEC ships are loaded.
+    """
+
+    stages: tuple[str, ...]
+    dem: bytes
+    lock: bool
+
+
 @dataclass(frozen=True)
 class CandidateRequest(Request):
     """Load a candidate, to answer predictions.
 
     Attributes:
         sealed: The candidate.
-        dem: The detector error model.
-        lock: Whether to lock the process before any code of the candidate runs.
     """
 
     sealed: SealedCandidate
-    dem: bytes
-    lock: bool
 
 
 @dataclass(frozen=True)
@@ -54,27 +69,45 @@ class WarmUpRequest(Request):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrainingPreparation(Preparation):
+    """Load what training a candidate will need, and lock the process if it must be locked.
+
+    Attributes:
+        other_dems: Error models at the environment's other rates, by their number.
+        decoder: The environment's decoder, for a loss that needs it.
+        training: The fields of `training.yaml`, as JSON.
+    """
+
+    other_dems: Mapping[str, bytes] = blobs("dem")
+    decoder: Mapping[str, Any]
+    training: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainingRequest(Request):
     """Train a candidate.
 
     Attributes:
         sealed: The candidate's files, and its parents' weights, which may be empty.
-        dem: The detector error model at the target rate.
-        other_dems: Those at the environment's other rates, by their number.
-        decoder: The environment's decoder, for a loss that needs it.
         seed: Key of the training stream.
         max_shots: At most so many shots.
         inherit: Whether to start from the parents' weights whatever the candidate says.
         seconds: Begin no step after so many.
-        lock: Whether to lock the process before any code of the candidate runs.
     """
 
     sealed: SealedCandidate
-    dem: bytes
-    other_dems: Mapping[str, bytes] = blobs("dem")
-    decoder: Mapping[str, Any]
     seed: bytes
     max_shots: int
     inherit: bool
     seconds: float
-    lock: bool
+
+
+@dataclass(frozen=True)
+class ReadingRequest(Request):
+    """Validate a candidate's files and return them in their canonical form.
+
+    Attributes:
+        files: Contents by path relative to the candidate directory.
+    """
+
+    files: Mapping[str, bytes] = blobs("file")

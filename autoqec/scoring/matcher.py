@@ -27,7 +27,7 @@ from autoqec.sandbox.channel import Channel, ChannelClosed, ChannelTimeout, Mess
 from autoqec.sandbox.child import Child, ChildFailed
 from autoqec.sandbox.lock import Lock, SandboxUnavailable
 from autoqec.sandbox.sealed import SealedCandidate
-from autoqec.sandbox.trust import needs_lock, stage_kinds
+from autoqec.sandbox.stage_files import needs_lock, stage_kinds, stages_to_warm_up
 from autoqec.scoring.candidate_workers import Workers
 from autoqec.scoring.executor_contract import blobs_with_prefix
 from autoqec.scoring.predictor import CandidateFault, Predictor, fault_from, settle_beliefs
@@ -125,12 +125,13 @@ def open_decoder_set(
     sealed = SealedCandidate.from_blobs(blobs)
     workers = workers or resources.enter_context(Workers())
     predictor, locked = None, False
+    kinds: list[str] = []
+    stages: tuple[str, ...] = ()
     if any(path.startswith("stages/") for path in sealed.files):
         locked = needs_lock(sealed.files, registry)
         if locked:
-            kinds: list[str] = []
             with suppress(UsageError):  # the candidate's own process will report what is wrong with it
-                kinds = stage_kinds(sealed.files)
+                kinds, stages = stage_kinds(sealed.files), stages_to_warm_up(sealed.files, registry)
             workers.expect(problem, kinds)
         else:
             predictor = resources.enter_context(Predictor(sealed, problem, workers=workers))
@@ -144,7 +145,7 @@ def open_decoder_set(
     for decoder in (baseline, *references.values()):
         decoder.decode(blank)
     if locked:  # only now, since a fork exists only once its parent is warm
-        predictor = resources.enter_context(Predictor(sealed, problem, locked=True, workers=workers))
+        predictor = resources.enter_context(Predictor(sealed, problem, locked=True, stages=stages, workers=workers))
     if predictor is not None:
         output = predictor.wait()
         if output.mode == "hard_flip":

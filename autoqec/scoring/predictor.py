@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from autoqec.sandbox.channel import ChannelClosed, ChannelTimeout
 from autoqec.sandbox.child import Child, ChildFailed
 from autoqec.sandbox.lock import Lock
 from autoqec.sandbox.sealed import SealedCandidate
-from autoqec.sandbox.worker_requests import CandidateRequest, PredictionRequest
+from autoqec.sandbox.worker_requests import CandidateRequest, PredictionRequest, Preparation
 from autoqec.scoring.candidate_workers import Workers
 
 #: Seconds a candidate may take to load, and per shot to answer (with a floor for the first, compiling, call).
@@ -98,24 +99,33 @@ class Predictor:
     Args:
         sealed: The candidate.
         problem: What it is to answer for; only its error model is sent.
-        locked: Whether the process is locked before the candidate's code runs.
+        locked: Whether the process is locked before it receives the candidate.
+        stages: What such a process warms up with; see `autoqec.sandbox.stage_files.stages_to_warm_up`.
         workers: Where its process comes from; None for one of its own.
 
     Attributes:
-        lock: The layers around the process, as it said before the candidate's code ran.
+        lock: The layers around the process, as it said before it had the candidate.
     """
 
     def __init__(
-        self, sealed: SealedCandidate, problem: Problem, *, locked: bool = False, workers: Workers | None = None
+        self,
+        sealed: SealedCandidate,
+        problem: Problem,
+        *,
+        locked: bool = False,
+        stages: tuple[str, ...] = (),
+        workers: Workers | None = None,
     ):
-        self._problem = problem
+        self._sealed, self._problem = sealed, problem
         self._output: Output | None = None  # The child loads while its judge prepares; see `wait`.
         self.lock: Lock | None = None
         self._locked = locked
         self._child = (workers or Workers()).take(locked=locked)
         self._released = False
         try:
-            self._child.tell(CandidateRequest(sealed, str(problem.dem).encode(), locked).to_message())
+            self._child.tell(Preparation(stages=stages, dem=str(problem.dem).encode(), lock=locked).to_message())
+            if not locked:
+                self._child.tell(CandidateRequest(sealed).to_message())
         except BaseException:
             self._child.kill()
             raise
@@ -133,7 +143,10 @@ class Predictor:
         if self._output is None:
             if self._locked and self.lock is None:
                 self.lock = Lock.from_dict(self._child.receive(_LOAD_SECONDS).fields["lock"])
-            fields, _ = self._reply(_LOAD_SECONDS)
+                send = partial(self._child.tell, CandidateRequest(self._sealed).to_message())
+                fields, _ = self._reply(_LOAD_SECONDS, ask=send)
+            else:
+                fields, _ = self._reply(_LOAD_SECONDS)
             self._output = _output(fields.get("output"))
         return self._output
 

@@ -98,6 +98,7 @@ def train(court, source, *, kind="raw_custom", seconds=60.0, memory=12 * 2**30):
         files,
         [str(court.problem.dem)],
         {"kind": "mwpm"},
+        stages=(f'{{"kind": "{kind}"}}',),
         parents=b"",
         seed=bytes(32),
         max_shots=512,

@@ -21,7 +21,7 @@ from autoqec.problem.problem import problem_from_dem
 from autoqec.problem.sampling import sample_chunk, sample_labelled
 from autoqec.runner.training import train
 from autoqec.sandbox.sealed import SealedCandidate
-from autoqec.sandbox.worker_requests import TrainingRequest
+from autoqec.sandbox.worker_requests import TrainingPreparation, TrainingRequest
 from autoqec.testing.tiny import surface_problem
 
 
@@ -152,31 +152,31 @@ def test_training_at_many_rates_loads_the_plugins_once(monkeypatch):
     from autoqec.runner import worker
 
     class Channel:
-        def __init__(self, request):
-            self.request, self.sent = request, []
+        def __init__(self, requests):
+            self.requests, self.sent = requests, []
 
         def receive(self):
-            return self.request
+            return self.requests.pop(0)
 
         def send(self, message):
             self.sent.append(message)
 
     loaded = []
-    monkeypatch.setattr(worker, "load_plugins", lambda: loaded.append(1) or load_plugins())
+    monkeypatch.setattr(worker, "load_plugins", lambda entries: loaded.append(1) or load_plugins(entries))
     dem, *others = (str(surface_problem(3, p).dem).encode() for p in (0.01, 0.02, 0.005))
     files = {"training.yaml": b"loss: logical_gap\nshots: 0\n", "stages/bp/stage.yaml": b"kind: neural_bp\n"}
-    request = TrainingRequest(
-        sealed=SealedCandidate(files, b""),
+    preparation = TrainingPreparation(
+        stages=(),
         dem=dem,
+        lock=False,
         other_dems={"1": others[0], "2": others[1]},
         decoder={"kind": "mwpm"},
-        seed=bytes(32),
-        max_shots=0,
-        inherit=False,
-        seconds=60,
-        lock=False,
+        training='{"loss": "logical_gap"}',
     )
-    channel = Channel(request.to_message())
+    request = TrainingRequest(
+        sealed=SealedCandidate(files, b""), seed=bytes(32), max_shots=0, inherit=False, seconds=60
+    )
+    channel = Channel([preparation.to_message(), request.to_message()])
     worker.serve_training(channel)
     assert channel.sent[-1].fields["done"]
     assert len(loaded) == 1

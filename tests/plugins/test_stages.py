@@ -214,11 +214,11 @@ def _mlp(hidden=32):
 
 
 def _transformer(w=16, heads=2):
-    attention = 2 * w * 3 * w * D + w * D + 2 * heads * (2 * D * D * w // heads) + heads * D * D
+    attention = 2 * w * 3 * w * D + w * D + 2 * heads * (2 * D * D * w // heads) + 5 * heads * D * D
     return (
         _detector_input() + 2 * 2 * w * D + D * w  # embed, place
         + attention + 2 * w * w * D + w * D  # and the mixing, and adding it
-        + 2 * (w * D) + 2 * (2 * w * 2 * w * D) + 2 * w * D + w * D + _readout(w)
+        + 2 * 7 * (w * D) + 2 * (2 * w * 2 * w * D) + 2 * w * D + w * D + _readout(w)
     )  # fmt: skip
 
 

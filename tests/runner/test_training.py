@@ -184,6 +184,7 @@ def test_weights_of_more_than_a_megabyte_are_bytes_like_others():
         write_candidate(made),
         [str(surface_problem(5, 0.005).dem)],
         {"kind": "mwpm"},
+        stages=(),
         parents=b"",
         seed=b"1" * 32,
         max_shots=64,

@@ -10,7 +10,15 @@ from autoqec.results.verdict_parts import OutOfTime
 from autoqec.sandbox.channel import Channel, Message
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.sandbox.typed_messages import BadMessage, Request
-from autoqec.sandbox.worker_requests import CandidateRequest, PredictionRequest, TrainingRequest, WarmUpRequest
+from autoqec.sandbox.worker_requests import (
+    CandidateRequest,
+    PredictionRequest,
+    Preparation,
+    ReadingRequest,
+    TrainingPreparation,
+    TrainingRequest,
+    WarmUpRequest,
+)
 from autoqec.scoring.executor_contract import Task
 from autoqec.scoring.fault_tasks import EXAMINE, OUTLINE
 from autoqec.scoring.scoring_requests import (
@@ -30,14 +38,17 @@ SEALED = SealedCandidate({"stages/bp/stage.yaml": b"kind: neural_bp\n", "trainin
 PARENTS = {"r-1/2": SEALED, "a:b": SealedCandidate({}, b"")}
 LOADED = environment_from_files(FILES, origin="the environment")
 EXAMPLES = [
-    CandidateRequest(SEALED, b"error(0.1) D0", True),
+    Preparation(stages=('{"kind": "mlp"}',), dem=b"error(0.1) D0", lock=True),
+    CandidateRequest(SEALED),
+    ReadingRequest({"stages/bp/stage.yaml": b"kind: neural_bp\n"}),
     PredictionRequest("predict", b"\x05"),
     PredictionRequest("cost"),
     WarmUpRequest(("custom", "mlp"), b"error(0.1) D0"),
-    TrainingRequest(
-        sealed=SEALED, dem=b"a", other_dems={"1": b"b", "10": b"c"}, decoder={"kind": "mwpm", "x": [1, None]}, seed=bytes(32),
-        max_shots=10, inherit=False, seconds=1.5, lock=True,
+    TrainingPreparation(
+        stages=(), dem=b"a", other_dems={"1": b"b", "10": b"c"}, decoder={"kind": "mwpm", "x": [1, None]}, training="{}",
+        lock=True,
     ),
+    TrainingRequest(sealed=SEALED, seed=bytes(32), max_shots=10, inherit=False, seconds=1.5),
     ScoringTask(environment=FILES, sealed=SEALED, seeds=(2**63, 0), p=0.01, references=True, strong="osd"),
     ScoringTask(environment={}, sealed=SEALED),
     OutlineTask(environment=FILES, sealed=SEALED, most=3),
@@ -117,7 +128,7 @@ def test_what_is_of_the_wrong_type_is_refused(request_):
     ],
 )
 def test_types_are_not_guessed(field, value):
-    sent = EXAMPLES[5].to_message()
+    sent = next(each for each in EXAMPLES if type(each) is ScoringTask).to_message()
     refused(ScoringTask, Message({**sent.fields, field: value}, sent.blobs), field)
 
 

@@ -83,7 +83,7 @@ def custom(problem, line, workers):
     """A locked candidate, harmless on the eight shots of its trial; what it does to a whole block is for a test to say."""
     module = custom_module(f"if len(beliefs) > 32 and syndromes.any():\n    {line}\nreturn beliefs + self.w")
     files = {"stages/own/stage.yaml": b"kind: custom\n", "stages/own/module.py": module.encode()}
-    return Predictor(untrained(files, problem), problem, locked=True, workers=workers)
+    return Predictor(untrained(files, problem), problem, locked=True, stages=('{"kind": "custom"}',), workers=workers)
 
 
 @pytest.mark.parametrize(

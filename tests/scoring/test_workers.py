@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from autoqec.plugins import load_plugins
 from autoqec.problem.sampling import sample_chunk
 from autoqec.sandbox.sealed import SealedCandidate
+from autoqec.sandbox.stage_files import stages_to_warm_up
 from autoqec.scoring.candidate_workers import Workers
 from autoqec.scoring.matcher import Matcher
 from autoqec.scoring.predictor import CandidateFault, Predictor
@@ -20,6 +22,7 @@ from autoqec.testing.tiny import surface_problem, tiny_problem
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked from a warm one on Linux only")
 
 MODULE = custom_module("return beliefs + self.w + torch.tanh(syndromes).mean(1, keepdim=True)")
+STAGES = ('{"kind": "custom"}',)
 OWN = {"stages/own/stage.yaml": b"kind: custom\n", "stages/own/module.py": MODULE.encode()}
 
 
@@ -44,7 +47,8 @@ def parent(pid):
 
 
 def answers(sealed, problem, workers, locked=True):
-    with Predictor(sealed, problem, locked=locked, workers=workers) as predictor:
+    stages = stages_to_warm_up(sealed.files, load_plugins())
+    with Predictor(sealed, problem, locked=locked, stages=stages, workers=workers) as predictor:
         beliefs, _ = predictor.predict(sample_chunk(problem, 1).syndromes[:100])
         forked = (
             workers is not None
@@ -99,13 +103,13 @@ def test_another_problem_can_follow(problem, workers):
 @pytest.mark.parametrize(("number", "reason"), [(signal.SIGSYS, "hostile_syscall"), (signal.SIGKILL, "crash")])
 def test_how_a_fork_ended_is_known_and_the_next_is_well(problem, workers, number, reason):
     sealed, blank = seal(problem), np.zeros((1, problem.syndrome_bytes), dtype=np.uint8)
-    with Predictor(sealed, problem, locked=True, workers=workers) as predictor:
+    with Predictor(sealed, problem, locked=True, stages=STAGES, workers=workers) as predictor:
         predictor.wait()
         os.kill(predictor._child.pid, number)
         with pytest.raises(CandidateFault) as caught:
             predictor.predict(blank)
     assert caught.value.reason == reason
-    with Predictor(sealed, problem, locked=True, workers=workers) as predictor:
+    with Predictor(sealed, problem, locked=True, stages=STAGES, workers=workers) as predictor:
         assert not predictor.predict(blank)[1].any()
 
 
