@@ -23,14 +23,14 @@ _DECISIVE = ("stim", "numpy", "pymatching", "numba", "fusion-blossom")
 _REPLAYED = ("verdict", "reason", "word", "test", "extension", "digests", "cells", "harm", "certificate", "out_of_time")
 
 
-def audit_round(session: Session, state: RoundState, verdict: Verdict, standing: Standing | None) -> list[str]:
+def audit_round(session: Session, state: RoundState, verdict: Verdict, standing: Standing | None = None) -> list[str]:
     """What is wrong with a verdict: figures that do not follow from its counts, what else it is about, or that it does not count.
 
     Args:
         session: Where.
         state: The round; without its weights, whether they are those that were judged is not looked at.
         verdict: Its verdict.
-        standing: The state of that verdict.
+        standing: The state of that verdict; None for one that is not in git.
     """
     found, evidence = audit(verdict), verdict.evidence
     expected = {

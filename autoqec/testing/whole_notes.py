@@ -96,7 +96,7 @@ def whole_verdict(
 
     Args:
         word, reason: The verdict. A test that fails stands behind one whose reason is that nothing was shown.
-        gain, shots, baseline: What the counts of a test that is passed come near to.
+        gain, shots, baseline: What the counts behind the figures come near to, if the test is passed.
         attempt: The number of the verification.
         about: What the verdict is about: commit, environment, candidate, weights and so on.
         more: Other fields.
@@ -111,8 +111,10 @@ def whole_verdict(
         return {**note, "fault": "it broke its contract", **more}
     passed = word != "FAILED" or reason in _TEST_PASSED
     counts = counts_of(gain if passed else 0.0, shots, baseline)
-    whole = counts + counts if passed else counts
-    note |= {"test": counts.to_dict(), **evidence(counts, level), **_figures(counts).to_note(), "chunk_shots": shots}
+    # The test shows any gain beyond doubt; the figures are those of the shots after it.
+    test = counts_of(max(gain, 0.8 * baseline), shots, baseline) if passed else counts
+    whole = test + counts if passed else counts
+    note |= {"test": test.to_dict(), **evidence(test, level), **_figures(counts).to_note(), "chunk_shots": shots}
     note |= {"digests": ["0" * 64] * (2 if passed else 1), "shots_in_all": whole.shots, "invalid": 0, "references": {}}
     note |= {"ler_ratio_ci_all_shots": list(ratio_interval(whole)), "mcnemar_p_fixed_n": mcnemar_p(counts)}
     return note | ({"extension": counts.to_dict()} if passed else {}) | more

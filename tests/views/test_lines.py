@@ -277,7 +277,9 @@ def test_a_verified_round_over_the_limits_of_its_environment_is_on_no_front(lab)
     lab.play("limits-abcd", constraints="none", params=1, gain=0.012)
     found = next(lines for lines in lab.check() if lines.run == "limits-abcd")
     assert {item["round"] for item in lab.front() if item["run"] == found.run} == {1, 4}
-    params, rate = left_out([found])
-    assert params == "limits-abcd/2 is VERIFIED but not on the front: params 101 is above max_params 100"
+    (rate,) = left_out([found])
+    assert rate.startswith("limits-abcd/3 is VERIFIED but not on the front: ler_candidate")
     assert "above target_ler 1e-09" in rate
+    assert found.lines[1].row.trust["why"].startswith("over: "), "a verdict that it does not follow from"
+    assert found.lines[4].row.trust["state"] == "invalid", "its limits do not match the schema"
     assert left_out([found], "other") == []
