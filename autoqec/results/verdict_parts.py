@@ -126,7 +126,8 @@ class HarmCell:
     Attributes:
         cell, label: The cell.
         word: `harm`, `no_harm`, `unknown`, or `not_applicable`.
-        weights, same_shape: As in `OtherCell`; None where there is no such cell.
+        weights, same_shape: As in `OtherCell`; None where there is no such cell. At another p `weights` is `untold`: candidate
+            and decoders were told the target's error model. Verdicts of 0.1 told them the cell's.
         why: Why there are no counts.
         counted: The counts and their evidence.
     """

@@ -16,7 +16,7 @@ from typing import Any
 
 from autoqec.plugins import load_plugins
 from autoqec.problem.environment import Choice
-from autoqec.problem.neighbours import environment_cell, neighbours
+from autoqec.problem.neighbours import environment_cell, neighbours, rates_beside
 from autoqec.problem.sampling import CHUNK_SHOTS
 from autoqec.problem.streams import derive_key, derive_seed
 from autoqec.results.decision import decide, rate_surely_below
@@ -31,6 +31,7 @@ from autoqec.scoring.composition import judge_composition, share_of_gap
 from autoqec.scoring.executor_contract import Executor
 from autoqec.scoring.predictor import CandidateFault
 from autoqec.scoring.score_stream import Scored, ScoreStream, chunks_for
+from autoqec.scoring.shard import AGAIN
 from autoqec.scoring.verifier_contract import Report, Verdict, VerificationRequest
 
 from .ablation import ablate
@@ -175,14 +176,15 @@ def _judge(
 
 
 def _answer_again(stream: ScoreStream, tested: Scored) -> AnsweredAgain:
-    """Which chunks were given to fresh processes in other company, and which of them they answered otherwise.
+    """Which chunks were given to fresh processes in the company of noisier and less noisy shots, and which came out otherwise.
 
     The chunks are drawn with the stream's key, so that nobody could know which; see `autoqec.scoring.shard.answer_again`.
     """
     count = max(1, round(tested.chunks * _ANSWERED_AGAIN))
     order = sorted(range(tested.chunks), key=lambda chunk: derive_seed(stream.key, "answered again", chunk))
     chosen = sorted(order[:count])
-    answers = stream.run("autoqec.scoring.shard:answer_again", chosen)["answers"]
+    rates = rates_beside(stream.environment.environment)
+    answers = stream.run(AGAIN, chosen, rates=rates)["answers"]
     differing = [chunk for chunk, answer in zip(chosen, answers, strict=True) if answer != tested.answers[chunk]]
     return AnsweredAgain(tuple(chosen), tuple(differing))
 

@@ -23,12 +23,14 @@ from autoqec.scoring.executor_contract import Task
 from autoqec.scoring.fault_tasks import EXAMINE, OUTLINE
 from autoqec.scoring.scoring_requests import (
     MODELS,
+    AgainTask,
     DecoderSetRequest,
     DecodingRequest,
     FaultTask,
     OutlineTask,
     ScoringTask,
 )
+from autoqec.scoring.shard import AGAIN
 from autoqec.scoring.verification import VerificationTask
 from autoqec.scoring.verifier_contract import VerificationRequest
 from autoqec.testing import TINY_ENVIRONMENT
@@ -49,8 +51,11 @@ EXAMPLES = [
         lock=True,
     ),
     TrainingRequest(sealed=SEALED, seed=bytes(32), max_shots=10, inherit=False, seconds=1.5),
-    ScoringTask(environment=FILES, sealed=SEALED, seeds=(2**63, 0), p=0.01, references=True, strong="osd"),
+    ScoringTask(
+        environment=FILES, sealed=SEALED, seeds=(2**63, 0), p=0.01, references=True, strong="osd", drift=0.02
+    ),
     ScoringTask(environment={}, sealed=SEALED),
+    AgainTask(environment=FILES, sealed=SEALED, seeds=(1,), rates=(0.004, 0.006)),
     OutlineTask(environment=FILES, sealed=SEALED, most=3),
     FaultTask(environment=FILES, sealed=SEALED, weight=2, first=7, count=9),
     DecoderSetRequest(environment=FILES, sealed=SEALED, p=1.0),
@@ -167,4 +172,4 @@ def test_a_task_has_a_function():
 
 
 def test_models_are_of_functions_that_there_are():
-    assert set(MODELS) == {OUTLINE, EXAMINE}
+    assert set(MODELS) == {OUTLINE, EXAMINE, AGAIN}
