@@ -162,6 +162,10 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
             "Another record stands where this process writes its own: under the same id, or about the same intent.",
             "`autoqec fsck` names both; `git log -p refs/notes/autoqec/RUN/verdict` shows who wrote the other one.",
         ),
+        "identity_mismatch": ErrorCode(
+            "The weights, candidate, environment or commit of a round are not those that its metrics and run name.",
+            "`autoqec fsck`; restore the weights, or run a new round. Nothing was judged, and no attempt was spent.",
+        ),
         "lost_race": ErrorCode("Somebody else pushed in the meantime.", "Push again."),
     },
 }

@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from autoqec.history.store.repository import Ledger, initialise, open_ledger, require_writable, resolve_commit
     from autoqec.history.store.upkeep import tidy
     from autoqec.history.sync.archiving import Archived, archive_run, prune_weights
+    from autoqec.history.sync.dropped import Dropped
     from autoqec.history.sync.outgoing import Unpushed, unpushed
     from autoqec.history.sync.push_pull import SyncReport, fetch_bundle, pull, push, runs_elsewhere
     from autoqec.history.sync.run_bundle import write_bundle
@@ -77,6 +78,7 @@ __all__ = [
     "Archived",
     "Claim",
     "Conflict",
+    "Dropped",
     "Finding",
     "Ledger",
     "Merge",
@@ -215,6 +217,7 @@ __getattr__ = lazy_names(
         "store.repository": ("Ledger", "initialise", "open_ledger", "require_writable", "resolve_commit"),
         "store.upkeep": ("tidy",),
         "sync.archiving": ("Archived", "archive_run", "prune_weights"),
+        "sync.dropped": ("Dropped",),
         "sync.outgoing": ("Unpushed", "unpushed"),
         "sync.push_pull": ("SyncReport", "fetch_bundle", "pull", "push", "runs_elsewhere"),
         "sync.run_bundle": ("write_bundle",),

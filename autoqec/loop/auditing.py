@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from autoqec.history.rounds.signatures import examine
+from autoqec.loop.identity import identity_faults
 from autoqec.loop.round_state import RoundState
 from autoqec.loop.session import Session
 from autoqec.results.audit import audit
@@ -41,6 +42,7 @@ def audit_round(session: Session, state: RoundState, verdict: Verdict) -> list[s
         for name, (noted, own) in expected.items()
         if noted != own
     ]
+    found += identity_faults(session.ledger, session.run, state)
     allowed = session.environment.environment.protocol.alpha
     if evidence.attempt is not None and evidence.attempt.alpha > allowed:
         found.append(f"alpha: the verdict's is {evidence.attempt.alpha:g}, but the environment allows {allowed:g}")

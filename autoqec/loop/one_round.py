@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from autoqec.agents.agent_contract import ROLES, ReplyAwaited
@@ -56,11 +57,12 @@ def run_round(session: Session, hypothesis: Hypothesis | None = None) -> RoundRe
 
 def _finish(session: Session, claim: Claim) -> RoundRecord:
     session.event("round", round=claim.number, steps=[name for name, _ in STEPS])
+    own: dict[str, dict[str, Any]] = {}
     try:
         for name, step in STEPS:
             session.require_time()
             session.event("step", round=claim.number, step=name)
-            step(session, read_state(session.ledger, claim.run, claim.number))
+            own |= step(session, read_state(session.ledger, claim.run, claim.number)) or {}
     except ReplyAwaited as error:
         # Stored in the claim, so that the log shows the awaited role and not an interruption.
         mine = read_claim(session.ledger, claim.run, claim.number)
@@ -70,7 +72,8 @@ def _finish(session: Session, claim: Claim) -> RoundRecord:
         end(session, read_state(session.ledger, claim.run, claim.number), RoundEnded("agent_error", error))
     except RoundEnded as ended:
         end(session, read_state(session.ledger, claim.run, claim.number), ended)
-    record = find_record(session.ledger, claim.run, claim.number)
+    # What this process found is what it reports, whatever somebody else has written in its place.
+    record = replace(find_record(session.ledger, claim.run, claim.number), **own)  # type: ignore[arg-type]
     verdict = parse_verdict(record.verdict).record
     word = verdict.verdict if verdict else None
     session.event("closed", round=claim.number, status=record.status, verdict=word)

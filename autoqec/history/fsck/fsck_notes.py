@@ -17,7 +17,7 @@ from autoqec.history.rounds.attachments import WEIGHTS_FILE
 from autoqec.history.rounds.notes import NOTES, effective, lines_of, union_lines, walk_notes
 from autoqec.history.rounds.run_refs import Run
 from autoqec.history.rounds.signatures import examine
-from autoqec.history.store.json_records import decode_record
+from autoqec.history.store.json_records import record_id
 from autoqec.history.store.objects import get_blob, get_commit
 from autoqec.history.store.refs import target
 from autoqec.history.store.repository import Ledger
@@ -80,8 +80,10 @@ def lost_records(ledger: Ledger, ref: str) -> list[Lost]:
     lost: list[Lost] = []
     for commit, lines in suspects.items():
         present = lines_of(ledger, get_commit(ledger, tip).tree, commit, ref)
-        ids = {_id(line) for line in present}
-        lost += [Lost(commit, line, _id(line) in ids) for line in lines if line not in present and _id(line)]
+        ids = {record_id(line) for line in present}
+        lost += [
+            Lost(commit, line, record_id(line) in ids) for line in lines if line not in present and record_id(line)
+        ]
     return lost
 
 
@@ -120,14 +122,6 @@ def _dropped(ledger: Ledger, old: pygit2.Tree, new: pygit2.Tree) -> Iterator[tup
         yield from ((commit, line) for line in had if line not in has)
 
 
-def _id(line: bytes) -> str | None:
-    try:
-        ident = decode_record(line, name="a record").get("id")
-    except AutoQECError:
-        return None
-    return ident if isinstance(ident, str) else None
-
-
 def _lines(ledger: Ledger, ref: str) -> Iterator[Finding]:
     blobs: dict[str, list[str]] = {}
     for commit, blob in walk_notes(get_commit(ledger, str(target(ledger, ref))).tree):
@@ -146,7 +140,7 @@ def _lines(ledger: Ledger, ref: str) -> Iterator[Finding]:
             lines = union_lines(lines, get_blob(ledger, blob, name=f"{ref} on {commit[:10]}"))
         for number, line in enumerate(lines, 1):
             where = f"line {number} of the note on {commit[:10]}"
-            ident = _id(line)
+            ident = record_id(line)
             show = f"git notes --ref={ref} show {commit[:10]}"
             if ident is None:
                 yield Finding("not-a-record", "error", ref, f"{where} is not a JSON record with an id", show)
@@ -164,9 +158,7 @@ def _lost(ledger: Ledger, ref: str) -> Iterator[Finding]:
         yield Finding("lost-records", "error", ref, problem, _RESTORE, repairable=True)
     for record in lost:
         if record.rewritten:
-            problem = (
-                f"the record {_id(record.line)} on {record.commit[:10]} was rewritten; the reflog has the original"
-            )
+            problem = f"the record {record_id(record.line)} on {record.commit[:10]} was rewritten; the reflog has the original"
             yield Finding("rewritten", "error", ref, problem, f"git log -p {ref}; git reflog {ref}")
 
 
