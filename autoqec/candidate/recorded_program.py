@@ -8,6 +8,7 @@ What the code prepared when it was built is in the program as constants, and is 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 #: Limits of a program that is read.
 MAX_BYTES = 256 * 2**20
 MAX_STEPS = 100_000
+
+#: The form of an operation's name with its overload.
+_NAME = re.compile(r"[A-Za-z0-9_]{1,80}\.[A-Za-z0-9_]{1,40}")
 
 #: Numbers of the two inputs; other values follow.
 _SYNDROMES, _BELIEFS = 0, 1
@@ -166,6 +170,8 @@ def find_operation(name: str) -> Any:
     import torch
 
     packet, _, overload = name.partition(".")
+    if not _NAME.fullmatch(name):
+        raise uncounted("of an unknown name")
     try:
         found = getattr(getattr(torch.ops.aten, packet), overload)
     except (AttributeError, RuntimeError) as error:

@@ -54,6 +54,11 @@ class SealedCandidate:
             return 0
 
     @property
+    def size(self) -> int:
+        """Bytes of files and weights."""
+        return len(self.weights) + sum(map(len, self.files.values()))
+
+    @property
     def code_bytes(self) -> int:
         """Bytes of the candidate's own code."""
         return sum(len(data) for path, data in self.files.items() if path.endswith(".py"))

@@ -136,7 +136,7 @@ def _judge(
         seen = stream.run("autoqec.scoring.shard:cost", [0])
     flops, params = seen["flops_per_shot"], seen["params"]
     told = {name: seen[name] for name in ("constants", "loading_cpu_ms") if name in seen}
-    kept = len(request.sealed.weights) + sum(map(len, request.sealed.files.values()))
+    kept = request.sealed.size
     collected.add(fingerprint=drawn["fingerprint"], simd=drawn["simd"], flops_per_shot=flops, params=params, bytes=kept)
     collected.add(**told)
     over = exceeded(Limits(**environment.constraints.model_dump()), flops=flops, params=params)
