@@ -143,7 +143,9 @@ def _read(data: bytes) -> Program:
     import torch
 
     length = int.from_bytes(data[:8], "little")
-    if len(data) > MAX_BYTES or length > len(data) - 8:
+    if length > len(data) - 8:
+        raise _refused("the program has no header")
+    if len(data) > MAX_BYTES:
         raise _refused(f"the program has {len(data):,} bytes; at most {MAX_BYTES:,} are allowed")
     header, body = json.loads(data[8 : 8 + length]), data[8 + length :]
     if len(header["steps"]) > MAX_STEPS:
