@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import stim
@@ -191,7 +192,7 @@ def test_a_record_under_the_id_of_ours_does_not_take_its_place(made, answering, 
 
     answering()
     add(made, [json.dumps(verdict_note(id="b" * 32, writer="Eve")).encode()])
-    monkeypatch.setattr("autoqec.history.rounds.notes.uuid.uuid4", Known)
+    monkeypatch.setattr("autoqec.history.rounds.notes.uuid", SimpleNamespace(uuid4=Known))
     verdict = judge(made, state_of(made))
     assert (verdict.verdict, verdict.evidence.id) == ("FAILED", "c" * 32)
     assert [event["code"] for event in made.events if event["event"] == "record_conflict"] == ["record_conflict"]
@@ -335,3 +336,30 @@ def test_a_verdict_about_something_else_is_not_replayed(made, answering, part):
 def test_a_line_that_is_written_again_is_one(made):
     line = append_line(made.ledger, made.run.name, "verdict", state_of(made).commit, {"id": "x", "event": "x"})
     assert append_line(made.ledger, made.run.name, "verdict", state_of(made).commit, line.record) == line
+
+
+def test_a_broken_chain_is_shown_by_log_pareto_and_audit(made, answering, monkeypatch, capsys, tmp_path):
+    answering()
+    for _ in range(2):
+        judge(made, state_of(made))
+    monkeypatch.chdir(made.ledger.workdir)
+    name = f"exp/{made.run.name}/2"
+    broken = f"the chain of verifications of run {made.run.name} is broken: it has lost the note"
+    for command in (["log"], ["log", "--json"], ["pareto"], ["verify", name, "--audit"]):
+        run(command)
+        told = capsys.readouterr()
+        assert broken not in told.out + told.err
+    gone = lines_of(made)[0]
+    (tmp_path / "note").write_bytes(b"".join(line.data + b"\n" for line in lines_of(made) if line != gone))
+    ref = f"refs/notes/autoqec/{made.run.name}/verdict"
+    asked = ["git", "notes", f"--ref={ref}", "add", "-f", "-F", tmp_path / "note", state_of(made).commit]
+    subprocess.run(asked, check=True, capture_output=True)
+    for command in (["log"], ["log"], ["log", "--json"], ["pareto"], ["pareto", "--json"]):
+        assert run(command) == 0
+        assert f"{broken} {gone.digest[:12]}, named by " in capsys.readouterr().err
+    assert run(["verify", name, "--audit"]) == 1
+    assert f"chain: {broken}" in capsys.readouterr().out.replace("\n", " ")
+    assert run(["fsck", "--repair"]) in (0, 1)
+    capsys.readouterr()
+    run(["log"])
+    assert broken not in capsys.readouterr().err
