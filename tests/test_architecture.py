@@ -20,7 +20,7 @@ ALLOWED = {
     "loop": {"agents", "history", "scoring", "results", "runner", "candidate", "decoding", "problem", "sandbox"},
     "agents": {"history", "problem", "results"},
     "exchange": {"history", "scoring", "results", "candidate", "decoding", "problem", "sandbox"},
-    "history": set(),
+    "history": {"results"},
     "scoring": {"results", "decoding", "problem", "sandbox"},
     "runner": {"candidate", "decoding", "problem", "sandbox"},
     "candidate": {"problem"},

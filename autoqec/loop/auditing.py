@@ -7,6 +7,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from autoqec.history import missing_from_chain
 from autoqec.history.rounds.signatures import examine
 from autoqec.loop.identity import identity_faults
 from autoqec.loop.round_state import RoundState
@@ -42,6 +43,8 @@ def audit_round(session: Session, state: RoundState, verdict: Verdict) -> list[s
         for name, (noted, own) in expected.items()
         if noted != own
     ]
+    missing = missing_from_chain(session.ledger, session.run.name)
+    found += [f"chain: {missing}"] if missing else []
     found += identity_faults(session.ledger, session.run, state)
     allowed = session.environment.environment.protocol.alpha
     if evidence.attempt is not None and evidence.attempt.alpha > allowed:

@@ -8,7 +8,7 @@ from typing import Any
 
 from autoqec.decoding.compile_decoder import compile_decoder
 from autoqec.errors import AutoQECError, BudgetSpentError, UsageError
-from autoqec.history import Ledger, read_lines, write_lock
+from autoqec.history import read_chain, remember_heads, write_lock
 from autoqec.loop.identity import require_identity, sealed_parents
 from autoqec.loop.own_records import note_own, note_verdict
 from autoqec.loop.parents import composed_parents
@@ -17,7 +17,6 @@ from autoqec.loop.session import Session
 from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import Choice
 from autoqec.results.audit import level_faults
-from autoqec.results.chain import Chain, chain_of, intents_in
 from autoqec.results.statistics import attempt_share
 from autoqec.results.verdict import Verdict
 from autoqec.results.verification_events import Begun
@@ -192,10 +191,6 @@ def _begin_attempt(session: Session, state: RoundState) -> tuple[int, str]:
                 hint=_NEW_RUN,
             )
         begun = Begun(attempt, share=attempt_share(attempt), chain=chain.next_chain, **_subject(session, state))
-        return attempt, note_own(session, state, "verdict", begun.to_note()).digest
-
-
-def read_chain(ledger: Ledger, run: str) -> Chain:
-    """The chain of a run's verifications."""
-    lines = [line for found in read_lines(ledger, run, "verdict").values() for line in found]
-    return chain_of(intents_in((line.digest, line.record) for line in lines if "event" in line.record))
+        intent = note_own(session, state, "verdict", begun.to_note()).digest
+        remember_heads(session.ledger, state.claim.run)
+        return attempt, intent

@@ -64,12 +64,18 @@ def _dropped(found: Dropped) -> str:
     return f"has {' and '.join(parts)} of {found.round} ({found.ref})"
 
 
+def warn_of_dropped(report: SyncReport) -> None:
+    """Name the records that a remote had and no longer has as they were."""
+    kept = "this lab keeps what it has" + ("" if report.sent else f", and autoqec push {report.remote} sends it again")
+    for found in report.dropped:
+        say(f"warning: {report.remote} {_dropped(found)}; {kept}")
+
+
 def print_sync(report: SyncReport, *, as_json: bool) -> None:
     """What a push or pull transferred, in both directions."""
     for branch, why in report.left.items():
         say(f"{branch} stays, though its round is archived: {why}")
-    for found in report.dropped:
-        say(f"warning: {report.remote} {_dropped(found)}; this lab keeps what it has, and autoqec push sends it again")
+    warn_of_dropped(report)
     if as_json:
         moves = {name: list(getattr(report, name)) for name in ("received", "sent", "archived")}
         names = {"left": dict(report.left), "renumbered": dict(report.renumbered)}

@@ -69,8 +69,10 @@ def _place(place: Place) -> str:
 def _level(evidence: Evidence) -> Iterator[str]:
     attempt = evidence.attempt
     if attempt is not None and (terms := level_workings(attempt)) is not None:
+        # In verdicts of earlier versions, which name no intent, earlier successes raised the level.
+        names, earned = ("", "") if evidence.intent else (" · (verified before + 1)", f" · {terms.earned}")
         yield (
-            f"level: α · share · (verified before + 1) = {attempt.alpha:g} · 1/{terms.parts:g} · {terms.earned} ="
+            f"level: α · share{names} = {attempt.alpha:g} · 1/{terms.parts:g}{earned} ="
             f" {attempt.alpha_attempt:.3g} (the first {terms.planned} attempts of a run share half of α)"
         )
 

@@ -14,7 +14,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from autoqec.errors import AutoQECError, NotFoundError
+from autoqec.history.rounds.notes import NOTES
 from autoqec.history.rounds.round_commits import committed
+from autoqec.history.rounds.run_chain import remember_heads
 from autoqec.history.rounds.run_refs import RUNS, check_run_name
 from autoqec.history.store.git_program import (
     LostRaceError,
@@ -209,6 +211,9 @@ def _pull(ledger: Ledger, remote: Remote, run: str | None, artifacts: bool, renu
         renumbered = renumber(ledger, remote, run) if renumber_mine else {}
         joined = _join_all(ledger, remote, known, run, artifacts)
         move(ledger, joined.moves, f"pull from {remote.name}")
+        for ref in joined.moves:
+            if ref.startswith(NOTES) and ref.endswith("/verdict"):
+                remember_heads(ledger, ref.removeprefix(NOTES).partition("/")[0])
         gone, left = drop_archived(ledger, remote, run)
     if len(joined.moves) >= _MANY:
         run_git(ledger, "pack-refs", "--all")
