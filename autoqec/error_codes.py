@@ -162,6 +162,22 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
             "Another record stands where this process writes its own: under the same id, or about the same intent.",
             "`autoqec fsck` names both; `git log -p refs/notes/autoqec/RUN/verdict` shows who wrote the other one.",
         ),
+        "identity_mismatch": ErrorCode(
+            "The weights, candidate, environment or commit of a round are not those that its metrics and run name.",
+            "`autoqec fsck`; restore the weights, or run a new round. Nothing was judged, and no attempt was spent.",
+        ),
+        "not_attested": ErrorCode(
+            "The verdict that counts does not follow from its note, or is about something else, so nothing is attested.",
+            "`autoqec verify ROUND --audit` lists what disagrees; `autoqec verify ROUND` judges the round again.",
+        ),
+        "transport_refused": ErrorCode(
+            "The address of a remote uses a transport that is not allowed (exit code 2).",
+            "Use https, ssh, git or a path; [Share a lab](how-to/share-a-lab.md) says how to allow http.",
+        ),
+        "network_timeout": ErrorCode(
+            "A fetch or push made no progress and was stopped.",
+            "Try again; for a slow remote, raise the setting `network_seconds`.",
+        ),
         "lost_race": ErrorCode("Somebody else pushed in the meantime.", "Push again."),
     },
 }

@@ -103,6 +103,16 @@ class ObserverFails(TypedDict):
     line: int | None
 
 
+class RecordConflicts(TypedDict):
+    """Another record stands where this process writes its own; `problem` says which, `code` is that of `autoqec.error_codes`."""
+
+    event: Literal["record_conflict"]
+    run: str
+    round: int
+    code: str
+    problem: str
+
+
 RoundEvent = (
     RoundBegins
     | StepBegins
@@ -113,4 +123,5 @@ RoundEvent = (
     | VerifyingGoesOn
     | RoundCloses
     | ObserverFails
+    | RecordConflicts
 )

@@ -46,6 +46,7 @@ class Simple(_Table):
         executor: Executor plugin that scores shots.
         jobs: Worker processes; 0 for one per processor.
         claim_remote: Remote that round numbers are claimed on; empty to claim them in this clone alone.
+        network_seconds: Seconds after which a fetch or push that makes no progress is stopped.
         strong_reference: A slow decoder that runs beside a verdict, such as `tesseract`; empty for none.
         signing_key: Path of the ssh key that signs verdicts; empty for none.
         allowed_signers: File of signers known by name, see `man ssh-keygen`; empty for none.
@@ -64,6 +65,7 @@ class Simple(_Table):
     executor: str = "local"
     jobs: _Whole = Field(default=0, ge=0, le=1024)
     claim_remote: str = ""
+    network_seconds: _Decimal = Field(default=300.0, ge=1, le=86_400)
     strong_reference: str = ""
     signing_key: str = ""
     allowed_signers: str = ""

@@ -20,7 +20,7 @@ ALLOWED = {
     "loop": {"agents", "history", "scoring", "results", "runner", "candidate", "decoding", "problem", "sandbox"},
     "agents": {"history", "problem", "results"},
     "exchange": {"history", "scoring", "results", "candidate", "decoding", "problem", "sandbox"},
-    "history": set(),
+    "history": {"results"},
     "scoring": {"results", "decoding", "problem", "sandbox"},
     "runner": {"candidate", "decoding", "problem", "sandbox"},
     "candidate": {"problem"},
@@ -187,6 +187,7 @@ def test_views_draw_what_is_worked_out_elsewhere(path):
 def test_only_the_records_know_the_keys_of_a_verdict(path):
     """A reader of a verdict asks a record; whoever spells a key of its note would break with the note."""
     inside = path.relative_to(ROOT).parts[:2] in (("autoqec", "results"), ("autoqec", "testing"))
+    inside |= path.name == "autoqec_check.py"  # it shares no code with the program that it checks
     assert inside or not re.search("delta_ler_ci|ler_ratio_ci", path.read_text())
 
 

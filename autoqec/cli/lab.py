@@ -47,7 +47,9 @@ def open_lab(flags: Mapping[str, Any] | None = None) -> tuple[Ledger, Settings]:
         say(
             "git has no user.name here; the author of commits is autoqec <autoqec@localhost> (git config user.name ...)"
         )
-    return ledger, load_settings(ledger.workdir, flags)
+    settings = load_settings(ledger.workdir, flags)
+    ledger.network_seconds = settings["network_seconds"]
+    return ledger, settings
 
 
 @contextmanager
@@ -84,12 +86,13 @@ def share_results(session: Session) -> None:
     """Push the run of a session that shares its rounds (`--remote`); a failed push is only a warning."""
     from autoqec.errors import AutoQECError
     from autoqec.history import push
+    from autoqec.views.sync_text import warn_of_dropped
 
     remote = session.settings["claim_remote"]
     if not remote:
         return
     try:
-        push(session.ledger, remote, session.run.name)
+        warn_of_dropped(push(session.ledger, remote, session.run.name))
     except AutoQECError as error:
         from autoqec.views.console import say
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from autoqec.cli import shared_options as options
-from autoqec.cli.lab import open_history
+from autoqec.cli.lab import open_lab
 
 
 @click.command()
@@ -23,5 +23,5 @@ def command(remote: str, run: str | None, artifacts: bool, as_json: bool, renumb
     from autoqec.history import pull
     from autoqec.views.sync_text import print_sync
 
-    print_sync(pull(open_history(), remote, run, artifacts, renumber), as_json=as_json)
+    print_sync(pull(open_lab()[0], remote, run, artifacts, renumber), as_json=as_json)
     return 0

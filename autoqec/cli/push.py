@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from autoqec.cli import shared_options as options
-from autoqec.cli.lab import open_history
+from autoqec.cli.lab import open_lab
 
 
 @click.command()
@@ -19,5 +19,5 @@ def command(remote: str, run: str | None, artifacts: bool, as_json: bool) -> int
     from autoqec.history import push
     from autoqec.views.sync_text import print_sync
 
-    print_sync(push(open_history(), remote, run, artifacts), as_json=as_json)
+    print_sync(push(open_lab()[0], remote, run, artifacts), as_json=as_json)
     return 0

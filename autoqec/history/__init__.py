@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from autoqec.history.fsck.examination import Finding
     from autoqec.history.fsck.fsck_lab import Repaired, check, repair
     from autoqec.history.reading.candidate_diff import candidate_diff
+    from autoqec.history.reading.chain_state import missing_from_chain
     from autoqec.history.reading.history_reader import RunRecords, chosen_runs, find_record, read_history, read_run
     from autoqec.history.reading.round_record import RoundRecord, read_committed
     from autoqec.history.reading.snapshot import Snapshot, take_snapshot
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
         read_candidate,
         require_reachable,
     )
+    from autoqec.history.rounds.run_chain import read_chain, remember_heads
     from autoqec.history.rounds.run_refs import (
         Run,
         check_run_name,
@@ -66,6 +68,7 @@ if TYPE_CHECKING:
     from autoqec.history.store.repository import Ledger, initialise, open_ledger, require_writable, resolve_commit
     from autoqec.history.store.upkeep import tidy
     from autoqec.history.sync.archiving import Archived, archive_run, prune_weights
+    from autoqec.history.sync.dropped import Dropped
     from autoqec.history.sync.outgoing import Unpushed, unpushed
     from autoqec.history.sync.push_pull import SyncReport, fetch_bundle, pull, push, runs_elsewhere
     from autoqec.history.sync.run_bundle import write_bundle
@@ -77,6 +80,7 @@ __all__ = [
     "Archived",
     "Claim",
     "Conflict",
+    "Dropped",
     "Finding",
     "Ledger",
     "Merge",
@@ -122,6 +126,7 @@ __all__ = [
     "list_runs",
     "load_run",
     "merge_candidates",
+    "missing_from_chain",
     "new_run_name",
     "open_ledger",
     "owner_alive",
@@ -133,6 +138,7 @@ __all__ = [
     "read_attachment",
     "read_cache",
     "read_candidate",
+    "read_chain",
     "read_claim",
     "read_committed",
     "read_files",
@@ -140,6 +146,7 @@ __all__ = [
     "read_lines",
     "read_notes",
     "read_run",
+    "remember_heads",
     "repair",
     "require_reachable",
     "require_writable",
@@ -164,6 +171,7 @@ __getattr__ = lazy_names(
         "fsck.examination": ("Finding",),
         "fsck.fsck_lab": ("Repaired", "check", "repair"),
         "reading.candidate_diff": ("candidate_diff",),
+        "reading.chain_state": ("missing_from_chain",),
         "reading.history_reader": ("RunRecords", "chosen_runs", "find_record", "read_history", "read_run"),
         "reading.round_record": ("RoundRecord", "read_committed"),
         "reading.snapshot": ("Snapshot", "take_snapshot"),
@@ -198,6 +206,7 @@ __getattr__ = lazy_names(
             "read_candidate",
             "require_reachable",
         ),
+        "rounds.run_chain": ("read_chain", "remember_heads"),
         "rounds.run_refs": (
             "Run",
             "check_run_name",
@@ -215,6 +224,7 @@ __getattr__ = lazy_names(
         "store.repository": ("Ledger", "initialise", "open_ledger", "require_writable", "resolve_commit"),
         "store.upkeep": ("tidy",),
         "sync.archiving": ("Archived", "archive_run", "prune_weights"),
+        "sync.dropped": ("Dropped",),
         "sync.outgoing": ("Unpushed", "unpushed"),
         "sync.push_pull": ("SyncReport", "fetch_bundle", "pull", "push", "runs_elsewhere"),
         "sync.run_bundle": ("write_bundle",),

@@ -7,7 +7,9 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from autoqec.history import missing_from_chain
 from autoqec.history.rounds.signatures import examine
+from autoqec.loop.identity import identity_faults
 from autoqec.loop.round_state import RoundState
 from autoqec.loop.session import Session
 from autoqec.results.audit import audit
@@ -44,6 +46,9 @@ def audit_round(session: Session, state: RoundState, verdict: Verdict) -> list[s
         for name, (noted, own) in expected.items()
         if noted != own
     ]
+    missing = missing_from_chain(session.ledger, session.run.name)
+    found += [f"chain: {missing}"] if missing else []
+    found += identity_faults(session.ledger, session.run, state)
     allowed = session.environment.environment.protocol.alpha
     if evidence.attempt is not None and evidence.attempt.alpha > allowed:
         found.append(f"alpha: the verdict's is {evidence.attempt.alpha:g}, but the environment allows {allowed:g}")

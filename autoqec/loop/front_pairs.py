@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-import uuid
 from dataclasses import replace
 
-from autoqec.history import append_note
+from autoqec.history import load_run
+from autoqec.loop.identity import require_identity
+from autoqec.loop.own_records import note_own
 from autoqec.loop.round_state import RoundState
 from autoqec.loop.session import Session
 from autoqec.problem.streams import derive_key
@@ -42,8 +43,11 @@ def head_to_head(
 
     Raises:
         CandidateFault: A candidate broke its contract.
+        IdentityMismatchError: A round's parts are not those that were scored.
     """
     (a, first), (b, second) = rounds
+    for state in (first, second):
+        require_identity(session.ledger, load_run(session.ledger, state.claim.run), state)
     secret = os.urandom(32)
     key = derive_key(
         secret, "autoqec/duel/v1", session.environment.identity, *sorted(s.sealed.digest for s in (first, second))
@@ -64,10 +68,12 @@ def head_to_head(
                 break
             until = min(last, int(done * _GROWTH))
     noted = HeadToHead(
+        run=second.claim.run,
+        round=second.claim.number,
+        commit=str(second.commit),
         rival=str(first.commit),
         counts=counts,
         alpha=alpha,
-        id=uuid.uuid4().hex,
         rival_name=a.name,
         candidate=second.sealed.digest,
         rival_candidate=first.sealed.digest,
@@ -78,5 +84,5 @@ def head_to_head(
         seed_key=secret.hex(),
         digests=tuple(digests),
     )
-    append_note(session.ledger, second.claim.run, "verdict", str(second.commit), noted.to_note())
-    return noted
+    written = note_own(session, second, "verdict", noted.to_note())
+    return replace(noted, id=written.record["id"])

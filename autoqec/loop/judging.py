@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from autoqec.decoding.compile_decoder import compile_decoder
 from autoqec.errors import AutoQECError, BudgetSpentError, UsageError
-from autoqec.history import Ledger, NoteLine, append_line, complete_note, read_lines, write_lock
-from autoqec.history.rounds.signatures import signed
-from autoqec.loop.parents import composed_parents, sealed_parents
+from autoqec.history import read_chain, remember_heads, write_lock
+from autoqec.loop.identity import require_identity, sealed_parents
+from autoqec.loop.own_records import note_own, note_verdict
+from autoqec.loop.parents import composed_parents
 from autoqec.loop.round_state import RoundState
 from autoqec.loop.session import Session
 from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import Choice
 from autoqec.results.audit import level_faults
-from autoqec.results.chain import Chain, chain_of, intents_in
 from autoqec.results.statistics import attempt_share
 from autoqec.results.verdict import Verdict
 from autoqec.results.verification_events import Begun
@@ -57,6 +55,7 @@ def judge(session: Session, state: RoundState, asked: Asked = Asked(), *, replay
 
     Raises:
         UsageError: A level is asked for that is above the environment's.
+        IdentityMismatchError: The round's parts are not those that were scored.
     """
     protocol = session.environment.environment.protocol
     if asked.alpha is not None and asked.alpha > protocol.alpha:
@@ -64,6 +63,7 @@ def judge(session: Session, state: RoundState, asked: Asked = Asked(), *, replay
             f"--alpha {asked.alpha:g} is above protocol.alpha {protocol.alpha:g} of the environment, which its runs promise",
             hint=f"--alpha {protocol.alpha:g} or less",
         )
+    require_identity(session.ledger, session.run, state, replay)
     composed = composed_parents(session.ledger, state.claim.run, state.claim.number)
     request = VerificationRequest(
         environment=session.environment,
@@ -88,7 +88,7 @@ def judge(session: Session, state: RoundState, asked: Asked = Asked(), *, replay
     verdict = _verify(session, replace(request, attempt=attempt)).noted(**about, intent=intent)
     if verdict.reason == "undecided" and state.verdict is not None:
         verdict = verdict.noted(event="undecided")
-    return Verdict.from_dict(_note(session, state, verdict.to_note()).record)
+    return Verdict.from_dict(note_verdict(session, state, verdict.to_note(), intent).record)
 
 
 def _verify(session: Session, request: VerificationRequest) -> Verdict:
@@ -113,14 +113,6 @@ def _subject(session: Session, state: RoundState) -> dict[str, Any]:
         "weights_sha256": state.sealed.weights_sha256,
         "metrics": state.metrics.measured.id if state.metrics else None,  # the metrics that count at this time
     }
-
-
-def _note(session: Session, state: RoundState, record: Mapping[str, Any]) -> NoteLine:
-    """Write a record to the round's verdict notes, signed if there is a key."""
-    full: Mapping[str, Any] = complete_note(session.ledger, "verdict", dict(record))
-    if session.settings["signing_key"]:
-        full = signed(full, Path(session.settings["signing_key"]).expanduser())
-    return append_line(session.ledger, state.claim.run, "verdict", str(state.commit), dict(full))
 
 
 def _asked_again(request: VerificationRequest, replay: Verdict) -> VerificationRequest:
@@ -199,10 +191,6 @@ def _begin_attempt(session: Session, state: RoundState) -> tuple[int, str]:
                 hint=_NEW_RUN,
             )
         begun = Begun(attempt, share=attempt_share(attempt), chain=chain.next_chain, **_subject(session, state))
-        return attempt, _note(session, state, begun.to_note()).digest
-
-
-def read_chain(ledger: Ledger, run: str) -> Chain:
-    """The chain of a run's verifications."""
-    lines = [line for found in read_lines(ledger, run, "verdict").values() for line in found]
-    return chain_of(intents_in((line.digest, line.record) for line in lines if "event" in line.record))
+        intent = note_own(session, state, "verdict", begun.to_note()).digest
+        remember_heads(session.ledger, state.claim.run)
+        return attempt, intent

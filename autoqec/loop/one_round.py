@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from autoqec.agents.agent_contract import ROLES, ReplyAwaited
@@ -23,6 +24,7 @@ from autoqec.history import (
     tidy,
     update_claim,
 )
+from autoqec.loop.own_records import own_state
 from autoqec.loop.round_state import read_state
 from autoqec.loop.round_steps import STEPS, RoundEnded, end
 from autoqec.loop.session import Session
@@ -50,17 +52,19 @@ def run_round(session: Session, hypothesis: Hypothesis | None = None) -> RoundRe
         details["hypothesis"] = hypothesis.model_dump(mode="json")
     remote = session.settings["claim_remote"]
     if remote:
-        return _finish(session, claim_shared_round(session.ledger, session.run.name, remote, details))
-    return _finish(session, claim_round(session.ledger, session.run.name, details))
+        return _finish(session, claim_shared_round(session.ledger, session.run.name, remote, details), begun_here=True)
+    return _finish(session, claim_round(session.ledger, session.run.name, details), begun_here=True)
 
 
-def _finish(session: Session, claim: Claim) -> RoundRecord:
+def _finish(session: Session, claim: Claim, *, begun_here: bool = False) -> RoundRecord:
     session.event("round", round=claim.number, steps=[name for name, _ in STEPS])
+    own: dict[str, dict[str, Any]] = {}
     try:
         for name, step in STEPS:
             session.require_time()
             session.event("step", round=claim.number, step=name)
-            step(session, read_state(session.ledger, claim.run, claim.number))
+            state = read_state(session.ledger, claim.run, claim.number)
+            own |= step(session, own_state(session, state, own, begun_here=begun_here)) or {}
     except ReplyAwaited as error:
         # Stored in the claim, so that the log shows the awaited role and not an interruption.
         mine = read_claim(session.ledger, claim.run, claim.number)
@@ -70,7 +74,8 @@ def _finish(session: Session, claim: Claim) -> RoundRecord:
         end(session, read_state(session.ledger, claim.run, claim.number), RoundEnded("agent_error", error))
     except RoundEnded as ended:
         end(session, read_state(session.ledger, claim.run, claim.number), ended)
-    record = find_record(session.ledger, claim.run, claim.number)
+    # What this process found is what it reports, whatever somebody else has written in its place.
+    record = replace(find_record(session.ledger, claim.run, claim.number), **own)  # type: ignore[arg-type]
     verdict = parse_verdict(record.verdict).record
     word = verdict.verdict if verdict else None
     session.event("closed", round=claim.number, status=record.status, verdict=word)

@@ -22,7 +22,6 @@ from autoqec.history import (
     read_history,
 )
 from autoqec.history.rounds.attachments import WEIGHTS_FILE
-from autoqec.sandbox.sealed import SealedCandidate
 
 
 class ComposeConflict(AutoQECError):
@@ -94,17 +93,6 @@ def composed_parents(ledger: Ledger, run: str, number: int) -> tuple[str, ...]:
         return ()
     names = {record.commit: f"{record.run}/{record.number}" for record in read_history(ledger)}
     return tuple(names[oid] for oid in identity.fork_from if oid in names)
-
-
-def sealed_parents(ledger: Ledger, names: Sequence[str]) -> dict[str, SealedCandidate]:
-    """The parents of a composed round as they were sealed, those that have weights."""
-    found: dict[str, SealedCandidate] = {}
-    for name in names:
-        run, number = parse_round_name(name)
-        weights = read_attachment(ledger, "artifacts", run, number).get(WEIGHTS_FILE)
-        if weights is not None:
-            found[name] = SealedCandidate(read_candidate(ledger, find_round(ledger, run, number)), weights)
-    return found
 
 
 def parent_weights(ledger: Ledger, names: Sequence[str], *, fingerprint: str) -> bytes:

@@ -6,7 +6,8 @@ ideate → code → train → score → analyse → verify → close          (c
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import stim
 
@@ -16,7 +17,6 @@ from autoqec.canonical import load_yaml
 from autoqec.errors import AutoQECError
 from autoqec.history import (
     RoundIdentity,
-    append_note,
     attach,
     close_claim,
     commit_round,
@@ -27,6 +27,7 @@ from autoqec.loop.agent_contexts import round_key
 from autoqec.loop.candidate_files import canonical_files, sources_of
 from autoqec.loop.judging import Asked, judge
 from autoqec.loop.measuring import measure
+from autoqec.loop.own_records import note_own
 from autoqec.loop.parents import ComposeConflict, find_start, parent_weights
 from autoqec.loop.role_questions import (
     ask_analyst,
@@ -45,6 +46,9 @@ from autoqec.runner.reading import canonical_candidate
 from autoqec.runner.train import Limits, TrainingFailed, train_candidate
 from autoqec.sandbox.stage_files import needs_lock, stages_to_warm_up
 from autoqec.scoring.predictor import CandidateFault
+
+#: The notes that a step wrote, by kind.
+Written = Mapping[str, dict[str, Any]]
 
 
 class RoundEnded(Exception):
@@ -170,36 +174,36 @@ def train(session: Session, state: RoundState) -> None:
     )
 
 
-def score(session: Session, state: RoundState) -> None:
+def score(session: Session, state: RoundState) -> Written:
     """Score candidate and baseline on the same development shots and note the metrics."""
     if state.metrics is not None:
-        return
+        return {}
     key = derive_key(round_key(session, state.claim.number), "score")
     try:
         metrics = measure(session, state, profile_from(detail(state, "profile")), key)
     except CandidateFault as fault:
         status = "killed_by_safety" if fault.reason == "timeout" else "train_error"
         raise RoundEnded(status, fault) from fault
-    append_note(
-        session.ledger, state.claim.run, "metrics", str(state.commit), {"id": state.claim.attempt, **metrics.to_note()}
-    )
+    record = {"id": state.claim.attempt, **metrics.to_note()}
+    return {"metrics": note_own(session, state, "metrics", record).record}
 
 
-def analyse(session: Session, state: RoundState) -> None:
+def analyse(session: Session, state: RoundState) -> Written:
     """Ask the Analyst whether the round is worth a verifier's shots."""
     if state.analysis is not None:
-        return
+        return {}
     message: Analysis = put(session, state, ask_analyst(session, state))
     record = {"id": state.claim.attempt, **message.model_dump(mode="json")}
-    append_note(session.ledger, state.claim.run, "analysis", str(state.commit), record)
+    return {"analysis": note_own(session, state, "analysis", record).record}
 
 
-def verify(session: Session, state: RoundState) -> None:
+def verify(session: Session, state: RoundState) -> Written:
     """Have the verifier judge the candidate, if the Analyst asks for it."""
     if state.verdict is not None or state.analysis is None or state.analysis.decision != "candidate":
-        return
+        return {}
     profile = profile_from(detail(state, "profile"))
-    judge(session, state, Asked(max_shots=profile.verify_shots, max_seconds=profile.verify_seconds))
+    asked = Asked(max_shots=profile.verify_shots, max_seconds=profile.verify_seconds)
+    return {"verdict": judge(session, state, asked).to_note()}
 
 
 def close(session: Session, state: RoundState) -> None:
@@ -234,8 +238,8 @@ def end(session: Session, state: RoundState, ended: RoundEnded) -> None:
     )
 
 
-#: The steps in order, by the name the display shows.
-STEPS = (
+#: The steps in order, by the name the display shows; steps that write notes return them.
+STEPS: tuple[tuple[str, Callable[[Session, RoundState], Written | None]], ...] = (
     ("ideate", ideate),
     ("code", code),
     ("train", train),

@@ -47,7 +47,7 @@ def read_calls(ledger: Ledger, run: str, number: int, *, texts: bool = True) -> 
     for role in ROLES:
         for attempt in (1, 2):
             stem = _stem(role, attempt)
-            data = files.get(stem + _ENDED) or files.get(stem + _BEGUN)
+            data = files.get(stem + _ENDED) or _last_begun(files, stem)
             if data is not None:
                 try:
                     prompt, text = (files.get(stem + end, b"").decode("utf-8", "replace") for end in (_PROMPT, _TEXT))
@@ -55,6 +55,17 @@ def read_calls(ledger: Ledger, run: str, number: int, *, texts: bool = True) -> 
                 except (ValueError, TypeError, KeyError, AttributeError) as error:
                     raise AutoQECError(f"refs/autoqec/traces/{run}/{number}: {stem} is damaged: {error}") from error
     return found
+
+
+def _last_begun(files: Mapping[str, bytes], stem: str) -> bytes | None:
+    """What was written before the last try of a call: each try has a file of its own, because files of a trace never change."""
+    tries = {_try_of(path.removeprefix(stem)): data for path, data in files.items() if path.startswith(stem + ".begun")}
+    return tries[max(tries)] if tries else None
+
+
+def _try_of(end: str) -> int:
+    number = end.removeprefix(".begun").removesuffix(".json").removeprefix("-")
+    return int(number) if number.isdecimal() and len(number) < 10 else 0
 
 
 def run_calls(ledger: Ledger, run: str) -> list[Call]:
@@ -101,7 +112,9 @@ class TracedCalls:
         self._estimates[role, attempt] = estimate
         if estimate.tokens:
             # A call that a kill interrupts may cost money: from here on it counts with its reserved estimate.
-            self._attach(role, attempt, {_BEGUN: _encoded(self._call(role, attempt).to_dict())})
+            call = self._call(role, attempt)
+            end = _BEGUN if not call.lost else f".begun-{call.lost}.json"
+            self._attach(role, attempt, {end: _encoded(call.to_dict())})
 
     def end(self, role: Role, attempt: int, reply: Reply, seconds: float, context: Context) -> None:
         """See `CallLog.end`."""
@@ -124,4 +137,4 @@ class TracedCalls:
 
     def _attach(self, role: Role, attempt: int, files: Mapping[str, bytes]) -> None:
         named = {_stem(role, attempt) + end: data for end, data in files.items()}
-        attach(self._session.ledger, "traces", self._claim.run, self._claim.number, named, replace=True)
+        attach(self._session.ledger, "traces", self._claim.run, self._claim.number, named)

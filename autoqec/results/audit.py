@@ -18,6 +18,7 @@ from autoqec.results.distance import certificate_row, certified
 from autoqec.results.figures import Figures
 from autoqec.results.harm import harm_evidence, harm_word, slope_of
 from autoqec.results.interval_ends import CLOSE, SEARCHED, Ends
+from autoqec.results.limits import exceeded
 from autoqec.results.note_form import write_record
 from autoqec.results.reasons import REASONS, word_for
 from autoqec.results.statistics import attempt_alpha, mcnemar_p
@@ -74,6 +75,7 @@ def _differences(verdict: Verdict, ends: Ends) -> Iterator[str]:
         return
     alpha = attempt_alpha(attempt.alpha, attempt.attempt, attempt.verified_before)
     yield from _beside("alpha_attempt", attempt.alpha_attempt, alpha)
+    yield from _limits(evidence)
     stopped, target = evidence.fault is not None or bool(evidence.over), evidence.target
     if stopped:
         yield from _stopped(verdict)
@@ -85,6 +87,13 @@ def _differences(verdict: Verdict, ends: Ends) -> Iterator[str]:
             yield from _word(verdict, target, alpha)
 
 
+def _limits(evidence: Evidence) -> Iterator[str]:
+    """Check the costs against the limits, where a note says both."""
+    if evidence.constraints is not None:
+        over = exceeded(evidence.constraints, flops=evidence.flops_per_shot, params=evidence.params)
+        yield from _beside("over", bool(evidence.over), bool(over))
+
+
 def _figures_of_all(evidence: Evidence, target: Tested, alpha: float, ends: Ends) -> Iterator[str]:
     """Check every part of the evidence that has counts."""
     chunk_shots = _needed(evidence.chunk_shots or None, "chunk_shots")
@@ -92,6 +101,8 @@ def _figures_of_all(evidence: Evidence, target: Tested, alpha: float, ends: Ends
     for place, cell in enumerate(evidence.cells):
         if cell.tested is not None:
             yield from _tested(f"cells.{place}.", cell.tested, alpha, chunk_shots, ends)
+        elif cell.word == "better":
+            yield f"cells.{place}.word: better, but there are no counts"
     yield from _out_of_time(evidence)
     for place, row in enumerate(evidence.harm or ()):
         if row.counted is not None:
@@ -231,6 +242,8 @@ def _word(verdict: Verdict, target: Tested, alpha: float) -> Iterator[str]:
         checks = run_checks(evidence)
         yield from _beside("checks", [*map(_figures_of, evidence.checks)], [*map(_figures_of, checks)])
         evidence = replace(evidence, checks=checks)
+    elif evidence.intent and all(place.word == "better" for place in evidence.places):
+        raise NotWhole("checks")  # a verdict that names its intent is of a version that notes them
     yield from _beside("verdict and reason", [verdict.verdict, verdict.reason], list(decide(evidence)))
 
 

@@ -41,6 +41,7 @@ class HeadToHead:
         counts: The costlier round in the baseline's place, the cheaper in the candidate's.
         alpha: Level of the pair.
         id, event: The note's.
+        run, round, commit: The costlier round.
         rival_name: The cheaper round, `run/number`.
         candidate, rival_candidate: Both candidates' hashes.
         environment: The environment that the shots came from.
@@ -56,6 +57,9 @@ class HeadToHead:
     alpha: float
     id: str = ""
     event: str = HEAD_TO_HEAD
+    run: str = ""
+    round: int = 0
+    commit: str = ""
     rival_name: str = ""
     candidate: str = ""
     rival_candidate: str = ""

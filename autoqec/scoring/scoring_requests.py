@@ -94,7 +94,7 @@ class DecodingRequest(Request):
         syndromes: Bit-packed, row-major; empty for `cost`.
     """
 
-    op: Literal["known", "neutral", "candidate", "cost"]
+    op: Literal["known", "neutral", "candidate", "recorded", "cost"]
     references: bool = False
     syndromes: bytes = b""
 

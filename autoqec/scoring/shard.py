@@ -242,7 +242,7 @@ def score_given(task: ScoringTask, build: Callable[[Problem], Shots]) -> GivenSc
 
 
 def cost(message: Message) -> Message:
-    """Fields `flops_per_shot` and `params` of a candidate; the message is as for `score_chunks`."""
+    """What a candidate costs, as `DecoderSet.cost` says; the message is as for `score_chunks`."""
     with _with_decoder_set(ScoringTask.from_message(message)) as decoders:
         return Message(
             decoders.matcher.cost() if decoders.matcher.has_candidate else {"flops_per_shot": 0, "params": 0}
@@ -319,3 +319,31 @@ def _joined(parts: Sequence[Decoded]) -> Decoded:
     return Decoded(
         np.concatenate([part.observables for part in parts]), np.concatenate([part.invalid for part in parts])
     )
+
+
+def answer_by_record(message: Message) -> Message:
+    """Predict scored chunks again by the candidate's recorded operations, in a process without its code, and count these.
+
+    The operations are recorded by a fresh process of the candidate, which is never sent these chunks.
+
+    Args:
+        message: A `ScoringTask`; `seeds` are those of the chunks.
+
+    Returns:
+        Fields `answers`, as for `answer_again`; `flops_per_shot` and `constants`, the most of any chunk; `cpu_seconds` of all.
+
+    Raises:
+        CandidateFault: As for `score_chunks`.
+    """
+    task = ScoringTask.from_message(message)
+    decoders = _open_decoder_set(task, None)
+    with decoders.matcher:
+        answers, counted = [], []
+        for seed in task.seeds:
+            decoded, told = decoders.matcher.recorded(sample_chunk(decoders.problem, seed).syndromes)
+            answers.append(_answers_digest(decoded))
+            counted.append(told)
+    fields: dict[str, Any] = {
+        name: int(max(each[name] for each in counted)) for name in ("flops_per_shot", "constants")
+    }
+    return Message(fields | {"answers": answers, "cpu_seconds": sum(each["cpu"] for each in counted)})

@@ -59,10 +59,11 @@ class RoundDisplay:
 
     def show(self, event: RoundEvent) -> None:
         """Show one event of a session."""
-        if (
-            event["event"] == "observer_failed"
-        ):  # shown without a terminal too: a tracker may have missed part of the run
+        # These are shown without a terminal too: a tracker may have missed part of the run, or a record may be forged.
+        if event["event"] == "observer_failed":
             say(_observer_note(event))
+        elif event["event"] == "record_conflict":
+            say(f"warning: round {event['run']}/{event['round']}: {event['problem']} [{event['code']}]: autoqec fsck")
         if self._progress is None:
             return
         if event["event"] == "round":

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autoqec.history import Ledger, SyncReport, Unpushed, unpushed
+from autoqec.history import Dropped, Ledger, SyncReport, Unpushed, unpushed
 from autoqec.views.console import out, plain, print_json, say
 
 if TYPE_CHECKING:
@@ -48,14 +49,38 @@ def unpushed_hints(ledger: Ledger) -> list[str]:
     return [f"{name}: {text}" for name, found in lacks.items() if (text := unpushed_text(name, found))]
 
 
+def _dropped(found: Dropped) -> str:
+    """What a remote did to records: `has dropped 2 lines of depol-abcd/3 (refs/notes/autoqec/depol-abcd/verdict)`."""
+    if found.what == "ref":
+        return f"has deleted {found.ref}"
+    if found.what == "claim":
+        return f"has changed the closed claim of {found.round}"
+    thing = {"lines": "record", "files": "file"}[found.what]
+    parts = (
+        f"{verb} {_several(count, thing)}"
+        for verb, count in (("dropped", found.dropped), ("changed", found.changed))
+        if count
+    )
+    return f"has {' and '.join(parts)} of {found.round} ({found.ref})"
+
+
+def warn_of_dropped(report: SyncReport) -> None:
+    """Name the records that a remote had and no longer has as they were."""
+    kept = "this lab keeps what it has" + ("" if report.sent else f", and autoqec push {report.remote} sends it again")
+    for found in report.dropped:
+        say(f"warning: {report.remote} {_dropped(found)}; {kept}")
+
+
 def print_sync(report: SyncReport, *, as_json: bool) -> None:
     """What a push or pull transferred, in both directions."""
     for branch, why in report.left.items():
         say(f"{branch} stays, though its round is archived: {why}")
+    warn_of_dropped(report)
     if as_json:
         moves = {name: list(getattr(report, name)) for name in ("received", "sent", "archived")}
         names = {"left": dict(report.left), "renumbered": dict(report.renumbered)}
-        print_json([{"schema": "autoqec.sync/1", "remote": report.remote, **moves, **names}])
+        dropped = [asdict(found) for found in report.dropped]
+        print_json([{"schema": "autoqec.sync/1", "remote": report.remote, **moves, **names, "dropped": dropped}])
         return
     for old, new in report.renumbered.items():
         out().print(plain(f"renumbered: {old} is {new} now"), soft_wrap=True)

@@ -69,8 +69,10 @@ def _place(place: Place) -> str:
 def _level(evidence: Evidence) -> Iterator[str]:
     attempt = evidence.attempt
     if attempt is not None and (terms := level_workings(attempt)) is not None:
+        # In verdicts of earlier versions, which name no intent, earlier successes raised the level.
+        names, earned = ("", "") if evidence.intent else (" · (verified before + 1)", f" · {terms.earned}")
         yield (
-            f"level: α · share · (verified before + 1) = {attempt.alpha:g} · 1/{terms.parts:g} · {terms.earned} ="
+            f"level: α · share{names} = {attempt.alpha:g} · 1/{terms.parts:g}{earned} ="
             f" {attempt.alpha_attempt:.3g} (the first {terms.planned} attempts of a run share half of α)"
         )
 
@@ -225,6 +227,20 @@ def _ablation(evidence: Evidence) -> Iterator[str]:
         )
 
 
+def _costs(evidence: Evidence) -> Iterator[str]:
+    """Only in verdicts that name their run: older ones have no constants."""
+    if not evidence.run or evidence.flops_per_shot is None or evidence.params is None or evidence.bytes is None:
+        return
+    held = f" ({evidence.constants:,} constants of its code)" if evidence.constants else ""
+    loading = (
+        "" if evidence.loading_cpu_ms is None else f"; loading took {evidence.loading_cpu_ms:,} ms of processor time"
+    )
+    yield (
+        f"costs {evidence.flops_per_shot:,} FLOPs per shot and {evidence.params:,} parameters{held};"
+        f" {evidence.bytes:,} bytes of files and weights{loading}"
+    )
+
+
 def _checks(evidence: Evidence) -> Iterator[str]:
     for row in evidence.checks or ():
         yield f"check {row.check}, {row.result.replace('_', ' ')}: {row.says}"
@@ -249,6 +265,7 @@ _PARTS: tuple[Callable[[Evidence], Iterator[str]], ...] = (
     _harm,
     _certificate,
     _ablation,
+    _costs,
     _checks,
     _fault,
 )

@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 from autoqec import history
+from autoqec.history.rounds.notes import add_lines
 from autoqec.history.rounds.signatures import sign
 
 REF = "refs/notes/autoqec/depol-abcd/metrics"
@@ -247,3 +248,141 @@ def test_a_signed_verdict_that_was_altered(lab, play, tmp_path, word, codes):
     signed = verdict | {"signature": sign(verdict, tmp_path / "key"), "verdict": word}
     history.append_note(lab, claim.run, "verdict", oid, signed)
     assert [finding.code for finding in findings(lab)] == codes
+
+
+VERDICTS = "refs/notes/autoqec/depol-abcd/verdict"
+
+
+@pytest.fixture
+def begin(lab):
+    """Note an intent on a commit as a verifier does; returns its line."""
+
+    def make(run, oid, **fields):
+        chain = history.read_chain(lab, run)
+        begun = {"event": "begun", "attempt": chain.next_attempt, "chain": list(chain.next_chain), **fields}
+        line = history.append_line(lab, run, "verdict", oid, begun)
+        history.remember_heads(lab, run)
+        return line
+
+    return make
+
+
+def drop(lab, git, oid, line, *, parents=True):
+    """Write the verdict note anew without a line, as a commit on the old history or as one without any."""
+    kept = [each.data.decode() for each in history.read_lines(lab, "depol-abcd", "verdict")[oid] if each != line]
+    git("read-tree", VERDICTS)
+    blob = git("hash-object", "-w", "--stdin", stdin="".join(f"{each}\n" for each in kept)).strip()
+    git("update-index", "--add", "--cacheinfo", f"100644,{blob},{oid[:2]}/{oid[2:]}")
+    before = ["-p", VERDICTS] if parents else []
+    commit = git("commit-tree", *before, "-m", "by hand", git("write-tree").strip()).strip()
+    git("read-tree", "HEAD")
+    git("update-ref", VERDICTS, commit)
+
+
+def forget(lab):
+    """Delete the reflog, as it is absent in a fresh clone."""
+    (lab.git_dir / "logs" / VERDICTS).unlink()
+
+
+def codes(lab):
+    return sorted(finding.code for finding in findings(lab))
+
+
+def test_a_whole_chain_is_no_finding(lab, play, begin):
+    claim, oid = play()
+    for _ in range(3):
+        begin(claim.run, oid)
+    assert findings(lab) == []
+
+
+def test_a_begun_verification_that_was_deleted_is_missed_and_comes_back_without_any_reflog(lab, play, begin, git):
+    claim, oid = play()
+    lines = [begin(claim.run, oid) for _ in range(3)]
+    drop(lab, git, oid, lines[1])
+    forget(lab)
+    assert codes(lab) == ["chain-broken", "lost-records"]
+    broken = next(finding for finding in findings(lab) if finding.code == "chain-broken")
+    assert (broken.severity, broken.ref) == ("error", VERDICTS)
+    assert f"{lines[1].digest[:12]}, named by {lines[2].record['id']}" in broken.problem
+    assert broken.hint == "autoqec fsck --repair, which restores it"
+    assert [done.code for done in history.repair(lab, findings(lab))] == ["lost-records"]
+    assert findings(lab) == []
+    assert set(history.read_chain(lab, claim.run).intents) == {line.digest for line in lines}
+
+
+def test_where_the_history_was_rewritten_too_the_break_says_where_to_get_it(lab, play, begin, git):
+    claim, oid = play()
+    lines = [begin(claim.run, oid) for _ in range(3)]
+    drop(lab, git, oid, lines[1], parents=False)
+    forget(lab)
+    (broken,) = findings(lab)
+    assert broken.code == "chain-broken"
+    assert broken.hint.startswith("autoqec pull <remote>")
+    assert history.read_chain(lab, claim.run).next_attempt == 4
+
+
+def test_a_verdict_whose_intent_is_gone_is_a_break(lab, play, begin, git):
+    claim, oid = play()
+    line = begin(claim.run, oid)
+    history.append_note(lab, claim.run, "verdict", oid, {"id": "v", "verdict": "VERIFIED", "intent": line.digest})
+    drop(lab, git, oid, line, parents=False)
+    forget(lab)
+    assert "named by v" in next(f for f in findings(lab) if f.code == "chain-broken").problem
+
+
+def test_a_tail_that_was_cut_off_is_missed_by_the_clone_that_saw_it(lab, play, begin, git):
+    claim, oid = play()
+    lines = [begin(claim.run, oid) for _ in range(3)]
+    drop(lab, git, oid, lines[2], parents=False)
+    forget(lab)
+    (cut,) = findings(lab)
+    assert (cut.code, cut.severity) == ("chain-cut", "error")
+    assert lines[2].digest[:12] in cut.problem
+    begin(claim.run, oid)  # a later one does not make it forget
+    assert codes(lab) == ["chain-cut"]
+    command = cut.hint.partition("if it is gone for good: ")[2]
+    subprocess.run(command, shell=True, check=True)
+    assert findings(lab) == []
+
+
+def test_heads_are_a_memory_and_no_record(lab, play, begin):
+    claim, oid = play()
+    line = begin(claim.run, oid)
+    file = lab.git_dir / "autoqec" / "heads" / claim.run
+    assert file.read_text() == f"{line.digest}\n"
+    for damage in (b"\xff\xfe", b"rubbish\n../..\n", b""):
+        file.write_bytes(damage)
+        assert findings(lab) == []
+    shutil.rmtree(file.parent)
+    file.parent.write_text("in the way")
+    begin(claim.run, oid)
+    assert findings(lab) == []
+
+
+def test_two_verdicts_of_one_verification(lab, play, begin):
+    claim, oid = play()
+    line = begin(claim.run, oid)
+    for ident in ("v1", "v2"):
+        history.append_note(lab, claim.run, "verdict", oid, {"id": ident, "verdict": "FAILED", "intent": line.digest})
+    conflict = next(finding for finding in findings(lab) if finding.code == "verdict-conflict")
+    assert conflict.severity == "error"
+    assert "v1, v2" in conflict.problem
+
+
+def test_the_budget_that_is_spent_is_computed_and_not_what_notes_say(lab, play, begin):
+    claim, oid = play()
+    begin(claim.run, oid, share=500.0)
+    history.append_note(lab, claim.run, "verdict", oid, {"event": "begun", "attempt": 10**15, "share": 2})
+    assert findings(lab) == []
+    for _ in range(128):
+        history.append_note(lab, claim.run, "verdict", oid, {"event": "begun", "attempt": 1, "share": 0})
+    assert "overspent" in codes(lab)
+
+
+def test_a_copy_of_an_intent_is_not_another_one(lab, play, begin, git):
+    claim, oid = play()
+    line = begin(claim.run, oid)
+    _, other = play()
+    add_lines(lab, VERDICTS, {other: [line.data]}, "copied")
+    assert history.read_chain(lab, claim.run).next_attempt == 2
+    assert "attempt-twice" not in codes(lab)

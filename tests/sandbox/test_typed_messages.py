@@ -14,6 +14,7 @@ from autoqec.sandbox.worker_requests import (
     CandidateRequest,
     PredictionRequest,
     Preparation,
+    ProgramRequest,
     ReadingRequest,
     TrainingPreparation,
     TrainingRequest,
@@ -45,6 +46,7 @@ EXAMPLES = [
     ReadingRequest({"stages/bp/stage.yaml": b"kind: neural_bp\n"}),
     PredictionRequest("predict", b"\x05"),
     PredictionRequest("cost"),
+    ProgramRequest(sealed=SEALED, stages=("bp", "own"), programs={"own": b"\x00"}),
     WarmUpRequest(("custom", "mlp"), b"error(0.1) D0"),
     TrainingPreparation(
         stages=(), dem=b"a", other_dems={"1": b"b", "10": b"c"}, decoder={"kind": "mwpm", "x": [1, None]}, training="{}",

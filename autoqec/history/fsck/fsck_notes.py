@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import pairwise
 
 import pygit2
 
@@ -14,13 +14,17 @@ from autoqec.errors import AutoQECError
 from autoqec.history.fsck.examination import Finding, Survey
 from autoqec.history.reading.snapshot import ARTIFACTS
 from autoqec.history.rounds.attachments import WEIGHTS_FILE
-from autoqec.history.rounds.notes import NOTES, effective, lines_of, union_lines, walk_notes
+from autoqec.history.rounds.notes import NOTES, effective, lines_of, read_lines, union_lines, walk_notes
+from autoqec.history.rounds.run_chain import chain_in
 from autoqec.history.rounds.run_refs import Run
+from autoqec.history.rounds.seen_heads import heads_file
 from autoqec.history.rounds.signatures import examine
-from autoqec.history.store.json_records import decode_record
+from autoqec.history.store.json_records import record_id
 from autoqec.history.store.objects import get_blob, get_commit
 from autoqec.history.store.refs import target
 from autoqec.history.store.repository import Ledger
+from autoqec.results.chain import Break, Chain, missing_text
+from autoqec.results.statistics import shares_spent
 
 _MOVE = re.compile(b"([0-9a-f]{40}) ([0-9a-f]{40})(?= )")
 _NOTE_OID = re.compile("[0-9a-f]{40}")
@@ -64,25 +68,41 @@ def spelled_twice(ledger: Ledger, ref: str) -> list[str]:
 
 
 def lost_records(ledger: Ledger, ref: str) -> list[Lost]:
-    """Return records that an earlier tip in the reflog held and the present tip does not.
+    """Return records that an earlier tip held and the present tip does not.
 
-    Git's own tools force a notes ref and so lose what another writer added in between. The reflog keeps each tip.
+    Earlier tips are those in the reflog, and the ancestors of the present tip. Git's own tools force a notes ref and so lose what
+    another writer added in between; the reflog keeps each tip. A commit that drops a line on purpose keeps it in its history,
+    also in a fresh clone, which has no reflog.
     """
     tip = target(ledger, ref)
     if tip is None:
         return []
     suspects: dict[str, dict[bytes, None]] = {}
-    for before, after in pairwise(_trees(ledger, _tips(ledger, ref, tip))):
-        if before is None or after is None:
-            continue  # the reflog's first entry, or a tip that git has deleted since
-        for commit, line in _dropped(ledger, before, after):
+    for before, after in dict.fromkeys([*pairwise(_tips(ledger, ref, tip)), *_generations(ledger, tip)]):
+        for commit, line in _dropped(ledger, before, after) if before != after else ():
             suspects.setdefault(commit, {})[line] = None
     lost: list[Lost] = []
     for commit, lines in suspects.items():
         present = lines_of(ledger, get_commit(ledger, tip).tree, commit, ref)
-        ids = {_id(line) for line in present}
-        lost += [Lost(commit, line, _id(line) in ids) for line in lines if line not in present and _id(line)]
+        ids = {record_id(line) for line in present}
+        lost += [
+            Lost(commit, line, record_id(line) in ids) for line in lines if line not in present and record_id(line)
+        ]
     return lost
+
+
+def _generations(ledger: Ledger, tip: str) -> Iterator[tuple[str, str]]:
+    """Yield each parent and child in the history of a notes ref, as far as it is here."""
+    seen, waiting = {tip}, [tip]
+    while waiting:
+        child = waiting.pop()
+        try:
+            parents = [str(oid) for oid in get_commit(ledger, child).parent_ids]
+        except AutoQECError:
+            continue  # the history is incomplete; git fsck says so
+        yield from ((parent, child) for parent in parents)
+        waiting += [parent for parent in parents if parent not in seen]
+        seen.update(parents)
 
 
 def _tips(ledger: Ledger, ref: str, tip: str) -> list[str]:
@@ -101,16 +121,12 @@ def _tips(ledger: Ledger, ref: str, tip: str) -> list[str]:
     return [*tips, tip]
 
 
-def _trees(ledger: Ledger, tips: list[str]) -> Iterator[pygit2.Tree | None]:
-    for oid, _ in groupby(tips):
-        try:
-            yield get_commit(ledger, oid).tree
-        except AutoQECError:
-            yield None
-
-
-def _dropped(ledger: Ledger, old: pygit2.Tree, new: pygit2.Tree) -> Iterator[tuple[str, bytes]]:
-    """Yield the commit and line of each record that is in the old notes tree and not at its path in the new one."""
+def _dropped(ledger: Ledger, before: str, after: str) -> Iterator[tuple[str, bytes]]:
+    """Yield the commit and line of each record that is in the notes at one tip and not at its path at a later one."""
+    try:
+        old, new = get_commit(ledger, before).tree, get_commit(ledger, after).tree
+    except AutoQECError:
+        return  # the reflog's first entry, or a tip that git has deleted since
     for delta in old.diff_to_tree(new).deltas:
         commit = delta.old_file.path.replace("/", "")
         if _NOTE_OID.fullmatch(commit) is None:
@@ -118,14 +134,6 @@ def _dropped(ledger: Ledger, old: pygit2.Tree, new: pygit2.Tree) -> Iterator[tup
         sides = (ledger.repo.get(file.id) for file in (delta.old_file, delta.new_file))
         had, has = (union_lines([], side.data) if isinstance(side, pygit2.Blob) else [] for side in sides)
         yield from ((commit, line) for line in had if line not in has)
-
-
-def _id(line: bytes) -> str | None:
-    try:
-        ident = decode_record(line, name="a record").get("id")
-    except AutoQECError:
-        return None
-    return ident if isinstance(ident, str) else None
 
 
 def _lines(ledger: Ledger, ref: str) -> Iterator[Finding]:
@@ -146,7 +154,7 @@ def _lines(ledger: Ledger, ref: str) -> Iterator[Finding]:
             lines = union_lines(lines, get_blob(ledger, blob, name=f"{ref} on {commit[:10]}"))
         for number, line in enumerate(lines, 1):
             where = f"line {number} of the note on {commit[:10]}"
-            ident = _id(line)
+            ident = record_id(line)
             show = f"git notes --ref={ref} show {commit[:10]}"
             if ident is None:
                 yield Finding("not-a-record", "error", ref, f"{where} is not a JSON record with an id", show)
@@ -160,13 +168,12 @@ def _lost(ledger: Ledger, ref: str) -> Iterator[Finding]:
     gone = [record for record in lost if not record.rewritten]
     if gone:
         where = ", ".join(sorted({record.commit[:10] for record in gone})[:5])
-        problem = f"it has lost {len(gone)} records, on {where}; its reflog still has them"
+        problem = f"it has lost {len(gone)} records, on {where}; its history or its reflog still has them"
         yield Finding("lost-records", "error", ref, problem, _RESTORE, repairable=True)
     for record in lost:
         if record.rewritten:
-            problem = (
-                f"the record {_id(record.line)} on {record.commit[:10]} was rewritten; the reflog has the original"
-            )
+            which = f"the record {record_id(record.line)} on {record.commit[:10]}"
+            problem = f"{which} was rewritten; the history or the reflog has the original"
             yield Finding("rewritten", "error", ref, problem, f"git log -p {ref}; git reflog {ref}")
 
 
@@ -193,13 +200,16 @@ def _weights(survey: Survey) -> Iterator[Finding]:
 
 
 def _attempts(survey: Survey, run: str) -> Iterator[Finding]:
-    """Find verifications that clones began without knowing of each other, and an overspent error budget."""
-    begun = [note for note in survey.every_note(run, "verdict") if note.get("event") == "begun"]
+    """Find verifications that clones began without knowing of each other, an overspent error budget, and a broken chain."""
     ref = f"{NOTES}{run}/verdict"
+    try:
+        lines = {line.digest: line for found in read_lines(survey.ledger, run, "verdict").values() for line in found}
+    except AutoQECError:
+        return  # `check_notes` reports it
+    chain = chain_in(survey.ledger, run, lines.values())
     writers: dict[int, list[str]] = {}
-    for note in begun:
-        if isinstance(note.get("attempt"), int):
-            writers.setdefault(note["attempt"], []).append(str(note.get("writer")))
+    for digest, begun in chain.intents.items():
+        writers.setdefault(begun.attempt, []).append(str(lines[digest].record.get("writer")))
     for attempt, who in sorted(writers.items()):
         if len(who) > 1:
             problem = (
@@ -208,14 +218,45 @@ def _attempts(survey: Survey, run: str) -> Iterator[Finding]:
             )
             hint = "nothing to do; to avoid it, run autoqec pull before autoqec verify"
             yield Finding("attempt-twice", "info", ref, problem, hint)
-    spent = sum(share for note in begun if isinstance(share := note.get("share"), int | float))
+    spent = shares_spent(begun.attempt for begun in chain.intents.values())
     if spent > 1:
         problem = (
-            f"clones that did not know of each other have spent {spent:.2f} times the run's error budget: the false"
-            f" discovery rate of its verdicts is at most {spent:.2f} times what the environment allows"
+            f"clones that did not know of each other have spent {spent:.2f} times the run's error budget: the probability"
+            f" of a false verdict in it is at most {spent:.2f} times what the environment allows"
         )
         hint = "do not rely on the run as a whole; start a new one: autoqec round --new"
         yield Finding("overspent", "error", ref, problem, hint)
+    yield from _broken(survey.ledger, ref, run, chain)
+    for digest, verdicts in chain.contested.items():
+        problem = (
+            f"{len(verdicts)} verdicts name the verification {digest[:12]}, which had one:"
+            f" {', '.join(name[:40] for name in verdicts[:5])}"
+        )
+        yield Finding("verdict-conflict", "error", ref, problem, f"git log -p {ref} shows who wrote each")
+
+
+def _broken(ledger: Ledger, ref: str, run: str, chain: Chain) -> Iterator[Finding]:
+    """Find lines that the chain of verifications has lost."""
+    if not chain.breaks:
+        return
+    lost = {hashlib.sha256(record.line).hexdigest() for record in lost_records(ledger, ref)}
+
+    def hint(breaks: list[Break], otherwise: str) -> str:
+        here = all(each.digest in lost for each in breaks)
+        return (
+            "autoqec fsck --repair, which restores it"
+            if here
+            else f"autoqec pull <remote>, from a lab that has it; {otherwise}"
+        )
+
+    named = [each for each in chain.breaks if each.named_by]
+    cut = [each for each in chain.breaks if not each.named_by]
+    if named:
+        do = hint(named, "otherwise start a new run: autoqec round --new")
+        yield Finding("chain-broken", "error", ref, str(missing_text(run, named)), do)
+    if cut:
+        do = hint(cut, f"if it is gone for good: rm {heads_file(ledger, run)}")
+        yield Finding("chain-cut", "error", ref, str(missing_text(run, cut)), do)
 
 
 def _evidence(survey: Survey) -> Iterator[Finding]:

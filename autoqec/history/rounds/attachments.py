@@ -49,7 +49,8 @@ def attach(
         run, number: The round.
         files: Contents by path.
         parents: Oids of further parents of the new commit, such as the inputs of a failed merge.
-        replace: Allow replacing a file that has other contents.
+        replace: Allow replacing a file that has other contents. Rounds never do: clones unite files as they were first
+            written.
 
     Returns:
         The oid of the commit that holds all files.

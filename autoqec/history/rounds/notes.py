@@ -65,8 +65,8 @@ def complete_note(ledger: Ledger, kind: str, record: Record) -> Record:
 
     `append_line` stores exactly this, so a signature over it covers these fields too.
     """
-    stamps = {"id": uuid.uuid4().hex, "ts": utc_now(), "writer": ledger.writer}
-    return {**stamps, **record, "v": _VERSION, "kind": kind}
+    full = {"ts": utc_now(), "writer": ledger.writer, **record, "v": _VERSION, "kind": kind}
+    return full if "id" in full else {"id": uuid.uuid4().hex, **full}
 
 
 def append_note(ledger: Ledger, run: str, kind: str, commit: str, record: Record) -> Record:
@@ -330,6 +330,12 @@ def walk_notes(tree: pygit2.Tree, prefix: str = "") -> Iterator[tuple[str, str]]
             yield from walk_notes(entry, name)
         elif isinstance(entry, pygit2.Blob) and len(name) == _OID_LENGTH:
             yield name, str(entry.id)
+
+
+def note_commit(path: str) -> str | None:
+    """Return the commit that a note at a path of the tree is about; None if no note can be there."""
+    commit = path.replace("/", "")
+    return commit if len(commit) == _OID_LENGTH and _HEX.fullmatch(commit) else None
 
 
 def lines_of(ledger: Ledger, tree: pygit2.Tree | None, commit: str, name: str) -> list[bytes]:

@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
+from autoqec.history.store.network_step import run_limited
 from autoqec.history.store.repository import Ledger
+from autoqec.history.store.transports import TransportError, check_address, is_url, transport_variables
 
 if TYPE_CHECKING:
     from subprocess import CompletedProcess
@@ -44,6 +46,7 @@ _CONSEQUENCE = ("atomic push failed", "atomic push failure", "atomic transaction
 
 
 _REJECTED = re.compile(r"^!\t[^\t]*:([^\t]+)\t\[([^\]]+)\](?: \((.*)\))?$", re.MULTILINE)
+_PROGRESS = re.compile(r"^\w[\w ]*: +\d+(?:% \(\d+/\d+\)|, done\.|$)|^Total \d+ ")
 _AT_ONCE = 200  # refs to delete in one push: git compares each refspec with each ref
 
 
@@ -73,21 +76,30 @@ def find_remote(ledger: Ledger, name: str) -> Remote:
 
     Raises:
         NotFoundError: The name is none of these.
-        UsageError: The name looks like an option.
+        UsageError: The name looks like an option, or the address uses a transport that is not allowed.
     """
     if name.startswith("-") or not name:
         raise UsageError(f"{name!r} is not a remote", hint="git remote -v lists them")
     known = [str(known) for known in ledger.repo.remotes.names()]
     if name in known:
+        for address in _addresses(ledger, name):
+            check_address(address, name)
         return Remote(name, name, f"{TRACKING}{name}/")
     path = Path(name).absolute()
-    if not path.exists() and not re.match(r"[a-z+]+://|[^/\s]+:", name):
+    if not path.exists():
+        check_address(name, name)
+    if not path.exists() and not is_url(name):
         there = f"configured remotes: {', '.join(known)}" if known else "this lab has no remotes"
         near = get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]}?" if near else f"git remote add {name} <url>"
         raise NotFoundError(f"{name!r} is neither a remote nor a path; {there}", hint=hint)
     address = str(path) if path.exists() else name
     return Remote(name, address, f"{TRACKING}url-{hashlib.sha256(address.encode()).hexdigest()[:12]}/")
+
+
+def _addresses(ledger: Ledger, name: str) -> list[str]:
+    config = ledger.repo.config
+    return [str(value) for key in ("url", "pushurl") for value in config.get_multivar(f"remote.{name}.{key}")]
 
 
 def bundle_remotes(ledger: Ledger) -> list[str]:
@@ -97,10 +109,13 @@ def bundle_remotes(ledger: Ledger) -> list[str]:
 
 def is_bundle(address: str) -> bool:
     """Tell whether a path (or `file://` URL) is a git bundle."""
+    path = Path(address.removeprefix("file://"))
     try:
-        with open(address.removeprefix("file://"), "rb") as file:
+        if not path.is_file():  # opening a pipe would wait for its writer
+            return False
+        with path.open("rb") as file:
             return file.read(len(_BUNDLE[0])) in _BUNDLE
-    except OSError:
+    except (OSError, ValueError):
         return False
 
 
@@ -131,16 +146,42 @@ def run_git(
             errors="replace",
             check=False,
         )
-    except FileNotFoundError as error:
-        raise AutoQECError("git is not installed; sharing a lab needs it", hint="install git") from error
-    except OSError as error:  # most likely a command line of more than two megabytes
-        raise AutoQECError(f"cannot run git {args[0]}: {error}", hint="share one run at a time: --run") from error
+    except OSError as error:
+        raise _not_started(error, args[0]) from error
+
+
+def _run_network(ledger: Ledger, remote: Remote, *args: str) -> CompletedProcess[str]:
+    """Run git in the lab as `run_git` does, for a step that contacts a remote and so can hang.
+
+    Raises:
+        NetworkTimeoutError: The remote does not answer.
+    """
+    seconds = ledger.network_seconds
+    # Git's own limit for http comes a little later: a second hand on a transfer that stands still.
+    speed = ("-c", "http.lowSpeedLimit=1", "-c", f"http.lowSpeedTime={int(seconds) + 10}")
+    try:
+        return run_limited(
+            ["git", *speed, "-C", str(ledger.workdir), *args], git_environment(), seconds, name=remote.name
+        )
+    except OSError as error:
+        raise _not_started(error, args[0]) from error
+
+
+def _not_started(error: OSError, command: str) -> AutoQECError:
+    if isinstance(error, FileNotFoundError):
+        return AutoQECError("git is not installed; sharing a lab needs it", hint="install git")
+    # Most likely a command line of more than two megabytes.
+    return AutoQECError(f"cannot run git {command}: {error}", hint="share one run at a time: --run")
 
 
 def git_environment() -> dict[str, str]:
-    """Return environment variables for git: English messages, and no GIT_DIR, which a hook of another repository sets."""
+    """Return environment variables for git: English messages, only the allowed transports, and nothing of another repository.
+
+    A hook of another repository sets GIT_DIR and its companions.
+    """
     ours = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
-    return {**{key: value for key, value in os.environ.items() if key not in ours}, "LC_ALL": "C"}
+    kept = {key: value for key, value in os.environ.items() if key not in ours}
+    return {**kept, "LC_ALL": "C", **transport_variables()}
 
 
 def fetch(ledger: Ledger, remote: Remote, sources: Iterable[tuple[str, str]]) -> None:
@@ -155,10 +196,12 @@ def fetch(ledger: Ledger, remote: Remote, sources: Iterable[tuple[str, str]]) ->
         AutoQECError: The remote is unreachable or a shallow clone.
     """
     specs = [f"+{source}:{remote.tracking}{place}" for source, place in sources]
-    done = run_git(
+    done = _run_network(
         ledger,
+        remote,
         "fetch",
         "--quiet",
+        "--progress",
         "--no-tags",
         "--prune",
         "--no-prune-tags",
@@ -194,9 +237,9 @@ def push_refs(ledger: Ledger, remote: Remote, specs: Sequence[str], leases: Iter
     if not specs:
         return
     args = [*(f"--force-with-lease={ref}:{oid}" for ref, oid in leases), remote.address, *specs]
-    done = _push(ledger, "--atomic", *args)
+    done = _push(ledger, remote, "--atomic", *args)
     if done.returncode != 0 and "does not support --atomic" in done.stderr:
-        done = _push(ledger, *args)
+        done = _push(ledger, remote, *args)
     if done.returncode != 0:
         raise _push_error(remote, done.stdout, done.stderr)
 
@@ -220,7 +263,7 @@ def delete_refs(ledger: Ledger, remote: Remote, refs: Mapping[str, str]) -> dict
     for start in range(0, len(names), _AT_ONCE):
         some = names[start : start + _AT_ONCE]
         args = [f"--force-with-lease={ref}:{refs[ref]}" for ref in some]
-        done = _push(ledger, *args, remote.address, *(f":{ref}" for ref in some))
+        done = _push(ledger, remote, *args, remote.address, *(f":{ref}" for ref in some))
         if done.returncode != 0:
             refused = {ref: why or what for ref, what, why in _REJECTED.findall(done.stdout)}
             if not refused:
@@ -234,23 +277,24 @@ def pause(attempt: int) -> None:
     time.sleep(random.uniform(0.02, 0.1) * 2 ** min(attempt, 4))  # noqa: S311 - jitter
 
 
-def _push(ledger: Ledger, *args: str) -> CompletedProcess[str]:
-    options = ("--porcelain", "--no-progress", "--no-follow-tags", "--recurse-submodules=no")
-    return run_git(ledger, "push", *options, *args)
+def _push(ledger: Ledger, remote: Remote, *args: str) -> CompletedProcess[str]:
+    options = ("--porcelain", "--progress", "--no-follow-tags", "--recurse-submodules=no")
+    return _run_network(ledger, remote, "push", *options, *args)
 
 
 def _push_error(remote: Remote, stdout: str, stderr: str) -> AutoQECError:
     rejected = _REJECTED.findall(stdout)
     causes = [(ref, why or what) for ref, what, why in rejected if not any(word in why for word in _CONSEQUENCE)]
-    words = " ".join([*(why for _, why in causes), stderr])
-    if any(word in words for word in _LOST_RACE):
+    everything = " ".join([*(why for _, why in causes), stderr])
+    if any(word in everything for word in _LOST_RACE):
         return LostRaceError(
             f"{remote.name} has changed since the last fetch ({'; '.join(dict.fromkeys(why for _, why in causes))})"
         )
     if not causes:
         return _unreachable(remote, "push to", stderr)
     ref, why = causes[0]
-    said = " ".join(line.removeprefix("remote:").strip() for line in stderr.splitlines() if line.startswith("remote:"))
+    words = (line.removeprefix("remote:").strip() for line in stderr.splitlines() if line.startswith("remote:"))
+    said = " ".join(line for line in words if not _PROGRESS.search(line))
     reason = f"{why}; {said}" if said else why
     if not any(name.startswith("refs/heads/") for name, _ in causes):
         return AutoQECError(
@@ -263,4 +307,9 @@ def _push_error(remote: Remote, stdout: str, stderr: str) -> AutoQECError:
 def _unreachable(remote: Remote, doing: str, stderr: str) -> AutoQECError:
     lines = [line.strip() for line in stderr.splitlines() if line.startswith(("fatal:", "error:"))]
     why = (lines or stderr.strip().splitlines()[-1:] or ["git gave no reason"])[0]
+    if re.search("transport '.*' not allowed", why):
+        return TransportError(
+            f"could not {doing} {remote.name}: {why}",
+            hint="git remote -v; see Transports in docs/how-to/share-a-lab.md",
+        )
     return AutoQECError(f"could not {doing} {remote.name}: {why}", hint=f"git ls-remote {remote.address}")

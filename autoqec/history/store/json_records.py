@@ -83,3 +83,12 @@ def decode_record(data: bytes, *, name: str) -> dict[str, Any]:
     if not isinstance(record, dict):
         raise AutoQECError(f"{name} is not a JSON record: it holds a {type(record).__name__}")
     return record
+
+
+def record_id(line: bytes) -> str | None:
+    """Return the id of a record in a line of a note; None if the line is not such a record."""
+    try:
+        ident = decode_record(line, name="a record").get("id")
+    except AutoQECError:
+        return None
+    return ident if isinstance(ident, str) else None

@@ -27,7 +27,10 @@ class Ledger:
         git_dir: The common git directory, shared by all linked worktrees; locks live under it.
         workdir: The top of the working tree. Rounds never read or write it.
         identity_is_fallback: user.name and user.email are not set, so the author is `autoqec`.
+        network_seconds: How long a fetch or push may make no progress; the setting of that name.
     """
+
+    network_seconds: float = 300.0
 
     def __init__(self, repo: pygit2.Repository):
         self.repo = repo

@@ -1,7 +1,8 @@
 """Joins two clones' versions of one ref: growing kinds merge by union, fixed kinds must agree, a closed claim wins.
 
-A join depends only on the two versions, including the oid of its commit. So two clones that independently join the same
-two versions get the same commit.
+Nothing recorded here disappears, whatever the other version has or lacks, even where it descends from ours. A join depends
+only on the two versions, including the oid of its commit. So two clones that independently join the same two versions get
+the same commit.
 """
 
 from __future__ import annotations
@@ -9,15 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-import pygit2
-
 from autoqec.errors import AutoQECError
 from autoqec.history.rounds.attachments import KINDS as GROWING
 from autoqec.history.rounds.claims import Claim, parse_claim
-from autoqec.history.rounds.notes import NOTE_KINDS, NOTES, merge_note_trees
-from autoqec.history.store.objects import build_tree, check_files, get_blob, get_commit, list_files, persist
-from autoqec.history.store.refs import explain_write
-from autoqec.history.store.repository import FALLBACK_EMAIL, FALLBACK_NAME, Ledger
+from autoqec.history.rounds.notes import NOTE_KINDS, NOTES
+from autoqec.history.store.objects import get_blob, get_commit
+from autoqec.history.store.repository import Ledger
+from autoqec.history.sync.uniting import unite
 
 #: The shared kinds of refs, with their prefixes, in the order of writing: if it stops early, the record is still consistent.
 SHARED: Mapping[str, str] = {
@@ -68,7 +67,8 @@ def join(ledger: Ledger, kind: str, ref: str, mine: str | None, theirs: str, kno
         known: Its oid on the remote before the last fetch, or None.
 
     Returns:
-        `mine` if the remote has nothing new, else `theirs` or the oid of a new commit with both as parents.
+        `mine` if the remote has nothing new, `theirs` if it has everything of ours, else the oid of a new commit with both
+        as parents.
 
     Raises:
         AutoQECError: The two contradict each other, or one is damaged.
@@ -77,17 +77,11 @@ def join(ledger: Ledger, kind: str, ref: str, mine: str | None, theirs: str, kno
         return _join_claims(ledger, ref, mine, theirs, known)
     if mine == theirs:
         return mine
-    commit = get_commit(ledger, theirs)
+    get_commit(ledger, theirs)
     if mine is None:
         return theirs
     if kind in ("notes", *GROWING):
-        if ledger.repo.descendant_of(theirs, mine):
-            return theirs
-        if ledger.repo.descendant_of(mine, theirs):
-            return mine
-        with explain_write(ref):
-            tree = merge_note_trees(ledger, mine, theirs) if kind == "notes" else _unite(ledger, ref, mine, theirs)
-            return _record(ledger, ref, tree, get_commit(ledger, mine), commit)
+        return unite(ledger, kind, ref, mine, theirs)
     raise AutoQECError(f"{ref} is {mine} here but {theirs} there, and such a ref never changes")
 
 
@@ -104,31 +98,14 @@ def _join_claims(ledger: Ledger, ref: str, mine: str | None, theirs: str, known:
         raise AutoQECError(
             f"{ref} was closed differently: {mine} here ({claim.status}), {theirs} there ({other.status})"
         )
-    if known in (mine, theirs) and claim.state == other.state:
-        return theirs if known == mine else str(mine)  # only one side has changed it
-    return theirs if _progress(other) > _progress(claim) else str(mine)
+    if None not in (claim.commit, other.commit) and claim.commit != other.commit:
+        raise AutoQECError(
+            f"{ref} is {mine} here but {theirs} there, with different commits: {claim.commit} and {other.commit}"
+        )
+    if _progress(claim) != _progress(other):  # a claim never reopens, and never loses its commit
+        return theirs if _progress(other) > _progress(claim) else str(mine)
+    return theirs if known == mine else str(mine)  # if only one side has changed it, that side's
 
 
 def _progress(claim: Claim) -> tuple[bool, bool]:
     return claim.state == "closed", claim.commit is not None
-
-
-def _unite(ledger: Ledger, ref: str, mine: str, theirs: str) -> str:
-    here, there = list_files(ledger, mine), list_files(ledger, theirs)
-    differing = sorted(path for path in here.keys() & there.keys() if here[path] != there[path])
-    if differing:
-        raise AutoQECError(
-            f"{ref} is {mine} here but {theirs} there, with different contents of {', '.join(differing)}"
-        )
-    check_files(dict.fromkeys({**here, **there}, b""), any_case=True)
-    return build_tree(ledger, {**here, **there})
-
-
-def _record(ledger: Ledger, ref: str, tree: str, one: pygit2.Commit, other: pygit2.Commit) -> str:
-    # The author and time must not depend on who joins or when: the commit must be the same in every clone.
-    signature = pygit2.Signature(FALLBACK_NAME, FALLBACK_EMAIL, max(one.commit_time, other.commit_time), 0)
-    parents = sorted([one.id, other.id], key=str)
-    message = f"Join two versions of {ref}\n"
-    return persist(
-        lambda: ledger.repo.create_commit(None, signature, signature, message, pygit2.Oid(hex=tree), parents)
-    )

@@ -14,7 +14,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from autoqec.errors import AutoQECError, NotFoundError
+from autoqec.history.rounds.notes import NOTES
 from autoqec.history.rounds.round_commits import committed
+from autoqec.history.rounds.run_chain import remember_heads
 from autoqec.history.rounds.run_refs import RUNS, check_run_name
 from autoqec.history.store.git_program import (
     LostRaceError,
@@ -31,6 +33,7 @@ from autoqec.history.store.ref_moves import move
 from autoqec.history.store.refs import list_refs, target, write_lock
 from autoqec.history.store.repository import Ledger
 from autoqec.history.sync.archived_branches import archived_there, drop_archived
+from autoqec.history.sync.dropped import Dropped, deleted_there, dropped_there
 from autoqec.history.sync.joining import SHARED, NumberTakenError, join, run_of, shared_kinds
 from autoqec.history.sync.outgoing import leases, outgoing, refspecs, refuse_moved
 from autoqec.history.sync.renumbering import renumber
@@ -55,6 +58,7 @@ class SyncReport:
         archived: Branches deleted on either side, because their rounds are archived on both.
         left: Branches of archived rounds that stay on either side, each with the reason.
         renumbered: The new name of each renumbered local round, by its old name.
+        dropped: Records that the remote had once and no longer has as they were. They are kept here.
     """
 
     remote: str
@@ -63,6 +67,7 @@ class SyncReport:
     archived: tuple[str, ...] = ()
     left: Mapping[str, str] = field(default_factory=dict)
     renumbered: Mapping[str, str] = field(default_factory=dict)
+    dropped: tuple[Dropped, ...] = ()
 
 
 def pull(
@@ -112,11 +117,13 @@ def push(ledger: Ledger, remote: str = "origin", run: str | None = None, artifac
         raise NotFoundError(f"there is no run {run!r} to push", hint="autoqec log")
     received: dict[str, None] = {}
     archived: dict[str, None] = {}
+    dropped: dict[Dropped, None] = {}
     lost = ""
     for attempt in range(_TRIES):
         pulled = _pull(ledger, there, run, artifacts)
         received |= dict.fromkeys(pulled.received)
         archived |= dict.fromkeys(pulled.archived)
+        dropped |= dict.fromkeys(pulled.dropped)
         todo = outgoing(ledger, there, run, artifacts)
         refuse_moved(ledger, todo)
         try:
@@ -128,7 +135,8 @@ def push(ledger: Ledger, remote: str = "origin", run: str | None = None, artifac
         remember(ledger, there, {ref: oid for ref, oid, _ in todo})
         gone, left = _follow_archive(ledger, there, run)
         sent = tuple(ref for ref, _, _ in todo)
-        return SyncReport(remote, tuple(received), sent, tuple(archived | gone), {**pulled.left, **left})
+        stays = {**pulled.left, **left}
+        return SyncReport(remote, tuple(received), sent, tuple(archived | gone), stays, dropped=tuple(dropped))
     raise AutoQECError(f"{lost}, at each of {_TRIES} tries", hint="run autoqec push again later")
 
 
@@ -199,44 +207,80 @@ def _follow_archive(ledger: Ledger, remote: Remote, run: str | None) -> tuple[di
 def _pull(ledger: Ledger, remote: Remote, run: str | None, artifacts: bool, renumber_mine: bool = False) -> SyncReport:
     known = list_refs(ledger, remote.tracking)
     fetch_kinds(ledger, remote, run, shared_kinds(artifacts))
-    contradictions: list[AutoQECError] = []
-    taken: set[str] = set()
     with write_lock(ledger):
         renumbered = renumber(ledger, remote, run) if renumber_mine else {}
-        theirs = list_refs(ledger, remote.tracking)
-        mine = list_refs(ledger, "refs/")
-        moves: dict[str, tuple[str | None, str | None]] = {}
-        for kind, ref, tracked in _names(theirs, remote.tracking, run, artifacts):
-            old, other = mine.get(ref), theirs[tracked]
-            if kind != "notes" and ref.removeprefix(SHARED[kind]) in taken:
-                continue  # the number belongs to another round here; take nothing of theirs under it
-            if kind == "exp":
-                place = ref.removeprefix(SHARED["exp"])
-                old = mine.get(SHARED["rounds"] + place, old)  # the branch of a round archived here must not come back
-                if theirs.get(f"{remote.tracking}rounds/{place}") == other and old in (None, other):
-                    continue  # it arrives as an archive ref
-                if old not in (None, other) and _moved_here(ledger, place, str(old), other):
-                    continue  # you may move your branch; only a push of it is refused
-            try:
-                new = join(ledger, kind, ref, old, other, known.get(tracked))
-            except AutoQECError as error:
-                contradictions.append(error)
-                if isinstance(error, NumberTakenError):
-                    taken.add(ref.removeprefix(SHARED[kind]))
-                continue
-            if new != old:
-                moves[ref] = (old, new)
-        move(ledger, moves, f"pull from {remote.name}")
+        joined = _join_all(ledger, remote, known, run, artifacts)
+        move(ledger, joined.moves, f"pull from {remote.name}")
+        for ref in joined.moves:
+            if ref.startswith(NOTES) and ref.endswith("/verdict"):
+                remember_heads(ledger, ref.removeprefix(NOTES).partition("/")[0])
         gone, left = drop_archived(ledger, remote, run)
-    if len(moves) >= _MANY:
+    if len(joined.moves) >= _MANY:
         run_git(ledger, "pack-refs", "--all")
-    if contradictions:
+    if contradictions := joined.contradictions:
         more = f" (and {len(contradictions) - 1} more)" if len(contradictions) > 1 else ""
+        kept = f"all else was pulled and local data was kept; {_RENUMBER.format(remote.name)}"
         raise AutoQECError(
             f"{remote.name} contradicts this lab: {contradictions[0].problem}{more}",
-            hint=f"all else was pulled and local data was kept; {_RENUMBER.format(remote.name)}" if taken else _SHARE,
+            hint=kept if joined.taken else _SHARE,
         )
-    return SyncReport(remote.name, tuple(moves), archived=tuple(gone), left=left, renumbered=renumbered)
+    return SyncReport(remote.name, tuple(joined.moves), (), tuple(gone), left, renumbered, tuple(joined.dropped))
+
+
+@dataclass
+class _Joined:
+    """What a pull does to this lab, and what it has found out about the remote."""
+
+    moves: dict[str, tuple[str | None, str | None]] = field(default_factory=dict)
+    contradictions: list[AutoQECError] = field(default_factory=list)
+    taken: set[str] = field(default_factory=set)  # names of rounds whose numbers are other rounds' there
+    dropped: list[Dropped] = field(default_factory=list)
+
+
+def _join_all(ledger: Ledger, remote: Remote, known: Mapping[str, str], run: str | None, artifacts: bool) -> _Joined:
+    """Join every ref of a remote, as just fetched, with ours. `known` is what its tracking refs held before."""
+    theirs = list_refs(ledger, remote.tracking)
+    mine = list_refs(ledger, "refs/")
+    done = _Joined(dropped=_deleted(remote, known, theirs, mine, run, artifacts))
+    for kind, ref, tracked in _names(theirs, remote.tracking, run, artifacts):
+        old, other, before = mine.get(ref), theirs[tracked], known.get(tracked)
+        if kind != "notes" and ref.removeprefix(SHARED[kind]) in done.taken:
+            continue  # the number belongs to another round here; take nothing of theirs under it
+        if kind == "exp":
+            place = ref.removeprefix(SHARED["exp"])
+            old = mine.get(SHARED["rounds"] + place, old)  # the branch of a round archived here must not come back
+            if theirs.get(f"{remote.tracking}rounds/{place}") == other and old in (None, other):
+                continue  # it arrives as an archive ref
+            if old not in (None, other) and _moved_here(ledger, place, str(old), other):
+                continue  # you may move your branch; only a push of it is refused
+        done.dropped += dropped_there(ledger, kind, ref, before, old, other)
+        try:
+            new = join(ledger, kind, ref, old, other, before)
+        except AutoQECError as error:
+            done.contradictions.append(error)
+            if isinstance(error, NumberTakenError):
+                done.taken.add(ref.removeprefix(SHARED[kind]))
+            continue
+        if new != old:
+            done.moves[ref] = (old, new)
+    return done
+
+
+def _deleted(
+    remote: Remote,
+    known: Mapping[str, str],
+    theirs: Mapping[str, str],
+    mine: Mapping[str, str],
+    run: str | None,
+    artifacts: bool,
+) -> list[Dropped]:
+    """Return the refs that a remote has deleted. A round's branch may go, once its archive ref has come."""
+    gone = []
+    for kind, ref, tracked in _names(known, remote.tracking, run, artifacts):
+        name = ref.removeprefix(SHARED[kind])
+        if tracked not in theirs and not (kind == "exp" and f"{remote.tracking}rounds/{name}" in theirs):
+            gone.append(ref)
+    return deleted_there(gone, mine)
 
 
 def _moved_here(ledger: Ledger, place: str, tip: str, theirs: str) -> bool:

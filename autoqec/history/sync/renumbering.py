@@ -27,6 +27,7 @@ from autoqec.history.store.refs import explain_write, list_refs, write_lock
 from autoqec.history.store.repository import Ledger
 from autoqec.history.sync.archived_branches import checked_out
 from autoqec.history.sync.joining import SHARED, join
+from autoqec.history.sync.uniting import lacking
 
 _NUMBERED = {kind: SHARED[kind] for kind in ("claims", "exp", "rounds", *KINDS)}
 
@@ -81,10 +82,8 @@ def _renumber_run(
             new = there = tracked.get(f"{remote.tracking}{kind}/{run}/{new_number}")
             if kind == "claims" and there is None:
                 new = store_claim(ledger, replace(claim, number=new_number, details=details))
-            elif kind == "attempts" and there is None:
-                new = _reported(ledger, f"{run}/{new_number}", held, names)
             elif kind != "claims":
-                new = held if there is None else join(ledger, kind, ref, held, there, None)
+                new = _renumbered(ledger, kind, ref, held, there, names)
             moves[f"{prefix}{run}/{old}"] = (held, None)
             moves[ref] = (refs.get(ref), new)
     if not move_at_once(ledger, moves, f"renumber, for {remote.name}"):
@@ -135,6 +134,16 @@ def _attempt(ledger: Ledger, ref: str, oid: str) -> str | None:
         return parse_claim(get_blob(ledger, oid, name=ref), ref=place).attempt
     except AutoQECError:
         return None
+
+
+def _renumbered(ledger: Ledger, kind: str, ref: str, held: str, there: str | None, names: Mapping[str, str]) -> str:
+    """Return the new value of a round's ref, joined with that of a clone that has renumbered the round already."""
+    new = _reported(ledger, ref, held, names) if kind == "attempts" else held
+    if there in (None, held, new):
+        return new
+    if kind == "attempts" and ledger.repo.descendant_of(there, held) and not any(lacking(ledger, kind, new, there)):
+        return str(there)  # the same names, in a commit of its own
+    return join(ledger, kind, ref, new, str(there), None)
 
 
 def _reported(ledger: Ledger, name: str, held: str, names: Mapping[str, str]) -> str:

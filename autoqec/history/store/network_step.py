@@ -1,0 +1,140 @@
+"""Runs one network step of git (a fetch or a push) under a time limit, and ends it with all its helpers if it hangs.
+
+The limit is on time without progress: git reports what it counts, sends and receives, so a slow link is not cut off, and
+one that hangs is. A remote that reports forever meets a limit on the whole step.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from autoqec.errors import AutoQECError
+
+if TYPE_CHECKING:
+    from subprocess import CompletedProcess, Popen
+
+#: A step that makes progress ends after this many times the limit: one that takes 300 seconds without, 5 hours with it.
+LONGEST = 60
+
+_LOOK = 0.5  # seconds between looks at the progress
+_PATIENCE = 5.0  # seconds that git has to remove its lock files
+
+
+class NetworkTimeoutError(AutoQECError):
+    """A remote did not answer in time."""
+
+    code = "network_timeout"
+
+
+def run_limited(
+    command: Sequence[str], environment: Mapping[str, str], seconds: float, *, name: str
+) -> CompletedProcess[str]:
+    """Run a git command and return its result, whether or not git failed.
+
+    Args:
+        command: The command; it should report progress on standard error.
+        environment: Its environment variables.
+        seconds: How long it may take without any progress.
+        name: The remote, for the error.
+
+    Raises:
+        NetworkTimeoutError: It made no progress for so long, or took `LONGEST` times as long.
+        OSError: It does not start.
+    """
+    import subprocess  # imported here because `autoqec log` starts faster without it
+
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as said:
+        # In our process group, so that git can still ask on the terminal for a password.
+        process = subprocess.Popen(command, env=dict(environment), stdin=subprocess.DEVNULL, stdout=out, stderr=said)
+        try:
+            why = _watch(process, said, seconds)
+        except BaseException:
+            _end(process)
+            raise
+        if why:
+            _end(process)
+            hint = "try again; for a slow remote, raise network_seconds (AUTOQEC_NETWORK_SECONDS)"
+            raise NetworkTimeoutError(f"{name} {why}, so git was stopped", hint=hint)
+        done: CompletedProcess[str] = subprocess.CompletedProcess(
+            list(command), process.returncode, _text(out), _text(said)
+        )
+        return done
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode(errors="replace")
+
+
+def _watch(process: Popen[bytes], said: IO[bytes], seconds: float) -> str:
+    """Wait for the end of the process; return why it must be stopped, or nothing if it has ended."""
+    start = moved = time.monotonic()
+    size = 0
+    handle = os.pidfd_open(process.pid)
+    try:
+        while True:
+            ended, _, _ = select.select([handle], [], [], min(_LOOK, seconds))
+            if ended:
+                process.wait()
+                return ""
+            now = time.monotonic()
+            if (new := os.fstat(said.fileno()).st_size) != size:
+                size, moved = new, now
+            if why := why_stopped(now - start, now - moved, seconds):
+                return why
+    finally:
+        os.close(handle)
+
+
+def why_stopped(whole: float, without_progress: float, seconds: float) -> str:
+    """Return why a step that has taken so long is stopped; nothing if it may go on."""
+    if without_progress > seconds:
+        return f"has not answered for {seconds:g} seconds"
+    return f"has kept git busy for {LONGEST * seconds:g} seconds" if whole > LONGEST * seconds else ""
+
+
+def _end(process: Popen[bytes]) -> None:
+    """End git and what it started: first politely, because it then removes its lock files, then for good."""
+    family = [process.pid, *_descendants(process.pid)]
+    handles = []
+    for pid in family:
+        with suppress(OSError):
+            handles.append(os.pidfd_open(pid))  # of this very process, even if its number is used again
+    _signal(handles, signal.SIGTERM)
+    deadline = time.monotonic() + _PATIENCE
+    waiting = set(handles)
+    while waiting and (left := deadline - time.monotonic()) > 0:
+        waiting -= set(select.select(list(waiting), [], [], left)[0])
+    _signal(handles, signal.SIGKILL)
+    process.wait()
+    for handle in handles:
+        os.close(handle)
+
+
+def _signal(handles: Sequence[int], number: signal.Signals) -> None:
+    for handle in handles:
+        with suppress(OSError):
+            signal.pidfd_send_signal(handle, number)
+
+
+def _descendants(pid: int) -> list[int]:
+    children: dict[int, list[int]] = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError, ValueError, IndexError):
+            parent = int(status.read_text(errors="replace").rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(status.parent.name))
+    found: list[int] = []
+    waiting = [pid]
+    while waiting:
+        below = children.get(waiting.pop(), [])
+        found += below
+        waiting += below
+    return found
