@@ -6,12 +6,25 @@ from collections.abc import Iterator
 
 import pygit2
 
-from autoqec.history.fsck.examination import Examined, Finding, Survey
+from autoqec.history.fsck.examination import Examined, Finding, Severity, Survey
 from autoqec.history.rounds.notes import NOTES
 from autoqec.history.rounds.signatures import examine
 from autoqec.results.trust.line_trust import Standing
 
-_FOREIGN = {"commit": "verdict-copied", "environment": "verdict-environment"}
+
+def _finding(code: str, severity: Severity = "error") -> tuple[str, Severity]:
+    """The code and severity of a finding."""
+    return code, severity
+
+
+_INVALID = {
+    "verdict": _finding("verdict-invalid"),
+    "metrics": _finding("metrics-invalid"),
+    "analysis": _finding("analysis-invalid"),
+}
+_ALTERED, _UNSIGNED = _finding("verdict-altered"), _finding("verdict-unsigned", "warning")
+_FOREIGN = {"commit": _finding("verdict-copied"), "environment": _finding("verdict-environment")}
+_FOREIGN_OTHERWISE = _finding("verdict-foreign")
 
 
 def check_trust(survey: Survey) -> Iterator[Finding]:
@@ -27,15 +40,15 @@ def check_trust(survey: Survey) -> Iterator[Finding]:
 def _lines(survey: Survey, found: Examined) -> Iterator[Finding]:
     """Report the lines on a round's commit that do not count, one finding for each code."""
     notes, commit = survey.trusted(found), str(found.commit)
-    groups: dict[tuple[str, str], list[str]] = {}
+    groups: dict[tuple[str, tuple[str, Severity]], list[str]] = {}
     for kind, line, why in notes.broken:
-        groups.setdefault((kind, f"{kind}-invalid"), []).append(f"{line.id[:40]}: {why}")
+        groups.setdefault((kind, _INVALID[kind]), []).append(f"{line.id[:40]}: {why}")
     asked = survey.trust(found.run).examined.asked.signed_only
     for each in notes.ruling.standings:
-        code = _code(each, asked)
-        if code:
-            groups.setdefault(("verdict", code), []).append(f"{each.line.id[:40]}: {each.why}")
-    for (kind, code), lines in groups.items():
+        what = _code(each, asked)
+        if what is not None:
+            groups.setdefault(("verdict", what), []).append(f"{each.line.id[:40]}: {each.why}")
+    for (kind, (code, severity)), lines in groups.items():
         ref = f"{NOTES}{found.run}/{kind}"
         count = (
             f"{len(lines)} lines of its note on {commit[:10]}"
@@ -45,23 +58,25 @@ def _lines(survey: Survey, found: Examined) -> Iterator[Finding]:
         verb = "do" if len(lines) > 1 else "does"
         problem = f"{count} (round {found.name}) {verb} not count, {lines[0][:300]}"
         hint = f"git notes --ref={ref} show {commit[:10]}; no reader believes what does not count"
-        if code == "verdict-unsigned":
+        if severity == "warning":
             hint = f"autoqec verify exp/{found.name}, with signing_key; or set trust to any"
-        yield Finding(code, "warning" if code == "verdict-unsigned" else "error", ref, problem, hint)
+        yield Finding(code, severity, ref, problem, hint)
     for sentence in notes.ruling.conflicts:
+        if "name the intent" in sentence:
+            continue  # the examination of the chain reports it
         hint = f"git notes --ref={NOTES}{found.run}/verdict show {commit[:10]}; autoqec verify exp/{found.name}"
         yield Finding(
-            "verdicts-conflict", "error", f"{NOTES}{found.run}/verdict", f"round {found.name}: {sentence}", hint
+            "verdict-conflict", "error", f"{NOTES}{found.run}/verdict", f"round {found.name}: {sentence}", hint
         )
 
 
-def _code(standing: Standing, asked: bool) -> str:
-    """The code of the finding about a line; empty if there is none."""
+def _code(standing: Standing, asked: bool) -> tuple[str, Severity] | None:
+    """The code and severity of the finding about a line; None if there is none."""
     if standing.state == "invalid":
-        return "verdict-altered" if standing.field == "signature" else "verdict-invalid"
+        return _ALTERED if standing.field == "signature" else _INVALID["verdict"]
     if standing.state == "foreign":
-        return _FOREIGN.get(standing.field, "verdict-foreign")
-    return "verdict-unsigned" if standing.state == "unsigned" and asked else ""
+        return _FOREIGN.get(standing.field, _FOREIGN_OTHERWISE)
+    return _UNSIGNED if standing.state == "unsigned" and asked else None
 
 
 def _counting(survey: Survey, found: Examined) -> Iterator[Finding]:
