@@ -145,9 +145,11 @@ def test_the_checker_and_the_program_agree_on_very_many_verdicts():
 def test_words_change_at_the_same_counts():
     """Random counts are seldom near a border, so these cross each border one failure at a time."""
     for level in (0.05, 0.05 / 128, 1e-9):
-        for own in range(100, 160):
-            counts = PairedCounts(32_768, 100, 140, own)
-            assert word_of_test(counts, level) == autoqec_check.Counts(32_768, 100, 140, own).word(level), (level, own)
+        words = []
+        for own in range(20, 240):
+            words.append(word_of_test(PairedCounts(32_768, 100, 140, own), level))
+            assert words[-1] == autoqec_check.Counts(32_768, 100, 140, own).word(level), (level, own)
+        assert set(words) == {"better", "undecided", "not_better"}
     words = set()
     for own in range(60, 180):
         counts, row = PairedCounts(32_768, 900, 110, own), {"label": "p", "same_shape": True}
