@@ -226,6 +226,31 @@ def test_a_round_reports_its_own_metrics_and_analysis(session, kind, monkeypatch
     assert getattr(record, kind) in written
 
 
+def test_a_round_judges_and_reports_itself_though_a_verdict_was_there_before(session, answering, monkeypatch):
+    agent = ScriptedAgent(
+        {"ideator": [{"text": "t"}], "coder": [candidate(1)], "analyst": [{"summary": "s", "decision": "candidate"}]}
+    )
+    made = session(agent)
+    steps = []
+    for name, step in one_round.STEPS:
+
+        def interfered(session, state, name=name, step=step):
+            if name == "analyse":
+                early = verdict_note(id="early", commit=state.commit, writer="Eve", ts="9999")
+                append_note(session.ledger, session.run.name, "verdict", state.commit, early)
+            return step(session, state)
+
+        steps.append((name, interfered))
+    monkeypatch.setattr(one_round, "STEPS", steps)
+    asked = answering()
+    record = run_round(made)
+    assert len(asked) == 1
+    assert (record.verdict["verdict"], record.verdict["reason"]) == ("FAILED", "not_better")
+    assert {event["problem"] for event in made.events if event["event"] == "record_conflict"} == {
+        "somebody else has written its verdict note; it is left out"
+    }
+
+
 @OPENSSH
 def test_intent_and_verdict_are_signed_over_all_their_fields(made, answering, tmp_path, monkeypatch):
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "key"], check=True)
@@ -363,3 +388,32 @@ def test_a_broken_chain_is_shown_by_log_pareto_and_audit(made, answering, monkey
     capsys.readouterr()
     run(["log"])
     assert broken not in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def whole():
+    """A verdict note that has the parts of one that the verifier `holdout` writes."""
+    return verdict_note(**vars(Attempt(1, 0, 0.05, 0.05 / 128, "ab" * 32, 10**6)))
+
+
+PARTS = sorted(verdict_note(**vars(Attempt(1, 0, 0.05, 0.05 / 128, "ab" * 32, 10**6))))
+
+
+@pytest.mark.parametrize("part", [part for part in PARTS if part not in ("verdict", "reason")])
+@pytest.mark.parametrize("form", ["gone", "other"])
+def test_a_note_picked_by_its_key_may_lack_any_part(made, answering, monkeypatch, capsys, whole, part, form):
+    answering()
+    state = state_of(made)
+    subject = {"commit": state.commit, "environment": made.run.env_id, "candidate": state.sealed.digest}
+    subject |= {"weights_sha256": state.sealed.weights_sha256}
+    note = whole | subject | ({part: ["x"]} if form == "other" else {})
+    if form == "gone":
+        del note[part]
+    append_note(made.ledger, made.run.name, "verdict", state.commit, {"id": "picked", **note})
+    monkeypatch.chdir(made.ledger.workdir)
+    name = f"exp/{made.run.name}/2"
+    for more in ([], ["--json"], ["--audit"], ["--audit", "--json"], ["--audit", "--replay"]):
+        assert run(["verify", name, "--seed-key", "ab" * 32, *more]) in (0, 1, 2, 3)
+    for command in (["show", name], ["show", name, "--json"], ["diagnose", made.run.name], ["fsck"]):
+        assert run(command) in (0, 1)
+    assert "internal error" not in capsys.readouterr().err.lower()
