@@ -166,6 +166,10 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
             "The weights, candidate, environment or commit of a round are not those that its metrics and run name.",
             "`autoqec fsck`; restore the weights, or run a new round. Nothing was judged, and no attempt was spent.",
         ),
+        "too_large": ErrorCode(
+            "Something is larger than anything that AutoQEC writes, so it was not read.",
+            "[Limits](records.md#limits) says what to do.",
+        ),
         "transport_refused": ErrorCode(
             "The address of a remote uses a transport that is not allowed (exit code 2).",
             "Use https, ssh, git or a path; [Share a lab](how-to/share-a-lab.md) says how to allow http.",

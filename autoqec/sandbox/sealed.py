@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 
+from autoqec.limits import WEIGHTS_HEADER_BYTES
+
 _FILE = "file:"
 _WEIGHTS = "weights"
 
@@ -43,6 +45,8 @@ class SealedCandidate:
     def numbers(self) -> int:
         """How many numbers the weights hold, by their header; 0 if they are not safetensors."""
         length = int.from_bytes(self.weights[:8], "little")
+        if length > WEIGHTS_HEADER_BYTES:
+            return 0
         try:
             header = json.loads(self.weights[8 : 8 + length] or b"{}")
             return sum(prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")

@@ -17,7 +17,7 @@ from autoqec.history.rounds.notes import effective
 from autoqec.history.rounds.round_commits import ARCHIVE, BRANCHES, CANDIDATE_DIR, read_candidate
 from autoqec.history.rounds.run_refs import RUNS, Run
 from autoqec.history.rounds.trailers import RoundIdentity
-from autoqec.history.store.objects import entry_of, get_commit
+from autoqec.history.store.objects import entry_at, entry_of, get_commit
 from autoqec.history.store.owner import this_process
 from autoqec.history.store.refs import target
 
@@ -201,7 +201,7 @@ def _tree(survey: Survey, found: Examined, commit: pygit2.Commit, sound: set[str
             if strays:
                 problem = f"it changes files outside {CANDIDATE_DIR}: {', '.join(strays[:5])}"
                 yield _finding("outside-candidate", found, problem, f"git diff {run.base[:10]} {found.ref}")
-    folder = entry_of(commit.tree, CANDIDATE_DIR)
+    folder = entry_at(survey.ledger, commit.tree, CANDIDATE_DIR)
     if folder is None or str(folder.id) in sound:
         return
     try:

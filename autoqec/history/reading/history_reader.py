@@ -12,11 +12,10 @@ from datetime import UTC, datetime
 from functools import partial
 
 from autoqec.errors import NotFoundError
-from autoqec.history.reading.round_record import RoundRecord, RunNotes, claim_of, file_at, make_record, tried
+from autoqec.history.reading.round_record import RoundRecord, RunNotes, claim_of, make_record, record_at, tried
 from autoqec.history.reading.snapshot import ATTEMPTS, Found, Snapshot, take_snapshot, tip
 from autoqec.history.rounds.notes import NOTE_KINDS, NOTES, Record, effective, notes_at
 from autoqec.history.rounds.run_refs import RUNS, check_run_name, load_run
-from autoqec.history.store.json_records import decode_record
 from autoqec.history.store.repository import Ledger
 
 
@@ -130,8 +129,7 @@ def _is_fleeting(record: RoundRecord, found: Found) -> bool:
 
 
 def _created(ledger: Ledger, commit: str | None) -> str:
-    blob = file_at(ledger, commit, "run.json") if commit is not None else None
-    record = tried(lambda: decode_record(blob.data, name="run.json"), []) if blob is not None else None
+    record = tried(lambda: record_at(ledger, commit, "run.json"), []) if commit is not None else None
     return str((record or {}).get("created", ""))
 
 

@@ -14,6 +14,7 @@ from autoqec.history.store.json_records import record_id
 from autoqec.history.store.objects import get_blob, get_commit, list_files
 from autoqec.history.store.repository import Ledger
 from autoqec.history.sync.uniting import lacking, versions_before
+from autoqec.limits import RECORD_BYTES
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def _files(ledger: Ledger, kind: str, ref: str, known: str | None, mine: str | N
 
 
 def _is_closed(ledger: Ledger, ref: str, oid: str) -> bool:
-    return parse_claim(get_blob(ledger, oid, name=ref), ref=ref).state == "closed"
+    return parse_claim(get_blob(ledger, oid, name=ref, limit=RECORD_BYTES), ref=ref).state == "closed"
 
 
 def _place(ref: str) -> str:
