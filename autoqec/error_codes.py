@@ -170,6 +170,10 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
             "Something is larger than anything that AutoQEC writes, so it was not read.",
             "[Limits](records.md#limits) says what to do.",
         ),
+        "not_attested": ErrorCode(
+            "The verdict that counts does not follow from its note, or is about something else, so nothing is attested.",
+            "`autoqec verify ROUND --audit` lists what disagrees; `autoqec verify ROUND` judges the round again.",
+        ),
         "transport_refused": ErrorCode(
             "The address of a remote uses a transport that is not allowed (exit code 2).",
             "Use https, ssh, git or a path; [Share a lab](how-to/share-a-lab.md) says how to allow http.",

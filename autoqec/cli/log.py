@@ -31,7 +31,7 @@ def command(
     as_json: bool,
 ) -> int:
     """List rounds with their results: all rounds, or those of one RUN."""
-    from autoqec.history import runs_elsewhere
+    from autoqec.history import missing_from_chain, runs_elsewhere
     from autoqec.views.console import print_lines, say
     from autoqec.views.log_lines import read_lines, require_environment
     from autoqec.views.sync_text import unpushed_hints
@@ -44,6 +44,8 @@ def command(
     lines = [line for found in runs for line in found.lines]
     for remote, names in runs_elsewhere(ledger).items() if not lines else ():
         say(f"{remote} has rounds of {', '.join(names)}: autoqec pull {remote}")
+    for sentence in filter(None, (missing_from_chain(ledger, found.run) for found in runs)):
+        say(f"{sentence}; see autoqec fsck")
     if as_json and wanted.everything:
         print_lines(line.text for line in lines)  # the lines are JSON already; parsing 5,000 rounds takes time
         return 0

@@ -15,6 +15,7 @@ from autoqec.cli.lab import open_history
 @options.json_option
 def command(env: str | None, run_name: str | None, top: int | None, as_json: bool) -> int:
     """Show the Pareto front: VERIFIED rounds that no other one significantly dominates in gain, FLOPs and parameters."""
+    from autoqec.history import missing_from_chain
     from autoqec.views.console import print_json, say
     from autoqec.views.front_json import front_rows, over_limits
     from autoqec.views.log_lines import read_lines, require_environment
@@ -25,6 +26,8 @@ def command(env: str | None, run_name: str | None, top: int | None, as_json: boo
     rows = front_rows(ledger, runs, env)[:top]
     for sentence in over_limits(runs, env):
         say(sentence)
+    for sentence in filter(None, (missing_from_chain(ledger, found.run) for found in runs)):
+        say(f"{sentence}; see autoqec fsck")
     if as_json:
         print_json(row.to_json() for row in rows)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -46,6 +47,12 @@ if TYPE_CHECKING:
 @click.option("--audit", is_flag=True, help="Recompute the latest verdict (or that of --seed-key) from its own note.")
 @click.option("--replay", is_flag=True, help="With --audit: also draw its shots again, if this machine can.")
 @click.option(
+    "--attest",
+    default=None,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the verdict that counts to this file as an in-toto statement, signed if signing_key is set. Judges nothing.",
+)
+@click.option(
     "--front", is_flag=True, help="Judge all rounds on the front again; give a run instead of ROUND to limit it."
 )
 @click.option("--head-to-head", is_flag=True, help="Decide close pairs of the front on shots that both rounds share.")
@@ -60,6 +67,7 @@ def command(
     seed_key: str | None,
     audit: bool,
     replay: bool,
+    attest: Path | None,
     front: bool,
     head_to_head: bool,
     as_json: bool,
@@ -72,7 +80,8 @@ def command(
     draws the shots of an earlier verdict again and compares the results.
 
     --audit judges nothing: it recomputes the verdict's evidence, level, figures, checks and word from its counts. Exit code 0
-    if they agree. With --front, exit code 0 if all rounds are VERIFIED again.
+    if they agree. --attest judges nothing either: it audits the verdict that counts and writes it for tools that read in-toto.
+    With --front, exit code 0 if all rounds are VERIFIED again.
     """
     from functools import partial
 
@@ -85,6 +94,8 @@ def command(
     if replay and not audit:
         raise UsageError("--replay needs --audit", hint="add --audit, or name a verdict with --seed-key")
     asked = Asked(max_shots, alpha, beacon, certificate == "full", max_seconds)
+    if attest is not None and (audit or seed_key or front or head_to_head):
+        raise UsageError("--attest goes alone", hint="leave the others out: it audits the verdict before it attests it")
     if front or head_to_head:
         if audit or seed_key or (front and head_to_head):
             raise UsageError(
@@ -104,13 +115,15 @@ def command(
     run = load_run(ledger, run_name)
     state = read_state(ledger, run_name, number)
     noted = find_verdict(ledger, state, seed_key) if seed_key is not None else None
-    needs_weights = not audit or replay
+    needs_weights = attest is None and (not audit or replay)
     if state.commit is None or (state.weights is None and needs_weights):
         raise NotFoundError(
             f"round {run_name}/{number} has no weights in this lab, so you cannot verify it here",
             hint="autoqec resume if it was interrupted here, autoqec pull --artifacts if it is from a remote",
         )
     with run_session(ledger, load_plugins(), settings, run, quiet=quiet) as session:
+        if attest is not None:
+            return _attest(session, state, attest, as_json=as_json)
         if audit:
             return _audit(session, state, noted or state.verdict, replay=replay, as_json=as_json)
         return _judge(session, state, noted, asked, as_json=as_json)
@@ -161,6 +174,24 @@ def _judge(session: Session, state: RoundState, replay: Verdict | None, asked: A
     else:
         print_verdict(verdict, replay_agrees=agrees)
     return 0 if verdict.verified and agrees is not False else 1
+
+
+def _attest(session: Session, state: RoundState, file: Path, *, as_json: bool) -> int:
+    from autoqec.canonical import dump_json
+    from autoqec.loop.attesting import attest
+    from autoqec.views.console import print_json
+    from autoqec.views.verify_text import print_attested
+
+    found = attest(session, state)
+    file.write_text(dump_json(found) + "\n", encoding="utf-8")
+    run, number, signed = state.claim.run, state.claim.number, "payload" in found
+    if as_json:
+        print_json(
+            [{"schema": "autoqec.attestation/1", "run": run, "round": number, "file": str(file), "signed": signed}]
+        )
+    else:
+        print_attested(f"{run}/{number}", str(file), signed=signed)
+    return 0
 
 
 def _audit(session: Session, state: RoundState, verdict: Verdict | None, *, replay: bool, as_json: bool) -> int:

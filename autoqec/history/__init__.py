@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from autoqec.history.fsck.examination import Finding
     from autoqec.history.fsck.fsck_lab import Repaired, check, repair
     from autoqec.history.reading.candidate_diff import candidate_diff
+    from autoqec.history.reading.chain_state import missing_from_chain
     from autoqec.history.reading.history_reader import RunRecords, chosen_runs, find_record, read_history, read_run
     from autoqec.history.reading.round_record import RoundRecord, read_committed
     from autoqec.history.reading.snapshot import Snapshot, take_snapshot
@@ -125,6 +126,7 @@ __all__ = [
     "list_runs",
     "load_run",
     "merge_candidates",
+    "missing_from_chain",
     "new_run_name",
     "open_ledger",
     "owner_alive",
@@ -169,6 +171,7 @@ __getattr__ = lazy_names(
         "fsck.examination": ("Finding",),
         "fsck.fsck_lab": ("Repaired", "check", "repair"),
         "reading.candidate_diff": ("candidate_diff",),
+        "reading.chain_state": ("missing_from_chain",),
         "reading.history_reader": ("RunRecords", "chosen_runs", "find_record", "read_history", "read_run"),
         "reading.round_record": ("RoundRecord", "read_committed"),
         "reading.snapshot": ("Snapshot", "take_snapshot"),

@@ -7,13 +7,12 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from autoqec.history import read_chain
+from autoqec.history import missing_from_chain
 from autoqec.history.rounds.signatures import examine
 from autoqec.loop.identity import identity_faults
 from autoqec.loop.round_state import RoundState
 from autoqec.loop.session import Session
 from autoqec.results.audit import audit
-from autoqec.results.chain import missing_text
 from autoqec.results.verdict import Verdict
 
 #: The packages that decide which shots a seed gives and how they are decoded. A note's other `versions` do not matter.
@@ -44,7 +43,7 @@ def audit_round(session: Session, state: RoundState, verdict: Verdict) -> list[s
         for name, (noted, own) in expected.items()
         if noted != own
     ]
-    missing = missing_text(session.run.name, read_chain(session.ledger, session.run.name).breaks)
+    missing = missing_from_chain(session.ledger, session.run.name)
     found += [f"chain: {missing}"] if missing else []
     found += identity_faults(session.ledger, session.run, state)
     allowed = session.environment.environment.protocol.alpha

@@ -24,6 +24,7 @@ from autoqec.history import (
     tidy,
     update_claim,
 )
+from autoqec.loop.own_records import own_state
 from autoqec.loop.round_state import read_state
 from autoqec.loop.round_steps import STEPS, RoundEnded, end
 from autoqec.loop.session import Session
@@ -51,18 +52,19 @@ def run_round(session: Session, hypothesis: Hypothesis | None = None) -> RoundRe
         details["hypothesis"] = hypothesis.model_dump(mode="json")
     remote = session.settings["claim_remote"]
     if remote:
-        return _finish(session, claim_shared_round(session.ledger, session.run.name, remote, details))
-    return _finish(session, claim_round(session.ledger, session.run.name, details))
+        return _finish(session, claim_shared_round(session.ledger, session.run.name, remote, details), begun_here=True)
+    return _finish(session, claim_round(session.ledger, session.run.name, details), begun_here=True)
 
 
-def _finish(session: Session, claim: Claim) -> RoundRecord:
+def _finish(session: Session, claim: Claim, *, begun_here: bool = False) -> RoundRecord:
     session.event("round", round=claim.number, steps=[name for name, _ in STEPS])
     own: dict[str, dict[str, Any]] = {}
     try:
         for name, step in STEPS:
             session.require_time()
             session.event("step", round=claim.number, step=name)
-            own |= step(session, read_state(session.ledger, claim.run, claim.number)) or {}
+            state = read_state(session.ledger, claim.run, claim.number)
+            own |= step(session, own_state(session, state, own, begun_here=begun_here)) or {}
     except ReplyAwaited as error:
         # Stored in the claim, so that the log shows the awaited role and not an interruption.
         mine = read_claim(session.ledger, claim.run, claim.number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from autoqec.history import NoteLine, RecordConflictError, append_line, complete
 from autoqec.history.rounds.signatures import signed
 from autoqec.loop.round_state import RoundState
 from autoqec.loop.session import Session
+from autoqec.results.round_results import read_results
 
 #: Kinds of notes that are signed if there is a key. Metrics are development figures, and an analysis is an agent's opinion.
 _SIGNED = ("verdict",)
@@ -41,6 +43,37 @@ def note_verdict(session: Session, state: RoundState, record: Mapping[str, Any],
             other, who = str(line.record.get("id"))[:40], str(line.record.get("writer"))[:80]
             report_conflict(session, state, f"the verdict {other}, by {who}, names the intent of the one reached here")
     return written
+
+
+@dataclass(frozen=True)
+class _Own:
+    """The notes that this process wrote for a round."""
+
+    metrics: Any = None
+    analysis: Any = None
+    verdict: Any = None
+
+
+def own_state(
+    session: Session, state: RoundState, own: Mapping[str, Mapping[str, Any]], *, begun_here: bool
+) -> RoundState:
+    """The state of a round as the process sees it that carries it to its end: what it wrote itself comes first.
+
+    Args:
+        session: Where.
+        state: The round as it stands in git.
+        own: The notes that this process wrote, by kind.
+        begun_here: Whether this process began the round. Then nobody else has a note to write: others are reported and left out.
+    """
+    results = read_results(_Own(**own))
+    found = {"metrics": results.metrics, "analysis": results.analysis, "verdict": results.verdict}
+    for kind in found:
+        if kind not in own and getattr(state, kind) is not None:
+            if begun_here:
+                report_conflict(session, state, f"somebody else has written its {kind} note; it is left out")
+            else:
+                found[kind] = getattr(state, kind)
+    return replace(state, **found)  # type: ignore[arg-type]
 
 
 def report_conflict(session: Session, state: RoundState, problem: str) -> None:

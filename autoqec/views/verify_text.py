@@ -10,6 +10,12 @@ from autoqec.views.console import out, plain
 from autoqec.views.figures_text import interval_text
 
 
+def print_attested(name: str, file: str, *, signed: bool) -> None:
+    """Print where the attestation of a round's verdict was written."""
+    what = "in a signed DSSE envelope" if signed else "unsigned; set signing_key to sign it"
+    out().print(plain(f"{name}: the verdict is an in-toto statement in {file}, {what}"), soft_wrap=True)
+
+
 def print_audit(round_name: str, verdict: Verdict, disagreements: Sequence[str]) -> None:
     """The result of an audit: everything follows from the counts, or what does not."""
     said = f"{round_name}: {verdict.verdict} ({verdict.reason})"

@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import stim
@@ -191,7 +192,7 @@ def test_a_record_under_the_id_of_ours_does_not_take_its_place(made, answering, 
 
     answering()
     add(made, [json.dumps(verdict_note(id="b" * 32, writer="Eve")).encode()])
-    monkeypatch.setattr("autoqec.history.rounds.notes.uuid.uuid4", Known)
+    monkeypatch.setattr("autoqec.history.rounds.notes.uuid", SimpleNamespace(uuid4=Known))
     verdict = judge(made, state_of(made))
     assert (verdict.verdict, verdict.evidence.id) == ("FAILED", "c" * 32)
     assert [event["code"] for event in made.events if event["event"] == "record_conflict"] == ["record_conflict"]
@@ -223,6 +224,31 @@ def test_a_round_reports_its_own_metrics_and_analysis(session, kind, monkeypatch
     assert "by Eve" in conflict["problem"]
     written = [note for notes in read_notes(made.ledger, made.run.name, kind).values() for note in notes]
     assert getattr(record, kind) in written
+
+
+def test_a_round_judges_and_reports_itself_though_a_verdict_was_there_before(session, answering, monkeypatch):
+    agent = ScriptedAgent(
+        {"ideator": [{"text": "t"}], "coder": [candidate(1)], "analyst": [{"summary": "s", "decision": "candidate"}]}
+    )
+    made = session(agent)
+    steps = []
+    for name, step in one_round.STEPS:
+
+        def interfered(session, state, name=name, step=step):
+            if name == "analyse":
+                early = verdict_note(id="early", commit=state.commit, writer="Eve", ts="9999")
+                append_note(session.ledger, session.run.name, "verdict", state.commit, early)
+            return step(session, state)
+
+        steps.append((name, interfered))
+    monkeypatch.setattr(one_round, "STEPS", steps)
+    asked = answering()
+    record = run_round(made)
+    assert len(asked) == 1
+    assert (record.verdict["verdict"], record.verdict["reason"]) == ("FAILED", "not_better")
+    assert {event["problem"] for event in made.events if event["event"] == "record_conflict"} == {
+        "somebody else has written its verdict note; it is left out"
+    }
 
 
 @OPENSSH
@@ -335,3 +361,59 @@ def test_a_verdict_about_something_else_is_not_replayed(made, answering, part):
 def test_a_line_that_is_written_again_is_one(made):
     line = append_line(made.ledger, made.run.name, "verdict", state_of(made).commit, {"id": "x", "event": "x"})
     assert append_line(made.ledger, made.run.name, "verdict", state_of(made).commit, line.record) == line
+
+
+def test_a_broken_chain_is_shown_by_log_pareto_and_audit(made, answering, monkeypatch, capsys, tmp_path):
+    answering()
+    for _ in range(2):
+        judge(made, state_of(made))
+    monkeypatch.chdir(made.ledger.workdir)
+    name = f"exp/{made.run.name}/2"
+    broken = f"the chain of verifications of run {made.run.name} is broken: it has lost the note"
+    for command in (["log"], ["log", "--json"], ["pareto"], ["verify", name, "--audit"]):
+        run(command)
+        told = capsys.readouterr()
+        assert broken not in told.out + told.err
+    gone = lines_of(made)[0]
+    (tmp_path / "note").write_bytes(b"".join(line.data + b"\n" for line in lines_of(made) if line != gone))
+    ref = f"refs/notes/autoqec/{made.run.name}/verdict"
+    asked = ["git", "notes", f"--ref={ref}", "add", "-f", "-F", tmp_path / "note", state_of(made).commit]
+    subprocess.run(asked, check=True, capture_output=True)
+    for command in (["log"], ["log"], ["log", "--json"], ["pareto"], ["pareto", "--json"]):
+        assert run(command) == 0
+        assert f"{broken} {gone.digest[:12]}, named by " in capsys.readouterr().err
+    assert run(["verify", name, "--audit"]) == 1
+    assert f"chain: {broken}" in capsys.readouterr().out.replace("\n", " ")
+    assert run(["fsck", "--repair"]) in (0, 1)
+    capsys.readouterr()
+    run(["log"])
+    assert broken not in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def whole():
+    """A verdict note that has the parts of one that the verifier `holdout` writes."""
+    return verdict_note(**vars(Attempt(1, 0, 0.05, 0.05 / 128, "ab" * 32, 10**6)))
+
+
+PARTS = sorted(verdict_note(**vars(Attempt(1, 0, 0.05, 0.05 / 128, "ab" * 32, 10**6))))
+
+
+@pytest.mark.parametrize("part", [part for part in PARTS if part not in ("verdict", "reason")])
+@pytest.mark.parametrize("form", ["gone", "other"])
+def test_a_note_picked_by_its_key_may_lack_any_part(made, answering, monkeypatch, capsys, whole, part, form):
+    answering()
+    state = state_of(made)
+    subject = {"commit": state.commit, "environment": made.run.env_id, "candidate": state.sealed.digest}
+    subject |= {"weights_sha256": state.sealed.weights_sha256}
+    note = whole | subject | ({part: ["x"]} if form == "other" else {})
+    if form == "gone":
+        del note[part]
+    append_note(made.ledger, made.run.name, "verdict", state.commit, {"id": "picked", **note})
+    monkeypatch.chdir(made.ledger.workdir)
+    name = f"exp/{made.run.name}/2"
+    for more in ([], ["--json"], ["--audit"], ["--audit", "--json"], ["--audit", "--replay"]):
+        assert run(["verify", name, "--seed-key", "ab" * 32, *more]) in (0, 1, 2, 3)
+    for command in (["show", name], ["show", name, "--json"], ["diagnose", made.run.name], ["fsck"]):
+        assert run(command) in (0, 1)
+    assert "internal error" not in capsys.readouterr().err.lower()

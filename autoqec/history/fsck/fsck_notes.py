@@ -15,8 +15,9 @@ from autoqec.history.fsck.examination import Finding, Survey
 from autoqec.history.reading.snapshot import ARTIFACTS
 from autoqec.history.rounds.attachments import WEIGHTS_FILE
 from autoqec.history.rounds.notes import NOTES, changed_notes, effective, lines_of, read_lines, union_lines, walk_notes
-from autoqec.history.rounds.run_chain import chain_in, heads_file
+from autoqec.history.rounds.run_chain import chain_in
 from autoqec.history.rounds.run_refs import Run
+from autoqec.history.rounds.seen_heads import heads_file
 from autoqec.history.rounds.signatures import examine
 from autoqec.history.store.json_records import record_id
 from autoqec.history.store.objects import TooLargeError, get_blob, get_commit, is_commit, size_of

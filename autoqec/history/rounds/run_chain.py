@@ -1,25 +1,15 @@
-"""The chain of a run's verifications as it stands in git, and the heads of it that this clone has seen.
-
-The heads are kept in a file beside the cache, `<git dir>/autoqec/heads/<run>`. It is no record: you can delete it. As long as it
-is there, a clone notices that the last lines of a chain were cut off, which no other line names.
-"""
+"""The chain of a run's verifications as it stands in git, with the heads of it that this clone has seen."""
 
 from __future__ import annotations
 
-import os
-import re
-import uuid
 from collections.abc import Iterable
 from contextlib import suppress
-from pathlib import Path
 
 from autoqec.errors import AutoQECError
 from autoqec.history.rounds.notes import NoteLine, read_lines
+from autoqec.history.rounds.seen_heads import keep_heads, seen_heads
 from autoqec.history.store.repository import Ledger
 from autoqec.results.chain import Chain, chain_of, intents_in
-
-_DIGEST = re.compile("[0-9a-f]{64}")
-_MOST_BYTES = 2**20
 
 
 def read_chain(ledger: Ledger, run: str) -> Chain:
@@ -45,32 +35,9 @@ def chain_in(ledger: Ledger, run: str, lines: Iterable[NoteLine]) -> Chain:
 
 
 def remember_heads(ledger: Ledger, run: str) -> None:
-    """Keep the heads of a run's chain as seen, if the folder is writable. A head that is missing now stays remembered."""
-    path = heads_file(ledger, run)
-    part = path.parent / f".{uuid.uuid4().hex}"
+    """Keep the heads of a run's chain as seen. A head that is missing now stays remembered."""
     with suppress(AutoQECError):
         chain = read_chain(ledger, run)
-        heads = sorted({*chain.heads, *(digest for digest in chain.remembered if digest not in chain.intents)})
-        if heads == sorted(chain.remembered):
-            return
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text("".join(f"{digest}\n" for digest in heads))
-            os.replace(part, path)
-        except OSError:
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
-
-
-def seen_heads(ledger: Ledger, run: str) -> tuple[str, ...]:
-    """Return the heads of a run's chain that this clone has seen."""
-    try:
-        with heads_file(ledger, run).open() as file:
-            return tuple(sorted({word for word in file.read(_MOST_BYTES).split() if _DIGEST.fullmatch(word)}))
-    except (OSError, UnicodeDecodeError):
-        return ()
-
-
-def heads_file(ledger: Ledger, run: str) -> Path:
-    """Return the file in which the heads of a run's chain are remembered."""
-    return ledger.git_dir / "autoqec" / "heads" / run
+        heads = {*chain.heads, *(digest for digest in chain.remembered if digest not in chain.intents)}
+        if heads != {*chain.remembered}:
+            keep_heads(ledger, run, heads)

@@ -81,14 +81,34 @@ def sign(record: JsonObject, key: Path) -> str:
     Raises:
         UsageError: There is no such key, or ssh-keygen cannot sign with it.
     """
+    return sign_bytes(signed_bytes(record), key, NAMESPACE)
+
+
+def sign_bytes(data: bytes, key: Path, namespace: str) -> str:
+    """Make the signature of bytes, in ssh's armoured format.
+
+    Args:
+        data: What is signed.
+        key: As for `sign`.
+        namespace: What the signature is for; a signature for one purpose is none for another.
+
+    Raises:
+        UsageError: As for `sign`.
+    """
     if not key.is_file():
         raise UsageError(f"signing_key: there is no key at {key}", hint="ssh-keygen -t ed25519, or correct the setting")
-    done = _ssh_keygen(["-Y", "sign", "-q", "-n", NAMESPACE, "-f", str(key)], signed_bytes(record))
+    done = _ssh_keygen(["-Y", "sign", "-q", "-n", namespace, "-f", str(key)], data)
     if done.returncode != 0:
         raise UsageError(
             f"signing_key: {_last(done)}", hint="use a key without a passphrase, or one that ssh-agent holds"
         )
     return done.stdout.decode()
+
+
+def key_fingerprint(key: Path) -> str:
+    """Return the fingerprint of a key, `SHA256:…`; empty if ssh-keygen cannot tell."""
+    done = _ssh_keygen(["-l", "-E", "sha256", "-f", str(key)], b"")
+    return next((word for word in done.stdout.decode("utf-8", "replace").split() if word.startswith("SHA256:")), "")
 
 
 def examine(record: JsonObject, allowed_signers: Path | None) -> Signature:

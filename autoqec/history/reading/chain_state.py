@@ -1,0 +1,50 @@
+"""Whether the chain of a run's verifications is whole, for views; from the cache as long as the notes do not change."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+import autoqec
+from autoqec.errors import AutoQECError
+from autoqec.history.rounds.notes import NOTES
+from autoqec.history.rounds.seen_heads import seen_heads
+from autoqec.history.store.cache import read_cache, write_cache
+from autoqec.history.store.refs import target
+from autoqec.history.store.repository import Ledger
+
+#: The source code that decides it; a cache that other code wrote is not used.
+_MAKERS = (
+    "history/reading/chain_state.py", "history/rounds/notes.py", "history/rounds/run_chain.py",
+    "history/store/json_records.py", "results/chain.py", "results/note_form.py", "results/verification_events.py",
+)  # fmt: skip
+
+
+def missing_from_chain(ledger: Ledger, run: str) -> str | None:
+    """Return a sentence about what is missing from the chain of a run; None if it is whole, or its notes are unreadable."""
+    tip, heads = target(ledger, f"{NOTES}{run}/verdict"), seen_heads(ledger, run)
+    if tip is None and not heads:
+        return None
+    key = hashlib.sha256(f"chain {_code()} {run} {tip} {' '.join(heads)}".encode()).hexdigest()
+    kept = read_cache(ledger, key)
+    if kept is not None:
+        return kept.decode(errors="replace") or None
+    from autoqec.history.rounds.run_chain import read_chain  # records take a while to define
+    from autoqec.results.chain import missing_text
+
+    try:
+        missing = missing_text(run, read_chain(ledger, run).breaks)
+    except AutoQECError:
+        return None  # fsck says what is wrong with the notes
+    write_cache(ledger, key, (missing or "").encode(errors="replace"))
+    return missing
+
+
+@cache
+def _code() -> str:
+    top = Path(autoqec.__file__).parent
+    digest = hashlib.sha256()
+    for name in _MAKERS:
+        digest.update((top / name).read_bytes())
+    return digest.hexdigest()
