@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from autoqec.errors import UsageError
-from autoqec.limits import YAML_BYTES, in_words
+from autoqec.size_limits import YAML_BYTES, in_words
 
 _FLOAT = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?$")  # `$`: PyYAML matches
 _BOOL = re.compile(r"(?:true|false)$")

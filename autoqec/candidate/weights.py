@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from autoqec.errors import AutoQECError
-from autoqec.limits import WEIGHTS_HEADER_BYTES, in_words
+from autoqec.size_limits import WEIGHTS_HEADER_BYTES, in_words
 
 #: Maximum size of a weights file in git.
 MAX_WEIGHT_BYTES = 50 * 1024 * 1024

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 
-from autoqec.limits import WEIGHTS_HEADER_BYTES
+from autoqec.size_limits import WEIGHTS_HEADER_BYTES
 
 _FILE = "file:"
 _WEIGHTS = "weights"

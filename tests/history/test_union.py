@@ -14,7 +14,7 @@ import pytest
 from autoqec import history
 from autoqec.errors import AutoQECError
 from autoqec.history.rounds.claims import Claim, store_claim
-from autoqec.history.rounds.notes import lines_of, walk_notes
+from autoqec.history.rounds.note_trees import lines_of, walk_notes
 
 ENV_ID = "e" * 64
 RUN = "depol-abcd"

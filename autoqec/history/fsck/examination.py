@@ -18,7 +18,7 @@ from autoqec.history.rounds.trailers import RoundIdentity, parse_message
 from autoqec.history.store.objects import entry_at, get_blob, get_commit
 from autoqec.history.store.refs import list_refs
 from autoqec.history.store.repository import Ledger
-from autoqec.limits import RECORD_BYTES
+from autoqec.size_limits import RECORD_BYTES
 
 TRACES = "refs/autoqec/traces/"
 

@@ -14,7 +14,8 @@ from autoqec.errors import AutoQECError
 from autoqec.history.fsck.examination import Finding, Survey
 from autoqec.history.reading.snapshot import ARTIFACTS
 from autoqec.history.rounds.attachments import WEIGHTS_FILE
-from autoqec.history.rounds.notes import NOTES, changed_notes, effective, lines_of, read_lines, union_lines, walk_notes
+from autoqec.history.rounds.note_trees import changed_notes, lines_of, union_lines, walk_notes
+from autoqec.history.rounds.notes import NOTES, effective, read_lines
 from autoqec.history.rounds.run_chain import chain_in
 from autoqec.history.rounds.run_refs import Run
 from autoqec.history.rounds.seen_heads import heads_file
@@ -23,9 +24,9 @@ from autoqec.history.store.json_records import record_id
 from autoqec.history.store.objects import TooLargeError, get_blob, get_commit, is_commit, size_of
 from autoqec.history.store.refs import target
 from autoqec.history.store.repository import Ledger
-from autoqec.limits import BLOB_BYTES, NOTE_BYTES
 from autoqec.results.chain import Break, Chain, missing_text
 from autoqec.results.statistics import shares_spent
+from autoqec.size_limits import BLOB_BYTES, NOTE_BYTES
 
 _MOVE = re.compile(b"([0-9a-f]{40}) ([0-9a-f]{40})(?= )")
 _RESTORE = "restore them beside the present records"

@@ -17,7 +17,7 @@ from autoqec.history.rounds.notes import effective
 from autoqec.history.rounds.round_commits import ARCHIVE, BRANCHES, CANDIDATE_DIR, read_candidate
 from autoqec.history.rounds.run_refs import RUNS, Run
 from autoqec.history.rounds.trailers import RoundIdentity
-from autoqec.history.store.objects import entry_at, entry_of, get_commit
+from autoqec.history.store.objects import TooLargeError, entry_at, entry_of, get_commit
 from autoqec.history.store.owner import this_process
 from autoqec.history.store.refs import target
 
@@ -44,6 +44,8 @@ def check_rounds(survey: Survey) -> Iterator[Finding]:
         if found.commit is not None:
             try:
                 commit = get_commit(survey.ledger, found.commit)
+            except TooLargeError as error:
+                yield _finding("too-large", found, error.problem, str(error.hint))
             except AutoQECError:
                 yield _finding(
                     "commit-missing",

@@ -19,7 +19,7 @@ from autoqec.history.rounds.trailers import RoundIdentity, parse_round_message
 from autoqec.history.store.json_records import decode_record
 from autoqec.history.store.objects import TooLargeError, entry_at, get_blob, get_commit, require_size
 from autoqec.history.store.repository import Ledger, resolve_commit
-from autoqec.limits import BLOB_BYTES, RECORD_BYTES
+from autoqec.size_limits import BLOB_BYTES, RECORD_BYTES
 
 REPORT_FILES = ("conflict/report.json", "report.json")
 

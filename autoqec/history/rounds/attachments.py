@@ -26,7 +26,7 @@ from autoqec.history.store.objects import (
 )
 from autoqec.history.store.refs import compare_and_swap, explain_write, list_refs, target, write_lock
 from autoqec.history.store.repository import Ledger
-from autoqec.limits import in_words
+from autoqec.size_limits import in_words
 
 KINDS = ("artifacts", "traces", "attempts")
 WEIGHTS_FILE = "weights.safetensors"

@@ -20,7 +20,7 @@ from autoqec.history.store.ref_listing import used_numbers
 from autoqec.history.store.refs import compare_and_swap, explain_write, list_refs, target, write_lock
 from autoqec.history.store.repository import Ledger, require_writable
 from autoqec.json_values import JsonObject
-from autoqec.limits import RECORD_BYTES
+from autoqec.size_limits import RECORD_BYTES
 
 CLAIMS = "refs/autoqec/claims/"
 

@@ -15,7 +15,7 @@ from autoqec.history.rounds.trailers import RoundIdentity, build_message, parse_
 from autoqec.history.store.objects import TooLargeError, get_commit, graft, has_objects, read_files, write_commit
 from autoqec.history.store.refs import compare_and_swap, explain_write, list_refs, target, write_lock
 from autoqec.history.store.repository import Ledger
-from autoqec.limits import CANDIDATE_YAML_BYTES, in_words
+from autoqec.size_limits import CANDIDATE_YAML_BYTES, in_words
 
 CANDIDATE_DIR = ".autoqec/candidate"
 BRANCHES = "refs/heads/exp/"

@@ -27,7 +27,7 @@ from autoqec.history.store.objects import (
 from autoqec.history.store.refs import compare_and_swap, explain_write, list_refs, target
 from autoqec.history.store.repository import Ledger, require_writable
 from autoqec.json_values import JsonObject
-from autoqec.limits import RECORD_BYTES, in_words
+from autoqec.size_limits import RECORD_BYTES, in_words
 
 RUNS = "refs/autoqec/runs/"
 

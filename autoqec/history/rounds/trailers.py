@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from autoqec.errors import AutoQECError
 from autoqec.history.store.json_records import refuse_newer
-from autoqec.limits import MESSAGE_BYTES, in_words
+from autoqec.size_limits import MESSAGE_BYTES, in_words
 
 SCHEMA = 1  # the newest layout; parsers for all older ones stay here for good
 SUBJECT_LENGTH = 60

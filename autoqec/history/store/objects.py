@@ -18,7 +18,7 @@ from pygit2.enums import FileMode, ObjectType
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.history.store.refs import explain_write
 from autoqec.history.store.repository import Ledger
-from autoqec.limits import BLOB_BYTES, COMMIT_BYTES, FILES, TREE_BYTES, in_words
+from autoqec.size_limits import BLOB_BYTES, COMMIT_BYTES, FILES, TREE_BYTES, in_words
 
 CANDIDATE_BYTES = 4 * 2**20
 STORE_BYTES = 50 * 2**20  # environments and weights; common hosts warn at 50 MB and refuse 100

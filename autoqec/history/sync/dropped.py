@@ -9,12 +9,13 @@ from autoqec.errors import AutoQECError
 from autoqec.history.reading.snapshot import take_snapshot
 from autoqec.history.rounds.attachments import KINDS as ATTACHED
 from autoqec.history.rounds.claims import parse_claim
-from autoqec.history.rounds.notes import NOTES, lines_of
+from autoqec.history.rounds.note_trees import lines_of
+from autoqec.history.rounds.notes import NOTES
 from autoqec.history.store.json_records import record_id
 from autoqec.history.store.objects import get_blob, get_commit, list_files
 from autoqec.history.store.repository import Ledger
 from autoqec.history.sync.uniting import lacking, versions_before
-from autoqec.limits import RECORD_BYTES
+from autoqec.size_limits import RECORD_BYTES
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from autoqec.history.rounds.notes import NOTE_KINDS, NOTES
 from autoqec.history.store.objects import get_blob, get_commit
 from autoqec.history.store.repository import Ledger
 from autoqec.history.sync.uniting import unite
-from autoqec.limits import RECORD_BYTES
+from autoqec.size_limits import RECORD_BYTES
 
 #: The shared kinds of refs, with their prefixes, in the order of writing: if it stops early, the record is still consistent.
 SHARED: Mapping[str, str] = {

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import pygit2
 
 from autoqec.errors import AutoQECError
-from autoqec.history.rounds.notes import changed_notes as changes
-from autoqec.history.rounds.notes import walk_notes
+from autoqec.history.rounds.note_trees import changed_notes as changes
+from autoqec.history.rounds.note_trees import walk_notes
 from autoqec.history.rounds.round_commits import BRANCHES, committed
 from autoqec.history.store.git_program import TRACKING, Remote, bundle_remotes, find_remote
 from autoqec.history.store.objects import get_commit

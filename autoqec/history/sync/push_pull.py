@@ -38,7 +38,7 @@ from autoqec.history.sync.dropped import Dropped, deleted_there, dropped_there
 from autoqec.history.sync.joining import SHARED, NumberTakenError, join, run_of, shared_kinds
 from autoqec.history.sync.outgoing import leases, outgoing, refspecs, refuse_moved
 from autoqec.history.sync.renumbering import renumber
-from autoqec.limits import REFS
+from autoqec.size_limits import REFS
 
 _SHARE = "all else was pulled and local data was kept; autoqec fsck in both labs may show which side is wrong"
 _RENUMBER = (

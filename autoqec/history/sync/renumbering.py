@@ -28,7 +28,7 @@ from autoqec.history.store.repository import Ledger
 from autoqec.history.sync.archived_branches import checked_out
 from autoqec.history.sync.joining import SHARED, join
 from autoqec.history.sync.uniting import lacking
-from autoqec.limits import RECORD_BYTES
+from autoqec.size_limits import RECORD_BYTES
 
 _NUMBERED = {kind: SHARED[kind] for kind in ("claims", "exp", "rounds", *KINDS)}
 

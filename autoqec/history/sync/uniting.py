@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import pygit2
 
 from autoqec.errors import AutoQECError
-from autoqec.history.rounds.notes import changed_notes, lines_of, merge_note_trees
+from autoqec.history.rounds.note_trees import changed_notes, lines_of
+from autoqec.history.rounds.notes import merge_note_trees
 from autoqec.history.store.objects import build_tree, check_files, entry_at, get_commit, is_commit, list_files, persist
 from autoqec.history.store.refs import explain_write
 from autoqec.history.store.repository import FALLBACK_EMAIL, FALLBACK_NAME, Ledger
