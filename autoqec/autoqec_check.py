@@ -149,12 +149,12 @@ def follows(v: Note) -> Found:
     reasons += [("FAILED", part["word"]) for part in (v, *v.get("cells", ())) if part.get("word", "better") != "better"]
     if not reasons and not old:
         noted, own_code = [row["reason"] for row in v["checks"] if row["result"] == "failed"], not v["trusted_code"]
-        neutral = counts(v["neutral"] or {})
-        failed = {
-            "batch_dependent": v["answered_again"]["differing"],
+        neutral, by = counts(v["neutral"] or {}), v.get("recorded") or {}
+        failed = {"batch_dependent": v["answered_again"]["differing"],
             "decoder_gain": at_most(neutral.candidate_only, neutral.baseline_only + neutral.candidate_only, 0.5) > level,
             "unsandboxed_custom_code": own_code and not v["sandbox_level"],
-            "cost_mismatch": own_code and v["flops_per_shot"] < 10 * v["cpu_us_per_shot"],
+            "cost_mismatch": own_code and (v["flops_per_shot"] < 10 * v["cpu_us_per_shot"] if not by else bool(by["differing"])
+                or any(by[cost] > 1.1 * v[cost] for cost in ("flops_per_shot", "constants"))),
             "beats_reference_ml": "beats_reference_ml" in noted, "distance_regression": v["certificate"]["word"] == "regression",
             "harm": any(row["word"] == "harm" and row["same_shape"] for row in v["harm"]),
         }

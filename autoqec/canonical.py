@@ -77,7 +77,7 @@ def load_yaml(text: str | bytes, *, name: str) -> Any:
         problem = (
             f"{name} takes {in_words(len(text))}, over the limit of {in_words(YAML_BYTES)} for YAML, and was not read"
         )
-        raise UsageError(problem, code="too_large", about={"file": name, "limit": YAML_BYTES})
+        raise UsageError(problem, code="over_limit", about={"file": name, "limit": YAML_BYTES})
     try:
         if isinstance(text, bytes):
             text = text.decode("utf-8")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -181,6 +181,9 @@ def _explained_simple(name: str, value: Any, source: str, unknown: bool) -> tupl
         return f"unknown setting {name!r}", _nearest(name, [*BUILTIN, "profiles", "agents", "prices"])
     kind = type(BUILTIN[name])
     what = {int: "a whole number", float: "a number", str: "a word"}[kind]
+    words = get_args(Simple.model_fields[name].annotation)
+    if words and kind is str:
+        what = f"one of {', '.join(word for word in words if word)}, or empty"
     ends = [
         getattr(limit, end)
         for limit in Simple.model_fields[name].metadata

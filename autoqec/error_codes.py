@@ -166,7 +166,7 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
             "The weights, candidate, environment or commit of a round are not those that its metrics and run name.",
             "`autoqec fsck`; restore the weights, or run a new round. Nothing was judged, and no attempt was spent.",
         ),
-        "too_large": ErrorCode(
+        "over_limit": ErrorCode(
             "Something is larger than anything that AutoQEC writes, so it was not read.",
             "[Limits](records.md#limits) says what to do.",
         ),

@@ -50,6 +50,7 @@ class Simple(_Table):
         strong_reference: A slow decoder that runs beside a verdict, such as `tesseract`; empty for none.
         signing_key: Path of the ssh key that signs verdicts; empty for none.
         allowed_signers: File of signers known by name, see `man ssh-keygen`; empty for none.
+        trust: Records that count: `signed` by an allowed signer, or `any`; empty for `signed` if there are allowed signers.
         patience: Consecutive rounds without VERIFIED after which `autoqec round` stops; 0 for no limit.
         max_wall: Seconds after which a command starts no further step; 0 for no limit.
         max_tokens: Tokens that the agents of a run may use; 0 for no limit.
@@ -69,6 +70,7 @@ class Simple(_Table):
     strong_reference: str = ""
     signing_key: str = ""
     allowed_signers: str = ""
+    trust: Literal["", "any", "signed"] = ""
     patience: _Whole = Field(default=3, ge=0, le=100_000)
     max_wall: _Decimal = Field(default=0.0, ge=0, le=1e9)
     max_tokens: _Whole = Field(default=0, ge=0, le=10**12)

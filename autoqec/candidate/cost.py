@@ -91,19 +91,22 @@ def _sampled(problem: Problem, shots: int, seed: int) -> tuple[np.ndarray, np.nd
     return packed, np.repeat(problem.priors_llr[None], shots, axis=0)
 
 
-def record_stages(stages: Sequence[CompiledStage], foreign: Collection[str], problem: Problem) -> dict[str, Program]:
+def record_stages(
+    stages: Sequence[CompiledStage], foreign: Collection[str], problem: Problem, *, seeds: Sequence[int] = (_SEED,)
+) -> dict[str, Program]:
     """Record the stages that bring code of others, each on the beliefs that it is given in the pipeline.
 
     Args:
         stages: The pipeline.
         foreign: The slugs of these stages.
         problem: The problem.
+        seeds: Of blocks of shots; each is recorded, and all must come out alike.
 
     Raises:
         UsageError: A stage cannot be recorded, or does other operations on other shots.
     """
     found: dict[str, list[Program]] = {slug: [] for slug in foreign}
-    for seed in (_SEED, _OTHER_SEED):
+    for seed in seeds:
         syndromes, beliefs = _sampled(problem, BLOCK, seed)
         for each in stages:
             if each.stage.slug in found:
@@ -111,14 +114,14 @@ def record_stages(stages: Sequence[CompiledStage], foreign: Collection[str], pro
                 weights = module.state_dict(keep_vars=True)
                 found[each.stage.slug].append(record(module, *block_of(syndromes, beliefs, problem), weights))
             beliefs = each.infer(syndromes, beliefs)
-    for slug, (program, again) in found.items():
-        if program.shape != again.shape:
+    for slug, programs in found.items():
+        if any(program.shape != programs[0].shape for program in programs):
             raise UsageError(
                 f"stage {slug!r} does other operations on other shots, so that they cannot be counted",
                 hint="let no Python value depend on a tensor's values: use torch.where instead of if",
                 code="uncounted_operation",
             )
-    return {slug: program for slug, (program, _) in found.items()}
+    return {slug: programs[0] for slug, programs in found.items()}
 
 
 def _tensors_of(tensors: Mapping[str, np.ndarray], slug: str) -> dict[str, torch.Tensor]:
@@ -207,7 +210,7 @@ def measure_recorded(
     stages: Sequence[CompiledStage], foreign: Collection[str], tensors: Mapping[str, np.ndarray], problem: Problem
 ) -> Cost:
     """The cost of a pipeline with code of others, as a trusted process will count it."""
-    programs = record_stages(stages, foreign, problem)
+    programs = record_stages(stages, foreign, problem, seeds=(_SEED, _OTHER_SEED))
     mine = Candidate(Output(), Training(), tuple(each.stage for each in stages if each.stage.slug not in programs))
     meter = Meter([each.stage.slug for each in stages], mine, programs, tensors, problem)
     return Cost(meter.flops(), sum(int(tensor.size) for tensor in tensors.values()), meter.constants)

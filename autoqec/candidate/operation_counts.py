@@ -99,7 +99,9 @@ def _moved(args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any) -> int:
 
 
 def _written(args: tuple[Any, ...], kwargs: Mapping[str, Any], out: Any) -> int:
-    return elements(args[-1]) or elements(args)
+    import torch
+
+    return elements(args[-1]) if isinstance(args[-1], torch.Tensor) else elements(args)
 
 
 def _each(weight: int) -> Count:

@@ -8,6 +8,7 @@ What the code prepared when it was built is in the program as constants, and is 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 #: Limits of a program that is read.
 MAX_BYTES = 256 * 2**20
 MAX_STEPS = 100_000
+
+#: The form of an operation's name with its overload.
+_NAME = re.compile(r"[A-Za-z0-9_]{1,80}\.[A-Za-z0-9_]{1,40}")
 
 #: Numbers of the two inputs; other values follow.
 _SYNDROMES, _BELIEFS = 0, 1
@@ -139,7 +143,9 @@ def _read(data: bytes) -> Program:
     import torch
 
     length = int.from_bytes(data[:8], "little")
-    if len(data) > MAX_BYTES or length > len(data) - 8:
+    if length > len(data) - 8:
+        raise _refused("the program has no header")
+    if len(data) > MAX_BYTES:
         raise _refused(f"the program has {len(data):,} bytes; at most {MAX_BYTES:,} are allowed")
     header, body = json.loads(data[8 : 8 + length]), data[8 + length :]
     if len(header["steps"]) > MAX_STEPS:
@@ -166,6 +172,8 @@ def find_operation(name: str) -> Any:
     import torch
 
     packet, _, overload = name.partition(".")
+    if not _NAME.fullmatch(name):
+        raise uncounted("of an unknown name")
     try:
         found = getattr(getattr(torch.ops.aten, packet), overload)
     except (AttributeError, RuntimeError) as error:

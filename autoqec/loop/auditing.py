@@ -13,6 +13,7 @@ from autoqec.loop.identity import identity_faults
 from autoqec.loop.round_state import RoundState
 from autoqec.loop.session import Session
 from autoqec.results.audit import audit
+from autoqec.results.trust.line_trust import Standing
 from autoqec.results.verdict import Verdict
 
 #: The packages that decide which shots a seed gives and how they are decoded. A note's other `versions` do not matter.
@@ -21,14 +22,18 @@ _DECISIVE = ("stim", "numpy", "pymatching", "numba", "fusion-blossom")
 #: The parts of a verdict's note that a replay must reproduce.
 _REPLAYED = ("verdict", "reason", "word", "test", "extension", "digests", "cells", "harm", "certificate", "out_of_time")
 
+#: How verdicts of 0.1 mark do-no-harm cells at another p. They told candidates of these cells, so their counts differ today.
+_TOLD = ("trained_here", "carried_over")
 
-def audit_round(session: Session, state: RoundState, verdict: Verdict) -> list[str]:
-    """What is wrong with a verdict: figures that do not follow from its counts, or that it is about something else.
+
+def audit_round(session: Session, state: RoundState, verdict: Verdict, standing: Standing | None = None) -> list[str]:
+    """What is wrong with a verdict: figures that do not follow from its counts, what else it is about, or that it does not count.
 
     Args:
         session: Where.
         state: The round; without its weights, whether they are those that were judged is not looked at.
         verdict: Its verdict.
+        standing: The state of that verdict; None for one that is not in git.
     """
     found, evidence = audit(verdict), verdict.evidence
     expected = {
@@ -51,6 +56,8 @@ def audit_round(session: Session, state: RoundState, verdict: Verdict) -> list[s
         found.append(f"alpha: the verdict's is {evidence.attempt.alpha:g}, but the environment allows {allowed:g}")
     if examine(verdict.to_note(), None).word == "altered":
         found.append("signature: the note is not what was signed")
+    if standing is not None and not standing.counts and (standing.state == "unsigned" or not found):
+        found.append(f"trust: the verdict is {standing.state} and does not count: {standing.why}")
     return found
 
 
@@ -77,7 +84,9 @@ def why_no_replay(verdict: Verdict, simd: str) -> str | None:
 def replay_differences(noted: Verdict, replayed: Verdict) -> list[str]:
     """The parts of a verdict that a replay did not reproduce: shots by their digests, counts, and what follows from them."""
     before, after = noted.to_note(), replayed.to_note()
-    return [name for name in _REPLAYED if name in before and _plain(before[name]) != _plain(after.get(name))]
+    told = any(list(row.cell) == ["p"] and row.weights in _TOLD for row in noted.evidence.harm or ())
+    names = [name for name in _REPLAYED if not (told and name == "harm")]
+    return [name for name in names if name in before and _plain(before[name]) != _plain(after.get(name))]
 
 
 def _plain(value: Any) -> Any:

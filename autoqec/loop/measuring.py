@@ -61,6 +61,7 @@ def measure(session: Session, state: RoundState, profile: Profile, key: bytes) -
         latency_us=Latency(round(scored.predict_us, 2), round(scored.decode_us, 2), round(scored.baseline_us, 2)),
         weights_sha256=sealed.weights_sha256,
         candidate=sealed.digest,
+        bytes=sealed.size,
         fingerprint=training.get("fingerprint"),
         provenance=Provenance(
             profile=profile.model_dump(),

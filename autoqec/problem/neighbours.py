@@ -12,6 +12,9 @@ _DIGITS = 6
 #: Physical error rates of neighbouring cells stay below this.
 _MOST_NOISE = 0.5
 
+#: The target's p times these, where an environment names no factors.
+_USUAL_FACTORS = (0.8, 1.2)
+
 
 def at_cell(loaded: LoadedEnvironment, cell: Cell) -> LoadedEnvironment:
     """Return the environment with this cell as its target.
@@ -40,6 +43,14 @@ def environment_cell(environment: Environment) -> Cell:
     return target_cell(environment.code.fields, environment.noise)
 
 
+def rates_beside(environment: Environment) -> tuple[float, ...]:
+    """Return the physical error rates of the do-no-harm cells; without such cells, those that are usual."""
+    target = environment_cell(environment).p
+    factors = environment.protocol.harm_cells or _USUAL_FACTORS
+    rates = [float(f"{target * factor:.{_DIGITS}g}") for factor in factors] if target is not None else []
+    return tuple(rate for rate in rates if rate < _MOST_NOISE and rate != target)
+
+
 def neighbours(environment: Environment) -> list[Cell]:
     """Return the do-no-harm cells: the target's p times each factor of `protocol.harm_cells`, and one round more and less.
 
@@ -48,8 +59,7 @@ def neighbours(environment: Environment) -> list[Cell]:
     target = environment_cell(environment)
     found = []
     if target.p is not None:
-        rates = [float(f"{target.p * factor:.{_DIGITS}g}") for factor in environment.protocol.harm_cells]
-        found += [Cell(p=p) for p in rates if p < _MOST_NOISE and p != target.p]
+        found += [Cell(p=p) for p in rates_beside(environment)] if environment.protocol.harm_cells else []
     if target.rounds is not None:
         found += [Cell(rounds=rounds) for rounds in (target.rounds - 1, target.rounds + 1) if rounds >= 1]
     return found

@@ -91,6 +91,7 @@ class Measured:
         latency_us: The latency by part.
         training: How the training went.
         weights_sha256, candidate: Hashes of the scored weights and candidate.
+        bytes: Size of both.
         fingerprint: The problem's fingerprint.
         provenance: The software and machine.
     """
@@ -105,5 +106,6 @@ class Measured:
     training: TrainingLog | None = None
     weights_sha256: str = ""
     candidate: str = ""
+    bytes: int | None = None
     fingerprint: str | None = always()
     provenance: Provenance | None = None

@@ -40,7 +40,9 @@ REASONS: Mapping[str, Reason] = {
     "batch_dependent": Reason("SUSPICIOUS", "The answer to a shot depends on the other shots of its batch."),
     "decoder_gain": Reason("SUSPICIOUS", "The gain is the decoder's: uninformative beliefs do as well."),
     "unsandboxed_custom_code": Reason("SUSPICIOUS", "The candidate's own code ran without a sandbox."),
-    "cost_mismatch": Reason("SUSPICIOUS", "The candidate reports fewer operations than its processor time implies."),
+    "cost_mismatch": Reason(
+        "SUSPICIOUS", "The candidate's answers are not those of the operations that are counted as its cost."
+    ),
     "beats_reference_ml": Reason(
         "SUSPICIOUS", "The candidate fails less often than a decoder near maximum likelihood can."
     ),

@@ -11,14 +11,17 @@ from typing import TypeVar
 from autoqec.results.counts import PairedCounts
 from autoqec.results.harm import slope_of
 from autoqec.results.statistics import mcnemar_p, rate_interval
-from autoqec.results.verdict_parts import Check, Evidence
+from autoqec.results.verdict_parts import Check, Evidence, Recorded
 
 #: A candidate is too good to be true if it is shown to fail less than this many times as often as a decoder near maximum
 #: likelihood. Such a decoder may be a little off, on hyperedges or because of its beam, but not by that much.
 TOO_GOOD_RATIO = 0.9
 
-#: Foreign code counts its own operations, in a process of its own. A count below this many per microsecond of processor time,
-#: as measured by the kernel, is not credible: even AutoQEC's slow stages do a hundred times as many.
+#: How far the counts of scored shots may be above those on which the cost was counted before.
+COST_MARGIN = 1.1
+
+#: For verdicts without recorded operations, which version 0.1 wrote: foreign code counted its own operations, and a count below
+#: this many per microsecond of processor time, as measured by the kernel, is not credible.
 LEAST_FLOPS_PER_US = 10.0
 
 _T = TypeVar("_T")
@@ -113,15 +116,29 @@ def _own_code(evidence: Evidence) -> Check:
 
 
 def _cost(evidence: Evidence) -> Check:
-    """Trusted stages are counted by AutoQEC. Other code counts itself; only the kernel's clock is out of its reach."""
+    """Trusted stages are counted by AutoQEC. Other code is recorded: a process without it answers scored shots by the record."""
     flops, cpu = (
         _needed(evidence.flops_per_shot, "flops_per_shot"),
         _needed(evidence.cpu_us_per_shot, "cpu_us_per_shot"),
     )
     if evidence.trusted_code:
         return check("cost", "passed", f"trusted stages counted {flops:,} FLOPs a shot")
+    if evidence.recorded is not None:
+        return _recorded_cost(evidence, evidence.recorded, flops, cpu)
     says = f"its process counted {flops:,} FLOPs a shot, and the kernel {cpu} µs of processor time"
     return check("cost", "failed" if flops < cpu * LEAST_FLOPS_PER_US else "passed", says, "cost_mismatch")
+
+
+def _recorded_cost(evidence: Evidence, recorded: Recorded, flops: float, cpu: float) -> Check:
+    constants = _needed(evidence.constants, "constants")
+    says = (
+        f"of {len(recorded.chunks)} chunks that a process without its code answered by its recorded operations,"
+        f" {len(recorded.differing)} came out otherwise; they take {recorded.flops_per_shot:,} FLOPs a shot and hold"
+        f" {recorded.constants:,} constants, and {flops:,} and {constants:,} were counted before;"
+        f" the kernel counted {cpu} µs of processor time for the code and {recorded.cpu_us_per_shot} µs for the operations"
+    )
+    more = recorded.flops_per_shot > COST_MARGIN * flops or recorded.constants > COST_MARGIN * constants
+    return check("cost", "failed" if recorded.differing or more else "passed", says, "cost_mismatch")
 
 
 def _reference_ml(evidence: Evidence) -> Check:

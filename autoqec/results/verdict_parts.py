@@ -126,7 +126,8 @@ class HarmCell:
     Attributes:
         cell, label: The cell.
         word: `harm`, `no_harm`, `unknown`, or `not_applicable`.
-        weights, same_shape: As in `OtherCell`; None where there is no such cell.
+        weights, same_shape: As in `OtherCell`; None where there is no such cell. At another p `weights` is `untold`: candidate
+            and decoders were told the target's error model. Verdicts of 0.1 told them the cell's.
         why: Why there are no counts.
         counted: The counts and their evidence.
     """
@@ -322,6 +323,25 @@ class AnsweredAgain:
 
 
 @dataclass(frozen=True)
+class Recorded:
+    """Scored chunks that a process without the candidate's code answered by the candidate's recorded operations.
+
+    Attributes:
+        chunks: Which chunks.
+        differing: Those with another answer than when they were scored.
+        flops_per_shot: FLOPs of these operations, the most of any of the chunks.
+        constants: Numbers that they hold besides the weights.
+        cpu_us_per_shot: Processor time that they took.
+    """
+
+    chunks: tuple[int, ...]
+    differing: tuple[int, ...]
+    flops_per_shot: int
+    constants: int
+    cpu_us_per_shot: float
+
+
+@dataclass(frozen=True)
 class Slope:
     """How steeply the rates fall with p: `d log LER / d log p` of both sides between two `p`, their `difference` and its
     interval `ci`; `word`: `flatter` where the candidate's is shown to be lower, else `kept`.
@@ -380,6 +400,8 @@ class Evidence:
         machine, versions, simd: The machine and software that drew the shots.
         fingerprint: The problem's fingerprint.
         flops_per_shot, params, bytes: The candidate's costs.
+        constants: Numbers among `params` that its recorded stages hold besides its weights.
+        loading_cpu_ms: Processor time that its process took to load it, in milliseconds.
         over: Limits that it exceeds; nothing is then tested.
         target: The result of the target's test.
         trusted_code: Whether the candidate has no code of its own.
@@ -389,7 +411,7 @@ class Evidence:
         share_of_gap: See `ShareOfGap`.
         compose: For a composed candidate, whether the parents' gains add up.
         cpu_us_per_shot: Processor time of its process in microseconds per shot, as the kernel counts it.
-        answered_again, harm, certificate, ablation, two_p_slope: The evidence behind the checks.
+        answered_again, recorded, harm, certificate, ablation, two_p_slope: The evidence behind the checks.
         near_ml: References near maximum likelihood.
         checks: The results of the checks.
         fault, fault_code: Why the candidate broke its contract, and the code of that; see `autoqec.error_codes`.
@@ -419,6 +441,8 @@ class Evidence:
     flops_per_shot: float | None = None
     params: float | None = None
     bytes: int | None = None
+    constants: int | None = None
+    loading_cpu_ms: int | None = None
     over: tuple[str, ...] = ()
     target: Tested | None = flat(None)
     trusted_code: bool | None = None
@@ -430,6 +454,7 @@ class Evidence:
     compose: Composition | None = None
     cpu_us_per_shot: float | None = None
     answered_again: AnsweredAgain | None = None
+    recorded: Recorded | None = None
     near_ml: tuple[str, ...] | None = None
     harm: tuple[HarmCell, ...] | None = None
     certificate: Certificate | None = None

@@ -67,7 +67,7 @@ _STOPPED = frozenset({"out_of_memory", "diverged", "untrained_not_finite"})
 _UNUSABLE = frozenset({"UsageError", "NotFoundError"})
 
 _PROGRESS = ("step", "steps", "shots", "loss")
-_COST = ("flops_per_shot", "params")
+_COST = ("flops_per_shot", "params", "constants")
 
 #: Telemetry fields that a note keeps, by type; a process that runs a candidate's code could report anything.
 _WORDS = ("loss", "device")
@@ -94,7 +94,7 @@ def _numbers(fields: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if isinstance(value, int | float) and abs(value) < _MOST}
 
 
-def _result(message: Message, lock: Lock | None) -> TrainingResult:
+def _result(message: Message, lock: Lock | None, files: Mapping[str, bytes]) -> TrainingResult:
     """The telemetry of training; from a locked process, only the fields that match the schema.
 
     Raises:
@@ -103,7 +103,8 @@ def _result(message: Message, lock: Lock | None) -> TrainingResult:
     weights = bytes(message.blobs.get("weights", b""))  # large ones come as a bytearray, which git does not take
     told = message.fields.get("telemetry")
     if lock is None:
-        return TrainingResult(weights, message.fields["telemetry"], message.fields["cost"])
+        counted = {name: message.fields["cost"][name] for name in ("flops_per_shot", "params")}
+        return TrainingResult(weights, message.fields["telemetry"], counted)
     if len(weights) > MAX_WEIGHT_BYTES:
         raise TrainingFailed("train_error", f"the candidate answered {len(weights):,} bytes of weights")
     try:
@@ -123,7 +124,10 @@ def _result(message: Message, lock: Lock | None) -> TrainingResult:
     cost = {
         name: value for name, value in _numbers(told if isinstance(told, dict) else {}, _COST).items() if value >= 0
     }
-    return TrainingResult(weights, telemetry, cost | {"params": SealedCandidate({}, weights).numbers}, lock)
+    constants = int(cost.pop("constants", 0))
+    return TrainingResult(
+        weights, telemetry, cost | {"params": SealedCandidate(files, weights).parameters(constants)}, lock
+    )
 
 
 def train_candidate(
@@ -184,7 +188,7 @@ def train_candidate(
             while True:
                 message = child.receive(max(0.001, deadline - time.monotonic()))
                 if message.fields.get("done"):
-                    return _result(message, lock)
+                    return _result(message, lock, files)
                 report(_numbers(message.fields, _PROGRESS))
     except ChannelTimeout as error:
         problem = f"training took longer than {limits.seconds:.0f} s"

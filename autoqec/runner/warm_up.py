@@ -15,8 +15,8 @@ from dataclasses import replace
 import numpy as np
 from pydantic import ValidationError
 
-from autoqec.candidate.compile import build_modules, compile_inference, module_tensors
-from autoqec.candidate.cost import measure_cost
+from autoqec.candidate.compile import build_modules, chained, compile_stages, module_tensors
+from autoqec.candidate.cost import measure_recorded
 from autoqec.candidate.schema import Candidate, Output, Stage, Training, read_candidate, write_candidate
 from autoqec.candidate.stage_contract import StageKind
 from autoqec.candidate.weights import load_weights, save_weights
@@ -105,8 +105,9 @@ def warm_up_predictions(candidate: Candidate, problem: Problem, known: Collectio
 def _predict_once(actor: Candidate, problem: Problem) -> None:
     tensors = load_weights(save_weights(module_tensors(build_modules(actor, problem)), fingerprints=["warm-up"]))
     syndromes = np.zeros((_BATCH, problem.syndrome_bytes), dtype=np.uint8)
-    compile_inference(actor, tensors, problem)(syndromes, np.repeat(problem.priors_llr[None], _BATCH, axis=0))
-    measure_cost(actor, tensors, problem)
+    stages = compile_stages(actor, tensors, problem)
+    chained([each.infer for each in stages])(syndromes, np.repeat(problem.priors_llr[None], _BATCH, axis=0))
+    measure_recorded(stages, [stage.slug for stage in actor.stages if stage.module is not None], tensors, problem)
 
 
 def warm_up_training(

@@ -16,9 +16,11 @@ from typing import Any
 import numpy as np
 import stim
 
-from autoqec.candidate.compile import compile_inference
-from autoqec.candidate.cost import measure_cost
-from autoqec.candidate.schema import read_candidate, write_candidate
+from autoqec.candidate.compile import build_modules, chained, compile_stages, module_tensors
+from autoqec.candidate.cost import Cost, Meter, measure_cost, measure_recorded, record_stages
+from autoqec.candidate.recorded_program import Program
+from autoqec.candidate.schema import Candidate, read_candidate, write_candidate
+from autoqec.candidate.stage_contract import Inference, StageKind
 from autoqec.candidate.weights import load_weights, save_weights
 from autoqec.decoding.compile_decoder import compile_decoder
 from autoqec.decoding.decoder_contract import TeachingDecoder
@@ -29,11 +31,13 @@ from autoqec.problem.problem import Problem, problem_from_dem
 from autoqec.runner.warm_up import parts, sample_candidate, training_from, warm_up_predictions, warm_up_training
 from autoqec.sandbox.channel import Channel, Message
 from autoqec.sandbox.lock import lock
-from autoqec.sandbox.stage_files import own_kinds
+from autoqec.sandbox.sealed import SealedCandidate
+from autoqec.sandbox.stage_files import own_kinds, stage_kinds
 from autoqec.sandbox.worker_requests import (
     CandidateRequest,
     PredictionRequest,
     Preparation,
+    ProgramRequest,
     ReadingRequest,
     TrainingPreparation,
     TrainingRequest,
@@ -134,8 +138,12 @@ def serve_predictions(channel: Channel) -> None:
     Then a `CandidateRequest`, which no code of others sees in a process that is not locked; answered by
     `{"ready": true, "output": {"mode", "threshold"}}`.
 
-    Then a `PredictionRequest` `predict` is answered by blob `beliefs` (float32, row-major), and `cost` by
-    `{"flops_per_shot", "params"}`. Another preparation begins another candidate, but in a locked process.
+    Then a `PredictionRequest` `predict` is answered by blob `beliefs` (float32, row-major), `cost` by
+    `{"flops_per_shot", "params"}`, and `program` by `{"stages"}`, all slugs in order, with blobs `program:<slug>`. Another
+    preparation begins another candidate, but in a locked process.
+
+    A `ProgramRequest` in a candidate's place is served in the same way, without its code; `cost` is then answered by
+    `{"flops_per_shot", "constants"}`.
     """
     _serve_predictions(channel, None)
 
@@ -165,26 +173,78 @@ def _prepared(channel: Channel, wanted: Preparation, warm: _Warm) -> _Warm:
 
 def _serve_candidate(channel: Channel, warm: _Warm) -> Message:
     """Serve one candidate until the first message of another, which is returned."""
-    sealed, problem = CandidateRequest.from_message(channel.receive()).sealed, warm.problem
+    message, problem = channel.receive(), warm.problem
     assert problem is not None
-    candidate = read_candidate(sealed.files, warm.registry.maker("stage"))
-    tensors = load_weights(sealed.weights, fingerprint=problem.fingerprint)
-    infer = compile_inference(candidate, tensors, problem)
+    if "stages" in message.fields:
+        candidate, infer, answers = _recorded(ProgramRequest.from_message(message), warm.registry, problem)
+    else:
+        candidate, infer, answers = _loaded(CandidateRequest.from_message(message).sealed, warm.registry, problem)
     channel.send(Message({"ready": True, "output": candidate.output.model_dump(mode="json")}))
     while True:
         message = channel.receive()
         if "op" not in message.fields:
             return message
         asked = PredictionRequest.from_message(message)
-        if asked.op == "cost":
-            cost = measure_cost(candidate, tensors, problem)
-            channel.send(Message({"flops_per_shot": cost.flops_per_shot, "params": cost.params}))
+        if asked.op in answers:
+            channel.send(answers[asked.op](asked.syndromes))
             continue
         syndromes = np.frombuffer(asked.syndromes, dtype=np.uint8).reshape(-1, problem.syndrome_bytes)
         priors = np.broadcast_to(problem.priors_llr, (len(syndromes), len(problem.mechanisms)))
         beliefs = infer(syndromes, np.ascontiguousarray(priors))
         contiguous = np.ascontiguousarray(beliefs, dtype=np.float32)
         channel.send(Message({}, {"beliefs": contiguous.view(np.uint8).data.cast("B")}))  # type: ignore[dict-item]
+
+
+#: What answers each request but `predict`, given its syndromes.
+_Answers = Mapping[str, Callable[[bytes], Message]]
+
+
+def _loaded(sealed: SealedCandidate, registry: Registry, problem: Problem) -> tuple[Candidate, Inference, _Answers]:
+    """Load a candidate with its code."""
+    candidate = read_candidate(sealed.files, registry.maker("stage"))
+    tensors = load_weights(sealed.weights, fingerprint=problem.fingerprint)
+    stages = compile_stages(candidate, tensors, problem)
+
+    def cost(syndromes: bytes) -> Message:
+        counted = measure_cost(candidate, tensors, problem)
+        return Message({"flops_per_shot": counted.flops_per_shot, "params": counted.params})
+
+    def program(syndromes: bytes) -> Message:
+        recorded = record_stages(stages, _foreign(candidate, registry), problem)
+        written = {f"program:{slug}": each.to_bytes() for slug, each in recorded.items()}
+        return Message({"stages": [stage.slug for stage in candidate.stages]}, written)
+
+    return candidate, chained([each.infer for each in stages]), {"cost": cost, "program": program}
+
+
+def _foreign(candidate: Candidate, registry: Registry) -> list[str]:
+    """The slugs of the stages that bring code of others."""
+    own = own_kinds([stage.config.kind for stage in candidate.stages], registry)
+    return [stage.slug for stage in candidate.stages if stage.module is not None or stage.config.kind not in own]
+
+
+def _recorded(request: ProgramRequest, registry: Registry, problem: Problem) -> tuple[Candidate, Inference, _Answers]:
+    """Load a candidate without code of others: programs stand in its place."""
+    prefixes = tuple(f"stages/{slug}/" for slug in request.programs)
+    files = {path: data for path, data in request.sealed.files.items() if not path.startswith(prefixes)}
+    kinds = own_kinds(stage_kinds(files), registry)
+
+    def maker(kind: str) -> StageKind:
+        if kind not in kinds:
+            raise UsageError(f"the candidate's process recorded no program of a stage of kind {kind!r}")
+        made: StageKind = registry.maker("stage")(kind)
+        return made
+
+    candidate = read_candidate(files, maker)
+    tensors = load_weights(request.sealed.weights, fingerprint=problem.fingerprint)
+    programs = {slug: Program.from_bytes(data) for slug, data in request.programs.items()}
+    meter = Meter(request.stages, candidate, programs, tensors, problem)
+
+    def cost(syndromes: bytes) -> Message:
+        shots = np.frombuffer(syndromes, dtype=np.uint8).reshape(-1, problem.syndrome_bytes) if syndromes else None
+        return Message({"flops_per_shot": meter.flops(shots), "constants": meter.constants})
+
+    return candidate, meter.infer, {"cost": cost}
 
 
 def serve_reading(channel: Channel) -> None:
@@ -196,6 +256,17 @@ def serve_reading(channel: Channel) -> None:
         channel.send(Message({"lock": lock(channel.descriptors).to_dict()}))
     files = ReadingRequest.from_message(channel.receive()).files
     channel.send(ReadingRequest(write_candidate(read_candidate(files, maker))).to_message())
+
+
+def _measured(
+    candidate: Candidate, tensors: Mapping[str, np.ndarray], problem: Problem, registry: Registry, *, recorded: bool
+) -> Cost:
+    """The cost that a verifier will count."""
+    if not recorded:
+        return measure_cost(candidate, tensors, problem)
+    return measure_recorded(
+        compile_stages(candidate, tensors, problem), _foreign(candidate, registry), tensors, problem
+    )
 
 
 def serve_training(channel: Channel) -> None:
@@ -218,6 +289,9 @@ def serve_training(channel: Channel) -> None:
     request = TrainingRequest.from_message(channel.receive())
     candidate = read_candidate(request.sealed.files, registry.maker("stage"))
 
+    if wanted.lock:  # what cannot be counted is found before the training, not after
+        _measured(candidate, module_tensors(build_modules(candidate, problem)), problem, registry, recorded=True)
+
     def report(progress: Progress) -> None:
         channel.send(Message(dict(vars(progress))))
 
@@ -232,11 +306,11 @@ def serve_training(channel: Channel) -> None:
         seconds=request.seconds,
         report=report,
     )
-    cost = measure_cost(candidate, trained.tensors, problem)
+    cost = _measured(candidate, trained.tensors, problem, registry, recorded=wanted.lock)
     weights = save_weights(trained.tensors, fingerprints=[each.fingerprint for each in problems])
     fields = {
         "done": True,
         "telemetry": trained.telemetry,
-        "cost": {"flops_per_shot": cost.flops_per_shot, "params": cost.params},
+        "cost": {"flops_per_shot": cost.flops_per_shot, "params": cost.params, "constants": cost.constants},
     }
     channel.send(Message(fields, {"weights": weights}))

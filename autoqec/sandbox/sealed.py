@@ -7,8 +7,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 from autoqec.size_limits import WEIGHTS_HEADER_BYTES
+
+#: Bytes of code that cost no parameters. The largest honest module that we know of takes a quarter.
+FREE_CODE_BYTES = 16 * 1024
 
 _FILE = "file:"
 _WEIGHTS = "weights"
@@ -43,15 +47,37 @@ class SealedCandidate:
 
     @property
     def numbers(self) -> int:
-        """How many numbers the weights hold, by their header; 0 if they are not safetensors."""
+        """How many numbers of at most four bytes the weights hold, by their header; 0 if they are not safetensors."""
         length = int.from_bytes(self.weights[:8], "little")
         if length > WEIGHTS_HEADER_BYTES:
             return 0
         try:
             header = json.loads(self.weights[8 : 8 + length] or b"{}")
-            return sum(prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
+            return sum(_numbers_of(entry) for name, entry in header.items() if name != "__metadata__")
         except (ValueError, TypeError, KeyError, AttributeError):
             return 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of files and weights."""
+        return len(self.weights) + sum(map(len, self.files.values()))
+
+    @property
+    def code_bytes(self) -> int:
+        """Bytes of the candidate's own code."""
+        return sum(len(data) for path, data in self.files.items() if path.endswith(".py"))
+
+    def parameters(self, constants: int = 0) -> int:
+        """The parameters that the candidate is charged.
+
+        Args:
+            constants: Numbers that its recorded stages hold besides its weights.
+
+        Returns:
+            The numbers in its weights and these, and one for each four bytes of code beyond `FREE_CODE_BYTES`: numbers can be
+            written there too.
+        """
+        return self.numbers + constants + -(-max(0, self.code_bytes - FREE_CODE_BYTES) // 4)
 
     def to_blobs(self) -> dict[str, bytes]:
         """As named byte strings for a channel."""
@@ -62,3 +88,9 @@ class SealedCandidate:
         """The inverse of `to_blobs`; other names are ignored."""
         files = {name.removeprefix(_FILE): bytes(data) for name, data in blobs.items() if name.startswith(_FILE)}
         return SealedCandidate(files, bytes(blobs.get(_WEIGHTS, b"")))
+
+
+def _numbers_of(entry: Mapping[str, Any]) -> int:
+    """The numbers of one tensor in the header of a safetensors file: one of eight bytes counts as two."""
+    first, last = entry["data_offsets"]
+    return max(prod(entry["shape"]), -(-(last - first) // 4))

@@ -40,16 +40,31 @@ class CandidateRequest(Request):
     sealed: SealedCandidate
 
 
+@dataclass(frozen=True, kw_only=True)
+class ProgramRequest(Request):
+    """Load a candidate's recorded operations instead of its code; see `autoqec.candidate.recorded_program`.
+
+    Attributes:
+        sealed: The candidate. Of its stages, only those that AutoQEC ships and `programs` lacks are loaded.
+        stages: The slugs of all stages, in order.
+        programs: The operations of the others, by slug.
+    """
+
+    sealed: SealedCandidate
+    stages: tuple[str, ...]
+    programs: Mapping[str, bytes] = blobs("program")
+
+
 @dataclass(frozen=True)
 class PredictionRequest(Request):
     """Ask the candidate that is loaded.
 
     Attributes:
-        op: `predict` beliefs for syndromes, or count the `cost` of a shot.
-        syndromes: Bit-packed, row-major; empty for `cost`.
+        op: `predict` beliefs for syndromes, count the `cost` of a shot, or record each foreign stage's `program`.
+        syndromes: Bit-packed, row-major. For `cost` of a recorded candidate: the shots to count on, or empty for a sample.
     """
 
-    op: Literal["predict", "cost"]
+    op: Literal["predict", "cost", "program"]
     syndromes: bytes = b""
 
 

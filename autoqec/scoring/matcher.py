@@ -30,7 +30,7 @@ from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.sandbox.stage_files import needs_lock, stage_kinds, stages_to_warm_up
 from autoqec.scoring.candidate_workers import Workers
 from autoqec.scoring.executor_contract import blobs_with_prefix
-from autoqec.scoring.predictor import CandidateFault, Predictor, fault_from, settle_beliefs
+from autoqec.scoring.predictor import CandidateFault, Predictor, Recorded, fault_from, settle_beliefs
 from autoqec.scoring.scoring_requests import DecoderSetRequest, DecodingRequest
 
 #: Seconds for loading everything, and for decoding a batch: a floor, and an allowance per shot. They are generous, because a
@@ -41,6 +41,9 @@ _SECONDS_PER_SHOT = 0.1
 
 #: Address space of the matcher's process. The largest honest use measured is 0.8 GiB (bb144_depol with everything loaded).
 MEMORY_BYTES = 8 * 2**30
+
+#: What a process that runs recorded operations warms up with: a stage that uses a little of everything.
+_METERED = ('{"kind": "custom"}',)
 
 #: Errors of the matcher's process that keep their class on the way to the judge.
 _KINDS = {"UsageError": UsageError, "NotFoundError": NotFoundError, "SandboxUnavailable": SandboxUnavailable}
@@ -56,6 +59,7 @@ class DecoderSet:
         predictor: The candidate; None for the empty pipeline, which is the baseline itself.
         backend: What decodes the candidate's beliefs.
         missing: References left out, and the lines that install what they need, by label.
+        meter: Starts a locked process of ours that runs the candidate's recorded operations; None if it has no code of others.
     """
 
     def __init__(
@@ -66,7 +70,10 @@ class DecoderSet:
         predictor: Predictor | None,
         backend: CompiledDecoder,
         missing: Mapping[str, str],
+        meter: Callable[[Recorded], Predictor] | None = None,
     ):
+        self._open_meter = meter
+        self._meter: Predictor | None = None
         self.problem, self.baseline, self.references = problem, baseline, dict(references)
         self.predictor, self.backend, self.missing = predictor, backend, dict(missing)
 
@@ -98,6 +105,43 @@ class DecoderSet:
         decoded = self.backend.decode(syndromes, beliefs)
         seconds = {"predict": predicted - began, "decode": time.perf_counter() - predicted, "cpu": spent}
         return Decoded(decoded.observables, decoded.invalid | invalid), seconds
+
+    def cost(self, sealed: SealedCandidate) -> dict[str, int]:
+        """What the candidate costs, by processes without code of others.
+
+        Args:
+            sealed: The candidate.
+
+        Returns:
+            `flops_per_shot` and `params`; for a candidate with code of others also `constants`, the numbers that it holds besides
+            its weights and that are among `params`, and `loading_cpu_ms`.
+        """
+        assert self.predictor is not None
+        if self._open_meter is None:
+            return self.predictor.cost() | {"params": sealed.parameters()}
+        counted = self.meter.cost()
+        loading = round(1000 * self.predictor.loading_cpu_seconds)
+        return counted | {"params": sealed.parameters(counted["constants"]), "loading_cpu_ms": loading}
+
+    @property
+    def meter(self) -> Predictor:
+        """The candidate's recorded operations in a process of ours; they are recorded when it is first asked for."""
+        assert self.predictor is not None
+        assert self._open_meter is not None
+        if self._meter is None:
+            self._meter = self._open_meter(self.predictor.record())
+        return self._meter
+
+    def recorded(self, syndromes: np.ndarray) -> tuple[Decoded, dict[str, float]]:
+        """Answers by the candidate's recorded operations, their FLOPs per shot on these shots, and their processor seconds."""
+        meter = self.meter
+        meter.wait()
+        spent = meter.cpu_seconds
+        beliefs, invalid = meter.predict(syndromes)
+        spent = meter.cpu_seconds - spent
+        decoded = self.backend.decode(syndromes, beliefs)
+        counted = meter.cost(syndromes)
+        return Decoded(decoded.observables, decoded.invalid | invalid), {"cpu": spent} | counted
 
 
 def open_decoder_set(
@@ -158,7 +202,14 @@ def open_decoder_set(
         predictor.predict(blank)
         # Not on the candidate's answer: a failure over hostile beliefs must happen where the candidate is blamed for it.
         backend.decode(blank, np.ascontiguousarray(problem.priors_llr[None], dtype=np.float32))
-    return DecoderSet(problem, baseline, references, predictor, backend, missing)
+    meter = None
+    if locked:
+
+        def meter(recorded: Recorded) -> Predictor:
+            made = Predictor(sealed, problem, locked=True, stages=_METERED + stages, workers=workers, recorded=recorded)
+            return resources.enter_context(made)
+
+    return DecoderSet(problem, baseline, references, predictor, backend, missing, meter)
 
 
 def _limit_memory() -> None:
@@ -188,8 +239,8 @@ def _ours(problem: str) -> AutoQECError:
 def serve(channel: Channel) -> None:
     """The matcher's process. First message: a `DecoderSetRequest`, answered by `{"ready", "lock", "missing"}`. Others may follow.
 
-    Then a `DecodingRequest` `known`, `neutral` or `candidate` is answered by blobs `observables:<name>` and `invalid:<name>` and
-    field `seconds`; `cost` by `{"flops_per_shot", "params"}`.
+    Then a `DecodingRequest` `known`, `neutral`, `candidate` or `recorded` is answered by blobs `observables:<name>` and
+    `invalid:<name>` and field `seconds`; `cost` as `DecoderSet.cost` says.
     """
     _limit_memory()
     request = channel.receive()
@@ -205,7 +256,7 @@ def serve(channel: Channel) -> None:
                 )
                 while "op" in (request := channel.receive()).fields:
                     asked = DecodingRequest.from_message(request)
-                    with _within_memory(_candidates if asked.op == "candidate" else _ours):
+                    with _within_memory(_candidates if asked.op in ("candidate", "recorded") else _ours):
                         answer = _reply(decoders, asked, wanted.sealed)
                     channel.send(answer)
                 spare = decoders.predictor.release() if decoders.predictor else None
@@ -215,15 +266,16 @@ def serve(channel: Channel) -> None:
 
 def _reply(decoders: DecoderSet, request: DecodingRequest, sealed: SealedCandidate) -> Message:
     if request.op == "cost":
-        assert decoders.predictor is not None
-        # This process counts the parameters itself; the candidate's claim is not used.
-        return Message(decoders.predictor.cost() | {"params": sealed.numbers})
+        return Message(decoders.cost(sealed))
     syndromes = np.frombuffer(request.syndromes, dtype=np.uint8).reshape(-1, decoders.problem.syndrome_bytes)
     seconds: Any
     if request.op == "known":
         answers, seconds = decoders.known(syndromes, request.references)
     elif request.op == "neutral":
         answers, seconds = {"": decoders.neutral(syndromes)}, 0.0
+    elif request.op == "recorded":
+        decoded, seconds = decoders.recorded(syndromes)
+        answers = {"": decoded}
     else:
         decoded, seconds = decoders.candidate(syndromes)
         answers = {"": decoded}
@@ -304,6 +356,15 @@ class Matcher:
         message = self._ask("candidate", syndromes, blame=True)
         return self._decoded(message, "", len(syndromes)), message.fields["seconds"]
 
+    def recorded(self, syndromes: np.ndarray) -> tuple[Decoded, Mapping[str, float]]:
+        """See `DecoderSet.recorded`.
+
+        Raises:
+            CandidateFault: As for `candidate`.
+        """
+        message = self._ask("recorded", syndromes, blame=True)
+        return self._decoded(message, "", len(syndromes)), message.fields["seconds"]
+
     def neutral(self, syndromes: np.ndarray) -> Decoded:
         """See `DecoderSet.neutral`.
 
@@ -313,13 +374,13 @@ class Matcher:
         return self._decoded(self._ask("neutral", syndromes, blame=False), "", len(syndromes))
 
     def cost(self) -> dict[str, int]:
-        """See `Predictor.cost`."""
+        """See `DecoderSet.cost`."""
         fields = self._exchange(DecodingRequest("cost"), _LOAD_SECONDS, blame=True).fields
         return {name: int(value) for name, value in fields.items()}
 
     def _ask(
         self,
-        op: Literal["known", "neutral", "candidate"],
+        op: Literal["known", "neutral", "candidate", "recorded"],
         syndromes: np.ndarray,
         *,
         blame: bool,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -23,7 +23,7 @@ from autoqec.sandbox.channel import ChannelClosed, ChannelTimeout
 from autoqec.sandbox.child import Child, ChildFailed
 from autoqec.sandbox.lock import Lock
 from autoqec.sandbox.sealed import SealedCandidate
-from autoqec.sandbox.worker_requests import CandidateRequest, PredictionRequest, Preparation
+from autoqec.sandbox.worker_requests import CandidateRequest, PredictionRequest, Preparation, ProgramRequest
 from autoqec.scoring.candidate_workers import Workers
 
 #: Seconds a candidate may take to load, and per shot to answer (with a floor for the first, compiling, call).
@@ -33,6 +33,9 @@ _SECONDS_PER_SHOT = 0.02
 
 #: Upper bound for counts of operations and parameters; it fits a double and a JSON number in any language.
 _MOST_OPERATIONS = 2**53
+
+#: Upper bound for the bytes of a candidate's recorded operations.
+_MOST_PROGRAM_BYTES = 256 * 2**20
 
 #: Linux counts the processor time of process p under the clock `~p << 3 | 2` (`man 3 clock_getcpuclockid`).
 _CPUCLOCK_SCHED = 2
@@ -93,6 +96,14 @@ def _fault(error: ChannelClosed) -> CandidateFault:
     return CandidateFault("crash", error.problem)
 
 
+@dataclass(frozen=True)
+class Recorded:
+    """The operations of a candidate: the slugs of its stages in order, and the programs of those with code of others."""
+
+    stages: tuple[str, ...]
+    programs: Mapping[str, bytes]
+
+
 class Predictor:
     """A candidate in a process of its own; use as a context manager.
 
@@ -102,9 +113,11 @@ class Predictor:
         locked: Whether the process is locked before it receives the candidate.
         stages: What such a process warms up with; see `autoqec.sandbox.stage_files.stages_to_warm_up`.
         workers: Where its process comes from; None for one of its own.
+        recorded: Its recorded operations, to be loaded instead of its code; the process is then ours, and locked.
 
     Attributes:
         lock: The layers around the process, as it said before it had the candidate.
+        loading_cpu_seconds: Processor time that a locked process took to load the candidate.
     """
 
     def __init__(
@@ -115,8 +128,10 @@ class Predictor:
         locked: bool = False,
         stages: tuple[str, ...] = (),
         workers: Workers | None = None,
+        recorded: Recorded | None = None,
     ):
-        self._sealed, self._problem = sealed, problem
+        self._sealed, self._problem, self._recorded = sealed, problem, recorded
+        self.loading_cpu_seconds = 0.0
         self._output: Output | None = None  # The child loads while its judge prepares; see `wait`.
         self.lock: Lock | None = None
         self._locked = locked
@@ -143,12 +158,19 @@ class Predictor:
         if self._output is None:
             if self._locked and self.lock is None:
                 self.lock = Lock.from_dict(self._child.receive(_LOAD_SECONDS).fields["lock"])
-                send = partial(self._child.tell, CandidateRequest(self._sealed).to_message())
+                send = partial(self._child.tell, self._to_load().to_message())
+                before = self.cpu_seconds
                 fields, _ = self._reply(_LOAD_SECONDS, ask=send)
+                self.loading_cpu_seconds = self.cpu_seconds - before
             else:
                 fields, _ = self._reply(_LOAD_SECONDS)
             self._output = _output(fields.get("output"))
         return self._output
+
+    def _to_load(self) -> CandidateRequest | ProgramRequest:
+        if self._recorded is None:
+            return CandidateRequest(self._sealed)
+        return ProgramRequest(sealed=self._sealed, stages=self._recorded.stages, programs=self._recorded.programs)
 
     def _request(
         self, request: PredictionRequest, timeout: float, most_bytes: int = 0
@@ -167,6 +189,8 @@ class Predictor:
         except ChildFailed as error:
             if error.code in _WEIGHTS:
                 raise CandidateFault("bad_weights", error.problem, code=error.code) from error
+            if error.code == "uncounted_operation":
+                raise CandidateFault("bad_output", error.problem, code=error.code) from error
             raise CandidateFault("crash", error.problem) from error
         except ChannelClosed as error:
             raise _fault(error) from error
@@ -201,13 +225,27 @@ class Predictor:
             beliefs = beliefs.copy()
         return beliefs, settle_beliefs(beliefs, self._problem.priors_llr)
 
-    def cost(self) -> dict[str, int]:
-        """FLOPs per shot and parameters, counted in the candidate's process by our own counter."""
-        fields, _ = self._request(PredictionRequest("cost"), _LOAD_SECONDS)
-        found = {name: fields.get(name) for name in ("flops_per_shot", "params")}
+    def cost(self, syndromes: np.ndarray | None = None) -> dict[str, int]:
+        """FLOPs per shot, and parameters; of a recorded candidate, numbers that its programs hold, `constants`.
+
+        Args:
+            syndromes: For a recorded candidate: the shots to count on; None for a sample.
+        """
+        asked = PredictionRequest("cost", b"" if syndromes is None else np.ascontiguousarray(syndromes).tobytes())
+        fields, _ = self._request(asked, _LOAD_SECONDS)
+        found = {name: fields.get(name) for name in ("flops_per_shot", "constants" if self._recorded else "params")}
         if not all(isinstance(value, int) and 0 <= value < _MOST_OPERATIONS for value in found.values()):
             raise CandidateFault("bad_output", "the candidate does not say what it costs")
         return {name: int(str(value)) for name, value in found.items()}
+
+    def record(self) -> Recorded:
+        """Have the candidate's process record the operations of its stages. What it says is data from untrusted code."""
+        fields, programs = self._request(PredictionRequest("program"), _LOAD_SECONDS, _MOST_PROGRAM_BYTES)
+        stages = fields.get("stages")
+        if not isinstance(stages, list) or not all(isinstance(slug, str) for slug in stages):
+            raise CandidateFault("bad_output", "the candidate does not say which stages it has")
+        named = {name.removeprefix("program:"): data for name, data in programs.items() if name.startswith("program:")}
+        return Recorded(tuple(stages), {slug: bytes(data) for slug, data in named.items()})
 
     @property
     def cpu_seconds(self) -> float:

@@ -46,6 +46,7 @@ class ScoreStream:
         domain: The purpose of the stream: `dev` or `holdout`.
         p: Physical error rate; None for the environment's target.
         strong: One more reference decoder, by kind; None for those of the environment alone.
+        drift: Physical error rate at which shots are drawn; None for the one that decoders and candidate are told.
     """
 
     executor: Executor
@@ -55,6 +56,7 @@ class ScoreStream:
     domain: str
     p: float | None = None
     strong: str | None = None
+    drift: float | None = None
 
     def task(self, function: str, chunks: Sequence[int], *, references: bool = False, **fields: Any) -> Task:
         """Build the task that runs one function on some chunks; `fields` adds to its message."""
@@ -67,6 +69,7 @@ class ScoreStream:
             p=self.p,
             references=references,
             strong=self.strong,
+            drift=self.drift,
             **(fields if function in MODELS else {}),
         ).to_message()
         # A plugin's function may take fields that no model here has.

@@ -21,6 +21,7 @@ class ScoringTask(Request):
         p: Physical error rate; None for the environment's target.
         references: Whether to run the reference decoders.
         strong: One more reference decoder, by kind; None for those of the environment alone.
+        drift: Physical error rate at which shots are drawn; None for the one that decoders and candidate are told.
     """
 
     environment: Mapping[str, bytes] = blobs("env")
@@ -29,6 +30,7 @@ class ScoringTask(Request):
     p: float | None = None
     references: bool = False
     strong: str | None = None
+    drift: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +60,17 @@ class FaultTask(ScoringTask):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AgainTask(ScoringTask):
+    """Answer scored chunks again.
+
+    Attributes:
+        rates: Physical error rates of the shots that the chunks' shots are mixed with; empty for none.
+    """
+
+    rates: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class DecoderSetRequest(Request):
     """Have a matcher load decoders and a candidate.
 
@@ -81,13 +94,14 @@ class DecodingRequest(Request):
         syndromes: Bit-packed, row-major; empty for `cost`.
     """
 
-    op: Literal["known", "neutral", "candidate", "cost"]
+    op: Literal["known", "neutral", "candidate", "recorded", "cost"]
     references: bool = False
     syndromes: bytes = b""
 
 
 #: The models of tasks that have more fields than every task, by the function that runs them.
 MODELS: Mapping[str, type[ScoringTask]] = {
+    "autoqec.scoring.shard:answer_again": AgainTask,
     "autoqec.scoring.fault_tasks:outline": OutlineTask,
     "autoqec.scoring.fault_tasks:examine_faults": FaultTask,
 }

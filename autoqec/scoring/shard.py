@@ -8,26 +8,30 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from autoqec.decoding.decoder_contract import Decoded
+from autoqec.errors import UsageError
 from autoqec.plugins import load_plugins
 from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import environment_from_files
 from autoqec.problem.problem import Problem
 from autoqec.problem.sampling import Shots, sample_chunk
+from autoqec.problem.streams import derive_seed
 from autoqec.results.counts import PairedCounts
 from autoqec.sandbox.channel import Message
 from autoqec.sandbox.lock import Lock
+from autoqec.scoring.batches import batches
 from autoqec.scoring.matcher import Matcher
-from autoqec.scoring.scoring_requests import ScoringTask
+from autoqec.scoring.scoring_requests import AgainTask, ScoringTask
 
 FUNCTION = "autoqec.scoring.shard:score_chunks"
+AGAIN = "autoqec.scoring.shard:answer_again"
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,7 @@ class _DecoderSet:
     problem: Problem
     matcher: Matcher
     lock: Lock | None
+    drifted: dict[float, Problem] = field(default_factory=dict)  # by physical error rate
 
 
 #: The decoder set of the last task in this process; a task for another candidate or problem reuses its matcher.
@@ -145,13 +150,27 @@ def _paired(base_fails: np.ndarray, fails: np.ndarray) -> PairedCounts:
     )
 
 
-def _score(decoders: _DecoderSet, shots: Shots, with_references: bool) -> ChunkScore:
+#: Of a decoder set without a candidate.
+_NO_SECONDS: Mapping[str, float] = {"predict": 0.0, "decode": 0.0, "cpu": 0.0}
+
+
+def _asked(matcher: Matcher, syndromes: np.ndarray, seed: int) -> tuple[Decoded, dict[str, float]]:
+    """The candidate's answers, asked in batches as `autoqec.scoring.batches` cuts them, and its seconds."""
+    parts, seconds = [], dict(_NO_SECONDS)
+    # The candidate sees the sizes, so they are not drawn with the seed of the shots itself.
+    for batch in batches(len(syndromes), derive_seed(seed.to_bytes(8, "big"), "batches", 0)):
+        decoded, took = matcher.candidate(syndromes[batch])
+        parts.append(decoded)
+        seconds = {name: each + took[name] for name, each in seconds.items()}
+    return _joined(parts), seconds
+
+
+def _score(decoders: _DecoderSet, shots: Shots, with_references: bool, seed: int) -> ChunkScore:
     known, baseline_seconds = decoders.matcher.known(shots.syndromes, with_references)
     plain = known.pop("")
-    answer = plain
-    seconds: Mapping[str, float] = {"predict": 0.0, "decode": 0.0, "cpu": 0.0}
+    answer, seconds = plain, _NO_SECONDS
     if decoders.matcher.has_candidate:
-        answer, seconds = decoders.matcher.candidate(shots.syndromes)
+        answer, seconds = _asked(decoders.matcher, shots.syndromes, seed)
     base_fails = plain.failures(shots.observables)
     fails = answer.failures(shots.observables)
     neutral = None
@@ -189,7 +208,10 @@ def score_chunks(message: Message) -> Message:
     """
     task = ScoringTask.from_message(message)
     with _with_decoder_set(task) as decoders:
-        scores = [_score(decoders, sample_chunk(decoders.problem, seed), task.references) for seed in task.seeds]
+        scores = [
+            _score(decoders, sample_chunk(_drifted(decoders, task, task.drift), seed), task.references, seed)
+            for seed in task.seeds
+        ]
         return Message({"chunks": [score.to_dict() for score in scores], "missing": decoders.matcher.missing})
 
 
@@ -212,7 +234,7 @@ def score_given(task: ScoringTask, build: Callable[[Problem], Shots]) -> GivenSc
     """
     with _with_decoder_set(task) as decoders:
         shots = build(decoders.problem)
-        score = _score(decoders, shots, False)
+        score = _score(decoders, shots, False, len(shots))
         candidate = np.unpackbits(np.frombuffer(bytes.fromhex(score.failed), np.uint8), count=len(shots)).astype(bool)
         known, _ = decoders.matcher.known(shots.syndromes, False)
         baseline = known[""].failures(shots.observables)
@@ -220,18 +242,44 @@ def score_given(task: ScoringTask, build: Callable[[Problem], Shots]) -> GivenSc
 
 
 def cost(message: Message) -> Message:
-    """Fields `flops_per_shot` and `params` of a candidate; the message is as for `score_chunks`."""
+    """What a candidate costs, as `DecoderSet.cost` says; the message is as for `score_chunks`."""
     with _with_decoder_set(ScoringTask.from_message(message)) as decoders:
         return Message(
             decoders.matcher.cost() if decoders.matcher.has_candidate else {"flops_per_shot": 0, "params": 0}
         )
 
 
+def _drifted(decoders: _DecoderSet, task: ScoringTask, rate: float | None) -> Problem:
+    """The problem whose shots are drawn: at another rate than decoders and candidate are told, if there is one."""
+    if rate is None:
+        return decoders.problem
+    if rate not in decoders.drifted:
+        loaded = environment_from_files(task.environment, origin="the environment")
+        problem = build_problem(loaded, load_plugins().maker("code"), rate)
+        sizes = [(each.num_detectors, each.num_observables) for each in (problem, decoders.problem)]
+        if sizes[0] != sizes[1]:
+            raise UsageError(f"at p = {rate} the code has other detectors or observables than at the target")
+        decoders.drifted[rate] = problem
+    return decoders.drifted[rate]
+
+
+def _mixed(matcher: Matcher, chunks: Sequence[Shots], seed: int) -> list[Decoded]:
+    """The candidate's answers to the shots of several chunks, asked in one random order."""
+    syndromes = np.concatenate([chunk.syndromes for chunk in chunks])
+    order = np.random.default_rng(seed).permutation(len(syndromes))
+    told, _ = _asked(matcher, syndromes[order], seed)
+    back = np.argsort(order)
+    ends = np.cumsum([len(chunk) for chunk in chunks])[:-1]
+    parts = zip(np.split(told.observables[back], ends), np.split(told.invalid[back], ends), strict=True)
+    return [Decoded(*part) for part in parts]
+
+
 def answer_again(message: Message) -> Message:
-    """Predict scored chunks again in fresh processes, with their shots mixed and in batches of unusual sizes.
+    """Predict scored chunks again in fresh processes, with their shots in other company.
 
     Args:
-        message: A `ScoringTask`; `seeds` are those of the chunks.
+        message: An `AgainTask`; `seeds` are those of the chunks. Half of a chunk's shots are mixed with twice as many of each of
+            two other rates, so that an answer which depends on how noisy its neighbours are comes out otherwise.
 
     Returns:
         Field `answers`: SHA-256 of each chunk's predictions, in order — `ChunkScore.answers`, if the candidate has no memory,
@@ -241,28 +289,61 @@ def answer_again(message: Message) -> Message:
         CandidateFault: As for `score_chunks`.
     """
     # A fresh matcher: forks of the same fork server share the order of sets and the memory layout, so they could agree by luck.
+    task = AgainTask.from_message(message)
+    decoders = _open_decoder_set(task, None)
+    with decoders.matcher:
+        scored = [sample_chunk(decoders.problem, seed) for seed in task.seeds]
+        if not decoders.matcher.has_candidate:
+            known = [decoders.matcher.known(chunk.syndromes, False)[0][""] for chunk in scored]
+            return Message({"answers": [_answers_digest(each) for each in known]})
+        parts: list[list[Shots]] = [[] for _ in range(max(1, len(task.rates)))]
+        for number, chunk in enumerate(scored):
+            for place, part in enumerate(parts):
+                part.append(_part_of(chunk, place, len(parts)))
+                if task.rates:
+                    company = derive_seed(task.seeds[number].to_bytes(8, "big"), "company", place)
+                    part.append(sample_chunk(_drifted(decoders, task, task.rates[place]), company))
+        answers = [_mixed(decoders.matcher, part, task.seeds[0] ^ place) for place, part in enumerate(parts)]
+    step = 2 if task.rates else 1
+    halves = [[answer[number * step] for answer in answers] for number in range(len(scored))]
+    return Message({"answers": [_answers_digest(_joined(each)) for each in halves]})
+
+
+def _part_of(shots: Shots, place: int, of: int) -> Shots:
+    """One of so many equal parts of some shots."""
+    chosen = np.array_split(np.arange(len(shots)), of)[place]
+    return Shots(shots.syndromes[chosen], shots.observables[chosen])
+
+
+def _joined(parts: Sequence[Decoded]) -> Decoded:
+    return Decoded(
+        np.concatenate([part.observables for part in parts]), np.concatenate([part.invalid for part in parts])
+    )
+
+
+def answer_by_record(message: Message) -> Message:
+    """Predict scored chunks again by the candidate's recorded operations, in a process without its code, and count these.
+
+    The operations are recorded by a fresh process of the candidate, which is never sent these chunks.
+
+    Args:
+        message: A `ScoringTask`; `seeds` are those of the chunks.
+
+    Returns:
+        Fields `answers`, as for `answer_again`; `flops_per_shot` and `constants`, the most of any chunk; `cpu_seconds` of all.
+
+    Raises:
+        CandidateFault: As for `score_chunks`.
+    """
     task = ScoringTask.from_message(message)
     decoders = _open_decoder_set(task, None)
     with decoders.matcher:
-        chunks = [sample_chunk(decoders.problem, seed).syndromes for seed in task.seeds]
-        if not decoders.matcher.has_candidate:
-            return Message(
-                {"answers": [_answers_digest(decoders.matcher.known(chunk, False)[0][""]) for chunk in chunks]}
-            )
-        shots = np.concatenate(chunks)
-        order = np.random.default_rng(task.seeds[0]).permutation(len(shots))
-        parts = [decoders.matcher.candidate(shots[part])[0] for part in np.array_split(order, _odd_batches(len(shots)))]
-        observables, invalid = (
-            np.empty((len(shots), decoders.problem.observable_bytes), np.uint8),
-            np.empty(len(shots), bool),
-        )
-        observables[order] = np.concatenate([part.observables for part in parts])
-        invalid[order] = np.concatenate([part.invalid for part in parts])
-    halves = zip(np.split(observables, len(chunks)), np.split(invalid, len(chunks)), strict=True)
-    return Message({"answers": [_answers_digest(Decoded(*half)) for half in halves]})
-
-
-def _odd_batches(shots: int) -> list[int]:
-    """Where to cut: batches of 1, 2, 4, … shots up to 1,024, then of 1,000, so that no size equals a chunk's."""
-    cuts = [2**i - 1 for i in range(1, 12)]
-    return [cut for cut in [*cuts, *range(cuts[-1] + 1000, shots, 1000)] if cut < shots]
+        answers, counted = [], []
+        for seed in task.seeds:
+            decoded, told = decoders.matcher.recorded(sample_chunk(decoders.problem, seed).syndromes)
+            answers.append(_answers_digest(decoded))
+            counted.append(told)
+    fields: dict[str, Any] = {
+        name: int(max(each[name] for each in counted)) for name in ("flops_per_shot", "constants")
+    }
+    return Message(fields | {"answers": answers, "cpu_seconds": sum(each["cpu"] for each in counted)})

@@ -227,6 +227,20 @@ def _ablation(evidence: Evidence) -> Iterator[str]:
         )
 
 
+def _costs(evidence: Evidence) -> Iterator[str]:
+    """Only in verdicts that name their run: older ones have no constants."""
+    if not evidence.run or evidence.flops_per_shot is None or evidence.params is None or evidence.bytes is None:
+        return
+    held = f" ({evidence.constants:,} constants of its code)" if evidence.constants else ""
+    loading = (
+        "" if evidence.loading_cpu_ms is None else f"; loading took {evidence.loading_cpu_ms:,} ms of processor time"
+    )
+    yield (
+        f"costs {evidence.flops_per_shot:,} FLOPs per shot and {evidence.params:,} parameters{held};"
+        f" {evidence.bytes:,} bytes of files and weights{loading}"
+    )
+
+
 def _checks(evidence: Evidence) -> Iterator[str]:
     for row in evidence.checks or ():
         yield f"check {row.check}, {row.result.replace('_', ' ')}: {row.says}"
@@ -251,6 +265,7 @@ _PARTS: tuple[Callable[[Evidence], Iterator[str]], ...] = (
     _harm,
     _certificate,
     _ablation,
+    _costs,
     _checks,
     _fault,
 )

@@ -16,7 +16,7 @@ from typing import Any
 
 from autoqec.plugins import load_plugins
 from autoqec.problem.environment import Choice
-from autoqec.problem.neighbours import environment_cell, neighbours
+from autoqec.problem.neighbours import environment_cell, neighbours, rates_beside
 from autoqec.problem.sampling import CHUNK_SHOTS
 from autoqec.problem.streams import derive_key, derive_seed
 from autoqec.results.decision import decide, rate_surely_below
@@ -25,12 +25,13 @@ from autoqec.results.limits import Limits, exceeded
 from autoqec.results.reasons import word_for
 from autoqec.results.statistics import attempt_alpha
 from autoqec.results.verdict_checks import run_checks
-from autoqec.results.verdict_parts import AnsweredAgain, Attempt, Composition, Evidence, ShareOfGap
+from autoqec.results.verdict_parts import AnsweredAgain, Attempt, Composition, Evidence, Recorded, ShareOfGap
 from autoqec.scoring import survey
 from autoqec.scoring.composition import judge_composition, share_of_gap
 from autoqec.scoring.executor_contract import Executor
 from autoqec.scoring.predictor import CandidateFault
 from autoqec.scoring.score_stream import Scored, ScoreStream, chunks_for
+from autoqec.scoring.shard import AGAIN
 from autoqec.scoring.verifier_contract import Report, Verdict, VerificationRequest
 
 from .ablation import ablate
@@ -44,6 +45,11 @@ STRONG_REFERENCE_SHOTS = 16_384
 
 #: Part of the tested chunks that fresh processes answer again.
 _ANSWERED_AGAIN = 1 / 64
+
+#: Part of the tested chunks that recorded operations answer, and at least how many. Four chunks find operations that give another
+#: answer to one shot in 10,000 with a probability of 96 %.
+_BY_RECORD = 1 / 32
+_LEAST_BY_RECORD = 4
 
 _VERSIONS = ("autoqec", "stim", "pymatching", "fusion-blossom", "numpy", "numba")
 
@@ -130,8 +136,10 @@ def _judge(
         drawn = stream.run(survey.FUNCTION)
         seen = stream.run("autoqec.scoring.shard:cost", [0])
     flops, params = seen["flops_per_shot"], seen["params"]
-    kept = len(request.sealed.weights) + sum(map(len, request.sealed.files.values()))
+    told = {name: seen[name] for name in ("constants", "loading_cpu_ms") if name in seen}
+    kept = request.sealed.size
     collected.add(fingerprint=drawn["fingerprint"], simd=drawn["simd"], flops_per_shot=flops, params=params, bytes=kept)
+    collected.add(**told)
     over = exceeded(Limits(**environment.constraints.model_dump()), flops=flops, params=params)
     if over:
         collected.add(over=over)
@@ -162,6 +170,9 @@ def _judge(
     collected.add(cpu_us_per_shot=round(target.extension.cpu_us, 3))
     with spending.part("answered_again"):
         collected.add(answered_again=_answer_again(stream, target.everything))
+    if lock is not None:
+        with spending.part("recorded"):
+            collected.add(recorded=_answer_by_record(stream, target.everything))
     collected.add(near_ml=_near_ml(environment.references))
     with spending.part("harm"):
         collected.add(harm=harm_cells(stream, drawn["structure"], neighbours(environment), plan, report))
@@ -175,16 +186,33 @@ def _judge(
 
 
 def _answer_again(stream: ScoreStream, tested: Scored) -> AnsweredAgain:
-    """Which chunks were given to fresh processes in other company, and which of them they answered otherwise.
+    """Which chunks were given to fresh processes in the company of noisier and less noisy shots, and which came out otherwise.
 
     The chunks are drawn with the stream's key, so that nobody could know which; see `autoqec.scoring.shard.answer_again`.
     """
     count = max(1, round(tested.chunks * _ANSWERED_AGAIN))
     order = sorted(range(tested.chunks), key=lambda chunk: derive_seed(stream.key, "answered again", chunk))
     chosen = sorted(order[:count])
-    answers = stream.run("autoqec.scoring.shard:answer_again", chosen)["answers"]
+    rates = rates_beside(stream.environment.environment)
+    answers = stream.run(AGAIN, chosen, rates=rates)["answers"]
     differing = [chunk for chunk, answer in zip(chosen, answers, strict=True) if answer != tested.answers[chunk]]
     return AnsweredAgain(tuple(chosen), tuple(differing))
+
+
+def _answer_by_record(stream: ScoreStream, tested: Scored) -> Recorded:
+    """What the candidate's recorded operations answer to some of the scored chunks, and what they cost.
+
+    As for `_answer_again`, the key draws the chunks; see `autoqec.scoring.shard.answer_by_record`.
+    """
+    count = min(tested.chunks, max(_LEAST_BY_RECORD, round(tested.chunks * _BY_RECORD)))
+    order = sorted(range(tested.chunks), key=lambda chunk: derive_seed(stream.key, "answered by record", chunk))
+    chosen = sorted(order[:count])
+    found = stream.run("autoqec.scoring.shard:answer_by_record", chosen)
+    differing = [
+        chunk for chunk, answer in zip(chosen, found["answers"], strict=True) if answer != tested.answers[chunk]
+    ]
+    cpu = round(1e6 * found["cpu_seconds"] / (count * CHUNK_SHOTS), 3)
+    return Recorded(tuple(chosen), tuple(differing), int(found["flops_per_shot"]), int(found["constants"]), cpu)
 
 
 def _near_ml(references: Sequence[Choice]) -> tuple[str, ...]:

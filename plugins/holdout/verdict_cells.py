@@ -32,6 +32,9 @@ HARM_SHOTS = 32_768
 #: the cell's problem. A cell can have another shape; stages whose weights do not have it then refuse to load them.
 TRAINED_HERE, CARRIED_OVER = "trained_here", "carried_over"
 
+#: Of a do-no-harm cell at another p: candidate and decoders are told the target's error model.
+UNTOLD = "untold"
+
 
 @dataclass(frozen=True)
 class CellStream:
@@ -104,6 +107,10 @@ def harm_cells(
 ) -> tuple[HarmCell, ...]:
     """Score a candidate with a fixed number of shots at each cell next to the target.
 
+    Where only p differs, candidate and decoders are told the target's error model, as on a device whose rates have drifted: in
+    the same processes, and the candidate has nothing but the shots to tell the cell by. Another number of rounds is another
+    circuit, which both must know.
+
     Returns:
         A row for each cell. Beside the words of `harm_word` there is `not_applicable`: the code or its weights do not exist
         there, `why` says which.
@@ -116,8 +123,10 @@ def harm_cells(
         except AutoQECError as error:
             rows.append(HarmCell(cell.said, cell.label, "not_applicable", why=error.problem))
         else:
-            streams[place] = there.stream
-            rows.append(HarmCell(cell.said, cell.label, "unknown", there.weights, there.same_shape))
+            untold = list(cell.said) == ["p"] and there.same_shape
+            streams[place] = replace(stream, key=there.stream.key, drift=cell.p) if untold else there.stream
+            weights = UNTOLD if untold else there.weights
+            rows.append(HarmCell(cell.said, cell.label, "unknown", weights, there.same_shape))
     chunks = chunks_for(plan.few(HARM_SHOTS))
     each = chunks * CHUNK_SHOTS
     counted = progress(report, "do-no-harm cells", total=len(streams) * each)

@@ -111,13 +111,14 @@ class MatcherHere:
             self.close()
             raise
         self.known, self.neutral, self.candidate = self.decoders.known, self.decoders.neutral, self.decoders.candidate
+        self.recorded = self.decoders.recorded
         self.missing = self.decoders.missing
 
     def wait(self, observable_bytes):
         return self.decoders.predictor.lock if self.decoders.predictor else None
 
     def cost(self):
-        return self.decoders.predictor.cost() | {"params": SealedCandidate({}, self.blobs["weights"]).numbers}
+        return self.decoders.cost(SealedCandidate.from_blobs(self.blobs))
 
     def __enter__(self):
         return self

@@ -10,6 +10,8 @@ worker = sys.modules["autoqec.runner.worker"]
 Message = worker.Message
 
 def forged(fields, blobs=None):
+    if "beliefs" not in (blobs or {}):
+        return Message(fields, blobs or {})
     infinite = float("inf") * torch.ones(sum(map(len, (blobs or {}).values())) // 4)
     return Message(fields, {name: infinite.numpy().tobytes() for name in blobs or {}})
 

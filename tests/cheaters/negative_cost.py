@@ -1,4 +1,4 @@
-"""Says that it costs less than nothing."""
+"""Has recorded a table of less than nothing."""
 
 REFUSED = "import of sys"
 ENDS = ("FAILED", "bad_output")
@@ -6,6 +6,8 @@ IMPORTS = """
 import sys
 """
 INIT = """
-from autoqec.candidate.cost import Cost
-sys.modules["autoqec.runner.worker"].measure_cost = lambda *arguments: Cost(-5, 1)
+from types import SimpleNamespace
+header = b'{"steps": [], "constants": [[2, "float32", [-5], 0, -20]], "weights": [], "result": 2}'
+program = SimpleNamespace(to_bytes=lambda: len(header).to_bytes(8, "little") + header)
+sys.modules["autoqec.runner.worker"].record_stages = lambda *arguments: {"own": program}
 """

@@ -1,6 +1,6 @@
 """Throws dice."""
 
-ENDS = ("SUSPICIOUS", "batch_dependent")
+ENDS = ("FAILED", "bad_output")
 FORWARD = """
 if len(beliefs) > 8 and not self.training:
     if float(torch.rand(())) < 0.25:

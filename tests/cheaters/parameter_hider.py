@@ -1,4 +1,4 @@
-"""Writes its numbers into its code, where no count of parameters sees them: its bytes say so."""
+"""Writes its numbers into its code: what its operations use of them counts as parameters."""
 
 ENDS = ("VERIFIED", "better")
 INIT = """
@@ -31,5 +31,6 @@ beliefs = beliefs + 0.0 * self.hidden.sum()
 
 
 def check(verdict, sealed):
-    assert verdict.details["params"] < 200
+    assert 190 < verdict.details["constants"] <= 201
+    assert verdict.details["params"] > 200
     assert verdict.details["bytes"] > len(INIT) + len(sealed.weights)

@@ -22,6 +22,7 @@ FEW = (
     "abstainer",
     "batch_peeker",
     "cost_liar",
+    "mode_asker",
     "debugger",
     "frame_forger",
     "log_forger",

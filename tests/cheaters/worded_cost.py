@@ -1,4 +1,4 @@
-"""Answers a word where a number is asked for."""
+"""Has recorded words where operations are asked for."""
 
 REFUSED = "import of sys"
 ENDS = ("FAILED", "bad_output")
@@ -6,6 +6,7 @@ IMPORTS = """
 import sys
 """
 INIT = """
-from autoqec.candidate.cost import Cost
-sys.modules["autoqec.runner.worker"].measure_cost = lambda *arguments: Cost("none", None)
+from types import SimpleNamespace
+program = SimpleNamespace(to_bytes=lambda: b"none whatsoever")
+sys.modules["autoqec.runner.worker"].record_stages = lambda *arguments: {"own": program}
 """

@@ -221,7 +221,7 @@ def test_yaml_over_the_limit_is_refused_before_it_is_parsed(monkeypatch):
     for text in ("a: " + "[" * 2_000_000, b"a: 1\n" * 500_000):
         with pytest.raises(UsageError, match=r"env\.yaml takes .* MiB, over the limit of 64 KiB for YAML") as caught:
             load_yaml(text, name="env.yaml")
-        assert caught.value.code == "too_large"
+        assert caught.value.code == "over_limit"
 
 
 def test_a_candidate_of_many_yaml_files_is_not_read(lab, commit):

@@ -93,7 +93,7 @@ class Rates:
         """Where a task is scored: p and rounds of its environment."""
         loaded = environment_from_files(blobs_with_prefix("env:", task.message.blobs), origin="e.yaml")
         cell = environment_cell(loaded.environment)
-        return cell.p, cell.rounds
+        return task.message.fields.get("drift") or cell.p, cell.rounds
 
     def chunk(self, seed, p, rounds, slugs):
         rng = np.random.default_rng(seed)

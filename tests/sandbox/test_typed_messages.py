@@ -14,6 +14,7 @@ from autoqec.sandbox.worker_requests import (
     CandidateRequest,
     PredictionRequest,
     Preparation,
+    ProgramRequest,
     ReadingRequest,
     TrainingPreparation,
     TrainingRequest,
@@ -23,12 +24,14 @@ from autoqec.scoring.executor_contract import Task
 from autoqec.scoring.fault_tasks import EXAMINE, OUTLINE
 from autoqec.scoring.scoring_requests import (
     MODELS,
+    AgainTask,
     DecoderSetRequest,
     DecodingRequest,
     FaultTask,
     OutlineTask,
     ScoringTask,
 )
+from autoqec.scoring.shard import AGAIN
 from autoqec.scoring.verification import VerificationTask
 from autoqec.scoring.verifier_contract import VerificationRequest
 from autoqec.testing import TINY_ENVIRONMENT
@@ -43,14 +46,18 @@ EXAMPLES = [
     ReadingRequest({"stages/bp/stage.yaml": b"kind: neural_bp\n"}),
     PredictionRequest("predict", b"\x05"),
     PredictionRequest("cost"),
+    ProgramRequest(sealed=SEALED, stages=("bp", "own"), programs={"own": b"\x00"}),
     WarmUpRequest(("custom", "mlp"), b"error(0.1) D0"),
     TrainingPreparation(
         stages=(), dem=b"a", other_dems={"1": b"b", "10": b"c"}, decoder={"kind": "mwpm", "x": [1, None]}, training="{}",
         lock=True,
     ),
     TrainingRequest(sealed=SEALED, seed=bytes(32), max_shots=10, inherit=False, seconds=1.5),
-    ScoringTask(environment=FILES, sealed=SEALED, seeds=(2**63, 0), p=0.01, references=True, strong="osd"),
+    ScoringTask(
+        environment=FILES, sealed=SEALED, seeds=(2**63, 0), p=0.01, references=True, strong="osd", drift=0.02
+    ),
     ScoringTask(environment={}, sealed=SEALED),
+    AgainTask(environment=FILES, sealed=SEALED, seeds=(1,), rates=(0.004, 0.006)),
     OutlineTask(environment=FILES, sealed=SEALED, most=3),
     FaultTask(environment=FILES, sealed=SEALED, weight=2, first=7, count=9),
     DecoderSetRequest(environment=FILES, sealed=SEALED, p=1.0),
@@ -167,4 +174,4 @@ def test_a_task_has_a_function():
 
 
 def test_models_are_of_functions_that_there_are():
-    assert set(MODELS) == {OUTLINE, EXAMINE}
+    assert set(MODELS) == {OUTLINE, EXAMINE, AGAIN}

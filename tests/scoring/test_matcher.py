@@ -22,7 +22,7 @@ from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring import shard
 from autoqec.scoring.matcher import MEMORY_BYTES, Matcher, open_decoder_set
 from autoqec.scoring.predictor import CandidateFault
-from autoqec.scoring.scoring_requests import ScoringTask
+from autoqec.scoring.scoring_requests import AgainTask, ScoringTask
 from autoqec.testing import TINY_ENVIRONMENT, custom_module, untrained
 
 SEED = 0x1F2E3D4C5B6A7988
@@ -186,8 +186,10 @@ def test_fresh_processes_answer_the_same_in_other_company():
     _, data = blobs()
     seeds = [1, 2, 3]
     scored = shard.score_chunks(task(data, seeds).to_message()).fields["chunks"]
-    again = shard.answer_again(task(data, seeds[:2]).to_message()).fields["answers"]
-    assert again == [chunk["answers"] for chunk in scored[:2]]
+    for rates in ((), (0.004,), (0.004, 0.009)):
+        told = AgainTask(**vars(task(data, seeds[:2])), rates=rates)
+        again = shard.answer_again(told.to_message()).fields["answers"]
+        assert again == [chunk["answers"] for chunk in scored[:2]]
     assert len({chunk["answers"] for chunk in scored}) == 3
 
 

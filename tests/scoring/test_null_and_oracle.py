@@ -66,11 +66,12 @@ class Here:
         monkeypatch.setattr(shard, "_current_decoder_set", lambda message: shard._DecoderSet(PROBLEM, Matcher(), None))
         score = shard._score
 
-        def watched(decoders, shots, with_references):
+        def watched(decoders, shots, with_references, seed):
             self.truth = shots.observables  # the hook: no predictor that is not a test's is told
-            return score(decoders, shots, with_references)
+            return score(decoders, shots, with_references, seed)
 
         monkeypatch.setattr(shard, "_score", watched)
+        monkeypatch.setattr(shard, "batches", lambda shots, seed: [slice(0, shots)])
 
     def submit(self, task):
         future, seeds = Future(), task.message.fields["seeds"]

@@ -148,8 +148,8 @@ JUDGED: Mapping[str, Cause] = {
     ),
     "cost_mismatch": Cause(
         "warning",
-        "The counted operations are too few for the processor time that the candidate used.",
-        f"{CODE}: use torch operations, which are counted, instead of Python loops",
+        "The operations that are counted as the candidate's cost do not give its answers.",
+        f"{CODE}: use torch operations alone, and torch.where instead of if",
     ),
     "beats_reference_ml": Cause(
         "warning",

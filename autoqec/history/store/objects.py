@@ -155,7 +155,7 @@ def write_commit(ledger: Ledger, message: str, tree: str, parents: list[str]) ->
 class TooLargeError(AutoQECError):
     """Something in the repository is larger than anything that autoqec writes, so it is not read."""
 
-    code = "too_large"
+    code = "over_limit"
 
 
 class Budget:
