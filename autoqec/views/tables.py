@@ -171,7 +171,7 @@ def print_front(items: Sequence[RoundRow]) -> None:
             # Costs as the verifier counted them, if the verdict has them.
             flops = (holdout.flops_per_shot if holdout else None) or (costs.flops_per_shot if costs else None)
             params = (holdout.params if holdout else None) or (costs.params if costs else None)
-            row = (
+            row: tuple[str | Text, ...] = (
                 " ".join(filter(None, (item.name, "✓" * is_signed(item) + "*" * bool(item.confirmed)))),
                 _rate(figures.ler_candidate if figures else None),
                 _percent(figures),
