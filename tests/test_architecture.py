@@ -44,7 +44,8 @@ SHARED = {
     "own_files": set(),
     "plugins": {"own_files", "errors", "hookspecs", "json_values", "plugin_errors", "printed_rows", "round_events"},
     "settings_schema": {"json_values"},
-    "config": {"errors", "json_values", "settings_schema"},
+    "wanted_settings": {"settings_schema"},
+    "config": {"errors", "json_values", "settings_schema", "wanted_settings"},
 }
 
 

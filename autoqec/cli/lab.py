@@ -39,6 +39,7 @@ def open_lab(flags: Mapping[str, Any] | None = None) -> tuple[Ledger, Settings]:
         NotFoundError, AutoQECError, UsageError: There is no lab here, it is unusable, or a setting is invalid.
     """
     from autoqec.config import load_settings
+    from autoqec.views.wanted_text import say_withheld
 
     ledger = open_history()
     if ledger.identity_is_fallback:
@@ -48,6 +49,7 @@ def open_lab(flags: Mapping[str, Any] | None = None) -> tuple[Ledger, Settings]:
             "git has no user.name here; the author of commits is autoqec <autoqec@localhost> (git config user.name ...)"
         )
     settings = load_settings(ledger.workdir, flags)
+    say_withheld(settings.withheld)
     ledger.network_seconds = settings["network_seconds"]
     return ledger, settings
 

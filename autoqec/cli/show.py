@@ -22,8 +22,11 @@ def _signature(verdict: Verdict, lab: Path | None) -> str:
     note, allowed = verdict.to_note(), ""
     if "signature" in note:  # reading settings takes as long as half of the rest, and most verdicts have no signature
         from autoqec.config import load_settings
+        from autoqec.views.wanted_text import say_withheld
 
-        allowed = load_settings(lab)["allowed_signers"]
+        settings = load_settings(lab)
+        say_withheld([each for each in settings.withheld if each.name == "allowed_signers"])
+        allowed = settings["allowed_signers"]
     found = examine(note, Path(allowed).expanduser() if allowed else None)
     return {
         "unsigned": "not signed",
