@@ -74,6 +74,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHONS[0], default=False)
+def mutate(session: nox.Session) -> None:
+    """Change the code that decides what a record is worth, and list the changes that no test notices."""
+    _install(session, "[test]")
+    session.run("python", "tests/mutate.py", *session.posargs)
+
+
+@nox.session(python=PYTHONS[0], default=False)
 def demo(session: nox.Session) -> None:
     """Make a lab in a temporary folder, run a round in it, and show what it left."""
     _install(session)

@@ -12,13 +12,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from autoqec.errors import UsageError
 from autoqec.settings_schema import BUILTIN_PROFILES, Price, Profile, SettingsFile, Simple
-from autoqec.wanted_settings import TRUST_VARIABLE, Wanted, is_trusted, user_folder, wanted
+from autoqec.user_folders import user_folder
+from autoqec.wanted_settings import TRUST_VARIABLE, Wanted, is_trusted, wanted
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -247,6 +248,9 @@ def _explained_simple(name: str, value: Any, source: str, unknown: bool) -> tupl
         return f"unknown setting {name!r}", _nearest(name, [*BUILTIN, "profiles", "agents", "prices"])
     kind = type(BUILTIN[name])
     what = {int: "a whole number", float: "a number", str: "a word"}[kind]
+    words = get_args(Simple.model_fields[name].annotation)
+    if words and kind is str:
+        what = f"one of {', '.join(word for word in words if word)}, or empty"
     ends = [
         getattr(limit, end)
         for limit in Simple.model_fields[name].metadata
@@ -278,14 +282,14 @@ def _explained_profile(name: str, key: str, values: Mapping[str, Any], unknown: 
 
 
 def config_template() -> str:
-    """The text of a new lab's settings file: every simple setting with its built-in value."""
+    """The text of a new lab's settings file: every simple setting that a lab may choose, with its built-in value."""
     lines = [
         "# Settings of this lab. A flag wins over an AUTOQEC_... variable, over this file, over your own settings in",
-        "# ~/.config/autoqec/config.toml, over the built-in value. Values that send, sign, trust, load or spend something are",
-        "# used once you trust this file: autoqec trust. It asks again after each change.",
-        "# `autoqec doctor` shows every value and where it comes from.",
+        "# ~/.config/autoqec/config.toml, over the built-in value. What sends, signs, loads or spends something belongs to your",
+        "# own file. `autoqec doctor` shows every value and where it comes from.",
     ]
+    chosen = {name: value for name, value in BUILTIN.items() if Simple.whose(name) != "user"}
     lines += [
-        f'{name} = "{value}"' if isinstance(value, str) else f"{name} = {value}" for name, value in BUILTIN.items()
+        f'{name} = "{value}"' if isinstance(value, str) else f"{name} = {value}" for name, value in chosen.items()
     ]
     return "\n".join(lines) + "\n"

@@ -88,6 +88,7 @@ class Simple(_Settings):
         strong_reference: A slow decoder that runs beside a verdict, such as `tesseract`; empty for none.
         signing_key: Path of the ssh key that signs verdicts; empty for none.
         allowed_signers: File of signers known by name, see `man ssh-keygen`; empty for none.
+        trust: Records that count: `signed` by an allowed signer, or `any`; empty for `signed` if there are allowed signers.
         patience: Consecutive rounds without VERIFIED after which `autoqec round` stops; 0 for no limit.
         max_wall: Seconds after which a command starts no further step; 0 for no limit.
         max_tokens: Tokens that the agents of a run may use; 0 for no limit.
@@ -107,6 +108,7 @@ class Simple(_Settings):
     strong_reference: str = _of("user", "")
     signing_key: str = _of("user", "")
     allowed_signers: str = _of("user", "")
+    trust: Literal["", "any", "signed"] = _of("user", "")
     patience: _Whole = _of("lab", 3, ge=0, le=100_000)
     max_wall: _Decimal = _of("user", 0.0, ge=0, le=1e9)
     max_tokens: _Whole = _of("user", 0, ge=0, le=10**12)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from autoqec.settings_schema import BUILTIN_PROFILES, Profile, SettingsFile
+from autoqec.user_folders import user_folder
 
 #: Set to 1 to use the settings of every repository without asking, on a machine where all repositories are yours.
 TRUST_VARIABLE = "AUTOQEC_TRUST_LABS"
@@ -101,17 +102,3 @@ def _about(lab: Path, data: bytes) -> Mapping[str, str]:
 def _record(lab: Path, data: bytes) -> Path:
     name = hashlib.sha256(json.dumps(_about(lab, data), sort_keys=True).encode()).hexdigest()
     return user_folder("XDG_STATE_HOME", ".local/state") / "trusted" / f"{name}.json"
-
-
-def user_folder(variable: str, usual: str) -> Path:
-    """The user's own folder for AutoQEC.
-
-    Args:
-        variable: One of the XDG base directory specification; a relative path in it is ignored, as that demands.
-        usual: The folder below the home directory where it is not set.
-
-    Raises:
-        RuntimeError: There is no home directory.
-    """
-    told = Path(os.environ.get(variable, ""))
-    return (told if told.is_absolute() else Path.home() / usual) / "autoqec"

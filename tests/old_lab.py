@@ -68,7 +68,8 @@ def records(folder: Path) -> list:
 
     found = []
     for record in read_history(open_ledger(folder)):
-        plain = {name: value for name, value in vars(record).items() if name not in (*NOTE_KINDS, "claim", "identity")}
+        apart = (*NOTE_KINDS, "claim", "identity", "standings", "trust")
+        plain = {name: value for name, value in vars(record).items() if name not in apart}
         plain |= {kind: (getattr(record, kind) or {}).get("id") for kind in NOTE_KINDS}
         for name in ("claim", "identity"):
             plain[name] = None if getattr(record, name) is None else asdict(getattr(record, name))

@@ -182,6 +182,8 @@ def test_the_command_shows_asks_and_forgets(tmp_path):
     done = autoqec(lab, "doctor")
     assert done.stderr.count("hint: autoqec trust") == 1
     assert "claim_remote" in done.stderr
+    for reads in ("log", "pareto"):  # for these, only whom to believe matters
+        assert autoqec(lab, reads).stderr.count("config.toml: allowed_signers\n  hint: autoqec trust") == 1
     done = autoqec(lab, "trust")
     assert (done.returncode, "hint: autoqec trust --yes" in done.stderr) == (2, True)
     assert 'claim_remote = "https://evil.example/x"   Remote that round numbers are claimed on' in done.stdout

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from autoqec.history import Ledger, Run, fetch_bundle, open_ledger
@@ -22,6 +22,12 @@ def open_history() -> Ledger:
     Raises:
         NotFoundError, AutoQECError: There is no lab here, or it is unusable.
     """
+    ledger = _opened()
+    _say_whom_not_to_trust(ledger)
+    return ledger
+
+
+def _opened() -> Ledger:
     ledger = open_ledger(".")
     report = fetch_bundle(ledger)
     if report is not None:
@@ -30,6 +36,18 @@ def open_history() -> Ledger:
 
         say(f"fetched from the bundle of this clone: {moved(report.received)}")
     return ledger
+
+
+def _say_whom_not_to_trust(ledger: Ledger) -> None:
+    """Say which settings of the lab's file would decide what counts, and are not used."""
+    with suppress(OSError):
+        data = (ledger.workdir / ".autoqec/config.toml").read_bytes()
+        if any(word in data for word in (b"trust", b"allowed_signers", b"\\")):  # reading settings takes time
+            from autoqec.config import load_settings
+            from autoqec.views.wanted_text import say_withheld
+
+            withheld = load_settings(ledger.workdir).withheld
+            say_withheld([each for each in withheld if each.name in ("trust", "allowed_signers")])
 
 
 def open_lab(flags: Mapping[str, Any] | None = None) -> tuple[Ledger, Settings]:
@@ -41,7 +59,7 @@ def open_lab(flags: Mapping[str, Any] | None = None) -> tuple[Ledger, Settings]:
     from autoqec.config import load_settings
     from autoqec.views.wanted_text import say_withheld
 
-    ledger = open_history()
+    ledger = _opened()
     if ledger.identity_is_fallback:
         from autoqec.views.console import say
 

@@ -17,14 +17,14 @@ def command(env: str | None, run_name: str | None, top: int | None, as_json: boo
     """Show the Pareto front: VERIFIED rounds that no other one significantly dominates in gain, FLOPs and parameters."""
     from autoqec.history import missing_from_chain
     from autoqec.views.console import print_json, say
-    from autoqec.views.front_json import front_rows, over_limits
+    from autoqec.views.front_json import front_rows, left_out
     from autoqec.views.log_lines import read_lines, require_environment
 
     ledger = open_history()
     runs = read_lines(ledger, run_name)
     require_environment(ledger, runs, env)
     rows = front_rows(ledger, runs, env)[:top]
-    for sentence in over_limits(runs, env):
+    for sentence in left_out(runs, env):
         say(sentence)
     for sentence in filter(None, (missing_from_chain(ledger, found.run) for found in runs)):
         say(f"{sentence}; see autoqec fsck")

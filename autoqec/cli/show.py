@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import click
@@ -11,29 +10,17 @@ from autoqec.cli import shared_options as options
 from autoqec.cli.lab import open_history
 
 if TYPE_CHECKING:
-    from autoqec.history import Ledger
-    from autoqec.results.verdict import Verdict
+    from autoqec.history import Ledger, RoundRecord
 
 
-def _signature(verdict: Verdict, lab: Path | None) -> str:
-    """Describe the signature of a verdict in words."""
-    from autoqec.history.rounds.signatures import examine
-
-    note, allowed = verdict.to_note(), ""
-    if "signature" in note:  # reading settings takes as long as half of the rest, and most verdicts have no signature
-        from autoqec.config import load_settings
-        from autoqec.views.wanted_text import say_withheld
-
-        settings = load_settings(lab)
-        say_withheld([each for each in settings.withheld if each.name == "allowed_signers"])
-        allowed = settings["allowed_signers"]
-    found = examine(note, Path(allowed).expanduser() if allowed else None)
-    return {
-        "unsigned": "not signed",
-        "good": f"signed by {found.who}",
-        "unknown": f"signed with key {found.who}, which is not in allowed_signers",
-        "altered": "ALTERED: the verdict was changed after it was signed",
-    }[found.word]
+def _trust_words(record: RoundRecord) -> str | None:
+    """Say in words what the verdict of a round is worth."""
+    found = record.trust
+    if found is None:
+        return None
+    if found.state == "signed":
+        return f"signed {found.why}"
+    return f"{found.state}{'' if found.counts else ', does not count'}: {found.why}"
 
 
 @click.command()
@@ -57,14 +44,15 @@ def command(round_name: str, trace: bool, as_json: bool) -> int:
     row = find_row(ledger, run, number)
     results, conflicts = read_results(record), disagreements(record)
     if as_json:
-        print_json([row.to_json() | {"notes": results.to_notes(), "conflicts": [each.to_json() for each in conflicts]}])
+        notes, lines = results.to_notes(), [each.to_json() | {"id": each.line.id} for each in record.standings]
+        told = {"notes": notes, "conflicts": [each.to_json() for each in conflicts], "verdict_lines": lines}
+        print_json([row.to_json() | told])
         return 0
     diff = None
     if record.commit:
         before = read_candidate(ledger, record.parents[0]) if record.parents else {}
         diff = candidate_diff(before, read_candidate(ledger, record.commit))
-    signature = _signature(results.verdict, ledger.workdir) if results.verdict else None
-    print_round(row, RoundDetails(results, record.body, diff, conflicts, signature))
+    print_round(row, RoundDetails(results, record.body, diff, conflicts, _trust_words(record)))
     return 0
 
 

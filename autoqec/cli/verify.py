@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from autoqec.loop.judging import Asked
     from autoqec.loop.round_state import RoundState
     from autoqec.loop.session import Session
+    from autoqec.results.trust.line_trust import Standing
     from autoqec.results.verdict import Verdict
 
 
@@ -114,7 +115,7 @@ def command(
     run_name, number = parse_round_name(round_name)
     run = load_run(ledger, run_name)
     state = read_state(ledger, run_name, number)
-    noted = find_verdict(ledger, state, seed_key) if seed_key is not None else None
+    noted, standing = find_verdict(state, seed_key) if seed_key is not None else (None, state.trust)
     needs_weights = attest is None and (not audit or replay)
     if state.commit is None or (state.weights is None and needs_weights):
         raise NotFoundError(
@@ -125,7 +126,7 @@ def command(
         if attest is not None:
             return _attest(session, state, attest, as_json=as_json)
         if audit:
-            return _audit(session, state, noted or state.verdict, replay=replay, as_json=as_json)
+            return _audit(session, state, standing, replay=replay, as_json=as_json)
         return _judge(session, state, noted, asked, as_json=as_json)
 
 
@@ -194,17 +195,19 @@ def _attest(session: Session, state: RoundState, file: Path, *, as_json: bool) -
     return 0
 
 
-def _audit(session: Session, state: RoundState, verdict: Verdict | None, *, replay: bool, as_json: bool) -> int:
+def _audit(session: Session, state: RoundState, standing: Standing | None, *, replay: bool, as_json: bool) -> int:
     from autoqec.errors import NotFoundError, UsageError
     from autoqec.loop.auditing import audit_round, replay_differences, why_no_replay
     from autoqec.loop.judging import judge
+    from autoqec.results.verdict import parse_verdict
     from autoqec.views.console import print_json
     from autoqec.views.verify_text import print_audit
 
     name = f"{state.claim.run}/{state.claim.number}"
-    if verdict is None:
+    verdict = parse_verdict(standing.record).record if standing is not None else None
+    if standing is None or verdict is None:
         raise NotFoundError(f"round {name} has no verdict", hint=f"autoqec verify exp/{name}")
-    found = audit_round(session, state, verdict)
+    found = audit_round(session, state, verdict, standing)
     if replay:
         from autoqec.scoring.survey import stim_build
 
@@ -219,7 +222,7 @@ def _audit(session: Session, state: RoundState, verdict: Verdict | None, *, repl
         evidence = verdict.evidence
         fields |= {"commit": evidence.commit or None, "id": evidence.id or None}
         fields |= {"verdict": verdict.verdict, "reason": verdict.reason}
-        print_json([{**fields, "replayed": replay, "disagreements": found}])
+        print_json([{**fields, "replayed": replay, "disagreements": found, "trust": standing.to_json()}])
     else:
         print_audit(name, verdict, found)
     return 1 if found else 0

@@ -127,7 +127,8 @@ def stored_packages(ledger: Ledger) -> Iterator[StoredPackage]:
         if record.identity is None or record.problems or not _has_weights(ledger, record):
             continue
         scored = (record.metrics or {}).get("candidate")
-        digest = _digest(scored, record.identity.env.rpartition(":")[2]) if isinstance(scored, str) else None
+        environment = record.environment[1] if record.environment else record.identity.env.rpartition(":")[2]
+        digest = _digest(scored, environment) if isinstance(scored, str) else None
         yield StoredPackage(str(ledger.git_dir), record.run, record.number, record.branch, digest)
 
 

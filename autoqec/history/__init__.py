@@ -16,9 +16,17 @@ if TYPE_CHECKING:
     from autoqec.history.fsck.fsck_lab import Repaired, check, repair
     from autoqec.history.reading.candidate_diff import candidate_diff
     from autoqec.history.reading.chain_state import missing_from_chain
-    from autoqec.history.reading.history_reader import RunRecords, chosen_runs, find_record, read_history, read_run
+    from autoqec.history.reading.history_reader import (
+        RunRecords,
+        chosen_runs,
+        find_record,
+        read_history,
+        read_run,
+        trusted_events,
+    )
     from autoqec.history.reading.round_record import RoundRecord, read_committed
     from autoqec.history.reading.snapshot import Snapshot, take_snapshot
+    from autoqec.history.reading.trust_policy import Trusted, trusted
     from autoqec.history.rounds.attachments import attach, attached_numbers, has_attachment, read_attachment
     from autoqec.history.rounds.claims import (
         Claim,
@@ -93,6 +101,7 @@ __all__ = [
     "RunRecords",
     "Snapshot",
     "SyncReport",
+    "Trusted",
     "Unpushed",
     "append_line",
     "append_note",
@@ -156,6 +165,8 @@ __all__ = [
     "take_over_claim",
     "take_snapshot",
     "tidy",
+    "trusted",
+    "trusted_events",
     "unpushed",
     "update_claim",
     "utc_now",
@@ -172,9 +183,17 @@ __getattr__ = lazy_names(
         "fsck.fsck_lab": ("Repaired", "check", "repair"),
         "reading.candidate_diff": ("candidate_diff",),
         "reading.chain_state": ("missing_from_chain",),
-        "reading.history_reader": ("RunRecords", "chosen_runs", "find_record", "read_history", "read_run"),
+        "reading.history_reader": (
+            "RunRecords",
+            "chosen_runs",
+            "find_record",
+            "read_history",
+            "read_run",
+            "trusted_events",
+        ),
         "reading.round_record": ("RoundRecord", "read_committed"),
         "reading.snapshot": ("Snapshot", "take_snapshot"),
+        "reading.trust_policy": ("Trusted", "trusted"),
         "rounds.attachments": ("attach", "attached_numbers", "has_attachment", "read_attachment"),
         "rounds.claims": (
             "Claim",

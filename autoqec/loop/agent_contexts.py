@@ -12,7 +12,7 @@ from autoqec.agents.budget import left, spent_on
 from autoqec.agents.context_parts import BudgetLeft, KilledRound, MachineFacts, ProfileLimits, RoundTiming
 from autoqec.agents.past_rounds import failed_composes, past_rounds
 from autoqec.candidate.installed_stages import FORMATS, stage_kinds
-from autoqec.history import RoundRecord, read_candidate, read_committed, read_notes
+from autoqec.history import RoundRecord, read_candidate, read_committed, trusted_events
 from autoqec.loop.session import Session
 from autoqec.loop.tracing import run_calls
 from autoqec.problem.streams import derive_key, derive_seed
@@ -80,9 +80,7 @@ def run_front(session: Session, records: Sequence[RoundRecord]) -> Front:
             entrants.append(found)
 
     def decided(commits: Collection[str]) -> dict[str, list[HeadToHead]]:
-        return head_to_heads(
-            read_notes(session.ledger, session.run.name, "verdict", strict=False, commits=sorted(commits))
-        )
+        return head_to_heads(trusted_events(session.ledger, session.run.name, commits))
 
     return front_of(entrants, decided)
 

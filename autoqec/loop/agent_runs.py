@@ -13,7 +13,7 @@ from autoqec.agents.budget import spent_on
 from autoqec.agents.past_rounds import past_rounds
 from autoqec.config import Setting, Settings
 from autoqec.errors import AutoQECError, BudgetSpentError, UsageError
-from autoqec.history import Ledger, RoundRecord, list_runs, read_history, read_notes
+from autoqec.history import Ledger, RoundRecord, list_runs, read_history, trusted_events
 from autoqec.loop.many_rounds import run_rounds
 from autoqec.loop.one_round import interrupted_rounds, resume_round
 from autoqec.loop.session import Session
@@ -150,9 +150,9 @@ def arm_result(ledger: Ledger, arm: Arm, rounds: int) -> ArmResult:
         seconds += past.seconds or 0.0
         tried.append(_tried(record, seconds))
     commits = [record.commit for record in records if record.commit]
-    notes = read_notes(ledger, arm.run, "verdict", strict=False, commits=commits)
+    events = trusted_events(ledger, arm.run, commits)
     cost = None if spent.unpriced else round(spent.cost, 6)
-    return ArmResult(arm.agent, arm.seed, arm.run, tuple(tried), spent.tokens, cost, head_to_heads(notes))
+    return ArmResult(arm.agent, arm.seed, arm.run, tuple(tried), spent.tokens, cost, head_to_heads(events))
 
 
 def _tried(record: RoundRecord, seconds: float) -> Tried:

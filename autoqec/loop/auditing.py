@@ -13,6 +13,7 @@ from autoqec.loop.identity import identity_faults
 from autoqec.loop.round_state import RoundState
 from autoqec.loop.session import Session
 from autoqec.results.audit import audit
+from autoqec.results.trust.line_trust import Standing
 from autoqec.results.verdict import Verdict
 
 #: The packages that decide which shots a seed gives and how they are decoded. A note's other `versions` do not matter.
@@ -25,13 +26,14 @@ _REPLAYED = ("verdict", "reason", "word", "test", "extension", "digests", "cells
 _TOLD = ("trained_here", "carried_over")
 
 
-def audit_round(session: Session, state: RoundState, verdict: Verdict) -> list[str]:
-    """What is wrong with a verdict: figures that do not follow from its counts, or that it is about something else.
+def audit_round(session: Session, state: RoundState, verdict: Verdict, standing: Standing | None = None) -> list[str]:
+    """What is wrong with a verdict: figures that do not follow from its counts, what else it is about, or that it does not count.
 
     Args:
         session: Where.
         state: The round; without its weights, whether they are those that were judged is not looked at.
         verdict: Its verdict.
+        standing: The state of that verdict; None for one that is not in git.
     """
     found, evidence = audit(verdict), verdict.evidence
     expected = {
@@ -54,6 +56,8 @@ def audit_round(session: Session, state: RoundState, verdict: Verdict) -> list[s
         found.append(f"alpha: the verdict's is {evidence.attempt.alpha:g}, but the environment allows {allowed:g}")
     if examine(verdict.to_note(), None).word == "altered":
         found.append("signature: the note is not what was signed")
+    if standing is not None and not standing.counts and (standing.state == "unsigned" or not found):
+        found.append(f"trust: the verdict is {standing.state} and does not count: {standing.why}")
     return found
 
 

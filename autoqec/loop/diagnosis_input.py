@@ -24,7 +24,7 @@ from autoqec.history import (
     candidate_diff,
     read_attachment,
     read_history,
-    read_notes,
+    trusted_events,
 )
 from autoqec.history import read_candidate as read_files
 from autoqec.json_values import JsonObject
@@ -32,6 +32,7 @@ from autoqec.loop.tracing import run_calls
 from autoqec.plugins import Registry
 from autoqec.results.diagnosis_finding import DiagnosisFinding
 from autoqec.results.round_results import read_results
+from autoqec.results.statistics import attempt_share
 from autoqec.results.verdict import parse_verdict
 from autoqec.results.verification_events import parse_begun
 from autoqec.runner.reading import canonical_candidate
@@ -130,7 +131,7 @@ def patched(
 
 
 def _case(lab: _Lab, record: RoundRecord) -> Case:
-    problems = [*record.problems, *read_results(record).problems]
+    problems = [*record.problems, *record.notices, *read_results(record).problems]
 
     def files_at(commit: str) -> Mapping[str, bytes]:
         return _tried(lambda: read_files(lab.ledger, commit), {}, problems)
@@ -211,8 +212,8 @@ def _known(registry: Registry, files: Mapping[str, str], reason: str) -> dict[st
 def _run_case(
     ledger: Ledger, registry: Registry, settings: Settings, run: str, closed: tuple[PastRound, ...]
 ) -> RunCase:
-    notes = _tried(lambda: read_notes(ledger, run, "verdict", strict=False), {}, [])
-    begun = [event for each in notes.values() for note in each if (event := parse_begun(note))]
+    events = _tried(lambda: trusted_events(ledger, run), {}, [])
+    begun = [event for each in events.values() for note in each if (event := parse_begun(note))]
     calls = _tried(lambda: run_calls(ledger, run), [], [])
     return RunCase(
         run,
@@ -220,7 +221,7 @@ def _run_case(
         patience=settings["patience"],
         options={"kinds": registry.names("stage"), "losses": get_args(Training.model_fields["loss"].annotation)},
         attempts=len(begun),
-        spent=sum(event.share for event in begun),
+        spent=sum(attempt_share(event.attempt) for event in begun),
         took=spent_on(calls).to_dict(),
     )
 

@@ -16,19 +16,18 @@ from autoqec.history import (
     Claim,
     Ledger,
     attach,
-    effective,
+    find_record,
     find_round,
     read_attachment,
     read_candidate,
     read_claim,
-    read_notes,
 )
 from autoqec.history.rounds.attachments import WEIGHTS_FILE
-from autoqec.history.rounds.notes import NOTE_KINDS
 from autoqec.json_values import JsonObject
 from autoqec.results.analysis import Analysis
 from autoqec.results.metrics import Metrics
 from autoqec.results.round_results import RoundResults, read_results
+from autoqec.results.trust.line_trust import Standing
 from autoqec.results.verdict import Verdict, parse_verdict
 from autoqec.sandbox.sealed import SealedCandidate
 
@@ -57,6 +56,8 @@ class RoundState:
         weights: safetensors bytes, once trained.
         training: Telemetry and cost of training.
         metrics, analysis, verdict: What the notes on the commit that count say.
+        trust: The state of that verdict; if none counts, of the one that comes nearest to it. None if there is none.
+        standings: The state of each line of its verdict note.
     """
 
     claim: Claim
@@ -69,6 +70,8 @@ class RoundState:
     metrics: Metrics | None
     analysis: Analysis | None
     verdict: Verdict | None
+    trust: Standing | None = None
+    standings: tuple[Standing, ...] = ()
 
     @property
     def sealed(self) -> SealedCandidate:
@@ -78,22 +81,6 @@ class RoundState:
 
 def _json(files: Mapping[str, bytes], name: str) -> Any:
     return dict(json.loads(files[name])) if name in files else None
-
-
-@dataclass(frozen=True)
-class _Notes:
-    """The notes on a round's commit that count."""
-
-    metrics: Any = None
-    analysis: Any = None
-    verdict: Any = None
-
-
-def _results(ledger: Ledger, run: str, commit: str | None) -> RoundResults:
-    if commit is None:
-        return RoundResults()
-    found = {kind: effective(read_notes(ledger, run, kind).get(commit, [])) for kind in NOTE_KINDS}
-    return read_results(_Notes(**found))
 
 
 def read_state(ledger: Ledger, run: str, number: int) -> RoundState:
@@ -109,7 +96,8 @@ def read_state(ledger: Ledger, run: str, number: int) -> RoundState:
         commit = find_round(ledger, run, number)
     except NotFoundError:
         commit = None
-    results = _results(ledger, run, commit)
+    record = find_record(ledger, run, number)
+    results = read_results(record) if commit is not None and record.commit == commit else RoundResults()
     return RoundState(
         claim=claim,
         hypothesis=_json(traces, "ideator.json"),
@@ -121,6 +109,8 @@ def read_state(ledger: Ledger, run: str, number: int) -> RoundState:
         metrics=results.metrics,
         analysis=results.analysis,
         verdict=results.verdict,
+        trust=record.trust,
+        standings=record.standings,
     )
 
 
@@ -130,15 +120,15 @@ def save_message(ledger: Ledger, claim: Claim, role: Role, message: BaseModel) -
     attach(ledger, "traces", claim.run, claim.number, {f"{role}.json": data})
 
 
-def find_verdict(ledger: Ledger, state: RoundState, seed_key: str) -> Verdict:
-    """The verdict of a round that was reached on the shots of a holdout key.
+def find_verdict(state: RoundState, seed_key: str) -> tuple[Verdict, Standing]:
+    """The verdict of a round that was reached on the shots of a holdout key, and its state; one that counts, if there is one.
 
     Raises:
         NotFoundError: The round has none with that key.
     """
-    run, number = state.claim.run, state.claim.number
-    for note in read_notes(ledger, run, "verdict").get(str(state.commit), []):
-        verdict = parse_verdict(note).record
+    for standing in sorted(state.standings, key=lambda each: not each.counts):
+        verdict = parse_verdict(standing.record).record
         if verdict is not None and (attempt := verdict.evidence.attempt) and attempt.seed_key == seed_key:
-            return verdict
-    raise NotFoundError(f"round {run}/{number} has no verdict with that key", hint=f"autoqec show {run}/{number}")
+            return verdict, standing
+    name = f"{state.claim.run}/{state.claim.number}"
+    raise NotFoundError(f"round {name} has no verdict with that key", hint=f"autoqec show {name}")

@@ -116,6 +116,18 @@ def _figures_of_all(evidence: Evidence, target: Tested, alpha: float, ends: Ends
         yield from _variant(f"ablation.variants.{place}", variant, ends)
 
 
+def figures_differ(where: str, noted: Figures, counts: PairedCounts, ends: Ends = SEARCHED) -> Iterator[str]:
+    """Report the figures that do not follow from the counts behind them.
+
+    Args:
+        where: Their place in the note, for messages.
+        noted: The figures.
+        counts: The counts.
+        ends: How to find the ends of intervals.
+    """
+    yield from _beside(where, noted.to_note(), _figures(counts, noted, ends))
+
+
 def _figures(counts: PairedCounts, noted: Figures, ends: Ends) -> dict[str, Any]:
     """The figures of counts as a note holds them."""
     rates = counts.shots, counts.ler_baseline, counts.ler_candidate, counts.delta_ler

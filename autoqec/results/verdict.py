@@ -79,7 +79,10 @@ class Verdict:
 
     @cached_property
     def figures(self) -> Figures | None:
-        """Rates, gain and ratio on the holdout; None if nothing was tested."""
+        """Rates, gain and ratio on the holdout; None if nothing was tested, whatever figures the note of such a verdict has."""
+        stopped = self.details.get("fault") is not None or bool(self.details.get("over"))
+        if stopped and read_counts(self.details.get("test")) is None:
+            return None
         return read_figures(self.details)
 
     @property
@@ -192,7 +195,7 @@ def parse_verdict(note: Any) -> Parsed[Verdict]:
         verdict = Verdict.from_dict(note)
     except (ValueError, TypeError):
         return Parsed(problem=malformed("verdict", note))
-    if verdict.figures is None and (verdict.verified or "ler_candidate" in note):
+    if (verdict.verified or "ler_candidate" in note) and read_figures(note) is None:
         return Parsed(problem=malformed("verdict", note))
     return Parsed(verdict)
 

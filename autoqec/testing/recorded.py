@@ -8,7 +8,9 @@ from typing import Any
 from autoqec import history
 from autoqec.history import Ledger, Run
 from autoqec.json_values import JsonObject
+from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.testing.tiny import TINY_ENVIRONMENT
+from autoqec.testing.whole_notes import completed_metrics, completed_verdict
 
 
 def figures(**changes: Any) -> dict[str, Any]:
@@ -54,8 +56,8 @@ def record_round(
         parents: Commits that it forks or composes.
         hypothesis: Its hypothesis.
         weights: Its weights, as safetensors bytes.
-        metrics: Its metrics note.
-        verdict: Its verdict note.
+        metrics: Its metrics note; figures without counts get counts that come near to them.
+        verdict: Its verdict note; one without evidence gets some that it follows from.
         close: Whether to close the claim.
 
     Returns:
@@ -77,9 +79,15 @@ def record_round(
     )
     if weights is not None:
         history.attach(ledger, "artifacts", run.name, claim.number, {"weights.safetensors": weights})
-    for kind, record in (("metrics", metrics), ("verdict", verdict)):
-        if record is not None:
-            history.append_note(ledger, run.name, kind, commit, dict(record))
+    sealed = SealedCandidate(files, weights or b"")
+    about = {"candidate": sealed.digest, "weights_sha256": sealed.weights_sha256}
+    if metrics is not None:
+        about["weights_sha256"] = str(metrics.get("weights_sha256", about["weights_sha256"]))
+        noted = history.append_note(ledger, run.name, "metrics", commit, completed_metrics(metrics))
+        about["metrics"] = noted["id"]
+    if verdict is not None:
+        about |= {"commit": commit, "environment": run.env_id}
+        history.append_note(ledger, run.name, "verdict", commit, completed_verdict(verdict, about))
     if close:
         history.close_claim(ledger, claim, status="ok", commit=commit)
     return commit

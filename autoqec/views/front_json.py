@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from autoqec.errors import AutoQECError
-from autoqec.history import Ledger, read_notes, require_reachable
+from autoqec.history import Ledger, require_reachable, trusted_events
 from autoqec.results.head_to_head import HeadToHead, head_to_heads
 from autoqec.results.lab_front import Entrant, Front, front_of
 from autoqec.views.log_lines import Line, RunLines
@@ -58,7 +58,7 @@ def _kept(ledger: Ledger, runs: Sequence[RunLines], env: str | None = None) -> l
 
 
 def read_fronts(ledger: Ledger, runs: Sequence[RunLines], env: str | None = None) -> list[EnvironmentFront]:
-    """The fronts of the VERIFIED rounds, one for each environment; `over_limits` tells which are on none.
+    """The fronts of the VERIFIED rounds, one for each environment; `left_out` tells which are on none.
 
     Args:
         ledger, runs, env: As for `front_rows`.
@@ -69,13 +69,6 @@ def read_fronts(ledger: Ledger, runs: Sequence[RunLines], env: str | None = None
     lines: dict[str, tuple[RunLines, Line]] = {}
     entrants: dict[str, list[Entrant]] = {}
     for run in runs:
-        if run.strays:
-            raise AutoQECError(
-                f"refs/notes/autoqec/{run.run}/verdict says that {run.strays[0]} is VERIFIED, but no branch, archive or claim"
-                f" of {run.run} names it, so the front would have a gap",
-                hint=f"git fetch <remote> 'refs/heads/exp/{run.run}/*:refs/heads/exp/{run.run}/*', or git branch"
-                f" exp/{run.run}/<N> {run.strays[0][:10]}",
-            )
         for line in run.lines:
             if not line.over and (env is None or line.env in (None, env)) and (found := line.entrant(run.run)):
                 _require_whole(ledger, run.run, line)
@@ -83,24 +76,31 @@ def read_fronts(ledger: Ledger, runs: Sequence[RunLines], env: str | None = None
                 lines[found.name] = run, line
 
     def decided(commits: Collection[str]) -> dict[str, list[HeadToHead]]:
-        wanted, notes = sorted(commits), dict[str, list[HeadToHead]]()
+        notes = dict[str, list[HeadToHead]]()
         for name in sorted({run.run for run, line in lines.values() if line.commit in commits}):
-            found = head_to_heads(read_notes(ledger, name, "verdict", strict=False, commits=wanted))
-            for commit, pairs in found.items():
+            for commit, pairs in head_to_heads(trusted_events(ledger, name, commits)).items():
                 notes[commit] = [*notes.get(commit, ()), *pairs]
         return notes
 
     return [EnvironmentFront(front_of(entrants[name], decided), lines) for name in sorted(entrants)]
 
 
-def over_limits(runs: Sequence[RunLines], env: str | None = None) -> list[str]:
-    """A sentence about each VERIFIED round that exceeds a limit of its environment."""
-    return [
+def left_out(runs: Sequence[RunLines], env: str | None = None) -> list[str]:
+    """A sentence about each VERIFIED round that is on no front, and about VERIFIED commits of no round that is here."""
+    found = [
         f"{run.run}/{line.number} is VERIFIED but not on the front: {'; '.join(line.over)}"
         for run in runs
         for line in run.lines
         if line.over and env in (None, line.env)
     ]
+    for run in runs:
+        if run.strays:
+            ref = f"refs/heads/exp/{run.run}/*"
+            found.append(
+                f"{len(run.strays)} VERIFIED verdicts of {run.run} are about commits of no round that is here, such as"
+                f" {run.strays[0][:10]}; if such rounds exist elsewhere: git fetch <remote> '{ref}:{ref}'"
+            )
+    return found
 
 
 def _require_whole(ledger: Ledger, run: str, line: Line) -> None:
@@ -110,9 +110,4 @@ def _require_whole(ledger: Ledger, run: str, line: Line) -> None:
         problems = "; ".join(line.row.problems)
         raise AutoQECError(
             f"refs/heads/{branch} is VERIFIED but cannot be read: {problems}", hint=f"autoqec show {branch}"
-        )
-    if line.figures is None:
-        raise AutoQECError(
-            f"refs/heads/{branch} is VERIFIED, but its notes lack the gain, its interval, FLOPs or parameters",
-            hint=f"git log -1 --notes='refs/notes/autoqec/*' {branch}",
         )

@@ -30,6 +30,7 @@ from autoqec.history import (
     read_cache,
     read_run,
     take_snapshot,
+    trusted,
     write_cache,
 )
 
@@ -39,12 +40,17 @@ if TYPE_CHECKING:  # lines from the cache are printed as they are, and records t
 
 #: The source code that decides what a line says; a cache that other code wrote is not used.
 _MAKERS = (
-    "canonical.py", "history/reading/history_reader.py", "history/reading/round_record.py", "history/reading/snapshot.py",
-    "history/rounds/claims.py", "history/rounds/notes.py", "history/rounds/round_commits.py", "history/rounds/run_refs.py",
-    "history/rounds/trailers.py", "history/store/json_records.py", "results/analysis.py", "results/counts.py",
-    "results/figures.py", "results/head_to_head.py", "results/lab_front.py", "results/limits.py", "results/metrics.py",
-    "results/metrics_parts.py", "results/note_form.py", "results/pareto_front.py", "results/round_results.py",
-    "results/statistics.py", "results/verdict.py", "results/verdict_parts.py", "views/log_lines.py", "views/round_json.py",
+    "canonical.py", "history/reading/examined_lines.py", "history/reading/history_reader.py",
+    "history/reading/round_record.py", "history/reading/snapshot.py", "history/reading/trust_policy.py",
+    "history/reading/trusted_notes.py", "history/rounds/claims.py", "history/rounds/notes.py",
+    "history/rounds/round_commits.py", "history/rounds/run_refs.py", "history/rounds/signatures.py",
+    "history/rounds/trailers.py", "history/store/json_records.py", "results/analysis.py", "results/audit.py", "results/chain.py",
+    "results/counts.py", "results/decision.py", "results/distance.py", "results/figures.py", "results/harm.py",
+    "results/head_to_head.py", "results/interval_ends.py", "results/lab_front.py", "results/limits.py",
+    "results/metrics.py", "results/metrics_parts.py", "results/note_form.py", "results/note_lines.py",
+    "results/pareto_front.py", "results/reasons.py", "results/round_results.py", "results/statistics.py",
+    "results/trust/line_trust.py", "results/trust/metrics_trust.py", "results/verdict.py", "results/verdict_checks.py",
+    "results/verdict_parts.py", "results/verification_events.py", "views/log_lines.py", "views/round_json.py",
 )  # fmt: skip
 
 #: One encoder for all lines. Items consist of records, so there are no reference cycles to check for.
@@ -58,11 +64,12 @@ class Line:
     Attributes:
         number: The round's number.
         commit: The round's commit, or None.
-        env, env_id: The environment's name and identity, or None if the commit cannot be read.
+        env, env_id: The name and identity of the run's environment, or None if the commit cannot be read.
         verified: Whether its verdict is VERIFIED.
         figures: If it is, the verdict's gain and the ends of its interval, FLOPs, parameters; None if one is missing.
         text: The line, without the line feed.
-        over: If it is VERIFIED, the limits of its environment that its figures exceed nevertheless, a sentence each.
+        over: If it is VERIFIED, why it is on no front nevertheless: limits of its environment that its figures exceed, missing
+            figures, or a missing record of its run. A sentence each.
     """
 
     number: int
@@ -97,7 +104,7 @@ class Line:
 
 @dataclass(frozen=True)
 class RunLines:
-    """A run's rounds by number; `strays` are commits that its notes call VERIFIED but that belong to no round."""
+    """A run's rounds by number; `strays` are commits of no round here that have a VERIFIED verdict which might count."""
 
     run: str
     age: tuple[str, str]
@@ -158,7 +165,7 @@ def _nothing_to_collect() -> Iterator[None]:
 
 
 def _run_lines(ledger: Ledger, snapshot: Snapshot, run: str) -> RunLines:
-    key = hashlib.sha256(f"{_code()} {run} {snapshot.digest(run)}".encode()).hexdigest()
+    key = hashlib.sha256(f"{_code()} {trusted(ledger).digest} {run} {snapshot.digest(run)}".encode()).hexdigest()
     kept = read_cache(ledger, key)
     unpacked: RunLines | None = None
     if kept is not None:
@@ -168,6 +175,7 @@ def _run_lines(ledger: Ledger, snapshot: Snapshot, run: str) -> RunLines:
         return unpacked
     records = read_run(ledger, snapshot, run)
     lines, named = _make(snapshot, records)
+    records.save()
     if records.created and lines.lines:
         write_cache(ledger, key, _pack(lines, records.fleeting, named))
     return lines
@@ -200,8 +208,16 @@ def _line(record: RoundRecord, names: Mapping[str, str]) -> Line:
     standing = entrant(row.name, record.commit, results.verdict, results.metrics)
     point, verified = standing.point if standing else None, row.verdict == "VERIFIED"
     figures = (point.delta_ler, *point.interval, point.flops, point.params) if point else None
-    over = standing.over if standing else ()
+    over = (*standing.over, *_gaps(record, point is None)) if standing else ()
     return Line(record.number, record.commit, row.env, row.env_id, verified, figures, json_line(row), over)
+
+
+def _gaps(record: RoundRecord, incomplete: bool) -> Iterator[str]:
+    """Why a VERIFIED round has no place on a front, although no limit is exceeded."""
+    if incomplete:
+        yield "its notes lack the gain, its interval, FLOPs or parameters"
+    if record.environment is None:
+        yield f"the record of run {record.run}, which says the environment, is not here"
 
 
 def json_line(row: RoundRow) -> str:

@@ -75,7 +75,7 @@ class RoundRow:
     Attributes:
         run, round: The run and the round's number.
         branch, commit: Its branch and commit.
-        env, env_id: The environment's name and identity; None if the commit cannot be read.
+        env, env_id: The name and identity of the run's environment; None if the commit cannot be read.
         status, reason: How it ended and why, or which role it waits for.
         code: The code of the error that ended it, if one did; see `autoqec.error_codes`.
         verdict, verdict_reason: The verifier's word and the code of its reason.
@@ -86,7 +86,8 @@ class RoundRow:
         hypothesis: The idea that it tries.
         fork_from, compose: Its parents, and how they are composed.
         analysis: The Analyst's summary.
-        problems: Damaged parts of its record.
+        problems: Damaged parts of its record, lines of its notes that do not count, and contradictions.
+        trust: The state of its verdict and why; if no verdict counts, of the one that comes nearest to it. None if there is none.
         dominates, confirmed: For a member of the front; see `autoqec.results.pareto_front.Member`.
     """
 
@@ -111,6 +112,7 @@ class RoundRow:
     compose: str | None = None
     analysis: str | None = None
     problems: tuple[str, ...] = ()
+    trust: Mapping[str, str] | None = None
     dominates: tuple[str, ...] = field(default=(), metadata={"front": True})
     confirmed: bool | None = field(default=None, metadata={"front": True})
 
@@ -164,13 +166,14 @@ def round_row(
     identity, conflict = record.identity, record.conflict or {}
     found = results or read_results(record)
     metrics, verdict, analysis = found.metrics, found.verdict, found.analysis
+    env, env_id = _environment(record)
     return RoundRow(
         run=record.run,
         round=record.number,
         branch=record.branch,
         commit=record.commit,
-        env=identity.env.split("@")[0] if identity else None,
-        env_id=identity.env.rpartition(":")[2] if identity else None,
+        env=env,
+        env_id=env_id,
         status=record.status,
         reason=_reason(record),
         code=(record.claim.code or None) if record.claim else None,
@@ -185,8 +188,18 @@ def round_row(
         fork_from=_parents(record, names or {}),
         compose=identity.compose if identity else _text(conflict.get("compose")),
         analysis=_summary(analysis),
-        problems=(*record.problems, *found.problems),
+        problems=(*record.problems, *record.notices, *found.problems),
+        trust=record.trust.to_json() if record.trust else None,
     )
+
+
+def _environment(record: RoundRecord) -> tuple[str | None, str | None]:
+    """The environment of the run; if its record is not here, that of the trailers, which decides nothing."""
+    if record.identity is None:
+        return None, None
+    if record.environment is not None:
+        return record.environment
+    return record.identity.env.split("@")[0], record.identity.env.rpartition(":")[2]
 
 
 def _development(metrics: Metrics | None) -> DevelopmentRow | None:

@@ -45,10 +45,17 @@ def count_text(value: float | None) -> str:
     return str(value)
 
 
+def is_signed(row: RoundRow) -> bool:
+    """Whether an allowed signer signed the verdict that counts."""
+    return row.trust is not None and row.trust["state"] == "signed"
+
+
 def verdict_text(row: RoundRow) -> Text:
-    """The verdict, or else how the round ended."""
+    """The verdict, with a mark if it is signed; or else the state of one that does not count, or how the round ended."""
     if row.verdict is not None:
-        return Text(row.verdict, style=_VERDICT_STYLE[row.verdict])
+        return Text(row.verdict + " ✓" * is_signed(row), style=_VERDICT_STYLE[row.verdict])
+    if row.trust is not None:  # there is a verdict, and it does not count
+        return Text(row.trust["state"], style="bold red" if row.trust["state"] in ("invalid", "foreign") else "dim")
     shown = plain("–" if row.status == "ok" else row.status)
     shown.stylize("dim")
     return shown
@@ -161,7 +168,7 @@ def print_front(items: Sequence[RoundRow]) -> None:
             flops = (holdout.flops_per_shot if holdout else None) or (costs.flops_per_shot if costs else None)
             params = (holdout.params if holdout else None) or (costs.params if costs else None)
             row = (
-                f"{item.name}{' *' if item.confirmed else ''}",
+                " ".join(filter(None, (item.name, "✓" * is_signed(item) + "*" * bool(item.confirmed)))),
                 _rate(figures.ler_candidate if figures else None),
                 _percent(figures),
                 gain_text(figures),
@@ -175,6 +182,8 @@ def print_front(items: Sequence[RoundRow]) -> None:
         _print_table(console, "round", "LER;vs plain;ΔLER·1e-3 (95 %);FLOPs;params;µs;beats", rows)
     if any(item.confirmed for item in items):
         console.print("* confirmed: on the front for any true gains within the intervals")
+    if any(map(is_signed, items)):
+        console.print("✓ the verdict is signed by an allowed signer")
 
 
 @dataclass(frozen=True)
@@ -186,14 +195,14 @@ class RoundDetails:
         message: The commit's text.
         diff: Of the candidate against its first parent.
         conflicts: The conflicts between the parents of a failed composition.
-        signature: The verdict's signer, in words.
+        trust: What the verdict is worth, in words; None if there is none.
     """
 
     results: RoundResults
     message: str = ""
     diff: str | None = None
     conflicts: Sequence[Disagreement] = ()
-    signature: str | None = None
+    trust: str | None = None
 
 
 def print_round(item: RoundRow, details: RoundDetails) -> None:
@@ -217,6 +226,8 @@ def print_round(item: RoundRow, details: RoundDetails) -> None:
             console.print()
             console.print(Text(title, style="bold"))
             console.print(plain(text.rstrip("\n")))
+    if item.verdict is None and details.trust:
+        console.print(Text("verdict: ", style="red") + plain(details.trust))
     for problem in item.problems:
         console.print(Text("problem: ", style="red") + plain(problem))
 
@@ -231,9 +242,9 @@ def _sections(item: RoundRow, details: RoundDetails) -> Iterator[tuple[str, str]
     if analysis:
         yield "analysis", f"{analysis.decision}: {analysis.summary}"
     if verdict:
-        signature = f"\n{details.signature}" if details.signature else ""
+        trust = f"\n{details.trust}" if details.trust else ""
         from autoqec.views.verdict_text import (
             verdict_lines,  # with all the parts of a verdict, which a log does not print
         )
 
-        yield "verdict, on shots drawn after the commit", verdict_lines(verdict) + signature
+        yield "verdict, on shots drawn after the commit", verdict_lines(verdict) + trust

@@ -11,7 +11,9 @@ from autoqec.cli.main import run
 from autoqec.testing import figures, make_tiny_lab, record_round, record_run
 
 BASE = b"iterations: 3\n\nkind: neural_bp\n"
-FIGURES = figures(delta_ler=0.004, delta_ler_ci=[0.003, 0.005], flops_per_shot=1000, params=8, references={})
+FIGURES = figures(
+    shots=200_000, delta_ler=0.004, delta_ler_ci=[0.003, 0.005], flops_per_shot=1000, params=8, references={}
+)
 
 
 @pytest.fixture(scope="module")

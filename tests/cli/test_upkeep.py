@@ -65,7 +65,7 @@ def test_fsck_finds_says_and_mends(lab, printed):
     assert code == 1
     assert f"error lost-records {ref}: it has lost 1 records" in out
     assert "--repair would: restore them" in out
-    assert "1 error, 1 info" in out
+    assert "1 error, 1 warning, 1 info" in out  # the verdict names the lost metrics
     code, out, _ = printed("fsck", "--repair")
     assert code == 0
     assert f"repaired lost-records {ref}: records restored: 1" in out

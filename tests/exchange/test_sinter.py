@@ -18,6 +18,7 @@ from autoqec.exchange.sinter_rounds import RoundDecoder, plain_decoders, round_d
 from autoqec.plugins import load_plugins
 from autoqec.problem.problem import problem_from_dem, same_problem
 from autoqec.testing import record_round, record_run
+from autoqec.testing.whole_notes import whole_metrics
 
 FAST = "autoqec:mwpm-None or autoqec:osd-None"
 
@@ -143,7 +144,7 @@ def recorded(package, autoqec_lab):
     commit = record_round(autoqec_lab, record_run(autoqec_lab, "here"), sealed.files, weights=sealed.weights)
 
     def score(candidate):
-        history.append_note(autoqec_lab, "here", "metrics", commit, {"candidate": candidate})
+        history.append_note(autoqec_lab, "here", "metrics", commit, whole_metrics(candidate=candidate))
 
     return score
 

@@ -15,6 +15,7 @@ import pytest
 from pygit2.enums import ConfigLevel
 
 from autoqec import history
+from autoqec.testing.whole_notes import notes_of_round
 
 ENV_ID = "e" * 64
 OUTPUT = b"mode: soft_priors\n"
@@ -140,8 +141,8 @@ def play(lab: history.Ledger, run: history.Run, commit: Callable[..., str]) -> C
         claim = history.claim_round(lab, run.name, {"agent": "search"})
         oid = commit(claim.number, files or {"output.yaml": OUTPUT}, attempt=claim.attempt)
         history.attach(lab, "artifacts", run.name, claim.number, {"weights.safetensors": b"w" * 10})
-        for kind in history.NOTE_KINDS:
-            history.append_note(lab, run.name, kind, oid, {"id": claim.attempt, "value": claim.number})
+        for kind, record in notes_of_round(claim.attempt, oid, ENV_ID, claim.number, value=claim.number).items():
+            history.append_note(lab, run.name, kind, oid, record)
         return history.close_claim(lab, claim, status=status, commit=oid), oid
 
     return make

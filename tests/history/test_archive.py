@@ -10,6 +10,7 @@ from autoqec import history
 from autoqec.errors import AutoQECError, NotFoundError
 from autoqec.history.sync import archived_branches as archived
 from autoqec.history.sync import archiving as archive
+from autoqec.testing.whole_notes import whole_metrics
 
 ARCHIVE = "refs/autoqec/rounds/depol-abcd/"
 
@@ -119,7 +120,7 @@ def test_pruned_weights_leave_their_hash(lab, run, commit, git):
         oid = commit(number, {}, attempt=claim.attempt)
         history.attach(lab, "artifacts", run.name, number, {"weights.safetensors": data})
         if number != 3:
-            record = {"id": claim.attempt, "weights_sha256": hashlib.sha256(data).hexdigest()}
+            record = whole_metrics(id=claim.attempt, weights_sha256=hashlib.sha256(data).hexdigest())
             history.append_note(lab, run.name, "metrics", oid, record)
         history.close_claim(lab, claim, status="ok", commit=oid)
     assert history.prune_weights(lab, run.name, {2}) == [1]  # of the third no metrics remember the hash

@@ -14,6 +14,7 @@ import time
 import pytest
 
 from autoqec import history
+from autoqec.testing.whole_notes import notes_of_round
 
 WORK = """
 import sys
@@ -93,8 +94,8 @@ def finish(ledger, run, claim):
     oid = history.commit_round(ledger, identity, base=run.base, parents=[], files=files, subject="s", body="b")
     weights = b"w" * 5000
     history.attach(ledger, "artifacts", name, number, {"weights.safetensors": weights})
-    record = {"id": claim.attempt, "weights_sha256": hashlib.sha256(weights).hexdigest()}
-    for kind in ("metrics", "analysis", "verdict"):
+    digest = hashlib.sha256(weights).hexdigest()
+    for kind, record in notes_of_round(claim.attempt, oid, run.env_id, number, weights_sha256=digest).items():
         history.append_note(ledger, name, kind, oid, record)
     history.close_claim(ledger, claim, status="ok", commit=oid)
 
@@ -102,6 +103,7 @@ def finish(ledger, run, claim):
 ROUNDS = f"""
 import hashlib, sys
 from autoqec import history
+from autoqec.testing.whole_notes import notes_of_round
 {inspect.getsource(finish)}
 ledger = history.open_ledger(sys.argv[1])
 run = history.load_run(ledger, sys.argv[2])

@@ -12,12 +12,15 @@ import pytest
 from autoqec import history
 from autoqec.history.rounds.notes import add_lines
 from autoqec.history.rounds.signatures import sign
+from autoqec.testing.whole_notes import whole_metrics, whole_verdict
 
+ENV_ID = "e" * 64
 REF = "refs/notes/autoqec/depol-abcd/metrics"
 
 
 def line(ident, **fields):
-    return json.dumps({"v": 1, "id": ident, "kind": "metrics", "ts": "2025", "writer": "x", **fields}) + "\n"
+    stamps = {"v": 1, "id": ident, "kind": "metrics", "ts": "2025", "writer": "x"}
+    return json.dumps(whole_metrics(shots=65_536) | stamps | fields) + "\n"
 
 
 @pytest.fixture
@@ -172,7 +175,7 @@ def test_weights_that_are_not_those_of_the_metrics(lab, run, commit, git):
     claim = history.claim_round(lab, run.name)
     oid = commit(1, {}, attempt=claim.attempt)
     history.attach(lab, "artifacts", run.name, 1, {"weights.safetensors": b"w"})
-    record = {"id": claim.attempt, "weights_sha256": hashlib.sha256(b"w").hexdigest()}
+    record = whole_metrics(id=claim.attempt, weights_sha256=hashlib.sha256(b"w").hexdigest())
     history.append_note(lab, run.name, "metrics", oid, record)
     history.close_claim(lab, claim, status="ok", commit=oid)
     assert findings(lab) == []
@@ -190,13 +193,17 @@ def test_notes_that_are_no_commit(lab, play, git):
     assert "notes-damaged" in {finding.code for finding in findings(lab)}
 
 
+ABOUT = {"environment": ENV_ID, "candidate": "a" * 64, "weights_sha256": "b" * 64}
+
+
 @pytest.fixture
 def judged(lab, play):
     """A round with a verdict that names its metrics; what else the verdict says is the test's."""
 
     def make(**fields):
         claim, oid = play()
-        verdict = {"id": "v", "ts": "3", "commit": oid, "metrics": claim.attempt, **fields}
+        about = ABOUT | {"commit": oid, "metrics": claim.attempt}
+        verdict = whole_verdict(id="v", ts="3", attempt=2, shots=65_536, about=about) | fields
         history.append_note(lab, claim.run, "verdict", oid, verdict)
         return claim, oid
 
@@ -210,11 +217,12 @@ def test_a_verdict_that_names_the_metrics_that_count(lab, judged):
 
 def test_a_verdict_that_names_metrics_that_were_superseded(lab, judged):
     claim, oid = judged()
-    history.append_note(lab, claim.run, "metrics", oid, {"id": "m2", "supersedes": claim.attempt})
+    history.append_note(lab, claim.run, "metrics", oid, whole_metrics(id="m2", supersedes=claim.attempt))
     (finding,) = findings(lab)
     assert (finding.code, finding.severity) == ("metrics-superseded", "warning")
     assert finding.hint == "autoqec verify exp/depol-abcd/1"
-    history.append_note(lab, claim.run, "verdict", oid, {"id": "v2", "ts": "4", "metrics": "m2", "supersedes": "v"})
+    about = ABOUT | {"commit": oid, "metrics": "m2"}
+    history.append_note(lab, claim.run, "verdict", oid, whole_verdict(id="v2", attempt=3, shots=65_536, about=about))
     assert findings(lab) == []
 
 
@@ -240,12 +248,14 @@ def test_a_verdict_about_another_environment(lab, judged):
 
 
 @pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="OpenSSH is not installed")
-@pytest.mark.parametrize(("word", "codes"), [("VERIFIED", []), ("FAILED", ["verdict-altered"])])
-def test_a_signed_verdict_that_was_altered(lab, play, tmp_path, word, codes):
+@pytest.mark.parametrize(("verifier", "codes"), [("", []), ("other", ["verdict-altered"])])
+def test_a_signed_verdict_that_was_altered(lab, play, tmp_path, verifier, codes):
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "key"], check=True)
     claim, oid = play()
-    verdict = {"id": "v", "commit": oid, "metrics": claim.attempt, "verdict": "VERIFIED"}
-    signed = verdict | {"signature": sign(verdict, tmp_path / "key"), "verdict": word}
+    about = ABOUT | {"commit": oid, "metrics": claim.attempt}
+    verdict = whole_verdict(id="v", attempt=2, shots=65_536, about=about)
+    verdict["verifier"] = ""
+    signed = verdict | {"signature": sign(verdict, tmp_path / "key"), "verifier": verifier}
     history.append_note(lab, claim.run, "verdict", oid, signed)
     assert [finding.code for finding in findings(lab)] == codes
 

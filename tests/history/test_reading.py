@@ -39,9 +39,9 @@ def test_rounds_come_by_the_age_of_their_run_and_then_by_number(lab, run, play, 
 
 def test_the_record_that_counts_is_shown(lab, run, play):
     _, oid = play()
-    old = history.read_notes(lab, run.name, "verdict")[oid][0]["id"]
+    old = history.read_notes(lab, run.name, "verdict")[oid][0]
     history.append_note(
-        lab, run.name, "verdict", oid, {"id": "new", "supersedes": old, "ts": "1999", "value": "better"}
+        lab, run.name, "verdict", oid, old | {"id": "new", "supersedes": old["id"], "ts": "1999", "value": "better"}
     )
     assert history.find_record(lab, run.name, 1).verdict["value"] == "better"
 

@@ -14,6 +14,7 @@ from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.history.store import git_program as network
 from autoqec.history.sync import outgoing
 from autoqec.history.sync import push_pull as sync
+from autoqec.testing.whole_notes import whole_metrics
 
 ENV_ID = "e" * 64
 OURS = ("refs/heads/exp/", "refs/autoqec/", "refs/notes/autoqec/")
@@ -68,7 +69,7 @@ def play(
     oid = history.commit_round(ledger, identity, base=base, parents=parents, files=files, subject="s", body="b")
     history.attach(ledger, "traces", run, claim.number, {"ideator.json": claim.attempt.encode()})
     history.attach(ledger, "artifacts", run, claim.number, {"weights.safetensors": b"w" * 10})
-    history.append_note(ledger, run, "metrics", oid, {"id": claim.attempt})
+    history.append_note(ledger, run, "metrics", oid, whole_metrics(id=claim.attempt, shots=65_536))
     if close:
         history.close_claim(ledger, claim, status="ok", commit=oid)
     return claim.number, oid
@@ -743,8 +744,8 @@ def test_fsck_tells_what_a_pull_unites_from_what_contradicts(pair):
     _, oid = play(one)
     history.push(one)
     history.pull(two)
-    history.append_note(one, "depol-abcd", "verdict", oid, {"id": "one"})
-    history.append_note(two, "depol-abcd", "verdict", oid, {"id": "two"})
+    history.append_note(one, "depol-abcd", "verdict", oid, {"id": "one", "event": "begun", "attempt": 1})
+    history.append_note(two, "depol-abcd", "verdict", oid, {"id": "two", "event": "begun", "attempt": 2})
     history.push(one)
     sync.fetch_kinds(two, network.find_remote(two, "origin"), None, ["notes"])
     (finding,) = history.check(two)
@@ -769,6 +770,7 @@ def test_fsck_tells_what_a_pull_unites_from_what_contradicts(pair):
 PUSHES = """
 import sys
 from autoqec import history
+from autoqec.testing.whole_notes import whole_metrics
 top, oid, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
 ledger = history.open_ledger(top)
 for number in range(count):
@@ -797,6 +799,7 @@ def test_clones_that_push_at_the_same_time_lose_nothing(pair, remote, python):
 CLAIMS = """
 import sys
 from autoqec import history
+from autoqec.testing.whole_notes import whole_metrics
 ledger = history.open_ledger(sys.argv[1])
 for _ in range(int(sys.argv[2])):
     claim = history.claim_shared_round(ledger, "depol-abcd", "origin")

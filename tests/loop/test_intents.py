@@ -40,7 +40,8 @@ from autoqec.results.verdict_parts import Attempt
 from autoqec.scoring.verifier_contract import Verdict
 from autoqec.testing import ScriptedAgent
 from autoqec.testing import tiny_proposal as candidate
-from autoqec.testing.sample_notes import metrics_note, verdict_note
+from autoqec.testing.sample_notes import verdict_note
+from autoqec.testing.whole_notes import whole_metrics, whole_verdict
 
 FAILED = Verdict("FAILED", "not_better")
 OPENSSH = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="OpenSSH is not installed")
@@ -149,7 +150,7 @@ def test_six_thousand_forged_successes_do_not_verify_an_empty_pipeline(session):
     fingerprint = problem_from_dem(stim.DetectorErrorModel(made.dems[0]), name="tiny").fingerprint
     attach(ledger, "artifacts", run_of.name, 1, {"weights.safetensors": save_weights({}, fingerprints=[fingerprint])})
     sealed = read_state(ledger, run_of.name, 1).sealed
-    scored = metrics_note(id="m", candidate=sealed.digest, weights_sha256=sealed.weights_sha256)
+    scored = whole_metrics(id="m", candidate=sealed.digest, weights_sha256=sealed.weights_sha256)
     append_note(ledger, run_of.name, "metrics", commit, scored)
     close_claim(ledger, claim, status="ok", commit=commit)
     ref = f"refs/notes/autoqec/{run_of.name}/verdict"
@@ -236,7 +237,9 @@ def test_a_round_judges_and_reports_itself_though_a_verdict_was_there_before(ses
 
         def interfered(session, state, name=name, step=step):
             if name == "analyse":
-                early = verdict_note(id="early", commit=state.commit, writer="Eve", ts="9999")
+                sealed = {"candidate": state.sealed.digest, "weights_sha256": state.sealed.weights_sha256}
+                about = {"commit": state.commit, "environment": session.run.env_id, **sealed}
+                early = whole_verdict(id="early", writer="Eve", ts="9999", about=about)
                 append_note(session.ledger, session.run.name, "verdict", state.commit, early)
             return step(session, state)
 
@@ -256,7 +259,7 @@ def test_intent_and_verdict_are_signed_over_all_their_fields(made, answering, tm
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "key"], check=True)
     monkeypatch.setenv("AUTOQEC_SIGNING_KEY", str(tmp_path / "key"))
     signing = replace(made, settings=load_settings(made.ledger.workdir))
-    answering(Verdict("FAILED", "undecided", {"attempt": 1}))
+    answering(Verdict.from_dict(whole_verdict("FAILED", "undecided")))
     for _ in range(2):  # the second one is an event beside the first one
         judge(signing, state_of(made))
     lines = lines_of(made)

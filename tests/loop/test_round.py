@@ -45,7 +45,7 @@ from autoqec.scoring.executor_contract import run_task
 from autoqec.scoring.verifier_contract import Verdict
 from autoqec.testing import ScriptedAgent
 from autoqec.testing import tiny_proposal as candidate
-from autoqec.testing.sample_notes import verdict_note
+from autoqec.testing.whole_notes import whole_verdict
 from autoqec.views.verdict_text import verdict_lines
 
 IGNORE = {"summary": "seen", "decision": "ignore"}
@@ -159,7 +159,8 @@ def test_a_seed_gives_the_same_candidate_and_metrics_on_any_number_of_workers(to
 def test_a_verdict_is_replayed_to_the_same_counts_on_any_number_of_workers(searched):
     ledger, run, records, _ = searched
     state = read_state(ledger, run.name, 1)
-    noted = find_verdict(ledger, state, records[0].verdict["seed_key"])
+    noted, standing = find_verdict(state, records[0].verdict["seed_key"])
+    assert standing.counts
     before = read_notes(ledger, run.name, "verdict")
     settings = load_settings(ledger.workdir, {"jobs": 2})
     assert Session(ledger, load_plugins(), load_settings(ledger.workdir), run).settings.jobs == 1
@@ -235,14 +236,19 @@ def test_a_level_above_the_environments_is_refused(searched):
 def test_a_key_of_no_verdict_is_not_found(searched):
     ledger, run, _, _ = searched
     with pytest.raises(NotFoundError, match="no verdict with that key"):
-        find_verdict(ledger, read_state(ledger, run.name, 1), "0" * 64)
+        find_verdict(read_state(ledger, run.name, 1), "0" * 64)
+
+
+def answered(request, word="FAILED", reason="not_better"):
+    """A verifier's answer to a request, from counts that nobody drew."""
+    return Verdict.from_dict(whole_verdict(word, reason, attempt=request.attempt))
 
 
 def test_an_undecided_verdict_does_not_take_the_place_of_one_that_was_reached(with_round, monkeypatch):
     made = with_round
     state = read_state(made.ledger, made.run.name, 2)
-    answers = iter([Verdict("FAILED", "undecided"), Verdict.from_dict(verdict_note()), Verdict("FAILED", "undecided")])
-    monkeypatch.setattr("autoqec.loop.judging.verify_in_process", lambda *args, **kwargs: next(answers))
+    words = iter([("FAILED", "undecided"), ("VERIFIED", "better"), ("FAILED", "undecided")])
+    monkeypatch.setattr("autoqec.loop.judging.verify_in_process", lambda request, **_: answered(request, *next(words)))
     seen = []
     for _ in range(3):
         judge(made, read_state(made.ledger, made.run.name, 2))
@@ -262,8 +268,7 @@ def test_a_verdict_is_signed_and_readers_say_by_whom(with_round, tmp_path, monke
     monkeypatch.setenv("AUTOQEC_SIGNING_KEY", str(key))
     monkeypatch.setenv("AUTOQEC_ALLOWED_SIGNERS", str(tmp_path / "allowed"))
     monkeypatch.chdir(made.ledger.workdir)
-    judged = Verdict("FAILED", "not_better", {"environment": made.environment.identity})
-    monkeypatch.setattr("autoqec.loop.judging.verify_in_process", lambda *args, **kwargs: judged)
+    monkeypatch.setattr("autoqec.loop.judging.verify_in_process", lambda request, **_: answered(request))
     signing = replace(made, settings=load_settings(made.ledger.workdir))
     noted = judge(signing, state)
     assert run(["show", f"{made.run.name}/2"]) == 0
@@ -281,7 +286,7 @@ def test_attempts_that_another_clone_began_are_counted_however_numbered(with_rou
 
     def answer(request, **_):
         asked.append(request.attempt)
-        return Verdict("FAILED", "not_better")
+        return answered(request)
 
     monkeypatch.setattr("autoqec.loop.judging.verify_in_process", answer)
 

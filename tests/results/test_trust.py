@@ -9,7 +9,8 @@ import pytest
 
 from autoqec.results.audit import audit
 from autoqec.results.interval_ends import EVALUATED
-from autoqec.results.trust import ANY, Line, Policy, Signer, Subject, rule, standing_of
+from autoqec.results.note_lines import Line
+from autoqec.results.trust.line_trust import ANY, Policy, Signer, Subject, rule, standing_of
 from autoqec.results.verdict import parse_verdict
 from autoqec.testing.whole_notes import whole_metrics, whole_verdict
 
@@ -163,8 +164,8 @@ def test_a_signed_verdict_goes_before_any_unsigned_one():
     signed = changed(verdict("SUSPICIOUS", "hostile_syscall", ident="a"), signature="ada")
     later = verdict(ident="z", attempt=9, supersedes="a", ts="9999", intent="far")
     for policy in (NAMED, ASKED):
-        assert rule([signed, later], SUBJECT, policy, {"far": 99}).verdict.line == signed
-    assert rule([signed, later], SUBJECT, ANY, {"far": 99}).verdict.line == later, "nobody asked who signed it"
+        assert rule([signed, later], SUBJECT, policy, lambda: {"far": 99}).verdict.line == signed
+    assert rule([signed, later], SUBJECT, ANY, lambda: {"far": 99}).verdict.line == later, "nobody asked who signed it"
 
 
 def test_the_chain_goes_before_the_attempt():
@@ -172,14 +173,14 @@ def test_the_chain_goes_before_the_attempt():
         verdict(ident="a", attempt=5, intent="i1"),
         verdict("FAILED", "not_better", ident="b", attempt=2, intent="i2"),
     )
-    assert rule([early, late], SUBJECT, positions={"i1": 1, "i2": 2}).verdict.line == late
-    assert rule([early, late], SUBJECT, positions={"i1": 2, "i2": 1}).verdict.line == early
+    assert rule([early, late], SUBJECT, positions=lambda: {"i1": 1, "i2": 2}).verdict.line == late
+    assert rule([early, late], SUBJECT, positions=lambda: {"i1": 2, "i2": 1}).verdict.line == early
     assert rule([early, late], SUBJECT).verdict.line == early
 
 
 def test_of_two_verdicts_on_one_intent_the_worse_counts_and_it_is_a_conflict():
     good, bad = verdict(ident="z", intent="i"), verdict("FAILED", "not_better", ident="a", intent="i")
-    ruling = rule([good, bad], SUBJECT, positions={"i": 1})
+    ruling = rule([good, bad], SUBJECT, positions=lambda: {"i": 1})
     assert ruling.verdict.line == bad
     assert any("the intent i" in each for each in ruling.conflicts)
 
@@ -258,7 +259,7 @@ def test_whatever_is_added_the_honest_signed_verdict_counts(seed):
     draw.shuffle(lines)
     places = {"i": 1, "j": draw.randrange(0, 9)}
     for policy in (good, replace(good, signed_only=False)):
-        assert rule(lines, SUBJECT, policy, places).verdict.line == honest
+        assert rule(lines, SUBJECT, policy, lambda: places).verdict.line == honest
 
 
 @pytest.mark.parametrize("gain", [0.0002, 0.001, 0.004, 0.0141])

@@ -3,6 +3,7 @@
 import ast
 import copy
 import re
+import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -13,7 +14,11 @@ from seeded_verdicts import some_verdict
 
 from autoqec import autoqec_check
 from autoqec.results.audit import audit
+from autoqec.results.counts import PairedCounts
+from autoqec.results.decision import test_word as word_of_test
+from autoqec.results.harm import harm_counted, harm_word
 from autoqec.results.interval_ends import EVALUATED
+from autoqec.results.note_form import write_record
 from autoqec.results.verdict import parse_verdict
 
 ROOT = Path(__file__).parents[2]
@@ -135,6 +140,43 @@ def test_the_checker_and_the_program_agree_on_verdicts_true_and_forged():
 @pytest.mark.slow
 def test_the_checker_and_the_program_agree_on_very_many_verdicts():
     compare(range(1000, 2000), 100)
+
+
+def test_words_change_at_the_same_counts():
+    """Random counts are seldom near a border, so these cross each border one failure at a time."""
+    for level in (0.05, 0.05 / 128, 1e-9):
+        words = []
+        for own in range(20, 240):
+            words.append(word_of_test(PairedCounts(32_768, 100, 140, own), level))
+            assert words[-1] == autoqec_check.Counts(32_768, 100, 140, own).word(level), (level, own)
+        assert set(words) == {"better", "undecided", "not_better"}
+    words = set()
+    for own in range(60, 180):
+        counts, row = PairedCounts(32_768, 900, 110, own), {"label": "p", "same_shape": True}
+        row |= {**write_record(harm_counted(counts)), "word": harm_word(counts)}
+        words.add(row["word"])
+        whole = copy.deepcopy(VERIFIED) | {"harm": [row]}
+        assert ("harm at p", []) in [*autoqec_check.follows(whole)], own
+    assert words == {"harm", "no_harm", "unknown"}
+
+
+@pytest.mark.parametrize("name", ["recorded", "own-circuit"])
+def test_verdicts_that_were_written_long_ago_pass_an_audit_of_today(name, tmp_path):
+    """What is written and what audits it may change together; a kept verdict notices."""
+    git = ["git", "-C", tmp_path]
+    bundle = ROOT / "tests" / "data" / f"{name}-lab.bundle"
+    for command in (["init", "-q", "--bare"], ["fetch", "-q", bundle, "refs/*:refs/*"]):
+        subprocess.run([*git, *command], check=True, capture_output=True)
+    listed = subprocess.run(
+        [*git, "for-each-ref", "--format=%(refname)", "refs/notes/autoqec"], check=True, capture_output=True, text=True
+    )
+    found = 0
+    for ref in listed.stdout.split():
+        for _, _, note in autoqec_check.read_notes(str(tmp_path), ref):
+            if "verdict" in note:
+                found += 1
+                assert audit(parse_verdict(note).record) == program(note) == checker(note) == []
+    assert found
 
 
 VERIFIED = next(note for seed in range(99) if (note := some_verdict(Random(seed)))["reason"] == "better")

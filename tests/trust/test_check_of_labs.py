@@ -15,7 +15,7 @@ from seeded_verdicts import some_verdict
 from autoqec import autoqec_check, history
 from autoqec.history.rounds.signatures import examine, signed
 from autoqec.results.chain import chain_of, intents_in
-from autoqec.results.trust import Line, Policy, Signer, Subject, standing_of
+from autoqec.results.trust import Line, Policy, Signer, Subject, rule, standing_of
 from autoqec.results.verification_events import Begun
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.testing import record_round, record_run
@@ -216,6 +216,24 @@ def test_a_verdict_about_something_else_is_foreign(recorded, name, value, check)
     lines = recorded.lines(**{name: value})
     assert check in checker(recorded, lines)
     assert program(recorded, lines)[0] == "foreign"
+
+
+def test_a_verdict_that_names_no_metrics_of_the_round_is_held_against_those_that_there_are(recorded):
+    lines = recorded.lines(metrics="none such")
+    assert program(recorded, lines)[0] == "unsigned"
+    lines = recorded.lines(metrics="none such", weights_sha256="a" * 64)
+    assert program(recorded, lines)[0] == "foreign"
+    assert "weights" in checker(recorded, lines)
+
+
+def test_a_verdict_takes_the_place_of_a_later_one_if_it_says_so(recorded):
+    """So "superseded" is more than "earlier"."""
+    first, second = recorded.lines(attempts=1, id="first")[-1], recorded.lines(attempts=2, id="second")[-1]
+    lines = [Line(digest(each), each) for each in (first, second)]
+    subject = Subject(recorded.run.name, frozenset({1}), recorded.commit, recorded.run.env_id)
+    assert rule(lines, subject).verdict.line.id == "second"
+    replaced = {**first, "supersedes": "second"}
+    assert rule([Line(digest(replaced), replaced), lines[1]], subject).verdict.line.id == "first"
 
 
 @pytest.mark.parametrize("lost", [0, 1])

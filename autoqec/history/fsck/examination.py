@@ -10,14 +10,16 @@ import pygit2
 
 from autoqec.errors import AutoQECError
 from autoqec.history.reading.snapshot import ARTIFACTS, ATTEMPTS
+from autoqec.history.reading.trusted_notes import RunTrust, TrustedNotes
 from autoqec.history.rounds.claims import CLAIMS, Claim, parse_claim
-from autoqec.history.rounds.notes import Record, read_notes
+from autoqec.history.rounds.notes import NOTE_KINDS, Record, read_lines
 from autoqec.history.rounds.round_commits import ARCHIVE, BRANCHES
 from autoqec.history.rounds.run_refs import Run, load_run
 from autoqec.history.rounds.trailers import RoundIdentity, parse_message
 from autoqec.history.store.objects import entry_of, get_blob, get_commit
 from autoqec.history.store.refs import list_refs
 from autoqec.history.store.repository import Ledger
+from autoqec.results.note_lines import Line
 
 TRACES = "refs/autoqec/traces/"
 
@@ -96,7 +98,9 @@ class Survey:
     refs: dict[str, str]
     rounds: dict[tuple[str, int], Examined]
     _runs: dict[str, Run | AutoQECError] = field(default_factory=dict)
-    _notes: dict[tuple[str, str], dict[str, list[Record]]] = field(default_factory=dict)
+    _lines: dict[tuple[str, str], dict[str, list[Line]]] = field(default_factory=dict)
+    _trust: dict[str, RunTrust] = field(default_factory=dict)
+    _trusted: dict[tuple[str, int], TrustedNotes] = field(default_factory=dict)
     _identities: dict[str, RoundIdentity | AutoQECError] = field(default_factory=dict)
 
     def run(self, name: str) -> Run | AutoQECError:
@@ -121,19 +125,42 @@ class Survey:
 
     def notes(self, run: str, kind: str, commit: str) -> list[Record]:
         """Return the readable records on a commit."""
-        return self._all_notes(run, kind).get(commit, [])
+        return [dict(line.record) for line in self.lines(run, kind).get(commit, ())]
 
     def every_note(self, run: str, kind: str) -> list[Record]:
         """Return the readable records of a run, on all commits."""
-        return [record for records in self._all_notes(run, kind).values() for record in records]
+        return [dict(line.record) for lines in self.lines(run, kind).values() for line in lines]
 
-    def _all_notes(self, run: str, kind: str) -> dict[str, list[Record]]:
-        if (run, kind) not in self._notes:
+    def lines(self, run: str, kind: str) -> dict[str, list[Line]]:
+        """Return the readable lines of a run by commit."""
+        if (run, kind) not in self._lines:
             try:
-                self._notes[run, kind] = read_notes(self.ledger, run, kind, strict=False)
+                found = read_lines(self.ledger, run, kind)
             except AutoQECError:
-                self._notes[run, kind] = {}  # `check_notes` reports it
-        return self._notes[run, kind]
+                found = {}  # `check_notes` reports it
+            self._lines[run, kind] = {
+                commit: [Line(line.digest, line.record) for line in lines] for commit, lines in found.items()
+            }
+        return self._lines[run, kind]
+
+    def trust(self, run: str) -> RunTrust:
+        """Return what rules on the notes of a run."""
+        if run not in self._trust:
+            record = self.run(run)
+            environment = record.env_id if isinstance(record, Run) else None
+            self._trust[run] = RunTrust(self.ledger, run, environment, lambda: self.lines(run, "verdict"))
+        return self._trust[run]
+
+    def trusted(self, found: Examined) -> TrustedNotes:
+        """Return what the notes of a round come to."""
+        name, commit = (found.run, found.number), found.commit or ""
+        if name not in self._trusted:
+            identity = self.identity(commit) if commit else None
+            known = identity if isinstance(identity, RoundIdentity) else None
+            numbers = {found.number, *((known.round,) if known else ())}
+            notes = {kind: self.lines(found.run, kind).get(commit, []) for kind in NOTE_KINDS}
+            self._trusted[name] = self.trust(found.run).read(commit, numbers, known.attempt if known else None, notes)
+        return self._trusted[name]
 
     def file(self, commit: str | None, path: str) -> pygit2.Blob | None:
         """Return a file of a commit; None if there is no such file or commit."""

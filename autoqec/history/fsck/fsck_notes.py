@@ -12,13 +12,12 @@ import pygit2
 
 from autoqec.errors import AutoQECError
 from autoqec.history.fsck.examination import Finding, Survey
+from autoqec.history.fsck.fsck_trust import check_trust
 from autoqec.history.reading.snapshot import ARTIFACTS
 from autoqec.history.rounds.attachments import WEIGHTS_FILE
-from autoqec.history.rounds.notes import NOTES, effective, lines_of, read_lines, union_lines, walk_notes
+from autoqec.history.rounds.notes import NOTES, lines_of, read_lines, union_lines, walk_notes
 from autoqec.history.rounds.run_chain import chain_in
-from autoqec.history.rounds.run_refs import Run
 from autoqec.history.rounds.seen_heads import heads_file
-from autoqec.history.rounds.signatures import examine
 from autoqec.history.store.json_records import record_id
 from autoqec.history.store.objects import get_blob, get_commit
 from autoqec.history.store.refs import target
@@ -57,7 +56,7 @@ def check_notes(survey: Survey) -> Iterator[Finding]:
     yield from _weights(survey)
     for run in sorted({found.run for found in survey.rounds.values()}):
         yield from _attempts(survey, run)
-    yield from _evidence(survey)
+    yield from check_trust(survey)
 
 
 def spelled_twice(ledger: Ledger, ref: str) -> list[str]:
@@ -180,7 +179,7 @@ def _lost(ledger: Ledger, ref: str) -> Iterator[Finding]:
 def _weights(survey: Survey) -> Iterator[Finding]:
     absent: dict[str, list[int]] = {}
     for found in survey.rounds.values():
-        metrics = effective(survey.notes(found.run, "metrics", found.commit)) if found.commit else None
+        metrics = survey.trusted(found).metrics
         promised = (metrics or {}).get("weights_sha256")
         if not isinstance(promised, str):
             continue
@@ -257,38 +256,3 @@ def _broken(ledger: Ledger, ref: str, run: str, chain: Chain) -> Iterator[Findin
     if cut:
         do = hint(cut, f"if it is gone for good: rm {heads_file(ledger, run)}")
         yield Finding("chain-cut", "error", ref, str(missing_text(run, cut)), do)
-
-
-def _evidence(survey: Survey) -> Iterator[Finding]:
-    """Check each verdict that counts: its signature, and whether its commit, environment and metrics are those of the round."""
-    for found in survey.rounds.values():
-        verdict = effective(survey.notes(found.run, "verdict", found.commit)) if found.commit else None
-        if found.commit is None or verdict is None:
-            continue
-        ref, name = f"{NOTES}{found.run}/verdict", f"the verdict {verdict['id']} on {found.commit[:10]}"
-        again = f"autoqec verify exp/{found.name}"
-        about, ident = verdict.get("commit"), verdict.get("metrics")
-        if about not in (None, found.commit):
-            problem = f"{name} (round {found.name}) is about commit {str(about)[:10]}: it is a copy"
-            yield Finding("verdict-copied", "error", ref, problem, again)
-        run = survey.run(found.run)
-        solved = verdict.get("environment")
-        if isinstance(run, Run) and isinstance(solved, str) and solved != run.env_id:
-            problem = (
-                f"{name} (round {found.name}) is about environment {solved[:12]}, but the run has {run.env_id[:12]}"
-            )
-            yield Finding("verdict-environment", "error", ref, problem, again)
-        if "signature" in verdict and examine(verdict, None).word == "altered":
-            problem = f"{name} (round {found.name}) was changed after it was signed"
-            yield Finding("verdict-altered", "error", ref, problem, f"git log -p {ref}; {again}")
-        metrics = survey.notes(found.run, "metrics", found.commit)
-        counts = effective(metrics)
-        if ident is None or (counts is not None and counts["id"] == ident):
-            continue
-        if all(record["id"] != ident for record in metrics):
-            problem = f"{name} (round {found.name}) names metrics that are missing, {str(ident)[:40]}"
-            hint = f"autoqec pull <remote>, which may have them; otherwise {again}"
-            yield Finding("metrics-absent", "warning", ref, problem, hint)
-        else:
-            problem = f"{name} (round {found.name}) names metrics that were superseded, {str(ident)[:40]}"
-            yield Finding("metrics-superseded", "warning", ref, problem, again)

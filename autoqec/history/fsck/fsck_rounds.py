@@ -13,7 +13,6 @@ from autoqec.history.fsck.examination import TRACES, Examined, Finding, Severity
 from autoqec.history.reading.snapshot import ARTIFACTS, ATTEMPTS
 from autoqec.history.rounds.attachments import WEIGHTS_FILE
 from autoqec.history.rounds.claims import CLAIMS, Claim, owner_alive
-from autoqec.history.rounds.notes import effective
 from autoqec.history.rounds.round_commits import ARCHIVE, BRANCHES, CANDIDATE_DIR, read_candidate
 from autoqec.history.rounds.run_refs import RUNS, Run
 from autoqec.history.rounds.trailers import RoundIdentity
@@ -97,8 +96,9 @@ def last_step(survey: Survey, found: Examined) -> str:
         if ATTEMPTS in found.refs:
             return "end"
         return "ideate" if survey.file(found.refs.get(TRACES), "ideator.json") is not None else "claim"
-    for kind, step in (("verdict", "verify"), ("analysis", "analyse"), ("metrics", "score")):
-        if effective(survey.notes(found.run, kind, found.commit)) is not None:
+    notes = survey.trusted(found)
+    for record, step in ((notes.verdict, "verify"), (notes.analysis, "analyse"), (notes.metrics, "score")):
+        if record is not None:
             return step
     return "train" if survey.file(found.refs.get(ARTIFACTS), WEIGHTS_FILE) is not None else "code"
 

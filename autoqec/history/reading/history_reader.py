@@ -6,7 +6,7 @@ round does not hide the others.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -14,10 +14,13 @@ from functools import partial
 from autoqec.errors import NotFoundError
 from autoqec.history.reading.round_record import RoundRecord, RunNotes, claim_of, file_at, make_record, tried
 from autoqec.history.reading.snapshot import ATTEMPTS, Found, Snapshot, take_snapshot, tip
-from autoqec.history.rounds.notes import NOTE_KINDS, NOTES, Record, effective, notes_at
+from autoqec.history.reading.trusted_notes import RunTrust
+from autoqec.history.rounds.notes import NOTE_KINDS, NOTES, NoteLine, Record, lines_at
 from autoqec.history.rounds.run_refs import RUNS, check_run_name, load_run
 from autoqec.history.store.json_records import decode_record
+from autoqec.history.store.refs import target
 from autoqec.history.store.repository import Ledger
+from autoqec.results.note_lines import Line
 
 
 @dataclass(frozen=True)
@@ -28,9 +31,10 @@ class RunRecords:
         run: The run's name.
         created: Start time in UTC; empty if this lab lacks the run's own record.
         records: Its rounds by number.
-        strays: The verdict that counts for each commit that has verdicts but belongs to no round.
+        strays: For each commit with verdicts that belongs to no round, the verdict that would count if it belonged to one.
         fleeting: Numbers of rounds that must not be cached, because the same refs may read differently later: the round is
             at work, part of it is damaged or missing, or no ref protects its commit.
+        save: Keeps what was found out about the lines of the notes, for the next reader. Nothing else here writes.
     """
 
     run: str
@@ -38,6 +42,7 @@ class RunRecords:
     records: tuple[RoundRecord, ...]
     strays: Mapping[str, Record]
     fleeting: frozenset[int]
+    save: Callable[[], None]
 
     @property
     def age(self) -> tuple[str, str]:
@@ -82,17 +87,22 @@ def read_run(ledger: Ledger, snapshot: Snapshot, run: str, numbers: Collection[i
     chosen = {number: rounds[number] for number in sorted(rounds if numbers is None else numbers)}
     claims = {number: claim_of(ledger, run, number, found) for number, found in chosen.items()}
     oids = {n: (claim.commit if claim else None) or tip(chosen[n]) for n, (claim, _) in claims.items()}
-    notes = _notes_of(ledger, snapshot, run, None if numbers is None else {oid for oid in oids.values() if oid})
-    records = [make_record(ledger, (run, n), chosen[n], *claims[n], oids[n], notes) for n in chosen]
+    created, environment = _run_record(ledger, snapshot.refs.get(RUNS + run))
+    only = None if numbers is None else {oid for oid in oids.values() if oid}
+    notes = _notes_of(ledger, snapshot, run, only, environment)
+    verdicts_at = f"{NOTES}{run}/verdict", snapshot.notes_tip(run, "verdict")
+    trust = RunTrust(ledger, run, environment[1] if environment else None, partial(_lines, ledger, *verdicts_at))
+    records = [make_record(ledger, (run, n), chosen[n], *claims[n], oids[n], notes, trust) for n in chosen]
     damaged = bool(notes.problems or notes.general)
     strays = set(notes.by_kind["verdict"]) - {oid for oid in oids.values() if oid} if numbers is None else set()
-    verdicts = {oid: effective(notes.by_kind["verdict"][oid]) for oid in sorted(strays)}
+    verdicts = {oid: trust.read(oid, (), None, notes.on(oid)).verdict for oid in sorted(strays)}
     return RunRecords(
         run=run,
-        created=_created(ledger, snapshot.refs.get(RUNS + run)),
+        created=created,
         records=tuple(records),
         strays={oid: verdict for oid, verdict in verdicts.items() if verdict is not None},
         fleeting=frozenset(r.number for r in records if damaged or _is_fleeting(r, chosen[r.number])),
+        save=trust.examined.save,
     )
 
 
@@ -113,14 +123,34 @@ def find_record(ledger: Ledger, run: str, number: int) -> RoundRecord:
     raise NotFoundError(f"there is no round {run}/{number}; {there}", hint=f"autoqec log {run}")
 
 
-def _notes_of(ledger: Ledger, snapshot: Snapshot, run: str, commits: Collection[str] | None) -> RunNotes:
+def trusted_events(ledger: Ledger, run: str, commits: Collection[str] | None = None) -> dict[str, list[Record]]:
+    """Return the events of a run that count, such as head-to-heads, on some commits or on all."""
+    ref = f"{NOTES}{run}/verdict"
+    only = None if commits is None else sorted(commits)
+    lines = _lines(ledger, ref, target(ledger, ref), only)
+    _, environment = _run_record(ledger, target(ledger, RUNS + run))
+    trust = RunTrust(ledger, run, environment[1] if environment else None)
+    return {commit: [dict(line.record) for line in trust.events(commit, each)] for commit, each in lines.items()}
+
+
+def _notes_of(
+    ledger: Ledger, snapshot: Snapshot, run: str, commits: Collection[str] | None, environment: tuple[str, str] | None
+) -> RunNotes:
     problems: list[str] = []
     general: list[str] = []
-    by_kind: dict[str, dict[str, list[Record]]] = {}
+    by_kind: dict[str, dict[str, list[NoteLine]]] = {}
     for kind in NOTE_KINDS:
         at = (f"{NOTES}{run}/{kind}", snapshot.notes_tip(run, kind), problems, commits)
-        by_kind[kind] = tried(partial(notes_at, ledger, *at), general) or {}
-    return RunNotes(by_kind, tuple(problems), tuple(general))
+        by_kind[kind] = tried(partial(lines_at, ledger, *at), general) or {}
+    return RunNotes(by_kind, tuple(problems), tuple(general), environment)
+
+
+def _lines(
+    ledger: Ledger, ref: str, tip_of_notes: str | None, commits: Collection[str] | None = None
+) -> dict[str, list[Line]]:
+    """The readable lines of a notes ref, by commit."""
+    found = tried(partial(lines_at, ledger, ref, tip_of_notes, [], commits), []) or {}
+    return {commit: [Line(line.digest, line.record) for line in lines] for commit, lines in found.items()}
 
 
 def _is_fleeting(record: RoundRecord, found: Found) -> bool:
@@ -129,10 +159,14 @@ def _is_fleeting(record: RoundRecord, found: Found) -> bool:
     return at_work or not kept or bool(record.problems) or (ATTEMPTS in found and record.conflict is None)
 
 
-def _created(ledger: Ledger, commit: str | None) -> str:
+def _run_record(ledger: Ledger, commit: str | None) -> tuple[str, tuple[str, str] | None]:
+    """When a run started, and the name and identity of its environment, as far as its record is here and says so."""
     blob = file_at(ledger, commit, "run.json") if commit is not None else None
-    record = tried(lambda: decode_record(blob.data, name="run.json"), []) if blob is not None else None
-    return str((record or {}).get("created", ""))
+    record = (tried(lambda: decode_record(blob.data, name="run.json"), []) if blob is not None else None) or {}
+    env = record.get("env")
+    name, identity = (env.get("name"), env.get("id")) if isinstance(env, dict) else (None, None)
+    known = (name, identity) if isinstance(name, str) and isinstance(identity, str) else None
+    return str(record.get("created", "")), known
 
 
 def _iso(seconds: int) -> str:

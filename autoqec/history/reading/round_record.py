@@ -6,19 +6,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pygit2
 
 from autoqec.errors import AutoQECError, NotFoundError
 from autoqec.history.reading.snapshot import ATTEMPTS, Found, tip
 from autoqec.history.rounds.claims import CLAIMS, Claim, owner_alive, parse_claim
-from autoqec.history.rounds.notes import Record, effective
+from autoqec.history.rounds.notes import NoteLine, Record
 from autoqec.history.rounds.round_commits import branch_name
 from autoqec.history.rounds.trailers import RoundIdentity, parse_round_message
 from autoqec.history.store.json_records import decode_record
 from autoqec.history.store.objects import get_blob, get_commit
 from autoqec.history.store.repository import Ledger, resolve_commit
+from autoqec.results.note_lines import Line
+
+if TYPE_CHECKING:  # the rules of trust are loaded when records are read
+    from autoqec.history.reading.trusted_notes import RunTrust
+    from autoqec.results.trust.line_trust import Standing
 
 REPORT_FILES = ("conflict/report.json", "report.json")
 
@@ -41,6 +46,11 @@ class RoundRecord:
         metrics, analysis, verdict: The record that counts of each kind, or None.
         conflict: The report of a failed composition, or None.
         problems: Damage and contradictions, a sentence each.
+        environment: The name and identity of the run's environment, or None if this lab lacks the run's record. The environment
+            in the trailers decides nothing.
+        standings: What each line of the verdict note is worth.
+        trust: That of the verdict that counts, or else of the one that comes nearest to it; None if there is no verdict.
+        notices: Lines of its notes that do not count, and contradictions among those that do, a sentence each.
     """
 
     run: str
@@ -58,6 +68,10 @@ class RoundRecord:
     verdict: Record | None
     conflict: dict[str, Any] | None
     problems: tuple[str, ...]
+    environment: tuple[str, str] | None = None
+    standings: tuple[Standing, ...] = ()
+    trust: Standing | None = None
+    notices: tuple[str, ...] = ()
 
     @property
     def status(self) -> str:
@@ -77,9 +91,17 @@ class RoundRecord:
 class RunNotes:
     """A run's notes, and the problems found in them."""
 
-    by_kind: dict[str, dict[str, list[Record]]]
+    by_kind: dict[str, dict[str, list[NoteLine]]]
     problems: tuple[str, ...]  # each about one note
     general: tuple[str, ...]  # about all notes
+    environment: tuple[str, str] | None  # name and identity, from the run's own record
+
+    def on(self, commit: str) -> dict[str, list[Line]]:
+        """Return the lines on a commit by kind."""
+        return {
+            kind: [Line(line.digest, line.record) for line in by_commit.get(commit, ())]
+            for kind, by_commit in self.by_kind.items()
+        }
 
 
 def claim_of(ledger: Ledger, run: str, number: int, found: Found) -> tuple[Claim | None, list[str]]:
@@ -99,6 +121,7 @@ def make_record(
     problems: list[str],
     oid: str | None,
     notes: RunNotes,
+    trust: RunTrust,
 ) -> RoundRecord:
     """Assemble the record of a round.
 
@@ -110,6 +133,7 @@ def make_record(
         problems: Problems found so far.
         oid: Its commit according to claim and refs.
         notes: Notes of its run; at least those of this round.
+        trust: Rules on them.
     """
     run, number = name
     held = tip(found)
@@ -119,7 +143,13 @@ def make_record(
         )
     commit = tried(lambda: get_commit(ledger, oid), problems) if oid is not None else None
     identity, subject, body = _read_message(name, commit, claim, problems)
-    about = {kind: effective(by_commit.get(oid or "", [])) for kind, by_commit in notes.by_kind.items()}
+    if identity is not None and notes.environment is not None and _env_id(identity) != notes.environment[1]:
+        problems.append(
+            f"its trailers name the environment {identity.env[:80]}, but the run has"
+            f" {notes.environment[0]}@sha256:{notes.environment[1][:12]}"
+        )
+    numbers = {number, *((identity.round,) if identity else ())}
+    about = trust.read(oid or "", numbers, identity.attempt if identity else None, notes.on(oid or ""))
     problems += [problem for problem in notes.problems if oid is not None and f"on {oid[:10]}" in problem]
     problems += notes.general
     return RoundRecord(
@@ -133,12 +163,20 @@ def make_record(
         body=body,
         time=commit.commit_time if commit else _seconds(claim.started if claim else ""),
         claim=claim,
-        metrics=about["metrics"],
-        analysis=about["analysis"],
-        verdict=about["verdict"],
+        metrics=about.metrics,
+        analysis=about.analysis,
+        verdict=about.verdict,
         conflict=_report(ledger, found.get(ATTEMPTS), problems),
         problems=tuple(problems),
+        environment=notes.environment,
+        standings=about.ruling.standings,
+        trust=about.ruling.shown,
+        notices=about.notices,
     )
+
+
+def _env_id(identity: RoundIdentity) -> str:
+    return identity.env.rpartition(":")[2]
 
 
 def _read_message(

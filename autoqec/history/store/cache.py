@@ -17,19 +17,19 @@ _KEPT_BYTES = 64 * 2**20  # total size; beyond it the oldest entries are deleted
 _SUM = 65  # length of the checksum: a hash in hex and a line feed
 
 
-def read_cache(ledger: Ledger, key: str) -> bytes | None:
-    """Return the entry under a key (64 hex digits), or None if it is absent or damaged."""
+def read_cache(ledger: Ledger, key: str, kind: str = "cache") -> bytes | None:
+    """Return the entry of a kind under a key (64 hex digits), or None if it is absent or damaged."""
     try:
-        data = (ledger.git_dir / "autoqec" / "cache" / key).read_bytes()
+        data = (ledger.git_dir / "autoqec" / kind / key).read_bytes()
     except OSError:
         return None
     payload = data[_SUM:]
     return payload if data[:_SUM] == _checksum(payload) else None
 
 
-def write_cache(ledger: Ledger, key: str, payload: bytes) -> None:
+def write_cache(ledger: Ledger, key: str, payload: bytes, kind: str = "cache") -> None:
     """Store bytes under a key if the folder is writable. The write is atomic: a reader sees the whole entry or none."""
-    folder = ledger.git_dir / "autoqec" / "cache"
+    folder = ledger.git_dir / "autoqec" / kind
     part = folder / f".{uuid.uuid4().hex}"
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -7,9 +7,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from autoqec.errors import AutoQECError
-from autoqec.history.reading.snapshot import ARTIFACTS
+from autoqec.history.reading.history_reader import read_run
+from autoqec.history.reading.snapshot import ARTIFACTS, take_snapshot
 from autoqec.history.rounds.claims import list_claims
-from autoqec.history.rounds.notes import effective, read_notes
 from autoqec.history.rounds.round_commits import ARCHIVE, BRANCHES, branch_name, find_round
 from autoqec.history.rounds.run_refs import RUNS, load_run
 from autoqec.history.store.objects import get_commit
@@ -85,16 +85,13 @@ def prune_weights(ledger: Ledger, run: str, keep: Collection[int]) -> list[int]:
     """
     require_writable(ledger)
     _require_closed(ledger, run)
-    metrics = read_notes(ledger, run, "metrics")
+    metrics = {record.number: record.metrics for record in read_run(ledger, take_snapshot(ledger), run).records}
     pruned: list[int] = []
     for number, oid in _numbered(ledger, f"{ARTIFACTS}{run}/").items():
         if number in keep:
             continue
-        try:
-            record = effective(metrics.get(find_round(ledger, run, number), []))
-        except AutoQECError:
-            continue  # the round has no commit here, so its hash is unknown
-        hashed = record is not None and isinstance(record.get("weights_sha256"), str)
+        # A round that has no commit here has no metrics, so its hash is unknown.
+        hashed = isinstance((metrics.get(number) or {}).get("weights_sha256"), str)
         if hashed and compare_and_swap(ledger, f"{ARTIFACTS}{run}/{number}", oid, None, "autoqec: prune"):
             pruned.append(number)
     return pruned

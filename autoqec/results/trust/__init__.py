@@ -1,9 +1,9 @@
-"""Trust: which lines of a round's notes count, and which verdict and metrics of the round count."""
+"""Trust: which lines of a round's notes count, and which verdict, metrics and analysis of the round count."""
 
+from autoqec.results.note_lines import Line
 from autoqec.results.trust.line_trust import (
     ANY,
     UNDECIDED,
-    Line,
     Policy,
     Ruling,
     Signer,

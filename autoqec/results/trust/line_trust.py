@@ -20,6 +20,7 @@ from typing import Any, Literal
 from autoqec.results.audit import audit
 from autoqec.results.head_to_head import HEAD_TO_HEAD, parse_head_to_head
 from autoqec.results.interval_ends import EVALUATED
+from autoqec.results.note_lines import Line
 from autoqec.results.verdict import parse_verdict
 from autoqec.results.verification_events import BEGUN, parse_begun
 
@@ -28,38 +29,14 @@ State = Literal["signed", "unsigned", "foreign", "invalid"]
 #: The event of a verdict that does not replace an earlier one.
 UNDECIDED = "undecided"
 
-#: The fields that say what a line is about, and what each is called in messages.
-_SUBJECT = {"run": "run", "round": "round", "commit": "commit", "environment": "environment"}
-
 #: A verdict of today and of every earlier version says these.
 _SAID = ("commit", "environment", "candidate", "weights_sha256")
 
+#: An attempt's number may be this much above the number of attempts that are known.
+MOST_MISSING = 64
+
 #: Of two verdicts on one intent, the first of these words counts.
 _WORST = ("SUSPICIOUS", "FAILED", "VERIFIED")
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line of a note.
-
-    Attributes:
-        digest: SHA-256 (hex) of its stored bytes without the line feed.
-        record: The JSON object that it holds.
-    """
-
-    digest: str
-    record: Mapping[str, Any]
-
-    @property
-    def id(self) -> str:
-        """Its identifier; empty if it has none."""
-        return _text(self.record.get("id"))
-
-    @property
-    def event(self) -> str | None:
-        """The event that it marks; None for a result."""
-        event = self.record.get("event")
-        return None if event is None and "event" not in self.record else _text(event)
 
 
 @dataclass(frozen=True)
@@ -68,7 +45,7 @@ class Subject:
 
     Attributes:
         run: The run.
-        rounds: The round's number, and the number in its commit if it was renumbered since.
+        rounds: The round's number, and the number in its commit if it was renumbered since; empty if these are not known.
         commit: The round's commit.
         environment: The identity of the run's environment; None if this lab lacks the run's record.
         scored: For each whole metrics record of the commit its id, and the hashes of the candidate and of the weights.
@@ -122,12 +99,14 @@ class Standing:
         state: Its state.
         why: The reason of that state, in a few words.
         counts: Whether it counts.
+        field: The field that makes it foreign, or `signature` if it was changed after it was signed; else empty.
     """
 
     line: Line
     state: State
     why: str
     counts: bool
+    field: str = ""
 
     @property
     def record(self) -> Mapping[str, Any]:
@@ -195,7 +174,7 @@ def standing_of(line: Line, subject: Subject, policy: Policy = ANY) -> Standing:
     """
     problem = _schema_problem(line) or _foreign_to(line, subject)
     if isinstance(problem, _Foreign):
-        return Standing(line, "foreign", problem, False)
+        return Standing(line, "foreign", str(problem), False, problem.field)
     problem = problem or (policy.audited(line) if line.event in (None, UNDECIDED) else "")
     if problem:
         return Standing(line, "invalid", problem, False)
@@ -203,7 +182,10 @@ def standing_of(line: Line, subject: Subject, policy: Policy = ANY) -> Standing:
 
 
 def rule(
-    lines: Iterable[Line], subject: Subject, policy: Policy = ANY, positions: Mapping[str, int] | None = None
+    lines: Iterable[Line],
+    subject: Subject,
+    policy: Policy = ANY,
+    positions: Callable[[], Mapping[str, int]] = dict,
 ) -> Ruling:
     """Rule which verdict of a round counts.
 
@@ -215,20 +197,30 @@ def rule(
         lines: The lines of the round's verdict note.
         subject: What they must be about.
         policy: What the user trusts.
-        positions: The position in the run's chain of each intent that counts, by the digest of its line.
+        positions: Finds the position in the run's chain of each intent that counts, by the digest of its line. It is called only
+            if two verdicts count.
     """
     standings = tuple(standing_of(line, subject, policy) for line in lines)
-    places = positions or {}
     counting = [each for each in standings if each.counts and each.line.event is None]
     if len(counting) == 1:  # nearly always
-        return Ruling(standings, counting[0], _conflicts(counting, places))
+        return Ruling(standings, counting[0])
+    places = positions() if counting else {}
     standing = [each for each in counting if not any(_supersedes(other, each) for other in counting)]
     best = max(standing or counting, key=lambda each: _rank(each, places), default=None)
-    return Ruling(standings, best, _conflicts(standing or counting, places))
+    return Ruling(standings, best, tuple(_conflicts(standing or counting)))
 
 
 class _Foreign(str):
-    """Says what else a line is about."""
+    """Says what else a line is about, and in which field."""
+
+    field: str = ""
+
+    @classmethod
+    def by(cls, field: str, text: str) -> _Foreign:
+        """Say it."""
+        found = cls(text)
+        found.field = field
+        return found
 
 
 def _schema_problem(line: Line) -> str:
@@ -253,13 +245,15 @@ def _foreign_to(line: Line, subject: Subject) -> str:
         missing = next((name for name in _SAID if not _text(record.get(name))), None)
         if missing is not None:
             return f"it does not say which {missing} it is about"
-    own: dict[str, Any] = {"run": {subject.run}, "round": subject.rounds, "commit": {subject.commit}}
+    own: dict[str, Any] = {"run": {subject.run}, "commit": {subject.commit}}
+    if subject.rounds:
+        own["round"] = subject.rounds
     if subject.environment is not None:
         own["environment"] = {subject.environment}
     for name, values in own.items():
         said = record.get(name)
         if name in record and not (isinstance(said, str | int) and not isinstance(said, bool) and said in values):
-            return _Foreign(f"it is about {name} {_short(said)}, not {_short(min(values))}")
+            return _Foreign.by(name, f"it is about {name} {_short(said)}, not {_short(min(values))}")
     return _other_weights(line, subject) if line.event in (None, UNDECIDED) else ""
 
 
@@ -275,7 +269,7 @@ def _other_weights(line: Line, subject: Subject) -> str:
     for candidate, weights in [*named, *others] if named or others else [("", "")]:
         if candidate in ("", judged[0]) and weights in ("", judged[1]):
             return ""
-    return _Foreign("it is about another candidate or other weights than the round's metrics")
+    return _Foreign.by("weights_sha256", "it is about another candidate or other weights than the round's metrics")
 
 
 def _signed_or_not(line: Line, policy: Policy) -> Standing:
@@ -286,7 +280,7 @@ def _signed_or_not(line: Line, policy: Policy) -> Standing:
         return Standing(line, "unsigned", "there are no allowed signers to check its signature with", counts)
     found = policy.signer(line)
     if found.word == "altered":
-        return Standing(line, "invalid", "it was changed after it was signed", False)
+        return Standing(line, "invalid", "it was changed after it was signed", False, "signature")
     if found.word == "good":
         return Standing(line, "signed", f"by {found.who}", True)
     return Standing(line, "unsigned", f"key {found.who} is not of an allowed signer", counts)
@@ -296,7 +290,10 @@ def _rank(each: Standing, positions: Mapping[str, int]) -> tuple[Any, ...]:
     record = each.record
     word = record.get("verdict")
     worse = len(_WORST) - _WORST.index(word) if word in _WORST else 0
-    return (each.authority, _position(each, positions), _attempt(each), worse, each.line.id, each.line.digest)
+    attempt = _attempt(each)
+    # An absurd number is not counted by its size.
+    known = attempt if not positions or attempt <= len(positions) + MOST_MISSING else 0
+    return (each.authority, _position(each, positions), known, worse, each.line.id, each.line.digest)
 
 
 def _position(each: Standing, positions: Mapping[str, int]) -> int:
@@ -315,12 +312,8 @@ def _supersedes(one: Standing, other: Standing) -> bool:
     return one.record.get("supersedes") == other.line.id and other.record.get("supersedes") != one.line.id
 
 
-def _conflicts(standing: Sequence[Standing], positions: Mapping[str, int]) -> tuple[str, ...]:
+def _conflicts(standing: Sequence[Standing]) -> Iterator[str]:
     """What stands beside the verdict that counts with equal right."""
-    return tuple(_all_conflicts(standing, positions)) if len(standing) > 1 else ()
-
-
-def _all_conflicts(standing: Sequence[Standing], positions: Mapping[str, int]) -> Iterator[str]:
     for what, key in (
         ("have the id", lambda each: each.line.id),
         ("name the intent", lambda each: _text(each.record.get("intent"))),
