@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from autoqec.contained_files import read_contained, repository_of
 from autoqec.errors import UsageError
 from autoqec.settings_schema import BUILTIN_PROFILES, Price, Profile, SettingsFile, Simple
+from autoqec.size_limits import CONFIG_BYTES
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -118,7 +120,8 @@ def variable_of(name: str) -> str:
 
 def _read_file(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text("utf-8-sig"))
+        data = read_contained(path, repository_of(path), CONFIG_BYTES)
+        return tomllib.loads(data.decode("utf-8-sig"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:  # no TOML, no UTF-8, a number or a nesting without end
