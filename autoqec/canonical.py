@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from autoqec.errors import UsageError
+from autoqec.size_limits import YAML_BYTES, in_words
 
 _FLOAT = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?$")  # `$`: PyYAML matches
 _BOOL = re.compile(r"(?:true|false)$")
@@ -70,8 +71,13 @@ def load_yaml(text: str | bytes, *, name: str) -> Any:
         name: What to call it in an error, usually its path.
 
     Raises:
-        UsageError: It is not UTF-8, not YAML, or uses duplicate keys, anchors, aliases or tags.
+        UsageError: It is too large, not UTF-8, not YAML, or uses duplicate keys, anchors, aliases or tags.
     """
+    if len(text) > YAML_BYTES:
+        problem = (
+            f"{name} takes {in_words(len(text))}, over the limit of {in_words(YAML_BYTES)} for YAML, and was not read"
+        )
+        raise UsageError(problem, code="over_limit", about={"file": name, "limit": YAML_BYTES})
     try:
         if isinstance(text, bytes):
             text = text.decode("utf-8")

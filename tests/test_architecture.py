@@ -37,14 +37,26 @@ SHARED = {
     "round_events": set(),
     "printed_rows": {"json_values"},
     "errors": {"json_values"},
-    "canonical": {"errors"},
+    "size_limits": set(),
+    "contained_files": {"errors", "size_limits"},
+    "canonical": {"errors", "size_limits"},
     "error_codes": set(),
     "hookspecs": set(),
     "plugin_errors": set(),
     "own_files": set(),
     "plugins": {"own_files", "errors", "hookspecs", "json_values", "plugin_errors", "printed_rows", "round_events"},
     "settings_schema": {"json_values"},
-    "config": {"errors", "json_values", "settings_schema"},
+    "user_folders": set(),
+    "wanted_settings": {"settings_schema", "user_folders"},
+    "config": {
+        "contained_files",
+        "size_limits",
+        "errors",
+        "json_values",
+        "settings_schema",
+        "user_folders",
+        "wanted_settings",
+    },
 }
 
 

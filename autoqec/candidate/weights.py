@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from autoqec.errors import AutoQECError
+from autoqec.size_limits import WEIGHTS_HEADER_BYTES, in_words
 
 #: Maximum size of a weights file in git.
 MAX_WEIGHT_BYTES = 50 * 1024 * 1024
@@ -102,5 +103,7 @@ def _metadata(data: bytes) -> dict[str, Any]:
     import json
 
     length = int.from_bytes(data[:8], "little")
+    if length > WEIGHTS_HEADER_BYTES:
+        raise ValueError(f"the header of the weights takes {in_words(length)}")
     header = json.loads(data[8 : 8 + length])
     return dict(header.get("__metadata__", {}))

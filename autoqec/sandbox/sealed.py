@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
+from autoqec.size_limits import WEIGHTS_HEADER_BYTES
+
 #: Bytes of code that cost no parameters. The largest honest module that we know of takes a quarter.
 FREE_CODE_BYTES = 16 * 1024
 
@@ -47,6 +49,8 @@ class SealedCandidate:
     def numbers(self) -> int:
         """How many numbers of at most four bytes the weights hold, by their header; 0 if they are not safetensors."""
         length = int.from_bytes(self.weights[:8], "little")
+        if length > WEIGHTS_HEADER_BYTES:
+            return 0
         try:
             header = json.loads(self.weights[8 : 8 + length] or b"{}")
             return sum(_numbers_of(entry) for name, entry in header.items() if name != "__metadata__")

@@ -12,7 +12,7 @@ import pytest
 
 from autoqec import history
 from autoqec.errors import AutoQECError
-from autoqec.history.store import network_step
+from autoqec.history.store import git_program, network_step
 from autoqec.history.store.git_program import find_remote, git_environment, is_bundle
 from autoqec.history.store.network_step import NetworkTimeoutError, run_limited
 from autoqec.history.store.transports import TransportError, check_address
@@ -154,6 +154,20 @@ def test_a_remote_that_ignores_a_polite_end_is_killed_with_all_it_started(tmp_pa
 )
 def test_a_step_that_reports_progress_is_not_cut_off_but_not_for_ever(whole, without, why):
     assert network_step.why_stopped(whole, without, 300.0) == why
+
+
+def test_a_remote_that_sends_too_much_is_left(lab, run, git, tmp_path, monkeypatch):
+    monkeypatch.setattr(git_program, "PULL_BYTES", 4 * 2**30)
+    calls = iter([0, 5 * 2**30])  # bytes received before the step and in it
+    monkeypatch.setattr(git_program, "_received", lambda ledger: next(calls))
+    uploads = tmp_path / "upload-pack"
+    uploads.write_text("#!/bin/sh\nsleep 98765432\n")
+    uploads.chmod(0o755)
+    git("remote", "add", "origin", str(lab.workdir))
+    git("config", "remote.origin.uploadpack", str(uploads))
+    with pytest.raises(NetworkTimeoutError, match="sends more than the 4096.0 MiB that a pull takes"):
+        history.pull(lab)
+    assert _processes_with("98765432") == []
 
 
 def test_what_git_says_comes_back_whole():

@@ -14,7 +14,7 @@ import pytest
 from autoqec import history
 from autoqec.errors import AutoQECError
 from autoqec.history.rounds.claims import Claim, store_claim
-from autoqec.history.rounds.notes import lines_of, walk_notes
+from autoqec.history.rounds.note_trees import lines_of, walk_notes
 
 ENV_ID = "e" * 64
 RUN = "depol-abcd"
@@ -112,7 +112,7 @@ def held(ledger: history.Ledger) -> set[Any]:
         kind = ref.split("/")[2] if ref.startswith("refs/autoqec/") else ref.split("/")[1]
         if kind == "notes":
             tree = ledger.repo[oid].peel(pygit2.Tree)
-            names = {commit for commit, _ in walk_notes(tree)}
+            names = {commit for commit, _ in walk_notes(ledger, tree)}
             found |= {(ref, commit, line) for commit in names for line in lines_of(ledger, tree, commit, ref)}
         elif kind in ("traces", "artifacts", "attempts"):
             found |= {(ref, path) for path in history.read_files(ledger, oid, any_case=True)}

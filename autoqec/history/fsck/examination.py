@@ -16,10 +16,11 @@ from autoqec.history.rounds.notes import NOTE_KINDS, Record, read_lines
 from autoqec.history.rounds.round_commits import ARCHIVE, BRANCHES
 from autoqec.history.rounds.run_refs import Run, load_run
 from autoqec.history.rounds.trailers import RoundIdentity, parse_message
-from autoqec.history.store.objects import entry_of, get_blob, get_commit
+from autoqec.history.store.objects import entry_at, get_blob, get_commit
 from autoqec.history.store.refs import list_refs
 from autoqec.history.store.repository import Ledger
 from autoqec.results.note_lines import Line
+from autoqec.size_limits import RECORD_BYTES
 
 TRACES = "refs/autoqec/traces/"
 
@@ -165,7 +166,7 @@ class Survey:
     def file(self, commit: str | None, path: str) -> pygit2.Blob | None:
         """Return a file of a commit; None if there is no such file or commit."""
         try:
-            found = None if commit is None else entry_of(get_commit(self.ledger, commit).tree, path)
+            found = None if commit is None else entry_at(self.ledger, get_commit(self.ledger, commit).tree, path)
         except (AutoQECError, pygit2.GitError):
             return None
         return found if isinstance(found, pygit2.Blob) else None
@@ -188,7 +189,7 @@ def _examine(ledger: Ledger, run: str, number: int, refs: dict[str, str]) -> Exa
     claim, damage = None, None
     try:
         if CLAIMS in refs:
-            claim = parse_claim(get_blob(ledger, refs[CLAIMS], name=ref), ref=ref)
+            claim = parse_claim(get_blob(ledger, refs[CLAIMS], name=ref, limit=RECORD_BYTES), ref=ref)
     except AutoQECError as error:
         damage = error
     return Examined(run, number, refs, claim, damage)

@@ -15,18 +15,18 @@ from autoqec.history.fsck.examination import Finding, Survey
 from autoqec.history.fsck.fsck_trust import check_trust
 from autoqec.history.reading.snapshot import ARTIFACTS
 from autoqec.history.rounds.attachments import WEIGHTS_FILE
-from autoqec.history.rounds.notes import NOTES, lines_of, read_lines, union_lines, walk_notes
-from autoqec.history.rounds.run_chain import chain_in
+from autoqec.history.rounds.note_trees import changed_notes, lines_of, union_lines, walk_notes
+from autoqec.history.rounds.notes import NOTES
 from autoqec.history.rounds.seen_heads import heads_file
 from autoqec.history.store.json_records import record_id
-from autoqec.history.store.objects import get_blob, get_commit
+from autoqec.history.store.objects import TooLargeError, get_blob, get_commit, is_commit, size_of
 from autoqec.history.store.refs import target
 from autoqec.history.store.repository import Ledger
 from autoqec.results.chain import Break, Chain, missing_text
 from autoqec.results.statistics import shares_spent
+from autoqec.size_limits import BLOB_BYTES, NOTE_BYTES
 
 _MOVE = re.compile(b"([0-9a-f]{40}) ([0-9a-f]{40})(?= )")
-_NOTE_OID = re.compile("[0-9a-f]{40}")
 _RESTORE = "restore them beside the present records"
 
 
@@ -62,7 +62,7 @@ def check_notes(survey: Survey) -> Iterator[Finding]:
 def spelled_twice(ledger: Ledger, ref: str) -> list[str]:
     """Return the commits whose notes are stored at more than one path of the tree."""
     tip = target(ledger, ref)
-    names = [commit for commit, _ in walk_notes(get_commit(ledger, tip).tree)] if tip is not None else []
+    names = [commit for commit, _ in walk_notes(ledger, get_commit(ledger, tip).tree)] if tip is not None else []
     return sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
 
 
@@ -126,18 +126,16 @@ def _dropped(ledger: Ledger, before: str, after: str) -> Iterator[tuple[str, byt
         old, new = get_commit(ledger, before).tree, get_commit(ledger, after).tree
     except AutoQECError:
         return  # the reflog's first entry, or a tip that git has deleted since
-    for delta in old.diff_to_tree(new).deltas:
-        commit = delta.old_file.path.replace("/", "")
-        if _NOTE_OID.fullmatch(commit) is None:
-            continue
-        sides = (ledger.repo.get(file.id) for file in (delta.old_file, delta.new_file))
-        had, has = (union_lines([], side.data) if isinstance(side, pygit2.Blob) else [] for side in sides)
-        yield from ((commit, line) for line in had if line not in has)
+    for commit in sorted(set(changed_notes(ledger, old, new))):
+        had, has = (lines_of(ledger, tree, commit, "a note") for tree in (old, new))
+        there = set(has)
+        yield from ((commit, line) for line in had if line not in there)
 
 
 def _lines(ledger: Ledger, ref: str) -> Iterator[Finding]:
     blobs: dict[str, list[str]] = {}
-    for commit, blob in walk_notes(get_commit(ledger, str(target(ledger, ref))).tree):
+    large: list[str] = []
+    for commit, blob in walk_notes(ledger, get_commit(ledger, str(target(ledger, ref))).tree, large):
         blobs.setdefault(commit, []).append(blob)
     twice = [commit for commit, found in blobs.items() if len(found) > 1]
     if twice:
@@ -145,12 +143,16 @@ def _lines(ledger: Ledger, ref: str) -> Iterator[Finding]:
         yield Finding("spelled-twice", "warning", ref, problem, "merge each into a single path", repairable=True)
     seen: dict[str, tuple[str, bytes]] = {}
     for commit, found in blobs.items():
-        if not isinstance(ledger.repo.get(commit), pygit2.Commit):
+        if not is_commit(ledger, commit):
             problem = f"it has a note on {commit[:10]}, which is not a commit in this repository"
             yield Finding("unknown-commit", "warning", ref, problem, "git fetch <remote>, from a clone that has it")
         lines: list[bytes] = []
         for blob in found:
-            lines = union_lines(lines, get_blob(ledger, blob, name=f"{ref} on {commit[:10]}"))
+            try:
+                name = f"the note {ref} on {commit[:10]}"
+                lines = union_lines(lines, get_blob(ledger, blob, name=name, limit=NOTE_BYTES))
+            except TooLargeError as error:
+                large.append(error.problem)
         for number, line in enumerate(lines, 1):
             where = f"line {number} of the note on {commit[:10]}"
             ident = record_id(line)
@@ -160,6 +162,8 @@ def _lines(ledger: Ledger, ref: str) -> Iterator[Finding]:
             elif seen.setdefault(ident, (commit, line)) != (commit, line):
                 problem = f"{where} has the same id, {ident}, as another record with different contents"
                 yield Finding("two-records", "error", ref, problem, show)
+    for problem in large:
+        yield Finding("too-large", "error", ref, problem, "docs/records.md, Limits, says what to do")
 
 
 def _lost(ledger: Ledger, ref: str) -> Iterator[Finding]:
@@ -186,7 +190,7 @@ def _weights(survey: Survey) -> Iterator[Finding]:
         blob = survey.file(found.refs.get(ARTIFACTS), WEIGHTS_FILE)
         if blob is None:
             absent.setdefault(found.run, []).append(found.number)
-        elif hashlib.sha256(blob.data).hexdigest() != promised:
+        elif size_of(survey.ledger, blob.id) > BLOB_BYTES or hashlib.sha256(blob.data).hexdigest() != promised:
             problem = f"the weights do not have the hash in its metrics, {promised[:10]}"
             hint = (
                 f"git log -p {ARTIFACTS}{found.name}; until it is resolved, trust neither its metrics nor its verdict"
@@ -201,11 +205,8 @@ def _weights(survey: Survey) -> Iterator[Finding]:
 def _attempts(survey: Survey, run: str) -> Iterator[Finding]:
     """Find verifications that clones began without knowing of each other, an overspent error budget, and a broken chain."""
     ref = f"{NOTES}{run}/verdict"
-    try:
-        lines = {line.digest: line for found in read_lines(survey.ledger, run, "verdict").values() for line in found}
-    except AutoQECError:
-        return  # `check_notes` reports it
-    chain = chain_in(survey.ledger, run, lines.values())
+    lines = {line.digest: line for found in survey.lines(run, "verdict").values() for line in found}
+    chain = survey.trust(run).chain
     writers: dict[int, list[str]] = {}
     for digest, begun in chain.intents.items():
         writers.setdefault(begun.attempt, []).append(str(lines[digest].record.get("writer")))
@@ -226,12 +227,6 @@ def _attempts(survey: Survey, run: str) -> Iterator[Finding]:
         hint = "do not rely on the run as a whole; start a new one: autoqec round --new"
         yield Finding("overspent", "error", ref, problem, hint)
     yield from _broken(survey.ledger, ref, run, chain)
-    for digest, verdicts in chain.contested.items():
-        problem = (
-            f"{len(verdicts)} verdicts name the verification {digest[:12]}, which had one:"
-            f" {', '.join(name[:40] for name in verdicts[:5])}"
-        )
-        yield Finding("verdict-conflict", "error", ref, problem, f"git log -p {ref} shows who wrote each")
 
 
 def _broken(ledger: Ledger, ref: str, run: str, chain: Chain) -> Iterator[Finding]:

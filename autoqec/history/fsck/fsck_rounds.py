@@ -16,7 +16,7 @@ from autoqec.history.rounds.claims import CLAIMS, Claim, owner_alive
 from autoqec.history.rounds.round_commits import ARCHIVE, BRANCHES, CANDIDATE_DIR, read_candidate
 from autoqec.history.rounds.run_refs import RUNS, Run
 from autoqec.history.rounds.trailers import RoundIdentity
-from autoqec.history.store.objects import entry_of, get_commit
+from autoqec.history.store.objects import TooLargeError, entry_at, entry_of, get_commit
 from autoqec.history.store.owner import this_process
 from autoqec.history.store.refs import target
 
@@ -43,6 +43,8 @@ def check_rounds(survey: Survey) -> Iterator[Finding]:
         if found.commit is not None:
             try:
                 commit = get_commit(survey.ledger, found.commit)
+            except TooLargeError as error:
+                yield _finding("too-large", found, error.problem, str(error.hint))
             except AutoQECError:
                 yield _finding(
                     "commit-missing",
@@ -201,7 +203,7 @@ def _tree(survey: Survey, found: Examined, commit: pygit2.Commit, sound: set[str
             if strays:
                 problem = f"it changes files outside {CANDIDATE_DIR}: {', '.join(strays[:5])}"
                 yield _finding("outside-candidate", found, problem, f"git diff {run.base[:10]} {found.ref}")
-    folder = entry_of(commit.tree, CANDIDATE_DIR)
+    folder = entry_at(survey.ledger, commit.tree, CANDIDATE_DIR)
     if folder is None or str(folder.id) in sound:
         return
     try:

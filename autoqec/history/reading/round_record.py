@@ -17,9 +17,10 @@ from autoqec.history.rounds.notes import NoteLine, Record
 from autoqec.history.rounds.round_commits import branch_name
 from autoqec.history.rounds.trailers import RoundIdentity, parse_round_message
 from autoqec.history.store.json_records import decode_record
-from autoqec.history.store.objects import get_blob, get_commit
+from autoqec.history.store.objects import TooLargeError, entry_at, get_blob, get_commit, require_size
 from autoqec.history.store.repository import Ledger, resolve_commit
 from autoqec.results.note_lines import Line
+from autoqec.size_limits import BLOB_BYTES, RECORD_BYTES
 
 if TYPE_CHECKING:  # the rules of trust are loaded when records are read
     from autoqec.history.reading.trusted_notes import RunTrust
@@ -110,7 +111,9 @@ def claim_of(ledger: Ledger, run: str, number: int, found: Found) -> tuple[Claim
     if CLAIMS not in found:
         return None, problems
     ref = f"{CLAIMS}{run}/{number}"
-    return tried(lambda: parse_claim(get_blob(ledger, found[CLAIMS], name=ref), ref=ref), problems), problems
+    return tried(
+        lambda: parse_claim(get_blob(ledger, found[CLAIMS], name=ref, limit=RECORD_BYTES), ref=ref), problems
+    ), problems
 
 
 def make_record(
@@ -198,19 +201,33 @@ def _read_message(
 
 def _report(ledger: Ledger, oid: str | None, problems: list[str]) -> dict[str, Any] | None:
     for path in REPORT_FILES if oid is not None else ():
-        blob = file_at(ledger, str(oid), path)
-        if blob is not None:
-            return tried(partial(decode_record, blob.data, name=path), problems)
+        if file_at(ledger, str(oid), path) is not None:
+            return tried(partial(record_at, ledger, str(oid), path), problems)
     return None
 
 
 def file_at(ledger: Ledger, commit: str, path: str) -> pygit2.Blob | None:
     """Return a file of a commit, or None if the file or the commit is missing."""
     try:
-        found = get_commit(ledger, commit).tree[path]
-    except (KeyError, NotFoundError, pygit2.GitError):
+        found = entry_at(ledger, get_commit(ledger, commit).tree, path)
+    except (KeyError, NotFoundError, TooLargeError, pygit2.GitError):
         return None
     return found if isinstance(found, pygit2.Blob) else None
+
+
+def record_at(ledger: Ledger, commit: str, path: str) -> dict[str, Any] | None:
+    """Return the JSON record in a file of a commit, or None if the file or the commit is missing.
+
+    Raises:
+        AutoQECError: It is no record, or over the limit.
+    """
+    blob = file_at(ledger, commit, path)
+    return None if blob is None else decode_record(_data(ledger, blob, path), name=path)
+
+
+def _data(ledger: Ledger, blob: pygit2.Blob, name: str, limit: int = RECORD_BYTES) -> bytes:
+    require_size(ledger, blob.id, limit, name)
+    return bytes(blob.data)
 
 
 def read_committed(ledger: Ledger, revision: str, path: str) -> bytes | None:
@@ -219,7 +236,7 @@ def read_committed(ledger: Ledger, revision: str, path: str) -> bytes | None:
         blob = file_at(ledger, resolve_commit(ledger, revision), path)
     except NotFoundError:
         return None
-    return None if blob is None else bytes(blob.data)
+    return None if blob is None else _data(ledger, blob, path, BLOB_BYTES)
 
 
 def tried(read: Callable[[], _T], problems: list[str]) -> _T | None:

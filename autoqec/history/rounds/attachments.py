@@ -13,17 +13,20 @@ import pygit2
 from autoqec.errors import AutoQECError, UsageError
 from autoqec.history.store.objects import (
     STORE_BYTES,
+    TooLargeError,
     build_tree,
     check_files,
     get_blob,
     get_commit,
     list_files,
     read_files,
+    size_of,
     write_blobs,
     write_commit,
 )
 from autoqec.history.store.refs import compare_and_swap, explain_write, list_refs, target, write_lock
 from autoqec.history.store.repository import Ledger
+from autoqec.size_limits import in_words
 
 KINDS = ("artifacts", "traces", "attempts")
 WEIGHTS_FILE = "weights.safetensors"
@@ -101,6 +104,8 @@ def read_attachment(
     oid = target(ledger, _ref(kind, run, number))
     if oid is not None and wanted is not None:
         chosen = {path: blob for path, blob in list_files(ledger, oid).items() if wanted(path)}
+        if (total := sum(size_of(ledger, blob) for blob in chosen.values())) > 2 * STORE_BYTES:
+            raise TooLargeError(f"the files of {_ref(kind, run, number)} take {in_words(total)}, and were not read")
         return {path: get_blob(ledger, blob, name=path) for path, blob in chosen.items()}
     return {} if oid is None else read_files(ledger, oid, any_case=True, limit=2 * STORE_BYTES)
 

@@ -20,6 +20,7 @@ from autoqec.history.store.ref_listing import used_numbers
 from autoqec.history.store.refs import compare_and_swap, explain_write, list_refs, target, write_lock
 from autoqec.history.store.repository import Ledger, require_writable
 from autoqec.json_values import JsonObject
+from autoqec.size_limits import RECORD_BYTES
 
 CLAIMS = "refs/autoqec/claims/"
 
@@ -153,7 +154,7 @@ def read_claim(ledger: Ledger, run: str, number: int) -> Claim:
     oid = target(ledger, ref)
     if oid is None:
         raise NotFoundError(f"there is no claim on {run}/{number}", hint=f"autoqec log {run}")
-    return parse_claim(get_blob(ledger, oid, name=ref), ref=ref)
+    return parse_claim(get_blob(ledger, oid, name=ref, limit=RECORD_BYTES), ref=ref)
 
 
 def list_claims(ledger: Ledger, run: str | None = None) -> list[Claim]:
@@ -164,7 +165,7 @@ def list_claims(ledger: Ledger, run: str | None = None) -> list[Claim]:
     """
     prefix = CLAIMS if run is None else f"{CLAIMS}{run}/"
     found = list_refs(ledger, prefix)
-    claims = [parse_claim(get_blob(ledger, oid, name=ref), ref=ref) for ref, oid in found.items()]
+    claims = [parse_claim(get_blob(ledger, oid, name=ref, limit=RECORD_BYTES), ref=ref) for ref, oid in found.items()]
     return sorted(claims, key=lambda claim: (claim.run, claim.number))
 
 

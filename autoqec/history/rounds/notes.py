@@ -8,7 +8,6 @@ itself and moves the ref by compare-and-swap. `git log` and `git notes show` rea
 from __future__ import annotations
 
 import hashlib
-import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,13 +15,21 @@ from functools import cached_property, partial
 from typing import Any, TypeVar
 
 import pygit2
-from pygit2.enums import FileMode
 
 from autoqec.errors import AutoQECError, UsageError
+from autoqec.history.rounds.note_trees import lines_of, note_data, put_note, smallest_notes, union_lines, walk_notes
 from autoqec.history.store.json_records import decode_record, encode_record, refuse_newer, utc_now
-from autoqec.history.store.objects import build_tree, entry_of, get_blob, get_commit, persist, write_blobs, write_commit
+from autoqec.history.store.objects import (
+    TooLargeError,
+    build_tree,
+    get_commit,
+    size_of,
+    write_blobs,
+    write_commit,
+)
 from autoqec.history.store.refs import compare_and_swap, explain_write, target, write_lock
 from autoqec.history.store.repository import Ledger
+from autoqec.size_limits import LINE_BYTES, NOTE_BYTES, in_words
 
 NOTE_KINDS = ("metrics", "verdict", "analysis")
 NOTES = "refs/notes/autoqec/"
@@ -32,8 +39,6 @@ _T = TypeVar("_T")
 
 _VERSION = 1
 _RACES = 50
-_HEX = re.compile("[0-9a-f]+")
-_OID_LENGTH = 40
 
 
 class RecordConflictError(AutoQECError):
@@ -109,7 +114,7 @@ def append_line(ledger: Ledger, run: str, kind: str, commit: str, record: Record
             for known in _records(lines, name, problems=[]):
                 if known.record["id"] == full["id"]:
                     return _same(known, record, ours, name)
-            tree = _put(ledger, root, commit, b"".join(part + b"\n" for part in [*lines, line]))
+            tree = put_note(ledger, root, commit, b"".join(part + b"\n" for part in [*lines, line]))
             new = write_commit(ledger, f"{kind} of {commit[:10]}\n", tree, [] if old is None else [old])
             if compare_and_swap(ledger, ref, old, new, f"autoqec: {kind} of {commit[:10]}"):
                 return ours
@@ -160,10 +165,18 @@ def read_notes(
     return notes_at(ledger, ref, target(ledger, ref), skipped, commits)
 
 
-def read_lines(ledger: Ledger, run: str, kind: str, problems: list[str] | None = None) -> dict[str, list[NoteLine]]:
-    """Return all lines of a run and kind by commit, as `read_notes` does; malformed ones are skipped."""
+def read_lines(
+    ledger: Ledger, run: str, kind: str, problems: list[str] | None = None, *, whole: bool = False
+) -> dict[str, list[NoteLine]]:
+    """Return all lines of a run and kind by commit, as `read_notes` does; malformed ones are skipped.
+
+    Args:
+        ledger, run, kind: As for `read_notes`.
+        problems: A list to which a sentence is added for each skipped line.
+        whole: Raise an error for a note that cannot be read at all, such as one whose object is missing.
+    """
     ref = _ref(run, kind)
-    return lines_at(ledger, ref, target(ledger, ref), [] if problems is None else problems)
+    return lines_at(ledger, ref, target(ledger, ref), [] if problems is None else problems, whole=whole)
 
 
 def notes_at(
@@ -175,7 +188,13 @@ def notes_at(
 
 
 def lines_at(
-    ledger: Ledger, ref: str, tip: str | None, problems: list[str] | None, commits: Iterable[str] | None = None
+    ledger: Ledger,
+    ref: str,
+    tip: str | None,
+    problems: list[str] | None,
+    commits: Iterable[str] | None = None,
+    *,
+    whole: bool = False,
 ) -> dict[str, list[NoteLine]]:
     """Return the lines in one commit of a notes ref, by the commit that they are about.
 
@@ -185,6 +204,7 @@ def lines_at(
         tip: Oid of the notes commit; None for no notes.
         problems: A list to which a sentence is added for each skipped line; None to raise an error instead.
         commits: Read only notes on these commits, without walking the whole tree; by default all.
+        whole: Raise an error for a note that cannot be read at all, whatever `problems` is.
 
     Raises:
         AutoQECError: The notes commit is missing, or a line is malformed and `problems` is None.
@@ -193,14 +213,19 @@ def lines_at(
         return {}
     root = get_commit(ledger, tip).tree
     lines: dict[str, list[bytes]] = {}
+    unread = None if whole else problems
     if commits is None:
-        for commit, blob in walk_notes(root):
+        for commit, blob in smallest_notes(ledger, walk_notes(ledger, root, unread), ref, unread):
             # The tree may hold a commit's note at two paths; the commit has the records of both.
-            data = _skip(partial(get_blob, ledger, blob, name=f"{ref} on {commit[:10]}"), problems)
+            data = _skip(partial(note_data, ledger, blob, f"{ref} on {commit[:10]}"), unread)
             if data is not None:
                 lines[commit] = union_lines(lines.get(commit, []), data)
     for commit in commits or ():
-        found = _skip(partial(lines_of, ledger, root, commit, f"{ref} on {commit[:10]}"), problems)
+        large: list[str] = []
+        found = _skip(partial(lines_of, ledger, root, commit, f"{ref} on {commit[:10]}", large), unread)
+        if large and unread is None:
+            raise TooLargeError(large[0], hint="docs/records.md, Limits, says what to do")
+        (unread if unread is not None else []).extend(large)
         if found:
             lines[commit] = found
     return {commit: [*_records(parts, f"{ref} on {commit[:10]}", problems)] for commit, parts in lines.items()}
@@ -225,17 +250,28 @@ def merge_note_trees(ledger: Ledger, one: str, other: str) -> str:
 
     Returns:
         The tree's oid.
+
+    Raises:
+        TooLargeError: There are too many notes, or their union is too large.
     """
     found: dict[str, set[str]] = {}
     for oid in (one, other):
-        for commit, blob in walk_notes(get_commit(ledger, oid).tree):
+        for commit, blob in walk_notes(ledger, get_commit(ledger, oid).tree):
             found.setdefault(commit, set()).add(blob)
     blobs: dict[str, str] = {}
-    for commit, versions in found.items():
+    for commit, all_versions in found.items():
+        # A version over the limit is read nowhere, so it gives way to one that is.
+        versions = {blob for blob in all_versions if size_of(ledger, blob) <= NOTE_BYTES} or {min(all_versions)}
         lines: list[bytes] = []
         for version in versions if len(versions) > 1 else ():
-            lines = union_lines(lines, get_blob(ledger, version, name=f"the note on {commit[:10]}"))
+            lines = union_lines(lines, note_data(ledger, version, f"on {commit[:10]}"))
         data = b"".join(line + b"\n" for line in sorted(lines, key=_written))
+        if len(data) > NOTE_BYTES:
+            raise TooLargeError(
+                f"the notes on {commit[:10]} of both sides together take {in_words(len(data))}, over the limit of"
+                f" {in_words(NOTE_BYTES)}, and were not united",
+                hint="docs/records.md, Limits, says what to do",
+            )
         blobs[f"{commit[:2]}/{commit[2:]}"] = write_blobs(ledger, {"": data})[""] if lines else versions.pop()
     return build_tree(ledger, blobs)
 
@@ -275,7 +311,7 @@ def add_lines(ledger: Ledger, ref: str, lines: Mapping[str, Iterable[bytes]], me
             for commit, extra in lines.items():
                 whole = [*lines_of(ledger, root, commit, ref), *extra]
                 data = b"".join(part + b"\n" for part in dict.fromkeys(whole))
-                root = ledger.repo[_put(ledger, root, commit, data)].peel(pygit2.Tree)
+                root = ledger.repo[put_note(ledger, root, commit, data)].peel(pygit2.Tree)
             if root is None or (before is not None and root.id == before.id):
                 return False
             new = write_commit(ledger, f"{message}\n", str(root.id), [] if old is None else [old])
@@ -293,6 +329,9 @@ def _ref(run: str, kind: str) -> str:
 def _records(lines: Iterable[bytes], name: str, problems: list[str] | None) -> Iterator[NoteLine]:
     for number, line in enumerate(lines, 1):
         try:
+            if len(line) > LINE_BYTES:
+                what = f"takes {in_words(len(line))}, over the limit of {in_words(LINE_BYTES)}"
+                raise TooLargeError(f"line {number} of {name} {what}, and was not read")
             record = decode_record(line, name=f"line {number} of {name}")
             if not isinstance(record.get("id"), str):
                 raise AutoQECError(f"line {number} of {name} has no id")
@@ -309,75 +348,6 @@ def _records(lines: Iterable[bytes], name: str, problems: list[str] | None) -> I
 def _written(line: bytes) -> tuple[str, bytes]:
     """Return a sort key: a line's time stamp (empty if unreadable), then the line. It is the same in every clone."""
     try:
-        return str(decode_record(line, name="a note").get("ts", "")), line
+        return str(decode_record(line, name="a note").get("ts", "")) if len(line) <= LINE_BYTES else "", line
     except AutoQECError:
         return "", line
-
-
-def union_lines(lines: list[bytes], data: bytes) -> list[bytes]:
-    """Return the union of lines and those in a note's data, in the order first seen."""
-    return list(dict.fromkeys([*lines, *(part for part in data.split(b"\n") if part.strip())]))
-
-
-def walk_notes(tree: pygit2.Tree, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield every note's commit and blob oid at any fan-out; git chooses the depth by the number of notes."""
-    for entry in tree:
-        part = entry.name or ""
-        name = prefix + part
-        if _HEX.fullmatch(part) is None or len(name) > _OID_LENGTH:
-            continue  # not a note; git ignores such entries too
-        if isinstance(entry, pygit2.Tree):
-            yield from walk_notes(entry, name)
-        elif isinstance(entry, pygit2.Blob) and len(name) == _OID_LENGTH:
-            yield name, str(entry.id)
-
-
-def note_commit(path: str) -> str | None:
-    """Return the commit that a note at a path of the tree is about; None if no note can be there."""
-    commit = path.replace("/", "")
-    return commit if len(commit) == _OID_LENGTH and _HEX.fullmatch(commit) else None
-
-
-def lines_of(ledger: Ledger, tree: pygit2.Tree | None, commit: str, name: str) -> list[bytes]:
-    """Return a commit's lines from all paths that its note can have, without walking the whole tree."""
-    lines: list[bytes] = []
-    prefix, rest = "", commit
-    while tree is not None and rest:
-        entry = entry_of(tree, rest)
-        if isinstance(entry, pygit2.Blob):
-            lines = union_lines(lines, get_blob(ledger, str(entry.id), name=name))
-        prefix, rest = rest[:2], rest[2:]
-        inner = entry_of(tree, prefix)
-        tree = inner if isinstance(inner, pygit2.Tree) else None
-    return lines
-
-
-def _put(ledger: Ledger, root: pygit2.Tree | None, commit: str, data: bytes) -> str:
-    """Write the notes tree with a commit's note set to `data`, at the path with one level of fan-out only."""
-    repo = ledger.repo
-    blob = persist(lambda: repo.create_blob(data))
-    top = repo.TreeBuilder() if root is None else repo.TreeBuilder(root)
-    if top.get(commit) is not None:
-        top.remove(commit)
-    fan = entry_of(root, commit[:2])
-    inside = repo.TreeBuilder(fan) if isinstance(fan, pygit2.Tree) else repo.TreeBuilder()
-    deeper = entry_of(fan, commit[2:4]) if isinstance(fan, pygit2.Tree) else None
-    if isinstance(deeper, pygit2.Tree):
-        _put_without(repo, inside, deeper, commit[2:])
-    inside.insert(commit[2:], blob, FileMode.BLOB)
-    top.insert(commit[:2], persist(inside.write), FileMode.TREE)
-    return persist(top.write)
-
-
-def _put_without(repo: pygit2.Repository, above: pygit2.TreeBuilder, tree: pygit2.Tree, rest: str) -> None:
-    """Re-insert the folder `rest[:2]` into `above` without the note at `rest`."""
-    builder = repo.TreeBuilder(tree)
-    if rest[2:] in tree:
-        builder.remove(rest[2:])
-    inner = entry_of(tree, rest[2:4])
-    if isinstance(inner, pygit2.Tree):
-        _put_without(repo, builder, inner, rest[2:])
-    if len(builder):
-        above.insert(rest[:2], persist(builder.write), FileMode.TREE)
-    else:
-        above.remove(rest[:2])

@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.history.rounds.claims import CLAIMS, read_claim
 from autoqec.history.rounds.trailers import RoundIdentity, build_message, parse_message
-from autoqec.history.store.objects import get_commit, graft, has_objects, read_files, write_commit
+from autoqec.history.store.objects import TooLargeError, get_commit, graft, has_objects, read_files, write_commit
 from autoqec.history.store.refs import compare_and_swap, explain_write, list_refs, target, write_lock
 from autoqec.history.store.repository import Ledger
+from autoqec.size_limits import CANDIDATE_YAML_BYTES, in_words
 
 CANDIDATE_DIR = ".autoqec/candidate"
 BRANCHES = "refs/heads/exp/"
@@ -174,7 +175,12 @@ def read_candidate(ledger: Ledger, commit: str) -> dict[str, bytes]:
     Raises:
         AutoQECError: There is a link or a file with an unsafe name, the files are too large, or the commit is missing.
     """
-    return read_files(ledger, commit, CANDIDATE_DIR)
+    files = read_files(ledger, commit, CANDIDATE_DIR)
+    size = sum(len(data) for path, data in files.items() if path.endswith((".yaml", ".yml")))
+    if size > CANDIDATE_YAML_BYTES:
+        limit = in_words(CANDIDATE_YAML_BYTES)
+        raise TooLargeError(f"{commit[:10]}:{CANDIDATE_DIR} has {in_words(size)} of YAML, over the limit of {limit}")
+    return files
 
 
 def _identity(ledger: Ledger, commit: str) -> RoundIdentity | None:

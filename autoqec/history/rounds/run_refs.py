@@ -16,6 +16,7 @@ from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.history.store.json_records import decode_record, encode_record, refuse_newer, utc_now
 from autoqec.history.store.objects import (
     STORE_BYTES,
+    TooLargeError,
     build_tree,
     check_files,
     get_commit,
@@ -26,6 +27,7 @@ from autoqec.history.store.objects import (
 from autoqec.history.store.refs import compare_and_swap, explain_write, list_refs, target
 from autoqec.history.store.repository import Ledger, require_writable
 from autoqec.json_values import JsonObject
+from autoqec.size_limits import RECORD_BYTES, in_words
 
 RUNS = "refs/autoqec/runs/"
 
@@ -167,6 +169,8 @@ def list_runs(ledger: Ledger) -> list[Run]:
 def _read(ledger: Ledger, name: str, commit: str) -> Run:
     files = read_files(ledger, commit, any_case=True, limit=2 * STORE_BYTES)
     where = f"run.json of {RUNS}{name}"
+    if len(files.get("run.json", b"")) > RECORD_BYTES:
+        raise TooLargeError(f"{where} is over the limit of {in_words(RECORD_BYTES)}")
     record = decode_record(files.get("run.json", b""), name=where)
     refuse_newer(record.get("v"), _VERSION, name=where)
     try:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from autoqec.errors import AutoQECError
 from autoqec.history.store.json_records import refuse_newer
+from autoqec.size_limits import MESSAGE_BYTES, in_words
 
 SCHEMA = 1  # the newest layout; parsers for all older ones stay here for good
 SUBJECT_LENGTH = 60
@@ -116,6 +117,8 @@ def parse_round_message(message: str) -> tuple[RoundIdentity, str, str]:
     Raises:
         AutoQECError: The message does not have exactly the format of `build_message`.
     """
+    if len(message) > MESSAGE_BYTES:
+        raise _unreadable(f"it takes {in_words(len(message))}, over the limit of {in_words(MESSAGE_BYTES)}")
     # Checked first, because a later schema may have other trailers. Text cannot fake one: each of its lines is quoted.
     if schema := _SCHEMA.match(message.rstrip("\n").rpartition("\n\n")[2]):
         refuse_newer(int(schema[1]), SCHEMA, name="the commit message")

@@ -12,6 +12,7 @@ import random
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -21,6 +22,7 @@ from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.history.store.network_step import run_limited
 from autoqec.history.store.repository import Ledger
 from autoqec.history.store.transports import TransportError, check_address, is_url, transport_variables
+from autoqec.size_limits import NOTE_BYTES, PULL_BYTES, in_words
 
 if TYPE_CHECKING:
     from subprocess import CompletedProcess
@@ -150,6 +152,15 @@ def run_git(
         raise _not_started(error, args[0]) from error
 
 
+def _received(ledger: Ledger) -> int:
+    """Return the size of what git is receiving, or has begun to receive and left: it writes into such files first."""
+    sizes = 0
+    for part in (ledger.git_dir / "objects" / "pack").glob("tmp_pack_*"):
+        with suppress(FileNotFoundError):
+            sizes += part.stat().st_size
+    return sizes
+
+
 def _run_network(ledger: Ledger, remote: Remote, *args: str) -> CompletedProcess[str]:
     """Run git in the lab as `run_git` does, for a step that contacts a remote and so can hang.
 
@@ -159,10 +170,17 @@ def _run_network(ledger: Ledger, remote: Remote, *args: str) -> CompletedProcess
     seconds = ledger.network_seconds
     # Git's own limit for http comes a little later: a second hand on a transfer that stands still.
     speed = ("-c", "http.lowSpeedLimit=1", "-c", f"http.lowSpeedTime={int(seconds) + 10}")
+    # A pack of its own for each fetch, so that its size can be seen while it grows; and huge files are not held in memory.
+    sizes = ("-c", "fetch.unpackLimit=1", "-c", f"core.bigFileThreshold={NOTE_BYTES}")
+    before = _received(ledger)
+
+    def too_much() -> str:
+        over = _received(ledger) - before > PULL_BYTES
+        return f"sends more than the {in_words(PULL_BYTES)} that a pull takes" if over else ""
+
+    command = ["git", *speed, *sizes, "-C", str(ledger.workdir), *args]
     try:
-        return run_limited(
-            ["git", *speed, "-C", str(ledger.workdir), *args], git_environment(), seconds, name=remote.name
-        )
+        return run_limited(command, git_environment(), seconds, name=remote.name, too_much=too_much)
     except OSError as error:
         raise _not_started(error, args[0]) from error
 

@@ -18,7 +18,7 @@ def _refuse_constant(word: str) -> NoReturn:
 def _finite(text: str) -> float:
     number = float(text)
     if number - number != 0.0:  # an infinity, such as 1e400
-        _refuse_constant(text)
+        raise ValueError("a number in it is not finite")
     return number
 
 

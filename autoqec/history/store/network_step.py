@@ -11,7 +11,7 @@ import select
 import signal
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -35,7 +35,12 @@ class NetworkTimeoutError(AutoQECError):
 
 
 def run_limited(
-    command: Sequence[str], environment: Mapping[str, str], seconds: float, *, name: str
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    seconds: float,
+    *,
+    name: str,
+    too_much: Callable[[], str] = lambda: "",
 ) -> CompletedProcess[str]:
     """Run a git command and return its result, whether or not git failed.
 
@@ -44,9 +49,10 @@ def run_limited(
         environment: Its environment variables.
         seconds: How long it may take without any progress.
         name: The remote, for the error.
+        too_much: Called now and then; what it returns, if anything, is why the step must end.
 
     Raises:
-        NetworkTimeoutError: It made no progress for so long, or took `LONGEST` times as long.
+        NetworkTimeoutError: It made no progress for so long, took `LONGEST` times as long, or did too much.
         OSError: It does not start.
     """
     import subprocess  # imported here because `autoqec log` starts faster without it
@@ -55,7 +61,7 @@ def run_limited(
         # In our process group, so that git can still ask on the terminal for a password.
         process = subprocess.Popen(command, env=dict(environment), stdin=subprocess.DEVNULL, stdout=out, stderr=said)
         try:
-            why = _watch(process, said, seconds)
+            why = _watch(process, said, seconds, too_much)
         except BaseException:
             _end(process)
             raise
@@ -74,7 +80,7 @@ def _text(file: IO[bytes]) -> str:
     return file.read().decode(errors="replace")
 
 
-def _watch(process: Popen[bytes], said: IO[bytes], seconds: float) -> str:
+def _watch(process: Popen[bytes], said: IO[bytes], seconds: float, too_much: Callable[[], str]) -> str:
     """Wait for the end of the process; return why it must be stopped, or nothing if it has ended."""
     start = moved = time.monotonic()
     size = 0
@@ -88,7 +94,7 @@ def _watch(process: Popen[bytes], said: IO[bytes], seconds: float) -> str:
             now = time.monotonic()
             if (new := os.fstat(said.fileno()).st_size) != size:
                 size, moved = new, now
-            if why := why_stopped(now - start, now - moved, seconds):
+            if why := too_much() or why_stopped(now - start, now - moved, seconds):
                 return why
     finally:
         os.close(handle)

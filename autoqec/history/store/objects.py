@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 
 import pygit2
-from pygit2.enums import FileMode
+from pygit2.enums import FileMode, ObjectType
 
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.history.store.refs import explain_write
 from autoqec.history.store.repository import Ledger
+from autoqec.size_limits import BLOB_BYTES, COMMIT_BYTES, FILES, TREE_BYTES, in_words
 
 CANDIDATE_BYTES = 4 * 2**20
 STORE_BYTES = 50 * 2**20  # environments and weights; common hosts warn at 50 MB and refuse 100
@@ -80,7 +81,7 @@ def list_files(ledger: Ledger, commit: str) -> dict[str, str]:
     Raises:
         AutoQECError: As for `read_files`.
     """
-    return {path: str(entry.id) for path, entry in _entries(_tree(ledger, commit), commit[:10])}
+    return {path: str(entry.id) for path, entry in _entries(ledger, _tree(ledger, commit), commit[:10])}
 
 
 def graft(ledger: Ledger, base: str, subdir: str, files: Mapping[str, bytes], *, name: str = "a tree") -> str:
@@ -151,6 +152,66 @@ def write_commit(ledger: Ledger, message: str, tree: str, parents: list[str]) ->
     return persist(lambda: ledger.repo.create_commit(None, signature, signature, message, tree, list(parents)))
 
 
+class TooLargeError(AutoQECError):
+    """Something in the repository is larger than anything that autoqec writes, so it is not read."""
+
+    code = "over_limit"
+
+
+class Budget:
+    """How many entries of a tree are visited. Few objects can make a tree of any number of folders: each may be used often."""
+
+    def __init__(self, most: int, where: str, what: str):
+        self._most, self._where, self._what = most, where, what
+        self._left = most
+
+    def spend(self) -> None:
+        """Count one entry.
+
+        Raises:
+            TooLargeError: It is one too many.
+        """
+        self._left -= 1
+        if self._left < 0:
+            raise TooLargeError(
+                f"{self._where} has more than {self._most:,} {self._what}, and was not read to its end",
+                hint="docs/records.md, Limits, says what to do",
+                about={"limit": self._most},
+            )
+
+
+def size_of(ledger: Ledger, oid: str | pygit2.Oid) -> int:
+    """Return the size of an object, without decompressing it; 0 if it is missing."""
+    try:
+        return int(ledger.repo.odb.read_header(pygit2.Oid(hex=oid) if isinstance(oid, str) else oid)[1])
+    except (KeyError, ValueError, pygit2.GitError):
+        return 0  # whoever reads it says so
+
+
+def require_size(ledger: Ledger, oid: str | pygit2.Oid, limit: int, name: str) -> None:
+    """Check an object's size before it is read.
+
+    Raises:
+        TooLargeError: It is over the limit.
+    """
+    if (size := size_of(ledger, oid)) > limit:
+        raise TooLargeError(
+            f"{name} takes {in_words(size)}, over the limit of {in_words(limit)}, and was not read",
+            hint="docs/records.md, Limits, says what to do",
+            about={"bytes": size, "limit": limit},
+        )
+
+
+def inside(ledger: Ledger, tree: pygit2.Tree, name: str) -> pygit2.Tree:
+    """Return a folder whose names may be read: one of a size that autoqec reads.
+
+    Raises:
+        TooLargeError: It is over the limit.
+    """
+    require_size(ledger, tree.id, TREE_BYTES, name)
+    return tree
+
+
 def _look_up(ledger: Ledger, oid: str) -> pygit2.Object | None:
     """Return an object, or None. While git packs an object, libgit2 can miss it: no longer loose, the pack not yet seen."""
     found = ledger.repo.get(oid)
@@ -165,14 +226,25 @@ def get_commit(ledger: Ledger, oid: str) -> pygit2.Commit:
 
     Raises:
         NotFoundError: This repository has no such commit.
+        TooLargeError: The commit or its top folder is over the limit.
     """
+    require_size(ledger, oid, COMMIT_BYTES, f"the commit {oid[:10]}")
     try:
         found = _look_up(ledger, oid)
     except (ValueError, pygit2.GitError) as error:
         raise NotFoundError(f"{oid!r} is not a commit: {error}") from error
     if not isinstance(found, pygit2.Commit):
         raise NotFoundError(f"{oid} is not a commit in this repository", hint="git fetch, or autoqec pull")
+    require_size(ledger, found.tree_id, TREE_BYTES, f"the top folder of commit {oid[:10]}")
     return found
+
+
+def is_commit(ledger: Ledger, oid: str) -> bool:
+    """Tell whether the repository has a commit with this oid, without decompressing it."""
+    try:
+        return int(ledger.repo.odb.read_header(pygit2.Oid(hex=oid))[0]) == int(ObjectType.COMMIT)
+    except (KeyError, ValueError, pygit2.GitError):
+        return False
 
 
 def has_objects(ledger: Ledger, oids: Iterable[str]) -> bool:
@@ -181,12 +253,14 @@ def has_objects(ledger: Ledger, oids: Iterable[str]) -> bool:
     return all(store.exists(pygit2.Oid(hex=oid)) for oid in oids)
 
 
-def get_blob(ledger: Ledger, oid: str, *, name: str) -> bytes:
+def get_blob(ledger: Ledger, oid: str, *, name: str, limit: int = BLOB_BYTES) -> bytes:
     """Return the bytes of a blob; errors call it `name`.
 
     Raises:
+        TooLargeError: The blob is over the limit.
         AutoQECError: The blob is missing or damaged.
     """
+    require_size(ledger, oid, limit, name)
     try:
         found = _look_up(ledger, oid)
     except (ValueError, pygit2.GitError) as error:
@@ -194,6 +268,21 @@ def get_blob(ledger: Ledger, oid: str, *, name: str) -> bytes:
     if not isinstance(found, pygit2.Blob):
         raise AutoQECError(f"{name} names {oid[:10]}, which is not a blob in this repository", hint="git fsck")
     return bytes(memoryview(found))  # `found.data` reads the object a second time
+
+
+def entry_at(ledger: Ledger, tree: pygit2.Tree, path: str) -> pygit2.Object | None:
+    """Return the entry of a tree at a path with slashes, checking the size of each folder on the way; None if absent.
+
+    Raises:
+        TooLargeError: A folder on the way is over the limit.
+    """
+    *folders, last = path.split("/")
+    for name in folders:
+        entry = entry_of(tree, name)
+        if not isinstance(entry, pygit2.Tree):
+            return None
+        tree = inside(ledger, entry, f"the folder {name}")
+    return entry_of(tree, last)
 
 
 def entry_of(tree: pygit2.Tree | None, name: str) -> pygit2.Object | None:
@@ -205,8 +294,13 @@ def entry_of(tree: pygit2.Tree | None, name: str) -> pygit2.Object | None:
 
 
 def _tree(ledger: Ledger, oid: str) -> pygit2.Tree:
+    name = f"the tree of {oid[:10]}"
+    require_size(ledger, oid, TREE_BYTES, name)
     try:
-        return ledger.repo[oid].peel(pygit2.Tree)
+        found = ledger.repo[oid]
+        if isinstance(found, pygit2.Commit):
+            require_size(ledger, found.tree_id, TREE_BYTES, name)
+        return found.peel(pygit2.Tree)
     except (KeyError, ValueError, pygit2.GitError) as error:
         raise AutoQECError(f"the tree of {oid[:10]} is missing from this repository", hint="git fsck") from error
 
@@ -231,9 +325,9 @@ def _walk(ledger: Ledger, commit: str, subdir: str, any_case: bool, limit: int) 
         inner = entry_of(tree, name)
         if not isinstance(inner, pygit2.Tree):
             return
-        tree = inner
+        tree = inside(ledger, inner, f"{commit[:10]}:{name}")
     size = 0
-    for path, entry in _entries(tree, f"{commit[:10]}:{subdir}"):
+    for path, entry in _entries(ledger, tree, f"{commit[:10]}:{subdir}"):
         _check_path(path, any_case)
         try:
             size += ledger.repo.odb.read_header(entry.id)[1]
@@ -246,13 +340,20 @@ def _walk(ledger: Ledger, commit: str, subdir: str, any_case: bool, limit: int) 
         yield path, get_blob(ledger, str(entry.id), name=path)
 
 
-def _entries(tree: pygit2.Tree, where: str, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, pygit2.Object]]:
+def _entries(ledger: Ledger, tree: pygit2.Tree, where: str) -> Iterator[tuple[str, pygit2.Object]]:
+    return _walk_entries(ledger, tree, where, Budget(FILES, where, "files and folders"))
+
+
+def _walk_entries(
+    ledger: Ledger, tree: pygit2.Tree, where: str, budget: Budget, prefix: str = "", depth: int = 0
+) -> Iterator[tuple[str, pygit2.Object]]:
     if depth > _MAX_DEPTH:
         raise AutoQECError(f"{where} has folders more than {_MAX_DEPTH} deep")
-    for entry in tree:
+    for entry in inside(ledger, tree, f"{where}/{prefix}"):
+        budget.spend()
         path = f"{prefix}{entry.name}"
         if entry.filemode == FileMode.TREE and isinstance(entry, pygit2.Tree):
-            yield from _entries(entry, where, f"{path}/", depth + 1)
+            yield from _walk_entries(ledger, entry, where, budget, f"{path}/", depth + 1)
         elif entry.filemode == FileMode.BLOB:
             yield path, entry
         else:

@@ -9,11 +9,13 @@ from autoqec.errors import AutoQECError
 from autoqec.history.reading.snapshot import take_snapshot
 from autoqec.history.rounds.attachments import KINDS as ATTACHED
 from autoqec.history.rounds.claims import parse_claim
-from autoqec.history.rounds.notes import NOTES, lines_of
+from autoqec.history.rounds.note_trees import lines_of
+from autoqec.history.rounds.notes import NOTES
 from autoqec.history.store.json_records import record_id
 from autoqec.history.store.objects import get_blob, get_commit, list_files
 from autoqec.history.store.repository import Ledger
 from autoqec.history.sync.uniting import lacking, versions_before
+from autoqec.size_limits import RECORD_BYTES
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def _files(ledger: Ledger, kind: str, ref: str, known: str | None, mine: str | N
 
 
 def _is_closed(ledger: Ledger, ref: str, oid: str) -> bool:
-    return parse_claim(get_blob(ledger, oid, name=ref), ref=ref).state == "closed"
+    return parse_claim(get_blob(ledger, oid, name=ref, limit=RECORD_BYTES), ref=ref).state == "closed"
 
 
 def _place(ref: str) -> str:

@@ -17,6 +17,7 @@ from autoqec.history.rounds.notes import NOTE_KINDS, NOTES
 from autoqec.history.store.objects import get_blob, get_commit
 from autoqec.history.store.repository import Ledger
 from autoqec.history.sync.uniting import unite
+from autoqec.size_limits import RECORD_BYTES
 
 #: The shared kinds of refs, with their prefixes, in the order of writing: if it stops early, the record is still consistent.
 SHARED: Mapping[str, str] = {
@@ -86,10 +87,10 @@ def join(ledger: Ledger, kind: str, ref: str, mine: str | None, theirs: str, kno
 
 
 def _join_claims(ledger: Ledger, ref: str, mine: str | None, theirs: str, known: str | None) -> str:
-    other = parse_claim(get_blob(ledger, theirs, name=ref), ref=ref)
+    other = parse_claim(get_blob(ledger, theirs, name=ref, limit=RECORD_BYTES), ref=ref)
     if mine in (None, theirs):
         return theirs
-    claim = parse_claim(get_blob(ledger, str(mine), name=ref), ref=ref)
+    claim = parse_claim(get_blob(ledger, str(mine), name=ref, limit=RECORD_BYTES), ref=ref)
     if claim.attempt != other.attempt:
         raise NumberTakenError(
             f"{ref} is {mine} here but {theirs} there: two clones used the same number for different rounds"

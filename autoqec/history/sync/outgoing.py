@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import pygit2
 
 from autoqec.errors import AutoQECError
+from autoqec.history.rounds.note_trees import changed_notes as changes
+from autoqec.history.rounds.note_trees import walk_notes
 from autoqec.history.rounds.round_commits import BRANCHES, committed
 from autoqec.history.store.git_program import TRACKING, Remote, bundle_remotes, find_remote
 from autoqec.history.store.objects import get_commit
@@ -133,9 +135,9 @@ def changed_notes(ledger: Ledger, here: str, there: str | None) -> int:
     try:
         tree = get_commit(ledger, here).tree
         if there is None:
-            return len(tree.diff_to_tree())
+            return sum(1 for _ in walk_notes(ledger, tree))
         if ledger.repo.descendant_of(there, here):
             return 0
-        return len(tree.diff_to_tree(get_commit(ledger, there).tree))
+        return sum(1 for _ in changes(ledger, tree, get_commit(ledger, there).tree))
     except (AutoQECError, KeyError, pygit2.GitError):
         return 0  # damaged or deleted; reading the notes themselves reports it

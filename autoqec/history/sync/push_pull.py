@@ -14,9 +14,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from autoqec.errors import AutoQECError, NotFoundError
+from autoqec.history.reading.run_chain import remember_heads
 from autoqec.history.rounds.notes import NOTES
 from autoqec.history.rounds.round_commits import committed
-from autoqec.history.rounds.run_chain import remember_heads
 from autoqec.history.rounds.run_refs import RUNS, check_run_name
 from autoqec.history.store.git_program import (
     LostRaceError,
@@ -29,6 +29,7 @@ from autoqec.history.store.git_program import (
     push_refs,
     run_git,
 )
+from autoqec.history.store.objects import TooLargeError
 from autoqec.history.store.ref_moves import move
 from autoqec.history.store.refs import list_refs, target, write_lock
 from autoqec.history.store.repository import Ledger
@@ -37,6 +38,7 @@ from autoqec.history.sync.dropped import Dropped, deleted_there, dropped_there
 from autoqec.history.sync.joining import SHARED, NumberTakenError, join, run_of, shared_kinds
 from autoqec.history.sync.outgoing import leases, outgoing, refspecs, refuse_moved
 from autoqec.history.sync.renumbering import renumber
+from autoqec.size_limits import REFS
 
 _SHARE = "all else was pulled and local data was kept; autoqec fsck in both labs may show which side is wrong"
 _RENUMBER = (
@@ -241,6 +243,11 @@ def _join_all(ledger: Ledger, remote: Remote, known: Mapping[str, str], run: str
     """Join every ref of a remote, as just fetched, with ours. `known` is what its tracking refs held before."""
     theirs = list_refs(ledger, remote.tracking)
     mine = list_refs(ledger, "refs/")
+    if len(theirs) > REFS:
+        raise TooLargeError(
+            f"{remote.name} has {len(theirs):,} refs of rounds; {REFS:,} are allowed, and nothing was pulled",
+            hint=f"pull one run at a time: autoqec pull {remote.name} --run RUN",
+        )
     done = _Joined(dropped=_deleted(remote, known, theirs, mine, run, artifacts))
     for kind, ref, tracked in _names(theirs, remote.tracking, run, artifacts):
         old, other, before = mine.get(ref), theirs[tracked], known.get(tracked)

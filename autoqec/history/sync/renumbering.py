@@ -28,6 +28,7 @@ from autoqec.history.store.repository import Ledger
 from autoqec.history.sync.archived_branches import checked_out
 from autoqec.history.sync.joining import SHARED, join
 from autoqec.history.sync.uniting import lacking
+from autoqec.size_limits import RECORD_BYTES
 
 _NUMBERED = {kind: SHARED[kind] for kind in ("claims", "exp", "rounds", *KINDS)}
 
@@ -131,7 +132,7 @@ def _attempts_on(ledger: Ledger, prefix: str) -> dict[int, str]:
 def _attempt(ledger: Ledger, ref: str, oid: str) -> str | None:
     try:
         place = CLAIMS + "/".join(ref.split("/")[-2:])
-        return parse_claim(get_blob(ledger, oid, name=ref), ref=place).attempt
+        return parse_claim(get_blob(ledger, oid, name=ref, limit=RECORD_BYTES), ref=place).attempt
     except AutoQECError:
         return None
 

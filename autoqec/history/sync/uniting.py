@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import pygit2
 
 from autoqec.errors import AutoQECError
-from autoqec.history.rounds.notes import lines_of, merge_note_trees, note_commit
-from autoqec.history.store.objects import build_tree, check_files, entry_of, get_commit, list_files, persist
+from autoqec.history.rounds.note_trees import changed_notes, lines_of
+from autoqec.history.rounds.notes import merge_note_trees
+from autoqec.history.store.objects import build_tree, check_files, entry_at, get_commit, is_commit, list_files, persist
 from autoqec.history.store.refs import explain_write
 from autoqec.history.store.repository import FALLBACK_EMAIL, FALLBACK_NAME, Ledger
 
@@ -57,8 +58,7 @@ def lacking(ledger: Ledger, kind: str, before: str, after: str) -> Iterator[tupl
         yield from ((path, ()) for path, oid in list_files(ledger, before).items() if there.get(path) != oid)
         return
     old, new = get_commit(ledger, before).tree, get_commit(ledger, after).tree
-    changed = {note_commit(delta.old_file.path) for delta in old.diff_to_tree(new).deltas}
-    for commit in sorted(commit for commit in changed if commit is not None):
+    for commit in sorted(set(changed_notes(ledger, old, new))):
         has = set(lines_of(ledger, new, commit, f"the note on {commit[:10]}"))
         if lines := [line for line in lines_of(ledger, old, commit, f"the note on {commit[:10]}") if line not in has]:
             yield commit, lines
@@ -71,7 +71,7 @@ def versions_before(ledger: Ledger, known: str | None, mine: str | None, theirs:
     """
     common = ledger.repo.merge_base(mine, theirs) if mine not in (None, theirs) else None
     found = dict.fromkeys([known, None if common is None else str(common)])
-    return [oid for oid in found if oid not in (None, theirs) and isinstance(ledger.repo.get(oid), pygit2.Commit)]
+    return [oid for oid in found if oid not in (None, theirs) and is_commit(ledger, oid)]
 
 
 def _unite_files(ledger: Ledger, ref: str, mine: str, theirs: str) -> Mapping[str, str]:
@@ -110,7 +110,7 @@ def _file(ledger: Ledger, commit: str, path: str) -> str | None:
     tree = get_commit(ledger, commit).tree
     if ".autoqec" in tree:
         return None  # a round's commit, such as a failed merge's input: not a version of the attachment
-    entry = entry_of(tree, path)
+    entry = entry_at(ledger, tree, path)
     return str(entry.id) if isinstance(entry, pygit2.Blob) else None
 
 
