@@ -1,10 +1,14 @@
-"""Reads the settings: a flag wins over an environment variable, over `.autoqec/config.toml`, over the built-in value."""
+"""Reads the settings: a flag wins over a variable, over the lab's file, over the user's own file, over the built-in value.
+
+The user's own file is `~/.config/autoqec/config.toml`. What the lab's file, `.autoqec/config.toml`, may set only with the user's
+trust is not used without it; see `autoqec.wanted_settings`.
+"""
 
 from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -12,8 +16,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from autoqec.contained_files import read_contained
 from autoqec.errors import UsageError
 from autoqec.settings_schema import BUILTIN_PROFILES, Price, Profile, SettingsFile, Simple
+from autoqec.size_limits import CONFIG_BYTES
+from autoqec.user_folders import user_folder
+from autoqec.wanted_settings import TRUST_VARIABLE, Wanted, is_trusted, wanted
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -28,10 +36,14 @@ PRICE_FIELDS = tuple(Price.model_fields)
 
 _PREFIX = "AUTOQEC_"
 
+#: Settings that are paths.
+_PATHS = ("signing_key", "allowed_signers")
+
 #: Variables that are not settings: they apply to a process in any lab.
 OTHER_VARIABLES: Mapping[str, str] = {
     "AUTOQEC_LOAD_PLUGINS": "Plugins to load, by entry-point name, separated by commas; empty for none.",
     "AUTOQEC_STRICT_PLUGINS": "1 makes a broken plugin an error.",
+    TRUST_VARIABLE: "1 uses the settings of every repository without asking, on a machine where all repositories are yours.",
     "AUTOQEC_ALLOW_UNSANDBOXED": "1 runs a candidate's own code even where it cannot be locked; it is then never VERIFIED.",
 }
 
@@ -40,7 +52,7 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Setting:
-    """A value and where it came from: `flag`, a variable's name, the file, or `built-in`."""
+    """A value and where it came from: `flag`, a variable's name, a file, or `built-in`."""
 
     value: Any
     source: str
@@ -55,12 +67,14 @@ class Settings:
         profiles: Profiles by name.
         agents: Options of each role's agent, by role: the tables `[agents.<role>]`.
         prices: What models cost, by name: the tables `[prices."<model>"]`, see `PRICE_FIELDS`.
+        withheld: What the lab's file asks for and is not used, because the user does not trust the file.
     """
 
     values: Mapping[str, Setting]
     profiles: Mapping[str, Profile]
     agents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     prices: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    withheld: tuple[Wanted, ...] = ()
 
     def __getitem__(self, name: str) -> Any:
         return self.values[name].value
@@ -75,6 +89,12 @@ class Settings:
         chosen = self.profiles.get(self["profile"])
         if chosen is None:
             source = self.values["profile"].source
+            if f"profiles.{self['profile']}" in {each.name for each in self.withheld}:
+                raise UsageError(
+                    f"the profile {self['profile']!r} of {CONFIG_FILE} spends more than any built-in profile, and you do not"
+                    " trust the file",
+                    hint="autoqec trust",
+                )
             raise UsageError(
                 f"there is no profile {self['profile']!r} ({source})",
                 hint=f"choose one of: {', '.join(sorted(self.profiles))}",
@@ -97,18 +117,65 @@ def load_settings(lab: Path | None, flags: Mapping[str, Any] | None = None) -> S
     Raises:
         UsageError: The file cannot be read, or a key, a variable or a value is wrong; names where it is.
     """
-    path = (lab or Path()) / CONFIG_FILE
-    file = _validated(SettingsFile, _read_file(path) if lab is not None else {}, lambda name: str(path))
     variables = _validated(Simple, _read_variables(), variable_of)
     given = {name: value for name, value in (flags or {}).items() if name in BUILTIN and value is not None}
     chosen = _validated(Simple, given, lambda name: f"--{name.replace('_', '-')}")
+    own, own_path = _own_file()
+    file, data = _lab_file(lab) if lab is not None else (SettingsFile(), b"")
+    path = str((lab or Path()) / CONFIG_FILE)
+    asked = wanted(file)
+    if lab is not None and asked and is_trusted(lab, data):
+        asked = ()
+    withheld = {each.name for each in asked}
     values = {name: Setting(value, "built-in") for name, value in BUILTIN.items()}
-    values |= {name: Setting(getattr(file, name), str(path)) for name in BUILTIN if name in file.model_fields_set}
+    values |= {name: Setting(getattr(own, name), str(own_path)) for name in BUILTIN if name in own.model_fields_set}
+    for name in (name for name in BUILTIN if name in file.model_fields_set and name not in withheld):
+        value = getattr(file, name)
+        # A file may list built-in values, as one by `autoqec init` does; those of the user's own settings stay.
+        if SettingsFile.whose(name) == "lab" or value != BUILTIN[name] or name not in own.model_fields_set:
+            values[name] = Setting(value, path)
     values |= {name: Setting(getattr(variables, name), variable_of(name)) for name in variables.model_fields_set}
     values |= {name: Setting(getattr(chosen, name), "flag") for name in chosen.model_fields_set}
-    prices = {model: price.model_dump() for model, price in file.prices.items()}
-    agents = {str(role): options for role, options in file.agents.items()}
-    return Settings(values, {**BUILTIN_PROFILES, **file.profiles}, agents, prices)
+    return Settings(
+        values,
+        {**BUILTIN_PROFILES, **_table("profiles", own, file, withheld)},
+        {str(role): options for role, options in _table("agents", own, file, withheld).items()},
+        {model: price.model_dump() for model, price in _table("prices", own, file, withheld).items()},
+        asked,
+    )
+
+
+def _table(table: str, own: SettingsFile, file: SettingsFile, withheld: Collection[str]) -> dict[str, Any]:
+    """A table of the user's file and the lab's, of which the lab's comes first."""
+    theirs = {key: each for key, each in getattr(file, table).items() if f"{table}.{key}" not in withheld}
+    return {**getattr(own, table), **theirs}
+
+
+def read_lab_file(lab: Path) -> tuple[tuple[Wanted, ...], bytes]:
+    """What a lab's settings file asks for, and its contents.
+
+    Raises:
+        UsageError: The file cannot be read, or a value is wrong.
+    """
+    file, data = _lab_file(lab)
+    return wanted(file), data
+
+
+def _lab_file(lab: Path) -> tuple[SettingsFile, bytes]:
+    path = lab / CONFIG_FILE
+    values, data = _read_file(path, lab)
+    return _validated(SettingsFile, values, lambda name: str(path)), data
+
+
+def _own_file() -> tuple[SettingsFile, Path]:
+    """The user's own settings, and where they are. A relative path in them is relative to their folder."""
+    try:
+        path = user_folder("XDG_CONFIG_HOME", ".config") / "config.toml"
+    except RuntimeError:  # no home
+        return SettingsFile(), Path()
+    file = _validated(SettingsFile, _read_file(path, Path(path.anchor))[0], lambda name: str(path))
+    paths = {name: Path(getattr(file, name)).expanduser() for name in _PATHS if getattr(file, name)}
+    return file.model_copy(update={name: str(path.parent / each) for name, each in paths.items()}), path
 
 
 def variable_of(name: str) -> str:
@@ -116,11 +183,13 @@ def variable_of(name: str) -> str:
     return _PREFIX + name.upper()
 
 
-def _read_file(path: Path) -> dict[str, Any]:
+def _read_file(path: Path, top: Path) -> tuple[dict[str, Any], bytes]:
+    """The values of a settings file and its contents; nothing if there is none. A link out of `top` is not followed."""
     try:
-        return tomllib.loads(path.read_text("utf-8-sig"))
+        data = read_contained(path, top, CONFIG_BYTES)
+        return tomllib.loads(data.decode("utf-8-sig")), data
     except FileNotFoundError:
-        return {}
+        return {}, b""
     except (OSError, ValueError, RecursionError) as error:  # no TOML, no UTF-8, a number or a nesting without end
         raise UsageError(
             f"{path}: {error}", hint="correct the file, or remove it to use the built-in settings"
@@ -215,12 +284,14 @@ def _explained_profile(name: str, key: str, values: Mapping[str, Any], unknown: 
 
 
 def config_template() -> str:
-    """The text of a new lab's settings file: every simple setting with its built-in value."""
+    """The text of a new lab's settings file: every simple setting that a lab may choose, with its built-in value."""
     lines = [
-        "# Settings of this lab. A flag wins over an AUTOQEC_... variable, over this file, over the built-in value.",
-        "# `autoqec doctor` shows every value and where it comes from.",
+        "# Settings of this lab. A flag wins over an AUTOQEC_... variable, over this file, over your own settings in",
+        "# ~/.config/autoqec/config.toml, over the built-in value. What sends, signs, loads or spends something belongs to your",
+        "# own file. `autoqec doctor` shows every value and where it comes from.",
     ]
+    chosen = {name: value for name, value in BUILTIN.items() if Simple.whose(name) != "user"}
     lines += [
-        f'{name} = "{value}"' if isinstance(value, str) else f"{name} = {value}" for name, value in BUILTIN.items()
+        f'{name} = "{value}"' if isinstance(value, str) else f"{name} = {value}" for name, value in chosen.items()
     ]
     return "\n".join(lines) + "\n"

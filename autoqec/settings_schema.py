@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeAlias
+from inspect import get_annotations
+from typing import Annotated, Any, Literal, TypeAlias, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
@@ -33,7 +34,44 @@ class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
-class Simple(_Table):
+#: Whose value of a setting counts. `lab`: a repository may set it. `bounded`: it may, up to a limit (`autoqec.wanted_settings`).
+#: `user`: it sends, signs, trusts, loads or spends something, so a repository's value counts once the user trusts the file.
+Whose = Literal["lab", "bounded", "user"]
+_WHOSE = "whose"
+
+
+def _of(whose: Whose, default: Any, **limits: Any) -> Any:
+    """A setting with its built-in value; whoever adds one must say whose it is."""
+    return Field(default=default, json_schema_extra={_WHOSE: whose}, **limits)
+
+
+class _Settings(_Table):
+    """Settings, each of which says whose it is."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **more: Any) -> None:
+        super().__pydantic_init_subclass__(**more)
+        for name, field in cls.model_fields.items():
+            if not isinstance(field.json_schema_extra, dict) or _WHOSE not in field.json_schema_extra:
+                raise TypeError(f"the setting {name} does not say whose it is: use _of")
+
+    @classmethod
+    def whose(cls, name: str) -> Whose:
+        """Whose value of a setting counts."""
+        told = cls.model_fields[name].json_schema_extra
+        assert isinstance(told, dict)
+        found: Any = told[_WHOSE]
+        return cast(Whose, found)
+
+    @classmethod
+    def meaning(cls, name: str) -> str:
+        """The sentence about a setting in the docstring of its model."""
+        owner = next(each for each in cls.__mro__ if name in get_annotations(each))
+        lines = [line.strip() for line in (owner.__doc__ or "").splitlines()]
+        return next(line.partition(": ")[2] for line in lines if line.startswith(f"{name}: "))
+
+
+class Simple(_Settings):
     """The settings that a flag, a variable or the file may give.
 
     Attributes:
@@ -57,24 +95,24 @@ class Simple(_Table):
         max_cost: US dollars that the agents of a run may cost; 0 for no limit.
     """
 
-    default_env: str = "surface_d5_depol"
-    profile: str = "dev"
-    ideator: str = "search"
-    coder: str = "search"
-    analyst: str = "search"
-    verifier: str = "holdout"
-    executor: str = "local"
-    jobs: _Whole = Field(default=0, ge=0, le=1024)
-    claim_remote: str = ""
-    network_seconds: _Decimal = Field(default=300.0, ge=1, le=86_400)
-    strong_reference: str = ""
-    signing_key: str = ""
-    allowed_signers: str = ""
-    trust: Literal["", "any", "signed"] = ""
-    patience: _Whole = Field(default=3, ge=0, le=100_000)
-    max_wall: _Decimal = Field(default=0.0, ge=0, le=1e9)
-    max_tokens: _Whole = Field(default=0, ge=0, le=10**12)
-    max_cost: _Decimal = Field(default=0.0, ge=0, le=1e9)
+    default_env: str = _of("lab", "surface_d5_depol")
+    profile: str = _of("lab", "dev")
+    ideator: str = _of("user", "search")
+    coder: str = _of("user", "search")
+    analyst: str = _of("user", "search")
+    verifier: str = _of("user", "holdout")
+    executor: str = _of("user", "local")
+    jobs: _Whole = _of("bounded", 0, ge=0, le=1024)
+    claim_remote: str = _of("user", "")
+    network_seconds: _Decimal = _of("user", 300.0, ge=1, le=86_400)
+    strong_reference: str = _of("user", "")
+    signing_key: str = _of("user", "")
+    allowed_signers: str = _of("user", "")
+    trust: Literal["", "any", "signed"] = _of("user", "")
+    patience: _Whole = _of("lab", 3, ge=0, le=100_000)
+    max_wall: _Decimal = _of("user", 0.0, ge=0, le=1e9)
+    max_tokens: _Whole = _of("user", 0, ge=0, le=10**12)
+    max_cost: _Decimal = _of("user", 0.0, ge=0, le=1e9)
 
 
 class Profile(_Table):
@@ -144,9 +182,9 @@ class SettingsFile(Simple):
         prices: What models cost, by name.
     """
 
-    profiles: dict[str, Profile] = {}
-    agents: dict[Literal["ideator", "coder", "analyst"], dict[str, str | int | float | bool]] = {}
-    prices: dict[str, Price] = {}
+    profiles: dict[str, Profile] = _of("bounded", {})
+    agents: dict[Literal["ideator", "coder", "analyst"], dict[str, str | int | float | bool]] = _of("user", {})
+    prices: dict[str, Price] = _of("user", {})
 
     @field_validator("profiles", mode="before")
     @classmethod

@@ -8,6 +8,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,6 +20,11 @@ from autoqec.testing import make_tiny_lab
 # Before anything imports torch: on tensors this small, threads wait for each other longer than they work. A test of threads
 # says how many; a child process is told by its parent.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+# Tests and the commands that they start use no settings of the person who runs them, and ask nobody about those of their labs.
+os.environ["AUTOQEC_TRUST_LABS"] = "1"
+for _variable in ("XDG_CONFIG_HOME", "XDG_STATE_HOME"):
+    os.environ[_variable] = os.path.join(tempfile.gettempdir(), f"autoqec-tests-{os.getuid()}", _variable)
 
 
 @pytest.hookimpl(wrapper=True)

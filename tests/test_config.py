@@ -7,7 +7,7 @@ import pytest
 
 from autoqec.config import BUILTIN, OTHER_VARIABLES, config_template, load_settings, variable_of
 from autoqec.errors import UsageError
-from autoqec.settings_schema import BUILTIN_PROFILES, Profile
+from autoqec.settings_schema import BUILTIN_PROFILES, Profile, Simple
 
 ROOT = Path(__file__).parent.parent
 
@@ -34,7 +34,10 @@ def test_every_source_in_its_order(write, monkeypatch):
 def test_the_template_is_the_built_in_values(write):
     settings = load_settings(write(config_template()))
     assert {name: setting.value for name, setting in settings.values.items()} == dict(BUILTIN)
-    assert all(".autoqec/config.toml" in setting.source for setting in settings.values.values())
+    sources = {name: setting.source for name, setting in settings.values.items()}
+    assert {name for name, source in sources.items() if ".autoqec/config.toml" in source} == {
+        name for name in BUILTIN if Simple.whose(name) != "user"
+    }, "what is the user's is not for a lab to list"
 
 
 def test_profiles_are_extended_field_by_field(write):

@@ -71,8 +71,8 @@ def require_left(limits: Limits, spent: Spent, estimate: Estimate, *, run: str) 
         which = "this model's" if estimate.cost is None else f"{spent.unpriced} earlier call(s)'"
         raise BudgetSpentError(
             f"--max-cost cannot be enforced: {which} price is unknown",
-            hint='set it in .autoqec/config.toml: [prices."<model>"] with input, output, cache_read, cache_write in dollars'
-            " per million tokens; or limit tokens instead: --max-tokens N",
+            hint='set it in ~/.config/autoqec/config.toml: [prices."<model>"] with input, output, cache_read, cache_write'
+            " in dollars per million tokens; or limit tokens instead: --max-tokens N",
         )
     if limits.tokens is not None and spent.tokens + estimate.tokens > limits.tokens:
         raise BudgetSpentError(

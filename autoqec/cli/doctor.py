@@ -34,6 +34,7 @@ def command(as_json: bool) -> int:
         settings = load_settings(None)
         facts["lab"] = f"none: {error.problem}"
     facts |= {name: f"{setting.value}  ({setting.source})" for name, setting in settings.values.items()}
+    facts |= {f"not used: {each.name}": f"{each.value}  (autoqec trust)" for each in settings.withheld}
     for name, profile in settings.profiles.items():
         facts[f"profile {name}"] = ", ".join(f"{key} {value:,}" for key, value in profile.model_dump().items())
     facts["python"] = platform.python_version()

@@ -22,8 +22,13 @@ def command(directory: Path, skills: bool) -> int:
     from autoqec.config import CONFIG_FILE, config_template
     from autoqec.history import initialise
     from autoqec.views.console import say
+    from autoqec.wanted_settings import trust_file
 
-    ledger = initialise(directory, {CONFIG_FILE: config_template().encode()})
+    template = config_template().encode()
+    ledger = initialise(directory, {CONFIG_FILE: template})
+    file = ledger.workdir / CONFIG_FILE
+    if file.is_file() and file.read_bytes() == template:  # who wrote it is not asked about it
+        trust_file(ledger.workdir, template)
     for name in write_skill(ledger.workdir) if skills else ():
         say(f"wrote {name}")
     say(f"lab at {ledger.workdir}; next: autoqec round")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from autoqec.history import Ledger, Run, fetch_bundle, open_ledger
@@ -22,6 +22,12 @@ def open_history() -> Ledger:
     Raises:
         NotFoundError, AutoQECError: There is no lab here, or it is unusable.
     """
+    ledger = _opened()
+    _say_whom_not_to_trust(ledger)
+    return ledger
+
+
+def _opened() -> Ledger:
     ledger = open_ledger(".")
     report = fetch_bundle(ledger)
     if report is not None:
@@ -32,6 +38,18 @@ def open_history() -> Ledger:
     return ledger
 
 
+def _say_whom_not_to_trust(ledger: Ledger) -> None:
+    """Say which settings of the lab's file would decide what counts, and are not used."""
+    with suppress(OSError):
+        data = (ledger.workdir / ".autoqec/config.toml").read_bytes()
+        if any(word in data for word in (b"trust", b"allowed_signers", b"\\")):  # reading settings takes time
+            from autoqec.config import load_settings
+            from autoqec.views.wanted_text import say_withheld
+
+            withheld = load_settings(ledger.workdir).withheld
+            say_withheld([each for each in withheld if each.name in ("trust", "allowed_signers")])
+
+
 def open_lab(flags: Mapping[str, Any] | None = None) -> tuple[Ledger, Settings]:
     """Open the lab around the current directory, and read its settings.
 
@@ -39,8 +57,9 @@ def open_lab(flags: Mapping[str, Any] | None = None) -> tuple[Ledger, Settings]:
         NotFoundError, AutoQECError, UsageError: There is no lab here, it is unusable, or a setting is invalid.
     """
     from autoqec.config import load_settings
+    from autoqec.views.wanted_text import say_withheld
 
-    ledger = open_history()
+    ledger = _opened()
     if ledger.identity_is_fallback:
         from autoqec.views.console import say
 
@@ -48,6 +67,7 @@ def open_lab(flags: Mapping[str, Any] | None = None) -> tuple[Ledger, Settings]:
             "git has no user.name here; the author of commits is autoqec <autoqec@localhost> (git config user.name ...)"
         )
     settings = load_settings(ledger.workdir, flags)
+    say_withheld(settings.withheld)
     ledger.network_seconds = settings["network_seconds"]
     return ledger, settings
 

@@ -38,6 +38,7 @@ COMMANDS = {
     "pull": "Fetch rounds and notes from a remote.",
     "bundle": "Write a run as one file, a git bundle.",
     "export": "Write a trained round as a folder that sinter can load.",
+    "trust": "Use what a lab's settings file asks for.",
     "doctor": "Show settings with their sources, versions and the machine.",
 }
 

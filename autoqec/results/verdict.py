@@ -119,7 +119,7 @@ class Verdict:
         word = told.get("composition") if isinstance(told, Mapping) else None
         return word if isinstance(word, str) else None
 
-    def cost(self, name: Literal["flops_per_shot", "params"]) -> float | None:
+    def cost(self, name: Literal["flops_per_shot", "params", "bytes"]) -> float | None:
         """The candidate's costs as the verifier counted them."""
         value = self.details.get(name)
         return value if is_number(value) else None

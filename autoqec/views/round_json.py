@@ -39,11 +39,12 @@ class DevelopmentRow:
 
 @dataclass(frozen=True)
 class HoldoutRow:
-    """A verdict's figures in a row, with the costs and limits that it names."""
+    """A verdict's figures in a row, with the costs and limits that it names; `bytes` of the candidate's files and weights."""
 
     figures: Figures
     flops_per_shot: float | None = None
     params: float | None = None
+    bytes: float | None = None
     references: Mapping[str, float] | None = None
     constraints: Limits | None = None
 
@@ -53,6 +54,7 @@ class HoldoutRow:
             **self.figures.to_note(),
             "flops_per_shot": self.flops_per_shot,
             "params": self.params,
+            "bytes": self.bytes,
             "references": self.references,
             "constraints": write_record(self.constraints) if self.constraints else None,
         }
@@ -64,7 +66,7 @@ class HoldoutRow:
         if told is None or figures is None:
             return None
         limits = told.get("constraints")
-        costs = told.get("flops_per_shot"), told.get("params"), told.get("references")
+        costs = told.get("flops_per_shot"), told.get("params"), told.get("bytes"), told.get("references")
         return HoldoutRow(figures, *costs, read_record(Limits, limits) if limits else None)
 
 
@@ -209,7 +211,7 @@ def _development(metrics: Metrics | None) -> DevelopmentRow | None:
 def _holdout(verdict: Verdict | None) -> HoldoutRow | None:
     if verdict is None or verdict.figures is None:
         return None
-    costs = verdict.cost("flops_per_shot"), verdict.cost("params")
+    costs = verdict.cost("flops_per_shot"), verdict.cost("params"), verdict.cost("bytes")
     return HoldoutRow(verdict.figures, *costs, verdict.references, verdict.limits)
 
 

@@ -69,6 +69,9 @@ def _percent(figures: Figures | None) -> str:
 #: With less room than this, the hypothesis gets no column.
 _LEAST_WORDS = 16
 
+#: From this width on, the front shows the bytes of candidates too.
+_WIDE = 100
+
 
 def _print_table(console: Console, left: str, right: str, rows: Sequence[tuple[str | Text, ...]]) -> None:
     """Print text columns (`left`), figures (`right`), and last the hypothesis in the rest of the line.
@@ -156,6 +159,7 @@ def _short(parent: str, run: str) -> str:
 def print_front(items: Sequence[RoundRow]) -> None:
     """The Pareto front, environment by environment, best gain first; figures are the verdicts'."""
     console = out()
+    wide = console.width >= _WIDE
     if not items:
         console.print("The front is empty: no round is VERIFIED yet.")
     for env, group in groupby(items, key=lambda item: f"{item.env}@{str(item.env_id)[:12]}"):
@@ -167,19 +171,21 @@ def print_front(items: Sequence[RoundRow]) -> None:
             # Costs as the verifier counted them, if the verdict has them.
             flops = (holdout.flops_per_shot if holdout else None) or (costs.flops_per_shot if costs else None)
             params = (holdout.params if holdout else None) or (costs.params if costs else None)
-            row = (
+            row: tuple[str | Text, ...] = (
                 " ".join(filter(None, (item.name, "✓" * is_signed(item) + "*" * bool(item.confirmed)))),
                 _rate(figures.ler_candidate if figures else None),
                 _percent(figures),
                 gain_text(figures),
                 count_text(flops),
                 count_text(params),
+                *([count_text(holdout.bytes if holdout else None)] if wide else []),
                 "–" if costs is None else f"{costs.latency_us_per_shot:.0f}",
                 str(len(item.dominates)),
                 plain(item.hypothesis or ""),
             )
             rows.append(row)
-        _print_table(console, "round", "LER;vs plain;ΔLER·1e-3 (95 %);FLOPs;params;µs;beats", rows)
+        columns = "FLOPs;params;bytes;µs" if wide else "FLOPs;params;µs"
+        _print_table(console, "round", f"LER;vs plain;ΔLER·1e-3 (95 %);{columns};beats", rows)
     if any(item.confirmed for item in items):
         console.print("* confirmed: on the front for any true gains within the intervals")
     if any(map(is_signed, items)):

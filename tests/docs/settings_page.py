@@ -10,17 +10,39 @@ from autoqec.settings_schema import BUILTIN_PROFILES, Price, Profile, Simple
 _HEAD = """# Settings
 
 A setting has a value from the first of these sources that gives one: a flag of the command, an environment variable,
-the lab's file `.autoqec/config.toml`, the built-in value. `autoqec doctor` shows every value with its source.
-`autoqec init` writes a file with the built-in values. The models that read the settings make this page:
-`python tests/docs/settings_page.py > docs/settings.md`.
+the lab's file `.autoqec/config.toml`, your own file `~/.config/autoqec/config.toml`, the built-in value. Your own
+file has the same form; where `XDG_CONFIG_HOME` is set, it is in that folder. A relative path in it is relative to its
+folder. `autoqec doctor` shows every value with its source. `autoqec init` writes a lab's file with the built-in
+values. The models that read the settings make this page: `python tests/docs/settings_page.py > docs/settings.md`.
 
 An unknown key of the file, or an unknown `AUTOQEC_…` variable, is an error with exit code 2 that names the nearest
 known one. An empty variable counts as unset.
 
+## What a repository may set
+
+Whoever can write to a repository can write its settings file. So the file may choose what is harmless: `lab` in the
+column "whose". What is `user` sends, signs, trusts, loads or spends something. Put it into your own file, or a
+variable, or a flag. If a lab's file sets it, the value is not used, and commands say so, until you look at it and
+agree:
+
+<!-- not run: it asks a question -->
+```sh
+autoqec trust
+```
+
+Your agreement holds for this folder and the contents of the file, and AutoQEC asks again after a change. It is kept
+in `~/.local/state/autoqec` (or `XDG_STATE_HOME`), outside all repositories; `autoqec trust --forget` takes it back.
+Built-in values ask for nothing and do not hide those of your own file. What is `bounded` needs no agreement up to a
+limit: `jobs` up to the processors of the machine, and profiles whose fields do not exceed those of `prod`. Tables
+`[agents.ROLE]` and `[prices."MODEL"]` are `user`.
+
+If `allowed_signers` or `signing_key` of a lab's file name files in the repository, you trust everybody who can write
+there. Prefer your own file.
+
 ## Simple settings
 
-A flag has the name of the setting: `--max-cost` for `max_cost`. Each command has the flags that concern it; the setting
-`default_env` has the flag `--env`, and `claim_remote` the flag `--remote`.
+A flag has the name of the setting: `--max-cost` for `max_cost`. Each command has the flags that concern it; the
+setting `default_env` has the flag `--env`, and `claim_remote` the flag `--remote`.
 
 """
 
@@ -61,9 +83,10 @@ These variables are no settings of a lab. They hold for one process.
 
 def _simple() -> str:
     meanings = meanings_of(Simple)
-    rows = ["| setting | values | built-in | variable | meaning |", "|---|---|---|---|---|"]
+    rows = ["| setting | whose | values | built-in | variable | meaning |", "|---|---|---|---|---|---|"]
     for name, field in Simple.model_fields.items():
-        cells = (f"`{name}`", values_text(field), default_text(field), f"`{variable_of(name)}`", meanings[name])
+        place = f"`{variable_of(name)}`"
+        cells = (f"`{name}`", Simple.whose(name), values_text(field), default_text(field), place, meanings[name])
         rows.append(f"| {' | '.join(cells)} |")
     assert len(rows) == 2 + len(BUILTIN)
     return "\n".join(rows) + "\n\n"

@@ -20,7 +20,7 @@ def item(number, **changes):
     return RoundRow.from_json(told)
 
 
-@pytest.mark.parametrize("width", [40, 80, 100, 118, 250])
+@pytest.mark.parametrize("width", [40, 80, 100, 125, 250])
 @pytest.mark.parametrize("show", [print_log, print_front])
 def test_figures_are_whole_at_any_width(show, width, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", str(width))
@@ -28,7 +28,7 @@ def test_figures_are_whole_at_any_width(show, width, monkeypatch, capsys):
     out = capsys.readouterr().out
     for figure in ("0.00995", "-29.5 %", "+4.15 [+3.40, +4.90]", "2.1M", "969"):
         assert out.count(figure) == 2
-    assert ("words" in out) == (width >= (100 if show is print_log else 118))
+    assert ("words" in out) == (width >= (100 if show is print_log else 125))
 
 
 def test_a_failed_round_shows_how_it_failed(monkeypatch, capsys):
@@ -62,3 +62,11 @@ def test_confirmed_members_of_the_front_are_marked(width, monkeypatch, capsys):
     assert lines[-1].startswith("* confirmed:")
     print_front([item(2)])
     assert "*" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_a_front_with_room_for_it_shows_the_bytes_of_candidates(width, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", str(width))
+    print_front([item(1, holdout=FIGURES | {"bytes": 4588}), item(2)])
+    out = capsys.readouterr().out
+    assert ("4.6k" in out) == ("bytes" in out) == (width == 100)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from autoqec.errors import UsageError
 from autoqec.history.store.repository import Ledger
+from autoqec.user_folders import user_folder
 
 _CONFIG = ".autoqec/config.toml"
 _NAMES = ("trust", "allowed_signers")
@@ -60,11 +61,11 @@ def _settings(lab: Path) -> tuple[str, str]:
     mentions one of these, or holds an escape, in which a name can hide.
     """
     if not any(os.environ.get(f"AUTOQEC_{name.upper()}") for name in _NAMES):
-        home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
         told = b""
-        for file in (lab / _CONFIG, home / "autoqec" / "config.toml"):
-            with suppress(OSError):
-                told += file.read_bytes()
+        with suppress(OSError):
+            told += (lab / _CONFIG).read_bytes()
+        with suppress(OSError, RuntimeError):  # there is no home
+            told += (user_folder("XDG_CONFIG_HOME", ".config") / "config.toml").read_bytes()
         if not any(word in told for word in (b"trust", b"allowed_signers", b"\\")):
             return "", ""
     from autoqec.config import load_settings

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
 
 from autoqec.history.reading.examined_lines import Examined
 from autoqec.history.reading.trust_policy import trusted
 from autoqec.history.rounds.notes import Record
+from autoqec.history.rounds.seen_heads import seen_heads
 from autoqec.history.store.repository import Ledger
 from autoqec.results.chain import Chain, chain_of, intents_in
 from autoqec.results.note_lines import Line
@@ -47,6 +48,7 @@ class RunTrust:
         run: The run.
         environment: The identity of its environment; None if this lab lacks the run's record.
         every_line: Reads all lines of the run's verdict notes, by commit.
+        unsigned_too: Whether unsigned records count though the user asks for signatures.
     """
 
     def __init__(
@@ -55,9 +57,11 @@ class RunTrust:
         run: str,
         environment: str | None,
         every_line: Callable[[], Mapping[str, Sequence[Line]]] = dict,
+        unsigned_too: bool = False,
     ):
         self.run, self.environment = run, environment
-        self.examined = Examined(ledger, run, trusted(ledger))
+        asked = trusted(ledger)
+        self.examined = Examined(ledger, run, replace(asked, signed_only=asked.signed_only and not unsigned_too))
         self._every_line = every_line
 
     def read(self, commit: str, numbers: Iterable[int], attempt: str | None, notes: Lines) -> TrustedNotes:
@@ -89,6 +93,20 @@ class RunTrust:
         """The position in the chain of each intent of the run that counts; 0 for one about another commit."""
         about = {digest: begun.commit or commit for digest, begun in self._chain.intents.items()}
         return {digest: depth if about[digest] == commit else 0 for digest, depth in self._chain.depth.items()}
+
+    @cached_property
+    def chain(self) -> Chain:
+        """The chain of the run's verifications: of the intents that count, and of the verdicts that count and name one."""
+        named: list[tuple[str, str]] = []
+        for commit, lines in self._every_line().items():
+            subject = Subject(self.run, frozenset(), commit, self.environment)
+            for line in lines:
+                intent = line.record.get("intent")
+                if not isinstance(intent, str) or line.event not in (None, UNDECIDED):
+                    continue
+                if standing_of(line, subject, self.examined.policy).counts:
+                    named.append((line.id, intent))
+        return chain_of(self._chain.intents, named, seen_heads(self.examined.ledger, self.run))
 
     @cached_property
     def _chain(self) -> Chain:

@@ -56,6 +56,6 @@ def claim_shared_round(ledger: Ledger, run: str, remote: str, details: JsonObjec
             return claim
         raise AutoQECError(
             f"another process of this lab has claimed {claim.ref} without {remote}, while {remote} accepted our claim",
-            hint="make every process of this lab claim on the remote: set claim_remote in .autoqec/config.toml",
+            hint="make every process of this lab claim on the remote: set claim_remote in ~/.config/autoqec/config.toml",
         )
     raise AutoQECError(f"other clones won each of {_TRIES} races for a round number of {run} on {remote}")
