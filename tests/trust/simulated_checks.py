@@ -20,7 +20,6 @@ from simulated_lab import RUN, Clone, Key, Lab, all_lines, digest, notes_ref, sh
 
 from autoqec import autoqec_check, history
 from autoqec.cli.main import run as autoqec
-from autoqec.history.rounds.run_chain import read_chain
 from autoqec.results.audit import audit
 from autoqec.results.statistics import attempt_share
 from autoqec.results.verdict import parse_verdict
@@ -77,7 +76,7 @@ class Checks:
             if known and clone.name != damaged:
                 lost = (known[-1].lines & self.honest) - lines
                 assert not lost, f"{clone.name} has lost {short(lost)}"
-            number = read_chain(clone.ledger, RUN).next_attempt
+            number = history.read_chain(clone.ledger, RUN).next_attempt
             share = attempt_share(number) if number else 0.0
             for seen in known:
                 if seen.lines <= lines:
@@ -137,6 +136,7 @@ class Checks:
                 clone, row, sorted(x for ref, at, x in lines if at == row["commit"] and ref == notes_ref("verdict"))
             )
         if self.signed_only:
+            self._chain_is_whole(clone, lines)
             self._as_expected(clone, rows, {row["round"] for row in front}, bool(front) or gaps == (0,))
         shown = rng.choice(sorted(rows))
         assert self.run(clone, "show", f"exp/{RUN}/{shown}", *rng.choice([[], ["--json"]]))[0] == 0
@@ -204,6 +204,16 @@ class Checks:
             best = max(gains, key=lambda number: gains[number])
             assert best in front, f"{best} gains most and is not on the front {front} of {clone.name}"
 
+    def _chain_is_whole(self, clone: Clone, lines: set[Key]) -> None:
+        """Where only signed lines count, nobody else breaks the chain, and nobody else uses up the error budget."""
+        seen = {key for each in self.before[clone.name] for key in each.lines} - self.attacker.wrote
+        if seen <= lines:
+            missing = history.missing_from_chain(clone.ledger, RUN)
+            assert missing is None, f"no honest line is gone, and yet: {missing}"
+        begun = [json.loads(line) for _, _, line in seen if b'"begun"' in line]
+        chain = history.read_chain(clone.ledger, RUN)
+        assert {each.id for each in chain.intents.values()} <= {each["id"] for each in begun}
+
     def expected(self, clone: Clone) -> dict[str, dict[str, Any]]:
         """The verdict of each commit that counts, from the honest lines alone."""
         mine = [
@@ -250,7 +260,7 @@ class Checks:
             for ref, _, line in all_lines(clone.repo)
             if ref == notes_ref("verdict") and (record := decoded(line)) is not None
         }
-        whole = not read_chain(clone.ledger, RUN).breaks
+        whole = not history.read_chain(clone.ledger, RUN).breaks
         each = [
             (record, standing)
             for record in history.read_history(clone.ledger, RUN)

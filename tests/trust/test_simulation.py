@@ -25,8 +25,16 @@ BLOCK = 100
 
 #: Runs that failed once: a seed, its steps or those that were enough, and what was wrong.
 KEPT = [
-    (82, None, "for the checker of one file, an intent whose `chain` is text broke the chain of an honest verdict"),
-    (117, None, "for the checker of one file, other metrics under the id of the first made an honest verdict wrong"),
+    (
+        82,
+        ("two round 366332", "two adds 878118", "two verify 303719"),
+        "for the checker of one file, an intent whose `chain` is text broke the chain of an honest verdict",
+    ),
+    (
+        117,
+        ("two verify 670608", "one verify 577117", "two verify 618525", "two adds 947499", "one round 684833"),
+        "for the checker of one file, other metrics under the id of the first made an honest verdict wrong",
+    ),
 ]
 
 
