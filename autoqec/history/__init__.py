@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         trusted_events,
     )
     from autoqec.history.reading.round_record import RoundRecord, read_committed
+    from autoqec.history.reading.run_chain import read_chain, remember_heads
     from autoqec.history.reading.snapshot import Snapshot, take_snapshot
     from autoqec.history.reading.trust_policy import Trusted, trusted
     from autoqec.history.rounds.attachments import attach, attached_numbers, has_attachment, read_attachment
@@ -58,7 +59,6 @@ if TYPE_CHECKING:
         read_candidate,
         require_reachable,
     )
-    from autoqec.history.rounds.run_chain import read_chain, remember_heads
     from autoqec.history.rounds.run_refs import (
         Run,
         check_run_name,
@@ -192,6 +192,7 @@ __getattr__ = lazy_names(
             "trusted_events",
         ),
         "reading.round_record": ("RoundRecord", "read_committed"),
+        "reading.run_chain": ("read_chain", "remember_heads"),
         "reading.snapshot": ("Snapshot", "take_snapshot"),
         "reading.trust_policy": ("Trusted", "trusted"),
         "rounds.attachments": ("attach", "attached_numbers", "has_attachment", "read_attachment"),
@@ -225,7 +226,6 @@ __getattr__ = lazy_names(
             "read_candidate",
             "require_reachable",
         ),
-        "rounds.run_chain": ("read_chain", "remember_heads"),
         "rounds.run_refs": (
             "Run",
             "check_run_name",

@@ -8,7 +8,7 @@ from typing import Any
 from autoqec.canonical import dump_json
 from autoqec.errors import AutoQECError, NotFoundError
 from autoqec.history import read_lines
-from autoqec.history.rounds.run_chain import read_chain
+from autoqec.history.reading.run_chain import read_chain
 from autoqec.history.rounds.signatures import examine, key_fingerprint, sign_bytes
 from autoqec.loop.auditing import audit_round
 from autoqec.loop.round_state import RoundState

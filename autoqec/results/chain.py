@@ -101,11 +101,6 @@ class Chain:
                 after.setdefault(earlier, []).append(digest)
         return {digest: tuple(sorted(later)) for digest, later in sorted(after.items()) if len(later) > 1}
 
-    @property
-    def contested(self) -> Mapping[str, tuple[str, ...]]:
-        """The intents that several verdicts name, with the ids of those. A verification has one verdict."""
-        return {digest: tuple(sorted(ids)) for digest, ids in sorted(self.named.items()) if len(ids) > 1}
-
     @cached_property
     def breaks(self) -> tuple[Break, ...]:
         """The digests that are named or remembered, and that no line has."""

@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 from autoqec import history
+from autoqec.errors import AutoQECError
 from autoqec.history.rounds.notes import add_lines
 from autoqec.history.rounds.signatures import sign
 from autoqec.testing.whole_notes import whole_metrics, whole_verdict
@@ -334,7 +335,10 @@ def test_where_the_history_was_rewritten_too_the_break_says_where_to_get_it(lab,
 def test_a_verdict_whose_intent_is_gone_is_a_break(lab, play, begin, git):
     claim, oid = play()
     line = begin(claim.run, oid)
-    history.append_note(lab, claim.run, "verdict", oid, {"id": "v", "verdict": "VERIFIED", "intent": line.digest})
+    about = ABOUT | {"commit": oid, "metrics": claim.attempt}
+    verdict = whole_verdict(id="v", attempt=2, about=about) | {"intent": line.digest}
+    history.append_note(lab, claim.run, "verdict", oid, verdict)
+    assert findings(lab) == []
     drop(lab, git, oid, line, parents=False)
     forget(lab)
     assert "named by v" in next(f for f in findings(lab) if f.code == "chain-broken").problem
@@ -372,11 +376,32 @@ def test_heads_are_a_memory_and_no_record(lab, play, begin):
 def test_two_verdicts_of_one_verification(lab, play, begin):
     claim, oid = play()
     line = begin(claim.run, oid)
-    for ident in ("v1", "v2"):
-        history.append_note(lab, claim.run, "verdict", oid, {"id": ident, "verdict": "FAILED", "intent": line.digest})
-    conflict = next(finding for finding in findings(lab) if finding.code == "verdict-conflict")
+    about = ABOUT | {"commit": oid, "metrics": claim.attempt}
+    for number, ident in enumerate(("v1", "v2"), 2):
+        verdict = whole_verdict(id=ident, attempt=number, about=about) | {"intent": line.digest}
+        history.append_note(lab, claim.run, "verdict", oid, verdict)
+    (conflict,) = [finding for finding in findings(lab) if finding.code == "verdict-conflict"]
     assert conflict.severity == "error"
-    assert "v1, v2" in conflict.problem
+    assert f"2 verdicts that count name the intent {line.digest[:40]}" in conflict.problem
+
+
+def test_what_does_not_count_breaks_no_chain(lab, play, begin):
+    claim, oid = play()
+    begin(claim.run, oid)
+    history.append_note(lab, claim.run, "verdict", oid, {"id": "v", "verdict": "VERIFIED", "intent": "a" * 64})
+    other = {"event": "begun", "attempt": 60, "chain": ["b" * 64], "commit": "c" * 40}
+    history.append_note(lab, claim.run, "verdict", oid, other)
+    assert not {"chain-broken", "attempt-twice"} & {*codes(lab)}
+    assert history.read_chain(lab, claim.run).next_attempt == 2
+
+
+def test_a_note_that_is_not_here_does_not_make_the_next_attempt_the_first(lab, play, begin, git):
+    claim, oid = play()
+    begin(claim.run, oid)
+    blob = git("rev-parse", f"{VERDICTS}:{oid[:2]}/{oid[2:]}").strip()
+    (lab.git_dir / "objects" / blob[:2] / blob[2:]).unlink()
+    with pytest.raises(AutoQECError):
+        history.read_chain(history.open_ledger(lab.workdir), claim.run)
 
 
 def test_the_budget_that_is_spent_is_computed_and_not_what_notes_say(lab, play, begin):

@@ -22,6 +22,7 @@ from autoqec.history import (
     claim_round,
     close_claim,
     commit_round,
+    missing_from_chain,
     read_lines,
     read_notes,
 )
@@ -131,7 +132,7 @@ def test_each_intent_names_the_ones_before_it(made, answering):
 
 def test_lines_that_anybody_added_change_neither_level_nor_attempt_for_the_better(made, answering):
     asked = answering()
-    add(made, [*forged(300), b'{"id":"q","ts":"9"}', b'{"id":"n","event":"begun","attempt":-3}'])
+    add(made, [*forged(300), b"{", b'"text"', b'{"id":"q","ts":"9"}', b'{"id":"n","event":"begun","attempt":-3}'])
     judge(made, state_of(made))
     assert [(request.attempt, request.verified_before) for request in asked] == [(1, 0)]
     absurd = {"id": "far", "event": "begun", "attempt": 10**15}
@@ -269,6 +270,26 @@ def test_intent_and_verdict_are_signed_over_all_their_fields(made, answering, tm
         assert examine(line.record, None).word == "unknown"
         for change in ({"ts": "9999"}, {"writer": "Eve"}, {"id": "x"}, {"event": "x"}):
             assert examine(line.record | change, None).word == "altered"
+
+
+@OPENSSH
+def test_where_signatures_are_asked_for_unsigned_intents_neither_spend_nor_break(
+    made, answering, tmp_path, monkeypatch
+):
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "key"], check=True)
+    (tmp_path / "allowed").write_text(f"ada@example.org {(tmp_path / 'key.pub').read_text()}")
+    monkeypatch.setenv("AUTOQEC_SIGNING_KEY", str(tmp_path / "key"))
+    monkeypatch.setenv("AUTOQEC_ALLOWED_SIGNERS", str(tmp_path / "allowed"))
+    signing = replace(made, settings=load_settings(made.ledger.workdir))
+    asked = answering()
+    for number in range(3):
+        judge(signing, state_of(made))
+        forged_intent = {"id": f"f{number}", "event": "begun", "attempt": 30, "chain": ["a" * 64]}
+        add(made, [json.dumps(forged_intent).encode()])
+    assert [request.attempt for request in asked] == [1, 2, 3]
+    assert missing_from_chain(made.ledger, made.run.name) is None
+    monkeypatch.setenv("AUTOQEC_TRUST", "any")
+    assert "has lost the note aaaaaaaaaaaa, named by f0" in missing_from_chain(made.ledger, made.run.name)
 
 
 SWAPPED = (

@@ -16,8 +16,7 @@ from autoqec.history.fsck.fsck_trust import check_trust
 from autoqec.history.reading.snapshot import ARTIFACTS
 from autoqec.history.rounds.attachments import WEIGHTS_FILE
 from autoqec.history.rounds.note_trees import changed_notes, lines_of, union_lines, walk_notes
-from autoqec.history.rounds.notes import NOTES, read_lines
-from autoqec.history.rounds.run_chain import chain_in
+from autoqec.history.rounds.notes import NOTES
 from autoqec.history.rounds.seen_heads import heads_file
 from autoqec.history.store.json_records import record_id
 from autoqec.history.store.objects import TooLargeError, get_blob, get_commit, is_commit, size_of
@@ -206,11 +205,8 @@ def _weights(survey: Survey) -> Iterator[Finding]:
 def _attempts(survey: Survey, run: str) -> Iterator[Finding]:
     """Find verifications that clones began without knowing of each other, an overspent error budget, and a broken chain."""
     ref = f"{NOTES}{run}/verdict"
-    try:
-        lines = {line.digest: line for found in read_lines(survey.ledger, run, "verdict").values() for line in found}
-    except AutoQECError:
-        return  # `check_notes` reports it
-    chain = chain_in(survey.ledger, run, lines.values())
+    lines = {line.digest: line for found in survey.lines(run, "verdict").values() for line in found}
+    chain = survey.trust(run).chain
     writers: dict[int, list[str]] = {}
     for digest, begun in chain.intents.items():
         writers.setdefault(begun.attempt, []).append(str(lines[digest].record.get("writer")))
@@ -231,12 +227,6 @@ def _attempts(survey: Survey, run: str) -> Iterator[Finding]:
         hint = "do not rely on the run as a whole; start a new one: autoqec round --new"
         yield Finding("overspent", "error", ref, problem, hint)
     yield from _broken(survey.ledger, ref, run, chain)
-    for digest, verdicts in chain.contested.items():
-        problem = (
-            f"{len(verdicts)} verdicts name the verification {digest[:12]}, which had one:"
-            f" {', '.join(name[:40] for name in verdicts[:5])}"
-        )
-        yield Finding("verdict-conflict", "error", ref, problem, f"git log -p {ref} shows who wrote each")
 
 
 def _broken(ledger: Ledger, ref: str, run: str, chain: Chain) -> Iterator[Finding]:

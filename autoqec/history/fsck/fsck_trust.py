@@ -62,8 +62,6 @@ def _lines(survey: Survey, found: Examined) -> Iterator[Finding]:
             hint = f"autoqec verify exp/{found.name}, with signing_key; or set trust to any"
         yield Finding(code, severity, ref, problem, hint)
     for sentence in notes.ruling.conflicts:
-        if "name the intent" in sentence:
-            continue  # the examination of the chain reports it
         hint = f"git notes --ref={NOTES}{found.run}/verdict show {commit[:10]}; autoqec verify exp/{found.name}"
         yield Finding(
             "verdict-conflict", "error", f"{NOTES}{found.run}/verdict", f"round {found.name}: {sentence}", hint

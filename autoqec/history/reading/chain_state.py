@@ -8,17 +8,12 @@ from pathlib import Path
 
 import autoqec
 from autoqec.errors import AutoQECError
+from autoqec.history.reading.trust_policy import trusted
 from autoqec.history.rounds.notes import NOTES
 from autoqec.history.rounds.seen_heads import seen_heads
 from autoqec.history.store.cache import read_cache, write_cache
 from autoqec.history.store.refs import target
 from autoqec.history.store.repository import Ledger
-
-#: The source code that decides it; a cache that other code wrote is not used.
-_MAKERS = (
-    "history/reading/chain_state.py", "history/rounds/notes.py", "history/rounds/run_chain.py",
-    "history/store/json_records.py", "results/chain.py", "results/note_form.py", "results/verification_events.py",
-)  # fmt: skip
 
 
 def missing_from_chain(ledger: Ledger, run: str) -> str | None:
@@ -26,11 +21,11 @@ def missing_from_chain(ledger: Ledger, run: str) -> str | None:
     tip, heads = target(ledger, f"{NOTES}{run}/verdict"), seen_heads(ledger, run)
     if tip is None and not heads:
         return None
-    key = hashlib.sha256(f"chain {_code()} {run} {tip} {' '.join(heads)}".encode()).hexdigest()
+    key = hashlib.sha256(f"chain {_code()} {trusted(ledger).digest} {run} {tip} {' '.join(heads)}".encode()).hexdigest()
     kept = read_cache(ledger, key)
     if kept is not None:
         return kept.decode(errors="replace") or None
-    from autoqec.history.rounds.run_chain import read_chain  # records take a while to define
+    from autoqec.history.reading.run_chain import read_chain  # records take a while to define
     from autoqec.results.chain import missing_text
 
     try:
@@ -43,8 +38,10 @@ def missing_from_chain(ledger: Ledger, run: str) -> str | None:
 
 @cache
 def _code() -> str:
+    """A hash of the code that decides it; a cache that other code wrote is not used."""
     top = Path(autoqec.__file__).parent
+    folders = "results", "history/reading", "history/rounds", "history/store"
     digest = hashlib.sha256()
-    for name in _MAKERS:
-        digest.update((top / name).read_bytes())
+    for path in sorted(path for folder in folders for path in (top / folder).rglob("*.py")):
+        digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -15,7 +15,7 @@ from autoqec.errors import NotFoundError
 from autoqec.history.reading.round_record import RoundRecord, RunNotes, claim_of, make_record, record_at, tried
 from autoqec.history.reading.snapshot import ATTEMPTS, Found, Snapshot, take_snapshot, tip
 from autoqec.history.reading.trusted_notes import RunTrust
-from autoqec.history.rounds.notes import NOTE_KINDS, NOTES, NoteLine, Record, lines_at
+from autoqec.history.rounds.notes import NOTE_KINDS, NOTES, NoteLine, Record, lines_at, read_lines
 from autoqec.history.rounds.run_refs import RUNS, check_run_name, load_run
 from autoqec.history.store.refs import target
 from autoqec.history.store.repository import Ledger
@@ -127,9 +127,19 @@ def trusted_events(ledger: Ledger, run: str, commits: Collection[str] | None = N
     ref = f"{NOTES}{run}/verdict"
     only = None if commits is None else sorted(commits)
     lines = _lines(ledger, ref, target(ledger, ref), only)
-    _, environment = _run_record(ledger, target(ledger, RUNS + run))
-    trust = RunTrust(ledger, run, environment[1] if environment else None)
+    trust = run_trust(ledger, run)
     return {commit: [dict(line.record) for line in trust.events(commit, each)] for commit, each in lines.items()}
+
+
+def run_trust(ledger: Ledger, run: str) -> RunTrust:
+    """Return what rules on the notes of a run as it stands now. Its chain raises an error if a note cannot be read."""
+
+    def every_line() -> dict[str, list[Line]]:
+        found = read_lines(ledger, run, "verdict", whole=True)
+        return {commit: [Line(line.digest, line.record) for line in lines] for commit, lines in found.items()}
+
+    _, environment = _run_record(ledger, target(ledger, RUNS + run))
+    return RunTrust(ledger, run, environment[1] if environment else None, every_line)
 
 
 def _notes_of(

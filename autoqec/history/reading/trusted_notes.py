@@ -10,6 +10,7 @@ from itertools import groupby
 from autoqec.history.reading.examined_lines import Examined
 from autoqec.history.reading.trust_policy import trusted
 from autoqec.history.rounds.notes import Record
+from autoqec.history.rounds.seen_heads import seen_heads
 from autoqec.history.store.repository import Ledger
 from autoqec.results.chain import Chain, chain_of, intents_in
 from autoqec.results.note_lines import Line
@@ -89,6 +90,20 @@ class RunTrust:
         """The position in the chain of each intent of the run that counts; 0 for one about another commit."""
         about = {digest: begun.commit or commit for digest, begun in self._chain.intents.items()}
         return {digest: depth if about[digest] == commit else 0 for digest, depth in self._chain.depth.items()}
+
+    @cached_property
+    def chain(self) -> Chain:
+        """The chain of the run's verifications: of the intents that count, and of the verdicts that count and name one."""
+        named: list[tuple[str, str]] = []
+        for commit, lines in self._every_line().items():
+            subject = Subject(self.run, frozenset(), commit, self.environment)
+            for line in lines:
+                intent = line.record.get("intent")
+                if not isinstance(intent, str) or line.event not in (None, UNDECIDED):
+                    continue
+                if standing_of(line, subject, self.examined.policy).counts:
+                    named.append((line.id, intent))
+        return chain_of(self._chain.intents, named, seen_heads(self.examined.ledger, self.run))
 
     @cached_property
     def _chain(self) -> Chain:

@@ -165,10 +165,18 @@ def read_notes(
     return notes_at(ledger, ref, target(ledger, ref), skipped, commits)
 
 
-def read_lines(ledger: Ledger, run: str, kind: str, problems: list[str] | None = None) -> dict[str, list[NoteLine]]:
-    """Return all lines of a run and kind by commit, as `read_notes` does; malformed ones are skipped."""
+def read_lines(
+    ledger: Ledger, run: str, kind: str, problems: list[str] | None = None, *, whole: bool = False
+) -> dict[str, list[NoteLine]]:
+    """Return all lines of a run and kind by commit, as `read_notes` does; malformed ones are skipped.
+
+    Args:
+        ledger, run, kind: As for `read_notes`.
+        problems: A list to which a sentence is added for each skipped line.
+        whole: Raise an error for a note that cannot be read at all, such as one whose object is missing.
+    """
     ref = _ref(run, kind)
-    return lines_at(ledger, ref, target(ledger, ref), [] if problems is None else problems)
+    return lines_at(ledger, ref, target(ledger, ref), [] if problems is None else problems, whole=whole)
 
 
 def notes_at(
@@ -180,7 +188,13 @@ def notes_at(
 
 
 def lines_at(
-    ledger: Ledger, ref: str, tip: str | None, problems: list[str] | None, commits: Iterable[str] | None = None
+    ledger: Ledger,
+    ref: str,
+    tip: str | None,
+    problems: list[str] | None,
+    commits: Iterable[str] | None = None,
+    *,
+    whole: bool = False,
 ) -> dict[str, list[NoteLine]]:
     """Return the lines in one commit of a notes ref, by the commit that they are about.
 
@@ -190,6 +204,7 @@ def lines_at(
         tip: Oid of the notes commit; None for no notes.
         problems: A list to which a sentence is added for each skipped line; None to raise an error instead.
         commits: Read only notes on these commits, without walking the whole tree; by default all.
+        whole: Raise an error for a note that cannot be read at all, whatever `problems` is.
 
     Raises:
         AutoQECError: The notes commit is missing, or a line is malformed and `problems` is None.
@@ -198,18 +213,19 @@ def lines_at(
         return {}
     root = get_commit(ledger, tip).tree
     lines: dict[str, list[bytes]] = {}
+    unread = None if whole else problems
     if commits is None:
-        for commit, blob in smallest_notes(ledger, walk_notes(ledger, root, problems), ref, problems):
+        for commit, blob in smallest_notes(ledger, walk_notes(ledger, root, unread), ref, unread):
             # The tree may hold a commit's note at two paths; the commit has the records of both.
-            data = _skip(partial(note_data, ledger, blob, f"{ref} on {commit[:10]}"), problems)
+            data = _skip(partial(note_data, ledger, blob, f"{ref} on {commit[:10]}"), unread)
             if data is not None:
                 lines[commit] = union_lines(lines.get(commit, []), data)
     for commit in commits or ():
         large: list[str] = []
-        found = _skip(partial(lines_of, ledger, root, commit, f"{ref} on {commit[:10]}", large), problems)
-        if large and problems is None:
+        found = _skip(partial(lines_of, ledger, root, commit, f"{ref} on {commit[:10]}", large), unread)
+        if large and unread is None:
             raise TooLargeError(large[0], hint="docs/records.md, Limits, says what to do")
-        (problems if problems is not None else []).extend(large)
+        (unread if unread is not None else []).extend(large)
         if found:
             lines[commit] = found
     return {commit: [*_records(parts, f"{ref} on {commit[:10]}", problems)] for commit, parts in lines.items()}

@@ -14,9 +14,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from autoqec.errors import AutoQECError, NotFoundError
+from autoqec.history.reading.run_chain import remember_heads
 from autoqec.history.rounds.notes import NOTES
 from autoqec.history.rounds.round_commits import committed
-from autoqec.history.rounds.run_chain import remember_heads
 from autoqec.history.rounds.run_refs import RUNS, check_run_name
 from autoqec.history.store.git_program import (
     LostRaceError,
