@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from autoqec.contained_files import read_contained
 from autoqec.errors import UsageError
 from autoqec.settings_schema import BUILTIN_PROFILES, Price, Profile, SettingsFile, Simple
+from autoqec.size_limits import CONFIG_BYTES
 from autoqec.user_folders import user_folder
 from autoqec.wanted_settings import TRUST_VARIABLE, Wanted, is_trusted, wanted
 
@@ -161,7 +163,7 @@ def read_lab_file(lab: Path) -> tuple[tuple[Wanted, ...], bytes]:
 
 def _lab_file(lab: Path) -> tuple[SettingsFile, bytes]:
     path = lab / CONFIG_FILE
-    values, data = _read_file(path)
+    values, data = _read_file(path, lab)
     return _validated(SettingsFile, values, lambda name: str(path)), data
 
 
@@ -171,7 +173,7 @@ def _own_file() -> tuple[SettingsFile, Path]:
         path = user_folder("XDG_CONFIG_HOME", ".config") / "config.toml"
     except RuntimeError:  # no home
         return SettingsFile(), Path()
-    file = _validated(SettingsFile, _read_file(path)[0], lambda name: str(path))
+    file = _validated(SettingsFile, _read_file(path, Path(path.anchor))[0], lambda name: str(path))
     paths = {name: Path(getattr(file, name)).expanduser() for name in _PATHS if getattr(file, name)}
     return file.model_copy(update={name: str(path.parent / each) for name, each in paths.items()}), path
 
@@ -181,10 +183,10 @@ def variable_of(name: str) -> str:
     return _PREFIX + name.upper()
 
 
-def _read_file(path: Path) -> tuple[dict[str, Any], bytes]:
-    """The values of a settings file and its contents; nothing if there is none."""
+def _read_file(path: Path, top: Path) -> tuple[dict[str, Any], bytes]:
+    """The values of a settings file and its contents; nothing if there is none. A link out of `top` is not followed."""
     try:
-        data = path.read_bytes()
+        data = read_contained(path, top, CONFIG_BYTES)
         return tomllib.loads(data.decode("utf-8-sig")), data
     except FileNotFoundError:
         return {}, b""

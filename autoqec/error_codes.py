@@ -166,6 +166,10 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
             "The weights, candidate, environment or commit of a round are not those that its metrics and run name.",
             "`autoqec fsck`; restore the weights, or run a new round. Nothing was judged, and no attempt was spent.",
         ),
+        "linked_file": ErrorCode(
+            "A file that a repository names is a link that leads out of it, or no plain file, so it was not read.",
+            "Put a copy of the file in its place.",
+        ),
         "over_limit": ErrorCode(
             "Something is larger than anything that AutoQEC writes, so it was not read.",
             "[Limits](records.md#limits) says what to do.",

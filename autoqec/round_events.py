@@ -113,6 +113,14 @@ class RecordConflicts(TypedDict):
     problem: str
 
 
+class VerdictUnsigned(TypedDict):
+    """A verdict is about to be reached that will not count here, because nobody signs it and the user asks for signatures."""
+
+    event: Literal["verdict_unsigned"]
+    run: str
+    round: int
+
+
 RoundEvent = (
     RoundBegins
     | StepBegins
@@ -124,4 +132,5 @@ RoundEvent = (
     | RoundCloses
     | ObserverFails
     | RecordConflicts
+    | VerdictUnsigned
 )

@@ -38,6 +38,7 @@ SHARED = {
     "printed_rows": {"json_values"},
     "errors": {"json_values"},
     "size_limits": set(),
+    "contained_files": {"errors", "size_limits"},
     "canonical": {"errors", "size_limits"},
     "error_codes": set(),
     "hookspecs": set(),
@@ -45,9 +46,18 @@ SHARED = {
     "own_files": set(),
     "plugins": {"own_files", "errors", "hookspecs", "json_values", "plugin_errors", "printed_rows", "round_events"},
     "settings_schema": {"json_values"},
+    "candidate_paths": set(),
     "user_folders": set(),
     "wanted_settings": {"settings_schema", "user_folders"},
-    "config": {"errors", "json_values", "settings_schema", "user_folders", "wanted_settings"},
+    "config": {
+        "contained_files",
+        "size_limits",
+        "errors",
+        "json_values",
+        "settings_schema",
+        "user_folders",
+        "wanted_settings",
+    },
 }
 
 

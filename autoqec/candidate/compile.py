@@ -106,11 +106,32 @@ def block_of(syndromes: np.ndarray, beliefs: np.ndarray, problem: Problem) -> tu
 
 
 def _loaded(stage: Stage, tensors: Mapping[str, np.ndarray], problem: Problem) -> torch.nn.Module:
+    """A stage's module with its weights. An error of building is the stage's own, whatever the weights are.
+
+    Raises:
+        AutoQECError: The weights do not fit.
+    """
     import torch
 
     module: torch.nn.Module = stage.kind.build(stage.config, problem)
-    module.load_state_dict({name: torch.from_numpy(np.array(tensor)) for name, tensor in tensors.items()})
+    given = {name: torch.from_numpy(np.array(tensor)) for name, tensor in tensors.items()}
+    try:
+        module.load_state_dict(given)
+    except RuntimeError as error:
+        if not _fit(module, tensors):
+            raise _unfit(stage, error) from error
+        raise  # a module may load its state in its own way
     return module.eval()
+
+
+def _fit(module: torch.nn.Module, tensors: Mapping[str, np.ndarray]) -> bool:
+    """Whether weights have the names and shapes of a module's state."""
+    own = {name: tuple(value.shape) for name, value in module.state_dict().items()}
+    return own == {name: value.shape for name, value in tensors.items()}
+
+
+def _unfit(stage: Stage, error: Exception) -> AutoQECError:
+    return AutoQECError(f"the weights do not fit stage {stage.slug!r}: {error}", code="weights_do_not_fit")
 
 
 @dataclass(frozen=True)
@@ -141,12 +162,13 @@ def compile_stages(
 def _compiled(stage: Stage, tensors: Mapping[str, np.ndarray], problem: Problem) -> CompiledStage:
     try:
         step = stage.kind.inference(stage.config, tensors, problem)
-        if step is not None:
-            return CompiledStage(stage, step, lambda: _loaded(stage, tensors, problem))
-        module = _loaded(stage, tensors, problem)
     except (KeyError, ValueError, RuntimeError, UsageError) as error:
-        text = f"the weights do not fit stage {stage.slug!r}: {error}"
-        raise AutoQECError(text, code="weights_do_not_fit") from error
+        if _fit(stage.kind.build(stage.config, problem), tensors):
+            raise
+        raise _unfit(stage, error) from error
+    if step is not None:
+        return CompiledStage(stage, step, lambda: _loaded(stage, tensors, problem))
+    module = _loaded(stage, tensors, problem)
     return CompiledStage(stage, in_blocks(module, problem), lambda: module)
 
 

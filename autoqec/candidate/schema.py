@@ -11,7 +11,6 @@ The empty pipeline (no stages) is the baseline. Reading and writing are inverse:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -19,15 +18,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from autoqec.candidate.stage_contract import StageConfig, StageKind
+from autoqec.candidate_paths import OUTPUT_FILE, stage_file
 from autoqec.canonical import content_hash, dump_yaml, load_yaml
 from autoqec.errors import UsageError
 from autoqec.problem.environment import explain, first_problem
-
-_SLUG = re.compile(r"[a-z0-9_][a-z0-9_-]{0,39}")
-_STAGE_FILE = re.compile(r"stages/([^/]+)/(stage\.yaml|module\.py)")
-
-#: The file that defines how the decoder receives beliefs.
-OUTPUT_FILE = "output.yaml"
 
 #: Maximum number of stages; nobody can review a longer pipeline.
 MAX_STAGES = 16
@@ -122,8 +116,8 @@ def read_candidate(files: Mapping[str, bytes], stage_kinds: Callable[[str], Stag
     parts: dict[str, Any] = {OUTPUT_FILE: Output(), "training.yaml": Training()}
     stages: list[Stage] = []
     for path in sorted(files):
-        match = _STAGE_FILE.fullmatch(path)
-        if match and _SLUG.fullmatch(match[1]) and match[2] == "module.py":
+        match = stage_file(path)
+        if match and match[1] == "module.py":
             if path.replace("module.py", "stage.yaml") not in files:
                 hint = "add stage.yaml beside it, with kind: custom"
                 raise UsageError(f"{path} belongs to no stage", hint=hint, code="custom_refused")
@@ -133,8 +127,8 @@ def read_candidate(files: Mapping[str, bytes], stage_kinds: Callable[[str], Stag
             parts[path] = _validated(Output, raw, path)
         elif path == "training.yaml":
             parts[path] = _validated(Training, raw, path)
-        elif match and _SLUG.fullmatch(match[1]):
-            stages.append(_read_stage(match[1], raw, files, stage_kinds))
+        elif match:
+            stages.append(_read_stage(match[0], raw, files, stage_kinds))
         else:
             raise UsageError(
                 f"{path} is not allowed in a candidate",

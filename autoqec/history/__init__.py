@@ -46,7 +46,6 @@ if TYPE_CHECKING:
         append_line,
         append_note,
         complete_note,
-        effective,
         read_lines,
         read_notes,
     )
@@ -122,7 +121,6 @@ __all__ = [
     "compare_and_swap",
     "complete_note",
     "describe_run",
-    "effective",
     "fetch_bundle",
     "find_record",
     "find_round",
@@ -213,7 +211,6 @@ __getattr__ = lazy_names(
             "append_line",
             "append_note",
             "complete_note",
-            "effective",
             "read_lines",
             "read_notes",
         ),

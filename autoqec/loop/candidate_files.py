@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from autoqec.agents.role_messages import Proposal
-from autoqec.candidate.schema import OUTPUT_FILE, Output
+from autoqec.candidate.schema import Output
+from autoqec.candidate_paths import OUTPUT_FILE
 from autoqec.canonical import load_yaml
 from autoqec.errors import UsageError
 from autoqec.loop.session import Session

@@ -9,6 +9,7 @@ from typing import Any
 from autoqec.decoding.compile_decoder import compile_decoder
 from autoqec.errors import AutoQECError, BudgetSpentError, UsageError
 from autoqec.history import read_chain, remember_heads, write_lock
+from autoqec.history.reading.trust_policy import trusted
 from autoqec.loop.identity import require_identity, sealed_parents
 from autoqec.loop.own_records import note_own, note_verdict
 from autoqec.loop.parents import composed_parents
@@ -84,6 +85,8 @@ def judge(session: Session, state: RoundState, asked: Asked = Asked(), *, replay
             about["intent"] = replay.evidence.intent
         return _verify(session, _asked_again(request, replay)).noted(**about)
     _check_strong_reference(session)
+    if not session.settings["signing_key"] and trusted(session.ledger).signed_only:
+        session.event("verdict_unsigned", round=state.claim.number)
     attempt, intent = _begin_attempt(session, state)
     verdict = _verify(session, replace(request, attempt=attempt)).noted(**about, intent=intent)
     if verdict.reason == "undecided" and state.verdict is not None:
@@ -183,7 +186,8 @@ def _begin_attempt(session: Session, state: RoundState) -> tuple[int, str]:
         BudgetSpentError: The run's error budget is spent, by clones that did not know of each other.
     """
     with write_lock(session.ledger):
-        chain = read_chain(session.ledger, state.claim.run)
+        # Who signs nothing adds to the unsigned intents, so those have spent the shares before this one.
+        chain = read_chain(session.ledger, state.claim.run, unsigned_too=not session.settings["signing_key"])
         attempt = chain.next_attempt
         if attempt is None:
             raise BudgetSpentError(

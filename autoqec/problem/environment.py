@@ -7,6 +7,7 @@ git and be read without a working tree.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,11 +25,13 @@ from pydantic import (
 )
 
 from autoqec.canonical import content_hash, load_yaml
+from autoqec.contained_files import read_contained, repository_of
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.problem.cell import why_no_cell
 from autoqec.problem.locating import at_its_line
 from autoqec.problem.noise import Noise
 from autoqec.problem.protocol import Constraints, Protocol
+from autoqec.size_limits import YAML_BYTES
 
 #: The key of an environment's own YAML in its dictionary of files.
 ENVIRONMENT_FILE = "environment.yaml"
@@ -240,16 +243,20 @@ def _companion(path: Path, field: str, named: Any) -> bytes:
         hint = f"put the file into {path.parent}, and use its name there"
         raise UsageError(f"{field} must name a file beside the environment, not {named!r}", hint=hint)
     target = path.parent / named
-    if not target.is_file():
+    if not os.path.lexists(target):
         hint = f"put the file at {target}, or change {field}"
         raise NotFoundError(f"{field} names {named}, but there is no such file beside the environment", hint=hint)
-    if target.stat().st_size > MAX_FILE_BYTES:
+    try:
+        return read_contained(target, path.parent, MAX_FILE_BYTES)
+    except UsageError as error:
+        if error.code != "over_limit":
+            raise UsageError(
+                f"{field}: {error.problem}", hint=error.hint, code=error.code, about=error.about
+            ) from error
         raise UsageError(
             f"{field}: {named} is larger than {MAX_FILE_BYTES // 2**20} MiB",
             hint="use REPEAT blocks or fewer rounds to make the circuit smaller",
-        )
-    try:
-        return target.read_bytes()
+        ) from error
     except OSError as error:
         hint = f"chmod +r {target}"
         raise NotFoundError(f"{field}: cannot read {named}: {error.strerror}", hint=hint) from error
@@ -262,8 +269,10 @@ def load_environment(path: Path) -> LoadedEnvironment:
         NotFoundError: The YAML or a file that it names does not exist.
         UsageError: The YAML is not a valid environment.
     """
+    # What comes with the package may be a link into the installer's cache.
+    top = path.resolve().parent if path.parent == builtin_environments() else repository_of(path)
     try:
-        text = path.read_bytes()
+        text = read_contained(path, top, YAML_BYTES)
     except OSError as error:
         raise NotFoundError(
             f"cannot read environment {path}: {error.strerror}", hint="autoqec env list lists the environments"

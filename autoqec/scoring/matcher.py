@@ -30,7 +30,7 @@ from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.sandbox.stage_files import needs_lock, stage_kinds, stages_to_warm_up
 from autoqec.scoring.candidate_workers import Workers
 from autoqec.scoring.executor_contract import blobs_with_prefix
-from autoqec.scoring.predictor import CandidateFault, Predictor, Recorded, fault_from, settle_beliefs
+from autoqec.scoring.predictor import OUT_OF_MEMORY, CandidateFault, Predictor, Recorded, fault_from, settle_beliefs
 from autoqec.scoring.scoring_requests import DecoderSetRequest, DecodingRequest
 
 #: Seconds for loading everything, and for decoding a batch: a floor, and an allowance per shot. They are generous, because a
@@ -229,7 +229,7 @@ def _within_memory(fault: Callable[[str], AutoQECError]) -> Iterator[None]:
 
 
 def _candidates(problem: str) -> CandidateFault:
-    return CandidateFault("crash", f"decoding the candidate's beliefs failed: {problem}")
+    return CandidateFault("crash", f"decoding the candidate's beliefs failed: {problem}", code=OUT_OF_MEMORY)
 
 
 def _ours(problem: str) -> AutoQECError:
@@ -405,7 +405,10 @@ class Matcher:
                 problem = f"the decoders' process failed: {error.problem}"
                 raise AutoQECError(problem, code=error.code, about=error.about) from error
             reason = "timeout" if isinstance(error, ChannelTimeout) else "crash"
-            raise CandidateFault(reason, f"decoding the candidate's beliefs failed: {error.problem}") from error
+            # A decoder in C++ that gets no memory ends the process, and says so last.
+            code = OUT_OF_MEMORY if "bad_alloc" in error.problem else None
+            said = f"decoding the candidate's beliefs failed: {error.problem}"
+            raise CandidateFault(reason, said, code=code, about=error.about) from error
 
     def _decoded(self, message: Message, name: str, shots: int) -> Decoded:
         observables = np.frombuffer(message.blobs[f"observables:{name}"], dtype=np.uint8)

@@ -54,8 +54,8 @@ class CandidateFault(AutoQECError):
     Its code is the reason, or says more exactly what is wrong with the weights.
     """
 
-    def __init__(self, reason: str, problem: str, *, code: str | None = None):
-        super().__init__(f"{reason}: {problem}", code=code or reason, about={"reason": reason})
+    def __init__(self, reason: str, problem: str, *, code: str | None = None, about: Mapping[str, Any] | None = None):
+        super().__init__(f"{reason}: {problem}", code=code or reason, about={**(about or {}), "reason": reason})
         self.reason = reason
 
 
@@ -64,8 +64,11 @@ def fault_from(error: ChildFailed) -> AutoQECError:
     if error.kind != CandidateFault.__name__:
         return error
     reason = str(error.about.get("reason", "crash"))
-    return CandidateFault(reason, error.problem.removeprefix(f"{reason}: "), code=error.code)
+    return CandidateFault(reason, error.problem.removeprefix(f"{reason}: "), code=error.code, about=error.about)
 
+
+#: The code of a crash for want of memory: the reason of the fault is `crash`, as for any other.
+OUT_OF_MEMORY = "out_of_memory"
 
 #: Codes of errors that are about weights.
 _WEIGHTS = frozenset({"weights_unreadable", "weights_not_finite", "weights_of_another_problem", "weights_do_not_fit"})
@@ -92,8 +95,9 @@ def _output(fields: Any) -> Output:
 def _fault(error: ChannelClosed) -> CandidateFault:
     """Convert the end of the candidate's process to a fault."""
     if error.status == -signal.SIGSYS:
-        return CandidateFault("hostile_syscall", "the candidate made a forbidden system call, and was killed")
-    return CandidateFault("crash", error.problem)
+        said = "the candidate made a forbidden system call, and was killed by SIGSYS"
+        return CandidateFault("hostile_syscall", said, about=error.about)
+    return CandidateFault("crash", error.problem, about=error.about)
 
 
 @dataclass(frozen=True)
@@ -191,7 +195,8 @@ class Predictor:
                 raise CandidateFault("bad_weights", error.problem, code=error.code) from error
             if error.code == "uncounted_operation":
                 raise CandidateFault("bad_output", error.problem, code=error.code) from error
-            raise CandidateFault("crash", error.problem) from error
+            code = error.code if error.code == OUT_OF_MEMORY else None
+            raise CandidateFault("crash", error.problem, code=code) from error
         except ChannelClosed as error:
             raise _fault(error) from error
         return dict(message.fields), dict(message.blobs)

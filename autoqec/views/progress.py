@@ -64,6 +64,11 @@ class RoundDisplay:
             say(_observer_note(event))
         elif event["event"] == "record_conflict":
             say(f"warning: round {event['run']}/{event['round']}: {event['problem']} [{event['code']}]: autoqec fsck")
+        elif event["event"] == "verdict_unsigned":
+            say(
+                f"warning: the verdict on round {event['run']}/{event['round']} will not count here: the setting trust asks for"
+                " signatures, and signing_key is not set"
+            )
         if self._progress is None:
             return
         if event["event"] == "round":

@@ -272,6 +272,10 @@ def test_a_change_outside_the_candidate(path, lab, play, recommit, retree):
         (".autoqec/candidate/.gitattributes", "100644", "* x\n"),
         (".autoqec/candidate/Upper.py", "100644", ""),
         (".autoqec/candidate/link.py", "120000", "/etc/passwd"),
+        (".autoqec/candidate/conftest.py", "100644", "print(1)\n"),
+        (".autoqec/candidate/stages/bp/conftest.py", "100644", "print(1)\n"),
+        (".autoqec/candidate/stages/bp/sub/stage.yaml", "100644", "kind: mlp\n"),
+        (".autoqec/candidate/pyproject.toml", "100644", "a = 1\n"),
         (".autoqec/candidate/run.sh", "100755", ""),
     ],
 )
@@ -309,7 +313,7 @@ def test_a_composition_that_says_it_is_none(lab, commit):
 def test_a_composition_across_environments(lab, base, run, commit):
     other = history.start_run(lab, "other-abcd", base=base, env_name="d5", env_id="d" * 64, env_files={}, settings={})
     theirs = {"run": other.name, "env": "d5@sha256:" + "d" * 64, "attempt": "b" * 32}
-    one, two = commit(1, {}), commit(1, {"x.yaml": b"a: 1\n"}, **theirs)
+    one, two = commit(1, {}), commit(1, {"training.yaml": b"a: 1\n"}, **theirs)
     assert without_claims(findings(lab)) == []
     commit(2, {}, parents=(one, two), compose="pure")
     (found,) = without_claims(findings(lab))

@@ -178,24 +178,3 @@ def test_what_is_not_allowed(lab, run, oid):
         with pytest.raises(AutoQECError):
             history.append_note(lab, run.name, "metrics", oid, record)
     assert history.read_notes(lab, run.name, "metrics") == {}
-
-
-def test_the_record_that_counts():
-    def record(ident, ts, supersedes=None):
-        return {"id": ident, "ts": ts, **({"supersedes": supersedes} if supersedes else {})}
-
-    a, b, c = record("a", "2025-01-01"), record("b", "2025-01-02"), record("c", "2025-01-01")
-    assert history.effective([]) is None
-    assert history.effective([b, a]) is b
-    assert history.effective([c, a]) is c
-    late_but_replaced = [record("a", "2025-01-09"), record("b", "2025-01-02", "a")]
-    assert history.effective(late_but_replaced)["id"] == "b"
-    assert history.effective([record("a", "2025", "a")])["id"] == "a"
-    assert history.effective([record("a", "2025", "b"), record("b", "2025", "a")]) is None
-
-
-def test_an_event_is_on_the_record_and_never_counts():
-    verdict = {"id": "a", "ts": "2026-01-01T00:00:00Z", "verdict": "VERIFIED"}
-    begun = {"id": "b", "ts": "2026-01-02T00:00:00Z", "event": "begun"}
-    assert history.effective([verdict, begun]) == verdict
-    assert history.effective([begun]) is None

@@ -111,6 +111,9 @@ WRITE = """
 import os, sys
 from autoqec import history
 from autoqec.errors import AutoQECError
+for name in history.__all__:
+    getattr(history, name)  # names load on first use, and the user below may not be able to read Python's folders
+import autoqec.config, autoqec.results.chain, autoqec.results.verdict_parts
 if os.geteuid() == 0:
     os.setgid(65534), os.setuid(65534)
 ledger = history.open_ledger(sys.argv[1])

@@ -183,6 +183,25 @@ def test_a_verdict_in_the_place_of_ours_is_a_conflict_and_ours_is_what_is_said(m
     assert "[record_conflict]" in told.err
 
 
+def test_who_asks_for_signatures_and_signs_nothing_still_numbers_attempts_and_is_told(
+    made, answering, monkeypatch, capsys
+):
+    """Otherwise every verification would be the first one, at the highest level, for as long as it is not signed."""
+    asked = answering()
+    monkeypatch.setenv("AUTOQEC_TRUST", "signed")
+    for _ in range(2):
+        judge(made, state_of(made))
+    assert [request.attempt for request in asked] == [1, 2]
+    assert [event["round"] for event in made.events if event["event"] == "verdict_unsigned"] == [2, 2]
+    monkeypatch.chdir(made.ledger.workdir)
+    assert run(["verify", f"exp/{made.run.name}/2"]) == 1
+    assert (
+        "will not count here: the setting trust asks for signatures, and signing_key is not set"
+        in capsys.readouterr().err
+    )
+    assert asked[-1].attempt == 3
+
+
 def test_a_record_under_the_id_of_ours_does_not_take_its_place(made, answering, monkeypatch):
     """Ids are random; a writer that guessed one still changes nothing."""
     ids = iter(["a" * 32, "b" * 32, "c" * 32])  # of the intent, of the verdict, and of the verdict again

@@ -1,5 +1,7 @@
 """`sinter:module:Class`: anybody's sinter decoder, exactly as sinter would run it, and nothing that is none."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -131,6 +133,25 @@ def test_what_names_no_decoder_is_refused_and_not_called(module, tmp_path, monke
     with pytest.raises(error, match=words):
         made(f"sinter:{path}", **fields)
     assert not list((tmp_path / "elsewhere").iterdir())
+
+
+@pytest.mark.parametrize(
+    "path", ["this:x", "antigravity:fly", "innocent:Decoder", "parcel.inner:Decoder", "parcel.none:x"]
+)
+def test_a_module_that_has_nothing_to_do_with_sinter_is_not_imported(tmp_path, monkeypatch, path):
+    """Importing runs a module, and its packages; whoever writes an environment must not choose which one runs here."""
+    owned = f"import pathlib\npathlib.Path({str(tmp_path / 'owned')!r}).touch()\n"
+    (tmp_path / "parcel").mkdir()
+    (tmp_path / "parcel/__init__.py").write_text(owned)
+    for file in ("innocent.py", "parcel/inner.py"):
+        (tmp_path / file).write_text(owned + "class Decoder:\n    def decode(self):\n        pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    module = path.partition(":")[0]
+    before = set(sys.modules)
+    with pytest.raises((UsageError, NotFoundError), match="is not a sinter.Decoder|No module named"):
+        made(f"sinter:{path}")
+    assert not (tmp_path / "owned").exists()
+    assert module in before or module not in sys.modules
 
 
 def test_code_that_lies_about_in_a_clone_is_not_run(tmp_path, monkeypatch):

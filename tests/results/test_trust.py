@@ -11,6 +11,7 @@ from autoqec.results.audit import audit
 from autoqec.results.interval_ends import EVALUATED
 from autoqec.results.note_lines import Line
 from autoqec.results.trust.line_trust import ANY, Policy, Signer, Subject, rule, standing_of
+from autoqec.results.trust.metrics_trust import choose, metrics_problem
 from autoqec.results.verdict import parse_verdict
 from autoqec.testing.whole_notes import whole_metrics, whole_verdict
 
@@ -314,3 +315,32 @@ def test_the_cheap_audit_agrees_with_the_full_one(gain, shots):
                     ends[place] = step if ends[place] is None else ends[place] + step
                     moved = parse_verdict({**noted, name: ends}).record
                     assert bool(audit(moved, EVALUATED)) == bool(audit(moved)), (name, place, step)
+
+
+def test_of_metrics_the_named_the_programs_and_the_first_count_in_this_order():
+    def scored(ident, **more):
+        return line(id=ident, **whole_metrics(shots=65_536), **more)
+
+    first, own, named = scored("a", ts="1"), scored("attempt", ts="9"), scored("named", ts="5")
+    replacing = scored("z", ts="0", supersedes="a")
+    assert choose([]) is None
+    assert choose([own, first]) == first
+    assert choose([own, first], attempt="attempt") == own
+    assert choose([own, first, named], "named", "attempt") == named
+    assert choose([first, replacing]) == replacing
+    assert choose([own, scored("z", ts="0", supersedes="attempt")], attempt="attempt") == own
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"delta_ler": 0.5}, {"delta_ler_ci": [0.4, 0.6]}, {"ler_ratio_ci": [0.0, 0.1]}, {"shots": 1}, {"counts": None},
+        {"counts": {"shots": 10, "both": 11}}, {"params": -1}, {"flops_per_shot": None}, {"ler_candidate": "x"},
+        {"other_rates": [{"p": 0.1, **{k: v for k, v in whole_metrics(shots=65_536).items() if k != "counts"}}]},
+    ],
+    ids=lambda changes: str(changes)[:40],
+)  # fmt: skip
+def test_metrics_that_do_not_follow_from_their_counts_are_not_whole(changes):
+    whole = whole_metrics(shots=65_536)
+    assert metrics_problem(line(id="m", **whole)) == ""
+    assert metrics_problem(line(id="m", **{**whole, **changes}))

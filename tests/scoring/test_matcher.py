@@ -116,8 +116,9 @@ def test_a_matcher_that_dies_over_beliefs_is_the_candidates_failure_and_over_not
         os.kill(matcher._child.pid, signal.SIGSTOP)
         matcher._child._channel.send(Message({"op": "candidate"}, {"syndromes": syndromes.tobytes()}))
         os.kill(matcher._child.pid, signal.SIGKILL)
-        with pytest.raises(CandidateFault, match="crash: decoding the candidate's beliefs failed: .*SIGKILL"):
+        with pytest.raises(CandidateFault, match="crash: decoding the candidate's beliefs failed: .*SIGKILL") as caught:
             matcher._exchange(None, 60, blame=True)
+        assert caught.value.about == {"signal": "SIGKILL", "reason": "crash"}
         with pytest.raises(AutoQECError, match="the decoders' process failed") as caught:
             matcher._exchange(None, 60, blame=False)
         assert (caught.value.code, caught.value.about) == ("process_ended", {"signal": "SIGKILL"})
@@ -144,8 +145,10 @@ def test_a_matcher_has_so_much_memory_and_more_for_beliefs_is_the_candidates_fai
         assert resource.prlimit(int(candidate), resource.RLIMIT_AS)[0] > MEMORY_BYTES, "the candidate has its own"
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
         resource.prlimit(pid, resource.RLIMIT_AS, (pages * resource.getpagesize(), hard))
-        with pytest.raises(fault, match=words):
+        with pytest.raises(fault, match=words) as caught:
             ask(matcher, syndromes)
+    if fault is CandidateFault:
+        assert (caught.value.reason, caught.value.code) == ("crash", "out_of_memory")
 
 
 def test_it_takes_another_candidate_without_starting_anew():

@@ -17,6 +17,14 @@ from autoqec.testing import custom_module, untrained
 FILES = {"stages/a/stage.yaml": b"kind: neural_bp\niterations: 2\n"}
 
 
+def raising(line):
+    """Files of a stage with a module of its own that has this line in `__init__`."""
+    module = custom_module(init=f"{line}\nself.w = torch.nn.Parameter(torch.zeros(1))")
+    if "self.w" in line:
+        module = custom_module("return beliefs + self.w.sum()", init=line)
+    return {"stages/a/stage.yaml": b"kind: custom\n", "stages/a/module.py": module.encode()}
+
+
 def sealed(problem, fingerprint=None, files=FILES):
     weights = untrained(FILES, problem).weights
     return SealedCandidate(
@@ -53,6 +61,9 @@ def test_a_candidate_answers_and_counts(autoqec_problem):
         ({"fingerprint": "f" * 64}, "bad_weights", "trained for problem ffff"),
         ({"files": {"stages/b/stage.yaml": b"kind: neural_bp\n"}}, "bad_weights", "do not fit stage 'b'"),
         ({"files": {"stages/a/stage.yaml": b"kind: nonesuch\n"}}, "crash", "no stage named 'nonesuch'"),
+        ({"files": raising("raise ValueError('surprise')")}, "crash", "line 5: ValueError: surprise"),
+        ({"files": raising("raise KeyError('surprise')")}, "crash", "line 5: KeyError: 'surprise'"),
+        ({"files": raising("self.w = torch.nn.Parameter(torch.zeros(3))")}, "bad_weights", "do not fit stage 'a'"),
     ],
 )
 def test_a_candidate_that_cannot_be_loaded_is_a_fault(autoqec_problem, change, reason, words):

@@ -11,11 +11,13 @@ import pytest
 
 from autoqec.plugins import load_plugins
 from autoqec.problem.sampling import sample_chunk
+from autoqec.sandbox.channel import Message
+from autoqec.sandbox.child import failure_from, report_of
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.sandbox.stage_files import stages_to_warm_up
 from autoqec.scoring.candidate_workers import Workers
 from autoqec.scoring.matcher import Matcher
-from autoqec.scoring.predictor import CandidateFault, Predictor
+from autoqec.scoring.predictor import CandidateFault, Predictor, fault_from
 from autoqec.testing import TINY_ENVIRONMENT, custom_module, untrained
 from autoqec.testing.tiny import surface_problem, tiny_problem
 
@@ -109,6 +111,7 @@ def test_how_a_fork_ended_is_known_and_the_next_is_well(problem, workers, number
         with pytest.raises(CandidateFault) as caught:
             predictor.predict(blank)
     assert caught.value.reason == reason
+    assert fault_from(failure_from(Message(report_of(caught.value)))).about == {"signal": number.name, "reason": reason}
     with Predictor(sealed, problem, locked=True, stages=STAGES, workers=workers) as predictor:
         assert not predictor.predict(blank)[1].any()
 

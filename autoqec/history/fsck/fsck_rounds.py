@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pygit2
 from pygit2.enums import FileMode
 
+from autoqec.candidate_paths import is_candidate_path
 from autoqec.canonical import load_yaml
 from autoqec.errors import AutoQECError
 from autoqec.history.fsck.examination import TRACES, Examined, Finding, Severity, Survey
@@ -209,7 +210,14 @@ def _tree(survey: Survey, found: Examined, commit: pygit2.Commit, sound: set[str
     try:
         if folder.filemode != FileMode.TREE:
             raise AutoQECError(f"{CANDIDATE_DIR} is not a folder")
-        for path, data in read_candidate(survey.ledger, str(commit.id)).items():
+        files = read_candidate(survey.ledger, str(commit.id))
+        strange = sorted(path for path in files if not is_candidate_path(path))
+        if strange:
+            problem = f"no candidate has files such as {', '.join(strange[:5])}"
+            hint = f"do not run tools in a checkout of it; git diff {str(commit.id)[:10]}^ {str(commit.id)[:10]}"
+            yield _finding("bad-candidate", found, problem, hint)
+            return
+        for path, data in files.items():
             if path.endswith((".yaml", ".yml")) and data not in sound:
                 load_yaml(data, name=path)
                 sound.add(data)

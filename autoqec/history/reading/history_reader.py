@@ -131,15 +131,21 @@ def trusted_events(ledger: Ledger, run: str, commits: Collection[str] | None = N
     return {commit: [dict(line.record) for line in trust.events(commit, each)] for commit, each in lines.items()}
 
 
-def run_trust(ledger: Ledger, run: str) -> RunTrust:
-    """Return what rules on the notes of a run as it stands now. Its chain raises an error if a note cannot be read."""
+def run_trust(ledger: Ledger, run: str, *, unsigned_too: bool = False) -> RunTrust:
+    """Return what rules on the notes of a run as it stands now. Its chain raises an error if a note cannot be read.
+
+    Args:
+        ledger: The lab.
+        run: The run.
+        unsigned_too: Whether unsigned records count though the user asks for signatures.
+    """
 
     def every_line() -> dict[str, list[Line]]:
         found = read_lines(ledger, run, "verdict", whole=True)
         return {commit: [Line(line.digest, line.record) for line in lines] for commit, lines in found.items()}
 
     _, environment = _run_record(ledger, target(ledger, RUNS + run))
-    return RunTrust(ledger, run, environment[1] if environment else None, every_line)
+    return RunTrust(ledger, run, environment[1] if environment else None, every_line, unsigned_too)
 
 
 def _notes_of(

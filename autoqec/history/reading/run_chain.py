@@ -11,13 +11,18 @@ from autoqec.history.store.repository import Ledger
 from autoqec.results.chain import Chain
 
 
-def read_chain(ledger: Ledger, run: str) -> Chain:
+def read_chain(ledger: Ledger, run: str, *, unsigned_too: bool = False) -> Chain:
     """Return the chain of a run, with the heads that this clone remembers.
+
+    Args:
+        ledger: The lab.
+        run: The run.
+        unsigned_too: Whether unsigned intents count though the user asks for signatures.
 
     Raises:
         AutoQECError: A note cannot be read. Without its intents the run's next verification would have too high a level.
     """
-    trust = run_trust(ledger, run)
+    trust = run_trust(ledger, run, unsigned_too=unsigned_too)
     chain = trust.chain
     trust.examined.save()
     return chain

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
 
@@ -48,6 +48,7 @@ class RunTrust:
         run: The run.
         environment: The identity of its environment; None if this lab lacks the run's record.
         every_line: Reads all lines of the run's verdict notes, by commit.
+        unsigned_too: Whether unsigned records count though the user asks for signatures.
     """
 
     def __init__(
@@ -56,9 +57,11 @@ class RunTrust:
         run: str,
         environment: str | None,
         every_line: Callable[[], Mapping[str, Sequence[Line]]] = dict,
+        unsigned_too: bool = False,
     ):
         self.run, self.environment = run, environment
-        self.examined = Examined(ledger, run, trusted(ledger))
+        asked = trusted(ledger)
+        self.examined = Examined(ledger, run, replace(asked, signed_only=asked.signed_only and not unsigned_too))
         self._every_line = every_line
 
     def read(self, commit: str, numbers: Iterable[int], attempt: str | None, notes: Lines) -> TrustedNotes:

@@ -1,8 +1,9 @@
 """Notes: results about a round's commit, as JSON lines at `refs/notes/autoqec/<run>/<kind>`, append only.
 
-A set of lines that only grows merges by union between any two machines. A later record corrects an earlier one by naming
-its id in `supersedes`. Git's own note writers force the ref and lose each other's updates, so this module writes the trees
-itself and moves the ref by compare-and-swap. `git log` and `git notes show` read these notes like any others.
+A set of lines that only grows merges by union between any two machines. Which line counts, `autoqec.results.trust` says.
+
+Git's own note writers force the ref and lose each other's updates, so this module writes the trees itself and moves the ref by
+compare-and-swap. `git log` and `git notes show` read these notes like any others.
 """
 
 from __future__ import annotations
@@ -274,19 +275,6 @@ def merge_note_trees(ledger: Ledger, one: str, other: str) -> str:
             )
         blobs[f"{commit[:2]}/{commit[2:]}"] = write_blobs(ledger, {"": data})[""] if lines else versions.pop()
     return build_tree(ledger, blobs)
-
-
-def effective(records: Iterable[Record]) -> Record | None:
-    """Return the record that counts: the latest (by `ts`, then `id`) that no other supersedes; None if there is none.
-
-    A record with a field `event` marks an event, such as the start of a verification; it never counts.
-    """
-    records = [record for record in records if "event" not in record]
-    if len(records) == 1:  # nearly always; a record cannot supersede itself
-        return records[0]
-    replaced = {record.get("supersedes") for record in records if record.get("supersedes") != record["id"]}
-    standing = [record for record in records if record["id"] not in replaced]
-    return max(standing, key=lambda record: (str(record.get("ts", "")), record["id"]), default=None)
 
 
 def add_lines(ledger: Ledger, ref: str, lines: Mapping[str, Iterable[bytes]], message: str) -> bool:
