@@ -1,7 +1,7 @@
 # fmt: off
 """Check verdicts of an AutoQEC lab without AutoQEC: this one file, Python's standard library, git and ssh-keygen.
-A verdict is a line of JSON in a git note on a round's commit. It holds paired counts, and a word and figures that must follow
-from them. This program works them out again and compares. It shares no code with the program that wrote them."""
+A verdict is JSON in a git note: counts, and figures that must follow from them. They are worked out again, by code of its own.
+"""
 import argparse
 import hashlib
 import json
