@@ -37,7 +37,7 @@ def pythons(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS[0], default=False)
 def stress(session: nox.Session) -> None:
-    """Run the slow tests: large fuzzing, many writers, many kills, many shots."""
+    """Run the slow tests: large fuzzing, many writers, many kills, many shots, 5,000 simulated labs."""
     _install(session, "[test]")
     session.run("python", "-m", "pytest", "-m", "slow", *session.posargs)
 

@@ -86,9 +86,20 @@ def some_verdict(rng: Random, number: int | None = None, **about: Any) -> dict[s
     """
     attempt = number or rng.choice([1, 2, 64, 65, 192, 193, rng.randint(1, 9000)])
     before = 0 if number else rng.choice([0, 0, 0, rng.randrange(attempt)])
+    return _noted(some_judgement(rng, attempt, before), about)
+
+
+def some_judgement(rng: Random, attempt: int, before: int = 0, limits: Limits | None = None) -> Verdict:
+    """What a verifier answers, true to its counts.
+
+    Args:
+        rng: Draws the counts.
+        attempt, before: The attempt's number, and how many successes came before it in an old verdict.
+        limits: The environment's; by default some.
+    """
     level = attempt_alpha(0.05, attempt, before)
     flops, params = rng.randint(1, 10**6), rng.randint(0, 10**5)
-    limits = Limits(
+    limits = limits or Limits(
         rng.choice([None, None, 900_000]), rng.choice([None, None, 90_000]), rng.choice([None, 0.004, 0.02])
     )
     evidence = Evidence(
@@ -99,10 +110,10 @@ def some_verdict(rng: Random, number: int | None = None, **about: Any) -> dict[s
     )  # fmt: skip
     if not evidence.over and rng.random() < 0.1:
         reason = rng.choice(FAULTS)
-        return _noted(Verdict.on(word_for(reason), reason, replace(evidence, fault="it broke its contract")), about)
+        return Verdict.on(word_for(reason), reason, replace(evidence, fault="it broke its contract"))
     if not evidence.over:
         evidence = _tested(rng, evidence, level)
-    return _noted(Verdict.on(*decide(evidence), evidence), about)
+    return Verdict.on(*decide(evidence), evidence)
 
 
 def _tested(rng: Random, evidence: Evidence, level: float) -> Evidence:

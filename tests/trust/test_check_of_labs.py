@@ -258,6 +258,29 @@ def test_an_attempt_is_not_before_those_that_its_intent_follows(recorded):
     assert "chain" in checker(recorded, [*lines[:-1], {**early, "intent": digest(lines[-2])}])
 
 
+@pytest.mark.parametrize("chain", ["x", 5, [5], {"x": 1}, [["x"]]])
+def test_a_malformed_chain_breaks_none(recorded, chain):
+    """Anybody can add such a line, and the next intent names it as it names all heads."""
+    junk = recorded.stored({**Begun(1, id="junk", **recorded.about).to_note(), "chain": chain}, None)
+    begun = recorded.stored(Begun(2, id="begun", chain=(digest(junk),), **recorded.about).to_note(), None)
+    lines = [junk, begun, {**recorded.lines()[-1], "intent": digest(begun)}]
+    assert checker(recorded, lines) == set()
+    assert program(recorded, lines) == ("unsigned", False)
+
+
+@pytest.mark.parametrize("other", [{"weights_sha256": "a" * 64}, {}])
+def test_other_metrics_under_the_same_id_make_no_verdict_wrong(recorded, monkeypatch, other):
+    real = autoqec_check.read_notes
+
+    def read_notes(lab, ref):
+        yield from [(recorded.commit, "0", {"id": "scored", **other})] if ref.endswith("metrics") else ()
+        yield from real(lab, ref)
+
+    monkeypatch.setattr(autoqec_check, "read_notes", read_notes)
+    assert checker(recorded, recorded.lines()) == set()
+    assert "metrics" in checker(recorded, recorded.lines(weights_sha256="b" * 64))
+
+
 @needs_ssh
 @pytest.mark.parametrize("name", ["ts", "writer", "seed_key", "machine", "supersedes"])
 def test_nothing_of_a_signed_line_can_be_changed(recorded, name):
