@@ -18,9 +18,7 @@ from dataclasses import dataclass, field
 from heapq import nlargest
 from typing import Any, Literal
 
-from autoqec.results.audit import audit
 from autoqec.results.head_to_head import HEAD_TO_HEAD, parse_head_to_head
-from autoqec.results.interval_ends import EVALUATED
 from autoqec.results.note_lines import Line
 from autoqec.results.verdict import parse_verdict
 from autoqec.results.verification_events import BEGUN, parse_begun
@@ -158,6 +156,10 @@ def cheap_audit(line: Line) -> str:
 
     It looks at everything that `autoqec.results.audit` looks at, but evaluates the ends of intervals.
     """
+    # The parts of a verdict take a while to define, and lines that were examined before need none of them.
+    from autoqec.results.audit import audit
+    from autoqec.results.interval_ends import EVALUATED
+
     parsed = parse_verdict(line.record)
     if parsed.record is None:
         return parsed.problem or "it is empty"
