@@ -31,6 +31,9 @@ ABSURD = (10**15, 2**63, 2**64, -3, 0, True, "7", 1.0, 1e30, 65, 193, None)
 
 WORDS = ("VERIFIED", "SUSPICIOUS", "FAILED")
 
+#: Numbers of rounds that an attacker makes. Honest rounds get the numbers after them.
+OWN_ROUNDS = (700, 800, 900)
+
 #: Times that would be before or after all others.
 WORST_TS = ("9999-12-31T23:59:59.999999Z", "", "0", "\ud800")
 
@@ -162,8 +165,8 @@ class Attacker:
         if not branches:
             return "nothing"
         tip = repo.references[rng.choice(branches)].peel(pygit2.Commit)
-        number = rng.choice([900, 901, 902])
-        message = tip.message.replace("AutoQEC-Round: ", "AutoQEC-Round: 90") if rng.random() < 0.5 else tip.message
+        number = rng.choice(OWN_ROUNDS)
+        message = tip.message.replace("AutoQEC-Round: ", "AutoQEC-Round: 9") if rng.random() < 0.5 else tip.message
         oid = str(repo.create_commit(None, self._who(), self._who(), message, tip.tree_id, list(tip.parent_ids)))
         repo.references.create(f"refs/heads/exp/{RUN}/{number}", oid, force=True)
         about = {"commit": oid, "environment": "e" * 64, "candidate": "d" * 64, "weights_sha256": "a" * 64}
