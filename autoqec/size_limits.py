@@ -27,8 +27,16 @@ LINE_BYTES: Final = _MIB
 NOTE_BYTES: Final = 16 * _MIB
 #: All notes of a run and kind together. The largest notes are skipped first, so that junk hides no honest note.
 RUN_NOTES_BYTES: Final = 128 * _MIB
+#: Lines of one note.
+NOTE_LINES: Final = 150_000
+#: JSON values in them: memory goes by values, not by bytes. A verdict has a thousand.
+NOTE_VALUES: Final = 1_000_000
 #: Notes of a run and kind: commits that have one.
 RUN_NOTES: Final = 100_000
+#: Lines of all these notes together: each costs a look at its trust.
+RUN_LINES: Final = 150_000
+#: Values of all these notes together.
+RUN_VALUES: Final = 8_000_000
 
 #: A claim, a report of a failed attempt, or a run's own record: a few KiB each.
 RECORD_BYTES: Final = _MIB

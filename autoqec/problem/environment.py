@@ -177,6 +177,8 @@ def environment_from_files(files: Mapping[str, bytes], *, origin: str) -> Loaded
     Raises:
         UsageError: The YAML is malformed, or a field is unknown, missing or out of range; the message names the field.
     """
+    if ENVIRONMENT_FILE not in files:
+        raise UsageError(f"{origin} has no {ENVIRONMENT_FILE}", hint="autoqec env list shows the built-in ones")
     try:
         raw = load_yaml(files[ENVIRONMENT_FILE], name=origin)
     except UsageError as error:

@@ -28,17 +28,24 @@ from autoqec.results.verdict_parts import (
     Certificate,
     CertificateRow,
     Check,
+    Composition,
     Evidence,
     FaultSets,
+    ParentsScored,
+    ShareOfGap,
     Tested,
     Variant,
 )
+from autoqec.results.wider_comparisons import COMPARED, added_up, gap_closed
 
 #: No error budget of an environment is as large as this.
 _MOST_ALPHA = 0.5
 
 #: Relative tolerance between two computations of one p-value, which may be tiny.
 _CLOSE_P = 1e-6
+
+#: A number of failures that a rate is worked out from may be this far from a whole one.
+_WHOLE = 1e-3
 
 #: A number in a sentence.
 _FIGURE = re.compile(r"\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?")
@@ -114,6 +121,10 @@ def _figures_of_all(evidence: Evidence, target: Tested, alpha: float, ends: Ends
         yield from _certificate(evidence.certificate, evidence.certificate.sets, target.figures.delta_ler, ends)
     for place, variant in enumerate(evidence.ablation.variants if evidence.ablation else ()):
         yield from _variant(f"ablation.variants.{place}", variant, ends)
+    if evidence.share_of_gap is not None:
+        yield from _share_of_gap(evidence.share_of_gap)
+    if evidence.compose is not None and evidence.compose.scored is not None:
+        yield from _composition(evidence.compose, evidence.compose.scored, ends)
 
 
 def figures_differ(where: str, noted: Figures, counts: PairedCounts, ends: Ends = SEARCHED) -> Iterator[str]:
@@ -187,6 +198,10 @@ def _tested(where: str, noted: Tested, alpha: float, chunk_shots: int, ends: End
     said = write_record(noted)
     for name, value in again.items():
         yield from _beside(where + name, said.get(name), value)
+    for name, rate in noted.references.items():
+        failures = rate * headline.shots
+        if not (0 <= rate <= 1 and isclose(failures, round(failures), abs_tol=_WHOLE)):
+            yield f"{where}references.{name}: the note says {rate}, which no number of failures of {headline.shots} shots gives"
     p = mcnemar_p(headline)
     if noted.mcnemar_p_fixed_n is None or not isclose(noted.mcnemar_p_fixed_n, p, rel_tol=_CLOSE_P):
         yield f"{where}mcnemar_p_fixed_n: the note says {noted.mcnemar_p_fixed_n}, its counts give {p}"
@@ -235,6 +250,23 @@ def _variant(where: str, variant: Variant, ends: Ends) -> Iterator[str]:
         yield from _beside(
             f"{where}.earned_ci", counted.earned_ci, ends.delta(counted.against_whole, counted.earned_ci)
         )
+
+
+def _share_of_gap(noted: ShareOfGap) -> Iterator[str]:
+    counts = [noted.failures.get(name) for name in COMPARED]
+    if any(count is None or not 0 <= count <= noted.shots for count in counts) or noted.shots < 1:
+        raise NotWhole("share_of_gap.failures")
+    again = gap_closed(noted.reference, noted.shots, noted.failures)
+    yield from _beside("share_of_gap", write_record(noted), write_record(again))
+
+
+def _composition(noted: Composition, scored: ParentsScored, ends: Ends) -> Iterator[str]:
+    if not scored.parents:
+        raise NotWhole("compose.parents")
+    again = added_up(
+        scored.parents, None, lambda best: scored.counts, lambda counts: ends.delta(counts, scored.over_best_ci)
+    )
+    yield from _beside("compose", write_record(noted), write_record(again))
 
 
 def _word(verdict: Verdict, target: Tested, alpha: float) -> Iterator[str]:

@@ -143,10 +143,10 @@ def chain_of(
         verdicts: The id of each verdict that names an intent, with the digest that it names.
         remembered: Heads that this clone has seen before.
     """
-    named: dict[str, tuple[str, ...]] = {}
+    named: dict[str, list[str]] = {}
     for ident, digest in verdicts:
-        named[digest] = (*named.get(digest, ()), ident)
-    return Chain(intents, named, tuple(sorted(set(remembered))))
+        named.setdefault(digest, []).append(ident)
+    return Chain(intents, {digest: tuple(ids) for digest, ids in named.items()}, tuple(sorted(set(remembered))))
 
 
 def missing_text(run: str, breaks: Iterable[Break]) -> str | None:

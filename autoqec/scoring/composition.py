@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from autoqec.results.counts import PairedCounts
-from autoqec.results.statistics import delta_interval, rate_interval
-from autoqec.results.verdict_parts import Composition, ExactRate, ParentsScored, ShareOfGap
+from autoqec.results.verdict_parts import Composition, ShareOfGap
+from autoqec.results.wider_comparisons import added_up, gap_closed
 from autoqec.scoring.score_stream import Scored
 
 
@@ -32,27 +32,14 @@ def paired(first: Scored, second: Scored) -> PairedCounts:
 
 
 def judge_composition(child: Scored, parents: Mapping[str, Scored]) -> Composition:
-    """Whether the parents' gains add up in the child.
-
-    `adds_up`: the child's gain over the baseline is at least the sum of the parents' gains. `partial`: it is more than the
-    best parent's, and less than the sum. `interferes`: it is no more than the best parent's.
+    """Whether the parents' gains add up in the child; see `autoqec.results.wider_comparisons.added_up`.
 
     Args:
         child: The composed candidate.
         parents: Each parent by name, scored on the same shots.
-
-    Returns:
-        The word; the parents' gains and their sum; the best parent; and the child's gain over it with its interval. If the
-        interval contains zero, the word is only an estimate.
     """
     gains = {name: parent.counts.delta_ler for name, parent in parents.items()}
-    best = min(gains, key=lambda name: (-gains[name], name))
-    over_best = paired(parents[best], child)
-    word = "partial" if over_best.delta_ler > 0 else "interferes"
-    if child.counts.delta_ler >= sum(gains.values()):
-        word = "adds_up"
-    scored = ParentsScored(gains, sum(gains.values()), best, over_best.delta_ler, delta_interval(over_best), over_best)
-    return Composition(word, scored=scored)
+    return added_up(gains, child.counts.delta_ler, lambda best: paired(parents[best], child))
 
 
 def share_of_gap(reference: str, scored: Scored) -> ShareOfGap:
@@ -61,10 +48,6 @@ def share_of_gap(reference: str, scored: Scored) -> ShareOfGap:
     Args:
         reference: The stronger decoder's label among the references.
         scored: Baseline, candidate and references on the same shots.
-
-    Returns:
-        The three rates with exact 95 % intervals, the shots, and `share`, the quotient of their differences: None if the
-        reference fails at least as often as the baseline.
     """
     counts = scored.counts
     failures = {
@@ -72,9 +55,4 @@ def share_of_gap(reference: str, scored: Scored) -> ShareOfGap:
         "candidate": counts.both + counts.candidate_only,
         "strong": scored.references[reference],
     }
-    rates = {
-        name: ExactRate(count / counts.shots, rate_interval(count, counts.shots)) for name, count in failures.items()
-    }
-    gap = failures["baseline"] - failures["strong"]
-    share = (failures["baseline"] - failures["candidate"]) / gap if gap > 0 else None
-    return ShareOfGap(reference, counts.shots, failures, share=share, **rates)
+    return gap_closed(reference, counts.shots, failures)

@@ -42,15 +42,16 @@ if TYPE_CHECKING:  # lines from the cache are printed as they are, and records t
 _MAKERS = (
     "canonical.py", "history/reading/examined_lines.py", "history/reading/history_reader.py",
     "history/reading/round_record.py", "history/reading/snapshot.py", "history/reading/trust_policy.py",
-    "history/reading/trusted_notes.py", "history/rounds/claims.py", "history/rounds/notes.py",
-    "history/rounds/round_commits.py", "history/rounds/run_refs.py", "history/rounds/signatures.py",
-    "history/rounds/trailers.py", "history/store/json_records.py", "results/analysis.py", "results/audit.py", "results/chain.py",
-    "results/counts.py", "results/decision.py", "results/distance.py", "results/figures.py", "results/harm.py",
-    "results/head_to_head.py", "results/interval_ends.py", "results/lab_front.py", "results/limits.py",
-    "results/metrics.py", "results/metrics_parts.py", "results/note_form.py", "results/note_lines.py",
-    "results/pareto_front.py", "results/reasons.py", "results/round_results.py", "results/statistics.py",
-    "results/trust/line_trust.py", "results/trust/metrics_trust.py", "results/verdict.py", "results/verdict_checks.py",
-    "results/verdict_parts.py", "results/verification_events.py", "views/log_lines.py", "views/round_json.py",
+    "history/reading/trusted_notes.py", "history/rounds/claims.py", "history/rounds/note_trees.py",
+    "history/rounds/notes.py", "history/rounds/round_commits.py", "history/rounds/run_refs.py",
+    "history/rounds/seen_heads.py", "history/rounds/signatures.py", "history/rounds/trailers.py",
+    "history/store/json_records.py", "results/analysis.py", "results/audit.py", "results/chain.py", "results/counts.py",
+    "results/decision.py", "results/distance.py", "results/figures.py", "results/harm.py", "results/head_to_head.py",
+    "results/interval_ends.py", "results/lab_front.py", "results/limits.py", "results/metrics.py",
+    "results/metrics_parts.py", "results/note_form.py", "results/note_lines.py", "results/pareto_front.py",
+    "results/reasons.py", "results/round_results.py", "results/statistics.py", "results/trust/line_trust.py",
+    "results/trust/metrics_trust.py", "results/verdict.py", "results/verdict_checks.py", "results/verdict_parts.py",
+    "results/verification_events.py", "results/wider_comparisons.py", "views/log_lines.py", "views/round_json.py",
 )  # fmt: skip
 
 #: One encoder for all lines. Items consist of records, so there are no reference cycles to check for.

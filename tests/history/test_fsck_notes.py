@@ -261,6 +261,18 @@ def test_a_signed_verdict_that_was_altered(lab, play, tmp_path, verifier, codes)
     assert [finding.code for finding in findings(lab)] == codes
 
 
+def test_without_openssh_a_signature_is_not_checked_and_the_rest_is(lab, play, tmp_path, monkeypatch):
+    claim, oid = play()
+    verdict = whole_verdict(id="v", attempt=2, shots=65_536, about=ABOUT | {"commit": oid, "metrics": "gone"})
+    history.append_note(lab, claim.run, "verdict", oid, verdict | {"signature": "x"})
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "git").symlink_to(shutil.which("git"))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    found = {finding.code: finding for finding in findings(lab)}
+    assert set(found) == {"signature-unchecked", "metrics-absent"}
+    assert "ssh-keygen is not installed" in found["signature-unchecked"].problem
+
+
 VERDICTS = "refs/notes/autoqec/depol-abcd/verdict"
 
 

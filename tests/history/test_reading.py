@@ -46,6 +46,18 @@ def test_the_record_that_counts_is_shown(lab, run, play):
     assert history.find_record(lab, run.name, 1).verdict["value"] == "better"
 
 
+@pytest.mark.parametrize("seconds", [2**63 - 1, 67768036191676799, 253402300800, -99999999999])
+def test_a_commit_of_no_date_hides_no_round(lab, run, play, git, seconds):
+    """A branch that anybody can push, with a commit that git can store and no calendar can name."""
+    _, oid = play()
+    header, _, message = git("cat-file", "commit", oid).partition("\n\n")
+    who = [f"{line.rsplit(' ', 2)[0]} {seconds} +0000" if "> " in line else line for line in header.splitlines()]
+    text = "\n".join(who) + "\n\n" + message
+    odd = git("hash-object", "-t", "commit", "-w", "--literally", "--stdin", stdin=text).strip()
+    git("update-ref", "refs/heads/exp/other-abcd/1", odd)
+    assert {(record.run, record.number) for record in history.read_history(lab)} == {(run.name, 1), ("other-abcd", 1)}
+
+
 END = """
 import sys
 from autoqec import history

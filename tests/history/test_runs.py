@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import pytest
@@ -101,3 +102,22 @@ def test_a_damaged_record_is_named(lab, run, git):
     git("update-ref", "refs/autoqec/runs/bad-abcd", git("commit-tree", "-m", "x", tree).strip())
     with pytest.raises(AutoQECError, match=r"run.json of refs/autoqec/runs/bad-abcd"):
         history.load_run(lab, "bad-abcd")
+
+
+@pytest.mark.parametrize("field", ["name", "base", "env", "settings", "created", "env.name", "env.id"])
+@pytest.mark.parametrize("value", [5, [], {"a": []}, None, [[1]]])
+def test_a_record_of_other_types_is_damaged_and_nothing_fails(lab, run, play, git, field, value):
+    play()
+    record = json.loads(git("cat-file", "blob", f"refs/autoqec/runs/{run.name}:run.json"))
+    outer, _, inner = field.partition(".")
+    record[outer] = value if not inner else {**record[outer], inner: value}
+    blob = git("hash-object", "-w", "--stdin", stdin=json.dumps(record)).strip()
+    tree = git("mktree", stdin=f"100644 blob {blob}\trun.json\n").strip()
+    git("update-ref", f"refs/autoqec/runs/{run.name}", git("commit-tree", tree, "-m", "x").strip())
+    if (field, value) == ("settings", {"a": []}):
+        assert history.load_run(lab, run.name).settings == value
+        return
+    with pytest.raises(AutoQECError, match="is damaged"):
+        history.load_run(lab, run.name)
+    assert history.check(lab)
+    assert isinstance(history.read_history(lab), list)

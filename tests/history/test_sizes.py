@@ -180,6 +180,40 @@ def test_the_smallest_notes_are_read_first(lab, run, commit, monkeypatch):
         history.read_notes(lab, RUN, "verdict")
 
 
+@pytest.mark.parametrize(
+    ("name", "junk", "what"),
+    [
+        ("RUN_LINES", b"".join(b'{"id":"%d","v":1}\n' % n for n in range(40)), "lines"),
+        ("RUN_VALUES", b'{"id":"junk","x":[' + b"[]," * 40 + b"0]}\n", "values"),
+    ],
+)
+def test_the_notes_with_the_fewest_lines_and_values_are_read_first(lab, run, commit, monkeypatch, name, junk, what):
+    """A line of brackets takes twenty times its bytes when it is parsed, and each line costs a look at its trust."""
+    first, other = commit(1, {}), commit(2, {})
+    history.append_note(lab, RUN, "verdict", first, {"id": "honest"})
+    put_note(lab, "verdict", other, lab.repo.create_blob(junk))
+    monkeypatch.setattr(note_trees, name, 30)
+    problems: list[str] = []
+    read = history.read_notes(lab, RUN, "verdict", strict=False, problems=problems)
+    assert {commit: [record["id"] for record in records] for commit, records in read.items()} == {first: ["honest"]}
+    assert problems == [
+        f"the note refs/notes/autoqec/{RUN}/verdict on {other[:10]} was not read: all together have over 30 {what}"
+    ]
+    with pytest.raises(TooLargeError):
+        history.read_notes(lab, RUN, "verdict")
+
+
+@pytest.mark.parametrize(("name", "what"), [("NOTE_LINES", "lines"), ("NOTE_VALUES", "values")])
+def test_a_note_of_too_many_lines_or_values_is_named_and_skipped(lab, run, commit, monkeypatch, name, what):
+    oid = commit(1, {})
+    history.append_note(lab, RUN, "verdict", oid, {"id": "honest"})
+    monkeypatch.setattr(note_trees, name, 0)
+    for commits in (None, [oid]):
+        problems: list[str] = []
+        assert not history.read_notes(lab, RUN, "verdict", strict=False, problems=problems, commits=commits)
+        assert f"it has over 0 {what}" in problems[0]
+
+
 def test_a_line_that_is_too_long_is_skipped_and_the_others_are_read(lab, run, commit, monkeypatch):
     oid = commit(1, {})
     for name in ("a", "b"):

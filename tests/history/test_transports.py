@@ -143,6 +143,17 @@ def test_a_remote_that_ignores_a_polite_end_is_killed_with_all_it_started(tmp_pa
     assert _processes_with(str(script)) == []
 
 
+def test_what_a_remote_starts_while_it_is_ended_goes_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(network_step, "_PATIENCE", 0.5)
+    script = tmp_path / "restless"
+    script.write_text("#!/bin/sh\ntrap '' TERM\nwhile :; do sleep 98765432 & sleep 0.05; done\n")
+    script.chmod(0o755)
+    with pytest.raises(NetworkTimeoutError):
+        run_limited([str(script)], os.environ, 1.0, name="origin")
+    assert _processes_with("98765432") == []
+    assert _processes_with(str(script)) == []
+
+
 @pytest.mark.parametrize(
     ("whole", "without", "why"),
     [

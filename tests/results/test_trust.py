@@ -204,6 +204,43 @@ def test_only_a_verdict_that_counts_supersedes():
     assert both.verdict is not None, "two that name each other do not both go"
 
 
+class Counted(dict):
+    """A record that counts how often somebody asks what it supersedes."""
+
+    asked = 0
+
+    def get(self, name, default=None):
+        Counted.asked += name == "supersedes"
+        return super().get(name, default)
+
+
+@pytest.mark.parametrize("draw", [random.Random(seed) for seed in range(5)])
+def test_no_verdict_is_compared_with_all_others(draw):
+    """Anybody can add tens of thousands; each of them is cheap to examine, and all pairs of them are not."""
+    first = verdict("FAILED", "crash").record
+    names = [f"v{number}" for number in range(10)]
+    lines = []
+    for number in range(300):
+        more = {"supersedes": draw.choice([*names, 7, ""])} if draw.random() < 0.8 else {}
+        if draw.random() < 0.3:
+            more["signature"] = "ada"
+        record = Counted(first | {"id": draw.choice(names), "attempt": 1} | more)
+        lines.append(Line(f"{number:064d}", record))
+    Counted.asked = 0
+    ruling = rule(lines, SUBJECT, Policy(signer=signer, audited=lambda line: ""))
+    assert Counted.asked < 10 * len(lines)
+    counting = [each for each in ruling.standings if each.counts]
+    standing = [each for each in counting if not any(takes_place(other, each) for other in counting)] or counting
+    assert ruling.verdict in standing
+
+
+def takes_place(one, other):
+    """Whether a verdict takes the place of another, by the rule as the documentation has it."""
+    a, b = one.record, other.record
+    named = a.get("supersedes") == b["id"] != a["id"] and b.get("supersedes") != a["id"]
+    return named and one.authority >= other.authority
+
+
 def test_what_does_not_count_is_shown_with_its_reason():
     forged = changed(verdict(), delta_ler=0.9)
     ruling = rule([line(id="q", ts="9"), forged], SUBJECT)

@@ -55,7 +55,8 @@ def some_test(rng: Random, level: float, ratio: float) -> Tested:
         return cell_result(test, level, digests[: test.shots // CHUNK])
     extension = some_counts(rng, 12, ratio)
     neutral = some_counts(rng, 12, rng.choice([ratio, 0.8, 0.99]))
-    references = {"ml": rng.choice([0.001, 0.01, 0.03])}
+    # A rate is that of a number of failures.
+    references = {"ml": round(rng.choice([0.001, 0.01, 0.03]) * extension.shots) / extension.shots}
     return cell_result(test, level, digests, extension=extension, neutral=neutral, references=references)
 
 

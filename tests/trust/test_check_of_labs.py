@@ -13,6 +13,8 @@ import pytest
 from seeded_verdicts import some_verdict
 
 from autoqec import autoqec_check, history
+from autoqec.history.reading.run_chain import read_chain
+from autoqec.history.rounds.notes import add_lines
 from autoqec.history.rounds.signatures import examine, signed
 from autoqec.results.chain import chain_of, intents_in
 from autoqec.results.trust import Line, Policy, Signer, Subject, rule, standing_of
@@ -300,6 +302,12 @@ def test_a_key_that_nobody_allowed_is_no_signer(recorded):
     assert program(recorded, lines, recorded.signers)[0] == "unsigned"
 
 
+def test_without_ssh_keygen_a_signature_is_not_checked(recorded, monkeypatch, tmp_path):
+    (tmp_path / "git").symlink_to(shutil.which("git"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert checker(recorded, recorded.lines(signature="anything")) == set()
+
+
 def test_the_command_reads_what_the_program_writes(recorded, alone):
     for line in recorded.lines():
         history.append_line(recorded.ledger, recorded.run.name, "verdict", recorded.commit, line)
@@ -311,3 +319,19 @@ def test_the_command_reads_what_the_program_writes(recorded, alone):
     code, printed = alone(recorded.ledger.git_dir, recorded.run.name)
     assert code == 1
     assert printed.count("BAD") == 1
+
+
+@needs_ssh
+def test_a_signed_intent_in_another_spelling_spends_nothing(recorded, tmp_path, monkeypatch):
+    """Anyone can copy a signed line, and the chain counts lines by their bytes."""
+    lab = shutil.copytree(recorded.ledger.workdir, tmp_path / "lab")
+    monkeypatch.setenv("AUTOQEC_ALLOWED_SIGNERS", str(recorded.signers))
+    ledger = history.open_ledger(lab)
+    before = read_chain(ledger, recorded.run.name)
+    intent = text(recorded.lines(recorded.key, attempts=1)[0])
+    spellings = [intent, intent + " ", intent.replace(":", ": "), '{"v":9,' + intent[1:]]
+    ref = f"refs/notes/autoqec/{recorded.run.name}/verdict"
+    add_lines(ledger, ref, {recorded.commit: [each.encode() for each in spellings]}, "a copy")
+    after = read_chain(ledger, recorded.run.name)
+    assert len(after.intents) == len(before.intents) + 1
+    assert after.next_attempt == 2

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pygit2
 
+from autoqec.errors import AutoQECError
 from autoqec.history.fsck.examination import Examined, Finding, Severity, Survey
 from autoqec.history.rounds.notes import NOTES
 from autoqec.history.rounds.signatures import examine
@@ -86,7 +87,18 @@ def _counting(survey: Survey, found: Examined) -> Iterator[Finding]:
     name, again = f"the verdict {verdict.line.id[:40]} on {str(found.commit)[:10]}", f"autoqec verify exp/{found.name}"
     # Without allowed signers nobody has looked at its signature yet.
     unseen = verdict.state != "signed" and "signature" in verdict.record
-    if unseen and examine(dict(verdict.record), None).word == "altered":
+    try:
+        altered = unseen and examine(dict(verdict.record), None).word == "altered"
+    except AutoQECError as error:
+        altered = False
+        yield Finding(
+            "signature-unchecked",
+            "warning",
+            ref,
+            f"the signature of {name} was not checked: {error.problem}",
+            error.hint or again,
+        )
+    if altered:
         problem = f"{name} (round {found.name}) was changed after it was signed"
         yield Finding("verdict-altered", "error", ref, problem, f"git log -p {ref}; {again}")
     named = verdict.record.get("metrics")

@@ -17,10 +17,12 @@ import autoqec
 from autoqec.history.reading.trust_policy import Trusted
 from autoqec.history.rounds.signatures import examine
 from autoqec.history.store.cache import read_cache, write_cache
+from autoqec.history.store.json_records import encode_record
 from autoqec.history.store.repository import Ledger
 from autoqec.results.note_lines import Line
 from autoqec.results.trust.line_trust import Policy, Signer, cheap_audit
 from autoqec.results.trust.metrics_trust import analysis_problem, metrics_problem
+from autoqec.results.verification_events import BEGUN
 
 _KIND = "examined"
 
@@ -69,6 +71,12 @@ class Examined:
             self._grown = False
 
     def _signature(self, line: Line) -> list[str]:
+        # A signature covers what a line says, and the chain counts intents by their bytes: one signed intent in a thousand
+        # spellings would spend the budget of a thousand. So an intent counts in the spelling that the program writes.
+        if line.event == BEGUN:
+            stored = encode_record(dict(line.record), name="a line")
+            if hashlib.sha256(stored).hexdigest() != line.digest:
+                return ["altered", ""]
         found = examine(dict(line.record), self.asked.signers)
         return [found.word, found.who]
 

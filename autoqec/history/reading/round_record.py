@@ -30,6 +30,9 @@ REPORT_FILES = ("conflict/report.json", "report.json")
 
 _T = TypeVar("_T")
 
+#: The last second of the year 9999; no later one has a date here.
+_LAST_SECOND = 253_402_300_799
+
 
 @dataclass(frozen=True)
 class RoundRecord:
@@ -164,7 +167,7 @@ def make_record(
         identity=identity,
         subject=subject,
         body=body,
-        time=commit.commit_time if commit else _seconds(claim.started if claim else ""),
+        time=_dated(commit.commit_time) if commit else _seconds(claim.started if claim else ""),
         claim=claim,
         metrics=about.metrics,
         analysis=about.analysis,
@@ -254,5 +257,10 @@ def tried(read: Callable[[], _T], problems: list[str]) -> _T | None:
 def _seconds(stamp: str) -> int:
     try:
         return int(datetime.fromisoformat(stamp).timestamp())
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0
+
+
+def _dated(seconds: int) -> int:
+    """A commit's time as a date can say it: anybody can write a commit of any time."""
+    return min(max(seconds, 0), _LAST_SECOND)

@@ -49,7 +49,7 @@ def trusted(ledger: Ledger) -> Trusted:
         raise UsageError(
             f"allowed_signers: there is no file {path}", hint="make the file, or correct the setting"
         ) from error
-    if b"valid-" in data:  # keys may expire
+    if b"valid-" in data.lower():  # keys may expire; ssh reads options in any case
         data += datetime.now(UTC).date().isoformat().encode()
     return Trusted(signed_only, path, f"{signed_only} {hashlib.sha256(data).hexdigest()}")
 

@@ -7,7 +7,7 @@ such a tree of any size, so every folder, note and number of entries has a limit
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import TypeVar
 
@@ -16,10 +16,21 @@ from pygit2.enums import FileMode
 
 from autoqec.history.store.objects import Budget, TooLargeError, entry_of, get_blob, inside, persist, size_of
 from autoqec.history.store.repository import Ledger
-from autoqec.size_limits import NOTE_BYTES, RUN_NOTES, RUN_NOTES_BYTES, in_words
+from autoqec.size_limits import (
+    NOTE_BYTES,
+    NOTE_LINES,
+    NOTE_VALUES,
+    RUN_LINES,
+    RUN_NOTES,
+    RUN_NOTES_BYTES,
+    RUN_VALUES,
+    in_words,
+)
 
 _T = TypeVar("_T")
 
+_PARTS = ("lines", "values")
+_WHAT_TO_DO = "docs/records.md, Limits, says what to do"
 _HEX = re.compile("[0-9a-f]+")
 _OID_LENGTH = 40
 
@@ -155,7 +166,33 @@ def note_data(ledger: Ledger, blob: str, name: str) -> bytes:
     Raises:
         TooLargeError: It is over the limit.
     """
-    return get_blob(ledger, blob, name=f"the note {name}", limit=NOTE_BYTES)
+    data = get_blob(ledger, blob, name=f"the note {name}", limit=NOTE_BYTES)
+    for count, limit, what in zip(parts_of(data), (NOTE_LINES, NOTE_VALUES), _PARTS, strict=True):
+        if count > limit:
+            raise TooLargeError(f"the note {name} was not read: it has over {limit:,} {what}", hint=_WHAT_TO_DO)
+    return data
+
+
+def parts_of(data: bytes) -> tuple[int, int]:
+    """Return how many lines a note has, and a bound of the JSON values in it, without parsing it."""
+    return data.count(b"\n"), data.count(b",") + data.count(b"[") + data.count(b"{")
+
+
+def fewest_parts(found: Mapping[str, bytes], ref: str, problems: list[str] | None) -> dict[str, bytes]:
+    """Return the notes that together have no more lines and values than a run's may, those with the most left out."""
+    kept, parts = dict(found), {commit: parts_of(data) for commit, data in found.items()}
+    for place, limit in enumerate((RUN_LINES, RUN_VALUES)):
+        total = sum(parts[commit][place] for commit in kept)
+        for commit in sorted(kept, key=lambda commit: (-parts[commit][place], commit)) if total > limit else ():
+            if total <= limit:
+                break
+            total -= parts[commit][place]
+            del kept[commit]
+            problem = f"the note {ref} on {commit[:10]} was not read: all together have over {limit:,} {_PARTS[place]}"
+            if problems is None:
+                raise TooLargeError(problem, hint=_WHAT_TO_DO)
+            problems.append(problem)
+    return kept
 
 
 def smallest_notes(
@@ -172,6 +209,6 @@ def smallest_notes(
         found.remove((commit, blob))
         problem = f"the note {ref} on {commit[:10]} was not read: all together take over {in_words(RUN_NOTES_BYTES)}"
         if problems is None:
-            raise TooLargeError(problem, hint="docs/records.md, Limits, says what to do")
+            raise TooLargeError(problem, hint=_WHAT_TO_DO)
         problems.append(problem)
     return found

@@ -18,7 +18,15 @@ from typing import Any, TypeVar
 import pygit2
 
 from autoqec.errors import AutoQECError, UsageError
-from autoqec.history.rounds.note_trees import lines_of, note_data, put_note, smallest_notes, union_lines, walk_notes
+from autoqec.history.rounds.note_trees import (
+    fewest_parts,
+    lines_of,
+    note_data,
+    put_note,
+    smallest_notes,
+    union_lines,
+    walk_notes,
+)
 from autoqec.history.store.json_records import decode_record, encode_record, refuse_newer, utc_now
 from autoqec.history.store.objects import (
     TooLargeError,
@@ -214,13 +222,15 @@ def lines_at(
         return {}
     root = get_commit(ledger, tip).tree
     lines: dict[str, list[bytes]] = {}
+    told: dict[str, bytes] = {}
     unread = None if whole else problems
     if commits is None:
         for commit, blob in smallest_notes(ledger, walk_notes(ledger, root, unread), ref, unread):
             # The tree may hold a commit's note at two paths; the commit has the records of both.
             data = _skip(partial(note_data, ledger, blob, f"{ref} on {commit[:10]}"), unread)
             if data is not None:
-                lines[commit] = union_lines(lines.get(commit, []), data)
+                told[commit] = told[commit] + b"\n" + data if commit in told else data
+        lines = {commit: union_lines([], data) for commit, data in fewest_parts(told, ref, unread).items()}
     for commit in commits or ():
         large: list[str] = []
         found = _skip(partial(lines_of, ledger, root, commit, f"{ref} on {commit[:10]}", large), unread)

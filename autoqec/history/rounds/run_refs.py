@@ -36,6 +36,11 @@ _RANDOM_CHARS = 4  # 20 bits, so two clones with the same stem make different ru
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 _VERSION = 1
 
+#: The types of the fields of a run's record.
+_TYPES: Mapping[str, type] = {
+    "name": str, "base": str, "env": dict, "env.name": str, "env.id": str, "settings": dict, "created": str
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Run:
@@ -173,18 +178,22 @@ def _read(ledger: Ledger, name: str, commit: str) -> Run:
         raise TooLargeError(f"{where} is over the limit of {in_words(RECORD_BYTES)}")
     record = decode_record(files.get("run.json", b""), name=where)
     refuse_newer(record.get("v"), _VERSION, name=where)
-    try:
-        return Run(
-            name=record["name"],
-            base=record["base"],
-            env_name=record["env"]["name"],
-            env_id=record["env"]["id"],
-            settings=record["settings"],
-            env_files={path[4:]: data for path, data in files.items() if path.startswith("env/")},
-            created=record["created"],
-        )
-    except (KeyError, TypeError) as error:
-        raise AutoQECError(f"{where} is damaged: {error}", hint="autoqec fsck") from error
+    env = record.get("env")
+    told = {**record, **{f"env.{key}": env.get(key) for key in ("name", "id")}} if isinstance(env, dict) else record
+    for field, kind in _TYPES.items():
+        if not isinstance(told.get(field), kind):
+            raise AutoQECError(f"{where} is damaged: {field} is not of type {kind.__name__}", hint="autoqec fsck")
+    if record["name"] != name:
+        raise AutoQECError(f"{where} is damaged: it is that of run {record['name'][:40]!r}", hint="autoqec fsck")
+    return Run(
+        name=name,
+        base=record["base"],
+        env_name=told["env.name"],
+        env_id=told["env.id"],
+        settings=record["settings"],
+        env_files={path[4:]: data for path, data in files.items() if path.startswith("env/")},
+        created=record["created"],
+    )
 
 
 def _no_such_run(ledger: Ledger, name: str) -> NotFoundError:

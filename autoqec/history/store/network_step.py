@@ -11,7 +11,7 @@ import select
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -109,36 +109,66 @@ def why_stopped(whole: float, without_progress: float, seconds: float) -> str:
 
 def _end(process: Popen[bytes]) -> None:
     """End git and what it started: first politely, because it then removes its lock files, then for good."""
-    family = [process.pid, *_descendants(process.pid)]
-    handles = []
-    for pid in family:
-        with suppress(OSError):
-            handles.append(os.pidfd_open(pid))  # of this very process, even if its number is used again
-    _signal(handles, signal.SIGTERM)
+    family: dict[int, int] = {}
+    _join(family, process.pid)
+    for pid in _descendants([process.pid]):
+        _join(family, pid)
+    _signal(family.values(), signal.SIGTERM)
+    _wait(family.values())
+    # What was started meanwhile must go too. A stopped process starts nothing, so all are stopped until no new one appears.
+    new = list(family)
+    while new:
+        _signal([family[pid] for pid in new], signal.SIGSTOP)
+        deadline = time.monotonic() + _PATIENCE
+        while any(_runs(pid) for pid in new) and time.monotonic() < deadline:
+            time.sleep(0.001)
+        new = [pid for pid in _descendants(family) if _join(family, pid)]
+    _signal(family.values(), signal.SIGKILL)
+    process.wait()
+    _wait(family.values())
+    for handle in family.values():
+        os.close(handle)
+
+
+def _wait(handles: Iterable[int]) -> None:
+    """Wait until processes have ended, but not for longer than `_PATIENCE`."""
     deadline = time.monotonic() + _PATIENCE
     waiting = set(handles)
     while waiting and (left := deadline - time.monotonic()) > 0:
         waiting -= set(select.select(list(waiting), [], [], left)[0])
-    _signal(handles, signal.SIGKILL)
-    process.wait()
-    for handle in handles:
-        os.close(handle)
 
 
-def _signal(handles: Sequence[int], number: signal.Signals) -> None:
+def _join(family: dict[int, int], pid: int) -> bool:
+    """Add a process to a family, by a handle of this very process, even if its number is used again; whether it is new."""
+    if pid not in family:
+        with suppress(OSError):
+            family[pid] = os.pidfd_open(pid)
+            return True
+    return False
+
+
+def _signal(handles: Iterable[int], number: signal.Signals) -> None:
     for handle in handles:
         with suppress(OSError):
             signal.pidfd_send_signal(handle, number)
 
 
-def _descendants(pid: int) -> list[int]:
+def _runs(pid: int) -> bool:
+    """Whether a process is neither stopped nor ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] not in "TtZX"
+    except (OSError, IndexError):
+        return False
+
+
+def _descendants(pids: Iterable[int]) -> list[int]:
     children: dict[int, list[int]] = {}
     for status in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError, ValueError, IndexError):
             parent = int(status.read_text(errors="replace").rpartition(")")[2].split()[1])
             children.setdefault(parent, []).append(int(status.parent.name))
     found: list[int] = []
-    waiting = [pid]
+    waiting = list(pids)
     while waiting:
         below = children.get(waiting.pop(), [])
         found += below

@@ -15,11 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import nlargest
 from typing import Any, Literal
 
-from autoqec.results.audit import audit
 from autoqec.results.head_to_head import HEAD_TO_HEAD, parse_head_to_head
-from autoqec.results.interval_ends import EVALUATED
 from autoqec.results.note_lines import Line
 from autoqec.results.verdict import parse_verdict
 from autoqec.results.verification_events import BEGUN, parse_begun
@@ -157,6 +156,10 @@ def cheap_audit(line: Line) -> str:
 
     It looks at everything that `autoqec.results.audit` looks at, but evaluates the ends of intervals.
     """
+    # The parts of a verdict take a while to define, and lines that were examined before need none of them.
+    from autoqec.results.audit import audit
+    from autoqec.results.interval_ends import EVALUATED
+
     parsed = parse_verdict(line.record)
     if parsed.record is None:
         return parsed.problem or "it is empty"
@@ -205,7 +208,8 @@ def rule(
     if len(counting) == 1:  # nearly always
         return Ruling(standings, counting[0])
     places = positions() if counting else {}
-    standing = [each for each in counting if not any(_supersedes(other, each) for other in counting)]
+    superseded = _superseded(counting)
+    standing = [each for each in counting if not superseded(each)]
     best = max(standing or counting, key=lambda each: _rank(each, places), default=None)
     return Ruling(standings, best, tuple(_conflicts(standing or counting)))
 
@@ -305,11 +309,24 @@ def _attempt(each: Standing) -> int:
     return attempt if isinstance(attempt, int) and not isinstance(attempt, bool) else 0
 
 
-def _supersedes(one: Standing, other: Standing) -> bool:
-    """Whether one verdict takes the place of another; two that name each other both stay."""
-    if one is other or one.authority < other.authority or one.line.id == other.line.id:
-        return False
-    return one.record.get("supersedes") == other.line.id and other.record.get("supersedes") != one.line.id
+def _superseded(counting: Iterable[Standing]) -> Callable[[Standing], bool]:
+    """Tell which verdicts another one takes the place of; two that name each other both stay.
+
+    Anybody can add ten thousands of verdicts, so none is compared with all others: of those that name one id, a verdict rules out
+    its own id and the one that it names itself, so the three ids of most authority are enough.
+    """
+    naming: dict[str, dict[str, int]] = {}
+    for each in counting:
+        found = naming.setdefault(_text(each.record.get("supersedes")), {})
+        found[each.line.id] = max(found.get(each.line.id, 0), each.authority)
+    first = {name: nlargest(3, ids.items(), key=lambda item: item[1]) for name, ids in naming.items() if name}
+
+    def superseded(one: Standing) -> bool:
+        spared = (one.line.id, one.record.get("supersedes"))
+        others = first.get(one.line.id, ())
+        return any(ident not in spared and authority >= one.authority for ident, authority in others)
+
+    return superseded
 
 
 def _conflicts(standing: Sequence[Standing]) -> Iterator[str]:

@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from autoqec.results.analysis import parse_analysis
-from autoqec.results.audit import figures_differ
-from autoqec.results.interval_ends import EVALUATED
 from autoqec.results.metrics import parse_metrics
 from autoqec.results.note_form import read_counts
 from autoqec.results.note_lines import Line
@@ -24,6 +22,9 @@ Problem = Callable[[Line], str]
 
 def metrics_problem(line: Line) -> str:
     """Why a line is no whole metrics record; empty if it is one."""
+    from autoqec.results.audit import figures_differ  # see `line_trust.cheap_audit`
+    from autoqec.results.interval_ends import EVALUATED
+
     metrics = parse_metrics(line.record).record
     if metrics is None:
         return "it does not match the schema of metrics"
