@@ -279,7 +279,7 @@ class Checks:
             if standing.line.event is None and record.claim and record.commit
         ]
         signers = str(self.lab.signers) if self.lab.signers else None
-        for record, standing in rng.sample(each, min(2, len(each))):
+        for record, standing in rng.sample(each, min(1, len(each))):
             key = notes_ref("verdict"), record.commit, _line_of(clone.repo, record.commit, standing.line.digest)
             ref = f"refs/heads/exp/{RUN}/{record.number}"
             note = dict(standing.line.record)
