@@ -29,7 +29,12 @@ JUNK = (
 #: Numbers of attempts that nobody has made.
 ABSURD = (10**15, 2**63, 2**64, -3, 0, True, "7", 1.0, 1e30, 65, 193, None)
 
-#: What an attacker calls a verdict's fields, beside the numbers.
+WORDS = ("VERIFIED", "SUSPICIOUS", "FAILED")
+
+#: Numbers of rounds that an attacker makes. Honest rounds get the numbers after them.
+OWN_ROUNDS = (700, 800, 900)
+
+#: Times that would be before or after all others.
 WORST_TS = ("9999-12-31T23:59:59.999999Z", "", "0", "\ud800")
 
 
@@ -59,7 +64,8 @@ class Attacker:
         before = all_lines(repo)
         verdicts = lines_in(repo, notes_ref("verdict"))
         commits = sorted({commit for commit, _ in _rounds(repo)} or verdicts)
-        commit = rng.choice(commits)
+        judged = [commit for commit in commits if commit in verdicts]
+        commit = rng.choice(judged if judged and rng.random() < 0.6 else commits)
         lines = how(self, _Scene(repo, rng, commit, commits, verdicts))
         for kind, where, line in lines:
             self._add(repo, notes_ref(kind), where, line, before, on_top=rng.random() < 0.8)
@@ -159,8 +165,8 @@ class Attacker:
         if not branches:
             return "nothing"
         tip = repo.references[rng.choice(branches)].peel(pygit2.Commit)
-        number = rng.choice([900, 901, 902])
-        message = tip.message.replace("AutoQEC-Round: ", "AutoQEC-Round: 90") if rng.random() < 0.5 else tip.message
+        number = rng.choice(OWN_ROUNDS)
+        message = tip.message.replace("AutoQEC-Round: ", "AutoQEC-Round: 9") if rng.random() < 0.5 else tip.message
         oid = str(repo.create_commit(None, self._who(), self._who(), message, tip.tree_id, list(tip.parent_ids)))
         repo.references.create(f"refs/heads/exp/{RUN}/{number}", oid, force=True)
         about = {"commit": oid, "environment": "e" * 64, "candidate": "d" * 64, "weights_sha256": "a" * 64}
@@ -283,7 +289,7 @@ def _forgeries(attacker: Attacker, see: _Scene) -> list[tuple[str, str, bytes]]:
     """A verdict that is true to its counts, about this very round, in the place of another or beside it."""
     rng = see.rng
     note = json.loads(json.dumps(an_answer(rng, rng.choice([1, 2, rng.randint(1, 300)])).noted(**see.about).to_note()))
-    begun = see.some(lambda record: record.get("event") == "begun")
+    begun = see.some(lambda record: record.get("event") == "begun" and record.get("commit") == see.commit)
     honest = see.some(lambda record: "verdict" in record and isinstance(record.get("id"), str))
     note |= {"id": f"f{rng.random()}", "v": 1, "kind": "verdict", "writer": "mallory", "ts": rng.choice(WORST_TS)}
     if begun and rng.random() < 0.7:
@@ -300,12 +306,26 @@ def _forgeries(attacker: Attacker, see: _Scene) -> list[tuple[str, str, bytes]]:
 
 
 def _mutants(attacker: Attacker, see: _Scene) -> list[tuple[str, str, bytes]]:
-    """An honest verdict with one value changed."""
+    """An honest verdict with one value changed, in half of the cases one that everybody sees."""
     there = see.some(lambda record: "test" in record and "event" not in record)
     if not there:
         return []
     commit, _, record = see.rng.choice(there)
-    note, name = forged(see.rng, {key: value for key, value in record.items() if key not in ("signature", "id")})
+    note = {key: value for key, value in record.items() if key not in ("signature", "id")}
+    if see.rng.random() < 0.5:
+        note, name = forged(see.rng, note)
+    else:
+        word, shift = see.rng.choice(WORDS), see.rng.choice([0.1, -0.1, 1e-4])
+        figure = see.rng.choice(["delta_ler", "ler_candidate", "ler_baseline", "ler_ratio"])
+        interval = [each if each is None else each + shift for each in note["delta_ler_ci"]]
+        changes = {
+            "verdict": word,
+            figure: (note[figure] or 0.0) + shift,
+            "delta_ler_ci": interval,
+            "alpha_attempt": 0.9,
+        }
+        name = see.rng.choice([*changes, "verdict"])
+        note[name] = changes[name]
     line = encoded({"id": f"m{see.rng.random()}", **note})
     attacker.fields[line] = name
     return [("verdict", commit, line)]
@@ -357,8 +377,8 @@ def _duels(attacker: Attacker, see: _Scene) -> list[tuple[str, str, bytes]]:
 
 
 _ADDED = (
-    _junk, _junk, _successes, _begun, _begun, _copies, _forgeries, _forgeries, _mutants, _mutants, _redated, _supersedes,
-    _metrics, _duels,
+    _junk, _junk, _successes, _begun, _begun, _copies, *[_forgeries] * 4, *[_mutants] * 4, _redated, _supersedes,
+    *[_metrics] * 2, _duels,
 )  # fmt: skip
 
 

@@ -310,6 +310,11 @@ class Lab:
             if claim.state == "open" and claim.host == clone.name:
                 self.finish(clone, history.take_over_claim(clone.ledger, claim))
 
+    def archive(self, clone: Clone, rng: Random) -> None:
+        """Archive the run, if all its rounds are closed."""
+        if all(claim.state == "closed" for claim in history.list_claims(clone.ledger, RUN)):
+            history.archive_run(clone.ledger, RUN)
+
     def verify(self, clone: Clone, rng: Random) -> None:
         """Verify a round. What `judge` returns must be what the verifier answered."""
         chosen = rng.choice(self.rounds(clone))

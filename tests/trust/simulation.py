@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, cycle
 from pathlib import Path
 from random import Random
 
 import pygit2
 import pytest
-from simulated_attacks import Attacker
+from simulated_attacks import OWN_ROUNDS, Attacker
 from simulated_checks import Checks
 from simulated_lab import CLONES, RUN, Clone, Killed, Lab, all_lines, make_template, open_lab, seeded, shared_refs
 
 from autoqec.errors import AutoQECError
+from autoqec.history import SyncReport, repair
 from autoqec.history import check as fsck
-from autoqec.history import repair
 
 #: Steps of honest users, and of the attacker in a clone and on the remote, with how often each is chosen.
-HONEST = {"verify": 9, "round": 2, "push": 2, "pull": 2, "resume": 1}
+HONEST = {"verify": 9, "round": 2, "push": 2, "pull": 2, "resume": 1, "archive": 0.3}
 IN_CLONES = {"adds": 6, "damages": 1, "moves": 1}
 ON_REMOTE = {"adds": 2, "drops": 3, "spoils": 1, "moves": 1}
 
@@ -115,13 +114,17 @@ class Run:
     def _honest(self, step: Step, rng: Random) -> str:
         clone = self.lab.acts(step.where)
         self.lab.sources.left = step.kill
+        expected = self.checks.dropped_there(clone) if step.what in ("push", "pull") else set()
         try:
-            getattr(self.lab, step.what)(clone, rng)
+            report = getattr(self.lab, step.what)(clone, rng)
+            if isinstance(report, SyncReport):
+                named = {found.ref for found in report.dropped}
+                assert expected <= named, f"{clone.name} does not name that {expected - named} lacks records"
         except Killed:
             self.lab.restarts(step.where)
             return "killed"
         except AutoQECError as error:
-            if not (self.checks.moved and step.what in ("push", "pull", "verify", "resume", "round")):
+            if not self.checks.moved:
                 raise
             return f"refused: {error.problem}"
         finally:
@@ -168,8 +171,9 @@ class Run:
                 repo.references.create(ref, oid, force=True)
             elif ref in repo.references:
                 repo.references.delete(ref)
-        for repo in (*(clone.repo for clone in self.lab.clones.values()), self.lab.remote) if self.undo else ():
-            for ref in [ref for ref in repo.references if re.fullmatch(f"refs/heads/exp/{RUN}/9..", ref)]:
+        own = [f"refs/heads/exp/{RUN}/{number}" for number in OWN_ROUNDS]
+        for repo in (*(clone.repo for clone in self.lab.clones.values()), self.lab.remote):
+            for ref in [ref for ref in own if ref in repo.references]:
                 repo.references.delete(ref)
         self.checks.moved.clear()
 
@@ -184,9 +188,9 @@ class Run:
         self.lab.asides = dict.fromkeys(self.lab.asides, lambda clone: None)
         for name in CLONES:
             self.lab.resume(self.lab.acts(name))
-        for name in ("one", "two"):
-            self.lab.push(self.lab.acts(name))
-        self.lab.pull(self.lab.acts("one"))
+        turns = cycle(CLONES)
+        for do in (self.lab.push, self.lab.push, self.lab.pull, self.lab.pull):
+            do(self.lab.acts(next(turns)))
         self.checks.after_step()
         self.checks.converged()
         clone = self.lab.acts(self.rng.choice(CLONES))
