@@ -9,7 +9,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from functools import cache
-from math import isclose
+from math import inf, isclose
 from random import Random
 from typing import Any
 
@@ -21,7 +21,6 @@ from simulated_lab import KINDS, RUN, Clone, Key, Lab, all_lines, digest, lines_
 from autoqec import autoqec_check, history
 from autoqec.cli.main import run as autoqec
 from autoqec.results.audit import audit
-from autoqec.results.statistics import attempt_share
 from autoqec.results.verdict import parse_verdict
 
 #: Errors of fsck, one of which says that lines were taken away.
@@ -33,10 +32,10 @@ WORSE = {"SUSPICIOUS": 3, "FAILED": 2, "VERIFIED": 1}
 
 @dataclass
 class Seen:
-    """What a clone held at some moment, and the level of its next verification."""
+    """What a clone held at some moment, and the number of its next verification; infinite if the error budget was spent."""
 
     lines: frozenset[Key]
-    share: float
+    attempt: float
 
 
 @dataclass
@@ -77,12 +76,17 @@ class Checks:
                 lost = (known[-1].lines & self.honest) - lines
                 assert not lost, f"{clone.name} has lost {short(lost)}"
             number = history.read_chain(clone.ledger, RUN).next_attempt
-            share = attempt_share(number) if number else 0.0
+            attempt = number or inf
             for seen in known:
-                if seen.lines <= lines:
-                    assert share <= seen.share, f"the level of {clone.name} rises from {seen.share} to {share}"
+                if seen.lines <= lines:  # a later attempt never has a higher level
+                    assert attempt >= seen.attempt, f"{clone.name} was at attempt {seen.attempt}, and is at {attempt}"
+            assert attempt > self._last_attempt(mine), f"{clone.name} has begun attempt {attempt} before"
             if not known or known[-1].lines != lines:
-                known.append(Seen(lines, share))
+                known.append(Seen(lines, attempt))
+
+    def _last_attempt(self, lines: frozenset[Key]) -> int:
+        """The highest number of honest intents among lines."""
+        return max((json.loads(line)["attempt"] for _, _, line in lines if b'"event":"begun"' in line), default=0)
 
     def lost_by(self, clone: Clone, lines: set[Key]) -> None:
         """Fsck misses lines that were here."""
