@@ -141,6 +141,7 @@ def local(court):
 def here(court):
     """An executor that is this process."""
     with Workers() as workers, pytest.MonkeyPatch.context() as patch:
+        shard._forget_decoder_set()  # an earlier test of this process may have left a matcher with its own process
         patch.setattr(shard, "Matcher", partial(MatcherHere, workers))
         yield Here()
         shard._forget_decoder_set()
