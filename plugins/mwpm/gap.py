@@ -7,11 +7,17 @@ from functools import cached_property
 import numpy as np
 import pymatching
 
-from autoqec.decoding.decoder_contract import Decoded
-
-from .gap_exact import exact_gap
-from .gap_kernel import TOO_LARGE, gaps
+from .gap_forced import ForcedClass
+from .gap_kernel import ABOVE, SOLVED, TOO_LARGE, Room, gaps, room_for
 from .gap_tables import NO_WAY, StaticGraph, Tables, static_graph, tables_of
+
+#: The first limit of a search, in nats; each of the next is twice the one before.
+_FIRST_LIMIT = 8.0
+
+#: What PyMatching's rounding and ours may differ by, in nats.
+_MARGIN = 0.02
+
+_DEFECTS, _STATES = 256, 4096
 
 
 class Gaps:
@@ -36,27 +42,59 @@ class Gaps:
     def _tables(self) -> list[Tables]:
         return [tables_of(self._graph, observable) for observable in range(self._observables)]
 
-    def of(self, syndromes: np.ndarray, decoded: Decoded, at_most: float) -> np.ndarray:
+    @cached_property
+    def _forced(self) -> list[ForcedClass]:
+        return [ForcedClass(self._graph, o, tables.gauge) for o, tables in enumerate(self._tables)]
+
+    @cached_property
+    def _room(self) -> Room:
+        return room_for(_DEFECTS, _STATES)
+
+    def of(
+        self, syndromes: np.ndarray, answers: np.ndarray, weights: np.ndarray, invalid: np.ndarray, at_most: float
+    ) -> np.ndarray:
         """Return the gap of each answer in nats, float32 `[shots]`: 0 for an invalid shot, infinity without another class.
 
         Args:
             syndromes: Bit-packed, uint8 `[shots, ceil(detectors / 8)]`.
-            decoded: PyMatching's answers.
+            answers: PyMatching's answers, bit-packed, uint8 `[shots, ceil(observables / 8)]`.
+            weights: Their weights in nats, float64 `[shots]`.
+            invalid: Shots without a solution, bool `[shots]`.
             at_most: A gap above it need not be exact.
         """
-        graph = self._graph
-        fires = np.unpackbits(syndromes, axis=1, count=self._detectors, bitorder="little").astype(np.bool_)
-        fires ^= graph.toggled
-        least = np.full(len(syndromes), NO_WAY, dtype=np.int64)
-        gap, status = np.empty(len(syndromes), dtype=np.int64), np.empty(len(syndromes), dtype=np.uint8)
-        for observable, tables in enumerate(self._tables):
-            sides = (decoded.observables[:, observable >> 3] >> (observable & 7) & 1).astype(np.int64)
-            sides ^= int(graph.granted[observable])
-            gaps(fires, sides, tables.exits, tables.pair, tables.loop, gap, status)
-            for shot in np.flatnonzero((status == TOO_LARGE) & ~decoded.invalid):
-                gap[shot] = exact_gap(np.flatnonzero(fires[shot]), int(sides[shot]), tables)
-            np.minimum(least, gap, out=least)
-        nats = (np.maximum(least, 0) / graph.per_nat).astype(np.float32)
-        nats[least >= NO_WAY] = np.inf
-        nats[decoded.invalid] = 0.0
-        return nats
+        least = np.full(len(syndromes), np.inf)
+        valid = np.flatnonzero(~invalid)
+        for observable in range(self._observables):
+            sides = answers[valid, observable >> 3] >> (observable & 7) & 1
+            found = self._one(observable, syndromes[valid], sides, weights[valid], at_most)
+            least[valid] = np.minimum(least[valid], found)
+        least[invalid] = 0.0
+        return least.astype(np.float32)
+
+    def _one(
+        self, observable: int, syndromes: np.ndarray, sides: np.ndarray, weights: np.ndarray, at_most: float
+    ) -> np.ndarray:
+        graph, tables = self._graph, self._tables[observable]
+        if tables.loop >= NO_WAY:
+            return np.full(len(syndromes), np.inf)
+        whole = tables.loop / graph.per_nat
+        sides = sides ^ np.uint8(graph.granted[observable])
+        units = np.ceil((weights - graph.offset + _MARGIN) * graph.per_nat).astype(np.int64)
+        result = np.full(len(syndromes), whole)
+        waiting = np.arange(len(syndromes))
+        limit = min(_FIRST_LIMIT, at_most)
+        while len(waiting):
+            limit = min(limit, whole)
+            gap, status = np.empty(len(waiting), dtype=np.int64), np.empty(len(waiting), dtype=np.uint8)
+            bound = np.int64(limit * graph.per_nat)
+            gaps(
+                syndromes[waiting], graph.toggled, sides[waiting], units[waiting], bound, tables, self._room, gap, status
+            )
+            result[waiting] = np.maximum(gap, 0) / graph.per_nat
+            hard = waiting[status == TOO_LARGE]
+            if len(hard):
+                other = self._forced[observable].weights(syndromes[hard], sides[hard] ^ 1)
+                result[hard] = np.maximum(other - (weights[hard] - graph.offset), 0.0)
+            waiting = waiting[status == ABOVE] if limit < min(at_most, whole) else waiting[:0]
+            limit = min(2 * limit, at_most)
+        return result
