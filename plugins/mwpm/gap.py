@@ -8,16 +8,23 @@ import numpy as np
 import pymatching
 
 from .gap_forced import ForcedClass
-from .gap_kernel import ABOVE, SOLVED, TOO_LARGE, Room, gaps, room_for
-from .gap_tables import NO_WAY, StaticGraph, Tables, static_graph, tables_of
+from .gap_kernel import ABOVE, TOO_LARGE, Room, gaps, room_for
+from .gap_tables import NO_WAY, StaticGraph, Tables, local_tables, observable_graph, static_graph, tables_of
 
 #: The first limit of a search, in nats; each of the next is twice the one before.
 _FIRST_LIMIT = 8.0
 
+#: A search that would need more than its room is tried again with limits down to this, in nats.
+_LAST_LIMIT = 0.5
+
 #: What PyMatching's rounding and ours may differ by, in nats.
 _MARGIN = 0.02
 
-_DEFECTS, _STATES = 256, 4096
+#: Bytes of all tables of a problem. Making them takes a few seconds then.
+_MOST_BYTES = 1 << 26
+
+#: Room for a shot: most defects and most states. Few shots of graphs without gauge need the larger one.
+_ROOM, _LARGE_ROOM = (256, 1 << 12), (1024, 1 << 17)
 
 
 class Gaps:
@@ -35,20 +42,10 @@ class Gaps:
         self._observables = observables
 
     @cached_property
-    def _graph(self) -> StaticGraph:
-        return static_graph(self._matching, self._detectors, self._observables)
-
-    @cached_property
-    def _tables(self) -> list[Tables]:
-        return [tables_of(self._graph, observable) for observable in range(self._observables)]
-
-    @cached_property
-    def _forced(self) -> list[ForcedClass]:
-        return [ForcedClass(self._graph, o, tables.gauge) for o, tables in enumerate(self._tables)]
-
-    @cached_property
-    def _room(self) -> Room:
-        return room_for(_DEFECTS, _STATES)
+    def _each(self) -> list[_OneObservable]:
+        graph = static_graph(self._matching, self._detectors, self._observables)
+        share = _MOST_BYTES // max(1, self._observables)
+        return [_OneObservable(graph, observable, share) for observable in range(self._observables)]
 
     def of(
         self, syndromes: np.ndarray, answers: np.ndarray, weights: np.ndarray, invalid: np.ndarray, at_most: float
@@ -64,37 +61,101 @@ class Gaps:
         """
         least = np.full(len(syndromes), np.inf)
         valid = np.flatnonzero(~invalid)
-        for observable in range(self._observables):
+        for observable, one in enumerate(self._each):
             sides = answers[valid, observable >> 3] >> (observable & 7) & 1
-            found = self._one(observable, syndromes[valid], sides, weights[valid], at_most)
-            least[valid] = np.minimum(least[valid], found)
+            least[valid] = np.minimum(least[valid], one.gaps(syndromes[valid], sides, weights[valid], at_most))
         least[invalid] = 0.0
         return least.astype(np.float32)
 
-    def _one(
-        self, observable: int, syndromes: np.ndarray, sides: np.ndarray, weights: np.ndarray, at_most: float
-    ) -> np.ndarray:
-        graph, tables = self._graph, self._tables[observable]
-        if tables.loop >= NO_WAY:
+
+class _OneObservable:
+    """Gaps between the classes of one observable.
+
+    With tables, the kernel does nearly all shots. In a graph with a gauge, PyMatching does those that are too large for it, and
+    all where tables would take too much memory. Without a gauge there is no fast exact method (`gap_forced`), so the kernel
+    gets more room, and then lower limits: what it proves is a lower bound.
+    """
+
+    def __init__(self, graph: StaticGraph, observable: int, most_bytes: int) -> None:
+        self._graph = graph
+        self._view = observable_graph(graph, observable)
+        detectors = len(self._view.gauge)
+        parities = 1 if self._view.gauged else 2
+        self._tabled = 4 * detectors * detectors * parities <= most_bytes
+        self._granted = np.uint8(graph.granted[observable])
+
+    @cached_property
+    def _tables(self) -> Tables:
+        return tables_of(self._view)
+
+    @cached_property
+    def _forced(self) -> ForcedClass:
+        return ForcedClass(self._graph, self._view)
+
+    @cached_property
+    def _room(self) -> Room:
+        return room_for(*_ROOM)
+
+    @cached_property
+    def _large_room(self) -> Room:
+        return room_for(*_LARGE_ROOM)
+
+    def gaps(self, syndromes: np.ndarray, sides: np.ndarray, weights: np.ndarray, at_most: float) -> np.ndarray:
+        """Return the gaps of valid shots in nats, float64 `[shots]`; arguments as for `Gaps.of`, `sides` uint8 `[shots]`."""
+        if self._view.loop >= NO_WAY:
             return np.full(len(syndromes), np.inf)
-        whole = tables.loop / graph.per_nat
-        sides = sides ^ np.uint8(graph.granted[observable])
-        units = np.ceil((weights - graph.offset + _MARGIN) * graph.per_nat).astype(np.int64)
+        syndromes, sides = syndromes ^ self._graph.toggled, sides ^ self._granted
+        weights = weights - self._graph.offset
+        if not self._tabled and self._view.gauged:
+            return self._by_forcing(syndromes, sides, weights)
+        whole = self._view.loop / self._graph.per_nat
         result = np.full(len(syndromes), whole)
         waiting = np.arange(len(syndromes))
-        limit = min(_FIRST_LIMIT, at_most)
+        limit = min(_FIRST_LIMIT, at_most, whole)
         while len(waiting):
-            limit = min(limit, whole)
-            gap, status = np.empty(len(waiting), dtype=np.int64), np.empty(len(waiting), dtype=np.uint8)
-            bound = np.int64(limit * graph.per_nat)
-            gaps(
-                syndromes[waiting], graph.toggled, sides[waiting], units[waiting], bound, tables, self._room, gap, status
+            result[waiting], status = self._search(
+                syndromes[waiting], sides[waiting], weights[waiting], limit, self._room
             )
-            result[waiting] = np.maximum(gap, 0) / graph.per_nat
             hard = waiting[status == TOO_LARGE]
-            if len(hard):
-                other = self._forced[observable].weights(syndromes[hard], sides[hard] ^ 1)
-                result[hard] = np.maximum(other - (weights[hard] - graph.offset), 0.0)
+            if self._view.gauged and len(hard):
+                result[hard] = self._by_forcing(syndromes[hard], sides[hard], weights[hard])
+            for shot in hard if not self._view.gauged else ():
+                part = slice(shot, shot + 1)
+                result[shot] = self._with_large_room(syndromes[part], sides[part], weights[part], min(at_most, whole))
             waiting = waiting[status == ABOVE] if limit < min(at_most, whole) else waiting[:0]
-            limit = min(2 * limit, at_most)
+            limit = min(2 * limit, at_most, whole)
         return result
+
+    def _search(
+        self, syndromes: np.ndarray, sides: np.ndarray, weights: np.ndarray, limit: float, room: Room
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Run the kernel; returns gaps in nats, float64 `[shots]`, and how it ended, uint8 `[shots]`."""
+        per_nat = self._graph.per_nat
+        units = np.ceil((weights + _MARGIN) * per_nat).astype(np.int64)
+        gap, status = np.empty(len(sides), dtype=np.int64), np.empty(len(sides), dtype=np.uint8)
+        bound = np.int64(np.ceil(limit * per_nat))
+        if self._tabled:
+            gaps(syndromes, sides, units, bound, self._tables, room, gap, status)
+        for shot in range(len(sides)) if not self._tabled else ():
+            tables, fires = local_tables(self._view, syndromes[shot])
+            part = slice(shot, shot + 1)
+            gaps(fires[None], sides[part], units[part], bound, tables, room, gap[part], status[part])
+        return np.maximum(gap, 0) / per_nat, status
+
+    def _by_forcing(self, syndromes: np.ndarray, sides: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        gaps: np.ndarray = self._forced.weights(syndromes, sides ^ 1) - weights
+        return np.maximum(gaps, 0.0)
+
+    def _with_large_room(self, syndromes: np.ndarray, sides: np.ndarray, weights: np.ndarray, limit: float) -> float:
+        """Return the gap of one shot, or the largest lower bound found."""
+        proven = 0.0
+        tried = _LAST_LIMIT
+        while True:
+            tried = min(tried, limit)
+            gap, status = self._search(syndromes, sides, weights, tried, self._large_room)
+            if status[0] == TOO_LARGE:
+                return proven
+            if status[0] != ABOVE or tried >= limit:
+                return float(gap[0])
+            proven = tried
+            tried *= 2

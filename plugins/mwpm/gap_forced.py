@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pymatching
 
-from .gap_tables import StaticGraph, gauged_parity
+from .gap_tables import ObservableGraph, StaticGraph
 
 
 class ForcedClass:
@@ -17,17 +17,16 @@ class ForcedClass:
 
     Args:
         graph: The graph.
-        observable: The observable.
-        gauge: Of each detector, uint8 `[detectors]`.
+        view: The observable's view of it, with a gauge.
     """
 
-    def __init__(self, graph: StaticGraph, observable: int, gauge: np.ndarray) -> None:
-        self._gauge = gauge
-        self._toggled = graph.toggled
-        detectors = len(gauge)
+    def __init__(self, graph: StaticGraph, view: ObservableGraph) -> None:
+        self._gauge = view.gauge
+        detectors = len(view.gauge)
         matching = pymatching.Matching()
-        parity = gauged_parity(graph, observable, gauge)
-        for (a, b), weight, odd in zip(graph.cover.ends.tolist(), graph.weight.tolist(), parity.tolist(), strict=True):
+        for (a, b), weight, odd in zip(
+            view.cover.ends.tolist(), view.weight.tolist(), view.parity.tolist(), strict=True
+        ):
             here, there = max(a, b), min(a, b)
             nats = weight / graph.per_nat
             if there >= 0:
@@ -45,8 +44,10 @@ class ForcedClass:
             syndromes: Bit-packed, uint8 `[shots, ceil(detectors / 8)]`.
             sides: The class, uint8 `[shots]`.
         """
-        bits = np.unpackbits(syndromes ^ self._toggled, axis=1, count=len(self._gauge), bitorder="little")
+        bits = np.unpackbits(syndromes, axis=1, count=len(self._gauge), bitorder="little")
         sides = sides ^ (bits & self._gauge).sum(axis=1, dtype=np.uint8) & 1
         shots = np.concatenate([bits, sides[:, None].astype(np.uint8)], axis=1)
-        found: np.ndarray = self._matching.decode_batch(shots[:, : self._matching.num_detectors], return_weights=True)[1]
+        found: np.ndarray = self._matching.decode_batch(shots[:, : self._matching.num_detectors], return_weights=True)[
+            1
+        ]
         return found

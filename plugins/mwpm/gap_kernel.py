@@ -98,11 +98,11 @@ def room_for(defects: int, states: int) -> Room:
 
 
 @piece
-def _find_defects(syndrome: np.ndarray, toggled: np.ndarray, defects: np.ndarray) -> int:
-    """List the detectors to be matched and return how many, or -1 where there are more than `defects` holds."""
+def _find_defects(syndrome: np.ndarray, defects: np.ndarray) -> int:
+    """List the detectors that fire and return how many, or -1 where there are more than `defects` holds."""
     count = 0
     for byte in range(syndrome.size):
-        bits = syndrome[byte] ^ toggled[byte]
+        bits = syndrome[byte]
         if bits:
             for bit in range(8):
                 if (bits >> bit) & 1 and count >= 0:
@@ -223,7 +223,11 @@ def _reach(left: np.uint64, even: np.int64, odd: np.int64, states: int, mark: np
 
 @piece
 def _solve(size: int, budget: np.int64, mark: np.int64, room: Room) -> int:
-    """Find the least excess of a cluster with each parity, within a budget; returns the state that holds it, or -1."""
+    """Find the least excess of a cluster with each parity, within a budget.
+
+    Returns:
+        The state that holds it; -1 if there is none, -2 if there are too many states.
+    """
     one = np.uint64(1)
     for bucket in range(_MAX_CLUSTER + 1):
         room.first[bucket] = -1
@@ -252,7 +256,6 @@ def _solve(size: int, budget: np.int64, mark: np.int64, room: Room) -> int:
 @njit(cache=True, nogil=True)
 def gaps(
     syndromes: np.ndarray,
-    toggled: np.ndarray,
     sides: np.ndarray,
     weights: np.ndarray,
     at_most: np.int64,
@@ -265,7 +268,6 @@ def gaps(
 
     Args:
         syndromes: Bit-packed, uint8 `[shots, ceil(detectors / 8)]`.
-        toggled: Detectors to be toggled first, bit-packed, uint8 `[ceil(detectors / 8)]`.
         sides: The class of the plain answer on the graph of the tables, uint8 `[shots]`.
         weights: Its weight, or a little more, int64 `[shots]`.
         at_most: Only gaps up to this matter.
@@ -274,12 +276,12 @@ def gaps(
         gap: Written, int64 `[shots]`; `tables.loop` where the status is `ABOVE`.
         status: Written, uint8 `[shots]`.
     """
-    at_most = min(at_most, tables.loop)
+    at_most = min(at_most, np.int64(tables.loop))
     mark = room.stamp.max()
     for shot in range(len(syndromes)):
         side = np.int64(sides[shot])
         status[shot] = SOLVED
-        count = _find_defects(syndromes[shot], toggled, room.defects)
+        count = _find_defects(syndromes[shot], room.defects)
         even, odd = np.int64(0), NEVER
         budget = np.int64(0)
         if count > 0:
