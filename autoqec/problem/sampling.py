@@ -66,9 +66,7 @@ def sample_labelled(problem: Problem, shots: int, seed: int) -> Labelled:
     """Draw shots and the mechanisms that fired from the error model."""
     syndromes, observables, fired, _, _ = Draw(problem, shots, seed, labels=True).take()
     assert fired is not None
-    return Labelled(
-        _bits(syndromes, problem.num_detectors), _bits(observables, problem.num_observables), fired
-    )
+    return Labelled(_bits(syndromes, problem.num_detectors), _bits(observables, problem.num_observables), fired)
 
 
 def _bits(packed: np.ndarray, count: int) -> np.ndarray:

@@ -78,7 +78,7 @@ class ShotLosses:
         self,
         modules: torch.nn.ModuleDict,
         problems: Sequence[Problem],
-        decoders: Sequence[TeachingDecoder] | None,
+        decoders: Sequence[TeachingDecoder],
         source: ShotSource,
         settings: Training,
         device: torch.device,
@@ -115,7 +115,7 @@ class ShotLosses:
                 for part in self._batches("validation", number, batch, 0)
             ]
         _evaluate(self._modules)
-        total, drawn, each = 0.0, 0, []
+        total, each = 0.0, []
         with torch.no_grad():
             for shots in self._validation:
                 losses = self._loss(0, shots)
@@ -130,13 +130,13 @@ class ShotLosses:
         if self._settings.sampling == "all":
             # What is drawn depends on how many are drawn at once, so that every part has a seed of its own.
             parts = _parts(shots, self._modules)
-            for part, size in enumerate(parts):
-                yield self._source.draw(rate, size, derive_seed(self._seed, domain, number * len(parts) + part))
+            for place, size in enumerate(parts):
+                yield self._source.draw(rate, size, derive_seed(self._seed, domain, number * len(parts) + place))
             return
         taken = self._source.draw(rate, shots, derive_seed(self._seed, domain, number))
-        size = min(_at_once(self._modules) or _MOST_TAKEN_AT_ONCE, _MOST_TAKEN_AT_ONCE)
-        for part in slices(len(taken.syndromes), size):
-            yield taken.part(part)
+        most = min(_at_once(self._modules) or _MOST_TAKEN_AT_ONCE, _MOST_TAKEN_AT_ONCE)
+        for rows in slices(len(taken.syndromes), most):
+            yield taken.part(rows)
 
     def _loss(self, rate: int, shots: TrainingShots) -> torch.Tensor:
         """The loss of each shot."""
@@ -151,7 +151,8 @@ class ShotLosses:
 
 def _at_once(modules: torch.nn.ModuleDict) -> int | None:
     """How many shots the stages' memory allows at once; None for any number."""
-    return min((int(module.shots_at_once) for module in modules.values() if hasattr(module, "shots_at_once")), default=None)
+    wanted = [getattr(module, "shots_at_once", None) for module in modules.values()]
+    return min((int(most) for most in wanted if most is not None), default=None)
 
 
 def _parts(batch: int, modules: torch.nn.ModuleDict) -> list[int]:

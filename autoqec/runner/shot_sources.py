@@ -13,25 +13,16 @@ from typing import Protocol
 
 import numpy as np
 
+from autoqec.decoding.decoder_contract import ConfidentDecoder
 from autoqec.problem.problem import Problem
 from autoqec.problem.sampling import Draw, TrainingShots
 from autoqec.shared_threads import in_parallel, slices
 
-#: A gap of so many nats, or more: plain matching is wrong there in at most one shot of 160,000, so larger gaps are not told apart.
+#: Larger gaps, in nats, are not told apart: plain matching is wrong there in one shot of 160,000 at most.
 _SUREST = 12.0
 
 #: Shots whose confidence a thread computes at a time.
 _SHOTS_AT_A_TIME = 64
-
-
-class Confident(Protocol):
-    """What a source needs of `autoqec.decoding.decoder_contract.ConfidentDecoder`."""
-
-    confidence_kind: str
-
-    def confidence(self, syndromes: np.ndarray, at_most: float = ...) -> np.ndarray:
-        """How sure the decoder is of its plain answer to each shot, float32 `[shots]`."""
-        ...
 
 
 class ShotSource(Protocol):
@@ -69,9 +60,12 @@ class SampledShots:
     """
 
     def __init__(
-        self, problems: Sequence[Problem], decoders: Sequence[Confident], share: float, *, labels: bool
+        self, problems: Sequence[Problem], decoders: Sequence[ConfidentDecoder], share: float, *, labels: bool
     ) -> None:
         self._problems, self._decoders, self._share, self._labels = problems, decoders, share, labels
+        for problem, decoder in zip(problems, decoders, strict=True):
+            # What a decoder prepares on first use is prepared once, not by every thread at the same time.
+            decoder.confidence(np.zeros((1, problem.syndrome_bytes), dtype=np.uint8), _SUREST)
 
     def draw(self, rate: int, shots: int, seed: int) -> TrainingShots:
         """See `ShotSource.draw`."""

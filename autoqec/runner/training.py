@@ -17,7 +17,7 @@ import numpy as np
 
 from autoqec.candidate.compile import build_modules, load_tensors, module_tensors
 from autoqec.candidate.schema import Candidate, Training
-from autoqec.decoding.decoder_contract import TeachingDecoder
+from autoqec.decoding.decoder_contract import CompiledDecoder, ConfidentDecoder, TeachingDecoder
 from autoqec.errors import AutoQECError
 from autoqec.problem.problem import Problem
 from autoqec.problem.streams import derive_seed
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import torch
 
     from autoqec.runner.adam import CosineAdam
-    from autoqec.runner.shot_losses import ShotLosses, Validation
+    from autoqec.runner.shot_losses import ShotLosses
 
 #: Fraction of steps with a non-finite loss or gradient beyond which training is stopped.
 MAX_NAN_RATE = 0.05
@@ -73,7 +73,7 @@ class Progress:
 def train(
     candidate: Candidate,
     problems: Sequence[Problem],
-    decoders: Sequence[TeachingDecoder] | None,
+    decoders: Sequence[CompiledDecoder] | None,
     *,
     seed: bytes,
     max_shots: int,
@@ -105,9 +105,6 @@ def train(
     """
     import torch
 
-    from autoqec.runner.shot_losses import ShotLosses
-    from autoqec.runner.shot_sources import ShotSource
-
     # As use_deterministic_algorithms, which imports the compiler to say so to it.
     torch.set_deterministic_debug_mode("error")
     torch.manual_seed(derive_seed(seed, "init", 0))
@@ -120,8 +117,7 @@ def train(
     per_epoch, steps = _plan(settings, max_shots) if parameters else (1, 0)
     between = steps_between_looks(steps, settings.batch_size, settings.patience)
     validated_on = validation_shots or _validated_on(settings, steps, between)
-    source = _source(settings, problems, decoders)
-    losses = ShotLosses(modules, problems, decoders, source, settings, device, seed, validated_on)
+    losses = _losses(modules, problems, decoders, settings, device, seed, validated_on)
     began = time.monotonic()
     stopping = EarlyStopping(modules, settings.patience, paired=settings.sampling != "all")
     untrained = losses.validation()
@@ -171,16 +167,27 @@ def _validated_on(settings: Training, steps: int, between: int) -> int:
     return sampled_validation_size(trained_on, 2 + steps // between)
 
 
-def _source(settings: Training, problems: Sequence[Problem], decoders: Sequence[TeachingDecoder] | None) -> ShotSource:
-    """Where the shots come from."""
+def _losses(
+    modules: torch.nn.ModuleDict,
+    problems: Sequence[Problem],
+    decoders: Sequence[CompiledDecoder] | None,
+    settings: Training,
+    device: torch.device,
+    seed: bytes,
+    validated_on: int,
+) -> ShotLosses:
+    """The losses, on shots from where the settings say."""
     from autoqec.runner.losses import needs_labels
-    from autoqec.runner.shot_sources import AllShots, SampledShots
+    from autoqec.runner.shot_losses import ShotLosses
+    from autoqec.runner.shot_sources import AllShots, SampledShots, ShotSource
 
     labels = needs_labels(settings.loss)
-    if settings.sampling == "all":
-        return AllShots(problems, labels=labels)
-    assert decoders is not None
-    return SampledShots(problems, decoders, settings.sampled_share, labels=labels)
+    teachers = [each for each in decoders or () if isinstance(each, TeachingDecoder)]
+    confident = [each for each in decoders or () if isinstance(each, ConfidentDecoder)]
+    source: ShotSource = AllShots(problems, labels=labels)
+    if settings.sampling == "gated":
+        source = SampledShots(problems, confident, settings.sampled_share, labels=labels)
+    return ShotLosses(modules, problems, teachers, source, settings, device, seed, validated_on)
 
 
 @dataclass
@@ -230,7 +237,9 @@ def _walk(
         loss = _take_step(course, step, optimiser, parameters, losses)
         course.done = done = step + 1
         late = course.time.is_over()
-        if (step % every == 0 or done == course.steps or cut is not None) and isfinite(loss):  # reports are JSON: no NaN
+        if (step % every == 0 or done == course.steps or cut is not None) and isfinite(
+            loss
+        ):  # reports are JSON: no NaN
             course.points.append({"step": step, "loss": round(loss, 6)})
             shots = done * settings.batch_size
             report(Progress(done, course.steps, shots, course.points[-1]["loss"], planned))
