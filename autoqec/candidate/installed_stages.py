@@ -5,10 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from autoqec.candidate.schema import Output, Training
+from autoqec.candidate_paths import GATE_FILE, OUTPUT_FILE, TRAINING_FILE
+from autoqec.decoding.gate_file import Gate
 from autoqec.plugins import Registry
 
 #: What a candidate's files other than its stages are, by path.
-FORMATS = {"output.yaml": Output.model_json_schema(), "training.yaml": Training.model_json_schema()}
+FORMATS = {
+    OUTPUT_FILE: Output.model_json_schema(),
+    TRAINING_FILE: Training.model_json_schema(),
+    GATE_FILE: Gate.model_json_schema(),
+}
 
 
 def stage_kinds(registry: Registry) -> dict[str, Any]:
