@@ -28,7 +28,9 @@ from autoqec.problem.environment import validated
 #: Maximum number of stages; nobody can review a longer pipeline.
 MAX_STAGES = 16
 
-_ALLOWED = "a candidate has output.yaml, training.yaml, gate.yaml, stages/<slug>/stage.yaml and, for kind: custom, module.py"
+_ALLOWED = (
+    "a candidate has output.yaml, training.yaml, gate.yaml, stages/<slug>/stage.yaml and, for kind: custom, module.py"
+)
 
 
 class _Strict(BaseModel):

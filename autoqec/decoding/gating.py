@@ -10,12 +10,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from autoqec.decoding.decoder_contract import CompiledDecoder, ConfidentDecoder, Decoded
+from autoqec.decoding.decoder_contract import CompiledDecoder, ConfidentDecoder, Decoded, confidence_kind
 from autoqec.decoding.gate_file import NO_KIND, Gate, require_offered
 from autoqec.errors import AutoQECError
 from autoqec.problem.problem import Problem
-
-__all__ = ["Gate", "Gating", "Split", "confidence_kind", "open_gate"]
 
 
 @dataclass(frozen=True)
@@ -112,11 +110,6 @@ class Gating:
         answered[found.sent] = explained.shots
         own = Decoded(explained.observables[explained.shots], np.zeros(int(answered.sum()), dtype=bool))
         return Split(replace(found, sent=answered).filled(own), found.sent & ~answered, tried)
-
-
-def confidence_kind(decoder: CompiledDecoder) -> str | None:
-    """The confidence that a decoder offers; None if it offers none."""
-    return decoder.confidence_kind if isinstance(decoder, ConfidentDecoder) else None
 
 
 def open_gate(gate: Gate, decoder: CompiledDecoder, problem: Problem, *, name: str = "of this environment") -> Gating:

@@ -136,7 +136,12 @@ def _check(
 
 @_compiled
 def _decide(
-    total: np.ndarray, fired: np.ndarray, start: np.ndarray, mechanism: np.ndarray, parity: np.ndarray, right: np.ndarray
+    total: np.ndarray,
+    fired: np.ndarray,
+    start: np.ndarray,
+    mechanism: np.ndarray,
+    parity: np.ndarray,
+    right: np.ndarray,
 ) -> None:
     """Say in which lanes the hard decisions have exactly the syndrome."""
     right[:] = True
