@@ -1,8 +1,8 @@
 """A few iterations of scaled sum-product belief propagation on a problem's own priors, as a step of a gate.
 
-A shot is explained if the mechanisms that are likelier to have fired than not have exactly its syndrome. Shots are lanes of vector
-instructions: each lane performs the same operations in the same order, so an answer does not depend on the batch. Probabilities
-are stored as the smaller of p and 1 - p with a sign for the side, which is accurate at both ends.
+A shot is explained if the mechanisms that are likelier to have fired than not have exactly its syndrome. Shots are lanes of
+vector instructions: each lane performs the same operations in the same order, so an answer does not depend on the batch.
+Probabilities are stored as the smaller of p and 1 - p with a sign for the side, which is accurate at both ends.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ class Explained:
 
     Attributes:
         shots: Which, bool `[shots]`.
-        observables: The flips of their decisions, bit-packed little-endian, uint8 `[shots, ceil(observables / 8)]`; zeros elsewhere.
+        observables: The flips of their decisions, bit-packed little-endian, uint8 `[shots, ceil(observables / 8)]`; zeros
+            elsewhere.
     """
 
     shots: np.ndarray

@@ -15,8 +15,8 @@ from autoqec.agents.diagnosis.patches import fields_of, patched_files
 from autoqec.agents.diagnosis.rules_run import RunCase
 from autoqec.agents.past_rounds import past_round
 from autoqec.candidate.schema import Output, Training
-from autoqec.decoding.gate_file import Gate
 from autoqec.config import Settings
+from autoqec.decoding.gate_file import Gate
 from autoqec.errors import AutoQECError, NotFoundError
 from autoqec.history import (
     CANDIDATE_DIR,

@@ -110,7 +110,8 @@ def test_it_equals_the_slow_reference_shot_for_shot(gate):
 def test_the_gates_of_these_tests_send_some_and_keep_some():
     shares = [open_gate(gate, DECODER, PROBLEM).split(SHOTS).sent.mean() for gate in GATES]
     assert [0 < share < 1 for share in shares] == [False, True, True, True, True, True, False, True]
-    assert shares[0] == 1 and shares[-2] == 0
+    assert shares[0] == 1
+    assert shares[-2] == 0
 
 
 @given(st.integers(1, 600), st.randoms(use_true_random=False), st.sampled_from(GATES))
@@ -147,7 +148,8 @@ def test_answers_of_the_sent_shots_are_filled_in():
     count = int(split.sent.sum())
     told = Decoded(np.full((count, 1), 1, np.uint8), np.arange(count) % 2 == 0)
     filled = split.filled(told)
-    assert (filled.observables[split.sent] == 1).all() and np.array_equal(filled.invalid[split.sent], told.invalid)
+    assert (filled.observables[split.sent] == 1).all()
+    assert np.array_equal(filled.invalid[split.sent], told.invalid)
     plain = PLAIN.decode(SHOTS)
     assert np.array_equal(filled.observables[~split.sent], plain.observables[~split.sent])
     assert not filled.invalid[~split.sent].any()
@@ -186,8 +188,10 @@ def test_a_kind_that_the_decoder_does_not_offer_is_refused(decoder, kind, said, 
     with pytest.raises(UsageError, match=said) as caught:
         open_gate(Gate(kind=kind, threshold=1.0), decoder, PROBLEM, name="mine")
     assert caught.value.problem.startswith("gate.yaml: kind: decoder 'mine'")
-    assert caught.value.code == "gate_not_offered" and hint in str(caught.value.hint)
-    assert caught.value.about["file"] == "gate.yaml" and caught.value.about["field"] == "kind"
+    assert caught.value.code == "gate_not_offered"
+    assert hint in str(caught.value.hint)
+    assert caught.value.about["file"] == "gate.yaml"
+    assert caught.value.about["field"] == "kind"
 
 
 @pytest.mark.parametrize("wrong", [np.float32([np.nan] * 600), np.zeros(3, np.float32)], ids=["nan", "too few"])
@@ -217,7 +221,8 @@ def test_a_confidence_that_is_no_number_for_each_shot_is_an_error(wrong, monkeyp
 def test_a_mistake_in_the_file_is_named(text):
     with pytest.raises(UsageError) as caught:
         read_gate({"gate.yaml": text.encode()})
-    assert caught.value.problem.startswith("gate.yaml") and caught.value.about["file"] == "gate.yaml"
+    assert caught.value.problem.startswith("gate.yaml")
+    assert caught.value.about["file"] == "gate.yaml"
 
 
 def test_a_candidate_without_the_file_has_no_gate():
