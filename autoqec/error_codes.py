@@ -88,6 +88,10 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
             "The loss `logical_gap` needs a decoder that computes a gap, and this environment's does not.",
             "Set `loss: bce`, or use an environment whose decoder is `mwpm`.",
         ),
+        "gate_not_offered": ErrorCode(
+            "`gate.yaml` asks for a confidence that the environment's decoder does not offer.",
+            "Set `kind` to what it offers, which the message names, or to `none`.",
+        ),
         "uncounted_operation": ErrorCode(
             "A stage uses an operation whose FLOPs cannot be counted, or does other operations on other shots.",
             "Use operations of [FLOPs](candidates.md#flops), and `torch.where` instead of `if`.",

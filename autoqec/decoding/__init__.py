@@ -11,11 +11,12 @@ from autoqec.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from autoqec.decoding.array_checks import check_beliefs, check_syndromes
-    from autoqec.decoding.decoder_contract import CompiledDecoder, Decoded, Decoder
+    from autoqec.decoding.decoder_contract import CompiledDecoder, ConfidentDecoder, Decoded, Decoder
     from autoqec.decoding.edges import EdgeUses, edge_log_odds, edge_uses
 
 __all__ = [
     "CompiledDecoder",
+    "ConfidentDecoder",
     "Decoded",
     "Decoder",
     "EdgeUses",
@@ -29,7 +30,7 @@ __getattr__ = lazy_names(
     __name__,
     {
         "array_checks": ("check_beliefs", "check_syndromes"),
-        "decoder_contract": ("CompiledDecoder", "Decoded", "Decoder"),
+        "decoder_contract": ("CompiledDecoder", "ConfidentDecoder", "Decoded", "Decoder"),
         "edges": ("EdgeUses", "edge_log_odds", "edge_uses"),
     },
 )

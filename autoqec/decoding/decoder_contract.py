@@ -6,6 +6,7 @@ Scoring knows decoders only through this interface.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -50,6 +51,42 @@ class CompiledDecoder(Protocol):
             AutoQECError: The decoder does not take beliefs, or a shape or dtype is wrong.
         """
         ...
+
+
+@runtime_checkable
+class ConfidentDecoder(CompiledDecoder, Protocol):
+    """A decoder that can say how sure it is of the answers it gives without beliefs.
+
+    Attributes:
+        confidence_kind: What the number means. `gap`: the complementary gap in nats, the weight of the lightest solution in
+            any other logical class less that of the plain answer's (Gidney, Newman, Brooks and Jones, Nat. Commun. 16, 4498).
+            `converged`: 1 where belief propagation converged, else 0. Other decoders have a word of their own.
+    """
+
+    confidence_kind: str
+
+    def confidence(self, syndromes: np.ndarray, at_most: float = inf) -> np.ndarray:
+        """Compute how sure the decoder is of each plain answer, `decode(syndromes)`. It does not depend on the batch.
+
+        Args:
+            syndromes: As for `decode`.
+            at_most: The largest value that matters. A value above it may be any number above it, so the decoder need
+                search no further.
+
+        Returns:
+            float32 `[shots]`: larger is surer; 0 for a shot without a valid answer, infinity where no other class can be
+            reached, never NaN.
+        """
+        ...
+
+    def decode_with_confidence(self, syndromes: np.ndarray, at_most: float = inf) -> tuple[Decoded, np.ndarray]:
+        """Return `decode(syndromes)` and `confidence(syndromes, at_most)` for the cost of one pass."""
+        ...
+
+
+def confidence_kind(decoder: CompiledDecoder) -> str | None:
+    """The confidence that a decoder offers; None if it offers none."""
+    return decoder.confidence_kind if isinstance(decoder, ConfidentDecoder) else None
 
 
 @runtime_checkable

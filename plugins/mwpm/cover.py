@@ -37,7 +37,11 @@ class Cover(NamedTuple):
 
 def double_cover(edges: Edges, detectors: int) -> Cover:
     """Lay out the edges of a problem."""
-    ends = edges.ends.astype(np.int32)
+    return double_cover_of(edges.ends.astype(np.int32), detectors)
+
+
+def double_cover_of(ends: np.ndarray, detectors: int) -> Cover:
+    """Lay out edges given by their ends, int32 `[edges, 2]`, -1 for the boundary."""
     inner = np.flatnonzero((ends >= 0).all(axis=1))
     exits = np.flatnonzero((ends < 0).any(axis=1))
     here = np.concatenate([ends[inner, 0], ends[inner, 1]])

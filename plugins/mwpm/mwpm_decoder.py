@@ -7,6 +7,7 @@ the edge weights of their shot (`autoqec.decoding.edges`), and matching on them 
 from __future__ import annotations
 
 from functools import cached_property
+from math import inf
 
 import numpy as np
 import pymatching
@@ -19,6 +20,7 @@ from autoqec.problem.problem import Problem
 
 from .classes import gap_loss
 from .cover import Cover, double_cover
+from .gap import Gaps
 from .general import GeneralSolver
 from .matching_graph import Graph, matching_graph
 from .matching_kernel import INFEASIBLE, TOO_LARGE, match
@@ -88,6 +90,15 @@ class _Static:
         )
 
     @cached_property
+    def _gaps(self) -> Gaps:
+        return Gaps(self._matching, self._problem.num_detectors, self._problem.num_observables)
+
+    def with_gaps(self, syndromes: np.ndarray, at_most: float) -> tuple[Decoded, np.ndarray]:
+        """Decode, and compute the gap of each answer in nats, exact up to `at_most`."""
+        decoded = self.decode(syndromes)
+        return decoded, self._gaps.of(syndromes, decoded, at_most)
+
+    @cached_property
     def _unmatchable(self) -> Graph | None:
         """The graph if some syndromes have no matching; None if every syndrome has one."""
         assert self._problem.edges is not None
@@ -138,6 +149,8 @@ class CompiledCorrelated:
 class CompiledMwpm:
     """`mwpm` compiled for one problem."""
 
+    confidence_kind = "gap"
+
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
         self._static = _Static(problem, correlated=False)
@@ -182,6 +195,14 @@ class CompiledMwpm:
             part = slice(first, first + _CHUNK)
             observables[part], invalid[part], _ = self.match(syndromes[part], edge_log_odds(beliefs[part], self._uses))
         return Decoded(observables, invalid)
+
+    def confidence(self, syndromes: np.ndarray, at_most: float = inf) -> np.ndarray:
+        """Compute complementary gaps in nats; see `autoqec.decoding.ConfidentDecoder.confidence`."""
+        return self.decode_with_confidence(syndromes, at_most)[1]
+
+    def decode_with_confidence(self, syndromes: np.ndarray, at_most: float = inf) -> tuple[Decoded, np.ndarray]:
+        """Decode with PyMatching, and compute gaps; see `autoqec.decoding.ConfidentDecoder.decode_with_confidence`."""
+        return self._static.with_gaps(check_syndromes(self._problem, syndromes), at_most)
 
     def logical_gap_loss(
         self, syndromes: np.ndarray, beliefs: np.ndarray, observables: np.ndarray
