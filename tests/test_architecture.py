@@ -23,7 +23,7 @@ ALLOWED = {
     "history": {"results"},
     "scoring": {"results", "decoding", "problem", "sandbox"},
     "runner": {"candidate", "decoding", "problem", "sandbox"},
-    "candidate": {"problem"},
+    "candidate": {"decoding", "problem"},
     "decoding": {"problem"},
     "problem": set(),
     "sandbox": set(),
