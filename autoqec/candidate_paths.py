@@ -7,6 +7,12 @@ import re
 #: The file that defines how the decoder receives beliefs, and the one that defines the training.
 OUTPUT_FILE, TRAINING_FILE = "output.yaml", "training.yaml"
 
+#: The file that defines which shots the pipeline is sent. A candidate need not have it.
+GATE_FILE = "gate.yaml"
+
+#: All files that are no stage's. A further kind of file, as an ensemble's, is added here and in `autoqec.candidate.schema`.
+_FILES = (OUTPUT_FILE, TRAINING_FILE, GATE_FILE)
+
 _STAGE_FILE = re.compile(r"stages/([a-z0-9_][a-z0-9_-]{0,39})/(stage\.yaml|module\.py)")
 
 
@@ -18,4 +24,4 @@ def stage_file(path: str) -> tuple[str, str] | None:
 
 def is_candidate_path(path: str) -> bool:
     """Whether a candidate may have a file there; `path` is relative to its folder."""
-    return path in (OUTPUT_FILE, TRAINING_FILE) or stage_file(path) is not None
+    return path in _FILES or stage_file(path) is not None

@@ -58,6 +58,10 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
             "`autoqec doctor`; a SIGKILL that nobody sent is the kernel running out of memory.",
         ),
         "no_answer": ErrorCode("A process did not answer in time.", "Run again; if it repeats, report it."),
+        "decoder_time": ErrorCode(
+            "A decoder made no progress within its limit, in its process's own time; `doing` says which, and how far it was.",
+            "Use a faster decoder, fewer iterations of it, or fewer `references`, in a new run: `autoqec round --new`.",
+        ),
         "bad_message": ErrorCode(
             "A message between processes lacks a field, has an unknown one, or one of the wrong type; `field` names it.",
             "The two processes run different versions of AutoQEC: reinstall it.",
@@ -83,6 +87,10 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
         "loss_needs_teacher": ErrorCode(
             "The loss `logical_gap` needs a decoder that computes a gap, and this environment's does not.",
             "Set `loss: bce`, or use an environment whose decoder is `mwpm`.",
+        ),
+        "gate_not_offered": ErrorCode(
+            "`gate.yaml` asks for a confidence that the environment's decoder does not offer.",
+            "Set `kind` to what it offers, which the message names, or to `none`.",
         ),
         "uncounted_operation": ErrorCode(
             "A stage uses an operation whose FLOPs cannot be counted, or does other operations on other shots.",

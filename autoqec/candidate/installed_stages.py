@@ -5,10 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from autoqec.candidate.schema import Output, Training
+from autoqec.candidate_paths import GATE_FILE, OUTPUT_FILE, TRAINING_FILE
+from autoqec.decoding.gate_file import NO_KIND, Gate
 from autoqec.plugins import Registry
 
-#: What a candidate's files other than its stages are, by path.
-FORMATS = {"output.yaml": Output.model_json_schema(), "training.yaml": Training.model_json_schema()}
+
+def formats(confidence: str | None) -> dict[str, Any]:
+    """What a candidate's files other than its stages are, by path, as JSON schemas.
+
+    Args:
+        confidence: What the environment's decoder offers to a gate; None if that is not known.
+    """
+    gate = Gate.model_json_schema()
+    if confidence is not None:
+        gate["properties"]["kind"]["enum"] = [NO_KIND, confidence]
+    return {OUTPUT_FILE: Output.model_json_schema(), TRAINING_FILE: Training.model_json_schema(), GATE_FILE: gate}
 
 
 def stage_kinds(registry: Registry) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
     output.yaml               mode: soft_priors | hard_flip, threshold
     training.yaml             learning_rate, batch_size, epochs, shots, loss, init, patience, device
+    gate.yaml                 kind, threshold, events, short_bp; absent: every shot goes through the pipeline
     stages/<slug>/stage.yaml  kind, position and the fields of that kind
     stages/<slug>/module.py   Python code, only for a kind that runs the candidate's own code (`custom`)
 
@@ -15,16 +16,26 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from autoqec.candidate.stage_contract import StageConfig, StageKind
-from autoqec.candidate_paths import OUTPUT_FILE, stage_file
+from autoqec.candidate_paths import GATE_FILE, OUTPUT_FILE, TRAINING_FILE, stage_file
 from autoqec.canonical import content_hash, dump_yaml, load_yaml
+from autoqec.decoding.gate_file import Gate, read_gate
 from autoqec.errors import UsageError
-from autoqec.problem.environment import explain, first_problem
+from autoqec.problem.environment import validated
 
 #: Maximum number of stages; nobody can review a longer pipeline.
 MAX_STAGES = 16
+
+_ALLOWED = (
+    "a candidate has output.yaml, training.yaml, gate.yaml, stages/<slug>/stage.yaml and, for kind: custom, module.py"
+)
+
+
+#: Fields of `Training` that came later: they are written only where they differ from the meaning that files without them have,
+#: so that an old candidate keeps its files and its hash.
+_ONLY_IF_SET = frozenset({"sampling", "sampled_share"})
 
 
 class _Strict(BaseModel):
@@ -59,8 +70,13 @@ class Training(_Strict):
         shots: Shots of an epoch; the profile's `train_shots` limits all epochs together.
         loss: What training makes small.
         init: `parents` starts from the parents' tensors where name and shape fit.
-        patience: Stop after so many looks in a row at which the validation loss was not lower; 0 for never.
+        patience: Stop after so many looks in a row at which the validation loss was not lower; 0 for never. With `sampling:
+            gated`, lower means by more than the standard error of the difference on the same validation shots.
         device: `auto` takes a GPU where torch sees one.
+        sampling: `all` computes every shot that is drawn. `gated` asks the environment's decoder how sure it is of each, computes
+            the least sure ones and a sample of the others, and weighs each by one over its chance to be taken, so that the
+            expected gradient is the same. A candidate computes a hundred times longer on a shot than drawing it takes.
+        sampled_share: With `sampling: gated`, the share of the shots drawn that is computed.
     """
 
     learning_rate: float = Field(default=0.02, gt=0.0, le=1.0)
@@ -71,6 +87,8 @@ class Training(_Strict):
     init: Literal["fresh", "parents"] = "fresh"
     patience: int = Field(default=3, ge=0, le=10)
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    sampling: Literal["all", "gated"] = "all"
+    sampled_share: float = Field(default=0.125, gt=0.0, le=1.0)
 
 
 @dataclass(frozen=True)
@@ -85,21 +103,12 @@ class Stage:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A whole predecoder without weights; stages in execution order."""
+    """A whole predecoder without weights; stages in execution order. `gate` is None if there is no `gate.yaml`."""
 
     output: Output
     training: Training
     stages: tuple[Stage, ...]
-
-
-def _validated(model: type[BaseModel], raw: Any, path: str) -> Any:
-    if not isinstance(raw, dict):
-        raise UsageError(f"{path} is not a mapping of fields", code="bad_yaml", about={"file": path})
-    try:
-        return model.model_validate(raw)
-    except ValidationError as error:
-        code, about = first_problem(error)
-        raise UsageError(f"{path}: {explain(error)}", code=code, about={"file": path, **about}) from error
+    gate: Gate | None = None
 
 
 def read_candidate(files: Mapping[str, bytes], stage_kinds: Callable[[str], StageKind]) -> Candidate:
@@ -113,7 +122,7 @@ def read_candidate(files: Mapping[str, bytes], stage_kinds: Callable[[str], Stag
         UsageError: A file is unknown, malformed or has an invalid field; the message names file and field.
         NotFoundError: A stage's kind is not registered.
     """
-    parts: dict[str, Any] = {OUTPUT_FILE: Output(), "training.yaml": Training()}
+    parts: dict[str, Any] = {OUTPUT_FILE: Output(), TRAINING_FILE: Training(), GATE_FILE: None}
     stages: list[Stage] = []
     for path in sorted(files):
         match = stage_file(path)
@@ -122,22 +131,25 @@ def read_candidate(files: Mapping[str, bytes], stage_kinds: Callable[[str], Stag
                 hint = "add stage.yaml beside it, with kind: custom"
                 raise UsageError(f"{path} belongs to no stage", hint=hint, code="custom_refused")
             continue  # read with its stage
+        if path == GATE_FILE:
+            parts[path] = read_gate(files)
+            continue
         raw = load_yaml(files[path], name=path)
         if path == OUTPUT_FILE:
-            parts[path] = _validated(Output, raw, path)
-        elif path == "training.yaml":
-            parts[path] = _validated(Training, raw, path)
+            parts[path] = validated(Output, raw, path)
+        elif path == TRAINING_FILE:
+            parts[path] = validated(Training, raw, path)
         elif match:
             stages.append(_read_stage(match[0], raw, files, stage_kinds))
         else:
             raise UsageError(
                 f"{path} is not allowed in a candidate",
-                hint="a candidate has output.yaml, training.yaml, stages/<slug>/stage.yaml and, for kind: custom, module.py",
+                hint=_ALLOWED,
             )
     if len(stages) > MAX_STAGES:
         raise UsageError(f"the candidate has {len(stages)} stages; at most {MAX_STAGES} are allowed")
     stages.sort(key=lambda stage: (stage.config.position, stage.slug))
-    return Candidate(parts[OUTPUT_FILE], parts["training.yaml"], tuple(stages))
+    return Candidate(parts[OUTPUT_FILE], parts[TRAINING_FILE], tuple(stages), parts[GATE_FILE])
 
 
 def _read_stage(slug: str, raw: Any, files: Mapping[str, bytes], stage_kinds: Callable[[str], StageKind]) -> Stage:
@@ -147,7 +159,7 @@ def _read_stage(slug: str, raw: Any, files: Mapping[str, bytes], stage_kinds: Ca
         about = {"file": path, "field": "kind", "problem": problem}
         raise UsageError(f"{path}: kind: {problem}", code="bad_value", about=about)
     kind = stage_kinds(raw["kind"])
-    config = _validated(kind.Config, raw, path)
+    config = validated(kind.Config, raw, path)
     with_module = getattr(kind, "with_module", None)
     if with_module is None:
         if module_path in files:
@@ -171,11 +183,23 @@ def _canonical_text(data: bytes, path: str) -> str:
 
 
 def write_candidate(candidate: Candidate) -> dict[str, bytes]:
-    """Write the canonical files of a candidate, with every field present."""
-    files: dict[str, BaseModel] = {OUTPUT_FILE: candidate.output, "training.yaml": candidate.training}
+    """Write the canonical files of a candidate: every field but those of `_ONLY_IF_SET`, and no file that it need not have."""
+    files: dict[str, BaseModel] = {OUTPUT_FILE: candidate.output, TRAINING_FILE: candidate.training}
+    if candidate.gate is not None:
+        files[GATE_FILE] = candidate.gate
     files |= {f"stages/{stage.slug}/stage.yaml": stage.config for stage in candidate.stages}
     modules = {f"stages/{s.slug}/module.py": s.module.encode() for s in candidate.stages if s.module is not None}
-    return {path: dump_yaml(model.model_dump(mode="json")).encode() for path, model in files.items()} | modules
+    return {path: dump_yaml(_fields(model)).encode() for path, model in files.items()} | modules
+
+
+def _fields(model: BaseModel) -> dict[str, Any]:
+    fields: dict[str, Any] = model.model_dump(mode="json")
+    optional = _ONLY_IF_SET if isinstance(model, Training) else frozenset()
+    return {name: value for name, value in fields.items() if name not in optional or value != _default(model, name)}
+
+
+def _default(model: BaseModel, name: str) -> Any:
+    return type(model).model_fields[name].default
 
 
 def candidate_hash(files: Mapping[str, bytes]) -> str:

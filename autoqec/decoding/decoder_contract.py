@@ -84,6 +84,11 @@ class ConfidentDecoder(CompiledDecoder, Protocol):
         ...
 
 
+def confidence_kind(decoder: CompiledDecoder) -> str | None:
+    """The confidence that a decoder offers; None if it offers none."""
+    return decoder.confidence_kind if isinstance(decoder, ConfidentDecoder) else None
+
+
 @runtime_checkable
 class TeachingDecoder(CompiledDecoder, Protocol):
     """A decoder that can compute the gradient of a logical loss with respect to beliefs."""

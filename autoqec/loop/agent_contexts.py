@@ -11,7 +11,7 @@ from autoqec.agents.agent_contract import Context, PastRound
 from autoqec.agents.budget import left, spent_on
 from autoqec.agents.context_parts import BudgetLeft, KilledRound, MachineFacts, ProfileLimits, RoundTiming
 from autoqec.agents.past_rounds import failed_composes, past_rounds
-from autoqec.candidate.installed_stages import FORMATS, stage_kinds
+from autoqec.candidate.installed_stages import formats, stage_kinds
 from autoqec.history import RoundRecord, read_candidate, read_committed, trusted_events
 from autoqec.loop.session import Session
 from autoqec.loop.tracing import run_calls
@@ -40,6 +40,7 @@ def build_context(session: Session, number: int, limits: ProfileLimits, **fields
     """
     # One run's rounds and no other's: a seed then gives the same rounds in any lab.
     records = session.records()
+    decoder = session.registry.get("decoder", session.environment.environment.decoder.kind)
     past = past_rounds(records, lambda commit: read_candidate(session.ledger, commit))
     return Context(
         environment=session.environment.environment.model_dump(mode="json"),
@@ -47,7 +48,7 @@ def build_context(session: Session, number: int, limits: ProfileLimits, **fields
         round=number,
         seed=derive_seed(round_key(session, number), "agent", 0),
         stages=stage_kinds(session.registry),
-        formats=FORMATS,
+        formats=formats(decoder.capabilities.get("confidence")),
         limits=limits,
         history=past,
         front=run_front(session, records).names,

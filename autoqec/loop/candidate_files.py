@@ -8,8 +8,12 @@ from autoqec.agents.role_messages import Proposal
 from autoqec.candidate.schema import Output
 from autoqec.candidate_paths import OUTPUT_FILE
 from autoqec.canonical import load_yaml
+from autoqec.decoding.compile_decoder import compile_decoder
+from autoqec.decoding.decoder_contract import confidence_kind
+from autoqec.decoding.gate_file import NO_KIND, read_gate, require_offered
 from autoqec.errors import UsageError
 from autoqec.loop.session import Session
+from autoqec.problem.code_contract import build_problem
 from autoqec.runner.reading import canonical_candidate
 
 
@@ -33,7 +37,8 @@ def canonical_files(session: Session, sources: Mapping[str, bytes]) -> dict[str,
     Behind a decoder that takes no beliefs only `hard_flip` works: it is filled in where `output.yaml` is left out.
 
     Raises:
-        UsageError, NotFoundError: A file is not valid, or asks for `soft_priors` of such a decoder; names the field.
+        UsageError, NotFoundError: A file is not valid, asks for `soft_priors` of such a decoder, or for a confidence that
+            the decoder does not offer; names the field.
     """
     decoder = session.environment.environment.decoder.kind
     heeds = session.registry.get("decoder", decoder).capabilities.get("takes_beliefs")
@@ -49,4 +54,21 @@ def canonical_files(session: Session, sources: Mapping[str, bytes]) -> dict[str,
             code="bad_value",
             about={"file": OUTPUT_FILE, "field": "mode", "problem": problem},
         )
+    require_gate_fits(session, files)
     return files
+
+
+def require_gate_fits(session: Session, files: Mapping[str, bytes]) -> None:
+    """Refuse a gate that asks for a confidence which the environment's decoder does not offer.
+
+    Raises:
+        UsageError: It does; names the field.
+    """
+    gate, chosen = read_gate(files), session.environment.environment.decoder
+    if gate is None or gate.kind == NO_KIND:
+        return
+    offered = session.registry.get("decoder", chosen.kind).capabilities.get("confidence")
+    if offered is None:  # a decoder that is registered without it may have one all the same
+        problem = build_problem(session.environment, session.registry.maker("code"))
+        offered = confidence_kind(compile_decoder(chosen, problem, session.registry))
+    require_offered(gate, offered, chosen.kind)

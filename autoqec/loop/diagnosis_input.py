@@ -16,6 +16,7 @@ from autoqec.agents.diagnosis.rules_run import RunCase
 from autoqec.agents.past_rounds import past_round
 from autoqec.candidate.schema import Output, Training
 from autoqec.config import Settings
+from autoqec.decoding.gate_file import Gate
 from autoqec.errors import AutoQECError, NotFoundError
 from autoqec.history import (
     CANDIDATE_DIR,
@@ -200,6 +201,7 @@ def _known(registry: Registry, files: Mapping[str, str], reason: str) -> dict[st
         "kind": kinds,
         "training.yaml": list(Training.model_fields),
         "output.yaml": list(Output.model_fields),
+        "gate.yaml": list(Gate.model_fields),
     }
     for path in files:
         kind = fields_of(files, path).get("kind") if path.endswith("/stage.yaml") and path in reason else None

@@ -24,7 +24,7 @@ from autoqec.history import (
 from autoqec.history.rounds.attachments import WEIGHTS_FILE
 from autoqec.json_values import JsonObject
 from autoqec.loop.agent_contexts import round_key
-from autoqec.loop.candidate_files import canonical_files, sources_of
+from autoqec.loop.candidate_files import canonical_files, require_gate_fits, sources_of
 from autoqec.loop.judging import Asked, judge
 from autoqec.loop.measuring import measure
 from autoqec.loop.own_records import note_own
@@ -96,6 +96,7 @@ def code(session: Session, state: RoundState) -> None:
         files, body = dict(start.files), hypothesis.rationale
         try:
             files = canonical_candidate(files, session.registry)
+            require_gate_fits(session, files)
         except AutoQECError as error:
             reason = f"the merged candidate is not valid: {error.problem}"
             raise RoundEnded("compile_error", error, reason) from error
@@ -129,9 +130,9 @@ def code(session: Session, state: RoundState) -> None:
 
 
 def _locked(session: Session, files: Mapping[str, bytes]) -> bool:
-    """Whether training runs behind a lock: for code of others in the candidate, or in the decoder that its loss asks."""
+    """Whether training runs behind a lock: for code of others in the candidate, or in the decoder that training asks."""
     told = load_yaml(files.get("training.yaml", b"{}"), name="training.yaml")
-    asks = isinstance(told, dict) and told.get("loss") == "logical_gap"
+    asks = isinstance(told, dict) and (told.get("loss") == "logical_gap" or told.get("sampling") == "gated")
     decoder = session.registry.get("decoder", session.environment.environment.decoder.kind)
     return needs_lock(files, session.registry) or (asks and not decoder.is_own)
 

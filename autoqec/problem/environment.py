@@ -208,6 +208,21 @@ def explain(error: ValidationError, *, inside: str = "") -> str:
     return "; ".join(parts)
 
 
+def validated(model: type[BaseModel], raw: Any, path: str) -> Any:
+    """The fields of a file as a model.
+
+    Raises:
+        UsageError: They are no mapping, or one is not valid; names file and field.
+    """
+    if not isinstance(raw, dict):
+        raise UsageError(f"{path} is not a mapping of fields", code="bad_yaml", about={"file": path})
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        code, about = first_problem(error)
+        raise UsageError(f"{path}: {explain(error)}", code=code, about={"file": path, **about}) from error
+
+
 def first_problem(error: ValidationError) -> tuple[str, dict[str, Any]]:
     """The code of the first validation error, and what it is about: `field` and `problem`, and which values are allowed.
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from autoqec.results.counts import PairedCounts
 from autoqec.sandbox.channel import Message
 from autoqec.sandbox.lock import Lock
 from autoqec.scoring.batches import batches
+from autoqec.scoring.executor_contract import report_progress
 from autoqec.scoring.matcher import Matcher
 from autoqec.scoring.scoring_requests import AgainTask, ScoringTask
 
@@ -86,6 +87,7 @@ class _DecoderSet:
     matcher: Matcher
     lock: Lock | None
     drifted: dict[float, Problem] = field(default_factory=dict)  # by physical error rate
+    course: _Course | None = None  # of the task that it works on
 
 
 #: The decoder set of the last task in this process; a task for another candidate or problem reuses its matcher.
@@ -154,28 +156,65 @@ def _paired(base_fails: np.ndarray, fails: np.ndarray) -> PairedCounts:
 _NO_SECONDS: Mapping[str, float] = {"predict": 0.0, "decode": 0.0, "cpu": 0.0}
 
 
-def _asked(matcher: Matcher, syndromes: np.ndarray, seed: int) -> tuple[Decoded, dict[str, float]]:
+class _Course:
+    """How far a task is, reported as it goes on.
+
+    Args:
+        matcher: Does the work.
+        chunks: How many chunks the task has.
+        with_references: Whether each of them is decoded by the references, and on uninformative beliefs, too.
+    """
+
+    def __init__(self, matcher: Matcher, chunks: int, with_references: bool):
+        self._matcher = matcher
+        self._known, self._neutral = (_MANY, 1.0) if with_references else (1.0, 0.0)
+        self._whole = chunks * (self._known + self._neutral + float(matcher.has_candidate))
+        self._done = 0.0
+
+    @contextmanager
+    def pass_over(self, kind: Literal["known", "neutral", "candidate"], part: float = 1.0) -> Iterator[None]:
+        """A pass over a part of a chunk's shots."""
+        weight = part * {"known": self._known, "neutral": self._neutral, "candidate": 1.0}[kind]
+        self._matcher.progress = lambda done: report_progress(min(1.0, (self._done + weight * done) / self._whole))
+        yield
+        self._done += weight
+        self._matcher.progress(0.0)
+
+
+#: What the passes of baseline and references weigh together, beside one of the candidate.
+_MANY = 3.0
+
+
+def _asked(
+    matcher: Matcher, syndromes: np.ndarray, seed: int, course: _Course | None = None
+) -> tuple[Decoded, dict[str, float]]:
     """The candidate's answers, asked in batches as `autoqec.scoring.batches` cuts them, and its seconds."""
     parts, seconds = [], dict(_NO_SECONDS)
     # The candidate sees the sizes, so they are not drawn with the seed of the shots itself.
     for batch in batches(len(syndromes), derive_seed(seed.to_bytes(8, "big"), "batches", 0)):
-        decoded, took = matcher.candidate(syndromes[batch])
+        part = (batch.stop - batch.start) / len(syndromes)
+        with course.pass_over("candidate", part) if course else nullcontext():
+            decoded, took = matcher.candidate(syndromes[batch])
         parts.append(decoded)
         seconds = {name: each + took[name] for name, each in seconds.items()}
     return _joined(parts), seconds
 
 
 def _score(decoders: _DecoderSet, shots: Shots, with_references: bool, seed: int) -> ChunkScore:
-    known, baseline_seconds = decoders.matcher.known(shots.syndromes, with_references)
+    course = decoders.course or _Course(decoders.matcher, 1, with_references)
+    with course.pass_over("known"):
+        known, baseline_seconds = decoders.matcher.known(shots.syndromes, with_references)
     plain = known.pop("")
     answer, seconds = plain, _NO_SECONDS
     if decoders.matcher.has_candidate:
-        answer, seconds = _asked(decoders.matcher, shots.syndromes, seed)
+        answer, seconds = _asked(decoders.matcher, shots.syndromes, seed, course)
     base_fails = plain.failures(shots.observables)
     fails = answer.failures(shots.observables)
     neutral = None
     if with_references and decoders.matcher.has_candidate:
-        neutral = _paired(decoders.matcher.neutral(shots.syndromes).failures(shots.observables), fails)
+        with course.pass_over("neutral"):
+            uninformed = decoders.matcher.neutral(shots.syndromes)
+        neutral = _paired(uninformed.failures(shots.observables), fails)
     return ChunkScore(
         counts=_paired(base_fails, fails),
         neutral=neutral,
@@ -208,6 +247,7 @@ def score_chunks(message: Message) -> Message:
     """
     task = ScoringTask.from_message(message)
     with _with_decoder_set(task) as decoders:
+        decoders.course = _Course(decoders.matcher, len(task.seeds), task.references)
         scores = [
             _score(decoders, sample_chunk(_drifted(decoders, task, task.drift), seed), task.references, seed)
             for seed in task.seeds
@@ -233,7 +273,7 @@ def score_given(task: ScoringTask, build: Callable[[Problem], Shots]) -> GivenSc
         build: Makes the shots.
     """
     with _with_decoder_set(task) as decoders:
-        shots = build(decoders.problem)
+        shots, decoders.course = build(decoders.problem), None
         score = _score(decoders, shots, False, len(shots))
         candidate = np.unpackbits(np.frombuffer(bytes.fromhex(score.failed), np.uint8), count=len(shots)).astype(bool)
         known, _ = decoders.matcher.known(shots.syndromes, False)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from autoqec.agents.agent_contract import Context
-from autoqec.candidate.installed_stages import FORMATS, stage_kinds
+from autoqec.candidate.installed_stages import formats, stage_kinds
 from autoqec.plugins import Registry, load_plugins
 from autoqec.problem.environment import ENVIRONMENT_FILE, environment_from_files
 from autoqec.testing.tiny import TINY_ENVIRONMENT
@@ -26,7 +26,7 @@ def tiny_context(registry: Registry | None = None, **fields: Any) -> Context:
         round=1,
         seed=2024,
         stages=stage_kinds(registry or load_plugins()),
-        formats=FORMATS,
+        formats=formats("gap"),
         limits={"train_shots": 1024, "train_seconds": 60.0, "score_shots": 20_000},
         machine={"cores": 1, "memory_gib": 4.0, "device": None, "timings": [], "killed": []},
     )

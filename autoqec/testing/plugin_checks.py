@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from autoqec.agents.agent_contract import ROLES
+from autoqec.decoding.decoder_contract import confidence_kind
 from autoqec.errors import AutoQECError, MissingPackageError, NotFoundError, UsageError
 from autoqec.plugin_errors import one_line, origin
 from autoqec.plugins import BrokenPlugin, Registration, Registry, missing_packages
@@ -181,13 +182,17 @@ def _decoder(entry: Registration, registry: Registry, commands: Collection[str])
         problem: Problem = make()
         try:
             decoder = entry.create()
-            decoder.compile(problem)
+            compiled = decoder.compile(problem)
         except UsageError as error:
             said.append(error.problem)
             continue
         takes = bool(entry.capabilities.get("takes_beliefs", False))
         assert takes == bool(decoder.takes_beliefs), (
             f"it is registered with takes_beliefs={takes}, and its takes_beliefs is {bool(decoder.takes_beliefs)}"
+        )
+        offered = entry.capabilities.get("confidence")
+        assert offered in (None, confidence_kind(compiled)), (
+            f"it is registered with confidence={offered!r}, and its confidence_kind is {confidence_kind(compiled)!r}"
         )
         check_decoder(decoder, problem)
         return ""

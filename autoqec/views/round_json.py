@@ -21,20 +21,26 @@ ROUND_SCHEMA = "autoqec.round/1"
 
 @dataclass(frozen=True)
 class DevelopmentRow:
-    """A round's development metrics in a row."""
+    """A round's development metrics in a row; `steps` of training done and planned, where the time limit cut it short."""
 
     figures: Figures
     costs: Costs
+    steps: tuple[float, float] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
-        return {**self.figures.to_note(), **self.costs.to_note()}
+        cut = {"train_steps": self.steps[0], "train_steps_planned": self.steps[1]} if self.steps else {}
+        return {**self.figures.to_note(), **self.costs.to_note(), **cut}
 
     @staticmethod
     def from_json(told: JsonObject | None) -> DevelopmentRow | None:
         """The inverse of `to_json`."""
         figures, costs = (read_figures(told), read_costs(told)) if told else (None, None)
-        return DevelopmentRow(figures, costs) if figures and costs else None
+        if not (told and figures and costs):
+            return None
+        done, planned = told.get("train_steps"), told.get("train_steps_planned")
+        cut = (done, planned) if isinstance(done, int | float) and isinstance(planned, int | float) else None
+        return DevelopmentRow(figures, costs, cut)
 
 
 @dataclass(frozen=True)
@@ -205,7 +211,7 @@ def _environment(record: RoundRecord) -> tuple[str | None, str | None]:
 
 
 def _development(metrics: Metrics | None) -> DevelopmentRow | None:
-    return DevelopmentRow(metrics.figures, metrics.costs) if metrics else None
+    return DevelopmentRow(metrics.figures, metrics.costs, metrics.cut_short) if metrics else None
 
 
 def _holdout(verdict: Verdict | None) -> HoldoutRow | None:

@@ -142,13 +142,15 @@ def print_outcome(item: RoundRow) -> None:
         console.print(plain("  " + ", ".join(f"{name} {ler:.5f}" for name, ler in sorted(references.items()))))
     if item.metrics is None:
         return
-    console.print(f"  {_costs_text(item.metrics.costs)}")
+    console.print(plain(f"  {_costs_text(item.metrics.costs, item.metrics.steps)}"))
 
 
-def _costs_text(costs: Costs) -> str:
+def _costs_text(costs: Costs, steps: tuple[float, float] | None) -> str:
+    """Costs, and how many of the planned steps of training the time allowed, where it did not allow all."""
+    cut = f" ({steps[0]:,.0f} of {steps[1]:,.0f} steps, no time for more)" if steps else ""
     return (
         f"{count_text(costs.flops_per_shot)} FLOPs and {costs.latency_us_per_shot:.0f} µs per shot,"
-        f" {count_text(costs.params)} parameters; trained {costs.train_seconds:.0f} s, scored {costs.score_seconds:.0f} s"
+        f" {count_text(costs.params)} parameters; trained {costs.train_seconds:.0f} s{cut}, scored {costs.score_seconds:.0f} s"
     )
 
 
@@ -244,7 +246,7 @@ def _sections(item: RoundRow, details: RoundDetails) -> Iterator[tuple[str, str]
     yield "change", details.diff or ""
     yield "conflicts", conflicts_text(details.conflicts, item.fork_from)
     if metrics:
-        yield "development shots", f"{metrics_text(metrics)}\n{_costs_text(metrics.costs)}"
+        yield "development shots", f"{metrics_text(metrics)}\n{_costs_text(metrics.costs, metrics.cut_short)}"
     if analysis:
         yield "analysis", f"{analysis.decision}: {analysis.summary}"
     if verdict:

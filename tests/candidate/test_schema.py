@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoqec.candidate.schema import candidate_hash, read_candidate, write_candidate
+from autoqec.decoding.gate_file import Gate
 from autoqec.errors import NotFoundError, UsageError
 from autoqec.plugins import load_plugins
 
@@ -32,9 +33,33 @@ def test_reading_and_writing_are_inverse(output, iterations, rate):
     assert read_candidate(written, STAGES) == read(sources)
 
 
+def test_a_gate_is_written_only_by_a_candidate_that_has_one():
+    stage = {"stages/a/stage.yaml": "kind: neural_bp\niterations: 3\n"}
+    written = write_candidate(read({**stage, "gate.yaml": "kind: gap\nthreshold: 4.4\n"}))
+    assert written.pop("gate.yaml") == b"events: 0\n\nkind: gap\n\nshort_bp: 0\n\nthreshold: 4.4\n"
+    assert written == write_candidate(read(stage))
+    # As version 0.1 and everything before gates wrote it: an old candidate is still the same one.
+    assert candidate_hash(written) == "343eb63fc4117b367df8f18ab2f365af47fab9b3c256a7a0f20cd8fe4abb4be2"
+    gated = read({**stage, "gate.yaml": "{}\n"})
+    assert gated.gate == Gate(), "which sends every shot on"
+    assert candidate_hash(write_candidate(gated)) != candidate_hash(written)
+    assert read_candidate(write_candidate(gated), STAGES) == gated
+
+
 def test_every_field_is_written_on_a_line_of_its_own():
     text = write_candidate(read({"stages/a/stage.yaml": "kind: neural_bp\n"}))["stages/a/stage.yaml"].decode()
     assert "iterations: 8\n\nkind: neural_bp\n\n" in text
+
+
+def test_newer_fields_are_written_only_where_they_mean_something_new():
+    """An old candidate keeps its files, and so its hash."""
+    old = write_candidate(read({"training.yaml": "loss: logical_gap\n"}))
+    assert "sampl" not in old["training.yaml"].decode()
+    same = write_candidate(read({"training.yaml": "loss: logical_gap\nsampling: all\nsampled_share: 0.125\n"}))
+    assert candidate_hash(old) == candidate_hash(same)
+    new = read({"training.yaml": "sampling: gated\nsampled_share: 0.25\n"})
+    assert b"sampled_share: 0.25\n\nsampling: gated\n" in write_candidate(new)["training.yaml"]
+    assert read_candidate(write_candidate(new), STAGES) == new
 
 
 def test_stages_run_by_position_then_slug():
@@ -69,6 +94,10 @@ def test_the_hash_is_of_the_content():
         ({"training.yaml": "epochs: 1.5\n"}, "training.yaml: epochs"),
         ({"output.yaml": "- 1\n"}, "output.yaml is not a mapping"),
         ({"output.yaml": "threshold: 1.0\n"}, "output.yaml: threshold"),
+        ({"gate.yaml": "threshold: -1\n"}, "gate.yaml: threshold"),
+        ({"gate.yaml": "threshold: .nan\n"}, "gate.yaml: threshold"),
+        ({"gate.yaml": "gap: 3\n"}, "gate.yaml: gap: Extra inputs"),
+        ({"gates.yaml": "kind: gap\n"}, "not allowed in a candidate"),
         ({f"stages/s{i}/stage.yaml": "kind: neural_bp\n" for i in range(17)}, "17 stages; at most 16"),
     ],
 )

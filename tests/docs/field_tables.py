@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 
 from autoqec.candidate.schema import Output, Training
 from autoqec.candidate.stage_contract import StageConfig
+from autoqec.decoding.gate_file import Gate
 from autoqec.plugins import load_plugins
 from autoqec.problem.cell import Cell
 from autoqec.problem.environment import Environment
@@ -139,7 +140,7 @@ def _sections() -> Iterator[tuple[str, str]]:
             if getattr(field.annotation, "__name__", "") in _TITLES:
                 yield f"### {_TITLES[field.annotation.__name__]}", field_table(field.annotation)
     yield "## A candidate", ""
-    for path, model in (("output.yaml", Output), ("training.yaml", Training)):
+    for path, model in (("output.yaml", Output), ("training.yaml", Training), ("gate.yaml", Gate)):
         yield f"### `{path}`", field_table(model)
     yield "### Every `stage.yaml`", field_table(StageConfig)
     for entry in sorted(registry.all("stage"), key=lambda entry: entry.name):

@@ -63,6 +63,26 @@ def test_from_the_baseline_two_files_of_one_name_merge_by_key(lab, run, commit):
     assert {conflict.ours, conflict.theirs} == {3, 4}
 
 
+def test_gates_merge_as_other_files_do(lab, run, commit):
+    def gate(**fields):
+        return dump_yaml({"kind": "gap", "threshold": 4.4, "events": 0, "short_bp": 0} | fields).encode()
+
+    stage = {"stages/a/stage.yaml": yaml()}
+    gated, ungated = commit(1, {**stage, "gate.yaml": gate()}), commit(2, {"stages/b/stage.yaml": yaml()})
+    assert clean(history.merge_candidates(lab, run.base, [gated, ungated]))["gate.yaml"] == gate()
+    other = commit(3, {**stage, "gate.yaml": gate(threshold=2.0, events=3)})
+    found = history.merge_candidates(lab, run.base, [gated, other])
+    assert {(c.path, c.field, frozenset((c.ours, c.theirs))) for c in found.conflicts} == {
+        ("gate.yaml", "threshold", frozenset((4.4, 2.0))),
+        ("gate.yaml", "events", frozenset((0, 3))),
+    }
+    sides = [
+        commit(n, {**stage, "gate.yaml": gate(**edit)}, parents=(gated,))
+        for n, edit in ((4, {"threshold": 3.0}), (5, {"events": 2}))
+    ]
+    assert clean(history.merge_candidates(lab, run.base, sides))["gate.yaml"] == gate(threshold=3.0, events=2)
+
+
 @pytest.mark.parametrize(
     ("ours", "theirs", "merged"),
     [

@@ -419,6 +419,46 @@ def test_a_compose_that_conflicts_is_a_finding(session):
     assert "conflicted before" in agent.seen[-3][1].repair
 
 
+def gated(kind, number=4):
+    reply = candidate(number)
+    return {**reply, "files": {**reply["files"], "gate.yaml": f"kind: {kind}\nthreshold: 4.0\n"}}
+
+
+def test_a_gate_that_the_decoder_cannot_serve_is_refused_with_what_it_offers(session):
+    agent = ScriptedAgent(
+        {"ideator": [{"text": "t"}], "coder": [gated("converged"), gated("gap")], "analyst": [IGNORE]}
+    )
+    made = session(agent)
+    record = run_round(made)
+    assert record.status == "ok"
+    (repair,) = [context.repair for role, context in agent.seen if role == "coder" and context.repair]
+    assert "gate.yaml: kind: decoder 'mwpm' offers the confidence 'gap', not 'converged'" in repair
+    assert read_candidate(made.ledger, record.commit)["gate.yaml"] == (
+        b"events: 0\n\nkind: gap\n\nshort_bp: 0\n\nthreshold: 4.0\n"
+    )
+
+
+def test_a_merged_gate_that_the_decoder_cannot_serve_is_a_compile_error(session):
+    agent = ScriptedAgent({})
+    made = session(agent)
+    ledger, run = made.ledger, made.run
+    for number, slug in ((1, "bp"), (2, "other")):
+        claim = claim_round(ledger, run.name)
+        who = RoundIdentity(
+            run.name, number, claim.attempt, f"{run.env_name}@sha256:{run.env_id}", (), "none", "search", "t"
+        )
+        files = {f"stages/{slug}/stage.yaml": b"kind: neural_bp\n"} | (
+            {"gate.yaml": b"kind: converged\nthreshold: 0.5\n"} if number == 1 else {}
+        )
+        commit = commit_round(ledger, who, base=run.base, parents=(run.base,), files=files, subject="s", body="")
+        close_claim(ledger, claim, status="ok", commit=commit)
+    compose = {"text": "both", "fork_from": [f"{run.name}/{n}" for n in (1, 2)], "compose": "pure"}
+    agent._replies = {"ideator": iter([compose])}
+    record = run_round(made)
+    assert (record.status, record.claim.code) == ("compile_error", "gate_not_offered")
+    assert "decoder 'mwpm' offers the confidence 'gap', not 'converged'" in record.claim.reason
+
+
 def test_training_that_takes_too_long_is_stopped(session):
     slow = {
         "files": {"stages/bp/stage.yaml": "kind: neural_bp\niterations: 50\n", "training.yaml": "shots: 100000000\n"}

@@ -27,7 +27,7 @@ def refused_value(case: Case, said: str) -> Diagnosis | None:
         return _unknown_kind(case, said, case.said("name"))
     if code == "unknown_field" and file and name:
         return _unknown_field(case, said, file, name)
-    if code == "bad_value" and file and name:
+    if code in ("bad_value", "gate_not_offered") and file and name:
         return _bad_value(case, said, file, name, about)
     if code == "bad_yaml" and file:
         return found(case, code, said, file=file)
