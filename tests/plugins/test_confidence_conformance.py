@@ -54,7 +54,7 @@ def other_answer(self, syndromes, at_most=np.inf):
 
 def doubtful(self, syndromes):
     decoded, confidence = self.true.decode_with_confidence(syndromes)
-    return Decoded(decoded.observables, confidence < 2.5), confidence
+    return Decoded(decoded.observables, (confidence > 7.5) & (confidence < 7.6)), confidence
 
 
 WRONG = {
