@@ -27,10 +27,13 @@ FILES = {ENVIRONMENT_FILE: TINY_ENVIRONMENT.encode()}
 PROBLEM = build_problem(environment_from_files(FILES, origin="e"), load_plugins().maker("code"), None)
 SHOTS = sample_chunk(PROBLEM, SEED)
 STAGE = {"stages/bp/stage.yaml": b"kind: neural_bp\niterations: 4\n"}
-OWN = {
-    "stages/own/stage.yaml": b"kind: custom\n",
-    "stages/own/module.py": custom_module("return beliefs + self.w + syndromes.mean()").encode(),
-}
+
+
+def own(code):
+    return {"stages/own/stage.yaml": b"kind: custom\n", "stages/own/module.py": custom_module(code).encode()}
+
+
+OWN = own("return beliefs * 0.9 + self.w")
 GATES = {
     "gap": Gate(kind="gap", threshold=4.0),
     "events and gap": Gate(kind="gap", threshold=4.0, events=3),
@@ -75,7 +78,7 @@ def _decoder_set():
 
 @pytest.fixture(scope="module")
 def parts():
-    """What the decoder says plainly, how sure it is, and what the ungated candidate and uninformative beliefs give, of all shots."""
+    """Of all shots: what the decoder says plainly, how sure it is, and what the ungated candidate and neutral beliefs give."""
     with ExitStack() as resources:
         made = decoders(sealed(), resources)
         plain = made.known(SHOTS.syndromes, False)[0][""]
@@ -153,9 +156,6 @@ def test_nothing_but_the_shots_that_are_sent_on_reaches_the_candidates_process(p
 
 @pytest.mark.parametrize("stages", [STAGE, OWN], ids=["ours", "its own code"])
 def test_neither_batches_nor_processes_nor_other_shots_change_an_answer(stages, monkeypatch):
-    stages = stages if stages is STAGE else {
-        **OWN, "stages/own/module.py": custom_module("return beliefs * 0.9 + self.w").encode()
-    }  # fmt: skip
     candidate = sealed(GATES["events and gap"], stages)
     first = scored(candidate).answers
     monkeypatch.setattr(shard, "batches", lambda sent, seed: [slice(i, i + 7) for i in range(0, int(sent.sum()), 7)])
@@ -166,7 +166,8 @@ def test_neither_batches_nor_processes_nor_other_shots_change_an_answer(stages, 
 
 
 def test_an_answer_that_depends_on_its_batch_comes_out_otherwise_behind_a_gate_too():
-    candidate = sealed(GATES["gap"], OWN)
+    peeking = "if len(beliefs) > 8 and int(syndromes.sum()) % 4 == 0:\n    beliefs = -beliefs\nreturn beliefs + self.w"
+    candidate = sealed(GATES["gap"], own(peeking))
     first = scored(candidate).answers
     again = AgainTask(environment=FILES, sealed=candidate, seeds=(SEED,), rates=(0.004, 0.009))
     assert shard.answer_again(again.to_message()).fields["answers"] != [first]
@@ -174,9 +175,8 @@ def test_an_answer_that_depends_on_its_batch_comes_out_otherwise_behind_a_gate_t
 
 def test_the_recorded_operations_answer_and_are_counted_on_the_shots_that_are_sent_on():
     code = "lit = syndromes.sum(1, keepdim=True)\nreturn beliefs - 0.1 * torch.tanh(lit) * beliefs + self.w"
-    stages = {"stages/own/stage.yaml": b"kind: custom\n", "stages/own/module.py": custom_module(code).encode()}
     for name in ("gap", "nothing"):
-        candidate = sealed(GATES[name], stages)
+        candidate = sealed(GATES[name], own(code))
         found = shard.answer_by_record(task(candidate).to_message()).fields
         assert found["answers"] == [scored(candidate).answers]
         cost = shard.cost(task(candidate).to_message()).fields
