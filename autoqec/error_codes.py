@@ -58,6 +58,10 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
             "`autoqec doctor`; a SIGKILL that nobody sent is the kernel running out of memory.",
         ),
         "no_answer": ErrorCode("A process did not answer in time.", "Run again; if it repeats, report it."),
+        "decoder_time": ErrorCode(
+            "A decoder made no progress within its limit, in its process's own time; `doing` says which, and how far it was.",
+            "Use a faster decoder, fewer iterations of it, or fewer `references`, in a new run: `autoqec round --new`.",
+        ),
         "bad_message": ErrorCode(
             "A message between processes lacks a field, has an unknown one, or one of the wrong type; `field` names it.",
             "The two processes run different versions of AutoQEC: reinstall it.",

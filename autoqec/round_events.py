@@ -51,7 +51,7 @@ class AgentsSpent(TypedDict):
 
 
 class TrainingGoesOn(TypedDict):
-    """Steps of training done, of how many, the shots they took and the loss."""
+    """Steps of training done, of how many, the shots they took and the loss; `planned` steps, more where the time is short."""
 
     event: Literal["train"]
     run: str
@@ -59,6 +59,7 @@ class TrainingGoesOn(TypedDict):
     steps: int
     shots: int
     loss: float
+    planned: int
 
 
 class ScoringGoesOn(TypedDict):

@@ -185,6 +185,8 @@ class Answers:
             raise self.error
         raise failure_from(Message(report_of(self.error)))
 
+    answer = receive
+
     def kill(self):
         pass
 

@@ -130,9 +130,9 @@ def code(session: Session, state: RoundState) -> None:
 
 
 def _locked(session: Session, files: Mapping[str, bytes]) -> bool:
-    """Whether training runs behind a lock: for code of others in the candidate, or in the decoder that its loss asks."""
+    """Whether training runs behind a lock: for code of others in the candidate, or in the decoder that training asks."""
     told = load_yaml(files.get("training.yaml", b"{}"), name="training.yaml")
-    asks = isinstance(told, dict) and told.get("loss") == "logical_gap"
+    asks = isinstance(told, dict) and (told.get("loss") == "logical_gap" or told.get("sampling") == "gated")
     decoder = session.registry.get("decoder", session.environment.environment.decoder.kind)
     return needs_lock(files, session.registry) or (asks and not decoder.is_own)
 

@@ -64,15 +64,72 @@ class Labelled(NamedTuple):
 
 def sample_labelled(problem: Problem, shots: int, seed: int) -> Labelled:
     """Draw shots and the mechanisms that fired from the error model."""
-    syndromes, observables, errors = problem.dem.compile_sampler(seed=seed).sample(shots, return_errors=True)
-    assert errors is not None  # return_errors=True
-    fired = np.zeros((shots, len(problem.mechanisms)), dtype=bool)
-    kept = np.flatnonzero(problem.mechanisms.of_instruction >= 0)
-    owner = problem.mechanisms.of_instruction[kept]
-    # Mechanisms with one instruction need no parity: copy those in one step, and loop over the rest only.
-    counts = np.bincount(owner, minlength=len(problem.mechanisms))
-    single = counts[owner] == 1
-    fired[:, owner[single]] = errors[:, kept[single]]
-    for instruction, mechanism in zip(kept[~single], owner[~single], strict=True):
-        fired[:, mechanism] ^= errors[:, instruction]
-    return Labelled(syndromes, observables, fired)
+    syndromes, observables, fired, _, _ = Draw(problem, shots, seed, labels=True).take()
+    assert fired is not None
+    return Labelled(_bits(syndromes, problem.num_detectors), _bits(observables, problem.num_observables), fired)
+
+
+def _bits(packed: np.ndarray, count: int) -> np.ndarray:
+    return np.unpackbits(packed, axis=1, count=count, bitorder="little").view(bool)
+
+
+class TrainingShots(NamedTuple):
+    """Shots to train on.
+
+    Attributes:
+        syndromes: Bit-packed little-endian, uint8 `[shots, ceil(detectors / 8)]`.
+        observables: True logical flips, packed as `syndromes`, uint8 `[shots, ceil(observables / 8)]`.
+        fired: Mechanisms that fired, bool `[shots, mechanisms]`, as in `Labelled`; None if they were not asked for.
+        weights: Of each shot in a loss, float32 `[shots]`; None if all have the weight 1.
+        drawn: How many shots these stand for: the loss is the weighted sum over `shots`, divided by this number.
+    """
+
+    syndromes: np.ndarray
+    observables: np.ndarray
+    fired: np.ndarray | None
+    weights: np.ndarray | None
+    drawn: int
+
+    def part(self, rows: slice) -> TrainingShots:
+        """Some of these shots, which stand for as many; the losses of all parts add up to the loss."""
+        fired = None if self.fired is None else self.fired[rows]
+        weights = None if self.weights is None else self.weights[rows]
+        return TrainingShots(self.syndromes[rows], self.observables[rows], fired, weights, self.drawn)
+
+
+class Draw:
+    """Shots drawn from the error model, of which `take` returns some; mechanisms are looked up for those only.
+
+    The same seed and number of shots give the shots of `sample_labelled`.
+
+    Args:
+        problem: The problem.
+        shots: How many.
+        seed: 64-bit seed.
+        labels: Whether `take` tells the mechanisms that fired; drawing costs more then.
+    """
+
+    def __init__(self, problem: Problem, shots: int, seed: int, *, labels: bool) -> None:
+        self._problem = problem
+        self.syndromes, self._observables, self._errors = problem.dem.compile_sampler(seed=seed).sample(
+            shots, return_errors=labels, bit_packed=True
+        )
+
+    def take(self, rows: np.ndarray | None = None, weights: np.ndarray | None = None) -> TrainingShots:
+        """Return the shots of some rows, in their order, with the given weights; None for all."""
+        chosen: np.ndarray | slice = slice(None) if rows is None else rows
+        syndromes = np.ascontiguousarray(self.syndromes[chosen])
+        fired = None if self._errors is None else _fired(self._problem, self._errors[chosen])
+        return TrainingShots(syndromes, self._observables[chosen], fired, weights, len(self.syndromes))
+
+
+def _fired(problem: Problem, errors: np.ndarray) -> np.ndarray:
+    """Fold instructions that fired, bit-packed `[shots, bytes]`, into mechanisms, by parity."""
+    fired = np.zeros((len(errors), len(problem.mechanisms)), dtype=bool)
+    # Few instructions fire, so it is cheaper to list them than to copy a column for each.
+    of_instruction = problem.mechanisms.of_instruction
+    shot, instruction = np.nonzero(_bits(errors, of_instruction.size))
+    owner = of_instruction[instruction]
+    kept = owner >= 0
+    np.bitwise_xor.at(fired.view(np.uint8).reshape(-1), shot[kept] * fired.shape[1] + owner[kept], 1)
+    return fired

@@ -65,6 +65,15 @@ class Metrics:
         return self.measured.training or TrainingLog()
 
     @property
+    def cut_short(self) -> tuple[float, float] | None:
+        """Steps of training done and planned, where the time limit cut it short; without the parts, as a log of rounds asks."""
+        told = self.note.get("training")
+        if not isinstance(told, Mapping) or told.get("out_of_time") is not True:
+            return None
+        found = numbers_in({name: told.get(name) for name in ("steps", "steps_planned")}) or {}
+        return (found["steps"], found["steps_planned"]) if len(found) == 2 else None
+
+    @property
     def references(self) -> Mapping[str, float] | None:
         """Rates of reference decoders on the same shots; None if the note has none."""
         return numbers_in(self.note.get("references"))

@@ -41,6 +41,8 @@ class TrainingLog:
         steps, steps_planned, shots: Done, to do, drawn.
         nan_steps: Steps whose loss or gradient was not finite.
         out_of_time: Whether the time limit cut it short.
+        steps_cut_to: The steps that fit the time, where those planned did not.
+        seconds_a_step, seconds_allowed: The measured time of a step, and the time for all, where the plan was cut.
         seconds: Wall clock.
         device: The device it ran on.
     """
@@ -55,6 +57,9 @@ class TrainingLog:
     shots: float | None = None
     nan_steps: float | None = None
     out_of_time: bool = False
+    steps_cut_to: float | None = None
+    seconds_a_step: float | None = None
+    seconds_allowed: float | None = None
     seconds: float | None = None
     device: str | None = None
 

@@ -29,6 +29,10 @@ class CosineAdam:
         self._square = [torch.zeros_like(p) for p in self._parameters]
         self._count = [torch.zeros((), dtype=torch.float32) for _ in self._parameters]
 
+    def end_after(self, steps: int) -> None:
+        """Let the learning rate become zero after so many steps, instead of those planned first."""
+        self._steps = steps
+
     def forget_gradients(self) -> None:
         """Before a backward pass."""
         for parameter in self._parameters:

@@ -6,7 +6,6 @@ most of that question does not matter. `logical_gap` asks the environment's deco
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -14,27 +13,37 @@ import torch
 from torch.nn import functional
 
 from autoqec.decoding.decoder_contract import TeachingDecoder
-from autoqec.problem.sampling import Labelled
+from autoqec.problem.sampling import TrainingShots
+from autoqec.shared_threads import in_parallel, slices
 
 _FOCAL_GAMMA = 2.0
 
+#: Shots that a thread takes at a time; they cost very different times, so this is few.
+_SHOTS_AT_A_TIME = 32
+
+
+def needs_labels(name: str) -> bool:
+    """Whether a loss asks which mechanisms fired."""
+    return name != "logical_gap"
+
 
 def batch_loss(
-    name: str, beliefs: torch.Tensor, shots: Labelled, priors: torch.Tensor, decoder: TeachingDecoder | None
+    name: str, beliefs: torch.Tensor, shots: TrainingShots, priors: torch.Tensor, decoder: TeachingDecoder | None
 ) -> torch.Tensor:
-    """Mean loss over shots, in nats.
+    """Loss of each shot, in nats, float32 `[shots]`.
 
     Args:
         name: A value of `Training.loss`.
         beliefs: Log-odds of not firing, float32 `[shots, mechanisms]`.
-        shots: What really happened.
+        shots: What really happened; its weights are not applied.
         priors: The problem's own log-odds of not firing, float32 `[mechanisms]`.
         decoder: The decoder that asks for `logical_gap`; the other losses need none.
     """
     if name == "logical_gap":
         assert decoder is not None
         loss: torch.Tensor = _LogicalGap.apply(beliefs, shots, decoder)  # type: ignore[no-untyped-call]
-        return loss.mean()
+        return loss
+    assert shots.fired is not None
     fired = torch.from_numpy(shots.fired).to(beliefs)
     nats = functional.binary_cross_entropy_with_logits(-beliefs, fired, reduction="none")
     if name == "focal":
@@ -46,20 +55,28 @@ def batch_loss(
         chance = torch.sigmoid(-priors)
         entropy = functional.binary_cross_entropy_with_logits(-priors, chance, reduction="none")
         nats = nats * (entropy.mean() / entropy.clamp(min=1e-9))
-    return nats.sum(dim=1).mean()
+    return nats.sum(dim=1)
+
+
+def mean_loss(each: torch.Tensor, shots: TrainingShots) -> torch.Tensor:
+    """The loss of all shots drawn, estimated from that of those that were taken."""
+    if shots.weights is None and len(each) == shots.drawn:
+        return each.mean()
+    if shots.weights is not None:
+        each = each * torch.from_numpy(shots.weights).to(each)
+    return each.sum() / shots.drawn
 
 
 class _LogicalGap(torch.autograd.Function):
-    """`TeachingDecoder.logical_gap_loss` as a differentiable operation; threads share out the shots, which are independent."""
+    """`TeachingDecoder.logical_gap_loss` as a differentiable operation; threads share the shots, which are independent."""
 
     @staticmethod
-    def forward(ctx: Any, beliefs: torch.Tensor, shots: Labelled, decoder: TeachingDecoder) -> torch.Tensor:
+    def forward(ctx: Any, beliefs: torch.Tensor, shots: TrainingShots, decoder: TeachingDecoder) -> torch.Tensor:
         rows = np.ascontiguousarray(beliefs.detach().cpu().numpy())
-        packed = np.packbits(shots.syndromes, axis=1, bitorder="little")
-        truth = np.packbits(shots.observables, axis=1, bitorder="little")
-        parts = np.array_split(np.arange(len(rows)), torch.get_num_threads())
-        with ThreadPoolExecutor(len(parts)) as pool:
-            done = list(pool.map(lambda part: decoder.logical_gap_loss(packed[part], rows[part], truth[part]), parts))
+        done = in_parallel(
+            lambda part: decoder.logical_gap_loss(shots.syndromes[part], rows[part], shots.observables[part]),
+            slices(len(rows), _SHOTS_AT_A_TIME),
+        )
         ctx.by_beliefs = torch.from_numpy(np.concatenate([gradient for _, gradient in done])).to(beliefs.device)
         return torch.from_numpy(np.concatenate([loss for loss, _ in done])).to(beliefs.device)
 

@@ -103,9 +103,9 @@ def _read_behind_lock(files: Mapping[str, bytes], stages: tuple[str, ...]) -> Ma
     try:
         with Child(target, memory_bytes=_MEMORY_BYTES, apart=True) as child:
             child.tell(Preparation(stages=stages, dem=b"", lock=True).to_message())
-            child.receive(_SECONDS)
+            child.answer(_SECONDS)
             child.tell(ReadingRequest(files).to_message())
-            return ReadingRequest.from_message(child.receive(_SECONDS, _MOST_BYTES)).files
+            return ReadingRequest.from_message(child.answer(_SECONDS, _MOST_BYTES)).files
     except ChildFailed as error:
         kind = _KINDS.get(error.kind, AutoQECError)
         raise kind(error.problem, hint=error.hint, code=error.code, about=error.about) from error

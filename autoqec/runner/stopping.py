@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from math import inf, isfinite
+from math import inf, isfinite, sqrt
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 if TYPE_CHECKING:
     import torch
@@ -24,25 +26,45 @@ class EarlyStopping:
 
     Args:
         modules: What is trained.
-        patience: Looks in a row without a lower loss after which to stop; 0 for never.
+        patience: Looks in a row without progress after which to stop; 0 for never.
+        paired: What progress is. False: a lower loss than ever. True: a loss that is lower than at the last progress by more
+            than the standard error of the difference, which is taken shot by shot; so neither the noise of a few shots nor a
+            fall that no round could measure keeps training going.
     """
 
-    def __init__(self, modules: torch.nn.Module, patience: int) -> None:
-        self._modules, self._patience = modules, patience
+    def __init__(self, modules: torch.nn.Module, patience: int, *, paired: bool = False) -> None:
+        self._modules, self._patience, self._paired = modules, patience, paired
         self._best, self._waited = inf, 0
+        self._reference: np.ndarray | None = None
         self._weights: dict[str, torch.Tensor] = {}
         self.points: list[dict[str, float]] = []
 
-    def look(self, step: int, loss: float) -> bool:
-        """Take note of a validation loss after so many steps, the first of which is finite; returns whether to stop."""
+    def look(self, step: int, loss: float, each: np.ndarray | None = None) -> bool:
+        """Take note of a validation loss after so many steps, the first of which is finite; returns whether to stop.
+
+        Args:
+            step: Steps done.
+            loss: The validation loss.
+            each: What each validation shot contributes to it, float64 `[shots]`; only `paired` needs them.
+        """
         if isfinite(loss):
             self.points.append({"step": step, "loss": round(loss, 6)})
-        if loss < self._best:
-            self._best, self._waited = loss, 0
+        lowest = loss < self._best
+        progress = self._falls(each) if self._paired and each is not None else lowest
+        self._waited = 0 if progress else self._waited + 1
+        if progress:
+            self._reference = each
+        if lowest:
+            self._best = loss
             self._weights = {name: value.detach().clone() for name, value in self._modules.state_dict().items()}
-            return False
-        self._waited += 1
         return 0 < self._patience <= self._waited
+
+    def _falls(self, each: np.ndarray) -> bool:
+        """Whether the sum over shots is lower than at the last progress, by more than the standard error of the difference."""
+        if self._reference is None:
+            return True
+        fall = self._reference - each
+        return bool(fall.sum() > sqrt(len(fall)) * fall.std())
 
     def restore(self) -> float:
         """Put the best weights back; returns their validation loss."""

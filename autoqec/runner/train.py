@@ -17,7 +17,8 @@ from autoqec.sandbox.lock import Lock
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.sandbox.worker_requests import TrainingPreparation, TrainingRequest
 
-#: Threads of a training process. A constant, not the machine's count: sums in another order are other weights.
+#: Threads of torch in a training process. A constant, not the machine's count: sums in another order are other weights. Compiled
+#: code uses all cores (`autoqec.shared_threads`); its results do not depend on how many there are.
 TRAINING_THREADS = 2
 
 #: The fraction of the wall-clock limit after which training begins no further step. The rest is for loading, one validation and
@@ -66,7 +67,7 @@ class TrainingFailed(AutoQECError):
 _STOPPED = frozenset({"out_of_memory", "diverged", "untrained_not_finite"})
 _UNUSABLE = frozenset({"UsageError", "NotFoundError"})
 
-_PROGRESS = ("step", "steps", "shots", "loss")
+_PROGRESS = ("step", "steps", "shots", "loss", "planned")
 _COST = ("flops_per_shot", "params", "constants")
 
 #: Telemetry fields that a note keeps, by type; a process that runs a candidate's code could report anything.
@@ -76,6 +77,9 @@ _COUNTS = (
     "validation_after",
     "steps",
     "steps_planned",
+    "steps_cut_to",
+    "seconds_a_step",
+    "seconds_allowed",
     "out_of_time",
     "shots",
     "nan_steps",
@@ -157,7 +161,7 @@ def train_candidate(
         inherit: Start from the parents' weights whatever the candidate's `init` says, as a composed child does.
         locked: Whether the process is locked before the candidate's code runs.
         limits: Time and memory.
-        report: Called with each `{"step", "steps", "shots", "loss"}`.
+        report: Called with each `{"step", "steps", "shots", "loss", "planned"}`.
 
     Raises:
         TrainingFailed: With the status the round ends in and the reason in one sentence.

@@ -17,12 +17,14 @@ import numpy as np
 
 from autoqec.candidate.compile import build_modules, load_tensors, module_tensors
 from autoqec.candidate.schema import Candidate, Training
-from autoqec.decoding.decoder_contract import TeachingDecoder
+from autoqec.decoding.decoder_contract import CompiledDecoder, ConfidentDecoder, TeachingDecoder
 from autoqec.errors import AutoQECError
 from autoqec.problem.problem import Problem
 from autoqec.problem.streams import derive_seed
 from autoqec.runner.devices import choose_device
 from autoqec.runner.stopping import EarlyStopping, steps_between_looks
+from autoqec.runner.training_time import TrainingTime
+from autoqec.shared_threads import thread_count
 
 if TYPE_CHECKING:
     import torch
@@ -50,7 +52,7 @@ class Trained:
     Attributes:
         tensors: Weights by `<slug>.<parameter>`.
         telemetry: `{"step", "loss"}` points of the training and of the validation loss, the latter before and after, steps
-            and shots planned and done, NaN steps, seconds, device.
+            and shots planned and done, what the time allowed, NaN steps, seconds, device.
     """
 
     tensors: dict[str, np.ndarray]
@@ -59,18 +61,19 @@ class Trained:
 
 @dataclass(frozen=True)
 class Progress:
-    """One moment of training: steps done and to do, shots seen, last loss."""
+    """One moment of training: steps done and to do, shots seen, last loss; `planned` steps, more where the time is too short."""
 
     step: int
     steps: int
     shots: int
     loss: float
+    planned: int
 
 
 def train(
     candidate: Candidate,
     problems: Sequence[Problem],
-    decoders: Sequence[TeachingDecoder] | None,
+    decoders: Sequence[CompiledDecoder] | None,
     *,
     seed: bytes,
     max_shots: int,
@@ -86,7 +89,8 @@ def train(
         candidate: What to train; an empty pipeline or zero shots leaves the initial weights.
         problems: Where shots come from: the problem at its target rate, then at the environment's other rates. Batches take
             turns; the validation loss is the target's.
-        decoders: The decoder at each rate, if it supports the loss `logical_gap`; the other losses need none.
+        decoders: The decoder at each rate, if it supports the loss `logical_gap` or `sampling: gated`, whichever the candidate
+            asks for; otherwise none is needed.
         seed: Key of the training stream; the same key gives the same weights on the same machine.
         max_shots: The profile's cap on shots drawn, over all epochs.
         initial: Weights of the parents, used where names and shapes fit if `inherit` or the candidate's `init: parents` says so.
@@ -101,8 +105,6 @@ def train(
     """
     import torch
 
-    from autoqec.runner.shot_losses import ShotLosses, validation_size
-
     # As use_deterministic_algorithms, which imports the compiler to say so to it.
     torch.set_deterministic_debug_mode("error")
     torch.manual_seed(derive_seed(seed, "init", 0))
@@ -113,17 +115,18 @@ def train(
     modules.to(device)
     parameters = [p for p in modules.parameters() if p.requires_grad]
     per_epoch, steps = _plan(settings, max_shots) if parameters else (1, 0)
-    validated_on = validation_shots or validation_size(settings.loss, steps * settings.batch_size)
-    losses = ShotLosses(modules, problems, decoders, settings, device, seed, validated_on)
+    between = steps_between_looks(steps, settings.batch_size, settings.patience)
+    validated_on = validation_shots or _validated_on(settings, steps, between)
+    losses = _losses(modules, problems, decoders, settings, device, seed, validated_on)
     began = time.monotonic()
-    stopping = EarlyStopping(modules, settings.patience)
+    stopping = EarlyStopping(modules, settings.patience, paired=settings.sampling != "all")
     untrained = losses.validation()
-    if not isfinite(untrained):
+    if not isfinite(untrained.mean):
         raise TrainingDiverged("the loss of the untrained candidate is not finite", code="untrained_not_finite")
-    stopping.look(0, untrained)
-    course = _Course(steps, per_epoch, deadline=began + seconds)
+    stopping.look(0, untrained.mean, untrained.each)
+    course = _Course(steps, per_epoch, between, TrainingTime(steps, between, seconds, began))
     if steps:
-        report(Progress(0, steps, 0, stopping.points[0]["loss"]))
+        report(Progress(0, steps, 0, stopping.points[0]["loss"], steps))
         _walk(course, parameters, settings, losses, stopping, report)
     after = stopping.restore()
     return Trained(
@@ -137,11 +140,12 @@ def train(
             "steps": course.done,
             "steps_planned": steps,
             "out_of_time": course.out_of_time,
+            **course.time.telemetry(),
             "shots": course.done * settings.batch_size,
             "nan_steps": course.nan_steps,
             "inherited": inherited,
             "seconds": round(time.monotonic() - began, 3),
-            "threads": torch.get_num_threads(),
+            "threads": thread_count(),
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         },
     )
@@ -153,6 +157,39 @@ def _plan(settings: Training, max_shots: int) -> tuple[int, int]:
     return per_epoch, per_epoch * settings.epochs if settings.shots and max_shots >= settings.batch_size else 0
 
 
+def _validated_on(settings: Training, steps: int, between: int) -> int:
+    """Shots to draw for the validation loss."""
+    from autoqec.runner.shot_losses import sampled_validation_size, validation_size
+
+    trained_on = steps * settings.batch_size
+    if settings.sampling == "all":
+        return validation_size(settings.loss, trained_on)
+    return sampled_validation_size(trained_on, 2 + steps // between)
+
+
+def _losses(
+    modules: torch.nn.ModuleDict,
+    problems: Sequence[Problem],
+    decoders: Sequence[CompiledDecoder] | None,
+    settings: Training,
+    device: torch.device,
+    seed: bytes,
+    validated_on: int,
+) -> ShotLosses:
+    """The losses, on shots from where the settings say."""
+    from autoqec.runner.losses import needs_labels
+    from autoqec.runner.shot_losses import ShotLosses
+    from autoqec.runner.shot_sources import AllShots, SampledShots, ShotSource
+
+    labels = needs_labels(settings.loss)
+    teachers = [each for each in decoders or () if isinstance(each, TeachingDecoder)]
+    confident = [each for each in decoders or () if isinstance(each, ConfidentDecoder)]
+    source: ShotSource = AllShots(problems, labels=labels)
+    if settings.sampling == "gated":
+        source = SampledShots(problems, confident, settings.sampled_share, labels=labels)
+    return ShotLosses(modules, problems, teachers, source, settings, device, seed, validated_on)
+
+
 @dataclass
 class _Course:
     """How far training has come.
@@ -160,16 +197,18 @@ class _Course:
     Attributes:
         steps: How many it plans.
         per_epoch: How many of them use different shots.
-        deadline: When it begins no further step, by the monotonic clock.
-        done: How many are done.
+        between: Steps between two looks at the validation loss.
+        time: What the time allows.
+        done: How many steps are done.
         nan_steps: How many of those changed nothing, because they were not finite.
-        out_of_time: Whether the deadline cut it short.
+        out_of_time: Whether the time limit cut it short.
         points: Telemetry.
     """
 
     steps: int
     per_epoch: int
-    deadline: float
+    between: int
+    time: TrainingTime
     done: int = 0
     nan_steps: int = 0
     out_of_time: bool = False
@@ -184,23 +223,38 @@ def _walk(
     stopping: EarlyStopping,
     report: Callable[[Progress], None],
 ) -> None:
-    """Take all steps, or as many as the deadline and early stopping allow."""
+    """Take all steps, or as many as the time and early stopping allow."""
     from autoqec.runner.adam import CosineAdam
 
-    steps = course.steps
-    optimiser = CosineAdam(parameters, settings.learning_rate, steps)
-    between = steps_between_looks(steps, settings.batch_size, settings.patience)
-    every = max(1, steps // _TELEMETRY_POINTS)
-    for step in range(steps):
+    planned = course.steps
+    optimiser = CosineAdam(parameters, settings.learning_rate, planned)
+    every = max(1, planned // _TELEMETRY_POINTS)
+    while course.done < course.steps:
+        step, cut = course.done, course.time.cut(course.done)
+        if cut is not None:
+            course.steps, every = cut, max(1, cut // _TELEMETRY_POINTS)
+            optimiser.end_after(cut)
         loss = _take_step(course, step, optimiser, parameters, losses)
         course.done = done = step + 1
-        if (step % every == 0 or done == steps) and isfinite(loss):  # reports are JSON, which has no NaN
+        late = course.time.is_over()
+        if (step % every == 0 or done == course.steps or cut is not None) and isfinite(
+            loss
+        ):  # reports are JSON: no NaN
             course.points.append({"step": step, "loss": round(loss, 6)})
-            report(Progress(done, steps, done * settings.batch_size, course.points[-1]["loss"]))
-        course.out_of_time = done < steps and time.monotonic() > course.deadline
-        look = done % between == 0 or done == steps or course.out_of_time
-        if (look and stopping.look(done, losses.validation())) or course.out_of_time:
+            shots = done * settings.batch_size
+            report(Progress(done, course.steps, shots, course.points[-1]["loss"], planned))
+        course.out_of_time = (late and done < planned) or planned > course.steps == done
+        if (done % course.between == 0 or done == course.steps or late) and _look(course, losses, stopping):
             break
+        if late:
+            break
+
+
+def _look(course: _Course, losses: ShotLosses, stopping: EarlyStopping) -> bool:
+    """Compute the validation loss; returns whether it says to stop."""
+    with course.time.looking():
+        validation = losses.validation()
+    return stopping.look(course.done, validation.mean, validation.each)
 
 
 def _take_step(

@@ -20,7 +20,7 @@ from autoqec.candidate.cost import measure_recorded
 from autoqec.candidate.schema import Candidate, Output, Stage, Training, read_candidate, write_candidate
 from autoqec.candidate.stage_contract import StageKind
 from autoqec.candidate.weights import load_weights, save_weights
-from autoqec.decoding.decoder_contract import TeachingDecoder
+from autoqec.decoding.decoder_contract import CompiledDecoder
 from autoqec.plugin_errors import explained
 from autoqec.problem.problem import Problem
 
@@ -111,7 +111,7 @@ def _predict_once(actor: Candidate, problem: Problem) -> None:
 
 
 def warm_up_training(
-    candidate: Candidate, problems: Sequence[Problem], decoders: Sequence[TeachingDecoder] | None
+    candidate: Candidate, problems: Sequence[Problem], decoders: Sequence[CompiledDecoder] | None
 ) -> None:
     """Do everything that training will do, in one step for each stage."""
     few: dict[str, int] = {"shots": _BATCH, "batch_size": _BATCH, "epochs": 1}
@@ -122,7 +122,7 @@ def warm_up_training(
     warm_up_predictions(candidate, problems[0])
 
 
-def _train_once(actor: Candidate, problems: Sequence[Problem], decoders: Sequence[TeachingDecoder] | None) -> None:
+def _train_once(actor: Candidate, problems: Sequence[Problem], decoders: Sequence[CompiledDecoder] | None) -> None:
     from autoqec.runner.training import train
 
     ignore: Callable[[object], None] = lambda progress: None  # noqa: E731

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -19,11 +19,11 @@ import stim
 from autoqec.candidate.compile import build_modules, chained, compile_stages, module_tensors
 from autoqec.candidate.cost import Cost, Meter, measure_cost, measure_recorded, record_stages
 from autoqec.candidate.recorded_program import Program
-from autoqec.candidate.schema import Candidate, read_candidate, write_candidate
+from autoqec.candidate.schema import Candidate, Training, read_candidate, write_candidate
 from autoqec.candidate.stage_contract import Inference, StageKind
 from autoqec.candidate.weights import load_weights, save_weights
 from autoqec.decoding.compile_decoder import compile_decoder
-from autoqec.decoding.decoder_contract import TeachingDecoder
+from autoqec.decoding.decoder_contract import CompiledDecoder, ConfidentDecoder, TeachingDecoder
 from autoqec.errors import UsageError
 from autoqec.plugins import Registry, load_plugins, own_plugins
 from autoqec.problem.environment import Choice
@@ -43,6 +43,7 @@ from autoqec.sandbox.worker_requests import (
     TrainingRequest,
     WarmUpRequest,
 )
+from autoqec.shared_threads import close_threads
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ def _lock(channel: Channel, warm_up: Callable[[], None]) -> None:
     torch.set_num_threads(1)  # threads that wait for a warm-up's small tasks cost more than they help
     warm_up()
     torch.set_num_threads(threads)
+    close_threads()  # some layers of the lock cover only threads that start afterwards
     channel.send(Message({"lock": lock(channel.descriptors).to_dict()}))
 
 
@@ -91,6 +93,30 @@ def _teacher(fields: Mapping[str, Any], problem: Problem, registry: Registry) ->
             code="loss_needs_teacher",
         )
     return decoder
+
+
+def _confident(fields: Mapping[str, Any], problem: Problem, registry: Registry) -> ConfidentDecoder:
+    decoder = compile_decoder(Choice.model_validate(fields), problem, registry)
+    if not isinstance(decoder, ConfidentDecoder):
+        problem_is = f"gated needs a decoder that says how sure it is, and decoder {fields['kind']!r} does not"
+        raise UsageError(
+            f"training.yaml: sampling: {problem_is}",
+            hint="use sampling: all, or an environment whose decoder offers a confidence, such as mwpm",
+            code="bad_value",
+            about={"file": "training.yaml", "field": "sampling", "problem": problem_is, "choices": ["all"]},
+        )
+    return decoder
+
+
+def _decoders(
+    training: Training, fields: Mapping[str, Any], problems: Sequence[Problem], registry: Registry
+) -> list[CompiledDecoder] | None:
+    """The environment's decoder at each rate, if training asks it anything."""
+    if training.sampling != "all":
+        _confident(fields, problems[0], registry)
+    if training.loss == "logical_gap":
+        return [_teacher(fields, each, registry) for each in problems]
+    return [_confident(fields, each, registry) for each in problems] if training.sampling != "all" else None
 
 
 def _at_other_rates(dems: Mapping[str, bytes], target: Problem) -> list[Problem]:
@@ -272,17 +298,16 @@ def _measured(
 def serve_training(channel: Channel) -> None:
     """First message: a `TrainingPreparation`, answered by `{"lock": …}` as above; then a `TrainingRequest`.
 
-    Answered by progress messages `{"step", "steps", "shots", "loss"}` and at last `{"done": true, "telemetry", "cost"}` with
-    blob `weights`.
+    Answered by progress messages `{"step", "steps", "shots", "loss", "planned"}` and at last `{"done": true, "telemetry",
+    "cost"}` with blob `weights`.
     """
     from autoqec.runner.training import Progress, train
 
     wanted = TrainingPreparation.from_message(channel.receive())
     registry, problem = _registry(wanted.lock), _problem(wanted.dem)
     problems = [problem, *_at_other_rates(wanted.other_dems, problem)]
-    training, decoders = training_from(wanted.training), None
-    if training.loss == "logical_gap":
-        decoders = [_teacher(wanted.decoder, each, registry) for each in problems]
+    training = training_from(wanted.training)
+    decoders = _decoders(training, wanted.decoder, problems, registry)
     if wanted.lock:
         sample = replace(sample_candidate(wanted.stages, registry.maker("stage")), training=training)
         _lock(channel, lambda: warm_up_training(sample, problems, decoders))

@@ -13,7 +13,7 @@ import select
 import signal
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -38,6 +38,10 @@ _LARGE = 1024 * 1024
 #: Size of the kernel's pipe buffer for such a blob, where it can be set (Linux): sixteen times the default, so the two processes
 #: wake each other that much less often.
 _PIPE_BYTES = 1024 * 1024
+
+
+#: Seconds between two looks at the clock of a deadline.
+_LOOK_SECONDS = 1.0
 
 
 class ChannelClosed(AutoQECError):
@@ -81,6 +85,29 @@ class Message:
     blobs: Mapping[str, bytes] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class _Deadline:
+    """The deadline of a frame on a clock that may stand still, so it is looked at again and again."""
+
+    at: float
+    clock: Callable[[], float]
+    waiting: Callable[[], None]
+
+    def wait(self, read_fd: int) -> None:
+        """Wait until there is something to read.
+
+        Raises:
+            ChannelTimeout: The deadline passed.
+        """
+        if select.select([read_fd], [], [], 0)[0]:
+            return  # the clock may cost a system call; who sends slowly is looked at whenever nothing has come
+        while (left := self.at - self.clock()) > 0:
+            if select.select([read_fd], [], [], min(left, _LOOK_SECONDS))[0]:
+                return
+            self.waiting()
+        raise ChannelTimeout("no complete answer before the deadline")
+
+
 class Channel:
     """One end of a pair of pipes.
 
@@ -115,18 +142,30 @@ class Channel:
         except (BrokenPipeError, OSError) as error:
             raise ChannelClosed(f"the other process is gone: {error.strerror}") from error
 
-    def receive(self, timeout: float | None = None, most_bytes: int = MAX_FRAME_BYTES) -> Message:
+    def receive(
+        self,
+        timeout: float | None = None,
+        most_bytes: int = MAX_FRAME_BYTES,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        waiting: Callable[[], None] | None = None,
+    ) -> Message:
         """Read one frame.
 
         Args:
             timeout: Seconds for the whole frame: one deadline, so that a slow sender cannot hold the reader.
             most_bytes: Limit on the bytes of blobs, if you know how long an honest answer is. More is an error.
+            clock: What counts these seconds.
+            waiting: Called about once a second while nothing comes.
 
         Raises:
             ChannelClosed: End of file, or bytes that are not a frame.
             ChannelTimeout: The deadline passed.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = None
+        if timeout is not None or waiting is not None:
+            at = math.inf if timeout is None else clock() + timeout
+            deadline = _Deadline(at, clock, waiting or (lambda: None))
         magic, length = _PREFIX.unpack(self._exactly(_PREFIX.size, deadline))
         if magic != _MAGIC or length > _MAX_HEADER:
             raise ChannelClosed("the other process sent something that is not a frame")
@@ -152,7 +191,7 @@ class Channel:
             with contextlib.suppress(OSError):
                 fcntl.fcntl(self._read_fd, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
-    def _exactly(self, count: int, deadline: float | None) -> bytes:
+    def _exactly(self, count: int, deadline: _Deadline | None) -> bytes:
         if count >= _LARGE and not self._widened:
             self._widen()
         buffer = bytearray(count)
@@ -160,9 +199,7 @@ class Channel:
         filled = 0
         while filled < count:
             if deadline is not None:
-                left = deadline - time.monotonic()
-                if left <= 0 or not select.select([self._read_fd], [], [], left)[0]:
-                    raise ChannelTimeout("no complete answer before the deadline")
+                deadline.wait(self._read_fd)
             got = os.readv(self._read_fd, [view[filled:]])
             if got == 0:
                 raise ChannelClosed("the other process ended before it answered")

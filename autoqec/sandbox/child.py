@@ -25,6 +25,7 @@ from autoqec.errors import AutoQECError, code_of
 from autoqec.plugin_errors import explained
 from autoqec.sandbox.channel import MAX_FRAME_BYTES, Channel, ChannelClosed, ChannelTimeout, Message
 from autoqec.sandbox.lock import ALLOW_VARIABLE, enter_namespaces
+from autoqec.sandbox.work_clock import WorkClock
 
 #: The last bytes of a child's standard error that are kept to explain its death.
 _STDERR_TAIL = 4096
@@ -156,7 +157,28 @@ class Child:
         except ChannelClosed as error:
             raise self._last_words(error) from error
 
-    def receive(self, timeout: float | None = None, most_bytes: int = MAX_FRAME_BYTES) -> Message:
+    def answer(
+        self, seconds: float, most_bytes: int = MAX_FRAME_BYTES, waiting: Callable[[], None] | None = None
+    ) -> Message:
+        """Receive a message within so many seconds in which the child ran or slept; see `WorkClock`.
+
+        Args:
+            seconds: Its limit; what other processes take from it does not count.
+            most_bytes, waiting: See `Channel.receive`.
+
+        Raises:
+            ChildFailed, ChannelClosed, ChannelTimeout: As for `receive`.
+        """
+        return self.receive(seconds, most_bytes, clock=WorkClock(self.pid), waiting=waiting)
+
+    def receive(
+        self,
+        timeout: float | None = None,
+        most_bytes: int = MAX_FRAME_BYTES,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        waiting: Callable[[], None] | None = None,
+    ) -> Message:
         """Receive a message; see `Channel.receive`.
 
         Raises:
@@ -167,7 +189,7 @@ class Child:
         if self._final is not None:
             raise failure_from(self._final)
         try:
-            message = self._channel.receive(timeout, most_bytes)
+            message = self._channel.receive(timeout, most_bytes, clock=clock, waiting=waiting)
         except ChannelClosed as error:
             raise self._explained(error) from error
         if "error" in message.fields:

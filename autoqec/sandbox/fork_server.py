@@ -109,7 +109,7 @@ class ForkServer:
                 # The process may have closed its end before it reported an error: then the answer is that error.
                 with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                     socket.send_fds(self._socket, [b"."], pass_on)
-            return self._child.receive(timeout)
+            return self._child.answer(timeout)
         except (ChannelClosed, ChannelTimeout, ChildFailed, OSError) as error:
             # answers would be off by one from here on, and would be taken for those of another fork
             self._close(f"the warm process failed: {error}")

@@ -1,20 +1,33 @@
 """The contract of executors, which run scoring tasks: plain tasks in, futures out. The default plugin uses local processes.
 
-A task is data: a function's name, JSON fields, byte blobs. Any engine that can call a Python function elsewhere can run it.
+A task is data: a function's name, JSON fields, byte blobs. Any engine that can call a Python function elsewhere can run it. An
+engine may also pass on how far a task is, and keep tasks of one kind together; results do not depend on either.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Protocol
 
 from autoqec.sandbox.channel import Channel, Message
 from autoqec.sandbox.child import report_of
 from autoqec.sandbox.typed_messages import BadMessage
+
+#: Called with the part of a task that is done, from 0 to 1; from any thread.
+Progress = Callable[[float], None]
+
+#: Seconds between two reports of one task, at least.
+_REPORT_SECONDS = 0.25
+
+_progress: ContextVar[Progress | None] = ContextVar("progress", default=None)
 
 
 @dataclass(frozen=True)
@@ -24,10 +37,14 @@ class Task:
     Attributes:
         function: The function's address.
         message: Its argument.
+        progress: Told how far the task is, by an executor that can; it is not sent.
+        kind: Tasks of one kind need the same things loaded, so an executor may give them to one worker; it is not sent.
     """
 
     function: str
     message: Message = field(default_factory=lambda: Message({}))
+    progress: Progress | None = field(default=None, compare=False)
+    kind: str = field(default="", compare=False)
 
     def to_message(self) -> Message:
         """The task as one message: the argument, and the field `function`."""
@@ -69,16 +86,49 @@ class Executor(Protocol):
 def run_task(task: Task) -> Message:
     """Call a task's function in this process. An executor runs this in its workers."""
     module, _, function = task.function.partition(":")
-    answer: Message = getattr(importlib.import_module(module), function)(task.message)
+    with _reporting_to(task.progress):
+        answer: Message = getattr(importlib.import_module(module), function)(task.message)
     return answer
 
 
+@contextmanager
+def _reporting_to(progress: Progress | None) -> Iterator[None]:
+    before = _progress.set(progress)
+    try:
+        yield
+    finally:
+        _progress.reset(before)
+
+
+def report_progress(part: float) -> None:
+    """Say how much of the task that this process runs is done, from 0 to 1; heard where the executor passes it on."""
+    progress = _progress.get()
+    if progress is not None:
+        progress(part)
+
+
+def _sender(channel: Channel) -> Progress:
+    """Sends progress as frames `{"progress": part}`, and not too many of them."""
+    last = -math.inf
+
+    def send(part: float) -> None:
+        nonlocal last
+        if time.monotonic() >= last + _REPORT_SECONDS:
+            channel.send(Message({"progress": part}))
+            last = time.monotonic()
+
+    return send
+
+
 def serve_tasks(channel: Channel) -> None:
-    """Serve tasks over a channel until it closes: the worker of an executor made of child processes."""
+    """Serve tasks over a channel until it closes: the worker of an executor made of child processes.
+
+    A task is answered by one frame; frames `{"progress": part}` may come before.
+    """
     while True:
         request = channel.receive()
         try:
-            answer = run_task(Task.from_message(request))
+            answer = run_task(replace(Task.from_message(request), progress=_sender(channel)))
         except Exception as error:
             answer = Message(report_of(error))
         channel.send(answer)

@@ -7,10 +7,12 @@ that is the candidate's failure. It never knows the true observables.
 
 from __future__ import annotations
 
+import math
 import resource
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -36,12 +38,16 @@ from autoqec.scoring.candidate_workers import Workers
 from autoqec.scoring.executor_contract import blobs_with_prefix
 from autoqec.scoring.predictor import OUT_OF_MEMORY, CandidateFault, Predictor, Recorded, fault_from, settle_beliefs
 from autoqec.scoring.scoring_requests import DecoderSetRequest, DecodingRequest
+from autoqec.scoring.slices import Note, decode_in_slices, in_slices, joined
 
-#: Seconds for loading everything, and for decoding a batch: a floor, and an allowance per shot. They are generous, because a
-#: reference decoder may take milliseconds per shot. They only have to catch a hang.
+#: Seconds in which the matcher's process may run or sleep without a word: between two steps of loading, and for a slice of shots,
+#: which is small where decoding is slow. They only have to catch a hang. Its wait for a processor does not count. While it waits
+#: for the candidate, which has a limit of its own, it says so.
 _LOAD_SECONDS = 600.0
-_FLOOR_SECONDS = 300.0
-_SECONDS_PER_SHOT = 0.1
+_SLICE_SECONDS = 300.0
+
+#: Seconds between two words of the matcher about one decoder, at least.
+_WORD_SECONDS = 0.2
 
 #: Address space of the matcher's process. The largest honest use measured is 0.8 GiB (bb144_depol with everything loaded).
 MEMORY_BYTES = 8 * 2**30
@@ -56,6 +62,18 @@ _COUNTED_SEEDS, _COUNTED_SHOTS = range(1, 9), 1024
 #: Errors of the matcher's process that keep their class on the way to the judge.
 _KINDS = {"UsageError": UsageError, "NotFoundError": NotFoundError, "SandboxUnavailable": SandboxUnavailable}
 
+#: What helps against a decoder that is too slow.
+_SLOW = (
+    "give the environment's file a faster decoder, fewer iterations of it, or fewer `references`, and start a new run:"
+    " autoqec round --new"
+)
+
+_ON_BELIEFS = "the environment's decoder on the candidate's beliefs"
+
+
+def _unheard(what: str, done: int, shots: int) -> None:
+    """Nobody asks how far it is."""
+
 
 class DecoderSet:
     """Decoders and candidate, ready for one problem; what the matcher's process holds.
@@ -69,6 +87,7 @@ class DecoderSet:
         missing: References left out, and the lines that install what they need, by label.
         meter: Starts a locked process of ours that runs the candidate's recorded operations; None if it has no code of others.
         gating: The candidate's gate; None for none.
+        note: Told what is being decoded, and how far it is.
     """
 
     def __init__(
@@ -81,9 +100,9 @@ class DecoderSet:
         missing: Mapping[str, str],
         meter: Callable[[Recorded], Predictor] | None = None,
         gating: Gating | None = None,
+        note: Note = _unheard,
     ):
-        self._open_meter = meter
-        self._gating = gating
+        self._open_meter, self._gating, self._note = meter, gating, note
         self._plain_seconds = 0.0  # of a shot, as the baseline took when it was last measured
         self._meter: Predictor | None = None
         self.problem, self.baseline, self.references = problem, baseline, dict(references)
@@ -96,18 +115,25 @@ class DecoderSet:
             Their answers, and the seconds of the baseline.
         """
         began = time.perf_counter()
-        found = {"": self.baseline.decode(syndromes)}
+        found = {"": self._decode("the environment's decoder", self.baseline, syndromes)}
         seconds = time.perf_counter() - began
         self._plain_seconds = seconds / max(1, len(syndromes))
         if with_references:
-            found |= {name: decoder.decode(syndromes) for name, decoder in self.references.items()}
+            for name, decoder in self.references.items():
+                found[name] = self._decode(f"reference {name}", decoder, syndromes)
         return found, seconds
+
+    def _decode(
+        self, what: str, decoder: CompiledDecoder, syndromes: np.ndarray, beliefs: np.ndarray | None = None
+    ) -> Decoded:
+        shots = len(syndromes)
+        return decode_in_slices(decoder, syndromes, beliefs, lambda done: self._note(what, done, shots))
 
     def neutral(self, syndromes: np.ndarray) -> Decoded:
         """The decoder's answers to uninformative beliefs: the problem's own priors, in every shot."""
         priors = np.repeat(self.problem.priors_llr[None], len(syndromes), axis=0)
         settle_beliefs(priors, self.problem.priors_llr)
-        return self.backend.decode(syndromes, priors)
+        return self._decode("the environment's decoder on uninformative beliefs", self.backend, syndromes, priors)
 
     def gate(self, syndromes: np.ndarray) -> tuple[Split, dict[str, float]]:
         """Which shots the candidate's gate sends on, and the answers of the others.
@@ -117,12 +143,20 @@ class DecoderSet:
             operations of the gate's own steps on all of the shots.
         """
         assert self._gating is not None
+        gating, shots = self._gating, len(syndromes)
         began = time.perf_counter()
-        split = self._gating.split(syndromes)
+        found = in_slices(
+            lambda piece: gating.split(syndromes[piece]), shots, lambda done: self._note("the gate", done, shots)
+        )
+        split = Split(
+            joined([part.answer for part in found]),
+            np.concatenate([part.sent for part in found]),
+            sum(part.tried for part in found),
+        )
         seconds = time.perf_counter() - began
         # One pass gives plain answers and confidence; plain decoding is what the baseline took for as many shots.
-        plain = min(seconds, self._plain_seconds * len(syndromes))
-        flops = self._gating.short_bp_flops * split.tried
+        plain = min(seconds, self._plain_seconds * shots)
+        flops = gating.short_bp_flops * split.tried
         return split, {"plain": plain, "gate": seconds - plain, "flops": flops}
 
     def candidate(self, syndromes: np.ndarray) -> tuple[Decoded, dict[str, float]]:
@@ -131,11 +165,12 @@ class DecoderSet:
         What a gate holds back is not among the shots. A candidate of a gate alone answers the others plainly.
         """
         if self.predictor is None:
-            return self.baseline.decode(syndromes), {"predict": 0.0, "decode": 0.0, "cpu": 0.0}
+            plain = self._decode("the environment's decoder", self.baseline, syndromes)
+            return plain, {"predict": 0.0, "decode": 0.0, "cpu": 0.0}
         began, spent = time.perf_counter(), self.predictor.cpu_seconds
         beliefs, invalid = self.predictor.predict(syndromes)
         predicted, spent = time.perf_counter(), self.predictor.cpu_seconds - spent
-        decoded = self.backend.decode(syndromes, beliefs)
+        decoded = self._decode(_ON_BELIEFS, self.backend, syndromes, beliefs)
         seconds = {"predict": predicted - began, "decode": time.perf_counter() - predicted, "cpu": spent}
         return Decoded(decoded.observables, decoded.invalid | invalid), seconds
 
@@ -186,7 +221,7 @@ class DecoderSet:
         spent = meter.cpu_seconds
         beliefs, invalid = meter.predict(syndromes)
         spent = meter.cpu_seconds - spent
-        decoded = self.backend.decode(syndromes, beliefs)
+        decoded = self._decode(_ON_BELIEFS, self.backend, syndromes, beliefs)
         counted = meter.cost(syndromes)
         return Decoded(decoded.observables, decoded.invalid | invalid), {"cpu": spent} | counted
 
@@ -197,6 +232,7 @@ def open_decoder_set(
     strong: str | None,
     resources: ExitStack,
     workers: Workers | None = None,
+    note: Note = _unheard,
 ) -> DecoderSet:
     """Build everything.
 
@@ -204,6 +240,7 @@ def open_decoder_set(
         blobs, p, strong: See `Matcher`.
         resources: Ends the candidate's process on exit.
         workers: Provides that process; None to make a provider that ends with `resources`.
+        note: Told what is being done, and how far it is.
 
     Raises:
         CandidateFault: The candidate cannot be loaded.
@@ -216,6 +253,7 @@ def open_decoder_set(
     sealed = SealedCandidate.from_blobs(blobs)
     workers = workers or resources.enter_context(Workers())
     predictor, locked = None, False
+    start = partial(Predictor, sealed, problem, workers=workers, waiting=partial(note, "the candidate", 0, 0))
     kinds: list[str] = []
     stages: tuple[str, ...] = ()
     if any(path.startswith("stages/") for path in sealed.files):
@@ -225,7 +263,8 @@ def open_decoder_set(
                 kinds, stages = stage_kinds(sealed.files), stages_to_warm_up(sealed.files, registry)
             workers.expect(problem, kinds)
         else:
-            predictor = resources.enter_context(Predictor(sealed, problem, workers=workers))
+            predictor = resources.enter_context(start())
+    note("compiling the decoders", 0, 0)
     baseline = compile_decoder(environment.decoder, problem, registry)
     references, missing = compile_references(environment.references, problem, registry)
     if strong:
@@ -236,12 +275,13 @@ def open_decoder_set(
     gating = open_gate(gate, baseline, problem, name=environment.decoder.kind) if gate is not None else None
     # The first call pays for loading and compiling, so it is made here: not timed, and on no real shot.
     blank = np.zeros((1, problem.syndrome_bytes), dtype=np.uint8)
-    for decoder in (baseline, *references.values()):
+    for name, decoder in {environment.decoder.label: baseline, **references}.items():
+        note(f"the first decoding of {name}, which may compile it", 0, 0)
         decoder.decode(blank)
     if gating is not None:
         gating.split(blank)
     if locked:  # only now, since a fork exists only once its parent is warm
-        predictor = resources.enter_context(Predictor(sealed, problem, locked=True, stages=stages, workers=workers))
+        predictor = resources.enter_context(start(locked=True, stages=stages))
     if predictor is not None:
         output = predictor.wait()
         if output.mode == "hard_flip":
@@ -258,10 +298,9 @@ def open_decoder_set(
     if locked:
 
         def meter(recorded: Recorded) -> Predictor:
-            made = Predictor(sealed, problem, locked=True, stages=_METERED + stages, workers=workers, recorded=recorded)
-            return resources.enter_context(made)
+            return resources.enter_context(start(locked=True, stages=_METERED + stages, recorded=recorded))
 
-    return DecoderSet(problem, baseline, references, predictor, backend, missing, meter, gating)
+    return DecoderSet(problem, baseline, references, predictor, backend, missing, meter, gating, note)
 
 
 def _limit_memory() -> None:
@@ -291,17 +330,19 @@ def _ours(problem: str) -> AutoQECError:
 def serve(channel: Channel) -> None:
     """The matcher's process. First message: a `DecoderSetRequest`, answered by `{"ready", "lock", "missing"}`. Others may follow.
 
+    Before any answer there may be frames `{"doing", "done", "shots"}`.
     Then a `DecodingRequest` `known`, `neutral`, `gate`, `candidate` or `recorded` is answered by blobs `observables:<name>` and
     `invalid:<name>` and field `seconds`, `gate` also by a blob `sent`; `cost` as `DecoderSet.cost` says.
     """
     _limit_memory()
+    note = _sender(channel)
     request = channel.receive()
     with Workers() as workers:
         while True:
             with ExitStack() as resources:
                 wanted = DecoderSetRequest.from_message(request)
                 with _within_memory(_ours):
-                    decoders = open_decoder_set(request.blobs, wanted.p, wanted.strong, resources, workers)
+                    decoders = open_decoder_set(request.blobs, wanted.p, wanted.strong, resources, workers, note)
                 lock = decoders.predictor.lock if decoders.predictor else None
                 channel.send(
                     Message({"ready": True, "lock": lock.to_dict() if lock else None, "missing": decoders.missing})
@@ -314,6 +355,19 @@ def serve(channel: Channel) -> None:
                 spare = decoders.predictor.release() if decoders.predictor else None
                 if spare is not None:
                     workers.give_back(spare)
+
+
+def _sender(channel: Channel) -> Note:
+    """Sends frames `{"doing", "done", "shots"}`: one for each thing that begins, and not too many about one."""
+    last, doing = -math.inf, ""
+
+    def send(what: str, done: int, shots: int) -> None:
+        nonlocal last, doing
+        if what != doing or time.monotonic() >= last + _WORD_SECONDS:
+            channel.send(Message({"doing": what, "done": done, "shots": shots}))
+            last, doing = time.monotonic(), what
+
+    return send
 
 
 def _reply(decoders: DecoderSet, request: DecodingRequest, sealed: SealedCandidate) -> Message:
@@ -348,9 +402,14 @@ class Matcher:
         blobs: `env:<name>` (the environment's files), `file:<path>` and `weights` (the sealed candidate).
         p: Physical error rate; None for the environment's target.
         strong: One more reference decoder, by kind; None for those of the environment alone.
+
+    Attributes:
+        progress: Called with what part of the shots of a request one decoder has done.
     """
 
     def __init__(self, blobs: Mapping[str, bytes], p: float | None = None, strong: str | None = None):
+        self.progress: Callable[[float], None] = lambda part: None
+        self._doing = "loading"
         self._child = Child("autoqec.scoring.matcher:serve")
         try:
             self.open(blobs, p, strong)
@@ -453,28 +512,49 @@ class Matcher:
         references: bool = False,
     ) -> Message:
         request = DecodingRequest(op, references, np.ascontiguousarray(syndromes).tobytes())
-        return self._exchange(request, _FLOOR_SECONDS + _SECONDS_PER_SHOT * len(syndromes), blame=blame)
+        return self._exchange(request, _SLICE_SECONDS, blame=blame)
 
-    def _exchange(self, request: DecodingRequest | None, timeout: float, *, blame: bool) -> Message:
-        """The answer to a request, if there is one to send; with `blame`, a death or hang counts as the candidate's fault."""
+    def _exchange(self, request: DecodingRequest | None, seconds: float, *, blame: bool) -> Message:
+        """The answer to a request, if there is one to send; with `blame`, a death or hang counts as the candidate's fault.
+
+        Args:
+            request: The request.
+            seconds: Of the process's own time, from one word of it to the next.
+            blame: Whose fault a death or hang is.
+        """
         try:
             if request is not None:
                 self._child.tell(request.to_message())
-            return self._child.receive(timeout)
+            while "doing" in (message := self._child.answer(seconds)).fields:
+                self._note(message)
+            return message
         except ChildFailed as error:
             if (fault := fault_from(error)) is not error:
                 raise fault from error
             kind = _KINDS.get(error.kind, AutoQECError)
             raise kind(error.problem, hint=error.hint, code=error.code, about=error.about) from error
         except (ChannelClosed, ChannelTimeout) as error:
+            late = self._late(seconds) if isinstance(error, ChannelTimeout) else None
             if not blame:
-                problem = f"the decoders' process failed: {error.problem}"
-                raise AutoQECError(problem, code=error.code, about=error.about) from error
-            reason = "timeout" if isinstance(error, ChannelTimeout) else "crash"
+                raise late or AutoQECError(
+                    f"the decoders' process failed: {error.problem}", code=error.code, about=error.about
+                ) from error
             # A decoder in C++ that gets no memory ends the process, and says so last.
             code = OUT_OF_MEMORY if "bad_alloc" in error.problem else None
-            said = f"decoding the candidate's beliefs failed: {error.problem}"
-            raise CandidateFault(reason, said, code=code, about=error.about) from error
+            said = f"decoding the candidate's beliefs failed: {late.problem if late else error.problem}"
+            raise CandidateFault("timeout" if late else "crash", said, code=code, about=error.about) from error
+
+    def _note(self, message: Message) -> None:
+        """Note what the process is doing, and how far it is."""
+        doing, done, shots = (message.fields[name] for name in ("doing", "done", "shots"))
+        self._doing = f"{doing}, at shot {done:,} of {shots:,}" if shots else doing
+        if shots:
+            self.progress(done / shots)
+
+    def _late(self, seconds: float) -> AutoQECError:
+        """Why a request has no answer: what hangs or is too slow, and what to do about it."""
+        problem = f"no progress within {seconds:.0f} s in which the decoders' process ran or slept: {self._doing}"
+        return AutoQECError(problem, hint=_SLOW, code="decoder_time", about={"doing": self._doing, "seconds": seconds})
 
     def _decoded(self, message: Message, name: str, shots: int) -> Decoded:
         observables = np.frombuffer(message.blobs[f"observables:{name}"], dtype=np.uint8)

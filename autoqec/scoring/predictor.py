@@ -7,8 +7,6 @@ counts as a failure, or the whole attempt ends with a `CandidateFault`.
 from __future__ import annotations
 
 import signal
-import sys
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -23,10 +21,12 @@ from autoqec.sandbox.channel import ChannelClosed, ChannelTimeout
 from autoqec.sandbox.child import Child, ChildFailed
 from autoqec.sandbox.lock import Lock
 from autoqec.sandbox.sealed import SealedCandidate
+from autoqec.sandbox.work_clock import processor_seconds
 from autoqec.sandbox.worker_requests import CandidateRequest, PredictionRequest, Preparation, ProgramRequest
 from autoqec.scoring.candidate_workers import Workers
 
-#: Seconds a candidate may take to load, and per shot to answer (with a floor for the first, compiling, call).
+#: Seconds a candidate may take to load, and per shot to answer (with a floor for the first, compiling, call). Those in which its
+#: process waits for a processor do not count; those in which it sleeps do (`autoqec.sandbox.work_clock`).
 _LOAD_SECONDS = 180.0
 _FLOOR_SECONDS = 120.0
 _SECONDS_PER_SHOT = 0.02
@@ -36,9 +36,6 @@ _MOST_OPERATIONS = 2**53
 
 #: Upper bound for the bytes of a candidate's recorded operations.
 _MOST_PROGRAM_BYTES = 256 * 2**20
-
-#: Linux counts the processor time of process p under the clock `~p << 3 | 2` (`man 3 clock_getcpuclockid`).
-_CPUCLOCK_SCHED = 2
 
 #: Beliefs are rounded to this step before they are matched, so that honest float noise cannot change an answer and a
 #: replay on another machine can be held to the bit.
@@ -118,6 +115,7 @@ class Predictor:
         stages: What such a process warms up with; see `autoqec.sandbox.stage_files.stages_to_warm_up`.
         workers: Where its process comes from; None for one of its own.
         recorded: Its recorded operations, to be loaded instead of its code; the process is then ours, and locked.
+        waiting: Called about once a second while its answer is awaited.
 
     Attributes:
         lock: The layers around the process, as it said before it had the candidate.
@@ -133,8 +131,9 @@ class Predictor:
         stages: tuple[str, ...] = (),
         workers: Workers | None = None,
         recorded: Recorded | None = None,
+        waiting: Callable[[], None] | None = None,
     ):
-        self._sealed, self._problem, self._recorded = sealed, problem, recorded
+        self._sealed, self._problem, self._recorded, self._waiting = sealed, problem, recorded, waiting
         self.loading_cpu_seconds = 0.0
         self._output: Output | None = None  # The child loads while its judge prepares; see `wait`.
         self.lock: Lock | None = None
@@ -161,7 +160,7 @@ class Predictor:
         """
         if self._output is None:
             if self._locked and self.lock is None:
-                self.lock = Lock.from_dict(self._child.receive(_LOAD_SECONDS).fields["lock"])
+                self.lock = Lock.from_dict(self._child.answer(_LOAD_SECONDS, waiting=self._waiting).fields["lock"])
                 send = partial(self._child.tell, self._to_load().to_message())
                 before = self.cpu_seconds
                 fields, _ = self._reply(_LOAD_SECONDS, ask=send)
@@ -187,9 +186,10 @@ class Predictor:
     ) -> tuple[dict[str, object], dict[str, bytes]]:
         try:
             ask()  # a process that has ended can be found out here as well as below, and for the same reason
-            message = self._child.receive(timeout, most_bytes)
+            message = self._child.answer(timeout, most_bytes, self._waiting)
         except ChannelTimeout as error:
-            raise CandidateFault("timeout", f"the candidate gave no answer within {timeout:.0f} s") from error
+            said = f"the candidate gave no answer within {timeout:.0f} s in which its process ran or slept"
+            raise CandidateFault("timeout", said) from error
         except ChildFailed as error:
             if error.code in _WEIGHTS:
                 raise CandidateFault("bad_weights", error.problem, code=error.code) from error
@@ -255,9 +255,7 @@ class Predictor:
     @property
     def cpu_seconds(self) -> float:
         """Processor time of the process so far, as the kernel counts it: no clock inside it is asked."""
-        if sys.platform != "linux":
-            return 0.0  # macOS has no such clock
-        return time.clock_gettime((~self._child.pid << 3) | _CPUCLOCK_SCHED)
+        return processor_seconds(self._child.pid)
 
     def release(self) -> Child | None:
         """Release the process for the next candidate; None for a locked one, which ends with its candidate."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import Any
 
 from autoqec.errors import AutoQECError
@@ -22,8 +24,11 @@ from autoqec.scoring.shard import FUNCTION, ChunkScore
 
 __all__ = ["ScoreStream", "Scored", "ShotProgress", "chunks_for", "score_each"]
 
-#: Chunks per task: enough work to make its transport cheap, little enough to balance the load.
-_CHUNKS_PER_TASK = 2
+#: Chunks per task. A chunk may take minutes, where decoding is slow, and its task a millisecond to send.
+_CHUNKS_PER_TASK = 1
+
+#: Seconds between two looks at how far the tasks are.
+_LOOK_SECONDS = 0.5
 
 #: Called with shots done and shots requested.
 ShotProgress = Callable[[int, int], None]
@@ -73,7 +78,14 @@ class ScoreStream:
             **(fields if function in MODELS else {}),
         ).to_message()
         # A plugin's function may take fields that no model here has.
-        return Task(function, told if function in MODELS else Message({**told.fields, **fields}, told.blobs))
+        message = told if function in MODELS else Message({**told.fields, **fields}, told.blobs)
+        return Task(function, message, kind=self._kind)
+
+    @cached_property
+    def _kind(self) -> str:
+        """What a worker has to load for a task of this stream, as one word."""
+        loaded = (self.environment.identity, self.sealed.digest, self.p, self.strong)
+        return hashlib.sha256(repr(loaded).encode()).hexdigest()
 
     def run(self, function: str, chunks: Sequence[int] = (), **fields: Any) -> Mapping[str, Any]:
         """Run one task and return its fields.
@@ -109,9 +121,9 @@ class ScoreStream:
         ]
         tasks = [self.task(FUNCTION, part, references=references) for part in wanted]
 
-        def report(done: int) -> None:
+        def report(done: float) -> None:
             if progress is not None:
-                progress(min(done * _CHUNKS_PER_TASK, chunks) * CHUNK_SHOTS, chunks * CHUNK_SHOTS)
+                progress(int(min(done * _CHUNKS_PER_TASK, chunks) * CHUNK_SHOTS), chunks * CHUNK_SHOTS)
 
         answers = self.gather(tasks, report)
         scored = total(
@@ -120,12 +132,12 @@ class ScoreStream:
         missing = {name: line for answer in answers for name, line in answer.get("missing", {}).items()}
         return replace(scored, missing=missing) if references else scored
 
-    def gather(self, tasks: Sequence[Task], finished: Callable[[int], None]) -> list[Mapping[str, Any]]:
+    def gather(self, tasks: Sequence[Task], finished: Callable[[float], None]) -> list[Mapping[str, Any]]:
         """Run tasks, as many at once as the executor allows.
 
         Args:
             tasks: The tasks.
-            finished: Called with the number of tasks done whenever some are.
+            finished: Called with the number of tasks done, and parts of others, whenever it has grown.
 
         Returns:
             The fields of their answers, in the order of the tasks.
@@ -134,45 +146,90 @@ class ScoreStream:
             CandidateFault: The candidate broke its contract.
             AutoQECError: The environment or a decoder cannot be used.
         """
-        futures = [self.executor.submit(task) for task in tasks]
-        pending = set(futures)
+        running = _Running(self.executor, tasks)
         try:
-            while pending:
-                done, pending = wait(pending, return_when=FIRST_COMPLETED)
-                for future in done:
-                    future.result()
-                finished(len(futures) - len(pending))
+            for future in running.each(finished):
+                future.result()
         except ChildFailed as error:
             raise fault_from(error) from error
         finally:
-            for future in pending:
-                future.cancel()
-        return [future.result().fields for future in futures]
+            running.cancel()
+        return [future.result().fields for future in running.futures]
+
+
+class _Running:
+    """Tasks given to an executor, and how far they are.
+
+    Args:
+        executor: Where they run.
+        tasks: In the order of their futures.
+    """
+
+    def __init__(self, executor: Executor, tasks: Sequence[Task]):
+        self._parts = [0.0] * len(tasks)
+        self.futures = [
+            executor.submit(replace(task, progress=partial(self._note, place))) for place, task in enumerate(tasks)
+        ]
+
+    def _note(self, place: int, part: float) -> None:
+        """Note a report of a task, which comes from any thread and may be anything."""
+        if isinstance(part, int | float) and 0.0 <= part <= 1.0:
+            self._parts[place] = max(self._parts[place], part)
+
+    def each(self, finished: Callable[[float], None]) -> Iterator[Future[Message]]:
+        """Futures as they are done; `finished` is told how many are, with the parts of the others, whenever that has grown."""
+        pending, told = set(self.futures), 0.0
+        while pending:
+            done, pending = wait(pending, timeout=_LOOK_SECONDS, return_when=FIRST_COMPLETED)
+            yield from done
+            now = sum(1.0 if future.done() else part for future, part in zip(self.futures, self._parts, strict=True))
+            if now > told:
+                finished(now)
+                told = now
+
+    def cancel(self) -> None:
+        """Begin no other task."""
+        for future in self.futures:
+            future.cancel()
 
 
 def score_each(
-    streams: Sequence[ScoreStream], first: int, chunks: int, finished: Callable[[int], None]
+    streams: Sequence[ScoreStream], first: int, chunks: int, finished: Callable[[float], None]
 ) -> list[Scored | AutoQECError]:
-    """Score the same chunks of several streams, one task a stream, so that each is prepared in one process only.
+    """Score the same chunks of several streams.
 
     Args:
         streams: Of one executor, few shots each.
         first, chunks: As for `ScoreStream.score`.
-        finished: Called with the number of streams done whenever some are.
+        finished: Called with the number of streams done, and parts of others, whenever it has grown.
 
     Returns:
         For each stream its score, or why it has none: a `CandidateFault`, or an error of the environment.
     """
-    futures = [each.executor.submit(each.task(FUNCTION, range(first, first + chunks))) for each in streams]
-    pending = set(futures)
-    while pending:
-        _, pending = wait(pending, return_when=FIRST_COMPLETED)
-        finished(len(futures) - len(pending))
-    return [_outcome(future) for future in futures]
-
-
-def _outcome(future: Future[Message]) -> Scored | AutoQECError:
+    if not streams:
+        return []
+    tasks = [each.task(FUNCTION, [chunk]) for each in streams for chunk in range(first, first + chunks)]
+    running = _Running(streams[0].executor, tasks)
+    mine = [running.futures[place : place + chunks] for place in range(0, len(tasks), chunks)]
+    failed: set[int] = set()
     try:
-        return total(ChunkScore.from_dict(score) for score in future.result().fields["chunks"])
+        for future in running.each(lambda done: finished(done / chunks)):
+            place = next(place for place, futures in enumerate(mine) if future in futures)
+            if place not in failed and not future.cancelled() and future.exception() is not None:
+                failed.add(place)
+                for other in mine[place]:  # they would fail as well, after loading everything again
+                    other.cancel()
+    finally:
+        running.cancel()
+    return [_outcome(futures) for futures in mine]
+
+
+def _outcome(futures: Sequence[Future[Message]]) -> Scored | AutoQECError:
+    """The sum of a stream's chunks, or the error of the first that has one."""
+    try:
+        for future in futures:
+            if not future.cancelled():
+                future.result()
     except ChildFailed as error:
         return fault_from(error)
+    return total(ChunkScore.from_dict(score) for future in futures for score in future.result().fields["chunks"])

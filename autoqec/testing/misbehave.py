@@ -22,6 +22,7 @@ from autoqec.sandbox.channel import Channel, Message
 from autoqec.sandbox.child import Child, find_function
 from autoqec.sandbox.lock import lock
 from autoqec.sandbox.syscalls import ARCHITECTURES
+from autoqec.scoring.executor_contract import report_progress
 
 _PR_GET_DUMPABLE = 3
 
@@ -41,6 +42,12 @@ def hang(message: Message) -> Message:
     """Sleep for an hour."""
     time.sleep(3600)
     return Message({})
+
+
+def half_way(message: Message) -> Message:
+    """Report half of the work, and be done."""
+    report_progress(0.5)
+    return Message({"done": True})
 
 
 def fork_and_hang(message: Message) -> Message:

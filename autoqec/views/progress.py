@@ -80,7 +80,9 @@ class RoundDisplay:
         elif event["event"] == "spent":
             self._progress.console.print(plain(f"spent on this run: {event['tokens']:,} tokens, {_money(event)}"))
         elif event["event"] == "train":
-            self._advance(event["step"], event["steps"], f"loss {event['loss']:.3f}, {self._speed(event['shots'])}")
+            cut = f", cut from {event['planned']:,} steps to fit the time" if event["steps"] < event["planned"] else ""
+            note = f"loss {event['loss']:.3f}, {self._speed(event['shots'])}{cut}"
+            self._advance(event["step"], event["steps"], note)
         elif event["event"] == "score":
             self._advance(event["shots"], event["total"], self._speed(event["shots"]))
         elif event["event"] == "verify":

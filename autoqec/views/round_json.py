@@ -21,21 +21,33 @@ ROUND_SCHEMA = "autoqec.round/1"
 
 @dataclass(frozen=True)
 class DevelopmentRow:
-    """A round's development metrics in a row; `sent_on` is the share of the shots that a gate sent on, None without one."""
+    """A round's development metrics in a row.
+
+    Attributes:
+        figures, costs: As in the metrics.
+        steps: Of training, done and planned, where the time limit cut it short.
+        sent_on: The share of the shots that a gate sent on; None without one.
+    """
 
     figures: Figures
     costs: Costs
+    steps: tuple[float, float] | None = None
     sent_on: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
-        return {**self.figures.to_note(), **self.costs.to_note(), "sent_on": self.sent_on}
+        cut = {"train_steps": self.steps[0], "train_steps_planned": self.steps[1]} if self.steps else {}
+        return {**self.figures.to_note(), **self.costs.to_note(), **cut, "sent_on": self.sent_on}
 
     @staticmethod
     def from_json(told: JsonObject | None) -> DevelopmentRow | None:
         """The inverse of `to_json`."""
         figures, costs = (read_figures(told), read_costs(told)) if told else (None, None)
-        return DevelopmentRow(figures, costs, (told or {}).get("sent_on")) if figures and costs else None
+        if not (told and figures and costs):
+            return None
+        done, planned = told.get("train_steps"), told.get("train_steps_planned")
+        cut = (done, planned) if isinstance(done, int | float) and isinstance(planned, int | float) else None
+        return DevelopmentRow(figures, costs, cut, told.get("sent_on"))
 
 
 @dataclass(frozen=True)
@@ -216,7 +228,7 @@ def _environment(record: RoundRecord) -> tuple[str | None, str | None]:
 
 
 def _development(metrics: Metrics | None) -> DevelopmentRow | None:
-    return DevelopmentRow(metrics.figures, metrics.costs, metrics.sent_on) if metrics else None
+    return DevelopmentRow(metrics.figures, metrics.costs, metrics.cut_short, metrics.sent_on) if metrics else None
 
 
 def _holdout(verdict: Verdict | None) -> HoldoutRow | None:

@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from autoqec.results.figures import Costs, Figures, Gain
+from autoqec.results.figures import Figures, Gain
 from autoqec.results.round_results import RoundResults
 from autoqec.views.conflict_text import conflicts_text
 from autoqec.views.console import out, plain
 from autoqec.views.figures_text import interval_text, metrics_text, ratio_text
-from autoqec.views.round_json import Disagreement, RoundRow
+from autoqec.views.round_json import DevelopmentRow, Disagreement, RoundRow
 
 _VERDICT_STYLE = {"VERIFIED": "bold green", "SUSPICIOUS": "bold yellow", "FAILED": "red"}
 
@@ -154,14 +154,17 @@ def print_outcome(item: RoundRow) -> None:
         console.print(plain("  " + ", ".join(f"{name} {ler:.5f}" for name, ler in sorted(references.items()))))
     if item.metrics is None:
         return
-    console.print(f"  {_costs_text(item.metrics.costs, item.metrics.sent_on)}")
+    console.print(plain(f"  {_costs_text(item.metrics)}"))
 
 
-def _costs_text(costs: Costs, sent_on: float | None) -> str:
-    gated = "" if sent_on is None else f" as the mean of all shots, {100 * sent_on:.1f} % of which are sent on"
+def _costs_text(row: DevelopmentRow) -> str:
+    """Costs, and how many of the planned steps of training the time allowed, where it did not allow all."""
+    costs, steps = row.costs, row.steps
+    cut = f" ({steps[0]:,.0f} of {steps[1]:,.0f} steps, no time for more)" if steps else ""
+    gated = "" if row.sent_on is None else f" as the mean of all shots, {100 * row.sent_on:.1f} % of which are sent on"
     return (
         f"{count_text(costs.flops_per_shot)} FLOPs and {costs.latency_us_per_shot:.0f} µs per shot{gated},"
-        f" {count_text(costs.params)} parameters; trained {costs.train_seconds:.0f} s, scored {costs.score_seconds:.0f} s"
+        f" {count_text(costs.params)} parameters; trained {costs.train_seconds:.0f} s{cut}, scored {costs.score_seconds:.0f} s"
     )
 
 
@@ -260,7 +263,8 @@ def _sections(item: RoundRow, details: RoundDetails) -> Iterator[tuple[str, str]
     yield "change", details.diff or ""
     yield "conflicts", conflicts_text(details.conflicts, item.fork_from)
     if metrics:
-        yield "development shots", f"{metrics_text(metrics)}\n{_costs_text(metrics.costs, metrics.sent_on)}"
+        row = DevelopmentRow(metrics.figures, metrics.costs, metrics.cut_short, metrics.sent_on)
+        yield "development shots", f"{metrics_text(metrics)}\n{_costs_text(row)}"
     if analysis:
         yield "analysis", f"{analysis.decision}: {analysis.summary}"
     if verdict:

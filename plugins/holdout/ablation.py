@@ -82,7 +82,9 @@ def ablate(stream: ScoreStream, target: CellScored, plan: Plan, report: Report) 
     streams = [replace(stream, sealed=sealed) for sealed in variants.values()]
     shots = chunks * CHUNK_SHOTS
     counted = progress(report, "ablation", total=len(streams) * shots)
-    found = score_each(streams, target.test.chunks, chunks, lambda done: counted(done * shots, len(streams) * shots))
+    found = score_each(
+        streams, target.test.chunks, chunks, lambda done: counted(int(done * shots), len(streams) * shots)
+    )
     rows = tuple(_beside(name, outcome, target.extension) for name, outcome in zip(variants, found, strict=True))
     return Ablation(shots, rows, _earner(rows))
 

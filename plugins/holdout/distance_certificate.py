@@ -78,7 +78,7 @@ def _examined(
         )
         for first in range(0, count, CHUNK_SHOTS)
     ]
-    answers = stream.gather(tasks, lambda done: counted(min(done * CHUNK_SHOTS, count), count))
+    answers = stream.gather(tasks, lambda done: counted(int(min(done * CHUNK_SHOTS, count)), count))
     counts = sum((PairedCounts.from_dict(answer["counts"]) for answer in answers), PairedCounts())
     sums = tuple(sum(answer[f"odds_{side}"] for answer in answers) for side in ("baseline", "candidate"))
     # One set may be drawn twice; it is shown once.

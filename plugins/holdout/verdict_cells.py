@@ -130,7 +130,7 @@ def harm_cells(
     chunks = chunks_for(plan.few(HARM_SHOTS))
     each = chunks * CHUNK_SHOTS
     counted = progress(report, "do-no-harm cells", total=len(streams) * each)
-    found = score_each(list(streams.values()), 0, chunks, lambda done: counted(done * each, len(streams) * each))
+    found = score_each(list(streams.values()), 0, chunks, lambda done: counted(int(done * each), len(streams) * each))
     for place, outcome in zip(streams, found, strict=True):
         rows[place] = _harm(rows[place], outcome)
     return tuple(rows)

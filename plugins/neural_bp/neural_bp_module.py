@@ -10,7 +10,6 @@ evaluation mode, on other devices, in double precision) the torch code below run
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ import torch
 
 from autoqec.decoding.array_checks import plain
 from autoqec.problem.dem import LLR_BOUND
+from autoqec.shared_threads import in_parallel, slices
 
 from .gradients import Gradients, backpropagate
 from .kernels import propagate
@@ -50,6 +50,7 @@ class NeuralBPModule(torch.nn.Module):
         self._detectors = detectors
         self._mechanisms = mechanisms
         self._tanner = tanner
+        self._traces = _Traces()
         self.scale = torch.nn.Parameter(
             torch.full((config.iterations, scale_width(config, tanner)), config.initial_scale)
         )
@@ -91,6 +92,7 @@ class NeuralBPModule(torch.nn.Module):
                 self._memory(),
                 self._tanner,
                 self._config.algorithm == "min_sum",
+                self._traces if torch.is_grad_enabled() else None,
             )  # type: ignore[no-untyped-call]
             return refined
         return self._clear(syndromes, beliefs)
@@ -208,8 +210,42 @@ def _odd(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return a + b - 2 * a * b
 
 
+class _Traces:
+    """Memory for traces of forward passes, which training needs again in every step.
+
+    A trace has hundreds of megabytes, and the kernel clears fresh memory page by page, which takes longer than filling it.
+    """
+
+    def __init__(self) -> None:
+        self._spare: list[np.ndarray] = []
+
+    def __deepcopy__(self, memo: Any) -> _Traces:
+        return _Traces()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_spare": []}
+
+    def lend(self, groups: int, *shape: int) -> _Trace:
+        """Lend memory for a trace, which comes back when nothing refers to it any more."""
+        fitting = [i for i, array in enumerate(self._spare) if len(array) >= groups and array.shape[1:] == shape]
+        whole = self._spare.pop(fitting[0]) if fitting else np.empty((groups, *shape), dtype=np.float32)
+        self._spare.clear()  # what is too small stays too small
+        return _Trace(whole, groups, self._spare)
+
+
+class _Trace:
+    """A trace that is lent: `array`, float32 `[groups, iterations, incidences + mechanisms, LANES]`."""
+
+    def __init__(self, whole: np.ndarray, groups: int, spare: list[np.ndarray]) -> None:
+        self._whole, self._spare = whole, spare
+        self.array = whole[:groups]
+
+    def __del__(self) -> None:
+        self._spare.append(self._whole)
+
+
 class _Compiled(torch.autograd.Function):
-    """`kernels.propagate` and `kernels.backpropagate` as one differentiable operation, on torch's number of threads.
+    """`kernels.propagate` and `kernels.backpropagate` as one differentiable operation, on all threads.
 
     Threads process whole groups of lanes, and the groups' gradients are summed in order, so the result does not depend on
     the number of threads.
@@ -226,6 +262,7 @@ class _Compiled(torch.autograd.Function):
         memory: torch.Tensor,
         tanner: Tanner,
         min_sum: bool,
+        traces: _Traces | None,
     ) -> torch.Tensor:
         packed = np.packbits(syndromes.detach().numpy() != 0, axis=1, bitorder="little")
         rows = plain(beliefs.detach().numpy())
@@ -233,12 +270,14 @@ class _Compiled(torch.autograd.Function):
         out = np.empty_like(rows)
         groups = -(-len(rows) // LANES)
         kept = scale.shape[1] + rows.shape[1]
-        trace = np.empty((groups, len(scale), kept, LANES), dtype=np.float32)
+        trace = traces.lend(groups, len(scale), kept, LANES) if traces is not None else None
+        array = trace.array if trace is not None else np.empty((0, 0, 0, LANES), dtype=np.float32)
 
-        def work(shots: slice, group: slice) -> None:
-            propagate(packed[shots], rows[shots], tanner, weights, min_sum, trace[group], out[shots])
+        def work(group: slice) -> None:
+            shots = slice(group.start * LANES, group.stop * LANES)
+            propagate(packed[shots], rows[shots], tanner, weights, min_sum, array[group], out[shots])
 
-        _in_parallel(work, groups)
+        in_parallel(work, slices(groups, 1))
         ctx.saved = (packed, rows, tanner, weights, min_sum, trace, out)
         return torch.from_numpy(out)
 
@@ -248,28 +287,21 @@ class _Compiled(torch.autograd.Function):
         packed, rows, tanner, weights, min_sum, trace, out = ctx.saved
         by_rows = plain(by_out.numpy())
         by_beliefs = np.empty_like(rows)
-        groups = len(trace)
+        groups = len(trace.array)
         gradients = Gradients(
             np.empty((groups, *weights.scale.shape), dtype=np.float32),
-            np.empty(trace.shape[:2], dtype=np.float32),
+            np.empty(trace.array.shape[:2], dtype=np.float32),
             np.empty(groups, dtype=np.float32),
             np.empty((groups, len(weights.memory)), dtype=np.float32),
         )
 
-        def work(shots: slice, group: slice) -> None:
+        def work(group: slice) -> None:
+            shots = slice(group.start * LANES, group.stop * LANES)
             backpropagate(
-                packed[shots], rows[shots], tanner, weights, min_sum, trace[group], out[shots], by_rows[shots],
+                packed[shots], rows[shots], tanner, weights, min_sum, trace.array[group], out[shots], by_rows[shots],
                 Gradients(*(part[group] for part in gradients)), by_beliefs[shots],
             )  # fmt: skip
 
-        _in_parallel(work, groups)
+        in_parallel(work, slices(groups, 1))
         scale, damping, prior_scale, memory = (torch.from_numpy(part.sum(axis=0, keepdims=True)) for part in gradients)
-        return None, torch.from_numpy(by_beliefs), scale[0], damping[0], prior_scale, memory[0], None, None
-
-
-def _in_parallel(work: Any, groups: int) -> None:
-    """Call `work(shots, groups)` on slices that cover all groups, one per thread."""
-    share = -(-groups // min(max(groups, 1), torch.get_num_threads()))
-    parts = [slice(first, min(first + share, groups)) for first in range(0, groups, share or 1)]
-    with ThreadPoolExecutor(max(len(parts), 1)) as pool:
-        list(pool.map(lambda part: work(slice(part.start * LANES, part.stop * LANES), part), parts))
+        return None, torch.from_numpy(by_beliefs), scale[0], damping[0], prior_scale, memory[0], None, None, None

@@ -51,6 +51,17 @@ def test_every_field_is_written_on_a_line_of_its_own():
     assert "iterations: 8\n\nkind: neural_bp\n\n" in text
 
 
+def test_newer_fields_are_written_only_where_they_mean_something_new():
+    """An old candidate keeps its files, and so its hash."""
+    old = write_candidate(read({"training.yaml": "loss: logical_gap\n"}))
+    assert "sampl" not in old["training.yaml"].decode()
+    same = write_candidate(read({"training.yaml": "loss: logical_gap\nsampling: all\nsampled_share: 0.125\n"}))
+    assert candidate_hash(old) == candidate_hash(same)
+    new = read({"training.yaml": "sampling: gated\nsampled_share: 0.25\n"})
+    assert b"sampled_share: 0.25\n\nsampling: gated\n" in write_candidate(new)["training.yaml"]
+    assert read_candidate(write_candidate(new), STAGES) == new
+
+
 def test_stages_run_by_position_then_slug():
     stage = "kind: neural_bp\nposition: {}\n"
     files = {f"stages/{slug}/stage.yaml": stage.format(p) for slug, p in (("c", 5), ("b", 100), ("a", 100))}

@@ -64,3 +64,50 @@ def test_a_task_whose_process_has_died_is_told_how():
         os.kill(executor._children[0].pid, signal.SIGSEGV)
         with pytest.raises(ChannelClosed, match="SIGSEGV"):
             executor.submit(HANG).result(60)
+
+
+def test_a_task_says_how_far_it_is():
+    said = []
+    with LocalExecutor(jobs=1) as executor:
+        task = Task("autoqec.testing.misbehave:half_way", progress=said.append)
+        assert executor.submit(task).result(60).fields == {"done": True}
+    assert said == [0.5]
+
+
+class Slow:
+    """A child that answers when it is let go, and notes what it was asked."""
+
+    def __init__(self, served, gone):
+        self.served, self.gone = served, gone
+
+    def tell(self, message):
+        self.served.append(message.fields["name"])
+
+    def receive(self):
+        self.gone.wait(60)
+        return Message({})
+
+    def end(self):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        pass
+
+
+def test_tasks_of_one_kind_follow_each_other_on_one_process(monkeypatch):
+    served, gone = [], threading.Event()
+    monkeypatch.setattr(local_executor, "Child", lambda target: Slow(served, gone))
+    with LocalExecutor(jobs=1) as executor:
+        names = ["a1", "b1", "a2", "c1", "b2", "c2", "c3"]
+        tasks = [Task("m:f", Message({"name": name}), kind=name[0]) for name in names]
+        futures = [executor.submit(tasks[0])]
+        while not served:
+            threading.Event().wait(0.001)
+        futures += [executor.submit(task) for task in tasks[1:]]
+        gone.set()
+        for future in futures:
+            future.result(60)
+    assert served == ["a1", "a2", "c1", "c2", "c3", "b1", "b2"], "then the kind with the most tasks"

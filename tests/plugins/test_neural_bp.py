@@ -413,3 +413,21 @@ def test_memories_are_spread_and_come_from_the_seed(problem):
 def memory_of_seed(config, problem, seed):
     torch.manual_seed(seed)
     return KIND.build(config, problem).memory.detach().numpy()
+
+
+def test_memory_of_a_trace_is_lent_again_and_validation_needs_none(problem):
+    module = KIND.build(NeuralBPConfig(iterations=2), problem).train()
+    syndromes, beliefs, _ = tensors_of(problem, 2 * LANES)
+    with torch.no_grad():
+        plain = module(syndromes, beliefs)
+    assert not module._traces._spare
+    refined = module(syndromes, beliefs)
+    assert torch.equal(refined, plain)
+    other = module(syndromes[:LANES], beliefs[:LANES])  # while the first is in use
+    refined.sum().backward()
+    other.sum().backward()
+    del refined, other
+    kept = {array.ctypes.data for array in module._traces._spare}
+    assert len(kept) == 2
+    module(syndromes, beliefs).sum().backward()
+    assert {array.ctypes.data for array in module._traces._spare} <= kept

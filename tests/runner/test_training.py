@@ -112,6 +112,44 @@ def test_weighted_bce_is_least_at_the_truth_and_weighs_mechanisms_alike(problem)
     assert np.allclose((gradient * entropy / (1 - chance)).detach(), entropy.mean(), rtol=1e-5)
 
 
+@pytest.mark.parametrize("loss", ["bce", "logical_gap"])
+def test_files_without_the_newer_fields_train_as_before(loss, problem):
+    """A step of `sampling: all`, written out: labelled shots of the step's seed, one mean over all of them."""
+    from autoqec_plugins.mwpm.mwpm_decoder import Mwpm
+
+    from autoqec.candidate.compile import build_modules
+    from autoqec.problem.sampling import sample_labelled
+    from autoqec.problem.streams import derive_seed
+    from autoqec.runner.training import _losses
+
+    stage = b"kind: neural_bp\niterations: 2\nsharing: none\n"
+    candidate = read_candidate(
+        {"training.yaml": f"loss: {loss}\nbatch_size: 100\n".encode(), "stages/s/stage.yaml": stage},
+        load_plugins().maker("stage"),
+    )
+    modules, decoder = build_modules(candidate, problem), Mwpm().compile(problem)
+    losses = _losses(modules, [problem], [decoder], candidate.training, torch.device("cpu"), b"k" * 32, 64)
+    found = losses.gradients(3, 10)
+    (parameter,) = modules.parameters()
+    gradient, parameter.grad = parameter.grad.clone(), None
+
+    shots = sample_labelled(problem, 100, derive_seed(b"k" * 32, "batch", 3))
+    beliefs = modules["s"](
+        torch.from_numpy(shots.syndromes).float(), torch.from_numpy(problem.priors_llr).expand(100, -1)
+    )
+    if loss == "bce":
+        fired = torch.from_numpy(shots.fired).float()
+        expected = torch.nn.functional.binary_cross_entropy_with_logits(-beliefs, fired, reduction="none").sum(1).mean()
+        expected.backward()
+    else:
+        packed = [np.packbits(bits, axis=1, bitorder="little") for bits in (shots.syndromes, shots.observables)]
+        each, by_beliefs = decoder.logical_gap_loss(packed[0], beliefs.detach().numpy(), packed[1])
+        expected = torch.from_numpy(each).mean()
+        beliefs.backward(torch.from_numpy(by_beliefs) * np.float32(1 / 100))
+    assert found == expected
+    assert torch.allclose(gradient, parameter.grad, rtol=1e-6, atol=0)
+
+
 def test_a_stage_that_wants_few_shots_at_once_gets_no_more():
     class Parts(torch.nn.Module):
         shots_at_once = 48

@@ -3,6 +3,7 @@
 import random
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from autoqec.sandbox.child import ChildFailed
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring import score_stream as stream_module
 from autoqec.scoring.predictor import CandidateFault
-from autoqec.scoring.score_stream import ScoreStream
+from autoqec.scoring.score_stream import ScoreStream, score_each
 from autoqec.scoring.shard import ChunkScore
 from autoqec.testing import TINY_ENVIRONMENT
 
@@ -79,3 +80,38 @@ def test_a_fault_ends_the_stream_and_keeps_its_reason():
     with pytest.raises(CandidateFault) as caught:
         stream(Broken(2, 1)).score(0, 5)
     assert caught.value.reason == "timeout"
+
+
+def test_parts_of_a_task_count_as_progress():
+    class Telling(Threads):
+        def submit(self, task):
+            task.progress(0.25)
+            task.progress(0.75)
+            task.progress(0.5)  # a report that comes late
+            task.progress("nonsense")
+            return super().submit(task)
+
+    done = []
+    tasks = [stream(Telling(1, 1)).task("f", [chunk]) for chunk in range(4)]
+    running = stream_module._Running(Telling(1, 1), tasks)
+    assert sorted(running._parts) == [0.75] * 4
+    for future in running.each(done.append):
+        future.result()
+    assert done == sorted(done)
+    assert done[-1] == 4.0
+
+
+def test_streams_are_scored_side_by_side_and_a_fault_is_one_streams():
+    class Odd(Threads):
+        def run(self, task, pause):
+            if task.message.blobs["file:bad"] == b"yes":
+                raise ChildFailed("timeout: no answer", kind="CandidateFault", about={"reason": "timeout"})
+            return super().run(task, pause)
+
+    executor = Odd(2, 1)
+    made = [replace(stream(executor), sealed=SealedCandidate({"bad": each}, b"")) for each in (b"no", b"yes", b"no")]
+    said = []
+    first, fault, last = score_each(made, 3, 4, said.append)
+    assert isinstance(fault, CandidateFault)
+    assert first.digests == last.digests == tuple(f"{derive_seed(KEY, 'holdout', i):016x}" for i in range(3, 7))
+    assert said[-1] == 3.0

@@ -13,7 +13,7 @@ EVENTS = [
     {"event": "agent", "round": 3, "waiting": 30.2, "why": "rate limit\x1b[2J"},
     {"event": "spent", "round": 3, "calls": 1, "tokens": 5678, "cost": 0.0123, "unpriced": 1},
     {"event": "step", "step": "train"},
-    {"event": "train", "step": 5, "steps": 10, "shots": 1280, "loss": 7.25},
+    {"event": "train", "step": 5, "steps": 10, "shots": 1280, "loss": 7.25, "planned": 1000},
     {"event": "step", "step": "score"},
     {"event": "score", "shots": 8192, "total": 131072},
     {"event": "step", "step": "verify"},
@@ -38,7 +38,7 @@ def test_on_a_terminal_it_says_what_is_going_on(monkeypatch):
     text = drawn(monkeypatch, terminal=True)
     for words in (
         "round r-abcd/3", "ideator: what to try", "1,234 tokens", "continues in 30 s", "5,678 tokens, $0.0123, and 1 call(s)",
-        "training", "loss 7.250", "shots/s", "scoring against the plain decoder",
+        "training", "loss 7.250", "shots/s", "cut from 1,000 steps to fit the time", "scoring against the plain decoder",
         "verifying on fresh shots", "53,248 shots, log evidence 31.5", "0:00:00",
     ):  # fmt: skip
         assert words in text

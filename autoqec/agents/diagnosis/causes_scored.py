@@ -45,8 +45,8 @@ SCORED: Mapping[str, Cause] = {
     ),
     "out_of_time": Cause(
         "warning",
-        "Training ran out of time before the learning rate had decayed.",
-        f"fewer shots, so that the schedule ends in time: {FORK}; or --profile prod",
+        "The time limit cut training short.",
+        f"sampling: gated, or a smaller stage, so that more steps fit: {FORK}; or --profile prod",
     ),
     "not_finite_steps": Cause(
         "warning",
