@@ -94,7 +94,7 @@ class DecodingRequest(Request):
         syndromes: Bit-packed, row-major; empty for `cost`.
     """
 
-    op: Literal["known", "neutral", "candidate", "recorded", "cost"]
+    op: Literal["known", "neutral", "gate", "candidate", "recorded", "cost"]
     references: bool = False
     syndromes: bytes = b""
 
