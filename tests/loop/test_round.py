@@ -456,7 +456,9 @@ def test_a_gated_round_says_everywhere_what_share_is_sent_on(session, capsys):
     assert verdict["flops_per_shot"] < metrics["flops_per_sent_shot"] / 2
     assert verdict["us_per_shot"].keys() == {"plain", "gate", "predict", "decode"}
     assert [row["name"] for row in verdict["ablation"]["variants"]][:2] == ["shuffled", "without the gate"]
-    assert audit(Verdict.from_dict(verdict)) == []
+    found = Verdict.from_dict(verdict)
+    assert audit(found) == []
+    assert replay_differences(found, found.noted(sent=verdict["sent"] - 1)) == ["sent"]
     row = round_row(record)
     assert RoundRow.from_json(json.loads(json.dumps(row.to_json()))) == row
     told = row.to_json()
