@@ -32,7 +32,8 @@ from autoqec.exchange.folder import open_folder
 def decoder():
     """Return an object whose `decode(syndromes)` takes bit-packed little-endian uint8 arrays, one row per shot.
 
-    The result has `observables`, packed in the same way, and `failures(truth)`, one bool per shot.
+    The result has `observables`, packed in the same way, and `failures(truth)`, one bool per shot. `confidence(syndromes)` says
+    how sure the classical decoder is without the predecoder, one float32 per shot, if it can.
     """
     return open_folder(Path(__file__).parent)
 
