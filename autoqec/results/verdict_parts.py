@@ -9,6 +9,7 @@ from typing import Any, Literal
 from autoqec.results.counts import PairedCounts
 from autoqec.results.figures import Figures
 from autoqec.results.limits import Limits
+from autoqec.results.reference_gates import GatedReference
 from autoqec.results.note_form import always, flat, mapping
 
 #: The coordinates of a cell by name: error rate, rounds or distance.
@@ -61,6 +62,8 @@ class Tested:
         references_missing: References that were left out, and the commands that install them.
         extension: The shots behind the figures of a "better" candidate.
         neutral: On these, the decoder with uninformative beliefs in the baseline's place.
+        gated: The references that ran behind a gate, by label.
+        reference_us: Microseconds that each reference took for a shot.
     """
 
     test: PairedCounts
@@ -78,6 +81,8 @@ class Tested:
     references_missing: Mapping[str, str] = mapping()
     extension: PairedCounts | None = None
     neutral: PairedCounts | None = None
+    gated: Mapping[str, GatedReference] = mapping()
+    reference_us: Mapping[str, float] = mapping()
 
     @property
     def headline(self) -> PairedCounts:
@@ -273,6 +278,7 @@ class ShareOfGap:
         failures: Failures of `baseline`, `candidate` and `strong`.
         baseline, candidate, strong: Their rates.
         share: The share; None if the reference fails at least as often as the baseline.
+        gated: What the reference was run on, if it ran behind a gate.
     """
 
     reference: str
@@ -282,6 +288,7 @@ class ShareOfGap:
     candidate: ExactRate
     strong: ExactRate
     share: float | None = always()
+    gated: GatedReference | None = None
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,7 @@ class ChunkScore:
         failed: Which shots the candidate failed, a bit each, in hex: pairs two candidates scored on the same shots.
         answers: SHA-256 of the candidate's predictions, 64 hex digits: any other process must give the same.
         lock: The layers around the candidate's process; None where it ran unlocked.
+        looked: Of each reference its seconds and, if it ran behind a gate, its counts; see `DecoderSet`.
     """
 
     counts: PairedCounts
@@ -64,6 +65,7 @@ class ChunkScore:
     answers: str
     lock: Lock | None
     neutral: PairedCounts | None = None
+    looked: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """As a JSON-able mapping."""
@@ -97,10 +99,10 @@ _decoder_set: tuple[str, _DecoderSet] | None = None
 def _open_decoder_set(task: ScoringTask, matcher: Matcher | None) -> _DecoderSet:
     p, strong, blobs = task.p, task.strong, task.to_message().blobs
     kept = matcher is not None
-    matcher = matcher or Matcher(blobs, p, strong)
+    matcher = matcher or Matcher(blobs, p, strong, ungated=task.ungated)
     try:
         if kept:
-            matcher.open(blobs, p, strong)
+            matcher.open(blobs, p, strong, ungated=task.ungated)
         # The matcher loads while the problem is built here.
         loaded = environment_from_files(task.environment, origin="the environment")
         problem = build_problem(loaded, load_plugins().maker("code"), p)
@@ -114,7 +116,7 @@ def _current_decoder_set(task: ScoringTask) -> _DecoderSet:
     global _decoder_set
     blobs = task.to_message().blobs
     parts = [name.encode() + hashlib.sha256(blobs[name]).digest() for name in sorted(blobs)]
-    key = hashlib.sha256(b"".join(parts) + json.dumps([task.p, task.strong]).encode()).hexdigest()
+    key = hashlib.sha256(b"".join(parts) + json.dumps([task.p, task.strong, task.ungated]).encode()).hexdigest()
     if _decoder_set is None or _decoder_set[0] != key:
         matcher, _decoder_set = (_decoder_set[1].matcher if _decoder_set else None), None
         _decoder_set = key, _open_decoder_set(task, matcher)
@@ -203,7 +205,8 @@ def _asked(
 def _score(decoders: _DecoderSet, shots: Shots, with_references: bool, seed: int) -> ChunkScore:
     course = decoders.course or _Course(decoders.matcher, 1, with_references)
     with course.pass_over("known"):
-        known, baseline_seconds = decoders.matcher.known(shots.syndromes, with_references)
+        sample = derive_seed(seed.to_bytes(8, "big"), "reference sample", 0)
+        known, baseline_seconds = decoders.matcher.known(shots.syndromes, with_references, sample)
     plain = known.pop("")
     answer, seconds = plain, _NO_SECONDS
     if decoders.matcher.has_candidate:
@@ -224,6 +227,7 @@ def _score(decoders: _DecoderSet, shots: Shots, with_references: bool, seed: int
         decode_seconds=seconds["decode"],
         cpu_seconds=seconds["cpu"],
         baseline_seconds=baseline_seconds,
+        looked=dict(decoders.matcher.looked) if with_references else {},
         digest=hashlib.sha256(shots.syndromes.tobytes() + shots.observables.tobytes()).hexdigest(),
         failed=np.packbits(fails).tobytes().hex(),
         answers=_answers_digest(answer),

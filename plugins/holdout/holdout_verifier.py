@@ -24,8 +24,9 @@ from autoqec.results.harm import slope_of
 from autoqec.results.limits import Limits, exceeded
 from autoqec.results.reasons import word_for
 from autoqec.results.statistics import attempt_alpha
-from autoqec.results.verdict_checks import run_checks
+from autoqec.results.verdict_checks import run_checks, ungated_wanted
 from autoqec.results.verdict_parts import AnsweredAgain, Attempt, Composition, Evidence, Recorded, ShareOfGap
+from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring import survey
 from autoqec.scoring.composition import judge_composition, share_of_gap
 from autoqec.scoring.executor_contract import Executor
@@ -50,6 +51,9 @@ _ANSWERED_AGAIN = 1 / 64
 #: answer to one shot in 10,000 with a probability of 96 %.
 _BY_RECORD = 1 / 32
 _LEAST_BY_RECORD = 4
+
+#: No candidate: decoders alone.
+_NOBODY = SealedCandidate({}, b"")
 
 _VERSIONS = ("autoqec", "stim", "pymatching", "fusion-blossom", "numpy", "numba")
 
@@ -161,7 +165,7 @@ def _judge(
         collected.add(ler_candidate_bound=rate_surely_below(target.extension.counts, plan.alpha))
     if request.strong_reference:
         with spending.part("strong_reference"):
-            collected.add(share_of_gap=_share_of_gap(request.strong_reference, stream, target, report))
+            collected.add(share_of_gap=_share_of_gap(request.strong_reference, stream, target, plan, report))
     if request.parents:
         with spending.part("parents"):
             collected.add(compose=_compose(request, stream, target, report))
@@ -181,6 +185,9 @@ def _judge(
         collected.add(certificate=certify(stream, plan, delta_ler, report, full=request.full_certificate))
     with spending.part("ablation"):
         collected.add(ablation=ablate(stream, target, plan, report))
+    if ungated_wanted(collected.evidence):
+        with spending.part("ungated_references"):
+            _hold_against_ungated(stream, target, plan, report, collected)
     collected.add(two_p_slope=slope_of(collected.evidence))
     collected.add(checks=run_checks(collected.evidence))
 
@@ -221,13 +228,40 @@ def _near_ml(references: Sequence[Choice]) -> tuple[str, ...]:
     return tuple(each.label for each in references if registry.get("decoder", each.kind).capabilities.get("near_ml"))
 
 
-def _share_of_gap(kind: str, stream: ScoreStream, target: CellScored, report: Report) -> ShareOfGap:
-    """The strong reference on the first of the shots that the figures rest on."""
+def _share_of_gap(
+    kind: str, stream: ScoreStream, target: CellScored, plan: Plan, report: Report, *, ungated: bool = False
+) -> ShareOfGap:
+    """The strong reference on the first of the shots that the figures rest on; the candidate was scored on them before."""
     assert target.extension is not None
-    few = min(chunks_for(STRONG_REFERENCE_SHOTS), target.extension.chunks)
+    few = min(chunks_for(plan.few(STRONG_REFERENCE_SHOTS)), target.extension.chunks)
     counted = progress(report, "strong reference", total=few * CHUNK_SHOTS)
-    strong = replace(stream, strong=kind).score(target.test.chunks, few, references=True, progress=counted)
-    return share_of_gap(kind, strong)
+    alone = replace(stream, strong=kind, sealed=_NOBODY, ungated=ungated)
+    strong = alone.score(target.test.chunks, few, references=True, progress=counted)
+    return share_of_gap(kind, strong, target.extension)
+
+
+def _hold_against_ungated(
+    stream: ScoreStream, target: CellScored, plan: Plan, report: Report, collected: _Collected
+) -> None:
+    """Run the references without their gates that a candidate is surely better than, on the same shots, and note their failures."""
+    evidence, extension = collected.evidence, target.extension
+    wanted = ungated_wanted(evidence)
+    assert extension is not None
+    share = evidence.share_of_gap
+    if share is not None and share.gated is not None and share.reference in wanted:
+        whole = _share_of_gap(share.reference, stream, target, plan, report, ungated=True)
+        gated = replace(share.gated, ungated=whole.failures["strong"])
+        collected.add(share_of_gap=replace(share, gated=gated))
+    tested = target.tested
+    if any(name in wanted for name in tested.gated):
+        counted = progress(report, "references without gates", total=extension.chunks * CHUNK_SHOTS)
+        alone = replace(stream, sealed=_NOBODY, ungated=True)
+        whole_of = alone.score(target.test.chunks, extension.chunks, references=True, progress=counted).references
+        known = {
+            name: replace(gated, ungated=whole_of[name]) if name in wanted else gated
+            for name, gated in tested.gated.items()
+        }
+        collected.add(target=replace(tested, gated=known))
 
 
 def _compose(request: VerificationRequest, stream: ScoreStream, target: CellScored, report: Report) -> Composition:
