@@ -151,6 +151,8 @@ def _asked_again(request: VerificationRequest, replay: Verdict) -> VerificationR
         max_seconds=None,
         stop=replay.evidence.out_of_time,
         strong_reference=share.reference if share else None,
+        strong_shots=share.shots if share else None,
+        ungated=not (share and share.gated) and not (replay.evidence.target and replay.evidence.target.gated),
     )
 
 

@@ -9,8 +9,8 @@ from typing import Any, Literal
 from autoqec.results.counts import PairedCounts
 from autoqec.results.figures import Figures
 from autoqec.results.limits import Limits
-from autoqec.results.reference_gates import GatedReference
 from autoqec.results.note_form import always, flat, mapping
+from autoqec.results.reference_gates import GatedReference
 
 #: The coordinates of a cell by name: error rate, rounds or distance.
 Place = Mapping[str, float]

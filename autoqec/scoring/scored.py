@@ -38,7 +38,6 @@ class Scored:
     invalid: int = 0
     references: Mapping[str, int] = field(default_factory=dict)
     reference_shots: int = 0
-    looked: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
     chunks: int = 0
     predict_seconds: float = 0.0
@@ -49,6 +48,7 @@ class Scored:
     failed: tuple[str, ...] = ()
     answers: tuple[str, ...] = ()
     lock: Lock | None = None
+    looked: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def __add__(self, other: Scored) -> Scored:
         """The sum of both; `other`'s chunks come after these."""

@@ -71,7 +71,7 @@ class HoldoutVerifier:
         parts = (request.environment.identity, request.commit, request.sealed.digest, request.attempt)
         beacon = (request.beacon,) if request.beacon else ()
         key = derive_key(secret, "autoqec/holdout/v1", *parts, *beacon)
-        stream = ScoreStream(executor, request.environment, request.sealed, key, "holdout")
+        stream = ScoreStream(executor, request.environment, request.sealed, key, "holdout", ungated=request.ungated)
         attempt = Attempt(
             attempt=request.attempt,
             verified_before=request.verified_before,
@@ -165,7 +165,8 @@ def _judge(
         collected.add(ler_candidate_bound=rate_surely_below(target.extension.counts, plan.alpha))
     if request.strong_reference:
         with spending.part("strong_reference"):
-            collected.add(share_of_gap=_share_of_gap(request.strong_reference, stream, target, plan, report))
+            shots = request.strong_shots or plan.few(STRONG_REFERENCE_SHOTS)
+            collected.add(share_of_gap=_share_of_gap(request.strong_reference, stream, target, shots, report))
     if request.parents:
         with spending.part("parents"):
             collected.add(compose=_compose(request, stream, target, report))
@@ -187,7 +188,7 @@ def _judge(
         collected.add(ablation=ablate(stream, target, plan, report))
     if ungated_wanted(collected.evidence):
         with spending.part("ungated_references"):
-            _hold_against_ungated(stream, target, plan, report, collected)
+            _hold_against_ungated(stream, target, report, collected)
     collected.add(two_p_slope=slope_of(collected.evidence))
     collected.add(checks=run_checks(collected.evidence))
 
@@ -228,28 +229,24 @@ def _near_ml(references: Sequence[Choice]) -> tuple[str, ...]:
     return tuple(each.label for each in references if registry.get("decoder", each.kind).capabilities.get("near_ml"))
 
 
-def _share_of_gap(
-    kind: str, stream: ScoreStream, target: CellScored, plan: Plan, report: Report, *, ungated: bool = False
-) -> ShareOfGap:
+def _share_of_gap(kind: str, stream: ScoreStream, target: CellScored, shots: int, report: Report) -> ShareOfGap:
     """The strong reference on the first of the shots that the figures rest on; the candidate was scored on them before."""
     assert target.extension is not None
-    few = min(chunks_for(plan.few(STRONG_REFERENCE_SHOTS)), target.extension.chunks)
+    few = min(chunks_for(shots), target.extension.chunks)
     counted = progress(report, "strong reference", total=few * CHUNK_SHOTS)
-    alone = replace(stream, strong=kind, sealed=_NOBODY, ungated=ungated)
+    alone = replace(stream, strong=kind, sealed=_NOBODY)
     strong = alone.score(target.test.chunks, few, references=True, progress=counted)
     return share_of_gap(kind, strong, target.extension)
 
 
-def _hold_against_ungated(
-    stream: ScoreStream, target: CellScored, plan: Plan, report: Report, collected: _Collected
-) -> None:
-    """Run the references without their gates that a candidate is surely better than, on the same shots, and note their failures."""
+def _hold_against_ungated(stream: ScoreStream, target: CellScored, report: Report, collected: _Collected) -> None:
+    """Run references that a candidate is surely better than without their gates, on the same shots, and note their failures."""
     evidence, extension = collected.evidence, target.extension
     wanted = ungated_wanted(evidence)
     assert extension is not None
     share = evidence.share_of_gap
     if share is not None and share.gated is not None and share.reference in wanted:
-        whole = _share_of_gap(share.reference, stream, target, plan, report, ungated=True)
+        whole = _share_of_gap(share.reference, replace(stream, ungated=True), target, share.shots, report)
         gated = replace(share.gated, ungated=whole.failures["strong"])
         collected.add(share_of_gap=replace(share, gated=gated))
     tested = target.tested
