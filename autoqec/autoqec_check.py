@@ -19,6 +19,7 @@ Found = Iterator[tuple[str, list[str] | None]]  # the name of a check, and what 
 BETS = [0.004 * 225 ** (i / 23) for i in range(24)]  # from 0.004 to 0.9, evenly spaced in the logarithm
 FAULTS = {"hostile_syscall": "SUSPICIOUS", **dict.fromkeys(("crash", "timeout", "bad_output", "bad_weights"), "FAILED")}
 SUBJECT = ("run", "round", "commit", "environment", "candidate", "weights_sha256", "metrics", "attempt")
+OWN_OBJECTS = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": ""}
 NOT_CHECKED = """not checked: the shots, which autoqec verify ROUND --audit --replay draws again; costs, reference decoders,
 slope, composition and ablation; which of several verdicts counts; what somebody who holds the only copy left out"""
 
@@ -107,6 +108,9 @@ def tested(note: Note, level: float, chunk_shots: int) -> list[str]:
     own = {"word": test.word(level), **shown.figures(), "shots_in_all": every.shots,
            "mcnemar_p_fixed_n": lambda noted: isclose(noted, p, rel_tol=1e-6, abs_tol=1e-300),
            "ler_ratio_ci_all_shots": every.ratio_ends, "digests": lambda each: len(each) * chunk_shots == every.shots}
+    if "flops_per_sent_shot" in note:  # behind a gate the cost is a mean over all shots, rounded up
+        spent = note["flops_per_sent_shot"] * note["sent"] + note.get("gate_flops", 0)
+        own |= {"flops_per_shot": -(-spent // every.shots), "sent": lambda sent: 0 <= sent <= every.shots}
     return differ(note, evidence, 1e-6) + differ(note, own)
 
 def certificate(note: Note, delta_ler: float) -> list[str]:
@@ -119,9 +123,8 @@ def certificate(note: Note, delta_ler: float) -> list[str]:
         wrong += differ(row, {"excess": excess, "excess_ci": lambda _, ends=ends: ends})
         lost += low / note["no_fault"] * 0.1 ** row["weight"]  # at a tenth of the target's error rates
     gained = max(0.0, delta_ler) * 0.1 ** ((note["distance"] + 1) // 2)  # there, to leading order
-    regression = lost > gained or any(row["weight"] == 1 and c.candidate_only for row, c in rows)
-    word = "traded" if any(c.candidate_only for _, c in rows) else "kept"
-    return wrong + differ(note, {"word": "regression" if regression else word})
+    alone = [row["weight"] for row, c in rows if c.candidate_only]
+    return wrong + differ(note, {"word": "regression" if lost > gained or 1 in alone else "traded" if alone else "kept"})
 
 def follows(v: Note) -> Found:
     """Each part of a verdict that must follow from its own counts; `reasons` are those against "better", the gravest first."""
@@ -154,7 +157,7 @@ def follows(v: Note) -> Found:
             "decoder_gain": at_most(neutral.candidate_only, neutral.baseline_only + neutral.candidate_only, 0.5) > level,
             "unsandboxed_custom_code": own_code and not v["sandbox_level"],
             "cost_mismatch": own_code and (v["flops_per_shot"] < 10 * v["cpu_us_per_shot"] if not by else bool(by["differing"])
-                or any(by[cost] > 1.1 * v[cost] for cost in ("flops_per_shot", "constants"))),
+                or any(by[x] > 1.1 * (v.get(x.replace("_shot", "_sent_shot")) or v[x]) for x in ("flops_per_shot", "constants"))),
             "beats_reference_ml": "beats_reference_ml" in noted, "distance_regression": v["certificate"]["word"] == "regression",
             "harm": any(row["word"] == "harm" and row["same_shape"] for row in v["harm"]),
         }
@@ -171,14 +174,12 @@ def follows(v: Note) -> Found:
 
 def run(*command: str, data: bytes = b"") -> bytes:
     """What a program prints; nothing if it fails. No git object is replaced by another, or fetched."""
-    env = {**os.environ, "GIT_NO_REPLACE_OBJECTS": "1", "GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": ""}
-    done = subprocess.run(command, env=env, input=data, capture_output=True, check=False)
+    done = subprocess.run(command, env={**os.environ, **OWN_OBJECTS}, input=data, capture_output=True, check=False)
     return done.stdout if done.returncode == 0 else b""
 
 def read_notes(lab: str, ref: str) -> Iterator[tuple[str, str, Note]]:
     """The records of a notes ref: the commit that each is on, and the digest of its line."""
-    for entry in run("git", "-C", lab, "ls-tree", "-r", ref).decode().splitlines():
-        facts, _, path = entry.partition("\t")
+    for facts, path in (each.split("\t", 1) for each in run("git", "-C", lab, "ls-tree", "-r", ref).decode().splitlines()):
         for line in run("git", "-C", lab, "cat-file", "blob", facts.split()[2]).split(b"\n"):
             with suppress(AttributeError, ValueError, RecursionError):
                 yield path.replace("/", ""), hashlib.sha256(line).hexdigest(), dict(json.loads(line).items())
@@ -215,9 +216,8 @@ def check(lab: str, v: Note, ref: str, commit: str, lines: dict[str, Note], sign
         yield from follows(v)
         environment = json.loads(run(*git, "blob", f"refs/autoqec/runs/{name}:run.json"))["env"]["id"]
         message = run(*git, "commit", commit).decode("utf-8", "replace").split("\n")  # a round may have been renumbered
-        here = "round" not in v or str(v["round"]) == number or f"AutoQEC-Round: {v['round']}" in message
-        wrong = [] if here else [f"it is about round {v['round']!r}"]
-        yield "subject", differ({"run": name, **v}, {"run": name, "commit": commit, "environment": environment}) + wrong
+        yield "subject", differ({"run": name, **v}, {"run": name, "commit": commit, "environment": environment,
+            "round": lambda x: "round" not in v or str(x) == number or f"AutoQEC-Round: {x}" in message})
         weights = run(*git, "blob", f"refs/autoqec/artifacts/{name}/{number}:weights.safetensors")
         yield "weights", differ(v, {"weights_sha256": hashlib.sha256(weights).hexdigest()}) if weights else None
         metrics = read_notes(lab, f"refs/notes/autoqec/{name}/metrics")

@@ -35,7 +35,7 @@ _ALLOWED = (
 
 #: Fields of `Training` that came later: they are written only where they differ from the meaning that files without them have,
 #: so that an old candidate keeps its files and its hash.
-_ONLY_IF_SET = frozenset({"sampling", "sampled_share"})
+_ONLY_IF_SET = frozenset({"sampling", "sampled_share", "temperature"})
 
 
 class _Strict(BaseModel):
@@ -77,6 +77,8 @@ class Training(_Strict):
             the least sure ones and a sample of the others, and weighs each by one over its chance to be taken, so that the
             expected gradient is the same. A candidate computes a hundred times longer on a shot than drawing it takes.
         sampled_share: With `sampling: gated`, the share of the shots drawn that is computed.
+        temperature: Of the loss `logical_gap`: `fitted` divides all gaps by the temperature with the least loss on the last
+            batches, so that training is not spent on making overconfident beliefs less so. With several observables it is 1.
     """
 
     learning_rate: float = Field(default=0.02, gt=0.0, le=1.0)
@@ -89,6 +91,7 @@ class Training(_Strict):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     sampling: Literal["all", "gated"] = "all"
     sampled_share: float = Field(default=0.125, gt=0.0, le=1.0)
+    temperature: Literal["one", "fitted"] = "one"
 
 
 @dataclass(frozen=True)

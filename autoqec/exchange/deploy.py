@@ -19,6 +19,7 @@ from autoqec.decoding.array_checks import check_syndromes
 from autoqec.decoding.compile_decoder import compile_decoder
 from autoqec.decoding.decoder_contract import CompiledDecoder, Decoded
 from autoqec.decoding.flipping import HardFlip
+from autoqec.decoding.gating import Gating, open_gate
 from autoqec.exchange.package import Package
 from autoqec.plugins import Registry
 from autoqec.problem.code_contract import build_problem
@@ -58,10 +59,19 @@ class Deployed:
         return compile_inference(self.candidate, self.tensors, self.problem)
 
     @cached_property
+    def _plain(self) -> CompiledDecoder:
+        return compile_decoder(self.package.environment.environment.decoder, self.problem, self.registry)
+
+    @cached_property
     def _decoder(self) -> CompiledDecoder:
-        decoder = compile_decoder(self.package.environment.environment.decoder, self.problem, self.registry)
         output = self.candidate.output
-        return HardFlip(decoder, self.problem, output.threshold) if output.mode == "hard_flip" else decoder
+        return HardFlip(self._plain, self.problem, output.threshold) if output.mode == "hard_flip" else self._plain
+
+    @cached_property
+    def _gating(self) -> Gating | None:
+        gate = self.candidate.gate
+        name = self.package.environment.environment.decoder.kind
+        return open_gate(gate, self._plain, self.problem, name=name) if gate is not None else None
 
     def beliefs(self, syndromes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Compute the predecoder's beliefs.
@@ -78,7 +88,7 @@ class Deployed:
         return beliefs, settle_beliefs(beliefs, self.problem.priors_llr)
 
     def decode(self, syndromes: np.ndarray) -> Decoded:
-        """Decode a batch in the same way as in scoring.
+        """Decode a batch in the same way as in scoring, the candidate's gate included.
 
         Args:
             syndromes: Bit-packed little-endian, uint8 `[shots, ceil(detectors / 8)]`.
@@ -86,8 +96,18 @@ class Deployed:
         Raises:
             UsageError: A shape or dtype is wrong.
         """
+        syndromes = check_syndromes(self.problem, syndromes)
+        if self._gating is None:
+            return self._through_pipeline(syndromes)
+        split = self._gating.split(syndromes)
+        if not split.sent.any():
+            return split.answer
+        return split.filled(self._through_pipeline(np.ascontiguousarray(syndromes[split.sent])))
+
+    def _through_pipeline(self, syndromes: np.ndarray) -> Decoded:
+        """The answers of the pipeline and the decoder behind it, to shots that a gate sends on or has not seen."""
         if not self.candidate.stages:
-            return self._decoder.decode(syndromes)
+            return self._plain.decode(syndromes)
         beliefs, invalid = self.beliefs(syndromes)
         decoded = self._decoder.decode(syndromes, beliefs)
         return Decoded(decoded.observables, decoded.invalid | invalid)

@@ -50,15 +50,24 @@ def measure(session: Session, state: RoundState, profile: Profile, key: bytes) -
             chunks = chunks_for(shots // len(session.other_rates))
             at_other_rates[p] = replace(stream, key=derive_key(key, "p", repr(p)), p=p).score(0, chunks)
     training: TrainingRecord = state.training or {"telemetry": {}, "cost": {}}
+    cost: Any = training["cost"]  # a record of an earlier version may lack a field, which the note then tells as null
+    telemetry: Any = training["telemetry"]
+    gated, took = scored.sent is not None, scored.us_per_shot
+    flops: Any = cost.get("flops_per_shot")
+    mean: Any = flops if flops is None else scored.mean_flops(flops)
     measured = Measured(
         invalid=scored.invalid,
         counts=scored.counts,
+        sent=scored.sent,
+        flops_per_sent_shot=flops if gated else None,
+        gate_flops=scored.gate_flops,
         references={name: failures / scored.counts.shots for name, failures in scored.references.items()},
         references_missing=dict(scored.missing),
         other_rates=tuple(
-            RateFigures(p, Figures.of(each.counts), each.invalid, each.counts) for p, each in at_other_rates.items()
+            RateFigures(p, Figures.of(each.counts), each.invalid, each.counts, each.sent)
+            for p, each in at_other_rates.items()
         ),
-        latency_us=Latency(round(scored.predict_us, 2), round(scored.decode_us, 2), round(scored.baseline_us, 2)),
+        latency_us=Latency(took.predict, took.decode, round(scored.baseline_us, 2), took.plain, took.gate),
         weights_sha256=sealed.weights_sha256,
         candidate=sealed.digest,
         bytes=sealed.size,
@@ -71,12 +80,10 @@ def measure(session: Session, state: RoundState, profile: Profile, key: bytes) -
             argv=tuple(sys.argv[1:]),
         ),
     )
-    cost: Any = training["cost"]  # a record of an earlier version may lack a field, which the note then tells as null
-    telemetry: Any = training["telemetry"]
     costs = Costs(
-        flops_per_shot=cost.get("flops_per_shot"),
+        flops_per_shot=mean,
         params=cost.get("params"),
-        latency_us_per_shot=round(scored.predict_us + scored.decode_us, 2),
+        latency_us_per_shot=took.whole,
         train_seconds=telemetry.get("seconds"),
         score_seconds=round(time.monotonic() - began, 2),
     )

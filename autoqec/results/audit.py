@@ -84,6 +84,7 @@ def _differences(verdict: Verdict, ends: Ends) -> Iterator[str]:
     alpha = attempt_alpha(attempt.alpha, attempt.attempt, attempt.verified_before)
     yield from _beside("alpha_attempt", attempt.alpha_attempt, alpha)
     yield from _limits(evidence)
+    yield from _gated_costs(evidence)
     stopped, target = evidence.fault is not None or bool(evidence.over), evidence.target
     if stopped:
         yield from _stopped(verdict)
@@ -100,6 +101,16 @@ def _limits(evidence: Evidence) -> Iterator[str]:
     if evidence.constraints is not None:
         over = exceeded(evidence.constraints, flops=evidence.flops_per_shot, params=evidence.params)
         yield from _beside("over", bool(evidence.over), bool(over))
+
+
+def _gated_costs(evidence: Evidence) -> Iterator[str]:
+    """Check that the mean cost of a gated candidate follows from the shots that were sent on."""
+    target = evidence.target
+    if target is None or (target.sent is None and evidence.flops_per_sent_shot is None):
+        return
+    _needed(target.sent, "sent")
+    _needed(evidence.flops_per_sent_shot, "flops_per_sent_shot")
+    yield from _beside("flops_per_shot", evidence.flops_per_shot, evidence.mean_flops)
 
 
 def _figures_of_all(evidence: Evidence, target: Tested, alpha: float, ends: Ends) -> Iterator[str]:
@@ -199,6 +210,8 @@ def _tested(where: str, noted: Tested, alpha: float, chunk_shots: int, ends: End
     said = write_record(noted)
     for name, value in again.items():
         yield from _beside(where + name, said.get(name), value)
+    if noted.sent is not None and not (0 <= noted.sent <= everything.shots and noted.gate_flops >= 0):
+        yield f"{where}sent: the note says {noted.sent} of {everything.shots} shots, and {noted.gate_flops} FLOPs of the gate"
     for name, rate in noted.references.items():
         failures = rate * headline.shots
         if not (0 <= rate <= 1 and isclose(failures, round(failures), abs_tol=_WHOLE)):

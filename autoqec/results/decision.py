@@ -87,6 +87,8 @@ def cell_result(
     invalid: int = 0,
     references: dict[str, float] | None = None,
     references_missing: dict[str, str] | None = None,
+    sent: int | None = None,
+    gate_flops: int = 0,
 ) -> Tested:
     """The result of one cell's test: evidence from the test's counts, figures from the extension's counts, if there is one.
 
@@ -96,6 +98,7 @@ def cell_result(
         digests: One per chunk, the extension's chunks included.
         extension, neutral: See `Tested`.
         invalid, references, references_missing: Of the shots behind the figures.
+        sent, gate_flops: Of all shots; see `Tested`.
     """
     headline = extension or test
     everything = test + extension if extension else test
@@ -113,4 +116,6 @@ def cell_result(
         references_missing=references_missing or {},
         extension=extension,
         neutral=neutral,
+        sent=sent,
+        gate_flops=gate_flops,
     )

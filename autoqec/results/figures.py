@@ -112,6 +112,7 @@ class Costs:
         return dict(vars(self))
 
 
+#: The costs in a metrics note.
 _COSTS = ("flops_per_shot", "params", "latency_us_per_shot", "train_seconds", "score_seconds")
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from autoqec.results.figures import Costs, Figures, read_costs, read_figures
+from autoqec.results.gate_costs import share_sent
 from autoqec.results.note_form import read_record, write_record
 from autoqec.results.verdict import Parsed, malformed, numbers_in
 
@@ -49,6 +50,12 @@ class Metrics:
         from autoqec.results.metrics_parts import Measured
 
         return read_record(Measured, self.note)
+
+    @property
+    def sent_on(self) -> float | None:
+        """The share of the shots that a gate sent on; None without one."""
+        sent = self.note.get("sent")  # the other parts are not read for it
+        return share_sent(sent, self.figures.shots) if type(sent) is int else None
 
     @property
     def training(self) -> TrainingLog:

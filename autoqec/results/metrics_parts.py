@@ -13,12 +13,13 @@ from autoqec.results.note_form import always, flat, mapping
 
 @dataclass(frozen=True)
 class RateFigures:
-    """Figures at another physical error rate `p` of the environment."""
+    """Figures at another physical error rate `p` of the environment; `sent`: shots that a gate sent on."""
 
     p: float
     figures: Figures = flat()
     invalid: int = always(0)
     counts: PairedCounts | None = None
+    sent: int | None = None
 
 
 @dataclass(frozen=True)
@@ -65,11 +66,13 @@ class TrainingLog:
 
 @dataclass(frozen=True)
 class Latency:
-    """Microseconds per shot of one process."""
+    """Microseconds per shot of one process; of a gated candidate also `plain` decoding and the rest of its `gate`."""
 
     predict: float
     decode: float
     baseline: float
+    plain: float = 0.0
+    gate: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,8 @@ class Measured:
         id: The note's.
         invalid: Shots without a valid answer of the candidate.
         counts: The shots behind the figures.
+        sent: Of a gated candidate: the shots that were sent on.
+        flops_per_sent_shot, gate_flops: FLOPs of one of these, and of the gate's own steps on all shots.
         references, references_missing: Rates of reference decoders on the same shots; those left out, and how to install them.
         other_rates: Figures at the environment's other physical error rates.
         latency_us: The latency by part.
@@ -104,6 +109,9 @@ class Measured:
     id: str = ""
     invalid: int = always(0)
     counts: PairedCounts | None = None
+    sent: int | None = None
+    flops_per_sent_shot: int | None = None
+    gate_flops: int = 0
     references: Mapping[str, float] = mapping(always=True)
     references_missing: Mapping[str, str] = mapping()
     other_rates: tuple[RateFigures, ...] = always(())

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from autoqec.results.counts import PairedCounts
 from autoqec.results.figures import Figures, Holdout, read_figures
+from autoqec.results.gate_costs import share_sent
 from autoqec.results.limits import Limits
 from autoqec.results.note_form import is_number, read_counts, read_record, write_record
 
@@ -95,6 +96,12 @@ class Verdict:
         """Figures with the costs that the verifier counted; None if there are neither."""
         found = Holdout(self.figures, self.cost("flops_per_shot"), self.cost("params"))
         return found if found != Holdout() else None
+
+    @property
+    def sent_on(self) -> float | None:
+        """The share of the target's shots that a gate sent on; None without one."""
+        sent, shots = self.details.get("sent"), self.details.get("shots_in_all")
+        return share_sent(sent, shots) if type(sent) is type(shots) is int else None
 
     @property
     def references(self) -> Mapping[str, float] | None:

@@ -131,6 +131,8 @@ def _cost(evidence: Evidence) -> Check:
 
 
 def _recorded_cost(evidence: Evidence, recorded: Recorded, flops: float, cpu: float) -> Check:
+    if evidence.flops_per_sent_shot is not None:  # the operations are counted on shots that are sent on
+        flops = evidence.flops_per_sent_shot
     constants = _needed(evidence.constants, "constants")
     says = (
         f"of {len(recorded.chunks)} chunks that a process without its code answered by its recorded operations,"

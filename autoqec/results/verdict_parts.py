@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from autoqec.results.counts import PairedCounts
 from autoqec.results.figures import Figures
+from autoqec.results.gate_costs import UsPerShot, mean_flops, share_sent
 from autoqec.results.limits import Limits
 from autoqec.results.note_form import always, flat, mapping
 from autoqec.results.reference_gates import GatedReference
@@ -64,6 +65,8 @@ class Tested:
         neutral: On these, the decoder with uninformative beliefs in the baseline's place.
         gated: The references that ran behind a gate, by label.
         reference_us: Microseconds that each reference took for a shot.
+        sent: Of a gated candidate: how many of the `shots_in_all` its gate sent on.
+        gate_flops: FLOPs of the gate's own steps on all of these.
     """
 
     test: PairedCounts
@@ -83,6 +86,8 @@ class Tested:
     neutral: PairedCounts | None = None
     gated: Mapping[str, GatedReference] = mapping()
     reference_us: Mapping[str, float] = mapping()
+    sent: int | None = None
+    gate_flops: int = 0
 
     @property
     def headline(self) -> PairedCounts:
@@ -336,7 +341,7 @@ class Recorded:
     Attributes:
         chunks: Which chunks.
         differing: Those with another answer than when they were scored.
-        flops_per_shot: FLOPs of these operations, the most of any of the chunks.
+        flops_per_shot: FLOPs of these operations, the most of any of the chunks; behind a gate, for each shot that is sent on.
         constants: Numbers that they hold besides the weights.
         cpu_us_per_shot: Processor time that they took.
     """
@@ -406,7 +411,8 @@ class Evidence:
         chunk_shots: Shots per chunk.
         machine, versions, simd: The machine and software that drew the shots.
         fingerprint: The problem's fingerprint.
-        flops_per_shot, params, bytes: The candidate's costs.
+        flops_per_shot, params, bytes: The candidate's costs. Behind a gate the FLOPs are the mean over the target's shots.
+        flops_per_sent_shot: Of a gated candidate: FLOPs of a shot that is sent on.
         constants: Numbers among `params` that its recorded stages hold besides its weights.
         loading_cpu_ms: Processor time that its process took to load it, in milliseconds.
         over: Limits that it exceeds; nothing is then tested.
@@ -418,6 +424,7 @@ class Evidence:
         share_of_gap: See `ShareOfGap`.
         compose: For a composed candidate, whether the parents' gains add up.
         cpu_us_per_shot: Processor time of its process in microseconds per shot, as the kernel counts it.
+        us_per_shot: Wall-clock time of a shot by what takes it.
         answered_again, recorded, harm, certificate, ablation, two_p_slope: The evidence behind the checks.
         near_ml: References near maximum likelihood.
         checks: The results of the checks.
@@ -448,6 +455,7 @@ class Evidence:
     flops_per_shot: float | None = None
     params: float | None = None
     bytes: int | None = None
+    flops_per_sent_shot: int | None = None
     constants: int | None = None
     loading_cpu_ms: int | None = None
     over: tuple[str, ...] = ()
@@ -460,6 +468,7 @@ class Evidence:
     share_of_gap: ShareOfGap | None = None
     compose: Composition | None = None
     cpu_us_per_shot: float | None = None
+    us_per_shot: UsPerShot | None = None
     answered_again: AnsweredAgain | None = None
     recorded: Recorded | None = None
     near_ml: tuple[str, ...] | None = None
@@ -473,6 +482,19 @@ class Evidence:
     out_of_time: OutOfTime | None = None
     seconds: float | None = None
     seconds_by_part: Mapping[str, float] = mapping()
+
+    @property
+    def sent_on(self) -> float | None:
+        """The share of the target's shots that a gate sent on; None without one."""
+        return share_sent(self.target.sent, self.target.shots_in_all) if self.target is not None else None
+
+    @property
+    def mean_flops(self) -> int | None:
+        """The mean cost that follows from the counts of a gated candidate; None without a gate, or before it is tested."""
+        target, each = self.target, self.flops_per_sent_shot
+        if target is None or target.sent is None or each is None or target.shots_in_all < 1:
+            return None
+        return mean_flops(each, target.sent, target.shots_in_all, target.gate_flops)
 
     @property
     def places(self) -> tuple[Tested | OtherCell, ...]:

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from autoqec.decoding.decoder_contract import TeachingDecoder
 from autoqec.problem.sampling import TrainingShots
+from autoqec.runner.gap_temperature import Temperature
 from autoqec.shared_threads import in_parallel, slices
 
 _FOCAL_GAMMA = 2.0
@@ -28,7 +29,12 @@ def needs_labels(name: str) -> bool:
 
 
 def batch_loss(
-    name: str, beliefs: torch.Tensor, shots: TrainingShots, priors: torch.Tensor, decoder: TeachingDecoder | None
+    name: str,
+    beliefs: torch.Tensor,
+    shots: TrainingShots,
+    priors: torch.Tensor,
+    decoder: TeachingDecoder | None,
+    temperature: Temperature | None = None,
 ) -> torch.Tensor:
     """Loss of each shot, in nats, float32 `[shots]`.
 
@@ -38,10 +44,11 @@ def batch_loss(
         shots: What really happened; its weights are not applied.
         priors: The problem's own log-odds of not firing, float32 `[mechanisms]`.
         decoder: The decoder that asks for `logical_gap`; the other losses need none.
+        temperature: Of the loss `logical_gap`; None for 1.
     """
     if name == "logical_gap":
         assert decoder is not None
-        loss: torch.Tensor = _LogicalGap.apply(beliefs, shots, decoder)  # type: ignore[no-untyped-call]
+        loss: torch.Tensor = _LogicalGap.apply(beliefs, shots, decoder, temperature)  # type: ignore[no-untyped-call]
         return loss
     assert shots.fired is not None
     fired = torch.from_numpy(shots.fired).to(beliefs)
@@ -71,16 +78,23 @@ class _LogicalGap(torch.autograd.Function):
     """`TeachingDecoder.logical_gap_loss` as a differentiable operation; threads share the shots, which are independent."""
 
     @staticmethod
-    def forward(ctx: Any, beliefs: torch.Tensor, shots: TrainingShots, decoder: TeachingDecoder) -> torch.Tensor:
+    def forward(
+        ctx: Any, beliefs: torch.Tensor, shots: TrainingShots, decoder: TeachingDecoder, temperature: Temperature | None
+    ) -> torch.Tensor:
         rows = np.ascontiguousarray(beliefs.detach().cpu().numpy())
         done = in_parallel(
             lambda part: decoder.logical_gap_loss(shots.syndromes[part], rows[part], shots.observables[part]),
             slices(len(rows), _SHOTS_AT_A_TIME),
         )
-        ctx.by_beliefs = torch.from_numpy(np.concatenate([gradient for _, gradient in done])).to(beliefs.device)
-        return torch.from_numpy(np.concatenate([loss for loss, _ in done])).to(beliefs.device)
+        losses = np.concatenate([loss for loss, _ in done])
+        by_beliefs = np.concatenate([gradient for _, gradient in done])
+        if temperature is not None:
+            losses, factor = temperature.rescale(losses, shots.weights)
+            by_beliefs *= factor[:, None]
+        ctx.by_beliefs = torch.from_numpy(by_beliefs).to(beliefs.device)
+        return torch.from_numpy(losses).to(beliefs.device)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, by_loss: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        return ctx.by_beliefs * by_loss.unsqueeze(1), None, None
+        return ctx.by_beliefs * by_loss.unsqueeze(1), None, None, None

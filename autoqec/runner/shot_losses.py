@@ -15,6 +15,7 @@ from autoqec.problem.problem import Problem
 from autoqec.problem.sampling import TrainingShots
 from autoqec.problem.streams import derive_seed
 from autoqec.runner.devices import mixed_precision
+from autoqec.runner.gap_temperature import Temperature
 from autoqec.runner.losses import batch_loss, mean_loss
 from autoqec.runner.shot_sources import ShotSource
 from autoqec.shared_threads import slices
@@ -90,6 +91,7 @@ class ShotLosses:
         self._priors = [torch.from_numpy(problem.priors_llr).to(device) for problem in problems]
         self._validation_shots = validation_shots
         self._validation: list[TrainingShots] | None = None
+        self._temperature = Temperature() if fits_temperature(settings, problems[0]) else None
 
     def gradients(self, step: int, per_epoch: int) -> torch.Tensor:
         """Add the gradients of a step's batch to the parameters; returns the loss.
@@ -98,7 +100,9 @@ class ShotLosses:
         """
         loss, rate = torch.zeros((), device=self._device), step % len(self._problems)
         for shots in self._batches("batch", step % per_epoch, self._settings.batch_size, rate):
-            share = mean_loss(self._loss(rate, shots), shots) * (shots.drawn / self._settings.batch_size)
+            share = mean_loss(self._loss(rate, shots, self._temperature), shots) * (
+                shots.drawn / self._settings.batch_size
+            )
             share.backward()  # type: ignore[no-untyped-call]
             loss += share.detach()
             del share  # with it goes the memory of this pass, which the next one can use
@@ -117,8 +121,10 @@ class ShotLosses:
         _evaluate(self._modules)
         total, each = 0.0, []
         with torch.no_grad():
-            for shots in self._validation:
-                losses = self._loss(0, shots)
+            found = [self._loss(0, shots) for shots in self._validation]
+            if self._temperature is not None:
+                found = _at_own_temperature(found, self._validation)
+            for losses, shots in zip(found, self._validation, strict=True):
                 total += shots.drawn * float(mean_loss(losses, shots))
                 weights = 1.0 if shots.weights is None else shots.weights
                 each.append(losses.double().cpu().numpy() * weights)
@@ -138,7 +144,7 @@ class ShotLosses:
         for rows in slices(len(taken.syndromes), most):
             yield taken.part(rows)
 
-    def _loss(self, rate: int, shots: TrainingShots) -> torch.Tensor:
+    def _loss(self, rate: int, shots: TrainingShots, temperature: Temperature | None = None) -> torch.Tensor:
         """The loss of each shot."""
         prior, problem = self._priors[rate], self._problems[rate]
         start = prior.expand(len(shots.syndromes), -1).contiguous()
@@ -146,7 +152,24 @@ class ShotLosses:
         with mixed_precision(self._device):
             syndromes = torch.from_numpy(bits).to(self._device).float()
             beliefs = run_modules(self._modules, syndromes, start).float()
-        return batch_loss(self._settings.loss, beliefs, shots, prior, self._decoders[rate] if self._decoders else None)
+        decoder = self._decoders[rate] if self._decoders else None
+        return batch_loss(self._settings.loss, beliefs, shots, prior, decoder, temperature)
+
+
+def fits_temperature(settings: Training, problem: Problem) -> bool:
+    """Whether the loss has a fitted temperature: the gaps of several observables cannot be read from the sum of their losses."""
+    return settings.loss == "logical_gap" and settings.temperature == "fitted" and problem.num_observables == 1
+
+
+def _at_own_temperature(found: Sequence[torch.Tensor], parts: Sequence[TrainingShots]) -> list[torch.Tensor]:
+    """The validation losses at the temperature that suits all of them, so that two looks differ only by how shots are ordered."""
+    weights = [
+        np.ones(len(each)) if shots.weights is None else shots.weights for each, shots in zip(found, parts, strict=True)
+    ]
+    together = np.concatenate([each.cpu().numpy() for each in found])
+    rescaled, _ = Temperature().rescale(together, np.concatenate(weights))
+    ends = np.cumsum([len(each) for each in found])[:-1]
+    return [torch.from_numpy(part) for part in np.split(rescaled, ends)]
 
 
 def _at_once(modules: torch.nn.ModuleDict) -> int | None:

@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from autoqec.decoding.decoder_contract import ConfidentDecoder
+from autoqec.decoding.gate_file import Gate
 from autoqec.problem.problem import Problem
 from autoqec.problem.sampling import Draw, TrainingShots
 from autoqec.shared_threads import in_parallel, slices
@@ -56,13 +57,22 @@ class SampledShots:
         problems: Where shots come from.
         decoders: The decoder at each rate.
         share: Shots to take, as a share of those drawn.
+        gate: The candidate's gate. Shots that it does not send on keep their answers whatever the weights are, so their loss has
+            no gradient, and none of them is taken. None takes shots of any confidence.
         labels: Whether shots tell the mechanisms that fired.
     """
 
     def __init__(
-        self, problems: Sequence[Problem], decoders: Sequence[ConfidentDecoder], share: float, *, labels: bool
+        self,
+        problems: Sequence[Problem],
+        decoders: Sequence[ConfidentDecoder],
+        share: float,
+        *,
+        gate: Gate | None = None,
+        labels: bool,
     ) -> None:
         self._problems, self._decoders, self._share, self._labels = problems, decoders, share, labels
+        self._gate = gate
         for problem, decoder in zip(problems, decoders, strict=True):
             # What a decoder prepares on first use is prepared once, not by every thread at the same time.
             decoder.confidence(np.zeros((1, problem.syndrome_bytes), dtype=np.uint8), _SUREST)
@@ -71,14 +81,32 @@ class SampledShots:
         """See `ShotSource.draw`."""
         drawn, decoder = Draw(self._problems[rate], shots, seed, labels=self._labels), self._decoders[rate]
         found = in_parallel(
-            lambda part: decoder.confidence(drawn.syndromes[part], _SUREST), slices(shots, _SHOTS_AT_A_TIME)
+            lambda part: decoder.confidence(drawn.syndromes[part], self._surest(decoder)),
+            slices(shots, _SHOTS_AT_A_TIME),
         )
-        sizes = importance(np.concatenate(found), decoder.confidence_kind)
+        confidence = np.concatenate(found)
+        sent = np.flatnonzero(self._sends(drawn.syndromes, confidence, decoder))
+        sizes = importance(confidence[sent], decoder.confidence_kind)
         chances = inclusion_probabilities(sizes, max(1, round(self._share * shots)))
         # In the order of confidence, so that the sample has its share of shots of every confidence.
         order = np.argsort(sizes, kind="stable")
         rows = np.sort(order[systematic_sample(chances[order], np.random.default_rng(seed).random())])
-        return drawn.take(rows, (1.0 / chances[rows]).astype(np.float32))
+        return drawn.take(sent[rows], (1.0 / chances[rows]).astype(np.float32))
+
+    def _surest(self, decoder: ConfidentDecoder) -> float:
+        """The confidence above which shots are alike, so that the decoder need not look further."""
+        gate = self._gate
+        return gate.threshold if gate is not None and gate.kind == decoder.confidence_kind else _SUREST
+
+    def _sends(self, syndromes: np.ndarray, confidence: np.ndarray, decoder: ConfidentDecoder) -> np.ndarray:
+        """The shots that the candidate's gate sends on by its first two steps, bool `[shots]`."""
+        sent = np.ones(len(syndromes), dtype=bool)
+        if self._gate is not None and self._gate.events:
+            sent &= np.bitwise_count(syndromes).sum(axis=1, dtype=np.int64) >= self._gate.events
+        if self._gate is not None and self._gate.kind == decoder.confidence_kind:
+            sent &= confidence <= np.float32(self._gate.threshold)
+        # A batch without any shot has no loss; one that no gate sends on is worth little, and does no harm.
+        return sent if sent.any() else np.ones(len(syndromes), dtype=bool)
 
 
 def importance(confidence: np.ndarray, kind: str) -> np.ndarray:

@@ -117,7 +117,7 @@ def train(
     per_epoch, steps = _plan(settings, max_shots) if parameters else (1, 0)
     between = steps_between_looks(steps, settings.batch_size, settings.patience)
     validated_on = validation_shots or _validated_on(settings, steps, between)
-    losses = _losses(modules, problems, decoders, settings, device, seed, validated_on)
+    losses = _losses(modules, problems, decoders, candidate, device, seed, validated_on)
     began = time.monotonic()
     stopping = EarlyStopping(modules, settings.patience, paired=settings.sampling != "all")
     untrained = losses.validation()
@@ -171,7 +171,7 @@ def _losses(
     modules: torch.nn.ModuleDict,
     problems: Sequence[Problem],
     decoders: Sequence[CompiledDecoder] | None,
-    settings: Training,
+    candidate: Candidate,
     device: torch.device,
     seed: bytes,
     validated_on: int,
@@ -181,12 +181,13 @@ def _losses(
     from autoqec.runner.shot_losses import ShotLosses
     from autoqec.runner.shot_sources import AllShots, SampledShots, ShotSource
 
+    settings = candidate.training
     labels = needs_labels(settings.loss)
     teachers = [each for each in decoders or () if isinstance(each, TeachingDecoder)]
     confident = [each for each in decoders or () if isinstance(each, ConfidentDecoder)]
     source: ShotSource = AllShots(problems, labels=labels)
     if settings.sampling == "gated":
-        source = SampledShots(problems, confident, settings.sampled_share, labels=labels)
+        source = SampledShots(problems, confident, settings.sampled_share, gate=candidate.gate, labels=labels)
     return ShotLosses(modules, problems, teachers, source, settings, device, seed, validated_on)
 
 

@@ -19,19 +19,20 @@ _SMALL = 2
 _LARGEST = 1 / 4
 
 
-def batches(shots: int, seed: int) -> list[slice]:
-    """Cut shots, a chunk at a time, into two batches of random sizes and the rest, in random order.
+def batches(sent: np.ndarray, seed: int) -> list[slice]:
+    """Cut the shots that a candidate is sent, a chunk at a time, into two batches of random sizes and the rest, in random order.
 
     Args:
-        shots: How many; they are cut in their order.
+        sent: Which shots of all it is sent, bool `[shots]`; those are cut in their order. A chunk is so many of all shots, so
+            that behind a gate, too, the sizes do not tell how many shots were asked about at once.
         seed: Of the sizes, which differ by orders of magnitude.
     """
     rng = np.random.default_rng([seed, 1])
     sizes: list[int] = []
-    for first in range(0, shots, CHUNK_SHOTS):
-        chunk = min(CHUNK_SHOTS, shots - first)
+    for first in range(0, len(sent), CHUNK_SHOTS):
+        chunk = int(sent[first : first + CHUNK_SHOTS].sum())
         most = log2(max(1.0, chunk * _LARGEST))
         small = [int(size) for size in 2.0 ** rng.uniform(0.0, most, _SMALL)] if chunk > _SMALL + 1 else []
         sizes += [int(size) for size in rng.permutation([*small, chunk - sum(small)])]
     ends = np.cumsum([0, *sizes]).tolist()
-    return [slice(begin, end) for begin, end in pairwise(ends)]
+    return [slice(begin, end) for begin, end in pairwise(ends) if begin < end]

@@ -17,14 +17,18 @@ from typing import Any, Literal
 
 import numpy as np
 
+from autoqec.candidate_paths import GATE_FILE
 from autoqec.decoding.compile_decoder import compile_decoder, compile_references
 from autoqec.decoding.decoder_contract import CompiledDecoder, ConfidentDecoder, Decoded
 from autoqec.decoding.flipping import HardFlip
+from autoqec.decoding.gate_file import read_gate
+from autoqec.decoding.gating import Gating, Split, open_gate
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.plugins import Registry, load_plugins
 from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import Choice, environment_from_files
 from autoqec.problem.problem import Problem
+from autoqec.problem.sampling import sample_chunk
 from autoqec.sandbox.channel import Channel, ChannelClosed, ChannelTimeout, Message
 from autoqec.sandbox.child import Child, ChildFailed
 from autoqec.sandbox.lock import Lock, SandboxUnavailable
@@ -53,6 +57,10 @@ MEMORY_BYTES = 8 * 2**30
 #: What a process that runs recorded operations warms up with: a stage that uses a little of everything.
 _METERED = ('{"kind": "custom"}',)
 
+#: Shots on which the recorded operations of a gated candidate are counted before any is scored: those that are sent on among the
+#: shots of so many seeds, at most so many. They have more fired detectors than others, so work that depends on these counts.
+_COUNTED_SEEDS, _COUNTED_SHOTS = range(1, 9), 1024
+
 #: Errors of the matcher's process that keep their class on the way to the judge.
 _KINDS = {"UsageError": UsageError, "NotFoundError": NotFoundError, "SandboxUnavailable": SandboxUnavailable}
 
@@ -80,8 +88,9 @@ class DecoderSet:
         backend: What decodes the candidate's beliefs.
         missing: References left out, and the lines that install what they need, by label.
         meter: Starts a locked process of ours that runs the candidate's recorded operations; None if it has no code of others.
+        gating: The candidate's gate; None for none.
         note: Told what is being decoded, and how far it is.
-        gated: The labels of the references that run behind a gate.
+        gated_references: The labels of those that run behind a gate.
 
     Attributes:
         looked: Of each reference, when `known` last ran it: its `seconds` and, if it ran behind a gate, `sent`, `sampled` and
@@ -97,11 +106,13 @@ class DecoderSet:
         backend: CompiledDecoder,
         missing: Mapping[str, str],
         meter: Callable[[Recorded], Predictor] | None = None,
+        gating: Gating | None = None,
         note: Note = _unheard,
-        gated: frozenset[str] = frozenset(),
+        gated_references: frozenset[str] = frozenset(),
     ):
-        self._open_meter, self._note, self.gated = meter, note, gated
-        self.looked: dict[str, dict[str, float]] = {}
+        self._open_meter, self._gating, self._note = meter, gating, note
+        self.gated_references, self.looked = gated_references, dict[str, dict[str, float]]()
+        self._plain_seconds = 0.0  # of a shot, as the baseline took when it was last measured
         self._meter: Predictor | None = None
         self.problem, self.baseline, self.references = problem, baseline, dict(references)
         self.predictor, self.backend, self.missing = predictor, backend, dict(missing)
@@ -118,12 +129,13 @@ class DecoderSet:
             Their answers, and the seconds of the baseline.
         """
         plain, seconds = self.baseline.timed(syndromes)
+        self._plain_seconds = seconds / max(1, len(syndromes))
         found, told = {"": plain}, dict[str, dict[str, float]]()
         chosen: Chosen | None = None
         for name, decoder in self.references.items() if with_references else ():
             began = time.perf_counter()
             decode = partial(self._decode, f"reference {name}", decoder)
-            if name in self.gated and isinstance(self.baseline, ConfidentDecoder):
+            if name in self.gated_references and isinstance(self.baseline, ConfidentDecoder):
                 chosen = chosen or choose(self.baseline, syndromes, sample)
                 found[name], told[name] = decode_chosen(chosen, syndromes, decode)
             else:
@@ -144,9 +156,32 @@ class DecoderSet:
         settle_beliefs(priors, self.problem.priors_llr)
         return self._decode("the environment's decoder on uninformative beliefs", self.backend, syndromes, priors)
 
+    def gate(self, syndromes: np.ndarray) -> tuple[Split, dict[str, float]]:
+        """Which shots the candidate's gate sends on, and the answers of the others.
+
+        Returns:
+            These; and `plain` and `gate`, the seconds that plain decoding and the gate took, and `flops`, the floating-point
+            operations of the gate's own steps on all of the shots.
+        """
+        assert self._gating is not None
+        began, saved = time.perf_counter(), self.baseline.saved
+        self._note("the gate", 0, len(syndromes))
+        split = self._gating.split(syndromes)
+        # Where plain answers were found before, their time counts all the same.
+        seconds = time.perf_counter() - began + self.baseline.saved - saved
+        # One pass gives plain answers and confidence; plain decoding is what the baseline took for as many shots.
+        plain = min(seconds, self._plain_seconds * len(syndromes))
+        flops = self._gating.short_bp_flops * split.tried
+        return split, {"plain": plain, "gate": seconds - plain, "flops": flops}
+
     def candidate(self, syndromes: np.ndarray) -> tuple[Decoded, dict[str, float]]:
-        """The candidate's answers, the seconds of candidate and decoder, and the candidate's processor seconds."""
-        assert self.predictor is not None
+        """The candidate's answers, the seconds of candidate and decoder, and the candidate's processor seconds.
+
+        What a gate holds back is not among the shots. A candidate of a gate alone answers the others plainly.
+        """
+        if self.predictor is None:
+            plain = self._decode("the environment's decoder", self.baseline, syndromes)
+            return plain, {"predict": 0.0, "decode": 0.0, "cpu": 0.0}
         began, spent = time.perf_counter(), self.predictor.cpu_seconds
         beliefs, invalid = self.predictor.predict(syndromes)
         predicted, spent = time.perf_counter(), self.predictor.cpu_seconds - spent
@@ -162,14 +197,28 @@ class DecoderSet:
 
         Returns:
             `flops_per_shot` and `params`; for a candidate with code of others also `constants`, the numbers that it holds besides
-            its weights and that are among `params`, and `loading_cpu_ms`.
+            its weights and that are among `params`, and `loading_cpu_ms`. Of a gated candidate `flops_per_shot` is that of
+            a shot which is sent on.
         """
-        assert self.predictor is not None
+        if self.predictor is None:
+            return {"flops_per_shot": 0, "params": sealed.parameters()}
         if self._open_meter is None:
             return self.predictor.cost() | {"params": sealed.parameters()}
-        counted = self.meter.cost()
+        counted = self.meter.cost(self._counted())
         loading = round(1000 * self.predictor.loading_cpu_seconds)
         return counted | {"params": sealed.parameters(counted["constants"]), "loading_cpu_ms": loading}
+
+    def _counted(self) -> np.ndarray | None:
+        """Shots on which the recorded operations are counted before any is scored; None for the sample that the meter draws."""
+        if self._gating is None:
+            return None
+        found = np.zeros((0, self.problem.syndrome_bytes), dtype=np.uint8)
+        for seed in _COUNTED_SEEDS:
+            shots = sample_chunk(self.problem, seed).syndromes
+            found = np.concatenate([found, shots[self._gating.split(shots).sent]])
+            if len(found) >= _COUNTED_SHOTS:
+                break
+        return found[:_COUNTED_SHOTS] if len(found) else None
 
     @property
     def meter(self) -> Predictor:
@@ -241,11 +290,16 @@ def open_decoder_set(
     baseline = PlainAnswers(plain, store or PlainStore(), told, note)
     references, missing, gated = _references(environment.references, strong, ungated, problem, registry)
     backend = plain
+    # Read here, and not asked of the candidate's process, which has no say in it.
+    gate = read_gate(sealed.files)
+    gating = open_gate(gate, baseline, problem, name=environment.decoder.kind) if gate is not None else None
     # The first call pays for loading and compiling, so it is made here: not timed, and on no real shot.
     blank = np.zeros((1, problem.syndrome_bytes), dtype=np.uint8)
     for name, decoder in {environment.decoder.label: baseline, **references}.items():
         note(f"the first decoding of {name}, which may compile it", 0, 0)
         decoder.decode(blank)
+    if gating is not None:
+        gating.split(blank)
     if locked:  # only now, since a fork exists only once its parent is warm
         predictor = resources.enter_context(start(locked=True, stages=stages))
     if predictor is not None:
@@ -266,20 +320,20 @@ def open_decoder_set(
         def meter(recorded: Recorded) -> Predictor:
             return resources.enter_context(start(locked=True, stages=_METERED + stages, recorded=recorded))
 
-    return DecoderSet(problem, baseline, references, predictor, backend, missing, meter, note, gated)
+    return DecoderSet(problem, baseline, references, predictor, backend, missing, meter, gating, note, gated)
 
 
 def _references(
     choices: Sequence[Choice], strong: str | None, ungated: bool, problem: Problem, registry: Registry
 ) -> tuple[dict[str, CompiledDecoder], dict[str, str], frozenset[str]]:
     """The reference decoders by label, those left out, and the labels of those that run behind a gate."""
-    compiled, missing = compile_references(choices, problem, registry)
-    gated = {choice.label for choice in choices if runs_behind_gate(choice, registry)}
-    if strong:
-        choice = Choice(kind=strong)
-        compiled[strong] = compile_decoder(choice, problem, registry)
-        gated |= {strong} if runs_behind_gate(choice, registry) else set()
-    return compiled, missing, frozenset() if ungated else frozenset(gated)
+    if strong:  # alone: the others ran on these shots before
+        choices = [Choice(kind=strong)]
+        compiled, missing = {strong: compile_decoder(choices[0], problem, registry)}, dict[str, str]()
+    else:
+        compiled, missing = compile_references(choices, problem, registry)
+    gated = {choice.label for choice in choices if not ungated and runs_behind_gate(choice, registry)}
+    return compiled, missing, frozenset(gated)
 
 
 def _limit_memory() -> None:
@@ -310,8 +364,8 @@ def serve(channel: Channel) -> None:
     """The matcher's process. First message: a `DecoderSetRequest`, answered by `{"ready", "lock", "missing"}`. Others may follow.
 
     Before any answer there may be frames `{"doing", "done", "shots"}`.
-    Then a `DecodingRequest` `known`, `neutral`, `candidate` or `recorded` is answered by blobs `observables:<name>` and
-    `invalid:<name>` and field `seconds`; `cost` as `DecoderSet.cost` says.
+    Then a `DecodingRequest` `known`, `neutral`, `gate`, `candidate` or `recorded` is answered by blobs `observables:<name>` and
+    `invalid:<name>` and field `seconds`, `gate` also by a blob `sent`; `cost` as `DecoderSet.cost` says.
     """
     _limit_memory()
     note, store = _sender(channel), PlainStore()
@@ -364,18 +418,21 @@ def _reply(decoders: DecoderSet, request: DecodingRequest, sealed: SealedCandida
     syndromes = np.frombuffer(request.syndromes, dtype=np.uint8).reshape(-1, decoders.problem.syndrome_bytes)
     seconds: Any
     looked: dict[str, dict[str, float]] = {}
+    blobs: dict[str, bytes] = {}
     if request.op == "known":
         answers, seconds = decoders.known(syndromes, request.references, request.sample)
         looked = decoders.looked
     elif request.op == "neutral":
         answers, seconds = {"": decoders.neutral(syndromes)}, 0.0
+    elif request.op == "gate":
+        split, seconds = decoders.gate(syndromes)
+        answers, blobs["sent"] = {"": split.answer}, np.ascontiguousarray(split.sent, dtype=bool).tobytes()
     elif request.op == "recorded":
         decoded, seconds = decoders.recorded(syndromes)
         answers = {"": decoded}
     else:
         decoded, seconds = decoders.candidate(syndromes)
         answers = {"": decoded}
-    blobs = {}
     for name, decoded in answers.items():
         blobs[f"observables:{name}"] = np.ascontiguousarray(decoded.observables, dtype=np.uint8).tobytes()
         blobs[f"invalid:{name}"] = np.ascontiguousarray(decoded.invalid, dtype=bool).tobytes()
@@ -413,7 +470,8 @@ class Matcher:
         self, blobs: Mapping[str, bytes], p: float | None = None, strong: str | None = None, *, ungated: bool = False
     ) -> None:
         """Load another candidate or problem instead, once loading has finished; arguments as above."""
-        self.has_candidate = any(name.startswith("file:stages/") for name in blobs)
+        self.gated = f"file:{GATE_FILE}" in blobs
+        self.has_candidate = self.gated or any(name.startswith("file:stages/") for name in blobs)
         self._observable_bytes = 0
         self._ready: Mapping[str, Any] | None = None
         wanted = DecoderSetRequest(
@@ -460,6 +518,16 @@ class Matcher:
         self.looked = message.fields["looked"]
         return {name: self._decoded(message, name, len(syndromes)) for name in names}, message.fields["seconds"]
 
+    def gate(self, syndromes: np.ndarray) -> tuple[Split, Mapping[str, float]]:
+        """See `DecoderSet.gate`.
+
+        Raises:
+            AutoQECError: The decoder failed.
+        """
+        message = self._ask("gate", syndromes, blame=False)
+        sent = np.frombuffer(message.blobs["sent"], dtype=bool)
+        return Split(self._decoded(message, "", len(syndromes)), sent), message.fields["seconds"]
+
     def candidate(self, syndromes: np.ndarray) -> tuple[Decoded, Mapping[str, float]]:
         """See `DecoderSet.candidate`.
 
@@ -493,7 +561,7 @@ class Matcher:
 
     def _ask(
         self,
-        op: Literal["known", "neutral", "candidate", "recorded"],
+        op: Literal["known", "neutral", "gate", "candidate", "recorded"],
         syndromes: np.ndarray,
         *,
         blame: bool,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from autoqec.results.counts import PairedCounts
+from autoqec.results.gate_costs import UsPerShot, mean_flops
 from autoqec.results.reference_gates import GatedReference, behind_gate
 from autoqec.sandbox.lock import Lock
 from autoqec.scoring.shard import ChunkScore
@@ -26,11 +27,14 @@ class Scored:
         missing: References that were left out, and the commands that install them.
         chunks: Chunks summed.
         predict_seconds, decode_seconds, baseline_seconds: Wall time of one process.
+        plain_seconds, gate_seconds: Wall time of the candidate's gate: plain decoding, and what else it did.
         cpu_seconds: Processor time in the candidate's process, as the kernel counts it.
         digests: SHA-256 of each chunk's shots, in order.
         failed: Which shots of each chunk the candidate failed, a bit each, in hex.
         answers: SHA-256 of each chunk's predictions.
         lock: The layers of the sandbox around the candidate's process, the fewest of all parts; None where it ran unlocked.
+        sent: Shots that the candidate's gate sent on; None without a gate.
+        gate_flops: Floating-point operations of the gate's own steps.
     """
 
     counts: PairedCounts = field(default_factory=PairedCounts)
@@ -48,6 +52,10 @@ class Scored:
     failed: tuple[str, ...] = ()
     answers: tuple[str, ...] = ()
     lock: Lock | None = None
+    sent: int | None = None
+    gate_flops: int = 0
+    plain_seconds: float = 0.0
+    gate_seconds: float = 0.0
     looked: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def __add__(self, other: Scored) -> Scored:
@@ -72,7 +80,23 @@ class Scored:
             failed=self.failed + other.failed,
             answers=self.answers + other.answers,
             lock=_weaker(self.lock, other.lock),
+            sent=_together(self.sent, other.sent),
+            gate_flops=self.gate_flops + other.gate_flops,
+            plain_seconds=self.plain_seconds + other.plain_seconds,
+            gate_seconds=self.gate_seconds + other.gate_seconds,
         )
+
+    @property
+    def us_per_shot(self) -> UsPerShot:
+        """Microseconds of a shot, by what takes them."""
+        parts = (self.plain_seconds, self.gate_seconds, self.predict_seconds, self.decode_seconds)
+        return UsPerShot(*(round(self._per_shot(seconds), 2) for seconds in parts))
+
+    def mean_flops(self, flops_per_sent_shot: int) -> int:
+        """FLOPs of a shot, on average: all of a candidate's without a gate."""
+        if self.sent is None:
+            return flops_per_sent_shot
+        return mean_flops(flops_per_sent_shot, self.sent, self.counts.shots, self.gate_flops)
 
     @property
     def predict_us(self) -> float:
@@ -137,6 +161,10 @@ def _one(score: ChunkScore, references: bool) -> Scored:
         failed=(score.failed,),
         answers=(score.answers,),
         lock=score.lock,
+        sent=score.sent,
+        gate_flops=score.gate_flops,
+        plain_seconds=score.plain_seconds,
+        gate_seconds=score.gate_seconds,
     )
 
 
@@ -148,6 +176,11 @@ def _summed(first: Mapping[str, int], second: Mapping[str, int]) -> dict[str, in
 
 def _added(first: Mapping[str, float], second: Mapping[str, float]) -> dict[str, float]:
     return {name: first.get(name, 0) + second.get(name, 0) for name in sorted({*first, *second})}
+
+
+def _together(first: int | None, second: int | None) -> int | None:
+    """The sum of two numbers, either of which may be missing."""
+    return second if first is None else first if second is None else first + second
 
 
 def _weaker(first: Lock | None, second: Lock | None) -> Lock | None:

@@ -98,7 +98,7 @@ class DecodingRequest(Request):
         sample: Of `known`: seed of the sample on which slow references are compared with the plain decoder.
     """
 
-    op: Literal["known", "neutral", "candidate", "recorded", "cost"]
+    op: Literal["known", "neutral", "gate", "candidate", "recorded", "cost"]
     references: bool = False
     syndromes: bytes = b""
     sample: int = 0

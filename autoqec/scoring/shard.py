@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from autoqec.decoding.decoder_contract import Decoded
+from autoqec.decoding.gating import Split
 from autoqec.errors import UsageError
 from autoqec.plugins import load_plugins
 from autoqec.problem.code_contract import build_problem
@@ -51,6 +52,9 @@ class ChunkScore:
         answers: SHA-256 of the candidate's predictions, 64 hex digits: any other process must give the same.
         lock: The layers around the candidate's process; None where it ran unlocked.
         looked: Of each reference its seconds and, if it ran behind a gate, its counts; see `DecoderSet`.
+        sent: Shots that the candidate's gate sent on; None for a candidate without a gate.
+        gate_flops: Floating-point operations of the gate's own steps on the chunk.
+        plain_seconds, gate_seconds: Wall time of a gate: plain decoding, and what the confidence and further steps took.
     """
 
     counts: PairedCounts
@@ -66,6 +70,10 @@ class ChunkScore:
     lock: Lock | None
     neutral: PairedCounts | None = None
     looked: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    sent: int | None = None
+    gate_flops: int = 0
+    plain_seconds: float = 0.0
+    gate_seconds: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """As a JSON-able mapping."""
@@ -154,8 +162,9 @@ def _paired(base_fails: np.ndarray, fails: np.ndarray) -> PairedCounts:
     )
 
 
-#: Of a decoder set without a candidate.
+#: Of a decoder set without a candidate, and of a candidate without a gate.
 _NO_SECONDS: Mapping[str, float] = {"predict": 0.0, "decode": 0.0, "cpu": 0.0}
+_NO_GATE: Mapping[str, float] = {"plain": 0.0, "gate": 0.0, "flops": 0}
 
 
 class _Course:
@@ -170,13 +179,14 @@ class _Course:
     def __init__(self, matcher: Matcher, chunks: int, with_references: bool):
         self._matcher = matcher
         self._known, self._neutral = (_MANY, 1.0) if with_references else (1.0, 0.0)
-        self._whole = chunks * (self._known + self._neutral + float(matcher.has_candidate))
+        self._gate = float(matcher.gated)
+        self._whole = chunks * (self._known + self._neutral + self._gate + float(matcher.has_candidate))
         self._done = 0.0
 
     @contextmanager
-    def pass_over(self, kind: Literal["known", "neutral", "candidate"], part: float = 1.0) -> Iterator[None]:
+    def pass_over(self, kind: Literal["known", "gate", "neutral", "candidate"], part: float = 1.0) -> Iterator[None]:
         """A pass over a part of a chunk's shots."""
-        weight = part * {"known": self._known, "neutral": self._neutral, "candidate": 1.0}[kind]
+        weight = part * {"known": self._known, "gate": self._gate, "neutral": self._neutral, "candidate": 1.0}[kind]
         self._matcher.progress = lambda done: report_progress(min(1.0, (self._done + weight * done) / self._whole))
         yield
         self._done += weight
@@ -187,19 +197,53 @@ class _Course:
 _MANY = 3.0
 
 
-def _asked(
-    matcher: Matcher, syndromes: np.ndarray, seed: int, course: _Course | None = None
-) -> tuple[Decoded, dict[str, float]]:
-    """The candidate's answers, asked in batches as `autoqec.scoring.batches` cuts them, and its seconds."""
-    parts, seconds = [], dict(_NO_SECONDS)
+@dataclass(frozen=True)
+class _Answered:
+    """The answers of a candidate and its gate to some shots.
+
+    Attributes:
+        answer: All of them.
+        seconds: What the candidate and its decoder took; see `DecoderSet.candidate`.
+        split: What the gate made of the shots; None without one.
+        gate: What the gate took; see `DecoderSet.gate`.
+    """
+
+    answer: Decoded
+    seconds: Mapping[str, float] = field(default_factory=lambda: dict(_NO_SECONDS))
+    split: Split | None = None
+    gate: Mapping[str, float] = field(default_factory=lambda: dict(_NO_GATE))
+
+
+def _asked(matcher: Matcher, syndromes: np.ndarray, seed: int, course: _Course | None = None) -> _Answered:
+    """Ask the candidate about the shots that its gate sends on, in batches as `autoqec.scoring.batches` cuts these."""
+    split, gate = None, _NO_GATE
+    if matcher.gated:
+        with course.pass_over("gate") if course else nullcontext():
+            split, gate = matcher.gate(syndromes)
+    sent = split.sent if split else np.ones(len(syndromes), dtype=bool)
+    parts, seconds, asked = [], dict(_NO_SECONDS), syndromes[sent] if split else syndromes
     # The candidate sees the sizes, so they are not drawn with the seed of the shots itself.
-    for batch in batches(len(syndromes), derive_seed(seed.to_bytes(8, "big"), "batches", 0)):
-        part = (batch.stop - batch.start) / len(syndromes)
+    for batch in batches(sent, derive_seed(seed.to_bytes(8, "big"), "batches", 0)):
+        part = (batch.stop - batch.start) / len(asked)
         with course.pass_over("candidate", part) if course else nullcontext():
-            decoded, took = matcher.candidate(syndromes[batch])
+            decoded, took = matcher.candidate(asked[batch])
         parts.append(decoded)
         seconds = {name: each + took[name] for name, each in seconds.items()}
-    return _joined(parts), seconds
+    return _Answered(_filled(split, parts), seconds, split, gate)
+
+
+def _filled(split: Split | None, parts: Sequence[Decoded]) -> Decoded:
+    """The answers to all shots, from those to the shots that a gate sent on."""
+    if split is None:
+        return _joined(parts)
+    return split.filled(_joined(parts)) if parts else split.answer
+
+
+def _without_candidate(matcher: Matcher, syndromes: np.ndarray, split: Split | None) -> Decoded:
+    """The answers to uninformative beliefs, of the shots that a gate sends on."""
+    if split is None:
+        return matcher.neutral(syndromes)
+    return _filled(split, [matcher.neutral(syndromes[split.sent])] if split.sent.any() else [])
 
 
 def _score(decoders: _DecoderSet, shots: Shots, with_references: bool, seed: int) -> ChunkScore:
@@ -208,16 +252,17 @@ def _score(decoders: _DecoderSet, shots: Shots, with_references: bool, seed: int
         sample = derive_seed(seed.to_bytes(8, "big"), "reference sample", 0)
         known, baseline_seconds = decoders.matcher.known(shots.syndromes, with_references, sample)
     plain = known.pop("")
-    answer, seconds = plain, _NO_SECONDS
+    found = _Answered(plain)
     if decoders.matcher.has_candidate:
-        answer, seconds = _asked(decoders.matcher, shots.syndromes, seed, course)
+        found = _asked(decoders.matcher, shots.syndromes, seed, course)
+    answer, seconds = found.answer, found.seconds
     base_fails = plain.failures(shots.observables)
     fails = answer.failures(shots.observables)
     neutral = None
     if with_references and decoders.matcher.has_candidate:
         with course.pass_over("neutral"):
-            uninformed = decoders.matcher.neutral(shots.syndromes)
-        neutral = _paired(uninformed.failures(shots.observables), fails)
+            untold = _without_candidate(decoders.matcher, shots.syndromes, found.split)
+        neutral = _paired(untold.failures(shots.observables), fails)
     return ChunkScore(
         counts=_paired(base_fails, fails),
         neutral=neutral,
@@ -232,6 +277,10 @@ def _score(decoders: _DecoderSet, shots: Shots, with_references: bool, seed: int
         failed=np.packbits(fails).tobytes().hex(),
         answers=_answers_digest(answer),
         lock=decoders.lock,
+        sent=int(found.split.sent.sum()) if found.split else None,
+        gate_flops=int(found.gate["flops"]),
+        plain_seconds=found.gate["plain"],
+        gate_seconds=found.gate["gate"],
     )
 
 
@@ -311,7 +360,7 @@ def _mixed(matcher: Matcher, chunks: Sequence[Shots], seed: int) -> list[Decoded
     """The candidate's answers to the shots of several chunks, asked in one random order."""
     syndromes = np.concatenate([chunk.syndromes for chunk in chunks])
     order = np.random.default_rng(seed).permutation(len(syndromes))
-    told, _ = _asked(matcher, syndromes[order], seed)
+    told = _asked(matcher, syndromes[order], seed).answer
     back = np.argsort(order)
     ends = np.cumsum([len(chunk) for chunk in chunks])[:-1]
     parts = zip(np.split(told.observables[back], ends), np.split(told.invalid[back], ends), strict=True)
@@ -374,7 +423,8 @@ def answer_by_record(message: Message) -> Message:
         message: A `ScoringTask`; `seeds` are those of the chunks.
 
     Returns:
-        Fields `answers`, as for `answer_again`; `flops_per_shot` and `constants`, the most of any chunk; `cpu_seconds` of all.
+        Fields `answers`, as for `answer_again`; `flops_per_shot`, of a shot that is sent on, and `constants`, the most of any
+        chunk; `cpu_seconds` of all.
 
     Raises:
         CandidateFault: As for `score_chunks`.
@@ -382,11 +432,16 @@ def answer_by_record(message: Message) -> Message:
     task = ScoringTask.from_message(message)
     decoders = _open_decoder_set(task, None)
     with decoders.matcher:
-        answers, counted = [], []
+        answers, counted = [], [{"flops_per_shot": 0, "constants": 0, "cpu": 0.0}]
         for seed in task.seeds:
-            decoded, told = decoders.matcher.recorded(sample_chunk(decoders.problem, seed).syndromes)
-            answers.append(_answers_digest(decoded))
-            counted.append(told)
+            syndromes = sample_chunk(decoders.problem, seed).syndromes
+            split = decoders.matcher.gate(syndromes)[0] if decoders.matcher.gated else None
+            asked, parts = syndromes[split.sent] if split else syndromes, []
+            if len(asked):
+                decoded, told = decoders.matcher.recorded(asked)
+                parts.append(decoded)
+                counted.append(dict(told))
+            answers.append(_answers_digest(_filled(split, parts)))
     fields: dict[str, Any] = {
         name: int(max(each[name] for each in counted)) for name in ("flops_per_shot", "constants")
     }

@@ -6,11 +6,14 @@ A decoder answers each shot by itself (`CompiledDecoder`), so slices change no a
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 
 from autoqec.decoding.decoder_contract import CompiledDecoder, Decoded
+
+_T = TypeVar("_T")
 
 #: Called with what is being done, the shots that are done, and how many there are.
 Note = Callable[[str, int, int], None]
@@ -29,17 +32,35 @@ def decode_in_slices(
         syndromes, beliefs: See `CompiledDecoder.decode`.
         note: Called with the shots that are done, before each slice.
     """
-    parts: list[Decoded] = []
-    done, size = 0, _FIRST
-    while done < len(syndromes) or not parts:
-        note(done)
-        piece = slice(done, done + size)
-        began = time.perf_counter()
+
+    def decode(piece: slice) -> Decoded:
         # Without beliefs the argument is left out: a decoder that takes none may lack it.
-        told = () if beliefs is None else (beliefs[piece],)
-        parts.append(decoder.decode(syndromes[piece], *told))
+        return decoder.decode(syndromes[piece], *(() if beliefs is None else (beliefs[piece],)))
+
+    return joined(in_slices(decode, len(syndromes), note))
+
+
+def in_slices(work: Callable[[slice], _T], shots: int, note: Callable[[int], None]) -> list[_T]:
+    """Work on some shots slice by slice, on an empty one if there are none.
+
+    Args:
+        work: What to do with a slice of them.
+        shots: How many.
+        note: Called with the shots that are done, before each slice.
+    """
+    parts: list[_T] = []
+    done, size = 0, _FIRST
+    while done < shots or not parts:
+        note(done)
+        began = time.perf_counter()
+        parts.append(work(slice(done, done + size)))
         done += size
         size = max(_LEAST, int(size * min(_SECONDS / max(time.perf_counter() - began, 1e-9), 1e6)))
+    return parts
+
+
+def joined(parts: Sequence[Decoded]) -> Decoded:
+    """The results for slices as one."""
     if len(parts) == 1:
         return parts[0]
     return Decoded(

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from autoqec.views.console import out, plain
 from autoqec.views.round_json import RoundRow
-from autoqec.views.tables import count_text, gain_text, verdict_text
+from autoqec.views.tables import any_gated, count_text, gain_text, sent_text, verdict_text
 
 _NAME = re.compile("(?:exp/)?([a-z0-9][a-z0-9-]{0,39})/([1-9][0-9]{0,8})")
 _LEAST_WORDS = 30  # columns; with less room than this, the text gets a line of its own
@@ -95,8 +95,11 @@ def _lines(run: str, rounds: Mapping[int, RoundRow], width: int) -> Iterator[Tex
         elsewhere[number] = [_short(m, name, run) for (m, name), known in zip(names, drawn, strict=True) if not known]
     marks = {n: "x" if item.commit is None else "*" if item.fork_from else "o" for n, item in rounds.items()}
     rows = list(draw(parents, marks))
-    cells = {number: _cells(item) for number, item in rounds.items()}
-    widths = [max(cell[i].cell_len for cell in cells.values()) for i in range(5)]
+    gated = any_gated(rounds.values())
+    cells = {number: _cells(item, gated) for number, item in rounds.items()}
+    widths = [
+        max(column) for column in zip(*([each.cell_len for each in cell] for cell in cells.values()), strict=True)
+    ]
     indent = max(len(row.edges) for row in rows if row.node is not None)
     room = width - indent - sum(widths) - 2 * (len(widths) + 1)
     for row in rows:
@@ -117,13 +120,14 @@ def _lines(run: str, rounds: Mapping[int, RoundRow], width: int) -> Iterator[Tex
             yield Text(row.below.ljust(indent) + "  ") + words
 
 
-def _cells(item: RoundRow) -> tuple[Text, ...]:
+def _cells(item: RoundRow, gated: bool) -> tuple[Text, ...]:
     costs = item.metrics.costs if item.metrics else None
     return (
         Text(str(item.round)),
         verdict_text(item),
         Text(gain_text(item.best)),
         Text(count_text(costs.flops_per_shot if costs else None)),
+        *([Text(sent_text(item))] if gated else []),
         Text(count_text(costs.params if costs else None)),
     )
 

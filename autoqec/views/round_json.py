@@ -21,16 +21,23 @@ ROUND_SCHEMA = "autoqec.round/1"
 
 @dataclass(frozen=True)
 class DevelopmentRow:
-    """A round's development metrics in a row; `steps` of training done and planned, where the time limit cut it short."""
+    """A round's development metrics in a row.
+
+    Attributes:
+        figures, costs: As in the metrics.
+        steps: Of training, done and planned, where the time limit cut it short.
+        sent_on: The share of the shots that a gate sent on; None without one.
+    """
 
     figures: Figures
     costs: Costs
     steps: tuple[float, float] | None = None
+    sent_on: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
         cut = {"train_steps": self.steps[0], "train_steps_planned": self.steps[1]} if self.steps else {}
-        return {**self.figures.to_note(), **self.costs.to_note(), **cut}
+        return {**self.figures.to_note(), **self.costs.to_note(), **cut, "sent_on": self.sent_on}
 
     @staticmethod
     def from_json(told: JsonObject | None) -> DevelopmentRow | None:
@@ -40,12 +47,14 @@ class DevelopmentRow:
             return None
         done, planned = told.get("train_steps"), told.get("train_steps_planned")
         cut = (done, planned) if isinstance(done, int | float) and isinstance(planned, int | float) else None
-        return DevelopmentRow(figures, costs, cut)
+        return DevelopmentRow(figures, costs, cut, told.get("sent_on"))
 
 
 @dataclass(frozen=True)
 class HoldoutRow:
-    """A verdict's figures in a row, with the costs and limits that it names; `bytes` of the candidate's files and weights."""
+    """A verdict's figures in a row, with the costs and limits that it names; `bytes` of the candidate's files and weights, and
+    `sent_on`, the share of the shots that a gate sent on, None without one.
+    """
 
     figures: Figures
     flops_per_shot: float | None = None
@@ -53,6 +62,7 @@ class HoldoutRow:
     bytes: float | None = None
     references: Mapping[str, float] | None = None
     constraints: Limits | None = None
+    sent_on: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
@@ -63,6 +73,7 @@ class HoldoutRow:
             "bytes": self.bytes,
             "references": self.references,
             "constraints": write_record(self.constraints) if self.constraints else None,
+            "sent_on": self.sent_on,
         }
 
     @staticmethod
@@ -73,7 +84,7 @@ class HoldoutRow:
             return None
         limits = told.get("constraints")
         costs = told.get("flops_per_shot"), told.get("params"), told.get("bytes"), told.get("references")
-        return HoldoutRow(figures, *costs, read_record(Limits, limits) if limits else None)
+        return HoldoutRow(figures, *costs, read_record(Limits, limits) if limits else None, told.get("sent_on"))
 
 
 @dataclass(frozen=True)
@@ -129,6 +140,12 @@ class RoundRow:
         """Its figures: the verdict's, or else those on development shots."""
         found = self.holdout or self.metrics
         return found.figures if found else None
+
+    @property
+    def sent_on(self) -> float | None:
+        """The share of the shots behind its figures that a gate sent on; None without one."""
+        found = self.holdout or self.metrics
+        return found.sent_on if found else None
 
     @property
     def name(self) -> str:
@@ -211,14 +228,14 @@ def _environment(record: RoundRecord) -> tuple[str | None, str | None]:
 
 
 def _development(metrics: Metrics | None) -> DevelopmentRow | None:
-    return DevelopmentRow(metrics.figures, metrics.costs, metrics.cut_short) if metrics else None
+    return DevelopmentRow(metrics.figures, metrics.costs, metrics.cut_short, metrics.sent_on) if metrics else None
 
 
 def _holdout(verdict: Verdict | None) -> HoldoutRow | None:
     if verdict is None or verdict.figures is None:
         return None
     costs = verdict.cost("flops_per_shot"), verdict.cost("params"), verdict.cost("bytes")
-    return HoldoutRow(verdict.figures, *costs, verdict.references, verdict.limits)
+    return HoldoutRow(verdict.figures, *costs, verdict.references, verdict.limits, verdict.sent_on)
 
 
 def _summary(analysis: Analysis | None) -> str | None:

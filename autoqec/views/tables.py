@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from autoqec.results.figures import Costs, Figures, Gain
+from autoqec.results.figures import Figures, Gain
 from autoqec.results.round_results import RoundResults
 from autoqec.views.conflict_text import conflicts_text
 from autoqec.views.console import out, plain
 from autoqec.views.figures_text import interval_text, metrics_text, ratio_text
-from autoqec.views.round_json import Disagreement, RoundRow
+from autoqec.views.round_json import DevelopmentRow, Disagreement, RoundRow
 
 _VERDICT_STYLE = {"VERIFIED": "bold green", "SUSPICIOUS": "bold yellow", "FAILED": "red"}
 
@@ -43,6 +43,16 @@ def count_text(value: float | None) -> str:
         if value >= limit:
             return f"{value / limit:.1f}{unit}"
     return str(value)
+
+
+def sent_text(row: RoundRow) -> str:
+    """The share of the shots that a gate sent on, or a dash."""
+    return "–" if row.sent_on is None else f"{100 * row.sent_on:.1f} %"
+
+
+def any_gated(rows: Iterable[RoundRow]) -> bool:
+    """Whether a table of these rounds needs a column for that share."""
+    return any(row.sent_on is not None for row in rows)
 
 
 def is_signed(row: RoundRow) -> bool:
@@ -101,12 +111,12 @@ def print_log(items: Sequence[RoundRow]) -> None:
         console.print("No rounds yet. Run one with: autoqec round")
     for run, group in groupby(items, key=lambda item: item.run):
         rounds = list(group)
-        env = next((item.env for item in rounds if item.env), "")
+        env, gated = next((item.env for item in rounds if item.env), ""), any_gated(rounds)
         console.print(Text(run, style="bold") + plain(f"  {env}"))
         rows: list[tuple[str | Text, ...]] = []
         for item in rounds:
             costs = item.metrics.costs if item.metrics else None
-            row = (
+            row: tuple[str | Text, ...] = (
                 str(item.round),
                 verdict_text(item),
                 plain(" + ".join(_short(parent, run) for parent in item.fork_from) or "baseline"),
@@ -114,11 +124,13 @@ def print_log(items: Sequence[RoundRow]) -> None:
                 _percent(item.best),
                 gain_text(item.best),
                 count_text(costs.flops_per_shot if costs else None),
+                *([sent_text(item)] if gated else []),
                 count_text(costs.params if costs else None),
                 plain(item.hypothesis or item.reason or ""),
             )
             rows.append(row)
-        _print_table(console, "#;verdict;from", "LER;vs plain;ΔLER·1e-3 (95 %);FLOPs;params", rows)
+        costs_shown = "FLOPs;sent;params" if gated else "FLOPs;params"
+        _print_table(console, "#;verdict;from", f"LER;vs plain;ΔLER·1e-3 (95 %);{costs_shown}", rows)
 
 
 def print_outcome(item: RoundRow) -> None:
@@ -142,14 +154,16 @@ def print_outcome(item: RoundRow) -> None:
         console.print(plain("  " + ", ".join(f"{name} {ler:.5f}" for name, ler in sorted(references.items()))))
     if item.metrics is None:
         return
-    console.print(plain(f"  {_costs_text(item.metrics.costs, item.metrics.steps)}"))
+    console.print(plain(f"  {_costs_text(item.metrics)}"))
 
 
-def _costs_text(costs: Costs, steps: tuple[float, float] | None) -> str:
+def _costs_text(row: DevelopmentRow) -> str:
     """Costs, and how many of the planned steps of training the time allowed, where it did not allow all."""
+    costs, steps = row.costs, row.steps
     cut = f" ({steps[0]:,.0f} of {steps[1]:,.0f} steps, no time for more)" if steps else ""
+    gated = "" if row.sent_on is None else f" as the mean of all shots, {100 * row.sent_on:.1f} % of which are sent on"
     return (
-        f"{count_text(costs.flops_per_shot)} FLOPs and {costs.latency_us_per_shot:.0f} µs per shot,"
+        f"{count_text(costs.flops_per_shot)} FLOPs and {costs.latency_us_per_shot:.0f} µs per shot{gated},"
         f" {count_text(costs.params)} parameters; trained {costs.train_seconds:.0f} s{cut}, scored {costs.score_seconds:.0f} s"
     )
 
@@ -167,7 +181,9 @@ def print_front(items: Sequence[RoundRow]) -> None:
     for env, group in groupby(items, key=lambda item: f"{item.env}@{str(item.env_id)[:12]}"):
         console.print(plain(env))
         rows: list[tuple[str | Text, ...]] = []
-        for item in group:
+        members = list(group)
+        gated = any_gated(members)
+        for item in members:
             holdout, costs = item.holdout, item.metrics.costs if item.metrics else None
             figures = holdout.figures if holdout else None
             # Costs as the verifier counted them, if the verdict has them.
@@ -179,6 +195,7 @@ def print_front(items: Sequence[RoundRow]) -> None:
                 _percent(figures),
                 gain_text(figures),
                 count_text(flops),
+                *([sent_text(item)] if gated else []),
                 count_text(params),
                 *([count_text(holdout.bytes if holdout else None)] if wide else []),
                 "–" if costs is None else f"{costs.latency_us_per_shot:.0f}",
@@ -186,7 +203,7 @@ def print_front(items: Sequence[RoundRow]) -> None:
                 plain(item.hypothesis or ""),
             )
             rows.append(row)
-        columns = "FLOPs;params;bytes;µs" if wide else "FLOPs;params;µs"
+        columns = ";".join(["FLOPs", *["sent"] * gated, "params", *["bytes"] * wide, "µs"])
         _print_table(console, "round", f"LER;vs plain;ΔLER·1e-3 (95 %);{columns};beats", rows)
     if any(item.confirmed for item in items):
         console.print("* confirmed: on the front for any true gains within the intervals")
@@ -246,7 +263,8 @@ def _sections(item: RoundRow, details: RoundDetails) -> Iterator[tuple[str, str]
     yield "change", details.diff or ""
     yield "conflicts", conflicts_text(details.conflicts, item.fork_from)
     if metrics:
-        yield "development shots", f"{metrics_text(metrics)}\n{_costs_text(metrics.costs, metrics.cut_short)}"
+        row = DevelopmentRow(metrics.figures, metrics.costs, metrics.cut_short, metrics.sent_on)
+        yield "development shots", f"{metrics_text(metrics)}\n{_costs_text(row)}"
     if analysis:
         yield "analysis", f"{analysis.decision}: {analysis.summary}"
     if verdict:

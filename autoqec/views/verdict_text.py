@@ -249,10 +249,21 @@ def _costs(evidence: Evidence) -> Iterator[str]:
     loading = (
         "" if evidence.loading_cpu_ms is None else f"; loading took {evidence.loading_cpu_ms:,} ms of processor time"
     )
+    target, each = evidence.target, evidence.flops_per_sent_shot
+    if target is not None and target.sent is not None and each is not None:
+        own = f" + {target.gate_flops:,}" if target.gate_flops else ""
+        yield (
+            f"the gate sent {target.sent:,} of {target.shots_in_all:,} shots on, {evidence.sent_on or 0.0:.2%}, at {each:,} FLOPs"
+            f" each: ({each:,} · {target.sent:,}{own})/{target.shots_in_all:,} = {evidence.flops_per_shot:,} per shot"
+        )
     yield (
         f"costs {evidence.flops_per_shot:,} FLOPs per shot and {evidence.params:,} parameters{held};"
         f" {evidence.bytes:,} bytes of files and weights{loading}"
     )
+    took = evidence.us_per_shot
+    if took is not None:
+        gate = f"plain decoding {took.plain:.1f}, gate {took.gate:.1f}, " if each is not None else ""
+        yield f"took {took.whole:.1f} µs per shot: {gate}predecoder {took.predict:.1f}, decoding its beliefs {took.decode:.1f}"
 
 
 def _checks(evidence: Evidence) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Ablation: what is left of a gain when the weights are shuffled, or one stage is taken out. Nothing is trained again.
+"""Ablation: what is left of a gain when the weights are shuffled, or a stage or the gate is taken out. Nothing is trained again.
 
 A stage that others were trained to stand beside may be missed more than it is worth alone; the figures say what it earns in this
 candidate.
@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from autoqec.candidate.weights import bound_to, load_weights, save_weights
+from autoqec.candidate_paths import GATE_FILE
 from autoqec.errors import AutoQECError
 from autoqec.problem.sampling import CHUNK_SHOTS
 from autoqec.problem.streams import derive_seed
@@ -27,6 +28,9 @@ from .sequential import CellScored, Plan, progress
 #: Shots of each variant, the first of those that the figures rest on.
 ABLATION_SHOTS = 16_384
 
+#: The variants that are not a candidate less a stage; no stage has such a name.
+SHUFFLED, WITHOUT_GATE = "shuffled", "without the gate"
+
 
 def stages_of(sealed: SealedCandidate) -> list[str]:
     """The slugs of a candidate's stages, sorted."""
@@ -40,6 +44,13 @@ def without_stage(sealed: SealedCandidate, slug: str) -> SealedCandidate:
         return SealedCandidate(files, b"")
     tensors = {name: t for name, t in load_weights(sealed.weights).items() if not name.startswith(f"{slug}.")}
     return SealedCandidate(files, save_weights(tensors, fingerprints=bound_to(sealed.weights)))
+
+
+def without_gate(sealed: SealedCandidate) -> SealedCandidate | None:
+    """A candidate whose pipeline is sent every shot; None if it has no gate."""
+    if GATE_FILE not in sealed.files:
+        return None
+    return SealedCandidate({path: data for path, data in sealed.files.items() if path != GATE_FILE}, sealed.weights)
 
 
 def shuffled(sealed: SealedCandidate, key: bytes) -> SealedCandidate | None:
@@ -65,8 +76,8 @@ def ablate(stream: ScoreStream, target: CellScored, plan: Plan, report: Report) 
     """Score variants of a candidate on the first shots that its figures rest on."""
     assert target.extension is not None
     chunks = min(chunks_for(plan.few(ABLATION_SHOTS)), target.extension.chunks)
-    mixed = shuffled(stream.sealed, stream.key)
-    variants = {"shuffled": mixed} if mixed is not None else {}
+    whole = {SHUFFLED: shuffled(stream.sealed, stream.key), WITHOUT_GATE: without_gate(stream.sealed)}
+    variants = {name: sealed for name, sealed in whole.items() if sealed is not None}
     variants |= {f"without {slug}": without_stage(stream.sealed, slug) for slug in stages_of(stream.sealed)}
     streams = [replace(stream, sealed=sealed) for sealed in variants.values()]
     shots = chunks * CHUNK_SHOTS
@@ -83,7 +94,7 @@ def _earner(rows: Sequence[Variant]) -> str | None:
     earned = {
         row.name.removeprefix("without "): row.counted.earned
         for row in rows
-        if row.name != "shuffled" and row.counted is not None and row.counted.earned_ci[0] > 0
+        if row.name not in (SHUFFLED, WITHOUT_GATE) and row.counted is not None and row.counted.earned_ci[0] > 0
     }
     return max(earned, key=lambda slug: earned[slug], default=None)
 

@@ -14,9 +14,11 @@ from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
+from autoqec.candidate_paths import GATE_FILE
 from autoqec.plugins import load_plugins
 from autoqec.problem.environment import Choice
 from autoqec.problem.neighbours import environment_cell, neighbours, rates_beside
+from autoqec.problem.protocol import Constraints
 from autoqec.problem.sampling import CHUNK_SHOTS
 from autoqec.problem.streams import derive_key, derive_seed
 from autoqec.results.decision import decide, rate_surely_below
@@ -118,6 +120,12 @@ class _Collected:
         """Add parts to the evidence."""
         self.evidence = replace(self.evidence, **parts)
 
+    def over(self, constraints: Constraints) -> bool:
+        """Whether the costs so far exceed a limit; then the evidence says which."""
+        limits, evidence = Limits(**constraints.model_dump()), self.evidence
+        self.add(over=exceeded(limits, flops=evidence.flops_per_shot, params=evidence.params))
+        return bool(self.evidence.over)
+
 
 def _judge(
     request: VerificationRequest,
@@ -139,14 +147,12 @@ def _judge(
     with spending.part("loading"):
         drawn = stream.run(survey.FUNCTION)
         seen = stream.run("autoqec.scoring.shard:cost", [0])
-    flops, params = seen["flops_per_shot"], seen["params"]
-    told = {name: seen[name] for name in ("constants", "loading_cpu_ms") if name in seen}
-    kept = request.sealed.size
-    collected.add(fingerprint=drawn["fingerprint"], simd=drawn["simd"], flops_per_shot=flops, params=params, bytes=kept)
-    collected.add(**told)
-    over = exceeded(Limits(**environment.constraints.model_dump()), flops=flops, params=params)
-    if over:
-        collected.add(over=over)
+    told = {name: seen[name] for name in ("params", "constants", "loading_cpu_ms") if name in seen}
+    # What a gated candidate costs on average is known only of shots that were scored.
+    gated = GATE_FILE in request.sealed.files
+    told["flops_per_sent_shot" if gated else "flops_per_shot"] = seen["flops_per_shot"]
+    collected.add(fingerprint=drawn["fingerprint"], simd=drawn["simd"], bytes=request.sealed.size, **told)
+    if collected.over(environment.constraints):
         return
     target = test_cell(stream, plan, spending, report, references=True, cell=None)
     lock = target.everything.lock
@@ -156,6 +162,10 @@ def _judge(
         sandbox=lock.to_dict() if lock else None,
         sandbox_level=lock.level if lock else 0,
     )
+    if gated:
+        collected.add(flops_per_shot=target.everything.mean_flops(seen["flops_per_shot"]))
+        if collected.over(environment.constraints):
+            return
     if environment.protocol.cells and not spending.out_of_time:
         cells = test_cells(stream, drawn["structure"], environment.protocol.cells, plan, spending, report)
         collected.add(cells=cells)
@@ -172,7 +182,7 @@ def _judge(
             collected.add(compose=_compose(request, stream, target, report))
     if any(cell.word != "better" for cell in collected.evidence.cells):
         return
-    collected.add(cpu_us_per_shot=round(target.extension.cpu_us, 3))
+    collected.add(cpu_us_per_shot=round(target.extension.cpu_us, 3), us_per_shot=target.extension.us_per_shot)
     with spending.part("answered_again"):
         collected.add(answered_again=_answer_again(stream, target.everything))
     if lock is not None:

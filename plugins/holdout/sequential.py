@@ -112,7 +112,7 @@ def test_cell(
 
 def _tested(test: Scored, extension: Scored | None, plan: Plan) -> Tested:
     """Headline figures from the extension, if there is one; the anytime interval over all shots beside them."""
-    headline = extension or test
+    headline, everything = extension or test, test + extension if extension else test
     shots = max(1, headline.reference_shots)
     result = cell_result(
         test.counts,
@@ -123,6 +123,8 @@ def _tested(test: Scored, extension: Scored | None, plan: Plan) -> Tested:
         invalid=headline.invalid,
         references={name: failures / shots for name, failures in headline.references.items()},
         references_missing=dict(headline.missing),
+        sent=everything.sent,
+        gate_flops=everything.gate_flops,
     )
     gated = {name: found for name in headline.references if (found := headline.gated(name)) is not None}
     us = {name: round(each, 3) for name, each in headline.reference_us.items()}

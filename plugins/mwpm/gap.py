@@ -7,11 +7,24 @@ from functools import cached_property
 import numpy as np
 import pymatching
 
-from autoqec.decoding.decoder_contract import Decoded
+from .gap_forced import ForcedClass
+from .gap_kernel import ABOVE, TOO_LARGE, Room, gaps, room_for
+from .gap_tables import NO_WAY, StaticGraph, Tables, local_tables, observable_graph, static_graph, tables_of
 
-from .gap_exact import exact_gap
-from .gap_kernel import TOO_LARGE, gaps
-from .gap_tables import NO_WAY, StaticGraph, Tables, static_graph, tables_of
+#: The first limit of a search, in nats; each of the next is twice the one before.
+_FIRST_LIMIT = 8.0
+
+#: A search that would need more than its room is tried again with limits down to this, in nats.
+_LAST_LIMIT = 0.5
+
+#: What PyMatching's rounding and ours may differ by, in nats.
+_MARGIN = 0.02
+
+#: Bytes of all tables of a problem. Making them takes a few seconds then.
+_MOST_BYTES = 1 << 26
+
+#: Room for a shot: most defects and most states. Few shots of graphs without gauge need the larger one.
+_ROOM, _LARGE_ROOM = (256, 1 << 12), (1024, 1 << 17)
 
 
 class Gaps:
@@ -29,34 +42,120 @@ class Gaps:
         self._observables = observables
 
     @cached_property
-    def _graph(self) -> StaticGraph:
-        return static_graph(self._matching, self._detectors, self._observables)
+    def _each(self) -> list[_OneObservable]:
+        graph = static_graph(self._matching, self._detectors, self._observables)
+        share = _MOST_BYTES // max(1, self._observables)
+        return [_OneObservable(graph, observable, share) for observable in range(self._observables)]
 
-    @cached_property
-    def _tables(self) -> list[Tables]:
-        return [tables_of(self._graph, observable) for observable in range(self._observables)]
-
-    def of(self, syndromes: np.ndarray, decoded: Decoded, at_most: float) -> np.ndarray:
+    def of(
+        self, syndromes: np.ndarray, answers: np.ndarray, weights: np.ndarray, invalid: np.ndarray, at_most: float
+    ) -> np.ndarray:
         """Return the gap of each answer in nats, float32 `[shots]`: 0 for an invalid shot, infinity without another class.
 
         Args:
             syndromes: Bit-packed, uint8 `[shots, ceil(detectors / 8)]`.
-            decoded: PyMatching's answers.
+            answers: PyMatching's answers, bit-packed, uint8 `[shots, ceil(observables / 8)]`.
+            weights: Their weights in nats, float64 `[shots]`.
+            invalid: Shots without a solution, bool `[shots]`.
             at_most: A gap above it need not be exact.
         """
-        graph = self._graph
-        fires = np.unpackbits(syndromes, axis=1, count=self._detectors, bitorder="little").astype(np.bool_)
-        fires ^= graph.toggled
-        least = np.full(len(syndromes), NO_WAY, dtype=np.int64)
-        gap, status = np.empty(len(syndromes), dtype=np.int64), np.empty(len(syndromes), dtype=np.uint8)
-        for observable, tables in enumerate(self._tables):
-            sides = (decoded.observables[:, observable >> 3] >> (observable & 7) & 1).astype(np.int64)
-            sides ^= int(graph.granted[observable])
-            gaps(fires, sides, tables.exits, tables.pair, tables.loop, gap, status)
-            for shot in np.flatnonzero((status == TOO_LARGE) & ~decoded.invalid):
-                gap[shot] = exact_gap(np.flatnonzero(fires[shot]), int(sides[shot]), tables)
-            np.minimum(least, gap, out=least)
-        nats = (np.maximum(least, 0) / graph.per_nat).astype(np.float32)
-        nats[least >= NO_WAY] = np.inf
-        nats[decoded.invalid] = 0.0
-        return nats
+        least = np.full(len(syndromes), np.inf)
+        valid = np.flatnonzero(~invalid)
+        for observable, one in enumerate(self._each):
+            sides = answers[valid, observable >> 3] >> (observable & 7) & 1
+            least[valid] = np.minimum(least[valid], one.gaps(syndromes[valid], sides, weights[valid], at_most))
+        least[invalid] = 0.0
+        return least.astype(np.float32)
+
+
+class _OneObservable:
+    """Gaps between the classes of one observable.
+
+    With tables, the kernel does nearly all shots. In a graph with a gauge, PyMatching does those that are too large for it, and
+    all where tables would take too much memory. Without a gauge there is no fast exact method (`gap_forced`), so the kernel
+    gets more room, and then lower limits: what it proves is a lower bound.
+    """
+
+    def __init__(self, graph: StaticGraph, observable: int, most_bytes: int) -> None:
+        self._graph = graph
+        self._view = observable_graph(graph, observable)
+        detectors = len(self._view.gauge)
+        parities = 1 if self._view.gauged else 2
+        self._tabled = 4 * detectors * detectors * parities <= most_bytes
+        self._granted = np.uint8(graph.granted[observable])
+
+    @cached_property
+    def _tables(self) -> Tables:
+        return tables_of(self._view)
+
+    @cached_property
+    def _forced(self) -> ForcedClass:
+        return ForcedClass(self._graph, self._view)
+
+    @cached_property
+    def _room(self) -> Room:
+        return room_for(*_ROOM)
+
+    @cached_property
+    def _large_room(self) -> Room:
+        return room_for(*_LARGE_ROOM)
+
+    def gaps(self, syndromes: np.ndarray, sides: np.ndarray, weights: np.ndarray, at_most: float) -> np.ndarray:
+        """Return the gaps of valid shots in nats, float64 `[shots]`; arguments as for `Gaps.of`, `sides` uint8 `[shots]`."""
+        if self._view.loop >= NO_WAY:
+            return np.full(len(syndromes), np.inf)
+        syndromes, sides = syndromes ^ self._graph.toggled, sides ^ self._granted
+        weights = weights - self._graph.offset
+        if not self._tabled and self._view.gauged:
+            return self._by_forcing(syndromes, sides, weights)
+        whole = self._view.loop / self._graph.per_nat
+        result = np.full(len(syndromes), whole)
+        waiting = np.arange(len(syndromes))
+        limit = min(_FIRST_LIMIT, at_most, whole)
+        while len(waiting):
+            result[waiting], status = self._search(
+                syndromes[waiting], sides[waiting], weights[waiting], limit, self._room
+            )
+            hard = waiting[status == TOO_LARGE]
+            if self._view.gauged and len(hard):
+                result[hard] = self._by_forcing(syndromes[hard], sides[hard], weights[hard])
+            for shot in hard if not self._view.gauged else ():
+                part = slice(shot, shot + 1)
+                result[shot] = self._with_large_room(syndromes[part], sides[part], weights[part], min(at_most, whole))
+            waiting = waiting[status == ABOVE] if limit < min(at_most, whole) else waiting[:0]
+            limit = min(2 * limit, at_most, whole)
+        return result
+
+    def _search(
+        self, syndromes: np.ndarray, sides: np.ndarray, weights: np.ndarray, limit: float, room: Room
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Run the kernel; returns gaps in nats, float64 `[shots]`, and how it ended, uint8 `[shots]`."""
+        per_nat = self._graph.per_nat
+        units = np.ceil((weights + _MARGIN) * per_nat).astype(np.int64)
+        gap, status = np.empty(len(sides), dtype=np.int64), np.empty(len(sides), dtype=np.uint8)
+        bound = np.int64(np.ceil(limit * per_nat))
+        if self._tabled:
+            gaps(syndromes, sides, units, bound, self._tables, room, gap, status)
+        for shot in range(len(sides)) if not self._tabled else ():
+            tables, fires = local_tables(self._view, syndromes[shot])
+            part = slice(shot, shot + 1)
+            gaps(fires[None], sides[part], units[part], bound, tables, room, gap[part], status[part])
+        return np.maximum(gap, 0) / per_nat, status
+
+    def _by_forcing(self, syndromes: np.ndarray, sides: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        gaps: np.ndarray = self._forced.weights(syndromes, sides ^ 1) - weights
+        return np.maximum(gaps, 0.0)
+
+    def _with_large_room(self, syndromes: np.ndarray, sides: np.ndarray, weights: np.ndarray, limit: float) -> float:
+        """Return the gap of one shot, or the largest lower bound found."""
+        proven = 0.0
+        tried = _LAST_LIMIT
+        while True:
+            tried = min(tried, limit)
+            gap, status = self._search(syndromes, sides, weights, tried, self._large_room)
+            if status[0] == TOO_LARGE:
+                return proven
+            if status[0] != ABOVE or tried >= limit:
+                return float(gap[0])
+            proven = tried
+            tried *= 2

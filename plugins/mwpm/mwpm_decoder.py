@@ -95,8 +95,22 @@ class _Static:
 
     def with_gaps(self, syndromes: np.ndarray, at_most: float) -> tuple[Decoded, np.ndarray]:
         """Decode, and compute the gap of each answer in nats, exact up to `at_most`."""
-        decoded = self.decode(syndromes)
-        return decoded, self._gaps.of(syndromes, decoded, at_most)
+        syndromes, invalid = self._solvable(syndromes)
+        observables, weights = self._matching.decode_batch(
+            syndromes, bit_packed_shots=True, bit_packed_predictions=True, return_weights=True
+        )
+        decoded = Decoded(np.ascontiguousarray(observables), invalid)
+        return decoded, self._gaps.of(syndromes, decoded.observables, weights, invalid, at_most)
+
+    def _solvable(self, syndromes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return syndromes with an empty one in place of each that no error explains, and which those are."""
+        invalid = np.zeros(len(syndromes), dtype=bool)
+        if self._unmatchable is not None:
+            invalid = odd_islands(syndromes, self._unmatchable)
+            if invalid.any():
+                # For one such shot PyMatching raises an error on the whole batch.
+                syndromes = np.where(invalid[:, None], np.uint8(0), syndromes)
+        return syndromes, invalid
 
     @cached_property
     def _unmatchable(self) -> Graph | None:
@@ -106,12 +120,7 @@ class _Static:
         return graph if graph.islands else None
 
     def decode(self, syndromes: np.ndarray) -> Decoded:
-        invalid = np.zeros(len(syndromes), dtype=bool)
-        if self._unmatchable is not None:
-            invalid = odd_islands(syndromes, self._unmatchable)
-            if invalid.any():
-                # For one such shot PyMatching raises an error on the whole batch.
-                syndromes = np.where(invalid[:, None], np.uint8(0), syndromes)
+        syndromes, invalid = self._solvable(syndromes)
         options = {"enable_correlations": True} if self._correlated else {}
         observables = self._matching.decode_batch(
             syndromes, bit_packed_shots=True, bit_packed_predictions=True, **options

@@ -103,7 +103,8 @@ class MatcherHere:
 
     def open(self, blobs, p=None, strong=None):
         self.resources.close()
-        self.has_candidate = any(name.startswith("file:stages/") for name in blobs)
+        self.gated = "file:gate.yaml" in blobs
+        self.has_candidate = self.gated or any(name.startswith("file:stages/") for name in blobs)
         self.resources, self.blobs = ExitStack(), blobs
         try:
             self.decoders = open_decoder_set(blobs, p, strong, self.resources, self.workers)
@@ -111,7 +112,7 @@ class MatcherHere:
             self.close()
             raise
         self.known, self.neutral, self.candidate = self.decoders.known, self.decoders.neutral, self.decoders.candidate
-        self.recorded = self.decoders.recorded
+        self.recorded, self.gate = self.decoders.recorded, self.decoders.gate
         self.missing = self.decoders.missing
 
     def wait(self, observable_bytes):

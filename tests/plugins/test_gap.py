@@ -1,11 +1,13 @@
 """The confidence of `mwpm`: equal to brute force on small graphs, and to PyMatching with the observable as a detector."""
 
 import itertools
+import pickle
 
 import numpy as np
 import pymatching
 import pytest
 import stim
+from autoqec_plugins.mwpm import gap as gap_module
 from autoqec_plugins.mwpm.mwpm_decoder import Mwpm
 
 from autoqec.decoding import ConfidentDecoder
@@ -77,16 +79,156 @@ def least_by_class(problem):
     return least.reshape(1 << problem.num_observables, 1 << problem.num_detectors)
 
 
+def use(route, monkeypatch):
+    """Make the decoder take one of its ways to a gap."""
+    if route == "searches instead of tables":
+        monkeypatch.setattr(gap_module, "_MOST_BYTES", 0)
+    elif route == "little room":
+        monkeypatch.setattr(gap_module, "_ROOM", (2, 2))
+
+
+ROUTES = ["tables", "searches instead of tables", "little room"]
+
+
 @pytest.mark.parametrize("boundary", [True, False])
-@pytest.mark.parametrize("seed", range(30))
-def test_gaps_equal_brute_force(seed, boundary):
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("seed", range(20))
+def test_gaps_equal_brute_force(seed, route, boundary, monkeypatch):
+    use(route, monkeypatch)
     problem = random_problem(seed, boundary=boundary)
     least = least_by_class(problem)
     syndromes = np.arange(1 << problem.num_detectors, dtype=np.uint8)[:, None]
-    decoded, gaps = Mwpm().compile(problem).decode_with_confidence(syndromes)
+    decoder = Mwpm().compile(problem)
+    decoded, gaps = decoder.decode_with_confidence(syndromes)
     assert (decoded.invalid == np.isinf(least).all(axis=0)).all()
     answers = decoded.observables[:, 0].astype(int)
+    expected = np.zeros(len(gaps))
     for shot in np.flatnonzero(~decoded.invalid):
         others = np.delete(least[:, shot], answers[shot]).min()
-        assert gaps[shot] == pytest.approx(max(0.0, others - least[answers[shot], shot]), abs=1e-3)
-    assert not gaps[decoded.invalid].any()
+        expected[shot] = max(0.0, others - least[answers[shot], shot])
+    assert gaps == pytest.approx(expected, abs=1e-3)
+    limited = decoder.confidence(syndromes, at_most=1.0)
+    near = expected <= 1.0
+    assert limited[near] == pytest.approx(expected[near], abs=1e-3)
+    assert (limited[~near] > 1.0).all()
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_ways_to_a_gap_agree_on_a_surface_code(route, monkeypatch):
+    use(route, monkeypatch)
+    problem = surface_problem(5, 0.01)
+    syndromes = sample_chunk(problem, 7).syndromes[:400]
+    decoded, gaps = Mwpm().compile(problem).decode_with_confidence(syndromes)
+    assert gaps == pytest.approx(gaps_by_two_calls(problem, syndromes, decoded.observables), abs=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("p", [0.003, 0.005, 0.012])
+@pytest.mark.parametrize("distance", [5, 7])
+def test_thousands_of_gaps_equal_two_calls(distance, p):
+    problem = surface_problem(distance, p)
+    syndromes = sample_chunk(problem, 3).syndromes
+    decoder = Mwpm().compile(problem)
+    for at_most in (2.0, 5.8, np.inf):
+        decoded, gaps = decoder.decode_with_confidence(syndromes, at_most)
+        expected = gaps_by_two_calls(problem, syndromes, decoded.observables)
+        near = expected <= at_most
+        assert gaps[near] == pytest.approx(expected[near], abs=1e-3)
+        assert (gaps[~near] > at_most).all()
+
+
+def toric(size, rounds, p):
+    """Bit flips on a torus, with flips of measurements: no boundary, and two observables with loops that avoid everything."""
+    lines = []
+    for t, y, x in itertools.product(range(rounds), range(size), range(size)):
+        here, right, down = ((t * size + b) * size + a for a, b in ((x, y), ((x + 1) % size, y), (x, (y + 1) % size)))
+        lines.append(f"error({p}) D{here} D{right}" + " L0" * (x == size - 1))
+        lines.append(f"error({p * 1.5}) D{here} D{down}" + " L1" * (y == size - 1))
+        if t + 1 < rounds:
+            lines.append(f"error({p / 2}) D{here} D{here + size * size}")
+    return problem_from_dem(stim.DetectorErrorModel("\n".join(lines)), name="toric")
+
+
+def lightest(problem, syndrome, wanted):
+    """The weight of the lightest set of edges with a syndrome and observables, by integer programming."""
+    from scipy.optimize import Bounds, LinearConstraint, milp
+
+    edges = pymatching.Matching.from_detector_error_model(problem.dem).edges()
+    rows = problem.num_detectors + problem.num_observables
+    matrix = np.zeros((rows, len(edges) + rows))
+    for edge, (a, b, fields) in enumerate(edges):
+        matrix[[a, b], edge] = 1
+        matrix[[problem.num_detectors + o for o in fields["fault_ids"]], edge] = 1
+    matrix[:, len(edges) :] = -2 * np.eye(rows)
+    cost = np.array([fields["weight"] for _, _, fields in edges] + [0.0] * rows)
+    upper = np.array([1.0] * len(edges) + [9.0] * rows)
+    told = np.concatenate([syndrome, wanted]).astype(float)
+    found = milp(
+        cost, integrality=np.ones(len(cost)), bounds=Bounds(0, upper), constraints=LinearConstraint(matrix, told, told)
+    )
+    assert found.status == 0
+    return found.fun
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_gaps_on_a_torus_equal_integer_programming(route, monkeypatch):
+    use(route, monkeypatch)
+    problem = toric(4, 3, 0.03)
+    bits, _, _ = problem.dem.compile_sampler(seed=3).sample(12)
+    syndromes = np.packbits(bits, axis=1, bitorder="little")
+    decoded, gaps = Mwpm().compile(problem).decode_with_confidence(syndromes)
+    for shot, row in enumerate(bits):
+        weights = {two: lightest(problem, row, two) for two in itertools.product((0, 1), repeat=2)}
+        own = weights.pop((decoded.observables[shot, 0] & 1, decoded.observables[shot, 0] >> 1))
+        assert gaps[shot] == pytest.approx(min(weights.values()) - own, abs=1e-3)
+
+
+def test_a_search_without_room_gives_a_lower_bound_where_no_exact_method_is_known(monkeypatch):
+    problem = toric(4, 3, 0.03)
+    bits, _, _ = problem.dem.compile_sampler(seed=3).sample(100)
+    syndromes = np.packbits(bits, axis=1, bitorder="little")
+    exact = Mwpm().compile(problem).confidence(syndromes)
+    monkeypatch.setattr(gap_module, "_ROOM", (64, 2))
+    monkeypatch.setattr(gap_module, "_LARGE_ROOM", (64, 16))
+    bound = Mwpm().compile(problem).confidence(syndromes)
+    assert (bound <= exact + 1e-3).all()
+    assert 0 < (bound < exact - 1e-3).mean() < 1
+
+
+def test_an_observable_that_nothing_can_change_is_sure():
+    model = "error(0.1) D0 D1 L0\nerror(0.1) D1 D2\nerror(0.1) D0 D2 L0\nerror(0.1) D3 D4 L1\nerror(0.2) D3 L1\nerror(0.2) D4"
+    problem = problem_from_dem(stim.DetectorErrorModel(model), name="closed")
+    bits = np.array([[0, 0, 0, 0, 0], [1, 1, 0, 0, 0], [1, 0, 0, 0, 0]], np.uint8)
+    decoded, gaps = Mwpm().compile(problem).decode_with_confidence(np.packbits(bits, axis=1, bitorder="little"))
+    assert decoded.invalid.tolist() == [False, False, True]
+    assert np.isinf(gaps[:2]).all()
+    assert gaps[2] == 0
+
+
+def test_a_shot_does_not_depend_on_its_batch():
+    problem = surface_problem(5, 0.01)
+    syndromes = sample_chunk(problem, 2).syndromes[:300]
+    decoder = Mwpm().compile(problem)
+    for at_most in (4.0, np.inf):
+        whole = decoder.confidence(syndromes, at_most)
+        assert (decoder.confidence(syndromes[::-1].copy(), at_most)[::-1] == whole).all()
+        assert (
+            np.concatenate([decoder.confidence(syndromes[i : i + 1], at_most) for i in range(60)]) == whole[:60]
+        ).all()
+
+
+def test_the_answer_beside_the_gap_is_that_of_decode():
+    problem = surface_problem(3, 0.08)
+    syndromes = sample_chunk(problem, 2).syndromes
+    decoder = pickle.loads(pickle.dumps(Mwpm().compile(problem)))
+    plain = decoder.decode(syndromes)
+    decoded, gaps = decoder.decode_with_confidence(syndromes, 1.0)
+    assert (decoded.observables == plain.observables).all()
+    assert (gaps >= 0).all()
+
+
+def test_a_tie_has_no_gap():
+    model = "error(0.1) D0\nerror(0.1) D0 D1\nerror(0.1) D1 D2\nerror(0.1) D2 L0"
+    problem = problem_from_dem(stim.DetectorErrorModel(model), name="line")
+    gaps = Mwpm().compile(problem).confidence(np.array([[0b010], [0b001]], np.uint8))
+    assert gaps == pytest.approx([0, 2 * np.log(9)], abs=1e-4)

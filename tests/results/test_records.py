@@ -13,6 +13,7 @@ from autoqec.results.counts import PairedCounts
 from autoqec.results.decision import cell_result
 from autoqec.results.distance import certificate_row, certified
 from autoqec.results.figures import Figures, Gain
+from autoqec.results.gate_costs import UsPerShot
 from autoqec.results.harm import harm_counted
 from autoqec.results.head_to_head import HeadToHead, parse_head_to_head
 from autoqec.results.lab_front import entrant, front_of
@@ -47,7 +48,9 @@ from autoqec.views.figures_text import metrics_text
 from autoqec.views.verdict_text import verdict_lines
 
 COUNTS = PairedCounts(4096, 20, 30, 10)
-TESTED = cell_result(COUNTS, 0.05, ("a", "b"), extension=COUNTS, neutral=COUNTS, references={"ml": 0.01})
+TESTED = cell_result(
+    COUNTS, 0.05, ("a", "b"), extension=COUNTS, neutral=COUNTS, references={"ml": 0.01}, sent=900, gate_flops=1
+)
 ROWS = (
     certificate_row(1, 9, 0.1, 0.5, PairedCounts(9), (0.0, 0.0)),
     certificate_row(2, 99, 0.1, 0.5, PairedCounts(50, 0, 1, 2), None),
@@ -60,6 +63,7 @@ WHOLE = Evidence(
     commit="c" * 40, environment="e", candidate="d", weights_sha256="w", metrics="m",
     cell={"p": 0.006, "rounds": 3}, target_ler=0.1, constraints=Limits(None, 8, 0.1), chunk_shots=4096, machine="x86_64",
     versions={"stim": "1.15"}, simd="avx2", fingerprint="f", flops_per_shot=1000, params=8, bytes=99,
+    flops_per_sent_shot=9102,
     constants=3, loading_cpu_ms=40, over=("a limit",),
     target=TESTED, trusted_code=False, sandbox={"level": 3}, sandbox_level=3,
     cells=(OtherCell({"p": 0.01}, "p = 0.01", "better", "carried_over", True, tested=TESTED),
@@ -68,7 +72,7 @@ WHOLE = Evidence(
     share_of_gap=ShareOfGap("ml", 99, {"strong": 1}, ExactRate(0.3, (0.2, 0.4)), ExactRate(0.2, (0.1, 0.3)),
                             ExactRate(0.1, (0.0, 0.2)), 0.5),
     compose=Composition("partial", scored=ParentsScored({"r/1": 0.1}, 0.1, "r/1", 0.0, (-0.1, 0.1), COUNTS)),
-    cpu_us_per_shot=3.5, answered_again=AnsweredAgain((0, 1), (1,)),
+    cpu_us_per_shot=3.5, us_per_shot=UsPerShot(3.0, 8.5, 9.0, 1.25), answered_again=AnsweredAgain((0, 1), (1,)),
     recorded=Recorded((0, 1), (1,), 1010, 3, 2.5), near_ml=("ml",),
     harm=(HarmCell({"p": 0.005}, "p = 0.005", "no_harm", "carried_over", True, counted=harm_counted(COUNTS)),
           HarmCell({"rounds": 2}, "rounds = 2", "not_applicable", why="there is none")),

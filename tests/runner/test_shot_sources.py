@@ -9,10 +9,12 @@ from autoqec_plugins.mwpm.mwpm_decoder import Mwpm, MwpmCorrelated
 
 from autoqec.candidate.compile import build_modules
 from autoqec.candidate.schema import read_candidate
+from autoqec.decoding.gate_file import Gate
 from autoqec.errors import UsageError
 from autoqec.plugins import load_plugins
 from autoqec.problem.sampling import Draw, sample_labelled
 from autoqec.runner import shot_sources
+from autoqec.runner.gap_temperature import Temperature
 from autoqec.runner.shot_losses import ShotLosses, sampled_validation_size
 from autoqec.runner.shot_sources import (
     AllShots,
@@ -191,3 +193,36 @@ def test_a_sampled_validation_is_near_that_of_all_and_repeats(problem, decoder):
     one, two = sampled.validation(), sampled.validation()
     assert one.mean == two.mean == pytest.approx(one.each.sum() / 4096)
     assert one.mean == pytest.approx(everything.validation().mean, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    "gate", [Gate(kind="gap", threshold=3.0), Gate(events=3), Gate(kind="gap", threshold=6.0, events=4)]
+)
+def test_only_shots_that_the_candidates_gate_sends_on_are_taken(gate, problem, decoder):
+    shots = 512
+    drawn = Draw(problem, shots, 11, labels=False)
+    sent = np.bitwise_count(drawn.syndromes).sum(axis=1) >= gate.events
+    if gate.kind == "gap":
+        sent &= decoder.confidence(drawn.syndromes) <= gate.threshold
+    assert 0 < sent.sum() < shots
+    taken = SampledShots([problem], [decoder], 1.0, gate=gate, labels=False).draw(0, shots, 11)
+    assert (taken.syndromes == drawn.syndromes[sent]).all()
+    assert (taken.weights == 1).all()
+    assert taken.drawn == shots
+    few = SampledShots([problem], [decoder], 0.5 * sent.sum() / shots, gate=gate, labels=False).draw(0, shots, 11)
+    assert len(few.syndromes) == round(0.5 * sent.sum())
+    assert {row.tobytes() for row in few.syndromes} <= {row.tobytes() for row in drawn.syndromes[sent]}
+
+
+def test_a_batch_of_which_nothing_is_sent_on_is_still_a_batch(problem, decoder):
+    taken = SampledShots([problem], [decoder], 0.1, gate=Gate(events=1000), labels=False).draw(0, 100, 1)
+    assert len(taken.syndromes) == 10
+
+
+def test_the_validation_loss_has_the_temperature_that_suits_its_own_shots(problem, decoder):
+    source = AllShots([problem], labels=False)
+    plain, _ = losses_from(source, problem, decoder, "loss: logical_gap\nbatch_size: 64\n")
+    fitted, _ = losses_from(source, problem, decoder, "loss: logical_gap\nbatch_size: 64\ntemperature: fitted\n")
+    together = plain.validation().each.astype(np.float32)
+    assert fitted.validation().each == pytest.approx(Temperature().rescale(together, None)[0], rel=1e-5)
+    assert fitted.validation().mean < plain.validation().mean

@@ -128,7 +128,7 @@ def test_files_without_the_newer_fields_train_as_before(loss, problem):
         load_plugins().maker("stage"),
     )
     modules, decoder = build_modules(candidate, problem), Mwpm().compile(problem)
-    losses = _losses(modules, [problem], [decoder], candidate.training, torch.device("cpu"), b"k" * 32, 64)
+    losses = _losses(modules, [problem], [decoder], candidate, torch.device("cpu"), b"k" * 32, 64)
     found = losses.gradients(3, 10)
     (parameter,) = modules.parameters()
     gradient, parameter.grad = parameter.grad.clone(), None

@@ -109,7 +109,7 @@ def test_a_decoder_set_runs_slow_references_behind_the_gate_and_others_on_all_sh
     plain = PlainAnswers(Sure(gaps), PlainStore(), "p", lambda *told: None)
     for gated in (frozenset({"slow"}), frozenset()):
         slow.given, fast.given = [], []
-        decoders = DecoderSet(None, plain, {"slow": slow, "fast": fast}, None, None, {}, gated=gated)
+        decoders = DecoderSet(None, plain, {"slow": slow, "fast": fast}, None, None, {}, gated_references=gated)
         answers, _ = decoders.known(places(), True, 9)
         assert answers["slow"].observables[1, 0] == 1
         assert len(slow.given) == (410 + 116 if gated else SHOTS)

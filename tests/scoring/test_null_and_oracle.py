@@ -57,7 +57,7 @@ class Here:
         decoders = DecoderSet(PROBLEM, plain.baseline, {}, stub, backend or plain.baseline, {})
 
         class Matcher:
-            has_candidate, looked = True, {}
+            has_candidate, gated, looked = True, False, {}
             known, neutral, candidate, missing = decoders.known, decoders.neutral, decoders.candidate, {}
 
             def cost(self):
@@ -71,7 +71,7 @@ class Here:
             return score(decoders, shots, with_references, seed)
 
         monkeypatch.setattr(shard, "_score", watched)
-        monkeypatch.setattr(shard, "batches", lambda shots, seed: [slice(0, shots)])
+        monkeypatch.setattr(shard, "batches", lambda sent, seed: [slice(0, len(sent))])
 
     def submit(self, task):
         future, seeds = Future(), task.message.fields["seeds"]

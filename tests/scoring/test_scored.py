@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoqec.results.counts import PairedCounts
+from autoqec.results.gate_costs import UsPerShot
 from autoqec.sandbox.lock import Lock
 from autoqec.scoring.scored import Scored, total
 from autoqec.scoring.shard import ChunkScore
@@ -22,6 +23,7 @@ def chunks(draw):
     return ChunkScore(
         draw(COUNTS), draw(st.integers(0, 9)), draw(st.dictionaries(st.sampled_from("ab"), st.integers(0, 9))), *seconds,
         *(draw(st.text("01", min_size=2, max_size=2)) for _ in range(3)), lock=draw(LOCKS), neutral=draw(st.none() | COUNTS),
+        sent=draw(st.none() | st.integers(0, 9)), gate_flops=draw(st.integers(0, 9)),
     )  # fmt: skip
 
 
@@ -61,10 +63,19 @@ def test_no_field_is_forgotten_in_a_sum():
     """A field that a sum dropped would be its default again."""
     full = Scored(
         PairedCounts(8, 1, 1, 1), PairedCounts(8, 1, 0, 0), 1, {"a": 1}, 8, {"b": "pip"}, 1, 1.0, 1.0, 1.0, 1.0,
-        ("d",), ("f",), ("x",), Lock(3), looked={"a": {"seconds": 1.0}},
+        ("d",), ("f",), ("x",), Lock(3), 2, 7, 1.0, 1.0, {"a": {"seconds": 1.0}},
     )  # fmt: skip
     for one in (full + Scored(), Scored() + full, reduce(Scored.__add__, [full] * 3)):
         assert not [each.name for each in fields(Scored) if getattr(one, each.name) == getattr(Scored(), each.name)]
+
+
+def test_the_mean_cost_is_that_of_the_shots_which_were_sent_rounded_up():
+    half, whole = Scored(PairedCounts(1000), sent=500), Scored(PairedCounts(1000), sent=1000)
+    assert (half.mean_flops(10), whole.mean_flops(10), (half + whole).mean_flops(10)) == (5, 10, 8)
+    assert Scored(PairedCounts(1000), sent=0).mean_flops(10) == 0
+    assert Scored(PairedCounts(1000), sent=1).mean_flops(10) == 1, "a cost is never understated"
+    assert Scored(PairedCounts(1000), sent=500, gate_flops=2000).mean_flops(10) == 7
+    assert Scored(PairedCounts(1000)).mean_flops(10) == 10, "without a gate every shot costs as much"
 
 
 def test_the_fewest_layers_count_wherever_they_come():
@@ -79,3 +90,6 @@ def test_times_are_per_shot():
     )
     assert (found.predict_us, found.decode_us, found.baseline_us, found.cpu_us) == (500.0, 250.0, 125.0, 1000.0)
     assert Scored().predict_us == 0.0
+    gated = replace(found, plain_seconds=0.002, gate_seconds=0.003)
+    assert gated.us_per_shot == UsPerShot(2.0, 3.0, 500.0, 250.0)
+    assert gated.us_per_shot.whole == 755.0

@@ -8,11 +8,12 @@ decides between lines of equal standing only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from autoqec.results.analysis import parse_analysis
-from autoqec.results.metrics import parse_metrics
+from autoqec.results.gate_costs import mean_flops
+from autoqec.results.metrics import Metrics, parse_metrics
 from autoqec.results.note_form import read_counts
 from autoqec.results.note_lines import Line
 
@@ -32,7 +33,7 @@ def metrics_problem(line: Line) -> str:
         counts = read_counts(line.record.get("counts"))
         if counts is None:
             return "it has no counts"
-        found = [*figures_differ("figures", metrics.figures, counts, EVALUATED)]
+        found = [*figures_differ("figures", metrics.figures, counts, EVALUATED), *_mean_cost_differs(metrics)]
         for place, row in enumerate(metrics.measured.other_rates):
             if row.counts is None:
                 return f"other_rates.{place} has no counts"
@@ -42,6 +43,22 @@ def metrics_problem(line: Line) -> str:
     if metrics.costs.flops_per_shot < 0 or metrics.costs.params < 0:
         found.append("its costs are negative")
     return found[0] if found else ""
+
+
+def _mean_cost_differs(metrics: Metrics) -> Iterator[str]:
+    """Whether the mean cost of a gated candidate does not follow from the shots that were sent on."""
+    measured = metrics.measured
+    if measured.sent is None and measured.flops_per_sent_shot is None:
+        return
+    each, shots = measured.flops_per_sent_shot, metrics.figures.shots
+    possible = (
+        measured.sent is not None and each is not None and 0 <= measured.sent <= shots and measured.gate_flops >= 0
+    )
+    if (
+        not possible
+        or mean_flops(each or 0, measured.sent or 0, shots, measured.gate_flops) != metrics.costs.flops_per_shot
+    ):
+        yield "its mean cost does not follow from the shots that were sent on"
 
 
 def analysis_problem(line: Line) -> str:
