@@ -177,7 +177,9 @@ def strong_reference(session: Session) -> str | None:
     near = [
         name
         for name in registry.names("decoder")
-        if (entry := registry.get("decoder", name)).is_own and entry.capabilities.get("near_ml")
+        if not name.endswith(":")  # a family, such as sinter's
+        and (entry := registry.get("decoder", name)).is_own
+        and entry.capabilities.get("near_ml")
     ]
     if any(reference.kind in near for reference in environment.references):
         return None
