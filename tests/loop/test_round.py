@@ -26,6 +26,7 @@ from autoqec.history import (
     read_candidate,
     read_notes,
 )
+from autoqec.loop import judging
 from autoqec.loop import one_round as rounds
 from autoqec.loop.auditing import audit_round, replay_differences, why_no_replay
 from autoqec.loop.front_pairs import head_to_head
@@ -598,18 +599,6 @@ def test_a_strong_reference_that_cannot_be_run_is_refused_before_an_attempt_is_s
     assert not read_notes(with_round.ledger, with_round.run.name, "verdict")
 
 
-class Near:
-    """A decoder near maximum likelihood, or none: it takes no other problem than it is told."""
-
-    def __init__(self, takes=True):
-        self.takes = takes
-
-    def compile(self, problem):
-        if not self.takes:
-            raise UsageError("not this problem")
-        return self
-
-
 @pytest.mark.parametrize(
     ("setting", "takes", "references", "expected"),
     [
@@ -626,6 +615,10 @@ def test_a_verdict_is_compared_with_a_decoder_near_maximum_likelihood_that_is_in
     path = autoqec_lab.workdir / "envs/tiny.yaml"
     path.write_text(path.read_text().replace("[mwpm_correlated]", references))
     made = session(ScriptedAgent({}), strong_reference=setting)
-    entry = made.registry.entries["decoder", "tesseract"]
-    monkeypatch.setattr(type(entry), "create", lambda self, **fields: Near(takes))
+
+    def compiled(choice, problem, registry):
+        if not takes:
+            raise UsageError("not this problem")
+
+    monkeypatch.setattr(judging, "compile_decoder", compiled)
     assert strong_reference(made) == expected
