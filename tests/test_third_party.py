@@ -72,7 +72,7 @@ def test_it_is_found_listed_and_used_by_a_round(python, autoqec_lab):
     listed = [json.loads(line) for line in autoqec(python, "plugins", "--json", cwd=folder).splitlines()]
     ours = [item for item in listed if item["distribution"] == "autoqec-lookup 1.2.3"]
     assert [(item["kind"], item["name"], item["capabilities"]) for item in ours] == [
-        ("decoder", "lookup", {"takes_beliefs": True})
+        ("decoder", "lookup", {"takes_beliefs": True, "confidence": "tabulated"})
     ]
     (folder / "envs/looked_up.yaml").write_text(ENVIRONMENT)
     facts = json.loads(autoqec(python, "env", "check", "looked_up", "--shots", "4096", "--json", cwd=folder))

@@ -68,6 +68,8 @@ class ConfidentDecoder(CompiledDecoder, Protocol):
     def confidence(self, syndromes: np.ndarray, at_most: float = inf) -> np.ndarray:
         """Compute how sure the decoder is of each plain answer, `decode(syndromes)`. It does not depend on the batch.
 
+        Training calls this from several threads at the same time.
+
         Args:
             syndromes: As for `decode`.
             at_most: The largest value that matters. A value above it may be any number above it, so the decoder need
@@ -100,6 +102,8 @@ class TeachingDecoder(CompiledDecoder, Protocol):
 
         For each observable the gap is the weight of the best solution in the wrong class minus that in the right class
         (Gidney, Newman, Brooks and Jones, Nat. Commun. 16, 4498). The loss is the sum of `log(1 + exp(-gap))`.
+
+        Training calls this from several threads at the same time.
 
         Args:
             syndromes: As for `decode`.

@@ -20,6 +20,7 @@ from autoqec.results.figures import Costs, Figures
 from autoqec.results.metrics import Metrics
 from autoqec.results.metrics_parts import Measured
 from autoqec.testing.agent_context import tiny_context
+from autoqec.testing.conformance_confidence import check_confidence
 
 _SEED = 2024
 _SHOTS = 256
@@ -37,7 +38,8 @@ def check_decoder(decoder: Decoder, problem: Problem) -> None:
     """Check a decoder on a problem it says it can decode.
 
     The shapes and dtypes of its answers, that an empty syndrome needs no correction, that it beats doing nothing, that an
-    answer does not depend on the rest of the batch, and — if it takes beliefs — that it heeds them.
+    answer does not depend on the rest of the batch, that it heeds beliefs if it takes them, and that its confidence is one, if
+    it offers any.
 
     Raises:
         AssertionError: It does not conform; the message says how.
@@ -62,6 +64,7 @@ def check_decoder(decoder: Decoder, problem: Problem) -> None:
     assert rate < idle, f"it fails on {rate:.3f} of the shots; doing nothing fails on {idle:.3f}"
     if decoder.takes_beliefs:
         _check_beliefs(decoder, problem)
+    check_confidence(decoder, compiled, problem, _SEED)
 
 
 def _check_beliefs(decoder: Decoder, problem: Problem) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import cached_property
 
 import numpy as np
@@ -78,6 +79,7 @@ class _OneObservable:
 
     def __init__(self, graph: StaticGraph, observable: int, most_bytes: int) -> None:
         self._graph = graph
+        self._rooms = threading.local()
         self._view = observable_graph(graph, observable)
         detectors = len(self._view.gauge)
         parities = 1 if self._view.gauged else 2
@@ -92,13 +94,20 @@ class _OneObservable:
     def _forced(self) -> ForcedClass:
         return ForcedClass(self._graph, self._view)
 
-    @cached_property
+    @property
     def _room(self) -> Room:
-        return room_for(*_ROOM)
+        """Room for the kernel, for each thread its own: training asks from several."""
+        if not hasattr(self._rooms, "room"):
+            self._rooms.room = room_for(*_ROOM)
+        room: Room = self._rooms.room
+        return room
 
-    @cached_property
+    @property
     def _large_room(self) -> Room:
-        return room_for(*_LARGE_ROOM)
+        if not hasattr(self._rooms, "large"):
+            self._rooms.large = room_for(*_LARGE_ROOM)
+        room: Room = self._rooms.large
+        return room
 
     def gaps(self, syndromes: np.ndarray, sides: np.ndarray, weights: np.ndarray, at_most: float) -> np.ndarray:
         """Return the gaps of valid shots in nats, float64 `[shots]`; arguments as for `Gaps.of`, `sides` uint8 `[shots]`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,8 @@ class BpLsd:
 
 class CompiledLsd:
     """`bp_lsd` compiled for one problem. Each process makes ldpc's decoders on first use."""
+
+    confidence_kind = "converged"
 
     def __init__(self, problem: Problem, config: LsdConfig) -> None:
         self._problem = problem
@@ -82,14 +85,9 @@ class CompiledLsd:
         Raises:
             UsageError: A shape or dtype is wrong, or a belief is not finite.
         """
-        syndromes = check_syndromes(self._problem, syndromes)
-        lost = self._span.misses(syndromes)
-        if lost.any():
-            # On these syndromes ldpc's clusters grow beyond their arrays and crash the process.
-            syndromes = np.where(lost[:, None], np.uint8(0), syndromes)
         if beliefs is None:
-            decoded = self._by_shot.decode(syndromes, lambda _, bits: self._static.decode(bits))
-            return Decoded(decoded.observables, decoded.invalid | lost)
+            return self.decode_with_confidence(syndromes)[0]
+        syndromes, lost = self._within_span(syndromes)
         beliefs = check_beliefs(self._problem, beliefs, len(syndromes))
         from scipy.special import expit
 
@@ -101,3 +99,23 @@ class CompiledLsd:
 
         decoded = self._by_shot.decode(syndromes, correct)
         return Decoded(decoded.observables, decoded.invalid | lost)
+
+    def confidence(self, syndromes: np.ndarray, at_most: float = inf) -> np.ndarray:
+        """Return 1 where belief propagation converges, else 0; see `autoqec.decoding.ConfidentDecoder.confidence`."""
+        return self.decode_with_confidence(syndromes, at_most)[1]
+
+    def decode_with_confidence(self, syndromes: np.ndarray, at_most: float = inf) -> tuple[Decoded, np.ndarray]:
+        """See `autoqec.decoding.ConfidentDecoder.decode_with_confidence`; the confidence costs nothing more."""
+        syndromes, lost = self._within_span(syndromes)
+        decoded, confidence = self._by_shot.decode_with_convergence(syndromes, self._static)
+        confidence[lost] = 0.0
+        return Decoded(decoded.observables, decoded.invalid | lost), confidence
+
+    def _within_span(self, syndromes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return syndromes with an empty one in place of each that no mechanisms explain, and which those are."""
+        syndromes = check_syndromes(self._problem, syndromes)
+        lost = self._span.misses(syndromes)
+        if lost.any():
+            # On these syndromes ldpc's clusters grow beyond their arrays and crash the process.
+            syndromes = np.where(lost[:, None], np.uint8(0), syndromes)
+        return syndromes, lost

@@ -8,6 +8,7 @@ nothing. Beliefs order the mechanisms, and solutions are compared by the priors 
 from __future__ import annotations
 
 from functools import cached_property
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,8 @@ class Osd:
 class CompiledOsd:
     """`osd` compiled for one problem. Each process makes ldpc's decoder on first use."""
 
+    confidence_kind = "converged"
+
     def __init__(self, problem: Problem, config: OsdConfig) -> None:
         self._problem = problem
         self._config = config
@@ -86,6 +89,14 @@ class CompiledOsd:
             return self._by_shot.decode(syndromes, lambda _, bits: self._ldpc.decode(bits))
         beliefs = check_beliefs(self._problem, beliefs, len(syndromes))
         return self.order_and_solve(syndromes, np.clip(beliefs, -LLR_BOUND, LLR_BOUND))[0]
+
+    def confidence(self, syndromes: np.ndarray, at_most: float = inf) -> np.ndarray:
+        """Return 1 where belief propagation converges, else 0; see `autoqec.decoding.ConfidentDecoder.confidence`."""
+        return self.decode_with_confidence(syndromes, at_most)[1]
+
+    def decode_with_confidence(self, syndromes: np.ndarray, at_most: float = inf) -> tuple[Decoded, np.ndarray]:
+        """See `autoqec.decoding.ConfidentDecoder.decode_with_confidence`; the confidence costs nothing more."""
+        return self._by_shot.decode_with_convergence(check_syndromes(self._problem, syndromes), self._ldpc)
 
     def order_and_solve(
         self, syndromes: np.ndarray, beliefs: np.ndarray, *, corrections: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -45,3 +46,25 @@ class ByShot:
             else:
                 invalid[shot] = True
         return Decoded(observables, invalid)
+
+    def decode_with_convergence(self, syndromes: np.ndarray, ldpc: Any) -> tuple[Decoded, np.ndarray]:
+        """Decode a batch with one of ldpc's decoders, and say where its belief propagation converged.
+
+        Args:
+            syndromes: Bit-packed, uint8 `[shots, ceil(detectors / 8)]`.
+            ldpc: The decoder.
+
+        Returns:
+            The answers, and float32 `[shots]`: 1 where belief propagation found the answer itself, else 0. An empty syndrome
+            needs no more than it, so it counts as 1.
+        """
+        sure = np.ones(len(syndromes), dtype=bool)
+
+        def correct(shot: int, bits: np.ndarray) -> np.ndarray:
+            answer: np.ndarray = ldpc.decode(bits)
+            # A message can become NaN, and a hard decision on NaN can explain the syndrome by chance.
+            sure[shot] = bool(ldpc.converge) and not np.isnan(ldpc.log_prob_ratios).any()
+            return answer
+
+        decoded = self.decode(syndromes, correct)
+        return decoded, (sure & ~decoded.invalid).astype(np.float32)

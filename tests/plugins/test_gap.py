@@ -232,3 +232,16 @@ def test_a_tie_has_no_gap():
     problem = problem_from_dem(stim.DetectorErrorModel(model), name="line")
     gaps = Mwpm().compile(problem).confidence(np.array([[0b010], [0b001]], np.uint8))
     assert gaps == pytest.approx([0, 2 * np.log(9)], abs=1e-4)
+
+
+def test_gaps_from_several_threads_are_those_from_one():
+    from autoqec.shared_threads import in_parallel, limit_threads, slices
+
+    problem = surface_problem(5, 0.006)
+    decoder = Mwpm().compile(problem)
+    syndromes = np.concatenate([sample_chunk(problem, seed).syndromes for seed in range(3)])
+    expected = decoder.confidence(syndromes, 12.0)
+    limit_threads(3)
+    found = in_parallel(lambda part: decoder.confidence(syndromes[part], 12.0), slices(len(syndromes), 64))
+    limit_threads(None)
+    assert (np.concatenate(found) == expected).all()

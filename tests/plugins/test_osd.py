@@ -9,9 +9,10 @@ import stim
 from autoqec_plugins.osd.lsd import BpLsd
 from autoqec_plugins.osd.osd_config import check_matrix
 from autoqec_plugins.osd.osd_decoder import Osd
+from ldpc.bp_decoder import BpDecoder
 from ldpc.bposd_decoder import BpOsdDecoder
 
-from autoqec.decoding import Decoder
+from autoqec.decoding import ConfidentDecoder, Decoder
 from autoqec.errors import UsageError
 from autoqec.plugins import load_plugins
 from autoqec.problem.problem import problem_from_dem
@@ -230,3 +231,43 @@ def test_bad_arrays_are_refused(decoder, problem):
             compiled.decode(given, told)
     # Out of range is no error: beliefs are clipped, and a log-likelihood ratio of 1e30 says no more than 50.
     assert not compiled.decode(syndromes, beliefs + np.float32(1e30)).invalid.any()
+
+
+@pytest.mark.parametrize("decoder", [Osd(), BpLsd()], ids=["osd", "bp_lsd"])
+def test_they_are_sure_where_belief_propagation_finds_the_answer_itself(decoder, problem):
+    syndromes = sample_chunk(problem, 4).syndromes[:400]
+    syndromes[0] = 0
+    compiled = decoder.compile(problem)
+    assert isinstance(compiled, ConfidentDecoder)
+    assert compiled.confidence_kind == "converged"
+    decoded, confidence = compiled.decode_with_confidence(syndromes)
+    assert (decoded.observables == compiled.decode(syndromes).observables).all()
+    alone = BpDecoder(
+        check_matrix(problem), error_channel=problem.mechanisms.priors.tolist(), max_iter=30, bp_method="product_sum"
+    )
+    bits = np.unpackbits(syndromes, axis=1, count=problem.num_detectors, bitorder="little")
+    columns = check_matrix(problem).toarray()
+    explained = [((columns @ alone.decode(row)) % 2 == row).all() for row in bits]
+    assert confidence.tolist() == [float(found) for found in explained]
+    assert confidence[0] == 1
+    assert 0 < confidence.mean() < 1
+
+
+@pytest.mark.parametrize("decoder", [Osd(), BpLsd()], ids=["osd", "bp_lsd"])
+def test_nan_and_what_nothing_explains_are_not_converged(decoder):
+    class Ldpc:
+        converge = 1
+        log_prob_ratios = np.array([3.0, np.nan, 3.0])
+
+        def decode(self, bits):
+            return np.array([1, 0, 0], dtype=np.uint8)
+
+    ring = "error(0.1) D0 D1\nerror(0.1) D1 D2\nerror(0.1) D2 D0 L0"
+    compiled = decoder.compile(problem_from_dem(stim.DetectorErrorModel(ring), name="ring"))
+    syndromes = np.array([[0b011], [0b001], [0b000]], dtype=np.uint8)
+    compiled.__dict__["_ldpc" if isinstance(decoder, Osd) else "_static"] = Ldpc()
+    decoded, confidence = compiled.decode_with_confidence(syndromes)
+    assert decoded.invalid.tolist() == [False, True, False]
+    assert confidence.tolist() == [0.0, 0.0, 1.0]
+    Ldpc.log_prob_ratios = np.array([3.0, np.inf, 3.0])
+    assert compiled.confidence(syndromes).tolist() == [1.0, 0.0, 1.0]

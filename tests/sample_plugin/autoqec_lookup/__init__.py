@@ -6,4 +6,4 @@ from autoqec import hookimpl
 @hookimpl
 def autoqec_register_decoders(register):
     """`lookup`."""
-    register("lookup", "autoqec_lookup.decoder:LookupDecoder", takes_beliefs=True)
+    register("lookup", "autoqec_lookup.decoder:LookupDecoder", takes_beliefs=True, confidence="tabulated")
