@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import inf
 
 import numpy as np
 
@@ -17,9 +18,10 @@ from autoqec.candidate.stage_contract import Inference
 from autoqec.candidate.weights import load_weights
 from autoqec.decoding.array_checks import check_syndromes
 from autoqec.decoding.compile_decoder import compile_decoder
-from autoqec.decoding.decoder_contract import CompiledDecoder, Decoded
+from autoqec.decoding.decoder_contract import CompiledDecoder, ConfidentDecoder, Decoded
 from autoqec.decoding.flipping import HardFlip
 from autoqec.decoding.gating import Gating, open_gate
+from autoqec.errors import UsageError
 from autoqec.exchange.package import Package
 from autoqec.plugins import Registry
 from autoqec.problem.code_contract import build_problem
@@ -111,3 +113,34 @@ class Deployed:
         beliefs, invalid = self.beliefs(syndromes)
         decoded = self._decoder.decode(syndromes, beliefs)
         return Decoded(decoded.observables, decoded.invalid | invalid)
+
+    def require_confidence(self) -> ConfidentDecoder:
+        """Return the classical decoder if it can say how sure it is.
+
+        Raises:
+            UsageError: It cannot.
+        """
+        if not isinstance(self._plain, ConfidentDecoder):
+            name = self.package.environment.environment.decoder.label
+            raise UsageError(
+                f"the decoder of {self.package.name}, {name}, does not say how sure it is of its answers",
+                hint="of AutoQEC's own decoders, mwpm, osd and bp_lsd do",
+            )
+        return self._plain
+
+    def confidence(self, syndromes: np.ndarray, at_most: float = inf) -> np.ndarray:
+        """Return how sure the classical decoder is without the predecoder, float32 `[shots]`; see `ConfidentDecoder`.
+
+        Args:
+            syndromes: As for `decode`.
+            at_most: A value above it may be any number above it.
+
+        Raises:
+            UsageError: The decoder of the round's environment does not offer it, or a shape or dtype is wrong.
+        """
+        return self.require_confidence().confidence(syndromes, at_most)
+
+    def decode_with_confidence(self, syndromes: np.ndarray, at_most: float = inf) -> tuple[Decoded, np.ndarray]:
+        """Return `decode(syndromes)` and `confidence(syndromes, at_most)`."""
+        confidence = self.confidence(syndromes, at_most)
+        return self.decode(syndromes), confidence

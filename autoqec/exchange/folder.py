@@ -32,7 +32,8 @@ from autoqec.exchange.folder import open_folder
 def decoder():
     """Return an object whose `decode(syndromes)` takes bit-packed little-endian uint8 arrays, one row per shot.
 
-    The result has `observables`, packed in the same way, and `failures(truth)`, one bool per shot.
+    The result has `observables`, packed in the same way, and `failures(truth)`, one bool per shot. `confidence(syndromes)` says
+    how sure the classical decoder is without the predecoder, one float32 per shot, if it can.
     """
     return open_folder(Path(__file__).parent)
 
@@ -59,7 +60,7 @@ It decodes this circuit at this noise only; for any other error model it raises 
 | `environment/` | the environment of its training |
 | `circuit.stim`, `model.dem` | the compiled environment (no circuit if the environment has none) |
 | `predecoder.py` | loads the predecoder |
-| `predecoder.onnx` | the predecoder alone (with `--onnx`): {detectors} detectors → {mechanisms} log-likelihood ratios, float32 |
+| `predecoder.onnx` | the pipeline alone (with `--onnx`): {detectors} detectors → {mechanisms} log-likelihood ratios, float32 |
 | `{manifest}` | the same information in JSON, with digests |
 
 ```sh

@@ -16,7 +16,7 @@ import sinter
 import stim
 
 from autoqec.decoding.compile_decoder import compile_decoder
-from autoqec.decoding.decoder_contract import CompiledDecoder
+from autoqec.decoding.decoder_contract import CompiledDecoder, ConfidentDecoder
 from autoqec.errors import NotFoundError, UsageError
 from autoqec.exchange.deploy import Deployed
 from autoqec.exchange.package import Package, StoredPackage, stored_packages
@@ -48,6 +48,27 @@ class Compiled(sinter.CompiledDecoder):
         if self._decoder is None:
             return np.zeros((len(bit_packed_detection_event_data), self._width), dtype=np.uint8)
         return self._decoder.decode(bit_packed_detection_event_data).observables
+
+    def require_confidence(self, name: str) -> None:
+        """Check that the decoder can say how sure it is.
+
+        Raises:
+            UsageError: It cannot.
+        """
+        if not (self._decoder is None or isinstance(self._decoder, (ConfidentDecoder, Deployed))):
+            raise UsageError(
+                f"{name} does not say how sure it is of its answers", hint="use mwpm, osd or bp_lsd, which do"
+            )
+        if isinstance(self._decoder, Deployed):
+            self._decoder.require_confidence()
+
+    def with_confidence(self, syndromes: np.ndarray, at_most: float) -> tuple[np.ndarray, np.ndarray]:
+        """Predict flips, and say how sure the decoder is, float32 `[shots]`; see `ConfidentDecoder`."""
+        if self._decoder is None:
+            return np.zeros((len(syndromes), self._width), dtype=np.uint8), np.full(len(syndromes), np.float32(np.inf))
+        assert isinstance(self._decoder, (ConfidentDecoder, Deployed))
+        decoded, confidence = self._decoder.decode_with_confidence(syndromes, at_most)
+        return decoded.observables, confidence
 
 
 class RoundDecoder(sinter.Decoder):

@@ -20,7 +20,9 @@ from autoqec.results.verdict import Verdict
 _DECISIVE = ("stim", "numpy", "pymatching", "numba", "fusion-blossom")
 
 #: The parts of a verdict's note that a replay must reproduce.
-_REPLAYED = ("verdict", "reason", "word", "test", "extension", "digests", "cells", "harm", "certificate", "out_of_time")
+_REPLAYED = (
+    "verdict", "reason", "word", "test", "extension", "digests", "sent", "cells", "harm", "certificate", "out_of_time",
+)  # fmt: skip
 
 #: How verdicts of 0.1 mark do-no-harm cells at another p. They told candidates of these cells, so their counts differ today.
 _TOLD = ("trained_here", "carried_over")

@@ -19,8 +19,14 @@ FOREIGN = TINY_ENVIRONMENT.replace(
 
 @pytest.mark.parametrize(
     ("environment", "files"),
-    [(TINY_ENVIRONMENT, {}), (FOREIGN, {"output.yaml": b"mode: hard_flip\nthreshold: 0.9\n"})],
-    ids=["beliefs", "hard flips before a sinter decoder"],
+    [
+        (TINY_ENVIRONMENT, {}),
+        (FOREIGN, {"output.yaml": b"mode: hard_flip\nthreshold: 0.9\n"}),
+        (TINY_ENVIRONMENT, {"gate.yaml": b"kind: gap\nthreshold: 4.0\nevents: 2\n"}),
+        (TINY_ENVIRONMENT, {"gate.yaml": b"short_bp: 3\n", "output.yaml": b"mode: hard_flip\nthreshold: 0.9\n"}),
+        (TINY_ENVIRONMENT, {"gate.yaml": b"events: 10000\n"}),
+    ],
+    ids=["beliefs", "hard flips before a sinter decoder", "a gate", "hard flips behind a gate", "nothing is sent on"],
 )
 def test_it_fails_on_the_very_shots_the_judge_saw_it_fail_on(make_package, environment, files):
     package = make_package(environment, **files)
@@ -30,7 +36,7 @@ def test_it_fails_on_the_very_shots_the_judge_saw_it_fail_on(make_package, envir
     shots = sample_chunk(deployed.problem, 11)
     failed = deployed.decode(shots.syndromes).failures(shots.observables)
     assert np.packbits(failed).tobytes().hex() == chunk["failed"]
-    assert chunk["counts"]["baseline_only"] > 0
+    assert (chunk["counts"]["baseline_only"] > 0) == (chunk["sent"] != 0)
     assert chunk["references"].keys() == {"mwpm_correlated"}
 
 

@@ -35,6 +35,7 @@ from autoqec.loop.parents import composed_parents
 from autoqec.loop.round_state import find_verdict, read_state
 from autoqec.loop.session import Session, open_run
 from autoqec.plugins import Registration, load_plugins
+from autoqec.results.audit import audit
 from autoqec.results.counts import PairedCounts
 from autoqec.results.head_to_head import head_to_head_words
 from autoqec.results.metrics import parse_metrics
@@ -46,6 +47,9 @@ from autoqec.scoring.verifier_contract import Verdict
 from autoqec.testing import ScriptedAgent
 from autoqec.testing import tiny_proposal as candidate
 from autoqec.testing.whole_notes import whole_verdict
+from autoqec.views.log_graph import print_graph
+from autoqec.views.round_json import RoundRow, round_row
+from autoqec.views.tables import print_front, print_log
 from autoqec.views.verdict_text import verdict_lines
 
 IGNORE = {"summary": "seen", "decision": "ignore"}
@@ -436,6 +440,36 @@ def test_a_gate_that_the_decoder_cannot_serve_is_refused_with_what_it_offers(ses
     assert read_candidate(made.ledger, record.commit)["gate.yaml"] == (
         b"events: 0\n\nkind: gap\n\nshort_bp: 0\n\nthreshold: 4.0\n"
     )
+
+
+def test_a_gated_round_says_everywhere_what_share_is_sent_on(session, capsys):
+    agent = ScriptedAgent({"ideator": [{"text": "t"}], "coder": [gated("gap", 8)], "analyst": [VERIFY]})
+    made = session(agent)
+    record = run_round(made)
+    metrics, verdict = record.metrics, record.verdict
+    assert (record.status, verdict["verdict"]) == ("ok", "VERIFIED")
+    assert 0 < metrics["sent"] < metrics["shots"] / 2
+    assert metrics["flops_per_shot"] == -(-metrics["flops_per_sent_shot"] * metrics["sent"] // metrics["shots"])
+    assert metrics["latency_us_per_shot"] == pytest.approx(
+        sum(metrics["latency_us"][part] for part in ("plain", "gate", "predict", "decode")), abs=0.02
+    )
+    assert verdict["flops_per_shot"] < metrics["flops_per_sent_shot"] / 2
+    assert verdict["us_per_shot"].keys() == {"plain", "gate", "predict", "decode"}
+    assert [row["name"] for row in verdict["ablation"]["variants"]][:2] == ["shuffled", "without the gate"]
+    found = Verdict.from_dict(verdict)
+    assert audit(found) == []
+    assert replay_differences(found, found.noted(sent=verdict["sent"] - 1)) == ["sent"]
+    row = round_row(record)
+    assert RoundRow.from_json(json.loads(json.dumps(row.to_json()))) == row
+    told = row.to_json()
+    assert told["metrics"]["sent_on"] == metrics["sent"] / metrics["shots"]
+    assert told["holdout"]["sent_on"] == verdict["sent"] / verdict["shots_in_all"]
+    print_log([row])
+    print_front([row.on_front((), True)])
+    print_graph([row])
+    shown = capsys.readouterr().out
+    assert shown.count(f"{100 * row.sent_on:.1f} %") == 3
+    assert shown.count("sent") == 2, "a column of each table"
 
 
 def test_a_merged_gate_that_the_decoder_cannot_serve_is_a_compile_error(session):

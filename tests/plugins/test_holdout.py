@@ -7,7 +7,7 @@ from concurrent.futures import Future
 import numpy as np
 import pytest
 from autoqec_plugins.holdout import holdout_verifier as verifier
-from autoqec_plugins.holdout.ablation import shuffled, without_stage
+from autoqec_plugins.holdout.ablation import shuffled, without_gate, without_stage
 from autoqec_plugins.holdout.holdout_verifier import HoldoutVerifier
 from autoqec_plugins.holdout.sequential import EXTENSION_SHOTS, TARGET_FAILURES
 
@@ -45,14 +45,24 @@ class Rates:
         again: What fresh processes answer; the same if not said.
         missing: References that were left out.
         idle: Whether beliefs that say nothing do as well as the candidate's.
+        sent: Shots of each chunk that a gate sends on; None without one.
     """
 
     def __init__(
-        self, rate, cost=COST, base=None, faults=None, references=None, again="same", missing=None, idle=False
+        self,
+        rate,
+        cost=COST,
+        base=None,
+        faults=None,
+        references=None,
+        again="same",
+        missing=None,
+        idle=False,
+        sent=None,
     ):
         self.rate, self.cost, self.base, self.chunks = rate, cost, base, 0
         self.faults, self.references, self.again, self.missing = faults or {}, references or {}, again, missing or {}
-        self.idle = idle
+        self.idle, self.sent = idle, sent
 
     def submit(self, task):
         future = Future()
@@ -106,6 +116,7 @@ class Rates:
             references=self.references, predict_seconds=0.0, decode_seconds=0.0, baseline_seconds=0.0, cpu_seconds=0.0,
             digest=str(seed),
             failed=np.packbits(mine).tobytes().hex(), answers="same", lock=None,
+            sent=self.sent, gate_flops=0 if self.sent is None else 9,
         )  # fmt: skip
 
 
@@ -136,6 +147,48 @@ def test_a_candidate_over_budget_is_refused_before_a_shot_is_spent(constraints, 
     found = verdict(executor, constraints)
     assert (found.verdict, found.reason, found.details["over"]) == ("FAILED", "over_budget", over)
     assert executor.chunks == 0
+
+
+#: The files of a candidate with a gate.
+GATED = ("stages/bp/stage.yaml", "gate.yaml")
+
+
+def test_a_gated_candidate_costs_what_it_costs_on_average_of_the_scored_shots():
+    found = verdict(Rates(0.005, sent=410), files=GATED, weights=WEIGHTS)
+    details, evidence = found.details, found.evidence
+    shots = details["shots_in_all"]
+    assert (found.verdict, details["sent"], details["flops_per_sent_shot"]) == ("VERIFIED", shots * 410 // 4096, 5000)
+    assert details["gate_flops"] == 9 * shots // 4096
+    assert details["flops_per_shot"] == -(-(5000 * details["sent"] + details["gate_flops"]) // shots) == 501
+    assert evidence.sent_on == found.sent_on == 410 / 4096
+    assert f"the gate sent {details['sent']:,} of {shots:,} shots on, 10.01%, at 5,000 FLOPs each" in verdict_lines(
+        found.noted(run="r")
+    )
+    ungated = verdict(Rates(0.005), files=GATED[:1], weights=WEIGHTS)
+    assert not {"sent", "gate_flops", "flops_per_sent_shot"} & set(ungated.details)
+    assert (ungated.sent_on, ungated.details["flops_per_shot"]) == (None, 5000)
+
+
+@pytest.mark.parametrize(("most", "word"), [(499, "FAILED"), (501, "VERIFIED")])
+def test_limits_are_those_of_the_mean(most, word):
+    executor = Rates(0.005, sent=410)
+    found = verdict(executor, f"{{max_flops_per_shot: {most}}}", files=GATED)
+    assert found.verdict == word
+    if word == "FAILED":
+        said = ["flops_per_shot 501 is above max_flops_per_shot 499"]
+        assert (found.reason, found.details["over"]) == ("over_budget", said)
+        assert executor.chunks * CHUNK_SHOTS == found.details["shots_in_all"], "nothing after the target is scored"
+
+
+def test_an_ablation_has_a_line_without_the_gate():
+    rate = Rates(lambda p, rounds, slugs: 0.005 if "bp" in slugs else 0.01, base=0.01, sent=400)
+    found = verdict(rate, weights=WEIGHTS, files=GATED).details["ablation"]
+    assert [row["name"] for row in found["variants"]] == ["shuffled", "without the gate", "without bp"]
+    assert found["earner"] == "bp", "a gate is no stage"
+    assert found["variants"][1]["earned"] == 0.0
+    ungated = SealedCandidate({"stages/bp/stage.yaml": b"a", "output.yaml": b"b"}, WEIGHTS)
+    assert without_gate(SealedCandidate({**ungated.files, "gate.yaml": b"c"}, WEIGHTS)) == ungated
+    assert without_gate(ungated) is None
 
 
 def test_a_candidate_at_its_limits_is_within_them():
@@ -394,6 +447,10 @@ def test_a_reference_is_near_ml_if_its_plugin_says_so():
         (Rates(0.0, base=0.0), {"max_shots": 60_000}),
         (Rates(0.005, again="other"), {}),
         (Rates(0.005), {"constraints": "{max_params: 1}"}),
+        (Rates(0.005, sent=400), {"files": GATED, "protocol": CELLS}),
+        (Rates(0.012, base=0.01, sent=400), {"files": GATED}),
+        (Rates(0.005, sent=400), {"files": GATED, "constraints": "{max_flops_per_shot: 400}"}),
+        (Rates(0.005, sent=400), {"files": GATED, "constraints": "{max_params: 1}"}),
     ],
 )
 def test_every_verdict_passes_its_own_audit(executor, more):
@@ -450,6 +507,28 @@ def test_an_audit_says_what_was_altered(noted, path, change, said):
     inner[last] = change(inner[last])
     found = audit(Verdict.from_dict(note))
     assert any(said in sentence for sentence in found), found
+
+
+@pytest.fixture(scope="module")
+def noted_gated():
+    return json.dumps(verdict(Rates(0.005, sent=400), weights=WEIGHTS, protocol=CELLS, files=GATED).to_dict())
+
+
+@pytest.mark.parametrize(
+    ("path", "change", "said"),
+    [
+        ("flops_per_shot", lower, "flops_per_shot: the note says 488, its counts give 489"),
+        ("sent", lambda sent: sent - 4096, "flops_per_shot: the note says 489"),
+        ("sent", lambda _: -1, "sent: the note says -1 of"),
+        ("sent", lambda _: None, "the note is incomplete: it has no sent"),
+        ("flops_per_sent_shot", lambda x: x - 100, "flops_per_shot: the note says 489"),
+        ("flops_per_sent_shot", lambda _: None, "the note is incomplete: it has no flops_per_sent_shot"),
+        ("gate_flops", lambda _: -1, "and -1 FLOPs of the gate"),
+        ("cells.1.sent", lambda _: 10**9, "cells.1.sent: the note says 1000000000"),
+    ],
+)
+def test_an_audit_says_what_was_altered_of_the_cost_behind_a_gate(noted_gated, path, change, said):
+    test_an_audit_says_what_was_altered(noted_gated, path, change, said)
 
 
 def test_the_words_of_a_check_may_change_and_its_figures_may_not(noted):

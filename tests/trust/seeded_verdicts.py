@@ -106,9 +106,11 @@ def some_judgement(rng: Random, attempt: int, before: int = 0, limits: Limits | 
     evidence = Evidence(
         attempt=Attempt(attempt, before, 0.05, level, f"{rng.getrandbits(256):064x}", 10**6),
         candidate="d" * 64, weights_sha256="a" * 64, environment="e" * 64, cell={"p": 0.005}, target_ler=limits.target_ler,
-        constraints=limits, chunk_shots=CHUNK, flops_per_shot=flops, params=params, bytes=99,
-        over=exceeded(limits, flops=flops, params=params),
+        constraints=limits, chunk_shots=CHUNK, params=params, bytes=99,
     )  # fmt: skip
+    gated = flops % 3 == 0  # then what a candidate costs on average is known after the test
+    evidence = replace(evidence, **{"flops_per_sent_shot" if gated else "flops_per_shot": flops})
+    evidence = replace(evidence, over=exceeded(limits, flops=evidence.flops_per_shot, params=params))
     if not evidence.over and rng.random() < 0.1:
         reason = rng.choice(FAULTS)
         return Verdict.on(word_for(reason), reason, replace(evidence, fault="it broke its contract"))
@@ -129,6 +131,16 @@ def _tested(rng: Random, evidence: Evidence, level: float) -> Evidence:
         evidence = replace(
             evidence, cells=(OtherCell({"p": 0.01}, "p = 0.01", there.word, "carried_over", True, tested=there),)
         )
+    each = evidence.flops_per_sent_shot
+    if each is not None:
+        target = replace(
+            target, sent=target.shots_in_all * (each % 97) // 97, gate_flops=each % 5 * target.shots_in_all
+        )
+        evidence = replace(evidence, target=target)
+        evidence = replace(evidence, flops_per_shot=evidence.mean_flops)
+        over = exceeded(evidence.constraints, flops=evidence.flops_per_shot, params=evidence.params)
+        if over:
+            return replace(evidence, over=over)
     if target.extension is None:
         return evidence
     if evidence.target_ler is not None:
