@@ -22,8 +22,8 @@ from autoqec.shared_threads import in_parallel, slices
 #: Larger gaps, in nats, are not told apart: plain matching is wrong there in one shot of 22,000 at most.
 _SUREST = 10.0
 
-#: How fast gradients fall with the gap, per nat: measured behind belief propagation of eight iterations at distances 5 and 7, where
-#: the root of their mean square is .77 below 1 nat, .28 at 4.5, .1 at 6.5, and .05 at 9.
+#: How fast gradients fall with the gap, per nat: measured after eight iterations of belief propagation at distances 5 and 7.
+#: There the root of their mean square is .77 below 1 nat, .28 at 4.5, .1 at 6.5, and .05 at 9.
 _FALL = 0.4
 
 #: Shots whose confidence a thread computes at a time.
