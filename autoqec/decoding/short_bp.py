@@ -24,12 +24,12 @@ SCALE = 0.9
 #: counts them, and the parity of the hard decisions.
 _PER_INCIDENCE = 54
 
-_LANES = 32
-_ONE, _TWO = np.float32(1.0), np.float32(2.0)
+_LANES = 64
+_ZERO, _ONE, _TWO = np.float32(0.0), np.float32(1.0), np.float32(2.0)
 _BOUND, _SMALLEST = np.float32(LLR_BOUND), np.float32(np.exp(-LLR_BOUND))
 
-#: Beliefs are rounded to this part before they are decided, so that float noise of another machine changes no answer.
-_STEPS = np.float32(1024.0)
+#: A mechanism is taken as fired below this: a belief of nearly 0, which float noise could turn, is taken as not fired.
+_BORDER = np.float32(-0.5 / 1024)
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,7 @@ class ShortBP:
         degrees = np.bincount(mechanisms.detector, minlength=problem.num_detectors)
         self._start = np.concatenate([[0], np.cumsum(degrees)]).astype(np.int32)
         self._mechanism = owner[order].astype(np.int32)
+        self._downwards = np.arange(degrees.max() - 1, -1, -1, dtype=np.int32)
 
     @property
     def flops_per_shot(self) -> int:
@@ -85,6 +86,7 @@ class ShortBP:
             np.ascontiguousarray(self._problem.priors_llr),
             self._start,
             self._mechanism,
+            self._downwards,
             np.ascontiguousarray(self._problem.mechanisms.observables),
             self._iterations,
             np.float32(SCALE),
@@ -98,39 +100,49 @@ _compiled = njit(cache=True, nogil=True, fastmath={"contract"}, error_model="num
 
 
 @_compiled
-def _check(
+def _gather(
     first: int,
     degree: int,
     mechanism: np.ndarray,
     total: np.ndarray,
     message: np.ndarray,
-    following: np.ndarray,
-    own: np.ndarray,
-    before: np.ndarray,
-    sign: np.ndarray,
-    scale: np.float32,
+    work: np.ndarray,
+    run: np.ndarray,
 ) -> None:
-    """Update the messages of one detector: the log-odds that an odd number of its other mechanisms fired."""
-    run = np.zeros(_LANES, dtype=np.float32)
+    """Gather the inputs of one detector as signed smaller probabilities, the running product before each, and the sign."""
     for k in range(degree):
-        sums, mine = total[mechanism[first + k]], message[first + k]
+        sums, mine, own = total[mechanism[first + k]], message[first + k], work[k]
         for lane in range(_LANES):
             x = min(max(sums[lane] - mine[lane], -_BOUND), _BOUND)
             e = exp_negative(-abs(x))
             q = e / (_ONE + e)
-            own[k, lane] = np.copysign(q, x)
-            before[k, lane] = run[lane]
-            run[lane] = run[lane] + q * (_ONE - _TWO * run[lane])
-            sign[lane] = sign[lane] * np.copysign(_ONE, x)
-    run[:] = np.float32(0.0)
-    for step in range(degree):
-        k = degree - 1 - step
-        mine, sums = message[first + k], following[mechanism[first + k]]
+            before = run[lane]
+            own[lane] = np.copysign(q, x)
+            own[_LANES + lane] = before
+            run[lane] = before + q * (_ONE - _TWO * before)
+            run[_LANES + lane] = run[_LANES + lane] * np.copysign(_ONE, x)
+
+
+@_compiled
+def _scatter(
+    first: int,
+    downwards: np.ndarray,
+    mechanism: np.ndarray,
+    scale: np.float32,
+    message: np.ndarray,
+    following: np.ndarray,
+    work: np.ndarray,
+    run: np.ndarray,
+) -> None:
+    """Compute the messages of one detector: the log-odds that an odd number of its other mechanisms fired."""
+    for step in range(downwards.size):  # a loop that counts down would not be vectorised
+        k = downwards[step]
+        own, mine, sums = work[k], message[first + k], following[mechanism[first + k]]
         for lane in range(_LANES):
-            q, after = own[k, lane], run[lane]
-            odd = max(before[k, lane] + after * (_ONE - _TWO * before[k, lane]), _SMALLEST)
+            before, after, q = own[_LANES + lane], run[lane], own[lane]
+            odd = max(before + after * (_ONE - _TWO * before), _SMALLEST)
             run[lane] = after + abs(q) * (_ONE - _TWO * after)
-            updated = scale * np.copysign(log_positive((_ONE - odd) / odd), q * sign[lane])
+            updated = scale * np.copysign(log_positive((_ONE - odd) / odd), q * run[_LANES + lane])
             mine[lane] = updated
             sums[lane] += updated
 
@@ -144,16 +156,16 @@ def _decide(
     parity: np.ndarray,
     right: np.ndarray,
 ) -> None:
-    """Say in which lanes the hard decisions have exactly the syndrome."""
-    right[:] = True
+    """Say in which lanes the hard decisions have exactly the syndrome: where `right` is 1 and not -1."""
+    right[:] = _ONE
     for detector in range(len(fired)):
         parity[:] = fired[detector]
         for place in range(start[detector], start[detector + 1]):
             sums = total[mechanism[place]]
             for lane in range(_LANES):
-                parity[lane] = parity[lane] * (-_ONE if np.rint(sums[lane] * _STEPS) < 0 else _ONE)
+                parity[lane] = -parity[lane] if sums[lane] < _BORDER else parity[lane]
         for lane in range(_LANES):
-            right[lane] = right[lane] and parity[lane] > 0
+            right[lane] = min(right[lane], parity[lane])
 
 
 @_compiled
@@ -162,21 +174,20 @@ def _explain(
     priors: np.ndarray,
     start: np.ndarray,
     mechanism: np.ndarray,
+    downwards: np.ndarray,
     flips: np.ndarray,
     iterations: int,
     scale: np.float32,
     shots: np.ndarray,
     observables: np.ndarray,
 ) -> None:
-    detectors, mechanisms = len(start) - 1, len(priors)
+    detectors, mechanisms, degree = len(start) - 1, len(priors), len(downwards)
     fired = np.empty((detectors, _LANES), dtype=np.float32)
     total = np.empty((mechanisms, _LANES), dtype=np.float32)
     following = np.empty((mechanisms, _LANES), dtype=np.float32)
     message = np.empty((len(mechanism), _LANES), dtype=np.float32)
-    own = np.empty((np.max(start[1:] - start[:-1]), _LANES), dtype=np.float32)
-    before = np.empty_like(own)
-    sign, parity = np.empty(_LANES, dtype=np.float32), np.empty(_LANES, dtype=np.float32)
-    right = np.empty(_LANES, dtype=np.bool_)
+    work, run = np.empty((degree, 2 * _LANES), dtype=np.float32), np.empty(2 * _LANES, dtype=np.float32)
+    parity, right = np.empty(_LANES, dtype=np.float32), np.empty(_LANES, dtype=np.float32)
     for begin in range(0, len(syndromes), _LANES):
         here = min(_LANES, len(syndromes) - begin)
         fired[:] = _ONE
@@ -184,7 +195,7 @@ def _explain(
             for detector in range(detectors):
                 if (syndromes[begin + lane, detector >> 3] >> (detector & 7)) & 1:
                     fired[detector, lane] = -_ONE
-        message[:] = np.float32(0.0)
+        message[:] = _ZERO
         for m in range(mechanisms):
             total[m] = priors[m]
         left = here
@@ -192,20 +203,22 @@ def _explain(
             for m in range(mechanisms):
                 following[m] = priors[m]
             for detector in range(detectors):
-                sign[:] = fired[detector]
                 first = start[detector]
-                _check(
-                    first, start[detector + 1] - first, mechanism, total, message, following, own, before, sign, scale
-                )
+                n = start[detector + 1] - first
+                run[:_LANES] = _ZERO
+                run[_LANES:] = fired[detector]
+                _gather(first, n, mechanism, total, message, work, run)
+                run[:_LANES] = _ZERO
+                _scatter(first, downwards[degree - n :], mechanism, scale, message, following, work, run)
             total, following = following, total
             _decide(total, fired, start, mechanism, parity, right)
             for lane in range(here):
-                if not right[lane] or shots[begin + lane]:
+                if right[lane] < 0 or shots[begin + lane]:
                     continue
                 shots[begin + lane] = True
                 left -= 1
                 for m in range(mechanisms):
-                    if np.rint(total[m, lane] * _STEPS) < 0:
+                    if total[m, lane] < _BORDER:
                         for byte in range(flips.shape[1]):
                             observables[begin + lane, byte] ^= flips[m, byte]
             if left == 0:
