@@ -12,11 +12,11 @@ from .gap_forced import ForcedClass
 from .gap_kernel import ABOVE, TOO_LARGE, Room, gaps, room_for
 from .gap_tables import NO_WAY, StaticGraph, Tables, local_tables, observable_graph, static_graph, tables_of
 
-#: The first limit of a search, in nats; each of the next is twice the one before.
-_FIRST_LIMIT = 8.0
+#: The first limit of a search, in nats; each of the next is twice the one before. Beyond the last, PyMatching is faster.
+_FIRST_LIMIT, _LAST_SEARCH = 8.0, 16.0
 
-#: A search that would need more than its room is tried again with limits down to this, in nats.
-_LAST_LIMIT = 0.5
+#: A search that needs more than its room is tried again with the large room, and with limits from this one on, in nats.
+_LEAST_LIMIT = 0.5
 
 #: What PyMatching's rounding and ours may differ by, in nats.
 _MARGIN = 0.02
@@ -125,13 +125,20 @@ class _OneObservable:
             result[waiting], status = self._search(
                 syndromes[waiting], sides[waiting], weights[waiting], limit, self._room
             )
-            hard = waiting[status == TOO_LARGE]
-            if self._view.gauged and len(hard):
-                result[hard] = self._by_forcing(syndromes[hard], sides[hard], weights[hard])
-            for shot in hard if not self._view.gauged else ():
-                part = slice(shot, shot + 1)
-                result[shot] = self._with_large_room(syndromes[part], sides[part], weights[part], min(at_most, whole))
-            waiting = waiting[status == ABOVE] if limit < min(at_most, whole) else waiting[:0]
+            open_ended = (status == ABOVE) & (limit < min(at_most, whole))
+            hard = status == TOO_LARGE
+            if self._view.gauged:
+                hard |= open_ended & (limit >= _LAST_SEARCH)
+                shots = waiting[hard]
+                if len(shots):
+                    result[shots] = self._by_forcing(syndromes[shots], sides[shots], weights[shots])
+            else:
+                for shot in waiting[hard]:
+                    part = slice(shot, shot + 1)
+                    result[shot] = self._with_large_room(
+                        syndromes[part], sides[part], weights[part], min(at_most, whole)
+                    )
+            waiting = waiting[open_ended & ~hard]
             limit = min(2 * limit, at_most, whole)
         return result
 
@@ -158,7 +165,7 @@ class _OneObservable:
     def _with_large_room(self, syndromes: np.ndarray, sides: np.ndarray, weights: np.ndarray, limit: float) -> float:
         """Return the gap of one shot, or the largest lower bound found."""
         proven = 0.0
-        tried = _LAST_LIMIT
+        tried = _LEAST_LIMIT
         while True:
             tried = min(tried, limit)
             gap, status = self._search(syndromes, sides, weights, tried, self._large_room)
