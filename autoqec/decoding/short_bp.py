@@ -97,42 +97,89 @@ class ShortBP:
 _compiled = njit(cache=True, nogil=True, fastmath={"contract"}, error_model="numpy")
 
 
+#: Blocks of the scratch memory of a check, each of one number a lane: a message with its side, and the product before it.
+_OWN, _BEFORE = 0, _LANES
+#: Blocks of what is running: the product, and the sign.
+_RUN, _SIGN = 0, _LANES
+
+#: Lanes that must be free before new shots are loaded. To load one costs as much as an iteration, and eight hardly more.
+_REFILL = 8
+
+
 @_compiled
-def _check(
+def _gather(
     first: int,
     degree: int,
     mechanism: np.ndarray,
     total: np.ndarray,
     message: np.ndarray,
-    following: np.ndarray,
-    own: np.ndarray,
-    before: np.ndarray,
-    sign: np.ndarray,
-    scale: np.float32,
+    work: np.ndarray,
+    run: np.ndarray,
 ) -> None:
-    """Update the messages of one detector: the log-odds that an odd number of its other mechanisms fired."""
-    run = np.zeros(_LANES, dtype=np.float32)
+    """Gather the inputs of one detector as signed smaller probabilities, with the running product before each."""
     for k in range(degree):
-        sums, mine = total[mechanism[first + k]], message[first + k]
+        sums, mine, own = total[mechanism[first + k]], message[first + k], work[k]
         for lane in range(_LANES):
             x = min(max(sums[lane] - mine[lane], -_BOUND), _BOUND)
             e = exp_negative(-abs(x))
             q = e / (_ONE + e)
-            own[k, lane] = np.copysign(q, x)
-            before[k, lane] = run[lane]
-            run[lane] = run[lane] + q * (_ONE - _TWO * run[lane])
-            sign[lane] = sign[lane] * np.copysign(_ONE, x)
-    run[:] = np.float32(0.0)
-    for step in range(degree):
-        k = degree - 1 - step
-        mine, sums = message[first + k], following[mechanism[first + k]]
+            before = run[_RUN + lane]
+            own[_OWN + lane] = np.copysign(q, x)
+            own[_BEFORE + lane] = before
+            run[_RUN + lane] = before + q * (_ONE - _TWO * before)
+            run[_SIGN + lane] = run[_SIGN + lane] * np.copysign(_ONE, x)
+
+
+@_compiled
+def _scatter(
+    first: int,
+    downwards: np.ndarray,
+    mechanism: np.ndarray,
+    scale: np.float32,
+    message: np.ndarray,
+    following: np.ndarray,
+    work: np.ndarray,
+    run: np.ndarray,
+) -> None:
+    """Update the messages of one detector: the log-odds that an odd number of its other mechanisms fired."""
+    for step in range(downwards.size):
+        k = downwards[step]
+        own, mine, sums = work[k], message[first + k], following[mechanism[first + k]]
         for lane in range(_LANES):
-            q, after = own[k, lane], run[lane]
-            odd = max(before[k, lane] + after * (_ONE - _TWO * before[k, lane]), _SMALLEST)
-            run[lane] = after + abs(q) * (_ONE - _TWO * after)
-            updated = scale * np.copysign(log_positive((_ONE - odd) / odd), q * sign[lane])
+            before, after, q = own[_BEFORE + lane], run[_RUN + lane], own[_OWN + lane]
+            odd = max(before + after * (_ONE - _TWO * before), _SMALLEST)
+            run[_RUN + lane] = after + abs(q) * (_ONE - _TWO * after)
+            updated = scale * np.copysign(log_positive((_ONE - odd) / odd), q * run[_SIGN + lane])
             mine[lane] = updated
             sums[lane] += updated
+
+
+@_compiled
+def _iterate(
+    priors: np.ndarray,
+    start: np.ndarray,
+    mechanism: np.ndarray,
+    downwards: np.ndarray,
+    scale: np.float32,
+    fired: np.ndarray,
+    total: np.ndarray,
+    following: np.ndarray,
+    message: np.ndarray,
+    work: np.ndarray,
+    run: np.ndarray,
+) -> None:
+    """One iteration of all lanes: from the beliefs `total` to the beliefs `following`."""
+    for m in range(len(priors)):
+        following[m] = priors[m]
+    for detector in range(len(fired)):
+        first = start[detector]
+        degree = start[detector + 1] - first
+        run[_RUN : _RUN + _LANES] = np.float32(0.0)
+        run[_SIGN : _SIGN + _LANES] = fired[detector]
+        _gather(first, degree, mechanism, total, message, work, run)
+        run[_RUN : _RUN + _LANES] = np.float32(0.0)
+        down = downwards[len(downwards) - degree :]
+        _scatter(first, down, mechanism, scale, message, following, work, run)
 
 
 @_compiled
@@ -141,19 +188,49 @@ def _decide(
     fired: np.ndarray,
     start: np.ndarray,
     mechanism: np.ndarray,
+    hard: np.ndarray,
     parity: np.ndarray,
     right: np.ndarray,
 ) -> None:
-    """Say in which lanes the hard decisions have exactly the syndrome."""
-    right[:] = True
+    """Write the hard decisions, -1 where a mechanism fired, and in which lanes they have exactly the syndrome."""
+    for m in range(len(total)):
+        sums, decided = total[m], hard[m]
+        for lane in range(_LANES):
+            decided[lane] = -_ONE if np.rint(sums[lane] * _STEPS) < 0 else _ONE
+    right[:] = _ONE
     for detector in range(len(fired)):
         parity[:] = fired[detector]
         for place in range(start[detector], start[detector + 1]):
-            sums = total[mechanism[place]]
+            decided = hard[mechanism[place]]
             for lane in range(_LANES):
-                parity[lane] = parity[lane] * (-_ONE if np.rint(sums[lane] * _STEPS) < 0 else _ONE)
+                parity[lane] = parity[lane] * decided[lane]
         for lane in range(_LANES):
-            right[lane] = right[lane] and parity[lane] > 0
+            right[lane] = min(right[lane], parity[lane])
+
+
+@_compiled
+def _load(
+    syndromes: np.ndarray,
+    new: np.ndarray,
+    count: int,
+    owner: np.ndarray,
+    priors: np.ndarray,
+    fired: np.ndarray,
+    total: np.ndarray,
+    message: np.ndarray,
+) -> None:
+    """Put the shots that own the first `count` lanes of `new` into them."""
+    for m in range(len(priors)):
+        for place in range(count):
+            total[m, new[place]] = priors[m]
+    for incidence in range(len(message)):
+        for place in range(count):
+            message[incidence, new[place]] = np.float32(0.0)
+    for place in range(count):
+        syndrome = syndromes[owner[new[place]]]
+        for detector in range(len(fired)):
+            fires = (syndrome[detector >> 3] >> (detector & 7)) & 1
+            fired[detector, new[place]] = -_ONE if fires else _ONE
 
 
 @_compiled
@@ -169,44 +246,45 @@ def _explain(
     observables: np.ndarray,
 ) -> None:
     detectors, mechanisms = len(start) - 1, len(priors)
-    fired = np.empty((detectors, _LANES), dtype=np.float32)
-    total = np.empty((mechanisms, _LANES), dtype=np.float32)
+    degree = np.max(start[1:] - start[:-1])
+    fired = np.ones((detectors, _LANES), dtype=np.float32)
+    total = np.zeros((mechanisms, _LANES), dtype=np.float32)
     following = np.empty((mechanisms, _LANES), dtype=np.float32)
-    message = np.empty((len(mechanism), _LANES), dtype=np.float32)
-    own = np.empty((np.max(start[1:] - start[:-1]), _LANES), dtype=np.float32)
-    before = np.empty_like(own)
-    sign, parity = np.empty(_LANES, dtype=np.float32), np.empty(_LANES, dtype=np.float32)
-    right = np.empty(_LANES, dtype=np.bool_)
-    for begin in range(0, len(syndromes), _LANES):
-        here = min(_LANES, len(syndromes) - begin)
-        fired[:] = _ONE
-        for lane in range(here):
-            for detector in range(detectors):
-                if (syndromes[begin + lane, detector >> 3] >> (detector & 7)) & 1:
-                    fired[detector, lane] = -_ONE
-        message[:] = np.float32(0.0)
-        for m in range(mechanisms):
-            total[m] = priors[m]
-        left = here
-        for _ in range(iterations):
-            for m in range(mechanisms):
-                following[m] = priors[m]
-            for detector in range(detectors):
-                sign[:] = fired[detector]
-                first = start[detector]
-                _check(
-                    first, start[detector + 1] - first, mechanism, total, message, following, own, before, sign, scale
-                )
-            total, following = following, total
-            _decide(total, fired, start, mechanism, parity, right)
-            for lane in range(here):
-                if not right[lane] or shots[begin + lane]:
-                    continue
-                shots[begin + lane] = True
-                left -= 1
+    hard = np.empty((mechanisms, _LANES), dtype=np.float32)
+    message = np.zeros((len(mechanism), _LANES), dtype=np.float32)
+    work = np.empty((degree, 2 * _LANES), dtype=np.float32)
+    run = np.empty(2 * _LANES, dtype=np.float32)
+    parity, right = np.empty(_LANES, dtype=np.float32), np.empty(_LANES, dtype=np.float32)
+    downwards = np.arange(degree)[::-1].copy()
+    # A lane works on one shot until it is explained or has had its iterations; then it gets another.
+    owner = np.full(_LANES, -1, dtype=np.int64)
+    age = np.zeros(_LANES, dtype=np.int64)
+    new = np.empty(_LANES, dtype=np.int64)
+    ahead, busy = 0, 0
+    while ahead < len(syndromes) or busy > 0:
+        if ahead < len(syndromes) and _LANES - busy >= _REFILL:
+            count = 0
+            for lane in range(_LANES):
+                if owner[lane] < 0 and ahead < len(syndromes):
+                    owner[lane], age[lane], new[count] = ahead, 0, lane
+                    count += 1
+                    ahead += 1
+            busy += count
+            _load(syndromes, new, count, owner, priors, fired, total, message)
+        _iterate(priors, start, mechanism, downwards, scale, fired, total, following, message, work, run)
+        total, following = following, total
+        _decide(total, fired, start, mechanism, hard, parity, right)
+        for lane in range(_LANES):
+            shot = owner[lane]
+            if shot < 0:
+                continue
+            age[lane] += 1
+            if right[lane] > 0:
+                shots[shot] = True
                 for m in range(mechanisms):
-                    if np.rint(total[m, lane] * _STEPS) < 0:
+                    if hard[m, lane] < 0:
                         for byte in range(flips.shape[1]):
-                            observables[begin + lane, byte] ^= flips[m, byte]
-            if left == 0:
-                break
+                            observables[shot, byte] ^= flips[m, byte]
+            if right[lane] > 0 or age[lane] == iterations:
+                owner[lane] = -1
+                busy -= 1
