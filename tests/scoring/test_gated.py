@@ -117,6 +117,21 @@ def test_gated_answers_are_plain_where_the_decoder_is_sure_and_the_candidates_el
     assert found.plain_seconds >= 0
 
 
+def test_belief_propagation_that_converges_is_a_gate_before_osd():
+    files = {ENVIRONMENT_FILE: TINY_ENVIRONMENT.replace("decoder: mwpm", "decoder: osd").encode()}
+    gated, ungated = sealed(Gate(kind="converged", threshold=0.5)), sealed()
+    asked = ScoringTask(environment=files, sealed=gated, seeds=(SEED,))
+    (chunk,) = shard.score_chunks(asked.to_message()).fields["chunks"]
+    with ExitStack() as resources:
+        blobs = {f"env:{name}": data for name, data in files.items()} | ungated.to_blobs()
+        made = open_decoder_set(blobs, None, None, resources)
+        plain, candidate = made.known(SHOTS.syndromes, False)[0][""], made.candidate(SHOTS.syndromes)[0]
+        sent = made.baseline.confidence(SHOTS.syndromes) <= 0.5
+    assert 0 < chunk["sent"] == int(sent.sum()) < CHUNK_SHOTS
+    observables = np.where(sent[:, None], candidate.observables, plain.observables)
+    assert chunk["answers"] == digest(observables, np.where(sent, candidate.invalid, plain.invalid))
+
+
 def test_the_gates_here_send_some_all_and_none(parts):
     shares = {name: float(expected(gate, parts)[2].mean()) for name, gate in GATES.items()}
     assert 0 < shares["events and gap"] < shares["gap"] < 0.5
