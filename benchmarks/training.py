@@ -1,7 +1,7 @@
 """A training step per shot drawn, part by part: as it was, every shot that is drawn, and gated shots of several shares.
 
-Wall clock, on all threads. "as before": labels of every shot and fresh memory for each trace. The variance is that of the gradient
-of a step's batch, over batches; times the processor time of a step it says what a share is worth.
+Wall clock, on all threads. "as before": labels of every shot and fresh memory for each trace. The variance is that of the
+gradient of a step's batch, over batches; times the processor time of a step it says what a share is worth.
 """
 
 from __future__ import annotations
