@@ -85,7 +85,7 @@ class Simple(_Settings):
         jobs: Worker processes; 0 for one per processor.
         claim_remote: Remote that round numbers are claimed on; empty to claim them in this clone alone.
         network_seconds: Seconds after which a fetch or push that makes no progress is stopped.
-        strong_reference: A slow decoder that runs beside a verdict, such as `tesseract`; empty for none.
+        strong_reference: A slow decoder beside a verdict, such as `tesseract`; empty for one that is installed, or `none`.
         signing_key: Path of the ssh key that signs verdicts; empty for none.
         allowed_signers: File of signers known by name, see `man ssh-keygen`; empty for none.
         trust: Records that count: `signed` by an allowed signer, or `any`; empty for `signed` if there are allowed signers.

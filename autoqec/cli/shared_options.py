@@ -32,7 +32,8 @@ jobs_option = _setting("--jobs", "Number of worker processes; 0 for one per proc
 executor_option = _setting("--executor", "Executor plugin that scores shots.")
 verifier_option = _setting("--verifier", "Verifier plugin.")
 strong_reference_option = _setting(
-    "--strong-reference", "A slow decoder such as tesseract; a verdict reports which fraction of its gain is reached."
+    "--strong-reference",
+    "A slow decoder such as tesseract, or none; a verdict reports which fraction of its gain is reached.",
 )
 patience_option = _setting(
     "--patience",

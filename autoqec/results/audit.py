@@ -21,6 +21,7 @@ from autoqec.results.interval_ends import CLOSE, SEARCHED, Ends
 from autoqec.results.limits import exceeded
 from autoqec.results.note_form import write_record
 from autoqec.results.reasons import REASONS, word_for
+from autoqec.results.reference_gates import gate_faults
 from autoqec.results.statistics import attempt_alpha, mcnemar_p
 from autoqec.results.verdict import Verdict
 from autoqec.results.verdict_checks import NotWhole, run_checks
@@ -215,6 +216,8 @@ def _tested(where: str, noted: Tested, alpha: float, chunk_shots: int, ends: End
         failures = rate * headline.shots
         if not (0 <= rate <= 1 and isclose(failures, round(failures), abs_tol=_WHOLE)):
             yield f"{where}references.{name}: the note says {rate}, which no number of failures of {headline.shots} shots gives"
+    for name, gated in noted.gated.items():
+        yield from gate_faults(f"{where}gated.{name}", gated, headline.shots)
     p = mcnemar_p(headline)
     if noted.mcnemar_p_fixed_n is None or not isclose(noted.mcnemar_p_fixed_n, p, rel_tol=_CLOSE_P):
         yield f"{where}mcnemar_p_fixed_n: the note says {noted.mcnemar_p_fixed_n}, its counts give {p}"
@@ -269,7 +272,9 @@ def _share_of_gap(noted: ShareOfGap) -> Iterator[str]:
     counts = [noted.failures.get(name) for name in COMPARED]
     if any(count is None or not 0 <= count <= noted.shots for count in counts) or noted.shots < 1:
         raise NotWhole("share_of_gap.failures")
-    again = gap_closed(noted.reference, noted.shots, noted.failures)
+    if noted.gated is not None:
+        yield from gate_faults("share_of_gap.gated", noted.gated, noted.shots)
+    again = gap_closed(noted.reference, noted.shots, noted.failures, noted.gated)
     yield from _beside("share_of_gap", write_record(noted), write_record(again))
 
 

@@ -6,6 +6,7 @@ Nothing here draws or decodes shots. A verifier collects counts; this module alo
 from __future__ import annotations
 
 from math import log
+from typing import Any
 
 from autoqec.results.counts import PairedCounts
 from autoqec.results.figures import Figures
@@ -22,7 +23,7 @@ FUTILE_ALPHA = 0.05
 _DIGITS = 6
 
 
-def evidence(counts: PairedCounts, alpha: float) -> dict[str, float]:
+def evidence(counts: PairedCounts, alpha: float) -> dict[str, Any]:
     """The evidence in a test's counts, in natural logarithms.
 
     Returns:

@@ -6,10 +6,11 @@ because of the way shots are drawn and decoders built. They are listed too, so t
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from autoqec.results.counts import PairedCounts
 from autoqec.results.harm import slope_of
+from autoqec.results.reference_gates import GatedReference
 from autoqec.results.statistics import mcnemar_p, rate_interval
 from autoqec.results.verdict_parts import Check, Evidence, Recorded
 
@@ -144,14 +145,13 @@ def _recorded_cost(evidence: Evidence, recorded: Recorded, flops: float, cpu: fl
 
 
 def _reference_ml(evidence: Evidence) -> Check:
-    """Both ends are exact (Clopper-Pearson), at 2.5 % each. Both numbers of shots are fixed in advance."""
-    extension = _extension(evidence)
-    upper = rate_interval(extension.both + extension.candidate_only, extension.shots)[1]
-    bounds = {
-        name: upper / lower
-        for name, shots, failed in _near_ml(evidence)
-        if (lower := rate_interval(failed, shots)[0]) > 0
-    }
+    """Both ends are exact (Clopper-Pearson), at 2.5 % each. Both numbers of shots are fixed in advance.
+
+    A reference behind a gate may miss answers. A candidate surely better than it is held against the one without a gate.
+    """
+    for name in ungated_wanted(evidence):
+        raise NotWhole(f"failures of {name} without its gate")
+    bounds = _bounds(evidence)
     if not bounds:
         return check("reference_ml", "not_made", "no decoder near maximum likelihood ran, or it failed no shot")
     name = min(bounds, key=lambda each: bounds[each])
@@ -160,15 +160,48 @@ def _reference_ml(evidence: Evidence) -> Check:
     return check("reference_ml", "failed" if too_good else "passed", says, "beats_reference_ml")
 
 
-def _near_ml(evidence: Evidence) -> list[tuple[str, int, int]]:
-    """Name, shots and failures of each decoder near maximum likelihood that ran."""
+def ungated_wanted(evidence: Evidence) -> tuple[str, ...]:
+    """Decoders near maximum likelihood that ran behind a gate only, and that the candidate is surely better than."""
+    near = {each.name: each for each in _near_ml(evidence)}
+    return tuple(name for name, bound in _bounds(evidence).items() if bound < 1.0 and near[name].only_gated)
+
+
+def _bounds(evidence: Evidence) -> dict[str, float]:
+    """How many times as often the candidate fails, at most, as each decoder near maximum likelihood that failed any shot."""
+    extension = _extension(evidence)
+    upper = rate_interval(extension.both + extension.candidate_only, extension.shots)[1]
+    return {
+        each.name: upper / lower
+        for each in _near_ml(evidence)
+        if (lower := rate_interval(each.failed, each.shots)[0]) > 0
+    }
+
+
+class _NearMl(NamedTuple):
+    """A decoder near maximum likelihood: its shots and failures, and whether these are of the gated one alone."""
+
+    name: str
+    shots: int
+    failed: int
+    only_gated: bool
+
+
+def _near_ml(evidence: Evidence) -> list[_NearMl]:
+    """Each decoder near maximum likelihood that ran; where it ran without a gate too, its failures are those."""
     target, shots = _needed(evidence.target, "test"), _extension(evidence).shots
     rates = {name: _needed(target.references.get(name), f"references.{name}") for name in evidence.near_ml or ()}
-    found = [(name, shots, round(rate * shots)) for name, rate in rates.items()]
+    found = [_near(name, shots, round(rate * shots), target.gated.get(name)) for name, rate in rates.items()]
     share = evidence.share_of_gap
     if share is not None:
-        found.append((share.reference, share.shots, _needed(share.failures.get("strong"), "share_of_gap.failures")))
+        failed = _needed(share.failures.get("strong"), "share_of_gap.failures")
+        found.append(_near(share.reference, share.shots, failed, share.gated))
     return found
+
+
+def _near(name: str, shots: int, failed: int, gated: GatedReference | None) -> _NearMl:
+    if gated is None:
+        return _NearMl(name, shots, failed, only_gated=False)
+    return _NearMl(name, shots, failed if gated.ungated is None else gated.ungated, gated.ungated is None)
 
 
 def _distance(evidence: Evidence) -> Check:

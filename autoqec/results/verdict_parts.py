@@ -11,6 +11,7 @@ from autoqec.results.figures import Figures
 from autoqec.results.gate_costs import UsPerShot, mean_flops, share_sent
 from autoqec.results.limits import Limits
 from autoqec.results.note_form import always, flat, mapping
+from autoqec.results.reference_gates import GatedReference
 
 #: The coordinates of a cell by name: error rate, rounds or distance.
 Place = Mapping[str, float]
@@ -62,6 +63,8 @@ class Tested:
         references_missing: References that were left out, and the commands that install them.
         extension: The shots behind the figures of a "better" candidate.
         neutral: On these, the decoder with uninformative beliefs in the baseline's place.
+        gated: The references that ran behind a gate, by label.
+        reference_us: Microseconds that each reference took for a shot.
         sent: Of a gated candidate: how many of the `shots_in_all` its gate sent on.
         gate_flops: FLOPs of the gate's own steps on all of these.
     """
@@ -81,6 +84,8 @@ class Tested:
     references_missing: Mapping[str, str] = mapping()
     extension: PairedCounts | None = None
     neutral: PairedCounts | None = None
+    gated: Mapping[str, GatedReference] = mapping()
+    reference_us: Mapping[str, float] = mapping()
     sent: int | None = None
     gate_flops: int = 0
 
@@ -278,6 +283,7 @@ class ShareOfGap:
         failures: Failures of `baseline`, `candidate` and `strong`.
         baseline, candidate, strong: Their rates.
         share: The share; None if the reference fails at least as often as the baseline.
+        gated: What the reference was run on, if it ran behind a gate.
     """
 
     reference: str
@@ -287,6 +293,7 @@ class ShareOfGap:
     candidate: ExactRate
     strong: ExactRate
     share: float | None = always()
+    gated: GatedReference | None = None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from autoqec.results.counts import PairedCounts
+from autoqec.results.reference_gates import GatedReference
 from autoqec.results.statistics import delta_interval, rate_interval
 from autoqec.results.verdict_parts import Composition, ExactRate, ParentsScored, ShareOfGap
 
@@ -16,13 +17,16 @@ COMPARED = ("baseline", "candidate", "strong")
 _EQUAL = 1e-12
 
 
-def gap_closed(reference: str, shots: int, failures: Mapping[str, int]) -> ShareOfGap:
+def gap_closed(
+    reference: str, shots: int, failures: Mapping[str, int], gated: GatedReference | None = None
+) -> ShareOfGap:
     """The share of the gap between the baseline and a stronger decoder that a candidate closes.
 
     Args:
         reference: The stronger decoder.
         shots: How many shots all three decoded.
         failures: Their failures, by the names in `COMPARED`.
+        gated: What the stronger decoder was run on, if it ran behind a gate.
 
     Returns:
         The three rates with exact 95 % intervals, and the quotient of their differences: None if the stronger decoder fails at
@@ -33,7 +37,7 @@ def gap_closed(reference: str, shots: int, failures: Mapping[str, int]) -> Share
         ExactRate(count / shots, rate_interval(count, shots)) for count in (baseline, candidate, strong)
     )
     share = (baseline - candidate) / (baseline - strong) if baseline > strong else None
-    return ShareOfGap(reference, shots, failures, plain, own, best, share)
+    return ShareOfGap(reference, shots, failures, plain, own, best, share, gated)
 
 
 def added_up(

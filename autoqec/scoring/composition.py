@@ -42,17 +42,21 @@ def judge_composition(child: Scored, parents: Mapping[str, Scored]) -> Compositi
     return added_up(gains, child.counts.delta_ler, lambda best: paired(parents[best], child))
 
 
-def share_of_gap(reference: str, scored: Scored) -> ShareOfGap:
+def share_of_gap(reference: str, scored: Scored, candidate: Scored | None = None) -> ShareOfGap:
     """The share of the gap between the baseline and a stronger decoder that a candidate closes.
 
     Args:
         reference: The stronger decoder's label among the references.
         scored: Baseline, candidate and references on the same shots.
+        candidate: The candidate, if it was scored on these shots before, and `scored` has none.
+
+    Raises:
+        ValueError: They were not scored on the same shots.
     """
-    counts = scored.counts
+    counts = scored.counts if candidate is None else paired(scored, candidate)
     failures = {
         "baseline": counts.both + counts.baseline_only,
         "candidate": counts.both + counts.candidate_only,
         "strong": scored.references[reference],
     }
-    return gap_closed(reference, counts.shots, failures)
+    return gap_closed(reference, counts.shots, failures, scored.gated(reference))

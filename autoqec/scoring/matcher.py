@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import resource
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import Any, Literal
@@ -19,12 +19,12 @@ import numpy as np
 
 from autoqec.candidate_paths import GATE_FILE
 from autoqec.decoding.compile_decoder import compile_decoder, compile_references
-from autoqec.decoding.decoder_contract import CompiledDecoder, Decoded
+from autoqec.decoding.decoder_contract import CompiledDecoder, ConfidentDecoder, Decoded
 from autoqec.decoding.flipping import HardFlip
 from autoqec.decoding.gate_file import read_gate
 from autoqec.decoding.gating import Gating, Split, open_gate
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
-from autoqec.plugins import load_plugins
+from autoqec.plugins import Registry, load_plugins
 from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import Choice, environment_from_files
 from autoqec.problem.problem import Problem
@@ -36,9 +36,11 @@ from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.sandbox.stage_files import needs_lock, stage_kinds, stages_to_warm_up
 from autoqec.scoring.candidate_workers import Workers
 from autoqec.scoring.executor_contract import blobs_with_prefix
+from autoqec.scoring.gated_references import Chosen, choose, decode_chosen, runs_behind_gate
+from autoqec.scoring.plain_answers import PlainAnswers, PlainStore
 from autoqec.scoring.predictor import OUT_OF_MEMORY, CandidateFault, Predictor, Recorded, fault_from, settle_beliefs
 from autoqec.scoring.scoring_requests import DecoderSetRequest, DecodingRequest
-from autoqec.scoring.slices import Note, decode_in_slices, in_slices, joined
+from autoqec.scoring.slices import Note, decode_in_slices
 
 #: Seconds in which the matcher's process may run or sleep without a word: between two steps of loading, and for a slice of shots,
 #: which is small where decoding is slow. They only have to catch a hang. Its wait for a processor does not count. While it waits
@@ -88,12 +90,17 @@ class DecoderSet:
         meter: Starts a locked process of ours that runs the candidate's recorded operations; None if it has no code of others.
         gating: The candidate's gate; None for none.
         note: Told what is being decoded, and how far it is.
+        gated_references: The labels of those that run behind a gate.
+
+    Attributes:
+        looked: Of each reference, when `known` last ran it: its `seconds` and, if it ran behind a gate, `sent`, `sampled` and
+            `differing` (see `autoqec.scoring.gated_references`).
     """
 
     def __init__(
         self,
         problem: Problem,
-        baseline: CompiledDecoder,
+        baseline: PlainAnswers,
         references: Mapping[str, CompiledDecoder],
         predictor: Predictor | None,
         backend: CompiledDecoder,
@@ -101,26 +108,40 @@ class DecoderSet:
         meter: Callable[[Recorded], Predictor] | None = None,
         gating: Gating | None = None,
         note: Note = _unheard,
+        gated_references: frozenset[str] = frozenset(),
     ):
         self._open_meter, self._gating, self._note = meter, gating, note
+        self.gated_references, self.looked = gated_references, dict[str, dict[str, float]]()
         self._plain_seconds = 0.0  # of a shot, as the baseline took when it was last measured
         self._meter: Predictor | None = None
         self.problem, self.baseline, self.references = problem, baseline, dict(references)
         self.predictor, self.backend, self.missing = predictor, backend, dict(missing)
 
-    def known(self, syndromes: np.ndarray, with_references: bool) -> tuple[dict[str, Decoded], float]:
-        """Answers of the trusted decoders: the baseline, under the empty name, and the references.
+    def known(self, syndromes: np.ndarray, with_references: bool, sample: int = 0) -> tuple[dict[str, Decoded], float]:
+        """Answers of the trusted decoders: the baseline, under the empty name, and the references; `looked` says more of these.
+
+        Args:
+            syndromes: Of a whole chunk.
+            with_references: Whether the references decode them too.
+            sample: Seed of the sample of shots on which a slow reference is compared with the plain decoder.
 
         Returns:
             Their answers, and the seconds of the baseline.
         """
-        began = time.perf_counter()
-        found = {"": self._decode("the environment's decoder", self.baseline, syndromes)}
-        seconds = time.perf_counter() - began
+        plain, seconds = self.baseline.timed(syndromes)
         self._plain_seconds = seconds / max(1, len(syndromes))
-        if with_references:
-            for name, decoder in self.references.items():
-                found[name] = self._decode(f"reference {name}", decoder, syndromes)
+        found, told = {"": plain}, dict[str, dict[str, float]]()
+        chosen: Chosen | None = None
+        for name, decoder in self.references.items() if with_references else ():
+            began = time.perf_counter()
+            decode = partial(self._decode, f"reference {name}", decoder)
+            if name in self.gated_references and isinstance(self.baseline, ConfidentDecoder):
+                chosen = chosen or choose(self.baseline, syndromes, sample)
+                found[name], told[name] = decode_chosen(chosen, syndromes, decode)
+            else:
+                found[name], told[name] = decode(syndromes), {}
+            told[name]["seconds"] = time.perf_counter() - began
+        self.looked = told
         return found, seconds
 
     def _decode(
@@ -143,20 +164,14 @@ class DecoderSet:
             operations of the gate's own steps on all of the shots.
         """
         assert self._gating is not None
-        gating, shots = self._gating, len(syndromes)
-        began = time.perf_counter()
-        found = in_slices(
-            lambda piece: gating.split(syndromes[piece]), shots, lambda done: self._note("the gate", done, shots)
-        )
-        split = Split(
-            joined([part.answer for part in found]),
-            np.concatenate([part.sent for part in found]),
-            sum(part.tried for part in found),
-        )
-        seconds = time.perf_counter() - began
+        began, saved = time.perf_counter(), self.baseline.saved
+        self._note("the gate", 0, len(syndromes))
+        split = self._gating.split(syndromes)
+        # Where plain answers were found before, their time counts all the same.
+        seconds = time.perf_counter() - began + self.baseline.saved - saved
         # One pass gives plain answers and confidence; plain decoding is what the baseline took for as many shots.
-        plain = min(seconds, self._plain_seconds * shots)
-        flops = gating.short_bp_flops * split.tried
+        plain = min(seconds, self._plain_seconds * len(syndromes))
+        flops = self._gating.short_bp_flops * split.tried
         return split, {"plain": plain, "gate": seconds - plain, "flops": flops}
 
     def candidate(self, syndromes: np.ndarray) -> tuple[Decoded, dict[str, float]]:
@@ -233,6 +248,9 @@ def open_decoder_set(
     resources: ExitStack,
     workers: Workers | None = None,
     note: Note = _unheard,
+    store: PlainStore | None = None,
+    *,
+    ungated: bool = False,
 ) -> DecoderSet:
     """Build everything.
 
@@ -241,6 +259,8 @@ def open_decoder_set(
         resources: Ends the candidate's process on exit.
         workers: Provides that process; None to make a provider that ends with `resources`.
         note: Told what is being done, and how far it is.
+        store: Where plain answers are kept from one candidate to the next; None for a store of its own.
+        ungated: Whether no reference runs behind a gate.
 
     Raises:
         CandidateFault: The candidate cannot be loaded.
@@ -265,11 +285,11 @@ def open_decoder_set(
         else:
             predictor = resources.enter_context(start())
     note("compiling the decoders", 0, 0)
-    baseline = compile_decoder(environment.decoder, problem, registry)
-    references, missing = compile_references(environment.references, problem, registry)
-    if strong:
-        references[strong] = compile_decoder(Choice(kind=strong), problem, registry)
-    backend = baseline
+    plain = compile_decoder(environment.decoder, problem, registry)
+    told = f"{problem.fingerprint} {environment.decoder.model_dump_json()}"
+    baseline = PlainAnswers(plain, store or PlainStore(), told, note)
+    references, missing, gated = _references(environment.references, strong, ungated, problem, registry)
+    backend = plain
     # Read here, and not asked of the candidate's process, which has no say in it.
     gate = read_gate(sealed.files)
     gating = open_gate(gate, baseline, problem, name=environment.decoder.kind) if gate is not None else None
@@ -278,14 +298,13 @@ def open_decoder_set(
     for name, decoder in {environment.decoder.label: baseline, **references}.items():
         note(f"the first decoding of {name}, which may compile it", 0, 0)
         decoder.decode(blank)
-    if gating is not None:
-        gating.split(blank)
+    _warm_gates(baseline, gating, gated, blank)
     if locked:  # only now, since a fork exists only once its parent is warm
         predictor = resources.enter_context(start(locked=True, stages=stages))
     if predictor is not None:
         output = predictor.wait()
         if output.mode == "hard_flip":
-            backend = HardFlip(baseline, problem, output.threshold)
+            backend = HardFlip(plain, problem, output.threshold)
         elif not registry.get("decoder", environment.decoder.kind).capabilities.get("takes_beliefs"):
             raise UsageError(
                 f"decoder {environment.decoder.kind!r} takes no per-shot beliefs, so soft_priors cannot reach it",
@@ -300,7 +319,30 @@ def open_decoder_set(
         def meter(recorded: Recorded) -> Predictor:
             return resources.enter_context(start(locked=True, stages=_METERED + stages, recorded=recorded))
 
-    return DecoderSet(problem, baseline, references, predictor, backend, missing, meter, gating, note)
+    return DecoderSet(problem, baseline, references, predictor, backend, missing, meter, gating, note, gated)
+
+
+def _warm_gates(
+    baseline: PlainAnswers, gating: Gating | None, gated_references: frozenset[str], blank: np.ndarray
+) -> None:
+    """Make the first call of gates, which compiles the confidence, where nothing is timed."""
+    if gated_references and isinstance(baseline, ConfidentDecoder):
+        choose(baseline, blank, 0)
+    if gating is not None:
+        gating.split(blank)
+
+
+def _references(
+    choices: Sequence[Choice], strong: str | None, ungated: bool, problem: Problem, registry: Registry
+) -> tuple[dict[str, CompiledDecoder], dict[str, str], frozenset[str]]:
+    """The reference decoders by label, those left out, and the labels of those that run behind a gate."""
+    if strong:  # alone: the others ran on these shots before
+        choices = [Choice(kind=strong)]
+        compiled, missing = {strong: compile_decoder(choices[0], problem, registry)}, dict[str, str]()
+    else:
+        compiled, missing = compile_references(choices, problem, registry)
+    gated = {choice.label for choice in choices if not ungated and runs_behind_gate(choice, registry)}
+    return compiled, missing, frozenset(gated)
 
 
 def _limit_memory() -> None:
@@ -335,14 +377,23 @@ def serve(channel: Channel) -> None:
     `invalid:<name>` and field `seconds`, `gate` also by a blob `sent`; `cost` as `DecoderSet.cost` says.
     """
     _limit_memory()
-    note = _sender(channel)
+    note, store = _sender(channel), PlainStore()
     request = channel.receive()
     with Workers() as workers:
         while True:
             with ExitStack() as resources:
                 wanted = DecoderSetRequest.from_message(request)
                 with _within_memory(_ours):
-                    decoders = open_decoder_set(request.blobs, wanted.p, wanted.strong, resources, workers, note)
+                    decoders = open_decoder_set(
+                        request.blobs,
+                        wanted.p,
+                        wanted.strong,
+                        resources,
+                        workers,
+                        note,
+                        store,
+                        ungated=wanted.ungated,
+                    )
                 lock = decoders.predictor.lock if decoders.predictor else None
                 channel.send(
                     Message({"ready": True, "lock": lock.to_dict() if lock else None, "missing": decoders.missing})
@@ -375,9 +426,11 @@ def _reply(decoders: DecoderSet, request: DecodingRequest, sealed: SealedCandida
         return Message(decoders.cost(sealed))
     syndromes = np.frombuffer(request.syndromes, dtype=np.uint8).reshape(-1, decoders.problem.syndrome_bytes)
     seconds: Any
+    looked: dict[str, dict[str, float]] = {}
     blobs: dict[str, bytes] = {}
     if request.op == "known":
-        answers, seconds = decoders.known(syndromes, request.references)
+        answers, seconds = decoders.known(syndromes, request.references, request.sample)
+        looked = decoders.looked
     elif request.op == "neutral":
         answers, seconds = {"": decoders.neutral(syndromes)}, 0.0
     elif request.op == "gate":
@@ -392,7 +445,7 @@ def _reply(decoders: DecoderSet, request: DecodingRequest, sealed: SealedCandida
     for name, decoded in answers.items():
         blobs[f"observables:{name}"] = np.ascontiguousarray(decoded.observables, dtype=np.uint8).tobytes()
         blobs[f"invalid:{name}"] = np.ascontiguousarray(decoded.invalid, dtype=bool).tobytes()
-    return Message({"seconds": seconds}, blobs)
+    return Message({"seconds": seconds, "looked": looked}, blobs)
 
 
 class Matcher:
@@ -401,30 +454,41 @@ class Matcher:
     Args:
         blobs: `env:<name>` (the environment's files), `file:<path>` and `weights` (the sealed candidate).
         p: Physical error rate; None for the environment's target.
-        strong: One more reference decoder, by kind; None for those of the environment alone.
+        strong: A reference decoder, by kind, instead of those of the environment; None for these.
+        ungated: Whether no reference runs behind a gate.
 
     Attributes:
         progress: Called with what part of the shots of a request one decoder has done.
+        looked: See `DecoderSet`.
     """
 
-    def __init__(self, blobs: Mapping[str, bytes], p: float | None = None, strong: str | None = None):
+    def __init__(
+        self, blobs: Mapping[str, bytes], p: float | None = None, strong: str | None = None, *, ungated: bool = False
+    ):
         self.progress: Callable[[float], None] = lambda part: None
+        self.looked: Mapping[str, Mapping[str, float]] = {}
         self._doing = "loading"
         self._child = Child("autoqec.scoring.matcher:serve")
         try:
-            self.open(blobs, p, strong)
+            self.open(blobs, p, strong, ungated=ungated)
         except BaseException:
             self._child.kill()
             raise
 
-    def open(self, blobs: Mapping[str, bytes], p: float | None = None, strong: str | None = None) -> None:
+    def open(
+        self, blobs: Mapping[str, bytes], p: float | None = None, strong: str | None = None, *, ungated: bool = False
+    ) -> None:
         """Load another candidate or problem instead, once loading has finished; arguments as above."""
         self.gated = f"file:{GATE_FILE}" in blobs
         self.has_candidate = self.gated or any(name.startswith("file:stages/") for name in blobs)
         self._observable_bytes = 0
         self._ready: Mapping[str, Any] | None = None
         wanted = DecoderSetRequest(
-            environment=blobs_with_prefix("env:", blobs), sealed=SealedCandidate.from_blobs(blobs), p=p, strong=strong
+            environment=blobs_with_prefix("env:", blobs),
+            sealed=SealedCandidate.from_blobs(blobs),
+            p=p,
+            strong=strong,
+            ungated=ungated,
         )
         self._child.tell(wanted.to_message())
 
@@ -452,14 +516,15 @@ class Matcher:
         """After loading: the references left out, and the commands that install them, by label."""
         return dict(self._ready["missing"]) if self._ready else {}
 
-    def known(self, syndromes: np.ndarray, with_references: bool) -> tuple[dict[str, Decoded], float]:
+    def known(self, syndromes: np.ndarray, with_references: bool, sample: int = 0) -> tuple[dict[str, Decoded], float]:
         """See `DecoderSet.known`.
 
         Raises:
             AutoQECError: A decoder failed.
         """
-        message = self._ask("known", syndromes, blame=False, references=with_references)
+        message = self._ask("known", syndromes, blame=False, references=with_references, sample=sample)
         names = [name.partition(":")[2] for name in message.blobs if name.startswith("observables:")]
+        self.looked = message.fields["looked"]
         return {name: self._decoded(message, name, len(syndromes)) for name in names}, message.fields["seconds"]
 
     def gate(self, syndromes: np.ndarray) -> tuple[Split, Mapping[str, float]]:
@@ -510,8 +575,9 @@ class Matcher:
         *,
         blame: bool,
         references: bool = False,
+        sample: int = 0,
     ) -> Message:
-        request = DecodingRequest(op, references, np.ascontiguousarray(syndromes).tobytes())
+        request = DecodingRequest(op, references, np.ascontiguousarray(syndromes).tobytes(), sample)
         return self._exchange(request, _SLICE_SECONDS, blame=blame)
 
     def _exchange(self, request: DecodingRequest | None, seconds: float, *, blame: bool) -> Message:

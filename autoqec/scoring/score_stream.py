@@ -50,8 +50,9 @@ class ScoreStream:
         key: Key of the stream.
         domain: The purpose of the stream: `dev` or `holdout`.
         p: Physical error rate; None for the environment's target.
-        strong: One more reference decoder, by kind; None for those of the environment alone.
+        strong: A reference decoder, by kind, instead of those of the environment; None for these.
         drift: Physical error rate at which shots are drawn; None for the one that decoders and candidate are told.
+        ungated: Whether no reference runs behind a gate.
     """
 
     executor: Executor
@@ -62,6 +63,7 @@ class ScoreStream:
     p: float | None = None
     strong: str | None = None
     drift: float | None = None
+    ungated: bool = False
 
     def task(self, function: str, chunks: Sequence[int], *, references: bool = False, **fields: Any) -> Task:
         """Build the task that runs one function on some chunks; `fields` adds to its message."""
@@ -75,6 +77,7 @@ class ScoreStream:
             references=references,
             strong=self.strong,
             drift=self.drift,
+            ungated=self.ungated,
             **(fields if function in MODELS else {}),
         ).to_message()
         # A plugin's function may take fields that no model here has.
@@ -84,7 +87,7 @@ class ScoreStream:
     @cached_property
     def _kind(self) -> str:
         """What a worker has to load for a task of this stream, as one word."""
-        loaded = (self.environment.identity, self.sealed.digest, self.p, self.strong)
+        loaded = (self.environment.identity, self.sealed.digest, self.p, self.strong, self.ungated)
         return hashlib.sha256(repr(loaded).encode()).hexdigest()
 
     def run(self, function: str, chunks: Sequence[int] = (), **fields: Any) -> Mapping[str, Any]:

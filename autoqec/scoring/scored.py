@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from autoqec.results.counts import PairedCounts
 from autoqec.results.gate_costs import UsPerShot, mean_flops
+from autoqec.results.reference_gates import GatedReference, behind_gate
 from autoqec.sandbox.lock import Lock
 from autoqec.scoring.shard import ChunkScore
 
@@ -22,6 +23,7 @@ class Scored:
         invalid: Candidate's shots without a valid answer.
         references: Failures of each reference decoder, over `reference_shots` shots.
         reference_shots: Shots on which the references ran.
+        looked: Of each reference its seconds and, if it ran behind a gate, its counts; see `DecoderSet`.
         missing: References that were left out, and the commands that install them.
         chunks: Chunks summed.
         predict_seconds, decode_seconds, baseline_seconds: Wall time of one process.
@@ -54,6 +56,7 @@ class Scored:
     gate_flops: int = 0
     plain_seconds: float = 0.0
     gate_seconds: float = 0.0
+    looked: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def __add__(self, other: Scored) -> Scored:
         """The sum of both; `other`'s chunks come after these."""
@@ -63,6 +66,10 @@ class Scored:
             invalid=self.invalid + other.invalid,
             references=_summed(self.references, other.references),
             reference_shots=self.reference_shots + other.reference_shots,
+            looked={
+                name: _added(self.looked.get(name, {}), other.looked.get(name, {}))
+                for name in sorted({*self.looked, *other.looked})
+            },
             missing={**self.missing, **other.missing},
             chunks=self.chunks + other.chunks,
             predict_seconds=self.predict_seconds + other.predict_seconds,
@@ -111,6 +118,18 @@ class Scored:
         """Microseconds of the baseline per shot."""
         return self._per_shot(self.baseline_seconds)
 
+    @property
+    def reference_us(self) -> dict[str, float]:
+        """Microseconds of each reference per shot."""
+        return {name: 1e6 * told["seconds"] / max(1, self.reference_shots) for name, told in self.looked.items()}
+
+    def gated(self, name: str) -> GatedReference | None:
+        """What a reference was run on behind its gate; None if it decoded every shot."""
+        told = self.looked.get(name, {})
+        if "sent" not in told:
+            return None
+        return behind_gate(self.reference_shots, *(int(told[each]) for each in ("sent", "sampled", "differing")))
+
     def _per_shot(self, seconds: float) -> float:
         return 1e6 * seconds / max(1, self.counts.shots)
 
@@ -132,6 +151,7 @@ def _one(score: ChunkScore, references: bool) -> Scored:
         invalid=score.invalid,
         references=dict(score.references),
         reference_shots=score.counts.shots if references else 0,
+        looked=dict(score.looked),
         chunks=1,
         predict_seconds=score.predict_seconds,
         cpu_seconds=score.cpu_seconds,
@@ -152,6 +172,10 @@ def _summed(first: Mapping[str, int], second: Mapping[str, int]) -> dict[str, in
     counted = Counter(first)
     counted.update(second)
     return {name: counted[name] for name in sorted(counted)}
+
+
+def _added(first: Mapping[str, float], second: Mapping[str, float]) -> dict[str, float]:
+    return {name: first.get(name, 0) + second.get(name, 0) for name in sorted({*first, *second})}
 
 
 def _together(first: int | None, second: int | None) -> int | None:

@@ -20,8 +20,9 @@ class ScoringTask(Request):
         seeds: A 64-bit seed for each chunk of shots.
         p: Physical error rate; None for the environment's target.
         references: Whether to run the reference decoders.
-        strong: One more reference decoder, by kind; None for those of the environment alone.
+        strong: A reference decoder, by kind, instead of those of the environment; None for these.
         drift: Physical error rate at which shots are drawn; None for the one that decoders and candidate are told.
+        ungated: Whether no reference runs behind a gate.
     """
 
     environment: Mapping[str, bytes] = blobs("env")
@@ -31,6 +32,7 @@ class ScoringTask(Request):
     references: bool = False
     strong: str | None = None
     drift: float | None = None
+    ungated: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,13 +77,14 @@ class DecoderSetRequest(Request):
     """Have a matcher load decoders and a candidate.
 
     Attributes:
-        environment, sealed, p, strong: As for `ScoringTask`.
+        environment, sealed, p, strong, ungated: As for `ScoringTask`.
     """
 
     environment: Mapping[str, bytes] = blobs("env")
     sealed: SealedCandidate
     p: float | None = None
     strong: str | None = None
+    ungated: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,11 +95,13 @@ class DecodingRequest(Request):
         op: What to answer; see `autoqec.scoring.matcher.DecoderSet`.
         references: Whether `known` includes the reference decoders.
         syndromes: Bit-packed, row-major; empty for `cost`.
+        sample: Of `known`: seed of the sample on which slow references are compared with the plain decoder.
     """
 
     op: Literal["known", "neutral", "gate", "candidate", "recorded", "cost"]
     references: bool = False
     syndromes: bytes = b""
+    sample: int = 0
 
 
 #: The models of tasks that have more fields than every task, by the function that runs them.

@@ -51,6 +51,7 @@ class ChunkScore:
         failed: Which shots the candidate failed, a bit each, in hex: pairs two candidates scored on the same shots.
         answers: SHA-256 of the candidate's predictions, 64 hex digits: any other process must give the same.
         lock: The layers around the candidate's process; None where it ran unlocked.
+        looked: Of each reference its seconds and, if it ran behind a gate, its counts; see `DecoderSet`.
         sent: Shots that the candidate's gate sent on; None for a candidate without a gate.
         gate_flops: Floating-point operations of the gate's own steps on the chunk.
         plain_seconds, gate_seconds: Wall time of a gate: plain decoding, and what the confidence and further steps took.
@@ -68,6 +69,7 @@ class ChunkScore:
     answers: str
     lock: Lock | None
     neutral: PairedCounts | None = None
+    looked: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     sent: int | None = None
     gate_flops: int = 0
     plain_seconds: float = 0.0
@@ -105,10 +107,10 @@ _decoder_set: tuple[str, _DecoderSet] | None = None
 def _open_decoder_set(task: ScoringTask, matcher: Matcher | None) -> _DecoderSet:
     p, strong, blobs = task.p, task.strong, task.to_message().blobs
     kept = matcher is not None
-    matcher = matcher or Matcher(blobs, p, strong)
+    matcher = matcher or Matcher(blobs, p, strong, ungated=task.ungated)
     try:
         if kept:
-            matcher.open(blobs, p, strong)
+            matcher.open(blobs, p, strong, ungated=task.ungated)
         # The matcher loads while the problem is built here.
         loaded = environment_from_files(task.environment, origin="the environment")
         problem = build_problem(loaded, load_plugins().maker("code"), p)
@@ -122,7 +124,7 @@ def _current_decoder_set(task: ScoringTask) -> _DecoderSet:
     global _decoder_set
     blobs = task.to_message().blobs
     parts = [name.encode() + hashlib.sha256(blobs[name]).digest() for name in sorted(blobs)]
-    key = hashlib.sha256(b"".join(parts) + json.dumps([task.p, task.strong]).encode()).hexdigest()
+    key = hashlib.sha256(b"".join(parts) + json.dumps([task.p, task.strong, task.ungated]).encode()).hexdigest()
     if _decoder_set is None or _decoder_set[0] != key:
         matcher, _decoder_set = (_decoder_set[1].matcher if _decoder_set else None), None
         _decoder_set = key, _open_decoder_set(task, matcher)
@@ -247,7 +249,8 @@ def _without_candidate(matcher: Matcher, syndromes: np.ndarray, split: Split | N
 def _score(decoders: _DecoderSet, shots: Shots, with_references: bool, seed: int) -> ChunkScore:
     course = decoders.course or _Course(decoders.matcher, 1, with_references)
     with course.pass_over("known"):
-        known, baseline_seconds = decoders.matcher.known(shots.syndromes, with_references)
+        sample = derive_seed(seed.to_bytes(8, "big"), "reference sample", 0)
+        known, baseline_seconds = decoders.matcher.known(shots.syndromes, with_references, sample)
     plain = known.pop("")
     found = _Answered(plain)
     if decoders.matcher.has_candidate:
@@ -269,6 +272,7 @@ def _score(decoders: _DecoderSet, shots: Shots, with_references: bool, seed: int
         decode_seconds=seconds["decode"],
         cpu_seconds=seconds["cpu"],
         baseline_seconds=baseline_seconds,
+        looked=dict(decoders.matcher.looked) if with_references else {},
         digest=hashlib.sha256(shots.syndromes.tobytes() + shots.observables.tobytes()).hexdigest(),
         failed=np.packbits(fails).tobytes().hex(),
         answers=_answers_digest(answer),

@@ -33,6 +33,8 @@ class VerificationRequest(Request):
         max_shots: Stop undecided after this many shots; the environment's protocol by default.
         strong_reference: Kind of a decoder near maximum likelihood to run on some of the headline shots. The verdict then
             gives the share of the gap between it and the baseline that the candidate closes. None for none.
+        strong_shots: For a replay, the number of these shots; None for the verifier's own number.
+        ungated: For a replay of a verdict of which no reference ran behind a gate: none does here either.
         parents: For a composed candidate, its parents by name, to judge on the same shots.
         alpha: Error budget of the run's verdicts, if stricter than the environment's; None for the environment's.
         beacon: A public random value that nobody knew when the commit was made, mixed into the key: with it not even the
@@ -51,6 +53,8 @@ class VerificationRequest(Request):
     seed_key: bytes | None = None
     max_shots: int | None = None
     strong_reference: str | None = None
+    strong_shots: int | None = None
+    ungated: bool = False
     parents: Mapping[str, SealedCandidate] = blobs("parent", default_factory=dict)
     alpha: float | None = None
     beacon: str = ""

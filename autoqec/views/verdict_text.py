@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from autoqec.results.reference_gates import GatedReference
 from autoqec.results.verdict import Verdict
 from autoqec.results.verdict_parts import Evidence, FaultSets, Place, Tested
 from autoqec.results.workings import evidence_workings, level_workings
@@ -114,6 +115,17 @@ def _tested(tested: Tested) -> Iterator[str]:
             f" ΔLER (b - c)/n = {c.fewer_failures:,}/{c.shots:,}, ratio (a + c)/(a + b) = {failures:,}/{plain_failures:,}"
         )
     yield figures_text(tested.figures, tested.references, tested.references_missing)
+    for name, gated in sorted(tested.gated.items()):
+        yield _gated(name, gated)
+
+
+def _gated(name: str, gated: GatedReference) -> str:
+    """What a reference behind a gate was run on, and what it may have missed."""
+    said = (
+        f"{name} ran on the {gated.share:.1%} of shots that the plain decoder is least sure of; of {gated.sampled:,} others it"
+        f" answers {gated.differing:,} otherwise, so at most {gated.missed_at_most:.2%} of all shots"
+    )
+    return said + ("" if gated.ungated is None else f"; without its gate it fails {gated.ungated:,} of {gated.shots:,}")
 
 
 def _bound(evidence: Evidence) -> Iterator[str]:
@@ -162,6 +174,8 @@ def _share(evidence: Evidence) -> Iterator[str]:
     rates = ", ".join(f"{name} {rate.ler:.6f} {interval_text(rate.ler_ci, 6)}" for name, rate in sides)
     share = "none" if found.share is None else f"{found.share:.0%}"
     yield f"share of the gap to {found.reference} closed: {share}, on the same {found.shots:,} shots: {rates}"
+    if found.gated is not None:
+        yield f"  {_gated(found.reference, found.gated)}"
 
 
 def _harm(evidence: Evidence) -> Iterator[str]:

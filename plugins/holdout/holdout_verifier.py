@@ -26,8 +26,9 @@ from autoqec.results.harm import slope_of
 from autoqec.results.limits import Limits, exceeded
 from autoqec.results.reasons import word_for
 from autoqec.results.statistics import attempt_alpha
-from autoqec.results.verdict_checks import run_checks
+from autoqec.results.verdict_checks import run_checks, ungated_wanted
 from autoqec.results.verdict_parts import AnsweredAgain, Attempt, Composition, Evidence, Recorded, ShareOfGap
+from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring import survey
 from autoqec.scoring.composition import judge_composition, share_of_gap
 from autoqec.scoring.executor_contract import Executor
@@ -53,6 +54,9 @@ _ANSWERED_AGAIN = 1 / 64
 _BY_RECORD = 1 / 32
 _LEAST_BY_RECORD = 4
 
+#: No candidate: decoders alone.
+_NOBODY = SealedCandidate({}, b"")
+
 _VERSIONS = ("autoqec", "stim", "pymatching", "fusion-blossom", "numpy", "numba")
 
 
@@ -69,7 +73,7 @@ class HoldoutVerifier:
         parts = (request.environment.identity, request.commit, request.sealed.digest, request.attempt)
         beacon = (request.beacon,) if request.beacon else ()
         key = derive_key(secret, "autoqec/holdout/v1", *parts, *beacon)
-        stream = ScoreStream(executor, request.environment, request.sealed, key, "holdout")
+        stream = ScoreStream(executor, request.environment, request.sealed, key, "holdout", ungated=request.ungated)
         attempt = Attempt(
             attempt=request.attempt,
             verified_before=request.verified_before,
@@ -171,7 +175,8 @@ def _judge(
         collected.add(ler_candidate_bound=rate_surely_below(target.extension.counts, plan.alpha))
     if request.strong_reference:
         with spending.part("strong_reference"):
-            collected.add(share_of_gap=_share_of_gap(request.strong_reference, stream, target, report))
+            shots = request.strong_shots or plan.few(STRONG_REFERENCE_SHOTS)
+            collected.add(share_of_gap=_share_of_gap(request.strong_reference, stream, target, shots, report))
     if request.parents:
         with spending.part("parents"):
             collected.add(compose=_compose(request, stream, target, report))
@@ -191,6 +196,9 @@ def _judge(
         collected.add(certificate=certify(stream, plan, delta_ler, report, full=request.full_certificate))
     with spending.part("ablation"):
         collected.add(ablation=ablate(stream, target, plan, report))
+    if ungated_wanted(collected.evidence):
+        with spending.part("ungated_references"):
+            _hold_against_ungated(stream, target, report, collected)
     collected.add(two_p_slope=slope_of(collected.evidence))
     collected.add(checks=run_checks(collected.evidence))
 
@@ -231,13 +239,36 @@ def _near_ml(references: Sequence[Choice]) -> tuple[str, ...]:
     return tuple(each.label for each in references if registry.get("decoder", each.kind).capabilities.get("near_ml"))
 
 
-def _share_of_gap(kind: str, stream: ScoreStream, target: CellScored, report: Report) -> ShareOfGap:
-    """The strong reference on the first of the shots that the figures rest on."""
+def _share_of_gap(kind: str, stream: ScoreStream, target: CellScored, shots: int, report: Report) -> ShareOfGap:
+    """The strong reference on the first of the shots that the figures rest on; the candidate was scored on them before."""
     assert target.extension is not None
-    few = min(chunks_for(STRONG_REFERENCE_SHOTS), target.extension.chunks)
+    few = min(chunks_for(shots), target.extension.chunks)
     counted = progress(report, "strong reference", total=few * CHUNK_SHOTS)
-    strong = replace(stream, strong=kind).score(target.test.chunks, few, references=True, progress=counted)
-    return share_of_gap(kind, strong)
+    alone = replace(stream, strong=kind, sealed=_NOBODY)
+    strong = alone.score(target.test.chunks, few, references=True, progress=counted)
+    return share_of_gap(kind, strong, target.extension)
+
+
+def _hold_against_ungated(stream: ScoreStream, target: CellScored, report: Report, collected: _Collected) -> None:
+    """Run references that a candidate is surely better than without their gates, on the same shots, and note their failures."""
+    evidence, extension = collected.evidence, target.extension
+    wanted = ungated_wanted(evidence)
+    assert extension is not None
+    share = evidence.share_of_gap
+    if share is not None and share.gated is not None and share.reference in wanted:
+        whole = _share_of_gap(share.reference, replace(stream, ungated=True), target, share.shots, report)
+        gated = replace(share.gated, ungated=whole.failures["strong"])
+        collected.add(share_of_gap=replace(share, gated=gated))
+    tested = target.tested
+    if any(name in wanted for name in tested.gated):
+        counted = progress(report, "references without gates", total=extension.chunks * CHUNK_SHOTS)
+        alone = replace(stream, sealed=_NOBODY, ungated=True)
+        whole_of = alone.score(target.test.chunks, extension.chunks, references=True, progress=counted).references
+        known = {
+            name: replace(gated, ungated=whole_of[name]) if name in wanted else gated
+            for name, gated in tested.gated.items()
+        }
+        collected.add(target=replace(tested, gated=known))
 
 
 def _compose(request: VerificationRequest, stream: ScoreStream, target: CellScored, report: Report) -> Composition:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, log
 from typing import Any
 
@@ -114,7 +114,7 @@ def _tested(test: Scored, extension: Scored | None, plan: Plan) -> Tested:
     """Headline figures from the extension, if there is one; the anytime interval over all shots beside them."""
     headline, everything = extension or test, test + extension if extension else test
     shots = max(1, headline.reference_shots)
-    return cell_result(
+    result = cell_result(
         test.counts,
         plan.alpha,
         test.digests + (extension.digests if extension else ()),
@@ -126,6 +126,9 @@ def _tested(test: Scored, extension: Scored | None, plan: Plan) -> Tested:
         sent=everything.sent,
         gate_flops=everything.gate_flops,
     )
+    gated = {name: found for name in headline.references if (found := headline.gated(name)) is not None}
+    us = {name: round(each, 3) for name, each in headline.reference_us.items()}
+    return replace(result, gated=gated, reference_us=us)
 
 
 def _decided(stream: ScoreStream, plan: Plan, spending: Spending, report: Report, cell: str | None) -> Scored:

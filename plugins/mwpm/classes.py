@@ -15,7 +15,7 @@ from .cover import Cover, flip_path, search, search_from_boundary
 from .matching_kernel import WEIGHTS_PER_NAT
 from .matching_records import piece
 
-#: A shot with a cluster of more defects is left out: the programme takes 2^n n steps.
+#: A shot with a cluster of more defects is left to the general solver (`forced_classes`): the programme takes 2^n n steps.
 MAX_CLUSTER = 14
 
 
@@ -287,6 +287,24 @@ def both_classes(
 
 
 @njit(cache=True, nogil=True)
+def add_gap(weights: np.ndarray, solutions: np.ndarray, right: int, loss: np.ndarray, by_log_odds: np.ndarray) -> None:
+    """Add the loss of one shot's gap, and its gradient.
+
+    Args:
+        weights, solutions: As `both_classes` writes them.
+        right: The true class.
+        loss: Added to, float32 `[1]`.
+        by_log_odds: Added to, float32 `[edges]`.
+    """
+    gap = np.float32(weights[1 - right] - weights[right]) / np.float32(WEIGHTS_PER_NAT)
+    wrong_odds = np.exp(-abs(gap))
+    loss[0] += np.log1p(wrong_odds) + max(-gap, np.float32(0.0))
+    slope = (wrong_odds if gap > 0 else np.float32(1.0)) / (np.float32(1.0) + wrong_odds)
+    for edge in range(len(by_log_odds)):
+        by_log_odds[edge] += slope * (np.float32(solutions[right, edge]) - np.float32(solutions[1 - right, edge]))
+
+
+@njit(cache=True, nogil=True)
 def gap_loss(
     syndromes: np.ndarray,
     log_odds: np.ndarray,
@@ -295,6 +313,7 @@ def gap_loss(
     cover: Cover,
     loss: np.ndarray,
     by_log_odds: np.ndarray,
+    left_out: np.ndarray,
 ) -> None:
     """Add the loss of one observable, `log(1 + exp(-gap))`, and its gradient.
 
@@ -309,18 +328,12 @@ def gap_loss(
         cover: The graph.
         loss: Added to, float32 `[shots]`, in nats.
         by_log_odds: Added to, float32 `[shots, edges]`.
+        left_out: Written: shots of which `both_classes` did not find both, bool `[shots]`.
     """
     weights = np.empty(2, dtype=np.int64)
     solutions = np.empty((2, log_odds.shape[1]), dtype=np.uint8)
     for shot in range(len(syndromes)):
-        if not both_classes(syndromes[shot], log_odds[shot], parity, cover, weights, solutions):
-            continue
-        right = 1 if truth[shot] else 0
-        gap = np.float32(weights[1 - right] - weights[right]) / np.float32(WEIGHTS_PER_NAT)
-        wrong_odds = np.exp(-abs(gap))
-        loss[shot] += np.log1p(wrong_odds) + max(-gap, np.float32(0.0))
-        slope = (wrong_odds if gap > 0 else np.float32(1.0)) / (np.float32(1.0) + wrong_odds)
-        for edge in range(log_odds.shape[1]):
-            by_log_odds[shot, edge] += slope * (
-                np.float32(solutions[right, edge]) - np.float32(solutions[1 - right, edge])
-            )
+        left_out[shot] = not both_classes(syndromes[shot], log_odds[shot], parity, cover, weights, solutions)
+        if not left_out[shot]:
+            right = 1 if truth[shot] else 0
+            add_gap(weights, solutions, right, loss[shot : shot + 1], by_log_odds[shot])

@@ -127,6 +127,17 @@ def observable_graph(graph: StaticGraph, observable: int) -> ObservableGraph:
     return ObservableGraph(graph.cover, graph.weight, bool(gauged), gauge, parity, exits, loop)
 
 
+def gauge_of(parity: np.ndarray, cover: Cover) -> np.ndarray | None:
+    """Return gauges with which every edge between detectors is even, uint8 `[detectors]`; None if there are none.
+
+    Args:
+        parity: Whether each edge flips the observable, uint8 `[edges]`.
+        cover: The graph.
+    """
+    gauge = np.zeros(len(cover.start) - 1, dtype=np.uint8)
+    return gauge if _gauge(parity, cover, gauge) else None
+
+
 @njit(cache=True, nogil=True)
 def _gauge(parity: np.ndarray, cover: Cover, gauge: np.ndarray) -> bool:
     waiting = np.empty(len(gauge), dtype=np.int64)

@@ -18,8 +18,9 @@ from autoqec.decoding.edges import EdgeUses, edge_log_odds, edge_log_odds_gradie
 from autoqec.errors import UsageError
 from autoqec.problem.problem import Problem
 
-from .classes import gap_loss
+from .classes import add_gap, gap_loss
 from .cover import Cover, double_cover
+from .forced_classes import ForcedClasses
 from .gap import Gaps
 from .general import GeneralSolver
 from .matching_graph import Graph, matching_graph
@@ -183,6 +184,16 @@ class CompiledMwpm:
         return double_cover(self._problem.edges, self._problem.num_detectors)
 
     @cached_property
+    def _parities(self) -> list[np.ndarray]:
+        """Whether each edge flips an observable, for each observable."""
+        bits = np.unpackbits(self._graph.observables, axis=1, count=self._problem.num_observables, bitorder="little")
+        return [np.ascontiguousarray(column) for column in bits.T]
+
+    @cached_property
+    def _forced(self) -> list[ForcedClasses]:
+        return [ForcedClasses(parity, self._cover) for parity in self._parities]
+
+    @cached_property
     def _general(self) -> GeneralSolver:
         return GeneralSolver(self._graph)
 
@@ -225,9 +236,23 @@ class CompiledMwpm:
         for observable in range(self._problem.num_observables):
             byte, bit = divmod(observable, 8)
             truth = (observables[:, byte] >> bit & 1).astype(np.bool_)
-            parity = self._graph.observables[:, byte] >> bit & 1
-            gap_loss(syndromes, log_odds, parity, truth, self._cover, loss, by_log_odds)
+            left_out = np.zeros(len(syndromes), dtype=np.bool_)
+            parity = self._parities[observable]
+            gap_loss(syndromes, log_odds, parity, truth, self._cover, loss, by_log_odds, left_out)
+            for shot in np.flatnonzero(left_out):
+                self._add_large(
+                    observable, syndromes[shot], log_odds[shot], truth[shot], loss[shot:], by_log_odds[shot]
+                )
         return loss, edge_log_odds_gradient(beliefs, log_odds, by_log_odds, self._uses)
+
+    def _add_large(
+        self, observable: int, syndrome: np.ndarray, log_odds: np.ndarray, right: bool, loss: np.ndarray, by: np.ndarray
+    ) -> None:
+        """Add the loss of a shot with a cluster that is too large for the kernel, if a general solver can find both classes."""
+        forced, weights = self._forced[observable], np.empty(2, dtype=np.int64)
+        solutions = np.empty((2, len(log_odds)), dtype=np.uint8)
+        if forced.possible and forced.solve(syndrome, log_odds, weights, solutions):
+            add_gap(weights, solutions, int(right), loss[:1], by)
 
     def match(self, syndromes: np.ndarray, log_odds: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Match on given edge weights.

@@ -97,23 +97,27 @@ class Here:
 class MatcherHere:
     """A matcher without a process of its own; candidates of all of them are forks of one warm process."""
 
-    def __init__(self, workers, blobs, p=None, strong=None):
+    def __init__(self, workers, blobs, p=None, strong=None, *, ungated=False):
         self.resources, self.workers = ExitStack(), workers
-        self.open(blobs, p, strong)
+        self.open(blobs, p, strong, ungated=ungated)
 
-    def open(self, blobs, p=None, strong=None):
+    def open(self, blobs, p=None, strong=None, *, ungated=False):
         self.resources.close()
         self.gated = "file:gate.yaml" in blobs
         self.has_candidate = self.gated or any(name.startswith("file:stages/") for name in blobs)
         self.resources, self.blobs = ExitStack(), blobs
         try:
-            self.decoders = open_decoder_set(blobs, p, strong, self.resources, self.workers)
+            self.decoders = open_decoder_set(blobs, p, strong, self.resources, self.workers, ungated=ungated)
         except BaseException:
             self.close()
             raise
         self.known, self.neutral, self.candidate = self.decoders.known, self.decoders.neutral, self.decoders.candidate
         self.recorded, self.gate = self.decoders.recorded, self.decoders.gate
         self.missing = self.decoders.missing
+
+    @property
+    def looked(self):
+        return self.decoders.looked
 
     def wait(self, observable_bytes):
         return self.decoders.predictor.lock if self.decoders.predictor else None

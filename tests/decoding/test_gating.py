@@ -9,7 +9,7 @@ from autoqec.decoding.compile_decoder import compile_decoder
 from autoqec.decoding.decoder_contract import Decoded
 from autoqec.decoding.gate_file import Gate, read_gate
 from autoqec.decoding.gating import open_gate
-from autoqec.decoding.short_bp import SCALE, ShortBP
+from autoqec.decoding.short_bp import MEMORY, SCALE, ShortBP
 from autoqec.errors import AutoQECError, UsageError
 from autoqec.plugins import load_plugins
 from autoqec.problem.environment import Choice
@@ -62,7 +62,8 @@ def explanation(problem, syndrome, iterations):
                 product = (-1.0 if fired[d] else 1.0) * np.prod([tanh[other] for other in inside if other != m])
                 updated[m, d] = SCALE * 2 * np.arctanh(product)
         message = updated
-        total = priors + [sum(message[m, d] for d in inside) for m, inside in enumerate(members)]
+        bias = priors + MEMORY * (total - priors)
+        total = bias + [sum(message[m, d] for d in inside) for m, inside in enumerate(members)]
         guess = total < 0
         if all(sum(guess[m] for m in touching[d]) % 2 == fired[d] for d in range(problem.num_detectors)):
             return np.bitwise_xor.reduce(mechanisms.observables[guess], axis=0, initial=0)
@@ -171,7 +172,7 @@ def test_the_short_belief_propagation_explains_what_it_says_it_explains(iteratio
 
 def test_its_flops_follow_from_the_graph():
     incidences, mechanisms = len(PROBLEM.mechanisms.detector), len(PROBLEM.mechanisms)
-    assert ShortBP(PROBLEM, 3).flops_per_shot == 3 * (54 * incidences + 2 * mechanisms)
+    assert ShortBP(PROBLEM, 3).flops_per_shot == 3 * (54 * incidences + 5 * mechanisms)
     assert open_gate(Gate(short_bp=3), PLAIN, PROBLEM).short_bp_flops == ShortBP(PROBLEM, 3).flops_per_shot
     assert open_gate(Gate(), PLAIN, PROBLEM).short_bp_flops == 0
 

@@ -26,10 +26,11 @@ from autoqec.history import (
     read_candidate,
     read_notes,
 )
+from autoqec.loop import judging
 from autoqec.loop import one_round as rounds
 from autoqec.loop.auditing import audit_round, replay_differences, why_no_replay
 from autoqec.loop.front_pairs import head_to_head
-from autoqec.loop.judging import Asked, judge
+from autoqec.loop.judging import Asked, judge, strong_reference
 from autoqec.loop.one_round import run_round
 from autoqec.loop.parents import composed_parents
 from autoqec.loop.round_state import find_verdict, read_state
@@ -630,3 +631,28 @@ def test_a_strong_reference_that_cannot_be_run_is_refused_before_an_attempt_is_s
         judge(replace(with_round, settings=settings), read_state(with_round.ledger, with_round.run.name, 2))
     assert caught.value.hint == "pip install 'tesseract-decoder'"
     assert not read_notes(with_round.ledger, with_round.run.name, "verdict")
+
+
+@pytest.mark.parametrize(
+    ("setting", "takes", "references", "expected"),
+    [
+        ("", True, "[mwpm_correlated]", "tesseract"),
+        ("", False, "[mwpm_correlated]", None),
+        ("", True, "[mwpm_correlated, tesseract]", None),
+        ("none", True, "[mwpm_correlated]", None),
+        ("osd", True, "[mwpm_correlated]", "osd"),
+    ],
+)
+def test_a_verdict_is_compared_with_a_decoder_near_maximum_likelihood_that_is_installed(
+    session, autoqec_lab, monkeypatch, setting, takes, references, expected
+):
+    path = autoqec_lab.workdir / "envs/tiny.yaml"
+    path.write_text(path.read_text().replace("[mwpm_correlated]", references))
+    made = session(ScriptedAgent({}), strong_reference=setting)
+
+    def compiled(choice, problem, registry):
+        if not takes:
+            raise UsageError("not this problem")
+
+    monkeypatch.setattr(judging, "compile_decoder", compiled)
+    assert strong_reference(made) == expected

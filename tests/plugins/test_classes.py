@@ -7,6 +7,7 @@ import pytest
 import torch
 from autoqec_plugins.mwpm.classes import both_classes
 from autoqec_plugins.mwpm.cover import double_cover
+from autoqec_plugins.mwpm.forced_classes import ForcedClasses
 from autoqec_plugins.mwpm.matching_kernel import WEIGHTS_PER_NAT
 from autoqec_plugins.mwpm.mwpm_decoder import Mwpm, MwpmCorrelated
 from autoqec_plugins.neural_bp.neural_bp_config import NeuralBPConfig
@@ -63,6 +64,77 @@ def test_both_classes_are_the_lightest_there_are(seed):
         for side in range(2):
             assert parity[solutions[side] > 0].sum() % 2 == side
             assert solutions[side] @ log_odds == pytest.approx(least[side], abs=0.02)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_general_solver_finds_the_lightest_of_both_classes_too(seed):
+    problem, rng = ladder(), np.random.default_rng(seed)
+    chosen, syndromes, sides = all_sets(problem)
+    parity = problem.edges.observables[:, 0].copy()
+    forced = ForcedClasses(parity, double_cover(problem.edges, problem.num_detectors))
+    assert forced.possible
+    for syndrome in itertools.product((0, 1), repeat=problem.num_detectors):
+        log_odds = rng.normal(1.0, 1.5, len(problem.edges)).astype(np.float32)
+        weights, solutions = np.empty(2, np.int64), np.empty((2, len(problem.edges)), np.uint8)
+        assert forced.solve(np.packbits(syndrome, bitorder="little"), log_odds, weights, solutions)
+        explains = (syndromes == syndrome).all(axis=1)
+        least = [(chosen[explains & (sides == side)] @ log_odds).min() for side in range(2)]
+        assert (weights[1] - weights[0]) / WEIGHTS_PER_NAT == pytest.approx(least[1] - least[0], abs=0.02)
+        for side in range(2):
+            assert parity[solutions[side] > 0].sum() % 2 == side
+            assert solutions[side] @ log_odds == pytest.approx(least[side], abs=0.02)
+
+
+def test_both_solvers_agree_on_drawn_shots():
+    problem = surface_problem(5, 0.008)
+    shots, beliefs = shots_and_beliefs(problem)
+    log_odds = edge_log_odds(beliefs, edge_uses(problem.edges))
+    parity = problem.edges.observables[:, 0].copy()
+    cover = double_cover(problem.edges, problem.num_detectors)
+    forced, found = ForcedClasses(parity, cover), 0
+    for shot in range(300):
+        one, other = (np.empty(2, np.int64) for _ in range(2))
+        solutions = np.empty((2, len(problem.edges)), np.uint8)
+        if both_classes(shots.syndromes[shot], log_odds[shot], parity, cover, one, solutions):
+            assert forced.solve(shots.syndromes[shot], log_odds[shot], other, solutions)
+            assert (one == other).all()
+            found += 1
+    assert found > 200
+
+
+def test_clusters_that_are_too_large_for_the_kernel_have_a_loss():
+    problem = surface_problem(5, 0.02)
+    shots, beliefs = shots_and_beliefs(problem)
+    syndromes, llr, truth = (part[:400] for part in (shots.syndromes, beliefs, shots.observables))
+    decoder = Mwpm().compile(problem)
+    log_odds = edge_log_odds(llr, edge_uses(problem.edges))
+    parity = problem.edges.observables[:, 0].copy()
+    cover = double_cover(problem.edges, problem.num_detectors)
+    room = np.empty(2, np.int64), np.empty((2, len(problem.edges)), np.uint8)
+    large = np.array([not both_classes(*row, parity, cover, *room) for row in zip(syndromes, log_odds, strict=True)])
+    loss, gradient = decoder.logical_gap_loss(syndromes, llr, truth)
+    failed = decoder.decode(syndromes, llr).failures(truth)
+    assert large.sum() > 20
+    assert (loss > 0).all()
+    tied = np.abs(loss - np.log(2)) < 2 / WEIGHTS_PER_NAT
+    assert ((loss > np.log(2)) == failed)[large & ~tied].all()
+    assert (np.abs(gradient[large & (loss > 0.01)]).sum(axis=1) > 0).all()
+
+
+def test_without_gauges_or_without_a_class_there_is_no_answer():
+    import stim
+
+    def forced(text):
+        problem = problem_from_dem(stim.DetectorErrorModel(text), name="small")
+        made = ForcedClasses(problem.edges.observables[:, 0].copy(), double_cover(problem.edges, problem.num_detectors))
+        return made, np.ones(len(problem.edges), np.float32)
+
+    ring = "error(0.1) D0 D1\nerror(0.1) D1 D2\nerror(0.1) D2 D0 L0"
+    assert not forced(ring)[0].possible
+    line, log_odds = forced("error(0.1) D0 D1\nerror(0.1) D1 L0")
+    room = np.empty(2, np.int64), np.empty((2, 2), np.uint8)
+    assert line.possible
+    assert not line.solve(np.array([1], np.uint8), log_odds, *room)
 
 
 def shots_and_beliefs(problem, seed=3):

@@ -428,6 +428,62 @@ def test_a_candidate_far_below_a_decoder_near_maximum_likelihood_is_too_good(mon
     assert found.reason == ("beats_reference_ml" if result == "failed" else "better")
 
 
+class Gated(Rates):
+    """An executor whose reference `ml` runs behind a gate and misses answers, unless it is asked without one."""
+
+    def __init__(self, rate, gated, ungated):
+        super().__init__(rate, references={"ml": gated})
+        self.ungated, self.asked = {"ml": ungated}, []
+
+    def answer(self, function, task):
+        if function != "score_chunks":
+            return super().answer(function, task)
+        whole = task.message.fields["ungated"]
+        self.asked.append((task.message.fields["strong"], whole))
+        answer = super().answer(function, task)
+        for chunk in answer["chunks"]:
+            gate = {} if whole else {"sent": 410, "sampled": 116, "differing": 1}
+            chunk["looked"] = {"ml": {"seconds": 0.0} | gate}
+            chunk["references"] = self.ungated if whole else self.references
+        return answer
+
+
+@pytest.mark.parametrize("where", ["references", "strong_reference"])
+@pytest.mark.parametrize(
+    ("gated", "ungated", "result"), [(60, 60, "failed"), (60, 21, "passed"), (18, 18, "passed")], ids=str
+)
+def test_a_candidate_above_a_gated_reference_is_held_against_the_one_without_a_gate(
+    monkeypatch, where, gated, ungated, result
+):
+    """The candidate fails 20 of each 4,096 shots."""
+    executor = Gated(20 / 4096, gated, ungated)
+    if where == "references":
+        monkeypatch.setattr(verifier, "_near_ml", lambda references: ["ml"])
+        found = verdict(executor, weights=WEIGHTS)
+        noted = found.details["gated"]["ml"]
+    else:
+        found = verdict(executor, weights=WEIGHTS, strong_reference="ml")
+        noted = found.details["share_of_gap"]["gated"]
+    assert checks(found)["reference_ml"] == result
+    assert (noted["sent"], noted["shots"]) == (410 * noted["shots"] // 4096, 16_384 if where == "references" else 4096)
+    better = gated > 20
+    assert noted.get("ungated") == (ungated * noted["shots"] // 4096 if better else None)
+    assert any(whole for _, whole in executor.asked) == better, "no gate is opened for any other candidate"
+    note = Verdict.from_dict(json.loads(json.dumps(found.to_dict())))
+    assert audit(note) == []
+    lines = verdict_lines(note.noted(verifier="holdout"))
+    assert "ml ran on the 10.0% of shots that the plain decoder is least sure of" in lines
+    assert ("without its gate it fails" in lines) == better
+
+
+def test_a_verdict_that_hides_the_ungated_reference_is_not_believed(monkeypatch):
+    monkeypatch.setattr(verifier, "_near_ml", lambda references: ["ml"])
+    found = verdict(Gated(20 / 4096, 60, 21), weights=WEIGHTS)
+    note = json.loads(json.dumps(found.to_dict()))
+    del note["gated"]["ml"]["ungated"]
+    assert audit(Verdict.from_dict(note)) != []
+
+
 def test_a_reference_is_near_ml_if_its_plugin_says_so():
     assert verifier._near_ml([Choice(kind="tesseract", beam=5), Choice(kind="mwpm_correlated")]) == (
         "tesseract(beam=5)",

@@ -105,7 +105,7 @@ def test_the_expected_gradient_is_that_of_all_shots(loss, problem, decoder, monk
     expected = gradient(AllShots([problem], labels=labels), problem, decoder, settings)
     seed = shot_sources.np.random.default_rng  # not yet replaced
     drawn = Draw(problem, SHOTS, shot_seed(), labels=False)
-    sizes = importance(decoder.confidence(drawn.syndromes, 12.0), "gap")
+    sizes = importance(decoder.confidence(drawn.syndromes, shot_sources._SUREST), "gap")
     chances = inclusion_probabilities(sizes, round(SHARE * SHOTS))
     order = np.argsort(sizes, kind="stable")
     total_loss, total_gradient = 0.0, np.zeros_like(expected[1])

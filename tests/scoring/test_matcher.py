@@ -216,7 +216,7 @@ def test_a_kept_matcher_that_cannot_be_told_its_next_task_is_ended():
     closed = []
 
     class Gone:
-        def open(self, *arguments):
+        def open(self, *arguments, **more):
             raise AutoQECError("the process ended")
 
         def close(self):

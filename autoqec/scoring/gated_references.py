@@ -1,0 +1,107 @@
+"""Runs slow reference decoders on the shots that the plain decoder is least sure of; the others keep the plain answer.
+
+A random sample of the others is decoded too, and only compared: it says how many answers are missed. Which shots these are
+depends on the shots of a chunk and the judge's seed alone, never on a clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import ceil, inf
+from typing import Any
+
+import numpy as np
+
+from autoqec.decoding.compile_decoder import GATE
+from autoqec.decoding.decoder_contract import ConfidentDecoder, Decoded
+from autoqec.plugins import Registry
+from autoqec.problem.environment import Choice
+
+#: The part of a chunk that is sent, and of the others that is sampled.
+SENT, SAMPLED = 1 / 10, 1 / 32
+
+#: Of a gap in nats: no surer shot is sent. The search goes to the first of these values, and on where it found too few.
+GAPS = (6.0, 12.0)
+
+#: Where belief propagation converged or did not, all shots on which it did not are sent.
+_NOT_CONVERGED = 0.5
+
+#: The capability of decoders that run behind a gate.
+_SLOW = "slow"
+
+
+def runs_behind_gate(choice: Choice, registry: Registry) -> bool:
+    """Whether a reference runs behind a gate if the environment's decoder has a confidence."""
+    return GATE not in choice.fields and bool(registry.get("decoder", choice.kind).capabilities.get(_SLOW))
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Which shots a slow reference decodes.
+
+    Attributes:
+        plain: The plain answers to all shots.
+        sent, sampled: Their places.
+    """
+
+    plain: Decoded
+    sent: np.ndarray
+    sampled: np.ndarray
+
+
+def choose(decoder: ConfidentDecoder, syndromes: np.ndarray, seed: int) -> Chosen:
+    """Choose the shots of a chunk that slow references decode.
+
+    Args:
+        decoder: The environment's decoder.
+        syndromes: Of a whole chunk.
+        seed: Of the sample; nobody but the judge can know it.
+    """
+    shots = len(syndromes)
+    most = ceil(SENT * shots)
+    if decoder.confidence_kind == "converged":
+        plain, confidence = decoder.decode_with_confidence(syndromes, 1.0)
+        sent = np.flatnonzero(confidence <= _NOT_CONVERGED)
+    else:
+        plain, confidence = _least_sure(decoder, syndromes, most)
+        largest = GAPS[-1] if decoder.confidence_kind == "gap" else inf
+        order = np.argsort(confidence, kind="stable")[:most]
+        sent = np.sort(order[confidence[order] <= largest])
+    others = np.setdiff1d(np.arange(shots), sent)
+    sampled = np.random.default_rng(seed).choice(others, ceil(SAMPLED * len(others)), replace=False)
+    return Chosen(plain, sent, np.sort(sampled))
+
+
+def _least_sure(decoder: ConfidentDecoder, syndromes: np.ndarray, most: int) -> tuple[Decoded, np.ndarray]:
+    """Confidences, exact as far as the least sure of so many shots."""
+    if decoder.confidence_kind != "gap":
+        return decoder.decode_with_confidence(syndromes)
+    for at_most in GAPS:
+        plain, confidence = decoder.decode_with_confidence(syndromes, at_most)
+        if int((confidence <= at_most).sum()) >= most:
+            break
+    return plain, confidence
+
+
+def decode_chosen(
+    chosen: Chosen, syndromes: np.ndarray, decode: Callable[[np.ndarray], Decoded]
+) -> tuple[Decoded, dict[str, Any]]:
+    """A slow reference's answers to a chunk.
+
+    Args:
+        chosen: Which shots it decodes.
+        syndromes: All of them.
+        decode: Decodes some.
+
+    Returns:
+        The answers, and the counts `sent`, `sampled` and `differing`; see `autoqec.results.reference_gates.GatedReference`.
+    """
+    observables, invalid = chosen.plain.observables.copy(), chosen.plain.invalid.copy()
+    both = np.concatenate([chosen.sent, chosen.sampled])
+    found = decode(syndromes[both])
+    sent = len(chosen.sent)
+    observables[chosen.sent], invalid[chosen.sent] = found.observables[:sent], found.invalid[:sent]
+    other = (found.observables[sent:] != chosen.plain.observables[chosen.sampled]).any(axis=1)
+    differing = int((other | (found.invalid[sent:] != chosen.plain.invalid[chosen.sampled])).sum())
+    return Decoded(observables, invalid), {"sent": sent, "sampled": len(chosen.sampled), "differing": differing}
