@@ -27,8 +27,8 @@ from autoqec.sandbox.child import failure_from, report_of
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring import shard
 from autoqec.scoring.candidate_workers import Workers
+from autoqec.scoring.decoder_set import open_decoder_set
 from autoqec.scoring.executor_contract import run_task
-from autoqec.scoring.matcher import open_decoder_set
 from autoqec.scoring.verifier_contract import VerificationRequest
 from autoqec.testing import TINY_ENVIRONMENT, custom_module, untrained
 

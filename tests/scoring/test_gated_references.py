@@ -12,9 +12,9 @@ from autoqec.plugins import load_plugins
 from autoqec.problem.environment import Choice
 from autoqec.results.reference_gates import behind_gate, gate_faults
 from autoqec.results.statistics import rate_interval
-from autoqec.scoring import matcher
+from autoqec.scoring import decoder_set
+from autoqec.scoring.decoder_set import DecoderSet
 from autoqec.scoring.gated_references import choose, decode_chosen, runs_behind_gate
-from autoqec.scoring.matcher import DecoderSet
 from autoqec.scoring.plain_answers import PlainAnswers, PlainStore
 from autoqec.scoring.scored import Scored
 from autoqec.testing import TINY_ENVIRONMENT
@@ -125,12 +125,12 @@ def test_a_decoder_set_runs_slow_references_behind_the_gate_and_others_on_all_sh
 
 def test_the_confidence_is_compiled_before_a_reference_is_timed(monkeypatch):
     asked = []
-    monkeypatch.setattr(matcher, "choose", lambda decoder, syndromes, seed: asked.append(len(syndromes)))
-    monkeypatch.setattr(matcher, "runs_behind_gate", lambda choice, registry: choice.kind == "mwpm_correlated")
+    monkeypatch.setattr(decoder_set, "choose", lambda decoder, syndromes, seed: asked.append(len(syndromes)))
+    monkeypatch.setattr(decoder_set, "runs_behind_gate", lambda choice, registry: choice.kind == "mwpm_correlated")
     with ExitStack() as resources:
-        matcher.open_decoder_set({"env:environment.yaml": TINY_ENVIRONMENT.encode()}, None, None, resources)
+        decoder_set.open_decoder_set({"env:environment.yaml": TINY_ENVIRONMENT.encode()}, None, None, resources)
         assert asked == [1], "on no real shot"
-        matcher.open_decoder_set(
+        decoder_set.open_decoder_set(
             {"env:environment.yaml": TINY_ENVIRONMENT.encode()}, None, None, resources, ungated=True
         )
     assert asked == [1]
