@@ -19,7 +19,7 @@ import numpy as np
 
 from autoqec.candidate_paths import GATE_FILE
 from autoqec.decoding.compile_decoder import compile_decoder, compile_references
-from autoqec.decoding.decoder_contract import CompiledDecoder, ConfidentDecoder, Decoded
+from autoqec.decoding.decoder_contract import CompiledDecoder, ConfidentDecoder, Decoded, SharingDecoder
 from autoqec.decoding.flipping import HardFlip
 from autoqec.decoding.gate_file import read_gate
 from autoqec.decoding.gating import Gating, Split, open_gate
@@ -36,7 +36,7 @@ from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.sandbox.stage_files import needs_lock, stage_kinds, stages_to_warm_up
 from autoqec.scoring.candidate_workers import Workers
 from autoqec.scoring.executor_contract import blobs_with_prefix
-from autoqec.scoring.gated_references import Chosen, choose, decode_chosen, runs_behind_gate
+from autoqec.scoring.gated_references import Chosen, choose, decode_chosen, decode_unsure, runs_behind_gate
 from autoqec.scoring.plain_answers import PlainAnswers, PlainStore
 from autoqec.scoring.predictor import OUT_OF_MEMORY, CandidateFault, Predictor, Recorded, fault_from, settle_beliefs
 from autoqec.scoring.scoring_requests import DecoderSetRequest, DecodingRequest
@@ -138,6 +138,8 @@ class DecoderSet:
             if name in self.gated_references and isinstance(self.baseline, ConfidentDecoder):
                 chosen = chosen or choose(self.baseline, syndromes, sample)
                 found[name], told[name] = decode_chosen(chosen, syndromes, decode)
+            elif isinstance(plainly := self.baseline.decoder, SharingDecoder) and plainly.same_where_sure(decoder):
+                found[name], told[name] = decode_unsure(self.baseline, syndromes, decode), {}
             else:
                 found[name], told[name] = decode(syndromes), {}
             told[name]["seconds"] = time.perf_counter() - began
@@ -150,11 +152,13 @@ class DecoderSet:
         shots = len(syndromes)
         return decode_in_slices(decoder, syndromes, beliefs, lambda done: self._note(what, done, shots))
 
-    def neutral(self, syndromes: np.ndarray) -> Decoded:
-        """The decoder's answers to uninformative beliefs: the problem's own priors, in every shot."""
+    def neutral(self, syndromes: np.ndarray) -> tuple[Decoded, float]:
+        """The decoder's answers to uninformative beliefs, the problem's own priors in every shot; and their seconds."""
+        began = time.perf_counter()
         priors = np.repeat(self.problem.priors_llr[None], len(syndromes), axis=0)
         settle_beliefs(priors, self.problem.priors_llr)
-        return self._decode("the environment's decoder on uninformative beliefs", self.backend, syndromes, priors)
+        decoded = self._decode("the environment's decoder on uninformative beliefs", self.backend, syndromes, priors)
+        return decoded, time.perf_counter() - began
 
     def gate(self, syndromes: np.ndarray) -> tuple[Split, dict[str, float]]:
         """Which shots the candidate's gate sends on, and the answers of the others.
@@ -432,7 +436,8 @@ def _reply(decoders: DecoderSet, request: DecodingRequest, sealed: SealedCandida
         answers, seconds = decoders.known(syndromes, request.references, request.sample)
         looked = decoders.looked
     elif request.op == "neutral":
-        answers, seconds = {"": decoders.neutral(syndromes)}, 0.0
+        decoded, seconds = decoders.neutral(syndromes)
+        answers = {"": decoded}
     elif request.op == "gate":
         split, seconds = decoders.gate(syndromes)
         answers, blobs["sent"] = {"": split.answer}, np.ascontiguousarray(split.sent, dtype=bool).tobytes()
@@ -555,13 +560,14 @@ class Matcher:
         message = self._ask("recorded", syndromes, blame=True)
         return self._decoded(message, "", len(syndromes)), message.fields["seconds"]
 
-    def neutral(self, syndromes: np.ndarray) -> Decoded:
+    def neutral(self, syndromes: np.ndarray) -> tuple[Decoded, float]:
         """See `DecoderSet.neutral`.
 
         Raises:
             AutoQECError: A decoder failed.
         """
-        return self._decoded(self._ask("neutral", syndromes, blame=False), "", len(syndromes))
+        message = self._ask("neutral", syndromes, blame=False)
+        return self._decoded(message, "", len(syndromes)), message.fields["seconds"]
 
     def cost(self) -> dict[str, int]:
         """See `DecoderSet.cost`."""
