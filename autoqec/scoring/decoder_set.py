@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 
 from autoqec.decoding.compile_decoder import compile_decoder, compile_references
-from autoqec.decoding.decoder_contract import CompiledDecoder, ConfidentDecoder, Decoded
+from autoqec.decoding.decoder_contract import CompiledDecoder, ConfidentDecoder, Decoded, SharingDecoder
 from autoqec.decoding.flipping import HardFlip
 from autoqec.decoding.gate_file import read_gate
 from autoqec.decoding.gating import Gating, Split, open_gate
@@ -27,7 +27,7 @@ from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.sandbox.stage_files import needs_lock, stage_kinds, stages_to_warm_up
 from autoqec.scoring.candidate_workers import Workers
 from autoqec.scoring.executor_contract import blobs_with_prefix
-from autoqec.scoring.gated_references import Chosen, choose, decode_chosen, runs_behind_gate
+from autoqec.scoring.gated_references import Chosen, choose, decode_chosen, decode_unsure, runs_behind_gate
 from autoqec.scoring.plain_answers import PlainAnswers, PlainStore
 from autoqec.scoring.predictor import Predictor, Recorded, settle_beliefs
 from autoqec.scoring.slices import Note, decode_in_slices
@@ -107,6 +107,8 @@ class DecoderSet:
             if name in self.gated_references and isinstance(self.baseline, ConfidentDecoder):
                 chosen = chosen or choose(self.baseline, syndromes, sample)
                 found[name], told[name] = decode_chosen(chosen, syndromes, decode)
+            elif isinstance(plainly := self.baseline.decoder, SharingDecoder) and plainly.same_where_sure(decoder):
+                found[name], told[name] = decode_unsure(self.baseline, syndromes, decode), {}
             else:
                 found[name], told[name] = decode(syndromes), {}
             told[name]["seconds"] = time.perf_counter() - began
@@ -119,11 +121,13 @@ class DecoderSet:
         shots = len(syndromes)
         return decode_in_slices(decoder, syndromes, beliefs, lambda done: self._note(what, done, shots))
 
-    def neutral(self, syndromes: np.ndarray) -> Decoded:
-        """The decoder's answers to uninformative beliefs: the problem's own priors, in every shot."""
+    def neutral(self, syndromes: np.ndarray) -> tuple[Decoded, float]:
+        """The decoder's answers to uninformative beliefs, the problem's own priors in every shot; and their seconds."""
+        began = time.perf_counter()
         priors = np.repeat(self.problem.priors_llr[None], len(syndromes), axis=0)
         settle_beliefs(priors, self.problem.priors_llr)
-        return self._decode("the environment's decoder on uninformative beliefs", self.backend, syndromes, priors)
+        decoded = self._decode("the environment's decoder on uninformative beliefs", self.backend, syndromes, priors)
+        return decoded, time.perf_counter() - began
 
     def gate(self, syndromes: np.ndarray) -> tuple[Split, dict[str, float]]:
         """Which shots the candidate's gate sends on, and the answers of the others.

@@ -17,6 +17,7 @@ from autoqec.decoding.compile_decoder import GATE
 from autoqec.decoding.decoder_contract import ConfidentDecoder, Decoded
 from autoqec.plugins import Registry
 from autoqec.problem.environment import Choice
+from autoqec.scoring.plain_answers import PlainAnswers
 
 #: The part of a chunk that is sent, and of the others that is sampled.
 SENT, SAMPLED = 1 / 10, 1 / 32
@@ -82,6 +83,25 @@ def _least_sure(decoder: ConfidentDecoder, syndromes: np.ndarray, most: int) -> 
         if int((confidence <= at_most).sum()) >= most:
             break
     return plain, confidence
+
+
+def decode_unsure(plain: PlainAnswers, syndromes: np.ndarray, decode: Callable[[np.ndarray], Decoded]) -> Decoded:
+    """The answers of a decoder that gives the plain ones where the plain decoder is sure: it need not decode these again.
+
+    Args:
+        plain: The environment's decoder, a `SharingDecoder`.
+        syndromes: Of a whole chunk.
+        decode: Decodes some with the other decoder.
+    """
+    assert isinstance(plain, ConfidentDecoder)
+    decoded, confidence = plain.decode_with_confidence(syndromes)
+    unsure = confidence <= 0
+    if not unsure.any():
+        return decoded
+    observables, invalid = decoded.observables.copy(), decoded.invalid.copy()
+    found = decode(syndromes[unsure])
+    observables[unsure], invalid[unsure] = found.observables, found.invalid
+    return Decoded(observables, invalid)
 
 
 def decode_chosen(

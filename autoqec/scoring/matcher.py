@@ -141,7 +141,8 @@ def _reply(decoders: DecoderSet, request: DecodingRequest, sealed: SealedCandida
         answers, seconds = decoders.known(syndromes, request.references, request.sample)
         looked = decoders.looked
     elif request.op == "neutral":
-        answers, seconds = {"": decoders.neutral(syndromes)}, 0.0
+        decoded, seconds = decoders.neutral(syndromes)
+        answers = {"": decoded}
     elif request.op == "gate":
         split, seconds = decoders.gate(syndromes)
         answers, blobs["sent"] = {"": split.answer}, np.ascontiguousarray(split.sent, dtype=bool).tobytes()
@@ -264,13 +265,14 @@ class Matcher:
         message = self._ask("recorded", syndromes, blame=True)
         return self._decoded(message, "", len(syndromes)), message.fields["seconds"]
 
-    def neutral(self, syndromes: np.ndarray) -> Decoded:
+    def neutral(self, syndromes: np.ndarray) -> tuple[Decoded, float]:
         """See `DecoderSet.neutral`.
 
         Raises:
             AutoQECError: A decoder failed.
         """
-        return self._decoded(self._ask("neutral", syndromes, blame=False), "", len(syndromes))
+        message = self._ask("neutral", syndromes, blame=False)
+        return self._decoded(message, "", len(syndromes)), message.fields["seconds"]
 
     def cost(self) -> dict[str, int]:
         """See `DecoderSet.cost`."""

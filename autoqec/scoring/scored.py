@@ -56,6 +56,7 @@ class Scored:
     gate_flops: int = 0
     plain_seconds: float = 0.0
     gate_seconds: float = 0.0
+    neutral_seconds: float = 0.0
     looked: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def __add__(self, other: Scored) -> Scored:
@@ -84,6 +85,7 @@ class Scored:
             gate_flops=self.gate_flops + other.gate_flops,
             plain_seconds=self.plain_seconds + other.plain_seconds,
             gate_seconds=self.gate_seconds + other.gate_seconds,
+            neutral_seconds=self.neutral_seconds + other.neutral_seconds,
         )
 
     @property
@@ -121,7 +123,19 @@ class Scored:
     @property
     def reference_us(self) -> dict[str, float]:
         """Microseconds of each reference per shot."""
-        return {name: 1e6 * told["seconds"] / max(1, self.reference_shots) for name, told in self.looked.items()}
+        return {
+            name: round(1e6 * told["seconds"] / max(1, self.reference_shots), 3) for name, told in self.looked.items()
+        }
+
+    @property
+    def neutral_us(self) -> float | None:
+        """Microseconds of the decoder on uninformative beliefs per shot; None if it was not run."""
+        return round(1e6 * self.neutral_seconds / self.neutral.shots, 3) if self.neutral.shots else None
+
+    @property
+    def gates(self) -> dict[str, GatedReference]:
+        """What each of the references behind a gate was run on."""
+        return {name: found for name in self.references if (found := self.gated(name)) is not None}
 
     def gated(self, name: str) -> GatedReference | None:
         """What a reference was run on behind its gate; None if it decoded every shot."""
@@ -165,6 +179,7 @@ def _one(score: ChunkScore, references: bool) -> Scored:
         gate_flops=score.gate_flops,
         plain_seconds=score.plain_seconds,
         gate_seconds=score.gate_seconds,
+        neutral_seconds=score.neutral_seconds,
     )
 
 

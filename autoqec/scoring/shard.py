@@ -45,7 +45,7 @@ class ChunkScore:
         neutral: The candidate's decoder with uninformative beliefs in the baseline's place; None if it was not run.
         invalid: Shots on which the candidate gave no valid answer (they are among its failures).
         references: Failures of each reference decoder.
-        predict_seconds, decode_seconds, baseline_seconds: Wall time of one process on this chunk.
+        predict_seconds, decode_seconds, baseline_seconds, neutral_seconds: Wall time of one process on this chunk.
         cpu_seconds: Processor time of the candidate's process, as the kernel counts it.
         digest: SHA-256 of the packed shots, 64 hex digits, for replay.
         failed: Which shots the candidate failed, a bit each, in hex: pairs two candidates scored on the same shots.
@@ -74,6 +74,7 @@ class ChunkScore:
     gate_flops: int = 0
     plain_seconds: float = 0.0
     gate_seconds: float = 0.0
+    neutral_seconds: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """As a JSON-able mapping."""
@@ -239,11 +240,14 @@ def _filled(split: Split | None, parts: Sequence[Decoded]) -> Decoded:
     return split.filled(_joined(parts)) if parts else split.answer
 
 
-def _without_candidate(matcher: Matcher, syndromes: np.ndarray, split: Split | None) -> Decoded:
-    """The answers to uninformative beliefs, of the shots that a gate sends on."""
+def _without_candidate(matcher: Matcher, syndromes: np.ndarray, split: Split | None) -> tuple[Decoded, float]:
+    """The answers to uninformative beliefs, of the shots that a gate sends on; and the seconds of these."""
     if split is None:
         return matcher.neutral(syndromes)
-    return _filled(split, [matcher.neutral(syndromes[split.sent])] if split.sent.any() else [])
+    if not split.sent.any():
+        return split.answer, 0.0
+    decoded, seconds = matcher.neutral(syndromes[split.sent])
+    return split.filled(decoded), seconds
 
 
 def _score(decoders: _DecoderSet, shots: Shots, with_references: bool, seed: int) -> ChunkScore:
@@ -258,10 +262,10 @@ def _score(decoders: _DecoderSet, shots: Shots, with_references: bool, seed: int
     answer, seconds = found.answer, found.seconds
     base_fails = plain.failures(shots.observables)
     fails = answer.failures(shots.observables)
-    neutral = None
+    neutral, neutral_seconds = None, 0.0
     if with_references and decoders.matcher.has_candidate:
         with course.pass_over("neutral"):
-            untold = _without_candidate(decoders.matcher, shots.syndromes, found.split)
+            untold, neutral_seconds = _without_candidate(decoders.matcher, shots.syndromes, found.split)
         neutral = _paired(untold.failures(shots.observables), fails)
     return ChunkScore(
         counts=_paired(base_fails, fails),
@@ -281,6 +285,7 @@ def _score(decoders: _DecoderSet, shots: Shots, with_references: bool, seed: int
         gate_flops=int(found.gate["flops"]),
         plain_seconds=found.gate["plain"],
         gate_seconds=found.gate["gate"],
+        neutral_seconds=neutral_seconds,
     )
 
 

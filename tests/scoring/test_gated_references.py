@@ -1,15 +1,24 @@
 """Slow references behind a gate: which shots they decode, what the others keep, and what may be missed."""
 
+import json
 from contextlib import ExitStack
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from autoqec_plugins.osd.osd_decoder import CompiledOsd
 
-from autoqec.decoding.compile_decoder import compile_references, without_gate
+from autoqec.decoding.compile_decoder import compile_decoder, compile_references, without_gate
 from autoqec.decoding.decoder_contract import Decoded
 from autoqec.errors import UsageError
 from autoqec.plugins import load_plugins
-from autoqec.problem.environment import Choice
+from autoqec.problem.code_contract import build_problem
+from autoqec.problem.environment import ENVIRONMENT_FILE, Choice, environment_from_files
+from autoqec.problem.sampling import sample_chunk
+from autoqec.results.counts import PairedCounts
+from autoqec.results.figures import Costs, Figures
+from autoqec.results.metrics import Metrics, parse_metrics
+from autoqec.results.metrics_parts import Measured
 from autoqec.results.reference_gates import behind_gate, gate_faults
 from autoqec.results.statistics import rate_interval
 from autoqec.scoring import decoder_set
@@ -18,6 +27,7 @@ from autoqec.scoring.gated_references import choose, decode_chosen, runs_behind_
 from autoqec.scoring.plain_answers import PlainAnswers, PlainStore
 from autoqec.scoring.scored import Scored
 from autoqec.testing import TINY_ENVIRONMENT
+from autoqec.views.figures_text import metrics_text
 
 SHOTS = 4096
 
@@ -51,6 +61,16 @@ class Strong:
         self.given += rows.tolist()
         answers = np.array([[row in self.ones] for row in rows.tolist()], np.uint8).reshape(-1, 1)
         return Decoded(answers, np.zeros(len(syndromes), bool))
+
+
+class Counted(CompiledOsd):
+    """The decoder `osd`; it counts the shots it is given."""
+
+    shots = 0
+
+    def decode(self, syndromes, beliefs=None):
+        self.shots += len(syndromes)
+        return super().decode(syndromes, beliefs)
 
 
 def places(count=SHOTS):
@@ -178,5 +198,43 @@ def test_counts_of_chunks_add():
     one = Scored(reference_shots=4096, looked={"t": {"sent": 410, "sampled": 116, "differing": 1, "seconds": 0.5}})
     both = one + one
     assert both.gated("t") == behind_gate(8192, 820, 232, 2)
-    assert both.reference_us == {"t": pytest.approx(1e6 / 8192)}
+    assert both.reference_us == {"t": round(1e6 / 8192, 3)}
     assert Scored(reference_shots=8, looked={"t": {"seconds": 0.5}}).gated("t") is None
+    assert replace(both, references={"t": 3, "other": 5}).gates == {"t": both.gated("t")}
+
+
+def test_a_reference_with_the_same_belief_propagation_decodes_only_the_shots_on_which_it_does_not_converge():
+    environment = TINY_ENVIRONMENT.replace("decoder: mwpm", "decoder: osd").replace("p: [0.005]", "p: [0.02]")
+    registry = load_plugins()
+    loaded = environment_from_files({ENVIRONMENT_FILE: environment.encode()}, origin="a test")
+    problem = build_problem(loaded, registry.maker("code"), 0.02)
+    sweep = Choice(kind="osd", method="osd_cs", order=4)
+    plain, decoder = (compile_decoder(each, problem, registry) for each in (Choice(kind="osd"), sweep))
+    given = Counted(problem, decoder._config)
+    shots = sample_chunk(problem, 3).syndromes
+    baseline = PlainAnswers(plain, PlainStore(), "a problem", lambda *told: None)
+    decoders = DecoderSet(problem, baseline, {"cs": given}, None, plain, {})
+    found = decoders.known(shots, True)[0]["cs"]
+    unsure = plain.confidence(shots) == 0
+    assert 0 < given.shots == unsure.sum() < len(shots)
+    whole = decoder.decode(shots)
+    assert (found.observables == whole.observables).all()
+    assert (found.invalid == whole.invalid).all()
+    others = (Choice(kind="osd", bp_iterations=31), Choice(kind="bp_lsd"))
+    assert not any(plain.same_where_sure(compile_decoder(each, problem, registry)) for each in others)
+
+
+def test_uninformative_beliefs_say_their_own_seconds():
+    one = Scored(neutral=PairedCounts(4096, 1, 1, 1), neutral_seconds=0.25)
+    assert (one + one).neutral_us == round(1e6 * 0.5 / 8192, 3)
+    assert Scored().neutral_us is None
+
+
+def test_metrics_say_what_a_gated_reference_was_run_on():
+    gated, counts = behind_gate(4096, 410, 116, 1), PairedCounts(4096, 10, 5, 3)
+    measured = Measured(counts=counts, gated={"t": gated}, reference_us={"t": 900.0}, neutral_us=12.5)
+    note = json.loads(json.dumps(Metrics.of(Figures.of(counts), Costs(1, 1, 1.0, 1.0, 1.0), measured, {}).to_note()))
+    again = parse_metrics(note).record
+    assert again.measured.gated == {"t": gated}
+    assert (again.measured.reference_us, again.measured.neutral_us) == ({"t": 900.0}, 12.5)
+    assert "t ran on the 10.0% of shots" in metrics_text(again)
