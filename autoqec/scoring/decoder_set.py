@@ -30,6 +30,7 @@ from autoqec.scoring.executor_contract import blobs_with_prefix
 from autoqec.scoring.gated_references import Chosen, choose, decode_chosen, decode_unsure, runs_behind_gate
 from autoqec.scoring.plain_answers import PlainAnswers, PlainStore
 from autoqec.scoring.predictor import Predictor, Recorded, settle_beliefs
+from autoqec.scoring.reference_runs import ReferenceRun
 from autoqec.scoring.slices import Note, decode_in_slices
 
 #: What a process that runs recorded operations warms up with: a stage that uses a little of everything.
@@ -62,8 +63,7 @@ class DecoderSet:
         gated_references: The labels of those that run behind a gate.
 
     Attributes:
-        looked: Of each reference, when `known` last ran it: its `seconds` and, if it ran behind a gate, `sent`, `sampled` and
-            `differing` (see `autoqec.scoring.gated_references`).
+        reference_runs: What the references took and were run on when `known` last ran them, by label.
     """
 
     def __init__(
@@ -80,14 +80,14 @@ class DecoderSet:
         gated_references: frozenset[str] = frozenset(),
     ):
         self._open_meter, self._gating, self._note = meter, gating, note
-        self.gated_references, self.looked = gated_references, dict[str, dict[str, float]]()
+        self.gated_references, self.reference_runs = gated_references, dict[str, ReferenceRun]()
         self._plain_seconds = 0.0  # of a shot, as the baseline took when it was last measured
         self._meter: Predictor | None = None
         self.problem, self.baseline, self.references = problem, baseline, dict(references)
         self.predictor, self.backend, self.missing = predictor, backend, dict(missing)
 
     def known(self, syndromes: np.ndarray, with_references: bool, sample: int = 0) -> tuple[dict[str, Decoded], float]:
-        """Answers of the trusted decoders: the baseline, under the empty name, and the references; `looked` says more of these.
+        """Answers of the trusted decoders: the baseline, under the empty name, and the references.
 
         Args:
             syndromes: Of a whole chunk.
@@ -99,20 +99,21 @@ class DecoderSet:
         """
         plain, seconds = self.baseline.timed(syndromes)
         self._plain_seconds = seconds / max(1, len(syndromes))
-        found, told = {"": plain}, dict[str, dict[str, float]]()
+        found: dict[str, Decoded] = {"": plain}
+        runs: dict[str, ReferenceRun] = {}
         chosen: Chosen | None = None
         for name, decoder in self.references.items() if with_references else ():
-            began = time.perf_counter()
+            began, counts = time.perf_counter(), None
             decode = partial(self._decode, f"reference {name}", decoder)
             if name in self.gated_references and isinstance(self.baseline, ConfidentDecoder):
                 chosen = chosen or choose(self.baseline, syndromes, sample)
-                found[name], told[name] = decode_chosen(chosen, syndromes, decode)
+                found[name], counts = decode_chosen(chosen, syndromes, decode)
             elif isinstance(plainly := self.baseline.decoder, SharingDecoder) and plainly.same_where_sure(decoder):
-                found[name], told[name] = decode_unsure(self.baseline, syndromes, decode), {}
+                found[name] = decode_unsure(self.baseline, syndromes, decode)
             else:
-                found[name], told[name] = decode(syndromes), {}
-            told[name]["seconds"] = time.perf_counter() - began
-        self.looked = told
+                found[name] = decode(syndromes)
+            runs[name] = ReferenceRun(time.perf_counter() - began, counts)
+        self.reference_runs = runs
         return found, seconds
 
     def _decode(

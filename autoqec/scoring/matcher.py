@@ -29,6 +29,7 @@ from autoqec.scoring.decoder_set import DecoderSet, open_decoder_set
 from autoqec.scoring.executor_contract import blobs_with_prefix
 from autoqec.scoring.plain_answers import PlainStore
 from autoqec.scoring.predictor import OUT_OF_MEMORY, CandidateFault, fault_from
+from autoqec.scoring.reference_runs import ReferenceRun, runs_from_dict, runs_to_dict
 from autoqec.scoring.scoring_requests import DecoderSetRequest, DecodingRequest
 from autoqec.scoring.slices import Note
 
@@ -135,11 +136,11 @@ def _reply(decoders: DecoderSet, request: DecodingRequest, sealed: SealedCandida
         return Message(decoders.cost(sealed))
     syndromes = np.frombuffer(request.syndromes, dtype=np.uint8).reshape(-1, decoders.problem.syndrome_bytes)
     seconds: Any
-    looked: dict[str, dict[str, float]] = {}
+    runs: dict[str, ReferenceRun] = {}
     blobs: dict[str, bytes] = {}
     if request.op == "known":
         answers, seconds = decoders.known(syndromes, request.references, request.sample)
-        looked = decoders.looked
+        runs = decoders.reference_runs
     elif request.op == "neutral":
         decoded, seconds = decoders.neutral(syndromes)
         answers = {"": decoded}
@@ -155,7 +156,7 @@ def _reply(decoders: DecoderSet, request: DecodingRequest, sealed: SealedCandida
     for name, decoded in answers.items():
         blobs[f"observables:{name}"] = np.ascontiguousarray(decoded.observables, dtype=np.uint8).tobytes()
         blobs[f"invalid:{name}"] = np.ascontiguousarray(decoded.invalid, dtype=bool).tobytes()
-    return Message({"seconds": seconds, "looked": looked}, blobs)
+    return Message({"seconds": seconds, "reference_runs": runs_to_dict(runs)}, blobs)
 
 
 class Matcher:
@@ -169,14 +170,14 @@ class Matcher:
 
     Attributes:
         progress: Called with what part of the shots of a request one decoder has done.
-        looked: See `DecoderSet`.
+        reference_runs: See `DecoderSet`.
     """
 
     def __init__(
         self, blobs: Mapping[str, bytes], p: float | None = None, strong: str | None = None, *, ungated: bool = False
     ):
         self.progress: Callable[[float], None] = lambda part: None
-        self.looked: Mapping[str, Mapping[str, float]] = {}
+        self.reference_runs: Mapping[str, ReferenceRun] = {}
         self._doing = "loading"
         self._child = Child("autoqec.scoring.matcher:serve")
         try:
@@ -234,7 +235,7 @@ class Matcher:
         """
         message = self._ask("known", syndromes, blame=False, references=with_references, sample=sample)
         names = [name.partition(":")[2] for name in message.blobs if name.startswith("observables:")]
-        self.looked = message.fields["looked"]
+        self.reference_runs = runs_from_dict(message.fields["reference_runs"])
         return {name: self._decoded(message, name, len(syndromes)) for name in names}, message.fields["seconds"]
 
     def gate(self, syndromes: np.ndarray) -> tuple[Split, Mapping[str, float]]:

@@ -116,8 +116,8 @@ class MatcherHere:
         self.missing = self.decoders.missing
 
     @property
-    def looked(self):
-        return self.decoders.looked
+    def reference_runs(self):
+        return self.decoders.reference_runs
 
     def wait(self, observable_bytes):
         return self.decoders.predictor.lock if self.decoders.predictor else None
