@@ -37,6 +37,13 @@ def mean_flops(flops_per_sent_shot: int, sent: int, shots: int, gate_flops: int 
     return -(-(flops_per_sent_shot * sent + gate_flops) // shots)
 
 
+def noted_mean_flops(flops_per_sent_shot: int | None, sent: int | None, shots: int, gate_flops: int) -> int | None:
+    """`mean_flops` of what a note says; None where it lacks a count, or says what cannot be."""
+    if flops_per_sent_shot is None or sent is None or share_sent(sent, shots) is None or gate_flops < 0:
+        return None
+    return mean_flops(flops_per_sent_shot, sent, shots, gate_flops)
+
+
 def share_sent(sent: int | None, shots: int) -> float | None:
     """The share of the scored shots that a gate sent on; None without a gate, or where a note says what cannot be."""
     return None if sent is None or shots < 1 or not 0 <= sent <= shots else sent / shots

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from autoqec.results.counts import PairedCounts
 from autoqec.results.figures import Figures
-from autoqec.results.gate_costs import UsPerShot, mean_flops, share_sent
+from autoqec.results.gate_costs import UsPerShot, noted_mean_flops, share_sent
 from autoqec.results.limits import Limits
 from autoqec.results.note_form import always, flat, mapping
 from autoqec.results.reference_gates import GatedReference
@@ -492,10 +492,10 @@ class Evidence:
     @property
     def mean_flops(self) -> int | None:
         """The mean cost that follows from the counts of a gated candidate; None without a gate, or before it is tested."""
-        target, each = self.target, self.flops_per_sent_shot
-        if target is None or target.sent is None or each is None or target.shots_in_all < 1:
+        target = self.target
+        if target is None:
             return None
-        return mean_flops(each, target.sent, target.shots_in_all, target.gate_flops)
+        return noted_mean_flops(self.flops_per_sent_shot, target.sent, target.shots_in_all, target.gate_flops)
 
     @property
     def places(self) -> tuple[Tested | OtherCell, ...]:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -28,10 +28,10 @@ from autoqec.results.counts import PairedCounts
 from autoqec.sandbox.channel import Message
 from autoqec.sandbox.lock import Lock
 from autoqec.scoring.batches import batches
-from autoqec.scoring.executor_contract import report_progress
 from autoqec.scoring.matcher import Matcher
 from autoqec.scoring.reference_runs import ReferenceRun, runs_from_dict, runs_to_dict
 from autoqec.scoring.scoring_requests import AgainTask, ScoringTask
+from autoqec.scoring.task_progress import TaskProgress
 
 FUNCTION = "autoqec.scoring.shard:score_chunks"
 AGAIN = "autoqec.scoring.shard:answer_again"
@@ -101,7 +101,7 @@ class _DecoderSet:
     matcher: Matcher
     lock: Lock | None
     drifted: dict[float, Problem] = field(default_factory=dict)  # by physical error rate
-    course: _Course | None = None  # of the task that it works on
+    progress: TaskProgress | None = None  # of the task that it works on
 
 
 #: The decoder set of the last task in this process; a task for another candidate or problem reuses its matcher.
@@ -171,36 +171,6 @@ _NO_SECONDS: Mapping[str, float] = {"predict": 0.0, "decode": 0.0, "cpu": 0.0}
 _NO_GATE: Mapping[str, float] = {"plain": 0.0, "gate": 0.0, "flops": 0}
 
 
-class _Course:
-    """How far a task is, reported as it goes on.
-
-    Args:
-        matcher: Does the work.
-        chunks: How many chunks the task has.
-        with_references: Whether each of them is decoded by the references, and on uninformative beliefs, too.
-    """
-
-    def __init__(self, matcher: Matcher, chunks: int, with_references: bool):
-        self._matcher = matcher
-        self._known, self._neutral = (_MANY, 1.0) if with_references else (1.0, 0.0)
-        self._gate = float(matcher.gated)
-        self._whole = chunks * (self._known + self._neutral + self._gate + float(matcher.has_candidate))
-        self._done = 0.0
-
-    @contextmanager
-    def pass_over(self, kind: Literal["known", "gate", "neutral", "candidate"], part: float = 1.0) -> Iterator[None]:
-        """A pass over a part of a chunk's shots."""
-        weight = part * {"known": self._known, "gate": self._gate, "neutral": self._neutral, "candidate": 1.0}[kind]
-        self._matcher.progress = lambda done: report_progress(min(1.0, (self._done + weight * done) / self._whole))
-        yield
-        self._done += weight
-        self._matcher.progress(0.0)
-
-
-#: What the passes of baseline and references weigh together, beside one of the candidate.
-_MANY = 3.0
-
-
 @dataclass(frozen=True)
 class _Answered:
     """The answers of a candidate and its gate to some shots.
@@ -218,18 +188,18 @@ class _Answered:
     gate: Mapping[str, float] = field(default_factory=lambda: dict(_NO_GATE))
 
 
-def _asked(matcher: Matcher, syndromes: np.ndarray, seed: int, course: _Course | None = None) -> _Answered:
+def _asked(matcher: Matcher, syndromes: np.ndarray, seed: int, progress: TaskProgress | None = None) -> _Answered:
     """Ask the candidate about the shots that its gate sends on, in batches as `autoqec.scoring.batches` cuts these."""
     split, gate = None, _NO_GATE
     if matcher.gated:
-        with course.pass_over("gate") if course else nullcontext():
+        with progress.pass_over("gate") if progress else nullcontext():
             split, gate = matcher.gate(syndromes)
     sent = split.sent if split else np.ones(len(syndromes), dtype=bool)
     parts, seconds, asked = [], dict(_NO_SECONDS), syndromes[sent] if split else syndromes
     # The candidate sees the sizes, so they are not drawn with the seed of the shots itself.
     for batch in batches(sent, derive_seed(seed.to_bytes(8, "big"), "batches", 0)):
         part = (batch.stop - batch.start) / len(asked)
-        with course.pass_over("candidate", part) if course else nullcontext():
+        with progress.pass_over("candidate", part) if progress else nullcontext():
             decoded, took = matcher.candidate(asked[batch])
         parts.append(decoded)
         seconds = {name: each + took[name] for name, each in seconds.items()}
@@ -254,20 +224,20 @@ def _without_candidate(matcher: Matcher, syndromes: np.ndarray, split: Split | N
 
 
 def _score(decoders: _DecoderSet, shots: Shots, with_references: bool, seed: int) -> ChunkScore:
-    course = decoders.course or _Course(decoders.matcher, 1, with_references)
-    with course.pass_over("known"):
+    progress = decoders.progress or TaskProgress(decoders.matcher, 1, with_references)
+    with progress.pass_over("known"):
         sample = derive_seed(seed.to_bytes(8, "big"), "reference sample", 0)
         known, baseline_seconds = decoders.matcher.known(shots.syndromes, with_references, sample)
     plain = known.pop("")
     found = _Answered(plain)
     if decoders.matcher.has_candidate:
-        found = _asked(decoders.matcher, shots.syndromes, seed, course)
+        found = _asked(decoders.matcher, shots.syndromes, seed, progress)
     answer, seconds = found.answer, found.seconds
     base_fails = plain.failures(shots.observables)
     fails = answer.failures(shots.observables)
     neutral, neutral_seconds = None, 0.0
     if with_references and decoders.matcher.has_candidate:
-        with course.pass_over("neutral"):
+        with progress.pass_over("neutral"):
             untold, neutral_seconds = _without_candidate(decoders.matcher, shots.syndromes, found.split)
         neutral = _paired(untold.failures(shots.observables), fails)
     return ChunkScore(
@@ -308,7 +278,7 @@ def score_chunks(message: Message) -> Message:
     """
     task = ScoringTask.from_message(message)
     with _with_decoder_set(task) as decoders:
-        decoders.course = _Course(decoders.matcher, len(task.seeds), task.references)
+        decoders.progress = TaskProgress(decoders.matcher, len(task.seeds), task.references)
         scores = [
             _score(decoders, sample_chunk(_drifted(decoders, task, task.drift), seed), task.references, seed)
             for seed in task.seeds
@@ -334,7 +304,7 @@ def score_given(task: ScoringTask, build: Callable[[Problem], Shots]) -> GivenSc
         build: Makes the shots.
     """
     with _with_decoder_set(task) as decoders:
-        shots, decoders.course = build(decoders.problem), None
+        shots, decoders.progress = build(decoders.problem), None
         score = _score(decoders, shots, False, len(shots))
         candidate = np.unpackbits(np.frombuffer(bytes.fromhex(score.failed), np.uint8), count=len(shots)).astype(bool)
         known, _ = decoders.matcher.known(shots.syndromes, False)

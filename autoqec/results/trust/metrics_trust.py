@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from autoqec.results.analysis import parse_analysis
-from autoqec.results.gate_costs import mean_flops
+from autoqec.results.gate_costs import noted_mean_flops
 from autoqec.results.metrics import Metrics, parse_metrics
 from autoqec.results.note_form import read_counts
 from autoqec.results.note_lines import Line
@@ -50,14 +50,9 @@ def _mean_cost_differs(metrics: Metrics) -> Iterator[str]:
     measured = metrics.measured
     if measured.sent is None and measured.flops_per_sent_shot is None:
         return
-    each, shots = measured.flops_per_sent_shot, metrics.figures.shots
-    possible = (
-        measured.sent is not None and each is not None and 0 <= measured.sent <= shots and measured.gate_flops >= 0
-    )
-    if (
-        not possible
-        or mean_flops(each or 0, measured.sent or 0, shots, measured.gate_flops) != metrics.costs.flops_per_shot
-    ):
+    shots = metrics.figures.shots
+    mean = noted_mean_flops(measured.flops_per_sent_shot, measured.sent, shots, measured.gate_flops)
+    if mean is None or mean != metrics.costs.flops_per_shot:
         yield "its mean cost does not follow from the shots that were sent on"
 
 
