@@ -24,25 +24,19 @@ class Clocks:
         monkeypatch.setattr(work_clock, "processor_seconds", lambda pid: self.spent)
 
 
-def test_a_wait_for_a_processor_does_not_count(monkeypatch):
+@pytest.mark.parametrize(
+    ("waited", "spent", "counted"),
+    [
+        pytest.param(90.0, 10.0, 10.0, id="a-wait-for-a-processor-does-not-count"),
+        pytest.param(0.0, 0.0, 100.0, id="sleep-counts"),
+        pytest.param(90.0, 100.0, 100.0, id="threads-that-make-each-other-wait-gain-nothing"),
+    ],
+)
+def test_what_counts_of_a_hundred_seconds(monkeypatch, waited, spent, counted):
     clocks = Clocks(monkeypatch)
     clock = WorkClock(1)
-    clocks.wall, clocks.waited, clocks.spent = 100.0, 90.0, 10.0
-    assert clock() == pytest.approx(10.0)
-
-
-def test_sleep_counts(monkeypatch):
-    clocks = Clocks(monkeypatch)
-    clock = WorkClock(1)
-    clocks.wall = 100.0
-    assert clock() == pytest.approx(100.0)
-
-
-def test_threads_that_make_each_other_wait_gain_nothing(monkeypatch):
-    clocks = Clocks(monkeypatch)
-    clock = WorkClock(1)
-    clocks.wall, clocks.waited, clocks.spent = 100.0, 90.0, 100.0
-    assert clock() == pytest.approx(100.0)
+    clocks.wall, clocks.waited, clocks.spent = 100.0, waited, spent
+    assert clock() == pytest.approx(counted)
 
 
 def test_it_never_goes_back(monkeypatch):
