@@ -6,7 +6,7 @@ Nothing here draws or decodes shots. A verifier collects counts; this module alo
 from __future__ import annotations
 
 from math import log
-from typing import Any
+from typing import TypedDict
 
 from autoqec.results.counts import PairedCounts
 from autoqec.results.figures import Figures
@@ -23,13 +23,22 @@ FUTILE_ALPHA = 0.05
 _DIGITS = 6
 
 
-def evidence(counts: PairedCounts, alpha: float) -> dict[str, Any]:
-    """The evidence in a test's counts, in natural logarithms.
+class LogEvidence(TypedDict):
+    """The evidence in a test's counts, in natural logarithms; fields of `Tested`.
 
-    Returns:
-        `log_e_better`, evidence that the candidate's rate is below the baseline's; `log_e_needed`, the evidence that "better"
-        needs at this level; `log_e_futile`, evidence that the ratio of rates is above `FUTILE_RATIO`.
+    Attributes:
+        log_e_better: Evidence that the candidate's rate is below the baseline's.
+        log_e_futile: Evidence that the ratio of rates is above `FUTILE_RATIO`.
+        log_e_needed: The evidence that "better" needs at this level.
     """
+
+    log_e_better: float
+    log_e_futile: float
+    log_e_needed: float
+
+
+def evidence(counts: PairedCounts, alpha: float) -> LogEvidence:
+    """The evidence in a test's counts, at the level of its attempt."""
     return {
         "log_e_better": round(finite(log_e_better(counts)), _DIGITS),
         "log_e_futile": round(finite(log_e_worse(counts, FUTILE_RATIO)), _DIGITS),

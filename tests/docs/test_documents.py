@@ -62,7 +62,7 @@ def test_the_glossary_is_in_order_and_says_each_word_once():
     assert max(Counter(names).values()) == 1
     wanted = """lab environment problem mechanism beliefs stage candidate run round baseline reference metrics verdict analysis
         claim note trailer attempt holdout eprocess front confirmed cell harmcell certificate ablation decoderset forkserver
-        warmup layers headtohead comparison hint internalerror"""
+        warmup layers headtohead comparison hint internalerror gate confidence complementarygap"""
     assert set(wanted.split()) <= set(names)
 
 
