@@ -9,9 +9,10 @@ from contextlib import suppress
 
 import numpy as np
 
+from autoqec.canonical import load_yaml
 from autoqec.compiled_once import tell_compiling
 from autoqec.decoding.compile_decoder import compile_decoder
-from autoqec.decoding.decoder_contract import ConfidentDecoder
+from autoqec.decoding.decoder_contract import ConfidentDecoder, TeachingDecoder
 from autoqec.decoding.gate_file import read_gate
 from autoqec.decoding.gating import open_gate
 from autoqec.errors import AutoQECError
@@ -75,6 +76,9 @@ def serve(channel: Channel) -> None:
     choice = loaded.environment.decoder
     decoder = compile_decoder(choice, problem, registry)
     blank = np.zeros((1, problem.syndrome_bytes), dtype=np.uint8)
+    if isinstance(decoder, TeachingDecoder) and _loss(task) == "logical_gap":
+        # First, because training needs it soon: it compiles other kernels before.
+        decoder.logical_gap_loss(blank, _priors(problem), np.zeros((1, problem.observable_bytes), dtype=np.uint8))
     decoder.decode(blank)
     if registry.get("decoder", choice.kind).capabilities.get("takes_beliefs"):
         decoder.decode(blank, _priors(problem))
@@ -83,6 +87,11 @@ def serve(channel: Channel) -> None:
         with suppress(AutoQECError):
             open_gate(gate, decoder, problem, name=choice.kind).split(blank)
     channel.send(Message({"done": True}))
+
+
+def _loss(task: ScoringTask) -> object:
+    told = load_yaml(task.sealed.files.get("training.yaml", b"{}"), name="training.yaml")
+    return told.get("loss") if isinstance(told, dict) else None
 
 
 def _priors(problem: Problem) -> np.ndarray:

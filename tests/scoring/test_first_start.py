@@ -1,6 +1,7 @@
 """A first start compiles the environment's decoder beside the training, and says so."""
 
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
@@ -51,6 +52,9 @@ def test_it_makes_every_first_call_of_the_environments_decoder(monkeypatch):
         def decode(self, syndromes, beliefs=None):
             calls.append("plain" if beliefs is None else "beliefs")
 
+        def logical_gap_loss(self, syndromes, beliefs, observables):
+            calls.append("loss")
+
         def confidence(self, syndromes, at_most):
             raise NotImplementedError
 
@@ -69,6 +73,9 @@ def test_it_makes_every_first_call_of_the_environments_decoder(monkeypatch):
     assert calls == ["plain", "beliefs", "gate"]
     _told[0]("matching", 9)
     assert [message.fields for message in pipe.sent] == [{"done": True}, {"compiling": "matching", "seconds": 9}]
+    teaching = replace(TASK, sealed=SealedCandidate({"training.yaml": b"loss: logical_gap\n"}, b""))
+    first_start.serve(Pipe(teaching.to_message()))
+    assert calls[3:] == ["loss", "plain", "beliefs", "gate"]
 
 
 def test_it_starts_once_when_it_is_begun_and_is_waited_for(monkeypatch):
