@@ -24,6 +24,7 @@ from autoqec.candidate.stage_contract import Inference, StageKind
 from autoqec.candidate.weights import load_weights, save_weights
 from autoqec.decoding.compile_decoder import compile_decoder
 from autoqec.decoding.decoder_contract import CompiledDecoder, ConfidentDecoder, TeachingDecoder
+from autoqec.decoding.gate_file import Gate
 from autoqec.errors import UsageError
 from autoqec.plugins import Registry, load_plugins, own_plugins
 from autoqec.problem.environment import Choice
@@ -309,7 +310,9 @@ def serve_training(channel: Channel) -> None:
     training = training_from(wanted.training)
     decoders = _decoders(training, wanted.decoder, problems, registry)
     if wanted.lock:
-        sample = replace(sample_candidate(wanted.stages, registry.maker("stage")), training=training)
+        # The gate itself is the candidate's, which is not here yet; all kernels that any gate runs are compiled with this one.
+        gate = Gate(short_bp=1) if training.sampling == "gated" else None
+        sample = replace(sample_candidate(wanted.stages, registry.maker("stage")), training=training, gate=gate)
         _lock(channel, lambda: warm_up_training(sample, problems, decoders))
     request = TrainingRequest.from_message(channel.receive())
     candidate = read_candidate(request.sealed.files, registry.maker("stage"))

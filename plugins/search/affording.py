@@ -14,6 +14,7 @@ from statistics import median
 from typing import Any
 
 from autoqec.agents.agent_contract import Context, PastRound
+from autoqec.candidate.schema import Training
 from autoqec.json_values import JsonObject
 from autoqec.results.metrics import Metrics
 
@@ -23,6 +24,9 @@ from .space import Parsed, parse
 _SIZES = ("iterations", "layers", "hidden", "channels", "width", "feed_forward", "kernel")
 
 _LIMITS = {"max_params": "params", "max_flops_per_shot": "flops_per_shot"}
+
+#: The share of shots that `sampling: gated` computes where a candidate does not say it.
+_SAMPLED_SHARE: float = Training.model_fields["sampled_share"].default
 
 #: Minimum fraction of a candidate's training shots; with fewer, a round is not a test of the candidate.
 _LEAST_SHARE = 0.25
@@ -81,7 +85,7 @@ def _was_killed(parsed: Parsed, context: Context) -> bool:
     return any(
         past.status == "killed_by_safety"
         and _no_smaller(parsed, other)
-        and _shots(parsed, context) >= _shots(other, context)
+        and _shots(parsed, context) * _computed(parsed) >= _shots(other, context) * _computed(other)
         for past, other in ((past, parse(past.files)) for past in context.history if past.files)
     )
 
@@ -93,9 +97,9 @@ def _fitting_share(parsed: Parsed, context: Context) -> float:
 
 
 def predicted_seconds(parsed: Parsed, context: Context) -> float | None:
-    """Predict a candidate's training time from the most similar round with the same kinds of stages; None if unknown."""
+    """Predict a candidate's training time from the most similar round of the same kind; None if unknown."""
     alike = [
-        (abs(log(_size(parsed) / _size(other))), -place, seconds * _size(parsed) / _size(other))
+        (abs(log(_work(parsed) / _work(other))), -place, seconds * _work(parsed) / _work(other))
         for place, (past, other) in enumerate(_measured(context))
         if _kind(parsed) == _kind(other) and (seconds := _seconds_a_shot(past)) is not None
     ]
@@ -138,13 +142,30 @@ def _stages(parsed: Parsed) -> list[JsonObject]:
 
 
 def _kind(parsed: Parsed) -> Sequence[Any]:
-    loss = parsed.get("training.yaml", {}).get("loss", "bce")
-    return loss == "logical_gap", [(fields.get("kind"), fields.get("algorithm")) for fields in _stages(parsed)]
+    """Return what must be alike in two candidates for the time of a training shot of one to say something of the other's."""
+    training = parsed.get("training.yaml", {})
+    loss = training.get("loss", "bce") == "logical_gap"
+    return (
+        loss,
+        training.get("sampling", "all"),
+        [(fields.get("kind"), fields.get("algorithm")) for fields in _stages(parsed)],
+    )
 
 
 def _size(parsed: Parsed) -> float:
     """Return the sum over stages of the product of their sizes."""
     return sum(prod(float(fields.get(name) or 1) for name in _SIZES) for fields in _stages(parsed)) or 1.0
+
+
+def _work(parsed: Parsed) -> float:
+    """Return what the time of a training shot is taken to be proportional to: the sizes, and the share of shots computed."""
+    return _size(parsed) * _computed(parsed)
+
+
+def _computed(parsed: Parsed) -> float:
+    """Return the share of the shots drawn that training computes."""
+    training = parsed.get("training.yaml", {})
+    return float(training.get("sampled_share", _SAMPLED_SHARE)) if training.get("sampling", "all") == "gated" else 1.0
 
 
 def _no_smaller(parsed: Parsed, other: Parsed) -> bool:
