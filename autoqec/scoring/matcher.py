@@ -298,8 +298,7 @@ def open_decoder_set(
     for name, decoder in {environment.decoder.label: baseline, **references}.items():
         note(f"the first decoding of {name}, which may compile it", 0, 0)
         decoder.decode(blank)
-    if gating is not None:
-        gating.split(blank)
+    _warm_gates(baseline, gating, gated, blank)
     if locked:  # only now, since a fork exists only once its parent is warm
         predictor = resources.enter_context(start(locked=True, stages=stages))
     if predictor is not None:
@@ -321,6 +320,16 @@ def open_decoder_set(
             return resources.enter_context(start(locked=True, stages=_METERED + stages, recorded=recorded))
 
     return DecoderSet(problem, baseline, references, predictor, backend, missing, meter, gating, note, gated)
+
+
+def _warm_gates(
+    baseline: PlainAnswers, gating: Gating | None, gated_references: frozenset[str], blank: np.ndarray
+) -> None:
+    """Make the first call of gates, which compiles the confidence, where nothing is timed."""
+    if gated_references and isinstance(baseline, ConfidentDecoder):
+        choose(baseline, blank, 0)
+    if gating is not None:
+        gating.split(blank)
 
 
 def _references(

@@ -1,9 +1,10 @@
 """Predicts the cost of a candidate from similar rounds, and checks it against limits and budget.
 
-It does not use a cost formula. A candidate with the same stages as an earlier round has the same FLOPs and parameters. A
-candidate that is at least as large in every size as a round above a limit is above the limit too. All other costs are unknown,
-and such candidates are allowed. Training time is proportional to shots and roughly to sizes; it is predicted from the most
-similar round.
+It does not use a cost formula. Costs are means over all shots, so a gate is a part of them. A candidate with the same stages
+and the same gate as an earlier round has the same FLOPs and parameters. A candidate that is at least as large in every size
+as a round above a limit, and is sent at least the same shots, is above the limit too. All other costs are unknown, and such
+candidates are allowed. Training time is proportional to the shots that are computed and roughly to sizes; it is predicted from
+the most similar round.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from statistics import median
 from typing import Any
 
 from autoqec.agents.agent_contract import Context, PastRound
-from autoqec.candidate.schema import Training
 from autoqec.json_values import JsonObject
 from autoqec.results.metrics import Metrics
 
@@ -23,10 +23,10 @@ from .space import Parsed, parse
 #: Fields whose larger values raise all costs; the other fields define the kind of candidate.
 _SIZES = ("iterations", "layers", "hidden", "channels", "width", "feed_forward", "kernel")
 
-_LIMITS = {"max_params": "params", "max_flops_per_shot": "flops_per_shot"}
+#: `sampled_share` where the file does not say it.
+_SAMPLED_SHARE = 0.125
 
-#: The share of shots that `sampling: gated` computes where a candidate does not say it.
-_SAMPLED_SHARE: float = Training.model_fields["sampled_share"].default
+_LIMITS = {"max_params": "params", "max_flops_per_shot": "flops_per_shot"}
 
 #: Minimum fraction of a candidate's training shots; with fewer, a round is not a test of the candidate.
 _LEAST_SHARE = 0.25
@@ -65,7 +65,10 @@ def surely_over(parsed: Parsed, context: Context) -> bool:
     """Tell whether a round with the same stages, or smaller ones of the same kind, was over a cost limit."""
     if not any((context.environment.get("constraints") or {}).get(name) is not None for name in _LIMITS):
         return False
-    return any(over_limits(past.metrics, context) and _no_smaller(parsed, other) for past, other in _measured(context))
+    return any(
+        over_limits(past.metrics, context) and _no_smaller(parsed, other) and _sends_no_less(parsed, other)
+        for past, other in _measured(context)
+    )
 
 
 def cut_to_time(parsed: Parsed, context: Context) -> Parsed | None:
@@ -85,7 +88,7 @@ def _was_killed(parsed: Parsed, context: Context) -> bool:
     return any(
         past.status == "killed_by_safety"
         and _no_smaller(parsed, other)
-        and _shots(parsed, context) * _computed(parsed) >= _shots(other, context) * _computed(other)
+        and _sampled_share(parsed) * _shots(parsed, context) >= _sampled_share(other) * _shots(other, context)
         for past, other in ((past, parse(past.files)) for past in context.history if past.files)
     )
 
@@ -97,7 +100,7 @@ def _fitting_share(parsed: Parsed, context: Context) -> float:
 
 
 def predicted_seconds(parsed: Parsed, context: Context) -> float | None:
-    """Predict a candidate's training time from the most similar round of the same kind; None if unknown."""
+    """Predict a candidate's training time from the most similar round with the same kinds of stages; None if unknown."""
     alike = [
         (abs(log(_work(parsed) / _work(other))), -place, seconds * _work(parsed) / _work(other))
         for place, (past, other) in enumerate(_measured(context))
@@ -142,14 +145,9 @@ def _stages(parsed: Parsed) -> list[JsonObject]:
 
 
 def _kind(parsed: Parsed) -> Sequence[Any]:
-    """Return what must be alike in two candidates for the time of a training shot of one to say something of the other's."""
     training = parsed.get("training.yaml", {})
-    loss = training.get("loss", "bce") == "logical_gap"
-    return (
-        loss,
-        training.get("sampling", "all"),
-        [(fields.get("kind"), fields.get("algorithm")) for fields in _stages(parsed)],
-    )
+    how = training.get("loss", "bce") == "logical_gap", training.get("sampling", "all")
+    return how, [(fields.get("kind"), fields.get("algorithm")) for fields in _stages(parsed)]
 
 
 def _size(parsed: Parsed) -> float:
@@ -158,14 +156,24 @@ def _size(parsed: Parsed) -> float:
 
 
 def _work(parsed: Parsed) -> float:
-    """Return what the time of a training shot is taken to be proportional to: the sizes, and the share of shots computed."""
-    return _size(parsed) * _computed(parsed)
+    """Return how much training computes for each shot drawn: the size, or the share of it that is sampled."""
+    return _sampled_share(parsed) * _size(parsed)
 
 
-def _computed(parsed: Parsed) -> float:
+def _sampled_share(parsed: Parsed) -> float:
     """Return the share of the shots drawn that training computes."""
     training = parsed.get("training.yaml", {})
-    return float(training.get("sampled_share", _SAMPLED_SHARE)) if training.get("sampling", "all") == "gated" else 1.0
+    return float(training.get("sampled_share") or _SAMPLED_SHARE) if training.get("sampling") == "gated" else 1.0
+
+
+def _sends_no_less(parsed: Parsed, other: Parsed) -> bool:
+    """Tell whether a candidate is sent all shots that another one is sent, and has no cheaper gate."""
+    mine, theirs = (each.get("gate.yaml", {}) for each in (parsed, other))
+    if mine.get("short_bp", 0) != theirs.get("short_bp", 0) or mine.get("events", 0) > theirs.get("events", 0):
+        return False
+    if mine.get("kind", "none") == "none":
+        return True
+    return mine.get("kind") == theirs.get("kind") and mine.get("threshold", 0.0) >= theirs.get("threshold", 0.0)
 
 
 def _no_smaller(parsed: Parsed, other: Parsed) -> bool:

@@ -239,22 +239,6 @@ def test_time_is_predicted_from_the_nearest_round_alike():
     assert predicted_seconds(other, now) is None
 
 
-def test_time_with_sampled_shots_is_predicted_from_rounds_that_sample():
-    def files(training):
-        return canonical({"stages/bp/stage.yaml": "kind: neural_bp\niterations: 9\n", "training.yaml": training})
-
-    everything = files("shots: 51200\nloss: logical_gap\n")
-    gated = files("shots: 51200\nloss: logical_gap\nsampling: gated\n")
-    now = context([past(1, everything)])
-    assert predicted_seconds(parse(everything), now) == pytest.approx(10.0)
-    assert predicted_seconds(parse(gated), now) is None
-    now = context([past(1, gated)])
-    assert predicted_seconds(parse(gated), now) == pytest.approx(10.0)
-    assert predicted_seconds(parse(everything), now) is None
-    twice = files("shots: 51200\nloss: logical_gap\nsampling: gated\nsampled_share: 0.25\n")
-    assert predicted_seconds(parse(twice), now) == pytest.approx(20.0)
-
-
 @every_agent
 def test_rounds_in_one_command_or_in_many_are_the_same_run(agent):
     for history in ([], played(agent, 2), played(agent, 3)):

@@ -1,5 +1,7 @@
 """Slow references behind a gate: which shots they decode, what the others keep, and what may be missed."""
 
+from contextlib import ExitStack
+
 import numpy as np
 import pytest
 
@@ -10,10 +12,12 @@ from autoqec.plugins import load_plugins
 from autoqec.problem.environment import Choice
 from autoqec.results.reference_gates import behind_gate, gate_faults
 from autoqec.results.statistics import rate_interval
+from autoqec.scoring import matcher
 from autoqec.scoring.gated_references import choose, decode_chosen, runs_behind_gate
 from autoqec.scoring.matcher import DecoderSet
 from autoqec.scoring.plain_answers import PlainAnswers, PlainStore
 from autoqec.scoring.scored import Scored
+from autoqec.testing import TINY_ENVIRONMENT
 
 SHOTS = 4096
 
@@ -117,6 +121,19 @@ def test_a_decoder_set_runs_slow_references_behind_the_gate_and_others_on_all_sh
         assert ("sent" in decoders.looked["slow"]) == bool(gated)
         assert "sent" not in decoders.looked["fast"]
         assert all(told["seconds"] >= 0 for told in decoders.looked.values())
+
+
+def test_the_confidence_is_compiled_before_a_reference_is_timed(monkeypatch):
+    asked = []
+    monkeypatch.setattr(matcher, "choose", lambda decoder, syndromes, seed: asked.append(len(syndromes)))
+    monkeypatch.setattr(matcher, "runs_behind_gate", lambda choice, registry: choice.kind == "mwpm_correlated")
+    with ExitStack() as resources:
+        matcher.open_decoder_set({"env:environment.yaml": TINY_ENVIRONMENT.encode()}, None, None, resources)
+        assert asked == [1], "on no real shot"
+        matcher.open_decoder_set(
+            {"env:environment.yaml": TINY_ENVIRONMENT.encode()}, None, None, resources, ungated=True
+        )
+    assert asked == [1]
 
 
 def test_which_references_run_behind_a_gate():
