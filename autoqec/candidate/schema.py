@@ -35,7 +35,7 @@ _ALLOWED = (
 
 #: Fields of `Training` that came later: they are written only where they differ from the meaning that files without them have,
 #: so that an old candidate keeps its files and its hash.
-_ONLY_IF_SET = frozenset({"sampling", "sampled_share", "temperature"})
+_ONLY_IF_SET = frozenset({"sampling", "sampled_share", "temperature", "curriculum"})
 
 
 class _Strict(BaseModel):
@@ -79,6 +79,8 @@ class Training(_Strict):
         sampled_share: With `sampling: gated`, the share of the shots drawn that is computed.
         temperature: Of the loss `logical_gap`: `fitted` divides all gaps by the temperature with the least loss on the last
             batches, so that training is not spent on making overconfident beliefs less so. With several observables it is 1.
+        curriculum: How much noise training starts with, as a multiple of the target's; it comes down to the target in three
+            levels during the first half of the steps. 1 trains at the target from the start.
     """
 
     learning_rate: float = Field(default=0.02, gt=0.0, le=1.0)
@@ -92,6 +94,7 @@ class Training(_Strict):
     sampling: Literal["all", "gated"] = "all"
     sampled_share: float = Field(default=0.125, gt=0.0, le=1.0)
     temperature: Literal["one", "fitted"] = "one"
+    curriculum: float = Field(default=1.0, ge=1.0, le=10.0)
 
 
 @dataclass(frozen=True)

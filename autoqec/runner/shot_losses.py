@@ -73,6 +73,7 @@ class ShotLosses:
         device: Where the modules are.
         seed: Key of the training stream.
         validation_shots: Shots of the validation loss.
+        levels: The problems of a curriculum, which `decoders` and `source` have after the rates.
     """
 
     def __init__(
@@ -85,20 +86,27 @@ class ShotLosses:
         device: torch.device,
         seed: bytes,
         validation_shots: int,
+        levels: Sequence[Problem] = (),
     ) -> None:
         self._modules, self._decoders, self._source, self._settings = modules, decoders, source, settings
-        self._device, self._seed, self._problems = device, seed, problems
-        self._priors = [torch.from_numpy(problem.priors_llr).to(device) for problem in problems]
+        self._device, self._seed, self._problems, self._rates = device, seed, [*problems, *levels], len(problems)
+        self._priors = [torch.from_numpy(problem.priors_llr).to(device) for problem in self._problems]
         self._validation_shots = validation_shots
         self._validation: list[TrainingShots] | None = None
         self._temperature = Temperature() if fits_temperature(settings, problems[0]) else None
 
-    def gradients(self, step: int, per_epoch: int) -> torch.Tensor:
+    def gradients(self, step: int, per_epoch: int, level: int | None = None) -> torch.Tensor:
         """Add the gradients of a step's batch to the parameters; returns the loss.
 
         An epoch is a pass over the same shots, so its seeds repeat; they are drawn again rather than stored.
+
+        Args:
+            step: How many steps are done.
+            per_epoch: Steps of an epoch.
+            level: The level of a curriculum to draw from; None for the rates in turn.
         """
-        loss, rate = torch.zeros((), device=self._device), step % len(self._problems)
+        loss = torch.zeros((), device=self._device)
+        rate = step % self._rates if level is None else self._rates + level
         for shots in self._batches("batch", step % per_epoch, self._settings.batch_size, rate):
             share = mean_loss(self._loss(rate, shots, self._temperature), shots) * (
                 shots.drawn / self._settings.batch_size

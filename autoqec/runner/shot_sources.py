@@ -15,6 +15,7 @@ import numpy as np
 
 from autoqec.decoding.decoder_contract import ConfidentDecoder
 from autoqec.decoding.gate_file import Gate
+from autoqec.decoding.gating import open_gate
 from autoqec.problem.problem import Problem
 from autoqec.problem.sampling import Draw, TrainingShots
 from autoqec.shared_threads import in_parallel, slices
@@ -28,6 +29,9 @@ _FALL = 0.4
 
 #: Shots whose confidence a thread computes at a time.
 _SHOTS_AT_A_TIME = 64
+
+#: Shots that a thread applies a gate to at a time: its short belief propagation gets faster with many.
+_SHOTS_GATED_AT_A_TIME = 256
 
 
 class ShotSource(Protocol):
@@ -61,9 +65,13 @@ class SampledShots:
         problems: Where shots come from.
         decoders: The decoder at each rate.
         share: Shots to take, as a share of those drawn.
-        gate: The candidate's gate. Shots that it does not send on keep their answers whatever the weights are, so their loss has
-            no gradient, and none of them is taken. None takes shots of any confidence.
+        gate: The candidate's gate, which the judge will apply in the same way. Shots that it does not send on keep their
+            answers whatever the weights are, so their loss has no gradient, and none of them is taken. None takes shots of any
+            confidence.
         labels: Whether shots tell the mechanisms that fired.
+
+    Raises:
+        UsageError: The decoder does not offer the confidence that the gate asks for.
     """
 
     def __init__(
@@ -76,41 +84,40 @@ class SampledShots:
         labels: bool,
     ) -> None:
         self._problems, self._decoders, self._share, self._labels = problems, decoders, share, labels
-        self._gate = gate
-        for problem, decoder in zip(problems, decoders, strict=True):
+        self._surest = _SUREST
+        if gate is not None and gate.kind == decoders[0].confidence_kind:
+            self._surest = gate.threshold  # no shot above it is sent on, so the decoder need not look further
+        self._gates = [open_gate(gate, *pair) for pair in zip(decoders, problems, strict=True)] if gate else None
+        for rate, (problem, decoder) in enumerate(zip(problems, decoders, strict=True)):
             # What a decoder prepares on first use is prepared once, not by every thread at the same time.
-            decoder.confidence(np.zeros((1, problem.syndrome_bytes), dtype=np.uint8), _SUREST)
+            nothing = np.zeros((1, problem.syndrome_bytes), dtype=np.uint8)
+            decoder.confidence(nothing, self._surest)
+            self._sent(nothing, rate)
 
     def draw(self, rate: int, shots: int, seed: int) -> TrainingShots:
         """See `ShotSource.draw`."""
         drawn, decoder = Draw(self._problems[rate], shots, seed, labels=self._labels), self._decoders[rate]
+        sent = self._sent(drawn.syndromes, rate)
+        syndromes = np.ascontiguousarray(drawn.syndromes[sent])
         found = in_parallel(
-            lambda part: decoder.confidence(drawn.syndromes[part], self._surest(decoder)),
-            slices(shots, _SHOTS_AT_A_TIME),
+            lambda part: decoder.confidence(syndromes[part], self._surest), slices(len(syndromes), _SHOTS_AT_A_TIME)
         )
-        confidence = np.concatenate(found)
-        sent = np.flatnonzero(self._sends(drawn.syndromes, confidence, decoder))
-        sizes = importance(confidence[sent], decoder.confidence_kind)
+        sizes = importance(np.concatenate(found), decoder.confidence_kind)
         chances = inclusion_probabilities(sizes, max(1, round(self._share * shots)))
         # In the order of confidence, so that the sample has its share of shots of every confidence.
         order = np.argsort(sizes, kind="stable")
         rows = np.sort(order[systematic_sample(chances[order], np.random.default_rng(seed).random())])
         return drawn.take(sent[rows], (1.0 / chances[rows]).astype(np.float32))
 
-    def _surest(self, decoder: ConfidentDecoder) -> float:
-        """The confidence above which shots are alike, so that the decoder need not look further."""
-        gate = self._gate
-        return gate.threshold if gate is not None and gate.kind == decoder.confidence_kind else _SUREST
-
-    def _sends(self, syndromes: np.ndarray, confidence: np.ndarray, decoder: ConfidentDecoder) -> np.ndarray:
-        """The shots that the candidate's gate sends on by its first two steps, bool `[shots]`."""
-        sent = np.ones(len(syndromes), dtype=bool)
-        if self._gate is not None and self._gate.events:
-            sent &= np.bitwise_count(syndromes).sum(axis=1, dtype=np.int64) >= self._gate.events
-        if self._gate is not None and self._gate.kind == decoder.confidence_kind:
-            sent &= confidence <= np.float32(self._gate.threshold)
+    def _sent(self, syndromes: np.ndarray, rate: int) -> np.ndarray:
+        """The shots that the candidate's gate sends on, as rows."""
+        if self._gates is None:
+            return np.arange(len(syndromes))
+        gate = self._gates[rate]
+        parts = slices(len(syndromes), _SHOTS_GATED_AT_A_TIME)
+        sent = np.flatnonzero(np.concatenate(in_parallel(lambda part: gate.split(syndromes[part]).sent, parts)))
         # A batch without any shot has no loss; one that no gate sends on is worth little, and does no harm.
-        return sent if sent.any() else np.ones(len(syndromes), dtype=bool)
+        return sent if len(sent) else np.arange(len(syndromes))
 
 
 def importance(confidence: np.ndarray, kind: str) -> np.ndarray:

@@ -39,19 +39,20 @@ class EarlyStopping:
         self._weights: dict[str, torch.Tensor] = {}
         self.points: list[dict[str, float]] = []
 
-    def look(self, step: int, loss: float, each: np.ndarray | None = None) -> bool:
+    def look(self, step: int, loss: float, each: np.ndarray | None = None, *, may_stop: bool = True) -> bool:
         """Take note of a validation loss after so many steps, the first of which is finite; returns whether to stop.
 
         Args:
             step: Steps done.
             loss: The validation loss.
             each: What each validation shot contributes to it, float64 `[shots]`; only `paired` needs them.
+            may_stop: Whether a look without progress counts. It does not while shots are drawn from another problem.
         """
         if isfinite(loss):
             self.points.append({"step": step, "loss": round(loss, 6)})
         lowest = loss < self._best
         progress = self._falls(each) if self._paired and each is not None else lowest
-        self._waited = 0 if progress else self._waited + 1
+        self._waited = 0 if progress or not may_stop else self._waited + 1
         if progress:
             self._reference = each
         if lowest:

@@ -21,6 +21,7 @@ from autoqec.decoding.decoder_contract import CompiledDecoder, ConfidentDecoder,
 from autoqec.errors import AutoQECError
 from autoqec.problem.problem import Problem
 from autoqec.problem.streams import derive_seed
+from autoqec.runner.curriculum import level_at
 from autoqec.runner.devices import choose_device
 from autoqec.runner.stopping import EarlyStopping, steps_between_looks
 from autoqec.runner.training_time import TrainingTime
@@ -82,6 +83,7 @@ def train(
     report: Callable[[Progress], None],
     seconds: float = inf,
     validation_shots: int | None = None,
+    levels: Sequence[Problem] = (),
 ) -> Trained:
     """Train a candidate's stages end to end with Adam and a cosine schedule.
 
@@ -89,8 +91,8 @@ def train(
         candidate: What to train; an empty pipeline or zero shots leaves the initial weights.
         problems: Where shots come from: the problem at its target rate, then at the environment's other rates. Batches take
             turns; the validation loss is the target's.
-        decoders: The decoder at each rate, if it supports the loss `logical_gap` or `sampling: gated`, whichever the candidate
-            asks for; otherwise none is needed.
+        decoders: The decoder at each rate, then at each of `levels`, if they support the loss `logical_gap` or `sampling:
+            gated`, whichever the candidate asks for; otherwise none is needed.
         seed: Key of the training stream; the same key gives the same weights on the same machine.
         max_shots: The profile's cap on shots drawn, over all epochs.
         initial: Weights of the parents, used where names and shapes fit if `inherit` or the candidate's `init: parents` says so.
@@ -99,6 +101,7 @@ def train(
         seconds: Wall-clock seconds after which no further step begins; the best weights so far are kept. Only in this case
             do the weights depend on the machine.
         validation_shots: Shots of the validation loss; None for `validation_size`.
+        levels: The problems of the candidate's curriculum, the noisiest first (`autoqec.runner.curriculum`).
 
     Raises:
         TrainingDiverged: More than `MAX_NAN_RATE` of the steps were not finite, or the loss before the first.
@@ -117,14 +120,14 @@ def train(
     per_epoch, steps = _plan(settings, max_shots) if parameters else (1, 0)
     between = steps_between_looks(steps, settings.batch_size, settings.patience)
     validated_on = validation_shots or _validated_on(settings, steps, between)
-    losses = _losses(modules, problems, decoders, candidate, device, seed, validated_on)
+    losses = _losses(modules, problems, decoders, candidate, device, seed, validated_on, levels)
     began = time.monotonic()
     stopping = EarlyStopping(modules, settings.patience, paired=settings.sampling != "all")
     untrained = losses.validation()
     if not isfinite(untrained.mean):
         raise TrainingDiverged("the loss of the untrained candidate is not finite", code="untrained_not_finite")
     stopping.look(0, untrained.mean, untrained.each)
-    course = _Course(steps, per_epoch, between, TrainingTime(steps, between, seconds, began))
+    course = _Course(steps, per_epoch, between, TrainingTime(steps, between, seconds, began), len(levels))
     if steps:
         report(Progress(0, steps, 0, stopping.points[0]["loss"], steps))
         _walk(course, parameters, settings, losses, stopping, report)
@@ -175,6 +178,7 @@ def _losses(
     device: torch.device,
     seed: bytes,
     validated_on: int,
+    levels: Sequence[Problem] = (),
 ) -> ShotLosses:
     """The losses, on shots from where the settings say."""
     from autoqec.runner.losses import needs_labels
@@ -185,10 +189,11 @@ def _losses(
     labels = needs_labels(settings.loss)
     teachers = [each for each in decoders or () if isinstance(each, TeachingDecoder)]
     confident = [each for each in decoders or () if isinstance(each, ConfidentDecoder)]
-    source: ShotSource = AllShots(problems, labels=labels)
+    everywhere = [*problems, *levels]
+    source: ShotSource = AllShots(everywhere, labels=labels)
     if settings.sampling == "gated":
-        source = SampledShots(problems, confident, settings.sampled_share, gate=candidate.gate, labels=labels)
-    return ShotLosses(modules, problems, teachers, source, settings, device, seed, validated_on)
+        source = SampledShots(everywhere, confident, settings.sampled_share, gate=candidate.gate, labels=labels)
+    return ShotLosses(modules, problems, teachers, source, settings, device, seed, validated_on, levels)
 
 
 @dataclass
@@ -200,6 +205,7 @@ class _Course:
         per_epoch: How many of them use different shots.
         between: Steps between two looks at the validation loss.
         time: What the time allows.
+        levels: How many levels the curriculum has above the target.
         done: How many steps are done.
         nan_steps: How many of those changed nothing, because they were not finite.
         out_of_time: Whether the time limit cut it short.
@@ -210,6 +216,7 @@ class _Course:
     per_epoch: int
     between: int
     time: TrainingTime
+    levels: int = 0
     done: int = 0
     nan_steps: int = 0
     out_of_time: bool = False
@@ -252,10 +259,11 @@ def _walk(
 
 
 def _look(course: _Course, losses: ShotLosses, stopping: EarlyStopping) -> bool:
-    """Compute the validation loss; returns whether it says to stop."""
+    """Compute the validation loss; returns whether it says to stop, which it does not before the target is reached."""
     with course.time.looking():
         validation = losses.validation()
-    return stopping.look(course.done, validation.mean, validation.each)
+    at_target = level_at(course.done, course.steps, course.levels) is None
+    return stopping.look(course.done, validation.mean, validation.each, may_stop=at_target)
 
 
 def _take_step(
@@ -269,7 +277,7 @@ def _take_step(
     import torch
 
     optimiser.forget_gradients()
-    loss = losses.gradients(step, course.per_epoch)
+    loss = losses.gradients(step, course.per_epoch, level_at(step, course.steps, course.levels))
     norm = torch.nn.utils.clip_grad_norm_(parameters, max_norm=10.0)
     usable = bool(torch.isfinite(loss) and torch.isfinite(norm))
     optimiser.step(usable=usable)

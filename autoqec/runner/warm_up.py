@@ -111,18 +111,26 @@ def _predict_once(actor: Candidate, problem: Problem) -> None:
 
 
 def warm_up_training(
-    candidate: Candidate, problems: Sequence[Problem], decoders: Sequence[CompiledDecoder] | None
+    candidate: Candidate,
+    problems: Sequence[Problem],
+    decoders: Sequence[CompiledDecoder] | None,
+    levels: Sequence[Problem] = (),
 ) -> None:
     """Do everything that training will do, in one step for each stage."""
     few: dict[str, int] = {"shots": _BATCH, "batch_size": _BATCH, "epochs": 1}
     training = Training.model_validate(candidate.training.model_dump() | few)
     for stage in candidate.stages:
         with _survives(f"stage kind {stage.config.kind}"):
-            _train_once(stand_in(replace(candidate, training=training, stages=(stage,))), problems, decoders)
+            _train_once(stand_in(replace(candidate, training=training, stages=(stage,))), problems, decoders, levels)
     warm_up_predictions(candidate, problems[0])
 
 
-def _train_once(actor: Candidate, problems: Sequence[Problem], decoders: Sequence[CompiledDecoder] | None) -> None:
+def _train_once(
+    actor: Candidate,
+    problems: Sequence[Problem],
+    decoders: Sequence[CompiledDecoder] | None,
+    levels: Sequence[Problem],
+) -> None:
     from autoqec.runner.training import train
 
     ignore: Callable[[object], None] = lambda progress: None  # noqa: E731
@@ -130,6 +138,7 @@ def _train_once(actor: Candidate, problems: Sequence[Problem], decoders: Sequenc
         actor,
         problems,
         decoders,
+        levels=levels,
         seed=_KEY,
         max_shots=_BATCH,
         initial={},

@@ -25,10 +25,12 @@ from autoqec.candidate.weights import load_weights, save_weights
 from autoqec.compiled_once import tell_compiling
 from autoqec.decoding.compile_decoder import compile_decoder
 from autoqec.decoding.decoder_contract import CompiledDecoder, ConfidentDecoder, TeachingDecoder
+from autoqec.decoding.gate_file import Gate
 from autoqec.errors import UsageError
 from autoqec.plugins import Registry, load_plugins, own_plugins
 from autoqec.problem.environment import Choice
 from autoqec.problem.problem import Problem, problem_from_dem
+from autoqec.runner.curriculum import levels_above
 from autoqec.runner.warm_up import parts, sample_candidate, training_from, warm_up_predictions, warm_up_training
 from autoqec.sandbox.channel import Channel, Message
 from autoqec.sandbox.lock import lock
@@ -309,10 +311,13 @@ def serve_training(channel: Channel) -> None:
     registry, problem = _registry(wanted.lock), _problem(wanted.dem)
     problems = [problem, *_at_other_rates(wanted.other_dems, problem)]
     training = training_from(wanted.training)
-    decoders = _decoders(training, wanted.decoder, problems, registry)
+    levels = levels_above(problem, training.curriculum)
+    decoders = _decoders(training, wanted.decoder, [*problems, *levels], registry)
     if wanted.lock:
-        sample = replace(sample_candidate(wanted.stages, registry.maker("stage")), training=training)
-        _lock(channel, lambda: warm_up_training(sample, problems, decoders))
+        # The gate itself is the candidate's, which is not here yet; all kernels that any gate runs are compiled with this one.
+        gate = Gate(short_bp=1) if training.sampling == "gated" else None
+        sample = replace(sample_candidate(wanted.stages, registry.maker("stage")), training=training, gate=gate)
+        _lock(channel, lambda: warm_up_training(sample, problems, decoders, levels))
     request = TrainingRequest.from_message(channel.receive())
     candidate = read_candidate(request.sealed.files, registry.maker("stage"))
 
@@ -326,6 +331,7 @@ def serve_training(channel: Channel) -> None:
         candidate,
         problems,
         decoders,
+        levels=levels,
         seed=request.seed,
         max_shots=request.max_shots,
         initial=load_weights(request.sealed.weights) if request.sealed.weights else {},

@@ -88,7 +88,7 @@ def _was_killed(parsed: Parsed, context: Context) -> bool:
     return any(
         past.status == "killed_by_safety"
         and _no_smaller(parsed, other)
-        and _shots(parsed, context) >= _shots(other, context)
+        and _sampled_share(parsed) * _shots(parsed, context) >= _sampled_share(other) * _shots(other, context)
         for past, other in ((past, parse(past.files)) for past in context.history if past.files)
     )
 
@@ -157,9 +157,13 @@ def _size(parsed: Parsed) -> float:
 
 def _work(parsed: Parsed) -> float:
     """Return how much training computes for each shot drawn: the size, or the share of it that is sampled."""
+    return _sampled_share(parsed) * _size(parsed)
+
+
+def _sampled_share(parsed: Parsed) -> float:
+    """Return the share of the shots drawn that training computes."""
     training = parsed.get("training.yaml", {})
-    share = float(training.get("sampled_share") or _SAMPLED_SHARE) if training.get("sampling") == "gated" else 1.0
-    return share * _size(parsed)
+    return float(training.get("sampled_share") or _SAMPLED_SHARE) if training.get("sampling") == "gated" else 1.0
 
 
 def _sends_no_less(parsed: Parsed, other: Parsed) -> bool:

@@ -223,6 +223,7 @@ def test_what_was_killed_is_not_proposed_again_or_larger():
     assert cut_to_time(changed(stage, iterations=12), now) is None
     assert allowed(changed(stage, iterations=5), now)
     assert allowed(changed("training.yaml", shots=25_600), now)
+    assert allowed(changed("training.yaml", sampling="gated"), now)  # it computes an eighth of the shots
 
 
 def test_time_is_predicted_from_the_nearest_round_alike():

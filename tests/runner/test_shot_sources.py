@@ -10,6 +10,8 @@ from autoqec_plugins.mwpm.mwpm_decoder import Mwpm, MwpmCorrelated
 from autoqec.candidate.compile import build_modules
 from autoqec.candidate.schema import read_candidate
 from autoqec.decoding.gate_file import Gate
+from autoqec.decoding.gating import open_gate
+from autoqec.decoding.short_bp import ShortBP
 from autoqec.errors import UsageError
 from autoqec.plugins import load_plugins
 from autoqec.problem.sampling import Draw, sample_labelled
@@ -196,7 +198,14 @@ def test_a_sampled_validation_is_near_that_of_all_and_repeats(problem, decoder):
 
 
 @pytest.mark.parametrize(
-    "gate", [Gate(kind="gap", threshold=3.0), Gate(events=3), Gate(kind="gap", threshold=6.0, events=4)]
+    "gate",
+    [
+        Gate(kind="gap", threshold=3.0),
+        Gate(events=3),
+        Gate(kind="gap", threshold=6.0, events=4),
+        Gate(short_bp=4),
+        Gate(kind="gap", threshold=6.0, events=4, short_bp=4),
+    ],
 )
 def test_only_shots_that_the_candidates_gate_sends_on_are_taken(gate, problem, decoder):
     shots = 512
@@ -204,6 +213,9 @@ def test_only_shots_that_the_candidates_gate_sends_on_are_taken(gate, problem, d
     sent = np.bitwise_count(drawn.syndromes).sum(axis=1) >= gate.events
     if gate.kind == "gap":
         sent &= decoder.confidence(drawn.syndromes) <= gate.threshold
+    if gate.short_bp:
+        sent &= ~ShortBP(problem, gate.short_bp).explain(drawn.syndromes).shots
+    assert (open_gate(gate, decoder, problem).split(drawn.syndromes).sent == sent).all()  # what the judge sends
     assert 0 < sent.sum() < shots
     taken = SampledShots([problem], [decoder], 1.0, gate=gate, labels=False).draw(0, shots, 11)
     assert (taken.syndromes == drawn.syndromes[sent]).all()
@@ -212,6 +224,11 @@ def test_only_shots_that_the_candidates_gate_sends_on_are_taken(gate, problem, d
     few = SampledShots([problem], [decoder], 0.5 * sent.sum() / shots, gate=gate, labels=False).draw(0, shots, 11)
     assert len(few.syndromes) == round(0.5 * sent.sum())
     assert {row.tobytes() for row in few.syndromes} <= {row.tobytes() for row in drawn.syndromes[sent]}
+
+
+def test_a_gate_that_the_decoder_does_not_offer_is_named(problem, decoder):
+    with pytest.raises(UsageError, match="not 'converged'"):
+        SampledShots([problem], [decoder], 0.5, gate=Gate(kind="converged"), labels=False)
 
 
 def test_a_batch_of_which_nothing_is_sent_on_is_still_a_batch(problem, decoder):
