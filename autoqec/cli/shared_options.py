@@ -33,7 +33,8 @@ executor_option = _setting("--executor", "Executor plugin that scores shots.")
 verifier_option = _setting("--verifier", "Verifier plugin.")
 strong_reference_option = _setting(
     "--strong-reference",
-    "A slow decoder such as tesseract, or none; without it, one that is installed. A verdict says which share of its gain is reached.",
+    "A slow decoder such as tesseract, or none; without it, one that is installed."
+    " A verdict says which share of its gain is reached.",
 )
 patience_option = _setting(
     "--patience",
