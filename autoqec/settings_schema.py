@@ -155,7 +155,7 @@ class Price(_Table):
 
 BUILTIN_PROFILES: Mapping[str, Profile] = {
     "dev": Profile(
-        train_shots=204_800,
+        train_shots=409_600,
         train_seconds=300.0,
         memory_gib=12.0,
         score_shots=131_072,

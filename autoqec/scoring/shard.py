@@ -30,6 +30,7 @@ from autoqec.sandbox.lock import Lock
 from autoqec.scoring.batches import batches
 from autoqec.scoring.executor_contract import report_progress
 from autoqec.scoring.matcher import Matcher
+from autoqec.scoring.reference_runs import ReferenceRun, runs_from_dict, runs_to_dict
 from autoqec.scoring.scoring_requests import AgainTask, ScoringTask
 
 FUNCTION = "autoqec.scoring.shard:score_chunks"
@@ -51,7 +52,7 @@ class ChunkScore:
         failed: Which shots the candidate failed, a bit each, in hex: pairs two candidates scored on the same shots.
         answers: SHA-256 of the candidate's predictions, 64 hex digits: any other process must give the same.
         lock: The layers around the candidate's process; None where it ran unlocked.
-        looked: Of each reference its seconds and, if it ran behind a gate, its counts; see `DecoderSet`.
+        reference_runs: What each reference took, and its counts behind a gate.
         sent: Shots that the candidate's gate sent on; None for a candidate without a gate.
         gate_flops: Floating-point operations of the gate's own steps on the chunk.
         plain_seconds, gate_seconds: Wall time of a gate: plain decoding, and what the confidence and further steps took.
@@ -69,7 +70,7 @@ class ChunkScore:
     answers: str
     lock: Lock | None
     neutral: PairedCounts | None = None
-    looked: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    reference_runs: Mapping[str, ReferenceRun] = field(default_factory=dict)
     sent: int | None = None
     gate_flops: int = 0
     plain_seconds: float = 0.0
@@ -79,7 +80,8 @@ class ChunkScore:
     def to_dict(self) -> dict[str, Any]:
         """As a JSON-able mapping."""
         told = {"counts": self.counts, "neutral": self.neutral, "lock": self.lock}
-        return dict(vars(self)) | {name: each.to_dict() if each else None for name, each in told.items()}
+        plain = {name: each.to_dict() if each else None for name, each in told.items()}
+        return dict(vars(self)) | plain | {"reference_runs": runs_to_dict(self.reference_runs)}
 
     @staticmethod
     def from_dict(fields: Mapping[str, Any]) -> ChunkScore:
@@ -87,7 +89,8 @@ class ChunkScore:
         neutral = PairedCounts.from_dict(fields["neutral"]) if fields.get("neutral") else None
         lock = Lock.from_dict(fields["lock"]) if fields["lock"] else None
         counts = PairedCounts.from_dict(fields["counts"])
-        return ChunkScore(**{**fields, "counts": counts, "neutral": neutral, "lock": lock})
+        runs = runs_from_dict(fields.get("reference_runs", {}))
+        return ChunkScore(**{**fields, "counts": counts, "neutral": neutral, "lock": lock, "reference_runs": runs})
 
 
 @dataclass
@@ -276,7 +279,7 @@ def _score(decoders: _DecoderSet, shots: Shots, with_references: bool, seed: int
         decode_seconds=seconds["decode"],
         cpu_seconds=seconds["cpu"],
         baseline_seconds=baseline_seconds,
-        looked=dict(decoders.matcher.looked) if with_references else {},
+        reference_runs=dict(decoders.matcher.reference_runs) if with_references else {},
         digest=hashlib.sha256(shots.syndromes.tobytes() + shots.observables.tobytes()).hexdigest(),
         failed=np.packbits(fails).tobytes().hex(),
         answers=_answers_digest(answer),

@@ -1,9 +1,10 @@
 """Predicts the cost of a candidate from similar rounds, and checks it against limits and budget.
 
-It does not use a cost formula. A candidate with the same stages as an earlier round has the same FLOPs and parameters. A
-candidate that is at least as large in every size as a round above a limit is above the limit too. All other costs are unknown,
-and such candidates are allowed. Training time is proportional to shots and roughly to sizes; it is predicted from the most
-similar round.
+It does not use a cost formula. Costs are means over all shots, so a gate is a part of them. A candidate with the same stages
+and the same gate as an earlier round has the same FLOPs and parameters. A candidate that is at least as large in every size
+as a round above a limit, and is sent at least the same shots, is above the limit too. All other costs are unknown, and such
+candidates are allowed. Training time is proportional to the shots that are computed and roughly to sizes; it is predicted from
+the most similar round.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from .space import Parsed, parse
 
 #: Fields whose larger values raise all costs; the other fields define the kind of candidate.
 _SIZES = ("iterations", "layers", "hidden", "channels", "width", "feed_forward", "kernel")
+
+#: `sampled_share` where the file does not say it.
+_SAMPLED_SHARE = 0.125
 
 _LIMITS = {"max_params": "params", "max_flops_per_shot": "flops_per_shot"}
 
@@ -61,7 +65,10 @@ def surely_over(parsed: Parsed, context: Context) -> bool:
     """Tell whether a round with the same stages, or smaller ones of the same kind, was over a cost limit."""
     if not any((context.environment.get("constraints") or {}).get(name) is not None for name in _LIMITS):
         return False
-    return any(over_limits(past.metrics, context) and _no_smaller(parsed, other) for past, other in _measured(context))
+    return any(
+        over_limits(past.metrics, context) and _no_smaller(parsed, other) and _sends_no_less(parsed, other)
+        for past, other in _measured(context)
+    )
 
 
 def cut_to_time(parsed: Parsed, context: Context) -> Parsed | None:
@@ -95,7 +102,7 @@ def _fitting_share(parsed: Parsed, context: Context) -> float:
 def predicted_seconds(parsed: Parsed, context: Context) -> float | None:
     """Predict a candidate's training time from the most similar round with the same kinds of stages; None if unknown."""
     alike = [
-        (abs(log(_size(parsed) / _size(other))), -place, seconds * _size(parsed) / _size(other))
+        (abs(log(_work(parsed) / _work(other))), -place, seconds * _work(parsed) / _work(other))
         for place, (past, other) in enumerate(_measured(context))
         if _kind(parsed) == _kind(other) and (seconds := _seconds_a_shot(past)) is not None
     ]
@@ -138,13 +145,31 @@ def _stages(parsed: Parsed) -> list[JsonObject]:
 
 
 def _kind(parsed: Parsed) -> Sequence[Any]:
-    loss = parsed.get("training.yaml", {}).get("loss", "bce")
-    return loss == "logical_gap", [(fields.get("kind"), fields.get("algorithm")) for fields in _stages(parsed)]
+    training = parsed.get("training.yaml", {})
+    how = training.get("loss", "bce") == "logical_gap", training.get("sampling", "all")
+    return how, [(fields.get("kind"), fields.get("algorithm")) for fields in _stages(parsed)]
 
 
 def _size(parsed: Parsed) -> float:
     """Return the sum over stages of the product of their sizes."""
     return sum(prod(float(fields.get(name) or 1) for name in _SIZES) for fields in _stages(parsed)) or 1.0
+
+
+def _work(parsed: Parsed) -> float:
+    """Return how much training computes for each shot drawn: the size, or the share of it that is sampled."""
+    training = parsed.get("training.yaml", {})
+    share = float(training.get("sampled_share") or _SAMPLED_SHARE) if training.get("sampling") == "gated" else 1.0
+    return share * _size(parsed)
+
+
+def _sends_no_less(parsed: Parsed, other: Parsed) -> bool:
+    """Tell whether a candidate is sent all shots that another one is sent, and has no cheaper gate."""
+    mine, theirs = (each.get("gate.yaml", {}) for each in (parsed, other))
+    if mine.get("short_bp", 0) != theirs.get("short_bp", 0) or mine.get("events", 0) > theirs.get("events", 0):
+        return False
+    if mine.get("kind", "none") == "none":
+        return True
+    return mine.get("kind") == theirs.get("kind") and mine.get("threshold", 0.0) >= theirs.get("threshold", 0.0)
 
 
 def _no_smaller(parsed: Parsed, other: Parsed) -> bool:

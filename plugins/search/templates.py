@@ -21,6 +21,7 @@ class Template:
         rationale: Why it should work.
         families: The decoder families that it is for.
         training: Fields of `training.yaml`; the rest keep their defaults.
+        gated_training: Fields that replace some of them where the candidate has a gate on the decoder's confidence.
         stages: Fields of each stage by slug.
         output: Fields of `output.yaml`; if empty, the file is left out.
     """
@@ -31,6 +32,7 @@ class Template:
     training: JsonObject
     stages: Mapping[str, JsonObject]
     output: JsonObject = field(default_factory=dict)
+    gated_training: JsonObject = field(default_factory=dict)
 
 
 def family_of(environment: JsonObject) -> Family:
@@ -44,6 +46,13 @@ def templates_for(environment: JsonObject) -> list[Template]:
     """Return the templates for an environment's family, in the order to try them."""
     family = family_of(environment)
     return [template for template in TEMPLATES if family in template.families]
+
+
+#: Shots are drawn for four microseconds each, and the tenth of them that the gate sends on is computed: 128 in a step, two
+#: blocks of `neural_bp`. Few shots matter less than what is learned from each, so steps are small.
+_GATED = {"sampling": "gated", "sampled_share": 0.1, "batch_size": 1280, "shots": 409_600}
+
+_GAP_GATED = {**_GATED, "learning_rate": 0.03, "temperature": "fitted"}
 
 
 def _training(learning_rate: float, shots: int = 102_400) -> dict[str, Any]:
@@ -90,17 +99,19 @@ _SHORT_BP = {"kind": "neural_bp", "iterations": 5, "sharing": "per_check", "lear
 
 TEMPLATES = (
     Template(
-        text="Eight iterations of belief propagation, with scales and dampings learned per detector, set the matching weights",
+        text="Five iterations of belief propagation, with scales and dampings learned per detector, set the matching weights",
         rationale=(
-            "Belief propagation on the mechanisms sees the correlations that matching on edges drops (Criger and Ashraf 2018;"
-            " Higgott et al. 2023); factors learned from matching's own gap undo what loops spoil (Nachmani et al. 2016)."
+            "Plain matching has the same weights for all shots; belief propagation weighs each shot by itself, and sees which"
+            " edges come together where an error is several edges (Criger and Ashraf 2018; Higgott et al. 2023). Factors learned"
+            " from matching's own gap undo what loops spoil (Nachmani et al. 2016)."
         ),
         families=("matching",),
         training=_on_the_gap(),
+        gated_training=_GAP_GATED,
         stages={
             "bp": {
                 "kind": "neural_bp",
-                "iterations": 8,
+                "iterations": 5,
                 "algorithm": "sum_product",
                 "sharing": "per_check",
                 "damping": "per_iteration",
@@ -109,18 +120,18 @@ TEMPLATES = (
         },
     ),
     Template(
-        text="Sixteen scaled sum-product iterations with a little memory leave little for ordered statistics to correct",
+        text="Sixteen scaled sum-product iterations with a little memory and damping order the columns of shots that are hard",
         rationale=(
-            "Memory damps the oscillations between equivalent errors that prevent convergence of belief propagation"
+            "Memory and damping calm the oscillations between equivalent errors that prevent convergence of belief propagation"
             " (Chen et al. 2022; Müller et al. 2025), and a scale below one limits the overconfidence from loops."
         ),
         families=("hyperedge",),
         training=_UNTRAINED,
-        stages={"bp": _with_memory("sum_product", 16, scale=0.8, memory=0.125)},
+        stages={"bp": _with_memory("sum_product", 16, scale=0.8, memory=0.125) | {"damping_value": 0.3}},
     ),
     Template(
-        text="Eight iterations of min-sum with memory do most of the same at a fifth of the cost",
-        rationale="Most shots converge early, ordered statistics decode the rest. Min-sum overestimates: a smaller scale.",
+        text="Eight iterations of min-sum with memory order the columns nearly as well at a fifth of the cost",
+        rationale="Min-sum needs no transcendental functions. It overestimates, so its scale is smaller.",
         families=("hyperedge",),
         training=_UNTRAINED,
         stages={"short": _with_memory("min_sum", 8, scale=0.6, memory=0.125) | {"position": 50}},
@@ -140,16 +151,17 @@ TEMPLATES = (
         stages={"middle": _with_memory("sum_product", 8, scale=0.8, memory=0.125)},
     ),
     Template(
-        text="Three iterations of scaled min-sum are a much cheaper first look at the same correlations",
+        text="Three iterations of scaled min-sum are a much cheaper first look",
         rationale="Most of the gain of belief propagation comes from its first iterations; min-sum needs no transcendentals.",
         families=("matching",),
         training=_on_the_gap(),
+        gated_training=_GAP_GATED,
         stages={
             "first_look": {
                 "kind": "neural_bp",
                 "iterations": 3,
                 "algorithm": "min_sum",
-                "sharing": "per_layer",
+                "sharing": "per_check",
                 "position": 50,
             }
         },
@@ -162,6 +174,7 @@ TEMPLATES = (
         ),
         families=_BOTH,
         training=_training(0.01, 76_800),
+        gated_training=_GATED,
         stages={"bp": _SHORT_BP, "correct": {"kind": "gnn", "message": "mlp", "aggregation": "sum"}},
     ),
     Template(
@@ -169,6 +182,7 @@ TEMPLATES = (
         rationale="A surface code looks the same everywhere, so few weights see many examples (Gicev et al. 2023).",
         families=("matching",),
         training=_training(0.005),
+        gated_training=_GATED,
         stages={"patch": {"kind": "cnn3d", "layers": 3, "channels": 12}},
     ),
     Template(
@@ -176,6 +190,7 @@ TEMPLATES = (
         rationale="Gates can switch a message off, which is right for most incidences (Li et al. 2016).",
         families=_BOTH,
         training=_training(0.01, 51_200),
+        gated_training=_GATED,
         stages={
             "gated": {
                 "kind": "gnn",
@@ -190,6 +205,7 @@ TEMPLATES = (
         rationale="The grid connects detectors that share no mechanism; belief propagation has already done the rest.",
         families=("matching",),
         training=_training(0.005),
+        gated_training=_GATED,
         stages={"bp": _SHORT_BP, "patch": {"kind": "cnn3d", "layers": 2, "channels": 8, "head": "mlp"}},
     ),
     Template(
@@ -197,6 +213,7 @@ TEMPLATES = (
         rationale="A detector has dozens of mechanisms and rarely more than one that fired (Brody et al. 2022).",
         families=("matching",),
         training=_training(0.01, 51_200),
+        gated_training=_GATED,
         stages={
             "attend": {
                 "kind": "gnn",
@@ -211,6 +228,7 @@ TEMPLATES = (
         rationale="The errors of belief propagation depend on position, and a dense layer has weights for each position.",
         families=_BOTH,
         training=_training(0.003),
+        gated_training=_GATED,
         stages={"bp": _SHORT_BP, "places": {"kind": "mlp", "hidden": 32}},
     ),
     Template(
@@ -218,6 +236,7 @@ TEMPLATES = (
         rationale="Small codes have few syndromes that occur often (Torlai and Melko 2017).",
         families=("matching",),
         training=_training(0.005),
+        gated_training=_GATED,
         stages={"dense": {"kind": "mlp", "hidden": 64, "see_beliefs": False}},
     ),
     Template(
@@ -225,6 +244,7 @@ TEMPLATES = (
         rationale="Long chains need many convolutions or messages, but only one attention layer (Bausch et al. 2024).",
         families=("matching",),
         training=_training(0.005),
+        gated_training=_GATED,
         stages={"chains": {"kind": "transformer", "layers": 1, "width": 16, "heads": 2}},
     ),
     Template(

@@ -4,13 +4,15 @@ import json
 import random
 
 import pytest
+from autoqec_plugins.search.affording import predicted_seconds, surely_over
 from autoqec_plugins.search.optimiser import mutate
 from autoqec_plugins.search.search_agent import SearchAgent
-from autoqec_plugins.search.space import choices, parse
+from autoqec_plugins.search.space import choices, parse, was_tried
 from autoqec_plugins.search.templates import TEMPLATES, templates_for
 
 from autoqec.agents.agent_contract import Context, PastRound
 from autoqec.agents.asking import ask
+from autoqec.candidate.installed_stages import formats
 from autoqec.candidate.schema import read_candidate, write_candidate
 from autoqec.canonical import load_yaml
 from autoqec.plugins import load_plugins
@@ -33,7 +35,16 @@ STAGES = stages()
 
 def context(history=(), seed=1, **fields):
     limits = {"train_shots": 51_200}
-    return Context({}, "r-abcd", len(history) + 1, seed, STAGES, limits, history=tuple(history), **fields)
+    return Context(
+        fields.pop("environment", {}),
+        "r-abcd",
+        len(history) + 1,
+        seed,
+        STAGES,
+        limits,
+        history=tuple(history),
+        **fields,
+    )
 
 
 def gain(files):
@@ -215,3 +226,102 @@ def test_the_template_that_flips_says_so_and_its_threshold_varies():
     assert choices(parse(flips[0].files), now)["output.yaml", "threshold"] == (0.5, 0.8, 0.9, 0.95)
     soft = next(past for past in history if "mode: soft_priors" in past.files.get("output.yaml", ""))
     assert ("output.yaml", "threshold") not in choices(parse(soft.files), now)
+
+
+def first_files(**fields):
+    return json.loads(SearchAgent().reply("ideator", context(**fields))["hint"])["files"]
+
+
+@pytest.mark.parametrize(("distance", "threshold"), [(3, 3.0), (5, 4.4), (7, 5.8), (9, 7.2)])
+def test_templates_have_a_gate_that_the_decoder_can_serve(distance, threshold):
+    environment = {"decoder": {"kind": "mwpm"}, "code": {"distance": distance}}
+    files = first_files(environment=environment, formats=formats("gap"))
+    gate, training = (load_yaml(files[name], name=name) for name in ("gate.yaml", "training.yaml"))
+    assert gate == {"kind": "gap", "threshold": threshold, "events": 0, "short_bp": 0}
+    assert (training["sampling"], training["temperature"]) == ("gated", "fitted")
+    read_candidate({path: text.encode() for path, text in files.items()}, REGISTRY.maker("stage"))
+
+
+def test_templates_have_no_gate_where_the_decoder_has_no_confidence():
+    files = first_files(environment={"decoder": {"kind": "mwpm_correlated"}}, formats=formats(None))
+    assert "gate.yaml" not in files
+    assert "sampling" not in load_yaml(files["training.yaml"], name="t")
+
+
+def test_a_short_belief_propagation_is_the_gate_of_hyperedges():
+    for confidence in (None, "converged"):
+        files = first_files(environment={"decoder": {"kind": "osd"}}, formats=formats(confidence))
+        gate = load_yaml(files["gate.yaml"], name="g")
+        assert (gate["kind"], gate["short_bp"]) == ("none", 16)
+
+
+def test_fields_of_a_gate_vary_by_what_the_decoder_offers():
+    files = {"gate.yaml": "kind: gap\nthreshold: 4.4\nevents: 0\nshort_bp: 0\n", "training.yaml": "shots: 0\n"}
+    asks = {"environment": {"decoder": {"kind": "mwpm"}}}
+    found = choices(parse(files), context(formats=formats("gap"), **asks))
+    assert found["gate.yaml", "kind"] == ("none", "gap")
+    assert 4.4 in found["gate.yaml", "threshold"]
+    assert {name for _, name in found} == {"kind", "threshold", "events", "short_bp"}
+    ungated = {**files, "gate.yaml": files["gate.yaml"].replace("gap", "none")}
+    assert ("gate.yaml", "threshold") not in choices(parse(ungated), context(formats=formats("gap"), **asks))
+    none = choices(parse(ungated), context(formats=formats(None), **asks))
+    assert {name for _, name in none} == {"events", "short_bp"}
+    other = choices(parse({"gate.yaml": "kind: sure\n"}), context(formats=formats("sure"), **asks))
+    assert other["gate.yaml", "threshold"] == (0.5,)
+
+
+def test_the_batch_of_a_gated_training_counts_shots_drawn():
+    for sampling, batches in (("gated", (640, 1280, 2560)), ("all", (128, 256, 512))):
+        text = f"loss: logical_gap\nsampling: {sampling}\n"
+        found = choices(parse({"training.yaml": text}), context(environment={"decoder": {"kind": "mwpm"}}))
+        assert found["training.yaml", "batch_size"] == batches
+        assert (("training.yaml", "sampled_share") in found) is (sampling == "gated")
+        assert found["training.yaml", "temperature"] == ("one", "fitted")
+
+
+def test_another_gate_is_another_candidate():
+    bp = {"stages/bp/stage.yaml": "kind: neural_bp\n", "training.yaml": "shots: 0\n"}
+    past = PastRound("r-abcd/1", "ok", None, (), "none", "x", {**bp, "gate.yaml": "kind: gap\nthreshold: 4.4\n"})
+    assert not was_tried(parse(bp), {}, context([past]))
+    assert not was_tried(parse({**bp, "gate.yaml": "kind: gap\nthreshold: 3.0\n"}), {}, context([past]))
+    assert was_tried(parse({**bp, "gate.yaml": "kind: gap\nthreshold: 4.4\n"}), {}, context([past]))
+
+
+@pytest.mark.parametrize(
+    ("gate", "over"),
+    [
+        ("kind: gap\nthreshold: 4.4\n", True),
+        ("kind: gap\nthreshold: 5.8\n", True),
+        ("kind: none\n", True),
+        ("kind: gap\nthreshold: 3.0\n", False),
+        ("kind: gap\nthreshold: 4.4\nevents: 5\n", False),
+        ("kind: gap\nthreshold: 4.4\nshort_bp: 8\n", False),
+        ("kind: other\nthreshold: 9.0\n", False),
+    ],
+)
+def test_a_limit_that_a_gated_round_exceeds_is_exceeded_by_those_that_are_sent_more(gate, over):
+    bp = {"stages/bp/stage.yaml": "kind: neural_bp\niterations: 8\n", "training.yaml": "shots: 0\n"}
+    metrics = some_metrics(delta_ler=0.01, flops_per_shot=1000, params=1)
+    past = PastRound(
+        "r-abcd/1", "ok", None, (), "none", "x", {**bp, "gate.yaml": "kind: gap\nthreshold: 4.4\n"}, metrics
+    )
+    now = context([past], environment={"constraints": {"max_flops_per_shot": 500}})
+    assert surely_over(parse({**bp, "gate.yaml": gate}), now) is over
+
+
+def test_the_time_of_training_follows_the_shots_that_are_computed():
+    stage = {"stages/bp/stage.yaml": "kind: neural_bp\niterations: 8\n"}
+    metrics = some_metrics(delta_ler=0.01, flops_per_shot=9, params=1, train_seconds=10.0, training={"shots": 20_000})
+
+    def files(share, sampling="gated"):
+        return {**stage, "training.yaml": f"shots: 20000\nsampling: {sampling}\nsampled_share: {share}\n"}
+
+    past = PastRound("r-abcd/1", "ok", None, (), "none", "x", files(0.1), metrics)
+    assert predicted_seconds(parse(files(0.1)), context([past])) == pytest.approx(10.0)
+    assert predicted_seconds(parse(files(0.2)), context([past])) == pytest.approx(20.0)
+    assert predicted_seconds(parse(files(0.1, "all")), context([past])) is None
+
+
+def test_no_template_promises_correlations_that_a_problem_may_lack():
+    for template in TEMPLATES:
+        assert "correlation" not in (template.text + template.rationale).lower()

@@ -344,3 +344,21 @@ def test_metrics_that_do_not_follow_from_their_counts_are_not_whole(changes):
     whole = whole_metrics(shots=65_536)
     assert metrics_problem(line(id="m", **whole)) == ""
     assert metrics_problem(line(id="m", **{**whole, **changes}))
+
+
+@pytest.mark.parametrize(
+    ("change", "whole"),
+    [
+        ({}, True),
+        ({"flops_per_shot": 499}, False),
+        ({"sent": 6_553}, False),
+        ({"sent": -1}, False),
+        ({"flops_per_sent_shot": None}, False),
+        ({"gate_flops": 65_536}, False),
+        ({"gate_flops": 65_536, "flops_per_shot": 502}, True),
+    ],
+)
+def test_the_mean_cost_of_gated_metrics_follows_from_what_was_sent_on(change, whole):
+    note = whole_metrics(shots=65_536, sent=6_560, flops_per_sent_shot=5_000, flops_per_shot=501) | change
+    said = metrics_problem(Line("d" * 64, note))
+    assert said == ("" if whole else "its mean cost does not follow from the shots that were sent on")

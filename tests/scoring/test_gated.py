@@ -16,8 +16,9 @@ from autoqec.problem.sampling import CHUNK_SHOTS, sample_chunk
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring import predictor, shard
 from autoqec.scoring.batches import batches
+from autoqec.scoring.decoder_set import open_decoder_set
 from autoqec.scoring.fault_sets import listed, shots_of
-from autoqec.scoring.matcher import Matcher, open_decoder_set
+from autoqec.scoring.matcher import Matcher
 from autoqec.scoring.scoring_requests import AgainTask, ScoringTask
 from autoqec.scoring.shard import ChunkScore
 from autoqec.testing import TINY_ENVIRONMENT, custom_module, untrained

@@ -21,10 +21,11 @@ from autoqec.results.metrics import Metrics, parse_metrics
 from autoqec.results.metrics_parts import Measured
 from autoqec.results.reference_gates import behind_gate, gate_faults
 from autoqec.results.statistics import rate_interval
-from autoqec.scoring import matcher
+from autoqec.scoring import decoder_set
+from autoqec.scoring.decoder_set import DecoderSet
 from autoqec.scoring.gated_references import choose, decode_chosen, runs_behind_gate
-from autoqec.scoring.matcher import DecoderSet
 from autoqec.scoring.plain_answers import PlainAnswers, PlainStore
+from autoqec.scoring.reference_runs import GateCounts, ReferenceRun
 from autoqec.scoring.scored import Scored
 from autoqec.testing import TINY_ENVIRONMENT
 from autoqec.views.figures_text import metrics_text
@@ -123,7 +124,7 @@ def test_others_keep_the_plain_answer_and_the_sample_is_only_compared():
     strong = Strong([7, missed])
     answer, counts = decode_chosen(chosen, places(), strong.decode)
     assert np.flatnonzero(answer.observables[:, 0]).tolist() == [7]
-    assert counts == {"sent": 410, "sampled": 116, "differing": 1}
+    assert counts == GateCounts(sent=410, sampled=116, differing=1)
     assert sorted(strong.given) == sorted([*chosen.sent.tolist(), *chosen.sampled.tolist()])
 
 
@@ -138,19 +139,19 @@ def test_a_decoder_set_runs_slow_references_behind_the_gate_and_others_on_all_sh
         assert answers["slow"].observables[1, 0] == 1
         assert len(slow.given) == (410 + 116 if gated else SHOTS)
         assert len(fast.given) == SHOTS
-        assert ("sent" in decoders.looked["slow"]) == bool(gated)
-        assert "sent" not in decoders.looked["fast"]
-        assert all(told["seconds"] >= 0 for told in decoders.looked.values())
+        assert (decoders.reference_runs["slow"].gate is not None) == bool(gated)
+        assert decoders.reference_runs["fast"].gate is None
+        assert all(run.seconds >= 0 for run in decoders.reference_runs.values())
 
 
 def test_the_confidence_is_compiled_before_a_reference_is_timed(monkeypatch):
     asked = []
-    monkeypatch.setattr(matcher, "choose", lambda decoder, syndromes, seed: asked.append(len(syndromes)))
-    monkeypatch.setattr(matcher, "runs_behind_gate", lambda choice, registry: choice.kind == "mwpm_correlated")
+    monkeypatch.setattr(decoder_set, "choose", lambda decoder, syndromes, seed: asked.append(len(syndromes)))
+    monkeypatch.setattr(decoder_set, "runs_behind_gate", lambda choice, registry: choice.kind == "mwpm_correlated")
     with ExitStack() as resources:
-        matcher.open_decoder_set({"env:environment.yaml": TINY_ENVIRONMENT.encode()}, None, None, resources)
+        decoder_set.open_decoder_set({"env:environment.yaml": TINY_ENVIRONMENT.encode()}, None, None, resources)
         assert asked == [1], "on no real shot"
-        matcher.open_decoder_set(
+        decoder_set.open_decoder_set(
             {"env:environment.yaml": TINY_ENVIRONMENT.encode()}, None, None, resources, ungated=True
         )
     assert asked == [1]
@@ -195,11 +196,11 @@ def test_an_altered_record_is_found(change, place):
 
 
 def test_counts_of_chunks_add():
-    one = Scored(reference_shots=4096, looked={"t": {"sent": 410, "sampled": 116, "differing": 1, "seconds": 0.5}})
+    one = Scored(reference_shots=4096, reference_runs={"t": ReferenceRun(0.5, GateCounts(410, 116, 1))})
     both = one + one
     assert both.gated("t") == behind_gate(8192, 820, 232, 2)
     assert both.reference_us == {"t": round(1e6 / 8192, 3)}
-    assert Scored(reference_shots=8, looked={"t": {"seconds": 0.5}}).gated("t") is None
+    assert Scored(reference_shots=8, reference_runs={"t": ReferenceRun(0.5)}).gated("t") is None
     assert replace(both, references={"t": 3, "other": 5}).gates == {"t": both.gated("t")}
 
 
