@@ -17,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 
 from autoqec.candidate_paths import GATE_FILE
+from autoqec.compiled_once import tell_compiling
 from autoqec.decoding.decoder_contract import Decoded
 from autoqec.decoding.gating import Split
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
@@ -88,6 +89,7 @@ def serve(channel: Channel) -> None:
     """
     _limit_memory()
     note, store = _sender(channel), PlainStore()
+    tell_compiling(lambda name, seconds: note(f"compiling {name}, once, about {seconds:.0f} s", 0, 0))
     request = channel.receive()
     with Workers() as workers:
         while True:
