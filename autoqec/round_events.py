@@ -50,6 +50,15 @@ class AgentsSpent(TypedDict):
     unpriced: int
 
 
+class Compiling(TypedDict):
+    """A kernel is compiled, which a first start does once: what it is, and about how many seconds that takes."""
+
+    event: Literal["compiling"]
+    run: str
+    what: str
+    seconds: float
+
+
 class TrainingGoesOn(TypedDict):
     """Steps of training done, of how many, the shots they took and the loss; `planned` steps, more where the time is short."""
 
@@ -127,6 +136,7 @@ RoundEvent = (
     | StepBegins
     | AgentWorks
     | AgentsSpent
+    | Compiling
     | TrainingGoesOn
     | ScoringGoesOn
     | VerifyingGoesOn

@@ -199,12 +199,12 @@ def instrumented() -> Any:
     """`autoqec.scoring.shard` with forks for children, its parts timed."""
     from autoqec.runner import worker
     from autoqec.scoring import candidate_workers as workers
-    from autoqec.scoring import matcher, predictor
+    from autoqec.scoring import decoder_set, matcher, predictor
 
     matcher.Child = workers.Child = Forked  # type: ignore[misc]
-    compiling, decoding = worker.compile_inference, matcher.compile_decoder
+    compiling, decoding = worker.compile_inference, decoder_set.compile_decoder
     worker.compile_inference = lambda *given: timed("inference", compiling(*given))
-    matcher.compile_decoder = lambda *given: Timed(decoding(*given))  # type: ignore[assignment]
+    decoder_set.compile_decoder = lambda *given: Timed(decoding(*given))  # type: ignore[assignment]
     predictor.settle_beliefs = timed("checks", predictor.settle_beliefs)
     return shard
 

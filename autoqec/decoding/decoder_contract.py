@@ -86,6 +86,15 @@ class ConfidentDecoder(CompiledDecoder, Protocol):
         ...
 
 
+@runtime_checkable
+class SharingDecoder(ConfidentDecoder, Protocol):
+    """A decoder whose first part, which finds the answers that it is sure of, other decoders may share."""
+
+    def same_where_sure(self, other: CompiledDecoder) -> bool:
+        """Whether another decoder gives exactly this one's plain answers wherever this one's confidence is above 0."""
+        ...
+
+
 def confidence_kind(decoder: CompiledDecoder) -> str | None:
     """The confidence that a decoder offers; None if it offers none."""
     return decoder.confidence_kind if isinstance(decoder, ConfidentDecoder) else None

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
+from autoqec.compiled_once import compiled_once
 from autoqec.decoding.array_checks import check_syndromes
 from autoqec.decoding.vector_math import exp_negative, log_positive
 from autoqec.problem.dem import LLR_BOUND
@@ -238,6 +239,7 @@ def _load(
             fired[detector, new[place]] = -_ONE if fires else _ONE
 
 
+@compiled_once("short belief propagation", 7)
 @_compiled
 def _explain(
     syndromes: np.ndarray,

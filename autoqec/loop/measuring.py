@@ -63,6 +63,9 @@ def measure(session: Session, state: RoundState, profile: Profile, key: bytes) -
         gate_flops=scored.gate_flops,
         references={name: failures / scored.counts.shots for name, failures in scored.references.items()},
         references_missing=dict(scored.missing),
+        gated=scored.gates,
+        reference_us=scored.reference_us,
+        neutral_us=scored.neutral_us,
         other_rates=tuple(
             RateFigures(p, Figures.of(each.counts), each.invalid, each.counts, each.sent)
             for p, each in at_other_rates.items()

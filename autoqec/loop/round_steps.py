@@ -44,8 +44,11 @@ from autoqec.problem.problem import problem_from_dem
 from autoqec.problem.streams import derive_key
 from autoqec.runner.reading import canonical_candidate
 from autoqec.runner.train import Limits, TrainingFailed, train_candidate
+from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.sandbox.stage_files import needs_lock, stages_to_warm_up
+from autoqec.scoring.first_start import FirstStart
 from autoqec.scoring.predictor import CandidateFault
+from autoqec.scoring.scoring_requests import ScoringTask
 
 #: The notes that a step wrote, by kind.
 Written = Mapping[str, dict[str, Any]]
@@ -143,20 +146,28 @@ def train(session: Session, state: RoundState) -> None:
         return
     profile = profile_from(detail(state, "profile"))
     fingerprint = problem_from_dem(stim.DetectorErrorModel(session.dems[0]), name="the environment").fingerprint
+    task = ScoringTask(environment=session.environment.files, sealed=SealedCandidate(state.files, b""))
     try:
-        result = train_candidate(
-            state.files,
-            session.dems,
-            session.environment.environment.decoder.model_dump(),
-            stages=stages_to_warm_up(state.files, session.registry),
-            parents=parent_weights(session.ledger, hypothesis_of(state).fork_from, fingerprint=fingerprint),
-            seed=derive_key(round_key(session, state.claim.number), "train"),
-            max_shots=profile.train_shots,
-            inherit=hypothesis_of(state).compose != "none",
-            locked=_locked(session, state.files),
-            limits=Limits(profile.train_seconds, int(profile.memory_gib * 2**30)),
-            report=lambda fields: session.event("train", **fields),
-        )
+        with FirstStart(task) as first:
+
+            def compiling(what: str, seconds: float) -> None:
+                session.event("compiling", what=what, seconds=seconds)
+                first.begin()  # what is compiled here for the first time is missing in the decoders' processes too
+
+            result = train_candidate(
+                state.files,
+                session.dems,
+                session.environment.environment.decoder.model_dump(),
+                stages=stages_to_warm_up(state.files, session.registry),
+                parents=parent_weights(session.ledger, hypothesis_of(state).fork_from, fingerprint=fingerprint),
+                seed=derive_key(round_key(session, state.claim.number), "train"),
+                max_shots=profile.train_shots,
+                inherit=hypothesis_of(state).compose != "none",
+                locked=_locked(session, state.files),
+                limits=Limits(profile.train_seconds, int(profile.memory_gib * 2**30)),
+                report=lambda fields: session.event("train", **fields),
+                compiling=compiling,
+            )
     except TrainingFailed as error:
         raise RoundEnded(error.status, error) from error
     training: TrainingRecord = {

@@ -9,6 +9,7 @@ from typing import Any
 from autoqec.results.counts import PairedCounts
 from autoqec.results.figures import Figures
 from autoqec.results.note_form import always, flat, mapping
+from autoqec.results.reference_gates import GatedReference
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,8 @@ class Measured:
         sent: Of a gated candidate: the shots that were sent on.
         flops_per_sent_shot, gate_flops: FLOPs of one of these, and of the gate's own steps on all shots.
         references, references_missing: Rates of reference decoders on the same shots; those left out, and how to install them.
+        gated: The references that ran behind a gate, by label.
+        reference_us, neutral_us: Microseconds that each reference took for a shot, and the decoder on uninformative beliefs.
         other_rates: Figures at the environment's other physical error rates.
         latency_us: The latency by part.
         training: How the training went.
@@ -114,6 +117,9 @@ class Measured:
     gate_flops: int = 0
     references: Mapping[str, float] = mapping(always=True)
     references_missing: Mapping[str, str] = mapping()
+    gated: Mapping[str, GatedReference] = mapping()
+    reference_us: Mapping[str, float] = mapping()
+    neutral_us: float | None = None
     other_rates: tuple[RateFigures, ...] = always(())
     latency_us: Latency | None = None
     training: TrainingLog | None = None

@@ -64,7 +64,7 @@ class Tested:
         extension: The shots behind the figures of a "better" candidate.
         neutral: On these, the decoder with uninformative beliefs in the baseline's place.
         gated: The references that ran behind a gate, by label.
-        reference_us: Microseconds that each reference took for a shot.
+        reference_us, neutral_us: Microseconds that each reference took for a shot, and the decoder on uninformative beliefs.
         sent: Of a gated candidate: how many of the `shots_in_all` its gate sent on.
         gate_flops: FLOPs of the gate's own steps on all of these.
     """
@@ -86,6 +86,7 @@ class Tested:
     neutral: PairedCounts | None = None
     gated: Mapping[str, GatedReference] = mapping()
     reference_us: Mapping[str, float] = mapping()
+    neutral_us: float | None = None
     sent: int | None = None
     gate_flops: int = 0
 

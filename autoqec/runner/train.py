@@ -147,6 +147,7 @@ def train_candidate(
     locked: bool,
     limits: Limits,
     report: Callable[[Mapping[str, Any]], None],
+    compiling: Callable[[str, float], None] = lambda name, seconds: None,
 ) -> TrainingResult:
     """Train in a child process.
 
@@ -162,6 +163,7 @@ def train_candidate(
         locked: Whether the process is locked before the candidate's code runs.
         limits: Time and memory.
         report: Called with each `{"step", "steps", "shots", "loss", "planned"}`.
+        compiling: Called with the name of each kernel that is compiled, and about how many seconds that takes.
 
     Raises:
         TrainingFailed: With the status the round ends in and the reason in one sentence.
@@ -180,7 +182,7 @@ def train_candidate(
             )
             child.tell(preparation.to_message())
             # Nothing of the candidate before the lock; see `autoqec.sandbox.worker_requests`.
-            lock = Lock.from_dict(child.receive(limits.seconds).fields["lock"]) if locked else None
+            lock = Lock.from_dict(_heard(child, deadline, compiling).fields["lock"]) if locked else None
             request = TrainingRequest(
                 sealed=SealedCandidate(files, parents),
                 seed=seed,
@@ -190,7 +192,7 @@ def train_candidate(
             )
             child.tell(request.to_message())
             while True:
-                message = child.receive(max(0.001, deadline - time.monotonic()))
+                message = _heard(child, deadline, compiling)
                 if message.fields.get("done"):
                     return _result(message, lock, files)
                 report(_numbers(message.fields, _PROGRESS))
@@ -201,6 +203,17 @@ def train_candidate(
         raise TrainingFailed(_status(error), error.problem, code=error.code, about=error.about) from error
     except ChannelClosed as error:
         raise TrainingFailed("killed_by_safety", error.problem, code=error.code, about=error.about) from error
+
+
+def _heard(child: Child, deadline: float, compiling: Callable[[str, float], None]) -> Message:
+    """The next message that says more than what is being compiled."""
+    while True:
+        message = child.receive(max(0.001, deadline - time.monotonic()))
+        name, seconds = message.fields.get("compiling"), message.fields.get("seconds")
+        if name is None:
+            return message
+        if isinstance(name, str) and isinstance(seconds, int | float) and 0 <= seconds < _MOST:
+            compiling(name[:_LONGEST_WORD], seconds)
 
 
 def _status(error: ChildFailed) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil, inf
-from typing import Any
 
 import numpy as np
 
@@ -17,6 +16,8 @@ from autoqec.decoding.compile_decoder import GATE
 from autoqec.decoding.decoder_contract import ConfidentDecoder, Decoded
 from autoqec.plugins import Registry
 from autoqec.problem.environment import Choice
+from autoqec.scoring.plain_answers import PlainAnswers
+from autoqec.scoring.reference_runs import GateCounts
 
 #: The part of a chunk that is sent, and of the others that is sampled.
 SENT, SAMPLED = 1 / 10, 1 / 32
@@ -84,9 +85,28 @@ def _least_sure(decoder: ConfidentDecoder, syndromes: np.ndarray, most: int) -> 
     return plain, confidence
 
 
+def decode_unsure(plain: PlainAnswers, syndromes: np.ndarray, decode: Callable[[np.ndarray], Decoded]) -> Decoded:
+    """The answers of a decoder that gives the plain ones where the plain decoder is sure: it need not decode these again.
+
+    Args:
+        plain: The environment's decoder, a `SharingDecoder`.
+        syndromes: Of a whole chunk.
+        decode: Decodes some with the other decoder.
+    """
+    assert isinstance(plain, ConfidentDecoder)
+    decoded, confidence = plain.decode_with_confidence(syndromes)
+    unsure = confidence <= 0
+    if not unsure.any():
+        return decoded
+    observables, invalid = decoded.observables.copy(), decoded.invalid.copy()
+    found = decode(syndromes[unsure])
+    observables[unsure], invalid[unsure] = found.observables, found.invalid
+    return Decoded(observables, invalid)
+
+
 def decode_chosen(
     chosen: Chosen, syndromes: np.ndarray, decode: Callable[[np.ndarray], Decoded]
-) -> tuple[Decoded, dict[str, Any]]:
+) -> tuple[Decoded, GateCounts]:
     """A slow reference's answers to a chunk.
 
     Args:
@@ -95,7 +115,7 @@ def decode_chosen(
         decode: Decodes some.
 
     Returns:
-        The answers, and the counts `sent`, `sampled` and `differing`; see `autoqec.results.reference_gates.GatedReference`.
+        The answers, and how many shots it decoded.
     """
     observables, invalid = chosen.plain.observables.copy(), chosen.plain.invalid.copy()
     both = np.concatenate([chosen.sent, chosen.sampled])
@@ -104,4 +124,4 @@ def decode_chosen(
     observables[chosen.sent], invalid[chosen.sent] = found.observables[:sent], found.invalid[:sent]
     other = (found.observables[sent:] != chosen.plain.observables[chosen.sampled]).any(axis=1)
     differing = int((other | (found.invalid[sent:] != chosen.plain.invalid[chosen.sampled])).sum())
-    return Decoded(observables, invalid), {"sent": sent, "sampled": len(chosen.sampled), "differing": differing}
+    return Decoded(observables, invalid), GateCounts(sent, len(chosen.sampled), differing)

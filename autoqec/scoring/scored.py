@@ -10,6 +10,7 @@ from autoqec.results.counts import PairedCounts
 from autoqec.results.gate_costs import UsPerShot, mean_flops
 from autoqec.results.reference_gates import GatedReference, behind_gate
 from autoqec.sandbox.lock import Lock
+from autoqec.scoring.reference_runs import ReferenceRun
 from autoqec.scoring.shard import ChunkScore
 
 
@@ -23,7 +24,7 @@ class Scored:
         invalid: Candidate's shots without a valid answer.
         references: Failures of each reference decoder, over `reference_shots` shots.
         reference_shots: Shots on which the references ran.
-        looked: Of each reference its seconds and, if it ran behind a gate, its counts; see `DecoderSet`.
+        reference_runs: What each reference took, and its counts behind a gate.
         missing: References that were left out, and the commands that install them.
         chunks: Chunks summed.
         predict_seconds, decode_seconds, baseline_seconds: Wall time of one process.
@@ -56,7 +57,8 @@ class Scored:
     gate_flops: int = 0
     plain_seconds: float = 0.0
     gate_seconds: float = 0.0
-    looked: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    neutral_seconds: float = 0.0
+    reference_runs: Mapping[str, ReferenceRun] = field(default_factory=dict)
 
     def __add__(self, other: Scored) -> Scored:
         """The sum of both; `other`'s chunks come after these."""
@@ -66,10 +68,7 @@ class Scored:
             invalid=self.invalid + other.invalid,
             references=_summed(self.references, other.references),
             reference_shots=self.reference_shots + other.reference_shots,
-            looked={
-                name: _added(self.looked.get(name, {}), other.looked.get(name, {}))
-                for name in sorted({*self.looked, *other.looked})
-            },
+            reference_runs=_joined(self.reference_runs, other.reference_runs),
             missing={**self.missing, **other.missing},
             chunks=self.chunks + other.chunks,
             predict_seconds=self.predict_seconds + other.predict_seconds,
@@ -84,6 +83,7 @@ class Scored:
             gate_flops=self.gate_flops + other.gate_flops,
             plain_seconds=self.plain_seconds + other.plain_seconds,
             gate_seconds=self.gate_seconds + other.gate_seconds,
+            neutral_seconds=self.neutral_seconds + other.neutral_seconds,
         )
 
     @property
@@ -121,14 +121,25 @@ class Scored:
     @property
     def reference_us(self) -> dict[str, float]:
         """Microseconds of each reference per shot."""
-        return {name: 1e6 * told["seconds"] / max(1, self.reference_shots) for name, told in self.looked.items()}
+        shots = max(1, self.reference_shots)
+        return {name: round(1e6 * run.seconds / shots, 3) for name, run in self.reference_runs.items()}
+
+    @property
+    def neutral_us(self) -> float | None:
+        """Microseconds of the decoder on uninformative beliefs per shot; None if it was not run."""
+        return round(1e6 * self.neutral_seconds / self.neutral.shots, 3) if self.neutral.shots else None
+
+    @property
+    def gates(self) -> dict[str, GatedReference]:
+        """What each of the references behind a gate was run on."""
+        return {name: found for name in self.references if (found := self.gated(name)) is not None}
 
     def gated(self, name: str) -> GatedReference | None:
         """What a reference was run on behind its gate; None if it decoded every shot."""
-        told = self.looked.get(name, {})
-        if "sent" not in told:
+        run = self.reference_runs.get(name)
+        if run is None or run.gate is None:
             return None
-        return behind_gate(self.reference_shots, *(int(told[each]) for each in ("sent", "sampled", "differing")))
+        return behind_gate(self.reference_shots, run.gate.sent, run.gate.sampled, run.gate.differing)
 
     def _per_shot(self, seconds: float) -> float:
         return 1e6 * seconds / max(1, self.counts.shots)
@@ -151,7 +162,7 @@ def _one(score: ChunkScore, references: bool) -> Scored:
         invalid=score.invalid,
         references=dict(score.references),
         reference_shots=score.counts.shots if references else 0,
-        looked=dict(score.looked),
+        reference_runs=dict(score.reference_runs),
         chunks=1,
         predict_seconds=score.predict_seconds,
         cpu_seconds=score.cpu_seconds,
@@ -165,6 +176,7 @@ def _one(score: ChunkScore, references: bool) -> Scored:
         gate_flops=score.gate_flops,
         plain_seconds=score.plain_seconds,
         gate_seconds=score.gate_seconds,
+        neutral_seconds=score.neutral_seconds,
     )
 
 
@@ -174,8 +186,9 @@ def _summed(first: Mapping[str, int], second: Mapping[str, int]) -> dict[str, in
     return {name: counted[name] for name in sorted(counted)}
 
 
-def _added(first: Mapping[str, float], second: Mapping[str, float]) -> dict[str, float]:
-    return {name: first.get(name, 0) + second.get(name, 0) for name in sorted({*first, *second})}
+def _joined(first: Mapping[str, ReferenceRun], second: Mapping[str, ReferenceRun]) -> dict[str, ReferenceRun]:
+    nothing = ReferenceRun(0.0)
+    return {name: first.get(name, nothing) + second.get(name, nothing) for name in sorted({*first, *second})}
 
 
 def _together(first: int | None, second: int | None) -> int | None:

@@ -92,7 +92,7 @@ class DecodingRequest(Request):
     """Ask the matcher that has loaded.
 
     Attributes:
-        op: What to answer; see `autoqec.scoring.matcher.DecoderSet`.
+        op: What to answer; see `autoqec.scoring.decoder_set.DecoderSet`.
         references: Whether `known` includes the reference decoders.
         syndromes: Bit-packed, row-major; empty for `cost`.
         sample: Of `known`: seed of the sample on which slow references are compared with the plain decoder.

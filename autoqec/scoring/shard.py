@@ -30,6 +30,7 @@ from autoqec.sandbox.lock import Lock
 from autoqec.scoring.batches import batches
 from autoqec.scoring.executor_contract import report_progress
 from autoqec.scoring.matcher import Matcher
+from autoqec.scoring.reference_runs import ReferenceRun, runs_from_dict, runs_to_dict
 from autoqec.scoring.scoring_requests import AgainTask, ScoringTask
 
 FUNCTION = "autoqec.scoring.shard:score_chunks"
@@ -45,13 +46,13 @@ class ChunkScore:
         neutral: The candidate's decoder with uninformative beliefs in the baseline's place; None if it was not run.
         invalid: Shots on which the candidate gave no valid answer (they are among its failures).
         references: Failures of each reference decoder.
-        predict_seconds, decode_seconds, baseline_seconds: Wall time of one process on this chunk.
+        predict_seconds, decode_seconds, baseline_seconds, neutral_seconds: Wall time of one process on this chunk.
         cpu_seconds: Processor time of the candidate's process, as the kernel counts it.
         digest: SHA-256 of the packed shots, 64 hex digits, for replay.
         failed: Which shots the candidate failed, a bit each, in hex: pairs two candidates scored on the same shots.
         answers: SHA-256 of the candidate's predictions, 64 hex digits: any other process must give the same.
         lock: The layers around the candidate's process; None where it ran unlocked.
-        looked: Of each reference its seconds and, if it ran behind a gate, its counts; see `DecoderSet`.
+        reference_runs: What each reference took, and its counts behind a gate.
         sent: Shots that the candidate's gate sent on; None for a candidate without a gate.
         gate_flops: Floating-point operations of the gate's own steps on the chunk.
         plain_seconds, gate_seconds: Wall time of a gate: plain decoding, and what the confidence and further steps took.
@@ -69,16 +70,18 @@ class ChunkScore:
     answers: str
     lock: Lock | None
     neutral: PairedCounts | None = None
-    looked: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    reference_runs: Mapping[str, ReferenceRun] = field(default_factory=dict)
     sent: int | None = None
     gate_flops: int = 0
     plain_seconds: float = 0.0
     gate_seconds: float = 0.0
+    neutral_seconds: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """As a JSON-able mapping."""
         told = {"counts": self.counts, "neutral": self.neutral, "lock": self.lock}
-        return dict(vars(self)) | {name: each.to_dict() if each else None for name, each in told.items()}
+        plain = {name: each.to_dict() if each else None for name, each in told.items()}
+        return dict(vars(self)) | plain | {"reference_runs": runs_to_dict(self.reference_runs)}
 
     @staticmethod
     def from_dict(fields: Mapping[str, Any]) -> ChunkScore:
@@ -86,7 +89,8 @@ class ChunkScore:
         neutral = PairedCounts.from_dict(fields["neutral"]) if fields.get("neutral") else None
         lock = Lock.from_dict(fields["lock"]) if fields["lock"] else None
         counts = PairedCounts.from_dict(fields["counts"])
-        return ChunkScore(**{**fields, "counts": counts, "neutral": neutral, "lock": lock})
+        runs = runs_from_dict(fields.get("reference_runs", {}))
+        return ChunkScore(**{**fields, "counts": counts, "neutral": neutral, "lock": lock, "reference_runs": runs})
 
 
 @dataclass
@@ -239,11 +243,14 @@ def _filled(split: Split | None, parts: Sequence[Decoded]) -> Decoded:
     return split.filled(_joined(parts)) if parts else split.answer
 
 
-def _without_candidate(matcher: Matcher, syndromes: np.ndarray, split: Split | None) -> Decoded:
-    """The answers to uninformative beliefs, of the shots that a gate sends on."""
+def _without_candidate(matcher: Matcher, syndromes: np.ndarray, split: Split | None) -> tuple[Decoded, float]:
+    """The answers to uninformative beliefs, of the shots that a gate sends on; and the seconds of these."""
     if split is None:
         return matcher.neutral(syndromes)
-    return _filled(split, [matcher.neutral(syndromes[split.sent])] if split.sent.any() else [])
+    if not split.sent.any():
+        return split.answer, 0.0
+    decoded, seconds = matcher.neutral(syndromes[split.sent])
+    return split.filled(decoded), seconds
 
 
 def _score(decoders: _DecoderSet, shots: Shots, with_references: bool, seed: int) -> ChunkScore:
@@ -258,10 +265,10 @@ def _score(decoders: _DecoderSet, shots: Shots, with_references: bool, seed: int
     answer, seconds = found.answer, found.seconds
     base_fails = plain.failures(shots.observables)
     fails = answer.failures(shots.observables)
-    neutral = None
+    neutral, neutral_seconds = None, 0.0
     if with_references and decoders.matcher.has_candidate:
         with course.pass_over("neutral"):
-            untold = _without_candidate(decoders.matcher, shots.syndromes, found.split)
+            untold, neutral_seconds = _without_candidate(decoders.matcher, shots.syndromes, found.split)
         neutral = _paired(untold.failures(shots.observables), fails)
     return ChunkScore(
         counts=_paired(base_fails, fails),
@@ -272,7 +279,7 @@ def _score(decoders: _DecoderSet, shots: Shots, with_references: bool, seed: int
         decode_seconds=seconds["decode"],
         cpu_seconds=seconds["cpu"],
         baseline_seconds=baseline_seconds,
-        looked=dict(decoders.matcher.looked) if with_references else {},
+        reference_runs=dict(decoders.matcher.reference_runs) if with_references else {},
         digest=hashlib.sha256(shots.syndromes.tobytes() + shots.observables.tobytes()).hexdigest(),
         failed=np.packbits(fails).tobytes().hex(),
         answers=_answers_digest(answer),
@@ -281,6 +288,7 @@ def _score(decoders: _DecoderSet, shots: Shots, with_references: bool, seed: int
         gate_flops=int(found.gate["flops"]),
         plain_seconds=found.gate["plain"],
         gate_seconds=found.gate["gate"],
+        neutral_seconds=neutral_seconds,
     )
 
 

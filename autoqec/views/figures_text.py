@@ -10,6 +10,7 @@ from autoqec.results.metrics import Metrics
 
 if TYPE_CHECKING:
     from autoqec.results.metrics_parts import RateFigures
+    from autoqec.results.reference_gates import GatedReference
 
 
 def ratio_text(value: float | None, digits: int) -> str:
@@ -49,7 +50,17 @@ def figures_text(
     return "\n".join(lines)
 
 
+def gated_text(name: str, gated: GatedReference) -> str:
+    """What a reference behind a gate was run on, and what it may have missed."""
+    said = (
+        f"{name} ran on the {gated.share:.1%} of shots that the plain decoder is least sure of; of {gated.sampled:,} others it"
+        f" answers {gated.differing:,} otherwise, so at most {gated.missed_at_most:.2%} of all shots"
+    )
+    return said + ("" if gated.ungated is None else f"; without its gate it fails {gated.ungated:,} of {gated.shots:,}")
+
+
 def metrics_text(metrics: Metrics) -> str:
     """A metrics note's figures."""
     measured = metrics.measured
-    return figures_text(metrics.figures, measured.references, measured.references_missing, metrics.rates_beside)
+    text = figures_text(metrics.figures, measured.references, measured.references_missing, metrics.rates_beside)
+    return "\n".join([text, *(gated_text(name, gated) for name, gated in sorted(measured.gated.items()))])

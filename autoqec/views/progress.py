@@ -1,4 +1,4 @@
-"""Shows the progress of a round on standard error: step, shots per second, loss, time left. Silent without a terminal."""
+"""Shows the progress of a round on standard error: step, shots per second, loss, time left. Elsewhere a line for each step."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import TracebackType
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
-from autoqec.round_events import AgentsSpent, AgentWorks, ObserverFails, RoundEvent
+from autoqec.round_events import AgentsSpent, AgentWorks, Compiling, ObserverFails, RoundEvent
 from autoqec.views.console import err, plain, say
 
 _TITLES = {
@@ -35,6 +35,7 @@ class RoundDisplay:
         self._progress: Progress | None = None
         self._task: TaskID | None = None
         self._began = time.monotonic()
+        self._lines = None if quiet or self._active else _PhaseLines()
 
     def __enter__(self) -> RoundDisplay:
         if self._active:
@@ -56,6 +57,8 @@ class RoundDisplay:
     ) -> None:
         if self._progress is not None:
             self._progress.stop()
+        if self._lines is not None:
+            self._lines.end()
 
     def show(self, event: RoundEvent) -> None:
         """Show one event of a session."""
@@ -69,12 +72,16 @@ class RoundDisplay:
                 f"warning: the verdict on round {event['run']}/{event['round']} will not count here: the setting trust asks for"
                 " signatures, and signing_key is not set"
             )
+        if self._lines is not None:
+            self._lines.show(event)
         if self._progress is None:
             return
         if event["event"] == "round":
             self._progress.console.print(Text("round ", style="bold") + plain(f"{event['run']}/{event['round']}"))
         elif event["event"] == "step":
             self._begin(_TITLES.get(event["step"], event["step"]))
+        elif event["event"] == "compiling":
+            self._note(_compiling_note(event))
         elif event["event"] == "agent":
             self._note(_agent_note(event))
         elif event["event"] == "spent":
@@ -110,6 +117,44 @@ class RoundDisplay:
 
     def _speed(self, shots: int) -> str:
         return f"{shots / max(1e-3, time.monotonic() - self._began):,.0f} shots/s"
+
+
+class _PhaseLines:
+    """A line for each step of a round once it is done, and for each stage of a verification, with what it took."""
+
+    def __init__(self) -> None:
+        self._phase = self._step = ""
+        self._began = time.monotonic()
+
+    def show(self, event: RoundEvent) -> None:
+        """Note an event, and say what it ends."""
+        if event["event"] == "round":
+            self._begin("")
+            say(f"round {event['run']}/{event['round']}")
+        elif event["event"] == "step":
+            self._step = _TITLES.get(event["step"], event["step"])
+            self._begin(self._step)
+        elif event["event"] == "compiling":
+            say(_compiling_note(event))
+        elif event["event"] == "verify" and "stage" in event:
+            title = self._step or _TITLES["verify"]
+            self._begin(f"{title}: {event['stage']}")
+        elif event["event"] == "closed":
+            self._begin("")
+
+    def end(self) -> None:
+        """Say what the last phase took."""
+        self._begin("")
+
+    def _begin(self, phase: str) -> None:
+        if phase != self._phase:
+            if self._phase:
+                say(f"{self._phase}: {time.monotonic() - self._began:.1f} s")
+            self._phase, self._began = phase, time.monotonic()
+
+
+def _compiling_note(event: Compiling) -> str:
+    return f"compiling {plain(event['what']).plain}, once, about {event['seconds']:.0f} s"
 
 
 def _agent_note(event: AgentWorks) -> str:

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from autoqec.results.reference_gates import GatedReference
 from autoqec.results.verdict import Verdict
 from autoqec.results.verdict_parts import Evidence, FaultSets, Place, Tested
 from autoqec.results.workings import evidence_workings, level_workings
 from autoqec.views.console import out, plain
-from autoqec.views.figures_text import figures_text, interval_text, ratio_text
+from autoqec.views.figures_text import figures_text, gated_text, interval_text, ratio_text
 
 _COMPOSITIONS = {
     "adds_up": "the parents' gains add up",
@@ -116,16 +115,7 @@ def _tested(tested: Tested) -> Iterator[str]:
         )
     yield figures_text(tested.figures, tested.references, tested.references_missing)
     for name, gated in sorted(tested.gated.items()):
-        yield _gated(name, gated)
-
-
-def _gated(name: str, gated: GatedReference) -> str:
-    """What a reference behind a gate was run on, and what it may have missed."""
-    said = (
-        f"{name} ran on the {gated.share:.1%} of shots that the plain decoder is least sure of; of {gated.sampled:,} others it"
-        f" answers {gated.differing:,} otherwise, so at most {gated.missed_at_most:.2%} of all shots"
-    )
-    return said + ("" if gated.ungated is None else f"; without its gate it fails {gated.ungated:,} of {gated.shots:,}")
+        yield gated_text(name, gated)
 
 
 def _bound(evidence: Evidence) -> Iterator[str]:
@@ -175,7 +165,7 @@ def _share(evidence: Evidence) -> Iterator[str]:
     share = "none" if found.share is None else f"{found.share:.0%}"
     yield f"share of the gap to {found.reference} closed: {share}, on the same {found.shots:,} shots: {rates}"
     if found.gated is not None:
-        yield f"  {_gated(found.reference, found.gated)}"
+        yield f"  {gated_text(found.reference, found.gated)}"
 
 
 def _harm(evidence: Evidence) -> Iterator[str]:

@@ -126,9 +126,7 @@ def _tested(test: Scored, extension: Scored | None, plan: Plan) -> Tested:
         sent=everything.sent,
         gate_flops=everything.gate_flops,
     )
-    gated = {name: found for name in headline.references if (found := headline.gated(name)) is not None}
-    us = {name: round(each, 3) for name, each in headline.reference_us.items()}
-    return replace(result, gated=gated, reference_us=us)
+    return replace(result, gated=headline.gates, reference_us=headline.reference_us, neutral_us=headline.neutral_us)
 
 
 def _decided(stream: ScoreStream, plan: Plan, spending: Spending, report: Report, cell: str | None) -> Scored:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from autoqec.compiled_once import compiled_once
 from autoqec.decoding.heap import FAR, push
 
 from .cover import Cover, flip_path, search, search_from_boundary
@@ -304,6 +305,7 @@ def add_gap(weights: np.ndarray, solutions: np.ndarray, right: int, loss: np.nda
         by_log_odds[edge] += slope * (np.float32(solutions[right, edge]) - np.float32(solutions[1 - right, edge]))
 
 
+@compiled_once("the loss of the logical gap", 13)
 @njit(cache=True, nogil=True)
 def gap_loss(
     syndromes: np.ndarray,

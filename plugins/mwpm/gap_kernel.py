@@ -18,6 +18,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from autoqec.compiled_once import compiled_once
+
 from .gap_tables import NO_WAY, Tables
 from .matching_records import piece
 
@@ -253,6 +255,7 @@ def _solve(size: int, budget: np.int64, mark: np.int64, room: Room) -> int:
     return room.first[_MAX_CLUSTER] if states >= 0 else -2
 
 
+@compiled_once("the complementary gap", 5)
 @njit(cache=True, nogil=True)
 def gaps(
     syndromes: np.ndarray,

@@ -21,6 +21,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from autoqec.compiled_once import compiled_once
 from autoqec.decoding.heap import FAR
 
 from .matching_clusters import MAX_CLUSTER, solve_clusters
@@ -96,6 +97,7 @@ def _find_defects(fires: np.ndarray, island: np.ndarray, odd: np.ndarray, defect
     return -1 if odd.any() else count
 
 
+@compiled_once("the matching decoder", 9)
 @njit(cache=True, nogil=True)
 def match(
     syndromes: np.ndarray,

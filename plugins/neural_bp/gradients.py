@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from autoqec.compiled_once import compiled_once
 from autoqec.decoding.vector_math import log_positive
 
 from .kernels import gather, gather_least, load
@@ -278,6 +279,7 @@ def _back_through_checks(
             _by_inputs(first, n, tanner.mechanism, keep, by_message, by_total, work, run)
 
 
+@compiled_once("the gradient of belief propagation", 6)
 @compiled
 def backpropagate(
     syndromes: np.ndarray,

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from autoqec.compiled_once import compiled_once
 from autoqec.decoding.vector_math import exp_negative, log_positive
 
 from .layout import (
@@ -164,6 +165,7 @@ def remember(memory: np.ndarray, prior: np.ndarray, total: np.ndarray, following
             bias[lane] = start[lane] + share * (last[lane] - start[lane])
 
 
+@compiled_once("belief propagation", 8)
 @compiled
 def propagate(
     syndromes: np.ndarray,

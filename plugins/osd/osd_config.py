@@ -30,6 +30,11 @@ class BeliefPropagation(BaseModel):
     ms_scaling_factor: float = Field(default=1.0, ge=0.0, le=1.0)
     schedule: Literal["parallel", "serial"] = "parallel"
 
+    @property
+    def propagation(self) -> tuple[object, ...]:
+        """The fields of belief propagation alone."""
+        return tuple(getattr(self, name) for name in BeliefPropagation.model_fields)
+
     def for_ldpc(self, problem: Problem) -> dict[str, Any]:
         """Return the keyword arguments of ldpc's decoders: check matrix, priors and belief propagation fields."""
         return {

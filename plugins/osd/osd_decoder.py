@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from autoqec.decoding.array_checks import check_beliefs, check_syndromes
-from autoqec.decoding.decoder_contract import Decoded
+from autoqec.decoding.decoder_contract import CompiledDecoder, Decoded
 from autoqec.decoding.flipping import syndromes_of_mechanisms
 from autoqec.problem.dem import LLR_BOUND
 from autoqec.problem.problem import Problem
@@ -89,6 +89,12 @@ class CompiledOsd:
             return self._by_shot.decode(syndromes, lambda _, bits: self._ldpc.decode(bits))
         beliefs = check_beliefs(self._problem, beliefs, len(syndromes))
         return self.order_and_solve(syndromes, np.clip(beliefs, -LLR_BOUND, LLR_BOUND))[0]
+
+    def same_where_sure(self, other: CompiledDecoder) -> bool:
+        """Whether another decoder gives this one's answers wherever that one is sure: both run the same belief propagation."""
+        if not isinstance(other, CompiledOsd) or other._problem.fingerprint != self._problem.fingerprint:
+            return False
+        return self._config.propagation == other._config.propagation
 
     def confidence(self, syndromes: np.ndarray, at_most: float = inf) -> np.ndarray:
         """Return 1 where belief propagation converges, else 0; see `autoqec.decoding.ConfidentDecoder.confidence`."""

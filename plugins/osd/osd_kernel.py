@@ -15,6 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from autoqec.compiled_once import compiled_once
 from autoqec.decoding.heap import drop_top
 
 from .ordering import order_by_belief
@@ -160,6 +161,7 @@ def _has(row: np.ndarray, bit: int) -> bool:
     return (row[bit >> 6] >> np.uint64(bit & 63)) & _ONE != _ZERO
 
 
+@compiled_once("ordered-statistics decoding", 12)
 @njit(cache=True, nogil=True)
 def decode(
     syndromes: np.ndarray,

@@ -27,8 +27,8 @@ from autoqec.sandbox.child import failure_from, report_of
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring import shard
 from autoqec.scoring.candidate_workers import Workers
+from autoqec.scoring.decoder_set import open_decoder_set
 from autoqec.scoring.executor_contract import run_task
-from autoqec.scoring.matcher import open_decoder_set
 from autoqec.scoring.verifier_contract import VerificationRequest
 from autoqec.testing import TINY_ENVIRONMENT, custom_module, untrained
 
@@ -116,8 +116,8 @@ class MatcherHere:
         self.missing = self.decoders.missing
 
     @property
-    def looked(self):
-        return self.decoders.looked
+    def reference_runs(self):
+        return self.decoders.reference_runs
 
     def wait(self, observable_bytes):
         return self.decoders.predictor.lock if self.decoders.predictor else None

@@ -16,8 +16,9 @@ from autoqec.problem.sampling import CHUNK_SHOTS, sample_chunk
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring import predictor, shard
 from autoqec.scoring.batches import batches
+from autoqec.scoring.decoder_set import open_decoder_set
 from autoqec.scoring.fault_sets import listed, shots_of
-from autoqec.scoring.matcher import Matcher, open_decoder_set
+from autoqec.scoring.matcher import Matcher
 from autoqec.scoring.scoring_requests import AgainTask, ScoringTask
 from autoqec.scoring.shard import ChunkScore
 from autoqec.testing import TINY_ENVIRONMENT, custom_module, untrained
@@ -83,7 +84,7 @@ def parts():
         made = decoders(sealed(), resources)
         plain = made.known(SHOTS.syndromes, False)[0][""]
         gap = made.baseline.confidence(SHOTS.syndromes)
-        yield plain, gap, made.candidate(SHOTS.syndromes)[0], made.neutral(SHOTS.syndromes)
+        yield plain, gap, made.candidate(SHOTS.syndromes)[0], made.neutral(SHOTS.syndromes)[0]
 
 
 def expected(gate, parts):
@@ -113,6 +114,7 @@ def test_gated_answers_are_plain_where_the_decoder_is_sure_and_the_candidates_el
     # The same shots get uninformative beliefs as get the candidate's.
     untold = np.where(sent[:, None], parts[3].observables, observables)
     assert found.neutral.baseline_failures == int((untold != SHOTS.observables).any(axis=1).sum())
+    assert found.neutral_seconds > 0 or not sent.any()
     assert found.gate_seconds >= 0
     assert found.plain_seconds >= 0
 

@@ -1,23 +1,34 @@
 """Slow references behind a gate: which shots they decode, what the others keep, and what may be missed."""
 
+import json
 from contextlib import ExitStack
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from autoqec_plugins.osd.osd_decoder import CompiledOsd
 
-from autoqec.decoding.compile_decoder import compile_references, without_gate
+from autoqec.decoding.compile_decoder import compile_decoder, compile_references, without_gate
 from autoqec.decoding.decoder_contract import Decoded
 from autoqec.errors import UsageError
 from autoqec.plugins import load_plugins
-from autoqec.problem.environment import Choice
+from autoqec.problem.code_contract import build_problem
+from autoqec.problem.environment import ENVIRONMENT_FILE, Choice, environment_from_files
+from autoqec.problem.sampling import sample_chunk
+from autoqec.results.counts import PairedCounts
+from autoqec.results.figures import Costs, Figures
+from autoqec.results.metrics import Metrics, parse_metrics
+from autoqec.results.metrics_parts import Measured
 from autoqec.results.reference_gates import behind_gate, gate_faults
 from autoqec.results.statistics import rate_interval
-from autoqec.scoring import matcher
+from autoqec.scoring import decoder_set
+from autoqec.scoring.decoder_set import DecoderSet
 from autoqec.scoring.gated_references import choose, decode_chosen, runs_behind_gate
-from autoqec.scoring.matcher import DecoderSet
 from autoqec.scoring.plain_answers import PlainAnswers, PlainStore
+from autoqec.scoring.reference_runs import GateCounts, ReferenceRun
 from autoqec.scoring.scored import Scored
 from autoqec.testing import TINY_ENVIRONMENT
+from autoqec.views.figures_text import metrics_text
 
 SHOTS = 4096
 
@@ -51,6 +62,16 @@ class Strong:
         self.given += rows.tolist()
         answers = np.array([[row in self.ones] for row in rows.tolist()], np.uint8).reshape(-1, 1)
         return Decoded(answers, np.zeros(len(syndromes), bool))
+
+
+class Counted(CompiledOsd):
+    """The decoder `osd`; it counts the shots it is given."""
+
+    shots = 0
+
+    def decode(self, syndromes, beliefs=None):
+        self.shots += len(syndromes)
+        return super().decode(syndromes, beliefs)
 
 
 def places(count=SHOTS):
@@ -103,7 +124,7 @@ def test_others_keep_the_plain_answer_and_the_sample_is_only_compared():
     strong = Strong([7, missed])
     answer, counts = decode_chosen(chosen, places(), strong.decode)
     assert np.flatnonzero(answer.observables[:, 0]).tolist() == [7]
-    assert counts == {"sent": 410, "sampled": 116, "differing": 1}
+    assert counts == GateCounts(sent=410, sampled=116, differing=1)
     assert sorted(strong.given) == sorted([*chosen.sent.tolist(), *chosen.sampled.tolist()])
 
 
@@ -118,19 +139,19 @@ def test_a_decoder_set_runs_slow_references_behind_the_gate_and_others_on_all_sh
         assert answers["slow"].observables[1, 0] == 1
         assert len(slow.given) == (410 + 116 if gated else SHOTS)
         assert len(fast.given) == SHOTS
-        assert ("sent" in decoders.looked["slow"]) == bool(gated)
-        assert "sent" not in decoders.looked["fast"]
-        assert all(told["seconds"] >= 0 for told in decoders.looked.values())
+        assert (decoders.reference_runs["slow"].gate is not None) == bool(gated)
+        assert decoders.reference_runs["fast"].gate is None
+        assert all(run.seconds >= 0 for run in decoders.reference_runs.values())
 
 
 def test_the_confidence_is_compiled_before_a_reference_is_timed(monkeypatch):
     asked = []
-    monkeypatch.setattr(matcher, "choose", lambda decoder, syndromes, seed: asked.append(len(syndromes)))
-    monkeypatch.setattr(matcher, "runs_behind_gate", lambda choice, registry: choice.kind == "mwpm_correlated")
+    monkeypatch.setattr(decoder_set, "choose", lambda decoder, syndromes, seed: asked.append(len(syndromes)))
+    monkeypatch.setattr(decoder_set, "runs_behind_gate", lambda choice, registry: choice.kind == "mwpm_correlated")
     with ExitStack() as resources:
-        matcher.open_decoder_set({"env:environment.yaml": TINY_ENVIRONMENT.encode()}, None, None, resources)
+        decoder_set.open_decoder_set({"env:environment.yaml": TINY_ENVIRONMENT.encode()}, None, None, resources)
         assert asked == [1], "on no real shot"
-        matcher.open_decoder_set(
+        decoder_set.open_decoder_set(
             {"env:environment.yaml": TINY_ENVIRONMENT.encode()}, None, None, resources, ungated=True
         )
     assert asked == [1]
@@ -175,8 +196,46 @@ def test_an_altered_record_is_found(change, place):
 
 
 def test_counts_of_chunks_add():
-    one = Scored(reference_shots=4096, looked={"t": {"sent": 410, "sampled": 116, "differing": 1, "seconds": 0.5}})
+    one = Scored(reference_shots=4096, reference_runs={"t": ReferenceRun(0.5, GateCounts(410, 116, 1))})
     both = one + one
     assert both.gated("t") == behind_gate(8192, 820, 232, 2)
-    assert both.reference_us == {"t": pytest.approx(1e6 / 8192)}
-    assert Scored(reference_shots=8, looked={"t": {"seconds": 0.5}}).gated("t") is None
+    assert both.reference_us == {"t": round(1e6 / 8192, 3)}
+    assert Scored(reference_shots=8, reference_runs={"t": ReferenceRun(0.5)}).gated("t") is None
+    assert replace(both, references={"t": 3, "other": 5}).gates == {"t": both.gated("t")}
+
+
+def test_a_reference_with_the_same_belief_propagation_decodes_only_the_shots_on_which_it_does_not_converge():
+    environment = TINY_ENVIRONMENT.replace("decoder: mwpm", "decoder: osd").replace("p: [0.005]", "p: [0.02]")
+    registry = load_plugins()
+    loaded = environment_from_files({ENVIRONMENT_FILE: environment.encode()}, origin="a test")
+    problem = build_problem(loaded, registry.maker("code"), 0.02)
+    sweep = Choice(kind="osd", method="osd_cs", order=4)
+    plain, decoder = (compile_decoder(each, problem, registry) for each in (Choice(kind="osd"), sweep))
+    given = Counted(problem, decoder._config)
+    shots = sample_chunk(problem, 3).syndromes
+    baseline = PlainAnswers(plain, PlainStore(), "a problem", lambda *told: None)
+    decoders = DecoderSet(problem, baseline, {"cs": given}, None, plain, {})
+    found = decoders.known(shots, True)[0]["cs"]
+    unsure = plain.confidence(shots) == 0
+    assert 0 < given.shots == unsure.sum() < len(shots)
+    whole = decoder.decode(shots)
+    assert (found.observables == whole.observables).all()
+    assert (found.invalid == whole.invalid).all()
+    others = (Choice(kind="osd", bp_iterations=31), Choice(kind="bp_lsd"))
+    assert not any(plain.same_where_sure(compile_decoder(each, problem, registry)) for each in others)
+
+
+def test_uninformative_beliefs_say_their_own_seconds():
+    one = Scored(neutral=PairedCounts(4096, 1, 1, 1), neutral_seconds=0.25)
+    assert (one + one).neutral_us == round(1e6 * 0.5 / 8192, 3)
+    assert Scored().neutral_us is None
+
+
+def test_metrics_say_what_a_gated_reference_was_run_on():
+    gated, counts = behind_gate(4096, 410, 116, 1), PairedCounts(4096, 10, 5, 3)
+    measured = Measured(counts=counts, gated={"t": gated}, reference_us={"t": 900.0}, neutral_us=12.5)
+    note = json.loads(json.dumps(Metrics.of(Figures.of(counts), Costs(1, 1, 1.0, 1.0, 1.0), measured, {}).to_note()))
+    again = parse_metrics(note).record
+    assert again.measured.gated == {"t": gated}
+    assert (again.measured.reference_us, again.measured.neutral_us) == ({"t": 900.0}, 12.5)
+    assert "t ran on the 10.0% of shots" in metrics_text(again)

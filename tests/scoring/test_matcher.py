@@ -20,7 +20,8 @@ from autoqec.sandbox.channel import Message
 from autoqec.sandbox.child import Child
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring import shard
-from autoqec.scoring.matcher import MEMORY_BYTES, Matcher, open_decoder_set
+from autoqec.scoring.decoder_set import open_decoder_set
+from autoqec.scoring.matcher import MEMORY_BYTES, Matcher
 from autoqec.scoring.predictor import CandidateFault
 from autoqec.scoring.scoring_requests import AgainTask, ScoringTask
 from autoqec.testing import TINY_ENVIRONMENT, custom_module, untrained

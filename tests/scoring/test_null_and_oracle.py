@@ -13,8 +13,8 @@ from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import ENVIRONMENT_FILE, environment_from_files
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring import shard
+from autoqec.scoring.decoder_set import DecoderSet, open_decoder_set
 from autoqec.scoring.executor_contract import run_task
-from autoqec.scoring.matcher import DecoderSet, open_decoder_set
 from autoqec.scoring.verifier_contract import VerificationRequest
 from autoqec.testing import TINY_ENVIRONMENT
 
@@ -57,7 +57,7 @@ class Here:
         decoders = DecoderSet(PROBLEM, plain.baseline, {}, stub, backend or plain.baseline, {})
 
         class Matcher:
-            has_candidate, gated, looked = True, False, {}
+            has_candidate, gated, reference_runs = True, False, {}
             known, neutral, candidate, missing = decoders.known, decoders.neutral, decoders.candidate, {}
 
             def cost(self):

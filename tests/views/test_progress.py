@@ -1,6 +1,7 @@
-"""The display: nothing off a terminal; on one, the step, the speed, the loss and the time left."""
+"""The display: a line for each phase off a terminal; on one, the step, the speed, the loss and the time left."""
 
 import io
+import re
 
 from rich.console import Console
 
@@ -13,11 +14,15 @@ EVENTS = [
     {"event": "agent", "round": 3, "waiting": 30.2, "why": "rate limit\x1b[2J"},
     {"event": "spent", "round": 3, "calls": 1, "tokens": 5678, "cost": 0.0123, "unpriced": 1},
     {"event": "step", "step": "train"},
+    {"event": "compiling", "what": "belief\x1b propagation", "seconds": 8.0},
     {"event": "train", "step": 5, "steps": 10, "shots": 1280, "loss": 7.25, "planned": 1000},
     {"event": "step", "step": "score"},
     {"event": "score", "shots": 8192, "total": 131072},
     {"event": "step", "step": "verify"},
+    {"event": "verify", "shots": 4096, "max_shots": 2_000_000, "stage": "test"},
     {"event": "verify", "shots": 53248, "max_shots": 2_000_000, "log_e_better": 31.5},
+    {"event": "verify", "shots": 4096, "max_shots": 204_800, "stage": "extension"},
+    {"event": "verify", "shots": 8192, "max_shots": 204_800, "stage": "extension"},
     {"event": "closed", "status": "ok"},
 ]
 
@@ -39,12 +44,31 @@ def test_on_a_terminal_it_says_what_is_going_on(monkeypatch):
     for words in (
         "round r-abcd/3", "ideator: what to try", "1,234 tokens", "continues in 30 s", "5,678 tokens, $0.0123, and 1 call(s)",
         "training", "loss 7.250", "shots/s", "cut from 1,000 steps to fit the time", "scoring against the plain decoder",
+        "compiling belief\\x1b propagation, once, about 8 s",
         "verifying on fresh shots", "53,248 shots, log evidence 31.5", "0:00:00",
     ):  # fmt: skip
         assert words in text
     assert "limit\x1b" not in text
 
 
-def test_off_a_terminal_or_when_told_it_is_silent(monkeypatch):
+def test_off_a_terminal_it_says_a_line_for_each_phase_and_what_it_took(monkeypatch, capsys):
+    times = iter(range(100))
+    monkeypatch.setattr("autoqec.views.progress.time.monotonic", lambda: next(times))
     assert drawn(monkeypatch, terminal=False) == ""
+    said = [re.sub(r"\d+\.\d s$", "… s", line) for line in capsys.readouterr().err.splitlines()]
+    assert said == [
+        "round r-abcd/3",
+        "ideator: what to try: … s",
+        "compiling belief\\x1b propagation, once, about 8 s",
+        "training: … s",
+        "scoring against the plain decoder: … s",
+        "verifying on fresh shots: … s",
+        "verifying on fresh shots: test: … s",
+        "verifying on fresh shots: extension: … s",
+    ]
+
+
+def test_when_told_it_is_silent(monkeypatch, capsys):
     assert drawn(monkeypatch, terminal=True, quiet=True) == ""
+    assert drawn(monkeypatch, terminal=False, quiet=True) == ""
+    assert capsys.readouterr().err == ""

@@ -1,0 +1,112 @@
+"""A first start compiles the environment's decoder beside the training, and says so."""
+
+from contextlib import suppress
+from dataclasses import replace
+
+import pytest
+
+from autoqec.compiled_once import _told
+from autoqec.decoding.gate_file import Gate
+from autoqec.problem.environment import ENVIRONMENT_FILE
+from autoqec.runner import train
+from autoqec.sandbox.channel import Message
+from autoqec.sandbox.sealed import SealedCandidate
+from autoqec.scoring import first_start
+from autoqec.scoring.first_start import FirstStart
+from autoqec.scoring.scoring_requests import ScoringTask
+from autoqec.testing import TINY_ENVIRONMENT
+
+TASK = ScoringTask(environment={ENVIRONMENT_FILE: TINY_ENVIRONMENT.encode()}, sealed=SealedCandidate({}, b""))
+
+
+class Pipe:
+    """A channel, or a child, that gives messages in order and keeps those it gets."""
+
+    def __init__(self, *messages):
+        self.waiting, self.sent, self.killed = list(messages), [], False
+
+    def receive(self, seconds=None):
+        return self.waiting.pop(0)
+
+    def send(self, message):
+        self.sent.append(message)
+
+    tell = send
+
+    def kill(self):
+        self.killed = True
+
+
+@pytest.fixture(autouse=True)
+def _nobody_is_told():
+    yield
+    _told.clear()
+
+
+def test_it_makes_every_first_call_of_the_environments_decoder(monkeypatch):
+    calls = []
+
+    class Decoder:
+        confidence_kind = "gap"
+
+        def decode(self, syndromes, beliefs=None):
+            calls.append("plain" if beliefs is None else "beliefs")
+
+        def logical_gap_loss(self, syndromes, beliefs, observables):
+            calls.append("loss")
+
+        def confidence(self, syndromes, at_most):
+            raise NotImplementedError
+
+        def decode_with_confidence(self, syndromes, at_most):
+            raise NotImplementedError
+
+    class Gating:
+        def split(self, syndromes):
+            calls.append("gate")
+
+    monkeypatch.setattr(first_start, "compile_decoder", lambda *of: Decoder())
+    monkeypatch.setattr(first_start, "open_gate", lambda gate, *of, name: Gating())
+    monkeypatch.setattr(first_start, "read_gate", lambda files: Gate(kind="gap", threshold=4.0))
+    pipe = Pipe(TASK.to_message())
+    first_start.serve(pipe)
+    assert calls == ["plain", "beliefs", "gate"]
+    _told[0]("matching", 9)
+    assert [message.fields for message in pipe.sent] == [{"done": True}, {"compiling": "matching", "seconds": 9}]
+    teaching = replace(TASK, sealed=SealedCandidate({"training.yaml": b"loss: logical_gap\n"}, b""))
+    first_start.serve(Pipe(teaching.to_message()))
+    assert calls[3:] == ["loss", "plain", "beliefs", "gate"]
+
+
+def test_it_starts_once_when_it_is_begun_and_is_waited_for(monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        first_start,
+        "Child",
+        lambda target: made.append(Pipe(Message({"compiling": "x"}), Message({"done": True}))) or made[-1],
+    )
+    with FirstStart(TASK):
+        pass
+    assert made == []
+    with FirstStart(TASK) as first:
+        first.begin()
+        first.begin()
+    (child,) = made
+    assert (len(child.sent), child.waiting, child.killed) == (1, [], True)
+    with suppress(KeyError), FirstStart(TASK) as first:
+        first.begin()
+        raise KeyError
+    assert made[-1].waiting, "a training that failed waits for nothing"
+    assert made[-1].killed
+
+
+def test_training_passes_on_what_is_compiled_and_nothing_that_is_none():
+    told, answer = [], Message({"step": 1})
+    frames = [
+        {"compiling": "x" * 1000, "seconds": 8},
+        {"compiling": 5, "seconds": 8},
+        {"compiling": "y", "seconds": "8"},
+    ]
+    child = Pipe(*map(Message, frames), answer)
+    assert train._heard(child, 0.0, lambda *of: told.append(of)) is answer
+    assert told == [("x" * 200, 8)]
