@@ -132,26 +132,26 @@ def train(
         report(Progress(0, steps, 0, stopping.points[0]["loss"], steps))
         _walk(course, parameters, settings, losses, stopping, report)
     after = stopping.restore()
-    return Trained(
-        tensors=module_tensors(modules),
-        telemetry={
-            "loss": settings.loss,
-            "points": course.points,
-            "validation": stopping.points,
-            "validation_before": stopping.points[0]["loss"],
-            "validation_after": round(after, 6),
-            "steps": course.done,
-            "steps_planned": steps,
-            "out_of_time": course.out_of_time,
-            **course.time.telemetry(),
-            "shots": course.done * settings.batch_size,
-            "nan_steps": course.nan_steps,
-            "inherited": inherited,
-            "seconds": round(time.monotonic() - began, 3),
-            "threads": thread_count(),
-            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-        },
-    )
+    telemetry = {
+        "validation_after": round(after, 6),
+        **course.telemetry(settings.batch_size),
+        "inherited": inherited,
+        "seconds": round(time.monotonic() - began, 3),
+    }
+    return Trained(module_tensors(modules), _telemetry(settings, stopping, device) | telemetry)
+
+
+def _telemetry(settings: Training, stopping: EarlyStopping, device: torch.device) -> dict[str, object]:
+    """What is worth telling of any training."""
+    import torch
+
+    return {
+        "loss": settings.loss,
+        "validation": stopping.points,
+        "validation_before": stopping.points[0]["loss"],
+        "threads": thread_count(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+    }
 
 
 def _plan(settings: Training, max_shots: int) -> tuple[int, int]:
@@ -221,6 +221,18 @@ class _Course:
     nan_steps: int = 0
     out_of_time: bool = False
     points: list[dict[str, float]] = field(default_factory=list)
+
+    def telemetry(self, batch_size: int) -> dict[str, object]:
+        """What is worth telling of its end."""
+        return {
+            "points": self.points,
+            "steps": self.done,
+            "steps_planned": self.time.planned,
+            "out_of_time": self.out_of_time,
+            **self.time.telemetry(),
+            "shots": self.done * batch_size,
+            "nan_steps": self.nan_steps,
+        }
 
 
 def _walk(

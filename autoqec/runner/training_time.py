@@ -37,6 +37,11 @@ class TrainingTime:
         self._per_step: float | None = None
         self._checked = 0
 
+    @property
+    def planned(self) -> int:
+        """How many steps were planned at first."""
+        return self._planned
+
     @contextmanager
     def looking(self) -> Iterator[None]:
         """Around a look at the validation loss, whose time is none of the steps'."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ class ByShot:
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
         self._syndromes = syndromes_of_mechanisms(problem)
+        self._one_at_a_time = Lock()
 
     def decode(self, syndromes: np.ndarray, correct: Callable[[int, np.ndarray], np.ndarray]) -> Decoded:
         """Decode a batch.
@@ -61,9 +63,10 @@ class ByShot:
         sure = np.ones(len(syndromes), dtype=bool)
 
         def correct(shot: int, bits: np.ndarray) -> np.ndarray:
-            answer: np.ndarray = ldpc.decode(bits)
-            # A message can become NaN, and a hard decision on NaN can explain the syndrome by chance.
-            sure[shot] = bool(ldpc.converge) and not np.isnan(ldpc.log_prob_ratios).any()
+            with self._one_at_a_time:  # what ldpc says of its last shot is of this thread's
+                answer: np.ndarray = ldpc.decode(bits)
+                # A message can become NaN, and a hard decision on NaN can explain the syndrome by chance.
+                sure[shot] = bool(ldpc.converge) and not np.isnan(ldpc.log_prob_ratios).any()
             return answer
 
         decoded = self.decode(syndromes, correct)

@@ -2,6 +2,7 @@
 
 import itertools
 import pickle
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import stim
 from autoqec_plugins.osd.lsd import BpLsd
 from autoqec_plugins.osd.osd_config import check_matrix
 from autoqec_plugins.osd.osd_decoder import Osd
+from autoqec_plugins.osd.shots import ByShot
 from ldpc.bp_decoder import BpDecoder
 from ldpc.bposd_decoder import BpOsdDecoder
 
@@ -271,3 +273,24 @@ def test_nan_and_what_nothing_explains_are_not_converged(decoder):
     assert confidence.tolist() == [0.0, 0.0, 1.0]
     Ldpc.log_prob_ratios = np.array([3.0, np.inf, 3.0])
     assert compiled.confidence(syndromes).tolist() == [1.0, 0.0, 1.0]
+
+
+def test_threads_do_not_read_each_others_convergence():
+    """Ldpc keeps what it says of its last shot, and training asks for confidences from several threads."""
+    problem = problem_from_dem(stim.DetectorErrorModel("error(0.1) D0 L0\nerror(0.1) D1"), name="x")
+    shots, other = ByShot(problem), []
+    fired = np.array([[1]], dtype=np.uint8), np.array([[2]], dtype=np.uint8)
+
+    class Ldpc:
+        log_prob_ratios = np.zeros(2)
+
+        def decode(self, bits):
+            self.converge = bool(bits[0])
+            if bits[0]:
+                other.append(Thread(target=shots.decode_with_convergence, args=(fired[1], self)))
+                other[0].start()
+                other[0].join(timeout=0.2)  # it waits until this shot is done; if it did not, it would be done before
+            return bits
+
+    assert shots.decode_with_convergence(fired[0], Ldpc())[1] == 1.0
+    other[0].join()
