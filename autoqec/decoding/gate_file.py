@@ -29,8 +29,8 @@ class Gate(BaseModel):
             `none` it is not asked.
         threshold: Shots whose confidence is at most this are sent on: nats for `gap`, 0.5 for `converged`.
         events: Shots with fewer fired detectors than this keep the plain answer; 0 for no such step.
-        short_bp: Iterations of scaled sum-product belief propagation on the priors. A shot whose hard decision explains its
-            syndrome keeps that answer instead of being sent on; 0 for no such step.
+        short_bp: Iterations of sum-product belief propagation on the priors, scaled by 0.8 and with a memory of 0.125. A shot
+            whose hard decision explains its syndrome keeps that answer instead of being sent on; 0 for no such step.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from textwrap import wrap
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -138,23 +139,29 @@ def print_outcome(item: RoundRow) -> None:
     console = out()
     head = Text(item.branch, style="bold") + Text(f"  {(item.commit or 'no commit')[:10]}  ") + verdict_text(item)
     console.print(head)
-    console.print(plain(f"  {item.hypothesis or ''}"))
+    _print_indented(console, item.hypothesis or "")
     if item.reason:
-        console.print(plain(f"  {item.status}: {item.reason}"))
+        _print_indented(console, f"{item.status}: {item.reason}")
     best = item.best
     if best is None:
         return
     origin = "shots drawn after the commit" if item.holdout else "development shots"
-    console.print(
-        f"  LER {best.ler_candidate:.5f}, plain {best.ler_baseline:.5f} ({_percent(best)}):"
-        f" ratio {ratio_text(best.ler_ratio, 3)} {interval_text(best.ratio_interval, 3)} over {best.shots:,} {origin}"
+    _print_indented(
+        console,
+        f"LER {best.ler_candidate:.5f}, plain {best.ler_baseline:.5f} ({_percent(best)}):"
+        f" ratio {ratio_text(best.ler_ratio, 3)} {interval_text(best.ratio_interval, 3)} over {best.shots:,} {origin}",
     )
     references = (item.holdout.references if item.holdout else None) or item.references or {}
     if references:
-        console.print(plain("  " + ", ".join(f"{name} {ler:.5f}" for name, ler in sorted(references.items()))))
-    if item.metrics is None:
-        return
-    console.print(plain(f"  {_costs_text(item.metrics)}"))
+        _print_indented(console, ", ".join(f"{name} {ler:.5f}" for name, ler in sorted(references.items())))
+    if item.metrics is not None:
+        _print_indented(console, _costs_text(item.metrics))
+
+
+def _print_indented(console: Console, text: str) -> None:
+    """A paragraph below a heading: every line of it is indented, also those that a narrow terminal makes of it."""
+    for line in wrap(plain(text).plain, max(console.width - 2, 1)):
+        console.print(plain(f"  {line}"), soft_wrap=True)
 
 
 def _costs_text(row: DevelopmentRow) -> str:

@@ -4,7 +4,7 @@ import pytest
 
 from autoqec.testing import figures
 from autoqec.views.round_json import RoundRow
-from autoqec.views.tables import print_front, print_log
+from autoqec.views.tables import print_front, print_log, print_outcome
 
 FIGURES = figures()
 
@@ -45,6 +45,15 @@ def test_words_of_others_do_not_drive_the_terminal(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "200")
     print_log([item(1, hypothesis="\x1b[2J[red]x[/red]")])
     assert "\\x1b[2J[red]x[/red]" in capsys.readouterr().out
+
+
+def test_all_lines_of_a_paragraph_about_a_round_are_indented(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    print_outcome(item(1))
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) > 5
+    assert all(line.startswith("  ") for line in lines[1:])
+    assert [line for line in lines if line.endswith(" ") or len(line) > 80] == []
 
 
 def test_an_empty_lab_says_what_to_do(capsys):
