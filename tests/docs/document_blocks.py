@@ -9,8 +9,8 @@ A comment on the line above a fenced block says what the block is:
     <!-- round: LAB N columns=100 -->   what `autoqec round` prints when round N ends, from the recorded round
     <!-- file: PATH -->                 the file, word for word
 
-LAB is `recorded` (the README's), `own-circuit` (the tutorial's), or `new` (a lab just made). The examples of one document that
-name one lab run in one copy of it, from top to bottom. `$run` is the lab's run.
+LAB is `recorded` (the README's), `own-circuit` (the tutorial's), `killed` (training had no time), or `new` (just made).
+The examples of one document that name one lab run in one copy of it, from top to bottom. `$run` is the lab's run.
 
 `python tests/docs/document_blocks.py` writes what the program prints today into all documents. `record_labs.py` makes the labs
 anew.
@@ -156,7 +156,7 @@ def make_lab(name: str, folder: Path) -> None:
     """Put a lab into a folder that is not there yet.
 
     Args:
-        name: `recorded`, `own-circuit` or `new`.
+        name: `recorded`, `own-circuit`, `killed` or `new`.
         folder: Where to.
     """
     if name == "new":

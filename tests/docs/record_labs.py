@@ -1,6 +1,6 @@
-"""Record the labs of README and tutorial anew, by really running their rounds: `python tests/docs/record_labs.py`.
+"""Record the labs of README and docs anew, by really running their rounds: `python tests/docs/record_labs.py`.
 
-It takes half an hour on two free cores. Afterwards `python tests/docs/document_blocks.py` writes the new outputs into the
+It takes ten minutes on two free cores. Afterwards `python tests/docs/document_blocks.py` writes the new outputs into the
 documents. Read them then: the text around an output may describe the old one.
 """
 
@@ -31,6 +31,13 @@ LABS = {
         git add envs
         git commit --quiet -m "The environment of my memory experiment"
         autoqec round --env memory --seed 1
+    """,
+    "killed": """
+        autoqec init .
+        printf '\\n[profiles.hasty]\\ntrain_seconds = 2\\n' >> .autoqec/config.toml
+        git add .autoqec/config.toml
+        git commit --quiet -m "A profile in whose time no training ends"
+        autoqec round --env surface_d3_depol --seed 1 --profile hasty
     """,
 }
 

@@ -21,13 +21,13 @@ needs_ssh = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="OpenS
 
 @pytest.fixture
 def lab(tmp_path, monkeypatch):
-    """A copy of the recorded lab, in which the commands run."""
+    """A copy of a recorded lab, in which the commands run."""
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     folder = tmp_path / "lab"
     for command in (
         ["init", "-q", "-b", "main", folder],
-        ["-C", folder, "fetch", "-q", "--update-head-ok", DATA / "recorded-lab.bundle", "+refs/*:refs/*"],
+        ["-C", folder, "fetch", "-q", "--update-head-ok", DATA / "ungated-lab.bundle", "+refs/*:refs/*"],
         ["-C", folder, "config", "user.name", "Ada"],
         ["-C", folder, "config", "user.email", "ada@example.org"],
     ):

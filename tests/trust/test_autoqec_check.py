@@ -86,7 +86,7 @@ def test_words_change_at_the_same_counts():
     assert words == {"harm", "no_harm", "unknown"}
 
 
-@pytest.mark.parametrize("name", ["recorded", "own-circuit"])
+@pytest.mark.parametrize("name", ["recorded", "own-circuit", "ungated"])
 def test_verdicts_that_were_written_long_ago_pass_an_audit_of_today(name, tmp_path):
     """What is written and what audits it may change together; a kept verdict notices."""
     git = ["git", "-C", tmp_path]

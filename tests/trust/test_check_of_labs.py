@@ -74,7 +74,7 @@ def test_of_an_old_lab_what_was_forged_is_bad_and_nothing_else(alone, tmp_path):
     assert "signature by" in alone(lab, "real-abcd/1", "--signers", DATA / "lab-v0.1.allowed_signers")[1]
 
 
-@pytest.mark.parametrize("name", ["recorded", "own-circuit"])
+@pytest.mark.parametrize("name", ["recorded", "own-circuit", "ungated"])
 def test_recorded_labs_are_as_they_should_be_and_what_is_not_checked_is_said(alone, tmp_path, name):
     lab = unpacked(tmp_path / "lab", DATA / f"{name}-lab.bundle")
     runs = subprocess.run(["git", "-C", lab, "for-each-ref", "--format=%(refname:lstrip=3)", "refs/autoqec/runs"],
