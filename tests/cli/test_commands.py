@@ -53,11 +53,11 @@ FIELDS = {
 }  # fmt: skip
 METRICS = {
     "shots", "ler_baseline", "ler_candidate", "delta_ler", "delta_ler_ci", "ler_ratio", "ler_ratio_ci", "flops_per_shot",
-    "params", "latency_us_per_shot", "train_seconds", "score_seconds",
+    "params", "latency_us_per_shot", "train_seconds", "score_seconds", "sent_on",
 }  # fmt: skip
 
 
-def test_round_prints_the_promised_fields_and_is_quiet_off_a_terminal(lab):
+def test_round_prints_the_promised_fields_and_a_line_for_each_step_off_a_terminal(lab):
     _, rounds, stderr = lab
     assert [item["round"] for item in rounds] == [1, 2]
     for item in rounds:
@@ -65,7 +65,8 @@ def test_round_prints_the_promised_fields_and_is_quiet_off_a_terminal(lab):
         assert item["metrics"].keys() == METRICS
         assert item["schema"] == "autoqec.round/1"
         assert item["branch"] == f"exp/{item['run']}/{item['round']}"
-    assert stderr == ""
+    assert f"round {rounds[0]['run']}/1\n" in stderr
+    assert "\ntraining: " in stderr
 
 
 def test_log_prints_the_same_objects_from_git_alone(here, capsys):
@@ -119,7 +120,7 @@ def test_people_get_tables(here, capsys):
     for text in (
         "development shots",
         "verdict, on shots drawn after the commit",
-        "+iterations: 8",
+        "+iterations: 5",
         "both fail",
         "log evidence",
     ):
@@ -446,8 +447,8 @@ def test_a_baseline_that_never_fails_is_shown(autoqec_lab, capsys):
     )
     circuit = "R 0\nX_ERROR(0.1) 0\nM 0\nDETECTOR rec[-1]\nOBSERVABLE_INCLUDE(0) rec[-1]\n"
     (autoqec_lab.workdir / "envs/one.stim").write_text(circuit)
-    code, out, err = printed(capsys, "round", "--env", "one")
-    assert (code, err) == (0, "")
+    code, out, _ = printed(capsys, "round", "--env", "one")
+    assert code == 0
     assert "ratio – [0.000, ∞]" in out
 
 

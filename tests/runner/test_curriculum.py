@@ -12,6 +12,7 @@ from autoqec_plugins.mwpm.mwpm_decoder import Mwpm
 from autoqec.candidate.schema import candidate_hash, read_candidate, write_candidate
 from autoqec.plugins import load_plugins
 from autoqec.problem.problem import problem_from_dem
+from autoqec.runner import worker
 from autoqec.runner.curriculum import level_at, levels_above, with_noise
 from autoqec.runner.shot_losses import ShotLosses
 from autoqec.runner.stopping import EarlyStopping
@@ -106,8 +107,10 @@ def test_early_stopping_waits_for_the_target():
     assert [stopping.look(step, 2.0) for step in (6, 7)] == [False, True]
 
 
-def test_the_training_process_makes_the_levels_itself():
+def test_the_training_process_makes_the_levels_itself(monkeypatch):
     """It has no circuit, so it makes them from the error model."""
+    # All plugins, not only those that are ours: the tests may run from a source tree beside an installed copy.
+    monkeypatch.setattr(worker, "load_plugins", lambda entries: load_plugins())
     sent = []
     files = {
         "training.yaml": b"curriculum: 2\nbatch_size: 64\nshots: 512\nsampling: gated\n",
