@@ -94,20 +94,12 @@ class _OneObservable:
     def _forced(self) -> ForcedClass:
         return ForcedClass(self._graph, self._view)
 
-    @property
-    def _room(self) -> Room:
-        """Room for the kernel, for each thread its own: training asks from several."""
-        if not hasattr(self._rooms, "room"):
-            self._rooms.room = room_for(*_ROOM)
-        room: Room = self._rooms.room
-        return room
-
-    @property
-    def _large_room(self) -> Room:
-        if not hasattr(self._rooms, "large"):
-            self._rooms.large = room_for(*_LARGE_ROOM)
-        room: Room = self._rooms.large
-        return room
+    def _room(self, sizes: tuple[int, int]) -> Room:
+        """Room of one size for the kernel, for each thread its own: training asks from several."""
+        rooms: dict[tuple[int, int], Room] = self._rooms.__dict__.setdefault("by_size", {})
+        if sizes not in rooms:
+            rooms[sizes] = room_for(*sizes)
+        return rooms[sizes]
 
     def gaps(self, syndromes: np.ndarray, sides: np.ndarray, weights: np.ndarray, at_most: float) -> np.ndarray:
         """Return the gaps of valid shots in nats, float64 `[shots]`; arguments as for `Gaps.of`, `sides` uint8 `[shots]`."""
@@ -123,7 +115,7 @@ class _OneObservable:
         limit = min(_FIRST_LIMIT, at_most, whole)
         while len(waiting):
             result[waiting], status = self._search(
-                syndromes[waiting], sides[waiting], weights[waiting], limit, self._room
+                syndromes[waiting], sides[waiting], weights[waiting], limit, self._room(_ROOM)
             )
             open_ended = (status == ABOVE) & (limit < min(at_most, whole))
             hard = status == TOO_LARGE
@@ -168,7 +160,7 @@ class _OneObservable:
         tried = _LEAST_LIMIT
         while True:
             tried = min(tried, limit)
-            gap, status = self._search(syndromes, sides, weights, tried, self._large_room)
+            gap, status = self._search(syndromes, sides, weights, tried, self._room(_LARGE_ROOM))
             if status[0] == TOO_LARGE:
                 return proven
             if status[0] != ABOVE or tried >= limit:
