@@ -121,7 +121,7 @@ class OtherCell:
 @dataclass(frozen=True)
 class HarmCounted:
     """The evidence of a do-no-harm cell: `log_e_worse`, that the candidate fails more often than the baseline, and
-    `log_e_harmless`, that it fails less than 1.1 times as often. Both are natural logarithms. Both are natural logarithms.
+    `log_e_harmless`, that it fails less than 1.1 times as often. Both are natural logarithms.
     """
 
     counts: PairedCounts
