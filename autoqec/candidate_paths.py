@@ -10,8 +10,11 @@ OUTPUT_FILE, TRAINING_FILE = "output.yaml", "training.yaml"
 #: The file that defines which shots the pipeline is sent. A candidate need not have it.
 GATE_FILE = "gate.yaml"
 
-#: All files that are no stage's. A further kind of file, as an ensemble's, is added here and in `autoqec.candidate.schema`.
-_FILES = (OUTPUT_FILE, TRAINING_FILE, GATE_FILE)
+#: The file that has the pipeline asked several times about a shot. A candidate need not have it.
+ENSEMBLE_FILE = "ensemble.yaml"
+
+#: All files that are no stage's. A further kind of file is added here and in `autoqec.candidate.schema`.
+_FILES = (OUTPUT_FILE, TRAINING_FILE, GATE_FILE, ENSEMBLE_FILE)
 
 _STAGE_FILE = re.compile(r"stages/([a-z0-9_][a-z0-9_-]{0,39})/(stage\.yaml|module\.py)")
 

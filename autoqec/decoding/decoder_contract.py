@@ -95,6 +95,44 @@ class SharingDecoder(ConfidentDecoder, Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Solutions:
+    """Solutions that a decoder found for some shots, one in each logical class that it can tell apart.
+
+    Attributes:
+        observables: What each flips, bit-packed little-endian, uint8 `[shots, classes, ceil(observables / 8)]`.
+        weights: Of each by the problem's priors: the sum of the log-likelihood ratios of the mechanisms that it is made of, in
+            nats, float32 `[shots, classes]`; infinity where no solution was found.
+        believed: Of each by the beliefs, in nats, above a constant of the shot's own, float32 `[shots, classes]`; 0 where a
+            decoder has a single class.
+        names: A hash of each solution, uint64 `[shots, classes]`: equal solutions have equal names.
+    """
+
+    observables: np.ndarray
+    weights: np.ndarray
+    believed: np.ndarray
+    names: np.ndarray
+
+
+@runtime_checkable
+class SolvingDecoder(CompiledDecoder, Protocol):
+    """A decoder whose solutions for several beliefs about a shot can be compared (`autoqec.decoding.ensemble`)."""
+
+    def solutions(self, syndromes: np.ndarray, beliefs: np.ndarray) -> Solutions:
+        """Find the likeliest solution in each class.
+
+        Args:
+            syndromes, beliefs: As for `decode`.
+
+        Returns:
+            The solutions. A shot does not depend on its batch. A shot of which all weights are infinite is left to `decode`.
+
+        Raises:
+            AutoQECError: A shape or dtype is wrong.
+        """
+        ...
+
+
 def confidence_kind(decoder: CompiledDecoder) -> str | None:
     """The confidence that a decoder offers; None if it offers none."""
     return decoder.confidence_kind if isinstance(decoder, ConfidentDecoder) else None

@@ -13,18 +13,20 @@ import numpy as np
 import pymatching
 
 from autoqec.decoding.array_checks import check_beliefs, check_syndromes
-from autoqec.decoding.decoder_contract import Decoded
+from autoqec.decoding.decoder_contract import Decoded, Solutions
 from autoqec.decoding.edges import EdgeUses, edge_log_odds, edge_log_odds_gradient, edge_uses
 from autoqec.errors import UsageError
 from autoqec.problem.problem import Problem
 
+from .class_solutions import describe, solve_classes
 from .classes import add_gap, gap_loss
 from .cover import Cover, double_cover
 from .forced_classes import ForcedClasses
 from .gap import Gaps
 from .general import GeneralSolver
 from .matching_graph import Graph, matching_graph
-from .matching_kernel import INFEASIBLE, TOO_LARGE, match
+from .matching_kernel import INFEASIBLE, TOO_LARGE, WEIGHTS_PER_NAT, match
+from .weighing import Makings, makings
 
 #: Shots per call of the kernel: enough to make the overhead of a call negligible, few enough for the cache.
 _CHUNK = 512
@@ -184,6 +186,11 @@ class CompiledMwpm:
         return double_cover(self._problem.edges, self._problem.num_detectors)
 
     @cached_property
+    def _makings(self) -> Makings:
+        assert self._problem.edges is not None
+        return makings(self._problem.edges, self._problem.priors_llr)
+
+    @cached_property
     def _parities(self) -> list[np.ndarray]:
         """Whether each edge flips an observable, for each observable."""
         bits = np.unpackbits(self._graph.observables, axis=1, count=self._problem.num_observables, bitorder="little")
@@ -253,6 +260,57 @@ class CompiledMwpm:
         solutions = np.empty((2, len(log_odds)), dtype=np.uint8)
         if forced.possible and forced.solve(syndrome, log_odds, weights, solutions):
             add_gap(weights, solutions, int(right), loss[:1], by)
+
+    def solutions(self, syndromes: np.ndarray, beliefs: np.ndarray) -> Solutions:
+        """Solve both classes of each observable; see `autoqec.decoding.decoder_contract.SolvingDecoder.solutions`.
+
+        With several observables there are two classes of each, so the same solution can occur more than once.
+        """
+        syndromes = check_syndromes(self._problem, syndromes)
+        beliefs = check_beliefs(self._problem, beliefs, len(syndromes))
+        shots, classes = len(syndromes), 2 * self._problem.num_observables
+        found = Solutions(
+            np.zeros((shots, classes, self._problem.observable_bytes), dtype=np.uint8),
+            np.full((shots, classes), np.inf, dtype=np.float32),
+            np.zeros((shots, classes), dtype=np.float32),
+            np.zeros((shots, classes), dtype=np.uint64),
+        )
+        for first in range(0, shots, _CHUNK):
+            part = slice(first, first + _CHUNK)
+            log_odds = edge_log_odds(beliefs[part], self._uses)
+            for observable in range(self._problem.num_observables):
+                self._solve_classes(observable, syndromes[part], log_odds, part, found)
+        return found
+
+    def _solve_classes(
+        self, observable: int, syndromes: np.ndarray, log_odds: np.ndarray, part: slice, found: Solutions
+    ) -> None:
+        """Write the solutions of some shots in both classes of one observable."""
+        both = slice(2 * observable, 2 * observable + 2)
+        written = [each[part, both] for each in (found.observables, found.weights, found.believed, found.names)]
+        made = [np.ascontiguousarray(each) for each in written]
+        left_out = np.zeros(len(syndromes), dtype=np.bool_)
+        parity, flips = self._parities[observable], self._graph.observables
+        solve_classes(
+            syndromes, log_odds, parity, self._cover, flips, self._makings, made[0], made[1], made[2], made[3], left_out
+        )
+        for shot in np.flatnonzero(left_out):
+            self._solve_large(observable, syndromes[shot], log_odds[shot], [each[shot] for each in made])
+        for there, each in zip(written, made, strict=True):
+            there[...] = each
+
+    def _solve_large(self, observable: int, syndrome: np.ndarray, log_odds: np.ndarray, made: list[np.ndarray]) -> None:
+        """As `_solve_classes`, for one shot with a cluster that is too large for the kernel, if a general solver can."""
+        forced, found = self._forced[observable], np.empty(2, dtype=np.int64)
+        solutions = np.empty((2, len(log_odds)), dtype=np.uint8)
+        if not forced.possible or not forced.solve(syndrome, log_odds, found, solutions):
+            return
+        observables, weights, believed, names = made
+        place = np.full(len(log_odds), -1, dtype=np.int32)
+        for side in range(2):
+            told = describe(solutions[side], self._graph.observables, self._makings, place, observables[side])
+            weights[side], names[side] = told
+        believed[:] = found / np.float32(WEIGHTS_PER_NAT)
 
     def match(self, syndromes: np.ndarray, log_odds: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Match on given edge weights.

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from autoqec.decoding.array_checks import check_beliefs, check_syndromes
-from autoqec.decoding.decoder_contract import CompiledDecoder, Decoded
+from autoqec.decoding.decoder_contract import CompiledDecoder, Decoded, Solutions
 from autoqec.decoding.flipping import syndromes_of_mechanisms
+from autoqec.decoding.solution_names import weighed_corrections
 from autoqec.problem.dem import LLR_BOUND
 from autoqec.problem.problem import Problem
 
@@ -89,6 +90,13 @@ class CompiledOsd:
             return self._by_shot.decode(syndromes, lambda _, bits: self._ldpc.decode(bits))
         beliefs = check_beliefs(self._problem, beliefs, len(syndromes))
         return self.order_and_solve(syndromes, np.clip(beliefs, -LLR_BOUND, LLR_BOUND))[0]
+
+    def solutions(self, syndromes: np.ndarray, beliefs: np.ndarray) -> Solutions:
+        """Return the answer to these beliefs as the only class; see `autoqec.decoding.decoder_contract.SolvingDecoder`."""
+        syndromes = check_syndromes(self._problem, syndromes)
+        beliefs = np.clip(check_beliefs(self._problem, beliefs, len(syndromes)), -LLR_BOUND, LLR_BOUND)
+        decoded, fired = self.order_and_solve(syndromes, beliefs, corrections=True)
+        return weighed_corrections(self._problem, decoded, fired)
 
     def same_where_sure(self, other: CompiledDecoder) -> bool:
         """Whether another decoder gives this one's answers wherever that one is sure: both run the same belief propagation."""
