@@ -26,8 +26,8 @@ Predict = Callable[[np.ndarray, np.ndarray | None], tuple[np.ndarray, np.ndarray
 #: Disorder is a multiple of this, in nats, as beliefs are, so that sums are exact.
 _STEP = 1.0 / 1024
 
-#: Shots that are decoded at once: the first beliefs about them are kept where members share them.
-_BLOCK = 2048
+#: Shots that are decoded at once: the beliefs of each pass about them are kept for later members.
+_BLOCK = 1024
 
 #: The tensor with the learned coefficients of the choice, and its size.
 CHOICE_TENSOR, CHOICE_SIZE = "ensemble.choice", COEFFICIENTS
@@ -104,19 +104,24 @@ class Ensembling:
         """Ask the members one after another; `early` has shots end as `agree` says."""
         ensemble, shots = self.ensemble, len(syndromes)
         invalid, passes = np.zeros(shots, dtype=bool), np.zeros(shots, dtype=np.int32)
-        left, first, board = np.arange(shots), np.zeros((0, 0), dtype=np.float32), None
+        left, board = np.arange(shots), None
+        passes_beliefs: list[np.ndarray] = []  # of each pass, about all shots
         spare = Decoded(np.zeros((shots, self._problem.observable_bytes), dtype=np.uint8), np.zeros(shots, dtype=bool))
         for member in range(ensemble.members):
             asked = np.ascontiguousarray(syndromes[left])
-            if ensemble.disorder == "belief" and member:
-                beliefs = np.clip(first[left] + self.shift(member), -LLR_BOUND, LLR_BOUND)
-            else:
+            if member < ensemble.passes:
                 beliefs, wrong = predict(asked, self.priors(member) if member else None)
                 invalid[left] |= wrong
                 passes[left] += 1
+                if ensemble.members > ensemble.passes:
+                    passes_beliefs.append(np.empty((shots, beliefs.shape[1]), dtype=np.float32))
+                    passes_beliefs[-1][left] = beliefs
+            else:
+                beliefs = passes_beliefs[member % ensemble.passes][left]
+                beliefs = np.clip(beliefs + self.shift(member), -LLR_BOUND, LLR_BOUND)
             found = self._decoder.solutions(asked, beliefs)
             if board is None:
-                first, board = beliefs, empty_board(found, ensemble.members)
+                board = empty_board(found, ensemble.members)
                 lost = np.isinf(found.weights).all(axis=1)
                 if lost.any():
                     own = self._decoder.decode(asked[lost], np.ascontiguousarray(beliefs[lost]))
@@ -132,15 +137,17 @@ class Ensembling:
         return board, invalid, passes, spare
 
     def shift(self, member: int) -> np.ndarray:
-        """The disorder of a member: uniform, a multiple of 1/1024 nat, float32 `[mechanisms]`."""
+        """The disorder of a member, uniform, of its priors or its beliefs: a multiple of 1/1024 nat, float32 `[mechanisms]`."""
+        ensemble = self.ensemble
+        spread = ensemble.prior_spread if member < ensemble.passes else ensemble.belief_spread
         # The raw output of a bit generator is the same in every version of numpy; its distributions are not.
-        raw = np.random.Philox(key=[self.ensemble.seed, member]).random_raw(len(self._problem.mechanisms))
+        raw = np.random.Philox(key=[ensemble.seed, member]).random_raw(len(self._problem.mechanisms))
         unit = (raw >> np.uint64(11)).astype(np.float64) * 2.0**-52 - 1.0
-        shift: np.ndarray = np.rint(unit * (np.sqrt(3.0) * self.ensemble.spread / _STEP)) * _STEP
+        shift: np.ndarray = np.rint(unit * (np.sqrt(3.0) * spread / _STEP)) * _STEP
         return shift.astype(np.float32)
 
     def priors(self, member: int) -> np.ndarray:
-        """The log-likelihood ratios that a member starts from, float32 `[mechanisms]`."""
+        """The log-likelihood ratios that a pass starts from, float32 `[mechanisms]`."""
         return np.clip(self._problem.priors_llr + self.shift(member), -LLR_BOUND, LLR_BOUND)
 
 

@@ -18,13 +18,15 @@ from autoqec.problem.environment import validated
 class Ensemble(BaseModel):
     """How many members there are, in what they differ, and how an answer is chosen among their solutions.
 
-    A member is one pass of the pipeline. The first is the pipeline as it is.
+    Each member is a set of beliefs about a shot, which the decoder solves in every class that it can tell apart. The first are
+    passes of the pipeline, from disordered priors; the others are these passes' beliefs, disordered in turn. The first pass is
+    the pipeline as it is.
 
     Attributes:
-        members: How many passes there are at most.
-        disorder: What differs from member to member. `prior`: the priors that the pipeline starts from. `belief`: its answer, so
-            that a single pass serves all members.
-        spread: Standard deviation of the disorder of each mechanism's log-likelihood ratio, in nats.
+        members: How many there are at most.
+        passes: How many of them are passes of the pipeline. Later members take turns at disordering the beliefs of these.
+        prior_spread: Standard deviation of the disorder of each mechanism's prior log-likelihood ratio, in nats.
+        belief_spread: The same of each mechanism's belief.
         seed: Of the disorder.
         select: `class_sum`: the logical class of which the distinct solutions weigh most together. `least_weight`: the class of
             the likeliest solution by the priors.
@@ -38,8 +40,9 @@ class Ensemble(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     members: int = Field(default=8, ge=1, le=256)
-    disorder: Literal["prior", "belief"] = "prior"
-    spread: float = Field(default=1.0, ge=0.0, le=20.0, allow_inf_nan=False)
+    passes: int = Field(default=1, ge=1, le=64)
+    prior_spread: float = Field(default=1.0, ge=0.0, le=20.0, allow_inf_nan=False)
+    belief_spread: float = Field(default=1.0, ge=0.0, le=20.0, allow_inf_nan=False)
     seed: int = Field(default=1, ge=0, lt=2**32)
     select: Literal["class_sum", "least_weight"] = "class_sum"
     gap_share: float = Field(default=0.25, ge=0.0, le=4.0, allow_inf_nan=False)

@@ -121,9 +121,9 @@ def test_the_order_of_the_members_changes_no_choice(least):
 
 
 @pytest.mark.parametrize("decoder", [MWPM, OSD], ids=["mwpm", "osd"])
-@pytest.mark.parametrize("disorder", ["prior", "belief"])
-def test_the_batch_changes_no_answer(decoder, disorder):
-    ensembling = open_ensemble(Ensemble(members=5, disorder=disorder, agree=2, margin=1.0), decoder, PROBLEM)
+@pytest.mark.parametrize("passes", [1, 3, 5])
+def test_the_batch_changes_no_answer(decoder, passes):
+    ensembling = open_ensemble(Ensemble(members=5, passes=passes, agree=2, margin=1.0), decoder, PROBLEM)
     whole = ensembling.decode(FEW, pipeline)
     order = np.random.default_rng(1).permutation(len(FEW))
     mixed = ensembling.decode(FEW[order], pipeline)
@@ -135,14 +135,14 @@ def test_the_batch_changes_no_answer(decoder, disorder):
         assert alone.passes[0] == whole.passes[shot]
 
 
-def test_members_of_disordered_beliefs_share_one_pass():
-    chosen = open_ensemble(Ensemble(members=6, disorder="belief", agree=0), MWPM, PROBLEM).decode(FEW, pipeline)
-    assert (chosen.passes == 1).all()
+def test_members_beyond_the_passes_share_these():
+    chosen = open_ensemble(Ensemble(members=6, passes=2, agree=0), MWPM, PROBLEM).decode(FEW, pipeline)
+    assert (chosen.passes == 2).all()
 
 
 def test_shots_whose_members_agree_are_asked_about_no_more():
-    asked = open_ensemble(Ensemble(members=8, agree=3, margin=6.0), MWPM, PROBLEM).decode(FEW, pipeline)
-    all_of_them = open_ensemble(Ensemble(members=8, agree=0), MWPM, PROBLEM).decode(FEW, pipeline)
+    asked = open_ensemble(Ensemble(members=8, passes=8, agree=3, margin=6.0), MWPM, PROBLEM).decode(FEW, pipeline)
+    all_of_them = open_ensemble(Ensemble(members=8, passes=8, agree=0), MWPM, PROBLEM).decode(FEW, pipeline)
     assert asked.passes.min() == 3
     assert asked.passes.max() == 8
     assert (all_of_them.passes == 8).all()
@@ -150,7 +150,9 @@ def test_shots_whose_members_agree_are_asked_about_no_more():
 
 
 def test_without_disorder_all_members_have_one_solution():
-    still = open_ensemble(Ensemble(members=4, spread=0.0, agree=0), OSD, PROBLEM).decode(FEW, pipeline)
+    still = open_ensemble(
+        Ensemble(members=4, passes=2, prior_spread=0.0, belief_spread=0.0, agree=0), OSD, PROBLEM
+    ).decode(FEW, pipeline)
     alone = OSD.decode(FEW, pipeline(FEW, None)[0])
     assert np.array_equal(still.answer.observables, alone.observables)
 
@@ -175,7 +177,7 @@ def test_a_shot_is_invalid_if_any_member_has_no_beliefs_about_it():
         beliefs, wrong = pipeline(syndromes, priors)
         return beliefs, wrong | ((syndromes[:, 0] & 1 == 1) & (priors is not None))
 
-    chosen = open_ensemble(Ensemble(members=3, agree=0), MWPM, PROBLEM).decode(FEW, faulty)
+    chosen = open_ensemble(Ensemble(members=3, passes=3, agree=0), MWPM, PROBLEM).decode(FEW, faulty)
     assert np.array_equal(chosen.answer.invalid, FEW[:, 0] & 1 == 1)
     assert not chosen.answer.observables[chosen.answer.invalid].any()
 
@@ -210,6 +212,6 @@ def test_the_file_is_read_and_checked():
     assert read_ensemble({}) is None
     assert read_ensemble({"ensemble.yaml": b"members: 3\n"}) == Ensemble(members=3)
     assert untrained(Ensemble(gap_share=0.5)).tolist() == [1.0, 0.5, 0.0, 0.0, 0.0]
-    for wrong in (b"members: 0\n", b"spread: .nan\n", b"select: loudest\n", b"color: red\n", b"- 1\n"):
+    for wrong in (b"members: 0\n", b"prior_spread: .nan\n", b"select: loudest\n", b"color: red\n", b"- 1\n"):
         with pytest.raises(UsageError, match="ensemble.yaml"):
             read_ensemble({"ensemble.yaml": wrong})
