@@ -15,21 +15,21 @@ from typing import Any
 
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # as in a training process, and before torch is imported
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from _common import arguments, show  # noqa: E402
-from autoqec_plugins.mwpm.mwpm_decoder import CompiledMwpm, Mwpm  # noqa: E402
+import numpy as np
+import torch
+from _common import arguments, show
+from autoqec_plugins.mwpm.mwpm_decoder import CompiledMwpm, Mwpm
 
-from autoqec.candidate.compile import build_modules  # noqa: E402
-from autoqec.candidate.schema import read_candidate  # noqa: E402
-from autoqec.plugins import load_plugins  # noqa: E402
-from autoqec.problem.problem import Problem  # noqa: E402
-from autoqec.problem.sampling import Draw, TrainingShots  # noqa: E402
-from autoqec.runner.losses import batch_loss, mean_loss  # noqa: E402
-from autoqec.runner.shot_losses import ShotLosses  # noqa: E402
-from autoqec.runner.shot_sources import AllShots, SampledShots, ShotSource  # noqa: E402
-from autoqec.shared_threads import thread_count  # noqa: E402
-from autoqec.testing import surface_problem  # noqa: E402
+from autoqec.candidate.compile import build_modules
+from autoqec.candidate.schema import read_candidate
+from autoqec.plugins import load_plugins
+from autoqec.problem.problem import Problem
+from autoqec.problem.sampling import Draw, TrainingShots
+from autoqec.runner.losses import batch_loss, mean_loss
+from autoqec.runner.shot_losses import ShotLosses
+from autoqec.runner.shot_sources import AllShots, SampledShots, ShotSource
+from autoqec.shared_threads import thread_count
+from autoqec.testing import surface_problem
 
 SEED = bytes(31) + b"\7"
 STAGE = b"kind: neural_bp\niterations: 8\nsharing: per_check\ndamping: per_iteration\nlearn_prior_scale: true\n"
