@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from autoqec.candidate.schema import Output, Training
-from autoqec.candidate_paths import GATE_FILE, OUTPUT_FILE, TRAINING_FILE
+from autoqec.candidate_paths import ENSEMBLE_FILE, GATE_FILE, OUTPUT_FILE, TRAINING_FILE
+from autoqec.decoding.ensemble_file import Ensemble
 from autoqec.decoding.gate_file import NO_KIND, Gate
 from autoqec.plugins import Registry
 
@@ -19,7 +20,8 @@ def formats(confidence: str | None) -> dict[str, Any]:
     gate = Gate.model_json_schema()
     if confidence is not None:
         gate["properties"]["kind"]["enum"] = [NO_KIND, confidence]
-    return {OUTPUT_FILE: Output.model_json_schema(), TRAINING_FILE: Training.model_json_schema(), GATE_FILE: gate}
+    files = {OUTPUT_FILE: Output.model_json_schema(), TRAINING_FILE: Training.model_json_schema(), GATE_FILE: gate}
+    return files | {ENSEMBLE_FILE: Ensemble.model_json_schema()}
 
 
 def stage_kinds(registry: Registry) -> dict[str, Any]:

@@ -3,6 +3,7 @@
     output.yaml               mode: soft_priors | hard_flip, threshold
     training.yaml             learning_rate, batch_size, epochs, shots, loss, init, patience, device
     gate.yaml                 kind, threshold, events, short_bp; absent: every shot goes through the pipeline
+    ensemble.yaml             members, passes, their disorder, how to choose; absent: one pass, and the decoder's answer to it
     stages/<slug>/stage.yaml  kind, position and the fields of that kind
     stages/<slug>/module.py   Python code, only for a kind that runs the candidate's own code (`custom`)
 
@@ -19,8 +20,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from autoqec.candidate.stage_contract import StageConfig, StageKind
-from autoqec.candidate_paths import GATE_FILE, OUTPUT_FILE, TRAINING_FILE, stage_file
+from autoqec.candidate_paths import ENSEMBLE_FILE, GATE_FILE, OUTPUT_FILE, TRAINING_FILE, stage_file
 from autoqec.canonical import content_hash, dump_yaml, load_yaml
+from autoqec.decoding.ensemble_file import Ensemble, read_ensemble
 from autoqec.decoding.gate_file import Gate, read_gate
 from autoqec.errors import UsageError
 from autoqec.problem.environment import validated
@@ -29,7 +31,8 @@ from autoqec.problem.environment import validated
 MAX_STAGES = 16
 
 _ALLOWED = (
-    "a candidate has output.yaml, training.yaml, gate.yaml, stages/<slug>/stage.yaml and, for kind: custom, module.py"
+    "a candidate has output.yaml, training.yaml, gate.yaml, ensemble.yaml, stages/<slug>/stage.yaml and, for kind: custom, "
+    "module.py"
 )
 
 
@@ -109,12 +112,13 @@ class Stage:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A whole predecoder without weights; stages in execution order. `gate` is None if there is no `gate.yaml`."""
+    """A whole predecoder without weights; stages in execution order. `gate` and `ensemble` are None without their files."""
 
     output: Output
     training: Training
     stages: tuple[Stage, ...]
     gate: Gate | None = None
+    ensemble: Ensemble | None = None
 
 
 def read_candidate(files: Mapping[str, bytes], stage_kinds: Callable[[str], StageKind]) -> Candidate:
@@ -128,7 +132,8 @@ def read_candidate(files: Mapping[str, bytes], stage_kinds: Callable[[str], Stag
         UsageError: A file is unknown, malformed or has an invalid field; the message names file and field.
         NotFoundError: A stage's kind is not registered.
     """
-    parts: dict[str, Any] = {OUTPUT_FILE: Output(), TRAINING_FILE: Training(), GATE_FILE: None}
+    parts: dict[str, Any] = {OUTPUT_FILE: Output(), TRAINING_FILE: Training()}
+    parts |= {GATE_FILE: read_gate(files), ENSEMBLE_FILE: read_ensemble(files)}
     stages: list[Stage] = []
     for path in sorted(files):
         match = stage_file(path)
@@ -137,9 +142,8 @@ def read_candidate(files: Mapping[str, bytes], stage_kinds: Callable[[str], Stag
                 hint = "add stage.yaml beside it, with kind: custom"
                 raise UsageError(f"{path} belongs to no stage", hint=hint, code="custom_refused")
             continue  # read with its stage
-        if path == GATE_FILE:
-            parts[path] = read_gate(files)
-            continue
+        if path in (GATE_FILE, ENSEMBLE_FILE):
+            continue  # read above
         raw = load_yaml(files[path], name=path)
         if path == OUTPUT_FILE:
             parts[path] = validated(Output, raw, path)
@@ -154,8 +158,12 @@ def read_candidate(files: Mapping[str, bytes], stage_kinds: Callable[[str], Stag
             )
     if len(stages) > MAX_STAGES:
         raise UsageError(f"the candidate has {len(stages)} stages; at most {MAX_STAGES} are allowed")
+    if parts[ENSEMBLE_FILE] is not None and not stages:
+        raise UsageError(
+            f"{ENSEMBLE_FILE} needs a pipeline, and the candidate has no stage", hint=f"remove {ENSEMBLE_FILE}"
+        )
     stages.sort(key=lambda stage: (stage.config.position, stage.slug))
-    return Candidate(parts[OUTPUT_FILE], parts[TRAINING_FILE], tuple(stages), parts[GATE_FILE])
+    return Candidate(parts[OUTPUT_FILE], parts[TRAINING_FILE], tuple(stages), parts[GATE_FILE], parts[ENSEMBLE_FILE])
 
 
 def _read_stage(slug: str, raw: Any, files: Mapping[str, bytes], stage_kinds: Callable[[str], StageKind]) -> Stage:
@@ -193,6 +201,8 @@ def write_candidate(candidate: Candidate) -> dict[str, bytes]:
     files: dict[str, BaseModel] = {OUTPUT_FILE: candidate.output, TRAINING_FILE: candidate.training}
     if candidate.gate is not None:
         files[GATE_FILE] = candidate.gate
+    if candidate.ensemble is not None:
+        files[ENSEMBLE_FILE] = candidate.ensemble
     files |= {f"stages/{stage.slug}/stage.yaml": stage.config for stage in candidate.stages}
     modules = {f"stages/{s.slug}/module.py": s.module.encode() for s in candidate.stages if s.module is not None}
     return {path: dump_yaml(_fields(model)).encode() for path, model in files.items()} | modules

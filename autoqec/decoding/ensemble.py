@@ -7,7 +7,7 @@ training apply it through this one module.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from autoqec.decoding.decoder_contract import CompiledDecoder, Decoded, SolvingDecoder
 from autoqec.decoding.ensemble_board import COEFFICIENTS, Board, add, choose, empty_board, features
 from autoqec.decoding.ensemble_file import Ensemble
-from autoqec.errors import UsageError
+from autoqec.errors import AutoQECError, UsageError
 from autoqec.problem.dem import LLR_BOUND
 from autoqec.problem.problem import Problem
 
@@ -31,6 +31,9 @@ _BLOCK = 1024
 
 #: The tensor with the learned coefficients of the choice, and its size.
 CHOICE_TENSOR, CHOICE_SIZE = "ensemble.choice", COEFFICIENTS
+
+#: No coefficient of the choice is larger: each multiplies nats or shares.
+_LARGEST = 1e3
 
 
 @dataclass(frozen=True)
@@ -53,12 +56,15 @@ class Ensembling:
         self.ensemble, self._decoder, self._problem = ensemble, decoder, problem
         self._coefficients = coefficients
 
-    def decode(self, syndromes: np.ndarray, predict: Predict) -> Chosen:
+    def decode(
+        self, syndromes: np.ndarray, predict: Predict, told: Callable[[int], None] = lambda done: None
+    ) -> Chosen:
         """Decode a batch.
 
         Args:
             syndromes: Bit-packed little-endian, uint8 `[shots, ceil(detectors / 8)]`.
             predict: Asks the pipeline.
+            told: Called with the number of shots that are done, now and then.
 
         Returns:
             The answers. A shot is invalid if any member's beliefs about it are, or if no member explains it.
@@ -70,6 +76,7 @@ class Ensembling:
             chosen = self._decode_block(np.ascontiguousarray(syndromes[part]), predict)
             observables[part], invalid[part] = chosen.answer.observables, chosen.answer.invalid
             passes[part] = chosen.passes
+            told(min(first + _BLOCK, len(syndromes)))
         return Chosen(Decoded(observables, invalid), passes)
 
     def features(self, syndromes: np.ndarray, predict: Predict) -> tuple[np.ndarray, np.ndarray]:
@@ -149,6 +156,22 @@ class Ensembling:
     def priors(self, member: int) -> np.ndarray:
         """The log-likelihood ratios that a pass starts from, float32 `[mechanisms]`."""
         return np.clip(self._problem.priors_llr + self.shift(member), -LLR_BOUND, LLR_BOUND)
+
+
+def learned_choice(tensors: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """The learned coefficients of the choice among a candidate's weights, float64 `[CHOICE_SIZE]`; None if there are none.
+
+    Raises:
+        AutoQECError: They have another shape or type, or are no numbers of a sensible size.
+    """
+    found = tensors.get(CHOICE_TENSOR)
+    if found is None:
+        return None
+    if found.shape != (CHOICE_SIZE,) or found.dtype.kind != "f" or not (np.abs(found) <= _LARGEST).all():
+        raise AutoQECError(
+            f"weight {CHOICE_TENSOR} must hold {CHOICE_SIZE} numbers within ±{_LARGEST:g}", code="weights_do_not_fit"
+        )
+    return found.astype(np.float64)
 
 
 def untrained(ensemble: Ensemble) -> np.ndarray:

@@ -9,8 +9,11 @@ from math import log
 
 import numpy as np
 
-from autoqec.decoding.decoder_contract import CompiledDecoder, Decoded
+from autoqec.decoding.decoder_contract import CompiledDecoder, Decoded, Solutions, SolvingDecoder
 from autoqec.problem.problem import Problem
+
+#: Spreads the numbers of mechanisms over 64 bits.
+_ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
 def syndromes_of_mechanisms(problem: Problem) -> np.ndarray:
@@ -32,7 +35,7 @@ class HardFlip:
     """
 
     def __init__(self, decoder: CompiledDecoder, problem: Problem, threshold: float):
-        self._decoder = decoder
+        self._decoder, self._priors = decoder, problem.priors_llr
         self._observables = problem.mechanisms.observables
         self._syndromes = syndromes_of_mechanisms(problem)
         self._border = log((1 - threshold) / threshold)
@@ -41,10 +44,45 @@ class HardFlip:
         """See `autoqec.decoding.decoder_contract.CompiledDecoder.decode`; without beliefs nothing is flipped."""
         if beliefs is None:
             return self._decoder.decode(syndromes)
-        shots, applied = np.nonzero(beliefs < self._border)
-        residual = syndromes.copy()
-        np.bitwise_xor.at(residual, shots, self._syndromes[applied])
+        shots, applied, residual = self._applied(syndromes, beliefs)
         decoded = self._decoder.decode(residual)
         observables = decoded.observables.copy()
         np.bitwise_xor.at(observables, shots, self._observables[applied])
         return Decoded(observables, decoded.invalid)
+
+    def _applied(self, syndromes: np.ndarray, beliefs: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The mechanisms that are applied, as pairs of a shot and a mechanism, and the residual syndromes."""
+        shots, applied = np.nonzero(beliefs < self._border)
+        residual = syndromes.copy()
+        np.bitwise_xor.at(residual, shots, self._syndromes[applied])
+        return shots, applied, residual
+
+
+class SolvingHardFlip(HardFlip):
+    """As `HardFlip`, in front of a decoder that offers solutions: it solves the residual in every class."""
+
+    def __init__(self, decoder: SolvingDecoder, problem: Problem, threshold: float):
+        super().__init__(decoder, problem, threshold)
+        self._solver = decoder
+
+    def solutions(self, syndromes: np.ndarray, beliefs: np.ndarray) -> Solutions:
+        """See `autoqec.decoding.decoder_contract.SolvingDecoder.solutions`.
+
+        A solution is the applied mechanisms and one of the residual. It weighs what both do, more than it need where they
+        cancel; two ways to split one solution into these parts count as two solutions.
+        """
+        shots, applied, residual = self._applied(syndromes, beliefs)
+        found = self._solver.solutions(residual, np.repeat(self._priors[None], len(syndromes), axis=0))
+        observables, weights, names = found.observables.copy(), found.weights.copy(), found.names.copy()
+        np.bitwise_xor.at(observables, shots, self._observables[applied][:, None, :])
+        np.add.at(weights, shots, self._priors[applied][:, None])
+        mixed = (applied.astype(np.uint64) + np.uint64(1)) * _ODD
+        np.add.at(names, shots, (mixed ^ (mixed >> np.uint64(29)))[:, None])
+        return Solutions(observables, weights, found.believed, names)
+
+
+def hard_flip(decoder: CompiledDecoder, problem: Problem, threshold: float) -> HardFlip:
+    """`HardFlip`, with solutions where the decoder has them."""
+    if isinstance(decoder, SolvingDecoder):
+        return SolvingHardFlip(decoder, problem, threshold)
+    return HardFlip(decoder, problem, threshold)

@@ -19,7 +19,8 @@ from autoqec.candidate.weights import load_weights
 from autoqec.decoding.array_checks import check_syndromes
 from autoqec.decoding.compile_decoder import compile_decoder
 from autoqec.decoding.decoder_contract import CompiledDecoder, ConfidentDecoder, Decoded
-from autoqec.decoding.flipping import HardFlip
+from autoqec.decoding.ensemble import Ensembling, learned_choice, open_ensemble
+from autoqec.decoding.flipping import hard_flip
 from autoqec.decoding.gating import Gating, open_gate
 from autoqec.errors import UsageError
 from autoqec.exchange.package import Package
@@ -67,13 +68,20 @@ class Deployed:
     @cached_property
     def _decoder(self) -> CompiledDecoder:
         output = self.candidate.output
-        return HardFlip(self._plain, self.problem, output.threshold) if output.mode == "hard_flip" else self._plain
+        return hard_flip(self._plain, self.problem, output.threshold) if output.mode == "hard_flip" else self._plain
 
     @cached_property
     def _gating(self) -> Gating | None:
         gate = self.candidate.gate
         name = self.package.environment.environment.decoder.kind
         return open_gate(gate, self._plain, self.problem, name=name) if gate is not None else None
+
+    @cached_property
+    def _ensembling(self) -> Ensembling | None:
+        ensemble, name = self.candidate.ensemble, self.package.environment.environment.decoder.kind
+        if ensemble is None:
+            return None
+        return open_ensemble(ensemble, self._decoder, self.problem, learned_choice(self.tensors), name=name)
 
     def beliefs(self, syndromes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Compute the predecoder's beliefs.
@@ -85,12 +93,16 @@ class Deployed:
             Log-likelihood ratios per mechanism, float32 `[shots, mechanisms]`, and the shots whose beliefs were not finite
             and are replaced by the priors, bool `[shots]`.
         """
-        syndromes = check_syndromes(self.problem, syndromes)
-        beliefs = np.array(self._infer(syndromes, np.repeat(self.problem.priors_llr[None], len(syndromes), axis=0)))
+        return self._beliefs(check_syndromes(self.problem, syndromes), None)
+
+    def _beliefs(self, syndromes: np.ndarray, priors: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """As `beliefs`, from given priors, float32 `[mechanisms]`."""
+        start = self.problem.priors_llr if priors is None else priors
+        beliefs = np.array(self._infer(syndromes, np.repeat(start[None], len(syndromes), axis=0)))
         return beliefs, settle_beliefs(beliefs, self.problem.priors_llr)
 
     def decode(self, syndromes: np.ndarray) -> Decoded:
-        """Decode a batch in the same way as in scoring, the candidate's gate included.
+        """Decode a batch in the same way as in scoring, the candidate's gate and ensemble included.
 
         Args:
             syndromes: Bit-packed little-endian, uint8 `[shots, ceil(detectors / 8)]`.
@@ -110,6 +122,8 @@ class Deployed:
         """The answers of the pipeline and the decoder behind it, to shots that a gate sends on or has not seen."""
         if not self.candidate.stages:
             return self._plain.decode(syndromes)
+        if self._ensembling is not None:
+            return self._ensembling.decode(syndromes, self._beliefs).answer
         beliefs, invalid = self.beliefs(syndromes)
         decoded = self._decoder.decode(syndromes, beliefs)
         return Decoded(decoded.observables, decoded.invalid | invalid)

@@ -59,6 +59,7 @@ def measure(session: Session, state: RoundState, profile: Profile, key: bytes) -
         invalid=scored.invalid,
         counts=scored.counts,
         sent=scored.sent,
+        passes=scored.passes,
         flops_per_sent_shot=flops if gated else None,
         gate_flops=scored.gate_flops,
         references={name: failures / scored.counts.shots for name, failures in scored.references.items()},

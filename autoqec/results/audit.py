@@ -16,6 +16,7 @@ from autoqec.results.counts import PairedCounts
 from autoqec.results.decision import decide, evidence, rate_surely_below, test_word
 from autoqec.results.distance import certificate_row, certified
 from autoqec.results.figures import Figures
+from autoqec.results.gate_costs import counts_fit
 from autoqec.results.harm import harm_evidence, harm_word, slope_of
 from autoqec.results.interval_ends import CLOSE, SEARCHED, Ends
 from autoqec.results.limits import exceeded
@@ -210,8 +211,13 @@ def _tested(where: str, noted: Tested, alpha: float, chunk_shots: int, ends: End
     said = write_record(noted)
     for name, value in again.items():
         yield from _beside(where + name, said.get(name), value)
-    if noted.sent is not None and not (0 <= noted.sent <= everything.shots and noted.gate_flops >= 0):
-        yield f"{where}sent: the note says {noted.sent} of {everything.shots} shots, and {noted.gate_flops} FLOPs of the gate"
+    if noted.sent is None and noted.passes is not None:
+        yield f"{where}passes: the note counts passes, but not the shots that were sent on"
+    if noted.sent is not None and not counts_fit(noted.sent, noted.passes, everything.shots):
+        passes = "" if noted.passes is None else f", and {noted.passes} passes"
+        yield f"{where}sent: the note says {noted.sent} of {everything.shots} shots{passes}"
+    if noted.gate_flops < 0:
+        yield f"{where}gate_flops: the note says {noted.gate_flops} FLOPs of the gate"
     for name, rate in noted.references.items():
         failures = rate * headline.shots
         if not (0 <= rate <= 1 and isclose(failures, round(failures), abs_tol=_WHOLE)):

@@ -98,6 +98,7 @@ def cell_result(
     references_missing: dict[str, str] | None = None,
     sent: int | None = None,
     gate_flops: int = 0,
+    passes: int | None = None,
 ) -> Tested:
     """The result of one cell's test: evidence from the test's counts, figures from the extension's counts, if there is one.
 
@@ -107,7 +108,7 @@ def cell_result(
         digests: One per chunk, the extension's chunks included.
         extension, neutral: See `Tested`.
         invalid, references, references_missing: Of the shots behind the figures.
-        sent, gate_flops: Of all shots; see `Tested`.
+        sent, gate_flops, passes: Of all shots; see `Tested`.
     """
     headline = extension or test
     everything = test + extension if extension else test
@@ -127,4 +128,5 @@ def cell_result(
         neutral=neutral,
         sent=sent,
         gate_flops=gate_flops,
+        passes=passes,
     )

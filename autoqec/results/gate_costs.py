@@ -1,8 +1,11 @@
-"""What a gated candidate costs on average: a mean over the scored shots that follows from the counts beside it."""
+"""What a candidate with a gate or an ensemble costs on average: a mean over the scored shots, which follows from counts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+#: The most passes about a shot that an ensemble can have.
+MOST_PASSES = 64
 
 
 @dataclass(frozen=True)
@@ -25,23 +28,32 @@ class UsPerShot:
         return round(self.plain + self.gate + self.predict + self.decode, 2)
 
 
-def mean_flops(flops_per_sent_shot: int, sent: int, shots: int, gate_flops: int = 0) -> int:
+def mean_flops(flops_per_sent_shot: int, passes: int, shots: int, gate_flops: int = 0) -> int:
     """FLOPs of a shot, on average, rounded up.
 
     Args:
-        flops_per_sent_shot: Of the pipeline.
-        sent: Shots that went through it.
+        flops_per_sent_shot: Of one pass of the pipeline.
+        passes: How many times it was asked about a shot: once for each that was sent on, more often in an ensemble.
         shots: All scored shots, at least one.
         gate_flops: Of the gate's own steps on all of these shots together.
     """
-    return -(-(flops_per_sent_shot * sent + gate_flops) // shots)
+    return -(-(flops_per_sent_shot * passes + gate_flops) // shots)
 
 
-def noted_mean_flops(flops_per_sent_shot: int | None, sent: int | None, shots: int, gate_flops: int) -> int | None:
+def noted_mean_flops(
+    flops_per_sent_shot: int | None, sent: int | None, passes: int | None, shots: int, gate_flops: int
+) -> int | None:
     """`mean_flops` of what a note says; None where it lacks a count, or says what cannot be."""
-    if flops_per_sent_shot is None or sent is None or share_sent(sent, shots) is None or gate_flops < 0:
+    if flops_per_sent_shot is None or sent is None or not counts_fit(sent, passes, shots) or gate_flops < 0:
         return None
-    return mean_flops(flops_per_sent_shot, sent, shots, gate_flops)
+    return mean_flops(flops_per_sent_shot, sent if passes is None else passes, shots, gate_flops)
+
+
+def counts_fit(sent: int, passes: int | None, shots: int) -> bool:
+    """Whether so many of some shots can have been sent on, each for at least one of so many passes."""
+    if passes is not None and not sent <= passes <= MOST_PASSES * sent:
+        return False
+    return share_sent(sent, shots) is not None
 
 
 def share_sent(sent: int | None, shots: int) -> float | None:

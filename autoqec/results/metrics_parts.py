@@ -96,7 +96,8 @@ class Measured:
         invalid: Shots without a valid answer of the candidate.
         counts: The shots behind the figures.
         sent: Of a gated candidate: the shots that were sent on.
-        flops_per_sent_shot, gate_flops: FLOPs of one of these, and of the gate's own steps on all shots.
+        passes: Of an ensemble: how many times the pipeline was asked about these shots.
+        flops_per_sent_shot, gate_flops: FLOPs of one pass of one of these, and of the gate's own steps on all shots.
         references, references_missing: Rates of reference decoders on the same shots; those left out, and how to install them.
         gated: The references that ran behind a gate, by label.
         reference_us, neutral_us: Microseconds that each reference took for a shot, and the decoder on uninformative beliefs.
@@ -113,6 +114,7 @@ class Measured:
     invalid: int = always(0)
     counts: PairedCounts | None = None
     sent: int | None = None
+    passes: int | None = None
     flops_per_sent_shot: int | None = None
     gate_flops: int = 0
     references: Mapping[str, float] = mapping(always=True)

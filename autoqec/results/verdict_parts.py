@@ -67,6 +67,7 @@ class Tested:
         reference_us, neutral_us: Microseconds that each reference took for a shot, and the decoder on uninformative beliefs.
         sent: Of a gated candidate: how many of the `shots_in_all` its gate sent on.
         gate_flops: FLOPs of the gate's own steps on all of these.
+        passes: Of an ensemble: how many times its pipeline was asked about the shots that were sent on.
     """
 
     test: PairedCounts
@@ -89,6 +90,7 @@ class Tested:
     neutral_us: float | None = None
     sent: int | None = None
     gate_flops: int = 0
+    passes: int | None = None
 
     @property
     def headline(self) -> PairedCounts:
@@ -495,7 +497,8 @@ class Evidence:
         target = self.target
         if target is None:
             return None
-        return noted_mean_flops(self.flops_per_sent_shot, target.sent, target.shots_in_all, target.gate_flops)
+        noted = (target.sent, target.passes, target.shots_in_all, target.gate_flops)
+        return noted_mean_flops(self.flops_per_sent_shot, *noted)
 
     @property
     def places(self) -> tuple[Tested | OtherCell, ...]:

@@ -218,7 +218,8 @@ def _serve_candidate(channel: Channel, warm: _Warm) -> Message:
             channel.send(answers[asked.op](asked.syndromes))
             continue
         syndromes = np.frombuffer(asked.syndromes, dtype=np.uint8).reshape(-1, problem.syndrome_bytes)
-        priors = np.broadcast_to(problem.priors_llr, (len(syndromes), len(problem.mechanisms)))
+        start = np.frombuffer(asked.priors, dtype=np.float32) if asked.priors else problem.priors_llr
+        priors = np.broadcast_to(start, (len(syndromes), len(problem.mechanisms)))
         beliefs = infer(syndromes, np.ascontiguousarray(priors))
         contiguous = np.ascontiguousarray(beliefs, dtype=np.float32)
         channel.send(Message({}, {"beliefs": contiguous.view(np.uint8).data.cast("B")}))  # type: ignore[dict-item]

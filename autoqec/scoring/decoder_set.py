@@ -12,12 +12,15 @@ from functools import partial
 
 import numpy as np
 
+from autoqec.candidate.weights import load_weights
 from autoqec.decoding.compile_decoder import compile_decoder, compile_references
 from autoqec.decoding.decoder_contract import CompiledDecoder, ConfidentDecoder, Decoded, SharingDecoder
-from autoqec.decoding.flipping import HardFlip
+from autoqec.decoding.ensemble import Ensembling, Predict, learned_choice, open_ensemble
+from autoqec.decoding.ensemble_file import read_ensemble
+from autoqec.decoding.flipping import hard_flip
 from autoqec.decoding.gate_file import read_gate
 from autoqec.decoding.gating import Gating, Split, open_gate
-from autoqec.errors import UsageError
+from autoqec.errors import AutoQECError, UsageError
 from autoqec.plugins import Registry, load_plugins
 from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import Choice, environment_from_files
@@ -29,7 +32,7 @@ from autoqec.scoring.candidate_workers import Workers
 from autoqec.scoring.executor_contract import blobs_with_prefix
 from autoqec.scoring.gated_references import Chosen, choose, decode_chosen, decode_unsure, runs_behind_gate
 from autoqec.scoring.plain_answers import PlainAnswers, PlainStore
-from autoqec.scoring.predictor import Predictor, Recorded, settle_beliefs
+from autoqec.scoring.predictor import CandidateFault, Predictor, Recorded, settle_beliefs
 from autoqec.scoring.reference_runs import ReferenceRun
 from autoqec.scoring.slices import Note, decode_in_slices
 
@@ -61,6 +64,7 @@ class DecoderSet:
         gating: The candidate's gate; None for none.
         note: Told what is being decoded, and how far it is.
         gated_references: The labels of those that run behind a gate.
+        ensembling: The candidate's ensemble; None for none.
 
     Attributes:
         reference_runs: What the references took and were run on when `known` last ran them, by label.
@@ -78,12 +82,14 @@ class DecoderSet:
         gating: Gating | None = None,
         note: Note = _unheard,
         gated_references: frozenset[str] = frozenset(),
+        ensembling: Ensembling | None = None,
     ):
         self._open_meter, self._gating, self._note = meter, gating, note
         self.gated_references, self.reference_runs = gated_references, dict[str, ReferenceRun]()
         self._plain_seconds = 0.0  # of a shot, as the baseline took when it was last measured
         self._meter: Predictor | None = None
         self.problem, self.baseline, self.references = problem, baseline, dict(references)
+        self._ensembling = ensembling
         self.predictor, self.backend, self.missing = predictor, backend, dict(missing)
 
     def known(self, syndromes: np.ndarray, with_references: bool, sample: int = 0) -> tuple[dict[str, Decoded], float]:
@@ -155,13 +161,22 @@ class DecoderSet:
         """
         if self.predictor is None:
             plain = self._decode("the environment's decoder", self.baseline, syndromes)
-            return plain, {"predict": 0.0, "decode": 0.0, "cpu": 0.0}
+            return plain, {"predict": 0.0, "decode": 0.0, "cpu": 0.0, "passes": 0}
         began, spent = time.perf_counter(), self.predictor.cpu_seconds
-        beliefs, invalid = self.predictor.predict(syndromes)
-        predicted, spent = time.perf_counter(), self.predictor.cpu_seconds - spent
+        timed = _Timed(self.predictor)
+        decoded, passes = self._through(timed, syndromes)
+        spent, took = self.predictor.cpu_seconds - spent, time.perf_counter() - began
+        return decoded, {"predict": timed.seconds, "decode": took - timed.seconds, "cpu": spent, "passes": passes}
+
+    def _through(self, predict: Predict, syndromes: np.ndarray) -> tuple[Decoded, int]:
+        """The answers of a pipeline and of what decodes its beliefs, and how many times it was asked about a shot, summed."""
+        if self._ensembling is not None:
+            shots = len(syndromes)
+            chosen = self._ensembling.decode(syndromes, predict, lambda done: self._note(_ON_BELIEFS, done, shots))
+            return chosen.answer, int(chosen.passes.sum())
+        beliefs, invalid = predict(syndromes, None)
         decoded = self._decode(_ON_BELIEFS, self.backend, syndromes, beliefs)
-        seconds = {"predict": predicted - began, "decode": time.perf_counter() - predicted, "cpu": spent}
-        return Decoded(decoded.observables, decoded.invalid | invalid), seconds
+        return Decoded(decoded.observables, decoded.invalid | invalid), len(syndromes)
 
     def cost(self, sealed: SealedCandidate) -> dict[str, int]:
         """What the candidate costs, by processes without code of others.
@@ -208,11 +223,23 @@ class DecoderSet:
         meter = self.meter
         meter.wait()
         spent = meter.cpu_seconds
-        beliefs, invalid = meter.predict(syndromes)
+        decoded, _ = self._through(meter.predict, syndromes)
         spent = meter.cpu_seconds - spent
-        decoded = self._decode(_ON_BELIEFS, self.backend, syndromes, beliefs)
         counted = meter.cost(syndromes)
-        return Decoded(decoded.observables, decoded.invalid | invalid), {"cpu": spent} | counted
+        return decoded, {"cpu": spent} | counted
+
+
+class _Timed:
+    """Asks a candidate's process, and adds up the seconds that it takes."""
+
+    def __init__(self, predictor: Predictor):
+        self._predictor, self.seconds = predictor, 0.0
+
+    def __call__(self, syndromes: np.ndarray, priors: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        began = time.perf_counter()
+        found = self._predictor.predict(syndromes, priors)
+        self.seconds += time.perf_counter() - began
+        return found
 
 
 def open_decoder_set(
@@ -274,19 +301,24 @@ def open_decoder_set(
     _warm_gates(baseline, gating, gated, blank)
     if locked:  # only now, since a fork exists only once its parent is warm
         predictor = resources.enter_context(start(locked=True, stages=stages))
-    backend = plain
+    backend, ensembling = plain, None
     if predictor is not None:
         backend = _backend(predictor, plain, problem, environment.decoder.kind, registry)
+        ensembling = _ensembling(sealed, backend, problem, environment.decoder.kind)
         predictor.predict(blank)
         # Not on the candidate's answer: a failure over hostile beliefs must happen where the candidate is blamed for it.
         backend.decode(blank, np.ascontiguousarray(problem.priors_llr[None], dtype=np.float32))
+        if ensembling is not None:
+            ensembling.decode(blank, _untold(problem))
     meter = None
     if locked:
 
         def meter(recorded: Recorded) -> Predictor:
             return resources.enter_context(start(locked=True, stages=_METERED + stages, recorded=recorded))
 
-    return DecoderSet(problem, baseline, references, predictor, backend, missing, meter, gating, note, gated)
+    return DecoderSet(
+        problem, baseline, references, predictor, backend, missing, meter, gating, note, gated, ensembling
+    )
 
 
 def _backend(
@@ -299,13 +331,40 @@ def _backend(
     """
     output = predictor.wait()
     if output.mode == "hard_flip":
-        return HardFlip(plain, problem, output.threshold)
+        return hard_flip(plain, problem, output.threshold)
     if not registry.get("decoder", kind).capabilities.get("takes_beliefs"):
         raise UsageError(
             f"decoder {kind!r} takes no per-shot beliefs, so soft_priors cannot reach it",
             hint="set output.yaml's mode to hard_flip",
         )
     return plain
+
+
+def _ensembling(sealed: SealedCandidate, backend: CompiledDecoder, problem: Problem, kind: str) -> Ensembling | None:
+    """The candidate's ensemble, with the coefficients that training learned; None without one.
+
+    Raises:
+        CandidateFault: The learned coefficients cannot be used.
+        UsageError: The decoder has no solutions to choose among.
+    """
+    ensemble = read_ensemble(sealed.files)  # read here, as a gate is
+    if ensemble is None:
+        return None
+    try:
+        learned = learned_choice(load_weights(sealed.weights)) if sealed.weights else None
+    except AutoQECError as error:
+        raise CandidateFault("bad_weights", error.problem, code=error.code) from error
+    return open_ensemble(ensemble, backend, problem, learned, name=kind)
+
+
+def _untold(problem: Problem) -> Predict:
+    """A pipeline that knows nothing but the priors it starts from."""
+
+    def predict(syndromes: np.ndarray, priors: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        start = problem.priors_llr if priors is None else priors
+        return np.repeat(start[None], len(syndromes), axis=0), np.zeros(len(syndromes), dtype=bool)
+
+    return predict
 
 
 def _warm_gates(

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from autoqec.candidate_paths import GATE_FILE
+from autoqec.candidate_paths import ENSEMBLE_FILE, GATE_FILE
 from autoqec.compiled_once import tell_compiling
 from autoqec.decoding.decoder_contract import Decoded
 from autoqec.decoding.gating import Split
@@ -192,7 +192,7 @@ class Matcher:
         self, blobs: Mapping[str, bytes], p: float | None = None, strong: str | None = None, *, ungated: bool = False
     ) -> None:
         """Load another candidate or problem instead, once loading has finished; arguments as above."""
-        self.gated = f"file:{GATE_FILE}" in blobs
+        self.gated, self.ensembled = (f"file:{path}" in blobs for path in (GATE_FILE, ENSEMBLE_FILE))
         self.has_candidate = self.gated or any(name.startswith("file:stages/") for name in blobs)
         self._observable_bytes = 0
         self._ready: Mapping[str, Any] | None = None

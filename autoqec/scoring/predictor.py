@@ -201,11 +201,12 @@ class Predictor:
             raise _fault(error) from error
         return dict(message.fields), dict(message.blobs)
 
-    def predict(self, syndromes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def predict(self, syndromes: np.ndarray, priors: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Ask for beliefs.
 
         Args:
             syndromes: Bit-packed, uint8 `[shots, ceil(detectors / 8)]`.
+            priors: What the pipeline starts from, float32 `[mechanisms]`; None for the problem's own.
 
         Returns:
             Beliefs, float32 `[shots, mechanisms]`, finite, clipped and rounded to `BELIEF_STEP`; and which shots had an
@@ -217,7 +218,8 @@ class Predictor:
         shots, mechanisms = len(syndromes), len(self._problem.mechanisms)
         timeout = _FLOOR_SECONDS + _SECONDS_PER_SHOT * shots
         size = shots * mechanisms * 4
-        asked = PredictionRequest("predict", np.ascontiguousarray(syndromes).tobytes())
+        start = b"" if priors is None else np.ascontiguousarray(priors, dtype=np.float32).tobytes()
+        asked = PredictionRequest("predict", np.ascontiguousarray(syndromes).tobytes(), start)
         # Up to twice as much is read, so that the error for a wrong shape can say so.
         _, blobs = self._request(asked, timeout, 2 * size)
         data = blobs.get("beliefs", b"")

@@ -36,6 +36,7 @@ class Scored:
         lock: The layers of the sandbox around the candidate's process, the fewest of all parts; None where it ran unlocked.
         sent: Shots that the candidate's gate sent on; None without a gate.
         gate_flops: Floating-point operations of the gate's own steps.
+        passes: How many times an ensemble's pipeline was asked about a shot; None without an ensemble.
     """
 
     counts: PairedCounts = field(default_factory=PairedCounts)
@@ -59,6 +60,7 @@ class Scored:
     gate_seconds: float = 0.0
     neutral_seconds: float = 0.0
     reference_runs: Mapping[str, ReferenceRun] = field(default_factory=dict)
+    passes: int | None = None
 
     def __add__(self, other: Scored) -> Scored:
         """The sum of both; `other`'s chunks come after these."""
@@ -81,6 +83,7 @@ class Scored:
             lock=_weaker(self.lock, other.lock),
             sent=_together(self.sent, other.sent),
             gate_flops=self.gate_flops + other.gate_flops,
+            passes=_together(self.passes, other.passes),
             plain_seconds=self.plain_seconds + other.plain_seconds,
             gate_seconds=self.gate_seconds + other.gate_seconds,
             neutral_seconds=self.neutral_seconds + other.neutral_seconds,
@@ -96,7 +99,8 @@ class Scored:
         """FLOPs of a shot, on average: all of a candidate's without a gate."""
         if self.sent is None:
             return flops_per_sent_shot
-        return mean_flops(flops_per_sent_shot, self.sent, self.counts.shots, self.gate_flops)
+        passes = self.sent if self.passes is None else self.passes
+        return mean_flops(flops_per_sent_shot, passes, self.counts.shots, self.gate_flops)
 
     @property
     def predict_us(self) -> float:
@@ -174,6 +178,7 @@ def _one(score: ChunkScore, references: bool) -> Scored:
         lock=score.lock,
         sent=score.sent,
         gate_flops=score.gate_flops,
+        passes=score.passes,
         plain_seconds=score.plain_seconds,
         gate_seconds=score.gate_seconds,
         neutral_seconds=score.neutral_seconds,

@@ -53,7 +53,8 @@ class ChunkScore:
         answers: SHA-256 of the candidate's predictions, 64 hex digits: any other process must give the same.
         lock: The layers around the candidate's process; None where it ran unlocked.
         reference_runs: What each reference took, and its counts behind a gate.
-        sent: Shots that the candidate's gate sent on; None for a candidate without a gate.
+        sent: Shots that the candidate's gate sent on: all of them for an ensemble without a gate, None for neither.
+        passes: How many times an ensemble's pipeline was asked about one of these; None without an ensemble.
         gate_flops: Floating-point operations of the gate's own steps on the chunk.
         plain_seconds, gate_seconds: Wall time of a gate: plain decoding, and what the confidence and further steps took.
     """
@@ -76,6 +77,7 @@ class ChunkScore:
     plain_seconds: float = 0.0
     gate_seconds: float = 0.0
     neutral_seconds: float = 0.0
+    passes: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As a JSON-able mapping."""
@@ -167,7 +169,7 @@ def _paired(base_fails: np.ndarray, fails: np.ndarray) -> PairedCounts:
 
 
 #: Of a decoder set without a candidate, and of a candidate without a gate.
-_NO_SECONDS: Mapping[str, float] = {"predict": 0.0, "decode": 0.0, "cpu": 0.0}
+_NO_SECONDS: Mapping[str, float] = {"predict": 0.0, "decode": 0.0, "cpu": 0.0, "passes": 0}
 _NO_GATE: Mapping[str, float] = {"plain": 0.0, "gate": 0.0, "flops": 0}
 
 
@@ -254,12 +256,19 @@ def _score(decoders: _DecoderSet, shots: Shots, with_references: bool, seed: int
         failed=np.packbits(fails).tobytes().hex(),
         answers=_answers_digest(answer),
         lock=decoders.lock,
-        sent=int(found.split.sent.sum()) if found.split else None,
+        sent=_sent(decoders.matcher, found, len(shots)),
+        passes=int(seconds["passes"]) if decoders.matcher.ensembled else None,
         gate_flops=int(found.gate["flops"]),
         plain_seconds=found.gate["plain"],
         gate_seconds=found.gate["gate"],
         neutral_seconds=neutral_seconds,
     )
+
+
+def _sent(matcher: Matcher, found: _Answered, shots: int) -> int | None:
+    if found.split is not None:
+        return int(found.split.sent.sum())
+    return shots if matcher.ensembled else None
 
 
 def score_chunks(message: Message) -> Message:

@@ -1,4 +1,6 @@
-"""Ablation: what is left of a gain when the weights are shuffled, or a stage or the gate is taken out. Nothing is trained again.
+"""Ablation: what is left of a gain without a part of a candidate: learned weights, a stage, the gate, or part of an ensemble.
+
+Nothing is trained again.
 
 A stage that others were trained to stand beside may be missed more than it is worth alone; the figures say what it earns in this
 candidate.
@@ -12,7 +14,9 @@ from dataclasses import replace
 import numpy as np
 
 from autoqec.candidate.weights import bound_to, load_weights, save_weights
-from autoqec.candidate_paths import GATE_FILE
+from autoqec.candidate_paths import ENSEMBLE_FILE, GATE_FILE
+from autoqec.canonical import dump_yaml
+from autoqec.decoding.ensemble_file import read_ensemble
 from autoqec.errors import AutoQECError
 from autoqec.problem.sampling import CHUNK_SHOTS
 from autoqec.problem.streams import derive_seed
@@ -30,6 +34,7 @@ ABLATION_SHOTS = 16_384
 
 #: The variants that are not a candidate less a stage; no stage has such a name.
 SHUFFLED, WITHOUT_GATE = "shuffled", "without the gate"
+_ENSEMBLE = ("without the ensemble", "one member", "half the members", "least weight")
 
 
 def stages_of(sealed: SealedCandidate) -> list[str]:
@@ -40,6 +45,8 @@ def stages_of(sealed: SealedCandidate) -> list[str]:
 def without_stage(sealed: SealedCandidate, slug: str) -> SealedCandidate:
     """A candidate less one stage and its tensors."""
     files = {path: data for path, data in sealed.files.items() if not path.startswith(f"stages/{slug}/")}
+    if stages_of(sealed) == [slug]:
+        files.pop(ENSEMBLE_FILE, None)  # an ensemble of nothing
     if not sealed.weights:
         return SealedCandidate(files, b"")
     tensors = {name: t for name, t in load_weights(sealed.weights).items() if not name.startswith(f"{slug}.")}
@@ -51,6 +58,26 @@ def without_gate(sealed: SealedCandidate) -> SealedCandidate | None:
     if GATE_FILE not in sealed.files:
         return None
     return SealedCandidate({path: data for path, data in sealed.files.items() if path != GATE_FILE}, sealed.weights)
+
+
+def with_less_ensemble(sealed: SealedCandidate) -> dict[str, SealedCandidate]:
+    """Candidates with less of an ensemble, by name: without it, with one or half of its members, or choosing by least weight."""
+    ensemble = read_ensemble(sealed.files)
+    if ensemble is None:
+        return {}
+    none, one, half, least = _ENSEMBLE
+    fewer = {one: 1} | ({half: ensemble.members // 2} if ensemble.members > 3 else {})
+    changed: dict[str, dict[str, object]] = {
+        name: {"members": members, "agree": min(ensemble.agree, members)} for name, members in fewer.items()
+    }
+    if ensemble.select != "least_weight":
+        changed[least] = {"select": "least_weight"}
+    without = {path: data for path, data in sealed.files.items() if path != ENSEMBLE_FILE}
+    found = {none: SealedCandidate(without, sealed.weights)}
+    for name, fields in changed.items():
+        told = dump_yaml(ensemble.model_dump(mode="json") | fields).encode()
+        found[name] = SealedCandidate({**sealed.files, ENSEMBLE_FILE: told}, sealed.weights)
+    return found
 
 
 def shuffled(sealed: SealedCandidate, key: bytes) -> SealedCandidate | None:
@@ -78,6 +105,7 @@ def ablate(stream: ScoreStream, target: CellScored, plan: Plan, report: Report) 
     chunks = min(chunks_for(plan.few(ABLATION_SHOTS)), target.extension.chunks)
     whole = {SHUFFLED: shuffled(stream.sealed, stream.key), WITHOUT_GATE: without_gate(stream.sealed)}
     variants = {name: sealed for name, sealed in whole.items() if sealed is not None}
+    variants |= with_less_ensemble(stream.sealed)
     variants |= {f"without {slug}": without_stage(stream.sealed, slug) for slug in stages_of(stream.sealed)}
     streams = [replace(stream, sealed=sealed) for sealed in variants.values()]
     shots = chunks * CHUNK_SHOTS
@@ -94,7 +122,9 @@ def _earner(rows: Sequence[Variant]) -> str | None:
     earned = {
         row.name.removeprefix("without "): row.counted.earned
         for row in rows
-        if row.name not in (SHUFFLED, WITHOUT_GATE) and row.counted is not None and row.counted.earned_ci[0] > 0
+        if row.name not in (SHUFFLED, WITHOUT_GATE, *_ENSEMBLE)
+        and row.counted is not None
+        and row.counted.earned_ci[0] > 0
     }
     return max(earned, key=lambda slug: earned[slug], default=None)
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
-from autoqec.candidate_paths import GATE_FILE
+from autoqec.candidate_paths import ENSEMBLE_FILE, GATE_FILE
 from autoqec.plugins import load_plugins
 from autoqec.problem.environment import Choice
 from autoqec.problem.neighbours import environment_cell, neighbours, rates_beside
@@ -148,9 +148,9 @@ def _judge(
         drawn = stream.run(survey.FUNCTION)
         seen = stream.run("autoqec.scoring.shard:cost", [0])
     told = {name: seen[name] for name in ("params", "constants", "loading_cpu_ms") if name in seen}
-    # What a gated candidate costs on average is known only of shots that were scored.
-    gated = GATE_FILE in request.sealed.files
-    told["flops_per_sent_shot" if gated else "flops_per_shot"] = seen["flops_per_shot"]
+    # What a candidate with a gate or an ensemble costs on average is known only of shots that were scored.
+    part_only = {GATE_FILE, ENSEMBLE_FILE} & set(request.sealed.files)
+    told["flops_per_sent_shot" if part_only else "flops_per_shot"] = seen["flops_per_shot"]
     collected.add(fingerprint=drawn["fingerprint"], simd=drawn["simd"], bytes=request.sealed.size, **told)
     if collected.over(environment.constraints):
         return
@@ -162,7 +162,7 @@ def _judge(
         sandbox=lock.to_dict() if lock else None,
         sandbox_level=lock.level if lock else 0,
     )
-    if gated:
+    if part_only:
         collected.add(flops_per_shot=target.everything.mean_flops(seen["flops_per_shot"]))
         if collected.over(environment.constraints):
             return

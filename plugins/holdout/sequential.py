@@ -125,6 +125,7 @@ def _tested(test: Scored, extension: Scored | None, plan: Plan) -> Tested:
         references_missing=dict(headline.missing),
         sent=everything.sent,
         gate_flops=everything.gate_flops,
+        passes=everything.passes,
     )
     return replace(result, gated=headline.gates, reference_us=headline.reference_us, neutral_us=headline.neutral_us)
 

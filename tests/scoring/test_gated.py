@@ -160,7 +160,9 @@ def test_nothing_but_the_shots_that_are_sent_on_reaches_the_candidates_process(p
     seen = []
     predict = predictor.Predictor.predict
     monkeypatch.setattr(
-        predictor.Predictor, "predict", lambda self, syndromes: seen.append(syndromes) or predict(self, syndromes)
+        predictor.Predictor,
+        "predict",
+        lambda self, asked, priors=None: seen.append(asked) or predict(self, asked, priors),
     )
     with ExitStack() as resources:
         made = decoders(sealed(GATES["gap"]), resources)

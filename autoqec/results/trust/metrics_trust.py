@@ -51,7 +51,7 @@ def _mean_cost_differs(metrics: Metrics) -> Iterator[str]:
     if measured.sent is None and measured.flops_per_sent_shot is None:
         return
     shots = metrics.figures.shots
-    mean = noted_mean_flops(measured.flops_per_sent_shot, measured.sent, shots, measured.gate_flops)
+    mean = noted_mean_flops(measured.flops_per_sent_shot, measured.sent, measured.passes, shots, measured.gate_flops)
     if mean is None or mean != metrics.costs.flops_per_shot:
         yield "its mean cost does not follow from the shots that were sent on"
 
