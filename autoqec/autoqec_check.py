@@ -108,11 +108,9 @@ def tested(note: Note, level: float, chunk_shots: int) -> list[str]:
     own = {"word": test.word(level), **shown.figures(), "shots_in_all": every.shots,
            "mcnemar_p_fixed_n": lambda noted: isclose(noted, p, rel_tol=1e-6, abs_tol=1e-300),
            "ler_ratio_ci_all_shots": every.ratio_ends, "digests": lambda each: len(each) * chunk_shots == every.shots}
-    if "flops_per_sent_shot" in note or {"sent", "attempt"} <= {*note}:  # behind a gate, a mean of all shots, rounded up
-        passes = note.get("passes", note["sent"])  # in an ensemble, up to 64 for each of these
-        spent = note["flops_per_sent_shot"] * passes + note.get("gate_flops", 0)
-        own |= {"flops_per_shot": -(-spent // every.shots),
-                "sent": lambda sent: 0 <= sent <= every.shots and sent <= passes <= 64 * sent}
+    if "flops_per_sent_shot" in note or {"sent", "attempt"} <= {*note}:  # a mean of all shots, rounded up
+        cost = note["flops_per_sent_shot"] * (passes := note.get("passes", note["sent"])) + note.get("gate_flops", 0)
+        own |= {"flops_per_shot": -(-cost // every.shots), "sent": lambda n: 0 <= n <= every.shots and n <= passes <= 64 * n}
     return differ(note, evidence, 1e-6) + differ(note, own)
 
 def certificate(note: Note, delta_ler: float) -> list[str]:

@@ -7,7 +7,7 @@ training apply it through this one module.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from autoqec.decoding.decoder_contract import CompiledDecoder, Decoded, SolvingDecoder
 from autoqec.decoding.ensemble_board import COEFFICIENTS, Board, add, choose, empty_board, features
 from autoqec.decoding.ensemble_file import Ensemble
-from autoqec.errors import AutoQECError, UsageError
+from autoqec.errors import UsageError
 from autoqec.problem.dem import LLR_BOUND
 from autoqec.problem.problem import Problem
 
@@ -29,8 +29,8 @@ _STEP = 1.0 / 1024
 #: Shots that are decoded at once: the beliefs of each pass about them are kept for later members.
 _BLOCK = 1024
 
-#: The tensor with the learned coefficients of the choice, and its size.
-CHOICE_TENSOR, CHOICE_SIZE = "ensemble.choice", COEFFICIENTS
+#: The tensor with the learned coefficients of the choice, and its size. No stage's tensor has a slash in its name.
+CHOICE_TENSOR, CHOICE_SIZE = "ensemble/choice", COEFFICIENTS
 
 #: No coefficient of the choice is larger: each multiplies nats or shares.
 _LARGEST = 1e3
@@ -158,20 +158,21 @@ class Ensembling:
         return np.clip(self._problem.priors_llr + self.shift(member), -LLR_BOUND, LLR_BOUND)
 
 
-def learned_choice(tensors: Mapping[str, np.ndarray]) -> np.ndarray | None:
-    """The learned coefficients of the choice among a candidate's weights, float64 `[CHOICE_SIZE]`; None if there are none.
+def learned_choice(tensor: bytes | None) -> np.ndarray | None:
+    """The learned coefficients of the choice, float64 `[CHOICE_SIZE]`; None if there are none.
+
+    Args:
+        tensor: The bytes of the tensor `CHOICE_TENSOR`, float32, little-endian.
 
     Raises:
-        AutoQECError: They have another shape or type, or are no numbers of a sensible size.
+        ValueError: They are too few or too many, or are no numbers of a sensible size.
     """
-    found = tensors.get(CHOICE_TENSOR)
-    if found is None:
+    if tensor is None:
         return None
-    if found.shape != (CHOICE_SIZE,) or found.dtype.kind != "f" or not (np.abs(found) <= _LARGEST).all():
-        raise AutoQECError(
-            f"weight {CHOICE_TENSOR} must hold {CHOICE_SIZE} numbers within ±{_LARGEST:g}", code="weights_do_not_fit"
-        )
-    return found.astype(np.float64)
+    found = np.frombuffer(tensor, dtype="<f4").astype(np.float64)
+    if len(found) != CHOICE_SIZE or not (np.abs(found) <= _LARGEST).all():
+        raise ValueError(f"weight {CHOICE_TENSOR} must hold {CHOICE_SIZE} numbers within ±{_LARGEST:g}")
+    return found
 
 
 def untrained(ensemble: Ensemble) -> np.ndarray:

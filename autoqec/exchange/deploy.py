@@ -19,7 +19,7 @@ from autoqec.candidate.weights import load_weights
 from autoqec.decoding.array_checks import check_syndromes
 from autoqec.decoding.compile_decoder import compile_decoder
 from autoqec.decoding.decoder_contract import CompiledDecoder, ConfidentDecoder, Decoded
-from autoqec.decoding.ensemble import Ensembling, learned_choice, open_ensemble
+from autoqec.decoding.ensemble import CHOICE_TENSOR, Ensembling, learned_choice, open_ensemble
 from autoqec.decoding.flipping import hard_flip
 from autoqec.decoding.gating import Gating, open_gate
 from autoqec.errors import UsageError
@@ -81,7 +81,8 @@ class Deployed:
         ensemble, name = self.candidate.ensemble, self.package.environment.environment.decoder.kind
         if ensemble is None:
             return None
-        return open_ensemble(ensemble, self._decoder, self.problem, learned_choice(self.tensors), name=name)
+        learned = learned_choice(self.package.sealed.floats(CHOICE_TENSOR))
+        return open_ensemble(ensemble, self._decoder, self.problem, learned, name=name)
 
     def beliefs(self, syndromes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Compute the predecoder's beliefs.

@@ -48,14 +48,33 @@ class SealedCandidate:
     @property
     def numbers(self) -> int:
         """How many numbers of at most four bytes the weights hold, by their header; 0 if they are not safetensors."""
-        length = int.from_bytes(self.weights[:8], "little")
-        if length > WEIGHTS_HEADER_BYTES:
-            return 0
         try:
-            header = json.loads(self.weights[8 : 8 + length] or b"{}")
-            return sum(_numbers_of(entry) for name, entry in header.items() if name != "__metadata__")
+            return sum(_numbers_of(entry) for name, entry in self._header().items() if name != "__metadata__")
         except (ValueError, TypeError, KeyError, AttributeError):
             return 0
+
+    def _header(self) -> Any:
+        """What the weights say of their tensors; empty if it is too long to be read."""
+        length = int.from_bytes(self.weights[:8], "little")
+        return json.loads(self.weights[8 : 8 + length] or b"{}") if length <= WEIGHTS_HEADER_BYTES else {}
+
+    def floats(self, name: str) -> bytes | None:
+        """The bytes of one tensor of float32 in the weights, read without a library; None if there is no tensor of this name.
+
+        Raises:
+            ValueError: The weights are not safetensors, or the tensor has another type.
+        """
+        try:
+            entry = self._header().get(name)
+            if entry is None:
+                return None
+            first, end = entry["data_offsets"]
+            start = 8 + int.from_bytes(self.weights[:8], "little")
+            if entry["dtype"] == "F32" and 0 <= first <= end <= len(self.weights) - start and (end - first) % 4 == 0:
+                return self.weights[start + first : start + end]
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ValueError("the weights are not a safetensors file") from error
+        raise ValueError(f"weight {name} does not hold numbers of type float32")
 
     @property
     def size(self) -> int:

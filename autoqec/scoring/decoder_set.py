@@ -12,15 +12,14 @@ from functools import partial
 
 import numpy as np
 
-from autoqec.candidate.weights import load_weights
 from autoqec.decoding.compile_decoder import compile_decoder, compile_references
 from autoqec.decoding.decoder_contract import CompiledDecoder, ConfidentDecoder, Decoded, SharingDecoder
-from autoqec.decoding.ensemble import Ensembling, Predict, learned_choice, open_ensemble
+from autoqec.decoding.ensemble import CHOICE_TENSOR, Ensembling, Predict, learned_choice, open_ensemble
 from autoqec.decoding.ensemble_file import read_ensemble
 from autoqec.decoding.flipping import hard_flip
 from autoqec.decoding.gate_file import read_gate
 from autoqec.decoding.gating import Gating, Split, open_gate
-from autoqec.errors import AutoQECError, UsageError
+from autoqec.errors import UsageError
 from autoqec.plugins import Registry, load_plugins
 from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import Choice, environment_from_files
@@ -351,9 +350,9 @@ def _ensembling(sealed: SealedCandidate, backend: CompiledDecoder, problem: Prob
     if ensemble is None:
         return None
     try:
-        learned = learned_choice(load_weights(sealed.weights)) if sealed.weights else None
-    except AutoQECError as error:
-        raise CandidateFault("bad_weights", error.problem, code=error.code) from error
+        learned = learned_choice(sealed.floats(CHOICE_TENSOR))
+    except ValueError as error:
+        raise CandidateFault("bad_weights", str(error), code="weights_do_not_fit") from error
     return open_ensemble(ensemble, backend, problem, learned, name=kind)
 
 

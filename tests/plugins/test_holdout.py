@@ -579,7 +579,7 @@ def noted_gated():
         ("sent", lambda _: None, "the note is incomplete: it has no sent"),
         ("flops_per_sent_shot", lambda x: x - 100, "flops_per_shot: the note says 489"),
         ("flops_per_sent_shot", lambda _: None, "the note is incomplete: it has no flops_per_sent_shot"),
-        ("gate_flops", lambda _: -1, "and -1 FLOPs of the gate"),
+        ("gate_flops", lambda _: -1, "the note says -1 FLOPs of the gate"),
         ("cells.1.sent", lambda _: 10**9, "cells.1.sent: the note says 1000000000"),
     ],
 )

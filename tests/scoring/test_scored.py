@@ -24,7 +24,7 @@ def chunks(draw):
     return ChunkScore(
         draw(COUNTS), draw(st.integers(0, 9)), draw(st.dictionaries(st.sampled_from("ab"), st.integers(0, 9))), *seconds,
         *(draw(st.text("01", min_size=2, max_size=2)) for _ in range(3)), lock=draw(LOCKS), neutral=draw(st.none() | COUNTS),
-        sent=draw(st.none() | st.integers(0, 9)), gate_flops=draw(st.integers(0, 9)),
+        sent=draw(st.none() | st.integers(0, 9)), gate_flops=draw(st.integers(0, 9)), passes=draw(st.none() | st.integers(0, 9)),
     )  # fmt: skip
 
 
