@@ -64,7 +64,7 @@ def test_no_field_is_forgotten_in_a_sum():
     """A field that a sum dropped would be its default again."""
     full = Scored(
         PairedCounts(8, 1, 1, 1), PairedCounts(8, 1, 0, 0), 1, {"a": 1}, 8, {"b": "pip"}, 1, 1.0, 1.0, 1.0, 1.0,
-        ("d",), ("f",), ("x",), Lock(3), 2, 7, 1.0, 1.0, 1.0, {"a": ReferenceRun(1.0)},
+        ("d",), ("f",), ("x",), Lock(3), 2, 7, 1.0, 1.0, 1.0, {"a": ReferenceRun(1.0)}, 9,
     )  # fmt: skip
     for one in (full + Scored(), Scored() + full, reduce(Scored.__add__, [full] * 3)):
         assert not [each.name for each in fields(Scored) if getattr(one, each.name) == getattr(Scored(), each.name)]
