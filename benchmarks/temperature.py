@@ -5,7 +5,10 @@ Columns are those of `cheap_point.py`.
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
+
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # as in a training process, and before torch is imported
 
 import torch
 from _common import arguments, show
