@@ -8,8 +8,10 @@ from concurrent.futures import Future
 from dataclasses import replace
 
 import pytest
+from threads_for_processes import one_process
 
 from autoqec.cli.main import run
+from autoqec.cli.main import run as command
 from autoqec.config import load_settings
 from autoqec.errors import BudgetSpentError, MissingPackageError, NotFoundError, UsageError
 from autoqec.history import (
@@ -43,6 +45,7 @@ from autoqec.results.metrics import parse_metrics
 from autoqec.results.pareto_front import Point
 from autoqec.results.statistics import log_e_better
 from autoqec.results.verdict_parts import OutOfTime
+from autoqec.sandbox.child import Child
 from autoqec.scoring.executor_contract import run_task
 from autoqec.scoring.verifier_contract import Verdict
 from autoqec.testing import ScriptedAgent
@@ -72,7 +75,8 @@ def searched(played, tmp_path_factory):
     run = open_run(ledger, registry, env="tiny", run_name=None, fresh=False, seed=3)
     session = Session(ledger, registry, load_settings(ledger.workdir), run)
     records = [find_record(ledger, run.name, number) for number in (1, 2)]
-    return ledger, run, [*records, run_round(session)], played.before
+    with one_process():
+        return ledger, run, [*records, run_round(session)], played.before
 
 
 def test_the_first_round_is_verified(searched):
@@ -130,7 +134,7 @@ def test_the_holdout_is_neither_the_development_stream_nor_used_twice(searched):
     assert len(set(digests)) == len(digests)
 
 
-def test_log_pareto_and_verify_need_nothing_outside_git(searched, tmp_path, monkeypatch):
+def test_log_pareto_and_verify_need_nothing_outside_git(searched, tmp_path, monkeypatch, capsys, one_process):
     ledger, run, records, _ = searched
     bare = tmp_path / "bare"
     shutil.copytree(ledger.workdir / ".git", bare / ".git")
@@ -143,11 +147,10 @@ def test_log_pareto_and_verify_need_nothing_outside_git(searched, tmp_path, monk
     verdicts = [json.loads(line.text)["verdict"] for found in runs for line in found.lines]
     assert verdicts == [r.verdict and r.verdict["verdict"] for r in records]
     assert front_rows(there, runs)
-    script = [sys.executable, "-m", "autoqec", "verify", f"exp/{run.name}/1", "--json"]
-    done = subprocess.run(script, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["verdict"] == "VERIFIED"
-    assert json.loads(done.stdout)["attempt"] == 1 + sum(record.verdict is not None for record in records)
+    assert command(["verify", f"exp/{run.name}/1", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["verdict"] == "VERIFIED"
+    assert told["attempt"] == 1 + sum(record.verdict is not None for record in records)
 
 
 def test_a_seed_gives_the_same_candidate_and_metrics_on_any_number_of_workers(told, tell, tmp_path):
@@ -213,7 +216,7 @@ def test_a_verdict_is_audited_from_its_note_and_is_about_its_round(searched):
     assert why_no_replay(older, simd).startswith("machine aarch64 there, ")
 
 
-def test_a_pair_of_the_front_is_decided_on_shots_that_both_share(searched, tmp_path):
+def test_a_pair_of_the_front_is_decided_on_shots_that_both_share(searched, tmp_path, one_process):
     source, run, _, _ = searched
     shutil.copytree(source.workdir, tmp_path / "lab")
     ledger = open_ledger(tmp_path / "lab")
@@ -495,7 +498,8 @@ def test_a_merged_gate_that_the_decoder_cannot_serve_is_a_compile_error(session)
     assert "decoder 'mwpm' offers the confidence 'gap', not 'converged'" in record.claim.reason
 
 
-def test_training_that_takes_too_long_is_stopped(session):
+def test_training_that_takes_too_long_is_stopped(session, monkeypatch):
+    monkeypatch.setattr("autoqec.runner.train.Child", Child)  # a thread cannot be stopped
     slow = {
         "files": {"stages/bp/stage.yaml": "kind: neural_bp\niterations: 50\n", "training.yaml": "shots: 100000000\n"}
     }
