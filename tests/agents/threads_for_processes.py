@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -90,6 +91,11 @@ def one_process() -> Iterator[None]:
         for user in USERS:
             patch.setattr(f"{user}.Child", child)
         patch.setattr(matcher, "_limit_memory", lambda: None)
+        # Two threads that load plugins at once would leave the standard output redirected.
+        kept = {"redirect_stdout": lambda to: contextlib.nullcontext()}
+        patch.setattr("autoqec.plugins.contextlib", SimpleNamespace(**vars(contextlib) | kept))
+        # Of locked training, too: threads that wait for small tasks spin, on a busy machine for a minute.
+        patch.setattr("autoqec.runner.train.TRAINING_THREADS", 1)
         try:
             yield
         finally:
