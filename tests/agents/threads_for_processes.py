@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
+from autoqec_plugins.local.local_executor import LocalExecutor
 
 from autoqec.sandbox.channel import Channel
 from autoqec.sandbox.child import Child, find_function, serve
@@ -81,6 +82,11 @@ def child(target: str, *, memory_bytes=None, threads=1, apart=False, inherit=())
     return ThreadChild(target)
 
 
+def _one_job(jobs: int) -> LocalExecutor:
+    assert jobs == 1, "threads of two jobs would share what shard.py keeps between tasks"
+    return LocalExecutor(jobs)
+
+
 @contextlib.contextmanager
 def one_process() -> Iterator[None]:
     """Children are as `child` makes them. Scoring keeps what it has loaded in a variable, so there must be one job at a time."""
@@ -91,6 +97,9 @@ def one_process() -> Iterator[None]:
         for user in USERS:
             patch.setattr(f"{user}.Child", child)
         patch.setattr(matcher, "_limit_memory", lambda: None)
+        for user in ("runner.worker", "scoring.matcher", "scoring.first_start"):  # it tells the whole process
+            patch.setattr(f"autoqec.{user}.tell_compiling", lambda told: None)
+        patch.setattr("autoqec_plugins.local.local_executor.LocalExecutor", _one_job)
         # Two threads that load plugins at once would leave the standard output redirected.
         kept = {"redirect_stdout": lambda to: contextlib.nullcontext()}
         patch.setattr("autoqec.plugins.contextlib", SimpleNamespace(**vars(contextlib) | kept))

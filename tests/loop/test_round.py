@@ -11,7 +11,6 @@ import pytest
 from threads_for_processes import one_process
 
 from autoqec.cli.main import run
-from autoqec.cli.main import run as command
 from autoqec.config import load_settings
 from autoqec.errors import BudgetSpentError, MissingPackageError, NotFoundError, UsageError
 from autoqec.history import (
@@ -134,7 +133,7 @@ def test_the_holdout_is_neither_the_development_stream_nor_used_twice(searched):
     assert len(set(digests)) == len(digests)
 
 
-def test_log_pareto_and_verify_need_nothing_outside_git(searched, tmp_path, monkeypatch, capsys, one_process):
+def test_log_pareto_and_verify_need_nothing_outside_git(searched, tmp_path, monkeypatch):
     ledger, run, records, _ = searched
     bare = tmp_path / "bare"
     shutil.copytree(ledger.workdir / ".git", bare / ".git")
@@ -147,10 +146,11 @@ def test_log_pareto_and_verify_need_nothing_outside_git(searched, tmp_path, monk
     verdicts = [json.loads(line.text)["verdict"] for found in runs for line in found.lines]
     assert verdicts == [r.verdict and r.verdict["verdict"] for r in records]
     assert front_rows(there, runs)
-    assert command(["verify", f"exp/{run.name}/1", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["verdict"] == "VERIFIED"
-    assert told["attempt"] == 1 + sum(record.verdict is not None for record in records)
+    script = [sys.executable, "-m", "autoqec", "verify", f"exp/{run.name}/1", "--json"]
+    done = subprocess.run(script, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["verdict"] == "VERIFIED"
+    assert json.loads(done.stdout)["attempt"] == 1 + sum(record.verdict is not None for record in records)
 
 
 def test_a_seed_gives_the_same_candidate_and_metrics_on_any_number_of_workers(told, tell, tmp_path):
