@@ -55,16 +55,35 @@ class Explained:
     observables: np.ndarray
 
 
+@dataclass(frozen=True)
+class Beliefs:
+    """What the iterations believe.
+
+    Attributes:
+        explained: The shots whose hard decision explains their syndrome, bool `[shots]`.
+        beliefs: Log-likelihood ratios per mechanism, float32 `[shots, mechanisms]`.
+    """
+
+    explained: np.ndarray
+    beliefs: np.ndarray
+
+    @property
+    def decisions(self) -> np.ndarray:
+        """The mechanisms that are likelier to have fired than not, bool `[shots, mechanisms]`."""
+        return np.asarray(self.beliefs < _BORDER)
+
+
 class ShortBP:
     """Belief propagation on the priors of one problem.
 
     Args:
         problem: The problem.
         iterations: At most so many; a shot is done at the first one that explains it.
+        memory: See `MEMORY`; a gate has that one.
     """
 
-    def __init__(self, problem: Problem, iterations: int):
-        self._problem, self._iterations = problem, iterations
+    def __init__(self, problem: Problem, iterations: int, *, memory: float = MEMORY):
+        self._problem, self._iterations, self._memory = problem, iterations, np.float32(memory)
         mechanisms = problem.mechanisms
         owner = np.repeat(np.arange(len(mechanisms)), np.diff(mechanisms.start))
         order = np.lexsort((owner, mechanisms.detector))
@@ -87,6 +106,22 @@ class ShortBP:
         Raises:
             UsageError: A shape or dtype is wrong.
         """
+        return self._run(syndromes, np.empty((0, 0), dtype=np.float32))
+
+    def beliefs(self, syndromes: np.ndarray) -> Beliefs:
+        """Return what the iterations believe at their end, which is the first one that explains a shot, or the last.
+
+        Args:
+            syndromes: As for `explain`.
+
+        Raises:
+            UsageError: A shape or dtype is wrong.
+        """
+        beliefs = np.empty((len(syndromes), len(self._problem.mechanisms)), dtype=np.float32)
+        return Beliefs(self._run(syndromes, beliefs).shots, beliefs)
+
+    def _run(self, syndromes: np.ndarray, beliefs: np.ndarray) -> Explained:
+        """Run all shots; beliefs are written where there is room for them."""
         syndromes = check_syndromes(self._problem, syndromes)
         shots = np.zeros(len(syndromes), dtype=np.bool_)
         observables = np.zeros((len(syndromes), self._problem.observable_bytes), dtype=np.uint8)
@@ -99,9 +134,10 @@ class ShortBP:
             np.ascontiguousarray(self._problem.mechanisms.observables),
             self._iterations,
             np.float32(SCALE),
-            np.float32(MEMORY),
+            self._memory,
             shots,
             observables,
+            beliefs,
         )
         return Explained(shots, observables)
 
@@ -253,6 +289,7 @@ def _explain(
     memory: np.float32,
     shots: np.ndarray,
     observables: np.ndarray,
+    beliefs: np.ndarray,
 ) -> None:
     detectors, mechanisms, degree = len(start) - 1, len(priors), len(downwards)
     fired = np.ones((detectors, _LANES), dtype=np.float32)
@@ -293,5 +330,8 @@ def _explain(
                         for byte in range(flips.shape[1]):
                             observables[shot, byte] ^= flips[m, byte]
             if right[lane] > 0 or age[lane] == iterations:
+                if len(beliefs) > 0:
+                    for m in range(mechanisms):
+                        beliefs[shot, m] = total[m, lane]
                 owner[lane] = -1
                 busy -= 1

@@ -25,6 +25,9 @@ from .search import COMBINATION_SWEEP, EXHAUSTIVE, ZERO
 from .shots import ByShot
 from .span import as_words
 
+#: The order of the combination sweep of `solutions`.
+_SWEEP = 10
+
 _SEARCH = {"osd_0": ZERO, "osd_e": EXHAUSTIVE, "osd_cs": COMBINATION_SWEEP}
 
 
@@ -76,6 +79,10 @@ class CompiledOsd:
     def _columns(self) -> np.ndarray:
         return as_words(syndromes_of_mechanisms(self._problem))
 
+    @cached_property
+    def _sweeping(self) -> CompiledOsd:
+        return CompiledOsd(self._problem, OsdConfig(method="osd_cs", order=_SWEEP))
+
     def decode(self, syndromes: np.ndarray, beliefs: np.ndarray | None = None) -> Decoded:
         """Decode a batch; see `autoqec.decoding.CompiledDecoder`.
 
@@ -103,6 +110,18 @@ class CompiledOsd:
     def decode_with_confidence(self, syndromes: np.ndarray, at_most: float = inf) -> tuple[Decoded, np.ndarray]:
         """See `autoqec.decoding.ConfidentDecoder.decode_with_confidence`; the confidence costs nothing more."""
         return self._by_shot.decode_with_convergence(check_syndromes(self._problem, syndromes), self._ldpc)
+
+    def solutions(self, syndromes: np.ndarray, beliefs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `autoqec.decoding.SolvingDecoder.solutions`: a combination sweep, whatever this decoder's own method is.
+
+        Raises:
+            UsageError: A shape or dtype is wrong, or a belief is not finite.
+        """
+        syndromes = check_syndromes(self._problem, syndromes)
+        beliefs = check_beliefs(self._problem, beliefs, len(syndromes))
+        clipped = np.clip(beliefs, -LLR_BOUND, LLR_BOUND)
+        found, fired = self._sweeping.order_and_solve(syndromes, clipped, corrections=True)
+        return fired, ~found.invalid
 
     def order_and_solve(
         self, syndromes: np.ndarray, beliefs: np.ndarray, *, corrections: bool = False

@@ -146,7 +146,11 @@ def _stages(parsed: Parsed) -> list[JsonObject]:
 
 def _kind(parsed: Parsed) -> Sequence[Any]:
     training = parsed.get("training.yaml", {})
-    how = training.get("loss", "bce") == "logical_gap", training.get("sampling", "all")
+    how = (
+        training.get("loss", "bce") == "logical_gap",
+        training.get("sampling", "all"),
+        training.get("labels", "sampled"),
+    )
     return how, [(fields.get("kind"), fields.get("algorithm")) for fields in _stages(parsed)]
 
 

@@ -10,7 +10,7 @@ from autoqec.agents.agent_contract import Context
 from autoqec.canonical import dump_yaml, load_yaml
 from autoqec.json_values import JsonObject
 
-from .templates import Family, Template, family_of, templates_for
+from .templates import Template, family_of, templates_for
 
 _GATE = "gate.yaml"
 
@@ -25,6 +25,10 @@ TRAINING: Mapping[str, tuple[Any, ...]] = {
 
 #: Losses to try with matching decoders, which provide the logical gap.
 LOSSES = ("bce", "focal", "weighted_bce", "logical_gap")
+
+#: Labels to try: those that change the loss, and `distilled` only where the environment has a reference to learn from. No
+#: template has any but the first: see `benchmarks/labels.py`.
+LABELS = ("sampled", "canonical", "distilled")
 
 #: Thresholds to try with `hard_flip`: a wrong flip costs more than a correct flip gains.
 THRESHOLDS = (0.5, 0.8, 0.9, 0.95)
@@ -68,8 +72,14 @@ Parsed = dict[str, dict[str, Any]]
 
 
 def parse(files: Mapping[str, str]) -> Parsed:
-    """Parse a candidate's files to mappings, except its code, which has no fields."""
-    return {path: dict(_fields(path, text)) for path, text in files.items() if not _is_code(path)}
+    """Parse a candidate's files to mappings, except its code, which has no fields.
+
+    Labels that were left out are filled in, because canonical files leave out the default.
+    """
+    parsed = {path: dict(_fields(path, text)) for path, text in files.items() if not _is_code(path)}
+    if "training.yaml" in parsed:
+        parsed["training.yaml"].setdefault("labels", LABELS[0])
+    return parsed
 
 
 @lru_cache(maxsize=4096)  # an agent reads each past round many times for one reply
@@ -164,7 +174,7 @@ def choices(parsed: Parsed, context: Context) -> dict[tuple[str, str], tuple[Any
     for path, fields in sorted(parsed.items()):
         space: Mapping[str, Sequence[Any]] = {}
         if path == "training.yaml":
-            space = _training_space(fields, family_of(context.environment))
+            space = _training_space(fields, context)
         elif path == _GATE:
             space = _gate_space(fields, context)
         elif path.startswith("stages/"):
@@ -179,10 +189,16 @@ def choices(parsed: Parsed, context: Context) -> dict[tuple[str, str], tuple[Any
     return found
 
 
-def _training_space(fields: JsonObject, family: Family) -> Mapping[str, Sequence[Any]]:
+def _training_space(fields: JsonObject, context: Context) -> Mapping[str, Sequence[Any]]:
     """Return the fields of `training.yaml` to vary, each with its values."""
     space = GATED_TRAINING if fields.get("sampling") == "gated" else TRAINING
-    return {**space, "loss": LOSSES, "temperature": ("one", "fitted")} if family == "matching" else space
+    useless = set() if context.environment.get("references") else {"distilled"}
+    if fields.get("loss") == "logical_gap":
+        useless.add("canonical")  # this loss asks for no mechanisms
+    labels = [each for each in LABELS if each not in useless]
+    space = {**space, "labels": tuple(labels)} if len(labels) > 1 else space
+    matching = family_of(context.environment) == "matching"
+    return {**space, "loss": LOSSES, "temperature": ("one", "fitted")} if matching else space
 
 
 def _gate_space(fields: JsonObject, context: Context) -> Mapping[str, Sequence[Any]]:

@@ -60,3 +60,23 @@ def test_a_shot_does_not_depend_on_the_lanes_beside_it(problem, shots):
         alone = step.explain(syndromes[shot : shot + 1])
         assert alone.shots[0] == together.shots[shot]
         assert (alone.observables[0] == together.observables[shot]).all()
+
+
+def test_beliefs_are_those_that_the_answers_are_read_from(problem):
+    syndromes = sample_chunk(problem, 5).syndromes[:200]
+    step = ShortBP(problem, 4)
+    explained, found = step.explain(syndromes), step.beliefs(syndromes)
+    assert (found.explained == explained.shots).all()
+    columns = np.unpackbits(syndromes_of_mechanisms(problem), axis=1, count=problem.num_detectors, bitorder="little")
+    fired = np.unpackbits(syndromes, axis=1, count=problem.num_detectors, bitorder="little")
+    explains = (found.decisions.astype(int) @ columns % 2 == fired).all(axis=1)
+    assert (explains == explained.shots).all()
+    assert 0.2 < explains.mean() < 1
+    for shot in range(0, 200, 37):
+        assert (step.beliefs(syndromes[shot : shot + 1]).beliefs[0] == found.beliefs[shot]).all()
+
+
+def test_another_memory_is_another_belief(problem):
+    syndromes = sample_chunk(problem, 5).syndromes[:64]
+    beliefs = [ShortBP(problem, 3, memory=memory).beliefs(syndromes).beliefs for memory in (MEMORY, 0.25)]
+    assert not np.allclose(*beliefs)

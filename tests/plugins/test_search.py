@@ -325,3 +325,21 @@ def test_the_time_of_training_follows_the_shots_that_are_computed():
 def test_no_template_promises_correlations_that_a_problem_may_lack():
     for template in TEMPLATES:
         assert "correlation" not in (template.text + template.rationale).lower()
+
+
+def test_labels_are_offered_where_they_change_the_loss():
+    def offered(loss, references):
+        environment = {"decoder": {"kind": "mwpm"}, "references": references}
+        return choices(parse({"training.yaml": f"loss: {loss}\n"}), context(environment=environment)).get(
+            ("training.yaml", "labels")
+        )
+
+    assert offered("bce", [{"kind": "mwpm_correlated"}]) == ("sampled", "canonical", "distilled")
+    assert offered("bce", []) == ("sampled", "canonical")
+    assert offered("logical_gap", [{"kind": "mwpm_correlated"}]) == ("sampled", "distilled")
+    assert offered("logical_gap", []) is None
+    assert not any("labels" in template.training for template in TEMPLATES)
+    # Left out means sampled, so to write it down is no change.
+    past = PastRound("r-abcd/1", "ok", None, (), "none", "x", {"training.yaml": "loss: bce\n"})
+    assert was_tried(parse({"training.yaml": "loss: bce\nlabels: sampled\n"}), {}, context([past]))
+    assert not was_tried(parse({"training.yaml": "loss: bce\nlabels: canonical\n"}), {}, context([past]))
