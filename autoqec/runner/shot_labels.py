@@ -20,7 +20,8 @@ import numpy as np
 import stim
 
 from autoqec.decoding.decoder_contract import CompiledDecoder, SolvingDecoder
-from autoqec.decoding.short_bp import ShortBP
+from autoqec.decoding.short_bp import SCALE
+from autoqec.decoding.sum_product import SumProduct, decisions
 from autoqec.errors import AutoQECError
 from autoqec.problem.problem import Problem, problem_from_dem
 from autoqec.problem.sampling import TrainingShots
@@ -71,11 +72,11 @@ class CanonicalLabels:
 
     def __init__(self, problem: Problem, compile_solver: Callable[[Problem], SolvingDecoder]) -> None:
         self._problem, self._by_class = problem, with_classes(problem)
-        self._passes = [ShortBP(self._by_class, _ITERATIONS, memory=memory) for memory in _MEMORIES]
+        self._passes = [SumProduct(self._by_class, _ITERATIONS, SCALE, memory) for memory in _MEMORIES]
         self._solver, self._costs = compile_solver(self._by_class), problem.priors_llr.astype(np.float64)
         # Kernels are compiled, and what is made on first use is made, here: not by every thread, and not behind a lock.
         nothing = np.zeros((1, self._by_class.syndrome_bytes), dtype=np.uint8)
-        self._solver.solutions(nothing, self._passes[0].beliefs(nothing).beliefs)
+        self._solver.solutions(nothing, self._passes[0].mechanisms(nothing).beliefs)
 
     def find(self, syndromes: np.ndarray, observables: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Find an error for each shot; it depends on nothing but the shot's detectors and observables.
@@ -109,9 +110,9 @@ class CanonicalLabels:
             best[lighter], weight[lighter] = fired[lighter], other[lighter]
         return best, solved
 
-    def _pass(self, short_bp: ShortBP, told: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        believed = short_bp.beliefs(told)
-        fired, solved = believed.decisions, believed.explained.copy()
+    def _pass(self, propagation: SumProduct, told: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        believed = propagation.mechanisms(told)
+        fired, solved = decisions(believed.beliefs), believed.explained.copy()
         rest = ~solved
         if rest.any():
             rows = np.ascontiguousarray(told[rest]), np.ascontiguousarray(believed.beliefs[rest])
