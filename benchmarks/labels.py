@@ -130,7 +130,7 @@ def rows_of(setting: Setting, options: Any, registry: Registry) -> Iterator[dict
     decoder = compile_decoder(loaded.environment.decoder, problem, registry)
     shots = options.shots if setting is _D5 else options.bb72_shots
     scored: Scored | None = None
-    before: dict[int, np.ndarray] = {}
+    before: dict[tuple[str, int], np.ndarray] = {}
     for name, (lines, teacher) in setting.labels.items():
         files = {path: text.encode() for path, text in setting.files.items()}
         files["training.yaml"] += lines.encode()
@@ -143,7 +143,8 @@ def rows_of(setting: Setting, options: Any, registry: Registry) -> Iterator[dict
         except MissingPackageError as error:
             print(f"{setting.environment}: {name} is left out: {error.hint}")
             continue
-        for seed in range(1 if name == "untrained" else options.seeds):
+        first = options.training_seed
+        for seed in range(first, first + (1 if name == "untrained" else options.seeds)):
             began = process_time()
             # The limit is one of processor time, so that other programs on the machine favour no labels.
             with patch.object(time, "monotonic", process_time):
@@ -166,16 +167,22 @@ def rows_of(setting: Setting, options: Any, registry: Registry) -> Iterator[dict
 
 def _row(
     setting: Setting, name: str, seed: int, scored: Scored, wrong: np.ndarray,
-    before: dict[int, np.ndarray], told: Mapping[str, Any], seconds: float,
+    before: dict[tuple[str, int], np.ndarray], told: Mapping[str, Any], seconds: float,
 ) -> dict[str, Any]:  # fmt: skip
     failures = scored.kept_wrong + int(wrong.sum())
     low, high = rate_interval(failures, scored.shots)
-    if name == "sampled":
-        before[seed] = wrong
-    other = before.get(seed)
-    only, only_sampled = (0, 0) if other is None else (int((wrong & ~other).sum()), int((other & ~wrong).sum()))
-    both = 0 if other is None else scored.kept_wrong + int((wrong & other).sum())
-    counts = PairedCounts(scored.shots, both, only_sampled, only)
+    if name in ("untrained", "sampled"):
+        before[name, seed] = wrong
+    against: dict[str, Any] = {}
+    for reference in ("sampled", "untrained"):
+        other = before.get((reference, seed))
+        if other is None or reference == name:
+            against |= dict.fromkeys((f"only this / only {reference} fails", f"p, better than {reference}"))
+            continue
+        only, only_other = int((wrong & ~other).sum()), int((other & ~wrong).sum())
+        counts = PairedCounts(scored.shots, scored.kept_wrong + int((wrong & other).sum()), only_other, only)
+        against[f"only this / only {reference} fails"] = f"{only} / {only_other}"
+        against[f"p, better than {reference}"] = mcnemar_p(counts)
     row = {
         "environment": setting.environment,
         "labels": name,
@@ -189,9 +196,7 @@ def _row(
         "failures": failures,
         "LER": failures / scored.shots,
         "95 %": f"{low:.5f}–{high:.5f}",
-        "only this one fails": only if other is not None else None,
-        "only sampled fails": only_sampled if other is not None else None,
-        "McNemar p": mcnemar_p(counts) if other is not None and name != "sampled" else None,
+        **against,
     }
     print(row, file=sys.stderr, flush=True)
     return row
@@ -206,6 +211,7 @@ def main() -> None:
         seconds=(30, "processor seconds of a training on surface_d5_depol"),
         bb72_seconds=(60, "processor seconds of a training on bb72_depol"),
         environments=(3, "1: surface_d5_depol, 2: bb72_depol, 3: both"),
+        training_seed=(0, "seed of the first training"),
         seeds=(1, "trainings of each"),
         seed=(1_000_000, "seed of the scored shots"),
     )
