@@ -8,6 +8,7 @@ from threading import Thread
 import numpy as np
 import pytest
 import stim
+from autoqec_plugins.osd import osd_decoder
 from autoqec_plugins.osd.ldpc_propagation import LdpcPropagation
 from autoqec_plugins.osd.lsd import BpLsd
 from autoqec_plugins.osd.osd_config import OsdConfig, check_matrix
@@ -16,7 +17,7 @@ from autoqec_plugins.osd.shots import ByShot
 from ldpc.bp_decoder import BpDecoder
 from ldpc.bposd_decoder import BpOsdDecoder
 
-from autoqec.decoding import ConfidentDecoder, Decoder, SolvingDecoder
+from autoqec.decoding import ConfidentDecoder, Decoder, SharingDecoder, SolvingDecoder
 from autoqec.decoding.flipping import syndromes_of_mechanisms
 from autoqec.errors import UsageError
 from autoqec.plugins import load_plugins
@@ -334,6 +335,26 @@ def test_plain_answers_are_those_of_ldpc(fields, problem):
     other = (decoded.observables != theirs.observables).any(axis=1)
     assert other.sum() <= (8 if fields.get("method") == "osd_cs" else 2)
     assert not decoded.invalid.any()
+
+
+@pytest.mark.parametrize("fields", [{}, {"bp_method": "minimum_sum"}])
+def test_another_search_goes_on_where_the_propagation_ended(fields, problem, monkeypatch):
+    syndromes = sample_chunk(problem, 13).syndromes[:300]
+    syndromes[7] = 0
+    plain = Osd(**fields).compile(problem)
+    sweep = Osd(**fields, method="osd_cs", order=6, costs="beliefs").compile(problem)
+    assert isinstance(plain, SharingDecoder)
+    assert plain.same_where_sure(sweep)
+    whole = sweep.decode(syndromes)
+    for bytes_at_a_time in (1, 2**26):
+        monkeypatch.setattr(osd_decoder, "_MOST_BYTES", bytes_at_a_time)
+        decoded, confidence, left = plain.decode_and_share(syndromes)
+        unsure = confidence == 0
+        assert (decoded.observables == plain.decode(syndromes).observables).all()
+        assert (confidence == plain.confidence(syndromes)).all()
+        assert 0 < len(left) == unsure.sum()
+        assert (sweep.decode_unsure(syndromes[unsure], left).observables == whole.observables[unsure]).all()
+        assert (decoded.observables[~unsure] == whole.observables[~unsure]).all()
 
 
 def test_messages_do_not_become_nan_where_those_of_ldpc_do():
