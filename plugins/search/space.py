@@ -61,7 +61,7 @@ _OTHER_THRESHOLD = 0.5
 #: Further steps of a gate: fewest events, and iterations of a short belief propagation.
 GATE_STEPS: Mapping[str, tuple[int, ...]] = {"events": (0, 3, 5), "short_bp": (0, 8, 12, 16, 24)}
 
-#: Iterations of the short belief propagation that templates for hyperedges begin with: 94 shots in 100 of `bb72_depol` converge.
+#: Iterations of the short belief propagation that templates for hyperedges begin with: 93 shots in 100 of `bb72_depol` converge.
 _SHORT_BP = 16
 
 #: Fields that have no effect for certain values of another field: field → (the other field, those values).
@@ -145,6 +145,10 @@ def first_gate(context: Context) -> dict[str, Any]:
 def template_files(template: Template, context: Context) -> dict[str, str]:
     """Return a template's files, with all fields of its stages, a gate, and training shots within the profile."""
     gate = first_gate(context)
+    if template.role == "cheap" and gate.get("kind") == "gap":
+        gate["threshold"] = max(
+            value for value in GAP_THRESHOLDS if value < gate["threshold"] or value == GAP_THRESHOLDS[0]
+        )
     training = {**template.training, **(template.gated_training if gate.get("kind", NO_KIND) != NO_KIND else {})}
     shots = min(int(training.get("shots", 0)), int(context.limits["train_shots"]))
     parsed: Parsed = {_TRAINING: {**training, "shots": shots}}
