@@ -27,14 +27,16 @@ from autoqec.history import (
     read_candidate,
     read_notes,
 )
-from autoqec.loop import judging
+from autoqec.loop import candidate_files, judging
 from autoqec.loop import one_round as rounds
 from autoqec.loop.auditing import audit_round, replay_differences, why_no_replay
+from autoqec.loop.candidate_files import teacher_of
 from autoqec.loop.front_pairs import head_to_head
 from autoqec.loop.judging import Asked, judge, strong_reference
 from autoqec.loop.one_round import run_round
 from autoqec.loop.parents import composed_parents
 from autoqec.loop.round_state import find_verdict, read_state
+from autoqec.loop.round_steps import _locked
 from autoqec.loop.session import Session, open_run
 from autoqec.plugins import Registration, load_plugins
 from autoqec.results.audit import audit
@@ -663,3 +665,48 @@ def test_a_verdict_is_compared_with_a_decoder_near_maximum_likelihood_that_is_in
     # The tests may run from a source tree beside an installed copy, where no plugin counts as ours.
     monkeypatch.setattr(Registration, "is_own", property(lambda entry: True))
     assert strong_reference(made) == expected
+
+
+def test_a_teacher_that_is_not_there_is_refused_and_a_round_says_what_its_labels_cost(session):
+    labels = "labels: distilled\nshots: 512\nbatch_size: 128\n"
+    replies = [
+        {**candidate(4), "files": candidate(4)["files"] | {"training.yaml": labels + teacher}}
+        for teacher in ("teacher: nobody\n", "")
+    ]
+    agent = ScriptedAgent({"ideator": [{"text": "t"}], "coder": replies, "analyst": [IGNORE]})
+    made = session(agent)
+    record = run_round(made)
+    assert record.status == "ok"
+    (repair,) = [context.repair for role, context in agent.seen if role == "coder" and context.repair]
+    assert "training.yaml: teacher: there is no decoder 'nobody'" in repair
+    assert record.metrics["training"]["labelled"] >= 512
+    assert record.metrics["training"]["label_seconds"] > 0
+
+
+def test_a_teacher_is_a_reference_by_its_label_or_a_decoder_but_no_member_of_a_family(session, monkeypatch):
+    made = session(ScriptedAgent({}))
+
+    def teacher(name):
+        return teacher_of(made, {"training.yaml": f"labels: distilled\nteacher: '{name}'\n".encode()})
+
+    assert teacher_of(made, {"training.yaml": b"labels: canonical\n"}) is None
+    assert teacher("").kind == teacher("mwpm_correlated").kind == "mwpm_correlated"
+    assert teacher("osd").kind == "osd"
+    for name in ("sinter:", "sinter:os:system", "nobody"):
+        with pytest.raises(UsageError, match=f"there is no decoder '{name}'") as caught:
+            teacher(name)
+        assert caught.value.about["field"] == "teacher"
+        assert "mwpm_correlated" in caught.value.hint
+    monkeypatch.setattr(candidate_files, "missing_packages", lambda registry: {"osd": "pip install 'x'"})
+    with pytest.raises(UsageError, match="needs a package that is not installed: pip install 'x'"):
+        teacher("osd")
+
+
+def test_a_teacher_of_others_is_asked_behind_the_lock(session, monkeypatch):
+    made = session(ScriptedAgent({}))
+    monkeypatch.setattr(Registration, "is_own", property(lambda entry: entry.name != "mwpm_correlated"))
+    plain, taught = (
+        {"training.yaml": f"labels: {labels}\n".encode(), "stages/s/stage.yaml": b"kind: mlp\n"}
+        for labels in ("canonical", "distilled")
+    )
+    assert [_locked(made, files) for files in (plain, taught)] == [False, True]
