@@ -94,6 +94,18 @@ class SharingDecoder(ConfidentDecoder, Protocol):
         """Whether another decoder gives exactly this one's plain answers wherever this one's confidence is above 0."""
         ...
 
+    def decode_and_share(self, syndromes: np.ndarray) -> tuple[Decoded, np.ndarray, np.ndarray]:
+        """Return `decode_with_confidence(syndromes)`, and what the first part leaves of each shot that it is not sure of.
+
+        The last is an array with a row for each shot of confidence 0, in their order, which `decode_unsure` understands, also
+        that of any other `SharingDecoder` for which `same_where_sure` holds.
+        """
+        ...
+
+    def decode_unsure(self, syndromes: np.ndarray, left: np.ndarray) -> Decoded:
+        """Return `decode(syndromes)` without running the first part, from what it left of these shots."""
+        ...
+
 
 @dataclass(frozen=True)
 class Solutions:
@@ -160,6 +172,25 @@ class TeachingDecoder(CompiledDecoder, Protocol):
         Returns:
             Loss in nats, float32 `[shots]`, 0 for a shot without a known gap; and its derivative with respect to each
             belief, float32 `[shots, mechanisms]`.
+        """
+        ...
+
+
+@runtime_checkable
+class SolvingDecoder(CompiledDecoder, Protocol):
+    """A decoder that can return the mechanisms of its solution, and not only the observables that they flip."""
+
+    def solutions(self, syndromes: np.ndarray, beliefs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Find a light set of mechanisms with each syndrome. A shot's does not depend on its batch.
+
+        Training calls this from several threads at the same time.
+
+        Args:
+            syndromes: As for `decode`.
+            beliefs: As for `decode`: where to look. Solutions are compared by the problem's own priors.
+
+        Returns:
+            The mechanisms, bool `[shots, mechanisms]`; and which shots have a solution at all, bool `[shots]`.
         """
         ...
 

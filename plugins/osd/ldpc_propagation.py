@@ -48,7 +48,7 @@ class LdpcPropagation:
                 observables[shot] = np.bitwise_xor.reduce(problem.mechanisms.observables[fired], axis=0)
             elif beliefs:
                 last.append(self._finite(told))
-        return Propagated(explained, observables, np.array(last).reshape(-1, len(problem.mechanisms)))
+        return Propagated(explained, observables, np.array(last, dtype=np.float32).reshape(-1, len(problem.mechanisms)))
 
     def _one(self, bits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The mechanisms that fired in one shot, and the beliefs."""

@@ -29,6 +29,9 @@ from .osd_kernel import UNSOLVABLE, decode
 from .search import COMBINATION_SWEEP, EXHAUSTIVE, ZERO
 from .span import as_words
 
+#: The order of the combination sweep of `solutions`.
+_SWEEP = 10
+
 _SEARCH = {"osd_0": ZERO, "osd_e": EXHAUSTIVE, "osd_cs": COMBINATION_SWEEP}
 
 #: Bytes of beliefs that are held at a time, if no shot converges.
@@ -84,6 +87,10 @@ class CompiledOsd:
     def _columns(self) -> np.ndarray:
         return as_words(syndromes_of_mechanisms(self._problem))
 
+    @cached_property
+    def _sweeping(self) -> CompiledOsd:
+        return CompiledOsd(self._problem, OsdConfig(method="osd_cs", order=_SWEEP))
+
     def decode(self, syndromes: np.ndarray, beliefs: np.ndarray | None = None) -> Decoded:
         """Decode a batch; see `autoqec.decoding.CompiledDecoder`.
 
@@ -117,23 +124,50 @@ class CompiledOsd:
 
     def decode_with_confidence(self, syndromes: np.ndarray, at_most: float = inf) -> tuple[Decoded, np.ndarray]:
         """See `autoqec.decoding.ConfidentDecoder.decode_with_confidence`; the confidence costs nothing more."""
-        syndromes = check_syndromes(self._problem, syndromes)
-        most = max(1, _MOST_BYTES // (4 * len(self._problem.mechanisms)))
-        pieces = [self._plain(syndromes[first : first + most]) for first in range(0, max(1, len(syndromes)), most)]
-        observables, invalid, sure = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
-        return Decoded(observables, invalid), sure.astype(np.float32)
+        decoded, confidence, _ = self._decode(syndromes, share=False)
+        return decoded, confidence
 
-    def _plain(self, syndromes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Observables and invalid shots, and where belief propagation found the answer itself."""
+    def decode_and_share(self, syndromes: np.ndarray) -> tuple[Decoded, np.ndarray, np.ndarray]:
+        """See `autoqec.decoding.SharingDecoder.decode_and_share`: belief propagation leaves its last beliefs."""
+        return self._decode(syndromes, share=True)
+
+    def decode_unsure(self, syndromes: np.ndarray, left: np.ndarray) -> Decoded:
+        """See `autoqec.decoding.SharingDecoder.decode_unsure`."""
+        syndromes = check_syndromes(self._problem, syndromes)
+        return self._solve(syndromes, check_beliefs(self._problem, left, len(syndromes)), "priors")[0]
+
+    def _decode(self, syndromes: np.ndarray, *, share: bool) -> tuple[Decoded, np.ndarray, np.ndarray]:
+        """Plain answers, confidence, and the last beliefs of the unsure shots; none of these unless they are shared."""
+        syndromes = check_syndromes(self._problem, syndromes)
+        mechanisms = len(self._problem.mechanisms)
+        most = max(1, _MOST_BYTES // (4 * mechanisms))
         observables = np.zeros((len(syndromes), self._problem.observable_bytes), dtype=np.uint8)
         invalid = np.zeros(len(syndromes), dtype=np.bool_)
         sure = np.ones(len(syndromes), dtype=np.bool_)
-        asked = syndromes.any(axis=1)  # an empty syndrome needs no correction
-        found = self._propagation.run(syndromes[asked], beliefs=True)
-        observables[asked], sure[asked] = found.observables, found.explained
-        solved, _ = self._solve(syndromes[~sure], found.beliefs, costs="priors")
-        observables[~sure], invalid[~sure] = solved.observables, solved.invalid
-        return observables, invalid, sure
+        left = [np.zeros((0, mechanisms), dtype=np.float32)]
+        asked = np.flatnonzero(syndromes.any(axis=1))  # an empty syndrome needs no correction
+        for first in range(0, len(asked), most):
+            piece = asked[first : first + most]
+            found = self._propagation.run(syndromes[piece], beliefs=True)
+            observables[piece], sure[piece] = found.observables, found.explained
+            unsure = piece[~found.explained]
+            solved, _ = self._solve(syndromes[unsure], found.beliefs, "priors")
+            observables[unsure], invalid[unsure] = solved.observables, solved.invalid
+            if share:
+                left.append(found.beliefs)
+        return Decoded(observables, invalid), sure.astype(np.float32), np.concatenate(left)
+
+    def solutions(self, syndromes: np.ndarray, beliefs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `autoqec.decoding.SolvingDecoder.solutions`: a combination sweep, whatever this decoder's own method is.
+
+        Raises:
+            UsageError: A shape or dtype is wrong, or a belief is not finite.
+        """
+        syndromes = check_syndromes(self._problem, syndromes)
+        beliefs = check_beliefs(self._problem, beliefs, len(syndromes))
+        clipped = np.clip(beliefs, -LLR_BOUND, LLR_BOUND)
+        found, fired = self._sweeping.order_and_solve(syndromes, clipped, corrections=True)
+        return fired, ~found.invalid
 
     def order_and_solve(
         self, syndromes: np.ndarray, beliefs: np.ndarray, *, corrections: bool = False

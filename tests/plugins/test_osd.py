@@ -8,6 +8,7 @@ from threading import Thread
 import numpy as np
 import pytest
 import stim
+from autoqec_plugins.osd import osd_decoder
 from autoqec_plugins.osd.ldpc_propagation import LdpcPropagation
 from autoqec_plugins.osd.lsd import BpLsd
 from autoqec_plugins.osd.osd_config import OsdConfig, check_matrix
@@ -16,7 +17,7 @@ from autoqec_plugins.osd.shots import ByShot
 from ldpc.bp_decoder import BpDecoder
 from ldpc.bposd_decoder import BpOsdDecoder
 
-from autoqec.decoding import ConfidentDecoder, Decoder
+from autoqec.decoding import ConfidentDecoder, Decoder, SharingDecoder, SolvingDecoder
 from autoqec.decoding.flipping import syndromes_of_mechanisms
 from autoqec.errors import UsageError
 from autoqec.plugins import load_plugins
@@ -336,6 +337,26 @@ def test_plain_answers_are_those_of_ldpc(fields, problem):
     assert not decoded.invalid.any()
 
 
+@pytest.mark.parametrize("fields", [{}, {"bp_method": "minimum_sum"}])
+def test_another_search_goes_on_where_the_propagation_ended(fields, problem, monkeypatch):
+    syndromes = sample_chunk(problem, 13).syndromes[:300]
+    syndromes[7] = 0
+    plain = Osd(**fields).compile(problem)
+    sweep = Osd(**fields, method="osd_cs", order=6, costs="beliefs").compile(problem)
+    assert isinstance(plain, SharingDecoder)
+    assert plain.same_where_sure(sweep)
+    whole = sweep.decode(syndromes)
+    for bytes_at_a_time in (1, 2**26):
+        monkeypatch.setattr(osd_decoder, "_MOST_BYTES", bytes_at_a_time)
+        decoded, confidence, left = plain.decode_and_share(syndromes)
+        unsure = confidence == 0
+        assert (decoded.observables == plain.decode(syndromes).observables).all()
+        assert (confidence == plain.confidence(syndromes)).all()
+        assert 0 < len(left) == unsure.sum()
+        assert (sweep.decode_unsure(syndromes[unsure], left).observables == whole.observables[unsure]).all()
+        assert (decoded.observables[~unsure] == whole.observables[~unsure]).all()
+
+
 def test_messages_do_not_become_nan_where_those_of_ldpc_do():
     """Weight-4 errors of the gross code, which a decoder of distance 12 corrects, at a low rate of data errors alone."""
     found = find_environment("bb144_depol", [builtin_environments()])
@@ -392,3 +413,22 @@ def test_threads_do_not_read_each_others_beliefs():
     propagation._ldpc = Ldpc()
     assert propagation.run(fired[0]).explained.tolist() == [True]
     other[0].join()
+
+
+@pytest.mark.parametrize("fields", [{}, {"method": "osd_cs", "order": 3}])
+def test_solutions_are_those_of_a_wide_sweep_whatever_the_fields(problem, fields):
+    assert load_plugins().get("decoder", "osd").capabilities["solutions"] is True
+    decoder, syndromes = Osd(**fields).compile(problem), sample_chunk(problem, 8).syndromes[:60]
+    assert isinstance(decoder, SolvingDecoder)
+    beliefs = np.repeat(problem.priors_llr[None], 60, axis=0) + np.random.default_rng(1).normal(size=(60, 1)).astype(
+        np.float32
+    )
+    fired, solved = decoder.solutions(syndromes, beliefs)
+    wide = Osd(method="osd_cs", order=10).compile(problem)
+    expected, mechanisms = wide.order_and_solve(syndromes, beliefs, corrections=True)
+    assert (fired == mechanisms).all()
+    assert (solved == ~expected.invalid).all()
+    for row, each in zip(syndromes, fired, strict=True):
+        assert (np.bitwise_xor.reduce(syndromes_of_mechanisms(problem)[each], axis=0, initial=0) == row).all()
+    with pytest.raises(UsageError, match="not finite"):
+        decoder.solutions(syndromes, np.full_like(beliefs, np.nan))
