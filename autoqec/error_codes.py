@@ -88,6 +88,10 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
             "The loss `logical_gap` needs a decoder that computes a gap, and this environment's does not.",
             "Set `loss: bce`, or use an environment whose decoder is `mwpm`.",
         ),
+        "ensemble_not_offered": ErrorCode(
+            "The candidate has an `ensemble.yaml`, and the environment's decoder offers no solutions to choose among.",
+            "Remove `ensemble.yaml`, or use an environment whose decoder is `mwpm` or `osd`.",
+        ),
         "gate_not_offered": ErrorCode(
             "`gate.yaml` asks for a confidence that the environment's decoder does not offer.",
             "Set `kind` to what it offers, which the message names, or to `none`.",

@@ -43,6 +43,7 @@ CAPABILITIES: Mapping[str, Mapping[str, type]] = {
         "near_ml": bool,
         "slow": bool,
         "confidence": str,
+        "explains": bool,
         "solutions": bool,
     },
     "verifier": _ANY_KIND,

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
         ConfidentDecoder,
         Decoded,
         Decoder,
+        ExplainingDecoder,
         SharingDecoder,
+        Solutions,
         SolvingDecoder,
     )
     from autoqec.decoding.edges import EdgeUses, edge_log_odds, edge_uses
@@ -27,7 +29,9 @@ __all__ = [
     "Decoded",
     "Decoder",
     "EdgeUses",
+    "ExplainingDecoder",
     "SharingDecoder",
+    "Solutions",
     "SolvingDecoder",
     "check_beliefs",
     "check_syndromes",
@@ -45,6 +49,8 @@ __getattr__ = lazy_names(
             "Decoded",
             "Decoder",
             "SharingDecoder",
+            "ExplainingDecoder",
+            "Solutions",
             "SolvingDecoder",
         ),
         "edges": ("EdgeUses", "edge_log_odds", "edge_uses"),

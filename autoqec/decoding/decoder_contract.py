@@ -177,10 +177,10 @@ class TeachingDecoder(CompiledDecoder, Protocol):
 
 
 @runtime_checkable
-class SolvingDecoder(CompiledDecoder, Protocol):
+class ExplainingDecoder(CompiledDecoder, Protocol):
     """A decoder that can return the mechanisms of its solution, and not only the observables that they flip."""
 
-    def solutions(self, syndromes: np.ndarray, beliefs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def explain(self, syndromes: np.ndarray, beliefs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Find a light set of mechanisms with each syndrome. A shot's does not depend on its batch.
 
         Training calls this from several threads at the same time.

@@ -7,7 +7,7 @@ from typing import Any
 
 from autoqec.candidate.schema import Training
 from autoqec.decoding.compile_decoder import compile_decoder, without_gate
-from autoqec.decoding.decoder_contract import SolvingDecoder
+from autoqec.decoding.decoder_contract import ExplainingDecoder
 from autoqec.errors import NotFoundError
 from autoqec.plugins import Registry
 from autoqec.problem.environment import Choice
@@ -43,12 +43,12 @@ def labellings_for(
     ]
 
 
-def _solver(problem: Problem, registry: Registry) -> SolvingDecoder:
-    """The first decoder that registers `solutions`, one of our own if there is any."""
+def _solver(problem: Problem, registry: Registry) -> ExplainingDecoder:
+    """The first decoder that registers `explains`, one of our own if there is any."""
     for entry in sorted(registry.all("decoder"), key=lambda entry: not entry.is_own):
-        if entry.capabilities.get("solutions"):
+        if entry.capabilities.get("explains"):
             decoder = compile_decoder(Choice(kind=entry.name), problem, registry)
-            assert isinstance(decoder, SolvingDecoder)
+            assert isinstance(decoder, ExplainingDecoder)
             return decoder
     raise NotFoundError(
         "training.yaml: labels need a decoder that returns mechanisms, and none is installed",

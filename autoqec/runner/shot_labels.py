@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import stim
 
-from autoqec.decoding.decoder_contract import CompiledDecoder, SolvingDecoder
+from autoqec.decoding.decoder_contract import CompiledDecoder, ExplainingDecoder
 from autoqec.decoding.short_bp import SCALE
 from autoqec.decoding.sum_product import SumProduct, decisions
 from autoqec.errors import AutoQECError
@@ -70,13 +70,13 @@ class CanonicalLabels:
         compile_solver: Compiles a decoder that can return the mechanisms of its solution, for any problem.
     """
 
-    def __init__(self, problem: Problem, compile_solver: Callable[[Problem], SolvingDecoder]) -> None:
+    def __init__(self, problem: Problem, compile_solver: Callable[[Problem], ExplainingDecoder]) -> None:
         self._problem, self._by_class = problem, with_classes(problem)
         self._passes = [SumProduct(self._by_class, _ITERATIONS, SCALE, memory) for memory in _MEMORIES]
         self._solver, self._costs = compile_solver(self._by_class), problem.priors_llr.astype(np.float64)
         # Kernels are compiled, and what is made on first use is made, here: not by every thread, and not behind a lock.
         nothing = np.zeros((1, self._by_class.syndrome_bytes), dtype=np.uint8)
-        self._solver.solutions(nothing, self._passes[0].mechanisms(nothing).beliefs)
+        self._solver.explain(nothing, self._passes[0].mechanisms(nothing).beliefs)
 
     def find(self, syndromes: np.ndarray, observables: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Find an error for each shot; it depends on nothing but the shot's detectors and observables.
@@ -116,7 +116,7 @@ class CanonicalLabels:
         rest = ~solved
         if rest.any():
             rows = np.ascontiguousarray(told[rest]), np.ascontiguousarray(believed.beliefs[rest])
-            fired[rest], solved[rest] = self._solver.solutions(*rows)
+            fired[rest], solved[rest] = self._solver.explain(*rows)
         return fired, solved
 
     def _weights(self, fired: np.ndarray) -> np.ndarray:

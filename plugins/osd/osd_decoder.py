@@ -29,7 +29,7 @@ from .osd_kernel import UNSOLVABLE, decode
 from .search import COMBINATION_SWEEP, EXHAUSTIVE, ZERO
 from .span import as_words
 
-#: The order of the combination sweep of `solutions`.
+#: The order of the combination sweep of `explain`.
 _SWEEP = 10
 
 _SEARCH = {"osd_0": ZERO, "osd_e": EXHAUSTIVE, "osd_cs": COMBINATION_SWEEP}
@@ -157,8 +157,8 @@ class CompiledOsd:
                 left.append(found.beliefs)
         return Decoded(observables, invalid), sure.astype(np.float32), np.concatenate(left)
 
-    def solutions(self, syndromes: np.ndarray, beliefs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """See `autoqec.decoding.SolvingDecoder.solutions`: a combination sweep, whatever this decoder's own method is.
+    def explain(self, syndromes: np.ndarray, beliefs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `autoqec.decoding.ExplainingDecoder.explain`: a combination sweep, whatever this decoder's own method is.
 
         Raises:
             UsageError: A shape or dtype is wrong, or a belief is not finite.

@@ -32,7 +32,7 @@ class Predictor:
     def __init__(self, beliefs):
         self.beliefs = beliefs
 
-    def predict(self, syndromes):
+    def predict(self, syndromes, priors=None):
         return self.beliefs(syndromes), np.zeros(len(syndromes), bool)
 
 
