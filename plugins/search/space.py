@@ -13,7 +13,7 @@ from autoqec.decoding.gate_file import NO_KIND
 from autoqec.json_values import JsonObject
 
 from .normal_form import normal_form, stage_defaults
-from .templates import Family, Template, family_of, templates_for
+from .templates import Template, family_of, templates_for
 
 _GATE, _TRAINING = GATE_FILE, TRAINING_FILE
 
@@ -32,8 +32,13 @@ LEFT_ALONE: Mapping[str, str] = {
     "epochs": "new shots teach more than the same ones again, and cost no more than those",
     "init": "only a round without parents starts anew",
     "device": "it changes no answer",
+    "teacher": "empty means the environment's first reference, which a search has no reason to doubt",
     "sampling": "it is the unit of batch_size and shots, so templates set the three together",
 }
+
+#: Labels to try: `canonical` where the loss asks for mechanisms, `distilled` where the environment has a reference to learn from.
+#: No template has any but the first: see `benchmarks/labels.py`.
+LABELS = ("sampled", "canonical", "distilled")
 
 #: Losses to try with matching decoders, which provide the logical gap.
 LOSSES = ("bce", "focal", "weighted_bce", "logical_gap")
@@ -180,7 +185,7 @@ def choices(parsed: Parsed, context: Context) -> dict[tuple[str, str], tuple[Any
 def _space(path: str, fields: JsonObject, context: Context) -> Mapping[str, Sequence[Any]]:
     """Return the fields of a file to vary, each with its values."""
     if path == _TRAINING:
-        return _training_space(fields, family_of(context.environment))
+        return _training_space(fields, context)
     if path == _GATE:
         return _gate_space(fields, context)
     if path.startswith("stages/"):
@@ -189,10 +194,16 @@ def _space(path: str, fields: JsonObject, context: Context) -> Mapping[str, Sequ
     return {"threshold": THRESHOLDS} if fields.get("mode") == "hard_flip" else {}
 
 
-def _training_space(fields: JsonObject, family: Family) -> Mapping[str, Sequence[Any]]:
+def _training_space(fields: JsonObject, context: Context) -> Mapping[str, Sequence[Any]]:
     """Return the fields of `training.yaml` to vary, each with its values."""
     space = GATED_TRAINING if fields.get("sampling") == "gated" else TRAINING
-    return {**space, "loss": LOSSES, "temperature": ("one", "fitted")} if family == "matching" else space
+    useless = set() if context.environment.get("references") else {"distilled"}
+    if fields.get("loss") == "logical_gap":
+        useless.add("canonical")
+    labels = [each for each in LABELS if each not in useless]
+    space = {**space, "labels": tuple(labels)} if len(labels) > 1 else space
+    matching = family_of(context.environment) == "matching"
+    return {**space, "loss": LOSSES, "temperature": ("one", "fitted")} if matching else space
 
 
 def _gate_space(fields: JsonObject, context: Context) -> Mapping[str, Sequence[Any]]:

@@ -327,6 +327,24 @@ def test_no_template_promises_correlations_that_a_problem_may_lack():
         assert "correlation" not in (template.text + template.rationale).lower()
 
 
+def test_labels_are_offered_where_they_change_the_loss():
+    def offered(loss, references):
+        environment = {"decoder": {"kind": "mwpm"}, "references": references}
+        return choices(parse({"training.yaml": f"loss: {loss}\n"}), context(environment=environment)).get(
+            ("training.yaml", "labels")
+        )
+
+    assert offered("bce", [{"kind": "mwpm_correlated"}]) == ("sampled", "canonical", "distilled")
+    assert offered("bce", []) == ("sampled", "canonical")
+    assert offered("logical_gap", [{"kind": "mwpm_correlated"}]) == ("sampled", "distilled")
+    assert offered("logical_gap", []) is None
+    assert not any("labels" in template.training for template in TEMPLATES)
+    # Left out means sampled, so to write it down is no change.
+    past = PastRound("r-abcd/1", "ok", None, (), "none", "x", {"training.yaml": "loss: bce\n"})
+    assert was_tried(parse({"training.yaml": "loss: bce\nlabels: sampled\n"}), {}, context([past]))
+    assert not was_tried(parse({"training.yaml": "loss: bce\nlabels: canonical\n"}), {}, context([past]))
+
+
 @pytest.mark.parametrize(("distance", "threshold", "cheaper"), [(3, 3.0, 2.0), (5, 4.4, 3.0), (7, 5.8, 4.4)])
 def test_the_cheap_template_sends_on_fewer_shots_and_computes_less_on_each(distance, threshold, cheaper):
     environment = {"decoder": {"kind": "mwpm"}, "code": {"distance": distance}}
