@@ -10,6 +10,7 @@ from typing import Any
 
 from autoqec.candidate.weights import MAX_WEIGHT_BYTES, load_weights
 from autoqec.canonical import load_yaml
+from autoqec.compiled_once import Told, say_compiling
 from autoqec.errors import AutoQECError
 from autoqec.sandbox.channel import ChannelClosed, ChannelTimeout, Message
 from autoqec.sandbox.child import Child, ChildFailed, plain
@@ -147,7 +148,7 @@ def train_candidate(
     locked: bool,
     limits: Limits,
     report: Callable[[Mapping[str, Any]], None],
-    compiling: Callable[[str, float], None] = lambda name, seconds: None,
+    compiling: Told = say_compiling,
 ) -> TrainingResult:
     """Train in a child process.
 
@@ -171,7 +172,9 @@ def train_candidate(
     deadline = time.monotonic() + limits.seconds
     target = "autoqec.runner.worker:serve_training"
     try:
-        with Child(target, memory_bytes=limits.memory_bytes, threads=TRAINING_THREADS, apart=locked) as child:
+        with Child(
+            target, memory_bytes=limits.memory_bytes, threads=TRAINING_THREADS, apart=locked, compiling=compiling
+        ) as child:
             preparation = TrainingPreparation(
                 stages=stages,
                 dem=dems[0].encode(),
@@ -182,7 +185,7 @@ def train_candidate(
             )
             child.tell(preparation.to_message())
             # Nothing of the candidate before the lock; see `autoqec.sandbox.worker_requests`.
-            lock = Lock.from_dict(_heard(child, deadline, compiling).fields["lock"]) if locked else None
+            lock = Lock.from_dict(_heard(child, deadline).fields["lock"]) if locked else None
             request = TrainingRequest(
                 sealed=SealedCandidate(files, parents),
                 seed=seed,
@@ -192,7 +195,7 @@ def train_candidate(
             )
             child.tell(request.to_message())
             while True:
-                message = _heard(child, deadline, compiling)
+                message = _heard(child, deadline)
                 if message.fields.get("done"):
                     return _result(message, lock, files)
                 report(_numbers(message.fields, _PROGRESS))
@@ -205,15 +208,8 @@ def train_candidate(
         raise TrainingFailed("killed_by_safety", error.problem, code=error.code, about=error.about) from error
 
 
-def _heard(child: Child, deadline: float, compiling: Callable[[str, float], None]) -> Message:
-    """The next message that says more than what is being compiled."""
-    while True:
-        message = child.receive(max(0.001, deadline - time.monotonic()))
-        name, seconds = message.fields.get("compiling"), message.fields.get("seconds")
-        if name is None:
-            return message
-        if isinstance(name, str) and isinstance(seconds, int | float) and 0 <= seconds < _MOST:
-            compiling(name[:_LONGEST_WORD], seconds)
+def _heard(child: Child, deadline: float) -> Message:
+    return child.receive(max(0.001, deadline - time.monotonic()))
 
 
 def _status(error: ChildFailed) -> str:

@@ -22,7 +22,6 @@ from autoqec.candidate.recorded_program import Program
 from autoqec.candidate.schema import Candidate, Training, read_candidate, write_candidate
 from autoqec.candidate.stage_contract import Inference, StageKind
 from autoqec.candidate.weights import load_weights, save_weights
-from autoqec.compiled_once import tell_compiling
 from autoqec.decoding.compile_decoder import compile_decoder
 from autoqec.decoding.decoder_contract import CompiledDecoder, ConfidentDecoder, TeachingDecoder
 from autoqec.decoding.gate_file import Gate
@@ -302,12 +301,11 @@ def serve_training(channel: Channel) -> None:
     """First message: a `TrainingPreparation`, answered by `{"lock": …}` as above; then a `TrainingRequest`.
 
     Answered by progress messages `{"step", "steps", "shots", "loss", "planned"}` and at last `{"done": true, "telemetry",
-    "cost"}` with blob `weights`. Wherever a kernel has to be compiled there is a message `{"compiling", "seconds"}` before.
+    "cost"}` with blob `weights`.
     """
     from autoqec.runner.training import Progress, train
 
     wanted = TrainingPreparation.from_message(channel.receive())
-    tell_compiling(lambda name, seconds: channel.send(Message({"compiling": name, "seconds": seconds})))
     registry, problem = _registry(wanted.lock), _problem(wanted.dem)
     problems = [problem, *_at_other_rates(wanted.other_dems, problem)]
     training = training_from(wanted.training)

@@ -72,3 +72,11 @@ def test_when_told_it_is_silent(monkeypatch, capsys):
     assert drawn(monkeypatch, terminal=True, quiet=True) == ""
     assert drawn(monkeypatch, terminal=False, quiet=True) == ""
     assert capsys.readouterr().err == ""
+
+
+def test_a_verification_without_a_round_shows_its_progress(monkeypatch):
+    only = [event for event in EVENTS if event["event"] == "verify"]
+    monkeypatch.setattr(f"{__name__}.EVENTS", only)
+    text = drawn(monkeypatch, terminal=True)
+    assert "verifying on fresh shots" in text
+    assert "53,248 shots, log evidence 31.5" in text
