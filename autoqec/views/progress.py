@@ -8,6 +8,7 @@ from types import TracebackType
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
+from autoqec.counted_words import counted
 from autoqec.round_events import AgentsSpent, AgentWorks, ObserverFails, RoundEvent
 from autoqec.views.console import err, plain, say
 
@@ -175,5 +176,5 @@ def _observer_note(event: ObserverFails) -> str:
 
 
 def _money(spent: AgentsSpent) -> str:
-    unknown = f", and {spent['unpriced']} call(s) of unknown price" if spent["unpriced"] else ""
+    unknown = f", and {counted(spent['unpriced'], 'call')} of unknown price" if spent["unpriced"] else ""
     return f"${spent['cost']:.4f}{unknown}"
