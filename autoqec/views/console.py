@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
+    from autoqec.views.fitted_console import FittedConsole
 
-def out() -> Console:
+
+def out() -> FittedConsole:
     """Standard output, for data. Wide when it is not a terminal, so that a pipe gets whole lines."""
     from autoqec.views.fitted_console import FittedConsole
 

@@ -32,6 +32,10 @@ class FittedConsole(Console):
         self.file.write(_SPACES.sub(r"\1", captured.get()))
         self.file.flush()
 
+    def print_whole(self, text: Text) -> None:
+        """Lines with something to copy, such as a command: a line break would spoil it, and a terminal's own does not."""
+        self.print(text, no_wrap=True, overflow="ignore", crop=False)
+
     def _fitted(self, printed: Any) -> Any:
         """Text with line breaks that keep each line's indentation; anything else as it is."""
         if not isinstance(printed, Text):

@@ -100,7 +100,8 @@ def print_bundle(
         print_json([{"schema": "autoqec.bundle/1", **fields}])
         return
     text = f"{path}: {counted(rounds, 'round')} of {run}, weights of {len(weights)}, {size:,} bytes"
-    out().print(plain(f"{text}\nto look into it: git clone {path} <dir>, then run autoqec log there"), soft_wrap=True)
+    out().print(plain(text), soft_wrap=True)
+    out().print_whole(plain(f"to look into it: git clone {path} <dir>, then run autoqec log there"))
 
 
 def print_export(folder: Path, manifest: ExportRow, *, as_json: bool) -> None:
@@ -111,4 +112,5 @@ def print_export(folder: Path, manifest: ExportRow, *, as_json: bool) -> None:
     text = f"{folder}: {manifest['round']} ({manifest['verdict'] or 'not judged'}), digest {manifest['digest'][:12]}"
     use = f"cd {folder} && PYTHONPATH=. sinter collect --custom_decoders_module_function predecoder:decoders"
     line = f"{use} --decoders autoqec:{manifest['round']} ..." if "circuit.stim" in manifest["files"] else use
-    out().print(plain(f"{text}\n{line}"), soft_wrap=True)
+    out().print(plain(text), soft_wrap=True)
+    out().print_whole(plain(line))

@@ -30,5 +30,10 @@ def test_every_view_fits(recorded, width, monkeypatch, capsys):
         run(command.split())
         printed = capsys.readouterr().out
         assert printed, command
-        wrong = [line for line in printed.splitlines() if line != line.rstrip() or cell_len(line) > width]
-        assert wrong == [], command
+        lines = printed.splitlines()
+        assert [line for line in lines if line != line.rstrip()] == [], command
+        # The hints of fsck stay whole, so that you can copy the commands in them.
+        wide = [
+            line for line in lines if cell_len(line) > width and not line.startswith(("  hint: ", "  --repair would: "))
+        ]
+        assert wide == [], command

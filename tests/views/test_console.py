@@ -56,6 +56,8 @@ def test_a_long_line_goes_on_below_its_own_indentation_and_is_whole_in_a_pipe(mo
     out().print(text, soft_wrap=True)
     lines = capsys.readouterr().out.splitlines()
     assert lines == ["head", *["  " + "word " * 4 + "word"] * 4]
+    out().print_whole(plain("git fetch " + "word " * 10 + "word"))
+    assert capsys.readouterr().out == "git fetch " + "word " * 10 + "word\n", "what is to be copied has no line breaks"
     monkeypatch.delenv("COLUMNS")
     out().print(text, soft_wrap=True)
     assert capsys.readouterr().out == "head\n" + "  " + ("word " * 20).rstrip() + "\n"
