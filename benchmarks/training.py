@@ -7,10 +7,13 @@ gradient of a step's batch, over batches; times the processor time of a step it 
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Callable
 from functools import partial
 from time import perf_counter, process_time
 from typing import Any
+
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # as in a training process, and before torch is imported
 
 import numpy as np
 import torch

@@ -11,7 +11,7 @@ from autoqec.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from autoqec.decoding.array_checks import check_beliefs, check_syndromes
-    from autoqec.decoding.decoder_contract import CompiledDecoder, ConfidentDecoder, Decoded, Decoder
+    from autoqec.decoding.decoder_contract import CompiledDecoder, ConfidentDecoder, Decoded, Decoder, SharingDecoder
     from autoqec.decoding.edges import EdgeUses, edge_log_odds, edge_uses
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Decoded",
     "Decoder",
     "EdgeUses",
+    "SharingDecoder",
     "check_beliefs",
     "check_syndromes",
     "edge_log_odds",
@@ -30,7 +31,7 @@ __getattr__ = lazy_names(
     __name__,
     {
         "array_checks": ("check_beliefs", "check_syndromes"),
-        "decoder_contract": ("CompiledDecoder", "ConfidentDecoder", "Decoded", "Decoder"),
+        "decoder_contract": ("CompiledDecoder", "ConfidentDecoder", "Decoded", "Decoder", "SharingDecoder"),
         "edges": ("EdgeUses", "edge_log_odds", "edge_uses"),
     },
 )

@@ -94,6 +94,18 @@ class SharingDecoder(ConfidentDecoder, Protocol):
         """Whether another decoder gives exactly this one's plain answers wherever this one's confidence is above 0."""
         ...
 
+    def decode_and_share(self, syndromes: np.ndarray) -> tuple[Decoded, np.ndarray, np.ndarray]:
+        """Return `decode_with_confidence(syndromes)`, and what the first part leaves of each shot that it is not sure of.
+
+        The last is an array with a row for each shot of confidence 0, in their order, which `decode_unsure` understands, also
+        that of any other `SharingDecoder` for which `same_where_sure` holds.
+        """
+        ...
+
+    def decode_unsure(self, syndromes: np.ndarray, left: np.ndarray) -> Decoded:
+        """Return `decode(syndromes)` without running the first part, from what it left of these shots."""
+        ...
+
 
 def confidence_kind(decoder: CompiledDecoder) -> str | None:
     """The confidence that a decoder offers; None if it offers none."""

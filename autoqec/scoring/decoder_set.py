@@ -27,7 +27,7 @@ from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.sandbox.stage_files import needs_lock, stage_kinds, stages_to_warm_up
 from autoqec.scoring.candidate_workers import Workers
 from autoqec.scoring.executor_contract import blobs_with_prefix
-from autoqec.scoring.gated_references import Chosen, choose, decode_chosen, decode_unsure, runs_behind_gate
+from autoqec.scoring.gated_references import Chosen, FromLeft, choose, decode_chosen, decode_unsure, runs_behind_gate
 from autoqec.scoring.plain_answers import PlainAnswers, PlainStore
 from autoqec.scoring.predictor import Predictor, Recorded, settle_beliefs
 from autoqec.scoring.reference_runs import ReferenceRun
@@ -97,24 +97,37 @@ class DecoderSet:
         Returns:
             Their answers, and the seconds of the baseline.
         """
-        plain, seconds = self.baseline.timed(syndromes)
+        sharing = self._sharing() if with_references else {}
+        left = None
+        if sharing:
+            plain, seconds, left = self.baseline.shared(syndromes)
+        else:
+            plain, seconds = self.baseline.timed(syndromes)
         self._plain_seconds = seconds / max(1, len(syndromes))
         found: dict[str, Decoded] = {"": plain}
         runs: dict[str, ReferenceRun] = {}
         chosen: Chosen | None = None
         for name, decoder in self.references.items() if with_references else ():
             began, counts = time.perf_counter(), None
-            decode = partial(self._decode, f"reference {name}", decoder)
+            decode = partial(self._decode, f"reference {name}")
             if name in self.gated_references and isinstance(self.baseline, ConfidentDecoder):
                 chosen = chosen or choose(self.baseline, syndromes, sample)
-                found[name], counts = decode_chosen(chosen, syndromes, decode)
-            elif isinstance(plainly := self.baseline.decoder, SharingDecoder) and plainly.same_where_sure(decoder):
-                found[name] = decode_unsure(self.baseline, syndromes, decode)
+                found[name], counts = decode_chosen(chosen, syndromes, partial(decode, decoder))
+            elif name in sharing:
+                found[name] = decode_unsure(self.baseline, syndromes, left, partial(decode, FromLeft(sharing[name])))
             else:
-                found[name] = decode(syndromes)
+                found[name] = decode(decoder, syndromes)
             runs[name] = ReferenceRun(time.perf_counter() - began, counts)
         self.reference_runs = runs
         return found, seconds
+
+    def _sharing(self) -> dict[str, SharingDecoder]:
+        """The references that have the first part of the environment's decoder."""
+        plain = self.baseline.decoder
+        if not isinstance(plain, SharingDecoder):
+            return {}
+        others = {name: each for name, each in self.references.items() if isinstance(each, SharingDecoder)}
+        return {name: each for name, each in others.items() if plain.same_where_sure(each)}
 
     def _decode(
         self, what: str, decoder: CompiledDecoder, syndromes: np.ndarray, beliefs: np.ndarray | None = None

@@ -13,7 +13,7 @@ from math import ceil, inf
 import numpy as np
 
 from autoqec.decoding.compile_decoder import GATE
-from autoqec.decoding.decoder_contract import ConfidentDecoder, Decoded
+from autoqec.decoding.decoder_contract import ConfidentDecoder, Decoded, SharingDecoder
 from autoqec.plugins import Registry
 from autoqec.problem.environment import Choice
 from autoqec.scoring.plain_answers import PlainAnswers
@@ -85,13 +85,34 @@ def _least_sure(decoder: ConfidentDecoder, syndromes: np.ndarray, most: int) -> 
     return plain, confidence
 
 
-def decode_unsure(plain: PlainAnswers, syndromes: np.ndarray, decode: Callable[[np.ndarray], Decoded]) -> Decoded:
+class FromLeft:
+    """A decoder that begins where the first part of another one ended, of which each shot's row is its beliefs.
+
+    Args:
+        decoder: One with the same first part.
+    """
+
+    def __init__(self, decoder: SharingDecoder):
+        self._decoder = decoder
+
+    def decode(self, syndromes: np.ndarray, beliefs: np.ndarray | None = None) -> Decoded:
+        """See `SharingDecoder.decode_unsure`."""
+        return self._decoder.decode(syndromes) if beliefs is None else self._decoder.decode_unsure(syndromes, beliefs)
+
+
+def decode_unsure(
+    plain: PlainAnswers,
+    syndromes: np.ndarray,
+    left: np.ndarray | None,
+    decode: Callable[[np.ndarray, np.ndarray | None], Decoded],
+) -> Decoded:
     """The answers of a decoder that gives the plain ones where the plain decoder is sure: it need not decode these again.
 
     Args:
         plain: The environment's decoder, a `SharingDecoder`.
         syndromes: Of a whole chunk.
-        decode: Decodes some with the other decoder.
+        left: What its first part left of those that it is not sure of; None if that is not known.
+        decode: Decodes some with the other decoder, from what is left of them if it is given.
     """
     assert isinstance(plain, ConfidentDecoder)
     decoded, confidence = plain.decode_with_confidence(syndromes)
@@ -99,7 +120,7 @@ def decode_unsure(plain: PlainAnswers, syndromes: np.ndarray, decode: Callable[[
     if not unsure.any():
         return decoded
     observables, invalid = decoded.observables.copy(), decoded.invalid.copy()
-    found = decode(syndromes[unsure])
+    found = decode(syndromes[unsure], left)
     observables[unsure], invalid[unsure] = found.observables, found.invalid
     return Decoded(observables, invalid)
 

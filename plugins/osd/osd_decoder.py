@@ -1,31 +1,43 @@
-"""The decoder `osd`: ldpc's BP+OSD with the problem's own priors, or ordered-statistics decoding (OSD) on given beliefs.
+"""The decoder `osd`: BP+OSD with the problem's own priors, or ordered-statistics decoding (OSD) on given beliefs.
 
-Without beliefs it is ldpc's `BpOsdDecoder` (Roffe et al., Phys. Rev. Research 2, 043423). Beliefs come from a predecoder's
-inference, so no belief propagation runs on them: on the [[72,12,6]] code it took ten times as long as decoding and gained
-nothing. Beliefs order the mechanisms, and solutions are compared by the priors (field `costs`).
+Without beliefs, belief propagation runs on the priors, and OSD on its last beliefs where it does not converge: the answers of
+ldpc's `BpOsdDecoder` (Roffe et al., Phys. Rev. Research 2, 043423) at a small part of its time (`benchmarks/plain_osd.py`).
+
+Beliefs come from a predecoder's inference, so no belief propagation runs on them: on the [[72,12,6]] code it took ten times as
+long as decoding and gained nothing. Beliefs order the mechanisms, and solutions are compared by the priors (field `costs`).
 """
 
 from __future__ import annotations
 
 from functools import cached_property
 from math import inf
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from autoqec.decoding.array_checks import check_beliefs, check_syndromes
 from autoqec.decoding.decoder_contract import CompiledDecoder, Decoded
 from autoqec.decoding.flipping import syndromes_of_mechanisms
+from autoqec.decoding.sum_product import Propagated, SumProduct
 from autoqec.problem.dem import LLR_BOUND
 from autoqec.problem.problem import Problem
 
-from .osd_config import OsdConfig, search_order, validated
+from .ldpc_propagation import LdpcPropagation
+from .osd_config import OsdConfig, validated
 from .osd_kernel import UNSOLVABLE, decode
 from .search import COMBINATION_SWEEP, EXHAUSTIVE, ZERO
-from .shots import ByShot
 from .span import as_words
 
 _SEARCH = {"osd_0": ZERO, "osd_e": EXHAUSTIVE, "osd_cs": COMBINATION_SWEEP}
+
+#: Bytes of beliefs that are held at a time, if no shot converges.
+_MOST_BYTES = 64 * 2**20
+
+
+class _Propagation(Protocol):
+    """Belief propagation on the priors: `SumProduct`, or `LdpcPropagation`."""
+
+    def run(self, syndromes: np.ndarray, *, beliefs: bool = False) -> Propagated: ...
 
 
 class Osd:
@@ -49,7 +61,7 @@ class Osd:
 
 
 class CompiledOsd:
-    """`osd` compiled for one problem. Each process makes ldpc's decoder on first use."""
+    """`osd` compiled for one problem. Each process prepares its belief propagation on first use."""
 
     confidence_kind = "converged"
 
@@ -61,16 +73,11 @@ class CompiledOsd:
         return {"_problem": self._problem, "_config": self._config}
 
     @cached_property
-    def _ldpc(self) -> Any:
-        from ldpc.bposd_decoder import BpOsdDecoder
-
-        order = search_order(self._problem, self._config.order)
-        method = self._config.method if order or self._config.method == "osd_cs" else "osd_0"
-        return BpOsdDecoder(**self._config.for_ldpc(self._problem), osd_method=method, osd_order=order)
-
-    @cached_property
-    def _by_shot(self) -> ByShot:
-        return ByShot(self._problem)
+    def _propagation(self) -> _Propagation:
+        config = self._config
+        if config.bp_method == "product_sum" and config.schedule == "parallel":
+            return SumProduct(self._problem, config.bp_iterations)
+        return LdpcPropagation(self._problem, config)
 
     @cached_property
     def _columns(self) -> np.ndarray:
@@ -86,7 +93,7 @@ class CompiledOsd:
         """
         syndromes = check_syndromes(self._problem, syndromes)
         if beliefs is None:
-            return self._by_shot.decode(syndromes, lambda _, bits: self._ldpc.decode(bits))
+            return self.decode_with_confidence(syndromes)[0]
         beliefs = check_beliefs(self._problem, beliefs, len(syndromes))
         return self.order_and_solve(syndromes, np.clip(beliefs, -LLR_BOUND, LLR_BOUND))[0]
 
@@ -102,7 +109,38 @@ class CompiledOsd:
 
     def decode_with_confidence(self, syndromes: np.ndarray, at_most: float = inf) -> tuple[Decoded, np.ndarray]:
         """See `autoqec.decoding.ConfidentDecoder.decode_with_confidence`; the confidence costs nothing more."""
-        return self._by_shot.decode_with_convergence(check_syndromes(self._problem, syndromes), self._ldpc)
+        decoded, confidence, _ = self._decode(syndromes, share=False)
+        return decoded, confidence
+
+    def decode_and_share(self, syndromes: np.ndarray) -> tuple[Decoded, np.ndarray, np.ndarray]:
+        """See `autoqec.decoding.SharingDecoder.decode_and_share`: belief propagation leaves its last beliefs."""
+        return self._decode(syndromes, share=True)
+
+    def decode_unsure(self, syndromes: np.ndarray, left: np.ndarray) -> Decoded:
+        """See `autoqec.decoding.SharingDecoder.decode_unsure`."""
+        syndromes = check_syndromes(self._problem, syndromes)
+        return self._solve(syndromes, check_beliefs(self._problem, left, len(syndromes)), "priors")[0]
+
+    def _decode(self, syndromes: np.ndarray, *, share: bool) -> tuple[Decoded, np.ndarray, np.ndarray]:
+        """Plain answers, confidence, and the last beliefs of the unsure shots; none of these unless they are shared."""
+        syndromes = check_syndromes(self._problem, syndromes)
+        mechanisms = len(self._problem.mechanisms)
+        most = max(1, _MOST_BYTES // (4 * mechanisms))
+        observables = np.zeros((len(syndromes), self._problem.observable_bytes), dtype=np.uint8)
+        invalid = np.zeros(len(syndromes), dtype=np.bool_)
+        sure = np.ones(len(syndromes), dtype=np.bool_)
+        left = [np.zeros((0, mechanisms), dtype=np.float32)]
+        asked = np.flatnonzero(syndromes.any(axis=1))  # an empty syndrome needs no correction
+        for first in range(0, len(asked), most):
+            piece = asked[first : first + most]
+            found = self._propagation.run(syndromes[piece], beliefs=True)
+            observables[piece], sure[piece] = found.observables, found.explained
+            unsure = piece[~found.explained]
+            solved, _ = self._solve(syndromes[unsure], found.beliefs, "priors")
+            observables[unsure], invalid[unsure] = solved.observables, solved.invalid
+            if share:
+                left.append(found.beliefs)
+        return Decoded(observables, invalid), sure.astype(np.float32), np.concatenate(left)
 
     def order_and_solve(
         self, syndromes: np.ndarray, beliefs: np.ndarray, *, corrections: bool = False
@@ -117,16 +155,21 @@ class CompiledOsd:
         Returns:
             The decoded flips, and the mechanisms of the solution, bool `[shots, mechanisms]` (`[0, 0]` without `corrections`).
         """
+        return self._solve(syndromes, beliefs, self._config.costs, corrections=corrections)
+
+    def _solve(
+        self, syndromes: np.ndarray, beliefs: np.ndarray, costs: str, *, corrections: bool = False
+    ) -> tuple[Decoded, np.ndarray]:
         problem, config = self._problem, self._config
         shots = len(syndromes)
         observables = np.zeros((shots, problem.observable_bytes), dtype=np.uint8)
         status = np.zeros(shots, dtype=np.uint8)
         fired = np.zeros((shots, len(problem.mechanisms)) if corrections else (0, 0), dtype=np.bool_)
-        costs = beliefs if config.costs == "beliefs" else np.array(problem.priors_llr)[None]
+        price = beliefs if costs == "beliefs" else np.array(problem.priors_llr)[None]
         search = _SEARCH[config.method]
         flips = np.array(problem.mechanisms.observables)
         decode(
-            as_words(syndromes), beliefs, costs, self._columns, flips, search, config.order, observables, status, fired
+            as_words(syndromes), beliefs, price, self._columns, flips, search, config.order, observables, status, fired
         )
         observables[status == UNSOLVABLE] = 0
         return Decoded(observables, status == UNSOLVABLE), fired

@@ -15,16 +15,15 @@ from statistics import median
 from typing import Any
 
 from autoqec.agents.agent_contract import Context, PastRound
+from autoqec.decoding.gate_file import NO_KIND
 from autoqec.json_values import JsonObject
 from autoqec.results.metrics import Metrics
 
+from .normal_form import normal_form
 from .space import Parsed, parse
 
 #: Fields whose larger values raise all costs; the other fields define the kind of candidate.
 _SIZES = ("iterations", "layers", "hidden", "channels", "width", "feed_forward", "kernel")
-
-#: `sampled_share` where the file does not say it.
-_SAMPLED_SHARE = 0.125
 
 _LIMITS = {"max_params": "params", "max_flops_per_shot": "flops_per_shot"}
 
@@ -65,8 +64,9 @@ def surely_over(parsed: Parsed, context: Context) -> bool:
     """Tell whether a round with the same stages, or smaller ones of the same kind, was over a cost limit."""
     if not any((context.environment.get("constraints") or {}).get(name) is not None for name in _LIMITS):
         return False
+    whole = normal_form(parsed, context)
     return any(
-        over_limits(past.metrics, context) and _no_smaller(parsed, other) and _sends_no_less(parsed, other)
+        over_limits(past.metrics, context) and _no_smaller(whole, other) and _sends_no_less(whole, other)
         for past, other in _measured(context)
     )
 
@@ -76,20 +76,21 @@ def cut_to_time(parsed: Parsed, context: Context) -> Parsed | None:
     share = min(1.0, _fitting_share(parsed, context))
     if share < _LEAST_SHARE:
         return None
-    training = dict(parsed.get("training.yaml", {}))
-    batch = max(1, int(training.get("batch_size") or 1))
-    shots = int(_shots(parsed, context) * share) // batch * batch
-    cut = {**parsed, "training.yaml": training | ({"shots": shots} if share < 1 else {})}
+    whole = normal_form(parsed, context)
+    batch = int(whole["training.yaml"]["batch_size"])
+    shots = int(_shots(whole, context) * share) // batch * batch
+    cut = {**parsed, "training.yaml": parsed.get("training.yaml", {}) | ({"shots": shots} if share < 1 else {})}
     return None if _was_killed(cut, context) else cut
 
 
 def _was_killed(parsed: Parsed, context: Context) -> bool:
     """Tell whether a round with the same or smaller stages and no more training exceeded its time or memory limit."""
+    whole = normal_form(parsed, context)
+    killed = [past for past in context.history if past.status == "killed_by_safety" and past.files]
     return any(
-        past.status == "killed_by_safety"
-        and _no_smaller(parsed, other)
-        and _sampled_share(parsed) * _shots(parsed, context) >= _sampled_share(other) * _shots(other, context)
-        for past, other in ((past, parse(past.files)) for past in context.history if past.files)
+        _no_smaller(whole, other)
+        and _sampled_share(whole) * _shots(whole, context) >= _sampled_share(other) * _shots(other, context)
+        for other in (normal_form(parse(past.files), context) for past in killed)
     )
 
 
@@ -101,12 +102,13 @@ def _fitting_share(parsed: Parsed, context: Context) -> float:
 
 def predicted_seconds(parsed: Parsed, context: Context) -> float | None:
     """Predict a candidate's training time from the most similar round with the same kinds of stages; None if unknown."""
+    whole = normal_form(parsed, context)
     alike = [
-        (abs(log(_work(parsed) / _work(other))), -place, seconds * _work(parsed) / _work(other))
+        (abs(log(_work(whole) / _work(other))), -place, seconds * _work(whole) / _work(other))
         for place, (past, other) in enumerate(_measured(context))
-        if _kind(parsed) == _kind(other) and (seconds := _seconds_a_shot(past)) is not None
+        if _kind(whole) == _kind(other) and (seconds := _seconds_a_shot(past)) is not None
     ]
-    return min(alike)[2] * _shots(parsed, context) if alike else None
+    return min(alike)[2] * _shots(whole, context) if alike else None
 
 
 def _seconds_for_training(context: Context) -> float | None:
@@ -131,11 +133,12 @@ def _seconds_a_shot(past: PastRound) -> float | None:
 
 def _shots(parsed: Parsed, context: Context) -> int:
     most = int(context.limits.get("train_shots", 0))
-    return min(int(parsed.get("training.yaml", {}).get("shots", most)), most)
+    return min(int(parsed["training.yaml"]["shots"]), most)
 
 
 def _measured(context: Context) -> list[tuple[PastRound, Parsed]]:
-    return [(past, parse(past.files)) for past in context.history if past.metrics and past.files]
+    measured = (past for past in context.history if past.metrics and past.files)
+    return [(past, normal_form(parse(past.files), context)) for past in measured]
 
 
 def _stages(parsed: Parsed) -> list[JsonObject]:
@@ -145,8 +148,8 @@ def _stages(parsed: Parsed) -> list[JsonObject]:
 
 
 def _kind(parsed: Parsed) -> Sequence[Any]:
-    training = parsed.get("training.yaml", {})
-    how = training.get("loss", "bce") == "logical_gap", training.get("sampling", "all")
+    training = parsed["training.yaml"]
+    how = training["loss"] == "logical_gap", training["sampling"]
     return how, [(fields.get("kind"), fields.get("algorithm")) for fields in _stages(parsed)]
 
 
@@ -162,18 +165,18 @@ def _work(parsed: Parsed) -> float:
 
 def _sampled_share(parsed: Parsed) -> float:
     """Return the share of the shots drawn that training computes."""
-    training = parsed.get("training.yaml", {})
-    return float(training.get("sampled_share") or _SAMPLED_SHARE) if training.get("sampling") == "gated" else 1.0
+    training = parsed["training.yaml"]
+    return float(training["sampled_share"]) if training["sampling"] == "gated" else 1.0
 
 
 def _sends_no_less(parsed: Parsed, other: Parsed) -> bool:
     """Tell whether a candidate is sent all shots that another one is sent, and has no cheaper gate."""
-    mine, theirs = (each.get("gate.yaml", {}) for each in (parsed, other))
-    if mine.get("short_bp", 0) != theirs.get("short_bp", 0) or mine.get("events", 0) > theirs.get("events", 0):
+    mine, theirs = (each["gate.yaml"] for each in (parsed, other))
+    if mine["short_bp"] != theirs["short_bp"] or mine["events"] > theirs["events"]:
         return False
-    if mine.get("kind", "none") == "none":
+    if mine["kind"] == NO_KIND:
         return True
-    return mine.get("kind") == theirs.get("kind") and mine.get("threshold", 0.0) >= theirs.get("threshold", 0.0)
+    return bool(mine["kind"] == theirs["kind"] and mine["threshold"] >= theirs["threshold"])
 
 
 def _no_smaller(parsed: Parsed, other: Parsed) -> bool:

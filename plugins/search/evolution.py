@@ -13,6 +13,7 @@ from autoqec.agents.agent_contract import Context, PastRound
 from autoqec.agents.context_parts import HypothesisMessage
 
 from .affording import allowed, cut_to_time
+from .normal_form import normal_form
 from .random_agent import draw
 from .relations import aims, beats, compose_reply, composes_due, fork_reply, pairs_to_compose, usable
 from .roles import EmbeddedAgent
@@ -68,16 +69,17 @@ def _mutant(alive: Sequence[PastRound], context: Context, lots: random.Random) -
 
 def _mutated(parent: PastRound, context: Context, lots: random.Random) -> tuple[Parsed, str]:
     parsed = parse(parent.files)
+    whole = normal_form(parsed, context)
     fields = {
-        key: [v for v in values if v != parsed[key[0]].get(key[1])] for key, values in choices(parsed, context).items()
+        key: [v for v in values if v != whole[key[0]].get(key[1])] for key, values in choices(parsed, context).items()
     }
     open_fields = sorted(key for key, values in fields.items() if values)
     if not open_fields:
         return parsed, ""
     path, field = lots.choice(open_fields)
-    before, after = parsed[path].get(field), lots.choice(fields[path, field])
+    before, after = whole[path].get(field), lots.choice(fields[path, field])
     parsed[path][field] = after
-    if parsed.get("training.yaml", {}).get("shots") != 0:
+    if whole["training.yaml"]["shots"] != 0:
         parsed.setdefault("training.yaml", {})["init"] = (
             "parents"  # founders have no parents to inherit from, but their children do
         )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from autoqec.agents.agent_contract import Context, PastRound
 
 from .affording import violation
+from .normal_form import normal_form
 from .relations import aims
 from .space import Parsed, choices, parse
 
@@ -34,10 +35,11 @@ def _study(history: Sequence[PastRound], context: Context, sampler: optuna.sampl
     study = optuna.create_study(directions=["maximize", "minimize", "minimize"], sampler=sampler)
     for past in history:
         parsed = parse(past.files)
-        kept = {key: values for key, values in choices(parsed, context).items() if parsed[key[0]].get(key[1]) in values}
+        whole = normal_form(parsed, context)
+        kept = {key: values for key, values in choices(parsed, context).items() if whole[key[0]].get(key[1]) in values}
         study.add_trial(
             optuna.trial.create_trial(
-                params={_name(key): values.index(parsed[key[0]][key[1]]) for key, values in kept.items()},
+                params={_name(key): values.index(whole[key[0]][key[1]]) for key, values in kept.items()},
                 distributions={_name(key): _distribution(values) for key, values in kept.items()},
                 values=list(aims(past)),
                 system_attrs={"constraints": [violation(past, context)]},
@@ -73,10 +75,10 @@ def mutate(parent: PastRound, context: Context, salt: int) -> tuple[Parsed, list
     sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=6)
     study = _study([past for past in context.history if past.files], context, sampler)
     trial = study.ask()
-    changes = []
+    changes, whole = [], normal_form(parsed, context)
     for path, field in sorted(chosen):
         values = open_choices[path, field]
-        before, after = parsed[path].get(field), values[trial.suggest_int(_name((path, field)), 0, len(values) - 1)]
+        before, after = whole[path].get(field), values[trial.suggest_int(_name((path, field)), 0, len(values) - 1)]
         if after != before:
             parsed[path][field] = after
             changes.append(f"{field} {before} → {after}")

@@ -8,12 +8,12 @@ command: one command with four rounds gives the same run as four commands with o
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 
 from autoqec.agents.agent_contract import Context, PastRound
 from autoqec.agents.context_parts import HypothesisMessage
 
 from .affording import allowed, cut_to_time, surely_over
+from .normal_form import normal_form
 from .optimiser import mutate
 from .relations import aims, beats, compose_reply, composes_due, fork_reply, pairs_to_compose, usable
 from .roles import EmbeddedAgent
@@ -56,19 +56,20 @@ _NOTHING: HypothesisMessage = {
 
 def _fresh_templates(context: Context) -> list[HypothesisMessage]:
     """Return hypotheses for the templates of this environment that fit and that no round has tried."""
-    tried = [_stages(past.files) for past in context.history]
+    tried = [_stages(parse(past.files), context) for past in context.history]
     found: list[HypothesisMessage] = []
     for template in templates_here(context):
         files = template_files(template, context)
-        fitting = _fitting(parse(files), context)
-        if _stages(files) not in tried and fitting is not None:
+        parsed = parse(files)
+        fitting = _fitting(parsed, context)
+        if _stages(parsed, context) not in tried and fitting is not None:
             hint = json.dumps({"files": unparse(fitting)})
             found.append({"text": template.text, "rationale": template.rationale, "hint": hint})
     return found
 
 
-def _stages(files: Mapping[str, str]) -> dict[str, str]:
-    return {path: text for path, text in files.items() if path.startswith("stages/")}
+def _stages(parsed: Parsed, context: Context) -> Parsed:
+    return {path: fields for path, fields in normal_form(parsed, context).items() if path.startswith("stages/")}
 
 
 def _fitting(parsed: Parsed, context: Context) -> Parsed | None:

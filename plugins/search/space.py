@@ -7,20 +7,32 @@ from functools import lru_cache
 from typing import Any
 
 from autoqec.agents.agent_contract import Context
+from autoqec.candidate_paths import GATE_FILE, TRAINING_FILE
 from autoqec.canonical import dump_yaml, load_yaml
+from autoqec.decoding.gate_file import NO_KIND
 from autoqec.json_values import JsonObject
 
+from .normal_form import normal_form, stage_defaults
 from .templates import Family, Template, family_of, templates_for
 
-_GATE = "gate.yaml"
-
-_NO_KIND = "none"
+_GATE, _TRAINING = GATE_FILE, TRAINING_FILE
 
 #: Values to try in `training.yaml`, in order; the profile limits the shots.
 TRAINING: Mapping[str, tuple[Any, ...]] = {
     "learning_rate": (0.003, 0.01, 0.02, 0.05, 0.1),
     "batch_size": (128, 256, 512),
     "loss": ("bce", "focal", "weighted_bce"),
+    "patience": (0, 3, 6),
+    "curriculum": (1.0, 1.5, 2.0),
+}
+
+#: Fields of `training.yaml` that a search leaves alone, each with the reason.
+LEFT_ALONE: Mapping[str, str] = {
+    "shots": "more are better; the profile says how many a round may have",
+    "epochs": "new shots teach more than the same ones again, and cost no more than those",
+    "init": "only a round without parents starts anew",
+    "device": "it changes no answer",
+    "sampling": "it is the unit of batch_size and shots, so templates set the three together",
 }
 
 #: Losses to try with matching decoders, which provide the logical gap.
@@ -92,26 +104,19 @@ def unparse(parsed: Mapping[str, JsonObject]) -> dict[str, str]:
 
 
 def was_tried(parsed: Parsed, code: Mapping[str, str], context: Context) -> bool:
-    """Tell whether a past round had these stages, this code, and the given fields of training and output."""
-    for past in context.history:
-        other = parse(past.files)
-        same = _parts(parsed) == _parts(other)
-        if same and code == code_of(past.files):
-            given = ((path, fields, other.get(path, {})) for path, fields in parsed.items())
-            if all(before.get(name) == value for _, fields, before in given for name, value in fields.items()):
-                return True
-    return False
-
-
-def _parts(parsed: Parsed) -> set[str]:
-    """Return the files that say what is run on which shots; the others may be left out for their defaults."""
-    return {path for path in parsed if path.startswith("stages/") or path == _GATE}
+    """Tell whether a past round had this candidate: the same fields in every file, and the same code."""
+    wanted = normal_form(parsed, context)
+    return any(
+        normal_form(parse(past.files), context) == wanted
+        for past in context.history
+        if past.files and code == code_of(past.files)
+    )
 
 
 def offered_confidence(context: Context) -> str | None:
     """Return the confidence that the environment's decoder offers to a gate; None if it offers none."""
     kind = context.formats.get(_GATE, {}).get("properties", {}).get("kind", {})
-    return next((str(name) for name in kind.get("enum", ()) if name != _NO_KIND), None)
+    return next((str(name) for name in kind.get("enum", ()) if name != NO_KIND), None)
 
 
 def first_gate(context: Context) -> dict[str, Any]:
@@ -121,7 +126,7 @@ def first_gate(context: Context) -> dict[str, Any]:
     Empty where the decoder is matching and has no confidence.
     """
     if family_of(context.environment) == "hyperedge":
-        return {"kind": _NO_KIND, "threshold": 0.0, "events": 0, "short_bp": _SHORT_BP}
+        return {"kind": NO_KIND, "threshold": 0.0, "events": 0, "short_bp": _SHORT_BP}
     offered = offered_confidence(context)
     if offered is None:
         return {}
@@ -135,15 +140,13 @@ def first_gate(context: Context) -> dict[str, Any]:
 def template_files(template: Template, context: Context) -> dict[str, str]:
     """Return a template's files, with all fields of its stages, a gate, and training shots within the profile."""
     gate = first_gate(context)
-    training = {**template.training, **(template.gated_training if gate.get("kind", _NO_KIND) != _NO_KIND else {})}
+    training = {**template.training, **(template.gated_training if gate.get("kind", NO_KIND) != NO_KIND else {})}
     shots = min(int(training.get("shots", 0)), int(context.limits["train_shots"]))
-    parsed: Parsed = {"training.yaml": {**training, "shots": shots}}
+    parsed: Parsed = {_TRAINING: {**training, "shots": shots}}
     if gate:
         parsed[_GATE] = gate
     for slug, fields in template.stages.items():
-        properties = context.stages[fields["kind"]]["schema"]["properties"]
-        defaults = {name: field["default"] for name, field in properties.items() if "default" in field}
-        parsed[f"stages/{slug}/stage.yaml"] = defaults | dict(fields)
+        parsed[f"stages/{slug}/stage.yaml"] = {**stage_defaults(fields, context), **fields}
     if template.output:
         parsed["output.yaml"] = dict(template.output)
     return unparse(parsed)
@@ -159,24 +162,27 @@ def templates_here(context: Context) -> list[Template]:
 
 
 def choices(parsed: Parsed, context: Context) -> dict[tuple[str, str], tuple[Any, ...]]:
-    """Return the fields of a candidate that a search may vary, as (path, field) → values in order."""
+    """Return the fields of a candidate's files that a search may vary, as (path, field) → values in order."""
     found: dict[tuple[str, str], tuple[Any, ...]] = {}
-    for path, fields in sorted(parsed.items()):
-        space: Mapping[str, Sequence[Any]] = {}
-        if path == "training.yaml":
-            space = _training_space(fields, family_of(context.environment))
-        elif path == _GATE:
-            space = _gate_space(fields, context)
-        elif path.startswith("stages/"):
-            kind = context.stages.get(str(fields.get("kind")))
-            space = kind["space"] if kind else {}
-        elif path == "output.yaml" and fields.get("mode") == "hard_flip":
-            space = {"threshold": THRESHOLDS}
-        training = parsed.get("training.yaml", {})
+    whole = normal_form(parsed, context)
+    for path in sorted(parsed):
+        fields, space = whole[path], _space(path, whole[path], context)
         for field, values in sorted(space.items()):
-            if _has_effect(field, fields, training):
+            if _has_effect(path, field, fields, whole[_TRAINING]):
                 found[path, field] = tuple(values)
     return found
+
+
+def _space(path: str, fields: JsonObject, context: Context) -> Mapping[str, Sequence[Any]]:
+    """Return the fields of a file to vary, each with its values."""
+    if path == _TRAINING:
+        return _training_space(fields, family_of(context.environment))
+    if path == _GATE:
+        return _gate_space(fields, context)
+    if path.startswith("stages/"):
+        kind = context.stages.get(str(fields.get("kind")))
+        return kind["space"] if kind else {}
+    return {"threshold": THRESHOLDS} if fields.get("mode") == "hard_flip" else {}
 
 
 def _training_space(fields: JsonObject, family: Family) -> Mapping[str, Sequence[Any]]:
@@ -190,21 +196,21 @@ def _gate_space(fields: JsonObject, context: Context) -> Mapping[str, Sequence[A
     offered = offered_confidence(context)
     if offered is None:
         return GATE_STEPS
-    space: dict[str, Sequence[Any]] = {**GATE_STEPS, "kind": (_NO_KIND, offered)}
-    if fields.get("kind", _NO_KIND) != _NO_KIND:
+    space: dict[str, Sequence[Any]] = {**GATE_STEPS, "kind": (NO_KIND, offered)}
+    if fields.get("kind", NO_KIND) != NO_KIND:
         space["threshold"] = GAP_THRESHOLDS if offered == "gap" else (_OTHER_THRESHOLD,)
     return space
 
 
-def _has_effect(field: str, fields: JsonObject, training: JsonObject) -> bool:
+def _has_effect(path: str, field: str, fields: JsonObject, training: JsonObject) -> bool:
     """Tell whether another value of this field can change how the candidate decodes."""
-    if fields is training and training.get("shots") == 0:
+    if path == _TRAINING and training["shots"] == 0:
         return False
     if field in _SILENCED_BY:
         other, silent = _SILENCED_BY[field]
         if fields.get(other, silent[0]) in silent:
             return False
-    if field in _STARTS and training.get("init") == "parents":
+    if field in _STARTS and training["init"] == "parents":
         switch, fixed = _STARTS[field]
         return bool(switch) and fields.get(switch, fixed[0]) in fixed
     return True

@@ -131,6 +131,13 @@ def test_secrets_of_the_environment_do_not_reach_a_child(monkeypatch):
         assert b"secret" not in environ.read()
 
 
+def test_threads_of_a_child_that_have_nothing_to_do_leave_the_cores_to_others():
+    with Child(ECHO) as child, open(f"/proc/{child.pid}/environ", "rb") as environ:
+        wait_until(lambda: b"OMP_NUM_THREADS" in environ.read() or environ.seek(0))
+        environ.seek(0)
+        assert b"OMP_WAIT_POLICY=PASSIVE" in environ.read().split(b"\0")
+
+
 def test_a_child_is_nowhere_in_particular():
     with Child(ECHO) as child:
         folder = os.readlink(f"/proc/{child.pid}/cwd")

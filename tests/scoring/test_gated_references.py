@@ -65,13 +65,17 @@ class Strong:
 
 
 class Counted(CompiledOsd):
-    """The decoder `osd`; it counts the shots it is given."""
+    """The decoder `osd`; it counts the shots it is given, and those of them that it needs no belief propagation for."""
 
-    shots = 0
+    shots = begun = 0
 
     def decode(self, syndromes, beliefs=None):
         self.shots += len(syndromes)
         return super().decode(syndromes, beliefs)
+
+    def decode_unsure(self, syndromes, left):
+        self.begun += len(syndromes)
+        return super().decode_unsure(syndromes, left)
 
 
 def places(count=SHOTS):
@@ -215,12 +219,15 @@ def test_a_reference_with_the_same_belief_propagation_decodes_only_the_shots_on_
     shots = sample_chunk(problem, 3).syndromes
     baseline = PlainAnswers(plain, PlainStore(), "a problem", lambda *told: None)
     decoders = DecoderSet(problem, baseline, {"cs": given}, None, plain, {})
-    found = decoders.known(shots, True)[0]["cs"]
     unsure = plain.confidence(shots) == 0
-    assert 0 < given.shots == unsure.sum() < len(shots)
     whole = decoder.decode(shots)
-    assert (found.observables == whole.observables).all()
-    assert (found.invalid == whole.invalid).all()
+    # The first time it goes on where the plain decoder's propagation ended; then that is known no more, but for its answers.
+    for begun, again in ((unsure.sum(), 0), (unsure.sum(), unsure.sum())):
+        found = decoders.known(shots, True)[0]["cs"]
+        assert (given.begun, given.shots) == (begun, again)
+        assert (found.observables == whole.observables).all()
+        assert (found.invalid == whole.invalid).all()
+    assert 0 < given.shots < len(shots)
     others = (Choice(kind="osd", bp_iterations=31), Choice(kind="bp_lsd"))
     assert not any(plain.same_where_sure(compile_decoder(each, problem, registry)) for each in others)
 

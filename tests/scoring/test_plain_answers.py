@@ -71,6 +71,46 @@ def test_a_confidence_that_costs_nothing_is_kept_at_once():
     assert (decoder.confident, decoder.plain) == (100, 0)
 
 
+class Sharing(Counting):
+    """Its first part is unsure where the second byte is below 128, and leaves the third."""
+
+    def __init__(self):
+        super().__init__("converged")
+
+    def same_where_sure(self, other):
+        return True
+
+    def decode_and_share(self, syndromes):
+        decoded, _ = self._both(syndromes)
+        unsure = syndromes[:, 1] < 128
+        return decoded, (~unsure).astype(np.float32), syndromes[unsure, 2:].astype(np.float32)
+
+    def decode_unsure(self, syndromes, left):
+        raise AssertionError
+
+
+def test_what_the_first_part_leaves_is_given_once_and_not_kept():
+    decoder = Sharing()
+    plain = kept(decoder)
+    answer, seconds, left = plain.shared(shots(1))
+    assert np.array_equal(left, shots(1)[shots(1)[:, 1] < 128, 2:])
+    again, told, none = plain.shared(shots(1))
+    assert (none, told, decoder.confident) == (None, seconds, 100)
+    assert np.array_equal(answer.observables, again.observables)
+    assert (plain.confidence(shots(1)) == 0).sum() == len(left)
+    assert kept(Counting("converged")).shared(shots(1))[2] is None
+
+
+def test_no_more_is_left_than_there_is_room_for(monkeypatch):
+    monkeypatch.setattr(plain_answers, "MOST_LEFT_BYTES", 100)
+    decoder = Sharing()
+    plain = kept(decoder)
+    answer, _, left = plain.shared(shots(1))
+    assert left is None
+    assert np.array_equal(answer.observables, shots(1)[:, :1])
+    assert decoder.confident == 100
+
+
 def test_a_decoder_without_a_confidence_has_none_here():
     assert not isinstance(kept(Counting(None)), ConfidentDecoder)
 
