@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from autoqec.history import Finding, Repaired
 from autoqec.counted_words import counted
+from autoqec.history import Finding, Repaired
 from autoqec.views.console import out, plain
 
 _STYLES = {"error": "bold red", "warning": "bold yellow", "info": "bold"}
