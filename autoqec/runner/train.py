@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autoqec.candidate.weights import MAX_WEIGHT_BYTES, load_weights
+from autoqec.candidate_paths import TRAINING_FILE
 from autoqec.canonical import load_yaml
 from autoqec.compiled_once import Told, say_compiling
 from autoqec.errors import AutoQECError
@@ -25,8 +26,6 @@ TRAINING_THREADS = 2
 #: The fraction of the wall-clock limit after which training begins no further step. The rest is for loading, one validation and
 #: counting costs. A process that has not answered by the limit itself hangs, and is killed.
 _STEPPING = 0.75
-
-_TRAINING = "training.yaml"
 
 
 @dataclass(frozen=True)
@@ -181,7 +180,7 @@ def train_candidate(
                 lock=locked,
                 other_dems={str(number): dem.encode() for number, dem in enumerate(dems[1:], start=1)},
                 decoder=dict(decoder),
-                training=json.dumps(load_yaml(files.get(_TRAINING, b"{}"), name=_TRAINING), default=str),
+                training=json.dumps(load_yaml(files.get(TRAINING_FILE, b"{}"), name=TRAINING_FILE), default=str),
             )
             child.tell(preparation.to_message())
             # Nothing of the candidate before the lock; see `autoqec.sandbox.worker_requests`.

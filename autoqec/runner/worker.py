@@ -22,6 +22,7 @@ from autoqec.candidate.recorded_program import Program
 from autoqec.candidate.schema import Candidate, Training, read_candidate, write_candidate
 from autoqec.candidate.stage_contract import Inference, StageKind
 from autoqec.candidate.weights import load_weights, save_weights
+from autoqec.candidate_paths import TRAINING_FILE
 from autoqec.decoding.compile_decoder import compile_decoder
 from autoqec.decoding.decoder_contract import CompiledDecoder, ConfidentDecoder, TeachingDecoder
 from autoqec.decoding.gate_file import Gate
@@ -102,10 +103,10 @@ def _confident(fields: Mapping[str, Any], problem: Problem, registry: Registry) 
     if not isinstance(decoder, ConfidentDecoder):
         problem_is = f"gated needs a decoder that says how sure it is, and decoder {fields['kind']!r} does not"
         raise UsageError(
-            f"training.yaml: sampling: {problem_is}",
+            f"{TRAINING_FILE}: sampling: {problem_is}",
             hint="use sampling: all, or an environment whose decoder offers a confidence, such as mwpm",
             code="bad_value",
-            about={"file": "training.yaml", "field": "sampling", "problem": problem_is, "choices": ["all"]},
+            about={"file": TRAINING_FILE, "field": "sampling", "problem": problem_is, "choices": ["all"]},
         )
     return decoder
 

@@ -9,7 +9,8 @@ from contextlib import suppress
 
 import numpy as np
 
-from autoqec.canonical import load_yaml
+from autoqec.candidate_paths import TRAINING_FILE
+from autoqec.canonical import told_fields
 from autoqec.decoding.compile_decoder import compile_decoder
 from autoqec.decoding.decoder_contract import ConfidentDecoder, TeachingDecoder
 from autoqec.decoding.gate_file import read_gate
@@ -85,8 +86,7 @@ def serve(channel: Channel) -> None:
 
 
 def _loss(task: ScoringTask) -> object:
-    told = load_yaml(task.sealed.files.get("training.yaml", b"{}"), name="training.yaml")
-    return told.get("loss") if isinstance(told, dict) else None
+    return told_fields(task.sealed.files, TRAINING_FILE).get("loss")
 
 
 def _priors(problem: Problem) -> np.ndarray:
