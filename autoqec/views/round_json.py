@@ -156,8 +156,8 @@ class RoundRow:
         flops, params = self.holdout.flops_per_shot, self.holdout.params
         return replace(
             costs,
-            flops_per_shot=costs.flops_per_shot if flops is None else flops,
-            params=costs.params if params is None else params,
+            flops_per_shot=costs.flops_per_shot if flops is None else int(flops),
+            params=costs.params if params is None else int(params),
         )
 
     @property
