@@ -113,6 +113,10 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
             "Training gave no answer within the profile's `train_seconds`.",
             "Use smaller steps, or raise `train_seconds`.",
         ),
+        "labels_too_slow": ErrorCode(
+            "The labels that training asks for would take more time than training has.",
+            "Choose a faster `teacher`, a smaller `sampled_share`, or `labels: sampled`.",
+        ),
         "wrong_shape": ErrorCode(
             "A stage returned beliefs of another shape than it was given.", "`forward` must keep the shape."
         ),

@@ -37,7 +37,14 @@ _ANY_KIND: Mapping[str, type] = {"needs": str, "pip_options": str, "example": st
 #: Kind → the capabilities that `register` takes for it, with their types. `docs/plugins.md` says what each means.
 CAPABILITIES: Mapping[str, Mapping[str, type]] = {
     "agent": {**_ANY_KIND, "roles": tuple, "words": bool, "prices": bool, "requires": str},
-    "decoder": {**_ANY_KIND, "takes_beliefs": bool, "near_ml": bool, "slow": bool, "confidence": str},
+    "decoder": {
+        **_ANY_KIND,
+        "takes_beliefs": bool,
+        "near_ml": bool,
+        "slow": bool,
+        "confidence": str,
+        "solutions": bool,
+    },
     "verifier": _ANY_KIND,
     "stage": _ANY_KIND,
     "code": _ANY_KIND,

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 
 import pygit2
 import pytest
+import threads_for_processes
 
 from autoqec.testing import make_tiny_lab
 
@@ -82,6 +83,13 @@ def worktree():
         return files, git(folder, "status", "--porcelain=v2", "--branch"), git(folder, "rev-parse", "HEAD")
 
     return look
+
+
+@pytest.fixture
+def one_process():
+    """Processes that only work, and are not locked, are threads of this one; see `threads_for_processes`."""
+    with threads_for_processes.one_process():
+        yield
 
 
 def _play(folder, worktree):

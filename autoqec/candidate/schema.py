@@ -35,7 +35,7 @@ _ALLOWED = (
 
 #: Fields of `Training` that came later: they are written only where they differ from the meaning that files without them have,
 #: so that an old candidate keeps its files and its hash.
-_ONLY_IF_SET = frozenset({"sampling", "sampled_share", "temperature", "curriculum"})
+_ONLY_IF_SET = frozenset({"sampling", "sampled_share", "temperature", "curriculum", "labels", "teacher"})
 
 
 class _Strict(BaseModel):
@@ -81,6 +81,11 @@ class Training(_Strict):
             batches, so that training is not spent on making overconfident beliefs less so. With several observables it is 1.
         curriculum: How much noise training starts with, as a multiple of the target's; it comes down to the target in three
             levels during the first half of the steps. 1 trains at the target from the start.
+        labels: What the losses take as true. `sampled`: what was drawn. `canonical`: for losses whose target is mechanisms, one
+            likely error with the same detectors and observables as the error that was drawn, always the same one. `distilled`:
+            the observables that the `teacher` answers and, for losses whose target is mechanisms, a canonical error with those.
+        teacher: With `labels: distilled`, the decoder to learn from: a reference of the environment by its label, or any decoder
+            by its name; empty for the environment's first reference.
     """
 
     learning_rate: float = Field(default=0.02, gt=0.0, le=1.0)
@@ -95,6 +100,8 @@ class Training(_Strict):
     sampled_share: float = Field(default=0.125, gt=0.0, le=1.0)
     temperature: Literal["one", "fitted"] = "one"
     curriculum: float = Field(default=1.0, ge=1.0, le=10.0)
+    labels: Literal["sampled", "canonical", "distilled"] = "sampled"
+    teacher: str = Field(default="", max_length=200)
 
 
 @dataclass(frozen=True)

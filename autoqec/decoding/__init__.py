@@ -11,7 +11,14 @@ from autoqec.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from autoqec.decoding.array_checks import check_beliefs, check_syndromes
-    from autoqec.decoding.decoder_contract import CompiledDecoder, ConfidentDecoder, Decoded, Decoder, SharingDecoder
+    from autoqec.decoding.decoder_contract import (
+        CompiledDecoder,
+        ConfidentDecoder,
+        Decoded,
+        Decoder,
+        SharingDecoder,
+        SolvingDecoder,
+    )
     from autoqec.decoding.edges import EdgeUses, edge_log_odds, edge_uses
 
 __all__ = [
@@ -21,6 +28,7 @@ __all__ = [
     "Decoder",
     "EdgeUses",
     "SharingDecoder",
+    "SolvingDecoder",
     "check_beliefs",
     "check_syndromes",
     "edge_log_odds",
@@ -31,7 +39,14 @@ __getattr__ = lazy_names(
     __name__,
     {
         "array_checks": ("check_beliefs", "check_syndromes"),
-        "decoder_contract": ("CompiledDecoder", "ConfidentDecoder", "Decoded", "Decoder", "SharingDecoder"),
+        "decoder_contract": (
+            "CompiledDecoder",
+            "ConfidentDecoder",
+            "Decoded",
+            "Decoder",
+            "SharingDecoder",
+            "SolvingDecoder",
+        ),
         "edges": ("EdgeUses", "edge_log_odds", "edge_uses"),
     },
 )

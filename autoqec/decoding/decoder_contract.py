@@ -139,6 +139,25 @@ class TeachingDecoder(CompiledDecoder, Protocol):
 
 
 @runtime_checkable
+class SolvingDecoder(CompiledDecoder, Protocol):
+    """A decoder that can return the mechanisms of its solution, and not only the observables that they flip."""
+
+    def solutions(self, syndromes: np.ndarray, beliefs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Find a light set of mechanisms with each syndrome. A shot's does not depend on its batch.
+
+        Training calls this from several threads at the same time.
+
+        Args:
+            syndromes: As for `decode`.
+            beliefs: As for `decode`: where to look. Solutions are compared by the problem's own priors.
+
+        Returns:
+            The mechanisms, bool `[shots, mechanisms]`; and which shots have a solution at all, bool `[shots]`.
+        """
+        ...
+
+
+@runtime_checkable
 class Decoder(Protocol):
     """A decoder as an environment names it, not yet compiled for a problem. It must be cheap to create."""
 

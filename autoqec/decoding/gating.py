@@ -58,6 +58,13 @@ class Gating:
         """FLOPs of the short belief propagation for each shot that it is run on; 0 if the gate has no such step."""
         return self._short_bp.flops_per_shot if self._short_bp else 0
 
+    def plainly(self, split: Split) -> int:
+        """How many shots the gate asked the decoder about: with no confidence, those of few events alone."""
+        shots = len(split.sent)
+        if self.gate.kind != NO_KIND:
+            return shots
+        return shots - (split.tried if self._short_bp else int(split.sent.sum()))
+
     def split(self, syndromes: np.ndarray) -> Split:
         """Decide which shots are sent on, and answer the others.
 

@@ -13,8 +13,9 @@ from autoqec.problem.problem import Problem
 SCALE = 0.8
 
 #: The share of the last belief in the bias of the next iteration (as in Relay-BP, arXiv:2506.01779): it damps oscillations.
-#: On bb72_depol 16 iterations explain 94 % of the shots with it, and 73 % without. A larger share explains more shots, but
-#: more of them wrongly: 0.7 % of all shots with 0.125 and 0.9 % with 0.25, which no predecoder behind the gate can mend.
+#: On bb72_depol 16 iterations explain 93 % of the shots with it, and 77 % without. A larger share explains more shots, but
+#: more of them wrongly: 0.6 % of all shots with 0.125 and 0.9 % with 0.25, which no predecoder behind the gate can mend
+#: (`benchmarks/short_bp.py`).
 MEMORY = 0.125
 
 #: FLOPs of an iteration for each incidence of the Tanner graph, by the rules of `docs/candidates.md`: the messages as `neural_bp`

@@ -8,7 +8,7 @@ are bounded, so none becomes infinite or NaN.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numba import njit
@@ -39,7 +39,7 @@ class Propagated:
         observables: The flips of their decisions, bit-packed little-endian, uint8 `[shots, ceil(observables / 8)]`; zeros
             elsewhere.
         beliefs: Of the other shots, in their order, the log-likelihood ratios after the last iteration, finite float32
-            `[others, mechanisms]`; `[0, mechanisms]` if they were not asked for.
+            `[others, mechanisms]`; `[0, mechanisms]` if they were not asked for. From `mechanisms`: of all shots.
     """
 
     explained: np.ndarray
@@ -68,6 +68,14 @@ class SumProduct:
         self._mechanism = owner[order].astype(np.int32)
         self._downwards = np.arange(degrees.max(initial=0) - 1, -1, -1, dtype=np.int32)
 
+    def mechanisms(self, syndromes: np.ndarray) -> Propagated:
+        """As `run`, with the beliefs of all shots: for `decisions`. A shot that is explained has those that explain it.
+
+        Args:
+            syndromes: As for `run`.
+        """
+        return self._run(syndromes, np.empty((len(syndromes), len(self._problem.mechanisms)), dtype=np.float32), True)
+
     def run(self, syndromes: np.ndarray, *, beliefs: bool = False) -> Propagated:
         """Run on a batch.
 
@@ -78,12 +86,15 @@ class SumProduct:
         Raises:
             UsageError: A shape or dtype is wrong.
         """
-        syndromes = check_syndromes(self._problem, syndromes)
-        shots, mechanisms = len(syndromes), len(self._problem.mechanisms)
-        explained = np.zeros(shots, dtype=np.bool_)
-        observables = np.zeros((shots, self._problem.observable_bytes), dtype=np.uint8)
         # Memory for a shot is touched only if it is not explained.
-        last = np.empty((shots if beliefs else 0, mechanisms), dtype=np.float32)
+        rows = len(syndromes) if beliefs else 0
+        found = self._run(syndromes, np.empty((rows, len(self._problem.mechanisms)), dtype=np.float32), False)
+        return replace(found, beliefs=found.beliefs[~found.explained]) if beliefs else found
+
+    def _run(self, syndromes: np.ndarray, last: np.ndarray, every: bool) -> Propagated:
+        syndromes = check_syndromes(self._problem, syndromes)
+        explained = np.zeros(len(syndromes), dtype=np.bool_)
+        observables = np.zeros((len(syndromes), self._problem.observable_bytes), dtype=np.uint8)
         _propagate(
             syndromes,
             np.ascontiguousarray(self._problem.priors_llr),
@@ -97,8 +108,14 @@ class SumProduct:
             explained,
             observables,
             last,
+            every,
         )
-        return Propagated(explained, observables, last[~explained] if beliefs else last)
+        return Propagated(explained, observables, last)
+
+
+def decisions(beliefs: np.ndarray) -> np.ndarray:
+    """The mechanisms that are likelier to have fired than not, bool, of the shape of the beliefs."""
+    return np.asarray(beliefs < _BORDER)
 
 
 _compiled = njit(cache=True, nogil=True, fastmath={"contract"}, error_model="numpy")
@@ -249,6 +266,7 @@ def _propagate(
     explained: np.ndarray,
     observables: np.ndarray,
     beliefs: np.ndarray,
+    every: bool,
 ) -> None:
     detectors, mechanisms, degree = len(start) - 1, len(priors), len(downwards)
     fired = np.ones((detectors, _LANES), dtype=np.float32)
@@ -288,9 +306,9 @@ def _propagate(
                     if hard[m, lane] < 0:
                         for byte in range(flips.shape[1]):
                             observables[shot, byte] ^= flips[m, byte]
-            elif age[lane] == iterations and len(beliefs) > 0:
-                for m in range(mechanisms):
-                    beliefs[shot, m] = total[m, lane]
             if right[lane] > 0 or age[lane] == iterations:
+                if len(beliefs) > 0 and (every or right[lane] <= 0):
+                    for m in range(mechanisms):
+                        beliefs[shot, m] = total[m, lane]
                 owner[lane] = -1
                 busy -= 1

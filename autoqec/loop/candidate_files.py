@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from autoqec.agents.role_messages import Proposal
-from autoqec.candidate.schema import Output
-from autoqec.candidate_paths import OUTPUT_FILE
+from autoqec.candidate.schema import Output, Training
+from autoqec.candidate_paths import OUTPUT_FILE, TRAINING_FILE
 from autoqec.canonical import load_yaml
 from autoqec.decoding.compile_decoder import compile_decoder
 from autoqec.decoding.decoder_contract import confidence_kind
 from autoqec.decoding.gate_file import NO_KIND, read_gate, require_offered
 from autoqec.errors import UsageError
 from autoqec.loop.session import Session
+from autoqec.plugins import missing_packages
+from autoqec.problem.environment import Choice
 from autoqec.runner.reading import canonical_candidate
 
 
@@ -37,7 +39,7 @@ def canonical_files(session: Session, sources: Mapping[str, bytes]) -> dict[str,
 
     Raises:
         UsageError, NotFoundError: A file is not valid, asks for `soft_priors` of such a decoder, or for a confidence that
-            the decoder does not offer; names the field.
+            the decoder does not offer, or for a teacher that there is not; names the field.
     """
     decoder = session.environment.environment.decoder.kind
     heeds = session.registry.get("decoder", decoder).capabilities.get("takes_beliefs")
@@ -53,8 +55,55 @@ def canonical_files(session: Session, sources: Mapping[str, bytes]) -> dict[str,
             code="bad_value",
             about={"file": OUTPUT_FILE, "field": "mode", "problem": problem},
         )
-    require_gate_fits(session, files)
+    require_fits(session, files)
     return files
+
+
+def require_fits(session: Session, files: Mapping[str, bytes]) -> None:
+    """Refuse a gate or a teacher that this environment does not have.
+
+    Raises:
+        UsageError: As `require_gate_fits` and `teacher_of`.
+    """
+    require_gate_fits(session, files)
+    teacher_of(session, files)
+
+
+def teacher_of(session: Session, files: Mapping[str, bytes]) -> Choice | None:
+    """The decoder that distilled labels come from; None if the candidate asks for no such labels.
+
+    Raises:
+        UsageError: There is no such decoder, its package is not installed, or none is named and the environment has no
+            reference; names the field.
+    """
+    training = Training.model_validate(load_yaml(files.get(TRAINING_FILE, b"{}"), name=TRAINING_FILE))
+    if training.labels != "distilled":
+        return None
+    references = {each.label: each for each in session.environment.environment.references}
+    if not training.teacher and not references:
+        raise _no_teacher("labels: distilled needs a teacher, because this environment has no references", references)
+    if not training.teacher:
+        chosen = next(iter(references.values()))
+    elif training.teacher in references:
+        chosen = references[training.teacher]
+    elif training.teacher in session.registry.names("decoder") and not training.teacher.endswith(":"):
+        # No member of a family: a name such as sinter:MODULE:CLASS would let a candidate import what it likes.
+        chosen = Choice(kind=training.teacher)
+    else:
+        raise _no_teacher(f"there is no decoder {training.teacher!r}", references)
+    missing = missing_packages(session.registry).get(chosen.kind)
+    if missing:
+        raise _no_teacher(f"decoder {chosen.kind} needs a package that is not installed: {missing}", references)
+    return chosen
+
+
+def _no_teacher(problem: str, references: Collection[str]) -> UsageError:
+    return UsageError(
+        f"{TRAINING_FILE}: teacher: {problem}",
+        hint=f"name a decoder: {', '.join([*references, 'or one that autoqec plugins lists'])}; or set labels: sampled",
+        code="bad_value",
+        about={"file": TRAINING_FILE, "field": "teacher", "problem": problem, "choices": [*references]},
+    )
 
 
 def require_gate_fits(session: Session, files: Mapping[str, bytes]) -> None:

@@ -25,7 +25,7 @@ from autoqec.history import (
 from autoqec.history.rounds.attachments import WEIGHTS_FILE
 from autoqec.json_values import JsonObject
 from autoqec.loop.agent_contexts import round_key
-from autoqec.loop.candidate_files import canonical_files, require_gate_fits, sources_of
+from autoqec.loop.candidate_files import canonical_files, require_fits, sources_of, teacher_of
 from autoqec.loop.judging import Asked, judge
 from autoqec.loop.measuring import measure
 from autoqec.loop.own_records import note_own
@@ -100,7 +100,7 @@ def code(session: Session, state: RoundState) -> None:
         files, body = dict(start.files), hypothesis.rationale
         try:
             files = canonical_candidate(files, session.registry)
-            require_gate_fits(session, files)
+            require_fits(session, files)
         except AutoQECError as error:
             reason = f"the merged candidate is not valid: {error.problem}"
             raise RoundEnded("compile_error", error, reason) from error
@@ -134,11 +134,14 @@ def code(session: Session, state: RoundState) -> None:
 
 
 def _locked(session: Session, files: Mapping[str, bytes]) -> bool:
-    """Whether training runs behind a lock: for code of others in the candidate, or in the decoder that training asks."""
+    """Whether training runs behind a lock: for code of others in the candidate, or in a decoder that training asks."""
     told = told_fields(files, candidate_paths.TRAINING_FILE)
     asks = told.get("loss") == "logical_gap" or told.get("sampling") == "gated"
-    decoder = session.registry.get("decoder", session.environment.environment.decoder.kind)
-    return needs_lock(files, session.registry) or (asks and not decoder.is_own)
+    asked = [session.environment.environment.decoder.kind] if asks else []
+    teacher = teacher_of(session, files)
+    asked += [teacher.kind] if teacher else []
+    own = all(session.registry.get("decoder", each).is_own for each in asked)
+    return needs_lock(files, session.registry) or not own
 
 
 def train(session: Session, state: RoundState) -> None:
@@ -148,6 +151,7 @@ def train(session: Session, state: RoundState) -> None:
     profile = profile_from(detail(state, "profile"))
     fingerprint = problem_from_dem(stim.DetectorErrorModel(session.dems[0]), name="the environment").fingerprint
     task = ScoringTask(environment=session.environment.files, sealed=SealedCandidate(state.files, b""))
+    teacher = teacher_of(session, state.files)
     try:
         with FirstStart(task) as first:
 
@@ -168,6 +172,7 @@ def train(session: Session, state: RoundState) -> None:
                 limits=Limits(profile.train_seconds, int(profile.memory_gib * 2**30)),
                 report=lambda fields: session.event("train", **fields),
                 compiling=compiling,
+                teacher=teacher.model_dump() if teacher else None,
             )
     except TrainingFailed as error:
         raise RoundEnded(error.status, error) from error

@@ -44,6 +44,7 @@ class TrainingLog:
         out_of_time: Whether the time limit cut it short.
         steps_cut_to: The steps that fit the time, where those planned did not.
         seconds_a_step, seconds_allowed: The measured time of a step, and the time for all, where the plan was cut.
+        labelled, label_seconds: Shots that were given labels other than those drawn, and the seconds that took.
         seconds: Wall clock.
         device: The device it ran on.
     """
@@ -61,6 +62,8 @@ class TrainingLog:
     steps_cut_to: float | None = None
     seconds_a_step: float | None = None
     seconds_allowed: float | None = None
+    labelled: float | None = None
+    label_seconds: float | None = None
     seconds: float | None = None
     device: str | None = None
 

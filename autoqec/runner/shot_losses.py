@@ -17,6 +17,7 @@ from autoqec.problem.streams import derive_seed
 from autoqec.runner.devices import mixed_precision
 from autoqec.runner.gap_temperature import Temperature
 from autoqec.runner.losses import batch_loss, mean_loss
+from autoqec.runner.shot_labels import LabelledShots
 from autoqec.runner.shot_sources import ShotSource
 from autoqec.shared_threads import slices
 
@@ -94,6 +95,11 @@ class ShotLosses:
         self._validation_shots = validation_shots
         self._validation: list[TrainingShots] | None = None
         self._temperature = Temperature() if fits_temperature(settings, problems[0]) else None
+
+    @property
+    def labelled(self) -> LabelledShots | None:
+        """The source of shots, where they have other labels than those that were drawn."""
+        return self._source if isinstance(self._source, LabelledShots) else None
 
     def gradients(self, step: int, per_epoch: int, level: int | None = None) -> torch.Tensor:
         """Add the gradients of a step's batch to the parameters; returns the loss.

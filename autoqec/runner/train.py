@@ -85,6 +85,8 @@ _COUNTS = (
     "nan_steps",
     "seconds",
     "threads",
+    "labelled",
+    "label_seconds",
 )
 _CURVES = ("points", "validation")
 _MOST_POINTS = 1000
@@ -148,6 +150,7 @@ def train_candidate(
     limits: Limits,
     report: Callable[[Mapping[str, Any]], None],
     compiling: Told = say_compiling,
+    teacher: Mapping[str, Any] | None = None,
 ) -> TrainingResult:
     """Train in a child process.
 
@@ -164,6 +167,7 @@ def train_candidate(
         limits: Time and memory.
         report: Called with each `{"step", "steps", "shots", "loss", "planned"}`.
         compiling: Called with the name of each kernel that is compiled, and about how many seconds that takes.
+        teacher: The decoder that distilled labels come from, `{"kind", …}`.
 
     Raises:
         TrainingFailed: With the status the round ends in and the reason in one sentence.
@@ -181,6 +185,7 @@ def train_candidate(
                 other_dems={str(number): dem.encode() for number, dem in enumerate(dems[1:], start=1)},
                 decoder=dict(decoder),
                 training=json.dumps(load_yaml(files.get(TRAINING_FILE, b"{}"), name=TRAINING_FILE), default=str),
+                teacher=dict(teacher or {}),
             )
             child.tell(preparation.to_message())
             # Nothing of the candidate before the lock; see `autoqec.sandbox.worker_requests`.

@@ -1,8 +1,8 @@
-"""Training: fresh labelled shots in, weights out; the label of a shot is the set of mechanisms that really fired.
+"""Training: fresh labelled shots in, weights out; by default the label of a shot is the set of mechanisms that really fired.
 
-Several error patterns share a syndrome, so a label is a sample from the posterior: cross-entropy on the marginals is well
-posed, an exact match is not a metric. Shots of a stream of their own give a validation loss, and the weights at which it was
-lowest are kept.
+Several error patterns share a syndrome, so that label is a sample from the posterior: cross-entropy on the marginals is well
+posed, an exact match is not a metric. `autoqec.runner.shot_labels` makes other labels. Shots of a stream of their own give a
+validation loss, and the weights at which it was lowest are kept.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import torch
 
     from autoqec.runner.adam import CosineAdam
+    from autoqec.runner.shot_labels import Labelling
     from autoqec.runner.shot_losses import ShotLosses
 
 #: Fraction of steps with a non-finite loss or gradient beyond which training is stopped.
@@ -84,6 +85,7 @@ def train(
     seconds: float = inf,
     validation_shots: int | None = None,
     levels: Sequence[Problem] = (),
+    labellings: Sequence[Labelling] = (),
 ) -> Trained:
     """Train a candidate's stages end to end with Adam and a cosine schedule.
 
@@ -102,6 +104,7 @@ def train(
             do the weights depend on the machine.
         validation_shots: Shots of the validation loss; None for `validation_size`.
         levels: The problems of the candidate's curriculum, the noisiest first (`autoqec.runner.curriculum`).
+        labellings: How shots of each rate, then of each of `levels`, are labelled, if not as they are drawn.
 
     Raises:
         TrainingDiverged: More than `MAX_NAN_RATE` of the steps were not finite, or the loss before the first.
@@ -120,8 +123,11 @@ def train(
     per_epoch, steps = _plan(settings, max_shots) if parameters else (1, 0)
     between = steps_between_looks(steps, settings.batch_size, settings.patience)
     validated_on = validation_shots or _validated_on(settings, steps, between)
-    losses = _losses(modules, problems, decoders, candidate, device, seed, validated_on, levels)
+    losses = _losses(modules, problems, decoders, candidate, device, seed, validated_on, levels, labellings)
     began = time.monotonic()
+    if losses.labelled is not None and isfinite(seconds):
+        share = 1.0 if settings.sampling == "all" else settings.sampled_share
+        losses.labelled.require_time(validated_on, share, seconds, derive_seed(seed, "labels", 0))
     stopping = EarlyStopping(modules, settings.patience, paired=settings.sampling != "all")
     untrained = losses.validation()
     if not isfinite(untrained.mean):
@@ -135,6 +141,7 @@ def train(
     telemetry = {
         "validation_after": round(after, 6),
         **course.telemetry(settings.batch_size),
+        **(losses.labelled.telemetry() if losses.labelled else {}),
         "inherited": inherited,
         "seconds": round(time.monotonic() - began, 3),
     }
@@ -179,20 +186,24 @@ def _losses(
     seed: bytes,
     validated_on: int,
     levels: Sequence[Problem] = (),
+    labellings: Sequence[Labelling] = (),
 ) -> ShotLosses:
-    """The losses, on shots from where the settings say."""
+    """The losses, on shots from where the settings say, with the labels that they say."""
     from autoqec.runner.losses import needs_labels
+    from autoqec.runner.shot_labels import LabelledShots
     from autoqec.runner.shot_losses import ShotLosses
     from autoqec.runner.shot_sources import AllShots, SampledShots, ShotSource
 
     settings = candidate.training
-    labels = needs_labels(settings.loss)
+    labels = needs_labels(settings.loss) and not labellings
     teachers = [each for each in decoders or () if isinstance(each, TeachingDecoder)]
     confident = [each for each in decoders or () if isinstance(each, ConfidentDecoder)]
     everywhere = [*problems, *levels]
     source: ShotSource = AllShots(everywhere, labels=labels)
     if settings.sampling == "gated":
         source = SampledShots(everywhere, confident, settings.sampled_share, gate=candidate.gate, labels=labels)
+    if labellings:
+        source = LabelledShots(source, labellings)
     return ShotLosses(modules, problems, teachers, source, settings, device, seed, validated_on, levels)
 
 

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import ValidationError
@@ -23,6 +24,9 @@ from autoqec.candidate.weights import load_weights, save_weights
 from autoqec.decoding.decoder_contract import CompiledDecoder
 from autoqec.plugin_errors import explained
 from autoqec.problem.problem import Problem
+
+if TYPE_CHECKING:
+    from autoqec.runner.shot_labels import Labelling
 
 _KEY = bytes(32)
 _BATCH = 16
@@ -115,13 +119,15 @@ def warm_up_training(
     problems: Sequence[Problem],
     decoders: Sequence[CompiledDecoder] | None,
     levels: Sequence[Problem] = (),
+    labellings: Sequence[Labelling] = (),
 ) -> None:
     """Do everything that training will do, in one step for each stage."""
     few: dict[str, int] = {"shots": _BATCH, "batch_size": _BATCH, "epochs": 1}
     training = Training.model_validate(candidate.training.model_dump() | few)
     for stage in candidate.stages:
         with _survives(f"stage kind {stage.config.kind}"):
-            _train_once(stand_in(replace(candidate, training=training, stages=(stage,))), problems, decoders, levels)
+            actor = stand_in(replace(candidate, training=training, stages=(stage,)))
+            _train_once(actor, problems, decoders, levels, labellings)
     warm_up_predictions(candidate, problems[0])
 
 
@@ -130,6 +136,7 @@ def _train_once(
     problems: Sequence[Problem],
     decoders: Sequence[CompiledDecoder] | None,
     levels: Sequence[Problem],
+    labellings: Sequence[Labelling],
 ) -> None:
     from autoqec.runner.training import train
 
@@ -139,6 +146,7 @@ def _train_once(
         problems,
         decoders,
         levels=levels,
+        labellings=labellings,
         seed=_KEY,
         max_shots=_BATCH,
         initial={},

@@ -31,6 +31,7 @@ from autoqec.plugins import Registry, load_plugins, own_plugins
 from autoqec.problem.environment import Choice
 from autoqec.problem.problem import Problem, problem_from_dem
 from autoqec.runner.curriculum import levels_above
+from autoqec.runner.labelling import labellings_for
 from autoqec.runner.warm_up import parts, sample_candidate, training_from, warm_up_predictions, warm_up_training
 from autoqec.sandbox.channel import Channel, Message
 from autoqec.sandbox.lock import lock
@@ -312,11 +313,12 @@ def serve_training(channel: Channel) -> None:
     training = training_from(wanted.training)
     levels = levels_above(problem, training.curriculum)
     decoders = _decoders(training, wanted.decoder, [*problems, *levels], registry)
+    labellings = labellings_for(training, wanted.teacher, [*problems, *levels], registry)
     if wanted.lock:
         # The gate itself is the candidate's, which is not here yet; all kernels that any gate runs are compiled with this one.
         gate = Gate(short_bp=1) if training.sampling == "gated" else None
         sample = replace(sample_candidate(wanted.stages, registry.maker("stage")), training=training, gate=gate)
-        _lock(channel, lambda: warm_up_training(sample, problems, decoders, levels))
+        _lock(channel, lambda: warm_up_training(sample, problems, decoders, levels, labellings))
     request = TrainingRequest.from_message(channel.receive())
     candidate = read_candidate(request.sealed.files, registry.maker("stage"))
 
@@ -331,6 +333,7 @@ def serve_training(channel: Channel) -> None:
         problems,
         decoders,
         levels=levels,
+        labellings=labellings,
         seed=request.seed,
         max_shots=request.max_shots,
         initial=load_weights(request.sealed.weights) if request.sealed.weights else {},

@@ -7,7 +7,7 @@ the lock. The candidate comes after the process has reported its lock.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from autoqec.sandbox.sealed import SealedCandidate
@@ -91,11 +91,13 @@ class TrainingPreparation(Preparation):
         other_dems: Error models at the environment's other rates, by their number.
         decoder: The environment's decoder, for a loss that needs it.
         training: The fields of `training.yaml`, as JSON.
+        teacher: The decoder that distilled labels come from, `{"kind", …}`; empty for none.
     """
 
     other_dems: Mapping[str, bytes] = blobs("dem")
     decoder: Mapping[str, Any]
     training: str
+    teacher: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

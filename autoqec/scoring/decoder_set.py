@@ -157,7 +157,7 @@ class DecoderSet:
         # Where plain answers were found before, their time counts all the same.
         seconds = time.perf_counter() - began + self.baseline.saved - saved
         # One pass gives plain answers and confidence; plain decoding is what the baseline took for as many shots.
-        plain = min(seconds, self._plain_seconds * len(syndromes))
+        plain = min(seconds, self._plain_seconds * self._gating.plainly(split))
         flops = self._gating.short_bp_flops * split.tried
         return split, {"plain": plain, "gate": seconds - plain, "flops": flops}
 

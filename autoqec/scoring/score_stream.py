@@ -214,17 +214,25 @@ def score_each(
     tasks = [each.task(FUNCTION, [chunk]) for each in streams for chunk in range(first, first + chunks)]
     running = _Running(streams[0].executor, tasks)
     mine = [running.futures[place : place + chunks] for place in range(0, len(tasks), chunks)]
-    failed: set[int] = set()
+    for futures in mine:
+        for future in futures:
+            future.add_done_callback(partial(_cancel_after_failure, futures))
     try:
-        for future in running.each(lambda done: finished(done / chunks)):
-            place = next(place for place, futures in enumerate(mine) if future in futures)
-            if place not in failed and not future.cancelled() and future.exception() is not None:
-                failed.add(place)
-                for other in mine[place]:  # they would fail as well, after loading everything again
-                    other.cancel()
+        for _ in running.each(lambda done: finished(done / chunks)):
+            pass
     finally:
         running.cancel()
     return [_outcome(futures) for futures in mine]
+
+
+def _cancel_after_failure(futures: Sequence[Future[Message]], done: Future[Message]) -> None:
+    """Cancel a stream's other chunks if this one failed: they would fail as well, after loading everything again.
+
+    As a callback it runs in the executor's thread before that begins its next task, so not one more is begun.
+    """
+    if not done.cancelled() and done.exception() is not None:
+        for other in futures:
+            other.cancel()
 
 
 def _outcome(futures: Sequence[Future[Message]]) -> Scored | AutoQECError:

@@ -8,5 +8,5 @@ from autoqec.hookspecs import Register, hookimpl
 @hookimpl
 def autoqec_register_decoders(register: Register) -> None:
     """Register `osd` and `bp_lsd`; neither needs matching edges."""
-    register("osd", "autoqec_plugins.osd.osd_decoder:Osd", takes_beliefs=True, confidence="converged")
+    register("osd", "autoqec_plugins.osd.osd_decoder:Osd", takes_beliefs=True, confidence="converged", solutions=True)
     register("bp_lsd", "autoqec_plugins.osd.lsd:BpLsd", takes_beliefs=True, confidence="converged")

@@ -28,6 +28,9 @@ from .osd_kernel import UNSOLVABLE, decode
 from .search import COMBINATION_SWEEP, EXHAUSTIVE, ZERO
 from .span import as_words
 
+#: The order of the combination sweep of `solutions`.
+_SWEEP = 10
+
 _SEARCH = {"osd_0": ZERO, "osd_e": EXHAUSTIVE, "osd_cs": COMBINATION_SWEEP}
 
 #: Bytes of beliefs that are held at a time, if no shot converges.
@@ -82,6 +85,10 @@ class CompiledOsd:
     @cached_property
     def _columns(self) -> np.ndarray:
         return as_words(syndromes_of_mechanisms(self._problem))
+
+    @cached_property
+    def _sweeping(self) -> CompiledOsd:
+        return CompiledOsd(self._problem, OsdConfig(method="osd_cs", order=_SWEEP))
 
     def decode(self, syndromes: np.ndarray, beliefs: np.ndarray | None = None) -> Decoded:
         """Decode a batch; see `autoqec.decoding.CompiledDecoder`.
@@ -141,6 +148,18 @@ class CompiledOsd:
             if share:
                 left.append(found.beliefs)
         return Decoded(observables, invalid), sure.astype(np.float32), np.concatenate(left)
+
+    def solutions(self, syndromes: np.ndarray, beliefs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `autoqec.decoding.SolvingDecoder.solutions`: a combination sweep, whatever this decoder's own method is.
+
+        Raises:
+            UsageError: A shape or dtype is wrong, or a belief is not finite.
+        """
+        syndromes = check_syndromes(self._problem, syndromes)
+        beliefs = check_beliefs(self._problem, beliefs, len(syndromes))
+        clipped = np.clip(beliefs, -LLR_BOUND, LLR_BOUND)
+        found, fired = self._sweeping.order_and_solve(syndromes, clipped, corrections=True)
+        return fired, ~found.invalid
 
     def order_and_solve(
         self, syndromes: np.ndarray, beliefs: np.ndarray, *, corrections: bool = False

@@ -149,7 +149,7 @@ def _stages(parsed: Parsed) -> list[JsonObject]:
 
 def _kind(parsed: Parsed) -> Sequence[Any]:
     training = parsed["training.yaml"]
-    how = training["loss"] == "logical_gap", training["sampling"]
+    how = training["loss"] == "logical_gap", training["sampling"], training["labels"]
     return how, [(fields.get("kind"), fields.get("algorithm")) for fields in _stages(parsed)]
 
 

@@ -13,7 +13,7 @@ from autoqec.decoding.gate_file import NO_KIND
 from autoqec.json_values import JsonObject
 
 from .normal_form import normal_form, stage_defaults
-from .templates import Family, Template, family_of, templates_for
+from .templates import Template, family_of, templates_for
 
 _GATE, _TRAINING = GATE_FILE, TRAINING_FILE
 
@@ -32,8 +32,13 @@ LEFT_ALONE: Mapping[str, str] = {
     "epochs": "new shots teach more than the same ones again, and cost no more than those",
     "init": "only a round without parents starts anew",
     "device": "it changes no answer",
+    "teacher": "empty means the environment's first reference, which a search has no reason to doubt",
     "sampling": "it is the unit of batch_size and shots, so templates set the three together",
 }
+
+#: Labels to try: `canonical` where the loss asks for mechanisms, `distilled` where the environment has a reference to learn from.
+#: No template has any but the first: see `benchmarks/labels.py`.
+LABELS = ("sampled", "canonical", "distilled")
 
 #: Losses to try with matching decoders, which provide the logical gap.
 LOSSES = ("bce", "focal", "weighted_bce", "logical_gap")
@@ -56,7 +61,7 @@ _OTHER_THRESHOLD = 0.5
 #: Further steps of a gate: fewest events, and iterations of a short belief propagation.
 GATE_STEPS: Mapping[str, tuple[int, ...]] = {"events": (0, 3, 5), "short_bp": (0, 8, 12, 16, 24)}
 
-#: Iterations of the short belief propagation that templates for hyperedges begin with: 94 shots in 100 of `bb72_depol` converge.
+#: Iterations of the short belief propagation that templates for hyperedges begin with: 93 shots in 100 of `bb72_depol` converge.
 _SHORT_BP = 16
 
 #: Fields that have no effect for certain values of another field: field → (the other field, those values).
@@ -140,6 +145,10 @@ def first_gate(context: Context) -> dict[str, Any]:
 def template_files(template: Template, context: Context) -> dict[str, str]:
     """Return a template's files, with all fields of its stages, a gate, and training shots within the profile."""
     gate = first_gate(context)
+    if template.role == "cheap" and gate.get("kind") == "gap":
+        gate["threshold"] = max(
+            value for value in GAP_THRESHOLDS if value < gate["threshold"] or value == GAP_THRESHOLDS[0]
+        )
     training = {**template.training, **(template.gated_training if gate.get("kind", NO_KIND) != NO_KIND else {})}
     shots = min(int(training.get("shots", 0)), int(context.limits["train_shots"]))
     parsed: Parsed = {_TRAINING: {**training, "shots": shots}}
@@ -176,7 +185,7 @@ def choices(parsed: Parsed, context: Context) -> dict[tuple[str, str], tuple[Any
 def _space(path: str, fields: JsonObject, context: Context) -> Mapping[str, Sequence[Any]]:
     """Return the fields of a file to vary, each with its values."""
     if path == _TRAINING:
-        return _training_space(fields, family_of(context.environment))
+        return _training_space(fields, context)
     if path == _GATE:
         return _gate_space(fields, context)
     if path.startswith("stages/"):
@@ -185,10 +194,16 @@ def _space(path: str, fields: JsonObject, context: Context) -> Mapping[str, Sequ
     return {"threshold": THRESHOLDS} if fields.get("mode") == "hard_flip" else {}
 
 
-def _training_space(fields: JsonObject, family: Family) -> Mapping[str, Sequence[Any]]:
+def _training_space(fields: JsonObject, context: Context) -> Mapping[str, Sequence[Any]]:
     """Return the fields of `training.yaml` to vary, each with its values."""
     space = GATED_TRAINING if fields.get("sampling") == "gated" else TRAINING
-    return {**space, "loss": LOSSES, "temperature": ("one", "fitted")} if family == "matching" else space
+    useless = set() if context.environment.get("references") else {"distilled"}
+    if fields.get("loss") == "logical_gap":
+        useless.add("canonical")
+    labels = [each for each in LABELS if each not in useless]
+    space = {**space, "labels": tuple(labels)} if len(labels) > 1 else space
+    matching = family_of(context.environment) == "matching"
+    return {**space, "loss": LOSSES, "temperature": ("one", "fitted")} if matching else space
 
 
 def _gate_space(fields: JsonObject, context: Context) -> Mapping[str, Sequence[Any]]:

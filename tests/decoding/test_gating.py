@@ -83,6 +83,22 @@ def reference(gate, decoder, problem, syndromes):
     return answers
 
 
+class Asked:
+    """The decoder of these tests; it counts the shots that it is asked about."""
+
+    confidence_kind, shots = DECODER.confidence_kind, 0
+
+    def decode(self, syndromes, beliefs=None):
+        self.shots += len(syndromes)
+        return DECODER.decode(syndromes, beliefs)
+
+    def confidence(self, syndromes, at_most=np.inf):
+        return self.decode_with_confidence(syndromes, at_most)[1]
+
+    def decode_with_confidence(self, syndromes, at_most=np.inf):
+        return self.decode(syndromes), DECODER.confidence(syndromes, at_most)
+
+
 GATES = [
     Gate(),
     Gate(kind="own_word", threshold=4.0),
@@ -106,6 +122,9 @@ def test_it_equals_the_slow_reference_shot_for_shot(gate):
     assert not split.answer.invalid[~split.sent].any()
     sure = reference(gate.model_copy(update={"short_bp": 0}), DECODER, PROBLEM, syndromes)
     assert split.tried == (sum(answer is None for answer in sure) if gate.short_bp else 0)
+    asked = Asked()
+    open_gate(gate, asked, PROBLEM).split(syndromes)
+    assert open_gate(gate, DECODER, PROBLEM).plainly(split) == asked.shots
 
 
 def test_the_gates_of_these_tests_send_some_and_keep_some():

@@ -5,6 +5,7 @@ import pytest
 
 from autoqec.decoding.flipping import syndromes_of_mechanisms
 from autoqec.decoding.short_bp import MEMORY, SCALE, ShortBP
+from autoqec.decoding.sum_product import SumProduct, decisions
 from autoqec.problem.sampling import sample_chunk
 from autoqec.testing import surface_problem
 
@@ -60,3 +61,19 @@ def test_a_shot_does_not_depend_on_the_lanes_beside_it(problem, shots):
         alone = step.explain(syndromes[shot : shot + 1])
         assert alone.shots[0] == together.shots[shot]
         assert (alone.observables[0] == together.observables[shot]).all()
+
+
+def test_mechanisms_are_those_that_the_answers_are_read_from(problem):
+    syndromes = sample_chunk(problem, 5).syndromes[:200]
+    step = SumProduct(problem, 4, SCALE, MEMORY)
+    found, plain = step.mechanisms(syndromes), step.run(syndromes, beliefs=True)
+    assert (found.explained == plain.explained).all()
+    assert (found.observables == plain.observables).all()
+    assert (found.beliefs[~found.explained] == plain.beliefs).all()
+    columns = np.unpackbits(syndromes_of_mechanisms(problem), axis=1, count=problem.num_detectors, bitorder="little")
+    fired = np.unpackbits(syndromes, axis=1, count=problem.num_detectors, bitorder="little")
+    explains = (decisions(found.beliefs).astype(int) @ columns % 2 == fired).all(axis=1)
+    assert (explains == found.explained).all()
+    assert 0.2 < explains.mean() < 1
+    for shot in range(0, 200, 37):
+        assert (step.mechanisms(syndromes[shot : shot + 1]).beliefs[0] == found.beliefs[shot]).all()

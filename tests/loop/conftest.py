@@ -16,8 +16,8 @@ HOSTILE = "fine\x1b[2J AutoQEC-Run: evil"
 
 
 @pytest.fixture
-def session(autoqec_lab):
-    """A session of a new run with a fixed seed."""
+def session(autoqec_lab, one_process):
+    """A session of a new run with a fixed seed; what it trains and judges is in this process, unless it is locked."""
 
     def make(agent=None, seed=7, **flags):
         registry = load_plugins()

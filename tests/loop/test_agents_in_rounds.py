@@ -233,7 +233,7 @@ def test_a_plan_calls_nobody_and_writes_nothing(session):
     assert plan_round(made)["cost"] is None
 
 
-def test_an_edit_is_laid_over_the_parents_files(with_round, monkeypatch):
+def test_an_edit_is_laid_over_the_parents_files(with_round, monkeypatch, one_process):
     """The Coder sees the parent's files and says only what changes; the commit has both."""
     made, parent = with_round, f"{with_round.run.name}/2"
     edit = {"edit": True, "files": {"training.yaml": "shots: 256\nbatch_size: 128\n"}, "message": "fewer shots"}

@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 
 import pytest
+from threads_for_processes import one_process
 
 from autoqec.cli.main import run
 from autoqec.config import load_settings
@@ -26,14 +27,16 @@ from autoqec.history import (
     read_candidate,
     read_notes,
 )
-from autoqec.loop import judging
+from autoqec.loop import candidate_files, judging
 from autoqec.loop import one_round as rounds
 from autoqec.loop.auditing import audit_round, replay_differences, why_no_replay
+from autoqec.loop.candidate_files import teacher_of
 from autoqec.loop.front_pairs import head_to_head
 from autoqec.loop.judging import Asked, judge, strong_reference
 from autoqec.loop.one_round import run_round
 from autoqec.loop.parents import composed_parents
 from autoqec.loop.round_state import find_verdict, read_state
+from autoqec.loop.round_steps import _locked
 from autoqec.loop.session import Session, open_run
 from autoqec.plugins import Registration, load_plugins
 from autoqec.results.audit import audit
@@ -43,6 +46,7 @@ from autoqec.results.metrics import parse_metrics
 from autoqec.results.pareto_front import Point
 from autoqec.results.statistics import log_e_better
 from autoqec.results.verdict_parts import OutOfTime
+from autoqec.sandbox.child import Child
 from autoqec.scoring.executor_contract import run_task
 from autoqec.scoring.verifier_contract import Verdict
 from autoqec.testing import ScriptedAgent
@@ -72,7 +76,8 @@ def searched(played, tmp_path_factory):
     run = open_run(ledger, registry, env="tiny", run_name=None, fresh=False, seed=3)
     session = Session(ledger, registry, load_settings(ledger.workdir), run)
     records = [find_record(ledger, run.name, number) for number in (1, 2)]
-    return ledger, run, [*records, run_round(session)], played.before
+    with one_process():
+        return ledger, run, [*records, run_round(session)], played.before
 
 
 def test_the_first_round_is_verified(searched):
@@ -213,7 +218,7 @@ def test_a_verdict_is_audited_from_its_note_and_is_about_its_round(searched):
     assert why_no_replay(older, simd).startswith("machine aarch64 there, ")
 
 
-def test_a_pair_of_the_front_is_decided_on_shots_that_both_share(searched, tmp_path):
+def test_a_pair_of_the_front_is_decided_on_shots_that_both_share(searched, tmp_path, one_process):
     source, run, _, _ = searched
     shutil.copytree(source.workdir, tmp_path / "lab")
     ledger = open_ledger(tmp_path / "lab")
@@ -495,7 +500,8 @@ def test_a_merged_gate_that_the_decoder_cannot_serve_is_a_compile_error(session)
     assert "decoder 'mwpm' offers the confidence 'gap', not 'converged'" in record.claim.reason
 
 
-def test_training_that_takes_too_long_is_stopped(session):
+def test_training_that_takes_too_long_is_stopped(session, monkeypatch):
+    monkeypatch.setattr("autoqec.runner.train.Child", Child)  # a thread cannot be stopped
     slow = {
         "files": {"stages/bp/stage.yaml": "kind: neural_bp\niterations: 50\n", "training.yaml": "shots: 100000000\n"}
     }
@@ -657,3 +663,48 @@ def test_a_verdict_is_compared_with_a_decoder_near_maximum_likelihood_that_is_in
 
     monkeypatch.setattr(judging, "compile_decoder", compiled)
     assert strong_reference(made) == expected
+
+
+def test_a_teacher_that_is_not_there_is_refused_and_a_round_says_what_its_labels_cost(session):
+    labels = "labels: distilled\nshots: 512\nbatch_size: 128\n"
+    replies = [
+        {**candidate(4), "files": candidate(4)["files"] | {"training.yaml": labels + teacher}}
+        for teacher in ("teacher: nobody\n", "")
+    ]
+    agent = ScriptedAgent({"ideator": [{"text": "t"}], "coder": replies, "analyst": [IGNORE]})
+    made = session(agent)
+    record = run_round(made)
+    assert record.status == "ok"
+    (repair,) = [context.repair for role, context in agent.seen if role == "coder" and context.repair]
+    assert "training.yaml: teacher: there is no decoder 'nobody'" in repair
+    assert record.metrics["training"]["labelled"] >= 512
+    assert record.metrics["training"]["label_seconds"] > 0
+
+
+def test_a_teacher_is_a_reference_by_its_label_or_a_decoder_but_no_member_of_a_family(session, monkeypatch):
+    made = session(ScriptedAgent({}))
+
+    def teacher(name):
+        return teacher_of(made, {"training.yaml": f"labels: distilled\nteacher: '{name}'\n".encode()})
+
+    assert teacher_of(made, {"training.yaml": b"labels: canonical\n"}) is None
+    assert teacher("").kind == teacher("mwpm_correlated").kind == "mwpm_correlated"
+    assert teacher("osd").kind == "osd"
+    for name in ("sinter:", "sinter:os:system", "nobody"):
+        with pytest.raises(UsageError, match=f"there is no decoder '{name}'") as caught:
+            teacher(name)
+        assert caught.value.about["field"] == "teacher"
+        assert "mwpm_correlated" in caught.value.hint
+    monkeypatch.setattr(candidate_files, "missing_packages", lambda registry: {"osd": "pip install 'x'"})
+    with pytest.raises(UsageError, match="needs a package that is not installed: pip install 'x'"):
+        teacher("osd")
+
+
+def test_a_teacher_of_others_is_asked_behind_the_lock(session, monkeypatch):
+    made = session(ScriptedAgent({}))
+    monkeypatch.setattr(Registration, "is_own", property(lambda entry: entry.name != "mwpm_correlated"))
+    plain, taught = (
+        {"training.yaml": f"labels: {labels}\n".encode(), "stages/s/stage.yaml": b"kind: mlp\n"}
+        for labels in ("canonical", "distilled")
+    )
+    assert [_locked(made, files) for files in (plain, taught)] == [False, True]

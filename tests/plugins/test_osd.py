@@ -17,8 +17,7 @@ from autoqec_plugins.osd.shots import ByShot
 from ldpc.bp_decoder import BpDecoder
 from ldpc.bposd_decoder import BpOsdDecoder
 
-from autoqec.decoding import ConfidentDecoder, Decoder
-from autoqec.decoding.decoder_contract import SharingDecoder
+from autoqec.decoding import ConfidentDecoder, Decoder, SharingDecoder, SolvingDecoder
 from autoqec.decoding.flipping import syndromes_of_mechanisms
 from autoqec.errors import UsageError
 from autoqec.plugins import load_plugins
@@ -414,3 +413,22 @@ def test_threads_do_not_read_each_others_beliefs():
     propagation._ldpc = Ldpc()
     assert propagation.run(fired[0]).explained.tolist() == [True]
     other[0].join()
+
+
+@pytest.mark.parametrize("fields", [{}, {"method": "osd_cs", "order": 3}])
+def test_solutions_are_those_of_a_wide_sweep_whatever_the_fields(problem, fields):
+    assert load_plugins().get("decoder", "osd").capabilities["solutions"] is True
+    decoder, syndromes = Osd(**fields).compile(problem), sample_chunk(problem, 8).syndromes[:60]
+    assert isinstance(decoder, SolvingDecoder)
+    beliefs = np.repeat(problem.priors_llr[None], 60, axis=0) + np.random.default_rng(1).normal(size=(60, 1)).astype(
+        np.float32
+    )
+    fired, solved = decoder.solutions(syndromes, beliefs)
+    wide = Osd(method="osd_cs", order=10).compile(problem)
+    expected, mechanisms = wide.order_and_solve(syndromes, beliefs, corrections=True)
+    assert (fired == mechanisms).all()
+    assert (solved == ~expected.invalid).all()
+    for row, each in zip(syndromes, fired, strict=True):
+        assert (np.bitwise_xor.reduce(syndromes_of_mechanisms(problem)[each], axis=0, initial=0) == row).all()
+    with pytest.raises(UsageError, match="not finite"):
+        decoder.solutions(syndromes, np.full_like(beliefs, np.nan))

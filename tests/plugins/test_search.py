@@ -7,7 +7,7 @@ import pytest
 from autoqec_plugins.search.affording import predicted_seconds, surely_over
 from autoqec_plugins.search.optimiser import mutate
 from autoqec_plugins.search.search_agent import SearchAgent
-from autoqec_plugins.search.space import choices, parse, was_tried
+from autoqec_plugins.search.space import choices, parse, template_files, was_tried
 from autoqec_plugins.search.templates import TEMPLATES, templates_for
 
 from autoqec.agents.agent_contract import Context, PastRound
@@ -325,3 +325,45 @@ def test_the_time_of_training_follows_the_shots_that_are_computed():
 def test_no_template_promises_correlations_that_a_problem_may_lack():
     for template in TEMPLATES:
         assert "correlation" not in (template.text + template.rationale).lower()
+
+
+def test_labels_are_offered_where_they_change_the_loss():
+    def offered(loss, references):
+        environment = {"decoder": {"kind": "mwpm"}, "references": references}
+        return choices(parse({"training.yaml": f"loss: {loss}\n"}), context(environment=environment)).get(
+            ("training.yaml", "labels")
+        )
+
+    assert offered("bce", [{"kind": "mwpm_correlated"}]) == ("sampled", "canonical", "distilled")
+    assert offered("bce", []) == ("sampled", "canonical")
+    assert offered("logical_gap", [{"kind": "mwpm_correlated"}]) == ("sampled", "distilled")
+    assert offered("logical_gap", []) is None
+    assert not any("labels" in template.training for template in TEMPLATES)
+    # Left out means sampled, so to write it down is no change.
+    past = PastRound("r-abcd/1", "ok", None, (), "none", "x", {"training.yaml": "loss: bce\n"})
+    assert was_tried(parse({"training.yaml": "loss: bce\nlabels: sampled\n"}), {}, context([past]))
+    assert not was_tried(parse({"training.yaml": "loss: bce\nlabels: canonical\n"}), {}, context([past]))
+
+
+@pytest.mark.parametrize(("distance", "threshold", "cheaper"), [(3, 3.0, 2.0), (5, 4.4, 3.0), (7, 5.8, 4.4)])
+def test_the_cheap_template_sends_on_fewer_shots_and_computes_less_on_each(distance, threshold, cheaper):
+    environment = {"decoder": {"kind": "mwpm"}, "code": {"distance": distance}}
+    now = context(environment=environment, formats=formats("gap"))
+    first, *others = templates_for(environment)
+    (cheap,) = (each for each in others if each.role == "cheap")
+    assert others[0] is cheap  # the second round of a run
+    whole, less = (parse(template_files(each, now)) for each in (first, cheap))
+    assert (whole["gate.yaml"]["threshold"], less["gate.yaml"]["threshold"]) == (threshold, cheaper)
+    computed = [
+        parsed["training.yaml"]["batch_size"] * parsed["training.yaml"]["sampled_share"] for parsed in (whole, less)
+    ]
+    assert computed == [128, 64]
+    assert less["stages/first_look/stage.yaml"]["iterations"] < whole["stages/bp/stage.yaml"]["iterations"]
+
+
+def test_the_cheap_template_keeps_a_gate_that_is_no_gap():
+    environment = {"decoder": {"kind": "mwpm"}}
+    cheap = next(each for each in templates_for(environment) if each.role == "cheap")
+    for confidence, threshold in (("sure", 0.5), (None, None)):
+        files = parse(template_files(cheap, context(environment=environment, formats=formats(confidence))))
+        assert files.get("gate.yaml", {}).get("threshold") == threshold

@@ -229,6 +229,17 @@ def test_a_candidate_of_a_gate_alone_is_its_gate_and_plain_decoding(parts):
     assert gated.sent < tried
 
 
+def test_a_gate_that_asks_the_decoder_nothing_takes_no_time_of_it():
+    with ExitStack() as resources:
+        seconds = {}
+        for name, gate in {"gap": GATES["gap"], "short BP": Gate(short_bp=3)}.items():
+            made = decoders(sealed(gate), resources)
+            made.known(SHOTS.syndromes, False)
+            seconds[name] = made.gate(SHOTS.syndromes)[1]
+    assert seconds["gap"]["plain"] > 0
+    assert seconds["short BP"]["plain"] == 0 < seconds["short BP"]["gate"]
+
+
 def test_the_judges_matcher_gives_what_its_parts_give_here(parts):
     candidate = sealed(GATES["events and gap"])
     with ExitStack() as resources:

@@ -1,6 +1,7 @@
 """A stream's counts are the stream's: not the executor's, its workers' or the order in which they are done."""
 
 import random
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -115,3 +116,25 @@ def test_streams_are_scored_side_by_side_and_a_fault_is_one_streams():
     assert isinstance(fault, CandidateFault)
     assert first.digests == last.digests == tuple(f"{derive_seed(KEY, 'holdout', i):016x}" for i in range(3, 7))
     assert said[-1] == 3.0
+
+
+def test_no_chunk_is_begun_after_one_of_its_stream_failed(monkeypatch):
+    """Each would load everything again and fail: a worker must not be faster than who cancels them."""
+    go, begun, wait = threading.Event(), [], stream_module.wait
+
+    class Odd(Threads):
+        def run(self, task, pause):
+            go.wait()
+            begun.append(task.message.fields["seeds"])
+            raise ChildFailed("timeout: no answer", kind="CandidateFault", about={"reason": "timeout"})
+
+    def slow(*arguments, **options):
+        go.set()
+        found = wait(*arguments, **options)
+        time.sleep(0.05)
+        return found
+
+    monkeypatch.setattr(stream_module, "wait", slow)
+    faults = score_each([stream(Odd(1, 1))] * 2, 0, 4, lambda done: None)
+    assert [type(fault) for fault in faults] == [CandidateFault] * 2
+    assert len(begun) == 2, "one of each stream"
