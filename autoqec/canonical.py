@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -95,6 +96,16 @@ def load_yaml(text: str | bytes, *, name: str) -> Any:
         where = f", line {mark.line + 1}" if mark is not None else ""
         reason = getattr(error, "problem", None) or " ".join(str(error).split())
         raise UsageError(f"{name}{where}: {reason}", code="bad_yaml", about={"file": name}) from error
+
+
+def told_fields(files: Mapping[str, bytes], path: str) -> dict[str, Any]:
+    """The fields of one of several YAML files; none of a file that is absent or holds something else.
+
+    Raises:
+        UsageError: As `load_yaml`.
+    """
+    told = load_yaml(files.get(path, b""), name=path)
+    return told if isinstance(told, dict) else {}
 
 
 def _quoted(text: str) -> str:

@@ -1,17 +1,22 @@
 """Kernels that several processes need are compiled by one of them: the others wait, and load the result from numba's cache.
 
 A first start compiles for a minute. Without this, every process of a round would compile the same kernels at the same time.
+What is compiled is told to the parent process, and so on (`autoqec.sandbox.child`), up to the command, which shows it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 _Kernel = TypeVar("_Kernel")
 
@@ -24,12 +29,37 @@ _MOST_SECONDS = 120.0
 #: Seconds between two looks at the lock: short beside any compilation.
 _LOOK_SECONDS = 0.05
 
+#: Kernels of different names that one process tells of at most: several times as many as there are. The names may come from a
+#: process that runs others' code.
+_MOST_NAMES = 64
+
 _told: list[Told] = []
+_names: set[str] = set()
 
 
 def tell_compiling(told: Told) -> None:
-    """From now on, have a function of this process called whenever a kernel has to be compiled."""
+    """From now on, have a function of this process called for each kernel that has to be compiled, here or in a child process."""
     _told[:] = [told]
+    _names.clear()
+
+
+@contextlib.contextmanager
+def compiling_told(told: Told) -> Iterator[None]:
+    """The same while it is open."""
+    before = _told[:]
+    tell_compiling(told)
+    try:
+        yield
+    finally:
+        _told[:] = before
+
+
+def say_compiling(name: str, seconds: float) -> None:
+    """Tell that a kernel is compiled; a second time tells nothing, because the second process only waits for the first."""
+    if _told and name not in _names and len(_names) < _MOST_NAMES:
+        _names.add(name)
+        for told in _told:
+            told(name, seconds)
 
 
 def compiled_once(name: str, seconds: float) -> Callable[[_Kernel], _Kernel]:
@@ -69,8 +99,7 @@ class _OneAtATime:
         """What is in the cache; if that is nothing, `None` as soon as no other process compiles it."""
         found = self._inner.load_overload(sig, target_context)
         if found is None:
-            for told in _told:
-                told(self._name, self._seconds)
+            say_compiling(self._name, self._seconds)
             self._take()
             found = self._inner.load_overload(sig, target_context)
             if found is not None:

@@ -3,6 +3,8 @@
 A name proves nothing: any distribution may call itself `autoqec`, and any wheel may put files into our packages. A module is our
 own if the import system finds its source beside this file, and the RECORD of the distribution that installed this file lists the
 source with its hash. In an editable installation RECORD lists no sources: there, all files of the source tree are our own.
+The same holds where this file is in a source tree that nothing installed, as where tests run in a checkout and the plugins come
+from an installed copy: a file of that copy is our own if the source tree has the same.
 """
 
 from __future__ import annotations
@@ -22,6 +24,9 @@ from urllib.parse import unquote, urlsplit
 _DISTRIBUTION = "autoqec"
 _PLUGINS = "autoqec_plugins"
 
+#: In tests of an installed package, pytest loads its sources itself, because it has a pytest plugin.
+_PYTEST = "_pytest.assertion.rewrite"
+
 #: Where the two packages are in a source tree.
 _SOURCES = {_DISTRIBUTION: "autoqec", _PLUGINS: "plugins"}
 
@@ -33,15 +38,20 @@ class _Installation:
     Attributes:
         folders: Folders of an editable installation; all files below are our own.
         hashes: SHA-256 in base64 by path, as RECORD lists them.
+        copy: A folder that was installed, and the folder of a source tree that it must be a copy of.
     """
 
     folders: tuple[Path, ...] = ()
     hashes: Mapping[Path, str] = field(default_factory=dict)
+    copy: tuple[Path, Path] | None = None
 
     def owns(self, file: Path) -> bool:
         """Whether a file is our own, and is as it was installed."""
         if any(file.is_relative_to(folder) for folder in self.folders):
             return True
+        if self.copy is not None and file.is_relative_to(self.copy[0]):
+            installed, source = _digest(file), _digest(self.copy[1] / file.relative_to(self.copy[0]))
+            return bool(source) and installed == source
         return file in self.hashes and _digest(file) == self.hashes[file]
 
     def owns_package(self, folder: Path) -> bool:
@@ -66,9 +76,10 @@ def _source(top: str, rest: tuple[str, ...]) -> Path | None:
     for part in rest:
         name = f"{name}.{part}"
         spec = PathFinder.find_spec(name, spec.submodule_search_locations) if spec is not None else None
-    if spec is None or spec.origin is None or not isinstance(spec.loader, SourceFileLoader):
+    if spec is None or spec.origin is None:
         return None
-    return Path(spec.origin).resolve()
+    plain = isinstance(spec.loader, SourceFileLoader) or type(spec.loader).__module__ == _PYTEST
+    return Path(spec.origin).resolve() if plain else None
 
 
 @cache
@@ -78,7 +89,20 @@ def _installation() -> _Installation | None:
     found = {str(dist.locate_file("")): dist for dist in distributions(name=_DISTRIBUTION)}
     # Metadata in a source tree has no RECORD; it is not an installation.
     claims = [claim for dist in found.values() if dist.read_text("RECORD") and (claim := _claim(dist, home))]
-    return claims[0] if len(claims) == 1 else None
+    if claims:
+        return claims[0] if len(claims) == 1 else None
+    return _uninstalled_tree(home)
+
+
+def _uninstalled_tree(home: Path) -> _Installation | None:
+    """The source tree of this file, and the copy of its plugins that is installed; None if this file is in no source tree."""
+    tree, plugins = home.parents[1], _source(_PLUGINS, ())
+    folders = {name: tree / folder for name, folder in _SOURCES.items()}
+    if not (tree / "pyproject.toml").is_file() or home.parent != folders[_DISTRIBUTION] or plugins is None:
+        return None
+    if not folders[_PLUGINS].is_dir():
+        return None
+    return _Installation(folders=(home.parent,), copy=(plugins.parent, folders[_PLUGINS]))
 
 
 def _claim(dist: Distribution, home: Path) -> _Installation | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from _common import arguments, show
 
-ENVIRONMENTS = ("surface_d5_depol", "surface_d7_depol", "bb72_depol")
+ENVIRONMENTS = ("surface_d5_depol", "surface_d7_depol", "bb72_depol", "surface_d9", "bb144_depol")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Plain `osd` against ldpc's `BpOsdDecoder` with the same fields, on the same shots: time, other answers, failures. One thread.
+"""Plain `osd` against ldpc's `BpOsdDecoder` with the same fields, on the same shots: processor time, other answers, failures.
 
 `only ours` and `only ldpc` are shots on which one fails and the other does not: the failures that tell the two apart. `sign p` is
 the probability of a split as uneven if neither fails more often (two-sided sign test). ldpc's messages can become NaN, which
@@ -9,7 +9,7 @@ all priors are equal and so belief propagation ties most; its last rows decode r
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 from _common import arguments, one_thread, show
@@ -100,14 +100,14 @@ def row(shots: Shots, fields: dict[str, Any]) -> dict[str, Any]:
     """Both decoders on the same shots."""
     compiled = Osd(**fields).compile(shots.problem)
     compiled.decode(shots.syndromes[:8])  # compiles
-    began = perf_counter()
+    began = process_time()
     ours, confidence = compiled.decode_with_confidence(shots.syndromes)
-    own_seconds = perf_counter() - began
+    own_seconds = process_time() - began
     config = OsdConfig(**fields)
-    began = perf_counter()
+    began = process_time()
     theirs, converged, broken = _ldpc(shots, config)
     sure = confidence > 0
-    seconds = perf_counter() - began
+    seconds = process_time() - began
     mine, their = ours.failures(shots.truth), theirs.failures(shots.truth)
     apart = [int((mine & ~their).sum()), int((their & ~mine).sum())]
     count = len(shots.syndromes)

@@ -46,6 +46,7 @@ SHARED = {
     "own_files": set(),
     "shared_threads": set(),
     "compiled_once": set(),
+    "counted_words": set(),
     "plugins": {"own_files", "errors", "hookspecs", "json_values", "plugin_errors", "printed_rows", "round_events"},
     "settings_schema": {"json_values"},
     "candidate_paths": set(),

@@ -5,7 +5,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoqec.canonical import content_hash, dump_json, dump_yaml, load_yaml
+from autoqec.canonical import content_hash, dump_json, dump_yaml, load_yaml, told_fields
 from autoqec.errors import UsageError
 
 SCALARS = (
@@ -87,3 +87,15 @@ def test_numbers_that_are_not_finite_are_not_written(value):
 
 def test_hashes_do_not_depend_on_the_order_of_keys():
     assert content_hash({"a": 1, "b": 2}) == content_hash({"b": 2, "a": 1}) != content_hash({"a": 2, "b": 1})
+
+
+def test_fields_of_a_file_that_has_none_are_none():
+    files = {"a.yaml": b"x: 1\n", "list.yaml": b"- 1\n", "empty.yaml": b""}
+    assert [told_fields(files, path) for path in ("a.yaml", "list.yaml", "empty.yaml", "gone.yaml")] == [
+        {"x": 1},
+        {},
+        {},
+        {},
+    ]
+    with pytest.raises(UsageError, match="bad.yaml"):
+        told_fields({"bad.yaml": b"{"}, "bad.yaml")

@@ -5,7 +5,7 @@ from threading import Event, Thread
 import pytest
 
 from autoqec import compiled_once as module
-from autoqec.compiled_once import compiled_once, tell_compiling
+from autoqec.compiled_once import compiled_once, compiling_told, say_compiling, tell_compiling
 
 
 class Folder:
@@ -70,6 +70,21 @@ def test_what_is_compiled_is_told_and_what_is_cached_is_not(tmp_path):
     first.save_overload("sig", "machine code")
     assert first.load_overload("sig", None) == "machine code"
     assert told == [("matching", 9)]
+
+
+def test_a_kernel_is_told_once_to_whoever_listens_now():
+    outer, inner = [], []
+    with compiling_told(lambda *of: outer.append(of)):
+        say_compiling("matching", 9)
+        say_compiling("matching", 9)
+        with compiling_told(lambda *of: inner.append(of)):
+            say_compiling("gap", 5)
+        say_compiling("sums", 2)
+        for number in range(1000):
+            say_compiling(f"name {number}", 1)
+    say_compiling("gap", 5)
+    assert (outer[:2], inner) == ([("matching", 9), ("sums", 2)], [("gap", 5)])
+    assert len(outer) < 100, "a process that runs others' code may name anything"
 
 
 def test_a_compilation_that_failed_stops_nobody(tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ from typing import Any
 from autoqec.agents.agent_contract import Estimate
 from autoqec.agents.calls import Call
 from autoqec.agents.context_parts import BudgetLeft
+from autoqec.counted_words import counted
 from autoqec.errors import BudgetSpentError
 
 
@@ -68,7 +69,8 @@ def require_left(limits: Limits, spent: Spent, estimate: Estimate, *, run: str) 
         BudgetSpentError: It could exceed it; or cost is limited, but the price of this call or an earlier one is unknown.
     """
     if limits.cost is not None and (estimate.cost is None or spent.unpriced):
-        which = "this model's" if estimate.cost is None else f"{spent.unpriced} earlier call(s)'"
+        unpriced = counted(spent.unpriced, "earlier call's", "earlier calls'")
+        which = "this model's" if estimate.cost is None else unpriced
         raise BudgetSpentError(
             f"--max-cost cannot be enforced: {which} price is unknown",
             hint='set it in ~/.config/autoqec/config.toml: [prices."<model>"] with input, output, cache_read, cache_write'

@@ -9,6 +9,7 @@ import click
 
 from autoqec.cli import shared_options as options
 from autoqec.cli.lab import open_lab, run_session
+from autoqec.counted_words import counted
 
 if TYPE_CHECKING:
     from autoqec.config import Settings
@@ -105,7 +106,7 @@ def _run(
     if len(done) >= rounds:
         return None
     if dry:
-        say(f"{arm.run}: {rounds - len(done)} round(s) to run")
+        say(f"{arm.run}: {counted(rounds - len(done), 'round')} to run")
         return None
     run = open_run(ledger, registry, env=env, env_given=True, run_name=arm.run, fresh=False, seed=arm.seed)
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from autoqec.cli import shared_options as options
+from autoqec.counted_words import counted
 
 
 @click.command()
@@ -34,6 +35,6 @@ def command(run: str, prune_weights: bool, as_json: bool) -> int:
         fields = {"run": run, "archived": list(archived.rounds), "left": archived.left, "pruned": pruned}
         print_json([{"schema": "autoqec.archive/1", **fields}])
         return 0
-    words = f"{len(archived.rounds)} rounds of {run} archived"
+    words = f"{counted(len(archived.rounds), 'round')} of {run} archived"
     out().print(plain(f"{words}; weights of {len(pruned)} pruned" if prune_weights else words))
     return 0

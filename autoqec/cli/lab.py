@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from autoqec.compiled_once import compiling_told
 from autoqec.history import Ledger, Run, fetch_bundle, open_ledger
 
 if TYPE_CHECKING:
@@ -91,7 +92,11 @@ def run_session(
 
     deadline = time.monotonic() + settings["max_wall"] if settings["max_wall"] else None
     with RoundDisplay(quiet=quiet) as display:
-        yield Session(ledger, registry, settings, run, display.show, recorder=recorder, tape=tape, deadline=deadline)
+        session = Session(
+            ledger, registry, settings, run, display.show, recorder=recorder, tape=tape, deadline=deadline
+        )
+        with compiling_told(lambda what, seconds: session.event("compiling", what=what, seconds=seconds)):
+            yield session
 
 
 def waits(error: ReplyAwaited) -> int:

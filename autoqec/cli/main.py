@@ -16,6 +16,7 @@ import click
 
 from autoqec import __version__
 from autoqec.cli.suggesting_group import SuggestingGroup
+from autoqec.compiled_once import compiling_told
 from autoqec.errors import AutoQECError
 
 #: Subcommand → its line of help. Its module is imported on use; see `module_of`.
@@ -144,7 +145,8 @@ def run(args: list[str] | None = None) -> int:
     given = sys.argv[1:] if args is None else args
     traceback = "--traceback" in given
     try:
-        result: Any = cli.main(given, prog_name="autoqec", standalone_mode=False)
+        with compiling_told(_say_compiling):  # any command may be the first to need a kernel
+            result: Any = cli.main(given, prog_name="autoqec", standalone_mode=False)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as error:
@@ -178,6 +180,13 @@ def run(args: list[str] | None = None) -> int:
 
         print_error(_unexpected(error, given))
         return 1
+
+
+def _say_compiling(what: str, seconds: float) -> None:
+    from autoqec.views.console import say
+    from autoqec.views.progress import compiling_note
+
+    say(compiling_note(what, seconds))
 
 
 def _unexpected(error: Exception, given: list[str]) -> AutoQECError:

@@ -14,7 +14,6 @@ from autoqec.decoding.gate_file import NO_KIND, read_gate, require_offered
 from autoqec.errors import UsageError
 from autoqec.loop.session import Session
 from autoqec.plugins import missing_packages
-from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import Choice
 from autoqec.runner.reading import canonical_candidate
 
@@ -118,6 +117,5 @@ def require_gate_fits(session: Session, files: Mapping[str, bytes]) -> None:
         return
     offered = session.registry.get("decoder", chosen.kind).capabilities.get("confidence")
     if offered is None:  # a decoder that is registered without it may have one all the same
-        problem = build_problem(session.environment, session.registry.maker("code"))
-        offered = confidence_kind(compile_decoder(chosen, problem, session.registry))
+        offered = confidence_kind(compile_decoder(chosen, session.problem, session.registry))
     require_offered(gate, offered, chosen.kind)

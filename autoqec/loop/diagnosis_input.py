@@ -15,6 +15,7 @@ from autoqec.agents.diagnosis.patches import fields_of, patched_files
 from autoqec.agents.diagnosis.rules_run import RunCase
 from autoqec.agents.past_rounds import past_round
 from autoqec.candidate.schema import Output, Training
+from autoqec.candidate_paths import GATE_FILE, OUTPUT_FILE, TRAINING_FILE
 from autoqec.config import Settings
 from autoqec.decoding.gate_file import Gate
 from autoqec.errors import AutoQECError, NotFoundError
@@ -199,9 +200,9 @@ def _known(registry: Registry, files: Mapping[str, str], reason: str) -> dict[st
     kinds = registry.names("stage")
     known: dict[str, Sequence[str]] = {
         "kind": kinds,
-        "training.yaml": list(Training.model_fields),
-        "output.yaml": list(Output.model_fields),
-        "gate.yaml": list(Gate.model_fields),
+        TRAINING_FILE: list(Training.model_fields),
+        OUTPUT_FILE: list(Output.model_fields),
+        GATE_FILE: list(Gate.model_fields),
     }
     for path in files:
         kind = fields_of(files, path).get("kind") if path.endswith("/stage.yaml") and path in reason else None

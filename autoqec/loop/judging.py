@@ -15,7 +15,6 @@ from autoqec.loop.own_records import note_own, note_verdict
 from autoqec.loop.parents import composed_parents
 from autoqec.loop.round_state import RoundState
 from autoqec.loop.session import Session
-from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import Choice
 from autoqec.results.audit import level_faults
 from autoqec.results.statistics import attempt_share
@@ -189,8 +188,7 @@ def strong_reference(session: Session) -> str | None:
 def _takes(session: Session, kind: str) -> bool:
     """Whether a decoder is installed and takes the session's problem."""
     try:
-        problem = build_problem(session.environment, session.registry.maker("code"))
-        compile_decoder(Choice(kind=kind), problem, session.registry)
+        compile_decoder(Choice(kind=kind), session.problem, session.registry)
     except AutoQECError:
         return False
     return True
@@ -204,7 +202,7 @@ def _check_strong_reference(session: Session) -> None:
     """
     kind = session.settings["strong_reference"]
     if kind not in ("", NO_STRONG_REFERENCE):
-        problem = build_problem(session.environment, session.registry.maker("code"))
+        problem = session.problem
         try:
             compile_decoder(Choice(kind=kind), problem, session.registry)
         except AutoQECError as error:

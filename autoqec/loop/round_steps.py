@@ -11,9 +11,10 @@ from typing import Any
 
 import stim
 
+from autoqec import candidate_paths
 from autoqec.agents.context_parts import HypothesisMessage
 from autoqec.agents.role_messages import Analysis, Hypothesis, Proposal
-from autoqec.canonical import load_yaml
+from autoqec.canonical import told_fields
 from autoqec.errors import AutoQECError
 from autoqec.history import (
     RoundIdentity,
@@ -134,8 +135,8 @@ def code(session: Session, state: RoundState) -> None:
 
 def _locked(session: Session, files: Mapping[str, bytes]) -> bool:
     """Whether training runs behind a lock: for code of others in the candidate, or in a decoder that training asks."""
-    told = load_yaml(files.get("training.yaml", b"{}"), name="training.yaml")
-    asks = isinstance(told, dict) and (told.get("loss") == "logical_gap" or told.get("sampling") == "gated")
+    told = told_fields(files, candidate_paths.TRAINING_FILE)
+    asks = told.get("loss") == "logical_gap" or told.get("sampling") == "gated"
     asked = [session.environment.environment.decoder.kind] if asks else []
     teacher = teacher_of(session, files)
     asked += [teacher.kind] if teacher else []

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from autoqec.agents.agent_contract import ROLES, Agent, Role
 from autoqec.agents.budget import Limits
@@ -37,6 +37,9 @@ from autoqec.problem.environment import (
 )
 from autoqec.round_events import ObserverFails, RoundEvent
 from autoqec.settings_schema import Profile
+
+if TYPE_CHECKING:
+    from autoqec.problem.problem import Problem
 
 #: Called with every event of a session.
 Report = Callable[[RoundEvent], None]
@@ -108,12 +111,20 @@ class Session:
         return tuple(p for p in noise.p if p != noise.target)
 
     @cached_property
+    def problem(self) -> Problem:
+        """The run's problem at its target rate."""
+        from autoqec.problem.code_contract import build_problem
+
+        return build_problem(self.environment, self.registry.maker("code"))
+
+    @cached_property
     def dems(self) -> tuple[str, ...]:
         """Error models as text: the run's problem at its target rate, then at the `other_rates`."""
         from autoqec.problem.code_contract import build_problem
 
         code = self.registry.maker("code")
-        return tuple(str(build_problem(self.environment, code, p).dem) for p in (None, *self.other_rates))
+        problems = (self.problem, *(build_problem(self.environment, code, p) for p in self.other_rates))
+        return tuple(str(each.dem) for each in problems)
 
     @property
     def run_seed(self) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeVar
 
+from autoqec.counted_words import counted
 from autoqec.results.counts import PairedCounts
 from autoqec.results.harm import slope_of
 from autoqec.results.reference_gates import GatedReference
@@ -82,7 +83,7 @@ def _extension(evidence: Evidence) -> PairedCounts:
 def _batches(evidence: Evidence) -> Check:
     again = _needed(evidence.answered_again, "answered_again")
     says = (
-        f"of {len(again.chunks)} chunks that fresh processes answered again, mixed and in other batches,"
+        f"of {counted(len(again.chunks), 'chunk')} that fresh processes answered again, mixed and in other batches,"
         f" {len(again.differing)} came out otherwise"
     )
     return check("batches", "failed" if again.differing else "passed", says, "batch_dependent")
@@ -135,7 +136,7 @@ def _recorded_cost(evidence: Evidence, recorded: Recorded, flops: float, cpu: fl
         flops = evidence.flops_per_sent_shot
     constants = _needed(evidence.constants, "constants")
     says = (
-        f"of {len(recorded.chunks)} chunks that a process without its code answered by its recorded operations,"
+        f"of {counted(len(recorded.chunks), 'chunk')} that a process without its code answered by its recorded operations,"
         f" {len(recorded.differing)} came out otherwise; they take {recorded.flops_per_shot:,} FLOPs a shot and hold"
         f" {recorded.constants:,} constants, and {flops:,} and {constants:,} were counted before;"
         f" the kernel counted {cpu} µs of processor time for the code and {recorded.cpu_us_per_shot} µs for the operations"

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from autoqec.candidate.weights import MAX_WEIGHT_BYTES, load_weights
+from autoqec.candidate_paths import TRAINING_FILE
 from autoqec.canonical import load_yaml
+from autoqec.compiled_once import Told, say_compiling
 from autoqec.errors import AutoQECError
 from autoqec.sandbox.channel import ChannelClosed, ChannelTimeout, Message
 from autoqec.sandbox.child import Child, ChildFailed, plain
@@ -24,8 +26,6 @@ TRAINING_THREADS = 2
 #: The fraction of the wall-clock limit after which training begins no further step. The rest is for loading, one validation and
 #: counting costs. A process that has not answered by the limit itself hangs, and is killed.
 _STEPPING = 0.75
-
-_TRAINING = "training.yaml"
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def train_candidate(
     locked: bool,
     limits: Limits,
     report: Callable[[Mapping[str, Any]], None],
-    compiling: Callable[[str, float], None] = lambda name, seconds: None,
+    compiling: Told = say_compiling,
     teacher: Mapping[str, Any] | None = None,
 ) -> TrainingResult:
     """Train in a child process.
@@ -175,19 +175,21 @@ def train_candidate(
     deadline = time.monotonic() + limits.seconds
     target = "autoqec.runner.worker:serve_training"
     try:
-        with Child(target, memory_bytes=limits.memory_bytes, threads=TRAINING_THREADS, apart=locked) as child:
+        with Child(
+            target, memory_bytes=limits.memory_bytes, threads=TRAINING_THREADS, apart=locked, compiling=compiling
+        ) as child:
             preparation = TrainingPreparation(
                 stages=stages,
                 dem=dems[0].encode(),
                 lock=locked,
                 other_dems={str(number): dem.encode() for number, dem in enumerate(dems[1:], start=1)},
                 decoder=dict(decoder),
-                training=json.dumps(load_yaml(files.get(_TRAINING, b"{}"), name=_TRAINING), default=str),
+                training=json.dumps(load_yaml(files.get(TRAINING_FILE, b"{}"), name=TRAINING_FILE), default=str),
                 teacher=dict(teacher or {}),
             )
             child.tell(preparation.to_message())
             # Nothing of the candidate before the lock; see `autoqec.sandbox.worker_requests`.
-            lock = Lock.from_dict(_heard(child, deadline, compiling).fields["lock"]) if locked else None
+            lock = Lock.from_dict(_heard(child, deadline).fields["lock"]) if locked else None
             request = TrainingRequest(
                 sealed=SealedCandidate(files, parents),
                 seed=seed,
@@ -197,7 +199,7 @@ def train_candidate(
             )
             child.tell(request.to_message())
             while True:
-                message = _heard(child, deadline, compiling)
+                message = _heard(child, deadline)
                 if message.fields.get("done"):
                     return _result(message, lock, files)
                 report(_numbers(message.fields, _PROGRESS))
@@ -210,15 +212,8 @@ def train_candidate(
         raise TrainingFailed("killed_by_safety", error.problem, code=error.code, about=error.about) from error
 
 
-def _heard(child: Child, deadline: float, compiling: Callable[[str, float], None]) -> Message:
-    """The next message that says more than what is being compiled."""
-    while True:
-        message = child.receive(max(0.001, deadline - time.monotonic()))
-        name, seconds = message.fields.get("compiling"), message.fields.get("seconds")
-        if name is None:
-            return message
-        if isinstance(name, str) and isinstance(seconds, int | float) and 0 <= seconds < _MOST:
-            compiling(name[:_LONGEST_WORD], seconds)
+def _heard(child: Child, deadline: float) -> Message:
+    return child.receive(max(0.001, deadline - time.monotonic()))
 
 
 def _status(error: ChildFailed) -> str:

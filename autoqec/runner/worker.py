@@ -22,7 +22,7 @@ from autoqec.candidate.recorded_program import Program
 from autoqec.candidate.schema import Candidate, Training, read_candidate, write_candidate
 from autoqec.candidate.stage_contract import Inference, StageKind
 from autoqec.candidate.weights import load_weights, save_weights
-from autoqec.compiled_once import tell_compiling
+from autoqec.candidate_paths import TRAINING_FILE
 from autoqec.decoding.compile_decoder import compile_decoder
 from autoqec.decoding.decoder_contract import CompiledDecoder, ConfidentDecoder, TeachingDecoder
 from autoqec.decoding.gate_file import Gate
@@ -104,10 +104,10 @@ def _confident(fields: Mapping[str, Any], problem: Problem, registry: Registry) 
     if not isinstance(decoder, ConfidentDecoder):
         problem_is = f"gated needs a decoder that says how sure it is, and decoder {fields['kind']!r} does not"
         raise UsageError(
-            f"training.yaml: sampling: {problem_is}",
+            f"{TRAINING_FILE}: sampling: {problem_is}",
             hint="use sampling: all, or an environment whose decoder offers a confidence, such as mwpm",
             code="bad_value",
-            about={"file": "training.yaml", "field": "sampling", "problem": problem_is, "choices": ["all"]},
+            about={"file": TRAINING_FILE, "field": "sampling", "problem": problem_is, "choices": ["all"]},
         )
     return decoder
 
@@ -304,12 +304,11 @@ def serve_training(channel: Channel) -> None:
     """First message: a `TrainingPreparation`, answered by `{"lock": …}` as above; then a `TrainingRequest`.
 
     Answered by progress messages `{"step", "steps", "shots", "loss", "planned"}` and at last `{"done": true, "telemetry",
-    "cost"}` with blob `weights`. Wherever a kernel has to be compiled there is a message `{"compiling", "seconds"}` before.
+    "cost"}` with blob `weights`.
     """
     from autoqec.runner.training import Progress, train
 
     wanted = TrainingPreparation.from_message(channel.receive())
-    tell_compiling(lambda name, seconds: channel.send(Message({"compiling": name, "seconds": seconds})))
     registry, problem = _registry(wanted.lock), _problem(wanted.dem)
     problems = [problem, *_at_other_rates(wanted.other_dems, problem)]
     training = training_from(wanted.training)

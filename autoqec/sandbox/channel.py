@@ -12,6 +12,7 @@ import os
 import select
 import signal
 import struct
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -120,6 +121,7 @@ class Channel:
         self._read_fd = read_fd
         self._write_fd = write_fd
         self._widened = False
+        self._sending = threading.Lock()  # what is compiled is told from any thread
 
     @property
     def descriptors(self) -> tuple[int, int]:
@@ -135,10 +137,11 @@ class Channel:
         header = dict(message.fields) | {"blobs": [[name, len(data)] for name, data in message.blobs.items()]}
         encoded = json.dumps(header, allow_nan=False).encode()
         try:
-            for part in (_PREFIX.pack(_MAGIC, len(encoded)), encoded, *message.blobs.values()):
-                view = memoryview(part)
-                while view:
-                    view = view[os.write(self._write_fd, view) :]
+            with self._sending:
+                for part in (_PREFIX.pack(_MAGIC, len(encoded)), encoded, *message.blobs.values()):
+                    view = memoryview(part)
+                    while view:
+                        view = view[os.write(self._write_fd, view) :]
         except (BrokenPipeError, OSError) as error:
             raise ChannelClosed(f"the other process is gone: {error.strerror}") from error
 
@@ -149,6 +152,7 @@ class Channel:
         *,
         clock: Callable[[], float] = time.monotonic,
         waiting: Callable[[], None] | None = None,
+        aside: Callable[[Message], bool] = lambda message: False,
     ) -> Message:
         """Read one frame.
 
@@ -157,6 +161,7 @@ class Channel:
             most_bytes: Limit on the bytes of blobs, if you know how long an honest answer is. More is an error.
             clock: What counts these seconds.
             waiting: Called about once a second while nothing comes.
+            aside: Whether a frame is dealt with and another one has to be read, before the same deadline.
 
         Raises:
             ChannelClosed: End of file, or bytes that are not a frame.
@@ -166,6 +171,11 @@ class Channel:
         if timeout is not None or waiting is not None:
             at = math.inf if timeout is None else clock() + timeout
             deadline = _Deadline(at, clock, waiting or (lambda: None))
+        while aside(message := self._frame(deadline, most_bytes)):
+            pass
+        return message
+
+    def _frame(self, deadline: _Deadline | None, most_bytes: int) -> Message:
         magic, length = _PREFIX.unpack(self._exactly(_PREFIX.size, deadline))
         if magic != _MAGIC or length > _MAX_HEADER:
             raise ChannelClosed("the other process sent something that is not a frame")

@@ -1,7 +1,8 @@
 """Child processes: each has its own session, exchanges frames over its standard streams, and is killed with all it started.
 
 The parent starts `module:function` with `Child(...)`; in the child that function is called with a `Channel` and serves
-until the channel closes. A child does not outlive its parent.
+until the channel closes. A child does not outlive its parent. Before any message there may be frames `{"compiling", "seconds"}`,
+one for each kernel that the child compiles; `Child` passes them on and its users never see them.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import IO, Any
 
+from autoqec.compiled_once import Told, say_compiling, tell_compiling
 from autoqec.errors import AutoQECError, code_of
 from autoqec.plugin_errors import explained
 from autoqec.sandbox.channel import MAX_FRAME_BYTES, Channel, ChannelClosed, ChannelTimeout, Message
@@ -36,6 +38,11 @@ _LONGEST_TEXT = 2000
 #: The form of a code and of a name in `about`; and how many such names are kept.
 _CODE = re.compile("[a-z][a-z0-9_]{0,39}")
 _MOST_WORDS = 32
+
+#: Characters of the name of a kernel, seconds that compiling it may take, and how many kernels of one child are told of.
+_LONGEST_NAME = 200
+_MOST_SECONDS = 3600.0
+_MOST_KERNELS = 32
 
 #: Seconds to wait for the end of a process that has closed its pipes, and for its last message. Such a process is ending, so even
 #: on a busy machine the wait is short. Only a process that closes its pipes and keeps running uses it up.
@@ -69,6 +76,7 @@ class Child:
         apart: Whether the child starts in namespaces of its own, if the kernel allows it. It must do so while it has one
             thread; the rest of the lock comes later (`autoqec.sandbox.lock`).
         inherit: Descriptors that it inherits besides its standard streams.
+        compiling: Called with the name of each kernel that it compiles, and about how many seconds that takes.
     """
 
     def __init__(
@@ -79,7 +87,9 @@ class Child:
         threads: int = 1,
         apart: bool = False,
         inherit: Sequence[int] = (),
+        compiling: Told = say_compiling,
     ):
+        self._compiling = compiling
         with self._opened() as opened:
             self._process = subprocess.Popen(
                 [
@@ -109,6 +119,7 @@ class Child:
         """Open the resources of a child; all of them are closed again if the child cannot be started."""
         self._final: Message | None = None
         self._killed = False
+        self._kernels = 0
         with contextlib.ExitStack() as opened:
             # An empty folder, not the lab. Files that the child leaves there must not cause a failure.
             self._folder = tempfile.TemporaryDirectory(prefix="autoqec-", ignore_cleanup_errors=True)
@@ -189,12 +200,23 @@ class Child:
         if self._final is not None:
             raise failure_from(self._final)
         try:
-            message = self._channel.receive(timeout, most_bytes, clock=clock, waiting=waiting)
+            message = self._channel.receive(timeout, most_bytes, clock=clock, waiting=waiting, aside=self._passed_on)
         except ChannelClosed as error:
             raise self._explained(error) from error
         if "error" in message.fields:
             raise failure_from(message)
         return message
+
+    def _passed_on(self, message: Message) -> bool:
+        """Whether a message only says what is compiled. A child may run others' code, so what it says is limited."""
+        if message.fields.keys() != {"compiling", "seconds"} or message.blobs:
+            return False
+        name, seconds = message.fields["compiling"], message.fields["seconds"]
+        known = isinstance(name, str) and isinstance(seconds, int | float) and 0 <= seconds <= _MOST_SECONDS
+        if known and self._kernels < _MOST_KERNELS:
+            self._kernels += 1
+            self._compiling(plain(name[:_LONGEST_NAME]), seconds)
+        return True
 
     def _last_words(self, error: ChannelClosed) -> AutoQECError:
         """Why a child that no longer reads has ended: the error it reported, or else how it died.
@@ -379,7 +401,8 @@ def find_function(target: str) -> Callable[..., Any]:
 
 
 def serve(work: Callable[[Channel], None], channel: Channel, memory_bytes: int) -> None:
-    """Serve until the channel closes; report any error to the parent."""
+    """Serve until the channel closes; report what is compiled, and any error, to the parent."""
+    tell_compiling(lambda name, seconds: channel.send(Message({"compiling": name, "seconds": seconds})))
     try:
         work(channel)
     except ChannelClosed:

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from autoqec.compiled_once import say_compiling
 from autoqec.errors import AutoQECError
 from autoqec.sandbox.channel import Channel, ChannelClosed, ChannelTimeout, Message
 from autoqec.sandbox.child import (
@@ -137,6 +138,7 @@ class _Fork(Child):
 
     def __init__(self, fork_server: ForkServer):
         self._fork_server = fork_server
+        self._compiling = say_compiling
         self._ended: int | None = None
         with self._opened() as opened, contextlib.ExitStack() as theirs:
             their_in, to_it = os.pipe()

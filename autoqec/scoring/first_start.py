@@ -9,8 +9,8 @@ from contextlib import suppress
 
 import numpy as np
 
-from autoqec.canonical import load_yaml
-from autoqec.compiled_once import tell_compiling
+from autoqec.candidate_paths import TRAINING_FILE
+from autoqec.canonical import told_fields
 from autoqec.decoding.compile_decoder import compile_decoder
 from autoqec.decoding.decoder_contract import ConfidentDecoder, TeachingDecoder
 from autoqec.decoding.gate_file import read_gate
@@ -44,7 +44,8 @@ class FirstStart:
     def begin(self) -> None:
         """Start the process; nothing if it runs."""
         if self._child is None:
-            self._child = Child(_FUNCTION)
+            # Nobody listens while training goes on: what it compiles would be told when it is done.
+            self._child = Child(_FUNCTION, compiling=lambda name, seconds: None)
             self._child.tell(self._task.to_message())
 
     def __enter__(self) -> FirstStart:
@@ -57,19 +58,14 @@ class FirstStart:
             # An error here is that of the environment or its decoder, and scoring will report it.
             if exception[0] is None:
                 with suppress(ChildFailed, ChannelClosed, ChannelTimeout):
-                    while "done" not in self._child.receive(_SECONDS).fields:
-                        pass
+                    self._child.receive(_SECONDS)
         finally:
             self._child.kill()
 
 
 def serve(channel: Channel) -> None:
-    """Receive a `ScoringTask`, compile the decoder of its environment, and answer `{"done": true}`.
-
-    Before that there may be frames `{"compiling", "seconds"}`.
-    """
+    """Receive a `ScoringTask`, compile the decoder of its environment, and answer `{"done": true}`."""
     task = ScoringTask.from_message(channel.receive())
-    tell_compiling(lambda name, seconds: channel.send(Message({"compiling": name, "seconds": seconds})))
     registry = load_plugins()
     loaded = environment_from_files(task.environment, origin="the environment")
     problem = build_problem(loaded, registry.maker("code"), task.p)
@@ -90,8 +86,7 @@ def serve(channel: Channel) -> None:
 
 
 def _loss(task: ScoringTask) -> object:
-    told = load_yaml(task.sealed.files.get("training.yaml", b"{}"), name="training.yaml")
-    return told.get("loss") if isinstance(told, dict) else None
+    return told_fields(task.sealed.files, TRAINING_FILE).get("loss")
 
 
 def _priors(problem: Problem) -> np.ndarray:

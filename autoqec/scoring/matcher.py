@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 
 from autoqec.candidate_paths import ENSEMBLE_FILE, GATE_FILE
-from autoqec.compiled_once import tell_compiling
+from autoqec.compiled_once import say_compiling
 from autoqec.decoding.decoder_contract import Decoded
 from autoqec.decoding.gating import Split
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
@@ -89,7 +89,6 @@ def serve(channel: Channel) -> None:
     """
     _limit_memory()
     note, store = _sender(channel), PlainStore()
-    tell_compiling(lambda name, seconds: note(f"compiling {name}, once, about {seconds:.0f} s", 0, 0))
     request = channel.receive()
     with Workers() as workers:
         while True:
@@ -181,7 +180,7 @@ class Matcher:
         self.progress: Callable[[float], None] = lambda part: None
         self.reference_runs: Mapping[str, ReferenceRun] = {}
         self._doing = "loading"
-        self._child = Child("autoqec.scoring.matcher:serve")
+        self._child = Child("autoqec.scoring.matcher:serve", compiling=self._compiles)
         try:
             self.open(blobs, p, strong, ungated=ungated)
         except BaseException:
@@ -323,6 +322,11 @@ class Matcher:
             code = OUT_OF_MEMORY if "bad_alloc" in error.problem else None
             said = f"decoding the candidate's beliefs failed: {late.problem if late else error.problem}"
             raise CandidateFault("timeout" if late else "crash", said, code=code, about=error.about) from error
+
+    def _compiles(self, name: str, seconds: float) -> None:
+        """Note that the process compiles a kernel: that is where it hangs if no answer comes."""
+        self._doing = f"compiling {name}, once, about {seconds:.0f} s"
+        say_compiling(name, seconds)
 
     def _note(self, message: Message) -> None:
         """Note what the process is doing, and how far it is."""

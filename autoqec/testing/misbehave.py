@@ -18,6 +18,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+from autoqec.compiled_once import say_compiling
 from autoqec.sandbox.channel import Channel, Message
 from autoqec.sandbox.child import Child, find_function
 from autoqec.sandbox.lock import lock
@@ -47,6 +48,17 @@ def hang(message: Message) -> Message:
 def half_way(message: Message) -> Message:
     """Report half of the work, and be done."""
     report_progress(0.5)
+    return Message({"done": True})
+
+
+def compile_kernels(message: Message) -> Message:
+    """Say that the kernels that the field `names` lists are compiled; with `deeper`, by a child of this process."""
+    if message.fields.get("deeper"):
+        with Child("autoqec.scoring.executor_contract:serve_tasks") as child:
+            child.send({"function": "autoqec.testing.misbehave:compile_kernels", "names": message.fields["names"]})
+            return child.receive(60)
+    for name in message.fields["names"]:
+        say_compiling(name, 9)
     return Message({"done": True})
 
 

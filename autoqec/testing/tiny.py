@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from autoqec.candidate_paths import TRAINING_FILE
 from autoqec.config import CONFIG_FILE
 from autoqec.history import Ledger, initialise
 from autoqec.problem.problem import Problem
@@ -91,6 +92,6 @@ def tiny_proposal(iterations: int = 4, slug: str = "bp") -> dict[str, Any]:
     """Return a Coder's reply for the tiny environment: one belief-propagation stage that trains in under a second."""
     files = {
         f"stages/{slug}/stage.yaml": f"kind: neural_bp\niterations: {iterations}\n",
-        "training.yaml": "shots: 512\nbatch_size: 128\n",
+        TRAINING_FILE: "shots: 512\nbatch_size: 128\n",
     }
     return {"files": files, "message": "a change"}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autoqec.counted_words import counted
 from autoqec.errors import UsageError
 from autoqec.results.agent_comparison import ArmResult, by_agent, gain_of
 
@@ -62,7 +63,7 @@ def plot_comparison(arms: Sequence[ArmResult], path: Path, title: str) -> None:
             aside = _APART * place / len(by_agent(arms))
             _draw(left, [_by_rounds(arm) for arm in own], look, own, [aside + _APART * n for n in range(len(own))])
             _draw(right, [_by_seconds(arm) for arm in own], look, own, [0.0] * len(own))
-            seeds = f"mean of {len(own)} seed{'s' if len(own) > 1 else ''}"
+            seeds = f"mean of {counted(len(own), 'seed')}"
             handles.append(Line2D([], [], linewidth=2.2, markersize=5, label=f"{agent} ({seeds})", **look))
         left.set_xlabel("rounds")
         left.set_ylabel("best VERIFIED ΔLER so far · 1e-3, per shot")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from autoqec.counted_words import counted
 from autoqec.results.agent_comparison import (
     TEST,
     ArmResult,
@@ -76,9 +77,11 @@ def pair_text(pair: PairComparison) -> str:
     first, second = pair.agents
     if pair.word is not None:
         loser = second if pair.word == first else first
-        text = f"{pair.word} beats {loser}: its best round is shown to gain more in each of {pair.seeds} seed(s)"
+        text = (
+            f"{pair.word} beats {loser}: its best round is shown to gain more in each of {counted(pair.seeds, 'seed')}"
+        )
     else:
-        wins = f"in {pair.wins(first)} of {pair.seeds} seed(s), {second} in {pair.wins(second)}"
+        wins = f"in {pair.wins(first)} of {counted(pair.seeds, 'seed')}, {second} in {pair.wins(second)}"
         text = f"{first} is shown to be ahead of {second} {wins}"
     if pair.mean_difference is None:
         return text

@@ -17,13 +17,16 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
+    from autoqec.views.fitted_console import FittedConsole
 
-def out() -> Console:
+
+def out() -> FittedConsole:
     """Standard output, for data. Wide when it is not a terminal, so that a pipe gets whole lines."""
-    from rich.console import Console
+    from autoqec.views.fitted_console import FittedConsole
 
-    console = Console(highlight=False, soft_wrap=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
+    console = FittedConsole(highlight=False, soft_wrap=False)
+    console.whole = not console.is_terminal and "COLUMNS" not in os.environ
+    if console.whole:
         console.width = 200
     return console
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from autoqec.counted_words import counted
 from autoqec.views.console import out, plain
 from autoqec.views.installed_text import grid
 
@@ -38,5 +39,5 @@ def print_plan(plan: PlanRow, rounds: int) -> None:
         else f"no earlier round to estimate from; {rounds * least:,.0f} s at most"
     )
     console.print(
-        f"{rounds} round(s): {rounds * plan['tokens']:,} tokens at most, {money_text(cost)}, {time}; no agent was called"
+        f"{counted(rounds, 'round')}: {rounds * plan['tokens']:,} tokens at most, {money_text(cost)}, {time}; no agent was called"
     )

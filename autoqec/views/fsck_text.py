@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
+from autoqec.counted_words import counted
 from autoqec.history import Finding, Repaired
 from autoqec.views.console import out, plain
 
@@ -19,9 +20,9 @@ def print_findings(findings: Sequence[Finding]) -> None:
         head = Text(f"{finding.severity} {finding.code} ", style=_STYLES[finding.severity])
         console.print(head + plain(f"{finding.ref}: {finding.problem}"), soft_wrap=True)
         by = "  --repair would: " if finding.repairable else "  hint: "
-        console.print(Text(by, style="bold") + plain(finding.hint), soft_wrap=True)
+        console.print_whole(Text(by, style="bold") + plain(finding.hint))
     counts = {severity: sum(finding.severity == severity for finding in findings) for severity in _STYLES}
-    found = ", ".join(f"{count} {severity}{'s' * (count > 1)}" for severity, count in counts.items() if count)
+    found = ", ".join(counted(count, severity) for severity, count in counts.items() if count)
     console.print(plain(found or "the record is sound"))
 
 

@@ -121,7 +121,7 @@ def _lines(run: str, rounds: Mapping[int, RoundRow], width: int) -> Iterator[Tex
 
 
 def _cells(item: RoundRow, gated: bool) -> tuple[Text, ...]:
-    costs = item.metrics.costs if item.metrics else None
+    costs = item.costs
     return (
         Text(str(item.round)),
         verdict_text(item),

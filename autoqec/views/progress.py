@@ -8,7 +8,8 @@ from types import TracebackType
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
-from autoqec.round_events import AgentsSpent, AgentWorks, Compiling, ObserverFails, RoundEvent
+from autoqec.counted_words import counted
+from autoqec.round_events import AgentsSpent, AgentWorks, ObserverFails, RoundEvent
 from autoqec.views.console import err, plain, say
 
 _TITLES = {
@@ -81,7 +82,7 @@ class RoundDisplay:
         elif event["event"] == "step":
             self._begin(_TITLES.get(event["step"], event["step"]))
         elif event["event"] == "compiling":
-            self._note(_compiling_note(event))
+            self._progress.console.print(compiling_note(event["what"], event["seconds"]), markup=False)
         elif event["event"] == "agent":
             self._note(_agent_note(event))
         elif event["event"] == "spent":
@@ -93,6 +94,8 @@ class RoundDisplay:
         elif event["event"] == "score":
             self._advance(event["shots"], event["total"], self._speed(event["shots"]))
         elif event["event"] == "verify":
+            if self._task is None:  # `verify` has no steps
+                self._begin(_TITLES["verify"])
             evidence = f", log evidence {event['log_e_better']:.1f}" if "log_e_better" in event else ""
             self._advance(
                 event["shots"], event["max_shots"], f"{event['shots']:,} shots{evidence}, {self._speed(event['shots'])}"
@@ -135,7 +138,7 @@ class _PhaseLines:
             self._step = _TITLES.get(event["step"], event["step"])
             self._begin(self._step)
         elif event["event"] == "compiling":
-            say(_compiling_note(event))
+            say(compiling_note(event["what"], event["seconds"]))
         elif event["event"] == "verify" and "stage" in event:
             title = self._step or _TITLES["verify"]
             self._begin(f"{title}: {event['stage']}")
@@ -153,8 +156,9 @@ class _PhaseLines:
             self._phase, self._began = phase, time.monotonic()
 
 
-def _compiling_note(event: Compiling) -> str:
-    return f"compiling {plain(event['what']).plain}, once, about {event['seconds']:.0f} s"
+def compiling_note(what: str, seconds: float) -> str:
+    """That something is compiled for the first time, and how long that takes."""
+    return f"compiling {plain(what).plain}, once, about {seconds:.0f} s"
 
 
 def _agent_note(event: AgentWorks) -> str:
@@ -172,5 +176,5 @@ def _observer_note(event: ObserverFails) -> str:
 
 
 def _money(spent: AgentsSpent) -> str:
-    unknown = f", and {spent['unpriced']} call(s) of unknown price" if spent["unpriced"] else ""
+    unknown = f", and {counted(spent['unpriced'], 'call')} of unknown price" if spent["unpriced"] else ""
     return f"${spent['cost']:.4f}{unknown}"

@@ -148,6 +148,19 @@ class RoundRow:
         return found.sent_on if found else None
 
     @property
+    def costs(self) -> Costs | None:
+        """Its costs; FLOPs, which are a mean of shots, and parameters as the verifier counted them, if the verdict has them."""
+        if self.metrics is None or self.holdout is None:
+            return self.metrics.costs if self.metrics else None
+        costs = self.metrics.costs
+        flops, params = self.holdout.flops_per_shot, self.holdout.params
+        return replace(
+            costs,
+            flops_per_shot=costs.flops_per_shot if flops is None else int(flops),
+            params=costs.params if params is None else int(params),
+        )
+
+    @property
     def name(self) -> str:
         """`run/number`."""
         return f"{self.run}/{self.round}"

@@ -8,15 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from autoqec.counted_words import counted
 from autoqec.history import Dropped, Ledger, SyncReport, Unpushed, unpushed
 from autoqec.views.console import out, plain, print_json, say
 
 if TYPE_CHECKING:
     from autoqec.printed_rows import ExportRow
-
-
-def _several(count: int, what: str, many: str = "") -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {many or what + 's'}"
 
 
 def moved(refs: Iterable[str]) -> str:
@@ -28,10 +25,10 @@ def moved(refs: Iterable[str]) -> str:
     notes = {name.split("/")[1] for kind, name in found if kind == "notes"}
     rounds = {name.removeprefix("exp/") for kind, name in found if kind not in ("runs", "artifacts", "notes")}
     parts = [
-        _several(len(runs), "run") if runs else "",
-        _several(len(rounds), "round") if rounds else "",
-        f"notes on {_several(len(notes), 'run')}" if notes else "",
-        f"weights of {_several(len(weights), 'round')}" if weights else "",
+        counted(len(runs), "run") if runs else "",
+        counted(len(rounds), "round") if rounds else "",
+        f"notes on {counted(len(notes), 'run')}" if notes else "",
+        f"weights of {counted(len(weights), 'round')}" if weights else "",
     ]
     return ", ".join(part for part in parts if part) or "nothing new"
 
@@ -40,7 +37,7 @@ def unpushed_text(remote: str, lacks: Unpushed) -> str | None:
     """What a remote lacks, and the command that pushes it; None if it lacks nothing."""
     if not lacks.rounds and not lacks.notes:
         return None
-    return f"{_several(lacks.rounds, 'round')}, {_several(lacks.notes, 'note')} not pushed: autoqec push {remote}"
+    return f"{counted(lacks.rounds, 'round')}, {counted(lacks.notes, 'note')} not pushed: autoqec push {remote}"
 
 
 def unpushed_hints(ledger: Ledger) -> list[str]:
@@ -57,7 +54,7 @@ def _dropped(found: Dropped) -> str:
         return f"has changed the closed claim of {found.round}"
     thing = {"lines": "record", "files": "file"}[found.what]
     parts = (
-        f"{verb} {_several(count, thing)}"
+        f"{verb} {counted(count, thing)}"
         for verb, count in (("dropped", found.dropped), ("changed", found.changed))
         if count
     )
@@ -89,7 +86,7 @@ def print_sync(report: SyncReport, *, as_json: bool) -> None:
     if report.received or not report.sent:
         out().print(plain(f"received from {report.remote}: {moved(report.received)}"), soft_wrap=True)
     if report.archived:
-        went = _several(len(report.archived), "branch", "branches")
+        went = counted(len(report.archived), "branch", "branches")
         out().print(plain(f"archived here and on {report.remote}: {went} of rounds removed"), soft_wrap=True)
 
 
@@ -102,8 +99,9 @@ def print_bundle(
         fields = {"run": run, "path": str(path), "bytes": size, "refs": list(refs), "weights": list(weights)}
         print_json([{"schema": "autoqec.bundle/1", **fields}])
         return
-    text = f"{path}: {_several(rounds, 'round')} of {run}, weights of {len(weights)}, {size:,} bytes"
-    out().print(plain(f"{text}\nto look into it: git clone {path} <dir>, then run autoqec log there"), soft_wrap=True)
+    text = f"{path}: {counted(rounds, 'round')} of {run}, weights of {len(weights)}, {size:,} bytes"
+    out().print(plain(text), soft_wrap=True)
+    out().print_whole(plain(f"to look into it: git clone {path} <dir>, then run autoqec log there"))
 
 
 def print_export(folder: Path, manifest: ExportRow, *, as_json: bool) -> None:
@@ -114,4 +112,5 @@ def print_export(folder: Path, manifest: ExportRow, *, as_json: bool) -> None:
     text = f"{folder}: {manifest['round']} ({manifest['verdict'] or 'not judged'}), digest {manifest['digest'][:12]}"
     use = f"cd {folder} && PYTHONPATH=. sinter collect --custom_decoders_module_function predecoder:decoders"
     line = f"{use} --decoders autoqec:{manifest['round']} ..." if "circuit.stim" in manifest["files"] else use
-    out().print(plain(f"{text}\n{line}"), soft_wrap=True)
+    out().print(plain(text), soft_wrap=True)
+    out().print_whole(plain(line))

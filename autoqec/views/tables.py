@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 from textwrap import wrap
 
@@ -78,31 +78,58 @@ def _percent(figures: Figures | None) -> str:
 
 
 #: With less room than this, the hypothesis gets no column.
-_LEAST_WORDS = 16
+_LEAST_WORDS = 20
 
-#: From this width on, the front shows the bytes of candidates too.
+#: From this width on, columns give way to the hypothesis; below it, only to the width itself.
 _WIDE = 100
 
+#: Columns that may give way, the first to go first.
+_LOG_GIVES_WAY = ("params", "LER", "sent", "from", "FLOPs", "vs plain")
+_FRONT_GIVES_WAY = ("bytes", "beats", "LER", "sent", "µs", "vs plain", "params", "FLOPs")
 
-def _print_table(console: Console, left: str, right: str, rows: Sequence[tuple[str | Text, ...]]) -> None:
-    """Print text columns (`left`), figures (`right`), and last the hypothesis in the rest of the line.
+#: Columns of words; the others are figures, which stand at the right.
+_WORDS = ("#", "verdict", "from", "round")
 
-    A table library shrinks all columns of a table that is too wide; here only the hypothesis shrinks, to nothing if needed.
+_GAIN = "ΔLER·1e-3 (95 %)"
+_HYPOTHESIS = "hypothesis"
+
+_Row = dict[str, str | Text]
+
+
+def _print_table(console: Console, rows: Sequence[_Row], give_way: Sequence[str]) -> None:
+    """Print rows by column, and last the hypothesis in the rest of the line.
+
+    A table library shrinks all columns of a table that is too wide; here no figure is cut, but whole columns are left out.
+
+    Args:
+        console: Where to.
+        rows: Each has the same columns.
+        give_way: Columns to leave out where there is no room, the first to go first.
     """
-    headers = [*left.split(";"), *right.split(";")]
-    texts = [[cell if isinstance(cell, Text) else Text(cell) for cell in row] for row in rows]
-    widths = [max([cell_len(header), *(row[i].cell_len for row in texts)]) for i, header in enumerate(headers)]
-    room = console.width - sum(widths) - 2 * len(widths)
+    texts = [{name: cell if isinstance(cell, Text) else Text(cell) for name, cell in row.items()} for row in rows]
+    widths = {name: max(cell_len(name), *(row[name].cell_len for row in texts)) for name in rows[0]}
+    del widths[_HYPOTHESIS]
+    least = _LEAST_WORDS + 2 if console.width >= _WIDE else 0
+    for name in give_way:
+        if _taken(widths) + least <= console.width:
+            break
+        widths.pop(name, None)
+    room = console.width - _taken(widths) - 2
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
-    for place, header in enumerate(headers):
-        table.add_column(header, no_wrap=True, justify="left" if place < len(left.split(";")) else "right")
+    for name in widths:
+        table.add_column(name, no_wrap=True, justify="left" if name in _WORDS else "right")
     if room >= _LEAST_WORDS:
-        table.add_column("hypothesis", no_wrap=True)
+        table.add_column(_HYPOTHESIS, no_wrap=True)
     for row in texts:
-        row[-1].truncate(max(room, 1), overflow="ellipsis")
-        table.add_row(*row[: len(table.columns)])
-    console.width = max(console.width, sum(widths) + 2 * len(widths))
+        row[_HYPOTHESIS].truncate(max(room, 1), overflow="ellipsis")
+        table.add_row(*(row[str(column.header)] for column in table.columns))
+    console.width = max(console.width, _taken(widths))
     console.print(table, crop=False)
+
+
+def _taken(widths: Mapping[str, int]) -> int:
+    """The width of columns and of what is between them."""
+    return sum(widths.values()) + 2 * (len(widths) - 1)
 
 
 def print_log(items: Sequence[RoundRow]) -> None:
@@ -114,24 +141,23 @@ def print_log(items: Sequence[RoundRow]) -> None:
         rounds = list(group)
         env, gated = next((item.env for item in rounds if item.env), ""), any_gated(rounds)
         console.print(Text(run, style="bold") + plain(f"  {env}"))
-        rows: list[tuple[str | Text, ...]] = []
-        for item in rounds:
-            costs = item.metrics.costs if item.metrics else None
-            row: tuple[str | Text, ...] = (
-                str(item.round),
-                verdict_text(item),
-                plain(" + ".join(_short(parent, run) for parent in item.fork_from) or "baseline"),
-                _rate(item.best.ler_candidate if item.best else None),
-                _percent(item.best),
-                gain_text(item.best),
-                count_text(costs.flops_per_shot if costs else None),
-                *([sent_text(item)] if gated else []),
-                count_text(costs.params if costs else None),
-                plain(item.hypothesis or item.reason or ""),
-            )
-            rows.append(row)
-        costs_shown = "FLOPs;sent;params" if gated else "FLOPs;params"
-        _print_table(console, "#;verdict;from", f"LER;vs plain;ΔLER·1e-3 (95 %);{costs_shown}", rows)
+        _print_table(console, [_log_row(item, gated) for item in rounds], _LOG_GIVES_WAY)
+
+
+def _log_row(item: RoundRow, gated: bool) -> _Row:
+    costs = item.costs
+    return {
+        "#": str(item.round),
+        "verdict": verdict_text(item),
+        "from": plain(" + ".join(_short(parent, item.run) for parent in item.fork_from) or "baseline"),
+        "LER": _rate(item.best.ler_candidate if item.best else None),
+        "vs plain": _percent(item.best),
+        _GAIN: gain_text(item.best),
+        "FLOPs": count_text(costs.flops_per_shot if costs else None),
+        **({"sent": sent_text(item)} if gated else {}),
+        "params": count_text(costs.params if costs else None),
+        _HYPOTHESIS: plain(item.hypothesis or item.reason or ""),
+    }
 
 
 def print_outcome(item: RoundRow) -> None:
@@ -154,8 +180,8 @@ def print_outcome(item: RoundRow) -> None:
     references = (item.holdout.references if item.holdout else None) or item.references or {}
     if references:
         _print_indented(console, ", ".join(f"{name} {ler:.5f}" for name, ler in sorted(references.items())))
-    if item.metrics is not None:
-        _print_indented(console, _costs_text(item.metrics))
+    if item.metrics is not None and item.costs is not None:
+        _print_indented(console, _costs_text(replace(item.metrics, costs=item.costs, sent_on=item.sent_on)))
 
 
 def _print_indented(console: Console, text: str) -> None:
@@ -182,40 +208,38 @@ def _short(parent: str, run: str) -> str:
 def print_front(items: Sequence[RoundRow]) -> None:
     """The Pareto front, environment by environment, best gain first; figures are the verdicts'."""
     console = out()
-    wide = console.width >= _WIDE
     if not items:
         console.print("The front is empty: no round is VERIFIED yet.")
     for env, group in groupby(items, key=lambda item: f"{item.env}@{str(item.env_id)[:12]}"):
         console.print(plain(env))
-        rows: list[tuple[str | Text, ...]] = []
         members = list(group)
         gated = any_gated(members)
-        for item in members:
-            holdout, costs = item.holdout, item.metrics.costs if item.metrics else None
-            figures = holdout.figures if holdout else None
-            # Costs as the verifier counted them, if the verdict has them.
-            flops = (holdout.flops_per_shot if holdout else None) or (costs.flops_per_shot if costs else None)
-            params = (holdout.params if holdout else None) or (costs.params if costs else None)
-            row: tuple[str | Text, ...] = (
-                " ".join(filter(None, (item.name, "✓" * is_signed(item) + "*" * bool(item.confirmed)))),
-                _rate(figures.ler_candidate if figures else None),
-                _percent(figures),
-                gain_text(figures),
-                count_text(flops),
-                *([sent_text(item)] if gated else []),
-                count_text(params),
-                *([count_text(holdout.bytes if holdout else None)] if wide else []),
-                "–" if costs is None else f"{costs.latency_us_per_shot:.0f}",
-                str(len(item.dominates)),
-                plain(item.hypothesis or ""),
-            )
-            rows.append(row)
-        columns = ";".join(["FLOPs", *["sent"] * gated, "params", *["bytes"] * wide, "µs"])
-        _print_table(console, "round", f"LER;vs plain;ΔLER·1e-3 (95 %);{columns};beats", rows)
+        _print_table(console, [_front_row(item, gated) for item in members], _FRONT_GIVES_WAY)
     if any(item.confirmed for item in items):
         console.print("* confirmed: on the front for any true gains within the intervals")
     if any(map(is_signed, items)):
         console.print("✓ the verdict is signed by an allowed signer")
+
+
+def _front_row(item: RoundRow, gated: bool) -> _Row:
+    holdout, costs = item.holdout, item.costs
+    figures = holdout.figures if holdout else None
+    # A verdict may say what a metrics note that is damaged no longer does.
+    flops = costs.flops_per_shot if costs else holdout.flops_per_shot if holdout else None
+    params = costs.params if costs else holdout.params if holdout else None
+    return {
+        "round": " ".join(filter(None, (item.name, "✓" * is_signed(item) + "*" * bool(item.confirmed)))),
+        "LER": _rate(figures.ler_candidate if figures else None),
+        "vs plain": _percent(figures),
+        _GAIN: gain_text(figures),
+        "FLOPs": count_text(flops),
+        **({"sent": sent_text(item)} if gated else {}),
+        "params": count_text(params),
+        "bytes": count_text(holdout.bytes if holdout else None),
+        "µs": "–" if costs is None else f"{costs.latency_us_per_shot:.0f}",
+        "beats": str(len(item.dominates)),
+        _HYPOTHESIS: plain(item.hypothesis or ""),
+    }
 
 
 @dataclass(frozen=True)

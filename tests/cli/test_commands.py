@@ -1,5 +1,6 @@
 """The command line: exit codes, data on stdout, messages on stderr, and nothing heavy imported by what only reads."""
 
+import importlib
 import json
 import os
 import shutil
@@ -10,10 +11,16 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import pytest
 
-from autoqec.cli.main import COMMANDS, run
+from autoqec.cli.lab import run_session
+from autoqec.cli.main import COMMANDS, module_of, run
+from autoqec.compiled_once import say_compiling
+from autoqec.config import load_settings
 from autoqec.history import list_claims, list_runs, open_ledger
+from autoqec.plugins import load_plugins
+from autoqec.sandbox.child import Child
 from autoqec.testing import make_tiny_lab
 
 HEAVY = ["torch", "stim", "pymatching", "ldpc", "anthropic", "optuna", "numba", "fusion_blossom", "scipy"]
@@ -565,3 +572,23 @@ def test_a_reader_that_stops_early_is_no_error(lab):
     script = f"{sys.executable} -m autoqec log --json | head -c 1; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", script], cwd=lab[0], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_says_what_it_compiles_for_the_first_time(name, monkeypatch, capsys):
+    @click.command()
+    def command():
+        with Child("autoqec.scoring.executor_contract:serve_tasks") as child:
+            child.send({"function": "autoqec.testing.misbehave:compile_kernels", "names": ["matching"]})
+            child.receive(60)
+
+    monkeypatch.setattr(importlib.import_module(module_of(name)), "command", command)
+    assert printed(capsys, name) == (0, "", "compiling matching, once, about 9 s\n")
+
+
+def test_a_session_shows_what_it_compiles_and_a_quiet_one_does_not(here, capsys):
+    ledger, registry = open_ledger(here[0]), load_plugins()
+    for quiet in (False, True):
+        with run_session(ledger, registry, load_settings(here[0]), list_runs(ledger)[0], quiet=quiet):
+            say_compiling("matching", 9)
+        assert capsys.readouterr().err == ("" if quiet else "compiling matching, once, about 9 s\n")

@@ -63,7 +63,7 @@ def test_fsck_finds_says_and_mends(lab, printed):
     subprocess.run(["git", "update-ref", ref, f"{ref}~1"], check=True)
     code, out, _ = printed("fsck")
     assert code == 1
-    assert f"error lost-records {ref}: it has lost 1 records" in out
+    assert f"error lost-records {ref}: it has lost 1 record" in out
     assert "--repair would: restore them" in out
     assert "1 error, 1 warning, 1 info" in out  # the verdict names the lost metrics
     code, out, _ = printed("fsck", "--repair")

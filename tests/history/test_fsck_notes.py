@@ -126,7 +126,7 @@ def test_what_a_forced_ref_dropped_is_in_its_log_and_comes_back(lab, play, git):
 def test_what_git_notes_removed_comes_back(lab, play, git):
     claim, oid = play()
     git("notes", f"--ref={REF}", "remove", oid)
-    assert "it has lost 1 records" in the_only(lab, "lost-records").problem
+    assert "it has lost 1 record" in the_only(lab, "lost-records").problem
     history.repair(lab, findings(lab))
     assert history.read_notes(lab, "depol-abcd", "metrics")[oid][0]["id"] == claim.attempt
 
@@ -156,7 +156,7 @@ def test_a_log_that_a_power_cut_tore_is_read_all_the_same(cut, lab, play, git):
     play()
     assert findings(lab) == []
     git("update-ref", REF, old)
-    assert "it has lost 1 records" in the_only(lab, "lost-records").problem
+    assert "it has lost 1 record" in the_only(lab, "lost-records").problem
     log.write_bytes(b"")
     assert findings(lab) == []
     log.unlink()

@@ -725,7 +725,7 @@ def test_fsck_says_what_is_not_pushed_and_what_is_not_here(pair):
     notes = "refs/notes/autoqec/depol-abcd/metrics"
     sh(two.workdir, "update-ref", notes, f"{notes}^")
     found = {finding.code: finding for finding in history.check(two)}
-    assert "1 rounds, 1 notes" in found["not-pulled"].problem
+    assert "1 round, 1 note" in found["not-pulled"].problem
     assert found["not-pulled"].severity == "info"
     history.pull(two)
     assert "not-pulled" not in codes(two)

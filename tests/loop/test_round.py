@@ -662,8 +662,6 @@ def test_a_verdict_is_compared_with_a_decoder_near_maximum_likelihood_that_is_in
             raise UsageError("not this problem")
 
     monkeypatch.setattr(judging, "compile_decoder", compiled)
-    # The tests may run from a source tree beside an installed copy, where no plugin counts as ours.
-    monkeypatch.setattr(Registration, "is_own", property(lambda entry: True))
     assert strong_reference(made) == expected
 
 

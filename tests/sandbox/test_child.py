@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from autoqec.sandbox.channel import ChannelClosed, ChannelTimeout
+from autoqec.compiled_once import compiling_told
+from autoqec.sandbox.channel import ChannelClosed, ChannelTimeout, Message
 from autoqec.sandbox.child import Child, ChildFailed
 
 # The functions children run are real modules: a child starts isolated and sees only what is installed.
@@ -159,3 +160,33 @@ def test_a_child_dies_with_its_parent():
     parent.wait()
     parent.stdout.close()
     wait_until(lambda: gone(pid))
+
+
+@pytest.mark.parametrize("deeper", [False, True])
+def test_what_a_child_compiles_is_told_here_however_deep_it_is(deeper):
+    told = []
+    with Child(ECHO, compiling=lambda *of: told.append(of)) as child:
+        child.send({"function": "autoqec.testing.misbehave:compile_kernels", "names": ["matching"], "deeper": deeper})
+        assert child.receive(60).fields == {"done": True}
+    assert told == [("matching", 9)]
+
+
+def test_without_a_listener_of_its_own_a_child_tells_that_of_the_process():
+    told = []
+    with compiling_told(lambda *of: told.append(of)), Child(ECHO) as child:
+        child.send({"function": "autoqec.testing.misbehave:compile_kernels", "names": ["gap"]})
+        child.receive(60)
+    assert told == [("gap", 9)]
+
+
+def test_a_child_can_say_little_about_what_it_compiles(monkeypatch):
+    told = []
+    with Child(ECHO, compiling=lambda *of: told.append(of)) as child:
+        odd = [{"compiling": 5, "seconds": 8}, {"compiling": "x", "seconds": "8"}, {"compiling": "x", "seconds": -1}]
+        many = [{"compiling": f"\x1b{number}" + "x" * 1000, "seconds": 8} for number in range(1000)]
+        left = [Message(fields) for fields in (*odd, *many, {"step": 1}, {"compiling": "x", "seconds": 8, "step": 2})]
+        monkeypatch.setattr(child._channel, "_frame", lambda deadline, most_bytes: left.pop(0))
+        assert child.receive(60).fields == {"step": 1}
+        assert child.receive(60).fields["step"] == 2, "an answer is an answer, whatever else it holds"
+    assert len(told) == 32
+    assert told[0] == ("?0" + "x" * 198, 8)

@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -34,9 +35,14 @@ def environment(tmp_path_factory):
     return folder / "venv/bin/python", site
 
 
-def run(python, home, *arguments):
+def run(python, home, *arguments, cwd=None):
     done = subprocess.run(
-        [str(python), *arguments], env=os.environ | {"HOME": str(home)}, capture_output=True, text=True, check=False
+        [str(python), *arguments],
+        env=os.environ | {"HOME": str(home)},
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -155,7 +161,6 @@ def installed(site, names, changed=()):
     """Put copies of our packages into site-packages, as a wheel does, with a RECORD of them."""
     import base64
     import hashlib
-    import shutil
 
     lines = []
     for folder, source in (("autoqec", "autoqec"), ("autoqec_plugins", "plugins")):
@@ -185,11 +190,22 @@ def test_in_an_installed_package_ours_is_what_its_record_lists(tmp_path):
         "import autoqec\nclass Added:\n    pass\n@autoqec.hookimpl\ndef autoqec_register_stages(register):\n"
         "    register('added', 'autoqec_plugins.added:Added')\n"
     )
-    rows, broken = run(tmp_path / "venv/bin/python", tmp_path, "-I", "-c", OURS)
+    python, expected = tmp_path / "venv/bin/python", {"mlp": True, "custom": True, "gnn": False, "added": False}
+    rows, broken = run(python, tmp_path, "-I", "-c", OURS)
     assert broken == []
-    assert {name: own for name, (own, _) in rows.items()} == {
-        "mlp": True,
-        "custom": True,
-        "gnn": False,
-        "added": False,
-    }
+    assert {name: own for name, (own, _) in rows.items()} == expected
+    # A source tree beside it, from which the package is run: what was installed is ours if the tree has the same.
+    tree = tmp_path / "tree"
+    for folder in ("autoqec", "plugins"):
+        shutil.copytree(ROOT / folder, tree / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tree)
+    where = "import autoqec, autoqec_plugins; print(autoqec.__file__, autoqec_plugins.__file__)"
+    done = subprocess.run([python, "-c", where], cwd=tree, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(tree / "autoqec/__init__.py"), str(site / "autoqec_plugins/__init__.py")]
+    rows, broken = run(python, tmp_path, "-c", OURS, cwd=tree)
+    assert {name: own for name, (own, _) in rows.items()} == expected
+    (tree / "pyproject.toml").unlink()
+    rows, _ = run(python, tmp_path, "-c", OURS, cwd=tree)
+    assert [name for name, (own, _) in rows.items() if own] == [], (
+        "files that nothing installed and that are no source tree"
+    )

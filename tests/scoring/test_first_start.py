@@ -1,14 +1,10 @@
-"""A first start compiles the environment's decoder beside the training, and says so."""
+"""A first start compiles the environment's decoder beside the training."""
 
 from contextlib import suppress
 from dataclasses import replace
 
-import pytest
-
-from autoqec.compiled_once import _told
 from autoqec.decoding.gate_file import Gate
 from autoqec.problem.environment import ENVIRONMENT_FILE
-from autoqec.runner import train
 from autoqec.sandbox.channel import Message
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring import first_start
@@ -35,12 +31,6 @@ class Pipe:
 
     def kill(self):
         self.killed = True
-
-
-@pytest.fixture(autouse=True)
-def _nobody_is_told():
-    yield
-    _told.clear()
 
 
 def test_it_makes_every_first_call_of_the_environments_decoder(monkeypatch):
@@ -71,8 +61,7 @@ def test_it_makes_every_first_call_of_the_environments_decoder(monkeypatch):
     pipe = Pipe(TASK.to_message())
     first_start.serve(pipe)
     assert calls == ["plain", "beliefs", "gate"]
-    _told[0]("matching", 9)
-    assert [message.fields for message in pipe.sent] == [{"done": True}, {"compiling": "matching", "seconds": 9}]
+    assert [message.fields for message in pipe.sent] == [{"done": True}]
     teaching = replace(TASK, sealed=SealedCandidate({"training.yaml": b"loss: logical_gap\n"}, b""))
     first_start.serve(Pipe(teaching.to_message()))
     assert calls[3:] == ["loss", "plain", "beliefs", "gate"]
@@ -83,7 +72,7 @@ def test_it_starts_once_when_it_is_begun_and_is_waited_for(monkeypatch):
     monkeypatch.setattr(
         first_start,
         "Child",
-        lambda target: made.append(Pipe(Message({"compiling": "x"}), Message({"done": True}))) or made[-1],
+        lambda target, compiling: made.append(Pipe(Message({"done": True}))) or made[-1],
     )
     with FirstStart(TASK):
         pass
@@ -98,15 +87,3 @@ def test_it_starts_once_when_it_is_begun_and_is_waited_for(monkeypatch):
         raise KeyError
     assert made[-1].waiting, "a training that failed waits for nothing"
     assert made[-1].killed
-
-
-def test_training_passes_on_what_is_compiled_and_nothing_that_is_none():
-    told, answer = [], Message({"step": 1})
-    frames = [
-        {"compiling": "x" * 1000, "seconds": 8},
-        {"compiling": 5, "seconds": 8},
-        {"compiling": "y", "seconds": "8"},
-    ]
-    child = Pipe(*map(Message, frames), answer)
-    assert train._heard(child, 0.0, lambda *of: told.append(of)) is answer
-    assert told == [("x" * 200, 8)]

@@ -65,7 +65,7 @@ def test_a_complete_comparison_is_shown_and_nothing_is_run(lab, capsys, monkeypa
 def test_a_dry_run_says_what_is_missing(lab, capsys):
     assert run([*ARGUMENTS, "--rounds", "3", "--dry-run"]) == 0
     err = capsys.readouterr().err
-    assert err.count("1 round(s) to run") == 4
+    assert err.count("1 round to run") == 4
 
 
 def test_json_has_a_line_for_each_agent_and_each_pair(lab, capsys):

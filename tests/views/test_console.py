@@ -1,10 +1,14 @@
 """Text that others wrote is shown, never obeyed."""
 
+import io
+
 import pytest
+from rich.text import Text
 
 from autoqec.errors import AutoQECError
 from autoqec.history import candidate_diff
-from autoqec.views.console import plain, print_error, print_json
+from autoqec.views.console import out, plain, print_error, print_json
+from autoqec.views.fitted_console import FittedConsole
 
 
 @pytest.mark.parametrize(
@@ -44,3 +48,24 @@ def test_a_diff_shows_what_changed_and_no_more():
         "--- gone.yaml", "+++ /dev/null", "-z: 1",
         "--- /dev/null", "+++ new.yaml", "+w: 1",
     ]  # fmt: skip
+
+
+def test_a_long_line_goes_on_below_its_own_indentation_and_is_whole_in_a_pipe(monkeypatch, capsys):
+    text = plain("head\n" + "  " + "word " * 20)
+    monkeypatch.setenv("COLUMNS", "30")
+    out().print(text, soft_wrap=True)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == ["head", *["  " + "word " * 4 + "word"] * 4]
+    out().print_whole(plain("git fetch " + "word " * 10 + "word"))
+    assert capsys.readouterr().out == "git fetch " + "word " * 10 + "word\n", "what is to be copied has no line breaks"
+    monkeypatch.delenv("COLUMNS")
+    out().print(text, soft_wrap=True)
+    assert capsys.readouterr().out == "head\n" + "  " + ("word " * 20).rstrip() + "\n"
+
+
+def test_a_word_as_long_as_the_line_is_broken_and_styles_end_no_line_in_spaces(monkeypatch):
+    file = io.StringIO()
+    console = FittedConsole(file=file, width=10, force_terminal=True, color_system="standard", highlight=False)
+    console.print(plain("x" * 25))
+    console.print(Text("red   ", style="red"))
+    assert file.getvalue() == f"{'x' * 10}\n{'x' * 10}\n{'x' * 5}\n\x1b[31mred\x1b[0m\n"

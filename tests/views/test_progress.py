@@ -42,7 +42,7 @@ def drawn(monkeypatch, *, terminal, quiet=False):
 def test_on_a_terminal_it_says_what_is_going_on(monkeypatch):
     text = drawn(monkeypatch, terminal=True)
     for words in (
-        "round r-abcd/3", "ideator: what to try", "1,234 tokens", "continues in 30 s", "5,678 tokens, $0.0123, and 1 call(s)",
+        "round r-abcd/3", "ideator: what to try", "1,234 tokens", "continues in 30 s", "5,678 tokens, $0.0123, and 1 call of",
         "training", "loss 7.250", "shots/s", "cut from 1,000 steps to fit the time", "scoring against the plain decoder",
         "compiling belief\\x1b propagation, once, about 8 s",
         "verifying on fresh shots", "53,248 shots, log evidence 31.5", "0:00:00",
@@ -72,3 +72,11 @@ def test_when_told_it_is_silent(monkeypatch, capsys):
     assert drawn(monkeypatch, terminal=True, quiet=True) == ""
     assert drawn(monkeypatch, terminal=False, quiet=True) == ""
     assert capsys.readouterr().err == ""
+
+
+def test_a_verification_without_a_round_shows_its_progress(monkeypatch):
+    only = [event for event in EVENTS if event["event"] == "verify"]
+    monkeypatch.setattr(f"{__name__}.EVENTS", only)
+    text = drawn(monkeypatch, terminal=True)
+    assert "verifying on fresh shots" in text
+    assert "53,248 shots, log evidence 31.5" in text

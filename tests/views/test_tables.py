@@ -1,6 +1,7 @@
 """Tables at any width: figures are never cut; words give way."""
 
 import pytest
+from rich.cells import cell_len
 
 from autoqec.testing import figures
 from autoqec.views.round_json import RoundRow
@@ -20,15 +21,41 @@ def item(number, **changes):
     return RoundRow.from_json(told)
 
 
+GATED = FIGURES | {"sent_on": 0.104}
+
+
 @pytest.mark.parametrize("width", [40, 80, 100, 125, 250])
 @pytest.mark.parametrize("show", [print_log, print_front])
-def test_figures_are_whole_at_any_width(show, width, monkeypatch, capsys):
+@pytest.mark.parametrize("run", ["r-abcd", "surface-d5-depol-iyfh", "r" * 40])
+@pytest.mark.parametrize("found", [FIGURES, GATED])
+def test_figures_are_whole_and_the_hypothesis_has_room_from_100_columns_on(
+    show, run, found, width, monkeypatch, capsys
+):
     monkeypatch.setenv("COLUMNS", str(width))
-    show([item(1), item(2)])
+    signed = {"state": "signed", "why": "by the key of somebody"}
+    rows = [
+        item(1, run=run, verdict="SUSPICIOUS", trust=signed, confirmed=True, holdout=found),
+        item(2, run=run, metrics=found),
+    ]
+    show(rows)
     out = capsys.readouterr().out
-    for figure in ("0.00995", "-29.5 %", "+4.15 [+3.40, +4.90]", "2.1M", "969"):
-        assert out.count(figure) == 2
-    assert ("words" in out) == (width >= (100 if show is print_log else 125))
+    assert out.count("+4.15 [+3.40, +4.90]") == 2
+    figures = ("0.00995", "-29.5 %", "2.1M", "969")
+    for figure in figures:
+        assert out.count(figure) in (0, 2), "a column is whole, or it is not there"
+    assert all(out.count(figure) for figure in figures) or width < 250
+    lines = [line for line in out.splitlines() if not line.startswith(("*", "✓"))]
+    assert all(cell_len(line) <= width and line == line.rstrip() for line in lines) or width == 40
+    if width >= 100:
+        place = lines[1].index("hypothesis")
+        assert {len(line[place:]) >= 20 and "words" in line[place:] for line in lines[2:]} == {True}
+
+
+def test_only_below_100_columns_figures_go_before_words(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    print_log([item(1)])
+    assert "words" not in (out := capsys.readouterr().out)
+    assert "969" in out
 
 
 def test_a_failed_round_shows_how_it_failed(monkeypatch, capsys):
@@ -68,14 +95,27 @@ def test_confirmed_members_of_the_front_are_marked(width, monkeypatch, capsys):
     print_front([item(1, confirmed=True), item(2)])
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[1] == "*" for line in lines[2:4]] == [True, False]
-    assert lines[-1].startswith("* confirmed:")
+    assert [line for line in lines[4:] if line.startswith("* confirmed:")]
     print_front([item(2)])
     assert "*" not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("width", [80, 100])
+@pytest.mark.parametrize("width", [100, 200])
 def test_a_front_with_room_for_it_shows_the_bytes_of_candidates(width, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", str(width))
     print_front([item(1, holdout=FIGURES | {"bytes": 4588}), item(2)])
     out = capsys.readouterr().out
-    assert ("4.6k" in out) == ("bytes" in out) == (width == 100)
+    assert ("4.6k" in out) == ("bytes" in out) == (width == 200)
+
+
+def test_the_closing_line_says_what_the_log_says_of_the_gate(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "200")
+    row = item(1, metrics=FIGURES | {"sent_on": 0.102}, holdout=FIGURES | {"sent_on": 0.104, "flops_per_shot": 137_062})
+    print_outcome(row)
+    told = capsys.readouterr().out
+    assert "137k FLOPs" in told
+    assert "10.4 % of which are sent on" in told
+    print_log([row])
+    listed = capsys.readouterr().out
+    assert "137k  10.4 %" in listed
+    assert "10.2" not in told + listed

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from autoqec.agents.diagnosis.cases import Changes
+from autoqec.candidate_paths import OUTPUT_FILE, TRAINING_FILE
 from autoqec.canonical import dump_yaml, load_yaml
 from autoqec.errors import UsageError
 from autoqec.json_values import JsonObject
 
-TRAINING, OUTPUT = "training.yaml", "output.yaml"
+TRAINING, OUTPUT = TRAINING_FILE, OUTPUT_FILE
 
 #: Below these, smaller makes little difference.
 _LEAST_RATE = 1e-4

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import pygit2
 
+from autoqec.counted_words import counted
 from autoqec.errors import AutoQECError
 from autoqec.history.fsck.examination import Finding, Survey
 from autoqec.history.fsck.fsck_trust import check_trust
@@ -139,7 +140,8 @@ def _lines(ledger: Ledger, ref: str) -> Iterator[Finding]:
         blobs.setdefault(commit, []).append(blob)
     twice = [commit for commit, found in blobs.items() if len(found) > 1]
     if twice:
-        problem = f"{len(twice)} notes have two paths, of which git shows one; the first is on {twice[0][:10]}"
+        several = counted(len(twice), "note has", "notes have")
+        problem = f"{several} two paths, of which git shows one; the first is on {twice[0][:10]}"
         yield Finding("spelled-twice", "warning", ref, problem, "merge each into a single path", repairable=True)
     seen: dict[str, tuple[str, bytes]] = {}
     for commit, found in blobs.items():
@@ -171,7 +173,7 @@ def _lost(ledger: Ledger, ref: str) -> Iterator[Finding]:
     gone = [record for record in lost if not record.rewritten]
     if gone:
         where = ", ".join(sorted({record.commit[:10] for record in gone})[:5])
-        problem = f"it has lost {len(gone)} records, on {where}; its history or its reflog still has them"
+        problem = f"it has lost {counted(len(gone), 'record')}, on {where}; its history or its reflog still has them"
         yield Finding("lost-records", "error", ref, problem, _RESTORE, repairable=True)
     for record in lost:
         if record.rewritten:
@@ -198,7 +200,7 @@ def _weights(survey: Survey) -> Iterator[Finding]:
             yield Finding("weights-differ", "error", ARTIFACTS + found.name, problem, hint)
     for run, numbers in absent.items():
         ref = f"{ARTIFACTS}{run}/"
-        problem = f"the weights of {len(numbers)} rounds were pruned or not fetched; the first is round {numbers[0]}"
+        problem = f"the weights of {counted(len(numbers), 'round')} were pruned or not fetched; the first is round {numbers[0]}"
         yield Finding("weights-absent", "info", ref, problem, f"git fetch <remote> '{ref}*:{ref}*', if it has them")
 
 

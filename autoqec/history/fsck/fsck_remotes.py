@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pygit2
 
+from autoqec.counted_words import counted
 from autoqec.errors import AutoQECError
 from autoqec.history.fsck.examination import Finding, Survey
 from autoqec.history.store.git_program import TRACKING
@@ -39,7 +40,7 @@ def _compare(survey: Survey, remote: str, theirs: dict[str, str]) -> Iterator[Fi
         problem = f"not pulled from {remote}, as last fetched: {_counted(survey, [(ref, b, a) for ref, a, b in less])}"
         yield Finding("not-pulled", "info", about, problem, f"autoqec pull {remote}")
     if both := found.get("diverged"):
-        problem = f"{len(both)} refs have new entries on both sides; the first is {both[0][0]}"
+        problem = f"{counted(len(both), 'ref has', 'refs have')} new entries on both sides; the first is {both[0][0]}"
         yield Finding("diverged", "info", about, problem, f"autoqec pull {remote}, which merges them")
     for ref, here, there in found.get("contradicted", ()):
         problem = f"it is {str(here)[:10]} here but {str(there)[:10]} on {remote}, and such a ref never changes"
@@ -80,4 +81,4 @@ def _relation(survey: Survey, place: str, ref: str, here: str | None, there: str
 def _counted(survey: Survey, refs: list[tuple[str, str | None, str | None]]) -> str:
     rounds = {match[1] for ref, _, _ in refs if (match := _ROUND.fullmatch(ref))}
     notes = sum(changed_notes(survey.ledger, a, b) for ref, a, b in refs if a and ref.startswith(SHARED["notes"]))
-    return f"{len(rounds)} rounds, {notes} notes"
+    return f"{counted(len(rounds), 'round')}, {counted(notes, 'note')}"

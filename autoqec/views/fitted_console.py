@@ -1,0 +1,51 @@
+"""A console whose lines are no wider than the terminal and never end in spaces, whatever prints them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+#: Spaces that end a line, before the codes that end its style.
+_SPACES = re.compile(r" +((?:\x1b\[[0-9;]*m)*)$", re.MULTILINE)
+
+
+class FittedConsole(Console):
+    """Breaks lines between words; a line goes on below its own indentation.
+
+    Attributes:
+        whole: Leave lines whole that are printed with `soft_wrap`, for programs that read them.
+    """
+
+    whole = False
+
+    def print(self, *objects: Any, soft_wrap: bool | None = None, **options: Any) -> None:
+        """See `rich.console.Console.print`."""
+        if not (soft_wrap and self.whole):
+            soft_wrap = False
+        if not soft_wrap and not options.get("no_wrap"):
+            objects = tuple(self._fitted(each) for each in objects)
+        with self.capture() as captured:
+            super().print(*objects, soft_wrap=soft_wrap, **options)
+        self.file.write(_SPACES.sub(r"\1", captured.get()))
+        self.file.flush()
+
+    def print_whole(self, text: Text) -> None:
+        """Lines with something to copy, such as a command: a line break would spoil it, and a terminal's own does not."""
+        self.print(text, no_wrap=True, overflow="ignore", crop=False)
+
+    def _fitted(self, printed: Any) -> Any:
+        """Text with line breaks that keep each line's indentation; anything else as it is."""
+        if not isinstance(printed, Text):
+            return printed
+        lines = []
+        for line in printed.split("\n", allow_blank=True):
+            indent = len(line.plain) - len(line.plain.lstrip(" "))
+            if line.cell_len <= self.width or indent > self.width // 2:
+                lines.append(line)
+                continue
+            margin = Text(" " * indent)
+            lines += [margin + part for part in line[indent:].wrap(self, self.width - indent)]
+        return Text("\n", style=printed.style, end=printed.end).join(lines)
