@@ -57,7 +57,7 @@ class Here:
         decoders = DecoderSet(PROBLEM, plain.baseline, {}, stub, backend or plain.baseline, {})
 
         class Matcher:
-            has_candidate, gated, reference_runs = True, False, {}
+            has_candidate, gated, ensembled, reference_runs = True, False, False, {}
             known, neutral, candidate, missing = decoders.known, decoders.neutral, decoders.candidate, {}
 
             def cost(self):
