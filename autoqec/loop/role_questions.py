@@ -62,7 +62,9 @@ def hypothesis_of(state: RoundState) -> Hypothesis:
         return Hypothesis.model_validate(state.hypothesis)
     except ValidationError as error:
         name = f"{state.claim.run}/{state.claim.number}"
-        problem = f"the hypothesis of {name} is {'missing from' if state.hypothesis is None else 'damaged in'} its trace"
+        problem = (
+            f"the hypothesis of {name} is {'missing from' if state.hypothesis is None else 'damaged in'} its trace"
+        )
         raise AutoQECError(problem, hint=f"autoqec resume --abandon {name}") from error
 
 
