@@ -127,6 +127,10 @@ SHOWN = {
     "loss_needs_teacher": (
         failed("compile_error", "training.yaml: loss: logical_gap asks the decoder for a gap, and decoder 'osd' knows none"),
         "osd", "bce"),
+    "ensemble_not_offered": (
+        failed("compile_error", "ensemble.yaml: decoder 'bp_lsd' offers no solutions to choose among",
+               code="ensemble_not_offered", about={"file": "ensemble.yaml"}),
+        "bp_lsd", "remove ensemble.yaml"),
     "compile_error": (failed("compile_error", "the candidate has 17 stages; at most 16 are allowed"), "17 stages", "edit"),
     "train_error": (failed("train_error", "it would not"), "would not", "show r-1/4"),
     "too_large": (
