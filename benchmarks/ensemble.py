@@ -46,27 +46,21 @@ _ORDERED = {"iterations": 16, "scale": 0.8, "memory": "scalar", "memory_value": 
 #: Ensembles where one pass of the pipeline suffices, because matching solves both classes of disordered beliefs.
 _OF_MATCHING: tuple[dict[str, Any], ...] = (
     {"members": 1, "passes": 1, "agree": 0},
-    *({"members": members, "passes": passes, "agree": 0} for members in (4, 8, 16, 32) for passes in (1, 4)),
-    *({"members": members, "passes": members, "agree": 0} for members in (8, 16, 32)),
+    *({"members": members, "passes": passes, "agree": 0} for members in (4, 8) for passes in (1, members)),
+    *({"members": 16, "passes": passes, "agree": 0} for passes in (1, 4, 16)),
     *({"members": 16, "passes": passes} for passes in (1, 4, 16)),
-    {"members": 32, "passes": 1},
-    {"members": 32, "passes": 32},
-    *({"members": 16, "passes": 1, "belief_spread": spread, "agree": 0} for spread in (0.5, 0.7, 1.4, 2.0)),
-    *({"members": 16, "passes": 16, "prior_spread": spread, "agree": 0} for spread in (0.5, 0.7, 1.4, 2.0)),
-    *({"members": 16, "passes": passes, "select": "least_weight", "agree": 0} for passes in (1, 16)),
-    {"members": 16, "passes": 16, "gap_share": 0.0, "agree": 0},
+    *({"members": 32, "passes": passes} for passes in (1, 4)),
+    *({"members": 16, "passes": 4, "belief_spread": spread, "prior_spread": spread} for spread in (0.5, 1.5, 2.0)),
+    {"members": 16, "passes": 4, "agree": 3, "margin": 3.0},
+    {"members": 16, "passes": 4, "select": "least_weight", "agree": 0},
 )
 
 #: Ensembles for ordered statistics, which have one class: there every member is a pass.
 _OF_ORDERS: tuple[dict[str, Any], ...] = (
-    *({"members": members, "passes": members, "agree": 0} for members in (1, 4, 8, 16, 32)),
-    *({"members": 16, "passes": 16, "prior_spread": spread, "agree": 0} for spread in (0.35, 0.5, 0.7, 1.4)),
-    *(
-        {"members": 32, "passes": 32, "prior_spread": 0.7} | stop
-        for stop in ({"agree": 0}, {"agree": 4, "margin": 0.0})
-    ),
+    *({"members": members, "passes": members, "prior_spread": 0.7, "agree": 0} for members in (1, 4, 8, 16, 32)),
+    *({"members": 16, "passes": 16, "prior_spread": spread, "agree": 0} for spread in (0.4, 1.0)),
     {"members": 16, "passes": 16, "prior_spread": 0.7, "select": "least_weight", "agree": 0},
-    *({"members": 16, "passes": 16, "prior_spread": 0.7, "agree": agree, "margin": 0.0} for agree in (3, 4, 6)),
+    *({"members": 16, "passes": 16, "prior_spread": 0.7, "agree": agree, "margin": 0.0} for agree in (3, 4)),
     {"members": 16, "passes": 4, "prior_spread": 0.7, "belief_spread": 0.7, "agree": 0},
 )
 

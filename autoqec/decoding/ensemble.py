@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from autoqec.decoding.decoder_contract import CompiledDecoder, Decoded, SolvingDecoder
-from autoqec.decoding.ensemble_board import COEFFICIENTS, Board, add, choose, empty_board, features
+from autoqec.decoding.ensemble_board import COEFFICIENTS, Board, add, choose, disordered, empty_board, features
 from autoqec.decoding.ensemble_file import Ensemble
 from autoqec.errors import UsageError
 from autoqec.problem.dem import LLR_BOUND
@@ -124,8 +124,7 @@ class Ensembling:
                     passes_beliefs.append(np.empty((shots, beliefs.shape[1]), dtype=np.float32))
                     passes_beliefs[-1][left] = beliefs
             else:
-                beliefs = passes_beliefs[member % ensemble.passes][left]
-                beliefs = np.clip(beliefs + self.shift(member), -LLR_BOUND, LLR_BOUND)
+                beliefs = disordered(passes_beliefs[member % ensemble.passes], left, self.shift(member))
             found = self._decoder.solutions(asked, beliefs)
             if board is None:
                 board = empty_board(found, ensemble.members)
@@ -203,7 +202,7 @@ def open_ensemble(
     if not isinstance(decoder, SolvingDecoder):
         raise UsageError(
             f"ensemble.yaml: decoder {name!r} offers no solutions to choose among",
-            hint="remove ensemble.yaml, or use an environment whose decoder is mwpm or osd",
+            hint="remove ensemble.yaml, or use an environment whose decoder is mwpm, osd or bp_lsd",
             code="ensemble_not_offered",
             about={"file": "ensemble.yaml", "problem": f"decoder {name!r} offers no solutions to choose among"},
         )
