@@ -121,6 +121,25 @@ def _greedily(mine: np.ndarray, made: Makings, left: np.ndarray) -> float:
             left[made.edge[at]] = -1
 
 
+@piece
+def _join(chosen: np.ndarray, made: Makings, place: np.ndarray, leader: np.ndarray, found: np.ndarray) -> int:
+    """List the mechanisms that save weight within a set of edges, and join the edges of each; returns how many there are."""
+    joints = 0
+    for i in range(len(chosen)):
+        for use in range(made.joint_start[chosen[i]], made.joint_start[chosen[i] + 1]):
+            joint = made.joint[use]
+            saving, inside = -made.price[joint], True
+            for at in range(made.edge_start[joint], made.edge_start[joint + 1]):
+                inside = inside and place[made.edge[at]] >= 0
+                saving += made.alone[made.edge[at]]
+            if inside and saving > 0:
+                found[joints] = joint
+                joints += 1
+                for at in range(made.edge_start[joint], made.edge_start[joint + 1]):
+                    leader[_root(leader, place[made.edge[at]])] = _root(leader, i)
+    return joints
+
+
 @njit(cache=True, nogil=True)
 def weigh(chosen: np.ndarray, made: Makings, place: np.ndarray) -> float:
     """The least weight of mechanisms that make up a set of edges.
@@ -134,22 +153,11 @@ def weigh(chosen: np.ndarray, made: Makings, place: np.ndarray) -> float:
     for i in range(count):
         place[chosen[i]] = i
     leader = np.arange(count)
-    most, joints = 0, 0
+    most = 0
     for i in range(count):
         most += made.joint_start[chosen[i] + 1] - made.joint_start[chosen[i]]
     found = np.empty(most, dtype=np.int32)
-    for i in range(count):
-        for use in range(made.joint_start[chosen[i]], made.joint_start[chosen[i] + 1]):
-            joint = made.joint[use]
-            saving, inside = -made.price[joint], True
-            for at in range(made.edge_start[joint], made.edge_start[joint + 1]):
-                inside = inside and place[made.edge[at]] >= 0
-                saving += made.alone[made.edge[at]]
-            if inside and saving > 0:
-                found[joints] = joint
-                joints += 1
-                for at in range(made.edge_start[joint], made.edge_start[joint + 1]):
-                    leader[_root(leader, place[made.edge[at]])] = _root(leader, i)
+    joints = _join(chosen, made, place, leader, found)
     total = 0.0
     if joints == 0:
         for i in range(count):
