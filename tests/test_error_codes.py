@@ -17,6 +17,7 @@ from autoqec.agents.diagnosis.causes_ended import ENDED
 from autoqec.candidate import weights
 from autoqec.candidate.compile import compile_inference
 from autoqec.candidate.schema import read_candidate
+from autoqec.decoding.ensemble_file import require_solutions
 from autoqec.error_codes import CODES, GROUPS, page
 from autoqec.errors import AutoQECError, NotFoundError, UsageError, code_of
 from autoqec.loop.parents import ComposeConflict
@@ -275,6 +276,7 @@ FAILURES = {
     "no teacher": lambda patch: in_training(
         raised(lambda: _teacher({"kind": "osd"}, tiny_problem(), load_plugins())), patch
     ),
+    "no solutions": lambda patch: RoundEnded("compile_error", raised(lambda: require_solutions(False, "plain"))),
     "no file of a candidate": compiled_with({"extra.yaml": b"{}\n"}),
     "coder's field": lambda patch: by_the_coder({"stages/bp/stage.yaml": b"kind: neural_bp\niteration: 3\n"}),
     "coder's value": lambda patch: by_the_coder({"training.yaml": b"batch_size: 0\n"}),
@@ -301,7 +303,7 @@ CAUSES = {
     "raised": "stage_crashed", "refused": "train_error", "no module": "custom_refused", "module": "custom_refused",
     "a module too many": "custom_refused", "field": "unknown_field", "value": "bad_value", "choice": "bad_value",
     "no kind": "bad_value", "kind": "unknown_kind", "yaml": "bad_yaml", "no mapping": "bad_yaml",
-    "no teacher": "loss_needs_teacher",
+    "no teacher": "loss_needs_teacher", "no solutions": "ensemble_not_offered",
     "no file of a candidate": "compile_error", "coder's field": "unknown_field", "coder's value": "bad_value",
     "coder's kind": "unknown_kind", "coder's yaml": "bad_yaml", "coder's module": "custom_refused",
     "the same again": "same_candidate", "ideator": "agent_failed", "analyst": "agent_failed",

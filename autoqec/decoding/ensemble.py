@@ -14,8 +14,7 @@ import numpy as np
 
 from autoqec.decoding.decoder_contract import CompiledDecoder, Decoded, SolvingDecoder
 from autoqec.decoding.ensemble_board import COEFFICIENTS, Board, add, choose, disordered, empty_board, features
-from autoqec.decoding.ensemble_file import Ensemble
-from autoqec.errors import UsageError
+from autoqec.decoding.ensemble_file import Ensemble, require_solutions
 from autoqec.problem.dem import LLR_BOUND
 from autoqec.problem.problem import Problem
 
@@ -199,12 +198,7 @@ def open_ensemble(
     Raises:
         UsageError: The decoder has no solutions to choose among.
     """
-    if not isinstance(decoder, SolvingDecoder):
-        raise UsageError(
-            f"ensemble.yaml: decoder {name!r} offers no solutions to choose among",
-            hint="remove ensemble.yaml, or use an environment whose decoder is mwpm, osd or bp_lsd",
-            code="ensemble_not_offered",
-            about={"file": "ensemble.yaml", "problem": f"decoder {name!r} offers no solutions to choose among"},
-        )
+    require_solutions(isinstance(decoder, SolvingDecoder), name)
+    assert isinstance(decoder, SolvingDecoder)
     chosen = untrained(ensemble) if coefficients is None else np.asarray(coefficients, dtype=np.float64)
     return Ensembling(ensemble, decoder, problem, chosen)

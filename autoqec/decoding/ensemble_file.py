@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from autoqec.candidate_paths import ENSEMBLE_FILE
 from autoqec.canonical import load_yaml
+from autoqec.errors import UsageError
 from autoqec.problem.environment import validated
 
 
@@ -63,3 +64,24 @@ def read_ensemble(files: Mapping[str, bytes]) -> Ensemble | None:
         return None
     ensemble: Ensemble = validated(Ensemble, load_yaml(files[ENSEMBLE_FILE], name=ENSEMBLE_FILE), ENSEMBLE_FILE)
     return ensemble
+
+
+def require_solutions(offered: bool, decoder: str) -> None:
+    """Refuse an ensemble in front of a decoder that has no solutions to choose among.
+
+    Args:
+        offered: Whether the environment's decoder offers solutions.
+        decoder: Its name, for messages.
+
+    Raises:
+        UsageError: It does not.
+    """
+    if offered:
+        return
+    problem = f"decoder {decoder!r} offers no solutions to choose among"
+    raise UsageError(
+        f"{ENSEMBLE_FILE}: {problem}",
+        hint=f"remove {ENSEMBLE_FILE}, or use an environment whose decoder is mwpm, osd or bp_lsd",
+        code="ensemble_not_offered",
+        about={"file": ENSEMBLE_FILE, "problem": problem},
+    )

@@ -21,8 +21,12 @@ _DECISIVE = ("stim", "numpy", "pymatching", "numba", "fusion-blossom")
 
 #: The parts of a verdict's note that a replay must reproduce.
 _REPLAYED = (
-    "verdict", "reason", "word", "test", "extension", "digests", "sent", "cells", "harm", "certificate", "out_of_time",
+    "verdict", "reason", "word", "test", "extension", "digests", "sent", "passes", "cells", "harm", "certificate",
+    "out_of_time",
 )  # fmt: skip
+
+#: Those that a note must not lack either: a cost follows from them, and a candidate without gate and ensemble has none.
+_COUNTED = frozenset({"sent", "passes"})
 
 #: How verdicts of 0.1 mark do-no-harm cells at another p. They told candidates of these cells, so their counts differ today.
 _TOLD = ("trained_here", "carried_over")
@@ -88,7 +92,8 @@ def replay_differences(noted: Verdict, replayed: Verdict) -> list[str]:
     before, after = noted.to_note(), replayed.to_note()
     told = any(list(row.cell) == ["p"] and row.weights in _TOLD for row in noted.evidence.harm or ())
     names = [name for name in _REPLAYED if not (told and name == "harm")]
-    return [name for name in names if name in before and _plain(before[name]) != _plain(after.get(name))]
+    names = [name for name in names if name in before or name in _COUNTED]
+    return [name for name in names if _plain(before.get(name)) != _plain(after.get(name))]
 
 
 def _plain(value: Any) -> Any:

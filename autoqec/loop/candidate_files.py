@@ -9,7 +9,8 @@ from autoqec.candidate.schema import Output, Training
 from autoqec.candidate_paths import OUTPUT_FILE, TRAINING_FILE
 from autoqec.canonical import load_yaml
 from autoqec.decoding.compile_decoder import compile_decoder
-from autoqec.decoding.decoder_contract import confidence_kind
+from autoqec.decoding.decoder_contract import SolvingDecoder, confidence_kind
+from autoqec.decoding.ensemble_file import read_ensemble, require_solutions
 from autoqec.decoding.gate_file import NO_KIND, read_gate, require_offered
 from autoqec.errors import UsageError
 from autoqec.loop.session import Session
@@ -38,8 +39,8 @@ def canonical_files(session: Session, sources: Mapping[str, bytes]) -> dict[str,
     Behind a decoder that takes no beliefs only `hard_flip` works: it is filled in where `output.yaml` is left out.
 
     Raises:
-        UsageError, NotFoundError: A file is not valid, asks for `soft_priors` of such a decoder, or for a confidence that
-            the decoder does not offer, or for a teacher that there is not; names the field.
+        UsageError, NotFoundError: A file is not valid, or asks for `soft_priors` of such a decoder, for a confidence or for
+            solutions that the decoder does not offer, or for a teacher that there is not; names the file and the field.
     """
     decoder = session.environment.environment.decoder.kind
     heeds = session.registry.get("decoder", decoder).capabilities.get("takes_beliefs")
@@ -60,12 +61,13 @@ def canonical_files(session: Session, sources: Mapping[str, bytes]) -> dict[str,
 
 
 def require_fits(session: Session, files: Mapping[str, bytes]) -> None:
-    """Refuse a gate or a teacher that this environment does not have.
+    """Refuse a gate, an ensemble or a teacher that this environment does not have.
 
     Raises:
-        UsageError: As `require_gate_fits` and `teacher_of`.
+        UsageError: As `require_gate_fits`, `require_ensemble_fits` and `teacher_of`.
     """
     require_gate_fits(session, files)
+    require_ensemble_fits(session, files)
     teacher_of(session, files)
 
 
@@ -119,3 +121,18 @@ def require_gate_fits(session: Session, files: Mapping[str, bytes]) -> None:
     if offered is None:  # a decoder that is registered without it may have one all the same
         offered = confidence_kind(compile_decoder(chosen, session.problem, session.registry))
     require_offered(gate, offered, chosen.kind)
+
+
+def require_ensemble_fits(session: Session, files: Mapping[str, bytes]) -> None:
+    """Refuse an ensemble where the environment's decoder offers no solutions to choose among.
+
+    Raises:
+        UsageError: It does not; names the file.
+    """
+    chosen = session.environment.environment.decoder
+    if read_ensemble(files) is None:
+        return
+    offered = session.registry.get("decoder", chosen.kind).capabilities.get("solutions")
+    if offered is None:  # a decoder that is registered without it may have them all the same
+        offered = isinstance(compile_decoder(chosen, session.problem, session.registry), SolvingDecoder)
+    require_solutions(bool(offered), chosen.kind)

@@ -15,8 +15,9 @@ from autoqec.agents.diagnosis.patches import fields_of, patched_files
 from autoqec.agents.diagnosis.rules_run import RunCase
 from autoqec.agents.past_rounds import past_round
 from autoqec.candidate.schema import Output, Training
-from autoqec.candidate_paths import GATE_FILE, OUTPUT_FILE, TRAINING_FILE
+from autoqec.candidate_paths import ENSEMBLE_FILE, GATE_FILE, OUTPUT_FILE, TRAINING_FILE
 from autoqec.config import Settings
+from autoqec.decoding.ensemble_file import Ensemble
 from autoqec.decoding.gate_file import Gate
 from autoqec.errors import AutoQECError, NotFoundError
 from autoqec.history import (
@@ -203,6 +204,7 @@ def _known(registry: Registry, files: Mapping[str, str], reason: str) -> dict[st
         TRAINING_FILE: list(Training.model_fields),
         OUTPUT_FILE: list(Output.model_fields),
         GATE_FILE: list(Gate.model_fields),
+        ENSEMBLE_FILE: list(Ensemble.model_fields),
     }
     for path in files:
         kind = fields_of(files, path).get("kind") if path.endswith("/stage.yaml") and path in reason else None
@@ -222,11 +224,18 @@ def _run_case(
         run,
         closed,
         patience=settings["patience"],
-        options={"kinds": registry.names("stage"), "losses": get_args(Training.model_fields["loss"].annotation)},
+        options=_options(registry),
         attempts=len(begun),
         spent=sum(attempt_share(event.attempt) for event in begun),
         took=spent_on(calls).to_dict(),
     )
+
+
+def _options(registry: Registry) -> dict[str, Sequence[str]]:
+    """What a candidate may choose from, by the names of `RunCase.options`."""
+    words = {name: get_args(Training.model_fields[name].annotation) for name in ("loss", "sampling", "labels", "init")}
+    files = (GATE_FILE, ENSEMBLE_FILE)
+    return {"kinds": registry.names("stage"), "losses": words.pop("loss"), "files": files, "curriculum": (), **words}
 
 
 def latest_run(ledger: Ledger) -> str:

@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 from threads_for_processes import one_process
 
+from autoqec.candidate.weights import load_weights
 from autoqec.cli.main import run
 from autoqec.config import load_settings
 from autoqec.errors import BudgetSpentError, MissingPackageError, NotFoundError, UsageError
@@ -27,7 +28,7 @@ from autoqec.history import (
     read_candidate,
     read_notes,
 )
-from autoqec.loop import candidate_files, judging
+from autoqec.loop import candidate_files, judging, round_steps
 from autoqec.loop import one_round as rounds
 from autoqec.loop.auditing import audit_round, replay_differences, why_no_replay
 from autoqec.loop.candidate_files import teacher_of
@@ -68,7 +69,7 @@ def git(ledger, *args):
 
 @pytest.fixture(scope="module")
 def searched(played, tmp_path_factory):
-    """A lab in which the embedded agent ran three rounds, two by the command; dirty in every way while it did."""
+    """A lab in which the embedded agent ran four rounds, two by the command; dirty in every way while it did."""
     folder = tmp_path_factory.mktemp("searched") / "lab"
     shutil.copytree(played.folder, folder)
     ledger = open_ledger(folder)
@@ -77,7 +78,7 @@ def searched(played, tmp_path_factory):
     session = Session(ledger, registry, load_settings(ledger.workdir), run)
     records = [find_record(ledger, run.name, number) for number in (1, 2)]
     with one_process():
-        return ledger, run, [*records, run_round(session)], played.before
+        return ledger, run, [*records, run_round(session), run_round(session)], played.before
 
 
 def test_the_first_round_is_verified(searched):
@@ -98,10 +99,27 @@ def test_the_working_tree_index_and_head_are_not_touched(searched, worktree):
 
 def test_later_rounds_fork_and_one_composes(searched):
     _, _, records, _ = searched
-    third = records[2]
-    assert third.identity.compose == "pure"
-    assert set(third.parents) == {records[0].commit, records[1].commit}
-    assert set(third.identity.fork_from) == {records[0].commit, records[1].commit}
+    first, with_ensemble, cheaper, both = records
+    assert [record.status for record in records] == ["ok"] * 4
+    assert [record.identity.fork_from for record in (with_ensemble, cheaper)] == [(first.commit,)] * 2
+    assert both.identity.compose == "pure"
+    assert set(both.parents) == set(both.identity.fork_from) == {with_ensemble.commit, cheaper.commit}
+
+
+def test_an_ensemble_is_added_without_training_and_merged_with_the_weights_of_the_other_parent(searched):
+    ledger, run, records, _ = searched
+    files = [read_candidate(ledger, record.commit) for record in records]
+    assert ["ensemble.yaml" in each for each in files] == [False, True, False, True]
+    assert files[1].keys() - files[0].keys() == {"ensemble.yaml"}
+    assert [b"shots: 0\n" in each["training.yaml"] for each in files] == [False, True, False, True]
+    stages = [{path: data for path, data in each.items() if path.startswith("stages/")} for each in files]
+    assert stages[1] == stages[0] != stages[2] == stages[3]
+    weights = [read_attachment(ledger, "artifacts", run.name, n)["weights.safetensors"] for n in range(1, 5)]
+    tensors = [
+        {name: data.tobytes() for name, data in load_weights(each).items() if name.startswith("bp.")}
+        for each in weights
+    ]
+    assert tensors[1] == tensors[0] != tensors[2] == tensors[3]
 
 
 def test_the_repository_is_whole_and_readable_by_plain_git(searched):
@@ -570,6 +588,20 @@ def test_an_environment_may_ask_for_fewer_shots(session, autoqec_lab):
     assert record.metrics["shots"] == 4096
     assert 8192 <= PairedCounts.from_dict(record.verdict["test"]).shots < 50_000
     assert "extension" not in record.verdict or PairedCounts.from_dict(record.verdict["extension"]).shots == 4096
+
+
+@pytest.mark.slow
+def test_an_environment_may_ask_for_a_multiple_of_the_profiles_shots(session, autoqec_lab, monkeypatch):
+    path = autoqec_lab.workdir / "envs/tiny.yaml"
+    path.write_text(path.read_text().replace("protocol: {", "protocol: {shots_factor: 3, max_shots: 250000, "))
+    asked = []
+    real = round_steps.judge
+    monkeypatch.setattr(round_steps, "judge", lambda *args: asked.append(args[2].max_shots) or real(*args))
+    agent = ScriptedAgent({"ideator": [{"text": "a"}], "coder": [candidate(8)], "analyst": [VERIFY]})
+    record = run_round(session(agent))
+    assert record.metrics["shots"] == 61_440, "the profile's 20,000, three times, in whole chunks"
+    assert asked == [300_000]
+    assert record.verdict["max_shots"] == 250_000, "the protocol's limit still holds"
 
 
 @pytest.mark.slow

@@ -60,6 +60,11 @@ ENDED: Mapping[str, Cause] = {
         "The loss logical_gap needs a decoder that provides the gap, and this environment's decoder does not.",
         f"loss: bce: {FORK}",
     ),
+    "ensemble_not_offered": Cause(
+        "error",
+        "The candidate has an ensemble, and this environment's decoder offers no solutions to choose among.",
+        f"remove ensemble.yaml: {FORK}",
+    ),
     "compile_error": Cause(
         "error", "The candidate's files do not compile to a candidate.", "edit the files in the evidence"
     ),

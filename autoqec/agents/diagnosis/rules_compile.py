@@ -21,7 +21,7 @@ def refused_value(case: Case, said: str) -> Diagnosis | None:
     file, name = case.said("file"), case.said("field")
     if code == "loss_needs_teacher":
         return found(case, code, said, changes={TRAINING: {"loss": "bce"}})
-    if code == "custom_refused":
+    if code in ("custom_refused", "ensemble_not_offered"):
         return found(case, code, said)
     if code == "not_installed" and case.said("kind") == "stage":
         return _unknown_kind(case, said, case.said("name"))
