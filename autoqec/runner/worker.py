@@ -22,7 +22,7 @@ from autoqec.candidate.recorded_program import Program
 from autoqec.candidate.schema import Candidate, Training, read_candidate, write_candidate
 from autoqec.candidate.stage_contract import Inference, StageKind
 from autoqec.candidate.weights import load_weights, save_weights
-from autoqec.candidate_paths import TRAINING_FILE
+from autoqec.candidate_paths import ENSEMBLE_FILE, TRAINING_FILE
 from autoqec.decoding.compile_decoder import compile_decoder
 from autoqec.decoding.decoder_contract import CompiledDecoder, ConfidentDecoder, TeachingDecoder
 from autoqec.decoding.gate_file import Gate
@@ -256,7 +256,8 @@ def _foreign(candidate: Candidate, registry: Registry) -> list[str]:
 
 def _recorded(request: ProgramRequest, registry: Registry, problem: Problem) -> tuple[Candidate, Inference, _Answers]:
     """Load a candidate without code of others: programs stand in its place."""
-    prefixes = tuple(f"stages/{slug}/" for slug in request.programs)
+    # An ensemble is the judge's to apply, and its file is refused where no stage is left.
+    prefixes = (ENSEMBLE_FILE, *(f"stages/{slug}/" for slug in request.programs))
     files = {path: data for path, data in request.sealed.files.items() if not path.startswith(prefixes)}
     kinds = own_kinds(stage_kinds(files), registry)
 

@@ -14,6 +14,9 @@ from autoqec.size_limits import WEIGHTS_HEADER_BYTES
 #: Bytes of code that cost no parameters. The largest honest module that we know of takes a quarter.
 FREE_CODE_BYTES = 16 * 1024
 
+#: What comes of reading a header that is not one, or that is nested so deeply that no reader follows.
+_NO_HEADER = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
+
 _FILE = "file:"
 _WEIGHTS = "weights"
 
@@ -50,7 +53,7 @@ class SealedCandidate:
         """How many numbers of at most four bytes the weights hold, by their header; 0 if they are not safetensors."""
         try:
             return sum(_numbers_of(entry) for name, entry in self._header().items() if name != "__metadata__")
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except _NO_HEADER:
             return 0
 
     def _header(self) -> Any:
@@ -72,7 +75,7 @@ class SealedCandidate:
             start = 8 + int.from_bytes(self.weights[:8], "little")
             if entry["dtype"] == "F32" and 0 <= first <= end <= len(self.weights) - start and (end - first) % 4 == 0:
                 return self.weights[start + first : start + end]
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except _NO_HEADER as error:
             raise ValueError("the weights are not a safetensors file") from error
         raise ValueError(f"weight {name} does not hold numbers of type float32")
 

@@ -136,7 +136,7 @@ def test_the_rounds_that_were_the_best_when_they_came_are_marked(show, width, mo
         item(3, best_so_far=best(3, sure=False)),
     ]
     show(rows, [("surface_d5_depol", rows[-1].best_so_far)])
-    marked = [line for line in capsys.readouterr().out.partition("↑ best")[0].splitlines() if "↑" in line]
+    marked = [line for line in capsys.readouterr().out.partition("↑ best VERIFIED")[0].splitlines() if "↑" in line]
     assert len(marked) == 2
     if show is print_log:
         words = [" ↑ sure " in marked[0], " ↑ best " in marked[1]]
