@@ -48,7 +48,7 @@ _MAKERS = (
     "history/rounds/seen_heads.py", "history/rounds/signatures.py", "history/rounds/trailers.py",
     "history/store/json_records.py", "results/analysis.py", "results/audit.py", "results/best_so_far.py", "results/chain.py",
     "results/counts.py",
-    "results/decision.py", "results/distance.py", "results/figures.py", "results/gate_costs.py", "results/harm.py",
+    "results/decision.py", "results/distance.py", "results/failure_bands.py", "results/figures.py", "results/gate_costs.py", "results/harm.py",
     "results/head_to_head.py", "results/interval_ends.py", "results/lab_front.py", "results/limits.py", "results/metrics.py",
     "results/metrics_parts.py", "results/note_form.py", "results/note_lines.py", "results/pareto_front.py",
     "results/reasons.py", "results/reference_gates.py", "results/round_results.py", "results/statistics.py",
