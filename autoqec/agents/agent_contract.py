@@ -18,6 +18,8 @@ from autoqec.errors import AutoQECError
 from autoqec.json_values import JsonObject
 from autoqec.results.figures import Holdout
 from autoqec.results.metrics import Metrics
+from autoqec.results.note_form import write_record
+from autoqec.results.verdict_parts import ShareOfGap
 
 Role = Literal["ideator", "coder", "analyst"]
 
@@ -68,6 +70,7 @@ class PastRound:
         verdict_reason: The code of its reason.
         holdout: The verdict's figures, from shots nobody had seen; None if there is no verdict.
         seconds: Wall clock from claim to close; None while it is open.
+        share_of_gap: How much of the gap to a decoder near maximum likelihood it closes, if the verdict says so.
     """
 
     name: str
@@ -87,10 +90,12 @@ class PastRound:
     seconds: float | None = None
     code: str = ""
     about: JsonObject = field(default_factory=dict)
+    share_of_gap: ShareOfGap | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
         told = dict(vars(self))
+        told["share_of_gap"] = write_record(self.share_of_gap) if self.share_of_gap else None
         return told | {name: each.to_note() if each else None for name, each in self._results()}
 
     def _results(self) -> tuple[tuple[str, Metrics | Holdout | None], ...]:

@@ -46,6 +46,7 @@ def past_round(
         seconds=_seconds(record),
         code=record.claim.code if record.claim else "",
         about=record.claim.about if record.claim else {},
+        share_of_gap=verdict.evidence.share_of_gap if verdict else None,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -152,6 +152,7 @@ def _past(role: Role, context: Context, tokens: int) -> str:
         section("front", *context.front),
         section("dead_ends", *ends[-64:]),
         *([section("findings", *_findings(context))] if role == "ideator" else []),
+        *(section(name, told) for name, told in _where_to_aim(context) if role == "ideator"),
         section("failed_composes", *map(list, context.failed_composes[-64:])),
     ]
     left = tokens - sum(map(count_tokens, fixed))
@@ -172,6 +173,28 @@ def _findings(context: Context) -> list[dict[str, Any]]:
         }
         for finding in findings_of(context.run, context.history, context.stages, context.formats)[:_FINDINGS]
     ]
+
+
+def _where_to_aim(context: Context) -> Iterator[tuple[str, dict[str, Any]]]:
+    """How much room is left to a decoder near maximum likelihood, and where failures are: of the best round that has them."""
+    by_name = {past.name: past for past in context.history}
+    order = [*(by_name[name] for name in context.front if name in by_name), *reversed(context.history)]
+    for past in order:
+        gap = past.share_of_gap
+        if gap is not None and gap.share is not None:
+            rates = {"plain": gap.baseline.ler, "candidate": gap.candidate.ler, gap.reference: gap.strong.ler}
+            told = {"share_closed": round(gap.share, 3), "share_left": round(1 - gap.share, 3), "shots": gap.shots}
+            yield "room_left", {"round": past.name, "near_ml": gap.reference, **told, "ler": rates}
+            break
+    for past in order:
+        bands = past.metrics.failure_bands if past.metrics else ()
+        if bands and past.metrics:
+            kinds: dict[str, list[dict[str, Any]]] = {}
+            for band in bands:
+                row = {"up_to": band.up_to, "shots": band.shots, "plain": band.baseline, "candidate": band.candidate}
+                kinds.setdefault(f"by_{band.by}", []).append(row)
+            yield "failures", {"round": past.name, "development_shots": past.metrics.figures.shots, **kinds}
+            break
 
 
 def _baseline(context: Context) -> dict[str, Any]:

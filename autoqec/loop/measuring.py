@@ -44,6 +44,7 @@ def measure(session: Session, state: RoundState, profile: Profile, key: bytes) -
             0,
             chunks_for(shots),
             references=True,
+            tabulate=True,
             progress=lambda done, total: session.event("score", shots=done, total=total),
         )
         for p in session.other_rates:
@@ -65,6 +66,7 @@ def measure(session: Session, state: RoundState, profile: Profile, key: bytes) -
         gate_flops=scored.gate_flops,
         references={name: failures / scored.counts.shots for name, failures in scored.references.items()},
         references_missing=dict(scored.missing),
+        failure_bands=scored.bands,
         gated=scored.gates,
         reference_us=scored.reference_us,
         neutral_us=scored.neutral_us,

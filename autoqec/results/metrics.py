@@ -13,6 +13,7 @@ from autoqec.results.note_form import read_record, write_record
 from autoqec.results.verdict import Parsed, malformed, numbers_in
 
 if TYPE_CHECKING:
+    from autoqec.results.failure_bands import FailureBand
     from autoqec.results.metrics_parts import Measured, RateFigures, TrainingLog
 
 
@@ -77,6 +78,13 @@ class Metrics:
     def references(self) -> Mapping[str, float] | None:
         """Rates of reference decoders on the same shots; None if the note has none."""
         return numbers_in(self.note.get("references"))
+
+    @property
+    def failure_bands(self) -> tuple[FailureBand, ...]:
+        """Where the failures are, on the development shots; only bands that add up to the counts."""
+        from autoqec.results.failure_bands import bands_of
+
+        return bands_of(self.measured.failure_bands, self.measured.counts)
 
     @property
     def rates_beside(self) -> list[RateFigures]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autoqec.results.counts import PairedCounts
+from autoqec.results.failure_bands import FailureBand
 from autoqec.results.figures import Figures
 from autoqec.results.note_form import always, flat, mapping
 from autoqec.results.reference_gates import GatedReference
@@ -102,6 +103,7 @@ class Measured:
         passes: Of an ensemble: how many times the pipeline was asked about these shots.
         flops_per_sent_shot, gate_flops: FLOPs of one pass of one of these, and of the gate's own steps on all shots.
         references, references_missing: Rates of reference decoders on the same shots; those left out, and how to install them.
+        failure_bands: Where candidate and plain decoder fail, by how hard the shots are; see `autoqec.results.failure_bands`.
         gated: The references that ran behind a gate, by label.
         reference_us, neutral_us: Microseconds that each reference took for a shot, and the decoder on uninformative beliefs.
         other_rates: Figures at the environment's other physical error rates.
@@ -122,6 +124,7 @@ class Measured:
     gate_flops: int = 0
     references: Mapping[str, float] = mapping(always=True)
     references_missing: Mapping[str, str] = mapping()
+    failure_bands: tuple[FailureBand, ...] = ()
     gated: Mapping[str, GatedReference] = mapping()
     reference_us: Mapping[str, float] = mapping()
     neutral_us: float | None = None

@@ -29,6 +29,7 @@ from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.sandbox.stage_files import needs_lock, stage_kinds, stages_to_warm_up
 from autoqec.scoring.candidate_workers import Workers
 from autoqec.scoring.executor_contract import blobs_with_prefix
+from autoqec.scoring.failure_table import AT_MOST
 from autoqec.scoring.gated_references import Chosen, FromLeft, choose, decode_chosen, decode_unsure, runs_behind_gate
 from autoqec.scoring.plain_answers import PlainAnswers, PlainStore
 from autoqec.scoring.predictor import CandidateFault, Predictor, Recorded, settle_beliefs
@@ -139,6 +140,12 @@ class DecoderSet:
     ) -> Decoded:
         shots = len(syndromes)
         return decode_in_slices(decoder, syndromes, beliefs, lambda done: self._note(what, done, shots))
+
+    def confidence(self, syndromes: np.ndarray) -> tuple[str, np.ndarray] | None:
+        """How sure the environment's decoder is, up to `AT_MOST`, and the kind of that; None if it does not say."""
+        if not isinstance(self.baseline, ConfidentDecoder):
+            return None
+        return self.baseline.confidence_kind, self.baseline.confidence(syndromes, AT_MOST)
 
     def neutral(self, syndromes: np.ndarray) -> tuple[Decoded, float]:
         """The decoder's answers to uninformative beliefs, the problem's own priors in every shot; and their seconds."""

@@ -85,7 +85,8 @@ def serve(channel: Channel) -> None:
 
     Before any answer there may be frames `{"doing", "done", "shots"}`.
     Then a `DecodingRequest` `known`, `neutral`, `gate`, `candidate` or `recorded` is answered by blobs `observables:<name>` and
-    `invalid:<name>` and field `seconds`, `gate` also by a blob `sent`; `cost` as `DecoderSet.cost` says.
+    `invalid:<name>` and field `seconds`, `gate` also by a blob `sent`; `confidence` by a blob of that name and
+    field `kind`; `cost` as `DecoderSet.cost` says.
     """
     _limit_memory()
     note, store = _sender(channel), PlainStore()
@@ -136,6 +137,10 @@ def _reply(decoders: DecoderSet, request: DecodingRequest, sealed: SealedCandida
     if request.op == "cost":
         return Message(decoders.cost(sealed))
     syndromes = np.frombuffer(request.syndromes, dtype=np.uint8).reshape(-1, decoders.problem.syndrome_bytes)
+    if request.op == "confidence":
+        kind, confidence = decoders.confidence(syndromes) or ("", np.zeros(0))
+        told = np.ascontiguousarray(confidence, dtype=np.float32).tobytes()
+        return Message({"kind": kind}, {"confidence": told})
     seconds: Any
     runs: dict[str, ReferenceRun] = {}
     blobs: dict[str, bytes] = {}
@@ -267,6 +272,16 @@ class Matcher:
         message = self._ask("recorded", syndromes, blame=True)
         return self._decoded(message, "", len(syndromes)), message.fields["seconds"]
 
+    def confidence(self, syndromes: np.ndarray) -> tuple[str, np.ndarray] | None:
+        """See `DecoderSet.confidence`.
+
+        Raises:
+            AutoQECError: The decoder failed.
+        """
+        message = self._ask("confidence", syndromes, blame=False)
+        kind = str(message.fields["kind"])
+        return (kind, np.frombuffer(message.blobs["confidence"], dtype=np.float32)) if kind else None
+
     def neutral(self, syndromes: np.ndarray) -> tuple[Decoded, float]:
         """See `DecoderSet.neutral`.
 
@@ -283,7 +298,7 @@ class Matcher:
 
     def _ask(
         self,
-        op: Literal["known", "neutral", "gate", "candidate", "recorded"],
+        op: Literal["known", "neutral", "gate", "candidate", "recorded", "confidence"],
         syndromes: np.ndarray,
         *,
         blame: bool,

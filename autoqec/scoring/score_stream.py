@@ -105,7 +105,13 @@ class ScoreStream:
         return self.gather([self.task(function, chunks, **fields)], lambda done: None)[0]
 
     def score(
-        self, first: int, chunks: int, *, references: bool = False, progress: ShotProgress | None = None
+        self,
+        first: int,
+        chunks: int,
+        *,
+        references: bool = False,
+        progress: ShotProgress | None = None,
+        tabulate: bool = False,
     ) -> Scored:
         """Score chunks `first … first + chunks - 1`.
 
@@ -114,15 +120,20 @@ class ScoreStream:
             chunks: How many.
             references: Whether to run the environment's reference decoders on the same shots.
             progress: Called as chunks come in.
+            tabulate: Whether to say where failures are.
 
         Raises:
             CandidateFault: The candidate broke its contract.
             AutoQECError: The environment or a decoder cannot be used.
+            ValueError: That is asked of other shots than development shots: agents see the table, and no agent sees the holdout.
         """
+        if tabulate and self.domain != "dev":
+            raise ValueError(f"no table of failures is made of {self.domain} shots")
+        asked = {"tabulate": True} if tabulate else {}
         wanted = [
             range(i, min(i + _CHUNKS_PER_TASK, first + chunks)) for i in range(first, first + chunks, _CHUNKS_PER_TASK)
         ]
-        tasks = [self.task(FUNCTION, part, references=references) for part in wanted]
+        tasks = [self.task(FUNCTION, part, references=references, **asked) for part in wanted]
 
         def report(done: float) -> None:
             if progress is not None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from autoqec.results.counts import PairedCounts
+from autoqec.results.failure_bands import FailureBand, added
 from autoqec.results.gate_costs import UsPerShot, mean_flops
 from autoqec.results.reference_gates import GatedReference, behind_gate
 from autoqec.sandbox.lock import Lock
@@ -37,6 +38,7 @@ class Scored:
         sent: Shots that the candidate's gate sent on; None without a gate.
         gate_flops: Floating-point operations of the gate's own steps.
         passes: How many times an ensemble's pipeline was asked about a shot; None without an ensemble.
+        bands: Where the failures are, if that was asked.
     """
 
     counts: PairedCounts = field(default_factory=PairedCounts)
@@ -61,6 +63,7 @@ class Scored:
     neutral_seconds: float = 0.0
     reference_runs: Mapping[str, ReferenceRun] = field(default_factory=dict)
     passes: int | None = None
+    bands: tuple[FailureBand, ...] = ()
 
     def __add__(self, other: Scored) -> Scored:
         """The sum of both; `other`'s chunks come after these."""
@@ -87,6 +90,7 @@ class Scored:
             plain_seconds=self.plain_seconds + other.plain_seconds,
             gate_seconds=self.gate_seconds + other.gate_seconds,
             neutral_seconds=self.neutral_seconds + other.neutral_seconds,
+            bands=added(self.bands, other.bands),
         )
 
     @property
@@ -182,6 +186,7 @@ def _one(score: ChunkScore, references: bool) -> Scored:
         plain_seconds=score.plain_seconds,
         gate_seconds=score.gate_seconds,
         neutral_seconds=score.neutral_seconds,
+        bands=score.bands,
     )
 
 

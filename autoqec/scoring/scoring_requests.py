@@ -23,6 +23,7 @@ class ScoringTask(Request):
         strong: A reference decoder, by kind, instead of those of the environment; None for these.
         drift: Physical error rate at which shots are drawn; None for the one that decoders and candidate are told.
         ungated: Whether no reference runs behind a gate.
+        tabulate: Whether to say where failures are, see `autoqec.scoring.failure_table`; never of holdout shots.
     """
 
     environment: Mapping[str, bytes] = blobs("env")
@@ -33,6 +34,7 @@ class ScoringTask(Request):
     strong: str | None = None
     drift: float | None = None
     ungated: bool = False
+    tabulate: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +100,7 @@ class DecodingRequest(Request):
         sample: Of `known`: seed of the sample on which slow references are compared with the plain decoder.
     """
 
-    op: Literal["known", "neutral", "gate", "candidate", "recorded", "cost"]
+    op: Literal["known", "neutral", "gate", "candidate", "recorded", "confidence", "cost"]
     references: bool = False
     syndromes: bytes = b""
     sample: int = 0

@@ -25,9 +25,11 @@ from autoqec.problem.problem import Problem
 from autoqec.problem.sampling import Shots, sample_chunk
 from autoqec.problem.streams import derive_seed
 from autoqec.results.counts import PairedCounts
+from autoqec.results.failure_bands import FailureBand
 from autoqec.sandbox.channel import Message
 from autoqec.sandbox.lock import Lock
 from autoqec.scoring.batches import batches
+from autoqec.scoring.failure_table import by_confidence, by_fired, fired_ends
 from autoqec.scoring.matcher import Matcher
 from autoqec.scoring.reference_runs import ReferenceRun, runs_from_dict, runs_to_dict
 from autoqec.scoring.scoring_requests import AgainTask, ScoringTask
@@ -57,6 +59,7 @@ class ChunkScore:
         passes: How many times an ensemble's pipeline was asked about one of these; None without an ensemble.
         gate_flops: Floating-point operations of the gate's own steps on the chunk.
         plain_seconds, gate_seconds: Wall time of a gate: plain decoding, and what the confidence and further steps took.
+        bands: Where the failures are, if that was asked.
     """
 
     counts: PairedCounts
@@ -78,12 +81,14 @@ class ChunkScore:
     gate_seconds: float = 0.0
     neutral_seconds: float = 0.0
     passes: int | None = None
+    bands: tuple[FailureBand, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As a JSON-able mapping."""
         told = {"counts": self.counts, "neutral": self.neutral, "lock": self.lock}
         plain = {name: each.to_dict() if each else None for name, each in told.items()}
-        return dict(vars(self)) | plain | {"reference_runs": runs_to_dict(self.reference_runs)}
+        bands = [dict(vars(band)) for band in self.bands]
+        return dict(vars(self)) | plain | {"reference_runs": runs_to_dict(self.reference_runs), "bands": bands}
 
     @staticmethod
     def from_dict(fields: Mapping[str, Any]) -> ChunkScore:
@@ -92,7 +97,9 @@ class ChunkScore:
         lock = Lock.from_dict(fields["lock"]) if fields["lock"] else None
         counts = PairedCounts.from_dict(fields["counts"])
         runs = runs_from_dict(fields.get("reference_runs", {}))
-        return ChunkScore(**{**fields, "counts": counts, "neutral": neutral, "lock": lock, "reference_runs": runs})
+        known = {"counts": counts, "neutral": neutral, "lock": lock, "reference_runs": runs}
+        bands = tuple(FailureBand(**band) for band in fields.get("bands", ()))
+        return ChunkScore(**{**fields, **known, "bands": bands})
 
 
 @dataclass
@@ -104,6 +111,7 @@ class _DecoderSet:
     lock: Lock | None
     drifted: dict[float, Problem] = field(default_factory=dict)  # by physical error rate
     progress: TaskProgress | None = None  # of the task that it works on
+    fired_ends: tuple[float, ...] | None = None  # of the bands by fired detectors, once they are asked for
 
 
 #: The decoder set of the last task in this process; a task for another candidate or problem reuses its matcher.
@@ -225,7 +233,20 @@ def _without_candidate(matcher: Matcher, syndromes: np.ndarray, split: Split | N
     return split.filled(decoded), seconds
 
 
-def _score(decoders: _DecoderSet, shots: Shots, with_references: bool, seed: int) -> ChunkScore:
+def _tabulated(
+    decoders: _DecoderSet, syndromes: np.ndarray, baseline: np.ndarray, candidate: np.ndarray
+) -> tuple[FailureBand, ...]:
+    """Where both sides fail, by fired detectors and by the plain decoder's confidence, if it has one."""
+    if decoders.fired_ends is None:
+        decoders.fired_ends = fired_ends(decoders.problem)
+    found = by_fired(syndromes, baseline, candidate, decoders.fired_ends)
+    sure = decoders.matcher.confidence(syndromes)
+    return (*found, *(by_confidence(*sure, baseline, candidate) if sure else ()))
+
+
+def _score(
+    decoders: _DecoderSet, shots: Shots, with_references: bool, seed: int, *, tabulate: bool = False
+) -> ChunkScore:
     progress = decoders.progress or TaskProgress(decoders.matcher, 1, with_references)
     with progress.pass_over("known"):
         sample = derive_seed(seed.to_bytes(8, "big"), "reference sample", 0)
@@ -262,6 +283,7 @@ def _score(decoders: _DecoderSet, shots: Shots, with_references: bool, seed: int
         plain_seconds=found.gate["plain"],
         gate_seconds=found.gate["gate"],
         neutral_seconds=neutral_seconds,
+        bands=_tabulated(decoders, shots.syndromes, base_fails, fails) if tabulate else (),
     )
 
 
@@ -289,7 +311,13 @@ def score_chunks(message: Message) -> Message:
     with _with_decoder_set(task) as decoders:
         decoders.progress = TaskProgress(decoders.matcher, len(task.seeds), task.references)
         scores = [
-            _score(decoders, sample_chunk(_drifted(decoders, task, task.drift), seed), task.references, seed)
+            _score(
+                decoders,
+                sample_chunk(_drifted(decoders, task, task.drift), seed),
+                task.references,
+                seed,
+                tabulate=task.tabulate,
+            )
             for seed in task.seeds
         ]
         return Message({"chunks": [score.to_dict() for score in scores], "missing": decoders.matcher.missing})

@@ -85,7 +85,9 @@ def test_the_log_is_filtered(printed, flags):
 
 def test_the_graph_shows_the_conflict_with_its_parents(printed):
     _, out, _ = printed("log", "--graph")
-    assert [line[:8].rstrip() for line in out.splitlines()][1:] == [
+    graph, _, best = out.partition("↑ best VERIFIED")
+    assert best.splitlines()[-1].startswith("best so far: round ")
+    assert [line[:8].rstrip() for line in graph.splitlines()][1:] == [
         "x    5",
         "x    4",
         "|\\",

@@ -28,6 +28,7 @@ def parse(text):
 #: Detectors, mechanisms, observables, and matching edges where there are any.
 BUILT_IN = {
     "bb144_depol": (936, 8784, 12, None),
+    "bb144_p1e-3": (936, 8784, 12, None),
     "bb72_depol": (252, 2232, 12, None),
     "color_d5_depol": (45, 1104, 1, None),
     "surface_d3_depol": (24, 219, 1, 78),
