@@ -113,7 +113,8 @@ class Context:
         failed_composes: Sets of rounds whose merge conflicted, never to be proposed again.
         machine: What rounds run on: `cores`, `memory_gib`, `device`, and what rounds took here.
         budget: What is left: any of `rounds`, `seconds`, `tokens`, `cost`.
-        formats: JSON schemas of the candidate's other files, `output.yaml`, `training.yaml` and `gate.yaml`, by path.
+        formats: JSON schemas of the candidate's other files, `output.yaml`, `training.yaml`, `gate.yaml` and, where the decoder
+            offers solutions, `ensemble.yaml`, by path.
         steering: What the lab's owner wrote in `.autoqec/steering.md`, as it is committed.
         hypothesis: For Coder and Analyst: the Ideator's message.
         parent_files: For the Coder: the files it starts from. For the Analyst: those of the round.

@@ -11,17 +11,18 @@ from autoqec.decoding.gate_file import NO_KIND, Gate
 from autoqec.plugins import Registry
 
 
-def formats(confidence: str | None) -> dict[str, Any]:
+def formats(confidence: str | None, *, solutions: bool = True) -> dict[str, Any]:
     """What a candidate's files other than its stages are, by path, as JSON schemas.
 
     Args:
         confidence: What the environment's decoder offers to a gate; None if that is not known.
+        solutions: Whether it offers solutions to an ensemble; if not, `ensemble.yaml` is not among the files.
     """
     gate = Gate.model_json_schema()
     if confidence is not None:
         gate["properties"]["kind"]["enum"] = [NO_KIND, confidence]
     files = {OUTPUT_FILE: Output.model_json_schema(), TRAINING_FILE: Training.model_json_schema(), GATE_FILE: gate}
-    return files | {ENSEMBLE_FILE: Ensemble.model_json_schema()}
+    return files | ({ENSEMBLE_FILE: Ensemble.model_json_schema()} if solutions else {})
 
 
 def stage_kinds(registry: Registry) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def build_context(session: Session, number: int, limits: ProfileLimits, **fields
         round=number,
         seed=derive_seed(round_key(session, number), "agent", 0),
         stages=stage_kinds(session.registry),
-        formats=formats(decoder.capabilities.get("confidence")),
+        formats=formats(decoder.capabilities.get("confidence"), solutions=bool(decoder.capabilities.get("solutions"))),
         limits=limits,
         history=past,
         front=run_front(session, records).names,

@@ -40,7 +40,7 @@ class EvolutionAgent(EmbeddedAgent):
         if composes_due(context, _CROSSOVER_EVERY):
             pair = next(pairs_to_compose(_by_rank(alive), context), None)
             if pair is not None:
-                return compose_reply(pair)
+                return compose_reply(pair, context)
         return _mutant(alive, context, lots) or draw(context)
 
 

@@ -13,7 +13,8 @@ from pydantic import BaseModel
 
 from autoqec.agents.agent_contract import Context
 from autoqec.candidate.schema import Output, Training
-from autoqec.candidate_paths import GATE_FILE, OUTPUT_FILE, TRAINING_FILE
+from autoqec.candidate_paths import ENSEMBLE_FILE, GATE_FILE, OUTPUT_FILE, TRAINING_FILE
+from autoqec.decoding.ensemble_file import Ensemble
 from autoqec.decoding.gate_file import Gate
 from autoqec.json_values import JsonObject
 
@@ -21,6 +22,11 @@ from autoqec.json_values import JsonObject
 _MODELS: Mapping[str, type[BaseModel]] = {OUTPUT_FILE: Output, TRAINING_FILE: Training, GATE_FILE: Gate}
 
 _DEFAULTS: Mapping[str, JsonObject] = {path: model().model_dump(mode="json") for path, model in _MODELS.items()}
+
+_ENSEMBLE: JsonObject = Ensemble().model_dump(mode="json")
+
+#: Members of a candidate without an ensemble. An ensemble of one is another candidate: it weighs solutions by the priors.
+NO_MEMBERS = 0
 
 
 def normal_form(parsed: Mapping[str, JsonObject], context: Context) -> dict[str, dict[str, Any]]:
@@ -31,8 +37,14 @@ def normal_form(parsed: Mapping[str, JsonObject], context: Context) -> dict[str,
         context: Lists the stage kinds; fields of a kind that it does not list stay as they are.
     """
     files = {path: {**defaults, **parsed.get(path, {})} for path, defaults in _DEFAULTS.items()}
-    stages = {path: fields for path, fields in parsed.items() if path not in _DEFAULTS}
+    files[ENSEMBLE_FILE] = _whole_ensemble(parsed.get(ENSEMBLE_FILE, {"members": NO_MEMBERS}))
+    stages = {path: fields for path, fields in parsed.items() if path not in files}
     return files | {path: {**stage_defaults(fields, context), **fields} for path, fields in stages.items()}
+
+
+def _whole_ensemble(fields: JsonObject) -> dict[str, Any]:
+    """Return all fields of `ensemble.yaml`; without the file, that it has no members."""
+    return dict(fields) if fields.get("members") == NO_MEMBERS else {**_ENSEMBLE, **fields}
 
 
 def stage_defaults(fields: JsonObject, context: Context) -> dict[str, Any]:

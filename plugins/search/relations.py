@@ -10,6 +10,7 @@ from typing import Any
 
 from autoqec.agents.agent_contract import Context, PastRound
 from autoqec.agents.context_parts import HypothesisMessage
+from autoqec.candidate_paths import TRAINING_FILE
 
 from .affording import violation
 from .space import Parsed, code_of, parse, unparse
@@ -99,18 +100,33 @@ def _flat(files: Mapping[str, str]) -> dict[tuple[str, str], Any]:
     return fields | {(path, ""): text for path, text in code_of(files).items()}
 
 
+def _keeps_weights(past: PastRound, context: Context) -> bool:
+    """Tell whether a round decodes with its parent's weights: it has the same stages and is not trained."""
+    before = next((each.files for each in context.history if each.name in past.fork_from), None)
+    if before is None or parse(past.files).get(TRAINING_FILE, {}).get("shots") != 0:
+        return False
+    mine, theirs = (
+        {path: text for path, text in files.items() if path.startswith("stages/")} for files in (past.files, before)
+    )
+    return mine == theirs
+
+
 def composes_due(context: Context, every: int) -> bool:
     """Tell whether a compose is due: one of every `every` rounds should be one, and the last ones were not."""
     recent = context.history[-(every - 1) :]
     return len(recent) == every - 1 and all(past.compose == "none" for past in recent)
 
 
-def compose_reply(pair: tuple[PastRound, PastRound]) -> HypothesisMessage:
-    """Return the hypothesis that merges two rounds without edits."""
-    names = sorted(past.name for past in pair)
+def compose_reply(pair: tuple[PastRound, PastRound], context: Context) -> HypothesisMessage:
+    """Return the hypothesis that merges two rounds without edits.
+
+    Of weights that both have, the child inherits those of the first parent. So a round that has only its parent's weights, such
+    as one that added an ensemble to it, is named last.
+    """
+    names = [past.name for past in sorted(pair, key=lambda past: (_keeps_weights(past, context), past.name))]
     gains = " and ".join(f"{aims(past)[0]:.4f} ({past.name})" for past in pair)
     return {
-        "text": f"The changes of rounds {' and '.join(map(number_of, names))} act on different parts and add up",
+        "text": f"The changes of rounds {' and '.join(sorted(map(number_of, names), key=int))} act on different parts and add up",
         "fork_from": names,
         "compose": "pure",
         "expected_delta_ler": round(max(aims(past)[0] for past in pair), 6),

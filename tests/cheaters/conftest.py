@@ -103,7 +103,7 @@ class MatcherHere:
 
     def open(self, blobs, p=None, strong=None, *, ungated=False):
         self.resources.close()
-        self.gated = "file:gate.yaml" in blobs
+        self.gated, self.ensembled = "file:gate.yaml" in blobs, "file:ensemble.yaml" in blobs
         self.has_candidate = self.gated or any(name.startswith("file:stages/") for name in blobs)
         self.resources, self.blobs = ExitStack(), blobs
         try:

@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 from threads_for_processes import one_process
 
+from autoqec.candidate.weights import load_weights
 from autoqec.cli.main import run
 from autoqec.config import load_settings
 from autoqec.errors import BudgetSpentError, MissingPackageError, NotFoundError, UsageError
@@ -68,7 +69,7 @@ def git(ledger, *args):
 
 @pytest.fixture(scope="module")
 def searched(played, tmp_path_factory):
-    """A lab in which the embedded agent ran three rounds, two by the command; dirty in every way while it did."""
+    """A lab in which the embedded agent ran four rounds, two by the command; dirty in every way while it did."""
     folder = tmp_path_factory.mktemp("searched") / "lab"
     shutil.copytree(played.folder, folder)
     ledger = open_ledger(folder)
@@ -77,7 +78,7 @@ def searched(played, tmp_path_factory):
     session = Session(ledger, registry, load_settings(ledger.workdir), run)
     records = [find_record(ledger, run.name, number) for number in (1, 2)]
     with one_process():
-        return ledger, run, [*records, run_round(session)], played.before
+        return ledger, run, [*records, run_round(session), run_round(session)], played.before
 
 
 def test_the_first_round_is_verified(searched):
@@ -98,10 +99,27 @@ def test_the_working_tree_index_and_head_are_not_touched(searched, worktree):
 
 def test_later_rounds_fork_and_one_composes(searched):
     _, _, records, _ = searched
-    third = records[2]
-    assert third.identity.compose == "pure"
-    assert set(third.parents) == {records[0].commit, records[1].commit}
-    assert set(third.identity.fork_from) == {records[0].commit, records[1].commit}
+    first, with_ensemble, cheaper, both = records
+    assert [record.status for record in records] == ["ok"] * 4
+    assert [record.identity.fork_from for record in (with_ensemble, cheaper)] == [(first.commit,)] * 2
+    assert both.identity.compose == "pure"
+    assert set(both.parents) == set(both.identity.fork_from) == {with_ensemble.commit, cheaper.commit}
+
+
+def test_an_ensemble_is_added_without_training_and_merged_with_the_weights_of_the_other_parent(searched):
+    ledger, run, records, _ = searched
+    files = [read_candidate(ledger, record.commit) for record in records]
+    assert ["ensemble.yaml" in each for each in files] == [False, True, False, True]
+    assert files[1].keys() - files[0].keys() == {"ensemble.yaml"}
+    assert [b"shots: 0\n" in each["training.yaml"] for each in files] == [False, True, False, True]
+    stages = [{path: data for path, data in each.items() if path.startswith("stages/")} for each in files]
+    assert stages[1] == stages[0] != stages[2] == stages[3]
+    weights = [read_attachment(ledger, "artifacts", run.name, n)["weights.safetensors"] for n in range(1, 5)]
+    tensors = [
+        {name: data.tobytes() for name, data in load_weights(each).items() if name.startswith("bp.")}
+        for each in weights
+    ]
+    assert tensors[1] == tensors[0] != tensors[2] == tensors[3]
 
 
 def test_the_repository_is_whole_and_readable_by_plain_git(searched):

@@ -1,4 +1,4 @@
-"""Three rounds on surface_d5_depol by every agent: real training, real verdicts, a merge; services and programs are stand-ins."""
+"""Rounds on surface_d5_depol by every agent: real training, real verdicts, a merge; services and programs are stand-ins."""
 
 import importlib.util
 import json
@@ -67,18 +67,20 @@ def programs(tmp_path, name, body):
 
 
 def judged(rounds, *, merged):
-    assert [item["status"] for item in rounds] == ["ok", "ok", "ok"]
+    assert {item["status"] for item in rounds} == {"ok"}
     assert rounds[0]["verdict"] == "VERIFIED"
     assert all(item["verdict"] in ("VERIFIED", "FAILED", "SUSPICIOUS") for item in rounds)
     assert rounds[0]["metrics"]["ler_ratio_ci"][1] < 0.85
     assert all(item["metrics"]["train_seconds"] > 0 for item in rounds)
     if merged:
-        assert len(rounds[2]["fork_from"]) == 2
+        assert len(rounds[-1]["fork_from"]) == 2
 
 
 @pytest.mark.slow
 def test_by_the_embedded_search(folder):
-    judged(autoqec(folder, "round", "--rounds", "3", "--seed", "1", "--json", *agents("search")), merged=True)
+    rounds = autoqec(folder, "round", "--rounds", "4", "--seed", "1", "--json", *agents("search"))
+    assert [len(item["fork_from"]) for item in rounds] == [0, 1, 1, 2]
+    judged(rounds, merged=True)
 
 
 @pytest.mark.slow

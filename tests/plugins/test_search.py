@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 
 import pytest
 from autoqec_plugins.search.affording import predicted_seconds, surely_over
@@ -59,19 +60,17 @@ def gain(files):
     return total
 
 
-def play(rounds, seed=1):
+def play(rounds, seed=1, **fields):
     """Rounds of the agent in the made-up world, validated as the loop validates them."""
     agent, history = SearchAgent(), []
     for number in range(1, rounds + 1):
-        now = context(history, seed=seed + number)
+        now = context(history, seed=seed + number, **fields)
         idea = ask(agent, "ideator", now)
         if idea.compose == "pure":
             parents = [past for past in history if past.name in idea.fork_from]
             files = {path: text for past in parents for path, text in past.files.items()}
         else:
-            proposal = ask(
-                agent, "coder", context(history, seed=seed + number, hypothesis=idea.model_dump(mode="json"))
-            )
+            proposal = ask(agent, "coder", replace(now, hypothesis=idea.model_dump(mode="json")))
             sources = {path: text.encode() for path, text in proposal.files.items()}
             written = write_candidate(read_candidate(sources, REGISTRY.maker("stage")))
             files = {path: data.decode() for path, data in written.items()}
@@ -89,6 +88,48 @@ def test_it_begins_with_the_templates_and_then_composes_them():
     assert [past.hypothesis for past in history[:2]] == [template.text for template in templates_for({})[:2]]
     assert history[2].compose == "pure"
     assert set(history[2].fork_from) == {"r-abcd/1", "r-abcd/2"}
+
+
+MATCHING = {"environment": {"decoder": {"kind": "mwpm"}, "code": {"distance": 5}}, "formats": formats("gap")}
+HYPEREDGE = {"environment": {"decoder": {"kind": "osd"}}, "formats": formats("converged")}
+with_solutions = pytest.mark.parametrize("fields", [MATCHING, HYPEREDGE])
+
+
+@with_solutions
+def test_where_the_decoder_offers_solutions_it_opens_with_an_ensemble_and_a_cheaper_sibling_and_merges_them(fields):
+    history = play(4, **fields)
+    first, with_ensemble, cheaper, both = (parse(past.files) for past in history)
+    assert [past.fork_from for past in history[:3]] == [(), ("r-abcd/1",), ("r-abcd/1",)]
+    assert (history[3].compose, set(history[3].fork_from)) == ("pure", {"r-abcd/2", "r-abcd/3"})
+    ensemble, training = with_ensemble.pop("ensemble.yaml"), with_ensemble.pop("training.yaml")
+    assert ensemble["members"] == ensemble["passes"] * (1 if fields is HYPEREDGE else 24)
+    assert training["shots"] == 0
+    assert with_ensemble == {path: fields for path, fields in first.items() if path != "training.yaml"}
+    assert "ensemble.yaml" in both
+    assert "ensemble.yaml" not in cheaper
+    cheap = next(each for each in templates_for(fields["environment"]) if each.role == "cheap")
+    assert history[2].hypothesis == cheap.text
+    (stage,) = (path for path in first if path.startswith("stages/"))
+    assert stage in cheaper
+    assert cheaper[stage]["iterations"] < first[stage]["iterations"]
+
+
+@with_solutions
+def test_weights_that_both_parents_have_come_from_the_one_that_changed_them(fields):
+    assert play(4, **fields)[3].fork_from == ("r-abcd/3", "r-abcd/2")
+
+
+@with_solutions
+def test_the_cheap_template_is_not_tried_again_under_its_own_name(fields):
+    texts = [past.hypothesis for past in play(30, **fields)]
+    cheap = next(each for each in templates_for(fields["environment"]) if each.role == "cheap")
+    assert texts.count(cheap.text) == 1
+
+
+@with_solutions
+def test_no_ensemble_is_proposed_where_the_decoder_offers_no_solutions(fields):
+    plain = {**fields, "formats": formats("gap", solutions=False)}
+    assert not any("ensemble.yaml" in past.files for past in play(20, **plain))
 
 
 def test_the_same_history_has_the_same_next_proposal():

@@ -15,6 +15,7 @@ from pydantic_core import PydanticUndefined
 from autoqec.agents.agent_contract import PastRound
 from autoqec.candidate.schema import Output, Training, read_candidate, write_candidate
 from autoqec.canonical import dump_yaml
+from autoqec.decoding.ensemble_file import Ensemble
 from autoqec.decoding.gate_file import Gate
 from autoqec.plugins import load_plugins
 from autoqec.testing.agent_context import tiny_context
@@ -22,7 +23,7 @@ from autoqec.testing.sample_notes import some_metrics
 
 REGISTRY = load_plugins()
 KINDS = {entry.name: entry.create().Config for entry in REGISTRY.all("stage")}
-MODELS = {"output.yaml": Output, "training.yaml": Training, "gate.yaml": Gate}
+MODELS = {"output.yaml": Output, "training.yaml": Training, "gate.yaml": Gate, "ensemble.yaml": Ensemble}
 MODELS |= {f"stages/{kind}/stage.yaml": model for kind, model in KINDS.items()}
 OPTIONAL = [
     (path, name)
@@ -99,6 +100,12 @@ def test_a_file_that_is_left_out_is_its_defaults():
     assert was_tried(bp, {}, past({**bp, **files}))
     assert was_tried({**bp, **files}, {}, past(bp))
     assert not was_tried(bp, {}, past({**bp, "gate.yaml": {"short_bp": 8}}))
+    for ensemble in (
+        {"seed": 1},
+        {"members": 1},
+    ):  # without the file there is none, not even one of the decoder's own answer
+        assert not was_tried(bp, {}, past({**bp, "ensemble.yaml": ensemble}))
+        assert was_tried({**bp, "ensemble.yaml": ensemble}, {}, past({**bp, "ensemble.yaml": ensemble}))
     assert not was_tried(bp, {"stages/bp/module.py": "x"}, past(bp))
 
 

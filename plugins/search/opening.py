@@ -1,0 +1,97 @@
+"""The rounds with which a run opens where the decoder offers solutions to an ensemble: a round, two forks of it, their merge.
+
+1. The first template: one pass of its pipeline, trained.
+2. A fork of it that adds `ensemble.yaml` and nothing else. The weights are inherited and not trained further, so the round costs
+   seconds, and the difference between the two rounds is the ensemble's.
+3. Another fork of round 1, which makes its pipeline and its gate those of the cheap template. It changes other files
+   than round 2.
+4. The merge of 2 and 3, which the agent proposes because it is the first pair that can merge: an ensemble of cheaper members.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from autoqec.agents.agent_contract import Context, PastRound
+from autoqec.agents.context_parts import HypothesisMessage
+from autoqec.candidate_paths import ENSEMBLE_FILE, TRAINING_FILE
+
+from .relations import fork_reply
+from .space import Parsed, parse, template_files
+from .templates import Family, Template, family_of
+
+#: The first ensemble of each family. A matching decoder solves every class, so disordered beliefs of one pass are members enough.
+#: Ordered statistics answer one class a member, and only another pass of belief propagation leads to another one.
+FIRST_ENSEMBLE: Mapping[Family, Mapping[str, Any]] = {
+    "matching": {
+        "members": 24,
+        "passes": 1,
+        "prior_spread": 1.0,
+        "belief_spread": 1.2,
+        "select": "class_sum",
+        "gap_share": 0.25,
+        "agree": 4,
+        "margin": 4.0,
+    },
+    "hyperedge": {
+        "members": 16,
+        "passes": 16,
+        "prior_spread": 0.7,
+        "select": "class_sum",
+        "agree": 8,
+        "margin": 4.0,
+    },
+}
+
+#: Why an ensemble should gain, by family.
+_WHY: Mapping[Family, str] = {
+    "matching": (
+        "One pass of belief propagation counts the evidence of loops twice, and its matching is the likeliest error of a class,"
+        " not the likeliest class. Members from disordered beliefs find other likely errors of each class; each weighs as much as"
+        " the mechanisms it is made of, and the class with the most weight in all wins, as in maximum-likelihood decoding."
+    ),
+    "hyperedge": (
+        "Where belief propagation oscillates between equivalent errors, another start leads to another solution (relay belief"
+        " propagation: Müller et al. 2025). Distinct solutions weigh by their priors, and the class with the most weight wins."
+    ),
+}
+
+
+def offers_solutions(context: Context) -> bool:
+    """Tell whether the environment's decoder offers solutions to an ensemble."""
+    return ENSEMBLE_FILE in context.formats
+
+
+def ensemble_fork(parent: PastRound, context: Context) -> tuple[Parsed, HypothesisMessage] | None:
+    """Return a fork that adds the family's first ensemble to a round, and trains nothing."""
+    family = family_of(context.environment)
+    parsed = parse(parent.files)
+    if parsed.get(TRAINING_FILE, {}).get("shots") != 0:
+        parsed = without_training(parsed)
+    parsed[ENSEMBLE_FILE] = dict(FIRST_ENSEMBLE[family])
+    members, passes = (FIRST_ENSEMBLE[family][name] for name in ("members", "passes"))
+    reply = fork_reply(
+        parent, parsed, [f"an ensemble of {members} members from {passes} pass{'es' * (passes > 1)}"], _WHY[family]
+    )
+    return parsed, reply
+
+
+def without_training(parsed: Parsed) -> Parsed:
+    """Return a candidate that decodes with its parents' weights as they are."""
+    return {**parsed, TRAINING_FILE: parsed.get(TRAINING_FILE, {}) | {"init": "parents", "shots": 0}}
+
+
+def cheap_fork(parent: PastRound, cheap: Template, context: Context) -> tuple[Parsed, HypothesisMessage] | None:
+    """Return a fork with the pipeline, the training and the gate of a template, under the parent's own names.
+
+    None if they do not have one stage each, so that it is unclear which one replaces which.
+    """
+    before, after = parse(parent.files), parse(template_files(cheap, context))
+    stages = [[path for path in parsed if path.startswith("stages/")] for parsed in (before, after)]
+    if [len(paths) for paths in stages] != [1, 1]:
+        return None
+    (own,), (others,) = stages
+    fields = after.pop(others)
+    parsed: Parsed = {**before, **after, own: fields | {"position": before[own].get("position", fields["position"])}}
+    return parsed, {**fork_reply(parent, parsed, [], cheap.rationale), "text": cheap.text}
