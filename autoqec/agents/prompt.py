@@ -170,7 +170,7 @@ def _findings(context: Context) -> list[dict[str, Any]]:
             "means": finding.says,
             "next_step": shortened(finding.next_step, _WORDS),
         }
-        for finding in findings_of(context.run, context.history, context.stages)[:_FINDINGS]
+        for finding in findings_of(context.run, context.history, context.stages, context.formats)[:_FINDINGS]
     ]
 
 

@@ -32,6 +32,7 @@ def command(
 ) -> int:
     """List rounds with their results: all rounds, or those of one RUN."""
     from autoqec.history import missing_from_chain, runs_elsewhere
+    from autoqec.views.climb_rows import read_climbs
     from autoqec.views.console import print_lines, say
     from autoqec.views.log_lines import read_lines, require_environment
     from autoqec.views.sync_text import unpushed_hints
@@ -41,27 +42,29 @@ def command(
     ledger = open_history()
     runs = read_lines(ledger, run)
     require_environment(ledger, runs, env)
-    lines = [line for found in runs for line in found.lines]
+    climbs = read_climbs(ledger, runs if run is None else read_lines(ledger))
+    lines = [(found.run, line) for found in runs for line in found.lines]
     for remote, names in runs_elsewhere(ledger).items() if not lines else ():
         say(f"{remote} has rounds of {', '.join(names)}: autoqec pull {remote}")
     for sentence in filter(None, (missing_from_chain(ledger, found.run) for found in runs)):
         say(f"{sentence}; see autoqec fsck")
     if as_json and wanted.everything:
-        print_lines(line.text for line in lines)  # the lines are JSON already; parsing 5,000 rounds takes time
+        print_lines(climbs.line(name, line) for name, line in lines)  # JSON already: parsing 5,000 takes time
         return 0
-    rows = [line.row for line in lines]
+    rows = [climbs.of(line.row) for _, line in lines]
     wanted.require_status(rows)
-    chosen = [(line, row) for line, row in zip(lines, rows, strict=True) if wanted.fits(row)]
+    chosen = [row for row in rows if wanted.fits(row)]
     if as_json:
-        print_lines(line.text for line, _ in chosen)
+        both = zip(lines, rows, strict=True)
+        print_lines(climbs.line(name, line) for (name, line), row in both if wanted.fits(row))
     elif graph:
         from autoqec.views.log_graph import print_graph
 
-        print_graph([row for _, row in chosen])
+        print_graph(chosen, climbs.ends(chosen))
     else:
         from autoqec.views.tables import print_log
 
-        print_log([row for _, row in chosen])
+        print_log(chosen, climbs.ends(chosen))
     if not as_json:
         for hint in unpushed_hints(ledger):
             say(hint)

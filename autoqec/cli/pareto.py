@@ -16,6 +16,7 @@ from autoqec.cli.lab import open_history
 def command(env: str | None, run_name: str | None, top: int | None, as_json: bool) -> int:
     """Show the Pareto front: VERIFIED rounds that no other one significantly dominates in gain, FLOPs and parameters."""
     from autoqec.history import missing_from_chain
+    from autoqec.views.climb_rows import read_climbs
     from autoqec.views.console import print_json, say
     from autoqec.views.front_json import front_rows, left_out
     from autoqec.views.log_lines import read_lines, require_environment
@@ -23,7 +24,8 @@ def command(env: str | None, run_name: str | None, top: int | None, as_json: boo
     ledger = open_history()
     runs = read_lines(ledger, run_name)
     require_environment(ledger, runs, env)
-    rows = front_rows(ledger, runs, env)[:top]
+    climbs = read_climbs(ledger, runs if run_name is None else read_lines(ledger))
+    rows = [climbs.of(row) for row in front_rows(ledger, runs, env)[:top]]
     for sentence in left_out(runs, env):
         say(sentence)
     for sentence in filter(None, (missing_from_chain(ledger, found.run) for found in runs)):
@@ -33,5 +35,5 @@ def command(env: str | None, run_name: str | None, top: int | None, as_json: boo
     else:
         from autoqec.views.tables import print_front
 
-        print_front(rows)
+        print_front(rows, climbs.ends(rows))
     return 0

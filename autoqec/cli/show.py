@@ -31,8 +31,8 @@ def command(round_name: str, trace: bool, as_json: bool) -> int:
     """Show one round in full. ROUND is exp/<run>/<N> or <run>/<N>."""
     from autoqec.history import candidate_diff, find_record, parse_round_name, read_candidate
     from autoqec.results.round_results import read_results
+    from autoqec.views.climb_rows import find_row
     from autoqec.views.console import print_json
-    from autoqec.views.log_lines import find_row
     from autoqec.views.round_json import disagreements
     from autoqec.views.tables import RoundDetails, print_round
 

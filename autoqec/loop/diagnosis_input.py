@@ -224,11 +224,18 @@ def _run_case(
         run,
         closed,
         patience=settings["patience"],
-        options={"kinds": registry.names("stage"), "losses": get_args(Training.model_fields["loss"].annotation)},
+        options=_options(registry),
         attempts=len(begun),
         spent=sum(attempt_share(event.attempt) for event in begun),
         took=spent_on(calls).to_dict(),
     )
+
+
+def _options(registry: Registry) -> dict[str, Sequence[str]]:
+    """What a candidate may choose from, by the names of `RunCase.options`."""
+    words = {name: get_args(Training.model_fields[name].annotation) for name in ("loss", "sampling", "labels", "init")}
+    files = (GATE_FILE, ENSEMBLE_FILE)
+    return {"kinds": registry.names("stage"), "losses": words.pop("loss"), "files": files, "curriculum": (), **words}
 
 
 def latest_run(ledger: Ledger) -> str:

@@ -27,14 +27,15 @@ def measure(session: Session, state: RoundState, profile: Profile, key: bytes) -
     Args:
         session: Where.
         state: The round; it must have weights.
-        profile: How many shots; the environment's protocol may ask for fewer.
+        profile: How many shots; the environment's protocol may ask for fewer, or for a multiple.
         key: Key of the development stream.
 
     Raises:
         CandidateFault: The candidate broke its contract.
     """
-    wanted = profile.score_shots
-    shots = min(wanted, session.environment.environment.protocol.score_shots or wanted)
+    protocol = session.environment.environment.protocol
+    wanted = protocol.scaled(profile.score_shots)
+    shots = min(wanted, protocol.score_shots or wanted)
     began, sealed = time.monotonic(), state.sealed
     at_other_rates: dict[float, Scored] = {}
     with session.registry.get("executor", session.settings["executor"]).create(jobs=session.settings.jobs) as executor:

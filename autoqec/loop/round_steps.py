@@ -220,7 +220,8 @@ def verify(session: Session, state: RoundState) -> Written:
     if state.verdict is not None or state.analysis is None or state.analysis.decision != "candidate":
         return {}
     profile = profile_from(detail(state, "profile"))
-    asked = Asked(max_shots=profile.verify_shots, max_seconds=profile.verify_seconds)
+    shots = session.environment.environment.protocol.scaled(profile.verify_shots)
+    asked = Asked(max_shots=shots, max_seconds=profile.verify_seconds)
     return {"verdict": judge(session, state, asked).to_note()}
 
 

@@ -38,6 +38,8 @@ class Protocol(_Strict):
             number applies if it is smaller.
         min_shots: Minimum number of shots of a verdict; by default the verifier's own number.
         headline_shots: Shots behind the figures that a verdict reports; by default the verifier's own number.
+        shots_factor: How many times the profile's `score_shots` and `verify_shots` a round has here, for low rates: there
+            failures are rare, and a shot costs little.
         cells: Further cells where the verdict must hold, each with its own shots.
     """
 
@@ -47,9 +49,14 @@ class Protocol(_Strict):
     score_shots: int | None = Field(default=None, ge=4096)
     min_shots: int | None = Field(default=None, ge=4096)
     headline_shots: int | None = Field(default=None, ge=4096)
+    shots_factor: int | None = Field(default=None, ge=1, le=1000)
     cells: tuple[Cell, ...] | None = Field(default=None, min_length=1, max_length=16)
 
     @model_serializer(mode="wrap")
     def _without_what_is_not_said(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         # The environment's identity hashes these fields: a new field must not change the identities of old environments.
         return {name: value for name, value in write(self).items() if value is not None}
+
+    def scaled(self, shots: int) -> int:
+        """A profile's number of scored or verified shots, as many times as this environment asks for."""
+        return shots * (self.shots_factor or 1)

@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from autoqec.errors import AutoQECError
-from autoqec.history import Ledger, require_reachable, trusted_events
-from autoqec.results.head_to_head import HeadToHead, head_to_heads
+from autoqec.history import Ledger, require_reachable
+from autoqec.results.head_to_head import HeadToHead
 from autoqec.results.lab_front import Entrant, Front, front_of
-from autoqec.views.log_lines import Line, RunLines
+from autoqec.views.log_lines import Line, RunLines, head_to_heads_of
 from autoqec.views.round_json import RoundRow
 
 
@@ -76,11 +76,7 @@ def read_fronts(ledger: Ledger, runs: Sequence[RunLines], env: str | None = None
                 lines[found.name] = run, line
 
     def decided(commits: Collection[str]) -> dict[str, list[HeadToHead]]:
-        notes = dict[str, list[HeadToHead]]()
-        for name in sorted({run.run for run, line in lines.values() if line.commit in commits}):
-            for commit, pairs in head_to_heads(trusted_events(ledger, name, commits)).items():
-                notes[commit] = [*notes.get(commit, ()), *pairs]
-        return notes
+        return head_to_heads_of(ledger, {run.run for run, line in lines.values() if line.commit in commits}, commits)
 
     return [EnvironmentFront(front_of(entrants[name], decided), lines) for name in sorted(entrants)]
 

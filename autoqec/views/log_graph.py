@@ -13,9 +13,10 @@ from itertools import groupby
 
 from rich.text import Text
 
+from autoqec.results.best_so_far import BestSoFar
 from autoqec.views.console import out, plain
 from autoqec.views.round_json import RoundRow
-from autoqec.views.tables import any_gated, count_text, gain_text, sent_text, verdict_text
+from autoqec.views.tables import any_gated, best_lines, best_mark, count_text, gain_text, sent_text, verdict_text
 
 _NAME = re.compile("(?:exp/)?([a-z0-9][a-z0-9-]{0,39})/([1-9][0-9]{0,8})")
 _LEAST_WORDS = 30  # columns; with less room than this, the text gets a line of its own
@@ -68,11 +69,12 @@ def draw(parents: Mapping[int, Sequence[int]], marks: Mapping[int, str]) -> Iter
             lanes.insert(left + 1, other)
 
 
-def print_graph(items: Sequence[RoundRow]) -> None:
+def print_graph(items: Sequence[RoundRow], ends: Sequence[tuple[str, BestSoFar]] = ()) -> None:
     """Every run as a graph, with verdict, gain, cost and hypothesis of each round.
 
     Args:
         items: Rounds, run by run. What a round started from is drawn if it is among them, else said.
+        ends: The best round of each environment, which is said below.
     """
     console = out()
     if not items:
@@ -83,6 +85,8 @@ def print_graph(items: Sequence[RoundRow]) -> None:
         console.print(Text(run, style="bold") + plain(f"  {env}"))
         for line in _lines(run, rounds, console.width):
             console.print(line, no_wrap=True, overflow="ignore", crop=False)
+    for said in best_lines(ends, items):
+        console.print(plain(said))
 
 
 def _lines(run: str, rounds: Mapping[int, RoundRow], width: int) -> Iterator[Text]:
@@ -124,7 +128,7 @@ def _cells(item: RoundRow, gated: bool) -> tuple[Text, ...]:
     costs = item.costs
     return (
         Text(str(item.round)),
-        verdict_text(item),
+        verdict_text(item) + best_mark(item),
         Text(gain_text(item.best)),
         Text(count_text(costs.flops_per_shot if costs else None)),
         *([Text(sent_text(item))] if gated else []),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -24,17 +24,18 @@ from autoqec.history import (
     RunRecords,
     Snapshot,
     chosen_runs,
-    find_record,
     has_objects,
     list_runs,
     read_cache,
     read_run,
     take_snapshot,
     trusted,
+    trusted_events,
     write_cache,
 )
 
 if TYPE_CHECKING:  # lines from the cache are printed as they are, and records take a while to define
+    from autoqec.results.head_to_head import HeadToHead
     from autoqec.results.lab_front import Entrant
     from autoqec.views.round_json import RoundRow
 
@@ -45,7 +46,8 @@ _MAKERS = (
     "history/reading/trusted_notes.py", "history/rounds/claims.py", "history/rounds/note_trees.py",
     "history/rounds/notes.py", "history/rounds/round_commits.py", "history/rounds/run_refs.py",
     "history/rounds/seen_heads.py", "history/rounds/signatures.py", "history/rounds/trailers.py",
-    "history/store/json_records.py", "results/analysis.py", "results/audit.py", "results/chain.py", "results/counts.py",
+    "history/store/json_records.py", "results/analysis.py", "results/audit.py", "results/best_so_far.py", "results/chain.py",
+    "results/counts.py",
     "results/decision.py", "results/distance.py", "results/figures.py", "results/gate_costs.py", "results/harm.py",
     "results/head_to_head.py", "results/interval_ends.py", "results/lab_front.py", "results/limits.py", "results/metrics.py",
     "results/metrics_parts.py", "results/note_form.py", "results/note_lines.py", "results/pareto_front.py",
@@ -69,7 +71,9 @@ class Line:
         env, env_id: The name and identity of the run's environment, or None if the commit cannot be read.
         verified: Whether its verdict is VERIFIED.
         figures: If it is, the verdict's gain and the ends of its interval, FLOPs, parameters; None if one is missing.
-        text: The line, without the line feed.
+        ratio: If it is, the verdict's ratio to plain decoding and the ends of its interval; None if it has none.
+        finished: Whether the round has ended.
+        text: The line, without the line feed, and without the best round so far: that follows from other rounds too.
         over: If it is VERIFIED, why it is on no front nevertheless: limits of its environment that its figures exceed, missing
             figures, or a missing record of its run. A sentence each.
     """
@@ -80,12 +84,14 @@ class Line:
     env_id: str | None
     verified: bool
     figures: tuple[float, float, float, int, int] | None
+    ratio: tuple[float, float, float | None] | None
+    finished: bool
     text: str
     over: tuple[str, ...] = ()
 
     @property
     def row(self) -> RoundRow:
-        """The round's row."""
+        """The round's row, without the best round so far."""
         from autoqec.views.round_json import RoundRow
 
         return RoundRow.from_json(json.loads(self.text))
@@ -143,15 +149,15 @@ def require_environment(ledger: Ledger, runs: Iterable[RunLines], env: str | Non
         raise NotFoundError(f"no round is on environment {env!r}; {there}", hint=hint)
 
 
-def find_row(ledger: Ledger, run: str, number: int) -> RoundRow:
-    """One round's row, as `log --json` prints it.
+def head_to_heads_of(ledger: Ledger, runs: Iterable[str], commits: Collection[str]) -> dict[str, list[HeadToHead]]:
+    """The head-to-heads noted on commits of some runs, by the commit of the costlier round."""
+    from autoqec.results.head_to_head import head_to_heads
 
-    Raises:
-        NotFoundError: There is no such round.
-    """
-    find_record(ledger, run, number)  # raises, and says what there is
-    (found,) = read_lines(ledger, run)
-    return next(line.row for line in found.lines if line.number == number)
+    notes: dict[str, list[HeadToHead]] = {}
+    for name in sorted(runs):
+        for commit, pairs in head_to_heads(trusted_events(ledger, name, commits)).items():
+            notes[commit] = [*notes.get(commit, ()), *pairs]
+    return notes
 
 
 @contextmanager
@@ -211,7 +217,11 @@ def _line(record: RoundRecord, names: Mapping[str, str]) -> Line:
     point, verified = standing.point if standing else None, row.verdict == "VERIFIED"
     figures = (point.delta_ler, *point.interval, point.flops, point.params) if point else None
     over = (*standing.over, *_gaps(record, point is None)) if standing else ()
-    return Line(record.number, record.commit, row.env, row.env_id, verified, figures, json_line(row), over)
+    best = results.verdict.figures if standing and results.verdict else None
+    ratio = (best.ler_ratio, *best.ratio_interval) if best and best.ler_ratio is not None else None
+    finished = record.claim is not None and record.claim.state == "closed"
+    known = record.number, record.commit, row.env, row.env_id, verified, figures, ratio, finished
+    return Line(*known, json_line(row), over)
 
 
 def _gaps(record: RoundRecord, incomplete: bool) -> Iterator[str]:
@@ -223,8 +233,9 @@ def _gaps(record: RoundRecord, incomplete: bool) -> Iterator[str]:
 
 
 def json_line(row: RoundRow) -> str:
-    """A round's JSON object on one line."""
+    """A round's JSON object on one line, without the best round so far."""
     item = row.to_json()
+    del item["best_so_far"]
     text = _ENCODER.encode(item)
     try:
         text.encode()
@@ -241,7 +252,10 @@ def _pack(lines: RunLines, fleeting: Iterable[int], named: Mapping[str, str | No
         "named": named,
         "fleeting": sorted(fleeting),
         "rounds": [
-            (line.number, line.commit, line.env, line.env_id, line.verified, line.figures, line.over)
+            (
+                *(line.number, line.commit, line.env, line.env_id, line.verified),
+                *(line.figures, line.ratio, line.finished, line.over),
+            )
             for line in lasting
         ],
     }
@@ -253,8 +267,12 @@ def _unpack(ledger: Ledger, snapshot: Snapshot, run: str, data: bytes) -> RunLin
     first, *texts = data.decode().split("\n")
     head = json.loads(first)
     lines = [
-        Line(number, commit, env, env_id, verified, tuple(figures) if figures else None, text, tuple(over))
-        for (number, commit, env, env_id, verified, figures, over), text in zip(head["rounds"], texts, strict=True)
+        Line(
+            n, oid, env, env_id, verified, figures and tuple(figures), ratio and tuple(ratio), ended, text, tuple(over)
+        )
+        for (n, oid, env, env_id, verified, figures, ratio, ended, over), text in zip(
+            head["rounds"], texts, strict=True
+        )
     ]
     if any(snapshot.names.get(oid) != name for oid, name in head["named"].items()):
         return None

@@ -9,6 +9,7 @@ from typing import Any
 from autoqec.history import RoundRecord
 from autoqec.json_values import JsonObject
 from autoqec.results.analysis import Analysis
+from autoqec.results.best_so_far import BestSoFar, read_best
 from autoqec.results.figures import Costs, Figures, read_costs, read_figures
 from autoqec.results.limits import Limits
 from autoqec.results.metrics import Metrics
@@ -114,6 +115,7 @@ class RoundRow:
         analysis: The Analyst's summary.
         problems: Damaged parts of its record, lines of its notes that do not count, and contradictions.
         trust: The state of its verdict and why; if no verdict counts, of the one that comes nearest to it. None if there is none.
+        best_so_far: The best VERIFIED round of its environment up to this one; None before there is one.
         dominates, confirmed: For a member of the front; see `autoqec.results.pareto_front.Member`.
     """
 
@@ -139,6 +141,7 @@ class RoundRow:
     analysis: str | None = None
     problems: tuple[str, ...] = ()
     trust: Mapping[str, str] | None = None
+    best_so_far: BestSoFar | None = None
     dominates: tuple[str, ...] = field(default=(), metadata={"front": True})
     confirmed: bool | None = field(default=None, metadata={"front": True})
 
@@ -188,6 +191,7 @@ class RoundRow:
         told["metrics"] = self.metrics.to_json() if self.metrics else None
         told["holdout"] = self.holdout.to_json() if self.holdout else None
         told["fork_from"], told["problems"] = list(self.fork_from), list(self.problems)
+        told["best_so_far"] = self.best_so_far.to_json() if self.best_so_far else None
         if self.confirmed is None:
             del told["dominates"], told["confirmed"]
         else:
@@ -201,6 +205,7 @@ class RoundRow:
         fields |= {name: tuple(fields.get(name, ())) for name in ("fork_from", "problems", "dominates")}
         fields["metrics"] = DevelopmentRow.from_json(told.get("metrics"))
         fields["holdout"] = HoldoutRow.from_json(told.get("holdout"))
+        fields["best_so_far"] = read_best(told.get("best_so_far"))
         return RoundRow(**fields)
 
 

@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from autoqec.counted_words import counted
+from autoqec.results.best_so_far import BestSoFar
 from autoqec.results.figures import Figures, Gain
 from autoqec.results.round_results import RoundResults
 from autoqec.views.conflict_text import conflicts_text
@@ -70,6 +72,41 @@ def verdict_text(row: RoundRow) -> Text:
     shown = plain("–" if row.status == "ok" else row.status)
     shown.stylize("dim")
     return shown
+
+
+#: The mark of a round that was the best VERIFIED one of its environment when it came, and what follows it where there is room.
+BEST_MARK = "↑"
+_BEST_WORDS = {False: "best", True: "sure"}
+
+
+def best_mark(row: RoundRow, *, words: bool = False) -> str:
+    """A mark if the round was the best VERIFIED one of its environment when it came, with a blank before it; else nothing."""
+    best = row.best_so_far
+    if best is None or not best.new:
+        return ""
+    return f" {BEST_MARK}{' ' + _BEST_WORDS[best.sure] if words else ''}"
+
+
+def best_lines(
+    ends: Sequence[tuple[str, BestSoFar]], rows: Sequence[RoundRow], *, words: bool = False
+) -> Iterator[str]:
+    """What the mark means, if any of the rows has it, and the best round of each environment.
+
+    Args:
+        ends: Names of environments, each with its best round.
+        rows: What was printed above.
+        words: Whether words follow the marks there.
+    """
+    if any(map(best_mark, rows)):
+        sure = "; sure: intervals or a head-to-head show it" if words else ""
+        yield f"{BEST_MARK} best VERIFIED round of its environment when it came{sure}"
+    runs = sorted({row.run for row in rows})
+    for env, best in ends:
+        where = f"best so far on {env}: " if len(ends) > 1 else "best so far: round "
+        name = best.round.removeprefix(f"{runs[0]}/") if len(runs) == 1 else best.round
+        since = f"{counted(best.since, 'round')} since"
+        figures = f"ratio {ratio_text(best.ratio, 3)} {interval_text(best.interval, 3)}"
+        yield f"{where}{name}, {figures}, {since}"
 
 
 def _percent(figures: Figures | None) -> str:
@@ -132,23 +169,26 @@ def _taken(widths: Mapping[str, int]) -> int:
     return sum(widths.values()) + 2 * (len(widths) - 1)
 
 
-def print_log(items: Sequence[RoundRow]) -> None:
-    """One line a round, run by run, newest last."""
+def print_log(items: Sequence[RoundRow], ends: Sequence[tuple[str, BestSoFar]] = ()) -> None:
+    """One line a round, run by run, newest last; below, the best round of each environment in `ends`."""
     console = out()
+    words = console.width >= _WIDE
     if not items:
         console.print("No rounds yet. Run one with: autoqec round")
     for run, group in groupby(items, key=lambda item: item.run):
         rounds = list(group)
         env, gated = next((item.env for item in rounds if item.env), ""), any_gated(rounds)
         console.print(Text(run, style="bold") + plain(f"  {env}"))
-        _print_table(console, [_log_row(item, gated) for item in rounds], _LOG_GIVES_WAY)
+        _print_table(console, [_log_row(item, gated, words=words) for item in rounds], _LOG_GIVES_WAY)
+    for line in best_lines(ends, items, words=words):
+        console.print(plain(line))
 
 
-def _log_row(item: RoundRow, gated: bool) -> _Row:
+def _log_row(item: RoundRow, gated: bool, *, words: bool) -> _Row:
     costs = item.costs
     return {
         "#": str(item.round),
-        "verdict": verdict_text(item),
+        "verdict": verdict_text(item) + best_mark(item, words=words),
         "from": plain(" + ".join(_short(parent, item.run) for parent in item.fork_from) or "baseline"),
         "LER": _rate(item.best.ler_candidate if item.best else None),
         "vs plain": _percent(item.best),
@@ -208,8 +248,8 @@ def _short(parent: str, run: str) -> str:
     return parent.removeprefix(f"{run}/") if parent.startswith(f"{run}/") else parent[:16]
 
 
-def print_front(items: Sequence[RoundRow]) -> None:
-    """The Pareto front, environment by environment, best gain first; figures are the verdicts'."""
+def print_front(items: Sequence[RoundRow], ends: Sequence[tuple[str, BestSoFar]] = ()) -> None:
+    """The Pareto front, environment by environment, best gain first; figures are the verdicts'. Below, as in the log, `ends`."""
     console = out()
     if not items:
         console.print("The front is empty: no round is VERIFIED yet.")
@@ -222,6 +262,8 @@ def print_front(items: Sequence[RoundRow]) -> None:
         console.print("* confirmed: on the front for any true gains within the intervals")
     if any(map(is_signed, items)):
         console.print("✓ the verdict is signed by an allowed signer")
+    for line in best_lines(ends, items):
+        console.print(plain(line))
 
 
 def _front_row(item: RoundRow, gated: bool) -> _Row:
@@ -231,7 +273,9 @@ def _front_row(item: RoundRow, gated: bool) -> _Row:
     flops = costs.flops_per_shot if costs else holdout.flops_per_shot if holdout else None
     params = costs.params if costs else holdout.params if holdout else None
     return {
-        "round": " ".join(filter(None, (item.name, "✓" * is_signed(item) + "*" * bool(item.confirmed)))),
+        "round": " ".join(
+            filter(None, (item.name, "✓" * is_signed(item) + "*" * bool(item.confirmed) + best_mark(item).strip()))
+        ),
         "LER": _rate(figures.ler_candidate if figures else None),
         "vs plain": _percent(figures),
         _GAIN: gain_text(figures),

@@ -1,10 +1,11 @@
 """Predicts the cost of a candidate from similar rounds, and checks it against limits and budget.
 
-It does not use a cost formula. Costs are means over all shots, so a gate is a part of them. A candidate with the same stages
-and the same gate as an earlier round has the same FLOPs and parameters. A candidate that is at least as large in every size
-as a round above a limit, and is sent at least the same shots, is above the limit too. All other costs are unknown, and such
-candidates are allowed. Training time is proportional to the shots that are computed and roughly to sizes; it is predicted from
-the most similar round.
+It does not use a cost formula. Costs are means over all shots, so a gate is a part of them. A candidate with the same stages,
+the same gate and the same ensemble as an earlier round has the same FLOPs and parameters. A candidate that is at least as large
+in every size as a round above a limit, is sent at least the same shots, and is asked about them at least as often, is above the
+limit too. All other costs are unknown, and such candidates are allowed. Training time is proportional to the shots that are
+computed and roughly to sizes; it is predicted from the most similar round. The time that scoring and judging take grows with an
+ensemble's passes and members; it is predicted from the latest round with the same stages and gate.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from statistics import median
 from typing import Any
 
 from autoqec.agents.agent_contract import Context, PastRound
+from autoqec.candidate_paths import ENSEMBLE_FILE, GATE_FILE
 from autoqec.decoding.gate_file import NO_KIND
 from autoqec.json_values import JsonObject
 from autoqec.results.metrics import Metrics
@@ -56,7 +58,10 @@ def violation(past: PastRound, context: Context) -> float:
 def allowed(parsed: Parsed, context: Context) -> bool:
     """Tell whether a candidate is allowed: nothing known says that it exceeds a limit or the time for training."""
     return (
-        not surely_over(parsed, context) and not _was_killed(parsed, context) and _fitting_share(parsed, context) >= 1
+        not surely_over(parsed, context)
+        and not _was_killed(parsed, context)
+        and _fitting_share(parsed, context) >= 1
+        and _judged_in_time(parsed, context)
     )
 
 
@@ -66,7 +71,10 @@ def surely_over(parsed: Parsed, context: Context) -> bool:
         return False
     whole = normal_form(parsed, context)
     return any(
-        over_limits(past.metrics, context) and _no_smaller(whole, other) and _sends_no_less(whole, other)
+        over_limits(past.metrics, context)
+        and _no_smaller(whole, other)
+        and _sends_no_less(whole, other)
+        and _asks_no_less(whole, other)
         for past, other in _measured(context)
     )
 
@@ -74,7 +82,7 @@ def surely_over(parsed: Parsed, context: Context) -> bool:
 def cut_to_time(parsed: Parsed, context: Context) -> Parsed | None:
     """Reduce a candidate's training shots to the available time; None if too few would remain."""
     share = min(1.0, _fitting_share(parsed, context))
-    if share < _LEAST_SHARE:
+    if share < _LEAST_SHARE or not _judged_in_time(parsed, context):
         return None
     whole = normal_form(parsed, context)
     batch = int(whole["training.yaml"]["batch_size"])
@@ -111,14 +119,56 @@ def predicted_seconds(parsed: Parsed, context: Context) -> float | None:
     return min(alike)[2] * _shots(whole, context) if alike else None
 
 
+def predicted_judging_seconds(parsed: Parsed, context: Context) -> float | None:
+    """Predict what a round takes besides training, from the latest round with the same stages and gate; None if unknown.
+
+    The pipeline takes time for each pass, and the decoder for each member. `agree` ends most shots early, in both rounds.
+    """
+    whole = normal_form(parsed, context)
+    for past, other in reversed(_measured(context)):
+        rest, parts = _seconds_besides_training(past), past.metrics.measured.latency_us if past.metrics else None
+        alike = _stages(whole) == _stages(other) and whole[GATE_FILE] == other[GATE_FILE]
+        if not alike or rest is None or parts is None:
+            continue
+        (passes, members), (their_passes, their_members) = _asked(whole), _asked(other)
+        fixed = parts.plain + parts.gate + parts.baseline
+        now = fixed + parts.predict * passes / their_passes + parts.decode * members / their_members
+        return rest * now / max(fixed + parts.predict + parts.decode, 1e-9)
+    return None
+
+
+def _judged_in_time(parsed: Parsed, context: Context) -> bool:
+    """Tell whether the time that is left suffices for scoring and judging, as far as is known."""
+    needed = predicted_judging_seconds(parsed, context) if "seconds" in context.budget else None
+    return needed is None or needed <= context.budget["seconds"]
+
+
+def _asked(whole: Parsed) -> tuple[int, int]:
+    """Return how many times at most the pipeline and the decoder are asked about a shot."""
+    ensemble = whole[ENSEMBLE_FILE]
+    members = max(1, int(ensemble["members"]))
+    return min(int(ensemble.get("passes", 1)), members), members
+
+
+def _asks_no_less(whole: Parsed, other: Parsed) -> bool:
+    """Tell whether a candidate asks its pipeline at least as often about a shot as another one."""
+    mine, theirs = (each[ENSEMBLE_FILE] for each in (whole, other))
+    if _asked(other)[0] == 1:
+        return True
+    same = all(mine.get(name) == theirs.get(name) for name in theirs if name not in ("members", "passes"))
+    return same and _asked(whole)[0] >= _asked(other)[0]
+
+
+def _seconds_besides_training(past: PastRound) -> float | None:
+    if past.seconds is None or past.status != "ok":
+        return None
+    return past.seconds - (past.metrics.costs.train_seconds if past.metrics else 0.0)
+
+
 def _seconds_for_training(context: Context) -> float | None:
     limits = [context.limits.get("train_seconds")]
     if "seconds" in context.budget:
-        rest = [
-            past.seconds - (past.metrics.costs.train_seconds if past.metrics else 0.0)
-            for past in context.history
-            if past.seconds is not None and past.status == "ok"
-        ]
+        rest = [found for past in context.history if (found := _seconds_besides_training(past)) is not None]
         limits.append(context.budget["seconds"] - (median(rest) if rest else 0.0))
     known = [float(limit) for limit in limits if limit is not None]
     return max(0.0, min(known)) if known else None

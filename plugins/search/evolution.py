@@ -13,11 +13,13 @@ from autoqec.agents.agent_contract import Context, PastRound
 from autoqec.agents.context_parts import HypothesisMessage
 
 from .affording import allowed, cut_to_time
+from .ensemble_space import set_field
 from .normal_form import normal_form
 from .random_agent import draw
 from .relations import aims, beats, compose_reply, composes_due, fork_reply, pairs_to_compose, usable
+from .retraining import trained_if_needed, with_training
 from .roles import EmbeddedAgent
-from .space import Parsed, choices, code_of, parse, was_tried
+from .space import Parsed, choices, code_of, was_tried
 
 #: Number of random rounds at the start; size of the population; size of a tournament.
 _FOUNDERS, _ALIVE, _MEET = 2, 12, 3
@@ -68,7 +70,7 @@ def _mutant(alive: Sequence[PastRound], context: Context, lots: random.Random) -
 
 
 def _mutated(parent: PastRound, context: Context, lots: random.Random) -> tuple[Parsed, str]:
-    parsed = parse(parent.files)
+    parsed = with_training(parent, context)
     whole = normal_form(parsed, context)
     fields = {
         key: [v for v in values if v != whole[key[0]].get(key[1])] for key, values in choices(parsed, context).items()
@@ -78,9 +80,9 @@ def _mutated(parent: PastRound, context: Context, lots: random.Random) -> tuple[
         return parsed, ""
     path, field = lots.choice(open_fields)
     before, after = whole[path].get(field), lots.choice(fields[path, field])
-    parsed[path][field] = after
+    set_field(parsed, path, field, after, context)
     if whole["training.yaml"]["shots"] != 0:
         parsed.setdefault("training.yaml", {})["init"] = (
             "parents"  # founders have no parents to inherit from, but their children do
         )
-    return parsed, f"{field} {before} → {after}"
+    return trained_if_needed(parsed, parent), f"{field} {before} → {after}"

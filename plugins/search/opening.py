@@ -11,38 +11,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from autoqec.agents.agent_contract import Context, PastRound
 from autoqec.agents.context_parts import HypothesisMessage
-from autoqec.candidate_paths import ENSEMBLE_FILE, TRAINING_FILE
+from autoqec.candidate_paths import ENSEMBLE_FILE
 
+from .ensemble_space import FIRST_ENSEMBLE
 from .relations import fork_reply
+from .retraining import without_training
 from .space import Parsed, parse, template_files
 from .templates import Family, Template, family_of
-
-#: The first ensemble of each family. A matching decoder solves every class, so disordered beliefs of one pass are members enough.
-#: Ordered statistics answer one class a member, and only another pass of belief propagation leads to another one.
-FIRST_ENSEMBLE: Mapping[Family, Mapping[str, Any]] = {
-    "matching": {
-        "members": 24,
-        "passes": 1,
-        "prior_spread": 1.0,
-        "belief_spread": 1.2,
-        "select": "class_sum",
-        "gap_share": 0.25,
-        "agree": 4,
-        "margin": 4.0,
-    },
-    "hyperedge": {
-        "members": 16,
-        "passes": 16,
-        "prior_spread": 0.7,
-        "select": "class_sum",
-        "agree": 8,
-        "margin": 4.0,
-    },
-}
 
 #: Why an ensemble should gain, by family.
 _WHY: Mapping[Family, str] = {
@@ -58,28 +36,16 @@ _WHY: Mapping[Family, str] = {
 }
 
 
-def offers_solutions(context: Context) -> bool:
-    """Tell whether the environment's decoder offers solutions to an ensemble."""
-    return ENSEMBLE_FILE in context.formats
-
-
 def ensemble_fork(parent: PastRound, context: Context) -> tuple[Parsed, HypothesisMessage] | None:
     """Return a fork that adds the family's first ensemble to a round, and trains nothing."""
     family = family_of(context.environment)
-    parsed = parse(parent.files)
-    if parsed.get(TRAINING_FILE, {}).get("shots") != 0:
-        parsed = without_training(parsed)
+    parsed = without_training(parse(parent.files))
     parsed[ENSEMBLE_FILE] = dict(FIRST_ENSEMBLE[family])
     members, passes = (FIRST_ENSEMBLE[family][name] for name in ("members", "passes"))
     reply = fork_reply(
         parent, parsed, [f"an ensemble of {members} members from {passes} pass{'es' * (passes > 1)}"], _WHY[family]
     )
     return parsed, reply
-
-
-def without_training(parsed: Parsed) -> Parsed:
-    """Return a candidate that decodes with its parents' weights as they are."""
-    return {**parsed, TRAINING_FILE: parsed.get(TRAINING_FILE, {}) | {"init": "parents", "shots": 0}}
 
 
 def cheap_fork(parent: PastRound, cheap: Template, context: Context) -> tuple[Parsed, HypothesisMessage] | None:

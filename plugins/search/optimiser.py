@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 from autoqec.agents.agent_contract import Context, PastRound
 
 from .affording import violation
+from .ensemble_space import set_field
 from .normal_form import normal_form
 from .relations import aims
+from .retraining import trained_if_needed, with_training
 from .space import Parsed, choices, parse
 
 if TYPE_CHECKING:
@@ -69,7 +71,7 @@ def mutate(parent: PastRound, context: Context, salt: int) -> tuple[Parsed, list
     import optuna
 
     seed = (context.seed + salt) % 2**32
-    parsed = parse(parent.files)
+    parsed = with_training(parent, context)
     open_choices = {key: values for key, values in choices(parsed, context).items() if len(values) > 1}
     chosen = random.Random(seed).sample(sorted(open_choices), min(_FIELDS_PER_ROUND, len(open_choices)))  # noqa: S311
     sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=6)
@@ -79,7 +81,7 @@ def mutate(parent: PastRound, context: Context, salt: int) -> tuple[Parsed, list
     for path, field in sorted(chosen):
         values = open_choices[path, field]
         before, after = whole[path].get(field), values[trial.suggest_int(_name((path, field)), 0, len(values) - 1)]
-        if after != before:
-            parsed[path][field] = after
+        if after != before and (path in parsed or field == "members"):  # an ensemble may just have lost its members
+            set_field(parsed, path, field, after, context)
             changes.append(f"{field} {before} → {after}")
-    return parsed, changes
+    return trained_if_needed(parsed, parent), changes

@@ -9,6 +9,7 @@ from autoqec.agents.agent_contract import Context
 from autoqec.agents.context_parts import HypothesisMessage
 
 from .affording import allowed, cut_to_time
+from .ensemble_space import set_field
 from .roles import EmbeddedAgent
 from .space import Parsed, choices, parse, template_files, templates_here, unparse, was_tried
 
@@ -50,7 +51,7 @@ def _drawn(context: Context, seed: int) -> tuple[str, Parsed]:
     # One by one, because a field may have an effect only for some values of another.
     while open_fields := {key: values for key, values in choices(parsed, context).items() if key not in drawn}:
         (path, field), values = min(open_fields.items())
-        parsed[path][field] = lots.choice(values)
+        set_field(parsed, path, field, lots.choice(values), context)
         drawn.add((path, field))
     return ", then ".join(sorted(fields["kind"] for fields in template.stages.values())), parsed
 

@@ -16,8 +16,9 @@ from autoqec.candidate_paths import ENSEMBLE_FILE
 from autoqec.json_values import JsonObject
 
 from .affording import allowed, cut_to_time, surely_over
+from .ensemble_space import offers_solutions
 from .normal_form import normal_form
-from .opening import cheap_fork, ensemble_fork, offers_solutions
+from .opening import cheap_fork, ensemble_fork
 from .optimiser import mutate
 from .relations import aims, beats, compose_reply, composes_due, fork_reply, pairs_to_compose, usable
 from .roles import EmbeddedAgent

@@ -7,11 +7,12 @@ from functools import lru_cache
 from typing import Any
 
 from autoqec.agents.agent_contract import Context
-from autoqec.candidate_paths import GATE_FILE, TRAINING_FILE
+from autoqec.candidate_paths import ENSEMBLE_FILE, GATE_FILE, TRAINING_FILE
 from autoqec.canonical import dump_yaml, load_yaml
 from autoqec.decoding.gate_file import NO_KIND
 from autoqec.json_values import JsonObject
 
+from .ensemble_space import ensemble_choices, offers_solutions
 from .normal_form import normal_form, stage_defaults
 from .templates import Template, family_of, templates_for
 
@@ -99,6 +100,10 @@ def code_of(files: Mapping[str, str]) -> dict[str, str]:
     return {path: text for path, text in files.items() if _is_code(path)}
 
 
+def _is_stage(path: str) -> bool:
+    return path.startswith("stages/")
+
+
 def _is_code(path: str) -> bool:
     return path.endswith(".py")
 
@@ -174,7 +179,8 @@ def choices(parsed: Parsed, context: Context) -> dict[tuple[str, str], tuple[Any
     """Return the fields of a candidate's files that a search may vary, as (path, field) → values in order."""
     found: dict[tuple[str, str], tuple[Any, ...]] = {}
     whole = normal_form(parsed, context)
-    for path in sorted(parsed):
+    ensemble = {ENSEMBLE_FILE} if offers_solutions(context) and any(map(_is_stage, parsed)) else set()
+    for path in sorted(parsed.keys() | ensemble):
         fields, space = whole[path], _space(path, whole[path], context)
         for field, values in sorted(space.items()):
             if _has_effect(path, field, fields, whole[_TRAINING]):
@@ -188,7 +194,9 @@ def _space(path: str, fields: JsonObject, context: Context) -> Mapping[str, Sequ
         return _training_space(fields, context)
     if path == _GATE:
         return _gate_space(fields, context)
-    if path.startswith("stages/"):
+    if path == ENSEMBLE_FILE:
+        return ensemble_choices(fields, context) if offers_solutions(context) else {}
+    if _is_stage(path):
         kind = context.stages.get(str(fields.get("kind")))
         return kind["space"] if kind else {}
     return {"threshold": THRESHOLDS} if fields.get("mode") == "hard_flip" else {}

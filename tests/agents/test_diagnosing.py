@@ -227,7 +227,8 @@ def _garbled(value):
 def test_the_table_above_has_every_cause_of_a_round():
     runs = set(CAUSES) - set(SHOWN)
     assert runs == {
-        "plateau", "patience_reached", "repeated_failure", "repeated_hypotheses", "one_parent", "error_budget", "tokens_spent",
+        "plateau", "stopped_climbing",
+        "patience_reached", "repeated_failure", "repeated_hypotheses", "one_parent", "error_budget", "tokens_spent",
     }  # fmt: skip
 
 
@@ -364,10 +365,25 @@ IDEAS = (
     "attention among detectors",
     "memory with damping",
 )
+CHEAPER = [
+    past(
+        f"r-1/{n}",
+        verdict="VERIFIED",
+        hypothesis=IDEAS[n % 5] + " again" * n,
+        compose="pure",
+        holdout=some_holdout(
+            delta_ler=0.004, flops_per_shot=10 - n, params=1, ler_ratio=0.8 + 0.001 * (n > 1), ler_ratio_ci=[0.7, 0.9]
+        ),
+    )
+    for n in range(1, 7)
+]
 VAIN = [lost(f"r-1/{n + 2}", IDEAS[n]) for n in range(4)]
 RUNS = {
     "plateau": (RunCase("r-1", [verified("r-1/1", 0.004), *VAIN], options={"kinds": ["gnn", "neural_bp"], "losses": ["focal"]}),
                 "since r-1/1 with delta_ler 0.004", "stage kinds gnn; losses focal"),
+    "stopped_climbing": (RunCase("r-1", CHEAPER, options={"kinds": ["gnn"], "files": ["gate.yaml", "ensemble.yaml"]}),
+                         "no new best in the last 5 finished rounds (5 or more are told); r-1/1 has ratio 0.8",
+                         "fork r-1/1, the best round, with what was not tried: stage kinds gnn; a gate (gate.yaml); an ensemble"),
     "patience_reached": (RunCase("r-1", VAIN, patience=4), "r-1/2 to r-1/5: 4 rounds", "--run r-1"),
     "repeated_failure": (RunCase("r-1", VAIN), "diverged in 4 of 4 rounds", "learning_rate"),
     "repeated_hypotheses": (
@@ -401,6 +417,8 @@ def test_a_run_shows_its_cause(cause):
     [
         ("plateau", RunCase("r-1", [*VAIN, verified("r-1/9", 0.1)])),
         ("plateau", RunCase("r-1", [verified("r-1/1", 0.1), *VAIN[:3], verified("r-1/9", 0.05, flops=5)])),
+        ("stopped_climbing", RunCase("r-1", CHEAPER[:5])),
+        ("stopped_climbing", RunCase("r-1", [verified("r-1/1", 0.1), *VAIN, VAIN[0]])),
         ("patience_reached", RunCase("r-1", VAIN, patience=5)),
         ("patience_reached", RunCase("r-1", VAIN, patience=0)),
         ("repeated_failure", RunCase("r-1", VAIN[:2])),
@@ -413,6 +431,41 @@ def test_a_run_shows_its_cause(cause):
 )  # fmt: skip
 def test_a_run_that_is_not_so_does_not_show_it(cause, case):
     assert cause not in of_run(case)
+
+
+GATE, ENSEMBLE, MORE_NOISE = "a gate (gate.yaml)", "an ensemble (ensemble.yaml)", "a curriculum above 1"
+
+
+@pytest.mark.parametrize(
+    ("files", "rest", "untried"),
+    [
+        ({}, {}, [GATE, ENSEMBLE, "labels canonical, distilled", MORE_NOISE]),
+        ({"gate.yaml": "kind: gap\n"}, {}, [ENSEMBLE, "labels canonical, distilled", MORE_NOISE]),
+        ({"ensemble.yaml": ""}, {"labels": "canonical"}, [GATE, "labels distilled", MORE_NOISE]),
+        ({"gate.yaml": "", "ensemble.yaml": ""}, {"labels": "distilled", "curriculum": 2}, ["labels canonical"]),
+        ({"gate.yaml": "", "training.yaml": "labels: [1, {a: b}]\n"}, {},
+         [ENSEMBLE, "labels canonical, distilled", MORE_NOISE]),
+    ],
+)  # fmt: skip
+def test_a_plateau_says_what_was_never_tried(files, rest, untried):
+    if rest:
+        files = files | {"training.yaml": "".join(f"{name}: {value}\n" for name, value in rest.items())}
+    tried = [dataclasses.replace(each, files=files) for each in VAIN]
+    options = {
+        "files": ["gate.yaml", "ensemble.yaml"],
+        "labels": ["sampled", "canonical", "distilled"],
+        "curriculum": (),
+    }
+    step = of_run(RunCase("r-1", tried, options=options))["plateau"].next_step
+    assert all(each in step for each in untried)
+    assert len(step.partition("not tried: ")[2].split("; ")) == len(untried)
+
+
+def test_composing_is_named_where_two_rounds_are_verified_and_none_was_composed():
+    two = [verified("r-1/1", 0.1), verified("r-1/2", 0.05)]
+    assert "composing two of the 2 VERIFIED rounds" in of_run(RunCase("r-1", [*two, *VAIN]))["plateau"].next_step
+    composed = [dataclasses.replace(each, compose="pure") for each in two]
+    assert "composing" not in of_run(RunCase("r-1", [*composed, *VAIN]))["plateau"].next_step
 
 
 def test_a_dearer_round_of_the_same_gain_ends_no_plateau():

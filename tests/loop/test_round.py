@@ -28,7 +28,7 @@ from autoqec.history import (
     read_candidate,
     read_notes,
 )
-from autoqec.loop import candidate_files, judging
+from autoqec.loop import candidate_files, judging, round_steps
 from autoqec.loop import one_round as rounds
 from autoqec.loop.auditing import audit_round, replay_differences, why_no_replay
 from autoqec.loop.candidate_files import teacher_of
@@ -588,6 +588,20 @@ def test_an_environment_may_ask_for_fewer_shots(session, autoqec_lab):
     assert record.metrics["shots"] == 4096
     assert 8192 <= PairedCounts.from_dict(record.verdict["test"]).shots < 50_000
     assert "extension" not in record.verdict or PairedCounts.from_dict(record.verdict["extension"]).shots == 4096
+
+
+@pytest.mark.slow
+def test_an_environment_may_ask_for_a_multiple_of_the_profiles_shots(session, autoqec_lab, monkeypatch):
+    path = autoqec_lab.workdir / "envs/tiny.yaml"
+    path.write_text(path.read_text().replace("protocol: {", "protocol: {shots_factor: 3, max_shots: 250000, "))
+    asked = []
+    real = round_steps.judge
+    monkeypatch.setattr(round_steps, "judge", lambda *args: asked.append(args[2].max_shots) or real(*args))
+    agent = ScriptedAgent({"ideator": [{"text": "a"}], "coder": [candidate(8)], "analyst": [VERIFY]})
+    record = run_round(session(agent))
+    assert record.metrics["shots"] == 61_440, "the profile's 20,000, three times, in whole chunks"
+    assert asked == [300_000]
+    assert record.verdict["max_shots"] == 250_000, "the protocol's limit still holds"
 
 
 @pytest.mark.slow

@@ -33,8 +33,10 @@ BUILT_IN = {
     "surface_d3_depol": (24, 219, 1, 78),
     "surface_d5_biased": (120, 1679, 1, 502),
     "surface_d5_depol": (120, 1677, 1, 502),
+    "surface_d5_p1e-3": (120, 1677, 1, 502),
     "surface_d5_phenom": (120, 418, 1, 318),
     "surface_d7_depol": (336, 5471, 1, 1540),
+    "surface_d7_p1e-3": (336, 5471, 1, 1540),
     "surface_d9": (720, 12705, 1, 3502),
 }
 

@@ -14,6 +14,7 @@ from autoqec import history
 from autoqec.errors import AutoQECError
 from autoqec.testing import figures, make_tiny_lab, record_round, record_run
 from autoqec.views import log_lines as lines
+from autoqec.views.climb_rows import find_row, read_climbs
 from autoqec.views.front_json import front_rows, left_out
 from autoqec.views.log_lines import read_lines
 
@@ -63,6 +64,17 @@ class Lab:
         if aside.exists():
             aside.rename(self.cache)
         return warm
+
+    def climb(self):
+        """`round`, `new` and `rounds_since` of the best round so far, by round, as JSON lines say it."""
+        ledger = history.open_ledger(self.ledger.workdir)
+        runs = read_lines(ledger)
+        climbs = read_climbs(ledger, runs)
+        told = [json.loads(climbs.line(run.run, line)) for run in runs for line in run.lines]
+        for row in told:
+            assert find_row(ledger, row["run"], row["round"]).to_json() == row
+        names = "round", "new", "rounds_since"
+        return {f"{r['run']}/{r['round']}": r["best_so_far"] and tuple(map(r["best_so_far"].get, names)) for r in told}
 
     def front(self):
         ledger = history.open_ledger(self.ledger.workdir)
@@ -283,3 +295,22 @@ def test_a_verified_round_over_the_limits_of_its_environment_is_on_no_front(lab)
     assert found.lines[1].row.trust["why"].startswith("over: "), "a verdict that it does not follow from"
     assert found.lines[4].row.trust["state"] == "invalid", "its limits do not match the schema"
     assert left_out([found], "other") == []
+
+
+def test_each_line_says_the_best_round_of_its_environment_so_far(lab):
+    """Over all runs of the environment, from the cache as from the notes; rounds over a limit, and lost ones, are none."""
+    lab.start("two-abcd")
+    lab.play("two-abcd", gain=0.008, verdict="FAILED", reason="undecided")
+    lab.play("two-abcd", gain=0.008, constraints={"max_params": None, "max_flops_per_shot": None, "target_ler": 1e-9})
+    lab.play("two-abcd", gain=0.008)
+    expected = {
+        "one-abcd/1": ("one-abcd/1", True, 0),
+        "one-abcd/2": ("one-abcd/1", False, 1),
+        "two-abcd/1": ("one-abcd/1", False, 2),
+        "two-abcd/2": ("one-abcd/1", False, 3),
+        "two-abcd/3": ("two-abcd/3", True, 0),
+    }
+    assert lab.climb() == expected
+    assert lab.climb() == expected
+    history.claim_round(lab.ledger, "two-abcd")
+    assert lab.climb() == expected | {"two-abcd/4": ("two-abcd/3", False, 0)}

@@ -122,3 +122,42 @@ def test_the_closing_line_says_what_the_log_says_of_the_gate(monkeypatch, capsys
     assert "passes" not in told
     print_outcome(item(1, metrics=FIGURES, holdout=FIGURES | {"sent_on": 0.104, "passes_per_sent_shot": 3.21}))
     assert "10.4 % of which are sent on and take 3.2 passes each" in capsys.readouterr().out
+
+
+def best(number, *, new=True, sure=True, since=0):
+    ends = {"ler_ratio": 0.6564, "ler_ratio_ci": [0.614, 0.698]}
+    return {"round": f"surface-d5-depol-iyfh/{number}", **ends, "sure": sure, "new": new, "rounds_since": since}
+
+
+@pytest.mark.parametrize("show", [print_log, print_front])
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_rounds_that_were_the_best_when_they_came_are_marked(show, width, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", str(width))
+    rows = [
+        item(1, best_so_far=best(1)),
+        item(2, best_so_far=best(1, new=False, since=1)),
+        item(3, best_so_far=best(3, sure=False)),
+    ]
+    show(rows, [("surface_d5_depol", rows[-1].best_so_far)])
+    marked = [line for line in capsys.readouterr().out.partition("↑ best VERIFIED")[0].splitlines() if "↑" in line]
+    assert len(marked) == 2
+    if show is print_log:
+        words = [" ↑ sure " in marked[0], " ↑ best " in marked[1]]
+        assert words == [width >= 100] * 2
+
+
+def test_the_log_ends_with_the_best_round_so_far(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "200")
+    rows = [item(1, best_so_far=best(1)), item(2, best_so_far=best(1, new=False, since=1))]
+    ends = [("surface_d5_depol", rows[-1].best_so_far)]
+    print_log(rows, ends)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-2].startswith("↑ best VERIFIED round of its environment when it came")
+    assert lines[-1] == "best so far: round 1, ratio 0.656 [0.614, 0.698], 1 round since"
+    print_log([rows[1]], [*ends, ("other", rows[0].best_so_far)])
+    lines = capsys.readouterr().out.splitlines()
+    assert not any("↑" in line for line in lines)
+    assert lines[-2].startswith("best so far on surface_d5_depol: 1, ")
+    assert lines[-1] == "best so far on other: 1, ratio 0.656 [0.614, 0.698], 0 rounds since"
+    print_log([item(1)])
+    assert "best so far" not in capsys.readouterr().out

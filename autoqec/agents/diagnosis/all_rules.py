@@ -37,8 +37,16 @@ def root_cause(past: PastRound) -> Diagnosis | None:
     return next(iter(diagnose_round(Case(past))), None)
 
 
-def findings_of(run: str, history: Iterable[PastRound], kinds: Iterable[str] = ()) -> list[Diagnosis]:
-    """What is wrong with a run as a whole, from what agents see of it."""
+def findings_of(
+    run: str, history: Iterable[PastRound], kinds: Iterable[str] = (), files: Iterable[str] = ()
+) -> list[Diagnosis]:
+    """What is wrong with a run as a whole, from what agents see of it.
+
+    Args:
+        run: The run.
+        history: Closed rounds.
+        kinds, files: Stage kinds and files that a candidate may have: what may not have been tried.
+    """
     past = tuple(each for each in history if each.name.startswith(f"{run}/"))
     found = {each.name: diagnose_round(Case(each)) for each in past}
-    return diagnose_run(RunCase(run, past, options={"kinds": tuple(kinds)}), found)
+    return diagnose_run(RunCase(run, past, options={"kinds": tuple(kinds), "files": tuple(files)}), found)

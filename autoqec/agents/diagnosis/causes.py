@@ -13,7 +13,12 @@ _RUNS: Mapping[str, Cause] = {
     "plateau": Cause(
         "warning",
         "No VERIFIED round has improved the front for a while.",
-        "try something different: fork the baseline with a stage kind or loss that was not tried{untried}",
+        "try something different: fork the best round, or the baseline, with what was not tried{untried}",
+    ),
+    "stopped_climbing": Cause(
+        "warning",
+        "Rounds still become cheaper, but none has had a smaller ratio to plain decoding for a while.",
+        "aim at the ratio again: fork {best}, the best round, with what was not tried{untried}",
     ),
     "patience_reached": Cause(
         "warning",

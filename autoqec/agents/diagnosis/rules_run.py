@@ -13,14 +13,22 @@ from autoqec.agents.diagnosis.cases import Diagnosis, figure, text, whole
 from autoqec.agents.diagnosis.causes import CAUSES
 from autoqec.agents.diagnosis.patches import TRAINING, fields_of, stage_files
 from autoqec.agents.quoting import shortened
+from autoqec.candidate_paths import ENSEMBLE_FILE, GATE_FILE
+from autoqec.results.best_so_far import Attempt, climb
 from autoqec.results.figures import Holdout
 
 #: Rounds without an improvement that make a plateau, with one parent that are worth a word, and with one cause likewise.
 _PLATEAU, _ONE_PARENT, _REPEATED = 3, 5, 3
 
+#: Finished rounds without a new best one after which a run has stopped climbing.
+_STILL = 5
+
 #: Likeness of two hypotheses, in normal spelling, from which they are one; and how many of the newest are compared.
 _ALIKE = 0.9
 _COMPARED = 64
+
+#: Fields of `training.yaml` that are words, with the value that a file without them means.
+_TRAINING_WORDS = {"sampling": "all", "labels": "sampled", "init": "fresh"}
 
 #: Characters of a hypothesis that are compared; an agent's has no more.
 _WORDS = 500
@@ -37,7 +45,8 @@ class RunCase:
         run: Its name.
         history: Its closed rounds, oldest first.
         patience: Rounds in a row that may come to nothing; 0 for any number.
-        options: What there is to choose from: `kinds` of stages and `losses`.
+        options: What there is to choose from: `kinds` of stages, `losses`, optional `files` of a candidate, and values of fields
+            of `training.yaml` by the field's name. What is not listed is not said to be untried.
         attempts, spent: Verifications that were begun, and the share of the error budget that they spent.
         took: What its agents took: `calls`, `tokens`, `cost`, `unpriced`.
     """
@@ -65,7 +74,8 @@ def run_causes(case: RunCase, causes: Mapping[str, Diagnosis]) -> Iterator[Diagn
         counted = ", ".join(f"{cause} in {count}" for cause, count in why.most_common(4))
         yield _found(case, "patience_reached", evidence, counted)
     yield from _repeated_failures(case, causes)
-    yield from _plateau(case)
+    plateau = list(_plateau(case))
+    yield from plateau or _stopped_climbing(case)
     yield from _repeated_hypotheses(case)
     yield from _one_parent(case)
     if case.spent >= _SPENT:
@@ -135,17 +145,62 @@ def _plateau(case: RunCase) -> Iterator[Diagnosis]:
     yield _found(case, "plateau", evidence, untried=_untried(case))
 
 
+def _stopped_climbing(case: RunCase) -> Iterator[Diagnosis]:
+    """A run in which no round was the best one for a while, though some still improved on cost."""
+    steps = climb([_attempt(past) for past in case.history])
+    best = steps[-1] if steps else None
+    if best is None or best.since < _STILL:
+        return
+    low, high = best.interval
+    ends = f"[{figure(low)}, {'∞' if high is None else figure(high)}]"
+    evidence = (
+        f"no new best in the last {best.since} finished rounds ({_STILL} or more are told); {best.round} has ratio"
+        f" {figure(best.ratio)} {ends}"
+    )
+    yield _found(case, "stopped_climbing", evidence, untried=_untried(case), best=best.round)
+
+
+def _attempt(past: PastRound) -> Attempt:
+    figures = past.holdout.figures if past.holdout else None
+    if past.verdict != "VERIFIED" or figures is None or figures.ler_ratio is None:
+        return Attempt(past.name, past.name, finished=True)
+    return Attempt(past.name, past.name, True, figures.ler_ratio, figures.ratio_interval)
+
+
 def _untried(case: RunCase) -> str:
-    kinds, losses = set(), set()
-    for past in case.history:
-        kinds |= {text(fields_of(past.files, path).get("kind")) for path in stage_files(past.files)}
-        losses.add(text(fields_of(past.files, TRAINING).get("loss")))
-    left = {
-        "stage kinds": [kind for kind in case.options.get("kinds", ()) if kind not in kinds],
-        "losses": [loss for loss in case.options.get("losses", ()) if loss not in losses],
-    }
-    said = "; ".join(f"{what} {', '.join(names)}" for what, names in left.items() if names)
+    """What no candidate of the run has had, in words, of what there is to choose from."""
+    said = "; ".join(_never(case))
     return f": {said}" if said else ""
+
+
+def _never(case: RunCase) -> Iterator[str]:
+    stages = [fields_of(past.files, path) for past in case.history for path in stage_files(past.files)]
+    training = [fields_of(past.files, TRAINING) for past in case.history]
+    had = {
+        "kinds": {text(stage.get("kind")) for stage in stages},
+        "losses": {text(fields.get("loss")) for fields in training},
+    }
+    for what, name in (("kinds", "stage kinds"), ("losses", "losses")):
+        if left := [each for each in case.options.get(what, ()) if each not in had[what]]:
+            yield f"{name} {', '.join(left)}"
+    offered = case.options.get("files", ())
+    for path, what in ((GATE_FILE, "a gate"), (ENSEMBLE_FILE, "an ensemble")):
+        if path in offered and not any(path in past.files for past in case.history):
+            yield f"{what} ({path})"
+    for field_name, old in _TRAINING_WORDS.items():
+        known = {fields.get(field_name, old) for fields in training if _is_word(fields.get(field_name, old))}
+        values = case.options.get(field_name, ())
+        if left := [each for each in values if each not in known and each != old]:
+            yield f"{field_name} {', '.join(left)}"
+    if "curriculum" in case.options and all(fields.get("curriculum", 1) in (1, 1.0) for fields in training):
+        yield "a curriculum above 1 (training.yaml)"
+    verified = sum(past.verdict == "VERIFIED" for past in case.history)
+    if verified > 1 and all(past.compose == "none" for past in case.history):
+        yield f"composing two of the {verified} VERIFIED rounds (autoqec compose)"
+
+
+def _is_word(value: object) -> bool:
+    return isinstance(value, str)
 
 
 def _repeated_failures(case: RunCase, causes: Mapping[str, Diagnosis]) -> Iterator[Diagnosis]:
