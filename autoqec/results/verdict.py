@@ -106,8 +106,8 @@ class Verdict:
     @property
     def passes_per_sent_shot(self) -> float | None:
         """How many times an ensemble's pipeline was asked about a shot that was sent on, on average; None without one."""
-        told = [self.details.get(name) for name in ("passes", "sent", "shots_in_all")]
-        return passes_each(*told) if all(type(each) is int for each in told) else None
+        passes, sent, shots = (self.details.get(name) for name in ("passes", "sent", "shots_in_all"))
+        return passes_each(passes, sent, shots) if type(passes) is type(sent) is type(shots) is int else None
 
     @property
     def references(self) -> Mapping[str, float] | None:

@@ -221,8 +221,10 @@ def print_outcome(item: RoundRow) -> None:
     if references:
         _print_indented(console, ", ".join(f"{name} {ler:.5f}" for name, ler in sorted(references.items())))
     if item.metrics is not None and item.costs is not None:
-        asked = {"sent_on": item.sent_on, "passes_per_sent_shot": item.passes_per_sent_shot}
-        _print_indented(console, _costs_text(replace(item.metrics, costs=item.costs, **asked)))
+        shown = replace(
+            item.metrics, costs=item.costs, sent_on=item.sent_on, passes_per_sent_shot=item.passes_per_sent_shot
+        )
+        _print_indented(console, _costs_text(shown))
 
 
 def _print_indented(console: Console, text: str) -> None:
