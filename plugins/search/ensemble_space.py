@@ -12,14 +12,14 @@ from autoqec.json_values import JsonObject
 from .normal_form import NO_MEMBERS
 from .templates import Family, family_of
 
-#: The first ensemble of each family. A matching decoder solves every class, so disordered beliefs of one pass are members enough.
-#: Ordered statistics answer one class a member, and only another pass of belief propagation leads to another one.
+#: The first ensemble of each family. A matching decoder solves every class, so of few passes disordered beliefs are members
+#: too. Ordered statistics answer one class a member, and only another pass of belief propagation leads to another one.
 FIRST_ENSEMBLE: Mapping[Family, JsonObject] = {
     "matching": {
-        "members": 24,
-        "passes": 1,
+        "members": 16,
+        "passes": 4,
         "prior_spread": 1.0,
-        "belief_spread": 1.2,
+        "belief_spread": 1.0,
         "select": "class_sum",
         "gap_share": 0.25,
         "agree": 4,

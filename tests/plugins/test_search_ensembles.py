@@ -77,7 +77,7 @@ def test_a_candidate_without_an_ensemble_can_get_one_where_the_decoder_offers_so
     assert open_fields(BP, formats=formats("gap", solutions=False)) == {}
     assert open_fields(ensemble(), formats=formats("gap", solutions=False)) == {}
     assert open_fields({"training.yaml": {"shots": 0}}) == {}, "an ensemble needs a pipeline"
-    for family, passes in (("matching", 1), ("hyperedge", 8)):
+    for family, passes in (("matching", 4), ("hyperedge", 8)):
         parsed = dict(BP)
         set_field(parsed, PATH, "members", 8, context(family=family))
         assert parsed[PATH] == {**FIRST_ENSEMBLE[family], "members": 8, "passes": passes}
