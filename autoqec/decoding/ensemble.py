@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from autoqec.decoding.decoder_contract import CompiledDecoder, Decoded, SolvingDecoder
-from autoqec.decoding.ensemble_board import COEFFICIENTS, Board, add, choose, empty_board, features
+from autoqec.decoding.ensemble_board import COEFFICIENTS, Board, add, choose, disordered, empty_board, features
 from autoqec.decoding.ensemble_file import Ensemble, require_solutions
 from autoqec.problem.dem import LLR_BOUND
 from autoqec.problem.problem import Problem
@@ -123,8 +123,7 @@ class Ensembling:
                     passes_beliefs.append(np.empty((shots, beliefs.shape[1]), dtype=np.float32))
                     passes_beliefs[-1][left] = beliefs
             else:
-                beliefs = passes_beliefs[member % ensemble.passes][left]
-                beliefs = np.clip(beliefs + self.shift(member), -LLR_BOUND, LLR_BOUND)
+                beliefs = disordered(passes_beliefs[member % ensemble.passes], left, self.shift(member))
             found = self._decoder.solutions(asked, beliefs)
             if board is None:
                 board = empty_board(found, ensemble.members)

@@ -9,6 +9,7 @@ from numba import njit
 
 from autoqec.compiled_once import compiled_once
 from autoqec.decoding.decoder_contract import Solutions
+from autoqec.problem.dem import LLR_BOUND
 
 #: Numbers that speak for a class, each with a coefficient:
 #: 0. the logarithm of the sum of the probabilities of its distinct solutions, by the priors;
@@ -76,6 +77,27 @@ def empty_board(found: Solutions, members: int) -> Board:
         votes=np.zeros(wide, dtype=np.int32),
         members=np.zeros(shots, dtype=np.int32),
     )
+
+
+def disordered(beliefs: np.ndarray, shots: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """The beliefs about some of the shots, shifted and within bounds, float32 `[asked, mechanisms]`.
+
+    Args:
+        beliefs: About all shots, float32 `[shots, mechanisms]`.
+        shots: Which are asked about, int64 `[asked]`.
+        shift: Of each mechanism, float32 `[mechanisms]`.
+    """
+    out = np.empty((len(shots), len(shift)), dtype=np.float32)
+    _disorder(beliefs, shots, shift, np.float32(LLR_BOUND), out)
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _disorder(beliefs: np.ndarray, shots: np.ndarray, shift: np.ndarray, bound: np.float32, out: np.ndarray) -> None:
+    for row in range(len(shots)):
+        known, here = beliefs[shots[row]], out[row]
+        for mechanism in range(len(shift)):
+            here[mechanism] = min(max(known[mechanism] + shift[mechanism], -bound), bound)
 
 
 @njit(cache=True, nogil=True)

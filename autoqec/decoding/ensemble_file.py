@@ -81,7 +81,7 @@ def require_solutions(offered: bool, decoder: str) -> None:
     problem = f"decoder {decoder!r} offers no solutions to choose among"
     raise UsageError(
         f"{ENSEMBLE_FILE}: {problem}",
-        hint=f"remove {ENSEMBLE_FILE}, or use an environment whose decoder is mwpm or osd",
+        hint=f"remove {ENSEMBLE_FILE}, or use an environment whose decoder is mwpm, osd or bp_lsd",
         code="ensemble_not_offered",
         about={"file": ENSEMBLE_FILE, "problem": problem},
     )

@@ -21,6 +21,7 @@ from autoqec.results.metrics import Metrics
 from autoqec.results.metrics_parts import Measured
 from autoqec.testing.agent_context import tiny_context
 from autoqec.testing.conformance_confidence import check_confidence
+from autoqec.testing.conformance_solutions import check_solutions
 
 _SEED = 2024
 _SHOTS = 256
@@ -38,8 +39,8 @@ def check_decoder(decoder: Decoder, problem: Problem) -> None:
     """Check a decoder on a problem it says it can decode.
 
     The shapes and dtypes of its answers, that an empty syndrome needs no correction, that it beats doing nothing, that an
-    answer does not depend on the rest of the batch, that it heeds beliefs if it takes them, and that its confidence is one, if
-    it offers any.
+    answer does not depend on the rest of the batch, that it heeds beliefs if it takes them, and that its confidence is one and
+    its solutions are some, if it offers any.
 
     Raises:
         AssertionError: It does not conform; the message says how.
@@ -65,6 +66,7 @@ def check_decoder(decoder: Decoder, problem: Problem) -> None:
     if decoder.takes_beliefs:
         _check_beliefs(decoder, problem)
     check_confidence(decoder, compiled, problem, _SEED)
+    check_solutions(decoder, compiled, problem, _SEED)
 
 
 def _check_beliefs(decoder: Decoder, problem: Problem) -> None:

@@ -17,7 +17,7 @@ _PARTS = ("confidence_kind", "confidence", "decode_with_confidence")
 _NOISE = 1e-4
 
 #: A model of edges alone, with two observables, a boundary and a loop away from it; a gap on it is found by trying all sets.
-_MODEL = """
+SMALL_MODEL = """
 error(0.1) D0
 error(0.05) D0 D1
 error(0.12) D1 D2 L1
@@ -117,11 +117,8 @@ def _check_order(compiled: ConfidentDecoder, syndromes: np.ndarray, truth: np.nd
     )
 
 
-def _check_gap(decoder: Decoder) -> None:
-    """Check gaps against the lightest of all sets of errors in each class."""
-    import stim
-
-    problem = problem_from_dem(stim.DetectorErrorModel(_MODEL), name="small")
+def all_sets(problem: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The weight of every set of a small problem's mechanisms, its syndrome and its observables, each as one number."""
     mechanisms = problem.mechanisms
     columns = np.zeros((len(mechanisms), problem.num_detectors), dtype=np.int64)
     owner = np.repeat(np.arange(len(mechanisms)), np.diff(mechanisms.start))
@@ -131,6 +128,15 @@ def _check_gap(decoder: Decoder) -> None:
     weights = sets @ problem.priors_llr.astype(np.float64)
     places = (sets @ columns % 2) @ (1 << np.arange(problem.num_detectors))
     classes = (sets @ flips % 2) @ (1 << np.arange(problem.num_observables))
+    return weights, places, classes
+
+
+def _check_gap(decoder: Decoder) -> None:
+    """Check gaps against the lightest of all sets of errors in each class."""
+    import stim
+
+    problem = problem_from_dem(stim.DetectorErrorModel(SMALL_MODEL), name="small")
+    weights, places, classes = all_sets(problem)
     least = np.full((1 << problem.num_detectors, 1 << problem.num_observables), np.inf)
     np.minimum.at(least, (places, classes), weights)
     syndromes = np.arange(len(least), dtype=np.uint8)[:, None]

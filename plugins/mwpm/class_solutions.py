@@ -7,7 +7,9 @@ from numba import njit
 
 from autoqec.compiled_once import compiled_once
 
-from .classes import both_classes
+from .boundary_sweeps import Sweeps
+from .class_room import make_block, make_room, see
+from .classes import solve_shot
 from .cover import Cover
 from .matching_kernel import WEIGHTS_PER_NAT
 from .weighing import Makings, weigh
@@ -45,6 +47,7 @@ def solve_classes(
     log_odds: np.ndarray,
     parity: np.ndarray,
     cover: Cover,
+    sweeps: Sweeps,
     flips: np.ndarray,
     made: Makings,
     observables: np.ndarray,
@@ -60,18 +63,22 @@ def solve_classes(
         log_odds: Of each edge in each shot, float32 `[shots, edges]`.
         parity: Whether each edge flips the observable, uint8 `[edges]`.
         cover: The graph.
+        sweeps: The relaxations of its double cover.
         flips, made: See `describe`.
         observables: Written, uint8 `[shots, 2, ceil(observables / 8)]`.
         weights: Written: of each solution by its mechanisms, in nats, float32 `[shots, 2]`.
         believed: Written: of each by the log-odds, above a common constant, in nats, float32 `[shots, 2]`.
         names: Written, uint64 `[shots, 2]`.
-        left_out: Written: shots of which `both_classes` did not find both, bool `[shots]`.
+        left_out: Written: shots of which `solve_shot` did not find both, bool `[shots]`.
     """
     found = np.empty(2, dtype=np.int64)
     solutions = np.empty((2, log_odds.shape[1]), dtype=np.uint8)
     place = np.full(log_odds.shape[1], -1, dtype=np.int32)
+    room = make_room(log_odds.shape[1], len(cover.start) - 1)
+    block = make_block(log_odds.shape[1], len(cover.start) - 1)
     for shot in range(len(syndromes)):
-        left_out[shot] = not both_classes(syndromes[shot], log_odds[shot], parity, cover, found, solutions)
+        told = see(shot, log_odds, parity, cover, sweeps, block, room)
+        left_out[shot] = not solve_shot(syndromes[shot], log_odds[shot], parity, cover, room, told, found, solutions)
         if left_out[shot]:
             continue
         for side in range(2):

@@ -25,6 +25,8 @@ class Cover(NamedTuple):
         through: Edge of a link, int32.
         exits: Edges to the boundary, int32.
         exit_from: The detector of each, int32.
+        exit_start: Edges from detector d to the boundary are `exit_of[exit_start[d]:exit_start[d + 1]]`, int32 `[detectors + 1]`.
+        exit_of: Edges to the boundary by detector, those of one detector in the order of `exits`, int32.
     """
 
     ends: np.ndarray
@@ -33,6 +35,8 @@ class Cover(NamedTuple):
     through: np.ndarray
     exits: np.ndarray
     exit_from: np.ndarray
+    exit_start: np.ndarray
+    exit_of: np.ndarray
 
 
 def double_cover(edges: Edges, detectors: int) -> Cover:
@@ -47,13 +51,16 @@ def double_cover_of(ends: np.ndarray, detectors: int) -> Cover:
     here = np.concatenate([ends[inner, 0], ends[inner, 1]])
     there = np.concatenate([ends[inner, 1], ends[inner, 0]])
     order = np.argsort(here, kind="stable")
+    exit_from = ends[exits].max(axis=1)
     return Cover(
         ends=np.ascontiguousarray(ends),
         start=np.concatenate([[0], np.cumsum(np.bincount(here, minlength=detectors))]).astype(np.int32),
         neighbour=there[order].astype(np.int32),
         through=np.concatenate([inner, inner])[order].astype(np.int32),
         exits=exits.astype(np.int32),
-        exit_from=ends[exits].max(axis=1).astype(np.int32),
+        exit_from=exit_from.astype(np.int32),
+        exit_start=np.concatenate([[0], np.cumsum(np.bincount(exit_from, minlength=detectors))]).astype(np.int32),
+        exit_of=exits[np.argsort(exit_from, kind="stable")].astype(np.int32),
     )
 
 
@@ -110,6 +117,61 @@ def search(
 
 
 @njit(cache=True, nogil=True)
+def search_near(
+    heap: np.ndarray,
+    size: int,
+    home: np.ndarray,
+    reach: np.int64,
+    to_boundary: np.ndarray,
+    weight: np.ndarray,
+    parity: np.ndarray,
+    cover: Cover,
+    distance: np.ndarray,
+    arrival: np.ndarray,
+    touched: np.ndarray,
+) -> int:
+    """As `search` from a single node, no further than `reach`.
+
+    Args:
+        heap, size, home, to_boundary, weight, parity, cover, arrival: As in `search`; `arrival` is written where it goes.
+        reach: A distance at which nothing is looked for any more.
+        distance: Read and written, int64 `[2 detectors]`, `FAR` but for the source.
+        touched: Nodes with a distance: the first is the source, and the others are written, int32 `[2 detectors]`.
+
+    Returns:
+        How many nodes have a distance.
+    """
+    everywhere = home[0] >= FAR and home[1] >= FAR
+    even, odd = home[0], home[1]
+    touches = 1
+    while size > 0:
+        key = heap[0]
+        size = drop_top(heap, size)
+        here = key & VERTEX_MASK
+        far = key >> VERTEX_BITS
+        if far > distance[here]:
+            continue
+        detector, side = here >> 1, here & 1
+        for link in range(cover.start[detector], cover.start[detector + 1]):
+            edge = cover.through[link]
+            turn = side ^ parity[edge]
+            there = 2 * cover.neighbour[link] + turn
+            further = far + weight[edge]
+            if further >= distance[there] or further >= reach:
+                continue
+            other, same = to_boundary[there >> 1, 1 - turn], to_boundary[there >> 1, turn]
+            if not everywhere and further >= min(even + same, odd + other):
+                continue
+            if distance[there] == FAR:
+                touched[touches] = there
+                touches += 1
+            distance[there] = further
+            arrival[there] = edge
+            size = push(heap, size, (further << VERTEX_BITS) | there)
+    return touches
+
+
+@njit(cache=True, nogil=True)
 def search_from_boundary(
     heap: np.ndarray,
     weight: np.ndarray,
@@ -136,6 +198,12 @@ def search_from_boundary(
             size = push(heap, size, (weight[edge] << VERTEX_BITS) | node)
     nowhere = np.full(2, FAR, dtype=np.int64)
     search(heap, size, nowhere, distance.reshape(-1, 2), weight, parity, cover, distance, arrival)
+    return lightest_loop(weight, parity, cover, distance)
+
+
+@njit(cache=True, nogil=True)
+def lightest_loop(weight: np.ndarray, parity: np.ndarray, cover: Cover, distance: np.ndarray) -> tuple[np.int64, int]:
+    """What `search_from_boundary` returns, from the distances that it writes."""
     loop, last = FAR, -1
     for place in range(len(cover.exits)):
         edge = cover.exits[place]

@@ -18,6 +18,7 @@ from autoqec.decoding.edges import EdgeUses, edge_log_odds, edge_log_odds_gradie
 from autoqec.errors import UsageError
 from autoqec.problem.problem import Problem
 
+from .boundary_sweeps import Sweeps, sweeps_of
 from .class_solutions import describe, solve_classes
 from .classes import add_gap, gap_loss
 from .cover import Cover, double_cover
@@ -186,6 +187,10 @@ class CompiledMwpm:
         return double_cover(self._problem.edges, self._problem.num_detectors)
 
     @cached_property
+    def _sweeps(self) -> list[Sweeps]:
+        return [sweeps_of(parity, self._cover) for parity in self._parities]
+
+    @cached_property
     def _makings(self) -> Makings:
         assert self._problem.edges is not None
         return makings(self._problem.edges, self._problem.priors_llr)
@@ -244,8 +249,8 @@ class CompiledMwpm:
             byte, bit = divmod(observable, 8)
             truth = (observables[:, byte] >> bit & 1).astype(np.bool_)
             left_out = np.zeros(len(syndromes), dtype=np.bool_)
-            parity = self._parities[observable]
-            gap_loss(syndromes, log_odds, parity, truth, self._cover, loss, by_log_odds, left_out)
+            parity, sweeps = self._parities[observable], self._sweeps[observable]
+            gap_loss(syndromes, log_odds, parity, truth, self._cover, sweeps, loss, by_log_odds, left_out)
             for shot in np.flatnonzero(left_out):
                 self._add_large(
                     observable, syndromes[shot], log_odds[shot], truth[shot], loss[shot:], by_log_odds[shot]
@@ -292,8 +297,9 @@ class CompiledMwpm:
         left_out = np.zeros(len(syndromes), dtype=np.bool_)
         parity, flips = self._parities[observable], self._graph.observables
         solve_classes(
-            syndromes, log_odds, parity, self._cover, flips, self._makings, made[0], made[1], made[2], made[3], left_out
-        )
+            syndromes, log_odds, parity, self._cover, self._sweeps[observable], flips, self._makings,
+            made[0], made[1], made[2], made[3], left_out,
+        )  # fmt: skip
         for shot in np.flatnonzero(left_out):
             self._solve_large(observable, syndromes[shot], log_odds[shot], [each[shot] for each in made])
         for there, each in zip(written, made, strict=True):

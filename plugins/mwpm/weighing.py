@@ -121,6 +121,25 @@ def _greedily(mine: np.ndarray, made: Makings, left: np.ndarray) -> float:
             left[made.edge[at]] = -1
 
 
+@piece
+def _join(chosen: np.ndarray, made: Makings, place: np.ndarray, leader: np.ndarray, found: np.ndarray) -> int:
+    """List the mechanisms that save weight within a set of edges, and join the edges of each; returns how many there are."""
+    joints = 0
+    for i in range(len(chosen)):
+        for use in range(made.joint_start[chosen[i]], made.joint_start[chosen[i] + 1]):
+            joint = made.joint[use]
+            saving, inside = -made.price[joint], True
+            for at in range(made.edge_start[joint], made.edge_start[joint + 1]):
+                inside = inside and place[made.edge[at]] >= 0
+                saving += made.alone[made.edge[at]]
+            if inside and saving > 0:
+                found[joints] = joint
+                joints += 1
+                for at in range(made.edge_start[joint], made.edge_start[joint + 1]):
+                    leader[_root(leader, place[made.edge[at]])] = _root(leader, i)
+    return joints
+
+
 @njit(cache=True, nogil=True)
 def weigh(chosen: np.ndarray, made: Makings, place: np.ndarray) -> float:
     """The least weight of mechanisms that make up a set of edges.
@@ -134,23 +153,21 @@ def weigh(chosen: np.ndarray, made: Makings, place: np.ndarray) -> float:
     for i in range(count):
         place[chosen[i]] = i
     leader = np.arange(count)
-    found = np.empty(len(made.price) if count else 0, dtype=np.int32)
-    joints = 0
+    most = 0
     for i in range(count):
-        for use in range(made.joint_start[chosen[i]], made.joint_start[chosen[i] + 1]):
-            joint = made.joint[use]
-            saving, inside = -made.price[joint], True
-            for at in range(made.edge_start[joint], made.edge_start[joint + 1]):
-                inside = inside and place[made.edge[at]] >= 0
-                saving += made.alone[made.edge[at]]
-            if inside and saving > 0:
-                found[joints] = joint
-                joints += 1
-                for at in range(made.edge_start[joint], made.edge_start[joint + 1]):
-                    leader[_root(leader, place[made.edge[at]])] = _root(leader, i)
+        most += made.joint_start[chosen[i] + 1] - made.joint_start[chosen[i]]
+    found = np.empty(most, dtype=np.int32)
+    joints = _join(chosen, made, place, leader, found)
     total = 0.0
+    if joints == 0:
+        for i in range(count):
+            total += made.alone[chosen[i]]
+            place[chosen[i]] = -1
+        return total
+    size = np.zeros(count, dtype=np.int64)
     for i in range(count):
         leader[i] = _root(leader, i)
+        size[leader[i]] += 1
     mine = np.empty(joints, dtype=np.int32)
     large, larges = np.empty(count, dtype=np.int64), 0
     local = np.empty(count, dtype=np.int64)
@@ -158,14 +175,14 @@ def weigh(chosen: np.ndarray, made: Makings, place: np.ndarray) -> float:
     for i in range(count):
         if leader[i] != i:
             continue
+        if size[i] == 1:
+            total += made.alone[chosen[i]]
+            continue
         members = 0
         for k in range(count):
             if leader[k] == i:
                 local[k], alone[members] = members, made.alone[chosen[k]]
                 members += 1
-        if members == 1:
-            total += alone[0]
-            continue
         here = 0
         for each in range(joints):
             if leader[place[made.edge[made.edge_start[found[each]]]]] == i:

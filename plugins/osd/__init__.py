@@ -10,4 +10,4 @@ def autoqec_register_decoders(register: Register) -> None:
     """Register `osd` and `bp_lsd`; neither needs matching edges."""
     made = "autoqec_plugins.osd.osd_decoder:Osd"
     register("osd", made, takes_beliefs=True, confidence="converged", solutions=True, explains=True)
-    register("bp_lsd", "autoqec_plugins.osd.lsd:BpLsd", takes_beliefs=True, confidence="converged")
+    register("bp_lsd", "autoqec_plugins.osd.lsd:BpLsd", takes_beliefs=True, confidence="converged", solutions=True)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from autoqec.decoding.array_checks import check_beliefs, check_syndromes
-from autoqec.decoding.decoder_contract import Decoded
+from autoqec.decoding.decoder_contract import Decoded, Solutions
+from autoqec.decoding.solution_names import weighed_corrections
 from autoqec.problem.problem import Problem
 
 from .osd_config import LsdConfig, search_order, validated
@@ -87,6 +88,15 @@ class CompiledLsd:
         """
         if beliefs is None:
             return self.decode_with_confidence(syndromes)[0]
+        return self._on_beliefs(syndromes, beliefs)
+
+    def solutions(self, syndromes: np.ndarray, beliefs: np.ndarray) -> Solutions:
+        """Return the answer to these beliefs as the only class; see `autoqec.decoding.decoder_contract.SolvingDecoder`."""
+        fired = np.zeros((len(syndromes), len(self._problem.mechanisms)), dtype=np.bool_)
+        return weighed_corrections(self._problem, self._on_beliefs(syndromes, beliefs, fired), fired)
+
+    def _on_beliefs(self, syndromes: np.ndarray, beliefs: np.ndarray, fired: np.ndarray | None = None) -> Decoded:
+        """Decode, and write the mechanisms that fired if `fired` is given."""
         syndromes, lost = self._within_span(syndromes)
         beliefs = check_beliefs(self._problem, beliefs, len(syndromes))
         from scipy.special import expit
@@ -97,7 +107,7 @@ class CompiledLsd:
             answer: np.ndarray = self._told.decode(bits)
             return answer
 
-        decoded = self._by_shot.decode(syndromes, correct)
+        decoded = self._by_shot.decode(syndromes, correct, fired)
         return Decoded(decoded.observables, decoded.invalid | lost)
 
     def confidence(self, syndromes: np.ndarray, at_most: float = inf) -> np.ndarray:

@@ -25,13 +25,19 @@ class ByShot:
         self._syndromes = syndromes_of_mechanisms(problem)
         self._one_at_a_time = Lock()
 
-    def decode(self, syndromes: np.ndarray, correct: Callable[[int, np.ndarray], np.ndarray]) -> Decoded:
+    def decode(
+        self,
+        syndromes: np.ndarray,
+        correct: Callable[[int, np.ndarray], np.ndarray],
+        mechanisms: np.ndarray | None = None,
+    ) -> Decoded:
         """Decode a batch.
 
         Args:
             syndromes: Bit-packed, uint8 `[shots, ceil(detectors / 8)]`.
             correct: Maps a shot's number and syndrome (uint8 `[detectors]`) to the mechanisms that fired, uint8
                 `[mechanisms]`.
+            mechanisms: Written if it is given: the mechanisms that fired, bool `[shots, mechanisms]`, false everywhere before.
 
         Returns:
             The flips of these mechanisms; a shot is invalid if they do not explain its syndrome.
@@ -42,6 +48,8 @@ class ByShot:
         for shot in np.flatnonzero(syndromes.any(axis=1)):
             bits = np.unpackbits(syndromes[shot], count=problem.num_detectors, bitorder="little")
             fired = np.flatnonzero(correct(int(shot), bits))
+            if mechanisms is not None:
+                mechanisms[shot, fired] = True
             explained = np.bitwise_xor.reduce(self._syndromes[fired], axis=0)
             if np.array_equal(explained, syndromes[shot]):
                 observables[shot] = np.bitwise_xor.reduce(problem.mechanisms.observables[fired], axis=0)

@@ -225,7 +225,7 @@ def test_a_verdict_is_audited_from_its_note_and_is_about_its_round(searched):
     noted = state.verdict
     assert audit_round(session, state, noted) == []
     assert "check harm" in verdict_lines(noted)
-    other = read_state(ledger, run.name, 2)
+    other = read_state(ledger, run.name, 3)  # the second round has the first one's weights
     assert [sentence.partition(":")[0] for sentence in audit_round(session, other, noted)] == [
         "commit", "candidate", "weights_sha256",
     ]  # fmt: skip
