@@ -183,20 +183,23 @@ class Meter:
         self.constants = _numbers_held(programs.values(), problem)
         self.infer = chained([infer for infer, _ in self._steps])
 
-    def flops(self, syndromes: np.ndarray | None = None) -> int:
+    def flops(self, syndromes: np.ndarray | None = None, start: np.ndarray | None = None) -> int:
         """FLOPs per shot, counted on some blocks of shots.
 
         Args:
             syndromes: The shots, bit-packed; None for those on which a cost is counted before any is scored.
+            start: What the pipeline starts from, float32 `[mechanisms]`; None for the problem's priors.
         """
         shots = BLOCK * _COUNTED_BLOCKS
         if syndromes is None:
             syndromes, beliefs = _sampled(self._problem, shots, _SEED)
         else:
-            blocks = max(1, len(syndromes) // BLOCK)
+            blocks = -(-len(syndromes) // BLOCK)
             chosen = np.linspace(0, blocks - 1, min(blocks, _COUNTED_BLOCKS)).astype(int)
-            syndromes = np.concatenate([syndromes[BLOCK * block : BLOCK * (block + 1)] for block in chosen])
-            beliefs = np.repeat(self._problem.priors_llr[None], len(syndromes), axis=0)
+            rows = (chosen[:, None] * BLOCK + np.arange(BLOCK)).ravel()
+            # The last block is filled with shots again: blank ones would hide work that depends on what fired.
+            syndromes = syndromes[rows % len(syndromes)]
+            beliefs = np.repeat((self._problem.priors_llr if start is None else start)[None], len(syndromes), axis=0)
         counted = 0
         for infer, run in self._steps:
             if run is not None:

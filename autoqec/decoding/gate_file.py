@@ -62,7 +62,7 @@ def require_offered(gate: Gate | None, offered: str | None, decoder: str) -> Non
     Args:
         gate: The gate; None for none.
         offered: The decoder's confidence; None if it has none.
-        decoder: The decoder's name, for messages.
+        decoder: The decoder's name, for messages; empty where it is not known.
 
     Raises:
         UsageError: It asks for another one.
@@ -70,7 +70,8 @@ def require_offered(gate: Gate | None, offered: str | None, decoder: str) -> Non
     if gate is None or gate.kind in (NO_KIND, offered):
         return
     offers = f"offers the confidence {offered!r}" if offered else "offers no confidence"
-    problem = f"decoder {decoder!r} {offers}, not {gate.kind!r}"
+    who = f"decoder {decoder!r}" if decoder else "the environment's decoder"
+    problem = f"{who} {offers}, not {gate.kind!r}"
     hint = f"set kind: {offered} in {GATE_FILE}" if offered else f"set kind: none in {GATE_FILE}, or remove the file"
     about = {"file": GATE_FILE, "field": "kind", "problem": problem, "choices": [NO_KIND, *filter(None, [offered])]}
     raise UsageError(f"{GATE_FILE}: kind: {problem}", hint=hint, code="gate_not_offered", about=about)

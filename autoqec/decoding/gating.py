@@ -119,14 +119,14 @@ class Gating:
         return Split(replace(found, sent=answered).filled(own), found.sent & ~answered, tried)
 
 
-def open_gate(gate: Gate, decoder: CompiledDecoder, problem: Problem, *, name: str = "of this environment") -> Gating:
+def open_gate(gate: Gate, decoder: CompiledDecoder, problem: Problem, *, name: str = "") -> Gating:
     """Prepare a gate.
 
     Args:
         gate: The candidate's.
         decoder: The environment's decoder, compiled for the problem.
         problem: What is decoded.
-        name: The decoder's name, for messages.
+        name: The decoder's name, for messages; empty where it is not known.
 
     Raises:
         UsageError: The decoder does not offer the confidence that the gate asks for.

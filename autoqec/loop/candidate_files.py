@@ -15,7 +15,7 @@ from autoqec.decoding.gate_file import NO_KIND, read_gate, require_offered
 from autoqec.errors import UsageError
 from autoqec.loop.session import Session
 from autoqec.plugins import missing_packages
-from autoqec.problem.environment import Choice
+from autoqec.problem.environment import Choice, validated
 from autoqec.runner.reading import canonical_candidate
 
 
@@ -71,14 +71,25 @@ def require_fits(session: Session, files: Mapping[str, bytes]) -> None:
     teacher_of(session, files)
 
 
+def training_of(files: Mapping[str, bytes]) -> Training:
+    """How a candidate is trained.
+
+    Raises:
+        UsageError: `training.yaml` is not valid; names the field.
+    """
+    told = load_yaml(files.get(TRAINING_FILE, b"{}"), name=TRAINING_FILE)
+    training: Training = validated(Training, told, TRAINING_FILE)
+    return training
+
+
 def teacher_of(session: Session, files: Mapping[str, bytes]) -> Choice | None:
     """The decoder that distilled labels come from; None if the candidate asks for no such labels.
 
     Raises:
-        UsageError: There is no such decoder, its package is not installed, or none is named and the environment has no
-            reference; names the field.
+        UsageError: As `training_of`; or there is no such decoder, its package is not installed, or none is named and the
+            environment has no reference; names the field.
     """
-    training = Training.model_validate(load_yaml(files.get(TRAINING_FILE, b"{}"), name=TRAINING_FILE))
+    training = training_of(files)
     if training.labels != "distilled":
         return None
     references = {each.label: each for each in session.environment.environment.references}

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from autoqec.agents.agent_contract import Context, Role
 from autoqec.agents.asking import ask
 from autoqec.agents.past_rounds import failed_composes, past_rounds
@@ -51,8 +53,19 @@ def detail(state: RoundState, name: str) -> Any:
 
 
 def hypothesis_of(state: RoundState) -> Hypothesis:
-    """The round's hypothesis, once it has one."""
-    return Hypothesis.model_validate(state.hypothesis)
+    """The round's hypothesis, once it has one.
+
+    Raises:
+        AutoQECError: Its trace is gone or is none of ours: the round's branch and claim can come from elsewhere.
+    """
+    try:
+        return Hypothesis.model_validate(state.hypothesis)
+    except ValidationError as error:
+        name = f"{state.claim.run}/{state.claim.number}"
+        problem = (
+            f"the hypothesis of {name} is {'missing from' if state.hypothesis is None else 'damaged in'} its trace"
+        )
+        raise AutoQECError(problem, hint=f"autoqec resume --abandon {name}") from error
 
 
 def check_hypothesis(session: Session, message: Hypothesis) -> None:

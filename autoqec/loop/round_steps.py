@@ -15,7 +15,7 @@ from autoqec import candidate_paths
 from autoqec.agents.context_parts import HypothesisMessage
 from autoqec.agents.role_messages import Analysis, Hypothesis, Proposal
 from autoqec.canonical import told_fields
-from autoqec.errors import AutoQECError
+from autoqec.errors import AutoQECError, UsageError
 from autoqec.history import (
     RoundIdentity,
     attach,
@@ -25,7 +25,7 @@ from autoqec.history import (
 from autoqec.history.rounds.attachments import WEIGHTS_FILE
 from autoqec.json_values import JsonObject
 from autoqec.loop.agent_contexts import round_key
-from autoqec.loop.candidate_files import canonical_files, require_fits, sources_of, teacher_of
+from autoqec.loop.candidate_files import canonical_files, require_fits, sources_of, teacher_of, training_of
 from autoqec.loop.judging import Asked, judge
 from autoqec.loop.measuring import measure
 from autoqec.loop.own_records import note_own
@@ -151,6 +151,12 @@ def train(session: Session, state: RoundState) -> None:
     profile = profile_from(detail(state, "profile"))
     fingerprint = problem_from_dem(stim.DetectorErrorModel(session.dems[0]), name="the environment").fingerprint
     task = ScoringTask(environment=session.environment.files, sealed=SealedCandidate(state.files, b""))
+    try:
+        training_of(state.files)
+    except (
+        UsageError
+    ) as error:  # of a commit that somebody else made; the training process finds what is wrong elsewhere
+        raise RoundEnded("compile_error", error) from error
     teacher = teacher_of(session, state.files)
     try:
         with FirstStart(task) as first:

@@ -216,7 +216,7 @@ def _serve_candidate(channel: Channel, warm: _Warm) -> Message:
             return message
         asked = PredictionRequest.from_message(message)
         if asked.op in answers:
-            channel.send(answers[asked.op](asked.syndromes))
+            channel.send(answers[asked.op](asked))
             continue
         syndromes = np.frombuffer(asked.syndromes, dtype=np.uint8).reshape(-1, problem.syndrome_bytes)
         start = np.frombuffer(asked.priors, dtype=np.float32) if asked.priors else problem.priors_llr
@@ -226,8 +226,8 @@ def _serve_candidate(channel: Channel, warm: _Warm) -> Message:
         channel.send(Message({}, {"beliefs": contiguous.view(np.uint8).data.cast("B")}))  # type: ignore[dict-item]
 
 
-#: What answers each request but `predict`, given its syndromes.
-_Answers = Mapping[str, Callable[[bytes], Message]]
+#: What answers each request but `predict`.
+_Answers = Mapping[str, Callable[[PredictionRequest], Message]]
 
 
 def _loaded(sealed: SealedCandidate, registry: Registry, problem: Problem) -> tuple[Candidate, Inference, _Answers]:
@@ -236,11 +236,11 @@ def _loaded(sealed: SealedCandidate, registry: Registry, problem: Problem) -> tu
     tensors = load_weights(sealed.weights, fingerprint=problem.fingerprint)
     stages = compile_stages(candidate, tensors, problem)
 
-    def cost(syndromes: bytes) -> Message:
+    def cost(asked: PredictionRequest) -> Message:
         counted = measure_cost(candidate, tensors, problem)
         return Message({"flops_per_shot": counted.flops_per_shot, "params": counted.params})
 
-    def program(syndromes: bytes) -> Message:
+    def program(asked: PredictionRequest) -> Message:
         recorded = record_stages(stages, _foreign(candidate, registry), problem)
         written = {f"program:{slug}": each.to_bytes() for slug, each in recorded.items()}
         return Message({"stages": [stage.slug for stage in candidate.stages]}, written)
@@ -272,9 +272,10 @@ def _recorded(request: ProgramRequest, registry: Registry, problem: Problem) -> 
     programs = {slug: Program.from_bytes(data) for slug, data in request.programs.items()}
     meter = Meter(request.stages, candidate, programs, tensors, problem)
 
-    def cost(syndromes: bytes) -> Message:
-        shots = np.frombuffer(syndromes, dtype=np.uint8).reshape(-1, problem.syndrome_bytes) if syndromes else None
-        return Message({"flops_per_shot": meter.flops(shots), "constants": meter.constants})
+    def cost(asked: PredictionRequest) -> Message:
+        told, start = asked.syndromes, np.frombuffer(asked.priors, dtype=np.float32) if asked.priors else None
+        shots = np.frombuffer(told, dtype=np.uint8).reshape(-1, problem.syndrome_bytes) if told else None
+        return Message({"flops_per_shot": meter.flops(shots, start), "constants": meter.constants})
 
     return candidate, meter.infer, {"cost": cost}
 

@@ -62,7 +62,8 @@ class PredictionRequest(Request):
     Attributes:
         op: `predict` beliefs for syndromes, count the `cost` of a shot, or record each foreign stage's `program`.
         syndromes: Bit-packed, row-major. For `cost` of a recorded candidate: the shots to count on, or empty for a sample.
-        priors: What `predict` starts from, for all shots: log-likelihood ratios, float32; empty for the problem's own.
+        priors: What `predict` starts from, for all shots: log-likelihood ratios, float32; empty for the problem's own. The same
+            of `cost` where it has syndromes.
     """
 
     op: Literal["predict", "cost", "program"]

@@ -205,18 +205,26 @@ class DecoderSet:
             return {"flops_per_shot": 0, "params": sealed.parameters()}
         if self._open_meter is None:
             return self.predictor.cost() | {"params": sealed.parameters()}
-        counted = self.meter.cost(self._counted())
+        counted = self._counted_before()
         loading = round(1000 * self.predictor.loading_cpu_seconds)
         return counted | {"params": sealed.parameters(counted["constants"]), "loading_cpu_ms": loading}
 
-    def _counted(self) -> np.ndarray | None:
-        """Shots on which the recorded operations are counted before any is scored; None for the sample that the meter draws."""
-        if self._gating is None:
+    def _counted_before(self) -> dict[str, int]:
+        """What the recorded operations take, counted before any shot is scored."""
+        shots = self._shots_to_count_on()
+        if self._ensembling is None or shots is None:
+            return self.meter.cost(shots)
+        return self._recorded(shots)[1].mean()
+
+    def _shots_to_count_on(self) -> np.ndarray | None:
+        """Shots as they are sent on, for `_counted_before`; None for the sample that the meter draws."""
+        if self._gating is None and self._ensembling is None:
             return None
         found = np.zeros((0, self.problem.syndrome_bytes), dtype=np.uint8)
         for seed in _COUNTED_SEEDS:
             shots = sample_chunk(self.problem, seed).syndromes
-            found = np.concatenate([found, shots[self._gating.split(shots).sent]])
+            sent = self._gating.split(shots).sent if self._gating is not None else np.ones(len(shots), dtype=bool)
+            found = np.concatenate([found, shots[sent]])
             if len(found) >= _COUNTED_SHOTS:
                 break
         return found[:_COUNTED_SHOTS] if len(found) else None
@@ -231,14 +239,36 @@ class DecoderSet:
         return self._meter
 
     def recorded(self, syndromes: np.ndarray) -> tuple[Decoded, dict[str, float]]:
-        """Answers by the candidate's recorded operations, their FLOPs per shot on these shots, and their processor seconds."""
-        meter = self.meter
-        meter.wait()
-        spent = meter.cpu_seconds
-        decoded, _ = self._through(meter.predict, syndromes)
-        spent = meter.cpu_seconds - spent
-        counted = meter.cost(syndromes)
-        return decoded, {"cpu": spent} | counted
+        """Answers by the candidate's recorded operations, their FLOPs per pass about a shot, and their processor seconds."""
+        decoded, asked = self._recorded(syndromes)
+        return decoded, {"cpu": asked.cpu} | asked.mean()
+
+    def _recorded(self, syndromes: np.ndarray) -> tuple[Decoded, _Counted]:
+        self.meter.wait()
+        asked = _Counted(self.meter)
+        return self._through(asked, syndromes)[0], asked
+
+
+class _Counted:
+    """Asks recorded operations, and counts them on all that they are asked: a pass from other priors may take more of them."""
+
+    def __init__(self, meter: Predictor):
+        self._meter, self._flops, self._shots, self._constants = meter, 0, 0, 0
+        self.cpu = 0.0
+
+    def __call__(self, syndromes: np.ndarray, priors: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        spent = self._meter.cpu_seconds
+        found = self._meter.predict(syndromes, priors)
+        self.cpu += self._meter.cpu_seconds - spent
+        counted = self._meter.cost(syndromes, priors)
+        self._flops += counted["flops_per_shot"] * len(syndromes)
+        self._shots += len(syndromes)
+        self._constants = counted["constants"]
+        return found
+
+    def mean(self) -> dict[str, int]:
+        """FLOPs of a pass about a shot, as the mean of all, rounded up; and the numbers that the operations hold."""
+        return {"flops_per_shot": -(-self._flops // self._shots), "constants": self._constants}
 
 
 class _Timed:

@@ -232,13 +232,16 @@ class Predictor:
             beliefs = beliefs.copy()
         return beliefs, settle_beliefs(beliefs, self._problem.priors_llr)
 
-    def cost(self, syndromes: np.ndarray | None = None) -> dict[str, int]:
+    def cost(self, syndromes: np.ndarray | None = None, priors: np.ndarray | None = None) -> dict[str, int]:
         """FLOPs per shot, and parameters; of a recorded candidate, numbers that its programs hold, `constants`.
 
         Args:
             syndromes: For a recorded candidate: the shots to count on; None for a sample.
+            priors: What the pipeline starts from on these, as for `predict`.
         """
-        asked = PredictionRequest("cost", b"" if syndromes is None else np.ascontiguousarray(syndromes).tobytes())
+        shots = b"" if syndromes is None else np.ascontiguousarray(syndromes).tobytes()
+        start = b"" if priors is None else np.ascontiguousarray(priors, dtype=np.float32).tobytes()
+        asked = PredictionRequest("cost", shots, start)
         fields, _ = self._request(asked, _LOAD_SECONDS)
         found = {name: fields.get(name) for name in ("flops_per_shot", "constants" if self._recorded else "params")}
         if not all(isinstance(value, int) and 0 <= value < _MOST_OPERATIONS for value in found.values()):

@@ -212,6 +212,8 @@ def test_a_kind_that_the_decoder_does_not_offer_is_refused(decoder, kind, said, 
     assert hint in str(caught.value.hint)
     assert caught.value.about["file"] == "gate.yaml"
     assert caught.value.about["field"] == "kind"
+    with pytest.raises(UsageError, match="gate.yaml: kind: the environment's decoder offers"):
+        open_gate(Gate(kind=kind, threshold=1.0), decoder, PROBLEM)
 
 
 @pytest.mark.parametrize("wrong", [np.float32([np.nan] * 600), np.zeros(3, np.float32)], ids=["nan", "too few"])

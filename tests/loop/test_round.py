@@ -10,10 +10,12 @@ from dataclasses import replace
 import pytest
 from threads_for_processes import one_process
 
+from autoqec.agents.agent_contract import ROLES
+from autoqec.agents.role_messages import Hypothesis
 from autoqec.candidate.weights import load_weights
 from autoqec.cli.main import run
 from autoqec.config import load_settings
-from autoqec.errors import BudgetSpentError, MissingPackageError, NotFoundError, UsageError
+from autoqec.errors import AutoQECError, BudgetSpentError, MissingPackageError, NotFoundError, UsageError
 from autoqec.history import (
     RoundIdentity,
     append_note,
@@ -36,7 +38,7 @@ from autoqec.loop.front_pairs import head_to_head
 from autoqec.loop.judging import Asked, judge, strong_reference
 from autoqec.loop.one_round import run_round
 from autoqec.loop.parents import composed_parents
-from autoqec.loop.round_state import find_verdict, read_state
+from autoqec.loop.round_state import find_verdict, read_state, save_message
 from autoqec.loop.round_steps import _locked
 from autoqec.loop.session import Session, open_run
 from autoqec.plugins import Registration, load_plugins
@@ -453,6 +455,41 @@ def gated(kind, number=4):
     return {**reply, "files": {**reply["files"], "gate.yaml": f"kind: {kind}\nthreshold: 4.0\n"}}
 
 
+def by_hand(made, files, *, traced=True):
+    """An interrupted round with a commit that no agent of ours wrote."""
+    ledger, run = made.ledger, made.run
+    claim = claim_round(
+        ledger, run.name, {"profile": made.settings.profile.model_dump(), "agents": dict.fromkeys(ROLES, "scripted")}
+    )
+    who = RoundIdentity(
+        run.name, claim.number, claim.attempt, f"{run.env_name}@sha256:{run.env_id}", (), "none", "by+hand", "t"
+    )
+    commit_round(ledger, who, base=run.base, parents=(run.base,), files=files, subject="s", body="")
+    if traced:
+        save_message(ledger, claim, "ideator", Hypothesis(text="t"))
+    return claim
+
+
+@pytest.mark.parametrize("training", [b"learning_rate: .nan\n", b"batch_size: [8]\n", b"- 1\n", b""])
+def test_a_training_file_by_hand_that_is_not_valid_ends_the_round(session, training):
+    made = session(ScriptedAgent({}))
+    claim = by_hand(made, {"stages/bp/stage.yaml": b"kind: neural_bp\n", "training.yaml": training})
+    record = rounds.resume_round(made, claim)
+    assert (record.status, record.claim.code) == (
+        "compile_error",
+        "bad_yaml" if training in (b"- 1\n", b"") else "bad_value",
+    )
+    assert "training.yaml" in record.claim.reason
+
+
+def test_a_round_by_hand_without_a_hypothesis_says_what_is_missing(session):
+    made = session(ScriptedAgent({}))
+    claim = by_hand(made, {"stages/bp/stage.yaml": b"kind: neural_bp\n"}, traced=False)
+    with pytest.raises(AutoQECError, match="the hypothesis of .* is missing from its trace") as caught:
+        rounds.resume_round(made, claim)
+    assert "resume --abandon" in caught.value.hint
+
+
 def test_a_gate_that_the_decoder_cannot_serve_is_refused_with_what_it_offers(session):
     agent = ScriptedAgent(
         {"ideator": [{"text": "t"}], "coder": [gated("converged"), gated("gap")], "analyst": [IGNORE]}
@@ -493,7 +530,7 @@ def test_a_gated_round_says_everywhere_what_share_is_sent_on(session, capsys):
     print_front([row.on_front((), True)])
     print_graph([row])
     shown = capsys.readouterr().out
-    assert shown.count(f"{100 * row.sent_on:.1f} %") == 3
+    assert shown.count(f" {100 * row.sent_on:.1f} %") == 3, "and the gain, which has a minus, may be as many per cent"
     assert shown.count("sent") == 2, "a column of each table"
 
 
