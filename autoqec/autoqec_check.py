@@ -108,7 +108,7 @@ def tested(note: Note, level: float, chunk_shots: int) -> list[str]:
     own = {"word": test.word(level), **shown.figures(), "shots_in_all": every.shots,
            "mcnemar_p_fixed_n": lambda noted: isclose(noted, p, rel_tol=1e-6, abs_tol=1e-300),
            "ler_ratio_ci_all_shots": every.ratio_ends, "digests": lambda each: len(each) * chunk_shots == every.shots}
-    if "flops_per_sent_shot" in note or {"sent", "attempt"} <= {*note}:  # a mean of all shots, rounded up
+    if "flops_per_sent_shot" in note or ("attempt" in note and {"sent", "passes"} & {*note}):  # a mean of all shots, rounded up
         cost = note["flops_per_sent_shot"] * (passes := note.get("passes", note["sent"])) + note.get("gate_flops", 0)
         own |= {"flops_per_shot": -(-cost // every.shots), "sent": lambda n: 0 <= n <= every.shots and n <= passes <= 64 * n}
     return differ(note, evidence, 1e-6) + differ(note, own)

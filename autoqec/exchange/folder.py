@@ -60,7 +60,7 @@ It decodes this circuit at this noise only; for any other error model it raises 
 | `environment/` | the environment of its training |
 | `circuit.stim`, `model.dem` | the compiled environment (no circuit if the environment has none) |
 | `predecoder.py` | loads the predecoder |
-| `predecoder.onnx` | the pipeline alone (with `--onnx`): {detectors} detectors → {mechanisms} log-likelihood ratios, float32 |
+| `predecoder.onnx` | one pass alone (with `--onnx`): {detectors} detectors → {mechanisms} log-likelihood ratios, float32 |
 | `{manifest}` | the same information in JSON, with digests |
 
 ```sh

@@ -56,6 +56,16 @@ def counts_fit(sent: int, passes: int | None, shots: int) -> bool:
     return share_sent(sent, shots) is not None
 
 
+def passes_each(passes: int | None, sent: int | None, shots: int) -> float | None:
+    """How many times an ensemble's pipeline was asked about a shot that was sent on, on average.
+
+    None without an ensemble, where nothing was sent on, or where a note says what cannot be.
+    """
+    if passes is None or not sent or not counts_fit(sent, passes, shots):
+        return None
+    return passes / sent
+
+
 def share_sent(sent: int | None, shots: int) -> float | None:
     """The share of the scored shots that a gate sent on; None without a gate, or where a note says what cannot be."""
     return None if sent is None or shots < 1 or not 0 <= sent <= shots else sent / shots

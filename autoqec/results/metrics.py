@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from autoqec.results.figures import Costs, Figures, read_costs, read_figures
-from autoqec.results.gate_costs import share_sent
+from autoqec.results.gate_costs import passes_each, share_sent
 from autoqec.results.note_form import read_record, write_record
 from autoqec.results.verdict import Parsed, malformed, numbers_in
 
@@ -57,6 +57,12 @@ class Metrics:
         """The share of the shots that a gate sent on; None without one."""
         sent = self.note.get("sent")  # the other parts are not read for it
         return share_sent(sent, self.figures.shots) if type(sent) is int else None
+
+    @property
+    def passes_per_sent_shot(self) -> float | None:
+        """How many times an ensemble's pipeline was asked about a shot that was sent on, on average; None without one."""
+        sent, passes = self.note.get("sent"), self.note.get("passes")
+        return passes_each(passes, sent, self.figures.shots) if type(sent) is type(passes) is int else None
 
     @property
     def training(self) -> TrainingLog:

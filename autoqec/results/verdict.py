@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from autoqec.results.counts import PairedCounts
 from autoqec.results.figures import Figures, Holdout, read_figures
-from autoqec.results.gate_costs import share_sent
+from autoqec.results.gate_costs import passes_each, share_sent
 from autoqec.results.limits import Limits
 from autoqec.results.note_form import is_number, read_counts, read_record, write_record
 
@@ -102,6 +102,12 @@ class Verdict:
         """The share of the target's shots that a gate sent on; None without one."""
         sent, shots = self.details.get("sent"), self.details.get("shots_in_all")
         return share_sent(sent, shots) if type(sent) is type(shots) is int else None
+
+    @property
+    def passes_per_sent_shot(self) -> float | None:
+        """How many times an ensemble's pipeline was asked about a shot that was sent on, on average; None without one."""
+        passes, sent, shots = (self.details.get(name) for name in ("passes", "sent", "shots_in_all"))
+        return passes_each(passes, sent, shots) if type(passes) is type(sent) is type(shots) is int else None
 
     @property
     def references(self) -> Mapping[str, float] | None:

@@ -28,17 +28,20 @@ class DevelopmentRow:
         figures, costs: As in the metrics.
         steps: Of training, done and planned, where the time limit cut it short.
         sent_on: The share of the shots that a gate sent on; None without one.
+        passes_per_sent_shot: How many times an ensemble's pipeline was asked about one of these, on average; None without one.
     """
 
     figures: Figures
     costs: Costs
     steps: tuple[float, float] | None = None
     sent_on: float | None = None
+    passes_per_sent_shot: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
         cut = {"train_steps": self.steps[0], "train_steps_planned": self.steps[1]} if self.steps else {}
-        return {**self.figures.to_note(), **self.costs.to_note(), **cut, "sent_on": self.sent_on}
+        asked = {"sent_on": self.sent_on, "passes_per_sent_shot": self.passes_per_sent_shot}
+        return {**self.figures.to_note(), **self.costs.to_note(), **cut, **asked}
 
     @staticmethod
     def from_json(told: JsonObject | None) -> DevelopmentRow | None:
@@ -48,13 +51,14 @@ class DevelopmentRow:
             return None
         done, planned = told.get("train_steps"), told.get("train_steps_planned")
         cut = (done, planned) if isinstance(done, int | float) and isinstance(planned, int | float) else None
-        return DevelopmentRow(figures, costs, cut, told.get("sent_on"))
+        return DevelopmentRow(figures, costs, cut, told.get("sent_on"), told.get("passes_per_sent_shot"))
 
 
 @dataclass(frozen=True)
 class HoldoutRow:
     """A verdict's figures in a row, with the costs and limits that it names; `bytes` of the candidate's files and weights, and
-    `sent_on`, the share of the shots that a gate sent on, None without one.
+    `sent_on`, the share of the shots that a gate sent on, None without one; `passes_per_sent_shot`, how many times an ensemble's
+    pipeline was asked about one of these on average, None without one.
     """
 
     figures: Figures
@@ -64,6 +68,7 @@ class HoldoutRow:
     references: Mapping[str, float] | None = None
     constraints: Limits | None = None
     sent_on: float | None = None
+    passes_per_sent_shot: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
@@ -75,6 +80,7 @@ class HoldoutRow:
             "references": self.references,
             "constraints": write_record(self.constraints) if self.constraints else None,
             "sent_on": self.sent_on,
+            "passes_per_sent_shot": self.passes_per_sent_shot,
         }
 
     @staticmethod
@@ -85,7 +91,8 @@ class HoldoutRow:
             return None
         limits = told.get("constraints")
         costs = told.get("flops_per_shot"), told.get("params"), told.get("bytes"), told.get("references")
-        return HoldoutRow(figures, *costs, read_record(Limits, limits) if limits else None, told.get("sent_on"))
+        asked = told.get("sent_on"), told.get("passes_per_sent_shot")
+        return HoldoutRow(figures, *costs, read_record(Limits, limits) if limits else None, *asked)
 
 
 @dataclass(frozen=True)
@@ -149,6 +156,12 @@ class RoundRow:
         """The share of the shots behind its figures that a gate sent on; None without one."""
         found = self.holdout or self.metrics
         return found.sent_on if found else None
+
+    @property
+    def passes_per_sent_shot(self) -> float | None:
+        """How many times an ensemble's pipeline was asked about one of these shots, on average; None without one."""
+        found = self.holdout or self.metrics
+        return found.passes_per_sent_shot if found else None
 
     @property
     def costs(self) -> Costs | None:
@@ -246,14 +259,18 @@ def _environment(record: RoundRecord) -> tuple[str | None, str | None]:
 
 
 def _development(metrics: Metrics | None) -> DevelopmentRow | None:
-    return DevelopmentRow(metrics.figures, metrics.costs, metrics.cut_short, metrics.sent_on) if metrics else None
+    if metrics is None:
+        return None
+    asked = metrics.sent_on, metrics.passes_per_sent_shot
+    return DevelopmentRow(metrics.figures, metrics.costs, metrics.cut_short, *asked)
 
 
 def _holdout(verdict: Verdict | None) -> HoldoutRow | None:
     if verdict is None or verdict.figures is None:
         return None
     costs = verdict.cost("flops_per_shot"), verdict.cost("params"), verdict.cost("bytes")
-    return HoldoutRow(verdict.figures, *costs, verdict.references, verdict.limits, verdict.sent_on)
+    asked = verdict.sent_on, verdict.passes_per_sent_shot
+    return HoldoutRow(verdict.figures, *costs, verdict.references, verdict.limits, *asked)
 
 
 def _summary(analysis: Analysis | None) -> str | None:

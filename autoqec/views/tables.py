@@ -221,7 +221,10 @@ def print_outcome(item: RoundRow) -> None:
     if references:
         _print_indented(console, ", ".join(f"{name} {ler:.5f}" for name, ler in sorted(references.items())))
     if item.metrics is not None and item.costs is not None:
-        _print_indented(console, _costs_text(replace(item.metrics, costs=item.costs, sent_on=item.sent_on)))
+        shown = replace(
+            item.metrics, costs=item.costs, sent_on=item.sent_on, passes_per_sent_shot=item.passes_per_sent_shot
+        )
+        _print_indented(console, _costs_text(shown))
 
 
 def _print_indented(console: Console, text: str) -> None:
@@ -235,6 +238,8 @@ def _costs_text(row: DevelopmentRow) -> str:
     costs, steps = row.costs, row.steps
     cut = f" ({steps[0]:,.0f} of {steps[1]:,.0f} steps, no time for more)" if steps else ""
     gated = "" if row.sent_on is None else f" as the mean of all shots, {100 * row.sent_on:.1f} % of which are sent on"
+    if row.passes_per_sent_shot is not None:
+        gated += f" and take {row.passes_per_sent_shot:.1f} passes each"
     return (
         f"{count_text(costs.flops_per_shot)} FLOPs and {costs.latency_us_per_shot:.0f} µs per shot{gated},"
         f" {count_text(costs.params)} parameters; trained {costs.train_seconds:.0f} s{cut}, scored {costs.score_seconds:.0f} s"
@@ -338,7 +343,8 @@ def _sections(item: RoundRow, details: RoundDetails) -> Iterator[tuple[str, str]
     yield "change", details.diff or ""
     yield "conflicts", conflicts_text(details.conflicts, item.fork_from)
     if metrics:
-        row = DevelopmentRow(metrics.figures, metrics.costs, metrics.cut_short, metrics.sent_on)
+        asked = metrics.sent_on, metrics.passes_per_sent_shot
+        row = DevelopmentRow(metrics.figures, metrics.costs, metrics.cut_short, *asked)
         yield "development shots", f"{metrics_text(metrics)}\n{_costs_text(row)}"
     if analysis:
         yield "analysis", f"{analysis.decision}: {analysis.summary}"

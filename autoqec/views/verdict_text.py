@@ -21,6 +21,14 @@ _COMPOSITIONS = {
 }
 
 
+#: What is left of an ensemble in a row of the ablation.
+_VARIANTS = {
+    "one member": "with one member alone",
+    "half the members": "with half of the members",
+    "least weight": "if the solution with the least weight decides",
+}
+
+
 def print_verdict(verdict: Verdict, *, replay_agrees: bool | None = None) -> None:
     """A verdict, so that it can be checked by hand from its counts.
 
@@ -220,12 +228,13 @@ def _ablation(evidence: Evidence) -> Iterator[str]:
     earner = f"stage {found.earner} earns most" if found.earner else "no stage alone is shown to earn anything"
     yield f"ablation, on {found.shots:,} of the headline shots: {earner}"
     for row in found.variants:
+        name = _VARIANTS.get(row.name, row.name)
         if row.counted is None:
-            yield f"  {row.name}: {row.fault}"
+            yield f"  {name}: {row.fault}"
             continue
         c = row.counted.against_whole
         yield (
-            f"  {row.name}: ΔLER {row.counted.delta_ler:+.6f}; the whole candidate gains"
+            f"  {name}: ΔLER {row.counted.delta_ler:+.6f}; the whole candidate gains"
             f" ({c.baseline_only:,} - {c.candidate_only:,})/{c.shots:,} ="
             f" {row.counted.earned:+.6f} {interval_text(row.counted.earned_ci, 6)} more"
         )
@@ -241,11 +250,7 @@ def _costs(evidence: Evidence) -> Iterator[str]:
     )
     target, each = evidence.target, evidence.flops_per_sent_shot
     if target is not None and target.sent is not None and each is not None:
-        own = f" + {target.gate_flops:,}" if target.gate_flops else ""
-        yield (
-            f"the gate sent {target.sent:,} of {target.shots_in_all:,} shots on, {evidence.sent_on or 0.0:.2%}, at {each:,} FLOPs"
-            f" each: ({each:,} · {target.sent:,}{own})/{target.shots_in_all:,} = {evidence.flops_per_shot:,} per shot"
-        )
+        yield _mean_cost(evidence, target, target.sent, each)
     yield (
         f"costs {evidence.flops_per_shot:,} FLOPs per shot and {evidence.params:,} parameters{held};"
         f" {evidence.bytes:,} bytes of files and weights{loading}"
@@ -254,6 +259,20 @@ def _costs(evidence: Evidence) -> Iterator[str]:
     if took is not None:
         gate = f"plain decoding {took.plain:.1f}, gate {took.gate:.1f}, " if each is not None else ""
         yield f"took {took.whole:.1f} µs per shot: {gate}predecoder {took.predict:.1f}, decoding its beliefs {took.decode:.1f}"
+
+
+def _mean_cost(evidence: Evidence, target: Tested, sent: int, each: int) -> str:
+    """The mean cost behind a gate or of an ensemble, from its counts."""
+    own, passes = f" + {target.gate_flops:,}" if target.gate_flops else "", target.passes
+    said = f"the gate sent {sent:,} of {target.shots_in_all:,} shots on, {evidence.sent_on or 0.0:.2%}, at {each:,} FLOPs each"
+    if passes is not None:
+        average = f", {passes / sent:.2f} for each on average" if sent else ""
+        said = (
+            f"the ensemble took {passes:,} passes of {each:,} FLOPs over {sent:,} of {target.shots_in_all:,} shots"
+            f" ({evidence.sent_on or 0.0:.2%}){average}"
+        )
+    asked = sent if passes is None else passes
+    return f"{said}: ({each:,} · {asked:,}{own})/{target.shots_in_all:,} = {evidence.flops_per_shot:,} per shot"
 
 
 def _checks(evidence: Evidence) -> Iterator[str]:

@@ -16,6 +16,8 @@ FOREIGN = TINY_ENVIRONMENT.replace(
     "decoder: mwpm", "decoder: 'sinter:sinter._decoding._decoding_pymatching:PyMatchingDecoder'"
 )
 
+OSD = TINY_ENVIRONMENT.replace("decoder: mwpm", "decoder: osd")
+
 
 @pytest.mark.parametrize(
     ("environment", "files"),
@@ -25,8 +27,20 @@ FOREIGN = TINY_ENVIRONMENT.replace(
         (TINY_ENVIRONMENT, {"gate.yaml": b"kind: gap\nthreshold: 4.0\nevents: 2\n"}),
         (TINY_ENVIRONMENT, {"gate.yaml": b"short_bp: 3\n", "output.yaml": b"mode: hard_flip\nthreshold: 0.9\n"}),
         (TINY_ENVIRONMENT, {"gate.yaml": b"events: 10000\n"}),
+        (TINY_ENVIRONMENT, {"ensemble.yaml": b"members: 5\npasses: 3\nagree: 2\n"}),
+        (TINY_ENVIRONMENT, {"gate.yaml": b"kind: gap\nthreshold: 4.0\n", "ensemble.yaml": b"members: 3\npasses: 3\n"}),
+        (OSD, {"ensemble.yaml": b"members: 3\npasses: 3\nselect: least_weight\n"}),
     ],
-    ids=["beliefs", "hard flips before a sinter decoder", "a gate", "hard flips behind a gate", "nothing is sent on"],
+    ids=[
+        "beliefs",
+        "hard flips before a sinter decoder",
+        "a gate",
+        "hard flips behind a gate",
+        "nothing is sent on",
+        "an ensemble",
+        "an ensemble behind a gate",
+        "an ensemble of osd",
+    ],
 )
 def test_it_fails_on_the_very_shots_the_judge_saw_it_fail_on(make_package, environment, files):
     package = make_package(environment, **files)

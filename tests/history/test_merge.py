@@ -8,6 +8,7 @@ import pytest
 
 from autoqec import history
 from autoqec.canonical import dump_yaml, load_yaml
+from autoqec.decoding.ensemble_file import Ensemble
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
 
 STAGE = {"kind": "gnn", "layers": 2, "width": 32, "norm": {"kind": "layer", "eps": 1e-5}, "features": ["p", "degree"]}
@@ -81,6 +82,26 @@ def test_gates_merge_as_other_files_do(lab, run, commit):
         for n, edit in ((4, {"threshold": 3.0}), (5, {"events": 2}))
     ]
     assert clean(history.merge_candidates(lab, run.base, sides))["gate.yaml"] == gate(threshold=3.0, events=2)
+
+
+def test_ensembles_merge_with_stages_and_conflict_by_field(lab, run, commit):
+    def ensemble(**fields):
+        return dump_yaml(Ensemble().model_dump(mode="json") | fields).encode()
+
+    stage = {"stages/a/stage.yaml": yaml(layers=2)}
+    start = commit(1, {**stage, "ensemble.yaml": ensemble()})
+    wider = commit(2, {**stage, "ensemble.yaml": ensemble(members=16)}, parents=(start,))
+    deeper = {"stages/a/stage.yaml": yaml(layers=4), "ensemble.yaml": ensemble()}
+    merged = clean(history.merge_candidates(lab, run.base, [wider, commit(3, deeper, parents=(start,))]))
+    assert merged == {"stages/a/stage.yaml": yaml(layers=4), "ensemble.yaml": ensemble(members=16)}
+    passes = commit(4, {**stage, "ensemble.yaml": ensemble(passes=4)}, parents=(start,))
+    assert clean(history.merge_candidates(lab, run.base, [wider, passes]))["ensemble.yaml"] == ensemble(
+        members=16, passes=4
+    )
+    fewer = commit(5, {**stage, "ensemble.yaml": ensemble(members=4)}, parents=(start,))
+    (conflict,) = history.merge_candidates(lab, run.base, [wider, fewer]).conflicts
+    assert (conflict.path, conflict.field, conflict.base) == ("ensemble.yaml", "members", 8)
+    assert {conflict.ours, conflict.theirs} == {4, 16}
 
 
 @pytest.mark.parametrize(

@@ -113,3 +113,6 @@ def test_a_round_with_an_ensemble_is_verified_at_what_its_passes_cost(session, g
     assert names == ["shuffled", *(["without the gate"] if gate else []), *least, "without bp"]
     row = round_row(record)
     assert RoundRow.from_json(json.loads(json.dumps(row.to_json()))) == row
+    told = row.to_json()
+    assert told["metrics"]["passes_per_sent_shot"] == metrics["passes"] / metrics["sent"]
+    assert told["holdout"]["passes_per_sent_shot"] == verdict["passes"] / verdict["sent"]

@@ -11,6 +11,7 @@ from autoqec_plugins.holdout.ablation import shuffled, without_gate, without_sta
 from autoqec_plugins.holdout.holdout_verifier import HoldoutVerifier
 from autoqec_plugins.holdout.sequential import EXTENSION_SHOTS, TARGET_FAILURES
 
+from autoqec import autoqec_check
 from autoqec.candidate.weights import bound_to, load_weights, save_weights
 from autoqec.loop.auditing import replay_differences
 from autoqec.problem.environment import ENVIRONMENT_FILE, Choice, environment_from_files
@@ -46,6 +47,7 @@ class Rates:
         missing: References that were left out.
         idle: Whether beliefs that say nothing do as well as the candidate's.
         sent: Shots of each chunk that a gate sends on; None without one.
+        passes: How often an ensemble's pipeline is asked about one of these, in each chunk; None without one.
     """
 
     def __init__(
@@ -59,10 +61,11 @@ class Rates:
         missing=None,
         idle=False,
         sent=None,
+        passes=None,
     ):
         self.rate, self.cost, self.base, self.chunks = rate, cost, base, 0
         self.faults, self.references, self.again, self.missing = faults or {}, references or {}, again, missing or {}
-        self.idle, self.sent = idle, sent
+        self.idle, self.sent, self.passes = idle, sent, passes
 
     def submit(self, task):
         future = Future()
@@ -116,7 +119,7 @@ class Rates:
             references=self.references, predict_seconds=0.0, decode_seconds=0.0, baseline_seconds=0.0, cpu_seconds=0.0,
             digest=str(seed),
             failed=np.packbits(mine).tobytes().hex(), answers="same", lock=None,
-            sent=self.sent, gate_flops=0 if self.sent is None else 9,
+            sent=self.sent, gate_flops=0 if self.sent is None else 9, passes=self.passes,
         )  # fmt: skip
 
 
@@ -129,9 +132,8 @@ def verdict(executor, constraints="{}", protocol="min_shots: 16384", weights=b""
     text = TINY_ENVIRONMENT.replace("protocol: {min_shots: 16384, headline_shots: 32768", shots)
     text += f"constraints: {constraints}\n"
     loaded = environment_from_files({ENVIRONMENT_FILE: text.encode()}, origin="e.yaml")
-    request = VerificationRequest(
-        loaded, SealedCandidate(dict.fromkeys(files, b""), weights), "0" * 40, seed_key=bytes(32), **more
-    )
+    given = files if isinstance(files, dict) else dict.fromkeys(files, b"")
+    request = VerificationRequest(loaded, SealedCandidate(given, weights), "0" * 40, seed_key=bytes(32), **more)
     return HoldoutVerifier().verify(request, executor, lambda event: None)
 
 
@@ -167,6 +169,25 @@ def test_a_gated_candidate_costs_what_it_costs_on_average_of_the_scored_shots():
     ungated = verdict(Rates(0.005), files=GATED[:1], weights=WEIGHTS)
     assert not {"sent", "gate_flops", "flops_per_sent_shot"} & set(ungated.details)
     assert (ungated.sent_on, ungated.details["flops_per_shot"]) == (None, 5000)
+
+
+#: The files of a candidate with a gate and an ensemble.
+ENSEMBLED = dict.fromkeys(GATED, b"") | {"ensemble.yaml": b"members: 8\n"}
+
+
+def test_an_ensemble_costs_its_passes_on_average_of_the_scored_shots():
+    found = verdict(Rates(0.005, sent=410, passes=1000), files=ENSEMBLED, weights=WEIGHTS)
+    details, shots = found.details, found.details["shots_in_all"]
+    assert (details["sent"], details["passes"]) == (shots * 410 // 4096, shots * 1000 // 4096)
+    assert details["flops_per_shot"] == -(-(5000 * details["passes"] + details["gate_flops"]) // shots) == 1221
+    assert found.passes_per_sent_shot == 1000 / 410
+    lines = verdict_lines(found.noted(run="r"))
+    said = f"took {details['passes']:,} passes of 5,000 FLOPs over {details['sent']:,} of {shots:,} shots (10.01%), 2.44 for each"
+    assert said in lines
+    assert f"(5,000 · {details['passes']:,} + {details['gate_flops']:,})/{shots:,} = 1,221 per shot" in lines
+    for row in ("without the ensemble", "with one member alone", "with half of the members", "least weight decides"):
+        assert f"{row}: ΔLER" in lines
+    assert verdict(Rates(0.005, sent=410), files=GATED, weights=WEIGHTS).passes_per_sent_shot is None
 
 
 @pytest.mark.parametrize(("most", "word"), [(499, "FAILED"), (501, "VERIFIED")])
@@ -585,6 +606,51 @@ def noted_gated():
 )
 def test_an_audit_says_what_was_altered_of_the_cost_behind_a_gate(noted_gated, path, change, said):
     test_an_audit_says_what_was_altered(noted_gated, path, change, said)
+
+
+@pytest.fixture(scope="module")
+def noted_ensembled():
+    executor = Rates(0.005, sent=400, passes=900)
+    return json.dumps(verdict(executor, weights=WEIGHTS, protocol=CELLS, files=ENSEMBLED).to_dict())
+
+
+@pytest.mark.parametrize(
+    ("path", "change", "said"),
+    [
+        ("passes", lambda passes: passes - 4096, "flops_per_shot: the note says 1099"),
+        ("passes", lambda _: 1, "sent: the note says"),
+        ("passes", lambda _: 10**9, "sent: the note says"),
+        ("passes", lambda _: None, "flops_per_shot: the note says 1099"),
+        ("sent", lambda _: None, "the note is incomplete: it has no sent"),
+        ("cells.1.passes", lambda _: 399, "cells.1.sent: the note says"),
+        ("cells.1.sent", lambda _: None, "cells.1.passes: the note counts passes, but not the shots"),
+    ],
+)
+def test_an_audit_says_what_was_altered_of_the_passes(noted_ensembled, path, change, said):
+    test_an_audit_says_what_was_altered(noted_ensembled, path, change, said)
+
+
+@pytest.mark.parametrize(
+    ("passes", "sent"),
+    [(399, 400), (64 * 400 + 1, 400), (1, 0), (900, None)],
+    ids=["fewer", "too many", "none", "unsaid"],
+)
+def test_passes_that_cannot_be_are_refused_by_the_audit_and_by_the_checker_even_if_the_cost_follows(
+    noted_ensembled, passes, sent
+):
+    note = json.loads(noted_ensembled)
+    chunks = note["shots_in_all"] // 4096
+    note |= {"passes": passes * chunks, "sent": None if sent is None else sent * chunks}
+    note["flops_per_shot"] = -(-(5000 * note["passes"] + note["gate_flops"]) // note["shots_in_all"])
+    if sent is None:
+        del note["sent"]
+    assert audit(Verdict.from_dict(note)) != []
+    assert not any(wrong for _, wrong in autoqec_check.follows(json.loads(noted_ensembled)))
+    if sent is None:
+        with pytest.raises(KeyError, match="sent"):  # which the checker reports as a field that is missing
+            list(autoqec_check.follows(note))
+    else:
+        assert any(wrong for _, wrong in autoqec_check.follows(note))
 
 
 def test_the_words_of_a_check_may_change_and_its_figures_may_not(noted):

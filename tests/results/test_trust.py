@@ -356,6 +356,11 @@ def test_metrics_that_do_not_follow_from_their_counts_are_not_whole(changes):
         ({"flops_per_sent_shot": None}, False),
         ({"gate_flops": 65_536}, False),
         ({"gate_flops": 65_536, "flops_per_shot": 502}, True),
+        ({"passes": 13_120, "flops_per_shot": 1_001}, True),
+        ({"passes": 13_120}, False),
+        ({"passes": 6_559}, False),
+        ({"passes": 64 * 6_560 + 1, "flops_per_shot": 32_032}, False),
+        ({"passes": 13_120, "sent": None, "flops_per_shot": 1_001}, False),
     ],
 )
 def test_the_mean_cost_of_gated_metrics_follows_from_what_was_sent_on(change, whole):

@@ -136,6 +136,8 @@ def _tested(rng: Random, evidence: Evidence, level: float) -> Evidence:
         target = replace(
             target, sent=target.shots_in_all * (each % 97) // 97, gate_flops=each % 5 * target.shots_in_all
         )
+        if each % 2:  # an ensemble, with one to seven passes about each of these
+            target = replace(target, passes=target.sent * (1 + each % 7))
         evidence = replace(evidence, target=target)
         evidence = replace(evidence, flops_per_shot=evidence.mean_flops)
         over = exceeded(evidence.constraints, flops=evidence.flops_per_shot, params=evidence.params)

@@ -119,6 +119,9 @@ def test_the_closing_line_says_what_the_log_says_of_the_gate(monkeypatch, capsys
     listed = capsys.readouterr().out
     assert "137k  10.4 %" in listed
     assert "10.2" not in told + listed
+    assert "passes" not in told
+    print_outcome(item(1, metrics=FIGURES, holdout=FIGURES | {"sent_on": 0.104, "passes_per_sent_shot": 3.21}))
+    assert "10.4 % of which are sent on and take 3.2 passes each" in capsys.readouterr().out
 
 
 def best(number, *, new=True, sure=True, since=0):
