@@ -8,6 +8,7 @@ training apply it through this one module.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,7 +64,7 @@ class Ensembling:
         Args:
             syndromes: Bit-packed little-endian, uint8 `[shots, ceil(detectors / 8)]`.
             predict: Asks the pipeline.
-            told: Called with the number of shots that are done, now and then.
+            told: Called after each member with the number of shots that are done.
 
         Returns:
             The answers. A shot is invalid if any member's beliefs about it are, or if no member explains it.
@@ -72,7 +73,7 @@ class Ensembling:
         invalid, passes = np.zeros(len(syndromes), dtype=bool), np.zeros(len(syndromes), dtype=np.int32)
         for first in range(0, len(syndromes), _BLOCK):
             part = slice(first, first + _BLOCK)
-            chosen = self._decode_block(np.ascontiguousarray(syndromes[part]), predict)
+            chosen = self._decode_block(np.ascontiguousarray(syndromes[part]), predict, partial(told, first))
             observables[part], invalid[part] = chosen.answer.observables, chosen.answer.invalid
             passes[part] = chosen.passes
             told(min(first + _BLOCK, len(syndromes)))
@@ -88,8 +89,8 @@ class Ensembling:
         board = self._run(syndromes, predict, early=False)[0]
         return features(board)
 
-    def _decode_block(self, syndromes: np.ndarray, predict: Predict) -> Chosen:
-        board, invalid, passes, spare = self._run(syndromes, predict, early=True)
+    def _decode_block(self, syndromes: np.ndarray, predict: Predict, alive: Callable[[], None]) -> Chosen:
+        board, invalid, passes, spare = self._run(syndromes, predict, early=True, alive=alive)
         observables, margin, _ = self._choice(board, np.arange(len(syndromes)))
         lost = np.isnan(margin)  # no member has a solution: the decoder's own answer to the first member's beliefs
         observables[lost], invalid[lost] = spare.observables[lost], invalid[lost] | spare.invalid[lost]
@@ -105,9 +106,9 @@ class Ensembling:
         return observables, margin, unanimous
 
     def _run(
-        self, syndromes: np.ndarray, predict: Predict, *, early: bool
+        self, syndromes: np.ndarray, predict: Predict, *, early: bool, alive: Callable[[], None] = lambda: None
     ) -> tuple[Board, np.ndarray, np.ndarray, Decoded]:
-        """Ask the members one after another; `early` has shots end as `agree` says."""
+        """Ask the members one after another; `early` has shots end as `agree` says, `alive` is called after each member."""
         ensemble, shots = self.ensemble, len(syndromes)
         invalid, passes = np.zeros(shots, dtype=bool), np.zeros(shots, dtype=np.int32)
         left, board = np.arange(shots), None
@@ -132,6 +133,7 @@ class Ensembling:
                     own = self._decoder.decode(asked[lost], np.ascontiguousarray(beliefs[lost]))
                     spare.observables[lost], spare.invalid[lost] = own.observables, own.invalid
             add(board, left, found.observables, found.weights, found.believed, found.names)
+            alive()
             left = left[~invalid[left]]
             if early and ensemble.agree and member + 1 >= ensemble.agree:
                 _, margin, unanimous = self._choice(board, left)

@@ -215,3 +215,10 @@ def test_the_file_is_read_and_checked():
     for wrong in (b"members: 0\n", b"prior_spread: .nan\n", b"select: loudest\n", b"color: red\n", b"- 1\n"):
         with pytest.raises(UsageError, match="ensemble.yaml"):
             read_ensemble({"ensemble.yaml": wrong})
+
+
+def test_a_slow_ensemble_says_after_each_member_that_it_is_alive():
+    """A judge that hears nothing for long takes the process for hung."""
+    told = []
+    open_ensemble(Ensemble(members=5, passes=2, agree=0), MWPM, PROBLEM).decode(FEW, pipeline, told.append)
+    assert told == [0] * 5 + [len(FEW)]
