@@ -88,7 +88,12 @@ def print_error(error: AutoQECError) -> None:
         console.print(Text("  hint: ", style="bold") + plain(error.hint), soft_wrap=True)
 
 
-def say(text: str) -> None:
-    """A message to the person, not data."""
+def say(text: str, *, fitted: bool = False) -> None:
+    """A message to the person, not data.
+
+    Args:
+        text: What to say.
+        fitted: Break lines between words. Otherwise the terminal breaks them, so that you can copy commands.
+    """
     _make_way()
-    err().print(plain(text), soft_wrap=True)
+    err().print(plain(text), soft_wrap=not fitted)

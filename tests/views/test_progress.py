@@ -109,7 +109,12 @@ def test_each_part_of_a_verification_has_a_rate_of_its_own(monkeypatch):
     )
     said = []
     with RoundDisplay() as display:
-        for at, shots, stage in ((0, 0, "test"), (100, 100_000, "test"), (100, 0, "extension"), (110, 50_000, "extension")):
+        for at, shots, stage in (
+            (0, 0, "test"),
+            (100, 100_000, "test"),
+            (100, 0, "extension"),
+            (110, 50_000, "extension"),
+        ):
             now[0] = at
             display.show({"event": "verify", "shots": shots, "max_shots": 200_000, "stage": stage})
             task = display._progress.tasks[0]
