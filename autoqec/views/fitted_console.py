@@ -11,10 +11,14 @@ from rich.text import Text
 #: Spaces that end a line, before the codes that end its style.
 _SPACES = re.compile(r" +((?:\x1b\[[0-9;]*m)*)$", re.MULTILINE)
 
-#: Blanks at which no line may break: around the sign between a name and its value, before a unit, and within an interval.
+#: Blanks at which no line may break: around the signs of equality and multiplication, before a unit, within an interval.
 _INSIDE = re.compile(
-    r"(?<=\S) (?== )|(?<= =) (?=\S)|(?<=\d) (?=(?:%|s|µs|ms|[KMG]i?B)(?![^\W_]))|(?<=\d,) (?=[-+]?[\d.∞]+\])"
+    r"(?<=\S) (?=[=·] )|(?<= [=·]) (?=\S)|(?<=\blog) (?=\d)|(?<=\d) (?=(?:%|s|µs|ms|[KMG]i?B)(?![^\W_]))"
+    r"|(?<=\d,) (?=[-+]?[\d.∞]+\])"
 )
+
+#: A part of a formula, in which no line may break either.
+_BRACKETED = re.compile(r"\([^()\n]{1,24}\)")
 
 #: What stands for such a blank while lines are broken; no text that is printed has it, because it is not printable.
 _BOUND = "\ue000"
@@ -22,7 +26,7 @@ _BOUND = "\ue000"
 
 def bind(text: str) -> str:
     """Text in which no line breaks inside a value: wrap it, and then `unbind` the lines."""
-    return _INSIDE.sub(_BOUND, text)
+    return _BRACKETED.sub(lambda part: part[0].replace(" ", _BOUND), _INSIDE.sub(_BOUND, text))
 
 
 def unbind(text: str) -> str:
