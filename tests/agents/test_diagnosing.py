@@ -290,7 +290,10 @@ def test_a_round_that_asks_for_no_training_and_needs_none_has_no_finding():
     """An ensemble added to a parent's weights, and a template whose first values gain."""
     untrained = "epochs: 1\ninit: parents\nshots: 0\n"
     idle = {"steps": 0, "steps_planned": 0}
-    assert diagnose_round(with_files(scored(training={**idle, "inherited": ["bp.scale"]}), "training.yaml", untrained)) == []
+    assert (
+        diagnose_round(with_files(scored(training={**idle, "inherited": ["bp.scale"]}), "training.yaml", untrained))
+        == []
+    )
     verified = scored(training=idle, decision="candidate", verdict="VERIFIED", verdict_reason="better")
     assert diagnose_round(with_files(verified, "training.yaml", untrained)) == []
     (found,) = diagnose_round(with_files(scored(training=idle), "training.yaml", untrained))

@@ -85,7 +85,16 @@ def test_no_line_breaks_inside_a_value(width, monkeypatch, capsys):
     out().print(plain(text))
     _print_indented(out(), text)
     printed = capsys.readouterr().out
-    for value in ("a = 1,234,", "b = 243,", "c = 116,", "[0.614, 0.697],", "24 µs,", "10.4 %", "(1 + L)^b", "243 · log 1.5620"):
+    for value in (
+        "a = 1,234,",
+        "b = 243,",
+        "c = 116,",
+        "[0.614, 0.697],",
+        "24 µs,",
+        "10.4 %",
+        "(1 + L)^b",
+        "243 · log 1.5620",
+    ):
         assert printed.count(value) == 2, value
     assert " ".join(printed.split()) == f"{text} {text}"
     assert max(map(len, printed.splitlines())) <= width
