@@ -18,7 +18,7 @@ from autoqec.cli.lab import run_session
 from autoqec.cli.main import COMMANDS, module_of, run
 from autoqec.compiled_once import say_compiling
 from autoqec.config import load_settings
-from autoqec.history import list_claims, list_runs, open_ledger
+from autoqec.history import close_claim, find_record, list_claims, list_runs, open_ledger
 from autoqec.plugins import load_plugins
 from autoqec.sandbox.child import Child
 from autoqec.testing import make_tiny_lab
@@ -412,6 +412,23 @@ def test_a_round_that_cannot_go_on_is_reported_and_can_be_given_up(copied, capsy
     assert printed(capsys, "resume", "--abandon", f"{run}/3")[0] == 0
     assert "abandoned" in printed(capsys, "log")[1]
     assert "nothing to resume" in printed(capsys, "resume")[2]
+
+
+@pytest.mark.parametrize(("status", "expected"), [("compile_error", 1), ("ok", 0)])
+def test_resume_exits_as_round_does(copied, capsys, monkeypatch, status, expected):
+    run = copied[0]["run"]
+    ref = f"refs/autoqec/claims/{run}/1"
+    claim = json.loads(_git("cat-file", "blob", ref))
+    claim |= {"boot_id": "gone", "state": "open", "status": None, "closed": None}
+    _git("update-ref", ref, _git("hash-object", "-w", "--stdin", text=json.dumps(claim)))
+
+    def ends(session, claim):
+        close_claim(session.ledger, claim, status=status, reason="r")
+        return find_record(session.ledger, claim.run, claim.number)
+
+    monkeypatch.setattr("autoqec.loop.one_round._finish", ends)
+    code, out, _ = printed(capsys, "resume", "--json")
+    assert (code, json.loads(out)["status"]) == (expected, status)
 
 
 def test_a_round_of_a_renamed_host_is_named_and_can_be_forced(copied, capsys):
