@@ -38,7 +38,7 @@ PERSON = "person"
 
 
 class TrainingRecord(TypedDict):
-    """What `training.json` keeps of a training: telemetry, costs, the problem it was for, and sandbox and screen if there were any."""
+    """What `training.json` keeps of a training: telemetry, costs, the problem it was for; sandbox and screen if it had any."""
 
     telemetry: JsonObject
     cost: Mapping[str, int]

@@ -214,19 +214,7 @@ def train_candidate(
                 screen_share=screen.share if screen else 0.0,
             )
             child.tell(request.to_message())
-            while True:
-                message = _heard(child, deadline)
-                if message.fields.get("done"):
-                    return _result(message, lock, files)
-                if screen is not None and message.fields.get("screen"):
-                    began, found = time.monotonic(), _result(message, lock, files)
-                    if not screen.passes(found):
-                        return found
-                    screen = None  # a process that runs a candidate's code is screened once, whatever it sends
-                    deadline += time.monotonic() - began
-                    child.tell(ScreenPassed().to_message())
-                    continue
-                report(_numbers(message.fields, _PROGRESS))
+            return _carried_on(child, deadline, lock, files, screen, report)
     except ChannelTimeout as error:
         problem = f"training took longer than {limits.seconds:.0f} s"
         raise TrainingFailed("killed_by_safety", problem, code="training_time") from error
@@ -234,6 +222,30 @@ def train_candidate(
         raise TrainingFailed(_status(error), error.problem, code=error.code, about=error.about) from error
     except ChannelClosed as error:
         raise TrainingFailed("killed_by_safety", error.problem, code=error.code, about=error.about) from error
+
+
+def _carried_on(
+    child: Child,
+    deadline: float,
+    lock: Lock | None,
+    files: Mapping[str, bytes],
+    screen: ScreenAt | None,
+    report: Callable[[Mapping[str, Any]], None],
+) -> TrainingResult:
+    """What a training that has been asked for results in: what it ends with, or what was screened if it does not pass."""
+    while True:
+        message = _heard(child, deadline)
+        if message.fields.get("done"):
+            return _result(message, lock, files)
+        if screen is not None and message.fields.get("screen"):
+            began, found = time.monotonic(), _result(message, lock, files)
+            if not screen.passes(found):
+                return found
+            screen = None  # a process that runs a candidate's code is screened once, whatever it sends
+            deadline += time.monotonic() - began
+            child.tell(ScreenPassed().to_message())
+        else:
+            report(_numbers(message.fields, _PROGRESS))
 
 
 def _heard(child: Child, deadline: float) -> Message:

@@ -141,9 +141,7 @@ def train(
     validated_on = validation_shots or _validated_on(settings, steps, between)
     losses = _losses(modules, problems, decoders, candidate, device, seed, validated_on, levels, labellings)
     began = time.monotonic()
-    if losses.labelled is not None and isfinite(seconds):
-        share = 1.0 if settings.sampling == "all" else settings.sampled_share
-        losses.labelled.require_time(validated_on, share, seconds, derive_seed(seed, "labels", 0))
+    _require_time(losses, settings, validated_on, seconds, seed)
     stopping = EarlyStopping(modules, settings.patience, paired=settings.sampling != "all")
     untrained = losses.validation()
     if not isfinite(untrained.mean):
@@ -153,18 +151,12 @@ def train(
     course = _Course(steps, per_epoch, between, timed, len(levels), screen.share if screen else None)
 
     def result(after: float) -> Trained:
-        told = {
-            "validation_after": round(after, 6),
-            **course.telemetry(settings.batch_size),
-            **(losses.labelled.telemetry() if losses.labelled else {}),
-            "inherited": inherited,
-            "seconds": round(course.time.spent, 3),
-        }
+        told = _telemetry(settings, course, losses, stopping, device) | {"validation_after": round(after, 6)}
         tensors = {name: value.copy() for name, value in module_tensors(modules).items()}  # training may go on
-        return Trained(tensors, _telemetry(settings, stopping, device) | told)
+        return Trained(tensors, told | {"inherited": inherited})
 
     def at_screen() -> None:
-        with course.time.pausing(), stopping.best_in_place() as after:
+        with timed.pausing(), stopping.best_in_place() as after:
             if screen is not None:
                 screen.reached(result(after))
 
@@ -174,13 +166,25 @@ def train(
     return result(stopping.restore())
 
 
-def _telemetry(settings: Training, stopping: EarlyStopping, device: torch.device) -> dict[str, object]:
+def _require_time(losses: ShotLosses, settings: Training, validated_on: int, seconds: float, seed: bytes) -> None:
+    """Refuse labels that take longer than the training may."""
+    if losses.labelled is not None and isfinite(seconds):
+        share = 1.0 if settings.sampling == "all" else settings.sampled_share
+        losses.labelled.require_time(validated_on, share, seconds, derive_seed(seed, "labels", 0))
+
+
+def _telemetry(
+    settings: Training, course: _Course, losses: ShotLosses, stopping: EarlyStopping, device: torch.device
+) -> dict[str, object]:
     """What is worth telling of any training."""
     import torch
 
     return {
+        **course.telemetry(settings.batch_size),
+        **(losses.labelled.telemetry() if losses.labelled else {}),
+        "seconds": round(course.time.spent, 3),
         "loss": settings.loss,
-        "validation": stopping.points,
+        "validation": [*stopping.points],
         "validation_before": stopping.points[0]["loss"],
         "threads": thread_count(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
@@ -272,7 +276,7 @@ class _Course:
     def telemetry(self, batch_size: int) -> dict[str, object]:
         """What is worth telling of its end."""
         return {
-            "points": self.points,
+            "points": [*self.points],
             "steps": self.done,
             "steps_planned": self.time.planned,
             "out_of_time": self.out_of_time,

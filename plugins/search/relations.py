@@ -28,8 +28,8 @@ def aims(past: PastRound) -> Aims:
     """Return gain per shot (to maximise), and log10 of FLOPs per shot and of parameters (to minimise).
 
     These are development figures, not those of the verdict. They are as fair, because every round has its own development
-    shots, and they are reproducible from the seed, whereas a holdout is not. Those of a round that its screen ended are of weights
-    that were hardly trained.
+    shots, and they are reproducible from the seed, whereas a holdout is not. Those of a round that its screen ended are of
+    weights that were hardly trained.
     """
     if past.status not in COMPLETE or past.metrics is None:
         return FAILED
