@@ -18,7 +18,7 @@ from autoqec.results.figures import Figures, Gain
 from autoqec.results.round_results import RoundResults
 from autoqec.views.conflict_text import conflicts_text
 from autoqec.views.console import out, plain
-from autoqec.views.figures_text import interval_text, metrics_text, ratio_text
+from autoqec.views.figures_text import interval_text, metrics_text, rate_text, ratio_text
 from autoqec.views.fitted_console import bind, unbind
 from autoqec.views.round_json import DevelopmentRow, Disagreement, HoldoutRow, RoundRow
 
@@ -26,15 +26,19 @@ _VERDICT_STYLE = {"VERIFIED": "bold green", "SUSPICIOUS": "bold yellow", "FAILED
 
 
 def _rate(value: float | None) -> str:
-    return "–" if value is None else f"{value:.5f}"
+    return "–" if value is None else rate_text(value, 5)
 
 
 def gain_text(gain: Gain | Figures | None) -> str:
     """Gain per shot in units of 1e-3, with its interval."""
     if gain is None:
         return "–"
-    low, high = gain.gain_interval
-    return f"{1e3 * gain.delta_ler:+.2f} [{1e3 * low:+.2f}, {1e3 * high:+.2f}]"
+    values = [1e3 * value for value in (gain.delta_ler, *gain.gain_interval)]
+    digits = (
+        "+.2f" if max(map(abs, values)) >= 0.1 else "+.2g"
+    )  # where failures are rare, two decimals would show nothing
+    middle, low, high = (f"{value:{digits}}" for value in values)
+    return f"{middle} [{low}, {high}]"
 
 
 def count_text(value: float | None) -> str:
@@ -215,14 +219,16 @@ def print_outcome(item: RoundRow) -> None:
     if best is None:
         return
     origin = "shots drawn after the commit" if item.holdout else "development shots"
-    _print_indented(
-        console,
-        f"LER {best.ler_candidate:.5f}, plain {best.ler_baseline:.5f} ({_percent(best)}):"
-        f" ratio {ratio_text(best.ler_ratio, 3)} {interval_text(best.ratio_interval, 3)} over {best.shots:,} {origin}",
+    said = (
+        f"LER {rate_text(best.ler_candidate, 5)}, plain {rate_text(best.ler_baseline, 5)} ({_percent(best)}):"
+        f" ratio {ratio_text(best.ler_ratio, 3)} {interval_text(best.ratio_interval, 3)} over {best.shots:,} {origin}"
     )
+    if best.ler_candidate == best.ler_baseline == 0:
+        said = f"no failure in {best.shots:,} {origin}, with the candidate or without: too few shots to compare them"
+    _print_indented(console, said)
     references = (item.holdout.references if item.holdout else None) or item.references or {}
     if references:
-        _print_indented(console, ", ".join(f"{name} {ler:.5f}" for name, ler in sorted(references.items())))
+        _print_indented(console, ", ".join(f"{name} {rate_text(ler, 5)}" for name, ler in sorted(references.items())))
     if item.metrics is not None and item.costs is not None:
         shown = replace(
             item.metrics, costs=item.costs, sent_on=item.sent_on, passes_per_sent_shot=item.passes_per_sent_shot
