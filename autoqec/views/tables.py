@@ -55,7 +55,17 @@ def count_text(value: float | None) -> str:
 
 def sent_text(row: RoundRow) -> str:
     """The share of the shots that a gate sent on, or a dash."""
-    return "–" if row.sent_on is None else f"{100 * row.sent_on:.1f} %"
+    return "–" if row.sent_on is None else _share_text(row.sent_on)
+
+
+def _share_text(share: float) -> str:
+    """A share in per cent; a small one to two figures."""
+    return f"{100 * share:.1f} %" if share >= 1e-3 or share == 0 else f"{100 * share:.2g} %"
+
+
+def _us_text(us: float) -> str:
+    """Microseconds, whole ones from one on."""
+    return f"{us:.0f}" if us >= 1 else f"{us:.1g}"
 
 
 def any_gated(rows: Iterable[RoundRow]) -> bool:
@@ -251,7 +261,7 @@ def _costs_text(row: DevelopmentRow, holdout: HoldoutRow | None = None) -> str:
     """
     costs, steps = row.costs, row.steps
     cut = f" ({steps[0]:,.0f} of {steps[1]:,.0f} steps, no time for more)" if steps else ""
-    gated = "" if row.sent_on is None else f" as the mean of all shots, {100 * row.sent_on:.1f} % of which are sent on"
+    gated = "" if row.sent_on is None else f" as the mean of all shots, {_share_text(row.sent_on)} of which are sent on"
     if row.passes_per_sent_shot is not None:
         gated += f" and take {row.passes_per_sent_shot:.1f} passes each"
     took, elsewhere = costs.latency_us_per_shot, ""
@@ -260,7 +270,7 @@ def _costs_text(row: DevelopmentRow, holdout: HoldoutRow | None = None) -> str:
             (holdout.us_per_shot, "") if holdout.us_per_shot is not None else (took, " on development shots")
         )
     return (
-        f"{count_text(costs.flops_per_shot)} FLOPs and {took:.0f} µs{elsewhere} per shot{gated},"
+        f"{count_text(costs.flops_per_shot)} FLOPs and {_us_text(took)} µs{elsewhere} per shot{gated},"
         f" {count_text(costs.params)} parameters; trained {costs.train_seconds:.0f} s{cut}, scored {costs.score_seconds:.0f} s"
     )
 
@@ -316,8 +326,8 @@ def _front_row(item: RoundRow, gated: bool, *, timed: bool) -> _Row:
 
 def _took(item: RoundRow, *, timed: bool) -> _Row:
     if timed and item.holdout and item.holdout.us_per_shot is not None:
-        return {"µs": f"{item.holdout.us_per_shot:.0f}"}
-    return {_DEVELOPMENT_US: "–" if item.costs is None else f"{item.costs.latency_us_per_shot:.0f}"}
+        return {"µs": _us_text(item.holdout.us_per_shot)}
+    return {_DEVELOPMENT_US: "–" if item.costs is None else _us_text(item.costs.latency_us_per_shot)}
 
 
 @dataclass(frozen=True)

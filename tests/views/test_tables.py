@@ -195,6 +195,10 @@ def test_rare_failures_are_shown_and_none_is_said_to_be_none(monkeypatch, capsys
     out = capsys.readouterr().out
     assert "3.2e-6" in out
     assert "+0.046 [+0.039, +0.053]" in out
+    print_outcome(item(1, holdout=rare | {"sent_on": 2.4e-4, "us_per_shot": 0.42}))
+    assert "0.4 µs per shot as the mean of all shots, 0.024 % of which are sent on" in " ".join(
+        capsys.readouterr().out.split()
+    )
     none = FIGURES | {"ler_candidate": 0.0, "ler_baseline": 0.0, "ler_ratio": None, "ler_ratio_ci": [0.0, None]}
     print_outcome(item(1, holdout=none))
     assert (
