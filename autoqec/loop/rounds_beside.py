@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from autoqec.agents.agent_contract import FamilyRound, PastRound
@@ -80,6 +80,11 @@ def family_rounds(session: Session) -> tuple[FamilyRound, ...]:
             read_history(session.ledger, run.name), lambda commit: read_candidate(session.ledger, commit)
         )
         found += [FamilyRound(fields, past) for past in closed if past.status == "ok" and past.metrics and past.files]
+    return lowest_ratios(found)
+
+
+def lowest_ratios(found: Iterable[FamilyRound]) -> tuple[FamilyRound, ...]:
+    """The rounds of the lowest ratios to the plain decoder, as many as a context has, worst first."""
     return tuple(sorted(found, key=_worst_first)[-MOST_OF_FAMILY:])
 
 
