@@ -12,9 +12,9 @@ from autoqec.json_values import JsonObject
 from .normal_form import NO_MEMBERS
 from .templates import Family, family_of
 
-#: The first ensemble of each family; `docs/candidates.md` has the measurements. A matching decoder solves every class, so disorder
-#: of one pass's beliefs is enough: it needs no further pass and no further FLOPs. Ordered statistics answer one class a member, and
-#: only another pass of belief propagation leads to another one.
+#: The first ensemble of each family; `docs/candidates.md` has the measurements. A matching decoder solves every class, so
+#: disorder of one pass's beliefs is enough: it needs no further pass and no further FLOPs. Ordered statistics answer one class a
+#: member, and only another pass of belief propagation leads to another one.
 FIRST_ENSEMBLE: Mapping[Family, JsonObject] = {
     "matching": {
         "members": 24,
