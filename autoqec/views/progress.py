@@ -111,6 +111,8 @@ class RoundDisplay:
             cut = f", cut from {event['planned']:,} steps to fit the time" if event["steps"] < event["planned"] else ""
             note = f"loss {event['loss']:.3f}, {self._speed(event['shots'])}{cut}"
             self._advance(event["step"], event["steps"], note)
+        elif event["event"] == "screen":
+            self._note(f"screen: {event['shots']:,} of {event['total']:,} shots")
         elif event["event"] == "score":
             self._advance(event["shots"], event["total"], self._speed(event["shots"]))
         elif event["event"] == "verify":

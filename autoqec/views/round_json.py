@@ -29,6 +29,7 @@ class DevelopmentRow:
         steps: Of training, done and planned, where the time limit cut it short.
         sent_on: The share of the shots that a gate sent on; None without one.
         passes_per_sent_shot: How many times an ensemble's pipeline was asked about one of these, on average; None without one.
+        rung: The rung at which training ended: 0 at its screen, 1 after it; None if it was not screened.
     """
 
     figures: Figures
@@ -36,11 +37,12 @@ class DevelopmentRow:
     steps: tuple[float, float] | None = None
     sent_on: float | None = None
     passes_per_sent_shot: float | None = None
+    rung: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
         cut = {"train_steps": self.steps[0], "train_steps_planned": self.steps[1]} if self.steps else {}
-        asked = {"sent_on": self.sent_on, "passes_per_sent_shot": self.passes_per_sent_shot}
+        asked = {"sent_on": self.sent_on, "passes_per_sent_shot": self.passes_per_sent_shot, "rung": self.rung}
         return {**self.figures.to_note(), **self.costs.to_note(), **cut, **asked}
 
     @staticmethod
@@ -51,7 +53,8 @@ class DevelopmentRow:
             return None
         done, planned = told.get("train_steps"), told.get("train_steps_planned")
         cut = (done, planned) if isinstance(done, int | float) and isinstance(planned, int | float) else None
-        return DevelopmentRow(figures, costs, cut, told.get("sent_on"), told.get("passes_per_sent_shot"))
+        asked = told.get("sent_on"), told.get("passes_per_sent_shot"), told.get("rung")
+        return DevelopmentRow(figures, costs, cut, *asked)
 
 
 @dataclass(frozen=True)
@@ -270,7 +273,7 @@ def _environment(record: RoundRecord) -> tuple[str | None, str | None]:
 def _development(metrics: Metrics | None) -> DevelopmentRow | None:
     if metrics is None:
         return None
-    asked = metrics.sent_on, metrics.passes_per_sent_shot
+    asked = metrics.sent_on, metrics.passes_per_sent_shot, metrics.rung_number
     return DevelopmentRow(metrics.figures, metrics.costs, metrics.cut_short, *asked)
 
 

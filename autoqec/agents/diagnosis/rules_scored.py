@@ -33,6 +33,8 @@ def scored_causes(case: Case) -> Iterator[Diagnosis]:
     if (invalid := metrics.measured.invalid) > 0:
         shots = figure(metrics.figures.shots)
         yield found(case, "invalid_shots", f"invalid: {figure(invalid)} of {shots} shots", changes=calmer(case.files))
+    if metrics.screened_out:
+        return  # its training and its figures are not those of a whole round
     yield from _training(case, metrics)
     yield from _beliefs(case, metrics)
     if case.past.verdict is None:
