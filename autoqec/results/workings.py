@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from autoqec.results.statistics import BETS, PLANNED_ATTEMPTS, attempt_share, best_bet
+from autoqec.results.bets import BETS
+from autoqec.results.statistics import PLANNED_ATTEMPTS, attempt_share, best_bet
 from autoqec.results.verdict_parts import Attempt, Tested
 
 
@@ -47,4 +48,4 @@ class EvidenceWorkings:
 
 def evidence_workings(tested: Tested) -> EvidenceWorkings:
     """The largest term of a test's evidence."""
-    return EvidenceWorkings(*best_bet(tested.test))
+    return EvidenceWorkings(*best_bet(tested.test_counts))
