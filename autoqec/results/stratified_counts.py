@@ -219,14 +219,20 @@ class StratifiedCounts:
     def _exact(self, side: int) -> float:
         return sum(each.failing[side] for each in self.listed)
 
+    def part(self, place: int) -> tuple[PairedCounts, tuple[float, float]]:
+        """The counts of a drawn stratum, and its part in the rates of baseline and candidate.
+
+        Args:
+            place: Which, in the order of `drawn`.
+        """
+        rows = [(self._weights(phase)[place], phase.counts[place]) for phase in self.phases]
+        shots = max(1, sum(phase.shots for phase in self.phases))
+        plain = sum(weight * counts.baseline_failures for weight, counts in rows)
+        own = sum(weight * counts.candidate_failures for weight, counts in rows)
+        return sum((counts for _, counts in rows), PairedCounts()), (plain / shots, own / shots)
+
     def _rate(self, side: int) -> float:
-        shots = sum(phase.shots for phase in self.phases)
-        failing = sum(
-            weight * (counts.baseline_failures, counts.candidate_failures)[side]
-            for phase in self.phases
-            for weight, counts in zip(self._weights(phase), phase.counts, strict=True)
-        )
-        return self._exact(side) + (failing / shots if shots else 0.0)
+        return self._exact(side) + sum(self.part(place)[1][side] for place in range(len(self.drawn.faults)))
 
     def _weights(self, phase: Phase) -> list[float]:
         return [p / share for p, share in zip(self.drawn.probabilities, phase.shares, strict=True)]

@@ -241,8 +241,15 @@ def _harm(evidence: Evidence) -> Check:
         return check("harm", "not_made", "there is no other p or number of rounds to look at")
     at = {word: [row.label for row in rows if row.word == word] for word in ("harm", "unknown", "no_harm")}
     says = "; ".join(f"{word.replace('_', ' ')} at {', '.join(labels)}" for word, labels in at.items() if labels)
+    if any(row.counted is not None and not _seen(row.counted.counts) for row in rows):
+        says += "; where neither side failed a shot, nothing is shown"
     damning = any(row.word == "harm" and row.same_shape for row in rows)
     return check("harm", "failed" if damning else "warned" if at["harm"] else "passed", says, "harm")
+
+
+def _seen(counts: PairedCounts) -> int:
+    """Shots on which a side failed."""
+    return counts.both + counts.baseline_only + counts.candidate_only
 
 
 def _slope(evidence: Evidence) -> Check:

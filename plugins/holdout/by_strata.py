@@ -50,14 +50,12 @@ class Strata:
         return together(tallies, self.drawn, self.chances)
 
 
-def strata_at(stream: ScoreStream, max_shots: int) -> Strata | None:
-    """The strata of a stream's cell; None if its shots are plain.
+def strata_at(stream: ScoreStream, max_shots: int) -> Strata:
+    """The strata of a stream's cell, whose test may take so many shots.
 
     Raises:
         UsageError: Its shots cannot be drawn by strata.
     """
-    if not stream.environment.environment.protocol.by_strata:
-        return None
     found = stream.run(STRATA, most_listed=int(max_shots * LISTED_PART))
     sets, probabilities = tuple(found["listed"]), tuple(found["probabilities"])
     faults = tuple(range(len(sets), len(probabilities)))

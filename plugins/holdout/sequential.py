@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from math import ceil, log
 from typing import Any
 
+from autoqec.candidate_paths import GATE_FILE
 from autoqec.problem.sampling import CHUNK_SHOTS
 from autoqec.results.decision import FUTILE_ALPHA, FUTILE_RATIO, cell_result, test_word
 from autoqec.results.statistics import log_e_better, log_e_worse
 from autoqec.results.verdict_parts import Tested
+from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring.score_stream import Scored, ScoreStream, ShotProgress, chunks_for
 from autoqec.scoring.verifier_contract import Report, VerificationRequest
 
@@ -26,6 +28,9 @@ EXTENSION_SHOTS = 200_000
 #: is almost surely shown to be below, at the strictest level of a run's first attempts (4e-4).
 TARGET_FAILURES = 800
 
+#: The most shots of a do-no-harm cell or an ablation of a gated candidate: at a few microseconds a shot they take seconds.
+RARE_SHOTS = 524_288
+
 #: Looks are free; this only keeps processes busy between them.
 _LOOK_GROWTH = 1.25
 
@@ -38,16 +43,28 @@ class Plan:
         alpha: Level of the attempt.
         min_shots, max_shots: No decision before and after these.
         headline_shots: Shots of the figures.
+        by_strata: Whether shots are drawn by strata.
+        factor: How many times the usual shots there are beside the figures, where failures are rare.
     """
 
     alpha: float
     min_shots: int
     max_shots: int
     headline_shots: int
+    by_strata: bool = False
+    factor: int = 1
 
     def few(self, most: int) -> int:
         """Shots for something beside the figures: so many, or a quarter of what the figures have, where decoding is slow."""
         return min(most, max(self.headline_shots // 4, CHUNK_SHOTS))
+
+    def rare(self, most: int, sealed: SealedCandidate) -> int:
+        """The same for something that failures must be seen in: more shots where they are rare, but not without end.
+
+        Only a gated candidate has more: behind its gate hardly one of them costs anything.
+        """
+        more = min(most * self.factor, RARE_SHOTS) if GATE_FILE in sealed.files else most
+        return self.few(max(most, more))
 
 
 def plan_for(request: VerificationRequest, alpha: float) -> Plan:
@@ -58,7 +75,8 @@ def plan_for(request: VerificationRequest, alpha: float) -> Plan:
     headline = protocol.headline_shots or EXTENSION_SHOTS
     if target is not None:
         headline = max(headline, ceil(TARGET_FAILURES / target))
-    return Plan(alpha, protocol.min_shots or MIN_SHOTS, max_shots, min(headline, max_shots))
+    least, factor = protocol.min_shots or MIN_SHOTS, protocol.shots_factor or 1
+    return Plan(alpha, least, max_shots, min(headline, max_shots), protocol.by_strata, factor)
 
 
 @dataclass(frozen=True)
@@ -104,8 +122,7 @@ def test_cell(
     Raises:
         CandidateFault: The candidate broke its contract.
     """
-    strata = strata_at(stream, plan.max_shots)
-    by = StrataTest(strata) if strata else None
+    by = StrataTest(strata_at(stream, plan.max_shots)) if plan.by_strata else None
     with spending.part("cells" if cell else "test"):
         test = _decided(stream, plan, spending, report, cell, by)
     behind, extension = stream, None
