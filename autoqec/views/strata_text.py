@@ -40,7 +40,7 @@ def strata_lines(tested: Tested, strata: ByStrata) -> Iterator[str]:
                 f"  {faults} faults, probability {behind.drawn.probabilities[place]:.3g}, drawn: {_counts(counts)};"
                 f" adds {plain:.3g} to plain, {own:.3g} to candidate"
             )
-    yield f"  more faults than {behind.drawn.faults[-1]}: probability at most {behind.drawn.beyond:.1g}, counted against the claim"
+    yield f"  more faults than {behind.drawn.faults[-1]}: probability at most {behind.drawn.beyond:.1g}, against the claim"
 
 
 def _kinds(counts: StratifiedCounts) -> str:

@@ -15,6 +15,7 @@ from importlib.metadata import version
 from typing import Any
 
 from autoqec.candidate_paths import ENSEMBLE_FILE, GATE_FILE
+from autoqec.errors import UsageError
 from autoqec.plugins import load_plugins
 from autoqec.problem.environment import Choice
 from autoqec.problem.neighbours import environment_cell, neighbours, rates_beside
@@ -98,8 +99,15 @@ class HoldoutVerifier:
                 versions={name: version(name) for name in _VERSIONS},
             )
         )
+        plan = plan_for(request, alpha)
+        if plan.by_strata and request.strong_reference:
+            raise UsageError(
+                f"the strong reference {request.strong_reference} is compared on plain shots alone",
+                hint="set strong_reference to none, or leave out protocol.sampling; then autoqec env check ENV",
+                code="no_strata",
+            )
         try:
-            _judge(request, stream, plan_for(request, alpha), spending, report, collected)
+            _judge(request, stream, plan, spending, report, collected)
             word, reason = decide(collected.evidence)
         except CandidateFault as fault:
             word, reason = word_for(fault.reason), fault.reason
