@@ -94,8 +94,11 @@ BETTER = judged(0.5)
 
 def truth(rate):
     """The rates of the model by hand."""
-    weights = enumerate(CHANCES)
-    return sum(p * (0.02 * k if k < 3 else 0.04 * k) * (1 if rate is None else rate) for k, p in weights)
+    factor = 1 if rate is None else rate
+    ranks = np.arange(sum(SETS)) % 100
+    ends = np.cumsum(SETS)
+    listed = [(ranks[end - count : end] < factor * 2 * k).mean() for k, (end, count) in enumerate(zip(ends, SETS, strict=True))]
+    return sum(p * (listed[k] if k < 3 else 0.04 * k * factor) for k, p in enumerate(CHANCES))
 
 
 def test_a_better_candidate_is_verified_with_the_weighted_rates():
