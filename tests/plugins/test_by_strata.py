@@ -97,7 +97,10 @@ def truth(rate):
     factor = 1 if rate is None else rate
     ranks = np.arange(sum(SETS)) % 100
     ends = np.cumsum(SETS)
-    listed = [(ranks[end - count : end] < factor * 2 * k).mean() for k, (end, count) in enumerate(zip(ends, SETS, strict=True))]
+    listed = [
+        (ranks[end - count : end] < factor * 2 * k).mean()
+        for k, (end, count) in enumerate(zip(ends, SETS, strict=True))
+    ]
     return sum(p * (listed[k] if k < 3 else 0.04 * k * factor) for k, p in enumerate(CHANCES))
 
 
