@@ -32,6 +32,7 @@ class ProfileLimits(TypedDict, total=False):
 
     train_shots: int
     train_seconds: float
+    screen_shots: int
     memory_gib: float
     score_shots: int
     verify_shots: int

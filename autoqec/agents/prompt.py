@@ -199,7 +199,8 @@ def _where_to_aim(context: Context) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _baseline(context: Context) -> dict[str, Any]:
     """How often the plain decoder and the references fail, by the newest round that was scored."""
-    scored = next((past for past in reversed(context.history) if past.metrics), None)
+    # A round that its screen ended was scored on few shots, and without references.
+    scored = next((p for p in reversed(context.history) if p.metrics and not p.metrics.screened_out), None)
     told = {"decoder": context.environment.get("decoder")}
     if scored is None or scored.metrics is None:
         return told

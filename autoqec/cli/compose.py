@@ -30,6 +30,7 @@ def command(rounds: tuple[str, ...], edit: bool, text: str | None, as_json: bool
     from autoqec.loop.one_round import run_round
     from autoqec.loop.parents import check_parents
     from autoqec.plugins import load_plugins
+    from autoqec.results.rungs import COMPLETE
     from autoqec.views.round_text import round_printer
 
     ledger, settings = open_lab(flags)
@@ -51,4 +52,4 @@ def command(rounds: tuple[str, ...], edit: bool, text: str | None, as_json: bool
         record = run_round(session, hypothesis)
         show(record)
         share_results(session)
-    return 0 if record.status == "ok" else 1
+    return 0 if record.status in COMPLETE else 1

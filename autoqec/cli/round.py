@@ -60,8 +60,8 @@ def command(
     """Run research rounds: propose, train, score, verify.
 
     Every round becomes a branch exp/<run>/<N> with one commit; the working tree does not change. Exit code 1 if no round
-    completed (a round that is not VERIFIED counts as completed). Exit code 4 if a budget is spent; continue with
-    `autoqec resume` and a larger budget.
+    completed (a round that is not VERIFIED, or that its screen ended, counts as completed). Exit code 4 if a budget is spent;
+    continue with `autoqec resume` and a larger budget.
     """
     from autoqec.agents.agent_contract import ROLES, ReplyAwaited
     from autoqec.agents.tape import Recorder
@@ -70,6 +70,7 @@ def command(
     from autoqec.loop.many_rounds import run_rounds
     from autoqec.loop.session import make_agent, open_run
     from autoqec.plugins import load_plugins
+    from autoqec.results.rungs import COMPLETE
     from autoqec.views.console import say
     from autoqec.views.round_text import round_printer
 
@@ -122,7 +123,7 @@ def command(
         say(f"stopped: none of the last {settings['patience']} rounds was VERIFIED; see autoqec diagnose {run.name}")
         for line in headline(findings(ledger, registry, settings, run.name)):
             say(line)
-    return 0 if any(record.status == "ok" for record in records) else 1
+    return 0 if any(record.status in COMPLETE for record in records) else 1
 
 
 def _tape(path: str | None, ledger: Ledger) -> Tape | None:

@@ -11,6 +11,8 @@ from typing import Any
 from autoqec.agents.agent_contract import Context, PastRound
 from autoqec.agents.context_parts import HypothesisMessage
 from autoqec.candidate_paths import TRAINING_FILE
+from autoqec.results.reasons import FOUND_OUT
+from autoqec.results.rungs import COMPLETE
 
 from .affording import violation
 from .space import Parsed, code_of, parse, unparse
@@ -26,9 +28,10 @@ def aims(past: PastRound) -> Aims:
     """Return gain per shot (to maximise), and log10 of FLOPs per shot and of parameters (to minimise).
 
     These are development figures, not those of the verdict. They are as fair, because every round has its own development
-    shots, and they are reproducible from the seed, whereas a holdout is not.
+    shots, and they are reproducible from the seed, whereas a holdout is not. Those of a round that its screen ended are of
+    weights that were hardly trained.
     """
-    if past.status != "ok" or past.metrics is None:
+    if past.status not in COMPLETE or past.metrics is None:
         return FAILED
     costs = past.metrics.costs
     flops, params = log10(max(1, costs.flops_per_shot)), log10(max(1, costs.params))
@@ -40,16 +43,15 @@ def beats(a: Aims, b: Aims) -> bool:
     return a != b and a[0] >= b[0] and a[1] <= b[1] and a[2] <= b[2]
 
 
-#: Verdict reasons that disqualify a parent. All other results of a verifier depend on random shots, but a seed must give the same
-#: rounds again; a child gets its own verdict.
-_FOUND_OUT = ("batch_dependent", "cost_mismatch", "hostile_syscall", "unsandboxed_custom_code", "beats_reference_ml")
-
-
 def usable(context: Context) -> list[PastRound]:
-    """Return possible parents in this run: scored, not disqualified by a verifier, and within cost limits if any round is."""
+    """Return possible parents in this run: scored, not found out by a verifier, and within cost limits if any round is.
+
+    All other results of a verifier depend on random shots, but a seed must give the same rounds again; a child gets a verdict of
+    its own.
+    """
     prefix = f"{context.run}/"
     own = [p for p in context.history if p.status == "ok" and p.metrics and p.files and p.name.startswith(prefix)]
-    sound = [past for past in own if past.verdict_reason not in _FOUND_OUT] or own
+    sound = [past for past in own if past.verdict_reason not in FOUND_OUT] or own
     within = [past for past in sound if violation(past, context) <= 0]
     return within or sorted(sound, key=lambda past: (violation(past, context), past.name))[:2]
 
@@ -141,6 +143,6 @@ def fork_reply(parent: PastRound, parsed: Parsed, changes: Sequence[str], why: s
         "text": f"From round {number_of(parent.name)}: {', '.join(changes)}",
         "fork_from": [parent.name],
         "expected_delta_ler": round(max(-1.0, aims(parent)[0]), 6),
-        "rationale": f"{parent.name} gained {aims(parent)[0]:.4f} per shot; {why}",
+        "rationale": f"{parent.name} gained {aims(parent)[0]:.4f} per shot. {why[:1].upper()}{why[1:]}",
         "hint": json.dumps({"files": files}),
     }

@@ -52,6 +52,12 @@ def analyse(context: Context) -> AnalysisMessage:
     metrics = context.metrics
     if metrics is None:
         return {"summary": "There are no metrics.", "decision": "ignore", "next_seed": ""}
+    if metrics.rung is not None and metrics.rung.out:
+        return {
+            "summary": f"Rung {metrics.rung.number}: {metrics.rung.in_words()}.",
+            "decision": "ignore",
+            "next_seed": "Leave this idea, unless it is among the best at its rung.",
+        }
     figures = metrics.figures
     low, high = figures.gain_interval
     gain = f"Δ_LER {figures.delta_ler:+.5f} [{low:+.5f}, {high:+.5f}] over {figures.shots:,} shots"
