@@ -16,6 +16,7 @@ from autoqec.candidate_paths import ENSEMBLE_FILE
 from autoqec.json_values import JsonObject
 
 from .affording import allowed, cut_to_time, surely_over
+from .brackets import worth_taking_up
 from .ensemble_space import offers_solutions
 from .normal_form import normal_form
 from .opening import cheap_fork, ensemble_fork
@@ -50,6 +51,9 @@ class SearchAgent(EmbeddedAgent):
         opening = _opening(good, context)
         if opening is not None:
             return opening
+        again = worth_taking_up(context)
+        if again is not None:
+            return again
         if composes_due(context, _COMPOSE_EVERY):
             pair = next(pairs_to_compose(sorted(good, key=aims, reverse=True), context), None)
             if pair is not None and _merge_fits(pair, context):
