@@ -49,6 +49,7 @@ class TrainingLog:
         labelled, label_seconds: Shots that were given labels other than those drawn, and the seconds that took.
         seconds: Wall clock.
         device: The device it ran on.
+        inherited: The tensors whose first values were a parent's.
     """
 
     loss: str | None = None
@@ -68,6 +69,7 @@ class TrainingLog:
     label_seconds: float | None = None
     seconds: float | None = None
     device: str | None = None
+    inherited: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

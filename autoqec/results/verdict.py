@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from autoqec.results.counts import PairedCounts
 from autoqec.results.figures import Figures, Holdout, read_figures
-from autoqec.results.gate_costs import passes_each, share_sent
+from autoqec.results.gate_costs import UsPerShot, passes_each, share_sent
 from autoqec.results.limits import Limits
 from autoqec.results.note_form import is_number, read_counts, read_record, write_record
 
@@ -108,6 +108,13 @@ class Verdict:
         """How many times an ensemble's pipeline was asked about a shot that was sent on, on average; None without one."""
         passes, sent, shots = (self.details.get(name) for name in ("passes", "sent", "shots_in_all"))
         return passes_each(passes, sent, shots) if type(passes) is type(sent) is type(shots) is int else None
+
+    @property
+    def us_per_shot(self) -> float | None:
+        """Microseconds of one of the shots behind its figures; None in old verdicts, which did not note them."""
+        told = self.details.get("us_per_shot")
+        took = read_record(UsPerShot, told, problems=[]) if isinstance(told, Mapping) else None
+        return took.whole if took is not None else None
 
     @property
     def references(self) -> Mapping[str, float] | None:

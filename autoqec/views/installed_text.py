@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -82,11 +83,15 @@ def print_new_plugin(written: Sequence[str]) -> None:
 
 
 def print_environments(items: Sequence[Mapping[str, str]]) -> None:
-    """Environments with their stories."""
-    table = grid("name", "where", "story")
-    for item in items:
-        table.add_row(plain(item["name"]), plain(item["where"]), plain(item["story"]))
-    out().print(table)
+    """Environments with their stories, below the folder that holds them, which stays whole."""
+    console = out()
+    for folder, group in groupby(items, key=lambda item: os.path.dirname(item["where"])):
+        near = os.path.relpath(folder)
+        console.print_whole(Text("in ") + plain(folder if near.startswith("..") else near))
+        table = grid("name", "story")
+        for item in group:
+            table.add_row(plain(item["name"]), plain(item["story"]))
+        console.print(table)
 
 
 def print_environment(facts: EnvironmentRow) -> None:

@@ -59,9 +59,16 @@ class DevelopmentRow:
 
 @dataclass(frozen=True)
 class HoldoutRow:
-    """A verdict's figures in a row, with the costs and limits that it names; `bytes` of the candidate's files and weights, and
-    `sent_on`, the share of the shots that a gate sent on, None without one; `passes_per_sent_shot`, how many times an ensemble's
-    pipeline was asked about one of these on average, None without one.
+    """A verdict's figures in a row, with the costs and limits that it names.
+
+    Attributes:
+        figures, references: On its shots.
+        flops_per_shot, params: As the verifier counted them.
+        bytes: Of the candidate's files and weights.
+        constraints: The environment's.
+        sent_on: The share of the shots that a gate sent on; None without one.
+        passes_per_sent_shot: How many times an ensemble's pipeline was asked about one of these on average; None without one.
+        us_per_shot: Microseconds of a shot; None in old verdicts.
     """
 
     figures: Figures
@@ -72,6 +79,7 @@ class HoldoutRow:
     constraints: Limits | None = None
     sent_on: float | None = None
     passes_per_sent_shot: float | None = None
+    us_per_shot: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
@@ -84,6 +92,7 @@ class HoldoutRow:
             "constraints": write_record(self.constraints) if self.constraints else None,
             "sent_on": self.sent_on,
             "passes_per_sent_shot": self.passes_per_sent_shot,
+            "us_per_shot": self.us_per_shot,
         }
 
     @staticmethod
@@ -94,7 +103,7 @@ class HoldoutRow:
             return None
         limits = told.get("constraints")
         costs = told.get("flops_per_shot"), told.get("params"), told.get("bytes"), told.get("references")
-        asked = told.get("sent_on"), told.get("passes_per_sent_shot")
+        asked = told.get("sent_on"), told.get("passes_per_sent_shot"), told.get("us_per_shot")
         return HoldoutRow(figures, *costs, read_record(Limits, limits) if limits else None, *asked)
 
 
@@ -272,7 +281,7 @@ def _holdout(verdict: Verdict | None) -> HoldoutRow | None:
     if verdict is None or verdict.figures is None:
         return None
     costs = verdict.cost("flops_per_shot"), verdict.cost("params"), verdict.cost("bytes")
-    asked = verdict.sent_on, verdict.passes_per_sent_shot
+    asked = verdict.sent_on, verdict.passes_per_sent_shot, verdict.us_per_shot
     return HoldoutRow(verdict.figures, *costs, verdict.references, verdict.limits, *asked)
 
 

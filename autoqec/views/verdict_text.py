@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from autoqec.results.verdict import Verdict
-from autoqec.results.verdict_parts import Evidence, FaultSets, Place, Tested
+from autoqec.results.verdict_parts import Ablation, Evidence, FaultSets, Place, Tested
 from autoqec.results.workings import evidence_workings, level_workings
 from autoqec.views.console import out, plain
 from autoqec.views.figures_text import figures_text, gated_text, interval_text, ratio_text
@@ -20,12 +20,14 @@ _COMPOSITIONS = {
     "unknown": "the parents could not be scored",
 }
 
+#: The row of the ablation that says what the ensemble as a whole earns.
+_WITHOUT_ENSEMBLE = "without the ensemble"
 
 #: What is left of an ensemble in a row of the ablation.
 _VARIANTS = {
     "one member": "with one member alone",
     "half the members": "with half of the members",
-    "least weight": "if the solution with the least weight decides",
+    "least weight": "if the likeliest solution alone decides",
 }
 
 
@@ -103,7 +105,7 @@ def _tested(tested: Tested) -> Iterator[str]:
     )
     terms = evidence_workings(tested)
     yield (
-        f"log evidence {tested.log_e_better:.2f}, needed log(1/α) = {tested.log_e_needed:.2f}; it is the log of the mean over"
+        f"log evidence {tested.log_e_better:.2f}, needed log(1/level) = {tested.log_e_needed:.2f}; it is the log of the mean over"
         f" {terms.bets} bets L of (1 + L)^b (1 - L)^c"
     )
     yield (
@@ -225,8 +227,7 @@ def _ablation(evidence: Evidence) -> Iterator[str]:
     found = evidence.ablation
     if found is None:
         return
-    earner = f"stage {found.earner} earns most" if found.earner else "no stage alone is shown to earn anything"
-    yield f"ablation, on {found.shots:,} of the headline shots: {earner}"
+    yield f"ablation, on {found.shots:,} of the headline shots: {_earners(found)}"
     for row in found.variants:
         name = _VARIANTS.get(row.name, row.name)
         if row.counted is None:
@@ -238,6 +239,21 @@ def _ablation(evidence: Evidence) -> Iterator[str]:
             f" ({c.baseline_only:,} - {c.candidate_only:,})/{c.shots:,} ="
             f" {row.counted.earned:+.6f} {interval_text(row.counted.earned_ci, 6)} more"
         )
+
+
+def _earners(found: Ablation) -> str:
+    """Which stages, and whether the ensemble, are shown to earn something: their intervals lie above zero."""
+    sure = [row.name for row in found.variants if row.counted is not None and row.counted.earned_ci[0] > 0]
+    # A stage's name has no blank; those of the other variants have.
+    stages = [name.removeprefix("without ") for name in sure if name.startswith("without ") and name.count(" ") == 1]
+    said = "no stage alone is shown to earn anything"
+    if len(stages) == 1:
+        said = f"stage {stages[0]} is shown to earn something"
+    elif stages:
+        said = f"stages {', '.join(stages)} are shown to earn something, {found.earner} most"
+    if any(row.name == _WITHOUT_ENSEMBLE and row.counted is not None for row in found.variants):
+        said += f"; the ensemble is{' too' if stages else ''}" if _WITHOUT_ENSEMBLE in sure else "; the ensemble is not"
+    return said
 
 
 def _costs(evidence: Evidence) -> Iterator[str]:

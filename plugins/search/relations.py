@@ -143,6 +143,6 @@ def fork_reply(parent: PastRound, parsed: Parsed, changes: Sequence[str], why: s
         "text": f"From round {number_of(parent.name)}: {', '.join(changes)}",
         "fork_from": [parent.name],
         "expected_delta_ler": round(max(-1.0, aims(parent)[0]), 6),
-        "rationale": f"{parent.name} gained {aims(parent)[0]:.4f} per shot; {why}",
+        "rationale": f"{parent.name} gained {aims(parent)[0]:.4f} per shot. {why[:1].upper()}{why[1:]}",
         "hint": json.dumps({"files": files}),
     }
