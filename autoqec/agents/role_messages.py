@@ -34,8 +34,8 @@ class Hypothesis(_Message):
         text: The idea in one sentence.
         fork_from: Rounds to start from; none for the baseline, several to compose them.
         compose: `none`; `pure` merges the parents as they are; `with_edit` lets the Coder edit the merge.
-        screen: `only` ends the round at the screen of its training, whatever that finds, so that several ideas can be compared cheaply;
-            a fork with `init: parents` trains on. `auto` ends it there only if it is clearly worse than what costs no more.
+        screen: `auto` ends the round at the screen of its training if it is clearly worse than a round that costs no more. `only`
+            ends it there in any case, so that ideas can be compared cheaply; a fork with `init: parents` trains on.
         expected_delta_ler: Expected gain per shot over the baseline.
         expected_flops: Expected FLOPs per shot.
         expected_params: Expected learned numbers.

@@ -115,7 +115,7 @@ def screening_of(session: Session, state: RoundState, profile: Profile) -> Scree
 
     None if it was passed already or saves too little, and of what a person asked for; but a hypothesis may ask for one.
     """
-    shots, alone = screen_shots(session, profile), (state.hypothesis or {}).get("screen") == "only"
+    shots, alone = screen_shots(session, profile), asks_for_screen(state)
     if not shots or passed_rung(session.ledger, state.claim) is not None:
         return None
     by_person = state.claim.details.get("agents", {}).get("ideator") == PERSON
@@ -123,6 +123,11 @@ def screening_of(session: Session, state: RoundState, profile: Profile) -> Scree
     if not alone and (by_person or saved < _WORTH * shots):
         return None
     return Screening(session, state, profile, alone)
+
+
+def asks_for_screen(state: RoundState) -> bool:
+    """Whether a round's hypothesis asks for the screen alone."""
+    return state.hypothesis is not None and state.hypothesis.get("screen") == "only"
 
 
 def planned_shots(state: RoundState, profile: Profile) -> int:

@@ -1,9 +1,11 @@
-"""Successive halving between rounds: several ideas end at their screens, and the better half of them train on (Jamieson and Talwalkar 2016).
+"""Successive halving: several ideas end at their screens, and the better half of them train on (Jamieson and Talwalkar 2016).
 
-With the option `bracket: K`, an ideator asks of K rounds in a row for the screen alone. Then forks of the better half, by the ratio
-to plain decoding at the screen, train on from those weights. Brackets are read from the history, so that an interrupted run goes
-on where it was. Without the option, `search` takes up a round that its screen ended if it was better there than half of the rounds
-that passed theirs: its rival was good, rather than it bad (Li et al. 2020).
+With the option `bracket`, K rounds in a row ask for the screen alone. Then forks of the better half of them, by the ratio to
+plain decoding at the screen, train on from those weights. Brackets are read from the history, so an interrupted run goes on where
+it was.
+
+With or without it, `search` takes up a round that its screen ended if it was better there than half of the rounds that passed
+theirs: its rival was good, rather than it bad (Li et al. 2020).
 """
 
 from __future__ import annotations
@@ -49,7 +51,7 @@ def in_bracket(size: int, ideate: Callable[[Context], HypothesisMessage], contex
 
 
 def worth_taking_up(context: Context) -> HypothesisMessage | None:
-    """Return the fork that trains on the best round that its screen ended, if it was better there than half of those that passed."""
+    """Return the fork that trains on the best round that its screen ended, if half of those that passed were no better there."""
     rates = {past.name: (past, rate) for past in _own(context) if (rate := _rate_at_screen(past)) is not None}
     passed = [rate for past, rate in rates.values() if past.status == "ok"]
     out = sorted((each for each in rates.values() if each[0].status != "ok"), key=lambda each: each[1])
