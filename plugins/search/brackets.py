@@ -4,7 +4,7 @@ With the option `bracket`, K rounds in a row ask for the screen alone. Then fork
 plain decoding at the screen, train on from those weights. Brackets are read from the history, so an interrupted run goes on where
 it was.
 
-With or without it, `search` takes up a round that its screen ended if it was better there than half of the rounds that passed
+With or without it, `search` trains a round on that its screen ended if it was better there than half of the rounds that passed
 theirs: its rival was good, rather than it bad (Li et al. 2020).
 """
 
@@ -41,7 +41,7 @@ def in_bracket(size: int, ideate: Callable[[Context], HypothesisMessage], contex
     for first in range(0, whole, size):
         winners = sorted(screened[first : first + size], key=_ratio)[: size // 2]
         for winner in winners:
-            reply = taken_up(winner, context, f"it was among the better half of {size} rounds at their screens")
+            reply = trained_on(winner, context, f"it was among the better half of {size} rounds at their screens")
             if reply is not None:
                 return reply
     message = ideate(context)
@@ -50,7 +50,7 @@ def in_bracket(size: int, ideate: Callable[[Context], HypothesisMessage], contex
     return {**message, "screen": "only"}
 
 
-def worth_taking_up(context: Context) -> HypothesisMessage | None:
+def worth_training_on(context: Context) -> HypothesisMessage | None:
     """Return the fork that trains on the best round that its screen ended, if half of those that passed were no better there."""
     rates = {past.name: (past, rate) for past in _own(context) if (rate := _rate_at_screen(past)) is not None}
     passed = [rate for past, rate in rates.values() if past.status == "ok"]
@@ -59,13 +59,13 @@ def worth_taking_up(context: Context) -> HypothesisMessage | None:
         if not passed or rate >= median(passed):
             return None
         why = "it was better at its screen than half of the rounds that passed theirs"
-        reply = taken_up(past, context, why)
+        reply = trained_on(past, context, why)
         if reply is not None:
             return reply
     return None
 
 
-def taken_up(past: PastRound, context: Context, why: str) -> HypothesisMessage | None:
+def trained_on(past: PastRound, context: Context, why: str) -> HypothesisMessage | None:
     """Return the fork that trains a round on from its screen; None if there was one, or it does not fit limits and time."""
     rung = past.metrics.rung if past.metrics else None
     if rung is None or any(

@@ -16,7 +16,7 @@ from autoqec.candidate_paths import ENSEMBLE_FILE
 from autoqec.json_values import JsonObject
 
 from .affording import allowed, cut_to_time, surely_over
-from .brackets import worth_taking_up
+from .brackets import worth_training_on
 from .ensemble_space import offers_solutions
 from .normal_form import normal_form
 from .opening import cheap_fork, ensemble_fork
@@ -51,7 +51,7 @@ class SearchAgent(EmbeddedAgent):
         opening = _opening(good, context)
         if opening is not None:
             return opening
-        again = worth_taking_up(context)
+        again = worth_training_on(context)
         if again is not None:
             return again
         if composes_due(context, _COMPOSE_EVERY):

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from autoqec_plugins.search.brackets import MOST, worth_taking_up
+from autoqec_plugins.search.brackets import MOST, worth_training_on
 from autoqec_plugins.search.evolution import EvolutionAgent
 from autoqec_plugins.search.random_agent import RandomAgent
 from autoqec_plugins.search.roles import analyse
@@ -87,17 +87,17 @@ def test_a_round_that_its_screen_ended_trains_on_if_half_of_those_that_passed_we
     passed = [screened(number, failures) for number, failures in ((1, 120), (2, 145), (3, 150))]
     good, bad = (screened(number, fails, rival_fails=40, curriculum=2.0) for number, fails in ((4, 140), (5, 160)))
     assert [past.status for past in (*passed, good, bad)] == ["ok"] * 3 + ["screened_out"] * 2
-    assert worth_taking_up(told(CONTEXT, [good])) is None, "none has passed that it could be better than"
-    assert worth_taking_up(told(CONTEXT, [*passed, bad])) is None
-    idea = worth_taking_up(told(CONTEXT, [*passed, bad, good]))
+    assert worth_training_on(told(CONTEXT, [good])) is None, "none has passed that it could be better than"
+    assert worth_training_on(told(CONTEXT, [*passed, bad])) is None
+    idea = worth_training_on(told(CONTEXT, [*passed, bad, good]))
     assert idea["fork_from"] == ["tiny-0000/4"]
     training = load_yaml(json.loads(idea["hint"])["files"]["training.yaml"], name="training.yaml")
     assert (training["init"], training["shots"], training["curriculum"]) == ("parents", 368_640, 1.0)
     child = replace(good, name="tiny-0000/6", status="ok", fork_from=(good.name,))
-    assert worth_taking_up(told(CONTEXT, [*passed, bad, good, child])) is None, "it does so once"
+    assert worth_training_on(told(CONTEXT, [*passed, bad, good, child])) is None, "it does so once"
 
 
-def test_the_search_takes_such_a_round_up():
+def test_the_search_trains_such_a_round_on():
     passed = [screened(1, 120), screened(2, 150)]
     good = screened(3, 130, rival_fails=40)
     here = replace(told(CONTEXT, [*passed, good]), formats={})
