@@ -19,6 +19,7 @@ from autoqec.counted_words import counted
 from autoqec.json_values import JsonObject
 
 from .affording import allowed, cut_to_time, surely_over
+from .brackets import worth_training_on
 from .ensemble_space import offers_solutions
 from .family import family_recipe
 from .gain_model import GainModel
@@ -65,6 +66,9 @@ class SearchAgent(EmbeddedAgent):
         opening = _opening(good, context)
         if opening is not None:
             return opening
+        again = worth_training_on(context)
+        if again is not None:
+            return again
         if composes_due(context, _COMPOSE_EVERY):
             pair = _pair(good, context)
             if pair is not None:
