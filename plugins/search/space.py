@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from autoqec.agents.agent_contract import Context
+from autoqec.agents.agent_contract import Context, PastRound
 from autoqec.candidate_paths import ENSEMBLE_FILE, GATE_FILE, TRAINING_FILE
 from autoqec.canonical import dump_yaml, load_yaml
 from autoqec.decoding.gate_file import NO_KIND
@@ -113,12 +113,17 @@ def unparse(parsed: Mapping[str, JsonObject]) -> dict[str, str]:
     return {path: dump_yaml(dict(fields)) for path, fields in parsed.items()}
 
 
+def known_rounds(context: Context) -> tuple[PastRound, ...]:
+    """Return the run's closed rounds, and those that other processes are working on now."""
+    return (*context.history, *context.open_rounds)
+
+
 def was_tried(parsed: Parsed, code: Mapping[str, str], context: Context) -> bool:
-    """Tell whether a past round had this candidate: the same fields in every file, and the same code."""
+    """Tell whether a round, closed or open, has this candidate: the same fields in every file, and the same code."""
     wanted = normal_form(parsed, context)
     return any(
         normal_form(parse(past.files), context) == wanted
-        for past in context.history
+        for past in known_rounds(context)
         if past.files and code == code_of(past.files)
     )
 
