@@ -19,11 +19,11 @@ import os
 import resource
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from threading import Event, Thread
@@ -378,7 +378,10 @@ def written(plan: Plan, registry: Registry) -> dict[str, Any]:
     judged = [judged_row(plan, seed, registry) for seed in complete]
     return {
         "env": plan.env,
-        "command": f"python {' '.join(sys.argv)}",
+        "command": f"python benchmarks/climb.py --env {plan.env} --agents {','.join(plan.agents)} --seeds"
+        f" {','.join(map(str, plan.seeds))} --rounds {plan.rounds} --work DIR",
+        "date": datetime.now(UTC).date().isoformat(),
+        "processor_seconds_of_a_round_at_most": MOST_SECONDS,
         "profile": PROFILES[plan.env].model_dump(),
         "rounds": plan.rounds,
         "arms": [{"agent": arm.agent, "seed": arm.seed, "rounds": rows[arm.run]} for arm in arms],
@@ -417,7 +420,7 @@ def plot(part: Mapping[str, Any], path: Path) -> None:
         axes.set_xlim(left=0)
         axes.grid(color="0.9", linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False, handlelength=4)
+        figure.legend(loc="outside lower center", ncols=2, frameon=False, handlelength=4)
         axes.set_title(f"{part['env']}, equal compute", fontsize=10)
         figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
 
@@ -493,7 +496,7 @@ def main() -> None:
     file = options.results
     whole = json.loads(file.read_text()) if file.is_file() else {"schema": "autoqec.benchmark.climb/1", "parts": {}}
     part = written(plan, registry)
-    whole["parts"][plan.env] = part
+    whole["parts"][plan.env] = part | {"notes": whole["parts"].get(plan.env, {}).get("notes", [])}
     file.write_text(json.dumps(whole, indent=1) + "\n")
     print_table(part)
     if options.plot and part["judged"]:
