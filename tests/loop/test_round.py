@@ -650,7 +650,7 @@ def test_a_verdict_by_strata_is_audited_and_replayed_as_any_other(session, autoq
     made = session(agent)
     record = run_round(made)
     noted = Verdict.from_dict(record.verdict)
-    assert noted.evidence.target.strata.test.listed[2].counts.shots > 10_000
+    assert len(noted.evidence.target.strata.test.listed) == 2, "there are too many pairs for the profile's shots"
     assert noted.evidence.share_of_gap is None
     state = read_state(made.ledger, made.run.name, record.number)
     assert audit_round(made, state, noted) == []
