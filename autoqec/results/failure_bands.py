@@ -12,9 +12,9 @@ from itertools import groupby
 from autoqec.results.counts import PairedCounts
 from autoqec.results.note_form import always
 
-#: What shots are banded by: how many detectors fire, where these lie, and the plain decoder's confidence by the name of its kind.
-#: `TIME` is the mean of their times, `OFF_CENTRE` the mean of their distances in space from the middle of all detectors, both in the
-#: circuit's own units.
+#: What shots are banded by: how many detectors fire, where these lie, and the plain decoder's confidence by the name of its
+#: kind. `TIME` is the mean of their times, `OFF_CENTRE` the mean of their distances in space from the middle of all detectors,
+#: both in the circuit's own units.
 FIRED, TIME, OFF_CENTRE = "fired_detectors", "mean_time", "mean_distance_from_centre"
 
 

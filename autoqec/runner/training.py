@@ -66,8 +66,8 @@ class Screen:
     """Interrupts training once, for a look from outside at the best weights so far; training goes on as if it had not been there.
 
     Attributes:
-        share: The share of the steps before it. It comes at the first look at the validation loss after so many, and not before
-            the target is reached.
+        share: The share of the steps before it. It comes at the first look at the validation loss after so many; the validation
+            is the target's also while a curriculum trains above it.
         reached: Called with what the training would result in if it ended there. It may take its time, or not return.
     """
 
@@ -268,7 +268,7 @@ class _Course:
     def at_screen(self) -> bool:
         """Whether training is to be interrupted now, after a look; true once at most."""
         due = self.screened_at is not None and self.screened_at * self.steps <= self.done < self.steps
-        if not due or self.done % self.between or level_at(self.done, self.steps, self.levels) is not None:
+        if not due or self.done % self.between:
             return False
         self.screened_at = None
         return True

@@ -72,8 +72,8 @@ class Measure:
 def measures_of(problem: Problem) -> tuple[Measure, ...]:
     """What shots of a problem are banded by beside the decoder's confidence; by place only where detectors have coordinates.
 
-    The ends are quantiles of a fixed sample: half of its shots, and nine in ten, have at most so many fired detectors; a third lies
-    below each end of a place. A place that is the same for all detectors has no bands.
+    The ends are quantiles of a fixed sample: half of its shots, and nine in ten, have at most so many fired detectors; a third
+    lies between two ends of a place. A place that is the same for all detectors has no bands.
     """
     sample = sample_chunk(problem, _SAMPLE_SEED).syndromes
     found = [_with_ends(Measure(FIRED, None), sample, _FIRED_SHARES)]

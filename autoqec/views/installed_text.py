@@ -96,7 +96,7 @@ def print_environments(items: Sequence[Mapping[str, str]]) -> None:
 
 def print_environment(facts: EnvironmentRow) -> None:
     """The size of an environment's problem, and the failure rates of its own decoders."""
-    hidden = ("decoders", "findings", "matchable")
+    hidden = ("decoders", "findings", "matchable", "sampling")
     lines: dict[str, object] = {name.replace("_", " "): value for name, value in facts.items() if name not in hidden}
     if not facts["matchable"]:
         lines["matching edges"] = "none: matching cannot decode this error model"
@@ -108,6 +108,11 @@ def print_environment(facts: EnvironmentRow) -> None:
     for name, rate in facts["decoders"].items():
         low, high = rate["ler_ci"]
         lines[f"LER {name}"] = f"{rate['ler']:.5f} [{low:.5f}, {high:.5f}] over {rate['shots']:,} shots"
+    told = facts["sampling"]
+    lines["sampling that pays"] = f"{told['pays']}: {told['why']}"
+    if "ler_ci" in told and "ler" in told:
+        low, high = told["ler_ci"]
+        lines["LER by strata"] = f"{told['ler']:.3g} [{low:.2g}, {high:.2g}]"
     for number, found in enumerate(facts["findings"], start=1):
         where = found["field"] if found["line"] is None else f"line {found['line']}, {found['field']}"
         lines[f"finding {number}"] = f"{where}: {found['finding']}"

@@ -12,6 +12,7 @@ from autoqec.results.verdict_parts import Ablation, Evidence, FaultSets, Place, 
 from autoqec.results.workings import evidence_workings, level_workings
 from autoqec.views.console import out, plain
 from autoqec.views.figures_text import figures_text, gated_text, interval_text, ratio_text
+from autoqec.views.strata_text import strata_lines
 
 _COMPOSITIONS = {
     "adds_up": "the parents' gains add up",
@@ -98,6 +99,10 @@ def _target(evidence: Evidence) -> Iterator[str]:
 
 
 def _tested(tested: Tested) -> Iterator[str]:
+    if tested.strata is not None:
+        yield from strata_lines(tested, tested.strata)
+        yield figures_text(tested.figures, tested.references, tested.references_missing)
+        return
     c = tested.test
     yield (
         f"test: {c.shots:,} shots: both fail a = {c.both:,}, plain only b = {c.baseline_only:,},"
@@ -183,6 +188,9 @@ def _harm(evidence: Evidence) -> Iterator[str]:
         said = f"next to the target, {row.label}: {row.word.replace('_', ' ')}"
         if row.counted is not None:
             c, figures = row.counted.counts, row.counted.figures
+            if not c.baseline_failures and not c.candidate_only:
+                yield f"{said}: neither side failed one of {c.shots:,} shots"
+                continue
             said += (
                 f": ratio ({c.both:,} + {c.candidate_only:,})/({c.both:,} + {c.baseline_only:,}) ="
                 f" {ratio_text(figures.ler_ratio, 3)} {interval_text(figures.ratio_interval, 3)} over {c.shots:,} shots"
@@ -226,6 +234,8 @@ def _fault_sets(sets: FaultSets) -> Iterator[str]:
 def _ablation(evidence: Evidence) -> Iterator[str]:
     found = evidence.ablation
     if found is None:
+        if evidence.checks is not None and evidence.target is not None and evidence.target.strata is not None:
+            yield "ablation: not made on shots by strata"
         return
     yield f"ablation, on {found.shots:,} of the headline shots: {_earners(found)}"
     for row in found.variants:
@@ -280,15 +290,16 @@ def _costs(evidence: Evidence) -> Iterator[str]:
 def _mean_cost(evidence: Evidence, target: Tested, sent: int, each: int) -> str:
     """The mean cost behind a gate or of an ensemble, from its counts."""
     own, passes = f" + {target.gate_flops:,}" if target.gate_flops else "", target.passes
-    said = f"the gate sent {sent:,} of {target.shots_in_all:,} shots on, {evidence.sent_on or 0.0:.2%}, at {each:,} FLOPs each"
+    shots = target.cost_shots
+    said = f"the gate sent {sent:,} of {shots:,} shots on, {evidence.sent_on or 0.0:.2%}, at {each:,} FLOPs each"
     if passes is not None:
         average = f", {passes / sent:.2f} for each on average" if sent else ""
         said = (
-            f"the ensemble took {passes:,} passes of {each:,} FLOPs over {sent:,} of {target.shots_in_all:,} shots"
+            f"the ensemble took {passes:,} passes of {each:,} FLOPs over {sent:,} of {shots:,} shots"
             f" ({evidence.sent_on or 0.0:.2%}){average}"
         )
     asked = sent if passes is None else passes
-    return f"{said}: ({each:,} · {asked:,}{own})/{target.shots_in_all:,} = {evidence.flops_per_shot:,} per shot"
+    return f"{said}: ({each:,} · {asked:,}{own})/{shots:,} = {evidence.flops_per_shot:,} per shot"
 
 
 def _checks(evidence: Evidence) -> Iterator[str]:

@@ -548,6 +548,7 @@ def test_a_round_that_is_killed_while_it_is_verified_is_resumed_to_the_same_metr
     _resumed(Path.cwd(), whole, attempt=2)
 
 
+@pytest.mark.fresh_processes
 def test_ctrl_c_leaves_130_and_no_process(tmp_path):
     ledger = make_tiny_lab(tmp_path)
     process = _start(tmp_path, "round")

@@ -175,6 +175,7 @@ def test_log_pareto_and_verify_need_nothing_outside_git(searched, tmp_path, monk
     assert json.loads(done.stdout)["attempt"] == 1 + sum(record.verdict is not None for record in records)
 
 
+@pytest.mark.fresh_processes  # each with a seed of its own for Python's hashes
 def test_a_seed_gives_the_same_candidate_and_metrics_on_any_number_of_workers(told, tell, tmp_path):
     (first, (_, a), *_), (second, (_, b), *_) = told, tell(tmp_path / "lab", jobs=2)
     assert (first.settings.jobs, second.settings.jobs) == (1, 2)
