@@ -63,6 +63,7 @@ class Screening:
         session: Where.
         state: The round; it is committed and not trained.
         profile: Its profile.
+        alone: Whether the round ends at its screen in any case.
         found: What the screen found; None before it, and if training ended earlier.
         error: Why it could not be carried out.
     """
@@ -70,6 +71,7 @@ class Screening:
     session: Session
     state: RoundState
     profile: Profile
+    alone: bool = False
     found: Screened | None = field(default=None, init=False)
     error: AutoQECError | None = field(default=None, init=False)
 
@@ -99,25 +101,33 @@ class Screening:
         if flops is not None and params is not None:
             rival = find_rival(self.session, self.state.claim.number, scored.mean_flops(flops), params)
         if rival is None:
-            return Screened(Rung(rung_after(None), shots, planned), scored, time.monotonic() - began)
+            rung = Rung(rung_after(None, alone=self.alone), shots, planned, alone=self.alone)
+            return Screened(rung, scored, time.monotonic() - began)
         theirs = score_screen(self.session, self.state.claim.number, rival.sealed, self.profile)
         counts, name = paired(theirs, scored), f"{rival.claim.run}/{rival.claim.number}"
-        rung = Rung(rung_after(counts), shots, planned, name, str(rival.commit), counts)
+        number = rung_after(counts, alone=self.alone)
+        rung = Rung(number, shots, planned, name, str(rival.commit), counts, self.alone)
         return Screened(rung, scored, time.monotonic() - began)
 
 
 def screening_of(session: Session, state: RoundState, profile: Profile) -> Screening | None:
     """The screen of a round that is about to be trained.
 
-    None if it was passed already or saves too little, and of what a person asked for.
+    None if it was passed already or saves too little, and of what a person asked for; but a hypothesis may ask for one.
     """
-    if state.claim.details.get("agents", {}).get("ideator") == PERSON:
+    shots, alone = screen_shots(session, profile), asks_for_screen(state)
+    if not shots or passed_rung(session.ledger, state.claim) is not None:
         return None
-    shots = screen_shots(session, profile)
+    by_person = state.claim.details.get("agents", {}).get("ideator") == PERSON
     saved = (1 - SHARE) * planned_shots(state, profile)
-    if not shots or saved < _WORTH * shots or passed_rung(session.ledger, state.claim) is not None:
+    if not alone and (by_person or saved < _WORTH * shots):
         return None
-    return Screening(session, state, profile)
+    return Screening(session, state, profile, alone)
+
+
+def asks_for_screen(state: RoundState) -> bool:
+    """Whether a round's hypothesis asks for the screen alone."""
+    return state.hypothesis is not None and state.hypothesis.get("screen") == "only"
 
 
 def planned_shots(state: RoundState, profile: Profile) -> int:

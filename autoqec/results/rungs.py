@@ -56,7 +56,7 @@ class Rung:
         """In a sentence without a full stop."""
         said = f"{'screened out' if self.out else 'kept'} after {self.shots:,} of {self.planned:,} training shots"
         if self.counts is None:
-            return f"{said}: no scored round costs as little"
+            return f"{said}: {'its hypothesis asked for the screen alone' if self.out else 'no scored round costs as little'}"
         alone = "; its hypothesis asked for the screen alone" if self.alone and not is_worse(self.counts) else ""
         return (
             f"{said}: of {self.counts.shots:,} shots it fails {self.counts.candidate_only:,} that {self.rival} decodes,"

@@ -66,8 +66,8 @@ class Screen:
     """Interrupts training once, for a look from outside at the best weights so far; training goes on as if it had not been there.
 
     Attributes:
-        share: The share of the steps before it. It comes at the first look at the validation loss after so many, and not before
-            the target is reached.
+        share: The share of the steps before it. It comes at the first look at the validation loss after so many; the validation
+            is the target's also while a curriculum trains above it.
         reached: Called with what the training would result in if it ended there. It may take its time, or not return.
     """
 
@@ -194,7 +194,10 @@ def _telemetry(
 def _plan(settings: Training, max_shots: int) -> tuple[int, int]:
     """How many steps an epoch has, and all epochs together."""
     per_epoch = max(1, min(settings.shots, max_shots // max(settings.epochs, 1)) // settings.batch_size)
-    return per_epoch, per_epoch * settings.epochs if settings.shots and max_shots >= settings.batch_size else 0
+    steps = min(
+        per_epoch * settings.epochs, max_shots // settings.batch_size
+    )  # an epoch of less than a batch is a whole one
+    return per_epoch, steps if settings.shots else 0
 
 
 def _validated_on(settings: Training, steps: int, between: int) -> int:
@@ -268,7 +271,7 @@ class _Course:
     def at_screen(self) -> bool:
         """Whether training is to be interrupted now, after a look; true once at most."""
         due = self.screened_at is not None and self.screened_at * self.steps <= self.done < self.steps
-        if not due or self.done % self.between or level_at(self.done, self.steps, self.levels) is not None:
+        if not due or self.done % self.between:
             return False
         self.screened_at = None
         return True

@@ -24,7 +24,7 @@ from autoqec.loop.screening import RUNG_FILE, Screening, find_rival, keep_rung, 
 from autoqec.loop.session import Session, open_run
 from autoqec.plugins import Registration, load_plugins
 from autoqec.results.metrics import parse_metrics
-from autoqec.results.rungs import Rung
+from autoqec.results.rungs import Rung, is_worse
 from autoqec.results.verdict import parse_verdict
 from autoqec.scoring.score_stream import ScoreStream
 from autoqec.testing import ScriptedAgent, make_tiny_lab
@@ -44,9 +44,9 @@ BAD = files("kind: mlp\nhidden: 256\n", **{"output.yaml": "mode: hard_flip\nthre
 FAIR = files("kind: neural_bp\niterations: 4\nsharing: per_check\n")
 
 
-def with_agent(made, coder, analyst, screen_shots=4096):
+def with_agent(made, coder, analyst, screen_shots=4096, **idea):
     """The session with an agent that proposes these, in a profile that screens on one chunk every round that trains."""
-    ideas = [{"text": f"idea {number}"} for number, _ in enumerate(coder)]
+    ideas = [{"text": f"idea {number}", **idea} for number, _ in enumerate(coder)]
     agent = ScriptedAgent({"ideator": ideas, "coder": coder, "analyst": analyst})
     registry = load_plugins()
     registry.entries["agent", "scripted"] = Registration("agent", "scripted", lambda: agent, {}, "test", "test 0")
@@ -72,10 +72,10 @@ def first(tmp_path_factory):
 def second(first, tmp_path, one_process):
     """Makes sessions of copies of that lab, each with an agent for a second round."""
 
-    def make(coder, analyst=IGNORE, screen_shots=4096):
+    def make(coder, analyst=IGNORE, screen_shots=4096, **idea):
         folder = tmp_path / f"lab{len(list(tmp_path.iterdir()))}"
         shutil.copytree(first.ledger.workdir, folder)
-        return with_agent(replace(first, ledger=open_ledger(folder)), [coder], [analyst], screen_shots)
+        return with_agent(replace(first, ledger=open_ledger(folder)), [coder], [analyst], screen_shots, **idea)
 
     return make
 
@@ -124,6 +124,14 @@ def test_a_clearly_worse_round_ends_at_its_screen_and_is_a_whole_round(second, s
     assert autoqec(["show", f"{made.run.name}/2"]) == 0
     assert "rung 0: screened out after" in capsys.readouterr().out
     assert autoqec(["fsck"]) == 0
+
+
+def test_a_hypothesis_may_ask_for_the_screen_alone(second):
+    made = second(FAIR, screen="only")
+    record = run_round(made)
+    rung = parse_metrics(record.metrics).record.rung
+    assert (record.status, rung.number, rung.alone, is_worse(rung.counts)) == ("screened_out", 0, True, False)
+    assert record.claim.reason.endswith("; its hypothesis asked for the screen alone")
 
 
 class Killed(BaseException):
@@ -197,7 +205,8 @@ def test_rivals_cost_no_more_and_are_whole(second):
 def test_no_round_is_screened_that_a_person_asked_for_or_that_saves_too_little(second):
     made = second(FAIR)
     profile, trained = made.settings.profile, {"training.yaml": TRAINING.encode()}
-    state = SimpleNamespace(files=trained, claim=claim_round(made.ledger, made.run.name, {"agents": {}}))
+    claim = claim_round(made.ledger, made.run.name, {"agents": {}})
+    state = SimpleNamespace(files=trained, claim=claim, hypothesis={"text": "x"})
     assert screening_of(made, state, profile) is not None
     state.files = {"training.yaml": b"shots: 9000"}  # nine tenths of them are less than two chunks
     assert screening_of(made, state, profile) is None
@@ -207,3 +216,5 @@ def test_no_round_is_screened_that_a_person_asked_for_or_that_saves_too_little(s
     assert screening_of(made, state, profile) is None
     state.claim = claim_round(made.ledger, made.run.name, {"agents": {"ideator": "person"}})
     assert screening_of(made, state, profile) is None
+    state.hypothesis = {"text": "x", "screen": "only"}
+    assert screening_of(made, state, profile).alone
