@@ -33,8 +33,9 @@ from autoqec.settings_schema import Profile
 #: The share of the steps before the screen.
 SHARE = 0.1
 
-#: A screen must be able to save so many training shots for each that it scores: candidate and rival both decode those.
-_WORTH = 2
+#: A training must be able to save the computation of so many shots for each of a screen. Candidate and rival both decode these, but
+#: a gate sends on about a tenth of them, and training computes a shot three times as long as scoring.
+_WORTH = 0.25
 
 #: The record of a screen that was passed, among the round's artifacts: a resumed round does not ask again.
 RUNG_FILE = "rung.json"
@@ -119,8 +120,7 @@ def screening_of(session: Session, state: RoundState, profile: Profile) -> Scree
     if not shots or passed_rung(session.ledger, state.claim) is not None:
         return None
     by_person = state.claim.details.get("agents", {}).get("ideator") == PERSON
-    saved = (1 - SHARE) * planned_shots(state, profile)
-    if not alone and (by_person or saved < _WORTH * shots):
+    if not alone and (by_person or (1 - SHARE) * _computed_shots(state, profile) < _WORTH * shots):
         return None
     return Screening(session, state, profile, alone)
 
@@ -134,6 +134,12 @@ def planned_shots(state: RoundState, profile: Profile) -> int:
     """Training shots that a round's candidate asks for and may have."""
     training = training_of(state.files)
     return min(training.shots * training.epochs, profile.train_shots)
+
+
+def _computed_shots(state: RoundState, profile: Profile) -> float:
+    """How many of them training computes."""
+    training = training_of(state.files)
+    return planned_shots(state, profile) * (training.sampled_share if training.sampling == "gated" else 1.0)
 
 
 def screen_shots(session: Session, profile: Profile) -> int:
