@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 
 from autoqec.errors import AutoQECError
 from autoqec.history import Claim, Ledger, RoundRecord, attach, read_attachment
@@ -33,8 +35,8 @@ from autoqec.settings_schema import Profile
 #: The share of the steps before the screen.
 SHARE = 0.1
 
-#: A training must be able to save the computation of so many shots for each of a screen. Candidate and rival both decode these, but
-#: a gate sends on about a tenth of them, and training computes a shot three times as long as scoring.
+#: A training must be able to save the computation of so many shots for each of a screen. Candidate and rival both decode these,
+#: but a gate sends on about a tenth of them, and training computes a shot three times as long as scoring.
 _WORTH = 0.25
 
 #: The record of a screen that was passed, among the round's artifacts: a resumed round does not ask again.
@@ -93,22 +95,28 @@ class Screening:
 
     def _look(self, result: TrainingResult) -> Screened:
         began, sealed = time.monotonic(), SealedCandidate(self.state.files, result.weights)
-        scored = score_screen(self.session, self.state.claim.number, sealed, self.profile)
         told = result.telemetry.get("shots")
-        shots = int(told) if isinstance(told, int | float) else 0
-        planned = planned_shots(self.state, self.profile)
-        flops, params = result.cost.get("flops_per_shot"), result.cost.get("params")
-        rival = None
-        if flops is not None and params is not None:
-            rival = find_rival(self.session, self.state.claim.number, scored.mean_flops(flops), params)
-        if rival is None:
-            rung = Rung(rung_after(None, alone=self.alone), shots, planned, alone=self.alone)
-            return Screened(rung, scored, time.monotonic() - began)
-        theirs = score_screen(self.session, self.state.claim.number, rival.sealed, self.profile)
-        counts, name = paired(theirs, scored), f"{rival.claim.run}/{rival.claim.number}"
-        number = rung_after(counts, alone=self.alone)
-        rung = Rung(number, shots, planned, name, str(rival.commit), counts, self.alone)
+        trained = int(told) if isinstance(told, int | float) else 0, planned_shots(self.state, self.profile)
+        with screen_stream(self.session, self.state.claim.number, sealed) as stream:
+            scored = _score(self.session, stream, self.profile)
+            rival = self._rival(result, scored)
+            theirs = _score(self.session, replace(stream, sealed=rival.sealed), self.profile) if rival else None
+        counts = paired(theirs, scored) if theirs else None
+        rung = Rung(
+            rung_after(counts, alone=self.alone),
+            *trained,
+            rival=f"{rival.claim.run}/{rival.claim.number}" if rival else "",
+            rival_commit=str(rival.commit) if rival else "",
+            counts=counts,
+            alone=self.alone,
+        )
         return Screened(rung, scored, time.monotonic() - began)
+
+    def _rival(self, result: TrainingResult, scored: Scored) -> RoundState | None:
+        flops, params = result.cost.get("flops_per_shot"), result.cost.get("params")
+        if flops is None or params is None:
+            return None
+        return find_rival(self.session, self.state.claim.number, scored.mean_flops(flops), params)
 
 
 def screening_of(session: Session, state: RoundState, profile: Profile) -> Screening | None:
@@ -153,14 +161,23 @@ def score_screen(session: Session, number: int, sealed: SealedCandidate, profile
     Raises:
         CandidateFault: It broke its contract.
     """
-    key = derive_key(round_key(session, number), "screen")
+    with screen_stream(session, number, sealed) as stream:
+        return _score(session, stream, profile)
 
+
+@contextmanager
+def screen_stream(session: Session, number: int, sealed: SealedCandidate) -> Iterator[ScoreStream]:
+    """The development shots of a round's screen, and what decodes them."""
+    key = derive_key(round_key(session, number), "screen")
+    with session.registry.get("executor", session.settings["executor"]).create(jobs=session.settings.jobs) as executor:
+        yield ScoreStream(executor, session.environment, sealed, key, "dev")
+
+
+def _score(session: Session, stream: ScoreStream, profile: Profile) -> Scored:
     def progress(done: int, total: int) -> None:
         session.event("screen", shots=done, total=total)
 
-    with session.registry.get("executor", session.settings["executor"]).create(jobs=session.settings.jobs) as executor:
-        stream = ScoreStream(executor, session.environment, sealed, key, "dev")
-        return stream.score(0, chunks_for(screen_shots(session, profile)), progress=progress)
+    return stream.score(0, chunks_for(screen_shots(session, profile)), progress=progress)
 
 
 def find_rival(session: Session, number: int, flops: int, params: int) -> RoundState | None:
