@@ -26,7 +26,7 @@ from autoqec.history import (
 from autoqec.history.rounds.attachments import WEIGHTS_FILE
 from autoqec.json_values import JsonObject
 from autoqec.loop.agent_contexts import round_key
-from autoqec.loop.candidate_files import canonical_files, require_fits, sources_of, teacher_of, training_of
+from autoqec.loop.candidate_files import canonical_files, require_fits, sources_of, teacher_of
 from autoqec.loop.judging import Asked, judge
 from autoqec.loop.measuring import measure, measure_screened
 from autoqec.loop.own_records import note_own
@@ -160,12 +160,14 @@ def train(session: Session, state: RoundState) -> Written:
     fingerprint = problem_from_dem(stim.DetectorErrorModel(session.dems[0]), name="the environment").fingerprint
     task = ScoringTask(environment=session.environment.files, sealed=SealedCandidate(state.files, b""))
     try:
-        training_of(state.files)
+        teacher = teacher_of(session, state.files)
     except (
         UsageError
     ) as error:  # of a commit that somebody else made; the training process finds what is wrong elsewhere
+        if error.code == "missing_package":
+            raise  # the candidate may be right: the round waits for the package
         raise RoundEnded("compile_error", error) from error
-    teacher, screening = teacher_of(session, state.files), screening_of(session, state, profile)
+    screening = screening_of(session, state, profile)
     try:
         with FirstStart(task) as first:
 
