@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from autoqec.candidate.carrying import carried_weights
 from autoqec.candidate.compile import build_modules, load_tensors, module_tensors
 from autoqec.candidate.schema import Candidate, Training
+from autoqec.candidate.stage_contract import Carried
 from autoqec.decoding.decoder_contract import CompiledDecoder, ConfidentDecoder, TeachingDecoder
 from autoqec.errors import AutoQECError
 from autoqec.problem.problem import Problem
@@ -98,6 +100,7 @@ def train(
         seed: Key of the training stream; the same key gives the same weights on the same machine.
         max_shots: The profile's cap on shots drawn, over all epochs.
         initial: Weights of the parents, used where names and shapes fit if `inherit` or the candidate's `init: parents` says so.
+            Those that are bound to a family may be of another of its problems.
         inherit: Whether this is a composed child, which always starts from its parents.
         report: Called about fifty times.
         seconds: Wall-clock seconds after which no further step begins; the best weights so far are kept. Only in this case
@@ -107,6 +110,7 @@ def train(
         labellings: How shots of each rate, then of each of `levels`, are labelled, if not as they are drawn.
 
     Raises:
+        AutoQECError: The parents' weights belong to another family.
         TrainingDiverged: More than `MAX_NAN_RATE` of the steps were not finite, or the loss before the first.
     """
     import torch
@@ -116,7 +120,9 @@ def train(
     torch.manual_seed(derive_seed(seed, "init", 0))
     settings = candidate.training
     modules = build_modules(candidate, problems[0])
-    inherited = load_tensors(modules, initial) if inherit or settings.init == "parents" else []
+    wanted = initial if inherit or settings.init == "parents" else {}
+    carried = carried_weights(candidate, wanted, problems[0])
+    inherited = load_tensors(modules, carried.tensors)
     device = choose_device(settings.device)
     modules.to(device)
     parameters = [p for p in modules.parameters() if p.requires_grad]
@@ -143,9 +149,21 @@ def train(
         **course.telemetry(settings.batch_size),
         **(losses.labelled.telemetry() if losses.labelled else {}),
         "inherited": inherited,
+        **_carried(carried),
         "seconds": round(time.monotonic() - began, 3),
     }
     return Trained(module_tensors(modules), _telemetry(settings, stopping, device) | telemetry)
+
+
+def _carried(carried: Carried) -> dict[str, int]:
+    """How many messages found their own orbit's factor in weights of another problem; nothing of this problem's own weights."""
+    if not carried.messages:
+        return {}
+    return {
+        "carried_messages": carried.messages,
+        "carried_coarser": carried.coarser,
+        "carried_layer": carried.layer,
+    }
 
 
 def _telemetry(settings: Training, stopping: EarlyStopping, device: torch.device) -> dict[str, object]:

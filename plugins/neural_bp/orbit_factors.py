@@ -1,0 +1,217 @@
+"""Factors that messages share where they are alike under translation (`sharing: orbit`), and other codes of the family.
+
+Neural belief-matching (arXiv:2603.21730) and Cascade (arXiv:2604.08358) share weights by translation; here orbits are found from
+the Tanner graph (`autoqec.problem.orbits`). Their names are kept beside the factors, so that a factor that was learned at one
+distance, number of rounds or physical error rate is found again at another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from autoqec.candidate.stage_contract import Carried
+from autoqec.errors import AutoQECError
+from autoqec.problem.orbits import Orbits, Periods, find_orbits
+from autoqec.problem.problem import Problem
+
+#: Names of what has a factor of its own: int64 `[3, orbits]`, a name, a coarser name and how many there are of it.
+MESSAGE_ORBITS, MECHANISM_ORBITS = "message_orbits", "mechanism_orbits"
+
+#: The size of the torus that places are relative to, int64 `[3]`.
+PERIODS = "periods"
+
+LABELS = frozenset({MESSAGE_ORBITS, MECHANISM_ORBITS, PERIODS})
+
+#: Weights are of a problem's family if so large a share of its messages occurred in training, and so large a share of the
+#: messages of training occurs in it. Between members of a family it is 0.51 or more, of surface, colour and bivariate bicycle
+#: codes at distances from 3 and with two rounds or more; between families 0.21 or less (`tests/plugins/test_orbit_factors.py`).
+_FAMILY_SHARE = 1 / 3
+
+
+@dataclass(frozen=True)
+class OrbitTable:
+    """The orbits of a problem.
+
+    Attributes:
+        message: Orbit of each incidence in the order of the kernels, int64 `[incidences]`.
+        mechanism: Orbit of each mechanism, int64 `[mechanisms]`.
+        labels: `LABELS` as arrays.
+    """
+
+    message: np.ndarray
+    mechanism: np.ndarray
+    labels: Mapping[str, np.ndarray]
+
+    @property
+    def message_count(self) -> int:
+        """How many orbits of messages there are."""
+        return int(self.labels[MESSAGE_ORBITS].shape[1])
+
+    @property
+    def mechanism_count(self) -> int:
+        """How many orbits of mechanisms there are."""
+        return int(self.labels[MECHANISM_ORBITS].shape[1])
+
+
+def by_detector(problem: Problem) -> np.ndarray:
+    """The order of the kernels: incidences by detector, then mechanism."""
+    mechanisms = problem.mechanisms
+    owner = np.repeat(np.arange(len(mechanisms)), np.diff(mechanisms.start))
+    return np.lexsort((owner, mechanisms.detector))
+
+
+def orbit_table(problem: Problem) -> OrbitTable:
+    """The orbits of a problem, in increasing order of their names."""
+    return _table(problem, find_orbits(problem))
+
+
+def _table(problem: Problem, found: Orbits) -> OrbitTable:
+    messages, message = _labelled(found.messages)
+    mechanisms, mechanism = _labelled(found.mechanisms)
+    labels = {MESSAGE_ORBITS: messages, MECHANISM_ORBITS: mechanisms}
+    return OrbitTable(
+        message[by_detector(problem)], mechanism, labels | {PERIODS: np.array(found.periods, dtype=np.int64)}
+    )
+
+
+def _labelled(names: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Labels int64 `[3, orbits]` of what has these names, `[2, things]`, and the orbit of each thing."""
+    fine, first, orbit, count = np.unique(names[0], return_index=True, return_inverse=True, return_counts=True)
+    return np.stack([fine, names[1][first], count]).astype(np.int64), orbit
+
+
+def carried_factors(tensors: Mapping[str, np.ndarray], problem: Problem) -> Carried:
+    """Return factors as a problem needs them, whichever problem of its family they were learned on.
+
+    A message or mechanism whose orbit did not occur in training has the mean factor of the coarser orbit, and where that did not
+    occur either, the mean of its layer. A mean counts each message of training once.
+
+    Args:
+        tensors: The stage's tensors. Factors of whole layers start those of all orbits.
+        problem: The problem.
+
+    Raises:
+        AutoQECError: The factors are those of another family, or have no labels that fit them.
+    """
+    own = orbit_table(problem)
+    if MESSAGE_ORBITS not in tensors:
+        return _from_layers(tensors, own)
+    learned = _checked(tensors)
+    if all(np.array_equal(learned[name], own.labels[name]) for name in LABELS):
+        return Carried(tensors)
+    seen = _names_as_learned(problem, own, learned[PERIODS])
+    messages = _Lookup(learned[MESSAGE_ORBITS], *seen[MESSAGE_ORBITS])
+    messages.require_family(problem.name)
+    found = {**tensors, **own.labels, "scale": messages.factors(tensors["scale"])}
+    if tensors.get("memory", np.empty(0)).shape == (learned[MECHANISM_ORBITS].shape[1],):
+        mechanisms = _Lookup(learned[MECHANISM_ORBITS], *seen[MECHANISM_ORBITS])
+        found["memory"] = mechanisms.factors(tensors["memory"])
+    return Carried(found, *messages.counts())
+
+
+def _from_layers(tensors: Mapping[str, np.ndarray], own: OrbitTable) -> Carried:
+    scale = tensors.get("scale")
+    if scale is None or scale.ndim != 2 or scale.shape[1] != 1:
+        return Carried(tensors)
+    return Carried({**tensors, **own.labels, "scale": np.repeat(scale, own.message_count, axis=1)})
+
+
+def _checked(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The labels of weights.
+
+    Raises:
+        AutoQECError: They are malformed.
+    """
+    labels = {name: np.asarray(tensors.get(name)) for name in LABELS}
+    scale = tensors.get("scale", np.empty(0))
+    shapes = {MESSAGE_ORBITS: (3, scale.shape[-1]), MECHANISM_ORBITS: (3, *labels[MECHANISM_ORBITS].shape[1:2])}
+    for name, shape in {**shapes, PERIODS: (3,)}.items():
+        if labels[name].dtype != np.int64 or labels[name].shape != shape or 0 in shape:
+            problem = f"neural_bp: {name} must be whole numbers of shape {shape}, one column for each factor"
+            raise AutoQECError(problem, code="weights_do_not_fit")
+    for name in (MESSAGE_ORBITS, MECHANISM_ORBITS):
+        if (labels[name][2] < 1).any() or (np.diff(labels[name][0]) <= 0).any():
+            problem = f"neural_bp: {name} must have increasing names, each of one thing or more"
+            raise AutoQECError(problem, code="weights_do_not_fit")
+    return labels
+
+
+#: Names and coarser names of orbits, and how many things each has.
+_Seen = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def _names_as_learned(problem: Problem, own: OrbitTable, learned: np.ndarray) -> dict[str, _Seen]:
+    """The names of a problem's orbits on the torus of training, where its own covers that; its own names elsewhere."""
+    labels = {name: own.labels[name] for name in (MESSAGE_ORBITS, MECHANISM_ORBITS)}
+    covered: Periods = (int(learned[0]), int(learned[1]), int(learned[2]))
+    mine = own.labels[PERIODS].tolist()
+    if mine == list(covered) or not all(a == b or (a and b and a % b == 0) for a, b in zip(mine, covered, strict=True)):
+        return {name: (label[0], label[1], label[2]) for name, label in labels.items()}
+    found = find_orbits(problem, covered)
+    order = by_detector(problem)
+    first = {MESSAGE_ORBITS: _first(own.message, order), MECHANISM_ORBITS: _first(own.mechanism)}
+    names = {MESSAGE_ORBITS: found.messages, MECHANISM_ORBITS: found.mechanisms}
+    return {
+        name: (names[name][0][first[name]], names[name][1][first[name]], label[2]) for name, label in labels.items()
+    }
+
+
+def _first(orbit: np.ndarray, order: np.ndarray | None = None) -> np.ndarray:
+    """The place of one thing of each orbit; `order` is that in which the orbits are given."""
+    first = np.unique(orbit, return_index=True)[1]
+    return first if order is None else order[first]
+
+
+class _Lookup:
+    """Finds the factors of a problem's orbits among learned ones.
+
+    Args:
+        learned: Labels of the learned factors, int64 `[3, orbits]`.
+        fine, coarse: Names of the problem's orbits.
+        count: How many things each has.
+    """
+
+    def __init__(self, learned: np.ndarray, fine: np.ndarray, coarse: np.ndarray, count: np.ndarray) -> None:
+        self._learned, self._fine, self._coarse, self._count = learned, fine, coarse, count
+        self._known = np.isin(fine, learned[0])
+        self._alike = np.isin(coarse, learned[1]) & ~self._known
+
+    def require_family(self, name: str) -> None:
+        """Refuse the weights of another family.
+
+        Raises:
+            AutoQECError: Too few messages have an orbit of training, or too few of training occur.
+        """
+        here = float(self._count[self._known].sum() / self._count.sum())
+        back = np.isin(self._learned[0], self._fine)
+        there = float(self._learned[2][back].sum() / self._learned[2].sum())
+        if min(here, there) < _FAMILY_SHARE:
+            raise AutoQECError(
+                f"the weights belong to another family than {name}: {here:.0%} of its messages occurred in training, and"
+                f" {there:.0%} of those of training occur in it; a family shares {_FAMILY_SHARE:.0%} or more both ways",
+                hint="train on this environment: set init: fresh in training.yaml",
+                code="weights_of_another_family",
+            )
+
+    def counts(self) -> tuple[int, int, int]:
+        """How many messages there are, have the factor of a coarser orbit, and have that of the layer."""
+        layer = ~self._known & ~self._alike
+        return int(self._count.sum()), int(self._count[self._alike].sum()), int(self._count[layer].sum())
+
+    def factors(self, learned: np.ndarray) -> np.ndarray:
+        """Factors of the problem's orbits, float32 `[..., orbits]`, from learned ones of the same form."""
+        weights = self._learned[2].astype(np.float64)
+        found = np.repeat((learned * weights).sum(axis=-1, keepdims=True) / weights.sum(), len(self._fine), axis=-1)
+        for names, wanted, which in (
+            (self._learned[1], self._coarse, self._alike),
+            (self._learned[0], self._fine, self._known),
+        ):
+            groups, group = np.unique(names, return_inverse=True)
+            mean = np.zeros((*learned.shape[:-1], len(groups)))
+            np.add.at(mean.T, group, (learned * weights).T)
+            mean /= np.bincount(group, weights=weights)
+            found[..., which] = mean[..., np.searchsorted(groups, wanted[which])]
+        return found.astype(np.float32)
