@@ -32,6 +32,9 @@ NOT_PERIODIC: Periods = (0, 0, 0)
 #: Shifts that are tried along an axis, in its smallest steps: the lattices of checks of several types may interleave.
 _SHIFTS = (1, 2, 3, 4)
 
+#: With more different names for each message than this, coordinates are not the places of a translation.
+_MOST_UNIQUE = 0.8
+
 #: Most pairs of detectors of one mechanism, over all mechanisms.
 _MOST_PAIRS = 50_000_000
 
@@ -80,7 +83,7 @@ def find_orbits(problem: Problem, periods: Periods | None = None, *, radius: int
         own = find_periods(problem) if periods is None else periods
         away = graph.displacements(places, own)
         fine = graph.refine([*away.T], radius)
-        if 2 * len(np.unique(fine[0])) <= len(fine[0]):
+        if len(np.unique(fine[0])) <= _MOST_UNIQUE * len(fine[0]):
             return _orbits(fine, graph.refine([away[:, 2]], radius), own, placed=True)
     return _orbits(graph.refine([], radius + 1), graph.refine([], radius), NOT_PERIODIC, placed=False)
 
