@@ -45,9 +45,10 @@ def command(rounds: tuple[str, ...], edit: bool, text: str | None, as_json: bool
         fork_from=tuple(f"{run}/{number}" for run, number in names),
         compose="with_edit" if edit else "pure",
     )
-    check_parents(ledger, runs[0], hypothesis)
+    registry = load_plugins()
+    check_parents(ledger, runs[0], hypothesis, registry)
     show = round_printer(ledger, as_json)
-    with run_session(ledger, load_plugins(), settings, runs[0], quiet=quiet) as session:
+    with run_session(ledger, registry, settings, runs[0], quiet=quiet) as session:
         record = run_round(session, hypothesis)
         show(record)
         share_results(session)

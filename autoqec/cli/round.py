@@ -36,6 +36,15 @@ if TYPE_CHECKING:
     help="Claim round numbers on this git remote and push each round there, for a run that several clones share "
     "[AUTOQEC_CLAIM_REMOTE].",
 )
+@click.option(
+    "--from",
+    "origin",
+    default=None,
+    metavar="ROUND",
+    help="The first round is this one of another run as it is, with its weights: on another distance, number of rounds or p, "
+    "where its stages have sharing: orbit. It is trained further.",
+)
+@click.option("--untrained", is_flag=True, help="With --from: use the weights as they are.")
 @click.option("--dry-run", is_flag=True, help="Show the length of prompts and the limits of a round; call no agent.")
 @click.option("--record", default=None, metavar="FILE", help="Record the agents' replies, for --replay.")
 @click.option("--replay", default=None, metavar="FILE", help="Use recorded replies; call no agent.")
@@ -50,6 +59,8 @@ def command(
     run_name: str | None,
     fresh: bool,
     seed: int | None,
+    origin: str | None,
+    untrained: bool,
     dry_run: bool,
     record: str | None,
     replay: str | None,
@@ -67,12 +78,18 @@ def command(
     from autoqec.agents.tape import Recorder
     from autoqec.errors import UsageError
     from autoqec.history import require_writable
+    from autoqec.loop.carried_start import carried_start
     from autoqec.loop.many_rounds import run_rounds
+    from autoqec.loop.one_round import run_round
     from autoqec.loop.session import make_agent, open_run
     from autoqec.plugins import load_plugins
     from autoqec.views.console import say
     from autoqec.views.round_text import round_printer
 
+    if (origin is None and untrained) or (origin is not None and (dry_run or replay)):
+        raise UsageError(
+            "--untrained needs --from, which does not go with --dry-run or --replay", hint="autoqec round --help"
+        )
     ledger, settings = open_lab({**flags, "default_env": env})
     require_writable(ledger)
     registry = load_plugins()
@@ -111,8 +128,14 @@ def command(
             show(record)
             share_results(session)
 
+        first = []
+        if origin is not None:
+            first = [run_round(session, *carried_start(session, origin, untrained=untrained))]
+            finished(first[0])
         try:
-            records, in_vain = run_rounds(session, min(rounds, tape.rounds) if tape else rounds, finished)
+            records, in_vain = run_rounds(
+                session, (min(rounds, tape.rounds) if tape else rounds) - len(first), finished
+            )
         except ReplyAwaited as error:
             return waits(error)
     if in_vain:
@@ -122,7 +145,7 @@ def command(
         say(f"stopped: none of the last {settings['patience']} rounds was VERIFIED; see autoqec diagnose {run.name}")
         for line in headline(findings(ledger, registry, settings, run.name)):
             say(line)
-    return 0 if any(record.status == "ok" for record in records) else 1
+    return 0 if any(record.status == "ok" for record in [*first, *records]) else 1
 
 
 def _tape(path: str | None, ledger: Ledger) -> Tape | None:

@@ -74,7 +74,7 @@ def check_hypothesis(session: Session, message: Hypothesis) -> None:
     Raises:
         UsageError, NotFoundError: A parent is not there, or this merge is known to conflict.
     """
-    check_parents(session.ledger, session.run, message)
+    check_parents(session.ledger, session.run, message, session.registry)
     if tuple(sorted(message.fork_from)) in failed_composes(past_rounds(session.records(), lambda commit: {})):
         raise UsageError(f"composing {', '.join(message.fork_from)} conflicted before; choose other rounds")
 

@@ -105,7 +105,11 @@ def code(session: Session, state: RoundState) -> None:
             reason = f"the merged candidate is not valid: {error.problem}"
             raise RoundEnded("compile_error", error, reason) from error
     else:
-        if state.proposal is None:
+        given = state.claim.details.get("proposal")
+        if state.proposal is None and given is not None:
+            proposal = Proposal.model_validate(given)
+            save_message(session.ledger, state.claim, "coder", proposal)
+        elif state.proposal is None:
             proposal = put(session, state, ask_coder(session, state, start.files))
             save_message(session.ledger, state.claim, "coder", proposal)
         else:
@@ -152,12 +156,14 @@ def train(session: Session, state: RoundState) -> None:
     fingerprint = problem_from_dem(stim.DetectorErrorModel(session.dems[0]), name="the environment").fingerprint
     task = ScoringTask(environment=session.environment.files, sealed=SealedCandidate(state.files, b""))
     try:
-        training_of(state.files)
+        training = training_of(state.files)
     except (
         UsageError
     ) as error:  # of a commit that somebody else made; the training process finds what is wrong elsewhere
         raise RoundEnded("compile_error", error) from error
     teacher = teacher_of(session, state.files)
+    composed = hypothesis_of(state).compose != "none"
+    parents = _parents(session, state, fingerprint, wanted=composed or training.init == "parents")
     try:
         with FirstStart(task) as first:
 
@@ -170,10 +176,10 @@ def train(session: Session, state: RoundState) -> None:
                 session.dems,
                 session.environment.environment.decoder.model_dump(),
                 stages=stages_to_warm_up(state.files, session.registry),
-                parents=parent_weights(session.ledger, hypothesis_of(state).fork_from, fingerprint=fingerprint),
+                parents=parents,
                 seed=derive_key(round_key(session, state.claim.number), "train"),
                 max_shots=profile.train_shots,
-                inherit=hypothesis_of(state).compose != "none",
+                inherit=composed,
                 locked=_locked(session, state.files),
                 limits=Limits(profile.train_seconds, int(profile.memory_gib * 2**30)),
                 report=lambda fields: session.event("train", **fields),
@@ -182,20 +188,35 @@ def train(session: Session, state: RoundState) -> None:
             )
     except TrainingFailed as error:
         raise RoundEnded(error.status, error) from error
-    training: TrainingRecord = {
+    record: TrainingRecord = {
         "telemetry": dict(result.telemetry),
         "cost": dict(result.cost),
         "fingerprint": fingerprint,
     }
     if result.lock is not None:
-        training["lock"] = result.lock.to_dict()
+        record["lock"] = result.lock.to_dict()
     attach(
         session.ledger,
         "artifacts",
         state.claim.run,
         state.claim.number,
-        {WEIGHTS_FILE: result.weights, TRAINING_FILE: json.dumps(training, indent=1, sort_keys=True).encode() + b"\n"},
+        {WEIGHTS_FILE: result.weights, TRAINING_FILE: json.dumps(record, indent=1, sort_keys=True).encode() + b"\n"},
     )
+
+
+def _parents(session: Session, state: RoundState, fingerprint: str, *, wanted: bool) -> bytes:
+    """The weights that training may start from.
+
+    Raises:
+        RoundEnded: They belong to another problem.
+    """
+    names = hypothesis_of(state).fork_from
+    try:
+        return parent_weights(session.ledger, session.run, names, fingerprint=fingerprint, wanted=wanted)
+    except AutoQECError as error:
+        if error.code != "weights_of_another_problem":
+            raise
+        raise RoundEnded("train_error", error) from error
 
 
 def score(session: Session, state: RoundState) -> Written:

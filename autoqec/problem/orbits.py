@@ -49,7 +49,7 @@ class Orbits:
     Attributes:
         messages: Name of each incidence of `Mechanisms`, int64 `[levels, incidences]`.
         mechanisms: Name of each mechanism, int64 `[levels, mechanisms]`.
-        detectors: Name of each detector at the finest level, int64 `[detectors]`.
+        detectors: Name of each detector, int64 `[levels, detectors]`; the coarser one tells how many mechanisms flip it.
         periods: Modulo which places are relative.
         placed: Whether the finest names know places. They do not where detectors have no coordinates, or coordinates that make
             nearly every message unique: those are not the places of a translation.
@@ -84,16 +84,17 @@ def find_orbits(problem: Problem, periods: Periods | None = None, *, radius: int
         away = graph.displacements(places, own)
         fine = graph.refine([*away.T], radius)
         if len(np.unique(fine[0])) <= _MOST_UNIQUE * len(fine[0]):
-            return _orbits(fine, graph.refine([away[:, 2]], radius), own, placed=True)
-    return _orbits(graph.refine([], radius + 1), graph.refine([], radius), NOT_PERIODIC, placed=False)
+            return _orbits(fine, graph.refine([away[:, 2]], radius), graph.degrees, own, placed=True)
+    return _orbits(graph.refine([], radius + 1), graph.refine([], radius), graph.degrees, NOT_PERIODIC, placed=False)
 
 
 _Names = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-def _orbits(fine: _Names, coarse: _Names, periods: Periods, *, placed: bool) -> Orbits:
-    messages, mechanisms = (np.stack([fine[i], coarse[i]]).view(np.int64) for i in (0, 1))
-    return Orbits(messages, mechanisms, fine[2].view(np.int64), periods, placed)
+def _orbits(fine: _Names, coarse: _Names, degrees: np.ndarray, periods: Periods, *, placed: bool) -> Orbits:
+    pairs = ((fine[0], coarse[0]), (fine[1], coarse[1]), (fine[2], _mixed(degrees.astype(np.uint64))))
+    messages, mechanisms, detectors = (np.stack(pair).view(np.int64) for pair in pairs)
+    return Orbits(messages, mechanisms, detectors, periods, placed)
 
 
 class _Graph:
@@ -115,6 +116,11 @@ class _Graph:
         self._own = np.repeat(np.arange(len(self._detector)), partners)
         begin = np.repeat(np.repeat(mechanisms.start[:-1].astype(np.int64), sizes), partners)
         self._other = begin + np.arange(pairs) - np.repeat(np.cumsum(partners) - partners, partners)
+
+    @property
+    def degrees(self) -> np.ndarray:
+        """How many mechanisms flip each detector, int64 `[detectors]`."""
+        return np.bincount(self._detector, minlength=self._detectors)
 
     def displacements(self, places: np.ndarray, periods: Sequence[int]) -> np.ndarray:
         """Where the second of each pair is, seen from the first, int64 `[pairs, axes]` in `UNIT`s; halfway around is positive."""

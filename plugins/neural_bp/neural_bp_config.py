@@ -33,7 +33,8 @@ class NeuralBPConfig(StageConfig):
         iterations: Number of iterations. More is not always better: loops in the graph make late iterations overconfident.
         algorithm: `sum_product` is exact on trees; `min_sum` costs half and is less accurate.
         sharing: The messages that share one learned scale: `per_layer` all messages of an iteration; `per_check` those of one
-            detector in an iteration; `orbit` those that are alike under translation; `none` every message of every iteration has
+            detector in an iteration; `orbit` those of detectors that are alike under translation, with a
+            learned correction for messages that are alike; `none` every message of every iteration has
             its own.
         scale: Initial value of scales; None for 0.9 (`sum_product`) or 0.75 (`min_sum`).
         damping: `fixed` keeps `damping_value`; `scalar` learns one number; `per_iteration` learns one per iteration. The first
@@ -72,7 +73,7 @@ class NeuralBPConfig(StageConfig):
 def scale_width(config: NeuralBPConfig, tanner: Tanner, orbits: OrbitTable | None) -> int:
     """Return the number of scales of one iteration; `orbits` only with `sharing: orbit`."""
     if orbits is not None:
-        return orbits.message_count
+        return orbits.count("scale")
     return {"per_layer": 1, "per_check": len(tanner.start) - 1, "none": len(tanner.mechanism)}[config.sharing]
 
 
@@ -80,4 +81,4 @@ def memory_width(config: NeuralBPConfig, mechanisms: int, orbits: OrbitTable | N
     """Return the number of memories, if there are any."""
     if config.memory != "per_mechanism":
         return 1
-    return mechanisms if orbits is None else orbits.mechanism_count
+    return mechanisms if orbits is None else orbits.count("memory")

@@ -32,8 +32,8 @@ class NeuralBPModule(torch.nn.Module):
     """Unrolled belief propagation; see `NeuralBPConfig`.
 
     Parameters: `scale` `[iterations, 1 | detectors | incidences | orbits]`; `damping` `[1 | iterations]`, `prior_scale` `[1]`,
-    `memory` `[1 | mechanisms | orbits]` and `attention` `[iterations, 2]` where they are learned. With `sharing: orbit` there are
-    also the labels of `OrbitTable`, as buffers.
+    `memory` `[1 | mechanisms | orbits]` and `attention` `[iterations, 2]` where they are learned. With `sharing: orbit` there is
+    also `correction` `[iterations, orbits]`, which is added to scales, and the labels of `OrbitTable` are buffers.
     """
 
     #: Training mode is faster and computes the same, so validation during training may use it.
@@ -45,7 +45,8 @@ class NeuralBPModule(torch.nn.Module):
     memory: torch.Tensor
     _mechanism: torch.Tensor
     _detector: torch.Tensor
-    _orbit: torch.Tensor
+    _check_orbit: torch.Tensor
+    _message_orbit: torch.Tensor
     _alike: torch.Tensor
 
     def __init__(
@@ -77,7 +78,9 @@ class NeuralBPModule(torch.nn.Module):
         if orbits is not None:
             for name, label in orbits.labels.items():
                 self.register_buffer(name, torch.from_numpy(label))
-            self.register_buffer("_orbit", torch.from_numpy(orbits.message), persistent=False)
+            self.correction = torch.nn.Parameter(torch.zeros(config.iterations, orbits.count("correction")))
+            self.register_buffer("_check_orbit", torch.from_numpy(orbits.check), persistent=False)
+            self.register_buffer("_message_orbit", torch.from_numpy(orbits.message), persistent=False)
             self.register_buffer("_alike", torch.from_numpy(orbits.mechanism), persistent=False)
         self._tree = _Tree(tanner.start) if config.algorithm == "sum_product" else None
 
@@ -118,7 +121,7 @@ class NeuralBPModule(torch.nn.Module):
         if self._config.sharing == "per_check":
             return scale[:, self._detector]
         if self._config.sharing == "orbit":
-            return scale[:, self._orbit]
+            return scale[:, self._check_orbit] + self.correction[:, self._message_orbit]
         return scale.expand(-1, len(self._detector))
 
     def _memory(self) -> torch.Tensor:

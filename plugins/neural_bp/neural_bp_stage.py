@@ -144,6 +144,8 @@ def _weights(config: NeuralBPConfig, tensors: Mapping[str, np.ndarray], tanner: 
     orbits = _orbits(config, problem)
     iterations, width = config.iterations, scale_width(config, tanner, orbits)
     expected: dict[str, tuple[int, ...]] = {"scale": (iterations, width)}
+    if orbits is not None:
+        expected["correction"] = (iterations, orbits.count("correction"))
     if config.memory != "none":
         expected["memory"] = (memory_width(config, len(problem.mechanisms), orbits),)
     if config.attention != "none":
@@ -167,7 +169,8 @@ def _weights(config: NeuralBPConfig, tensors: Mapping[str, np.ndarray], tanner: 
     if config.sharing == "per_check":
         scale = scale[:, tanner.detector]
     if orbits is not None:
-        scale = scale[:, orbits.message]
+        correction = np.asarray(tensors["correction"], dtype=np.float32)
+        scale = scale[:, orbits.check] + correction[:, orbits.message]
         memory = memory[orbits.mechanism] if config.memory == "per_mechanism" else memory
     damping = np.asarray(tensors["damping"] if config.damping != "fixed" else [config.damping_value], dtype=np.float32)
     prior_scale = np.asarray(tensors["prior_scale"] if config.learn_prior_scale else [1.0], dtype=np.float32)

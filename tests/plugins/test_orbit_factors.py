@@ -6,7 +6,14 @@ import stim
 import torch
 from autoqec_plugins.neural_bp.neural_bp_config import NeuralBPConfig
 from autoqec_plugins.neural_bp.neural_bp_stage import NeuralBP, tanner_graph
-from autoqec_plugins.neural_bp.orbit_factors import LABELS, MESSAGE_ORBITS, by_detector, carried_factors, orbit_table
+from autoqec_plugins.neural_bp.orbit_factors import (
+    CHECK_ORBITS,
+    LABELS,
+    MECHANISM_ORBITS,
+    MESSAGE_ORBITS,
+    by_detector,
+    orbit_table,
+)
 
 from autoqec.candidate.carrying import binds_to_family, carried_weights
 from autoqec.candidate.compile import build_modules, compile_inference, module_tensors
@@ -65,7 +72,8 @@ def expanded(config, arrays, problem):
     """The same factors without sharing, by the definition: each message has that of its orbit."""
     table = orbit_table(problem)
     own = {name: array for name, array in arrays.items() if name not in LABELS}
-    own["scale"] = np.ascontiguousarray(arrays["scale"][:, table.message])
+    own["scale"] = arrays["scale"][:, table.check] + arrays["correction"][:, table.message]
+    del own["correction"]
     if config.memory == "per_mechanism":
         own["memory"] = arrays["memory"][table.mechanism]
     return config.model_copy(update={"sharing": "none"}), own
@@ -93,10 +101,14 @@ def test_a_gradient_is_the_sum_over_what_is_alike(config, small):
     for each in (module, apart):
         each(torch.from_numpy(syndromes).float(), torch.from_numpy(beliefs)).sigmoid().sum().backward()
     table = orbit_table(small)
-    for parameter, orbit in (("scale", table.message), ("memory", table.mechanism)):
+    for parameter, of, orbit in (
+        ("scale", "scale", table.check),
+        ("correction", "scale", table.message),
+        ("memory", "memory", table.mechanism),
+    ):
         if config.memory == "none" and parameter == "memory":
             continue
-        whole, parts = getattr(module, parameter).grad.numpy(), getattr(apart, parameter).grad.numpy()
+        whole, parts = getattr(module, parameter).grad.numpy(), getattr(apart, of).grad.numpy()
         summed = np.zeros_like(whole)
         np.add.at(summed.T, orbit, parts.T)
         np.testing.assert_allclose(whole, summed, rtol=1e-3, atol=1e-4)
@@ -108,6 +120,7 @@ def test_orbits_are_in_the_order_of_the_kernels(small):
     table, tanner, found = orbit_table(small), tanner_graph(small), find_orbits(small)
     assert (small.mechanisms.detector[by_detector(small)] == tanner.detector).all()
     assert (table.labels[MESSAGE_ORBITS][0][table.message] == found.messages[0][by_detector(small)]).all()
+    assert (table.labels[CHECK_ORBITS][0][table.check] == found.detectors[0][tanner.detector]).all()
     assert table.labels[MESSAGE_ORBITS][2].sum() == len(small.mechanisms.detector)
 
 
@@ -130,10 +143,11 @@ def weights_of(problem, candidate=None, seed=2):
 def test_shared_factors_are_the_parameters_and_their_names_are_not(small):
     candidate, tensors = candidate_of(), weights_of(small)
     orbits = find_orbits(small)
-    messages, mechanisms = (len(set(names[0].tolist())) for names in (orbits.messages, orbits.mechanisms))
+    kinds = orbits.detectors, orbits.messages, orbits.mechanisms
+    checks, messages, mechanisms = (len(set(names[0].tolist())) for names in kinds)
     cost = measure_cost(candidate, tensors, small)
-    assert cost.params == 3 * messages + mechanisms
-    assert cost.labels == 2 * (3 * messages + 3 * mechanisms + 3)
+    assert cost.params == 3 * (checks + messages) + mechanisms
+    assert cost.labels == 2 * (3 * (checks + messages + mechanisms) + 3)
     sealed = SealedCandidate({}, save_weights(tensors, fingerprints=["f"]))
     assert sealed.parameters() - cost.labels == cost.params
 
@@ -143,51 +157,63 @@ def test_every_number_of_a_stage_without_labels_is_a_parameter(small):
     assert measure_cost(candidate, weights_of(small, candidate), small).labels == 0
 
 
-def at_place(problem, tensors, stage="bp"):
-    """Factors by the messages' places: detector, other detectors, both relative to nothing."""
+#: Parameters of a stage, by the names that tell their columns apart: those of all things of a problem, in one order.
+NAMES = {
+    "scale": (
+        CHECK_ORBITS,
+        lambda found, problem: found.detectors[:, problem.mechanisms.detector[by_detector(problem)]],
+    ),
+    "correction": (MESSAGE_ORBITS, lambda found, problem: found.messages[:, by_detector(problem)]),
+    "memory": (MECHANISM_ORBITS, lambda found, problem: found.mechanisms),
+}
+
+
+def of_things(problem, tensors):
+    """Factors of each incidence, incidence and mechanism, by the parameter."""
     table = orbit_table(problem)
-    return tensors[f"{stage}.scale"][:, table.message], tensors[f"{stage}.memory"][table.mechanism]
+    orbits = {"scale": table.check, "correction": table.message, "memory": table.mechanism}
+    return {name: tensors[f"bp.{name}"][..., orbit] for name, orbit in orbits.items()}
 
 
-def test_weights_of_another_distance_and_p_are_found_by_name(large):
-    trained, candidate = surface_problem(7, 0.004, rounds=5), candidate_of()
-    tensors = weights_of(trained)
-    carried = carried_weights(candidate, tensors, large)
-    assert (carried.messages, carried.coarser, carried.layer) == (len(large.mechanisms.detector), 0, 0)
-    by_name = dict(zip(tensors["bp.message_orbits"][0].tolist(), tensors["bp.scale"].T, strict=True))
-    names = find_orbits(large).messages[0][by_detector(large)]
-    scale, _ = at_place(large, carried.tensors)
-    assert all((scale[:, i] == by_name[name]).all() for i, name in enumerate(names.tolist()))
+def expected(tensors, problem, found):
+    """The same by the definition: by name, else the mean over the coarser name, else over all; and the level of each."""
+    factors, levels = {}, {}
+    for parameter, (label, names_of) in NAMES.items():
+        (fine, coarse, count), learned = tensors[f"bp.{label}"], tensors[f"bp.{parameter}"]
+        factors[parameter], levels[parameter] = [], []
+        for own, coarser in zip(*names_of(found, problem).tolist(), strict=True):
+            level = 0 if own in fine else 1 if coarser in coarse else 2
+            alike = (fine == own, coarse == coarser, fine == fine)[level]
+            factors[parameter].append((learned * count)[..., alike].sum(axis=-1) / count[alike].sum())
+            levels[parameter].append(level)
+    worst = np.maximum(levels["scale"], levels["correction"])
+    return {name: np.array(each).T for name, each in factors.items()}, np.bincount(worst, minlength=3).tolist()
+
+
+def assert_carried(carried, tensors, problem, found=None):
+    wanted, levels = expected(tensors, problem, found or find_orbits(problem))
+    assert (carried.messages, carried.coarser, carried.layer) == (sum(levels), levels[1], levels[2])
+    for name, factors in of_things(problem, carried.tensors).items():
+        np.testing.assert_allclose(factors, wanted[name], rtol=1e-5)
     assert set(carried.tensors) == set(tensors)
     for name in LABELS:
-        assert (carried.tensors[f"bp.{name}"] == orbit_table(large).labels[name]).all()
+        assert (carried.tensors[f"bp.{name}"] == orbit_table(problem).labels[name]).all()
+
+
+def test_weights_of_another_distance_rounds_and_p_are_found_by_name(large):
+    tensors = weights_of(surface_problem(7, 0.004, rounds=5))
+    for problem in (large, surface_problem(9, 0.006, rounds=5)):
+        carried = carried_weights(candidate_of(), tensors, problem)
+        assert (carried.coarser, carried.layer) == (0, 0)
+        assert_carried(carried, tensors, problem)
 
 
 def test_what_never_occurred_takes_the_mean_of_the_coarser_orbit_and_then_of_the_layer(small, large):
-    tensors = {name.removeprefix("bp."): tensor for name, tensor in weights_of(small).items()}
-    carried = carried_factors(tensors, large)
-    fine, coarse, count = tensors[MESSAGE_ORBITS]
-    found = find_orbits(large)
-    unseen = [
-        (i, name)
-        for i, (own, name) in enumerate(zip(*found.messages[:, by_detector(large)].tolist(), strict=True))
-        if own not in set(fine.tolist())
-    ]
-    assert carried.coarser == len(unseen) > 100
-    assert carried.layer == 0
-    scale = carried.tensors["scale"][:, orbit_table(large).message]
-    for i, name in unseen[:20]:
-        alike = coarse == name
-        mean = (tensors["scale"] * count)[:, alike].sum(axis=1) / count[alike].sum()
-        np.testing.assert_allclose(scale[:, i], mean, rtol=1e-5)
-    # A coarser name that training has not seen either.
-    blind = {**tensors, MESSAGE_ORBITS: np.stack([fine, np.arange(len(fine)), count])}
-    carried = carried_factors(blind, large)
-    assert (carried.coarser, carried.layer) == (0, len(unseen))
-    mean = (tensors["scale"] * count).sum(axis=1) / count.sum()
-    np.testing.assert_allclose(
-        carried.tensors["scale"][:, orbit_table(large).message][:, unseen[0][0]], mean, rtol=1e-5
-    )
+    tensors = weights_of(small)
+    carried = carried_weights(candidate_of(), tensors, large)
+    assert carried.coarser > 100
+    assert carried.layer > 100
+    assert_carried(carried, tensors, large)
 
 
 def test_a_problem_keeps_its_own_weights_as_they_are(small):
@@ -202,13 +228,10 @@ def test_weights_of_a_torus_fit_one_that_covers_it_to_the_message():
     tensors = weights_of(small)
     carried = carried_weights(candidate_of(), tensors, large)
     assert (carried.coarser, carried.layer) == (0, 0)
-    on_small = find_orbits(large, find_orbits(small).periods).messages[0][by_detector(large)]
-    by_name = dict(zip(tensors["bp.message_orbits"][0].tolist(), tensors["bp.scale"].T, strict=True))
-    scale, _ = at_place(large, carried.tensors)
-    assert all((scale[:, i] == by_name[name]).all() for i, name in enumerate(on_small.tolist()))
+    assert_carried(carried, tensors, large, find_orbits(large, find_orbits(small).periods))
     back = carried_weights(candidate_of(), carried.tensors, small)
     assert back.coarser > 0, "a torus does not tell which way around a mechanism of the larger one goes"
-    assert back.layer == 0
+    assert_carried(back, carried.tensors, small)
 
 
 def test_whole_layers_start_all_orbits(small):
