@@ -78,18 +78,12 @@ def command(
     from autoqec.agents.tape import Recorder
     from autoqec.errors import UsageError
     from autoqec.history import require_writable
-    from autoqec.loop.carried_start import carried_start
     from autoqec.loop.many_rounds import run_rounds
-    from autoqec.loop.one_round import run_round
     from autoqec.loop.session import make_agent, open_run
     from autoqec.plugins import load_plugins
-    from autoqec.views.console import say
     from autoqec.views.round_text import round_printer
 
-    if (origin is None and untrained) or (origin is not None and (dry_run or replay)):
-        raise UsageError(
-            "--untrained needs --from, which does not go with --dry-run or --replay", hint="autoqec round --help"
-        )
+    _check_origin(origin, untrained, alone=not (dry_run or record or replay))
     ledger, settings = open_lab({**flags, "default_env": env})
     require_writable(ledger)
     registry = load_plugins()
@@ -128,24 +122,43 @@ def command(
             show(record)
             share_results(session)
 
-        first = []
-        if origin is not None:
-            first = [run_round(session, *carried_start(session, origin, untrained=untrained))]
-            finished(first[0])
+        wanted, first = min(rounds, tape.rounds) if tape else rounds, []
         try:
-            records, in_vain = run_rounds(
-                session, (min(rounds, tape.rounds) if tape else rounds) - len(first), finished
-            )
+            if origin is not None:
+                first = [_carried_round(session, origin, untrained=untrained)]
+                finished(first[0])
+            records, in_vain = run_rounds(session, wanted - len(first), finished)
         except ReplyAwaited as error:
             return waits(error)
     if in_vain:
-        from autoqec.loop.diagnosis_input import findings
-        from autoqec.views.diagnosis_text import headline
-
-        say(f"stopped: none of the last {settings['patience']} rounds was VERIFIED; see autoqec diagnose {run.name}")
-        for line in headline(findings(ledger, registry, settings, run.name)):
-            say(line)
+        _say_in_vain(session)
     return 0 if any(record.status == "ok" for record in [*first, *records]) else 1
+
+
+def _check_origin(origin: str | None, untrained: bool, *, alone: bool) -> None:
+    from autoqec.errors import UsageError
+
+    if (origin is None and untrained) or (origin is not None and not alone):
+        problem = "--untrained needs --from, which does not go with --dry-run, --record or --replay"
+        raise UsageError(problem, hint="autoqec round --help")
+
+
+def _carried_round(session: Session, origin: str, *, untrained: bool) -> RoundRecord:
+    from autoqec.loop.carried_start import carried_start
+    from autoqec.loop.one_round import run_round
+
+    return run_round(session, *carried_start(session, origin, untrained=untrained))
+
+
+def _say_in_vain(session: Session) -> None:
+    from autoqec.loop.diagnosis_input import findings
+    from autoqec.views.console import say
+    from autoqec.views.diagnosis_text import headline
+
+    run, settings = session.run.name, session.settings
+    say(f"stopped: none of the last {settings['patience']} rounds was VERIFIED; see autoqec diagnose {run}")
+    for line in headline(findings(session.ledger, session.registry, settings, run)):
+        say(line)
 
 
 def _tape(path: str | None, ledger: Ledger) -> Tape | None:
