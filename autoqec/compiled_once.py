@@ -10,6 +10,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,33 +34,39 @@ _LOOK_SECONDS = 0.05
 #: process that runs others' code.
 _MOST_NAMES = 64
 
-_told: list[Told] = []
-_names: set[str] = set()
+
+@dataclass(eq=False)
+class _Listener:
+    """Who is told, and of which kernels it was."""
+
+    told: Told
+    names: set[str] = field(default_factory=set)
 
 
-def tell_compiling(told: Told) -> None:
-    """From now on, have a function of this process called for each kernel that has to be compiled, here or in a child process."""
-    _told[:] = [told]
-    _names.clear()
+#: Those that listen in this process; only the last is told.
+_listeners: list[_Listener] = []
 
 
 @contextlib.contextmanager
 def compiling_told(told: Told) -> Iterator[None]:
-    """The same while it is open."""
-    before = _told[:]
-    tell_compiling(told)
+    """While it is open, have a function of this process called for each kernel that has to be compiled, here or in a child.
+
+    Threads may open and close several in any order; of those that are open, the last is told.
+    """
+    listener = _Listener(told)
+    _listeners.append(listener)
     try:
         yield
     finally:
-        _told[:] = before
+        _listeners.remove(listener)
 
 
 def say_compiling(name: str, seconds: float) -> None:
     """Tell that a kernel is compiled; a second time tells nothing, because the second process only waits for the first."""
-    if _told and name not in _names and len(_names) < _MOST_NAMES:
-        _names.add(name)
-        for told in _told:
-            told(name, seconds)
+    for listener in _listeners[-1:]:
+        if name not in listener.names and len(listener.names) < _MOST_NAMES:
+            listener.names.add(name)
+            listener.told(name, seconds)
 
 
 def compiled_once(name: str, seconds: float) -> Callable[[_Kernel], _Kernel]:

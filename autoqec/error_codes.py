@@ -79,6 +79,10 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
             "A field has a value that is not allowed; `file`, `field`, `least`, `most` or `choices` say what is.",
             "Edit the file.",
         ),
+        "no_strata": ErrorCode(
+            "`protocol.sampling: stratified` does not fit an environment, or what is asked of it; the message says why.",
+            "Leave out `protocol.sampling`; `autoqec env check ENV` says which sampling pays.",
+        ),
         "bad_yaml": ErrorCode("A file is not YAML as AutoQEC reads it.", "Edit the line that the message names."),
         "not_installed": ErrorCode(
             "No installed plugin offers a stage, decoder, agent, … of this name; `kind` and `name` say which.",

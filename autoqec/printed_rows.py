@@ -85,6 +85,17 @@ class OddityRow(TypedDict):
     line: int | None
 
 
+class SamplingRow(TypedDict):
+    """Which sampling pays; see `autoqec.scoring.sampling_advice.sampling_advice`."""
+
+    pays: str
+    why: str
+    ler: NotRequired[float]
+    ler_ci: NotRequired[Sequence[float]]
+    worth: NotRequired[float | None]
+    speedup: NotRequired[float | None]
+
+
 class EnvironmentRow(TypedDict):
     """An environment, as `autoqec env check` prints it; see `autoqec.scoring.baseline.describe_environment`."""
 
@@ -101,6 +112,7 @@ class EnvironmentRow(TypedDict):
     detector_degree: DegreeRow
     fingerprint: str
     decoders: Mapping[str, RateRow]
+    sampling: SamplingRow
     findings: Sequence[OddityRow]
 
 

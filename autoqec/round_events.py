@@ -71,6 +71,15 @@ class TrainingGoesOn(TypedDict):
     planned: int
 
 
+class ScreeningGoesOn(TypedDict):
+    """Development shots of a round's screen scored, of how many: first by the candidate, then by its rival."""
+
+    event: Literal["screen"]
+    run: str
+    shots: int
+    total: int
+
+
 class ScoringGoesOn(TypedDict):
     """Development shots scored, of how many."""
 
@@ -138,6 +147,7 @@ RoundEvent = (
     | AgentsSpent
     | Compiling
     | TrainingGoesOn
+    | ScreeningGoesOn
     | ScoringGoesOn
     | VerifyingGoesOn
     | RoundCloses

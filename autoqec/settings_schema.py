@@ -89,7 +89,7 @@ class Simple(_Settings):
         signing_key: Path of the ssh key that signs verdicts; empty for none.
         allowed_signers: File of signers known by name, see `man ssh-keygen`; empty for none.
         trust: Records that count: `signed` by an allowed signer, or `any`; empty for `signed` if there are allowed signers.
-        patience: Consecutive rounds without VERIFIED after which `autoqec round` stops; 0 for no limit.
+        patience: Consecutive fully trained rounds without VERIFIED after which `autoqec round` stops; 0 for no limit.
         max_wall: Seconds after which a command starts no further step; 0 for no limit.
         max_tokens: Tokens that the agents of a run may use; 0 for no limit.
         max_cost: US dollars that the agents of a run may cost; 0 for no limit.
@@ -121,6 +121,7 @@ class Profile(_Table):
     Attributes:
         train_shots: Training shots that are drawn, at most.
         train_seconds: Seconds of training.
+        screen_shots: Development shots of the screen that may end a round after a tenth of its training; 0 for no screen.
         memory_gib: Address space of a training process, in GiB.
         score_shots: Shots scored for the metrics, at least.
         verify_shots: Shots of a verdict, at most; fewer if the environment's protocol says so.
@@ -133,8 +134,9 @@ class Profile(_Table):
     memory_gib: _Number = Field(ge=1, le=_MOST)
     score_shots: _WholeNumber = Field(ge=1, le=_MOST)
     verify_shots: _WholeNumber = Field(ge=1, le=_MOST)
-    # Claims of rounds that were begun before there was such a limit do not have it.
+    # Claims of rounds that were begun before there were these do not have them.
     verify_seconds: _Number = Field(default=0.0, ge=0, le=_MOST)
+    screen_shots: _WholeNumber = Field(default=0, ge=0, le=_MOST)
 
 
 class Price(_Table):
@@ -157,6 +159,7 @@ BUILTIN_PROFILES: Mapping[str, Profile] = {
     "dev": Profile(
         train_shots=409_600,
         train_seconds=300.0,
+        screen_shots=16_384,
         memory_gib=12.0,
         score_shots=131_072,
         verify_shots=2_000_000,
@@ -165,6 +168,7 @@ BUILTIN_PROFILES: Mapping[str, Profile] = {
     "prod": Profile(
         train_shots=1_000_000,
         train_seconds=3600.0,
+        screen_shots=65_536,
         memory_gib=12.0,
         score_shots=1_048_576,
         verify_shots=10_000_000,

@@ -1,11 +1,11 @@
 """Kernels are compiled by one process, the others wait for it, and what is compiled is told."""
 
 from threading import Event, Thread
-
-import pytest
+from types import SimpleNamespace
 
 from autoqec import compiled_once as module
-from autoqec.compiled_once import compiled_once, compiling_told, say_compiling, tell_compiling
+from autoqec.compiled_once import compiled_once, compiling_told, say_compiling
+from autoqec.sandbox.child import serve
 
 
 class Folder:
@@ -38,12 +38,6 @@ class Kernel:
         """The function that would be compiled."""
 
 
-@pytest.fixture(autouse=True)
-def _nobody_is_told():
-    yield
-    module._told.clear()
-
-
 def kernel(folder):
     return compiled_once("matching", 9)(Kernel(folder))._cache
 
@@ -64,11 +58,11 @@ def test_another_process_waits_and_loads_what_the_first_compiled(tmp_path):
 
 def test_what_is_compiled_is_told_and_what_is_cached_is_not(tmp_path):
     folder, told = Folder(tmp_path), []
-    tell_compiling(lambda *of: told.append(of))
-    first = kernel(folder)
-    assert first.load_overload("sig", None) is None
-    first.save_overload("sig", "machine code")
-    assert first.load_overload("sig", None) == "machine code"
+    with compiling_told(lambda *of: told.append(of)):
+        first = kernel(folder)
+        assert first.load_overload("sig", None) is None
+        first.save_overload("sig", "machine code")
+        assert first.load_overload("sig", None) == "machine code"
     assert told == [("matching", 9)]
 
 
@@ -80,11 +74,32 @@ def test_a_kernel_is_told_once_to_whoever_listens_now():
         with compiling_told(lambda *of: inner.append(of)):
             say_compiling("gap", 5)
         say_compiling("sums", 2)
+        say_compiling("matching", 9)
         for number in range(1000):
             say_compiling(f"name {number}", 1)
     say_compiling("gap", 5)
     assert (outer[:2], inner) == ([("matching", 9), ("sums", 2)], [("gap", 5)])
     assert len(outer) < 100, "a process that runs others' code may name anything"
+
+
+def test_those_that_end_in_another_order_leave_nobody_behind():
+    outer, inner = [], []
+    first, second = compiling_told(lambda *of: outer.append(of)), compiling_told(lambda *of: inner.append(of))
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    say_compiling("matching", 9)
+    second.__exit__(None, None, None)
+    say_compiling("gap", 5)
+    assert (outer, inner) == ([], [("matching", 9)])
+
+
+def test_whoever_serves_here_listens_no_longer_than_it_serves():
+    told = []
+    channel = SimpleNamespace(send=lambda message: told.append(message.fields))
+    serve(lambda channel: say_compiling("matching", 9), channel, 0)
+    say_compiling("gap", 5)
+    assert told == [{"compiling": "matching", "seconds": 9}]
 
 
 def test_a_compilation_that_failed_stops_nobody(tmp_path, monkeypatch):

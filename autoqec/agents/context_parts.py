@@ -32,6 +32,7 @@ class ProfileLimits(TypedDict, total=False):
 
     train_shots: int
     train_seconds: float
+    screen_shots: int
     memory_gib: float
     score_shots: int
     verify_shots: int
@@ -81,6 +82,7 @@ class HypothesisMessage(TypedDict):
     text: str
     fork_from: NotRequired[Sequence[str]]
     compose: NotRequired[Literal["none", "pure", "with_edit"]]
+    screen: NotRequired[Literal["auto", "only"]]
     expected_delta_ler: NotRequired[float | None]
     expected_flops: NotRequired[int | None]
     expected_params: NotRequired[int | None]

@@ -7,9 +7,10 @@ from typing import Any
 
 from autoqec.agents.agent_contract import PastRound
 from autoqec.agents.diagnosis.all_rules import root_cause
+from autoqec.results.rungs import SCREENED_OUT
 
 #: How a round may have ended without being tried to its end, but for want of a machine, a budget or a person.
-_TELLING = ("compile_error", "train_error", "killed_by_safety", "compose_conflict", "agent_error")
+_TELLING = ("compile_error", "train_error", "killed_by_safety", "compose_conflict", "agent_error", SCREENED_OUT)
 
 
 def dead_ends(history: Iterable[PastRound]) -> list[dict[str, Any]]:

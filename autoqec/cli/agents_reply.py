@@ -33,6 +33,7 @@ def command(role: Any, file: str | None, where: str | None, as_json: bool, quiet
     from autoqec.history import load_run, require_writable
     from autoqec.loop.manual_answers import find_waiting, parse_reply, take_reply
     from autoqec.plugins import load_plugins
+    from autoqec.results.rungs import COMPLETE
     from autoqec.views.round_text import round_printer
 
     if role is not None and role not in _ROLES:
@@ -52,7 +53,7 @@ def command(role: Any, file: str | None, where: str | None, as_json: bool, quiet
             return waits(error)
         show(record)
         share_results(session)
-    return 0 if record.status == "ok" else 1
+    return 0 if record.status in COMPLETE else 1
 
 
 def _read(file: str) -> bytes:

@@ -30,6 +30,7 @@ def command(rounds: tuple[str, ...], edit: bool, text: str | None, as_json: bool
     from autoqec.loop.one_round import run_round
     from autoqec.loop.parents import check_parents
     from autoqec.plugins import load_plugins
+    from autoqec.results.rungs import COMPLETE
     from autoqec.views.round_text import round_printer
 
     ledger, settings = open_lab(flags)
@@ -45,11 +46,10 @@ def command(rounds: tuple[str, ...], edit: bool, text: str | None, as_json: bool
         fork_from=tuple(f"{run}/{number}" for run, number in names),
         compose="with_edit" if edit else "pure",
     )
-    registry = load_plugins()
-    check_parents(ledger, runs[0], hypothesis, registry)
+    check_parents(ledger, runs[0], hypothesis)
     show = round_printer(ledger, as_json)
-    with run_session(ledger, registry, settings, runs[0], quiet=quiet) as session:
+    with run_session(ledger, load_plugins(), settings, runs[0], quiet=quiet) as session:
         record = run_round(session, hypothesis)
         show(record)
         share_results(session)
-    return 0 if record.status == "ok" else 1
+    return 0 if record.status in COMPLETE else 1

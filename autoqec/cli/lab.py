@@ -35,7 +35,7 @@ def _opened() -> Ledger:
         from autoqec.views.console import say
         from autoqec.views.sync_text import moved
 
-        say(f"fetched from the bundle of this clone: {moved(report.received)}")
+        say(f"fetched from the bundle of this clone: {moved(report.received)}", fitted=True)
     return ledger
 
 

@@ -71,16 +71,16 @@ def command(
     """Run research rounds: propose, train, score, verify.
 
     Every round becomes a branch exp/<run>/<N> with one commit; the working tree does not change. Exit code 1 if no round
-    completed (a round that is not VERIFIED counts as completed). Exit code 4 if a budget is spent; continue with
-    `autoqec resume` and a larger budget.
+    completed (a round that is not VERIFIED, or that its screen ended, counts as completed). Exit code 4 if a budget is spent;
+    continue with `autoqec resume` and a larger budget.
     """
     from autoqec.agents.agent_contract import ROLES, ReplyAwaited
     from autoqec.agents.tape import Recorder
-    from autoqec.errors import UsageError
     from autoqec.history import require_writable
     from autoqec.loop.many_rounds import run_rounds
     from autoqec.loop.session import make_agent, open_run
     from autoqec.plugins import load_plugins
+    from autoqec.results.rungs import COMPLETE
     from autoqec.views.round_text import round_printer
 
     _check_origin(origin, untrained, alone=not (dry_run or record or replay))
@@ -105,11 +105,7 @@ def command(
         seed=seed,
         dry=dry_run,
     )
-    if tape is not None and run.env_id != tape.head["env_id"]:
-        raise UsageError(
-            f"--replay {replay}: it was recorded with another version of environment {tape.head['env']}",
-            hint="name the environment's file: --env FILE",
-        )
+    _check_tape(tape, replay, run)
     recorder = Recorder(Path(record), run_head(run)) if record else None
     show = round_printer(ledger, as_json)
     with run_session(ledger, registry, settings, run, quiet=quiet, recorder=recorder, tape=tape) as session:
@@ -132,7 +128,7 @@ def command(
             return waits(error)
     if in_vain:
         _say_in_vain(session)
-    return 0 if any(record.status == "ok" for record in [*first, *records]) else 1
+    return 0 if any(record.status in COMPLETE for record in [*first, *records]) else 1
 
 
 def _check_origin(origin: str | None, untrained: bool, *, alone: bool) -> None:
@@ -175,6 +171,16 @@ def _tape(path: str | None, ledger: Ledger) -> Tape | None:
             hint="replay in a separate lab: autoqec init DIR; cd DIR",
         )
     return tape
+
+
+def _check_tape(tape: Tape | None, path: str | None, run: Run) -> None:
+    from autoqec.errors import UsageError
+
+    if tape is not None and run.env_id != tape.head["env_id"]:
+        raise UsageError(
+            f"--replay {path}: it was recorded with another version of environment {tape.head['env']}",
+            hint="name the environment's file: --env FILE",
+        )
 
 
 def run_head(run: Run) -> dict[str, str]:

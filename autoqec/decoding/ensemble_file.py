@@ -29,7 +29,7 @@ class Ensemble(BaseModel):
         prior_spread: Standard deviation of the disorder of each mechanism's prior log-likelihood ratio, in nats.
         belief_spread: The same of each mechanism's belief.
         seed: Of the disorder.
-        select: `class_sum`: the logical class of which the distinct solutions weigh most together. `least_weight`: the class of
+        select: `class_sum`: the logical class whose distinct solutions are the most probable in sum. `least_weight`: the class of
             the likeliest solution by the priors.
         gap_share: With `class_sum`, how much the first member's own log-likelihood of each class adds, where its decoder can
             tell classes apart. Training may learn other coefficients.

@@ -11,20 +11,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numba import njit
 
 from autoqec.compiled_once import compiled_once
 from autoqec.decoding.array_checks import check_syndromes
-from autoqec.decoding.vector_math import exp_negative, log_positive
+from autoqec.decoding.lanes import LANES, ONE, TWO, compiled, gather
+from autoqec.decoding.vector_math import log_positive
 from autoqec.problem.dem import LLR_BOUND
 from autoqec.problem.problem import Problem
 
 #: Lanes that must be free before new shots are loaded. To load one costs as much as an iteration, and eight hardly more.
 _REFILL = 8
 
-_LANES = 64
-_ZERO, _ONE, _TWO = np.float32(0.0), np.float32(1.0), np.float32(2.0)
-_BOUND, _SMALLEST = np.float32(LLR_BOUND), np.float32(np.exp(-LLR_BOUND))
+_ZERO, _SMALLEST = np.float32(0.0), np.float32(np.exp(-LLR_BOUND))
 
 #: A mechanism is taken as fired below this: a belief of nearly 0, which float noise could turn, is taken as not fired.
 _BORDER = np.float32(-0.5 / 1024)
@@ -118,34 +116,7 @@ def decisions(beliefs: np.ndarray) -> np.ndarray:
     return np.asarray(beliefs < _BORDER)
 
 
-_compiled = njit(cache=True, nogil=True, fastmath={"contract"}, error_model="numpy")
-
-
-@_compiled
-def _gather(
-    first: int,
-    degree: int,
-    mechanism: np.ndarray,
-    total: np.ndarray,
-    message: np.ndarray,
-    work: np.ndarray,
-    run: np.ndarray,
-) -> None:
-    """Gather the inputs of one detector as signed smaller probabilities, the running product before each, and the sign."""
-    for k in range(degree):
-        sums, mine, own = total[mechanism[first + k]], message[first + k], work[k]
-        for lane in range(_LANES):
-            x = min(max(sums[lane] - mine[lane], -_BOUND), _BOUND)
-            e = exp_negative(-abs(x))
-            q = e / (_ONE + e)
-            before = run[lane]
-            own[lane] = np.copysign(q, x)
-            own[_LANES + lane] = before
-            run[lane] = before + q * (_ONE - _TWO * before)
-            run[_LANES + lane] = run[_LANES + lane] * np.copysign(_ONE, x)
-
-
-@_compiled
+@compiled
 def _scatter(
     first: int,
     downwards: np.ndarray,
@@ -160,16 +131,16 @@ def _scatter(
     for step in range(downwards.size):  # a loop that counts down would not be vectorised
         k = downwards[step]
         own, mine, sums = work[k], message[first + k], following[mechanism[first + k]]
-        for lane in range(_LANES):
-            before, after, q = own[_LANES + lane], run[lane], own[lane]
-            odd = max(before + after * (_ONE - _TWO * before), _SMALLEST)
-            run[lane] = after + abs(q) * (_ONE - _TWO * after)
-            updated = scale * np.copysign(log_positive((_ONE - odd) / odd), q * run[_LANES + lane])
+        for lane in range(LANES):
+            before, after, q = own[LANES + lane], run[lane], own[lane]
+            odd = max(before + after * (ONE - TWO * before), _SMALLEST)
+            run[lane] = after + abs(q) * (ONE - TWO * after)
+            updated = scale * np.copysign(log_positive((ONE - odd) / odd), q * run[LANES + lane])
             mine[lane] = updated
             sums[lane] += updated
 
 
-@_compiled
+@compiled
 def _iterate(
     priors: np.ndarray,
     start: np.ndarray,
@@ -187,20 +158,20 @@ def _iterate(
     """One iteration of all lanes: from the beliefs `total` to the beliefs `following`."""
     for m in range(len(priors)):
         prior, last, bias = priors[m], total[m], following[m]
-        for lane in range(_LANES):
+        for lane in range(LANES):
             bias[lane] = prior + memory * (last[lane] - prior)
     for detector in range(len(fired)):
         first = start[detector]
         degree = start[detector + 1] - first
-        run[:_LANES] = _ZERO
-        run[_LANES:] = fired[detector]
-        _gather(first, degree, mechanism, total, message, work, run)
-        run[:_LANES] = _ZERO
+        run[:LANES] = _ZERO
+        run[LANES:] = fired[detector]
+        gather(first, degree, mechanism, total, message, work, run)
+        run[:LANES] = _ZERO
         down = downwards[len(downwards) - degree :]
         _scatter(first, down, mechanism, scale, message, following, work, run)
 
 
-@_compiled
+@compiled
 def _decide(
     total: np.ndarray,
     fired: np.ndarray,
@@ -213,20 +184,20 @@ def _decide(
     """Write the hard decisions, -1 where a mechanism fired, and in which lanes they have exactly the syndrome."""
     for m in range(len(total)):
         sums, decided = total[m], hard[m]
-        for lane in range(_LANES):
-            decided[lane] = -_ONE if sums[lane] < _BORDER else _ONE
-    right[:] = _ONE
+        for lane in range(LANES):
+            decided[lane] = -ONE if sums[lane] < _BORDER else ONE
+    right[:] = ONE
     for detector in range(len(fired)):
         parity[:] = fired[detector]
         for place in range(start[detector], start[detector + 1]):
             decided = hard[mechanism[place]]
-            for lane in range(_LANES):
+            for lane in range(LANES):
                 parity[lane] = parity[lane] * decided[lane]
-        for lane in range(_LANES):
+        for lane in range(LANES):
             right[lane] = min(right[lane], parity[lane])
 
 
-@_compiled
+@compiled
 def _load(
     syndromes: np.ndarray,
     new: np.ndarray,
@@ -248,11 +219,11 @@ def _load(
         syndrome = syndromes[owner[new[place]]]
         for detector in range(len(fired)):
             fires = (syndrome[detector >> 3] >> (detector & 7)) & 1
-            fired[detector, new[place]] = -_ONE if fires else _ONE
+            fired[detector, new[place]] = -ONE if fires else ONE
 
 
 @compiled_once("belief propagation", 7)
-@_compiled
+@compiled
 def _propagate(
     syndromes: np.ndarray,
     priors: np.ndarray,
@@ -269,23 +240,23 @@ def _propagate(
     every: bool,
 ) -> None:
     detectors, mechanisms, degree = len(start) - 1, len(priors), len(downwards)
-    fired = np.ones((detectors, _LANES), dtype=np.float32)
-    total = np.zeros((mechanisms, _LANES), dtype=np.float32)
-    following = np.empty((mechanisms, _LANES), dtype=np.float32)
-    hard = np.empty((mechanisms, _LANES), dtype=np.float32)
-    message = np.zeros((len(mechanism), _LANES), dtype=np.float32)
-    work = np.empty((degree, 2 * _LANES), dtype=np.float32)
-    run = np.empty(2 * _LANES, dtype=np.float32)
-    parity, right = np.empty(_LANES, dtype=np.float32), np.empty(_LANES, dtype=np.float32)
+    fired = np.ones((detectors, LANES), dtype=np.float32)
+    total = np.zeros((mechanisms, LANES), dtype=np.float32)
+    following = np.empty((mechanisms, LANES), dtype=np.float32)
+    hard = np.empty((mechanisms, LANES), dtype=np.float32)
+    message = np.zeros((len(mechanism), LANES), dtype=np.float32)
+    work = np.empty((degree, 2 * LANES), dtype=np.float32)
+    run = np.empty(2 * LANES, dtype=np.float32)
+    parity, right = np.empty(LANES, dtype=np.float32), np.empty(LANES, dtype=np.float32)
     # A lane works on one shot until it is explained or has had its iterations; then it gets another.
-    owner = np.full(_LANES, -1, dtype=np.int64)
-    age = np.zeros(_LANES, dtype=np.int64)
-    new = np.empty(_LANES, dtype=np.int64)
+    owner = np.full(LANES, -1, dtype=np.int64)
+    age = np.zeros(LANES, dtype=np.int64)
+    new = np.empty(LANES, dtype=np.int64)
     ahead, busy = 0, 0
     while ahead < len(syndromes) or busy > 0:
-        if ahead < len(syndromes) and _LANES - busy >= _REFILL:
+        if ahead < len(syndromes) and LANES - busy >= _REFILL:
             count = 0
-            for lane in range(_LANES):
+            for lane in range(LANES):
                 if owner[lane] < 0 and ahead < len(syndromes):
                     owner[lane], age[lane], new[count] = ahead, 0, lane
                     count += 1
@@ -295,7 +266,7 @@ def _propagate(
         _iterate(priors, start, mechanism, downwards, scale, memory, fired, total, following, message, work, run)
         total, following = following, total
         _decide(total, fired, start, mechanism, hard, parity, right)
-        for lane in range(_LANES):
+        for lane in range(LANES):
             shot = owner[lane]
             if shot < 0:
                 continue

@@ -21,7 +21,7 @@ _DECISIVE = ("stim", "numpy", "pymatching", "numba", "fusion-blossom")
 
 #: The parts of a verdict's note that a replay must reproduce.
 _REPLAYED = (
-    "verdict", "reason", "word", "test", "extension", "digests", "sent", "passes", "cells", "harm", "certificate",
+    "verdict", "reason", "word", "test", "extension", "strata", "digests", "sent", "passes", "cells", "harm", "certificate",
     "out_of_time",
 )  # fmt: skip
 
@@ -57,7 +57,13 @@ def audit_round(session: Session, state: RoundState, verdict: Verdict, standing:
     missing = missing_from_chain(session.ledger, session.run.name)
     found += [f"chain: {missing}"] if missing else []
     found += identity_faults(session.ledger, session.run, state)
-    allowed = session.environment.environment.protocol.alpha
+    protocol = session.environment.environment.protocol
+    for place in (evidence.target, *(cell.tested for cell in evidence.cells)):
+        if place is not None and (place.strata is not None) != protocol.by_strata:
+            said = "by strata" if place.strata is not None else "plain"
+            found.append(f"strata: the verdict's shots are {said}, which the environment's protocol.sampling is not")
+            break
+    allowed = protocol.alpha
     if evidence.attempt is not None and evidence.attempt.alpha > allowed:
         found.append(f"alpha: the verdict's is {evidence.attempt.alpha:g}, but the environment allows {allowed:g}")
     if examine(verdict.to_note(), None).word == "altered":

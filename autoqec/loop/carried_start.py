@@ -29,7 +29,7 @@ def carried_start(session: Session, name: str, *, untrained: bool) -> tuple[Hypo
     where = f"from {there} on {here}" if there != here else f"on {here}"
     text = f"The weights of {name} decode {where}" + (" as they are" if untrained else " after training there")
     hypothesis = Hypothesis(text=text, fork_from=(name,))
-    check_parents(session.ledger, session.run, hypothesis, session.registry)
+    check_parents(session.ledger, session.run, hypothesis)
     start = find_start(session.ledger, session.run, hypothesis).files
     if not any(path.startswith("stages/") for path in start):
         raise UsageError(f"{name} has no stage, so it has no weights to start from", hint="autoqec log --run RUN")

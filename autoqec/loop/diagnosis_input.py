@@ -160,7 +160,9 @@ def _case(lab: _Lab, record: RoundRecord) -> Case:
 
 def _named(profile: JsonObject, profiles: Mapping[str, Profile]) -> dict[str, Any]:
     """A profile as a claim has it, with the name that it has in the settings, if it is there still."""
-    return {**profile, "name": next((name for name, each in profiles.items() if each.model_dump() == profile), None)}
+    known = ((name, each.model_dump()) for name, each in profiles.items())
+    # A claim of an earlier version lacks fields that came later.
+    return {**profile, "name": next((name for name, each in known if profile.items() <= each.items()), None)}
 
 
 def _tried(read: Callable[[], Any], otherwise: Any, problems: list[str]) -> Any:

@@ -173,6 +173,8 @@ def strong_reference(session: Session) -> str | None:
     if kind:
         return None if kind == NO_STRONG_REFERENCE else kind
     environment, registry = session.environment.environment, session.registry
+    if environment.protocol.by_strata:
+        return None
     near = [
         name
         for name in registry.names("decoder")
@@ -202,6 +204,12 @@ def _check_strong_reference(session: Session) -> None:
     """
     kind = session.settings["strong_reference"]
     if kind not in ("", NO_STRONG_REFERENCE):
+        if session.environment.environment.protocol.by_strata:
+            raise UsageError(
+                f"strong_reference: {kind} cannot be compared on shots by strata",
+                hint="set strong_reference to none, or leave out protocol.sampling",
+                code="no_strata",
+            )
         problem = session.problem
         try:
             compile_decoder(Choice(kind=kind), problem, session.registry)

@@ -11,6 +11,7 @@ from autoqec.errors import BudgetSpentError
 from autoqec.history import RoundRecord
 from autoqec.loop.one_round import run_round
 from autoqec.loop.session import Session
+from autoqec.results.rungs import SCREENED_OUT
 from autoqec.results.verdict import parse_verdict
 
 
@@ -25,7 +26,8 @@ def run_rounds(
         finished: Called with each round.
 
     Returns:
-        The rounds, and whether it stopped because `patience` of them in a row came to nothing.
+        The rounds, and whether it stopped because `patience` of them in a row came to nothing. Rounds that their screen ended
+        are short, and do not count.
 
     Raises:
         BudgetSpentError: A budget is spent; the rounds so far are in git, and one may be open.
@@ -38,7 +40,7 @@ def run_rounds(
         _require_a_rounds_time(session)
         records.append(run_round(session))
         finished(records[-1])
-        vain = 0 if came_to_something(records[-1]) else vain + 1
+        vain = 0 if came_to_something(records[-1]) else vain + (records[-1].status != SCREENED_OUT)
         if patience and vain >= patience and left > 1:
             return records, True
     return records, False

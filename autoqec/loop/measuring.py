@@ -1,15 +1,20 @@
-"""Makes a round's metrics: scores candidate and baseline on the same development shots, at every rate of the environment."""
+"""Makes a round's metrics: scores candidate and baseline on the same development shots, at every rate of the environment.
+
+The metrics of a round that its screen ended are of the screen's shots, at the target alone and without reference decoders.
+"""
 
 from __future__ import annotations
 
 import platform
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
 from autoqec.loop.round_state import RoundState, TrainingRecord
+from autoqec.loop.screening import Screened, read_rung, score_screen
 from autoqec.loop.session import Session
 from autoqec.problem.streams import derive_key
 from autoqec.results.figures import Costs, Figures
@@ -51,6 +56,34 @@ def measure(session: Session, state: RoundState, profile: Profile, key: bytes) -
             # All other rates together get as many shots as the target.
             chunks = chunks_for(shots // len(session.other_rates))
             at_other_rates[p] = replace(stream, key=derive_key(key, "p", repr(p)), p=p).score(0, chunks)
+    return _metrics(state, profile, scored, at_other_rates, time.monotonic() - began)
+
+
+def measure_screened(
+    session: Session, state: RoundState, profile: Profile, screened: Screened | None = None
+) -> Metrics:
+    """The metrics of a round that its screen ended.
+
+    Args:
+        session: Where.
+        state: The round; it must have weights.
+        profile: As for `measure`.
+        screened: What the screen scored; None to score the same shots again, as a resumed round does.
+
+    Raises:
+        CandidateFault: The candidate broke its contract.
+    """
+    if screened is not None:
+        return _metrics(state, profile, screened.scored, {}, screened.seconds)
+    began = time.monotonic()
+    scored = score_screen(session, state.claim.number, state.sealed, profile)
+    return _metrics(state, profile, scored, {}, time.monotonic() - began)
+
+
+def _metrics(
+    state: RoundState, profile: Profile, scored: Scored, at_other_rates: Mapping[float, Scored], seconds: float
+) -> Metrics:
+    sealed = state.sealed
     training: TrainingRecord = state.training or {"telemetry": {}, "cost": {}}
     cost: Any = training["cost"]  # a record of an earlier version may lack a field, which the note then tells as null
     telemetry: Any = training["telemetry"]
@@ -75,6 +108,7 @@ def measure(session: Session, state: RoundState, profile: Profile, key: bytes) -
             for p, each in at_other_rates.items()
         ),
         latency_us=Latency(took.predict, took.decode, round(scored.baseline_us, 2), took.plain, took.gate),
+        rung=read_rung(training.get("rung")),
         weights_sha256=sealed.weights_sha256,
         candidate=sealed.digest,
         bytes=sealed.size,
@@ -92,6 +126,6 @@ def measure(session: Session, state: RoundState, profile: Profile, key: bytes) -
         params=cost.get("params"),
         latency_us_per_shot=took.whole,
         train_seconds=telemetry.get("seconds"),
-        score_seconds=round(time.monotonic() - began, 2),
+        score_seconds=round(seconds, 2),
     )
     return Metrics.of(Figures.of(scored.counts), costs, measured, telemetry)

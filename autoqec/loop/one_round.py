@@ -25,7 +25,7 @@ from autoqec.history import (
     update_claim,
 )
 from autoqec.loop.own_records import own_state
-from autoqec.loop.round_state import read_state
+from autoqec.loop.round_state import PERSON, read_state
 from autoqec.loop.round_steps import STEPS, RoundEnded, end
 from autoqec.loop.session import Session
 from autoqec.results.verdict import parse_verdict
@@ -49,7 +49,7 @@ def run_round(session: Session, hypothesis: Hypothesis | None = None, proposal: 
     details: dict[str, Any] = {"profile": session.settings.profile.model_dump(), "agents": agents}
     if hypothesis is not None:
         # Stored in the claim, so that a kill right after it cannot lose the person's idea.
-        details["agents"]["ideator"] = "person"
+        details["agents"]["ideator"] = PERSON
         details["hypothesis"] = hypothesis.model_dump(mode="json")
     if proposal is not None:
         details["agents"]["coder"] = "person"

@@ -25,8 +25,7 @@ from autoqec.history import (
 )
 from autoqec.history.rounds.attachments import WEIGHTS_FILE
 from autoqec.loop.session import run_environment
-from autoqec.plugins import Registry
-from autoqec.problem.family import other_family
+from autoqec.problem.code_family import other_family
 
 
 class ComposeConflict(AutoQECError):
@@ -81,7 +80,7 @@ def find_start(ledger: Ledger, run: Run, hypothesis: Hypothesis) -> Start:
     return Start(commits, merge.files)
 
 
-def check_parents(ledger: Ledger, run: Run, hypothesis: Hypothesis, registry: Registry) -> None:
+def check_parents(ledger: Ledger, run: Run, hypothesis: Hypothesis) -> None:
     """Refuse parents that do not exist, can never be merged, or belong to another family of environments.
 
     A merge with conflicts is a finding, so it is accepted.
@@ -102,7 +101,7 @@ def check_parents(ledger: Ledger, run: Run, hypothesis: Hypothesis, registry: Re
             )
             raise UsageError(problem, hint="fork it alone")
         theirs, own = (run_environment(each).environment for each in (parent, run))
-        why = other_family(theirs, own, registry.maker("code"))
+        why = other_family(theirs, own)
         if why is not None:
             raise UsageError(
                 f"{name} belongs to environment {parent.env_name}, which is of another family than {run.env_name}: {why}",

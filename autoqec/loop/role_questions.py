@@ -20,6 +20,7 @@ from autoqec.loop.agent_contexts import build_context
 from autoqec.loop.candidate_files import canonical_files, sources_of, texts_of
 from autoqec.loop.parents import check_parents, find_start
 from autoqec.loop.round_state import RoundState
+from autoqec.loop.rounds_beside import family_rounds
 from autoqec.loop.session import Session, make_agent
 from autoqec.loop.tracing import TracedCalls
 
@@ -74,14 +75,15 @@ def check_hypothesis(session: Session, message: Hypothesis) -> None:
     Raises:
         UsageError, NotFoundError: A parent is not there, or this merge is known to conflict.
     """
-    check_parents(session.ledger, session.run, message, session.registry)
+    check_parents(session.ledger, session.run, message)
     if tuple(sorted(message.fork_from)) in failed_composes(past_rounds(session.records(), lambda commit: {})):
         raise UsageError(f"composing {', '.join(message.fork_from)} conflicted before; choose other rounds")
 
 
 def ask_ideator(session: Session, state: RoundState) -> Question:
     """The Ideator's question."""
-    return Question("ideator", _told(session, state), lambda message: check_hypothesis(session, message))
+    told = _told(session, state, family=family_rounds(session))
+    return Question("ideator", told, lambda message: check_hypothesis(session, message))
 
 
 def ask_coder(session: Session, state: RoundState, start: Mapping[str, bytes]) -> Question:

@@ -33,14 +33,18 @@ from autoqec.sandbox.sealed import SealedCandidate
 
 TRAINING_FILE = "training.json"
 
+#: In the place of the Ideator's name, if a person gave the hypothesis.
+PERSON = "person"
+
 
 class TrainingRecord(TypedDict):
-    """What `training.json` keeps of a training: telemetry, costs, the problem it was for, and the sandbox if there was one."""
+    """What `training.json` keeps of a training: telemetry, costs, the problem it was for; sandbox and screen if it had any."""
 
     telemetry: JsonObject
     cost: Mapping[str, int]
     fingerprint: NotRequired[str]
     lock: NotRequired[JsonObject]
+    rung: NotRequired[JsonObject]
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import stim
@@ -27,7 +28,7 @@ from autoqec.json_values import JsonObject
 from autoqec.loop.agent_contexts import round_key
 from autoqec.loop.candidate_files import canonical_files, require_fits, sources_of, teacher_of, training_of
 from autoqec.loop.judging import Asked, judge
-from autoqec.loop.measuring import measure
+from autoqec.loop.measuring import measure, measure_screened
 from autoqec.loop.own_records import note_own
 from autoqec.loop.parents import ComposeConflict, find_start, parent_weights
 from autoqec.loop.role_questions import (
@@ -40,9 +41,13 @@ from autoqec.loop.role_questions import (
     put,
 )
 from autoqec.loop.round_state import TRAINING_FILE, RoundState, TrainingRecord, save_message
+from autoqec.loop.screening import passed_rung, read_rung, screening_of
 from autoqec.loop.session import Session, profile_from
 from autoqec.problem.problem import problem_from_dem
 from autoqec.problem.streams import derive_key
+from autoqec.results.metrics import Metrics
+from autoqec.results.note_form import write_record
+from autoqec.results.rungs import SCREENED_OUT
 from autoqec.runner.reading import canonical_candidate
 from autoqec.runner.train import Limits, TrainingFailed, train_candidate
 from autoqec.sandbox.sealed import SealedCandidate
@@ -148,22 +153,25 @@ def _locked(session: Session, files: Mapping[str, bytes]) -> bool:
     return needs_lock(files, session.registry) or not own
 
 
-def train(session: Session, state: RoundState) -> None:
-    """Train the candidate in a limited process and keep its weights under the artifacts ref."""
+def train(session: Session, state: RoundState) -> Written:
+    """Train the candidate in a limited process, screen it on the way, and keep its weights under the artifacts ref.
+
+    A round that its screen ends has its metrics from there.
+    """
     if state.weights is not None:
-        return
+        return {}
     profile = profile_from(detail(state, "profile"))
     fingerprint = problem_from_dem(stim.DetectorErrorModel(session.dems[0]), name="the environment").fingerprint
     task = ScoringTask(environment=session.environment.files, sealed=SealedCandidate(state.files, b""))
     try:
-        training = training_of(state.files)
+        told = training_of(state.files)
     except (
         UsageError
     ) as error:  # of a commit that somebody else made; the training process finds what is wrong elsewhere
         raise RoundEnded("compile_error", error) from error
-    teacher = teacher_of(session, state.files)
+    teacher, screening = teacher_of(session, state.files), screening_of(session, state, profile)
     composed = hypothesis_of(state).compose != "none"
-    parents = _parents(session, state, fingerprint, wanted=composed or training.init == "parents")
+    parents = _parents(session, state, fingerprint, wanted=composed or told.init == "parents")
     try:
         with FirstStart(task) as first:
 
@@ -185,23 +193,34 @@ def train(session: Session, state: RoundState) -> None:
                 report=lambda fields: session.event("train", **fields),
                 compiling=compiling,
                 teacher=teacher.model_dump() if teacher else None,
+                screen=screening.at() if screening else None,
             )
     except TrainingFailed as error:
         raise RoundEnded(error.status, error) from error
-    record: TrainingRecord = {
+    screened = screening.found if screening else None
+    if screening is not None and screening.error is not None:
+        raise _ended_by(screening.error)
+    training: TrainingRecord = {
         "telemetry": dict(result.telemetry),
         "cost": dict(result.cost),
         "fingerprint": fingerprint,
     }
     if result.lock is not None:
-        record["lock"] = result.lock.to_dict()
+        training["lock"] = result.lock.to_dict()
+    rung = screened.rung if screened else passed_rung(session.ledger, state.claim)
+    if rung is not None:
+        training["rung"] = write_record(rung)
     attach(
         session.ledger,
         "artifacts",
         state.claim.run,
         state.claim.number,
-        {WEIGHTS_FILE: result.weights, TRAINING_FILE: json.dumps(record, indent=1, sort_keys=True).encode() + b"\n"},
+        {WEIGHTS_FILE: result.weights, TRAINING_FILE: json.dumps(training, indent=1, sort_keys=True).encode() + b"\n"},
     )
+    if screened is None or not screened.rung.out:
+        return {}
+    trained = replace(state, weights=result.weights, training=training)
+    return _note_metrics(session, trained, measure_screened(session, trained, profile, screened))
 
 
 def _parents(session: Session, state: RoundState, fingerprint: str, *, wanted: bool) -> bytes:
@@ -223,12 +242,24 @@ def score(session: Session, state: RoundState) -> Written:
     """Score candidate and baseline on the same development shots and note the metrics."""
     if state.metrics is not None:
         return {}
-    key = derive_key(round_key(session, state.claim.number), "score")
+    profile, key = profile_from(detail(state, "profile")), derive_key(round_key(session, state.claim.number), "score")
+    rung = read_rung(state.training.get("rung")) if state.training else None
     try:
-        metrics = measure(session, state, profile_from(detail(state, "profile")), key)
+        out = rung is not None and rung.out
+        metrics = measure_screened(session, state, profile) if out else measure(session, state, profile, key)
     except CandidateFault as fault:
-        status = "killed_by_safety" if fault.reason == "timeout" else "train_error"
-        raise RoundEnded(status, fault) from fault
+        raise _ended_by(fault) from fault
+    return _note_metrics(session, state, metrics)
+
+
+def _ended_by(error: AutoQECError) -> AutoQECError | RoundEnded:
+    """What ends a round after an error in scoring: an outcome if it is the candidate's fault, else the error itself."""
+    if not isinstance(error, CandidateFault):
+        return error
+    return RoundEnded("killed_by_safety" if error.reason == "timeout" else "train_error", error)
+
+
+def _note_metrics(session: Session, state: RoundState, metrics: Metrics) -> Written:
     record = {"id": state.claim.attempt, **metrics.to_note()}
     return {"metrics": note_own(session, state, "metrics", record).record}
 
@@ -243,8 +274,10 @@ def analyse(session: Session, state: RoundState) -> Written:
 
 
 def verify(session: Session, state: RoundState) -> Written:
-    """Have the verifier judge the candidate, if the Analyst asks for it."""
+    """Have the verifier judge the candidate, if the Analyst asks for it and its training was not ended by its screen."""
     if state.verdict is not None or state.analysis is None or state.analysis.decision != "candidate":
+        return {}
+    if state.metrics is not None and state.metrics.screened_out:
         return {}
     profile = profile_from(detail(state, "profile"))
     shots = session.environment.environment.protocol.scaled(profile.verify_shots)
@@ -254,7 +287,11 @@ def verify(session: Session, state: RoundState) -> Written:
 
 def close(session: Session, state: RoundState) -> None:
     """Close the claim: the round is complete."""
-    close_claim(session.ledger, state.claim, status="ok", commit=state.commit)
+    rung = state.metrics.rung if state.metrics else None
+    if rung is not None and rung.out:
+        close_claim(session.ledger, state.claim, status=SCREENED_OUT, reason=rung.in_words(), commit=state.commit)
+    else:
+        close_claim(session.ledger, state.claim, status="ok", commit=state.commit)
 
 
 def end(session: Session, state: RoundState, ended: RoundEnded) -> None:

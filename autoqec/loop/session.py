@@ -176,12 +176,22 @@ def check_environment(loaded: LoadedEnvironment, registry: Registry) -> None:
     from autoqec.problem.code_contract import build_problem
     from autoqec.problem.locating import at_its_line
     from autoqec.problem.neighbours import at_cell
+    from autoqec.scoring.fault_strata import refuse_near_ml, strata_of
 
     environment, text = loaded.environment, loaded.files[ENVIRONMENT_FILE]
     problem = build_problem(loaded, registry.maker("code"))
+    by_strata = environment.protocol.by_strata
+    try:
+        if by_strata:
+            strata_of(problem)
+            refuse_near_ml(environment.references, registry)
+    except AutoQECError as error:
+        raise at_its_line(error.at("protocol.sampling"), loaded.origin, text) from error
     for place, cell in enumerate(environment.protocol.cells or ()):
         try:
-            build_problem(at_cell(loaded, cell), registry.maker("code"))
+            there = build_problem(at_cell(loaded, cell), registry.maker("code"))
+            if by_strata:
+                strata_of(there)
         except AutoQECError as error:
             found = error.at(f"protocol.cells.{place}")
             raise at_its_line(found, loaded.origin, text) from error

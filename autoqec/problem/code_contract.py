@@ -26,8 +26,7 @@ class Code(Protocol):
     Config: type[BaseModel]
 
     # A code may also have `EXAMPLE`, parts of an environment on which `autoqec.testing.check_code` tries it: `code`, its fields;
-    # `noise`; and `files`, text by name. A code whose fields all have defaults needs none. And it may have `SIZES`, the names of
-    # fields beside `distance` and `rounds` that say how large the code is: environments that differ in those alone are a family.
+    # `noise`; and `files`, text by name. A code whose fields all have defaults needs none.
 
     def build(
         self, config: Any, noise: Noise, p: float | None, files: Mapping[str, bytes]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
@@ -41,6 +41,8 @@ class Protocol(_Strict):
         shots_factor: How many times the profile's `score_shots` and `verify_shots` a round has here, for low rates: there
             failures are rare, and a shot costs little.
         cells: Further cells where the verdict must hold, each with its own shots.
+        sampling: `plain`, shots as noise draws them, or `stratified`: shots of a verdict by how many mechanisms fire, for rates
+            that plain shots do not reach. Development shots are plain either way.
     """
 
     alpha: float = Field(default=0.05, gt=0, lt=0.5)
@@ -51,11 +53,17 @@ class Protocol(_Strict):
     headline_shots: int | None = Field(default=None, ge=4096)
     shots_factor: int | None = Field(default=None, ge=1, le=1000)
     cells: tuple[Cell, ...] | None = Field(default=None, min_length=1, max_length=16)
+    sampling: Literal["plain", "stratified"] | None = None
 
     @model_serializer(mode="wrap")
     def _without_what_is_not_said(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         # The environment's identity hashes these fields: a new field must not change the identities of old environments.
         return {name: value for name, value in write(self).items() if value is not None}
+
+    @property
+    def by_strata(self) -> bool:
+        """Whether a verdict's shots are drawn by strata."""
+        return self.sampling == "stratified"
 
     def scaled(self, shots: int) -> int:
         """A profile's number of scored or verified shots, as many times as this environment asks for."""

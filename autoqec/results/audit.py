@@ -24,9 +24,11 @@ from autoqec.results.note_form import write_record
 from autoqec.results.reasons import REASONS, word_for
 from autoqec.results.reference_gates import gate_faults
 from autoqec.results.statistics import attempt_alpha, mcnemar_p
+from autoqec.results.stratified_counts import Counts, shares_for
 from autoqec.results.verdict import Verdict
 from autoqec.results.verdict_checks import NotWhole, run_checks
 from autoqec.results.verdict_parts import (
+    ByStrata,
     Certificate,
     CertificateRow,
     Check,
@@ -35,6 +37,7 @@ from autoqec.results.verdict_parts import (
     FaultSets,
     ParentsScored,
     ShareOfGap,
+    StrataSample,
     Tested,
     Variant,
 )
@@ -152,7 +155,7 @@ def figures_differ(where: str, noted: Figures, counts: PairedCounts, ends: Ends 
     yield from _beside(where, noted.to_note(), _figures(counts, noted, ends))
 
 
-def _figures(counts: PairedCounts, noted: Figures, ends: Ends) -> dict[str, Any]:
+def _figures(counts: Counts, noted: Figures, ends: Ends) -> dict[str, Any]:
     """The figures of counts as a note holds them."""
     rates = counts.shots, counts.ler_baseline, counts.ler_candidate, counts.delta_ler
     gain, ratio = ends.delta(counts, noted.gain_interval), ends.ratio(counts, noted.ratio_interval)
@@ -198,37 +201,72 @@ def _stopped(verdict: Verdict) -> Iterator[str]:
 
 def _tested(where: str, noted: Tested, alpha: float, chunk_shots: int, ends: Ends) -> Iterator[str]:
     """Audit one cell: its evidence from the test's counts, its figures from the extension's counts."""
-    test, headline = noted.test, noted.headline
-    everything = test + noted.extension if noted.extension else test
+    headline, strata = noted.headline, noted.strata
+    everything = noted.test + noted.extension if noted.extension else noted.test
+    whole: Counts = everything if strata is None else strata.everything
     again: dict[str, Any] = {
-        **evidence(test, alpha),
-        **_figures(headline, noted.figures, ends),
+        **evidence(noted.test_counts, alpha),
+        **_figures(noted.headline_counts, noted.figures, ends),
         "shots_in_all": everything.shots,
-        "ler_ratio_ci_all_shots": ends.ratio(everything, noted.ler_ratio_ci_all_shots or (0.0, None)),
+        "ler_ratio_ci_all_shots": ends.ratio(whole, noted.ler_ratio_ci_all_shots or (0.0, None)),
     }
     if noted.word:
-        again["word"] = test_word(test, alpha)
+        again["word"] = test_word(noted.test_counts, alpha)
     said = write_record(noted)
     for name, value in again.items():
         yield from _beside(where + name, said.get(name), value)
     if noted.sent is None and noted.passes is not None:
         yield f"{where}passes: the note counts passes, but not the shots that were sent on"
-    if noted.sent is not None and not counts_fit(noted.sent, noted.passes, everything.shots):
+    if noted.sent is not None and not counts_fit(noted.sent, noted.passes, noted.cost_shots):
         passes = "" if noted.passes is None else f", and {noted.passes} passes"
-        yield f"{where}sent: the note says {noted.sent} of {everything.shots} shots{passes}"
+        yield f"{where}sent: the note says {noted.sent} of {noted.cost_shots} shots{passes}"
     if noted.gate_flops < 0:
         yield f"{where}gate_flops: the note says {noted.gate_flops} FLOPs of the gate"
-    for name, rate in noted.references.items():
+    for name, rate in noted.references.items() if strata is None else ():
         failures = rate * headline.shots
         if not (0 <= rate <= 1 and isclose(failures, round(failures), abs_tol=_WHOLE)):
             yield f"{where}references.{name}: the note says {rate}, which no number of failures of {headline.shots} shots gives"
     for name, gated in noted.gated.items():
         yield from gate_faults(f"{where}gated.{name}", gated, headline.shots)
+    if strata is not None:
+        yield from _by_strata(f"{where}strata", noted, strata)
     p = mcnemar_p(headline)
-    if noted.mcnemar_p_fixed_n is None or not isclose(noted.mcnemar_p_fixed_n, p, rel_tol=_CLOSE_P):
+    if strata is not None:
+        yield from _beside(f"{where}mcnemar_p_fixed_n", noted.mcnemar_p_fixed_n, None)
+    elif noted.mcnemar_p_fixed_n is None or not isclose(noted.mcnemar_p_fixed_n, p, rel_tol=_CLOSE_P):
         yield f"{where}mcnemar_p_fixed_n: the note says {noted.mcnemar_p_fixed_n}, its counts give {p}"
     drawn = len(noted.digests) * chunk_shots
     yield from _beside(f"{where}digests, times {chunk_shots} shots", drawn, everything.shots)
+
+
+def _by_strata(where: str, noted: Tested, strata: ByStrata) -> Iterator[str]:
+    """Check counts by strata against the plain ones, and that past shots alone decided how later ones were shared."""
+    drawn, test = strata.drawn, strata.counts(strata.test)
+    raw = {"test": (strata.test, noted.test), "extension": (strata.extension, noted.extension)}
+    for name, (sample, plain) in raw.items():
+        found = None if sample is None else strata.counts(sample).raw
+        yield from _beside(f"{where}.{name}", _json_counts(found), _json_counts(plain))
+    for place, phase in enumerate(test.phases):
+        shares = shares_for(drawn.probabilities, test.phases[:place])
+        yield from _beside(f"{where}.test.phases.{place}.shares", phase.shares, shares)
+    if strata.extension is not None:
+        shares = shares_for(drawn.probabilities, test.phases)
+        yield from _beside(f"{where}.extension.shares", [e.shares for e in strata.extension.phases], [shares])
+        yield from _beside(f"{where}.extension.listed", _sets(strata.extension), _sets(strata.test))
+    sets = [each.counts.shots for each in test.listed]
+    ones = sets[1] if len(sets) > 1 else 0
+    yield from _beside(f"{where}.listed", sets, [1, ones, ones * (ones - 1) // 2][: len(sets)])
+    yield from _beside(f"{where}.effective_shots", strata.effective_shots, noted.headline_counts.effective_shots)  # type: ignore[union-attr]
+    rates = {name: strata.counts(each).ler_baseline for name, each in strata.references.items()}
+    yield from _beside(f"{where}.references", dict(noted.references), rates)
+
+
+def _json_counts(counts: PairedCounts | None) -> dict[str, int] | None:
+    return None if counts is None else counts.to_dict()
+
+
+def _sets(sample: StrataSample) -> list[int]:
+    return [each.counts.shots for each in sample.listed]
 
 
 def _out_of_time(evidence: Evidence) -> Iterator[str]:
@@ -296,14 +334,14 @@ def _composition(noted: Composition, scored: ParentsScored, ends: Ends) -> Itera
 def _word(verdict: Verdict, target: Tested, alpha: float) -> Iterator[str]:
     evidence = verdict.evidence
     if not target.word:  # version 0.1 made its checks but did not note them, so only the test can be audited
-        better = test_word(target.test, alpha) == "better"
+        better = test_word(target.test_counts, alpha) == "better"
         if better != (verdict.verdict != "FAILED" or verdict.reason in ("target_missed", "constraint")):
             yield f"verdict: {verdict.verdict} ({verdict.reason}) does not follow from the counts of the test"
         if verdict.reason in REASONS and verdict.verdict != word_for(verdict.reason):
             yield f"verdict: {verdict.verdict}, but {verdict.reason} is a reason of {word_for(verdict.reason)}"
         return
     if evidence.target_ler is not None and target.extension is not None:
-        bound = rate_surely_below(target.extension, alpha)
+        bound = rate_surely_below(target.headline_counts, alpha)
         yield from _beside("ler_candidate_bound", evidence.ler_candidate_bound, bound)
     if evidence.checks is not None:
         yield from _beside("two_p_slope", _json(evidence.two_p_slope), _json(slope_of(evidence)))

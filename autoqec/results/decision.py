@@ -11,9 +11,18 @@ from typing import TypedDict
 from autoqec.results.counts import PairedCounts
 from autoqec.results.figures import Figures
 from autoqec.results.reasons import word_for
-from autoqec.results.statistics import finite, log_e_better, log_e_worse, mcnemar_p, rate_interval, ratio_interval
+from autoqec.results.statistics import (
+    candidate_rate_bounds,
+    finite,
+    log_e_better,
+    log_e_worse,
+    mcnemar_p,
+    rate_interval,
+    ratio_interval,
+)
+from autoqec.results.stratified_counts import Counts, StratifiedCounts
 from autoqec.results.verdict import Word
-from autoqec.results.verdict_parts import Evidence, Tested
+from autoqec.results.verdict_parts import ByStrata, Evidence, Tested
 
 #: "No worthwhile gain": the test shows, at its level, that the candidate's rate is not below this ratio of the baseline's.
 FUTILE_RATIO = 0.97
@@ -37,7 +46,7 @@ class LogEvidence(TypedDict):
     log_e_needed: float
 
 
-def evidence(counts: PairedCounts, alpha: float) -> LogEvidence:
+def evidence(counts: Counts, alpha: float) -> LogEvidence:
     """The evidence in a test's counts, at the level of its attempt."""
     return {
         "log_e_better": round(finite(log_e_better(counts)), _DIGITS),
@@ -46,20 +55,23 @@ def evidence(counts: PairedCounts, alpha: float) -> LogEvidence:
     }
 
 
-def test_word(counts: PairedCounts, alpha: float) -> str:
+def test_word(counts: Counts, alpha: float) -> str:
     """The word of a test that stops at these counts: `better`, `not_better` (no worthwhile gain shown) or `undecided`."""
     if log_e_better(counts) >= log(1 / alpha):
         return "better"
     return "not_better" if log_e_worse(counts, FUTILE_RATIO) >= log(1 / FUTILE_ALPHA) else "undecided"
 
 
-def rate_surely_below(extension: PairedCounts, alpha: float) -> float:
+def rate_surely_below(extension: Counts, alpha: float) -> float:
     """Exact upper bound of the candidate's rate, wrong with probability at most alpha.
 
     The extension's size is fixed before it is drawn, and its shots are separate from those that decided when to stop, so the
     Clopper-Pearson bound holds. With alpha the level of the attempt, "better and on target" is a false discovery no more
     often than "better" alone: whichever of the two is false, its test errs with probability at most alpha, given the past.
+    On shots by strata the bound is that of the bets, which holds too.
     """
+    if isinstance(extension, StratifiedCounts):
+        return candidate_rate_bounds(extension, alpha)[1]
     return rate_interval(extension.both + extension.candidate_only, extension.shots, 2 * alpha)[1]
 
 
@@ -99,6 +111,7 @@ def cell_result(
     sent: int | None = None,
     gate_flops: int = 0,
     passes: int | None = None,
+    strata: ByStrata | None = None,
 ) -> Tested:
     """The result of one cell's test: evidence from the test's counts, figures from the extension's counts, if there is one.
 
@@ -109,18 +122,21 @@ def cell_result(
         extension, neutral: See `Tested`.
         invalid, references, references_missing: Of the shots behind the figures.
         sent, gate_flops, passes: Of all shots; see `Tested`.
+        strata: The counts by strata, if shots are drawn so.
     """
     headline = extension or test
     everything = test + extension if extension else test
+    by: Counts = test if strata is None else strata.counts(strata.test)
+    behind: Counts = headline if strata is None else strata.counts(strata.extension or strata.test)
     return Tested(
         test=test,
-        **evidence(test, alpha),
+        **evidence(by, alpha),
         digests=digests,
-        figures=Figures.of(headline),
+        figures=Figures.of(behind),
         shots_in_all=everything.shots,
-        ler_ratio_ci_all_shots=ratio_interval(everything),
-        mcnemar_p_fixed_n=mcnemar_p(headline),
-        word=test_word(test, alpha),
+        ler_ratio_ci_all_shots=ratio_interval(everything if strata is None else strata.everything),
+        mcnemar_p_fixed_n=mcnemar_p(headline) if strata is None else None,
+        word=test_word(by, alpha),
         invalid=invalid,
         references=references or {},
         references_missing=references_missing or {},
@@ -129,4 +145,5 @@ def cell_result(
         sent=sent,
         gate_flops=gate_flops,
         passes=passes,
+        strata=strata,
     )

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from autoqec.results.counts import PairedCounts
 from autoqec.results.note_form import are_numbers, named
 from autoqec.results.statistics import delta_interval, ratio_interval
+from autoqec.results.stratified_counts import Counts
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Gain:
     gain_interval: tuple[float, float] = named("delta_ler_ci")
 
     @staticmethod
-    def of(counts: PairedCounts, alpha: float = 0.05) -> Gain:
+    def of(counts: Counts, alpha: float = 0.05) -> Gain:
         """The gain that counts show."""
         return Gain(counts.delta_ler, delta_interval(counts, alpha))
 
@@ -54,7 +54,7 @@ class Figures:
     ratio_interval: tuple[float, float | None] = named("ler_ratio_ci")
 
     @staticmethod
-    def of(counts: PairedCounts) -> Figures:
+    def of(counts: Counts) -> Figures:
         """The figures of some counts."""
         rates = counts.shots, counts.ler_baseline, counts.ler_candidate, counts.delta_ler
         return Figures(*rates, delta_interval(counts), counts.ler_ratio, ratio_interval(counts))

@@ -78,8 +78,10 @@ def slope_of(evidence: Evidence) -> Slope | None:
     """The slope between the lowest and the highest p of a verdict's target and its do-no-harm cells, if there are two."""
     places: dict[float, PairedCounts] = {}
     target = (evidence.cell or {}).get("p")
-    if target is not None and evidence.target is not None and evidence.target.extension is not None:
-        places[target] = evidence.target.extension
+    tested = evidence.target
+    # Shots by strata have weights, which the slope does not know.
+    if target is not None and tested is not None and tested.extension is not None and tested.strata is None:
+        places[target] = tested.extension
     for row in evidence.harm or ():
         if list(row.cell) == ["p"] and row.counted is not None:
             places[row.cell["p"]] = row.counted.counts

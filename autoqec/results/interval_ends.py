@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from autoqec.results.counts import PairedCounts
 from autoqec.results.statistics import (
     RATIO_RANGE,
     border_of,
@@ -19,6 +18,7 @@ from autoqec.results.statistics import (
     mirrored,
     ratio_interval,
 )
+from autoqec.results.stratified_counts import Counts
 
 #: Tolerance between two computations of one number, relative and absolute.
 CLOSE = 1e-9
@@ -30,21 +30,21 @@ OTHER_END = "another end"
 class Ends(Protocol):
     """Finds the ends of an interval that counts give; may look at the noted ends."""
 
-    def delta(self, counts: PairedCounts, noted: Sequence[float]) -> Sequence[Any]:
+    def delta(self, counts: Counts, noted: Sequence[float]) -> Sequence[Any]:
         """The interval of the difference of rates."""
 
-    def ratio(self, counts: PairedCounts, noted: Sequence[float | None]) -> Sequence[Any]:
+    def ratio(self, counts: Counts, noted: Sequence[float | None]) -> Sequence[Any]:
         """The interval of the ratio of rates."""
 
 
 class SearchedEnds:
     """Searches for the ends, as the writer of a note does."""
 
-    def delta(self, counts: PairedCounts, noted: Sequence[float]) -> Sequence[Any]:
+    def delta(self, counts: Counts, noted: Sequence[float]) -> Sequence[Any]:
         """The interval of the difference of rates."""
         return delta_interval(counts)
 
-    def ratio(self, counts: PairedCounts, noted: Sequence[float | None]) -> Sequence[Any]:
+    def ratio(self, counts: Counts, noted: Sequence[float | None]) -> Sequence[Any]:
         """The interval of the ratio of rates."""
         return ratio_interval(counts)
 
@@ -52,7 +52,7 @@ class SearchedEnds:
 class EvaluatedEnds:
     """Returns each noted end at which the evidence crosses its border, and `OTHER_END` in place of one at which it does not."""
 
-    def delta(self, counts: PairedCounts, noted: Sequence[float]) -> Sequence[Any]:
+    def delta(self, counts: Counts, noted: Sequence[float]) -> Sequence[Any]:
         """The interval of the difference of rates."""
         low, high = noted
         border = border_of()
@@ -61,7 +61,7 @@ class EvaluatedEnds:
         upper = _crosses(lambda mean: log_e_mean_above(turned, mean) >= border, -high, -1.0, 1.0, none=-1.0)
         return (low if lower else OTHER_END, high if upper else OTHER_END)
 
-    def ratio(self, counts: PairedCounts, noted: Sequence[float | None]) -> Sequence[Any]:
+    def ratio(self, counts: Counts, noted: Sequence[float | None]) -> Sequence[Any]:
         """The interval of the ratio of rates."""
         (low, high), border, (least, most) = noted, border_of(), RATIO_RANGE
         lower = _crosses(lambda ratio: log_e_worse(counts, ratio) >= border, low, least, most, none=0.0)

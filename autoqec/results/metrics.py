@@ -15,6 +15,7 @@ from autoqec.results.verdict import Parsed, malformed, numbers_in
 if TYPE_CHECKING:
     from autoqec.results.failure_bands import FailureBand
     from autoqec.results.metrics_parts import Measured, RateFigures, TrainingLog
+    from autoqec.results.rungs import Rung
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,23 @@ class Metrics:
         from autoqec.results.metrics_parts import TrainingLog
 
         return self.measured.training or TrainingLog()
+
+    @property
+    def rung(self) -> Rung | None:
+        """How far its training went, if it was screened; None if it was not."""
+        return self.measured.rung
+
+    @property
+    def rung_number(self) -> int | None:
+        """The number of that rung; without the other parts, as a log of rounds asks."""
+        told = self.note.get("rung")
+        number = told.get("number") if isinstance(told, Mapping) else None
+        return number if type(number) is int else None
+
+    @property
+    def screened_out(self) -> bool:
+        """Whether the round ended at its screen: its figures are of few shots, and of weights that are not fully trained."""
+        return self.rung_number == 0
 
     @property
     def cut_short(self) -> tuple[float, float] | None:

@@ -11,6 +11,7 @@ from autoqec.results.failure_bands import FailureBand
 from autoqec.results.figures import Figures
 from autoqec.results.note_form import always, flat, mapping
 from autoqec.results.reference_gates import GatedReference
+from autoqec.results.rungs import Rung
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class TrainingLog:
             they are for, those that have the factor of a coarser orbit, and those that have that of the layer.
         seconds: Wall clock.
         device: The device it ran on.
+        inherited: The tensors whose first values were a parent's.
     """
 
     loss: str | None = None
@@ -72,6 +74,7 @@ class TrainingLog:
     carried_layer: float | None = None
     seconds: float | None = None
     device: str | None = None
+    inherited: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,7 @@ class Measured:
         other_rates: Figures at the environment's other physical error rates.
         latency_us: The latency by part.
         training: How the training went.
+        rung: How far it went, if it was screened; None if it was not.
         weights_sha256, candidate: Hashes of the scored weights and candidate.
         bytes: Size of both.
         fingerprint: The problem's fingerprint.
@@ -136,6 +140,7 @@ class Measured:
     other_rates: tuple[RateFigures, ...] = always(())
     latency_us: Latency | None = None
     training: TrainingLog | None = None
+    rung: Rung | None = None
     weights_sha256: str = ""
     candidate: str = ""
     bytes: int | None = None

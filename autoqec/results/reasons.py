@@ -50,6 +50,9 @@ REASONS: Mapping[str, Reason] = {
     "harm": Reason("SUSPICIOUS", "The candidate is worse than the baseline near the target."),
 }
 
+#: The reasons that do not depend on which shots a verifier drew: whoever goes by them alone does the same for the same seed.
+FOUND_OUT = ("batch_dependent", "cost_mismatch", "hostile_syscall", "unsandboxed_custom_code", "beats_reference_ml")
+
 
 def word_for(reason: str) -> Word:
     """The word of a reason; an unknown reason shows no gain."""

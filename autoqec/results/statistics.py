@@ -11,10 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from math import exp, inf, log, log1p
 
+from autoqec.results.bets import BETS, log_mean_exp
 from autoqec.results.counts import PairedCounts
-
-#: The bets, equally weighted: 24 points from 0.004 to 0.9, evenly spaced in the logarithm. They are never tuned to data.
-BETS = tuple(0.004 * (0.9 / 0.004) ** (i / 23) for i in range(24))
+from autoqec.results.stratified_counts import Counts, StratifiedCounts
 
 #: Verdicts planned per run: each attempt may spend this share of the error budget (alpha spending with flat weights).
 PLANNED_ATTEMPTS = 64
@@ -32,15 +31,12 @@ _LAST_ATTEMPT = 2**63 - 1
 RATIO_RANGE = (1e-6, 1e6)
 
 
-def _log_mean_exp(values: list[float]) -> float:
-    top = max(values)
-    return top + log(sum(exp(value - top) for value in values) / len(values))
-
-
-def log_e_better(counts: PairedCounts, ratio: float = 1.0) -> float:
+def log_e_better(counts: Counts, ratio: float = 1.0) -> float:
     """Log of the evidence that the candidate's rate is below `ratio` times the baseline's."""
+    if isinstance(counts, StratifiedCounts):
+        return counts.log_e(ratio, -1.0, 0.0)
     c = counts
-    return _log_mean_exp(
+    return log_mean_exp(
         [
             c.both * log1p(-bet * (1 - ratio)) + c.baseline_only * log1p(bet * ratio) + c.candidate_only * log1p(-bet)
             for bet in (b / max(1.0, 1.0 - ratio) for b in BETS)
@@ -48,21 +44,25 @@ def log_e_better(counts: PairedCounts, ratio: float = 1.0) -> float:
     )
 
 
-def best_bet(counts: PairedCounts) -> tuple[float, float]:
+def best_bet(counts: Counts) -> tuple[float, float]:
     """The best bet in hindsight against a ratio of one, and the log of its wealth: the largest term of the evidence.
 
     The evidence is the mean over all bets, so it is at most this term, and at least this term divided by the number of bets.
     """
+    if isinstance(counts, StratifiedCounts):
+        return max(counts.log_wealths(1.0, -1.0, 0.0), key=lambda each: each[1])
     c = counts
     wealth = {bet: c.baseline_only * log1p(bet) + c.candidate_only * log1p(-bet) for bet in BETS}
     best = max(wealth, key=lambda bet: wealth[bet])
     return best, wealth[best]
 
 
-def log_e_worse(counts: PairedCounts, ratio: float = 1.0) -> float:
+def log_e_worse(counts: Counts, ratio: float = 1.0) -> float:
     """Log of the evidence that the candidate's rate is above `ratio` times the baseline's."""
+    if isinstance(counts, StratifiedCounts):
+        return counts.log_e(-ratio, 1.0, 0.0)
     c = counts
-    return _log_mean_exp(
+    return log_mean_exp(
         [
             c.both * log1p(bet * (1 - ratio)) + c.baseline_only * log1p(-bet * ratio) + c.candidate_only * log1p(bet)
             for bet in (b / max(1.0, ratio) for b in BETS)
@@ -70,11 +70,13 @@ def log_e_worse(counts: PairedCounts, ratio: float = 1.0) -> float:
     )
 
 
-def log_e_mean_above(counts: PairedCounts, mean: float) -> float:
+def log_e_mean_above(counts: Counts, mean: float) -> float:
     """Log of the evidence that the mean of 1[baseline fails] - 1[candidate fails] is above `mean`, in [-1, 1]."""
+    if isinstance(counts, StratifiedCounts):
+        return counts.log_e(1.0, -1.0, -mean)
     c = counts
     ties = c.shots - c.baseline_only - c.candidate_only
-    return _log_mean_exp(
+    return log_mean_exp(
         [
             c.baseline_only * log1p(bet * (1 - mean))
             + c.candidate_only * log1p(-bet * (1 + mean))
@@ -97,12 +99,14 @@ def border_of(alpha: float = 0.05) -> float:
     return log(2 / alpha)
 
 
-def mirrored(counts: PairedCounts) -> PairedCounts:
+def mirrored(counts: Counts) -> Counts:
     """The counts with baseline and candidate exchanged."""
+    if isinstance(counts, StratifiedCounts):
+        return counts.mirrored()
     return PairedCounts(counts.shots, counts.both, counts.candidate_only, counts.baseline_only)
 
 
-def ratio_interval(counts: PairedCounts, alpha: float = 0.05) -> tuple[float, float | None]:
+def ratio_interval(counts: Counts, alpha: float = 0.05) -> tuple[float, float | None]:
     """Interval for candidate rate / baseline rate, valid at any stopping time with probability 1 - alpha.
 
     Returns:
@@ -117,11 +121,11 @@ def ratio_interval(counts: PairedCounts, alpha: float = 0.05) -> tuple[float, fl
     return lower, upper
 
 
-def delta_interval(counts: PairedCounts, alpha: float = 0.05) -> tuple[float, float]:
+def delta_interval(counts: Counts, alpha: float = 0.05) -> tuple[float, float]:
     """Interval for `ler_baseline - ler_candidate` per shot, valid at any stopping time with probability 1 - alpha."""
     border = border_of(alpha)
 
-    def lower_end(c: PairedCounts) -> float:
+    def lower_end(c: Counts) -> float:
         if log_e_mean_above(c, -1.0) < border:
             return -1.0
         return _crossing(lambda mean: log_e_mean_above(c, mean) >= border, -1.0, 1.0)
@@ -136,6 +140,20 @@ def rate_interval(failures: int, shots: int, alpha: float = 0.05) -> tuple[float
     low = 0.0 if failures == 0 else betaincinv(failures, shots - failures + 1, alpha / 2)
     high = 1.0 if failures == shots else betaincinv(failures + 1, shots - failures, 1 - alpha / 2)
     return float(low), float(high)
+
+
+def candidate_rate_bounds(counts: StratifiedCounts, alpha: float) -> tuple[float, float]:
+    """Bounds of the candidate's rate on shots by strata, each wrong with probability at most alpha, at any stopping time."""
+    border = log(1 / alpha)
+
+    def below(rate: float) -> bool:
+        return counts.log_e(0.0, -1.0, rate) >= border
+
+    def above(rate: float) -> bool:
+        return counts.log_e(0.0, 1.0, -rate) >= border
+
+    least = _crossing(above, 0.0, 1.0) if above(0.0) else 0.0
+    return least, _crossing(below, 1.0, 0.0) if below(1.0) else 1.0
 
 
 def mcnemar_p(counts: PairedCounts) -> float:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from autoqec.results.counts import PairedCounts
 from autoqec.results.figures import Figures, Holdout, read_figures
-from autoqec.results.gate_costs import passes_each, share_sent
+from autoqec.results.gate_costs import UsPerShot, passes_each, share_sent
 from autoqec.results.limits import Limits
 from autoqec.results.note_form import is_number, read_counts, read_record, write_record
 
@@ -88,8 +88,19 @@ class Verdict:
 
     @property
     def extension(self) -> PairedCounts | None:
-        """The shots behind the figures of a "better" candidate."""
-        return read_counts(self.details.get("extension"))
+        """The shots behind the figures of a "better" candidate; None where they are drawn by strata, and have weights."""
+        return None if self.by_strata else read_counts(self.details.get("extension"))
+
+    @property
+    def by_strata(self) -> bool:
+        """Whether the target's shots are drawn by strata."""
+        return self.details.get("strata") is not None
+
+    @property
+    def _cost_shots(self) -> Any:
+        """The shots that the costs are means over, whatever the note says they are."""
+        strata = self.details.get("strata")
+        return strata.get("cost_shots") if isinstance(strata, Mapping) else self.details.get("shots_in_all")
 
     @property
     def holdout(self) -> Holdout | None:
@@ -100,14 +111,21 @@ class Verdict:
     @property
     def sent_on(self) -> float | None:
         """The share of the target's shots that a gate sent on; None without one."""
-        sent, shots = self.details.get("sent"), self.details.get("shots_in_all")
+        sent, shots = self.details.get("sent"), self._cost_shots
         return share_sent(sent, shots) if type(sent) is type(shots) is int else None
 
     @property
     def passes_per_sent_shot(self) -> float | None:
         """How many times an ensemble's pipeline was asked about a shot that was sent on, on average; None without one."""
-        passes, sent, shots = (self.details.get(name) for name in ("passes", "sent", "shots_in_all"))
+        passes, sent, shots = self.details.get("passes"), self.details.get("sent"), self._cost_shots
         return passes_each(passes, sent, shots) if type(passes) is type(sent) is type(shots) is int else None
+
+    @property
+    def us_per_shot(self) -> float | None:
+        """Microseconds of one of the shots behind its figures; None in old verdicts, which did not note them."""
+        told = self.details.get("us_per_shot")
+        took = read_record(UsPerShot, told, problems=[]) if isinstance(told, Mapping) else None
+        return took.whole if took is not None else None
 
     @property
     def references(self) -> Mapping[str, float] | None:

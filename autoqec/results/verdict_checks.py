@@ -6,14 +6,15 @@ because of the way shots are drawn and decoders built. They are listed too, so t
 
 from __future__ import annotations
 
+from math import log
 from typing import NamedTuple, TypeVar
 
 from autoqec.counted_words import counted
 from autoqec.results.counts import PairedCounts
 from autoqec.results.harm import slope_of
 from autoqec.results.reference_gates import GatedReference
-from autoqec.results.statistics import mcnemar_p, rate_interval
-from autoqec.results.verdict_parts import Check, Evidence, Recorded
+from autoqec.results.statistics import log_e_better, mcnemar_p, rate_interval
+from autoqec.results.verdict_parts import ByStrata, Check, Evidence, Recorded
 
 #: A candidate is too good to be true if it is shown to fail less than this many times as often as a decoder near maximum
 #: likelihood. Such a decoder may be a little off, on hyperedges or because of its beam, but not by that much.
@@ -96,7 +97,10 @@ def _neutral(evidence: Evidence) -> Check:
     plain decoder has them all. So uninformative beliefs decode differently from no beliefs (2 % better on `surface_d5_depol`).
     The test is McNemar's exact test on the shots of the figures, whose number is fixed in advance, at the attempt's level.
     """
-    counts = _needed(_needed(evidence.target, "test").neutral, "neutral")
+    target = _needed(evidence.target, "test")
+    if target.strata is not None:
+        return _neutral_by_strata(evidence, target.strata)
+    counts = _needed(target.neutral, "neutral")
     p = mcnemar_p(counts)
     says = (
         f"of {counts.shots:,} shots the decoder fails {counts.baseline_only:,} with beliefs that say nothing and not with the"
@@ -104,6 +108,17 @@ def _neutral(evidence: Evidence) -> Check:
     )
     level = _needed(evidence.attempt, "attempt").alpha_attempt
     return check("neutral", "passed" if p <= level else "failed", says, "decoder_gain")
+
+
+def _neutral_by_strata(evidence: Evidence, strata: ByStrata) -> Check:
+    """The same by bets: on shots by strata McNemar's test has another hypothesis."""
+    counts = strata.counts(_needed(strata.neutral, "strata.neutral"))
+    found, needed = log_e_better(counts), log(1 / _needed(evidence.attempt, "attempt").alpha_attempt)
+    says = (
+        f"the decoder fails at a rate of {counts.ler_baseline:.3g} with beliefs that say nothing and of"
+        f" {counts.ler_candidate:.3g} with the candidate's: log evidence {found:.2f} of {needed:.2f}"
+    )
+    return check("neutral", "passed" if found >= needed else "failed", says, "decoder_gain")
 
 
 def _own_code(evidence: Evidence) -> Check:
@@ -226,8 +241,15 @@ def _harm(evidence: Evidence) -> Check:
         return check("harm", "not_made", "there is no other p or number of rounds to look at")
     at = {word: [row.label for row in rows if row.word == word] for word in ("harm", "unknown", "no_harm")}
     says = "; ".join(f"{word.replace('_', ' ')} at {', '.join(labels)}" for word, labels in at.items() if labels)
+    if any(row.counted is not None and not _seen(row.counted.counts) for row in rows):
+        says += "; where neither side failed a shot, nothing is shown"
     damning = any(row.word == "harm" and row.same_shape for row in rows)
     return check("harm", "failed" if damning else "warned" if at["harm"] else "passed", says, "harm")
+
+
+def _seen(counts: PairedCounts) -> int:
+    """Shots on which a side failed."""
+    return counts.both + counts.baseline_only + counts.candidate_only
 
 
 def _slope(evidence: Evidence) -> Check:

@@ -12,6 +12,7 @@ from autoqec.results.gate_costs import UsPerShot, noted_mean_flops, share_sent
 from autoqec.results.limits import Limits
 from autoqec.results.note_form import always, flat, mapping
 from autoqec.results.reference_gates import GatedReference
+from autoqec.results.stratified_counts import Counts, DrawnStrata, ListedStratum, Phase, StratifiedCounts
 
 #: The coordinates of a cell by name: error rate, rounds or distance.
 Place = Mapping[str, float]
@@ -46,6 +47,57 @@ class Attempt:
 
 
 @dataclass(frozen=True)
+class StrataSample:
+    """Shots by strata: those that are listed, and those that were drawn, by allocation."""
+
+    listed: tuple[ListedStratum, ...]
+    phases: tuple[Phase, ...]
+
+
+@dataclass(frozen=True)
+class ByStrata:
+    """The counts of a test whose shots are drawn by strata. Its plain counts, beside these, have no weights.
+
+    Attributes:
+        test, extension, neutral: As in `Tested`, by strata.
+        drawn: The strata that shots are drawn from.
+        references: Each reference decoder in the baseline's place, on the shots behind the figures.
+        cost_shots: Plain shots, beside these, that the costs are means over.
+        effective_shots: How many plain shots would give the baseline's rate behind the figures with the same standard error.
+    """
+
+    test: StrataSample
+    drawn: DrawnStrata = flat()
+    extension: StrataSample | None = None
+    neutral: StrataSample | None = None
+    references: Mapping[str, StrataSample] = mapping()
+    cost_shots: int = 0
+    effective_shots: float | None = None
+
+    def counts(self, sample: StrataSample) -> StratifiedCounts:
+        """A sample with the strata that it was drawn from.
+
+        Raises:
+            ValueError: The note says what cannot be.
+        """
+        found = StratifiedCounts(self.drawn, sample.listed, sample.phases)
+        why = found.fault
+        if why is not None:
+            raise ValueError(f"strata: {why}")
+        return found
+
+    @property
+    def everything(self) -> StratifiedCounts:
+        """All shots.
+
+        Raises:
+            ValueError: The note says what cannot be.
+        """
+        found = self.counts(self.test)
+        return found if self.extension is None else found + self.counts(self.extension)
+
+
+@dataclass(frozen=True)
 class Tested:
     """The result of one cell's test.
 
@@ -68,6 +120,7 @@ class Tested:
         sent: Of a gated candidate: how many of the `shots_in_all` its gate sent on.
         gate_flops: FLOPs of the gate's own steps on all of these.
         passes: Of an ensemble: how many times its pipeline was asked about the shots that were sent on.
+        strata: Where shots are drawn by strata, the counts by these; figures and evidence follow from them.
     """
 
     test: PairedCounts
@@ -91,11 +144,36 @@ class Tested:
     sent: int | None = None
     gate_flops: int = 0
     passes: int | None = None
+    strata: ByStrata | None = None
 
     @property
     def headline(self) -> PairedCounts:
-        """The shots behind the figures."""
+        """The shots behind the figures, without weights."""
         return self.extension or self.test
+
+    @property
+    def test_counts(self) -> Counts:
+        """The shots that decide the word.
+
+        Raises:
+            ValueError: Their strata cannot be.
+        """
+        return self.test if self.strata is None else self.strata.counts(self.strata.test)
+
+    @property
+    def headline_counts(self) -> Counts:
+        """The shots behind the figures.
+
+        Raises:
+            ValueError: Their strata cannot be.
+        """
+        strata = self.strata
+        return self.headline if strata is None else strata.counts(strata.extension or strata.test)
+
+    @property
+    def cost_shots(self) -> int:
+        """The shots that the costs are means over."""
+        return self.shots_in_all if self.strata is None else self.strata.cost_shots
 
 
 @dataclass(frozen=True)
@@ -489,7 +567,7 @@ class Evidence:
     @property
     def sent_on(self) -> float | None:
         """The share of the target's shots that a gate sent on; None without one."""
-        return share_sent(self.target.sent, self.target.shots_in_all) if self.target is not None else None
+        return share_sent(self.target.sent, self.target.cost_shots) if self.target is not None else None
 
     @property
     def mean_flops(self) -> int | None:
@@ -497,7 +575,7 @@ class Evidence:
         target = self.target
         if target is None:
             return None
-        noted = (target.sent, target.passes, target.shots_in_all, target.gate_flops)
+        noted = (target.sent, target.passes, target.cost_shots, target.gate_flops)
         return noted_mean_flops(self.flops_per_sent_shot, *noted)
 
     @property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import inf, isfinite, sqrt
 from typing import TYPE_CHECKING
 
@@ -66,6 +68,13 @@ class EarlyStopping:
             return True
         fall = self._reference - each
         return bool(fall.sum() > sqrt(len(fall)) * fall.std())
+
+    @contextmanager
+    def best_in_place(self) -> Iterator[float]:
+        """Around a use of the best weights so far, in the middle of a training; tells their validation loss."""
+        going_on = {name: value.detach().clone() for name, value in self._modules.state_dict().items()}
+        yield self.restore()
+        self._modules.load_state_dict(going_on)
 
     def restore(self) -> float:
         """Put the best weights back; returns their validation loss."""

@@ -17,7 +17,7 @@ from autoqec.sandbox.channel import ChannelClosed, ChannelTimeout, Message
 from autoqec.sandbox.child import Child, ChildFailed, plain
 from autoqec.sandbox.lock import Lock
 from autoqec.sandbox.sealed import SealedCandidate
-from autoqec.sandbox.worker_requests import TrainingPreparation, TrainingRequest
+from autoqec.sandbox.worker_requests import ScreenPassed, TrainingPreparation, TrainingRequest
 
 #: Threads of torch in a training process. A constant, not the machine's count: sums in another order are other weights. Compiled
 #: code uses all cores (`autoqec.shared_threads`); its results do not depend on how many there are.
@@ -51,6 +51,19 @@ class TrainingResult:
     telemetry: Mapping[str, Any]
     cost: Mapping[str, int]
     lock: Lock | None = None
+
+
+@dataclass(frozen=True)
+class ScreenAt:
+    """Where a training is screened, and by what.
+
+    Attributes:
+        share: The share of the steps before it, see `autoqec.runner.training.Screen`.
+        passes: Tells from what there is by then whether training goes on. It may take its time, which does not count.
+    """
+
+    share: float
+    passes: Callable[[TrainingResult], bool]
 
 
 class TrainingFailed(AutoQECError):
@@ -154,6 +167,7 @@ def train_candidate(
     report: Callable[[Mapping[str, Any]], None],
     compiling: Told = say_compiling,
     teacher: Mapping[str, Any] | None = None,
+    screen: ScreenAt | None = None,
 ) -> TrainingResult:
     """Train in a child process.
 
@@ -171,6 +185,7 @@ def train_candidate(
         report: Called with each `{"step", "steps", "shots", "loss", "planned"}`.
         compiling: Called with the name of each kernel that is compiled, and about how many seconds that takes.
         teacher: The decoder that distilled labels come from, `{"kind", …}`.
+        screen: Where training is screened; None for nowhere. If it does not pass, its result is what was screened.
 
     Raises:
         TrainingFailed: With the status the round ends in and the reason in one sentence.
@@ -199,13 +214,10 @@ def train_candidate(
                 max_shots=max_shots,
                 inherit=inherit,
                 seconds=_STEPPING * limits.seconds,
+                screen_share=screen.share if screen else 0.0,
             )
             child.tell(request.to_message())
-            while True:
-                message = _heard(child, deadline)
-                if message.fields.get("done"):
-                    return _result(message, lock, files)
-                report(_numbers(message.fields, _PROGRESS))
+            return _carried_on(child, deadline, lock, files, screen, report)
     except ChannelTimeout as error:
         problem = f"training took longer than {limits.seconds:.0f} s"
         raise TrainingFailed("killed_by_safety", problem, code="training_time") from error
@@ -213,6 +225,30 @@ def train_candidate(
         raise TrainingFailed(_status(error), error.problem, code=error.code, about=error.about) from error
     except ChannelClosed as error:
         raise TrainingFailed("killed_by_safety", error.problem, code=error.code, about=error.about) from error
+
+
+def _carried_on(
+    child: Child,
+    deadline: float,
+    lock: Lock | None,
+    files: Mapping[str, bytes],
+    screen: ScreenAt | None,
+    report: Callable[[Mapping[str, Any]], None],
+) -> TrainingResult:
+    """What a training that has been asked for results in: what it ends with, or what was screened if it does not pass."""
+    while True:
+        message = _heard(child, deadline)
+        if message.fields.get("done"):
+            return _result(message, lock, files)
+        if screen is not None and message.fields.get("screen"):
+            began, found = time.monotonic(), _result(message, lock, files)
+            if not screen.passes(found):
+                return found
+            screen = None  # a process that runs a candidate's code is screened once, whatever it sends
+            deadline += time.monotonic() - began
+            child.tell(ScreenPassed().to_message())
+        else:
+            report(_numbers(message.fields, _PROGRESS))
 
 
 def _heard(child: Child, deadline: float) -> Message:

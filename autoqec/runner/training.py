@@ -64,6 +64,20 @@ class Trained:
 
 
 @dataclass(frozen=True)
+class Screen:
+    """Interrupts training once, for a look from outside at the best weights so far; training goes on as if it had not been there.
+
+    Attributes:
+        share: The share of the steps before it. It comes at the first look at the validation loss after so many; the validation
+            is the target's also while a curriculum trains above it.
+        reached: Called with what the training would result in if it ended there. It may take its time, or not return.
+    """
+
+    share: float
+    reached: Callable[[Trained], None]
+
+
+@dataclass(frozen=True)
 class Progress:
     """One moment of training: steps done and to do, shots seen, last loss; `planned` steps, more where the time is too short."""
 
@@ -88,6 +102,7 @@ def train(
     validation_shots: int | None = None,
     levels: Sequence[Problem] = (),
     labellings: Sequence[Labelling] = (),
+    screen: Screen | None = None,
 ) -> Trained:
     """Train a candidate's stages end to end with Adam and a cosine schedule.
 
@@ -100,7 +115,6 @@ def train(
         seed: Key of the training stream; the same key gives the same weights on the same machine.
         max_shots: The profile's cap on shots drawn, over all epochs.
         initial: Weights of the parents, used where names and shapes fit if `inherit` or the candidate's `init: parents` says so.
-            Those that are bound to a family may be of another of its problems.
         inherit: Whether this is a composed child, which always starts from its parents.
         report: Called about fifty times.
         seconds: Wall-clock seconds after which no further step begins; the best weights so far are kept. Only in this case
@@ -108,6 +122,7 @@ def train(
         validation_shots: Shots of the validation loss; None for `validation_size`.
         levels: The problems of the candidate's curriculum, the noisiest first (`autoqec.runner.curriculum`).
         labellings: How shots of each rate, then of each of `levels`, are labelled, if not as they are drawn.
+        screen: Where training is interrupted for a look at its weights; None for nowhere.
 
     Raises:
         AutoQECError: The parents' weights belong to another family.
@@ -120,8 +135,7 @@ def train(
     torch.manual_seed(derive_seed(seed, "init", 0))
     settings = candidate.training
     modules = build_modules(candidate, problems[0])
-    wanted = initial if inherit or settings.init == "parents" else {}
-    carried = carried_weights(candidate, wanted, problems[0])
+    carried = carried_weights(candidate, initial if inherit or settings.init == "parents" else {}, problems[0])
     inherited = load_tensors(modules, carried.tensors)
     device = choose_device(settings.device)
     modules.to(device)
@@ -131,28 +145,36 @@ def train(
     validated_on = validation_shots or _validated_on(settings, steps, between)
     losses = _losses(modules, problems, decoders, candidate, device, seed, validated_on, levels, labellings)
     began = time.monotonic()
-    if losses.labelled is not None and isfinite(seconds):
-        share = 1.0 if settings.sampling == "all" else settings.sampled_share
-        losses.labelled.require_time(validated_on, share, seconds, derive_seed(seed, "labels", 0))
+    _require_time(losses, settings, validated_on, seconds, seed)
     stopping = EarlyStopping(modules, settings.patience, paired=settings.sampling != "all")
     untrained = losses.validation()
     if not isfinite(untrained.mean):
         raise TrainingDiverged("the loss of the untrained candidate is not finite", code="untrained_not_finite")
     stopping.look(0, untrained.mean, untrained.each)
-    course = _Course(steps, per_epoch, between, TrainingTime(steps, between, seconds, began), len(levels))
+    timed = TrainingTime(steps, between, seconds, began)
+    course = _Course(steps, per_epoch, between, timed, len(levels), screen.share if screen else None)
+
+    def result(after: float) -> Trained:
+        told = _telemetry(settings, course, losses, stopping, device) | {"validation_after": round(after, 6)}
+        tensors = {name: value.copy() for name, value in module_tensors(modules).items()}  # training may go on
+        return Trained(tensors, told | {"inherited": inherited, **_carried(carried)})
+
+    def at_screen() -> None:
+        with timed.pausing(), stopping.best_in_place() as after:
+            if screen is not None:
+                screen.reached(result(after))
+
     if steps:
         report(Progress(0, steps, 0, stopping.points[0]["loss"], steps))
-        _walk(course, parameters, settings, losses, stopping, report)
-    after = stopping.restore()
-    telemetry = {
-        "validation_after": round(after, 6),
-        **course.telemetry(settings.batch_size),
-        **(losses.labelled.telemetry() if losses.labelled else {}),
-        "inherited": inherited,
-        **_carried(carried),
-        "seconds": round(time.monotonic() - began, 3),
-    }
-    return Trained(module_tensors(modules), _telemetry(settings, stopping, device) | telemetry)
+        _walk(course, parameters, settings, losses, stopping, report, at_screen)
+    return result(stopping.restore())
+
+
+def _require_time(losses: ShotLosses, settings: Training, validated_on: int, seconds: float, seed: bytes) -> None:
+    """Refuse labels that take longer than the training may."""
+    if losses.labelled is not None and isfinite(seconds):
+        share = 1.0 if settings.sampling == "all" else settings.sampled_share
+        losses.labelled.require_time(validated_on, share, seconds, derive_seed(seed, "labels", 0))
 
 
 def _carried(carried: Carried) -> dict[str, int]:
@@ -166,13 +188,18 @@ def _carried(carried: Carried) -> dict[str, int]:
     }
 
 
-def _telemetry(settings: Training, stopping: EarlyStopping, device: torch.device) -> dict[str, object]:
+def _telemetry(
+    settings: Training, course: _Course, losses: ShotLosses, stopping: EarlyStopping, device: torch.device
+) -> dict[str, object]:
     """What is worth telling of any training."""
     import torch
 
     return {
+        **course.telemetry(settings.batch_size),
+        **(losses.labelled.telemetry() if losses.labelled else {}),
+        "seconds": round(course.time.spent, 3),
         "loss": settings.loss,
-        "validation": stopping.points,
+        "validation": [*stopping.points],
         "validation_before": stopping.points[0]["loss"],
         "threads": thread_count(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
@@ -235,6 +262,7 @@ class _Course:
         between: Steps between two looks at the validation loss.
         time: What the time allows.
         levels: How many levels the curriculum has above the target.
+        screened_at: The share of the steps after which training is interrupted; None for nowhere, and afterwards.
         done: How many steps are done.
         nan_steps: How many of those changed nothing, because they were not finite.
         out_of_time: Whether the time limit cut it short.
@@ -246,15 +274,24 @@ class _Course:
     between: int
     time: TrainingTime
     levels: int = 0
+    screened_at: float | None = None
     done: int = 0
     nan_steps: int = 0
     out_of_time: bool = False
     points: list[dict[str, float]] = field(default_factory=list)
 
+    def at_screen(self) -> bool:
+        """Whether training is to be interrupted now, after a look; true once at most."""
+        due = self.screened_at is not None and self.screened_at * self.steps <= self.done < self.steps
+        if not due or self.done % self.between:
+            return False
+        self.screened_at = None
+        return True
+
     def telemetry(self, batch_size: int) -> dict[str, object]:
         """What is worth telling of its end."""
         return {
-            "points": self.points,
+            "points": [*self.points],
             "steps": self.done,
             "steps_planned": self.time.planned,
             "out_of_time": self.out_of_time,
@@ -271,8 +308,9 @@ def _walk(
     losses: ShotLosses,
     stopping: EarlyStopping,
     report: Callable[[Progress], None],
+    at_screen: Callable[[], None],
 ) -> None:
-    """Take all steps, or as many as the time and early stopping allow."""
+    """Take all steps, or as many as the time and early stopping allow; `at_screen` is called where the course says so."""
     from autoqec.runner.adam import CosineAdam
 
     planned = course.steps
@@ -297,6 +335,8 @@ def _walk(
             break
         if late:
             break
+        if course.at_screen():
+            at_screen()
 
 
 def _look(course: _Course, losses: ShotLosses, stopping: EarlyStopping) -> bool:

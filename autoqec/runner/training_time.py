@@ -50,6 +50,20 @@ class TrainingTime:
         self._looks += 1
         self._looked += time.monotonic() - began
 
+    @contextmanager
+    def pausing(self) -> Iterator[None]:
+        """Around a wait for others, whose time is none of the training's."""
+        began = time.monotonic()
+        yield
+        waited = time.monotonic() - began
+        self._began += waited
+        self._first = None if self._first is None else (self._first[0], self._first[1] + waited)
+
+    @property
+    def spent(self) -> float:
+        """Seconds since it began, without those of waits."""
+        return time.monotonic() - self._began
+
     def is_over(self) -> bool:
         """Whether no further step may begin."""
         return time.monotonic() > self._began + self._seconds

@@ -44,6 +44,7 @@ from autoqec.sandbox.worker_requests import (
     Preparation,
     ProgramRequest,
     ReadingRequest,
+    ScreenPassed,
     TrainingPreparation,
     TrainingRequest,
     WarmUpRequest,
@@ -308,9 +309,10 @@ def serve_training(channel: Channel) -> None:
     """First message: a `TrainingPreparation`, answered by `{"lock": …}` as above; then a `TrainingRequest`.
 
     Answered by progress messages `{"step", "steps", "shots", "loss", "planned"}` and at last `{"done": true, "telemetry",
-    "cost"}` with blob `weights`.
+    "cost"}` with blob `weights`. At its screen the same comes with `"screen": true` in place of `"done"`, and a `ScreenPassed`
+    is awaited.
     """
-    from autoqec.runner.training import Progress, train
+    from autoqec.runner.training import Progress, Screen, Trained, train
 
     wanted = TrainingPreparation.from_message(channel.receive())
     registry, problem = _registry(wanted.lock), _problem(wanted.dem)
@@ -333,6 +335,17 @@ def serve_training(channel: Channel) -> None:
     def report(progress: Progress) -> None:
         channel.send(Message(dict(vars(progress))))
 
+    def answer(trained: Trained, what: str) -> None:
+        cost = _measured(candidate, trained.tensors, problem, registry, recorded=wanted.lock)
+        fingerprints = [each.fingerprint for each in problems]
+        weights = save_weights(trained.tensors, fingerprints=fingerprints, of_family=binds_to_family(candidate))
+        costs = {"flops_per_shot": cost.flops_per_shot, "params": cost.params, "constants": cost.constants}
+        channel.send(Message({what: True, "telemetry": trained.telemetry, "cost": costs}, {"weights": weights}))
+
+    def at_screen(trained: Trained) -> None:
+        answer(trained, "screen")
+        ScreenPassed.from_message(channel.receive())
+
     trained = train(
         candidate,
         problems,
@@ -345,13 +358,6 @@ def serve_training(channel: Channel) -> None:
         inherit=request.inherit,
         seconds=request.seconds,
         report=report,
+        screen=Screen(request.screen_share, at_screen) if request.screen_share else None,
     )
-    cost = _measured(candidate, trained.tensors, problem, registry, recorded=wanted.lock)
-    fingerprints = [each.fingerprint for each in problems]
-    weights = save_weights(trained.tensors, fingerprints=fingerprints, of_family=binds_to_family(candidate))
-    fields = {
-        "done": True,
-        "telemetry": trained.telemetry,
-        "cost": {"flops_per_shot": cost.flops_per_shot, "params": cost.params, "constants": cost.constants},
-    }
-    channel.send(Message(fields, {"weights": weights}))
+    answer(trained, "done")

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import IO, Any
 
-from autoqec.compiled_once import Told, say_compiling, tell_compiling
+from autoqec.compiled_once import Told, compiling_told, say_compiling
 from autoqec.errors import AutoQECError, code_of
 from autoqec.plugin_errors import explained
 from autoqec.sandbox.channel import MAX_FRAME_BYTES, Channel, ChannelClosed, ChannelTimeout, Message
@@ -402,9 +402,13 @@ def find_function(target: str) -> Callable[..., Any]:
 
 def serve(work: Callable[[Channel], None], channel: Channel, memory_bytes: int) -> None:
     """Serve until the channel closes; report what is compiled, and any error, to the parent."""
-    tell_compiling(lambda name, seconds: channel.send(Message({"compiling": name, "seconds": seconds})))
+
+    def told(name: str, seconds: float) -> None:
+        channel.send(Message({"compiling": name, "seconds": seconds}))
+
     try:
-        work(channel)
+        with compiling_told(told):
+            work(channel)
     except ChannelClosed:
         return
     except MemoryError as error:

@@ -113,6 +113,7 @@ class TrainingRequest(Request):
         max_shots: At most so many shots.
         inherit: Whether to start from the parents' weights whatever the candidate says.
         seconds: Begin no step after so many.
+        screen_share: The share of the steps after which the process sends its weights and waits for a `ScreenPassed`; 0 for none.
     """
 
     sealed: SealedCandidate
@@ -120,6 +121,14 @@ class TrainingRequest(Request):
     max_shots: int
     inherit: bool
     seconds: float
+    screen_share: float = 0.0
+
+
+@dataclass(frozen=True)
+class ScreenPassed(Request):
+    """Go on with the training that waits at its screen. One that is not to go on is killed."""
+
+    op: Literal["go_on"] = "go_on"
 
 
 @dataclass(frozen=True)

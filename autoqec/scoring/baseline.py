@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from time import process_time
 from typing import Any
 
 from autoqec.decoding.compile_decoder import compile_decoder, compile_references
@@ -15,6 +16,7 @@ from autoqec.problem.sampling import sample_chunk
 from autoqec.problem.streams import derive_seed
 from autoqec.results.statistics import rate_interval
 from autoqec.scoring.problem_findings import components, degrees, findings
+from autoqec.scoring.sampling_advice import sampling_advice
 from autoqec.scoring.score_stream import chunks_for
 
 
@@ -28,19 +30,24 @@ def describe_environment(loaded: LoadedEnvironment, registry: Registry, shots: i
 
     Returns:
         Name, identity, sizes (`matching_edges` is None for an error model that is not graph-like), degrees, fingerprint, per
-        decoder its logical error rate with an exact 95 % interval, and findings with the field and line they come from.
+        decoder its logical error rate with an exact 95 % interval, which sampling pays, and findings with the field and line
+        they come from.
     """
     problem = build_problem(loaded, registry.maker("code"))
     environment = loaded.environment
     references, missing = compile_references(environment.references, problem, registry)
     decoders = {environment.decoder.label: compile_decoder(environment.decoder, problem, registry)} | references
     failures = dict.fromkeys(decoders, 0)
-    key, chunks, total = os.urandom(32), chunks_for(shots), 0
+    key, chunks, total, seconds = os.urandom(32), chunks_for(shots), 0, 0.0
+    baseline = environment.decoder.label
     for chunk in range(chunks):
+        began = process_time()
         batch = sample_chunk(problem, derive_seed(key, "check", chunk))
         total += len(batch)
-        for name, decoder in decoders.items():
-            failures[name] += int(decoder.decode(batch.syndromes).failures(batch.observables).sum())
+        failures[baseline] += int(decoders[baseline].decode(batch.syndromes).failures(batch.observables).sum())
+        seconds += process_time() - began
+        for name in decoders.keys() - {baseline}:
+            failures[name] += int(decoders[name].decode(batch.syndromes).failures(batch.observables).sum())
     rates = {
         name: {"ler": count / total, "ler_ci": list(rate_interval(count, total)), "shots": total}
         for name, count in failures.items()
@@ -58,6 +65,9 @@ def describe_environment(loaded: LoadedEnvironment, registry: Registry, shots: i
         **degrees(problem),
         "fingerprint": problem.fingerprint,
         "decoders": rates,
+        "sampling": sampling_advice(
+            problem, decoders[baseline], key, chunks, failures[baseline] / total, seconds / total
+        ),
         "findings": [
             found | {"line": line_of(loaded.files[ENVIRONMENT_FILE], found["field"])}
             for found in [*findings(problem, next(iter(rates.values()))), *_left_out(missing)]

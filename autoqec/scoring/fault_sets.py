@@ -55,16 +55,6 @@ def odds(problem: Problem) -> np.ndarray:
     return priors / (1 - priors)
 
 
-def weight_probabilities(problem: Problem, most: int) -> list[float]:
-    """Probability that exactly 0, 1, … `most` mechanisms fire: the first coefficients of Π (1 - p + p x)."""
-    poly = np.zeros(most + 1)
-    poly[0] = 1.0
-    for prior in problem.mechanisms.priors:
-        poly[1:] = poly[1:] * (1 - prior) + poly[:-1] * prior
-        poly[0] *= 1 - prior
-    return [float(value) for value in poly]
-
-
 def how_many(problem: Problem, weight: int) -> int:
     """Fault sets of a weight."""
     return comb(len(problem.mechanisms), weight)

@@ -14,12 +14,14 @@ from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import environment_from_files
 from autoqec.problem.problem import Problem
 from autoqec.sandbox.channel import Message
-from autoqec.scoring.fault_sets import distance_of, drawn, how_many, listed, odds, shots_of, weight_probabilities
-from autoqec.scoring.scoring_requests import FaultTask, OutlineTask
+from autoqec.scoring.fault_sets import distance_of, drawn, how_many, listed, odds, shots_of
+from autoqec.scoring.fault_strata import sets_to_list, strata_of, weights_of
+from autoqec.scoring.scoring_requests import FaultTask, OutlineTask, StrataTask
 from autoqec.scoring.shard import score_given
 
 OUTLINE = "autoqec.scoring.fault_tasks:outline"
 EXAMINE = "autoqec.scoring.fault_tasks:examine_faults"
+STRATA = "autoqec.scoring.fault_tasks:strata"
 
 #: Regressed fault sets that one task shows.
 _SHOWN = 4
@@ -45,9 +47,31 @@ def outline(message: Message) -> Message:
             "distance": distance,
             "found": found,
             "sets": [how_many(problem, weight) for weight in range(most + 1)],
-            "probabilities": weight_probabilities(problem, most),
+            "probabilities": weights_of(problem.mechanisms.priors, most)[0].tolist(),
         }
     )
+
+
+def strata(message: Message) -> Message:
+    """Describe the strata of a problem.
+
+    Args:
+        message: A `StrataTask`.
+
+    Returns:
+        Fields `listed`, how many sets of each listed stratum there are, from no fault on; `probabilities`, of all strata, these
+        first; `beyond`, an upper bound on the probability of more faults.
+
+    Raises:
+        UsageError: Its shots cannot be drawn by strata.
+    """
+    task = StrataTask.from_message(message)
+    problem = build_problem(
+        environment_from_files(task.environment, origin="the environment"), load_plugins().maker("code")
+    )
+    found = strata_of(problem)
+    listed_sets = sets_to_list(problem, task.most_listed)
+    return Message({"listed": list(listed_sets), "probabilities": found.probabilities.tolist(), "beyond": found.beyond})
 
 
 def examine_faults(message: Message) -> Message:

@@ -17,6 +17,7 @@ from autoqec.sandbox.channel import Message
 from autoqec.sandbox.child import ChildFailed
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring.executor_contract import Executor, Task
+from autoqec.scoring.fault_strata import LISTED_IN_CHUNK
 from autoqec.scoring.predictor import fault_from
 from autoqec.scoring.scored import Scored, total
 from autoqec.scoring.scoring_requests import MODELS, ScoringTask
@@ -40,6 +41,33 @@ def chunks_for(shots: int) -> int:
 
 
 @dataclass(frozen=True)
+class StrataDraw:
+    """How the chunks of a stream are drawn by strata; see `autoqec.scoring.fault_strata.strata_chunk`.
+
+    Attributes:
+        shares: How likely a drawn shot is to be of each drawn stratum.
+        listed: How many sets of each listed stratum there are, from no fault on.
+        listing: The chunk at which the list of sets begins.
+    """
+
+    shares: tuple[float, ...]
+    listed: tuple[int, ...]
+    listing: int
+
+    @property
+    def chunks(self) -> int:
+        """How many chunks the list takes."""
+        return -(-sum(self.listed) // LISTED_IN_CHUNK)
+
+    def fields(self, chunks: Sequence[int]) -> dict[str, Any]:
+        """What tasks on some chunks are told."""
+        end = sum(self.listed)
+        firsts = [(chunk - self.listing) * LISTED_IN_CHUNK for chunk in chunks]
+        first = tuple(each if 0 <= each < end else end for each in firsts)
+        return {"shares": self.shares, "listed": self.listed, "first_listed": first}
+
+
+@dataclass(frozen=True)
 class ScoreStream:
     """One candidate, one problem, one keyed stream of shots.
 
@@ -53,6 +81,7 @@ class ScoreStream:
         strong: A reference decoder, by kind, instead of those of the environment; None for these.
         drift: Physical error rate at which shots are drawn; None for the one that decoders and candidate are told.
         ungated: Whether no reference runs behind a gate.
+        strata: How shots are drawn by strata; None for plain shots.
     """
 
     executor: Executor
@@ -64,6 +93,7 @@ class ScoreStream:
     strong: str | None = None
     drift: float | None = None
     ungated: bool = False
+    strata: StrataDraw | None = None
 
     def task(self, function: str, chunks: Sequence[int], *, references: bool = False, **fields: Any) -> Task:
         """Build the task that runs one function on some chunks; `fields` adds to its message."""
@@ -78,6 +108,7 @@ class ScoreStream:
             strong=self.strong,
             drift=self.drift,
             ungated=self.ungated,
+            **(self.strata.fields(chunks) if self.strata else {}),
             **(fields if function in MODELS else {}),
         ).to_message()
         # A plugin's function may take fields that no model here has.

@@ -13,6 +13,7 @@ from autoqec.results.reference_gates import GatedReference, behind_gate
 from autoqec.sandbox.lock import Lock
 from autoqec.scoring.reference_runs import ReferenceRun
 from autoqec.scoring.shard import ChunkScore
+from autoqec.scoring.strata_tally import StrataTally
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Scored:
         gate_flops: Floating-point operations of the gate's own steps.
         passes: How many times an ensemble's pipeline was asked about a shot; None without an ensemble.
         bands: Where the failures are, if that was asked.
+        strata: The candidate and each other side by strata; see `ChunkScore`.
     """
 
     counts: PairedCounts = field(default_factory=PairedCounts)
@@ -64,6 +66,7 @@ class Scored:
     reference_runs: Mapping[str, ReferenceRun] = field(default_factory=dict)
     passes: int | None = None
     bands: tuple[FailureBand, ...] = ()
+    strata: Mapping[str, StrataTally] = field(default_factory=dict)
 
     def __add__(self, other: Scored) -> Scored:
         """The sum of both; `other`'s chunks come after these."""
@@ -91,6 +94,10 @@ class Scored:
             gate_seconds=self.gate_seconds + other.gate_seconds,
             neutral_seconds=self.neutral_seconds + other.neutral_seconds,
             bands=added(self.bands, other.bands),
+            strata={
+                name: mine + other.strata[name] if (mine := self.strata.get(name)) and name in other.strata else each
+                for name, each in {**other.strata, **self.strata}.items()
+            },
         )
 
     @property
@@ -187,6 +194,7 @@ def _one(score: ChunkScore, references: bool) -> Scored:
         gate_seconds=score.gate_seconds,
         neutral_seconds=score.neutral_seconds,
         bands=score.bands,
+        strata=dict(score.strata),
     )
 
 

@@ -24,6 +24,10 @@ class ScoringTask(Request):
         drift: Physical error rate at which shots are drawn; None for the one that decoders and candidate are told.
         ungated: Whether no reference runs behind a gate.
         tabulate: Whether to say where failures are, see `autoqec.scoring.failure_table`; never of holdout shots.
+        shares: Where shots are drawn by strata, how likely each stratum is to be drawn; empty for plain shots. See
+            `autoqec.scoring.fault_strata.strata_chunk`.
+        listed: How many sets of each listed stratum there are.
+        first_listed: The first set that each chunk lists, in the order of `seeds`.
     """
 
     environment: Mapping[str, bytes] = blobs("env")
@@ -35,6 +39,20 @@ class ScoringTask(Request):
     drift: float | None = None
     ungated: bool = False
     tabulate: bool = False
+    shares: tuple[float, ...] = ()
+    listed: tuple[int, ...] = ()
+    first_listed: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class StrataTask(ScoringTask):
+    """Ask which strata a problem has.
+
+    Attributes:
+        most_listed: The most sets to list.
+    """
+
+    most_listed: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,5 +128,6 @@ class DecodingRequest(Request):
 MODELS: Mapping[str, type[ScoringTask]] = {
     "autoqec.scoring.shard:answer_again": AgainTask,
     "autoqec.scoring.fault_tasks:outline": OutlineTask,
+    "autoqec.scoring.fault_tasks:strata": StrataTask,
     "autoqec.scoring.fault_tasks:examine_faults": FaultTask,
 }

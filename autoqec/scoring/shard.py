@@ -30,9 +30,11 @@ from autoqec.sandbox.channel import Message
 from autoqec.sandbox.lock import Lock
 from autoqec.scoring.batches import batches
 from autoqec.scoring.failure_table import by_confidence, by_fired, fired_ends
+from autoqec.scoring.fault_strata import FaultStrata, StrataChunk, strata_chunk, strata_of
 from autoqec.scoring.matcher import Matcher
 from autoqec.scoring.reference_runs import ReferenceRun, runs_from_dict, runs_to_dict
 from autoqec.scoring.scoring_requests import AgainTask, ScoringTask
+from autoqec.scoring.strata_tally import StrataTally, tally
 from autoqec.scoring.task_progress import TaskProgress
 
 FUNCTION = "autoqec.scoring.shard:score_chunks"
@@ -60,6 +62,8 @@ class ChunkScore:
         gate_flops: Floating-point operations of the gate's own steps on the chunk.
         plain_seconds, gate_seconds: Wall time of a gate: plain decoding, and what the confidence and further steps took.
         bands: Where the failures are, if that was asked.
+        strata: The candidate and each other side by strata, if shots were drawn so: the baseline under the empty name, then
+            `neutral` and the references, `reference NAME`.
     """
 
     counts: PairedCounts
@@ -82,13 +86,16 @@ class ChunkScore:
     neutral_seconds: float = 0.0
     passes: int | None = None
     bands: tuple[FailureBand, ...] = ()
+    strata: Mapping[str, StrataTally] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """As a JSON-able mapping."""
         told = {"counts": self.counts, "neutral": self.neutral, "lock": self.lock}
         plain = {name: each.to_dict() if each else None for name, each in told.items()}
         bands = [dict(vars(band)) for band in self.bands]
-        return dict(vars(self)) | plain | {"reference_runs": runs_to_dict(self.reference_runs), "bands": bands}
+        strata = {name: each.to_dict() for name, each in self.strata.items()}
+        parts = {"reference_runs": runs_to_dict(self.reference_runs), "bands": bands, "strata": strata}
+        return dict(vars(self)) | plain | parts
 
     @staticmethod
     def from_dict(fields: Mapping[str, Any]) -> ChunkScore:
@@ -99,7 +106,8 @@ class ChunkScore:
         runs = runs_from_dict(fields.get("reference_runs", {}))
         known = {"counts": counts, "neutral": neutral, "lock": lock, "reference_runs": runs}
         bands = tuple(FailureBand(**band) for band in fields.get("bands", ()))
-        return ChunkScore(**{**fields, **known, "bands": bands})
+        strata = {name: StrataTally.from_dict(each) for name, each in fields.get("strata", {}).items()}
+        return ChunkScore(**{**fields, **known, "bands": bands, "strata": strata})
 
 
 @dataclass
@@ -112,6 +120,7 @@ class _DecoderSet:
     drifted: dict[float, Problem] = field(default_factory=dict)  # by physical error rate
     progress: TaskProgress | None = None  # of the task that it works on
     fired_ends: tuple[float, ...] | None = None  # of the bands by fired detectors, once they are asked for
+    strata: FaultStrata | None = None  # of the problem, once shots are drawn by them
 
 
 #: The decoder set of the last task in this process; a task for another candidate or problem reuses its matcher.
@@ -244,9 +253,38 @@ def _tabulated(
     return (*found, *(by_confidence(*sure, baseline, candidate) if sure else ()))
 
 
+@dataclass(frozen=True)
+class _Drawn:
+    """A chunk of shots; if it was drawn by strata, which those are, and how many are listed and drawn."""
+
+    shots: Shots
+    chunk: StrataChunk | None = None
+    listed: int = 0
+    drawn: int = 0
+
+    def tallies(self, fails: np.ndarray, others: Mapping[str, np.ndarray]) -> dict[str, StrataTally]:
+        """Other sides, each paired with the candidate, by strata; empty for plain shots."""
+        chunk = self.chunk
+        if chunk is None:
+            return {}
+        return {name: tally(chunk, self.listed, self.drawn, other, fails) for name, other in others.items()}
+
+
+def _draw(decoders: _DecoderSet, task: ScoringTask, place: int) -> _Drawn:
+    """Draw a task's chunk number `place`."""
+    seed = task.seeds[place]
+    if not task.shares:
+        return _Drawn(sample_chunk(_drifted(decoders, task, task.drift), seed))
+    decoders.strata = decoders.strata or strata_of(decoders.problem)
+    first = task.first_listed[place] if task.first_listed else sum(task.listed)
+    chunk = strata_chunk(decoders.problem, decoders.strata, seed, task.shares, first, task.listed)
+    return _Drawn(chunk.shots, chunk, len(task.listed), len(task.shares))
+
+
 def _score(
-    decoders: _DecoderSet, shots: Shots, with_references: bool, seed: int, *, tabulate: bool = False
+    decoders: _DecoderSet, drawn: _Drawn, with_references: bool, seed: int, *, tabulate: bool = False
 ) -> ChunkScore:
+    shots = drawn.shots
     progress = decoders.progress or TaskProgress(decoders.matcher, 1, with_references)
     with progress.pass_over("known"):
         sample = derive_seed(seed.to_bytes(8, "big"), "reference sample", 0)
@@ -258,16 +296,20 @@ def _score(
     answer, seconds = found.answer, found.seconds
     base_fails = plain.failures(shots.observables)
     fails = answer.failures(shots.observables)
+    sides = {"": base_fails}
     neutral, neutral_seconds = None, 0.0
     if with_references and decoders.matcher.has_candidate:
         with progress.pass_over("neutral"):
             untold, neutral_seconds = _without_candidate(decoders.matcher, shots.syndromes, found.split)
-        neutral = _paired(untold.failures(shots.observables), fails)
+        sides["neutral"] = untold.failures(shots.observables)
+        neutral = _paired(sides["neutral"], fails)
+    failed = {name: decoded.failures(shots.observables) for name, decoded in known.items()}
+    sides |= {f"reference {name}": each for name, each in failed.items()}
     return ChunkScore(
         counts=_paired(base_fails, fails),
         neutral=neutral,
         invalid=int(answer.invalid.sum()),
-        references={name: int(decoded.failures(shots.observables).sum()) for name, decoded in known.items()},
+        references={name: int(each.sum()) for name, each in failed.items()},
         predict_seconds=seconds["predict"],
         decode_seconds=seconds["decode"],
         cpu_seconds=seconds["cpu"],
@@ -284,6 +326,7 @@ def _score(
         gate_seconds=found.gate["gate"],
         neutral_seconds=neutral_seconds,
         bands=_tabulated(decoders, shots.syndromes, base_fails, fails) if tabulate else (),
+        strata=drawn.tallies(fails, sides),
     )
 
 
@@ -311,14 +354,8 @@ def score_chunks(message: Message) -> Message:
     with _with_decoder_set(task) as decoders:
         decoders.progress = TaskProgress(decoders.matcher, len(task.seeds), task.references)
         scores = [
-            _score(
-                decoders,
-                sample_chunk(_drifted(decoders, task, task.drift), seed),
-                task.references,
-                seed,
-                tabulate=task.tabulate,
-            )
-            for seed in task.seeds
+            _score(decoders, _draw(decoders, task, place), task.references, seed, tabulate=task.tabulate)
+            for place, seed in enumerate(task.seeds)
         ]
         return Message({"chunks": [score.to_dict() for score in scores], "missing": decoders.matcher.missing})
 
@@ -342,7 +379,7 @@ def score_given(task: ScoringTask, build: Callable[[Problem], Shots]) -> GivenSc
     """
     with _with_decoder_set(task) as decoders:
         shots, decoders.progress = build(decoders.problem), None
-        score = _score(decoders, shots, False, len(shots))
+        score = _score(decoders, _Drawn(shots), False, len(shots))
         candidate = np.unpackbits(np.frombuffer(bytes.fromhex(score.failed), np.uint8), count=len(shots)).astype(bool)
         known, _ = decoders.matcher.known(shots.syndromes, False)
         baseline = known[""].failures(shots.observables)
@@ -400,7 +437,7 @@ def answer_again(message: Message) -> Message:
     task = AgainTask.from_message(message)
     decoders = _open_decoder_set(task, None)
     with decoders.matcher:
-        scored = [sample_chunk(decoders.problem, seed) for seed in task.seeds]
+        scored = [_draw(decoders, task, place).shots for place in range(len(task.seeds))]
         if not decoders.matcher.has_candidate:
             known = [decoders.matcher.known(chunk.syndromes, False)[0][""] for chunk in scored]
             return Message({"answers": [_answers_digest(each) for each in known]})
@@ -448,8 +485,8 @@ def answer_by_record(message: Message) -> Message:
     decoders = _open_decoder_set(task, None)
     with decoders.matcher:
         answers, counted = [], [{"flops_per_shot": 0, "constants": 0, "cpu": 0.0}]
-        for seed in task.seeds:
-            syndromes = sample_chunk(decoders.problem, seed).syndromes
+        for place in range(len(task.seeds)):
+            syndromes = _draw(decoders, task, place).shots.syndromes
             split = decoders.matcher.gate(syndromes)[0] if decoders.matcher.gated else None
             asked, parts = syndromes[split.sent] if split else syndromes, []
             if len(asked):

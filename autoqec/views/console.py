@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from autoqec.errors import AutoQECError
@@ -19,11 +19,26 @@ if TYPE_CHECKING:
 
     from autoqec.views.fitted_console import FittedConsole
 
+#: Erases what is drawn on the terminal now, if anything is.
+_erase: Callable[[], None] | None = None
+
+
+def erased_for_output(erase: Callable[[], None] | None) -> None:
+    """Call `erase` before anything is printed, so that no line is printed behind or over a progress bar; None ends that."""
+    global _erase
+    _erase = erase
+
+
+def _make_way() -> None:
+    if _erase is not None:
+        _erase()
+
 
 def out() -> FittedConsole:
     """Standard output, for data. Wide when it is not a terminal, so that a pipe gets whole lines."""
     from autoqec.views.fitted_console import FittedConsole
 
+    _make_way()
     console = FittedConsole(highlight=False, soft_wrap=False)
     console.whole = not console.is_terminal and "COLUMNS" not in os.environ
     if console.whole:
@@ -48,6 +63,7 @@ def plain(text: str) -> Text:
 def print_json(objects: Iterable[JsonObject]) -> None:
     """One JSON object a line."""
     for item in objects:
+        _make_way()
         print(json.dumps(item, ensure_ascii=False, allow_nan=False))
 
 
@@ -55,6 +71,7 @@ def print_lines(lines: Iterable[str]) -> None:
     """Lines as they are, all in one write: a terminal or pipe makes each write cost more than the line."""
     text = "\n".join(lines)
     if text:
+        _make_way()
         print(text)
 
 
@@ -62,6 +79,7 @@ def print_error(error: AutoQECError) -> None:
     """Print an error, and on the next line its hint."""
     from rich.text import Text
 
+    _make_way()
     console = err()
     # These codes add nothing to the exit code.
     code = "" if error.code in ("failed", "usage", "not_found") else f" [{error.code}]"
@@ -70,6 +88,12 @@ def print_error(error: AutoQECError) -> None:
         console.print(Text("  hint: ", style="bold") + plain(error.hint), soft_wrap=True)
 
 
-def say(text: str) -> None:
-    """A message to the person, not data."""
-    err().print(plain(text), soft_wrap=True)
+def say(text: str, *, fitted: bool = False) -> None:
+    """A message to the person, not data.
+
+    Args:
+        text: What to say.
+        fitted: Break lines between words. Otherwise the terminal breaks them, so that you can copy commands.
+    """
+    _make_way()
+    err().print(plain(text), soft_wrap=not fitted)

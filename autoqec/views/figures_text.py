@@ -63,4 +63,5 @@ def metrics_text(metrics: Metrics) -> str:
     """A metrics note's figures."""
     measured = metrics.measured
     text = figures_text(metrics.figures, measured.references, measured.references_missing, metrics.rates_beside)
-    return "\n".join([text, *(gated_text(name, gated) for name, gated in sorted(measured.gated.items()))])
+    rung = [f"rung {measured.rung.number}: {measured.rung.in_words()}"] if measured.rung else []
+    return "\n".join([text, *(gated_text(name, gated) for name, gated in sorted(measured.gated.items())), *rung])

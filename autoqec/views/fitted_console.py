@@ -11,6 +11,35 @@ from rich.text import Text
 #: Spaces that end a line, before the codes that end its style.
 _SPACES = re.compile(r" +((?:\x1b\[[0-9;]*m)*)$", re.MULTILINE)
 
+#: Blanks at which no line may break: around the signs of equality and multiplication, before a unit, within an interval.
+_INSIDE = re.compile(
+    r"(?<=\S) (?=[=·] )|(?<= [=·]) (?=\S)|(?<=\blog) (?=\d)|(?<=\d) (?=(?:%|s|µs|ms|[KMG]i?B)(?![^\W_]))"
+    r"|(?<=\d,) (?=[-+]?[\d.∞]+\])"
+)
+
+#: A part of a formula, in which no line may break either.
+_BRACKETED = re.compile(r"\([^()\n]{1,24}\)")
+
+#: What stands for such a blank while lines are broken; no text that is printed has it, because it is not printable.
+_BOUND = "\ue000"
+
+
+def bind(text: str) -> str:
+    """Text in which no line breaks inside a value: wrap it, and then `unbind` the lines."""
+    return _BRACKETED.sub(lambda part: part[0].replace(" ", _BOUND), _INSIDE.sub(_BOUND, text))
+
+
+def unbind(text: str) -> str:
+    """The inverse of `bind`."""
+    return text.replace(_BOUND, " ")
+
+
+def _with(text: Text, characters: str) -> Text:
+    """The same styles on as many other characters."""
+    changed = text.copy()
+    changed.plain = characters
+    return changed
+
 
 class FittedConsole(Console):
     """Breaks lines between words; a line goes on below its own indentation.
@@ -47,5 +76,6 @@ class FittedConsole(Console):
                 lines.append(line)
                 continue
             margin = Text(" " * indent)
-            lines += [margin + part for part in line[indent:].wrap(self, self.width - indent)]
+            parts = _with(line[indent:], bind(line[indent:].plain)).wrap(self, self.width - indent)
+            lines += [margin + _with(part, unbind(part.plain)) for part in parts]
         return Text("\n", style=printed.style, end=printed.end).join(lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -82,16 +83,20 @@ def print_new_plugin(written: Sequence[str]) -> None:
 
 
 def print_environments(items: Sequence[Mapping[str, str]]) -> None:
-    """Environments with their stories."""
-    table = grid("name", "where", "story")
-    for item in items:
-        table.add_row(plain(item["name"]), plain(item["where"]), plain(item["story"]))
-    out().print(table)
+    """Environments with their stories, below the folder that holds them, which stays whole."""
+    console = out()
+    for folder, group in groupby(items, key=lambda item: os.path.dirname(item["where"])):
+        near = os.path.relpath(folder)
+        console.print_whole(Text("in ") + plain(folder if near.startswith("..") else near))
+        table = grid("name", "story")
+        for item in group:
+            table.add_row(plain(item["name"]), plain(item["story"]))
+        console.print(table)
 
 
 def print_environment(facts: EnvironmentRow) -> None:
     """The size of an environment's problem, and the failure rates of its own decoders."""
-    hidden = ("decoders", "findings", "matchable")
+    hidden = ("decoders", "findings", "matchable", "sampling")
     lines: dict[str, object] = {name.replace("_", " "): value for name, value in facts.items() if name not in hidden}
     if not facts["matchable"]:
         lines["matching edges"] = "none: matching cannot decode this error model"
@@ -103,6 +108,11 @@ def print_environment(facts: EnvironmentRow) -> None:
     for name, rate in facts["decoders"].items():
         low, high = rate["ler_ci"]
         lines[f"LER {name}"] = f"{rate['ler']:.5f} [{low:.5f}, {high:.5f}] over {rate['shots']:,} shots"
+    told = facts["sampling"]
+    lines["sampling that pays"] = f"{told['pays']}: {told['why']}"
+    if "ler_ci" in told and "ler" in told:
+        low, high = told["ler_ci"]
+        lines["LER by strata"] = f"{told['ler']:.3g} [{low:.2g}, {high:.2g}]"
     for number, found in enumerate(facts["findings"], start=1):
         where = found["field"] if found["line"] is None else f"line {found['line']}, {found['field']}"
         lines[f"finding {number}"] = f"{where}: {found['finding']}"

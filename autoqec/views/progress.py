@@ -9,8 +9,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.text import Text
 
 from autoqec.counted_words import counted
-from autoqec.round_events import AgentsSpent, AgentWorks, ObserverFails, RoundEvent
-from autoqec.views.console import err, plain, say
+from autoqec.round_events import AgentsSpent, AgentWorks, ObserverFails, RoundEvent, VerifyingGoesOn
+from autoqec.views.console import erased_for_output, err, plain, say
 
 _TITLES = {
     "ideate": "ideator: what to try",
@@ -21,6 +21,9 @@ _TITLES = {
     "verify": "verifying on fresh shots",
     "close": "closing",
 }
+
+#: In a narrower terminal the bar and the time that has passed are left out, so that a step takes one line.
+_WIDE = 120
 
 
 class RoundDisplay:
@@ -35,31 +38,46 @@ class RoundDisplay:
         self._active = self._console.is_terminal and not quiet
         self._progress: Progress | None = None
         self._task: TaskID | None = None
+        self._title = self._stage = ""
         self._began = time.monotonic()
         self._lines = None if quiet or self._active else _PhaseLines()
 
     def __enter__(self) -> RoundDisplay:
         if self._active:
-            self._progress = Progress(
-                SpinnerColumn(),
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=24),
-                TextColumn("{task.fields[note]}"),
-                TimeElapsedColumn(),
-                TimeRemainingColumn(compact=True),
-                console=self._console,
-                transient=True,
-            )
-            self._progress.start()
+            erased_for_output(self._erase)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._progress is not None:
-            self._progress.stop()
+        if self._active:
+            self._erase()
+            erased_for_output(None)
         if self._lines is not None:
             self._lines.end()
+
+    def _drawn(self) -> Progress:
+        """What is drawn; drawn anew if it was erased. Output of the command goes where the command sends it, not through this."""
+        if self._progress is None:
+            wide = self._console.width >= _WIDE
+            self._progress = Progress(
+                SpinnerColumn(),
+                TextColumn("{task.description}"),
+                *((BarColumn(bar_width=24),) if wide else ()),
+                TextColumn("{task.fields[note]}"),
+                *((TimeElapsedColumn(),) if wide else ()),
+                TimeRemainingColumn(compact=True),
+                console=self._console,
+                transient=True,
+                redirect_stdout=False,
+            )
+            self._progress.start()
+        return self._progress
+
+    def _erase(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+        self._progress = self._task = None
 
     def show(self, event: RoundEvent) -> None:
         """Show one event of a session."""
@@ -75,48 +93,72 @@ class RoundDisplay:
             )
         if self._lines is not None:
             self._lines.show(event)
-        if self._progress is None:
-            return
+        if self._active:
+            self._draw(event)
+
+    def _draw(self, event: RoundEvent) -> None:
         if event["event"] == "round":
-            self._progress.console.print(Text("round ", style="bold") + plain(f"{event['run']}/{event['round']}"))
+            self._drawn().console.print(Text("round ", style="bold") + plain(f"{event['run']}/{event['round']}"))
         elif event["event"] == "step":
             self._begin(_TITLES.get(event["step"], event["step"]))
         elif event["event"] == "compiling":
-            self._progress.console.print(compiling_note(event["what"], event["seconds"]), markup=False)
+            self._drawn().console.print(compiling_note(event["what"], event["seconds"]), markup=False)
         elif event["event"] == "agent":
             self._note(_agent_note(event))
         elif event["event"] == "spent":
-            self._progress.console.print(plain(f"spent on this run: {event['tokens']:,} tokens, {_money(event)}"))
+            self._drawn().console.print(plain(f"spent on this run: {event['tokens']:,} tokens, {_money(event)}"))
         elif event["event"] == "train":
             cut = f", cut from {event['planned']:,} steps to fit the time" if event["steps"] < event["planned"] else ""
             note = f"loss {event['loss']:.3f}, {self._speed(event['shots'])}{cut}"
             self._advance(event["step"], event["steps"], note)
+        elif event["event"] == "screen":
+            self._note(f"screen: {event['shots']:,} of {event['total']:,} shots")
         elif event["event"] == "score":
             self._advance(event["shots"], event["total"], self._speed(event["shots"]))
         elif event["event"] == "verify":
-            if self._task is None:  # `verify` has no steps
-                self._begin(_TITLES["verify"])
-            evidence = f", log evidence {event['log_e_better']:.1f}" if "log_e_better" in event else ""
-            self._advance(
-                event["shots"], event["max_shots"], f"{event['shots']:,} shots{evidence}, {self._speed(event['shots'])}"
-            )
+            self._verify(event)
         elif event["event"] == "closed":
-            self._begin(None)
+            self._title = self._stage = ""
+            self._erase()
+
+    def _verify(self, event: VerifyingGoesOn) -> None:
+        """Each part of a verification counts its own shots, so it has a bar and a clock of its own.
+
+        The test stops as soon as the evidence suffices, so what is left of its shots says nothing of the time that is left.
+        """
+        stage = event.get("stage", "test")
+        if self._stage != stage:
+            self._begin(f"verifying: {stage}")
+            self._stage = stage
+        shots = event["shots"]
+        if stage == "test":
+            evidence = f", log evidence {event['log_e_better']:.1f}" if "log_e_better" in event else ""
+            self._note(f"{shots:,} shots{evidence}, {self._speed(shots)}")
+        else:
+            self._advance(shots, event["max_shots"], f"{shots:,} shots, {self._speed(shots)}")
 
     def _note(self, note: str) -> None:
-        if self._progress is not None and self._task is not None:
-            self._progress.update(self._task, note=plain(note).plain)
-
-    def _begin(self, title: str | None) -> None:
-        assert self._progress is not None
+        self._resume()
         if self._task is not None:
-            self._progress.remove_task(self._task)
-        self._task = self._progress.add_task(title, total=None, note="") if title else None
+            self._drawn().update(self._task, note=plain(note).plain)
+
+    def _begin(self, title: str) -> None:
+        progress = self._drawn()
+        if self._task is not None:
+            progress.remove_task(self._task)
+        self._title, self._stage = title, ""
+        self._task = progress.add_task(title, total=None, note="")
         self._began = time.monotonic()
 
+    def _resume(self) -> None:
+        """Draw the step again if output erased it; its shots were counted from when it began."""
+        if self._task is None and self._title:
+            self._task = self._drawn().add_task(self._title, total=None, note="")
+
     def _advance(self, done: int, total: int, note: str) -> None:
-        if self._progress is not None and self._task is not None:
-            self._progress.update(self._task, completed=done, total=total, note=note)
+        self._resume()
+        if self._task is not None:
+            self._drawn().update(self._task, completed=done, total=total, note=note)
 
     def _speed(self, shots: int) -> str:
         return f"{shots / max(1e-3, time.monotonic() - self._began):,.0f} shots/s"

@@ -29,6 +29,7 @@ class DevelopmentRow:
         steps: Of training, done and planned, where the time limit cut it short.
         sent_on: The share of the shots that a gate sent on; None without one.
         passes_per_sent_shot: How many times an ensemble's pipeline was asked about one of these, on average; None without one.
+        rung: The rung at which training ended: 0 at its screen, 1 after it; None if it was not screened.
     """
 
     figures: Figures
@@ -36,11 +37,12 @@ class DevelopmentRow:
     steps: tuple[float, float] | None = None
     sent_on: float | None = None
     passes_per_sent_shot: float | None = None
+    rung: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
         cut = {"train_steps": self.steps[0], "train_steps_planned": self.steps[1]} if self.steps else {}
-        asked = {"sent_on": self.sent_on, "passes_per_sent_shot": self.passes_per_sent_shot}
+        asked = {"sent_on": self.sent_on, "passes_per_sent_shot": self.passes_per_sent_shot, "rung": self.rung}
         return {**self.figures.to_note(), **self.costs.to_note(), **cut, **asked}
 
     @staticmethod
@@ -51,14 +53,22 @@ class DevelopmentRow:
             return None
         done, planned = told.get("train_steps"), told.get("train_steps_planned")
         cut = (done, planned) if isinstance(done, int | float) and isinstance(planned, int | float) else None
-        return DevelopmentRow(figures, costs, cut, told.get("sent_on"), told.get("passes_per_sent_shot"))
+        asked = told.get("sent_on"), told.get("passes_per_sent_shot"), told.get("rung")
+        return DevelopmentRow(figures, costs, cut, *asked)
 
 
 @dataclass(frozen=True)
 class HoldoutRow:
-    """A verdict's figures in a row, with the costs and limits that it names; `bytes` of the candidate's files and weights, and
-    `sent_on`, the share of the shots that a gate sent on, None without one; `passes_per_sent_shot`, how many times an ensemble's
-    pipeline was asked about one of these on average, None without one.
+    """A verdict's figures in a row, with the costs and limits that it names.
+
+    Attributes:
+        figures, references: On its shots.
+        flops_per_shot, params: As the verifier counted them.
+        bytes: Of the candidate's files and weights.
+        constraints: The environment's.
+        sent_on: The share of the shots that a gate sent on; None without one.
+        passes_per_sent_shot: How many times an ensemble's pipeline was asked about one of these on average; None without one.
+        us_per_shot: Microseconds of a shot; None in old verdicts.
     """
 
     figures: Figures
@@ -69,6 +79,7 @@ class HoldoutRow:
     constraints: Limits | None = None
     sent_on: float | None = None
     passes_per_sent_shot: float | None = None
+    us_per_shot: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
@@ -81,6 +92,7 @@ class HoldoutRow:
             "constraints": write_record(self.constraints) if self.constraints else None,
             "sent_on": self.sent_on,
             "passes_per_sent_shot": self.passes_per_sent_shot,
+            "us_per_shot": self.us_per_shot,
         }
 
     @staticmethod
@@ -91,7 +103,7 @@ class HoldoutRow:
             return None
         limits = told.get("constraints")
         costs = told.get("flops_per_shot"), told.get("params"), told.get("bytes"), told.get("references")
-        asked = told.get("sent_on"), told.get("passes_per_sent_shot")
+        asked = told.get("sent_on"), told.get("passes_per_sent_shot"), told.get("us_per_shot")
         return HoldoutRow(figures, *costs, read_record(Limits, limits) if limits else None, *asked)
 
 
@@ -261,7 +273,7 @@ def _environment(record: RoundRecord) -> tuple[str | None, str | None]:
 def _development(metrics: Metrics | None) -> DevelopmentRow | None:
     if metrics is None:
         return None
-    asked = metrics.sent_on, metrics.passes_per_sent_shot
+    asked = metrics.sent_on, metrics.passes_per_sent_shot, metrics.rung_number
     return DevelopmentRow(metrics.figures, metrics.costs, metrics.cut_short, *asked)
 
 
@@ -269,7 +281,7 @@ def _holdout(verdict: Verdict | None) -> HoldoutRow | None:
     if verdict is None or verdict.figures is None:
         return None
     costs = verdict.cost("flops_per_shot"), verdict.cost("params"), verdict.cost("bytes")
-    asked = verdict.sent_on, verdict.passes_per_sent_shot
+    asked = verdict.sent_on, verdict.passes_per_sent_shot, verdict.us_per_shot
     return HoldoutRow(verdict.figures, *costs, verdict.references, verdict.limits, *asked)
 
 

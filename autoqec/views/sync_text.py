@@ -101,7 +101,8 @@ def print_bundle(
         return
     text = f"{path}: {counted(rounds, 'round')} of {run}, weights of {len(weights)}, {size:,} bytes"
     out().print(plain(text), soft_wrap=True)
-    out().print_whole(plain(f"to look into it: git clone {path} <dir>, then run autoqec log there"))
+    out().print("to look into it:")
+    out().print_whole(plain(f"  git clone {path} lab\n  cd lab && autoqec log"))
 
 
 def print_export(folder: Path, manifest: ExportRow, *, as_json: bool) -> None:

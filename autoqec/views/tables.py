@@ -19,7 +19,8 @@ from autoqec.results.round_results import RoundResults
 from autoqec.views.conflict_text import conflicts_text
 from autoqec.views.console import out, plain
 from autoqec.views.figures_text import interval_text, metrics_text, ratio_text
-from autoqec.views.round_json import DevelopmentRow, Disagreement, RoundRow
+from autoqec.views.fitted_console import bind, unbind
+from autoqec.views.round_json import DevelopmentRow, Disagreement, HoldoutRow, RoundRow
 
 _VERDICT_STYLE = {"VERIFIED": "bold green", "SUSPICIOUS": "bold yellow", "FAILED": "red"}
 
@@ -120,9 +121,12 @@ _LEAST_WORDS = 20
 #: From this width on, columns give way to the hypothesis; below it, only to the width itself.
 _WIDE = 100
 
+#: The time of a development shot, where not every verdict of a front says that of a shot of its own.
+_DEVELOPMENT_US = "µs (dev.)"
+
 #: Columns that may give way, the first to go first.
 _LOG_GIVES_WAY = ("params", "LER", "sent", "from", "FLOPs", "vs plain")
-_FRONT_GIVES_WAY = ("bytes", "beats", "LER", "sent", "µs", "vs plain", "params", "FLOPs")
+_FRONT_GIVES_WAY = ("bytes", "beats", "LER", "sent", "µs", _DEVELOPMENT_US, "vs plain", "params", "FLOPs")
 
 #: Columns of words; the others are figures, which stand at the right.
 _WORDS = ("#", "verdict", "from", "round")
@@ -172,23 +176,22 @@ def _taken(widths: Mapping[str, int]) -> int:
 def print_log(items: Sequence[RoundRow], ends: Sequence[tuple[str, BestSoFar]] = ()) -> None:
     """One line a round, run by run, newest last; below, the best round of each environment in `ends`."""
     console = out()
-    words = console.width >= _WIDE
     if not items:
         console.print("No rounds yet. Run one with: autoqec round")
     for run, group in groupby(items, key=lambda item: item.run):
         rounds = list(group)
         env, gated = next((item.env for item in rounds if item.env), ""), any_gated(rounds)
         console.print(Text(run, style="bold") + plain(f"  {env}"))
-        _print_table(console, [_log_row(item, gated, words=words) for item in rounds], _LOG_GIVES_WAY)
-    for line in best_lines(ends, items, words=words):
+        _print_table(console, [_log_row(item, gated) for item in rounds], _LOG_GIVES_WAY)
+    for line in best_lines(ends, items, words=True):
         console.print(plain(line))
 
 
-def _log_row(item: RoundRow, gated: bool, *, words: bool) -> _Row:
+def _log_row(item: RoundRow, gated: bool) -> _Row:
     costs = item.costs
     return {
         "#": str(item.round),
-        "verdict": verdict_text(item) + best_mark(item, words=words),
+        "verdict": verdict_text(item) + best_mark(item, words=True),
         "from": plain(" + ".join(_short(parent, item.run) for parent in item.fork_from) or "baseline"),
         "LER": _rate(item.best.ler_candidate if item.best else None),
         "vs plain": _percent(item.best),
@@ -224,24 +227,34 @@ def print_outcome(item: RoundRow) -> None:
         shown = replace(
             item.metrics, costs=item.costs, sent_on=item.sent_on, passes_per_sent_shot=item.passes_per_sent_shot
         )
-        _print_indented(console, _costs_text(shown))
+        _print_indented(console, _costs_text(shown, item.holdout))
 
 
 def _print_indented(console: Console, text: str) -> None:
     """A paragraph below a heading: every line of it is indented, also those that a narrow terminal makes of it."""
-    for line in wrap(plain(text).plain, max(console.width - 2, 1)):
-        console.print(plain(f"  {line}"), soft_wrap=True)
+    for line in wrap(bind(plain(text).plain), max(console.width - 2, 1), break_on_hyphens=False):
+        console.print(plain(f"  {unbind(line)}"), soft_wrap=True)
 
 
-def _costs_text(row: DevelopmentRow) -> str:
-    """Costs, and how many of the planned steps of training the time allowed, where it did not allow all."""
+def _costs_text(row: DevelopmentRow, holdout: HoldoutRow | None = None) -> str:
+    """Costs, and how many of the planned steps of training the time allowed, where it did not allow all.
+
+    Args:
+        row: What the round cost; FLOPs and shares of the shots that are shown above.
+        holdout: The verdict, if those shots are its shots. The time of a shot is then its too; an old verdict says none.
+    """
     costs, steps = row.costs, row.steps
     cut = f" ({steps[0]:,.0f} of {steps[1]:,.0f} steps, no time for more)" if steps else ""
     gated = "" if row.sent_on is None else f" as the mean of all shots, {100 * row.sent_on:.1f} % of which are sent on"
     if row.passes_per_sent_shot is not None:
         gated += f" and take {row.passes_per_sent_shot:.1f} passes each"
+    took, elsewhere = costs.latency_us_per_shot, ""
+    if holdout is not None:
+        took, elsewhere = (
+            (holdout.us_per_shot, "") if holdout.us_per_shot is not None else (took, " on development shots")
+        )
     return (
-        f"{count_text(costs.flops_per_shot)} FLOPs and {costs.latency_us_per_shot:.0f} µs per shot{gated},"
+        f"{count_text(costs.flops_per_shot)} FLOPs and {took:.0f} µs{elsewhere} per shot{gated},"
         f" {count_text(costs.params)} parameters; trained {costs.train_seconds:.0f} s{cut}, scored {costs.score_seconds:.0f} s"
     )
 
@@ -258,8 +271,11 @@ def print_front(items: Sequence[RoundRow], ends: Sequence[tuple[str, BestSoFar]]
     for env, group in groupby(items, key=lambda item: f"{item.env}@{str(item.env_id)[:12]}"):
         console.print(plain(env))
         members = list(group)
-        gated = any_gated(members)
-        _print_table(console, [_front_row(item, gated) for item in members], _FRONT_GIVES_WAY)
+        gated, timed = (
+            any_gated(members),
+            all(each.holdout and each.holdout.us_per_shot is not None for each in members),
+        )
+        _print_table(console, [_front_row(item, gated, timed=timed) for item in members], _FRONT_GIVES_WAY)
     if any(item.confirmed for item in items):
         console.print("* confirmed: on the front for any true gains within the intervals")
     if any(map(is_signed, items)):
@@ -268,7 +284,8 @@ def print_front(items: Sequence[RoundRow], ends: Sequence[tuple[str, BestSoFar]]
         console.print(plain(line))
 
 
-def _front_row(item: RoundRow, gated: bool) -> _Row:
+def _front_row(item: RoundRow, gated: bool, *, timed: bool) -> _Row:
+    """A row of the front; `timed`: each verdict has the time of a shot, so that the column need not mix it with another."""
     holdout, costs = item.holdout, item.costs
     figures = holdout.figures if holdout else None
     # A verdict may say what a metrics note that is damaged no longer does.
@@ -285,10 +302,16 @@ def _front_row(item: RoundRow, gated: bool) -> _Row:
         **({"sent": sent_text(item)} if gated else {}),
         "params": count_text(params),
         "bytes": count_text(holdout.bytes if holdout else None),
-        "µs": "–" if costs is None else f"{costs.latency_us_per_shot:.0f}",
+        **_took(item, timed=timed),
         "beats": str(len(item.dominates)),
         _HYPOTHESIS: plain(item.hypothesis or ""),
     }
+
+
+def _took(item: RoundRow, *, timed: bool) -> _Row:
+    if timed and item.holdout and item.holdout.us_per_shot is not None:
+        return {"µs": f"{item.holdout.us_per_shot:.0f}"}
+    return {_DEVELOPMENT_US: "–" if item.costs is None else f"{item.costs.latency_us_per_shot:.0f}"}
 
 
 @dataclass(frozen=True)

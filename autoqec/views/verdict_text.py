@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from autoqec.results.verdict import Verdict
-from autoqec.results.verdict_parts import Evidence, FaultSets, Place, Tested
+from autoqec.results.verdict_parts import Ablation, Evidence, FaultSets, Place, Tested
 from autoqec.results.workings import evidence_workings, level_workings
 from autoqec.views.console import out, plain
 from autoqec.views.figures_text import figures_text, gated_text, interval_text, ratio_text
+from autoqec.views.strata_text import strata_lines
 
 _COMPOSITIONS = {
     "adds_up": "the parents' gains add up",
@@ -20,12 +21,14 @@ _COMPOSITIONS = {
     "unknown": "the parents could not be scored",
 }
 
+#: The row of the ablation that says what the ensemble as a whole earns.
+_WITHOUT_ENSEMBLE = "without the ensemble"
 
 #: What is left of an ensemble in a row of the ablation.
 _VARIANTS = {
     "one member": "with one member alone",
     "half the members": "with half of the members",
-    "least weight": "if the solution with the least weight decides",
+    "least weight": "if the likeliest solution alone decides",
 }
 
 
@@ -96,6 +99,10 @@ def _target(evidence: Evidence) -> Iterator[str]:
 
 
 def _tested(tested: Tested) -> Iterator[str]:
+    if tested.strata is not None:
+        yield from strata_lines(tested, tested.strata)
+        yield figures_text(tested.figures, tested.references, tested.references_missing)
+        return
     c = tested.test
     yield (
         f"test: {c.shots:,} shots: both fail a = {c.both:,}, plain only b = {c.baseline_only:,},"
@@ -103,7 +110,7 @@ def _tested(tested: Tested) -> Iterator[str]:
     )
     terms = evidence_workings(tested)
     yield (
-        f"log evidence {tested.log_e_better:.2f}, needed log(1/α) = {tested.log_e_needed:.2f}; it is the log of the mean over"
+        f"log evidence {tested.log_e_better:.2f}, needed log(1/level) = {tested.log_e_needed:.2f}; it is the log of the mean over"
         f" {terms.bets} bets L of (1 + L)^b (1 - L)^c"
     )
     yield (
@@ -181,6 +188,9 @@ def _harm(evidence: Evidence) -> Iterator[str]:
         said = f"next to the target, {row.label}: {row.word.replace('_', ' ')}"
         if row.counted is not None:
             c, figures = row.counted.counts, row.counted.figures
+            if not c.baseline_failures and not c.candidate_only:
+                yield f"{said}: neither side failed one of {c.shots:,} shots"
+                continue
             said += (
                 f": ratio ({c.both:,} + {c.candidate_only:,})/({c.both:,} + {c.baseline_only:,}) ="
                 f" {ratio_text(figures.ler_ratio, 3)} {interval_text(figures.ratio_interval, 3)} over {c.shots:,} shots"
@@ -224,9 +234,10 @@ def _fault_sets(sets: FaultSets) -> Iterator[str]:
 def _ablation(evidence: Evidence) -> Iterator[str]:
     found = evidence.ablation
     if found is None:
+        if evidence.checks is not None and evidence.target is not None and evidence.target.strata is not None:
+            yield "ablation: not made on shots by strata"
         return
-    earner = f"stage {found.earner} earns most" if found.earner else "no stage alone is shown to earn anything"
-    yield f"ablation, on {found.shots:,} of the headline shots: {earner}"
+    yield f"ablation, on {found.shots:,} of the headline shots: {_earners(found)}"
     for row in found.variants:
         name = _VARIANTS.get(row.name, row.name)
         if row.counted is None:
@@ -238,6 +249,21 @@ def _ablation(evidence: Evidence) -> Iterator[str]:
             f" ({c.baseline_only:,} - {c.candidate_only:,})/{c.shots:,} ="
             f" {row.counted.earned:+.6f} {interval_text(row.counted.earned_ci, 6)} more"
         )
+
+
+def _earners(found: Ablation) -> str:
+    """Which stages, and whether the ensemble, are shown to earn something: their intervals lie above zero."""
+    sure = [row.name for row in found.variants if row.counted is not None and row.counted.earned_ci[0] > 0]
+    # A stage's name has no blank; those of the other variants have.
+    stages = [name.removeprefix("without ") for name in sure if name.startswith("without ") and name.count(" ") == 1]
+    said = "no stage alone is shown to earn anything"
+    if len(stages) == 1:
+        said = f"stage {stages[0]} is shown to earn something"
+    elif stages:
+        said = f"stages {', '.join(stages)} are shown to earn something, {found.earner} most"
+    if any(row.name == _WITHOUT_ENSEMBLE and row.counted is not None for row in found.variants):
+        said += f"; the ensemble is{' too' if stages else ''}" if _WITHOUT_ENSEMBLE in sure else "; the ensemble is not"
+    return said
 
 
 def _costs(evidence: Evidence) -> Iterator[str]:
@@ -264,15 +290,16 @@ def _costs(evidence: Evidence) -> Iterator[str]:
 def _mean_cost(evidence: Evidence, target: Tested, sent: int, each: int) -> str:
     """The mean cost behind a gate or of an ensemble, from its counts."""
     own, passes = f" + {target.gate_flops:,}" if target.gate_flops else "", target.passes
-    said = f"the gate sent {sent:,} of {target.shots_in_all:,} shots on, {evidence.sent_on or 0.0:.2%}, at {each:,} FLOPs each"
+    shots = target.cost_shots
+    said = f"the gate sent {sent:,} of {shots:,} shots on, {evidence.sent_on or 0.0:.2%}, at {each:,} FLOPs each"
     if passes is not None:
         average = f", {passes / sent:.2f} for each on average" if sent else ""
         said = (
-            f"the ensemble took {passes:,} passes of {each:,} FLOPs over {sent:,} of {target.shots_in_all:,} shots"
+            f"the ensemble took {passes:,} passes of {each:,} FLOPs over {sent:,} of {shots:,} shots"
             f" ({evidence.sent_on or 0.0:.2%}){average}"
         )
     asked = sent if passes is None else passes
-    return f"{said}: ({each:,} · {asked:,}{own})/{target.shots_in_all:,} = {evidence.flops_per_shot:,} per shot"
+    return f"{said}: ({each:,} · {asked:,}{own})/{shots:,} = {evidence.flops_per_shot:,} per shot"
 
 
 def _checks(evidence: Evidence) -> Iterator[str]:

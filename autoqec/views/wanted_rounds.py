@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 #: How rounds end, and what those are called that have not: what `autoqec log --status` takes, beside what history holds.
 STATUSES = (
     "ok",
+    "screened_out",
     "train_error",
     "compile_error",
     "killed_by_safety",

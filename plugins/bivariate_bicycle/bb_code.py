@@ -47,7 +47,6 @@ class BivariateBicycle:
     """A memory experiment of a bivariate bicycle code; see the module."""
 
     Config = BivariateBicycleFields
-    SIZES: ClassVar = ("l", "m")
     EXAMPLE: ClassVar = {
         "code": {"l": 6, "m": 6, "a": "x^3 + y + y^2", "b": "y^3 + x + x^2", "rounds": 1},
         "noise": {"kind": "depolarizing", "p": [0.002]},

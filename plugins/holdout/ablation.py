@@ -102,18 +102,29 @@ def shuffled(sealed: SealedCandidate, key: bytes) -> SealedCandidate | None:
 def ablate(stream: ScoreStream, target: CellScored, plan: Plan, report: Report) -> Ablation:
     """Score variants of a candidate on the first shots that its figures rest on."""
     assert target.extension is not None
-    chunks = min(chunks_for(plan.few(ABLATION_SHOTS)), target.extension.chunks)
+    chunks, fewer = (
+        min(chunks_for(shots), target.extension.chunks)
+        for shots in (plan.rare(ABLATION_SHOTS, stream.sealed), plan.few(ABLATION_SHOTS))
+    )
     whole = {SHUFFLED: shuffled(stream.sealed, stream.key), WITHOUT_GATE: without_gate(stream.sealed)}
     variants = {name: sealed for name, sealed in whole.items() if sealed is not None}
     variants |= with_less_ensemble(stream.sealed)
     variants |= {f"without {slug}": without_stage(stream.sealed, slug) for slug in stages_of(stream.sealed)}
-    streams = [replace(stream, sealed=sealed) for sealed in variants.values()]
+    streams = {name: replace(stream, sealed=sealed) for name, sealed in variants.items()}
     shots = chunks * CHUNK_SHOTS
     counted = progress(report, "ablation", total=len(streams) * shots)
-    found = score_each(
-        streams, target.test.chunks, chunks, lambda done: counted(int(done * shots), len(streams) * shots)
-    )
-    rows = tuple(_beside(name, outcome, target.extension) for name, outcome in zip(variants, found, strict=True))
+    found: dict[str, Scored | AutoQECError] = {}
+    # Without its gate every shot costs what one that is sent on does, so there are no more of those where failures are rare.
+    for names, part in (([*streams.keys() - {WITHOUT_GATE}], chunks), ([*streams.keys() & {WITHOUT_GATE}], fewer)):
+        done = len(found) * shots
+        outcomes = score_each(
+            [streams[name] for name in names],
+            target.test.chunks,
+            part,
+            lambda more, done=done: counted(int(done + more * shots), len(streams) * shots),  # type: ignore[misc]
+        )
+        found |= dict(zip(names, outcomes, strict=True))
+    rows = tuple(_beside(name, found[name], target.extension) for name in streams)
     return Ablation(shots, rows, _earner(rows))
 
 

@@ -15,6 +15,7 @@ from importlib.metadata import version
 from typing import Any
 
 from autoqec.candidate_paths import ENSEMBLE_FILE, GATE_FILE
+from autoqec.errors import UsageError
 from autoqec.plugins import load_plugins
 from autoqec.problem.environment import Choice
 from autoqec.problem.neighbours import environment_cell, neighbours, rates_beside
@@ -33,7 +34,7 @@ from autoqec.scoring import survey
 from autoqec.scoring.composition import judge_composition, share_of_gap
 from autoqec.scoring.executor_contract import Executor
 from autoqec.scoring.predictor import CandidateFault
-from autoqec.scoring.score_stream import Scored, ScoreStream, chunks_for
+from autoqec.scoring.score_stream import ScoreStream, chunks_for
 from autoqec.scoring.shard import AGAIN
 from autoqec.scoring.verifier_contract import Report, Verdict, VerificationRequest
 
@@ -98,8 +99,15 @@ class HoldoutVerifier:
                 versions={name: version(name) for name in _VERSIONS},
             )
         )
+        plan = plan_for(request, alpha)
+        if plan.by_strata and request.strong_reference:
+            raise UsageError(
+                f"the strong reference {request.strong_reference} is compared on plain shots alone",
+                hint="set strong_reference to none, or leave out protocol.sampling; then autoqec env check ENV",
+                code="no_strata",
+            )
         try:
-            _judge(request, stream, plan_for(request, alpha), spending, report, collected)
+            _judge(request, stream, plan, spending, report, collected)
             word, reason = decide(collected.evidence)
         except CandidateFault as fault:
             word, reason = word_for(fault.reason), fault.reason
@@ -163,7 +171,7 @@ def _judge(
         sandbox_level=lock.level if lock else 0,
     )
     if part_only:
-        collected.add(flops_per_shot=target.everything.mean_flops(seen["flops_per_shot"]))
+        collected.add(flops_per_shot=target.costs.mean_flops(seen["flops_per_shot"]))
         if collected.over(environment.constraints):
             return
     if environment.protocol.cells and not spending.out_of_time:
@@ -172,7 +180,7 @@ def _judge(
     if target.extension is None:
         return
     if environment.constraints.target_ler is not None:
-        collected.add(ler_candidate_bound=rate_surely_below(target.extension.counts, plan.alpha))
+        collected.add(ler_candidate_bound=rate_surely_below(target.tested.headline_counts, plan.alpha))
     if request.strong_reference:
         with spending.part("strong_reference"):
             shots = request.strong_shots or plan.few(STRONG_REFERENCE_SHOTS)
@@ -182,20 +190,22 @@ def _judge(
             collected.add(compose=_compose(request, stream, target, report))
     if any(cell.word != "better" for cell in collected.evidence.cells):
         return
-    collected.add(cpu_us_per_shot=round(target.extension.cpu_us, 3), us_per_shot=target.extension.us_per_shot)
+    timed = target.extension if target.tested.strata is None else target.costs
+    collected.add(cpu_us_per_shot=round(timed.cpu_us, 3), us_per_shot=timed.us_per_shot)
     with spending.part("answered_again"):
-        collected.add(answered_again=_answer_again(stream, target.everything))
+        collected.add(answered_again=_answer_again(target))
     if lock is not None:
         with spending.part("recorded"):
-            collected.add(recorded=_answer_by_record(stream, target.everything))
+            collected.add(recorded=_answer_by_record(target))
     collected.add(near_ml=_near_ml(environment.references))
     with spending.part("harm"):
         collected.add(harm=harm_cells(stream, drawn["structure"], neighbours(environment), plan, report))
     with spending.part("certificate"):
         delta_ler = target.tested.figures.delta_ler
         collected.add(certificate=certify(stream, plan, delta_ler, report, full=request.full_certificate))
-    with spending.part("ablation"):
-        collected.add(ablation=ablate(stream, target, plan, report))
+    if target.tested.strata is None:
+        with spending.part("ablation"):
+            collected.add(ablation=ablate(stream, target, plan, report))
     if ungated_wanted(collected.evidence):
         with spending.part("ungated_references"):
             _hold_against_ungated(stream, target, report, collected)
@@ -203,33 +213,42 @@ def _judge(
     collected.add(checks=run_checks(collected.evidence))
 
 
-def _answer_again(stream: ScoreStream, tested: Scored) -> AnsweredAgain:
+def _some_of(target: CellScored, purpose: str, count: int) -> list[int]:
+    """Which of the scored chunks are looked at again: `count` of them, drawn with the stream's key.
+
+    By strata they are among those of the figures, which were all drawn in one way.
+    """
+    assert target.extension is not None
+    first = 0 if target.behind.strata is None else target.test.chunks
+    chunks = range(first, target.everything.chunks)
+    return sorted(sorted(chunks, key=lambda chunk: derive_seed(target.behind.key, purpose, chunk))[:count])
+
+
+def _answer_again(target: CellScored) -> AnsweredAgain:
     """Which chunks were given to fresh processes in the company of noisier and less noisy shots, and which came out otherwise.
 
     The chunks are drawn with the stream's key, so that nobody could know which; see `autoqec.scoring.shard.answer_again`.
     """
-    count = max(1, round(tested.chunks * _ANSWERED_AGAIN))
-    order = sorted(range(tested.chunks), key=lambda chunk: derive_seed(stream.key, "answered again", chunk))
-    chosen = sorted(order[:count])
+    stream, tested = target.behind, target.everything
+    chosen = _some_of(target, "answered again", max(1, round(tested.chunks * _ANSWERED_AGAIN)))
     rates = rates_beside(stream.environment.environment)
     answers = stream.run(AGAIN, chosen, rates=rates)["answers"]
     differing = [chunk for chunk, answer in zip(chosen, answers, strict=True) if answer != tested.answers[chunk]]
     return AnsweredAgain(tuple(chosen), tuple(differing))
 
 
-def _answer_by_record(stream: ScoreStream, tested: Scored) -> Recorded:
+def _answer_by_record(target: CellScored) -> Recorded:
     """What the candidate's recorded operations answer to some of the scored chunks, and what they cost.
 
     As for `_answer_again`, the key draws the chunks; see `autoqec.scoring.shard.answer_by_record`.
     """
-    count = min(tested.chunks, max(_LEAST_BY_RECORD, round(tested.chunks * _BY_RECORD)))
-    order = sorted(range(tested.chunks), key=lambda chunk: derive_seed(stream.key, "answered by record", chunk))
-    chosen = sorted(order[:count])
+    stream, tested = target.behind, target.everything
+    chosen = _some_of(target, "answered by record", max(_LEAST_BY_RECORD, round(tested.chunks * _BY_RECORD)))
     found = stream.run("autoqec.scoring.shard:answer_by_record", chosen)
     differing = [
         chunk for chunk, answer in zip(chosen, found["answers"], strict=True) if answer != tested.answers[chunk]
     ]
-    cpu = round(1e6 * found["cpu_seconds"] / (count * CHUNK_SHOTS), 3)
+    cpu = round(1e6 * found["cpu_seconds"] / (len(chosen) * CHUNK_SHOTS), 3)
     return Recorded(tuple(chosen), tuple(differing), int(found["flops_per_shot"]), int(found["constants"]), cpu)
 
 
@@ -275,6 +294,8 @@ def _compose(request: VerificationRequest, stream: ScoreStream, target: CellScor
     """The parents on the shots the child's figures rest on; a parent that fails its contract says so."""
     child = target.extension
     assert child is not None
+    if target.behind.strata is not None:
+        return Composition("unknown", "parents are not compared on shots by strata")
     counted = progress(report, "parents", total=child.chunks * CHUNK_SHOTS)
     try:
         scored = {

@@ -127,7 +127,7 @@ def harm_cells(
             streams[place] = replace(stream, key=there.stream.key, drift=cell.p) if untold else there.stream
             weights = UNTOLD if untold else there.weights
             rows.append(HarmCell(cell.said, cell.label, "unknown", weights, there.same_shape))
-    chunks = chunks_for(plan.few(HARM_SHOTS))
+    chunks = chunks_for(plan.rare(HARM_SHOTS, stream.sealed))
     each = chunks * CHUNK_SHOTS
     counted = progress(report, "do-no-harm cells", total=len(streams) * each)
     found = score_each(list(streams.values()), 0, chunks, lambda done: counted(int(done * each), len(streams) * each))

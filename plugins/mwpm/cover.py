@@ -65,58 +65,6 @@ def double_cover_of(ends: np.ndarray, detectors: int) -> Cover:
 
 
 @njit(cache=True, nogil=True)
-def search(
-    heap: np.ndarray,
-    size: int,
-    home: np.ndarray,
-    to_boundary: np.ndarray,
-    weight: np.ndarray,
-    parity: np.ndarray,
-    cover: Cover,
-    distance: np.ndarray,
-    arrival: np.ndarray,
-) -> None:
-    """Dijkstra from the nodes on the heap.
-
-    From a defect it goes only where a direct path beats two ways to the boundary of the same joint parity. Both ways obey
-    the triangle inequality, so a path through a node where it does not pay pays nowhere beyond.
-
-    Args:
-        heap: Room for the queue, int64; its first `size` entries are `distance << VERTEX_BITS | node`.
-        size: How many nodes it starts with; their distances are set.
-        home: The source's distance to the boundary with parity 0 and 1, int64 `[2]`; `FAR` both to go everywhere.
-        to_boundary: Every detector's, int64 `[detectors, 2]`.
-        weight: Of each edge, not negative, int64 `[edges]`.
-        parity: Whether each edge flips the observable, uint8 `[edges]`.
-        cover: The graph.
-        distance: Read and written, int64 `[2 detectors]`.
-        arrival: Written: the edge a node was reached by, int32 `[2 detectors]`.
-    """
-    everywhere = home[0] >= FAR and home[1] >= FAR
-    while size > 0:
-        key = heap[0]
-        size = drop_top(heap, size)
-        here = key & VERTEX_MASK
-        far = key >> VERTEX_BITS
-        if far > distance[here]:
-            continue
-        detector, side = here >> 1, here & 1
-        for link in range(cover.start[detector], cover.start[detector + 1]):
-            edge = cover.through[link]
-            turn = side ^ parity[edge]
-            there = 2 * cover.neighbour[link] + turn
-            further = far + weight[edge]
-            if further >= distance[there]:
-                continue
-            exits = to_boundary[there >> 1]
-            if not everywhere and further >= min(home[0] + exits[turn], home[1] + exits[1 - turn]):
-                continue
-            distance[there] = further
-            arrival[there] = edge
-            size = push(heap, size, (further << VERTEX_BITS) | there)
-
-
-@njit(cache=True, nogil=True)
 def search_near(
     heap: np.ndarray,
     size: int,
@@ -169,6 +117,38 @@ def search_near(
             arrival[there] = edge
             size = push(heap, size, (further << VERTEX_BITS) | there)
     return touches
+
+
+@njit(cache=True, nogil=True)
+def search(
+    heap: np.ndarray,
+    size: int,
+    home: np.ndarray,
+    to_boundary: np.ndarray,
+    weight: np.ndarray,
+    parity: np.ndarray,
+    cover: Cover,
+    distance: np.ndarray,
+    arrival: np.ndarray,
+) -> None:
+    """Dijkstra from the nodes on the heap.
+
+    From a defect it goes only where a direct path beats two ways to the boundary of the same joint parity. Both ways obey
+    the triangle inequality, so a path through a node where it does not pay pays nowhere beyond.
+
+    Args:
+        heap: Room for the queue, int64; its first `size` entries are `distance << VERTEX_BITS | node`.
+        size: How many nodes it starts with; their distances are set.
+        home: The source's distance to the boundary with parity 0 and 1, int64 `[2]`; `FAR` both to go everywhere.
+        to_boundary: Every detector's, int64 `[detectors, 2]`.
+        weight: Of each edge, not negative, int64 `[edges]`.
+        parity: Whether each edge flips the observable, uint8 `[edges]`.
+        cover: The graph.
+        distance: Read and written, int64 `[2 detectors]`.
+        arrival: Written: the edge a node was reached by, int32 `[2 detectors]`.
+    """
+    touched = np.empty(len(distance) + 1, dtype=np.int32)
+    search_near(heap, size, home, FAR, to_boundary, weight, parity, cover, distance, arrival, touched)
 
 
 @njit(cache=True, nogil=True)

@@ -12,18 +12,16 @@ import numpy as np
 from numba import njit
 
 from autoqec.compiled_once import compiled_once
+from autoqec.decoding.lanes import BOUND, LANES, ONE, TWO, compiled, gather
 from autoqec.decoding.vector_math import log_positive
 
-from .kernels import gather, gather_least, load
+from .kernels import gather_least, load
 from .layout import (
     AFTER,
     BEFORE,
     BLOCKS,
-    BOUND,
     DAMPING,
     HALF,
-    LANES,
-    ONE,
     OWN,
     PART,
     RUN,
@@ -32,13 +30,11 @@ from .layout import (
     SIGN,
     SLOPE,
     SMALLEST,
-    TWO,
     WHO,
     WHO_SECOND,
     ZERO,
     Tanner,
     Weights,
-    compiled,
 )
 
 

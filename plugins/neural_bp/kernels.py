@@ -19,25 +19,21 @@ from __future__ import annotations
 import numpy as np
 
 from autoqec.compiled_once import compiled_once
-from autoqec.decoding.vector_math import exp_negative, log_positive
+from autoqec.decoding.lanes import BOUND, LANES, ONE, TWO, compiled, gather
+from autoqec.decoding.vector_math import log_positive
 
 from .layout import (
     BEFORE,
     BLOCKS_FORWARD,
-    BOUND,
-    LANES,
-    ONE,
     OWN,
     RUN,
     RUNS,
     SECOND,
     SIGN,
     SMALLEST,
-    TWO,
     ZERO,
     Tanner,
     Weights,
-    compiled,
 )
 
 
@@ -55,30 +51,6 @@ def load(
         for detector in range(len(fired)):
             if (syndromes[lane, detector >> 3] >> (detector & 7)) & 1:
                 fired[detector, lane] = -ONE
-
-
-@compiled
-def gather(
-    first: int,
-    degree: int,
-    mechanism: np.ndarray,
-    total: np.ndarray,
-    message: np.ndarray,
-    work: np.ndarray,
-    run: np.ndarray,
-) -> None:
-    """Gather the inputs of one check as signed smaller probabilities, the running product before each, and the total sign."""
-    for k in range(degree):
-        sums, mine, own = total[mechanism[first + k]], message[first + k], work[k]
-        for lane in range(LANES):
-            x = min(max(sums[lane] - mine[lane], -BOUND), BOUND)
-            e = exp_negative(-abs(x))
-            q = e / (ONE + e)
-            before = run[RUN + lane]
-            own[OWN + lane] = np.copysign(q, x)
-            own[BEFORE + lane] = before
-            run[RUN + lane] = before + q * (ONE - TWO * before)
-            run[SIGN + lane] = run[SIGN + lane] * np.copysign(ONE, x)
 
 
 @compiled

@@ -5,19 +5,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from autoqec.decoding.lanes import LANES
 from autoqec.problem.dem import LLR_BOUND
 
-#: Shots in parallel: four vectors of 512 bits. With half as many, the overhead of loops doubles the time; with twice as many,
-#: there is no gain and the data exceed the caches.
-LANES = 64
-
-ZERO, ONE, TWO, HALF = np.float32(0.0), np.float32(1.0), np.float32(2.0), np.float32(0.5)
-BOUND = np.float32(LLR_BOUND)
+ZERO, HALF = np.float32(0.0), np.float32(0.5)
 SMALLEST = np.float32(np.exp(-LLR_BOUND))
-compiled = njit(cache=True, nogil=True, fastmath={"contract"}, error_model="numpy")
 
+# The first two blocks of each are those that `autoqec.decoding.lanes.gather` writes.
 # Blocks of a check's scratch memory, `work[input, block * LANES + lane]`.
 OWN, BEFORE, AFTER, SLOPE, PART, BLOCKS = (block * LANES for block in range(6))
 BLOCKS_FORWARD = AFTER

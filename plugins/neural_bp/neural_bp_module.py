@@ -16,12 +16,16 @@ import numpy as np
 import torch
 
 from autoqec.decoding.array_checks import plain
+from autoqec.decoding.lanes import LANES
 from autoqec.problem.dem import LLR_BOUND
 from autoqec.shared_threads import in_parallel, slices
 
 from .gradients import Gradients, backpropagate
 from .kernels import propagate
-from .layout import LANES, Tanner, Weights
+from .layout import (
+    Tanner,
+    Weights,
+)
 from .neural_bp_config import NeuralBPConfig, memory_width, scale_width
 from .orbit_factors import OrbitTable
 

@@ -69,8 +69,9 @@ class NeuralBP:
             UsageError: A parameter is missing or has the wrong shape; during inference, as in
                 `autoqec.decoding.array_checks`.
         """
+        from autoqec.decoding.lanes import LANES
+
         from .kernels import propagate
-        from .layout import LANES
 
         tanner = tanner_graph(problem)
         weights = _weights(config, tensors, tanner, problem)

@@ -26,12 +26,13 @@ from .templates import Family, Template, family_of
 _WHY: Mapping[Family, str] = {
     "matching": (
         "One pass of belief propagation counts the evidence of loops twice, and its matching is the likeliest error of a class,"
-        " not the likeliest class. Members from disordered beliefs find other likely errors of each class; each weighs as much as"
-        " the mechanisms it is made of, and the class with the most weight in all wins, as in maximum-likelihood decoding."
+        " not the likeliest class. Members from disordered beliefs find other likely errors of each class. The class whose errors"
+        " are the most probable in sum wins, as in maximum-likelihood decoding."
     ),
     "hyperedge": (
         "Where belief propagation oscillates between equivalent errors, another start leads to another solution (relay belief"
-        " propagation: Müller et al. 2025). Distinct solutions weigh by their priors, and the class with the most weight wins."
+        " propagation: Müller et al. 2025). The class whose distinct solutions are"
+        " the most probable in sum, by the priors, wins."
     ),
 }
 

@@ -12,19 +12,33 @@ from collections.abc import Callable, Mapping
 
 from autoqec.agents.agent_contract import Context, Report, Role, ignore
 from autoqec.agents.context_parts import AnalysisMessage, HypothesisMessage, Message, ProposalMessage
+from autoqec.errors import UsageError
 
 from .affording import over_limits
+from .brackets import MOST, in_bracket
 from .space import template_files
 from .templates import templates_for
 
 
 class EmbeddedAgent(ABC):
-    """An agent for all three roles; a subclass implements the Ideator."""
+    """An agent for all three roles; a subclass implements the Ideator.
+
+    Args:
+        bracket: How many ideas are compared at their screens before the better half of them train on; 1 for none. See `brackets`.
+
+    Raises:
+        UsageError: There is no such bracket.
+    """
+
+    def __init__(self, bracket: int = 1) -> None:
+        if type(bracket) is not int or not 1 <= bracket <= MOST:
+            raise UsageError(f"bracket is a whole number from 1 to {MOST}, not {bracket!r}", hint="bracket = 4")
+        self._bracket = bracket
 
     def reply(self, role: Role, context: Context, report: Report = ignore) -> Message:
         """See `autoqec.agents.agent_contract.Agent.reply`."""
         replies: Mapping[Role, Callable[[Context], Message]] = {
-            "ideator": self.ideate,
+            "ideator": lambda told: in_bracket(self._bracket, self.ideate, told),
             "coder": write,
             "analyst": analyse,
         }
@@ -52,6 +66,12 @@ def analyse(context: Context) -> AnalysisMessage:
     metrics = context.metrics
     if metrics is None:
         return {"summary": "There are no metrics.", "decision": "ignore", "next_seed": ""}
+    if metrics.rung is not None and metrics.rung.out:
+        return {
+            "summary": f"Rung {metrics.rung.number}: {metrics.rung.in_words()}.",
+            "decision": "ignore",
+            "next_seed": "Leave this idea, unless it is among the best at its rung.",
+        }
     figures = metrics.figures
     low, high = figures.gain_interval
     gain = f"Δ_LER {figures.delta_ler:+.5f} [{low:+.5f}, {high:+.5f}] over {figures.shots:,} shots"

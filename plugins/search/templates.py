@@ -154,7 +154,7 @@ TEMPLATES = (
         stages={"middle": _with_memory("sum_product", 8, scale=0.8, memory=0.125)},
     ),
     Template(
-        text="Four iterations on half as many shots keep most of the gain at two fifths of the FLOPs",
+        text="Four iterations and a gate that sends on half as many shots keep most of the gain at two fifths of the FLOPs",
         rationale=(
             "The least sure shots are wrong most often, so each further shot that the gate sends on gains less, and so does each"
             " further iteration."

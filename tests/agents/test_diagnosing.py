@@ -165,6 +165,9 @@ SHOWN = {
     "not_finite_steps": (scored(training={"nan_steps": 1}), "nan_steps: 1", "learning_rate"),
     "overfitting": (
         scored(training={"validation": [{"loss": 0.1}, {"loss": 0.08}, {"loss": 0.09}]}), "last 0.09", "more shots instead"),
+    "loss_rose": (
+        with_files(scored(training={"validation": [{"loss": 0.1}, {"loss": 0.08}, {"loss": 0.09}]}), "training.yaml",
+                   "epochs: 1\nlearning_rate: 0.03\nshots: 4096\n"), "last 0.09", "lower learning_rate"),
     "stopped_early": (scored(training={"steps": 20}), "20 of 32", "another stage"),
     "gain_not_sure": (scored(NO_GAIN, decision="ignore"), "0.0012", "autoqec verify r-1/4"),
     "sure_gain_ignored": (scored(decision="ignore"), "0.003", "autoqec verify r-1/4"),
@@ -275,11 +278,26 @@ def test_a_failed_round_has_one_root_cause(cause):
          {"training.yaml": {"learning_rate": 0.01}}),
         (SHOWN["out_of_time"][0], "out_of_time", {"training.yaml": {"shots": 1024}}),
         (SHOWN["overfitting"][0], "overfitting", {"training.yaml": {"epochs": 1, "shots": 8192}}),
+        (SHOWN["loss_rose"][0], "loss_rose", {"training.yaml": {"learning_rate": 0.01}}),
     ],
 )  # fmt: skip
 def test_a_cause_that_a_field_mends_says_which(case, cause, changes):
     (found,) = [finding for finding in diagnose_round(case) if finding.cause == cause]
     assert found.changes == changes
+
+
+def test_a_round_that_asks_for_no_training_and_needs_none_has_no_finding():
+    """An ensemble added to a parent's weights, and a template whose first values gain."""
+    untrained = "epochs: 1\ninit: parents\nshots: 0\n"
+    idle = {"steps": 0, "steps_planned": 0}
+    assert (
+        diagnose_round(with_files(scored(training={**idle, "inherited": ["bp.scale"]}), "training.yaml", untrained))
+        == []
+    )
+    verified = scored(training=idle, decision="candidate", verdict="VERIFIED", verdict_reason="better")
+    assert diagnose_round(with_files(verified, "training.yaml", untrained)) == []
+    (found,) = diagnose_round(with_files(scored(training=idle), "training.yaml", untrained))
+    assert found.cause == "no_training"
 
 
 def test_a_mend_changes_its_fields_and_nothing_else():

@@ -98,7 +98,8 @@ def one_process() -> Iterator[None]:
         for user in USERS:
             patch.setattr(f"{user}.Child", child)
         patch.setattr(matcher, "_limit_memory", lambda: None)
-        patch.setattr("autoqec.sandbox.child.tell_compiling", lambda told: None)  # it tells the whole process
+        # It is told of the whole process.
+        patch.setattr("autoqec.sandbox.child.compiling_told", lambda told: contextlib.nullcontext())
         patch.setattr("autoqec_plugins.local.local_executor.LocalExecutor", _one_job)
         # Two threads that load plugins at once would leave the standard output redirected.
         kept = {"redirect_stdout": lambda to: contextlib.nullcontext()}

@@ -11,8 +11,9 @@ from autoqec.errors import AutoQECError, UsageError
 from autoqec.history import read_candidate as read_from_git
 from autoqec.history.rounds.trailers import RoundIdentity, build_message, parse_message
 from autoqec.plugins import load_plugins
-from autoqec.runner.train import Limits, TrainingFailed, train_candidate
+from autoqec.runner.train import Limits, ScreenAt, TrainingFailed, train_candidate
 from autoqec.scoring.score_stream import ScoreStream
+from autoqec.testing import custom_module
 
 STAGE = "kind: neural_bp\niterations: 4\n"
 #: Pieces of a frame, and all descriptors a channel may have.
@@ -88,11 +89,11 @@ def test_a_hypothesis_cannot_add_trailers():
     assert not [line for line in message.splitlines() if line.startswith("AutoQEC-Verdict")]
 
 
-def train(court, source, *, kind="raw_custom", seconds=60.0, memory=12 * 2**30):
+def train(court, source, *, kind="raw_custom", seconds=60.0, memory=12 * 2**30, shots=512, screen=None):
     files = {
         "stages/own/stage.yaml": f"kind: {kind}\n".encode(),
         "stages/own/module.py": source.encode(),
-        "training.yaml": b"shots: 512\nbatch_size: 128\n",
+        "training.yaml": f"shots: {shots}\nbatch_size: 128\n".encode(),
     }
     return train_candidate(
         files,
@@ -101,11 +102,12 @@ def train(court, source, *, kind="raw_custom", seconds=60.0, memory=12 * 2**30):
         stages=(f'{{"kind": "{kind}"}}',),
         parents=b"",
         seed=bytes(32),
-        max_shots=512,
+        max_shots=shots,
         inherit=False,
         locked=True,
         limits=Limits(seconds, memory),
         report=lambda fields: None,
+        screen=screen,
     )
 
 
@@ -152,6 +154,19 @@ def test_what_training_does_ends_its_round_with_a_status(court, forward, imports
     assert (failed.value.status, reason in failed.value.problem) == (status, True), failed.value.problem
     assert failed.value.problem.isprintable()
     assert not os.path.exists("/tmp/autoqec-forged")
+    assert court.strangers() == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("passes", "steps"), [(True, 64), (False, 32)])
+def test_locked_training_waits_at_its_screen_and_is_killed_if_it_does_not_pass(court, passes, steps):
+    seen = []
+    screen = ScreenAt(0.1, lambda found: (seen.append(found), passes)[1])
+    made = train(court, custom_module(), shots=8192, screen=screen)
+    (found,) = seen
+    assert (found.telemetry["steps"], found.lock.level >= 1, found.cost) == (32, True, made.cost)
+    assert made.telemetry["steps"] == steps
+    assert passes or made == found
     assert court.strangers() == []
 
 

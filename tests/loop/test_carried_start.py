@@ -123,7 +123,7 @@ def test_rounds_of_two_environments_are_not_composed(session):
     other = commit(there, ORBIT)
     composed = Hypothesis(text="both", fork_from=(name, other), compose="pure")
     with pytest.raises(UsageError, match="only rounds of one environment can be composed"):
-        check_parents(made.ledger, there.run, composed, made.registry)
+        check_parents(made.ledger, there.run, composed)
 
 
 def test_a_start_keeps_the_candidate_and_says_how_it_is_trained(session):

@@ -19,6 +19,7 @@ profile = "short"
 [profiles.short]
 train_shots = 51200
 train_seconds = 600
+screen_shots = 0
 score_shots = 65536
 verify_shots = 400000
 """

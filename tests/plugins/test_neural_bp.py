@@ -7,10 +7,10 @@ import pytest
 import stim
 import torch
 from autoqec_plugins.mwpm.mwpm_decoder import Mwpm
-from autoqec_plugins.neural_bp.layout import LANES
 from autoqec_plugins.neural_bp.neural_bp_config import NeuralBPConfig
 from autoqec_plugins.neural_bp.neural_bp_stage import NeuralBP
 
+from autoqec.decoding.lanes import LANES
 from autoqec.errors import UsageError
 from autoqec.problem.dem import LLR_BOUND
 from autoqec.problem.problem import problem_from_dem

@@ -44,7 +44,7 @@ class Drawn:
 def _without_figures(monkeypatch):
     """A test's word alone, by the rule that writes it into a verdict: intervals take longer than all else here."""
     monkeypatch.setattr(
-        sequential, "_tested", lambda test, extension, plan: sequential.test_word(test.counts, plan.alpha)
+        sequential, "_tested", lambda test, extension, plan, *rest: sequential.test_word(test.counts, plan.alpha)
     )
 
 

@@ -1,46 +1,36 @@
 """A candidate with an ensemble before the judge: its answers, what its passes are counted as, and what it is sent."""
 
-import hashlib
 import json
 from contextlib import ExitStack, suppress
 
 import numpy as np
 import pytest
+from tiny_judge import FILES, OWN, PROBLEM, SEED, STAGE, decoders, digest, scores, task
 
 from autoqec.candidate.weights import load_weights, save_weights
 from autoqec.decoding.ensemble import open_ensemble
 from autoqec.decoding.ensemble_file import Ensemble
 from autoqec.errors import UsageError
-from autoqec.plugins import load_plugins
-from autoqec.problem.code_contract import build_problem
-from autoqec.problem.environment import ENVIRONMENT_FILE, environment_from_files
+from autoqec.problem.environment import ENVIRONMENT_FILE
 from autoqec.problem.sampling import CHUNK_SHOTS, sample_chunk
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring import predictor, shard
 from autoqec.scoring.candidate_workers import Workers
-from autoqec.scoring.decoder_set import open_decoder_set
 from autoqec.scoring.matcher import Matcher
 from autoqec.scoring.predictor import CandidateFault
 from autoqec.scoring.scored import total
 from autoqec.scoring.scoring_requests import AgainTask, ScoringTask
-from autoqec.scoring.shard import ChunkScore
 from autoqec.size_limits import WEIGHTS_HEADER_BYTES
 from autoqec.testing import TINY_ENVIRONMENT, custom_module, untrained
 
-SEED, OTHER_SEED = 5, 6
-FILES = {ENVIRONMENT_FILE: TINY_ENVIRONMENT.encode()}
-PROBLEM = build_problem(environment_from_files(FILES, origin="e"), load_plugins().maker("code"), None)
+pytestmark = pytest.mark.usefixtures("forget_decoder_set")
+
+OTHER_SEED = 6
 SHOTS = sample_chunk(PROBLEM, SEED)
-STAGE = {"stages/bp/stage.yaml": b"kind: neural_bp\niterations: 4\n"}
 GATE = {"gate.yaml": b"kind: gap\nthreshold: 4.0\n"}
 ENSEMBLE = Ensemble(members=5, passes=3, agree=2, margin=3.0)
 
 
-def own(code):
-    return {"stages/own/stage.yaml": b"kind: custom\n", "stages/own/module.py": custom_module(code).encode()}
-
-
-OWN = own("return beliefs * 0.9 + self.w")
 KINDS = pytest.mark.parametrize("stages", [STAGE, OWN], ids=["ours", "its own code"])
 GATES = pytest.mark.parametrize("gate", [GATE, {}], ids=["behind a gate", "about every shot"])
 
@@ -49,30 +39,6 @@ def sealed(stages=STAGE, gate=GATE, ensemble=ENSEMBLE, **more):
     fields = ensemble.model_dump()
     text = "".join(f"{name}: {fields[name]}\n" for name in fields).encode()
     return untrained({**stages, **gate, "ensemble.yaml": text, **more}, PROBLEM)
-
-
-def task(candidate, seeds=(SEED,), **fields):
-    return ScoringTask(environment=FILES, sealed=candidate, seeds=tuple(seeds), **fields)
-
-
-def scores(candidate, seeds=(SEED,), **fields):
-    chunks = shard.score_chunks(task(candidate, seeds, **fields).to_message()).fields["chunks"]
-    return [ChunkScore.from_dict(chunk) for chunk in chunks]
-
-
-def decoders(candidate, resources, workers=None):
-    blobs = {f"env:{name}": data for name, data in FILES.items()} | candidate.to_blobs()
-    return open_decoder_set(blobs, None, None, resources, workers)
-
-
-def digest(observables, invalid):
-    return hashlib.sha256(observables.tobytes() + invalid.tobytes()).hexdigest()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _decoder_set():
-    yield
-    shard._forget_decoder_set()
 
 
 @pytest.fixture(scope="module")

@@ -1,17 +1,15 @@
 """A gated candidate before the judge: its answers, its costs, and what it is sent, against the ungated candidate shot by shot."""
 
-import hashlib
 from contextlib import ExitStack
 
 import numpy as np
 import pytest
+from tiny_judge import FILES, OWN, PROBLEM, SEED, STAGE, decoders, digest, own, scores, task
 
 from autoqec.decoding.gate_file import Gate
 from autoqec.decoding.short_bp import ShortBP
 from autoqec.errors import UsageError
-from autoqec.plugins import load_plugins
-from autoqec.problem.code_contract import build_problem
-from autoqec.problem.environment import ENVIRONMENT_FILE, environment_from_files
+from autoqec.problem.environment import ENVIRONMENT_FILE
 from autoqec.problem.sampling import CHUNK_SHOTS, sample_chunk
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring import predictor, shard
@@ -20,21 +18,12 @@ from autoqec.scoring.decoder_set import open_decoder_set
 from autoqec.scoring.fault_sets import listed, shots_of
 from autoqec.scoring.matcher import Matcher
 from autoqec.scoring.scoring_requests import AgainTask, ScoringTask
-from autoqec.scoring.shard import ChunkScore
-from autoqec.testing import TINY_ENVIRONMENT, custom_module, untrained
+from autoqec.testing import TINY_ENVIRONMENT, untrained
 
-SEED = 5
-FILES = {ENVIRONMENT_FILE: TINY_ENVIRONMENT.encode()}
-PROBLEM = build_problem(environment_from_files(FILES, origin="e"), load_plugins().maker("code"), None)
+pytestmark = pytest.mark.usefixtures("forget_decoder_set")
+
 SHOTS = sample_chunk(PROBLEM, SEED)
-STAGE = {"stages/bp/stage.yaml": b"kind: neural_bp\niterations: 4\n"}
 
-
-def own(code):
-    return {"stages/own/stage.yaml": b"kind: custom\n", "stages/own/module.py": custom_module(code).encode()}
-
-
-OWN = own("return beliefs * 0.9 + self.w")
 GATES = {
     "gap": Gate(kind="gap", threshold=4.0),
     "events and gap": Gate(kind="gap", threshold=4.0, events=3),
@@ -53,28 +42,9 @@ def sealed(gate=None, stages=STAGE, **more):
     return untrained(files, PROBLEM)
 
 
-def task(candidate, seeds=(SEED,), **fields):
-    return ScoringTask(environment=FILES, sealed=candidate, seeds=tuple(seeds), **fields)
-
-
 def scored(candidate, **fields):
-    (chunk,) = shard.score_chunks(task(candidate, **fields).to_message()).fields["chunks"]
-    return ChunkScore.from_dict(chunk)
-
-
-def decoders(candidate, resources):
-    blobs = {f"env:{name}": data for name, data in FILES.items()} | candidate.to_blobs()
-    return open_decoder_set(blobs, None, None, resources)
-
-
-def digest(observables, invalid):
-    return hashlib.sha256(observables.tobytes() + invalid.tobytes()).hexdigest()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _decoder_set():
-    yield
-    shard._forget_decoder_set()
+    (chunk,) = scores(candidate, **fields)
+    return chunk
 
 
 @pytest.fixture(scope="module")

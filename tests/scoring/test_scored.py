@@ -13,8 +13,10 @@ from autoqec.sandbox.lock import Lock
 from autoqec.scoring.reference_runs import ReferenceRun
 from autoqec.scoring.scored import Scored, total
 from autoqec.scoring.shard import ChunkScore
+from autoqec.scoring.strata_tally import StrataTally
 
 BANDS = (FailureBand("gap", 2.0, 40, 6, 5), FailureBand("gap", None, 24, 1, 0))
+TALLY = StrataTally((PairedCounts(3, 1, 0, 0),), ((0.5, 0.25),), (PairedCounts(5, 0, 2, 1),))
 COUNTS = st.tuples(*[st.integers(0, 9)] * 3).map(lambda parts: PairedCounts(64, *parts))
 LOCKS = st.none() | st.integers(0, 3).flatmap(lambda level: st.just(Lock(level)))
 
@@ -26,7 +28,7 @@ def chunks(draw):
     return ChunkScore(
         draw(COUNTS), draw(st.integers(0, 9)), draw(st.dictionaries(st.sampled_from("ab"), st.integers(0, 9))), *seconds,
         *(draw(st.text("01", min_size=2, max_size=2)) for _ in range(3)), lock=draw(LOCKS), neutral=draw(st.none() | COUNTS),
-        bands=draw(st.sampled_from([(), BANDS])),
+        bands=draw(st.sampled_from([(), BANDS])), strata=draw(st.sampled_from([{}, {"": TALLY}, {"": TALLY, "neutral": TALLY}])),
         sent=draw(st.none() | st.integers(0, 9)), gate_flops=draw(st.integers(0, 9)), passes=draw(st.none() | st.integers(0, 9)),
     )  # fmt: skip
 
@@ -67,7 +69,7 @@ def test_no_field_is_forgotten_in_a_sum():
     """A field that a sum dropped would be its default again."""
     full = Scored(
         PairedCounts(8, 1, 1, 1), PairedCounts(8, 1, 0, 0), 1, {"a": 1}, 8, {"b": "pip"}, 1, 1.0, 1.0, 1.0, 1.0,
-        ("d",), ("f",), ("x",), Lock(3), 2, 7, 1.0, 1.0, 1.0, {"a": ReferenceRun(1.0)}, 9, BANDS,
+        ("d",), ("f",), ("x",), Lock(3), 2, 7, 1.0, 1.0, 1.0, {"a": ReferenceRun(1.0)}, 9, BANDS, {"": TALLY},
     )  # fmt: skip
     for one in (full + Scored(), Scored() + full, reduce(Scored.__add__, [full] * 3)):
         assert not [each.name for each in fields(Scored) if getattr(one, each.name) == getattr(Scored(), each.name)]

@@ -1,14 +1,18 @@
 """Text that others wrote is shown, never obeyed."""
 
 import io
+from pathlib import Path
 
 import pytest
 from rich.text import Text
 
 from autoqec.errors import AutoQECError
 from autoqec.history import candidate_diff
-from autoqec.views.console import out, plain, print_error, print_json
+from autoqec.views.console import out, plain, print_error, print_json, say
 from autoqec.views.fitted_console import FittedConsole
+from autoqec.views.installed_text import print_environments
+from autoqec.views.sync_text import print_bundle
+from autoqec.views.tables import _print_indented
 
 
 @pytest.mark.parametrize(
@@ -69,3 +73,45 @@ def test_a_word_as_long_as_the_line_is_broken_and_styles_end_no_line_in_spaces(m
     console.print(plain("x" * 25))
     console.print(Text("red   ", style="red"))
     assert file.getvalue() == f"{'x' * 10}\n{'x' * 10}\n{'x' * 5}\n\x1b[31mred\x1b[0m\n"
+
+
+@pytest.mark.parametrize("width", [40, 47, 53, 60, 80])
+def test_no_line_breaks_inside_a_value(width, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", str(width))
+    text = (
+        "test: 53,248 shots: both fail a = 1,234, plain only b = 243, candidate only c = 116, ratio 0.655 [0.614, 0.697],"
+        " took 24 µs, 10.4 % of which are sent on, of 3 bets L of (1 + L)^b, 243 · log 1.5620 + 1"
+    )
+    out().print(plain(text))
+    _print_indented(out(), text)
+    printed = capsys.readouterr().out
+    for value in (
+        "a = 1,234,",
+        "b = 243,",
+        "c = 116,",
+        "[0.614, 0.697],",
+        "24 µs,",
+        "10.4 %",
+        "(1 + L)^b",
+        "243 · log 1.5620",
+    ):
+        assert printed.count(value) == 2, value
+    assert " ".join(printed.split()) == f"{text} {text}"
+    assert max(map(len, printed.splitlines())) <= width
+
+
+def test_lists_and_messages_fit_a_terminal_of_80_columns_and_paths_stay_whole(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    folder = "/somewhere/" + "a-long-folder/" * 4 + "envs"
+    rows = [{"name": name, "where": f"{folder}/{name}.yaml", "story": "words " * 20} for name in ("one", "two")]
+    print_environments(rows)
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == f"in {folder}"
+    assert max(map(len, printed[1:])) <= 80
+    monkeypatch.chdir(tmp_path)
+    Path("run.bundle").write_bytes(b"1")
+    print_bundle("surface-d5-depol-abcd", Path("run.bundle"), [], [1], rounds=2, as_json=False)
+    say("fetched from the bundle of this clone: 1 run, 5 rounds, notes on 1 run, weights of 5 rounds", fitted=True)
+    said = "".join(capsys.readouterr())
+    assert "\n  git clone run.bundle lab\n  cd lab && autoqec log\n" in said
+    assert max(map(len, said.splitlines())) <= 80

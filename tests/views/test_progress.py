@@ -5,6 +5,7 @@ import re
 
 from rich.console import Console
 
+from autoqec.views.console import out, print_json, print_lines
 from autoqec.views.progress import RoundDisplay
 
 EVENTS = [
@@ -45,7 +46,7 @@ def test_on_a_terminal_it_says_what_is_going_on(monkeypatch):
         "round r-abcd/3", "ideator: what to try", "1,234 tokens", "continues in 30 s", "5,678 tokens, $0.0123, and 1 call of",
         "training", "loss 7.250", "shots/s", "cut from 1,000 steps to fit the time", "scoring against the plain decoder",
         "compiling belief\\x1b propagation, once, about 8 s",
-        "verifying on fresh shots", "53,248 shots, log evidence 31.5", "0:00:00",
+        "verifying: test", "verifying: extension", "53,248 shots, log evidence 31.5", "0:00:00",
     ):  # fmt: skip
         assert words in text
     assert "limit\x1b" not in text
@@ -78,5 +79,45 @@ def test_a_verification_without_a_round_shows_its_progress(monkeypatch):
     only = [event for event in EVENTS if event["event"] == "verify"]
     monkeypatch.setattr(f"{__name__}.EVENTS", only)
     text = drawn(monkeypatch, terminal=True)
-    assert "verifying on fresh shots" in text
+    assert "verifying: test" in text
     assert "53,248 shots, log evidence 31.5" in text
+
+
+def test_the_bar_is_erased_before_anything_is_printed_and_the_output_stays_where_it_is_sent(monkeypatch, capsys):
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, width=100, color_system=None)
+    monkeypatch.setattr("autoqec.views.progress.err", lambda: console)
+    with RoundDisplay() as display:
+        for printed in (lambda: print_json([{"a": 1}]), lambda: out().print("a verdict"), lambda: print_lines(["b"])):
+            display.show({"event": "verify", "shots": 4096, "max_shots": 8192, "stage": "extension"})
+            assert display._progress is not None
+            printed()
+            assert display._progress is None
+        assert file.getvalue().endswith("\x1b[1A\x1b[2K")  # up to the bar's line, and clear it
+        display.show({"event": "verify", "shots": 8192, "max_shots": 8192, "stage": "extension"})
+        assert display._progress.tasks[0].completed == 8192  # and it goes on
+    assert capsys.readouterr().out == '{"a": 1}\na verdict\nb\n'
+    out().print("later")  # nothing is left to erase
+
+
+def test_each_part_of_a_verification_has_a_rate_of_its_own(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("autoqec.views.progress.time.monotonic", lambda: now[0])
+    file = io.StringIO()
+    monkeypatch.setattr(
+        "autoqec.views.progress.err", lambda: Console(file=file, force_terminal=True, width=120, color_system=None)
+    )
+    said = []
+    with RoundDisplay() as display:
+        for at, shots, stage in (
+            (0, 0, "test"),
+            (100, 100_000, "test"),
+            (100, 0, "extension"),
+            (110, 50_000, "extension"),
+        ):
+            now[0] = at
+            display.show({"event": "verify", "shots": shots, "max_shots": 200_000, "stage": stage})
+            task = display._progress.tasks[0]
+            said.append((task.description, task.fields["note"].rpartition(", ")[2], task.total))
+    assert said[1] == ("verifying: test", "1,000 shots/s", None)  # it may stop at any time, so no time left is shown
+    assert said[3] == ("verifying: extension", "5,000 shots/s", 200_000)

@@ -143,7 +143,7 @@ def test_the_rounds_that_were_the_best_when_they_came_are_marked(show, width, mo
     assert len(marked) == 2
     if show is print_log:
         words = [" ↑ sure " in marked[0], " ↑ best " in marked[1]]
-        assert words == [width >= 100] * 2
+        assert words == [True, True]
 
 
 def test_the_log_ends_with_the_best_round_so_far(monkeypatch, capsys):
@@ -161,3 +161,24 @@ def test_the_log_ends_with_the_best_round_so_far(monkeypatch, capsys):
     assert lines[-1] == "best so far on other: 1, ratio 0.656 [0.614, 0.698], 0 rounds since"
     print_log([item(1)])
     assert "best so far" not in capsys.readouterr().out
+
+
+def test_the_time_of_a_shot_is_of_the_same_shots_as_the_flops_beside_it_or_says_that_it_is_not(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "200")
+    timed, old = FIGURES | {"us_per_shot": 33.4}, FIGURES
+    print_outcome(item(1, holdout=timed))
+    assert " FLOPs and 33 µs per shot," in capsys.readouterr().out
+    print_outcome(item(1, holdout=old))
+    assert " FLOPs and 79 µs on development shots per shot," in capsys.readouterr().out
+    print_outcome(item(1, holdout=None))
+    assert " FLOPs and 79 µs per shot," in capsys.readouterr().out  # all of it is of development shots, and said to be
+    print_front([item(1, holdout=timed), item(2, holdout=timed | {"us_per_shot": 12.0})])
+    out = capsys.readouterr().out
+    assert " µs " in out
+    assert "dev." not in out
+    assert " 33 " in out
+    assert " 79 " not in out
+    print_front([item(1, holdout=timed), item(2, holdout=old)])
+    out = capsys.readouterr().out
+    assert "µs (dev.)" in out
+    assert " 33 " not in out

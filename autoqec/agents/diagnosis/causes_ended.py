@@ -92,6 +92,11 @@ ENDED: Mapping[str, Cause] = {
         "The parents changed one field differently, and a merge never chooses a side.",
         "autoqec compose {parents} --edit{take}",
     ),
+    "screened_out": Cause(
+        "info",
+        "After a tenth of its training, the candidate was clearly worse than the best round that costs no more.",
+        f"leave this idea, or train on from its weights with init: parents, {FORK}",
+    ),
     "abandoned": Cause("info", "A person abandoned the round.", "autoqec round --run {run}"),
     "interrupted": Cause(
         "warning",

@@ -58,6 +58,11 @@ SCORED: Mapping[str, Cause] = {
         "The validation loss rose again after its minimum while epochs repeated the same shots.",
         f"more shots instead of epochs: {FORK}",
     ),
+    "loss_rose": Cause(
+        "warning",
+        "The validation loss rose again after its minimum although training saw each shot once: its last steps were too large.",
+        f"a lower learning_rate: {FORK}",
+    ),
     "stopped_early": Cause(
         "info",
         "Training stopped early because the validation loss no longer fell: more shots would not have helped.",

@@ -10,6 +10,7 @@ from autoqec.agents.agent_contract import ROLES
 from autoqec.agents.diagnosis.cases import Case, Changes, Diagnosis, figure, found, number, text
 from autoqec.agents.diagnosis.patches import TRAINING, calmer, scaled_batch, smaller_stages, value_of
 from autoqec.agents.diagnosis.rules_compile import compile_causes, refused_value
+from autoqec.results.rungs import SCREENED_OUT
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}/[1-9][0-9]{0,8}")
 #: Breaches of contract on scored shots: reasons of a candidate's fault, and causes by the same name.
@@ -43,6 +44,8 @@ def ended_causes(case: Case) -> Iterator[Diagnosis]:
         yield found(case, "abandoned", reason or "its claim is closed as abandoned")
     elif status == "open":
         yield found(case, "at_work", "its claim is open and its process lives")
+    elif status == SCREENED_OUT:
+        yield found(case, "screened_out", reason)
     elif status != "ok":
         yield found(case, "no_claim", f"status {status}")
 

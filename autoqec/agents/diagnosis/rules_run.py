@@ -16,6 +16,7 @@ from autoqec.agents.quoting import shortened
 from autoqec.candidate_paths import ENSEMBLE_FILE, GATE_FILE
 from autoqec.results.best_so_far import Attempt, climb
 from autoqec.results.figures import Holdout
+from autoqec.results.rungs import SCREENED_OUT
 
 #: Rounds without an improvement that make a plateau, with one parent that are worth a word, and with one cause likewise.
 _PLATEAU, _ONE_PARENT, _REPEATED = 3, 5, 3
@@ -90,12 +91,13 @@ def _found(case: RunCase, cause: str, *evidence: str, **words: str) -> Diagnosis
 
 
 def _in_vain(history: Sequence[PastRound]) -> list[PastRound]:
-    """The newest rounds in a row that are not VERIFIED."""
+    """The newest rounds in a row that are not VERIFIED; a round that its screen ended was short, and does not count."""
     found: list[PastRound] = []
     for past in reversed(history):
         if past.verdict == "VERIFIED":
             break
-        found.append(past)
+        if past.status != SCREENED_OUT:
+            found.append(past)
     return found[::-1]
 
 

@@ -33,6 +33,8 @@ def scored_causes(case: Case) -> Iterator[Diagnosis]:
     if (invalid := metrics.measured.invalid) > 0:
         shots = figure(metrics.figures.shots)
         yield found(case, "invalid_shots", f"invalid: {figure(invalid)} of {shots} shots", changes=calmer(case.files))
+    if metrics.screened_out:
+        return  # its training and its figures are not those of a whole round
     yield from _training(case, metrics)
     yield from _beliefs(case, metrics)
     if case.past.verdict is None:
@@ -44,6 +46,8 @@ def _training(case: Case, metrics: Metrics) -> Iterator[Diagnosis]:
     steps, planned = training.steps, training.steps_planned
     if steps == 0 and metrics.costs.params > 0:
         shots, epochs = (value_of(case.files, TRAINING, name) for name in ("shots", "epochs"))
+        if 0 in (shots, epochs) and (training.inherited or case.past.verdict == "VERIFIED"):
+            return  # it asked for no step: it has its parent's weights, or initial ones that gain
         wanted = {"shots": 32_768} if not shots else {}
         changes = {TRAINING: wanted | ({"epochs": 1} if not epochs else {})}
         evidence = f"steps: 0 of {figure(planned)} planned; shots {figure(shots)}, epochs {figure(epochs)}"
@@ -77,18 +81,17 @@ def _losses(case: Case, training: TrainingLog, early: bool) -> Iterator[Diagnosi
         changes = scaled_rate(case.files, 1 / 3 if rose else 3)
         yield found(case, "loss_did_not_fall", fell, f"last looked at: {figure(last)}", changes=changes)
     elif last > best + _RISE * abs(best):
-        yield _overfitted(case, f"{fell}; best {figure(best)}, last {figure(last)}")
+        yield _rose(case, f"{fell}; best {figure(best)}, last {figure(last)}")
     elif early:
         done = f"{figure(training.steps)} of {figure(training.steps_planned)} steps"
         yield found(case, "stopped_early", f"{done}; {fell}")
 
 
-def _overfitted(case: Case, evidence: str) -> Diagnosis:
+def _rose(case: Case, evidence: str) -> Diagnosis:
     shots, epochs = (value_of(case.files, TRAINING, name) for name in ("shots", "epochs"))
-    if shots and epochs and epochs > 1:
-        changes: Changes = {TRAINING: {"epochs": 1, "shots": int(shots * epochs)}}
-    else:  # shots that are drawn once cannot be learned by heart
-        changes = scaled_rate(case.files, 1 / 3)
+    if epochs is not None and epochs <= 1:  # shots that are drawn once cannot be learned by heart
+        return found(case, "loss_rose", evidence, changes=scaled_rate(case.files, 1 / 3))
+    changes: Changes = {TRAINING: {"epochs": 1, "shots": int(shots * epochs)}} if shots and epochs else {}
     return found(case, "overfitting", evidence, f"epochs {figure(epochs)}", changes=changes)
 
 

@@ -40,6 +40,8 @@ def metrics_problem(line: Line) -> str:
             found += figures_differ(f"other_rates.{place}", row.figures, row.counts, EVALUATED)
     except (ArithmeticError, ValueError) as error:
         return f"its figures are impossible: {error}"
+    if line.record.get("rung") is not None and (metrics.rung is None or not metrics.rung.follows):
+        found.append("its rung does not follow from the counts of its screen")
     if metrics.costs.flops_per_shot < 0 or metrics.costs.params < 0:
         found.append("its costs are negative")
     return found[0] if found else ""
