@@ -21,7 +21,7 @@ def other_family(one: Environment, other: Environment) -> str | None:
         other: The one here.
     """
     there, here = (_about(each) for each in (one, other))
-    for name in sorted(there.keys() | here.keys()):
+    for name in sorted(there.keys() | here.keys(), key=lambda name: (not name.endswith(".kind"), name)):
         if there.get(name) != here.get(name):
             said = ["not set" if each.get(name) is None else each[name] for each in (there, here)]
             return f"{name} is {said[0]} there and {said[1]} here"
