@@ -29,6 +29,10 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
             "A run, round, environment, plugin or file does not exist (exit code 3).",
             "Choose one of those that the hint lists.",
         ),
+        "not_written": ErrorCode(
+            "Output or a file cannot be written: most often the disk is full.",
+            "Free some disk space, then `autoqec resume`.",
+        ),
         "missing_package": ErrorCode(
             "A plugin is installed, but a package it needs is not.", "Run the `pip install` line of the hint."
         ),

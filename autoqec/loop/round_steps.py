@@ -26,7 +26,7 @@ from autoqec.history import (
 from autoqec.history.rounds.attachments import WEIGHTS_FILE
 from autoqec.json_values import JsonObject
 from autoqec.loop.agent_contexts import round_key
-from autoqec.loop.candidate_files import canonical_files, require_fits, sources_of, teacher_of, training_of
+from autoqec.loop.candidate_files import canonical_files, require_fits, sources_of, teacher_of
 from autoqec.loop.judging import Asked, judge
 from autoqec.loop.measuring import measure, measure_screened
 from autoqec.loop.own_records import note_own
@@ -164,14 +164,15 @@ def train(session: Session, state: RoundState) -> Written:
     fingerprint = problem_from_dem(stim.DetectorErrorModel(session.dems[0]), name="the environment").fingerprint
     task = ScoringTask(environment=session.environment.files, sealed=SealedCandidate(state.files, b""))
     try:
-        told = training_of(state.files)
+        teacher = teacher_of(session, state.files)
     except (
         UsageError
     ) as error:  # of a commit that somebody else made; the training process finds what is wrong elsewhere
+        if error.code == "missing_package":
+            raise  # the candidate may be right: the round waits for the package
         raise RoundEnded("compile_error", error) from error
-    teacher, screening = teacher_of(session, state.files), screening_of(session, state, profile)
-    composed = hypothesis_of(state).compose != "none"
-    parents = _parents(session, state, fingerprint, wanted=composed or told.init == "parents")
+    screening, composed = screening_of(session, state, profile), hypothesis_of(state).compose != "none"
+    parents = _parents(session, state, fingerprint)
     try:
         with FirstStart(task) as first:
 
@@ -223,15 +224,16 @@ def train(session: Session, state: RoundState) -> Written:
     return _note_metrics(session, trained, measure_screened(session, trained, profile, screened))
 
 
-def _parents(session: Session, state: RoundState, fingerprint: str, *, wanted: bool) -> bytes:
+def _parents(session: Session, state: RoundState, fingerprint: str) -> bytes:
     """The weights that training may start from.
 
     Raises:
         RoundEnded: They belong to another problem.
     """
-    names = hypothesis_of(state).fork_from
+    idea = hypothesis_of(state)
+    wanted = idea.compose != "none" or training_of(state.files).init == "parents"
     try:
-        return parent_weights(session.ledger, session.run, names, fingerprint=fingerprint, wanted=wanted)
+        return parent_weights(session.ledger, session.run, idea.fork_from, fingerprint=fingerprint, wanted=wanted)
     except AutoQECError as error:
         if error.code != "weights_of_another_problem":
             raise

@@ -209,7 +209,10 @@ def _telemetry(
 def _plan(settings: Training, max_shots: int) -> tuple[int, int]:
     """How many steps an epoch has, and all epochs together."""
     per_epoch = max(1, min(settings.shots, max_shots // max(settings.epochs, 1)) // settings.batch_size)
-    return per_epoch, per_epoch * settings.epochs if settings.shots and max_shots >= settings.batch_size else 0
+    steps = min(
+        per_epoch * settings.epochs, max_shots // settings.batch_size
+    )  # an epoch of less than a batch is a whole one
+    return per_epoch, steps if settings.shots else 0
 
 
 def _validated_on(settings: Training, steps: int, between: int) -> int:

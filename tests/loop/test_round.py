@@ -28,6 +28,7 @@ from autoqec.history import (
     open_ledger,
     read_attachment,
     read_candidate,
+    read_claim,
     read_notes,
 )
 from autoqec.loop import candidate_files, judging, round_steps
@@ -175,6 +176,7 @@ def test_log_pareto_and_verify_need_nothing_outside_git(searched, tmp_path, monk
     assert json.loads(done.stdout)["attempt"] == 1 + sum(record.verdict is not None for record in records)
 
 
+@pytest.mark.fresh_processes  # each with a seed of its own for Python's hashes
 def test_a_seed_gives_the_same_candidate_and_metrics_on_any_number_of_workers(told, tell, tmp_path):
     (first, (_, a), *_), (second, (_, b), *_) = told, tell(tmp_path / "lab", jobs=2)
     assert (first.settings.jobs, second.settings.jobs) == (1, 2)
@@ -480,6 +482,23 @@ def test_a_training_file_by_hand_that_is_not_valid_ends_the_round(session, train
         "bad_yaml" if training in (b"- 1\n", b"") else "bad_value",
     )
     assert "training.yaml" in record.claim.reason
+
+
+def test_a_teacher_by_hand_that_there_is_not_ends_the_round_and_one_that_is_not_installed_leaves_it_open(
+    session, monkeypatch
+):
+    made = session(ScriptedAgent({}))
+    training = b"labels: distilled\nteacher: nobody\n"
+    claim = by_hand(made, {"stages/bp/stage.yaml": b"kind: neural_bp\n", "training.yaml": training})
+    record = rounds.resume_round(made, claim)
+    assert (record.status, record.claim.code) == ("compile_error", "bad_value")
+    monkeypatch.setattr(candidate_files, "missing_packages", lambda registry: {"osd": "pip install 'x'"})
+    claim = by_hand(
+        made, {"stages/bp/stage.yaml": b"kind: neural_bp\n", "training.yaml": training.replace(b"nobody", b"osd")}
+    )
+    with pytest.raises(UsageError, match="pip install"):
+        rounds.resume_round(made, claim)
+    assert read_claim(made.ledger, claim.run, claim.number).state == "open"
 
 
 def test_a_round_by_hand_without_a_hypothesis_says_what_is_missing(session):

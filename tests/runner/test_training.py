@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from autoqec.candidate.schema import read_candidate, write_candidate
+from autoqec.candidate.schema import Training, read_candidate, write_candidate
 from autoqec.errors import UsageError
 from autoqec.plugins import load_plugins
 from autoqec.problem.sampling import Labelled
@@ -17,7 +17,7 @@ from autoqec.runner import shot_losses
 from autoqec.runner.devices import choose_device
 from autoqec.runner.losses import batch_loss
 from autoqec.runner.stopping import EarlyStopping, steps_between_looks
-from autoqec.runner.training import TrainingDiverged, train
+from autoqec.runner.training import TrainingDiverged, _plan, train
 from autoqec.testing import custom_module, surface_problem
 
 
@@ -233,3 +233,21 @@ def test_weights_of_more_than_a_megabyte_are_bytes_like_others():
     )
     assert len(result.weights) > 2**20
     assert type(result.weights) is bytes
+
+
+@pytest.mark.parametrize(
+    ("told", "most", "steps"),
+    [
+        ({"shots": 4096, "epochs": 1, "batch_size": 64}, 1000, 15),
+        ({"shots": 4096, "epochs": 100, "batch_size": 64}, 1000, 15),  # an epoch has less than a batch
+        ({"shots": 4096, "epochs": 1000, "batch_size": 8}, 1000, 125),
+        ({"shots": 4096, "epochs": 2, "batch_size": 64}, 10**6, 128),
+        ({"shots": 32, "epochs": 3, "batch_size": 64}, 10**6, 3),
+        ({"shots": 4096, "epochs": 5, "batch_size": 2048}, 1000, 0),
+        ({"shots": 0, "epochs": 5, "batch_size": 8}, 1000, 0),
+    ],
+)
+def test_all_epochs_together_draw_no_more_shots_than_the_profile_allows(told, most, steps):
+    settings = Training(**told)
+    assert _plan(settings, most)[1] == steps
+    assert steps * settings.batch_size <= most

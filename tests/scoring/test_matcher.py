@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from warm_processes import children
 
 from autoqec.candidate.weights import save_weights
 from autoqec.errors import AutoQECError, UsageError
@@ -142,8 +143,8 @@ def test_a_matcher_has_so_much_memory_and_more_for_beliefs_is_the_candidates_fai
         pid = matcher._child.pid
         soft, hard = resource.prlimit(pid, resource.RLIMIT_AS)
         assert (soft, hard) == (MEMORY_BYTES, resource.getrlimit(resource.RLIMIT_AS)[1])
-        (candidate,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        assert resource.prlimit(int(candidate), resource.RLIMIT_AS)[0] > MEMORY_BYTES, "the candidate has its own"
+        (candidate,) = children(pid)
+        assert resource.prlimit(candidate, resource.RLIMIT_AS)[0] > MEMORY_BYTES, "the candidate has its own"
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
         resource.prlimit(pid, resource.RLIMIT_AS, (pages * resource.getpagesize(), hard))
         with pytest.raises(fault, match=words) as caught:
@@ -166,7 +167,7 @@ def test_it_takes_another_candidate_without_starting_anew():
             matcher.open(each)
             layers = matcher.wait(problem.observable_bytes)
             found.append((matcher.candidate(syndromes)[0].observables.tobytes(), layers and layers.level >= 1))
-            processes.append(Path(f"/proc/{matcher._child.pid}/task/{matcher._child.pid}/children").read_text().split())
+            processes.append(children(matcher._child.pid))
     assert found[0] == found[3]
     assert len(set(found)) == 3
     assert [layers for _, layers in found] == [None, None, True, None]
@@ -204,8 +205,8 @@ def test_after_a_fault_the_next_task_has_processes_of_its_own(what):
     message = task(data, [SEED]).to_message()
     shard.score_chunks(message)
     matcher = shard._decoder_set[1].matcher._child.pid
-    (candidate,) = Path(f"/proc/{matcher}/task/{matcher}/children").read_text().split()
-    os.kill(int(candidate), signal.SIGKILL)
+    (candidate,) = children(matcher)
+    os.kill(candidate, signal.SIGKILL)
     with pytest.raises(CandidateFault, match="crash"):
         getattr(shard, what)(message)
     assert shard.cost(message).fields["params"] > 0
