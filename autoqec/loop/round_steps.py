@@ -26,7 +26,7 @@ from autoqec.history import (
 from autoqec.history.rounds.attachments import WEIGHTS_FILE
 from autoqec.json_values import JsonObject
 from autoqec.loop.agent_contexts import round_key
-from autoqec.loop.candidate_files import canonical_files, require_fits, sources_of, teacher_of
+from autoqec.loop.candidate_files import canonical_files, require_fits, sources_of, teacher_of, training_of
 from autoqec.loop.judging import Asked, judge
 from autoqec.loop.measuring import measure, measure_screened
 from autoqec.loop.own_records import note_own
