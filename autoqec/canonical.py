@@ -2,7 +2,7 @@
 
 YAML files are written sorted, one scalar per line and a blank line between keys, so that both git's line merge and a
 reviewer see one change per key. They are read strictly: no duplicate keys, anchors, aliases or tags, and numbers as a
-physicist writes them (`5e-3` is a number; YAML 1.1 reads it as a string).
+physicist writes them: `5e-3` is a number, which YAML 1.1 reads as a string, and `1:30` and `010` are none.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from autoqec.errors import UsageError
 from autoqec.size_limits import YAML_BYTES, in_words
 
 _FLOAT = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?$")  # `$`: PyYAML matches
+_INT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)$")  # YAML 1.1 also reads 1:30 as 90 and 010 as 8
 _BOOL = re.compile(r"(?:true|false)$")
 _PLAIN = re.compile(r"[A-Za-z_](?:[A-Za-z0-9_./:-]*[A-Za-z0-9_./-])?")
 
@@ -46,8 +47,13 @@ class _StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def _float(loader: _StrictLoader, node: Any) -> float:
+    """A number; minus zero is zero, so that they have one hash."""
+    return float(loader.construct_yaml_float(node)) + 0.0
+
+
 def _resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
-    replaced = {"tag:yaml.org,2002:bool": _BOOL, "tag:yaml.org,2002:float": _FLOAT}
+    replaced = {"tag:yaml.org,2002:bool", "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}
     dropped = {"tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value", "tag:yaml.org,2002:merge"}
     kept: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
     for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items():
@@ -55,6 +61,7 @@ def _resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
     for tag, pattern, firsts in (
         ("tag:yaml.org,2002:bool", _BOOL, "tf"),
         ("tag:yaml.org,2002:float", _FLOAT, "-+.0123456789"),
+        ("tag:yaml.org,2002:int", _INT, "-+0123456789"),
     ):
         for first in firsts:
             kept.setdefault(first, []).insert(0, (tag, pattern))
@@ -62,6 +69,7 @@ def _resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
 
 
 _StrictLoader.yaml_implicit_resolvers = _resolvers()
+_StrictLoader.add_constructor("tag:yaml.org,2002:float", _float)
 
 
 def load_yaml(text: str | bytes, *, name: str) -> Any:
@@ -126,7 +134,7 @@ def _scalar(value: Any) -> str:
     if isinstance(value, float):
         if not math.isfinite(value):
             raise ValueError("canonical files hold finite numbers only")
-        text = repr(value)
+        text = repr(value + 0.0)  # minus zero is zero
         return text if _FLOAT.fullmatch(text) else text + ".0"
     if value is None or isinstance(value, bool | int):
         return json.dumps(value)

@@ -20,6 +20,7 @@ from autoqec.contained_files import read_contained
 from autoqec.errors import UsageError
 from autoqec.settings_schema import BUILTIN_PROFILES, Price, Profile, SettingsFile, Simple
 from autoqec.size_limits import CONFIG_BYTES
+from autoqec.strict_fields import checked_fields
 from autoqec.user_folders import user_folder
 from autoqec.wanted_settings import TRUST_VARIABLE, Wanted, is_trusted, wanted
 
@@ -215,7 +216,7 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 def _validated(model: type[_Model], values: Mapping[str, Any], source: Callable[[str], str]) -> _Model:
     """Values as a model; `source` says where the value of a name was given."""
     try:
-        return model.model_validate(values)
+        return checked_fields(model, values)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = source(str(first["loc"][0]))

@@ -29,6 +29,10 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
             "A run, round, environment, plugin or file does not exist (exit code 3).",
             "Choose one of those that the hint lists.",
         ),
+        "not_written": ErrorCode(
+            "Output or a file cannot be written: most often the disk is full.",
+            "Free some disk space, then `autoqec resume`.",
+        ),
         "missing_package": ErrorCode(
             "A plugin is installed, but a package it needs is not.", "Run the `pip install` line of the hint."
         ),
@@ -137,6 +141,14 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
         ),
         "weights_of_another_problem": ErrorCode(
             "The weights were trained for another problem.", "Train again: fork the round."
+        ),
+        "another_family": ErrorCode(
+            "A round was to start from one of an environment that is of another family.",
+            "Name a round of the same kind of code and noise, at any size and strength.",
+        ),
+        "weights_of_another_family": ErrorCode(
+            "The weights fit a family of codes with one local structure, and this problem is none of them.",
+            "Train on this environment: `init: fresh`.",
         ),
         "weights_do_not_fit": ErrorCode(
             "The weights have another shape than the stage needs here.", "Train again: fork the round."

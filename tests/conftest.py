@@ -9,12 +9,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
 import pygit2
 import pytest
 import threads_for_processes
+import warm_processes
 
 from autoqec.testing import make_tiny_lab
 
@@ -39,6 +41,20 @@ def pytest_cmdline_main(config):
     if whole and not worker and config.pluginmanager.hasplugin("xdist") and config.option.numprocesses is None:
         config.option.numprocesses, config.option.maxprocesses, config.option.dist = "auto", 4, "loadscope"
     return (yield)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _warm_processes():
+    """Children and commands are forks of a warm process; see `warm_processes`."""
+    with warm_processes.warm_processes():
+        yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """A test of how processes begin or end has fresh ones, and its fixtures too; see `warm_processes`."""
+    with warm_processes.fresh_processes() if item.get_closest_marker("fresh_processes") else nullcontext():
+        return (yield)
 
 
 @pytest.fixture(autouse=True, scope="session")

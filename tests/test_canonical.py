@@ -44,6 +44,13 @@ def test_numbers_are_read_as_a_physicist_writes_them():
     assert load_yaml("a: 5e-3\nb: 1e5\nc: .5\nd: 3", name="x") == {"a": 0.005, "b": 1e5, "c": 0.5, "d": 3}
 
 
+def test_minus_zero_is_zero_and_what_only_yaml_1_1_calls_numbers_is_text():
+    assert dump_yaml(load_yaml("a: -0.0", name="x")) == dump_yaml({"a": -0.0}) == dump_yaml({"a": 0.0})
+    assert content_hash(load_yaml("a: -0.0", name="x")) == content_hash({"a": 0.0})
+    odd = {"a": "1:30", "b": "1:30.5", "c": "010", "d": "0x10", "e": "0b1"}
+    assert load_yaml("".join(f"{name}: {text}\n" for name, text in odd.items()), name="x") == odd
+
+
 def test_words_stay_words():
     assert load_yaml("a: on\nb: yes\nc: 2024-01-01\nd: no", name="x") == {
         "a": "on",

@@ -103,6 +103,23 @@ class PastRound:
 
 
 @dataclass(frozen=True)
+class FamilyRound:
+    """A round of another environment of this lab that has the same kinds of code, noise and decoder.
+
+    Attributes:
+        environment: The other environment's fields.
+        past: The round.
+    """
+
+    environment: JsonObject
+    past: PastRound
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {"environment": self.environment, "past": self.past.to_dict()}
+
+
+@dataclass(frozen=True)
 class Context:
     """Everything that a role receives, from git alone except `machine` and `budget`; `to_dict` gives JSON values.
 
@@ -114,6 +131,9 @@ class Context:
         stages: Stage kinds by name: `{"schema": JSON schema of stage.yaml, "space": values worth trying}`.
         limits: The profile: shots and seconds of training, scored shots.
         history: Past rounds of this run, oldest first.
+        open_rounds: Other rounds of this run that are open now, as far as they are known; with an idea at least.
+        family: For the Ideator: scored rounds of other environments of the same kinds, those of the lowest ratios to the plain
+            decoder, worst first. Two runs on one environment do not see each other.
         front: Names of the rounds on the run's front, best gain first.
         failed_composes: Sets of rounds whose merge conflicted, never to be proposed again.
         machine: What rounds run on: `cores`, `memory_gib`, `device`, and what rounds took here.
@@ -141,6 +161,8 @@ class Context:
     budget: BudgetLeft = field(default_factory=BudgetLeft)
     formats: Mapping[str, JsonObject] = field(default_factory=dict)
     steering: str = ""
+    open_rounds: tuple[PastRound, ...] = ()
+    family: tuple[FamilyRound, ...] = ()
     hypothesis: HypothesisMessage | None = None
     parent_files: Mapping[str, str] = field(default_factory=dict)
     metrics: Metrics | None = None
@@ -150,7 +172,10 @@ class Context:
     def to_dict(self) -> dict[str, Any]:
         """As JSON values, for agents that talk to something else."""
         metrics = self.metrics.to_note() if self.metrics else None
-        return dict(vars(self)) | {"history": tuple(past.to_dict() for past in self.history), "metrics": metrics}
+        rounds = {
+            name: tuple(each.to_dict() for each in getattr(self, name)) for name in ("history", "open_rounds", "family")
+        }
+        return dict(vars(self)) | rounds | {"metrics": metrics}
 
 
 @dataclass(frozen=True)

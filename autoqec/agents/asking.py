@@ -17,6 +17,7 @@ from autoqec.agents.role_messages import MESSAGES
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.plugin_errors import explained
 from autoqec.problem.environment import explain
+from autoqec.strict_fields import checked_fields
 
 _ATTEMPTS = 2
 
@@ -41,7 +42,7 @@ def validated(role: Role, message: Any, check: Callable[[Any], None] = lambda me
     if not isinstance(message, Mapping):
         raise UsageError(f"the reply is not a JSON object but {type(message).__name__}")
     try:
-        found = MESSAGES[role].model_validate(dict(message))
+        found = checked_fields(MESSAGES[role], dict(message))
     except ValidationError as error:
         raise UsageError(explain(error)) from error
     check(found)

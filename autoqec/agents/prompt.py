@@ -26,6 +26,9 @@ _PREVIOUS = 4_000
 #: Of what the lab's owner wrote.
 _STEERING = 20_000
 
+#: How many open rounds the prompt names.
+_OPEN = 16
+
 #: How many findings about a run the prompt contains.
 _FINDINGS = 8
 
@@ -154,6 +157,7 @@ def _past(role: Role, context: Context, tokens: int) -> str:
         *([section("findings", *_findings(context))] if role == "ideator" else []),
         *(section(name, told) for name, told in _where_to_aim(context) if role == "ideator"),
         section("failed_composes", *map(list, context.failed_composes[-64:])),
+        *(section(name, *rows) for name, rows in _beside(context) if role == "ideator" and rows),
     ]
     left = tokens - sum(map(count_tokens, fixed))
     kept, gone = _rows(context, left // 2)
@@ -195,6 +199,37 @@ def _where_to_aim(context: Context) -> Iterator[tuple[str, dict[str, Any]]]:
                 kinds.setdefault(f"by_{band.by}", []).append(row)
             yield "failures", {"round": past.name, "development_shots": past.metrics.figures.shots, **kinds}
             break
+
+
+def _beside(context: Context) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Ideas that are being tried now, and the best round of each other environment of the family, a line each."""
+    yield (
+        "open_rounds",
+        [
+            without_empty(
+                {
+                    "round": past.name,
+                    "fork_from": list(past.fork_from),
+                    "compose": past.compose if past.compose != "none" else None,
+                    "hypothesis": shortened(past.hypothesis, _WORDS),
+                }
+            )
+            for past in context.open_rounds[-_OPEN:]
+        ],
+    )
+    best = {str(each.environment.get("name")): each.past for each in context.family}  # the last one is the best
+    yield (
+        "family",
+        [
+            {
+                "environment": name,
+                "round": past.name,
+                "hypothesis": shortened(past.hypothesis, _WORDS),
+                "ler_ratio": past.metrics.figures.ler_ratio if past.metrics else None,
+            }
+            for name, past in sorted(best.items())
+        ],
+    )
 
 
 def _baseline(context: Context) -> dict[str, Any]:

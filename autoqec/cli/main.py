@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import importlib
 import io
 import os
 import select
 import signal
 import sys
+from traceback import walk_tb
 from types import FrameType
 from typing import Any
 
@@ -157,14 +159,14 @@ def run(args: list[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort):
         from autoqec.views.console import say
 
-        say("interrupted; nothing is lost. Continue with: autoqec resume")
+        say(_interrupted(given))
         return 130
     except (SystemExit, BrokenPipeError) as error:
         # click and rich turn a broken pipe into a SystemExit that looks like any other.
         if isinstance(error, SystemExit) and not (isinstance(error.__context__, BrokenPipeError) or _reader_is_gone()):
             raise
         # The reader of our output has stopped, as `head` does: this is not an error.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _drop_output()
         return 0
     except AutoQECError as error:
         if traceback:
@@ -178,7 +180,7 @@ def run(args: list[str] | None = None) -> int:
             raise
         from autoqec.views.console import print_error
 
-        print_error(_unexpected(error, given))
+        print_error((_not_written(error) if isinstance(error, OSError) else None) or _unexpected(error, given))
         return 1
 
 
@@ -187,6 +189,43 @@ def _say_compiling(what: str, seconds: float) -> None:
     from autoqec.views.progress import compiling_note
 
     say(compiling_note(what, seconds))
+
+
+def _interrupted(given: list[str]) -> str:
+    """What is left of an interrupted command, and how to go on."""
+    command = next((each for each in given if each in COMMANDS), "")
+    if command in ("round", "resume", "compose", "agents"):
+        return "interrupted; nothing is lost. Continue with: autoqec resume"
+    if command == "verify" and not {"--audit", "--attest"} & set(given):
+        return (
+            "interrupted: no verdict was noted, and an attempt that had begun has spent its share of the error budget. Again:"
+            f" autoqec {' '.join(given)}"
+        )
+    return "interrupted"
+
+
+#: Modules that print; nothing else that they do writes.
+_PRINTING = ("autoqec.views.", "rich.", "click.utils", "click.termui")
+
+
+def _drop_output() -> None:
+    """Send what is still to be written to standard output nowhere; Python would fail on it again at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _not_written(error: OSError) -> AutoQECError | None:
+    """Describe an error of writing that is the machine's; None for any other."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):
+        return None
+    modules = [str(frame.f_globals.get("__name__")) for frame, _ in walk_tb(error.__traceback__)]
+    if modules == [__name__] or any(name.startswith(_PRINTING) for name in modules):
+        _drop_output()
+        hint = "free some disk space, or send the output elsewhere; what the command did before is in git"
+        return AutoQECError(f"the output cannot be written: {error.strerror}", hint=hint, code="not_written")
+    hint = "free some disk space, then run autoqec resume"
+    return AutoQECError(
+        f"{error.filename or 'a file'} cannot be written: {error.strerror}", hint=hint, code="not_written"
+    )
 
 
 def _unexpected(error: Exception, given: list[str]) -> AutoQECError:

@@ -20,7 +20,7 @@ def command(run: str | None, abandon: str | None, force: bool, as_json: bool, qu
     """Finish interrupted rounds, each from the first step whose result is not in git.
 
     RUN limits this to one run. If a round cannot continue, the command reports it, finishes the others, and exits with
-    code 1.
+    code 1. As for `autoqec round`, the exit code is also 1 if rounds ended and none completed.
     """
     import socket
 
@@ -49,11 +49,13 @@ def command(run: str | None, abandon: str | None, force: bool, as_json: bool, qu
         say("nothing to resume: no round was interrupted")
         return 0
     registry = load_plugins()
-    failed = False
+    failed, ended = False, []
     for claim in claims:
         try:
             with run_session(ledger, registry, settings, load_run(ledger, claim.run), quiet=quiet) as session:
-                show(resume_round(session, claim, force=force))
+                record = resume_round(session, claim, force=force)
+                show(record)
+                ended.append(record.status)
                 share_results(session)
         except BudgetSpentError:
             raise
@@ -63,4 +65,4 @@ def command(run: str | None, abandon: str | None, force: bool, as_json: bool, qu
             failed = True
             hint = error.hint or f"autoqec resume --abandon {claim.run}/{claim.number}"
             print_error(AutoQECError(f"round {claim.run}/{claim.number} cannot continue: {error.problem}", hint=hint))
-    return 1 if failed else 0
+    return 1 if failed or (ended and "ok" not in ended) else 0

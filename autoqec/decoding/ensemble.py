@@ -29,6 +29,9 @@ _STEP = 1.0 / 1024
 #: Shots that are decoded at once: the beliefs of each pass about them are kept for later members.
 _BLOCK = 1024
 
+#: Memory for the beliefs of a block: 64 passes about 1,024 shots of a code with 30,000 mechanisms would take 8 GB.
+_BLOCK_BYTES = 256 * 2**20
+
 #: The tensor with the learned coefficients of the choice, and its size. No stage's tensor has a slash in its name.
 CHOICE_TENSOR, CHOICE_SIZE = "ensemble/choice", COEFFICIENTS
 
@@ -71,13 +74,25 @@ class Ensembling:
         """
         observables = np.zeros((len(syndromes), self._problem.observable_bytes), dtype=np.uint8)
         invalid, passes = np.zeros(len(syndromes), dtype=bool), np.zeros(len(syndromes), dtype=np.int32)
-        for first in range(0, len(syndromes), _BLOCK):
-            part = slice(first, first + _BLOCK)
+        block = self.block_shots
+        for first in range(0, len(syndromes), block):
+            part = slice(first, first + block)
             chosen = self._decode_block(np.ascontiguousarray(syndromes[part]), predict, partial(told, first))
             observables[part], invalid[part] = chosen.answer.observables, chosen.answer.invalid
             passes[part] = chosen.passes
-            told(min(first + _BLOCK, len(syndromes)))
+            told(min(first + block, len(syndromes)))
         return Chosen(Decoded(observables, invalid), passes)
+
+    @property
+    def block_shots(self) -> int:
+        """How many shots are decoded at once, so that the beliefs that are kept for later members fit into `_BLOCK_BYTES`."""
+        each = 4 * len(self._problem.mechanisms) * (1 + self._passes_kept)
+        return max(1, min(_BLOCK, _BLOCK_BYTES // each))
+
+    @property
+    def _passes_kept(self) -> int:
+        """How many passes have beliefs that a later member disorders."""
+        return max(0, min(self.ensemble.passes, self.ensemble.members - self.ensemble.passes))
 
     def features(self, syndromes: np.ndarray, predict: Predict) -> tuple[np.ndarray, np.ndarray]:
         """What the choice is made from, after all members: see `autoqec.decoding.ensemble_board.features`.
@@ -120,7 +135,7 @@ class Ensembling:
                 beliefs, wrong = predict(asked, self.priors(member) if member else None)
                 invalid[left] |= wrong
                 passes[left] += 1
-                if ensemble.members > ensemble.passes:
+                if member < self._passes_kept:
                     passes_beliefs.append(np.empty((shots, beliefs.shape[1]), dtype=np.float32))
                     passes_beliefs[-1][left] = beliefs
             else:

@@ -13,6 +13,7 @@ from autoqec.agents.context_parts import BudgetLeft, KilledRound, MachineFacts, 
 from autoqec.agents.past_rounds import failed_composes, past_rounds
 from autoqec.candidate.installed_stages import formats, stage_kinds
 from autoqec.history import RoundRecord, read_candidate, read_committed, trusted_events
+from autoqec.loop.rounds_beside import open_rounds
 from autoqec.loop.session import Session
 from autoqec.loop.tracing import run_calls
 from autoqec.problem.streams import derive_key, derive_seed
@@ -38,7 +39,7 @@ def build_context(session: Session, number: int, limits: ProfileLimits, **fields
         limits: Its profile.
         fields: More fields of the context, those that belong to the role.
     """
-    # One run's rounds and no other's: a seed then gives the same rounds in any lab.
+    # Of this environment, one run's rounds and no other's: a seed then gives the same rounds in any lab without the family.
     records = session.records()
     decoder = session.registry.get("decoder", session.environment.environment.decoder.kind)
     past = past_rounds(records, lambda commit: read_candidate(session.ledger, commit))
@@ -51,6 +52,7 @@ def build_context(session: Session, number: int, limits: ProfileLimits, **fields
         formats=formats(decoder.capabilities.get("confidence"), solutions=bool(decoder.capabilities.get("solutions"))),
         limits=limits,
         history=past,
+        open_rounds=open_rounds(session, records, number),
         front=run_front(session, records).names,
         failed_composes=failed_composes(past),
         machine=_machine(past),

@@ -106,15 +106,16 @@ def teacher_of(session: Session, files: Mapping[str, bytes]) -> Choice | None:
         raise _no_teacher(f"there is no decoder {training.teacher!r}", references)
     missing = missing_packages(session.registry).get(chosen.kind)
     if missing:
-        raise _no_teacher(f"decoder {chosen.kind} needs a package that is not installed: {missing}", references)
+        problem = f"decoder {chosen.kind} needs a package that is not installed: {missing}"
+        raise _no_teacher(problem, references, code="missing_package")
     return chosen
 
 
-def _no_teacher(problem: str, references: Collection[str]) -> UsageError:
+def _no_teacher(problem: str, references: Collection[str], code: str = "bad_value") -> UsageError:
     return UsageError(
         f"{TRAINING_FILE}: teacher: {problem}",
         hint=f"name a decoder: {', '.join([*references, 'or one that autoqec plugins lists'])}; or set labels: sampled",
-        code="bad_value",
+        code=code,
         about={"file": TRAINING_FILE, "field": "teacher", "problem": problem, "choices": [*references]},
     )
 

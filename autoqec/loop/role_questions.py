@@ -20,6 +20,7 @@ from autoqec.loop.agent_contexts import build_context
 from autoqec.loop.candidate_files import canonical_files, sources_of, texts_of
 from autoqec.loop.parents import check_parents, find_start
 from autoqec.loop.round_state import RoundState
+from autoqec.loop.rounds_beside import family_rounds
 from autoqec.loop.session import Session, make_agent
 from autoqec.loop.tracing import TracedCalls
 
@@ -81,7 +82,8 @@ def check_hypothesis(session: Session, message: Hypothesis) -> None:
 
 def ask_ideator(session: Session, state: RoundState) -> Question:
     """The Ideator's question."""
-    return Question("ideator", _told(session, state), lambda message: check_hypothesis(session, message))
+    told = _told(session, state, family=family_rounds(session))
+    return Question("ideator", told, lambda message: check_hypothesis(session, message))
 
 
 def ask_coder(session: Session, state: RoundState, start: Mapping[str, bytes]) -> Question:

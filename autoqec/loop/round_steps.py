@@ -110,7 +110,11 @@ def code(session: Session, state: RoundState) -> None:
             reason = f"the merged candidate is not valid: {error.problem}"
             raise RoundEnded("compile_error", error, reason) from error
     else:
-        if state.proposal is None:
+        given = state.claim.details.get("proposal")
+        if state.proposal is None and given is not None:
+            proposal = Proposal.model_validate(given)
+            save_message(session.ledger, state.claim, "coder", proposal)
+        elif state.proposal is None:
             proposal = put(session, state, ask_coder(session, state, start.files))
             save_message(session.ledger, state.claim, "coder", proposal)
         else:
@@ -160,12 +164,15 @@ def train(session: Session, state: RoundState) -> Written:
     fingerprint = problem_from_dem(stim.DetectorErrorModel(session.dems[0]), name="the environment").fingerprint
     task = ScoringTask(environment=session.environment.files, sealed=SealedCandidate(state.files, b""))
     try:
-        training_of(state.files)
+        teacher = teacher_of(session, state.files)
     except (
         UsageError
     ) as error:  # of a commit that somebody else made; the training process finds what is wrong elsewhere
+        if error.code == "missing_package":
+            raise  # the candidate may be right: the round waits for the package
         raise RoundEnded("compile_error", error) from error
-    teacher, screening = teacher_of(session, state.files), screening_of(session, state, profile)
+    screening, composed = screening_of(session, state, profile), hypothesis_of(state).compose != "none"
+    parents = _parents(session, state, fingerprint)
     try:
         with FirstStart(task) as first:
 
@@ -178,10 +185,10 @@ def train(session: Session, state: RoundState) -> Written:
                 session.dems,
                 session.environment.environment.decoder.model_dump(),
                 stages=stages_to_warm_up(state.files, session.registry),
-                parents=parent_weights(session.ledger, hypothesis_of(state).fork_from, fingerprint=fingerprint),
+                parents=parents,
                 seed=derive_key(round_key(session, state.claim.number), "train"),
                 max_shots=profile.train_shots,
-                inherit=hypothesis_of(state).compose != "none",
+                inherit=composed,
                 locked=_locked(session, state.files),
                 limits=Limits(profile.train_seconds, int(profile.memory_gib * 2**30)),
                 report=lambda fields: session.event("train", **fields),
@@ -215,6 +222,22 @@ def train(session: Session, state: RoundState) -> Written:
         return {}
     trained = replace(state, weights=result.weights, training=training)
     return _note_metrics(session, trained, measure_screened(session, trained, profile, screened))
+
+
+def _parents(session: Session, state: RoundState, fingerprint: str) -> bytes:
+    """The weights that training may start from.
+
+    Raises:
+        RoundEnded: They belong to another problem.
+    """
+    idea = hypothesis_of(state)
+    wanted = idea.compose != "none" or training_of(state.files).init == "parents"
+    try:
+        return parent_weights(session.ledger, session.run, idea.fork_from, fingerprint=fingerprint, wanted=wanted)
+    except AutoQECError as error:
+        if error.code != "weights_of_another_problem":
+            raise
+        raise RoundEnded("train_error", error) from error
 
 
 def score(session: Session, state: RoundState) -> Written:

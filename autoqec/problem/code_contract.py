@@ -14,6 +14,7 @@ from autoqec.problem.environment import ENVIRONMENT_FILE, LoadedEnvironment, exp
 from autoqec.problem.locating import at_its_line
 from autoqec.problem.noise import Noise
 from autoqec.problem.problem import Problem, problem_from_circuit, problem_from_dem
+from autoqec.strict_fields import checked_fields
 
 
 class Code(Protocol):
@@ -82,6 +83,6 @@ def build_problem(loaded: LoadedEnvironment, code_kinds: Callable[[str], Code], 
 
 def _config(code: Code, fields: JsonObject) -> BaseModel:
     try:
-        return code.Config.model_validate(fields)
+        return checked_fields(code.Config, fields)
     except ValidationError as error:
         raise UsageError(explain(error, inside="code")) from error

@@ -32,6 +32,7 @@ from autoqec.problem.locating import at_its_line
 from autoqec.problem.noise import Noise
 from autoqec.problem.protocol import Constraints, Protocol
 from autoqec.size_limits import YAML_BYTES
+from autoqec.strict_fields import checked_fields
 
 #: The key of an environment's own YAML in its dictionary of files.
 ENVIRONMENT_FILE = "environment.yaml"
@@ -186,7 +187,7 @@ def environment_from_files(files: Mapping[str, bytes], *, origin: str) -> Loaded
     if not isinstance(raw, dict):
         raise UsageError(f"{origin} is not a mapping of fields", hint="compare it with a built-in: autoqec env list")
     try:
-        environment = Environment.model_validate(raw)
+        environment = checked_fields(Environment, raw)
     except ValidationError as error:
         found = UsageError(explain(error), hint=EDIT_FILE)
         raise at_its_line(found, origin, files[ENVIRONMENT_FILE]) from error
@@ -217,7 +218,7 @@ def validated(model: type[BaseModel], raw: Any, path: str) -> Any:
     if not isinstance(raw, dict):
         raise UsageError(f"{path} is not a mapping of fields", code="bad_yaml", about={"file": path})
     try:
-        return model.model_validate(raw)
+        return checked_fields(model, raw)
     except ValidationError as error:
         code, about = first_problem(error)
         raise UsageError(f"{path}: {explain(error)}", code=code, about={"file": path, **about}) from error

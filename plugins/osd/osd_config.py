@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from autoqec.errors import UsageError
 from autoqec.problem.environment import explain
 from autoqec.problem.problem import Problem
+from autoqec.strict_fields import checked_fields
 
 #: Maximum order of an exhaustive search, which tries 2^order patterns in every shot.
 MAX_EXHAUSTIVE = 15
@@ -101,7 +102,7 @@ def validated(model: type[_Config], kind: str, fields: dict[str, Any]) -> _Confi
         UsageError: A field is unknown or out of range; the message names it.
     """
     try:
-        return model.model_validate(fields)
+        return checked_fields(model, fields)
     except ValidationError as error:
         known = ", ".join(model.model_fields)
         what = explain(error).replace("the file: ", "")  # the prefix of rules about several fields

@@ -1,7 +1,7 @@
-"""Chooses the next change with a tree-structured Parzen estimator over gain, FLOPs and parameters, rebuilt from past rounds.
+"""Proposes changes with a tree-structured Parzen estimator over gain, FLOPs and parameters, rebuilt from past rounds.
 
-Only a few fields of the parent change at once: a round is then a small diff with a clear effect, and siblings that changed
-different fields can merge.
+Rounds of the family are its oldest trials. Only a few fields of the parent change at once, fewer the more forks there were: a
+round is then a small diff with a clear effect, and siblings that changed different fields can merge.
 """
 
 from __future__ import annotations
@@ -14,37 +14,67 @@ from autoqec.agents.agent_contract import Context, PastRound
 
 from .affording import violation
 from .ensemble_space import set_field
+from .family import elsewhere
 from .normal_form import normal_form
-from .relations import aims
+from .relations import Aims, aims
 from .retraining import trained_if_needed, with_training
 from .space import Parsed, choices, parse
 
 if TYPE_CHECKING:
     import optuna
 
-#: Number of fields that one round changes.
-_FIELDS_PER_ROUND = 2
+#: Number of fields that one round changes: wide moves first, and one less after each so many forks, down to one.
+_FIELDS_AT_FIRST, _FORKS_EACH = 3, 4
 
 
 def _name(key: tuple[str, str]) -> str:
     return ":".join(key)
 
 
-def _study(history: Sequence[PastRound], context: Context, sampler: optuna.samplers.BaseSampler) -> optuna.Study:
+def fields_per_round(context: Context) -> int:
+    """Return how many fields the next fork changes."""
+    forks = sum(len(past.fork_from) == 1 for past in context.history)
+    return max(1, _FIELDS_AT_FIRST - forks // _FORKS_EACH)
+
+
+def _trials(context: Context) -> list[tuple[PastRound, Context, Aims]]:
+    """Return what the estimator learns from, the oldest first: rounds of the family, then those of the run.
+
+    FLOPs and parameters grow with a code, so those of another environment are shifted until its cheapest round costs as much as
+    the run's.
+    """
+    own = [(past, context, aims(past)) for past in context.history if past.files]
+    family = [(each.past, elsewhere(context, each), aims(each.past)) for each in context.family]
+    return [(past, there, _shifted(costs, there, family, own)) for past, there, costs in family] + own
+
+
+def _shifted(
+    costs: Aims,
+    there: Context,
+    family: Sequence[tuple[PastRound, Context, Aims]],
+    own: Sequence[tuple[PastRound, Context, Aims]],
+) -> Aims:
+    theirs = [each for _, other, each in family if other.environment == there.environment]
+    ours = [each for past, _, each in own if past.status == "ok"] or theirs
+    flops, params = (min(each[axis] for each in ours) - min(each[axis] for each in theirs) for axis in (1, 2))
+    return costs[0], costs[1] + flops, costs[2] + params
+
+
+def _study(context: Context, sampler: optuna.samplers.BaseSampler) -> optuna.Study:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(directions=["maximize", "minimize", "minimize"], sampler=sampler)
-    for past in history:
+    for past, there, costs in _trials(context):
         parsed = parse(past.files)
-        whole = normal_form(parsed, context)
-        kept = {key: values for key, values in choices(parsed, context).items() if whole[key[0]].get(key[1]) in values}
+        whole = normal_form(parsed, there)
+        kept = {key: values for key, values in choices(parsed, there).items() if whole[key[0]].get(key[1]) in values}
         study.add_trial(
             optuna.trial.create_trial(
                 params={_name(key): values.index(whole[key[0]][key[1]]) for key, values in kept.items()},
                 distributions={_name(key): _distribution(values) for key, values in kept.items()},
-                values=list(aims(past)),
-                system_attrs={"constraints": [violation(past, context)]},
+                values=list(costs),
+                system_attrs={"constraints": [violation(past, there)]},
             )
         )
     return study
@@ -73,9 +103,9 @@ def mutate(parent: PastRound, context: Context, salt: int) -> tuple[Parsed, list
     seed = (context.seed + salt) % 2**32
     parsed = with_training(parent, context)
     open_choices = {key: values for key, values in choices(parsed, context).items() if len(values) > 1}
-    chosen = random.Random(seed).sample(sorted(open_choices), min(_FIELDS_PER_ROUND, len(open_choices)))  # noqa: S311
+    chosen = random.Random(seed).sample(sorted(open_choices), min(fields_per_round(context), len(open_choices)))  # noqa: S311
     sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=6)
-    study = _study([past for past in context.history if past.files], context, sampler)
+    study = _study(context, sampler)
     trial = study.ask()
     changes, whole = [], normal_form(parsed, context)
     for path, field in sorted(chosen):

@@ -15,17 +15,28 @@ from autoqec.results.reasons import FOUND_OUT
 from autoqec.results.rungs import COMPLETE
 
 from .affording import violation
-from .space import Parsed, code_of, parse, unparse
+from .space import Parsed, code_of, known_rounds, parse, unparse
 
-#: Gain, decades of FLOPs, decades of parameters.
+#: A merge needs two rounds.
+_FEWEST_TO_COMPOSE = 2
+
+#: Relative gain, decades of FLOPs, decades of parameters.
 Aims = tuple[float, float, float]
 
 #: The aims of a failed round: worse than any round that ran.
 FAILED: Aims = (-1.0, 12.0, 12.0)
 
 
+def relative_gain(past: PastRound) -> float:
+    """Return one minus the ratio to the plain decoder: other shots, and other environments, have other rates of both."""
+    figures = past.metrics.figures if past.metrics else None
+    if figures is None:
+        return FAILED[0]
+    return figures.delta_ler / figures.ler_baseline if figures.ler_baseline else 0.0
+
+
 def aims(past: PastRound) -> Aims:
-    """Return gain per shot (to maximise), and log10 of FLOPs per shot and of parameters (to minimise).
+    """Return the relative gain (to maximise), and log10 of FLOPs per shot and of parameters (to minimise).
 
     These are development figures, not those of the verdict. They are as fair, because every round has its own development
     shots, and they are reproducible from the seed, whereas a holdout is not. Those of a round that its screen ended are of
@@ -35,7 +46,12 @@ def aims(past: PastRound) -> Aims:
         return FAILED
     costs = past.metrics.costs
     flops, params = log10(max(1, costs.flops_per_shot)), log10(max(1, costs.params))
-    return float(past.metrics.figures.delta_ler), flops, params
+    return relative_gain(past), flops, params
+
+
+def _gain(past: PastRound) -> float:
+    """Return a round's gain per shot."""
+    return float(past.metrics.figures.delta_ler) if past.metrics else 0.0
 
 
 def beats(a: Aims, b: Aims) -> bool:
@@ -75,7 +91,7 @@ def ancestors(name: str, parents: Mapping[str, Sequence[str]]) -> set[str]:
 
 def pairs_to_compose(rounds: Sequence[PastRound], context: Context) -> Iterator[tuple[PastRound, PastRound]]:
     """Yield pairs, in order, that are unrelated, were never merged, do not conflict, and whose second round gains too."""
-    tried = {tuple(sorted(past.fork_from)) for past in context.history if past.compose != "none"}
+    tried = {tuple(sorted(past.fork_from)) for past in known_rounds(context) if past.compose != "none"}
     tried |= {tuple(sorted(names)) for names in context.failed_composes}
     parents = {past.name: past.fork_from for past in context.history}
     for first, second in combinations(rounds, 2):
@@ -87,14 +103,38 @@ def pairs_to_compose(rounds: Sequence[PastRound], context: Context) -> Iterator[
 
 def _disagree(first: PastRound, second: PastRound, context: Context) -> bool:
     """Tell whether a merge would conflict: both changed the same field, or code, of their common base differently."""
-    parents = {past.name: past.fork_from for past in context.history}
-    common = ancestors(first.name, parents) & ancestors(second.name, parents)
-    base = next((past.files for past in reversed(context.history) if past.name in common), {})
+    base = _common_files(first, second, context)
     mine, theirs, before = (_flat(files) for files in (first.files, second.files, base))
     return any(
         mine[key] != theirs[key] and before.get(key) not in (mine[key], theirs[key])
         for key in mine.keys() & theirs.keys()
     )
+
+
+def merged(pair: tuple[PastRound, PastRound], context: Context) -> Parsed:
+    """Return the candidate that a merge of two rounds gives: each field as the one that changed it has it."""
+    first, second = pair
+    base = parse(_common_files(first, second, context))
+    whole: Parsed = {}
+    for path in parse(first.files).keys() | parse(second.files).keys():
+        mine, theirs, before = (parsed.get(path) for parsed in (parse(first.files), parse(second.files), base))
+        if mine is None or theirs is None:
+            if before is None:  # one of them added it; what one of them removed is gone
+                whole[path] = dict(mine or theirs or {})
+            continue
+        was = before or {}
+        whole[path] = {
+            name: theirs[name] if name not in mine or (name in theirs and mine[name] == was.get(name)) else mine[name]
+            for name in mine.keys() | theirs.keys()
+        }
+    return whole
+
+
+def _common_files(first: PastRound, second: PastRound, context: Context) -> Mapping[str, str]:
+    """Return the files of the latest common ancestor of two rounds; empty if they have none."""
+    parents = {past.name: past.fork_from for past in context.history}
+    common = ancestors(first.name, parents) & ancestors(second.name, parents)
+    return next((past.files for past in reversed(context.history) if past.name in common), {})
 
 
 def _flat(files: Mapping[str, str]) -> dict[tuple[str, str], Any]:
@@ -116,7 +156,7 @@ def _keeps_weights(past: PastRound, context: Context) -> bool:
 def composes_due(context: Context, every: int) -> bool:
     """Tell whether a compose is due: one of every `every` rounds should be one, and the last ones were not."""
     recent = context.history[-(every - 1) :]
-    return len(recent) == every - 1 and all(past.compose == "none" for past in recent)
+    return len(recent) >= _FEWEST_TO_COMPOSE and all(past.compose == "none" for past in recent)
 
 
 def compose_reply(pair: tuple[PastRound, PastRound], context: Context) -> HypothesisMessage:
@@ -126,12 +166,12 @@ def compose_reply(pair: tuple[PastRound, PastRound], context: Context) -> Hypoth
     as one that added an ensemble to it, is named last.
     """
     names = [past.name for past in sorted(pair, key=lambda past: (_keeps_weights(past, context), past.name))]
-    gains = " and ".join(f"{aims(past)[0]:.4f} ({past.name})" for past in pair)
+    gains = " and ".join(f"{_gain(past):.4f} ({past.name})" for past in pair)
     return {
         "text": f"The changes of rounds {' and '.join(sorted(map(number_of, names), key=int))} act on different parts and add up",
         "fork_from": names,
         "compose": "pure",
-        "expected_delta_ler": round(max(aims(past)[0] for past in pair), 6),
+        "expected_delta_ler": round(max(map(_gain, pair)), 6),
         "rationale": f"Each round gained alone: {gains}. Neither descends from the other.",
     }
 
@@ -142,7 +182,7 @@ def fork_reply(parent: PastRound, parsed: Parsed, changes: Sequence[str], why: s
     return {
         "text": f"From round {number_of(parent.name)}: {', '.join(changes)}",
         "fork_from": [parent.name],
-        "expected_delta_ler": round(max(-1.0, aims(parent)[0]), 6),
-        "rationale": f"{parent.name} gained {aims(parent)[0]:.4f} per shot. {why[:1].upper()}{why[1:]}",
+        "expected_delta_ler": round(max(-1.0, _gain(parent)), 6),
+        "rationale": f"{parent.name} gained {_gain(parent):.4f} per shot. {why[:1].upper()}{why[1:]}",
         "hint": json.dumps({"files": files}),
     }

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from prompt_sections import sections
 
-from autoqec.agents.agent_contract import ROLES, Context, PastRound
+from autoqec.agents.agent_contract import ROLES, Context, FamilyRound, PastRound
 from autoqec.agents.dead_ends import dead_ends
 from autoqec.agents.prompt import render, schema_of
 from autoqec.agents.quoting import count_tokens, quoted, section, shortened
@@ -29,6 +29,10 @@ def past(number, **fields):
     files = {"stages/bp/stage.yaml": f"kind: neural_bp\niterations: {number}\n"}
     known = {"name": f"r-abcd/{number}", "status": "ok", "hypothesis": f"idea {number}", "files": files}
     return PastRound(**known | {"metrics": METRICS, "decision": "candidate"} | fields)
+
+
+#: Rounds beside those of the run's history.
+BESIDE = {"open_rounds": (past(4),), "family": (FamilyRound({"name": "d5"}, past(5)),)}
 
 
 def context(story="a story", kind="neural_bp", **fields):
@@ -65,13 +69,15 @@ def hostile():
         hypothesis={"text": ORDER},
         parent_files={"a": ORDER},
         metrics=some_metrics(x=ORDER),
+        open_rounds=(past(4, hypothesis=ORDER),),
+        family=(FamilyRound({"name": ORDER}, past(5, hypothesis=ORDER)),),
     )
 
 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("again", [{}, {"repair": ORDER, "previous": ORDER}])
 def test_orders_in_data_change_nothing_of_a_prompts_structure(role, again):
-    tame, wild = (render(role, replace(each, **again)).text for each in (context(), hostile()))
+    tame, wild = (render(role, replace(each, **again)).text for each in (context(**BESIDE), hostile()))
     assert sections(wild) == sections(tame)
     assert len(re.findall("</?data", wild)) == len(re.findall("</?data", tame))
     # Line for line, what is not data is the same: nothing that was quoted became ours.
@@ -222,3 +228,18 @@ def test_the_ideator_sees_how_much_room_is_left_and_where_failures_are():
         assert not {"room_left", "failures"} & set(bodies(render(role, context(history=history)).text))
     assert not {"room_left", "failures"} & set(bodies(render("ideator", context()).text))
     assert "room_left" not in bodies(render("ideator", context(history=(past(1, share_of_gap=gap(None)),))).text)
+
+
+def test_an_ideator_reads_a_line_of_each_open_round_and_of_the_best_round_of_each_other_environment():
+    family = tuple(
+        FamilyRound({"name": name}, past(number, hypothesis=f"{name} {number}", metrics=some_metrics(ler_ratio=ratio)))
+        for name, number, ratio in (("d5", 1, 0.8), ("d3", 2, 0.7), ("d5", 3, 0.6))
+    )
+    told = bodies(render("ideator", context(family=family, open_rounds=(past(7, fork_from=("r-abcd/1",)),))).text)
+    assert told["open_rounds"] == [{"round": "r-abcd/7", "fork_from": ["r-abcd/1"], "hypothesis": "idea 7"}]
+    assert told["family"] == [
+        {"environment": "d3", "round": "r-abcd/2", "hypothesis": "d3 2", "ler_ratio": 0.7},
+        {"environment": "d5", "round": "r-abcd/3", "hypothesis": "d5 3", "ler_ratio": 0.6},
+    ]
+    assert not {"open_rounds", "family"} & bodies(render("ideator", context()).text).keys()
+    assert not {"open_rounds", "family"} & bodies(render("coder", context(family=family)).text).keys()

@@ -1,5 +1,6 @@
 """The command line: exit codes, data on stdout, messages on stderr, and nothing heavy imported by what only reads."""
 
+import errno
 import importlib
 import json
 import os
@@ -18,7 +19,7 @@ from autoqec.cli.lab import run_session
 from autoqec.cli.main import COMMANDS, module_of, run
 from autoqec.compiled_once import say_compiling
 from autoqec.config import load_settings
-from autoqec.history import list_claims, list_runs, open_ledger
+from autoqec.history import close_claim, find_record, list_claims, list_runs, open_ledger
 from autoqec.plugins import load_plugins
 from autoqec.sandbox.child import Child
 from autoqec.testing import make_tiny_lab
@@ -414,6 +415,23 @@ def test_a_round_that_cannot_go_on_is_reported_and_can_be_given_up(copied, capsy
     assert "nothing to resume" in printed(capsys, "resume")[2]
 
 
+@pytest.mark.parametrize(("status", "expected"), [("compile_error", 1), ("ok", 0)])
+def test_resume_exits_as_round_does(copied, capsys, monkeypatch, status, expected):
+    run = copied[0]["run"]
+    ref = f"refs/autoqec/claims/{run}/1"
+    claim = json.loads(_git("cat-file", "blob", ref))
+    claim |= {"boot_id": "gone", "state": "open", "status": None, "closed": None}
+    _git("update-ref", ref, _git("hash-object", "-w", "--stdin", text=json.dumps(claim)))
+
+    def ends(session, claim):
+        close_claim(session.ledger, claim, status=status, reason="r")
+        return find_record(session.ledger, claim.run, claim.number)
+
+    monkeypatch.setattr("autoqec.loop.one_round._finish", ends)
+    code, out, _ = printed(capsys, "resume", "--json")
+    assert (code, json.loads(out)["status"]) == (expected, status)
+
+
 def test_a_round_of_a_renamed_host_is_named_and_can_be_forced(copied, capsys):
     run = copied[0]["run"]
     ref = f"refs/autoqec/claims/{run}/1"
@@ -478,6 +496,48 @@ def test_a_reader_that_takes_nothing_is_no_error(lab, args):
     script = f"{sys.executable} -m autoqec {args} | true; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", script], cwd=lab[0], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("args", ["--help", "plugins --json", "env list", "log"])
+def test_output_that_cannot_be_written_is_an_error_that_says_so(tmp_path, args):
+    make_tiny_lab(tmp_path)
+    script = f"{sys.executable} -m autoqec {args} > /dev/full"
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(
+        "error: the output cannot be written: No space left on device [not_written]\n  hint: "
+    )
+    assert len(done.stderr.splitlines()) == 2
+
+
+def test_a_file_that_cannot_be_written_is_named(monkeypatch, capsys):
+    def full():
+        raise OSError(errno.ENOSPC, "No space left on device", "x.json")
+
+    monkeypatch.setattr("autoqec.cli.log.command", click.command()(full))
+    code, _, err = printed(capsys, "log")
+    assert (code, err.splitlines()[0]) == (1, "error: x.json cannot be written: No space left on device [not_written]")
+
+
+@pytest.mark.parametrize(
+    ("args", "hint"),
+    [
+        ("round", "Continue with: autoqec resume"),
+        ("verify exp/r-abcd/1 -q", "Again: autoqec verify exp/r-abcd/1 -q"),
+        ("log", "interrupted\n"),
+        ("verify exp/r-abcd/1 --audit", "interrupted\n"),
+    ],
+)
+def test_an_interrupted_command_says_how_to_go_on(monkeypatch, capsys, args, hint):
+    def interrupted(**options):
+        raise KeyboardInterrupt
+
+    command, *rest = args.split()
+    monkeypatch.setattr(f"autoqec.cli.{command}.command.callback", interrupted)
+    code, _, err = printed(capsys, command, *rest)
+    assert code == 130
+    assert hint in err
+    assert ("resume" in err) == (command == "round")
 
 
 def _start(folder, *args):
@@ -548,6 +608,7 @@ def test_a_round_that_is_killed_while_it_is_verified_is_resumed_to_the_same_metr
     _resumed(Path.cwd(), whole, attempt=2)
 
 
+@pytest.mark.fresh_processes
 def test_ctrl_c_leaves_130_and_no_process(tmp_path):
     ledger = make_tiny_lab(tmp_path)
     process = _start(tmp_path, "round")

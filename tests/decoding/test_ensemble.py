@@ -135,6 +135,22 @@ def test_the_batch_changes_no_answer(decoder, passes):
         assert alone.passes[0] == whole.passes[shot]
 
 
+def test_the_beliefs_that_are_kept_fit_into_their_memory_and_smaller_blocks_change_no_answer(monkeypatch):
+    made = open_ensemble(Ensemble(members=6, passes=4), MWPM, PROBLEM)
+    whole, asked = made.decode(FEW, pipeline), []
+
+    def asks(syndromes, priors):
+        asked.append(len(syndromes))
+        return pipeline(syndromes, priors)
+
+    each = 4 * len(PROBLEM.mechanisms) * 3  # two of the passes are disordered later, and one is in hand
+    monkeypatch.setattr("autoqec.decoding.ensemble._BLOCK_BYTES", 70 * each)
+    found = made.decode(FEW, asks)
+    assert max(asked) == 70
+    assert np.array_equal(found.answer.observables, whole.answer.observables)
+    assert np.array_equal(found.passes, whole.passes)
+
+
 def test_members_beyond_the_passes_share_these():
     chosen = open_ensemble(Ensemble(members=6, passes=2, agree=0), MWPM, PROBLEM).decode(FEW, pipeline)
     assert (chosen.passes == 2).all()

@@ -200,3 +200,8 @@ def test_the_site_has_every_page_once():
     nav = list(pages(yaml.load((ROOT / "mkdocs.yml").read_text(), Loader)["nav"]))
     there = sorted(path.relative_to(ROOT / "docs").as_posix() for path in PAGES)
     assert sorted(nav) == there, "list each page of docs/ once in nav of mkdocs.yml"
+
+
+def test_every_code_block_of_the_readme_fits_100_columns():
+    wide = [line for block in blocks(ROOT / "README.md") for line in block.body.splitlines() if len(line) > 100]
+    assert wide == []

@@ -16,7 +16,10 @@ from autoqec.sandbox.channel import ChannelClosed, Message
 from autoqec.sandbox.child import Child
 from autoqec.sandbox.fork_server import ForkServer
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="filters of system calls are Linux's")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="filters of system calls are Linux's"),
+    pytest.mark.fresh_processes,
+]
 
 FILES = sorted(path for path in Path(__file__).parent.glob("*.py") if not path.name.startswith("test_"))
 SECRET = ctypes.create_string_buffer(b"SECRET")

@@ -107,6 +107,7 @@ def test_better_code_of_its_own_is_verified_behind_its_lock(session, autoqec_lab
     assert verdict["cpu_us_per_shot"] > 0
 
 
+@pytest.mark.fresh_processes
 def test_children_of_a_child_are_killed_with_it(tmp_path):
     from autoqec.sandbox.channel import ChannelTimeout
     from autoqec.sandbox.child import Child

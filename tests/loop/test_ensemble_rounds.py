@@ -12,7 +12,7 @@ from autoqec.loop.candidate_files import require_ensemble_fits
 from autoqec.loop.one_round import run_round
 from autoqec.results.audit import audit
 from autoqec.scoring.verifier_contract import Verdict
-from autoqec.testing import ScriptedAgent
+from autoqec.testing import TINY_ENVIRONMENT, ScriptedAgent
 from autoqec.testing import tiny_proposal as candidate
 from autoqec.views.round_json import RoundRow, round_row
 
@@ -90,7 +90,9 @@ def test_a_merged_ensemble_without_a_pipeline_is_a_compile_error(session):
 
 
 @pytest.mark.parametrize("gate", [{"gate.yaml": GATE}, {}], ids=["behind a gate", "about every shot"])
-def test_a_round_with_an_ensemble_is_verified_at_what_its_passes_cost(session, gate):
+def test_a_round_with_an_ensemble_is_verified_at_what_its_passes_cost(session, gate, autoqec_lab):
+    if not gate:  # cells at another p are judged behind the gate
+        (autoqec_lab.workdir / "envs/tiny.yaml").write_text(TINY_ENVIRONMENT.replace("32768", "32768, harm_cells: []"))
     coder = ensembled(8, **gate)
     made = session(ScriptedAgent({"ideator": [{"text": "t"}], "coder": [coder], "analyst": [VERIFY]}))
     record = run_round(made)

@@ -28,6 +28,7 @@ from autoqec.history import (
     open_ledger,
     read_attachment,
     read_candidate,
+    read_claim,
     read_notes,
 )
 from autoqec.loop import candidate_files, judging, round_steps
@@ -175,6 +176,7 @@ def test_log_pareto_and_verify_need_nothing_outside_git(searched, tmp_path, monk
     assert json.loads(done.stdout)["attempt"] == 1 + sum(record.verdict is not None for record in records)
 
 
+@pytest.mark.fresh_processes  # each with a seed of its own for Python's hashes
 def test_a_seed_gives_the_same_candidate_and_metrics_on_any_number_of_workers(told, tell, tmp_path):
     (first, (_, a), *_), (second, (_, b), *_) = told, tell(tmp_path / "lab", jobs=2)
     assert (first.settings.jobs, second.settings.jobs) == (1, 2)
@@ -482,6 +484,23 @@ def test_a_training_file_by_hand_that_is_not_valid_ends_the_round(session, train
     assert "training.yaml" in record.claim.reason
 
 
+def test_a_teacher_by_hand_that_there_is_not_ends_the_round_and_one_that_is_not_installed_leaves_it_open(
+    session, monkeypatch
+):
+    made = session(ScriptedAgent({}))
+    training = b"labels: distilled\nteacher: nobody\n"
+    claim = by_hand(made, {"stages/bp/stage.yaml": b"kind: neural_bp\n", "training.yaml": training})
+    record = rounds.resume_round(made, claim)
+    assert (record.status, record.claim.code) == ("compile_error", "bad_value")
+    monkeypatch.setattr(candidate_files, "missing_packages", lambda registry: {"osd": "pip install 'x'"})
+    claim = by_hand(
+        made, {"stages/bp/stage.yaml": b"kind: neural_bp\n", "training.yaml": training.replace(b"nobody", b"osd")}
+    )
+    with pytest.raises(UsageError, match="pip install"):
+        rounds.resume_round(made, claim)
+    assert read_claim(made.ledger, claim.run, claim.number).state == "open"
+
+
 def test_a_round_by_hand_without_a_hypothesis_says_what_is_missing(session):
     made = session(ScriptedAgent({}))
     claim = by_hand(made, {"stages/bp/stage.yaml": b"kind: neural_bp\n"}, traced=False)
@@ -639,6 +658,28 @@ def test_an_environment_may_ask_for_a_multiple_of_the_profiles_shots(session, au
     assert record.metrics["shots"] == 61_440, "the profile's 20,000, three times, in whole chunks"
     assert asked == [300_000]
     assert record.verdict["max_shots"] == 250_000, "the protocol's limit still holds"
+
+
+@pytest.mark.slow
+def test_a_verdict_by_strata_is_audited_and_replayed_as_any_other(session, autoqec_lab):
+    path = autoqec_lab.workdir / "envs/tiny.yaml"
+    plain = path.read_text()
+    path.write_text(plain.replace("protocol: {", "protocol: {sampling: stratified, max_shots: 400000, "))
+    agent = ScriptedAgent({"ideator": [{"text": "a"}], "coder": [candidate(8)], "analyst": [VERIFY]})
+    made = session(agent)
+    record = run_round(made)
+    noted = Verdict.from_dict(record.verdict)
+    assert len(noted.evidence.target.strata.test.listed) == 2, "there are too many pairs for the profile's shots"
+    assert noted.evidence.share_of_gap is None
+    state = read_state(made.ledger, made.run.name, record.number)
+    assert audit_round(made, state, noted) == []
+    assert replay_differences(noted, judge(made, state, replay=noted)) == []
+    note = noted.to_note()
+    del note["strata"]
+    assert "strata: the verdict's shots are plain" in " ".join(audit_round(made, state, Verdict.from_dict(note)))
+    refused = load_settings(made.ledger.workdir, {"strong_reference": "mwpm_correlated"})
+    with pytest.raises(UsageError, match="cannot be compared on shots by strata"):
+        judge(replace(made, settings=refused), state)
 
 
 @pytest.mark.slow

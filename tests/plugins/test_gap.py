@@ -170,15 +170,22 @@ def lightest(problem, syndrome, wanted):
     return found.fun
 
 
-@pytest.mark.parametrize("route", ROUTES)
-def test_gaps_on_a_torus_equal_integer_programming(route, monkeypatch):
-    use(route, monkeypatch)
-    problem = toric(4, 3, 0.03)
+@pytest.fixture(scope="module")
+def torus():
+    """A problem on a torus, some of its shots, and of each the lightest weight of each class; integer programming takes long."""
+    problem = toric(3, 3, 0.05)
     bits, _, _ = problem.dem.compile_sampler(seed=3).sample(12)
+    classes = list(itertools.product((0, 1), repeat=2))
+    return problem, bits, [{two: lightest(problem, row, two) for two in classes} for row in bits]
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_gaps_on_a_torus_equal_integer_programming(route, torus, monkeypatch):
+    use(route, monkeypatch)
+    problem, bits, by_class = torus
     syndromes = np.packbits(bits, axis=1, bitorder="little")
     decoded, gaps = Mwpm().compile(problem).decode_with_confidence(syndromes)
-    for shot, row in enumerate(bits):
-        weights = {two: lightest(problem, row, two) for two in itertools.product((0, 1), repeat=2)}
+    for shot, weights in enumerate(map(dict, by_class)):
         own = weights.pop((decoded.observables[shot, 0] & 1, decoded.observables[shot, 0] >> 1))
         assert gaps[shot] == pytest.approx(min(weights.values()) - own, abs=1e-3)
 

@@ -252,7 +252,7 @@ def test_development_figures_count_for_a_seed_gives_them_again_and_who_was_found
         1, files, verdict="VERIFIED", holdout={"delta_ler": 0.0001, "flops_per_shot": 1, "params": 1}, gain=0.005
     )
     assert aims(lucky) == aims(past(2, files, gain=0.005))
-    assert aims(lucky)[0] == 0.005
+    assert aims(lucky)[0] == 0.005 / lucky.metrics.figures.ler_baseline
     unlucky = past(3, files, verdict="SUSPICIOUS", verdict_reason="decoder_gain", gain=0.02)
     found_out = past(4, files, verdict="SUSPICIOUS", verdict_reason="batch_dependent", gain=0.02)
     assert [each.name for each in usable(context([lucky, unlucky, found_out]))] == ["r-abcd/1", "r-abcd/3"]

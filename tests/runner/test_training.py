@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from autoqec.candidate.schema import read_candidate, write_candidate
+from autoqec.candidate.schema import Training, read_candidate, write_candidate
 from autoqec.errors import UsageError
 from autoqec.plugins import load_plugins
 from autoqec.problem.sampling import Labelled
@@ -17,8 +17,8 @@ from autoqec.runner import shot_losses
 from autoqec.runner.devices import choose_device
 from autoqec.runner.losses import batch_loss
 from autoqec.runner.stopping import EarlyStopping, steps_between_looks
-from autoqec.runner.training import TrainingDiverged, train
-from autoqec.testing import custom_module, surface_problem
+from autoqec.runner.training import TrainingDiverged, _plan, train
+from autoqec.testing import custom_module, surface_problem, untrained
 
 
 @pytest.fixture(scope="module")
@@ -211,6 +211,54 @@ def test_training_does_not_import_the_compiler():
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
+#: Serves a candidate whose weights, and the error model, lie beside it.
+ANSWERS = """
+import sys
+from pathlib import Path
+from autoqec.runner.worker import serve_predictions
+from autoqec.sandbox.channel import ChannelClosed, Message
+from autoqec.sandbox.sealed import SealedCandidate
+from autoqec.sandbox.worker_requests import CandidateRequest, PredictionRequest, Preparation
+
+class Asks:
+    def __init__(self, *requests):
+        self.asked, self.answers = [each.to_message() for each in requests], []
+
+    def receive(self):
+        if not self.asked:
+            raise ChannelClosed("it has asked everything")
+        return self.asked.pop(0)
+
+    def send(self, message):
+        self.answers.append(message)
+
+files = {"stages/bp/stage.yaml": b"kind: neural_bp\\niterations: 2\\n"}
+asks = Asks(
+    Preparation(stages=(), dem=Path("dem").read_bytes(), lock=False),
+    CandidateRequest(SealedCandidate(files, Path("weights").read_bytes())),
+    PredictionRequest("predict", bytes(int(sys.argv[1]))),
+    PredictionRequest("cost"),
+)
+try:
+    serve_predictions(asks)
+except ChannelClosed:
+    ready, beliefs, cost = asks.answers
+assert beliefs.blobs["beliefs"]
+assert cost.fields["params"] > 0
+assert "torch" not in sys.modules
+"""
+
+
+def test_a_stage_of_ours_answers_and_is_counted_without_torch(problem, tmp_path):
+    """It takes longer to import than to answer, and each round has several such processes."""
+    sealed = untrained({"stages/bp/stage.yaml": b"kind: neural_bp\niterations: 2\n"}, problem)
+    (tmp_path / "weights").write_bytes(sealed.weights)
+    (tmp_path / "dem").write_text(str(problem.dem))
+    command = [sys.executable, "-c", ANSWERS, str(problem.syndrome_bytes)]
+    done = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_weights_of_more_than_a_megabyte_are_bytes_like_others():
     """The channel hands large blobs on without copying them, as bytearrays, and git takes bytes only."""
     from autoqec.runner.train import Limits, train_candidate
@@ -233,3 +281,21 @@ def test_weights_of_more_than_a_megabyte_are_bytes_like_others():
     )
     assert len(result.weights) > 2**20
     assert type(result.weights) is bytes
+
+
+@pytest.mark.parametrize(
+    ("told", "most", "steps"),
+    [
+        ({"shots": 4096, "epochs": 1, "batch_size": 64}, 1000, 15),
+        ({"shots": 4096, "epochs": 100, "batch_size": 64}, 1000, 15),  # an epoch has less than a batch
+        ({"shots": 4096, "epochs": 1000, "batch_size": 8}, 1000, 125),
+        ({"shots": 4096, "epochs": 2, "batch_size": 64}, 10**6, 128),
+        ({"shots": 32, "epochs": 3, "batch_size": 64}, 10**6, 3),
+        ({"shots": 4096, "epochs": 5, "batch_size": 2048}, 1000, 0),
+        ({"shots": 0, "epochs": 5, "batch_size": 8}, 1000, 0),
+    ],
+)
+def test_all_epochs_together_draw_no_more_shots_than_the_profile_allows(told, most, steps):
+    settings = Training(**told)
+    assert _plan(settings, most)[1] == steps
+    assert steps * settings.batch_size <= most

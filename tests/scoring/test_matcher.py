@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from warm_processes import children
 
 from autoqec.candidate.weights import save_weights
 from autoqec.errors import AutoQECError, UsageError
@@ -16,14 +17,18 @@ from autoqec.plugins import load_plugins
 from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import ENVIRONMENT_FILE, environment_from_files
 from autoqec.problem.sampling import sample_chunk
+from autoqec.results.counts import PairedCounts
+from autoqec.results.stratified_counts import shares_for
 from autoqec.sandbox.channel import Message
 from autoqec.sandbox.child import Child
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring import shard
 from autoqec.scoring.decoder_set import open_decoder_set
+from autoqec.scoring.fault_strata import sets_to_list, strata_of
 from autoqec.scoring.matcher import MEMORY_BYTES, Matcher
 from autoqec.scoring.predictor import CandidateFault
 from autoqec.scoring.scoring_requests import AgainTask, ScoringTask
+from autoqec.scoring.shard import ChunkScore
 from autoqec.testing import TINY_ENVIRONMENT, custom_module, untrained
 
 SEED = 0x1F2E3D4C5B6A7988
@@ -142,8 +147,8 @@ def test_a_matcher_has_so_much_memory_and_more_for_beliefs_is_the_candidates_fai
         pid = matcher._child.pid
         soft, hard = resource.prlimit(pid, resource.RLIMIT_AS)
         assert (soft, hard) == (MEMORY_BYTES, resource.getrlimit(resource.RLIMIT_AS)[1])
-        (candidate,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        assert resource.prlimit(int(candidate), resource.RLIMIT_AS)[0] > MEMORY_BYTES, "the candidate has its own"
+        (candidate,) = children(pid)
+        assert resource.prlimit(candidate, resource.RLIMIT_AS)[0] > MEMORY_BYTES, "the candidate has its own"
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
         resource.prlimit(pid, resource.RLIMIT_AS, (pages * resource.getpagesize(), hard))
         with pytest.raises(fault, match=words) as caught:
@@ -166,7 +171,7 @@ def test_it_takes_another_candidate_without_starting_anew():
             matcher.open(each)
             layers = matcher.wait(problem.observable_bytes)
             found.append((matcher.candidate(syndromes)[0].observables.tobytes(), layers and layers.level >= 1))
-            processes.append(Path(f"/proc/{matcher._child.pid}/task/{matcher._child.pid}/children").read_text().split())
+            processes.append(children(matcher._child.pid))
     assert found[0] == found[3]
     assert len(set(found)) == 3
     assert [layers for _, layers in found] == [None, None, True, None]
@@ -197,6 +202,25 @@ def test_fresh_processes_answer_the_same_in_other_company():
     assert len({chunk["answers"] for chunk in scored}) == 3
 
 
+def test_shots_by_strata_go_the_same_way_and_how_many_faults_they_have_stays_here(sent):
+    problem, data = blobs()
+    sets = sets_to_list(problem, 1000)
+    shares = shares_for(strata_of(problem).probabilities[len(sets) :].tolist(), ())
+    told = task(data, [SEED, 2], references=True, shares=shares, listed=sets, first_listed=(0, sum(sets)))
+    chunks = [ChunkScore.from_dict(each) for each in shard.score_chunks(told.to_message()).fields["chunks"]]
+    for each in chunks:
+        counts = {name: sum([*of.listed, *of.drawn], PairedCounts()) for name, of in each.strata.items()}
+        assert counts[""] == each.counts
+        assert counts["neutral"] == each.neutral
+        assert counts["reference mwpm_correlated"].baseline_failures == each.references["mwpm_correlated"]
+    assert [each.shots for each in chunks[0].strata[""].listed] == list(sets)
+    assert not any(each.shots for each in chunks[1].strata[""].listed)
+    for word in ("shares", "first_listed", str(SEED)):
+        assert not any(word.encode() in each for each in sent)
+    again = shard.answer_again(AgainTask(**vars(told), rates=(0.004, 0.009)).to_message()).fields["answers"]
+    assert again == [each.answers for each in chunks]
+
+
 @pytest.mark.parametrize("what", ["cost", "score_chunks"])
 def test_after_a_fault_the_next_task_has_processes_of_its_own(what):
     """The matcher ends with a fault of its candidate; whatever task it was, it must not be asked again."""
@@ -204,8 +228,8 @@ def test_after_a_fault_the_next_task_has_processes_of_its_own(what):
     message = task(data, [SEED]).to_message()
     shard.score_chunks(message)
     matcher = shard._decoder_set[1].matcher._child.pid
-    (candidate,) = Path(f"/proc/{matcher}/task/{matcher}/children").read_text().split()
-    os.kill(int(candidate), signal.SIGKILL)
+    (candidate,) = children(matcher)
+    os.kill(candidate, signal.SIGKILL)
     with pytest.raises(CandidateFault, match="crash"):
         getattr(shard, what)(message)
     assert shard.cost(message).fields["params"] > 0

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from warm_processes import children
 
 from autoqec.plugins import load_plugins
 from autoqec.problem.sampling import sample_chunk
@@ -60,6 +61,7 @@ def answers(sealed, problem, workers, locked=True, counted=True):
         return beliefs, predictor.lock, predictor.cost() if counted else None, forked
 
 
+@pytest.mark.fresh_processes
 def test_a_fork_answers_and_is_locked_as_a_fresh_process(problem, workers):
     sealed = seal(problem)
     fresh, layers, cost, _ = answers(sealed, problem, None)
@@ -141,7 +143,7 @@ def test_a_matcher_that_is_killed_takes_them_all_along(problem):
 
 
 def descendants(pid):
-    own = list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+    own = children(pid)
     return own + [each for child in own for each in descendants(child)]
 
 

@@ -1,0 +1,98 @@
+"""What an Ideator is told beside its run's closed rounds: rounds that are open now, and rounds of the family."""
+
+from dataclasses import replace
+
+import pytest
+
+from autoqec.agents.agent_contract import FamilyRound, PastRound
+from autoqec.history import attach, claim_round, start_run
+from autoqec.loop.agent_contexts import build_context
+from autoqec.loop.role_questions import ask_ideator
+from autoqec.loop.round_state import read_state
+from autoqec.loop.rounds_beside import MOST_OF_FAMILY, family_rounds, lowest_ratios, of_one_family
+from autoqec.problem.environment import ENVIRONMENT_FILE, environment_from_files
+from autoqec.testing.sample_notes import some_metrics
+from autoqec.testing.tiny import TINY_ENVIRONMENT
+
+LARGER = TINY_ENVIRONMENT.replace("distance: 3", "distance: 5").replace("name: tiny", "name: larger")
+
+
+def environment(text):
+    return environment_from_files({ENVIRONMENT_FILE: text.encode()}, origin="a test").environment
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "one_family"),
+    [
+        ("distance: 3", "distance: 5", True),
+        ("p: [0.006]", "p: [0.001]", True),
+        ("unrotated_memory_z", "rotated_memory_z", False),
+        ("kind: depolarizing", "kind: phenomenological", False),
+        ("decoder: mwpm\n", "decoder: osd\n", False),
+    ],
+)
+def test_a_family_has_the_same_kinds_and_codes_that_differ_in_numbers_alone(before, after, one_family):
+    changed = TINY_ENVIRONMENT.replace(before, after)
+    assert changed != TINY_ENVIRONMENT
+    assert of_one_family(environment(TINY_ENVIRONMENT), environment(changed)) is one_family
+
+
+def test_a_context_has_the_best_rounds_of_a_large_family_the_best_one_last():
+    rounds = [
+        FamilyRound({}, PastRound(f"r/{n}", "ok", metrics=some_metrics(ler_ratio=0.5 + 0.01 * (n * 7 % 40))))
+        for n in range(40)
+    ]
+    ratios = [each.past.metrics.figures.ler_ratio for each in lowest_ratios(rounds)]
+    assert ratios == pytest.approx([0.5 + 0.01 * n for n in reversed(range(MOST_OF_FAMILY))])
+
+
+def session_of(made, text, name):
+    """A session of a new run on another environment in the same lab."""
+    loaded = environment_from_files({ENVIRONMENT_FILE: text.encode()}, origin="a test")
+    run = start_run(
+        made.ledger,
+        name,
+        base=made.run.base,
+        env_name=loaded.name,
+        env_id=loaded.identity,
+        env_files=dict(loaded.files),
+        settings=dict(made.run.settings),
+    )
+    return replace(made, run=run)
+
+
+def test_rounds_of_other_environments_of_the_family_are_told_and_no_others(with_round):
+    scored = f"{with_round.run.name}/2"
+    larger = session_of(with_round, LARGER, "larger-aaaa")
+    (found,) = family_rounds(larger)  # the first round was not scored
+    assert found.past.name == scored
+    assert found.past.metrics is not None
+    assert found.past.files
+    assert found.environment["name"] == "tiny"
+    assert family_rounds(with_round) == (), "a run's own environment is none of the others"
+    again = session_of(with_round, TINY_ENVIRONMENT, "tiny-again")
+    assert family_rounds(again) == (), "two seeds on one environment stay independent"
+    other = session_of(with_round, LARGER.replace("unrotated", "rotated"), "rotated-aaaa")
+    assert family_rounds(other) == ()
+
+
+def test_the_ideator_alone_is_told_of_the_family(with_round):
+    larger = session_of(with_round, LARGER, "larger-aaaa")
+    claim_round(larger.ledger, larger.run.name, {"profile": {}, "agents": {}})
+    state = read_state(larger.ledger, larger.run.name, 1)
+    assert [each.past.name for each in ask_ideator(larger, state).context.family] == [f"{with_round.run.name}/2"]
+    assert build_context(larger, 1, {}).family == ()
+
+
+def test_other_open_rounds_are_told_once_they_have_an_idea(with_round):
+    run = with_round.run.name
+    claim_round(with_round.ledger, run)
+    claim_round(with_round.ledger, run)
+    assert build_context(with_round, 4, {}).open_rounds == ()
+    idea = b'{"text": "an idea", "fork_from": ["%s/2"], "compose": "none"}' % run.encode()
+    attach(with_round.ledger, "traces", run, 3, {"ideator.json": idea})
+    (told,) = build_context(with_round, 4, {}).open_rounds
+    assert (told.name, told.hypothesis, told.fork_from) == (f"{run}/3", "an idea", (f"{run}/2",))
+    assert build_context(with_round, 3, {}).open_rounds == (), "the round that asks is no other round"
+    attach(with_round.ledger, "traces", run, 4, {"ideator.json": b"no json"})
+    assert [each.name for each in build_context(with_round, 5, {}).open_rounds] == [f"{run}/3"]
