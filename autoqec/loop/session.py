@@ -186,7 +186,7 @@ def check_environment(loaded: LoadedEnvironment, registry: Registry) -> None:
             strata_of(problem)
             refuse_near_ml(environment.references, registry)
     except AutoQECError as error:
-        raise at_its_line(error.at("protocol.sampling"), loaded.origin, text) from error
+        raise at_its_line(error, loaded.origin, text) from error
     for place, cell in enumerate(environment.protocol.cells or ()):
         try:
             there = build_problem(at_cell(loaded, cell), registry.maker("code"))

@@ -1,4 +1,4 @@
-"""Where a candidate fails: its failures and the plain decoder's, by how hard the shots are. Plain Python.
+"""Where a candidate fails: its failures and the plain decoder's, by how hard the shots are and where they lie. Plain Python.
 
 A few bands of development shots, so that an idea can aim. They are for agents' prompts and decide nothing.
 """
@@ -12,8 +12,10 @@ from itertools import groupby
 from autoqec.results.counts import PairedCounts
 from autoqec.results.note_form import always
 
-#: What shots are banded by: their fired detectors, and the plain decoder's confidence by the name of its kind.
-FIRED = "fired_detectors"
+#: What shots are banded by: how many detectors fire, where these lie, and the plain decoder's confidence by the name of its
+#: kind. `TIME` is the mean of their times, `OFF_CENTRE` the mean of their distances in space from the middle of all detectors,
+#: both in the circuit's own units.
+FIRED, TIME, OFF_CENTRE = "fired_detectors", "mean_time", "mean_distance_from_centre"
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class FailureBand:
     """The shots of a band and who failed them.
 
     Attributes:
-        by: What shots are banded by: `fired_detectors`, or the kind of the decoder's confidence, such as `gap`.
+        by: What shots are banded by: `FIRED`, `TIME`, `OFF_CENTRE`, or the kind of the decoder's confidence, such as `gap`.
         up_to: The upper end of the band, which belongs to it; the lower end is that of the band before. None: no upper end.
         shots: How many shots.
         baseline, candidate: Failures of the plain decoder and of the candidate.

@@ -26,6 +26,9 @@ BEYOND = 1e-15
 #: The most faults of a shot that is drawn. Where more are likely, failures are not rare, and plain shots do.
 MOST_FAULTS = 64
 
+#: Strata of fewer faults may all be listed, so there is always one of this many to draw.
+FEWEST_DRAWN = 3
+
 #: Listed sets in a chunk. The rest of it is drawn, in one random order, so that no chunk tells how many faults its shots have.
 LISTED_IN_CHUNK = CHUNK_SHOTS // 2
 
@@ -111,6 +114,8 @@ def strata_of(problem: Problem) -> FaultStrata:
     """
     why = why_no_strata(problem)
     probabilities, beyond = weights_of(problem.mechanisms.priors, MOST_FAULTS)
+    if why is None and len(problem.mechanisms) <= FEWEST_DRAWN:
+        why = f"with {len(problem.mechanisms)} mechanisms no stratum is left to draw"
     if why is None and beyond > BEYOND:
         why = f"more than {MOST_FAULTS} mechanisms fire in a shot with probability {beyond:.2g}: failures are not rare here"
     if why is not None:
@@ -120,7 +125,7 @@ def strata_of(problem: Problem) -> FaultStrata:
             code="no_strata",
         )
     above = [beyond + float(probabilities[k + 1 :].sum()) * (1 + 1e-9) for k in range(MOST_FAULTS + 1)]
-    most = next(k for k, left in enumerate(above) if left <= BEYOND)
+    most = max(FEWEST_DRAWN, next(k for k, left in enumerate(above) if left <= BEYOND))
     return FaultStrata(probabilities[: most + 1], above[most], _tables(odds(problem), most))
 
 

@@ -29,7 +29,7 @@ from autoqec.results.failure_bands import FailureBand
 from autoqec.sandbox.channel import Message
 from autoqec.sandbox.lock import Lock
 from autoqec.scoring.batches import batches
-from autoqec.scoring.failure_table import by_confidence, by_fired, fired_ends
+from autoqec.scoring.failure_table import Measure, by_confidence, measures_of
 from autoqec.scoring.fault_strata import FaultStrata, StrataChunk, strata_chunk, strata_of
 from autoqec.scoring.matcher import Matcher
 from autoqec.scoring.reference_runs import ReferenceRun, runs_from_dict, runs_to_dict
@@ -119,7 +119,7 @@ class _DecoderSet:
     lock: Lock | None
     drifted: dict[float, Problem] = field(default_factory=dict)  # by physical error rate
     progress: TaskProgress | None = None  # of the task that it works on
-    fired_ends: tuple[float, ...] | None = None  # of the bands by fired detectors, once they are asked for
+    measures: tuple[Measure, ...] | None = None  # what shots are banded by, once a table is asked for
     strata: FaultStrata | None = None  # of the problem, once shots are drawn by them
 
 
@@ -245,10 +245,10 @@ def _without_candidate(matcher: Matcher, syndromes: np.ndarray, split: Split | N
 def _tabulated(
     decoders: _DecoderSet, syndromes: np.ndarray, baseline: np.ndarray, candidate: np.ndarray
 ) -> tuple[FailureBand, ...]:
-    """Where both sides fail, by fired detectors and by the plain decoder's confidence, if it has one."""
-    if decoders.fired_ends is None:
-        decoders.fired_ends = fired_ends(decoders.problem)
-    found = by_fired(syndromes, baseline, candidate, decoders.fired_ends)
+    """Where both sides fail, by fired detectors and their place, and by the plain decoder's confidence, if it has one."""
+    if decoders.measures is None:
+        decoders.measures = measures_of(decoders.problem)
+    found = [band for measure in decoders.measures for band in measure.bands(syndromes, baseline, candidate)]
     sure = decoders.matcher.confidence(syndromes)
     return (*found, *(by_confidence(*sure, baseline, candidate) if sure else ()))
 

@@ -104,6 +104,7 @@ CONFLICT = {
 
 #: Cause to a record that shows it, a word of the evidence, and a word of the next step.
 SHOWN = {
+    "screened_out": (failed("screened_out", "31 shots that only it fails, 9 that only r-1/2 does"), "31 shots", "init: parents"),
     "diverged": (failed("killed_by_safety", BROKEN), "3 of 12", "learning_rate"),
     "untrained_not_finite": (
         failed("killed_by_safety", "the loss of the untrained candidate is not finite"), "untrained", "initial values"),

@@ -48,6 +48,19 @@ def test_check_says_what_a_problem_is(run, tmp_path):
     assert "line 2, code: detectors that nothing flips: 1" in run("check", "./e.yaml", "--shots", "4096")[1]
 
 
+def test_check_refuses_strata_where_there_are_none_and_says_which_sampling_pays(run, tmp_path):
+    dem = "error(0.01) D0\nerror(0.02) D0 L0\nerror(0.02) L0\nerror(0.01) D1"
+    write(tmp_path, FILE.format(kind="dem", path="m.dem"), m_dem=dem)
+    code, out, _ = run("check", "./e.yaml", "--shots", "4096")
+    assert code == 0
+    assert "sampling that pays" in out
+    write(tmp_path, FILE.format(kind="dem", path="m.dem") + "protocol:\n  sampling: stratified\n", m_dem=dem)
+    code, _, err = run("check", "./e.yaml", "--shots", "4096")
+    assert code == 2
+    assert "line 7: protocol.sampling: stratified does not fit: an error flips an observable" in " ".join(err.split())
+    assert "leave out protocol.sampling" in " ".join(err.split())
+
+
 def test_check_finds_what_no_decoder_can_mend(run, tmp_path):
     dem = "error(0.4) D0\nerror(0.2) D0 L0\nerror(0.25) L0\nerror(0.1) D1"
     write(tmp_path, FILE.format(kind="dem", path="m.dem"), m_dem=dem)

@@ -661,6 +661,28 @@ def test_an_environment_may_ask_for_a_multiple_of_the_profiles_shots(session, au
 
 
 @pytest.mark.slow
+def test_a_verdict_by_strata_is_audited_and_replayed_as_any_other(session, autoqec_lab):
+    path = autoqec_lab.workdir / "envs/tiny.yaml"
+    plain = path.read_text()
+    path.write_text(plain.replace("protocol: {", "protocol: {sampling: stratified, max_shots: 400000, "))
+    agent = ScriptedAgent({"ideator": [{"text": "a"}], "coder": [candidate(8)], "analyst": [VERIFY]})
+    made = session(agent)
+    record = run_round(made)
+    noted = Verdict.from_dict(record.verdict)
+    assert len(noted.evidence.target.strata.test.listed) == 2, "there are too many pairs for the profile's shots"
+    assert noted.evidence.share_of_gap is None
+    state = read_state(made.ledger, made.run.name, record.number)
+    assert audit_round(made, state, noted) == []
+    assert replay_differences(noted, judge(made, state, replay=noted)) == []
+    note = noted.to_note()
+    del note["strata"]
+    assert "strata: the verdict's shots are plain" in " ".join(audit_round(made, state, Verdict.from_dict(note)))
+    refused = load_settings(made.ledger.workdir, {"strong_reference": "mwpm_correlated"})
+    with pytest.raises(UsageError, match="cannot be compared on shots by strata"):
+        judge(replace(made, settings=refused), state)
+
+
+@pytest.mark.slow
 def test_a_verdict_says_how_much_of_a_strong_decoders_gain_is_reached(session):
     agent = ScriptedAgent({"ideator": [{"text": "a"}], "coder": [candidate(8)], "analyst": [VERIFY]})
     made = session(agent, strong_reference="mwpm_correlated")

@@ -20,7 +20,7 @@ class Clock:
         monkeypatch.setattr(training_time.time, "monotonic", lambda: self.now)
 
 
-def walked(clock, steps, seconds, per_step, first=0.0, look=0.0, between=10):
+def walked(clock, steps, seconds, per_step, first=0.0, look=0.0, between=10, pause=0.0):
     """Walk as training does; returns how many steps are done, and every cut."""
     plan, cuts, done = TrainingTime(steps, between, seconds, clock.now), [], 0
     while done < steps and not plan.is_over():
@@ -33,6 +33,9 @@ def walked(clock, steps, seconds, per_step, first=0.0, look=0.0, between=10):
         if done % plan.between == 0:
             with plan.looking():
                 clock.now += look
+        if done == between:
+            with plan.pausing():
+                clock.now += pause
     return done, cuts, plan.telemetry()
 
 
@@ -58,6 +61,11 @@ def test_where_the_plan_is_cut_slow_looks_take_a_tenth_of_the_time(monkeypatch):
     assert cuts
     assert clock.now <= 202.0
     assert done >= 800  # of 1,000 steps without any look; it was 500 with a look every twenty steps
+
+
+def test_a_wait_for_others_is_no_time_of_the_training(monkeypatch):
+    whole, waited = (walked(Clock(monkeypatch), 400, 100.0, 1.0, look=5.0, pause=pause) for pause in (0.0, 1000.0))
+    assert waited == whole
 
 
 def test_a_slow_first_step_alone_cuts_nothing(monkeypatch):

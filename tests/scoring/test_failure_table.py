@@ -13,11 +13,11 @@ from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import ENVIRONMENT_FILE, Choice, environment_from_files
 from autoqec.problem.sampling import sample_chunk
 from autoqec.results.counts import PairedCounts
-from autoqec.results.failure_bands import FIRED, FailureBand, added, bands_of
+from autoqec.results.failure_bands import FIRED, OFF_CENTRE, TIME, FailureBand, added, bands_of
 from autoqec.results.metrics_parts import Measured
 from autoqec.results.note_form import read_record, write_record
 from autoqec.scoring import shard
-from autoqec.scoring.failure_table import GAP_ENDS, by_confidence, by_fired, fired_ends
+from autoqec.scoring.failure_table import GAP_ENDS, Measure, by_confidence, measures_of
 from autoqec.scoring.score_stream import ScoreStream
 from autoqec.scoring.scoring_requests import ScoringTask
 from autoqec.scoring.shard import ChunkScore, score_chunks
@@ -62,7 +62,8 @@ def test_the_table_is_what_the_shots_say_and_changes_no_count(gate):
             other.sent,
         )
         assert other.bands == ()
-        assert sums(one.bands, FIRED) == sums(one.bands, "gap") == whole(one.counts)
+        for by in (FIRED, TIME, OFF_CENTRE, "gap"):
+            assert sums(one.bands, by) == whole(one.counts)
     decoder = compile_decoder(Choice(kind="mwpm"), PROBLEM, load_plugins())
     for seed, one in zip(SEEDS, told, strict=True):
         shots = sample_chunk(PROBLEM, seed)
@@ -87,11 +88,32 @@ def test_the_table_is_what_the_shots_say_and_changes_no_count(gate):
 def test_a_table_is_small_and_its_ends_come_from_the_problem_alone():
     (one, other) = scored(STAGE, tabulate=True)
     assert [(each.by, each.up_to) for each in one.bands] == [(each.by, each.up_to) for each in other.bands]
-    assert 3 * len(one.bands) + 1 <= 20
-    ends = fired_ends(PROBLEM)
-    assert ends == fired_ends(PROBLEM)
-    assert ends == tuple(sorted(set(ends)))
-    assert [each.up_to for each in one.bands] == [*ends, None, *GAP_ENDS, None]
+    measures = measures_of(PROBLEM)
+    assert [each.by for each in measures] == [FIRED, TIME, OFF_CENTRE]
+    for first, again in zip(measures, measures_of(PROBLEM), strict=True):
+        assert first.ends == again.ends == tuple(sorted(set(first.ends)))
+        assert len(first.ends) in (1, 2)
+    ends = [end for each in measures for end in (*each.ends, None)]
+    assert [each.up_to for each in one.bands] == [*ends, *GAP_ENDS, None]
+
+
+def test_a_place_is_the_mean_of_the_fired_detectors_coordinates():
+    shots = sample_chunk(PROBLEM, 9).syndromes
+    fired = np.unpackbits(shots, axis=1, count=PROBLEM.num_detectors, bitorder="little").astype(bool)
+    places = PROBLEM.dem.get_detector_coordinates()
+    space = np.array([places[each][:2] for each in range(PROBLEM.num_detectors)])
+    time = np.array([places[each][2] for each in range(PROBLEM.num_detectors)])
+    off_centre = np.linalg.norm(space - (space.min(axis=0) + space.max(axis=0)) / 2, axis=1)
+    for measure in measures_of(PROBLEM)[1:]:
+        of_each = {TIME: time, OFF_CENTRE: off_centre}[measure.by]
+        expected = [of_each[row].mean() if row.any() else of_each.mean() for row in fired]
+        assert measure.of(shots) == pytest.approx(expected, abs=1e-3)
+
+
+def test_without_coordinates_there_is_no_place():
+    bare = replace(PROBLEM, dem=PROBLEM.dem.flattened().copy())
+    plain = type(PROBLEM.dem)("\n".join(line for line in str(bare.dem).splitlines() if "detector" not in line))
+    assert [each.by for each in measures_of(replace(PROBLEM, dem=plain))] == [FIRED]
 
 
 def test_no_table_is_made_of_holdout_shots():
@@ -110,7 +132,9 @@ def test_every_shot_is_in_one_band(shots, kind):
     syndromes = np.array([[each[0]] for each in shots], np.uint8).reshape(-1, 1)
     base, own = (np.array([each[place] for each in shots], bool) for place in (1, 2))
     confidence = np.array([each[3] for each in shots], np.float32)
-    for bands in (by_fired(syndromes, base, own, (2.0, 5.0)), by_confidence(kind, confidence, base, own)):
+    fired = Measure(FIRED, None, (2.0, 5.0)).bands(syndromes, base, own)
+    place = Measure(TIME, np.arange(8) * 1024, (2.0, 5.0)).bands(syndromes, base, own)
+    for bands in (fired, place, by_confidence(kind, confidence, base, own)):
         assert sums(bands, bands[0].by) == (len(shots), base.sum(), own.sum())
         assert bands[-1].up_to is None
 

@@ -28,6 +28,7 @@ from autoqec.scoring.fault_strata import (
     weights_of,
     why_no_strata,
 )
+from autoqec.scoring.sampling_advice import sampling_advice
 from autoqec.scoring.score_stream import StrataDraw
 from autoqec.scoring.strata_tally import StrataTally, tally, together
 from autoqec.testing import surface_problem
@@ -169,6 +170,15 @@ def test_an_error_that_no_detector_sees_has_no_place_in_the_strata():
     assert "flips an observable and no detector" in why_no_strata(unseen)
 
 
+def test_there_is_always_a_stratum_to_draw():
+    rare = surface_problem(3, 1e-6)
+    assert strata_of(rare).most == 3
+    (chunk,) = chunks(rare, 1)
+    assert set(chunk.faults[~chunk.listed]) == {3}
+    with pytest.raises(UsageError, match="with 3 mechanisms no stratum is left"):
+        strata_of(dem(0.1, 0.1, 0.1))
+
+
 def test_strata_of_many_faults_are_no_help():
     many = problem_from_dem(stim.DetectorErrorModel("\n".join(f"error(0.2) D{i} L0" for i in range(400))), name="many")
     with pytest.raises(UsageError, match="failures are not rare here"):
@@ -180,3 +190,17 @@ def test_references_near_maximum_likelihood_are_refused():
     refuse_near_ml([Choice(kind="mwpm_correlated")], registry)
     with pytest.raises(UsageError, match="tesseract is compared on plain shots alone"):
         refuse_near_ml([Choice(kind="tesseract")], registry)
+
+
+def test_the_sampling_that_pays_is_measured():
+    decoder = compile_decoder(Choice(kind="mwpm"), SURFACE, load_plugins())
+    often = sampling_advice(SURFACE, decoder, bytes(32), 2, 0.01, 1e-6)
+    assert often == {"pays": "plain", "why": "plain shots fail often enough, at a rate above 0.001"}
+    # A second for a plain shot stands for slow decoding, and none at all for fast.
+    for seconds, pays in ((1.0, "stratified"), (0.0, "plain")):
+        found = sampling_advice(SURFACE, decoder, bytes(32), 4, 0.0, seconds)
+        low, high = found["ler_ci"]
+        assert low < found["ler"] < high
+        assert (found["pays"], found["worth"] > 1) == (pays, True)
+    small = problem_from_dem(stim.DetectorErrorModel("error(0.1) D0 L0"), name="small")
+    assert "no stratum is left" in sampling_advice(small, decoder, bytes(32), 2, 0.0, 1.0)["why"]

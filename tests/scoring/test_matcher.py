@@ -17,14 +17,18 @@ from autoqec.plugins import load_plugins
 from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import ENVIRONMENT_FILE, environment_from_files
 from autoqec.problem.sampling import sample_chunk
+from autoqec.results.counts import PairedCounts
+from autoqec.results.stratified_counts import shares_for
 from autoqec.sandbox.channel import Message
 from autoqec.sandbox.child import Child
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring import shard
 from autoqec.scoring.decoder_set import open_decoder_set
+from autoqec.scoring.fault_strata import sets_to_list, strata_of
 from autoqec.scoring.matcher import MEMORY_BYTES, Matcher
 from autoqec.scoring.predictor import CandidateFault
 from autoqec.scoring.scoring_requests import AgainTask, ScoringTask
+from autoqec.scoring.shard import ChunkScore
 from autoqec.testing import TINY_ENVIRONMENT, custom_module, untrained
 
 SEED = 0x1F2E3D4C5B6A7988
@@ -196,6 +200,25 @@ def test_fresh_processes_answer_the_same_in_other_company():
         again = shard.answer_again(told.to_message()).fields["answers"]
         assert again == [chunk["answers"] for chunk in scored[:2]]
     assert len({chunk["answers"] for chunk in scored}) == 3
+
+
+def test_shots_by_strata_go_the_same_way_and_how_many_faults_they_have_stays_here(sent):
+    problem, data = blobs()
+    sets = sets_to_list(problem, 1000)
+    shares = shares_for(strata_of(problem).probabilities[len(sets) :].tolist(), ())
+    told = task(data, [SEED, 2], references=True, shares=shares, listed=sets, first_listed=(0, sum(sets)))
+    chunks = [ChunkScore.from_dict(each) for each in shard.score_chunks(told.to_message()).fields["chunks"]]
+    for each in chunks:
+        counts = {name: sum([*of.listed, *of.drawn], PairedCounts()) for name, of in each.strata.items()}
+        assert counts[""] == each.counts
+        assert counts["neutral"] == each.neutral
+        assert counts["reference mwpm_correlated"].baseline_failures == each.references["mwpm_correlated"]
+    assert [each.shots for each in chunks[0].strata[""].listed] == list(sets)
+    assert not any(each.shots for each in chunks[1].strata[""].listed)
+    for word in ("shares", "first_listed", str(SEED)):
+        assert not any(word.encode() in each for each in sent)
+    again = shard.answer_again(AgainTask(**vars(told), rates=(0.004, 0.009)).to_message()).fields["answers"]
+    assert again == [each.answers for each in chunks]
 
 
 @pytest.mark.parametrize("what", ["cost", "score_chunks"])
