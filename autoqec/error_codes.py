@@ -142,6 +142,14 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
         "weights_of_another_problem": ErrorCode(
             "The weights were trained for another problem.", "Train again: fork the round."
         ),
+        "another_family": ErrorCode(
+            "A round was to start from one of an environment that is of another family.",
+            "Name a round of the same kind of code and noise, at any size and strength.",
+        ),
+        "weights_of_another_family": ErrorCode(
+            "The weights fit a family of codes with one local structure, and this problem is none of them.",
+            "Train on this environment: `init: fresh`.",
+        ),
         "weights_do_not_fit": ErrorCode(
             "The weights have another shape than the stage needs here.", "Train again: fork the round."
         ),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from autoqec.candidate.carrying import carried_stage
 from autoqec.candidate.schema import Candidate, Stage
 from autoqec.candidate.stage_contract import Inference
 from autoqec.errors import AutoQECError, UsageError
@@ -160,6 +161,7 @@ def compile_stages(
 
 
 def _compiled(stage: Stage, tensors: Mapping[str, np.ndarray], problem: Problem) -> CompiledStage:
+    tensors = carried_stage(stage, tensors, problem).tensors
     try:
         step = stage.kind.inference(stage.config, tensors, problem)
     except (KeyError, ValueError, RuntimeError, UsageError) as error:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from autoqec.candidate.carrying import labels_among
 from autoqec.candidate.compile import (
     BLOCK,
     CompiledStage,
@@ -50,11 +51,13 @@ class Cost:
         flops_per_shot: FLOPs per shot.
         params: Learned parameters.
         constants: Numbers that recorded stages hold besides, which count as parameters too; `params` is without them.
+        labels: Numbers in the weights that say what the others belong to, and are no parameters; one of eight bytes is two.
     """
 
     flops_per_shot: int
     params: int
     constants: int = 0
+    labels: int = 0
 
 
 def _stage_flops(stage: Stage, tensors: Mapping[str, np.ndarray], problem: Problem) -> int:
@@ -81,7 +84,9 @@ def measure_cost(candidate: Candidate, tensors: Mapping[str, np.ndarray], proble
         UsageError: A stage uses an operation that has no count.
     """
     flops = sum(_stage_flops(stage, tensors, problem) for stage in candidate.stages)
-    return Cost(flops, sum(int(tensor.size) for tensor in tensors.values()))
+    labels = labels_among(candidate, tensors)
+    params = sum(int(tensor.size) for name, tensor in tensors.items() if name not in labels)
+    return Cost(flops, params, labels=sum(-(-tensors[name].nbytes // 4) for name in labels))
 
 
 def _sampled(problem: Problem, shots: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -6,6 +6,7 @@ A stage trains with torch. A kind may also offer inference without torch, which 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -31,6 +32,23 @@ class StageConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     kind: str
     position: int = Field(default=100, ge=0, le=10_000)
+
+
+@dataclass(frozen=True)
+class Carried:
+    """A stage's weights in the shapes that another problem of the same family gives them.
+
+    Attributes:
+        tensors: By the names of the module's `state_dict`, in its shapes.
+        messages: How many messages of the problem have a learned factor; 0 if the weights are this problem's own.
+        coarser: How many of them have that of a coarser orbit, because theirs did not occur in training.
+        layer: How many of them have the mean factor of their layer, because no coarser orbit occurred either.
+    """
+
+    tensors: Mapping[str, np.ndarray]
+    messages: int = 0
+    coarser: int = 0
+    layer: int = 0
 
 
 class StageKind(Protocol):
@@ -59,6 +77,11 @@ class StageKind(Protocol):
     # `with_module(source, path) -> StageKind`, the same kind bound to the text of the stage's `module.py`, which it checks but
     # must not run. Only stages of such a kind have a `module.py`. The kind also has `STAND_IN`, the text of a module that uses
     # a little of everything, for the warm-up before a process is locked.
+    #
+    # A kind whose weights can fit a family of problems has `binds_to_family(config) -> bool`, whether with these fields they do,
+    # and `carried(config, tensors, problem) -> Carried`, which raises AutoQECError, code `weights_of_another_family`, where they
+    # do not fit this problem. It may have `LABELS`, the names of tensors that say what the others belong to: they are not
+    # learned, and count as no parameters.
 
     def space(self) -> Mapping[str, tuple[Any, ...]]:
         """Return the fields that a search may vary, each with its values in order."""

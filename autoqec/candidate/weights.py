@@ -13,14 +13,18 @@ from autoqec.size_limits import WEIGHTS_HEADER_BYTES, in_words
 #: Maximum size of a weights file in git.
 MAX_WEIGHT_BYTES = 50 * 1024 * 1024
 
+#: The key of the metadata that says what weights are bound to, and its only value; without it, they are bound to a problem.
+_BOUND, _FAMILY = "bound", "family"
 
-def save_weights(tensors: Mapping[str, np.ndarray], *, fingerprints: Sequence[str]) -> bytes:
+
+def save_weights(tensors: Mapping[str, np.ndarray], *, fingerprints: Sequence[str], of_family: bool = False) -> bytes:
     """Serialise tensors.
 
     Args:
         tensors: Arrays by `<slug>.<parameter>`.
         fingerprints: `Problem.fingerprint` of the problems of the training, one per physical error rate, the target's
             first.
+        of_family: Whether the tensors fit other problems of the family, and say themselves which these are.
 
     Raises:
         AutoQECError: The weights are too large for git.
@@ -29,7 +33,7 @@ def save_weights(tensors: Mapping[str, np.ndarray], *, fingerprints: Sequence[st
 
     data: bytes = save(
         {name: np.asarray(tensors[name], order="C") for name in sorted(tensors)},
-        metadata={"fingerprint": " ".join(fingerprints)},
+        metadata={"fingerprint": " ".join(fingerprints), **({_BOUND: _FAMILY} if of_family else {})},
     )
     if len(data) > MAX_WEIGHT_BYTES:
         raise AutoQECError(
@@ -39,14 +43,17 @@ def save_weights(tensors: Mapping[str, np.ndarray], *, fingerprints: Sequence[st
     return data
 
 
-def load_weights(data: bytes, *, fingerprint: str | None = None) -> dict[str, np.ndarray]:
+def load_weights(data: bytes, *, fingerprint: str | None = None, same_family: bool = False) -> dict[str, np.ndarray]:
     """Read tensors, and refuse weights of another problem.
 
-    A predecoder on a circuit for which it was not trained is silently worse than no predecoder.
+    A predecoder on a circuit for which it was not trained is silently worse than no predecoder. Weights that are bound to a
+    family fit its other problems too; each stage then refuses those of another family (`autoqec.candidate.carrying`).
 
     Args:
         data: The result of `save_weights`.
         fingerprint: The problem on which to use them; None to accept weights of any problem.
+        same_family: Whether the problem's environment is of the family of that of the training, so that weights bound to a family
+            may be used.
 
     Raises:
         AutoQECError: The bytes are not safetensors, hold non-finite numbers, or were trained for another problem.
@@ -54,11 +61,13 @@ def load_weights(data: bytes, *, fingerprint: str | None = None) -> dict[str, np
     from safetensors.numpy import load
 
     try:
-        found = str(_metadata(data).get("fingerprint")).split()
+        metadata = _metadata(data)
+        found = str(metadata.get("fingerprint")).split()
         tensors: dict[str, np.ndarray] = load(data)
     except Exception as error:
         raise AutoQECError(f"the weights are not a safetensors file: {error}", code="weights_unreadable") from error
-    if fingerprint is not None and fingerprint not in found:
+    of_family = same_family and metadata.get(_BOUND) == _FAMILY
+    if fingerprint is not None and fingerprint not in found and not of_family:
         raise AutoQECError(
             f"the weights were trained for problem {', '.join(name[:12] for name in found)}, not for {fingerprint[:12]}",
             hint="train on this environment, or use the environment the round names",

@@ -36,6 +36,15 @@ if TYPE_CHECKING:
     help="Claim round numbers on this git remote and push each round there, for a run that several clones share "
     "[AUTOQEC_CLAIM_REMOTE].",
 )
+@click.option(
+    "--from",
+    "origin",
+    default=None,
+    metavar="ROUND",
+    help="The first round is this one of another run as it is, with its weights: on another distance, number of rounds or p, "
+    "where its stages have sharing: orbit. It is trained further.",
+)
+@click.option("--untrained", is_flag=True, help="With --from: use the weights as they are.")
 @click.option("--dry-run", is_flag=True, help="Show the length of prompts and the limits of a round; call no agent.")
 @click.option("--record", default=None, metavar="FILE", help="Record the agents' replies, for --replay.")
 @click.option("--replay", default=None, metavar="FILE", help="Use recorded replies; call no agent.")
@@ -50,6 +59,8 @@ def command(
     run_name: str | None,
     fresh: bool,
     seed: int | None,
+    origin: str | None,
+    untrained: bool,
     dry_run: bool,
     record: str | None,
     replay: str | None,
@@ -65,15 +76,14 @@ def command(
     """
     from autoqec.agents.agent_contract import ROLES, ReplyAwaited
     from autoqec.agents.tape import Recorder
-    from autoqec.errors import UsageError
     from autoqec.history import require_writable
     from autoqec.loop.many_rounds import run_rounds
     from autoqec.loop.session import make_agent, open_run
     from autoqec.plugins import load_plugins
     from autoqec.results.rungs import COMPLETE
-    from autoqec.views.console import say
     from autoqec.views.round_text import round_printer
 
+    _check_origin(origin, untrained, alone=not (dry_run or record or replay))
     ledger, settings = open_lab({**flags, "default_env": env})
     require_writable(ledger)
     registry = load_plugins()
@@ -95,11 +105,7 @@ def command(
         seed=seed,
         dry=dry_run,
     )
-    if tape is not None and run.env_id != tape.head["env_id"]:
-        raise UsageError(
-            f"--replay {replay}: it was recorded with another version of environment {tape.head['env']}",
-            hint="name the environment's file: --env FILE",
-        )
+    _check_tape(tape, replay, run)
     recorder = Recorder(Path(record), run_head(run)) if record else None
     show = round_printer(ledger, as_json)
     with run_session(ledger, registry, settings, run, quiet=quiet, recorder=recorder, tape=tape) as session:
@@ -112,18 +118,43 @@ def command(
             show(record)
             share_results(session)
 
+        wanted, first = min(rounds, tape.rounds) if tape else rounds, []
         try:
-            records, in_vain = run_rounds(session, min(rounds, tape.rounds) if tape else rounds, finished)
+            if origin is not None:
+                first = [_carried_round(session, origin, untrained=untrained)]
+                finished(first[0])
+            records, in_vain = run_rounds(session, wanted - len(first), finished)
         except ReplyAwaited as error:
             return waits(error)
     if in_vain:
-        from autoqec.loop.diagnosis_input import findings
-        from autoqec.views.diagnosis_text import headline
+        _say_in_vain(session)
+    return 0 if any(record.status in COMPLETE for record in [*first, *records]) else 1
 
-        say(f"stopped: none of the last {settings['patience']} rounds was VERIFIED; see autoqec diagnose {run.name}")
-        for line in headline(findings(ledger, registry, settings, run.name)):
-            say(line)
-    return 0 if any(record.status in COMPLETE for record in records) else 1
+
+def _check_origin(origin: str | None, untrained: bool, *, alone: bool) -> None:
+    from autoqec.errors import UsageError
+
+    if (origin is None and untrained) or (origin is not None and not alone):
+        problem = "--untrained needs --from, which does not go with --dry-run, --record or --replay"
+        raise UsageError(problem, hint="autoqec round --help")
+
+
+def _carried_round(session: Session, origin: str, *, untrained: bool) -> RoundRecord:
+    from autoqec.loop.carried_start import carried_start
+    from autoqec.loop.one_round import run_round
+
+    return run_round(session, *carried_start(session, origin, untrained=untrained))
+
+
+def _say_in_vain(session: Session) -> None:
+    from autoqec.loop.diagnosis_input import findings
+    from autoqec.views.console import say
+    from autoqec.views.diagnosis_text import headline
+
+    run, settings = session.run.name, session.settings
+    say(f"stopped: none of the last {settings['patience']} rounds was VERIFIED; see autoqec diagnose {run}")
+    for line in headline(findings(session.ledger, session.registry, settings, run)):
+        say(line)
 
 
 def _tape(path: str | None, ledger: Ledger) -> Tape | None:
@@ -140,6 +171,16 @@ def _tape(path: str | None, ledger: Ledger) -> Tape | None:
             hint="replay in a separate lab: autoqec init DIR; cd DIR",
         )
     return tape
+
+
+def _check_tape(tape: Tape | None, path: str | None, run: Run) -> None:
+    from autoqec.errors import UsageError
+
+    if tape is not None and run.env_id != tape.head["env_id"]:
+        raise UsageError(
+            f"--replay {path}: it was recorded with another version of environment {tape.head['env']}",
+            hint="name the environment's file: --env FILE",
+        )
 
 
 def run_head(run: Run) -> dict[str, str]:

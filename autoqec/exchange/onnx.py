@@ -8,6 +8,7 @@ import logging
 import warnings
 from typing import TYPE_CHECKING
 
+from autoqec.candidate.carrying import carried_weights
 from autoqec.candidate.compile import build_modules, load_tensors, run_modules
 from autoqec.errors import AutoQECError
 from autoqec.exchange.deploy import Deployed
@@ -44,7 +45,7 @@ def _module(deployed: Deployed) -> torch.nn.Module:
     import torch
 
     modules = build_modules(deployed.candidate, deployed.problem)
-    load_tensors(modules, deployed.tensors)
+    load_tensors(modules, carried_weights(deployed.candidate, deployed.tensors, deployed.problem).tensors)
     priors = torch.from_numpy(deployed.problem.priors_llr.copy())
 
     class Predecoder(torch.nn.Module):

@@ -8,7 +8,7 @@ from typing import Any
 
 from autoqec.agents.agent_contract import ROLES, ReplyAwaited
 from autoqec.agents.asking import AgentError
-from autoqec.agents.role_messages import Hypothesis
+from autoqec.agents.role_messages import Hypothesis, Proposal
 from autoqec.history import (
     Claim,
     Ledger,
@@ -31,12 +31,13 @@ from autoqec.loop.session import Session
 from autoqec.results.verdict import parse_verdict
 
 
-def run_round(session: Session, hypothesis: Hypothesis | None = None) -> RoundRecord:
+def run_round(session: Session, hypothesis: Hypothesis | None = None, proposal: Proposal | None = None) -> RoundRecord:
     """Claim the next round of the session's run and carry it to its end.
 
     Args:
         session: Where.
         hypothesis: A person's hypothesis; the Ideator is then not asked.
+        proposal: With a hypothesis: the person's candidate; the Coder is then not asked.
 
     Returns:
         The round as history holds it; how it ended is its `status`, a failed idea is not an exception.
@@ -50,6 +51,9 @@ def run_round(session: Session, hypothesis: Hypothesis | None = None) -> RoundRe
         # Stored in the claim, so that a kill right after it cannot lose the person's idea.
         details["agents"]["ideator"] = PERSON
         details["hypothesis"] = hypothesis.model_dump(mode="json")
+    if proposal is not None:
+        details["agents"]["coder"] = "person"
+        details["proposal"] = proposal.model_dump(mode="json")
     remote = session.settings["claim_remote"]
     if remote:
         return _finish(session, claim_shared_round(session.ledger, session.run.name, remote, details), begun_here=True)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from autoqec.agents.role_messages import Hypothesis
 from autoqec.candidate.weights import load_weights, save_weights
-from autoqec.errors import AutoQECError
+from autoqec.errors import AutoQECError, UsageError
 from autoqec.history import (
     Conflict,
     Ledger,
     Run,
     find_record,
     find_round,
+    load_run,
     merge_candidates,
     parse_round_name,
     read_attachment,
@@ -22,6 +24,8 @@ from autoqec.history import (
     read_history,
 )
 from autoqec.history.rounds.attachments import WEIGHTS_FILE
+from autoqec.loop.session import run_environment
+from autoqec.problem.code_family import other_family
 
 
 class ComposeConflict(AutoQECError):
@@ -77,13 +81,33 @@ def find_start(ledger: Ledger, run: Run, hypothesis: Hypothesis) -> Start:
 
 
 def check_parents(ledger: Ledger, run: Run, hypothesis: Hypothesis) -> None:
-    """Refuse parents that do not exist or can never be merged. A merge with conflicts is a finding, so it is accepted.
+    """Refuse parents that do not exist, can never be merged, or belong to another family of environments.
+
+    A merge with conflicts is a finding, so it is accepted.
 
     Raises:
-        NotFoundError, UsageError, AutoQECError: As `find_start`, but for `ComposeConflict`.
+        UsageError: A parent's environment is of another family, or several are composed that do not share one environment.
+        NotFoundError, AutoQECError: As `find_start`, but for `ComposeConflict`.
     """
     with contextlib.suppress(ComposeConflict):
         find_start(ledger, run, hypothesis)
+    for name in hypothesis.fork_from:
+        parent = load_run(ledger, parse_round_name(name)[0])
+        if parent.env_id == run.env_id:
+            continue
+        if len(hypothesis.fork_from) > 1:
+            problem = (
+                f"{name} belongs to environment {parent.env_name}, and only rounds of one environment can be composed"
+            )
+            raise UsageError(problem, hint="fork it alone")
+        theirs, own = (run_environment(each).environment for each in (parent, run))
+        why = other_family(theirs, own)
+        if why is not None:
+            raise UsageError(
+                f"{name} belongs to environment {parent.env_name}, which is of another family than {run.env_name}: {why}",
+                hint="start from a round of one code at another size or noise of another strength",
+                code="another_family",
+            )
 
 
 def composed_parents(ledger: Ledger, run: str, number: int) -> tuple[str, ...]:
@@ -95,17 +119,34 @@ def composed_parents(ledger: Ledger, run: str, number: int) -> tuple[str, ...]:
     return tuple(names[oid] for oid in identity.fork_from if oid in names)
 
 
-def parent_weights(ledger: Ledger, names: Sequence[str], *, fingerprint: str) -> bytes:
+def parent_weights(ledger: Ledger, run: Run, names: Sequence[str], *, fingerprint: str, wanted: bool) -> bytes:
     """The parents' tensors in one file; for a name that several have, the first parent's. Empty if there are none.
 
     Args:
         ledger: The lab.
-        names: Parents as `run/number`.
-        fingerprint: Only weights of the problem with this fingerprint are used.
+        run: The run of the child.
+        names: Parents as `run/number`, of the run's environment or of another one of its family.
+        fingerprint: Only weights of the problem with this fingerprint are used, or those that are bound to its family.
+        wanted: Whether training will use them; if not, those of another environment are not read.
+
+    Raises:
+        AutoQECError: A parent's weights are those of another problem, or unreadable.
     """
-    tensors: dict[str, object] = {}
+    tensors: dict[str, Any] = {}
     for name in reversed(names):
-        data = read_attachment(ledger, "artifacts", *parse_round_name(name)).get(WEIGHTS_FILE)
-        if data is not None:
-            tensors |= load_weights(data, fingerprint=fingerprint)
-    return save_weights(tensors, fingerprints=[fingerprint]) if tensors else b""  # type: ignore[arg-type]
+        parent, number = parse_round_name(name)
+        elsewhere = load_run(ledger, parent).env_id != run.env_id
+        data = read_attachment(ledger, "artifacts", parent, number).get(WEIGHTS_FILE)
+        if data is None or (elsewhere and not wanted):
+            continue
+        try:
+            tensors |= load_weights(data, fingerprint=fingerprint, same_family=elsewhere)
+        except AutoQECError as error:
+            if elsewhere and error.code == "weights_of_another_problem":
+                raise AutoQECError(
+                    f"the weights of {name} fit its own environment only: not every stage has sharing: orbit",
+                    hint="start from a round whose stages have, or set init: fresh",
+                    code=error.code,
+                ) from error
+            raise
+    return save_weights(tensors, fingerprints=[fingerprint]) if tensors else b""

@@ -26,7 +26,7 @@ from autoqec.history import (
 from autoqec.history.rounds.attachments import WEIGHTS_FILE
 from autoqec.json_values import JsonObject
 from autoqec.loop.agent_contexts import round_key
-from autoqec.loop.candidate_files import canonical_files, require_fits, sources_of, teacher_of
+from autoqec.loop.candidate_files import canonical_files, require_fits, sources_of, teacher_of, training_of
 from autoqec.loop.judging import Asked, judge
 from autoqec.loop.measuring import measure, measure_screened
 from autoqec.loop.own_records import note_own
@@ -110,7 +110,11 @@ def code(session: Session, state: RoundState) -> None:
             reason = f"the merged candidate is not valid: {error.problem}"
             raise RoundEnded("compile_error", error, reason) from error
     else:
-        if state.proposal is None:
+        given = state.claim.details.get("proposal")
+        if state.proposal is None and given is not None:
+            proposal = Proposal.model_validate(given)
+            save_message(session.ledger, state.claim, "coder", proposal)
+        elif state.proposal is None:
             proposal = put(session, state, ask_coder(session, state, start.files))
             save_message(session.ledger, state.claim, "coder", proposal)
         else:
@@ -167,7 +171,8 @@ def train(session: Session, state: RoundState) -> Written:
         if error.code == "missing_package":
             raise  # the candidate may be right: the round waits for the package
         raise RoundEnded("compile_error", error) from error
-    screening = screening_of(session, state, profile)
+    screening, composed = screening_of(session, state, profile), hypothesis_of(state).compose != "none"
+    parents = _parents(session, state, fingerprint)
     try:
         with FirstStart(task) as first:
 
@@ -180,10 +185,10 @@ def train(session: Session, state: RoundState) -> Written:
                 session.dems,
                 session.environment.environment.decoder.model_dump(),
                 stages=stages_to_warm_up(state.files, session.registry),
-                parents=parent_weights(session.ledger, hypothesis_of(state).fork_from, fingerprint=fingerprint),
+                parents=parents,
                 seed=derive_key(round_key(session, state.claim.number), "train"),
                 max_shots=profile.train_shots,
-                inherit=hypothesis_of(state).compose != "none",
+                inherit=composed,
                 locked=_locked(session, state.files),
                 limits=Limits(profile.train_seconds, int(profile.memory_gib * 2**30)),
                 report=lambda fields: session.event("train", **fields),
@@ -217,6 +222,22 @@ def train(session: Session, state: RoundState) -> Written:
         return {}
     trained = replace(state, weights=result.weights, training=training)
     return _note_metrics(session, trained, measure_screened(session, trained, profile, screened))
+
+
+def _parents(session: Session, state: RoundState, fingerprint: str) -> bytes:
+    """The weights that training may start from.
+
+    Raises:
+        RoundEnded: They belong to another problem.
+    """
+    idea = hypothesis_of(state)
+    wanted = idea.compose != "none" or training_of(state.files).init == "parents"
+    try:
+        return parent_weights(session.ledger, session.run, idea.fork_from, fingerprint=fingerprint, wanted=wanted)
+    except AutoQECError as error:
+        if error.code != "weights_of_another_problem":
+            raise
+        raise RoundEnded("train_error", error) from error
 
 
 def score(session: Session, state: RoundState) -> Written:

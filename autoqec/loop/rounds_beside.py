@@ -12,6 +12,7 @@ from autoqec.errors import AutoQECError
 from autoqec.history import RoundRecord, list_runs, read_attachment, read_candidate, read_history
 from autoqec.json_values import JsonObject
 from autoqec.loop.session import Session, run_environment
+from autoqec.problem.code_family import other_family
 from autoqec.problem.environment import Environment
 
 #: At most so many rounds of the family are in a context.
@@ -89,12 +90,8 @@ def lowest_ratios(found: Iterable[FamilyRound]) -> tuple[FamilyRound, ...]:
 
 
 def of_one_family(one: Environment, other: Environment) -> bool:
-    """Tell whether two environments have the same kinds of code, noise and decoder, and codes that differ in numbers alone."""
-    kinds = [(each.code.kind, each.noise.kind, each.decoder.kind) for each in (one, other)]
-    words = [
-        {name: value for name, value in each.code.fields.items() if isinstance(value, str)} for each in (one, other)
-    ]
-    return kinds[0] == kinds[1] and words[0] == words[1]
+    """Tell whether two environments are of one family of codes, and have the same kind of decoder."""
+    return other_family(one, other) is None and one.decoder.kind == other.decoder.kind
 
 
 def _worst_first(each: FamilyRound) -> tuple[float, str]:

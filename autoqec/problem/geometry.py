@@ -40,8 +40,9 @@ def find_geometry(problem: Problem) -> Geometry:
     found = problem.mechanisms
     detector = found.detector.astype(np.int64)
     mechanism = np.repeat(np.arange(len(found), dtype=np.int64), np.diff(found.start))
-    places = _coordinates(problem)
-    coordinates = np.zeros((problem.num_detectors, 3), dtype=np.float32) if places is None else places
+    places = detector_places(problem)
+    empty = np.zeros((problem.num_detectors, 3))
+    coordinates = (empty if places is None else places).astype(np.float32)
     centre = np.zeros((len(found), 3))
     np.add.at(centre, mechanism, coordinates[detector])
     centre /= np.diff(found.start)[:, None]
@@ -55,9 +56,11 @@ def find_geometry(problem: Problem) -> Geometry:
     )
 
 
-def _coordinates(problem: Problem) -> np.ndarray | None:
-    """Return x, y, t by stim's convention: of two or three coordinates, time is last; a single one is x; a fourth (the
-    colour of Chromobius) is ignored.
+def detector_places(problem: Problem) -> np.ndarray | None:
+    """Return x, y and t of each detector, float64 `[detectors, 3]`, or None if a detector has no coordinates.
+
+    By stim's convention, time is the last of two or three coordinates; a single one is x; a fourth (the colour of Chromobius) is
+    ignored.
     """
     by_detector = problem.dem.get_detector_coordinates()
     rows = []
@@ -68,7 +71,7 @@ def _coordinates(problem: Problem) -> np.ndarray | None:
         if len(given) == 2:
             given.insert(1, 0.0)
         rows.append([*given, 0.0, 0.0][:3])
-    return np.array(rows, dtype=np.float32)
+    return np.array(rows, dtype=np.float64)
 
 
 def stabiliser_side(problem: Problem) -> np.ndarray:

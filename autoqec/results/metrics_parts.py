@@ -47,6 +47,8 @@ class TrainingLog:
         steps_cut_to: The steps that fit the time, where those planned did not.
         seconds_a_step, seconds_allowed: The measured time of a step, and the time for all, where the plan was cut.
         labelled, label_seconds: Shots that were given labels other than those drawn, and the seconds that took.
+        carried_messages, carried_coarser, carried_layer: Of weights that come from another problem of a family: the messages that
+            they are for, those that have the factor of a coarser orbit, and those that have that of the layer.
         seconds: Wall clock.
         device: The device it ran on.
         inherited: The tensors whose first values were a parent's.
@@ -67,6 +69,9 @@ class TrainingLog:
     seconds_allowed: float | None = None
     labelled: float | None = None
     label_seconds: float | None = None
+    carried_messages: float | None = None
+    carried_coarser: float | None = None
+    carried_layer: float | None = None
     seconds: float | None = None
     device: str | None = None
     inherited: tuple[str, ...] = ()

@@ -100,6 +100,9 @@ _COUNTS = (
     "threads",
     "labelled",
     "label_seconds",
+    "carried_messages",
+    "carried_coarser",
+    "carried_layer",
 )
 _CURVES = ("points", "validation")
 _MOST_POINTS = 1000

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from autoqec.candidate.carrying import carried_weights
 from autoqec.candidate.compile import build_modules, load_tensors, module_tensors
 from autoqec.candidate.schema import Candidate, Training
+from autoqec.candidate.stage_contract import Carried
 from autoqec.decoding.decoder_contract import CompiledDecoder, ConfidentDecoder, TeachingDecoder
 from autoqec.errors import AutoQECError
 from autoqec.problem.problem import Problem
@@ -123,6 +125,7 @@ def train(
         screen: Where training is interrupted for a look at its weights; None for nowhere.
 
     Raises:
+        AutoQECError: The parents' weights belong to another family.
         TrainingDiverged: More than `MAX_NAN_RATE` of the steps were not finite, or the loss before the first.
     """
     import torch
@@ -132,7 +135,8 @@ def train(
     torch.manual_seed(derive_seed(seed, "init", 0))
     settings = candidate.training
     modules = build_modules(candidate, problems[0])
-    inherited = load_tensors(modules, initial) if inherit or settings.init == "parents" else []
+    carried = carried_weights(candidate, initial if inherit or settings.init == "parents" else {}, problems[0])
+    inherited = load_tensors(modules, carried.tensors)
     device = choose_device(settings.device)
     modules.to(device)
     parameters = [p for p in modules.parameters() if p.requires_grad]
@@ -153,7 +157,7 @@ def train(
     def result(after: float) -> Trained:
         told = _telemetry(settings, course, losses, stopping, device) | {"validation_after": round(after, 6)}
         tensors = {name: value.copy() for name, value in module_tensors(modules).items()}  # training may go on
-        return Trained(tensors, told | {"inherited": inherited})
+        return Trained(tensors, told | {"inherited": inherited, **_carried(carried)})
 
     def at_screen() -> None:
         with timed.pausing(), stopping.best_in_place() as after:
@@ -171,6 +175,17 @@ def _require_time(losses: ShotLosses, settings: Training, validated_on: int, sec
     if losses.labelled is not None and isfinite(seconds):
         share = 1.0 if settings.sampling == "all" else settings.sampled_share
         losses.labelled.require_time(validated_on, share, seconds, derive_seed(seed, "labels", 0))
+
+
+def _carried(carried: Carried) -> dict[str, int]:
+    """How many messages found their own orbit's factor in weights of another problem; nothing of this problem's own weights."""
+    if not carried.messages:
+        return {}
+    return {
+        "carried_messages": carried.messages,
+        "carried_coarser": carried.coarser,
+        "carried_layer": carried.layer,
+    }
 
 
 def _telemetry(
@@ -222,7 +237,7 @@ def _losses(
     labellings: Sequence[Labelling] = (),
 ) -> ShotLosses:
     """The losses, on shots from where the settings say, with the labels that they say."""
-    from autoqec.runner.losses import needs_labels
+    from autoqec.runner.labelling import needs_labels
     from autoqec.runner.shot_labels import LabelledShots
     from autoqec.runner.shot_losses import ShotLosses
     from autoqec.runner.shot_sources import AllShots, SampledShots, ShotSource

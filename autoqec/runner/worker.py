@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import stim
 
+from autoqec.candidate.carrying import binds_to_family
 from autoqec.candidate.compile import build_modules, chained, compile_stages, module_tensors
 from autoqec.candidate.cost import Cost, Meter, measure_cost, measure_recorded, record_stages
 from autoqec.candidate.recorded_program import Program
@@ -170,8 +171,8 @@ def serve_predictions(channel: Channel) -> None:
     `{"ready": true, "output": {"mode", "threshold"}}`.
 
     Then a `PredictionRequest` `predict` is answered by blob `beliefs` (float32, row-major), `cost` by
-    `{"flops_per_shot", "params"}`, and `program` by `{"stages"}`, all slugs in order, with blobs `program:<slug>`. Another
-    preparation begins another candidate, but in a locked process.
+    `{"flops_per_shot", "params", "labels"}`, and `program` by `{"stages"}`, all slugs in order, with blobs `program:<slug>`.
+    Another preparation begins another candidate, but in a locked process.
 
     A `ProgramRequest` in a candidate's place is served in the same way, without its code; `cost` is then answered by
     `{"flops_per_shot", "constants"}`.
@@ -239,7 +240,8 @@ def _loaded(sealed: SealedCandidate, registry: Registry, problem: Problem) -> tu
 
     def cost(asked: PredictionRequest) -> Message:
         counted = measure_cost(candidate, tensors, problem)
-        return Message({"flops_per_shot": counted.flops_per_shot, "params": counted.params})
+        found = {"flops_per_shot": counted.flops_per_shot, "params": counted.params, "labels": counted.labels}
+        return Message(found)
 
     def program(asked: PredictionRequest) -> Message:
         recorded = record_stages(stages, _foreign(candidate, registry), problem)
@@ -335,7 +337,8 @@ def serve_training(channel: Channel) -> None:
 
     def answer(trained: Trained, what: str) -> None:
         cost = _measured(candidate, trained.tensors, problem, registry, recorded=wanted.lock)
-        weights = save_weights(trained.tensors, fingerprints=[each.fingerprint for each in problems])
+        fingerprints = [each.fingerprint for each in problems]
+        weights = save_weights(trained.tensors, fingerprints=fingerprints, of_family=binds_to_family(candidate))
         costs = {"flops_per_shot": cost.flops_per_shot, "params": cost.params, "constants": cost.constants}
         channel.send(Message({what: True, "telemetry": trained.telemetry, "cost": costs}, {"weights": weights}))
 

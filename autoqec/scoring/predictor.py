@@ -68,7 +68,15 @@ def fault_from(error: ChildFailed) -> AutoQECError:
 OUT_OF_MEMORY = "out_of_memory"
 
 #: Codes of errors that are about weights.
-_WEIGHTS = frozenset({"weights_unreadable", "weights_not_finite", "weights_of_another_problem", "weights_do_not_fit"})
+_WEIGHTS = frozenset(
+    {
+        "weights_unreadable",
+        "weights_not_finite",
+        "weights_of_another_problem",
+        "weights_of_another_family",
+        "weights_do_not_fit",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -233,7 +241,9 @@ class Predictor:
         return beliefs, settle_beliefs(beliefs, self._problem.priors_llr)
 
     def cost(self, syndromes: np.ndarray | None = None, priors: np.ndarray | None = None) -> dict[str, int]:
-        """FLOPs per shot, and parameters; of a recorded candidate, numbers that its programs hold, `constants`.
+        """FLOPs per shot, and parameters and labels (`autoqec.candidate.cost.Cost`) as the candidate's process says.
+
+        Of a recorded candidate, FLOPs per shot and the numbers that its programs hold, `constants`.
 
         Args:
             syndromes: For a recorded candidate: the shots to count on; None for a sample.
@@ -243,7 +253,8 @@ class Predictor:
         start = b"" if priors is None else np.ascontiguousarray(priors, dtype=np.float32).tobytes()
         asked = PredictionRequest("cost", shots, start)
         fields, _ = self._request(asked, _LOAD_SECONDS)
-        found = {name: fields.get(name) for name in ("flops_per_shot", "constants" if self._recorded else "params")}
+        names = ("flops_per_shot", *(("constants",) if self._recorded else ("params", "labels")))
+        found = {name: fields.get(name) for name in names}
         if not all(isinstance(value, int) and 0 <= value < _MOST_OPERATIONS for value in found.values()):
             raise CandidateFault("bad_output", "the candidate does not say what it costs")
         return {name: int(str(value)) for name, value in found.items()}

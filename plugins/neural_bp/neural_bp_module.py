@@ -26,7 +26,8 @@ from .layout import (
     Tanner,
     Weights,
 )
-from .neural_bp_config import NeuralBPConfig, scale_width
+from .neural_bp_config import NeuralBPConfig, memory_width, scale_width
+from .orbit_factors import OrbitTable
 
 _SMALLEST = float(np.exp(-LLR_BOUND))
 
@@ -34,8 +35,9 @@ _SMALLEST = float(np.exp(-LLR_BOUND))
 class NeuralBPModule(torch.nn.Module):
     """Unrolled belief propagation; see `NeuralBPConfig`.
 
-    Parameters: `scale` `[iterations, 1 | detectors | incidences]`; `damping` `[1 | iterations]`, `prior_scale` `[1]`,
-    `memory` `[1 | mechanisms]` and `attention` `[iterations, 2]` where they are learned.
+    Parameters: `scale` `[iterations, 1 | detectors | incidences | orbits]`; `damping` `[1 | iterations]`, `prior_scale` `[1]`,
+    `memory` `[1 | mechanisms | orbits]` and `attention` `[iterations, 2]` where they are learned. With `sharing: orbit` there is
+    also `correction` `[iterations, orbits]`, which is added to scales, and the labels of `OrbitTable` are buffers.
     """
 
     #: Training mode is faster and computes the same, so validation during training may use it.
@@ -47,8 +49,18 @@ class NeuralBPModule(torch.nn.Module):
     memory: torch.Tensor
     _mechanism: torch.Tensor
     _detector: torch.Tensor
+    _check_orbit: torch.Tensor
+    _message_orbit: torch.Tensor
+    _alike: torch.Tensor
 
-    def __init__(self, config: NeuralBPConfig, detectors: int, mechanisms: int, tanner: Tanner) -> None:
+    def __init__(
+        self,
+        config: NeuralBPConfig,
+        detectors: int,
+        mechanisms: int,
+        tanner: Tanner,
+        orbits: OrbitTable | None = None,
+    ) -> None:
         super().__init__()
         self._config = config
         self._detectors = detectors
@@ -56,16 +68,24 @@ class NeuralBPModule(torch.nn.Module):
         self._tanner = tanner
         self._traces = _Traces()
         self.scale = torch.nn.Parameter(
-            torch.full((config.iterations, scale_width(config, tanner)), config.initial_scale)
+            torch.full((config.iterations, scale_width(config, tanner, orbits)), config.initial_scale)
         )
         damping = torch.full((config.iterations if config.damping == "per_iteration" else 1,), config.damping_value)
         self._parameter_or_constant("damping", damping, learned=config.damping != "fixed")
         self._parameter_or_constant("prior_scale", torch.ones(1), learned=config.learn_prior_scale)
-        self._parameter_or_constant("memory", _first_memory(config, mechanisms), learned=config.memory != "none")
+        memory = _first_memory(config, memory_width(config, mechanisms, orbits))
+        self._parameter_or_constant("memory", memory, learned=config.memory != "none")
         if config.attention != "none":
             self.attention = torch.nn.Parameter(torch.zeros(config.iterations, 2))
         self.register_buffer("_mechanism", torch.from_numpy(tanner.mechanism).long(), persistent=False)
         self.register_buffer("_detector", torch.from_numpy(tanner.detector).long(), persistent=False)
+        if orbits is not None:
+            for name, label in orbits.labels.items():
+                self.register_buffer(name, torch.from_numpy(label))
+            self.correction = torch.nn.Parameter(torch.zeros(config.iterations, orbits.count("correction")))
+            self.register_buffer("_check_orbit", torch.from_numpy(orbits.check), persistent=False)
+            self.register_buffer("_message_orbit", torch.from_numpy(orbits.message), persistent=False)
+            self.register_buffer("_alike", torch.from_numpy(orbits.mechanism), persistent=False)
         self._tree = _Tree(tanner.start) if config.algorithm == "sum_product" else None
 
     def _parameter_or_constant(self, name: str, value: torch.Tensor, *, learned: bool) -> None:
@@ -104,11 +124,17 @@ class NeuralBPModule(torch.nn.Module):
     def _per_incidence(self, scale: torch.Tensor) -> torch.Tensor:
         if self._config.sharing == "per_check":
             return scale[:, self._detector]
+        if self._config.sharing == "orbit":
+            return scale[:, self._check_orbit] + self.correction[:, self._message_orbit]
         return scale.expand(-1, len(self._detector))
 
     def _memory(self) -> torch.Tensor:
         """Return the memory per mechanism, or empty if there is none."""
-        return self.memory[:0] if self._config.memory == "none" else self.memory.expand(self._mechanisms)
+        if self._config.memory == "none":
+            return self.memory[:0]
+        if self._config.memory == "per_mechanism" and self._config.sharing == "orbit":
+            return self.memory[self._alike]
+        return self.memory.expand(self._mechanisms)
 
     def _weighed(self, message: torch.Tensor, total: torch.Tensor, iteration: int) -> torch.Tensor:
         """Multiply messages by their softmax weights among those to the same mechanism, and by the number of these."""
@@ -162,11 +188,11 @@ class NeuralBPModule(torch.nn.Module):
         return torch.where(has_it, second.index_select(0, self._detector), least.index_select(0, self._detector))
 
 
-def _first_memory(config: NeuralBPConfig, mechanisms: int) -> torch.Tensor:
+def _first_memory(config: NeuralBPConfig, width: int) -> torch.Tensor:
     if config.memory != "per_mechanism":
-        return torch.full((1,), config.memory_value)
-    spread = torch.linspace(-config.memory_spread, config.memory_spread, mechanisms)
-    return config.memory_value + spread[torch.randperm(mechanisms)]
+        return torch.full((width,), config.memory_value)
+    spread = torch.linspace(-config.memory_spread, config.memory_spread, width)
+    return config.memory_value + spread[torch.randperm(width)]
 
 
 class _Tree:

@@ -9,16 +9,17 @@ propagation, which in front of matching is already a good decoder (Higgott et al
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from autoqec.candidate.stage_contract import Inference
+from autoqec.candidate.stage_contract import Carried, Inference
 from autoqec.decoding.array_checks import check_beliefs, check_syndromes, plain
 from autoqec.errors import UsageError
 from autoqec.problem.problem import Problem
 
-from .neural_bp_config import NeuralBPConfig, scale_width
+from .neural_bp_config import NeuralBPConfig, memory_width, scale_width
+from .orbit_factors import LABELS, OrbitTable, by_detector, carried_factors, orbit_table
 
 if TYPE_CHECKING:
     import torch
@@ -38,12 +39,26 @@ class NeuralBP:
     """Stage kind: see `NeuralBPConfig` for what it computes."""
 
     Config = NeuralBPConfig
+    LABELS: ClassVar = LABELS
 
     def build(self, config: NeuralBPConfig, problem: Problem) -> torch.nn.Module:
         """Build the trainable module; untrained, it is belief propagation with the initial scale and damping."""
         from .neural_bp_module import NeuralBPModule
 
-        return NeuralBPModule(config, problem.num_detectors, len(problem.mechanisms), tanner_graph(problem))
+        orbits = _orbits(config, problem)
+        return NeuralBPModule(config, problem.num_detectors, len(problem.mechanisms), tanner_graph(problem), orbits)
+
+    def binds_to_family(self, config: NeuralBPConfig) -> bool:
+        """Whether the weights fit other codes of the problem's family: those that are shared by orbits do."""
+        return config.sharing == "orbit"
+
+    def carried(self, config: NeuralBPConfig, tensors: Mapping[str, np.ndarray], problem: Problem) -> Carried:
+        """Return the weights of this problem or of another one of its family in the shapes that this problem gives them.
+
+        Raises:
+            AutoQECError: They are those of another family, or malformed.
+        """
+        return carried_factors(tensors, problem) if self.binds_to_family(config) else Carried(tensors)
 
     def inference(
         self, config: NeuralBPConfig, tensors: Mapping[str, np.ndarray], problem: Problem
@@ -80,7 +95,7 @@ class NeuralBP:
             "iterations": (3, 5, 8, 10, 12, 16, 24, 40, 60, 100),
             "algorithm": ("sum_product", "min_sum"),
             "scale": (0.6, 0.7, 0.8, 0.9, 1.0),
-            "sharing": ("per_layer", "per_check", "none"),
+            "sharing": ("per_layer", "orbit", "per_check", "none"),
             "damping": ("fixed", "scalar", "per_iteration"),
             "damping_value": (0.0, 0.1, 0.2, 0.3),
             "memory": ("none", "scalar", "per_mechanism"),
@@ -99,13 +114,17 @@ class NeuralBP:
         return config.iterations * per_iteration + 3 * mechanisms
 
 
+def _orbits(config: NeuralBPConfig, problem: Problem) -> OrbitTable | None:
+    return orbit_table(problem) if config.sharing == "orbit" else None
+
+
 def tanner_graph(problem: Problem) -> Tanner:
     """The Tanner graph of a problem, by detector."""
     from .layout import Tanner
 
     mechanisms = problem.mechanisms
     owner = np.repeat(np.arange(len(mechanisms)), np.diff(mechanisms.start))
-    order = np.lexsort((owner, mechanisms.detector))
+    order = by_detector(problem)
     degrees = np.bincount(mechanisms.detector, minlength=problem.num_detectors)
     return Tanner(
         start=np.concatenate([[0], np.cumsum(degrees)]).astype(np.int32),
@@ -123,10 +142,13 @@ def _weights(config: NeuralBPConfig, tensors: Mapping[str, np.ndarray], tanner: 
     """
     from .layout import Weights
 
-    iterations, width = config.iterations, scale_width(config, tanner)
+    orbits = _orbits(config, problem)
+    iterations, width = config.iterations, scale_width(config, tanner, orbits)
     expected: dict[str, tuple[int, ...]] = {"scale": (iterations, width)}
+    if orbits is not None:
+        expected["correction"] = (iterations, orbits.count("correction"))
     if config.memory != "none":
-        expected["memory"] = (1,) if config.memory == "scalar" else (len(problem.mechanisms),)
+        expected["memory"] = (memory_width(config, len(problem.mechanisms), orbits),)
     if config.attention != "none":
         expected["attention"] = (iterations, 2)
     if config.damping != "fixed":
@@ -147,6 +169,10 @@ def _weights(config: NeuralBPConfig, tensors: Mapping[str, np.ndarray], tanner: 
     scale = np.asarray(tensors["scale"], dtype=np.float32)
     if config.sharing == "per_check":
         scale = scale[:, tanner.detector]
+    if orbits is not None:
+        correction = np.asarray(tensors["correction"], dtype=np.float32)
+        scale = scale[:, orbits.check] + correction[:, orbits.message]
+        memory = memory[orbits.mechanism] if config.memory == "per_mechanism" else memory
     damping = np.asarray(tensors["damping"] if config.damping != "fixed" else [config.damping_value], dtype=np.float32)
     prior_scale = np.asarray(tensors["prior_scale"] if config.learn_prior_scale else [1.0], dtype=np.float32)
     return Weights(

@@ -17,7 +17,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}/[1-9][0-9]{0,8}")
 _FAULTS = ("crash", "timeout", "bad_output", "bad_weights", "hostile_syscall")
 
 #: Codes of weights that belong to another problem or to a stage of another shape.
-_UNFIT = ("weights_do_not_fit", "weights_of_another_problem")
+_UNFIT = ("weights_do_not_fit", "weights_of_another_problem", "weights_of_another_family")
 
 #: The statuses that are about a candidate's work, and not about agents or people.
 _FAILED = ("train_error", "compile_error", "killed_by_safety")

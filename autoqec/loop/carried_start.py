@@ -1,0 +1,40 @@
+"""A round that starts from a round as it is, in another run: *train small, use large*."""
+
+from __future__ import annotations
+
+from autoqec.agents.role_messages import Hypothesis, Proposal
+from autoqec.candidate_paths import TRAINING_FILE
+from autoqec.canonical import dump_yaml, told_fields
+from autoqec.errors import UsageError
+from autoqec.history import load_run, parse_round_name
+from autoqec.loop.candidate_files import canonical_files, sources_of
+from autoqec.loop.parents import check_parents, find_start
+from autoqec.loop.session import Session
+
+
+def carried_start(session: Session, name: str, *, untrained: bool) -> tuple[Hypothesis, Proposal]:
+    """A person's hypothesis and candidate: the round's own files, trained further from its weights, or not at all.
+
+    Args:
+        session: Of the run in which to start.
+        name: The round to start from, `run/number`, in any run of the environment's family.
+        untrained: Whether its weights are used as they are.
+
+    Raises:
+        NotFoundError, UsageError, AutoQECError: There is no such round, it is of another family, or its candidate does not fit
+            this environment.
+    """
+    run, _ = parse_round_name(name)
+    there, here = load_run(session.ledger, run).env_name, session.run.env_name
+    where = f"from {there} on {here}" if there != here else f"on {here}"
+    text = f"The weights of {name} decode {where}" + (" as they are" if untrained else " after training there")
+    hypothesis = Hypothesis(text=text, fork_from=(name,))
+    check_parents(session.ledger, session.run, hypothesis)
+    start = find_start(session.ledger, session.run, hypothesis).files
+    if not any(path.startswith("stages/") for path in start):
+        raise UsageError(f"{name} has no stage, so it has no weights to start from", hint="autoqec log --run RUN")
+    changes = {"init": "parents", **({"shots": 0} if untrained else {})}
+    told = {**told_fields(start, TRAINING_FILE), **changes}
+    proposal = Proposal(files={TRAINING_FILE: dump_yaml(told)}, edit=True, message=f"{text}.")
+    canonical_files(session, sources_of(proposal, start))
+    return hypothesis, proposal
