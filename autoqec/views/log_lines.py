@@ -53,7 +53,7 @@ _MAKERS = (
     "results/head_to_head.py", "results/interval_ends.py", "results/lab_front.py", "results/limits.py", "results/metrics.py",
     "results/metrics_parts.py", "results/note_form.py", "results/note_lines.py", "results/pareto_front.py",
     "results/reasons.py", "results/reference_gates.py", "results/round_results.py", "results/rungs.py",
-    "results/statistics.py",
+    "results/statistics.py", "results/stratified_counts.py",
     "results/trust/line_trust.py",
     "results/trust/metrics_trust.py", "results/verdict.py", "results/verdict_checks.py", "results/verdict_parts.py",
     "results/verification_events.py", "results/wider_comparisons.py", "views/log_lines.py", "views/round_json.py",
