@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 
 from autoqec.errors import AutoQECError
 from autoqec.history import Claim, Ledger, RoundRecord, attach, read_attachment
@@ -33,8 +35,9 @@ from autoqec.settings_schema import Profile
 #: The share of the steps before the screen.
 SHARE = 0.1
 
-#: A screen must be able to save so many training shots for each that it scores: candidate and rival both decode those.
-_WORTH = 2
+#: A training must be able to save the computation of so many shots for each of a screen. Candidate and rival both decode these,
+#: but a gate sends on about a tenth of them, and training computes a shot three times as long as scoring.
+_WORTH = 0.25
 
 #: The record of a screen that was passed, among the round's artifacts: a resumed round does not ask again.
 RUNG_FILE = "rung.json"
@@ -92,22 +95,28 @@ class Screening:
 
     def _look(self, result: TrainingResult) -> Screened:
         began, sealed = time.monotonic(), SealedCandidate(self.state.files, result.weights)
-        scored = score_screen(self.session, self.state.claim.number, sealed, self.profile)
         told = result.telemetry.get("shots")
-        shots = int(told) if isinstance(told, int | float) else 0
-        planned = planned_shots(self.state, self.profile)
-        flops, params = result.cost.get("flops_per_shot"), result.cost.get("params")
-        rival = None
-        if flops is not None and params is not None:
-            rival = find_rival(self.session, self.state.claim.number, scored.mean_flops(flops), params)
-        if rival is None:
-            rung = Rung(rung_after(None, alone=self.alone), shots, planned, alone=self.alone)
-            return Screened(rung, scored, time.monotonic() - began)
-        theirs = score_screen(self.session, self.state.claim.number, rival.sealed, self.profile)
-        counts, name = paired(theirs, scored), f"{rival.claim.run}/{rival.claim.number}"
-        number = rung_after(counts, alone=self.alone)
-        rung = Rung(number, shots, planned, name, str(rival.commit), counts, self.alone)
+        trained = int(told) if isinstance(told, int | float) else 0, planned_shots(self.state, self.profile)
+        with screen_stream(self.session, self.state.claim.number, sealed) as stream:
+            scored = _score(self.session, stream, self.profile)
+            rival = self._rival(result, scored)
+            theirs = _score(self.session, replace(stream, sealed=rival.sealed), self.profile) if rival else None
+        counts = paired(theirs, scored) if theirs else None
+        rung = Rung(
+            rung_after(counts, alone=self.alone),
+            *trained,
+            rival=f"{rival.claim.run}/{rival.claim.number}" if rival else "",
+            rival_commit=str(rival.commit) if rival else "",
+            counts=counts,
+            alone=self.alone,
+        )
         return Screened(rung, scored, time.monotonic() - began)
+
+    def _rival(self, result: TrainingResult, scored: Scored) -> RoundState | None:
+        flops, params = result.cost.get("flops_per_shot"), result.cost.get("params")
+        if flops is None or params is None:
+            return None
+        return find_rival(self.session, self.state.claim.number, scored.mean_flops(flops), params)
 
 
 def screening_of(session: Session, state: RoundState, profile: Profile) -> Screening | None:
@@ -119,8 +128,7 @@ def screening_of(session: Session, state: RoundState, profile: Profile) -> Scree
     if not shots or passed_rung(session.ledger, state.claim) is not None:
         return None
     by_person = state.claim.details.get("agents", {}).get("ideator") == PERSON
-    saved = (1 - SHARE) * planned_shots(state, profile)
-    if not alone and (by_person or saved < _WORTH * shots):
+    if not alone and (by_person or (1 - SHARE) * _computed_shots(state, profile) < _WORTH * shots):
         return None
     return Screening(session, state, profile, alone)
 
@@ -136,6 +144,12 @@ def planned_shots(state: RoundState, profile: Profile) -> int:
     return min(training.shots * training.epochs, profile.train_shots)
 
 
+def _computed_shots(state: RoundState, profile: Profile) -> float:
+    """How many of them training computes."""
+    training = training_of(state.files)
+    return planned_shots(state, profile) * (training.sampled_share if training.sampling == "gated" else 1.0)
+
+
 def screen_shots(session: Session, profile: Profile) -> int:
     """Shots of a screen: those of the profile, or the multiple that the environment's protocol asks for."""
     return session.environment.environment.protocol.scaled(profile.screen_shots) if profile.screen_shots else 0
@@ -147,14 +161,23 @@ def score_screen(session: Session, number: int, sealed: SealedCandidate, profile
     Raises:
         CandidateFault: It broke its contract.
     """
-    key = derive_key(round_key(session, number), "screen")
+    with screen_stream(session, number, sealed) as stream:
+        return _score(session, stream, profile)
 
+
+@contextmanager
+def screen_stream(session: Session, number: int, sealed: SealedCandidate) -> Iterator[ScoreStream]:
+    """The development shots of a round's screen, and what decodes them."""
+    key = derive_key(round_key(session, number), "screen")
+    with session.registry.get("executor", session.settings["executor"]).create(jobs=session.settings.jobs) as executor:
+        yield ScoreStream(executor, session.environment, sealed, key, "dev")
+
+
+def _score(session: Session, stream: ScoreStream, profile: Profile) -> Scored:
     def progress(done: int, total: int) -> None:
         session.event("screen", shots=done, total=total)
 
-    with session.registry.get("executor", session.settings["executor"]).create(jobs=session.settings.jobs) as executor:
-        stream = ScoreStream(executor, session.environment, sealed, key, "dev")
-        return stream.score(0, chunks_for(screen_shots(session, profile)), progress=progress)
+    return stream.score(0, chunks_for(screen_shots(session, profile)), progress=progress)
 
 
 def find_rival(session: Session, number: int, flops: int, params: int) -> RoundState | None:

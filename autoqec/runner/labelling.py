@@ -1,4 +1,7 @@
-"""Which labels a training asks for, and the decoders that they need."""
+"""Which labels a training asks for, and the decoders that they need.
+
+Processes that do not train import this too, so it imports no torch.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,12 @@ from autoqec.errors import NotFoundError
 from autoqec.plugins import Registry
 from autoqec.problem.environment import Choice
 from autoqec.problem.problem import Problem
-from autoqec.runner.losses import needs_labels
 from autoqec.runner.shot_labels import CanonicalLabels, Labelling
+
+
+def needs_labels(loss: str) -> bool:
+    """Whether a loss asks which mechanisms fired."""
+    return loss != "logical_gap"
 
 
 def labellings_for(

@@ -23,11 +23,6 @@ _FOCAL_GAMMA = 2.0
 _SHOTS_AT_A_TIME = 32
 
 
-def needs_labels(name: str) -> bool:
-    """Whether a loss asks which mechanisms fired."""
-    return name != "logical_gap"
-
-
 def batch_loss(
     name: str,
     beliefs: torch.Tensor,

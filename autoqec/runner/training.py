@@ -237,7 +237,7 @@ def _losses(
     labellings: Sequence[Labelling] = (),
 ) -> ShotLosses:
     """The losses, on shots from where the settings say, with the labels that they say."""
-    from autoqec.runner.losses import needs_labels
+    from autoqec.runner.labelling import needs_labels
     from autoqec.runner.shot_labels import LabelledShots
     from autoqec.runner.shot_losses import ShotLosses
     from autoqec.runner.shot_sources import AllShots, SampledShots, ShotSource

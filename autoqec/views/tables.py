@@ -19,7 +19,7 @@ from autoqec.results.metrics import Metrics
 from autoqec.results.round_results import RoundResults
 from autoqec.views.conflict_text import conflicts_text
 from autoqec.views.console import out, plain
-from autoqec.views.figures_text import interval_text, metrics_text, ratio_text
+from autoqec.views.figures_text import interval_text, metrics_text, rate_text, ratio_text
 from autoqec.views.fitted_console import bind, unbind
 from autoqec.views.round_json import DevelopmentRow, Disagreement, HoldoutRow, RoundRow
 
@@ -27,7 +27,7 @@ _VERDICT_STYLE = {"VERIFIED": "bold green", "SUSPICIOUS": "bold yellow", "FAILED
 
 
 def _rate(value: float | None) -> str:
-    return "–" if value is None else f"{value:.5f}"
+    return "–" if value is None else rate_text(value, 5)
 
 
 def gain_text(gain: Gain | Figures | None) -> str:
@@ -216,14 +216,17 @@ def print_outcome(item: RoundRow) -> None:
     if best is None:
         return
     origin = "shots drawn after the commit" if item.holdout else "development shots"
+    if item.holdout is not None and item.holdout.sampling == "stratified":
+        worth = item.holdout.effective_shots
+        origin += ", stratified" + (f" and worth {worth:.3g} plain ones" if worth is not None else "")
     _print_indented(
         console,
-        f"LER {best.ler_candidate:.5f}, plain {best.ler_baseline:.5f} ({_percent(best)}):"
+        f"LER {rate_text(best.ler_candidate, 5)}, plain {rate_text(best.ler_baseline, 5)} ({_percent(best)}):"
         f" ratio {ratio_text(best.ler_ratio, 3)} {interval_text(best.ratio_interval, 3)} over {best.shots:,} {origin}",
     )
     references = (item.holdout.references if item.holdout else None) or item.references or {}
     if references:
-        _print_indented(console, ", ".join(f"{name} {ler:.5f}" for name, ler in sorted(references.items())))
+        _print_indented(console, ", ".join(f"{name} {rate_text(ler, 5)}" for name, ler in sorted(references.items())))
     if item.metrics is not None and item.costs is not None:
         shown = replace(
             item.metrics, costs=item.costs, sent_on=item.sent_on, passes_per_sent_shot=item.passes_per_sent_shot

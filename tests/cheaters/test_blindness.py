@@ -6,7 +6,7 @@ from autoqec_plugins.holdout import holdout_verifier as verifier
 
 from autoqec.problem.environment import ENVIRONMENT_FILE, environment_from_files
 from autoqec.problem.sampling import CHUNK_SHOTS, sample_chunk
-from autoqec.results.verdict_parts import Ablation
+from autoqec.results.verdict_parts import Ablation, Certificate
 from autoqec.scoring import predictor
 from autoqec.scoring.batches import batches
 from autoqec.scoring.verifier_contract import VerificationRequest
@@ -26,6 +26,8 @@ def verdict(court, source, runner, factors, monkeypatch):
     text = TINY_ENVIRONMENT.replace("headline_shots: 32768", f"headline_shots: 32768, harm_cells: {factors}")
     environment = environment_from_files({ENVIRONMENT_FILE: text.encode()}, origin="e")
     monkeypatch.setattr(verifier, "ablate", lambda *arguments: Ablation(0, (), None))
+    unasked = Certificate("not_enumerable", None, why="it is not asked for")
+    monkeypatch.setattr(verifier, "certify", lambda *arguments, full: unasked)
     request = VerificationRequest(environment, court.seal(source), "0" * 40, seed_key=KEY, max_shots=65_536)
     return verifier.HoldoutVerifier().verify(request, runner, lambda event: None)
 

@@ -208,7 +208,9 @@ def test_no_round_is_screened_that_a_person_asked_for_or_that_saves_too_little(s
     claim = claim_round(made.ledger, made.run.name, {"agents": {}})
     state = SimpleNamespace(files=trained, claim=claim, hypothesis={"text": "x"})
     assert screening_of(made, state, profile) is not None
-    state.files = {"training.yaml": b"shots: 9000"}  # nine tenths of them are less than two chunks
+    state.files = {"training.yaml": b"shots: 1100"}  # nine tenths of them are less than a quarter of a chunk
+    assert screening_of(made, state, profile) is None
+    state.files = {"training.yaml": b"shots: 10240\nsampling: gated\nsampled_share: 0.1\n"}  # it computes as few
     assert screening_of(made, state, profile) is None
     state.files = trained
     assert screening_of(made, state, profile.model_copy(update={"screen_shots": 0})) is None

@@ -185,7 +185,8 @@ def test_an_ensemble_costs_its_passes_on_average_of_the_scored_shots():
     said = f"took {details['passes']:,} passes of 5,000 FLOPs over {details['sent']:,} of {shots:,} shots (10.01%), 2.44 for each"
     assert said in lines
     assert f"(5,000 · {details['passes']:,} + {details['gate_flops']:,})/{shots:,} = 1,221 per shot" in lines
-    for row in ("without the ensemble", "with one member alone", "with half of the members", "least weight decides"):
+    likeliest = "if the likeliest solution alone decides"
+    for row in ("without the ensemble", "with one member alone", "with half of the members", likeliest):
         assert f"{row}: ΔLER" in lines
     assert verdict(Rates(0.005, sent=410), files=GATED, weights=WEIGHTS).passes_per_sent_shot is None
 

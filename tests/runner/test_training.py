@@ -18,7 +18,7 @@ from autoqec.runner.devices import choose_device
 from autoqec.runner.losses import batch_loss
 from autoqec.runner.stopping import EarlyStopping, steps_between_looks
 from autoqec.runner.training import TrainingDiverged, _plan, train
-from autoqec.testing import custom_module, surface_problem
+from autoqec.testing import custom_module, surface_problem, untrained
 
 
 @pytest.fixture(scope="module")
@@ -209,6 +209,54 @@ def test_training_does_not_import_the_compiler():
         "measure_cost(c, t.tensors, p); assert 'torch._dynamo' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+#: Serves a candidate whose weights, and the error model, lie beside it.
+ANSWERS = """
+import sys
+from pathlib import Path
+from autoqec.runner.worker import serve_predictions
+from autoqec.sandbox.channel import ChannelClosed, Message
+from autoqec.sandbox.sealed import SealedCandidate
+from autoqec.sandbox.worker_requests import CandidateRequest, PredictionRequest, Preparation
+
+class Asks:
+    def __init__(self, *requests):
+        self.asked, self.answers = [each.to_message() for each in requests], []
+
+    def receive(self):
+        if not self.asked:
+            raise ChannelClosed("it has asked everything")
+        return self.asked.pop(0)
+
+    def send(self, message):
+        self.answers.append(message)
+
+files = {"stages/bp/stage.yaml": b"kind: neural_bp\\niterations: 2\\n"}
+asks = Asks(
+    Preparation(stages=(), dem=Path("dem").read_bytes(), lock=False),
+    CandidateRequest(SealedCandidate(files, Path("weights").read_bytes())),
+    PredictionRequest("predict", bytes(int(sys.argv[1]))),
+    PredictionRequest("cost"),
+)
+try:
+    serve_predictions(asks)
+except ChannelClosed:
+    ready, beliefs, cost = asks.answers
+assert beliefs.blobs["beliefs"]
+assert cost.fields["params"] > 0
+assert "torch" not in sys.modules
+"""
+
+
+def test_a_stage_of_ours_answers_and_is_counted_without_torch(problem, tmp_path):
+    """It takes longer to import than to answer, and each round has several such processes."""
+    sealed = untrained({"stages/bp/stage.yaml": b"kind: neural_bp\niterations: 2\n"}, problem)
+    (tmp_path / "weights").write_bytes(sealed.weights)
+    (tmp_path / "dem").write_text(str(problem.dem))
+    command = [sys.executable, "-c", ANSWERS, str(problem.syndrome_bytes)]
+    done = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_weights_of_more_than_a_megabyte_are_bytes_like_others():

@@ -20,7 +20,7 @@ class Clock:
         monkeypatch.setattr(training_time.time, "monotonic", lambda: self.now)
 
 
-def walked(clock, steps, seconds, per_step, first=0.0, look=0.0, between=10):
+def walked(clock, steps, seconds, per_step, first=0.0, look=0.0, between=10, pause=0.0):
     """Walk as training does; returns how many steps are done, and every cut."""
     plan, cuts, done = TrainingTime(steps, between, seconds, clock.now), [], 0
     while done < steps and not plan.is_over():
@@ -33,6 +33,9 @@ def walked(clock, steps, seconds, per_step, first=0.0, look=0.0, between=10):
         if done % between == 0:
             with plan.looking():
                 clock.now += look
+        if done == between:
+            with plan.pausing():
+                clock.now += pause
     return done, cuts, plan.telemetry()
 
 
@@ -49,6 +52,11 @@ def test_a_plan_that_does_not_fit_is_cut_once_the_steps_have_taken_a_second(monk
     assert 45 <= done <= 60
     assert told["seconds_a_step"] == pytest.approx(1.0)
     assert told["seconds_allowed"] == 100.0
+
+
+def test_a_wait_for_others_is_no_time_of_the_training(monkeypatch):
+    whole, waited = (walked(Clock(monkeypatch), 400, 100.0, 1.0, look=5.0, pause=pause) for pause in (0.0, 1000.0))
+    assert waited == whole
 
 
 def test_a_slow_first_step_alone_cuts_nothing(monkeypatch):
