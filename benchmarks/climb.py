@@ -19,11 +19,11 @@ import os
 import resource
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from threading import Event, Thread
@@ -36,9 +36,11 @@ one_thread()
 from autoqec.agents.agent_contract import Context, Report, Role  # noqa: E402
 from autoqec.agents.context_parts import AnalysisMessage  # noqa: E402
 from autoqec.config import Setting, Settings, load_settings  # noqa: E402
+from autoqec.errors import AutoQECError  # noqa: E402
 from autoqec.history import RoundRecord, initialise, open_ledger  # noqa: E402
 from autoqec.hookspecs import Register, hookimpl  # noqa: E402
 from autoqec.loop.agent_runs import Arm, arm_settings, rounds_of, run_arm, run_name  # noqa: E402
+from autoqec.loop.one_round import abandon_round, open_rounds  # noqa: E402
 from autoqec.loop.round_state import read_state  # noqa: E402
 from autoqec.loop.session import Session, open_run  # noqa: E402
 from autoqec.plugins import Registry, installed, load_plugins  # noqa: E402
@@ -54,8 +56,6 @@ from autoqec.settings_schema import Profile  # noqa: E402
 
 RESULTS = Path(__file__).parent / "results" / "climb.json"
 
-PICTURE = Path(__file__).parents[1] / "docs" / "assets" / "climb.svg"
-
 #: Bounds of a round, by environment: a round then takes about 10 processor seconds. The limit on seconds of training counts time
 #: that a process sleeps, which a busy machine makes longer, so it is far above what `MOST_SECONDS` allows.
 PROFILES: Mapping[str, Profile] = {
@@ -66,7 +66,7 @@ PROFILES: Mapping[str, Profile] = {
 }
 
 #: New shots on which the rounds of a seed are judged.
-JUDGED: Mapping[str, int] = {"surface_d5_depol": 262_144, "bb72_depol": 65_536}
+JUDGED: Mapping[str, int] = {"surface_d5_depol": 98_304, "bb72_depol": 32_768}
 
 #: The probability, at most, that any seed's best round is said to be surely better than its first and is not.
 ALPHA = 0.05
@@ -169,21 +169,22 @@ def descendants() -> dict[int, float]:
 
 
 class Bound(Thread):
-    """Ends the process that works most for a round once the round has taken its processor time."""
+    """Ends the process that works most for a round once the round has taken its processor time; `ended` says so."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
-        self.done, self._began = Event(), _stat("self")[1]
+        self.done, self.ended, self._began = Event(), False, _stat("self")[1]
 
     def begin(self) -> None:
         """A round begins."""
-        self._began = _stat("self")[1]
+        self.ended, self._began = False, _stat("self")[1]
 
     def run(self) -> None:
         """See the class."""
         while not self.done.wait(1.0):
             alive = descendants()
             if alive and _stat("self")[1] + sum(alive.values()) - self._began > MOST_SECONDS:
+                self.ended = True
                 with suppress(OSError):
                     os.kill(max(alive, key=alive.__getitem__), signal.SIGKILL)
 
@@ -222,7 +223,14 @@ def climb(plan: Plan, arm: Arm, registry: Registry) -> None:
 
     with session_of(plan, arm, registry) as session:
         try:
-            run_arm(session, arm, plan.rounds, finished)
+            while len(rounds_of(session.ledger, arm)) < plan.rounds:
+                try:
+                    run_arm(session, arm, plan.rounds, finished)
+                except AutoQECError:
+                    if not bound.ended:
+                        raise
+                    for claim in open_rounds(session.ledger, arm.run):
+                        finished(abandon_round(session.ledger, arm.run, claim.number))
         finally:
             bound.done.set()
 
@@ -370,7 +378,10 @@ def written(plan: Plan, registry: Registry) -> dict[str, Any]:
     judged = [judged_row(plan, seed, registry) for seed in complete]
     return {
         "env": plan.env,
-        "command": f"python {' '.join(sys.argv)}",
+        "command": f"python benchmarks/climb.py --env {plan.env} --agents {','.join(plan.agents)} --seeds"
+        f" {','.join(map(str, plan.seeds))} --rounds {plan.rounds} --work DIR",
+        "date": datetime.now(UTC).date().isoformat(),
+        "processor_seconds_of_a_round_at_most": MOST_SECONDS,
         "profile": PROFILES[plan.env].model_dump(),
         "rounds": plan.rounds,
         "arms": [{"agent": arm.agent, "seed": arm.seed, "rounds": rows[arm.run]} for arm in arms],
@@ -379,14 +390,49 @@ def written(plan: Plan, registry: Registry) -> dict[str, Any]:
     }
 
 
+def plot(part: Mapping[str, Any], path: Path) -> None:
+    """Draw the best ratio so far against rounds: thin lines for seeds, a thick one for their mean, dots for the judgement."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    from autoqec.views.comparison_plot import COLOURS, LINES, MARKERS
+
+    complete = {row["seed"] for row in part["judged"]}
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "autoqec", "font.size": 9}):
+        figure = Figure(figsize=(6, 3.2), layout="constrained")
+        axes = figure.subplots()
+        for place, agent in enumerate(part["summary"]["climbs"]):
+            look = {"color": COLOURS[place], "linestyle": LINES[place]}
+            arms = [arm for arm in part["arms"] if arm["agent"] == agent and arm["seed"] in complete]
+            tracks = [[1.0, *(row["best_ratio"] for row in arm["rounds"])] for arm in arms]
+            for track in tracks:
+                axes.step(range(len(track)), track, where="post", linewidth=0.6, alpha=0.5, **look)
+            mean = [sum(each) / len(each) for each in zip(*tracks, strict=True)]
+            axes.step(
+                range(len(mean)), mean, where="post", linewidth=2.2, label=f"{agent}, mean of {len(arms)} seeds", **look
+            )
+            ends = [row["agents"][agent]["best_ratio"] for row in part["judged"]]
+            beside = part["rounds"] + 0.15 + 0.12 * place
+            axes.plot([beside] * len(ends), ends, MARKERS[place], color=COLOURS[place], markersize=4, linestyle="none")
+        axes.set_xlabel("rounds; points: the best one on new shots")
+        axes.set_ylabel("best ratio to the plain decoder so far")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.set_xlim(left=0)
+        axes.grid(color="0.9", linewidth=0.6)
+        axes.spines[["top", "right"]].set_visible(False)
+        figure.legend(loc="outside lower center", ncols=2, frameon=False, handlelength=4)
+        axes.set_title(f"{part['env']}, equal compute", fontsize=10)
+        figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
+
+
 def code_commit() -> str:
-    """The commit of this code; with a mark if files differ from it."""
+    """The commit of the code that is measured; with a mark if files differ from it."""
 
     def git(*words: str) -> str:
         told = subprocess.run(["git", *words], cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
         return told.stdout.strip()
 
-    changed = git("status", "--porcelain", "--untracked-files=no", "--", "..")
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", "../autoqec", "../plugins", "../envs")
     return git("rev-parse", "--short", "HEAD") + ("-changed" if changed else "")
 
 
@@ -431,6 +477,7 @@ def main() -> None:
     parser.add_argument("--work", required=True, type=Path, help="folder of the labs")
     parser.add_argument("--results", default=RESULTS, type=Path, help="file to write")
     parser.add_argument("--no-run", action="store_true", help="run no round: judge and write what is there")
+    parser.add_argument("--plot", type=Path, default=None, help="also draw the curves to this file")
     options = parser.parse_args()
     plan = Plan(
         options.env,
@@ -449,9 +496,11 @@ def main() -> None:
     file = options.results
     whole = json.loads(file.read_text()) if file.is_file() else {"schema": "autoqec.benchmark.climb/1", "parts": {}}
     part = written(plan, registry)
-    whole["parts"][plan.env] = part
+    whole["parts"][plan.env] = part | {"notes": whole["parts"].get(plan.env, {}).get("notes", [])}
     file.write_text(json.dumps(whole, indent=1) + "\n")
     print_table(part)
+    if options.plot and part["judged"]:
+        plot(part, options.plot)
 
 
 if __name__ == "__main__":

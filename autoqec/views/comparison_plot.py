@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 #: Style per agent: line, marker and grey differ in print, the colour on a screen.
-_LINES = ("-", "--", ":", "-.")
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-_COLOURS = ("#000000", "#0072b2", "#d55e00", "#777777", "#009e73", "#cc79a7", "#e69f00")
+LINES = ("-", "--", ":", "-.")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+COLOURS = ("#000000", "#0072b2", "#d55e00", "#777777", "#009e73", "#cc79a7", "#e69f00")
 
 #: Horizontal distance between the error bars of two seeds, in rounds, so that they do not overlap.
 _APART = 0.06
@@ -56,9 +56,9 @@ def plot_comparison(arms: Sequence[ArmResult], path: Path, title: str) -> None:
         handles = []
         for place, (agent, own) in enumerate(by_agent(arms).items()):
             look: dict[str, Any] = {
-                "color": _COLOURS[place % len(_COLOURS)],
-                "linestyle": _LINES[place % len(_LINES)],
-                "marker": _MARKERS[place % len(_MARKERS)],
+                "color": COLOURS[place % len(COLOURS)],
+                "linestyle": LINES[place % len(LINES)],
+                "marker": MARKERS[place % len(MARKERS)],
             }
             aside = _APART * place / len(by_agent(arms))
             _draw(left, [_by_rounds(arm) for arm in own], look, own, [aside + _APART * n for n in range(len(own))])
