@@ -18,25 +18,16 @@ def ratio_text(value: float | None, digits: int) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
-def rate_text(value: float, digits: int, *, sign: str = "") -> str:
-    """A rate to so many digits after the point; one of which these would not show two figures, as `4.9e-5`.
-
-    Args:
-        value: The rate.
-        digits: How many.
-        sign: `+` for a difference of rates.
-    """
-    if value == 0 or abs(value) >= 10.0 ** (1 - digits):
-        return f"{value:{sign}.{digits}f}" if value else "0"
-    return f"{value:{sign}.1e}".replace("e-0", "e-")
+def rate_text(value: float, digits: int, sign: str = "") -> str:
+    """A rate or a difference of rates with so many digits; one that would look like zero, and is not, in powers of ten."""
+    text = f"{value:{sign}.{digits}f}"
+    return f"{value:{sign}.3g}" if value and not float(text) else text
 
 
 def interval_text(ends: Sequence[float | None], digits: int) -> str:
-    """An interval whose upper end may be open; of small rates as `rate_text`."""
-    low, high = ends
-    if low is not None and high is not None and 0 < max(abs(low), abs(high)) < 10.0 ** (1 - digits):
-        return f"[{rate_text(low, digits)}, {rate_text(high, digits)}]"
-    return f"[{low:.{digits}f}, {'∞' if high is None else f'{high:.{digits}f}'}]"
+    """An interval whose upper end may be open."""
+    low, high = ("∞" if end is None else rate_text(end, digits) for end in ends)
+    return f"[{low}, {high}]"
 
 
 def figures_text(
@@ -48,9 +39,8 @@ def figures_text(
     """Rates, difference and ratio of some shots; references on the same shots; rates at other p."""
     lines = [
         f"LER {rate_text(figures.ler_candidate, 6)}, plain {rate_text(figures.ler_baseline, 6)}, over {figures.shots:,} shots",
-        f"ΔLER {rate_text(figures.delta_ler, 6, sign='+')} {interval_text(figures.gain_interval, 6)},"
-        f" ratio {ratio_text(figures.ler_ratio, 4)}"
-        f" {interval_text(figures.ratio_interval, 4)}",
+        f"ΔLER {rate_text(figures.delta_ler, 6, '+')} {interval_text(figures.gain_interval, 6)},"
+        f" ratio {ratio_text(figures.ler_ratio, 4)} {interval_text(figures.ratio_interval, 4)}",
     ]
     lines += [f"reference {name}: LER {rate_text(ler, 6)}" for name, ler in sorted((references or {}).items())]
     lines += [
@@ -61,8 +51,7 @@ def figures_text(
         at = row.figures
         lines.append(
             f"at p = {row.p}: LER {rate_text(at.ler_candidate, 6)}, plain {rate_text(at.ler_baseline, 6)},"
-            f" ratio {ratio_text(at.ler_ratio, 4)}"
-            f" {interval_text(at.ratio_interval, 4)} over {at.shots:,} shots"
+            f" ratio {ratio_text(at.ler_ratio, 4)} {interval_text(at.ratio_interval, 4)} over {at.shots:,} shots"
         )
     return "\n".join(lines)
 

@@ -15,6 +15,7 @@ from rich.text import Text
 from autoqec.counted_words import counted
 from autoqec.results.best_so_far import BestSoFar
 from autoqec.results.figures import Figures, Gain
+from autoqec.results.metrics import Metrics
 from autoqec.results.round_results import RoundResults
 from autoqec.views.conflict_text import conflicts_text
 from autoqec.views.console import out, plain
@@ -229,6 +230,9 @@ def print_outcome(item: RoundRow) -> None:
     if best is None:
         return
     origin = "shots drawn after the commit" if item.holdout else "development shots"
+    if item.holdout is not None and item.holdout.sampling == "stratified":
+        worth = item.holdout.effective_shots
+        origin += ", stratified" + (f" and worth {worth:.3g} plain ones" if worth is not None else "")
     said = (
         f"LER {rate_text(best.ler_candidate, 5)}, plain {rate_text(best.ler_baseline, 5)} ({_percent(best)}):"
         f" ratio {ratio_text(best.ler_ratio, 3)} {interval_text(best.ratio_interval, 3)} over {best.shots:,} {origin}"
@@ -376,6 +380,18 @@ def print_round(item: RoundRow, details: RoundDetails) -> None:
         console.print(Text("problem: ", style="red") + plain(problem))
 
 
+def _carried_text(metrics: Metrics) -> str:
+    """How much of weights that come from another environment fits this one to the orbit; empty of other weights."""
+    told = metrics.measured.training
+    if told is None or not told.carried_messages:
+        return ""
+    coarser, layer = (int(each or 0) for each in (told.carried_coarser, told.carried_layer))
+    return (
+        f"\nweights of another environment: of {int(told.carried_messages):,} messages, {coarser:,} have the factor of a coarser"
+        f" orbit, and {layer:,} that of their layer"
+    )
+
+
 def _sections(item: RoundRow, details: RoundDetails) -> Iterator[tuple[str, str]]:
     metrics, analysis, verdict = details.results.metrics, details.results.analysis, details.results.verdict
     yield "why", details.message
@@ -384,7 +400,7 @@ def _sections(item: RoundRow, details: RoundDetails) -> Iterator[tuple[str, str]
     if metrics:
         asked = metrics.sent_on, metrics.passes_per_sent_shot
         row = DevelopmentRow(metrics.figures, metrics.costs, metrics.cut_short, *asked)
-        yield "development shots", f"{metrics_text(metrics)}\n{_costs_text(row)}"
+        yield "development shots", f"{metrics_text(metrics)}\n{_costs_text(row)}{_carried_text(metrics)}"
     if analysis:
         yield "analysis", f"{analysis.decision}: {analysis.summary}"
     if verdict:

@@ -4,6 +4,7 @@ import pytest
 from rich.cells import cell_len
 
 from autoqec.testing import figures
+from autoqec.views.figures_text import interval_text, rate_text
 from autoqec.views.round_json import RoundRow
 from autoqec.views.tables import print_front, print_log, print_outcome
 
@@ -124,6 +125,23 @@ def test_the_closing_line_says_what_the_log_says_of_the_gate(monkeypatch, capsys
     assert "10.4 % of which are sent on and take 3.2 passes each" in capsys.readouterr().out
 
 
+def test_low_rates_are_not_printed_as_zero_and_strata_say_so(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "200")
+    low = FIGURES | {
+        "ler_baseline": 1.34e-7,
+        "ler_candidate": 9.1e-8,
+        "sampling": "stratified",
+        "effective_shots": 2.5e9,
+    }
+    print_outcome(item(1, metrics=FIGURES, holdout=low))
+    told = capsys.readouterr().out
+    assert "LER 9.1e-08, plain 1.34e-07" in told
+    assert "shots drawn after the commit, stratified and worth 2.5e+09 plain ones" in told
+    assert rate_text(0.0, 5) == "0.00000"
+    assert rate_text(-2e-9, 6, "+") == "-2e-09"
+    assert interval_text((1e-9, None), 6) == "[1e-09, ∞]"
+
+
 def best(number, *, new=True, sure=True, since=0):
     ends = {"ler_ratio": 0.6564, "ler_ratio_ci": [0.614, 0.698]}
     return {"round": f"surface-d5-depol-iyfh/{number}", **ends, "sure": sure, "new": new, "rounds_since": since}
@@ -190,10 +208,10 @@ def test_rare_failures_are_shown_and_none_is_said_to_be_none(monkeypatch, capsys
         "ler_candidate": 3.2e-6, "ler_baseline": 4.9e-5, "delta_ler": 4.58e-5, "delta_ler_ci": [3.9e-5, 5.3e-5],
     }  # fmt: skip
     print_outcome(item(1, holdout=rare))
-    assert "LER 3.2e-6, plain 4.9e-5 (" in capsys.readouterr().out
+    assert "LER 3.2e-06, plain 0.00005 (" in capsys.readouterr().out
     print_log([item(1, holdout=rare)])
     out = capsys.readouterr().out
-    assert "3.2e-6" in out
+    assert "3.2e-06" in out
     assert "+0.046 [+0.039, +0.053]" in out
     print_outcome(item(1, holdout=rare | {"sent_on": 2.4e-4, "us_per_shot": 0.42}))
     assert "0.4 µs per shot as the mean of all shots, 0.024 % of which are sent on" in " ".join(
