@@ -16,12 +16,13 @@ from autoqec.sandbox.worker_requests import (
     Preparation,
     ProgramRequest,
     ReadingRequest,
+    ScreenPassed,
     TrainingPreparation,
     TrainingRequest,
     WarmUpRequest,
 )
 from autoqec.scoring.executor_contract import Task
-from autoqec.scoring.fault_tasks import EXAMINE, OUTLINE
+from autoqec.scoring.fault_tasks import EXAMINE, OUTLINE, STRATA
 from autoqec.scoring.scoring_requests import (
     MODELS,
     AgainTask,
@@ -30,6 +31,7 @@ from autoqec.scoring.scoring_requests import (
     FaultTask,
     OutlineTask,
     ScoringTask,
+    StrataTask,
 )
 from autoqec.scoring.shard import AGAIN
 from autoqec.scoring.verification import VerificationTask
@@ -53,12 +55,14 @@ EXAMPLES = [
         lock=True,
     ),
     TrainingRequest(sealed=SEALED, seed=bytes(32), max_shots=10, inherit=False, seconds=1.5),
+    ScreenPassed(),
     ScoringTask(
         environment=FILES, sealed=SEALED, seeds=(2**63, 0), p=0.01, references=True, strong="osd", drift=0.02
     ),
     ScoringTask(environment={}, sealed=SEALED),
     AgainTask(environment=FILES, sealed=SEALED, seeds=(1,), rates=(0.004, 0.006)),
     OutlineTask(environment=FILES, sealed=SEALED, most=3),
+    StrataTask(environment=FILES, sealed=SEALED, most_listed=5),
     FaultTask(environment=FILES, sealed=SEALED, weight=2, first=7, count=9),
     DecoderSetRequest(environment=FILES, sealed=SEALED, p=1.0),
     DecodingRequest("known", True, b"\x07"),
@@ -174,4 +178,4 @@ def test_a_task_has_a_function():
 
 
 def test_models_are_of_functions_that_there_are():
-    assert set(MODELS) == {OUTLINE, EXAMINE, AGAIN}
+    assert set(MODELS) == {OUTLINE, EXAMINE, STRATA, AGAIN}
