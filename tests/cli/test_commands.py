@@ -62,7 +62,7 @@ FIELDS = {
 METRICS = {
     "shots", "ler_baseline", "ler_candidate", "delta_ler", "delta_ler_ci", "ler_ratio", "ler_ratio_ci", "flops_per_shot",
     "params", "latency_us_per_shot", "train_seconds", "score_seconds", "sent_on",
-    "passes_per_sent_shot",
+    "passes_per_sent_shot", "rung",
 }  # fmt: skip
 
 
@@ -183,6 +183,10 @@ def test_every_command_explains_itself(command, capsys):
         (["round", "--verifier", "nope"], 3, "no verifier named 'nope'"),
         (["round", "--executor", "nope"], 3, "no executor named 'nope'"),
         (["round", "--run", "UPPER"], 2, "UPPER"),
+        (["round", "--from", "none-abcd/1"], 3, "none-abcd"),
+        (["round", "--from", "main"], 2, "main"),
+        (["round", "--untrained"], 2, "--untrained needs --from"),
+        (["round", "--from", "none-abcd/1", "--dry-run"], 2, "does not go with --dry-run"),
         (["show", "exp/none-abcd/1"], 3, "none-abcd"),
         (["show", "main"], 2, "main"),
         (["verify", "exp/none-abcd/1"], 3, "none-abcd"),
