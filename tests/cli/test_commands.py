@@ -62,7 +62,7 @@ FIELDS = {
 METRICS = {
     "shots", "ler_baseline", "ler_candidate", "delta_ler", "delta_ler_ci", "ler_ratio", "ler_ratio_ci", "flops_per_shot",
     "params", "latency_us_per_shot", "train_seconds", "score_seconds", "sent_on",
-    "passes_per_sent_shot",
+    "passes_per_sent_shot", "rung",
 }  # fmt: skip
 
 

@@ -229,7 +229,11 @@ MISTAKES = {
     "log --env other": (3, "no round is on environment 'other'; there are tiny", "autoqec log --env tiny"),
     "log r-abcd --env other --json": (3, "there are tiny", "autoqec log --env tiny"),
     "pareto --env other --json": (3, "there are tiny", "autoqec log --env tiny"),
-    "log --status bogus": (2, "there is no status 'bogus'; known: ok, train_error", "autoqec log --status ok"),
+    "log --status bogus": (
+        2,
+        "there is no status 'bogus'; known: ok, screened_out, train_error",
+        "autoqec log --status ok",
+    ),
     "log --verdict bogus": (2, "is not one of 'verified', 'suspicious', 'failed', 'none'", "--help"),
     "plugins --kind bogus": (2, "there are agents, decoders, verifiers", "autoqec plugins --kind agents"),
 }
