@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +78,7 @@ def command(
     from autoqec.agents.agent_contract import ROLES, ReplyAwaited
     from autoqec.agents.tape import Recorder
     from autoqec.history import require_writable
+    from autoqec.loop.carried_start import check_origin
     from autoqec.loop.many_rounds import run_rounds
     from autoqec.loop.session import make_agent, open_run
     from autoqec.plugins import load_plugins
@@ -95,7 +97,8 @@ def command(
     tape = _tape(replay, ledger)
     if tape is not None:
         run_name, seed, env = tape.head["run"], int(tape.head["seed"], 16), env or tape.head["env"]
-    run = open_run(
+    open_here = partial(
+        open_run,
         ledger,
         registry,
         env=env or settings["default_env"],
@@ -103,8 +106,10 @@ def command(
         run_name=run_name,
         fresh=fresh,
         seed=seed,
-        dry=dry_run,
     )
+    if origin is not None:
+        check_origin(ledger, open_here(dry=True), origin)
+    run = open_here(dry=dry_run)
     _check_tape(tape, replay, run)
     recorder = Recorder(Path(record), run_head(run)) if record else None
     show = round_printer(ledger, as_json)

@@ -12,6 +12,7 @@ from math import inf
 
 import numpy as np
 
+from autoqec.candidate.carrying import carried_weights
 from autoqec.candidate.compile import compile_inference
 from autoqec.candidate.schema import Candidate, read_candidate
 from autoqec.candidate.stage_contract import Inference
@@ -37,14 +38,18 @@ class Deployed:
     Attributes:
         package: The round.
         registry: Installed plugins.
+        elsewhere: Another problem to decode, of the family that the round's weights are bound to; None for that of its training.
     """
 
     package: Package
     registry: Registry
+    elsewhere: Problem | None = None
 
     @cached_property
     def problem(self) -> Problem:
-        """The problem that the round was trained for."""
+        """The problem that is decoded."""
+        if self.elsewhere is not None:
+            return self.elsewhere
         return build_problem(self.package.environment, self.registry.maker("code"))
 
     @cached_property
@@ -55,7 +60,18 @@ class Deployed:
     @cached_property
     def tensors(self) -> dict[str, np.ndarray]:
         """The predecoder's weights by `<slug>.<parameter>`."""
-        return load_weights(self.package.sealed.weights, fingerprint=self.problem.fingerprint)
+        elsewhere = self.elsewhere is not None
+        return load_weights(self.package.sealed.weights, fingerprint=self.problem.fingerprint, same_family=elsewhere)
+
+    def on(self, problem: Problem) -> Deployed:
+        """The same predecoder on another problem of the family that its weights are bound to.
+
+        Raises:
+            AutoQECError: The weights are bound to the problem of their training, or this one is of another family.
+        """
+        other = Deployed(self.package, self.registry, problem)
+        carried_weights(other.candidate, other.tensors, problem)
+        return other
 
     @cached_property
     def _infer(self) -> Inference:

@@ -17,7 +17,7 @@ import stim
 
 from autoqec.decoding.compile_decoder import compile_decoder
 from autoqec.decoding.decoder_contract import CompiledDecoder, ConfidentDecoder
-from autoqec.errors import NotFoundError, UsageError
+from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.exchange.deploy import Deployed
 from autoqec.exchange.package import Package, StoredPackage, stored_packages
 from autoqec.history import open_ledger
@@ -106,21 +106,24 @@ class RoundDecoder(sinter.Decoder):
         return Deployed(self.package, load_plugins())
 
     def compile_decoder_for_dem(self, *, dem: stim.DetectorErrorModel) -> Compiled:
-        """Compile for the problem of the round's training.
+        """Compile for the problem of the round's training, or for another one of the family that its weights are bound to.
 
         Raises:
             UsageError: The error model is a different one; there a predecoder is silently worse than none.
         """
         own = self._deployed.problem
         given = problem_from_dem(dem, name="this circuit")
-        if not same_problem(own, given):
+        if same_problem(own, given):
+            return Compiled(self._deployed, own.observable_bytes)
+        try:
+            return Compiled(self._deployed.on(given), given.observable_bytes)
+        except AutoQECError as error:
             environment = self.package.environment
             raise UsageError(
                 f"{self!r} was trained for {environment.name}@{environment.identity[:_DIGITS]} ({_size(own)}), but this "
                 f"circuit has another error model ({_size(given)})",
                 hint=f"use the circuit of its environment; autoqec export {self.package.name} --to DIR writes it",
-            )
-        return Compiled(self._deployed, own.observable_bytes)
+            ) from error
 
 
 class PlainDecoder(sinter.Decoder):

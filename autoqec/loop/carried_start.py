@@ -6,10 +6,20 @@ from autoqec.agents.role_messages import Hypothesis, Proposal
 from autoqec.candidate_paths import TRAINING_FILE
 from autoqec.canonical import dump_yaml, told_fields
 from autoqec.errors import UsageError
-from autoqec.history import load_run, parse_round_name
+from autoqec.history import Ledger, Run, load_run, parse_round_name
 from autoqec.loop.candidate_files import canonical_files, sources_of
 from autoqec.loop.parents import check_parents, find_start
 from autoqec.loop.session import Session
+
+
+def check_origin(ledger: Ledger, run: Run, name: str) -> None:
+    """Refuse a round that no round of this run can start from.
+
+    Raises:
+        NotFoundError, UsageError: There is no such round, or it is of another family.
+    """
+    parse_round_name(name)
+    check_parents(ledger, run, Hypothesis(text="a start", fork_from=(name,)))
 
 
 def carried_start(session: Session, name: str, *, untrained: bool) -> tuple[Hypothesis, Proposal]:
@@ -29,7 +39,7 @@ def carried_start(session: Session, name: str, *, untrained: bool) -> tuple[Hypo
     where = f"from {there} on {here}" if there != here else f"on {here}"
     text = f"The weights of {name} decode {where}" + (" as they are" if untrained else " after training there")
     hypothesis = Hypothesis(text=text, fork_from=(name,))
-    check_parents(session.ledger, session.run, hypothesis)
+    check_origin(session.ledger, session.run, name)
     start = find_start(session.ledger, session.run, hypothesis).files
     if not any(path.startswith("stages/") for path in start):
         raise UsageError(f"{name} has no stage, so it has no weights to start from", hint="autoqec log --run RUN")

@@ -97,6 +97,18 @@ class Verdict:
         return self.details.get("strata") is not None
 
     @property
+    def sampling(self) -> str:
+        """`stratified` if the target's shots are drawn by strata, else `plain`."""
+        return "stratified" if self.by_strata else "plain"
+
+    @property
+    def effective_shots(self) -> float | None:
+        """How many plain shots those by strata are worth, for the baseline's rate; None for plain ones."""
+        strata = self.details.get("strata")
+        found = strata.get("effective_shots") if isinstance(strata, Mapping) else None
+        return found if is_number(found) else None
+
+    @property
     def _cost_shots(self) -> Any:
         """The shots that the costs are means over, whatever the note says they are."""
         strata = self.details.get("strata")

@@ -30,6 +30,7 @@ def _indented(lines: str) -> str:
 def untrained(files: Mapping[str, bytes], problem: Problem) -> SealedCandidate:
     """A candidate in its canonical files, with the weights that its stages start from."""
     # torch takes seconds to import.
+    from autoqec.candidate.carrying import binds_to_family
     from autoqec.candidate.compile import build_modules, module_tensors
     from autoqec.candidate.schema import read_candidate, write_candidate
     from autoqec.candidate.weights import save_weights
@@ -37,4 +38,6 @@ def untrained(files: Mapping[str, bytes], problem: Problem) -> SealedCandidate:
 
     candidate = read_candidate(files, load_plugins().maker("stage"))
     tensors = module_tensors(build_modules(candidate, problem))
-    return SealedCandidate(write_candidate(candidate), save_weights(tensors, fingerprints=[problem.fingerprint]))
+    of_family = binds_to_family(candidate)
+    weights = save_weights(tensors, fingerprints=[problem.fingerprint], of_family=of_family)
+    return SealedCandidate(write_candidate(candidate), weights)

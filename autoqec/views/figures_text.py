@@ -18,10 +18,16 @@ def ratio_text(value: float | None, digits: int) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
+def rate_text(value: float, digits: int, sign: str = "") -> str:
+    """A rate or a difference of rates with so many digits; one that would look like zero, and is not, in powers of ten."""
+    text = f"{value:{sign}.{digits}f}"
+    return f"{value:{sign}.3g}" if value and not float(text) else text
+
+
 def interval_text(ends: Sequence[float | None], digits: int) -> str:
     """An interval whose upper end may be open."""
-    low, high = ends
-    return f"[{low:.{digits}f}, {'∞' if high is None else f'{high:.{digits}f}'}]"
+    low, high = ("∞" if end is None else rate_text(end, digits) for end in ends)
+    return f"[{low}, {high}]"
 
 
 def figures_text(
@@ -32,11 +38,11 @@ def figures_text(
 ) -> str:
     """Rates, difference and ratio of some shots; references on the same shots; rates at other p."""
     lines = [
-        f"LER {figures.ler_candidate:.6f}, plain {figures.ler_baseline:.6f}, over {figures.shots:,} shots",
-        f"ΔLER {figures.delta_ler:+.6f} {interval_text(figures.gain_interval, 6)}, ratio {ratio_text(figures.ler_ratio, 4)}"
-        f" {interval_text(figures.ratio_interval, 4)}",
+        f"LER {rate_text(figures.ler_candidate, 6)}, plain {rate_text(figures.ler_baseline, 6)}, over {figures.shots:,} shots",
+        f"ΔLER {rate_text(figures.delta_ler, 6, '+')} {interval_text(figures.gain_interval, 6)},"
+        f" ratio {ratio_text(figures.ler_ratio, 4)} {interval_text(figures.ratio_interval, 4)}",
     ]
-    lines += [f"reference {name}: LER {ler:.6f}" for name, ler in sorted((references or {}).items())]
+    lines += [f"reference {name}: LER {rate_text(ler, 6)}" for name, ler in sorted((references or {}).items())]
     lines += [
         f"reference {name}: left out because it is not installed: {line}"
         for name, line in sorted((missing or {}).items())
@@ -44,8 +50,8 @@ def figures_text(
     for row in rates:
         at = row.figures
         lines.append(
-            f"at p = {row.p}: LER {at.ler_candidate:.6f}, plain {at.ler_baseline:.6f}, ratio {ratio_text(at.ler_ratio, 4)}"
-            f" {interval_text(at.ratio_interval, 4)} over {at.shots:,} shots"
+            f"at p = {row.p}: LER {rate_text(at.ler_candidate, 6)}, plain {rate_text(at.ler_baseline, 6)},"
+            f" ratio {ratio_text(at.ler_ratio, 4)} {interval_text(at.ratio_interval, 4)} over {at.shots:,} shots"
         )
     return "\n".join(lines)
 

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autoqec.views.console import out, plain, say
+from autoqec.views.figures_text import interval_text, rate_text
 
 if TYPE_CHECKING:
     from autoqec.printed_rows import BrokenRow, CheckRow, EnvironmentRow, PluginRow
@@ -107,7 +108,9 @@ def print_environment(facts: EnvironmentRow) -> None:
         lines[name] = f"{degree['least']} to {degree['largest']}, {degree['mean']} on average"
     for name, rate in facts["decoders"].items():
         low, high = rate["ler_ci"]
-        lines[f"LER {name}"] = f"{rate['ler']:.5f} [{low:.5f}, {high:.5f}] over {rate['shots']:,} shots"
+        lines[f"LER {name}"] = (
+            f"{rate_text(rate['ler'], 5)} {interval_text((low, high), 5)} over {rate['shots']:,} shots"
+        )
     told = facts["sampling"]
     lines["sampling that pays"] = f"{told['pays']}: {told['why']}"
     if "ler_ci" in told and "ler" in told:

@@ -69,6 +69,8 @@ class HoldoutRow:
         sent_on: The share of the shots that a gate sent on; None without one.
         passes_per_sent_shot: How many times an ensemble's pipeline was asked about one of these on average; None without one.
         us_per_shot: Microseconds of a shot; None in old verdicts.
+        sampling: `stratified` if shots are drawn by strata, else `plain`.
+        effective_shots: How many plain shots those by strata are worth; None for plain ones.
     """
 
     figures: Figures
@@ -80,6 +82,8 @@ class HoldoutRow:
     sent_on: float | None = None
     passes_per_sent_shot: float | None = None
     us_per_shot: float | None = None
+    sampling: str = "plain"
+    effective_shots: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
@@ -93,6 +97,8 @@ class HoldoutRow:
             "sent_on": self.sent_on,
             "passes_per_sent_shot": self.passes_per_sent_shot,
             "us_per_shot": self.us_per_shot,
+            "sampling": self.sampling,
+            "effective_shots": self.effective_shots,
         }
 
     @staticmethod
@@ -103,8 +109,15 @@ class HoldoutRow:
             return None
         limits = told.get("constraints")
         costs = told.get("flops_per_shot"), told.get("params"), told.get("bytes"), told.get("references")
-        asked = told.get("sent_on"), told.get("passes_per_sent_shot"), told.get("us_per_shot")
-        return HoldoutRow(figures, *costs, read_record(Limits, limits) if limits else None, *asked)
+        asked = (
+            told.get("sent_on"),
+            told.get("passes_per_sent_shot"),
+            told.get("us_per_shot"),
+            told.get("sampling", "plain"),
+        )
+        return HoldoutRow(
+            figures, *costs, read_record(Limits, limits) if limits else None, *asked, told.get("effective_shots")
+        )
 
 
 @dataclass(frozen=True)
@@ -282,7 +295,8 @@ def _holdout(verdict: Verdict | None) -> HoldoutRow | None:
         return None
     costs = verdict.cost("flops_per_shot"), verdict.cost("params"), verdict.cost("bytes")
     asked = verdict.sent_on, verdict.passes_per_sent_shot, verdict.us_per_shot
-    return HoldoutRow(verdict.figures, *costs, verdict.references, verdict.limits, *asked)
+    drawn = verdict.sampling, verdict.effective_shots
+    return HoldoutRow(verdict.figures, *costs, verdict.references, verdict.limits, *asked, *drawn)
 
 
 def _summary(analysis: Analysis | None) -> str | None:

@@ -15,10 +15,11 @@ from rich.text import Text
 from autoqec.counted_words import counted
 from autoqec.results.best_so_far import BestSoFar
 from autoqec.results.figures import Figures, Gain
+from autoqec.results.metrics import Metrics
 from autoqec.results.round_results import RoundResults
 from autoqec.views.conflict_text import conflicts_text
 from autoqec.views.console import out, plain
-from autoqec.views.figures_text import interval_text, metrics_text, ratio_text
+from autoqec.views.figures_text import interval_text, metrics_text, rate_text, ratio_text
 from autoqec.views.fitted_console import bind, unbind
 from autoqec.views.round_json import DevelopmentRow, Disagreement, HoldoutRow, RoundRow
 
@@ -26,7 +27,7 @@ _VERDICT_STYLE = {"VERIFIED": "bold green", "SUSPICIOUS": "bold yellow", "FAILED
 
 
 def _rate(value: float | None) -> str:
-    return "–" if value is None else f"{value:.5f}"
+    return "–" if value is None else rate_text(value, 5)
 
 
 def gain_text(gain: Gain | Figures | None) -> str:
@@ -215,14 +216,17 @@ def print_outcome(item: RoundRow) -> None:
     if best is None:
         return
     origin = "shots drawn after the commit" if item.holdout else "development shots"
+    if item.holdout is not None and item.holdout.sampling == "stratified":
+        worth = item.holdout.effective_shots
+        origin += ", stratified" + (f" and worth {worth:.3g} plain ones" if worth is not None else "")
     _print_indented(
         console,
-        f"LER {best.ler_candidate:.5f}, plain {best.ler_baseline:.5f} ({_percent(best)}):"
+        f"LER {rate_text(best.ler_candidate, 5)}, plain {rate_text(best.ler_baseline, 5)} ({_percent(best)}):"
         f" ratio {ratio_text(best.ler_ratio, 3)} {interval_text(best.ratio_interval, 3)} over {best.shots:,} {origin}",
     )
     references = (item.holdout.references if item.holdout else None) or item.references or {}
     if references:
-        _print_indented(console, ", ".join(f"{name} {ler:.5f}" for name, ler in sorted(references.items())))
+        _print_indented(console, ", ".join(f"{name} {rate_text(ler, 5)}" for name, ler in sorted(references.items())))
     if item.metrics is not None and item.costs is not None:
         shown = replace(
             item.metrics, costs=item.costs, sent_on=item.sent_on, passes_per_sent_shot=item.passes_per_sent_shot
@@ -360,6 +364,18 @@ def print_round(item: RoundRow, details: RoundDetails) -> None:
         console.print(Text("problem: ", style="red") + plain(problem))
 
 
+def _carried_text(metrics: Metrics) -> str:
+    """How much of weights that come from another environment fits this one to the orbit; empty of other weights."""
+    told = metrics.measured.training
+    if told is None or not told.carried_messages:
+        return ""
+    coarser, layer = (int(each or 0) for each in (told.carried_coarser, told.carried_layer))
+    return (
+        f"\nweights of another environment: of {int(told.carried_messages):,} messages, {coarser:,} have the factor of a coarser"
+        f" orbit, and {layer:,} that of their layer"
+    )
+
+
 def _sections(item: RoundRow, details: RoundDetails) -> Iterator[tuple[str, str]]:
     metrics, analysis, verdict = details.results.metrics, details.results.analysis, details.results.verdict
     yield "why", details.message
@@ -368,7 +384,7 @@ def _sections(item: RoundRow, details: RoundDetails) -> Iterator[tuple[str, str]
     if metrics:
         asked = metrics.sent_on, metrics.passes_per_sent_shot
         row = DevelopmentRow(metrics.figures, metrics.costs, metrics.cut_short, *asked)
-        yield "development shots", f"{metrics_text(metrics)}\n{_costs_text(row)}"
+        yield "development shots", f"{metrics_text(metrics)}\n{_costs_text(row)}{_carried_text(metrics)}"
     if analysis:
         yield "analysis", f"{analysis.decision}: {analysis.summary}"
     if verdict:

@@ -11,7 +11,7 @@ from autoqec.results.verdict import Verdict
 from autoqec.results.verdict_parts import Ablation, Evidence, FaultSets, Place, Tested
 from autoqec.results.workings import evidence_workings, level_workings
 from autoqec.views.console import out, plain
-from autoqec.views.figures_text import figures_text, gated_text, interval_text, ratio_text
+from autoqec.views.figures_text import figures_text, gated_text, interval_text, rate_text, ratio_text
 from autoqec.views.strata_text import strata_lines
 
 _COMPOSITIONS = {
@@ -136,7 +136,7 @@ def _tested(tested: Tested) -> Iterator[str]:
 def _bound(evidence: Evidence) -> Iterator[str]:
     if evidence.ler_candidate_bound is not None:
         bound, target = evidence.ler_candidate_bound, evidence.target_ler
-        yield f"LER at most {bound:.6f} at the level of the attempt; the target is {target}"
+        yield f"LER at most {rate_text(bound, 6)} at the level of the attempt; the target is {target}"
 
 
 def _cells(evidence: Evidence) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from autoqec.results.head_to_head import HeadToHead
 from autoqec.results.verdict import Rejudged, Verdict
 from autoqec.views.console import out, plain
-from autoqec.views.figures_text import interval_text
+from autoqec.views.figures_text import interval_text, rate_text
 
 
 def print_attested(name: str, file: str, *, signed: bool) -> None:
@@ -30,9 +30,11 @@ def print_audit(round_name: str, verdict: Verdict, disagreements: Sequence[str])
 def print_refuted(row: Rejudged) -> None:
     """The result of a member of the front on new shots, on one line."""
     figures = row.verdict.figures if row.verdict else None
-    gain = f", now {figures.delta_ler:+.6f} {interval_text(figures.gain_interval, 6)}" if figures else ""
+    gain = f", now {rate_text(figures.delta_ler, 6, '+')} {interval_text(figures.gain_interval, 6)}" if figures else ""
     word = row.verdict.verdict if row.verdict else "not judged"
-    out().print(plain(f"{row.name}: {word} ({row.reason}): ΔLER was {row.before:+.6f}{gain}"), soft_wrap=True)
+    out().print(
+        plain(f"{row.name}: {word} ({row.reason}): ΔLER was {rate_text(row.before, 6, '+')}{gain}"), soft_wrap=True
+    )
 
 
 def print_head_to_head(found: HeadToHead, second: str) -> None:
@@ -53,8 +55,9 @@ def print_head_to_head(found: HeadToHead, second: str) -> None:
     if gain is not None:
         out().print(
             plain(
-                f"  {first} less {second}: ΔLER {gain.delta_ler:+.6f} {interval_text(gain.gain_interval, 6)} over {c.shots:,}"
-                f" shots: both fail {c.both:,}, {first} only {c.candidate_only:,}, {second} only {c.baseline_only:,}"
+                f"  {first} less {second}: ΔLER {rate_text(gain.delta_ler, 6, '+')} {interval_text(gain.gain_interval, 6)}"
+                f" over {c.shots:,} shots: both fail {c.both:,},"
+                f" {first} only {c.candidate_only:,}, {second} only {c.baseline_only:,}"
             ),
             soft_wrap=True,
         )

@@ -5,18 +5,25 @@ import pickle
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import sinter
 import stim
+from autoqec_plugins.neural_bp.neural_bp_config import NeuralBPConfig
+from autoqec_plugins.neural_bp.neural_bp_stage import NeuralBP
 from sinter._decoding._decoding import sample_decode
 
 import autoqec.sinter
 from autoqec import history
+from autoqec.decoding.compile_decoder import compile_decoder
 from autoqec.errors import AutoQECError, UsageError
 from autoqec.exchange.deploy import Deployed
 from autoqec.exchange.sinter_rounds import RoundDecoder, plain_decoders, round_decoders
 from autoqec.plugins import load_plugins
-from autoqec.problem.problem import problem_from_dem, same_problem
+from autoqec.problem.environment import Choice
+from autoqec.problem.problem import problem_from_circuit, problem_from_dem, same_problem
+from autoqec.problem.sampling import sample_chunk
+from autoqec.scoring.predictor import settle_beliefs
 from autoqec.testing import record_round, record_run
 from autoqec.testing.whole_notes import whole_metrics
 
@@ -124,6 +131,32 @@ def test_another_circuit_is_refused_by_name(package, change):
         RoundDecoder(package).compile_decoder_for_dem(dem=dem)
     assert package.digest[:12] in caught.value.problem
     assert "autoqec export exp/here/1" in caught.value.hint
+
+
+def memory(task, distance, p):
+    noise = dict.fromkeys(("after_clifford_depolarization", "before_measure_flip_probability"), p)
+    noise |= dict.fromkeys(("after_reset_flip_probability", "before_round_data_depolarization"), p)
+    return stim.Circuit.generated(f"surface_code:{task}", distance=distance, rounds=4, **noise)
+
+
+def test_a_round_with_orbits_decodes_other_circuits_of_its_family_alone(make_package):
+    made = make_package(**{"stages/bp/stage.yaml": b"kind: neural_bp\niterations: 3\nsharing: orbit\n"})
+    circuit = memory("unrotated_memory_z", 5, 0.004)
+    dem = circuit.detector_error_model(decompose_errors=True)
+    problem = problem_from_dem(dem, name="larger")
+    shots = sample_chunk(problem_from_circuit(circuit, name="larger"), 5)
+    found = RoundDecoder(made).compile_decoder_for_dem(dem=dem)
+    flips = found.decode_shots_bit_packed(bit_packed_detection_event_data=shots.syndromes[:512])
+    # Untrained, all factors are the initial ones, whatever the sharing.
+    config = NeuralBPConfig(iterations=3)
+    infer = NeuralBP().inference(config, {"scale": np.full((3, 1), config.initial_scale, np.float32)}, problem)
+    beliefs = infer(shots.syndromes[:512], np.repeat(problem.priors_llr[None], 512, axis=0))
+    plain = compile_decoder(Choice(kind="mwpm"), problem, load_plugins())
+    settle_beliefs(beliefs, problem.priors_llr)
+    assert (flips == plain.decode(shots.syndromes[:512], beliefs).observables).all()
+    rotated = memory("rotated_memory_z", 5, 0.004).detector_error_model(decompose_errors=True)
+    with pytest.raises(UsageError, match="was trained for tiny@"):
+        RoundDecoder(made).compile_decoder_for_dem(dem=rotated)
 
 
 def test_the_same_errors_in_another_order_are_the_same_problem(package):

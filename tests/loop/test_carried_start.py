@@ -1,5 +1,7 @@
 """*Train small, use large*: a round starts from one of another environment of the family, and no other."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -23,9 +25,11 @@ from autoqec.loop.carried_start import carried_start
 from autoqec.loop.one_round import run_round
 from autoqec.loop.parents import check_parents, parent_weights
 from autoqec.loop.session import Session, open_run
+from autoqec.results.round_results import read_results
 from autoqec.testing import ScriptedAgent, tiny_proposal
 from autoqec.testing.tiny import TINY_ENVIRONMENT
 from autoqec.views.round_json import round_row
+from autoqec.views.tables import RoundDetails, print_round
 
 IGNORE = {"summary": "seen", "decision": "ignore"}
 LARGER = TINY_ENVIRONMENT.replace("name: tiny", "name: larger").replace("rounds: 3", "rounds: 4")
@@ -76,7 +80,7 @@ def weights(made, number=1):
     return load_weights(read_attachment(made.ledger, "artifacts", made.run.name, number)[WEIGHTS_FILE])
 
 
-def test_a_round_starts_from_the_weights_of_a_smaller_one(session):
+def test_a_round_starts_from_the_weights_of_a_smaller_one(session, capsys):
     made, small = trained_small(session)
     there = in_environment(made, LARGER, "larger")
     record = run_round(there, *carried_start(there, small, untrained=True))
@@ -97,6 +101,12 @@ def test_a_round_starts_from_the_weights_of_a_smaller_one(session):
     assert all(found.values())
     assert len(found) > 0.5 * len(by_name)
     assert np.ptp(mine["bp.correction"]) > 0, "training changed the factors"
+    print_round(row, RoundDetails(read_results(record)))
+    told = capsys.readouterr().out
+    assert f"forked from {small}" in told
+    assert re.search(
+        r"weights of another environment: of [0-9,]+ messages, [1-9][0-9,]* have the factor of a coarser", told
+    )
     assert [found.kind for found in check(made.ledger) if found.severity == "error"] == []
 
 

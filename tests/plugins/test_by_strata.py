@@ -24,6 +24,7 @@ from autoqec.scoring.fault_strata import LISTED_IN_CHUNK
 from autoqec.scoring.strata_tally import StrataTally
 from autoqec.scoring.verifier_contract import VerificationRequest
 from autoqec.testing import TINY_ENVIRONMENT
+from autoqec.views.round_json import HoldoutRow
 from autoqec.views.verdict_text import verdict_lines
 from tests.plugins.test_holdout import COST, Rates
 
@@ -205,6 +206,14 @@ def test_the_text_says_by_strata_what_each_adds():
     note = json.loads(json.dumps(BETTER.to_note()))
     note["strata"]["test"]["phases"][0]["shares"] = [0.0, 1.0]
     assert "strata: do not match the schema of a verdict" in verdict_lines(Verdict.from_dict(note))
+
+
+def test_a_row_of_the_log_says_by_strata_and_what_the_shots_are_worth():
+    strata = BETTER.evidence.target.strata
+    assert (BETTER.sampling, BETTER.effective_shots) == ("stratified", strata.effective_shots)
+    row = HoldoutRow(BETTER.figures, sampling=BETTER.sampling, effective_shots=BETTER.effective_shots)
+    assert HoldoutRow.from_json(json.loads(json.dumps(row.to_json()))) == row
+    assert HoldoutRow.from_json(BETTER.figures.to_note()).sampling == "plain"
 
 
 def test_a_replay_gives_the_same_strata():

@@ -4,6 +4,7 @@ import pytest
 from rich.cells import cell_len
 
 from autoqec.testing import figures
+from autoqec.views.figures_text import interval_text, rate_text
 from autoqec.views.round_json import RoundRow
 from autoqec.views.tables import print_front, print_log, print_outcome
 
@@ -122,6 +123,23 @@ def test_the_closing_line_says_what_the_log_says_of_the_gate(monkeypatch, capsys
     assert "passes" not in told
     print_outcome(item(1, metrics=FIGURES, holdout=FIGURES | {"sent_on": 0.104, "passes_per_sent_shot": 3.21}))
     assert "10.4 % of which are sent on and take 3.2 passes each" in capsys.readouterr().out
+
+
+def test_low_rates_are_not_printed_as_zero_and_strata_say_so(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "200")
+    low = FIGURES | {
+        "ler_baseline": 1.34e-7,
+        "ler_candidate": 9.1e-8,
+        "sampling": "stratified",
+        "effective_shots": 2.5e9,
+    }
+    print_outcome(item(1, metrics=FIGURES, holdout=low))
+    told = capsys.readouterr().out
+    assert "LER 9.1e-08, plain 1.34e-07" in told
+    assert "shots drawn after the commit, stratified and worth 2.5e+09 plain ones" in told
+    assert rate_text(0.0, 5) == "0.00000"
+    assert rate_text(-2e-9, 6, "+") == "-2e-09"
+    assert interval_text((1e-9, None), 6) == "[1e-09, ∞]"
 
 
 def best(number, *, new=True, sure=True, since=0):
