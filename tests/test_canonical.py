@@ -15,7 +15,10 @@ SCALARS = (
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(max_size=30)
 )
-KEYS = st.from_regex(r"[a-z_][a-z0-9_]{0,10}", fullmatch=True)
+#: YAML 1.1 reads some words as true or false, as keys too; no field has such a name.
+KEYS = st.from_regex(r"[a-z_][a-z0-9_]{0,10}", fullmatch=True).filter(
+    lambda key: key not in ("on", "off", "yes", "no", "y", "n", "true", "false", "null")
+)
 MAPPINGS = st.dictionaries(
     KEYS, SCALARS | st.lists(SCALARS, max_size=4) | st.dictionaries(KEYS, SCALARS, max_size=3), max_size=6
 )
