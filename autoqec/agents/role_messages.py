@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from autoqec.agents.agent_contract import Role
 from autoqec.errors import UsageError
@@ -55,6 +55,13 @@ class Hypothesis(_Message):
     expected_params: int | None = Field(default=None, ge=0)
     rationale: str = Field(default="", max_length=4000)
     hint: str = Field(default="", max_length=8000)
+
+    @field_validator("text")
+    @classmethod
+    def _says_something(cls, text: str) -> str:
+        if not any(char.isprintable() and not char.isspace() for char in text):
+            raise ValueError("it has no visible character")
+        return text
 
     @model_validator(mode="after")
     def _parents_match(self) -> Hypothesis:

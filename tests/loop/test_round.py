@@ -576,6 +576,7 @@ def test_a_merged_gate_that_the_decoder_cannot_serve_is_a_compile_error(session)
 
 def test_training_that_takes_too_long_is_stopped(session, monkeypatch):
     monkeypatch.setattr("autoqec.runner.train.Child", Child)  # a thread cannot be stopped
+    monkeypatch.setattr("autoqec.runner.train._STEPPING", 1000.0)  # nor may it end by itself in time
     slow = {
         "files": {"stages/bp/stage.yaml": "kind: neural_bp\niterations: 50\n", "training.yaml": "shots: 100000000\n"}
     }
