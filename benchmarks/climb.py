@@ -2,7 +2,7 @@
 
 Each agent and seed has a lab of its own under `--work`, and its rounds are run as `autoqec agents compare` runs them, with one
 difference: no round is verified. All rounds have the same bounds: shots of training and of scoring, and processor seconds of
-the whole round. What is there already is not run again, so you can stop the benchmark and go on with it.
+the whole round. What is there already is not run again, so after an interruption the same command continues.
 
 The best round is chosen by its development figures alone. Then the first round, and the best of the others, of every agent of a
 seed decode the same new shots, whose number is fixed in advance; a round that failed counts as the plain decoder. Of the first

@@ -60,7 +60,7 @@ def git(folder, *args, **options):
 
 
 #: Keys whose values are sentences of the program. Their words may change; that there is a sentence may not.
-PROSE = {"says", "next_step", "problem", "problems", "mend", "disagreements", "evidence", "means"}
+PROSE = {"says", "next_step", "problem", "problems", "mend", "disagreements", "evidence", "means", "description"}
 
 
 def differences(old, new, where=""):

@@ -58,6 +58,16 @@ def test_in_settings(tmp_path, monkeypatch):
         load_settings(tmp_path)
 
 
+def test_an_error_names_the_first_of_many_wrong_fields():
+    many = {"text": "\0", "fork_from": ["?"] * 5000}
+    with pytest.raises(UsageError) as caught:
+        of_reply("ideator", many)
+    assert "and 4993 more" in str(caught.value) or "and 4993 more" in caught.value.problem
+    assert len(caught.value.problem) < 1000
+    with pytest.raises(UsageError, match="text: it has no visible character"):
+        of_reply("ideator", {"text": " \x1b\0 "})
+
+
 def test_in_a_reply():
     with pytest.raises(UsageError, match="expected_delta_ler: Input should be a number"):
         of_reply("ideator", {"text": "an idea", "fork_from": [], "expected_delta_ler": True, "rationale": "why"})

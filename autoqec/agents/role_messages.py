@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from autoqec.agents.agent_contract import Role
 from autoqec.errors import UsageError
@@ -34,8 +34,6 @@ class Hypothesis(_Message):
         text: The idea in one sentence.
         fork_from: Rounds to start from; none for the baseline, several to compose them.
         compose: `none`; `pure` merges the parents as they are; `with_edit` lets the Coder edit the merge.
-        screen: `auto` ends the round at the screen of its training if it is clearly worse than a round that costs no more. `only`
-            ends it there in any case, so that ideas can be compared cheaply; a fork with `init: parents` trains on.
         expected_delta_ler: Expected gain per shot over the baseline.
         expected_flops: Expected FLOPs per shot.
         expected_params: Expected learned numbers.
@@ -46,12 +44,24 @@ class Hypothesis(_Message):
     text: str = Field(min_length=1, max_length=500)
     fork_from: tuple[RoundName, ...] = Field(default=(), max_length=MAX_PARENTS)
     compose: Literal["none", "pure", "with_edit"] = "none"
-    screen: Literal["auto", "only"] = "auto"
+    # Described here: the text above is a part of the schema that readers of earlier records compare.
+    screen: Literal["auto", "only"] = Field(
+        default="auto",
+        description="`auto` ends the round at the screen of its training if it is clearly worse than a round that costs no more. "
+        "`only` ends it there in any case, so that ideas can be compared cheaply; a fork with `init: parents` trains on.",
+    )
     expected_delta_ler: float | None = Field(default=None, ge=-1, le=1)
     expected_flops: int | None = Field(default=None, ge=0)
     expected_params: int | None = Field(default=None, ge=0)
     rationale: str = Field(default="", max_length=4000)
     hint: str = Field(default="", max_length=8000)
+
+    @field_validator("text")
+    @classmethod
+    def _says_something(cls, text: str) -> str:
+        if not any(char.isprintable() and not char.isspace() for char in text):
+            raise ValueError("it has no visible character")
+        return text
 
     @model_validator(mode="after")
     def _parents_match(self) -> Hypothesis:

@@ -29,6 +29,7 @@ def command(run: str | None, abandon: str | None, force: bool, as_json: bool, qu
     from autoqec.history import load_run, parse_round_name, require_writable
     from autoqec.loop.one_round import abandon_round, interrupted_rounds, open_rounds, resume_round
     from autoqec.plugins import load_plugins
+    from autoqec.results.rungs import COMPLETE
     from autoqec.views.console import print_error, say
     from autoqec.views.round_text import round_printer
 
@@ -65,4 +66,4 @@ def command(run: str | None, abandon: str | None, force: bool, as_json: bool, qu
             failed = True
             hint = error.hint or f"autoqec resume --abandon {claim.run}/{claim.number}"
             print_error(AutoQECError(f"round {claim.run}/{claim.number} cannot continue: {error.problem}", hint=hint))
-    return 1 if failed or (ended and "ok" not in ended) else 0
+    return 1 if failed or (ended and not set(COMPLETE) & set(ended)) else 0

@@ -46,6 +46,9 @@ EDIT_FILE = "correct the file, then run autoqec env check FILE"
 #: Before the names of an environment's files on their way to another process.
 _BLOB = "env:"
 
+#: An error names at most so many wrong fields.
+_MOST_PROBLEMS = 8
+
 #: A choice in pydantic's list of what it expected.
 _QUOTED = re.compile("'([^']+)'")
 
@@ -201,12 +204,15 @@ def explain(error: ValidationError, *, inside: str = "") -> str:
         error: The error from pydantic.
         inside: The field whose content was validated, if not the whole file.
     """
-    parts = []
-    for item in error.errors(include_url=False):
+    parts, items = [], error.errors(include_url=False)
+    for item in items[:_MOST_PROBLEMS]:
         steps = [inside, *(str(step) for step in item["loc"] if not str(step).startswith("function-"))]
         where = ".".join(step for step in steps if step) or "the file"
-        parts.append(f"{where}: {item['msg'].removeprefix('Value error, ')}")
-    return "; ".join(parts)
+        # pydantic reads a list into a tuple, and says so.
+        problem = item["msg"].removeprefix("Value error, ").replace("a valid tuple", "a valid list")
+        parts.append(f"{where}: {problem}")
+    more = [f"and {len(items) - len(parts)} more"] if len(items) > len(parts) else []
+    return "; ".join(parts + more)
 
 
 def validated(model: type[BaseModel], raw: Any, path: str) -> Any:

@@ -152,7 +152,7 @@ def train(
         raise TrainingDiverged("the loss of the untrained candidate is not finite", code="untrained_not_finite")
     stopping.look(0, untrained.mean, untrained.each)
     timed = TrainingTime(steps, between, seconds, began)
-    course = _Course(steps, per_epoch, between, timed, len(levels), screen.share if screen else None)
+    course = _Course(steps, per_epoch, timed, len(levels), screen.share if screen else None)
 
     def result(after: float) -> Trained:
         told = _telemetry(settings, course, losses, stopping, device) | {"validation_after": round(after, 6)}
@@ -262,7 +262,6 @@ class _Course:
     Attributes:
         steps: How many it plans.
         per_epoch: How many of them use different shots.
-        between: Steps between two looks at the validation loss.
         time: What the time allows.
         levels: How many levels the curriculum has above the target.
         screened_at: The share of the steps after which training is interrupted; None for nowhere, and afterwards.
@@ -274,7 +273,6 @@ class _Course:
 
     steps: int
     per_epoch: int
-    between: int
     time: TrainingTime
     levels: int = 0
     screened_at: float | None = None
@@ -286,7 +284,7 @@ class _Course:
     def at_screen(self) -> bool:
         """Whether training is to be interrupted now, after a look; true once at most."""
         due = self.screened_at is not None and self.screened_at * self.steps <= self.done < self.steps
-        if not due or self.done % self.between:
+        if not due or self.done % self.time.between:
             return False
         self.screened_at = None
         return True
@@ -334,7 +332,7 @@ def _walk(
             shots = done * settings.batch_size
             report(Progress(done, course.steps, shots, course.points[-1]["loss"], planned))
         course.out_of_time = (late and done < planned) or planned > course.steps == done
-        if (done % course.between == 0 or done == course.steps or late) and _look(course, losses, stopping):
+        if (done % course.time.between == 0 or done == course.steps or late) and _look(course, losses, stopping):
             break
         if late:
             break

@@ -9,11 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from math import isfinite
+from math import ceil, isfinite
 
 #: Measure steps for so long before the plan may be cut; a short limit is measured for a part of it.
 _MEASURED_SECONDS = 1.0
 _MEASURED_SHARE = 0.05
+
+#: Where the plan does not fit, looks at the validation loss take at most this share of the time of the steps.
+_LOOKS_SHARE = 0.1
 
 #: Plan for this share of the time that is left, because a machine does not always run at the same speed.
 _RESERVE = 0.95
@@ -41,6 +44,11 @@ class TrainingTime:
     def planned(self) -> int:
         """How many steps were planned at first."""
         return self._planned
+
+    @property
+    def between(self) -> int:
+        """Steps between two looks at the validation loss; more than at first where the plan does not fit."""
+        return self._between
 
     @contextmanager
     def looking(self) -> Iterator[None]:
@@ -90,7 +98,10 @@ class TrainingTime:
         left = self._began + self._seconds - now - look
         if (self._steps - done) * each <= left:
             return None
-        self._steps = done + max(1, int(_RESERVE * left / each))
+        # The validation shots were drawn for the whole plan: where a shorter one has less time for them, they are looked at less.
+        self._between = max(self._between, ceil(look / (_LOOKS_SHARE * self._per_step)))
+        each = self._per_step + look / self._between
+        self._steps = min(self._steps, done + max(1, int(_RESERVE * left / each)))
         return self._steps
 
     def telemetry(self) -> dict[str, float | int]:

@@ -34,8 +34,12 @@ def gain_text(gain: Gain | Figures | None) -> str:
     """Gain per shot in units of 1e-3, with its interval."""
     if gain is None:
         return "–"
-    low, high = gain.gain_interval
-    return f"{1e3 * gain.delta_ler:+.2f} [{1e3 * low:+.2f}, {1e3 * high:+.2f}]"
+    values = [1e3 * value for value in (gain.delta_ler, *gain.gain_interval)]
+    digits = (
+        "+.2f" if max(map(abs, values)) >= 0.1 else "+.2g"
+    )  # where failures are rare, two decimals would show nothing
+    middle, low, high = (f"{value:{digits}}" for value in values)
+    return f"{middle} [{low}, {high}]"
 
 
 def count_text(value: float | None) -> str:
@@ -52,7 +56,17 @@ def count_text(value: float | None) -> str:
 
 def sent_text(row: RoundRow) -> str:
     """The share of the shots that a gate sent on, or a dash."""
-    return "–" if row.sent_on is None else f"{100 * row.sent_on:.1f} %"
+    return "–" if row.sent_on is None else _share_text(row.sent_on)
+
+
+def _share_text(share: float) -> str:
+    """A share in per cent; a small one to two figures."""
+    return f"{100 * share:.1f} %" if share >= 1e-3 or share == 0 else f"{100 * share:.2g} %"
+
+
+def _us_text(us: float) -> str:
+    """Microseconds, whole ones from one on."""
+    return f"{us:.0f}" if us >= 1 else f"{us:.1g}"
 
 
 def any_gated(rows: Iterable[RoundRow]) -> bool:
@@ -219,11 +233,13 @@ def print_outcome(item: RoundRow) -> None:
     if item.holdout is not None and item.holdout.sampling == "stratified":
         worth = item.holdout.effective_shots
         origin += ", stratified" + (f" and worth {worth:.3g} plain ones" if worth is not None else "")
-    _print_indented(
-        console,
+    said = (
         f"LER {rate_text(best.ler_candidate, 5)}, plain {rate_text(best.ler_baseline, 5)} ({_percent(best)}):"
-        f" ratio {ratio_text(best.ler_ratio, 3)} {interval_text(best.ratio_interval, 3)} over {best.shots:,} {origin}",
+        f" ratio {ratio_text(best.ler_ratio, 3)} {interval_text(best.ratio_interval, 3)} over {best.shots:,} {origin}"
     )
+    if best.ler_candidate == best.ler_baseline == 0:
+        said = f"no failure in {best.shots:,} {origin}, with the candidate or without: too few shots to compare them"
+    _print_indented(console, said)
     references = (item.holdout.references if item.holdout else None) or item.references or {}
     if references:
         _print_indented(console, ", ".join(f"{name} {rate_text(ler, 5)}" for name, ler in sorted(references.items())))
@@ -249,7 +265,7 @@ def _costs_text(row: DevelopmentRow, holdout: HoldoutRow | None = None) -> str:
     """
     costs, steps = row.costs, row.steps
     cut = f" ({steps[0]:,.0f} of {steps[1]:,.0f} steps, no time for more)" if steps else ""
-    gated = "" if row.sent_on is None else f" as the mean of all shots, {100 * row.sent_on:.1f} % of which are sent on"
+    gated = "" if row.sent_on is None else f" as the mean of all shots, {_share_text(row.sent_on)} of which are sent on"
     if row.passes_per_sent_shot is not None:
         gated += f" and take {row.passes_per_sent_shot:.1f} passes each"
     took, elsewhere = costs.latency_us_per_shot, ""
@@ -258,7 +274,7 @@ def _costs_text(row: DevelopmentRow, holdout: HoldoutRow | None = None) -> str:
             (holdout.us_per_shot, "") if holdout.us_per_shot is not None else (took, " on development shots")
         )
     return (
-        f"{count_text(costs.flops_per_shot)} FLOPs and {took:.0f} µs{elsewhere} per shot{gated},"
+        f"{count_text(costs.flops_per_shot)} FLOPs and {_us_text(took)} µs{elsewhere} per shot{gated},"
         f" {count_text(costs.params)} parameters; trained {costs.train_seconds:.0f} s{cut}, scored {costs.score_seconds:.0f} s"
     )
 
@@ -314,8 +330,8 @@ def _front_row(item: RoundRow, gated: bool, *, timed: bool) -> _Row:
 
 def _took(item: RoundRow, *, timed: bool) -> _Row:
     if timed and item.holdout and item.holdout.us_per_shot is not None:
-        return {"µs": f"{item.holdout.us_per_shot:.0f}"}
-    return {_DEVELOPMENT_US: "–" if item.costs is None else f"{item.costs.latency_us_per_shot:.0f}"}
+        return {"µs": _us_text(item.holdout.us_per_shot)}
+    return {_DEVELOPMENT_US: "–" if item.costs is None else _us_text(item.costs.latency_us_per_shot)}
 
 
 @dataclass(frozen=True)

@@ -301,6 +301,15 @@ def test_a_round_that_asks_for_no_training_and_needs_none_has_no_finding():
     assert found.cause == "no_training"
 
 
+def test_a_batch_of_more_shots_than_the_profile_allows_is_named():
+    case = with_files(
+        scored(training={"steps": 0, "steps_planned": 0}), "training.yaml", "batch_size: 1280\nepochs: 1\nshots: 4096\n"
+    )
+    (found,) = diagnose_round(dataclasses.replace(case, profile={"train_shots": 1024}))
+    assert "a batch has 1,280 shots, and the profile allows 1,024 in all" in found.evidence[0]
+    assert found.changes == {"training.yaml": {"batch_size": 128}}
+
+
 def test_a_mend_changes_its_fields_and_nothing_else():
     after = patched_files(FILES, {"training.yaml": {"learning_rate": 0.01, "patience": None}})
     assert after == FILES | {"training.yaml": TRAINING.replace("0.03", "0.01").replace("patience: 3\n\n", "")}

@@ -419,7 +419,7 @@ def test_a_round_that_cannot_go_on_is_reported_and_can_be_given_up(copied, capsy
     assert "nothing to resume" in printed(capsys, "resume")[2]
 
 
-@pytest.mark.parametrize(("status", "expected"), [("compile_error", 1), ("ok", 0)])
+@pytest.mark.parametrize(("status", "expected"), [("compile_error", 1), ("ok", 0), ("screened_out", 0)])
 def test_resume_exits_as_round_does(copied, capsys, monkeypatch, status, expected):
     run = copied[0]["run"]
     ref = f"refs/autoqec/claims/{run}/1"

@@ -30,7 +30,7 @@ def walked(clock, steps, seconds, per_step, first=0.0, look=0.0, between=10, pau
             steps = cut
         clock.now += per_step + (first if done == 0 else 0.0)
         done += 1
-        if done % between == 0:
+        if done % plan.between == 0:
             with plan.looking():
                 clock.now += look
         if done == between:
@@ -49,9 +49,18 @@ def test_a_plan_that_does_not_fit_is_cut_once_the_steps_have_taken_a_second(monk
     assert cuts[0][0] == 2
     assert done == cuts[-1][1] == told["steps_cut_to"]
     assert clock.now <= 200.0
-    assert 45 <= done <= 60
+    assert 50 <= done <= 75
     assert told["seconds_a_step"] == pytest.approx(1.0)
     assert told["seconds_allowed"] == 100.0
+
+
+def test_where_the_plan_is_cut_slow_looks_take_a_tenth_of_the_time(monkeypatch):
+    """The validation shots are drawn for the plan, so a look may take as long as many steps."""
+    clock = Clock(monkeypatch)
+    done, cuts, _ = walked(clock, 4000, 100.0, 0.1, look=2.0, between=20)
+    assert cuts
+    assert clock.now <= 202.0
+    assert done >= 800  # of 1,000 steps without any look; it was 500 with a look every twenty steps
 
 
 def test_a_wait_for_others_is_no_time_of_the_training(monkeypatch):

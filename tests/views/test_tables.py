@@ -200,3 +200,25 @@ def test_the_time_of_a_shot_is_of_the_same_shots_as_the_flops_beside_it_or_says_
     out = capsys.readouterr().out
     assert "µs (dev.)" in out
     assert " 33 " not in out
+
+
+def test_rare_failures_are_shown_and_none_is_said_to_be_none(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "200")
+    rare = FIGURES | {
+        "ler_candidate": 3.2e-6, "ler_baseline": 4.9e-5, "delta_ler": 4.58e-5, "delta_ler_ci": [3.9e-5, 5.3e-5],
+    }  # fmt: skip
+    print_outcome(item(1, holdout=rare))
+    assert "LER 3.2e-06, plain 0.00005 (" in capsys.readouterr().out
+    print_log([item(1, holdout=rare)])
+    out = capsys.readouterr().out
+    assert "3.2e-06" in out
+    assert "+0.046 [+0.039, +0.053]" in out
+    print_outcome(item(1, holdout=rare | {"sent_on": 2.4e-4, "us_per_shot": 0.42}))
+    assert "0.4 µs per shot as the mean of all shots, 0.024 % of which are sent on" in " ".join(
+        capsys.readouterr().out.split()
+    )
+    none = FIGURES | {"ler_candidate": 0.0, "ler_baseline": 0.0, "ler_ratio": None, "ler_ratio_ci": [0.0, None]}
+    print_outcome(item(1, holdout=none))
+    assert (
+        "no failure in 200,704 shots drawn after the commit, with the candidate or without" in capsys.readouterr().out
+    )

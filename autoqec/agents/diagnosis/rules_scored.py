@@ -48,10 +48,8 @@ def _training(case: Case, metrics: Metrics) -> Iterator[Diagnosis]:
         shots, epochs = (value_of(case.files, TRAINING, name) for name in ("shots", "epochs"))
         if 0 in (shots, epochs) and (training.inherited or case.past.verdict == "VERIFIED"):
             return  # it asked for no step: it has its parent's weights, or initial ones that gain
-        wanted = {"shots": 32_768} if not shots else {}
-        changes = {TRAINING: wanted | ({"epochs": 1} if not epochs else {})}
         evidence = f"steps: 0 of {figure(planned)} planned; shots {figure(shots)}, epochs {figure(epochs)}"
-        yield found(case, "no_training", evidence, changes=changes if changes[TRAINING] else {})
+        yield found(case, "no_training", evidence + _batch_too_large(case), changes=_some_training(case))
         return
     if training.nan_steps is not None and training.nan_steps > 0:
         evidence = f"nan_steps: {figure(training.nan_steps)} of {figure(steps)}"
@@ -61,6 +59,23 @@ def _training(case: Case, metrics: Metrics) -> Iterator[Diagnosis]:
         evidence = f"{figure(steps)} of {figure(planned)} steps in {figure(training.seconds)} s"
         yield found(case, "out_of_time", evidence, changes=_in_time(case, steps, planned))
     yield from _losses(case, training, bool(steps and planned and steps < planned and not out_of_time))
+
+
+def _batch_too_large(case: Case) -> str:
+    """What to say where all shots that the profile allows are less than a batch."""
+    batch, most = value_of(case.files, TRAINING, "batch_size"), case.profile.get("train_shots")
+    too_large = batch is not None and isinstance(most, int | float) and batch > most
+    return f"; a batch has {figure(batch)} shots, and the profile allows {figure(most)} in all" if too_large else ""
+
+
+def _some_training(case: Case) -> Changes:
+    """Shots and epochs where there are none, or a batch that fits into the profile's shots."""
+    wanted = {
+        name: some for name, some in (("shots", 32_768), ("epochs", 1)) if not value_of(case.files, TRAINING, name)
+    }
+    if not wanted and _batch_too_large(case):
+        wanted = {"batch_size": max(8, int(case.profile["train_shots"]) // 8)}
+    return {TRAINING: wanted} if wanted else {}
 
 
 def _in_time(case: Case, steps: float, planned: float | None) -> Changes:
