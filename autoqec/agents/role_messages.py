@@ -34,8 +34,6 @@ class Hypothesis(_Message):
         text: The idea in one sentence.
         fork_from: Rounds to start from; none for the baseline, several to compose them.
         compose: `none`; `pure` merges the parents as they are; `with_edit` lets the Coder edit the merge.
-        screen: `auto` ends the round at the screen of its training if it is clearly worse than a round that costs no more. `only`
-            ends it there in any case, so that ideas can be compared cheaply; a fork with `init: parents` trains on.
         expected_delta_ler: Expected gain per shot over the baseline.
         expected_flops: Expected FLOPs per shot.
         expected_params: Expected learned numbers.
@@ -46,7 +44,12 @@ class Hypothesis(_Message):
     text: str = Field(min_length=1, max_length=500)
     fork_from: tuple[RoundName, ...] = Field(default=(), max_length=MAX_PARENTS)
     compose: Literal["none", "pure", "with_edit"] = "none"
-    screen: Literal["auto", "only"] = "auto"
+    # Described here: the text above is a part of the schema that readers of earlier records compare.
+    screen: Literal["auto", "only"] = Field(
+        default="auto",
+        description="`auto` ends the round at the screen of its training if it is clearly worse than a round that costs no more. "
+        "`only` ends it there in any case, so that ideas can be compared cheaply; a fork with `init: parents` trains on.",
+    )
     expected_delta_ler: float | None = Field(default=None, ge=-1, le=1)
     expected_flops: int | None = Field(default=None, ge=0)
     expected_params: int | None = Field(default=None, ge=0)

@@ -66,9 +66,9 @@ class Here:
         monkeypatch.setattr(shard, "_current_decoder_set", lambda message: shard._DecoderSet(PROBLEM, Matcher(), None))
         score = shard._score
 
-        def watched(decoders, shots, with_references, seed, **asked):
-            self.truth = shots.observables  # the hook: no predictor that is not a test's is told
-            return score(decoders, shots, with_references, seed, **asked)
+        def watched(decoders, drawn, with_references, seed, **asked):
+            self.truth = drawn.shots.observables  # the hook: no predictor that is not a test's is told
+            return score(decoders, drawn, with_references, seed, **asked)
 
         monkeypatch.setattr(shard, "_score", watched)
         monkeypatch.setattr(shard, "batches", lambda sent, seed: [slice(0, len(sent))])
