@@ -351,7 +351,7 @@ def test_a_failure_has_the_same_diagnosis_in_whatever_words(name, monkeypatch):
 
 def test_every_cause_of_a_round_that_ended_is_among_them():
     """All causes of rounds that end before they are scored, or by a fault on scored shots, but for those below."""
-    by_status = {"abandoned", "screened_out", "interrupted", "waiting", "at_work", "no_claim", "damaged"}
+    by_status = {"abandoned", "screened_out", "screen_only", "interrupted", "waiting", "at_work", "no_claim", "damaged"}
     elsewhere = {"custom_crashed", "reply_unusable"}
     assert set(ENDED) - by_status - elsewhere <= set(CAUSES.values())
 

@@ -30,10 +30,12 @@ def dead_ends(history: Iterable[PastRound]) -> list[dict[str, Any]]:
 
 
 def _end(past: PastRound) -> tuple[str, str]:
-    if past.status in _TELLING:
+    rung = past.metrics.rung if past.metrics else None
+    compared = rung is not None and rung.by_request  # with others, and the best of them may train on
+    if past.status in _TELLING and not compared:
         return past.status, past.reason or ""
     if past.verdict in ("FAILED", "SUSPICIOUS"):
         return past.verdict, past.verdict_reason or ""
-    if past.decision == "ignore":
+    if past.decision == "ignore" and not compared:
         return "ignored", past.summary
     return "", ""

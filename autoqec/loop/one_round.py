@@ -52,7 +52,7 @@ def run_round(session: Session, hypothesis: Hypothesis | None = None, proposal: 
         details["agents"]["ideator"] = PERSON
         details["hypothesis"] = hypothesis.model_dump(mode="json")
     if proposal is not None:
-        details["agents"]["coder"] = "person"
+        details["agents"]["coder"] = PERSON
         details["proposal"] = proposal.model_dump(mode="json")
     remote = session.settings["claim_remote"]
     if remote:

@@ -33,7 +33,7 @@ from autoqec.sandbox.sealed import SealedCandidate
 
 TRAINING_FILE = "training.json"
 
-#: In the place of the Ideator's name, if a person gave the hypothesis.
+#: In the place of an agent's name, if a person gave the hypothesis or the candidate.
 PERSON = "person"
 
 

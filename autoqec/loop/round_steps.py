@@ -165,9 +165,8 @@ def train(session: Session, state: RoundState) -> Written:
     task = ScoringTask(environment=session.environment.files, sealed=SealedCandidate(state.files, b""))
     try:
         teacher = teacher_of(session, state.files)
-    except (
-        UsageError
-    ) as error:  # of a commit that somebody else made; the training process finds what is wrong elsewhere
+    except UsageError as error:
+        # Of a commit that somebody else made; the training process finds what is wrong elsewhere.
         if error.code == "missing_package":
             raise  # the candidate may be right: the round waits for the package
         raise RoundEnded("compile_error", error) from error

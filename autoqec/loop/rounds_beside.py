@@ -14,6 +14,7 @@ from autoqec.json_values import JsonObject
 from autoqec.loop.session import Session, run_environment
 from autoqec.problem.code_family import other_family
 from autoqec.problem.environment import Environment
+from autoqec.results.reasons import FOUND_OUT
 
 #: At most so many rounds of the family are in a context.
 MOST_OF_FAMILY = 24
@@ -63,6 +64,7 @@ def _idea(session: Session, record: RoundRecord) -> JsonObject:
 def family_rounds(session: Session) -> tuple[FamilyRound, ...]:
     """Scored rounds of other environments of the family: those of the lowest ratios to the plain decoder, worst first.
 
+    Rounds that a verifier found out are left out, because their figures are not true.
     Runs on the session's own environment are left out, so that two seeds on one environment stay independent.
     """
     own = session.environment
@@ -80,8 +82,13 @@ def family_rounds(session: Session) -> tuple[FamilyRound, ...]:
         closed = past_rounds(
             read_history(session.ledger, run.name), lambda commit: read_candidate(session.ledger, commit)
         )
-        found += [FamilyRound(fields, past) for past in closed if past.status == "ok" and past.metrics and past.files]
+        found += [FamilyRound(fields, past) for past in closed if _is_sound(past)]
     return lowest_ratios(found)
+
+
+def _is_sound(past: PastRound) -> bool:
+    whole = past.status == "ok" and past.metrics is not None and bool(past.files)
+    return whole and past.verdict_reason not in FOUND_OUT
 
 
 def lowest_ratios(found: Iterable[FamilyRound]) -> tuple[FamilyRound, ...]:

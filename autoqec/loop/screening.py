@@ -21,6 +21,7 @@ from autoqec.loop.identity import identity_faults
 from autoqec.loop.round_state import PERSON, RoundState, read_state
 from autoqec.loop.session import Session
 from autoqec.problem.streams import derive_key
+from autoqec.results.counts import PairedCounts
 from autoqec.results.metrics import Metrics
 from autoqec.results.note_form import Malformed, read_record, write_record
 from autoqec.results.reasons import FOUND_OUT
@@ -29,6 +30,7 @@ from autoqec.results.rungs import Rung, rung_after
 from autoqec.runner.train import ScreenAt, TrainingResult
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring.composition import paired
+from autoqec.scoring.predictor import CandidateFault
 from autoqec.scoring.score_stream import Scored, ScoreStream, chunks_for
 from autoqec.settings_schema import Profile
 
@@ -99,9 +101,7 @@ class Screening:
         trained = int(told) if isinstance(told, int | float) else 0, planned_shots(self.state, self.profile)
         with screen_stream(self.session, self.state.claim.number, sealed) as stream:
             scored = _score(self.session, stream, self.profile)
-            rival = self._rival(result, scored)
-            theirs = _score(self.session, replace(stream, sealed=rival.sealed), self.profile) if rival else None
-        counts = paired(theirs, scored) if theirs else None
+            rival, counts = self._beside_rival(stream, result, scored)
         rung = Rung(
             rung_after(counts, alone=self.alone),
             *trained,
@@ -112,11 +112,20 @@ class Screening:
         )
         return Screened(rung, scored, time.monotonic() - began)
 
-    def _rival(self, result: TrainingResult, scored: Scored) -> RoundState | None:
+    def _beside_rival(
+        self, stream: ScoreStream, result: TrainingResult, scored: Scored
+    ) -> tuple[RoundState, PairedCounts] | tuple[None, None]:
+        """The best rival that keeps its contract on the same shots, and the counts of both."""
         flops, params = result.cost.get("flops_per_shot"), result.cost.get("params")
         if flops is None or params is None:
-            return None
-        return find_rival(self.session, self.state.claim.number, scored.mean_flops(flops), params)
+            return None, None
+        for rival in find_rivals(self.session, self.state.claim.number, scored.mean_flops(flops), params):
+            try:
+                theirs = _score(self.session, replace(stream, sealed=rival.sealed), self.profile)
+            except CandidateFault:  # of the rival; it must not end this round
+                continue
+            return rival, paired(theirs, scored)
+        return None, None
 
 
 def screening_of(session: Session, state: RoundState, profile: Profile) -> Screening | None:
@@ -180,11 +189,11 @@ def _score(session: Session, stream: ScoreStream, profile: Profile) -> Scored:
     return stream.score(0, chunks_for(screen_shots(session, profile)), progress=progress)
 
 
-def find_rival(session: Session, number: int, flops: int, params: int) -> RoundState | None:
-    """The round of the run with the least ratio to plain decoding among those before this one that cost no more.
+def find_rivals(session: Session, number: int, flops: int, params: int) -> Iterator[RoundState]:
+    """The rounds of the run before this one that cost no more, the least ratio to plain decoding first.
 
-    It must be fully trained and scored, by its development metrics: verdicts depend on shots that no seed gives again. Rounds
-    that a verifier found out, or whose parts are not what was scored, are no rivals.
+    They must be fully trained and scored, by their development metrics: verdicts depend on shots that no seed gives again.
+    Rounds that a verifier found out, or whose parts are not what was scored, are no rivals.
     """
     found: list[tuple[float, RoundRecord]] = []
     for record in session.records():
@@ -197,8 +206,7 @@ def find_rival(session: Session, number: int, flops: int, params: int) -> RoundS
     for _, record in sorted(found, key=lambda each: (each[0], each[1].number)):
         state = read_state(session.ledger, record.run, record.number)
         if state.weights is not None and not [*identity_faults(session.ledger, session.run, state)]:
-            return state
-    return None
+            yield state
 
 
 def _scored_in_full(record: RoundRecord) -> Metrics | None:

@@ -48,6 +48,11 @@ class Rung:
         return self.number == 0
 
     @property
+    def by_request(self) -> bool:
+        """Whether the round ended here only because its hypothesis asked for the screen alone: it is not clearly worse."""
+        return self.out and not (self.counts is not None and is_worse(self.counts))
+
+    @property
     def follows(self) -> bool:
         """Whether the rung follows from its own counts."""
         return self.number == rung_after(self.counts, alone=self.alone)
@@ -57,7 +62,7 @@ class Rung:
         said = f"{'screened out' if self.out else 'kept'} after {self.shots:,} of {self.planned:,} training shots"
         if self.counts is None:
             return f"{said}: {'its hypothesis asked for the screen alone' if self.out else 'no scored round costs as little'}"
-        alone = "; its hypothesis asked for the screen alone" if self.alone and not is_worse(self.counts) else ""
+        alone = "; its hypothesis asked for the screen alone" if self.by_request else ""
         return (
             f"{said}: of {self.counts.shots:,} shots it fails {self.counts.candidate_only:,} that {self.rival} decodes,"
             f" and decodes {self.counts.baseline_only:,} that {self.rival} fails{alone}"

@@ -209,9 +209,8 @@ def _telemetry(
 def _plan(settings: Training, max_shots: int) -> tuple[int, int]:
     """How many steps an epoch has, and all epochs together."""
     per_epoch = max(1, min(settings.shots, max_shots // max(settings.epochs, 1)) // settings.batch_size)
-    steps = min(
-        per_epoch * settings.epochs, max_shots // settings.batch_size
-    )  # an epoch of less than a batch is a whole one
+    # An epoch of less than a batch takes a whole one, so all epochs together could exceed the shots.
+    steps = min(per_epoch * settings.epochs, max_shots // settings.batch_size)
     return per_epoch, steps if settings.shots else 0
 
 

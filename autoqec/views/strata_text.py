@@ -17,7 +17,7 @@ def strata_lines(tested: Tested, strata: ByStrata) -> Iterator[str]:
     terms = found.terms
     yield f"stratified sampling: shots are drawn by how many mechanisms fire; test: {_kinds(found.tested)}"
     yield (
-        f"log evidence {tested.log_e_better:.2f}, needed log(1/α) = {tested.log_e_needed:.2f}; it is the log of the mean over"
+        f"log evidence {tested.log_e_better:.2f}, needed log(1/level) = {tested.log_e_needed:.2f}; it is the log of the mean over"
         f" {terms.bets} bets, the largest term is {terms.log_e:.2f} at L = {terms.bet:.4f}"
     )
     further = ", further shots" if strata.extension is not None else ""

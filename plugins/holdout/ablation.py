@@ -115,7 +115,8 @@ def ablate(stream: ScoreStream, target: CellScored, plan: Plan, report: Report) 
     counted = progress(report, "ablation", total=len(streams) * shots)
     found: dict[str, Scored | AutoQECError] = {}
     # Without its gate every shot costs what one that is sent on does, so there are no more of those where failures are rare.
-    for names, part in (([*streams.keys() - {WITHOUT_GATE}], chunks), ([*streams.keys() & {WITHOUT_GATE}], fewer)):
+    for gated, part in ((True, chunks), (False, fewer)):
+        names = [name for name in streams if (name != WITHOUT_GATE) is gated]
         done = len(found) * shots
         outcomes = score_each(
             [streams[name] for name in names],

@@ -45,7 +45,7 @@ def in_bracket(size: int, ideate: Callable[[Context], HypothesisMessage], contex
             if reply is not None:
                 return reply
     message = ideate(context)
-    if message.get("compose", "none") != "none":
+    if message.get("compose", "none") != "none" or "screen" in message:
         return message
     return {**message, "screen": "only"}
 
@@ -81,7 +81,8 @@ def trained_on(past: PastRound, context: Context, why: str) -> HypothesisMessage
     parsed[TRAINING_FILE] = {**parsed.get(TRAINING_FILE, {}), **changed}
     if was_tried(parsed, code_of(past.files), context) or not allowed(parsed, context):
         return None
-    return fork_reply(past, parsed, [f"training goes on from its screen, {left:,} shots"], f"{why}.")
+    reply = fork_reply(past, parsed, [f"training goes on from its screen, {left:,} shots"], f"{why}.")
+    return {**reply, "screen": "auto"}  # also within a bracket: it is no new idea
 
 
 def _trains_on(child: PastRound, parent: PastRound, context: Context) -> bool:

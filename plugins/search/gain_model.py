@@ -18,6 +18,7 @@ import numpy as np
 
 from autoqec.agents.agent_contract import Context, PastRound
 from autoqec.candidate_paths import ENSEMBLE_FILE, GATE_FILE
+from autoqec.results.reasons import FOUND_OUT
 
 from .family import elsewhere
 from .normal_form import NO_MEMBERS, normal_form
@@ -144,4 +145,5 @@ class GainModel:
 
 
 def _tells(past: PastRound) -> bool:
-    return past.status == "ok" and past.metrics is not None and bool(past.files)
+    scored = past.status == "ok" and past.metrics is not None and bool(past.files)
+    return scored and past.verdict_reason not in FOUND_OUT  # its gain is not true

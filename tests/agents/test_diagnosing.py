@@ -19,6 +19,7 @@ from autoqec.results.counts import PairedCounts
 from autoqec.results.decision import cell_result
 from autoqec.results.metrics import parse_metrics
 from autoqec.results.note_form import write_record
+from autoqec.results.rungs import Rung
 from autoqec.results.verdict import Verdict
 from autoqec.testing.sample_notes import some_holdout, some_metrics
 
@@ -105,6 +106,10 @@ CONFLICT = {
 #: Cause to a record that shows it, a word of the evidence, and a word of the next step.
 SHOWN = {
     "screened_out": (failed("screened_out", "31 shots that only it fails, 9 that only r-1/2 does"), "31 shots", "init: parents"),
+    "screen_only": (
+        failed(
+            "screened_out", "kept apart", metrics=some_metrics(rung=write_record(Rung(0, 4096, 40_960, alone=True)))
+        ), "kept apart", "init: parents"),
     "diverged": (failed("killed_by_safety", BROKEN), "3 of 12", "learning_rate"),
     "untrained_not_finite": (
         failed("killed_by_safety", "the loss of the untrained candidate is not finite"), "untrained", "initial values"),

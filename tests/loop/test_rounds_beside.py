@@ -1,11 +1,13 @@
 """What an Ideator is told beside its run's closed rounds: rounds that are open now, and rounds of the family."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from autoqec.agents.agent_contract import FamilyRound, PastRound
 from autoqec.history import attach, claim_round, start_run
+from autoqec.loop import rounds_beside
 from autoqec.loop.agent_contexts import build_context
 from autoqec.loop.role_questions import ask_ideator
 from autoqec.loop.round_state import read_state
@@ -59,6 +61,15 @@ def session_of(made, text, name):
         settings=dict(made.run.settings),
     )
     return replace(made, run=run)
+
+
+def test_a_round_of_the_family_that_a_verifier_found_out_is_not_told(with_round, monkeypatch):
+    read = rounds_beside.past_rounds
+    larger = session_of(with_round, LARGER, "larger-aaaa")
+    for reason, told in (("undecided", 1), ("batch_dependent", 0)):
+        judged = partial(lambda reason, *asked: [replace(past, verdict_reason=reason) for past in read(*asked)], reason)
+        monkeypatch.setattr(rounds_beside, "past_rounds", judged)
+        assert len(family_rounds(larger)) == told
 
 
 def test_rounds_of_other_environments_of_the_family_are_told_and_no_others(with_round):

@@ -15,17 +15,18 @@ from autoqec.agents.past_rounds import past_rounds
 from autoqec.cli.main import run as autoqec
 from autoqec.config import load_settings
 from autoqec.history import attach, claim_round, open_ledger, read_attachment
-from autoqec.loop import round_steps
+from autoqec.loop import round_steps, screening
 from autoqec.loop.agent_contexts import run_front
 from autoqec.loop.judging import Asked, judge
 from autoqec.loop.one_round import resume_round, run_round
 from autoqec.loop.round_state import read_state
-from autoqec.loop.screening import RUNG_FILE, Screening, find_rival, keep_rung, screening_of
+from autoqec.loop.screening import RUNG_FILE, Screening, find_rivals, keep_rung, screening_of
 from autoqec.loop.session import Session, open_run
 from autoqec.plugins import Registration, load_plugins
 from autoqec.results.metrics import parse_metrics
 from autoqec.results.rungs import Rung, is_worse
 from autoqec.results.verdict import parse_verdict
+from autoqec.scoring.predictor import CandidateFault
 from autoqec.scoring.score_stream import ScoreStream
 from autoqec.testing import ScriptedAgent, make_tiny_lab
 
@@ -132,6 +133,9 @@ def test_a_hypothesis_may_ask_for_the_screen_alone(second):
     rung = parse_metrics(record.metrics).record.rung
     assert (record.status, rung.number, rung.alone, is_worse(rung.counts)) == ("screened_out", 0, True, False)
     assert record.claim.reason.endswith("; its hypothesis asked for the screen alone")
+    past = past_rounds(made.records(), lambda commit: {})[-1]
+    assert [each.cause for each in diagnose_round(Case(past))] == ["screen_only"]
+    assert dead_ends([past]) == [], "it is to be compared with others"
 
 
 class Killed(BaseException):
@@ -194,12 +198,27 @@ def test_rivals_cost_no_more_and_are_whole(second):
     (record,) = made.records()
     costs = parse_metrics(record.metrics).record.costs
     at_most = {"flops": costs.flops_per_shot, "params": costs.params}
-    assert find_rival(made, 2, **at_most).commit == record.commit
-    assert find_rival(made, 2, **at_most | {"flops": costs.flops_per_shot - 1}) is None
-    assert find_rival(made, 2, **at_most | {"params": costs.params - 1}) is None
-    assert find_rival(made, 1, **at_most) is None, "a resumed round sees no later ones"
+    assert [each.commit for each in find_rivals(made, 2, **at_most)] == [record.commit]
+    assert not [*find_rivals(made, 2, **at_most | {"flops": costs.flops_per_shot - 1})]
+    assert not [*find_rivals(made, 2, **at_most | {"params": costs.params - 1})]
+    assert not [*find_rivals(made, 1, **at_most)], "a resumed round sees no later ones"
     attach(made.ledger, "artifacts", made.run.name, 1, {"weights.safetensors": b"others"}, replace=True)
-    assert find_rival(made, 2, **at_most) is None
+    assert not [*find_rivals(made, 2, **at_most)]
+
+
+def test_a_rival_that_breaks_its_contract_does_not_end_another_round(first, monkeypatch):
+    tried = []
+
+    def broken(session, stream, profile):
+        tried.append(stream.sealed)
+        raise CandidateFault("crash", "it crashed")
+
+    monkeypatch.setattr(screening, "_score", broken)
+    looked = Screening(first, SimpleNamespace(claim=SimpleNamespace(number=2)), first.settings.profile)
+    result = SimpleNamespace(cost={"flops_per_shot": 10**12, "params": 10**6})
+    stream = ScoreStream(None, first.environment, None, bytes(32), "dev")
+    assert looked._beside_rival(stream, result, SimpleNamespace(mean_flops=int)) == (None, None)
+    assert tried == [read_state(first.ledger, first.run.name, 1).sealed]
 
 
 def test_no_round_is_screened_that_a_person_asked_for_or_that_saves_too_little(second):

@@ -102,6 +102,8 @@ def test_the_search_trains_such_a_round_on():
     good = screened(3, 130, rival_fails=40)
     here = replace(told(CONTEXT, [*passed, good]), formats={})
     assert SearchAgent().ideate(here)["fork_from"] == ["tiny-0000/3"]
+    idea = SearchAgent(bracket=4).reply("ideator", here)
+    assert (idea["fork_from"], idea["screen"]) == (["tiny-0000/3"], "auto"), "it is no new idea, and trains to its end"
 
 
 def test_the_analyst_says_at_which_rung_a_round_ended():

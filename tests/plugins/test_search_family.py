@@ -155,6 +155,8 @@ def test_the_model_expects_most_where_rounds_gained_here_or_in_the_family():
     gain = from_family.predict(parse(members))[0] - from_family.predict(parse(plain))[0]
     alone = GainModel(context(history=history[:1]))
     assert gain > alone.predict(parse(members))[0] - alone.predict(parse(plain))[0] + 0.02
+    found_out = replace(past("r-abcd/4", members, 0.9), verdict_reason="batch_dependent")
+    assert GainModel(context(history=(*history, found_out))).predict(parse(members)) == here.predict(parse(members))
 
 
 def test_the_noise_of_a_round_follows_from_its_counts():

@@ -45,6 +45,12 @@ def test_a_rung_says_what_decided_it():
     assert Rung(1, 40_960, 409_600).in_words() == (
         "kept after 40,960 of 409,600 training shots: no scored round costs as little"
     )
+    assert not out.by_request
+    for found in (None, counts(80, 20)):
+        asked = Rung(0, 40_960, 409_600, counts=found, alone=True)
+        assert asked.by_request
+        assert "asked for the screen alone" in asked.in_words()
+    assert not Rung(0, 40_960, 409_600, counts=counts(20, 80), alone=True).by_request
     assert (rung_after(None), rung_after(counts(20, 80)), rung_after(counts(80, 20))) == (1, 0, 1)
 
 

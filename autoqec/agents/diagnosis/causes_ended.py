@@ -97,6 +97,11 @@ ENDED: Mapping[str, Cause] = {
         "After a tenth of its training, the candidate was clearly worse than the best round that costs no more.",
         f"leave this idea, or train on from its weights with init: parents, {FORK}",
     ),
+    "screen_only": Cause(
+        "info",
+        "The hypothesis asked for the screen alone, and no round that costs no more was clearly better there.",
+        f"train on from its weights with init: parents, {FORK}",
+    ),
     "abandoned": Cause("info", "A person abandoned the round.", "autoqec round --run {run}"),
     "interrupted": Cause(
         "warning",

@@ -45,7 +45,8 @@ def ended_causes(case: Case) -> Iterator[Diagnosis]:
     elif status == "open":
         yield found(case, "at_work", "its claim is open and its process lives")
     elif status == SCREENED_OUT:
-        yield found(case, "screened_out", reason)
+        rung = case.past.metrics.rung if case.past.metrics else None
+        yield found(case, "screen_only" if rung is not None and rung.by_request else "screened_out", reason)
     elif status != "ok":
         yield found(case, "no_claim", f"status {status}")
 

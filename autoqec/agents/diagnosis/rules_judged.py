@@ -102,9 +102,8 @@ def shots_needed(case: Case) -> int | None:
     None where fewer fail with the plain decoder only, or the counts are not at hand.
     """
     target = case.evidence.target
-    if (
-        target is not None and target.strata is not None
-    ):  # the evidence grows in proportion to the shots, whatever their weights
+    if target is not None and target.strata is not None:
+        # The evidence grows in proportion to the shots, whatever their weights.
         grown = target.log_e_better
         return ceil(_SPREAD * target.test.shots * target.log_e_needed / grown) if grown > 0 else None
     if target is None or target.test.baseline_only <= target.test.candidate_only:
