@@ -89,7 +89,8 @@ def run_front(session: Session, records: Sequence[RoundRecord]) -> Front:
 
 
 def _machine(past: Sequence[PastRound]) -> MachineFacts:
-    scored = [(each.name, each.metrics) for each in past if each.metrics]
+    # A round that its screen ended did a tenth of its training, so its times say little of a whole round.
+    scored = [(each.name, each.metrics) for each in past if each.metrics and not each.metrics.screened_out]
     timings: list[RoundTiming] = [
         {
             "round": name,

@@ -225,12 +225,13 @@ def keep_rung(ledger: Ledger, claim: Claim, rung: Rung) -> None:
 
 
 def passed_rung(ledger: Ledger, claim: Claim) -> Rung | None:
-    """The screen that a round has passed; None if it has not, or its record is damaged."""
+    """The screen that a round has passed; None if it has not, or its record is damaged or says otherwise."""
     data = read_attachment(ledger, "artifacts", claim.run, claim.number).get(RUNG_FILE)
     try:
-        return None if data is None else read_rung(json.loads(data))
+        rung = None if data is None else read_rung(json.loads(data))
     except ValueError:
         return None
+    return None if rung is None or rung.out else rung
 
 
 def read_rung(told: JsonObject | None) -> Rung | None:

@@ -42,8 +42,8 @@ def aims(past: PastRound) -> Aims:
     shots, and they are reproducible from the seed, whereas a holdout is not. Those of a round that its screen ended are of
     weights that were hardly trained.
     """
-    if past.status not in COMPLETE or past.metrics is None:
-        return FAILED
+    if past.status not in COMPLETE or past.metrics is None or past.verdict_reason in FOUND_OUT:
+        return FAILED  # what a verifier found out gained nothing
     costs = past.metrics.costs
     flops, params = log10(max(1, costs.flops_per_shot)), log10(max(1, costs.params))
     return relative_gain(past), flops, params

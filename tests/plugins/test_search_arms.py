@@ -7,7 +7,7 @@ import pytest
 from autoqec_plugins.search.affording import allowed, cut_to_time, predicted_seconds, surely_over, violation
 from autoqec_plugins.search.evolution import EvolutionAgent
 from autoqec_plugins.search.random_agent import RandomAgent
-from autoqec_plugins.search.relations import aims, usable
+from autoqec_plugins.search.relations import FAILED, aims, usable
 from autoqec_plugins.search.search_agent import SearchAgent
 from autoqec_plugins.search.space import choices, parse
 
@@ -256,6 +256,7 @@ def test_development_figures_count_for_a_seed_gives_them_again_and_who_was_found
     unlucky = past(3, files, verdict="SUSPICIOUS", verdict_reason="decoder_gain", gain=0.02)
     found_out = past(4, files, verdict="SUSPICIOUS", verdict_reason="batch_dependent", gain=0.02)
     assert [each.name for each in usable(context([lucky, unlucky, found_out]))] == ["r-abcd/1", "r-abcd/3"]
+    assert aims(found_out) == FAILED, "an estimator learns that it gained nothing"
 
 
 @every_agent
