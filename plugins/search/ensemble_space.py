@@ -12,25 +12,25 @@ from autoqec.json_values import JsonObject
 from .normal_form import NO_MEMBERS
 from .templates import Family, family_of
 
-#: The first ensemble of each family. A matching decoder solves every class, so of few passes disordered beliefs are members
-#: too. Ordered statistics answer one class a member, and only another pass of belief propagation leads to another one.
+#: The first ensemble of each family; `docs/candidates.md` has the measurements. A matching decoder solves every class, so
+#: disorder of one pass's beliefs is enough: it needs no further pass and no further FLOPs. Ordered statistics answer one class a
+#: member, and only another pass of belief propagation leads to another one.
 FIRST_ENSEMBLE: Mapping[Family, JsonObject] = {
     "matching": {
-        "members": 16,
-        "passes": 4,
-        "prior_spread": 1.0,
-        "belief_spread": 1.0,
+        "members": 24,
+        "passes": 1,
+        "belief_spread": 1.2,
         "select": "class_sum",
         "gap_share": 0.25,
-        "agree": 4,
-        "margin": 4.0,
+        "agree": 3,
+        "margin": 3.0,
     },
     "hyperedge": {
         "members": 16,
         "passes": 16,
         "prior_spread": 0.7,
         "select": "class_sum",
-        "agree": 8,
+        "agree": 6,
         "margin": 4.0,
     },
 }
@@ -43,8 +43,8 @@ ENSEMBLE: Mapping[str, Sequence[Any]] = {
     "belief_spread": (0.7, 1.0, 1.2, 1.4),
     "select": ("least_weight", "class_sum"),
     "gap_share": (0.0, 0.125, 0.25, 0.5),
-    "agree": (0, 4, 8),
-    "margin": (2.0, 4.0, 6.0),
+    "agree": (0, 3, 4, 6, 8),
+    "margin": (2.0, 3.0, 4.0, 6.0),
 }
 
 #: Fields of `ensemble.yaml` that a search leaves alone, each with the reason.

@@ -102,7 +102,7 @@ def test_where_the_decoder_offers_solutions_it_opens_with_an_ensemble_and_a_chea
     assert [past.fork_from for past in history[:3]] == [(), ("r-abcd/1",), ("r-abcd/1",)]
     assert (history[3].compose, set(history[3].fork_from)) == ("pure", {"r-abcd/2", "r-abcd/3"})
     ensemble, training = with_ensemble.pop("ensemble.yaml"), with_ensemble.pop("training.yaml")
-    assert ensemble["members"] == ensemble["passes"] * (1 if fields is HYPEREDGE else 4)
+    assert ensemble["passes"] == (ensemble["members"] if fields is HYPEREDGE else 1)
     assert training["shots"] == 0
     assert with_ensemble == {path: fields for path, fields in first.items() if path != "training.yaml"}
     assert "ensemble.yaml" in both
@@ -293,7 +293,7 @@ def test_a_short_belief_propagation_is_the_gate_of_hyperedges():
     for confidence in (None, "converged"):
         files = first_files(environment={"decoder": {"kind": "osd"}}, formats=formats(confidence))
         gate = load_yaml(files["gate.yaml"], name="g")
-        assert (gate["kind"], gate["short_bp"]) == ("none", 16)
+        assert (gate["kind"], gate["short_bp"]) == ("none", 8)
 
 
 def test_fields_of_a_gate_vary_by_what_the_decoder_offers():
