@@ -17,13 +17,13 @@ from .templates import Family, family_of
 #: member, and only another pass of belief propagation leads to another one.
 FIRST_ENSEMBLE: Mapping[Family, JsonObject] = {
     "matching": {
-        "members": 24,
+        "members": 32,
         "passes": 1,
-        "belief_spread": 1.2,
+        "belief_spread": 1.4,
         "select": "class_sum",
         "gap_share": 0.25,
         "agree": 3,
-        "margin": 3.0,
+        "margin": 2.0,
     },
     "hyperedge": {
         "members": 16,
