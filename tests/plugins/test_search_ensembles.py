@@ -91,7 +91,7 @@ def test_a_candidate_without_an_ensemble_can_get_one_where_the_decoder_offers_so
     ("changes", "silent"),
     [
         ({"passes": 1}, {"prior_spread"}),
-        ({"passes": 24}, {"belief_spread"}),
+        ({"passes": 32}, {"belief_spread"}),
         ({"passes": 2, "select": "least_weight"}, {"gap_share"}),
         ({"passes": 2, "agree": 0}, {"margin"}),
         ({"passes": 2}, set()),
