@@ -220,9 +220,10 @@ def passed_rung(ledger: Ledger, claim: Claim) -> Rung | None:
     """The screen that a round has passed; None if it has not, or its record is damaged."""
     data = read_attachment(ledger, "artifacts", claim.run, claim.number).get(RUNG_FILE)
     try:
-        return None if data is None else read_rung(json.loads(data))
-    except ValueError:
+        rung = None if data is None else read_rung(json.loads(data))
+    except (ValueError, RecursionError):
         return None
+    return None if rung is None or rung.out else rung
 
 
 def read_rung(told: JsonObject | None) -> Rung | None:

@@ -214,6 +214,8 @@ def test_no_round_is_screened_that_a_person_asked_for_or_that_saves_too_little(s
     assert screening_of(made, state, profile) is None
     state.files = trained
     assert screening_of(made, state, profile.model_copy(update={"screen_shots": 0})) is None
+    keep_rung(made.ledger, state.claim, Rung(0, 4096, 10240, alone=True))
+    assert screening_of(made, state, profile) is not None, "this rung was not passed, whoever wrote it"
     keep_rung(made.ledger, state.claim, Rung(1, 4096, 10240))
     assert screening_of(made, state, profile) is None
     state.claim = claim_round(made.ledger, made.run.name, {"agents": {"ideator": "person"}})
