@@ -184,6 +184,7 @@ def test_every_command_explains_itself(command, capsys):
         (["round", "--executor", "nope"], 3, "no executor named 'nope'"),
         (["round", "--run", "UPPER"], 2, "UPPER"),
         (["round", "--from", "none-abcd/1"], 3, "none-abcd"),
+        (["round", "--from", "exp/none-abcd/1"], 3, "none-abcd"),
         (["round", "--from", "main"], 2, "main"),
         (["round", "--untrained"], 2, "--untrained needs --from"),
         (["round", "--from", "none-abcd/1", "--dry-run"], 2, "does not go with --dry-run"),
