@@ -211,9 +211,9 @@ def _scored_in_full(record: RoundRecord) -> Metrics | None:
 
 
 def keep_rung(ledger: Ledger, claim: Claim, rung: Rung) -> None:
-    """Note that a round has passed its screen."""
+    """Note that a round has passed its screen; a damaged record of it is replaced."""
     data = json.dumps(write_record(rung), indent=1, sort_keys=True).encode() + b"\n"
-    attach(ledger, "artifacts", claim.run, claim.number, {RUNG_FILE: data}, replace=True)  # a damaged one does not stand
+    attach(ledger, "artifacts", claim.run, claim.number, {RUNG_FILE: data}, replace=True)
 
 
 def passed_rung(ledger: Ledger, claim: Claim) -> Rung | None:
