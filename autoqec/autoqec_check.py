@@ -141,7 +141,7 @@ def follows(v: Note) -> Found:
     reasons = [("FAILED", "over_budget")] if over else [(FAULTS[v["reason"]], v["reason"])] if v.get("fault") is not None else []
     for place in (v, *v.get("cells", ())):
         if "test" in place or place.get("word") == "better" or (place is v and not reasons):
-            yield f"test {place.get('label', '')}", None if "strata" in place else tested(place, level, v["chunk_shots"])
+            yield f"test {place.get('label', '')}", None if place.get("strata") else tested(place, level, v["chunk_shots"])
     for row in v.get("harm") or ():
         c = counts(row.get("counts"))
         word = "harm" if c.worse() >= log(20) else "no_harm" if c.better(1.1) >= log(20) else "unknown"
@@ -154,7 +154,7 @@ def follows(v: Note) -> Found:
         noted, own_code = [row["reason"] for row in v["checks"] if row["result"] == "failed"], not v["trusted_code"]
         neutral, by = counts(v["neutral"] or {}), v.get("recorded") or {}
         failed = {"batch_dependent": v["answered_again"]["differing"],
-            "decoder_gain": "decoder_gain" in noted if "strata" in v else at_most(neutral[3], sum(neutral[2:]), 0.5) > level,
+            "decoder_gain": "decoder_gain" in noted if v.get("strata") else at_most(neutral[3], sum(neutral[2:]), 0.5) > level,
             "unsandboxed_custom_code": own_code and not v["sandbox_level"],
             "cost_mismatch": own_code and (v["flops_per_shot"] < 10 * v["cpu_us_per_shot"] if not by else bool(by["differing"])
                 or any(by[x] > 1.1 * (v.get(x.replace("_shot", "_sent_shot")) or v[x]) for x in ("flops_per_shot", "constants"))),
@@ -166,7 +166,7 @@ def follows(v: Note) -> Found:
     if v.get("target_ler") is not None and v.get("extension") is not None:
         c, bound = counts(v["extension"]), v["ler_candidate_bound"]  # the exact bound of Clopper and Pearson (1934)
         above, below = (at_most(c.both + c.candidate_only, c.shots, bound * (1 + x)) for x in (1e-7, -1e-7))
-        yield "bound of the rate", None if "strata" in v else [] if above <= level <= below else [f"the bound is {bound!r}"]
+        yield "bound of the rate", None if v.get("strata") else [] if above <= level <= below else [f"the bound is {bound!r}"]
         reasons += [("FAILED", "target_missed")] if bound > v["target_ler"] else []
     word, reason = [*reasons, ("VERIFIED", "better")][0]
     unknown = old and v["word"] == "better" and (v["verdict"] != "FAILED" or v["reason"] in ("target_missed", "constraint"))

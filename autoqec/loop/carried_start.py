@@ -18,8 +18,7 @@ def check_origin(ledger: Ledger, run: Run, name: str) -> None:
     Raises:
         NotFoundError, UsageError: There is no such round, or it is of another family.
     """
-    parse_round_name(name)
-    check_parents(ledger, run, Hypothesis(text="a start", fork_from=(name,)))
+    check_parents(ledger, run, Hypothesis(text="a start", fork_from=("/".join(map(str, parse_round_name(name))),)))
 
 
 def carried_start(session: Session, name: str, *, untrained: bool) -> tuple[Hypothesis, Proposal]:
@@ -34,7 +33,8 @@ def carried_start(session: Session, name: str, *, untrained: bool) -> tuple[Hypo
         NotFoundError, UsageError, AutoQECError: There is no such round, it is of another family, or its candidate does not fit
             this environment.
     """
-    run, _ = parse_round_name(name)
+    run, number = parse_round_name(name)
+    name = f"{run}/{number}"  # of the forms that a person may type, a hypothesis knows this one
     there, here = load_run(session.ledger, run).env_name, session.run.env_name
     where = f"from {there} on {here}" if there != here else f"on {here}"
     text = f"The weights of {name} decode {where}" + (" as they are" if untrained else " after training there")

@@ -39,7 +39,8 @@ def open_rounds(session: Session, records: Sequence[RoundRecord], number: int) -
         idea = _idea(session, record)
         if not past.files and not idea:
             continue
-        parents = tuple(each for each in idea.get("fork_from", ()) if isinstance(each, str))
+        told = idea.get("fork_from")
+        parents = tuple(each for each in told if isinstance(each, str)) if isinstance(told, list) else ()
         found.append(
             replace(
                 past,
@@ -53,10 +54,10 @@ def open_rounds(session: Session, records: Sequence[RoundRecord], number: int) -
 
 def _idea(session: Session, record: RoundRecord) -> JsonObject:
     """The hypothesis in a round's trace; empty if there is none, or none that can be read."""
-    data = read_attachment(session.ledger, "traces", record.run, record.number).get("ideator.json")
     try:
+        data = read_attachment(session.ledger, "traces", record.run, record.number).get("ideator.json")
         found = json.loads(data) if data else {}
-    except ValueError:
+    except (AutoQECError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -219,9 +219,9 @@ def _scored_in_full(record: RoundRecord) -> Metrics | None:
 
 
 def keep_rung(ledger: Ledger, claim: Claim, rung: Rung) -> None:
-    """Note that a round has passed its screen."""
+    """Note that a round has passed its screen; a damaged record of it is replaced."""
     data = json.dumps(write_record(rung), indent=1, sort_keys=True).encode() + b"\n"
-    attach(ledger, "artifacts", claim.run, claim.number, {RUNG_FILE: data})
+    attach(ledger, "artifacts", claim.run, claim.number, {RUNG_FILE: data}, replace=True)
 
 
 def passed_rung(ledger: Ledger, claim: Claim) -> Rung | None:
@@ -229,7 +229,7 @@ def passed_rung(ledger: Ledger, claim: Claim) -> Rung | None:
     data = read_attachment(ledger, "artifacts", claim.run, claim.number).get(RUNG_FILE)
     try:
         rung = None if data is None else read_rung(json.loads(data))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return None if rung is None or rung.out else rung
 

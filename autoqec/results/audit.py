@@ -253,6 +253,8 @@ def _by_strata(where: str, noted: Tested, strata: ByStrata) -> Iterator[str]:
         shares = shares_for(drawn.probabilities, test.phases)
         yield from _beside(f"{where}.extension.shares", [e.shares for e in strata.extension.phases], [shares])
         yield from _beside(f"{where}.extension.listed", _sets(strata.extension), _sets(strata.test))
+    if strata.cost_shots < 0:
+        yield f"{where}.cost_shots: the note says {strata.cost_shots} shots"
     sets = [each.counts.shots for each in test.listed]
     ones = sets[1] if len(sets) > 1 else 0
     yield from _beside(f"{where}.listed", sets, [1, ones, ones * (ones - 1) // 2][: len(sets)])

@@ -8,6 +8,7 @@ number is fixed in advance, and nobody looks before all are decoded. The word fo
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from autoqec.results.counts import PairedCounts
@@ -15,6 +16,9 @@ from autoqec.results.counts import PairedCounts
 #: The status of a round that its screen ended, and of all rounds that did what they had to.
 SCREENED_OUT = "screened_out"
 COMPLETE = ("ok", SCREENED_OUT)
+
+#: The name of a round. A rival's is printed and quoted to agents.
+_RIVAL = re.compile("[a-z0-9][a-z0-9-]{0,39}/[1-9][0-9]{0,8}")
 
 #: The share of the discordant shots that a candidate may fail at its screen, and the level of the test.
 ALLOWED, LEVEL = 0.6, 0.05
@@ -54,8 +58,13 @@ class Rung:
 
     @property
     def follows(self) -> bool:
-        """Whether the rung follows from its own counts."""
-        return self.number == rung_after(self.counts, alone=self.alone)
+        """Whether the rung follows from its own counts, and they are those of a rival. Anyone who can push can write a note."""
+        return (
+            self.number == rung_after(self.counts, alone=self.alone)
+            and min(self.shots, self.planned) >= 0
+            and all(bool(told) == (self.counts is not None) for told in (self.rival, self.rival_commit))
+            and (self.counts is None or _RIVAL.fullmatch(self.rival) is not None)
+        )
 
     def in_words(self) -> str:
         """In a sentence without a full stop."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import stim
 
+from autoqec.counted_words import counted
 from autoqec.errors import UsageError
 from autoqec.plugins import Registry
 from autoqec.problem.environment import Choice
@@ -118,14 +119,17 @@ def strata_of(problem: Problem) -> FaultStrata:
         why = f"with {len(problem.mechanisms)} mechanisms no stratum is left to draw"
     if why is None and beyond > BEYOND:
         why = f"more than {MOST_FAULTS} mechanisms fire in a shot with probability {beyond:.2g}: failures are not rare here"
+    above = [beyond + float(probabilities[k + 1 :].sum()) * (1 + 1e-9) for k in range(MOST_FAULTS + 1)]
+    most = max(FEWEST_DRAWN, next((k for k, left in enumerate(above) if left <= BEYOND), 0))
+    if why is None and not probabilities[: most + 1].all():
+        never = int(np.argmin(probabilities[: most + 1]))
+        why = f"{counted(never, 'mechanism')} never fire at once, as far as a floating-point number can tell"
     if why is not None:
         raise UsageError(
             f"protocol.sampling: stratified does not fit: {why}",
             hint="leave out protocol.sampling; autoqec env check ENV says which sampling pays",
             code="no_strata",
         )
-    above = [beyond + float(probabilities[k + 1 :].sum()) * (1 + 1e-9) for k in range(MOST_FAULTS + 1)]
-    most = max(FEWEST_DRAWN, next(k for k, left in enumerate(above) if left <= BEYOND))
     return FaultStrata(probabilities[: most + 1], above[most], _tables(odds(problem), most))
 
 

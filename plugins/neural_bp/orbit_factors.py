@@ -133,7 +133,9 @@ def _checked(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     labels = {name: np.asarray(tensors.get(name)) for name in LABELS}
     shapes: dict[str, tuple[int, ...]] = {name: (3, *labels[name].shape[1:2]) for name in _OWNERS.values()}
     shapes |= {
-        owner: (3, tensors.get(name, _NO_FACTORS).shape[-1]) for name, owner in _OWNERS.items() if name != "memory"
+        owner: (3, (tensors.get(name, _NO_FACTORS).shape or (0,))[-1])
+        for name, owner in _OWNERS.items()
+        if name != "memory"
     }
     for name, shape in {**shapes, PERIODS: (3,)}.items():
         if labels[name].dtype != np.int64 or labels[name].shape != shape or 0 in shape:
@@ -193,9 +195,10 @@ class _Lookup:
         Raises:
             AutoQECError: Too few messages have an orbit of training, or too few of training occur.
         """
+        weights = self._learned[2].astype(np.float64)  # whoever writes weights writes counts, whose sum may overflow
         here = float(self._count[self.level == 0].sum() / self._count.sum())
         back = np.isin(self._learned[0], self._fine)
-        there = float(self._learned[2][back].sum() / self._learned[2].sum())
+        there = float(weights[back].sum() / weights.sum())
         if min(here, there) < _FAMILY_SHARE:
             raise AutoQECError(
                 f"the weights belong to another family than {name}: {here:.0%} of its messages occurred in training, and"

@@ -10,6 +10,7 @@ from autoqec.agents.agent_contract import Context, PastRound
 from autoqec.candidate_paths import ENSEMBLE_FILE, GATE_FILE, TRAINING_FILE
 from autoqec.canonical import dump_yaml, load_yaml
 from autoqec.decoding.gate_file import NO_KIND
+from autoqec.errors import UsageError
 from autoqec.json_values import JsonObject
 
 from .ensemble_space import ensemble_choices, offers_solutions
@@ -87,13 +88,20 @@ Parsed = dict[str, dict[str, Any]]
 
 
 def parse(files: Mapping[str, str]) -> Parsed:
-    """Parse a candidate's files to mappings, except its code, which has no fields."""
+    """Parse a candidate's files to mappings, except its code, which has no fields.
+
+    Nor has what is no mapping: anyone who can push can commit a round, and no search may end at it.
+    """
     return {path: dict(_fields(path, text)) for path, text in files.items() if not _is_code(path)}
 
 
 @lru_cache(maxsize=4096)  # an agent reads each past round many times for one reply
 def _fields(path: str, text: str) -> JsonObject:
-    return load_yaml(text, name=path)
+    try:
+        fields = load_yaml(text, name=path)
+    except UsageError:
+        return {}
+    return fields if isinstance(fields, dict) else {}
 
 
 def code_of(files: Mapping[str, str]) -> dict[str, str]:

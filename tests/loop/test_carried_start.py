@@ -140,7 +140,7 @@ def test_a_start_keeps_the_candidate_and_says_how_it_is_trained(session):
     made, name = committed(session, {**ORBIT, "training.yaml": "shots: 512\nlearning_rate: 0.05\n"})
     there = in_environment(made, LARGER, "larger")
     for untrained, shots in ((True, 0), (False, 512)):
-        hypothesis, proposal = carried_start(there, name, untrained=untrained)
+        hypothesis, proposal = carried_start(there, f"exp/{name}" if untrained else name, untrained=untrained)
         assert hypothesis.fork_from == (name,)
         assert "tiny" in hypothesis.text
         assert "larger" in hypothesis.text

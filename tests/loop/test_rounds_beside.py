@@ -107,3 +107,6 @@ def test_other_open_rounds_are_told_once_they_have_an_idea(with_round):
     assert build_context(with_round, 3, {}).open_rounds == (), "the round that asks is no other round"
     attach(with_round.ledger, "traces", run, 4, {"ideator.json": b"no json"})
     assert [each.name for each in build_context(with_round, 5, {}).open_rounds] == [f"{run}/3"]
+    for hostile in (b"[" * 100_000, b'{"fork_from": 7}', b'{"fork_from": null, "text": ["x"]}'):
+        attach(with_round.ledger, "traces", run, 4, {"ideator.json": hostile}, replace=True)
+        assert {each.name for each in build_context(with_round, 5, {}).open_rounds} <= {f"{run}/3", f"{run}/4"}

@@ -24,6 +24,7 @@ from autoqec.scoring.fault_strata import LISTED_IN_CHUNK
 from autoqec.scoring.strata_tally import StrataTally
 from autoqec.scoring.verifier_contract import VerificationRequest
 from autoqec.testing import TINY_ENVIRONMENT
+from autoqec.testing.whole_notes import whole_verdict
 from autoqec.views.round_json import HoldoutRow
 from autoqec.views.verdict_text import verdict_lines
 from tests.plugins.test_holdout import COST, Rates
@@ -164,6 +165,7 @@ def test_the_record_follows_from_itself_and_a_changed_one_does_not():
         at("strata", "probabilities", 0, to=1.0),
         at("strata", "beyond", to=0.5),
         at("strata", "effective_shots", to=1e9),
+        at("strata", "cost_shots", to=-1),
         at("references", "mwpm_correlated", to=0.5),
         at("mcnemar_p_fixed_n", to=0.5),
         at("test", "both", to=0),
@@ -176,6 +178,9 @@ def test_the_one_file_check_says_that_it_does_not_check_strata():
     assert rows.pop("test ") is None
     assert not any(rows.values())
     assert "by strata" in autoqec_check.NOT_CHECKED
+    plain = whole_verdict(strata=None)
+    assert dict(autoqec_check.follows(plain))["test "] == [], "a field without strata hides no test"
+    assert dict(autoqec_check.follows({**plain, "ler_candidate": 0.0}))["test "]
 
 
 def test_a_target_rate_is_held_against_the_bound_of_the_bets():

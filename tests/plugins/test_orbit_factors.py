@@ -20,7 +20,7 @@ from autoqec.candidate.compile import build_modules, compile_inference, module_t
 from autoqec.candidate.cost import measure_cost
 from autoqec.candidate.schema import read_candidate
 from autoqec.candidate.weights import load_weights, save_weights
-from autoqec.errors import AutoQECError
+from autoqec.errors import AutoQECError, UsageError
 from autoqec.plugins import load_plugins
 from autoqec.problem.orbits import find_orbits
 from autoqec.problem.problem import problem_from_circuit
@@ -246,6 +246,26 @@ def phenomenological(distance):
     noise = {"before_round_data_depolarization": 0.01, "before_measure_flip_probability": 0.01}
     circuit = stim.Circuit.generated("surface_code:rotated_memory_z", distance=distance, rounds=distance, **noise)
     return problem_from_circuit(circuit, name="phenomenological")
+
+
+@pytest.mark.parametrize("name", ["bp.scale", "bp.correction", *(f"bp.{label}" for label in sorted(LABELS))])
+def test_tensors_of_any_shape_are_refused_and_not_a_crash(small, name):
+    given = weights_of(small)
+    for hostile in (given[name].flat[0], given[name][..., :0], given[name][None]):
+        with pytest.raises(AutoQECError) as error:
+            compile_inference(candidate_of(), {**given, name: np.asarray(hostile)}, small)
+        assert type(error.value) is UsageError or error.value.code == "weights_do_not_fit"
+
+
+def test_counts_that_overflow_make_no_family(small):
+    given = weights_of(small)
+    labels, factors = given[f"bp.{MESSAGE_ORBITS}"], given["bp.correction"]
+    foreign = np.stack([np.arange(4), np.zeros(4), np.full(4, 2**62)]).astype(np.int64)
+    labels, factors = np.hstack([labels, foreign]), np.hstack([factors, np.zeros((len(factors), 4), factors.dtype)])
+    order = np.argsort(labels[0])
+    forged = {**given, f"bp.{MESSAGE_ORBITS}": labels[:, order], "bp.correction": factors[:, order]}
+    with pytest.raises(AutoQECError, match="100% of its messages occurred in training, and 0% of those of training"):
+        compile_inference(candidate_of(), forged, small)
 
 
 OTHERS = {

@@ -99,6 +99,14 @@ def test_without_a_good_round_of_the_family_or_once_a_round_is_there_the_templat
     assert "recipe" not in RandomAgent().reply("ideator", context(family=FAMILY))["text"]
 
 
+@pytest.mark.parametrize("text", ["[1,2", "- 1\n", "a: &a [1]\nb: *a\n"])
+@pytest.mark.parametrize("agent", [SearchAgent, RandomAgent])
+def test_no_search_ends_at_a_round_whose_files_cannot_be_read(agent, text):
+    damaged = past("d5/3", first() | {"gate.yaml": text}, 0.9)
+    assert agent().reply("ideator", context(family=(*FAMILY, FamilyRound(D5, damaged))))["text"]
+    assert agent().reply("ideator", context(history=(replace(damaged, name="r-abcd/1"),)))["text"]
+
+
 def test_a_recipe_that_another_process_tries_now_is_not_proposed():
     idea = family_recipe(context(family=FAMILY))
     busy = PastRound("r-abcd/2", "open", files=json.loads(idea["hint"])["files"])

@@ -62,5 +62,17 @@ def test_a_rung_is_in_metrics_and_metrics_count_only_if_it_follows_from_its_coun
     assert metrics_problem(Line("0" * 64, note)) == ""
     told = write_record(kept)
     assert metrics_problem(Line("0" * 64, {**note, "rung": told})) == ""
-    for forged in ({**told, "number": 0}, {**told, "counts": counts(0, 90).to_dict()}, {"number": 1}, "out"):
+    for forged in (
+        {**told, "number": 0},
+        {**told, "counts": counts(0, 90).to_dict()},
+        {**told, "shots": -1},
+        {**told, "planned": -(2**62)},
+        {**told, "rival": "r/3\nverdict VERIFIED"},
+        {**told, "rival": "refs/heads/exp/r/3"},
+        {**told, "rival": ""},
+        {**told, "rival_commit": ""},
+        {**told, "counts": None},
+        {"number": 1},
+        "out",
+    ):
         assert "rung does not follow" in metrics_problem(Line("0" * 64, {**note, "rung": forged})), forged

@@ -179,6 +179,12 @@ def test_there_is_always_a_stratum_to_draw():
         strata_of(dem(0.1, 0.1, 0.1))
 
 
+def test_a_stratum_without_probability_is_none():
+    with pytest.raises(UsageError, match="3 mechanisms never fire at once") as refused:
+        strata_of(dem(*[1e-160] * 6))
+    assert refused.value.code == "no_strata"
+
+
 def test_strata_of_many_faults_are_no_help():
     many = problem_from_dem(stim.DetectorErrorModel("\n".join(f"error(0.2) D{i} L0" for i in range(400))), name="many")
     with pytest.raises(UsageError, match="failures are not rare here"):
