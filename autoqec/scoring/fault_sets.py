@@ -5,6 +5,7 @@ A fault set of weight w has probability P0 times the product of its mechanisms' 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from math import comb
 
@@ -102,14 +103,26 @@ def shots_of(problem: Problem, sets: np.ndarray) -> Shots:
         problem: The problem that defines the mechanisms.
         sets: int64 `[sets, weight]`.
     """
+    rows = np.arange(len(sets))
+    return shots_with(problem, len(sets), [(rows, member) for member in sets.T])
+
+
+def shots_with(problem: Problem, count: int, members: Sequence[tuple[np.ndarray, np.ndarray]]) -> Shots:
+    """The shots in which some mechanisms fire.
+
+    Args:
+        problem: The problem that defines the mechanisms.
+        count: How many shots.
+        members: Mechanisms, at most one of each shot at a time: rows, int64, each at most once, and the mechanism in each.
+    """
     mechanisms = problem.mechanisms
-    detectors = np.zeros((len(sets), problem.num_detectors), dtype=np.uint8)
-    observables = np.zeros((len(sets), problem.observable_bytes), dtype=np.uint8)
-    for member in sets.T:
-        observables ^= mechanisms.observables[member]
+    detectors = np.zeros((count, problem.num_detectors), dtype=np.uint8)
+    observables = np.zeros((count, problem.observable_bytes), dtype=np.uint8)
+    for rows, member in members:
+        observables[rows] ^= mechanisms.observables[member]
         start, lengths = mechanisms.start[member], np.diff(mechanisms.start)[member]
-        rows = np.repeat(np.arange(len(sets)), lengths)
-        within = np.arange(len(rows)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        touched = np.repeat(rows, lengths)
+        within = np.arange(len(touched)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         # A mechanism touches a detector at most once, so no pair of row and detector occurs twice here.
-        detectors[rows, mechanisms.detector[np.repeat(start, lengths) + within]] ^= 1
+        detectors[touched, mechanisms.detector[np.repeat(start, lengths) + within]] ^= 1
     return Shots(np.packbits(detectors, axis=1, bitorder="little"), observables)

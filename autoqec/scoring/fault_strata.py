@@ -19,7 +19,7 @@ from autoqec.plugins import Registry
 from autoqec.problem.environment import Choice
 from autoqec.problem.problem import Problem
 from autoqec.problem.sampling import CHUNK_SHOTS, Shots
-from autoqec.scoring.fault_sets import how_many, listed, odds, shots_of
+from autoqec.scoring.fault_sets import how_many, listed, odds, shots_of, shots_with
 
 #: Shots of more faults than are drawn are less likely than this together; the interval charges them to the candidate.
 BEYOND = 1e-15
@@ -227,7 +227,7 @@ def strata_chunk(
     every = np.concatenate([*faults, drawn])
     products = np.zeros(CHUNK_SHOTS)
     products[:ranks] = np.concatenate([each.products for each in parts]) if parts else []
-    made = [each.shots for each in parts] + [_shots(problem, len(drawn), members)]
+    made = [each.shots for each in parts] + [shots_with(problem, len(drawn), members)]
     order = rng.permutation(CHUNK_SHOTS)
     shots = Shots(
         np.concatenate([each.syndromes for each in made])[order],
@@ -244,21 +244,6 @@ class _Listed:
 
 def _listed(problem: Problem, weight: int, first: int, count: int) -> _Listed:
     if weight == 0:
-        return _Listed(_shots(problem, count, []), np.ones(count))
+        return _Listed(shots_with(problem, count, []), np.ones(count))
     members = listed(problem, weight, first, count)
     return _Listed(shots_of(problem, members), odds(problem)[members].prod(axis=1))
-
-
-def _shots(problem: Problem, count: int, members: list[tuple[np.ndarray, np.ndarray]]) -> Shots:
-    """The shots in which some mechanisms fire; see `FaultStrata.draw`."""
-    syndromes = np.zeros((count, problem.num_detectors), dtype=np.uint8)
-    observables = np.zeros((count, problem.observable_bytes), dtype=np.uint8)
-    mechanisms = problem.mechanisms
-    for rows, member in members:
-        observables[rows] ^= mechanisms.observables[member]
-        start, lengths = mechanisms.start[member], np.diff(mechanisms.start)[member]
-        touched = np.repeat(rows, lengths)
-        within = np.arange(len(touched)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        # A mechanism touches a detector at most once, so no pair of row and detector occurs twice here.
-        syndromes[touched, mechanisms.detector[np.repeat(start, lengths) + within]] ^= 1
-    return Shots(np.packbits(syndromes, axis=1, bitorder="little"), observables)
