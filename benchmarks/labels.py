@@ -18,17 +18,15 @@ from unittest.mock import patch
 import numpy as np
 import torch
 from _common import arguments, show
+from _gated_shots import GatedShots
 
-from autoqec.candidate.compile import chained, compile_stages
-from autoqec.candidate.schema import Candidate, read_candidate
+from autoqec.candidate.schema import read_candidate
 from autoqec.decoding.compile_decoder import compile_decoder
-from autoqec.decoding.gating import open_gate
 from autoqec.errors import MissingPackageError
 from autoqec.plugins import Registry, load_plugins
 from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import Choice, builtin_environments, load_environment
-from autoqec.problem.problem import Problem, problem_from_dem
-from autoqec.problem.sampling import CHUNK_SHOTS, sample_chunk
+from autoqec.problem.problem import problem_from_dem
 from autoqec.results.counts import PairedCounts
 from autoqec.results.statistics import mcnemar_p, rate_interval
 from autoqec.runner.labelling import labellings_for
@@ -85,43 +83,6 @@ _BB72 = Setting(
 )
 
 
-class Scored:
-    """The shots of an environment that a gate sends on, and what is known of the others.
-
-    Args:
-        problem: With its circuit.
-        decoder: The environment's decoder.
-        candidate: Whose gate it is.
-        shots: How many, in whole chunks.
-        seed: Of the first chunk.
-    """
-
-    def __init__(self, problem: Problem, decoder: Any, candidate: Candidate, shots: int, seed: int) -> None:
-        assert candidate.gate is not None
-        gate = open_gate(candidate.gate, decoder, problem)
-        self.shots, self.decoder, self.problem, self.kept_wrong = 0, decoder, problem, 0
-        syndromes, truths = [], []
-        for chunk in range(-(-shots // CHUNK_SHOTS)):
-            drawn = sample_chunk(problem, seed + chunk)
-            split = gate.split(drawn.syndromes)
-            self.shots += len(drawn)
-            self.kept_wrong += int(split.answer.failures(drawn.observables)[~split.sent].sum())
-            syndromes.append(drawn.syndromes[split.sent])
-            truths.append(drawn.observables[split.sent])
-        self.syndromes, self.truth = np.concatenate(syndromes), np.concatenate(truths)
-
-    def failures(self, candidate: Candidate, tensors: Mapping[str, np.ndarray]) -> np.ndarray:
-        """The shots that are sent on and wrong, bool `[sent]`."""
-        infer = chained([stage.infer for stage in compile_stages(candidate, tensors, self.problem)])
-        wrong = []
-        for first in range(0, len(self.syndromes), 512):
-            part = np.ascontiguousarray(self.syndromes[first : first + 512])
-            priors = np.repeat(self.problem.priors_llr[None], len(part), axis=0)
-            beliefs = np.ascontiguousarray(infer(part, priors), dtype=np.float32)
-            wrong.append(self.decoder.decode(part, beliefs).failures(self.truth[first : first + 512]))
-        return np.concatenate(wrong)
-
-
 def rows_of(setting: Setting, options: Any, registry: Registry) -> Iterator[dict[str, Any]]:
     """All labels on one environment."""
     loaded = load_environment(builtin_environments() / f"{setting.environment}.yaml")
@@ -129,13 +90,13 @@ def rows_of(setting: Setting, options: Any, registry: Registry) -> Iterator[dict
     blind = problem_from_dem(problem.dem, name=problem.name)  # what the training process has
     decoder = compile_decoder(loaded.environment.decoder, problem, registry)
     shots = options.shots if setting is _D5 else options.bb72_shots
-    scored: Scored | None = None
+    scored: GatedShots | None = None
     before: dict[tuple[str, int], np.ndarray] = {}
     for name, (lines, teacher) in setting.labels.items():
         files = {path: text.encode() for path, text in setting.files.items()}
         files["training.yaml"] += lines.encode()
         candidate = read_candidate(files, registry.maker("stage"))
-        scored = scored or Scored(problem, decoder, candidate, shots, options.seed)
+        scored = scored or GatedShots(problem, problem, decoder, candidate, shots, options.seed)
         try:
             labellings = labellings_for(
                 candidate.training, Choice(**teacher).model_dump() if teacher else {}, [blind], registry
@@ -166,7 +127,7 @@ def rows_of(setting: Setting, options: Any, registry: Registry) -> Iterator[dict
 
 
 def _row(
-    setting: Setting, name: str, seed: int, scored: Scored, wrong: np.ndarray,
+    setting: Setting, name: str, seed: int, scored: GatedShots, wrong: np.ndarray,
     before: dict[tuple[str, int], np.ndarray], told: Mapping[str, Any], seconds: float,
 ) -> dict[str, Any]:  # fmt: skip
     failures = scored.kept_wrong + int(wrong.sum())

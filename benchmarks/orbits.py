@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 import torch
 from _common import arguments, show
+from _gated_shots import GatedShots
 
 from autoqec.candidate.carrying import carried_weights
-from autoqec.candidate.compile import build_modules, chained, compile_stages, module_tensors
+from autoqec.candidate.compile import build_modules, module_tensors
 from autoqec.candidate.cost import measure_cost
 from autoqec.candidate.schema import Candidate, read_candidate
 from autoqec.decoding.compile_decoder import compile_decoder
-from autoqec.decoding.gating import open_gate
 from autoqec.plugins import Registry, load_plugins
 from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import builtin_environments, load_environment
@@ -58,32 +58,10 @@ class Place:
         problem = build_problem(loaded, registry.maker("code"))
         self.problem = problem_from_dem(problem.dem, name=problem.name)  # what the training process has
         self.decoder = compile_decoder(loaded.environment.decoder, self.problem, registry)
-        gate = candidate_of(name, "per_layer", 0, registry).gate
-        assert gate is not None
-        gating = open_gate(gate, self.decoder, self.problem)
-        self.shots = self.kept_wrong = self.plain = 0
-        syndromes, truths = [], []
-        for chunk in range(-(-shots // CHUNK_SHOTS)):
-            drawn = sample_chunk(problem, seed + chunk)
-            split = gating.split(drawn.syndromes)
-            wrong = split.answer.failures(drawn.observables)
-            self.shots += len(drawn)
-            self.plain += int(self.decoder.decode(drawn.syndromes).failures(drawn.observables).sum())
-            self.kept_wrong += int(wrong[~split.sent].sum())
-            syndromes.append(drawn.syndromes[split.sent])
-            truths.append(drawn.observables[split.sent])
-        self.syndromes, self.truth = np.concatenate(syndromes), np.concatenate(truths)
-
-    def failures(self, candidate: Candidate, tensors: Mapping[str, np.ndarray]) -> np.ndarray:
-        """The shots that are sent on and wrong, bool `[sent]`."""
-        infer = chained([stage.infer for stage in compile_stages(candidate, tensors, self.problem)])
-        wrong = []
-        for first in range(0, len(self.syndromes), 512):
-            part = np.ascontiguousarray(self.syndromes[first : first + 512])
-            priors = np.repeat(self.problem.priors_llr[None], len(part), axis=0)
-            beliefs = np.ascontiguousarray(infer(part, priors), dtype=np.float32)
-            wrong.append(self.decoder.decode(part, beliefs).failures(self.truth[first : first + 512]))
-        return np.concatenate(wrong)
+        own = candidate_of(name, "per_layer", 0, registry)
+        self.sent = GatedShots(problem, self.problem, self.decoder, own, shots, seed)
+        chunks = (sample_chunk(problem, seed + chunk) for chunk in range(-(-shots // CHUNK_SHOTS)))
+        self.plain = sum(int(self.decoder.decode(each.syndromes).failures(each.observables).sum()) for each in chunks)
 
     def trained(self, sharing: str, shots: int, seed: int) -> tuple[dict[str, np.ndarray], Mapping[str, Any], float]:
         """Weights, the training's telemetry and its processor seconds."""
@@ -107,18 +85,18 @@ def row(
     """Score a candidate; `against` and `wrong` are for a comparison of pairs."""
     against = more.pop("against", None)
     carried = carried_weights(candidate, tensors, place.problem)
-    wrong = place.failures(candidate, tensors)
-    failures = place.kept_wrong + int(wrong.sum())
-    low, high = rate_interval(failures, place.shots)
+    wrong = place.sent.failures(candidate, tensors)
+    failures = place.sent.kept_wrong + int(wrong.sum())
+    low, high = rate_interval(failures, place.sent.shots)
     found = {
         "environment": place.name,
         "candidate": what,
         "parameters": measure_cost(candidate, carried.tensors, place.problem).params,
-        "shots": place.shots,
+        "shots": place.sent.shots,
         "sent": len(wrong),
         "plain failures": place.plain,
         "failures": failures,
-        "LER": failures / place.shots,
+        "LER": failures / place.sent.shots,
         "95 %": f"{low:.5f}–{high:.5f}",
         "ratio to plain": failures / place.plain,
         "messages, of a coarser orbit, of the layer": f"{carried.messages}, {carried.coarser}, {carried.layer}",
@@ -127,9 +105,9 @@ def row(
     }
     if against is not None:
         only, other = int((wrong & ~against).sum()), int((against & ~wrong).sum())
-        counts = PairedCounts(place.shots, place.kept_wrong + int((wrong & against).sum()), other, only)
+        counts = PairedCounts(place.sent.shots, place.sent.kept_wrong + int((wrong & against).sum()), other, only)
         found["only this / only the other"] = f"{only} / {other}"
-        worse = PairedCounts(place.shots, counts.both, only, other)
+        worse = PairedCounts(place.sent.shots, counts.both, only, other)
         found["p"] = min(1.0, 2 * min(mcnemar_p(counts), mcnemar_p(worse)))
     print(found, file=sys.stderr, flush=True)
     return {**found, "wrong": wrong}
