@@ -1,7 +1,8 @@
 """Ensembles on gated shots: failures and processor time of several sizes and disorders, beside one pass and beside Tesseract.
 
 All rows of an environment decode the same shots, which the first template's gate sends on; the pipeline is the first template's,
-untrained, and beliefs are settled as the judge settles them. Counts of shots and seeds are fixed in advance. "LER" counts the
+untrained, and beliefs are settled as the judge settles them. `--trained SHOTS` trains it first on so many drawn shots, as the
+first template of matching is, and measures other sizes. Counts of shots and seeds are fixed in advance. "LER" counts the
 shots that are not sent too, and "of plain" is the ratio to the plain decoder's failures on all of them, with an interval that is
 valid at any number of shots. "only this" and "only one pass" count the shots on which just one of an ensemble and the pipeline
 without it fails; p is exact (McNemar). Times are microseconds of processor time for each shot that is sent on, on one thread:
@@ -11,7 +12,8 @@ there are members take.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from time import process_time
 from typing import Any
 
@@ -23,6 +25,8 @@ import numpy as np  # noqa: E402
 from autoqec_plugins.neural_bp.neural_bp_config import NeuralBPConfig  # noqa: E402
 from autoqec_plugins.neural_bp.neural_bp_stage import NeuralBP  # noqa: E402
 
+from autoqec.candidate.schema import read_candidate  # noqa: E402
+from autoqec.decoding.compile_decoder import compile_decoder  # noqa: E402
 from autoqec.decoding.decoder_contract import CompiledDecoder, Solutions, SolvingDecoder  # noqa: E402
 from autoqec.decoding.ensemble import open_ensemble  # noqa: E402
 from autoqec.decoding.ensemble_file import Ensemble  # noqa: E402
@@ -31,11 +35,12 @@ from autoqec.decoding.gating import open_gate  # noqa: E402
 from autoqec.errors import AutoQECError  # noqa: E402
 from autoqec.plugins import Registry, load_plugins  # noqa: E402
 from autoqec.problem.code_contract import build_problem  # noqa: E402
-from autoqec.problem.environment import builtin_environments, find_environment  # noqa: E402
-from autoqec.problem.problem import Problem  # noqa: E402
+from autoqec.problem.environment import Choice, builtin_environments, find_environment  # noqa: E402
+from autoqec.problem.problem import Problem, problem_from_dem  # noqa: E402
 from autoqec.problem.sampling import sample_chunk  # noqa: E402
 from autoqec.results.counts import PairedCounts  # noqa: E402
 from autoqec.results.statistics import mcnemar_p, rate_interval, ratio_interval  # noqa: E402
+from autoqec.runner.training import train  # noqa: E402
 from autoqec.scoring.predictor import settle_beliefs  # noqa: E402
 
 SEED = 20260
@@ -53,6 +58,15 @@ _OF_MATCHING: tuple[dict[str, Any], ...] = (
     *({"members": 16, "passes": 4, "belief_spread": spread, "prior_spread": spread} for spread in (0.5, 1.5, 2.0)),
     {"members": 16, "passes": 4, "agree": 3, "margin": 3.0},
     {"members": 16, "passes": 4, "select": "least_weight", "agree": 0},
+)
+
+#: Ensembles of a trained stage, whose first is the one that `search` had before and whose last is the one that it has.
+_OF_TRAINED: tuple[dict[str, Any], ...] = (
+    {"members": 16, "passes": 4},
+    {"members": 16, "passes": 1, "belief_spread": 1.3},
+    {"members": 24, "passes": 1, "belief_spread": 1.2, "agree": 3, "margin": 3.0},
+    {"members": 24, "passes": 1, "belief_spread": 1.4, "agree": 3, "margin": 2.0},
+    {"members": 32, "passes": 1, "belief_spread": 1.4, "agree": 3, "margin": 2.0},
 )
 
 #: Ensembles for ordered statistics, which have one class: there every member is a pass.
@@ -132,12 +146,13 @@ def gated_shots(way: Way, decoder: CompiledDecoder, problem: Problem, wanted: in
 
 
 class Pipeline:
-    """One stage, untrained, with the processor time that it took."""
+    """One stage, with the given weights or untrained, and the processor time that it took."""
 
-    def __init__(self, problem: Problem, fields: dict[str, Any]):
+    def __init__(self, problem: Problem, fields: dict[str, Any], tensors: dict[str, np.ndarray] | None = None):
         kind, config = NeuralBP(), NeuralBPConfig(**fields)
-        module = kind.build(config, problem)
-        tensors = {name: tensor.detach().numpy() for name, tensor in module.state_dict().items()}
+        if tensors is None:
+            module = kind.build(config, problem)
+            tensors = {name: tensor.detach().numpy() for name, tensor in module.state_dict().items()}
         self._refine = kind.inference(config, tensors, problem)
         self._problem = problem
         self.seconds = 0.0
@@ -192,14 +207,39 @@ def row_of(name: str, shots: Shots, failed: np.ndarray, one_pass: np.ndarray) ->
     return row
 
 
-def measure(name: str, way: Way, registry: Registry, divide: int) -> list[dict[str, Any]]:
+def trained(way: Way, shots: int, problem: Problem, registry: Registry) -> dict[str, np.ndarray]:
+    """The tensors of a way's stage, trained on the gap of the shots that its gate sends on."""
+    fields = {
+        "gate.yaml": f"kind: gap\nthreshold: {way.gate.threshold}\n",
+        "training.yaml": "loss: logical_gap\nlearning_rate: 0.03\ntemperature: fitted\nsampling: gated\nsampled_share: 0.1\n"
+        f"batch_size: 1280\npatience: 0\nshots: {shots}\n",
+        "stages/bp/stage.yaml": "kind: neural_bp\n"
+        + "".join(f"{name}: {json.dumps(value)}\n" for name, value in way.stage.items()),
+    }
+    candidate = read_candidate({path: text.encode() for path, text in fields.items()}, registry.maker("stage"))
+    blind = problem_from_dem(problem.dem, name=problem.name)  # what the training process has
+    found = train(
+        candidate,
+        [blind],
+        [compile_decoder(Choice(kind="mwpm"), blind, registry)],
+        seed=bytes(32),
+        max_shots=10**9,
+        initial={},
+        inherit=False,
+        report=lambda progress: None,
+    )
+    return {name.removeprefix("bp."): tensor for name, tensor in found.tensors.items()}
+
+
+def measure(name: str, way: Way, registry: Registry, divide: int, training_shots: int = 0) -> list[dict[str, Any]]:
     """The rows of one environment."""
     environment = find_environment(name, [builtin_environments()])
     problem = build_problem(environment, registry.maker("code"))
     decoder = registry.get("decoder", environment.environment.decoder.kind).create().compile(problem)
     assert isinstance(decoder, SolvingDecoder)
     shots = gated_shots(way, decoder, problem, way.shots // divide)
-    pipeline, timed = Pipeline(problem, way.stage), Timed(decoder)
+    tensors = trained(way, training_shots, problem, registry) if training_shots else None
+    pipeline, timed = Pipeline(problem, way.stage, tensors), Timed(decoder)
     count = len(shots.syndromes)
     few = shots.syndromes[:8]
     decoder.decode(few, pipeline(few, None)[0])  # compiles
@@ -252,10 +292,21 @@ def near_ml(
 
 def main() -> None:
     """Measure and print."""
-    options = arguments(__doc__, divide=(1, "measure one shot in so many"))
-    registry = load_plugins()
-    rows = [row for name, way in WAYS.items() for row in measure(name, way, registry, options.divide)]
-    show("ensemble", rows, {"divide": options.divide, "seed": SEED}, as_json=options.json)
+    options = arguments(
+        __doc__,
+        divide=(1, "measure one shot in so many"),
+        trained=(0, "drawn shots of the training; 0 for none"),
+    )
+    registry, ways = load_plugins(), WAYS
+    if options.trained:
+        stage = {**_MATCHED, "damping": "per_iteration", "learn_prior_scale": True}
+        ways = {
+            name: replace(way, stage=stage, ensembles=_OF_TRAINED, shots=shots, near_ml=0)
+            for (name, way), shots in zip(list(WAYS.items())[:2], (16_000, 6_000), strict=True)
+        }
+    rows = [row for name, way in ways.items() for row in measure(name, way, registry, options.divide, options.trained)]
+    facts = {"divide": options.divide, "trained": options.trained, "seed": SEED}
+    show("ensemble", rows, facts, as_json=options.json)
 
 
 if __name__ == "__main__":
