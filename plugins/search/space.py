@@ -63,8 +63,8 @@ _OTHER_THRESHOLD = 0.5
 #: Further steps of a gate: fewest events, and iterations of a short belief propagation.
 GATE_STEPS: Mapping[str, tuple[int, ...]] = {"events": (0, 3, 5), "short_bp": (0, 8, 12, 16, 24)}
 
-#: Iterations of the short belief propagation that templates for hyperedges begin with. On `bb72_depol` 86 shots in 100 converge, and
-#: fewer of these are wrong than of the 93 that converge in 16; `docs/candidates.md` has the rates.
+#: Iterations of the short belief propagation that templates for hyperedges begin with. On `bb72_depol` 86 shots in 100 converge,
+#: and fewer of these are wrong than of the 93 that converge in 16; `docs/candidates.md` has the rates.
 _SHORT_BP = 8
 
 #: Fields that have no effect for certain values of another field: field → (the other field, those values).
