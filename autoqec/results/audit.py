@@ -12,6 +12,7 @@ from dataclasses import replace
 from math import isclose
 from typing import Any, TypeVar
 
+from autoqec.results.certificate_parts import Certificate, CertificateRow, FaultSets
 from autoqec.results.counts import PairedCounts
 from autoqec.results.decision import decide, evidence, rate_surely_below, test_word
 from autoqec.results.distance import certificate_row, certified
@@ -24,23 +25,11 @@ from autoqec.results.note_form import write_record
 from autoqec.results.reasons import REASONS, word_for
 from autoqec.results.reference_gates import gate_faults
 from autoqec.results.statistics import attempt_alpha, mcnemar_p
+from autoqec.results.strata_parts import ByStrata, StrataSample
 from autoqec.results.stratified_counts import Counts, shares_for
 from autoqec.results.verdict import Verdict
 from autoqec.results.verdict_checks import NotWhole, run_checks
-from autoqec.results.verdict_parts import (
-    ByStrata,
-    Certificate,
-    CertificateRow,
-    Check,
-    Composition,
-    Evidence,
-    FaultSets,
-    ParentsScored,
-    ShareOfGap,
-    StrataSample,
-    Tested,
-    Variant,
-)
+from autoqec.results.verdict_parts import Check, Composition, Evidence, ParentsScored, ShareOfGap, Tested, Variant
 from autoqec.results.wider_comparisons import COMPARED, added_up, gap_closed
 
 #: No error budget of an environment is as large as this.

@@ -20,9 +20,10 @@ from autoqec.results.statistics import (
     rate_interval,
     ratio_interval,
 )
+from autoqec.results.strata_parts import ByStrata
 from autoqec.results.stratified_counts import Counts, StratifiedCounts
 from autoqec.results.verdict import Word
-from autoqec.results.verdict_parts import ByStrata, Evidence, Tested
+from autoqec.results.verdict_parts import Evidence, Tested
 
 #: "No worthwhile gain": the test shows, at its level, that the candidate's rate is not below this ratio of the baseline's.
 FUTILE_RATIO = 0.97

@@ -24,9 +24,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from autoqec.results.certificate_parts import Certificate, CertificateRow, FaultSets, Regression
 from autoqec.results.counts import PairedCounts
 from autoqec.results.statistics import delta_interval
-from autoqec.results.verdict_parts import Certificate, CertificateRow, FaultSets, Regression
 
 #: A loss is a regression if it already outweighs the gain at this share of the target's error rates.
 WORST_SHARE = 0.1

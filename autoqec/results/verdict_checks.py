@@ -14,7 +14,8 @@ from autoqec.results.counts import PairedCounts
 from autoqec.results.harm import slope_of
 from autoqec.results.reference_gates import GatedReference
 from autoqec.results.statistics import log_e_better, mcnemar_p, rate_interval
-from autoqec.results.verdict_parts import ByStrata, Check, Evidence, Recorded
+from autoqec.results.strata_parts import ByStrata
+from autoqec.results.verdict_parts import Check, Evidence, Recorded
 
 #: A candidate is too good to be true if it is shown to fail less than this many times as often as a decoder near maximum
 #: likelihood. Such a decoder may be a little off, on hyperedges or because of its beam, but not by that much.

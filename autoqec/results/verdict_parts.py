@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+from autoqec.results.certificate_parts import Certificate
 from autoqec.results.counts import PairedCounts
 from autoqec.results.figures import Figures
 from autoqec.results.gate_costs import UsPerShot, noted_mean_flops, share_sent
 from autoqec.results.limits import Limits
 from autoqec.results.note_form import always, flat, mapping
 from autoqec.results.reference_gates import GatedReference
-from autoqec.results.stratified_counts import Counts, DrawnStrata, ListedStratum, Phase, StratifiedCounts
+from autoqec.results.strata_parts import ByStrata
+from autoqec.results.stratified_counts import Counts
 
 #: The coordinates of a cell by name: error rate, rounds or distance.
 Place = Mapping[str, float]
@@ -44,57 +46,6 @@ class Attempt:
     max_seconds: float | None = always()
     beacon: str = always("")
     full_certificate: bool = always(False)
-
-
-@dataclass(frozen=True)
-class StrataSample:
-    """Shots by strata: those that are listed, and those that were drawn, by allocation."""
-
-    listed: tuple[ListedStratum, ...]
-    phases: tuple[Phase, ...]
-
-
-@dataclass(frozen=True)
-class ByStrata:
-    """The counts of a test whose shots are drawn by strata. Its plain counts, beside these, have no weights.
-
-    Attributes:
-        test, extension, neutral: As in `Tested`, by strata.
-        drawn: The strata that shots are drawn from.
-        references: Each reference decoder in the baseline's place, on the shots behind the figures.
-        cost_shots: Plain shots, beside these, that the costs are means over.
-        effective_shots: How many plain shots would give the baseline's rate behind the figures with the same standard error.
-    """
-
-    test: StrataSample
-    drawn: DrawnStrata = flat()
-    extension: StrataSample | None = None
-    neutral: StrataSample | None = None
-    references: Mapping[str, StrataSample] = mapping()
-    cost_shots: int = 0
-    effective_shots: float | None = None
-
-    def counts(self, sample: StrataSample) -> StratifiedCounts:
-        """A sample with the strata that it was drawn from.
-
-        Raises:
-            ValueError: The note says what cannot be.
-        """
-        found = StratifiedCounts(self.drawn, sample.listed, sample.phases)
-        why = found.fault
-        if why is not None:
-            raise ValueError(f"strata: {why}")
-        return found
-
-    @property
-    def everything(self) -> StratifiedCounts:
-        """All shots.
-
-        Raises:
-            ValueError: The note says what cannot be.
-        """
-        found = self.counts(self.test)
-        return found if self.extension is None else found + self.counts(self.extension)
 
 
 @dataclass(frozen=True)
@@ -230,83 +181,6 @@ class HarmCell:
     same_shape: bool | None = None
     why: str | None = None
     counted: HarmCounted | None = flat(None)
-
-
-@dataclass(frozen=True)
-class CertificateRow:
-    """The fault sets of one weight.
-
-    Attributes:
-        weight: Faults in each.
-        of: How many sets of this weight exist.
-        how: Whether they were `listed` or `drawn`.
-        counts: Paired counts of the examined sets.
-        probability: Probability that exactly so many mechanisms fire.
-        failing: Probabilities, of baseline and of candidate, that a shot is a set of this weight and fails.
-        excess: The candidate's probability minus the baseline's.
-        excess_ci: Its interval; a single point if the sets were listed.
-    """
-
-    weight: int
-    of: int
-    how: Literal["listed", "drawn"]
-    counts: PairedCounts
-    probability: float
-    failing: tuple[float, float]
-    excess: float
-    excess_ci: Interval
-
-
-@dataclass(frozen=True)
-class Regression:
-    """A fault set that only the candidate fails: its mechanisms, and the detectors and observables that they flip."""
-
-    weight: int
-    probability: float
-    mechanisms: tuple[int, ...]
-    detectors: tuple[int, ...]
-    observables: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class FaultSets:
-    """The examined fault sets of low weight.
-
-    Attributes:
-        rows: One for each weight.
-        no_fault: The probability that nothing fires.
-        regressions: Some of the sets that only the candidate fails, the likeliest first.
-        break_even: The share of the target's error rates below which such sets would outweigh the gain.
-    """
-
-    rows: tuple[CertificateRow, ...]
-    no_fault: float
-    regressions: tuple[Regression, ...] = always(())
-    break_even: float | None = always()
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """The distance certificate.
-
-    Attributes:
-        word: `kept`, `traded`, `regression`, or `not_enumerable`.
-        distance: The code's, if it is known.
-        found: How the distance was found, or why it is unknown.
-        why: Why no sets were examined.
-        sets: The examined sets.
-    """
-
-    word: str
-    distance: int | None = always()
-    found: str = always("")
-    why: str | None = None
-    sets: FaultSets | None = flat(None)
-
-    @property
-    def correctable(self) -> int | None:
-        """Faults that a code of this distance can correct."""
-        return None if self.distance is None else (self.distance - 1) // 2
 
 
 @dataclass(frozen=True)

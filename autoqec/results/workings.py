@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from autoqec.results.bets import BETS
 from autoqec.results.counts import PairedCounts
 from autoqec.results.statistics import PLANNED_ATTEMPTS, attempt_share, best_bet
-from autoqec.results.verdict_parts import Attempt, ByStrata, StrataSample, Tested
+from autoqec.results.strata_parts import ByStrata, StrataSample
+from autoqec.results.verdict_parts import Attempt, Tested
 
 
 @dataclass(frozen=True)

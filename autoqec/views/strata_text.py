@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from autoqec.results.verdict_parts import ByStrata, Tested
+from autoqec.results.strata_parts import ByStrata
+from autoqec.results.verdict_parts import Tested
 from autoqec.results.workings import StratumWorkings, strata_workings
 
 

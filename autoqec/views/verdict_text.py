@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from autoqec.results.certificate_parts import FaultSets
 from autoqec.results.verdict import Verdict
-from autoqec.results.verdict_parts import Ablation, Evidence, FaultSets, Place, Tested
+from autoqec.results.verdict_parts import Ablation, Evidence, Place, Tested
 from autoqec.results.workings import evidence_workings, level_workings
 from autoqec.views.console import out, plain
 from autoqec.views.figures_text import figures_text, gated_text, interval_text, rate_text, ratio_text

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from autoqec.problem.sampling import CHUNK_SHOTS
+from autoqec.results.strata_parts import ByStrata, StrataSample
 from autoqec.results.stratified_counts import DrawnStrata, StratifiedCounts, shares_for
-from autoqec.results.verdict_parts import ByStrata, StrataSample
 from autoqec.scoring.fault_tasks import STRATA
 from autoqec.scoring.score_stream import Scored, ScoreStream, StrataDraw
 from autoqec.scoring.strata_tally import together

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from autoqec.problem.sampling import CHUNK_SHOTS
+from autoqec.results.certificate_parts import Certificate, Regression
 from autoqec.results.counts import PairedCounts
 from autoqec.results.distance import certificate_row, certified
-from autoqec.results.verdict_parts import Certificate, Regression
 from autoqec.scoring.fault_sets import LISTED
 from autoqec.scoring.fault_tasks import EXAMINE, OUTLINE
 from autoqec.scoring.score_stream import ScoreStream

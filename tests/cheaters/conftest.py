@@ -21,7 +21,8 @@ from autoqec.errors import AutoQECError
 from autoqec.plugins import load_plugins
 from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import ENVIRONMENT_FILE, environment_from_files
-from autoqec.results.verdict_parts import Ablation, Certificate
+from autoqec.results.certificate_parts import Certificate
+from autoqec.results.verdict_parts import Ablation
 from autoqec.sandbox.channel import Message
 from autoqec.sandbox.child import failure_from, report_of
 from autoqec.sandbox.sealed import SealedCandidate

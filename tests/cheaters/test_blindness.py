@@ -6,7 +6,8 @@ from autoqec_plugins.holdout import holdout_verifier as verifier
 
 from autoqec.problem.environment import ENVIRONMENT_FILE, environment_from_files
 from autoqec.problem.sampling import CHUNK_SHOTS, sample_chunk
-from autoqec.results.verdict_parts import Ablation, Certificate
+from autoqec.results.certificate_parts import Certificate
+from autoqec.results.verdict_parts import Ablation
 from autoqec.scoring import predictor
 from autoqec.scoring.batches import batches
 from autoqec.scoring.verifier_contract import VerificationRequest

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from autoqec.results.analysis import parse_analysis
 from autoqec.results.audit import audit
+from autoqec.results.certificate_parts import Regression
 from autoqec.results.counts import PairedCounts
 from autoqec.results.decision import cell_result
 from autoqec.results.distance import certificate_row, certified
@@ -36,12 +37,11 @@ from autoqec.results.verdict_parts import (
     OutOfTime,
     ParentsScored,
     Recorded,
-    Regression,
     ShareOfGap,
     Slope,
     Variant,
     VariantCounted,
-)  # fmt: skip
+)
 from autoqec.results.verification_events import Begun, parse_begun
 from autoqec.testing.sample_notes import metrics_note, verdict_note
 from autoqec.views.figures_text import metrics_text

@@ -7,6 +7,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
+from autoqec.results.certificate_parts import Certificate
 from autoqec.results.counts import PairedCounts
 from autoqec.results.decision import cell_result, decide, rate_surely_below
 from autoqec.results.distance import certificate_row, certified
@@ -20,7 +21,6 @@ from autoqec.results.verdict_parts import (
     Ablation,
     AnsweredAgain,
     Attempt,
-    Certificate,
     Evidence,
     HarmCell,
     OtherCell,
