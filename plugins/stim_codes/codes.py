@@ -91,11 +91,36 @@ def _generated(config: GeneratedFields, **noise: float | None) -> stim.Circuit:
         raise UsageError(f"code.task, distance or rounds: stim refuses: {str(error).splitlines()[0]}") from error
 
 
-def _text(path: str, files: Mapping[str, bytes]) -> str:
+def _text(path: str, files: Mapping[str, bytes], field: str) -> str:
     try:
         return files[path].decode("utf-8")
     except UnicodeDecodeError as error:
-        raise UsageError(f"code.path: {path} is not a text file") from error
+        raise UsageError(f"{field}: {path} is not a text file") from error
+
+
+def read_circuit(path: str, files: Mapping[str, bytes], *, field: str) -> stim.Circuit:
+    """The circuit in a file.
+
+    Args:
+        path: The file.
+        files: The environment's files.
+        field: The field that names it, for messages.
+
+    Raises:
+        UsageError: It is none.
+    """
+    try:
+        return stim.Circuit(_text(path, files, field))
+    except (ValueError, IndexError) as error:
+        raise UsageError(f"{field}: {path} is not a stim circuit: {str(error).splitlines()[0]}") from error
+
+
+def read_model(path: str, files: Mapping[str, bytes], *, field: str) -> stim.DetectorErrorModel:
+    """The error model in a file; as `read_circuit`."""
+    try:
+        return stim.DetectorErrorModel(_text(path, files, field))
+    except (ValueError, IndexError) as error:
+        raise UsageError(f"{field}: {path} is not a detector error model: {str(error).splitlines()[0]}") from error
 
 
 class CircuitFile:
@@ -106,10 +131,7 @@ class CircuitFile:
 
     def build(self, config: FileFields, noise: Noise, p: float | None, files: Mapping[str, bytes]) -> stim.Circuit:
         """See `autoqec.problem.code_contract.Code.build`."""
-        try:
-            circuit = stim.Circuit(_text(config.path, files))
-        except (ValueError, IndexError) as error:
-            raise UsageError(f"code.path: {config.path} is not a stim circuit: {str(error).splitlines()[0]}") from error
+        circuit = read_circuit(config.path, files, field="code.path")
         return circuit if noise.kind == "given" else add_noise(circuit, noise, p)
 
 
@@ -132,9 +154,4 @@ class ErrorModelFile:
                 f"noise.kind: {config.path} already has noise",
                 hint="remove the noise section, or use noise: {kind: given}",
             )
-        try:
-            return stim.DetectorErrorModel(_text(config.path, files))
-        except (ValueError, IndexError) as error:
-            raise UsageError(
-                f"code.path: {config.path} is not a detector error model: {str(error).splitlines()[0]}"
-            ) from error
+        return read_model(config.path, files, field="code.path")
