@@ -25,6 +25,7 @@ import pluggy
 from autoqec import hookspecs
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.json_values import JsonObject
+from autoqec.nearest_names import unknown_name
 from autoqec.own_files import is_own_module
 from autoqec.plugin_errors import Origin, Owner, one_line, origin, own
 from autoqec.round_events import RoundEvent
@@ -119,15 +120,28 @@ class Registration:
             return factory(**fields) if self.member is None else factory(self.member, **fields)
         except TypeError as error:
             found = origin(error)
+            unknown = _unknown_fields(factory, fields, self.member)
             raise UsageError(
                 f"{self.kind} {self.name!r} of {self.owner} does not accept {sorted(fields) or 'no fields'}: "
-                f"{error}{f' ({found.place})' if found else ''}",
+                + (unknown or f"{error}{f' ({found.place})' if found else ''}"),
                 hint=f"change the {self.kind}'s fields, or choose another: autoqec plugins --kind {self.kind}s",
             ) from error
         except AutoQECError:
             raise
         except Exception as error:
             raise self.failure(error) from error
+
+
+def _unknown_fields(factory: Callable[..., Any], fields: Iterable[str], member: str | None) -> str | None:
+    """What to say of fields that a factory does not have, instead of Python's own words; None if it has all of them."""
+    try:
+        parameters = list(inspect.signature(factory).parameters.values())[member is not None :]
+    except (TypeError, ValueError):  # a factory in C without a signature
+        return None
+    if any(each.kind is each.VAR_KEYWORD for each in parameters):
+        return None
+    known = [each.name for each in parameters if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
+    return next((f"unknown field {name}{unknown_name(name, known)}" for name in fields if name not in known), None)
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,6 @@ import importlib
 
 import click
 
-from autoqec.cli.suggesting_group import SuggestingGroup
-
 #: Subcommand → its line of help. The module `autoqec.cli.agents_<name>` is imported on use.
 SUBCOMMANDS = {
     "compare": "Compare agents at equal compute.",
@@ -17,7 +15,7 @@ SUBCOMMANDS = {
 }
 
 
-class _LazyAgents(SuggestingGroup):
+class _LazyAgents(click.Group):
     """A group that imports a command on use."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

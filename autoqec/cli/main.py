@@ -17,7 +17,6 @@ from typing import Any
 import click
 
 from autoqec import __version__
-from autoqec.cli.suggesting_group import SuggestingGroup
 from autoqec.compiled_once import compiling_told
 from autoqec.errors import AutoQECError
 
@@ -60,7 +59,7 @@ _EPILOG = (
 )
 
 
-class _LazyGroup(SuggestingGroup):
+class _LazyGroup(click.Group):
     """A group that imports a command on use, and looks for unknown names among the plugins."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -153,8 +152,14 @@ def run(args: list[str] | None = None) -> int:
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as error:
         return error.exit_code
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        return error.exit_code
+    except click.ClickException as error:
+        from autoqec.cli.usage_words import usage_error
+        from autoqec.views.console import print_error
+
+        print_error(usage_error(error, cli, "autoqec", given))
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         from autoqec.views.console import say
