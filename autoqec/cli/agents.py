@@ -6,6 +6,8 @@ import importlib
 
 import click
 
+from autoqec.cli.command_group import CommandGroup
+
 #: Subcommand → its line of help. The module `autoqec.cli.agents_<name>` is imported on use.
 SUBCOMMANDS = {
     "compare": "Compare agents at equal compute.",
@@ -15,7 +17,7 @@ SUBCOMMANDS = {
 }
 
 
-class _LazyAgents(click.Group):
+class _LazyAgents(CommandGroup):
     """A group that imports a command on use."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
