@@ -47,6 +47,10 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
         "plugin_failed": ErrorCode(
             "A plugin cannot be loaded, or raised.", "`autoqec plugins check`; `--traceback` shows where."
         ),
+        "bad_shots": ErrorCode(
+            "A file of recorded shots does not fit its format, its error model or the file beside it; `file` names it.",
+            "Use the error model of these shots, and export both files of the same shots in one of stim's formats.",
+        ),
     },
     "Processes": {
         "raised": ErrorCode(

@@ -8,9 +8,10 @@ from typing import cast
 import click
 
 from autoqec.cli import shared_options as options
+from autoqec.cli.suggesting_group import SuggestingGroup
 
 
-@click.group()
+@click.group(cls=SuggestingGroup)
 def command() -> None:
     """List, check or create environments: code, noise, decoder, constraints."""
 

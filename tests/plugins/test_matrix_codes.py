@@ -130,14 +130,32 @@ def test_a_tanner_graph_is_taken_as_it_stands(build):
         (
             "{kind: tanner, paths: {checks: h.txt, observables: o.txt, priors: p.txt}}",
             "{kind: given}",
-            {"h": "11", "o": "11", "p": "0.1\n0"},
-            "p.txt, line 2: '0' is not between 0 and 1",
+            {"h": "11", "o": "11", "p": "0.1\n1"},
+            "code.paths.priors: p.txt: mechanism 1 has probability 1, which always fires",
         ),
         (
             "{kind: tanner, paths: {checks: h.txt, observables: o.txt, priors: p.txt}}",
             "{kind: given}",
             {"h": "11", "o": "11", "p": "0.1"},
             "1 numbers for 2 mechanisms",
+        ),
+        (
+            "{kind: tanner, paths: {checks: h.txt, observables: o.txt, priors: p.txt}}",
+            "{kind: given}",
+            {"h": "11", "o": "11", "p": "0.1\n0.x"},
+            "code.paths.priors: p.txt: line 2: '0.x' is not a number",
+        ),
+        (
+            "{kind: tanner, paths: {checks: h.txt, observables: o.txt}, priors: [0.1, -0.1]}",
+            "{kind: given}",
+            {"h": "11", "o": "11"},
+            "code.priors: mechanism 1 has probability -0.1, which is not at least 0 and below 1",
+        ),
+        (
+            "{kind: tanner, paths: {checks: h.txt, observables: o.txt, priors: p.txt}, priors: [0.1, 0.1]}",
+            "{kind: given}",
+            {"h": "11", "o": "11", "p": "0.1 0.1"},
+            "code.priors: p.txt brings the priors too",
         ),
     ],
 )
