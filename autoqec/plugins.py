@@ -125,6 +125,12 @@ class Registration:
                 f"{self.kind} {self.name!r} of {self.owner} does not accept {sorted(fields) or 'no fields'}: "
                 + (unknown or f"{error}{f' ({found.place})' if found else ''}"),
                 hint=f"change the {self.kind}'s fields, or choose another: autoqec plugins --kind {self.kind}s",
+            found, known = origin(error), _fields_of(factory, self.member is not None)
+            told = "" if known is None else f"its fields are {', '.join(known)}; " if known else "it has no fields; "
+            raise UsageError(
+                f"{self.kind} {self.name!r} of {self.owner} does not accept {sorted(fields) or 'no fields'}: "
+                f"{error}{f' ({found.place})' if found else ''}",
+                hint=f"{told}change the {self.kind}'s fields, or choose another: autoqec plugins --kind {self.kind}s",
             ) from error
         except AutoQECError:
             raise
@@ -142,6 +148,15 @@ def _unknown_fields(factory: Callable[..., Any], fields: Iterable[str], member: 
         return None
     known = [each.name for each in parameters if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
     return next((f"unknown field {name}{unknown_name(name, known)}" for name in fields if name not in known), None)
+def _fields_of(factory: Any, is_family: bool) -> list[str] | None:
+    """The names that a factory takes; None if it does not say, because it takes any or is not written in Python."""
+    try:
+        parameters = list(inspect.signature(factory).parameters.values())[1 if is_family else 0 :]
+    except (TypeError, ValueError):
+        return None
+    if any(each.kind is each.VAR_KEYWORD for each in parameters):
+        return None
+    return [each.name for each in parameters if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
 
 
 @dataclass(frozen=True)
