@@ -119,17 +119,13 @@ class Registration:
         try:
             return factory(**fields) if self.member is None else factory(self.member, **fields)
         except TypeError as error:
-            found = origin(error)
-            unknown = _unknown_fields(factory, fields, self.member)
-            raise UsageError(
-                f"{self.kind} {self.name!r} of {self.owner} does not accept {sorted(fields) or 'no fields'}: "
-                + (unknown or f"{error}{f' ({found.place})' if found else ''}"),
-                hint=f"change the {self.kind}'s fields, or choose another: autoqec plugins --kind {self.kind}s",
             found, known = origin(error), _fields_of(factory, self.member is not None)
+            unknown = [name for name in fields if known is not None and name not in known]
+            why = f"unknown field {unknown[0]}{unknown_name(unknown[0], known or ())}" if unknown else str(error)
             told = "" if known is None else f"its fields are {', '.join(known)}; " if known else "it has no fields; "
             raise UsageError(
                 f"{self.kind} {self.name!r} of {self.owner} does not accept {sorted(fields) or 'no fields'}: "
-                f"{error}{f' ({found.place})' if found else ''}",
+                f"{why}{f' ({found.place})' if found else ''}",
                 hint=f"{told}change the {self.kind}'s fields, or choose another: autoqec plugins --kind {self.kind}s",
             ) from error
         except AutoQECError:
@@ -138,16 +134,6 @@ class Registration:
             raise self.failure(error) from error
 
 
-def _unknown_fields(factory: Callable[..., Any], fields: Iterable[str], member: str | None) -> str | None:
-    """What to say of fields that a factory does not have, instead of Python's own words; None if it has all of them."""
-    try:
-        parameters = list(inspect.signature(factory).parameters.values())[member is not None :]
-    except (TypeError, ValueError):  # a factory in C without a signature
-        return None
-    if any(each.kind is each.VAR_KEYWORD for each in parameters):
-        return None
-    known = [each.name for each in parameters if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
-    return next((f"unknown field {name}{unknown_name(name, known)}" for name in fields if name not in known), None)
 def _fields_of(factory: Any, is_family: bool) -> list[str] | None:
     """The names that a factory takes; None if it does not say, because it takes any or is not written in Python."""
     try:
