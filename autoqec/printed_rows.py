@@ -96,6 +96,17 @@ class SamplingRow(TypedDict):
     speedup: NotRequired[float | None]
 
 
+class RecordedRow(TypedDict):
+    """How a recording is shared out; see `autoqec.scoring.recorded_parts.recorded_parts`."""
+
+    digest: str
+    shots: int
+    training: int
+    development: int
+    holdout: int
+    least_gain: Mapping[str, float | None]
+
+
 class EnvironmentRow(TypedDict):
     """An environment, as `autoqec env check` prints it; see `autoqec.scoring.baseline.describe_environment`."""
 
@@ -113,6 +124,7 @@ class EnvironmentRow(TypedDict):
     fingerprint: str
     decoders: Mapping[str, RateRow]
     sampling: SamplingRow
+    recorded: NotRequired[RecordedRow]
     findings: Sequence[OddityRow]
 
 

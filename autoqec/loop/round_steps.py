@@ -195,6 +195,7 @@ def train(session: Session, state: RoundState) -> Written:
                 compiling=compiling,
                 teacher=teacher.model_dump() if teacher else None,
                 screen=screening.at() if screening else None,
+                recorded=session.training_shots,
             )
     except TrainingFailed as error:
         raise RoundEnded(error.status, error) from error

@@ -40,6 +40,7 @@ from autoqec.settings_schema import Profile
 
 if TYPE_CHECKING:
     from autoqec.problem.problem import Problem
+    from autoqec.problem.sampling import Shots
 
 #: Called with every event of a session.
 Report = Callable[[RoundEvent], None]
@@ -123,6 +124,13 @@ class Session:
         from autoqec.problem.recording import is_recorded, recording_of
 
         return recording_of(self.environment, self.problem).digest if is_recorded(self.environment) else None
+
+    @property
+    def training_shots(self) -> Shots | None:
+        """The recorded shots for training; None where shots are drawn."""
+        from autoqec.problem.recording import is_recorded, recording_of
+
+        return recording_of(self.environment, self.problem).training if is_recorded(self.environment) else None
 
     @cached_property
     def dems(self) -> tuple[str, ...]:

@@ -16,7 +16,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from autoqec.errors import UsageError
-from autoqec.problem.environment import ENVIRONMENT_FILE, RECORDED, LoadedEnvironment, environment_from_files, explain
+from autoqec.field_problems import explain
+from autoqec.problem.environment import ENVIRONMENT_FILE, RECORDED, LoadedEnvironment, environment_from_files
 from autoqec.problem.locating import at_its_line
 from autoqec.problem.recorded_shots import ShotFile, read_shots
 from autoqec.problem.sampling import CHUNK_SHOTS, Shots
@@ -189,7 +190,7 @@ def recorded_fields(loaded: LoadedEnvironment) -> RecordedFields:
     try:
         found: RecordedFields = checked_fields(RecordedFields, loaded.environment.code.fields)
     except ValidationError as error:
-        raise UsageError(explain(error, inside="code")) from error
+        raise UsageError(explain(error, RecordedFields, inside="code")) from error
     return found
 
 

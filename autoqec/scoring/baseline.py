@@ -12,12 +12,15 @@ from autoqec.plugins import Registry
 from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import ENVIRONMENT_FILE, LoadedEnvironment
 from autoqec.problem.locating import line_of
-from autoqec.problem.sampling import sample_chunk
-from autoqec.problem.streams import derive_seed
+from autoqec.problem.recording import is_recorded
 from autoqec.results.statistics import rate_interval
 from autoqec.scoring.problem_findings import components, degrees, findings
+from autoqec.scoring.recorded_parts import checked_chunks, recorded_parts
 from autoqec.scoring.sampling_advice import sampling_advice
 from autoqec.scoring.score_stream import chunks_for
+
+#: In the place of advice on sampling, where nothing is drawn.
+NO_SAMPLING = {"pays": "plain", "why": "the shots are recorded, so none are drawn"}
 
 
 def describe_environment(loaded: LoadedEnvironment, registry: Registry, shots: int) -> dict[str, Any]:
@@ -31,7 +34,8 @@ def describe_environment(loaded: LoadedEnvironment, registry: Registry, shots: i
     Returns:
         Name, identity, sizes (`matching_edges` is None for an error model that is not graph-like), degrees, fingerprint, per
         decoder its logical error rate with an exact 95 % interval, which sampling pays, and findings with the field and line
-        they come from.
+        they come from. Where shots are recorded, `recorded` says how they are shared out, and decoders are measured on those
+        for training and development.
     """
     problem = build_problem(loaded, registry.maker("code"))
     environment = loaded.environment
@@ -40,14 +44,14 @@ def describe_environment(loaded: LoadedEnvironment, registry: Registry, shots: i
     failures = dict.fromkeys(decoders, 0)
     key, chunks, total, seconds = os.urandom(32), chunks_for(shots), 0, 0.0
     baseline = environment.decoder.label
-    for chunk in range(chunks):
-        began = process_time()
-        batch = sample_chunk(problem, derive_seed(key, "check", chunk))
+    began = process_time()
+    for batch in checked_chunks(loaded, problem, chunks, key):
         total += len(batch)
         failures[baseline] += int(decoders[baseline].decode(batch.syndromes).failures(batch.observables).sum())
         seconds += process_time() - began
         for name in decoders.keys() - {baseline}:
             failures[name] += int(decoders[name].decode(batch.syndromes).failures(batch.observables).sum())
+        began = process_time()
     rates = {
         name: {"ler": count / total, "ler_ci": list(rate_interval(count, total)), "shots": total}
         for name, count in failures.items()
@@ -65,9 +69,10 @@ def describe_environment(loaded: LoadedEnvironment, registry: Registry, shots: i
         **degrees(problem),
         "fingerprint": problem.fingerprint,
         "decoders": rates,
-        "sampling": sampling_advice(
-            problem, decoders[baseline], key, chunks, failures[baseline] / total, seconds / total
-        ),
+        "sampling": NO_SAMPLING
+        if is_recorded(loaded)
+        else sampling_advice(problem, decoders[baseline], key, chunks, failures[baseline] / total, seconds / total),
+        **recorded_parts(loaded, problem, failures[baseline] / total),
         "findings": [
             found | {"line": line_of(loaded.files[ENVIRONMENT_FILE], found["field"])}
             for found in [*findings(problem, next(iter(rates.values()))), *_left_out(missing)]

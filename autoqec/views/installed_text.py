@@ -14,7 +14,7 @@ from autoqec.views.console import out, plain, say
 from autoqec.views.figures_text import interval_text, rate_text
 
 if TYPE_CHECKING:
-    from autoqec.printed_rows import BrokenRow, CheckRow, EnvironmentRow, PluginRow
+    from autoqec.printed_rows import BrokenRow, CheckRow, EnvironmentRow, PluginRow, RecordedRow
 
 #: Capabilities about installing or checking, which say nothing about what the plugin can do.
 _ADVICE = ("needs", "pip_options", "example")
@@ -97,7 +97,7 @@ def print_environments(items: Sequence[Mapping[str, str]]) -> None:
 
 def print_environment(facts: EnvironmentRow) -> None:
     """The size of an environment's problem, and the failure rates of its own decoders."""
-    hidden = ("decoders", "findings", "matchable", "sampling")
+    hidden = ("decoders", "findings", "matchable", "sampling", "recorded")
     lines: dict[str, object] = {name.replace("_", " "): value for name, value in facts.items() if name not in hidden}
     if not facts["matchable"]:
         lines["matching edges"] = "none: matching cannot decode this error model"
@@ -116,10 +116,28 @@ def print_environment(facts: EnvironmentRow) -> None:
     if "ler_ci" in told and "ler" in told:
         low, high = told["ler_ci"]
         lines["LER by strata"] = f"{told['ler']:.3g} [{low:.2g}, {high:.2g}]"
+    if "recorded" in facts:
+        lines |= _recorded(facts["recorded"])
     for number, found in enumerate(facts["findings"], start=1):
         where = found["field"] if found["line"] is None else f"line {found['line']}, {found['field']}"
         lines[f"finding {number}"] = f"{where}: {found['finding']}"
     print_facts(lines)
+
+
+def _recorded(found: RecordedRow) -> dict[str, object]:
+    """How a recording is shared out, and the gain that its holdout shows."""
+    parts = [
+        f"{count:,} for {name}"
+        for name, count in (("training", found["training"]), ("development", found["development"]))
+    ]
+    shown = [
+        f"a ratio of {ratio:.2f} or less at look {look}" if ratio is not None else f"no gain at look {look}"
+        for look, ratio in found["least_gain"].items()
+    ]
+    return {
+        "recorded shots": f"{found['shots']:,}: {', '.join(parts)}, {found['holdout']:,} in the holdout",
+        "the holdout shows": f"{'; '.join(shown)}, about half of the time",
+    }
 
 
 def print_facts(items: Mapping[str, object]) -> None:

@@ -415,4 +415,5 @@ def _sections(item: RoundRow, details: RoundDetails) -> Iterator[tuple[str, str]
             verdict_lines,  # with all the parts of a verdict, which a log does not print
         )
 
-        yield "verdict, on shots drawn after the commit", verdict_lines(verdict) + trust
+        shots = "recorded shots of the holdout" if verdict.is_finite else "shots drawn after the commit"
+        yield f"verdict, on {shots}", verdict_lines(verdict) + trust

@@ -65,7 +65,10 @@ def add(made, **fields):
     state = read_state(made.ledger, made.run.name, 1)
     note = {"event": "begun", "v": 1, "attempt": 1, "run": made.run.name, "recording": made.recording, **fields}
     add_lines(
-        made.ledger, f"refs/notes/autoqec/{made.run.name}/verdict", {state.commit: [json.dumps(note).encode()]}, "by hand"
+        made.ledger,
+        f"refs/notes/autoqec/{made.run.name}/verdict",
+        {state.commit: [json.dumps(note).encode()]},
+        "by hand",
     )
 
 
