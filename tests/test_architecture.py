@@ -15,6 +15,19 @@ PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
 
 #: What each room may import of the others.
 ALLOWED = {
+    "api": {
+        "views",
+        "loop",
+        "agents",
+        "exchange",
+        "history",
+        "scoring",
+        "results",
+        "candidate",
+        "decoding",
+        "problem",
+        "sandbox",
+    },
     "cli": {"views", "loop", "agents", "exchange", "history", "scoring", "results", "problem", "sandbox", "testing"},
     "views": {"history", "results"},
     "loop": {"agents", "history", "scoring", "results", "runner", "candidate", "decoding", "problem", "sandbox"},
@@ -34,6 +47,7 @@ ALLOWED = {
 SHARED = {
     "json_values": set(),
     "lazy_names": set(),
+    "installed_package": set(),
     "round_events": set(),
     "printed_rows": {"json_values"},
     "errors": {"json_values"},

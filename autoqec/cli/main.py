@@ -16,10 +16,10 @@ from typing import Any
 
 import click
 
-from autoqec import __version__
 from autoqec.cli.suggesting_group import SuggestingGroup
 from autoqec.compiled_once import compiling_told
 from autoqec.errors import AutoQECError
+from autoqec.installed_package import __version__
 
 #: Subcommand → its line of help. Its module is imported on use; see `module_of`.
 COMMANDS = {

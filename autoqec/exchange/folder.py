@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from autoqec import __version__
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.exchange.deploy import Deployed
 from autoqec.exchange.package import Package
 from autoqec.history.rounds.attachments import WEIGHTS_FILE
+from autoqec.installed_package import __version__
 from autoqec.plugins import Registry, load_plugins
 from autoqec.problem.environment import ENVIRONMENT_FILE
 from autoqec.sandbox.sealed import SealedCandidate
