@@ -56,7 +56,7 @@ def test_every_name_is_on_the_page_of_the_site():
         "hookimpl",  # with the hooks
     }
     assert "::: autoqec.errors" in PAGE
-    assert "`hookimpl`" in PAGE
+    assert "`autoqec.hookimpl`" in PAGE
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error():
