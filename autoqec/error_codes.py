@@ -47,6 +47,10 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
         "plugin_failed": ErrorCode(
             "A plugin cannot be loaded, or raised.", "`autoqec plugins check`; `--traceback` shows where."
         ),
+        "bad_shots": ErrorCode(
+            "A file of recorded shots does not fit its format, its error model or the file beside it; `file` names it.",
+            "Use the error model of these shots, and export both files of the same shots in one of stim's formats.",
+        ),
     },
     "Processes": {
         "raised": ErrorCode(
@@ -65,6 +69,10 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
         "decoder_time": ErrorCode(
             "A decoder made no progress within its limit, in its process's own time; `doing` says which, and how far it was.",
             "Use a faster decoder, fewer iterations of it, or fewer `references`, in a new run: `autoqec round --new`.",
+        ),
+        "bad_answer": ErrorCode(
+            "A decoder returned something that is no answer: a wrong type, shape or number of bytes.",
+            "Correct the decoder; the message says what it must return.",
         ),
         "bad_message": ErrorCode(
             "A message between processes lacks a field, has an unknown one, or one of the wrong type; `field` names it.",

@@ -51,6 +51,15 @@ CONFIG_BYTES: Final = 256 * _KIB
 #: The JSON header of weights: a line for each tensor.
 WEIGHTS_HEADER_BYTES: Final = 4 * _MIB
 
+#: Entries of a dense matrix, and of an array that a file claims to hold. A laptop cannot decode larger codes.
+MATRIX_ENTRIES: Final = 64 * 1024 * 1024
+#: What an archive of arrays may unpack to: such a matrix of 8-byte numbers.
+ARRAY_BYTES: Final = 8 * MATRIX_ENTRIES
+#: A file of recorded shots. A million shots of 8,000 detectors, or fewer as text.
+SHOT_FILE_BYTES: Final = 1024 * _MIB
+#: The same in memory, a bit for each detector and observable.
+PACKED_SHOTS_BYTES: Final = 1024 * _MIB
+
 #: Refs that a pull takes from one remote.
 REFS: Final = 200_000
 #: What a pull receives, compressed.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
@@ -19,6 +18,7 @@ from autoqec.loop.one_round import interrupted_rounds, open_rounds, resume_round
 from autoqec.loop.opened_session import opened_session, require_plugins
 from autoqec.loop.round_state import read_state
 from autoqec.loop.session import Session, make_agent, open_run
+from autoqec.nearest_names import unknown_name
 from autoqec.plugins import load_plugins
 from autoqec.problem.environment import LoadedEnvironment
 from autoqec.results.verdict import Verdict
@@ -35,9 +35,8 @@ def lab_settings(ledger: Ledger, given: Mapping[str, Any]) -> Settings:
         UsageError: There is no such setting, or a value is wrong.
     """
     for name in sorted(given.keys() - BUILTIN.keys()):
-        near = get_close_matches(name, BUILTIN, n=1)
-        hint = f"did you mean {near[0]}?" if near else "docs/settings.md lists the settings"
-        raise UsageError(f"there is no setting {name!r}", hint=hint)
+        hint = "docs/settings.md explains the settings"
+        raise UsageError(f"there is no setting {name!r}{unknown_name(name, BUILTIN)}", hint=hint)
     settings = load_settings(ledger.workdir, given)
     ledger.network_seconds = settings["network_seconds"]
     return settings

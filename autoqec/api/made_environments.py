@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autoqec.errors import AutoQECError, UsageError
+from autoqec.nearest_names import unknown_name
 from autoqec.problem.environment import (
     ENVIRONMENT_FILE,
     MAX_FILE_BYTES,
@@ -256,7 +257,8 @@ def _made(
     """An environment of these files, whose problem has been built."""
     known = {"story", "references", "constraints", "protocol"}
     if unknown := sorted(fields.keys() - known):
-        raise UsageError(f"an environment has no field {unknown[0]!r}", hint=f"known: {', '.join(sorted(known))}")
+        said = unknown_name(unknown[0], sorted(known))
+        raise UsageError(f"an environment made here has no field {unknown[0]!r}{said}", hint=_EDIT)
     for path, data in files.items():
         if len(data) > MAX_FILE_BYTES:
             hint = "use REPEAT blocks or fewer rounds to make the circuit smaller"

@@ -1,18 +1,13 @@
-"""Reads binary matrices from files: text, Matrix Market, alist, NumPy. None of these formats can run code."""
+"""Reads binary matrices and probabilities from files beside an environment; `array_files` has the formats."""
 
 from __future__ import annotations
 
-import io
-import zipfile
-from collections.abc import Callable
-from pathlib import PurePosixPath
+from collections.abc import Sequence
 
 import numpy as np
 
 from autoqec.errors import UsageError
-
-#: Maximum size of a dense matrix (64 MB); a laptop cannot decode larger codes.
-_MAX_ENTRIES = 64 * 1024 * 1024
+from autoqec.problem.array_files import numbers_in_text, read_array, require_size
 
 
 def read_matrix(data: bytes, path: str, field: str) -> np.ndarray:
@@ -37,27 +32,75 @@ def read_matrix(data: bytes, path: str, field: str) -> np.ndarray:
     Raises:
         UsageError: The file has none of these formats, is too large or empty, or has an entry other than 0 and 1.
     """
-    reader = _READERS.get(PurePosixPath(path).suffix, _text)
-    try:
-        matrix = reader(data)
-    except UsageError as error:
-        raise UsageError(f"{field}: {path}: {error.problem}", hint=error.hint) from error
-    except (ValueError, IndexError, KeyError, OSError, zipfile.BadZipFile) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UsageError(f"{field}: {path} is not a readable matrix: {reason}") from error
-    if matrix.ndim != 2 or 0 in matrix.shape:
-        raise UsageError(f"{field}: {path} has shape {matrix.shape}, but must be a non-empty matrix")
-    if not np.isin(matrix, (0, 1)).all():
-        row, column = np.argwhere(~np.isin(matrix, (0, 1)))[0]
+    found = read_array(data, path, field, _rows_in_text)
+    if found.ndim != 2 or 0 in found.shape:
+        raise UsageError(f"{field}: {path} has shape {found.shape}, but must be a non-empty matrix")
+    dense = isinstance(found, np.ndarray)
+    entries = found if dense else found.data
+    wrong = (entries != 0) & (entries != 1)
+    if wrong.any():
+        place = np.argwhere(wrong)[0]
+        row, column = place if dense else (found.row[place[0]], found.col[place[0]])
         raise UsageError(
-            f"{field}: {path}: entry {matrix[row, column]} at row {row}, column {column} is neither 0 nor 1"
+            f"{field}: {path}: entry {entries[tuple(place)]} at row {row}, column {column} is neither 0 nor 1"
         )
-    return matrix.astype(np.uint8)
+    matrix = found.astype(np.uint8)
+    return np.asarray(matrix if dense else matrix.toarray())
 
 
-def _text(data: bytes) -> np.ndarray:
-    rows: list[list[int]] = []
-    for number, line in enumerate(data.decode("ascii").splitlines(), start=1):
+def read_priors(data: bytes, path: str, field: str, count: int) -> np.ndarray:
+    """Read the probability of each mechanism; the formats are those of `read_matrix`, and text may have any layout.
+
+    Args:
+        data: Contents of the file.
+        path: Its name, for the extension and for messages.
+        field: The field that names it, for messages.
+        count: How many mechanisms there are.
+
+    Returns:
+        As `checked_priors`.
+
+    Raises:
+        UsageError: The file cannot be read, or as `checked_priors`.
+    """
+    found = read_array(data, path, field, numbers_in_text)
+    dense = found if isinstance(found, np.ndarray) else found.toarray()
+    if dense.ndim > 2 or (dense.ndim == 2 and 1 not in dense.shape):
+        raise UsageError(f"{field}: {path} has shape {dense.shape}, but must be a list of {count} probabilities")
+    return checked_priors(dense.reshape(-1), f"{field}: {path}", count)
+
+
+def checked_priors(values: Sequence[float] | np.ndarray, name: str, count: int) -> np.ndarray:
+    """Check the probability of each mechanism.
+
+    Args:
+        values: The probabilities. A mechanism of probability 0 never fires; it is left out of the problem.
+        name: The source, for messages.
+        count: How many mechanisms there are.
+
+    Returns:
+        float64 `[count]`, each at least 0 and below 1.
+
+    Raises:
+        UsageError: Their number is wrong, or one is no probability below 1; the message has its place, from 0.
+    """
+    priors = np.asarray(values, dtype=np.float64)
+    if len(priors) != count:
+        raise UsageError(f"{name} has {len(priors)} numbers for {count} mechanisms")
+    wrong = np.flatnonzero(~((priors >= 0) & (priors < 1)))
+    if len(wrong):
+        value = priors[wrong[0]]
+        why = "always fires" if value == 1 else "is not at least 0 and below 1"
+        raise UsageError(
+            f"{name}: mechanism {wrong[0]} has probability {value:g}, which {why}",
+            hint="a mechanism that never fires has probability 0; one that always fires is no error",
+        )
+    return priors
+
+
+def _rows_in_text(text: str) -> np.ndarray:
+    rows: list[np.ndarray] = []
+    for number, line in enumerate(text.splitlines(), start=1):
         entries = "".join(line.partition("#")[0].replace(",", " ").split())
         if not entries:
             continue
@@ -67,60 +110,6 @@ def _text(data: bytes) -> np.ndarray:
             )
         if rows and len(entries) != len(rows[0]):
             raise UsageError(f"line {number} has {len(entries)} entries, but the first row has {len(rows[0])}")
-        rows.append([int(entry) for entry in entries])
+        rows.append(np.frombuffer(entries.encode("ascii"), dtype=np.uint8) - ord("0"))
+    require_size(len(rows), len(rows[0]) if rows else 0)
     return np.array(rows, dtype=np.uint8).reshape(len(rows), -1 if rows else 0)
-
-
-def _matrix_market(data: bytes) -> np.ndarray:
-    from scipy.io import mminfo, mmread
-
-    rows, columns, *_ = mminfo(io.BytesIO(data))
-    _require_size(rows, columns)
-    matrix = mmread(io.BytesIO(data))
-    return np.asarray(matrix if isinstance(matrix, np.ndarray) else matrix.toarray())
-
-
-def _alist(data: bytes) -> np.ndarray:
-    # http://www.inference.org.uk/mackay/codes/alist.html; short columns may be padded with zeros.
-    lines = [[int(word) for word in line.split()] for line in data.decode("ascii").splitlines() if line.strip()]
-    columns, rows = lines[0]
-    _require_size(rows, columns)
-    weights = lines[2]
-    if len(weights) != columns or len(lines) < 4 + columns:
-        raise UsageError(f"the first line says {columns} columns, but there are fewer")
-    matrix = np.zeros((rows, columns), dtype=np.uint8)
-    for column, (weight, ones) in enumerate(zip(weights, lines[4 : 4 + columns], strict=True)):
-        places = [place for place in ones if place]
-        if len(places) != weight or not all(1 <= place <= rows for place in places):
-            raise UsageError(f"column {column + 1} should have {weight} rows between 1 and {rows}, but has {places}")
-        matrix[[place - 1 for place in places], column] = 1
-    return matrix
-
-
-def _npz(data: bytes) -> np.ndarray:
-    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-        if "format" not in archive.files:
-            if len(archive.files) != 1:
-                raise UsageError(f"it has the arrays {archive.files}, but must have exactly one")
-            return np.asarray(archive[archive.files[0]])
-        _require_size(*(int(size) for size in archive["shape"]))
-    from scipy.sparse import load_npz
-
-    return np.asarray(load_npz(io.BytesIO(data)).toarray())
-
-
-def _npy(data: bytes) -> np.ndarray:
-    return np.asarray(np.load(io.BytesIO(data), allow_pickle=False))
-
-
-_READERS: dict[str, Callable[[bytes], np.ndarray]] = {
-    ".mtx": _matrix_market,
-    ".alist": _alist,
-    ".npz": _npz,
-    ".npy": _npy,
-}
-
-
-def _require_size(rows: int, columns: int) -> None:
-    if rows * columns > _MAX_ENTRIES:
-        raise UsageError(f"{rows} by {columns} is too large: at most {_MAX_ENTRIES:,} entries")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from autoqec.testing.conformance_command import check_command
     from autoqec.testing.conformance_executor import check_executor
     from autoqec.testing.conformance_verifier import check_verifier
+    from autoqec.testing.difficult_inputs import DIFFICULT_INPUTS, DifficultInput
     from autoqec.testing.recorded import figures, record_round, record_run
     from autoqec.testing.scripted_agent import ScriptedAgent
     from autoqec.testing.tiny import (
@@ -33,8 +34,10 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "DIFFICULT_INPUTS",
     "TINY_CONFIG",
     "TINY_ENVIRONMENT",
+    "DifficultInput",
     "ScriptedAgent",
     "check_agent",
     "check_code",
@@ -67,6 +70,7 @@ __getattr__ = lazy_names(
         "conformance_command": ("check_command",),
         "conformance_executor": ("check_executor",),
         "conformance_verifier": ("check_verifier",),
+        "difficult_inputs": ("DIFFICULT_INPUTS", "DifficultInput"),
         "recorded": ("figures", "record_round", "record_run"),
         "scripted_agent": ("ScriptedAgent",),
         "tiny": (

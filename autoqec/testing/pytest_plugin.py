@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from autoqec.testing.difficult_inputs import DIFFICULT_INPUTS, DifficultInput
+
 if TYPE_CHECKING:
     from autoqec.history import Ledger
     from autoqec.problem.problem import Problem
@@ -28,3 +30,10 @@ def autoqec_problem() -> Problem:
     from autoqec.testing.tiny import tiny_problem
 
     return tiny_problem()
+
+
+@pytest.fixture(params=DIFFICULT_INPUTS, ids=str)
+def difficult_input(request: pytest.FixtureRequest) -> DifficultInput:
+    """Each input of `autoqec.testing.DIFFICULT_INPUTS`, one after the other."""
+    given: DifficultInput = request.param
+    return given

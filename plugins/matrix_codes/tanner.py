@@ -10,7 +10,8 @@ import stim
 from pydantic import BaseModel, ConfigDict
 
 from autoqec.errors import UsageError
-from autoqec.problem.matrices import read_matrix
+from autoqec.problem.columns import model_of_columns
+from autoqec.problem.matrices import checked_priors, read_matrix, read_priors
 from autoqec.problem.noise import Noise
 
 
@@ -20,7 +21,7 @@ class TannerFiles(BaseModel):
     Attributes:
         checks: Checks by mechanisms, a matrix of 0 and 1; see `autoqec.problem.matrices` for formats.
         observables: Observables by mechanisms, likewise.
-        priors: Probability of each mechanism, one number a line; if not given, the noise says one p for all.
+        priors: Probability of each mechanism, as text, `.npy`, `.npz` or `.mtx`; if not given, the noise says one p for all.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -34,10 +35,12 @@ class TannerFields(BaseModel):
 
     Attributes:
         paths: The files.
+        priors: Probability of each mechanism as a list, in place of a file of them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     paths: TannerFiles
+    priors: tuple[float, ...] | None = None
 
 
 class Tanner:
@@ -62,41 +65,26 @@ class Tanner:
             raise UsageError(
                 f"code.paths: {paths.checks} has {count} mechanisms and {paths.observables} has {observables.shape[1]}"
             )
-        priors = self._priors(paths.priors, noise, p, count, files)
-        dem = stim.DetectorErrorModel()
-        for check in range(len(checks)):
-            dem.append("detector", [], [stim.target_relative_detector_id(check)])
-        for mechanism, prior in enumerate(priors):
-            targets = [stim.target_relative_detector_id(int(d)) for d in np.flatnonzero(checks[:, mechanism])]
-            targets += [stim.target_logical_observable_id(int(o)) for o in np.flatnonzero(observables[:, mechanism])]
-            dem.append("error", float(prior), targets)
-        return dem
+        return model_of_columns(checks, observables, self._priors(config, noise, p, count, files))
 
     @staticmethod
     def _priors(
-        path: str | None, noise: Noise, p: float | None, count: int, files: Mapping[str, bytes]
-    ) -> list[float] | np.ndarray:
-        if path is None:
+        config: TannerFields, noise: Noise, p: float | None, count: int, files: Mapping[str, bytes]
+    ) -> np.ndarray:
+        path, listed = config.paths.priors, config.priors
+        if path is None and listed is None:
             if noise.kind != "code_capacity" or p is None:
                 raise UsageError(
                     f"noise.kind: a Tanner graph without priors has mechanisms of one probability, not {noise.kind} noise",
                     hint="noise: {kind: code_capacity, p: [0.05]}, or name a file of priors under code.paths",
                 )
             return np.full(count, p)
+        if path is not None and listed is not None:
+            raise UsageError(f"code.priors: {path} brings the priors too", hint="remove one of them")
+        field = "code.paths.priors" if listed is None else "code.priors"
         if noise.kind != "given":
-            raise UsageError(
-                f"noise.kind: {path} brings the priors", hint="remove the noise section, or code.paths.priors"
-            )
-        priors = []
-        for number, line in enumerate(files[path].decode("utf-8", errors="replace").splitlines(), start=1):
-            for word in line.partition("#")[0].split():
-                try:
-                    prior = float(word)
-                except ValueError:
-                    prior = -1.0
-                if not 0 < prior < 1:
-                    raise UsageError(f"code.paths.priors: {path}, line {number}: {word!r} is not between 0 and 1")
-                priors.append(prior)
-        if len(priors) != count:
-            raise UsageError(f"code.paths.priors: {path} has {len(priors)} numbers for {count} mechanisms")
-        return priors
+            source = path if listed is None else "the list"
+            raise UsageError(f"noise.kind: {source} brings the priors", hint=f"remove the noise section, or {field}")
+        if path is not None:
+            return read_priors(files[path], path, field, count)
+        return checked_priors(listed or (), field, count)

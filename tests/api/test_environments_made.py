@@ -107,7 +107,7 @@ def test_it_is_checked_without_a_file():
         (lambda: Environment.from_circuit(CIRCUIT, name="../x"), "name: "),
         (
             lambda: Environment.from_circuit(CIRCUIT, decoder="osd", decoders=1),
-            "an environment has no field 'decoders'",
+            "an environment made here has no field 'decoders'",
         ),
         (lambda: Environment.from_circuit(CIRCUIT, protocol={"alpha": 2}), r"protocol\.alpha: "),
         (lambda: Environment.from_circuit(CIRCUIT, protocol={"alpha": object()}), "are YAML values"),

@@ -84,7 +84,12 @@ def test_an_environment_that_is_no_file_can_be_run_on(lab, played):
 
 def test_what_cannot_be_is_refused_before_anything_is_written(lab):
     refused = [
-        (lambda: lab.run("tiny", profiles="dev"), UsageError, "no setting 'profiles'", "did you mean profile?"),
+        (
+            lambda: lab.run("tiny", profiles="dev"),
+            UsageError,
+            "no setting 'profiles'; did you mean profile",
+            "settings.md",
+        ),
         (lambda: lab.run("tiny", profile="huge"), UsageError, "no profile 'huge'", "choose one of"),
         (lambda: lab.run("tiny", coder="nobody"), NotFoundError, "nobody", ""),
         (lambda: lab.run("tiny", jobs=-1), UsageError, "jobs must be", ""),

@@ -1,0 +1,139 @@
+"""Small circuits, error models and matrices that are easy to get wrong; `DIFFICULT_INPUTS` is the list.
+
+Each is an environment with its files. Most compile, and say what a decoder or a reader got wrong on it once; the others must
+be refused in one clear sentence, at once and without much memory. The fixture `difficult_input` gives them to a test, one
+after the other:
+
+def test_my_decoder_takes_it(difficult_input):
+    if difficult_input.refused is None:
+        MyDecoder().compile(difficult_input.problem())
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from struct import pack
+from typing import TYPE_CHECKING
+from zipfile import ZIP_DEFLATED, ZipFile
+
+if TYPE_CHECKING:
+    from autoqec.problem.environment import LoadedEnvironment
+    from autoqec.problem.problem import Problem
+
+_CHECKS, _OBSERVABLES = "1 0 0 1\n0 1 0 1\n", "1 0 0 0\n"
+
+
+@dataclass(frozen=True)
+class DifficultInput:
+    """An environment that is easy to get wrong.
+
+    Attributes:
+        name: A word for it.
+        why: What is difficult about it.
+        code: The environment's `code` section, as YAML.
+        files: The files that it names, text or bytes by name.
+        decoder: The environment's decoder.
+        refused: A part of the error that it must be refused with; None if it is a problem like any other.
+    """
+
+    name: str
+    why: str
+    code: str
+    files: Mapping[str, str | bytes]
+    decoder: str = "osd"
+    refused: str | None = None
+
+    def __str__(self) -> str:
+        return self.name
+
+    def loaded(self) -> LoadedEnvironment:
+        """The environment with its files.
+
+        Raises:
+            UsageError: It is one that must be refused.
+        """
+        from autoqec.problem.environment import ENVIRONMENT_FILE, environment_from_files
+
+        text = f"name: {self.name}\ncode: {self.code}\ndecoder: {self.decoder}\n"
+        files = {name: data if isinstance(data, bytes) else data.encode() for name, data in self.files.items()}
+        return environment_from_files({ENVIRONMENT_FILE: text.encode(), **files}, origin=f"{self.name}.yaml")
+
+    def problem(self) -> Problem:
+        """What it compiles to.
+
+        Raises:
+            UsageError: It is one that must be refused.
+        """
+        from autoqec.plugins import load_plugins
+        from autoqec.problem.code_contract import build_problem
+
+        return build_problem(self.loaded(), load_plugins().maker("code"))
+
+
+def _npy(shape: tuple[int, ...], values: Sequence[float]) -> bytes:
+    """An .npy file that claims a shape, without NumPy, which this module would import for every run of pytest."""
+    header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + pack("<H", len(header)) + header.encode() + pack(f"<{len(values)}d", *values)
+
+
+def _npz(array: bytes) -> bytes:
+    stream = BytesIO()
+    with ZipFile(stream, "w", ZIP_DEFLATED) as archive:
+        archive.writestr("arr_0.npy", array)
+    return stream.getvalue()
+
+
+def _tanner(name: str, why: str, *, refused: str | None = None, **files: str | bytes) -> DifficultInput:
+    """A Tanner graph with four mechanisms, and the given files in place of the usual ones."""
+    suffix = "npz" if name.endswith("npz") else "npy" if isinstance(files.get("priors"), bytes) else "txt"
+    made = {
+        "checks.txt": files.get("checks", _CHECKS),
+        "observables.txt": files.get("observables", _OBSERVABLES),
+        f"priors.{suffix}": files.get("priors", "0.1\n0.1\n0.1\n0.1\n"),
+    }
+    paths = f"{{checks: checks.txt, observables: observables.txt, priors: priors.{suffix}}}"
+    return DifficultInput(name, why, f"{{kind: tanner, paths: {paths}}}", made, refused=refused)
+
+
+def _model(name: str, why: str, text: str, *, decoder: str = "mwpm", refused: str | None = None) -> DifficultInput:
+    return DifficultInput(name, why, f"{{kind: dem, path: {name}.dem}}", {f"{name}.dem": text}, decoder, refused)
+
+
+def _circuit(name: str, why: str, text: str, *, decoder: str = "mwpm", refused: str | None = None) -> DifficultInput:
+    return DifficultInput(name, why, f"{{kind: circuit, path: {name}.stim}}", {f"{name}.stim": text}, decoder, refused)
+
+
+def _columns() -> tuple[DifficultInput, ...]:
+    """What a column and its prior mean, whatever they are written in."""
+    priors = [0.1, 0.1, 0.0, 0.1]
+    return (
+        _tanner("zero_column", "a mechanism that flips nothing"),
+        _tanner("zero_prior", "a mechanism that never fires", priors="0.1\n0.1\n0\n0.1\n"),
+        _tanner("priors_npy", "priors as numpy.save writes them", priors=_npy((4,), priors)),
+        _tanner("priors_npz", "priors as numpy.savez writes them", priors=_npz(_npy((1, 4), priors))),
+        _tanner("priors_list", "priors as Python prints a list", priors="[0.1, 0.1, 0.0,\n 0.1]"),
+        _tanner("sure_prior", "a mechanism that always fires", priors="0.1 0.1 1 0.1", refused="always fires"),
+        _tanner(
+            "nan_prior", "a prior that is no number", priors="0.1 0.1 nan 0.1", refused="mechanism 2 has probability"
+        ),
+        _tanner("dead_columns", "no mechanism can fire", priors="0 0 0.1 0", refused="no error that flips a detector"),
+        DifficultInput(
+            "inline_priors",
+            "priors in the YAML itself",
+            "{kind: tanner, paths: {checks: c.txt, observables: o.txt}, priors: [0.1, 0.1, 0, 0.1]}",
+            {"c.txt": _CHECKS, "o.txt": _OBSERVABLES},
+        ),
+        _model("empty_error", "errors that flip nothing or never fire", "error(0.1)\nerror(0) D0\nerror(0.1) D0 L0\n"),
+        _circuit(
+            "idle_noise",
+            "noise of probability 0, and noise that flips nothing",
+            "R 0 1\nX_ERROR(0) 0\nZ_ERROR(0.1) 0\nX_ERROR(0.1) 0\nM 0 1\n"
+            "DETECTOR rec[-2]\nDETECTOR rec[-1]\nOBSERVABLE_INCLUDE(0) rec[-2]\n",
+        ),
+    )
+
+
+#: All of them, by what is difficult.
+DIFFICULT_INPUTS: tuple[DifficultInput, ...] = (*_columns(),)
