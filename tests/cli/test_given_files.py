@@ -12,7 +12,10 @@ from autoqec.cli.main import run as run_command
 from autoqec.loop import new_environment as writing
 from autoqec.problem.environment import load_environment
 
-NOISY = "R 0 1 2\nX_ERROR(0.1) 0 1 2\nM 0 1 2\nDETECTOR rec[-3] rec[-2]\nDETECTOR rec[-2] rec[-1]\nOBSERVABLE_INCLUDE(0) rec[-1]\n"
+NOISY = (
+    "R 0 1 2\nX_ERROR(0.1) 0 1 2\nM 0 1 2\n"
+    "DETECTOR rec[-3] rec[-2]\nDETECTOR rec[-2] rec[-1]\nOBSERVABLE_INCLUDE(0) rec[-1]\n"
+)
 QUIET = NOISY.replace("X_ERROR(0.1)", "I[round]")
 DEM = "error(0.1) D0 L0\nerror(0.1) D0 D1\nerror(0.1) D1\n"
 HYPER = "error(0.1) D0 D1 D2 L0\nerror(0.1) D0\nerror(0.1) D1\nerror(0.1) D2\n"
