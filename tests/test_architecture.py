@@ -69,6 +69,7 @@ SHARED = {
     "shared_threads": set(),
     "compiled_once": set(),
     "counted_words": set(),
+    "whole_files": {"errors"},
     "plugins": {"own_files", "errors", "hookspecs", "json_values", "plugin_errors", "printed_rows", "round_events"},
     "settings_schema": {"json_values"},
     "strict_fields": set(),
