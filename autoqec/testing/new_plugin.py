@@ -9,8 +9,8 @@ from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 
-from autoqec import __version__
 from autoqec.errors import UsageError
+from autoqec.installed_package import __version__
 from autoqec.plugins import KINDS, Registry
 from autoqec.whole_files import write_folder
 
