@@ -70,6 +70,10 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
             "A decoder made no progress within its limit, in its process's own time; `doing` says which, and how far it was.",
             "Use a faster decoder, fewer iterations of it, or fewer `references`, in a new run: `autoqec round --new`.",
         ),
+        "bad_answer": ErrorCode(
+            "A decoder returned something that is no answer: a wrong type, shape or number of bytes.",
+            "Correct the decoder; the message says what it must return.",
+        ),
         "bad_message": ErrorCode(
             "A message between processes lacks a field, has an unknown one, or one of the wrong type; `field` names it.",
             "The two processes run different versions of AutoQEC: reinstall it.",

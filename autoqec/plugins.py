@@ -25,6 +25,7 @@ import pluggy
 from autoqec import hookspecs
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.json_values import JsonObject
+from autoqec.nearest_names import unknown_name
 from autoqec.own_files import is_own_module
 from autoqec.plugin_errors import Origin, Owner, one_line, origin, own
 from autoqec.round_events import RoundEvent
@@ -118,16 +119,30 @@ class Registration:
         try:
             return factory(**fields) if self.member is None else factory(self.member, **fields)
         except TypeError as error:
-            found = origin(error)
+            found, known = origin(error), _fields_of(factory, self.member is not None)
+            unknown = [name for name in fields if known is not None and name not in known]
+            why = f"unknown field {unknown[0]}{unknown_name(unknown[0], known or ())}" if unknown else str(error)
+            told = "" if known is None else f"its fields are {', '.join(known)}; " if known else "it has no fields; "
             raise UsageError(
                 f"{self.kind} {self.name!r} of {self.owner} does not accept {sorted(fields) or 'no fields'}: "
-                f"{error}{f' ({found.place})' if found else ''}",
-                hint=f"change the {self.kind}'s fields, or choose another: autoqec plugins --kind {self.kind}s",
+                f"{why}{f' ({found.place})' if found else ''}",
+                hint=f"{told}change the {self.kind}'s fields, or choose another: autoqec plugins --kind {self.kind}s",
             ) from error
         except AutoQECError:
             raise
         except Exception as error:
             raise self.failure(error) from error
+
+
+def _fields_of(factory: Any, is_family: bool) -> list[str] | None:
+    """The names that a factory takes; None if it does not say, because it takes any or is not written in Python."""
+    try:
+        parameters = list(inspect.signature(factory).parameters.values())[1 if is_family else 0 :]
+    except (TypeError, ValueError):
+        return None
+    if any(each.kind is each.VAR_KEYWORD for each in parameters):
+        return None
+    return [each.name for each in parameters if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
 
 
 @dataclass(frozen=True)

@@ -91,11 +91,23 @@ def bound_to(data: bytes) -> tuple[str, ...]:
         raise AutoQECError(f"the weights are not a safetensors file: {error}", code="weights_unreadable") from error
 
 
+def binds_family(data: bytes) -> bool:
+    """Whether weights fit other problems of their family, so far as they say themselves.
+
+    Raises:
+        AutoQECError: The bytes are not safetensors.
+    """
+    try:
+        return bool(data) and _metadata(data).get(_BOUND) == _FAMILY
+    except (ValueError, AttributeError, TypeError, RecursionError) as error:
+        raise AutoQECError(f"the weights are not a safetensors file: {error}", code="weights_unreadable") from error
+
+
 def carried_over(data: bytes, fingerprint: str) -> bytes:
     """Bind the same tensors to another problem.
 
-    Only the judge uses this, to test a candidate on a problem for which it was not trained. For all others `load_weights`
-    refuses such weights.
+    Only the judge and comparisons use this, to test a candidate on a problem for which it was not trained. For all others
+    `load_weights` refuses such weights.
 
     Args:
         data: The result of `save_weights`.

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import codecs
 import errno
 import importlib
-import io
-import os
-import select
+import shlex
 import signal
 import sys
 from traceback import walk_tb
@@ -16,10 +13,13 @@ from typing import Any
 
 import click
 
-from autoqec import __version__
-from autoqec.cli.suggesting_group import SuggestingGroup
+from autoqec.cli.command_group import CommandGroup
+from autoqec.cli.left_open import round_left_open
+from autoqec.cli.standard_streams import drop_output, hand_back, reader_is_gone, take_streams
 from autoqec.compiled_once import compiling_told
-from autoqec.errors import AutoQECError
+from autoqec.errors import AutoQECError, UsageError
+from autoqec.installed_package import __version__
+from autoqec.whole_files import not_written
 
 #: Subcommand → its line of help. Its module is imported on use; see `module_of`.
 COMMANDS = {
@@ -60,7 +60,7 @@ _EPILOG = (
 )
 
 
-class _LazyGroup(SuggestingGroup):
+class _LazyGroup(CommandGroup):
     """A group that imports a command on use, and looks for unknown names among the plugins."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -71,11 +71,14 @@ class _LazyGroup(SuggestingGroup):
             command: click.Command = importlib.import_module(module_of(name)).command
             return command
         from autoqec.plugins import load_plugins
+        from autoqec.views.console import foreign_prints_apart
 
-        offer = load_plugins().entries.get(("command", name))
-        if offer is None:
-            return None
-        found = offer.load()
+        with foreign_prints_apart():
+            offer = load_plugins().entries.get(("command", name))
+            if offer is None:
+                return None
+            found = offer.load()
+        hand_back()
         if not isinstance(found, click.Command):
             raise offer.failure(TypeError(f"{type(found).__name__} is no click.Command"), "cannot be used")
         return found
@@ -101,35 +104,12 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     # Ignore a second Ctrl-C, which would leave child processes behind.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise KeyboardInterrupt
-
-
-def _reader_is_gone() -> bool:
-    """Tell whether the reader of our standard output is gone."""
-    poll = select.poll()
-    poll.register(1, 0)
-    return any(event & select.POLLERR for _, event in poll.poll(0))
-
-
-def _escaped(error: UnicodeError) -> tuple[str, int]:
-    """Spell characters that an encoding lacks as JSON does, which everybody can read."""
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass").hex()
-    return "".join(f"\\u{units[place : place + 4]}" for place in range(0, len(units), 4)), error.end
-
-
-def _escape_what_streams_lack() -> None:
-    """Let no character end a command: text from anywhere may hold half a surrogate pair, and a locale may know ASCII alone."""
-    codecs.register_error("autoqec-escape", _escaped)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="autoqec-escape")
+    raise KeyboardInterrupt(*(["SIGTERM"] if number == signal.SIGTERM else []))
 
 
 def main(args: list[str] | None = None) -> None:
     """Run the command line and exit with its code."""
-    _escape_what_streams_lack()
+    take_streams()
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGINT, _interrupt)
     sys.exit(run(args))
@@ -145,28 +125,58 @@ def run(args: list[str] | None = None) -> int:
         The exit code.
     """
     given = sys.argv[1:] if args is None else args
+    code = _ran(given)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        drop_output()
+    except OSError as error:
+        drop_output()
+        if code == 0:  # otherwise it was said what went wrong
+            from autoqec.views.console import print_error
+
+            print_error(_output_lost(error))
+            return 1
+    return code
+
+
+def _ran(given: list[str]) -> int:
+    """Run a command, say what went wrong, and return the exit code."""
     traceback = "--traceback" in given
     try:
         with compiling_told(_say_compiling):  # any command may be the first to need a kernel
             result: Any = cli.main(given, prog_name="autoqec", standalone_mode=False)
-        sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as error:
         return error.exit_code
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        from autoqec.views.console import say
+    except click.ClickException as error:
+        from autoqec.cli.usage_words import usage_error
+        from autoqec.views.console import print_error
 
-        say(_interrupted(given))
+        print_error(usage_error(error, cli, "autoqec", given))
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort) as error:
+        from autoqec.views.console import print_error, say
+
+        if isinstance(error.__cause__, EOFError):  # what read something else came to its end
+            print_error(_unexpected(error.__cause__, given))
+            return 1
+        if isinstance(error.__context__, EOFError):  # click says Abort for all of these
+            hint = f"autoqec {shlex.join(given)} --help lists the options that answer it"
+            print_error(UsageError("standard input ended before the question was answered", hint=hint))
+            return 2
+        terminated = (error.__cause__ or error).args == ("SIGTERM",)
+        say(("stopped by SIGTERM" if terminated else "interrupted") + _what_is_left(given))
         return 130
     except (SystemExit, BrokenPipeError) as error:
         # click and rich turn a broken pipe into a SystemExit that looks like any other.
-        if isinstance(error, SystemExit) and not (isinstance(error.__context__, BrokenPipeError) or _reader_is_gone()):
+        if isinstance(error, SystemExit) and not (isinstance(error.__context__, BrokenPipeError) or reader_is_gone()):
             raise
         # The reader of our output has stopped, as `head` does: this is not an error.
-        _drop_output()
+        drop_output()
         return 0
     except AutoQECError as error:
         if traceback:
@@ -174,13 +184,16 @@ def run(args: list[str] | None = None) -> int:
         from autoqec.views.console import print_error
 
         print_error(error)
+        _say_what_is_open(given, error)
         return error.exit_code
     except Exception as error:
         if traceback:
             raise
         from autoqec.views.console import print_error
 
-        print_error((_not_written(error) if isinstance(error, OSError) else None) or _unexpected(error, given))
+        told = (_not_written(error) if isinstance(error, OSError) else None) or _unexpected(error, given)
+        print_error(told)
+        _say_what_is_open(given, told)
         return 1
 
 
@@ -191,48 +204,64 @@ def _say_compiling(what: str, seconds: float) -> None:
     say(compiling_note(what, seconds))
 
 
-def _interrupted(given: list[str]) -> str:
+def _command(given: list[str]) -> str:
+    """The subcommand among the arguments."""
+    return next((each for each in given if not each.startswith("-")), "")
+
+
+def _what_is_left(given: list[str]) -> str:
     """What is left of an interrupted command, and how to go on."""
-    command = next((each for each in given if each in COMMANDS), "")
-    if command in ("round", "resume", "compose", "agents"):
-        return "interrupted; nothing is lost. Continue with: autoqec resume"
-    if command == "verify" and not {"--audit", "--attest"} & set(given):
+    opened = round_left_open(_command(given))
+    if opened is not None:
+        return f"; round {opened} is open, and nothing of it is lost. Continue with: autoqec resume"
+    if _command(given) == "verify" and not {"--audit", "--attest"} & set(given):
         return (
-            "interrupted: no verdict was noted, and an attempt that had begun has spent its share of the error budget. Again:"
-            f" autoqec {' '.join(given)}"
+            ": no verdict was noted, and an attempt that had begun has spent its share of the error budget. Again:"
+            f" autoqec {shlex.join(given)}"
         )
-    return "interrupted"
+    return ""
+
+
+def _say_what_is_open(given: list[str], error: AutoQECError) -> None:
+    """Name the round that a failed command leaves open, if the error does not say how to go on."""
+    opened = None if "autoqec resume" in (error.hint or "") else round_left_open(_command(given))
+    if opened is not None:
+        from autoqec.views.console import say
+
+        say(f"round {opened} is open; continue with autoqec resume, or end it with autoqec resume --abandon {opened}")
 
 
 #: Modules that print; nothing else that they do writes.
 _PRINTING = ("autoqec.views.", "rich.", "click.utils", "click.termui")
 
 
-def _drop_output() -> None:
-    """Send what is still to be written to standard output nowhere; Python would fail on it again at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+def _output_lost(error: OSError) -> AutoQECError:
+    """Describe an error of writing data, of which no more is written."""
+    drop_output()
+    closed = error.errno == errno.EBADF
+    why = "standard output is closed" if closed else error.strerror
+    hint = (
+        "" if closed else "free some disk space, or "
+    ) + "send the output elsewhere; what the command did before is in git"
+    return AutoQECError(f"the output cannot be written: {why}", hint=hint, code="not_written")
 
 
 def _not_written(error: OSError) -> AutoQECError | None:
     """Describe an error of writing that is the machine's; None for any other."""
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):
-        return None
     modules = [str(frame.f_globals.get("__name__")) for frame, _ in walk_tb(error.__traceback__)]
-    if modules == [__name__] or any(name.startswith(_PRINTING) for name in modules):
-        _drop_output()
-        hint = "free some disk space, or send the output elsewhere; what the command did before is in git"
-        return AutoQECError(f"the output cannot be written: {error.strerror}", hint=hint, code="not_written")
-    hint = "free some disk space, then run autoqec resume"
-    return AutoQECError(
-        f"{error.filename or 'a file'} cannot be written: {error.strerror}", hint=hint, code="not_written"
-    )
+    printed = any(name.startswith(_PRINTING) for name in modules)
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, *((errno.EBADF,) if printed else ())):
+        return None
+    if printed:
+        return _output_lost(error)
+    return not_written(error.filename or "a file", error)
 
 
 def _unexpected(error: Exception, given: list[str]) -> AutoQECError:
     """Describe an uncaught error for the user, with its plugin if a plugin raised it."""
     from autoqec.plugin_errors import one_line, origin
 
-    found, again = origin(error), f"autoqec --traceback {' '.join(given)}"
+    found, again = origin(error), f"autoqec --traceback {shlex.join(given)}"
     if found is None:
         return AutoQECError(f"internal error: {one_line(error)}", hint=f"run {again} and report what it prints")
     return AutoQECError(

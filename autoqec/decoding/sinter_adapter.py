@@ -75,7 +75,8 @@ class CompiledForeign:
         right = isinstance(answer, np.ndarray) and answer.dtype == np.uint8 and answer.ndim == 2
         if not right or answer.shape not in ((len(syndromes), width), (len(syndromes), width + 1)):
             found = f"{answer.dtype} {answer.shape}" if isinstance(answer, np.ndarray) else type(answer).__name__
-            raise AutoQECError(f"{self._name} must return bit-packed uint8 ({len(syndromes)}, {width}), not {found}")
+            problem = f"{self._name} must return bit-packed uint8 ({len(syndromes)}, {width}), not {found}"
+            raise AutoQECError(problem, code="bad_answer")
         invalid = answer[:, width:].any(axis=1)
         return Decoded(np.ascontiguousarray(answer[:, :width]), invalid)
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from autoqec import __version__
+from autoqec.contained_files import read_contained
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.exchange.deploy import Deployed
 from autoqec.exchange.package import Package
 from autoqec.history.rounds.attachments import WEIGHTS_FILE
+from autoqec.installed_package import __version__
+from autoqec.plugin_errors import one_line
 from autoqec.plugins import Registry, load_plugins
 from autoqec.problem.environment import ENVIRONMENT_FILE
 from autoqec.sandbox.sealed import SealedCandidate
+from autoqec.size_limits import BLOB_BYTES, FILES, RECORD_BYTES
+from autoqec.whole_files import write_folder as write_files
 
 MANIFEST = "manifest.json"
 _SCHEMA = "autoqec.export/1"
@@ -126,18 +130,8 @@ def write_folder(package: Package, registry: Registry, folder: Path, *, onnx: bo
         "files": sorted([*files, MANIFEST]),
     }
     files[MANIFEST] = (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode()
-    _write(files, folder)
+    write_files(folder, files)
     return manifest
-
-
-def _write(files: Mapping[str, bytes], folder: Path) -> None:
-    try:
-        for path, data in files.items():
-            target = folder / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(data)
-    except OSError as error:
-        raise AutoQECError(f"cannot write {error.filename or folder}: {error.strerror}") from error
 
 
 def open_folder(folder: Path, registry: Registry | None = None) -> Deployed:
@@ -148,35 +142,49 @@ def open_folder(folder: Path, registry: Registry | None = None) -> Deployed:
         registry: Installed plugins; by default all that are found.
 
     Raises:
+        NotFoundError, AutoQECError: As for `read_folder`.
+    """
+    return Deployed(read_folder(folder), registry or load_plugins())
+
+
+def read_folder(folder: Path) -> Package:
+    """Read a folder that `write_folder` wrote, as data: nothing in it is run.
+
+    Raises:
         NotFoundError: The folder is not an exported round.
+        UsageError: A file in it is too large, or is a link that leads out of it.
         AutoQECError: Its contents no longer match the digest in its manifest.
     """
     try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
-        weights = (folder / WEIGHTS_FILE).read_bytes()
-        candidate, environment = (_read(folder / name) for name in ("candidate", "environment"))
-    except (OSError, ValueError) as error:
+        manifest = json.loads(read_contained(folder / MANIFEST, folder, RECORD_BYTES))
+        weights = read_contained(folder / WEIGHTS_FILE, folder, BLOB_BYTES)
+        candidate, environment = (_read(folder / name, folder) for name in ("candidate", "environment"))
+    except (OSError, ValueError, RecursionError) as error:
         raise NotFoundError(
-            f"{folder} is not an exported round: {error}", hint="autoqec export ROUND --to DIR"
+            f"{folder} is not an exported round: {one_line(error)}", hint="autoqec export ROUND --to DIR"
         ) from error
-    if manifest.get("schema") != _SCHEMA or ENVIRONMENT_FILE not in environment:
+    schema = manifest.get("schema") if isinstance(manifest, dict) else None
+    if schema != _SCHEMA or ENVIRONMENT_FILE not in environment:
         raise NotFoundError(
-            f"{folder} is an export of schema {manifest.get('schema')}, but this AutoQEC reads {_SCHEMA}",
+            f"{folder} is an export of schema {str(schema)[:40]}, but this AutoQEC reads {_SCHEMA}",
             hint="pip install --upgrade autoqec",
         )
-    package = Package(
-        manifest["round"], manifest["commit"], environment, SealedCandidate(candidate, weights), manifest["verdict"]
-    )
-    if package.digest != manifest["digest"]:
+    told = [manifest.get(name) for name in ("round", "commit", "digest")]
+    verdict = manifest.get("verdict")
+    if not all(isinstance(each, str) for each in told) or not (verdict is None or isinstance(verdict, str)):
         raise AutoQECError(
-            f"{folder} has been changed: its digest is {package.digest[:12]}, but its manifest says "
-            f"{str(manifest['digest'])[:12]}",
+            f"{folder / MANIFEST} does not say which round it is of: round, commit, digest and verdict are text",
             hint="export the round again",
         )
-    return Deployed(package, registry or load_plugins())
+    package = Package(told[0], told[1], environment, SealedCandidate(candidate, weights), verdict)
+    if package.digest != told[2]:
+        raise AutoQECError(
+            f"{folder} has been changed: its digest is {package.digest[:12]}, but its manifest says {told[2][:12]}",
+            hint="export the round again",
+        )
+    return package
 
 
-def _read(folder: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
-    }
+def _read(folder: Path, top: Path) -> dict[str, bytes]:
+    paths = [path for path in islice(sorted(folder.rglob("*")), FILES) if path.is_file()]
+    return {path.relative_to(folder).as_posix(): read_contained(path, top, BLOB_BYTES) for path in paths}

@@ -109,6 +109,16 @@ def speak_and_exit(message: Message) -> Message:
     raise SystemExit(3)
 
 
+def shout(message: Message) -> Message:
+    """Write to standard output as Python does, as C does, and without either; then answer."""
+    print("from Python", flush=True)
+    os.write(1, b"from nobody\n")
+    library = ctypes.CDLL(None)
+    library.puts(b"from C")
+    library.fflush(None)
+    return Message({"answer": "whole"})
+
+
 def warm_up(message: Message) -> Callable[[Channel], None]:
     """Warm up a fork server: find the function that the field `serve` names.
 

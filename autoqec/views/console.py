@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
+from typing import TYPE_CHECKING, TextIO
 
 from autoqec.errors import AutoQECError
 from autoqec.json_values import JsonObject
@@ -21,6 +23,29 @@ if TYPE_CHECKING:
 
 #: Erases what is drawn on the terminal now, if anything is.
 _erase: Callable[[], None] | None = None
+
+
+#: Where data goes while foreign code may print to `sys.stdout`.
+_data: TextIO | None = None
+
+
+@contextmanager
+def foreign_prints_apart() -> Iterator[None]:
+    """Have all that is printed to `sys.stdout` go to standard error, but for the data that this module prints."""
+    global _data
+    if _data is not None:
+        yield
+        return
+    _data = sys.stdout
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _data = None
+
+
+def _data_output() -> TextIO:
+    return sys.stdout if _data is None else _data
 
 
 def erased_for_output(erase: Callable[[], None] | None) -> None:
@@ -39,7 +64,10 @@ def out() -> FittedConsole:
     from autoqec.views.fitted_console import FittedConsole
 
     _make_way()
-    console = FittedConsole(highlight=False, soft_wrap=False)
+    console = FittedConsole(file=_data_output(), highlight=False, soft_wrap=False)
+    if console.is_terminal and "COLUMNS" not in os.environ:
+        with suppress(OSError, ValueError):  # rich looks at the other streams alone
+            console.width = os.get_terminal_size(console.file.fileno()).columns
     console.whole = not console.is_terminal and "COLUMNS" not in os.environ
     if console.whole:
         console.width = 200
@@ -57,14 +85,19 @@ def plain(text: str) -> Text:
     """Text from a repository, an agent or a plugin, with control characters made visible: it may not drive a terminal."""
     from rich.text import Text
 
-    return Text("".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text))
+    return Text(visible(text))
+
+
+def visible(text: str) -> str:
+    """Text whose control characters, but for line feeds, are visible."""
+    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
 
 
 def print_json(objects: Iterable[JsonObject]) -> None:
     """One JSON object a line."""
     for item in objects:
         _make_way()
-        print(json.dumps(item, ensure_ascii=False, allow_nan=False))
+        print(json.dumps(item, ensure_ascii=False, allow_nan=False), file=_data_output())
 
 
 def print_lines(lines: Iterable[str]) -> None:
@@ -72,7 +105,7 @@ def print_lines(lines: Iterable[str]) -> None:
     text = "\n".join(lines)
     if text:
         _make_way()
-        print(text)
+        print(text, file=_data_output())
 
 
 def print_error(error: AutoQECError) -> None:

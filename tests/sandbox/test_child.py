@@ -43,6 +43,19 @@ def test_an_error_in_the_child_is_an_error_here():
             child.receive(60)  # it is still there
 
 
+def test_what_code_in_a_child_prints_is_no_frame():
+    with Child(ECHO) as child:
+        for _ in range(2):
+            child.send({"function": "autoqec.testing.misbehave:shout"})
+            assert child.receive(60).fields == {"answer": "whole"}
+        child.send({"function": "autoqec.testing.misbehave:speak_and_exit"})
+        with pytest.raises(ChannelClosed, match="exit status 3"):
+            child.receive(60)
+        child._stderr.seek(0)
+        said = child._stderr.read().decode()
+        assert [said.count(who) for who in ("from Python", "from nobody", "from C")] == [2, 2, 2]
+
+
 def test_a_target_that_does_not_exist_is_explained():
     with Child("autoqec.nowhere:nothing") as child, pytest.raises(ChildFailed, match="autoqec.nowhere"):
         child.receive(60)
