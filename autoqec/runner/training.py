@@ -112,15 +112,13 @@ def train(
         candidate: What to train; an empty pipeline or zero shots leaves the initial weights.
         problems: Where shots come from: the problem at its target rate, then at the environment's other rates. Batches take
             turns; the validation loss is the target's.
-        decoders: The decoder at each rate, then at each of `levels`, if they support the loss `logical_gap` or `sampling:
-            gated`, whichever the candidate asks for; otherwise none is needed.
+        decoders: The decoder at each rate, then at each of `levels`, where the candidate's loss or sampling needs one.
         seed: Key of the training stream; the same key gives the same weights on the same machine.
         max_shots: The profile's cap on shots drawn, over all epochs.
         initial: Weights of the parents, used where names and shapes fit if `inherit` or the candidate's `init: parents` says so.
         inherit: Whether this is a composed child, which always starts from its parents.
         report: Called about fifty times.
-        seconds: Wall-clock seconds after which no further step begins; the best weights so far are kept. Only in this case
-            do the weights depend on the machine.
+        seconds: Wall-clock seconds after which no step begins; the best weights are kept, which then depend on the machine.
         validation_shots: Shots of the validation loss; None for `validation_size`.
         levels: The problems of the candidate's curriculum, the noisiest first (`autoqec.runner.curriculum`).
         labellings: How shots of each rate, then of each of `levels`, are labelled, if not as they are drawn.

@@ -74,7 +74,7 @@ def describe_environment(loaded: LoadedEnvironment, registry: Registry, shots: i
         else sampling_advice(problem, decoders[baseline], key, chunks, failures[baseline] / total, seconds / total),
         **recorded_parts(loaded, problem, failures[baseline] / total),
         "findings": [
-            found | {"line": line_of(loaded.files[ENVIRONMENT_FILE], found["field"])}
+            found | {"line": line_of(loaded.files[ENVIRONMENT_FILE], found["field"]) if loaded.origin else None}
             for found in [*findings(problem, next(iter(rates.values()))), *_left_out(missing)]
         ],
     }

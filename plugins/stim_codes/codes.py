@@ -9,8 +9,10 @@ import stim
 from pydantic import BaseModel, ConfigDict, Field
 
 from autoqec.errors import UsageError
+from autoqec.problem.model_size import check_circuit
 from autoqec.problem.noise import Noise
 from autoqec.problem.noisy import ROUND, add_noise
+from autoqec.problem.stim_files import read_circuit, read_model
 
 #: The example of a circuit: three qubits of a repetition code, read out once.
 _REPEATED = """\
@@ -86,41 +88,11 @@ def marked(config: GeneratedFields) -> stim.Circuit:
 def _generated(config: GeneratedFields, **noise: float | None) -> stim.Circuit:
     strengths = {argument: p for argument, p in noise.items() if p is not None}
     try:
-        return stim.Circuit.generated(config.task, distance=config.distance, rounds=config.rounds, **strengths)
+        circuit = stim.Circuit.generated(config.task, distance=config.distance, rounds=config.rounds, **strengths)
     except ValueError as error:
         raise UsageError(f"code.task, distance or rounds: stim refuses: {str(error).splitlines()[0]}") from error
-
-
-def _text(path: str, files: Mapping[str, bytes], field: str) -> str:
-    try:
-        return files[path].decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{field}: {path} is not a text file") from error
-
-
-def read_circuit(path: str, files: Mapping[str, bytes], *, field: str) -> stim.Circuit:
-    """The circuit in a file.
-
-    Args:
-        path: The file.
-        files: The environment's files.
-        field: The field that names it, for messages.
-
-    Raises:
-        UsageError: It is none.
-    """
-    try:
-        return stim.Circuit(_text(path, files, field))
-    except (ValueError, IndexError) as error:
-        raise UsageError(f"{field}: {path} is not a stim circuit: {str(error).splitlines()[0]}") from error
-
-
-def read_model(path: str, files: Mapping[str, bytes], *, field: str) -> stim.DetectorErrorModel:
-    """The error model in a file; as `read_circuit`."""
-    try:
-        return stim.DetectorErrorModel(_text(path, files, field))
-    except (ValueError, IndexError) as error:
-        raise UsageError(f"{field}: {path} is not a detector error model: {str(error).splitlines()[0]}") from error
+    check_circuit(circuit, "code.distance, code.rounds: the circuit")
+    return circuit
 
 
 class CircuitFile:
@@ -131,7 +103,7 @@ class CircuitFile:
 
     def build(self, config: FileFields, noise: Noise, p: float | None, files: Mapping[str, bytes]) -> stim.Circuit:
         """See `autoqec.problem.code_contract.Code.build`."""
-        circuit = read_circuit(config.path, files, field="code.path")
+        circuit = read_circuit(files[config.path], f"code.path: {config.path}")
         return circuit if noise.kind == "given" else add_noise(circuit, noise, p)
 
 
@@ -154,4 +126,4 @@ class ErrorModelFile:
                 f"noise.kind: {config.path} already has noise",
                 hint="remove the noise section, or use noise: {kind: given}",
             )
-        return read_model(config.path, files, field="code.path")
+        return read_model(files[config.path], f"code.path: {config.path}")

@@ -11,8 +11,7 @@ from autoqec.errors import UsageError
 from autoqec.problem.noise import Noise
 from autoqec.problem.problem import problem_from_circuit
 from autoqec.problem.recording import RecordedFields
-
-from .codes import read_circuit, read_model
+from autoqec.problem.stim_files import read_circuit, read_model
 
 _MODEL = "error(0.1) D0 L0\nerror(0.1) D0 D1\nerror(0.1) D1\n"
 
@@ -36,9 +35,11 @@ class RecordedShots:
                 "noise.kind: recorded shots have the noise of their experiment",
                 hint="remove the noise section, or use noise: {kind: given}",
             )
-        circuit = None if config.circuit is None else read_circuit(config.circuit, files, field="code.circuit")
+        circuit = (
+            None if config.circuit is None else read_circuit(files[config.circuit], f"code.circuit: {config.circuit}")
+        )
         if config.dem is not None:
-            model = read_model(config.dem, files, field="code.dem")
+            model = read_model(files[config.dem], f"code.dem: {config.dem}")
             return model if circuit is None else _with_places(model, circuit)
         assert circuit is not None
         return problem_from_circuit(circuit, name=f"code.circuit: {config.circuit}").dem

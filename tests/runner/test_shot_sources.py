@@ -259,7 +259,7 @@ def numbers(taken):
 def test_recorded_shots_serve_for_training_and_those_for_validation_for_nothing_else(problem):
     source = AllShots([problem, problem], labels=False, recorded=marked(problem, 400))
     trained, validated = (source.draw(0, 300, seed, validation=seed == 2) for seed in (1, 2))
-    assert set(numbers(validated)) == set(range(0, 400, 8))
+    assert set(numbers(validated)) <= set(range(0, 400, 8))
     assert not set(numbers(validated)) & set(numbers(trained))
     assert len(set(numbers(trained))) == 300, "no shot twice, while there are enough"
     assert (trained.observables[:, 0] == numbers(trained) % 2).all()
