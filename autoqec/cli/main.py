@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import shlex
 import signal
 import sys
 from traceback import walk_tb
@@ -32,6 +33,7 @@ COMMANDS = {
     "diagnose": "Explain why rounds failed or stalled, and what to do about it.",
     "fsck": "Check the lab's record, and repair what is safe to repair.",
     "archive": "Archive a finished run; prune weights.",
+    "sweep": "Count failures of decoders over a family of environments; Λ and thresholds.",
     "env": "List, check or create environments.",
     "plugins": "List installed agents, decoders, verifiers, stages and codes.",
     "push": "Send rounds and notes to a remote.",
@@ -194,6 +196,8 @@ def _interrupted(given: list[str]) -> str:
             "interrupted: no verdict was noted, and an attempt that had begun has spent its share of the error budget. Again:"
             f" autoqec {' '.join(given)}"
         )
+    if command == "sweep":
+        return f"interrupted; what was counted is kept. Continue with: autoqec {shlex.join(given)}"
     return "interrupted"
 
 
