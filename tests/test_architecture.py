@@ -15,6 +15,20 @@ PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
 
 #: What each room may import of the others.
 ALLOWED = {
+    "api": {
+        "views",
+        "loop",
+        "agents",
+        "comparing",
+        "exchange",
+        "history",
+        "scoring",
+        "results",
+        "candidate",
+        "decoding",
+        "problem",
+        "sandbox",
+    },
     "cli": {
         "views",
         "loop",
@@ -56,6 +70,7 @@ ALLOWED = {
 SHARED = {
     "json_values": set(),
     "lazy_names": set(),
+    "installed_package": set(),
     "round_events": set(),
     "printed_rows": {"json_values"},
     "errors": {"json_values"},
@@ -69,9 +84,22 @@ SHARED = {
     "shared_threads": set(),
     "compiled_once": set(),
     "counted_words": set(),
-    "plugins": {"own_files", "errors", "hookspecs", "json_values", "plugin_errors", "printed_rows", "round_events"},
+    "whole_files": {"errors"},
+    "plugins": {
+        "own_files",
+        "errors",
+        "hookspecs",
+        "json_values",
+        "nearest_names",
+        "plugin_errors",
+        "printed_rows",
+        "round_events",
+    },
     "settings_schema": {"json_values"},
     "strict_fields": set(),
+    "nearest_names": set(),
+    "allowed_values": {"json_values"},
+    "field_problems": {"allowed_values", "json_values", "nearest_names"},
     "candidate_paths": set(),
     "user_folders": set(),
     "wanted_settings": {"settings_schema", "user_folders"},

@@ -78,7 +78,7 @@ def command(
     from autoqec.comparing.sweeping import count_sweep, plan_sweep
     from autoqec.problem.environment import find_environment
     from autoqec.views.console import print_json
-    from autoqec.views.sweep_plot import SWEEP_FORMATS, plot_sweep
+    from autoqec.views.sweep_page import SWEEP_FORMATS, plot_sweep
     from autoqec.views.sweep_progress import SweepDisplay
     from autoqec.views.sweep_text import print_sweep, sweep_objects
 

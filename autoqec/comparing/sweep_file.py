@@ -17,6 +17,7 @@ from autoqec.canonical import content_hash
 from autoqec.errors import AutoQECError, UsageError
 from autoqec.json_values import JsonObject
 from autoqec.results.sinter_rows import COLUMNS, SinterRow, columns_of, header, read_rows
+from autoqec.whole_files import explained, require_place
 
 try:
     import fcntl
@@ -62,7 +63,7 @@ class SweepFile:
 
     Raises:
         UsageError: It is no CSV file of sinter's, or a line of it is not a row; the message names the line.
-        AutoQECError: It cannot be read or written.
+        UsageError, AutoQECError: It cannot be read or written there.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -73,7 +74,7 @@ class SweepFile:
         self._ids: set[str] = set()
         self.repaired = False
         if path is not None and not path.exists():
-            _check_folder(path)  # the file is made with its first row
+            require_place(path)  # the file is made with its first row
         elif path is not None:
             with self._locked() as descriptor:
                 self._repair(descriptor)
@@ -136,7 +137,7 @@ class SweepFile:
     def _locked(self) -> Iterator[int]:
         """The open file, which no other sweep reads or writes meanwhile."""
         assert self._path is not None
-        try:
+        with explained(self._path):
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             try:
                 if fcntl is not None:
@@ -144,11 +145,6 @@ class SweepFile:
                 yield descriptor
             finally:
                 os.close(descriptor)
-        except OSError as error:
-            hint = "choose another file, or make room" if error.errno is not None else None
-            raise AutoQECError(
-                f"cannot write {self._path}: {error.strerror or error}", hint=hint, code="not_written"
-            ) from error
 
     def _repair(self, descriptor: int) -> None:
         """Make the file end with a whole line: who wrote half a line holds no lock any more."""
@@ -216,14 +212,6 @@ class SweepFile:
         self._read += len(data)
         self._lines += 1
         self._count(row)
-
-
-def _check_folder(path: Path) -> None:
-    folder = path.resolve().parent
-    if not folder.is_dir():
-        raise UsageError(f"--csv {path}: there is no folder {folder}", hint=f"mkdir -p {folder}")
-    if not os.access(folder, os.W_OK):
-        raise AutoQECError(f"--csv {path}: the folder {folder} is not writable", hint="choose another file")
 
 
 def _write_all(descriptor: int, data: bytes, at: int) -> None:

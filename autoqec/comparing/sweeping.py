@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast, get_args
 
+import stim
+
 from autoqec.comparing.decoder_names import NamedDecoder, read_decoders
 from autoqec.comparing.sweep_file import SweepFile, task_of
 from autoqec.comparing.sweep_task import SweepLimits, SweepTask
@@ -22,7 +24,7 @@ from autoqec.errors import UsageError
 from autoqec.plugins import Registry, load_plugins
 from autoqec.problem.environment import LoadedEnvironment
 from autoqec.problem.environment_family import Member, Varied, checked_rates, members_of, read_rates, read_varied
-from autoqec.problem.problem import MAX_DETECTORS
+from autoqec.problem.model_size import check_circuit, check_model
 from autoqec.results.piece_rates import Per
 from autoqec.results.sweep_records import Place, Sweep, SweepProgress
 
@@ -198,14 +200,13 @@ def _check_members(members: Sequence[Member], per: str) -> None:
     digests: dict[str, Member] = {}
     for member in members:
         where = f"environment {member.loaded.name}" + (f" with {member.label}" if member.values else "")
+        if isinstance(member.built, stim.Circuit):
+            check_circuit(member.built, where)
+        else:
+            check_model(member.built, where)
         if not member.built.num_detectors or not member.built.num_observables:
             missing = "observables" if member.built.num_detectors else "detectors"
             raise UsageError(f"{where} has no {missing}, so there is nothing to decode")
-        if member.built.num_detectors > MAX_DETECTORS:
-            raise UsageError(
-                f"{where} has {member.built.num_detectors:,} detectors; at most {MAX_DETECTORS:,} fit in memory",
-                hint="choose smaller distances or fewer rounds",
-            )
         if per == "round" and member.number("rounds") is None:
             raise UsageError(f"--per round: {where} does not say how many rounds it has", hint="--per shot")
         twin = digests.setdefault(member.digest, member)

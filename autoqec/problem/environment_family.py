@@ -19,13 +19,13 @@ from pydantic import ValidationError
 
 from autoqec.canonical import dump_flow, load_yaml
 from autoqec.errors import NotFoundError, UsageError
+from autoqec.field_problems import explain
 from autoqec.problem.code_contract import Code, built_code
 from autoqec.problem.drafting import draft
 from autoqec.problem.environment import (
     ENVIRONMENT_FILE,
     Environment,
     LoadedEnvironment,
-    explain,
     files_beside,
 )
 from autoqec.strict_fields import checked_fields
@@ -270,7 +270,7 @@ def _member(
         loaded = LoadedEnvironment(environment, files, where)
         return Member(loaded, values, built_code(loaded, code_kinds))
     except ValidationError as error:
-        raise UsageError(f"{where}: {explain(error)}", hint=hint) from error
+        raise UsageError(f"{where}: {explain(error, Environment)}", hint=hint) from error
     except (UsageError, NotFoundError) as error:
         raise type(error)(f"{where}: {error.problem}", hint=error.hint or hint, code=error.code) from error
 

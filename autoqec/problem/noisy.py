@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import stim
 
 from autoqec.errors import UsageError
+from autoqec.problem.model_size import check_circuit
 from autoqec.problem.noise import Noise
 from autoqec.problem.noise_models import Model, noise_model
 
@@ -38,6 +39,7 @@ def add_noise(circuit: stim.Circuit, noise: Noise, p: float | None) -> stim.Circ
     """
     if p is None:
         raise UsageError("noise.kind: this code needs a noise model", hint="noise: {kind: depolarizing, p: [0.005]}")
+    check_circuit(circuit, "code: the circuit")
     flat = circuit.flattened()
     _require_noiseless(flat)
     model = noise_model(noise, p)

@@ -48,7 +48,7 @@ def plot_comparison(arms: Sequence[ArmResult], path: Path, title: str) -> None:
             quiet_axes(axes)
             axes.set_xlim(left=0)
         figure.suptitle(title, fontsize=10)
-        save_figure(figure, path, path.suffix)
+        save_figure(figure, path)
 
 
 Track = list[tuple[float, float]]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
-from autoqec.errors import AutoQECError, UsageError
+from autoqec.errors import UsageError
+from autoqec.whole_files import require_place, written_aside
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,14 +37,11 @@ def check_plot(path: Path, formats: tuple[str, ...] = FORMATS, example: str = "c
     """Refuse, before any work begins, a plot that cannot be written.
 
     Raises:
-        UsageError: The format is unknown, or the folder does not exist.
+        UsageError: The format is unknown, or it cannot be written there.
     """
     if path.suffix not in formats:
         raise UsageError(f"--plot {path}: the file must end in {', '.join(formats)}", hint=f"--plot {example}")
-    if not path.resolve().parent.is_dir():
-        raise UsageError(f"--plot {path}: there is no folder {path.resolve().parent}")
-    if path.is_dir():
-        raise UsageError(f"--plot {path}: it is a folder", hint=f"--plot {path / example}")
+    require_place(path)
 
 
 @contextmanager
@@ -63,19 +62,23 @@ def quiet_axes(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def save_figure(figure: Figure, target: Path | IO[bytes], suffix: str) -> None:
-    """Write a figure.
-
-    Args:
-        figure: The figure.
-        target: A file, by its path or open.
-        suffix: Its format, such as `.svg`.
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure, whole or not at all; the file's extension decides the format.
 
     Raises:
-        AutoQECError: The file cannot be written.
+        UsageError, AutoQECError: It cannot be written.
     """
-    metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(suffix)
-    try:
-        figure.savefig(target, dpi=150, format=suffix.removeprefix("."), metadata=metadata)
-    except OSError as error:
-        raise AutoQECError(f"cannot write {target}: {error.strerror or error}", code="not_written") from error
+    with written_aside(path) as part:
+        figure.savefig(part, dpi=150, metadata=_undated(path.suffix))
+
+
+def svg_text(figure: Figure) -> str:
+    """A figure as the text of an SVG."""
+    file = io.BytesIO()
+    figure.savefig(file, format="svg", metadata=_undated(".svg"))
+    return file.getvalue().decode()
+
+
+def _undated(suffix: str) -> dict[str, None] | None:
+    """Metadata without the time, so that the same figures give the same file."""
+    return {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(suffix)

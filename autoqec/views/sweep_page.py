@@ -10,9 +10,11 @@ from html import escape
 from pathlib import Path
 from xml.etree import ElementTree
 
-from autoqec.errors import AutoQECError
 from autoqec.results.sweep_records import Sweep, SweepPoint
-from autoqec.views.sweep_plot import factor_text, left_out_words, per_words, svg_of
+from autoqec.views.line_styles import FORMATS
+from autoqec.views.sweep_plot import save_plot, svg_of
+from autoqec.views.sweep_words import factor_text, left_out_words, per_words
+from autoqec.whole_files import write_file
 
 _SVG = "http://www.w3.org/2000/svg"
 _POINT = re.compile(r"point-(\d+)")
@@ -62,19 +64,30 @@ for (const point of document.querySelectorAll('g[id^="point-"]')) {{
 """
 
 
+#: File formats of plots of sweeps.
+SWEEP_FORMATS = (*FORMATS, ".html")
+
+
+def plot_sweep(sweep: Sweep, path: Path) -> None:
+    """Draw a sweep into a file, whose extension is one of `SWEEP_FORMATS`.
+
+    Raises:
+        UsageError: Nothing was counted, or there are too many panels.
+        AutoQECError: The file cannot be written.
+    """
+    (write_page if path.suffix == ".html" else save_plot)(sweep, path)
+
+
 def write_page(sweep: Sweep, path: Path) -> None:
     """Write a sweep as an HTML file that needs no other file.
 
     Raises:
         UsageError: As for `plot_sweep`.
-        AutoQECError: The file cannot be written.
+        UsageError, AutoQECError: The file cannot be written.
     """
     title = escape(f"Logical error rates of {sweep.env}")
     page = _PAGE.format(title=title, svg=_titled(sweep), tables="\n".join(_tables(sweep)))
-    try:
-        path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise AutoQECError(f"cannot write {path}: {error.strerror}", code="not_written") from error
+    write_file(path, page.encode())
 
 
 def _titled(sweep: Sweep) -> str:

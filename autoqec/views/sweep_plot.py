@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from math import exp, log, prod
+from math import exp, log
 from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
@@ -17,21 +16,26 @@ from autoqec.results.sweep_records import (
     RATE_FIELD,
     ROUNDS_FIELD,
     Crossing,
-    LeftOut,
     Place,
     Suppression,
     Sweep,
     SweepPoint,
     said,
 )
-from autoqec.views.line_styles import COLOURS, FORMATS, LINES, MARKERS, plot_style, quiet_axes, save_figure
+from autoqec.views.line_styles import COLOURS, LINES, MARKERS, plot_style, quiet_axes, save_figure, svg_text
+from autoqec.views.sweep_words import (
+    bent_words,
+    crossing_words,
+    distinct,
+    factor_text,
+    left_out_words,
+    per_words,
+    values_words,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-#: File formats of plots of sweeps.
-SWEEP_FORMATS = (*FORMATS, ".html")
 
 #: Panels of one plot, at most: one for each combination of further fields.
 _MOST_PANELS = 12
@@ -45,9 +49,6 @@ _LINE = 0.155
 #: How a legend looks.
 _LEGEND: dict[str, Any] = {"frameon": False, "handlelength": 3.6}
 
-#: Distances whose rates are on no line, at this level.
-_NO_LINE = 0.01
-
 #: An axis that spans less has plain numbers.
 _PLAIN_SPAN = 30
 
@@ -55,32 +56,21 @@ _PLAIN_SPAN = 30
 _NAMES = {RATE_FIELD: "physical error rate p", DISTANCE_FIELD: "code distance", ROUNDS_FIELD: "rounds"}
 
 
-def plot_sweep(sweep: Sweep, path: Path) -> None:
-    """Draw a sweep.
-
-    Args:
-        sweep: The sweep.
-        path: The file; its extension decides the format.
+def save_plot(sweep: Sweep, path: Path) -> None:
+    """Draw a sweep into a file, whose extension is one of `FORMATS`.
 
     Raises:
         UsageError: Nothing was counted, or there are too many panels.
         AutoQECError: The file cannot be written.
     """
-    if path.suffix == ".html":
-        from autoqec.views.sweep_page import write_page
-
-        write_page(sweep, path)
-        return
     with plot_style():
-        save_figure(draw(sweep), path, path.suffix)
+        save_figure(draw(sweep), path)
 
 
 def svg_of(sweep: Sweep) -> str:
     """The plot as the text of an SVG, in which the marker of point n is in a group with the id `point-n`."""
-    file = io.BytesIO()
     with plot_style():
-        save_figure(draw(sweep), file, ".svg")
-    return file.getvalue().decode()
+        return svg_text(draw(sweep))
 
 
 @dataclass
@@ -116,7 +106,7 @@ def _layout(sweep: Sweep) -> _Layout:
     x = next((axis for axis in (RATE_FIELD, DISTANCE_FIELD, ROUNDS_FIELD, *numeric) if axis in numeric), RATE_FIELD)
     lines_differ = DISTANCE_FIELD in varying and x != DISTANCE_FIELD
     inner = {x} | ({DISTANCE_FIELD} if lines_differ else set())
-    others = _distinct([{axis: each.place.values[axis] for axis in varying if axis not in inner} for each in points])
+    others = distinct([{axis: each.place.values[axis] for axis in varying if axis not in inner} for each in points])
     if len(others) > _MOST_PANELS:
         raise UsageError(
             f"a plot has at most {_MOST_PANELS} panels, and this one would have {len(others)}",
@@ -130,14 +120,6 @@ def _layout(sweep: Sweep) -> _Layout:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _distinct(values: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    for value in values:
-        if value not in found:
-            found.append(value)
-    return found
 
 
 def x_of(place: Place, x: str) -> float:
@@ -212,12 +194,7 @@ def _draw_rates(axes: Axes, layout: _Layout, others: Mapping[str, Any]) -> None:
     quiet_axes(axes)
     axes.set_ylabel(f"logical error rate per {per_words(sweep)}")
     if others:
-        axes.set_title(_values_words(others), fontsize=9)
-
-
-def per_words(sweep: Sweep) -> str:
-    """What rates are per, in words."""
-    return {"shot": "shot", "round": "round", "logical": "logical observable"}[sweep.per]
+        axes.set_title(values_words(others), fontsize=9)
 
 
 def _draw_line(axes: Axes, layout: _Layout, points: Sequence[SweepPoint], decoder: str, line: int | None) -> None:
@@ -271,7 +248,7 @@ def _mark_crossing(axes: Axes, layout: _Layout, points: Sequence[SweepPoint], cr
 
 def _draw_factors(axes: Axes, layout: _Layout) -> None:
     """Λ against the physical error rate; an arrow where no value, however large, is excluded."""
-    others = _distinct([dict(each.others) for each in layout.sweep.suppressions])
+    others = distinct([dict(each.others) for each in layout.sweep.suppressions])
     for decoder in layout.decoders:
         which = layout.decoders.index(decoder)
         for place, values in enumerate(others):
@@ -292,7 +269,7 @@ def _draw_factors(axes: Axes, layout: _Layout) -> None:
         from matplotlib.lines import Line2D
 
         markers = [
-            Line2D([], [], color="0.2", marker=MARKERS[place % len(MARKERS)], linestyle="", label=_values_words(values))
+            Line2D([], [], color="0.2", marker=MARKERS[place % len(MARKERS)], linestyle="", label=values_words(values))
             for place, values in enumerate(others)
         ]
         axes.legend(handles=markers, frameon=False, fontsize=8)
@@ -324,21 +301,17 @@ def _draw_factor_line(
         )
 
 
-def _values_words(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name.rpartition('.')[2]} = {said(value)}" for name, value in values.items())
-
-
 def _scale_x(axes: Axes, x: str, values: Sequence[float]) -> None:
     axes.set_xlabel(_NAMES.get(x, x))
-    distinct = sorted(set(values))
-    if x == RATE_FIELD and len(distinct) > 1:
+    known = sorted(set(values))
+    if x == RATE_FIELD and len(known) > 1:
         axes.set_xscale("log")
-        margin = (distinct[-1] / distinct[0]) ** 0.06
-        axes.set_xlim(distinct[0] / margin, distinct[-1] * margin)
-        if distinct[-1] / distinct[0] < _PLAIN_SPAN:
+        margin = (known[-1] / known[0]) ** 0.06
+        axes.set_xlim(known[0] / margin, known[-1] * margin)
+        if known[-1] / known[0] < _PLAIN_SPAN:
             _plain_ticks(axes.xaxis)
     else:
-        axes.set_xticks(distinct, [said(value if value % 1 else int(value)) for value in distinct])
+        axes.set_xticks(known, [said(value if value % 1 else int(value)) for value in known])
 
 
 def _plain_ticks(axis: Any) -> None:
@@ -385,13 +358,6 @@ def _factor_words(layout: _Layout, decoder: str) -> str:
     return f": Λ = {factor_text(found[0])} per round"
 
 
-def factor_text(each: Suppression) -> str:
-    """Λ with its interval, such as `2.37 [1.79, 3.13]`."""
-    low, high = each.fit.interval
-    value = "–" if each.fit.value is None else f"{each.fit.value:.3g}"
-    return f"{value} [{low:.3g}, {'∞' if high is None else f'{high:.3g}'}]"
-
-
 def _columns(handles: Sequence[Any], width: float) -> int:
     longest = max(len(str(handle.get_label())) for handle in handles)
     return max(1, min(len(handles), int(11 * width / (longest + 10))))
@@ -405,60 +371,3 @@ def plot_notes(sweep: Sweep, width: int) -> list[str]:
     found += bent_words(sweep)
     found += left_out_words(sweep)
     return [line for note in found for line in wrap(note, width, subsequent_indent="  ")]
-
-
-def bent_words(sweep: Sweep) -> list[str]:
-    """Where the logs of rates are on no line in the distance, so that Λ is only a mean slope."""
-    bent = [each for each in sweep.suppressions if each.fit.line_p is not None and each.fit.line_p < _NO_LINE]
-    return [
-        f"{each.decoder}, {_values_words({'p': each.p, **each.others})}: the rates are on no line in the distance"
-        f" (deviance, p-value {each.fit.line_p:.1g}), so Λ changes with it"
-        for each in bent
-    ]
-
-
-def crossing_words(crossing: Crossing) -> str:
-    """A crossing in a sentence."""
-    low, high = crossing.fit.interval
-    others = "".join(f", {name.rpartition('.')[2]} = {said(value)}" for name, value in crossing.others.items())
-    small, large = crossing.distances
-    return (
-        f"{crossing.decoder}{others}: the curves of distances {small} and {large} cross at p = {crossing.fit.p:.3g}"
-        f" [{low:.3g}, {high:.3g}]"
-    )
-
-
-def left_out_words(sweep: Sweep) -> list[str]:
-    """What is left out, in sentences: places with the same reason together."""
-    grouped: dict[tuple[str, str], list[LeftOut]] = {}
-    for each in sweep.left_out:
-        grouped.setdefault((each.decoder, _without_sizes(each.problem)), []).append(each)
-    return [
-        f"{decoder} is left out{_where(sweep, [each.place for each in items])}: {problem}"
-        for (decoder, problem), items in grouped.items()
-    ]
-
-
-def _where(sweep: Sweep, places: Sequence[Place]) -> str:
-    """Places in words: the values of each field that does not have all of its values, if they are all combinations of these."""
-    everywhere = places_of(sweep)
-    values = {axis: _distinct([{axis: each.values[axis]} for each in places]) for axis in sweep.axes}
-    if prod(len(each) for each in values.values()) != len({each.circuit for each in places}):
-        some = "; ".join(each.label for each in places[:3])
-        return f" at {some}" + (f"; and at {len(places) - 3} more places" if len(places) > 3 else "")
-    parts = []
-    for axis, found in values.items():
-        if len(found) < len(_distinct([{axis: each.values[axis]} for each in everywhere])):
-            parts.append(f"{axis.rpartition('.')[2]} = {', '.join(said(each[axis]) for each in found)}")
-    return f" at {' and '.join(parts)}" if parts else ""
-
-
-def places_of(sweep: Sweep) -> list[Place]:
-    """The places of all points and of all that is left out."""
-    return [*(each.place for each in sweep.points), *(each.place for each in sweep.left_out)]
-
-
-def _without_sizes(problem: str) -> str:
-    """A problem without what differs from place to place, in brackets: `(120 detectors, 1677 mechanisms here)`."""
-    start = problem.rfind(" (")
-    return problem[:start] if problem.endswith("here)") and start > 0 else problem

@@ -10,7 +10,7 @@ from rich.text import Text
 from autoqec.json_values import JsonObject
 from autoqec.results.sweep_records import DISTANCE_FIELD, RATE_FIELD, Ended, Place, Sweep, SweepPoint, said
 from autoqec.views.console import out, plain
-from autoqec.views.sweep_plot import bent_words, crossing_words, factor_text, left_out_words, per_words
+from autoqec.views.sweep_words import bent_words, crossing_words, factor_text, left_out_words, per_words
 
 #: Why counting ended before a target of failures was reached, by its mark.
 _EARLY: dict[Ended, str] = {

@@ -3,7 +3,7 @@
 import json
 import shlex
 
-from autoqec.cli.main import _interrupted
+from autoqec.cli.main import _what_is_left
 from autoqec.cli.main import run as run_command
 from autoqec.results.sinter_rows import read_rows
 from autoqec.testing import TINY_ENVIRONMENT
@@ -40,7 +40,7 @@ def test_wrong_use_is_told_and_leaves_nothing(tmp_path, monkeypatch, capsys):
         (["--p", "1e-3:1e-2"], "FROM:TO:HOW_MANY"),
         (["--set", "code.distance=4.5"], "with distance = 4.5: code.distance"),
         (["--relative-error", "7"], "between 0.001 and 1"),
-        (["--csv", "none/counts.csv"], "there is no folder"),
+        (["--csv", "none/counts.csv"], "cannot be written"),
     ):
         assert run_command(["sweep", "mwpm", "--env", "surface_d5_depol", *more]) == 2
         assert said in " ".join(capsys.readouterr().err.split())
@@ -50,6 +50,6 @@ def test_wrong_use_is_told_and_leaves_nothing(tmp_path, monkeypatch, capsys):
 
 def test_the_hint_after_an_interruption_is_the_command():
     given = ["sweep", "mwpm", "--env", "my env.yaml", "--set", "noise.p=[1e-3, 2e-3]"]
-    said = _interrupted(given)
+    said = _what_is_left(given)
     assert "what was counted is kept" in said
     assert shlex.split(said.partition("Continue with: ")[2]) == ["autoqec", *given]

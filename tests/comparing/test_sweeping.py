@@ -123,7 +123,7 @@ def test_sinter_reads_and_groups_what_is_written(tiny, registry, tmp_path):
         ({"p": [0.1, 0.1]}, "listed twice"),
         ({"sets": {"code.distance": [3, "x"]}}, "distance = x: code.distance"),
         ({"sets": {"decoder": ["mwpm", "osd"]}}, "the same circuit"),
-        ({"file": "none/counts.csv"}, "there is no folder"),
+        ({"file": "none/counts.csv"}, "cannot be written"),
     ],
 )
 def test_all_is_checked_before_anything_begins(tiny, registry, tmp_path, monkeypatch, change, said):

@@ -10,10 +10,11 @@ import pytest
 from autoqec.errors import UsageError
 from autoqec.results.piece_rates import shot_rate
 from autoqec.results.sweep_records import LeftOut, Place, Sweep, SweepPoint, SweepProgress
-from autoqec.views.sweep_page import write_page
-from autoqec.views.sweep_plot import draw, left_out_words, plot_notes, plot_sweep, svg_of
+from autoqec.views.sweep_page import plot_sweep, write_page
+from autoqec.views.sweep_plot import draw, plot_notes, svg_of
 from autoqec.views.sweep_progress import SweepDisplay
 from autoqec.views.sweep_text import print_sweep, sweep_objects
+from autoqec.views.sweep_words import left_out_words
 
 ROUND = "exp/bp/3@abcdef012345"
 RATES = (0.002, 0.004, 0.006, 0.009, 0.014)
