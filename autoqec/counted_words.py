@@ -1,6 +1,8 @@
-"""A count and its word, in the singular or plural: one way for all messages."""
+"""A count and its word, in the singular or plural, and lists that are cut: one way for all messages."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 def counted(count: int, what: str, many: str | None = None) -> str:
@@ -12,3 +14,14 @@ def counted(count: int, what: str, many: str | None = None) -> str:
         many: The word for several; `what` and an s without it.
     """
     return f"{count:,} {what if count == 1 else many or f'{what}s'}"
+
+
+def some_of(names: Sequence[str], most: int = 10) -> str:
+    """Names with commas; of more than `most`, the first, and how many more there are.
+
+    Args:
+        names: The names.
+        most: How many to write out.
+    """
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")

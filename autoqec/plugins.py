@@ -25,6 +25,7 @@ import pluggy
 from autoqec import hookspecs
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.json_values import JsonObject
+from autoqec.nearest_names import unknown_name
 from autoqec.own_files import is_own_module
 from autoqec.plugin_errors import Origin, Owner, one_line, origin, own
 from autoqec.round_events import RoundEvent
@@ -119,10 +120,12 @@ class Registration:
             return factory(**fields) if self.member is None else factory(self.member, **fields)
         except TypeError as error:
             found, known = origin(error), _fields_of(factory, self.member is not None)
+            unknown = [name for name in fields if known is not None and name not in known]
+            why = f"unknown field {unknown[0]}{unknown_name(unknown[0], known or ())}" if unknown else str(error)
             told = "" if known is None else f"its fields are {', '.join(known)}; " if known else "it has no fields; "
             raise UsageError(
                 f"{self.kind} {self.name!r} of {self.owner} does not accept {sorted(fields) or 'no fields'}: "
-                f"{error}{f' ({found.place})' if found else ''}",
+                f"{why}{f' ({found.place})' if found else ''}",
                 hint=f"{told}change the {self.kind}'s fields, or choose another: autoqec plugins --kind {self.kind}s",
             ) from error
         except AutoQECError:

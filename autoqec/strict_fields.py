@@ -24,7 +24,7 @@ def checked_fields(model: type[_Model], fields: Any) -> _Model:
     found = model.model_validate(fields)
     wrong = list(_booleans_as_numbers(fields, found, ()))
     if wrong:
-        problem = PydanticCustomError("number_type", "Input should be a number, not true or false")
+        problem = PydanticCustomError("number_type", "must be a number, not true or false")
         details = [InitErrorDetails(type=problem, loc=place, input=value) for place, value in wrong]
         raise ValidationError.from_exception_data(model.__name__, details)
     return found

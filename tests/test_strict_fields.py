@@ -17,12 +17,12 @@ from autoqec.testing.tiny import TINY_ENVIRONMENT
 @pytest.mark.parametrize("value", ["true", "1:30"])
 @pytest.mark.parametrize("field", ["learning_rate", "shots", "patience"])
 def test_in_a_candidate(field, value):
-    with pytest.raises(UsageError, match=rf"training\.yaml: {field}: Input should be a"):
+    with pytest.raises(UsageError, match=rf"training\.yaml: {field}: must be a"):
         validated(Training, load_yaml(f"{field}: {value}", name="x"), "training.yaml")
 
 
 def test_in_a_gate():
-    with pytest.raises(UsageError, match=r"gate\.yaml: threshold: Input should be a number, not true or false"):
+    with pytest.raises(UsageError, match=r"gate\.yaml: threshold: must be a number, not true or false"):
         read_gate({"gate.yaml": b"kind: gap\nthreshold: true\n"})
 
 
@@ -41,13 +41,13 @@ def environment(old, new):
     ],
 )
 def test_in_an_environment(old, new, field):
-    with pytest.raises(UsageError, match=f"{field}: Input should be a"):
+    with pytest.raises(UsageError, match=f"{field}: must be a"):
         environment(old, new)
 
 
 def test_in_the_fields_of_a_code():
     kinds = load_plugins()
-    with pytest.raises(UsageError, match=r"rounds: Input should be a number"):
+    with pytest.raises(UsageError, match=r"rounds: must be a number"):
         build_problem(environment("rounds: 3", "rounds: true"), lambda kind: kinds.get("code", kind).create())
 
 
@@ -69,5 +69,5 @@ def test_an_error_names_the_first_of_many_wrong_fields():
 
 
 def test_in_a_reply():
-    with pytest.raises(UsageError, match="expected_delta_ler: Input should be a number"):
+    with pytest.raises(UsageError, match="expected_delta_ler: must be a number"):
         of_reply("ideator", {"text": "an idea", "fork_from": [], "expected_delta_ler": True, "rationale": "why"})

@@ -15,8 +15,8 @@ from autoqec.agents.agent_contract import Agent, AgentUnavailable, Context, Repl
 from autoqec.agents.calls import CallLog, NoLog, as_reply, estimate_of, kept_reply
 from autoqec.agents.role_messages import MESSAGES
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
+from autoqec.field_problems import explain
 from autoqec.plugin_errors import explained
-from autoqec.problem.environment import explain
 from autoqec.strict_fields import checked_fields
 
 _ATTEMPTS = 2
@@ -44,7 +44,7 @@ def validated(role: Role, message: Any, check: Callable[[Any], None] = lambda me
     try:
         found = checked_fields(MESSAGES[role], dict(message))
     except ValidationError as error:
-        raise UsageError(explain(error)) from error
+        raise UsageError(explain(error, MESSAGES[role])) from error
     check(found)
     return found
 

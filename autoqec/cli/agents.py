@@ -6,7 +6,7 @@ import importlib
 
 import click
 
-from autoqec.cli.suggesting_group import SuggestingGroup
+from autoqec.cli.command_group import CommandGroup
 
 #: Subcommand → its line of help. The module `autoqec.cli.agents_<name>` is imported on use.
 SUBCOMMANDS = {
@@ -17,7 +17,7 @@ SUBCOMMANDS = {
 }
 
 
-class _LazyAgents(SuggestingGroup):
+class _LazyAgents(CommandGroup):
     """A group that imports a command on use."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -30,6 +30,7 @@ def command(role: Any, file: str | None, where: str | None, as_json: bool, quiet
     code 2 if the reply is invalid: nothing is recorded, and the round keeps waiting. Exit code 3 if no round waits.
     """
     from autoqec.agents.agent_contract import ReplyAwaited
+    from autoqec.errors import UsageError
     from autoqec.history import load_run, require_writable
     from autoqec.loop.manual_answers import find_waiting, parse_reply, take_reply
     from autoqec.plugins import load_plugins
@@ -38,7 +39,7 @@ def command(role: Any, file: str | None, where: str | None, as_json: bool, quiet
 
     if role is not None and role not in _ROLES:
         if file is not None:
-            raise click.UsageError(f"{role!r} is not a role; the roles are {', '.join(_ROLES)}")
+            raise UsageError(f"{role!r} is not a role; the roles are {', '.join(_ROLES)}")
         role, file = None, role
     ledger, settings = open_lab(flags)
     require_writable(ledger)

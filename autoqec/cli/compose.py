@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import click
@@ -36,8 +37,13 @@ def command(rounds: tuple[str, ...], edit: bool, text: str | None, as_json: bool
     ledger, settings = open_lab(flags)
     require_writable(ledger)
     names = [parse_round_name(name) for name in rounds]
-    if not 2 <= len(set(names)) == len(names) <= MAX_PARENTS:
-        raise UsageError(f"compose takes two to {MAX_PARENTS} different rounds, not {len(names)}", hint="autoqec log")
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise UsageError(
+            f"{twice[0][0]}/{twice[0][1]} is named twice: compose takes different rounds", hint="autoqec log"
+        )
+    if not 2 <= len(names) <= MAX_PARENTS:
+        raise UsageError(f"compose takes two to {MAX_PARENTS} rounds, not {len(names)}", hint="autoqec log")
     runs = [load_run(ledger, run) for run, _ in names]
     if len({run.env_id for run in runs}) > 1:
         raise UsageError("the rounds belong to different environments", hint="compose rounds of one environment")

@@ -8,10 +8,10 @@ from typing import cast
 import click
 
 from autoqec.cli import shared_options as options
-from autoqec.cli.suggesting_group import SuggestingGroup
+from autoqec.cli.command_group import CommandGroup
 
 
-@click.group(cls=SuggestingGroup)
+@click.group(cls=CommandGroup)
 def command() -> None:
     """List, check or create environments: code, noise, decoder, constraints."""
 

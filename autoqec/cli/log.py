@@ -60,11 +60,11 @@ def command(
     elif graph:
         from autoqec.views.log_graph import print_graph
 
-        print_graph(chosen, climbs.ends(chosen))
+        print_graph(chosen, climbs.ends(chosen), none=wanted.nothing_fits(rows, run))
     else:
         from autoqec.views.tables import print_log
 
-        print_log(chosen, climbs.ends(chosen))
+        print_log(chosen, climbs.ends(chosen), none=wanted.nothing_fits(rows, run))
     if not as_json:
         for hint in unpushed_hints(ledger):
             say(hint)

@@ -13,8 +13,8 @@ from typing import Any
 import click
 
 from autoqec import __version__
+from autoqec.cli.command_group import CommandGroup
 from autoqec.cli.standard_streams import drop_output, hand_back, reader_is_gone, take_streams
-from autoqec.cli.suggesting_group import SuggestingGroup
 from autoqec.compiled_once import compiling_told
 from autoqec.errors import AutoQECError
 
@@ -57,7 +57,7 @@ _EPILOG = (
 )
 
 
-class _LazyGroup(SuggestingGroup):
+class _LazyGroup(CommandGroup):
     """A group that imports a command on use, and looks for unknown names among the plugins."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -146,8 +146,14 @@ def _ran(given: list[str]) -> int:
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as error:
         return error.exit_code
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        return error.exit_code
+    except click.ClickException as error:
+        from autoqec.cli.usage_words import usage_error
+        from autoqec.views.console import print_error
+
+        print_error(usage_error(error, cli, "autoqec", given))
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         from autoqec.views.console import say

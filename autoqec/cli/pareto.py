@@ -18,7 +18,7 @@ def command(env: str | None, run_name: str | None, top: int | None, as_json: boo
     from autoqec.history import missing_from_chain
     from autoqec.views.climb_rows import read_climbs
     from autoqec.views.console import print_json, say
-    from autoqec.views.front_json import front_rows, left_out
+    from autoqec.views.front_json import empty_front, front_rows, left_out
     from autoqec.views.log_lines import read_lines, require_environment
 
     ledger = open_history()
@@ -35,5 +35,5 @@ def command(env: str | None, run_name: str | None, top: int | None, as_json: boo
     else:
         from autoqec.views.tables import print_front
 
-        print_front(rows, climbs.ends(rows))
+        print_front(rows, climbs.ends(rows), none=empty_front(runs, run_name, env))
     return 0

@@ -7,7 +7,7 @@ import importlib
 import click
 
 from autoqec.cli import shared_options as options
-from autoqec.cli.suggesting_group import SuggestingGroup
+from autoqec.cli.command_group import CommandGroup
 
 #: Subcommand → its line of help. The module `autoqec.cli.plugins_<name>` is imported when it is used, not before.
 SUBCOMMANDS = {
@@ -17,7 +17,7 @@ SUBCOMMANDS = {
 }
 
 
-class _LazyPlugins(SuggestingGroup):
+class _LazyPlugins(CommandGroup):
     """A group whose commands are imported when named."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -8,6 +8,7 @@ import click
 
 from autoqec.cli import shared_options as options
 from autoqec.cli.lab import open_lab, run_session, share_results, waits
+from autoqec.counted_words import counted
 
 
 @click.command()
@@ -47,7 +48,14 @@ def command(run: str | None, abandon: str | None, force: bool, as_json: bool, qu
         names = ", ".join(f"{claim.run}/{claim.number} on {claim.host}" for claim in elsewhere)
         say(f"skipped, because they may be at work: {names}. If they are not: autoqec resume --force")
     if not claims:
-        say("nothing to resume: no round was interrupted")
+        others = len(interrupted_rounds(ledger)) if only else 0
+        where = f"of {only} " if only else ""
+        beside = (
+            f"; {counted(others, 'round')} of other runs {'was' if others == 1 else 'were'}: autoqec resume"
+            if others
+            else ""
+        )
+        say(f"nothing to resume: no round {where}was interrupted{beside}")
         return 0
     registry = load_plugins()
     failed, ended = False, []

@@ -134,12 +134,17 @@ def _decide_pairs(
     ledger: Ledger, run_name: str | None, max_shots: int | None, open_session: OpenSession, *, as_json: bool
 ) -> int:
     from autoqec.loop.front_verification import decide_pairs
-    from autoqec.views.console import print_json
-    from autoqec.views.front_json import read_fronts
+    from autoqec.views.console import print_json, say
+    from autoqec.views.front_json import empty_front, read_fronts
     from autoqec.views.log_lines import read_lines
     from autoqec.views.verify_text import print_head_to_head
 
-    fronts = [each.front for each in read_fronts(ledger, read_lines(ledger, run_name))]
+    runs = read_lines(ledger, run_name)
+    fronts = [each.front for each in read_fronts(ledger, runs)]
+    if not any(front.members for front in fronts):
+        say(empty_front(runs, run_name))
+    elif not any(front.open_pairs for front in fronts):
+        say("no pair of rounds on the front is close and undecided")
     for found, second in decide_pairs(ledger, fronts, max_shots, open_session):
         fields = {"schema": "autoqec.duel/1", **found.to_note(), "pair": [found.rival_name, second]}
         print_json([fields]) if as_json else print_head_to_head(found, second)
@@ -148,13 +153,16 @@ def _decide_pairs(
 
 def _front(ledger: Ledger, run_name: str | None, asked: Asked, open_session: OpenSession, *, as_json: bool) -> int:
     from autoqec.loop.front_verification import refute
-    from autoqec.views.console import print_json
-    from autoqec.views.front_json import kept_fronts
+    from autoqec.views.console import print_json, say
+    from autoqec.views.front_json import empty_front, kept_fronts
     from autoqec.views.log_lines import read_lines
     from autoqec.views.verify_text import print_refuted
 
-    whole = True
-    for front in kept_fronts(ledger, read_lines(ledger, run_name)):
+    whole, runs = True, read_lines(ledger, run_name)
+    fronts = kept_fronts(ledger, runs)
+    if not any(front.members for front in fronts):
+        say(empty_front(runs, run_name))
+    for front in fronts:
         for row in refute(ledger, front, asked, open_session):
             print_json([{"schema": "autoqec.verdict/1", **row.to_json()}]) if as_json else print_refuted(row)
             whole &= row.verdict is not None and row.verdict.verified

@@ -46,9 +46,11 @@ def plan_arms(env: str, agents: Sequence[str], seeds: int) -> list[Arm]:
     """Return every agent with every seed from 1, seed by seed, so that an interrupted comparison is balanced so far.
 
     Raises:
-        UsageError: An agent is named twice.
+        UsageError: No agent is named, or one twice.
     """
-    if len(set(agents)) != len(agents) or not agents:
+    if not agents:
+        raise UsageError("--agents names no agent", hint="--agents search,random")
+    if len(set(agents)) != len(agents):
         raise UsageError(f"--agents {','.join(agents)}: name each agent once", hint="--agents search,random")
     return [Arm(agent, seed, run_name(env, agent, seed)) for seed in range(1, seeds + 1) for agent in agents]
 

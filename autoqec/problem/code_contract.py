@@ -9,8 +9,9 @@ import stim
 from pydantic import BaseModel, ValidationError
 
 from autoqec.errors import NotFoundError, UsageError
+from autoqec.field_problems import explain
 from autoqec.json_values import JsonObject
-from autoqec.problem.environment import ENVIRONMENT_FILE, LoadedEnvironment, explain
+from autoqec.problem.environment import ENVIRONMENT_FILE, LoadedEnvironment
 from autoqec.problem.locating import at_its_line
 from autoqec.problem.noise import Noise
 from autoqec.problem.problem import Problem, problem_from_circuit, problem_from_dem
@@ -85,4 +86,4 @@ def _config(code: Code, fields: JsonObject) -> BaseModel:
     try:
         return checked_fields(code.Config, fields)
     except ValidationError as error:
-        raise UsageError(explain(error, inside="code")) from error
+        raise UsageError(explain(error, code.Config, inside="code")) from error

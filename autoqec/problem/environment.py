@@ -8,7 +8,6 @@ git and be read without a working tree.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,6 +26,7 @@ from pydantic import (
 from autoqec.canonical import content_hash, load_yaml
 from autoqec.contained_files import read_contained, repository_of
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
+from autoqec.field_problems import explain, first_problem
 from autoqec.problem.cell import why_no_cell
 from autoqec.problem.locating import at_its_line
 from autoqec.problem.noise import Noise
@@ -45,12 +45,6 @@ EDIT_FILE = "correct the file, then run autoqec env check FILE"
 
 #: Before the names of an environment's files on their way to another process.
 _BLOB = "env:"
-
-#: An error names at most so many wrong fields.
-_MOST_PROBLEMS = 8
-
-#: A choice in pydantic's list of what it expected.
-_QUOTED = re.compile("'([^']+)'")
 
 
 class _Strict(BaseModel):
@@ -192,27 +186,9 @@ def environment_from_files(files: Mapping[str, bytes], *, origin: str) -> Loaded
     try:
         environment = checked_fields(Environment, raw)
     except ValidationError as error:
-        found = UsageError(explain(error), hint=EDIT_FILE)
+        found = UsageError(explain(error, Environment), hint=EDIT_FILE)
         raise at_its_line(found, origin, files[ENVIRONMENT_FILE]) from error
     return LoadedEnvironment(environment, dict(files), origin)
-
-
-def explain(error: ValidationError, *, inside: str = "") -> str:
-    """Format validation errors as `field: problem`, joined with semicolons, without pydantic's links.
-
-    Args:
-        error: The error from pydantic.
-        inside: The field whose content was validated, if not the whole file.
-    """
-    parts, items = [], error.errors(include_url=False)
-    for item in items[:_MOST_PROBLEMS]:
-        steps = [inside, *(str(step) for step in item["loc"] if not str(step).startswith("function-"))]
-        where = ".".join(step for step in steps if step) or "the file"
-        # pydantic reads a list into a tuple, and says so.
-        problem = item["msg"].removeprefix("Value error, ").replace("a valid tuple", "a valid list")
-        parts.append(f"{where}: {problem}")
-    more = [f"and {len(items) - len(parts)} more"] if len(items) > len(parts) else []
-    return "; ".join(parts + more)
 
 
 def validated(model: type[BaseModel], raw: Any, path: str) -> Any:
@@ -226,23 +202,8 @@ def validated(model: type[BaseModel], raw: Any, path: str) -> Any:
     try:
         return checked_fields(model, raw)
     except ValidationError as error:
-        code, about = first_problem(error)
-        raise UsageError(f"{path}: {explain(error)}", code=code, about={"file": path, **about}) from error
-
-
-def first_problem(error: ValidationError) -> tuple[str, dict[str, Any]]:
-    """The code of the first validation error, and what it is about: `field` and `problem`, and which values are allowed.
-
-    Those are `least` and `most`, where an end is itself allowed, and `choices`.
-    """
-    item = error.errors(include_url=False)[0]
-    steps = [str(step) for step in item["loc"] if not str(step).startswith("function-")]
-    about: dict[str, Any] = {"field": ".".join(steps), "problem": item["msg"].removeprefix("Value error, ")}
-    limits = item.get("ctx", {})
-    about |= {name: limits[key] for key, name in (("ge", "least"), ("le", "most")) if key in limits}
-    if item["type"] in ("literal_error", "enum"):
-        about["choices"] = _QUOTED.findall(str(limits.get("expected", "")))
-    return ("unknown_field" if item["type"] == "extra_forbidden" else "bad_value"), about
+        code, about = first_problem(error, model)
+        raise UsageError(f"{path}: {explain(error, model)}", code=code, about={"file": path, **about}) from error
 
 
 def _named_files(environment: Environment) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from autoqec.counted_words import counted
 from autoqec.errors import AutoQECError
 from autoqec.history import Ledger, require_reachable
 from autoqec.results.head_to_head import HeadToHead
@@ -107,3 +108,17 @@ def _require_whole(ledger: Ledger, run: str, line: Line) -> None:
         raise AutoQECError(
             f"refs/heads/{branch} is VERIFIED but cannot be read: {problems}", hint=f"autoqec show {branch}"
         )
+
+
+def empty_front(runs: Sequence[RunLines], run: str | None = None, env: str | None = None) -> str:
+    """Say that no round is on a front, and how many rounds were looked at.
+
+    Args:
+        runs: The runs.
+        run, env: The run and the environment that they were limited to.
+    """
+    rounds = sum(env in (None, line.env) for found in runs for line in found.lines)
+    where = ("" if run is None else f" of {run}") + ("" if env is None else f" on {env}")
+    if not rounds:
+        return f"The front is empty: there are no rounds{where} yet."
+    return f"The front is empty: of {counted(rounds, 'round')}{where} none is VERIFIED."

@@ -69,16 +69,17 @@ def draw(parents: Mapping[int, Sequence[int]], marks: Mapping[int, str]) -> Iter
             lanes.insert(left + 1, other)
 
 
-def print_graph(items: Sequence[RoundRow], ends: Sequence[tuple[str, BestSoFar]] = ()) -> None:
+def print_graph(items: Sequence[RoundRow], ends: Sequence[tuple[str, BestSoFar]] = (), *, none: str = "") -> None:
     """Every run as a graph, with verdict, gain, cost and hypothesis of each round.
 
     Args:
         items: Rounds, run by run. What a round started from is drawn if it is among them, else said.
         ends: The best round of each environment, which is said below.
+        none: What to say if there are no rounds.
     """
     console = out()
     if not items:
-        console.print("No rounds to draw. Run one with: autoqec round")
+        console.print(plain(none))
     for run, group in groupby(items, key=lambda item: item.run):
         rounds = {item.round: item for item in group}
         env = next((item.env for item in rounds.values() if item.env), "")

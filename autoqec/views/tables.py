@@ -188,11 +188,11 @@ def _taken(widths: Mapping[str, int]) -> int:
     return sum(widths.values()) + 2 * (len(widths) - 1)
 
 
-def print_log(items: Sequence[RoundRow], ends: Sequence[tuple[str, BestSoFar]] = ()) -> None:
-    """One line a round, run by run, newest last; below, the best round of each environment in `ends`."""
+def print_log(items: Sequence[RoundRow], ends: Sequence[tuple[str, BestSoFar]] = (), *, none: str = "") -> None:
+    """One line a round, run by run, newest last; below, the best round of each environment in `ends`; `none` if there is none."""
     console = out()
     if not items:
-        console.print("No rounds yet. Run one with: autoqec round")
+        console.print(plain(none))
     for run, group in groupby(items, key=lambda item: item.run):
         rounds = list(group)
         env, gated = next((item.env for item in rounds if item.env), ""), any_gated(rounds)
@@ -266,8 +266,9 @@ def _costs_text(row: DevelopmentRow, holdout: HoldoutRow | None = None) -> str:
     costs, steps = row.costs, row.steps
     cut = f" ({steps[0]:,.0f} of {steps[1]:,.0f} steps, no time for more)" if steps else ""
     gated = "" if row.sent_on is None else f" as the mean of all shots, {_share_text(row.sent_on)} of which are sent on"
-    if row.passes_per_sent_shot is not None:
-        gated += f" and take {row.passes_per_sent_shot:.1f} passes each"
+    passes = "1.0" if row.passes_per_sent_shot is None else f"{row.passes_per_sent_shot:.1f}"
+    if passes != "1.0":
+        gated += f" and take {passes} passes each"
     took, elsewhere = costs.latency_us_per_shot, ""
     if holdout is not None:
         took, elsewhere = (
@@ -283,11 +284,14 @@ def _short(parent: str, run: str) -> str:
     return parent.removeprefix(f"{run}/") if parent.startswith(f"{run}/") else parent[:16]
 
 
-def print_front(items: Sequence[RoundRow], ends: Sequence[tuple[str, BestSoFar]] = ()) -> None:
-    """The Pareto front, environment by environment, best gain first; figures are the verdicts'. Below, as in the log, `ends`."""
+def print_front(items: Sequence[RoundRow], ends: Sequence[tuple[str, BestSoFar]] = (), *, none: str = "") -> None:
+    """The Pareto front, environment by environment, best gain first; figures are the verdicts'. Below, as in the log, `ends`.
+
+    Without any round, `none`.
+    """
     console = out()
     if not items:
-        console.print("The front is empty: no round is VERIFIED yet.")
+        console.print(plain(none))
     for env, group in groupby(items, key=lambda item: f"{item.env}@{str(item.env_id)[:12]}"):
         console.print(plain(env))
         members = list(group)

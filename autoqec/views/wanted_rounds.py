@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from autoqec.counted_words import counted
 from autoqec.errors import UsageError
 
 if TYPE_CHECKING:
@@ -48,6 +51,30 @@ class Wanted:
     def everything(self) -> bool:
         """Whether every round fits."""
         return self == Wanted()
+
+    def nothing_fits(self, rows: Sequence[RoundRow], run: str | None) -> str:
+        """Say that no round fits, and what rounds there are.
+
+        Args:
+            rows: The rounds that were looked at.
+            run: The run whose rounds these are, if not those of all.
+        """
+        where = "" if run is None else f" of {run}"
+        if not rows:
+            return f"No rounds{where} yet. Run one with: autoqec round" + ("" if run is None else f" --run {run}")
+        asked = "".join(
+            f" --{name} {shlex.quote(value)}"
+            for name, value in (
+                ("env", self.env),
+                ("verdict", self.verdict),
+                ("status", self.status),
+                ("text", self.text),
+            )
+            if value is not None
+        )
+        kinds = Counter(row.status if self.status is not None else row.verdict or row.status for row in rows)
+        there = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
+        return f"No round{where} fits{asked}. There {'is' if len(rows) == 1 else 'are'} {counted(len(rows), 'round')}: {there}."
 
     def require_status(self, rows: Iterable[RoundRow]) -> None:
         """Check that the status is one that a round can have, or that one of these has.

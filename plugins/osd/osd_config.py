@@ -7,7 +7,7 @@ from typing import Any, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from autoqec.errors import UsageError
-from autoqec.problem.environment import explain
+from autoqec.field_problems import explain
 from autoqec.problem.problem import Problem
 from autoqec.strict_fields import checked_fields
 
@@ -105,7 +105,7 @@ def validated(model: type[_Config], kind: str, fields: dict[str, Any]) -> _Confi
         return checked_fields(model, fields)
     except ValidationError as error:
         known = ", ".join(model.model_fields)
-        what = explain(error).replace("the file: ", "")  # the prefix of rules about several fields
+        what = explain(error, model).replace("the file: ", "")  # the prefix of rules about several fields
         raise UsageError(f"decoder {kind}: {what}", hint=f"its fields are {known}") from error
 
 

@@ -21,10 +21,10 @@ def test_a_good_reply_is_taken_as_it_is():
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
-        ({}, "text: Field required"),
+        ({}, "text: missing; it must be text"),
         ({"text": ""}, "text:"),
         ({"text": "x" * 501}, "text:"),
-        ({**GOOD, "verdict": "VERIFIED"}, "verdict: Extra inputs"),
+        ({**GOOD, "verdict": "VERIFIED"}, "verdict: unknown field"),
         ({**GOOD, "fork_from": ["main"]}, "fork_from.0"),
         ({**GOOD, "fork_from": ["../../etc/1"]}, "fork_from.0"),
         ({**GOOD, "fork_from": ["r-abcd/1", "r-abcd/1"], "compose": "pure"}, "twice"),
@@ -42,7 +42,7 @@ def test_a_bad_reply_gets_one_repair_with_the_reason(bad, reason):
 
 def test_two_bad_replies_are_the_end():
     agent = ScriptedAgent({"ideator": [{}, {"text": 3}, GOOD]})
-    with pytest.raises(AgentError, match="ideator.*text: Input should be a valid string"):
+    with pytest.raises(AgentError, match="ideator.*text: must be text"):
         ask(agent, "ideator", CONTEXT)
     assert len(agent.seen) == 2
 

@@ -150,7 +150,7 @@ def test_new_writes_what_was_asked_and_no_more(run, tmp_path):
     ("args", "reason"),
     [
         (["mine", "--set", "code.distance"], "write FIELD=VALUE"),
-        (["mine", "--set", "code.distance=60"], "code.distance: Input should be less than"),
+        (["mine", "--set", "code.distance=60"], "code.distance: must be a whole number from 2 to 51, not 60"),
         (["mine", "--set", "noise.kind=biased"], "needs eta"),
         (["mine", "--set", "name.x=1"], "name has no field 'x'"),
         (["Mine"], "is not an environment name"),

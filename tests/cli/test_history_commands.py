@@ -250,6 +250,10 @@ def test_words_that_choose_nothing_because_they_are_wrong(printed, command):
 
 def test_words_that_choose_nothing_today(printed, tmp_path, monkeypatch):
     assert printed("log", "--status", "agent_error", "--json") == (0, "", "")
+    for graph in ((), ("--graph",)):
+        assert printed("log", "--status", "agent_error", *graph)[1].startswith(
+            "No round fits --status agent_error. There are "
+        )
     make_tiny_lab(tmp_path)
     monkeypatch.chdir(tmp_path)
     for command in ("log", "pareto"):

@@ -399,7 +399,7 @@ def test_in_a_shared_run_the_remote_gives_the_number(session, tmp_path):
 def test_an_agent_that_cannot_be_understood_ends_the_round_and_not_the_run(told):
     made, (failed, following), _, _ = told
     assert (failed.status, failed.commit) == ("agent_error", None)
-    assert "text: Field required" in failed.claim.reason
+    assert "text: missing" in failed.claim.reason
     assert following.status == "ok"
     assert [claim.status for claim in list_claims(made.ledger, made.run.name)] == ["agent_error", "ok"]
 

@@ -113,11 +113,11 @@ def test_a_wrong_reply_is_repaired_once_and_then_given_up(messages_server, monke
     script = [messages_server.said({"idea": "x"}), messages_server.said({"text": 3}), messages_server.said(GOOD)]
     with messages_server.MessagesServer(script) as server:
         monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
-        with pytest.raises(AgentError, match="text: Input should be a valid string"):
+        with pytest.raises(AgentError, match="text: must be text"):
             ask(AnthropicAgent(messages_server.MODEL), "ideator", CONTEXT)
         first, second = (request.body["messages"][0]["content"] for request in server.requests)
-    assert "Field required" not in first
-    assert "Field required" in second
+    assert "text: missing" not in first
+    assert "text: missing" in second
     assert "idea" in second
 
 

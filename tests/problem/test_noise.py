@@ -171,8 +171,14 @@ def test_a_circuit_the_pass_cannot_be_sure_of_is_refused(circuit, reason):
         ("{kind: leakage, p: [0.01]}", "noise.kind: stim cannot simulate leakage"),
         ("{kind: biased, p: [0.01]}", "needs eta"),
         ("{kind: depolarizing, p: [0.01], eta: 3}", "has no eta"),
-        ("{kind: erasure, p: [0.01], erased: 1.5}", "noise.erased: Input should be less than or equal to 1"),
-        ("{kind: biased, p: [0.01], eta: 0}", "noise.eta: Input should be greater than 0"),
+        (
+            "{kind: erasure, p: [0.01], erased: 1.5}",
+            "noise.erased: must be a number above 0 and at most 1, or null, not 1.5",
+        ),
+        (
+            "{kind: biased, p: [0.01], eta: 0}",
+            "noise.eta: must be a number above 0 and at most 1,000,000, or null, not 0",
+        ),
         ("{kind: given}", "this code needs a noise model"),
     ],
 )

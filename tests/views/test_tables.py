@@ -5,8 +5,10 @@ from rich.cells import cell_len
 
 from autoqec.testing import figures
 from autoqec.views.figures_text import interval_text, rate_text
+from autoqec.views.front_json import empty_front
 from autoqec.views.round_json import RoundRow
 from autoqec.views.tables import print_front, print_log, print_outcome
+from autoqec.views.wanted_rounds import Wanted
 
 FIGURES = figures()
 
@@ -84,10 +86,15 @@ def test_all_lines_of_a_paragraph_about_a_round_are_indented(monkeypatch, capsys
     assert [line for line in lines if line.endswith(" ") or len(line) > 80] == []
 
 
-def test_an_empty_lab_says_what_to_do(capsys):
-    print_log([])
-    print_front([])
-    assert "autoqec round" in capsys.readouterr().out
+def test_where_there_is_nothing_to_show_it_says_why(capsys):
+    print_log([], none=Wanted().nothing_fits([], None))
+    assert capsys.readouterr().out == "No rounds yet. Run one with: autoqec round\n"
+    print_log([], none=Wanted(env="tiny", text="a b").nothing_fits([item(1), item(2)], "r-abcd"))
+    assert (
+        capsys.readouterr().out == "No round of r-abcd fits --env tiny --text 'a b'. There are 2 rounds: 2 VERIFIED.\n"
+    )
+    print_front([], none=empty_front([], "r-abcd"))
+    assert capsys.readouterr().out == "The front is empty: there are no rounds of r-abcd yet.\n"
 
 
 @pytest.mark.parametrize("width", [40, 120])
@@ -123,6 +130,8 @@ def test_the_closing_line_says_what_the_log_says_of_the_gate(monkeypatch, capsys
     assert "passes" not in told
     print_outcome(item(1, metrics=FIGURES, holdout=FIGURES | {"sent_on": 0.104, "passes_per_sent_shot": 3.21}))
     assert "10.4 % of which are sent on and take 3.2 passes each" in capsys.readouterr().out
+    print_outcome(item(1, metrics=FIGURES, holdout=FIGURES | {"sent_on": 0.104, "passes_per_sent_shot": 1.0}))
+    assert "passes" not in capsys.readouterr().out
 
 
 def test_low_rates_are_not_printed_as_zero_and_strata_say_so(monkeypatch, capsys):

@@ -14,6 +14,7 @@ from autoqec.agents.diagnosis.causes import CAUSES
 from autoqec.agents.diagnosis.patches import TRAINING, fields_of, stage_files
 from autoqec.agents.quoting import shortened
 from autoqec.candidate_paths import ENSEMBLE_FILE, GATE_FILE
+from autoqec.counted_words import counted, some_of
 from autoqec.results.best_so_far import Attempt, climb
 from autoqec.results.figures import Holdout
 from autoqec.results.rungs import SCREENED_OUT
@@ -33,6 +34,9 @@ _TRAINING_WORDS = {"sampling": "all", "labels": "sampled", "init": "fresh"}
 
 #: Characters of a hypothesis that are compared; an agent's has no more.
 _WORDS = 500
+
+#: Rounds that are named as evidence, and hypotheses.
+_NAMED, _GROUPS = 8, 4
 
 #: The share of the error budget from which it is nearly spent: the first half is gone.
 _SPENT = 0.45
@@ -213,8 +217,9 @@ def _repeated_failures(case: RunCase, causes: Mapping[str, Diagnosis]) -> Iterat
             by_cause.setdefault(worst.cause, []).append(worst)
     for cause, each in by_cause.items():
         if len(each) >= _REPEATED:
-            names = ", ".join(finding.name for finding in each[-8:])
+            names, earlier = ", ".join(finding.name for finding in each[-_NAMED:]), len(each) - _NAMED
             evidence = f"{cause} in {len(each)} of {len(case.history)} rounds: {names}"
+            evidence += f" and {earlier} earlier" if earlier > 0 else ""
             yield _found(case, "repeated_failure", evidence, step=each[-1].next_step)
 
 
@@ -241,7 +246,9 @@ def _repeated_hypotheses(case: RunCase) -> Iterator[Diagnosis]:
             groups.append((words, [name]))
     again = [(words, names) for words, names in groups if len(names) > 1]
     if again:
-        said = [f"{', '.join(names[:8])}: {shortened(words, 120)}" for words, names in again[:4]]
+        said = [f"{some_of(names, _NAMED)}: {shortened(words, 120)}" for words, names in again[:_GROUPS]]
+        if len(again) > _GROUPS:
+            said.append(f"and {counted(len(again) - _GROUPS, 'more hypothesis', 'more hypotheses')}")
         yield _found(case, "repeated_hypotheses", *said)
 
 

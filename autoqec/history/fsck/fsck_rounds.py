@@ -9,6 +9,7 @@ from pygit2.enums import FileMode
 
 from autoqec.candidate_paths import is_candidate_path
 from autoqec.canonical import load_yaml
+from autoqec.counted_words import some_of
 from autoqec.errors import AutoQECError
 from autoqec.history.fsck.examination import TRACES, Examined, Finding, Severity, Survey
 from autoqec.history.reading.snapshot import ARTIFACTS, ATTEMPTS
@@ -202,7 +203,7 @@ def _tree(survey: Survey, found: Examined, commit: pygit2.Commit, sound: set[str
         else:
             strays = list(_strays(before, commit.tree, CANDIDATE_DIR.split("/")))
             if strays:
-                problem = f"it changes files outside {CANDIDATE_DIR}: {', '.join(strays[:5])}"
+                problem = f"it changes files outside {CANDIDATE_DIR}: {some_of(strays, 5)}"
                 yield _finding("outside-candidate", found, problem, f"git diff {run.base[:10]} {found.ref}")
     folder = entry_at(survey.ledger, commit.tree, CANDIDATE_DIR)
     if folder is None or str(folder.id) in sound:
@@ -213,7 +214,7 @@ def _tree(survey: Survey, found: Examined, commit: pygit2.Commit, sound: set[str
         files = read_candidate(survey.ledger, str(commit.id))
         strange = sorted(path for path in files if not is_candidate_path(path))
         if strange:
-            problem = f"no candidate has files such as {', '.join(strange[:5])}"
+            problem = f"no candidate has files such as {some_of(strange, 5)}"
             hint = f"do not run tools in a checkout of it; git diff {str(commit.id)[:10]}^ {str(commit.id)[:10]}"
             yield _finding("bad-candidate", found, problem, hint)
             return

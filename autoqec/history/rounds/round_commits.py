@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from autoqec.counted_words import some_of
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.history.rounds.claims import CLAIMS, read_claim
 from autoqec.history.rounds.trailers import RoundIdentity, build_message, parse_message
@@ -199,4 +200,4 @@ def _what_there_is(ledger: Ledger, run: str) -> str:
     if numbers:
         return f"{run} has rounds {numbers[0]} to {numbers[-1]}"
     runs = sorted({match[1] for ref in refs if (match := _ROUND.fullmatch(ref)) and ref.startswith("refs/")})
-    return f"the runs are {', '.join(runs[:10])}" if runs else "there are no rounds yet"
+    return f"the runs are {some_of(runs)}" if runs else "there are no rounds yet"

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from autoqec.counted_words import some_of
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.history.store.json_records import decode_record, encode_record, refuse_newer, utc_now
 from autoqec.history.store.objects import (
@@ -204,5 +205,5 @@ def _no_such_run(ledger: Ledger, name: str) -> NotFoundError:
     if near:
         return NotFoundError(f"there is no run {name!r}; did you mean {' or '.join(near)}?", hint="autoqec log")
     if names:
-        return NotFoundError(f"there is no run {name!r}; the runs are {', '.join(names[:10])}", hint="autoqec log")
+        return NotFoundError(f"there is no run {name!r}; the runs are {some_of(names)}", hint="autoqec log")
     return NotFoundError(f"there is no run {name!r}; this lab has no runs yet", hint="autoqec round starts one")
