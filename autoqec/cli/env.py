@@ -18,14 +18,9 @@ def command() -> None:
 
 def _folders() -> list[Path]:
     """Return the folders to search for environments; the lab's own folder comes first."""
-    from autoqec.errors import AutoQECError
-    from autoqec.history import open_ledger
-    from autoqec.loop.session import environment_folders
+    from autoqec.cli.lab import environment_folders_here
 
-    try:
-        return environment_folders(open_ledger("."))
-    except AutoQECError:
-        return environment_folders(None)  # outside a lab: the environments of the package
+    return environment_folders_here()
 
 
 def _own_folder() -> Path:

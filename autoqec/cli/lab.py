@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autoqec.compiled_once import compiling_told
@@ -26,6 +27,17 @@ def open_history() -> Ledger:
     ledger = _opened()
     _say_whom_not_to_trust(ledger)
     return ledger
+
+
+def environment_folders_here() -> list[Path]:
+    """Return the folders to search for environments; the lab's own folder comes first, if there is a lab."""
+    from autoqec.errors import AutoQECError
+    from autoqec.loop.session import environment_folders
+
+    try:
+        return environment_folders(open_ledger("."))
+    except AutoQECError:
+        return environment_folders(None)  # outside a lab: the environments of the package
 
 
 def _opened() -> Ledger:

@@ -29,6 +29,7 @@ COMMANDS = {
     "show": "Show one round in full.",
     "pareto": "Show the Pareto front of verified rounds.",
     "verify": "Judge a round again, on fresh shots.",
+    "compare": "Compare any decoders on the same fresh shots of any circuit.",
     "diagnose": "Explain why rounds failed or stalled, and what to do about it.",
     "fsck": "Check the lab's record, and repair what is safe to repair.",
     "archive": "Archive a finished run; prune weights.",

@@ -11,9 +11,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from autoqec.canonical import content_hash
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.results.decoder_comparison import MOST_DECODERS, SCHEMA, Comparison, Pair, e_value
 from autoqec.results.note_form import Malformed, read_record, write_record
+from autoqec.results.sinter_rows import SinterRow, header
 from autoqec.size_limits import in_words
 
 #: Bytes of such a file, at most: twenty times one of 10^12 shots with its circuit.
@@ -74,7 +76,32 @@ def write_comparison(comparison: Comparison, path: Path) -> None:
     Raises:
         AutoQECError: It cannot be written.
     """
-    text = json.dumps(comparison_json(comparison), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    _write(path, json.dumps(comparison_json(comparison), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_rows(comparison: Comparison, path: Path) -> None:
+    """Write the counts in sinter's CSV format: a row for each decoder that decoded anything.
+
+    Raises:
+        AutoQECError: It cannot be written.
+    """
+    rows = [row for place in range(len(comparison.decoders)) if (row := _row(comparison, place)) is not None]
+    _write(path, "\n".join([header(), *(row.line() for row in rows)]) + "\n")
+
+
+def _row(comparison: Comparison, place: int) -> SinterRow | None:
+    rate, decoder, source = comparison.rate(place), comparison.decoders[place], comparison.source
+    if rate is None:
+        return None
+    metadata = {"source": source.name, "sha256": source.identity, "p": source.p, "r": source.rounds}
+    told = {name: value for name, value in metadata.items() if value is not None}
+    # Rows of one decoder on one source add up, whatever the key; those of other settings or versions do not.
+    strong_id = content_hash({"settings": dict(decoder.settings), "source": source.fingerprint, "metadata": told})
+    seconds = comparison.seconds(place)
+    return SinterRow(rate.shots, rate.failures, 0, seconds, decoder.label, strong_id, told)
+
+
+def _write(path: Path, text: str) -> None:
     draft = None
     try:
         descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", text=True)

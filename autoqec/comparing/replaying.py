@@ -1,4 +1,4 @@
-"""Counts a saved comparison again: draws its shots by its key, has its decoders decode them, and says what comes out otherwise."""
+"""Counts a saved comparison again: draws its shots by its key, has its decoders decode them, and says what differs."""
 
 from __future__ import annotations
 
