@@ -1,18 +1,54 @@
-"""AutoQEC: discover, verify and share neural predecoders for quantum error correction, with git as the only record."""
+"""AutoQEC: discover, verify and share neural predecoders for quantum error correction, with git as the only record.
+
+    import autoqec
+
+    lab = autoqec.open("path/to/lab")
+    lab.front("surface_d5_depol")
+
+Names load on first use, so that the import is quick.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+from autoqec.installed_package import __version__
+from autoqec.lazy_names import lazy_names
 
-__all__ = ["__version__", "hookimpl"]
+if TYPE_CHECKING:
+    from autoqec.api.front_members import Front
+    from autoqec.api.lab_rounds import Round, Rounds, RunOfLab, Runs
+    from autoqec.api.made_environments import Environment
+    from autoqec.api.opened_lab import Lab, init, open
+    from autoqec.api.round_decoder import RoundDecoder
+    from autoqec.errors import AutoQECError
+    from autoqec.hookspecs import hookimpl
 
+__all__ = [
+    "AutoQECError",
+    "Environment",
+    "Front",
+    "Lab",
+    "Round",
+    "RoundDecoder",
+    "Rounds",
+    "RunOfLab",
+    "Runs",
+    "__version__",
+    "hookimpl",
+    "init",
+    "open",
+]
 
-def __getattr__(name: str) -> Any:
-    # pluggy is imported by those who write plugins, not by every command.
-    if name == "hookimpl":
-        from autoqec.hookspecs import hookimpl
-
-        return hookimpl
-    raise AttributeError(f"module 'autoqec' has no attribute {name!r}")
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "api.front_members": ("Front",),
+        "api.lab_rounds": ("Round", "Rounds", "RunOfLab", "Runs"),
+        "api.made_environments": ("Environment",),
+        "api.opened_lab": ("Lab", "init", "open"),
+        "api.round_decoder": ("RoundDecoder",),
+        "errors": ("AutoQECError",),
+        "hookspecs": ("hookimpl",),
+    },
+)

@@ -15,6 +15,20 @@ PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
 
 #: What each room may import of the others.
 ALLOWED = {
+    "api": {
+        "views",
+        "loop",
+        "agents",
+        "comparing",
+        "exchange",
+        "history",
+        "scoring",
+        "results",
+        "candidate",
+        "decoding",
+        "problem",
+        "sandbox",
+    },
     "cli": {
         "views",
         "loop",
@@ -56,6 +70,7 @@ ALLOWED = {
 SHARED = {
     "json_values": set(),
     "lazy_names": set(),
+    "installed_package": set(),
     "round_events": set(),
     "printed_rows": {"json_values"},
     "errors": {"json_values"},

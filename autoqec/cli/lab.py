@@ -7,7 +7,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autoqec.compiled_once import compiling_told
 from autoqec.history import Ledger, Run, fetch_bundle, open_ledger
 
 if TYPE_CHECKING:
@@ -97,18 +96,14 @@ def run_session(
     tape: Tape | None = None,
 ) -> Iterator[Session]:
     """Make a session of a run with its display on standard error. A time limit starts now."""
-    import time
-
-    from autoqec.loop.session import Session
+    from autoqec.loop.opened_session import opened_session
     from autoqec.views.progress import RoundDisplay
 
-    deadline = time.monotonic() + settings["max_wall"] if settings["max_wall"] else None
-    with RoundDisplay(quiet=quiet) as display:
-        session = Session(
-            ledger, registry, settings, run, display.show, recorder=recorder, tape=tape, deadline=deadline
-        )
-        with compiling_told(lambda what, seconds: session.event("compiling", what=what, seconds=seconds)):
-            yield session
+    with (
+        RoundDisplay(quiet=quiet) as display,
+        opened_session(ledger, registry, settings, run, display.show, recorder=recorder, tape=tape) as session,
+    ):
+        yield session
 
 
 def waits(error: ReplyAwaited) -> int:

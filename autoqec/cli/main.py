@@ -12,11 +12,11 @@ from typing import Any
 
 import click
 
-from autoqec import __version__
 from autoqec.cli.command_group import CommandGroup
 from autoqec.cli.standard_streams import drop_output, hand_back, reader_is_gone, take_streams
 from autoqec.compiled_once import compiling_told
 from autoqec.errors import AutoQECError
+from autoqec.installed_package import __version__
 
 #: Subcommand → its line of help. Its module is imported on use; see `module_of`.
 COMMANDS = {

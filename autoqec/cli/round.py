@@ -80,6 +80,7 @@ def command(
     from autoqec.history import require_writable
     from autoqec.loop.carried_start import check_origin
     from autoqec.loop.many_rounds import run_rounds
+    from autoqec.loop.opened_session import require_plugins
     from autoqec.loop.session import make_agent, open_run
     from autoqec.plugins import load_plugins
     from autoqec.results.rungs import COMPLETE
@@ -89,11 +90,7 @@ def command(
     ledger, settings = open_lab({**flags, "default_env": env})
     require_writable(ledger)
     registry = load_plugins()
-    for role in ROLES:
-        registry.get("agent", settings[role])
-    registry.get("verifier", settings["verifier"])
-    registry.get("executor", settings["executor"])
-    settings.profile  # noqa: B018 - refuse an unknown profile before anything is written
+    require_plugins(settings, registry)
     tape = _tape(replay, ledger)
     if tape is not None:
         run_name, seed, env = tape.head["run"], int(tape.head["seed"], 16), env or tape.head["env"]

@@ -8,12 +8,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from autoqec import __version__
 from autoqec.contained_files import read_contained
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.exchange.deploy import Deployed
 from autoqec.exchange.package import Package
 from autoqec.history.rounds.attachments import WEIGHTS_FILE
+from autoqec.installed_package import __version__
 from autoqec.plugin_errors import one_line
 from autoqec.plugins import Registry, load_plugins
 from autoqec.problem.environment import ENVIRONMENT_FILE

@@ -104,6 +104,21 @@ def package_of(ledger: Ledger, run: str, number: int) -> Package:
     Raises:
         NotFoundError: There is no such round, or it has no commit or no weights in this lab.
     """
+    return _package(ledger, _exportable(ledger, run, number))
+
+
+def scored_package(ledger: Ledger, run: str, number: int) -> Package:
+    """Read the package of one round, and check that it is what was scored.
+
+    Raises:
+        NotFoundError: As for `package_of`.
+        AutoQECError: Its files or weights differ from those that were scored.
+    """
+    return _stored(ledger, _exportable(ledger, run, number)).read()
+
+
+def _exportable(ledger: Ledger, run: str, number: int) -> RoundRecord:
+    """The record of a round with a commit and weights."""
     record = find_record(ledger, run, number)
     if record.commit is None:
         raise NotFoundError(
@@ -115,7 +130,7 @@ def package_of(ledger: Ledger, run: str, number: int) -> Package:
             f"round {run}/{number} has no weights in this lab",
             hint="autoqec resume if it was interrupted here, autoqec pull --artifacts if it is from a remote",
         )
-    return _package(ledger, record)
+    return record
 
 
 def stored_packages(ledger: Ledger) -> Iterator[StoredPackage]:
@@ -124,12 +139,16 @@ def stored_packages(ledger: Ledger) -> Iterator[StoredPackage]:
     Rounds with damaged records are left out; `autoqec fsck` reports them.
     """
     for record in read_history(ledger):
-        if record.identity is None or record.problems or not _has_weights(ledger, record):
-            continue
-        scored = (record.metrics or {}).get("candidate")
-        environment = record.environment[1] if record.environment else record.identity.env.rpartition(":")[2]
-        digest = _digest(scored, environment) if isinstance(scored, str) else None
-        yield StoredPackage(str(ledger.git_dir), record.run, record.number, record.branch, digest)
+        if record.identity is not None and not record.problems and _has_weights(ledger, record):
+            yield _stored(ledger, record)
+
+
+def _stored(ledger: Ledger, record: RoundRecord) -> StoredPackage:
+    scored = (record.metrics or {}).get("candidate")
+    told = record.identity.env.rpartition(":")[2] if record.identity is not None else ""
+    environment = record.environment[1] if record.environment else told
+    digest = _digest(scored, environment) if isinstance(scored, str) else None
+    return StoredPackage(str(ledger.git_dir), record.run, record.number, record.branch, digest)
 
 
 def _digest(candidate: str, environment: str) -> str:

@@ -210,7 +210,7 @@ def open_run(
     ledger: Ledger,
     registry: Registry,
     *,
-    env: str,
+    env: str | LoadedEnvironment,
     env_given: bool = False,
     run_name: str | None,
     fresh: bool,
@@ -222,7 +222,7 @@ def open_run(
     Args:
         ledger: The lab.
         registry: Installed plugins.
-        env: Environment by name or path, for a new run and to find the latest one.
+        env: Environment by name or path, or one that is loaded, for a new run and to find the latest one.
         env_given: Whether the user named it, and did not just leave the default.
         run_name: A run by name; it is created if it does not exist.
         fresh: Start a new run even if one could continue.
@@ -238,7 +238,7 @@ def open_run(
         raise UsageError(f"run {run_name} exists", hint="leave out --new, or choose another name")
     if run_name is not None and existing is not None and not env_given:
         return _with_seed_unchanged(existing, seed)
-    loaded = find_environment(env, environment_folders(ledger))
+    loaded = env if isinstance(env, LoadedEnvironment) else find_environment(env, environment_folders(ledger))
     if existing is not None:
         if existing.env_id != loaded.identity:
             raise UsageError(

@@ -10,8 +10,8 @@ from importlib.resources.abc import Traversable
 from importlib.util import find_spec
 from pathlib import Path
 
-from autoqec import __version__
 from autoqec.errors import UsageError
+from autoqec.installed_package import __version__
 from autoqec.plugins import KINDS, Registry
 
 #: What a new plugin may be called: part of a distribution's name, of a module's, and what users write.

@@ -85,7 +85,12 @@ def plain(text: str) -> Text:
     """Text from a repository, an agent or a plugin, with control characters made visible: it may not drive a terminal."""
     from rich.text import Text
 
-    return Text("".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text))
+    return Text(visible(text))
+
+
+def visible(text: str) -> str:
+    """Text whose control characters, but for line feeds, are visible."""
+    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
 
 
 def print_json(objects: Iterable[JsonObject]) -> None:

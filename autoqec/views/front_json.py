@@ -35,7 +35,7 @@ def front_rows(ledger: Ledger, runs: Sequence[RunLines], env: str | None = None)
     """
     return [
         each.lines[member.point.name][1].row.on_front(member.dominates, member.confirmed)
-        for each in _kept(ledger, runs, env)
+        for each in whole_fronts(ledger, runs, env)
         for member in each.front.members
     ]
 
@@ -46,10 +46,15 @@ def kept_fronts(ledger: Ledger, runs: Sequence[RunLines]) -> list[Front]:
     Raises:
         AutoQECError: As for `front_rows`.
     """
-    return [each.front for each in _kept(ledger, runs)]
+    return [each.front for each in whole_fronts(ledger, runs)]
 
 
-def _kept(ledger: Ledger, runs: Sequence[RunLines], env: str | None = None) -> list[EnvironmentFront]:
+def whole_fronts(ledger: Ledger, runs: Sequence[RunLines], env: str | None = None) -> list[EnvironmentFront]:
+    """The fronts of some runs, as `read_fronts` finds them, none of whose members has lost its commit.
+
+    Raises:
+        AutoQECError: As for `front_rows`.
+    """
     fronts = read_fronts(ledger, runs, env)
     for each in fronts:
         for member in each.front.members:

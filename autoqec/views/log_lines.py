@@ -13,10 +13,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import autoqec
 from autoqec.errors import NotFoundError
 from autoqec.history import (
     Ledger,
@@ -33,6 +31,7 @@ from autoqec.history import (
     trusted_events,
     write_cache,
 )
+from autoqec.installed_package import PACKAGE_FOLDER
 
 if TYPE_CHECKING:  # lines from the cache are printed as they are, and records take a while to define
     from autoqec.results.head_to_head import HeadToHead
@@ -293,7 +292,7 @@ def _unpack(ledger: Ledger, snapshot: Snapshot, run: str, data: bytes) -> RunLin
 
 @cache
 def _code() -> str:
-    top = Path(autoqec.__file__).parent
+    top = PACKAGE_FOLDER
     digest = hashlib.sha256()
     for name in _MAKERS:
         digest.update((top / name).read_bytes())

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import cache
-from pathlib import Path
 
-import autoqec
 from autoqec.errors import AutoQECError
 from autoqec.history.reading.trust_policy import trusted
 from autoqec.history.rounds.notes import NOTES
@@ -14,6 +12,7 @@ from autoqec.history.rounds.seen_heads import seen_heads
 from autoqec.history.store.cache import read_cache, write_cache
 from autoqec.history.store.refs import target
 from autoqec.history.store.repository import Ledger
+from autoqec.installed_package import PACKAGE_FOLDER
 
 
 def missing_from_chain(ledger: Ledger, run: str) -> str | None:
@@ -39,7 +38,7 @@ def missing_from_chain(ledger: Ledger, run: str) -> str | None:
 @cache
 def _code() -> str:
     """A hash of the code that decides it; a cache that other code wrote is not used."""
-    top = Path(autoqec.__file__).parent
+    top = PACKAGE_FOLDER
     folders = "results", "history/reading", "history/rounds", "history/store"
     digest = hashlib.sha256()
     for path in sorted(path for folder in folders for path in (top / folder).rglob("*.py")):

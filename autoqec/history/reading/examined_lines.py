@@ -11,14 +11,13 @@ import json
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
-from pathlib import Path
 
-import autoqec
 from autoqec.history.reading.trust_policy import Trusted
 from autoqec.history.rounds.signatures import examine
 from autoqec.history.store.cache import read_cache, write_cache
 from autoqec.history.store.json_records import encode_record
 from autoqec.history.store.repository import Ledger
+from autoqec.installed_package import PACKAGE_FOLDER
 from autoqec.results.note_lines import Line
 from autoqec.results.trust.line_trust import Policy, Signer, cheap_audit
 from autoqec.results.trust.metrics_trust import analysis_problem, metrics_problem
@@ -102,7 +101,7 @@ def _parsed(data: bytes | None) -> dict[str, list[str]]:
 @cache
 def _code() -> str:
     """A hash of the code that examines lines."""
-    top = Path(autoqec.__file__).parent
+    top = PACKAGE_FOLDER
     digest = hashlib.sha256()
     for path in sorted([*(top / "results").rglob("*.py"), top / "history" / "rounds" / "signatures.py"]):
         digest.update(path.read_bytes())
