@@ -126,7 +126,8 @@ def _compare(names: tuple[str, ...], given: dict[str, Any]) -> int:
 
 
 def _print(comparison: Comparison, given: dict[str, Any], unit: Unit) -> None:
-    from autoqec.comparing.comparison_file import comparison_json, write_rows
+    from autoqec.comparing.comparison_file import write_rows
+    from autoqec.results.decoder_comparison import comparison_json
     from autoqec.views.console import print_json, print_lines
     from autoqec.views.decoders_text import markdown_lines, print_decoders
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import shlex
 import signal
 import sys
 from traceback import walk_tb
@@ -201,6 +202,8 @@ def _interrupted(given: list[str]) -> str:
             "interrupted: no verdict was noted, and an attempt that had begun has spent its share of the error budget. Again:"
             f" autoqec {' '.join(given)}"
         )
+    if command == "compare" and any(each == "--save" or each.startswith("--save=") for each in given):
+        return f"interrupted; what was counted is in the file. Continue with: autoqec {shlex.join(given)}"
     return "interrupted"
 
 

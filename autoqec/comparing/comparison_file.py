@@ -13,8 +13,8 @@ from typing import Any
 
 from autoqec.canonical import content_hash
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
-from autoqec.results.decoder_comparison import MOST_DECODERS, SCHEMA, Comparison, Pair, e_value
-from autoqec.results.note_form import Malformed, read_record, write_record
+from autoqec.results.decoder_comparison import MOST_DECODERS, SCHEMA, Comparison, comparison_json
+from autoqec.results.note_form import Malformed, read_record
 from autoqec.results.sinter_rows import SinterRow, header
 from autoqec.size_limits import in_words
 
@@ -27,47 +27,6 @@ _MOST_PARTS = 100_000
 _SHA256 = re.compile("[0-9a-f]{64}")
 _ANSWERS = re.compile("(?:[0-9a-f]{16})?")
 _MASK = re.compile("[1-9][0-9]{0,9}")
-
-
-def comparison_json(comparison: Comparison) -> dict[str, Any]:
-    """A comparison as JSON values: the record, and under `results` what follows from it, for readers that do not compute."""
-    decoders = [
-        {
-            "label": each.label,
-            "shots": rate.shots,
-            "failures": rate.failures,
-            "ler": rate.rate,
-            "ler_ci": [rate.low, rate.high],
-            "invalid": comparison.invalid(place),
-        }
-        for place, each in enumerate(comparison.decoders)
-        if (rate := comparison.rate(place)) is not None
-    ]
-    results = {
-        "alpha": comparison.pair_alpha,
-        "needed": comparison.needed,
-        "decoders": decoders,
-        "pairs": [_pair(comparison, pair) for pair in comparison.pairs()],
-    }
-    return write_record(comparison) | {"results": results}
-
-
-def _pair(comparison: Comparison, pair: Pair) -> dict[str, Any]:
-    return {
-        "base": comparison.decoders[pair.base].label,
-        "other": comparison.decoders[pair.other].label,
-        "counts": {
-            "shots": pair.counts.shots,
-            "both": pair.counts.both,
-            "base_only": pair.counts.baseline_only,
-            "other_only": pair.counts.candidate_only,
-        },
-        "ler_ratio": pair.ratio,
-        "ler_ratio_ci": list(pair.interval),
-        "e_better": e_value(pair.log_e_better),
-        "e_not_better": e_value(pair.log_e_not_better),
-        "word": pair.word,
-    }
 
 
 def write_comparison(comparison: Comparison, path: Path) -> None:

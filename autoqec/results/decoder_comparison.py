@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from autoqec.results.counts import PairedCounts
 from autoqec.results.decision import FUTILE_RATIO
-from autoqec.results.note_form import mapping
+from autoqec.results.note_form import mapping, write_record
 from autoqec.results.statistics import finite, log_e_better, log_e_worse, rate_interval, ratio_interval
 
 SCHEMA = "autoqec.decoder_comparison/1"
@@ -331,6 +331,47 @@ class Comparison:
 def e_value(log_e: float) -> float:
     """An e-value from its log."""
     return exp(min(log_e, 700.0))
+
+
+def comparison_json(comparison: Comparison) -> dict[str, Any]:
+    """A comparison as JSON values: the record, and under `results` what follows from it, for readers that do not compute."""
+    decoders = [
+        {
+            "label": each.label,
+            "shots": rate.shots,
+            "failures": rate.failures,
+            "ler": rate.rate,
+            "ler_ci": [rate.low, rate.high],
+            "invalid": comparison.invalid(place),
+        }
+        for place, each in enumerate(comparison.decoders)
+        if (rate := comparison.rate(place)) is not None
+    ]
+    results = {
+        "alpha": comparison.pair_alpha,
+        "needed": comparison.needed,
+        "decoders": decoders,
+        "pairs": [_pair(comparison, pair) for pair in comparison.pairs()],
+    }
+    return write_record(comparison) | {"results": results}
+
+
+def _pair(comparison: Comparison, pair: Pair) -> dict[str, Any]:
+    return {
+        "base": comparison.decoders[pair.base].label,
+        "other": comparison.decoders[pair.other].label,
+        "counts": {
+            "shots": pair.counts.shots,
+            "both": pair.counts.both,
+            "base_only": pair.counts.baseline_only,
+            "other_only": pair.counts.candidate_only,
+        },
+        "ler_ratio": pair.ratio,
+        "ler_ratio_ci": list(pair.interval),
+        "e_better": e_value(pair.log_e_better),
+        "e_not_better": e_value(pair.log_e_not_better),
+        "word": pair.word,
+    }
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,9 @@ SHORT = ("--circuit", "c.stim", "--until", "1000shots", "--timing", "0", "--key"
 
 
 def test_a_table_on_stdout_progress_on_stderr_and_a_file_that_repeats_it(run, tmp_path):
-    code, out, err = run("mwpm", "pymatching", *SHORT, "--save", "it.json", "--csv", "it.csv", "--per", "round", "--rounds", "2")
+    code, out, err = run(
+        "mwpm", "pymatching", *SHORT, "--save", "it.json", "--csv", "it.csv", "--per", "round", "--rounds", "2"
+    )
     assert code == 0
     assert "c.stim: 16 detectors" in out
     assert "LER per round" in out
@@ -52,6 +54,25 @@ def test_a_table_on_stdout_progress_on_stderr_and_a_file_that_repeats_it(run, tm
     assert list(json.loads(out)["differing"]) == ["pymatching"]
 
 
+def test_after_an_interruption_what_was_counted_is_printed_and_the_same_command_goes_on(run, monkeypatch):
+    from autoqec.views.decoders_progress import DecodersDisplay
+
+    def interrupt(display, stage, detail, comparison):
+        if comparison.total >= 512:
+            raise KeyboardInterrupt
+
+    arguments = ("mwpm", "pymatching", *SHORT, "--save", "part.json")
+    with monkeypatch.context() as patch:
+        patch.setattr(DecodersDisplay, "show", interrupt)
+        code, out, err = run(*arguments, "-q")
+    assert code == 130
+    assert "512 shots, the same for all decoders; stopped: interrupted" in out
+    assert f"Continue with: autoqec compare {' '.join(arguments)} -q" in err
+    code, out, _ = run(*arguments, "-q")
+    assert code == 0
+    assert "1,000 shots, the same for all decoders; stopped: all shots are decoded" in out
+
+
 def test_json_has_what_follows_from_the_counts(run):
     code, out, err = run("mwpm", "pymatching", *SHORT, "--json", "-q", "--baseline", "pymatching")
     assert (code, err) == (0, "")
@@ -70,16 +91,14 @@ def test_tables_of_markdown(run):
     assert "| 1 | `mwpm` |" in out
 
 
-def test_a_decoder_that_fails_ends_with_1_and_the_others_are_there(run):
-    code, out, _ = run("mwpm", "pymatching", "chromobius", *SHORT, "-q") if _has("chromobius") else (1, "3 failed", "")
+def test_a_decoder_that_fails_ends_with_1_and_the_others_are_there(run, tmp_path):
+    (tmp_path / "three.dem").write_text("error(0.1) D0 D1 D2 L0\nerror(0.1) D0 D1\nerror(0.2) D2\n")
+    until = ("--until", "500shots", "--timing", "0", "-q", "--jobs", "1")
+    code, out, _ = run("pymatching", "mwpm", "vacuous", "--dem", "three.dem", *until)
+    text = " ".join(out.split())
     assert code == 1
-    assert "3 failed" in out
-
-
-def _has(name):
-    from importlib.util import find_spec
-
-    return find_spec(name) is not None
+    assert "2 failed after 0 shots, unusable: mwpm cannot decode three.dem" in text
+    assert "500 shots, the same for all decoders" in text
 
 
 def test_an_environment_at_a_rate(run):

@@ -24,9 +24,7 @@ def large():
     time = DecodingTime(5, 2000, {"p50": times, "p99.9": times}, 1024, times)
     decoders = (
         ComparedDecoder("mwpm", {}, time=time),
-        ComparedDecoder(
-            "sinter:a_module_of_a_package:AndAClassThatIsLong:x=[1, 2]", {}, time=time
-        ),
+        ComparedDecoder("sinter:a_module_of_a_package:AndAClassThatIsLong:x=[1, 2]", {}, time=time),
         ComparedDecoder("exp/run/3", {}, fits="family"),
         ComparedDecoder(
             "osd\x1b[31m", {}, failed=Failed("hang", "no progress " * 12, "wait", "/a/b/their.py", 7, 4096)
