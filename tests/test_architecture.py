@@ -84,6 +84,7 @@ SHARED = {
     "shared_threads": set(),
     "compiled_once": set(),
     "counted_words": set(),
+    "whole_files": {"errors"},
     "plugins": {
         "own_files",
         "errors",

@@ -6,6 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from autoqec.errors import AutoQECError, UsageError
+from autoqec.whole_files import write_file
 
 #: The places of a project's skills: the first for Claude Code, the second for Codex and others.
 SKILL_FILES = (".claude/skills/autoqec/SKILL.md", ".agents/skills/autoqec/SKILL.md")
@@ -43,7 +44,7 @@ def write_skill(top: Path) -> list[str]:
                 )
         for place in places:
             place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(data)
+            write_file(place, data)
     except OSError as error:
         raise AutoQECError(f"cannot write the skill: {error}") from error
     return list(SKILL_FILES)

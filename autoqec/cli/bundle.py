@@ -27,7 +27,9 @@ def command(run: str, output: Path, all_weights: bool, as_json: bool) -> int:
     from autoqec.views.front_json import front_rows
     from autoqec.views.log_lines import read_lines
     from autoqec.views.sync_text import print_bundle
+    from autoqec.whole_files import require_place
 
+    require_place(output)
     ledger = open_history()
     records = read_history(ledger, run)
     front = {row.round for row in front_rows(ledger, read_lines(ledger, run))}

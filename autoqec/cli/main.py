@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import shlex
 import signal
 import sys
 from traceback import walk_tb
@@ -13,10 +14,12 @@ from typing import Any
 import click
 
 from autoqec.cli.command_group import CommandGroup
+from autoqec.cli.left_open import round_left_open
 from autoqec.cli.standard_streams import drop_output, hand_back, reader_is_gone, take_streams
 from autoqec.compiled_once import compiling_told
-from autoqec.errors import AutoQECError
+from autoqec.errors import AutoQECError, UsageError
 from autoqec.installed_package import __version__
+from autoqec.whole_files import not_written
 
 #: Subcommand → its line of help. Its module is imported on use; see `module_of`.
 COMMANDS = {
@@ -101,7 +104,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     # Ignore a second Ctrl-C, which would leave child processes behind.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise KeyboardInterrupt
+    raise KeyboardInterrupt(*(["SIGTERM"] if number == signal.SIGTERM else []))
 
 
 def main(args: list[str] | None = None) -> None:
@@ -155,10 +158,18 @@ def _ran(given: list[str]) -> int:
 
         print_error(usage_error(error, cli, "autoqec", given))
         return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        from autoqec.views.console import say
+    except (KeyboardInterrupt, click.Abort) as error:
+        from autoqec.views.console import print_error, say
 
-        say(_interrupted(given))
+        if isinstance(error.__cause__, EOFError):  # what read something else came to its end
+            print_error(_unexpected(error.__cause__, given))
+            return 1
+        if isinstance(error.__context__, EOFError):  # click says Abort for all of these
+            hint = f"autoqec {shlex.join(given)} --help lists the options that answer it"
+            print_error(UsageError("standard input ended before the question was answered", hint=hint))
+            return 2
+        terminated = (error.__cause__ or error).args == ("SIGTERM",)
+        say(("stopped by SIGTERM" if terminated else "interrupted") + _what_is_left(given))
         return 130
     except (SystemExit, BrokenPipeError) as error:
         # click and rich turn a broken pipe into a SystemExit that looks like any other.
@@ -173,13 +184,16 @@ def _ran(given: list[str]) -> int:
         from autoqec.views.console import print_error
 
         print_error(error)
+        _say_what_is_open(given, error)
         return error.exit_code
     except Exception as error:
         if traceback:
             raise
         from autoqec.views.console import print_error
 
-        print_error((_not_written(error) if isinstance(error, OSError) else None) or _unexpected(error, given))
+        told = (_not_written(error) if isinstance(error, OSError) else None) or _unexpected(error, given)
+        print_error(told)
+        _say_what_is_open(given, told)
         return 1
 
 
@@ -190,17 +204,31 @@ def _say_compiling(what: str, seconds: float) -> None:
     say(compiling_note(what, seconds))
 
 
-def _interrupted(given: list[str]) -> str:
+def _command(given: list[str]) -> str:
+    """The subcommand among the arguments."""
+    return next((each for each in given if not each.startswith("-")), "")
+
+
+def _what_is_left(given: list[str]) -> str:
     """What is left of an interrupted command, and how to go on."""
-    command = next((each for each in given if each in COMMANDS), "")
-    if command in ("round", "resume", "compose", "agents"):
-        return "interrupted; nothing is lost. Continue with: autoqec resume"
-    if command == "verify" and not {"--audit", "--attest"} & set(given):
+    opened = round_left_open(_command(given))
+    if opened is not None:
+        return f"; round {opened} is open, and nothing of it is lost. Continue with: autoqec resume"
+    if _command(given) == "verify" and not {"--audit", "--attest"} & set(given):
         return (
-            "interrupted: no verdict was noted, and an attempt that had begun has spent its share of the error budget. Again:"
-            f" autoqec {' '.join(given)}"
+            ": no verdict was noted, and an attempt that had begun has spent its share of the error budget. Again:"
+            f" autoqec {shlex.join(given)}"
         )
-    return "interrupted"
+    return ""
+
+
+def _say_what_is_open(given: list[str], error: AutoQECError) -> None:
+    """Name the round that a failed command leaves open, if the error does not say how to go on."""
+    opened = None if "autoqec resume" in (error.hint or "") else round_left_open(_command(given))
+    if opened is not None:
+        from autoqec.views.console import say
+
+        say(f"round {opened} is open; continue with autoqec resume, or end it with autoqec resume --abandon {opened}")
 
 
 #: Modules that print; nothing else that they do writes.
@@ -226,17 +254,14 @@ def _not_written(error: OSError) -> AutoQECError | None:
         return None
     if printed:
         return _output_lost(error)
-    hint = "free some disk space, then run autoqec resume"
-    return AutoQECError(
-        f"{error.filename or 'a file'} cannot be written: {error.strerror}", hint=hint, code="not_written"
-    )
+    return not_written(error.filename or "a file", error)
 
 
 def _unexpected(error: Exception, given: list[str]) -> AutoQECError:
     """Describe an uncaught error for the user, with its plugin if a plugin raised it."""
     from autoqec.plugin_errors import one_line, origin
 
-    found, again = origin(error), f"autoqec --traceback {' '.join(given)}"
+    found, again = origin(error), f"autoqec --traceback {shlex.join(given)}"
     if found is None:
         return AutoQECError(f"internal error: {one_line(error)}", hint=f"run {again} and report what it prints")
     return AutoQECError(

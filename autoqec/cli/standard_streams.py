@@ -15,6 +15,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from autoqec.whole_files import standard_output_is
+
 #: The descriptor on which data leaves; another one once `take_streams` was called.
 _data = 1
 
@@ -39,6 +41,7 @@ def take_streams() -> None:
         sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
     _data = os.dup(1)
     os.dup2(2, 1)
+    standard_output_is(_data)
     codecs.register_error("autoqec-escape", _escaped)
     before = sys.stdout
     data = io.TextIOWrapper(os.fdopen(_data, "wb"), (before or sys.stderr).encoding, "autoqec-escape")

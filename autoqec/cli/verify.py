@@ -111,6 +111,10 @@ def command(
         raise UsageError(
             "the round is missing", hint="autoqec verify exp/<run>/<N>, or --front for all rounds on the front"
         )
+    if attest is not None:
+        from autoqec.whole_files import require_place
+
+        require_place(attest)
     ledger, settings = open_lab(settings_flags)
     run_name, number = parse_round_name(round_name)
     run = load_run(ledger, run_name)
@@ -190,9 +194,10 @@ def _attest(session: Session, state: RoundState, file: Path, *, as_json: bool) -
     from autoqec.loop.attesting import attest
     from autoqec.views.console import print_json
     from autoqec.views.verify_text import print_attested
+    from autoqec.whole_files import write_file
 
     found = attest(session, state)
-    file.write_text(dump_json(found) + "\n", encoding="utf-8")
+    write_file(file, f"{dump_json(found)}\n".encode())
     run, number, signed = state.claim.run, state.claim.number, "payload" in found
     if as_json:
         print_json(

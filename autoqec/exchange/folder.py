@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from autoqec.plugins import Registry, load_plugins
 from autoqec.problem.environment import ENVIRONMENT_FILE
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.size_limits import BLOB_BYTES, FILES, RECORD_BYTES
+from autoqec.whole_files import write_folder as write_files
 
 MANIFEST = "manifest.json"
 _SCHEMA = "autoqec.export/1"
@@ -130,18 +130,8 @@ def write_folder(package: Package, registry: Registry, folder: Path, *, onnx: bo
         "files": sorted([*files, MANIFEST]),
     }
     files[MANIFEST] = (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode()
-    _write(files, folder)
+    write_files(folder, files)
     return manifest
-
-
-def _write(files: Mapping[str, bytes], folder: Path) -> None:
-    try:
-        for path, data in files.items():
-            target = folder / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(data)
-    except OSError as error:
-        raise AutoQECError(f"cannot write {error.filename or folder}: {error.strerror}") from error
 
 
 def open_folder(folder: Path, registry: Registry | None = None) -> Deployed:

@@ -6,13 +6,13 @@ import keyword
 import re
 from collections.abc import Collection, Mapping
 from importlib.resources import files
-from importlib.resources.abc import Traversable
 from importlib.util import find_spec
 from pathlib import Path
 
 from autoqec.errors import UsageError
 from autoqec.installed_package import __version__
 from autoqec.plugins import KINDS, Registry
+from autoqec.whole_files import write_folder
 
 #: What a new plugin may be called: part of a distribution's name, of a module's, and what users write.
 _NAME = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*")
@@ -65,7 +65,9 @@ def write_plugin(name: str, kind: str, to: Path, registry: Registry, commands: C
         f"{words['package']}/{words['module']}.py": own / "module.py.template",
         f"tests/test_{words['package']}.py": own / "test.py.template",
     }
-    return [_write(folder / path, template, words) for path, template in texts.items()]
+    filled = {path: _filled(template.read_text(encoding="utf-8"), words) for path, template in texts.items()}
+    write_folder(folder, {path: text.encode() for path, text in filled.items()})
+    return [folder / path for path in texts]
 
 
 def _check_name(name: str, short: str, kind: str, registry: Registry, commands: Collection[str]) -> None:
@@ -104,9 +106,3 @@ def _filled(text: str, words: Mapping[str, str]) -> str:
     for name, word in words.items():
         text = text.replace("{{" + name + "}}", word)
     return text
-
-
-def _write(path: Path, template: Traversable, words: Mapping[str, str]) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(_filled(template.read_text(encoding="utf-8"), words), encoding="utf-8")
-    return path

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from autoqec.counted_words import counted
 from autoqec.errors import UsageError
 from autoqec.results.agent_comparison import ArmResult, by_agent, gain_of
+from autoqec.whole_files import require_place, written_aside
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,12 +30,11 @@ def check_plot(path: Path) -> None:
     """Refuse, before any round runs, a plot that cannot be written.
 
     Raises:
-        UsageError: The format is unknown, or the folder does not exist.
+        UsageError: The format is unknown, or it cannot be written there.
     """
     if path.suffix not in FORMATS:
         raise UsageError(f"--plot {path}: the file must end in {', '.join(FORMATS)}", hint="--plot comparison.png")
-    if not path.resolve().parent.is_dir():
-        raise UsageError(f"--plot {path}: there is no folder {path.resolve().parent}")
+    require_place(path)
 
 
 def plot_comparison(arms: Sequence[ArmResult], path: Path, title: str) -> None:
@@ -75,7 +75,8 @@ def plot_comparison(arms: Sequence[ArmResult], path: Path, title: str) -> None:
             axes.set_xlim(left=0)
             axes.spines[["top", "right"]].set_visible(False)
         figure.suptitle(title, fontsize=10)
-        figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
+        with written_aside(path) as part:
+            figure.savefig(part, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
 
 
 Track = list[tuple[float, float]]

@@ -2,6 +2,7 @@
 
 import errno
 import importlib
+import io
 import json
 import os
 import shutil
@@ -19,7 +20,8 @@ from autoqec.cli.lab import run_session
 from autoqec.cli.main import COMMANDS, module_of, run
 from autoqec.compiled_once import say_compiling
 from autoqec.config import load_settings
-from autoqec.history import close_claim, find_record, list_claims, list_runs, open_ledger
+from autoqec.errors import AutoQECError
+from autoqec.history import claim_round, close_claim, find_record, list_claims, list_runs, open_ledger
 from autoqec.plugins import load_plugins
 from autoqec.sandbox.child import Child
 from autoqec.testing import make_tiny_lab
@@ -175,7 +177,7 @@ def test_every_command_explains_itself(command, capsys):
         (["bogus"], 2, "there is no command bogus; known: init, round"),
         (["lgo"], 2, "there is no command lgo; did you mean log"),
         (["plugins", "chek"], 2, "did you mean check?"),
-        (["env", "new", "foo", "--set", "codee=1"], 2, "no file was written"),
+        (["env", "new", "foo", "--set", "codee=1"], 2, "nothing was written"),
         (["round", "--rounds", "0"], 2, "--rounds: must be a whole number from 1"),
         (["round", "--env", "nope"], 3, "there is no environment named 'nope'"),
         (["round", "--profile", "nope"], 2, "no profile 'nope'"),
@@ -540,13 +542,13 @@ def test_a_file_that_cannot_be_written_is_named(monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("args", "hint"),
     [
-        ("round", "Continue with: autoqec resume"),
+        ("round", "interrupted\n"),
         ("verify exp/r-abcd/1 -q", "Again: autoqec verify exp/r-abcd/1 -q"),
         ("log", "interrupted\n"),
         ("verify exp/r-abcd/1 --audit", "interrupted\n"),
     ],
 )
-def test_an_interrupted_command_says_how_to_go_on(monkeypatch, capsys, args, hint):
+def test_an_interrupted_command_says_how_to_go_on(here, monkeypatch, capsys, args, hint):
     def interrupted(**options):
         raise KeyboardInterrupt
 
@@ -555,7 +557,41 @@ def test_an_interrupted_command_says_how_to_go_on(monkeypatch, capsys, args, hin
     code, _, err = printed(capsys, command, *rest)
     assert code == 130
     assert hint in err
-    assert ("resume" in err) == (command == "round")
+    assert "resume" not in err
+
+
+@pytest.mark.parametrize(
+    ("stop", "code", "words"),
+    [
+        (
+            KeyboardInterrupt(),
+            130,
+            "interrupted; round {} is open, and nothing of it is lost. Continue with: autoqec resume",
+        ),
+        (KeyboardInterrupt("SIGTERM"), 130, "stopped by SIGTERM; round {} is open"),
+        (AutoQECError("wrong"), 1, "round {} is open; continue with autoqec resume, or end it with"),
+        (OSError(errno.ENOSPC, "No space left on device"), 1, "round {} is open; continue with autoqec resume"),
+        (LookupError("odd"), 1, "round {} is open; continue with autoqec resume"),
+    ],
+)
+def test_a_round_that_a_stopped_command_leaves_open_is_named(copied, monkeypatch, capsys, stop, code, words):
+    def stopped(**options):
+        raise stop
+
+    claim = claim_round(open_ledger("."), copied[0]["run"])
+    monkeypatch.setattr("autoqec.cli.round.command.callback", stopped)
+    got, _, err = printed(capsys, "round")
+    assert (got, words.format(f"{claim.run}/{claim.number}") in err) == (code, True), err
+    assert "resume" not in printed(capsys, "log", "--verdict", "x")[2]
+
+
+def test_input_that_ends_is_no_interruption(here, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    code, _, err = printed(capsys, "env", "new", "asked", "--ask")
+    assert (code, err.split("error: ")[1].splitlines()[0]) == (
+        2,
+        "standard input ended before the question was answered",
+    )
 
 
 def _start(folder, *args):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 from pathlib import Path
 
@@ -108,6 +109,18 @@ def test_a_bundle_can_be_pulled_into_a_lab_that_has_another_part_of_the_run(bund
     assert history.read_notes(ledger, run.name, "metrics") == history.read_notes(lab, run.name, "metrics")
 
 
+def test_a_full_disk_is_an_error_about_the_file_and_not_about_the_store(bundle, lab, run):
+    before, limits = bundle.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limits[1]))
+    try:
+        with pytest.raises(AutoQECError, match="run.bundle cannot be written: File too large") as caught:
+            history.write_bundle(lab, run.name, bundle, weights=[])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "fsck" not in caught.value.hint
+    assert bundle.read_bytes() == before
+
+
 def test_a_bundle_appears_whole_or_not_at_all(bundle, lab, run, tmp_path, git):
     before = bundle.read_bytes()
     tree = git("rev-parse", "exp/depol-abcd/1^{tree}").strip()
@@ -115,7 +128,7 @@ def test_a_bundle_appears_whole_or_not_at_all(bundle, lab, run, tmp_path, git):
     with pytest.raises(AutoQECError, match="cannot pack the run"):
         history.write_bundle(lab, run.name, bundle, weights=[])
     assert bundle.read_bytes() == before
-    with pytest.raises(AutoQECError, match="could not write .*/absent/run.bundle"):
+    with pytest.raises(AutoQECError, match="/absent/run.bundle cannot be written: No such file"):
         history.write_bundle(lab, "other-abcd", tmp_path / "absent" / "run.bundle", weights=[])
     with pytest.raises(NotFoundError, match="no run"):
         history.write_bundle(lab, "none-abcd", bundle, weights=[])

@@ -97,7 +97,7 @@ def test_plots_of_one_seed_of_no_round_and_of_many_agents(tmp_path):
     assert "agent7 (mean of 1 seed)" in (tmp_path / "p.svg").read_text()
     with pytest.raises(UsageError, match="png"):
         check_plot(tmp_path / "p.gif")
-    with pytest.raises(UsageError, match="no folder"):
+    with pytest.raises(UsageError, match="none/p.svg cannot be written: No such file"):
         check_plot(tmp_path / "none" / "p.svg")
 
 

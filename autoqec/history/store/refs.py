@@ -254,9 +254,9 @@ def _cut_torn_line(log: Path, size: int | None) -> None:
 def _hint(reason: str) -> str:
     text = reason.lower()
     if any(word in text for word in ("no space", "quota", "too large", "disk is full")):
-        return "free some disk space, then run `autoqec resume`; nothing was half-written"
+        return "free some disk space, then run the command again; nothing was half-written"
     if any(word in text for word in ("permission denied", "read-only", "not permitted")):
-        return "make the .git directory writable for this user, then run `autoqec resume`"
+        return "make the .git directory writable for this user, then run the command again"
     if "beneath" in text:
         return "rename the branches below that name: git branch -m <old> <new>"
     if "lock" in text:

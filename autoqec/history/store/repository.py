@@ -10,6 +10,7 @@ import pygit2
 from pygit2.enums import FileMode
 
 from autoqec.errors import AutoQECError, NotFoundError
+from autoqec.whole_files import explained, write_file
 
 FALLBACK_NAME = "autoqec"
 FALLBACK_EMAIL = "autoqec@localhost"
@@ -192,8 +193,9 @@ def _write_absent(top: Path, files: Mapping[str, bytes]) -> list[str]:
     for name, data in sorted(files.items()):
         target = top / name
         if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(data)
+            with explained(target):
+                target.parent.mkdir(parents=True, exist_ok=True)
+            write_file(target, data)
             hold.append(name)
         elif target.is_file() and target.read_bytes() == data:
             hold.append(name)
@@ -222,5 +224,7 @@ def _configure(ledger: Ledger) -> None:
     attributes = ledger.git_dir / "info" / "attributes"
     present = attributes.read_text() if attributes.exists() else ""
     if _ATTRIBUTES not in present:
-        attributes.parent.mkdir(exist_ok=True)
-        attributes.write_text(present + ("" if present.endswith("\n") or not present else "\n") + _ATTRIBUTES)
+        text = present + ("" if present.endswith("\n") or not present else "\n") + _ATTRIBUTES
+        with explained(attributes):
+            attributes.parent.mkdir(exist_ok=True)
+        write_file(attributes, text.encode())

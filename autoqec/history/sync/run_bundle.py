@@ -6,17 +6,21 @@ the first autoqec command in the clone fetches the rest (`push_pull.fetch_bundle
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 from autoqec.errors import AutoQECError
 from autoqec.history.rounds.run_refs import load_run
 from autoqec.history.store.git_program import run_git
-from autoqec.history.store.refs import explain_write, list_refs
+from autoqec.history.store.refs import list_refs
 from autoqec.history.store.repository import Ledger
 from autoqec.history.sync.joining import SHARED, run_of
+from autoqec.whole_files import written_aside
 
 _BRANCH = "refs/heads/main"  # a clone of the bundle checks this out; it is at the base
 
@@ -50,17 +54,12 @@ def write_bundle(ledger: Ledger, run: str, path: str | os.PathLike[str], weights
     # The format is a list of refs, an empty line and a pack (gitformat-bundle). `git bundle create` accepts names only, so
     # it cannot set HEAD to the run's base instead of the present checkout.
     header = "".join(f"{oid} {ref}\n" for ref, oid in refs.items())
-    whole = Path(path).absolute()
-    part = whole.with_name(f".{whole.name}.{os.getpid()}")
-    try:
-        with explain_write(str(whole)), part.open("wb") as stream:
-            stream.write(f"# v2 git bundle\n{header}\n".encode())
-            stream.flush()
-            _pack(ledger, list(refs.values()), stream)
+    with written_aside(Path(path)) as part, part.open("wb") as stream:
+        stream.write(f"# v2 git bundle\n{header}\n".encode())
+        stream.flush()
+        _pack(ledger, list(refs.values()), stream)
+        with suppress(OSError):  # it is a pipe
             os.fsync(stream.fileno())
-            os.replace(part, whole)
-    finally:
-        part.unlink(missing_ok=True)
     return list(refs)
 
 
@@ -69,5 +68,8 @@ def _pack(ledger: Ledger, oids: list[str], stream: IO[bytes]) -> None:
     options = ("--revs", "--stdout", "--quiet", "--delta-base-offset")
     done = run_git(ledger, "pack-objects", *options, stdin=lines, stdout=stream)
     if done.returncode != 0:
+        for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+            if os.strerror(number) in done.stderr or (number, done.returncode) == (errno.EFBIG, -signal.SIGXFSZ):
+                raise OSError(number, os.strerror(number))  # about the file, not about the store
         reason = done.stderr.strip().splitlines()[-1:] or ["git gave no reason"]
         raise AutoQECError(f"git cannot pack the run: {reason[0]}", hint="git fsck")
