@@ -28,15 +28,20 @@ def open_history() -> Ledger:
     return ledger
 
 
+#: Where environments are outside of a lab.
+ENVIRONMENTS_HERE = Path("envs")
+
+
 def environment_folders_here() -> list[Path]:
-    """Return the folders to search for environments; the lab's own folder comes first, if there is a lab."""
+    """Return the folders to search for environments; the lab's own folder comes first, outside a lab the one here."""
     from autoqec.errors import AutoQECError
     from autoqec.loop.session import environment_folders
 
     try:
         return environment_folders(open_ledger("."))
     except AutoQECError:
-        return environment_folders(None)  # outside a lab: the environments of the package
+        # Outside a lab: what `env new` writes here, and the environments of the package.
+        return [*([ENVIRONMENTS_HERE] if ENVIRONMENTS_HERE.is_dir() else []), *environment_folders(None)]
 
 
 def _opened() -> Ledger:

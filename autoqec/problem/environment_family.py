@@ -21,7 +21,7 @@ from autoqec.canonical import dump_flow, load_yaml
 from autoqec.errors import NotFoundError, UsageError
 from autoqec.field_problems import explain
 from autoqec.problem.code_contract import Code, built_code
-from autoqec.problem.drafting import draft
+from autoqec.problem.drafting import changed, yaml_of
 from autoqec.problem.environment import (
     ENVIRONMENT_FILE,
     Environment,
@@ -264,8 +264,8 @@ def _member(
     like = {name: value for name, value in raw.items() if name not in _LEFT_OUT}
     hint = "correct --set or --p; autoqec env check shows the environment's own fields"
     try:
-        text = draft(template.name, template.environment.story, like, changes).encode()
-        environment = checked_fields(Environment, load_yaml(text, name=where))
+        fields = changed(like, changes)
+        environment, text = checked_fields(Environment, fields), yaml_of(fields).encode()
         files = {ENVIRONMENT_FILE: text} | _files(template, environment)
         loaded = LoadedEnvironment(environment, files, where)
         return Member(loaded, values, built_code(loaded, code_kinds))
