@@ -246,9 +246,9 @@ def test_a_wrong_answer_is_asked_for_again_and_the_others_stay(run, tmp_path):
 def test_at_the_end_of_input_the_answers_are_printed_as_a_command(run, tmp_path):
     answers = "My story\nstim_generated\nrepetition_code:memory\n3\n"
     code, out, err = run("new", "asked", "--ask", "--set", "protocol.alpha=0.01", answers=answers)
-    assert (code, out) == (130, "")
+    assert (code, out) == (2, "")
     assert not (tmp_path / "envs").exists()
-    command = err.partition("your answers again: autoqec ")[2].partition(" interrupted")[0]
+    command = err.partition("your answers again: autoqec ")[2].partition(" error: ")[0]
     words = shlex.split(command)[1:]
     assert run(*words, "--set", "code.rounds=2")[0] == 0
     found = made(tmp_path, "asked").environment
