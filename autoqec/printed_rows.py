@@ -70,11 +70,28 @@ class DegreeRow(TypedDict):
 
 
 class RateRow(TypedDict):
-    """A decoder's logical error rate with its 95 % interval."""
+    """A decoder's logical error rate with its 95 % interval, and its time; see `autoqec.results.measured_decoder`."""
 
     ler: float
     ler_ci: Sequence[float]
     shots: int
+    failures: int
+    same_shots: Mapping[str, int]
+    worse: bool
+    us_per_shot: float
+    us_per_shot_quartiles: Sequence[float]
+    batches: int
+
+
+class GainRow(TypedDict):
+    """Which gain a verdict can show; see `autoqec.results.resolvable_gain.ResolvableGain`."""
+
+    shots: int
+    level: float
+    ler: float
+    at_most: bool
+    ratio: float | None
+    ratio_at_best: float | None
 
 
 class OddityRow(TypedDict):
@@ -104,6 +121,8 @@ class EnvironmentRow(TypedDict):
     detectors: int
     observables: int
     mechanisms: int
+    graph_like: int
+    graph_like_share: float
     incidences: int
     matching_edges: int | None
     matchable: bool
@@ -112,7 +131,11 @@ class EnvironmentRow(TypedDict):
     detector_degree: DegreeRow
     fingerprint: str
     decoders: Mapping[str, RateRow]
+    requested_shots: int
+    interrupted: bool
+    drawing_us_per_shot: float
     sampling: SamplingRow
+    gain: GainRow
     findings: Sequence[OddityRow]
 
 

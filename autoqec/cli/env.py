@@ -98,30 +98,48 @@ def _found(names: tuple[str, ...], changes: tuple[str, ...], registry: Registry)
 @click.argument("env", nargs=-1, required=True)
 @click.option(
     "--shots",
-    default=65536,
-    show_default=True,
     type=click.IntRange(1, 10**8),
-    help="Shots for the baseline's logical error rate.",
+    help="Exactly so many shots for each decoder; by default 65,536 or the protocol's score_shots, and fewer for slow references.",
 )
 @_set_option
+@options.profile_option
 @options.json_option
-def check(env: tuple[str, ...], shots: int, changes: tuple[str, ...], as_json: bool) -> int:
+@options.quiet_option
+def check(
+    env: tuple[str, ...],
+    shots: int | None,
+    changes: tuple[str, ...],
+    profile: str | None,
+    as_json: bool,
+    quiet: bool,
+) -> int:
     """Compile and sample ENV, and describe it or its first error.
 
     ENV is an environment's name or file, or a circuit, an error model or matrices as they are: F.stim, F.dem, hx.npy hz.npy, or
-    a folder. Nothing is written. --set tries other values: --set noise.kind=si1000 --set 'noise.p=[0.001]'.
+    a folder. Nothing is written. --set tries other values: --set noise.kind=si1000 --set 'noise.p=[0.001]'. On Ctrl-C, what was
+    counted is printed.
     """
-    from autoqec.plugins import load_plugins
-    from autoqec.printed_rows import EnvironmentRow
-    from autoqec.scoring.baseline import describe_environment
+    from autoqec.views.check_progress import CheckProgress
     from autoqec.views.console import print_json
-    from autoqec.views.installed_text import print_environment
 
-    registry = load_plugins()
-    loaded = _found(env, changes, registry)
-    facts = cast(EnvironmentRow, describe_environment(loaded, registry, shots))
+    with CheckProgress(quiet=quiet) as progress:
+        progress.say(f"reading {' '.join(env)} and compiling its decoders")
+        from autoqec.plugins import load_plugins
+        from autoqec.scoring.baseline import CheckRequest, describe_environment
+        from autoqec.views.environment_text import print_environment
+
+        registry = load_plugins()
+        request = CheckRequest(shots, _verify_shots(profile))
+        facts = describe_environment(_found(env, changes, registry), registry, request, progress.shots)
     print_json([{"schema": "autoqec.env_check/1", **facts}]) if as_json else print_environment(facts)
-    return 0
+    return 130 if facts["interrupted"] else 0
+
+
+def _verify_shots(profile: str | None) -> int:
+    """The most shots of a verdict, by the profile."""
+    from autoqec.config import load_settings
+
+    return load_settings(_lab(), {"profile": profile}).profile.verify_shots
 
 
 @command.command()
