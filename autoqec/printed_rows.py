@@ -113,6 +113,15 @@ class SamplingRow(TypedDict):
     speedup: NotRequired[float | None]
 
 
+class RoundTimeRow(TypedDict):
+    """What a round would take; see `autoqec.results.round_time.RoundTime`."""
+
+    train_at_most: float
+    score: float
+    verdict_at_most: float
+    us_with_beliefs: float | None
+
+
 class EnvironmentRow(TypedDict):
     """An environment, as `autoqec env check` prints it; see `autoqec.scoring.baseline.describe_environment`."""
 
@@ -136,6 +145,7 @@ class EnvironmentRow(TypedDict):
     drawing_us_per_shot: float
     sampling: SamplingRow
     gain: GainRow
+    round: RoundTimeRow | None
     findings: Sequence[OddityRow]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from autoqec.plugins import Registry
     from autoqec.problem.environment import LoadedEnvironment
     from autoqec.problem.given_files import GivenFiles
+    from autoqec.settings_schema import Profile
 
 #: The name of the files that are given among an interview's answers, as on the command line.
 _FROM = "--from"
@@ -99,7 +100,7 @@ def _found(names: tuple[str, ...], changes: tuple[str, ...], registry: Registry)
 @click.option(
     "--shots",
     type=click.IntRange(1, 10**8),
-    help="Exactly so many shots for each decoder; by default 65,536 or the protocol's score_shots, and fewer for slow references.",
+    help="Exactly so many shots for each decoder; by default 65,536 or the protocol's score_shots, fewer for slow references.",
 )
 @_set_option
 @options.profile_option
@@ -129,17 +130,28 @@ def check(
         from autoqec.views.environment_text import print_environment
 
         registry = load_plugins()
-        request = CheckRequest(shots, _verify_shots(profile))
+        request = CheckRequest(shots, _profile(profile))
         facts = describe_environment(_found(env, changes, registry), registry, request, progress.shots)
     print_json([{"schema": "autoqec.env_check/1", **facts}]) if as_json else print_environment(facts)
     return 130 if facts["interrupted"] else 0
 
 
-def _verify_shots(profile: str | None) -> int:
-    """The most shots of a verdict, by the profile."""
+def _profile(name: str | None) -> Profile:
+    """How much a round may spend."""
     from autoqec.config import load_settings
 
-    return load_settings(_lab(), {"profile": profile}).profile.verify_shots
+    return load_settings(_lab(), {"profile": name}).profile
+
+
+def _lab() -> Path | None:
+    """The lab's working tree; None outside of one."""
+    from autoqec.errors import AutoQECError
+    from autoqec.history import open_ledger
+
+    try:
+        return open_ledger(".").workdir
+    except AutoQECError:
+        return None
 
 
 @command.command()

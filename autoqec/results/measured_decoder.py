@@ -20,7 +20,7 @@ class ShotTime:
     Attributes:
         mean: Of all shots.
         low, high: Quartiles of the batches' means.
-        batches: How many there were.
+        batches: How many there were, without those that are smaller than half of the largest, as the first ones are.
     """
 
     mean: float
@@ -77,7 +77,8 @@ class MeasuredDecoder:
         """The time of a shot; None if it decoded none."""
         if not self.shots:
             return None
-        each = sorted(1e6 * seconds / shots for shots, seconds in self.batches)
+        most = max(shots for shots, _ in self.batches)
+        each = [1e6 * seconds / shots for shots, seconds in self.batches if 2 * shots >= most]
         low, _, high = quantiles(each, n=4, method="inclusive") if len(each) > 1 else (each[0],) * 3
         return ShotTime(1e6 * self.seconds / self.shots, low, high, len(each))
 
@@ -94,4 +95,3 @@ class MeasuredDecoder:
             "worse": self.is_worse,
             **(time.to_row() if time is not None else {}),
         }
-

@@ -17,14 +17,19 @@ from autoqec.problem.environment import DRAFT, ENVIRONMENT_FILE, LoadedEnvironme
 from autoqec.problem.locating import line_of
 from autoqec.problem.problem import Problem
 from autoqec.results.measured_decoder import MeasuredDecoder
-from autoqec.results.resolvable_gain import resolvable_gain
+from autoqec.results.resolvable_gain import ResolvableGain, resolvable_gain
+from autoqec.results.round_time import PartTimes, RoundTime, round_time
 from autoqec.results.statistics import rate_interval
 from autoqec.scoring.problem_findings import components, degrees, findings
 from autoqec.scoring.sampling_advice import sampling_advice
-from autoqec.scoring.timed_decoding import Report, TimedDecoding
+from autoqec.scoring.timed_decoding import Report, TimedDecoding, seconds_with_beliefs
+from autoqec.settings_schema import BUILTIN_PROFILES, Profile
 
 #: Shots of the baseline where nobody and no protocol says how many.
 SHOTS = 65_536
+
+#: A gain that trained rounds often reach.
+_USUAL_RATIO = 0.8
 
 #: Processor seconds of a reference decoder where nobody says how many shots: a slow one then decodes fewer.
 _REFERENCE_SECONDS = 20.0
@@ -36,11 +41,11 @@ class CheckRequest:
 
     Attributes:
         shots: Exactly so many for each decoder; None for what the environment's protocol and the time allow.
-        verify_shots: The most shots of a verdict, as the profile says; the protocol may say fewer.
+        profile: How much a round may spend; the protocol may say less.
     """
 
     shots: int | None = None
-    verify_shots: int | None = None
+    profile: Profile = BUILTIN_PROFILES["dev"]
 
     def wanted(self, loaded: LoadedEnvironment) -> int:
         """Shots of the baseline."""
@@ -49,7 +54,13 @@ class CheckRequest:
     def verdict_shots(self, loaded: LoadedEnvironment) -> int:
         """The most shots of a verdict."""
         protocol = loaded.environment.protocol
-        return min(protocol.max_shots, protocol.scaled(self.verify_shots) if self.verify_shots else protocol.max_shots)
+        return min(protocol.max_shots, protocol.scaled(self.profile.verify_shots))
+
+    def score_shots(self, loaded: LoadedEnvironment) -> int:
+        """Shots of a round's metrics."""
+        protocol = loaded.environment.protocol
+        wanted = protocol.scaled(self.profile.score_shots)
+        return min(wanted, protocol.score_shots or wanted)
 
 
 def _quiet(label: str, done: int, total: int) -> None:
@@ -86,16 +97,21 @@ def describe_environment(
     plain = decoding.measured[baseline]
     if not plain.shots:
         raise KeyboardInterrupt
-    found = [*findings(problem, plain), *_about_references(decoding, baseline, missing)]
     sampling: dict[str, Any] = {"pays": "plain", "why": "interrupted before this was measured"}
-    if complete:
-        seconds = (plain.seconds + decoding.drawing_seconds) / plain.shots
-        rate = plain.failures / plain.shots
-        sampling = sampling_advice(problem, decoders[baseline], decoding.key, decoding.chunks, rate, seconds)
+    time: RoundTime | None = None
+    try:
+        if complete:
+            rate, seconds = plain.failures / plain.shots, decoding.drawing_seconds + plain.seconds
+            sampling = sampling_advice(
+                problem, decoders[baseline], decoding.key, decoding.chunks, rate, seconds / plain.shots
+            )
+            time = _round_time(decoding, baseline, loaded, registry, request)
+    except KeyboardInterrupt:
+        complete = False
     upper = rate_interval(plain.failures, plain.shots)[1]
-    gain = resolvable_gain(
-        plain.failures, plain.shots, upper, request.verdict_shots(loaded), environment.protocol.alpha
-    )
+    alpha, verdict_shots = environment.protocol.alpha, request.verdict_shots(loaded)
+    gain = resolvable_gain(plain.failures, plain.shots, upper, verdict_shots, alpha)
+    found = [*findings(problem, plain), *_about_gain(gain, sampling), *_about_references(decoding, baseline, missing)]
     text = loaded.files[ENVIRONMENT_FILE]
     row = {
         "name": environment.name,
@@ -107,11 +123,38 @@ def describe_environment(
         "drawing_us_per_shot": round(1e6 * decoding.drawing_seconds / plain.shots, 3),
         "sampling": sampling,
         "gain": gain.to_row(),
+        "round": None if time is None else time.to_row(),
         "findings": [
             each | {"line": None if loaded.origin == DRAFT else line_of(text, each["field"])} for each in found
         ],
     }
     return cast(EnvironmentRow, row)
+
+
+def _round_time(
+    decoding: TimedDecoding, baseline: str, loaded: LoadedEnvironment, registry: Registry, request: CheckRequest
+) -> RoundTime:
+    """What a round would take, as far as that does not depend on its candidate."""
+    decoder = loaded.environment.decoder
+    takes = registry.get("decoder", decoder.kind).capabilities.get("takes_beliefs")
+    if takes:
+        decoding.report(f"{baseline} with beliefs", 0, decoding.wanted)
+    compiled = decoding.decoders[baseline]
+    with_beliefs = seconds_with_beliefs(decoding.problem, compiled, decoding.shots_of(0)) if takes else None
+    plain = decoding.measured[baseline]
+    references = [each for label, each in decoding.measured.items() if label != baseline and each.shots]
+    parts = PartTimes(
+        decoding.drawing_seconds / plain.shots,
+        plain.seconds / plain.shots,
+        with_beliefs,
+        sum(each.seconds / each.shots for each in references),
+    )
+    return round_time(
+        parts,
+        train_seconds=request.profile.train_seconds,
+        score_shots=request.score_shots(loaded),
+        verdict_shots=request.verdict_shots(loaded),
+    )
 
 
 def _sizes(problem: Problem) -> dict[str, Any]:
@@ -130,6 +173,16 @@ def _sizes(problem: Problem) -> dict[str, Any]:
         **degrees(problem),
         "fingerprint": problem.fingerprint,
     }
+
+
+def _about_gain(gain: ResolvableGain, sampling: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A finding where the shots of a verdict show no usual gain."""
+    if gain.ratio is not None and gain.ratio >= _USUAL_RATIO:
+        return []
+    told = "no gain" if gain.ratio is None else f"only a ratio of LERs below {gain.ratio:.2g}"
+    hint = "protocol.sampling: stratified" if sampling["pays"] == "stratified" else "protocol.shots_factor"
+    text = f"the {gain.shots:,} shots of a verdict can show {told} at this LER; {hint} helps"
+    return [{"field": "protocol.max_shots", "finding": text}]
 
 
 def _about_references(decoding: TimedDecoding, baseline: str, missing: Mapping[str, str]) -> list[dict[str, Any]]:

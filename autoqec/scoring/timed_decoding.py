@@ -12,6 +12,7 @@ from time import process_time
 import numpy as np
 
 from autoqec.decoding.decoder_contract import CompiledDecoder
+from autoqec.problem.dem import prior_llr
 from autoqec.problem.problem import Problem
 from autoqec.problem.sampling import CHUNK_SHOTS, Shots, sample_chunk
 from autoqec.problem.streams import derive_seed
@@ -23,6 +24,9 @@ _BATCH_SECONDS, _GROWTH = 0.25, 8
 
 #: Shots of the first batch, whose time does not count: it may compile, and fills caches.
 _FIRST = 16
+
+#: Bytes of the beliefs of a batch, and processor seconds of what is measured beside the counts.
+_BELIEF_BYTES, _PART_SECONDS = 64 * 2**20, 1.0
 
 #: Told how many of how many shots a decoder has decoded.
 Report = Callable[[str, int, int], None]
@@ -120,3 +124,26 @@ def _counts(fails: np.ndarray, baseline: np.ndarray) -> PairedCounts:
 def _next_size(shots: int, seconds: float) -> int:
     fitting = int(_BATCH_SECONDS * shots / max(seconds, 1e-9))
     return max(1, min(CHUNK_SHOTS, fitting, _GROWTH * shots))
+
+
+def seconds_with_beliefs(problem: Problem, decoder: CompiledDecoder, drawn: Shots) -> float:
+    """Processor seconds of a shot that is decoded with beliefs of its own, as behind a predecoder; measured for a second.
+
+    Args:
+        problem: The problem; its priors are the beliefs.
+        decoder: One that takes beliefs.
+        drawn: Shots, at least one.
+    """
+    priors = prior_llr(problem.mechanisms.priors)
+    most = max(1, min(len(drawn), _BELIEF_BYTES // priors.nbytes))
+    beliefs = np.tile(priors, (most, 1))
+    decoder.decode(drawn.syndromes[:1], beliefs[:1])
+    size, shots, seconds = 1, 0, 0.0
+    while shots < len(drawn) and seconds < _PART_SECONDS:
+        part = drawn.syndromes[shots : shots + size]
+        began = process_time()
+        decoder.decode(part, beliefs[: len(part)])
+        took = process_time() - began
+        shots, seconds = shots + len(part), seconds + took
+        size = min(most, _next_size(len(part), took))
+    return seconds / shots

@@ -9,7 +9,7 @@ from autoqec.views.figures_text import interval_text, rate_text
 from autoqec.views.installed_text import print_facts
 
 if TYPE_CHECKING:
-    from autoqec.printed_rows import EnvironmentRow, GainRow
+    from autoqec.printed_rows import EnvironmentRow, GainRow, RoundTimeRow
 
 #: Facts that are printed as they are, in this order.
 _PLAIN = ("name", "identity", "detectors", "observables", "mechanisms")
@@ -42,13 +42,18 @@ def _lines(facts: EnvironmentRow) -> Iterator[tuple[str, object]]:
         yield f"LER {name}", f"{rate_text(rate['ler'], 5)} {interval_text((low, high), 5)} over {rate['shots']:,} shots"
     for name, rate in facts["decoders"].items():
         low, high = rate["us_per_shot_quartiles"]
-        yield f"time {name}", f"{rate['us_per_shot']:.3g} µs a shot on one core, half of the batches {low:.3g} to {high:.3g}"
+        yield (
+            f"time {name}",
+            f"{rate['us_per_shot']:.3g} µs a shot on one core, quartiles {low:.3g} and {high:.3g}",
+        )
     told = facts["sampling"]
     yield "sampling that pays", f"{told['pays']}: {told['why']}"
     if "ler_ci" in told and "ler" in told:
         low, high = told["ler_ci"]
         yield "LER by strata", f"{told['ler']:.3g} [{low:.2g}, {high:.2g}]"
     yield "gain that shows", _gain(facts["gain"])
+    if facts["round"] is not None:
+        yield "a round takes", _round(facts["round"])
     for number, found in enumerate(facts["findings"], start=1):
         where = found["field"] if found["line"] is None else f"line {found['line']}, {found['field']}"
         yield f"finding {number}", f"{where}: {found['finding']}"
@@ -56,12 +61,18 @@ def _lines(facts: EnvironmentRow) -> Iterator[tuple[str, object]]:
         yield "interrupted", f"these are the shots counted so far, of {facts['requested_shots']:,}"
 
 
+def _round(time: RoundTimeRow) -> str:
+    """What a round would take."""
+    beliefs = time["us_with_beliefs"]
+    told = "" if beliefs is None else f" (with beliefs {beliefs:.3g} µs a shot)"
+    return (
+        f"up to {time['train_at_most']:,.0f} s to train, {time['score']:,.3g} s of one core to score and at most"
+        f" {time['verdict_at_most']:,.3g} s for a verdict{told}, and what its candidate computes"
+    )
+
+
 def _gain(gain: GainRow) -> str:
     """Which ratio the shots of a verdict can show."""
-    shots = f"the {gain['shots']:,} shots of a verdict"
-    if gain["ratio_at_best"] is None:
-        return f"none in {shots}: the baseline fails too rarely"
-    best = f"{gain['ratio_at_best']:.3g} if it makes no new failure"
     if gain["ratio"] is None:
-        return f"a ratio below {best}, in {shots}"
-    return f"a ratio of LERs below {gain['ratio']:.3g} in {shots}; {best}"
+        return f"none: in the {gain['shots']:,} shots of a verdict the baseline fails too rarely"
+    return f"a ratio of LERs below {gain['ratio']:.3g}, in the {gain['shots']:,} shots of a verdict"
