@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 #: The name of the files that are given among an interview's answers, as on the command line.
 _FROM = "--from"
 
-#: Where environments are outside of a lab.
-_HERE = Path("envs")
-
 
 @click.group(cls=CommandGroup)
 def command() -> None:
@@ -30,20 +27,16 @@ def command() -> None:
 
 def _folders() -> list[Path]:
     """Return the folders to search for environments; the lab's own folder comes first."""
-    from autoqec.errors import AutoQECError
-    from autoqec.history import open_ledger
-    from autoqec.loop.session import environment_folders
+    from autoqec.cli.lab import environment_folders_here
 
-    try:
-        return environment_folders(open_ledger("."))
-    except AutoQECError:
-        # Outside a lab: what `env new` writes there, and the environments of the package.
-        return [*([_HERE] if _HERE.is_dir() else []), *environment_folders(None)]
+    return environment_folders_here()
 
 
 def _own_folder() -> Path:
+    from autoqec.cli.lab import ENVIRONMENTS_HERE
+
     *own, _ = _folders()
-    return own[0] if own else _HERE  # never the package's folder
+    return own[0] if own else ENVIRONMENTS_HERE  # never the package's folder
 
 
 @command.command("list")
