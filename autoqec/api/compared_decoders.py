@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from autoqec.api.decoding_arguments import DecodedOn, DecoderNamed, named_decoders, source_of
 from autoqec.api.row_tables import Table
-from autoqec.comparing.comparison_file import write_comparison, write_rows
 from autoqec.comparing.compare_decoders import ComparisonPlan, ComparisonProgress
 from autoqec.comparing.compare_decoders import compare as compare_named
+from autoqec.comparing.comparison_file import write_comparison, write_rows
 from autoqec.comparing.shot_source import KeyedShots, ShotSource
 from autoqec.comparing.stopping_rule import read_until
 from autoqec.comparing.timing import SECONDS
@@ -166,7 +166,7 @@ def compare(
     Args:
         decoders: Two or more: names as `autoqec compare` takes them (`mwpm`, `osd:method=osd_cs,order=10`, `pymatching`,
             `sinter:module:Class`, `exp/<run>/<N>`, the folder of an export), or rounds.
-        on: A stim circuit or detector error model, an `Environment`, the name of one, or the path of a `.stim`, `.dem` or YAML file.
+        on: A stim circuit or error model, an `Environment`, the name of one, or the path of a `.stim`, `.dem` or YAML file.
         p: Physical error rate of an environment; by default its target.
         until: When to stop: `decided` (every pair has a word), `100000shots`, `60s`; of several, the first.
         baseline: The decoder that others are compared with first; by default the first.
@@ -187,7 +187,9 @@ def compare(
     labels = [each.label for each in found]
     (first,) = named_decoders([baseline], registry, lab) if baseline is not None else (found[0],)
     if first.label not in labels:
-        raise UsageError(f"the baseline {first.label} is none of the decoders", hint=f"name one of: {', '.join(labels)}")
+        raise UsageError(
+            f"the baseline {first.label} is none of the decoders", hint=f"name one of: {', '.join(labels)}"
+        )
     plan = ComparisonPlan(
         until=read_until([until] if isinstance(until, str) else until),
         baseline=labels.index(first.label),

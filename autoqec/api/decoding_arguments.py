@@ -31,7 +31,9 @@ DecoderNamed: TypeAlias = "str | Round"
 #: What is decoded.
 DecodedOn: TypeAlias = "str | os.PathLike[str] | Environment | stim.Circuit | stim.DetectorErrorModel"
 
-_SOURCES = "give a stim circuit, a detector error model, an Environment, its name, or the path of a .stim, .dem or YAML file"
+_SOURCES = (
+    "give a stim circuit, a detector error model, an Environment, its name, or the path of a .stim, .dem or YAML file"
+)
 
 
 def named_decoders(

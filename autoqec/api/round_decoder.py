@@ -60,4 +60,3 @@ class RoundDecoder(ArrayDecoder):
 
     def __repr__(self) -> str:
         return f"<decoder of {self.name}, {'in a locked process' if self.locked else 'in this process'}>"
-
