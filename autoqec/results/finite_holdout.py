@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from autoqec.results.counts import PairedCounts
-from autoqec.results.statistics import look_alpha, mcnemar_p, rate_interval
+from autoqec.results.statistics import rate_interval
 
 
 @dataclass(frozen=True)
@@ -31,25 +31,3 @@ class FiniteHoldout:
             rate_interval(counts.candidate_failures, counts.shots),
             rate_interval(counts.candidate_only, unequal) if unequal else None,
         )
-
-
-#: Two decoders that are alike fail the same shots; about so many of the baseline's failures are of shots that one alone fails.
-UNEQUAL = 0.5
-
-
-def least_gain(shots: int, ler: float, alpha: float, look: int) -> float | None:
-    """The ratio of rates that a finite holdout shows to be better than one about half of the time; nearer to one it seldom does.
-
-    Args:
-        shots: Of the holdout.
-        ler: The baseline's rate.
-        alpha: The environment's error budget.
-        look: The number of the look.
-
-    Returns:
-        The ratio, if the two fail `UNEQUAL` times as many shots alone as the baseline fails; None if no ratio can be shown.
-    """
-    failures = round(shots * ler)
-    unequal, level = round(UNEQUAL * failures), look_alpha(alpha, look)
-    passing = [own for own in range(unequal // 2 + 1) if mcnemar_p(PairedCounts(shots, 0, unequal - own, own)) <= level]
-    return 1 - (unequal - 2 * passing[-1]) / failures if passing else None

@@ -2,58 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from autoqec.problem.environment import LoadedEnvironment
-from autoqec.problem.problem import Problem
-from autoqec.problem.recording import chunk_of, chunks_in, is_recorded, recording_of
-from autoqec.problem.sampling import Shots, sample_chunk
-from autoqec.problem.streams import derive_seed
-from autoqec.results.finite_holdout import least_gain
+from autoqec.problem.recording import Recording
+from autoqec.problem.sampling import Shots
+from autoqec.results.measured_decoder import MeasuredDecoder
+from autoqec.results.resolvable_gain import ResolvableGain, least_gain
+from autoqec.results.statistics import look_alpha, rate_interval
 
 #: The looks whose least gain is told.
 _LOOKS = (1, 5)
 
 
-def checked_chunks(loaded: LoadedEnvironment, problem: Problem, chunks: int, key: bytes) -> Iterator[Shots]:
-    """The shots on which the decoders of an environment are measured.
+def checked_shots(recording: Recording, wanted: int) -> Shots:
+    """The recorded shots on which the decoders of an environment are measured: for development, then for training.
 
-    Where shots are recorded, those for training and development: nobody looks at the holdout before a candidate does.
-
-    Args:
-        loaded: The environment.
-        problem: Its problem.
-        chunks: How many chunks, at most.
-        key: Of fresh shots.
+    Nobody looks at the holdout before a candidate does.
     """
-    if not is_recorded(loaded):
-        yield from (sample_chunk(problem, derive_seed(key, "check", chunk)) for chunk in range(chunks))
-        return
-    recording = recording_of(loaded, problem)
     parts = recording.development, recording.training
-    known = Shots(
-        np.concatenate([part.syndromes for part in parts]), np.concatenate([part.observables for part in parts])
+    return Shots(
+        np.concatenate([part.syndromes for part in parts])[:wanted],
+        np.concatenate([part.observables for part in parts])[:wanted],
     )
-    yield from (chunk_of(known, chunk) for chunk in range(min(chunks, chunks_in(known))))
 
 
-def recorded_parts(loaded: LoadedEnvironment, problem: Problem, ler: float) -> dict[str, Any]:
-    """What is told of a recording: under `recorded` its digest, shots in all and by part, and the least gain by look.
+def recorded_gain(recording: Recording, baseline: MeasuredDecoder, alpha: float) -> ResolvableGain:
+    """What the holdout can show at the first look, by McNemar's exact test on expected counts.
 
     Args:
-        loaded: The environment.
-        problem: Its problem.
-        ler: The baseline's rate.
-
-    Returns:
-        Nothing if shots are drawn.
+        recording: The recording.
+        baseline: As measured.
+        alpha: The environment's error budget.
     """
-    if not is_recorded(loaded):
-        return {}
-    recording, alpha = recording_of(loaded, problem), loaded.environment.protocol.alpha
+    shots = len(recording.holdout)
+    ler = baseline.failures / baseline.shots
+    if not baseline.failures:
+        ler = rate_interval(0, baseline.shots)[1]
+    ratio, at_best = (least_gain(shots, ler, alpha, 1, at_best=best) for best in (False, True))
+    return ResolvableGain(shots, look_alpha(alpha, 1), ler, not baseline.failures, ratio, at_best)
+
+
+def recorded_parts(recording: Recording, ler: float, alpha: float) -> dict[str, Any]:
+    """What is told of a recording: its digest, shots in all and by part, and the least gain by look.
+
+    Args:
+        recording: The recording.
+        ler: The baseline's rate.
+        alpha: The environment's error budget.
+    """
     shots = {name: len(getattr(recording, name)) for name in ("training", "development", "holdout")}
     least = {str(look): least_gain(shots["holdout"], ler, alpha, look) for look in _LOOKS}
-    return {"recorded": {"digest": recording.digest, "shots": recording.shots, **shots, "least_gain": least}}
+    return {"digest": recording.digest, "shots": recording.shots, **shots, "least_gain": least}

@@ -26,10 +26,12 @@ from autoqec.problem.sampling import CHUNK_SHOTS, Shots
 from autoqec.results.audit import audit
 from autoqec.results.counts import PairedCounts
 from autoqec.results.decision import exact_word
+from autoqec.results.resolvable_gain import least_gain
 from autoqec.results.statistics import look_alpha, look_share, next_look
 from autoqec.results.verdict import Verdict
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring import shard
+from autoqec.scoring.baseline import CheckRequest, describe_environment
 from autoqec.scoring.score_stream import ScoreStream
 from autoqec.scoring.scoring_requests import ScoringTask
 from autoqec.scoring.verifier_contract import VerificationRequest
@@ -317,6 +319,35 @@ def test_nothing_is_drawn_in_the_place_of_recorded_shots(stream):
         shard.score_chunks(task.to_message())
     with pytest.raises(UsageError, match="no fresh ones can be drawn"):
         stream("duel").score(0, 1)
+
+
+def test_env_check_measures_on_what_is_not_the_holdout_and_says_what_the_holdout_shows():
+    recording = recording_of(environment(), _problem())
+    facts = describe_environment(environment(), load_plugins(), CheckRequest(10**6))
+    known = np.concatenate([recording.development.syndromes, recording.training.syndromes])
+    truth = np.concatenate([recording.development.observables, recording.training.observables])
+    found = pymatching.Matching(MODEL).decode_batch(known, bit_packed_shots=True, bit_packed_predictions=True)
+    rate = facts["decoders"]["mwpm"]
+    assert (rate["shots"], rate["ler"]) == (21_000, (found != truth).any(axis=1).mean())
+    told = facts["recorded"]
+    assert [told[name] for name in ("training", "development", "holdout", "shots")] == [15_000, 6_000, 9_000, SHOTS]
+    assert told["digest"] == recording.digest
+    assert facts["sampling"]["pays"] == "plain"
+    assert facts["gain"]["shots"] == 9_000
+    assert facts["gain"]["level"] == 0.025
+    assert (
+        told["least_gain"]["5"] < told["least_gain"]["1"] == facts["gain"]["ratio"] < facts["gain"]["ratio_at_best"] < 1
+    )
+
+
+@pytest.mark.parametrize(("at_best", "fewer"), [(True, 6), (False, 17)])
+def test_the_least_gain_is_the_first_that_mcnemars_test_shows(at_best, fewer):
+    ratio = least_gain(1_000, 0.1, 0.05, 1, at_best=at_best)
+    assert round(100 * (1 - ratio)) == fewer
+    unequal = fewer if at_best else 67
+    pvalue = [binomtest((unequal - each) // 2, unequal, alternative="less").pvalue for each in (fewer - 1, fewer)]
+    assert at_best or pvalue[1] <= 0.025 < pvalue[0]
+    assert least_gain(1_000, 0.001, 0.05, 1) is None
 
 
 def test_the_code_conforms():
