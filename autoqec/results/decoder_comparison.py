@@ -18,6 +18,7 @@ from typing import Any, Literal
 from autoqec.results.counts import PairedCounts
 from autoqec.results.decision import FUTILE_RATIO
 from autoqec.results.note_form import mapping, write_record
+from autoqec.results.reference_gates import GatedReference, behind_gate
 from autoqec.results.statistics import finite, log_e_better, log_e_worse, rate_interval, ratio_interval
 
 SCHEMA = "autoqec.decoder_comparison/1"
@@ -92,6 +93,8 @@ class ComparedDecoder:
         settings: What it is: the same settings give the same answers.
         fits: How a round's weights came to this problem; empty for other decoders.
         most_shots: It decodes the first so many shots only, because it is slow and that was asked for; None for all.
+        gate: The decoder that chooses its shots, because it is slow and that was asked for: it decodes those which the other is
+            least sure of, and elsewhere has the other's answer. Empty if it decodes all.
         failed: Why it stopped giving answers; None if it did not.
         time: How fast it is; None if that was not measured.
     """
@@ -100,6 +103,7 @@ class ComparedDecoder:
     settings: Mapping[str, Any]
     fits: str = ""
     most_shots: int | None = None
+    gate: str = ""
     failed: Failed | None = None
     time: DecodingTime | None = None
 
@@ -158,6 +162,8 @@ class ComparedPart:
         answers: SHA-256 of each decoder's answers, its first 16 digits; empty for one that did not decode it.
         invalid: Shots without a valid answer, by decoder.
         seconds: What each decoder's process took.
+        gates: Of each decoder behind a gate, by its place: shots that it decoded; of the others, a sample that it decoded too;
+            and those of the sample to which it gives another answer than the gate's decoder.
     """
 
     shots: int
@@ -167,6 +173,7 @@ class ComparedPart:
     answers: tuple[str, ...]
     invalid: tuple[int, ...]
     seconds: tuple[float, ...]
+    gates: Mapping[str, tuple[int, int, int]] = mapping()
 
 
 @dataclass(frozen=True)
@@ -273,6 +280,14 @@ class Comparison:
     def invalid(self, place: int) -> int:
         """Shots on which a decoder gave no valid answer; they are among its failures."""
         return sum(part.invalid[place] for part in self.parts)
+
+    def gate(self, place: int) -> GatedReference | None:
+        """What a decoder behind a gate was run on, and how much it may have missed; None for any other."""
+        parts = [part for part in self.parts if str(place) in part.gates]
+        if not parts:
+            return None
+        sent, sampled, differing = map(sum, zip(*(part.gates[str(place)] for part in parts), strict=True))
+        return behind_gate(sum(part.shots for part in parts), sent, sampled, differing)
 
     def seconds(self, place: int) -> float:
         """Seconds of a decoder's process."""
