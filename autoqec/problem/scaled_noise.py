@@ -1,9 +1,9 @@
 """Multiplies the noise of a circuit or error model that a file brings: every probability p becomes p times a factor.
 
 A factor is refused where a probability would leave what its channel allows: 1/2 for flips and for errors of a model, 3/4 and
-15/16 for depolarization of one and two qubits, where the state is fully mixed, and 1 for the sum of errors that exclude each other.
-Correlated errors of one chain exclude each other, so it is the probabilities of the chain's outcomes that are multiplied. A model
-is scaled error by error; of a circuit scaled first, the error model differs from that by terms of second order.
+15/16 for depolarization of one and two qubits, where the state is fully mixed, and 1 for the sum of errors that exclude each
+other. Correlated errors of one chain exclude each other, so it is the probabilities of the chain's outcomes that are
+multiplied. A model is scaled error by error; the error model of a scaled circuit differs from that by terms of second order.
 """
 
 from __future__ import annotations

@@ -108,8 +108,8 @@ def harm_cells(
     """Score a candidate with a fixed number of shots at each cell next to the target.
 
     Where only the noise's strength differs, candidate and decoders are told the target's error model, as on a device whose
-    rates have drifted: in the same processes, and the candidate has nothing but the shots to tell the cell by. Another number of rounds is another
-    circuit, which both must know.
+    rates have drifted: in the same processes, and the candidate has nothing but the shots to tell the cell by. Another number
+    of rounds is another circuit, which both must know.
 
     Returns:
         A row for each cell. Beside the words of `harm_word` there is `not_applicable`: the code or its weights do not exist
