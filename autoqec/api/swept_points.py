@@ -146,7 +146,7 @@ def sweep(
         limits=SweepLimits(relative_error, max_errors, max_shots, max_seconds),
         jobs=jobs,
         per=per,
-        file=csv,
+        file=None if csv is None else Path(csv),
         key=key,
         lab=lab_folder(lab),
         registry=registry,
