@@ -85,12 +85,21 @@ def serve(channel: Channel) -> None:
     """First message: an `OpenRequest`, answered by `{"made"}` and, once compiled, by `{"ready", "seconds"}`.
 
     Then each `DecodeRequest` is answered by blobs `observables` and `invalid` and by `seconds`, or, where it asks to measure, by
-    `time`. Before an answer there may be frames `{"done"}`, the shots that are decoded.
+    `time`. Before an answer there may be frames `{"done"}`, the shots that are decoded. A further `OpenRequest` has the decoder
+    made and compiled again, for another problem.
     """
     go_first()
-    request = OpenRequest.from_message(channel.receive())
-    sys.path += [folder for folder in request.folders if folder not in sys.path]
-    registry = load_plugins()
+    registry: Registry | None = None
+    message = channel.receive()
+    while True:
+        request = OpenRequest.from_message(message)
+        sys.path += [folder for folder in request.folders if folder not in sys.path]
+        registry = registry or load_plugins()
+        message = _serve_problem(channel, request, registry)
+
+
+def _serve_problem(channel: Channel, request: OpenRequest, registry: Registry) -> Message:
+    """Compile the decoder for one problem, and answer what is asked; the first message that opens another one."""
     made = _Made.of(request, registry)
     channel.send(Message({"made": True}))
     problem = _problem(request, registry)
@@ -100,12 +109,13 @@ def serve(channel: Channel) -> None:
         for shots in _to_warm_up(problem):
             checked(compiled.decode(shots), len(shots), problem.observable_bytes)
     channel.send(Message({"ready": True, "seconds": time.perf_counter() - began}))
-    while True:
-        asked = DecodeRequest.from_message(channel.receive())
+    while "decoder" not in (message := channel.receive()).fields:
+        asked = DecodeRequest.from_message(message)
         if asked.measure > 0:
             channel.send(_measured(compiled, problem, made.owner, asked))
         else:
             _answer(channel, compiled, problem, made.owner, asked)
+    return message
 
 
 def _to_warm_up(problem: Problem) -> tuple[np.ndarray, ...]:

@@ -152,7 +152,10 @@ class _Office:
             self._ask(worker, worker.task, shots)
             return
         self._left = [task for task in self._left if not task.is_over]
-        fresh = next((task for task in self._left if not task.working), None)
+        waiting = [task for task in self._left if not task.working]
+        # A worker stays with its decoder, because loading another one takes seconds.
+        own = [task for task in waiting if worker.task is not None and task.label == worker.task.label]
+        fresh = next(iter(own or waiting), None)
         if fresh is None:
             others = [task for task in self._left if task is not worker.task and task.next_shots()]
             fresh = max(others, key=lambda task: task.seconds_left / (1 + task.working), default=None)
