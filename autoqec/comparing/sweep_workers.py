@@ -32,12 +32,13 @@ _WORTH_HELP_SECONDS = 5.0
 Progress = Callable[[SweepProgress], None]
 
 
-def count_tasks(tasks: Sequence[SweepTask], jobs: int, progress: Progress) -> None:
+def count_tasks(tasks: Sequence[SweepTask], jobs: int, progress: Progress, agreed_key: Callable[[], str]) -> None:
     """Count until all tasks are over.
 
     Args:
         tasks: The tasks, of which some may be over.
         jobs: How many workers.
+        agreed_key: Called once the decoders are checked; returns the key of the shots.
         progress: Called with what goes on, in the caller's thread.
 
     Raises:
@@ -49,6 +50,7 @@ def count_tasks(tasks: Sequence[SweepTask], jobs: int, progress: Progress) -> No
     with ExitStack() as opened:
         office = _Office(tasks, jobs, progress, opened)
         office.check_decoders()
+        office.use_key(agreed_key())
         try:
             office.count()
         finally:  # interrupted too
@@ -135,6 +137,16 @@ class _Office:
             worker = self._settled(answer)
             if left:
                 self._open(worker, left.pop(0))
+
+    def use_key(self, key: str) -> None:
+        """Draw the shots from a key. What is open for another key is opened again."""
+        for task in self._tasks:
+            if task.key != key:
+                task.use_key(key)
+                task.working = 0
+        for worker in self._workers:
+            if worker.task is not None and not worker.task.working:
+                worker.task = None
 
     def count(self) -> None:
         """Count until all tasks are over."""
