@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from autoqec.canonical import dump_flow
 from autoqec.problem.cell import CODE_FIELDS, Cell, target_cell
-from autoqec.problem.environment import ENVIRONMENT_FILE, Environment, LoadedEnvironment, environment_from_files
+from autoqec.problem.environment import (
+    ENVIRONMENT_FILE,
+    RECORDED,
+    Environment,
+    LoadedEnvironment,
+    environment_from_files,
+)
 
 #: Significant digits of a rescaled physical error rate, so that 0.003 times 1.2 is 0.0036.
 _DIGITS = 6
@@ -48,8 +54,10 @@ def environment_cell(environment: Environment) -> Cell:
 def rates_beside(environment: Environment) -> tuple[float, ...]:
     """Return the noise strengths of the do-no-harm cells; without such cells, those that are usual.
 
-    They are physical error rates or, where a file brings the noise, factors of its probabilities.
+    They are physical error rates or, where a file brings the noise, factors of its probabilities. Recorded shots have none.
     """
+    if environment.code.kind == RECORDED:
+        return ()
     noise = environment.noise
     given = noise.kind == "given"
     target = (noise.factor or 1.0) if given else noise.target
@@ -61,8 +69,11 @@ def rates_beside(environment: Environment) -> tuple[float, ...]:
 def neighbours(environment: Environment) -> list[Cell]:
     """Return the do-no-harm cells: the target's noise times each factor of `protocol.harm_cells`, and one round more and less.
 
-    A quantity that the environment fixes (noise given by a file, a code without `rounds`) has no neighbours.
+    A quantity that the environment fixes (noise given by a file, a code without `rounds`) has no neighbours, and recorded shots
+    have none.
     """
+    if environment.code.kind == RECORDED:
+        return []
     target = environment_cell(environment)
     found = []
     if environment.protocol.harm_cells:
