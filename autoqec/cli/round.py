@@ -77,14 +77,16 @@ def command(
     """
     from autoqec.agents.agent_contract import ROLES, ReplyAwaited
     from autoqec.agents.tape import Recorder
-    from autoqec.history import require_writable
+    from autoqec.history import list_runs, record_run, require_writable
     from autoqec.loop.carried_start import check_origin
     from autoqec.loop.many_rounds import run_rounds
     from autoqec.loop.opened_session import require_plugins
+    from autoqec.loop.preflight import agents_to_ask, require_ready
     from autoqec.loop.session import make_agent, open_run
     from autoqec.plugins import load_plugins
     from autoqec.results.rungs import COMPLETE
     from autoqec.views.round_text import round_printer
+    from autoqec.whole_files import require_place
 
     _check_origin(origin, untrained, alone=not (dry_run or record or replay))
     ledger, settings = open_lab({**flags, "default_env": env})
@@ -106,15 +108,21 @@ def command(
     )
     if origin is not None:
         check_origin(ledger, open_here(dry=True), origin)
-    run = open_here(dry=dry_run)
+    run = open_here(dry=True)
     _check_tape(tape, replay, run)
-    recorder = Recorder(Path(record), run_head(run)) if record else None
+    if record:
+        require_place(Path(record))
     show = round_printer(ledger, as_json)
-    with run_session(ledger, registry, settings, run, quiet=quiet, recorder=recorder, tape=tape) as session:
-        for role in () if tape else ROLES:
-            make_agent(session, role, settings[role])  # refuse wrong options before a round is claimed
+    with run_session(ledger, registry, settings, run, quiet=quiet, tape=tape) as session:
         if dry_run:
+            for role in () if tape else ROLES:
+                make_agent(session, role, settings[role])  # refuses wrong options
             return _dry(session, rounds, as_json)
+        asked = agents_to_ask(session)
+        require_ready(session, asked if origin is None or rounds > 1 else {"analyst": settings["analyst"]})
+        if all(known.name != run.name for known in list_runs(ledger)):
+            record_run(ledger, run)  # not before all is there that its rounds need
+        session.recorder = Recorder(Path(record), run_head(run)) if record else None
 
         def finished(record: RoundRecord) -> None:
             show(record)
@@ -143,8 +151,10 @@ def _check_origin(origin: str | None, untrained: bool, *, alone: bool) -> None:
 
 def _carried_round(session: Session, origin: str, *, untrained: bool) -> RoundRecord:
     from autoqec.loop.carried_start import carried_start
+    from autoqec.loop.many_rounds import require_a_rounds_time
     from autoqec.loop.one_round import run_round
 
+    require_a_rounds_time(session)
     return run_round(session, *carried_start(session, origin, untrained=untrained))
 
 

@@ -13,6 +13,7 @@ from autoqec.history.reading.trust_policy import trusted
 from autoqec.loop.identity import require_identity, sealed_parents
 from autoqec.loop.own_records import note_own, note_verdict
 from autoqec.loop.parents import composed_parents
+from autoqec.loop.preflight import NEW_RUN, NO_STRONG_REFERENCE, require_judge
 from autoqec.loop.round_state import RoundState
 from autoqec.loop.session import Session
 from autoqec.problem.environment import Choice
@@ -22,11 +23,6 @@ from autoqec.results.verdict import Verdict
 from autoqec.results.verification_events import Begun
 from autoqec.scoring.verification import verify_in_process
 from autoqec.scoring.verifier_contract import VerificationRequest
-
-#: The value of the setting `strong_reference` that switches it off.
-NO_STRONG_REFERENCE = "none"
-
-_NEW_RUN = "start a new run, which has a budget of its own: autoqec round --new"
 
 
 @dataclass(frozen=True)
@@ -86,7 +82,7 @@ def judge(session: Session, state: RoundState, asked: Asked = Asked(), *, replay
         if replay.evidence.intent:
             about["intent"] = replay.evidence.intent
         return _verify(session, _asked_again(request, replay)).noted(**about)
-    _check_strong_reference(session)
+    require_judge(session)
     if not session.settings["signing_key"] and trusted(session.ledger).signed_only:
         session.event("verdict_unsigned", round=state.claim.number)
     attempt, intent = _begin_attempt(session, state)
@@ -196,27 +192,6 @@ def _takes(session: Session, kind: str) -> bool:
     return True
 
 
-def _check_strong_reference(session: Session) -> None:
-    """Refuse a decoder that cannot run, before an attempt is spent: it would run last.
-
-    Raises:
-        AutoQECError: There is no such decoder, not for this problem, or its package is not installed.
-    """
-    kind = session.settings["strong_reference"]
-    if kind not in ("", NO_STRONG_REFERENCE):
-        if session.environment.environment.protocol.by_strata:
-            raise UsageError(
-                f"strong_reference: {kind} cannot be compared on shots by strata",
-                hint="set strong_reference to none, or leave out protocol.sampling",
-                code="no_strata",
-            )
-        problem = session.problem
-        try:
-            compile_decoder(Choice(kind=kind), problem, session.registry)
-        except AutoQECError as error:
-            raise error.at("strong_reference") from error
-
-
 def _begin_attempt(session: Session, state: RoundState) -> tuple[int, str]:
     """Number the attempt and note its intent, under one lock: two concurrent verifiers must not share a number.
 
@@ -235,7 +210,7 @@ def _begin_attempt(session: Session, state: RoundState) -> tuple[int, str]:
         if attempt is None:
             raise BudgetSpentError(
                 f"the error budget of run {state.claim.run} is spent, by {len(chain.intents)} verifications",
-                hint=_NEW_RUN,
+                hint=NEW_RUN,
             )
         begun = Begun(attempt, share=attempt_share(attempt), chain=chain.next_chain, **_subject(session, state))
         intent = note_own(session, state, "verdict", begun.to_note()).digest

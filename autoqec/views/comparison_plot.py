@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autoqec.counted_words import counted
-from autoqec.errors import UsageError
+from autoqec.errors import MissingPackageError, UsageError
 from autoqec.results.agent_comparison import ArmResult, by_agent, gain_of
 from autoqec.whole_files import require_place, written_aside
 
@@ -31,9 +32,12 @@ def check_plot(path: Path) -> None:
 
     Raises:
         UsageError: The format is unknown, or it cannot be written there.
+        MissingPackageError: matplotlib is not installed.
     """
     if path.suffix not in FORMATS:
         raise UsageError(f"--plot {path}: the file must end in {', '.join(FORMATS)}", hint="--plot comparison.png")
+    if find_spec("matplotlib") is None:
+        raise MissingPackageError("--plot needs matplotlib", hint="pip install matplotlib")
     require_place(path)
 
 
