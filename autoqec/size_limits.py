@@ -51,6 +51,22 @@ CONFIG_BYTES: Final = 256 * _KIB
 #: The JSON header of weights: a line for each tensor.
 WEIGHTS_HEADER_BYTES: Final = 4 * _MIB
 
+#: Detectors of a problem; a chunk of shots with more would fill a laptop's memory.
+DETECTORS: Final = 200_000
+#: Observables. Every mechanism has a bit for each, and codes with more logical qubits are far beyond any decoder here.
+OBSERVABLES: Final = 4096
+#: Instructions of an error model without repeats: a surface code of distance 51 has 3.5 million in 51 rounds.
+MODEL_INSTRUCTIONS: Final = 5_000_000
+#: Their targets.
+MODEL_TARGETS: Final = 30_000_000
+#: Bytes of the observables that all mechanisms flip.
+FLIPS_BYTES: Final = 512 * _MIB
+#: Instructions and targets of a circuit without repeats: seconds of work for stim.
+CIRCUIT_OPERATIONS: Final = 50_000_000
+#: Qubits, by their largest number: stim holds two bits of each in every shot.
+QUBITS: Final = 200_000
+#: Measurements: stim holds those of a whole chunk of shots.
+MEASUREMENTS: Final = 1_000_000
 #: Entries of a dense matrix, and of an array that a file claims to hold. A laptop cannot decode larger codes.
 MATRIX_ENTRIES: Final = 64 * 1024 * 1024
 #: What an archive of arrays may unpack to: such a matrix of 8-byte numbers.

@@ -8,6 +8,7 @@ import numpy as np
 
 from autoqec.errors import UsageError
 from autoqec.problem.gf2 import independent_of, kernel, rank
+from autoqec.size_limits import OBSERVABLES
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def css_code(hx: np.ndarray, hz: np.ndarray, lx: np.ndarray | None = None, lz: n
 
     Raises:
         UsageError: Sizes differ, an X check anticommutes with a Z check (the error names both), the code has no logical
-            qubit, or the given logical operators are not k independent ones that commute with the checks.
+            qubit or too many, or the given logical operators are not k independent ones that commute with the checks.
     """
     if hx.shape[1] != hz.shape[1]:
         raise UsageError(f"the X checks act on {hx.shape[1]} qubits, but the Z checks on {hz.shape[1]}")
@@ -57,6 +58,8 @@ def css_code(hx: np.ndarray, hz: np.ndarray, lx: np.ndarray | None = None, lz: n
     k = hx.shape[1] - rank(hx) - rank(hz)
     if k == 0:
         raise UsageError("the code has no logical qubit: n - rank(hx) - rank(hz) is 0")
+    if k > OBSERVABLES:
+        raise UsageError(f"the code has {k:,} logical qubits; at most {OBSERVABLES:,} fit in memory", code="over_limit")
     return CssCode(hx, hz, _logicals(lx, hx, hz, k, "lx"), _logicals(lz, hz, hx, k, "lz"))
 
 
@@ -77,4 +80,8 @@ def _logicals(given: np.ndarray | None, same: np.ndarray, other: np.ndarray, k: 
 
 
 def _odd_overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return (a.astype(np.int64) @ b.T.astype(np.int64)) % 2 == 1
+    """Which rows of `a` share an odd number of places with which rows of `b`, bool `[rows of a, rows of b]`."""
+    from scipy.sparse import csr_array
+
+    shared = csr_array(a, dtype=np.int64) @ csr_array(b, dtype=np.int64).T
+    return np.asarray(shared.toarray() % 2 == 1)

@@ -1,7 +1,9 @@
 """Compiles a detector error model into the two graphs for decoders: mechanisms (a Tanner graph) and matching edges.
 
 Mechanisms are independent errors, hyperedges over detectors; belief propagation runs on them. Edges are the one- and
-two-detector pieces into which stim decomposes mechanisms; matching runs on them.
+two-detector pieces into which stim decomposes mechanisms; matching runs on them. A model in which no error flips more than two
+detectors is a matching graph as it stands, so what it suggests to decompose errors into is ignored: two pieces in place of one
+edge would make matching pay for one error twice.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ import numpy as np
 import stim
 
 from autoqec.errors import UsageError
+from autoqec.problem.flat_errors import FlatErrors, flat_errors
+from autoqec.size_limits import FLIPS_BYTES, in_words
 
 #: Bound on log-likelihood ratios: exp(-50) is far below any rate that sampling can resolve.
 LLR_BOUND = 50.0
@@ -60,108 +64,176 @@ class Edges:
         return len(self.ends)
 
 
-_Piece = tuple[tuple[int, ...], tuple[int, ...]]
-
-
-def _odd(values: list[int]) -> tuple[int, ...]:
-    """Return the values that occur an odd number of times, sorted: two flips of one detector cancel."""
-    left: set[int] = set()
-    for value in values:
-        left ^= {value}
-    return tuple(sorted(left))
-
-
-def _pieces(instruction: stim.DemInstruction) -> list[_Piece]:
-    pieces = []
-    for group in instruction.target_groups():
-        detectors = _odd([t.val for t in group if t.is_relative_detector_id()])
-        observables = _odd([t.val for t in group if t.is_logical_observable_id()])
-        if detectors or observables:
-            pieces.append((detectors, observables))
-    return pieces
-
-
-def _packed(rows: list[tuple[int, ...]], count: int) -> np.ndarray:
-    bits = np.zeros((len(rows), count), dtype=np.uint8)
-    for row, members in enumerate(rows):
-        bits[row, list(members)] = 1
-    return np.packbits(bits, axis=1, bitorder="little")
-
-
-def _offsets(lengths: list[int]) -> np.ndarray:
-    return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int32)
-
-
 def read_dem(dem: stim.DetectorErrorModel) -> tuple[Mechanisms, Edges | None]:
     """Compile a detector error model into mechanisms and, if every piece is graph-like, matching edges.
 
-    Instructions with the same (detectors, observables) merge by `p(1-q) + q(1-p)`, the probability that an odd number of
-    them fires. Instructions with probability zero or without effect are dropped. So are errors that flip an observable but
+    Args:
+        dem: Any detector error model within the limits of `model_size.check_model`; this function flattens repeats and shifts.
+
+    Returns:
+        See `compile_errors`.
+
+    Raises:
+        UsageError: See `compile_errors`.
+    """
+    return compile_errors(flat_errors(dem.flattened()), dem.num_observables)
+
+
+def compile_errors(errors: FlatErrors, observables: int) -> tuple[Mechanisms, Edges | None]:
+    """Compile errors into mechanisms and, if every piece is graph-like, matching edges.
+
+    Errors with the same (detectors, observables) merge by `p(1-q) + q(1-p)`, the probability that an odd number of
+    them fires. Errors with probability zero or without effect are dropped. So are errors that flip an observable but
     no detector, because no decoder can see them.
 
     Args:
-        dem: Any detector error model; this function flattens repeats and shifts.
+        errors: The errors of a flattened model.
+        observables: How many observables it has.
 
     Returns:
         The mechanisms, and the edges; None instead of edges if a piece has three or more detectors, or only observables.
 
     Raises:
-        UsageError: An instruction has probability 1, or no mechanism is left.
+        UsageError: An error has probability 1, no mechanism is left, or the flips of all mechanisms take too much memory.
     """
-    index: dict[_Piece, int] = {}
-    priors: list[float] = []
-    decompositions: list[list[_Piece]] = []
-    of_instruction: list[int] = []
-    for instruction in dem.flattened():
-        if instruction.type != "error":
-            continue
-        probability = instruction.args_copy()[0]
-        if probability >= 1.0:
-            raise UsageError(
-                f"the error model has an error that always fires: {instruction}", hint="give it a probability below 1"
-            )
-        pieces = _pieces(instruction)
-        whole = (_odd([d for ds, _ in pieces for d in ds]), _odd([o for _, obs in pieces for o in obs]))
-        if probability == 0.0 or not whole[0]:
-            of_instruction.append(-1)
-            continue
-        mechanism = index.setdefault(whole, len(index))
-        of_instruction.append(mechanism)
-        if mechanism == len(priors):
-            priors.append(probability)
-            decompositions.append(pieces)
-        else:
-            # Keep the first decomposition: all of them have the same detectors and observables.
-            priors[mechanism] = priors[mechanism] * (1 - probability) + probability * (1 - priors[mechanism])
-    if not index:
+    sure = np.flatnonzero(errors.probability >= 1.0)
+    if len(sure):
+        raise UsageError(
+            f"the error model has an error that always fires: {_written(errors, int(sure[0]))}",
+            hint="give it a probability below 1",
+        )
+    sizes = errors.detectors_of(errors.whole, errors.whole_start)
+    kept = np.flatnonzero((errors.probability > 0) & (sizes > 0))
+    of_error, first = _numbered(errors.whole, errors.whole_start, kept)
+    if not len(first):
         raise UsageError(
             "the error model has no error that flips a detector", hint="add noise and detectors to the circuit"
         )
-    wholes = list(index)
+    if len(first) * ((observables + 7) // 8) > FLIPS_BYTES:
+        raise UsageError(
+            f"the error model has {len(first):,} mechanisms and {observables:,} observables; the observables that they flip "
+            f"may take {in_words(FLIPS_BYTES)}",
+            hint="choose fewer observables",
+            code="over_limit",
+        )
+    probability = errors.probability[kept]
+    priors = probability[first]
+    again = np.ones(len(kept), dtype=np.bool_)
+    again[first] = False
+    for mechanism, p in zip(of_error[again].tolist(), probability[again].tolist(), strict=True):
+        priors[mechanism] = priors[mechanism] * (1 - p) + p * (1 - priors[mechanism])
+    of_instruction = np.full(len(errors), -1, dtype=np.int32)
+    of_instruction[kept] = of_error
+    chosen = kept[first]
+    targets, start = _rows(errors.whole, errors.whole_start, chosen)
+    inner = targets < errors.base
     mechanisms = Mechanisms(
-        priors=np.array(priors, dtype=np.float64),
-        detector=np.array([d for detectors, _ in wholes for d in detectors], dtype=np.int32),
-        start=_offsets([len(detectors) for detectors, _ in wholes]),
-        observables=_packed([observables for _, observables in wholes], dem.num_observables),
-        of_instruction=np.array(of_instruction, dtype=np.int32),
+        priors=priors,
+        detector=targets[inner],
+        start=_offsets(sizes[chosen]),
+        observables=_packed(targets, start, errors.base, observables),
+        of_instruction=of_instruction,
     )
-    return mechanisms, _edges(decompositions, dem.num_observables)
+    # Of several decompositions the first is kept: all of them have the same detectors and observables.
+    return mechanisms, _edges(errors, chosen, observables)
 
 
-def _edges(decompositions: list[list[_Piece]], observables: int) -> Edges | None:
-    index: dict[_Piece, int] = {}
-    uses: list[list[int]] = []
-    for pieces in decompositions:
-        if any(not 1 <= len(detectors) <= 2 for detectors, _ in pieces):
-            return None
-        uses.append([index.setdefault(piece, len(index)) for piece in pieces])
-    ends = [detectors if len(detectors) == 2 else (*detectors, -1) for detectors, _ in index]
+def _edges(errors: FlatErrors, chosen: np.ndarray, observables: int) -> Edges | None:
+    """The pieces of the chosen errors; None if one is no edge."""
+    owned, start = _rows(np.arange(len(errors.piece_start) - 1), errors.owner_start, chosen)
+    real = errors.piece_start[owned + 1] > errors.piece_start[owned]
+    start = np.concatenate([[0], np.cumsum(real)])[start]
+    owned = owned[real]
+    sizes = errors.detectors_of(errors.piece, errors.piece_start)[owned]
+    if ((sizes < 1) | (sizes > 2)).any():
+        return None
+    number, first = _numbered(errors.piece, errors.piece_start, owned)
+    targets, begin = _rows(errors.piece, errors.piece_start, owned[first])
+    ends = np.full((len(first), 2), -1, dtype=np.int32)
+    ends[:, 0] = targets[begin[:-1]]
+    joined = sizes[first] == 2
+    ends[joined, 1] = targets[begin[:-1][joined] + 1]
     return Edges(
-        ends=np.array(ends, dtype=np.int32).reshape(-1, 2),
-        observables=_packed([flipped for _, flipped in index], observables),
-        of_mechanism=np.array([edge for row in uses for edge in row], dtype=np.int32),
-        start=_offsets([len(row) for row in uses]),
+        ends=ends,
+        observables=_packed(targets, begin, errors.base, observables),
+        of_mechanism=number,
+        start=start.astype(np.int32),
     )
+
+
+def _numbered(targets: np.ndarray, start: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Number different rows by their first occurrence; returns each row's number, int32, and where each number came first."""
+    values, begin = _rows(targets, start, rows)
+    _, first, number = np.unique(_hashes(values, begin), return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    first, number = first[order], np.argsort(order)[number].astype(np.int32)
+    if not _equal(values, begin, first[number]):  # two different rows with one hash
+        index: dict[bytes, int] = {}
+        parts = [part.tobytes() for part in np.split(values, begin[1:-1])]
+        number = np.array([index.setdefault(part, len(index)) for part in parts], dtype=np.int32)
+        first = np.unique(number, return_index=True)[1]
+    return number, first
+
+
+def _hashes(values: np.ndarray, begin: np.ndarray) -> np.ndarray:
+    """A hash of the set that each row is, uint64."""
+    mixed = (values.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(31))) * np.uint64(0x94D049BB133111EB)
+    total = np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(mixed ^ (mixed >> np.uint64(29)), dtype=np.uint64)])
+    return np.asarray(total[begin[1:]] - total[begin[:-1]])
+
+
+def _equal(values: np.ndarray, begin: np.ndarray, same: np.ndarray) -> bool:
+    """Whether each row equals the row that `same` says."""
+    sizes = np.diff(begin)
+    if (sizes != sizes[same]).any():
+        return False
+    return bool((values == _rows(values, begin, same)[0]).all())
+
+
+def _rows(values: np.ndarray, start: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Concatenate some rows, and say where each starts."""
+    sizes = start[rows + 1] - start[rows]
+    begin = np.concatenate([[0], np.cumsum(sizes)])
+    places = np.arange(begin[-1]) + np.repeat(start[rows] - begin[:-1], sizes)
+    return values[places], begin
+
+
+def _packed(targets: np.ndarray, start: np.ndarray, base: int, observables: int) -> np.ndarray:
+    """The observables among the targets of each row, bit-packed."""
+    flips = np.zeros((len(start) - 1, (observables + 7) // 8), dtype=np.uint8)
+    places = np.flatnonzero(targets >= base)
+    row = np.searchsorted(start, places, side="right") - 1
+    byte, bit = np.divmod(targets[places] - base, 8)
+    np.bitwise_or.at(flips, (row, byte), (1 << bit).astype(np.uint8))
+    return flips
+
+
+def _offsets(lengths: np.ndarray) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int32)
+
+
+def _written(errors: FlatErrors, error: int) -> str:
+    """An error as a model writes it."""
+    pieces = []
+    for piece in range(errors.owner_start[error], errors.owner_start[error + 1]):
+        targets = errors.piece[errors.piece_start[piece] : errors.piece_start[piece + 1]].tolist()
+        names = [f"D{target}" if target < errors.base else f"L{target - errors.base}" for target in targets]
+        pieces += [" ".join(names)] if names else []
+    return f"error({errors.probability[error].item()!r}) {' ^ '.join(pieces)}".rstrip()
+
+
+def rewritten(dem: stim.DetectorErrorModel, errors: FlatErrors) -> stim.DetectorErrorModel:
+    """The same flattened model with its errors as the arrays have them, and all else as it was."""
+    lines, found = str(dem).split("\n"), 0
+    for place, line in enumerate(lines):
+        if line.startswith("error"):
+            lines[place] = _written(errors, found)
+            found += 1
+    # Targets that cancel may have been the last ones.
+    lines += [f"detector D{dem.num_detectors - 1}"] if dem.num_detectors else []
+    lines += [f"logical_observable L{dem.num_observables - 1}"] if dem.num_observables else []
+    return stim.DetectorErrorModel("\n".join(lines))
 
 
 def prior_llr(priors: np.ndarray) -> np.ndarray:

@@ -12,6 +12,9 @@ import numpy as np
 
 from autoqec.problem.problem import Problem
 
+#: Coordinates beyond this are no places: whole numbers of their parts would overflow.
+_FARTHEST = 1e9
+
 
 @dataclass(frozen=True)
 class Geometry:
@@ -57,7 +60,7 @@ def find_geometry(problem: Problem) -> Geometry:
 
 
 def detector_places(problem: Problem) -> np.ndarray | None:
-    """Return x, y and t of each detector, float64 `[detectors, 3]`, or None if a detector has no coordinates.
+    """Return x, y and t of each detector, float64 `[detectors, 3]`, or None if a detector has no usable coordinates.
 
     By stim's convention, time is the last of two or three coordinates; a single one is x; a fourth (the colour of Chromobius) is
     ignored.
@@ -71,7 +74,8 @@ def detector_places(problem: Problem) -> np.ndarray | None:
         if len(given) == 2:
             given.insert(1, 0.0)
         rows.append([*given, 0.0, 0.0][:3])
-    return np.array(rows, dtype=np.float64)
+    places = np.array(rows, dtype=np.float64)
+    return places if (np.abs(places) <= _FARTHEST).all() else None
 
 
 def stabiliser_side(problem: Problem) -> np.ndarray:

@@ -14,9 +14,11 @@ import numpy as np
 import stim
 from pydantic import BaseModel, ConfigDict, Field
 
+from autoqec.errors import UsageError
 from autoqec.problem.css import CssCode
 from autoqec.problem.noise import Noise
 from autoqec.problem.noisy import PAUSE, ROUND, add_noise
+from autoqec.size_limits import CIRCUIT_OPERATIONS, MEASUREMENTS, QUBITS
 
 Basis = Literal["X", "Z"]
 
@@ -76,13 +78,41 @@ def noisy_memory(
     """Build the noisy memory experiment of an environment; see `css_memory` and `add_noise` for the arguments.
 
     Raises:
-        UsageError: There is no noise to add.
+        UsageError: There is no noise to add, or the experiment is too large.
     """
+    require_size(fields.rounds, code.hx, code.hz)
     both = fields.detectors == "both"
     circuit = css_memory(
         code, schedule, basis=fields.basis, rounds=fields.rounds, layout=layout, both=both, pauses=pauses
     )
     return add_noise(circuit, noise, p)
+
+
+def require_size(rounds: int, hx: np.ndarray, hz: np.ndarray) -> None:
+    """Bound a memory experiment before it is built, gate by gate.
+
+    Args:
+        rounds: Syndrome-measurement rounds.
+        hx: X checks by qubits.
+        hz: Z checks by qubits.
+
+    Raises:
+        UsageError: The circuit would be over a limit.
+    """
+    checks, qubits = len(hx) + len(hz), hx.shape[1]
+    gates = int(np.count_nonzero(hx)) + int(np.count_nonzero(hz))
+    for size, limit, what in (
+        (qubits + checks, QUBITS, "qubits"),
+        (rounds * checks + qubits, MEASUREMENTS, "measurements"),
+        (4 * rounds * gates, CIRCUIT_OPERATIONS, "operations"),
+    ):
+        if size > limit:
+            raise UsageError(
+                f"code: {rounds} rounds of this code have {size:,} {what}; at most {limit:,} fit in memory",
+                hint="choose fewer rounds or a smaller code",
+                code="over_limit",
+                about={"limit": limit},
+            )
 
 
 def css_memory(

@@ -10,10 +10,9 @@ import stim
 
 from autoqec.canonical import content_hash
 from autoqec.errors import UsageError
-from autoqec.problem.dem import Edges, Mechanisms, prior_llr, read_dem
-
-#: Maximum number of detectors; a chunk of shots with more would fill a laptop's memory.
-MAX_DETECTORS = 200_000
+from autoqec.problem.dem import Edges, Mechanisms, compile_errors, prior_llr, rewritten
+from autoqec.problem.flat_errors import flat_errors, without_pieces
+from autoqec.problem.model_size import check_circuit, check_model
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -22,7 +21,7 @@ class Problem:
 
     Attributes:
         name: Name for messages.
-        dem: The flattened detector error model, decomposed where stim can.
+        dem: The flattened detector error model, decomposed where stim can; not if no error flips more than two detectors.
         circuit: The noisy circuit for sampling; None if only the error model is known, as in the candidate's process.
         mechanisms: The Tanner graph with priors.
         edges: The matching graph; None if the error model is not graph-like.
@@ -80,21 +79,23 @@ def problem_from_dem(dem: stim.DetectorErrorModel, *, name: str, circuit: stim.C
     """Compile an error model into a problem.
 
     Raises:
-        UsageError: It has no detectors, too many detectors, no observables, or no errors that flip a detector.
+        UsageError: It has no detectors, no observables, no errors that flip a detector, or is too large.
     """
+    check_model(dem, name)
     if dem.num_detectors == 0:
         raise UsageError(f"{name} has no detectors, so there is nothing to decode", hint="add DETECTOR instructions")
-    if dem.num_detectors > MAX_DETECTORS:
-        raise UsageError(
-            f"{name} has {dem.num_detectors:,} detectors; at most {MAX_DETECTORS:,} fit in memory",
-            hint="choose a smaller distance or fewer rounds",
-        )
     if dem.num_observables == 0:
         raise UsageError(
             f"{name} has no logical observables, so no shot can fail", hint="add OBSERVABLE_INCLUDE instructions"
         )
     flat = dem.flattened()
-    mechanisms, edges = read_dem(flat)
+    errors = flat_errors(flat)
+    if errors.pair_like and errors.decomposed:
+        errors = without_pieces(errors)
+        flat = rewritten(flat, errors)
+    elif errors.cancels:
+        flat = rewritten(flat, errors)
+    mechanisms, edges = compile_errors(errors, flat.num_observables)
     return Problem(name=name, dem=flat, circuit=circuit, mechanisms=mechanisms, edges=edges)
 
 
@@ -107,6 +108,7 @@ def problem_from_circuit(circuit: stim.Circuit, *, name: str) -> Problem:
     Raises:
         UsageError: stim cannot build an error model (the message has its reason), or as for `problem_from_dem`.
     """
+    check_circuit(circuit, name)
     try:
         dem = circuit.detector_error_model(
             decompose_errors=True,

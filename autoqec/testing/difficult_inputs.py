@@ -48,20 +48,27 @@ class DifficultInput:
     def __str__(self) -> str:
         return self.name
 
-    def loaded(self) -> LoadedEnvironment:
+    def loaded(self, **sections: str) -> LoadedEnvironment:
         """The environment with its files.
+
+        Args:
+            sections: Further sections of the YAML, such as `noise`, or others in place of its own.
 
         Raises:
             UsageError: It is one that must be refused.
         """
         from autoqec.problem.environment import ENVIRONMENT_FILE, environment_from_files
 
-        text = f"name: {self.name}\ncode: {self.code}\ndecoder: {self.decoder}\n"
+        fields = {"name": self.name, "code": self.code, "decoder": self.decoder, **sections}
+        text = "".join(f"{name}: {value}\n" for name, value in fields.items())
         files = {name: data if isinstance(data, bytes) else data.encode() for name, data in self.files.items()}
         return environment_from_files({ENVIRONMENT_FILE: text.encode(), **files}, origin=f"{self.name}.yaml")
 
-    def problem(self) -> Problem:
+    def problem(self, **sections: str) -> Problem:
         """What it compiles to.
+
+        Args:
+            sections: As for `loaded`.
 
         Raises:
             UsageError: It is one that must be refused.
@@ -69,7 +76,7 @@ class DifficultInput:
         from autoqec.plugins import load_plugins
         from autoqec.problem.code_contract import build_problem
 
-        return build_problem(self.loaded(), load_plugins().maker("code"))
+        return build_problem(self.loaded(**sections), load_plugins().maker("code"))
 
 
 def _npy(shape: tuple[int, ...], values: Sequence[float]) -> bytes:
@@ -135,5 +142,87 @@ def _columns() -> tuple[DifficultInput, ...]:
     )
 
 
+def _sizes() -> tuple[DifficultInput, ...]:
+    """Sizes that are claimed in a few bytes, and must be compared with a limit before any work."""
+    endless = (
+        "R 0\nREPEAT 1000000000000 {\n X_ERROR(0.1) 0\n MR 0\n DETECTOR rec[-1]\n}\nOBSERVABLE_INCLUDE(0) rec[-1]\n"
+    )
+    far = "QUBIT_COORDS(1e300) 0\nR 0\nX_ERROR(0.1) 0\nM 0\nDETECTOR(1e300, -1e300, 1e308) rec[-1]\n"
+    return (
+        _model("observable_3e6", "a large index", "error(0.1) D0 L3000000\n", refused="3,000,001 observables"),
+        _model("observable_4e9", "a larger one", "error(0.1) D0 L4000000000\n", refused="4,000,000,001 observables"),
+        _model("detector_1e11", "a large index", "error(0.1) D99999999999 L0\n", refused="100,000,000,000 detectors"),
+        _model(
+            "repeated_1e12",
+            "a repeat of 60 bytes",
+            "repeat 1000000000000 {\n error(0.000000001) D0 L0\n}\nerror(0.1) D0\n",
+            refused="1,000,000,000,001 instructions",
+        ),
+        _model(
+            "repeated_1e24",
+            "repeats in repeats, beyond 64 bits",
+            "repeat 1000000000000 {\n repeat 1000000000000 {\n error(0.1) D0 L0\n shift_detectors 1\n }\n}\n",
+            refused="more than 1,000,000,000,000,000,000 detectors",
+        ),
+        _model(
+            "deep_blocks",
+            "blocks in blocks, on which stim crashes",
+            "repeat 2 {\n" * 100_000 + "error(0.1) D0 L0\n" + "}\n" * 100_000,
+            refused="blocks in blocks",
+        ),
+        _model(
+            "silent_30k", "detectors that nothing flips", "error(0.1) D0 D30000 L0\nerror(0.1) D0\nerror(0.1) D30000\n"
+        ),
+        _circuit("circuit_1e12", "a repeat of 100 bytes", endless, refused="operations once its repeats are flattened"),
+        _circuit(
+            "qubit_16e6",
+            "a large index",
+            "X_ERROR(0.1) 16000000\nM 16000000\nDETECTOR rec[-1]\n",
+            refused="16,000,001 qubits",
+        ),
+        _circuit(
+            "include_3e6",
+            "a large index",
+            "M 0\nOBSERVABLE_INCLUDE(3000000) rec[-1]\n",
+            refused="3,000,001 observables",
+        ),
+        _circuit("far_away", "coordinates beyond any integer", f"{far}OBSERVABLE_INCLUDE(0) rec[-1]\n"),
+        _tanner(
+            "claims_npz",
+            "a header that claims 18 terabytes",
+            priors=_npz(_npy((1500, 1500_000_000), ())),
+            refused="too large",
+        ),
+    )
+
+
+def _matchings() -> tuple[DifficultInput, ...]:
+    """Error models of edges, on which matching is the answer."""
+    return (
+        _circuit(
+            "split_pair",
+            "an error on two detectors, which stim splits into two edges that hardly ever fire",
+            "R 0 1 2 3\nH 0 1\nCX 0 2 1 3\nX_ERROR(0.000001) 0\nZ_ERROR(0.000001) 0\n"
+            "PAULI_CHANNEL_2(0,0,0, 0,0.1,0,0, 0,0,0,0, 0,0,0,0.1) 0 1\nMPP Y0*Y2 Y1*Y3 Z0*Z2*Z1*Z3\n"
+            "DETECTOR(0,0) rec[-3]\nDETECTOR(1,0) rec[-2]\nOBSERVABLE_INCLUDE(0) rec[-1]\n",
+        ),
+        _model(
+            "observable_only", "an error that no decoder sees", "error(0.1) D0\nerror(0.1) D0 D1 L0\nerror(0.05) L0\n"
+        ),
+        _model("twins_rare_first", "two edges, one place, another observable", "error(0.001) D0 L0\nerror(0.01) D0\n"),
+        _model("twins_rare_last", "the same in the other order", "error(0.01) D0\nerror(0.001) D0 L0\n"),
+        _model(
+            "likely_twins",
+            "parallel edges that fire more often than not",
+            "error(0.9) D0 L0\nerror(0.8) D0 L1\nerror(0.7) D0 D1\nerror(0.1) D1 L0\nerror(0.6) D0 D1 L0 L1\n",
+        ),
+        _model(
+            "no_boundary",
+            "a ring: odd syndromes have no answer",
+            "error(0.1) D0 D1 L0\nerror(0.1) D1 D2\nerror(0.2) D2 D0\n",
+        ),
+    )
+
+
 #: All of them, by what is difficult.
-DIFFICULT_INPUTS: tuple[DifficultInput, ...] = (*_columns(),)
+DIFFICULT_INPUTS: tuple[DifficultInput, ...] = (*_columns(), *_sizes(), *_matchings())

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from autoqec.errors import UsageError
+from autoqec.size_limits import MATRIX_ENTRIES
+
 
 def edge_colouring(checks: np.ndarray) -> list[list[tuple[int, int]]]:
     """Split the ones of a matrix into layers in which no row and no column occurs twice.
@@ -17,10 +20,19 @@ def edge_colouring(checks: np.ndarray) -> list[list[tuple[int, int]]]:
 
     Returns:
         Per layer the (check, qubit) pairs, sorted.
+
+    Raises:
+        UsageError: A check or qubit has so many neighbours that the table of colours is too large.
     """
     rows, columns = checks.shape
     weights = [*checks.sum(axis=0, dtype=int), *checks.sum(axis=1, dtype=int)]
-    colours = max(weights, default=0)
+    colours = int(max(weights, default=0))
+    if (rows + columns) * colours > MATRIX_ENTRIES:
+        raise UsageError(
+            f"code.paths: a check or qubit has {colours:,} neighbours; {rows + columns:,} checks and qubits may have at most "
+            f"{MATRIX_ENTRIES // (rows + columns):,} each",
+            code="over_limit",
+        )
     # other[v, c]: the neighbour of vertex v by colour c, -1 for none; checks are 0…rows-1, qubits follow.
     other = np.full((rows + columns, colours), -1, dtype=np.int64)
     for check, qubit in np.argwhere(checks):

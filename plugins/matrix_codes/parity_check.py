@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from autoqec.errors import UsageError
 from autoqec.problem.css import css_code
 from autoqec.problem.matrices import read_matrix
-from autoqec.problem.memory import Layers, MemoryFields, Schedule, noisy_memory
+from autoqec.problem.memory import Layers, MemoryFields, Schedule, noisy_memory, require_size
 from autoqec.problem.noise import Noise
 
 from .colouring import edge_colouring
@@ -66,6 +66,7 @@ class ParityCheck:
             name: read_matrix(files[path], path, f"code.paths.{name}")
             for name, path in config.paths.model_dump(exclude_none=True).items()
         }
+        require_size(config.rounds, read["hx"], read["hz"])
         try:
             code = css_code(read["hx"], read["hz"], read.get("lx"), read.get("lz"))
         except UsageError as error:

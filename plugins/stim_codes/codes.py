@@ -9,8 +9,10 @@ import stim
 from pydantic import BaseModel, ConfigDict, Field
 
 from autoqec.errors import UsageError
+from autoqec.problem.model_size import check_circuit
 from autoqec.problem.noise import Noise
 from autoqec.problem.noisy import ROUND, add_noise
+from autoqec.problem.stim_files import read_circuit, read_model
 
 #: The example of a circuit: three qubits of a repetition code, read out once.
 _REPEATED = """\
@@ -86,16 +88,11 @@ def marked(config: GeneratedFields) -> stim.Circuit:
 def _generated(config: GeneratedFields, **noise: float | None) -> stim.Circuit:
     strengths = {argument: p for argument, p in noise.items() if p is not None}
     try:
-        return stim.Circuit.generated(config.task, distance=config.distance, rounds=config.rounds, **strengths)
+        circuit = stim.Circuit.generated(config.task, distance=config.distance, rounds=config.rounds, **strengths)
     except ValueError as error:
         raise UsageError(f"code.task, distance or rounds: stim refuses: {str(error).splitlines()[0]}") from error
-
-
-def _text(path: str, files: Mapping[str, bytes]) -> str:
-    try:
-        return files[path].decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"code.path: {path} is not a text file") from error
+    check_circuit(circuit, "code.distance, code.rounds: the circuit")
+    return circuit
 
 
 class CircuitFile:
@@ -106,10 +103,7 @@ class CircuitFile:
 
     def build(self, config: FileFields, noise: Noise, p: float | None, files: Mapping[str, bytes]) -> stim.Circuit:
         """See `autoqec.problem.code_contract.Code.build`."""
-        try:
-            circuit = stim.Circuit(_text(config.path, files))
-        except (ValueError, IndexError) as error:
-            raise UsageError(f"code.path: {config.path} is not a stim circuit: {str(error).splitlines()[0]}") from error
+        circuit = read_circuit(files[config.path], f"code.path: {config.path}")
         return circuit if noise.kind == "given" else add_noise(circuit, noise, p)
 
 
@@ -132,9 +126,4 @@ class ErrorModelFile:
                 f"noise.kind: {config.path} already has noise",
                 hint="remove the noise section, or use noise: {kind: given}",
             )
-        try:
-            return stim.DetectorErrorModel(_text(config.path, files))
-        except (ValueError, IndexError) as error:
-            raise UsageError(
-                f"code.path: {config.path} is not a detector error model: {str(error).splitlines()[0]}"
-            ) from error
+        return read_model(files[config.path], f"code.path: {config.path}")

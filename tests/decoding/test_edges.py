@@ -72,7 +72,8 @@ def test_no_belief_makes_it_lose_its_mind(problem, llr):
 
 def test_an_edge_used_twice_by_one_mechanism_cancels():
     problem = problem_from_dem(
-        stim.DetectorErrorModel("error(0.1) D0 ^ D1 ^ D0\nerror(0.2) D0 L0\nerror(0.2) D1"), name="twice"
+        stim.DetectorErrorModel("error(0.1) D0 ^ D1 ^ D0\nerror(0.2) D0 L0\nerror(0.2) D1\nerror(0.1) D2 D3 ^ D4"),
+        name="twice",
     )
     uses = edge_uses(problem.edges)
     ends = problem.edges.ends.tolist()

@@ -2,15 +2,21 @@
 
 import io
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import scipy.sparse
+import stim
+from autoqec_plugins.matrix_codes.colouring import edge_colouring
 
 from autoqec.errors import UsageError
+from autoqec.problem.geometry import find_geometry
 from autoqec.problem.matrices import read_matrix, read_priors
+from autoqec.problem.model_size import model_size
+from autoqec.problem.orbits import find_orbits
 from autoqec.problem.sampling import sample_chunk, sample_labelled
-from autoqec.testing import DIFFICULT_INPUTS
+from autoqec.testing import DIFFICULT_INPUTS, DifficultInput
 
 BY_NAME = {each.name: each for each in DIFFICULT_INPUTS}
 
@@ -110,3 +116,36 @@ def test_what_an_archive_unpacks_to_is_known_before_it_is_unpacked(monkeypatch):
     monkeypatch.setattr("autoqec.problem.array_files.ARRAY_BYTES", 2**20)
     with pytest.raises(UsageError, match=r"h\.npz: unpacked it takes 3\.0 MiB, over the limit of 1\.0 MiB"):
         read_matrix(zipped("a.npy", bytes(3 * 2**20)), "h.npz", "f")
+
+
+def test_coordinates_beyond_any_integer_are_no_places():
+    problem = BY_NAME["far_away"].problem()
+    assert not find_geometry(problem).has_coordinates
+    assert not find_orbits(problem).placed
+
+
+def test_the_size_of_a_model_is_that_of_the_flattened_one():
+    text = (
+        "error[ D9 { ](0.1) D0 ^ D1 L2\nrepeat 3 {\n error(0.1) D1\n shift_detectors(0, 1) 2\n repeat[x] 2 {\n"
+        "  error(0.2) D4 L7\n  shift_detectors 1\n }\n detector(1) D0\n}\ndetector D1\n"
+    )
+    dem = stim.DetectorErrorModel(text)
+    size, flat = model_size(str(dem), "it"), dem.flattened()
+    assert (size.detectors, size.observables) == (flat.num_detectors, flat.num_observables)
+    assert size.instructions == len(flat)
+    targets = [target for line in flat for target in line.targets_copy() if not target.is_separator()]
+    assert size.targets == len(targets)
+
+
+def test_matrices_that_would_be_too_large_an_experiment_are_refused():
+    noise = "{kind: code_capacity, p: [0.01]}"
+    wide = DifficultInput(
+        "wide", "x", "{kind: parity_check, paths: {hx: h.txt, hz: h.txt}, rounds: 2}", {"h.txt": "1" * 20_000}
+    )
+    with pytest.raises(UsageError, match="19,998 logical qubits; at most 4,096"):
+        wide.problem(noise=noise)
+    many = replace(wide, code=wide.code.replace("2", "1000"), files={"h.txt": "\n".join(["1" * 600] * 2000)})
+    with pytest.raises(UsageError, match=r"1000 rounds of this code have 4,000,600 measurements; at most 1,000,000"):
+        many.problem(noise=noise)
+    with pytest.raises(UsageError, match=r"20,000 neighbours; 20,001 checks and qubits may have at most 3,355 each"):
+        edge_colouring(np.ones((1, 20_000), dtype=np.uint8))

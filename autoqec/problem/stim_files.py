@@ -1,0 +1,68 @@
+"""Reads circuits and error models in stim's text formats, from strangers: one reader, which bounds what stim is given."""
+
+from __future__ import annotations
+
+import re
+
+import stim
+
+from autoqec.errors import UsageError
+from autoqec.problem.model_size import DEEPEST, check_circuit, check_model
+
+#: Where a block begins or ends.
+_BRACE = re.compile(r"\{[ \t\r]*(?:#.*)?$|^[ \t]*\}", re.MULTILINE)
+
+
+def read_circuit(data: bytes, name: str) -> stim.Circuit:
+    """Read a circuit.
+
+    Args:
+        data: Contents of the file.
+        name: The field or file, for messages.
+
+    Raises:
+        UsageError: It is not text, stim cannot read it, or it is over a limit once its repeats are flattened.
+    """
+    text = _text(data, name)
+    try:
+        circuit = stim.Circuit(text)
+    except (ValueError, IndexError) as error:
+        raise UsageError(f"{name} is not a stim circuit: {_reason(error)}") from error
+    check_circuit(circuit, name)
+    return circuit
+
+
+def read_model(data: bytes, name: str) -> stim.DetectorErrorModel:
+    """Read a detector error model.
+
+    Args:
+        data: Contents of the file.
+        name: The field or file, for messages.
+
+    Raises:
+        UsageError: It is not text, stim cannot read it, or it is over a limit once its repeats are flattened.
+    """
+    text = _text(data, name)
+    try:
+        dem = stim.DetectorErrorModel(text)
+    except (ValueError, IndexError) as error:
+        raise UsageError(f"{name} is not a detector error model: {_reason(error)}") from error
+    check_model(dem, name)
+    return dem
+
+
+def _text(data: bytes, name: str) -> str:
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{name} is not a text file") from error
+    depth = 0
+    for brace in _BRACE.finditer(text):
+        depth += 1 if brace[0].startswith("{") else -1
+        if depth > DEEPEST:  # stim reads blocks by recursion, and ends in a segmentation fault
+            raise UsageError(f"{name} has blocks in blocks, more than {DEEPEST} deep", code="over_limit")
+    return text
+
+
+def _reason(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
