@@ -267,6 +267,20 @@ def companion(path: Path, field: str, named: Any) -> bytes:
         raise NotFoundError(f"{field}: cannot read {named}: {error.strerror}", hint=hint) from error
 
 
+def files_beside(environment: Environment, path: Path) -> dict[str, bytes]:
+    """Read the files that an environment's code names.
+
+    Args:
+        environment: The validated fields.
+        path: Its YAML, beside which the files are.
+
+    Raises:
+        NotFoundError: There is no such file.
+        UsageError: The file is not beside the YAML, or too large; names the field.
+    """
+    return {file: companion(path, field, file) for field, file in named_files(environment).items()}
+
+
 def load_environment(path: Path) -> LoadedEnvironment:
     """Read an environment YAML and the files that its code names.
 
@@ -284,8 +298,7 @@ def load_environment(path: Path) -> LoadedEnvironment:
         ) from error
     alone = environment_from_files({ENVIRONMENT_FILE: text}, origin=str(path))
     try:
-        named = named_files(alone.environment)
-        files = {ENVIRONMENT_FILE: text} | {file: companion(path, field, file) for field, file in named.items()}
+        files = {ENVIRONMENT_FILE: text} | files_beside(alone.environment, path)
     except AutoQECError as error:
         raise at_its_line(error, str(path), text) from error
     return LoadedEnvironment(alone.environment, files, str(path))
