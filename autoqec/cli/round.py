@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,11 +76,10 @@ def command(
     """
     from autoqec.agents.agent_contract import ROLES, ReplyAwaited
     from autoqec.agents.tape import Recorder
-    from autoqec.history import list_runs, record_run, require_writable
+    from autoqec.history import require_writable
     from autoqec.loop.carried_start import check_origin
     from autoqec.loop.many_rounds import run_rounds
     from autoqec.loop.opened_session import require_plugins
-    from autoqec.loop.preflight import agents_to_ask, require_ready
     from autoqec.loop.session import make_agent, open_run
     from autoqec.plugins import load_plugins
     from autoqec.results.rungs import COMPLETE
@@ -96,8 +94,7 @@ def command(
     tape = _tape(replay, ledger)
     if tape is not None:
         run_name, seed, env = tape.head["run"], int(tape.head["seed"], 16), env or tape.head["env"]
-    open_here = partial(
-        open_run,
+    run = open_run(
         ledger,
         registry,
         env=env or settings["default_env"],
@@ -105,10 +102,10 @@ def command(
         run_name=run_name,
         fresh=fresh,
         seed=seed,
+        dry=True,
     )
     if origin is not None:
-        check_origin(ledger, open_here(dry=True), origin)
-    run = open_here(dry=True)
+        check_origin(ledger, run, origin)
     _check_tape(tape, replay, run)
     if record:
         require_place(Path(record))
@@ -118,10 +115,7 @@ def command(
             for role in () if tape else ROLES:
                 make_agent(session, role, settings[role])  # refuses wrong options
             return _dry(session, rounds, as_json)
-        asked = agents_to_ask(session)
-        require_ready(session, asked if origin is None or rounds > 1 else {"analyst": settings["analyst"]})
-        if all(known.name != run.name for known in list_runs(ledger)):
-            record_run(ledger, run)  # not before all is there that its rounds need
+        _begin(session, alone=origin is not None and rounds == 1)
         session.recorder = Recorder(Path(record), run_head(run)) if record else None
 
         def finished(record: RoundRecord) -> None:
@@ -139,6 +133,17 @@ def command(
     if in_vain:
         _say_in_vain(session)
     return 0 if any(record.status in COMPLETE for record in [*first, *records]) else 1
+
+
+def _begin(session: Session, *, alone: bool) -> None:
+    """Record a new run, once all is there that its rounds need; of a round that is carried over `alone`, the Analyst is."""
+    from autoqec.history import list_runs, record_run
+    from autoqec.loop.preflight import agents_to_ask, require_ready
+
+    asked = agents_to_ask(session)
+    require_ready(session, {role: name for role, name in asked.items() if role == "analyst" or not alone})
+    if all(known.name != session.run.name for known in list_runs(session.ledger)):
+        record_run(session.ledger, session.run)
 
 
 def _check_origin(origin: str | None, untrained: bool, *, alone: bool) -> None:
