@@ -13,12 +13,12 @@ from autoqec.history.reading.trust_policy import trusted
 from autoqec.loop.identity import require_identity, sealed_parents
 from autoqec.loop.own_records import note_own, note_verdict
 from autoqec.loop.parents import composed_parents
-from autoqec.loop.preflight import NEW_RUN, NO_STRONG_REFERENCE, require_judge
+from autoqec.loop.preflight import NEW_RUN, NO_STRONG_REFERENCE, next_recorded_look, require_judge
 from autoqec.loop.round_state import RoundState
 from autoqec.loop.session import Session
 from autoqec.problem.environment import Choice
 from autoqec.results.audit import level_faults
-from autoqec.results.statistics import attempt_share
+from autoqec.results.statistics import attempt_share, look_share
 from autoqec.results.verdict import Verdict
 from autoqec.results.verification_events import Begun
 from autoqec.scoring.verification import verify_in_process
@@ -85,8 +85,8 @@ def judge(session: Session, state: RoundState, asked: Asked = Asked(), *, replay
     require_judge(session)
     if not session.settings["signing_key"] and trusted(session.ledger).signed_only:
         session.event("verdict_unsigned", round=state.claim.number)
-    attempt, intent = _begin_attempt(session, state)
-    verdict = _verify(session, replace(request, attempt=attempt)).noted(**about, intent=intent)
+    begun, intent = begin_attempt(session, state)
+    verdict = _verify(session, replace(request, attempt=begun.attempt, look=begun.look)).noted(**about, intent=intent)
     if verdict.reason == "undecided" and state.verdict is not None:
         verdict = verdict.noted(event="undecided")
     return Verdict.from_dict(note_verdict(session, state, verdict.to_note(), intent).record)
@@ -137,6 +137,7 @@ def _asked_again(request: VerificationRequest, replay: Verdict) -> VerificationR
         request,
         seed_key=bytes.fromhex(attempt.seed_key),
         attempt=attempt.attempt,
+        look=attempt.look,
         verified_before=attempt.verified_before,
         max_shots=attempt.max_shots,
         alpha=attempt.alpha,
@@ -192,27 +193,39 @@ def _takes(session: Session, kind: str) -> bool:
     return True
 
 
-def _begin_attempt(session: Session, state: RoundState) -> tuple[int, str]:
+def begin_attempt(session: Session, state: RoundState) -> tuple[Begun, str]:
     """Number the attempt and note its intent, under one lock: two concurrent verifiers must not share a number.
 
-    Two clones still may share one; after a pull both attempts count, whatever their numbers.
+    Two clones still may share one; after a pull both attempts count, whatever their numbers. On recorded shots the look at the
+    recording is numbered too, among those of all runs of the lab.
 
     Returns:
-        The attempt's number, and the digest of the intent's line.
+        The intent, and the digest of its line.
 
     Raises:
-        BudgetSpentError: The run's error budget is spent, by clones that did not know of each other.
+        BudgetSpentError: The run's error budget is spent, by clones that did not know of each other; or that of the recording.
     """
     with write_lock(session.ledger):
         # Who signs nothing adds to the unsigned intents, so those have spent the shares before this one.
-        chain = read_chain(session.ledger, state.claim.run, unsigned_too=not session.settings["signing_key"])
+        unsigned_too = not session.settings["signing_key"]
+        chain = read_chain(session.ledger, state.claim.run, unsigned_too=unsigned_too)
         attempt = chain.next_attempt
         if attempt is None:
             raise BudgetSpentError(
                 f"the error budget of run {state.claim.run} is spent, by {len(chain.intents)} verifications",
                 hint=NEW_RUN,
             )
-        begun = Begun(attempt, share=attempt_share(attempt), chain=chain.next_chain, **_subject(session, state))
+        look = next_recorded_look(session, unsigned_too=unsigned_too)
+        share = attempt_share(attempt) if look is None else look_share(look)
+        recording = None if look is None else session.recording
+        begun = Begun(
+            attempt,
+            share=share,
+            chain=chain.next_chain,
+            look=look,
+            recording=recording,
+            **_subject(session, state),
+        )
         intent = note_own(session, state, "verdict", begun.to_note()).digest
         remember_heads(session.ledger, state.claim.run)
-        return attempt, intent
+        return begun, intent

@@ -13,7 +13,7 @@ from autoqec.agents.agent_contract import ROLES, CheckingAgent, Role
 from autoqec.config import Settings
 from autoqec.decoding.compile_decoder import compile_decoder
 from autoqec.errors import AutoQECError, BudgetSpentError, MissingPackageError, UsageError
-from autoqec.history import Claim, read_chain, require_writable
+from autoqec.history import Claim, looks_at, read_chain, require_writable
 from autoqec.history.reading.trust_policy import trusted
 from autoqec.history.rounds.signatures import NAMESPACE, sign_bytes
 from autoqec.history.store.git_program import find_remote
@@ -22,6 +22,7 @@ from autoqec.loop.session import Session, agent_of
 from autoqec.loop.tracing import read_calls
 from autoqec.plugins import Registry, missing_packages
 from autoqec.problem.environment import Choice
+from autoqec.results.statistics import next_look
 
 #: The value of the setting `strong_reference` that switches it off.
 NO_STRONG_REFERENCE = "none"
@@ -54,6 +55,7 @@ def require_ready(session: Session, agents: Mapping[Role, str]) -> None:
     if chain.next_attempt is None:
         spent = f"the error budget of run {session.run.name} is spent, by {len(chain.intents)} verifications"
         raise BudgetSpentError(spent, hint=NEW_RUN)
+    next_recorded_look(session, unsigned_too=not session.settings["signing_key"])
     session.ready_for.add(asked)
 
 
@@ -137,3 +139,21 @@ def _require_strong_reference(session: Session) -> None:
     except AutoQECError as error:
         raise error.at("strong_reference") from error
     session.strong_references.add(kind)
+
+
+def next_recorded_look(session: Session, *, unsigned_too: bool) -> int | None:
+    """The number of the next look at the recording; None where shots are drawn.
+
+    Raises:
+        BudgetSpentError: Its error budget is spent.
+    """
+    if session.recording is None:
+        return None
+    looks = looks_at(session.ledger, session.recording, unsigned_too=unsigned_too)
+    look = next_look(begun.look or 1 for begun in looks.values())
+    if look is None:
+        raise BudgetSpentError(
+            f"the error budget of the recording {session.recording[:12]} is spent, by {len(looks)} looks at its holdout",
+            hint="record further shots, which have a budget of their own",
+        )
+    return look
