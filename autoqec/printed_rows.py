@@ -113,6 +113,17 @@ class SamplingRow(TypedDict):
     speedup: NotRequired[float | None]
 
 
+class RecordedRow(TypedDict):
+    """How a recording is shared out; see `autoqec.scoring.recorded_parts.recorded_parts`."""
+
+    digest: str
+    shots: int
+    training: int
+    development: int
+    holdout: int
+    least_gain: Mapping[str, float | None]
+
+
 class RoundTimeRow(TypedDict):
     """What a round would take; see `autoqec.results.round_time.RoundTime`."""
 
@@ -144,6 +155,7 @@ class EnvironmentRow(TypedDict):
     interrupted: bool
     drawing_us_per_shot: float
     sampling: SamplingRow
+    recorded: NotRequired[RecordedRow]
     gain: GainRow
     round: RoundTimeRow | None
     findings: Sequence[OddityRow]

@@ -7,11 +7,11 @@ from math import log
 from typing import Any
 
 from autoqec.results.counts import PairedCounts
-from autoqec.results.statistics import attempt_alpha, log_e_better
+from autoqec.results.statistics import attempt_alpha, log_e_better, look_alpha, mcnemar_p
 
 #: On how many shots a typical predecoder and the baseline differ, for each shot on which the baseline fails: 0.68 for correlated
 #: matching at `surface_d5_depol` (609 of 65,536 shots, where plain matching failed on 893).
-_DIFFERING = 2 / 3
+DIFFERING = 2 / 3
 
 #: Halvings of the interval in which the largest ratio is sought.
 _STEPS = 30
@@ -65,7 +65,7 @@ def resolvable_gain(failures: int, shots: int, upper: float, verdict_shots: int,
             low, high = (middle, high) if _shown(middle, differing, ler, verdict_shots, level) else (low, middle)
         return low
 
-    return ResolvableGain(verdict_shots, level, ler, not failures, largest(_DIFFERING), largest(0.0))
+    return ResolvableGain(verdict_shots, level, ler, not failures, largest(DIFFERING), largest(0.0))
 
 
 def _shown(ratio: float, differing: float, ler: float, shots: int, level: float) -> bool:
@@ -75,3 +75,33 @@ def _shown(ratio: float, differing: float, ler: float, shots: int, level: float)
     corrected = min(failures, round((both_ways + fewer) / 2))
     made = min(shots - failures, round((both_ways - fewer) / 2))
     return log_e_better(PairedCounts(shots, failures - corrected, corrected, made)) >= log(1 / level)
+
+
+def least_gain(shots: int, ler: float, alpha: float, look: int, *, at_best: bool = False) -> float | None:
+    """The ratio of rates that a finite holdout shows to be better than one about half of the time; nearer to one it seldom does.
+
+    Args:
+        shots: Of the holdout.
+        ler: The baseline's rate.
+        alpha: The environment's error budget.
+        look: The number of the look.
+        at_best: Whether the candidate makes no new failure; else the two fail `DIFFERING` times as many shots alone as the
+            baseline fails.
+
+    Returns:
+        The ratio; None if none can be shown.
+    """
+    failures, level = round(shots * ler), look_alpha(alpha, look)
+
+    def shown(fewer: int) -> bool:
+        unequal = fewer if at_best else max(fewer, round(DIFFERING * failures))
+        own = -(-(unequal - fewer) // 2)
+        return mcnemar_p(PairedCounts(shots, 0, unequal - own, own)) <= level
+
+    low, high = 0, failures
+    if not failures or not shown(high):
+        return None
+    while high - low > 1:  # more that are fewer are shown too
+        middle = (low + high) // 2
+        low, high = (low, middle) if shown(middle) else (middle, high)
+    return 1 - high / failures

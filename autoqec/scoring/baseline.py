@@ -16,11 +16,13 @@ from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import DRAFT, ENVIRONMENT_FILE, LoadedEnvironment
 from autoqec.problem.locating import line_of
 from autoqec.problem.problem import Problem
+from autoqec.problem.recording import is_recorded, recording_of
 from autoqec.results.measured_decoder import MeasuredDecoder
 from autoqec.results.resolvable_gain import ResolvableGain, resolvable_gain
 from autoqec.results.round_time import PartTimes, RoundTime, round_time
 from autoqec.results.statistics import rate_interval
 from autoqec.scoring.problem_findings import components, degrees, findings
+from autoqec.scoring.recorded_parts import checked_shots, recorded_gain, recorded_parts
 from autoqec.scoring.sampling_advice import sampling_advice
 from autoqec.scoring.timed_decoding import Report, TimedDecoding, seconds_with_beliefs
 from autoqec.settings_schema import BUILTIN_PROFILES, Profile
@@ -33,6 +35,10 @@ _USUAL_RATIO = 0.8
 
 #: Processor seconds of a reference decoder where nobody says how many shots: a slow one then decodes fewer.
 _REFERENCE_SECONDS = 20.0
+
+
+#: Why no sampling pays where nothing is drawn.
+_GIVEN = "the shots are recorded, so none are drawn"
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,8 @@ def describe_environment(
     Returns:
         Name, identity, sizes (`matching_edges` is None for an error model that is not graph-like), degrees, fingerprint, per
         decoder its logical error rate with an exact 95 % interval and its time, which sampling pays, which gain can be shown, and
-        findings with the field and line they come from. After an interrupt, what was counted until then.
+        findings with the field and line they come from. After an interrupt, what was counted until then. `recorded` says how
+        recorded shots are shared out; decoders are measured on those for development and training.
 
     Raises:
         KeyboardInterrupt: Interrupted before a shot was counted.
@@ -92,28 +99,40 @@ def describe_environment(
     baseline = environment.decoder.label
     decoders = {baseline: compile_decoder(environment.decoder, problem, registry)} | references
     limit = None if request.shots else _REFERENCE_SECONDS
-    decoding = TimedDecoding(problem, decoders, os.urandom(32), wanted, limit, report)
+    recording = recording_of(loaded, problem) if is_recorded(loaded) else None
+    recorded = None if recording is None else checked_shots(recording, wanted)
+    wanted = wanted if recorded is None else len(recorded)
+    decoding = TimedDecoding(problem, decoders, os.urandom(32), wanted, limit, report, recorded)
     complete = decoding.run()
     plain = decoding.measured[baseline]
     if not plain.shots:
         raise KeyboardInterrupt
-    sampling: dict[str, Any] = {"pays": "plain", "why": "interrupted before this was measured"}
+    sampling: dict[str, Any] = {
+        "pays": "plain",
+        "why": "interrupted before this was measured" if recording is None else _GIVEN,
+    }
+    shots = request.score_shots(loaded), request.verdict_shots(loaded)
+    if recording is not None:
+        shots = min(shots[0], len(recording.development)), len(recording.holdout)
     time: RoundTime | None = None
     try:
         if complete:
             rate, seconds = plain.failures / plain.shots, decoding.drawing_seconds + plain.seconds
-            sampling = sampling_advice(
-                problem, decoders[baseline], decoding.key, decoding.chunks, rate, seconds / plain.shots
-            )
-            time = _round_time(decoding, baseline, loaded, registry, request)
+            if recording is None:
+                sampling = sampling_advice(
+                    problem, decoders[baseline], decoding.key, decoding.chunks, rate, seconds / plain.shots
+                )
+            time = _round_time(decoding, baseline, loaded, registry, request, shots)
     except KeyboardInterrupt:
         complete = False
     upper = rate_interval(plain.failures, plain.shots)[1]
-    alpha, verdict_shots = environment.protocol.alpha, request.verdict_shots(loaded)
-    gain = resolvable_gain(plain.failures, plain.shots, upper, verdict_shots, alpha)
+    alpha = environment.protocol.alpha
+    gain = resolvable_gain(plain.failures, plain.shots, upper, shots[1], alpha)
+    if recording is not None:
+        gain = recorded_gain(recording, plain, alpha)
     found = [*findings(problem, plain), *_about_gain(gain, sampling), *_about_references(decoding, baseline, missing)]
     text = loaded.files[ENVIRONMENT_FILE]
-    row = {
+    row: dict[str, Any] = {
         "name": environment.name,
         "identity": loaded.identity,
         **_sizes(problem),
@@ -128,13 +147,20 @@ def describe_environment(
             each | {"line": None if loaded.origin == DRAFT else line_of(text, each["field"])} for each in found
         ],
     }
+    if recording is not None:
+        row["recorded"] = recorded_parts(recording, plain.failures / plain.shots, alpha)
     return cast(EnvironmentRow, row)
 
 
 def _round_time(
-    decoding: TimedDecoding, baseline: str, loaded: LoadedEnvironment, registry: Registry, request: CheckRequest
+    decoding: TimedDecoding,
+    baseline: str,
+    loaded: LoadedEnvironment,
+    registry: Registry,
+    request: CheckRequest,
+    shots: tuple[int, int],
 ) -> RoundTime:
-    """What a round would take, as far as that does not depend on its candidate."""
+    """What a round would take, as far as that does not depend on its candidate; `shots` of its metrics and its verdict."""
     decoder = loaded.environment.decoder
     takes = registry.get("decoder", decoder.kind).capabilities.get("takes_beliefs")
     if takes:
@@ -152,8 +178,8 @@ def _round_time(
     return round_time(
         parts,
         train_seconds=request.profile.train_seconds,
-        score_shots=request.score_shots(loaded),
-        verdict_shots=request.verdict_shots(loaded),
+        score_shots=shots[0],
+        verdict_shots=shots[1],
     )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from autoqec.decoding.decoder_contract import CompiledDecoder
 from autoqec.problem.dem import prior_llr
 from autoqec.problem.problem import Problem
+from autoqec.problem.recording import chunk_of
 from autoqec.problem.sampling import CHUNK_SHOTS, Shots, sample_chunk
 from autoqec.problem.streams import derive_seed
 from autoqec.results.counts import PairedCounts
@@ -44,6 +45,7 @@ class TimedDecoding:
         reference_seconds: Processor seconds after which another decoder than the baseline is given no more batches; None for
             no limit.
         report: Told of every batch.
+        recorded: Shots to decode in the place of fresh ones, at least as many as are wanted; None for fresh ones.
     """
 
     problem: Problem
@@ -52,6 +54,7 @@ class TimedDecoding:
     wanted: int
     reference_seconds: float | None
     report: Report
+    recorded: Shots | None = None
 
     def __post_init__(self) -> None:
         self.measured = {label: MeasuredDecoder(label) for label in self.decoders}
@@ -65,6 +68,8 @@ class TimedDecoding:
 
     def shots_of(self, chunk: int) -> Shots:
         """The shots of a chunk, as far as they are wanted."""
+        if self.recorded is not None:
+            return chunk_of(self.recorded, chunk)
         drawn = sample_chunk(self.problem, derive_seed(self.key, "check", chunk))
         left = min(CHUNK_SHOTS, self.wanted - chunk * CHUNK_SHOTS)
         return Shots(drawn.syndromes[:left], drawn.observables[:left])

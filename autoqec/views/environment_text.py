@@ -9,7 +9,7 @@ from autoqec.views.figures_text import interval_text, rate_text
 from autoqec.views.installed_text import print_facts
 
 if TYPE_CHECKING:
-    from autoqec.printed_rows import EnvironmentRow, GainRow, RoundTimeRow
+    from autoqec.printed_rows import EnvironmentRow, GainRow, RecordedRow, RoundTimeRow
 
 #: Facts that are printed as they are, in this order.
 _PLAIN = ("name", "identity", "detectors", "observables", "mechanisms")
@@ -51,7 +51,10 @@ def _lines(facts: EnvironmentRow) -> Iterator[tuple[str, object]]:
     if "ler_ci" in told and "ler" in told:
         low, high = told["ler_ci"]
         yield "LER by strata", f"{told['ler']:.3g} [{low:.2g}, {high:.2g}]"
-    yield "gain that shows", _gain(facts["gain"])
+    if "recorded" in facts:
+        yield from _recorded(facts["recorded"])
+    else:
+        yield "gain that shows", _gain(facts["gain"])
     if facts["round"] is not None:
         yield "a round takes", _round(facts["round"])
     for number, found in enumerate(facts["findings"], start=1):
@@ -69,6 +72,18 @@ def _round(time: RoundTimeRow) -> str:
         f"up to {time['train_at_most']:,.0f} s to train, {time['score']:,.3g} s of one core to score and at most"
         f" {time['verdict_at_most']:,.3g} s for a verdict{told}, and what its candidate computes"
     )
+
+
+def _recorded(found: RecordedRow) -> Iterator[tuple[str, str]]:
+    """How a recording is shared out, and the gain that its holdout shows."""
+    shared = ((found["training"], "for training"), (found["development"], "for development"))
+    parts = ", ".join(f"{count:,} {what}" for count, what in shared)
+    yield "recorded shots", f"{found['shots']:,}: {parts}, {found['holdout']:,} in the holdout"
+    shown = "; ".join(
+        f"at look {look} " + ("none" if ratio is None else f"a ratio of LERs below {ratio:.3g}")
+        for look, ratio in found["least_gain"].items()
+    )
+    yield "gain that shows", f"in the holdout, about half of the time: {shown}"
 
 
 def _gain(gain: GainRow) -> str:

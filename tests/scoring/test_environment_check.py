@@ -13,7 +13,7 @@ from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import ENVIRONMENT_FILE, environment_from_files
 from autoqec.results.counts import PairedCounts
 from autoqec.results.measured_decoder import MeasuredDecoder
-from autoqec.results.resolvable_gain import _DIFFERING, _shown, resolvable_gain
+from autoqec.results.resolvable_gain import DIFFERING, _shown, resolvable_gain
 from autoqec.results.round_time import PartTimes, round_time
 from autoqec.results.statistics import log_e_better
 from autoqec.scoring import baseline, timed_decoding
@@ -180,12 +180,12 @@ def test_the_time_of_a_shot_leaves_the_first_small_batches_out_of_its_spread():
 def test_the_ratio_that_shows_is_the_largest_by_the_test_of_verdicts(failures, verdict):
     gain = resolvable_gain(failures, 65_536, 1.0, verdict, 0.05)
     ler = failures / 65_536
-    assert _shown(gain.ratio, _DIFFERING, ler, verdict, gain.level)
-    assert not _shown(gain.ratio + 0.02 * (1 - gain.ratio) + 3 / (verdict * ler), _DIFFERING, ler, verdict, gain.level)
+    assert _shown(gain.ratio, DIFFERING, ler, verdict, gain.level)
+    assert not _shown(gain.ratio + 0.02 * (1 - gain.ratio) + 3 / (verdict * ler), DIFFERING, ler, verdict, gain.level)
     assert gain.ratio < gain.ratio_at_best < 1
     # By hand: differing on two thirds as many shots as there are failures, of which so many are corrected.
     base = round(verdict * ler)
-    fewer, both_ways = (1 - gain.ratio) * base, max(_DIFFERING * base, (1 - gain.ratio) * base)
+    fewer, both_ways = (1 - gain.ratio) * base, max(DIFFERING * base, (1 - gain.ratio) * base)
     corrected, made = round((both_ways + fewer) / 2), round((both_ways - fewer) / 2)
     evidence = log_e_better(PairedCounts(verdict, base - corrected, corrected, made))
     assert evidence == pytest.approx(log(1 / gain.level), abs=1.5)
