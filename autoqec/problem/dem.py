@@ -262,9 +262,8 @@ def _written(errors: FlatErrors, error: int) -> str:
     """An error as a model writes it."""
     pieces = []
     for piece in range(errors.owner_start[error], errors.owner_start[error + 1]):
-        targets = errors.piece[errors.piece_start[piece] : errors.piece_start[piece + 1]].tolist()
-        names = [f"D{target}" if target < errors.base else f"L{target - errors.base}" for target in targets]
-        pieces += [" ".join(names)] if names else []
+        names = errors.named(errors.piece[errors.piece_start[piece] : errors.piece_start[piece + 1]])
+        pieces += [names] if names else []
     return f"error({errors.probability[error].item()!r}) {' ^ '.join(pieces)}".rstrip()
 
 
@@ -279,6 +278,21 @@ def rewritten(dem: stim.DetectorErrorModel, errors: FlatErrors) -> stim.Detector
     lines += [f"detector D{dem.num_detectors - 1}"] if dem.num_detectors else []
     lines += [f"logical_observable L{dem.num_observables - 1}"] if dem.num_observables else []
     return stim.DetectorErrorModel("\n".join(lines))
+
+
+def with_whole_pairs(dem: stim.DetectorErrorModel) -> tuple[stim.DetectorErrorModel, int]:
+    """A flattened model in which errors on one or two detectors stay in one piece, and how many of them were in several."""
+    errors = flat_errors(dem)
+    sizes = errors.detectors_of(errors.whole, errors.whole_start)
+    split = ((sizes == 1) | (sizes == 2)) & (np.diff(errors.owner_start) > 1)
+    lines, found = str(dem).split("\n"), 0
+    for place, line in enumerate(lines):
+        if line.startswith("error"):
+            if split[found]:
+                names = errors.named(errors.whole[errors.whole_start[found] : errors.whole_start[found + 1]])
+                lines[place] = f"error({errors.probability[found].item()!r}) {names}"
+            found += 1
+    return stim.DetectorErrorModel("\n".join(lines)), int(split.sum())
 
 
 def prior_llr(priors: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ from autoqec.results.statistics import rate_interval
 from autoqec.scoring.problem_findings import components, degrees, findings
 from autoqec.scoring.sampling_advice import sampling_advice
 from autoqec.scoring.score_stream import chunks_for
+from autoqec.scoring.split_pairs import split_pairs_finding
 
 
 def describe_environment(loaded: LoadedEnvironment, registry: Registry, shots: int) -> dict[str, Any]:
@@ -48,6 +49,8 @@ def describe_environment(loaded: LoadedEnvironment, registry: Registry, shots: i
         seconds += process_time() - began
         for name in decoders.keys() - {baseline}:
             failures[name] += int(decoders[name].decode(batch.syndromes).failures(batch.observables).sum())
+    again = (sample_chunk(problem, derive_seed(key, "check", chunk)) for chunk in range(chunks))
+    split = split_pairs_finding(problem, environment.decoder, decoders[baseline], registry, again)
     rates = {
         name: {"ler": count / total, "ler_ci": list(rate_interval(count, total)), "shots": total}
         for name, count in failures.items()
@@ -70,7 +73,7 @@ def describe_environment(loaded: LoadedEnvironment, registry: Registry, shots: i
         ),
         "findings": [
             found | {"line": line_of(loaded.files[ENVIRONMENT_FILE], found["field"])}
-            for found in [*findings(problem, next(iter(rates.values()))), *_left_out(missing)]
+            for found in [*findings(problem, next(iter(rates.values()))), *split, *_left_out(missing)]
         ],
     }
 
