@@ -44,6 +44,14 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
             "This machine cannot lock a process that runs a candidate's own code.",
             "`autoqec doctor` shows the layers of the sandbox; use Linux with seccomp filters.",
         ),
+        "bad_comparison": ErrorCode(
+            "A file is no saved comparison, or says something that no comparison can have counted.",
+            "Name a file that `autoqec compare … --save` wrote.",
+        ),
+        "other_comparison": ErrorCode(
+            "A file holds a comparison of other decoders, of other versions of them, or of another circuit.",
+            "Name another file, or give what the file names.",
+        ),
         "plugin_failed": ErrorCode(
             "A plugin cannot be loaded, or raised.", "`autoqec plugins check`; `--traceback` shows where."
         ),

@@ -48,7 +48,7 @@ CAPABILITIES: Mapping[str, Mapping[str, type]] = {
     },
     "verifier": _ANY_KIND,
     "stage": _ANY_KIND,
-    "code": _ANY_KIND,
+    "code": {**_ANY_KIND, "files": tuple},
     "executor": _ANY_KIND,
     "command": _ANY_KIND,
 }

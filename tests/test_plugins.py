@@ -264,7 +264,7 @@ REFUSED = {
     ),
     "another kind's": (
         "def autoqec_register_codes(register):\n    register('x', 'a:B', roles=())",
-        "code 'x': there is no capability 'roles'; a code has example, needs, pip_options",
+        "code 'x': there is no capability 'roles'.*; a code has example, files, needs, pip_options",
         5,
     ),
     "type": (

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from autoqec.cli import shared_options as options
 from autoqec.cli.command_group import CommandGroup
+
+if TYPE_CHECKING:
+    from autoqec.plugins import Registry
+    from autoqec.problem.environment import LoadedEnvironment
+    from autoqec.problem.given_files import GivenFiles
+
+#: The name of the files that are given among an interview's answers, as on the command line.
+_FROM = "--from"
 
 
 @click.group(cls=CommandGroup)
@@ -18,19 +27,16 @@ def command() -> None:
 
 def _folders() -> list[Path]:
     """Return the folders to search for environments; the lab's own folder comes first."""
-    from autoqec.errors import AutoQECError
-    from autoqec.history import open_ledger
-    from autoqec.loop.session import environment_folders
+    from autoqec.cli.lab import environment_folders_here
 
-    try:
-        return environment_folders(open_ledger("."))
-    except AutoQECError:
-        return environment_folders(None)  # outside a lab: the environments of the package
+    return environment_folders_here()
 
 
 def _own_folder() -> Path:
+    from autoqec.cli.lab import ENVIRONMENTS_HERE
+
     *own, _ = _folders()
-    return own[0] if own else Path("envs")  # never the package's folder
+    return own[0] if own else ENVIRONMENTS_HERE  # never the package's folder
 
 
 @command.command("list")
@@ -55,8 +61,34 @@ def list_(as_json: bool) -> int:
     return 0
 
 
+#: The environment whose decoder, references and protocol a file has that is checked, or made an environment of.
+_TEMPLATE = "surface_d5_depol"
+
+_set_option = click.option(
+    "--set", "changes", multiple=True, metavar="FIELD=VALUE", help="Set a field, such as code.distance=7."
+)
+
+
+def _found(names: tuple[str, ...], changes: tuple[str, ...], registry: Registry) -> LoadedEnvironment:
+    """The environment of that name or path, or one that is made of files in memory, with changed fields."""
+    from autoqec.loop.drafted_environment import drafted, offered_files, read_change
+    from autoqec.loop.session import check_environment
+    from autoqec.problem.environment import find_environment
+    from autoqec.problem.given_files import is_given_file, read_given
+
+    fields, offers = [read_change(change) for change in changes], offered_files(registry)
+    if len(names) > 1 or is_given_file(names[0], offers):
+        given = read_given([Path(name) for name in names], offers)
+        return drafted(given.name, "", find_environment(_TEMPLATE, _folders()), fields, registry, given=given)
+    loaded = find_environment(names[0], _folders())
+    if fields:
+        return drafted(loaded.name, loaded.environment.story, loaded, fields, registry)
+    check_environment(loaded, registry)
+    return loaded
+
+
 @command.command()
-@click.argument("env")
+@click.argument("env", nargs=-1, required=True)
 @click.option(
     "--shots",
     default=65536,
@@ -64,20 +96,22 @@ def list_(as_json: bool) -> int:
     type=click.IntRange(1, 10**8),
     help="Shots for the baseline's logical error rate.",
 )
+@_set_option
 @options.json_option
-def check(env: str, shots: int, as_json: bool) -> int:
-    """Compile and sample ENV (a name or a path), and describe it or its first error."""
-    from autoqec.loop.session import check_environment
+def check(env: tuple[str, ...], shots: int, changes: tuple[str, ...], as_json: bool) -> int:
+    """Compile and sample ENV, and describe it or its first error.
+
+    ENV is an environment's name or file, or a circuit, an error model or matrices as they are: F.stim, F.dem, hx.npy hz.npy, or
+    a folder. Nothing is written. --set tries other values: --set noise.kind=si1000 --set 'noise.p=[0.001]'.
+    """
     from autoqec.plugins import load_plugins
     from autoqec.printed_rows import EnvironmentRow
-    from autoqec.problem.environment import find_environment
     from autoqec.scoring.baseline import describe_environment
     from autoqec.views.console import print_json
     from autoqec.views.installed_text import print_environment
 
     registry = load_plugins()
-    loaded = find_environment(env, _folders())
-    check_environment(loaded, registry)
+    loaded = _found(env, changes, registry)
     facts = cast(EnvironmentRow, describe_environment(loaded, registry, shots))
     print_json([{"schema": "autoqec.env_check/1", **facts}]) if as_json else print_environment(facts)
     return 0
@@ -85,8 +119,18 @@ def check(env: str, shots: int, as_json: bool) -> int:
 
 @command.command()
 @click.argument("name")
-@click.option("--like", default="surface_d5_depol", show_default=True, help="Environment to copy, by name or path.")
-@click.option("--set", "changes", multiple=True, metavar="FIELD=VALUE", help="Set a field, such as code.distance=7.")
+@click.option(
+    "--from",
+    "files",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A circuit, an error model, a matrix, or a folder of matrices; it is copied beside the environment.",
+)
+@click.option(
+    "--like", default=_TEMPLATE, show_default=True, help="Environment to copy the rest from, by name or path."
+)
+@_set_option
 @click.option("--story", default="", help="A description for people.")
 @click.option("--ask", is_flag=True, help="Ask for code, noise and decoders.")
 @click.option(
@@ -94,24 +138,73 @@ def check(env: str, shots: int, as_json: bool) -> int:
 )
 @options.json_option
 def new(
-    name: str, like: str, changes: tuple[str, ...], story: str, ask: bool, folder: Path | None, as_json: bool
+    name: str,
+    files: tuple[Path, ...],
+    like: str,
+    changes: tuple[str, ...],
+    story: str,
+    ask: bool,
+    folder: Path | None,
+    as_json: bool,
 ) -> int:
     """Write the environment NAME, and check that rounds can run on it.
 
-    Without --set it is a copy. --set takes YAML: --set noise.kind=si1000 --set 'noise.p=[0.001, 0.002]'.
+    Without --set it is a copy. --set takes YAML: --set noise.kind=si1000 --set 'noise.p=[0.001, 0.002]'. --from takes files as
+    they are: --from F.stim, --from F.dem, --from hx.npy --from hz.npy, or --from a folder of matrices.
     """
-    from autoqec.loop.new_environment import new_environment, questions, read_change
+    from autoqec.loop.drafted_environment import offered_files, read_change
+    from autoqec.loop.new_environment import new_environment, require_name
     from autoqec.plugins import load_plugins
     from autoqec.problem.environment import find_environment
+    from autoqec.problem.given_files import read_given
     from autoqec.views.console import print_json, print_lines
 
+    require_name(name)
     registry, template = load_plugins(), find_environment(like, _folders())
-    fields = [read_change(change) for change in changes]
+    fields = dict(read_change(change) for change in changes)
+    given = read_given(files, offered_files(registry)) if files else None
+    target = folder or _own_folder()
+
+    def make(answers: dict[str, Any]) -> tuple[Path, LoadedEnvironment]:
+        told = {"story": story or _story(template, given), _FROM: given} | fields | answers
+        text, chosen = told.pop("story"), told.pop(_FROM)
+        return new_environment(target, name, text, template, list(told.items()), registry, chosen)
+
     if ask:
-        story = story or click.prompt("story", default=f"Made from {template.name}.", err=True)
-        fields += questions(template, registry, lambda what, default: click.prompt(what, default=default, err=True))
-    path = (folder or _own_folder()) / f"{name}.yaml"
-    made = new_environment(path, story or f"Made from {template.name}.", template, fields, registry)
+        others = [word for path in files for word in (_FROM, str(path))]
+        path, made = _asked(name, others, changes, template, registry, given, story, make)
+    else:
+        path, made = make({})
     facts = {"schema": "autoqec.env/1", "name": made.name, "where": str(path), "story": made.environment.story}
     print_json([facts]) if as_json else print_lines([str(path)])
     return 0
+
+
+def _story(template: LoadedEnvironment, given: GivenFiles | None) -> str:
+    files = "" if given is None else ", ".join(path.name for path in given.paths.values())
+    return f"Made from {files or template.name}."
+
+
+def _asked(
+    name: str,
+    others: list[str],
+    changes: tuple[str, ...],
+    template: LoadedEnvironment,
+    registry: Registry,
+    given: GivenFiles | None,
+    story: str,
+    make: Callable[[dict[str, Any]], tuple[Path, LoadedEnvironment]],
+) -> tuple[Path, LoadedEnvironment]:
+    """Make the environment of answers; where that ends early, print the command that repeats them."""
+    from autoqec.errors import AutoQECError
+    from autoqec.loop.environment_questions import Interview, ask_until_made, questions
+    from autoqec.views.console import say
+
+    texts = {field.strip(): value for field, _, value in (change.partition("=") for change in changes)}
+    interview = Interview(lambda what, default: str(click.prompt(what, default=default, err=True)), say, texts)
+    try:
+        return ask_until_made(interview, lambda: questions(template, registry, given, story), make)
+    except (click.Abort, KeyboardInterrupt, AutoQECError):
+        again = [*others, "--story", story] if story else others
+        say(f"\nnothing was written; your answers again: {interview.command(name, again)}")
+        raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autoqec.history import Ledger, Run, fetch_bundle, open_ledger
@@ -25,6 +26,22 @@ def open_history() -> Ledger:
     ledger = _opened()
     _say_whom_not_to_trust(ledger)
     return ledger
+
+
+#: Where environments are outside of a lab.
+ENVIRONMENTS_HERE = Path("envs")
+
+
+def environment_folders_here() -> list[Path]:
+    """Return the folders to search for environments; the lab's own folder comes first, outside a lab the one here."""
+    from autoqec.errors import AutoQECError
+    from autoqec.loop.session import environment_folders
+
+    try:
+        return environment_folders(open_ledger("."))
+    except AutoQECError:
+        # Outside a lab: what `env new` writes here, and the environments of the package.
+        return [*([ENVIRONMENTS_HERE] if ENVIRONMENTS_HERE.is_dir() else []), *environment_folders(None)]
 
 
 def _opened() -> Ledger:

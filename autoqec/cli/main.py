@@ -32,6 +32,7 @@ COMMANDS = {
     "show": "Show one round in full.",
     "pareto": "Show the Pareto front of verified rounds.",
     "verify": "Judge a round again, on fresh shots.",
+    "compare": "Compare any decoders on the same fresh shots of any circuit.",
     "diagnose": "Explain why rounds failed or stalled, and what to do about it.",
     "fsck": "Check the lab's record, and repair what is safe to repair.",
     "archive": "Archive a finished run; prune weights.",
@@ -219,6 +220,8 @@ def _what_is_left(given: list[str]) -> str:
             ": no verdict was noted, and an attempt that had begun has spent its share of the error budget. Again:"
             f" autoqec {shlex.join(given)}"
         )
+    if _command(given) == "compare" and any(each == "--save" or each.startswith("--save=") for each in given):
+        return f"; what was counted is in the file. Continue with: autoqec {shlex.join(given)}"
     return ""
 
 

@@ -20,6 +20,8 @@ from autoqec.comparing.decoding_source import DecodingSource
 from autoqec.decoding.decoder_contract import Decoded
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.problem.problem import Problem
+from autoqec.results.decoder_comparison import DecodingTime
+from autoqec.results.note_form import Malformed, read_record
 from autoqec.sandbox.channel import ChannelClosed, ChannelTimeout, Message
 from autoqec.sandbox.child import Child, ChildFailed
 
@@ -98,6 +100,10 @@ class DecoderProcess(Protocol):
             syndromes: Bit-packed little-endian, uint8 `[shots, ceil(detectors / 8)]`.
             progress: Called with the shots that are decoded, now and then.
         """
+        ...
+
+    def measure(self, syndromes: np.ndarray, seconds: float) -> DecodingTime | DecoderFault:
+        """Measure how long it takes; see `autoqec.comparing.timing.measure`."""
         ...
 
     def close(self) -> None:
@@ -194,6 +200,24 @@ class PluginProcess:
             return _fault(error, f"decoding, at shot {done:,} of {shots:,}", self._limits[1])
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             return _malformed(error)
+
+    def measure(self, syndromes: np.ndarray, seconds: float) -> DecodingTime | DecoderFault:
+        """See `DecoderProcess.measure`."""
+        state = self.ready()
+        if isinstance(state, DecoderFault):
+            return state
+        try:
+            shots = np.ascontiguousarray(syndromes).tobytes()
+            self._child.tell(DecodeRequest(syndromes=shots, measure=seconds).to_message())
+            message = self._child.answer(self._limits[1] + seconds, 0)
+            return read_record(DecodingTime, message.fields["time"])
+        except (ChildFailed, ChannelClosed, ChannelTimeout) as error:
+            fault = _fault(error, "while it was measured", self._limits[1] + seconds)
+        except (KeyError, TypeError, ValueError, Malformed) as error:
+            fault = _malformed(error)
+        self._state = fault
+        self._child.end()
+        return fault
 
     def close(self) -> None:
         """See `DecoderProcess.close`."""

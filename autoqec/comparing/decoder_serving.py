@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from autoqec.comparing.timing import measure, on_one_core
 from autoqec.decoding.decoder_contract import CompiledDecoder, Decoded
 from autoqec.errors import AutoQECError
 from autoqec.plugin_errors import Owner, one_line, origin
 from autoqec.plugins import Registration, Registry, load_plugins
 from autoqec.problem.environment import Choice, LoadedEnvironment, environment_from_files
 from autoqec.problem.problem import Problem
+from autoqec.results.note_form import write_record
 from autoqec.sandbox.channel import Channel, Message
 from autoqec.sandbox.child import go_first
 from autoqec.sandbox.typed_messages import Request, blobs
@@ -66,9 +68,11 @@ class DecodeRequest(Request):
 
     Attributes:
         syndromes: Bit-packed, row-major.
+        measure: For how many seconds to measure its times on these shots instead; 0 to decode them.
     """
 
     syndromes: bytes
+    measure: float = 0.0
 
 
 class BadAnswer(AutoQECError):
@@ -80,8 +84,8 @@ class BadAnswer(AutoQECError):
 def serve(channel: Channel) -> None:
     """First message: an `OpenRequest`, answered by `{"made"}` and, once compiled, by `{"ready", "seconds"}`.
 
-    Then each `DecodeRequest` is answered by blobs `observables` and `invalid` and by `seconds`. Before an answer there may be
-    frames `{"done"}`, the shots that are decoded.
+    Then each `DecodeRequest` is answered by blobs `observables` and `invalid` and by `seconds`, or, where it asks to measure, by
+    `time`. Before an answer there may be frames `{"done"}`, the shots that are decoded.
     """
     go_first()
     request = OpenRequest.from_message(channel.receive())
@@ -97,7 +101,11 @@ def serve(channel: Channel) -> None:
             checked(compiled.decode(shots), len(shots), problem.observable_bytes)
     channel.send(Message({"ready": True, "seconds": time.perf_counter() - began}))
     while True:
-        _answer(channel, compiled, problem, made.owner, DecodeRequest.from_message(channel.receive()))
+        asked = DecodeRequest.from_message(channel.receive())
+        if asked.measure > 0:
+            channel.send(_measured(compiled, problem, made.owner, asked))
+        else:
+            _answer(channel, compiled, problem, made.owner, asked)
 
 
 def _to_warm_up(problem: Problem) -> tuple[np.ndarray, ...]:
@@ -174,6 +182,18 @@ def _answer(
         "invalid": np.ascontiguousarray(decoded.invalid).tobytes(),
     }
     channel.send(Message({"seconds": seconds}, answer))
+
+
+def _measured(compiled: CompiledDecoder, problem: Problem, owner: Owner, request: DecodeRequest) -> Message:
+    syndromes = np.frombuffer(request.syndromes, dtype=np.uint8).reshape(-1, problem.syndrome_bytes)
+
+    def timed(part: np.ndarray) -> float:
+        began = time.perf_counter()
+        compiled.decode(part)
+        return time.perf_counter() - began
+
+    with _blamed(owner), on_one_core():
+        return Message({"time": write_record(measure(timed, syndromes, request.measure))})
 
 
 def checked(decoded: Any, shots: int, width: int) -> Decoded:

@@ -16,6 +16,7 @@ from autoqec.candidate.weights import binds_family, bound_to, carried_over
 from autoqec.comparing.decoder_names import TrainedDecoder
 from autoqec.comparing.decoder_process import Answers, DecoderFault, Ready, Reason
 from autoqec.comparing.decoding_source import DecodingSource
+from autoqec.comparing.timing import measure
 from autoqec.decoding.decoder_contract import Decoded
 from autoqec.errors import AutoQECError, UsageError
 from autoqec.exchange.package import Package
@@ -23,6 +24,7 @@ from autoqec.plugins import Registry
 from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import LoadedEnvironment
 from autoqec.problem.problem import Problem, same_problem
+from autoqec.results.decoder_comparison import DecodingTime
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.scoring.batches import batches
 from autoqec.scoring.matcher import Matcher
@@ -85,6 +87,14 @@ def fitted(package: Package, source: DecodingSource, problem: Problem, registry:
     )
 
 
+def fits_of(named: TrainedDecoder, source: DecodingSource, problem: Problem, registry: Registry) -> str:
+    """How a round's weights come to a problem; empty if they do not fit, which its process says with the reason."""
+    try:
+        return fitted(named.package, source, problem, registry).fits
+    except AutoQECError:
+        return ""
+
+
 def _size(problem: Problem) -> str:
     return f"{problem.num_detectors} detectors, {len(problem.mechanisms)} mechanisms"
 
@@ -139,6 +149,18 @@ class TrainedProcess:
         self._matcher.progress = lambda part: progress(int(part * len(syndromes)))
         try:
             return self._through(self._matcher, syndromes)
+        except AutoQECError as error:
+            return self._fail(error, loading=False)
+
+    def measure(self, syndromes: np.ndarray, seconds: float) -> DecodingTime | DecoderFault:
+        """See `DecoderProcess.measure`; times are those of gate, candidate and decoder, with the way between their processes."""
+        state = self.ready()
+        if isinstance(state, DecoderFault):
+            return state
+        matcher = self._matcher
+        assert matcher is not None
+        try:
+            return measure(lambda part: self._through(matcher, part).seconds, syndromes, seconds)
         except AutoQECError as error:
             return self._fail(error, loading=False)
 

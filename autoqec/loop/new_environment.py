@@ -1,110 +1,119 @@
-"""Creates a new environment file from flags or answers, and checks it before it stays."""
+"""Writes a new environment and the files that it names: all of them, once rounds can run on it, or none."""
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
 
-from autoqec.canonical import dump_flow, load_yaml
 from autoqec.errors import UsageError
-from autoqec.loop.session import check_environment
+from autoqec.loop.drafted_environment import Changes, drafted
 from autoqec.plugins import Registry
-from autoqec.problem.drafting import draft
-from autoqec.problem.environment import EDIT_FILE, ENVIRONMENT_FILE, LoadedEnvironment, load_environment
-
-#: The hint for an environment that is invalid, and so was not kept.
-NO_FILE = "no file was written; correct the --set options, or your answers, then run autoqec env new again"
+from autoqec.problem.environment import ENVIRONMENT_FILE, LoadedEnvironment
+from autoqec.problem.given_files import GivenFiles
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
-#: Asks the user a question with a default (YAML or None), and returns the answer.
-Ask = Callable[[str, str | None], str]
+
+def require_name(name: str) -> None:
+    """Refuse what is no name of an environment, such as a path.
+
+    Raises:
+        UsageError: It is none; the hint is a command that does what was probably meant.
+    """
+    if _NAME.fullmatch(name):
+        return
+    path = PurePosixPath(name)
+    stem = re.sub(r"[^a-z0-9_-]+", "_", path.name.removesuffix(".yaml").lower()).strip("_-")[:64] or "mine"
+    folder = f" --folder {path.parent}" if "/" in name else ""
+    raise UsageError(
+        f"{name!r} is not an environment name: use lower-case letters, digits, _ and -",
+        hint=f"autoqec env new {stem}{folder}",
+    )
 
 
 def new_environment(
-    path: Path, story: str, like: LoadedEnvironment, changes: Sequence[tuple[str, Any]], registry: Registry
-) -> LoadedEnvironment:
-    """Write an environment and check that rounds can run on it.
+    folder: Path,
+    name: str,
+    story: str,
+    like: LoadedEnvironment,
+    changes: Changes,
+    registry: Registry,
+    given: GivenFiles | None = None,
+) -> tuple[Path, LoadedEnvironment]:
+    """Write an environment and the files of its code, once it is known that rounds can run on it.
 
     Args:
-        path: The file; its stem is the name. Files that the code names must exist already.
+        folder: Where to; it is made if it is not there.
+        name: The environment's name, and that of its file.
         story: Its description for people.
-        like: The environment to copy.
-        changes: Dotted fields and their values.
+        like: The environment to copy, with the files that its code names.
+        changes: Dotted fields and their values. A changed field may name a file in the folder.
         registry: Installed plugins.
+        given: Files that are its code, instead of those of `like`.
+
+    Returns:
+        The file that was written, and the environment.
 
     Raises:
-        UsageError, NotFoundError: The file exists, or the environment is invalid and the new file was deleted.
+        UsageError, NotFoundError: The name is none, the file exists, or the environment is invalid. Nothing was written then.
     """
-    if not _NAME.fullmatch(path.stem):
-        raise UsageError(f"{path.stem!r} is not an environment name", hint="use lower-case letters, digits, _ and -")
-    fields = load_yaml(like.files[ENVIRONMENT_FILE], name=like.origin)
-    text = draft(path.stem, story, fields, changes)
+    require_name(name)
+    path = folder / f"{name}.yaml"
+    if os.path.lexists(path):
+        raise UsageError(
+            f"{path} exists already", hint=f"choose another name, or edit the file: autoqec env check {path}"
+        )
+    names = None if given is None else _names(given, name, folder)
+    loaded = drafted(name, story, like, changes, registry, given=given, names=names, beside=folder)
+    _write(path, loaded)
+    return path, loaded
+
+
+def _names(given: GivenFiles, name: str, folder: Path) -> dict[str, str]:
+    """What each file is called beside the environment: as now if it lies there or nothing there has its name."""
+    names: dict[str, str] = {}
+    for field, path in given.paths.items():
+        wanted = [path.name] if path.name != ENVIRONMENT_FILE else []
+        own = f"{name}_{field.rpartition('.')[2]}" if "." in field else name
+        wanted += [f"{own}-{number}{path.suffix}" if number else f"{own}{path.suffix}" for number in range(1000)]
+        names[field] = next(
+            each
+            for each in wanted
+            if each not in names.values() and (not os.path.lexists(folder / each) or _same(folder / each, path))
+        )
+    return names
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.exists() and one.samefile(other)
+
+
+def _write(path: Path, loaded: LoadedEnvironment) -> None:
+    """Write the files of the code that are not there yet, and the YAML last; take all back if one cannot be written."""
+    written: list[Path] = []
+    made = [each for each in (path.parent, *path.parent.parents) if not each.exists()]
+    wanted: Mapping[Path, bytes] = {
+        **{path.parent / name: data for name, data in loaded.files_of_code.items()},
+        path: loaded.files[ENVIRONMENT_FILE],
+    }
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("x", encoding="utf-8") as stream:
-            stream.write(text)
-    except FileExistsError as error:
-        raise UsageError(f"{path} exists already", hint="choose another name, or edit the file") from error
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}") from error
-    try:
-        loaded = load_environment(path)
-        check_environment(loaded, registry)
-    except UsageError as error:
-        path.unlink()
-        if error.hint == EDIT_FILE:  # there is no file to correct
-            raise UsageError(error.problem, hint=NO_FILE, code=error.code, about=error.about) from error
+        for target, data in wanted.items():
+            if target != path and target.is_file() and target.read_bytes() == data:
+                continue
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("xb") as stream:
+                written.append(target)
+                stream.write(data)
+    except BaseException as error:
+        for target in written:
+            target.unlink(missing_ok=True)
+        for folder in made:  # the deepest first
+            if folder.exists() and not any(folder.iterdir()):
+                folder.rmdir()
+        if isinstance(error, FileExistsError):
+            raise UsageError(f"{error.filename} exists already", hint="choose another name") from error
+        if isinstance(error, OSError):
+            raise UsageError(f"cannot write {error.filename or path}: {error.strerror}") from error
         raise
-    except BaseException:
-        path.unlink()
-        raise
-    return loaded
-
-
-def read_change(text: str) -> tuple[str, Any]:
-    """Parse a dotted field and its YAML value, such as `noise.p=[0.001, 0.003]`.
-
-    Raises:
-        UsageError: There is no field or no `=`, or the value is not YAML.
-    """
-    field, equals, value = text.partition("=")
-    if not equals or not all(part.isidentifier() for part in field.strip().split(".")):
-        raise UsageError(f"--set {text}: write FIELD=VALUE", hint="--set code.distance=7")
-    return field.strip(), load_yaml(value, name=f"--set {field.strip()}")
-
-
-def questions(like: LoadedEnvironment, registry: Registry, ask: Ask) -> Iterator[tuple[str, Any]]:
-    """Ask for code, noise, decoder and references, with the values of an environment as defaults.
-
-    The questions about the code follow the fields of its `Config`, so they work for codes of plugins too.
-    """
-    environment = like.environment
-    kind = ask(f"code.kind ({', '.join(registry.names('code'))})", environment.code.kind)
-    yield "code.kind", kind
-    known = environment.code.fields if kind == environment.code.kind else {}
-    for name, field in registry.maker("code")(kind).Config.model_fields.items():
-        default = known.get(name, None if field.is_required() else field.default)
-        needed = field.is_required() and name not in known
-        yield from _answer(f"code.{name}", ask(f"code.{name}", None if needed else dump_flow(default)))
-    noise = ask(
-        "noise.kind (depolarizing, biased, phenomenological, code_capacity, si1000, erasure, given)",
-        environment.noise.kind,
-    )
-    yield "noise.kind", noise
-    if noise != "given":
-        rates = list(environment.noise.p)
-        yield from _answer("noise.p", ask("noise.p, a list", dump_flow(rates) if rates else None))
-        for name, only in (("eta", "biased"), ("erased", "erasure")):
-            if noise == only:
-                yield from _answer(f"noise.{name}", ask(f"noise.{name}", None))
-    able = [entry.name for entry in registry.all("decoder") if entry.capabilities.get("takes_beliefs")]
-    yield from _answer("decoder", ask(f"decoder ({', '.join(able)})", dump_flow(environment.decoder.short)))
-    references = [reference.short for reference in environment.references]
-    yield from _answer("references", ask("references, a list", dump_flow(references)))
-
-
-def _answer(field: str, text: str) -> Iterator[tuple[str, Any]]:
-    yield field, load_yaml(text, name=field)

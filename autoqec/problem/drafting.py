@@ -17,20 +17,18 @@ _ORDER = ("name", "story", "code", "noise", "decoder", "references", "constraint
 _KEPT = {"noise": ("p", "target_p")}
 
 
-def draft(name: str, story: str, like: JsonObject, changes: Sequence[tuple[str, Any]]) -> str:
-    """Return the YAML of a new environment, without validating it.
+def changed(like: JsonObject, changes: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the fields of an environment with changes, without validating them.
 
     Args:
-        name: Its name.
-        story: Its description for people.
-        like: The fields of the existing environment.
+        like: The fields.
         changes: Dotted fields and their values, in order. A new `kind` drops the fields of the old kind; a new `noise.p`
             drops a target that it does not list.
 
     Raises:
         UsageError: A dotted field leads into a value that has no fields.
     """
-    fields = deepcopy(dict(like)) | {"name": name, "story": story}
+    fields = deepcopy(dict(like))
     for field, value in changes:
         *outer, last = field.split(".")
         place = fields
@@ -51,5 +49,10 @@ def draft(name: str, story: str, like: JsonObject, changes: Sequence[tuple[str, 
         place[last] = value
         if field == "noise.p" and isinstance(value, list) and place.get("target_p") not in value:
             place.pop("target_p", None)
+    return fields
+
+
+def yaml_of(fields: JsonObject) -> str:
+    """The YAML of an environment, a line for each section."""
     order = sorted(fields, key=lambda key: _ORDER.index(key) if key in _ORDER else len(_ORDER))
     return "".join(f"{key}: {dump_flow(fields[key])}\n" for key in order)

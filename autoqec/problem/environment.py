@@ -40,6 +40,9 @@ ENVIRONMENT_FILE = "environment.yaml"
 #: Maximum size of a circuit or error model file; a larger one would bloat every commit of the lab.
 MAX_FILE_BYTES = 16 * 1024 * 1024
 
+#: The origin of an environment that is in no file: errors then name the field alone.
+DRAFT = ""
+
 #: The hint for a mistake in an environment file.
 EDIT_FILE = "correct the file, then run autoqec env check FILE"
 
@@ -157,11 +160,16 @@ class LoadedEnvironment:
         """The environment's own name."""
         return self.environment.name
 
+    @property
+    def files_of_code(self) -> dict[str, bytes]:
+        """The files that its code names."""
+        return {name: data for name, data in self.files.items() if name != ENVIRONMENT_FILE}
+
     @cached_property
     def identity(self) -> str:
         """SHA-256 over the validated fields (without name and story) and the bytes of the named files."""
         fields = self.environment.model_dump(mode="json", exclude={"name", "story"})
-        others = {name: content_hash(data) for name, data in self.files.items() if name != ENVIRONMENT_FILE}
+        others = {name: content_hash(data) for name, data in self.files_of_code.items()}
         return content_hash({"fields": fields, "files": others})
 
 
@@ -206,8 +214,12 @@ def validated(model: type[BaseModel], raw: Any, path: str) -> Any:
         raise UsageError(f"{path}: {explain(error, model)}", code=code, about={"file": path, **about}) from error
 
 
-def _named_files(environment: Environment) -> dict[str, Any]:
-    """Return the named files by field: `code.path`, and each of `code.paths`."""
+def named_files(environment: Environment) -> dict[str, Any]:
+    """Return the named files by field: `code.path`, and each of `code.paths`.
+
+    Raises:
+        UsageError: `code.paths` is no mapping.
+    """
     fields = environment.code.fields
     named = {"code.path": fields["path"]} if fields.get("path") is not None else {}
     several = fields.get("paths") or {}
@@ -216,7 +228,17 @@ def _named_files(environment: Environment) -> dict[str, Any]:
     return named | {f"code.paths.{name}": file for name, file in several.items() if file is not None}
 
 
-def _companion(path: Path, field: str, named: Any) -> bytes:
+def companion(path: Path, field: str, named: Any) -> bytes:
+    """Read a file that an environment names.
+
+    Args:
+        path: The environment's YAML.
+        field: The field that names the file.
+        named: What the field says.
+
+    Raises:
+        UsageError, NotFoundError: It does not name a file beside the YAML, or there is none that can be read.
+    """
     if (
         not isinstance(named, str)
         or Path(named).is_absolute()
@@ -262,8 +284,8 @@ def load_environment(path: Path) -> LoadedEnvironment:
         ) from error
     alone = environment_from_files({ENVIRONMENT_FILE: text}, origin=str(path))
     try:
-        named = _named_files(alone.environment)
-        files = {ENVIRONMENT_FILE: text} | {file: _companion(path, field, file) for field, file in named.items()}
+        named = named_files(alone.environment)
+        files = {ENVIRONMENT_FILE: text} | {file: companion(path, field, file) for field, file in named.items()}
     except AutoQECError as error:
         raise at_its_line(error, str(path), text) from error
     return LoadedEnvironment(alone.environment, files, str(path))

@@ -43,9 +43,11 @@ def at_its_line(error: AutoQECError, origin: str, text: bytes) -> AutoQECError:
 
     Args:
         error: An error whose message may begin with a field: `code.path: …`.
-        origin: The file.
+        origin: The file; empty where there is none, so that it has no line either.
         text: Contents of the file.
     """
+    if not origin:
+        return error
     match = _FIELD.match(error.problem)
     line = line_of(text, match[1]) if match else None
     where = origin if line is None else f"{origin}, line {line}"

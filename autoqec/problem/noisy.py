@@ -179,11 +179,24 @@ def _layers(circuit: stim.Circuit) -> Iterator[list[stim.CircuitInstruction]]:
     yield layer
 
 
-def _require_noiseless(circuit: stim.Circuit) -> None:
+def first_noise(circuit: stim.Circuit) -> str | None:
+    """The first instruction of a circuit that is noise; None for a circuit without noise."""
     for gate in circuit:
+        if isinstance(gate, stim.CircuitRepeatBlock):
+            inner = first_noise(gate.body_copy())
+            if inner is not None:
+                return inner
+            continue
         facts = stim.gate_data(gate.name)
         if facts.is_noisy_gate and (not facts.produces_measurements or gate.gate_args_copy() or "HERALD" in gate.name):
-            raise UsageError(
-                f"noise.kind: the circuit already has noise, {str(gate).splitlines()[0][:60]}",
-                hint="remove the noise section, or use noise: {kind: given}",
-            )
+            return str(gate).splitlines()[0][:60]
+    return None
+
+
+def _require_noiseless(circuit: stim.Circuit) -> None:
+    noise = first_noise(circuit)
+    if noise is not None:
+        raise UsageError(
+            f"noise.kind: the circuit already has noise, {noise}",
+            hint="remove the noise section, or use noise: {kind: given}",
+        )

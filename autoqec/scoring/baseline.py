@@ -72,7 +72,7 @@ def describe_environment(loaded: LoadedEnvironment, registry: Registry, shots: i
             problem, decoders[baseline], key, chunks, failures[baseline] / total, seconds / total
         ),
         "findings": [
-            found | {"line": line_of(loaded.files[ENVIRONMENT_FILE], found["field"])}
+            found | {"line": line_of(loaded.files[ENVIRONMENT_FILE], found["field"]) if loaded.origin else None}
             for found in [*findings(problem, next(iter(rates.values()))), *split, *_left_out(missing)]
         ],
     }

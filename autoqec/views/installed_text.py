@@ -16,8 +16,8 @@ from autoqec.views.figures_text import interval_text, rate_text
 if TYPE_CHECKING:
     from autoqec.printed_rows import BrokenRow, CheckRow, EnvironmentRow, PluginRow
 
-#: Capabilities about installing or checking, which say nothing about what the plugin can do.
-_ADVICE = ("needs", "pip_options", "example")
+#: Capabilities that other commands use, which say nothing to a reader of the list.
+_ADVICE = ("needs", "pip_options", "example", "files")
 
 
 def grid(*headers: str) -> Table:

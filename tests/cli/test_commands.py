@@ -177,7 +177,7 @@ def test_every_command_explains_itself(command, capsys):
         (["bogus"], 2, "there is no command bogus; known: init, round"),
         (["lgo"], 2, "there is no command lgo; did you mean log"),
         (["plugins", "chek"], 2, "did you mean check?"),
-        (["env", "new", "foo", "--set", "codee=1"], 2, "no file was written"),
+        (["env", "new", "foo", "--set", "codee=1"], 2, "nothing was written"),
         (["round", "--rounds", "0"], 2, "--rounds: must be a whole number from 1"),
         (["round", "--env", "nope"], 3, "there is no environment named 'nope'"),
         (["round", "--profile", "nope"], 2, "no profile 'nope'"),

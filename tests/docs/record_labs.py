@@ -26,7 +26,7 @@ LABS = {
         stim gen --code surface_code --task rotated_memory_x --distance 3 --rounds 3 \\
             --after_clifford_depolarization 0.004 --before_round_data_depolarization 0.004 \\
             --after_reset_flip_probability 0.004 --before_measure_flip_probability 0.01 > envs/memory.stim
-        autoqec env new memory --set 'code={kind: circuit, path: memory.stim}' --set 'noise={kind: given}' \\
+        autoqec env new memory --from envs/memory.stim \\
             --story "My memory experiment, with readout errors of one per cent."
         git add envs
         git commit --quiet -m "The environment of my memory experiment"

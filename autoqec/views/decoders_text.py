@@ -1,0 +1,326 @@
+"""Prints a comparison of decoders: rates, who fails together, a word on each pair, times, and what is needed to repeat it.
+
+No line is wider than 80 columns, on a terminal or in a pipe: it is a table that people paste into an issue.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
+from math import exp
+
+from autoqec.counted_words import counted
+from autoqec.results.decoder_comparison import NOT_BETTER_RATIO, Comparison, DecodingTime, Pair, Replay
+from autoqec.views.console import plain, print_lines
+
+_WIDTH = 80
+
+#: Columns of a decoder's name; a longer one is written out below the table.
+_NAME = 26
+
+#: Sets of decoders that failed together, at most; there are 2^n of them.
+_MOST_SETS = 12
+
+#: Why counting stopped, in words.
+_STOPPED = {
+    "decided": "every pair is decided",
+    "shots": "all shots are decoded",
+    "seconds": "the time is over",
+    "interrupted": "interrupted",
+    "failed": "fewer than two decoders give answers",
+    "": "not finished",
+}
+
+#: Converts a rate per shot, and what it is per.
+Unit = tuple[str, Callable[[float], float]]
+
+
+def _same(rate: float) -> float:
+    return rate
+
+
+PER_SHOT: Unit = ("shot", _same)
+
+
+def print_decoders(comparison: Comparison, unit: Unit = PER_SHOT) -> None:
+    """Print a comparison as tables."""
+    print_lines(comparison_lines(comparison, unit))
+
+
+def comparison_lines(comparison: Comparison, unit: Unit = PER_SHOT) -> list[str]:
+    """The lines of `print_decoders`.
+
+    Args:
+        comparison: What was counted.
+        unit: What rates are per, and how one per shot is converted.
+    """
+    sections = [
+        _what(comparison),
+        _rates(comparison, unit),
+        _together(comparison),
+        _pairs(comparison),
+        _times(comparison),
+        _how(comparison),
+    ]
+    return [line.rstrip() for number, part in enumerate(sections) if part for line in ([""] if number else []) + part]
+
+
+def _wrapped(text: str, indent: str = "") -> list[str]:
+    shown = plain(text).plain.replace("\n", " ")
+    return textwrap.wrap(shown, _WIDTH, subsequent_indent=indent, break_on_hyphens=False) or [""]
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> list[str]:
+    """Columns as wide as what they hold; the first ones, `left` of them, to the left."""
+    cells = [list(head), *(list(row) for row in rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
+    return [
+        "  ".join(
+            text.ljust(width) if place < left else text.rjust(width)
+            for place, (text, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in cells
+    ]
+
+
+def _name(comparison: Comparison, place: int) -> str:
+    label = plain(comparison.decoders[place].label).plain.replace("\n", " ")
+    return label if len(label) <= _NAME else label[: _NAME - 1] + "…"
+
+
+def _number(place: int) -> str:
+    return str(place + 1)
+
+
+def _what(comparison: Comparison) -> list[str]:
+    source = comparison.source
+    at = "" if source.p is None else f" at p = {source.p:g}"
+    sizes = ", ".join(
+        counted(number, word)
+        for number, word in (
+            (source.detectors, "detector"),
+            (source.mechanisms, "mechanism"),
+            (source.observables, "observable"),
+        )
+    )
+    why = _STOPPED[comparison.stopped]
+    return [
+        *_wrapped(f"{source.name}{at}: {sizes}", "  "),
+        *_wrapped(f"{counted(comparison.total, 'shot')}, the same for all decoders; stopped: {why}", "  "),
+    ]
+
+
+def _rates(comparison: Comparison, unit: Unit) -> list[str]:
+    per, convert = unit
+    rows, notes = [], []
+    for place in range(len(comparison.decoders)):
+        rate = comparison.rate(place)
+        cells = [_number(place), _name(comparison, place), "–", "–", "–"]
+        if rate is not None:
+            low, high = convert(rate.low), convert(rate.high)
+            cells[2:] = [f"{rate.failures:,}", f"{convert(rate.rate):.3e}", f"[{low:.3e}, {high:.3e}]"]
+        rows.append(cells)
+        notes += _notes(comparison, place)
+    if per != "shot":
+        notes += _wrapped(f"Rates per {per} are converted from those per shot; docs: Compare decoders.", "  ")
+    return _table(["", "decoder", "failures", f"LER per {per}", "95 % interval"], rows, left=2) + notes
+
+
+def _notes(comparison: Comparison, place: int) -> list[str]:
+    """What a reader of a decoder's row must know."""
+    decoder, number = comparison.decoders[place], _number(place)
+    said = []
+    if place == comparison.baseline and place != 0:
+        said.append(f"{number} is the baseline")
+    if _name(comparison, place) != decoder.label:
+        said.append(f"{number} is {decoder.label}")
+    if decoder.failed is not None:
+        failed = decoder.failed
+        where = f" ({failed.file.rpartition('/')[2]}, line {failed.line})" if failed.file else ""
+        hint = f"; {failed.hint}" if failed.hint else ""
+        said.append(
+            f"{number} failed after {counted(failed.at, 'shot')}, {failed.reason}: {failed.problem}{where}{hint}"
+        )
+    if decoder.most_shots is not None:
+        said.append(f"{number} decodes the first {counted(decoder.most_shots, 'shot')} only, as was asked")
+    if decoder.fits in ("rate", "family"):
+        other = "another physical error rate" if decoder.fits == "rate" else "another size of its code"
+        said.append(f"{number} was trained at {other}; its weights are carried to this one")
+    if comparison.invalid(place):
+        said.append(
+            f"{number} gave no valid answer to {counted(comparison.invalid(place), 'shot')}, which count as failures"
+        )
+    return [line for each in said for line in _wrapped(each, "  ")]
+
+
+def _together(comparison: Comparison) -> list[str]:
+    found = comparison.together()
+    if not found:
+        return []
+    ordered = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+    told = [f"{' '.join(map(_number, places))}: {number:,}" for places, number in ordered[:_MOST_SETS]]
+    more = len(ordered) - len(told)
+    rest = f"; and {counted(more, 'other set')}, see --json" if more > 0 else ""
+    return _wrapped(f"Shots failed by exactly these decoders: {'; '.join(told)}{rest}", "  ")
+
+
+def _pairs(comparison: Comparison) -> list[str]:
+    rows = [
+        [
+            f"{_number(pair.other)} against {_number(pair.base)}",
+            "–" if pair.ratio is None else f"{pair.ratio:.3f}",
+            interval_text(pair),
+            e_text(pair.log_e_better),
+            e_text(pair.log_e_not_better),
+            pair.word,
+        ]
+        for pair in comparison.pairs()
+    ]
+    share = round(100 * (1 - NOT_BETTER_RATIO))
+    number = len(rows)
+    said = (
+        f"The words on all {number} pairs together are wrong" if number > 1 else "The word is wrong"
+    ) + f" with probability at most 5 %, whenever counting stops: each needs an e-value of {comparison.needed:g}"
+    corrected = " (Bonferroni, for which the intervals are corrected too)" if number > 1 else ""
+    meaning = f" Not better: a gain of {share} % or more is ruled out."
+    head = ["pair", "ratio", "interval", "e better", "e not better", "word"]
+    return _table(head, rows) + _wrapped(f"{said}{corrected}.{meaning}")
+
+
+def interval_text(pair: Pair) -> str:
+    """The interval of a ratio; its upper end may be open."""
+    low, high = pair.interval
+    return f"[{low:.3f}, {'∞' if high is None else f'{high:.3f}'}]"
+
+
+def e_text(log_e: float) -> str:
+    """An e-value; a huge one by its power of ten."""
+    return f"{exp(log_e):.3g}" if log_e < 690 else "> 1e+300"
+
+
+def _times(comparison: Comparison) -> list[str]:
+    measured = [(place, each.time) for place, each in enumerate(comparison.decoders) if each.time is not None]
+    if not measured:
+        return []
+    names = ("p50", "p90", "p99", "p99.9")
+    rows = [
+        [
+            _number(place),
+            *(_us(time, name) for name in names),
+            f"{time.batch.median:.3g} [{time.batch.least:.3g}, {time.batch.most:.3g}]",
+            f"{time.shots_per_second:,.0f}",
+        ]
+        for place, time in measured
+    ]
+    sizes = sorted({time.batch_shots for _, time in measured})
+    batch = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
+    note = (
+        f"µs per shot on one core: percentiles of single shots, and batches of {batch} shots, with the spread over"
+        f" {measured[0][1].repeats} repeats"
+    )
+    return _table(["", *names, "batch", "shots/s"], rows) + _wrapped(note)
+
+
+def _us(time: DecodingTime, name: str) -> str:
+    found = time.percentiles.get(name)
+    return "–" if found is None else f"{found.median:.3g}" if found.median < 1000 else f"{found.median:,.0f}"
+
+
+def _how(comparison: Comparison) -> list[str]:
+    source, machine = comparison.source, comparison.machine
+    versions = ", ".join(f"{name} {number}" for name, number in comparison.versions.items())
+    lines = _wrapped(f"{source.kind} sha256 {source.identity}", "  ")
+    if comparison.shots.key:
+        lines += _wrapped(f"shots by key {comparison.shots.key}", "  ")
+    for name, digest in comparison.shots.files.items():
+        lines += _wrapped(f"shots of {name} sha256 {digest}", "  ")
+    lines += _wrapped(versions, "  ")
+    told = ", ".join(value for name in ("processor", "system") if (value := machine.get(name)))
+    return lines + _wrapped(f"{told}, {machine.get('cores', '?')} cores, Python {machine.get('python', '?')}", "  ")
+
+
+def markdown_lines(comparison: Comparison, unit: Unit = PER_SHOT) -> list[str]:
+    """The comparison as tables of Markdown."""
+    per, convert = unit
+    lines = [
+        f"| | decoder | failures | shots | LER per {per} | 95 % interval | µs p50 | µs p99.9 | µs batch | |",
+        "|-" * 10 + "|",
+    ]
+    for place, decoder in enumerate(comparison.decoders):
+        rate, time = comparison.rate(place), decoder.time
+        cells = ["–"] * 4
+        if rate is not None:
+            interval = f"[{convert(rate.low):.3e}, {convert(rate.high):.3e}]"
+            cells = [f"{rate.failures:,}", f"{rate.shots:,}", f"{convert(rate.rate):.3e}", interval]
+        times = ["–"] * 3 if time is None else [_us(time, "p50"), _us(time, "p99.9"), f"{time.batch.median:.3g}"]
+        word = "baseline" if place == comparison.baseline else "failed" if decoder.failed else ""
+        lines.append(_row([_number(place), f"`{decoder.label}`", *cells, *times, word]))
+    lines += [
+        "",
+        "| pair | shots | both fail | first only | second only | ratio | interval | e better | e not better | word |",
+    ]
+    lines.append("|-" * 10 + "|")
+    for pair in comparison.pairs():
+        c = pair.counts
+        numbers = [f"{n:,}" for n in (c.shots, c.both, c.baseline_only, c.candidate_only)]
+        ratio = "–" if pair.ratio is None else f"{pair.ratio:.3f}"
+        evidence = [interval_text(pair), e_text(pair.log_e_better), e_text(pair.log_e_not_better), pair.word]
+        names = f"{_number(pair.other)} against {_number(pair.base)}"
+        lines.append(_row([names, *numbers, ratio, *evidence]))
+    return [*lines, "", *(f"- {plain(line).plain}" for line in _how_whole(comparison))]
+
+
+def _row(cells: Sequence[str]) -> str:
+    shown = (plain(cell).plain.replace("\n", " ").replace("|", "\\|") for cell in cells)
+    return f"| {' | '.join(shown)} |"
+
+
+def _how_whole(comparison: Comparison) -> list[str]:
+    """As `_how`, with what is decoded, without line breaks."""
+    source = comparison.source
+    at = "" if source.p is None else f" at p = {source.p:g}"
+    notes = [
+        f"{each.label} failed, {each.failed.reason}: {each.failed.problem}"
+        for each in comparison.decoders
+        if each.failed is not None
+    ]
+    return [
+        f"{source.name}{at}, sha256 {source.identity}",
+        f"words need an e-value of {comparison.needed:g}; intervals of ratios hold whenever counting stops",
+        *([f"shots by key {comparison.shots.key}"] if comparison.shots.key else []),
+        ", ".join(f"{name} {number}" for name, number in comparison.versions.items()),
+        *notes,
+    ]
+
+
+def print_replay(found: Replay) -> None:
+    """Say whether a comparison came out the same."""
+    total = found.saved.total
+    lines = []
+    if found.other_shots is not None:
+        lines += _wrapped(
+            f"The shots differ from shot {found.other_shots:,} on: this machine or its stim draws others from the same key,"
+            " or the file was changed."
+        )
+    for label, differs in found.differing.items():
+        lines += _wrapped(f"{label} differs in the part that begins at shot {differs.first:,}: {differs.why}", "  ")
+    if found.same:
+        lines += _wrapped(f"{counted(total, 'shot')} drawn again by the key: all shots and all answers are the same.")
+    for name, (there, here) in found.versions.items():
+        lines += _wrapped(f"{name} is {there} in the file and {here} here", "  ")
+    for label, why in found.settings.items():
+        lines += _wrapped(f"{label}: {why}", "  ")
+    print_lines(lines)
+
+
+def replay_object(found: Replay) -> dict[str, object]:
+    """A replay as a JSON object."""
+    return {
+        "schema": "autoqec.decoder_replay/1",
+        "same": found.same,
+        "shots": found.shots,
+        "other_shots": found.other_shots,
+        "differing": {label: vars(each) for label, each in found.differing.items()},
+        "versions": {name: list(both) for name, both in found.versions.items()},
+        "settings": dict(found.settings),
+    }

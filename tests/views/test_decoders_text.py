@@ -1,0 +1,97 @@
+"""A comparison of decoders is printed within 80 columns, with all that a reader must know, and nothing drives the terminal."""
+
+import pytest
+
+from autoqec.results.decoder_comparison import (
+    ComparedDecoder,
+    ComparedPart,
+    ComparedShots,
+    ComparedSource,
+    Comparison,
+    DecodingTime,
+    Differs,
+    Failed,
+    Replay,
+    Spread,
+)
+from autoqec.views.decoders_text import comparison_lines, markdown_lines, print_replay, replay_object
+
+
+@pytest.fixture
+def large():
+    """Five decoders with long names, of which one failed, one had fewer shots and one is carried; counts of many digits."""
+    times = Spread(12345.678, 12000.0, 99999.9)
+    time = DecodingTime(5, 2000, {"p50": times, "p99.9": times}, 1024, times)
+    decoders = (
+        ComparedDecoder("mwpm", {}, time=time),
+        ComparedDecoder("sinter:a_module_of_a_package:AndAClassThatIsLong:x=[1, 2]", {}, time=time),
+        ComparedDecoder("exp/run/3", {}, fits="family"),
+        ComparedDecoder(
+            "osd\x1b[31m", {}, failed=Failed("hang", "no progress " * 12, "wait", "/a/b/their.py", 7, 4096)
+        ),
+        ComparedDecoder("bp_lsd", {}, most_shots=4096),
+    )
+    failed = {str(mask): 1234567 + mask for mask in range(1, 24)}
+    part = ComparedPart(987654321, "0" * 64, 0b10111, failed, ("",) * 5, (0, 3, 0, 0, 0), (1.0,) * 5)
+    source = ComparedSource("circuit", "/a/path/" + "long/" * 20 + "it.stim", "ab" * 32, "f", 200000, 10**6, 12)
+    machine = {"processor": "A processor of " + "a maker " * 12, "system": "Linux", "cores": "2", "python": "3"}
+    versions = {f"package-{n}": "1.2.3" for n in range(9)}
+    shots = ComparedShots("keyed", "cd" * 32)
+    return Comparison(decoders, source, shots, (part,), 1, "", "seconds", "", machine, versions)
+
+
+def test_it_fits_80_columns_and_has_no_trailing_spaces(large):
+    for line in comparison_lines(large):
+        assert len(line) <= 80, line
+        assert line == line.rstrip()
+
+
+def test_it_says_all_that_a_reader_must_know(large):
+    text = " ".join(" ".join(comparison_lines(large)).split())
+    for told in (
+        "987,654,321 shots, the same for all decoders; stopped: the time is over",
+        "2 is the baseline",
+        "2 is sinter:a_module_of_a_package:AndAClassThatIsLong:x=[1, 2]",
+        "4 failed after 4,096 shots, hang: no progress",
+        "(their.py, line 7); wait",
+        "5 decodes the first 4,096 shots only, as was asked",
+        "3 was trained at another size of its code; its weights are carried to this one",
+        "2 gave no valid answer to 3 shots, which count as failures",
+        "and 3 other sets",
+        "each needs an e-value of 200 (Bonferroni",
+        "a gain of 3 % or more is ruled out",
+        "circuit sha256 " + "ab" * 32,
+        "shots by key " + "cd" * 32,
+        "package-8 1.2.3",
+    ):
+        assert told in text, told
+    assert "\x1b" not in text
+
+
+def test_rates_are_converted_to_the_unit_that_is_asked_for(large):
+    halves = comparison_lines(large, ("round", lambda rate: rate / 2))
+    rate = large.rate(0)
+    assert any(f"{rate.rate / 2:.3e}" in line and f"{rate.low / 2:.3e}" in line for line in halves)
+    assert any("LER per round" in line for line in halves)
+
+
+def test_tables_of_markdown_have_as_many_cells_as_columns(large):
+    rows = [line for line in markdown_lines(large) if line.startswith("|")]
+    assert {line.replace("\\|", "").count("|") for line in rows} == {11}
+    assert "\x1b" not in "".join(rows)
+
+
+def test_a_replay_says_what_differs(large, capsys):
+    there = Differs(256, 5, 4, "it failed 5 shots, not 4")
+    print_replay(Replay(large, 10, 512, {"mwpm": there}, {"stim": ("1", "2")}, {"mwpm": "old there, new here"}))
+    text = capsys.readouterr().out
+    for told in (
+        "from shot 512 on",
+        "mwpm differs in the part that begins at shot 256",
+        "stim is 1 in the file and 2 here",
+    ):
+        assert told in " ".join(text.split())
+    same = Replay(large, large.total, None, {}, {}, {})
+    print_replay(same)
+    assert "all shots and all answers are the same" in " ".join(capsys.readouterr().out.split())
+    assert replay_object(same)["same"] is True
