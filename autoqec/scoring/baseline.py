@@ -49,8 +49,7 @@ def describe_environment(loaded: LoadedEnvironment, registry: Registry, shots: i
         seconds += process_time() - began
         for name in decoders.keys() - {baseline}:
             failures[name] += int(decoders[name].decode(batch.syndromes).failures(batch.observables).sum())
-    again = (sample_chunk(problem, derive_seed(key, "check", chunk)) for chunk in range(chunks))
-    split = split_pairs_finding(problem, environment.decoder, decoders[baseline], registry, again)
+    split = split_pairs_finding(problem, environment.decoder, decoders[baseline], registry)
     rates = {
         name: {"ler": count / total, "ler_ci": list(rate_interval(count, total)), "shots": total}
         for name, count in failures.items()

@@ -7,8 +7,6 @@ an edge. Matching then pays for two edges where one error fired. A model without
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from autoqec.decoding.compile_decoder import compile_decoder
 from autoqec.decoding.decoder_contract import CompiledDecoder
 from autoqec.errors import UsageError
@@ -16,19 +14,20 @@ from autoqec.plugins import Registry
 from autoqec.problem.dem import with_whole_pairs
 from autoqec.problem.environment import Choice
 from autoqec.problem.problem import Problem, problem_from_dem
-from autoqec.problem.sampling import Shots
+from autoqec.problem.sampling import sample_chunk
+from autoqec.problem.streams import derive_seed
 from autoqec.results.counts import PairedCounts
 from autoqec.results.statistics import mcnemar_p
 
 #: The check is one of many, and says nothing unless it is sure.
 _ALPHA = 1e-4
 
-#: Chunks that are decoded twice.
-MOST_CHUNKS = 16
+#: Chunks that are decoded twice: fewer of a larger problem, at least and at most so many.
+_FEWEST, _MOST, _MECHANISMS = 4, 64, 15_000
 
 
 def split_pairs_finding(
-    problem: Problem, choice: Choice, compiled: CompiledDecoder, registry: Registry, batches: Iterable[Shots]
+    problem: Problem, choice: Choice, compiled: CompiledDecoder, registry: Registry
 ) -> list[dict[str, str]]:
     """Compare a decoder with itself on the same error model with these errors whole.
 
@@ -37,7 +36,6 @@ def split_pairs_finding(
         choice: The decoder.
         compiled: The decoder, compiled for the problem.
         registry: Installed plugins.
-        batches: Shots; at most `MOST_CHUNKS` batches of them are used, and none where no error is split.
 
     Returns:
         A finding with both figures, where keeping them whole is better beyond doubt; else none.
@@ -52,7 +50,9 @@ def split_pairs_finding(
     except UsageError:
         return []
     counts = PairedCounts()
-    for batch, _ in zip(batches, range(MOST_CHUNKS), strict=False):
+    # The shots are the same each time, so that the finding does not come and go.
+    for chunk in range(min(_MOST, max(_FEWEST, _MECHANISMS // len(problem.mechanisms)))):
+        batch = sample_chunk(problem, derive_seed(bytes.fromhex(problem.fingerprint), "split pairs", chunk))
         ours = compiled.decode(batch.syndromes).failures(batch.observables)
         whole = other.decode(batch.syndromes).failures(batch.observables)
         both, only_ours, only_whole = ((ours & whole).sum(), (ours & ~whole).sum(), (whole & ~ours).sum())
