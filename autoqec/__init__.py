@@ -16,6 +16,7 @@ from autoqec.installed_package import __version__
 from autoqec.lazy_names import lazy_names
 
 if TYPE_CHECKING:
+    from autoqec.api.compared_decoders import DecoderComparison, compare
     from autoqec.api.front_members import Front
     from autoqec.api.lab_rounds import Round, Rounds, RunOfLab, Runs
     from autoqec.api.made_environments import Environment
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AutoQECError",
+    "DecoderComparison",
     "Environment",
     "Front",
     "Lab",
@@ -35,6 +37,7 @@ __all__ = [
     "RunOfLab",
     "Runs",
     "__version__",
+    "compare",
     "hookimpl",
     "init",
     "open",
@@ -43,6 +46,7 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
+        "api.compared_decoders": ("DecoderComparison", "compare"),
         "api.front_members": ("Front",),
         "api.lab_rounds": ("Round", "Rounds", "RunOfLab", "Runs"),
         "api.made_environments": ("Environment",),

@@ -18,7 +18,7 @@ Note = dict[str, Any]
 Found = Iterator[tuple[str, list[str] | None]]  # the name of a check, and what is wrong; None where it could not be made
 BETS = [0.004 * 225 ** (i / 23) for i in range(24)]  # from 0.004 to 0.9, evenly spaced in the logarithm
 FAULTS = {"hostile_syscall": "SUSPICIOUS", **dict.fromkeys(("crash", "timeout", "bad_output", "bad_weights"), "FAILED")}
-SUBJECT = ("run", "round", "commit", "environment", "candidate", "weights_sha256", "metrics", "attempt")
+SUBJECT = ("run", "round", "commit", "environment", "candidate", "weights_sha256", "metrics", "attempt", "look", "recording")
 OWN_OBJECTS = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": ""}
 NOT_CHECKED = """not checked: the shots, which autoqec verify ROUND --audit --replay draws again; tests by strata (--audit);
 costs, references, slope, composition, ablation; which of several verdicts counts; what the holder of the only copy left out"""
@@ -48,9 +48,10 @@ class Counts(NamedTuple):
         """Evidence that the candidate fails more than r times as often as the baseline."""
         return self.log_e(-r, 1.0, 0.0, max(1.0, r))
 
-    def word(self, level: float) -> str:
-        """The word of a test that stops here, at any time. "Not better" means that a gain of 3 % or more is excluded."""
-        return "better" if self.better() >= log(1 / level) else "not_better" if self.worse(0.97) >= log(20) else "undecided"
+    def word(self, level: float, p: float | None = None) -> str:
+        """The word of a test that stops here, at any time, or by p. "Not better" means that a gain of 3 % or more is excluded."""
+        better = self.better() >= log(1 / level) if p is None else p <= level
+        return "better" if better else "not_better" if self.worse(0.97) >= log(20) else "undecided"
 
     def gain_ends(self, ends: list[float]) -> bool:
         """Whether a 95 % interval of the gain ends there; the gain is the baseline's rate minus the candidate's."""
@@ -105,9 +106,10 @@ def tested(note: Note, level: float, chunk_shots: int) -> list[str]:
     shown, every = more if more.shots else test, Counts(*map(sum, zip(test, more, strict=True)))
     evidence = {"log_e_better": test.better(), "log_e_futile": test.worse(0.97), "log_e_needed": log(1 / level)}
     p = at_most(shown.candidate_only, shown.baseline_only + shown.candidate_only, 0.5)  # McNemar's exact one-sided test
-    own = {"word": test.word(level), **shown.figures(), "shots_in_all": every.shots,
-           "mcnemar_p_fixed_n": lambda noted: isclose(noted, p, rel_tol=1e-6, abs_tol=1e-300),
-           "ler_ratio_ci_all_shots": every.ratio_ends, "digests": lambda each: len(each) * chunk_shots == every.shots}
+    spare = chunk_shots if (finite := "finite" in note) else 1  # the number of recorded shots was fixed before, so p decides
+    own = {"word": test.word(level, p if finite else None), **shown.figures(), "ler_ratio_ci_all_shots": every.ratio_ends,
+           "mcnemar_p_fixed_n": lambda noted: isclose(noted, p, rel_tol=1e-6, abs_tol=1e-300), "shots_in_all": every.shots,
+           "digests": lambda each: 0 <= len(each) * chunk_shots - every.shots < spare}
     if "flops_per_sent_shot" in note or ("attempt" in note and {"sent", "passes"} & {*note}):  # a mean of all shots, rounded up
         cost = note["flops_per_sent_shot"] * (passes := note.get("passes", note["sent"])) + note.get("gate_flops", 0)
         own |= {"flops_per_shot": -(-cost // every.shots), "sent": lambda n: 0 <= n <= every.shots and n <= passes <= 64 * n}
@@ -131,8 +133,10 @@ def follows(v: Note) -> Found:
     attempt, before, alpha = v["attempt"], v["verified_before"], v["alpha"]
     # 64 attempts share half of the error budget, the next 128 a quarter, and so on (e-LOND; Xu and Ramdas 2024).
     level = min(alpha, alpha * 2.0 ** (-5 - 2 * ((attempt + 63) // 64).bit_length()) * (before + 1))
+    level = alpha * 2.0 ** (1 - 2 * v["look"]) if "look" in v else level  # a share 2^-k; 2^(k-1) candidates could stand here
     most = 1 if "intent" in v else attempt  # successes before an attempt raised its level once; today they do not
     possible = type(attempt) is type(before) is int and 0 <= before < most <= attempt and 0 < alpha < 0.5
+    possible &= ("finite" in v) <= ("look" in v) and v.get("look", 1) >= 1
     yield "level", differ(v, {"alpha_attempt": level}) if possible else ["impossible numbers"]
     old = "test" in v and "word" not in v  # version 0.1 noted neither the test's word nor its checks
     v = {**v, "word": counts(v["test"]).word(level)} if old else v
@@ -163,8 +167,9 @@ def follows(v: Note) -> Found:
         }
         reasons = [("SUSPICIOUS", reason) for reason in failed if failed[reason]]
         yield "checks", differ({"failed": noted}, {"failed": [reason for _, reason in reasons]})
-    if v.get("target_ler") is not None and v.get("extension") is not None:
-        c, bound = counts(v["extension"]), v["ler_candidate_bound"]  # the exact bound of Clopper and Pearson (1934)
+    behind = v.get("extension") or ("finite" in v and v["word"] == "better" and v["test"])
+    if v.get("target_ler") is not None and behind:
+        c, bound = counts(behind), v["ler_candidate_bound"]  # the exact bound of Clopper and Pearson (1934)
         above, below = (at_most(c.both + c.candidate_only, c.shots, bound * (1 + x)) for x in (1e-7, -1e-7))
         yield "bound of the rate", None if v.get("strata") else [] if above <= level <= below else [f"the bound is {bound!r}"]
         reasons += [("FAILED", "target_missed")] if bound > v["target_ler"] else []

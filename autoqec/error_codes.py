@@ -55,6 +55,10 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
         "plugin_failed": ErrorCode(
             "A plugin cannot be loaded, or raised.", "`autoqec plugins check`; `--traceback` shows where."
         ),
+        "recorded_shots": ErrorCode(
+            "The environment's shots are recorded, and what is asked for needs shots that nobody has seen, or another p.",
+            "Use the parts that the recording has; [recorded shots](how-to/recorded-shots.md) says what they serve for.",
+        ),
         "bad_shots": ErrorCode(
             "A file of recorded shots does not fit its format, its error model or the file beside it; `file` names it.",
             "Use the error model of these shots, and export both files of the same shots in one of stim's formats.",

@@ -70,11 +70,28 @@ class DegreeRow(TypedDict):
 
 
 class RateRow(TypedDict):
-    """A decoder's logical error rate with its 95 % interval."""
+    """A decoder's logical error rate with its 95 % interval, and its time; see `autoqec.results.measured_decoder`."""
 
     ler: float
     ler_ci: Sequence[float]
     shots: int
+    failures: int
+    same_shots: Mapping[str, int]
+    worse: bool
+    us_per_shot: float
+    us_per_shot_quartiles: Sequence[float]
+    batches: int
+
+
+class GainRow(TypedDict):
+    """Which gain a verdict can show; see `autoqec.results.resolvable_gain.ResolvableGain`."""
+
+    shots: int
+    level: float
+    ler: float
+    at_most: bool
+    ratio: float | None
+    ratio_at_best: float | None
 
 
 class OddityRow(TypedDict):
@@ -96,6 +113,26 @@ class SamplingRow(TypedDict):
     speedup: NotRequired[float | None]
 
 
+class RecordedRow(TypedDict):
+    """How a recording is shared out; see `autoqec.scoring.recorded_parts.recorded_parts`."""
+
+    digest: str
+    shots: int
+    training: int
+    development: int
+    holdout: int
+    least_gain: Mapping[str, float | None]
+
+
+class RoundTimeRow(TypedDict):
+    """What a round would take; see `autoqec.results.round_time.RoundTime`."""
+
+    train_at_most: float
+    score: float
+    verdict_at_most: float
+    us_with_beliefs: float | None
+
+
 class EnvironmentRow(TypedDict):
     """An environment, as `autoqec env check` prints it; see `autoqec.scoring.baseline.describe_environment`."""
 
@@ -104,6 +141,8 @@ class EnvironmentRow(TypedDict):
     detectors: int
     observables: int
     mechanisms: int
+    graph_like: int
+    graph_like_share: float
     incidences: int
     matching_edges: int | None
     matchable: bool
@@ -112,7 +151,13 @@ class EnvironmentRow(TypedDict):
     detector_degree: DegreeRow
     fingerprint: str
     decoders: Mapping[str, RateRow]
+    requested_shots: int
+    interrupted: bool
+    drawing_us_per_shot: float
     sampling: SamplingRow
+    recorded: NotRequired[RecordedRow]
+    gain: GainRow
+    round: RoundTimeRow | None
     findings: Sequence[OddityRow]
 
 

@@ -395,7 +395,7 @@ def plot(part: Mapping[str, Any], path: Path) -> None:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    from autoqec.views.comparison_plot import COLOURS, LINES, MARKERS
+    from autoqec.views.line_styles import COLOURS, LINES, MARKERS
 
     complete = {row["seed"] for row in part["judged"]}
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "autoqec", "font.size": 9}):

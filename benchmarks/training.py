@@ -52,7 +52,7 @@ class Labelled:
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
 
-    def draw(self, rate: int, shots: int, seed: int) -> TrainingShots:
+    def draw(self, rate: int, shots: int, seed: int, *, validation: bool = False) -> TrainingShots:
         """See `ShotSource.draw`."""
         problem, mechanisms = self._problem, self._problem.mechanisms
         bits, flips, errors = problem.dem.compile_sampler(seed=seed).sample(shots, return_errors=True)

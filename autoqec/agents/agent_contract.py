@@ -66,7 +66,8 @@ class PastRound:
         decision: The Analyst's.
         summary: What the Analyst saw, in a sentence.
         next_seed: The Analyst's thought for the next Ideator.
-        verdict: The verifier's word, if it was judged.
+        verdict: The verifier's word, if it was judged. On recorded shots it is VERIFIED or FAILED, and no reason or figure comes
+            with it: the next look is at the same shots.
         verdict_reason: The code of its reason.
         holdout: The verdict's figures, from shots nobody had seen; None if there is no verdict.
         seconds: Wall clock from claim to close; None while it is open.

@@ -9,6 +9,7 @@ from typing import Any
 from autoqec.agents.agent_contract import PastRound
 from autoqec.history import RoundRecord
 from autoqec.results.round_results import read_results
+from autoqec.results.verdict import Verdict
 
 
 def past_round(
@@ -40,14 +41,28 @@ def past_round(
         decision=analysis.decision if analysis else None,
         summary=analysis.summary if analysis else "",
         next_seed=analysis.next_seed if analysis else "",
-        verdict=verdict.verdict if verdict else None,
-        verdict_reason=verdict.reason if verdict else None,
-        holdout=verdict.holdout if verdict else None,
+        **_judged(verdict),
         seconds=_seconds(record),
         code=record.claim.code if record.claim else "",
         about=record.claim.about if record.claim else {},
-        share_of_gap=verdict.evidence.share_of_gap if verdict else None,
     )
+
+
+def _judged(verdict: Verdict | None) -> dict[str, Any]:
+    """What agents are told of a verdict: of one on a finite holdout, whether it is VERIFIED, and nothing else.
+
+    The next look is at the same shots, and its level allows for one bit from each earlier look (`look_alpha`).
+    """
+    if verdict is None:
+        return {}
+    if verdict.is_finite:
+        return {"verdict": "VERIFIED" if verdict.verified else "FAILED"}
+    return {
+        "verdict": verdict.verdict,
+        "verdict_reason": verdict.reason,
+        "holdout": verdict.holdout,
+        "share_of_gap": verdict.evidence.share_of_gap,
+    }
 
 
 def _names(value: Any) -> tuple[str, ...]:

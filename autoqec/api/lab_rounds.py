@@ -16,6 +16,7 @@ from autoqec.results.round_results import RoundResults, read_results
 if TYPE_CHECKING:
     from autoqec.api.made_environments import Environment
     from autoqec.api.round_decoder import RoundDecoder
+    from autoqec.exchange.package import Package
     from autoqec.history import Run
     from autoqec.results.analysis import Analysis
     from autoqec.results.metrics import Metrics
@@ -145,9 +146,20 @@ class Round:
             NotFoundError: The round has no commit, or no weights in this lab.
             AutoQECError: Its files or weights differ from those that were scored.
         """
-        from autoqec.api.round_decoder import open_decoder
+        from autoqec.api.round_decoder import RoundDecoder
+        from autoqec.plugins import load_plugins
 
-        return open_decoder(self._ledger, self.run, self.number, trust_code=trust_code)
+        return RoundDecoder(self.package(), load_plugins(), trust_code=trust_code)
+
+    def package(self) -> Package:
+        """Return the round with all that decoding needs: environment, candidate and weights, as plain data.
+
+        Raises:
+            NotFoundError, AutoQECError: As for `decoder`.
+        """
+        from autoqec.exchange.package import scored_package
+
+        return scored_package(self._ledger, self.run, self.number)
 
     @cached_property
     def _results(self) -> RoundResults:

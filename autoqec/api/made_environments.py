@@ -189,11 +189,11 @@ class Environment:
         """
         return _write(self._loaded, Path(folder))
 
-    def check(self, *, shots: int = 65_536) -> EnvironmentRow:
+    def check(self, *, shots: int | None = None) -> EnvironmentRow:
         """Check that rounds can run on it, and measure its decoders, as `autoqec env check` does.
 
         Args:
-            shots: Shots for the baseline's logical error rate, at least.
+            shots: Exactly so many for each decoder; by default 65,536 or the protocol's `score_shots`, fewer for slow references.
 
         Returns:
             Sizes, rates of its decoders with intervals, and findings: what `autoqec env check --json` prints.
@@ -201,16 +201,13 @@ class Environment:
         Raises:
             UsageError, NotFoundError: No round can run on it.
         """
-        from typing import cast
-
         from autoqec.loop.session import check_environment
         from autoqec.plugins import load_plugins
-        from autoqec.printed_rows import EnvironmentRow
-        from autoqec.scoring.baseline import describe_environment
+        from autoqec.scoring.baseline import CheckRequest, describe_environment
 
         registry = load_plugins()
         check_environment(self._loaded, registry)
-        return cast(EnvironmentRow, describe_environment(self._loaded, registry, shots))
+        return describe_environment(self._loaded, registry, CheckRequest(shots))
 
     def to_row(self) -> dict[str, Any]:
         """What it says of itself, by column."""

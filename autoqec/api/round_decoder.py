@@ -9,10 +9,9 @@ from typing import Self
 from autoqec.exchange.array_decoder import ArrayDecoder
 from autoqec.exchange.deploy import Deployed
 from autoqec.exchange.isolated_round import IsolatedRound
-from autoqec.exchange.package import Package, scored_package
-from autoqec.history import Ledger
+from autoqec.exchange.package import Package
 from autoqec.json_values import JsonObject
-from autoqec.plugins import Registry, load_plugins
+from autoqec.plugins import Registry
 from autoqec.sandbox.stage_files import needs_lock
 
 
@@ -61,8 +60,3 @@ class RoundDecoder(ArrayDecoder):
 
     def __repr__(self) -> str:
         return f"<decoder of {self.name}, {'in a locked process' if self.locked else 'in this process'}>"
-
-
-def open_decoder(ledger: Ledger, run: str, number: int, *, trust_code: bool) -> RoundDecoder:
-    """The decoder of a round; see `Round.decoder`."""
-    return RoundDecoder(scored_package(ledger, run, number), load_plugins(), trust_code=trust_code)

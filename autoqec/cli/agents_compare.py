@@ -58,9 +58,10 @@ def command(
     from autoqec.loop.session import environment_folders
     from autoqec.plugins import load_plugins
     from autoqec.problem.environment import find_environment
-    from autoqec.views.comparison_plot import check_plot, plot_comparison
+    from autoqec.views.comparison_plot import plot_comparison
     from autoqec.views.comparison_text import comparison_objects, print_comparison
     from autoqec.views.console import print_json, say
+    from autoqec.views.line_styles import check_plot
 
     ledger, settings = open_lab({**flags, "default_env": env})
     registry = load_plugins()

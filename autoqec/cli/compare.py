@@ -45,6 +45,12 @@ _PATH = click.Path(path_type=Path)
     help="Have a slow decoder decode the first SHOTS shots only; the table says so.",
 )
 @click.option(
+    "--gated",
+    multiple=True,
+    metavar="DECODER",
+    help="Have a slow decoder decode only the shots that the baseline is least sure of; the table says so.",
+)
+@click.option(
     "--key", default=None, metavar="HEX", help="Draw the shots by this key of 64 digits; by default a new one."
 )
 @click.option(
@@ -105,6 +111,7 @@ def _compare(names: tuple[str, ...], given: dict[str, Any]) -> int:
             until=until,
             baseline=labels.index(baseline),
             most_shots={read_decoder(name, registry).label: shots for name, shots in map(_fewer, given["fewer"])},
+            gated=frozenset(read_decoder(name, registry).label for name in given["gated"]),
             jobs=_jobs(given["jobs"]),
             timing_seconds=given["timing_seconds"],
             save=given["save"],

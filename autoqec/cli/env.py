@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from autoqec.plugins import Registry
     from autoqec.problem.environment import LoadedEnvironment
     from autoqec.problem.given_files import GivenFiles
+    from autoqec.settings_schema import Profile
 
 #: The name of the files that are given among an interview's answers, as on the command line.
 _FROM = "--from"
@@ -91,30 +92,59 @@ def _found(names: tuple[str, ...], changes: tuple[str, ...], registry: Registry)
 @click.argument("env", nargs=-1, required=True)
 @click.option(
     "--shots",
-    default=65536,
-    show_default=True,
     type=click.IntRange(1, 10**8),
-    help="Shots for the baseline's logical error rate.",
+    help="Exactly so many shots for each decoder; by default 65,536 or the protocol's score_shots, fewer for slow references.",
 )
 @_set_option
+@options.profile_option
 @options.json_option
-def check(env: tuple[str, ...], shots: int, changes: tuple[str, ...], as_json: bool) -> int:
+@options.quiet_option
+def check(
+    env: tuple[str, ...],
+    shots: int | None,
+    changes: tuple[str, ...],
+    profile: str | None,
+    as_json: bool,
+    quiet: bool,
+) -> int:
     """Compile and sample ENV, and describe it or its first error.
 
     ENV is an environment's name or file, or a circuit, an error model or matrices as they are: F.stim, F.dem, hx.npy hz.npy, or
-    a folder. Nothing is written. --set tries other values: --set noise.kind=si1000 --set 'noise.p=[0.001]'.
+    a folder. Nothing is written. --set tries other values: --set noise.kind=si1000 --set 'noise.p=[0.001]'. On Ctrl-C, what was
+    counted is printed.
     """
-    from autoqec.plugins import load_plugins
-    from autoqec.printed_rows import EnvironmentRow
-    from autoqec.scoring.baseline import describe_environment
+    from autoqec.views.check_progress import CheckProgress
     from autoqec.views.console import print_json
-    from autoqec.views.installed_text import print_environment
 
-    registry = load_plugins()
-    loaded = _found(env, changes, registry)
-    facts = cast(EnvironmentRow, describe_environment(loaded, registry, shots))
+    with CheckProgress(quiet=quiet) as progress:
+        progress.say(f"reading {' '.join(env)} and compiling its decoders")
+        from autoqec.plugins import load_plugins
+        from autoqec.scoring.baseline import CheckRequest, describe_environment
+        from autoqec.views.environment_text import print_environment
+
+        registry = load_plugins()
+        request = CheckRequest(shots, _profile(profile))
+        facts = describe_environment(_found(env, changes, registry), registry, request, progress.shots)
     print_json([{"schema": "autoqec.env_check/1", **facts}]) if as_json else print_environment(facts)
-    return 0
+    return 130 if facts["interrupted"] else 0
+
+
+def _profile(name: str | None) -> Profile:
+    """How much a round may spend."""
+    from autoqec.config import load_settings
+
+    return load_settings(_lab(), {"profile": name}).profile
+
+
+def _lab() -> Path | None:
+    """The lab's working tree; None outside of one."""
+    from autoqec.errors import AutoQECError
+    from autoqec.history import open_ledger
+
+    try:
+        return open_ledger(".").workdir
+    except AutoQECError:
+        return None
 
 
 @command.command()

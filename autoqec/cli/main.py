@@ -36,6 +36,7 @@ COMMANDS = {
     "diagnose": "Explain why rounds failed or stalled, and what to do about it.",
     "fsck": "Check the lab's record, and repair what is safe to repair.",
     "archive": "Archive a finished run; prune weights.",
+    "sweep": "Count failures of decoders over a family of environments; Λ and thresholds.",
     "env": "List, check or create environments.",
     "plugins": "List installed agents, decoders, verifiers, stages and codes.",
     "push": "Send rounds and notes to a remote.",
@@ -222,6 +223,8 @@ def _what_is_left(given: list[str]) -> str:
         )
     if _command(given) == "compare" and any(each == "--save" or each.startswith("--save=") for each in given):
         return f"; what was counted is in the file. Continue with: autoqec {shlex.join(given)}"
+    if _command(given) == "sweep":
+        return f"; what was counted is kept. Continue with: autoqec {shlex.join(given)}"
     return ""
 
 

@@ -11,7 +11,7 @@ import os
 import platform
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ from typing import Any
 
 from autoqec.comparing.comparison_file import read_comparison, require_same, write_comparison
 from autoqec.comparing.counted_parts import CountedPart, part_size, pieces
-from autoqec.comparing.decoder_names import NamedDecoder, TrainedDecoder
+from autoqec.comparing.decoder_names import InstalledDecoder, NamedDecoder, TrainedDecoder
 from autoqec.comparing.decoder_pool import DecoderPool
 from autoqec.comparing.decoder_process import Answers, DecoderFault
 from autoqec.comparing.decoding_source import DecodingSource
@@ -92,6 +92,8 @@ class ComparisonPlan:
         until: When to stop.
         baseline: The place of the decoder that others are compared with first.
         most_shots: By label, a slow decoder that is to decode the first so many shots only.
+        gated: Labels of slow decoders that are to decode only the shots of which the baseline is least sure. Elsewhere they have
+            its answer.
         jobs: Processes that work at the same time.
         timing_seconds: How long each decoder's times are measured; 0 for not.
         save: Where the comparison is written after every look; a comparison goes on from it. None for nowhere.
@@ -100,6 +102,7 @@ class ComparisonPlan:
     until: StoppingRule = field(default_factory=StoppingRule)
     baseline: int = 0
     most_shots: Mapping[str, int] = field(default_factory=dict)
+    gated: frozenset[str] = frozenset()
     jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
     timing_seconds: float = SECONDS
     save: Path | None = None
@@ -161,17 +164,19 @@ def _begun(
     registry: Registry,
 ) -> Comparison:
     """The comparison before anything is counted."""
-    unknown = sorted(set(plan.most_shots) - {each.label for each in decoders})
+    unknown = sorted({*plan.most_shots, *plan.gated} - {each.label for each in decoders})
     if unknown:
         raise UsageError(
             f"{unknown[0]} is none of the decoders", hint=f"name one of: {', '.join(e.label for e in decoders)}"
         )
+    gate = _gate(decoders[plan.baseline], plan, registry) if plan.gated else ""
     compared = tuple(
         ComparedDecoder(
             label=each.label,
             settings=each.settings(),
             fits=fits_of(each, source, problem, registry) if isinstance(each, TrainedDecoder) else "",
             most_shots=plan.most_shots.get(each.label),
+            gate=gate if each.label in plan.gated else "",
         )
         for each in decoders
     )
@@ -185,6 +190,25 @@ def _begun(
         machine=machine(),
         versions=versions(),
     )
+
+
+def _gate(baseline: NamedDecoder, plan: ComparisonPlan, registry: Registry) -> str:
+    """The label of the decoder that chooses shots for others.
+
+    Raises:
+        UsageError: The baseline cannot choose, or is itself slow.
+    """
+    kind = baseline.choice.kind if isinstance(baseline, InstalledDecoder) else ""
+    if not kind or not registry.get("decoder", kind).capabilities.get("confidence"):
+        raise UsageError(
+            f"the baseline {baseline.label} does not say how sure it is, so it cannot choose shots for others",
+            hint="name mwpm, osd or bp_lsd as the baseline, or have slow decoders decode fewer shots: --fewer",
+        )
+    if baseline.label in plan.gated or baseline.label in plan.most_shots:
+        raise UsageError(
+            f"{baseline.label} chooses shots for others, so it has to decode all", hint="name another baseline"
+        )
+    return baseline.label
 
 
 def described(source: DecodingSource, problem: Problem) -> ComparedSource:
@@ -230,6 +254,12 @@ def machine() -> dict[str, str]:
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
     }
+
+
+def gates_among(comparison: Comparison, places: Iterable[int]) -> dict[int, int]:
+    """Of the decoders behind a gate among some: the place of the one that chooses their shots."""
+    by_label = {each.label: place for place, each in enumerate(comparison.decoders)}
+    return {place: by_label[gate] for place in places if (gate := comparison.decoders[place].gate)}
 
 
 @dataclass
@@ -303,7 +333,11 @@ class _Comparing:
     def _fail(self, place: int, fault: DecoderFault) -> None:
         counted = self._comparison.rate(place)
         failed = Failed(**fault.to_dict(), at=counted.shots if counted else 0)
+        label = self._comparison.decoders[place].label
         self._comparison = self._comparison.with_decoder(place, failed=failed)
+        for other in self._working():
+            if self._comparison.decoders[other].gate == label:
+                self._fail(other, DecoderFault("unusable", f"{label}, which chooses its shots, failed"))
 
     def _takes(self, first: int) -> tuple[int, ...]:
         """The decoders that decode a piece: those that did not fail, and have not had all the shots they are to have."""
@@ -354,7 +388,8 @@ class _Comparing:
     def _handed_out(self, first: int, count: int) -> _Piece:
         shots = self._stream.take(first, count)
         takes = self._takes(first)
-        return _Piece(shots, {place: self._pool.submit(place, shots.syndromes, self._note) for place in takes})
+        gates = gates_among(self._comparison, takes)
+        return _Piece(shots, self._pool.submit_all(shots.syndromes, takes, gates, self._note))
 
     def _note(self, place: int, done: int) -> None:
         self._done[self._comparison.decoders[place].label] = done

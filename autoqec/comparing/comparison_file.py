@@ -13,7 +13,7 @@ from typing import Any
 
 from autoqec.canonical import content_hash
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
-from autoqec.results.decoder_comparison import MOST_DECODERS, SCHEMA, Comparison, comparison_json
+from autoqec.results.decoder_comparison import MOST_DECODERS, SCHEMA, ComparedPart, Comparison, comparison_json
 from autoqec.results.note_form import Malformed, read_record
 from autoqec.results.sinter_rows import SinterRow, header
 from autoqec.size_limits import in_words
@@ -152,14 +152,22 @@ def _impossible(comparison: Comparison) -> str:
             why = "more shots failed than there are"
         elif min(part.invalid) < 0 or max(part.invalid) > part.shots or min(part.seconds) < 0:
             why = "invalid or seconds is impossible"
+        elif not all(_possible(place, gate, part) for place, gate in part.gates.items()):
+            why = "gates is impossible"
         if why:
             return f"parts.{place}: {why}"
     return ""
 
 
+def _possible(place: str, gate: tuple[int, int, int], part: ComparedPart) -> bool:
+    sent, sampled, differing = gate
+    known = place.isascii() and place.isdigit() and len(place) < 3 and bool(part.took >> int(place) & 1)
+    return known and 0 <= differing <= sampled <= part.shots - sent <= part.shots
+
+
 #: What must be the same for a comparison to go on, and what to call it.
 _SAME: dict[str, Callable[[Comparison], Any]] = {
-    "decoders": lambda each: [(d.label, dict(d.settings), d.most_shots) for d in each.decoders],
+    "decoders": lambda each: [(d.label, dict(d.settings), d.most_shots, d.gate) for d in each.decoders],
     "what is decoded": lambda each: (each.source.identity, each.source.fingerprint),
     "where the shots come from": lambda each: each.shots,
 }
@@ -191,4 +199,4 @@ def _difference(saved: Comparison, begun: Comparison) -> str:
             names = sorted(one.settings.keys() | other.settings.keys())
             name = next(n for n in names if one.settings.get(n) != other.settings.get(n))
             return f"{one.label} has {name} {one.settings.get(name)} there and {other.settings.get(name)} here"
-    return "a decoder was to decode another number of shots"
+    return "a decoder was to decode other shots, by --fewer or --gated"

@@ -11,6 +11,7 @@ import numpy as np
 from autoqec.comparing.decoder_process import Answers
 from autoqec.problem.sampling import CHUNK_SHOTS, Shots
 from autoqec.results.decoder_comparison import ComparedPart
+from autoqec.scoring.reference_runs import GateCounts
 
 #: Digits of the digest of a decoder's answers: they tell decoders apart that fail equally often, and prove nothing.
 _ANSWER_DIGITS = 16
@@ -59,6 +60,7 @@ class CountedPart:
         self._answers = {place: [hashlib.sha256(), hashlib.sha256()] for place in took}
         self._invalid = dict.fromkeys(took, 0)
         self._seconds = dict.fromkeys(took, 0.0)
+        self._gates: dict[int, GateCounts] = {}
 
     def add(self, shots: Shots, answers: Mapping[int, Answers]) -> None:
         """Add a piece, with the answers of every decoder that decodes this part."""
@@ -73,6 +75,8 @@ class CountedPart:
                 digest.update(np.ascontiguousarray(array).tobytes())
             self._invalid[place] += int(decoded.invalid.sum())
             self._seconds[place] += answers[place].seconds
+            if (gate := answers[place].gate) is not None:
+                self._gates[place] = self._gates.get(place, GateCounts(0, 0, 0)) + gate
         found, numbers = np.unique(together[together != 0], return_counts=True)
         self._failed.update({int(mask): int(number) for mask, number in zip(found, numbers, strict=True)})
 
@@ -89,6 +93,7 @@ class CountedPart:
             ),
             invalid=tuple(self._invalid.get(place, 0) for place in places),
             seconds=tuple(round(self._seconds.get(place, 0.0), 6) for place in places),
+            gates={str(place): (gate.sent, gate.sampled, gate.differing) for place, gate in self._gates.items()},
         )
 
 

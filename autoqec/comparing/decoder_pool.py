@@ -5,15 +5,17 @@ A decoder gets another process once it has worked for longer than its processes 
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
 from autoqec.comparing.decoder_process import Answers, DecoderFault, DecoderProcess, Ready
 from autoqec.results.decoder_comparison import DecodingTime
+from autoqec.scoring.gated_references import decode_chosen
 
 #: Told what a decoder does, and how many shots of those that it was asked about it has decoded.
 Told = Callable[[int, int], None]
@@ -68,6 +70,52 @@ class DecoderPool:
     def submit(self, place: int, syndromes: np.ndarray, told: Told | None = None) -> Future[Answers | DecoderFault]:
         """Have a decoder decode a batch as soon as one of the processes is free."""
         return self._threads.submit(self._decode, place, syndromes, told)
+
+    def submit_all(
+        self, syndromes: np.ndarray, places: Iterable[int], gates: Mapping[int, int], told: Told | None = None
+    ) -> dict[int, Future[Answers | DecoderFault]]:
+        """Have several decoders decode a batch.
+
+        Args:
+            syndromes: The batch.
+            places: The decoders.
+            gates: Of those behind a gate: the decoder that chooses their shots, which is among `places`.
+            told: See `submit`.
+        """
+        choosers = {gates[place] for place in places if place in gates}
+        found = {
+            place: self._threads.submit(self._choose, place, syndromes)
+            if place in choosers
+            else self.submit(place, syndromes, told)
+            for place in places
+            if place not in gates
+        }
+        # Tasks begin in the order in which they are handed out, so the one that others wait for has begun before them.
+        behind = [place for place in places if place in gates]
+        return found | {p: self._threads.submit(self._behind, p, syndromes, found[gates[p]], told) for p in behind}
+
+    def _choose(self, place: int, syndromes: np.ndarray) -> Answers | DecoderFault:
+        # The sample follows from the shots themselves, so that a replay draws the same.
+        sample = int.from_bytes(hashlib.sha256(np.ascontiguousarray(syndromes).tobytes()).digest()[:8], "big") >> 1
+        process = self._take(place)
+        try:
+            return process.choose(syndromes, sample)
+        finally:
+            self._give_back(place, process)
+
+    def _behind(
+        self, place: int, syndromes: np.ndarray, gate: Future[Answers | DecoderFault], told: Told | None
+    ) -> Answers | DecoderFault:
+        answers = gate.result()
+        if isinstance(answers, DecoderFault):
+            return DecoderFault("unusable", "the decoder that chooses its shots failed")
+        assert answers.chosen is not None
+        chosen = answers.chosen
+        found = self._decode(place, syndromes[np.concatenate([chosen.sent, chosen.sampled])], told)
+        if isinstance(found, DecoderFault):
+            return found
+        decoded, counts = decode_chosen(chosen, syndromes, lambda some: found.decoded)
+        return Answers(decoded, found.seconds, gate=counts)
 
     def _decode(self, place: int, syndromes: np.ndarray, told: Told | None) -> Answers | DecoderFault:
         process = self._take(place)

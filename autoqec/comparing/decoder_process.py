@@ -24,6 +24,8 @@ from autoqec.results.decoder_comparison import DecodingTime
 from autoqec.results.note_form import Malformed, read_record
 from autoqec.sandbox.channel import ChannelClosed, ChannelTimeout, Message
 from autoqec.sandbox.child import Child, ChildFailed
+from autoqec.scoring.gated_references import Chosen
+from autoqec.scoring.reference_runs import GateCounts
 
 #: Seconds in which a decoder's process may run or sleep without a word: while it loads and compiles, and for a slice of shots,
 #: which is small where decoding is slow. They only have to catch a hang; its wait for a processor does not count.
@@ -74,10 +76,19 @@ class Ready:
 
 @dataclass(frozen=True)
 class Answers:
-    """A decoder's answers to a batch, and the seconds that it took for them, without the way to its process and back."""
+    """A decoder's answers to a batch.
+
+    Attributes:
+        decoded: The answers.
+        seconds: What it took for them, without the way to its process and back.
+        chosen: The shots that decoders behind its gate decode, if it was asked.
+        gate: What it decoded behind the gate of another one; None if it decoded all.
+    """
 
     decoded: Decoded
     seconds: float
+    chosen: Chosen | None = None
+    gate: GateCounts | None = None
 
 
 class DecoderProcess(Protocol):
@@ -99,6 +110,15 @@ class DecoderProcess(Protocol):
         Args:
             syndromes: Bit-packed little-endian, uint8 `[shots, ceil(detectors / 8)]`.
             progress: Called with the shots that are decoded, now and then.
+        """
+        ...
+
+    def choose(self, syndromes: np.ndarray, sample: int) -> Answers | DecoderFault:
+        """Decode a batch, and choose the shots that decoders behind its gate decode: those that it is least sure of.
+
+        Args:
+            syndromes: As for `decode`.
+            sample: Seed of the sample of other shots that they decode too.
         """
         ...
 
@@ -201,6 +221,27 @@ class PluginProcess:
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             return _malformed(error)
 
+    def choose(self, syndromes: np.ndarray, sample: int) -> Answers | DecoderFault:
+        """See `DecoderProcess.choose`."""
+        state = self.ready()
+        if isinstance(state, DecoderFault):
+            return state
+        shots, width = len(syndromes), self._problem.observable_bytes
+        try:
+            data = np.ascontiguousarray(syndromes).tobytes()
+            self._child.tell(DecodeRequest(syndromes=data, choose=True, sample=sample).to_message())
+            message = self._child.answer(self._limits[1], shots * (width + 1 + 2 * 8))
+            plain = _answers(message, shots, width)
+            sent, sampled = (_places(message.blobs[name], shots) for name in ("sent", "sampled"))
+            return Answers(plain.decoded, plain.seconds, Chosen(plain.decoded, sent, sampled))
+        except (ChildFailed, ChannelClosed, ChannelTimeout) as error:
+            fault = _fault(error, f"choosing among {shots:,} shots", self._limits[1])
+        except (KeyError, TypeError, ValueError) as error:
+            fault = _malformed(error)
+        self._state = fault
+        self._child.end()
+        return fault
+
     def measure(self, syndromes: np.ndarray, seconds: float) -> DecodingTime | DecoderFault:
         """See `DecoderProcess.measure`."""
         state = self.ready()
@@ -239,6 +280,18 @@ def _answers(message: Message, shots: int, width: int) -> Answers:
     observables = np.frombuffer(message.blobs["observables"], dtype=np.uint8).reshape(shots, width)
     told = np.frombuffer(message.blobs["invalid"], dtype=np.uint8).reshape(shots)
     return Answers(Decoded(observables, told != 0), float(message.fields["seconds"]))
+
+
+def _places(data: bytes, shots: int) -> np.ndarray:
+    """Places of shots, in order.
+
+    Raises:
+        ValueError: They are not.
+    """
+    places = np.frombuffer(data, dtype=np.int64)
+    if len(places) and (places[0] < 0 or places[-1] >= shots or (np.diff(places) <= 0).any()):
+        raise ValueError("these are no places of shots")
+    return places
 
 
 def _malformed(error: Exception) -> DecoderFault:

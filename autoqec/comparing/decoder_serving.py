@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from autoqec.comparing.timing import measure, on_one_core
-from autoqec.decoding.decoder_contract import CompiledDecoder, Decoded
-from autoqec.errors import AutoQECError
+from autoqec.decoding.decoder_contract import CompiledDecoder, ConfidentDecoder, Decoded
+from autoqec.errors import AutoQECError, UsageError
 from autoqec.plugin_errors import Owner, one_line, origin
 from autoqec.plugins import Registration, Registry, load_plugins
 from autoqec.problem.environment import Choice, LoadedEnvironment, environment_from_files
@@ -27,6 +27,7 @@ from autoqec.results.note_form import write_record
 from autoqec.sandbox.channel import Channel, Message
 from autoqec.sandbox.child import go_first
 from autoqec.sandbox.typed_messages import Request, blobs
+from autoqec.scoring.gated_references import choose
 from autoqec.scoring.slices import in_slices, joined
 
 if TYPE_CHECKING:
@@ -69,10 +70,14 @@ class DecodeRequest(Request):
     Attributes:
         syndromes: Bit-packed, row-major.
         measure: For how many seconds to measure its times on these shots instead; 0 to decode them.
+        choose: Whether it also chooses the shots that decoders behind its gate decode.
+        sample: Seed of the sample of other shots that they decode too.
     """
 
     syndromes: bytes
     measure: float = 0.0
+    choose: bool = False
+    sample: int = 0
 
 
 class BadAnswer(AutoQECError):
@@ -85,7 +90,8 @@ def serve(channel: Channel) -> None:
     """First message: an `OpenRequest`, answered by `{"made"}` and, once compiled, by `{"ready", "seconds"}`.
 
     Then each `DecodeRequest` is answered by blobs `observables` and `invalid` and by `seconds`, or, where it asks to measure, by
-    `time`. Before an answer there may be frames `{"done"}`, the shots that are decoded.
+    `time`; where it asks to choose, there are blobs `sent` and `sampled`, too. Before an answer there may be frames `{"done"}`,
+    the shots that are decoded.
     """
     go_first()
     request = OpenRequest.from_message(channel.receive())
@@ -104,6 +110,8 @@ def serve(channel: Channel) -> None:
         asked = DecodeRequest.from_message(channel.receive())
         if asked.measure > 0:
             channel.send(_measured(compiled, problem, made.owner, asked))
+        elif asked.choose:
+            channel.send(_chosen(compiled, problem, made.owner, asked))
         else:
             _answer(channel, compiled, problem, made.owner, asked)
 
@@ -177,11 +185,7 @@ def _answer(
         began = time.perf_counter()
         decoded = joined(in_slices(decode, len(syndromes), note))
         seconds = time.perf_counter() - began
-    answer = {
-        "observables": np.ascontiguousarray(decoded.observables).tobytes(),
-        "invalid": np.ascontiguousarray(decoded.invalid).tobytes(),
-    }
-    channel.send(Message({"seconds": seconds}, answer))
+    channel.send(Message({"seconds": seconds}, _blobs(decoded)))
 
 
 def _measured(compiled: CompiledDecoder, problem: Problem, owner: Owner, request: DecodeRequest) -> Message:
@@ -194,6 +198,28 @@ def _measured(compiled: CompiledDecoder, problem: Problem, owner: Owner, request
 
     with _blamed(owner), on_one_core():
         return Message({"time": write_record(measure(timed, syndromes, request.measure))})
+
+
+def _chosen(compiled: CompiledDecoder, problem: Problem, owner: Owner, request: DecodeRequest) -> Message:
+    """Plain answers, and which shots decoders behind the gate decode; see `autoqec.scoring.gated_references`."""
+    syndromes = np.frombuffer(request.syndromes, dtype=np.uint8).reshape(-1, problem.syndrome_bytes)
+    if not isinstance(compiled, ConfidentDecoder):
+        raise UsageError("the decoder does not say how sure it is, so it cannot choose shots for others")
+    with _blamed(owner):
+        began = time.perf_counter()
+        chosen = choose(compiled, syndromes, request.sample)
+        checked(chosen.plain, len(syndromes), problem.observable_bytes)
+        seconds = time.perf_counter() - began
+    places = {"sent": chosen.sent, "sampled": chosen.sampled}
+    answer = {name: np.ascontiguousarray(each, dtype=np.int64).tobytes() for name, each in places.items()}
+    return Message({"seconds": seconds}, answer | _blobs(chosen.plain))
+
+
+def _blobs(decoded: Decoded) -> dict[str, bytes]:
+    return {
+        "observables": np.ascontiguousarray(decoded.observables).tobytes(),
+        "invalid": np.ascontiguousarray(decoded.invalid).tobytes(),
+    }
 
 
 def checked(decoded: Any, shots: int, width: int) -> Decoded:

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 
-from autoqec.comparing.compare_decoders import versions
+from autoqec.comparing.compare_decoders import gates_among, versions
 from autoqec.comparing.counted_parts import CountedPart, pieces
 from autoqec.comparing.decoder_names import NamedDecoder, read_decoder
 from autoqec.comparing.decoder_pool import DecoderPool
@@ -174,7 +174,11 @@ class _Replaying:
             for place, each in enumerate(self._saved.decoders)
             if part.took >> place & 1 and each.label not in self.differing
         ]
-        return number, shots, {place: self._pool.submit(place, shots.syndromes) for place in takes}
+        gates = gates_among(self._saved, takes)
+        alone = [
+            place for place in takes if gates.get(place, place) in takes
+        ]  # a gate whose decoder differs chooses nothing
+        return number, shots, self._pool.submit_all(shots.syndromes, alone, gates_among(self._saved, alone))
 
     def _compare(self, saved: ComparedPart, found: ComparedPart) -> None:
         if saved.digest != found.digest and self.other_shots is None:

@@ -152,6 +152,10 @@ class TrainedProcess:
         except AutoQECError as error:
             return self._fail(error, loading=False)
 
+    def choose(self, syndromes: np.ndarray, sample: int) -> Answers | DecoderFault:
+        """See `DecoderProcess.choose`; a round does not."""
+        return DecoderFault("unusable", "a round does not choose shots for other decoders")
+
     def measure(self, syndromes: np.ndarray, seconds: float) -> DecodingTime | DecoderFault:
         """See `DecoderProcess.measure`; times are those of gate, candidate and decoder, with the way between their processes."""
         state = self.ready()

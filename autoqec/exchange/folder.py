@@ -16,6 +16,7 @@ from autoqec.installed_package import __version__
 from autoqec.plugin_errors import one_line
 from autoqec.plugins import Registry, load_plugins
 from autoqec.problem.environment import ENVIRONMENT_FILE
+from autoqec.problem.recording import without_shots
 from autoqec.sandbox.sealed import SealedCandidate
 from autoqec.size_limits import BLOB_BYTES, FILES, RECORD_BYTES
 from autoqec.whole_files import write_folder as write_files
@@ -98,7 +99,7 @@ def write_folder(package: Package, registry: Registry, folder: Path, *, onnx: bo
     _ = deployed.tensors  # raises an error if the weights belong to another problem
     environment = package.environment.environment
     files = {f"candidate/{path}": data for path, data in package.sealed.files.items()}
-    files |= {f"environment/{path}": data for path, data in package.environment_files.items()}
+    files |= {f"environment/{path}": data for path, data in without_shots(package.environment).files.items()}
     files |= {WEIGHTS_FILE: package.sealed.weights, "model.dem": f"{problem.dem}\n".encode()}
     if problem.circuit is not None:
         files["circuit.stim"] = f"{problem.circuit}\n".encode()

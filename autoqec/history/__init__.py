@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         read_run,
         trusted_events,
     )
+    from autoqec.history.reading.recording_looks import looks_at
     from autoqec.history.reading.round_record import RoundRecord, read_committed
     from autoqec.history.reading.run_chain import read_chain, remember_heads
     from autoqec.history.reading.snapshot import Snapshot, take_snapshot
@@ -132,6 +133,7 @@ __all__ = [
     "list_refs",
     "list_runs",
     "load_run",
+    "looks_at",
     "merge_candidates",
     "missing_from_chain",
     "new_run_name",
@@ -190,6 +192,7 @@ __getattr__ = lazy_names(
             "trusted_events",
         ),
         "reading.round_record": ("RoundRecord", "read_committed"),
+        "reading.recording_looks": ("looks_at",),
         "reading.run_chain": ("read_chain", "remember_heads"),
         "reading.snapshot": ("Snapshot", "take_snapshot"),
         "reading.trust_policy": ("Trusted", "trusted"),

@@ -53,13 +53,21 @@ def build_context(session: Session, number: int, limits: ProfileLimits, **fields
         limits=limits,
         history=past,
         open_rounds=open_rounds(session, records, number),
-        front=run_front(session, records).names,
+        front=_front(session, records),
         failed_composes=failed_composes(past),
         machine=_machine(past),
         budget=_budget(session),
         steering=read_steering(session),
         **fields,
     )
+
+
+def _front(session: Session, records: Sequence[RoundRecord]) -> tuple[str, ...]:
+    """The front of the run; on recorded shots all VERIFIED rounds, because the front depends on figures of the holdout."""
+    if session.recording is None:
+        return run_front(session, records).names
+    verdicts = ((record, read_results(record).verdict) for record in records)
+    return tuple(f"{record.run}/{record.number}" for record, verdict in verdicts if verdict and verdict.verified)
 
 
 def round_key(session: Session, number: int) -> bytes:

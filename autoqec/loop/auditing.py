@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from autoqec.history import missing_from_chain
+from autoqec.history import looks_at, missing_from_chain
 from autoqec.history.rounds.signatures import examine
 from autoqec.loop.identity import identity_faults
 from autoqec.loop.round_state import RoundState
@@ -15,14 +16,15 @@ from autoqec.loop.session import Session
 from autoqec.results.audit import audit
 from autoqec.results.trust.line_trust import Standing
 from autoqec.results.verdict import Verdict
+from autoqec.results.verdict_parts import Evidence
 
 #: The packages that decide which shots a seed gives and how they are decoded. A note's other `versions` do not matter.
 _DECISIVE = ("stim", "numpy", "pymatching", "numba", "fusion-blossom")
 
 #: The parts of a verdict's note that a replay must reproduce.
 _REPLAYED = (
-    "verdict", "reason", "word", "test", "extension", "strata", "digests", "sent", "passes", "cells", "harm", "certificate",
-    "out_of_time",
+    "verdict", "reason", "word", "test", "extension", "strata", "finite", "look", "recording", "digests", "sent", "passes",
+    "cells", "harm", "certificate", "out_of_time",
 )  # fmt: skip
 
 #: Those that a note must not lack either: a cost follows from them, and a candidate without gate and ensemble has none.
@@ -63,6 +65,7 @@ def audit_round(session: Session, state: RoundState, verdict: Verdict, standing:
             said = "by strata" if place.strata is not None else "plain"
             found.append(f"strata: the verdict's shots are {said}, which the environment's protocol.sampling is not")
             break
+    found += _look_faults(session, evidence)
     allowed = protocol.alpha
     if evidence.attempt is not None and evidence.attempt.alpha > allowed:
         found.append(f"alpha: the verdict's is {evidence.attempt.alpha:g}, but the environment allows {allowed:g}")
@@ -73,6 +76,27 @@ def audit_round(session: Session, state: RoundState, verdict: Verdict, standing:
     return found
 
 
+def _look_faults(session: Session, evidence: Evidence) -> Iterator[str]:
+    """What is wrong with the number of a look: at another recording, not that of its intent, or that of another look too."""
+    attempt = evidence.attempt
+    look, recording = (attempt.look, attempt.recording) if attempt is not None else (None, None)
+    if recording != session.recording:
+        yield f"recording: the verdict looked at {recording}, but the environment's is {session.recording}"
+        return
+    if recording is None:
+        return
+    looks = looks_at(session.ledger, recording, unsigned_too=True)
+    intent = looks.get(evidence.intent)
+    if intent is not None and intent.look != look:
+        yield f"look: the verdict says {look}, but its intent {intent.look}"
+    same = [other for digest, other in looks.items() if other.look == look and digest != evidence.intent]
+    if same:
+        yield (
+            f"look: the verdict says {look}, and so does that of round {same[0].run}/{same[0].round}: clones that did not know of"
+            " each other have both spent its share"
+        )
+
+
 def why_no_replay(verdict: Verdict, simd: str) -> str | None:
     """Why this machine cannot draw a verdict's shots again; None if it can.
 
@@ -81,6 +105,8 @@ def why_no_replay(verdict: Verdict, simd: str) -> str | None:
         simd: The build of stim that runs here.
     """
     evidence = verdict.evidence
+    if evidence.attempt is not None and evidence.attempt.look is not None:
+        return None  # nothing is drawn
     there: dict[str, str | None] = {"machine": evidence.machine or None, "stim's build": evidence.simd or simd}
     here: dict[str, str | None] = {"machine": platform.machine(), "stim's build": simd}
     for name in _DECISIVE:

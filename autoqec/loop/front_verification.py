@@ -53,6 +53,7 @@ def decide_pairs(
 
     Yields:
         The result of each pair, and the name of its costlier round. Pairs with a member dominated in the meantime are skipped.
+        So are those on recorded shots, of which there are no further ones.
     """
     for front in fronts:
         alpha, gone = pair_alpha(len(front.members)), set()
@@ -61,6 +62,8 @@ def decide_pairs(
                 continue
             first, second = _state(ledger, a.name), _state(ledger, b.name)
             with open_session(load_run(ledger, second.claim.run)) as session:
+                if session.recording is not None:  # a pair is decided on shots that nobody has seen
+                    continue
                 found = head_to_head(session, ((a, first), (b, second)), alpha, max_shots=max_shots or MOST_SHOTS)
             gone |= {b.name} if found.word == DOMINATES else set()
             yield found, b.name

@@ -8,7 +8,7 @@ from typing import Any
 
 from autoqec.decoding.compile_decoder import compile_decoder
 from autoqec.errors import AutoQECError, BudgetSpentError, UsageError
-from autoqec.history import read_chain, remember_heads, write_lock
+from autoqec.history import looks_at, read_chain, remember_heads, write_lock
 from autoqec.history.reading.trust_policy import trusted
 from autoqec.loop.identity import require_identity, sealed_parents
 from autoqec.loop.own_records import note_own, note_verdict
@@ -17,7 +17,7 @@ from autoqec.loop.round_state import RoundState
 from autoqec.loop.session import Session
 from autoqec.problem.environment import Choice
 from autoqec.results.audit import level_faults
-from autoqec.results.statistics import attempt_share
+from autoqec.results.statistics import attempt_share, look_share, next_look
 from autoqec.results.verdict import Verdict
 from autoqec.results.verification_events import Begun
 from autoqec.scoring.verification import verify_in_process
@@ -89,8 +89,8 @@ def judge(session: Session, state: RoundState, asked: Asked = Asked(), *, replay
     _check_strong_reference(session)
     if not session.settings["signing_key"] and trusted(session.ledger).signed_only:
         session.event("verdict_unsigned", round=state.claim.number)
-    attempt, intent = _begin_attempt(session, state)
-    verdict = _verify(session, replace(request, attempt=attempt)).noted(**about, intent=intent)
+    begun, intent = begin_attempt(session, state)
+    verdict = _verify(session, replace(request, attempt=begun.attempt, look=begun.look)).noted(**about, intent=intent)
     if verdict.reason == "undecided" and state.verdict is not None:
         verdict = verdict.noted(event="undecided")
     return Verdict.from_dict(note_verdict(session, state, verdict.to_note(), intent).record)
@@ -141,6 +141,7 @@ def _asked_again(request: VerificationRequest, replay: Verdict) -> VerificationR
         request,
         seed_key=bytes.fromhex(attempt.seed_key),
         attempt=attempt.attempt,
+        look=attempt.look,
         verified_before=attempt.verified_before,
         max_shots=attempt.max_shots,
         alpha=attempt.alpha,
@@ -217,27 +218,57 @@ def _check_strong_reference(session: Session) -> None:
             raise error.at("strong_reference") from error
 
 
-def _begin_attempt(session: Session, state: RoundState) -> tuple[int, str]:
+def begin_attempt(session: Session, state: RoundState) -> tuple[Begun, str]:
     """Number the attempt and note its intent, under one lock: two concurrent verifiers must not share a number.
 
-    Two clones still may share one; after a pull both attempts count, whatever their numbers.
+    Two clones still may share one; after a pull both attempts count, whatever their numbers. On recorded shots the look at the
+    recording is numbered too, among those of all runs of the lab.
 
     Returns:
-        The attempt's number, and the digest of the intent's line.
+        The intent, and the digest of its line.
 
     Raises:
-        BudgetSpentError: The run's error budget is spent, by clones that did not know of each other.
+        BudgetSpentError: The run's error budget is spent, by clones that did not know of each other; or that of the recording.
     """
     with write_lock(session.ledger):
         # Who signs nothing adds to the unsigned intents, so those have spent the shares before this one.
-        chain = read_chain(session.ledger, state.claim.run, unsigned_too=not session.settings["signing_key"])
+        unsigned_too = not session.settings["signing_key"]
+        chain = read_chain(session.ledger, state.claim.run, unsigned_too=unsigned_too)
         attempt = chain.next_attempt
         if attempt is None:
             raise BudgetSpentError(
                 f"the error budget of run {state.claim.run} is spent, by {len(chain.intents)} verifications",
                 hint=_NEW_RUN,
             )
-        begun = Begun(attempt, share=attempt_share(attempt), chain=chain.next_chain, **_subject(session, state))
+        look = _next_look(session, unsigned_too=unsigned_too)
+        share = attempt_share(attempt) if look is None else look_share(look)
+        recording = None if look is None else session.recording
+        begun = Begun(
+            attempt,
+            share=share,
+            chain=chain.next_chain,
+            look=look,
+            recording=recording,
+            **_subject(session, state),
+        )
         intent = note_own(session, state, "verdict", begun.to_note()).digest
         remember_heads(session.ledger, state.claim.run)
-        return attempt, intent
+        return begun, intent
+
+
+def _next_look(session: Session, *, unsigned_too: bool) -> int | None:
+    """The number of the next look at the recording; None where shots are drawn.
+
+    Raises:
+        BudgetSpentError: Its error budget is spent.
+    """
+    if session.recording is None:
+        return None
+    looks = looks_at(session.ledger, session.recording, unsigned_too=unsigned_too)
+    look = next_look(begun.look or 1 for begun in looks.values())
+    if look is None:
+        raise BudgetSpentError(
+            f"the error budget of the recording {session.recording[:12]} is spent, by {len(looks)} looks at its holdout",
+            hint="record further shots, which have a budget of their own",
+        )
+    return look

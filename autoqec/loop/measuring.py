@@ -47,7 +47,7 @@ def measure(session: Session, state: RoundState, profile: Profile, key: bytes) -
         stream = ScoreStream(executor, session.environment, sealed, key, "dev")
         scored = stream.score(
             0,
-            chunks_for(shots),
+            stream.chunks_for(shots),
             references=True,
             tabulate=True,
             progress=lambda done, total: session.event("score", shots=done, total=total),

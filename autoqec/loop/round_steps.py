@@ -44,6 +44,7 @@ from autoqec.loop.round_state import TRAINING_FILE, RoundState, TrainingRecord, 
 from autoqec.loop.screening import passed_rung, read_rung, screening_of
 from autoqec.loop.session import Session, profile_from
 from autoqec.problem.problem import problem_from_dem
+from autoqec.problem.recording import without_shots
 from autoqec.problem.streams import derive_key
 from autoqec.results.metrics import Metrics
 from autoqec.results.note_form import write_record
@@ -162,7 +163,7 @@ def train(session: Session, state: RoundState) -> Written:
         return {}
     profile = profile_from(detail(state, "profile"))
     fingerprint = problem_from_dem(stim.DetectorErrorModel(session.dems[0]), name="the environment").fingerprint
-    task = ScoringTask(environment=session.environment.files, sealed=SealedCandidate(state.files, b""))
+    task = ScoringTask(environment=without_shots(session.environment).files, sealed=SealedCandidate(state.files, b""))
     try:
         teacher = teacher_of(session, state.files)
     except UsageError as error:
@@ -194,6 +195,7 @@ def train(session: Session, state: RoundState) -> Written:
                 compiling=compiling,
                 teacher=teacher.model_dump() if teacher else None,
                 screen=screening.at() if screening else None,
+                recorded=session.training_shots,
             )
     except TrainingFailed as error:
         raise RoundEnded(error.status, error) from error

@@ -20,6 +20,7 @@ from autoqec.loop.candidate_files import training_of
 from autoqec.loop.identity import identity_faults
 from autoqec.loop.round_state import PERSON, RoundState, read_state
 from autoqec.loop.session import Session
+from autoqec.problem.recording import is_recorded
 from autoqec.problem.streams import derive_key
 from autoqec.results.counts import PairedCounts
 from autoqec.results.metrics import Metrics
@@ -160,7 +161,12 @@ def _computed_shots(state: RoundState, profile: Profile) -> float:
 
 
 def screen_shots(session: Session, profile: Profile) -> int:
-    """Shots of a screen: those of the profile, or the multiple that the environment's protocol asks for."""
+    """Shots of a screen: those of the profile, or the multiple that the environment's protocol asks for.
+
+    None where shots are recorded: a screen needs shots that the round's metrics are not of.
+    """
+    if is_recorded(session.environment):
+        return 0
     return session.environment.environment.protocol.scaled(profile.screen_shots) if profile.screen_shots else 0
 
 

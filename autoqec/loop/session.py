@@ -40,6 +40,7 @@ from autoqec.settings_schema import Profile
 
 if TYPE_CHECKING:
     from autoqec.problem.problem import Problem
+    from autoqec.problem.sampling import Shots
 
 #: Called with every event of a session.
 Report = Callable[[RoundEvent], None]
@@ -118,6 +119,20 @@ class Session:
         return build_problem(self.environment, self.registry.maker("code"))
 
     @cached_property
+    def recording(self) -> str | None:
+        """The digest of the environment's recording; None where shots are drawn."""
+        from autoqec.problem.recording import is_recorded, recording_of
+
+        return recording_of(self.environment, self.problem).digest if is_recorded(self.environment) else None
+
+    @property
+    def training_shots(self) -> Shots | None:
+        """The recorded shots for training; None where shots are drawn."""
+        from autoqec.problem.recording import is_recorded, recording_of
+
+        return recording_of(self.environment, self.problem).training if is_recorded(self.environment) else None
+
+    @cached_property
     def dems(self) -> tuple[str, ...]:
         """Error models as text: the run's problem at its target rate, then at the `other_rates`."""
         from autoqec.problem.code_contract import build_problem
@@ -176,10 +191,12 @@ def check_environment(loaded: LoadedEnvironment, registry: Registry) -> None:
     from autoqec.problem.code_contract import build_problem
     from autoqec.problem.locating import at_its_line
     from autoqec.problem.neighbours import at_cell
+    from autoqec.problem.recording import require_recording
     from autoqec.scoring.fault_strata import refuse_near_ml, strata_of
 
     environment, text = loaded.environment, loaded.files[ENVIRONMENT_FILE]
     problem = build_problem(loaded, registry.maker("code"))
+    require_recording(loaded, problem)
     by_strata = environment.protocol.by_strata
     try:
         if by_strata:

@@ -61,16 +61,8 @@ def build_problem(loaded: LoadedEnvironment, code_kinds: Callable[[str], Code], 
     """
     environment, text = loaded.environment, loaded.files[ENVIRONMENT_FILE]
     try:
-        code = code_kinds(environment.code.kind)
-        built = code.build(
-            _config(code, environment.code.fields),
-            environment.noise,
-            environment.noise.target if p is None else p,
-            loaded.files,
-        )
-    except NotFoundError as error:
-        raise at_its_line(NotFoundError(f"code.kind: {error.problem}", hint=error.hint), loaded.origin, text) from error
-    except UsageError as error:
+        built = built_code(loaded, code_kinds, p)
+    except (NotFoundError, UsageError) as error:
         raise at_its_line(error, loaded.origin, text) from error
     name = f"environment {environment.name}"
     try:
@@ -80,6 +72,27 @@ def build_problem(loaded: LoadedEnvironment, code_kinds: Callable[[str], Code], 
     except UsageError as error:
         found = UsageError(f"code: {error.problem}", hint=error.hint)
         raise at_its_line(found, loaded.origin, text) from error
+
+
+def built_code(
+    loaded: LoadedEnvironment, code_kinds: Callable[[str], Code], p: float | None = None
+) -> stim.Circuit | stim.DetectorErrorModel:
+    """Build an environment's circuit, or its error model if no circuit is known, without compiling it.
+
+    Args:
+        loaded, code_kinds, p: As for `build_problem`.
+
+    Raises:
+        UsageError: The code's fields are invalid; the message begins with the field.
+        NotFoundError: There is no code of that kind.
+    """
+    environment = loaded.environment
+    try:
+        code = code_kinds(environment.code.kind)
+    except NotFoundError as error:
+        raise NotFoundError(f"code.kind: {error.problem}", hint=error.hint) from error
+    rate = environment.noise.target if p is None else p
+    return code.build(_config(code, environment.code.fields), environment.noise, rate, loaded.files)
 
 
 def _config(code: Code, fields: JsonObject) -> BaseModel:

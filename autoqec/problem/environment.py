@@ -40,6 +40,10 @@ ENVIRONMENT_FILE = "environment.yaml"
 #: Maximum size of a circuit or error model file; a larger one would bloat every commit of the lab.
 MAX_FILE_BYTES = 16 * 1024 * 1024
 
+#: The kind of code whose shots are recorded, and its fields that name files.
+RECORDED = "recorded"
+RECORDED_FILES = ("dem", "circuit", "shots", "observables")
+
 #: The origin of an environment that is in no file: errors then name the field alone.
 DRAFT = ""
 
@@ -215,12 +219,14 @@ def validated(model: type[BaseModel], raw: Any, path: str) -> Any:
 
 
 def named_files(environment: Environment) -> dict[str, Any]:
-    """Return the named files by field: `code.path`, and each of `code.paths`.
+    """Return the named files by field: `code.path`, and each of `code.paths`; or those of recorded shots.
 
     Raises:
         UsageError: `code.paths` is no mapping.
     """
     fields = environment.code.fields
+    if environment.code.kind == RECORDED:
+        return {f"code.{name}": fields[name] for name in RECORDED_FILES if fields.get(name) is not None}
     named = {"code.path": fields["path"]} if fields.get("path") is not None else {}
     several = fields.get("paths") or {}
     if not isinstance(several, dict):
@@ -260,11 +266,27 @@ def companion(path: Path, field: str, named: Any) -> bytes:
             ) from error
         raise UsageError(
             f"{field}: {named} is larger than {MAX_FILE_BYTES // 2**20} MiB",
-            hint="use REPEAT blocks or fewer rounds to make the circuit smaller",
+            hint="export fewer shots, in the format b8"
+            if field in ("code.shots", "code.observables")
+            else "use REPEAT blocks or fewer rounds to make the circuit smaller",
         ) from error
     except OSError as error:
         hint = f"chmod +r {target}"
         raise NotFoundError(f"{field}: cannot read {named}: {error.strerror}", hint=hint) from error
+
+
+def files_beside(environment: Environment, path: Path) -> dict[str, bytes]:
+    """Read the files that an environment's code names.
+
+    Args:
+        environment: The validated fields.
+        path: Its YAML, beside which the files are.
+
+    Raises:
+        NotFoundError: There is no such file.
+        UsageError: The file is not beside the YAML, or too large; names the field.
+    """
+    return {file: companion(path, field, file) for field, file in named_files(environment).items()}
 
 
 def load_environment(path: Path) -> LoadedEnvironment:
@@ -284,8 +306,7 @@ def load_environment(path: Path) -> LoadedEnvironment:
         ) from error
     alone = environment_from_files({ENVIRONMENT_FILE: text}, origin=str(path))
     try:
-        named = named_files(alone.environment)
-        files = {ENVIRONMENT_FILE: text} | {file: companion(path, field, file) for field, file in named.items()}
+        files = {ENVIRONMENT_FILE: text} | files_beside(alone.environment, path)
     except AutoQECError as error:
         raise at_its_line(error, str(path), text) from error
     return LoadedEnvironment(alone.environment, files, str(path))

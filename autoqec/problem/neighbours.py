@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from autoqec.canonical import dump_flow
 from autoqec.problem.cell import Cell, target_cell
-from autoqec.problem.environment import ENVIRONMENT_FILE, Environment, LoadedEnvironment, environment_from_files
+from autoqec.problem.environment import (
+    ENVIRONMENT_FILE,
+    RECORDED,
+    Environment,
+    LoadedEnvironment,
+    environment_from_files,
+)
 
 #: Significant digits of a rescaled physical error rate, so that 0.003 times 1.2 is 0.0036.
 _DIGITS = 6
@@ -54,8 +60,11 @@ def rates_beside(environment: Environment) -> tuple[float, ...]:
 def neighbours(environment: Environment) -> list[Cell]:
     """Return the do-no-harm cells: the target's p times each factor of `protocol.harm_cells`, and one round more and less.
 
-    A quantity that the environment fixes (noise given by a file, a code without `rounds`) has no neighbours.
+    A quantity that the environment fixes (noise given by a file, a code without `rounds`) has no neighbours, and recorded shots
+    have none.
     """
+    if environment.code.kind == RECORDED:
+        return []
     target = environment_cell(environment)
     found = []
     if target.p is not None:

@@ -123,6 +123,26 @@ class Draw:
         return TrainingShots(syndromes, self._observables[chosen], fired, weights, len(self.syndromes))
 
 
+class RecordedDraw:
+    """Shots chosen from recorded ones, which are taken as from a `Draw`; which mechanisms fired in them nobody knows.
+
+    Args:
+        recorded: Where they are chosen from: without replacement, if there are enough.
+        shots: How many.
+        seed: 64-bit seed.
+    """
+
+    def __init__(self, recorded: Shots, shots: int, seed: int) -> None:
+        rows = np.random.default_rng(seed).choice(len(recorded), shots, replace=shots > len(recorded))
+        self.syndromes, self._observables = recorded.syndromes[rows], recorded.observables[rows]
+
+    def take(self, rows: np.ndarray | None = None, weights: np.ndarray | None = None) -> TrainingShots:
+        """See `Draw.take`."""
+        chosen: np.ndarray | slice = slice(None) if rows is None else rows
+        syndromes = np.ascontiguousarray(self.syndromes[chosen])
+        return TrainingShots(syndromes, self._observables[chosen], None, weights, len(self.syndromes))
+
+
 def _fired(problem: Problem, errors: np.ndarray) -> np.ndarray:
     """Fold instructions that fired, bit-packed `[shots, bytes]`, into mechanisms, by parity."""
     fired = np.zeros((len(errors), len(problem.mechanisms)), dtype=bool)

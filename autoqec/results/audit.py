@@ -14,9 +14,10 @@ from typing import Any, TypeVar
 
 from autoqec.results.certificate_parts import Certificate, CertificateRow, FaultSets
 from autoqec.results.counts import PairedCounts
-from autoqec.results.decision import decide, evidence, rate_surely_below, test_word
+from autoqec.results.decision import decide, evidence, exact_word, rate_surely_below, test_word
 from autoqec.results.distance import certificate_row, certified
 from autoqec.results.figures import Figures
+from autoqec.results.finite_holdout import FiniteHoldout
 from autoqec.results.gate_costs import counts_fit
 from autoqec.results.harm import harm_evidence, harm_word, slope_of
 from autoqec.results.interval_ends import CLOSE, SEARCHED, Ends
@@ -24,7 +25,7 @@ from autoqec.results.limits import exceeded
 from autoqec.results.note_form import write_record
 from autoqec.results.reasons import REASONS, word_for
 from autoqec.results.reference_gates import gate_faults
-from autoqec.results.statistics import attempt_alpha, mcnemar_p
+from autoqec.results.statistics import mcnemar_p
 from autoqec.results.strata_parts import ByStrata, StrataSample
 from autoqec.results.stratified_counts import Counts, shares_for
 from autoqec.results.verdict import Verdict
@@ -74,7 +75,7 @@ def _differences(verdict: Verdict, ends: Ends) -> Iterator[str]:
     yield from faults
     if faults:  # no level, and so nothing else, follows from such numbers
         return
-    alpha = attempt_alpha(attempt.alpha, attempt.attempt, attempt.verified_before)
+    alpha = attempt.level
     yield from _beside("alpha_attempt", attempt.alpha_attempt, alpha)
     yield from _limits(evidence)
     yield from _gated_costs(evidence)
@@ -109,6 +110,8 @@ def _gated_costs(evidence: Evidence) -> Iterator[str]:
 def _figures_of_all(evidence: Evidence, target: Tested, alpha: float, ends: Ends) -> Iterator[str]:
     """Check every part of the evidence that has counts."""
     chunk_shots = _needed(evidence.chunk_shots or None, "chunk_shots")
+    looked = evidence.attempt is not None and evidence.attempt.look is not None
+    yield from _beside("finite", target.finite is not None, looked)
     yield from _tested("", target, alpha, chunk_shots, ends)
     for place, cell in enumerate(evidence.cells):
         if cell.tested is not None:
@@ -160,6 +163,8 @@ def level_faults(evidence: Evidence) -> Iterator[str]:
         yield f"attempt: the note says {attempt.attempt}, but attempts are numbered from 1"
     elif not 0 <= attempt.verified_before < attempt.attempt:
         yield f"verified_before: the note says {attempt.verified_before}, but {attempt.attempt - 1} attempts came before"
+    if (attempt.look is None) != (attempt.recording is None) or (attempt.look is not None and attempt.look < 1):
+        yield f"look: the note says look {attempt.look} at the recording {attempt.recording}"
     if evidence.intent and attempt.verified_before != 0:
         yield f"verified_before: the note says {attempt.verified_before}, but earlier verdicts do not raise a level: 0"
     if not 0 < attempt.alpha < _MOST_ALPHA:
@@ -199,8 +204,11 @@ def _tested(where: str, noted: Tested, alpha: float, chunk_shots: int, ends: End
         "shots_in_all": everything.shots,
         "ler_ratio_ci_all_shots": ends.ratio(whole, noted.ler_ratio_ci_all_shots or (0.0, None)),
     }
+    if noted.finite is not None:
+        again |= {"finite": write_record(FiniteHoldout.of(noted.test)), "extension": None, "strata": None}
     if noted.word:
-        again["word"] = test_word(noted.test_counts, alpha)
+        finite = noted.finite is not None
+        again["word"] = exact_word(noted.test, alpha) if finite else test_word(noted.test_counts, alpha)
     said = write_record(noted)
     for name, value in again.items():
         yield from _beside(where + name, said.get(name), value)
@@ -225,6 +233,8 @@ def _tested(where: str, noted: Tested, alpha: float, chunk_shots: int, ends: End
     elif noted.mcnemar_p_fixed_n is None or not isclose(noted.mcnemar_p_fixed_n, p, rel_tol=_CLOSE_P):
         yield f"{where}mcnemar_p_fixed_n: the note says {noted.mcnemar_p_fixed_n}, its counts give {p}"
     drawn = len(noted.digests) * chunk_shots
+    if noted.finite is not None and 0 <= drawn - everything.shots < chunk_shots:
+        drawn = everything.shots  # the last chunk of recorded shots may be smaller
     yield from _beside(f"{where}digests, times {chunk_shots} shots", drawn, everything.shots)
 
 
@@ -331,7 +341,7 @@ def _word(verdict: Verdict, target: Tested, alpha: float) -> Iterator[str]:
         if verdict.reason in REASONS and verdict.verdict != word_for(verdict.reason):
             yield f"verdict: {verdict.verdict}, but {verdict.reason} is a reason of {word_for(verdict.reason)}"
         return
-    if evidence.target_ler is not None and target.extension is not None:
+    if evidence.target_ler is not None and target.shown is not None:
         bound = rate_surely_below(target.headline_counts, alpha)
         yield from _beside("ler_candidate_bound", evidence.ler_candidate_bound, bound)
     if evidence.checks is not None:

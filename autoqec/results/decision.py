@@ -10,6 +10,7 @@ from typing import TypedDict
 
 from autoqec.results.counts import PairedCounts
 from autoqec.results.figures import Figures
+from autoqec.results.finite_holdout import FiniteHoldout
 from autoqec.results.reasons import word_for
 from autoqec.results.statistics import (
     candidate_rate_bounds,
@@ -58,8 +59,15 @@ def evidence(counts: Counts, alpha: float) -> LogEvidence:
 
 def test_word(counts: Counts, alpha: float) -> str:
     """The word of a test that stops at these counts: `better`, `not_better` (no worthwhile gain shown) or `undecided`."""
-    if log_e_better(counts) >= log(1 / alpha):
-        return "better"
+    return "better" if log_e_better(counts) >= log(1 / alpha) else _not_better(counts)
+
+
+def exact_word(counts: PairedCounts, alpha: float) -> str:
+    """The same for a number of shots that was fixed before anybody looked: McNemar's exact test sees more than bets do."""
+    return "better" if mcnemar_p(counts) <= alpha else _not_better(counts)
+
+
+def _not_better(counts: Counts) -> str:
     return "not_better" if log_e_worse(counts, FUTILE_RATIO) >= log(1 / FUTILE_ALPHA) else "undecided"
 
 
@@ -113,6 +121,7 @@ def cell_result(
     gate_flops: int = 0,
     passes: int | None = None,
     strata: ByStrata | None = None,
+    finite: bool = False,
 ) -> Tested:
     """The result of one cell's test: evidence from the test's counts, figures from the extension's counts, if there is one.
 
@@ -124,6 +133,7 @@ def cell_result(
         invalid, references, references_missing: Of the shots behind the figures.
         sent, gate_flops, passes: Of all shots; see `Tested`.
         strata: The counts by strata, if shots are drawn so.
+        finite: Whether the shots are recorded: all of them are the test's.
     """
     headline = extension or test
     everything = test + extension if extension else test
@@ -137,7 +147,7 @@ def cell_result(
         shots_in_all=everything.shots,
         ler_ratio_ci_all_shots=ratio_interval(everything if strata is None else strata.everything),
         mcnemar_p_fixed_n=mcnemar_p(headline) if strata is None else None,
-        word=test_word(by, alpha),
+        word=exact_word(test, alpha) if finite else test_word(by, alpha),
         invalid=invalid,
         references=references or {},
         references_missing=references_missing or {},
@@ -147,4 +157,5 @@ def cell_result(
         gate_flops=gate_flops,
         passes=passes,
         strata=strata,
+        finite=FiniteHoldout.of(test) if finite else None,
     )

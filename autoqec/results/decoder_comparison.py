@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import combinations
 from math import exp, inf, log
 from typing import Any, Literal
@@ -17,6 +18,7 @@ from typing import Any, Literal
 from autoqec.results.counts import PairedCounts
 from autoqec.results.decision import FUTILE_RATIO
 from autoqec.results.note_form import mapping, write_record
+from autoqec.results.reference_gates import GatedReference, behind_gate
 from autoqec.results.statistics import finite, log_e_better, log_e_worse, rate_interval, ratio_interval
 
 SCHEMA = "autoqec.decoder_comparison/1"
@@ -91,6 +93,8 @@ class ComparedDecoder:
         settings: What it is: the same settings give the same answers.
         fits: How a round's weights came to this problem; empty for other decoders.
         most_shots: It decodes the first so many shots only, because it is slow and that was asked for; None for all.
+        gate: The decoder that chooses its shots, because it is slow and that was asked for: it decodes those which the other is
+            least sure of, and elsewhere has the other's answer. Empty if it decodes all.
         failed: Why it stopped giving answers; None if it did not.
         time: How fast it is; None if that was not measured.
     """
@@ -99,6 +103,7 @@ class ComparedDecoder:
     settings: Mapping[str, Any]
     fits: str = ""
     most_shots: int | None = None
+    gate: str = ""
     failed: Failed | None = None
     time: DecodingTime | None = None
 
@@ -157,6 +162,8 @@ class ComparedPart:
         answers: SHA-256 of each decoder's answers, its first 16 digits; empty for one that did not decode it.
         invalid: Shots without a valid answer, by decoder.
         seconds: What each decoder's process took.
+        gates: Of each decoder behind a gate, by its place: shots that it decoded; of the others, a sample that it decoded too;
+            and those of the sample to which it gives another answer than the gate's decoder.
     """
 
     shots: int
@@ -166,6 +173,7 @@ class ComparedPart:
     answers: tuple[str, ...]
     invalid: tuple[int, ...]
     seconds: tuple[float, ...]
+    gates: Mapping[str, tuple[int, int, int]] = mapping()
 
 
 @dataclass(frozen=True)
@@ -250,18 +258,36 @@ class Comparison:
         """The e-value that a word on a pair needs."""
         return 1 / self.pair_alpha
 
+    @cached_property
+    def _summed(self) -> tuple[tuple[int, int, dict[int, int]], ...]:
+        """Shots, and shots by the set that failed them, by the decoders that decoded them."""
+        shots: Counter[int] = Counter()
+        failed: dict[int, Counter[int]] = {}
+        for part in self.parts:
+            shots[part.took] += part.shots
+            failed.setdefault(part.took, Counter()).update({int(mask): n for mask, n in part.failed.items()})
+        return tuple((took, shots[took], dict(failed[took])) for took in sorted(shots))
+
     def rate(self, place: int) -> Rate | None:
         """One decoder's logical error rate per shot; None if it decoded none."""
-        parts = [part for part in self.parts if part.took >> place & 1]
-        shots = sum(part.shots for part in parts)
+        found = [(shots, failed) for took, shots, failed in self._summed if took >> place & 1]
+        shots = sum(each for each, _ in found)
         if not shots:
             return None
-        failures = sum(number for part in parts for failed, number in part.failed.items() if int(failed) >> place & 1)
+        failures = sum(number for _, failed in found for mask, number in failed.items() if mask >> place & 1)
         return Rate(failures, shots, failures / shots, *rate_interval(failures, shots))
 
     def invalid(self, place: int) -> int:
         """Shots on which a decoder gave no valid answer; they are among its failures."""
         return sum(part.invalid[place] for part in self.parts)
+
+    def gate(self, place: int) -> GatedReference | None:
+        """What a decoder behind a gate was run on, and how much it may have missed; None for any other."""
+        parts = [part for part in self.parts if str(place) in part.gates]
+        if not parts:
+            return None
+        sent, sampled, differing = map(sum, zip(*(part.gates[str(place)] for part in parts), strict=True))
+        return behind_gate(sum(part.shots for part in parts), sent, sampled, differing)
 
     def seconds(self, place: int) -> float:
         """Seconds of a decoder's process."""
@@ -271,51 +297,68 @@ class Comparison:
         """Shots by the decoders that failed them, on the shots that all decoded which did not fail themselves."""
         working = sum(1 << place for place, each in enumerate(self.decoders) if each.failed is None)
         counted: Counter[tuple[int, ...]] = Counter()
-        for part in self.parts:
-            if part.took & working == working:
-                for failed, number in part.failed.items():
-                    counted[tuple(p for p in range(len(self.decoders)) if int(failed) & working & 1 << p)] += number
+        for took, _, failed in self._summed:
+            if took & working == working:
+                for mask, number in failed.items():
+                    counted[tuple(p for p in range(len(self.decoders)) if mask & working & 1 << p)] += number
         return {places: number for places, number in sorted(counted.items()) if places}
 
     def counts(self, base: int, other: int) -> PairedCounts:
         """Two decoders on the shots that both decoded, the first in the baseline's place."""
-        both, shots = 1 << base | 1 << other, 0
+        both, number = 1 << base | 1 << other, 0
         counted: Counter[int] = Counter()
-        for part in self.parts:
-            if part.took & both == both:
-                shots += part.shots
-                for failed, number in part.failed.items():
-                    counted[int(failed) & both] += number
-        return PairedCounts(shots, counted[both], counted[1 << base], counted[1 << other])
+        for took, shots, failed in self._summed:
+            if took & both == both:
+                number += shots
+                for mask, times in failed.items():
+                    counted[mask & both] += times
+        return PairedCounts(number, counted[both], counted[1 << base], counted[1 << other])
 
     def pair(self, base: int, other: int) -> Pair:
         """Two decoders on the same shots."""
-        counts, needed = self.counts(base, other), log(self.needed)
+        counts = self.counts(base, other)
         better, not_better = log_e_better(counts), log_e_worse(counts, NOT_BETTER_RATIO)
-        word: PairWord = "better" if better >= needed else "not better" if not_better >= needed else "undecided"
-        if any(self.decoders[place].failed is not None for place in (base, other)):
-            word = "failed"
         ratio = counts.ler_ratio if counts.shots else None
         interval = ratio_interval(counts, self.pair_alpha)
+        word = self._word(base, other, better, not_better)
         return Pair(base, other, counts, ratio, interval, finite(better), finite(not_better), word)
+
+    def _word(self, base: int, other: int, better: float, not_better: float) -> PairWord:
+        if any(self.decoders[place].failed is not None for place in (base, other)):
+            return "failed"
+        needed = log(self.needed)
+        return "better" if better >= needed else "not better" if not_better >= needed else "undecided"
 
     def pairs(self) -> Iterator[Pair]:
         """All pairs: first the others against the baseline, then these against each other, the earlier first."""
+        return (self.pair(*places) for places in self._places())
+
+    def _places(self) -> Iterator[tuple[int, int]]:
         places = [self.baseline, *(place for place in range(len(self.decoders)) if place != self.baseline)]
-        return (self.pair(base, other) for base, other in combinations(places, 2))
+        return combinations(places, 2)
 
-    def decided(self) -> bool:
-        """Whether no pair is undecided that further shots could decide."""
-        return all(pair.word != "undecided" or self._had_enough(pair) for pair in self.pairs())
-
-    def _had_enough(self, pair: Pair) -> bool:
-        """Whether one of two decoders has decoded all the shots that it is to decode."""
-        limits = [self.decoders[place].most_shots for place in (pair.base, pair.other)]
-        return any(most is not None and self.total >= most for most in limits)
+    def _undecided(self) -> list[tuple[int, int]]:
+        """Pairs without a word: their intervals, which take long, are not needed for that."""
+        found = []
+        for base, other in self._places():
+            counts = self.counts(base, other)
+            evidence = log_e_better(counts), log_e_worse(counts, NOT_BETTER_RATIO)
+            if self._word(base, other, *evidence) == "undecided":
+                found.append((base, other))
+        return found
 
     def undecided(self) -> int:
         """How many pairs are undecided."""
-        return sum(pair.word == "undecided" for pair in self.pairs())
+        return len(self._undecided())
+
+    def decided(self) -> bool:
+        """Whether no pair is undecided that further shots could decide."""
+        return all(self._had_enough(*places) for places in self._undecided())
+
+    def _had_enough(self, base: int, other: int) -> bool:
+        """Whether one of two decoders has decoded all the shots that it is to decode."""
+        limits = [self.decoders[place].most_shots for place in (base, other)]
+        return any(most is not None and self.total >= most for most in limits)
 
     def with_part(self, part: ComparedPart) -> Comparison:
         """The same with one more part."""

@@ -9,6 +9,7 @@ counts only, not on order, batches, workers or resumption: anyone can recompute 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from fractions import Fraction
 from math import exp, inf, log, log1p
 
 from autoqec.results.bets import BETS, log_mean_exp
@@ -177,6 +178,39 @@ def attempt_alpha(alpha: float, attempt: int, verified_before: int = 0) -> float
     the next level.
     """
     return min(alpha, alpha * attempt_share(attempt) * (verified_before + 1))
+
+
+def look_alpha(alpha: float, look: int) -> float:
+    """The level of the `look`-th verification (from 1) on one finite holdout, of whatever run: `alpha * 2 / 4 ** look`.
+
+    The shots of a later look are those of the earlier ones, so whoever chose its candidate may have learned from them. If all
+    that was learned of each look is one bit, whether it ended VERIFIED, then there are at most `2 ** (look - 1)` candidates
+    that could stand here, each fixed without the shots. The probability that any of them passes falsely is at most
+    `2 ** (look - 1)` times the level, which is the share `look_share` of alpha; all shares sum to one. So the probability
+    that any look is falsely VERIFIED is at most alpha (a union bound over what could have been learned; Dwork et al. 2015).
+    """
+    return alpha * look_share(look) / 2.0 ** (look - 1)
+
+
+def look_share(look: int) -> float:
+    """The share of the error budget of a finite holdout that its `look`-th verification (from 1) spends: `1 / 2 ** look`."""
+    return 2.0**-look
+
+
+def next_look(begun: Iterable[int]) -> int | None:
+    """The number of the next look at a finite holdout, given the numbers of all that have begun, in any order.
+
+    As for `next_attempt`, two clones that did not know of each other may have spent one share twice, and numbers that are
+    absurd do not decide.
+
+    Returns:
+        The number; None if the whole budget is spent.
+    """
+    numbers = list(begun)
+    known = [number for number in numbers if number <= len(numbers) + _SKIPPED]
+    look = 1 + max(len(numbers), *known, 0)
+    spent = sum(Fraction(1, 2 ** min(number, 2 * _SKIPPED + len(numbers))) for number in numbers)
+    return look if spent + Fraction(1, 2**look) <= 1 else None
 
 
 def attempt_share(attempt: int) -> float:

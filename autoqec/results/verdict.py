@@ -89,6 +89,8 @@ class Verdict:
     @property
     def extension(self) -> PairedCounts | None:
         """The shots behind the figures of a "better" candidate; None where they are drawn by strata, and have weights."""
+        if self.is_finite:
+            return read_counts(self.details.get("test")) if self.details.get("word") == "better" else None
         return None if self.by_strata else read_counts(self.details.get("extension"))
 
     @property
@@ -97,9 +99,20 @@ class Verdict:
         return self.details.get("strata") is not None
 
     @property
+    def is_finite(self) -> bool:
+        """Whether the target's shots are recorded: a holdout that is finite."""
+        return self.details.get("finite") is not None or self.details.get("look") is not None
+
+    @property
+    def look(self) -> int | None:
+        """The number of this look at a finite holdout; None where shots are drawn."""
+        found = self.details.get("look")
+        return found if type(found) is int else None
+
+    @property
     def sampling(self) -> str:
-        """`stratified` if the target's shots are drawn by strata, else `plain`."""
-        return "stratified" if self.by_strata else "plain"
+        """`stratified` if the target's shots are drawn by strata, `recorded` if they are recorded, else `plain`."""
+        return "stratified" if self.by_strata else "recorded" if self.is_finite else "plain"
 
     @property
     def effective_shots(self) -> float | None:

@@ -58,18 +58,51 @@ def run_checks(evidence: Evidence) -> tuple[Check, ...]:
         _distance(evidence),
         _harm(evidence),
         _slope(evidence),
-        check(
-            "error_model",
-            "by_construction",
-            "priors and matching weights are computed from the environment's circuit; no shot, least of all one that is scored,"
-            " has a part in them",
-        ),
+        _error_model(evidence),
         check(
             "extrapolation",
             "by_construction",
             "every rate is counted on shots of its own cell; none is fitted, scaled or continued to other p or more rounds",
         ),
+        *_finite_holdout(evidence),
     )
+
+
+def _error_model(evidence: Evidence) -> Check:
+    if _is_finite(evidence):
+        return check(
+            "error_model",
+            "not_made",
+            "the error model came with the recorded shots; whether it was fitted to these, those of the holdout among them, no"
+            " file says",
+        )
+    return check(
+        "error_model",
+        "by_construction",
+        "priors and matching weights are computed from the environment's circuit; no shot, least of all one that is scored,"
+        " has a part in them",
+    )
+
+
+def _is_finite(evidence: Evidence) -> bool:
+    return evidence.target is not None and evidence.target.finite is not None
+
+
+def _finite_holdout(evidence: Evidence) -> tuple[Check, ...]:
+    """Of recorded shots: that the holdout is finite, and how many have looked at it."""
+    if not _is_finite(evidence):
+        return ()
+    attempt = _needed(evidence.attempt, "attempt")
+    look = _needed(attempt.look, "look")
+    says = (
+        f"the holdout is finite: this is look {look} at its {_extension(evidence).shots:,} recorded shots, at level"
+        f" {attempt.alpha_attempt:.3g}"
+    )
+    if look > 1:
+        says += (
+            "; the level holds if whoever chose the candidate knew of each earlier look only whether it was VERIFIED"
+        )
+    return (check("holdout", "warned" if look > 1 else "passed", says),)
 
 
 def _needed(part: _T | None, name: str) -> _T:
@@ -79,7 +112,7 @@ def _needed(part: _T | None, name: str) -> _T:
 
 
 def _extension(evidence: Evidence) -> PairedCounts:
-    return _needed(_needed(evidence.target, "test").extension, "extension")
+    return _needed(_needed(evidence.target, "test").shown, "extension")
 
 
 def _batches(evidence: Evidence) -> Check:

@@ -9,10 +9,12 @@ from typing import Any
 from autoqec.results.certificate_parts import Certificate
 from autoqec.results.counts import PairedCounts
 from autoqec.results.figures import Figures
+from autoqec.results.finite_holdout import FiniteHoldout
 from autoqec.results.gate_costs import UsPerShot, noted_mean_flops, share_sent
 from autoqec.results.limits import Limits
 from autoqec.results.note_form import always, flat, mapping
 from autoqec.results.reference_gates import GatedReference
+from autoqec.results.statistics import attempt_alpha, look_alpha
 from autoqec.results.strata_parts import ByStrata
 from autoqec.results.stratified_counts import Counts
 
@@ -35,6 +37,8 @@ class Attempt:
         max_shots, max_seconds: Limits at which an undecided test stops.
         beacon: Public randomness in the key.
         full_certificate: Whether to list all pairs of faults.
+        look: Where the holdout is finite, the number of this verification among all that looked at the recording, from 1.
+        recording: SHA-256 of what was recorded.
     """
 
     attempt: int
@@ -46,6 +50,15 @@ class Attempt:
     max_seconds: float | None = always()
     beacon: str = always("")
     full_certificate: bool = always(False)
+    look: int | None = None
+    recording: str | None = None
+
+    @property
+    def level(self) -> float:
+        """The level that follows from these numbers."""
+        if self.look is not None:
+            return look_alpha(self.alpha, self.look)
+        return attempt_alpha(self.alpha, self.attempt, self.verified_before)
 
 
 @dataclass(frozen=True)
@@ -72,6 +85,7 @@ class Tested:
         gate_flops: FLOPs of the gate's own steps on all of these.
         passes: Of an ensemble: how many times its pipeline was asked about the shots that were sent on.
         strata: Where shots are drawn by strata, the counts by these; figures and evidence follow from them.
+        finite: Where shots are recorded, the exact intervals. The test is exact then, and the figures are of its shots.
     """
 
     test: PairedCounts
@@ -96,6 +110,12 @@ class Tested:
     gate_flops: int = 0
     passes: int | None = None
     strata: ByStrata | None = None
+    finite: FiniteHoldout | None = None
+
+    @property
+    def shown(self) -> PairedCounts | None:
+        """The shots behind the figures of a "better" candidate; None if it is not."""
+        return self.test if self.finite is not None and self.word == "better" else self.extension
 
     @property
     def headline(self) -> PairedCounts:

@@ -28,6 +28,7 @@ class Begun:
         metrics: The metrics note that counts at this time.
         chain: Digests of the notes on earlier starts that no other one names yet: the heads of the run's chain. None in
             notes of earlier versions, which have no chain.
+        look, recording: For a finite holdout, the number of this look at the recording, and the recording's digest.
     """
 
     attempt: int
@@ -43,6 +44,8 @@ class Begun:
     weights_sha256: str = ""
     metrics: str | None = None
     chain: tuple[str, ...] | None = None
+    look: int | None = None
+    recording: str | None = None
 
     @property
     def spends(self) -> float:

@@ -171,9 +171,9 @@ class LabelledShots:
         self._source, self._labellings = source, labellings
         self.labelled, self.seconds = 0, 0.0
 
-    def draw(self, rate: int, shots: int, seed: int) -> TrainingShots:
+    def draw(self, rate: int, shots: int, seed: int, *, validation: bool = False) -> TrainingShots:
         """See `ShotSource.draw`."""
-        return self._label(rate, self._source.draw(rate, shots, seed))
+        return self._label(rate, self._source.draw(rate, shots, seed, validation=validation))
 
     def _label(self, rate: int, shots: TrainingShots) -> TrainingShots:
         began = time.monotonic()

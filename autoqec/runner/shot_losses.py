@@ -147,13 +147,15 @@ class ShotLosses:
 
     def _batches(self, domain: str, number: int, shots: int, rate: int) -> Iterator[TrainingShots]:
         """Draw a batch of a domain, in parts that the stages' memory allows and whose losses add up."""
+        for_validation = domain == "validation"
         if self._settings.sampling == "all":
             # What is drawn depends on how many are drawn at once, so that every part has a seed of its own.
             parts = _parts(shots, self._modules)
             for place, size in enumerate(parts):
-                yield self._source.draw(rate, size, derive_seed(self._seed, domain, number * len(parts) + place))
+                seed = derive_seed(self._seed, domain, number * len(parts) + place)
+                yield self._source.draw(rate, size, seed, validation=for_validation)
             return
-        taken = self._source.draw(rate, shots, derive_seed(self._seed, domain, number))
+        taken = self._source.draw(rate, shots, derive_seed(self._seed, domain, number), validation=for_validation)
         most = min(_at_once(self._modules) or _MOST_TAKEN_AT_ONCE, _MOST_TAKEN_AT_ONCE)
         for rows in slices(len(taken.syndromes), most):
             yield taken.part(rows)

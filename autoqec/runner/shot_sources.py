@@ -4,6 +4,9 @@ Nine shots in ten are so clear that their loss has hardly a gradient, and a cand
 costs. So `sampling: gated` draws cheaply, asks the environment's decoder how sure it is of each shot, takes the least sure ones
 and a random sample of the others, and weighs each shot by one over its probability of being taken (Horvitz and Thompson 1952).
 The expected gradient is then that of all shots drawn.
+
+Where shots are recorded, those for training take the place of shots of the error model at the target, unless the loss asks which
+mechanisms fired: no recording says that.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from autoqec.decoding.decoder_contract import ConfidentDecoder
 from autoqec.decoding.gate_file import Gate
 from autoqec.decoding.gating import open_gate
 from autoqec.problem.problem import Problem
-from autoqec.problem.sampling import Draw, TrainingShots
+from autoqec.problem.sampling import Draw, RecordedDraw, Shots, TrainingShots
 from autoqec.shared_threads import in_parallel, slices
 
 #: Larger gaps, in nats, are not told apart: plain matching is wrong there in one shot of 22,000 at most.
@@ -37,9 +40,42 @@ _SHOTS_GATED_AT_A_TIME = 256
 class ShotSource(Protocol):
     """Draws shots for training."""
 
-    def draw(self, rate: int, shots: int, seed: int) -> TrainingShots:
-        """Draw from the problem with the number `rate`; returns the shots that are worth computing."""
+    def draw(self, rate: int, shots: int, seed: int, *, validation: bool = False) -> TrainingShots:
+        """Draw from the problem with the number `rate`; returns the shots that are worth computing.
+
+        Args:
+            rate: The problem.
+            shots: How many.
+            seed: 64-bit seed.
+            validation: Whether they are for the validation loss, and so must not be among those that are trained on.
+        """
         ...
+
+
+#: One recorded shot of so many is for the validation loss.
+VALIDATION_PART = 8
+
+
+class Stock:
+    """Where shots are drawn from: error models, or recorded shots.
+
+    Args:
+        problems: The problem of each rate.
+        labels: Whether shots tell the mechanisms that fired.
+        recorded: Shots in the place of those of the first problem, if mechanisms need not be told.
+    """
+
+    def __init__(self, problems: Sequence[Problem], *, labels: bool, recorded: Shots | None) -> None:
+        self._problems, self._labels = problems, labels
+        self._recorded = None if labels or recorded is None or len(recorded) < VALIDATION_PART else recorded
+
+    def draw(self, rate: int, shots: int, seed: int, *, validation: bool) -> Draw | RecordedDraw:
+        """Draw shots; those for validation are never drawn for anything else."""
+        recorded = self._recorded
+        if recorded is None or rate:
+            return Draw(self._problems[rate], shots, seed, labels=self._labels)
+        rows = (np.arange(len(recorded)) % VALIDATION_PART == 0) == validation
+        return RecordedDraw(Shots(recorded.syndromes[rows], recorded.observables[rows]), shots, seed)
 
 
 class AllShots:
@@ -48,14 +84,15 @@ class AllShots:
     Args:
         problems: Where shots come from.
         labels: Whether shots tell the mechanisms that fired.
+        recorded: Recorded shots; see `Stock`.
     """
 
-    def __init__(self, problems: Sequence[Problem], *, labels: bool) -> None:
-        self._problems, self._labels = problems, labels
+    def __init__(self, problems: Sequence[Problem], *, labels: bool, recorded: Shots | None = None) -> None:
+        self._stock = Stock(problems, labels=labels, recorded=recorded)
 
-    def draw(self, rate: int, shots: int, seed: int) -> TrainingShots:
+    def draw(self, rate: int, shots: int, seed: int, *, validation: bool = False) -> TrainingShots:
         """See `ShotSource.draw`."""
-        return Draw(self._problems[rate], shots, seed, labels=self._labels).take()
+        return self._stock.draw(rate, shots, seed, validation=validation).take()
 
 
 class SampledShots:
@@ -69,6 +106,7 @@ class SampledShots:
             answers whatever the weights are, so their loss has no gradient, and none of them is taken. None takes shots of any
             confidence.
         labels: Whether shots tell the mechanisms that fired.
+        recorded: Recorded shots; see `Stock`.
 
     Raises:
         UsageError: The decoder does not offer the confidence that the gate asks for.
@@ -82,8 +120,10 @@ class SampledShots:
         *,
         gate: Gate | None = None,
         labels: bool,
+        recorded: Shots | None = None,
     ) -> None:
-        self._problems, self._decoders, self._share, self._labels = problems, decoders, share, labels
+        self._stock = Stock(problems, labels=labels, recorded=recorded)
+        self._decoders, self._share = decoders, share
         self._surest = _SUREST
         if gate is not None and gate.kind == decoders[0].confidence_kind:
             self._surest = gate.threshold  # no shot above it is sent on, so the decoder need not look further
@@ -94,9 +134,9 @@ class SampledShots:
             decoder.confidence(nothing, self._surest)
             self._sent(nothing, rate)
 
-    def draw(self, rate: int, shots: int, seed: int) -> TrainingShots:
+    def draw(self, rate: int, shots: int, seed: int, *, validation: bool = False) -> TrainingShots:
         """See `ShotSource.draw`."""
-        drawn, decoder = Draw(self._problems[rate], shots, seed, labels=self._labels), self._decoders[rate]
+        drawn, decoder = self._stock.draw(rate, shots, seed, validation=validation), self._decoders[rate]
         sent = self._sent(drawn.syndromes, rate)
         syndromes = np.ascontiguousarray(drawn.syndromes[sent])
         found = in_parallel(

@@ -13,6 +13,7 @@ from autoqec.candidate_paths import TRAINING_FILE
 from autoqec.canonical import load_yaml
 from autoqec.compiled_once import Told, say_compiling
 from autoqec.errors import AutoQECError
+from autoqec.problem.sampling import Shots
 from autoqec.sandbox.channel import ChannelClosed, ChannelTimeout, Message
 from autoqec.sandbox.child import Child, ChildFailed, plain
 from autoqec.sandbox.lock import Lock
@@ -168,6 +169,7 @@ def train_candidate(
     compiling: Told = say_compiling,
     teacher: Mapping[str, Any] | None = None,
     screen: ScreenAt | None = None,
+    recorded: Shots | None = None,
 ) -> TrainingResult:
     """Train in a child process.
 
@@ -186,6 +188,7 @@ def train_candidate(
         compiling: Called with the name of each kernel that is compiled, and about how many seconds that takes.
         teacher: The decoder that distilled labels come from, `{"kind", …}`.
         screen: Where training is screened; None for nowhere. If it does not pass, its result is what was screened.
+        recorded: Recorded shots for training; None if there are none.
 
     Raises:
         TrainingFailed: With the status the round ends in and the reason in one sentence.
@@ -215,6 +218,8 @@ def train_candidate(
                 inherit=inherit,
                 seconds=_STEPPING * limits.seconds,
                 screen_share=screen.share if screen else 0.0,
+                recorded_syndromes=recorded.syndromes.tobytes() if recorded else b"",
+                recorded_observables=recorded.observables.tobytes() if recorded else b"",
             )
             child.tell(request.to_message())
             return _carried_on(child, deadline, lock, files, screen, report)

@@ -22,6 +22,7 @@ from autoqec.candidate.stage_contract import Carried
 from autoqec.decoding.decoder_contract import CompiledDecoder, ConfidentDecoder, TeachingDecoder
 from autoqec.errors import AutoQECError
 from autoqec.problem.problem import Problem
+from autoqec.problem.sampling import Shots
 from autoqec.problem.streams import derive_seed
 from autoqec.runner.curriculum import level_at
 from autoqec.runner.devices import choose_device
@@ -103,6 +104,7 @@ def train(
     levels: Sequence[Problem] = (),
     labellings: Sequence[Labelling] = (),
     screen: Screen | None = None,
+    recorded: Shots | None = None,
 ) -> Trained:
     """Train a candidate's stages end to end with Adam and a cosine schedule.
 
@@ -110,19 +112,18 @@ def train(
         candidate: What to train; an empty pipeline or zero shots leaves the initial weights.
         problems: Where shots come from: the problem at its target rate, then at the environment's other rates. Batches take
             turns; the validation loss is the target's.
-        decoders: The decoder at each rate, then at each of `levels`, if they support the loss `logical_gap` or `sampling:
-            gated`, whichever the candidate asks for; otherwise none is needed.
+        decoders: The decoder at each rate, then at each of `levels`, where the candidate's loss or sampling needs one.
         seed: Key of the training stream; the same key gives the same weights on the same machine.
         max_shots: The profile's cap on shots drawn, over all epochs.
         initial: Weights of the parents, used where names and shapes fit if `inherit` or the candidate's `init: parents` says so.
         inherit: Whether this is a composed child, which always starts from its parents.
         report: Called about fifty times.
-        seconds: Wall-clock seconds after which no further step begins; the best weights so far are kept. Only in this case
-            do the weights depend on the machine.
+        seconds: Wall-clock seconds after which no step begins; the best weights are kept, which then depend on the machine.
         validation_shots: Shots of the validation loss; None for `validation_size`.
         levels: The problems of the candidate's curriculum, the noisiest first (`autoqec.runner.curriculum`).
         labellings: How shots of each rate, then of each of `levels`, are labelled, if not as they are drawn.
         screen: Where training is interrupted for a look at its weights; None for nowhere.
+        recorded: Recorded shots to train on in the place of the first problem's, if the loss asks for no mechanisms.
 
     Raises:
         AutoQECError: The parents' weights belong to another family.
@@ -143,7 +144,7 @@ def train(
     per_epoch, steps = _plan(settings, max_shots) if parameters else (1, 0)
     between = steps_between_looks(steps, settings.batch_size, settings.patience)
     validated_on = validation_shots or _validated_on(settings, steps, between)
-    losses = _losses(modules, problems, decoders, candidate, device, seed, validated_on, levels, labellings)
+    losses = _losses(modules, problems, decoders, candidate, device, seed, validated_on, levels, labellings, recorded)
     began = time.monotonic()
     _require_time(losses, settings, validated_on, seconds, seed)
     stopping = EarlyStopping(modules, settings.patience, paired=settings.sampling != "all")
@@ -234,6 +235,7 @@ def _losses(
     validated_on: int,
     levels: Sequence[Problem] = (),
     labellings: Sequence[Labelling] = (),
+    recorded: Shots | None = None,
 ) -> ShotLosses:
     """The losses, on shots from where the settings say, with the labels that they say."""
     from autoqec.runner.labelling import needs_labels
@@ -246,9 +248,11 @@ def _losses(
     teachers = [each for each in decoders or () if isinstance(each, TeachingDecoder)]
     confident = [each for each in decoders or () if isinstance(each, ConfidentDecoder)]
     everywhere = [*problems, *levels]
-    source: ShotSource = AllShots(everywhere, labels=labels)
+    source: ShotSource = AllShots(everywhere, labels=labels, recorded=recorded)
     if settings.sampling == "gated":
-        source = SampledShots(everywhere, confident, settings.sampled_share, gate=candidate.gate, labels=labels)
+        source = SampledShots(
+            everywhere, confident, settings.sampled_share, gate=candidate.gate, labels=labels, recorded=recorded
+        )
     if labellings:
         source = LabelledShots(source, labellings)
     return ShotLosses(modules, problems, teachers, source, settings, device, seed, validated_on, levels)

@@ -31,6 +31,7 @@ from autoqec.errors import UsageError
 from autoqec.plugins import Registry, load_plugins, own_plugins
 from autoqec.problem.environment import Choice
 from autoqec.problem.problem import Problem, problem_from_dem
+from autoqec.problem.sampling import Shots
 from autoqec.runner.curriculum import levels_above
 from autoqec.runner.labelling import labellings_for
 from autoqec.runner.warm_up import parts, sample_candidate, training_from, warm_up_predictions, warm_up_training
@@ -359,5 +360,16 @@ def serve_training(channel: Channel) -> None:
         seconds=request.seconds,
         report=report,
         screen=Screen(request.screen_share, at_screen) if request.screen_share else None,
+        recorded=_recorded_shots(request, problem),
     )
     answer(trained, "done")
+
+
+def _recorded_shots(request: TrainingRequest, problem: Problem) -> Shots | None:
+    """The recorded shots that a training is given."""
+    if not request.recorded_syndromes:
+        return None
+    return Shots(
+        np.frombuffer(request.recorded_syndromes, dtype=np.uint8).reshape(-1, problem.syndrome_bytes),
+        np.frombuffer(request.recorded_observables, dtype=np.uint8).reshape(-1, problem.observable_bytes),
+    )

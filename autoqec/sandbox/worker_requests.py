@@ -114,6 +114,8 @@ class TrainingRequest(Request):
         inherit: Whether to start from the parents' weights whatever the candidate says.
         seconds: Begin no step after so many.
         screen_share: The share of the steps after which the process sends its weights and waits for a `ScreenPassed`; 0 for none.
+        recorded_syndromes, recorded_observables: Recorded shots for training, bit-packed, row-major; empty for none. No shot
+            for development or of the holdout is among them.
     """
 
     sealed: SealedCandidate
@@ -122,6 +124,8 @@ class TrainingRequest(Request):
     inherit: bool
     seconds: float
     screen_share: float = 0.0
+    recorded_syndromes: bytes = b""
+    recorded_observables: bytes = b""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -11,6 +10,7 @@ from scipy.sparse.csgraph import connected_components
 
 from autoqec.problem.flat_errors import flat_errors
 from autoqec.problem.problem import Problem
+from autoqec.results.measured_decoder import MeasuredDecoder
 
 #: Above this failure rate a decoder is hardly better than a coin flip, and a gain says nothing about low noise.
 _TOO_LOUD = 0.3
@@ -38,12 +38,12 @@ def components(problem: Problem) -> int:
     return int(connected_components(graph, directed=False)[0]) - len(_silent(problem))
 
 
-def findings(problem: Problem, baseline: dict[str, Any]) -> list[dict[str, str]]:
+def findings(problem: Problem, baseline: MeasuredDecoder) -> list[dict[str, str]]:
     """Each warning with the field of the environment it comes from.
 
     Args:
         problem: The problem.
-        baseline: `ler` and `shots` of its own decoder.
+        baseline: Its own decoder, on at least one shot.
 
     Returns:
         `field` and `finding` of each.
@@ -60,14 +60,14 @@ def findings(problem: Problem, baseline: dict[str, Any]) -> list[dict[str, str]]
         found.append(
             ("code", f"errors with the syndrome of another error but other observables: {twins}; the distance is two")
         )
-    if baseline["ler"] > _TOO_LOUD:
-        found.append(("noise.p", f"the baseline fails in {baseline['ler']:.0%} of shots: the noise is above threshold"))
-    failures = baseline["ler"] * baseline["shots"]
+    rate, failures = baseline.failures / baseline.shots, baseline.failures
+    if rate > _TOO_LOUD:
+        found.append(("noise.p", f"the baseline fails in {rate:.0%} of shots: the noise is above threshold"))
     if failures < _TOO_FEW:
         found.append(
             (
                 "noise.p",
-                f"failures of the baseline: {failures:.0f} in {baseline['shots']:,} shots; a gain will hardly show",
+                f"failures of the baseline: {failures} in {baseline.shots:,} shots; a gain will hardly show",
             )
         )
     return [{"field": field, "finding": text} for field, text in found]

@@ -10,8 +10,11 @@ from functools import cached_property, partial
 from typing import Any
 
 from autoqec.errors import AutoQECError
+from autoqec.plugins import load_plugins
+from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import LoadedEnvironment
-from autoqec.problem.sampling import CHUNK_SHOTS
+from autoqec.problem.recording import chunk_of, chunks_in, is_recorded, part_of_stream, recording_of, without_shots
+from autoqec.problem.sampling import CHUNK_SHOTS, Shots
 from autoqec.problem.streams import derive_seed
 from autoqec.sandbox.channel import Message
 from autoqec.sandbox.child import ChildFailed
@@ -21,7 +24,7 @@ from autoqec.scoring.fault_strata import LISTED_IN_CHUNK
 from autoqec.scoring.predictor import fault_from
 from autoqec.scoring.scored import Scored, total
 from autoqec.scoring.scoring_requests import MODELS, ScoringTask
-from autoqec.scoring.shard import FUNCTION, ChunkScore
+from autoqec.scoring.shard import DRAWING, FUNCTION, ChunkScore
 
 __all__ = ["ScoreStream", "Scored", "ShotProgress", "chunks_for", "score_each"]
 
@@ -100,7 +103,7 @@ class ScoreStream:
         seeds = [derive_seed(self.key, self.domain, chunk) for chunk in chunks]
         model = MODELS.get(function, ScoringTask)
         told = model(
-            environment=self.environment.files,
+            environment=without_shots(self.environment).files,
             sealed=self.sealed,
             seeds=tuple(seeds),
             p=self.p,
@@ -109,11 +112,45 @@ class ScoreStream:
             drift=self.drift,
             ungated=self.ungated,
             **(self.strata.fields(chunks) if self.strata else {}),
+            **(self._given(chunks) if function in DRAWING else {}),
             **(fields if function in MODELS else {}),
         ).to_message()
         # A plugin's function may take fields that no model here has.
         message = told if function in MODELS else Message({**told.fields, **fields}, told.blobs)
         return Task(function, message, kind=self._kind)
+
+    @cached_property
+    def recorded(self) -> Shots | None:
+        """The recorded shots that the stream consists of; None where shots are drawn.
+
+        Raises:
+            UsageError: They cannot be used, or the stream needs fresh shots.
+        """
+        if not is_recorded(self.environment):
+            return None
+        problem = build_problem(without_shots(self.environment), load_plugins().maker("code"))
+        return part_of_stream(recording_of(self.environment, problem), self.domain)
+
+    def chunks_for(self, shots: int) -> int:
+        """How many chunks hold at least this many shots; where shots are recorded, at most as many as there are."""
+        wanted = chunks_for(shots)
+        return wanted if self.recorded is None else min(wanted, chunks_in(self.recorded))
+
+    def shots_in(self, chunks: Sequence[int]) -> int:
+        """How many shots some chunks have together."""
+        recorded = self.recorded
+        return sum(CHUNK_SHOTS if recorded is None else len(chunk_of(recorded, chunk)) for chunk in chunks)
+
+    def _given(self, chunks: Sequence[int]) -> dict[str, Any]:
+        """What a task on some chunks is told of their recorded shots."""
+        if not chunks or self.recorded is None:
+            return {}
+        parts = [chunk_of(self.recorded, chunk) for chunk in chunks]
+        return {
+            "given": tuple(len(part) for part in parts),
+            "given_syndromes": b"".join(part.syndromes.tobytes() for part in parts),
+            "given_observables": b"".join(part.observables.tobytes() for part in parts),
+        }
 
     @cached_property
     def _kind(self) -> str:

@@ -28,6 +28,9 @@ class ScoringTask(Request):
             `autoqec.scoring.fault_strata.strata_chunk`.
         listed: How many sets of each listed stratum there are.
         first_listed: The first set that each chunk lists, in the order of `seeds`.
+        given: Where shots are recorded, how many each chunk has, in the order of `seeds`; empty where they are drawn. Then
+            `environment` has no recorded shots.
+        given_syndromes, given_observables: Those shots, bit-packed, chunk after chunk.
     """
 
     environment: Mapping[str, bytes] = blobs("env")
@@ -42,6 +45,9 @@ class ScoringTask(Request):
     shares: tuple[float, ...] = ()
     listed: tuple[int, ...] = ()
     first_listed: tuple[int, ...] = ()
+    given: tuple[int, ...] = ()
+    given_syndromes: bytes = b""
+    given_observables: bytes = b""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from autoqec.plugins import load_plugins
 from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import environment_from_files
 from autoqec.problem.problem import Problem
+from autoqec.problem.recording import refuse_to_draw
 from autoqec.problem.sampling import Shots, sample_chunk
 from autoqec.problem.streams import derive_seed
 from autoqec.results.counts import PairedCounts
@@ -39,6 +40,10 @@ from autoqec.scoring.task_progress import TaskProgress
 
 FUNCTION = "autoqec.scoring.shard:score_chunks"
 AGAIN = "autoqec.scoring.shard:answer_again"
+BY_RECORD = "autoqec.scoring.shard:answer_by_record"
+
+#: The functions that draw the shots of their chunks, or are given them where they are recorded.
+DRAWING = frozenset({FUNCTION, AGAIN, BY_RECORD})
 
 
 @dataclass(frozen=True)
@@ -127,8 +132,13 @@ class _DecoderSet:
 _decoder_set: tuple[str, _DecoderSet] | None = None
 
 
+def _without_given(task: ScoringTask) -> Mapping[str, bytes]:
+    """The blobs of a task that are the same for all its chunks: no matcher is given an observable."""
+    return replace(task, given=(), given_syndromes=b"", given_observables=b"").to_message().blobs
+
+
 def _open_decoder_set(task: ScoringTask, matcher: Matcher | None) -> _DecoderSet:
-    p, strong, blobs = task.p, task.strong, task.to_message().blobs
+    p, strong, blobs = task.p, task.strong, _without_given(task)
     kept = matcher is not None
     matcher = matcher or Matcher(blobs, p, strong, ungated=task.ungated)
     try:
@@ -145,7 +155,7 @@ def _open_decoder_set(task: ScoringTask, matcher: Matcher | None) -> _DecoderSet
 
 def _current_decoder_set(task: ScoringTask) -> _DecoderSet:
     global _decoder_set
-    blobs = task.to_message().blobs
+    blobs = _without_given(task)
     parts = [name.encode() + hashlib.sha256(blobs[name]).digest() for name in sorted(blobs)]
     key = hashlib.sha256(b"".join(parts) + json.dumps([task.p, task.strong, task.ungated]).encode()).hexdigest()
     if _decoder_set is None or _decoder_set[0] != key:
@@ -271,14 +281,26 @@ class _Drawn:
 
 
 def _draw(decoders: _DecoderSet, task: ScoringTask, place: int) -> _Drawn:
-    """Draw a task's chunk number `place`."""
+    """Draw a task's chunk number `place`; recorded shots come with the task."""
     seed = task.seeds[place]
+    if task.given:
+        return _Drawn(_given(decoders.problem, task, place))
+    refuse_to_draw(task.environment)
     if not task.shares:
         return _Drawn(sample_chunk(_drifted(decoders, task, task.drift), seed))
     decoders.strata = decoders.strata or strata_of(decoders.problem)
     first = task.first_listed[place] if task.first_listed else sum(task.listed)
     chunk = strata_chunk(decoders.problem, decoders.strata, seed, task.shares, first, task.listed)
     return _Drawn(chunk.shots, chunk, len(task.listed), len(task.shares))
+
+
+def _given(problem: Problem, task: ScoringTask, place: int) -> Shots:
+    """The recorded shots of a task's chunk number `place`."""
+    first = sum(task.given[:place])
+    rows = slice(first, first + task.given[place])
+    syndromes = np.frombuffer(task.given_syndromes, dtype=np.uint8).reshape(-1, problem.syndrome_bytes)
+    observables = np.frombuffer(task.given_observables, dtype=np.uint8).reshape(-1, problem.observable_bytes)
+    return Shots(syndromes[rows], observables[rows])
 
 
 def _score(

@@ -43,6 +43,7 @@ class VerificationRequest(Request):
             are still made. None for no limit.
         stop: For a replay, where the verdict's test stopped early. None if it did not.
         full_certificate: Whether to list all pairs of faults for the distance certificate instead of drawing some.
+        look: Where shots are recorded, the number of this look at the recording, from 1; None where they are drawn.
     """
 
     environment: LoadedEnvironment
@@ -61,6 +62,7 @@ class VerificationRequest(Request):
     full_certificate: bool = False
     max_seconds: float | None = None
     stop: OutOfTime | None = None
+    look: int | None = None
 
 
 class Verifier(Protocol):

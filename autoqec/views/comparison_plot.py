@@ -7,34 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autoqec.counted_words import counted
-from autoqec.errors import UsageError
 from autoqec.results.agent_comparison import ArmResult, by_agent, gain_of
-from autoqec.whole_files import require_place, written_aside
+from autoqec.views.line_styles import look_of, plot_style, quiet_axes, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: Style per agent: line, marker and grey differ in print, the colour on a screen.
-LINES = ("-", "--", ":", "-.")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-COLOURS = ("#000000", "#0072b2", "#d55e00", "#777777", "#009e73", "#cc79a7", "#e69f00")
-
 #: Horizontal distance between the error bars of two seeds, in rounds, so that they do not overlap.
 _APART = 0.06
-
-#: File formats of plots.
-FORMATS = (".png", ".svg", ".pdf")
-
-
-def check_plot(path: Path) -> None:
-    """Refuse, before any round runs, a plot that cannot be written.
-
-    Raises:
-        UsageError: The format is unknown, or it cannot be written there.
-    """
-    if path.suffix not in FORMATS:
-        raise UsageError(f"--plot {path}: the file must end in {', '.join(FORMATS)}", hint="--plot comparison.png")
-    require_place(path)
 
 
 def plot_comparison(arms: Sequence[ArmResult], path: Path, title: str) -> None:
@@ -45,21 +25,15 @@ def plot_comparison(arms: Sequence[ArmResult], path: Path, title: str) -> None:
         path: The file to write; its extension decides the format.
         title: The title above the plot.
     """
-    import matplotlib as mpl
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-    # Text stays text in an SVG, and the same figures give the same file.
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "autoqec", "font.size": 9}):
+    with plot_style():
         figure = Figure(figsize=(9, 4.4), layout="constrained")
         left, right = figure.subplots(1, 2, sharey=True)
         handles = []
         for place, (agent, own) in enumerate(by_agent(arms).items()):
-            look: dict[str, Any] = {
-                "color": COLOURS[place % len(COLOURS)],
-                "linestyle": LINES[place % len(LINES)],
-                "marker": MARKERS[place % len(MARKERS)],
-            }
+            look = look_of(place)
             aside = _APART * place / len(by_agent(arms))
             _draw(left, [_by_rounds(arm) for arm in own], look, own, [aside + _APART * n for n in range(len(own))])
             _draw(right, [_by_seconds(arm) for arm in own], look, own, [0.0] * len(own))
@@ -71,12 +45,10 @@ def plot_comparison(arms: Sequence[ArmResult], path: Path, title: str) -> None:
         right.set_xlabel("seconds of rounds")
         figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False, handlelength=4)
         for axes in (left, right):
-            axes.grid(color="0.9", linewidth=0.6)
+            quiet_axes(axes)
             axes.set_xlim(left=0)
-            axes.spines[["top", "right"]].set_visible(False)
         figure.suptitle(title, fontsize=10)
-        with written_aside(path) as part:
-            figure.savefig(part, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else None)
+        save_figure(figure, path)
 
 
 Track = list[tuple[float, float]]

@@ -143,6 +143,13 @@ def _notes(comparison: Comparison, place: int) -> list[str]:
         )
     if decoder.most_shots is not None:
         said.append(f"{number} decodes the first {counted(decoder.most_shots, 'shot')} only, as was asked")
+    if (gate := comparison.gate(place)) is not None:
+        chooser = next((_number(n) for n, each in enumerate(comparison.decoders) if each.label == decoder.gate), "?")
+        said.append(
+            f"{number} decodes the {gate.share:.1%} of shots that {chooser} is least sure of, as was asked, and elsewhere has"
+            f" {chooser}'s answer; of {gate.sampled:,} others it answers {gate.differing:,} otherwise, so at most"
+            f" {gate.missed_at_most:.2%} of all shots"
+        )
     if decoder.fits in ("rate", "family"):
         other = "another physical error rate" if decoder.fits == "rate" else "another size of its code"
         said.append(f"{number} was trained at {other}; its weights are carried to this one")

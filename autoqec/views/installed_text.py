@@ -11,10 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from autoqec.views.console import out, plain, say
-from autoqec.views.figures_text import interval_text, rate_text
 
 if TYPE_CHECKING:
-    from autoqec.printed_rows import BrokenRow, CheckRow, EnvironmentRow, PluginRow
+    from autoqec.printed_rows import BrokenRow, CheckRow, PluginRow
 
 #: Capabilities that other commands use, which say nothing to a reader of the list.
 _ADVICE = ("needs", "pip_options", "example", "files")
@@ -93,33 +92,6 @@ def print_environments(items: Sequence[Mapping[str, str]]) -> None:
         for item in group:
             table.add_row(plain(item["name"]), plain(item["story"]))
         console.print(table)
-
-
-def print_environment(facts: EnvironmentRow) -> None:
-    """The size of an environment's problem, and the failure rates of its own decoders."""
-    hidden = ("decoders", "findings", "matchable", "sampling")
-    lines: dict[str, object] = {name.replace("_", " "): value for name, value in facts.items() if name not in hidden}
-    if not facts["matchable"]:
-        lines["matching edges"] = "none: matching cannot decode this error model"
-    for name, degree in (
-        ("mechanism degree", facts["mechanism_degree"]),
-        ("detector degree", facts["detector_degree"]),
-    ):
-        lines[name] = f"{degree['least']} to {degree['largest']}, {degree['mean']} on average"
-    for name, rate in facts["decoders"].items():
-        low, high = rate["ler_ci"]
-        lines[f"LER {name}"] = (
-            f"{rate_text(rate['ler'], 5)} {interval_text((low, high), 5)} over {rate['shots']:,} shots"
-        )
-    told = facts["sampling"]
-    lines["sampling that pays"] = f"{told['pays']}: {told['why']}"
-    if "ler_ci" in told and "ler" in told:
-        low, high = told["ler_ci"]
-        lines["LER by strata"] = f"{told['ler']:.3g} [{low:.2g}, {high:.2g}]"
-    for number, found in enumerate(facts["findings"], start=1):
-        where = found["field"] if found["line"] is None else f"line {found['line']}, {found['field']}"
-        lines[f"finding {number}"] = f"{where}: {found['finding']}"
-    print_facts(lines)
 
 
 def print_facts(items: Mapping[str, object]) -> None:

@@ -50,6 +50,7 @@ _MAKERS = (
     "results/chain.py",
     "results/counts.py",
     "results/decision.py", "results/distance.py", "results/failure_bands.py", "results/figures.py",
+    "results/finite_holdout.py",
     "results/gate_costs.py", "results/harm.py",
     "results/head_to_head.py", "results/interval_ends.py", "results/lab_front.py", "results/limits.py", "results/metrics.py",
     "results/metrics_parts.py", "results/note_form.py", "results/note_lines.py", "results/pareto_front.py",

@@ -18,7 +18,7 @@ _TITLES = {
     "train": "training",
     "score": "scoring against the plain decoder",
     "analyse": "analyst",
-    "verify": "verifying on fresh shots",
+    "verify": "verifying on the holdout",
     "close": "closing",
 }
 

@@ -69,8 +69,9 @@ class HoldoutRow:
         sent_on: The share of the shots that a gate sent on; None without one.
         passes_per_sent_shot: How many times an ensemble's pipeline was asked about one of these on average; None without one.
         us_per_shot: Microseconds of a shot; None in old verdicts.
-        sampling: `stratified` if shots are drawn by strata, else `plain`.
+        sampling: `stratified` if shots are drawn by strata, `recorded` if they are recorded, else `plain`.
         effective_shots: How many plain shots those by strata are worth; None for plain ones.
+        look: The number of this look at a finite holdout; None where shots are drawn.
     """
 
     figures: Figures
@@ -84,6 +85,7 @@ class HoldoutRow:
     us_per_shot: float | None = None
     sampling: str = "plain"
     effective_shots: float | None = None
+    look: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
@@ -99,6 +101,7 @@ class HoldoutRow:
             "us_per_shot": self.us_per_shot,
             "sampling": self.sampling,
             "effective_shots": self.effective_shots,
+            "look": self.look,
         }
 
     @staticmethod
@@ -115,9 +118,8 @@ class HoldoutRow:
             told.get("us_per_shot"),
             told.get("sampling", "plain"),
         )
-        return HoldoutRow(
-            figures, *costs, read_record(Limits, limits) if limits else None, *asked, told.get("effective_shots")
-        )
+        drawn = told.get("effective_shots"), told.get("look")
+        return HoldoutRow(figures, *costs, read_record(Limits, limits) if limits else None, *asked, *drawn)
 
 
 @dataclass(frozen=True)
@@ -295,7 +297,7 @@ def _holdout(verdict: Verdict | None) -> HoldoutRow | None:
         return None
     costs = verdict.cost("flops_per_shot"), verdict.cost("params"), verdict.cost("bytes")
     asked = verdict.sent_on, verdict.passes_per_sent_shot, verdict.us_per_shot
-    drawn = verdict.sampling, verdict.effective_shots
+    drawn = verdict.sampling, verdict.effective_shots, verdict.look
     return HoldoutRow(verdict.figures, *costs, verdict.references, verdict.limits, *asked, *drawn)
 
 

@@ -233,6 +233,8 @@ def print_outcome(item: RoundRow) -> None:
     if item.holdout is not None and item.holdout.sampling == "stratified":
         worth = item.holdout.effective_shots
         origin += ", stratified" + (f" and worth {worth:.3g} plain ones" if worth is not None else "")
+    if item.holdout is not None and item.holdout.sampling == "recorded":
+        origin = f"recorded shots, look {item.holdout.look} at this holdout"
     said = (
         f"LER {rate_text(best.ler_candidate, 5)}, plain {rate_text(best.ler_baseline, 5)} ({_percent(best)}):"
         f" ratio {ratio_text(best.ler_ratio, 3)} {interval_text(best.ratio_interval, 3)} over {best.shots:,} {origin}"
@@ -413,4 +415,5 @@ def _sections(item: RoundRow, details: RoundDetails) -> Iterator[tuple[str, str]
             verdict_lines,  # with all the parts of a verdict, which a log does not print
         )
 
-        yield "verdict, on shots drawn after the commit", verdict_lines(verdict) + trust
+        shots = "recorded shots of the holdout" if verdict.is_finite else "shots drawn after the commit"
+        yield f"verdict, on {shots}", verdict_lines(verdict) + trust

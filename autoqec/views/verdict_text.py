@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from autoqec.results.certificate_parts import FaultSets
+from autoqec.results.finite_holdout import FiniteHoldout
 from autoqec.results.verdict import Verdict
 from autoqec.results.verdict_parts import Ablation, Evidence, Place, Tested
 from autoqec.results.workings import evidence_workings, level_workings
@@ -55,7 +56,8 @@ def verdict_lines(verdict: Verdict, *, replay_agrees: bool | None = None) -> str
         lines.append(figures_text(verdict.figures, verdict.references))
     lines += [f"{place}: does not match the schema of a verdict" for place in verdict.malformed]
     if replay_agrees is not None:
-        agrees = "drew the same shots and counted the same" if replay_agrees else "DIFFERS from the verdict noted"
+        read = "read" if verdict.is_finite else "drew"
+        agrees = f"{read} the same shots and counted the same" if replay_agrees else "DIFFERS from the verdict noted"
         lines.append(f"replay: {agrees}")
     return "\n".join([*lines, _ending(evidence)])
 
@@ -80,7 +82,13 @@ def _place(place: Place) -> str:
 
 def _level(evidence: Evidence) -> Iterator[str]:
     attempt = evidence.attempt
-    if attempt is not None and (terms := level_workings(attempt)) is not None:
+    if attempt is not None and attempt.look is not None:
+        recording = (attempt.recording or "")[:12]
+        yield (
+            f"level: α · 2/4^look = {attempt.alpha:g} · 2/4^{attempt.look} = {attempt.alpha_attempt:.3g}; this is look"
+            f" {attempt.look} at the holdout of the recording {recording}, by any run of the lab"
+        )
+    elif attempt is not None and (terms := level_workings(attempt)) is not None:
         # In verdicts of earlier versions, which name no intent, earlier successes raised the level.
         names, earned = ("", "") if evidence.intent else (" · (verified before + 1)", f" · {terms.earned}")
         yield (
@@ -109,6 +117,9 @@ def _tested(tested: Tested) -> Iterator[str]:
         f"test: {c.shots:,} shots: both fail a = {c.both:,}, plain only b = {c.baseline_only:,},"
         f" candidate only c = {c.candidate_only:,}"
     )
+    if tested.finite is not None:
+        yield from _finite(tested, tested.finite)
+        return
     terms = evidence_workings(tested)
     yield (
         f"log evidence {tested.log_e_better:.2f}, needed log(1/level) = {tested.log_e_needed:.2f}; it is the log of the mean over"
@@ -129,9 +140,29 @@ def _tested(tested: Tested) -> Iterator[str]:
             f"  LER (a + c)/n = {failures:,}/{c.shots:,}, plain (a + b)/n = {plain_failures:,}/{c.shots:,},"
             f" ΔLER (b - c)/n = {c.fewer_failures:,}/{c.shots:,}, ratio (a + c)/(a + b) = {failures:,}/{plain_failures:,}"
         )
+    yield from _rates(tested)
+
+
+def _rates(tested: Tested) -> Iterator[str]:
     yield figures_text(tested.figures, tested.references, tested.references_missing)
     for name, gated in sorted(tested.gated.items()):
         yield gated_text(name, gated)
+
+
+def _finite(tested: Tested, finite: FiniteHoldout) -> Iterator[str]:
+    """The exact test on recorded shots."""
+    c, p = tested.test, tested.mcnemar_p_fixed_n
+    said = "none" if p is None else f"{p:.3g}"
+    yield (
+        f"finite holdout, all its shots: McNemar's exact p = P(at most {c.candidate_only:,} of"
+        f" {c.baseline_only + c.candidate_only:,} at 1/2) = {said}, needed: the level or less"
+    )
+    yield (
+        f"  exact 95 % intervals: plain {interval_text(finite.ler_baseline_ci, 6)}, candidate"
+        f" {interval_text(finite.ler_candidate_ci, 6)}"
+        + ("" if finite.share_ci is None else f", c/(b + c) {interval_text(finite.share_ci, 3)}")
+    )
+    yield from _rates(tested)
 
 
 def _bound(evidence: Evidence) -> Iterator[str]:

@@ -111,7 +111,7 @@ def ablate(stream: ScoreStream, target: CellScored, plan: Plan, report: Report) 
     variants |= with_less_ensemble(stream.sealed)
     variants |= {f"without {slug}": without_stage(stream.sealed, slug) for slug in stages_of(stream.sealed)}
     streams = {name: replace(stream, sealed=sealed) for name, sealed in variants.items()}
-    shots = chunks * CHUNK_SHOTS
+    shots = min(chunks * CHUNK_SHOTS, target.extension.counts.shots)
     counted = progress(report, "ablation", total=len(streams) * shots)
     found: dict[str, Scored | AutoQECError] = {}
     # Without its gate every shot costs what one that is sent on does, so there are no more of those where failures are rare.
@@ -120,7 +120,7 @@ def ablate(stream: ScoreStream, target: CellScored, plan: Plan, report: Report) 
         done = len(found) * shots
         outcomes = score_each(
             [streams[name] for name in names],
-            target.test.chunks,
+            target.first,
             part,
             lambda more, done=done: counted(int(done + more * shots), len(streams) * shots),  # type: ignore[misc]
         )

@@ -26,7 +26,6 @@ from autoqec.results.decision import decide, rate_surely_below
 from autoqec.results.harm import slope_of
 from autoqec.results.limits import Limits, exceeded
 from autoqec.results.reasons import word_for
-from autoqec.results.statistics import attempt_alpha
 from autoqec.results.verdict_checks import run_checks, ungated_wanted
 from autoqec.results.verdict_parts import AnsweredAgain, Attempt, Composition, Evidence, Recorded, ShareOfGap
 from autoqec.sandbox.sealed import SealedCandidate
@@ -35,11 +34,12 @@ from autoqec.scoring.composition import judge_composition, share_of_gap
 from autoqec.scoring.executor_contract import Executor
 from autoqec.scoring.predictor import CandidateFault
 from autoqec.scoring.score_stream import ScoreStream, chunks_for
-from autoqec.scoring.shard import AGAIN
+from autoqec.scoring.shard import AGAIN, BY_RECORD
 from autoqec.scoring.verifier_contract import Report, Verdict, VerificationRequest
 
 from .ablation import ablate
 from .distance_certificate import certify
+from .finite_test import recording_in, test_recorded
 from .sequential import CellScored, Plan, plan_for, progress, test_cell
 from .spending import Spending
 from .verdict_cells import harm_cells, test_cells
@@ -70,7 +70,6 @@ class HoldoutVerifier:
         secret = request.seed_key or os.urandom(32)
         environment = request.environment.environment
         budget = request.alpha or environment.protocol.alpha
-        alpha = attempt_alpha(budget, request.attempt, request.verified_before)
         parts = (request.environment.identity, request.commit, request.sealed.digest, request.attempt)
         beacon = (request.beacon,) if request.beacon else ()
         key = derive_key(secret, "autoqec/holdout/v1", *parts, *beacon)
@@ -79,13 +78,16 @@ class HoldoutVerifier:
             attempt=request.attempt,
             verified_before=request.verified_before,
             alpha=budget,
-            alpha_attempt=alpha,
+            alpha_attempt=0.0,
             seed_key=secret.hex(),
-            max_shots=request.max_shots,
-            max_seconds=request.max_seconds,
+            max_shots=request.max_shots if stream.recorded is None else len(stream.recorded),
+            max_seconds=request.max_seconds if stream.recorded is None else None,
             beacon=request.beacon,
             full_certificate=request.full_certificate,
+            look=request.look,
+            recording=recording_in(request),
         )
+        attempt = replace(attempt, alpha_attempt=attempt.level)
         collected = _Collected(
             Evidence(
                 attempt=attempt,
@@ -99,7 +101,7 @@ class HoldoutVerifier:
                 versions={name: version(name) for name in _VERSIONS},
             )
         )
-        plan = plan_for(request, alpha)
+        plan = plan_for(request, attempt.level)
         if plan.by_strata and request.strong_reference:
             raise UsageError(
                 f"the strong reference {request.strong_reference} is compared on plain shots alone",
@@ -162,7 +164,10 @@ def _judge(
     collected.add(fingerprint=drawn["fingerprint"], simd=drawn["simd"], bytes=request.sealed.size, **told)
     if collected.over(environment.constraints):
         return
-    target = test_cell(stream, plan, spending, report, references=True, cell=None)
+    if stream.recorded is None:
+        target = test_cell(stream, plan, spending, report, references=True, cell=None)
+    else:
+        target = test_recorded(stream, plan, spending, report)
     lock = target.everything.lock
     collected.add(
         target=target.tested,
@@ -219,7 +224,7 @@ def _some_of(target: CellScored, purpose: str, count: int) -> list[int]:
     By strata they are among those of the figures, which were all drawn in one way.
     """
     assert target.extension is not None
-    first = 0 if target.behind.strata is None else target.test.chunks
+    first = 0 if target.behind.strata is None else target.first
     chunks = range(first, target.everything.chunks)
     return sorted(sorted(chunks, key=lambda chunk: derive_seed(target.behind.key, purpose, chunk))[:count])
 
@@ -244,11 +249,11 @@ def _answer_by_record(target: CellScored) -> Recorded:
     """
     stream, tested = target.behind, target.everything
     chosen = _some_of(target, "answered by record", max(_LEAST_BY_RECORD, round(tested.chunks * _BY_RECORD)))
-    found = stream.run("autoqec.scoring.shard:answer_by_record", chosen)
+    found = stream.run(BY_RECORD, chosen)
     differing = [
         chunk for chunk, answer in zip(chosen, found["answers"], strict=True) if answer != tested.answers[chunk]
     ]
-    cpu = round(1e6 * found["cpu_seconds"] / (len(chosen) * CHUNK_SHOTS), 3)
+    cpu = round(1e6 * found["cpu_seconds"] / stream.shots_in(chosen), 3)
     return Recorded(tuple(chosen), tuple(differing), int(found["flops_per_shot"]), int(found["constants"]), cpu)
 
 
@@ -264,7 +269,7 @@ def _share_of_gap(kind: str, stream: ScoreStream, target: CellScored, shots: int
     few = min(chunks_for(shots), target.extension.chunks)
     counted = progress(report, "strong reference", total=few * CHUNK_SHOTS)
     alone = replace(stream, strong=kind, sealed=_NOBODY)
-    strong = alone.score(target.test.chunks, few, references=True, progress=counted)
+    strong = alone.score(target.first, few, references=True, progress=counted)
     return share_of_gap(kind, strong, target.extension)
 
 
@@ -282,7 +287,7 @@ def _hold_against_ungated(stream: ScoreStream, target: CellScored, report: Repor
     if any(name in wanted for name in tested.gated):
         counted = progress(report, "references without gates", total=extension.chunks * CHUNK_SHOTS)
         alone = replace(stream, sealed=_NOBODY, ungated=True)
-        whole_of = alone.score(target.test.chunks, extension.chunks, references=True, progress=counted).references
+        whole_of = alone.score(target.first, extension.chunks, references=True, progress=counted).references
         known = {
             name: replace(gated, ungated=whole_of[name]) if name in wanted else gated
             for name, gated in tested.gated.items()
@@ -299,7 +304,7 @@ def _compose(request: VerificationRequest, stream: ScoreStream, target: CellScor
     counted = progress(report, "parents", total=child.chunks * CHUNK_SHOTS)
     try:
         scored = {
-            name: replace(stream, sealed=parent).score(target.test.chunks, child.chunks, progress=counted)
+            name: replace(stream, sealed=parent).score(target.first, child.chunks, progress=counted)
             for name, parent in request.parents.items()
         }
     except CandidateFault as fault:

@@ -86,7 +86,7 @@ class CellScored:
     Attributes:
         tested: As a verdict has it.
         test: The shots that the word rests on.
-        extension: The shots that the figures rest on; None if not better.
+        extension: The shots that the figures rest on, which are the test's own where they are recorded; None if not better.
         behind: The stream that the extension's shots were drawn from.
         costs: The shots that the costs are means over.
     """
@@ -100,7 +100,17 @@ class CellScored:
     @property
     def everything(self) -> Scored:
         """All shots of the cell."""
-        return self.test + self.extension if self.extension else self.test
+        return self.test + self.extension if self.extension and not self._finite else self.test
+
+    @property
+    def first(self) -> int:
+        """The first chunk of the shots that the figures rest on."""
+        return 0 if self._finite else self.test.chunks
+
+    @property
+    def _finite(self) -> bool:
+        """Whether the figures rest on the shots of the test: where these are recorded, there are no others."""
+        return self.tested.finite is not None
 
 
 def test_cell(
@@ -164,6 +174,11 @@ def _tested(test: Scored, extension: Scored | None, plan: Plan, costs: Scored, b
         passes=costs.passes,
         strata=strata,
     )
+    return with_costs(result, headline)
+
+
+def with_costs(result: Tested, headline: Scored) -> Tested:
+    """The result with what references took on the shots of the figures, and behind which gates."""
     return replace(result, gated=headline.gates, reference_us=headline.reference_us, neutral_us=headline.neutral_us)
 
 

@@ -13,6 +13,7 @@ PAGE = (Path(__file__).parents[2] / "docs/python.md").read_text()
 #: Each public name, and the public members of those that are classes, but for what their bases have.
 NAMES = {
     "AutoQECError": {"at", "code", "exit_code"},
+    "DecoderComparison": {"pairs", "save", "save_csv", "shown", "word"},
     "Environment": {
         "check", "decoder", "files", "from_circuit", "from_dem", "from_matrices", "identity", "loaded", "name", "open",
         "problem", "save", "story", "to_row",
@@ -21,13 +22,14 @@ NAMES = {
     "Lab": {"environment", "front", "path", "resume", "round", "rounds", "run", "runs", "verify"},
     "Round": {
         "analysis", "commit", "decoder", "env", "environment", "files", "fork_from", "hypothesis", "metrics", "name",
-        "number", "problems", "reason", "run", "status", "time", "to_row", "trust", "verdict", "verified",
+        "number", "package", "problems", "reason", "run", "status", "time", "to_row", "trust", "verdict", "verified",
     },
     "RoundDecoder": {"close", "locked", "metadata", "name"},
     "Rounds": {"shown"},
     "RunOfLab": {"base", "created", "env", "env_id", "environment", "name", "to_row"},
     "Runs": {"shown"},
     "__version__": set(),
+    "compare": set(),
     "hookimpl": set(),
     "init": set(),
     "open": set(),

@@ -137,3 +137,19 @@ def test_what_is_wrong_is_said_before_anything_is_decoded(run, args, code, told)
     assert (found, out) == (code, "")
     assert told in err
     assert "internal error" not in err
+
+
+def test_a_round_of_the_lab_takes_part_and_its_folder_is_the_same_decoder(lab, monkeypatch, capsys, tmp_path):
+    folder, rounds, _ = lab
+    monkeypatch.chdir(folder)
+    name = rounds[0]["branch"]
+    assert run_command(["export", name, "--to", str(tmp_path / "out")]) == 0
+    capsys.readouterr()
+    how = ("--env", "tiny", "--until", "1000shots", "--timing", "0.05", "-q", "--jobs", "1", "--json")
+    assert run_command(["compare", "mwpm", name, str(tmp_path / "out"), *how]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [each["label"] for each in found["decoders"]] == ["mwpm", name, str(tmp_path / "out")]
+    assert [each.get("fits", "") for each in found["decoders"]] == ["", "trained", "trained"]
+    assert found["decoders"][1]["settings"]["digest"] == found["decoders"][2]["settings"]["digest"]
+    assert {part["answers"][1] == part["answers"][2] for part in found["parts"]} == {True}
+    assert found["decoders"][1]["time"]["single_shots"] >= 1

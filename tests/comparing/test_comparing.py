@@ -186,6 +186,9 @@ def test_a_replay_wants_what_was_decoded(compared_once, registry, circuit):
         (lambda it: it | {"parts": [it["parts"][0] | {"shots": -5}]}, "no shots"),
         (lambda it: it | {"parts": [it["parts"][0] | {"digest": "x"}]}, "digest is malformed"),
         (lambda it: it | {"parts": [it["parts"][0] | {"answers": []}]}, "one entry for each"),
+        (lambda it: it | {"parts": [it["parts"][0] | {"gates": {"1": [0, 5, 6]}}]}, "gates is impossible"),
+        (lambda it: it | {"parts": [it["parts"][0] | {"gates": {"-1": [0, 0, 0]}}]}, "gates is impossible"),
+        (lambda it: it | {"parts": [it["parts"][0] | {"gates": {"1": [0, 0]}}]}, "parts.0.gates"),
         (lambda it: it | {"parts": [it["parts"][0] | {"seconds": [-1.0, 0.0, 0.0]}]}, "impossible"),
     ],
 )
@@ -243,6 +246,47 @@ def test_a_slow_decoder_decodes_fewer_shots_if_asked(registry, source):
     assert (found.counts(0, 1).shots, found.counts(0, 2).shots) == (700, 3000)
     with pytest.raises(UsageError, match="osd is none of the decoders"):
         compared(["mwpm", "pymatching"], source, registry, plan(most_shots={"osd": 7}))
+
+
+def test_a_slow_decoder_decodes_only_what_the_baseline_is_unsure_of_if_asked(registry, source):
+    names = ["osd", "mwpm_correlated", "pymatching"]
+    found = compared(names, source, registry, plan(3000, gated=frozenset({"mwpm_correlated"})))
+    whole = compared(["osd", "mwpm_correlated"], source, registry, plan(3000))
+    gate = found.gate(1)
+    assert found.gate(0) is found.gate(2) is None
+    assert (gate.shots, found.decoders[1].gate) == (3000, "osd")
+    assert 0 < gate.sent + gate.sampled < 3000
+    assert found.rate(0) == whole.rate(0)
+    assert [part.answers[0] for part in found.parts] == [part.answers[0] for part in whole.parts]
+    # Elsewhere it has the other's answer, so only what it decodes can tell them apart.
+    apart = found.counts(0, 1)
+    assert 0 < apart.baseline_only + apart.candidate_only <= gate.sent
+    again = replay(found, saved_decoders(found, registry), source, registry)
+    assert again.same, again.differing
+
+
+@pytest.mark.parametrize(
+    ("names", "gated", "told"),
+    [
+        (["pymatching", "osd"], "osd", "pymatching does not say how sure it is"),
+        (["mwpm", "osd"], "mwpm", "has to decode all"),
+        (["mwpm", "osd"], "bp_lsd", "none of the decoders"),
+    ],
+)
+def test_a_gate_needs_a_decoder_that_can_choose(registry, source, names, gated, told):
+    with pytest.raises(UsageError, match=told):
+        compared(names, source, registry, plan(gated=frozenset({gated})))
+
+
+def test_without_the_decoder_that_chooses_nothing_goes_on_behind_it(registry, source, monkeypatch):
+    from autoqec.comparing.decoder_process import DecoderFault, PluginProcess
+
+    fault = DecoderFault("crash", "it ended")
+    monkeypatch.setattr(PluginProcess, "choose", lambda process, syndromes, sample: fault)
+    how = plan(3000, gated=frozenset({"mwpm_correlated"}))
+    found = compared(["osd", "mwpm_correlated", "pymatching", "mwpm"], source, registry, how)
+    assert [each.failed and each.failed.reason for each in found.decoders] == ["crash", "unusable", None, None]
+    assert (found.rate(2).shots, found.rate(3).shots) == (3000, 3000)
 
 
 def test_it_stops_once_every_pair_is_decided(registry, circuit):

@@ -23,7 +23,7 @@ from autoqec.problem.noise import Noise
 from autoqec.problem.protocol import Constraints, Protocol
 
 #: Models that stand inside another one, by the headings they get.
-_TITLES = {"Matrices": "Files of parity_check", "TannerFiles": "Files of tanner"}
+_TITLES = {"Matrices": "Files of parity_check", "TannerFiles": "Files of tanner", "Parts": "Parts of recorded"}
 
 _HEAD = """# All fields
 

@@ -1,7 +1,7 @@
 """The notebooks of the docs: run with a real kernel, with what they print stored, and shown as pages of the site.
 
 `python tests/docs/notebook_pages.py` runs all of them (a minute each on a free core), stores their outputs, and writes the pages.
-With `--pages` it writes the pages alone, from the outputs that are stored.
+With `--pages` it writes the pages alone, from the outputs that are stored. Names of notebooks choose among them.
 """
 
 from __future__ import annotations
@@ -132,7 +132,8 @@ def _one_line(html: str) -> str:
 
 def main(arguments: list[str]) -> None:
     """Run and write; see the module."""
-    for notebook in NOTEBOOKS:
+    names = [name for name in arguments if not name.startswith("-")]
+    for notebook in [each for each in NOTEBOOKS if each.stem in names or not names]:
         if "--pages" not in arguments:
             with tempfile.TemporaryDirectory() as folder:
                 nbformat.write(settled(run(notebook, Path(folder)), Path(folder)), notebook)

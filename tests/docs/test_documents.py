@@ -121,14 +121,19 @@ def test_every_python_name_of_the_reference_is_there():
     assert {name for name in testing.__all__ if not name.isupper()} <= listed
 
 
+def _python(document):
+    """The Python examples of a document, which go on from one another."""
+    return [block for block in blocks(document) if block.language == "python" and not block.kind]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "block", [b for b in BLOCKS if b.language == "python" and not b.kind], ids=lambda block: block.where
-)
-def test_python_examples_run(block, monkeypatch):
+@pytest.mark.parametrize("document", [document for document in DOCUMENTS if _python(document)], ids=shown)
+def test_python_examples_run(document, monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(str(ROOT / "tests/sample_plugin"))
+    monkeypatch.chdir(tmp_path)
     names = {"__name__": "example"}
-    exec(compile(block.body, block.where, "exec"), names)
+    for block in _python(document):
+        exec(compile(block.body, block.where, "exec"), names)
     for name, value in list(names.items()):
         if name.startswith("test_"):
             value()

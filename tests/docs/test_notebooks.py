@@ -19,7 +19,7 @@ def shown(notebook):
 
 
 def test_none_is_lost():
-    assert len(NOTEBOOKS) == 2
+    assert [each.stem for each in NOTEBOOKS] == ["bring-your-own-code", "compare-decoders", "look-at-a-lab"]
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=shown)
@@ -68,10 +68,12 @@ def test_it_runs_in_a_kernel(notebook, tmp_path):
         assert kinds[0] == kinds[1], cell.source
 
 
-def in_this_process(notebook):
-    """Run the code of a notebook here, cell by cell, and return its names."""
+def in_this_process(notebook, **shorter):
+    """Run the code of a notebook here, cell by cell, and return its names; words in it may be replaced by others."""
     names = {"__name__": "notebook"}
     for place, source in enumerate(code_cells(notebook)):
+        for word, other in shorter.items():
+            source = source.replace(word, other)
         exec(compile(source, f"{notebook.name}, code cell {place + 1}", "exec"), names)
     return names
 
@@ -98,3 +100,12 @@ def test_bringing_your_own_code_runs(tmp_path, monkeypatch, capsys):
     assert "failures in 20,000 shots" in capsys.readouterr().out
     assert not (tmp_path / "research/envs/memory.yaml").exists()
     assert ROOT not in (tmp_path, *tmp_path.parents)
+
+
+def test_comparing_decoders_runs(tmp_path, monkeypatch):
+    """With fewer shots; `test_it_runs_in_a_kernel` draws all."""
+    monkeypatch.chdir(tmp_path)
+    names = in_this_process(by_name("compare-decoders"), **{"40000shots": "1500shots", "4_000": "200", "0.2,": "0,"})
+    rows = names["found"].rows()
+    assert [(row["decoder"], row["shots"]) for row in rows] == [("mwpm", 1500), ("mwpm_correlated", 1500), ("osd", 200)]
+    assert [row["failed"] for row in rows] == [None] * 3

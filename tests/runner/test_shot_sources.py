@@ -14,7 +14,7 @@ from autoqec.decoding.gating import open_gate
 from autoqec.decoding.short_bp import ShortBP
 from autoqec.errors import UsageError
 from autoqec.plugins import load_plugins
-from autoqec.problem.sampling import Draw, sample_labelled
+from autoqec.problem.sampling import Draw, Shots, sample_labelled
 from autoqec.runner import shot_sources
 from autoqec.runner.gap_temperature import Temperature
 from autoqec.runner.shot_losses import ShotLosses, sampled_validation_size
@@ -243,3 +243,45 @@ def test_the_validation_loss_has_the_temperature_that_suits_its_own_shots(proble
     together = plain.validation().each.astype(np.float32)
     assert fitted.validation().each == pytest.approx(Temperature().rescale(together, None)[0], rel=1e-5)
     assert fitted.validation().mean < plain.validation().mean
+
+
+def marked(problem, count):
+    """Recorded shots of which each is another one."""
+    marks = np.zeros((count, problem.syndrome_bytes), np.uint8)
+    marks[:, :2] = np.arange(count, dtype="<u2").view(np.uint8).reshape(count, 2)
+    return Shots(marks, (np.arange(count)[:, None] % 2).astype(np.uint8))
+
+
+def numbers(taken):
+    return taken.syndromes[:, :2].copy().view("<u2").ravel()
+
+
+def test_recorded_shots_serve_for_training_and_those_for_validation_for_nothing_else(problem):
+    source = AllShots([problem, problem], labels=False, recorded=marked(problem, 400))
+    trained, validated = (source.draw(0, 300, seed, validation=seed == 2) for seed in (1, 2))
+    assert set(numbers(validated)) <= set(range(0, 400, 8))
+    assert not set(numbers(validated)) & set(numbers(trained))
+    assert len(set(numbers(trained))) == 300, "no shot twice, while there are enough"
+    assert (trained.observables[:, 0] == numbers(trained) % 2).all()
+    assert (numbers(source.draw(0, 300, 1)) == numbers(trained)).all()
+    assert (trained.fired, trained.drawn) == (None, 300)
+
+
+def test_where_mechanisms_are_asked_for_and_at_other_rates_shots_are_those_of_the_error_model(problem):
+    drawn = Draw(problem, 64, 3, labels=False).take().syndromes
+    for source, rate in (
+        (AllShots([problem], labels=True, recorded=marked(problem, 400)), 0),
+        (AllShots([problem, problem], labels=False, recorded=marked(problem, 400)), 1),
+        (AllShots([problem], labels=False, recorded=marked(problem, 7)), 0),
+    ):
+        assert (source.draw(rate, 64, 3).syndromes == drawn).all()
+
+
+def test_recorded_shots_are_sampled_by_confidence_too(problem, decoder):
+    events, flips = problem.circuit.compile_detector_sampler(seed=4).sample(
+        2_000, separate_observables=True, bit_packed=True
+    )
+    source = SampledShots([problem], [decoder], 0.2, labels=False, recorded=Shots(events, flips))
+    taken = source.draw(0, 500, 3)
+    assert {row.tobytes() for row in taken.syndromes} <= {row.tobytes() for row in events}
+    assert (len(taken.syndromes), taken.drawn) == (100, 500)

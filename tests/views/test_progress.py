@@ -63,9 +63,9 @@ def test_off_a_terminal_it_says_a_line_for_each_phase_and_what_it_took(monkeypat
         "compiling belief\\x1b propagation, once, about 8 s",
         "training: … s",
         "scoring against the plain decoder: … s",
-        "verifying on fresh shots: … s",
-        "verifying on fresh shots: test: … s",
-        "verifying on fresh shots: extension: … s",
+        "verifying on the holdout: … s",
+        "verifying on the holdout: test: … s",
+        "verifying on the holdout: extension: … s",
     ]
 
 

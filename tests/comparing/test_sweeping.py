@@ -1,0 +1,174 @@
+"""A sweep with real workers: all decoders on the same keyed shots, whoever fails, and again from its file."""
+
+import json
+
+import numpy as np
+import pymatching
+import pytest
+
+from autoqec.comparing.decoder_names import TrainedDecoder
+from autoqec.comparing.sweep_file import SweepFile
+from autoqec.comparing.sweep_task import SweepLimits
+from autoqec.comparing.sweep_workers import _Office
+from autoqec.comparing.sweeping import count_sweep, plan_sweep, sweep
+from autoqec.errors import NotFoundError, UsageError
+from autoqec.problem.code_contract import build_problem
+from autoqec.problem.environment import environment_from_files
+from autoqec.problem.environment_family import members_of, read_varied
+from autoqec.problem.sampling import CHUNK_SHOTS, sample_chunk
+from autoqec.problem.streams import derive_key, derive_seed
+from autoqec.results.sinter_rows import read_rows
+from autoqec.testing import TINY_ENVIRONMENT
+
+KEY = "0123456789abcdef" * 2
+SHOTS = CHUNK_SHOTS + 500
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    return environment_from_files({"environment.yaml": TINY_ENVIRONMENT.encode()}, origin="tiny")
+
+
+def failures_of_pymatching(tiny, registry, varied):
+    """Counted again, from the key and the circuit alone."""
+    found = []
+    for member in members_of(tiny, [read_varied(varied)], (), registry.maker("code")):
+        problem = build_problem(member.loaded, registry.maker("code"))
+        key = derive_key(bytes.fromhex(KEY), member.digest)
+        chunks = [sample_chunk(problem, derive_seed(key, "sweep", number)) for number in (0, 1)]
+        matching = pymatching.Matching.from_detector_error_model(problem.dem)
+        wrong = [
+            (
+                matching.decode_batch(each.syndromes, bit_packed_shots=True, bit_packed_predictions=True)
+                != each.observables
+            )
+            for each in chunks
+        ]
+        found.append(int(np.concatenate(wrong).any(axis=1)[:SHOTS].sum()))
+    return found
+
+
+def test_decoders_get_the_same_shots_and_faults_are_their_own(tiny, registry, foreign, own_package, tmp_path):
+    path, events = tmp_path / "counts.csv", []
+    decoders = ["mwpm", foreign("Right"), foreign("Raises"), TrainedDecoder("exp/here/1", own_package)]
+    given = {
+        "sets": ["code.rounds=2,3"],
+        "limits": SweepLimits(None, max_shots=SHOTS, max_seconds=None),
+        "file": path,
+        "registry": registry,
+    }
+    found = sweep(decoders, tiny, key=KEY, jobs=2, progress=events.append, **given)
+
+    expected = failures_of_pymatching(tiny, registry, "code.rounds=2,3")
+    counted = {(each.decoder, each.place.rounds): (each.shots, each.errors) for each in found.points}
+    for decoder in ("mwpm", "sinter:their_qec:Right"):
+        assert [counted[decoder, rounds] for rounds in (2, 3)] == [(SHOTS, errors) for errors in expected]
+    round_label = found.decoders[-1]
+    assert round_label.startswith("exp/here/1@")
+    assert counted[round_label, 3][0] == SHOTS
+
+    left = {(each.decoder, each.place.rounds): each for each in found.left_out}
+    assert left.keys() == {("sinter:their_qec:Raises", 2), ("sinter:their_qec:Raises", 3), (round_label, 2)}
+    assert "no such qubit" in left["sinter:their_qec:Raises", 2].problem
+    assert left[round_label, 2].reason == "unusable"
+    assert "fit no other problem" in left[round_label, 2].problem
+    assert events[0].shots == 0
+    assert (events[-1].done, events[-1].total) == (8, 8)
+
+    rows = read_rows(path.read_text(), name="counts")
+    said = {(row.decoder, row.json_metadata["r"]): row.json_metadata["left_out"] for row in rows if not row.shots}
+    assert said == {place: each.problem for place, each in left.items()}
+    metadata = next(row.json_metadata for row in rows if row.decoder == "mwpm" and row.json_metadata["r"] == 2)
+    known = {"d": 3, "r": 2, "p": tiny.environment.noise.target, "decoder": "mwpm", "env": tiny.name, "key": KEY}
+    assert metadata | known == metadata
+
+    # Again, from the file: nothing is left for the decoders that answer, and no worker is needed for them.
+    again = sweep(decoders[:2], tiny, jobs=1, **given)
+    assert [(each.shots, each.errors) for each in again.points] == [
+        counted[each.decoder, each.place.rounds] for each in again.points
+    ]
+    assert {each.keys for each in again.points} == {(KEY,)}
+
+
+def test_sinter_reads_and_groups_what_is_written(tiny, registry, tmp_path):
+    sinter = pytest.importorskip("sinter")
+    path = tmp_path / "counts.csv"
+    plan = plan_sweep(["mwpm", "mwpm_correlated"], tiny, p=(0.01, 0.02), file=path, key=KEY, registry=registry)
+    for place, task in enumerate(plan.tasks):
+        task._held.shots, task._held.errors, task._held.seconds = 1000 + place, 10, 0.5
+        task.flush()
+    plan.tasks[0].leave_out({"reason": "unusable", "problem": "does not fit"})
+    stats = [each for each in sinter.read_stats_from_csv_files(path) if each.shots]
+    assert {(each.decoder, each.json_metadata["p"], each.shots) for each in stats} == {
+        ("mwpm", 0.01, 1000),
+        ("mwpm_correlated", 0.01, 1001),
+        ("mwpm", 0.02, 1002),
+        ("mwpm_correlated", 0.02, 1003),
+    }
+    groups = sinter.group_by(stats, key=lambda each: (each.json_metadata["d"], each.decoder))
+    assert {key: len(own) for key, own in groups.items()} == {(3, "mwpm"): 2, (3, "mwpm_correlated"): 2}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"decoders": []}, "at least one decoder"),
+        ({"decoders": ["mwpm", "mwpm"]}, "named twice"),
+        ({"decoders": ["mwpn"]}, "no decoder named 'mwpn'"),
+        ({"key": "xyz"}, "a key has 32 hexadecimal digits"),
+        ({"key": "00"}, "a key has 32 hexadecimal digits"),
+        ({"per": "decade"}, "shot, round, logical"),
+        ({"jobs": -1}, "workers"),
+        ({"p": "2"}, "above 0 and below 0.5"),
+        ({"p": [0.1, 0.1]}, "listed twice"),
+        ({"sets": {"code.distance": [3, "x"]}}, "distance = x: code.distance"),
+        ({"sets": {"decoder": ["mwpm", "osd"]}}, "the same circuit"),
+        ({"file": "none/counts.csv"}, "cannot be written"),
+    ],
+)
+def test_all_is_checked_before_anything_begins(tiny, registry, tmp_path, monkeypatch, change, said):
+    monkeypatch.chdir(tmp_path)
+    given = {"decoders": ["mwpm"], "file": "counts.csv"} | change
+    with pytest.raises((UsageError, NotFoundError), match=said):
+        plan_sweep(given.pop("decoders"), tiny, registry=registry, **given)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_wrong_field_of_a_decoder_is_told_before_anything_is_counted(tiny, registry, tmp_path):
+    plan = plan_sweep(["mwpm", "osd:foo=1"], tiny, file=tmp_path / "counts.csv", registry=registry, jobs=1)
+    with pytest.raises(UsageError, match="foo"):
+        count_sweep(plan)
+    assert not (tmp_path / "counts.csv").exists()
+
+
+def test_an_environment_without_rounds_has_no_rate_per_round(registry):
+    text = "name: toy\ncode: {kind: dem, path: a.dem}\ndecoder: mwpm\n"
+    files = {"environment.yaml": text.encode(), "a.dem": b"error(0.1) D0 L0\nerror(0.1) D0\n"}
+    toy = environment_from_files(files, origin="toy")
+    with pytest.raises(UsageError, match="--per round"):
+        plan_sweep(["mwpm"], toy, per="round", registry=registry)
+    silent = environment_from_files(files | {"a.dem": b"error(0.1) D0\n"}, origin="toy")
+    with pytest.raises(UsageError, match="no observables"):
+        plan_sweep(["mwpm"], silent, registry=registry)
+
+
+def test_what_was_counted_is_kept_when_it_is_interrupted(tiny, registry, tmp_path, monkeypatch):
+    path = tmp_path / "counts.csv"
+    plan = plan_sweep(["mwpm"], tiny, file=path, key=KEY, registry=registry, jobs=1)
+
+    def interrupted(office):
+        task = plan.tasks[0]
+        task._held.shots, task._held.errors = 640, 3
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_Office, "_hired", lambda office: None)
+    monkeypatch.setattr(_Office, "check_decoders", lambda office: None)
+    monkeypatch.setattr(_Office, "count", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        count_sweep(plan)
+    (row,) = read_rows(path.read_text(), name="counts")
+    assert (row.shots, row.errors) == (640, 3)
+    assert json.dumps(row.json_metadata)
+    later = plan_sweep(["mwpm"], tiny, file=path, registry=registry)
+    assert (later.tasks[0].key, later.tasks[0].asked) == (KEY, 640)
+    assert isinstance(later.file, SweepFile)
