@@ -118,28 +118,20 @@ def describe_environment(
     time: RoundTime | None = None
     split: list[dict[str, str]] = []
     try:
-        if complete and recording is None:
-            split = split_pairs_finding(problem, environment.decoder, decoders[baseline], registry)
         if complete:
             rate, seconds = plain.failures / plain.shots, decoding.drawing_seconds + plain.seconds
             if recording is None:
+                split = split_pairs_finding(problem, environment.decoder, decoders[baseline], registry)
                 sampling = sampling_advice(
                     problem, decoders[baseline], decoding.key, decoding.chunks, rate, seconds / plain.shots
                 )
             time = _round_time(decoding, baseline, loaded, registry, request, shots)
     except KeyboardInterrupt:
         complete = False
-    upper = rate_interval(plain.failures, plain.shots)[1]
     alpha = environment.protocol.alpha
-    gain = resolvable_gain(plain.failures, plain.shots, upper, shots[1], alpha)
-    if recording is not None:
-        gain = recorded_gain(recording, plain, alpha)
-    found = [
-        *findings(problem, plain),
-        *split,
-        *_about_gain(gain, sampling),
-        *_about_references(decoding, baseline, missing),
-    ]
+    gain = _gain(plain, shots[1], alpha) if recording is None else recorded_gain(recording, plain, alpha)
+    found = [*findings(problem, plain), *split, *_about_gain(gain, sampling)]
+    found += _about_references(decoding, baseline, missing)
     text = loaded.files[ENVIRONMENT_FILE]
     row: dict[str, Any] = {
         "name": environment.name,
@@ -159,6 +151,12 @@ def describe_environment(
     if recording is not None:
         row["recorded"] = recorded_parts(recording, plain.failures / plain.shots, alpha)
     return cast(EnvironmentRow, row)
+
+
+def _gain(plain: MeasuredDecoder, verdict_shots: int, alpha: float) -> ResolvableGain:
+    """The gain that a verdict's shots can show."""
+    upper = rate_interval(plain.failures, plain.shots)[1]
+    return resolvable_gain(plain.failures, plain.shots, upper, verdict_shots, alpha)
 
 
 def _round_time(
