@@ -150,10 +150,15 @@ class PluginProcess:
         compile_seconds: float = COMPILE_SECONDS,
         slice_seconds: float = SLICE_SECONDS,
     ):
-        self._named, self._problem = named, problem
+        self._named = named
         self._limits = compile_seconds, slice_seconds
-        self._state: Ready | DecoderFault | None = None
         self._child = Child("autoqec.comparing.decoder_serving:serve")
+        self._open(source, problem)
+
+    def _open(self, source: DecodingSource, problem: Problem) -> None:
+        named = self._named
+        self._problem = problem
+        self._state: Ready | DecoderFault | None = None
         built_in = isinstance(named, SinterBuiltIn)
         request = OpenRequest(
             environment=dict(source.loaded.files),
@@ -172,6 +177,21 @@ class PluginProcess:
         except BaseException:
             self._child.kill()
             raise
+
+    def turn_to(self, source: DecodingSource, problem: Problem) -> bool:
+        """Have the same process compile the decoder for another problem; loading a decoder takes seconds.
+
+        Args:
+            source: What it decodes from now on.
+            problem: The same, compiled.
+
+        Returns:
+            Whether it does. A process that has failed, or was never ready, does not: start another one.
+        """
+        if not isinstance(self._state, Ready):
+            return False
+        self._open(source, problem)
+        return True
 
     def ready(self) -> Ready | DecoderFault:
         """See `DecoderProcess.ready`."""

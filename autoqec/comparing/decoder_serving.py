@@ -91,12 +91,20 @@ def serve(channel: Channel) -> None:
 
     Then each `DecodeRequest` is answered by blobs `observables` and `invalid` and by `seconds`, or, where it asks to measure, by
     `time`; where it asks to choose, there are blobs `sent` and `sampled`, too. Before an answer there may be frames `{"done"}`,
-    the shots that are decoded.
+    the shots that are decoded. A further `OpenRequest` has the decoder made and compiled again, for another problem.
     """
     go_first()
-    request = OpenRequest.from_message(channel.receive())
-    sys.path += [folder for folder in request.folders if folder not in sys.path]
-    registry = load_plugins()
+    registry: Registry | None = None
+    message = channel.receive()
+    while True:
+        request = OpenRequest.from_message(message)
+        sys.path += [folder for folder in request.folders if folder not in sys.path]
+        registry = registry or load_plugins()
+        message = _serve_problem(channel, request, registry)
+
+
+def _serve_problem(channel: Channel, request: OpenRequest, registry: Registry) -> Message:
+    """Compile the decoder for one problem, and answer what is asked; the first message that opens another one."""
     made = _Made.of(request, registry)
     channel.send(Message({"made": True}))
     problem = _problem(request, registry)
@@ -106,14 +114,15 @@ def serve(channel: Channel) -> None:
         for shots in _to_warm_up(problem):
             checked(compiled.decode(shots), len(shots), problem.observable_bytes)
     channel.send(Message({"ready": True, "seconds": time.perf_counter() - began}))
-    while True:
-        asked = DecodeRequest.from_message(channel.receive())
+    while "decoder" not in (message := channel.receive()).fields:
+        asked = DecodeRequest.from_message(message)
         if asked.measure > 0:
             channel.send(_measured(compiled, problem, made.owner, asked))
         elif asked.choose:
             channel.send(_chosen(compiled, problem, made.owner, asked))
         else:
             _answer(channel, compiled, problem, made.owner, asked)
+    return message
 
 
 def _to_warm_up(problem: Problem) -> tuple[np.ndarray, ...]:

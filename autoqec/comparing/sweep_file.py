@@ -27,6 +27,9 @@ except ImportError:  # Windows
 #: The largest file that is read.
 _MOST_BYTES = 2**30
 
+#: Bytes of a key.
+KEY_BYTES = 16
+
 #: The field of the metadata that says which key drew the shots, and the one that says why there are none.
 KEY, LEFT_OUT = "key", "left_out"
 
@@ -44,6 +47,11 @@ class Total:
         self.shots += row.shots - row.discards
         self.errors += row.errors
         self.seconds += row.seconds
+
+
+def is_key(text: str) -> bool:
+    """Whether a text is a key as sweeps write it, in hexadecimal digits."""
+    return len(text) == 2 * KEY_BYTES and all(letter in "0123456789abcdef" for letter in text)
 
 
 def task_of(decoder: str, metadata: JsonObject) -> str:
@@ -72,6 +80,7 @@ class SweepFile:
         self._lines = 0
         self._totals: dict[str, dict[str, Total]] = {}
         self._ids: set[str] = set()
+        self._keys: dict[str, int] = {}  # shots by key, of all tasks
         self.repaired = False
         if path is not None and not path.exists():
             require_place(path)  # the file is made with its first row
@@ -116,6 +125,30 @@ class SweepFile:
             self._write(descriptor, row)
             return True
 
+    @property
+    def key(self) -> str | None:
+        """The key that most shots in the file have, of those that could be one of ours; None if there is none."""
+        return max(self._keys, key=lambda each: self._keys[each], default=None)
+
+    def claim_key(self, row: SinterRow) -> str:
+        """Agree on a key with all other sweeps that write the file, so that their decoders get the same shots.
+
+        Args:
+            row: A row without shots, whose key is used unless the file has one.
+
+        Returns:
+            The key to use.
+        """
+        own = str(row.json_metadata[KEY])
+        if self._path is None:
+            return own
+        with self._locked() as descriptor:
+            self._repair(descriptor)
+            self._catch_up(descriptor)
+            if self.key is None:
+                self._write(descriptor, row)
+        return self.key or own
+
     def note(self, row: SinterRow) -> None:
         """Append a row without shots, unless the file has it."""
         if self._path is None:
@@ -128,10 +161,12 @@ class SweepFile:
 
     def _count(self, row: SinterRow) -> None:
         self._ids.add(row.strong_id)
+        told = row.json_metadata.get(KEY)
+        key = told if isinstance(told, str) else ""
+        if is_key(key):
+            self._keys[key] = self._keys.get(key, 0) + row.shots
         if row.shots:
-            key = row.json_metadata.get(KEY)
-            totals = self.totals(task_of(row.decoder, row.json_metadata))
-            totals.setdefault(key if isinstance(key, str) else "", Total()).add(row)
+            self.totals(task_of(row.decoder, row.json_metadata)).setdefault(key, Total()).add(row)
 
     @contextmanager
     def _locked(self) -> Iterator[int]:

@@ -122,6 +122,11 @@ class SweepTask:
     _held: Total = field(default_factory=Total)  # counted, and not in the file yet
 
     def __post_init__(self) -> None:
+        self.use_key(self.key)
+
+    def use_key(self, key: str) -> None:
+        """Draw the shots from a key; nothing must have been asked for."""
+        self.key = key
         self._task = task_of(self.label, self.metadata)
         self._strong_id = content_hash({"decoder": self.label, "metadata": self.metadata})
         self.asked = self.position
@@ -258,6 +263,10 @@ class SweepTask:
         self._pending = {start: part for start, part in self._pending.items() if start >= self.position}
         self.asked = max([self.position, *(part.start + part.shots for part in self._pending.values())])
         return True
+
+    def claim(self) -> SinterRow:
+        """A row without shots, by which the file has the sweep's key."""
+        return SinterRow(0, 0, 0, 0.0, self.label, self._strong_id, self.metadata)
 
     def leave_out(self, fault: Mapping[str, Any]) -> LeftOut:
         """Note that the decoder gives no answers here, in the file too."""

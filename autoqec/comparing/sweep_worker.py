@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 from autoqec.comparing.decoder_names import InstalledDecoder, NamedDecoder, SinterBuiltIn, TrainedDecoder
-from autoqec.comparing.decoder_process import DecoderFault, DecoderProcess
+from autoqec.comparing.decoder_process import DecoderFault, DecoderProcess, PluginProcess
 from autoqec.comparing.decoding_source import source_from_environment
 from autoqec.comparing.open_processes import open_process
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.exchange.package import Package
 from autoqec.plugins import Registry, load_plugins
 from autoqec.problem.environment import Choice, LoadedEnvironment
-from autoqec.problem.problem import Problem
 from autoqec.problem.sampling import CHUNK_SHOTS, Shots, sample_chunk
 from autoqec.problem.streams import derive_key, derive_seed
 from autoqec.sandbox.channel import Channel, Message
@@ -127,51 +125,58 @@ def _under(prefix: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 def serve(channel: Channel) -> None:
-    """Each `OpenPoint` is answered by `{"observables"}`, each `CountShots` by the blob `failures` and `{"seconds"}`.
+    """Each `OpenPoint` is answered by `{"ready"}`, each `CountShots` by the blob `failures` and `{"seconds"}`.
 
     The failures are the places of the shots that failed, uint32, counted from `start`. A decoder that gives no answers is
     answered by `{"fault"}`; a decoder that cannot be made as it was named, by `{"refused"}`, and so is a point that cannot be
     decoded.
     """
-    registry = load_plugins()
-    point: _Point | None = None
-    with ExitStack() as opened:
+    with _Hand(load_plugins()) as hand:
         while True:
             message = channel.receive()
             if "start" in message.fields:
-                assert point is not None
-                channel.send(point.count(CountShots.from_message(message)))
+                channel.send(hand.count(CountShots.from_message(message)))
                 continue
-            opened.close()
             request = OpenPoint.from_message(message)
             os.environ["PYTHONPATH"] = request.python_path
             try:
-                point = opened.enter_context(_Point(request, registry))
-                channel.send(point.opened())
+                channel.send(hand.open(request))
             except (UsageError, NotFoundError) as error:
                 channel.send(Message({"refused": report_of(error)}))
 
 
-class _Point:
-    """A point with the process of one decoder."""
+class _Hand:
+    """A point, and the process of one decoder that decodes it."""
 
-    def __init__(self, request: OpenPoint, registry: Registry) -> None:
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._process: DecoderProcess | None = None
+        self._decoder: object = None
+        self._chunk: tuple[int, Shots] | None = None
+
+    def open(self, request: OpenPoint) -> Message:
+        """Turn to a point; the answer once the decoder is compiled for it."""
         assert request.key is not None
         source = source_from_environment(request.environment)
-        self._problem: Problem = source.problem(registry)
-        self._key = derive_key(request.key, request.circuit)
-        self._chunk: tuple[int, Shots] | None = None
-        self._process: DecoderProcess = open_process(_named(request), source, self._problem, registry)
-
-    def opened(self) -> Message:
-        """The answer once the decoder is compiled."""
-        state = self._process.ready()
-        if isinstance(state, DecoderFault):
-            return Message({"fault": state.to_dict()})
-        return Message({"observables": self._problem.num_observables})
+        self._problem = source.problem(self._registry)
+        self._key, self._chunk = derive_key(request.key, request.circuit), None
+        decoder = request.kind, request.decoder, dict(request.fields), dict(request.trained)
+        process, self._process = self._process, None
+        kept = (
+            decoder == self._decoder and isinstance(process, PluginProcess) and process.turn_to(source, self._problem)
+        )
+        if not kept:
+            if process is not None:
+                process.close()
+            process = open_process(_named(request), source, self._problem, self._registry)
+        assert process is not None
+        self._process, self._decoder = process, decoder
+        state = process.ready()
+        return Message({"fault": state.to_dict()} if isinstance(state, DecoderFault) else {"ready": True})
 
     def count(self, request: CountShots) -> Message:
         """The failures of some shots."""
+        assert self._process is not None
         found: list[np.ndarray] = []
         seconds, done = 0.0, 0
         while done < request.shots:
@@ -209,11 +214,12 @@ class _Point:
             self._chunk = number, sample_chunk(self._problem, derive_seed(self._key, _DOMAIN, number))
         return self._chunk[1]
 
-    def __enter__(self) -> _Point:
+    def __enter__(self) -> _Hand:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._process.close()
+        if self._process is not None:
+            self._process.close()
 
 
 def refusal(report: Mapping[str, Any]) -> AutoQECError:

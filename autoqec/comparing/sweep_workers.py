@@ -32,12 +32,13 @@ _WORTH_HELP_SECONDS = 5.0
 Progress = Callable[[SweepProgress], None]
 
 
-def count_tasks(tasks: Sequence[SweepTask], jobs: int, progress: Progress) -> None:
+def count_tasks(tasks: Sequence[SweepTask], jobs: int, progress: Progress, agreed_key: Callable[[], str]) -> None:
     """Count until all tasks are over.
 
     Args:
         tasks: The tasks, of which some may be over.
         jobs: How many workers.
+        agreed_key: Called once the decoders are checked; returns the key of the shots.
         progress: Called with what goes on, in the caller's thread.
 
     Raises:
@@ -49,6 +50,7 @@ def count_tasks(tasks: Sequence[SweepTask], jobs: int, progress: Progress) -> No
     with ExitStack() as opened:
         office = _Office(tasks, jobs, progress, opened)
         office.check_decoders()
+        office.use_key(agreed_key())
         try:
             office.count()
         finally:  # interrupted too
@@ -136,6 +138,16 @@ class _Office:
             if left:
                 self._open(worker, left.pop(0))
 
+    def use_key(self, key: str) -> None:
+        """Draw the shots from a key. What is open for another key is opened again."""
+        for task in self._tasks:
+            if task.key != key:
+                task.use_key(key)
+                task.working = 0
+        for worker in self._workers:
+            if worker.task is not None and not worker.task.working:
+                worker.task = None
+
     def count(self) -> None:
         """Count until all tasks are over."""
         for worker in self._workers:
@@ -152,7 +164,10 @@ class _Office:
             self._ask(worker, worker.task, shots)
             return
         self._left = [task for task in self._left if not task.is_over]
-        fresh = next((task for task in self._left if not task.working), None)
+        waiting = [task for task in self._left if not task.working]
+        # A worker stays with its decoder, because loading another one takes seconds.
+        own = [task for task in waiting if worker.task is not None and task.label == worker.task.label]
+        fresh = next(iter(own or waiting), None)
         if fresh is None:
             others = [task for task in self._left if task is not worker.task and task.next_shots()]
             fresh = max(others, key=lambda task: task.seconds_left / (1 + task.working), default=None)

@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast, get_args
 
 import stim
 
 from autoqec.comparing.decoder_names import NamedDecoder, read_decoders
-from autoqec.comparing.sweep_file import SweepFile, task_of
+from autoqec.comparing.sweep_file import KEY_BYTES, SweepFile, is_key, task_of
 from autoqec.comparing.sweep_task import SweepLimits, SweepTask
 from autoqec.comparing.sweep_workers import Progress, count_tasks
 from autoqec.counted_words import counted
@@ -31,9 +31,6 @@ from autoqec.results.sweep_records import Place, Sweep, SweepProgress
 #: Most workers.
 MOST_JOBS = 1024
 
-#: Bytes of a key.
-_KEY_BYTES = 16
-
 
 @dataclass(frozen=True)
 class SweepPlan:
@@ -47,6 +44,7 @@ class SweepPlan:
         jobs: Workers.
         per: What rates are per.
         file: Where the counts go.
+        has_key: Whether the key is given, or shots of it are counted; otherwise another sweep of the file may choose it first.
     """
 
     env: str
@@ -56,6 +54,7 @@ class SweepPlan:
     jobs: int
     per: Per
     file: SweepFile
+    has_key: bool
 
     @property
     def places(self) -> int:
@@ -162,12 +161,13 @@ def plan_sweep(
         for each in named
     ]
     chosen = _key(key, tasks, opened)
-    final = tuple(replace(task, key=chosen) for task in tasks)
+    for task in tasks:
+        task.use_key(chosen)
     axes = tuple(field for field in members[0].values if field not in _followers(varied))
-    jobs = min(jobs or os.cpu_count() or 1, max(1, sum(not task.is_over for task in final)))
-    return SweepPlan(
-        env.name, axes, final, tuple(task.label for task in final[: len(named)]), jobs, cast(Per, per), opened
-    )
+    jobs = min(jobs or os.cpu_count() or 1, max(1, sum(not task.is_over for task in tasks)))
+    labels = tuple(task.label for task in tasks[: len(named)])
+    has_key = key is not None or any(task.position for task in tasks)
+    return SweepPlan(env.name, axes, tuple(tasks), labels, jobs, cast(Per, per), opened, has_key)
 
 
 def _named(decoders: Sequence[str | NamedDecoder], registry: Registry, lab: str | Path) -> tuple[NamedDecoder, ...]:
@@ -234,18 +234,15 @@ def _key(given: str | None, tasks: Sequence[SweepTask], file: SweepFile) -> str:
         UsageError: The given one is none.
     """
     if given is not None:
-        try:
-            if len(bytes.fromhex(given)) == _KEY_BYTES:
-                return given.lower()
-        except ValueError:
-            pass
-        raise UsageError(f"a key has {2 * _KEY_BYTES} hexadecimal digits, not {given[:80]!r}", hint="leave it out")
+        if is_key(given.lower()):
+            return given.lower()
+        raise UsageError(f"a key has {2 * KEY_BYTES} hexadecimal digits, not {given[:80]!r}", hint="leave it out")
     shots: dict[str, int] = {}
     for task in tasks:
         for key, total in file.totals(task_of(task.label, task.metadata)).items():
-            if len(key) == 2 * _KEY_BYTES and all(letter in "0123456789abcdef" for letter in key):
+            if is_key(key):
                 shots[key] = shots.get(key, 0) + total.shots
-    return max(shots, key=lambda each: shots[each]) if shots else secrets.token_hex(_KEY_BYTES)
+    return max(shots, key=lambda each: shots[each], default=file.key or secrets.token_hex(KEY_BYTES))
 
 
 def count_sweep(plan: SweepPlan, progress: Progress = lambda event: None) -> Sweep:
@@ -262,5 +259,10 @@ def count_sweep(plan: SweepPlan, progress: Progress = lambda event: None) -> Swe
     if plan.file.repaired:
         said = f"the last row of {plan.file.name} was cut off, and is removed"
         progress(SweepProgress(0, len(plan.tasks), message=said))
-    count_tasks(plan.tasks, plan.jobs, progress)
+
+    def agreed_key() -> str:
+        first = plan.tasks[0]
+        return first.key if plan.has_key else plan.file.claim_key(first.claim())
+
+    count_tasks(plan.tasks, plan.jobs, progress, agreed_key)
     return plan.result()

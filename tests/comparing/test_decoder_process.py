@@ -6,6 +6,7 @@ import pytest
 
 from autoqec.comparing.decoder_names import read_decoder
 from autoqec.comparing.decoder_process import Answers, DecoderFault, PluginProcess
+from autoqec.comparing.decoding_source import source_from_circuit
 from autoqec.errors import NotFoundError, UsageError
 
 
@@ -88,5 +89,27 @@ def test_what_a_decoder_prints_reaches_nobody(opened, foreign, shots, capfd):
 
 def test_progress_never_exceeds_the_shots(opened, shots):
     seen = []
-    opened("osd").decode(shots.syndromes, seen.append)
+    opened("mwpm").decode(shots.syndromes, seen.append)
     assert all(0 <= done <= len(shots) for done in seen)
+
+
+def test_one_process_decodes_one_problem_after_another(source, problem, shots, registry):
+    """Loading a decoder takes seconds; a process that has failed does not go on."""
+    other = source_from_circuit(str(source.problem(registry).circuit).replace("0.01", "0.02"), name="other.stim")
+    there = other.problem(registry)
+    with PluginProcess(read_decoder("mwpm", registry), source, problem) as process:
+        assert not process.turn_to(other, there)  # it is not ready yet
+        first = process.decode(shots.syndromes[:64])
+        pid = process._child.pid
+        assert process.turn_to(other, there)
+        second = process.decode(shots.syndromes[:64])
+        assert process._child.pid == pid
+    wanted = registry.get("decoder", "mwpm").create().compile(there).decode(shots.syndromes[:64])
+    np.testing.assert_array_equal(second.decoded.observables, wanted.observables)
+    assert len(first.decoded.observables) == 64
+
+
+def test_a_process_that_failed_is_not_turned_to_another_problem(source, problem, shots, registry, foreign):
+    with PluginProcess(read_decoder(foreign("Raises"), registry), source, problem) as process:
+        assert isinstance(process.decode(shots.syndromes), DecoderFault)
+        assert not process.turn_to(source, problem)

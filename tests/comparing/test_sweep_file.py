@@ -164,3 +164,16 @@ def test_without_a_path_counts_stay_in_memory():
     assert file.append(row(100, 3), TASK, 0)
     file.note(row(0, 0))
     assert (file.name, file.position(TASK, "k")) == ("", 100)
+
+
+def test_sweeps_of_one_file_agree_on_a_key(tmp_path):
+    """Whoever comes second takes the key of the first, even before anything is counted."""
+    path, own, other = tmp_path / "a.csv", "a" * 32, "b" * 32
+    one, two = SweepFile(path), SweepFile(path)
+    assert (one.key, one.claim_key(row(0, 0, key=own))) == (None, own)
+    assert two.claim_key(row(0, 0, key=other)) == own
+    assert len(read_rows(path.read_text(), name="a")) == 1
+    assert SweepFile(path).key == own
+    SweepFile(path).append(row(100, 3, key=other), TASK, 0)
+    assert SweepFile(path).key == other  # it has more shots
+    assert SweepFile(None).claim_key(row(0, 0, key=own)) == own

@@ -163,6 +163,7 @@ def test_what_was_counted_is_kept_when_it_is_interrupted(tiny, registry, tmp_pat
 
     monkeypatch.setattr(_Office, "_hired", lambda office: None)
     monkeypatch.setattr(_Office, "check_decoders", lambda office: None)
+    monkeypatch.setattr(_Office, "use_key", lambda office, key: None)
     monkeypatch.setattr(_Office, "count", interrupted)
     with pytest.raises(KeyboardInterrupt):
         count_sweep(plan)
@@ -172,3 +173,17 @@ def test_what_was_counted_is_kept_when_it_is_interrupted(tiny, registry, tmp_pat
     later = plan_sweep(["mwpm"], tiny, file=path, registry=registry)
     assert (later.tasks[0].key, later.tasks[0].asked) == (KEY, 640)
     assert isinstance(later.file, SweepFile)
+
+
+def test_a_second_sweep_of_a_new_file_takes_the_key_of_the_first(tiny, registry, tmp_path):
+    """Both have chosen a key when they begin; the shots of their decoders must be the same."""
+    path, limits = tmp_path / "counts.csv", SweepLimits(None, max_shots=300)
+    plans = [
+        plan_sweep([name], tiny, file=path, limits=limits, registry=registry, jobs=1)
+        for name in ("mwpm", "mwpm_correlated")
+    ]
+    first, second = (count_sweep(plan) for plan in plans)
+    assert first.points[0].keys == second.points[0].keys
+    rows = read_rows(path.read_text(), name="counts")
+    assert sum(row.shots for row in rows) == 600
+    assert len({row.json_metadata["key"] for row in rows}) == 1
