@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from autoqec.api.made_environments import Environment
     from autoqec.api.opened_lab import Lab, init, open
     from autoqec.api.round_decoder import RoundDecoder
+    from autoqec.api.swept_points import DecoderSweep, sweep
     from autoqec.errors import AutoQECError
     from autoqec.hookspecs import hookimpl
 
 __all__ = [
     "AutoQECError",
     "DecoderComparison",
+    "DecoderSweep",
     "Environment",
     "Front",
     "Lab",
@@ -41,6 +43,7 @@ __all__ = [
     "hookimpl",
     "init",
     "open",
+    "sweep",
 ]
 
 __getattr__ = lazy_names(
@@ -52,6 +55,7 @@ __getattr__ = lazy_names(
         "api.made_environments": ("Environment",),
         "api.opened_lab": ("Lab", "init", "open"),
         "api.round_decoder": ("RoundDecoder",),
+        "api.swept_points": ("DecoderSweep", "sweep"),
         "errors": ("AutoQECError",),
         "hookspecs": ("hookimpl",),
     },

@@ -17,12 +17,49 @@ _ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
 def syndromes_of_mechanisms(problem: Problem) -> np.ndarray:
-    """Return the syndrome of each single mechanism, bit-packed little-endian, uint8 `[mechanisms, ceil(detectors / 8)]`."""
+    """Return the syndrome of each single mechanism, bit-packed little-endian, uint8 `[mechanisms, ceil(detectors / 8)]`.
+
+    It is for elimination, which needs whole columns: at distance 21 it takes 220 MB. `Flips` needs no more than the graph.
+    """
     mechanisms = problem.mechanisms
-    bits = np.zeros((len(mechanisms), problem.num_detectors), dtype=np.uint8)
+    packed = np.zeros((len(mechanisms), problem.syndrome_bytes), dtype=np.uint8)
     owner = np.repeat(np.arange(len(mechanisms)), np.diff(mechanisms.start))
-    bits[owner, mechanisms.detector] = 1
-    return np.packbits(bits, axis=1, bitorder="little")
+    byte, bit = np.divmod(mechanisms.detector, 8)
+    np.add.at(packed, (owner, byte), (1 << bit).astype(np.uint8))  # no detector occurs twice in a mechanism
+    return packed
+
+
+class Flips:
+    """What sets of mechanisms flip, found along the Tanner graph.
+
+    Args:
+        problem: The problem.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
+        self._start = problem.mechanisms.start.astype(np.int64)
+
+    def toggle(self, syndromes: np.ndarray, shots: np.ndarray, mechanisms: np.ndarray) -> None:
+        """Toggle what some mechanisms flip in some shots.
+
+        Args:
+            syndromes: Changed, bit-packed, uint8 `[shots, ceil(detectors / 8)]`.
+            shots: Of each pair, the shot.
+            mechanisms: Of each pair, the mechanism.
+        """
+        begin = self._start[mechanisms]
+        sizes = self._start[mechanisms + 1] - begin
+        before = np.cumsum(sizes) - sizes
+        places = np.arange(sizes.sum()) + np.repeat(begin - before, sizes)
+        byte, bit = np.divmod(self._problem.mechanisms.detector[places], 8)
+        np.bitwise_xor.at(syndromes, (np.repeat(shots, sizes), byte), (1 << bit).astype(np.uint8))
+
+    def of(self, mechanisms: np.ndarray) -> np.ndarray:
+        """The syndrome of some mechanisms together, bit-packed, uint8 `[ceil(detectors / 8)]`."""
+        syndrome = np.zeros((1, self._problem.syndrome_bytes), dtype=np.uint8)
+        self.toggle(syndrome, np.zeros(len(mechanisms), dtype=np.int64), mechanisms)
+        return np.asarray(syndrome[0])
 
 
 class HardFlip:
@@ -37,7 +74,7 @@ class HardFlip:
     def __init__(self, decoder: CompiledDecoder, problem: Problem, threshold: float):
         self._decoder, self._priors = decoder, problem.priors_llr
         self._observables = problem.mechanisms.observables
-        self._syndromes = syndromes_of_mechanisms(problem)
+        self._flips = Flips(problem)
         self._border = log((1 - threshold) / threshold)
 
     def decode(self, syndromes: np.ndarray, beliefs: np.ndarray | None = None) -> Decoded:
@@ -54,7 +91,7 @@ class HardFlip:
         """The mechanisms that are applied, as pairs of a shot and a mechanism, and the residual syndromes."""
         shots, applied = np.nonzero(beliefs < self._border)
         residual = syndromes.copy()
-        np.bitwise_xor.at(residual, shots, self._syndromes[applied])
+        self._flips.toggle(residual, shots, applied)
         return shots, applied, residual
 
 

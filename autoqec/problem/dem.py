@@ -9,6 +9,7 @@ edge would make matching pay for one error twice.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import stim
@@ -149,16 +150,60 @@ def _edges(errors: FlatErrors, chosen: np.ndarray, observables: int) -> Edges | 
         return None
     number, first = _numbered(errors.piece, errors.piece_start, owned)
     targets, begin = _rows(errors.piece, errors.piece_start, owned[first])
-    ends = np.full((len(first), 2), -1, dtype=np.int32)
-    ends[:, 0] = targets[begin[:-1]]
-    joined = sizes[first] == 2
-    ends[joined, 1] = targets[begin[:-1][joined] + 1]
     return Edges(
-        ends=ends,
+        ends=_ends(targets, begin, sizes[first]),
         observables=_packed(targets, begin, errors.base, observables),
         of_mechanism=number,
         start=start.astype(np.int32),
     )
+
+
+class Pieces(NamedTuple):
+    """All pieces of all errors, not only of the first decomposition of each, every (detectors, observables) pair once.
+
+    Attributes:
+        ends: The two detectors of each, int32 `[pieces, 2]`; -1 is the boundary. Ascending, then by observables.
+        observables: What each flips, bit-packed little-endian, uint8 `[pieces, ceil(observables / 8)]`.
+        probability: That an odd number of the errors with it fires, float64 `[pieces]`, in (0, 1].
+    """
+
+    ends: np.ndarray
+    observables: np.ndarray
+    probability: np.ndarray
+
+
+def every_piece(errors: FlatErrors, observables: int) -> Pieces:
+    """Merge the pieces of a graph-like model. The result does not depend on the order of its errors.
+
+    Args:
+        errors: The errors; no piece has more than two detectors. A piece without detectors is left out.
+        observables: How many observables the model has.
+    """
+    sizes = errors.detectors_of(errors.piece, errors.piece_start)
+    owner = np.repeat(np.arange(len(errors)), np.diff(errors.owner_start))
+    kept = np.flatnonzero((sizes > 0) & (errors.probability[owner] > 0))
+    number, first = _numbered(errors.piece, errors.piece_start, kept)
+    targets, begin = _rows(errors.piece, errors.piece_start, kept[first])
+    ends = _ends(targets, begin, sizes[kept[first]])
+    flips = _packed(targets, begin, errors.base, observables)
+    # A product of floats depends on its order, so the factors of each are sorted.
+    factors = 1.0 - 2.0 * errors.probability[owner[kept]]
+    by_piece = np.lexsort((factors, number))
+    starts = np.searchsorted(number[by_piece], np.arange(len(first)))
+    probability = (1.0 - np.multiply.reduceat(factors[by_piece], starts)) / 2.0 if len(first) else np.zeros(0)
+    alone = np.bincount(number, minlength=len(first)) == 1
+    probability[alone] = errors.probability[owner[kept[first[alone]]]]
+    order = np.lexsort((*flips.T[::-1], ends[:, 1], ends[:, 0]))
+    return Pieces(ends[order], flips[order], probability[order])
+
+
+def _ends(targets: np.ndarray, begin: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """The one or two detectors that each row begins with, int32 `[rows, 2]`; -1 is the boundary."""
+    ends = np.full((len(sizes), 2), -1, dtype=np.int32)
+    ends[:, 0] = targets[begin[:-1]]
+    joined = sizes == 2
+    ends[joined, 1] = targets[begin[:-1][joined] + 1]
+    return ends
 
 
 def _numbered(targets: np.ndarray, start: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -217,9 +262,8 @@ def _written(errors: FlatErrors, error: int) -> str:
     """An error as a model writes it."""
     pieces = []
     for piece in range(errors.owner_start[error], errors.owner_start[error + 1]):
-        targets = errors.piece[errors.piece_start[piece] : errors.piece_start[piece + 1]].tolist()
-        names = [f"D{target}" if target < errors.base else f"L{target - errors.base}" for target in targets]
-        pieces += [" ".join(names)] if names else []
+        names = errors.named(errors.piece[errors.piece_start[piece] : errors.piece_start[piece + 1]])
+        pieces += [names] if names else []
     return f"error({errors.probability[error].item()!r}) {' ^ '.join(pieces)}".rstrip()
 
 
@@ -234,6 +278,21 @@ def rewritten(dem: stim.DetectorErrorModel, errors: FlatErrors) -> stim.Detector
     lines += [f"detector D{dem.num_detectors - 1}"] if dem.num_detectors else []
     lines += [f"logical_observable L{dem.num_observables - 1}"] if dem.num_observables else []
     return stim.DetectorErrorModel("\n".join(lines))
+
+
+def with_whole_pairs(dem: stim.DetectorErrorModel) -> tuple[stim.DetectorErrorModel, int]:
+    """A flattened model in which errors on one or two detectors stay in one piece, and how many of them were in several."""
+    errors = flat_errors(dem)
+    sizes = errors.detectors_of(errors.whole, errors.whole_start)
+    split = ((sizes == 1) | (sizes == 2)) & (np.diff(errors.owner_start) > 1)
+    lines, found = str(dem).split("\n"), 0
+    for place, line in enumerate(lines):
+        if line.startswith("error"):
+            if split[found]:
+                names = errors.named(errors.whole[errors.whole_start[found] : errors.whole_start[found + 1]])
+                lines[place] = f"error({errors.probability[found].item()!r}) {names}"
+            found += 1
+    return stim.DetectorErrorModel("\n".join(lines)), int(split.sum())
 
 
 def prior_llr(priors: np.ndarray) -> np.ndarray:

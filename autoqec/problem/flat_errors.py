@@ -57,6 +57,10 @@ class FlatErrors:
         """Whether the model suggests a decomposition of any error, or an error has targets that cancel."""
         return self.cancels or len(self.piece_start) - 1 > len(self)
 
+    def named(self, targets: np.ndarray) -> str:
+        """Targets as a model writes them, such as `D0 D3 L1`."""
+        return " ".join(f"D{each}" if each < self.base else f"L{each - self.base}" for each in targets.tolist())
+
     def detectors_of(self, targets: np.ndarray, start: np.ndarray) -> np.ndarray:
         """How many detectors each error, or each piece, flips, int64."""
         before = np.concatenate([[0], np.cumsum(targets < self.base)])

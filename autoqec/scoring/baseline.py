@@ -24,6 +24,7 @@ from autoqec.results.statistics import rate_interval
 from autoqec.scoring.problem_findings import components, degrees, findings
 from autoqec.scoring.recorded_parts import checked_shots, recorded_gain, recorded_parts
 from autoqec.scoring.sampling_advice import sampling_advice
+from autoqec.scoring.split_pairs import split_pairs_finding
 from autoqec.scoring.timed_decoding import Report, TimedDecoding, seconds_with_beliefs
 from autoqec.settings_schema import BUILTIN_PROFILES, Profile
 
@@ -115,22 +116,22 @@ def describe_environment(
     if recording is not None:
         shots = min(shots[0], len(recording.development)), len(recording.holdout)
     time: RoundTime | None = None
+    split: list[dict[str, str]] = []
     try:
         if complete:
             rate, seconds = plain.failures / plain.shots, decoding.drawing_seconds + plain.seconds
             if recording is None:
+                split = split_pairs_finding(problem, environment.decoder, decoders[baseline], registry)
                 sampling = sampling_advice(
                     problem, decoders[baseline], decoding.key, decoding.chunks, rate, seconds / plain.shots
                 )
             time = _round_time(decoding, baseline, loaded, registry, request, shots)
     except KeyboardInterrupt:
         complete = False
-    upper = rate_interval(plain.failures, plain.shots)[1]
     alpha = environment.protocol.alpha
-    gain = resolvable_gain(plain.failures, plain.shots, upper, shots[1], alpha)
-    if recording is not None:
-        gain = recorded_gain(recording, plain, alpha)
-    found = [*findings(problem, plain), *_about_gain(gain, sampling), *_about_references(decoding, baseline, missing)]
+    gain = _gain(plain, shots[1], alpha) if recording is None else recorded_gain(recording, plain, alpha)
+    found = [*findings(problem, plain), *split, *_about_gain(gain, sampling)]
+    found += _about_references(decoding, baseline, missing)
     text = loaded.files[ENVIRONMENT_FILE]
     row: dict[str, Any] = {
         "name": environment.name,
@@ -150,6 +151,12 @@ def describe_environment(
     if recording is not None:
         row["recorded"] = recorded_parts(recording, plain.failures / plain.shots, alpha)
     return cast(EnvironmentRow, row)
+
+
+def _gain(plain: MeasuredDecoder, verdict_shots: int, alpha: float) -> ResolvableGain:
+    """The gain that a verdict's shots can show."""
+    upper = rate_interval(plain.failures, plain.shots)[1]
+    return resolvable_gain(plain.failures, plain.shots, upper, verdict_shots, alpha)
 
 
 def _round_time(

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import stim
 
 from autoqec.counted_words import counted
 from autoqec.errors import UsageError
 from autoqec.plugins import Registry
 from autoqec.problem.environment import Choice
+from autoqec.problem.flat_errors import flat_errors
 from autoqec.problem.problem import Problem
 from autoqec.problem.sampling import CHUNK_SHOTS, Shots
 from autoqec.scoring.fault_sets import how_many, listed, odds, shots_of, shots_with
@@ -140,9 +140,10 @@ def why_no_strata(problem: Problem) -> str | None:
             problem.circuit.detector_error_model(approximate_disjoint_errors=False)
         except ValueError:
             return "the noise has errors that exclude each other, so mechanisms do not fire independently"
-    for instruction in problem.dem:
-        if instruction.type == "error" and _unseen(instruction):
-            return "an error flips an observable and no detector, so it is no mechanism, but it makes shots fail"
+    errors = flat_errors(problem.dem)
+    seen = errors.detectors_of(errors.whole, errors.whole_start) > 0
+    if (~seen & (np.diff(errors.whole_start) > 0) & (errors.probability > 0)).any():
+        return "an error flips an observable and no detector, so it is no mechanism, but it makes shots fail"
     return None
 
 
@@ -159,13 +160,6 @@ def refuse_near_ml(references: Sequence[Choice], registry: Registry) -> None:
                 hint=f"leave out the reference {choice.label}, or protocol.sampling; then autoqec env check ENV",
                 code="no_strata",
             )
-
-
-def _unseen(instruction: stim.DemInstruction) -> bool:
-    seen = [t.val for t in instruction.targets_copy() if t.is_relative_detector_id()]
-    flipped = [t.val for t in instruction.targets_copy() if t.is_logical_observable_id()]
-    odd = any(flipped.count(each) % 2 for each in flipped)
-    return instruction.args_copy()[0] > 0 and odd and not any(seen.count(each) % 2 for each in seen)
 
 
 def _tables(odd: np.ndarray, most: int) -> np.ndarray:

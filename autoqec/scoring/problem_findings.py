@@ -8,6 +8,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from autoqec.problem.flat_errors import flat_errors
 from autoqec.problem.problem import Problem
 from autoqec.results.measured_decoder import MeasuredDecoder
 
@@ -78,15 +79,12 @@ def _silent(problem: Problem) -> np.ndarray:
 
 def _unseen(problem: Problem) -> float:
     """Probability that an error without detectors flips an observable; no decoder can correct it."""
-    none = 1.0
-    for instruction in problem.dem:
-        targets = instruction.targets_copy()
-        if instruction.type == "error" and targets and all(target.is_logical_observable_id() for target in targets):
-            none *= 1 - instruction.args_copy()[0]
-    return 1 - none
+    errors = flat_errors(problem.dem)
+    sizes = errors.detectors_of(errors.whole, errors.whole_start)
+    unseen = (sizes == 0) & (np.diff(errors.whole_start) > 0)
+    return float(1 - np.prod(1 - errors.probability[unseen]))
 
 
 def _twins(problem: Problem) -> int:
-    start = problem.mechanisms.start
-    syndromes = [problem.mechanisms.detector[i:j].tobytes() for i, j in pairwise(start)]
-    return len(syndromes) - len(set(syndromes))
+    data, ends = problem.mechanisms.detector.tobytes(), (4 * problem.mechanisms.start.astype(np.int64)).tolist()
+    return len(problem.mechanisms) - len({data[i:j] for i, j in pairwise(ends)})

@@ -6,11 +6,10 @@ import threading
 from functools import cached_property
 
 import numpy as np
-import pymatching
 
 from .gap_forced import ForcedClass
 from .gap_kernel import ABOVE, TOO_LARGE, Room, gaps, room_for
-from .gap_tables import NO_WAY, StaticGraph, Tables, local_tables, observable_graph, static_graph, tables_of
+from .gap_tables import NO_WAY, StaticGraph, Tables, local_tables, observable_graph, tables_of
 
 #: The first limit of a search, in nats; each of the next is twice the one before. Beyond the last, PyMatching is faster.
 _FIRST_LIMIT, _LAST_SEARCH = 8.0, 16.0
@@ -32,21 +31,18 @@ class Gaps:
     """Complementary gaps on the weights of a PyMatching decoder.
 
     Args:
-        matching: The decoder.
-        detectors: Detectors per shot.
+        graph: The graph of the decoder.
         observables: Observables per shot.
     """
 
-    def __init__(self, matching: pymatching.Matching, detectors: int, observables: int) -> None:
-        self._matching = matching
-        self._detectors = detectors
+    def __init__(self, graph: StaticGraph, observables: int) -> None:
+        self._graph = graph
         self._observables = observables
 
     @cached_property
     def _each(self) -> list[_OneObservable]:
-        graph = static_graph(self._matching, self._detectors, self._observables)
         share = _MOST_BYTES // max(1, self._observables)
-        return [_OneObservable(graph, observable, share) for observable in range(self._observables)]
+        return [_OneObservable(self._graph, observable, share) for observable in range(self._observables)]
 
     def of(
         self, syndromes: np.ndarray, answers: np.ndarray, weights: np.ndarray, invalid: np.ndarray, at_most: float

@@ -30,11 +30,11 @@ class ForcedClass:
             here, there = max(a, b), min(a, b)
             nats = weight / graph.per_nat
             if there >= 0:
-                matching.add_edge(here, there, weight=nats)
+                matching.add_edge(here, there, weight=nats, merge_strategy="smallest-weight")
             elif odd:
-                matching.add_edge(here, detectors, weight=nats)
+                matching.add_edge(here, detectors, weight=nats, merge_strategy="smallest-weight")
             else:
-                matching.add_boundary_edge(here, weight=nats)
+                matching.add_boundary_edge(here, weight=nats, merge_strategy="smallest-weight")
         self._matching = matching
 
     def weights(self, syndromes: np.ndarray, sides: np.ndarray) -> np.ndarray:

@@ -94,6 +94,18 @@ def static_graph(matching: pymatching.Matching, detectors: int, observables: int
     flips = np.zeros((len(edges), observables), dtype=np.bool_)
     for edge, (_, _, fields) in enumerate(edges):
         flips[edge, list(fields["fault_ids"])] = True
+    return graph_of(ends, weights, flips, detectors)
+
+
+def graph_of(ends: np.ndarray, weights: np.ndarray, flips: np.ndarray, detectors: int) -> StaticGraph:
+    """Lay out a graph, which may have parallel edges.
+
+    Args:
+        ends: Detectors of each edge, int32 `[edges, 2]`, -1 for the boundary.
+        weights: In nats, float64 `[edges]`.
+        flips: Observables of each, bool `[edges, observables]`.
+        detectors: How many detectors there are.
+    """
     toggled = np.zeros(detectors, dtype=np.bool_)
     for pair in ends[weights < 0]:
         toggled[pair[pair >= 0]] ^= True

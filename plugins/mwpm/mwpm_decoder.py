@@ -16,6 +16,7 @@ from autoqec.decoding.array_checks import check_beliefs, check_syndromes
 from autoqec.decoding.decoder_contract import Decoded, Solutions
 from autoqec.decoding.edges import EdgeUses, edge_log_odds, edge_log_odds_gradient, edge_uses
 from autoqec.errors import UsageError
+from autoqec.problem.dem import Pieces
 from autoqec.problem.problem import Problem
 
 from .boundary_sweeps import Sweeps, sweeps_of
@@ -24,9 +25,11 @@ from .classes import add_gap, gap_loss
 from .cover import Cover, double_cover
 from .forced_classes import ForcedClasses
 from .gap import Gaps
+from .gap_tables import graph_of, static_graph
 from .general import GeneralSolver
 from .matching_graph import Graph, matching_graph
 from .matching_kernel import INFEASIBLE, TOO_LARGE, WEIGHTS_PER_NAT, match
+from .parallel_edges import OneEdgeEach, has_parallel, one_edge_each, pieces_of, weights_of, with_likeliest_observables
 from .weighing import Makings, makings
 
 #: Shots per call of the kernel: enough to make the overhead of a call negligible, few enough for the cache.
@@ -88,14 +91,29 @@ class _Static:
         return {"_problem": self._problem, "_correlated": self._correlated}
 
     @cached_property
+    def _pieces(self) -> Pieces:
+        return pieces_of(self._problem)
+
+    @cached_property
+    def _chosen(self) -> OneEdgeEach | None:
+        """The choice among parallel edges; None if there are none, and PyMatching reads the error model as it is."""
+        return one_edge_each(self._problem, self._pieces) if has_parallel(self._pieces) else None
+
+    @cached_property
     def _matching(self) -> pymatching.Matching:
-        return pymatching.Matching.from_detector_error_model(
-            self._problem.dem, **({"enable_correlations": True} if self._correlated else {})
-        )
+        if self._correlated:
+            parallel = has_parallel(self._pieces)
+            dem = with_likeliest_observables(self._problem, self._pieces) if parallel else self._problem.dem
+            return pymatching.Matching.from_detector_error_model(dem, enable_correlations=True)
+        return pymatching.Matching.from_detector_error_model(self._chosen.dem if self._chosen else self._problem.dem)
 
     @cached_property
     def _gaps(self) -> Gaps:
-        return Gaps(self._matching, self._problem.num_detectors, self._problem.num_observables)
+        detectors, observables = self._problem.num_detectors, self._problem.num_observables
+        if self._chosen is None:
+            return Gaps(static_graph(self._matching, detectors, observables), observables)
+        flips = np.unpackbits(self._pieces.observables, axis=1, count=observables, bitorder="little").astype(np.bool_)
+        return Gaps(graph_of(self._pieces.ends, weights_of(self._pieces), flips, detectors), observables)
 
     def with_gaps(self, syndromes: np.ndarray, at_most: float) -> tuple[Decoded, np.ndarray]:
         """Decode, and compute the gap of each answer in nats, exact up to `at_most`."""
@@ -103,6 +121,8 @@ class _Static:
         observables, weights = self._matching.decode_batch(
             syndromes, bit_packed_shots=True, bit_packed_predictions=True, return_weights=True
         )
+        if self._chosen is not None:
+            observables, weights = observables ^ self._chosen.granted, weights + self._chosen.offset
         decoded = Decoded(np.ascontiguousarray(observables), invalid)
         return decoded, self._gaps.of(syndromes, decoded.observables, weights, invalid, at_most)
 
@@ -129,16 +149,23 @@ class _Static:
         observables = self._matching.decode_batch(
             syndromes, bit_packed_shots=True, bit_packed_predictions=True, **options
         )
+        if self._chosen is not None and not self._correlated:
+            observables = observables ^ self._chosen.granted
         return Decoded(np.ascontiguousarray(observables), invalid)
 
 
 def odd_islands(syndromes: np.ndarray, graph: Graph) -> np.ndarray:
     """Return the shots with an odd number of defects in a component without boundary, bool `[shots]`: no error explains them."""
     bits = np.unpackbits(syndromes, axis=1, count=len(graph.island), bitorder="little")
-    members = np.zeros((len(graph.island), graph.islands), dtype=np.float32)
-    inside = np.flatnonzero(graph.island >= 0)
-    members[inside, graph.island[inside]] = 1.0
-    return ((bits.astype(np.float32) @ members) % 2 != 0).any(axis=1)
+    shot, detector = np.nonzero(bits)
+    inside = graph.island[detector] >= 0
+    # One number for each shot and component that has defects: memory goes by defects, however many components there are.
+    place, defects = np.unique(
+        shot[inside] * graph.islands + graph.island[detector[inside]].astype(np.int64), return_counts=True
+    )
+    odd = np.zeros(len(syndromes), dtype=np.bool_)
+    odd[place[defects % 2 == 1] // max(graph.islands, 1)] = True
+    return odd
 
 
 class CompiledCorrelated:

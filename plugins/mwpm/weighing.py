@@ -49,20 +49,19 @@ def makings(edges: Edges, llr: np.ndarray) -> Makings:
         llr: Prior log-likelihood ratio of each mechanism, float32 `[mechanisms]`.
     """
     alone = np.full(len(edges), np.inf, dtype=np.float64)
-    joints: list[tuple[tuple[int, ...], float]] = []
-    for mechanism, weight in enumerate(llr.tolist()):
-        found, count = np.unique(
-            edges.of_mechanism[edges.start[mechanism] : edges.start[mechanism + 1]], return_counts=True
-        )
-        made = tuple(found[count % 2 == 1].tolist())
-        if len(made) == 1:
-            alone[made[0]] = min(alone[made[0]], weight)
-        elif made:
-            joints.append((made, weight))
-    single = np.where(np.isinf(alone), LLR_BOUND, alone)
-    for made, weight in joints:
+    weights = llr.astype(np.float64)
+    edge, start = _odd_edges(edges)
+    sizes = np.diff(start)
+    lone = np.flatnonzero(sizes == 1)
+    np.minimum.at(alone, edge[start[lone]], weights[lone])
+    several = np.flatnonzero(sizes > 1).tolist()
+    every, begin, price = edge.tolist(), start.tolist(), weights.tolist()
+    joints = [(tuple(every[begin[each] : begin[each + 1]]), price[each]) for each in several]
+    missing = np.isinf(alone)
+    single = np.where(missing, LLR_BOUND, alone)
+    for made, weight in joints if missing.any() else ():
         for each in made:
-            if np.isinf(alone[each]):
+            if missing[each]:
                 others = sum(single[other] for other in made if other != each)
                 single[each] = min(single[each], weight + others)
     joints.sort()
@@ -75,6 +74,15 @@ def makings(edges: Edges, llr: np.ndarray) -> Makings:
         joint=np.arange(len(joints), dtype=np.int32),
         joint_start=np.concatenate([[0], np.cumsum(np.bincount(first, minlength=len(edges)))]).astype(np.int32),
     )
+
+
+def _odd_edges(edges: Edges) -> tuple[np.ndarray, np.ndarray]:
+    """The edges that each mechanism has an odd number of times, ascending, and where each mechanism's start."""
+    mechanisms = len(edges.start) - 1
+    owner = np.repeat(np.arange(mechanisms, dtype=np.int64), np.diff(edges.start))
+    pairs, count = np.unique(owner * len(edges) + edges.of_mechanism, return_counts=True)
+    owner, edge = np.divmod(pairs[count % 2 == 1], len(edges))
+    return edge, np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=mechanisms))])
 
 
 @piece

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from autoqec.decoding.flipping import syndromes_of_mechanisms
+from autoqec.decoding.flipping import Flips
 from autoqec.decoding.sum_product import Propagated
 from autoqec.problem.problem import Problem
 
@@ -30,7 +30,7 @@ class LdpcPropagation:
 
         self._ldpc: Any = BpDecoder(**config.for_ldpc(problem), input_vector_type="syndrome")
         self._problem = problem
-        self._syndromes = syndromes_of_mechanisms(problem)
+        self._flips = Flips(problem)
         self._one_at_a_time = Lock()
 
     def run(self, syndromes: np.ndarray, *, beliefs: bool = False) -> Propagated:
@@ -42,7 +42,7 @@ class LdpcPropagation:
         for shot, syndrome in enumerate(syndromes):
             fired, told = self._one(np.unpackbits(syndrome, count=problem.num_detectors, bitorder="little"))
             # A message can become NaN, and a hard decision on NaN can explain the syndrome by chance.
-            right = np.array_equal(np.bitwise_xor.reduce(self._syndromes[fired], axis=0), syndrome)
+            right = np.array_equal(self._flips.of(fired), syndrome)
             explained[shot] = right and not np.isnan(told).any()
             if explained[shot]:
                 observables[shot] = np.bitwise_xor.reduce(problem.mechanisms.observables[fired], axis=0)

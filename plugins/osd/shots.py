@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from autoqec.decoding.decoder_contract import Decoded
-from autoqec.decoding.flipping import syndromes_of_mechanisms
+from autoqec.decoding.flipping import Flips
 from autoqec.problem.problem import Problem
 
 
@@ -22,7 +22,7 @@ class ByShot:
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
-        self._syndromes = syndromes_of_mechanisms(problem)
+        self._flips = Flips(problem)
         self._one_at_a_time = Lock()
 
     def decode(
@@ -50,8 +50,7 @@ class ByShot:
             fired = np.flatnonzero(correct(int(shot), bits))
             if mechanisms is not None:
                 mechanisms[shot, fired] = True
-            explained = np.bitwise_xor.reduce(self._syndromes[fired], axis=0)
-            if np.array_equal(explained, syndromes[shot]):
+            if np.array_equal(self._flips.of(fired), syndromes[shot]):
                 observables[shot] = np.bitwise_xor.reduce(problem.mechanisms.observables[fired], axis=0)
             else:
                 invalid[shot] = True

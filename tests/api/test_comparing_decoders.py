@@ -1,4 +1,4 @@
-"""Comparing decoders from Python: decoders by name or as rounds, on what is in memory, with the figures of the record."""
+"""Comparing and sweeping from Python: decoders by name or as rounds, on what is in memory, with the figures of the record."""
 
 import json
 
@@ -86,8 +86,36 @@ def test_what_is_saved_is_what_the_command_reads(compared, tmp_path, capsys):
         (lambda lab: autoqec.compare(["mwpm", "osd"], CIRCUIT, baseline="bp_lsd"), UsageError, "none of the decoders"),
         (lambda lab: autoqec.compare(["mwpm", "osd"], "nowhere", lab=lab), NotFoundError, "no environment named"),
         (lambda lab: autoqec.compare(["mwpm", f"exp/{RUN}/9"], CIRCUIT, lab=lab), NotFoundError, "no round"),
+        (lambda lab: autoqec.sweep([], "tiny", lab=lab), UsageError, "at least one decoder"),
+        (lambda lab: autoqec.sweep(["mwpm"], "tiny", p=[2.0], lab=lab), UsageError, "p"),
+        (lambda lab: autoqec.sweep(["mwpm"], "tiny", max_shots=0, lab=lab), UsageError, "at least one shot"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_counted(lab, act, kind, said):
     with pytest.raises(kind, match=said):
         act(lab)
+
+
+def test_a_sweep_counts_a_family(lab, tmp_path):
+    events = []
+    found = autoqec.sweep(
+        ["mwpm"],
+        "tiny",
+        sets={"code.distance": [3, 5]},
+        p=[0.01, 0.02],
+        max_shots=500,
+        jobs=1,
+        lab=lab,
+        progress=events.append,
+    )
+    assert [(row["distance"], row["p"]) for row in found.rows()] == [(3, 0.01), (5, 0.01), (3, 0.02), (5, 0.02)]
+    assert all(0 < row["shots"] <= 500 for row in found.rows())
+    assert repr(found) == "<4 points of tiny, rates per shot>"
+    assert "<table>" in found._repr_html_()
+    assert len(found.suppressions) == 2
+    assert list(found.left_out) == []
+    assert events
+    found.plot(tmp_path / "sweep.svg")
+    assert (tmp_path / "sweep.svg").read_text().startswith("<?xml")
+    with pytest.raises(UsageError):
+        found.plot(tmp_path / "sweep.txt")

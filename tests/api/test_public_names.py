@@ -14,6 +14,7 @@ PAGE = (Path(__file__).parents[2] / "docs/python.md").read_text()
 NAMES = {
     "AutoQECError": {"at", "code", "exit_code"},
     "DecoderComparison": {"pairs", "save", "save_csv", "shown", "word"},
+    "DecoderSweep": {"crossings", "left_out", "plot", "shown", "suppressions"},
     "Environment": {
         "check", "decoder", "files", "from_circuit", "from_dem", "from_matrices", "identity", "loaded", "name", "open",
         "problem", "save", "story", "to_row",
@@ -33,6 +34,7 @@ NAMES = {
     "hookimpl": set(),
     "init": set(),
     "open": set(),
+    "sweep": set(),
 }  # fmt: skip
 
 

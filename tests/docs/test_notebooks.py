@@ -105,7 +105,10 @@ def test_bringing_your_own_code_runs(tmp_path, monkeypatch, capsys):
 def test_comparing_decoders_runs(tmp_path, monkeypatch):
     """With fewer shots; `test_it_runs_in_a_kernel` draws all."""
     monkeypatch.chdir(tmp_path)
-    names = in_this_process(by_name("compare-decoders"), **{"40000shots": "1500shots", "4_000": "200", "0.2,": "0,"})
+    fewer = {"40000shots": "1500shots", "0.2,": "0,", "=40_000": "=200", "4_000": "200"}
+    names = in_this_process(by_name("compare-decoders"), **fewer)
     rows = names["found"].rows()
     assert [(row["decoder"], row["shots"]) for row in rows] == [("mwpm", 1500), ("mwpm_correlated", 1500), ("osd", 200)]
     assert [row["failed"] for row in rows] == [None] * 3
+    assert all(0 < row["shots"] <= 200 for row in names["swept"].rows())
+    assert (tmp_path / "sweep.svg").exists()
