@@ -44,13 +44,29 @@ def test_what_is_loaded_answers_alike(folder, package):
 def test_its_loader_runs_without_a_lab(folder, tmp_path):
     code = (
         "import predecoder, numpy as np\n"
-        "decoded = predecoder.decoder().decode(np.zeros((3, 5), dtype=np.uint8))\n"
-        "print(decoded.observables.tolist(), sorted(predecoder.decoders())[0])\n"
+        "flips = predecoder.decoder().decode(np.zeros((3, 5), dtype=np.uint8))\n"
+        "print(flips.tolist(), sorted(predecoder.decoders())[0])\n"
+        "import doctest\n"
+        "assert doctest.testmod(predecoder).attempted > 5\n"
+        f"readme = open({str(folder / 'README.md')!r}).read()\n"
+        f"import os; os.chdir({str(folder)!r})\n"
+        "exec(readme.split('```python\\n')[1].split('```')[0])\n"
+        "assert 0 < wrong.mean() < 0.3\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(folder)}, capture_output=True, text=True
     )
-    assert done.stdout == "[[0], [0], [0]] autoqec:exp/here/1\n", done.stderr
+    first, mean = done.stdout.splitlines()  # a doctest that failed would print more
+    assert (first, 0 < float(mean) < 0.3) == ("[[0], [0], [0]] autoqec:exp/here/1", True), done.stderr
+
+
+def test_a_result_is_no_array_and_says_so(folder):
+    loaded = open_folder(folder)
+    shots = sample_chunk(loaded.problem, 2)
+    decoded = loaded.decode(shots.syndromes)
+    for compare in (lambda: decoded != shots.observables, lambda: shots.observables == decoded):
+        with pytest.raises(TypeError, match="compare its `observables`"):
+            compare()
 
 
 def test_a_folder_that_holds_something_is_left_alone(package, tmp_path):
