@@ -13,7 +13,15 @@ from typing import Any
 
 from autoqec.canonical import content_hash
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
-from autoqec.results.decoder_comparison import MOST_DECODERS, SCHEMA, ComparedPart, Comparison, comparison_json
+from autoqec.results.decoder_comparison import (
+    KEYED,
+    MOST_DECODERS,
+    RECORDED,
+    SCHEMA,
+    ComparedPart,
+    Comparison,
+    comparison_json,
+)
 from autoqec.results.note_form import Malformed, read_record
 from autoqec.results.sinter_rows import SinterRow, header
 from autoqec.size_limits import in_words
@@ -136,6 +144,11 @@ def _impossible(comparison: Comparison) -> str:
         return "baseline is none of the decoders"
     if comparison.shots.key and not _SHA256.fullmatch(comparison.shots.key):
         return "shots.key is not 64 hexadecimal digits"
+    shots = comparison.shots
+    if shots.kind not in (KEYED, RECORDED):
+        return "shots.kind is neither keyed nor recorded"
+    if shots.kind == RECORDED and not (shots.files and shots.total is not None and comparison.total <= shots.total):
+        return "shots does not name the files that were read, with at least as many shots as were decoded"
     if len(comparison.parts) > _MOST_PARTS:
         return f"it has more than {_MOST_PARTS:,} parts"
     for place, part in enumerate(comparison.parts):
