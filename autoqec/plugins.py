@@ -446,13 +446,17 @@ def _add(registry: Registry, offer: Registration) -> None:
     registry.entries[offer.kind, offer.name] = offer
 
 
-def missing_packages(registry: Registry) -> dict[str, str]:
+def missing_packages(registry: Registry, of: Iterable[Registration] | None = None) -> dict[str, str]:
     """Registered names that need a distribution that is not installed: name → the command that installs it.
 
     The capability `needs` of a registration names the distribution; nothing is imported to find out.
+
+    Args:
+        registry: Installed plugins.
+        of: The registrations to look at; all of them without it.
     """
     missing = {}
-    for entry in registry.all():
+    for entry in registry.all() if of is None else of:
         distribution = str(entry.capabilities.get("needs", ""))
         try:
             version(distribution.partition("[")[0] or "autoqec")

@@ -272,5 +272,18 @@ class Estimating(Protocol):
         ...
 
 
+@runtime_checkable
+class CheckingAgent(Protocol):
+    """An agent that needs a key, a program or a login says before a round begins whether it has them."""
+
+    def require_ready(self) -> None:
+        """Check what can be known without asking anybody. It takes no money, and no network.
+
+        Raises:
+            AgentUnavailable: It cannot be asked.
+        """
+        ...
+
+
 def ignore(progress: Progress) -> None:
     """A report that nobody reads."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from autoqec.agents.agent_contract import ROLES
 from autoqec.cli import shared_options as options
 from autoqec.cli.lab import open_lab, run_session
 from autoqec.counted_words import counted
@@ -75,9 +77,11 @@ def command(
         check_plot(Path(plot))
     if not dry_run:
         require_writable(ledger)
-    code = 0
+    code, absent = 0, {} if dry_run else _absent(ledger, registry, settings, arms, rounds)
     for arm in arms:
-        problem = _run(ledger, registry, settings, arm, wanted, rounds, dry=dry_run, quiet=quiet)
+        problem = absent.get(arm.agent) or _run(
+            ledger, registry, settings, arm, wanted, rounds, dry=dry_run, quiet=quiet
+        )
         if problem is not None:
             say(f"{arm.run}: {problem.problem}" + (f"; {problem.hint}" if problem.hint else ""))
             code = max(code, 4 if isinstance(problem, BudgetSpentError) else 1)
@@ -91,6 +95,28 @@ def command(
         plot_comparison(results, Path(plot), title)
         say(f"wrote {plot}")
     return code
+
+
+def _absent(
+    ledger: Ledger, registry: Registry, settings: Settings, arms: Sequence[Arm], rounds: int
+) -> dict[str, AutoQECError]:
+    """Find out, before the first of them runs, which agents that have rounds to run cannot be asked, and say why."""
+    from autoqec.agents.agent_contract import AgentUnavailable
+    from autoqec.errors import MissingPackageError
+    from autoqec.loop.agent_runs import arm_settings, rounds_of
+    from autoqec.loop.preflight import require_agents
+    from autoqec.views.console import say
+
+    found: dict[str, AutoQECError] = {}
+    for arm in arms:
+        if arm.agent not in found and len(rounds_of(ledger, arm)) < rounds:
+            own = arm_settings(settings, registry, arm, 0.0)
+            try:
+                require_agents(registry, own, {role: own[role] for role in ROLES})
+            except (AgentUnavailable, MissingPackageError) as error:
+                found[arm.agent] = error
+                say(f"{arm.agent} is left out: {error.problem}")
+    return found
 
 
 def _run(

@@ -9,6 +9,8 @@ import click
 from autoqec.cli import shared_options as options
 from autoqec.cli.lab import open_lab, run_session, share_results, waits
 from autoqec.counted_words import counted
+from autoqec.errors import AutoQECError
+from autoqec.plugin_errors import one_line
 
 
 @click.command()
@@ -21,12 +23,12 @@ def command(run: str | None, abandon: str | None, force: bool, as_json: bool, qu
     """Finish interrupted rounds, each from the first step whose result is not in git.
 
     RUN limits this to one run. If a round cannot continue, the command reports it, finishes the others, and exits with
-    code 1. As for `autoqec round`, the exit code is also 1 if rounds ended and none completed.
+    code 1, or 4 if a budget is spent. As for `autoqec round`, the exit code is also 1 if rounds ended and none completed.
     """
     import socket
 
     from autoqec.agents.agent_contract import ReplyAwaited
-    from autoqec.errors import AutoQECError, BudgetSpentError
+    from autoqec.errors import BudgetSpentError
     from autoqec.history import load_run, parse_round_name, require_writable
     from autoqec.loop.one_round import abandon_round, interrupted_rounds, open_rounds, resume_round
     from autoqec.plugins import load_plugins
@@ -58,20 +60,36 @@ def command(run: str | None, abandon: str | None, force: bool, as_json: bool, qu
         say(f"nothing to resume: no round {where}was interrupted{beside}")
         return 0
     registry = load_plugins()
-    failed, ended = False, []
+    worst, ended = 0, []
     for claim in claims:
+        name = f"{claim.run}/{claim.number}"
         try:
             with run_session(ledger, registry, settings, load_run(ledger, claim.run), quiet=quiet) as session:
                 record = resume_round(session, claim, force=force)
-                show(record)
-                ended.append(record.status)
-                share_results(session)
-        except BudgetSpentError:
-            raise
         except ReplyAwaited as error:
             waits(error)
-        except AutoQECError as error:
-            failed = True
-            hint = error.hint or f"autoqec resume --abandon {claim.run}/{claim.number}"
-            print_error(AutoQECError(f"round {claim.run}/{claim.number} cannot continue: {error.problem}", hint=hint))
-    return 1 if failed or (ended and not set(COMPLETE) & set(ended)) else 0
+            continue
+        except Exception as error:  # whatever it is, the other rounds go on
+            if click.get_current_context().find_root().params["traceback"]:
+                raise
+            told = _told(error, name)
+            worst = max(worst, told.exit_code if isinstance(error, BudgetSpentError) else 1)
+            print_error(told)
+            continue
+        show(record)
+        ended.append(record.status)
+        share_results(session)
+    return worst or int(bool(ended) and not set(COMPLETE) & set(ended))
+
+
+def _told(error: Exception, name: str) -> AutoQECError:
+    """Say which round cannot continue, why, and how to go on or end it."""
+    if not isinstance(error, AutoQECError):
+        error = AutoQECError(f"internal error: {one_line(error)}", hint="autoqec --traceback resume shows where")
+    end = f"autoqec resume --abandon {name}"
+    hint = error.hint or end
+    if end not in hint:
+        hint += f"; or end the round: {end}"
+    told = AutoQECError(f"round {name} cannot continue: {error.problem}", hint=hint)
+    told.exit_code = error.exit_code
+    return told

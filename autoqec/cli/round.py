@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +84,7 @@ def command(
     from autoqec.plugins import load_plugins
     from autoqec.results.rungs import COMPLETE
     from autoqec.views.round_text import round_printer
+    from autoqec.whole_files import require_place
 
     _check_origin(origin, untrained, alone=not (dry_run or record or replay))
     ledger, settings = open_lab({**flags, "default_env": env})
@@ -94,8 +94,7 @@ def command(
     tape = _tape(replay, ledger)
     if tape is not None:
         run_name, seed, env = tape.head["run"], int(tape.head["seed"], 16), env or tape.head["env"]
-    open_here = partial(
-        open_run,
+    run = open_run(
         ledger,
         registry,
         env=env or settings["default_env"],
@@ -103,18 +102,21 @@ def command(
         run_name=run_name,
         fresh=fresh,
         seed=seed,
+        dry=True,
     )
     if origin is not None:
-        check_origin(ledger, open_here(dry=True), origin)
-    run = open_here(dry=dry_run)
+        check_origin(ledger, run, origin)
     _check_tape(tape, replay, run)
-    recorder = Recorder(Path(record), run_head(run)) if record else None
+    if record:
+        require_place(Path(record))
     show = round_printer(ledger, as_json)
-    with run_session(ledger, registry, settings, run, quiet=quiet, recorder=recorder, tape=tape) as session:
-        for role in () if tape else ROLES:
-            make_agent(session, role, settings[role])  # refuse wrong options before a round is claimed
+    with run_session(ledger, registry, settings, run, quiet=quiet, tape=tape) as session:
         if dry_run:
+            for role in () if tape else ROLES:
+                make_agent(session, role, settings[role])  # refuses wrong options
             return _dry(session, rounds, as_json)
+        _begin(session, alone=origin is not None and rounds == 1)
+        session.recorder = Recorder(Path(record), run_head(run)) if record else None
 
         def finished(record: RoundRecord) -> None:
             show(record)
@@ -133,6 +135,17 @@ def command(
     return 0 if any(record.status in COMPLETE for record in [*first, *records]) else 1
 
 
+def _begin(session: Session, *, alone: bool) -> None:
+    """Record a new run, once all is there that its rounds need; of a round that is carried over `alone`, the Analyst is."""
+    from autoqec.history import list_runs, record_run
+    from autoqec.loop.preflight import agents_to_ask, require_ready
+
+    asked = agents_to_ask(session)
+    require_ready(session, {role: name for role, name in asked.items() if role == "analyst" or not alone})
+    if all(known.name != session.run.name for known in list_runs(session.ledger)):
+        record_run(session.ledger, session.run)
+
+
 def _check_origin(origin: str | None, untrained: bool, *, alone: bool) -> None:
     from autoqec.errors import UsageError
 
@@ -143,8 +156,10 @@ def _check_origin(origin: str | None, untrained: bool, *, alone: bool) -> None:
 
 def _carried_round(session: Session, origin: str, *, untrained: bool) -> RoundRecord:
     from autoqec.loop.carried_start import carried_start
+    from autoqec.loop.many_rounds import require_a_rounds_time
     from autoqec.loop.one_round import run_round
 
+    require_a_rounds_time(session)
     return run_round(session, *carried_start(session, origin, untrained=untrained))
 
 

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
 from autoqec.problem.problem import Problem
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Decoded:
-    """A decoder's result for a batch of shots.
+    """A decoder's result for a batch of shots. It is no array: what compares it with one is stopped by an error.
 
     Attributes:
         observables: Predicted logical flips, bit-packed little-endian, uint8 `[shots, ceil(observables / 8)]`.
@@ -25,6 +25,14 @@ class Decoded:
 
     observables: np.ndarray
     invalid: np.ndarray
+
+    #: numpy leaves operators to this class; its own answer would be an array in which every element differs.
+    __array_ufunc__: ClassVar[None] = None
+
+    def __eq__(self, other: object) -> bool:
+        raise TypeError("Decoded holds arrays: compare its `observables`, or ask `failures(truth)`")
+
+    __hash__ = None  # type: ignore[assignment]
 
     def failures(self, truth: np.ndarray) -> np.ndarray:
         """Return the shots with a wrong observable or without a valid result, bool `[shots]`.

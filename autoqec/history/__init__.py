@@ -66,6 +66,7 @@ if TYPE_CHECKING:
         list_runs,
         load_run,
         new_run_name,
+        record_run,
         start_run,
     )
     from autoqec.history.rounds.trailers import RoundIdentity, build_message, parse_message
@@ -155,6 +156,7 @@ __all__ = [
     "read_lines",
     "read_notes",
     "read_run",
+    "record_run",
     "remember_heads",
     "repair",
     "require_reachable",
@@ -230,6 +232,7 @@ __getattr__ = lazy_names(
             "Run",
             "check_run_name",
             "describe_run",
+            "record_run",
             "list_runs",
             "load_run",
             "new_run_name",

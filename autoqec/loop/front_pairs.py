@@ -8,6 +8,7 @@ from dataclasses import replace
 from autoqec.history import load_run
 from autoqec.loop.identity import require_identity
 from autoqec.loop.own_records import note_own
+from autoqec.loop.preflight import require_judge
 from autoqec.loop.round_state import RoundState
 from autoqec.loop.session import Session
 from autoqec.problem.streams import derive_key
@@ -48,6 +49,7 @@ def head_to_head(
     (a, first), (b, second) = rounds
     for state in (first, second):
         require_identity(session.ledger, load_run(session.ledger, state.claim.run), state)
+    require_judge(session)
     secret = os.urandom(32)
     key = derive_key(
         secret, "autoqec/duel/v1", session.environment.identity, *sorted(s.sealed.digest for s in (first, second))

@@ -8,25 +8,21 @@ from typing import Any
 
 from autoqec.decoding.compile_decoder import compile_decoder
 from autoqec.errors import AutoQECError, BudgetSpentError, UsageError
-from autoqec.history import looks_at, read_chain, remember_heads, write_lock
+from autoqec.history import read_chain, remember_heads, write_lock
 from autoqec.history.reading.trust_policy import trusted
 from autoqec.loop.identity import require_identity, sealed_parents
 from autoqec.loop.own_records import note_own, note_verdict
 from autoqec.loop.parents import composed_parents
+from autoqec.loop.preflight import NEW_RUN, NO_STRONG_REFERENCE, next_recorded_look, require_judge
 from autoqec.loop.round_state import RoundState
 from autoqec.loop.session import Session
 from autoqec.problem.environment import Choice
 from autoqec.results.audit import level_faults
-from autoqec.results.statistics import attempt_share, look_share, next_look
+from autoqec.results.statistics import attempt_share, look_share
 from autoqec.results.verdict import Verdict
 from autoqec.results.verification_events import Begun
 from autoqec.scoring.verification import verify_in_process
 from autoqec.scoring.verifier_contract import VerificationRequest
-
-#: The value of the setting `strong_reference` that switches it off.
-NO_STRONG_REFERENCE = "none"
-
-_NEW_RUN = "start a new run, which has a budget of its own: autoqec round --new"
 
 
 @dataclass(frozen=True)
@@ -86,7 +82,7 @@ def judge(session: Session, state: RoundState, asked: Asked = Asked(), *, replay
         if replay.evidence.intent:
             about["intent"] = replay.evidence.intent
         return _verify(session, _asked_again(request, replay)).noted(**about)
-    _check_strong_reference(session)
+    require_judge(session)
     if not session.settings["signing_key"] and trusted(session.ledger).signed_only:
         session.event("verdict_unsigned", round=state.claim.number)
     begun, intent = begin_attempt(session, state)
@@ -197,27 +193,6 @@ def _takes(session: Session, kind: str) -> bool:
     return True
 
 
-def _check_strong_reference(session: Session) -> None:
-    """Refuse a decoder that cannot run, before an attempt is spent: it would run last.
-
-    Raises:
-        AutoQECError: There is no such decoder, not for this problem, or its package is not installed.
-    """
-    kind = session.settings["strong_reference"]
-    if kind not in ("", NO_STRONG_REFERENCE):
-        if session.environment.environment.protocol.by_strata:
-            raise UsageError(
-                f"strong_reference: {kind} cannot be compared on shots by strata",
-                hint="set strong_reference to none, or leave out protocol.sampling",
-                code="no_strata",
-            )
-        problem = session.problem
-        try:
-            compile_decoder(Choice(kind=kind), problem, session.registry)
-        except AutoQECError as error:
-            raise error.at("strong_reference") from error
-
-
 def begin_attempt(session: Session, state: RoundState) -> tuple[Begun, str]:
     """Number the attempt and note its intent, under one lock: two concurrent verifiers must not share a number.
 
@@ -238,9 +213,9 @@ def begin_attempt(session: Session, state: RoundState) -> tuple[Begun, str]:
         if attempt is None:
             raise BudgetSpentError(
                 f"the error budget of run {state.claim.run} is spent, by {len(chain.intents)} verifications",
-                hint=_NEW_RUN,
+                hint=NEW_RUN,
             )
-        look = _next_look(session, unsigned_too=unsigned_too)
+        look = next_recorded_look(session, unsigned_too=unsigned_too)
         share = attempt_share(attempt) if look is None else look_share(look)
         recording = None if look is None else session.recording
         begun = Begun(
@@ -254,21 +229,3 @@ def begin_attempt(session: Session, state: RoundState) -> tuple[Begun, str]:
         intent = note_own(session, state, "verdict", begun.to_note()).digest
         remember_heads(session.ledger, state.claim.run)
         return begun, intent
-
-
-def _next_look(session: Session, *, unsigned_too: bool) -> int | None:
-    """The number of the next look at the recording; None where shots are drawn.
-
-    Raises:
-        BudgetSpentError: Its error budget is spent.
-    """
-    if session.recording is None:
-        return None
-    looks = looks_at(session.ledger, session.recording, unsigned_too=unsigned_too)
-    look = next_look(begun.look or 1 for begun in looks.values())
-    if look is None:
-        raise BudgetSpentError(
-            f"the error budget of the recording {session.recording[:12]} is spent, by {len(looks)} looks at its holdout",
-            hint="record further shots, which have a budget of their own",
-        )
-    return look

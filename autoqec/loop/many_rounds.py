@@ -37,7 +37,7 @@ def run_rounds(
     records: list[RoundRecord] = []
     for left in range(rounds, 0, -1):
         session.rounds_left = left
-        _require_a_rounds_time(session)
+        require_a_rounds_time(session)
         records.append(run_round(session))
         finished(records[-1])
         vain = 0 if came_to_something(records[-1]) else vain + (records[-1].status != SCREENED_OUT)
@@ -59,7 +59,12 @@ def seconds_of_a_round(session: Session) -> float | None:
     return median(taken) if taken else None
 
 
-def _require_a_rounds_time(session: Session) -> None:
+def require_a_rounds_time(session: Session) -> None:
+    """Refuse to begin a round that would take longer than what is left of the time.
+
+    Raises:
+        BudgetSpentError: The run's rounds take longer, or no time is left.
+    """
     session.require_time()
     if session.deadline is None:
         return

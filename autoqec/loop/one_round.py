@@ -25,6 +25,7 @@ from autoqec.history import (
     update_claim,
 )
 from autoqec.loop.own_records import own_state
+from autoqec.loop.preflight import agents_to_ask, require_ready
 from autoqec.loop.round_state import PERSON, read_state
 from autoqec.loop.round_steps import STEPS, RoundEnded, end
 from autoqec.loop.session import Session
@@ -43,8 +44,15 @@ def run_round(session: Session, hypothesis: Hypothesis | None = None, proposal: 
         The round as history holds it; how it ended is its `status`, a failed idea is not an exception.
 
     Raises:
-        AutoQECError: Something other than the round's own work failed; the round stays open for `autoqec resume`.
+        AutoQECError: Something is missing that the round needs, and it was not begun; or something other than its own work
+            failed, and it stays open for `autoqec resume`.
     """
+    asked = agents_to_ask(session)
+    if hypothesis is not None:
+        asked.pop("ideator", None)
+    if proposal is not None or (hypothesis is not None and hypothesis.compose == "pure"):
+        asked.pop("coder", None)
+    require_ready(session, asked)
     agents = {role: session.settings[role] for role in ROLES}
     details: dict[str, Any] = {"profile": session.settings.profile.model_dump(), "agents": agents}
     if hypothesis is not None:
@@ -98,8 +106,12 @@ def interrupted_rounds(ledger: Ledger, run: str | None = None) -> list[Claim]:
     return [claim for claim in open_rounds(ledger, run) if claim.waiting or not owner_alive(claim)]
 
 
+def nothing_before(claim: Claim) -> None:
+    """Nothing is to be done before the steps."""
+
+
 def resume_round(
-    session: Session, claim: Claim, *, force: bool = False, before: Callable[[Claim], None] = lambda claim: None
+    session: Session, claim: Claim, *, force: bool = False, before: Callable[[Claim], None] = nothing_before
 ) -> RoundRecord:
     """Take over an interrupted or waiting round, and run it from its first missing step to its end.
 
@@ -109,6 +121,9 @@ def resume_round(
         force: Take it over even if its process is on another host and so may be alive.
         before: Called once the round is this process's, before its steps.
     """
+    waiting = {claim.waiting} if before is not nothing_before else set()  # its reply is about to be kept
+    asked = {role: name for role, name in agents_to_ask(session, claim).items() if role not in waiting}
+    require_ready(session, asked)
     mine = take_over_claim(session.ledger, claim, force=force)
     before(mine)
     return _finish(session, mine)

@@ -83,6 +83,10 @@ class Session:
     deadline: float | None = None
     rounds_left: int | None = None
 
+    #: What was found in order before work began (`autoqec.loop.preflight`): agents by role, and strong references.
+    ready_for: set[tuple[tuple[Role, str], ...]] = field(default_factory=set)
+    strong_references: set[str] = field(default_factory=set)
+
     @property
     def limits(self) -> Limits:
         """The budget of the run's agents."""
@@ -160,21 +164,26 @@ class Session:
 
 
 def make_agent(session: Session, role: Role, name: str) -> Agent:
+    """The agent that plays a role in a session; see `agent_of`."""
+    return agent_of(session.registry, session.settings, role, name)
+
+
+def agent_of(registry: Registry, settings: Settings, role: Role, name: str) -> Agent:
     """The agent that plays a role, with the options that the settings give it.
 
     Raises:
         NotFoundError: There is none of that name.
         UsageError: It does not take these options.
     """
-    entry = session.registry.get("agent", name)
+    entry = registry.get("agent", name)
     roles = entry.capabilities.get("roles", ROLES)
     if role not in roles:
         raise UsageError(
             f"agent {name!r} does not play the {role}", hint=f"it plays: {', '.join(roles)}; autoqec plugins"
         )
-    options = dict(session.settings.agents.get(role, {}))
+    options = dict(settings.agents.get(role, {}))
     if entry.capabilities.get("prices"):
-        options["prices"] = session.settings.prices
+        options["prices"] = settings.prices
     agent: Agent = entry.create(**options)
     return agent
 

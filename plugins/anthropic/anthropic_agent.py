@@ -67,6 +67,10 @@ class AnthropicAgent:
             cost=cost_of([name for name in (answer.model, self._model) if name], self._prices, usages),
         )
 
+    def require_ready(self) -> None:
+        """See `autoqec.agents.agent_contract.CheckingAgent`: there must be a key."""
+        endpoint(self._options)
+
     def _prompt_tokens(self, prompt: Prompt) -> int:
         return count_tokens(prompt.text) + count_tokens(json.dumps(_tool(prompt)))
 

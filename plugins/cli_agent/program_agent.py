@@ -99,9 +99,7 @@ class CliAgent:
         Raises:
             AgentUnavailable: The program is not installed, not logged in, out of its limits or out of time.
         """
-        path = shutil.which(self._name, path=_search_path())
-        if path is None:
-            raise AgentUnavailable(f"the program {self._name} is not on PATH", hint=self._program.install)
+        path = self._path()
         prompt = render(role, context)
         with tempfile.TemporaryDirectory(prefix="autoqec-", ignore_cleanup_errors=True) as name:
             # The program runs in an empty folder, not in the lab; its input files lie next to that folder.
@@ -119,6 +117,16 @@ class CliAgent:
             except OSError as error:
                 raise AgentUnavailable(f"cannot run {path}: {error.strerror}", hint=self._program.install) from error
         return self._read(done, prompt.text)
+
+    def require_ready(self) -> None:
+        """See `autoqec.agents.agent_contract.CheckingAgent`: the program must be installed."""
+        self._path()
+
+    def _path(self) -> str:
+        path = shutil.which(self._name, path=_search_path())
+        if path is None:
+            raise AgentUnavailable(f"the program {self._name} is not on PATH", hint=self._program.install)
+        return path
 
     def _environment(self) -> dict[str, str]:
         names = (*_KEPT, *self._program.variables)

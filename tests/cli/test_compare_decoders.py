@@ -30,7 +30,7 @@ SHORT = ("--circuit", "c.stim", "--until", "1000shots", "--timing", "0", "--key"
 
 def test_a_table_on_stdout_progress_on_stderr_and_a_file_that_repeats_it(run, tmp_path):
     code, out, err = run(
-        "mwpm", "pymatching", *SHORT, "--save", "it.json", "--csv", "it.csv", "--per", "round", "--rounds", "2"
+        "mwpm", "mwpm_correlated", *SHORT, "--save", "it.json", "--csv", "it.csv", "--per", "round", "--rounds", "2"
     )
     assert code == 0
     assert "c.stim: 16 detectors" in out
@@ -51,17 +51,17 @@ def test_a_table_on_stdout_progress_on_stderr_and_a_file_that_repeats_it(run, tm
     (tmp_path / "it.json").write_text(json.dumps(saved))
     code, out, _ = run("--replay", "it.json", "-q", "--json")
     assert code == 1
-    assert list(json.loads(out)["differing"]) == ["pymatching"]
+    assert list(json.loads(out)["differing"]) == ["mwpm_correlated"]
 
 
 def test_after_an_interruption_what_was_counted_is_printed_and_the_same_command_goes_on(run, monkeypatch):
     from autoqec.views.decoders_progress import DecodersDisplay
 
-    def interrupt(display, stage, detail, comparison):
+    def interrupt(display, stage, detail, comparison, done):
         if comparison.total >= 512:
             raise KeyboardInterrupt
 
-    arguments = ("mwpm", "pymatching", *SHORT, "--save", "part.json")
+    arguments = ("mwpm", "mwpm_correlated", *SHORT, "--save", "part.json")
     with monkeypatch.context() as patch:
         patch.setattr(DecodersDisplay, "show", interrupt)
         code, out, err = run(*arguments, "-q")
@@ -74,19 +74,19 @@ def test_after_an_interruption_what_was_counted_is_printed_and_the_same_command_
 
 
 def test_json_has_what_follows_from_the_counts(run):
-    code, out, err = run("mwpm", "pymatching", *SHORT, "--json", "-q", "--baseline", "pymatching")
+    code, out, err = run("mwpm", "mwpm_correlated", *SHORT, "--json", "-q", "--baseline", "mwpm_correlated")
     assert (code, err) == (0, "")
     (found,) = map(json.loads, out.splitlines())
     results = found["results"]
-    assert [each["label"] for each in results["decoders"]] == ["mwpm", "pymatching"]
+    assert [each["label"] for each in results["decoders"]] == ["mwpm", "mwpm_correlated"]
     assert results["decoders"][0]["shots"] == found["parts"][0]["shots"] + sum(p["shots"] for p in found["parts"][1:])
     (pair,) = results["pairs"]
-    assert (pair["base"], pair["other"], pair["counts"]["base_only"]) == ("pymatching", "mwpm", 0)
+    assert (pair["base"], pair["other"], pair["counts"]["shots"]) == ("mwpm_correlated", "mwpm", 1000)
     assert found["shots"] == {"kind": "keyed", "key": KEY}
 
 
 def test_tables_of_markdown(run):
-    code, out, _ = run("mwpm", "pymatching", *SHORT, "--markdown", "-q")
+    code, out, _ = run("mwpm", "mwpm_correlated", *SHORT, "--markdown", "-q")
     assert code == 0
     assert "| 1 | `mwpm` |" in out
 
@@ -94,7 +94,7 @@ def test_tables_of_markdown(run):
 def test_a_decoder_that_fails_ends_with_1_and_the_others_are_there(run, tmp_path):
     (tmp_path / "three.dem").write_text("error(0.1) D0 D1 D2 L0\nerror(0.1) D0 D1\nerror(0.2) D2\n")
     until = ("--until", "500shots", "--timing", "0", "-q", "--jobs", "1")
-    code, out, _ = run("pymatching", "mwpm", "vacuous", "--dem", "three.dem", *until)
+    code, out, _ = run("vacuous", "mwpm", "pymatching", "--dem", "three.dem", *until)
     text = " ".join(out.split())
     assert code == 1
     assert "2 failed after 0 shots, unusable: mwpm cannot decode three.dem" in text
@@ -103,7 +103,7 @@ def test_a_decoder_that_fails_ends_with_1_and_the_others_are_there(run, tmp_path
 
 def test_an_environment_at_a_rate(run):
     until = ("--until", "256shots", "--timing", "0", "-q", "--jobs", "1", "--json")
-    code, out, _ = run("mwpm", "pymatching", "--env", "surface_d3_depol", "--p", "0.01", *until)
+    code, out, _ = run("mwpm", "mwpm_correlated", "--env", "surface_d3_depol", "--p", "0.01", *until)
     assert code == 0
     assert (json.loads(out)["source"]["p"], json.loads(out)["source"]["kind"]) == (0.01, "environment")
 
@@ -113,20 +113,25 @@ def test_an_environment_at_a_rate(run):
     [
         (["mwpm", "--circuit", "c.stim"], 2, "two decoders or more"),
         (["mwpm", "mwpm", "--circuit", "c.stim"], 2, "named twice"),
-        (["mwpm", "pymatching"], 2, "nothing to decode is given"),
-        (["mwpm", "pymatching", "--circuit", "c.stim", "--dem", "c.dem"], 2, "--circuit and --dem are given"),
-        (["mwpm", "pymatching", "--circuit", "none.stim"], 3, "there is no file none.stim"),
-        (["mwpm", "pymatching", "--circuit", "silent.stim"], 2, "silent.stim has no detectors"),
-        (["mwpm", "pymatching", "--circuit", "c.stim", "--p", "0.1"], 2, "fixes the noise"),
-        (["mwpm", "pymatching", "--env", "surface_d3_depol", "--p", "7"], 2, "not a probability"),
+        (["mwpm", "mwpm_correlated"], 2, "nothing to decode is given"),
+        (["mwpm", "mwpm_correlated", "--circuit", "c.stim", "--dem", "c.dem"], 2, "--circuit and --dem are given"),
+        (["mwpm", "mwpm_correlated", "--circuit", "none.stim"], 3, "there is no file none.stim"),
+        (["mwpm", "mwpm_correlated", "--circuit", "silent.stim"], 2, "silent.stim has no detectors"),
+        (["mwpm", "mwpm_correlated", "--circuit", "c.stim", "--p", "0.1"], 2, "fixes the noise"),
+        (["mwpm", "mwpm_correlated", "--env", "surface_d3_depol", "--p", "7"], 2, "not a probability"),
         (["mwpm", "nothing", "--circuit", "c.stim"], 3, "no decoder named 'nothing'"),
         (["mwpm", "osd:metod=osd_cs", "--circuit", "c.stim"], 2, "metod"),
-        (["mwpm", "pymatching", "--circuit", "c.stim", "--baseline", "osd"], 2, "none of the decoders"),
-        (["mwpm", "pymatching", "--circuit", "c.stim", "--until", "soon"], 2, "does not say when"),
-        (["mwpm", "pymatching", "--circuit", "c.stim", "--per", "round"], 2, "does not say its rounds"),
-        (["mwpm", "pymatching", "--circuit", "c.stim", "--key", "xyz"], 2, "64 hexadecimal"),
-        (["mwpm", "pymatching", "--circuit", "c.stim", "--fewer", "mwpm"], 2, "number of shots"),
-        (["mwpm", "pymatching", "--circuit", "c.stim", "--fewer", "osd=5"], 2, "none of the decoders"),
+        (["mwpm", "mwpm_correlated", "--circuit", "c.stim", "--baseline", "osd"], 2, "none of the decoders"),
+        (["mwpm", "mwpm_correlated", "--circuit", "c.stim", "--until", "soon"], 2, "does not say when"),
+        (["mwpm", "mwpm_correlated", "--circuit", "c.stim", "--per", "round"], 2, "does not say its rounds"),
+        (
+            ["mwpm", "mwpm_correlated", "--circuit", "c.stim", "--csv", "no/it.csv"],
+            1,
+            "cannot be written: no folder no",
+        ),
+        (["mwpm", "mwpm_correlated", "--circuit", "c.stim", "--key", "xyz"], 2, "64 hexadecimal"),
+        (["mwpm", "mwpm_correlated", "--circuit", "c.stim", "--fewer", "mwpm"], 2, "number of shots"),
+        (["mwpm", "mwpm_correlated", "--circuit", "c.stim", "--fewer", "osd=5"], 2, "none of the decoders"),
         (["mwpm", "--replay", "it.json"], 2, "takes the decoders of the file"),
         (["--replay", "none.json"], 3, "there is no file none.json"),
         (["--replay", "c.stim"], 2, "is no saved comparison"),

@@ -89,7 +89,7 @@ def test_what_a_decoder_prints_reaches_nobody(opened, foreign, shots, capfd):
 
 def test_progress_never_exceeds_the_shots(opened, shots):
     seen = []
-    opened("osd").decode(shots.syndromes, seen.append)
+    opened("mwpm").decode(shots.syndromes, seen.append)
     assert all(0 <= done <= len(shots) for done in seen)
 
 

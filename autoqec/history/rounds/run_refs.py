@@ -131,22 +131,33 @@ def start_run(
     run = describe_run(
         ledger, name, base=base, env_name=env_name, env_id=env_id, env_files=env_files, settings=settings
     )
+    record_run(ledger, run)
+    return run
+
+
+def record_run(ledger: Ledger, run: Run) -> None:
+    """Record a new run as `describe_run` returned it.
+
+    Raises:
+        UsageError: The run exists.
+        AutoQECError: The repository is not writable.
+    """
+    require_writable(ledger)
     record = {
         "v": _VERSION,
-        "name": name,
-        "base": base,
-        "env": {"name": env_name, "id": env_id},
+        "name": run.name,
+        "base": run.base,
+        "env": {"name": run.env_name, "id": run.env_id},
         "settings": run.settings,
         "created": run.created,
     }
     files = {f"env/{path}": data for path, data in run.env_files.items()}
-    files["run.json"] = encode_record(record, name=f"run {name}") + b"\n"
-    with explain_write(RUNS + name):
+    files["run.json"] = encode_record(record, name=f"run {run.name}") + b"\n"
+    with explain_write(RUNS + run.name):
         tree = build_tree(ledger, write_blobs(ledger, files))
-        commit = write_commit(ledger, f"Run {name} on {env_name}\n", tree, [base])
-    if not compare_and_swap(ledger, RUNS + name, None, commit, f"autoqec: start {name}"):
-        raise UsageError(f"run {name} exists already", hint="choose another name, or continue it: autoqec resume")
-    return run
+        commit = write_commit(ledger, f"Run {run.name} on {run.env_name}\n", tree, [run.base])
+    if not compare_and_swap(ledger, RUNS + run.name, None, commit, f"autoqec: start {run.name}"):
+        raise UsageError(f"run {run.name} exists already", hint="choose another name, or continue it: autoqec resume")
 
 
 def load_run(ledger: Ledger, name: str) -> Run:

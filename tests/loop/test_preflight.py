@@ -1,0 +1,96 @@
+"""What a round needs is checked before it begins: nothing is claimed, noted or drawn where something is missing."""
+
+import subprocess
+from dataclasses import replace
+
+import pytest
+
+from autoqec.agents.agent_contract import AgentUnavailable
+from autoqec.agents.role_messages import Hypothesis
+from autoqec.config import load_settings
+from autoqec.errors import AutoQECError, BudgetSpentError
+from autoqec.history import claim_round, list_claims, read_claim, read_lines
+from autoqec.history.reading.run_chain import read_chain
+from autoqec.loop.judging import judge
+from autoqec.loop.one_round import resume_round, run_round
+from autoqec.loop.preflight import agents_to_ask
+from autoqec.loop.round_state import read_state
+from autoqec.testing import ScriptedAgent
+
+
+class Keyless(ScriptedAgent):
+    """An agent that says beforehand that it cannot be asked."""
+
+    def require_ready(self):
+        raise AgentUnavailable("there is no key", hint="export KEY=…")
+
+
+MISSING = {
+    "executor": ({"executor": "nope"}, "no executor named 'nope'"),
+    "verifier": ({"verifier": "nope"}, "no verifier named 'nope'"),
+    "agent": ({"analyst": "nope"}, "no agent named 'nope'"),
+    "strong reference": ({"strong_reference": "nope"}, "no decoder named 'nope'"),
+    "remote": ({"claim_remote": "nope"}, "'nope' is neither a remote nor a path"),
+    "program": ({"coder": "cli:claude"}, "the program claude is not on PATH"),
+    "key": ({"coder": "anthropic:claude-x"}, "there is no key for the Anthropic API"),
+    "signing key": ({"signing_key": "nowhere"}, "there is no key at"),
+    "signing key that is none": ({"signing_key": "text"}, "signing_key: "),
+}
+
+
+@pytest.mark.parametrize("case", MISSING)
+def test_a_round_that_lacks_something_is_not_begun(session, monkeypatch, tmp_path, case):
+    given, words = MISSING[case]
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    (tmp_path / "text").write_text("no key")
+    flags = {name: str(tmp_path / value) if name == "signing_key" else value for name, value in given.items()}
+    made = session()
+    # As for whoever continues the run: to open a new one, more is looked at.
+    made = replace(made, settings=load_settings(made.ledger.workdir, flags))
+    monkeypatch.setattr(type(made), "problem", None)  # nothing is compiled to find out
+    with pytest.raises(AutoQECError) as caught:
+        run_round(made)
+    assert words in caught.value.problem
+    assert caught.value.hint
+    assert list_claims(made.ledger) == []
+
+
+def test_a_spent_error_budget_is_found_before_a_round_trains(session, monkeypatch):
+    made = session()
+    chain = read_chain(made.ledger, made.run.name)
+    monkeypatch.setattr(type(chain), "next_attempt", None)
+    with pytest.raises(BudgetSpentError, match="the error budget of run .* is spent"):
+        run_round(made)
+    assert list_claims(made.ledger) == []
+
+
+def test_only_those_are_needed_who_are_still_to_be_asked(session):
+    made = session(Keyless({}))
+    everybody = dict.fromkeys(("ideator", "coder", "analyst"), "scripted")
+    assert agents_to_ask(made) == everybody
+    with pytest.raises(AgentUnavailable, match="no key"):
+        run_round(made)
+    pure = Hypothesis(text="a merge", fork_from=("r/1", "r/2"), compose="pure")
+    with pytest.raises(AgentUnavailable, match="no key"):
+        run_round(made, pure)  # the analyst
+    assert list_claims(made.ledger) == []
+    claim = claim_round(made.ledger, made.run.name, {"agents": everybody | {"ideator": "person"}})
+    assert agents_to_ask(made, claim) == {"coder": "scripted", "analyst": "scripted"}
+    with pytest.raises(AgentUnavailable, match="no key"):
+        resume_round(made, claim)
+    assert read_claim(made.ledger, claim.run, claim.number) == claim  # nobody has taken it over
+    done = claim_round(made.ledger, made.run.name, {"agents": dict.fromkeys(everybody, "person")})
+    assert agents_to_ask(made, done) == {}
+
+
+@pytest.mark.parametrize("case", ["executor", "strong reference", "signing key that is none"])
+def test_no_attempt_is_spent_where_no_verdict_could_be_noted(with_round, tmp_path, case):
+    given, words = MISSING[case]
+    subprocess.run(["cp", __file__, tmp_path / "text"], check=True)
+    flags = {name: str(tmp_path / value) if name == "signing_key" else value for name, value in given.items()}
+    made = replace(with_round, settings=load_settings(with_round.ledger.workdir, flags))
+    before = read_lines(made.ledger, made.run.name, "verdict")
+    with pytest.raises(AutoQECError, match=words):
+        judge(made, read_state(made.ledger, made.run.name, 2))
+    assert read_lines(made.ledger, made.run.name, "verdict") == before
