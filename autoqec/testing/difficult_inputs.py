@@ -192,6 +192,9 @@ def _sizes() -> tuple[DifficultInput, ...]:
             "M 0\nOBSERVABLE_INCLUDE(3000000) rec[-1]\n",
             refused="3,000,001 observables",
         ),
+        _circuit(
+            "look_back_0", "a measurement that is none", "M 0\nDETECTOR rec[-0]\n", refused="rec[-0] is no measurement"
+        ),
         _circuit("far_away", "coordinates beyond any integer", f"{far}OBSERVABLE_INCLUDE(0) rec[-1]\n"),
         _tanner(
             "claims_npz",
