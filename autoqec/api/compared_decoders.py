@@ -152,6 +152,7 @@ def compare(
     until: str | Sequence[str] = "decided",
     baseline: DecoderNamed | None = None,
     fewer: Mapping[str, int] | None = None,
+    gated: Sequence[str] = (),
     key: str | None = None,
     jobs: int = 0,
     timing_seconds: float = SECONDS,
@@ -171,6 +172,7 @@ def compare(
         until: When to stop: `decided` (every pair has a word), `100000shots`, `60s`; of several, the first.
         baseline: The decoder that others are compared with first; by default the first.
         fewer: Shots of slow decoders that are to decode the first so many alone, by label.
+        gated: Labels of slow decoders that are to decode only the shots of which the baseline is least sure.
         key: Draws the shots, 64 hexadecimal digits; by default a new one. The same key draws the same shots.
         jobs: Processes that work at the same time; 0 for one per processor.
         timing_seconds: How long each decoder's times are measured; 0 for not.
@@ -194,6 +196,7 @@ def compare(
         until=read_until([until] if isinstance(until, str) else until),
         baseline=labels.index(first.label),
         most_shots=dict(fewer or {}),
+        gated=frozenset(gated),
         jobs=jobs or os.cpu_count() or 1,
         timing_seconds=timing_seconds,
         save=Path(save) if save is not None else None,

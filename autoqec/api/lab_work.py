@@ -38,6 +38,12 @@ def lab_settings(ledger: Ledger, given: Mapping[str, Any]) -> Settings:
         hint = "docs/settings.md explains the settings"
         raise UsageError(f"there is no setting {name!r}{unknown_name(name, BUILTIN)}", hint=hint)
     settings = load_settings(ledger.workdir, given)
+    if settings.withheld:
+        names = ", ".join(each.name for each in settings.withheld)
+        told = (
+            f"not used, because you do not trust the settings file of the lab {ledger.workdir}: {names}; autoqec trust"
+        )
+        warnings.warn(told, stacklevel=4)
     ledger.network_seconds = settings["network_seconds"]
     return settings
 

@@ -10,7 +10,11 @@ import click
 from autoqec.cli import shared_options as options
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from autoqec.comparing.decoding_source import DecodingSource
+    from autoqec.comparing.shot_source import ShotSource
+    from autoqec.problem.problem import Problem
     from autoqec.results.decoder_comparison import Comparison, Replay
     from autoqec.views.decoders_text import Unit
 
@@ -22,6 +26,12 @@ _PATH = click.Path(path_type=Path)
 @click.option("--circuit", type=_PATH, help="A .stim file with noise, detectors and observables.")
 @click.option("--dem", type=_PATH, help="A .dem file, a detector error model.")
 @click.option("--env", default=None, help="An environment, by name or path.")
+@click.option(
+    "--shots", type=_PATH, help="Decode recorded detection events, in one of stim's formats, by --dem or --circuit."
+)
+@click.option(
+    "--observables", type=_PATH, help="The observable flips of --shots; leave it out if --shots holds them too."
+)
 @click.option("--p", type=float, default=None, help="Physical error rate of --env; by default its target.")
 @click.option(
     "--until",
@@ -74,7 +84,8 @@ def command(decoders: tuple[str, ...], **given: Any) -> int:
     """Compare decoders on the same fresh shots: who fails less often, and how sure that is.
 
     A DECODER is the name of an installed one, such as mwpm or osd:method=osd_cs,order=10; one of sinter's, such as pymatching;
-    sinter:module:Class; a round exp/<run>/<N>; or the folder of an exported one. Give --circuit, --dem or --env.
+    sinter:module:Class; a round exp/<run>/<N>; or the folder of an exported one. Give --circuit, --dem or --env. With --shots
+    and --observables the shots are an experiment's, fixed in number, and the tests exact.
     """
     if given["replay"] is not None:
         return _replay(decoders, given)
@@ -83,8 +94,8 @@ def command(decoders: tuple[str, ...], **given: Any) -> int:
 
 def _compare(names: tuple[str, ...], given: dict[str, Any]) -> int:
     from autoqec.comparing.compare_decoders import ComparisonInterrupted, ComparisonPlan, compare
+    from autoqec.comparing.comparison_file import require_writable
     from autoqec.comparing.decoder_names import read_decoder, read_decoders
-    from autoqec.comparing.shot_source import KeyedShots
     from autoqec.comparing.stopping_rule import read_until
     from autoqec.errors import UsageError
     from autoqec.plugins import load_plugins
@@ -95,7 +106,9 @@ def _compare(names: tuple[str, ...], given: dict[str, Any]) -> int:
             "a comparison takes two decoders or more", hint="autoqec compare mwpm pymatching --circuit FILE"
         )
     until, registry = read_until(given["until"]), load_plugins()
-    key = _key(given["key"])
+    stream = _stream(given)
+    if given["csv_file"] is not None:
+        require_writable(given["csv_file"])  # before anything is counted
     with DecodersDisplay(quiet=given["quiet"]) as display:
         display.note("reading what is decoded")
         source = _source(given)
@@ -121,8 +134,8 @@ def _compare(names: tuple[str, ...], given: dict[str, Any]) -> int:
                 found,
                 source,
                 plan,
-                shots=None if key is None else lambda problem: KeyedShots(problem, key),
-                progress=lambda event: display.show(event.stage, event.detail, event.comparison),
+                shots=stream,
+                progress=lambda event: display.show(event.stage, event.detail, event.comparison, event.done),
                 registry=registry,
             )
         except ComparisonInterrupted as error:
@@ -138,14 +151,14 @@ def _print(comparison: Comparison, given: dict[str, Any], unit: Unit) -> None:
     from autoqec.views.console import print_json, print_lines
     from autoqec.views.decoders_text import markdown_lines, print_decoders
 
-    if given["csv_file"] is not None:
-        write_rows(comparison, given["csv_file"])
     if given["as_json"]:
         print_json([comparison_json(comparison)])
     elif given["markdown"]:
         print_lines(markdown_lines(comparison, unit))
     else:
         print_decoders(comparison, unit)
+    if given["csv_file"] is not None:
+        write_rows(comparison, given["csv_file"])
 
 
 def _replay(names: tuple[str, ...], given: dict[str, Any]) -> int:
@@ -171,6 +184,7 @@ def _replay(names: tuple[str, ...], given: dict[str, Any]) -> int:
             registry,
             jobs=_jobs(given["jobs"]),
             progress=display.replayed,
+            files=[given[name] for name in ("shots", "observables") if given[name] is not None],
         )
     print_json([replay_object(found)]) if given["as_json"] else print_replay(found)
     return 0 if found.same else 1
@@ -195,6 +209,26 @@ def _source(given: dict[str, Any]) -> DecodingSource:
     if given["p"] is not None:
         raise UsageError(f"the file of --{told[0]} fixes the noise, so --p cannot be chosen", hint="leave out --p")
     return source_from_file(given[told[0]], "circuit" if told[0] == "circuit" else "dem")
+
+
+def _stream(given: dict[str, Any]) -> Callable[[Problem], ShotSource] | None:
+    """Where the shots come from, if that is said."""
+    from autoqec.comparing.recorded_source import RecordedSource
+    from autoqec.comparing.shot_source import KeyedShots
+    from autoqec.errors import UsageError
+
+    key, events, observables = _key(given["key"]), given["shots"], given["observables"]
+    if events is None:
+        if observables is not None:
+            raise UsageError(
+                "--observables belongs to recorded shots", hint="give their detection events too: --shots FILE"
+            )
+        return None if key is None else lambda problem: KeyedShots(problem, key)
+    for name in ("key", "until", "env"):
+        if given[name]:
+            hint = {"env": "give their error model: --dem FILE.dem"}.get(name, f"leave out --{name}")
+            raise UsageError(f"recorded shots are decoded all, as they are, so --{name} does not apply", hint=hint)
+    return lambda problem: RecordedSource(problem, events, observables)
 
 
 def _key(text: str | None) -> bytes | None:

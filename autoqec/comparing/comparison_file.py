@@ -13,10 +13,21 @@ from typing import Any
 
 from autoqec.canonical import content_hash
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
-from autoqec.results.decoder_comparison import MOST_DECODERS, SCHEMA, ComparedPart, Comparison, comparison_json
+from autoqec.results.decoder_comparison import (
+    KEYED,
+    MOST_DECODERS,
+    RECORDED,
+    SCHEMA,
+    ComparedPart,
+    Comparison,
+    comparison_json,
+)
 from autoqec.results.note_form import Malformed, read_record
 from autoqec.results.sinter_rows import SinterRow, header
 from autoqec.size_limits import in_words
+
+#: What helps where a file cannot be written.
+_ELSEWHERE = "name a file in a folder that you can write to"
 
 #: Bytes of such a file, at most: twenty times one of 10^12 shots with its circuit.
 COMPARISON_BYTES = 64 * 2**20
@@ -48,6 +59,23 @@ def write_rows(comparison: Comparison, path: Path) -> None:
     _write(path, "\n".join([header(), *(row.line() for row in rows)]) + "\n")
 
 
+def require_writable(path: Path) -> None:
+    """Check that a file can be written, as far as that can be known before.
+
+    Raises:
+        AutoQECError: It cannot.
+    """
+    why = (
+        "it is a folder"
+        if path.is_dir()
+        else ""
+        if os.access(path.parent, os.W_OK)
+        else f"no folder {path.parent} to write to"
+    )
+    if why:
+        raise AutoQECError(f"{path} cannot be written: {why}", hint=_ELSEWHERE, code="not_written")
+
+
 def _row(comparison: Comparison, place: int) -> SinterRow | None:
     rate, decoder, source = comparison.rate(place), comparison.decoders[place], comparison.source
     if rate is None:
@@ -76,7 +104,7 @@ def _write(path: Path, text: str) -> None:
                 os.unlink(draft)
         raise AutoQECError(
             f"{path} cannot be written: {error.strerror}",
-            hint="name a file in a folder that you can write to",
+            hint=_ELSEWHERE,
             code="not_written",
         ) from error
 
@@ -136,6 +164,11 @@ def _impossible(comparison: Comparison) -> str:
         return "baseline is none of the decoders"
     if comparison.shots.key and not _SHA256.fullmatch(comparison.shots.key):
         return "shots.key is not 64 hexadecimal digits"
+    shots = comparison.shots
+    if shots.kind not in (KEYED, RECORDED):
+        return "shots.kind is neither keyed nor recorded"
+    if shots.kind == RECORDED and not (shots.files and shots.total is not None and comparison.total <= shots.total):
+        return "shots does not name the files that were read, with at least as many shots as were decoded"
     if len(comparison.parts) > _MOST_PARTS:
         return f"it has more than {_MOST_PARTS:,} parts"
     for place, part in enumerate(comparison.parts):

@@ -19,7 +19,7 @@ from autoqec.canonical import content_hash, dump_flow
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.plugins import Registry
 from autoqec.problem.code_contract import build_problem
-from autoqec.problem.environment import ENVIRONMENT_FILE, Choice, LoadedEnvironment, environment_from_files
+from autoqec.problem.environment import ENVIRONMENT_FILE, RECORDED, Choice, LoadedEnvironment, environment_from_files
 from autoqec.problem.problem import Problem, problem_from_circuit, problem_from_dem
 from autoqec.size_limits import BLOB_BYTES, in_words
 
@@ -114,8 +114,15 @@ def source_from_environment(loaded: LoadedEnvironment, p: float | None = None) -
         p: The rate; None for the environment's target.
 
     Raises:
-        UsageError: The environment's files fix the noise, so that p cannot be chosen, or p is no probability.
+        UsageError: The environment's files fix the noise, so that p cannot be chosen, or p is no probability; or its shots are
+            recorded: every look at them is one at its holdout.
     """
+    if loaded.environment.code.kind == RECORDED:
+        raise UsageError(
+            f"the shots of {loaded.name} are recorded, and part of them is its holdout",
+            hint="compare on the files themselves: --dem FILE.dem --shots FILE --observables FILE",
+            code="recorded_shots",
+        )
     if p is not None and loaded.environment.noise.kind == "given":
         raise UsageError(f"the files of {loaded.name} fix its noise, so p cannot be chosen", hint="leave out --p")
     if p is not None and not 0.0 < p < 1.0:

@@ -15,7 +15,8 @@ from autoqec.comparing.decoder_pool import DecoderPool
 from autoqec.comparing.decoder_process import Answers, DecoderFault
 from autoqec.comparing.decoding_source import DecodingSource, source_from_file
 from autoqec.comparing.open_processes import open_process
-from autoqec.comparing.shot_source import KeyedShots
+from autoqec.comparing.recorded_source import recorded_again
+from autoqec.comparing.shot_source import KeyedShots, ShotSource
 from autoqec.errors import UsageError
 from autoqec.plugins import Registry
 from autoqec.problem.environment import environment_from_files
@@ -70,6 +71,7 @@ def replay(
     *,
     jobs: int = 1,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    files: Sequence[Path] = (),
 ) -> Replay:
     """Count a saved comparison again.
 
@@ -80,14 +82,21 @@ def replay(
         registry: Installed plugins.
         jobs: Processes that work at the same time.
         progress: Called with the shots that are counted, and with all of them.
+        files: Where recorded shots are: those of events, then those of observables; by default where they were.
 
     Raises:
-        UsageError: Its shots cannot be drawn again.
+        UsageError: Its shots cannot be drawn again, or the files are not those that were read.
     """
-    if saved.shots.kind != "keyed" or not saved.shots.key:
-        raise UsageError("its shots were recorded, so nobody can draw them again", hint="compare on the same files")
     problem = source.problem(registry)
-    stream = KeyedShots(problem, bytes.fromhex(saved.shots.key))
+    stream: ShotSource
+    if saved.recorded:
+        stream = recorded_again(saved.shots, problem, *files)
+    elif files:
+        raise UsageError("its shots were drawn by a key", hint="leave out --shots and --observables")
+    elif not saved.shots.key:
+        raise UsageError("it does not say the key of its shots, so nobody can draw them again", hint="compare again")
+    else:
+        stream = KeyedShots(problem, bytes.fromhex(saved.shots.key))
     openers = [partial(open_process, each, source, problem, registry) for each in decoders]
     with DecoderPool(openers, jobs) as pool:
         found = _Replaying(saved, stream, pool, 2 + jobs // len(decoders), progress)
@@ -119,7 +128,7 @@ class _Replaying:
     def __init__(
         self,
         saved: Comparison,
-        stream: KeyedShots,
+        stream: ShotSource,
         pool: DecoderPool,
         at_once: int,
         progress: Callable[[int, int], None],

@@ -12,7 +12,7 @@ from typing import Protocol
 from autoqec.problem.problem import Problem
 from autoqec.problem.sampling import CHUNK_SHOTS, Shots, sample_chunk
 from autoqec.problem.streams import derive_seed
-from autoqec.results.decoder_comparison import ComparedShots
+from autoqec.results.decoder_comparison import KEYED, ComparedShots
 
 #: Domains of a comparison's key: the shots that are counted, and those that only the clock sees.
 COUNTED, TIMED = "compare", "compare time"
@@ -69,7 +69,7 @@ class KeyedShots:
     @property
     def record(self) -> ComparedShots:
         """See `ShotSource.record`."""
-        return ComparedShots("keyed", self.key.hex())
+        return ComparedShots(KEYED, self.key.hex())
 
     def take(self, first: int, count: int) -> Shots:
         """See `ShotSource.take`."""

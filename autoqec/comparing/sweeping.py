@@ -25,6 +25,7 @@ from autoqec.plugins import Registry, load_plugins
 from autoqec.problem.environment import LoadedEnvironment
 from autoqec.problem.environment_family import Member, Varied, checked_rates, members_of, read_rates, read_varied
 from autoqec.problem.model_size import check_circuit, check_model
+from autoqec.problem.recording import refuse_to_draw
 from autoqec.results.piece_rates import Per
 from autoqec.results.sweep_records import Place, Sweep, SweepProgress
 
@@ -199,6 +200,7 @@ def _check_members(members: Sequence[Member], per: str) -> None:
     """
     digests: dict[str, Member] = {}
     for member in members:
+        refuse_to_draw(member.loaded.files)
         where = f"environment {member.loaded.name}" + (f" with {member.label}" if member.values else "")
         if isinstance(member.built, stim.Circuit):
             check_circuit(member.built, where)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -121,12 +122,14 @@ def write_folder(package: Package, registry: Registry, folder: Path, *, onnx: bo
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is not an empty folder", hint="name a folder that does not exist yet")
+    # Whoever gets the folder decodes, and needs no shots of an experiment. Its digest is of what it holds.
+    package = replace(package, environment_files=without_shots(package.environment).files)
     deployed = Deployed(package, registry)
     problem = deployed.problem
     _ = deployed.tensors  # raises an error if the weights belong to another problem
     environment = package.environment.environment
     files = {f"candidate/{path}": data for path, data in package.sealed.files.items()}
-    files |= {f"environment/{path}": data for path, data in without_shots(package.environment).files.items()}
+    files |= {f"environment/{path}": data for path, data in package.environment_files.items()}
     files |= {WEIGHTS_FILE: package.sealed.weights, "model.dem": f"{problem.dem}\n".encode()}
     if problem.circuit is not None:
         files["circuit.stim"] = f"{problem.circuit}\n".encode()

@@ -15,6 +15,7 @@ from autoqec.problem.environment import ENVIRONMENT_FILE, LoadedEnvironment
 from autoqec.problem.locating import at_its_line
 from autoqec.problem.noise import Noise
 from autoqec.problem.problem import Problem, problem_from_circuit, problem_from_dem
+from autoqec.problem.scaled_noise import scaled_circuit, scaled_model
 from autoqec.strict_fields import checked_fields
 
 
@@ -53,7 +54,8 @@ def build_problem(loaded: LoadedEnvironment, code_kinds: Callable[[str], Code], 
     Args:
         loaded: The environment and its files.
         code_kinds: Returns the code plugin of a kind; raises NotFoundError for an unknown kind.
-        p: Physical error rate; by default the environment's target.
+        p: Physical error rate; by default the environment's target. Where a file brings the noise, the factor of its
+            probabilities; by default that of the environment.
 
     Raises:
         UsageError: The code's fields, the circuit or the error model are invalid; the error names file, line and field.
@@ -91,8 +93,15 @@ def built_code(
         code = code_kinds(environment.code.kind)
     except NotFoundError as error:
         raise NotFoundError(f"code.kind: {error.problem}", hint=error.hint) from error
-    rate = environment.noise.target if p is None else p
-    return code.build(_config(code, environment.code.fields), environment.noise, rate, loaded.files)
+    config = _config(code, environment.code.fields)
+    if environment.noise.kind != "given":
+        rate = environment.noise.target if p is None else p
+        return code.build(config, environment.noise, rate, loaded.files)
+    built = code.build(config, environment.noise, None, loaded.files)
+    factor = environment.noise.factor if p is None else p
+    if factor is None or factor == 1.0:
+        return built
+    return scaled_circuit(built, factor) if isinstance(built, stim.Circuit) else scaled_model(built, factor)
 
 
 def _config(code: Code, fields: JsonObject) -> BaseModel:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from autoqec.canonical import dump_flow
-from autoqec.problem.cell import Cell, target_cell
+from autoqec.problem.cell import CODE_FIELDS, Cell, target_cell
 from autoqec.problem.environment import (
     ENVIRONMENT_FILE,
     RECORDED,
@@ -38,7 +38,9 @@ def at_cell(loaded: LoadedEnvironment, cell: Cell) -> LoadedEnvironment:
     fields["protocol"].pop("cells", None)
     if cell.p is not None:
         fields["noise"] |= {"p": [cell.p], "target_p": cell.p}
-    fields["code"] |= {name: value for name, value in cell.said.items() if name != "p"}
+    if cell.factor is not None:
+        fields["noise"] |= {"factor": cell.factor}
+    fields["code"] |= {name: value for name, value in cell.said.items() if name in CODE_FIELDS}
     text = "".join(f"{name}: {dump_flow(value)}\n" for name, value in fields.items())
     files = dict(loaded.files) | {ENVIRONMENT_FILE: text.encode()}
     return environment_from_files(files, origin=f"{loaded.origin} at {cell.label}")
@@ -50,15 +52,22 @@ def environment_cell(environment: Environment) -> Cell:
 
 
 def rates_beside(environment: Environment) -> tuple[float, ...]:
-    """Return the physical error rates of the do-no-harm cells; without such cells, those that are usual."""
-    target = environment_cell(environment).p
+    """Return the noise strengths of the do-no-harm cells; without such cells, those that are usual.
+
+    They are physical error rates or, where a file brings the noise, factors of its probabilities. Recorded shots have none.
+    """
+    if environment.code.kind == RECORDED:
+        return ()
+    noise = environment.noise
+    given = noise.kind == "given"
+    target = (noise.factor or 1.0) if given else noise.target
     factors = environment.protocol.harm_cells or _USUAL_FACTORS
     rates = [float(f"{target * factor:.{_DIGITS}g}") for factor in factors] if target is not None else []
-    return tuple(rate for rate in rates if rate < _MOST_NOISE and rate != target)
+    return tuple(rate for rate in rates if (given or rate < _MOST_NOISE) and rate != target)
 
 
 def neighbours(environment: Environment) -> list[Cell]:
-    """Return the do-no-harm cells: the target's p times each factor of `protocol.harm_cells`, and one round more and less.
+    """Return the do-no-harm cells: the target's noise times each factor of `protocol.harm_cells`, and one round more and less.
 
     A quantity that the environment fixes (noise given by a file, a code without `rounds`) has no neighbours, and recorded shots
     have none.
@@ -67,8 +76,9 @@ def neighbours(environment: Environment) -> list[Cell]:
         return []
     target = environment_cell(environment)
     found = []
-    if target.p is not None:
-        found += [Cell(p=p) for p in rates_beside(environment)] if environment.protocol.harm_cells else []
+    if environment.protocol.harm_cells:
+        given = environment.noise.kind == "given"
+        found += [Cell(factor=rate) if given else Cell(p=rate) for rate in rates_beside(environment)]
     if target.rounds is not None:
         found += [Cell(rounds=rounds) for rounds in (target.rounds - 1, target.rounds + 1) if rounds >= 1]
     return found

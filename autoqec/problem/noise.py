@@ -33,6 +33,7 @@ class Noise(BaseModel):
         target_p: The physical error rate of the verdict; by default the last of `p`.
         eta: For `biased`: the bias `p_Z / (p_X + p_Y)`; 1/2 means no bias on one qubit.
         erased: For `erasure`: the fraction of errors that are erasures, whose location is known.
+        factor: For `given`: what every noise probability of the file is multiplied by; by default they stay.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -41,6 +42,7 @@ class Noise(BaseModel):
     target_p: Probability | None = None
     eta: float | None = Field(default=None, gt=0, le=1e6)
     erased: float | None = Field(default=None, gt=0, le=1)
+    factor: float | None = Field(default=None, gt=0, le=100)
 
     @field_validator("kind", mode="before")
     @classmethod
@@ -65,6 +67,8 @@ class Noise(BaseModel):
             if (getattr(self, field) is not None) != (self.kind == kind):
                 verb = "needs" if self.kind == kind else "has no"
                 raise ValueError(f"noise of kind {self.kind!r} {verb} {field}")
+        if self.factor is not None and self.kind != "given":
+            raise ValueError(f"noise of kind {self.kind!r} has no factor; set p")
         if self.kind == "given":
             if self.p or self.target_p is not None:
                 raise ValueError("for noise of kind 'given' the circuit or DEM file sets p; remove p and target_p")
@@ -81,6 +85,8 @@ class Noise(BaseModel):
     def _without_fields_of_other_kinds(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         # The environment's identity hashes these fields: a new kind must not change the identities of old environments.
         fields = write(self)
+        if self.factor is None:
+            del fields["factor"]
         return {name: value for name, value in fields.items() if _OWN_FIELDS.get(name, self.kind) == self.kind}
 
     @property

@@ -33,7 +33,8 @@ class Protocol(_Strict):
     Attributes:
         alpha: Error budget of all verdicts of a run together.
         max_shots: Maximum number of shots of a verdict.
-        harm_cells: Physical error rates of the do-no-harm cells, as factors of the target.
+        harm_cells: Physical error rates of the do-no-harm cells, as factors of the target; where a file brings the noise, factors
+            of its probabilities.
         score_shots: Maximum number of shots of a round's metrics at the target rate, for slow decoders; the profile's
             number applies if it is smaller.
         min_shots: Minimum number of shots of a verdict; by default the verifier's own number.

@@ -19,7 +19,7 @@ from autoqec.results.counts import PairedCounts
 from autoqec.results.decision import FUTILE_RATIO
 from autoqec.results.note_form import mapping, write_record
 from autoqec.results.reference_gates import GatedReference, behind_gate
-from autoqec.results.statistics import finite, log_e_better, log_e_worse, rate_interval, ratio_interval
+from autoqec.results.statistics import finite, log_e_better, log_e_worse, mcnemar_p, rate_interval, ratio_interval
 
 SCHEMA = "autoqec.decoder_comparison/1"
 
@@ -34,6 +34,9 @@ MOST_DECODERS = 32
 
 #: Words on a pair: the second decoder against the first. `failed` where one of the two gave no answers.
 PairWord = Literal["better", "not better", "undecided", "failed"]
+
+#: The kinds of shots: drawn by a key, or read from files.
+KEYED, RECORDED = "keyed", "recorded"
 
 #: Why counting stopped.
 Stopped = Literal["", "decided", "shots", "seconds", "interrupted", "failed"]
@@ -138,7 +141,8 @@ class ComparedShots:
     """Where the shots came from.
 
     Attributes:
-        kind: `keyed`: drawn from the source, by a key, so that anyone can draw them again.
+        kind: `keyed`: drawn from the source, by a key, so that anyone can draw them again. `recorded`: read from files, all that
+            there are.
         key: The key, 64 hexadecimal digits; empty for shots that nobody can draw again.
         files: SHA-256 of the files that they were read from.
         total: How many there are; None for as many as wanted.
@@ -200,6 +204,7 @@ class Pair:
         log_e_better: Log of the evidence that the second's rate is below the first's.
         log_e_not_better: Log of the evidence that it is not below `NOT_BETTER_RATIO` times the first's.
         word: What these show.
+        p_better: On recorded shots, once all are decoded: McNemar's exact p-value of the second being better. It decides then.
     """
 
     base: int
@@ -210,6 +215,7 @@ class Pair:
     log_e_better: float
     log_e_not_better: float
     word: PairWord
+    p_better: float | None = None
 
 
 @dataclass(frozen=True)
@@ -257,6 +263,16 @@ class Comparison:
     def needed(self) -> float:
         """The e-value that a word on a pair needs."""
         return 1 / self.pair_alpha
+
+    @property
+    def recorded(self) -> bool:
+        """Whether the number of shots was fixed before anybody looked, so that tests are exact and look once, at the end."""
+        return self.shots.kind == RECORDED
+
+    @property
+    def complete(self) -> bool:
+        """Whether all recorded shots are decoded; False where they are drawn."""
+        return self.recorded and self.total == self.shots.total
 
     @cached_property
     def _summed(self) -> tuple[tuple[int, int, dict[int, int]], ...]:
@@ -320,13 +336,18 @@ class Comparison:
         better, not_better = log_e_better(counts), log_e_worse(counts, NOT_BETTER_RATIO)
         ratio = counts.ler_ratio if counts.shots else None
         interval = ratio_interval(counts, self.pair_alpha)
-        word = self._word(base, other, better, not_better)
-        return Pair(base, other, counts, ratio, interval, finite(better), finite(not_better), word)
+        p = mcnemar_p(counts) if self.complete else None
+        word = self._word(base, other, better, not_better, p)
+        return Pair(base, other, counts, ratio, interval, finite(better), finite(not_better), word, p)
 
-    def _word(self, base: int, other: int, better: float, not_better: float) -> PairWord:
+    def _word(self, base: int, other: int, better: float, not_better: float, p: float | None = None) -> PairWord:
         if any(self.decoders[place].failed is not None for place in (base, other)):
             return "failed"
         needed = log(self.needed)
+        if self.recorded:
+            if p is None:
+                return "undecided"
+            return "better" if p <= self.pair_alpha else "not better" if not_better >= needed else "undecided"
         return "better" if better >= needed else "not better" if not_better >= needed else "undecided"
 
     def pairs(self) -> Iterator[Pair]:
@@ -343,7 +364,8 @@ class Comparison:
         for base, other in self._places():
             counts = self.counts(base, other)
             evidence = log_e_better(counts), log_e_worse(counts, NOT_BETTER_RATIO)
-            if self._word(base, other, *evidence) == "undecided":
+            p = mcnemar_p(counts) if self.complete else None
+            if self._word(base, other, *evidence, p) == "undecided":
                 found.append((base, other))
         return found
 
@@ -413,6 +435,7 @@ def _pair(comparison: Comparison, pair: Pair) -> dict[str, Any]:
         "ler_ratio_ci": list(pair.interval),
         "e_better": e_value(pair.log_e_better),
         "e_not_better": e_value(pair.log_e_not_better),
+        "mcnemar_p": pair.p_better,
         "word": pair.word,
     }
 

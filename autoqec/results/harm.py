@@ -75,17 +75,27 @@ def _variance(counts: PairedCounts, baseline: int, candidate: int) -> float:
 
 
 def slope_of(evidence: Evidence) -> Slope | None:
-    """The slope between the lowest and the highest p of a verdict's target and its do-no-harm cells, if there are two."""
+    """The slope between the lowest and the highest p of a verdict's target and its do-no-harm cells, if there are two.
+
+    Where a file brings the noise, p are factors of its probabilities, 1 for the file as it is: the slopes are the same.
+    """
     places: dict[float, PairedCounts] = {}
-    target = (evidence.cell or {}).get("p")
+    name = strength_of(evidence)
+    cell = evidence.cell
+    target = None if cell is None else cell.get(name, 1.0 if name == "factor" else None)
     tested = evidence.target
     # Shots by strata have weights, which the slope does not know.
     if target is not None and tested is not None and tested.extension is not None and tested.strata is None:
         places[target] = tested.extension
     for row in evidence.harm or ():
-        if list(row.cell) == ["p"] and row.counted is not None:
-            places[row.cell["p"]] = row.counted.counts
-    if len(places) < 2:
+        if list(row.cell) == [name] and row.counted is not None:
+            places[row.cell[name]] = row.counted.counts
+    if len(places) < 2 or min(places) <= 0:
         return None
     low, high = min(places), max(places)
     return two_p_slope((low, places[low]), (high, places[high]))
+
+
+def strength_of(evidence: Evidence) -> str:
+    """Which field of a cell says how strong the noise is: `p`, or `factor` where a file brings the noise."""
+    return "factor" if any("factor" in row.cell for row in evidence.harm or ()) else "p"

@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 
 from autoqec.counted_words import counted
 from autoqec.results.counts import PairedCounts
-from autoqec.results.harm import slope_of
+from autoqec.results.harm import slope_of, strength_of
 from autoqec.results.reference_gates import GatedReference
 from autoqec.results.statistics import log_e_better, mcnemar_p, rate_interval
 from autoqec.results.strata_parts import ByStrata
@@ -291,7 +291,7 @@ def _slope(evidence: Evidence) -> Check:
     if slope is None:
         return check("two_p_slope", "not_made", "there are no failures at two p to compare")
     says = (
-        f"from p = {slope.p[0]} to {slope.p[1]} the plain decoder's rate grows like p^{slope.baseline:.2f}, the"
-        f" candidate's like p^{slope.candidate:.2f}"
+        f"from {strength_of(evidence)} = {slope.p[0]} to {slope.p[1]} the plain decoder's rate grows like"
+        f" p^{slope.baseline:.2f}, the candidate's like p^{slope.candidate:.2f}"
     )
     return check("two_p_slope", "warned" if slope.word == "flatter" else "passed", says)

@@ -177,7 +177,7 @@ def _pairs(comparison: Comparison) -> list[str]:
             f"{_number(pair.other)} against {_number(pair.base)}",
             "–" if pair.ratio is None else f"{pair.ratio:.3f}",
             interval_text(pair),
-            e_text(pair.log_e_better),
+            _evidence(comparison, pair),
             e_text(pair.log_e_not_better),
             pair.word,
         ]
@@ -187,11 +187,33 @@ def _pairs(comparison: Comparison) -> list[str]:
     number = len(rows)
     said = (
         f"The words on all {number} pairs together are wrong" if number > 1 else "The word is wrong"
-    ) + f" with probability at most 5 %, whenever counting stops: each needs an e-value of {comparison.needed:g}"
+    ) + f" with probability at most 5 %{_needed(comparison)}"
     corrected = " (Bonferroni, for which the intervals are corrected too)" if number > 1 else ""
     meaning = f" Not better: a gain of {share} % or more is ruled out."
-    head = ["pair", "ratio", "interval", "e better", "e not better", "word"]
+    head = ["pair", "ratio", "interval", _evidence_head(comparison), "e not better", "word"]
     return _table(head, rows) + _wrapped(f"{said}{corrected}.{meaning}")
+
+
+def _evidence_head(comparison: Comparison) -> str:
+    """What stands for "better": McNemar's exact test on recorded shots, else the bets, which may be looked at any time."""
+    return "p better" if comparison.recorded else "e better"
+
+
+def _evidence(comparison: Comparison, pair: Pair) -> str:
+    if not comparison.recorded:
+        return e_text(pair.log_e_better)
+    return "–" if pair.p_better is None else f"{pair.p_better:.3g}"
+
+
+def _needed(comparison: Comparison) -> str:
+    """What a word needs."""
+    if not comparison.recorded:
+        return f", whenever counting stops: each needs an e-value of {comparison.needed:g}"
+    look = "" if comparison.complete else "; not all shots are decoded yet, so there are none"
+    return (
+        f": the shots are recorded, their number was fixed. Better needs p (McNemar, exact, one-sided) of at most"
+        f" {comparison.pair_alpha:.3g}, not better an e-value of {comparison.needed:g}{look}"
+    )
 
 
 def interval_text(pair: Pair) -> str:
@@ -264,14 +286,15 @@ def markdown_lines(comparison: Comparison, unit: Unit = PER_SHOT) -> list[str]:
         lines.append(_row([_number(place), f"`{decoder.label}`", *cells, *times, word]))
     lines += [
         "",
-        "| pair | shots | both fail | first only | second only | ratio | interval | e better | e not better | word |",
+        "| pair | shots | both fail | first only | second only | ratio | interval"
+        f" | {_evidence_head(comparison)} | e not better | word |",
     ]
     lines.append("|-" * 10 + "|")
     for pair in comparison.pairs():
         c = pair.counts
         numbers = [f"{n:,}" for n in (c.shots, c.both, c.baseline_only, c.candidate_only)]
         ratio = "–" if pair.ratio is None else f"{pair.ratio:.3f}"
-        evidence = [interval_text(pair), e_text(pair.log_e_better), e_text(pair.log_e_not_better), pair.word]
+        evidence = [interval_text(pair), _evidence(comparison, pair), e_text(pair.log_e_not_better), pair.word]
         names = f"{_number(pair.other)} against {_number(pair.base)}"
         lines.append(_row([names, *numbers, ratio, *evidence]))
     return [*lines, "", *(f"- {plain(line).plain}" for line in _how_whole(comparison))]
@@ -293,8 +316,11 @@ def _how_whole(comparison: Comparison) -> list[str]:
     ]
     return [
         f"{source.name}{at}, sha256 {source.identity}",
-        f"words need an e-value of {comparison.needed:g}; intervals of ratios hold whenever counting stops",
+        f"words are wrong with probability at most 5 %{_needed(comparison)}"
+        if comparison.recorded
+        else f"words need an e-value of {comparison.needed:g}; intervals of ratios hold whenever counting stops",
         *([f"shots by key {comparison.shots.key}"] if comparison.shots.key else []),
+        *(f"shots of {name}, sha256 {digest}" for name, digest in comparison.shots.files.items()),
         ", ".join(f"{name} {number}" for name, number in comparison.versions.items()),
         *notes,
     ]
@@ -312,7 +338,8 @@ def print_replay(found: Replay) -> None:
     for label, differs in found.differing.items():
         lines += _wrapped(f"{label} differs in the part that begins at shot {differs.first:,}: {differs.why}", "  ")
     if found.same:
-        lines += _wrapped(f"{counted(total, 'shot')} drawn again by the key: all shots and all answers are the same.")
+        again = "read again from the files" if found.saved.recorded else "drawn again by the key"
+        lines += _wrapped(f"{counted(total, 'shot')} {again}: all shots and all answers are the same.")
     for name, (there, here) in found.versions.items():
         lines += _wrapped(f"{name} is {there} in the file and {here} here", "  ")
     for label, why in found.settings.items():

@@ -69,7 +69,7 @@ def _rates(sweep: Sweep, points: Sequence[SweepPoint], marks: dict[Ended, str]) 
 
 def _table(right: Sequence[str], left: Sequence[str], more: Sequence[str] = ()) -> Table:
     """A table without lines, indented; numbers stand on the right."""
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 1), show_edge=False, header_style="dim")
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 1), show_edge=False, header_style="bold")
     for head in right:
         table.add_column(Text(head), justify="right", overflow="fold")
     for head in left:

@@ -107,9 +107,9 @@ def harm_cells(
 ) -> tuple[HarmCell, ...]:
     """Score a candidate with a fixed number of shots at each cell next to the target.
 
-    Where only p differs, candidate and decoders are told the target's error model, as on a device whose rates have drifted: in
-    the same processes, and the candidate has nothing but the shots to tell the cell by. Another number of rounds is another
-    circuit, which both must know.
+    Where only the noise's strength differs, candidate and decoders are told the target's error model, as on a device whose
+    rates have drifted: in the same processes, and the candidate has nothing but the shots to tell the cell by. Another number
+    of rounds is another circuit, which both must know.
 
     Returns:
         A row for each cell. Beside the words of `harm_word` there is `not_applicable`: the code or its weights do not exist
@@ -123,8 +123,9 @@ def harm_cells(
         except AutoQECError as error:
             rows.append(HarmCell(cell.said, cell.label, "not_applicable", why=error.problem))
         else:
-            untold = list(cell.said) == ["p"] and there.same_shape
-            streams[place] = replace(stream, key=there.stream.key, drift=cell.p) if untold else there.stream
+            untold = list(cell.said) in (["p"], ["factor"]) and there.same_shape
+            drift = cell.p if cell.factor is None else cell.factor
+            streams[place] = replace(stream, key=there.stream.key, drift=drift) if untold else there.stream
             weights = UNTOLD if untold else there.weights
             rows.append(HarmCell(cell.said, cell.label, "unknown", weights, there.same_shape))
     chunks = chunks_for(plan.rare(HARM_SHOTS, stream.sealed))

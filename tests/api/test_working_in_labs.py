@@ -104,6 +104,15 @@ def test_what_cannot_be_is_refused_before_anything_is_written(lab):
     assert list(lab.runs()) == list(lab.rounds()) == []
 
 
+def test_settings_of_a_file_that_is_not_trusted_are_said_not_to_be_used(lab, played, monkeypatch):
+    monkeypatch.delenv("AUTOQEC_TRUST_LABS")
+    config = lab.path / ".autoqec/config.toml"
+    config.write_text('coder = "nobody"\n' + config.read_text())
+    with pytest.warns(UserWarning, match="you do not trust the settings file of the lab .*: coder; autoqec trust"):
+        lab.run("tiny")
+    assert played[0].settings["coder"] == "search"
+
+
 def test_an_interrupted_round_of_this_process_can_be_resumed_in_it(lab, monkeypatch):
     ledger = history.open_ledger(lab.path)
     record_run(ledger, RUN)

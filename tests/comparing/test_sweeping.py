@@ -187,3 +187,18 @@ def test_a_second_sweep_of_a_new_file_takes_the_key_of_the_first(tiny, registry,
     rows = read_rows(path.read_text(), name="counts")
     assert sum(row.shots for row in rows) == 600
     assert len({row.json_metadata["key"] for row in rows}) == 1
+
+
+def test_recorded_shots_are_no_family(registry):
+    """What is drawn from their error model is no shot of the experiment."""
+    text = "name: past\ncode: {kind: recorded, dem: a.dem, shots: e.01, observables: f.01}\ndecoder: mwpm\n"
+    files = {
+        "environment.yaml": text.encode(),
+        "a.dem": b"error(0.1) D0 L0\nerror(0.1) D0\n",
+        "e.01": b"1\n0\n",
+        "f.01": b"1\n0\n",
+    }
+    past = environment_from_files(files, origin="past")
+    with pytest.raises(UsageError, match="recorded") as error:
+        plan_sweep(["mwpm"], past, registry=registry)
+    assert error.value.code == "recorded_shots"

@@ -10,8 +10,13 @@ import pytest
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.exchange.deploy import Deployed
 from autoqec.exchange.folder import open_folder, write_folder
+from autoqec.exchange.package import Package
 from autoqec.plugins import load_plugins
+from autoqec.problem.code_contract import build_problem
+from autoqec.problem.environment import ENVIRONMENT_FILE
 from autoqec.problem.sampling import sample_chunk
+from autoqec.testing import untrained
+from tests.plugins.test_finite_holdout import environment as recorded_environment
 
 
 @pytest.fixture(scope="module")
@@ -136,3 +141,14 @@ def test_the_onnx_model_says_what_the_predecoder_says(make_package, algorithm, t
     beliefs, _ = deployed.beliefs(syndromes)
     # Beliefs are rounded to 1/1024, and inference and torch may differ by 1e-4 of their size.
     assert np.abs(said - beliefs).max() < 0.01
+
+
+def test_a_folder_of_a_round_on_recorded_shots_has_none_of_them(tmp_path):
+    loaded = recorded_environment()
+    problem = build_problem(loaded, load_plugins().maker("code"))
+    sealed = untrained({"stages/bp/stage.yaml": b"kind: neural_bp\niterations: 3\n"}, problem)
+    package = Package("exp/here/1", "c0ffee" * 6, dict(loaded.files), sealed, None)
+    write_folder(package, load_plugins(), tmp_path / "out")
+    there = {path.name for path in (tmp_path / "out" / "environment").iterdir()}
+    assert there == {ENVIRONMENT_FILE, "model.dem"}
+    assert open_folder(tmp_path / "out").problem.fingerprint == problem.fingerprint

@@ -213,7 +213,7 @@ def test_a_cell_that_cannot_be_is_refused(cells, why):
 @pytest.mark.parametrize(("cell", "field"), [("rounds: 3", "rounds"), ("p: 0.1", "p"), ("distance: 3", "distance")])
 def test_what_a_file_says_has_no_other_cell(cell, field):
     text = f"name: x\ncode: {{kind: circuit, path: c.stim}}\ndecoder: mwpm\nprotocol: {{cells: [{{{cell}}}]}}\n"
-    with pytest.raises(UsageError, match=rf"protocol.cells.0: {field}: .*remove"):
+    with pytest.raises(UsageError, match=rf"protocol.cells.0: {field}: .*(remove|set factor)"):
         parse(text)
 
 
@@ -240,4 +240,4 @@ def test_the_neighbours_of_a_target_are_what_can_be_changed():
     )
     assert [cell.label for cell in neighbours(none.environment)] == ["rounds = 2"]
     text = "name: x\ncode: {kind: circuit, path: c.stim}\ndecoder: mwpm\n"
-    assert neighbours(parse(text).environment) == []
+    assert [cell.label for cell in neighbours(parse(text).environment)] == ["factor = 0.8", "factor = 1.2"]
