@@ -153,6 +153,14 @@ class SolvingDecoder(CompiledDecoder, Protocol):
         ...
 
 
+def not_a_number(decoder: CompiledDecoder) -> int:
+    """Shots so far in which a library's belief propagation became NaN, and which the decoder decoded in another way.
+
+    A decoder that works with a library which can return NaN counts them in an attribute of this name.
+    """
+    return int(getattr(decoder, "not_a_number", 0))
+
+
 def confidence_kind(decoder: CompiledDecoder) -> str | None:
     """The confidence that a decoder offers; None if it offers none."""
     return decoder.confidence_kind if isinstance(decoder, ConfidentDecoder) else None
