@@ -15,6 +15,7 @@ from pydantic_core import InitErrorDetails
 import autoqec
 from autoqec.allowed_values import PATTERNS, schema_of
 from autoqec.candidate.schema import Training
+from autoqec.config import load_settings
 from autoqec.errors import UsageError
 from autoqec.field_problems import explain, field_problems, first_problem
 from autoqec.plugins import load_plugins
@@ -196,3 +197,31 @@ def test_a_factory_without_such_a_field_names_those_it_has():
         load_plugins().get("decoder", "mwpm_correlated").create(colour="red")
     assert "does not accept ['colour']: unknown field colour" in caught.value.problem
     assert "keyword argument" not in caught.value.problem
+
+
+def test_pydantics_errors_are_read_in_one_place():
+    """Whoever else reads them says what is wrong in words of its own, or nothing: settings, and the conformance of a code."""
+    readers = {
+        str(file.relative_to(top))
+        for top in (Path(package.__path__[0]) for package in (autoqec, autoqec_plugins))
+        for file in top.rglob("*.py")
+        if re.search(r"\.errors\(|str\(error\).*ValidationError", file.read_text())
+    }
+    assert readers == {"field_problems.py", "config.py", "testing/conformance_code.py"}
+
+
+def test_settings_have_words_of_their_own(tmp_path):
+    (tmp_path / ".autoqec").mkdir()
+    for line in (
+        "jobs = 'x'",
+        "jobs = -1",
+        "trust = 1",
+        "profile = []",
+        "agents = 1",
+        "profiles.dev.score_shots = 0",
+        "zzz = 1",
+    ):
+        (tmp_path / ".autoqec/config.toml").write_text(line + "\n")
+        with pytest.raises(UsageError) as caught:
+            load_settings(tmp_path)
+        assert not RAW.search(caught.value.problem), caught.value.problem

@@ -15,6 +15,7 @@ from autoqec.api.row_tables import Table
 from autoqec.comparing.compare_decoders import ComparisonPlan, ComparisonProgress
 from autoqec.comparing.compare_decoders import compare as compare_named
 from autoqec.comparing.comparison_file import write_comparison, write_rows
+from autoqec.comparing.recorded_source import RecordedSource
 from autoqec.comparing.shot_source import KeyedShots, ShotSource
 from autoqec.comparing.stopping_rule import read_until
 from autoqec.comparing.timing import SECONDS
@@ -154,7 +155,10 @@ def compare(
     until: str | Sequence[str] = "decided",
     baseline: DecoderNamed | None = None,
     fewer: Mapping[str, int] | None = None,
+    gated: Sequence[str] = (),
     key: str | None = None,
+    shots: str | os.PathLike[str] | None = None,
+    observables: str | os.PathLike[str] | None = None,
     jobs: int = 0,
     timing_seconds: float = SECONDS,
     save: str | os.PathLike[str] | None = None,
@@ -173,7 +177,11 @@ def compare(
         until: When to stop: `decided` (every pair has a word), `100000shots`, `60s`; of several, the first.
         baseline: The decoder that others are compared with first; by default the first.
         fewer: Shots of slow decoders that are to decode the first so many alone, by label.
+        gated: Labels of slow decoders that are to decode only the shots of which the baseline is least sure.
         key: Draws the shots, 64 hexadecimal digits; by default a new one. The same key draws the same shots.
+        shots: A file of recorded detection events, in one of stim's formats, in the place of fresh shots. All are decoded, and
+            the test is exact; `key` and `until` do not apply.
+        observables: The file of their observable flips; None if `shots` holds them too.
         jobs: Processes that work at the same time; 0 for one per processor.
         timing_seconds: How long each decoder's times are measured; 0 for not.
         save: A file that the counts are written to after every look, and from which a comparison goes on.
@@ -196,14 +204,34 @@ def compare(
         until=read_until([until] if isinstance(until, str) else until),
         baseline=labels.index(first.label),
         most_shots=dict(fewer or {}),
+        gated=frozenset(gated),
         jobs=jobs or os.cpu_count() or 1,
         timing_seconds=timing_seconds,
         save=Path(save) if save is not None else None,
     )
     record = compare_named(
-        found, source_of(on, p, lab), plan, shots=_keyed(key), progress=progress or _unheard, registry=registry
+        found,
+        source_of(on, p, lab),
+        plan,
+        shots=_stream(key, shots, observables),
+        progress=progress or _unheard,
+        registry=registry,
     )
     return DecoderComparison(record)
+
+
+def _stream(
+    key: str | None, shots: str | os.PathLike[str] | None, observables: str | os.PathLike[str] | None
+) -> Callable[[Problem], ShotSource] | None:
+    """Where the shots come from, if that is said."""
+    if shots is None:
+        if observables is not None:
+            raise UsageError("observables belong to recorded shots", hint="name their detection events too: shots=…")
+        return _keyed(key)
+    if key is not None:
+        raise UsageError("recorded shots have no key", hint="leave out key")
+    events, flips = Path(shots), None if observables is None else Path(observables)
+    return lambda problem: RecordedSource(problem, events, flips)
 
 
 def _keyed(key: str | None) -> Callable[[Problem], ShotSource] | None:

@@ -250,7 +250,7 @@ def _costs(row: RoundRow) -> dict[str, Any]:
 
 
 class Rounds(Table[Round]):
-    """Rounds, oldest first; a notebook shows them as a table."""
+    """Rounds, oldest first; a notebook shows them as a table. `Rounds([...])` makes a table of rounds that you chose."""
 
     shown = (
         "name", "env", "status", "verdict", "trust", "ler_baseline", "ler_candidate", "ler_ratio", "flops_per_shot",

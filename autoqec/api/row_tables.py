@@ -34,23 +34,28 @@ class Table(Sequence[_Item], Generic[_Item]):
 
     Args:
         items: What it holds.
-        title: What it is, for people.
+        title: What it is, for people; by default how many there are.
     """
 
     #: The columns that a notebook shows.
     shown: tuple[str, ...] = ()
 
-    def __init__(self, items: Iterable[_Item], title: str) -> None:
-        self._items, self._title = tuple(items), title
+    def __init__(self, items: Iterable[_Item], title: str = "") -> None:
+        self._items = tuple(items)
+        self._title = title or f"{type(self).__name__}: {len(self._items):,}"
 
     @overload
     def __getitem__(self, index: int) -> _Item: ...
 
     @overload
-    def __getitem__(self, index: slice) -> tuple[_Item, ...]: ...
+    def __getitem__(self, index: slice) -> Table[_Item]: ...
 
-    def __getitem__(self, index: int | slice) -> _Item | tuple[_Item, ...]:
-        return self._items[index]
+    def __getitem__(self, index: int | slice) -> _Item | Table[_Item]:
+        if isinstance(index, int):
+            return self._items[index]
+        part: Table[_Item] = Table(self._items[index], f"part of {self._title}")
+        part.shown = self.shown
+        return part
 
     def __len__(self) -> int:
         return len(self._items)

@@ -94,6 +94,7 @@ def command(decoders: tuple[str, ...], **given: Any) -> int:
 
 def _compare(names: tuple[str, ...], given: dict[str, Any]) -> int:
     from autoqec.comparing.compare_decoders import ComparisonInterrupted, ComparisonPlan, compare
+    from autoqec.comparing.comparison_file import require_writable
     from autoqec.comparing.decoder_names import read_decoder, read_decoders
     from autoqec.comparing.stopping_rule import read_until
     from autoqec.errors import UsageError
@@ -106,6 +107,8 @@ def _compare(names: tuple[str, ...], given: dict[str, Any]) -> int:
         )
     until, registry = read_until(given["until"]), load_plugins()
     stream = _stream(given)
+    if given["csv_file"] is not None:
+        require_writable(given["csv_file"])  # before anything is counted
     with DecodersDisplay(quiet=given["quiet"]) as display:
         display.note("reading what is decoded")
         source = _source(given)
@@ -132,7 +135,7 @@ def _compare(names: tuple[str, ...], given: dict[str, Any]) -> int:
                 source,
                 plan,
                 shots=stream,
-                progress=lambda event: display.show(event.stage, event.detail, event.comparison),
+                progress=lambda event: display.show(event.stage, event.detail, event.comparison, event.done),
                 registry=registry,
             )
         except ComparisonInterrupted as error:
@@ -148,14 +151,14 @@ def _print(comparison: Comparison, given: dict[str, Any], unit: Unit) -> None:
     from autoqec.views.console import print_json, print_lines
     from autoqec.views.decoders_text import markdown_lines, print_decoders
 
-    if given["csv_file"] is not None:
-        write_rows(comparison, given["csv_file"])
     if given["as_json"]:
         print_json([comparison_json(comparison)])
     elif given["markdown"]:
         print_lines(markdown_lines(comparison, unit))
     else:
         print_decoders(comparison, unit)
+    if given["csv_file"] is not None:
+        write_rows(comparison, given["csv_file"])
 
 
 def _replay(names: tuple[str, ...], given: dict[str, Any]) -> int:

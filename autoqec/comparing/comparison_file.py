@@ -26,6 +26,9 @@ from autoqec.results.note_form import Malformed, read_record
 from autoqec.results.sinter_rows import SinterRow, header
 from autoqec.size_limits import in_words
 
+#: What helps where a file cannot be written.
+_ELSEWHERE = "name a file in a folder that you can write to"
+
 #: Bytes of such a file, at most: twenty times one of 10^12 shots with its circuit.
 COMPARISON_BYTES = 64 * 2**20
 
@@ -56,6 +59,23 @@ def write_rows(comparison: Comparison, path: Path) -> None:
     _write(path, "\n".join([header(), *(row.line() for row in rows)]) + "\n")
 
 
+def require_writable(path: Path) -> None:
+    """Check that a file can be written, as far as that can be known before.
+
+    Raises:
+        AutoQECError: It cannot.
+    """
+    why = (
+        "it is a folder"
+        if path.is_dir()
+        else ""
+        if os.access(path.parent, os.W_OK)
+        else f"no folder {path.parent} to write to"
+    )
+    if why:
+        raise AutoQECError(f"{path} cannot be written: {why}", hint=_ELSEWHERE, code="not_written")
+
+
 def _row(comparison: Comparison, place: int) -> SinterRow | None:
     rate, decoder, source = comparison.rate(place), comparison.decoders[place], comparison.source
     if rate is None:
@@ -84,7 +104,7 @@ def _write(path: Path, text: str) -> None:
                 os.unlink(draft)
         raise AutoQECError(
             f"{path} cannot be written: {error.strerror}",
-            hint="name a file in a folder that you can write to",
+            hint=_ELSEWHERE,
             code="not_written",
         ) from error
 

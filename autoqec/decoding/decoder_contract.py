@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
 from autoqec.problem.problem import Problem
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Decoded:
-    """A decoder's result for a batch of shots.
+    """A decoder's result for a batch of shots. It is no array: what compares it with one is stopped by an error.
 
     Attributes:
         observables: Predicted logical flips, bit-packed little-endian, uint8 `[shots, ceil(observables / 8)]`.
@@ -25,6 +25,14 @@ class Decoded:
 
     observables: np.ndarray
     invalid: np.ndarray
+
+    #: numpy leaves operators to this class; its own answer would be an array in which every element differs.
+    __array_ufunc__: ClassVar[None] = None
+
+    def __eq__(self, other: object) -> bool:
+        raise TypeError("Decoded holds arrays: compare its `observables`, or ask `failures(truth)`")
+
+    __hash__ = None  # type: ignore[assignment]
 
     def failures(self, truth: np.ndarray) -> np.ndarray:
         """Return the shots with a wrong observable or without a valid result, bool `[shots]`.
@@ -143,6 +151,14 @@ class SolvingDecoder(CompiledDecoder, Protocol):
             AutoQECError: A shape or dtype is wrong.
         """
         ...
+
+
+def not_a_number(decoder: CompiledDecoder) -> int:
+    """Shots so far in which a library's belief propagation became NaN, and which the decoder decoded in another way.
+
+    A decoder that works with a library which can return NaN counts them in an attribute of this name.
+    """
+    return int(getattr(decoder, "not_a_number", 0))
 
 
 def confidence_kind(decoder: CompiledDecoder) -> str | None:

@@ -51,6 +51,11 @@ class CompiledForeign:
                 hint="choose another decoder (autoqec plugins --kind decoder), or other fields for this one",
             ) from error
 
+    @property
+    def not_a_number(self) -> int:
+        """See `autoqec.decoding.decoder_contract.not_a_number`."""
+        return int(getattr(self._compiled, "not_a_number", 0))
+
     def decode(self, syndromes: np.ndarray, beliefs: np.ndarray | None = None) -> Decoded:
         """Decode a batch; see `autoqec.decoding.CompiledDecoder`.
 

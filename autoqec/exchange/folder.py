@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -31,23 +32,38 @@ sinter collect --custom_decoders_module_function {module}:decoders --decoders {n
 
 from pathlib import Path
 
+from autoqec.exchange.array_decoder import ArrayDecoder
 from autoqec.exchange.folder import open_folder
+
+HERE = Path(__file__).parent
 
 
 def decoder():
-    """Return an object whose `decode(syndromes)` takes bit-packed little-endian uint8 arrays, one row per shot.
+    """Return the predecoder with its classical decoder: `decode(syndromes)` says which observables flipped.
 
-    The result has `observables`, packed in the same way, and `failures(truth)`, one bool per shot. `confidence(syndromes)` says
-    how sure the classical decoder is without the predecoder, one float32 per shot, if it can.
+    Syndromes are an array with one row for each shot, as stim samples them: bool, or bit-packed uint8. The answer is an array of
+    the same kind. `decode_checked(syndromes)` also says which shots have a valid answer, one bool for each.
+    `confidence(syndromes)` says how sure the classical decoder is without the predecoder, one float32 for each, if it can.
+
+    >>> import stim
+    >>> own = decoder()
+    >>> model = stim.DetectorErrorModel.from_file(HERE / "model.dem")
+    >>> syndromes, flips, _ = model.compile_sampler(seed=1).sample(1000, bit_packed=True)
+    >>> predicted = own.decode(syndromes)
+    >>> predicted.shape == flips.shape
+    True
+    >>> wrong = (predicted != flips).any(axis=1)
+    >>> bool(wrong.mean() < (flips != 0).any(axis=1).mean())
+    True
     """
-    return open_folder(Path(__file__).parent)
+    return ArrayDecoder(open_folder(HERE))
 
 
 def decoders():
     """Return the decoders for sinter's `--custom_decoders_module_function`."""
     from autoqec.exchange.sinter_rounds import round_decoders
 
-    return round_decoders(decoder().package)
+    return round_decoders(open_folder(HERE).package)
 '''
 
 _README = """\
@@ -73,6 +89,18 @@ pip install autoqec=={version}
 PYTHONPATH=. sinter collect --custom_decoders_module_function predecoder:decoders \\
     --decoders autoqec:{name} --circuits circuit.stim --max_shots 100000 --processes auto
 ```
+
+In Python, with this folder as the current one:
+
+```python
+import stim
+from predecoder import decoder
+
+model = stim.DetectorErrorModel.from_file("model.dem")
+syndromes, flips, _ = model.compile_sampler().sample(1000)
+wrong = (decoder().decode(syndromes) != flips).any(axis=1)
+print(wrong.mean())
+```
 """
 
 
@@ -94,12 +122,14 @@ def write_folder(package: Package, registry: Registry, folder: Path, *, onnx: bo
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is not an empty folder", hint="name a folder that does not exist yet")
+    # Whoever gets the folder decodes, and needs no shots of an experiment. Its digest is of what it holds.
+    package = replace(package, environment_files=without_shots(package.environment).files)
     deployed = Deployed(package, registry)
     problem = deployed.problem
     _ = deployed.tensors  # raises an error if the weights belong to another problem
     environment = package.environment.environment
     files = {f"candidate/{path}": data for path, data in package.sealed.files.items()}
-    files |= {f"environment/{path}": data for path, data in without_shots(package.environment).files.items()}
+    files |= {f"environment/{path}": data for path, data in package.environment_files.items()}
     files |= {WEIGHTS_FILE: package.sealed.weights, "model.dem": f"{problem.dem}\n".encode()}
     if problem.circuit is not None:
         files["circuit.stim"] = f"{problem.circuit}\n".encode()
@@ -136,7 +166,7 @@ def write_folder(package: Package, registry: Registry, folder: Path, *, onnx: bo
 
 
 def open_folder(folder: Path, registry: Registry | None = None) -> Deployed:
-    """Load a folder that `write_folder` wrote.
+    """Load a folder that `write_folder` wrote. `ArrayDecoder(open_folder(folder))` decodes arrays to arrays.
 
     Args:
         folder: The folder.

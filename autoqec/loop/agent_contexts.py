@@ -53,7 +53,7 @@ def build_context(session: Session, number: int, limits: ProfileLimits, **fields
         limits=limits,
         history=past,
         open_rounds=open_rounds(session, records, number),
-        front=_front(session, records),
+        front=agents_front(session, records),
         failed_composes=failed_composes(past),
         machine=_machine(past),
         budget=_budget(session),
@@ -62,7 +62,7 @@ def build_context(session: Session, number: int, limits: ProfileLimits, **fields
     )
 
 
-def _front(session: Session, records: Sequence[RoundRecord]) -> tuple[str, ...]:
+def agents_front(session: Session, records: Sequence[RoundRecord]) -> tuple[str, ...]:
     """The front of the run; on recorded shots all VERIFIED rounds, because the front depends on figures of the holdout."""
     if session.recording is None:
         return run_front(session, records).names

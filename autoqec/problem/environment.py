@@ -8,6 +8,7 @@ git and be read without a working tree.
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -192,15 +193,21 @@ def environment_from_files(files: Mapping[str, bytes], *, origin: str) -> Loaded
     try:
         raw = load_yaml(files[ENVIRONMENT_FILE], name=origin)
     except UsageError as error:
-        raise UsageError(error.problem, hint=error.hint or EDIT_FILE) from error
+        raise UsageError(error.problem, hint=error.hint or _edit(origin)) from error
     if not isinstance(raw, dict):
         raise UsageError(f"{origin} is not a mapping of fields", hint="compare it with a built-in: autoqec env list")
     try:
         environment = checked_fields(Environment, raw)
     except ValidationError as error:
-        found = UsageError(explain(error, Environment), hint=EDIT_FILE)
+        found = UsageError(explain(error, Environment), hint=_edit(origin))
         raise at_its_line(found, origin, files[ENVIRONMENT_FILE]) from error
     return LoadedEnvironment(environment, dict(files), origin)
+
+
+def _edit(origin: str) -> str:
+    """The hint for a mistake in an environment: a command that can be typed, where it is a file."""
+    file = shlex.quote(origin) if origin.endswith((".yaml", ".yml")) else "FILE"
+    return EDIT_FILE.replace("FILE", file)
 
 
 def validated(model: type[BaseModel], raw: Any, path: str) -> Any:

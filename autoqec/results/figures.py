@@ -77,6 +77,15 @@ class Figures:
         }
 
 
+def shown_figures(figures: Figures | None) -> str:
+    """Figures at the end of a record's line for people: shots, and the ratio with its interval; nothing without them."""
+    if figures is None:
+        return ""
+    low, high = ("∞" if end is None else f"{end:.3f}" for end in figures.ratio_interval)
+    ratio = "" if figures.ler_ratio is None else f", ratio {figures.ler_ratio:.3f} [{low}, {high}]"
+    return f": {figures.shots:,} shots{ratio}"
+
+
 def read_figures(note: Mapping[str, Any]) -> Figures | None:
     """The figures in a note; None where one is missing or not a finite number."""
     get = note.get

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from autoqec.results.figures import Costs, Figures, read_costs, read_figures
+from autoqec.results.figures import Costs, Figures, read_costs, read_figures, shown_figures
 from autoqec.results.gate_costs import passes_each, share_sent
 from autoqec.results.note_form import read_record, write_record
 from autoqec.results.verdict import Parsed, malformed, numbers_in
@@ -31,6 +31,9 @@ class Metrics:
     figures: Figures
     costs: Costs
     note: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"<metrics{shown_figures(self.figures)}>"
 
     @staticmethod
     def of(figures: Figures, costs: Costs, measured: Measured, training: Mapping[str, Any]) -> Metrics:

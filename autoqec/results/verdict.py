@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from autoqec.results.counts import PairedCounts
-from autoqec.results.figures import Figures, Holdout, read_figures
+from autoqec.results.figures import Figures, Holdout, read_figures, shown_figures
 from autoqec.results.gate_costs import UsPerShot, passes_each, share_sent
 from autoqec.results.limits import Limits
 from autoqec.results.note_form import is_number, read_counts, read_record, write_record
@@ -54,6 +54,9 @@ class Verdict:
     verdict: Word
     reason: str
     details: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"<verdict {self.verdict} ({self.reason}){shown_figures(self.figures)}>"
 
     @staticmethod
     def on(verdict: Word, reason: str, evidence: Evidence) -> Verdict:

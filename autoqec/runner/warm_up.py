@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from autoqec.candidate.schema import Candidate, Output, Stage, Training, read_ca
 from autoqec.candidate.stage_contract import StageKind
 from autoqec.candidate.weights import load_weights, save_weights
 from autoqec.decoding.decoder_contract import CompiledDecoder
+from autoqec.errors import UsageError
 from autoqec.plugin_errors import explained
 from autoqec.problem.problem import Problem
 
@@ -62,7 +63,11 @@ def sample_candidate(stages: Iterable[str], maker: Callable[[str], StageKind]) -
             made.append(Stage(f"stage{number}", bound, kind.Config.model_validate(fields), source))
     candidate = Candidate(Output(), Training(), tuple(made))
     with _survives("reading"):
-        read_candidate(write_candidate(candidate), maker)
+        files = write_candidate(candidate)
+        read_candidate(files, maker)
+        # To say what is wrong with a file, pydantic loads more of itself.
+        with suppress(UsageError):
+            read_candidate({path: data + b"\nno_such_field: 0\n" for path, data in files.items()}, maker)
     return candidate
 
 

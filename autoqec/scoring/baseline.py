@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from autoqec.decoding.compile_decoder import compile_decoder, compile_references
+from autoqec.decoding.decoder_contract import not_a_number
 from autoqec.plugins import Registry
 from autoqec.printed_rows import EnvironmentRow
 from autoqec.problem.code_contract import build_problem
@@ -219,7 +220,7 @@ def _about_gain(gain: ResolvableGain, sampling: Mapping[str, Any]) -> list[dict[
 
 
 def _about_references(decoding: TimedDecoding, baseline: str, missing: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Findings about reference decoders: worse than the baseline, on fewer shots, or not installed."""
+    """Findings about decoders: worse than the baseline, on fewer shots, not installed, or NaN inside."""
     found = []
     for label, measured in decoding.measured.items():
         if label != baseline and measured.is_worse:
@@ -227,7 +228,15 @@ def _about_references(decoding: TimedDecoding, baseline: str, missing: Mapping[s
         if 0 < measured.shots < decoding.measured[baseline].shots:
             found.append(f"{label} is slow: it decoded {measured.shots:,} of these shots; --shots sets how many")
     found += [f"{label} is left out because it is not installed: {line}" for label, line in missing.items()]
-    return [{"field": "references", "finding": text} for text in found]
+    mended = {label: not_a_number(decoder) for label, decoder in decoding.decoders.items()}
+    return [{"field": "references", "finding": text} for text in found] + [
+        {
+            "field": "decoder" if label == baseline else "references",
+            "finding": f"{label}: belief propagation of its library became NaN; shots decoded in another way: {shots:,}",
+        }
+        for label, shots in mended.items()
+        if shots
+    ]
 
 
 def _worse(measured: MeasuredDecoder, baseline: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from types import TracebackType
+from collections.abc import Mapping
+from types import MappingProxyType, TracebackType
 
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
@@ -43,19 +44,22 @@ class DecodersDisplay:
             self._drawn.stop()
         self._drawn = self._task = None
 
-    def show(self, stage: str, detail: str, comparison: Comparison) -> None:
+    def show(
+        self, stage: str, detail: str, comparison: Comparison, done: Mapping[str, int] = MappingProxyType({})
+    ) -> None:
         """Show where a comparison is.
 
         Args:
             stage: `start`, `time` or `count`.
             detail: The decoder that this is about, or empty.
             comparison: What is counted so far.
+            done: Shots beyond these that slow decoders have decoded, by label.
         """
         if self._quiet:
             return
         text = _text(stage, detail, comparison)
         if self._console.is_terminal:
-            self._draw(text)
+            self._draw(text + "".join(f"; {label} +{shots:,}" for label, shots in sorted(done.items())[:2]))
         elif stage != "count":
             say(text)
         elif comparison.total >= self._next_shots:

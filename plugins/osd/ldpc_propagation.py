@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from autoqec.decoding.flipping import Flips
-from autoqec.decoding.sum_product import Propagated
+from autoqec.decoding.sum_product import Propagated, SumProduct
 from autoqec.problem.problem import Problem
 
 from .osd_config import BeliefPropagation
@@ -23,6 +23,9 @@ class LdpcPropagation:
     Args:
         problem: The problem.
         config: The fields of belief propagation.
+
+    Attributes:
+        not_a_number: Shots so far in which a message became NaN.
     """
 
     def __init__(self, problem: Problem, config: BeliefPropagation) -> None:
@@ -31,32 +34,42 @@ class LdpcPropagation:
         self._ldpc: Any = BpDecoder(**config.for_ldpc(problem), input_vector_type="syndrome")
         self._problem = problem
         self._flips = Flips(problem)
+        self._bounded = SumProduct(problem, config.bp_iterations)
         self._one_at_a_time = Lock()
+        self.not_a_number = 0
 
     def run(self, syndromes: np.ndarray, *, beliefs: bool = False) -> Propagated:
-        """Run on a batch; see `SumProduct.run`."""
+        """Run on a batch; see `SumProduct.run`.
+
+        A message of ldpc's can become NaN, and a hard decision on NaN can explain the syndrome by chance. Such a shot starts
+        again with `SumProduct`, whose messages are bounded, for as many iterations.
+        """
         problem = self._problem
         observables = np.zeros((len(syndromes), problem.observable_bytes), dtype=np.uint8)
         explained = np.zeros(len(syndromes), dtype=np.bool_)
-        last = []
+        told = np.zeros((len(syndromes) if beliefs else 0, len(problem.mechanisms)), dtype=np.float32)
+        again = []
         for shot, syndrome in enumerate(syndromes):
-            fired, told = self._one(np.unpackbits(syndrome, count=problem.num_detectors, bitorder="little"))
-            # A message can become NaN, and a hard decision on NaN can explain the syndrome by chance.
-            right = np.array_equal(self._flips.of(fired), syndrome)
-            explained[shot] = right and not np.isnan(told).any()
+            fired, last = self._one(np.unpackbits(syndrome, count=problem.num_detectors, bitorder="little"))
+            if np.isnan(last).any():
+                again.append(shot)
+                continue
+            explained[shot] = np.array_equal(self._flips.of(fired), syndrome)
             if explained[shot]:
                 observables[shot] = np.bitwise_xor.reduce(problem.mechanisms.observables[fired], axis=0)
             elif beliefs:
-                last.append(self._finite(told))
-        return Propagated(explained, observables, np.array(last, dtype=np.float32).reshape(-1, len(problem.mechanisms)))
+                told[shot] = np.clip(last, -_MOST, _MOST)
+        if again:
+            found = self._bounded.mechanisms(np.ascontiguousarray(syndromes[again]))
+            explained[again], observables[again] = found.explained, found.observables
+            if beliefs:
+                told[again] = found.beliefs
+            with self._one_at_a_time:
+                self.not_a_number += len(again)
+        return Propagated(explained, observables, told[~explained] if beliefs else told)
 
     def _one(self, bits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The mechanisms that fired in one shot, and the beliefs."""
         with self._one_at_a_time:  # what ldpc says of its last shot is of this thread's
             fired = np.flatnonzero(self._ldpc.decode(bits))
             return fired, np.array(self._ldpc.log_prob_ratios)
-
-    def _finite(self, told: np.ndarray) -> np.ndarray:
-        """Beliefs as ordered-statistics decoding takes them; where one is NaN nothing is known, so it is the prior."""
-        told = np.where(np.isnan(told), self._problem.priors_llr, told)
-        return np.clip(told, -_MOST, _MOST).astype(np.float32)

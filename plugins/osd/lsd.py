@@ -1,4 +1,8 @@
-"""The decoder `bp_lsd`: ldpc's belief propagation and localised-statistics decoding (Hillmann et al., arXiv:2406.18655)."""
+"""The decoder `bp_lsd`: ldpc's belief propagation and localised-statistics decoding (Hillmann et al., arXiv:2406.18655).
+
+A message of ldpc's can become NaN. Such a shot is decoded again as `osd` does, whose belief propagation is bounded, with as many
+iterations and the same search; given beliefs, by ordered statistics on these. `not_a_number` counts the shots.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,11 @@ import numpy as np
 from autoqec.decoding.array_checks import check_beliefs, check_syndromes
 from autoqec.decoding.decoder_contract import Decoded, Solutions
 from autoqec.decoding.solution_names import weighed_corrections
+from autoqec.problem.dem import LLR_BOUND
 from autoqec.problem.problem import Problem
 
-from .osd_config import LsdConfig, search_order, validated
+from .osd_config import LsdConfig, OsdConfig, search_order, validated
+from .osd_decoder import CompiledOsd
 from .shots import ByShot
 from .span import Span
 
@@ -49,9 +55,10 @@ class CompiledLsd:
     def __init__(self, problem: Problem, config: LsdConfig) -> None:
         self._problem = problem
         self._config = config
+        self.not_a_number = 0
 
     def __getstate__(self) -> dict[str, object]:
-        return {"_problem": self._problem, "_config": self._config}
+        return {"_problem": self._problem, "_config": self._config, "not_a_number": 0}
 
     def _ldpc(self, iterations: int) -> Any:
         from ldpc.bplsd_decoder import BpLsdDecoder
@@ -69,6 +76,13 @@ class CompiledLsd:
     def _told(self) -> Any:
         # ldpc cannot skip belief propagation, and reads 0 as "one iteration per mechanism".
         return self._ldpc(1)
+
+    @cached_property
+    def _bounded(self) -> CompiledOsd:
+        """Decodes shots in which ldpc's messages become NaN: its own belief propagation is bounded."""
+        method = self._config.method.replace("lsd", "osd")
+        fields = {"bp_iterations": self._config.bp_iterations, "method": method, "order": self._config.order}
+        return CompiledOsd(self._problem, OsdConfig.model_validate(fields))
 
     @cached_property
     def _by_shot(self) -> ByShot:
@@ -105,9 +119,19 @@ class CompiledLsd:
             channel = np.clip(expit(-beliefs[shot].astype(np.float64)), _SMALLEST, 1 - _SMALLEST)
             self._told.update_channel_probs(channel)
             answer: np.ndarray = self._told.decode(bits)
+            if np.isnan(self._told.log_prob_ratios).any():
+                again.append(shot)
             return answer
 
+        again: list[int] = []
         decoded = self._by_shot.decode(syndromes, correct, fired)
+        if again:
+            some = np.clip(beliefs[again], -LLR_BOUND, LLR_BOUND)
+            found, chosen = self._bounded.order_and_solve(syndromes[again], some, corrections=True)
+            decoded.observables[again], decoded.invalid[again] = found.observables, found.invalid
+            if fired is not None:
+                fired[again] = chosen
+            self.not_a_number += len(again)
         return Decoded(decoded.observables, decoded.invalid | lost)
 
     def confidence(self, syndromes: np.ndarray, at_most: float = inf) -> np.ndarray:
@@ -117,7 +141,12 @@ class CompiledLsd:
     def decode_with_confidence(self, syndromes: np.ndarray, at_most: float = inf) -> tuple[Decoded, np.ndarray]:
         """See `autoqec.decoding.ConfidentDecoder.decode_with_confidence`; the confidence costs nothing more."""
         syndromes, lost = self._within_span(syndromes)
-        decoded, confidence = self._by_shot.decode_with_convergence(syndromes, self._static)
+        decoded, confidence, again = self._by_shot.decode_with_convergence(syndromes, self._static)
+        if len(again):
+            found, sure = self._bounded.decode_with_confidence(syndromes[again])
+            decoded.observables[again], decoded.invalid[again] = found.observables, found.invalid
+            confidence[again] = sure
+            self.not_a_number += len(again)
         confidence[lost] = 0.0
         return Decoded(decoded.observables, decoded.invalid | lost), confidence
 

@@ -83,6 +83,11 @@ class CompiledOsd:
             return SumProduct(self._problem, config.bp_iterations)
         return LdpcPropagation(self._problem, config)
 
+    @property
+    def not_a_number(self) -> int:
+        """See `autoqec.decoding.decoder_contract.not_a_number`."""
+        return int(getattr(self.__dict__.get("_propagation"), "not_a_number", 0))
+
     @cached_property
     def _columns(self) -> np.ndarray:
         return as_words(syndromes_of_mechanisms(self._problem))

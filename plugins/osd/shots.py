@@ -56,7 +56,7 @@ class ByShot:
                 invalid[shot] = True
         return Decoded(observables, invalid)
 
-    def decode_with_convergence(self, syndromes: np.ndarray, ldpc: Any) -> tuple[Decoded, np.ndarray]:
+    def decode_with_convergence(self, syndromes: np.ndarray, ldpc: Any) -> tuple[Decoded, np.ndarray, np.ndarray]:
         """Decode a batch with one of ldpc's decoders, and say where its belief propagation converged.
 
         Args:
@@ -64,17 +64,20 @@ class ByShot:
             ldpc: The decoder.
 
         Returns:
-            The answers, and float32 `[shots]`: 1 where belief propagation found the answer itself, else 0. An empty syndrome
-            needs no more than it, so it counts as 1.
+            The answers; float32 `[shots]`: 1 where belief propagation found the answer itself, else 0; and the numbers of the
+            shots in which a message became NaN, whose answers mean nothing: a hard decision on NaN can explain the syndrome by
+            chance. An empty syndrome needs no more than belief propagation, so it counts as 1.
         """
         sure = np.ones(len(syndromes), dtype=bool)
+        lost: list[int] = []
 
         def correct(shot: int, bits: np.ndarray) -> np.ndarray:
             with self._one_at_a_time:  # what ldpc says of its last shot is of this thread's
                 answer: np.ndarray = ldpc.decode(bits)
-                # A message can become NaN, and a hard decision on NaN can explain the syndrome by chance.
-                sure[shot] = bool(ldpc.converge) and not np.isnan(ldpc.log_prob_ratios).any()
+                sure[shot] = bool(ldpc.converge)
+                if np.isnan(ldpc.log_prob_ratios).any():
+                    lost.append(shot)
             return answer
 
         decoded = self.decode(syndromes, correct)
-        return decoded, (sure & ~decoded.invalid).astype(np.float32)
+        return decoded, (sure & ~decoded.invalid).astype(np.float32), np.array(lost, dtype=np.int64)

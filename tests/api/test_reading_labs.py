@@ -1,6 +1,7 @@
 """Reading a lab from Python gives what the commands print, with the trust of one place, and text of others harms nobody."""
 
 import json
+import re
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -157,6 +158,27 @@ def test_a_plain_repr_is_a_line_that_says_what_it_is(lab):
     assert repr(lab.round(f"{RUN}/1")) == f"<round exp/{RUN}/1: ok, VERIFIED>"
     assert repr(lab.runs()[0]) == f"<run {RUN} on tiny>"
     assert repr(lab.front()) == "<front of tiny: 2 rounds>"
+
+
+def test_records_of_results_are_lines_too(lab):
+    good = lab.round(f"{RUN}/1")
+    assert re.fullmatch(
+        r"<verdict VERIFIED \(better\): [\d,]+ shots, ratio 0\.\d{3} \[0\.\d{3}, 0\.\d{3}\]>", repr(good.verdict)
+    )
+    assert re.fullmatch(r"<metrics: 200,704 shots, ratio 0\.\d{3} \[.*\]>", repr(good.metrics))
+    assert "script" not in repr(good.trust)
+    assert len(repr(good.trust)) < 200
+
+
+def test_a_part_of_a_list_and_rounds_that_were_chosen_are_tables(lab):
+    rounds = lab.rounds()
+    assert repr(rounds[1:3]) == f"<part of 5 rounds of {lab.path}>"
+    assert [row["name"] for row in rounds[1:3].rows()] == [f"exp/{RUN}/2", f"exp/{RUN}/3"]
+    assert rounds[-1] == list(rounds)[-1]
+    chosen = autoqec.Rounds(each for each in rounds if each.verified)
+    assert repr(chosen) == "<Rounds: 2>"
+    assert "<th>hypothesis</th>" in chosen._repr_html_()
+    assert "<th>hypothesis</th>" in rounds[:1]._repr_html_()
 
 
 def test_long_lists_and_long_words_are_cut_and_counted():

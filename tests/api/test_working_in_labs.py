@@ -92,6 +92,7 @@ def test_what_cannot_be_is_refused_before_anything_is_written(lab):
         ),
         (lambda: lab.run("tiny", profile="huge"), UsageError, "no profile 'huge'", "choose one of"),
         (lambda: lab.run("tiny", coder="nobody"), NotFoundError, "nobody", ""),
+        (lambda: lab.run("tiny", strong_reference="none_such"), NotFoundError, "none_such", ""),
         (lambda: lab.run("tiny", jobs=-1), UsageError, "jobs must be", ""),
         (lambda: lab.run("nothing"), NotFoundError, "no environment named 'nothing'", "tiny"),
         (lambda: lab.run("tiny", rounds=0), UsageError, "rounds must be at least 1", "lab.run"),
@@ -102,6 +103,15 @@ def test_what_cannot_be_is_refused_before_anything_is_written(lab):
             act()
         assert hint in (caught.value.hint or "")
     assert list(lab.runs()) == list(lab.rounds()) == []
+
+
+def test_settings_of_a_file_that_is_not_trusted_are_said_not_to_be_used(lab, played, monkeypatch):
+    monkeypatch.delenv("AUTOQEC_TRUST_LABS")
+    config = lab.path / ".autoqec/config.toml"
+    config.write_text('coder = "nobody"\n' + config.read_text())
+    with pytest.warns(UserWarning, match="you do not trust the settings file of the lab .*: coder; autoqec trust"):
+        lab.run("tiny")
+    assert played[0].settings["coder"] == "search"
 
 
 def test_an_interrupted_round_of_this_process_can_be_resumed_in_it(lab, monkeypatch):
@@ -158,6 +168,7 @@ def test_results_go_to_the_remote_that_the_user_shares_rounds_on(lab, played, mo
             raise autoqec.AutoQECError("the remote is gone")
 
     monkeypatch.setattr(lab_work, "push", push)
+    history.open_ledger(lab.path).repo.remotes.create("origin", str(lab.path))
     (first,) = lab.run("tiny", claim_remote="origin")
     with pytest.warns(UserWarning, match="are not on origin yet: the remote is gone"):
         lab.run("tiny", claim_remote="origin")

@@ -57,7 +57,7 @@ def test_a_table_on_stdout_progress_on_stderr_and_a_file_that_repeats_it(run, tm
 def test_after_an_interruption_what_was_counted_is_printed_and_the_same_command_goes_on(run, monkeypatch):
     from autoqec.views.decoders_progress import DecodersDisplay
 
-    def interrupt(display, stage, detail, comparison):
+    def interrupt(display, stage, detail, comparison, done):
         if comparison.total >= 512:
             raise KeyboardInterrupt
 
@@ -124,6 +124,11 @@ def test_an_environment_at_a_rate(run):
         (["mwpm", "mwpm_correlated", "--circuit", "c.stim", "--baseline", "osd"], 2, "none of the decoders"),
         (["mwpm", "mwpm_correlated", "--circuit", "c.stim", "--until", "soon"], 2, "does not say when"),
         (["mwpm", "mwpm_correlated", "--circuit", "c.stim", "--per", "round"], 2, "does not say its rounds"),
+        (
+            ["mwpm", "mwpm_correlated", "--circuit", "c.stim", "--csv", "no/it.csv"],
+            1,
+            "cannot be written: no folder no",
+        ),
         (["mwpm", "mwpm_correlated", "--circuit", "c.stim", "--key", "xyz"], 2, "64 hexadecimal"),
         (["mwpm", "mwpm_correlated", "--circuit", "c.stim", "--fewer", "mwpm"], 2, "number of shots"),
         (["mwpm", "mwpm_correlated", "--circuit", "c.stim", "--fewer", "osd=5"], 2, "none of the decoders"),

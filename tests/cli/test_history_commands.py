@@ -234,7 +234,7 @@ MISTAKES = {
         "there is no status 'bogus'; known: ok, screened_out, train_error",
         "autoqec log --status ok",
     ),
-    "log --verdict bogus": (2, "is not one of 'verified', 'suspicious', 'failed', 'none'", "--help"),
+    "log --verdict bogus": (2, "must be one of VERIFIED, SUSPICIOUS, FAILED, none, not 'bogus'", "--help"),
     "plugins --kind bogus": (2, "there are agents, decoders, verifiers", "autoqec plugins --kind agents"),
 }
 

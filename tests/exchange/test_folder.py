@@ -10,8 +10,13 @@ import pytest
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.exchange.deploy import Deployed
 from autoqec.exchange.folder import open_folder, write_folder
+from autoqec.exchange.package import Package
 from autoqec.plugins import load_plugins
+from autoqec.problem.code_contract import build_problem
+from autoqec.problem.environment import ENVIRONMENT_FILE
 from autoqec.problem.sampling import sample_chunk
+from autoqec.testing import untrained
+from tests.plugins.test_finite_holdout import environment as recorded_environment
 
 
 @pytest.fixture(scope="module")
@@ -39,13 +44,29 @@ def test_what_is_loaded_answers_alike(folder, package):
 def test_its_loader_runs_without_a_lab(folder, tmp_path):
     code = (
         "import predecoder, numpy as np\n"
-        "decoded = predecoder.decoder().decode(np.zeros((3, 5), dtype=np.uint8))\n"
-        "print(decoded.observables.tolist(), sorted(predecoder.decoders())[0])\n"
+        "flips = predecoder.decoder().decode(np.zeros((3, 5), dtype=np.uint8))\n"
+        "print(flips.tolist(), sorted(predecoder.decoders())[0])\n"
+        "import doctest\n"
+        "assert doctest.testmod(predecoder).attempted > 5\n"
+        f"readme = open({str(folder / 'README.md')!r}).read()\n"
+        f"import os; os.chdir({str(folder)!r})\n"
+        "exec(readme.split('```python\\n')[1].split('```')[0])\n"
+        "assert 0 < wrong.mean() < 0.3\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(folder)}, capture_output=True, text=True
     )
-    assert done.stdout == "[[0], [0], [0]] autoqec:exp/here/1\n", done.stderr
+    first, mean = done.stdout.splitlines()  # a doctest that failed would print more
+    assert (first, 0 < float(mean) < 0.3) == ("[[0], [0], [0]] autoqec:exp/here/1", True), done.stderr
+
+
+def test_a_result_is_no_array_and_says_so(folder):
+    loaded = open_folder(folder)
+    shots = sample_chunk(loaded.problem, 2)
+    decoded = loaded.decode(shots.syndromes)
+    for compare in (lambda: decoded != shots.observables, lambda: shots.observables == decoded):
+        with pytest.raises(TypeError, match="compare its `observables`"):
+            compare()
 
 
 def test_a_folder_that_holds_something_is_left_alone(package, tmp_path):
@@ -120,3 +141,14 @@ def test_the_onnx_model_says_what_the_predecoder_says(make_package, algorithm, t
     beliefs, _ = deployed.beliefs(syndromes)
     # Beliefs are rounded to 1/1024, and inference and torch may differ by 1e-4 of their size.
     assert np.abs(said - beliefs).max() < 0.01
+
+
+def test_a_folder_of_a_round_on_recorded_shots_has_none_of_them(tmp_path):
+    loaded = recorded_environment()
+    problem = build_problem(loaded, load_plugins().maker("code"))
+    sealed = untrained({"stages/bp/stage.yaml": b"kind: neural_bp\niterations: 3\n"}, problem)
+    package = Package("exp/here/1", "c0ffee" * 6, dict(loaded.files), sealed, None)
+    write_folder(package, load_plugins(), tmp_path / "out")
+    there = {path.name for path in (tmp_path / "out" / "environment").iterdir()}
+    assert there == {ENVIRONMENT_FILE, "model.dem"}
+    assert open_folder(tmp_path / "out").problem.fingerprint == problem.fingerprint

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from autoqec.agents.diagnosis.rules_run import _attempt, _gain
 from autoqec.agents.past_rounds import past_round
 from autoqec.candidate.weights import save_weights
 from autoqec.config import load_settings
@@ -20,6 +21,7 @@ from autoqec.history import (
     read_lines,
 )
 from autoqec.history.rounds.notes import add_lines
+from autoqec.loop.agent_contexts import agents_front
 from autoqec.loop.auditing import audit_round
 from autoqec.loop.judging import begin_attempt
 from autoqec.loop.round_state import read_state
@@ -27,6 +29,7 @@ from autoqec.loop.session import Session, open_run
 from autoqec.plugins import load_plugins
 from autoqec.problem.environment import ENVIRONMENT_FILE
 from autoqec.results.verdict import Verdict
+from autoqec.testing.whole_notes import whole_metrics
 from tests.plugins.test_finite_holdout import BETTER, RECORDED, environment
 
 
@@ -131,6 +134,21 @@ def test_agents_learn_one_bit_of_each_look(recorded):
     for reason in ("not_better", "undecided"):
         assert told(Verdict("FAILED", reason, BETTER.details)) == ("FAILED", None, None, None)
     assert told(Verdict("SUSPICIOUS", "harm", BETTER.details)) == ("FAILED", None, None, None)
+
+
+def test_the_front_that_agents_see_is_all_that_is_verified(recorded):
+    record = read_record(recorded, BETTER)
+    failed = replace(read_record(recorded, Verdict("FAILED", "undecided", BETTER.details)), number=2)
+    assert agents_front(recorded, [record, failed]) == (f"{recorded.run.name}/1",)
+
+
+def test_a_run_climbs_by_development_shots_where_agents_are_not_told_the_holdout(recorded):
+    record = replace(read_record(recorded, BETTER), metrics=whole_metrics())
+    past = past_round(record, {}, lambda commit: {})
+    assert past.holdout is None
+    assert _gain(past) == past.metrics.figures.delta_ler > 0
+    assert _attempt(past).ratio == past.metrics.figures.ler_ratio
+    assert _gain(replace(past, verdict="FAILED")) is None
 
 
 def read_record(made, verdict):

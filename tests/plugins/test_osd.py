@@ -19,6 +19,7 @@ from ldpc.bposd_decoder import BpOsdDecoder
 
 from autoqec.decoding import ConfidentDecoder, Decoder, SharingDecoder, SolvingDecoder
 from autoqec.decoding.flipping import syndromes_of_mechanisms
+from autoqec.decoding.sum_product import SumProduct
 from autoqec.errors import UsageError
 from autoqec.plugins import load_plugins
 from autoqec.problem.code_contract import build_problem
@@ -262,7 +263,7 @@ def test_they_are_sure_where_belief_propagation_finds_the_answer_itself(decoder,
     assert 0 < confidence.mean() < 1
 
 
-def test_nan_and_what_nothing_explains_are_not_converged():
+def test_what_nothing_explains_is_not_converged_and_nan_is_decoded_again():
     class Ldpc:
         converge = 1
         log_prob_ratios = np.array([3.0, np.nan, 3.0])
@@ -275,12 +276,12 @@ def test_nan_and_what_nothing_explains_are_not_converged():
     compiled.__dict__["_static"] = Ldpc()
     decoded, confidence = compiled.decode_with_confidence(syndromes)
     assert decoded.invalid.tolist() == [False, True, False]
-    assert confidence.tolist() == [0.0, 0.0, 1.0]
+    assert confidence.tolist() == [*Osd().compile(compiled._problem).confidence(syndromes)[:1].tolist(), 0.0, 1.0]
     Ldpc.log_prob_ratios = np.array([3.0, np.inf, 3.0])
     assert compiled.confidence(syndromes).tolist() == [1.0, 0.0, 1.0]
 
 
-def test_where_ldpc_says_nan_the_prior_orders_the_mechanism():
+def test_where_ldpc_says_nan_bounded_propagation_starts_again():
     class Ldpc:
         log_prob_ratios = np.array([-np.inf, np.nan, 3.0])
 
@@ -290,14 +291,15 @@ def test_where_ldpc_says_nan_the_prior_orders_the_mechanism():
     ring = problem_from_dem(stim.DetectorErrorModel(RING), name="ring")
     propagation = LdpcPropagation(ring, OsdConfig(schedule="serial"))
     propagation._ldpc = Ldpc()
-    found = propagation.run(np.array([[0b011], [0b001]], dtype=np.uint8), beliefs=True)
-    assert found.explained.tolist() == [False, False]
-    assert not found.observables.any()
-    assert found.beliefs.tolist() == [pytest.approx([-1e4, np.log(9), 3.0])] * 2
+    syndromes = np.array([[0b011], [0b001]], dtype=np.uint8)
+    found, bounded = (each.run(syndromes, beliefs=True) for each in (propagation, SumProduct(ring, 30)))
+    for name in ("explained", "observables", "beliefs"):
+        assert (getattr(found, name) == getattr(bounded, name)).all()
+    assert propagation.not_a_number == 2
     Ldpc.log_prob_ratios = np.array([-np.inf, 3.0, 3.0])
-    found = propagation.run(np.array([[0b011], [0b001]], dtype=np.uint8), beliefs=True)
+    found = propagation.run(syndromes, beliefs=True)
     assert found.explained.tolist() == [True, False]
-    assert found.beliefs.shape == (1, 3)
+    assert found.beliefs.tolist() == [[-1e4, 3.0, 3.0]]
 
 
 def ldpc_decodes(problem, syndromes, fields):

@@ -16,6 +16,7 @@ from autoqec.results.decoder_comparison import (
     Replay,
     Spread,
 )
+from autoqec.views.decoders_progress import DecodersDisplay
 from autoqec.views.decoders_text import comparison_lines, markdown_lines, print_replay, replay_object
 
 
@@ -46,6 +47,25 @@ def test_it_fits_80_columns_and_has_no_trailing_spaces(large):
     for line in comparison_lines(large):
         assert len(line) <= 80, line
         assert line == line.rstrip()
+
+
+def test_nothing_counted_yet_is_a_table_too(large):
+    for lines in (comparison_lines(replace(large, parts=())), markdown_lines(replace(large, parts=()))):
+        assert any("0 shots" in line or "| – |" in line for line in lines)
+
+
+def test_progress_names_what_is_counted_and_a_quiet_one_nothing(large, capsys):
+    for quiet in (False, True):
+        with DecodersDisplay(quiet=quiet) as display:
+            display.show("start", "", large)
+            display.show("time", "mwpm", large)
+            for _ in range(3):
+                display.show("count", "", large)
+            display.replayed(1, 10)
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert captured.err.count("987,654,321 shots, failures") == (not quiet)
+        assert ("measuring the time of mwpm" in captured.err) is not quiet
 
 
 def test_it_says_all_that_a_reader_must_know(large):

@@ -16,7 +16,7 @@ from autoqec.agents.quoting import shortened
 from autoqec.candidate_paths import ENSEMBLE_FILE, GATE_FILE
 from autoqec.counted_words import counted, some_of
 from autoqec.results.best_so_far import Attempt, climb
-from autoqec.results.figures import Holdout
+from autoqec.results.figures import Figures, Holdout
 from autoqec.results.rungs import SCREENED_OUT
 
 #: Rounds without an improvement that make a plateau, with one parent that are worth a word, and with one cause likewise.
@@ -105,8 +105,15 @@ def _in_vain(history: Sequence[PastRound]) -> list[PastRound]:
     return found[::-1]
 
 
+def _figures(past: PastRound) -> Figures | None:
+    """What a VERIFIED round gains: by its verdict, or on development shots where agents are not told that (recorded shots)."""
+    if past.holdout is None and past.verdict == "VERIFIED" and past.metrics is not None:
+        return past.metrics.figures
+    return past.holdout.figures if past.holdout else None
+
+
 def _gain(past: PastRound) -> float | None:
-    figures = past.holdout.figures if past.holdout else None
+    figures = _figures(past)
     return figures.delta_ler if figures and past.verdict == "VERIFIED" else None
 
 
@@ -167,7 +174,7 @@ def _stopped_climbing(case: RunCase) -> Iterator[Diagnosis]:
 
 
 def _attempt(past: PastRound) -> Attempt:
-    figures = past.holdout.figures if past.holdout else None
+    figures = _figures(past)
     if past.verdict != "VERIFIED" or figures is None or figures.ler_ratio is None:
         return Attempt(past.name, past.name, finished=True)
     return Attempt(past.name, past.name, True, figures.ler_ratio, figures.ratio_interval)

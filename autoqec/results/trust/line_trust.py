@@ -101,7 +101,7 @@ class Standing:
         field: The field that makes it foreign, or `signature` if it was changed after it was signed; else empty.
     """
 
-    line: Line
+    line: Line = field(repr=False)
     state: State
     why: str
     counts: bool
