@@ -131,6 +131,7 @@ class RoundTimeRow(TypedDict):
     score: float
     verdict_at_most: float
     us_with_beliefs: float | None
+    train: float | None
 
 
 class EnvironmentRow(TypedDict):

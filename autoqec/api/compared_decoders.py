@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autoqec.api.decoding_arguments import DecodedOn, DecoderNamed, named_decoders, source_of
+from autoqec.api.lab_rounds import Round
 from autoqec.api.row_tables import Table
 from autoqec.comparing.compare_decoders import ComparisonPlan, ComparisonProgress
 from autoqec.comparing.compare_decoders import compare as compare_named
 from autoqec.comparing.comparison_file import write_comparison, write_rows
+from autoqec.comparing.recorded_source import RecordedSource
 from autoqec.comparing.shot_source import KeyedShots, ShotSource
 from autoqec.comparing.stopping_rule import read_until
 from autoqec.comparing.timing import SECONDS
@@ -109,20 +111,21 @@ class DecoderComparison(Table[ComparedRow]):
         found = [PairRow(self.record, pair) for pair in self.record.pairs()]
         return Pairs(found, counted(len(found), "pair"))
 
-    def word(self, base: str, other: str) -> PairWord:
+    def word(self, base: DecoderNamed, other: DecoderNamed) -> PairWord:
         """What is shown of `other` against `base`: `better`, `not better`, `undecided` or `failed`.
 
         Args:
-            base, other: Labels, as in the column `decoder`.
+            base, other: Labels, as in the column `decoder`, or rounds.
 
         Raises:
             UsageError: One is none of the decoders.
         """
         labels = [decoder.label for decoder in self.record.decoders]
-        for label in (base, other):
+        asked = [each.name if isinstance(each, Round) else each for each in (base, other)]
+        for label in asked:
             if label not in labels:
                 raise UsageError(f"{label} is none of the decoders", hint=f"name one of: {', '.join(labels)}")
-        return self.record.pair(labels.index(base), labels.index(other)).word
+        return self.record.pair(*map(labels.index, asked)).word
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the comparison to a file that `autoqec compare --replay` counts again.
@@ -154,6 +157,8 @@ def compare(
     fewer: Mapping[str, int] | None = None,
     gated: Sequence[str] = (),
     key: str | None = None,
+    shots: str | os.PathLike[str] | None = None,
+    observables: str | os.PathLike[str] | None = None,
     jobs: int = 0,
     timing_seconds: float = SECONDS,
     save: str | os.PathLike[str] | None = None,
@@ -174,6 +179,9 @@ def compare(
         fewer: Shots of slow decoders that are to decode the first so many alone, by label.
         gated: Labels of slow decoders that are to decode only the shots of which the baseline is least sure.
         key: Draws the shots, 64 hexadecimal digits; by default a new one. The same key draws the same shots.
+        shots: A file of recorded detection events, in one of stim's formats, in the place of fresh shots. All are decoded, and
+            the test is exact; `key` and `until` do not apply.
+        observables: The file of their observable flips; None if `shots` holds them too.
         jobs: Processes that work at the same time; 0 for one per processor.
         timing_seconds: How long each decoder's times are measured; 0 for not.
         save: A file that the counts are written to after every look, and from which a comparison goes on.
@@ -202,9 +210,28 @@ def compare(
         save=Path(save) if save is not None else None,
     )
     record = compare_named(
-        found, source_of(on, p, lab), plan, shots=_keyed(key), progress=progress or _unheard, registry=registry
+        found,
+        source_of(on, p, lab),
+        plan,
+        shots=_stream(key, shots, observables),
+        progress=progress or _unheard,
+        registry=registry,
     )
     return DecoderComparison(record)
+
+
+def _stream(
+    key: str | None, shots: str | os.PathLike[str] | None, observables: str | os.PathLike[str] | None
+) -> Callable[[Problem], ShotSource] | None:
+    """Where the shots come from, if that is said."""
+    if shots is None:
+        if observables is not None:
+            raise UsageError("observables belong to recorded shots", hint="name their detection events too: shots=…")
+        return _keyed(key)
+    if key is not None:
+        raise UsageError("recorded shots have no key", hint="leave out key")
+    events, flips = Path(shots), None if observables is None else Path(observables)
+    return lambda problem: RecordedSource(problem, events, flips)
 
 
 def _keyed(key: str | None) -> Callable[[Problem], ShotSource] | None:

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from autoqec.agents.agent_contract import ROLES
 from autoqec.config import BUILTIN, Settings, load_settings
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.history import Claim, Ledger, RoundRecord, load_run, push, require_writable
@@ -16,8 +15,9 @@ from autoqec.loop.judging import Asked, judge
 from autoqec.loop.many_rounds import run_rounds
 from autoqec.loop.one_round import interrupted_rounds, open_rounds, resume_round
 from autoqec.loop.opened_session import opened_session, require_plugins
+from autoqec.loop.preflight import begin_run
 from autoqec.loop.round_state import read_state
-from autoqec.loop.session import Session, make_agent, open_run
+from autoqec.loop.session import Session, open_run
 from autoqec.nearest_names import unknown_name
 from autoqec.plugins import load_plugins
 from autoqec.problem.environment import LoadedEnvironment
@@ -73,10 +73,10 @@ def run_in_lab(
         run_name=run,
         fresh=new,
         seed=seed,
+        dry=True,
     )
     with opened_session(ledger, registry, settings, chosen, progress or _unheard) as session:
-        for role in ROLES:
-            make_agent(session, role, settings[role])  # refuses wrong options before a round is claimed
+        begin_run(session)
         return run_rounds(session, rounds, partial(_shared, session))[0]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,6 +96,7 @@ def _found(names: tuple[str, ...], changes: tuple[str, ...], registry: Registry)
     type=click.IntRange(1, 10**8),
     help="Exactly so many shots for each decoder; by default 65,536 or the protocol's score_shots, fewer for slow references.",
 )
+@click.option("--training", is_flag=True, help="Also train for two seconds, to say how long a round's training takes.")
 @_set_option
 @options.profile_option
 @options.json_option
@@ -102,6 +104,7 @@ def _found(names: tuple[str, ...], changes: tuple[str, ...], registry: Registry)
 def check(
     env: tuple[str, ...],
     shots: int | None,
+    training: bool,
     changes: tuple[str, ...],
     profile: str | None,
     as_json: bool,
@@ -123,8 +126,14 @@ def check(
         from autoqec.views.environment_text import print_environment
 
         registry = load_plugins()
-        request = CheckRequest(shots, _profile(profile))
-        facts = describe_environment(_found(env, changes, registry), registry, request, progress.shots)
+        request, loaded = CheckRequest(shots, _profile(profile)), _found(env, changes, registry)
+        facts = describe_environment(loaded, registry, request, progress.shots)
+        if training and facts["round"] is not None:
+            from autoqec.loop.training_probe import seconds_of_training
+
+            progress.say("training for two seconds")
+            with suppress(KeyboardInterrupt):  # what was counted is kept
+                facts["round"]["train"] = seconds_of_training(loaded, registry, request.profile)
     print_json([{"schema": "autoqec.env_check/1", **facts}]) if as_json else print_environment(facts)
     return 130 if facts["interrupted"] else 0
 

@@ -80,6 +80,7 @@ def command(
     from autoqec.loop.carried_start import check_origin
     from autoqec.loop.many_rounds import run_rounds
     from autoqec.loop.opened_session import require_plugins
+    from autoqec.loop.preflight import begin_run
     from autoqec.loop.session import make_agent, open_run
     from autoqec.plugins import load_plugins
     from autoqec.results.rungs import COMPLETE
@@ -89,8 +90,7 @@ def command(
     _check_origin(origin, untrained, alone=not (dry_run or record or replay))
     ledger, settings = open_lab({**flags, "default_env": env})
     require_writable(ledger)
-    registry = load_plugins()
-    require_plugins(settings, registry)
+    require_plugins(settings, registry := load_plugins())
     tape = _tape(replay, ledger)
     if tape is not None:
         run_name, seed, env = tape.head["run"], int(tape.head["seed"], 16), env or tape.head["env"]
@@ -115,7 +115,7 @@ def command(
             for role in () if tape else ROLES:
                 make_agent(session, role, settings[role])  # refuses wrong options
             return _dry(session, rounds, as_json)
-        _begin(session, alone=origin is not None and rounds == 1)
+        begin_run(session, carried_alone=origin is not None and rounds == 1)
         session.recorder = Recorder(Path(record), run_head(run)) if record else None
 
         def finished(record: RoundRecord) -> None:
@@ -133,17 +133,6 @@ def command(
     if in_vain:
         _say_in_vain(session)
     return 0 if any(record.status in COMPLETE for record in [*first, *records]) else 1
-
-
-def _begin(session: Session, *, alone: bool) -> None:
-    """Record a new run, once all is there that its rounds need; of a round that is carried over `alone`, the Analyst is."""
-    from autoqec.history import list_runs, record_run
-    from autoqec.loop.preflight import agents_to_ask, require_ready
-
-    asked = agents_to_ask(session)
-    require_ready(session, {role: name for role, name in asked.items() if role == "analyst" or not alone})
-    if all(known.name != session.run.name for known in list_runs(session.ledger)):
-        record_run(session.ledger, session.run)
 
 
 def _check_origin(origin: str | None, untrained: bool, *, alone: bool) -> None:

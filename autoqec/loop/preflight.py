@@ -13,7 +13,7 @@ from autoqec.agents.agent_contract import ROLES, CheckingAgent, Role
 from autoqec.config import Settings
 from autoqec.decoding.compile_decoder import compile_decoder
 from autoqec.errors import AutoQECError, BudgetSpentError, MissingPackageError, UsageError
-from autoqec.history import Claim, looks_at, read_chain, require_writable
+from autoqec.history import Claim, list_runs, looks_at, read_chain, record_run, require_writable
 from autoqec.history.reading.trust_policy import trusted
 from autoqec.history.rounds.signatures import NAMESPACE, sign_bytes
 from autoqec.history.store.git_program import find_remote
@@ -57,6 +57,22 @@ def require_ready(session: Session, agents: Mapping[Role, str]) -> None:
         raise BudgetSpentError(spent, hint=NEW_RUN)
     next_recorded_look(session, unsigned_too=not session.settings["signing_key"])
     session.ready_for.add(asked)
+
+
+def begin_run(session: Session, *, carried_alone: bool = False) -> None:
+    """Record the session's run if it is new, once all is there that its rounds need.
+
+    Args:
+        session: Where.
+        carried_alone: Whether the only round is carried over from another run, for which only the Analyst is asked.
+
+    Raises:
+        AutoQECError: As for `require_ready`.
+    """
+    asked = agents_to_ask(session)
+    require_ready(session, {role: name for role, name in asked.items() if role == "analyst" or not carried_alone})
+    if all(known.name != session.run.name for known in list_runs(session.ledger)):
+        record_run(session.ledger, session.run)
 
 
 def agents_to_ask(session: Session, claim: Claim | None = None) -> dict[Role, str]:

@@ -29,6 +29,7 @@ class RoundTime:
 
     Attributes:
         train_at_most: The profile's limit of training, by the wall.
+        train: What training takes by the wall; None if that was not measured.
         score: Scoring the round's metrics.
         verdict_at_most: A verdict with as many shots as it may have.
         us_with_beliefs: A shot that is decoded with beliefs, in microseconds; None for a decoder that takes none.
@@ -38,6 +39,7 @@ class RoundTime:
     score: float
     verdict_at_most: float
     us_with_beliefs: float | None
+    train: float | None = None
 
     def to_row(self) -> dict[str, Any]:
         """As a JSON-able mapping."""

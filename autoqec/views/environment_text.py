@@ -68,8 +68,9 @@ def _round(time: RoundTimeRow) -> str:
     """What a round would take."""
     beliefs = time["us_with_beliefs"]
     told = "" if beliefs is None else f" (with beliefs {beliefs:.3g} µs a shot)"
+    trains = f"up to {time['train_at_most']:,.0f}" if time["train"] is None else f"about {time['train']:,.0f}"
     return (
-        f"up to {time['train_at_most']:,.0f} s to train, {time['score']:,.3g} s of one core to score and at most"
+        f"{trains} s to train, {time['score']:,.3g} s of one core to score and at most"
         f" {time['verdict_at_most']:,.3g} s for a verdict{told}, and what its candidate computes"
     )
 

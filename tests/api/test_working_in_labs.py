@@ -92,6 +92,7 @@ def test_what_cannot_be_is_refused_before_anything_is_written(lab):
         ),
         (lambda: lab.run("tiny", profile="huge"), UsageError, "no profile 'huge'", "choose one of"),
         (lambda: lab.run("tiny", coder="nobody"), NotFoundError, "nobody", ""),
+        (lambda: lab.run("tiny", strong_reference="none_such"), NotFoundError, "none_such", ""),
         (lambda: lab.run("tiny", jobs=-1), UsageError, "jobs must be", ""),
         (lambda: lab.run("nothing"), NotFoundError, "no environment named 'nothing'", "tiny"),
         (lambda: lab.run("tiny", rounds=0), UsageError, "rounds must be at least 1", "lab.run"),
@@ -167,6 +168,7 @@ def test_results_go_to_the_remote_that_the_user_shares_rounds_on(lab, played, mo
             raise autoqec.AutoQECError("the remote is gone")
 
     monkeypatch.setattr(lab_work, "push", push)
+    history.open_ledger(lab.path).repo.remotes.create("origin", str(lab.path))
     (first,) = lab.run("tiny", claim_remote="origin")
     with pytest.warns(UserWarning, match="are not on origin yet: the remote is gone"):
         lab.run("tiny", claim_remote="origin")

@@ -9,6 +9,7 @@ import pytest
 import stim
 from scipy.stats import binomtest
 
+import autoqec
 from autoqec.cli.main import run
 from autoqec.comparing.compare_decoders import ComparisonInterrupted, ComparisonPlan, compare
 from autoqec.comparing.comparison_file import read_comparison, write_comparison
@@ -153,6 +154,15 @@ def test_the_command_reads_files_and_says_what_does_not_go_together(files, probl
     told = json.loads(capsys.readouterr().out)
     assert told["shots"]["kind"] == "recorded"
     assert told["shots"]["total"] == SHOTS
+
+
+def test_python_reads_the_same_files(compared, circuit, files, tmp_path):
+    found, _ = compared
+    own = autoqec.compare(NAMES, circuit, shots=files[0], observables=str(files[1]), jobs=1, timing_seconds=0)
+    assert [replace(part, seconds=()) for part in own.record.parts] == [replace(p, seconds=()) for p in found.parts]
+    for given in ({"observables": files[1]}, {"shots": files[0], "key": "00" * 32}):
+        with pytest.raises(UsageError, match="recorded shots"):
+            autoqec.compare(NAMES, circuit, **given)
 
 
 def test_the_holdout_of_an_environment_is_not_compared_on():

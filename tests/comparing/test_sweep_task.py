@@ -1,6 +1,7 @@
 """When a point of a sweep stops: at the same shot, whatever the workers and their speed."""
 
 import random
+from math import comb
 from types import SimpleNamespace
 
 import numpy as np
@@ -134,16 +135,19 @@ def test_limits_that_cannot_be_are_refused(limits):
 
 def test_intervals_hold_the_truth_when_counting_stops_at_a_target():
     """Exactly: over all numbers of shots at which the target can be reached, and the limit of shots."""
-    from scipy.stats import binom, nbinom
-
     from autoqec.results.statistics import rate_interval
 
-    for rate, target, most in ((0.1, 20, 400), (0.03, 20, 700), (0.02, 10, 300)):
-        held = 0.0
-        for shots in range(target, most + 1):
-            low, high = rate_interval(target, shots)
-            held += float(nbinom.pmf(shots - target, target, rate)) * (low <= rate <= high)
-        for errors in range(target):
-            low, high = rate_interval(errors, most)
-            held += float(binom.pmf(errors, most, rate)) * (low <= rate <= high)
+    def held_at(chances, outcomes, rate):
+        return sum(chance for chance, each in zip(chances, outcomes, strict=True) if rate_holds(*each, rate))
+
+    def rate_holds(errors, shots, rate):
+        low, high = rate_interval(errors, shots)
+        return low <= rate <= high
+
+    for rate, target, most in ((0.1, 10, 150), (0.05, 5, 120)):
+        reached, short = range(target, most + 1), range(target)
+        ways = [comb(n - 1, target - 1) * rate**target * (1 - rate) ** (n - target) for n in reached]
+        held = held_at(ways, [(target, n) for n in reached], rate)
+        ways = [comb(most, errors) * rate**errors * (1 - rate) ** (most - errors) for errors in short]
+        held += held_at(ways, [(errors, most) for errors in short], rate)
         assert held >= 0.95

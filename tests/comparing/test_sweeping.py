@@ -6,9 +6,12 @@ import numpy as np
 import pymatching
 import pytest
 
-from autoqec.comparing.decoder_names import TrainedDecoder
+from autoqec.comparing import sweep_worker
+from autoqec.comparing.decoder_names import TrainedDecoder, read_decoders
+from autoqec.comparing.decoder_process import DecoderFault, Ready
 from autoqec.comparing.sweep_file import SweepFile
 from autoqec.comparing.sweep_task import SweepLimits
+from autoqec.comparing.sweep_worker import CountShots, OpenPoint, _named, open_request
 from autoqec.comparing.sweep_workers import _Office
 from autoqec.comparing.sweeping import count_sweep, plan_sweep, sweep
 from autoqec.errors import NotFoundError, UsageError
@@ -48,46 +51,87 @@ def failures_of_pymatching(tiny, registry, varied):
     return found
 
 
-def test_decoders_get_the_same_shots_and_faults_are_their_own(tiny, registry, foreign, own_package, tmp_path):
+def test_shots_follow_from_the_key_and_who_does_not_fit_is_left_out(tiny, registry, own_package, tmp_path):
     path, events = tmp_path / "counts.csv", []
-    decoders = ["mwpm", foreign("Right"), foreign("Raises"), TrainedDecoder("exp/here/1", own_package)]
+    decoders = ["mwpm", TrainedDecoder("exp/here/1", own_package)]
     given = {
-        "sets": ["code.rounds=2,3"],
+        "sets": ["code.rounds=2,4"],
         "limits": SweepLimits(None, max_shots=SHOTS, max_seconds=None),
         "file": path,
         "registry": registry,
     }
     found = sweep(decoders, tiny, key=KEY, jobs=2, progress=events.append, **given)
 
-    expected = failures_of_pymatching(tiny, registry, "code.rounds=2,3")
     counted = {(each.decoder, each.place.rounds): (each.shots, each.errors) for each in found.points}
-    for decoder in ("mwpm", "sinter:their_qec:Right"):
-        assert [counted[decoder, rounds] for rounds in (2, 3)] == [(SHOTS, errors) for errors in expected]
-    round_label = found.decoders[-1]
-    assert round_label.startswith("exp/here/1@")
-    assert counted[round_label, 3][0] == SHOTS
+    expected = failures_of_pymatching(tiny, registry, "code.rounds=2,4")
+    assert counted == {("mwpm", rounds): (SHOTS, errors) for rounds, errors in zip((2, 4), expected, strict=True)}
 
     left = {(each.decoder, each.place.rounds): each for each in found.left_out}
-    assert left.keys() == {("sinter:their_qec:Raises", 2), ("sinter:their_qec:Raises", 3), (round_label, 2)}
-    assert "no such qubit" in left["sinter:their_qec:Raises", 2].problem
-    assert left[round_label, 2].reason == "unusable"
-    assert "fit no other problem" in left[round_label, 2].problem
+    trained = found.decoders[-1]
+    assert trained.startswith("exp/here/1@")
+    assert left.keys() == {(trained, 2), (trained, 4)}
+    assert left[trained, 2].reason == "unusable"
+    assert "fit no other problem" in left[trained, 2].problem
     assert events[0].shots == 0
-    assert (events[-1].done, events[-1].total) == (8, 8)
+    assert (events[-1].done, events[-1].total) == (4, 4)
 
     rows = read_rows(path.read_text(), name="counts")
-    said = {(row.decoder, row.json_metadata["r"]): row.json_metadata["left_out"] for row in rows if not row.shots}
+    said = {(row.decoder, each["r"]): each["left_out"] for row in rows if "left_out" in (each := row.json_metadata)}
     assert said == {place: each.problem for place, each in left.items()}
     metadata = next(row.json_metadata for row in rows if row.decoder == "mwpm" and row.json_metadata["r"] == 2)
     known = {"d": 3, "r": 2, "p": tiny.environment.noise.target, "decoder": "mwpm", "env": tiny.name, "key": KEY}
     assert metadata | known == metadata
 
-    # Again, from the file: nothing is left for the decoders that answer, and no worker is needed for them.
-    again = sweep(decoders[:2], tiny, jobs=1, **given)
-    assert [(each.shots, each.errors) for each in again.points] == [
-        counted[each.decoder, each.place.rounds] for each in again.points
-    ]
+    # Again, from the file: nothing is left for the decoder that answers, and no worker is needed.
+    again = sweep(["mwpm"], tiny, jobs=1, **given)
+    assert {(each.decoder, each.place.rounds): (each.shots, each.errors) for each in again.points} == counted
     assert {each.keys for each in again.points} == {(KEY,)}
+
+
+def test_a_decoder_is_the_same_on_its_way_to_a_worker(tiny, registry, own_package):
+    for named in (
+        *read_decoders(["mwpm", "osd:method=osd_cs,order=10", "pymatching"], registry),
+        TrainedDecoder("exp/here/1", own_package),
+    ):
+        request = open_request(named, tiny, "c" * 64, bytes.fromhex(KEY))
+        there = _named(OpenPoint.from_message(request.to_message()))
+        assert type(there) is type(named)
+        assert there.label == named.label
+        if isinstance(named, TrainedDecoder):
+            assert there.package == own_package
+        assert OpenPoint.from_message(request.to_message()).key == bytes.fromhex(KEY)
+
+
+class Fails:
+    """A decoder's process that gives no answers."""
+
+    def __init__(self, *, at_once):
+        self._at_once = at_once
+
+    def ready(self):
+        return DecoderFault("unusable", "no colours") if self._at_once else Ready(0.1)
+
+    def decode(self, syndromes):
+        return DecoderFault("exception", "no such qubit", "ask its authors")
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize(("at_once", "reason"), [(True, "unusable"), (False, "exception")])
+def test_what_a_decoder_does_instead_is_told_and_counted_as_nothing(tiny, registry, monkeypatch, at_once, reason):
+    monkeypatch.setattr(sweep_worker, "open_process", lambda *given: Fails(at_once=at_once))
+    plan = plan_sweep(["mwpm"], tiny, key=KEY, registry=registry)
+    (task,) = plan.tasks
+    request = open_request(task.named, task.member.loaded, task.place.circuit, bytes.fromhex(KEY))
+    with sweep_worker._Hand(registry) as hand:
+        message = hand.open(OpenPoint.from_message(request.to_message()))
+        if not at_once:
+            message = hand.count(CountShots(start=0, shots=100))
+    left = task.leave_out(message.fields["fault"])
+    assert left.reason == reason
+    assert plan.result().left_out == (left,)
+    assert plan.result().points == ()
 
 
 def test_sinter_reads_and_groups_what_is_written(tiny, registry, tmp_path):

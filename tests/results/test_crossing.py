@@ -31,17 +31,15 @@ def drawn(rng, rate, shots, count, distances=(3, 5), low=3.0, high=2.2):
     return ratios
 
 
-@pytest.mark.parametrize(
-    ("rate", "shots", "count"), [(saturating, 20_000, 8), (scaling, 5_000, 6), (scaling, 20_000, 4)]
-)
+@pytest.mark.parametrize(("rate", "shots", "count"), [(saturating, 20_000, 8), (scaling, 20_000, 4)])
 def test_intervals_hold_the_truth_as_often_as_they_say(rate, shots, count):
     rng, held, found = np.random.default_rng(5), 0, 0
-    for _ in range(60):
+    for _ in range(30):
         fit = fit_crossing(drawn(rng, rate, shots, count))
         if fit is not None:
             found += 1
             held += fit.interval[0] <= TRUE <= fit.interval[1]
-    assert found >= 55
+    assert found >= 28
     assert held / found >= 0.88
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from autoqec.cli.main import run as run_command
 from autoqec.decoding.decoder_contract import Decoded
+from autoqec.errors import AutoQECError
+from autoqec.loop import training_probe
 from autoqec.plugins import load_plugins
 from autoqec.problem.code_contract import build_problem
 from autoqec.problem.environment import ENVIRONMENT_FILE, environment_from_files
@@ -19,6 +21,7 @@ from autoqec.results.statistics import log_e_better
 from autoqec.scoring import baseline, timed_decoding
 from autoqec.scoring.baseline import CheckRequest, describe_environment
 from autoqec.scoring.timed_decoding import TimedDecoding
+from autoqec.settings_schema import BUILTIN_PROFILES
 
 ENVIRONMENT = """
 name: e
@@ -211,3 +214,37 @@ def test_a_round_is_the_sum_of_its_parts():
     assert (time.score, time.verdict_at_most, time.train_at_most) == pytest.approx((0.015, 0.1, 300))
     without = round_time(PartTimes(1e-6, 2e-6, None, 0), train_seconds=1, score_shots=1000, verdict_shots=1)
     assert without.score == pytest.approx(0.005)
+
+
+def test_training_is_measured_if_asked(loaded, registry, monkeypatch, tmp_path, capsys):
+    asked = {}
+
+    def train(files, dems, decoder, *, report, max_shots, **more):
+        asked.update(files=files, dems=dems, max_shots=max_shots)
+        clock = iter((0.0, 1.0, 3.0, 4.0))
+        monkeypatch.setattr(training_probe.time, "monotonic", lambda: next(clock))
+        report({"step": 0, "shots": 0, "planned": 400})
+        report({"step": 10, "shots": 1000, "planned": 400})
+        report({"step": 30, "shots": 3000, "planned": 400})
+        raise AssertionError("two seconds are enough")
+
+    monkeypatch.setattr(training_probe, "train_candidate", train)
+    # 3,000 shots in three seconds, 40,000 in all.
+    assert training_probe.seconds_of_training(loaded, registry, BUILTIN_PROFILES["dev"]) == pytest.approx(40.0)
+    assert any(path.startswith("stages/") for path in asked["files"])
+    assert asked["max_shots"] == BUILTIN_PROFILES["dev"].train_shots
+    monkeypatch.undo()
+
+    monkeypatch.setattr(training_probe, "seconds_of_training", lambda *given: 40.0)
+    (tmp_path / "e.yaml").write_text(ENVIRONMENT)
+    (tmp_path / "m.dem").write_bytes(DEM)
+    assert run_command(["env", "check", str(tmp_path / "e.yaml"), "--shots", "100", "--training"]) == 0
+    assert "about 40 s to train" in capsys.readouterr().out
+
+
+def test_what_cannot_be_trained_is_not_measured(loaded, registry, monkeypatch):
+    def train(*given, **more):
+        raise AutoQECError("no")
+
+    monkeypatch.setattr(training_probe, "train_candidate", train)
+    assert training_probe.seconds_of_training(loaded, registry, BUILTIN_PROFILES["dev"]) is None

@@ -90,6 +90,23 @@ def test_it_says_all_that_a_reader_must_know(large):
     assert "\x1b" not in text
 
 
+def test_an_interval_that_includes_what_the_word_rules_out_is_explained(large):
+    def told(base_only, other_only):
+        failed = {"1": base_only, "2": other_only, "3": 28}
+        part = ComparedPart(4000, "0" * 64, 3, failed, ("",) * 2, (0,) * 2, (1.0,) * 2)
+        found = replace(large, decoders=(ComparedDecoder("mwpm", {}), ComparedDecoder("pymatching", {})), parts=(part,))
+        found = replace(found, baseline=0)
+        return next(found.pairs()), " ".join(" ".join(comparison_lines(found)).split())
+
+    pair, text = told(28, 9)  # e = 24, and 20 are needed
+    assert (pair.word, pair.interval[1] > 1) == ("better", True)
+    assert "stops: it needs an e-value of 20" in text
+    assert "An interval has two ends, each at half the level" in text
+    pair, text = told(80, 9)
+    assert (pair.word, pair.interval[1] < 1) == ("better", True)
+    assert "two ends" not in text
+
+
 def test_rates_are_converted_to_the_unit_that_is_asked_for(large):
     halves = comparison_lines(large, ("round", lambda rate: rate / 2))
     rate = large.rate(0)

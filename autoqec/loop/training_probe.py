@@ -1,0 +1,107 @@
+"""How long training would take: the first candidate that the built-in agent proposes is trained for two seconds."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from autoqec.agents.agent_contract import Context, Role, ignore
+from autoqec.agents.asking import validated
+from autoqec.agents.calls import as_reply
+from autoqec.candidate.installed_stages import formats, stage_kinds
+from autoqec.config import BUILTIN
+from autoqec.errors import AutoQECError
+from autoqec.plugins import Registry
+from autoqec.problem.code_contract import build_problem
+from autoqec.problem.environment import LoadedEnvironment
+from autoqec.runner.reading import canonical_candidate
+from autoqec.runner.train import Limits, train_candidate
+from autoqec.sandbox.stage_files import needs_lock, stages_to_warm_up
+from autoqec.settings_schema import Profile
+
+#: Seconds of steps that are measured.
+_SECONDS = 2.0
+
+
+class _EnoughError(Exception):
+    """Enough was measured."""
+
+
+@dataclass
+class _Steps:
+    """What training reports, until enough was measured."""
+
+    began: float | None = None
+    shots: int = 0
+    seconds: float = 0.0
+    total: int = 0
+
+    def report(self, fields: Mapping[str, Any]) -> None:
+        now = time.monotonic()
+        if self.began is None:
+            self.began = now
+            return
+        self.shots, self.seconds = fields["shots"], now - self.began
+        self.total = fields["shots"] * fields["planned"] // max(fields["step"], 1)
+        if self.shots and self.seconds >= _SECONDS:
+            raise _EnoughError
+
+
+def seconds_of_training(loaded: LoadedEnvironment, registry: Registry, profile: Profile) -> float | None:
+    """Seconds of training by the wall, at most the profile's limit; None where nothing could be trained.
+
+    Args:
+        loaded: The environment.
+        registry: Installed plugins.
+        profile: How much a round may spend.
+    """
+    steps = _Steps()
+    try:
+        files = canonical_candidate(_first_candidate(loaded, registry, profile), registry)
+        problem = build_problem(loaded, registry.maker("code"))
+        train_candidate(
+            files,
+            [str(problem.dem)],
+            loaded.environment.decoder.model_dump(),
+            stages=stages_to_warm_up(files, registry),
+            parents=b"",
+            seed=os.urandom(32),
+            max_shots=profile.train_shots,
+            inherit=False,
+            locked=needs_lock(files, registry),
+            limits=Limits(profile.train_seconds, int(profile.memory_gib * 2**30)),
+            report=steps.report,
+        )
+    except _EnoughError:
+        pass
+    except AutoQECError:
+        return None
+    if not steps.shots:
+        return None
+    return min(profile.train_seconds, steps.seconds / steps.shots * steps.total)
+
+
+def _first_candidate(loaded: LoadedEnvironment, registry: Registry, profile: Profile) -> dict[str, bytes]:
+    """The files of the first candidate that the agent proposes which needs neither network nor key."""
+    name = BUILTIN["ideator"]
+    decoder = registry.get("decoder", loaded.environment.decoder.kind).capabilities
+    told: dict[str, Any] = {
+        "environment": loaded.environment.model_dump(mode="json"),
+        "run": "check",
+        "round": 1,
+        "seed": 1,
+        "stages": stage_kinds(registry),
+        "formats": formats(decoder.get("confidence"), solutions=bool(decoder.get("solutions"))),
+        "limits": profile.model_dump(),
+    }
+    agent = registry.get("agent", str(name)).create()
+
+    def reply(role: Role, **more: Any) -> Any:
+        return validated(role, as_reply(agent.reply(role, Context(**told, **more), ignore)).message)
+
+    idea = reply("ideator")
+    proposal = reply("coder", hypothesis=idea.model_dump(mode="json"), parent_files={})
+    return {path: text.encode() for path, text in proposal.complete({}).items()}
