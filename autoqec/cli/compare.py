@@ -104,8 +104,9 @@ def _compare(names: tuple[str, ...], given: dict[str, Any]) -> int:
 
     files = [name for name in names if Path(name).suffix in FILE_OPTIONS]
     if files and not _sources(given):
-        decoders = " ".join(name for name in names if name not in files) or "mwpm pymatching"
-        hint = f"autoqec compare {decoders} {FILE_OPTIONS[Path(files[0]).suffix]} {shlex.quote(files[0])}"
+        decoders = [name for name in names if name not in files]
+        decoders += [name for name in ("mwpm", "pymatching") if name not in decoders][: max(0, 2 - len(decoders))]
+        hint = f"autoqec compare {shlex.join(decoders)} {FILE_OPTIONS[Path(files[0]).suffix]} {shlex.quote(files[0])}"
         raise UsageError(f"{files[0]} is no decoder, and nothing to decode is given", hint=hint)
     if len(names) < 2:
         raise UsageError(
