@@ -48,7 +48,7 @@ _FIELD = re.compile(r"(?P<name>[A-Za-z_]\w*)=(?P<value>.*)", re.DOTALL)
 _ROUND = re.compile(r"(refs/heads/)?exp/[^/]+/\d+")
 
 #: Options that take files which are easily taken for an argument of their own.
-_DECODED = {".stim": "--circuit", ".dem": "--dem"}
+FILE_OPTIONS = {".stim": "--circuit", ".dem": "--dem"}
 
 _WRITE_FIELDS = "write fields as osd:method=osd_cs,order=10"
 
@@ -203,8 +203,8 @@ def _installed(name: str, kind: str, fields: Mapping[str, Any], registry: Regist
         families = ["sinter:module:Class" if each == "sinter:" else each for each in known]
         near = difflib.get_close_matches(kind, known, 3)
         also = f"did you mean {' or '.join(near)}? " if near else ""
-        if (suffix := Path(kind).suffix) in _DECODED:
-            also = f"if it is what the decoders decode, write {_DECODED[suffix]} {kind}. "
+        if (suffix := Path(kind).suffix) in FILE_OPTIONS:
+            also = f"if it is what the decoders decode, write {FILE_OPTIONS[suffix]} {kind}. "
         raise NotFoundError(
             f"there is no decoder named {kind!r}",
             hint=f"{also}Choose one of: {', '.join(families)}; a round exp/<run>/<N>; or the folder of an exported round",

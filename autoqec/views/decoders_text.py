@@ -157,7 +157,7 @@ def _notes(comparison: Comparison, place: int) -> list[str]:
             f" {gate.missed_at_most:.2%} of all shots"
         )
     if decoder.fits in ("rate", "family"):
-        other = "another physical error rate" if decoder.fits == "rate" else "another size of its code"
+        other = "other error rates of the same graph" if decoder.fits == "rate" else "another size of its code"
         said.append(f"{number} was trained at {other}; its weights are carried to this one")
     if comparison.invalid(place):
         said.append(

@@ -26,7 +26,7 @@ def large():
     times = Spread(12345.678, 12000.0, 99999.9)
     time = DecodingTime(5, 2000, {"p50": times, "p99.9": times}, 1024, times)
     decoders = (
-        ComparedDecoder("mwpm", {}, time=time),
+        ComparedDecoder("mwpm", {}, time=time, fits="rate"),
         ComparedDecoder("sinter:a_module_of_a_package:AndAClassThatIsLong:x=[1, 2]", {}, time=time),
         ComparedDecoder("exp/run/3", {}, fits="family"),
         ComparedDecoder(
@@ -78,6 +78,7 @@ def test_it_says_all_that_a_reader_must_know(large):
         "(their.py, line 7); wait",
         "5 decodes the first 4,096 shots only, as was asked",
         "3 was trained at another size of its code; its weights are carried to this one",
+        "1 was trained at other error rates of the same graph; its weights are carried to this one",
         "2 gave no valid answer to 3 shots, which count as failures",
         "and 3 other sets",
         "each needs an e-value of 200 (Bonferroni",
