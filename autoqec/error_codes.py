@@ -210,6 +210,11 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
             "Two parents changed the same field in different ways.", "`autoqec compose ROUND ROUND --edit`."
         ),
         "number_taken": ErrorCode("Two clones gave one number to two rounds.", "Follow the hint of `autoqec pull`."),
+        "missing_object": ErrorCode(
+            "An object that a ref or a commit names is not in the repository: a partial clone leaves it out, a repository that it"
+            " borrows from is gone, or it was lost.",
+            "Follow the hint, which says what brings it back here.",
+        ),
         "record_conflict": ErrorCode(
             "Another record stands where this process writes its own: under the same id, or about the same intent.",
             "`autoqec fsck` names both; `git log -p refs/notes/autoqec/RUN/verdict` shows who wrote the other one.",

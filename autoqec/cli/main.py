@@ -7,6 +7,7 @@ import importlib
 import shlex
 import signal
 import sys
+from contextlib import suppress
 from traceback import walk_tb
 from types import FrameType
 from typing import Any
@@ -263,10 +264,26 @@ def _not_written(error: OSError) -> AutoQECError | None:
     return not_written(error.filename or "a file", error)
 
 
+def _missing(error: Exception) -> AutoQECError | None:
+    """Describe an error about an object that the lab's repository lacks; None for any other."""
+    if "pygit2" not in sys.modules:  # no repository was read
+        return None
+    from autoqec.history import open_ledger
+    from autoqec.history.store.missing_objects import missing_object
+
+    repo = None
+    with suppress(Exception):  # the repository may be damaged in whatever way
+        repo = open_ledger(".").repo
+    return missing_object(error, repo)
+
+
 def _unexpected(error: Exception, given: list[str]) -> AutoQECError:
     """Describe an uncaught error for the user, with its plugin if a plugin raised it."""
     from autoqec.plugin_errors import one_line, origin
 
+    missing = _missing(error)
+    if missing is not None:
+        return missing
     found, again = origin(error), f"autoqec --traceback {shlex.join(given)}"
     if found is None:
         return AutoQECError(f"internal error: {one_line(error)}", hint=f"run {again} and report what it prints")

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
+from autoqec.history.store.missing_objects import promisors
 from autoqec.history.store.network_step import run_limited
 from autoqec.history.store.repository import Ledger
 from autoqec.history.store.transports import TransportError, check_address, is_url, transport_variables
@@ -225,7 +226,7 @@ def fetch(ledger: Ledger, remote: Remote, sources: Iterable[tuple[str, str]]) ->
         "--no-prune-tags",
         "--refmap=",  # otherwise a configured refspec makes git move other refs too
         "--no-write-fetch-head",
-        "--no-filter",  # otherwise a partial clone gets records without their contents
+        *_unfiltered(ledger, remote),
         "--recurse-submodules=no",
         remote.address,
         *specs,
@@ -237,6 +238,20 @@ def fetch(ledger: Ledger, remote: Remote, sources: Iterable[tuple[str, str]]) ->
         )
     if done.returncode != 0:
         raise _unreachable(remote, "fetch from", done.stderr)
+
+
+def _unfiltered(ledger: Ledger, remote: Remote) -> list[str]:
+    """Options with which a fetch brings records with their contents, also into a partial clone.
+
+    What a partial clone has of a commit is not all of it, and git leaves out what it thinks is there; so where something is
+    missing that rounds need, all is fetched anew.
+    """
+    if remote.name not in promisors(ledger.repo):
+        return ["--no-filter"]
+    ours = ("refs/autoqec/*", "refs/notes/autoqec/*", "refs/heads/exp/*", "refs/remotes/*/exp/*")
+    globs = (f"--glob={each}" for each in ours)
+    listed = run_git(ledger, "rev-list", "--objects", "--missing=print", *globs, "HEAD").stdout
+    return ["--no-filter", *(["--refetch"] if listed.startswith("?") or "\n?" in listed else [])]
 
 
 def push_refs(ledger: Ledger, remote: Remote, specs: Sequence[str], leases: Iterable[tuple[str, str]] = ()) -> None:

@@ -16,6 +16,7 @@ import pygit2
 from pygit2.enums import FileMode, ObjectType
 
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
+from autoqec.history.store.missing_objects import missing_hint
 from autoqec.history.store.refs import explain_write
 from autoqec.history.store.repository import Ledger
 from autoqec.size_limits import BLOB_BYTES, COMMIT_BYTES, FILES, TREE_BYTES, in_words
@@ -264,9 +265,11 @@ def get_blob(ledger: Ledger, oid: str, *, name: str, limit: int = BLOB_BYTES) ->
     try:
         found = _look_up(ledger, oid)
     except (ValueError, pygit2.GitError) as error:
-        raise AutoQECError(f"{name} names {oid[:10]}, which is not readable: {error}", hint="git fsck") from error
+        hint = missing_hint(ledger.repo)
+        raise AutoQECError(f"{name} names {oid[:10]}, which is not readable: {error}", hint=hint) from error
     if not isinstance(found, pygit2.Blob):
-        raise AutoQECError(f"{name} names {oid[:10]}, which is not a blob in this repository", hint="git fsck")
+        hint = missing_hint(ledger.repo)
+        raise AutoQECError(f"{name} names {oid[:10]}, which is not a blob in this repository", hint=hint)
     return bytes(memoryview(found))  # `found.data` reads the object a second time
 
 
@@ -302,7 +305,10 @@ def _tree(ledger: Ledger, oid: str) -> pygit2.Tree:
             require_size(ledger, found.tree_id, TREE_BYTES, name)
         return found.peel(pygit2.Tree)
     except (KeyError, ValueError, pygit2.GitError) as error:
-        raise AutoQECError(f"the tree of {oid[:10]} is missing from this repository", hint="git fsck") from error
+        hint = missing_hint(ledger.repo)
+        raise AutoQECError(
+            f"the tree of {oid[:10]} is missing from this repository", hint=hint, code="missing_object"
+        ) from error
 
 
 def _graft(ledger: Ledger, tree: pygit2.Tree | None, path: list[str], folder: str | None) -> str:

@@ -10,6 +10,7 @@ import pygit2
 from pygit2.enums import FileMode
 
 from autoqec.errors import AutoQECError, NotFoundError
+from autoqec.history.store.git_variables import across_filesystems, ceilings, require_same_repository
 from autoqec.whole_files import explained, write_file
 
 FALLBACK_NAME = "autoqec"
@@ -102,7 +103,7 @@ def initialise(path: str | os.PathLike[str], files: Mapping[str, bytes] | None =
     """
     top = Path(path)
     try:
-        if not top.is_dir() or pygit2.discover_repository(str(top)) is None:
+        if not top.is_dir() or pygit2.discover_repository(str(top), across_filesystems(), ceilings()) is None:
             pygit2.init_repository(str(top), initial_head="main")
         ledger = Ledger(_open(top))
         written = _write_absent(ledger.workdir, files or {})
@@ -127,7 +128,7 @@ def resolve_commit(ledger: Ledger, revision: str) -> str:
 
 
 def _open(path: str | os.PathLike[str]) -> pygit2.Repository:
-    found = pygit2.discover_repository(str(path))
+    found = pygit2.discover_repository(str(path), across_filesystems(), ceilings())
     if found is None:
         try:
             where = Path(path).absolute()
@@ -138,6 +139,8 @@ def _open(path: str | os.PathLike[str]) -> pygit2.Repository:
         repo = pygit2.Repository(found)
     except pygit2.GitError as error:
         raise _refusal(found, str(error)) from error
+    git_dir = Path(repo.path)
+    require_same_repository(git_dir, _common_dir(git_dir), None if repo.workdir is None else Path(repo.workdir))
     if repo.is_bare:
         raise AutoQECError(
             f"{found} is a bare repository; a lab needs a working tree",
