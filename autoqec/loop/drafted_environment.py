@@ -89,12 +89,14 @@ def drafted(
     try:
         return _drafted(name, story, like, changes, registry, given, names, beside)
     except (UsageError, NotFoundError) as error:
-        raise type(error)(error.problem, hint=_typed(error), code=error.code, about=error.about) from error
+        raise type(error)(error.problem, hint=_typed(error, given), code=error.code, about=error.about) from error
 
 
-def _typed(error: AutoQECError) -> str:
-    """The hint of an error for somebody who types options and has no file to correct."""
+def _typed(error: AutoQECError, given: GivenFiles | None) -> str:
+    """The hint of an error for somebody who types options and has no environment's file to correct."""
     field = _FIELD.match(error.problem)
+    if given is not None and error.hint in (None, EDIT_FILE) and field and field[0].startswith("code."):
+        return f"correct {' or '.join(map(str, given.paths.values()))}, or name another file"
     if error.hint is None or error.hint == EDIT_FILE:
         return f"nothing was written; choose another value by --set {field[0] if field else 'FIELD'}=VALUE"
     said = error.hint.replace("remove the noise section, or use ", "instead, use ")

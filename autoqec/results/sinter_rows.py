@@ -11,6 +11,7 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 
 from autoqec.errors import UsageError
 from autoqec.json_values import JsonObject
@@ -18,6 +19,9 @@ from autoqec.json_values import JsonObject
 #: The columns, and how wide sinter makes the first ones.
 COLUMNS = ("shots", "errors", "discards", "seconds", "decoder", "strong_id", "json_metadata", "custom_counts")
 _WIDTHS = (10, 10, 10, 8, 0, 0, 0, 0)
+
+#: Shots of a row, at most: so many take years, and sums of them are still exact as floating-point numbers.
+_MOST_SHOTS = 10**15
 
 #: Those that a file may lack, as files of older versions of sinter do.
 _OPTIONAL = {"custom_counts"}
@@ -116,11 +120,14 @@ def _row(cells: Mapping[str, str]) -> SinterRow:
     shots, errors, discards = (int(cells[name]) for name in COLUMNS[:3])
     if min(shots, errors, discards) < 0 or errors + discards > shots:
         raise ValueError(f"impossible counts: {errors} errors in {shots} shots")
+    seconds = float(cells["seconds"])
+    if shots > _MOST_SHOTS or not 0 <= seconds < inf:
+        raise ValueError("more shots than anybody counts, or no number of seconds")
     return SinterRow(
         shots,
         errors,
         discards,
-        float(cells["seconds"]),
+        seconds,
         cells["decoder"],
         cells["strong_id"],
         metadata if isinstance(metadata, dict) else {},

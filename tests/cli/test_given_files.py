@@ -155,6 +155,13 @@ def test_a_hint_is_a_command_that_works(run, tmp_path, args, said, typed):
     assert code == 0, (words, err)
 
 
+@pytest.mark.parametrize("command", [["check", "torn.stim", "--shots", "100"], ["new", "mine", "--from", "torn.stim"]])
+def test_a_file_that_cannot_be_read_is_named_to_be_corrected(run, tmp_path, command):
+    (tmp_path / "torn.stim").write_text("M 0\nNONSENSE")
+    code, _, err = run(*command)
+    assert (code, err.partition("hint: ")[2]) == (2, "correct torn.stim, or name another file")
+
+
 def _without(args, words):
     """The options that stay: those that a hint sets again, or that have no `=`, go."""
     again = {word.partition("=")[0].partition(".")[0] for word in words}
