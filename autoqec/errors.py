@@ -33,6 +33,10 @@ class AutoQECError(Exception):
         self.hint = hint
         self.code = code or type(self).code
         self.about = dict(about or {})
+        if hint:
+            self.add_note(
+                f"hint: {hint}"
+            )  # a traceback in a notebook or a script shows notes, and nothing else of these
 
     def at(self, place: str) -> Self:
         """The same error with the place where it was found before its message. For classes that take what this one takes."""

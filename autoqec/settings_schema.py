@@ -29,6 +29,9 @@ _Number: TypeAlias = Annotated[float, BeforeValidator(_no_text)]
 
 _MOST = 10**15
 
+#: A screen is scored in one go and has no limit of time.
+_MOST_SCREENED = 10**8
+
 
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -136,7 +139,7 @@ class Profile(_Table):
     verify_shots: _WholeNumber = Field(ge=1, le=_MOST)
     # Claims of rounds that were begun before there were these do not have them.
     verify_seconds: _Number = Field(default=0.0, ge=0, le=_MOST)
-    screen_shots: _WholeNumber = Field(default=0, ge=0, le=_MOST)
+    screen_shots: _WholeNumber = Field(default=0, ge=0, le=_MOST_SCREENED)
 
 
 class Price(_Table):

@@ -1,7 +1,9 @@
 """Errors have codes: every one is explained, each crosses processes, and no diagnosis depends on a message's words."""
 
 import ast
+import pickle
 import signal
+import traceback
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -52,6 +54,15 @@ def written_codes():
                         yield str(path), line.value.value
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "CandidateFault" and node.args:
                 yield from ((str(path), a.value) for a in node.args[:1] if isinstance(a, ast.Constant))
+
+
+def test_a_traceback_shows_the_hint():
+    error = pickle.loads(pickle.dumps(UsageError("it is wrong", hint="write it right").at("here")))
+    assert traceback.format_exception_only(error)[-2:] == [
+        "autoqec.errors.UsageError: here: it is wrong\n",
+        "hint: write it right\n",
+    ]
+    assert len(traceback.format_exception_only(UsageError("without one"))) == 1
 
 
 #: Those that a function chooses, and does not write as `code=`.

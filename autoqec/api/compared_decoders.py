@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autoqec.api.decoding_arguments import DecodedOn, DecoderNamed, named_decoders, source_of
+from autoqec.api.lab_rounds import Round
 from autoqec.api.row_tables import Table
 from autoqec.comparing.compare_decoders import ComparisonPlan, ComparisonProgress
 from autoqec.comparing.compare_decoders import compare as compare_named
@@ -110,20 +111,21 @@ class DecoderComparison(Table[ComparedRow]):
         found = [PairRow(self.record, pair) for pair in self.record.pairs()]
         return Pairs(found, counted(len(found), "pair"))
 
-    def word(self, base: str, other: str) -> PairWord:
+    def word(self, base: DecoderNamed, other: DecoderNamed) -> PairWord:
         """What is shown of `other` against `base`: `better`, `not better`, `undecided` or `failed`.
 
         Args:
-            base, other: Labels, as in the column `decoder`.
+            base, other: Labels, as in the column `decoder`, or rounds.
 
         Raises:
             UsageError: One is none of the decoders.
         """
         labels = [decoder.label for decoder in self.record.decoders]
-        for label in (base, other):
+        asked = [each.name if isinstance(each, Round) else each for each in (base, other)]
+        for label in asked:
             if label not in labels:
                 raise UsageError(f"{label} is none of the decoders", hint=f"name one of: {', '.join(labels)}")
-        return self.record.pair(labels.index(base), labels.index(other)).word
+        return self.record.pair(*map(labels.index, asked)).word
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the comparison to a file that `autoqec compare --replay` counts again.

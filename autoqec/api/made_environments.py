@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from autoqec.errors import AutoQECError, UsageError
 from autoqec.nearest_names import unknown_name
@@ -62,7 +62,7 @@ class Environment:
 
     @staticmethod
     def from_circuit(
-        circuit: stim.Circuit,
+        circuit: stim.Circuit | str | os.PathLike[str],
         *,
         decoder: DecoderChoice | None = None,
         noise: Mapping[str, Any] | None = None,
@@ -72,7 +72,7 @@ class Environment:
         """Make an environment of a stim circuit with detectors and observables.
 
         Args:
-            circuit: The circuit.
+            circuit: The circuit, or the path of a `.stim` file.
             decoder: The classical decoder; by default `mwpm` if the error model is graph-like, else `osd`.
             noise: Noise to add to a circuit without noise, such as `{"kind": "depolarizing", "p": [0.001]}`; by default the
                 circuit has its own.
@@ -81,25 +81,30 @@ class Environment:
 
         Raises:
             UsageError: The circuit cannot be decoded, or a field is not valid.
+            NotFoundError: There is no such file.
         """
         code = {"kind": "circuit", "path": f"{name}.stim"}
-        return _made(name, code, {f"{name}.stim": f"{circuit}\n".encode()}, decoder, noise, fields)
+        return _made(name, code, {f"{name}.stim": _text(circuit, "circuit")}, decoder, noise, fields)
 
     @staticmethod
     def from_dem(
-        dem: stim.DetectorErrorModel, *, decoder: DecoderChoice | None = None, name: str = "dem", **fields: Any
+        dem: stim.DetectorErrorModel | str | os.PathLike[str],
+        *,
+        decoder: DecoderChoice | None = None,
+        name: str = "dem",
+        **fields: Any,
     ) -> Environment:
         """Make an environment of a detector error model; shots are drawn from the model.
 
         Args:
-            dem: The model, with its probabilities.
+            dem: The model, with its probabilities, or the path of a `.dem` file.
             decoder, name, fields: As for `from_circuit`.
 
         Raises:
-            UsageError: As for `from_circuit`.
+            UsageError, NotFoundError: As for `from_circuit`.
         """
         code = {"kind": "dem", "path": f"{name}.dem"}
-        return _made(name, code, {f"{name}.dem": f"{dem}\n".encode()}, decoder, None, fields)
+        return _made(name, code, {f"{name}.dem": _text(dem, "dem")}, decoder, None, fields)
 
     @staticmethod
     def from_matrices(
@@ -241,6 +246,25 @@ class Environment:
 
         fields = self.to_row()
         return html_fields(f"environment {fields.pop('name')}", fields)
+
+
+def _text(
+    given: stim.Circuit | stim.DetectorErrorModel | str | os.PathLike[str], kind: Literal["circuit", "dem"]
+) -> bytes:
+    """The text of a circuit or an error model, or of the file that has it."""
+    import stim
+
+    wanted, suffix = (stim.Circuit, ".stim") if kind == "circuit" else (stim.DetectorErrorModel, ".dem")
+    if isinstance(given, wanted):
+        return f"{given}\n".encode()
+    if not isinstance(given, str | os.PathLike) or "\n" in os.fspath(given):
+        said = "text" if isinstance(given, str) else f"of type {type(given).__name__}"
+        problem = f"give a stim.{wanted.__name__} or the path of a {suffix} file; this is {said}"
+        raise UsageError(problem, hint=f"stim.{wanted.__name__}(text) reads text")
+    from autoqec.comparing.decoding_source import source_from_file
+
+    loaded = source_from_file(os.fspath(given), kind).loaded
+    return loaded.files[str(loaded.environment.code.fields["path"])]
 
 
 def _made(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,12 +96,18 @@ def command(decoders: tuple[str, ...], **given: Any) -> int:
 def _compare(names: tuple[str, ...], given: dict[str, Any]) -> int:
     from autoqec.comparing.compare_decoders import ComparisonInterrupted, ComparisonPlan, compare
     from autoqec.comparing.comparison_file import require_writable
-    from autoqec.comparing.decoder_names import read_decoder, read_decoders
+    from autoqec.comparing.decoder_names import FILE_OPTIONS, read_decoder, read_decoders
     from autoqec.comparing.stopping_rule import read_until
     from autoqec.errors import UsageError
     from autoqec.plugins import load_plugins
     from autoqec.views.decoders_progress import DecodersDisplay
 
+    files = [name for name in names if Path(name).suffix in FILE_OPTIONS]
+    if files and not _sources(given):
+        decoders = [name for name in names if name not in files]
+        decoders += [name for name in ("mwpm", "pymatching") if name not in decoders][: max(0, 2 - len(decoders))]
+        hint = f"autoqec compare {shlex.join(decoders)} {FILE_OPTIONS[Path(files[0]).suffix]} {shlex.quote(files[0])}"
+        raise UsageError(f"{files[0]} is no decoder, and nothing to decode is given", hint=hint)
     if len(names) < 2:
         raise UsageError(
             "a comparison takes two decoders or more", hint="autoqec compare mwpm pymatching --circuit FILE"

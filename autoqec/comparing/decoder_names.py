@@ -47,6 +47,9 @@ _FIELD = re.compile(r"(?P<name>[A-Za-z_]\w*)=(?P<value>.*)", re.DOTALL)
 #: Round names; anything else with a slash is a folder.
 _ROUND = re.compile(r"(refs/heads/)?exp/[^/]+/\d+")
 
+#: Options that take files which are easily taken for an argument of their own.
+FILE_OPTIONS = {".stim": "--circuit", ".dem": "--dem"}
+
 _WRITE_FIELDS = "write fields as osd:method=osd_cs,order=10"
 
 #: Characters of a decoder's name with its fields, at most.
@@ -171,7 +174,15 @@ def read_decoder(name: str, registry: Registry, *, lab: str | Path = ".") -> Nam
 
 def _trained(name: str, registry: Registry, lab: str | Path) -> TrainedDecoder | None:
     if _ROUND.fullmatch(name) and not Path(name, MANIFEST).exists():
-        package = package_of(open_ledger(lab), *parse_round_name(name))
+        try:
+            ledger = open_ledger(lab)
+        except NotFoundError as error:
+            raise NotFoundError(
+                f"round {name} is in no lab: {error.problem}",
+                hint="give the command in the lab that has the round, or name the folder of its export: autoqec export",
+                code=error.code,
+            ) from error
+        package = package_of(ledger, *parse_round_name(name))
         return TrainedDecoder(package.name, package)
     kind = name.partition(":")[0]
     known = ("decoder", kind) in registry.entries or ("decoder", f"{kind}:") in registry.entries or kind in SINTER_NEEDS
@@ -189,11 +200,14 @@ def _installed(name: str, kind: str, fields: Mapping[str, Any], registry: Regist
         choice = checked_fields(Choice, {**fields, "kind": kind})
     except (NotFoundError, ValidationError) as error:
         known = sorted({*registry.names("decoder"), *SINTER_NEEDS})
+        families = ["sinter:module:Class" if each == "sinter:" else each for each in known]
         near = difflib.get_close_matches(kind, known, 3)
         also = f"did you mean {' or '.join(near)}? " if near else ""
+        if (suffix := Path(kind).suffix) in FILE_OPTIONS:
+            also = f"if it is what the decoders decode, write {FILE_OPTIONS[suffix]} {kind}. "
         raise NotFoundError(
             f"there is no decoder named {kind!r}",
-            hint=f"{also}Choose one of: {', '.join(known)}; a round exp/<run>/<N>; or the folder of an exported round",
+            hint=f"{also}Choose one of: {', '.join(families)}; a round exp/<run>/<N>; or the folder of an exported round",
             code="not_installed",
             about={"kind": "decoder", "name": kind},
         ) from error

@@ -55,6 +55,8 @@ def read_until(words: Sequence[str]) -> StoppingRule:
     Raises:
         UsageError: One is neither `decided`, a number of shots nor a time.
     """
+    if not isinstance(words, Sequence):  # from Python
+        raise UsageError(f"{words!r} does not say when to stop", hint=f'"{words}shots" or "{words}s"')
     decided, shots, seconds = not words, None, None
     for word in words:
         match = _NUMBER.fullmatch(word.strip().lower())

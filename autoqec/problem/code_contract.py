@@ -93,15 +93,23 @@ def built_code(
         code = code_kinds(environment.code.kind)
     except NotFoundError as error:
         raise NotFoundError(f"code.kind: {error.problem}", hint=error.hint) from error
-    config = _config(code, environment.code.fields)
+    config, files = _config(code, environment.code.fields), _Files(loaded.files)
     if environment.noise.kind != "given":
         rate = environment.noise.target if p is None else p
-        return code.build(config, environment.noise, rate, loaded.files)
-    built = code.build(config, environment.noise, None, loaded.files)
+        return code.build(config, environment.noise, rate, files)
+    built = code.build(config, environment.noise, None, files)
     factor = environment.noise.factor if p is None else p
     if factor is None or factor == 1.0:
         return built
     return scaled_circuit(built, factor) if isinstance(built, stim.Circuit) else scaled_model(built, factor)
+
+
+class _Files(dict[str, bytes]):
+    """An environment's files. One that the code's fields name may be missing where they come from elsewhere than a folder."""
+
+    def __missing__(self, name: str) -> bytes:
+        known = ", ".join(sorted(self.keys() - {ENVIRONMENT_FILE})) or "none"
+        raise UsageError(f"code: {name} is not among the environment's files", hint=f"its files are: {known}")
 
 
 def _config(code: Code, fields: JsonObject) -> BaseModel:

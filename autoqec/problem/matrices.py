@@ -42,7 +42,7 @@ def read_matrix(data: bytes, path: str, field: str) -> np.ndarray:
         place = np.argwhere(wrong)[0]
         row, column = place if dense else (found.row[place[0]], found.col[place[0]])
         raise UsageError(
-            f"{field}: {path}: entry {entries[tuple(place)]} at row {row}, column {column} is neither 0 nor 1"
+            f"{field}: {path}: entry {entries[tuple(place)]:g} at row {row}, column {column} is neither 0 nor 1"
         )
     matrix = found.astype(np.uint8)
     return np.asarray(matrix if dense else matrix.toarray())

@@ -38,7 +38,7 @@ _DETECTOR, _OBSERVABLE = re.compile(r" D(\d+)"), re.compile(r" L(\d+)")
 
 @dataclass
 class _Size:
-    """What a model comes to when it is flattened."""
+    """What a model comes to when it is flattened, with shifts and the turns of blocks among its instructions."""
 
     instructions: int = 0
     targets: int = 0
@@ -115,9 +115,11 @@ def model_size(text: str, name: str) -> _Size:
             size = _Size()
         elif turn["shift"]:
             size.shift += int(turn["shift"])
+            size.instructions += 1
         else:
             inner, (size, times) = size, open_blocks.pop()
-            size.instructions += times * inner.instructions
+            # A turn of a block costs time even if nothing is left of it.
+            size.instructions += times * (1 + inner.instructions)
             size.targets += times * inner.targets
             if inner.detectors:
                 size.detectors = max(size.detectors, size.shift + (times - 1) * inner.shift + inner.detectors)
@@ -142,7 +144,7 @@ def _operations(circuit: stim.Circuit, name: str, depth: int) -> int:
     operations = 0
     for item in circuit:
         if isinstance(item, stim.CircuitRepeatBlock):
-            operations += item.repeat_count * _operations(item.body_copy(), name, depth + 1)
+            operations += item.repeat_count * (1 + _operations(item.body_copy(), name, depth + 1))
         else:
             operations += 1 + len(item.targets_copy())
     return operations

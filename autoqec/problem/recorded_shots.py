@@ -156,16 +156,18 @@ def _read(file: ShotFile, parts: _Parts) -> tuple[np.ndarray, np.ndarray]:
             raise bad_shots(
                 file,
                 f"{file.name} is not a file of the format {form} with {parts} a shot: stim says: {reason}",
-                hint=_hint(form),
+                hint=_hint(form, parts),
             ) from error
     if not len(syndromes):
         raise bad_shots(file, f"{file.name} holds no shots", hint="export it again")
     return np.ascontiguousarray(syndromes), np.ascontiguousarray(flips)
 
 
-def _hint(form: ShotFormat) -> str:
+def _hint(form: ShotFormat, parts: _Parts) -> str:
     others = ", ".join(f".{each}" for each in FORMATS if each != form)
-    return f"use the error model of these shots; a file of another format ends in one of: {others}"
+    both = parts.detectors and parts.observables
+    apart = "if it holds detection events alone, name the file of the observables too; else " if both else ""
+    return f"{apart}use the error model of these shots; a file of another format ends in one of: {others}"
 
 
 @contextmanager
@@ -228,7 +230,7 @@ def _whole(file: ShotFile, size: int, each: int, parts: _Parts, unit: str) -> in
             file,
             f"{file.name} takes {size:,} bytes, which is no multiple of {each:,}: so many take {parts} per {unit} in the"
             f" format {format_of(file)}",
-            hint=_hint(format_of(file)),
+            hint=_hint(format_of(file), parts),
         )
     return whole
 
@@ -244,7 +246,7 @@ def _check_padding(file: ShotFile, path: Path, parts: _Parts) -> None:
         raise bad_shots(
             file,
             f"shot {wrong[0]:,} of {file.name} sets a bit after the last of its {parts}, so its shots are of another size",
-            hint=_hint("b8"),
+            hint=_hint("b8", parts),
         )
 
 

@@ -12,6 +12,9 @@ from autoqec.problem.model_size import DEEPEST, check_circuit, check_model
 #: Where a block begins or ends.
 _BRACE = re.compile(r"\{[ \t\r]*(?:#.*)?$|^[ \t]*\}", re.MULTILINE)
 
+#: A look back at nothing, which stim reads and then fails on when shots are drawn.
+_NOTHING = re.compile(r"rec\[-0+\]")
+
 
 def read_circuit(data: bytes, name: str) -> stim.Circuit:
     """Read a circuit.
@@ -24,6 +27,8 @@ def read_circuit(data: bytes, name: str) -> stim.Circuit:
         UsageError: It is not text, stim cannot read it, or it is over a limit once its repeats are flattened.
     """
     text = _text(data, name)
+    if _NOTHING.search(text):
+        raise UsageError(f"{name}: rec[-0] is no measurement", hint="the last measurement is rec[-1]")
     try:
         circuit = stim.Circuit(text)
     except (ValueError, IndexError) as error:

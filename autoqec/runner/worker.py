@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 import stim
 
+from autoqec.allowed_values import schema_of
 from autoqec.candidate.carrying import binds_to_family
 from autoqec.candidate.compile import build_modules, chained, compile_stages, module_tensors
 from autoqec.candidate.cost import Cost, Meter, measure_cost, measure_recorded, record_stages
 from autoqec.candidate.recorded_program import Program
 from autoqec.candidate.schema import Candidate, Training, read_candidate, write_candidate
-from autoqec.candidate.stage_contract import Inference, StageKind
+from autoqec.candidate.stage_contract import Inference, StageConfig, StageKind
 from autoqec.candidate.weights import load_weights, save_weights
 from autoqec.candidate_paths import ENSEMBLE_FILE, TRAINING_FILE
 from autoqec.decoding.compile_decoder import compile_decoder
@@ -76,6 +77,8 @@ def _problem(dem: bytes) -> Problem:
 
 def _registry(lock: bool) -> Registry:
     """Installed plugins; in a process that stays unlocked only our own, so that no other code can see the candidate."""
+    # What explains a wrong field loads modules at its first use, and behind the lock none can be loaded.
+    schema_of(StageConfig)
     return load_plugins() if lock else load_plugins(own_plugins())
 
 

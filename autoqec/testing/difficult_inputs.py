@@ -156,13 +156,19 @@ def _sizes() -> tuple[DifficultInput, ...]:
             "repeated_1e12",
             "a repeat of 60 bytes",
             "repeat 1000000000000 {\n error(0.000000001) D0 L0\n}\nerror(0.1) D0\n",
-            refused="1,000,000,000,001 instructions",
+            refused="2,000,000,000,001 instructions",
         ),
         _model(
             "repeated_1e24",
             "repeats in repeats, beyond 64 bits",
             "repeat 1000000000000 {\n repeat 1000000000000 {\n error(0.1) D0 L0\n shift_detectors 1\n }\n}\n",
             refused="more than 1,000,000,000,000,000,000 detectors",
+        ),
+        _model(
+            "empty_turns",
+            "turns of a block of which nothing is left",
+            "repeat 1000000000000 {\n shift_detectors 0\n}\nerror(0.1) D0 L0\n",
+            refused="2,000,000,000,001 instructions",
         ),
         _model(
             "deep_blocks",
@@ -185,6 +191,9 @@ def _sizes() -> tuple[DifficultInput, ...]:
             "a large index",
             "M 0\nOBSERVABLE_INCLUDE(3000000) rec[-1]\n",
             refused="3,000,001 observables",
+        ),
+        _circuit(
+            "look_back_0", "a measurement that is none", "M 0\nDETECTOR rec[-0]\n", refused="rec[-0] is no measurement"
         ),
         _circuit("far_away", "coordinates beyond any integer", f"{far}OBSERVABLE_INCLUDE(0) rec[-1]\n"),
         _tanner(

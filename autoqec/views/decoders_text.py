@@ -31,6 +31,12 @@ _STOPPED = {
     "": "not finished",
 }
 
+#: How a word and an interval that seems to deny it are both right.
+_WIDER = (
+    " A word is about one side. An interval has two ends, each at half the level, so it may include what the word beside it"
+    " rules out."
+)
+
 #: Converts a rate per shot, and what it is per.
 Unit = tuple[str, Callable[[float], float]]
 
@@ -151,7 +157,7 @@ def _notes(comparison: Comparison, place: int) -> list[str]:
             f" {gate.missed_at_most:.2%} of all shots"
         )
     if decoder.fits in ("rate", "family"):
-        other = "another physical error rate" if decoder.fits == "rate" else "another size of its code"
+        other = "other error rates of the same graph" if decoder.fits == "rate" else "another size of its code"
         said.append(f"{number} was trained at {other}; its weights are carried to this one")
     if comparison.invalid(place):
         said.append(
@@ -172,6 +178,7 @@ def _together(comparison: Comparison) -> list[str]:
 
 
 def _pairs(comparison: Comparison) -> list[str]:
+    pairs = list(comparison.pairs())
     rows = [
         [
             f"{_number(pair.other)} against {_number(pair.base)}",
@@ -181,7 +188,7 @@ def _pairs(comparison: Comparison) -> list[str]:
             e_text(pair.log_e_not_better),
             pair.word,
         ]
-        for pair in comparison.pairs()
+        for pair in pairs
     ]
     share = round(100 * (1 - NOT_BETTER_RATIO))
     number = len(rows)
@@ -191,7 +198,16 @@ def _pairs(comparison: Comparison) -> list[str]:
     corrected = " (Bonferroni, for which the intervals are corrected too)" if number > 1 else ""
     meaning = f" Not better: a gain of {share} % or more is ruled out."
     head = ["pair", "ratio", "interval", _evidence_head(comparison), "e not better", "word"]
-    return _table(head, rows) + _wrapped(f"{said}{corrected}.{meaning}")
+    wide = _WIDER if any(map(_interval_seems_to_deny, pairs)) else ""
+    return _table(head, rows) + _wrapped(f"{said}{corrected}.{meaning}{wide}")
+
+
+def _interval_seems_to_deny(pair: Pair) -> bool:
+    """Whether the interval of a pair's ratio includes what the word on it rules out."""
+    low, high = pair.interval
+    if pair.word == "better":
+        return high is None or high >= 1
+    return pair.word == "not better" and low < NOT_BETTER_RATIO
 
 
 def _evidence_head(comparison: Comparison) -> str:
@@ -207,8 +223,9 @@ def _evidence(comparison: Comparison, pair: Pair) -> str:
 
 def _needed(comparison: Comparison) -> str:
     """What a word needs."""
+    who = "each" if len(comparison.decoders) > 2 else "it"
     if not comparison.recorded:
-        return f", whenever counting stops: each needs an e-value of {comparison.needed:g}"
+        return f", whenever counting stops: {who} needs an e-value of {comparison.needed:g}"
     look = "" if comparison.complete else "; not all shots are decoded yet, so there are none"
     return (
         f": the shots are recorded, their number was fixed. Better needs p (McNemar, exact, one-sided) of at most"

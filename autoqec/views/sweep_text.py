@@ -49,13 +49,14 @@ def print_sweep(sweep: Sweep) -> None:
         console.print()
     for why in early:
         console.print(plain(f"{marks[why]} {_EARLY[why]}"))
-    for words in [crossing_words(each) for each in sweep.crossings] + bent_words(sweep) + left_out_words(sweep):
+    rates = f"the rates per {per_words(sweep)}"
+    for words in [crossing_words(each, rates) for each in sweep.crossings] + bent_words(sweep) + left_out_words(sweep):
         console.print(plain(words))
 
 
 def _rates(sweep: Sweep, points: Sequence[SweepPoint], marks: dict[Ended, str]) -> Table:
     heads = _headings(sweep)
-    table = _table([*heads, "failures/shots"], [f"rate per {per_words(sweep)} (95 %)"], ["µs"])
+    table = _table([*heads, "failures/shots"], [f"rate per {per_words(sweep)} (95 %)"], ["µs/shot"])
     for each in points:
         low, high = each.interval(sweep.per)
         table.add_row(

@@ -39,13 +39,13 @@ def bent_words(sweep: Sweep) -> list[str]:
     ]
 
 
-def crossing_words(crossing: Crossing) -> str:
-    """A crossing in a sentence."""
+def crossing_words(crossing: Crossing, curves: str = "the curves") -> str:
+    """A crossing in a sentence; `curves` says what of the distances crosses, where no axis beside it does."""
     low, high = crossing.fit.interval
     others = "".join(f", {name.rpartition('.')[2]} = {said(value)}" for name, value in crossing.others.items())
     small, large = crossing.distances
     return (
-        f"{crossing.decoder}{others}: the curves of distances {small} and {large} cross at p = {crossing.fit.p:.3g}"
+        f"{crossing.decoder}{others}: {curves} of distances {small} and {large} cross at p = {crossing.fit.p:.3g}"
         f" [{low:.3g}, {high:.3g}]"
     )
 

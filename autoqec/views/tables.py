@@ -250,6 +250,8 @@ def print_outcome(item: RoundRow) -> None:
             item.metrics, costs=item.costs, sent_on=item.sent_on, passes_per_sent_shot=item.passes_per_sent_shot
         )
         _print_indented(console, _costs_text(shown, item.holdout))
+    if item.verdict is None and item.status == "ok" and item.analysis:
+        _print_indented(console, f"no verdict; the Analyst says: {item.analysis}")
 
 
 def _print_indented(console: Console, text: str) -> None:

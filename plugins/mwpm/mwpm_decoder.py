@@ -17,6 +17,7 @@ from autoqec.decoding.decoder_contract import Decoded, Solutions
 from autoqec.decoding.edges import EdgeUses, edge_log_odds, edge_log_odds_gradient, edge_uses
 from autoqec.errors import UsageError
 from autoqec.problem.dem import Pieces
+from autoqec.problem.flat_errors import flat_errors
 from autoqec.problem.problem import Problem
 
 from .boundary_sweeps import Sweeps, sweeps_of
@@ -72,7 +73,7 @@ class MwpmCorrelated:
             UsageError: Its error model is not graph-like, or an error has a probability above 0.5.
         """
         _matchable(problem, "mwpm_correlated")
-        if (problem.mechanisms.priors > 0.5).any():
+        if (flat_errors(problem.dem).probability > 0.5).any():
             raise UsageError(
                 f"mwpm_correlated cannot decode {problem.name}: it has an error of probability above 0.5",
                 hint="use decoder: mwpm",

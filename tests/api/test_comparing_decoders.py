@@ -32,8 +32,9 @@ def compared(recorded):
     return found, events
 
 
-def test_rows_and_pairs_are_the_record(compared):
+def test_rows_and_pairs_are_the_record(compared, recorded):
     found, events = compared
+    lab_folder = recorded.folder
     record = found.record
     rows = found.rows()
     assert [row["decoder"] for row in rows] == [decoder.label for decoder in record.decoders]
@@ -46,7 +47,9 @@ def test_rows_and_pairs_are_the_record(compared):
     (pair, *_) = found.pairs.rows()
     assert (pair["base"], pair["other"], pair["both"]) == ("mwpm", "pymatching", rows[0]["failures"])
     assert pair["word"] == found.word("mwpm", "pymatching") == "undecided"
-    assert found.word("mwpm", f"exp/{RUN}/1") == "failed"
+    assert (
+        found.word("mwpm", f"exp/{RUN}/1") == found.word("mwpm", autoqec.open(lab_folder).round(f"{RUN}/1")) == "failed"
+    )
     assert {event.stage for event in events} >= {"start", "count"}
     assert record.shots.key == KEY
     with pytest.raises(UsageError, match="osd is none of the decoders"):
@@ -83,6 +86,11 @@ def test_what_is_saved_is_what_the_command_reads(compared, tmp_path, capsys):
         (lambda lab: autoqec.compare(["mwpm", "osd"], CIRCUIT, p=0.1), UsageError, "p cannot be chosen"),
         (lambda lab: autoqec.compare(["mwpm", "osd"], CIRCUIT, key="5a"), UsageError, "64 hexadecimal"),
         (lambda lab: autoqec.compare(["mwpm", "osd"], CIRCUIT, until="soon"), UsageError, "does not say when to stop"),
+        (
+            lambda lab: autoqec.compare(["mwpm", "osd"], CIRCUIT, until=5000),
+            UsageError,
+            "5000 does not say when to stop",
+        ),
         (lambda lab: autoqec.compare(["mwpm", "osd"], CIRCUIT, baseline="bp_lsd"), UsageError, "none of the decoders"),
         (lambda lab: autoqec.compare(["mwpm", "osd"], "nowhere", lab=lab), NotFoundError, "no environment named"),
         (lambda lab: autoqec.compare(["mwpm", f"exp/{RUN}/9"], CIRCUIT, lab=lab), NotFoundError, "no round"),

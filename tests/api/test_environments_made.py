@@ -94,6 +94,17 @@ def test_what_is_saved_is_the_same_environment_and_other_files_are_left_alone(tm
     assert Environment.open(path) == made
 
 
+def test_the_path_of_a_file_is_as_good_as_what_it_holds(tmp_path):
+    (tmp_path / "it.stim").write_text(f"{CIRCUIT}\n")
+    (tmp_path / "it.dem").write_text(f"{stim.DetectorErrorModel(MODEL)}\n")
+    read = Environment.from_circuit(tmp_path / "it.stim", name="it")
+    assert read.identity == Environment.from_circuit(CIRCUIT, name="it").identity
+    read = Environment.from_dem(str(tmp_path / "it.dem"), name="it")
+    assert read.identity == Environment.from_dem(stim.DetectorErrorModel(MODEL), name="it").identity
+    with pytest.raises(NotFoundError, match="there is no file"):
+        Environment.from_circuit("nowhere.stim")
+
+
 def test_it_is_checked_without_a_file():
     found = Environment.from_dem(stim.DetectorErrorModel(MODEL)).check(shots=1000)
     assert found["decoders"]["mwpm"]["shots"] >= 1000
@@ -105,6 +116,11 @@ def test_it_is_checked_without_a_file():
     [
         (lambda: Environment.from_circuit(stim.Circuit("H 0")), "has no detectors"),
         (lambda: Environment.from_circuit(CIRCUIT, name="../x"), "name: "),
+        (
+            lambda: Environment.from_circuit(str(CIRCUIT)),
+            r"give a stim\.Circuit or the path of a \.stim file; this is text",
+        ),
+        (lambda: Environment.from_dem(CIRCUIT), r"give a stim\.DetectorErrorModel .* this is of type Circuit"),
         (
             lambda: Environment.from_circuit(CIRCUIT, decoder="osd", decoders=1),
             "an environment made here has no field 'decoders'",

@@ -114,6 +114,8 @@ def test_an_environment_at_a_rate(run):
         (["mwpm", "--circuit", "c.stim"], 2, "two decoders or more"),
         (["mwpm", "mwpm", "--circuit", "c.stim"], 2, "named twice"),
         (["mwpm", "mwpm_correlated"], 2, "nothing to decode is given"),
+        (["mwpm", "osd", "a/my.dem"], 2, "hint: autoqec compare mwpm osd --dem a/my.dem"),
+        (["mwpm", "my.stim"], 2, "hint: autoqec compare mwpm pymatching --circuit my.stim"),
         (["mwpm", "mwpm_correlated", "--circuit", "c.stim", "--dem", "c.dem"], 2, "--circuit and --dem are given"),
         (["mwpm", "mwpm_correlated", "--circuit", "none.stim"], 3, "there is no file none.stim"),
         (["mwpm", "mwpm_correlated", "--circuit", "silent.stim"], 2, "silent.stim has no detectors"),

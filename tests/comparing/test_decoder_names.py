@@ -71,6 +71,17 @@ def test_a_misspelt_name_gets_its_neighbour(registry):
         read_decoder("mwmp", registry)
     assert "did you mean mwpm" in caught.value.hint
     assert "pymatching" in caught.value.hint
+    assert "sinter:module:Class" in caught.value.hint
+
+
+def test_a_file_and_a_round_outside_labs_get_a_hint_that_helps(registry, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(NotFoundError) as caught:
+        read_decoder("my.stim", registry)
+    assert "write --circuit my.stim" in caught.value.hint
+    with pytest.raises(NotFoundError, match="round exp/none/1 is in no lab: .* not in a git repository") as caught:
+        read_decoder("exp/none/1", registry)
+    assert "in the lab that has the round" in caught.value.hint
 
 
 @pytest.mark.parametrize(("name", "line"), [("chromobius", "'chromobius'"), ("hypergraph_union_find", "'mwpf'")])

@@ -101,6 +101,8 @@ HUGE = saved(np.zeros((2, 2))).replace(b"(2, 2)", b"(2000000, 9000000)")
         ("h.npy", saved(np.array([1j])), "entries are complex128, not numbers"),
         ("h.txt", saved(np.zeros(2)), "is not a text file"),
         ("h.mtx", b"%%MatrixMarket matrix coordinate real general\n9 9 999999999999\n1 1 1\n", "claims 999,999,999,999 entries"),
+        ("h.mtx", b"%%MatrixMarket matrix coordinate integer general\n3 1 7\n1 1 1\xd2", "is not a text file"),
+        ("h.mtx", b"%%MatrixMarket matrix coordinate integer general\n3 1 1\n-7 1 1\n", "cannot be read"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("reader", [read_matrix, lambda *given: read_priors(*given, 3)], ids=["matrix", "priors"])
@@ -132,7 +134,9 @@ def test_the_size_of_a_model_is_that_of_the_flattened_one():
     dem = stim.DetectorErrorModel(text)
     size, flat = model_size(str(dem), "it"), dem.flattened()
     assert (size.detectors, size.observables) == (flat.num_detectors, flat.num_observables)
-    assert size.instructions == len(flat)
+    assert (
+        size.instructions == len(flat) + 3 + 3 + 3 * 2 + 3 * 2
+    )  # shifts and turns: of the outer block, of the inner one
     targets = [target for line in flat for target in line.targets_copy() if not target.is_separator()]
     assert size.targets == len(targets)
 

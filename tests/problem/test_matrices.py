@@ -57,7 +57,7 @@ def test_each_format_is_read(name, data):
         ("h.txt", b"101\n12\n", "line 2 has characters other than 0 and 1"),
         ("h.txt", b"101\n10\n", "line 2 has 2 entries, but the first row has 3"),
         ("h.txt", b"\xff\xfe", "is not a text file"),
-        ("h.mtx", b"hello", "cannot be read"),
+        ("h.mtx", b"hello", "first line is not that of a Matrix Market matrix"),
         ("h.mtx", saved(np.array([[0, 2]]), scipy.io.mmwrite), "entry 2 at row 0, column 1 is neither 0 nor 1"),
         ("h.mtx", b"%%MatrixMarket matrix coordinate integer general\n99999 99999 1\n1 1 1\n", "too large"),
         ("h.npz", b"PK nonsense", "cannot be read"),

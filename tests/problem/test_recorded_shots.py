@@ -136,6 +136,10 @@ def test_a_file_of_events_alone_is_not_taken_for_both(tmp_path, shots):
     # In text a shot without observables looks like one that flips none.
     events, _ = written(tmp_path, "dets", shots)
     assert "name the file of the observables too" in refused(events)
+    # Where its size tells, the hint begins with the most frequent reason.
+    with pytest.raises(UsageError, match="no multiple of 4") as caught:
+        read_shots(ShotFile("events.b8", bytes(3 * 65)), num_detectors=24, num_observables=1)
+    assert caught.value.hint.startswith("if it holds detection events alone, name the file of the observables too")
 
 
 def test_the_memory_of_shots_is_bounded_before_they_are_read(tmp_path, shots, monkeypatch):

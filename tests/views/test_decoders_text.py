@@ -26,7 +26,7 @@ def large():
     times = Spread(12345.678, 12000.0, 99999.9)
     time = DecodingTime(5, 2000, {"p50": times, "p99.9": times}, 1024, times)
     decoders = (
-        ComparedDecoder("mwpm", {}, time=time),
+        ComparedDecoder("mwpm", {}, time=time, fits="rate"),
         ComparedDecoder("sinter:a_module_of_a_package:AndAClassThatIsLong:x=[1, 2]", {}, time=time),
         ComparedDecoder("exp/run/3", {}, fits="family"),
         ComparedDecoder(
@@ -78,6 +78,7 @@ def test_it_says_all_that_a_reader_must_know(large):
         "(their.py, line 7); wait",
         "5 decodes the first 4,096 shots only, as was asked",
         "3 was trained at another size of its code; its weights are carried to this one",
+        "1 was trained at other error rates of the same graph; its weights are carried to this one",
         "2 gave no valid answer to 3 shots, which count as failures",
         "and 3 other sets",
         "each needs an e-value of 200 (Bonferroni",
@@ -88,6 +89,23 @@ def test_it_says_all_that_a_reader_must_know(large):
     ):
         assert told in text, told
     assert "\x1b" not in text
+
+
+def test_an_interval_that_includes_what_the_word_rules_out_is_explained(large):
+    def told(base_only, other_only):
+        failed = {"1": base_only, "2": other_only, "3": 28}
+        part = ComparedPart(4000, "0" * 64, 3, failed, ("",) * 2, (0,) * 2, (1.0,) * 2)
+        found = replace(large, decoders=(ComparedDecoder("mwpm", {}), ComparedDecoder("pymatching", {})), parts=(part,))
+        found = replace(found, baseline=0)
+        return next(found.pairs()), " ".join(" ".join(comparison_lines(found)).split())
+
+    pair, text = told(28, 9)  # e = 24, and 20 are needed
+    assert (pair.word, pair.interval[1] > 1) == ("better", True)
+    assert "stops: it needs an e-value of 20" in text
+    assert "An interval has two ends, each at half the level" in text
+    pair, text = told(80, 9)
+    assert (pair.word, pair.interval[1] < 1) == ("better", True)
+    assert "two ends" not in text
 
 
 def test_rates_are_converted_to_the_unit_that_is_asked_for(large):

@@ -59,7 +59,7 @@ def test_the_table_fits_80_columns_and_says_what_is_left_out(capsys, monkeypatch
     text = "\n".join(lines)
     assert re.search(r"0\.002 +5 +\d+/20,000\* +0\.\d+ \[", text)
     assert "* the limit of shots was reached before the target" in text
-    assert "mwpm: the curves of distances 3 and 5 cross at p = 0.00" in text
+    assert "mwpm: the rates per shot of distances 3 and 5 cross at p = 0.00" in text
     joined = " ".join(text.split())
     assert f"{ROUND} is left out at distance = 3: it was trained for d5, and its weights fit no other problem" in joined
     assert joined.count("is left out") == 1

@@ -71,6 +71,14 @@ def test_a_failed_round_shows_how_it_failed(monkeypatch, capsys):
     assert "it diverged" in out
 
 
+def test_a_round_without_a_verdict_says_why_it_has_none(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    print_outcome(item(1, verdict=None, holdout=None, analysis="No gain is seen."))
+    print_outcome(item(2, analysis="A gain."))
+    out = capsys.readouterr().out
+    assert out.count("the Analyst says") == out.count("no verdict; the Analyst says: No gain is seen.") == 1
+
+
 def test_words_of_others_do_not_drive_the_terminal(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "200")
     print_log([item(1, hypothesis="\x1b[2J[red]x[/red]")])
