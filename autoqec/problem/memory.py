@@ -139,12 +139,19 @@ def css_memory(
         pauses: Mark the data qubits that are idle in a layer of CNOTs, for noise models that include idle errors.
         both: Add detectors of the other basis. They identify Y errors, at about twice the size.
 
+    Raises:
+        UsageError: No check of the basis acts on any qubit.
+
     Returns:
         A circuit with `rounds + 1` detectors per check of the basis (one per round, one from the final readout) and, with
         `both`, `rounds - 1` per check of the other basis. Detector coordinates are x, y, round.
     """
     checks, logicals = (code.hx, code.lx) if basis == "X" else (code.hz, code.lz)
     experiment = _Experiment(code, schedule, layout or _in_a_row(code), pauses)
+    if basis not in experiment.spans:
+        raise UsageError(
+            f"code: no {basis} check acts on any qubit, so there is nothing to decode", hint="choose the other basis"
+        )
     experiment.begin(basis)
     for turn in range(rounds):
         experiment.extract(turn, last=turn + 1 == rounds)

@@ -112,6 +112,7 @@ def test_a_tanner_graph_is_taken_as_it_stands(build):
     ("code", "noise", "files", "reason"),
     [
         (CSS % (1, "Z", "basis"), None, {"hx": "11", "hz": "10"}, "code.paths: X check 0 and Z check 0 anticommute"),
+        (CSS % (1, "Z", "basis"), None, {"hx": "11", "hz": "00"}, "code: no Z check acts on any qubit"),
         (CSS % (1, "Z", "basis"), None, {"hx": "11"}, "code.paths.hz names hz.txt, but there is no such file"),
         (CSS % (1, "Z", "basis"), None, {"hx": "1a", "hz": "11"}, "code.paths.hx: hx.txt: line 1"),
         (CSS % (0, "Z", "basis"), None, {"hx": STEANE, "hz": STEANE}, "rounds: must be a whole number from 1"),
