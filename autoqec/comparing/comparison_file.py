@@ -8,6 +8,7 @@ import re
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from autoqec.results.decoder_comparison import (
     MOST_DECODERS,
     RECORDED,
     SCHEMA,
+    ComparedDecoder,
     ComparedPart,
     Comparison,
     comparison_json,
@@ -34,6 +36,12 @@ COMPARISON_BYTES = 64 * 2**20
 
 #: Parts of a comparison, at most: they grow with the stream, so an honest one has a few hundred.
 _MOST_PARTS = 100_000
+
+#: What of the results is read again: counts and words, which are the same on every machine.
+_FOLLOWS = {
+    "decoders": ("label", "shots", "failures", "invalid"),
+    "pairs": ("base", "other", "counts", "word"),
+}
 
 _SHA256 = re.compile("[0-9a-f]{64}")
 _ANSWERS = re.compile("(?:[0-9a-f]{16})?")
@@ -138,10 +146,26 @@ def read_comparison(path: Path) -> Comparison:
         raise _unusable(path, f"{error} is missing or malformed") from error
     if problems:
         raise _unusable(path, f"{problems[0]} is malformed")
-    wrong = _impossible(comparison)
+    wrong = _impossible(comparison) or _not_following(comparison, told.get("results"))
     if wrong:
         raise _unusable(path, wrong)
     return comparison
+
+
+def _not_following(comparison: Comparison, results: Any) -> str:
+    """What of the results, which others may read instead of the counts, does not follow from these; empty if nothing."""
+    if results is None:
+        return ""
+    follows = comparison_json(comparison)["results"]
+    for part, names in _FOLLOWS.items():
+        there = results.get(part) if isinstance(results, dict) else None
+        if not isinstance(there, list) or len(there) != len(follows[part]):
+            return f"results.{part} does not follow from parts"
+        for number, (one, other) in enumerate(zip(there, follows[part], strict=True)):
+            for name in names:
+                if not isinstance(one, dict) or one.get(name) != other[name]:
+                    return f"results.{part}.{number}.{name} does not follow from parts"
+    return ""
 
 
 def _unusable(path: Path, why: str) -> UsageError:
@@ -162,6 +186,10 @@ def _impossible(comparison: Comparison) -> str:
         return "two decoders have one label"
     if not 0 <= comparison.baseline < number:
         return "baseline is none of the decoders"
+    if any(each.most_shots is not None and each.most_shots < 1 for each in comparison.decoders):
+        return "a decoder's most_shots is not above zero"
+    if not _gated_properly(comparison):
+        return "a decoder's gate is none of the decoders that decode all shots"
     if comparison.shots.key and not _SHA256.fullmatch(comparison.shots.key):
         return "shots.key is not 64 hexadecimal digits"
     shots = comparison.shots
@@ -171,6 +199,7 @@ def _impossible(comparison: Comparison) -> str:
         return "shots does not name the files that were read, with at least as many shots as were decoded"
     if len(comparison.parts) > _MOST_PARTS:
         return f"it has more than {_MOST_PARTS:,} parts"
+    first, limits = 0, [_limit(each) for each in comparison.decoders]
     for place, part in enumerate(comparison.parts):
         why = ""
         if not _SHA256.fullmatch(part.digest) or not all(_ANSWERS.fullmatch(each) for each in part.answers):
@@ -187,9 +216,29 @@ def _impossible(comparison: Comparison) -> str:
             why = "invalid or seconds is impossible"
         elif not all(_possible(place, gate, part) for place, gate in part.gates.items()):
             why = "gates is impossible"
+        elif {int(each) for each in part.gates} != {
+            p for p, each in enumerate(comparison.decoders) if each.gate and part.took >> p & 1
+        }:
+            why = "gates names other decoders than those behind a gate"
+        elif part.took != sum(1 << p for p, limit in enumerate(limits) if first < limit):
+            # Whoever chooses the parts that count for a decoder chooses its failures, and a replay finds them all the same.
+            why = "took leaves out a decoder before it failed or had all its shots, or has one after that"
         if why:
             return f"parts.{place}: {why}"
+        first += part.shots
     return ""
+
+
+def _limit(decoder: ComparedDecoder) -> float:
+    """Shots that a decoder decodes, from the first on."""
+    most = inf if decoder.most_shots is None else decoder.most_shots
+    return most if decoder.failed is None else min(most, decoder.failed.at)
+
+
+def _gated_properly(comparison: Comparison) -> bool:
+    """Whether each gate is a decoder that decodes all shots itself."""
+    gates = {each.label for each in comparison.decoders if not each.gate and each.most_shots is None}
+    return all(each.gate in gates for each in comparison.decoders if each.gate)
 
 
 def _possible(place: str, gate: tuple[int, int, int], part: ComparedPart) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 
-from autoqec.comparing.compare_decoders import gates_among, versions
+from autoqec.comparing.compare_decoders import described, gates_among, versions
 from autoqec.comparing.counted_parts import CountedPart, pieces
 from autoqec.comparing.decoder_names import NamedDecoder, read_decoder
 from autoqec.comparing.decoder_pool import DecoderPool
@@ -38,7 +38,7 @@ def saved_source(saved: Comparison, registry: Registry, given: DecodingSource | 
         loaded = environment_from_files(files, origin=told.name)
         if told.kind not in ("circuit", "dem", "environment"):
             raise UsageError(f"the saved comparison decodes a {told.kind[:40]!r}, which this AutoQEC does not know")
-        source = DecodingSource(told.kind, told.name, loaded, told.p)  # type: ignore[arg-type]
+        source = DecodingSource(told.kind, told.name, loaded, told.p if told.kind == "environment" else None)  # type: ignore[arg-type]
     elif told.kind in ("circuit", "dem") and Path(told.name).is_file():
         source = source_from_file(told.name, "circuit" if told.kind == "circuit" else "dem")
     else:
@@ -51,6 +51,15 @@ def saved_source(saved: Comparison, registry: Registry, given: DecodingSource | 
             hint="give the circuit, error model or environment of the saved comparison",
             code="other_comparison",
         )
+    here = described(source, source.problem(registry))
+    for name in ("detectors", "mechanisms", "observables", "p", "rounds"):
+        if getattr(told, name) != getattr(here, name):
+            raise UsageError(
+                f"source.{name} of the saved comparison is {getattr(told, name)}, but {source.label} has"
+                f" {getattr(here, name)}",
+                hint="compare again: whoever wrote this file changed it",
+                code="other_comparison",
+            )
     return source
 
 
@@ -200,8 +209,19 @@ class _Replaying:
                 self._differs(place, saved, here, f"it failed {here:,} shots, not {there:,}")
             elif saved.answers[place] != found.answers[place]:
                 self._differs(place, saved, here, "it failed as many shots, with other answers")
-            elif saved.took == found.took and saved.failed != found.failed:
-                self._differs(place, saved, here, "the saved joint counts do not follow from these shots")
+            elif saved.invalid[place] != found.invalid[place]:
+                why = f"{found.invalid[place]:,} shots have no valid answer, not {saved.invalid[place]:,}"
+                self._differs(place, saved, here, why)
+            elif saved.gates.get(str(place)) != found.gates.get(str(place)):
+                self._differs(place, saved, here, "it decoded other shots behind its gate")
+
+        # Joint counts of a decoder that differs differ, too, and say nothing about the others.
+        same = [p for p, each in enumerate(self._saved.decoders) if each.label not in self.differing]
+        same = [place for place in same if (saved.took & found.took) >> place & 1]
+        if _together(saved, same) != _together(found, same):
+            for place in same:
+                why = "the saved joint counts do not follow from these shots"
+                self._differs(place, saved, _failures(found, place), why)
 
     def _differs(self, place: int, saved: ComparedPart, failures: int | None, why: str) -> None:
         label = self._saved.decoders[place].label
@@ -210,3 +230,12 @@ class _Replaying:
 
 def _failures(part: ComparedPart, place: int) -> int:
     return sum(number for mask, number in part.failed.items() if int(mask) >> place & 1)
+
+
+def _together(part: ComparedPart, places: Sequence[int]) -> Counter[int]:
+    """Shots by which of some decoders failed them."""
+    among, counted = sum(1 << place for place in places), Counter[int]()
+    for mask, number in part.failed.items():
+        counted[int(mask) & among] += number
+    del counted[0]
+    return counted

@@ -145,14 +145,27 @@ def test_a_replay_finds_the_same_and_names_the_decoder_that_differs(compared_onc
     again = replay(saved, decoders, source, registry)
     assert (again.same, again.shots, again.versions, again.settings) == (True, SHOTS, {}, {})
     part = saved.parts[3]
-    forged = replace(part, answers=(part.answers[0], "0" * 16, part.answers[2]))
+    # A decoder that fails other shots changes the joint counts, and mwpm is not to blame.
+    failed = {**part.failed, "2": part.failed.get("2", 0) + 1}
+    forged = replace(part, failed=failed, invalid=(0, 0, 1))
     others = (*saved.parts[:3], forged, *saved.parts[4:])
     differs = replay(replace(saved, parts=others), decoders, source, registry)
-    assert list(differs.differing) == ["mwpm_correlated"]
+    assert list(differs.differing) == ["mwpm_correlated", "pymatching"]
+    assert differs.differing["pymatching"].why == "0 shots have no valid answer, not 1"
     assert differs.differing["mwpm_correlated"].first == sum(each.shots for each in saved.parts[:3])
     assert differs.other_shots is None
-    moved = replay(replace(saved, parts=(replace(saved.parts[0], digest="0" * 64),)), decoders, source, registry)
+    part = saved.parts[0]
+    apart = {
+        **part.failed,
+        "7": part.failed["7"] - 1,
+        "3": part.failed.get("3", 0) + 1,
+        "4": part.failed.get("4", 0) + 1,
+    }
+    forged = replace(part, digest="0" * 64, failed=apart)
+    moved = replay(replace(saved, parts=(forged,)), decoders, source, registry)
     assert (moved.same, moved.other_shots) == (False, 0)
+    assert {each.why for each in moved.differing.values()} == {"the saved joint counts do not follow from these shots"}
+    assert len(moved.differing) == 3
 
 
 def test_a_replay_wants_what_was_decoded(compared_once, registry, circuit):
@@ -165,6 +178,9 @@ def test_a_replay_wants_what_was_decoded(compared_once, registry, circuit):
     assert saved_source(bare, registry, source_from_circuit(circuit)).identity == saved.source.identity
     with pytest.raises(UsageError, match="is not what"):
         saved_source(bare, registry, source_from_circuit(str(circuit).replace("0.01", "0.02")))
+    for name, value in [("rounds", 10**9), ("p", 1e-9), ("observables", 2)]:
+        with pytest.raises(UsageError, match=f"source.{name} of the saved comparison is"):
+            saved_source(replace(saved, source=replace(saved.source, **{name: value})), registry)
 
 
 @pytest.mark.parametrize(
@@ -190,6 +206,19 @@ def test_a_replay_wants_what_was_decoded(compared_once, registry, circuit):
         (lambda it: it | {"parts": [it["parts"][0] | {"gates": {"-1": [0, 0, 0]}}]}, "gates is impossible"),
         (lambda it: it | {"parts": [it["parts"][0] | {"gates": {"1": [0, 0]}}]}, "parts.0.gates"),
         (lambda it: it | {"parts": [it["parts"][0] | {"seconds": [-1.0, 0.0, 0.0]}]}, "impossible"),
+        (lambda it: it | {"parts": [it["parts"][0] | {"took": 5, "failed": {}}]}, "took leaves out a decoder"),
+        (lambda it: it | {"decoders": [*it["decoders"][:2], it["decoders"][2] | {"most_shots": 0}]}, "most_shots"),
+        (lambda it: it | {"decoders": [*it["decoders"][:2], it["decoders"][2] | {"most_shots": 9}]}, "has one after"),
+        (lambda it: it | {"decoders": [*it["decoders"][:2], it["decoders"][2] | {"gate": "osd"}]}, "gate is none of"),
+        (lambda it: it | {"decoders": [*it["decoders"][:2], it["decoders"][2] | {"gate": "mwpm"}]}, "other decoders"),
+        (lambda it: it | {"parts": it["parts"][:1]}, r"results.decoders.0.shots does not follow"),
+        (lambda it: it | {"results": it["results"] | {"pairs": []}}, "results.pairs does not follow"),
+        (
+            lambda it: (
+                it | {"results": it["results"] | {"pairs": [p | {"word": "better"} for p in it["results"]["pairs"]]}}
+            ),
+            "results.pairs.0.word does not follow",
+        ),
     ],
 )
 def test_what_no_comparison_can_have_counted_is_refused(compared_once, tmp_path, change, told):
@@ -263,6 +292,9 @@ def test_a_slow_decoder_decodes_only_what_the_baseline_is_unsure_of_if_asked(reg
     assert 0 < apart.baseline_only + apart.candidate_only <= gate.sent
     again = replay(found, saved_decoders(found, registry), source, registry)
     assert again.same, again.differing
+    first = replace(found.parts[0], gates={"1": (1, 1, 0)})
+    forged = replay(replace(found, parts=(first,)), saved_decoders(found, registry), source, registry)
+    assert forged.differing["mwpm_correlated"].why == "it decoded other shots behind its gate"
 
 
 @pytest.mark.parametrize(
