@@ -64,7 +64,10 @@ class PairRow:
     pair: Pair
 
     def to_row(self) -> dict[str, Any]:
-        """What it says of itself, by column; the interval of the ratio holds whenever counting stops, for all pairs together."""
+        """What it says of itself, by column; the interval of the ratio holds whenever counting stops, for all pairs together.
+
+        `mcnemar_p` decides on recorded shots, once all are decoded; None otherwise.
+        """
         pair, decoders = self.pair, self.comparison.decoders
         return {
             "base": decoders[pair.base].label,
@@ -79,6 +82,7 @@ class PairRow:
             "ler_ratio_high": pair.interval[1],
             "e_better": e_value(pair.log_e_better),
             "e_not_better": e_value(pair.log_e_not_better),
+            "mcnemar_p": pair.p_better,
         }
 
 
