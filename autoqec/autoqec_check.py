@@ -136,7 +136,7 @@ def follows(v: Note) -> Found:
     level = alpha * 2.0 ** (1 - 2 * v["look"]) if "look" in v else level  # a share 2^-k; 2^(k-1) candidates could stand here
     most = 1 if "intent" in v else attempt  # successes before an attempt raised its level once; today they do not
     possible = type(attempt) is type(before) is int and 0 <= before < most <= attempt and 0 < alpha < 0.5
-    possible &= ("finite" in v) <= ("look" in v) and v.get("look", 1) >= 1
+    possible &= ("finite" in v) == ({"look", "test"} <= {*v}) and v.get("look", 1) >= 1  # only recorded shots are looked at
     yield "level", differ(v, {"alpha_attempt": level}) if possible else ["impossible numbers"]
     old = "test" in v and "word" not in v  # version 0.1 noted neither the test's word nor its checks
     v = {**v, "word": counts(v["test"]).word(level)} if old else v

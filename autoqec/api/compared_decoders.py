@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,9 @@ from autoqec.api.row_tables import Table
 from autoqec.comparing.compare_decoders import ComparisonPlan, ComparisonProgress
 from autoqec.comparing.compare_decoders import compare as compare_named
 from autoqec.comparing.comparison_file import write_comparison, write_rows
+from autoqec.comparing.decoder_pool import processors
 from autoqec.comparing.recorded_source import RecordedSource
-from autoqec.comparing.shot_source import KeyedShots, ShotSource
+from autoqec.comparing.shot_source import KeyedShots, ShotSource, read_key
 from autoqec.comparing.stopping_rule import read_until
 from autoqec.comparing.timing import SECONDS
 from autoqec.counted_words import counted
@@ -63,7 +64,10 @@ class PairRow:
     pair: Pair
 
     def to_row(self) -> dict[str, Any]:
-        """What it says of itself, by column; the interval of the ratio holds whenever counting stops, for all pairs together."""
+        """What it says of itself, by column; the interval of the ratio holds whenever counting stops, for all pairs together.
+
+        `mcnemar_p` decides on recorded shots, once all are decoded; None otherwise.
+        """
         pair, decoders = self.pair, self.comparison.decoders
         return {
             "base": decoders[pair.base].label,
@@ -78,6 +82,7 @@ class PairRow:
             "ler_ratio_high": pair.interval[1],
             "e_better": e_value(pair.log_e_better),
             "e_not_better": e_value(pair.log_e_not_better),
+            "mcnemar_p": pair.p_better,
         }
 
 
@@ -205,7 +210,7 @@ def compare(
         baseline=labels.index(first.label),
         most_shots=dict(fewer or {}),
         gated=frozenset(gated),
-        jobs=jobs or os.cpu_count() or 1,
+        jobs=jobs or processors(),
         timing_seconds=timing_seconds,
         save=Path(save) if save is not None else None,
     )
@@ -227,23 +232,11 @@ def _stream(
     if shots is None:
         if observables is not None:
             raise UsageError("observables belong to recorded shots", hint="name their detection events too: shots=…")
-        return _keyed(key)
+        return None if key is None else partial(KeyedShots, key=read_key(key, "key"))
     if key is not None:
         raise UsageError("recorded shots have no key", hint="leave out key")
     events, flips = Path(shots), None if observables is None else Path(observables)
     return lambda problem: RecordedSource(problem, events, flips)
-
-
-def _keyed(key: str | None) -> Callable[[Problem], ShotSource] | None:
-    if key is None:
-        return None
-    try:
-        told = bytes.fromhex(key)
-    except ValueError:
-        told = b""
-    if len(told) != 32:
-        raise UsageError("the key is not 64 hexadecimal digits", hint="leave it out for a new key")
-    return lambda problem: KeyedShots(problem, told)
 
 
 def _unheard(event: ComparisonProgress) -> None:

@@ -41,13 +41,7 @@ _PATH = click.Path(path_type=Path)
     help="Stop when: decided (every pair has a word; the default), 100000shots, or 60s. Several stop at the first.",
 )
 @click.option("--baseline", default=None, metavar="DECODER", help="Compare with this one first; by default the first.")
-@click.option(
-    "--per",
-    type=click.Choice(["shot", "round", "logical"]),
-    default="shot",
-    show_default=True,
-    help="Convert logical error rates to this unit.",
-)
+@options.per_option
 @click.option("--rounds", type=click.IntRange(1, 10**9), default=None, help="Rounds of the circuit, for --per round.")
 @click.option(
     "--fewer",
@@ -94,6 +88,7 @@ def command(decoders: tuple[str, ...], **given: Any) -> int:
 
 
 def _compare(names: tuple[str, ...], given: dict[str, Any]) -> int:
+    from autoqec.cli.lab import jobs_here
     from autoqec.comparing.compare_decoders import ComparisonInterrupted, ComparisonPlan, compare
     from autoqec.comparing.comparison_file import require_writable
     from autoqec.comparing.decoder_names import FILE_OPTIONS, read_decoder, read_decoders
@@ -132,7 +127,7 @@ def _compare(names: tuple[str, ...], given: dict[str, Any]) -> int:
             baseline=labels.index(baseline),
             most_shots={read_decoder(name, registry).label: shots for name, shots in map(_fewer, given["fewer"])},
             gated=frozenset(read_decoder(name, registry).label for name in given["gated"]),
-            jobs=_jobs(given["jobs"]),
+            jobs=jobs_here(given["jobs"]),
             timing_seconds=given["timing_seconds"],
             save=given["save"],
         )
@@ -169,6 +164,7 @@ def _print(comparison: Comparison, given: dict[str, Any], unit: Unit) -> None:
 
 
 def _replay(names: tuple[str, ...], given: dict[str, Any]) -> int:
+    from autoqec.cli.lab import jobs_here
     from autoqec.comparing.comparison_file import read_comparison
     from autoqec.comparing.replaying import replay, saved_decoders, saved_source
     from autoqec.counted_words import counted
@@ -189,7 +185,7 @@ def _replay(names: tuple[str, ...], given: dict[str, Any]) -> int:
             saved_decoders(saved, registry),
             source,
             registry,
-            jobs=_jobs(given["jobs"]),
+            jobs=jobs_here(given["jobs"]),
             progress=display.replayed,
             files=[given[name] for name in ("shots", "observables") if given[name] is not None],
         )
@@ -221,10 +217,11 @@ def _source(given: dict[str, Any]) -> DecodingSource:
 def _stream(given: dict[str, Any]) -> Callable[[Problem], ShotSource] | None:
     """Where the shots come from, if that is said."""
     from autoqec.comparing.recorded_source import RecordedSource
-    from autoqec.comparing.shot_source import KeyedShots
+    from autoqec.comparing.shot_source import KeyedShots, read_key
     from autoqec.errors import UsageError
 
-    key, events, observables = _key(given["key"]), given["shots"], given["observables"]
+    events, observables = given["shots"], given["observables"]
+    key = None if given["key"] is None else read_key(given["key"], "--key")
     if events is None:
         if observables is not None:
             raise UsageError(
@@ -238,20 +235,6 @@ def _stream(given: dict[str, Any]) -> Callable[[Problem], ShotSource] | None:
     return lambda problem: RecordedSource(problem, events, observables)
 
 
-def _key(text: str | None) -> bytes | None:
-    from autoqec.errors import UsageError
-
-    if text is None:
-        return None
-    try:
-        key = bytes.fromhex(text)
-    except ValueError:
-        key = b""
-    if len(key) != 32:
-        raise UsageError("--key is not 64 hexadecimal digits", hint="leave it out for a new key")
-    return key
-
-
 def _fewer(text: str) -> tuple[str, int]:
     from autoqec.errors import UsageError
 
@@ -262,12 +245,6 @@ def _fewer(text: str) -> tuple[str, int]:
             f"--fewer {text!r} is not a decoder with its number of shots", hint="--fewer osd:order=10=20000"
         )
     return name, shots
-
-
-def _jobs(told: int | None) -> int:
-    import os
-
-    return told or os.cpu_count() or 1
 
 
 def _unit(given: dict[str, Any], source: DecodingSource, observables: int) -> Unit:

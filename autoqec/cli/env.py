@@ -140,20 +140,10 @@ def check(
 
 def _profile(name: str | None) -> Profile:
     """How much a round may spend."""
+    from autoqec.cli.lab import folder_of_lab_here
     from autoqec.config import load_settings
 
-    return load_settings(_lab(), {"profile": name}).profile
-
-
-def _lab() -> Path | None:
-    """The lab's working tree; None outside of one."""
-    from autoqec.errors import AutoQECError
-    from autoqec.history import open_ledger
-
-    try:
-        return open_ledger(".").workdir
-    except AutoQECError:
-        return None
+    return load_settings(folder_of_lab_here(), {"profile": name}).profile
 
 
 @command.command()

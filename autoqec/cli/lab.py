@@ -44,6 +44,23 @@ def environment_folders_here() -> list[Path]:
         return [*([ENVIRONMENTS_HERE] if ENVIRONMENTS_HERE.is_dir() else []), *environment_folders(None)]
 
 
+def folder_of_lab_here() -> Path | None:
+    """The lab's working tree; None outside of one."""
+    from autoqec.errors import AutoQECError
+
+    try:
+        return open_ledger(".").workdir
+    except AutoQECError:
+        return None
+
+
+def jobs_here(given: int | None) -> int:
+    """Worker processes of a command that also works outside of a lab: its `--jobs`, or what the settings say."""
+    from autoqec.config import load_settings
+
+    return load_settings(folder_of_lab_here(), {"jobs": given}).jobs
+
+
 def _opened() -> Ledger:
     ledger = open_ledger(".")
     report = fetch_bundle(ledger)

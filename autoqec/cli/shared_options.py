@@ -29,6 +29,13 @@ waiting_option = click.option(
 )
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 jobs_option = _setting("--jobs", "Number of worker processes; 0 for one per processor.", type=click.IntRange(0, 1024))
+per_option = click.option(
+    "--per",
+    type=click.Choice(["shot", "round", "logical"]),
+    default="shot",
+    show_default=True,
+    help="Convert logical error rates to this unit.",
+)
 executor_option = _setting("--executor", "Executor plugin that scores shots.")
 verifier_option = _setting("--verifier", "Verifier plugin.")
 strong_reference_option = _setting(

@@ -34,15 +34,13 @@ from autoqec.cli import shared_options as options
     show_default=True,
     help="Stop at a point after so many seconds of decoding; 0 for no limit.",
 )
-@click.option("--per", default="shot", show_default=True, metavar="shot|round|logical", help="What rates are per.")
+@options.per_option
 @click.option(
     "--csv", "file", default=None, metavar="FILE", help="The file of counts, in sinter's format [sweep_ENV.csv]."
 )
 @click.option("--plot", default=None, metavar="FILE", help="Plot the sweep to a .svg, .png, .pdf or .html file.")
 @click.option("--key", default=None, metavar="HEX", help="The key of the shots, 32 hexadecimal digits.")
-@click.option(
-    "--jobs", default=0, show_default=True, metavar="N", help="Number of worker processes; 0 for one per processor."
-)
+@options.jobs_option
 @options.json_option
 @options.quiet_option
 def command(
@@ -58,7 +56,7 @@ def command(
     file: str | None,
     plot: str | None,
     key: str | None,
-    jobs: int,
+    jobs: int | None,
     as_json: bool,
     quiet: bool,
 ) -> int:
@@ -73,7 +71,7 @@ def command(
 
     if not quiet:
         say(f"sweep: checking {env} and {', '.join(decoders)}")
-    from autoqec.cli.lab import environment_folders_here
+    from autoqec.cli.lab import environment_folders_here, jobs_here
     from autoqec.comparing.sweep_task import SweepLimits
     from autoqec.comparing.sweeping import count_sweep, plan_sweep
     from autoqec.problem.environment import find_environment
@@ -91,7 +89,7 @@ def command(
         sets=sets,
         p=rates or (),
         limits=SweepLimits(relative_error or None, max_errors, max_shots, max_seconds or None),
-        jobs=jobs,
+        jobs=jobs_here(jobs),
         per=per,
         file=file or f"sweep_{loaded.name}.csv",
         key=key,

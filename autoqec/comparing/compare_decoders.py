@@ -23,7 +23,7 @@ from typing import Any
 from autoqec.comparing.comparison_file import read_comparison, require_same, write_comparison
 from autoqec.comparing.counted_parts import CountedPart, part_size, pieces
 from autoqec.comparing.decoder_names import InstalledDecoder, NamedDecoder, TrainedDecoder
-from autoqec.comparing.decoder_pool import DecoderPool
+from autoqec.comparing.decoder_pool import DecoderPool, processors
 from autoqec.comparing.decoder_process import Answers, DecoderFault
 from autoqec.comparing.decoding_source import DecodingSource
 from autoqec.comparing.open_processes import open_process
@@ -103,7 +103,7 @@ class ComparisonPlan:
     baseline: int = 0
     most_shots: Mapping[str, int] = field(default_factory=dict)
     gated: frozenset[str] = frozenset()
-    jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
+    jobs: int = field(default_factory=processors)
     timing_seconds: float = SECONDS
     save: Path | None = None
 

@@ -6,6 +6,7 @@ A decoder gets another process once it has worked for longer than its processes 
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,6 +20,11 @@ from autoqec.scoring.gated_references import decode_chosen
 
 #: Told what a decoder does, and how many shots of those that it was asked about it has decoded.
 Told = Callable[[int, int], None]
+
+
+def processors() -> int:
+    """How many processors this process may use, which are not always all that the machine has."""
+    return len(os.sched_getaffinity(0))
 
 
 class DecoderPool:

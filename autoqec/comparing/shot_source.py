@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import secrets
 from functools import lru_cache
+from string import hexdigits
 from typing import Protocol
 
+from autoqec.errors import UsageError
 from autoqec.problem.problem import Problem
 from autoqec.problem.sampling import CHUNK_SHOTS, Shots, sample_chunk
 from autoqec.problem.streams import derive_seed
 from autoqec.results.decoder_comparison import KEYED, ComparedShots
+
+#: Bytes of a comparison's key.
+KEY_BYTES = 32
 
 #: Domains of a comparison's key: the shots that are counted, and those that only the clock sees.
 COUNTED, TIMED = "compare", "compare time"
@@ -48,16 +53,31 @@ class ShotSource(Protocol):
         ...
 
 
+def read_key(text: str, name: str) -> bytes:
+    """The key of a comparison's shots.
+
+    Args:
+        text: 64 hexadecimal digits.
+        name: The option or argument, for messages.
+
+    Raises:
+        UsageError: It is something else.
+    """
+    if len(text) != 2 * KEY_BYTES or not all(digit in hexdigits for digit in text):
+        raise UsageError(f"{name} is not {2 * KEY_BYTES} hexadecimal digits", hint="leave it out for a new key")
+    return bytes.fromhex(text)
+
+
 class KeyedShots:
     """Fresh shots, fixed by a key: anybody who has the key can draw them again.
 
     Args:
         problem: What they are shots of.
-        key: 32 bytes; None for a new one.
+        key: `KEY_BYTES` bytes; None for a new one.
     """
 
     def __init__(self, problem: Problem, key: bytes | None = None) -> None:
-        self.key = secrets.token_bytes(32) if key is None else key
+        self.key = secrets.token_bytes(KEY_BYTES) if key is None else key
         self.total: int | None = None
 
         @lru_cache(maxsize=_KEPT)

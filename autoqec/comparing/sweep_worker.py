@@ -131,21 +131,21 @@ def serve(channel: Channel) -> None:
     answered by `{"fault"}`; a decoder that cannot be made as it was named, by `{"refused"}`, and so is a point that cannot be
     decoded.
     """
-    with _Hand(load_plugins()) as hand:
+    with _Point(load_plugins()) as point:
         while True:
             message = channel.receive()
             if "start" in message.fields:
-                channel.send(hand.count(CountShots.from_message(message)))
+                channel.send(point.count(CountShots.from_message(message)))
                 continue
             request = OpenPoint.from_message(message)
             os.environ["PYTHONPATH"] = request.python_path
             try:
-                channel.send(hand.open(request))
+                channel.send(point.open(request))
             except (UsageError, NotFoundError) as error:
                 channel.send(Message({"refused": report_of(error)}))
 
 
-class _Hand:
+class _Point:
     """A point, and the process of one decoder that decodes it."""
 
     def __init__(self, registry: Registry) -> None:
@@ -214,7 +214,7 @@ class _Hand:
             self._chunk = number, sample_chunk(self._problem, derive_seed(self._key, _DOMAIN, number))
         return self._chunk[1]
 
-    def __enter__(self) -> _Hand:
+    def __enter__(self) -> _Point:
         return self
 
     def __exit__(self, *exception: object) -> None:

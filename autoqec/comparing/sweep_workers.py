@@ -48,11 +48,11 @@ def count_tasks(tasks: Sequence[SweepTask], jobs: int, progress: Progress, agree
     if all(task.is_over for task in tasks):
         return
     with ExitStack() as opened:
-        office = _Office(tasks, jobs, progress, opened)
-        office.check_decoders()
-        office.use_key(agreed_key())
+        workers = _Workers(tasks, jobs, progress, opened)
+        workers.check_decoders()
+        workers.use_key(agreed_key())
         try:
-            office.count()
+            workers.count()
         finally:  # interrupted too
             for task in tasks:
                 task.flush()
@@ -95,27 +95,27 @@ def _relay(worker: _Worker, answers: queue.SimpleQueue[_Answer]) -> None:
             answers.put(_Answer(worker, error))
 
 
-class _Office:
-    """Hands out the work of a sweep."""
+class _Workers:
+    """The worker processes of a sweep, and what each of them counts next."""
 
     def __init__(self, tasks: Sequence[SweepTask], jobs: int, progress: Progress, opened: ExitStack) -> None:
         self._tasks, self._progress, self._resources = tasks, progress, opened
         self._left = [task for task in tasks if not task.is_over]
         self._answers: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
-        self._workers = [self._hired() for _ in range(jobs)]
+        self._workers = [self._started() for _ in range(jobs)]
 
-    def _hired(self) -> _Worker:
+    def _started(self) -> _Worker:
         # Made here, in the caller's thread: the kernel ties a child's life to the thread that made it.
         worker = _Worker(self._resources.enter_context(Child(_WORKER)), queue.SimpleQueue())
         thread = Thread(target=_relay, args=(worker, self._answers), daemon=True)
 
-        def dismiss() -> None:
+        def end() -> None:
             # The thread still reads the pipe of a process that has ended; the pipe is closed when it does not any more.
             worker.child.end()
             worker.orders.put(None)
             thread.join()
 
-        self._resources.callback(dismiss)
+        self._resources.callback(end)
         thread.start()
         return worker
 
@@ -203,7 +203,7 @@ class _Office:
         if isinstance(message, AutoQECError):
             task.working -= 1
             self._leave_out(task, {"reason": "crash", "problem": message.problem, "hint": message.hint or ""})
-            self._workers[self._workers.index(worker)] = worker = self._hired()
+            self._workers[self._workers.index(worker)] = worker = self._started()
         elif "refused" in message.fields:
             refused = refusal(message.fields["refused"])
             self._leave_out(task, {"reason": "unusable", "problem": refused.problem, "hint": refused.hint or ""})

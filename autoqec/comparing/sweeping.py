@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any, cast, get_args
 import stim
 
 from autoqec.comparing.decoder_names import NamedDecoder, read_decoders
+from autoqec.comparing.decoder_pool import processors
 from autoqec.comparing.sweep_file import KEY_BYTES, SweepFile, is_key, task_of
 from autoqec.comparing.sweep_task import SweepLimits, SweepTask
 from autoqec.comparing.sweep_workers import Progress, count_tasks
@@ -165,7 +165,7 @@ def plan_sweep(
     for task in tasks:
         task.use_key(chosen)
     axes = tuple(field for field in members[0].values if field not in _followers(varied))
-    jobs = min(jobs or os.cpu_count() or 1, max(1, sum(not task.is_over for task in tasks)))
+    jobs = min(jobs or processors(), max(1, sum(not task.is_over for task in tasks)))
     labels = tuple(task.label for task in tasks[: len(named)])
     has_key = key is not None or any(task.position for task in tasks)
     return SweepPlan(env.name, axes, tuple(tasks), labels, jobs, cast(Per, per), opened, has_key)

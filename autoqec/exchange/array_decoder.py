@@ -77,6 +77,7 @@ class ArrayDecoder:
         Returns:
             What `decode` returns; and bool `[shots]`. AutoQEC counts a shot without a valid answer as a failure.
         """
+        syndromes = np.asarray(syndromes)
         packed = self._packed(syndromes)
         parts = [self._answering.decode(each) for each in self._pieces(packed)]
         observables = np.concatenate([part.observables for part in parts])

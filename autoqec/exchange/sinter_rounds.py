@@ -119,9 +119,10 @@ class RoundDecoder(sinter.Decoder):
             return Compiled(self._deployed.on(given), given.observable_bytes)
         except AutoQECError as error:
             environment = self.package.environment
+            other = "other error rates" if own.structure == given.structure else f"another error model ({_size(given)})"
             raise UsageError(
                 f"{self!r} was trained for {environment.name}@{environment.identity[:_DIGITS]} ({_size(own)}), but this "
-                f"circuit has another error model ({_size(given)})",
+                f"circuit has {other}",
                 hint=f"use the circuit of its environment; autoqec export {self.package.name} --to DIR writes it",
             ) from error
 

@@ -35,6 +35,7 @@ def test_both_forms_get_answers_of_their_own_form(lab, shots):
     assert (told.dtype, told.shape) == (np.bool_, (1500, 1))
     assert (told == bits(answers, 1)).all()
     assert told.any()
+    assert (decoder.decode(plain[:3].tolist()) == told[:3]).all()
     observables, valid = decoder.decode_checked(plain)
     assert (observables == told).all()
     assert valid.all()

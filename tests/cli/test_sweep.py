@@ -1,10 +1,14 @@
 """`autoqec sweep` as a person types it."""
 
 import json
+import os
 import shlex
 
-from autoqec.cli.main import _what_is_left
+import pytest
+
+from autoqec.cli.main import _what_is_left, cli
 from autoqec.cli.main import run as run_command
+from autoqec.comparing import compare_decoders, sweeping
 from autoqec.results.sinter_rows import read_rows
 from autoqec.testing import TINY_ENVIRONMENT
 
@@ -54,3 +58,22 @@ def test_the_hint_after_an_interruption_is_the_command():
     said = _what_is_left(given)
     assert "what was counted is kept" in said
     assert shlex.split(said.partition("Continue with: ")[2]) == ["autoqec", *given]
+
+
+@pytest.mark.parametrize("command", ["compare", "sweep"])
+def test_workers_are_those_of_the_settings(command, tmp_path, monkeypatch):
+    """As for every command with `--jobs`: the option, then the variable; 0 are the processors that this process may use."""
+    seen, stop = [], RuntimeError("enough")
+
+    def begun(*given, **more):
+        seen.append(more["jobs"] if "jobs" in more else given[2].jobs)
+        raise stop
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(compare_decoders, "compare", begun)
+    monkeypatch.setattr(sweeping, "plan_sweep", begun)
+    monkeypatch.setenv("AUTOQEC_JOBS", "3")
+    for more in ([], ["--jobs", "2"], ["--jobs", "0"]):
+        with pytest.raises(RuntimeError):
+            cli([command, "mwpm", "pymatching", "--env", "surface_d3_depol", "-q", *more], standalone_mode=False)
+    assert seen == [3, 2, len(os.sched_getaffinity(0))]

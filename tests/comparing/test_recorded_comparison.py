@@ -160,6 +160,9 @@ def test_python_reads_the_same_files(compared, circuit, files, tmp_path):
     found, _ = compared
     own = autoqec.compare(NAMES, circuit, shots=files[0], observables=str(files[1]), jobs=1, timing_seconds=0)
     assert [replace(part, seconds=()) for part in own.record.parts] == [replace(p, seconds=()) for p in found.parts]
+    decide = [row["mcnemar_p"] for row in own.pairs.rows()]
+    assert decide == [pair.p_better for pair in found.pairs()]
+    assert None not in decide
     for given in ({"observables": files[1]}, {"shots": files[0], "key": "00" * 32}):
         with pytest.raises(UsageError, match="recorded shots"):
             autoqec.compare(NAMES, circuit, **given)

@@ -12,7 +12,7 @@ from autoqec.comparing.decoder_process import DecoderFault, Ready
 from autoqec.comparing.sweep_file import SweepFile
 from autoqec.comparing.sweep_task import SweepLimits
 from autoqec.comparing.sweep_worker import CountShots, OpenPoint, _named, open_request
-from autoqec.comparing.sweep_workers import _Office
+from autoqec.comparing.sweep_workers import _Workers
 from autoqec.comparing.sweeping import count_sweep, plan_sweep, sweep
 from autoqec.errors import NotFoundError, UsageError
 from autoqec.problem.code_contract import build_problem
@@ -124,10 +124,10 @@ def test_what_a_decoder_does_instead_is_told_and_counted_as_nothing(tiny, regist
     plan = plan_sweep(["mwpm"], tiny, key=KEY, registry=registry)
     (task,) = plan.tasks
     request = open_request(task.named, task.member.loaded, task.place.circuit, bytes.fromhex(KEY))
-    with sweep_worker._Hand(registry) as hand:
-        message = hand.open(OpenPoint.from_message(request.to_message()))
+    with sweep_worker._Point(registry) as point:
+        message = point.open(OpenPoint.from_message(request.to_message()))
         if not at_once:
-            message = hand.count(CountShots(start=0, shots=100))
+            message = point.count(CountShots(start=0, shots=100))
     left = task.leave_out(message.fields["fault"])
     assert left.reason == reason
     assert plan.result().left_out == (left,)
@@ -200,15 +200,15 @@ def test_what_was_counted_is_kept_when_it_is_interrupted(tiny, registry, tmp_pat
     path = tmp_path / "counts.csv"
     plan = plan_sweep(["mwpm"], tiny, file=path, key=KEY, registry=registry, jobs=1)
 
-    def interrupted(office):
+    def interrupted(workers):
         task = plan.tasks[0]
         task._held.shots, task._held.errors = 640, 3
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_Office, "_hired", lambda office: None)
-    monkeypatch.setattr(_Office, "check_decoders", lambda office: None)
-    monkeypatch.setattr(_Office, "use_key", lambda office, key: None)
-    monkeypatch.setattr(_Office, "count", interrupted)
+    monkeypatch.setattr(_Workers, "_started", lambda workers: None)
+    monkeypatch.setattr(_Workers, "check_decoders", lambda workers: None)
+    monkeypatch.setattr(_Workers, "use_key", lambda workers, key: None)
+    monkeypatch.setattr(_Workers, "count", interrupted)
     with pytest.raises(KeyboardInterrupt):
         count_sweep(plan)
     (row,) = read_rows(path.read_text(), name="counts")

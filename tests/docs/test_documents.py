@@ -1,6 +1,7 @@
 """README and docs: examples run and print what is shown, links lead somewhere, words are those of the glossary."""
 
 import ast
+import builtins
 import importlib
 import re
 import shlex
@@ -108,6 +109,34 @@ def test_python_examples_are_python_and_import_what_there_is(block):
             assert [alias.name for alias in node.names if not hasattr(module, alias.name)] == []
 
 
+def _python(document):
+    """The Python examples of a document, which go on from one another."""
+    return [block for block in blocks(document) if block.language == "python" and not block.kind]
+
+
+def _defined(node):
+    """The names that a part of a program defines."""
+    match node:
+        case (
+            ast.Name(id=name, ctx=ast.Store())
+            | ast.arg(arg=name)
+            | ast.FunctionDef(name=name)
+            | ast.ClassDef(name=name)
+        ):
+            return [name]
+        case ast.Import() | ast.ImportFrom():
+            return [alias.asname or alias.name.partition(".")[0] for alias in node.names]
+    return []
+
+
+@pytest.mark.parametrize("document", [document for document in DOCUMENTS if _python(document)], ids=shown)
+def test_python_examples_of_a_page_use_names_that_it_defines(document):
+    """Whether they run takes longer to find out: `test_python_examples_run`."""
+    nodes = [node for block in _python(document) for node in ast.walk(ast.parse(block.body))]
+    defined = {"__name__", *vars(builtins), *(name for node in nodes for name in _defined(node))}
+    assert [node.id for node in nodes if isinstance(node, ast.Name) and node.id not in defined] == []
+
+
 def test_every_python_name_of_the_reference_is_there():
     page = (ROOT / "docs/python.md").read_text()
     sections = re.findall(r"^::: (\S+)\n((?:    .*\n)*)", page, re.MULTILINE)
@@ -119,11 +148,6 @@ def test_every_python_name_of_the_reference_is_there():
     listed = set(re.findall(r"\w+", page))
     testing = importlib.import_module("autoqec.testing")
     assert {name for name in testing.__all__ if not name.isupper()} <= listed
-
-
-def _python(document):
-    """The Python examples of a document, which go on from one another."""
-    return [block for block in blocks(document) if block.language == "python" and not block.kind]
 
 
 @pytest.mark.slow

@@ -131,6 +131,8 @@ def test_another_circuit_is_refused_by_name(package, change):
         RoundDecoder(package).compile_decoder_for_dem(dem=dem)
     assert package.digest[:12] in caught.value.problem
     assert "autoqec export exp/here/1" in caught.value.hint
+    # Equal numbers of detectors and mechanisms would explain nothing.
+    assert ("this circuit has other error rates" in caught.value.problem) == (change == "rate")
 
 
 def memory(task, distance, p):

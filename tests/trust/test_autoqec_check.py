@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from math import log
 from pathlib import Path
 from random import Random
 
@@ -105,6 +106,12 @@ def test_verdicts_that_were_written_long_ago_pass_an_audit_of_today(name, tmp_pa
     assert found
 
 
+def look_at_drawn_shots(alpha):
+    """What a verdict on drawn shots would note to have the level of a first look at recorded ones, which is a higher one."""
+    level = {"alpha_attempt": alpha / 2, "log_e_needed": round(log(2 / alpha), 6)}
+    return {"look": 1, "recording": "0" * 64, **level, "target_ler": None}
+
+
 VERIFIED = next(note for seed in range(99) if (note := some_verdict(Random(seed)))["reason"] == "better")
 
 
@@ -117,8 +124,17 @@ VERIFIED = next(note for seed in range(99) if (note := some_verdict(Random(seed)
         lambda note: note.update(alpha=0.9),
         lambda note: note.update(verified_before=note["attempt"]),
         lambda note: note.pop("test"),
+        lambda note: note.update(look_at_drawn_shots(note["alpha"])),
     ],
-    ids=["no checks", "over a limit", "a cell without counts", "a level of its own", "too many successes", "no test"],
+    ids=[
+        "no checks",
+        "over a limit",
+        "a cell without counts",
+        "a level of its own",
+        "too many successes",
+        "no test",
+        "a look at drawn shots",
+    ],
 )
 def test_a_verdict_that_leaves_out_what_it_needs_is_believed_by_nobody(lie):
     note = copy.deepcopy(VERIFIED)
