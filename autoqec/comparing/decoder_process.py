@@ -168,7 +168,7 @@ class PluginProcess:
             decoder=named.name if isinstance(named, SinterBuiltIn) else named.choice.kind,
             fields={} if isinstance(named, SinterBuiltIn) else named.choice.fields,
             built_in=built_in,
-            folders=_python_path(),
+            folders=python_path(),
         )
         try:
             self._child.tell(request.to_message())
@@ -336,8 +336,8 @@ def _fault(error: AutoQECError, doing: str, limit: float) -> DecoderFault:
     return DecoderFault(reason, error.problem, hint)
 
 
-def _python_path() -> tuple[str, ...]:
-    """The folders of PYTHONPATH; children start without it, and a decoder's module may be there."""
+def python_path() -> tuple[str, ...]:
+    """The folders of PYTHONPATH, absolute; children start without it in another folder, and a decoder's module may be there."""
     return tuple(
         os.path.abspath(folder or ".") for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder
     )

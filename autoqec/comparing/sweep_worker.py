@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from autoqec.comparing.decoder_names import InstalledDecoder, NamedDecoder, SinterBuiltIn, TrainedDecoder
-from autoqec.comparing.decoder_process import DecoderFault, DecoderProcess, PluginProcess
+from autoqec.comparing.decoder_process import DecoderFault, DecoderProcess, PluginProcess, python_path
 from autoqec.comparing.decoding_source import source_from_environment
 from autoqec.comparing.open_processes import open_process
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
@@ -51,7 +51,7 @@ class OpenPoint(Request):
         about: Of a round: its name, commit and verdict.
         key: The key of the sweep's shots.
         circuit: SHA-256 of the point's circuit.
-        python_path: PYTHONPATH of the command; children start without it.
+        python_path: PYTHONPATH of the command, with absolute folders; children start without it, in another folder.
     """
 
     environment: LoadedEnvironment
@@ -99,7 +99,7 @@ def open_request(named: NamedDecoder, environment: LoadedEnvironment, circuit: s
         about=about,
         key=key,
         circuit=circuit,
-        python_path=os.environ.get("PYTHONPATH", ""),
+        python_path=os.pathsep.join(python_path()),
     )
 
 

@@ -102,6 +102,13 @@ def test_a_decoder_is_the_same_on_its_way_to_a_worker(tiny, registry, own_packag
         assert OpenPoint.from_message(request.to_message()).key == bytes.fromhex(KEY)
 
 
+def test_workers_get_the_folders_of_pythonpath_wherever_they_run(registry, tiny, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", "here:/there")
+    request = open_request(read_decoders(["mwpm"], registry)[0], tiny, "c" * 64, bytes.fromhex(KEY))
+    assert request.python_path == f"{tmp_path}/here:/there"
+
+
 class Fails:
     """A decoder's process that gives no answers."""
 
