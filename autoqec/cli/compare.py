@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from autoqec.comparing.decoding_source import DecodingSource
     from autoqec.comparing.shot_source import ShotSource
     from autoqec.problem.problem import Problem
-    from autoqec.results.decoder_comparison import Comparison, Replay
+    from autoqec.results.comparison_replay import Replay
+    from autoqec.results.decoder_comparison import Comparison
     from autoqec.views.decoders_text import Unit
 
 _PATH = click.Path(path_type=Path)

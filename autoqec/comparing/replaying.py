@@ -21,7 +21,8 @@ from autoqec.errors import UsageError
 from autoqec.plugins import Registry
 from autoqec.problem.environment import environment_from_files
 from autoqec.problem.sampling import Shots
-from autoqec.results.decoder_comparison import ComparedPart, Comparison, Differs, Replay
+from autoqec.results.comparison_replay import Differs, Replay
+from autoqec.results.decoder_comparison import ComparedPart, Comparison
 
 
 def saved_source(saved: Comparison, registry: Registry, given: DecodingSource | None = None) -> DecodingSource:

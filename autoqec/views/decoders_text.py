@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from math import exp
 
 from autoqec.counted_words import counted
-from autoqec.results.decoder_comparison import NOT_BETTER_RATIO, Comparison, DecodingTime, Pair, Replay
+from autoqec.results.comparison_replay import Replay
+from autoqec.results.decoder_comparison import NOT_BETTER_RATIO, Comparison, DecodingTime, Pair
 from autoqec.views.console import plain, print_lines
 
 _WIDTH = 80

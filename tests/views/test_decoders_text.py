@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from autoqec.results.comparison_replay import Differs, Replay
 from autoqec.results.decoder_comparison import (
     ComparedDecoder,
     ComparedPart,
@@ -11,9 +12,7 @@ from autoqec.results.decoder_comparison import (
     ComparedSource,
     Comparison,
     DecodingTime,
-    Differs,
     Failed,
-    Replay,
     Spread,
 )
 from autoqec.views.decoders_progress import DecodersDisplay
