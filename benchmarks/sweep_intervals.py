@@ -69,14 +69,27 @@ def factor_held(
     return low <= factor and (high is None or factor <= high)
 
 
+def fixed_shots(rng: np.random.Generator, rate: float, shots: int) -> tuple[int, int]:
+    """Shots and failures of a point that has so many shots."""
+    return shots, int(rng.binomial(shots, rate))
+
+
+def fixed_failures(rng: np.random.Generator, rate: float, failures: int) -> tuple[int, int]:
+    """Shots and failures of a point that is counted to so many failures, as a sweep counts to its relative error."""
+    return failures + int(rng.negative_binomial(failures, rate)), failures
+
+
 def crossing_held(
-    rng: np.random.Generator, rate: Callable[[float, int], float], setting: tuple[tuple[int, int], int, int]
+    rng: np.random.Generator,
+    rate: Callable[[float, int], float],
+    setting: tuple[tuple[int, int], int, int],
+    counted: Callable[[np.random.Generator, float, int], tuple[int, int]] = fixed_shots,
 ) -> bool | None:
     """Whether one simulated interval of a crossing holds the truth; None if no crossing is said."""
-    distances, shots, count = setting
+    distances, target, count = setting
     ratios = []
     for p in np.geomspace(THRESHOLD / 3, THRESHOLD * 2.2, count):
-        logs = [log_rate(shots, int(rng.binomial(shots, shot_rate(rate(p, d), 5, 1))), 1) for d in distances]
+        logs = [log_rate(*counted(rng, shot_rate(rate(p, d), 5, 1), target), 1) for d in distances]
         if logs[0] is not None and logs[1] is not None:
             ratios.append(LogRatio(float(p), logs[1][0] - logs[0][0], logs[0][1] + logs[1][1]))
     fit = fit_crossing(ratios)
@@ -107,6 +120,11 @@ def main() -> None:
         for crossing in CROSSINGS:
             held = [crossing_held(rng, rate, crossing) for _ in range(times)]
             report("crossing", [rate.__name__, *crossing], held)
+        for failures in (100, 400):
+            for count in (5, 8):
+                setting = (3, 5), failures, count
+                held = [crossing_held(rng, rate, setting, fixed_failures) for _ in range(times)]
+                report("crossing to failures", [rate.__name__, *setting], held)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ import shlex
 import signal
 import sys
 from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
 from traceback import walk_tb
 from types import FrameType
 from typing import Any
@@ -212,6 +214,12 @@ def _command(given: list[str]) -> str:
     return next((each for each in given if not each.startswith("-")), "")
 
 
+def _values_of(option: str, given: list[str]) -> list[str]:
+    """What an option is given, as two arguments or as one."""
+    apart = [value for name, value in pairwise(given) if name == option]
+    return apart + [each.partition("=")[2] for each in given if each.startswith(f"{option}=")]
+
+
 def _what_is_left(given: list[str]) -> str:
     """What is left of an interrupted command, and how to go on."""
     opened = round_left_open(_command(given))
@@ -222,7 +230,7 @@ def _what_is_left(given: list[str]) -> str:
             ": no verdict was noted, and an attempt that had begun has spent its share of the error budget. Again:"
             f" autoqec {shlex.join(given)}"
         )
-    if _command(given) == "compare" and any(each == "--save" or each.startswith("--save=") for each in given):
+    if _command(given) == "compare" and any(Path(each).is_file() for each in _values_of("--save", given)):
         return f"; what was counted is in the file. Continue with: autoqec {shlex.join(given)}"
     if _command(given) == "sweep":
         return f"; what was counted is kept. Continue with: autoqec {shlex.join(given)}"

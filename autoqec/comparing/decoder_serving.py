@@ -112,7 +112,7 @@ def _serve_problem(channel: Channel, request: OpenRequest, registry: Registry) -
     with _blamed(made.owner):
         compiled: CompiledDecoder = made.decoder.compile(problem)
         for shots in _to_warm_up(problem):
-            checked(compiled.decode(shots), len(shots), problem.observable_bytes)
+            checked(compiled.decode(shots), len(shots), problem.num_observables)
     channel.send(Message({"ready": True, "seconds": time.perf_counter() - began}))
     while "decoder" not in (message := channel.receive()).fields:
         asked = DecodeRequest.from_message(message)
@@ -188,7 +188,7 @@ def _answer(
 
     def decode(piece: slice) -> Decoded:
         part = syndromes[piece]
-        return checked(compiled.decode(part), len(part), problem.observable_bytes)
+        return checked(compiled.decode(part), len(part), problem.num_observables)
 
     with _blamed(owner):
         began = time.perf_counter()
@@ -217,7 +217,7 @@ def _chosen(compiled: CompiledDecoder, problem: Problem, owner: Owner, request: 
     with _blamed(owner):
         began = time.perf_counter()
         chosen = choose(compiled, syndromes, request.sample)
-        checked(chosen.plain, len(syndromes), problem.observable_bytes)
+        checked(chosen.plain, len(syndromes), problem.num_observables)
         seconds = time.perf_counter() - began
     places = {"sent": chosen.sent, "sampled": chosen.sampled}
     answer = {name: np.ascontiguousarray(each, dtype=np.int64).tobytes() for name, each in places.items()}
@@ -231,17 +231,18 @@ def _blobs(decoded: Decoded) -> dict[str, bytes]:
     }
 
 
-def checked(decoded: Any, shots: int, width: int) -> Decoded:
+def checked(decoded: Any, shots: int, observables: int) -> Decoded:
     """What a decoder returned, if it is an answer.
 
     Args:
         decoded: Anything.
         shots: How many shots it was asked about.
-        width: Bytes of a shot's observables.
+        observables: How many there are.
 
     Raises:
-        BadAnswer: It is no `Decoded` of the right types and shapes.
+        BadAnswer: It is no `Decoded` of the right types and shapes, or flips observables that there are not.
     """
+    width = (observables + 7) // 8
     if not isinstance(decoded, Decoded):
         raise BadAnswer(f"decode must return autoqec.decoding.Decoded, not {type(decoded).__name__}")
     wanted = {"observables": ((shots, width), np.uint8), "invalid": ((shots,), np.bool_)}
@@ -250,6 +251,9 @@ def checked(decoded: Any, shots: int, width: int) -> Decoded:
         if not isinstance(found, np.ndarray) or found.dtype != dtype or found.shape != shape:
             told = f"{found.dtype} {found.shape}" if isinstance(found, np.ndarray) else type(found).__name__
             raise BadAnswer(f"{name} must be {np.dtype(dtype)} {shape}, not {told}")
+    # Such a bit would count as a failure of every shot.
+    if observables % 8 and (decoded.observables[:, -1] >> (observables % 8)).any():
+        raise BadAnswer(f"observables has bits set after the last of {observables:,}")
     return decoded
 
 

@@ -95,8 +95,10 @@ def replay(
         files: Where recorded shots are: those of events, then those of observables; by default where they were.
 
     Raises:
-        UsageError: Its shots cannot be drawn again, or the files are not those that were read.
+        UsageError: It has no shots, they cannot be drawn again, or the files are not those that were read.
     """
+    if not saved.parts:
+        raise UsageError("the saved comparison has no shots", hint="count some with the command that wrote the file")
     problem = source.problem(registry)
     stream: ShotSource
     if saved.recorded:

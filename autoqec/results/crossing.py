@@ -21,8 +21,9 @@ from math import exp, log
 from autoqec.results.piece_rates import rate_per
 from autoqec.results.suppression import CHI_SQUARED_95
 
-#: A log of a count is normal enough from so many failures on; and a rate is far enough from chance up to this one.
-LEAST_ERRORS, MOST_RATE = 10, 0.48
+#: A log of a count is normal enough from so many failures on; with fewer, too many of the intervals that are shown miss the truth
+#: (`benchmarks/sweep_intervals.py`). And a rate is far enough from chance up to this one.
+LEAST_ERRORS, MOST_RATE = 100, 0.48
 
 #: The points nearest to the crossing that are fitted; a crossing needs `_LEAST_POINTS`.
 _NEAREST, _LEAST_POINTS = 5, 4

@@ -358,6 +358,11 @@ def print_replay(found: Replay) -> None:
     if found.same:
         again = "read again from the files" if found.saved.recorded else "drawn again by the key"
         lines += _wrapped(f"{counted(total, 'shot')} {again}: all shots and all answers are the same.")
+    for each in found.saved.decoders:
+        if each.failed is not None:
+            lines += _wrapped(
+                f"{each.label} gave no answers there ({each.failed.reason}), and was not tried again", "  "
+            )
     for name, (there, here) in found.versions.items():
         lines += _wrapped(f"{name} is {there} in the file and {here} here", "  ")
     for label, why in found.settings.items():

@@ -1,10 +1,12 @@
 """`autoqec compare`: what it prints and where, how it ends, and what is refused before anything begins."""
 
 import json
+import shlex
 
 import pytest
 import stim
 
+from autoqec.cli.main import _what_is_left
 from autoqec.cli.main import run as run_command
 
 KEY = "07" * 32
@@ -160,3 +162,12 @@ def test_a_round_of_the_lab_takes_part_and_its_folder_is_the_same_decoder(lab, m
     assert found["decoders"][1]["settings"]["digest"] == found["decoders"][2]["settings"]["digest"]
     assert {part["answers"][1] == part["answers"][2] for part in found["parts"]} == {True}
     assert found["decoders"][1]["time"]["single_shots"] >= 1
+
+
+def test_the_hint_after_an_interruption_names_a_file_that_is_there(tmp_path):
+    file = tmp_path / "a b.json"
+    for given in (["compare", "mwpm", "osd", "--save", str(file)], ["compare", "mwpm", "osd", f"--save={file}"]):
+        file.unlink(missing_ok=True)
+        assert _what_is_left(given) == ""
+        file.touch()
+        assert shlex.split(_what_is_left(given).partition("Continue with: ")[2]) == ["autoqec", *given]

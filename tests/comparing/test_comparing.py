@@ -172,6 +172,8 @@ def test_a_replay_wants_what_was_decoded(compared_once, registry, circuit):
     from autoqec.comparing.decoding_source import source_from_circuit
 
     saved = read_comparison(compared_once[1])
+    with pytest.raises(UsageError, match="has no shots"):
+        replay(replace(saved, parts=()), saved_decoders(saved, registry), saved_source(saved, registry), registry)
     bare = replace(saved, source=replace(saved.source, files={}))
     with pytest.raises(UsageError, match="does not hold what it decoded"):
         saved_source(bare, registry)

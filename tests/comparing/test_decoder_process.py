@@ -61,6 +61,7 @@ def test_the_known_fields_of_a_decoder_are_listed(registry):
     [
         ("Raises", "exception", "KeyError: 'no such qubit'", True),
         ("Shape", "bad_answer", "must return bit-packed uint8", False),
+        ("Beyond", "bad_answer", "bits set after the last of 1", False),
         ("Exits", "crash", "exit status 3", False),
         ("Segfault", "crash", "SIGSEGV", False),
         ("Refuses", "unusable", "no colours", True),

@@ -17,7 +17,7 @@ from autoqec.views.sweep_text import print_sweep, sweep_objects
 from autoqec.views.sweep_words import left_out_words
 
 ROUND = "exp/bp/3@abcdef012345"
-RATES = (0.002, 0.004, 0.006, 0.009, 0.014)
+RATES = (0.002, 0.003, 0.004, 0.006, 0.009, 0.014)
 
 
 def place_of(p, d, rounds=None):
@@ -70,8 +70,8 @@ def test_json_has_every_point_factor_crossing_and_what_is_left_out():
     found = swept()
     objects = [json.loads(json.dumps(each, allow_nan=False)) for each in sweep_objects(found)]
     kinds = [each["schema"].split("_")[1].split("/")[0] for each in objects]
-    assert kinds == ["point"] * 15 + ["left"] * 5 + ["suppression"] * 5 + ["crossing"]
-    first, crossing, factor = objects[0], objects[-1], objects[20]
+    assert kinds == ["point"] * 18 + ["left"] * 6 + ["suppression"] * 6 + ["crossing"]
+    first, crossing, factor = objects[0], objects[-1], objects[24]
     assert first["ler"] == first["errors"] / first["shots"]
     assert first["ler_ci"][0] < first["ler"] < first["ler_ci"][1]
     assert (first["p"], first["distance"], first["set"]["noise.p"]) == (0.002, 3, 0.002)
