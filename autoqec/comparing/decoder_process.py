@@ -222,10 +222,13 @@ class PluginProcess:
         if isinstance(state, DecoderFault):
             return state
         found = self._decode(syndromes, progress)
-        if isinstance(found, DecoderFault):
-            self._state = found
-            self._child.end()
-        return found
+        return self._ended_by(found) if isinstance(found, DecoderFault) else found
+
+    def _ended_by(self, fault: DecoderFault) -> DecoderFault:
+        """Keep a fault as the answer to everything from now on, and end the process."""
+        self._state = fault
+        self._child.end()
+        return fault
 
     def _decode(self, syndromes: np.ndarray, progress: Callable[[int], None]) -> Answers | DecoderFault:
         shots, width = len(syndromes), self._problem.observable_bytes
@@ -258,9 +261,7 @@ class PluginProcess:
             fault = _fault(error, f"choosing among {shots:,} shots", self._limits[1])
         except (KeyError, TypeError, ValueError) as error:
             fault = _malformed(error)
-        self._state = fault
-        self._child.end()
-        return fault
+        return self._ended_by(fault)
 
     def measure(self, syndromes: np.ndarray, seconds: float) -> DecodingTime | DecoderFault:
         """See `DecoderProcess.measure`."""
@@ -276,9 +277,7 @@ class PluginProcess:
             fault = _fault(error, "while it was measured", self._limits[1] + seconds)
         except (KeyError, TypeError, ValueError, Malformed) as error:
             fault = _malformed(error)
-        self._state = fault
-        self._child.end()
-        return fault
+        return self._ended_by(fault)
 
     def close(self) -> None:
         """See `DecoderProcess.close`."""

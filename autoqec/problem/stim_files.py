@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import TypeVar
 
 import stim
 
 from autoqec.errors import UsageError
 from autoqec.problem.model_size import DEEPEST, check_circuit, check_model
+
+_Read = TypeVar("_Read")
 
 #: Where a block begins or ends.
 _BRACE = re.compile(r"\{[ \t\r]*(?:#.*)?$|^[ \t]*\}", re.MULTILINE)
@@ -29,10 +33,7 @@ def read_circuit(data: bytes, name: str) -> stim.Circuit:
     text = _text(data, name)
     if _NOTHING.search(text):
         raise UsageError(f"{name}: rec[-0] is no measurement", hint="the last measurement is rec[-1]")
-    try:
-        circuit = stim.Circuit(text)
-    except (ValueError, IndexError) as error:
-        raise UsageError(f"{name} is not a stim circuit: {_reason(error)}") from error
+    circuit = _parsed(stim.Circuit, text, name, "stim circuit")
     check_circuit(circuit, name)
     return circuit
 
@@ -47,13 +48,16 @@ def read_model(data: bytes, name: str) -> stim.DetectorErrorModel:
     Raises:
         UsageError: It is not text, stim cannot read it, or it is over a limit once its repeats are flattened.
     """
-    text = _text(data, name)
-    try:
-        dem = stim.DetectorErrorModel(text)
-    except (ValueError, IndexError) as error:
-        raise UsageError(f"{name} is not a detector error model: {_reason(error)}") from error
+    dem = _parsed(stim.DetectorErrorModel, _text(data, name), name, "detector error model")
     check_model(dem, name)
     return dem
+
+
+def _parsed(read: Callable[[str], _Read], text: str, name: str, what: str) -> _Read:
+    try:
+        return read(text)
+    except (ValueError, IndexError) as error:
+        raise UsageError(f"{name} is not a {what}: {_reason(error)}") from error
 
 
 def _text(data: bytes, name: str) -> str:
