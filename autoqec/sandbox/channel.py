@@ -58,6 +58,10 @@ class ChannelClosed(AutoQECError):
         self.status = status
 
 
+class BadFrame(ChannelClosed):
+    """The other process sent something that is not a frame: that is the reason, however it ends after that."""
+
+
 def _how(status: int | None) -> dict[str, Any]:
     if status is None:
         return {}
@@ -178,7 +182,7 @@ class Channel:
     def _frame(self, deadline: _Deadline | None, most_bytes: int) -> Message:
         magic, length = _PREFIX.unpack(self._exactly(_PREFIX.size, deadline))
         if magic != _MAGIC or length > _MAX_HEADER:
-            raise ChannelClosed("the other process sent something that is not a frame")
+            raise BadFrame("the other process sent something that is not a frame")
         try:
             header = json.loads(self._exactly(length, deadline), parse_float=_finite, parse_constant=_finite)
             sizes = [(str(name), int(size)) for name, size in header.pop("blobs")]
@@ -189,9 +193,9 @@ class Channel:
             AttributeError,
             RecursionError,
         ) as error:  # the last: nested too deeply
-            raise ChannelClosed("the other process sent a malformed header") from error
+            raise BadFrame("the other process sent a malformed header") from error
         if any(size < 0 for _, size in sizes) or sum(size for _, size in sizes) > most_bytes:
-            raise ChannelClosed("the other process announced more bytes than any message has")
+            raise BadFrame("the other process announced more bytes than any message has")
         return Message(header, {name: self._exactly(size, deadline) for name, size in sizes})
 
     def _widen(self) -> None:
