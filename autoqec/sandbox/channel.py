@@ -49,17 +49,14 @@ class ChannelClosed(AutoQECError):
     """The other process closed its end, or sent something that is not a frame.
 
     `status` is its exit status as `subprocess` gives it (minus the signal that ended it), if known; `about` has it by name, too.
+    `bad_frame` tells the second: it is the reason, however the process ends after that.
     """
 
     code = "process_ended"
 
-    def __init__(self, problem: str, *, status: int | None = None):
+    def __init__(self, problem: str, *, status: int | None = None, bad_frame: bool = False):
         super().__init__(problem, about=_how(status))
-        self.status = status
-
-
-class BadFrame(ChannelClosed):
-    """The other process sent something that is not a frame: that is the reason, however it ends after that."""
+        self.status, self.bad_frame = status, bad_frame
 
 
 def _how(status: int | None) -> dict[str, Any]:
@@ -182,7 +179,7 @@ class Channel:
     def _frame(self, deadline: _Deadline | None, most_bytes: int) -> Message:
         magic, length = _PREFIX.unpack(self._exactly(_PREFIX.size, deadline))
         if magic != _MAGIC or length > _MAX_HEADER:
-            raise BadFrame("the other process sent something that is not a frame")
+            raise ChannelClosed("the other process sent something that is not a frame", bad_frame=True)
         try:
             header = json.loads(self._exactly(length, deadline), parse_float=_finite, parse_constant=_finite)
             sizes = [(str(name), int(size)) for name, size in header.pop("blobs")]
@@ -193,9 +190,9 @@ class Channel:
             AttributeError,
             RecursionError,
         ) as error:  # the last: nested too deeply
-            raise BadFrame("the other process sent a malformed header") from error
+            raise ChannelClosed("the other process sent a malformed header", bad_frame=True) from error
         if any(size < 0 for _, size in sizes) or sum(size for _, size in sizes) > most_bytes:
-            raise BadFrame("the other process announced more bytes than any message has")
+            raise ChannelClosed("the other process announced more bytes than any message has", bad_frame=True)
         return Message(header, {name: self._exactly(size, deadline) for name, size in sizes})
 
     def _widen(self) -> None:

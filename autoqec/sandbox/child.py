@@ -25,7 +25,7 @@ from typing import IO, Any
 from autoqec.compiled_once import Told, compiling_told, say_compiling
 from autoqec.errors import AutoQECError, code_of
 from autoqec.plugin_errors import explained
-from autoqec.sandbox.channel import MAX_FRAME_BYTES, BadFrame, Channel, ChannelClosed, ChannelTimeout, Message
+from autoqec.sandbox.channel import MAX_FRAME_BYTES, Channel, ChannelClosed, ChannelTimeout, Message
 from autoqec.sandbox.lock import ALLOW_VARIABLE, enter_namespaces
 from autoqec.sandbox.work_clock import WorkClock
 
@@ -231,7 +231,7 @@ class Child:
         return self._explained(error) if self._final is None else failure_from(self._final)
 
     def _explained(self, error: ChannelClosed) -> ChannelClosed:
-        if isinstance(error, BadFrame):
+        if error.bad_frame:
             return error
         status = self._status(_LAST_WORDS_SECONDS)
         if status is None:
