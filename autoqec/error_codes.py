@@ -52,6 +52,18 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
             "A file holds a comparison of other decoders, of other versions of them, or of another circuit.",
             "Name another file, or give what the file names.",
         ),
+        "host_refused": ErrorCode(
+            "A host of git repositories refuses a request, or leads to another server; `host` and `status` say more.",
+            "Push what it is about, and check the address: `--host`, `--api-url`; [on a host](how-to/on-a-host.md).",
+        ),
+        "host_busy": ErrorCode(
+            "A host limits how often it is asked, fails for the moment, or does not answer.",
+            "Run the command again later; what was sent is not sent twice.",
+        ),
+        "host_token": ErrorCode(
+            "There is no token for a host, it is not valid, or it may not do what is asked.",
+            "Make a token with the rights that the hint names, and export it as `AUTOQEC_HOST_TOKEN`.",
+        ),
         "plugin_failed": ErrorCode(
             "A plugin cannot be loaded, or raised.", "`autoqec plugins check`; `--traceback` shows where."
         ),

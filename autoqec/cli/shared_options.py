@@ -18,7 +18,7 @@ def _setting(flag: str, text: str, **options: Any) -> Decorator:
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 kind_option = click.option(
-    "--kind", default=None, help="Only agents, decoders, verifiers, stages, codes, executors or commands."
+    "--kind", default=None, help="Only agents, decoders, verifiers, stages, codes, executors, hosts or commands."
 )
 metadata_option = click.option(
     "--metadata", is_flag=True, help="Import nothing; list installed plugins by their metadata."
