@@ -440,7 +440,7 @@ def test_what_fails_is_said_with_its_owner_and_place(theirs, monkeypatch, capsys
         (["log", "--kind", "command"], "autoqec log is a built-in command"),
         (["taken", "--kind", "code"], "autoqec-taken exists"),
         (["plugins", "--kind", "code"], "a package autoqec_plugins is installed already"),
-        (["fine", "--kind", "window"], "executor, command, not 'window'"),
+        (["fine", "--kind", "window"], "executor, host, command, not 'window'"),
     ],
 )
 def test_new_refuses_what_could_not_be_used_and_writes_nothing(tmp_path, capsys, args, why):

@@ -6,6 +6,7 @@ from pydantic import SecretStr
 
 from autoqec.hosting.host_contract import CommitStatus
 from autoqec.hosting.host_requests import Asked, HostClient
+
 from .issue_comments import put_issue_comment
 
 

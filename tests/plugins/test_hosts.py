@@ -254,7 +254,7 @@ def test_a_hosts_own_token_goes_to_its_own_servers_only():
     elsewhere = Place("https://git.example.org", "owner/name")
     find_host(REGISTRY, Place("https://github.com", "owner/name"), mine)
     for name in HOSTS:
-        error, everything = refused(lambda name=name: find_host(REGISTRY, elsewhere, mine, name=name))
+        error, _ = refused(lambda name=name: find_host(REGISTRY, elsewhere, mine, name=name))
         assert (error.code, "AUTOQEC_HOST_TOKEN" in error.hint) == ("host_token", True)
     find_host(REGISTRY, elsewhere, mine | {"AUTOQEC_HOST_TOKEN": "c"}, name="gitea")
     find_host(REGISTRY, elsewhere, mine | {"GITHUB_SERVER_URL": "https://git.example.org"}, name="gitea")
