@@ -46,6 +46,7 @@ COMMANDS = {
     "pull": "Fetch rounds and notes from a remote.",
     "bundle": "Write a run as one file, a git bundle.",
     "export": "Write a trained round as a folder that sinter can load.",
+    "ci": "Judge the round of a pull request in a host's CI.",
     "trust": "Use what a lab's settings file asks for.",
     "doctor": "Show settings with their sources, versions and the machine.",
 }
