@@ -81,6 +81,10 @@ def share_interval(noted: ShareOfGap) -> tuple[float | None, float | None]:
     def share(plain: float, own: float, strong: float) -> float:
         return (plain - own) / (plain - strong)
 
-    low = min(share(plain, own_high, strong) for plain in (plain_low, plain_high) for strong in (strong_low, strong_high))
-    high = max(share(plain, own_low, strong) for plain in (plain_low, plain_high) for strong in (strong_low, strong_high))
+    low = min(
+        share(plain, own_high, strong) for plain in (plain_low, plain_high) for strong in (strong_low, strong_high)
+    )
+    high = max(
+        share(plain, own_low, strong) for plain in (plain_low, plain_high) for strong in (strong_low, strong_high)
+    )
     return low, high

@@ -49,7 +49,13 @@ class RatePoint:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
-        told = {"p": self.p, "shots": self.shots, "source": self.source, "exact": self.exact, "fixed_shots": self.decided}
+        told: dict[str, Any] = {
+            "p": self.p,
+            "shots": self.shots,
+            "source": self.source,
+            "exact": self.exact,
+            "fixed_shots": self.decided,
+        }
         for name, rate in (("ler_baseline", self.plain), ("ler_candidate", self.candidate)):
             told |= {name: rate.ler, f"{name}_ci": list(rate.ler_ci) if self.exact else None}
         references = {name: rate.ler for name, rate in self.references.items()}
@@ -91,8 +97,8 @@ def _of_metrics(metrics: Metrics | None) -> Iterator[RatePoint]:
 
 
 def _beside(cell: Place, target: Place) -> bool:
-    """Whether a cell differs from the target in p alone."""
-    return {**target, "p": 0.0} == {**cell, "p": 0.0}
+    """Whether a cell differs from the target in p alone; it says all its coordinates, or only those that differ."""
+    return {**target, **cell, "p": 0.0} == {**target, "p": 0.0}
 
 
 def _tested(tested: Tested, place: Place, source: Source) -> RatePoint:

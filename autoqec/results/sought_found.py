@@ -109,9 +109,7 @@ class SoughtFound:
         }
 
 
-def sought_found(
-    rounds: Sequence[Seen], best: BestSoFar | None, front: Sequence[tuple[str, int]]
-) -> SoughtFound:
+def sought_found(rounds: Sequence[Seen], best: BestSoFar | None, front: Sequence[tuple[str, int]]) -> SoughtFound:
     """Sum up the rounds on one environment.
 
     Args:
@@ -147,7 +145,9 @@ def _strongest(results: RoundResults) -> tuple[str, ExactRate] | None:
 
 def _nearest(rounds: Sequence[Seen]) -> tuple[str, Figures] | None:
     """The round with the smallest ratio to plain decoding, by its verdict or else on development shots."""
-    found = [(each.name, figures) for each in rounds if (figures := _figures(each.results)) and figures.ler_ratio is not None]
+    found = [
+        (each.name, figures) for each in rounds if (figures := _figures(each.results)) and figures.ler_ratio is not None
+    ]
     return min(found, key=lambda each: each[1].ler_ratio or 0.0) if found else None
 
 
