@@ -17,6 +17,7 @@ PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
 ALLOWED = {
     "hosting": {"reporting", "views", "loop", "agents", "history", "results"},
     "api": {
+        "reporting",
         "views",
         "loop",
         "agents",
