@@ -64,6 +64,10 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
             "There is no token for a host, it is not valid, or it may not do what is asked.",
             "Make a token with the rights that the hint names, and export it as `AUTOQEC_HOST_TOKEN`.",
         ),
+        "foreign_branch": ErrorCode(
+            "There is a branch `autoqec-log` that `autoqec publish` did not write.",
+            "Rename that branch, here or on the remote, and publish again.",
+        ),
         "no_round_branch": ErrorCode(
             "A pull request is not from the branch of a round, so there is nothing to judge (exit code 3).",
             "Open pull requests from branches `exp/<run>/<N>`; skip others in the workflow.",

@@ -11,6 +11,8 @@ from autoqec.cli import shared_options as options
 from autoqec.cli.lab import open_lab, run_session
 
 if TYPE_CHECKING:
+    from autoqec.config import Settings
+    from autoqec.history import Ledger
     from autoqec.hosting.judged_rounds import JudgedRound
     from autoqec.hosting.pull_events import PullRequest
 
@@ -41,16 +43,17 @@ def command(event: Path | None, no_replay: bool, summary: Path | None, jobs: int
 
     require_no_token(load_plugins(), os.environ)
     found = read_event(event or event_file(os.environ))
-    result = _judged(found, jobs, replay=not no_replay)
+    ledger, settings = open_lab({"jobs": jobs})
+    result = _judged(ledger, settings, found, replay=not no_replay)
     if summary is not None:
         from autoqec.hosting.pull_comment import append_summary
 
-        append_summary(summary, result)
+        append_summary(summary, result, ledger)
     print_json([result.to_json()])
     return 0
 
 
-def _judged(found: PullRequest, jobs: int | None, *, replay: bool) -> JudgedRound:
+def _judged(ledger: Ledger, settings: Settings, found: PullRequest, *, replay: bool) -> JudgedRound:
     """The result; an error that judging ends with is one too."""
     from functools import partial
 
@@ -61,7 +64,6 @@ def _judged(found: PullRequest, jobs: int | None, *, replay: bool) -> JudgedRoun
     from autoqec.loop.round_state import read_state
     from autoqec.plugins import load_plugins
 
-    ledger, settings = open_lab({"jobs": jobs})
     try:
         run, state = load_run(ledger, found.run), read_state(ledger, found.run, found.round)
         opened = partial(run_session, ledger, load_plugins(), settings, run, quiet=True)

@@ -63,7 +63,9 @@ event_option = click.option(
 def host_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """`--host`, `--api-url`."""
     kind = click.option("--host", default=None, help="The kind of host: github, gitlab, gitea or a plugin's.")
-    address = click.option("--api-url", default=None, metavar="URL", help="The address of the host's API, if it is unusual.")
+    address = click.option(
+        "--api-url", default=None, metavar="URL", help="The address of the host's API, if it is unusual."
+    )
     return kind(address(function))
 
 

@@ -85,8 +85,8 @@ def _template(name: str) -> bytes:
 
 def _requirements() -> bytes:
     lines = [
-        "# What the host's CI installs to judge rounds. A replay needs the versions that a verdict was reached with, so these are",
-        "# those of the machine on which `autoqec init --ci` ran. Raise them together with those of your lab.",
+        "# What the host's CI installs to judge rounds. A replay needs the versions that a verdict was reached with, so these",
+        "# are those of the machine on which `autoqec init --ci` ran. Raise them together with those of your lab.",
         *sorted(_installed()),
     ]
     return ("\n".join(lines) + "\n").encode()

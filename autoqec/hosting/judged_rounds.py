@@ -1,7 +1,7 @@
 """What a CI job found out about a round: the few words that go on from the job that judges to the job that writes.
 
-The job that judges runs code of the pull request, behind the sandbox's lock, and has no token. So what it says is data for the job
-that has one: read strictly, bounded, and without a word of markup.
+The job that judges runs code of the pull request, behind the sandbox's lock, and has no token. So what it says is data for the
+job that has one: read strictly, bounded, and without a word of markup.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from typing import Any, get_args
 
 from autoqec.errors import UsageError
 from autoqec.hosting.host_contract import CommitStatus, State
+from autoqec.reporting.round_sections import ratio_and_interval
 from autoqec.results.verdict import Verdict
 
 SCHEMA = "autoqec.judged/1"
 
-_BYTES = 64 * 2**10  # a job's output goes on as one environment variable, of which Linux takes 128 KiB
+#: The size of a result.
+JUDGED_BYTES = 64 * 2**10  # a job's output goes on as one environment variable, of which Linux takes 128 KiB
 _MOST = 20
 _LONGEST = 300
 
@@ -75,9 +77,13 @@ def judged(round_name: str, commit: str, verdict: Verdict, findings: Iterable[st
         what = f"{verdict.verdict} does not hold: {found[0]}"
         return JudgedRound(round_name, commit, "failure", what, verdict.verdict, replayed, found)
     figures = verdict.figures
-    ratio = f", ratio {figures.ler_ratio:.3f}" if figures is not None and figures.ler_ratio is not None else ""
+    ratio = ""
+    if figures is not None and figures.ler_ratio is not None:
+        ratio = f", ratio {ratio_and_interval(figures.ler_ratio, figures.ratio_interval)}"
     what = f"{verdict.verdict}{'' if verdict.verified else f' ({verdict.reason})'}{ratio}; {done}"
-    return JudgedRound(round_name, commit, "success" if verdict.verified else "failure", what, verdict.verdict, replayed)
+    return JudgedRound(
+        round_name, commit, "success" if verdict.verified else "failure", what, verdict.verdict, replayed
+    )
 
 
 def read_judged(text: str) -> JudgedRound:
@@ -87,7 +93,7 @@ def read_judged(text: str) -> JudgedRound:
         UsageError: It is none.
     """
     try:
-        told = json.loads(text) if len(text.encode()) <= _BYTES else None
+        told = json.loads(text) if len(text.encode()) <= JUDGED_BYTES else None
     except (ValueError, RecursionError):
         told = None
     fields = dict(told) if isinstance(told, dict) and told.get("schema") == SCHEMA else {}

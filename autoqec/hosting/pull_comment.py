@@ -4,41 +4,55 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from autoqec.errors import AutoQECError
+from autoqec.history import Ledger
 from autoqec.hosting.judged_rounds import JudgedRound
-from autoqec.reporting.markdown_text import inline
+from autoqec.reporting.blocks import Block, Code, Items, Paragraph, Strong
+from autoqec.reporting.markdown_text import written
+from autoqec.reporting.recorded_lab import read_round
+from autoqec.reporting.review_page import review_text
 from autoqec.whole_files import explained
 
 #: What the comment begins with, and readers do not see.
 MARKER = "<!-- autoqec:verdict -->"
 
 _LONGEST = 60_000  # GitHub takes 65,536 characters
-_WORDS = {"success": "holds", "failure": "does not hold", "error": "was not judged", "pending": "is being judged"}
+_WORDS = {
+    "success": "The verdict holds",
+    "failure": "The verdict does not hold",
+    "error": "Not judged",
+    "pending": "Being judged",
+}
 
 
-def comment_text(result: JudgedRound, review: str = "") -> str:
-    """The comment in Markdown, without its marker.
+def comment_text(result: JudgedRound, ledger: Ledger) -> str:
+    """The comment in Markdown, without its marker: what was found out, then the review of the round.
 
     Args:
-        result: What was found out. It came from a job that runs code of the pull request, so its texts are escaped.
-        review: The review of the round, as `autoqec show ROUND --markdown` prints it.
+        result: What was found out. It comes from a job that runs code of the pull request, so it is text like any other.
+        ledger: The lab, with the records of the round as far as they were fetched. Only text of git is read.
     """
-    lines = [f"**autoqec/verdict {_WORDS[result.state]}**: {inline(result.description, begins=False)}", ""]
-    lines += [f"- {inline(each)}" for each in result.findings]
-    lines += [""] if result.findings else []
-    lines += [f"Judged at commit {result.commit[:10]} of exp/{result.round}. Repeat it in a clone of your own:", ""]
-    replay = " --replay" if result.replayed or result.state == "error" else ""
-    lines += ["```sh", "autoqec pull --artifacts", f"autoqec verify exp/{result.round} --audit{replay}", "```", ""]
-    whole = "\n".join(lines) + review
-    if len(whole) <= _LONGEST:
-        return whole
-    return whole[: whole.rfind("\n\n", 0, _LONGEST)] + f"\n\nCut here: `autoqec show exp/{result.round} --markdown` shows the rest.\n"
+    word = "The verdict is found again, and the round is not VERIFIED" if _is_refused(result) else _WORDS[result.state]
+    blocks: list[Block] = [Paragraph((Strong(f"{word}."), f" {result.description}"))]
+    blocks += [Items(list(result.findings))] if result.findings else []
+    blocks += [Paragraph(("Judged at commit ", Code(result.commit), " of ", Code(f"exp/{result.round}"), "."))]
+    head = written(blocks)
+    try:
+        return f"{head}\n{review_text(read_round(ledger, result.round), most=_LONGEST - len(head))}"
+    except AutoQECError as error:
+        return f"{head}\n{written([Paragraph(f'There is no review of this round: {error.problem}')])}"
 
 
-def append_summary(file: Path, result: JudgedRound, review: str = "") -> None:
+def append_summary(file: Path, result: JudgedRound, ledger: Ledger) -> None:
     """Append the comment to the file in which a CI job collects its summary.
 
     Raises:
         AutoQECError: It cannot be written.
     """
+    text = comment_text(result, ledger)
     with explained(file), file.open("a", encoding="utf-8") as opened:
-        opened.write(comment_text(result, review) + "\n")
+        opened.write(text + "\n")
+
+
+def _is_refused(result: JudgedRound) -> bool:
+    return result.state == "failure" and not result.findings

@@ -1,7 +1,7 @@
-"""The pull request that a CI job is about, from the file in which the host describes the event. Whoever opens one writes parts of it.
+"""The pull request that a CI job is about, from the file in which the host describes the event.
 
-So each part is checked before it is used: the branch must name a round, the commit must be one, and records come from the same
-server as the repository that is asked to take them.
+Whoever opens a pull request writes parts of that file. So each part is checked before it is used: the branch must name a round,
+the commit must be one, and records come from the same server as the repository that is asked to take them.
 """
 
 from __future__ import annotations
@@ -63,7 +63,8 @@ def event_file(environ: Mapping[str, str]) -> Path:
         if environ.get(variable):
             return Path(environ[variable])
     raise UsageError(
-        f"none of {' and '.join(EVENT_VARIABLES)} is set: this is no job of a host's CI", hint="name a file: --event FILE"
+        f"none of {' and '.join(EVENT_VARIABLES)} is set: this is no job of a host's CI",
+        hint="name a file: --event FILE",
     )
 
 
@@ -83,7 +84,9 @@ def read_event(file: Path) -> PullRequest:
             raise UsageError(f"{file} is larger than any event", hint="name the file of the event: --event FILE")
         event = json.loads(file.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"{file} cannot be read as an event: {error}", hint="name the file of the event: --event FILE") from error
+        raise UsageError(
+            f"{file} cannot be read as an event: {error}", hint="name the file of the event: --event FILE"
+        ) from error
     pull = _at(event, "pull_request")
     if isinstance(pull, dict):
         parts = _at(pull, "number"), _at(pull, "head", "ref"), _at(pull, "head", "sha")
@@ -112,12 +115,17 @@ def _checked(number: Any, branch: Any, commit: Any, head: Any, base: Any) -> Pul
         hint = "nothing to do: only branches exp/<run>/<N> are rounds"
         raise NoRoundError(f"pull request {number} is from {branch[:100]!r}, which names no round", hint=hint) from None
     if not isinstance(commit, str) or re.fullmatch("[0-9a-f]{40}", commit) is None:
-        raise UsageError(f"the event of pull request {number} names no commit", hint="run this job for pull requests only")
+        raise UsageError(
+            f"the event of pull request {number} names no commit", hint="run this job for pull requests only"
+        )
     if not isinstance(head, str):
-        raise AutoQECError(f"the repository that pull request {number} comes from is gone", hint="ask for a new pull request")
+        raise AutoQECError(
+            f"the repository that pull request {number} comes from is gone", hint="ask for a new pull request"
+        )
     if _server(head) != _server(base):
         raise AutoQECError(
-            f"pull request {number} comes from another server than the one it is for", hint="fetch its records by hand: autoqec pull"
+            f"pull request {number} comes from another server than the one it is for",
+            hint="fetch its records by hand: autoqec pull",
         )
     return PullRequest(number, run, found, commit, head, base)
 
@@ -134,4 +142,6 @@ def _server(url: str) -> tuple[str, str]:
             return parts.scheme, parts.netloc
     except ValueError:
         pass
-    raise UsageError("the event has an address of a repository that is none", hint="run this job for pull requests only")
+    raise UsageError(
+        "the event has an address of a repository that is none", hint="run this job for pull requests only"
+    )

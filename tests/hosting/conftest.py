@@ -44,7 +44,9 @@ def hosted(played, tmp_path_factory):
     finally:
         os.chdir(here)
     rounds = {each["round"]: each for each in played.rounds}
-    return SimpleNamespace(folder=lab, bare=bare, head=git(lab, "rev-parse", "HEAD"), rounds=rounds, run=played.rounds[0]["run"])
+    return SimpleNamespace(
+        folder=lab, bare=bare, head=git(lab, "rev-parse", "HEAD"), rounds=rounds, run=played.rounds[0]["run"]
+    )
 
 
 @pytest.fixture
