@@ -16,6 +16,7 @@ PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
 #: What each room may import of the others.
 ALLOWED = {
     "api": {
+        "reporting",
         "views",
         "loop",
         "agents",
