@@ -24,7 +24,7 @@ def _install(session: nox.Session, extra: str = "") -> None:
 @nox.session(python=PYTHONS[0])
 def tests(session: nox.Session) -> None:
     """Run the fast tests, as the README does."""
-    _install(session, "[test]")
+    _install(session, "[test,browser]")
     session.run("python", "-m", "pytest", *session.posargs)
 
 
@@ -38,7 +38,7 @@ def pythons(session: nox.Session) -> None:
 @nox.session(python=PYTHONS[0], default=False)
 def stress(session: nox.Session) -> None:
     """Run the slow tests: large fuzzing, many writers, many kills, many shots, 5,000 simulated labs."""
-    _install(session, "[test]")
+    _install(session, "[test,browser]")
     session.run("python", "-m", "pytest", "-m", "slow", *session.posargs)
 
 

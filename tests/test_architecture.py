@@ -16,6 +16,7 @@ PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
 #: What each room may import of the others.
 ALLOWED = {
     "api": {
+        "reporting",
         "views",
         "loop",
         "agents",
@@ -30,6 +31,7 @@ ALLOWED = {
         "sandbox",
     },
     "cli": {
+        "reporting",
         "views",
         "loop",
         "agents",
@@ -42,6 +44,7 @@ ALLOWED = {
         "sandbox",
         "testing",
     },
+    "reporting": {"views", "loop", "agents", "exchange", "history", "results", "problem"},
     "views": {"history", "results"},
     "loop": {"agents", "history", "scoring", "results", "runner", "candidate", "decoding", "problem", "sandbox"},
     "agents": {"history", "problem", "results"},
@@ -143,6 +146,7 @@ def test_a_room_imports_only_from_rooms_below(path):
 
 FORBIDDEN = {
     "history": {"torch", "stim", "pymatching", "fusion_blossom", "numba", "numpy", "pydantic"},
+    "reporting": {"torch", "stim", "pymatching", "fusion_blossom", "numba"},
     "views": {"torch", "stim", "pymatching", "fusion_blossom", "numba", "numpy", "scipy"},
     "cli": {"torch", "stim", "pymatching", "fusion_blossom", "numba"},
     "agents": {"torch", "stim", "pymatching", "fusion_blossom", "numba"},

@@ -88,8 +88,8 @@ class DecoderSweep(Table[SweptRow]):
             UsageError: The file has another ending.
             AutoQECError: It cannot be written.
         """
+        from autoqec.reporting.pages.sweep_page import SWEEP_FORMATS, plot_sweep
         from autoqec.views.line_styles import check_plot
-        from autoqec.views.sweep_page import SWEEP_FORMATS, plot_sweep
 
         check_plot(Path(path), SWEEP_FORMATS, "sweep.svg")
         plot_sweep(self.record, Path(path))

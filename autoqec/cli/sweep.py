@@ -75,8 +75,8 @@ def command(
     from autoqec.comparing.sweep_task import SweepLimits
     from autoqec.comparing.sweeping import count_sweep, plan_sweep
     from autoqec.problem.environment import find_environment
+    from autoqec.reporting.pages.sweep_page import SWEEP_FORMATS, plot_sweep
     from autoqec.views.console import print_json
-    from autoqec.views.sweep_page import SWEEP_FORMATS, plot_sweep
     from autoqec.views.sweep_progress import SweepDisplay
     from autoqec.views.sweep_text import print_sweep, sweep_objects
 

@@ -22,9 +22,9 @@ from autoqec.compiled_once import say_compiling
 from autoqec.config import load_settings
 from autoqec.errors import AutoQECError, BudgetSpentError
 from autoqec.history import claim_round, close_claim, find_record, list_claims, list_runs, open_ledger
-from autoqec.plugins import load_plugins
+from autoqec.plugins import Registration, load_plugins
 from autoqec.sandbox.child import Child
-from autoqec.testing import make_tiny_lab
+from autoqec.testing import ScriptedAgent, make_tiny_lab, tiny_proposal
 
 HEAVY = ["torch", "stim", "pymatching", "ldpc", "anthropic", "optuna", "numba", "fusion_blossom", "scipy"]
 
@@ -326,8 +326,22 @@ def test_a_broken_plugin_is_listed_and_survived(lab, tmp_path):
 
 
 @pytest.mark.slow
-def test_compose_merges_and_judges_beside_the_parents(copied, capsys):
-    one, two = (item["branch"] for item in copied)
+def test_compose_merges_and_judges_beside_the_parents(autoqec_lab, monkeypatch, capsys):
+    """Two rounds that start from the base and write different files; which rounds a search forks is its own business."""
+    said = {"summary": "try both", "decision": "candidate"}
+    agent = ScriptedAgent(
+        {
+            "ideator": [{"text": "one idea"}, {"text": "another idea"}],
+            "coder": [tiny_proposal(4), tiny_proposal(2, "first_look")],
+            "analyst": [said] * 2,
+        }
+    )
+    registry = load_plugins()
+    registry.entries["agent", "scripted"] = Registration("agent", "scripted", lambda: agent, {}, "test", "test 0")
+    monkeypatch.setattr("autoqec.plugins.load_plugins", lambda: registry)
+    script = [word for role in ("ideator", "coder", "analyst") for word in (f"--{role}", "scripted")]
+    rounds = [json.loads(line) for line in printed(capsys, "round", "--rounds", "2", "--json", *script)[1].splitlines()]
+    one, two = (item["branch"] for item in rounds)
     made = json.loads(printed(capsys, "compose", one, two, "--json", "--text", "both")[1])
     assert (made["status"], made["compose"], made["hypothesis"]) == ("ok", "pure", "both")
     notes = json.loads(printed(capsys, "show", made["branch"], "--json")[1])["notes"]

@@ -12,6 +12,7 @@ import sys
 import time
 
 import pytest
+from open_files import open_files, opened_since
 
 from autoqec import history
 from autoqec.testing.whole_notes import notes_of_round
@@ -182,8 +183,8 @@ def test_two_writers_of_one_note_from_threads(lab, run, base):
 @pytest.mark.skipif(sys.platform != "linux", reason="counts on /proc")
 def test_no_file_is_left_open(lab, run, play):
     play()
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_files()
     for _ in range(5):
         play()
         history.read_history(lab)
-    assert len(os.listdir("/proc/self/fd")) <= before + 1
+    assert len(opened_since(before)) <= 1

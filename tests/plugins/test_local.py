@@ -8,6 +8,7 @@ import threading
 import pytest
 from autoqec_plugins.local import local_executor
 from autoqec_plugins.local.local_executor import LocalExecutor
+from open_files import open_files, opened_since
 
 from autoqec.sandbox.channel import ChannelClosed, Message
 from autoqec.sandbox.child import Child
@@ -49,11 +50,11 @@ def test_processes_that_cannot_all_be_made_leave_nothing(monkeypatch):
         made.append(Child(*arguments, **more))
         return made[-1]
 
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_files()
     monkeypatch.setattr(local_executor, "Child", scarce)
     with pytest.raises(OSError, match="unavailable"):
         LocalExecutor(jobs=3)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert opened_since(before) == []
     for child in made:
         with pytest.raises(ProcessLookupError):
             os.kill(child.pid, 0)
