@@ -72,6 +72,10 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
             "A pull request is not from the branch of a round, so there is nothing to judge (exit code 3).",
             "Open pull requests from branches `exp/<run>/<N>`; skip others in the workflow.",
         ),
+        "unfounded_figure": ErrorCode(
+            "A report or review would have quoted a figure that the record does not say; nothing was written.",
+            "Try again, in case the lab changed meanwhile; else report it.",
+        ),
         "plugin_failed": ErrorCode(
             "A plugin cannot be loaded, or raised.", "`autoqec plugins check`; `--traceback` shows where."
         ),

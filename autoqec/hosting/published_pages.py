@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from autoqec.counted_words import counted
 from autoqec.errors import AutoQECError
-from autoqec.reporting.blocks import Block, Code, Heading, Items, Link, Paragraph, joined, parts_of
+from autoqec.reporting.page_blocks import Block, Code, Heading, Items, Link, Paragraph, joined, parts_of
 from autoqec.reporting.lab_diagnoses import Diagnoses
 from autoqec.reporting.lab_sections import climb_blocks, front_blocks, lost_lines, rounds_grid
 from autoqec.reporting.markdown_text import written
