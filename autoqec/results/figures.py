@@ -11,6 +11,10 @@ from autoqec.results.statistics import delta_interval, ratio_interval
 from autoqec.results.stratified_counts import Counts
 
 
+#: The name of a ratio's interval in JSON objects.
+RATIO_CI = "ler_ratio_ci"
+
+
 @dataclass(frozen=True)
 class Gain:
     """The gain of one side over the other per shot: `ler_baseline - ler_candidate`, with its interval."""
