@@ -11,9 +11,9 @@ from autoqec.cli.lab import open_lab
 
 if TYPE_CHECKING:
     from autoqec.history import Ledger
-    from autoqec.hosting.sent_statuses import Sent
+    from autoqec.hosting.host_contract import Host
+    from autoqec.hosting.host_places import Place
     from autoqec.plugins import Registry
-    from autoqec.reporting.recorded_lab import RecordedLab
 
 
 @click.command()
@@ -38,11 +38,12 @@ def command(
     from autoqec.errors import UsageError
     from autoqec.history import PAGES_BRANCH, publish_pages, write_commit_words
     from autoqec.hosting.published_pages import pages_of
+    from autoqec.hosting.sent_statuses import send_statuses
     from autoqec.hosting.verdict_words import verdict_line
     from autoqec.plugins import load_plugins
     from autoqec.reporting.lab_diagnoses import read_diagnoses
     from autoqec.reporting.recorded_lab import read_lab
-    from autoqec.views.console import print_json
+    from autoqec.views.console import print_json, say
     from autoqec.views.sync_text import print_published
 
     if statuses and remote is None:
@@ -51,6 +52,7 @@ def command(
         )
     ledger, settings = open_lab()
     registry = load_plugins()
+    to = _host(ledger, registry, str(remote), host, api_url) if statuses else None
     lab = read_lab(ledger)
     files = pages_of(lab, read_diagnoses(lab, registry, settings))
     found = publish_pages(ledger, files, remote)
@@ -61,7 +63,7 @@ def command(
             str(each.row.commit): line for each in lab.rounds if each.row.commit and (line := verdict_line(each.row))
         }
         told["notes"] = write_commit_words(ledger, words)
-    sent = _statuses(ledger, registry, lab, str(remote), host, api_url) if statuses else None
+    sent = None if to is None else send_statuses(ledger, *to, lab.rounds, lambda name: say(f"status of {name}"))
     told["statuses"] = None if sent is None else {"new": sent.new, "known": sent.known, "left": sent.left}
     print_json([told]) if as_json else print_published(told)
     if sent is not None and sent.error is not None:
@@ -69,17 +71,12 @@ def command(
     return 0
 
 
-def _statuses(
-    ledger: Ledger, registry: Registry, lab: RecordedLab, remote: str, host: str | None, api_url: str | None
-) -> Sent:
-    """Set the statuses on the host of a remote."""
+def _host(ledger: Ledger, registry: Registry, remote: str, host: str | None, api_url: str | None) -> tuple[Host, Place]:
+    """The host of a remote, with its token, and the repository there."""
     import os
 
     from autoqec.history import remote_address
     from autoqec.hosting.host_places import find_host, place_of
-    from autoqec.hosting.sent_statuses import send_statuses
-    from autoqec.views.console import say
 
     place = place_of(remote_address(ledger, remote))
-    to = find_host(registry, place, os.environ, name=host, api_url=api_url)
-    return send_statuses(ledger, to, place, lab.rounds, lambda name: say(f"status of {name}"))
+    return find_host(registry, place, os.environ, name=host, api_url=api_url), place

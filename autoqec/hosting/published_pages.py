@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 
 from autoqec.counted_words import counted
 from autoqec.errors import AutoQECError
-from autoqec.reporting.page_blocks import Block, Code, Heading, Items, Link, Paragraph, joined, parts_of
 from autoqec.reporting.lab_diagnoses import Diagnoses
 from autoqec.reporting.lab_sections import climb_blocks, front_blocks, lost_lines, rounds_grid
 from autoqec.reporting.markdown_text import written
+from autoqec.reporting.page_blocks import Block, Code, Heading, Items, Link, Paragraph, joined, parts_of
 from autoqec.reporting.recorded_lab import RecordedEnvironment, RecordedLab, RecordedRound
 from autoqec.reporting.report_prose import facts_of, founded, three_sentences
 from autoqec.reporting.review_page import review_text

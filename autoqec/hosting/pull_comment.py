@@ -7,8 +7,8 @@ from pathlib import Path
 from autoqec.errors import AutoQECError
 from autoqec.history import Ledger
 from autoqec.hosting.judged_rounds import JudgedRound
-from autoqec.reporting.page_blocks import Block, Code, Items, Paragraph, Strong
 from autoqec.reporting.markdown_text import written
+from autoqec.reporting.page_blocks import Block, Code, Items, Paragraph, Strong
 from autoqec.reporting.recorded_lab import read_round
 from autoqec.reporting.review_page import review_text
 from autoqec.whole_files import explained

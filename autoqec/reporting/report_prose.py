@@ -9,6 +9,7 @@ from typing import Any
 from autoqec.errors import AutoQECError
 from autoqec.json_values import JsonObject
 from autoqec.reporting.recorded_lab import RecordedEnvironment, RecordedRound
+from autoqec.results.figures import RATIO_CI
 from autoqec.results.gap_share import GapShare
 from autoqec.results.quoted_figures import Named, Part, Quoted, Sentence, sentence, unfounded
 from autoqec.results.sought_found import OUTCOMES, Outcome, SoughtFound
@@ -109,7 +110,7 @@ def _best(found: SoughtFound, environment: RecordedEnvironment, key: str) -> Sen
         Quoted(rate_text(figures.ler_candidate, 5), name, "holdout.ler_candidate"), " where plain decoding has ",
         Quoted(rate_text(figures.ler_baseline, 5), name, "holdout.ler_baseline"), ": a ratio of ",
         Quoted(ratio_text(figures.ler_ratio, 3), name, "holdout.ler_ratio"),
-        _interval(name, "holdout.ler_ratio_ci", figures.ratio_interval, 3), " over ",
+        _interval(name, f"holdout.{RATIO_CI}", figures.ratio_interval, 3), " over ",
         Quoted(f"{figures.shots:,}", name, "holdout.shots"), where, worth, ".",
     )  # fmt: skip
 
@@ -121,7 +122,7 @@ def _nearest(found: SoughtFound) -> Sentence:
     return sentence(
         "No round is VERIFIED; the smallest ratio to plain decoding is ",
         Quoted(ratio_text(figures.ler_ratio, 3), name, "best.ler_ratio"),
-        _interval(name, "best.ler_ratio_ci", figures.ratio_interval, 3), " of ", Named(name), " over ",
+        _interval(name, f"best.{RATIO_CI}", figures.ratio_interval, 3), " of ", Named(name), " over ",
         Quoted(f"{figures.shots:,}", name, "best.shots"), " shots, and no verdict confirms it.",
     )  # fmt: skip
 

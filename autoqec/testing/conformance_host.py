@@ -128,10 +128,11 @@ def _check_sent(server: _Server, needed: list[str], method: str) -> None:
 
 
 def _check_refused(made: Callable[[], Host], what: str) -> None:
-    for method, call in (
-        ("set_status", lambda: made().set_status(_COMMIT, _STATUS)),
-        ("put_comment", lambda: made().put_comment(7, _MARKER, _TEXT)),
-    ):
+    calls: dict[str, Callable[[], None]] = {
+        "set_status": lambda: made().set_status(_COMMIT, _STATUS),
+        "put_comment": lambda: made().put_comment(7, _MARKER, _TEXT),
+    }
+    for method, call in calls.items():
         try:
             call()
         except AutoQECError as error:
