@@ -1,4 +1,4 @@
-"""The pages of `autoqec publish`: a front page, a page for each round and each run, and the report as one file of HTML.
+"""The pages of `autoqec publish`: a front page, and a page for each round and each run.
 
 They follow from the record alone, so that publishing again what has not changed makes no commit. Each page has a size that hosts
 still render, whatever the lab holds.
@@ -52,7 +52,6 @@ def _front_page(lab: RecordedLab, diagnoses: Diagnoses) -> str:
     if lab.rounds:
         runs = dict.fromkeys(each.row.run for each in lab.rounds)
         blocks += [Heading(2, "All rounds of each run"), Items([Link(run, f"rounds/{run}/README.md") for run in runs])]
-        blocks.append(Paragraph((Link("index.html", "index.html"), " has charts and every round in one file.")))
     blocks.append(
         Paragraph(
             ("Written by ", Code("autoqec publish"), " from the record in git, which counts where this page differs.")

@@ -49,7 +49,6 @@ def test_pages_are_rebuilt_with_a_commit_only_if_something_changed(hosted, lab, 
     assert files_of(lab) == {
         ".autoqec-log",
         "README.md",
-        "index.html",
         f"rounds/{hosted.run}/README.md",
         f"rounds/{hosted.run}/1.md",
         f"rounds/{hosted.run}/2.md",
