@@ -43,14 +43,22 @@ def look_of(place: int) -> dict[str, Any]:
     }
 
 
-def check_plot(path: Path, formats: tuple[str, ...] = FORMATS, example: str = "comparison.png") -> None:
+def check_plot(
+    path: Path, formats: tuple[str, ...] = FORMATS, example: str = "--plot comparison.png", option: str = "--plot"
+) -> None:
     """Refuse, before any work begins, a plot that cannot be written.
+
+    Args:
+        path: The file.
+        formats: The extensions that it may have.
+        example: What to write instead.
+        option: The option that names it.
 
     Raises:
         UsageError: The format is unknown, or it cannot be written there.
     """
     if path.suffix not in formats:
-        raise UsageError(f"--plot {path}: the file must end in {', '.join(formats)}", hint=f"--plot {example}")
+        raise UsageError(f"{option} {path}: the file must end in {', '.join(formats)}", hint=example)
     require_place(path)
 
 
