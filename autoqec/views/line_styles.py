@@ -112,7 +112,7 @@ def log_ticks(axis: Any, span: float, numbers: Callable[[float], str] | None = N
 def power_of_ten(value: float) -> str:
     """A power of ten in few letters, such as 10⁻³; any other number in figures."""
     exponent = round(log10(value)) if value > 0 else 0
-    if not isclose(value, 10.0**exponent) or -2 <= exponent <= 3:
+    if not isclose(value, 10.0**exponent) or 0 <= exponent <= 3:
         return f"{value:g}"
     return f"10{str(exponent).translate(_SUPERSCRIPTS)}"
 

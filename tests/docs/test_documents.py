@@ -11,8 +11,9 @@ from collections import Counter
 import click
 import pytest
 import yaml
-from document_blocks import DOCUMENTS, ROOT, blocks, examples, outputs
+from document_blocks import DOCUMENTS, ROOT, blocks, examples, outputs, pictures
 from field_tables import field_tables
+from golden_svg import difference
 from settings_page import settings_page
 
 from autoqec.cli.main import cli
@@ -191,6 +192,14 @@ def test_what_the_documents_show_is_what_the_program_prints(document, tmp_path):
 @pytest.mark.parametrize("document", _with_examples(slow=True), ids=shown)
 def test_examples_that_take_longer_run_too(document, tmp_path):
     _same(document, tmp_path, slow=True)
+
+
+def test_the_pictures_of_the_readme_are_what_the_program_draws(tmp_path):
+    """If this fails: python tests/docs/document_blocks.py README.md, and look at the pictures."""
+    found = pictures(ROOT / "README.md")
+    assert [picture.chart for picture in found] == ["climb", "front", "rates"]
+    for picture in found:
+        assert difference(picture.drawn(tmp_path), picture.file.read_text()) is None, picture.file.name
 
 
 def _anchors(path):
