@@ -16,8 +16,8 @@ A comment on the line above an image says how it was drawn:
 LAB is `recorded` (the README's), `own-circuit` (the tutorial's), `killed` (training had no time), or `new` (just made).
 The examples of one document that name one lab run in one copy of it, from top to bottom. `$run` is the lab's run.
 
-`python tests/docs/document_blocks.py` writes what the program prints and draws today into all documents. `record_labs.py` makes the labs
-anew.
+`python tests/docs/document_blocks.py` writes what the program prints and draws today into all documents.
+`record_labs.py` makes the labs anew.
 """
 
 from __future__ import annotations
