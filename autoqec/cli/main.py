@@ -41,6 +41,7 @@ COMMANDS = {
     "diagnose": "Explain why rounds failed or stalled, and what to do about it.",
     "fsck": "Check the lab's record, and repair what is safe to repair.",
     "archive": "Archive a finished run; prune weights.",
+    "drop": "Take a run or round that was a mistake out of the lists, or bring it back.",
     "sweep": "Count failures of decoders over a family of environments; Λ and thresholds.",
     "env": "List, check or create environments.",
     "plugins": "List installed agents, decoders, verifiers, stages and codes.",

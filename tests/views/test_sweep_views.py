@@ -160,20 +160,22 @@ def test_progress_is_a_line_for_each_point_that_is_over(capsys):
     now = [0.0]
     with SweepDisplay(clock=lambda: now[0]) as display:
         event = SweepProgress(0, 4, "mwpm", "distance = 3", 0, 0)
-        display.show(event)
-        display.show(replace(event, shots=64, errors=1))
-        now[0] = 31.0
-        display.show(replace(event, shots=640, errors=12))
+        display.event(event)
+        display.event(replace(event, shots=64, errors=1))
+        now[0] = 61.0
+        display.event(replace(event, shots=640, errors=12))
         for _ in range(2):
-            display.show(replace(event, done=1, shots=700, errors=100, ended="relative_error"))
-        display.show(replace(event, done=2, decoder="osd", problem="does not fit"))
-        display.show(SweepProgress(2, 4, message="a row was removed"))
+            display.event(replace(event, done=1, shots=700, errors=100, ended="relative_error"))
+        display.event(replace(event, done=2, decoder="osd", problem="does not fit"))
+        display.event(SweepProgress(2, 4, message="a row was removed"))
     assert capsys.readouterr().err.splitlines() == [
-        "0/4 mwpm, distance = 3: 12 of 640 shots failed, not done",
+        "counting",
+        "0/4 mwpm, distance = 3: 12 of 640 shots failed",
         "1/4 mwpm, distance = 3: 100 of 700 shots failed",
         "2/4 osd, distance = 3: left out: does not fit",
         "a row was removed",
+        "counting: done in 61 s",
     ]
     with SweepDisplay(quiet=True) as display:
-        display.show(replace(event, ended="max_shots", shots=3))
+        display.event(replace(event, ended="max_shots", shots=3))
     assert capsys.readouterr().err == ""
