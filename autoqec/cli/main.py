@@ -36,6 +36,7 @@ COMMANDS = {
     "pareto": "Show the Pareto front of verified rounds.",
     "plot": "Draw one picture of the record, with its numbers as CSV.",
     "report": "Write a report of a lab, a run or an environment.",
+    "review": "Compare two rounds for a review.",
     "verify": "Judge a round again, on fresh shots.",
     "compare": "Compare any decoders on the same fresh shots of any circuit.",
     "diagnose": "Explain why rounds failed or stalled, and what to do about it.",
