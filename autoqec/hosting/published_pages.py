@@ -40,7 +40,7 @@ def pages_of(lab: RecordedLab, diagnoses: Diagnoses) -> dict[str, bytes]:
         runs.setdefault(found.row.run, []).append(found)
         files[f"rounds/{found.name}.md"] = _round_page(found)
     files |= {f"rounds/{run}/README.md": _run_page(run, rounds) for run, rounds in runs.items()}
-    return {path: text.encode() for path, text in files.items()}
+    return {path: text.encode("utf-8", "replace") for path, text in files.items()}
 
 
 def _front_page(lab: RecordedLab, diagnoses: Diagnoses) -> str:

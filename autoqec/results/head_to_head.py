@@ -121,12 +121,13 @@ def head_to_head_words(a: Point, b: Point, counts: PairedCounts, alpha: float) -
 def open_pairs(members: Sequence[Member], words: Words) -> list[tuple[Point, Point]]:
     """The undecided pairs (a, b) of a front: a costs no more than b and may gain as much."""
     points = [member.point for member in members]
-    found: list[tuple[Point, Point]] = []
+    found: dict[tuple[str, str], tuple[Point, Point]] = {}  # by name: of a long front, points take long to compare
     for b in points:
         for a in points:
-            if _is_rival(a, b) and (a.name, b.name) not in words and (b, a) not in found:
-                found.append((a, b))
-    return found
+            pair = a.name, b.name
+            if _is_rival(a, b) and pair not in words and pair[::-1] not in found:
+                found[pair] = a, b
+    return list(found.values())
 
 
 def settle(members: Sequence[Member], words: Words) -> list[Member]:

@@ -63,6 +63,22 @@ def test_pages_are_rebuilt_with_a_commit_only_if_something_changed(hosted, lab, 
     assert git(lab, "rev-parse", "autoqec-log^") == first["commit"]
 
 
+def test_it_says_what_it_did(hosted, lab, capsys):
+    assert run(["publish", "origin", "--notes"]) == 0
+    commit = git(lab, "rev-parse", "autoqec-log")[:10]
+    assert capsys.readouterr().out.splitlines() == [
+        f"autoqec-log: 2 rounds, now at {commit}",
+        "origin: sent",
+        "refs/notes/commits: 2 notes changed; to send them: git push REMOTE refs/notes/commits",
+    ]
+    assert run(["publish", "origin", "--notes"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"autoqec-log: 2 rounds, still at {commit}",
+        "origin: has it already",
+        "refs/notes/commits: 0 notes changed",
+    ]
+
+
 def test_every_link_leads_to_a_page(hosted, lab, capsys):
     published(capsys)
     there = files_of(lab)
