@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from autoqec.counted_words import counted
 from autoqec.errors import AutoQECError
@@ -23,8 +24,10 @@ from autoqec.reporting.round_sections import anchor_of
 #: Rounds in a table of the front page, and in a page of a run: hosts show no page over half a megabyte.
 _ROUNDS, _ROUNDS_OF_RUN = 100, 1000
 
-#: Characters of a round's page, and how many failed rounds the front page tells about.
-_PAGE, _LOST = 20_000, 50
+#: Characters of a round's page, and of any other one.
+_PAGE, _LONGEST = 20_000, 400_000
+
+_CUT = ("This page is cut here, so that hosts still show it. The whole is in ", Code("autoqec report"), ".")
 
 
 def pages_of(lab: RecordedLab, diagnoses: Diagnoses) -> dict[str, bytes]:
@@ -73,12 +76,10 @@ def _environment(environment: RecordedEnvironment, diagnoses: Diagnoses, names: 
     if len(newest) < len(environment.rounds):
         yield Paragraph(f"The newest {len(newest):,} of {counted(len(environment.rounds), 'round')}.")
     yield rounds_grid(newest, names)
-    lost = [*lost_lines(environment, diagnoses, names)]
+    lost = [*lost_lines(replace(environment, rounds=newest), diagnoses, names)]
     if lost:
-        yield Heading(3, "Failed, ignored and unfinished rounds")
-        yield Items(lost[-_LOST:])
-    if len(lost) > _LOST:
-        yield Paragraph(f"And {len(lost) - _LOST:,} more, on the pages of the runs.")
+        yield Heading(3, "Failed, ignored and unfinished ones of these")
+        yield Items(lost)
 
 
 def _run_page(run: str, rounds: Sequence[RecordedRound]) -> str:
@@ -111,4 +112,7 @@ def _linked(page: str, rounds: Sequence[RecordedRound], above: str) -> str:
     Text of others cannot look like such a link, because the writer of Markdown breaks up every bracket in it.
     """
     places = {anchor_of(each.name): f"{above}{each.name}.md" for each in rounds}
-    return re.sub(r"\]\(#([\w-]+)\)", lambda link: f"]({places.get(link[1], f'#{link[1]}')})", page)
+    whole = re.sub(r"\]\(#([\w-]+)\)", lambda link: f"]({places.get(link[1], f'#{link[1]}')})", page)
+    if len(whole) <= _LONGEST:
+        return whole
+    return f"{whole[: whole.rfind(chr(10), 0, _LONGEST)]}\n\n{written([Paragraph(_CUT)])}"

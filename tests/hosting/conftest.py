@@ -94,7 +94,7 @@ class Jobs:
         """Run a job of GitHub's or Gitea's CI; returns the exit codes of its steps."""
         workflow = yaml.safe_load((self.served.folder / f".{self.host}/workflows/autoqec.yml").read_text())
         job, place = workflow["jobs"][name], self.folder / name
-        place.mkdir()
+        place.mkdir(exist_ok=True)
         api = {"github": "/api/v3", "gitea": "/api/v1"}[self.host]
         files = {key: place / key.lower() for key in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
         variables = {key: str(file) for key, file in files.items()} | {

@@ -10,6 +10,7 @@ import pytest
 from autoqec.cli.main import run
 from autoqec.history import open_ledger, publish_pages, write_commit_words
 from autoqec.history.sync import pages_branch
+from autoqec.testing import figures, record_round, record_run
 
 
 def git(folder, *args):
@@ -191,6 +192,52 @@ def test_a_lab_with_damaged_records_is_published(hosted, lab, capsys):
     code, told, _ = published(capsys)
     assert (code, told["new"]) == (0, True)
     assert f"rounds/{hosted.run}/1.md" in files_of(lab)
+
+
+HOSTILE = "](#round-many-1) <script>x</script> @everyone ![p](https://evil.example/p) ``` | a | /close #1 <!-- x"
+
+
+def many_rounds(folder, count):
+    """A lab whose rounds were recorded and never run, with text that wants to be markup."""
+    assert run(["init", str(folder)]) == 0
+    ledger = open_ledger(folder)
+    found = record_run(ledger, "many")
+    for number in range(count):
+        verdict = {"verdict": "VERIFIED", "reason": "better", **figures()} if number % 2 else None
+        record_round(ledger, found, {"a.yaml": b"x: 1\n"}, hypothesis=HOSTILE, metrics=figures(), verdict=verdict)
+    return ledger
+
+
+def test_text_of_agents_is_no_markup_on_any_page(tmp_path, monkeypatch, capsys):
+    many_rounds(tmp_path / "lab", 3)
+    monkeypatch.chdir(tmp_path / "lab")
+    assert published(capsys)[0] == 0
+    for page in files_of(".") - {".autoqec-log", "index.html"}:
+        text = re.sub(r"```.*?```", "", show(".", page), flags=re.DOTALL)
+        assert "everyone" in show(".", page) or page.endswith("README.md")
+        for word in (r"[^\\]<script", "@everyone", r"[^\\]!\[", r"[^\\]\]\(https?:", r"(?m)^/close", r"#1\b(?!\.md)"):
+            assert re.search(word, text) is None, f"{page}: {word}"
+        for link in re.findall(r"[^\\]\]\(([^)]*)\)", text):
+            assert re.fullmatch(r"[\w./-]+|#[\w-]+", link), f"{page}: {link}"
+
+
+def test_pages_stay_short_in_a_long_lab(tmp_path, monkeypatch, capsys):
+    many_rounds(tmp_path / "lab", 5)
+    monkeypatch.chdir(tmp_path / "lab")
+    for limit, most in (("_ROUNDS", 2), ("_ROUNDS_OF_RUN", 3), ("_PAGE", 3000)):
+        monkeypatch.setattr(f"autoqec.hosting.published_pages.{limit}", most)
+    assert published(capsys)[0] == 0
+    front, rounds = show(".", "README.md"), show(".", "rounds/many/README.md")
+    assert "The newest 2 of 5 rounds." in front
+    assert front.count(", without a verdict") == 1
+    assert "The newest 3 of 5 rounds; each has a page in this folder." in rounds
+    assert len(show(".", "rounds/many/2.md")) <= 3100
+    assert len(files_of(".") - {"index.html"}) == 5 + 3
+    monkeypatch.setattr("autoqec.hosting.published_pages._LONGEST", 400)
+    assert published(capsys)[0] == 0
+    for page in ("README.md", "rounds/many/README.md"):
+        assert len(show(".", page)) <= 600
+        assert show(".", page).endswith("The whole is in `autoqec report`.")
 
 
 # -- lines in git's own notes

@@ -15,6 +15,10 @@ from autoqec.hosting.host_contract import CONTEXT
 from autoqec.hosting.pull_comment import MARKER
 
 
+def git(folder, *args):
+    return subprocess.run(["git", "-C", str(folder), *args], capture_output=True, text=True, check=True).stdout.strip()
+
+
 def workflow(host):
     return yaml.safe_load(ci_files(host)[f".{host}/workflows/autoqec.yml"])
 
@@ -64,6 +68,7 @@ def test_gitlab_runs_on_the_default_branch_only():
     made = yaml.safe_load(ci_files("gitlab")[".gitlab/autoqec.yml"])
     rule = made[".autoqec"]["rules"][0]["if"]
     assert '$CI_PIPELINE_SOURCE == "trigger" && $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH' in rule
+    assert made[".autoqec"]["variables"]["GIT_STRATEGY"] == "clone"
     judge = made["autoqec-judge"]["script"][0]
     assert judge.startswith("env --unset=CI_JOB_TOKEN --unset=AUTOQEC_HOST_TOKEN python3 -m autoqec ci judge")
     assert made["autoqec-tell"]["environment"]["name"] == "autoqec-tell"
@@ -73,6 +78,10 @@ def test_gitlab_runs_on_the_default_branch_only():
 def test_a_branch_with_more_than_the_round_is_not_judged_and_the_host_says_so(served, jobs):
     """Nothing is drawn again here, so that this is quick; the rest of the way is that of every pull request."""
     made = jobs("github", commit="ab" * 20)
+    for part in ("judge", "tell"):  # a runner that keeps its folder between jobs
+        (made.folder / part).mkdir()
+        git(made.folder / part, "init", "--quiet", "lab")
+        git(made.folder / part / "lab", "config", "core.bare", "true")
     assert made.actions("judge") == [0, 0, 0, 0]
     result = json.loads(made.outputs["judge"]["judged"])
     assert (result["state"], result["replayed"]) == ("error", False)
