@@ -32,7 +32,7 @@ COMMANDS = {
     "agents": "List agents, compare them, or reply in their place.",
     "compose": "Merge rounds into a new one, and score it beside them.",
     "log": "List rounds with their results.",
-    "show": "Show one round in full.",
+    "show": "Show one round: what it tried, what came out, what it changed.",
     "pareto": "Show the Pareto front of verified rounds.",
     "verify": "Judge a round again, on fresh shots.",
     "compare": "Compare any decoders on the same fresh shots of any circuit.",
