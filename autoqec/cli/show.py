@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 @click.argument("round_name", metavar="ROUND")
 @click.option("--full", is_flag=True, help="Print all counts of the verdict too, with their formulas.")
 @click.option("--trace", is_flag=True, help="Show prompts, replies and usage of the round's agents.")
+@click.option(
+    "--markdown", is_flag=True, help="Print a review in one page of Markdown, for a pull request or a comment."
+)
 @options.json_option
-def command(round_name: str, full: bool, trace: bool, as_json: bool) -> int:
+def command(round_name: str, full: bool, trace: bool, markdown: bool, as_json: bool) -> int:
     """Show one round: what it tried, what came out, what that is worth; then its figures, and what it changed.
 
     ROUND is exp/<run>/<N> or <run>/<N>. --full adds the verdict with its formulas, so that you can check it by hand.
@@ -34,6 +37,8 @@ def command(round_name: str, full: bool, trace: bool, as_json: bool) -> int:
     run, number = parse_round_name(round_name)
     if trace:
         return _trace(ledger, run, number, as_json)
+    if markdown:
+        return _review(ledger, round_name)
     record = find_record(ledger, run, number)
     row = find_row(ledger, run, number)
     results, conflicts = read_results(record), disagreements(record)
@@ -48,6 +53,15 @@ def command(round_name: str, full: bool, trace: bool, as_json: bool) -> int:
         diff = candidate_diff(before, read_candidate(ledger, record.commit))
     trust = record.trust.in_words if record.trust else None
     print_round(row, RoundDetails(results, record.body, diff, conflicts, trust), full=full)
+    return 0
+
+
+def _review(ledger: Ledger, round_name: str) -> int:
+    from autoqec.reporting.recorded_lab import read_round
+    from autoqec.reporting.review_page import review_text
+    from autoqec.views.console import print_lines
+
+    print_lines([review_text(read_round(ledger, round_name)).rstrip("\n")])
     return 0
 
 
