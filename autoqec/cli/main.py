@@ -34,6 +34,7 @@ COMMANDS = {
     "log": "List rounds with their results.",
     "show": "Show one round: what it tried, what came out, what it changed.",
     "pareto": "Show the Pareto front of verified rounds.",
+    "plot": "Draw one picture of the record, with its numbers as CSV.",
     "report": "Write a report of a lab, a run or an environment.",
     "verify": "Judge a round again, on fresh shots.",
     "compare": "Compare any decoders on the same fresh shots of any circuit.",
