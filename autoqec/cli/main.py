@@ -66,6 +66,7 @@ def module_of(name: str) -> str:
 
 
 _EPILOG = (
+    "New here? `autoqec init DIR` makes a lab and says what comes next, in six lines. "
     "Plugins may add commands; `autoqec plugins` lists them. "
     "Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 budget spent, 130 interrupted."
 )
