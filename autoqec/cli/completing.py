@@ -1,0 +1,104 @@
+"""Answers a shell that completes a command line: a line for each value, `kind`, `value` and help with tabs between.
+
+Kinds: `plain`; `part`, after which the shell adds no space; `file` and `dir`, which the shell completes itself. A key press
+must never print an error or leave anything behind: whatever goes wrong, the answer is empty and the exit code 0.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import redirect_stderr, suppress
+from functools import partial
+from typing import NamedTuple
+
+import click
+from click.shell_completion import CompletionItem, ShellComplete, split_arg_string
+
+from autoqec.cli.completed_names import FILES, GOES_ON, NAMES_OR_FILES, Names, harmless, names_of
+
+#: Set by the scripts of `autoqec completion`: the shell's name.
+SHELL_VARIABLE = "_AUTOQEC_COMPLETE"
+
+_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=.*", re.DOTALL)
+
+
+class Answer(NamedTuple):
+    """One value of an answer; see the module."""
+
+    kind: str
+    value: str
+    help: str = ""
+
+
+def answer_shell(shell: str) -> int:
+    """Print what completes the line in `COMP_LINE`, up to the cursor. Returns the exit code, which is 0."""
+    try:
+        with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere):
+            line, breaks = os.environ.get("COMP_LINE", ""), os.environ.get("COMP_BREAKS", "")
+            answers = list(completions(line, breaks if shell == "bash" else ""))
+            text = "".join(f"{each.kind}\t{each.value}\t{each.help}\n" for each in answers)
+            sys.stdout.buffer.write(text.encode("utf-8", "replace"))
+            sys.stdout.flush()
+    except BaseException:
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nothing is said when the stream is closed
+    return 0
+
+
+def completions(line: str, breaks: str = "") -> Iterator[Answer]:
+    """Yield what completes a command line.
+
+    Args:
+        line: The line up to the cursor, the command's name included.
+        breaks: Characters at which the shell begins a new word within ours, as bash does at `:` and `=`.
+    """
+    from autoqec.cli.main import COMMANDS, cli
+
+    words = split_arg_string(line)
+    while words and _ASSIGNMENT.fullmatch(words[0]):
+        words.pop(0)
+    begun = words.pop() if words and not line[-1:].isspace() else ""
+    named = next((word for word in words[1:] if not word.startswith("-")), None)
+    if not words or (named is not None and named not in COMMANDS):
+        return
+    head, given, _ = begun.partition("=") if begun.startswith("--") else ("", "", "")
+    lead = head + given if given else ""
+    cut = 1 + max((begun.rfind(each) for each in ":=" if each in breaks), default=-1)
+    for item in ShellComplete(cli, {}, "autoqec", SHELL_VARIABLE).get_completions(words[1:], begun):
+        if item.type != "plain":
+            yield Answer(item.type, "")
+            continue
+        value = lead + str(item.value)
+        if value.casefold().startswith(begun.casefold()):
+            kind = "part" if value.endswith(GOES_ON) else "plain"
+            yield Answer(kind, value[cut:], " ".join((item.help or "").split()))
+
+
+def complete_names(command: click.Command, path: str) -> None:
+    """Have the parameters of a command complete the names that they take.
+
+    Args:
+        command: The command; its parameters change, so only a process that completes calls this.
+        path: How it is called, without `autoqec`.
+    """
+    for parameter in command.params:
+        names = names_of(path, str(parameter.name))
+        known = type(parameter.type) is not type(click.STRING)
+        if known or (names is None and parameter.name not in FILES):
+            continue
+        files = parameter.name in FILES | NAMES_OR_FILES or f"{path} {parameter.name}" in NAMES_OR_FILES
+        parameter.shell_complete = partial(_named, names, files)  # type: ignore[method-assign]
+
+
+def _named(names: Names | None, files: bool, ctx: click.Context, begun: str) -> list[CompletionItem]:
+    found = [] if names is None else list(dict.fromkeys(filter(partial(_fits, begun), names(ctx, begun))))
+    if not found and files:
+        return [CompletionItem("", type="file")]
+    return [CompletionItem(name) for name in found]
+
+
+def _fits(begun: str, name: str) -> bool:
+    return name.startswith(begun) and harmless(name)
