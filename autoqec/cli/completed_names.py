@@ -63,6 +63,13 @@ def _runs_or_rounds(ctx: click.Context, begun: str) -> Iterator[str]:
     yield from (each.name for each in list_dropped(open_ledger(".")))  # what `drop --restore` brings back
 
 
+def _two_rounds(ctx: click.Context, begun: str) -> Iterator[str]:
+    """`BASE..ROUND`."""
+    base, dots, other = begun.partition("..")
+    lead = base + dots if dots else ""
+    yield from (lead + name for name in _rounds(ctx, other if dots else begun))
+
+
 def _environments(ctx: click.Context, begun: str) -> Iterator[str]:
     from autoqec.cli.lab import ENVIRONMENTS_HERE, folder_of_lab_here
     from autoqec.problem.environment import builtin_environments
@@ -127,13 +134,15 @@ _agents = partial(_registered, kind="agent")
 #: What each parameter of a command names, by the parameter's name; or by the command's path and it, if that means several things.
 NAMES: Mapping[str, Names] = {
     **dict.fromkeys(("run", "run_name"), _runs),
-    **dict.fromkeys(("round_name", "rounds", "origin", "abandon", "where", "base", "other"), _rounds),
+    **dict.fromkeys(("round_name", "rounds", "origin", "abandon", "where"), _rounds),
     **dict.fromkeys(("env", "like"), _environments),
     **dict.fromkeys(("ideator", "coder", "analyst"), _agents),
     **dict.fromkeys(("decoders", "baseline", "gated"), _decoders),
     **dict.fromkeys(("remote", "claim_remote"), _remotes),
     "drop name": _runs_or_rounds,
     "diagnose name": _runs_or_rounds,
+    "plot names": _runs_or_rounds,
+    "review rounds": _two_rounds,
     "plugins new name": partial(_words, words=()),
     "agents": partial(_listed, names=_agents),
     "profile": _profiles,
