@@ -13,7 +13,7 @@
   };
   for (const box of document.querySelectorAll(".chart")) {
     const points = [];
-    for (const title of box.querySelectorAll("g > title")) {
+    for (const title of box.querySelectorAll("svg title")) {
       points.push({ element: title.parentNode, text: title.textContent });
       title.remove();
     }

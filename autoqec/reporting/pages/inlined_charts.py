@@ -22,7 +22,7 @@ _ELEMENTS = frozenset(
     ("svg", "g", "defs", "clipPath", "path", "use", "text", "tspan", "title", "rect", "line", "circle", "polyline", "polygon")
 )  # fmt: skip
 _ATTRIBUTES = frozenset(
-    ("id", "class", "d", "x", "y", "x1", "x2", "y1", "y2", "cx", "cy", "r", "width", "height", "points", "transform", "viewBox",
+    ("id", "class", "d", "x", "y", "x1", "x2", "y1", "y2", "cx", "cy", "r", "width", "height", "points", "transform", "viewBox", "data-round",
      "clip-path", "style", "fill", "stroke")
 )  # fmt: skip
 
