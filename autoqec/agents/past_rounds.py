@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
 from typing import Any
 
 from autoqec.agents.agent_contract import PastRound
@@ -42,7 +41,7 @@ def past_round(
         summary=analysis.summary if analysis else "",
         next_seed=analysis.next_seed if analysis else "",
         **_judged(verdict),
-        seconds=_seconds(record),
+        seconds=record.claim.seconds if record.claim else None,
         code=record.claim.code if record.claim else "",
         about=record.claim.about if record.claim else {},
     )
@@ -68,16 +67,6 @@ def _judged(verdict: Verdict | None) -> dict[str, Any]:
 def _names(value: Any) -> tuple[str, ...]:
     """The rounds a report names; a damaged one names none."""
     return tuple(each for each in value if isinstance(each, str)) if isinstance(value, list) else ()
-
-
-def _seconds(record: RoundRecord) -> float | None:
-    claim = record.claim
-    if claim is None or claim.closed is None:
-        return None
-    try:
-        return (datetime.fromisoformat(claim.closed) - datetime.fromisoformat(claim.started)).total_seconds()
-    except (ValueError, TypeError):
-        return None  # a damaged claim
 
 
 def past_rounds(

@@ -10,17 +10,7 @@ from autoqec.cli import shared_options as options
 from autoqec.cli.lab import open_history
 
 if TYPE_CHECKING:
-    from autoqec.history import Ledger, RoundRecord
-
-
-def _trust_words(record: RoundRecord) -> str | None:
-    """Say in words what the verdict of a round is worth."""
-    found = record.trust
-    if found is None:
-        return None
-    if found.state == "signed":
-        return f"signed {found.why}"
-    return f"{found.state}{'' if found.counts else ', does not count'}: {found.why}"
+    from autoqec.history import Ledger
 
 
 @click.command()
@@ -52,7 +42,9 @@ def command(round_name: str, trace: bool, as_json: bool) -> int:
     if record.commit:
         before = read_candidate(ledger, record.parents[0]) if record.parents else {}
         diff = candidate_diff(before, read_candidate(ledger, record.commit))
-    print_round(row, RoundDetails(results, record.body, diff, conflicts, _trust_words(record)))
+    print_round(
+        row, RoundDetails(results, record.body, diff, conflicts, record.trust.in_words if record.trust else None)
+    )
     return 0
 
 

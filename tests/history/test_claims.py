@@ -187,3 +187,12 @@ def test_claims_that_do_not_fit_are_refused(change, lab, run, git):
     git("update-ref", "refs/autoqec/claims/depol-abcd/1", git("hash-object", "-w", "--stdin", stdin=text).strip())
     with pytest.raises(AutoQECError, match="refs/autoqec/claims/depol-abcd/1"):
         history.list_claims(lab)
+
+
+@pytest.mark.parametrize(
+    ("closed", "seconds"),
+    [("2026-01-01T00:01:30.500000Z", 90.5), (None, None), ("2025-12-31T00:00:00Z", None), ("soon", None), (7, None)],
+)
+def test_a_claim_says_how_long_the_round_took_if_its_times_can_be(closed, seconds):
+    claim = history.Claim("r", 1, "0" * 32, "closed", "h", 1, "b", "2026-01-01T00:00:00Z", closed=closed)
+    assert claim.seconds == seconds

@@ -1,16 +1,23 @@
 """Reports read a lab once: its rounds by environment, with what `log` and `pareto` say of them."""
 
 import json
+import shutil
 import subprocess
 
 import pytest
 
 from autoqec.errors import NotFoundError, UsageError
-from autoqec.history import open_ledger, read_history
+from autoqec.history import attach, open_ledger, read_history
 from autoqec.reporting.recorded_lab import only_environment, read_lab, read_round
+from autoqec.results.lab_front import Front
 from autoqec.testing import figures, make_tiny_lab, record_round, record_run
 from autoqec.views.front_json import front_rows
 from autoqec.views.log_lines import read_lines
+
+
+def object_of(ledger, oid):
+    """The file of a loose object."""
+    return ledger.git_dir / "objects" / oid[:2] / oid[2:]
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +60,49 @@ def test_a_round_shows_what_it_changed(ledger):
     changed = read_round(ledger, "tiny-abcd/2")
     assert "-mode: weights\n+mode: hard_flip" in changed.diff
     assert changed.results.verdict.verdict == "FAILED"
+
+
+def test_it_says_what_each_round_took_and_how_it_came_out(ledger):
+    environment = only_environment(read_lab(ledger))
+    assert [each.outcome for each in environment.rounds] == ["VERIFIED", "FAILED", "open"]
+    spent = [each.spent for each in environment.rounds]
+    assert [each.untimed for each in spent] == [0, 0, 1]
+    assert spent[0].train_seconds == environment.rounds[0].results.metrics.costs.train_seconds
+    assert environment.climb[-1].spent == environment.found.spent == spent[0] + spent[1] + spent[2]
+    assert [(point.rounds, point.best.round) for point in environment.climb] == [(n, "tiny-abcd/1") for n in (1, 2, 2)]
+    assert environment.rounds[0].trust == "unsigned: it has no signature"
+    assert environment.found.outcomes == {"VERIFIED": 1, "FAILED": 1, "open": 1}
+    assert "decoder: mwpm" in environment.text
+    assert environment.key.startswith("tiny@")
+
+
+def test_the_best_round_is_one_of_those_reported(ledger, tmp_path):
+    shutil.copytree(ledger.workdir, tmp_path / "lab")
+    both = open_ledger(tmp_path / "lab")
+    told = figures(delta_ler=0.001, delta_ler_ci=[0.0005, 0.0015], flops_per_shot=2000, params=20)
+    verdict = {"verdict": "VERIFIED", "reason": "better", **told}
+    record_round(both, record_run(both, "worse-abcd"), {"output.yaml": b"x: 1\n"}, metrics=told, verdict=verdict)
+    assert only_environment(read_lab(both)).best.round == "tiny-abcd/1"
+    alone = only_environment(read_lab(both, run="worse-abcd"))
+    assert alone.best.round == alone.found.best.round == alone.climb[0].best.round == "worse-abcd/1"
+    assert alone.rounds[0].row.best_so_far.round == "tiny-abcd/1"  # what `log` says of it
+
+
+def test_a_damaged_lab_is_read_and_says_what_it_lacks(ledger, tmp_path):
+    shutil.copytree(ledger.workdir, tmp_path / "lab")
+    damaged = open_ledger(tmp_path / "lab")
+    (tree,) = (each for each in read_history(damaged) if each.number == 1)
+    attach(damaged, "traces", "tiny-abcd", 2, {"calls/coder-1.json": b'{"round": 2, "seconds": "long"}'})
+    object_of(damaged, tree.commit).unlink()
+    lab = read_lab(open_ledger(tmp_path / "lab"))
+    first, second, _ = lab.rounds
+    assert first.row.problems
+    assert any(
+        "there is no front: refs/heads/exp/tiny-abcd/1" in each for one in lab.environments for each in one.left_out
+    )
+    assert all(environment.front == Front() for environment in lab.environments)
+    assert second.spent.unread == 1
+    assert "refs/autoqec/traces/tiny-abcd/2" in second.calls
 
 
 def test_what_is_not_there_is_named(ledger):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import uuid
 from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import datetime
 from typing import Any
 
 from autoqec.errors import AutoQECError, NotFoundError
@@ -73,6 +74,15 @@ class Claim:
         """The number at the time of the claim, as in the commit's trailers; differs from `number` if renumbered."""
         first = self.details.get("renumbered_from")
         return first if isinstance(first, int) else self.number
+
+    @property
+    def seconds(self) -> float | None:
+        """Wall-clock seconds from claim to close, waiting included; None before it is closed, or if its times are damaged."""
+        try:
+            took = (datetime.fromisoformat(self.closed or "") - datetime.fromisoformat(self.started)).total_seconds()
+        except (ValueError, TypeError):
+            return None
+        return took if took >= 0 else None  # anybody can write a claim
 
     @property
     def code(self) -> str:

@@ -117,6 +117,13 @@ class Standing:
         """Orders lines that count: a signed one has more authority than an unsigned one."""
         return 2 if self.state == "signed" else 1 if self.counts else 0
 
+    @property
+    def in_words(self) -> str:
+        """What the line is worth, and why."""
+        if self.state == "signed":
+            return f"signed {self.why}"
+        return f"{self.state}{'' if self.counts else ', does not count'}: {self.why}"
+
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
         return {"state": self.state, "why": self.why}
