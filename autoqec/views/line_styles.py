@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import isclose, log10
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,14 @@ if TYPE_CHECKING:
 LINES = ("-", "--", ":", "-.")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 COLOURS = ("#000000", "#0072b2", "#d55e00", "#777777", "#009e73", "#cc79a7", "#e69f00")
+
+#: Fonts by name, the first of which matplotlib brings along; a viewer of an SVG takes the first that it has. Verdana is as wide.
+FONTS = ("DejaVu Sans", "Verdana")
+
+#: An axis that spans less has a number at 1, 2 and 5 of each power of ten: else it would have hardly any.
+_PLAIN_SPAN = 30
+
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 #: File formats of plots.
 FORMATS = (".png", ".svg", ".pdf")
@@ -46,12 +56,24 @@ def check_plot(path: Path, formats: tuple[str, ...] = FORMATS, example: str = "c
 
 @contextmanager
 def plot_style() -> Iterator[None]:
-    """Text stays text in an SVG, and the same figures give the same file."""
+    """The same figures give the same file, whatever style a user has set; text stays text in an SVG, and is never a formula.
+
+    A letter that no font here has is drawn as a box, and the viewer of an SVG finds it in a font of its own.
+    """
     import matplotlib as mpl
 
     white = dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), "white")
-    style: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "autoqec", "font.size": 9, **white}
-    with mpl.rc_context(style):
+    text = {
+        "svg.fonttype": "none",
+        "font.family": "sans-serif",
+        "font.sans-serif": list(FONTS),
+        "text.parse_math": False,
+    }
+    style: dict[Any, Any] = {"svg.hashsalt": "autoqec", "font.size": 9, **white, **text}
+    with mpl.rc_context(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        mpl.rcdefaults()
+        mpl.rcParams.update(style)
         yield
 
 
@@ -60,6 +82,31 @@ def quiet_axes(axes: Axes) -> None:
     axes.grid(color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def log_ticks(axis: Any, span: float, numbers: Callable[[float], str] | None = None) -> None:
+    """Ticks of a log scale, with numbers in plain text.
+
+    Args:
+        axis: The x or y axis of a plot.
+        span: Its upper end over its lower one.
+        numbers: How to write a number; by default powers of ten, and plain numbers where there are few of those.
+    """
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    close = span < _PLAIN_SPAN
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if close else (1.0,)))
+    write = numbers or ((lambda value: f"{value:g}") if close else power_of_ten)
+    axis.set_major_formatter(FuncFormatter(lambda value, _: write(value)))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def power_of_ten(value: float) -> str:
+    """A power of ten in few letters, such as 10⁻³; any other number in figures."""
+    exponent = round(log10(value)) if value > 0 else 0
+    if not isclose(value, 10.0**exponent) or -2 <= exponent <= 3:
+        return f"{value:g}"
+    return f"10{str(exponent).translate(_SUPERSCRIPTS)}"
 
 
 def save_figure(figure: Figure, path: Path) -> None:

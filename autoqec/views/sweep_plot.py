@@ -22,7 +22,7 @@ from autoqec.results.sweep_records import (
     SweepPoint,
     said,
 )
-from autoqec.views.line_styles import COLOURS, LINES, MARKERS, plot_style, quiet_axes, save_figure, svg_text
+from autoqec.views.line_styles import COLOURS, LINES, MARKERS, log_ticks, plot_style, quiet_axes, save_figure, svg_text
 from autoqec.views.sweep_words import (
     bent_words,
     crossing_words,
@@ -48,9 +48,6 @@ _LINE = 0.155
 
 #: How a legend looks.
 _LEGEND: dict[str, Any] = {"frameon": False, "handlelength": 3.6}
-
-#: An axis that spans less has plain numbers.
-_PLAIN_SPAN = 30
 
 #: What an axis is called.
 _NAMES = {RATE_FIELD: "physical error rate p", DISTANCE_FIELD: "code distance", ROUNDS_FIELD: "rounds"}
@@ -189,8 +186,7 @@ def _draw_rates(axes: Axes, layout: _Layout, others: Mapping[str, Any]) -> None:
     _scale_x(axes, layout.x, [x_of(each.place, layout.x) for each in here])
     axes.set_yscale("log")
     low, high = axes.get_ylim()
-    if high / low < _PLAIN_SPAN:
-        _plain_ticks(axes.yaxis)
+    log_ticks(axes.yaxis, high / low)
     quiet_axes(axes)
     axes.set_ylabel(f"logical error rate per {per_words(sweep)}")
     if others:
@@ -262,7 +258,7 @@ def _draw_factors(axes: Axes, layout: _Layout) -> None:
     axes.axhline(1.0, color="0.6", linewidth=0.8)
     _scale_x(axes, RATE_FIELD, [each.p for each in layout.sweep.suppressions if each.p is not None])
     axes.set_yscale("log")
-    _plain_ticks(axes.yaxis)
+    log_ticks(axes.yaxis, 1.0)
     quiet_axes(axes)
     axes.set_ylabel("error suppression factor Λ, per round")
     if len(others) > 1:
@@ -308,19 +304,9 @@ def _scale_x(axes: Axes, x: str, values: Sequence[float]) -> None:
         axes.set_xscale("log")
         margin = (known[-1] / known[0]) ** 0.06
         axes.set_xlim(known[0] / margin, known[-1] * margin)
-        if known[-1] / known[0] < _PLAIN_SPAN:
-            _plain_ticks(axes.xaxis)
+        log_ticks(axes.xaxis, known[-1] / known[0])
     else:
         axes.set_xticks(known, [said(value if value % 1 else int(value)) for value in known])
-
-
-def _plain_ticks(axis: Any) -> None:
-    """Numbers at 1, 2 and 5 of each power of ten: a scale of less than two of them would have hardly any number."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(NullFormatter())
 
 
 def _distance_handles(layout: _Layout) -> list[Any]:
