@@ -52,6 +52,10 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
             "A file holds a comparison of other decoders, of other versions of them, or of another circuit.",
             "Name another file, or give what the file names.",
         ),
+        "unfounded_figure": ErrorCode(
+            "A report or review would have quoted a figure that the record does not say; nothing was written.",
+            "Try again, in case the lab changed meanwhile; else report it.",
+        ),
         "plugin_failed": ErrorCode(
             "A plugin cannot be loaded, or raised.", "`autoqec plugins check`; `--traceback` shows where."
         ),

@@ -21,12 +21,14 @@ def command(as_json: bool) -> int:
     from autoqec.history import unpushed
     from autoqec.plugins import load_plugins, missing_packages
     from autoqec.views.console import print_json
-    from autoqec.views.installed_text import print_facts
+    from autoqec.views.doctor_text import print_doctor
     from autoqec.views.sync_text import unpushed_text
 
     facts: dict[str, str] = {}
+    lab = None
     try:
         ledger, settings = open_lab()
+        lab = ledger.workdir
         facts["lab"] = str(ledger.workdir)
         for remote, lacks in unpushed(ledger).items():
             facts[f"remote {remote}"] = unpushed_text(remote, lacks) or "has all rounds and notes, as last fetched"
@@ -47,7 +49,7 @@ def command(as_json: bool) -> int:
         facts[f"decoder {name}"] = f"not installed: {line}"
     facts["sandbox"] = _sandbox()
     facts["processors"] = str(len(os.sched_getaffinity(0)))
-    print_json([{"schema": "autoqec.doctor/1", **facts}]) if as_json else print_facts(facts)
+    print_json([{"schema": "autoqec.doctor/1", **facts}]) if as_json else print_doctor(facts, settings, lab)
     return 0
 
 

@@ -181,12 +181,14 @@ def new(
     Without --set it is a copy. --set takes YAML: --set noise.kind=si1000 --set 'noise.p=[0.001, 0.002]'. --from takes files as
     they are: --from F.stim, --from F.dem, --from hx.npy --from hz.npy, or --from a folder of matrices.
     """
+    from autoqec.cli.lab import folder_of_lab_here
     from autoqec.loop.drafted_environment import offered_files, read_change
     from autoqec.loop.new_environment import new_environment, require_name
     from autoqec.plugins import load_plugins
     from autoqec.problem.environment import find_environment
     from autoqec.problem.given_files import read_given
     from autoqec.views.console import print_json, print_lines
+    from autoqec.views.shown_paths import shown_path
 
     require_name(name)
     registry, template = load_plugins(), find_environment(like, _folders())
@@ -205,7 +207,7 @@ def new(
     else:
         path, made = make({})
     facts = {"schema": "autoqec.env/1", "name": made.name, "where": str(path), "story": made.environment.story}
-    print_json([facts]) if as_json else print_lines([str(path)])
+    print_json([facts]) if as_json else print_lines([shown_path(path, folder_of_lab_here())])
     return 0
 
 

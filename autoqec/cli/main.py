@@ -34,6 +34,7 @@ COMMANDS = {
     "log": "List rounds with their results.",
     "show": "Show one round in full.",
     "pareto": "Show the Pareto front of verified rounds.",
+    "report": "Write a report of a lab, a run or an environment.",
     "verify": "Judge a round again, on fresh shots.",
     "compare": "Compare any decoders on the same fresh shots of any circuit.",
     "diagnose": "Explain why rounds failed or stalled, and what to do about it.",

@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("round_name", metavar="ROUND")
 @click.option("--trace", is_flag=True, help="Show prompts, replies and usage of the round's agents.")
+@click.option(
+    "--markdown", is_flag=True, help="Print a review in one page of Markdown, for a pull request or a comment."
+)
 @options.json_option
-def command(round_name: str, trace: bool, as_json: bool) -> int:
+def command(round_name: str, trace: bool, markdown: bool, as_json: bool) -> int:
     """Show one round in full. ROUND is exp/<run>/<N> or <run>/<N>."""
     from autoqec.history import candidate_diff, find_record, parse_round_name, read_candidate
     from autoqec.results.round_results import read_results
@@ -30,6 +33,8 @@ def command(round_name: str, trace: bool, as_json: bool) -> int:
     run, number = parse_round_name(round_name)
     if trace:
         return _trace(ledger, run, number, as_json)
+    if markdown:
+        return _review(ledger, round_name)
     record = find_record(ledger, run, number)
     row = find_row(ledger, run, number)
     results, conflicts = read_results(record), disagreements(record)
@@ -45,6 +50,15 @@ def command(round_name: str, trace: bool, as_json: bool) -> int:
     print_round(
         row, RoundDetails(results, record.body, diff, conflicts, record.trust.in_words if record.trust else None)
     )
+    return 0
+
+
+def _review(ledger: Ledger, round_name: str) -> int:
+    from autoqec.reporting.recorded_lab import read_round
+    from autoqec.reporting.review_page import review_text
+    from autoqec.views.console import print_lines
+
+    print_lines([review_text(read_round(ledger, round_name)).rstrip("\n")])
     return 0
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from autoqec.views.console import out, plain
-from autoqec.views.installed_text import grid
+from autoqec.views.console import out
+from autoqec.views.fitted_table import Column, print_table
 
 if TYPE_CHECKING:
     from autoqec.printed_rows import AgentRow
@@ -14,8 +14,14 @@ if TYPE_CHECKING:
 
 def print_agents(items: Iterable[AgentRow]) -> None:
     """A line for each agent."""
-    table = grid("name", "roles", "needs", "distribution")
+    columns = (
+        Column("name", least=12, ends=True),
+        Column("roles", leaves=2, least=10, wraps=True),
+        Column("needs", least=12, wraps=True),
+        Column("distribution", leaves=1),
+    )
+    rows = []
     for item in items:
         needs = f"not installed: {item['install']}" if item["install"] else item["needs"] or "nothing"
-        table.add_row(*(plain(text) for text in (item["name"], ", ".join(item["roles"]), needs, item["distribution"])))
-    out().print(table)
+        rows.append((item["name"], ", ".join(item["roles"]), needs, item["distribution"]))
+    print_table(out(), columns, rows)

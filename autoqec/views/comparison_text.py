@@ -16,7 +16,7 @@ from autoqec.results.agent_comparison import (
     summarised,
 )
 from autoqec.views.console import out, plain
-from autoqec.views.installed_text import grid
+from autoqec.views.fitted_table import Column, figures, print_table
 from autoqec.views.tables import gain_text
 
 
@@ -35,36 +35,42 @@ def comparison_objects(arms: Sequence[ArmResult], env: str, profile: str) -> lis
     return agents + [{"schema": "autoqec.contest/1", **common, **each.to_json()} for each in comparisons(arms)]
 
 
+#: What is left at last is who found what, and how sure that is.
+_COLUMNS = (
+    Column("agent", least=12, ends=True),
+    figures("seeds", leaves=4),
+    figures("rounds", leaves=3),
+    figures("VERIFIED"),
+    figures("best ΔLER·1e-3 (95 %)"),
+    figures("mean ± sd", leaves=7),
+    figures("reached in", leaves=5),
+    figures("front", leaves=1),
+    figures("tokens", leaves=2),
+    figures("cost", leaves=6),
+)
+
+
 def print_comparison(arms: Sequence[ArmResult]) -> None:
     """The table, then a sentence for each pair of agents."""
-    table = grid(
-        "agent",
-        "seeds",
-        "rounds",
-        "VERIFIED",
-        "best ΔLER·1e-3 (95 %)",
-        "mean ± sd",
-        "reached in",
-        "front",
-        "tokens",
-        "cost",
-    )
+    rows = []
     for own in by_agent(arms).values():
         row = summarised(own)
-        table.add_row(
-            plain(row.agent),
-            str(row.seeds),
-            str(row.rounds),
-            f"{row.verified}/{row.rounds}",
-            gain_text(row.best.gain if row.best else None),
-            f"{1e3 * row.mean:+.2f}" + ("" if row.spread is None else f" ± {1e3 * row.spread:.2f}"),
-            "–" if row.rounds_to_best is None else f"{row.rounds_to_best:.1f} rounds, {row.seconds_to_best:,.0f} s",
-            str(row.front),
-            f"{row.tokens:,}",
-            "unknown" if row.cost is None else f"${row.cost:.2f}",
+        rows.append(
+            (
+                row.agent,
+                str(row.seeds),
+                str(row.rounds),
+                f"{row.verified}/{row.rounds}",
+                gain_text(row.best.gain if row.best else None),
+                f"{1e3 * row.mean:+.2f}" + ("" if row.spread is None else f" ± {1e3 * row.spread:.2f}"),
+                "–" if row.rounds_to_best is None else f"{row.rounds_to_best:.1f} rounds, {row.seconds_to_best:,.0f} s",
+                str(row.front),
+                f"{row.tokens:,}",
+                "unknown" if row.cost is None else f"${row.cost:.2f}",
+            )
         )
     console = out()
-    console.print(table)
+    print_table(console, _COLUMNS, rows)
     found = comparisons(arms)
     for pair in found:
         console.print(plain(pair_text(pair)))

@@ -1,6 +1,6 @@
 """Prints a comparison of decoders: rates, who fails together, a word on each pair, times, and what is needed to repeat it.
 
-No line is wider than 80 columns, on a terminal or in a pipe: it is a table that people paste into an issue.
+No line is wider than 80 columns, in a wider terminal and in a pipe too: it is a table that people paste into an issue.
 """
 
 from __future__ import annotations
@@ -9,15 +9,20 @@ import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from math import exp
 
+from rich.text import Text
+
 from autoqec.counted_words import counted
 from autoqec.results.comparison_replay import Replay
 from autoqec.results.decoder_comparison import NOT_BETTER_RATIO, Comparison, DecodingTime, Pair
-from autoqec.views.console import plain, print_lines
+from autoqec.views.console import out, plain, print_lines
+from autoqec.views.fitted_console import bind, unbind
+from autoqec.views.fitted_table import Column, cut, figures, table_lines
 
+#: The width of lines, where the terminal is not narrower.
 _WIDTH = 80
 
-#: Columns of a decoder's name; a longer one is written out below the table.
-_NAME = 26
+#: Columns of a decoder's name, at that width and in a narrower terminal; a longer one is written out below the table.
+_NAME, _SHORT_NAME = 26, 14
 
 #: Sets of decoders that failed together, at most; there are 2^n of them.
 _MOST_SETS = 12
@@ -51,55 +56,52 @@ PER_SHOT: Unit = ("shot", _same)
 
 def print_decoders(comparison: Comparison, unit: Unit = PER_SHOT) -> None:
     """Print a comparison as tables."""
-    print_lines(comparison_lines(comparison, unit))
+    print_lines(comparison_lines(comparison, unit, _terminal_width()))
 
 
-def comparison_lines(comparison: Comparison, unit: Unit = PER_SHOT) -> list[str]:
+def _terminal_width() -> int:
+    return min(out().width, _WIDTH)
+
+
+def comparison_lines(comparison: Comparison, unit: Unit = PER_SHOT, width: int = _WIDTH) -> list[str]:
     """The lines of `print_decoders`.
 
     Args:
         comparison: What was counted.
         unit: What rates are per, and how one per shot is converted.
+        width: Of the lines.
     """
     sections = [
-        _what(comparison),
-        _rates(comparison, unit),
-        _together(comparison),
-        _pairs(comparison),
-        _times(comparison),
-        _how(comparison),
+        _what(comparison, width),
+        _rates(comparison, unit, width),
+        _together(comparison, width),
+        _pairs(comparison, width),
+        _times(comparison, width),
+        _how(comparison, width),
     ]
     return [line.rstrip() for number, part in enumerate(sections) if part for line in ([""] if number else []) + part]
 
 
-def _wrapped(text: str, indent: str = "") -> list[str]:
+def _wrapped(text: str, width: int, indent: str = "") -> list[str]:
     shown = plain(text).plain.replace("\n", " ")
-    return textwrap.wrap(shown, _WIDTH, subsequent_indent=indent, break_on_hyphens=False) or [""]
+    lines = textwrap.wrap(bind(shown, width), width, subsequent_indent=indent, break_on_hyphens=False)
+    return [unbind(line) for line in lines] or [""]
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> list[str]:
-    """Columns as wide as what they hold; the first ones, `left` of them, to the left."""
-    cells = [list(head), *(list(row) for row in rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
-    return [
-        "  ".join(
-            text.ljust(width) if place < left else text.rjust(width)
-            for place, (text, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in cells
-    ]
+def _table(columns: Sequence[Column], rows: Iterable[Sequence[str]], width: int) -> list[str]:
+    return [line.plain for line in table_lines(columns, [list(row) for row in rows], width)]
 
 
-def _name(comparison: Comparison, place: int) -> str:
+def _name(comparison: Comparison, place: int, width: int) -> str:
     label = plain(comparison.decoders[place].label).plain.replace("\n", " ")
-    return label if len(label) <= _NAME else label[: _NAME - 1] + "…"
+    return cut(Text(label), _NAME if width >= _WIDTH else _SHORT_NAME).plain
 
 
 def _number(place: int) -> str:
     return str(place + 1)
 
 
-def _what(comparison: Comparison) -> list[str]:
+def _what(comparison: Comparison, width: int) -> list[str]:
     source = comparison.source
     at = "" if source.p is None else f" at p = {source.p:g}"
     sizes = ", ".join(
@@ -112,34 +114,41 @@ def _what(comparison: Comparison) -> list[str]:
     )
     why = _STOPPED[comparison.stopped]
     return [
-        *_wrapped(f"{source.name}{at}: {sizes}", "  "),
-        *_wrapped(f"{counted(comparison.total, 'shot')}, the same for all decoders; stopped: {why}", "  "),
+        *_wrapped(f"{source.name}{at}: {sizes}", width, "  "),
+        *_wrapped(f"{counted(comparison.total, 'shot')}, the same for all decoders; stopped: {why}", width, "  "),
     ]
 
 
-def _rates(comparison: Comparison, unit: Unit) -> list[str]:
+def _rates(comparison: Comparison, unit: Unit, width: int) -> list[str]:
     per, convert = unit
     rows, notes = [], []
     for place in range(len(comparison.decoders)):
         rate = comparison.rate(place)
-        cells = [_number(place), _name(comparison, place), "–", "–", "–"]
+        cells = [_number(place), _name(comparison, place, width), "–", "–", "–"]
         if rate is not None:
             low, high = convert(rate.low), convert(rate.high)
             cells[2:] = [f"{rate.failures:,}", f"{convert(rate.rate):.3e}", f"[{low:.3e}, {high:.3e}]"]
         rows.append(cells)
-        notes += _notes(comparison, place)
+        notes += _notes(comparison, place, width)
     if per != "shot":
-        notes += _wrapped(f"Rates per {per} are converted from those per shot; docs: Compare decoders.", "  ")
-    return _table(["", "decoder", "failures", f"LER per {per}", "95 % interval"], rows, left=2) + notes
+        notes += _wrapped(f"Rates per {per} are converted from those per shot; docs: Compare decoders.", width, "  ")
+    columns = (
+        Column(),
+        Column("decoder"),
+        figures("failures", leaves=1),
+        figures(f"LER per {per}"),
+        figures("95 % interval"),
+    )
+    return _table(columns, rows, width) + notes
 
 
-def _notes(comparison: Comparison, place: int) -> list[str]:
+def _notes(comparison: Comparison, place: int, width: int) -> list[str]:
     """What a reader of a decoder's row must know."""
     decoder, number = comparison.decoders[place], _number(place)
     said = []
     if place == comparison.baseline and place != 0:
         said.append(f"{number} is the baseline")
-    if _name(comparison, place) != decoder.label:
+    if _name(comparison, place, width) != decoder.label:
         said.append(f"{number} is {decoder.label}")
     if decoder.failed is not None:
         failed = decoder.failed
@@ -164,10 +173,10 @@ def _notes(comparison: Comparison, place: int) -> list[str]:
         said.append(
             f"{number} gave no valid answer to {counted(comparison.invalid(place), 'shot')}, which count as failures"
         )
-    return [line for each in said for line in _wrapped(each, "  ")]
+    return [line for each in said for line in _wrapped(each, width, "  ")]
 
 
-def _together(comparison: Comparison) -> list[str]:
+def _together(comparison: Comparison, width: int) -> list[str]:
     found = comparison.together()
     if not found:
         return []
@@ -175,10 +184,10 @@ def _together(comparison: Comparison) -> list[str]:
     told = [f"{' '.join(map(_number, places))}: {number:,}" for places, number in ordered[:_MOST_SETS]]
     more = len(ordered) - len(told)
     rest = f"; and {counted(more, 'other set')}, see --json" if more > 0 else ""
-    return _wrapped(f"Shots failed by exactly these decoders: {'; '.join(told)}{rest}", "  ")
+    return _wrapped(f"Shots failed by exactly these decoders: {'; '.join(told)}{rest}", width, "  ")
 
 
-def _pairs(comparison: Comparison) -> list[str]:
+def _pairs(comparison: Comparison, width: int) -> list[str]:
     pairs = list(comparison.pairs())
     rows = [
         [
@@ -198,9 +207,16 @@ def _pairs(comparison: Comparison) -> list[str]:
     ) + f" with probability at most 5 %{_needed(comparison)}"
     corrected = " (Bonferroni, for which the intervals are corrected too)" if number > 1 else ""
     meaning = f" Not better: a gain of {share} % or more is ruled out."
-    head = ["pair", "ratio", "interval", _evidence_head(comparison), "e not better", "word"]
+    columns = (
+        Column("pair"),
+        figures("ratio"),
+        figures("interval"),
+        figures(_evidence_head(comparison), leaves=2),
+        figures("e not better", leaves=1),
+        figures("word"),
+    )
     wide = _WIDER if any(map(_interval_seems_to_deny, pairs)) else ""
-    return _table(head, rows) + _wrapped(f"{said}{corrected}.{meaning}{wide}")
+    return _table(columns, rows, width) + _wrapped(f"{said}{corrected}.{meaning}{wide}", width)
 
 
 def _interval_seems_to_deny(pair: Pair) -> bool:
@@ -245,7 +261,7 @@ def e_text(log_e: float) -> str:
     return f"{exp(log_e):.3g}" if log_e < 690 else "> 1e+300"
 
 
-def _times(comparison: Comparison) -> list[str]:
+def _times(comparison: Comparison, width: int) -> list[str]:
     measured = [(place, each.time) for place, each in enumerate(comparison.decoders) if each.time is not None]
     if not measured:
         return []
@@ -265,7 +281,14 @@ def _times(comparison: Comparison) -> list[str]:
         f"µs per shot on one core: percentiles of single shots, and batches of {batch} shots, with the spread over"
         f" {measured[0][1].repeats} repeats"
     )
-    return _table(["", *names, "batch", "shots/s"], rows) + _wrapped(note)
+    leaves = {"p90": 1, "p99.9": 4, "p99": 3}
+    columns = (
+        Column(),
+        *(figures(name, leaves.get(name, 0)) for name in names),
+        figures("batch", leaves=5),
+        figures("shots/s", leaves=2),
+    )
+    return _table(columns, rows, width) + _wrapped(note, width)
 
 
 def _us(time: DecodingTime, name: str) -> str:
@@ -273,17 +296,24 @@ def _us(time: DecodingTime, name: str) -> str:
     return "–" if found is None else f"{found.median:.3g}" if found.median < 1000 else f"{found.median:,.0f}"
 
 
-def _how(comparison: Comparison) -> list[str]:
+def _how(comparison: Comparison, width: int) -> list[str]:
     source, machine = comparison.source, comparison.machine
     versions = ", ".join(f"{name} {number}" for name, number in comparison.versions.items())
-    lines = _wrapped(f"{source.kind} sha256 {source.identity}", "  ")
+    lines = _wrapped(f"{source.kind} sha256 {_digest(source.identity, width)}", width, "  ")
     if comparison.shots.key:
-        lines += _wrapped(f"shots by key {comparison.shots.key}", "  ")
+        lines += _wrapped(f"shots by key {_digest(comparison.shots.key, width)}", width, "  ")
     for name, digest in comparison.shots.files.items():
-        lines += _wrapped(f"shots of {name} sha256 {digest}", "  ")
-    lines += _wrapped(versions, "  ")
+        lines += _wrapped(f"shots of {name} sha256 {_digest(digest, width)}", width, "  ")
+    lines += _wrapped(versions, width, "  ")
     told = ", ".join(value for name in ("processor", "system") if (value := machine.get(name)))
-    return lines + _wrapped(f"{told}, {machine.get('cores', '?')} cores, Python {machine.get('python', '?')}", "  ")
+    return lines + _wrapped(
+        f"{told}, {machine.get('cores', '?')} cores, Python {machine.get('python', '?')}", width, "  "
+    )
+
+
+def _digest(text: str, width: int) -> str:
+    """A digest; in a terminal that it does not fit into, its beginning: `--json` has all of it."""
+    return text if len(text) + len("circuit sha256 ") <= width else f"{text[:16]}…"
 
 
 def markdown_lines(comparison: Comparison, unit: Unit = PER_SHOT) -> list[str]:
@@ -346,27 +376,30 @@ def _how_whole(comparison: Comparison) -> list[str]:
 
 def print_replay(found: Replay) -> None:
     """Say whether a comparison came out the same."""
-    total = found.saved.total
+    total, width = found.saved.total, _terminal_width()
     lines = []
     if found.other_shots is not None:
         lines += _wrapped(
             f"The shots differ from shot {found.other_shots:,} on: this machine or its stim draws others from the same key,"
-            " or the file was changed."
+            " or the file was changed.",
+            width,
         )
     for label, differs in found.differing.items():
-        lines += _wrapped(f"{label} differs in the part that begins at shot {differs.first:,}: {differs.why}", "  ")
+        lines += _wrapped(
+            f"{label} differs in the part that begins at shot {differs.first:,}: {differs.why}", width, "  "
+        )
     if found.same:
         again = "read again from the files" if found.saved.recorded else "drawn again by the key"
-        lines += _wrapped(f"{counted(total, 'shot')} {again}: all shots and all answers are the same.")
+        lines += _wrapped(f"{counted(total, 'shot')} {again}: all shots and all answers are the same.", width)
     for each in found.saved.decoders:
         if each.failed is not None:
             lines += _wrapped(
-                f"{each.label} gave no answers there ({each.failed.reason}), and was not tried again", "  "
+                f"{each.label} gave no answers there ({each.failed.reason}), and was not tried again", width, "  "
             )
     for name, (there, here) in found.versions.items():
-        lines += _wrapped(f"{name} is {there} in the file and {here} here", "  ")
+        lines += _wrapped(f"{name} is {there} in the file and {here} here", width, "  ")
     for label, why in found.settings.items():
-        lines += _wrapped(f"{label}: {why}", "  ")
+        lines += _wrapped(f"{label}: {why}", width, "  ")
     print_lines(lines)
 
 

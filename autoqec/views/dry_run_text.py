@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from autoqec.counted_words import counted
-from autoqec.views.console import out, plain
-from autoqec.views.installed_text import grid
+from autoqec.views.console import out
+from autoqec.views.fitted_table import Column, figures, print_table
 
 if TYPE_CHECKING:
     from autoqec.printed_rows import PlanRow
@@ -19,18 +19,20 @@ def money_text(cost: float | None) -> str:
 
 def print_plan(plan: PlanRow, rounds: int) -> None:
     """A line for each role, then the sums."""
-    table = grid("role", "agent", "prompt tokens", "tokens at most", "cost at most")
+    columns = (
+        Column("role"),
+        Column("agent", least=16, ends=True),
+        figures("prompt tokens", leaves=1),
+        figures("tokens at most", leaves=2),
+        figures("cost at most"),
+    )
+    rows = []
     for call in plan["calls"]:
         words = call["prompt_tokens"] > 0
-        table.add_row(
-            call["role"],
-            plain(call["agent"]),
-            f"{call['prompt_tokens']:,}" if words else "–",
-            f"{call['tokens']:,}" if call["tokens"] else "–",
-            money_text(call["cost"]) if call["tokens"] else "–",
-        )
+        asked = (f"{call['tokens']:,}", money_text(call["cost"])) if call["tokens"] else ("–", "–")
+        rows.append((call["role"], call["agent"], f"{call['prompt_tokens']:,}" if words else "–", *asked))
     console = out()
-    console.print(table)
+    print_table(console, columns, rows)
     cost = None if plan["cost"] is None else rounds * plan["cost"]
     seconds, least = plan["seconds"], plan["seconds_at_most"]
     time = (

@@ -39,7 +39,10 @@ def _lines(facts: EnvironmentRow) -> Iterator[tuple[str, object]]:
     yield "fingerprint", facts["fingerprint"]
     for name, rate in facts["decoders"].items():
         low, high = rate["ler_ci"]
-        yield f"LER {name}", f"{rate_text(rate['ler'], 5)} {interval_text((low, high), 5)} over {rate['shots']:,} shots"
+        yield (
+            f"LER {name}",
+            f"{rate_text(rate['ler'], 5)} {interval_text((low, high), 5)} (95 %) over {rate['shots']:,} shots",
+        )
     for name, rate in facts["decoders"].items():
         low, high = rate["us_per_shot_quartiles"]
         yield (
@@ -50,7 +53,7 @@ def _lines(facts: EnvironmentRow) -> Iterator[tuple[str, object]]:
     yield "sampling that pays", f"{told['pays']}: {told['why']}"
     if "ler_ci" in told and "ler" in told:
         low, high = told["ler_ci"]
-        yield "LER by strata", f"{told['ler']:.3g} [{low:.2g}, {high:.2g}]"
+        yield "LER by strata", f"{told['ler']:.3g} [{low:.2g}, {high:.2g}] (95 %)"
     if "recorded" in facts:
         yield from _recorded(facts["recorded"])
     else:

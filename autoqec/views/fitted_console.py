@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from io import StringIO
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
@@ -20,13 +22,33 @@ _INSIDE = re.compile(
 #: A part of a formula, in which no line may break either.
 _BRACKETED = re.compile(r"\([^()\n]{1,24}\)")
 
+#: A digest, and how many digits are left of one that is longer than a line.
+_DIGEST = re.compile(r"[0-9a-f]{40,}")
+_DIGITS = 12
+
 #: What stands for such a blank while lines are broken; no text that is printed has it, because it is not printable.
 _BOUND = "\ue000"
 
 
-def bind(text: str) -> str:
-    """Text in which no line breaks inside a value: wrap it, and then `unbind` the lines."""
-    return _BRACKETED.sub(lambda part: part[0].replace(" ", _BOUND), _INSIDE.sub(_BOUND, text))
+def bind(text: str, width: int) -> str:
+    """Text in which no line of so many cells breaks inside a value: wrap it, and then `unbind` the lines.
+
+    A formula that is longer than a line may break before its signs of equality, and if that is not enough, at its blanks.
+    """
+    whole = _BRACKETED.sub(lambda part: part[0].replace(" ", _BOUND), _INSIDE.sub(_BOUND, text))
+    return " ".join(_loosened(word, width) for word in whole.split(" "))
+
+
+def _loosened(word: str, width: int) -> str:
+    if _BOUND not in word or cell_len(word) <= width:
+        return word
+    parts = word.replace(f"{_BOUND}=", " =").split(" ")
+    return " ".join(part if cell_len(part) <= width else unbind(part) for part in parts)
+
+
+def bound(text: str) -> str:
+    """Text in which no line breaks at all, unless it is longer than the line."""
+    return text.replace(" ", _BOUND)
 
 
 def unbind(text: str) -> str:
@@ -34,11 +56,32 @@ def unbind(text: str) -> str:
     return text.replace(_BOUND, " ")
 
 
+#: Wraps text; it prints nothing.
+_WRAPS = Console(file=StringIO(), width=80)
+
+
 def _with(text: Text, characters: str) -> Text:
     """The same styles on as many other characters."""
     changed = text.copy()
     changed.plain = characters
     return changed
+
+
+def wrapped(text: Text, width: int) -> list[Text]:
+    """A line of text as lines of at most so many cells, broken between words and never inside a value.
+
+    A digest that is longer than a line is cut: its first digits tell it from any other.
+    """
+    if text.cell_len <= width:
+        return [_with(text, unbind(text.plain))]
+    for digest in reversed([*_DIGEST.finditer(text.plain)]):
+        if len(digest[0]) > width:
+            start, end = digest.span()
+            text = text[: start + _DIGITS] + Text("…") + text[end:]
+    parts = _with(text, bind(text.plain, width)).wrap(_WRAPS, width)
+    for part in parts:
+        part.rstrip()
+    return [_with(part, unbind(part.plain)) for part in parts]
 
 
 class FittedConsole(Console):
@@ -76,6 +119,5 @@ class FittedConsole(Console):
                 lines.append(line)
                 continue
             margin = Text(" " * indent)
-            parts = _with(line[indent:], bind(line[indent:].plain)).wrap(self, self.width - indent)
-            lines += [margin + _with(part, unbind(part.plain)) for part in parts]
+            lines += [margin + part for part in wrapped(line[indent:], self.width - indent)]
         return Text("\n", style=printed.style, end=printed.end).join(lines)

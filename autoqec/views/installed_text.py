@@ -7,41 +7,48 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from rich.table import Table
 from rich.text import Text
 
-from autoqec.views.console import out, plain, say
+from autoqec.views.console import out, plain, say, visible
+from autoqec.views.fitted_console import bound
+from autoqec.views.fitted_table import Column, print_table
+from autoqec.views.shown_paths import shown_path
 
 if TYPE_CHECKING:
     from autoqec.printed_rows import BrokenRow, CheckRow, PluginRow
 
-#: Capabilities that other commands use, which say nothing to a reader of the list.
-_ADVICE = ("needs", "pip_options", "example", "files")
+#: The roles of an agent whose plugin does not name any: `autoqec.agents.ROLES`.
+EVERY_ROLE = ("ideator", "coder", "analyst")
 
-
-def grid(*headers: str) -> Table:
-    """A table without lines."""
-    table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
-    for header in headers:
-        table.add_column(header, overflow="fold")
-    return table
+#: What a decoder's capabilities say of it, in words; `{}` is the value. The other capabilities are for other commands.
+_DECODER_WORDS: Mapping[str, str] = {
+    "takes_beliefs": "takes beliefs",
+    "near_ml": "near maximum likelihood",
+    "slow": "slow",
+    "confidence": "confidence: {}",
+    "explains": "names mechanisms",
+    "solutions": "gives solutions",
+}
 
 
 def print_plugins(items: Sequence[PluginRow | BrokenRow]) -> None:
     """Registered names by kind, then broken plugins and how to continue without them."""
-    table = grid("kind", "name", "plugin", "distribution", "")
-    for item in items:
-        if "error" in item:
-            continue
-        facts = ", ".join(
-            f"{key}: {value}" for key, value in sorted(item["capabilities"].items()) if key not in _ADVICE
-        )
-        if item.get("install"):
-            facts = f"not installed: {item['install']}"
-        cells = item["kind"], item["name"], item["plugin"], item["distribution"]
-        table.add_row(*map(plain, cells), plain(facts))
+    registered = [item for item in items if "error" not in item]
     console = out()
-    console.print(table)
+    if all(item["kind"] == "plugin" for item in registered):  # metadata: they say where code is, and not what it does
+        columns: tuple[Column, ...] = Column("plugin", least=12, ends=True), Column("distribution", leaves=1)
+        print_table(console, columns, [(item["name"], item["distribution"]) for item in registered])
+    else:
+        columns = (
+            Column("kind"),
+            Column("name", least=16, ends=True),
+            Column("what it does", leaves=3, least=24, wraps=True),
+            Column("plugin", leaves=2),
+            Column("distribution", leaves=1),
+        )
+        names = [(item["kind"], item["name"], plugin_words(item)) for item in registered]
+        owners = [(item["plugin"], item["distribution"]) for item in registered]
+        print_table(console, columns, [(*name, *owner) for name, owner in zip(names, owners, strict=True)])
     for item in items:
         if "error" in item:
             console.print(
@@ -51,6 +58,21 @@ def print_plugins(items: Sequence[PluginRow | BrokenRow]) -> None:
             if item["file"]:
                 console.print(plain(f"  at {item['file']}, line {item['line']}"))
             console.print(plain(f"  continue without it: pip uninstall {item['distribution'].split()[0]}"))
+
+
+def plugin_words(item: PluginRow) -> str:
+    """What the capabilities of a registered name say, in words."""
+    if item.get("install"):
+        return f"not installed: {item['install']}"
+    found = item["capabilities"]
+    if item["kind"] == "agent":
+        roles = found.get("roles") or EVERY_ROLE
+        played = "any role" if set(roles) == set(EVERY_ROLE) else ", ".join(roles)
+        return f"{played}; needs {found['requires']}" if found.get("requires") else played
+    if item["kind"] == "decoder":
+        said = [words.format(found[name]) for name, words in _DECODER_WORDS.items() if found.get(name)]
+        return "; ".join(said) if found.get("takes_beliefs") else "; ".join(["takes no beliefs", *said])
+    return ""
 
 
 def print_checks(items: Iterable[CheckRow]) -> None:
@@ -86,18 +108,18 @@ def print_environments(items: Sequence[Mapping[str, str]]) -> None:
     """Environments with their stories, below the folder that holds them, which stays whole."""
     console = out()
     for folder, group in groupby(items, key=lambda item: os.path.dirname(item["where"])):
-        near = os.path.relpath(folder)
-        console.print_whole(Text("in ") + plain(folder if near.startswith("..") else near))
-        table = grid("name", "story")
-        for item in group:
-            table.add_row(plain(item["name"]), plain(item["story"]))
-        console.print(table)
+        console.print_whole(Text("in ") + plain(shown_path(folder)))
+        columns = Column("name", least=12, ends=True), Column("story", least=20, wraps=True)
+        print_table(console, columns, [(item["name"], item["story"]) for item in group])
 
 
 def print_facts(items: Mapping[str, object]) -> None:
-    """Facts, one a line."""
-    table = grid("", "")
-    table.show_header = False
-    for key, value in items.items():
-        table.add_row(Text(key, style="bold"), plain(str(value)))
-    out().print(table)
+    """Facts, one a line, each below its own beginning where it takes more; a list keeps each of its parts whole."""
+    rows = [(Text(key, style="bold"), _fact(value)) for key, value in items.items()]
+    print_table(out(), (Column(), Column(least=20, wraps=True)), rows, headed=False)
+
+
+def _fact(value: object) -> Text:
+    if isinstance(value, tuple | list):
+        return Text(", ".join(bound(visible(str(each))) for each in value))
+    return plain(str(value))

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from autoqec.results.best_so_far import BestSoFar
 from autoqec.views.console import out, plain
+from autoqec.views.fitted_table import cut
 from autoqec.views.round_json import RoundRow
 from autoqec.views.tables import any_gated, best_lines, best_mark, count_text, gain_text, sent_text, verdict_text
 
@@ -102,39 +103,44 @@ def _lines(run: str, rounds: Mapping[int, RoundRow], width: int) -> Iterator[Tex
     rows = list(draw(parents, marks))
     gated = any_gated(rounds.values())
     cells = {number: _cells(item, gated) for number, item in rounds.items()}
-    widths = [
-        max(column) for column in zip(*([each.cell_len for each in cell] for cell in cells.values()), strict=True)
-    ]
+    widths = {name: max(cell[name].cell_len for cell in cells.values()) for name in next(iter(cells.values()))}
     indent = max(len(row.edges) for row in rows if row.node is not None)
-    room = width - indent - sum(widths) - 2 * (len(widths) + 1)
+    for name in _GIVES_WAY:
+        if indent + sum(widths.values()) + 2 * len(widths) <= width:
+            break
+        widths.pop(name, None)
+    room = width - indent - sum(widths.values()) - 2 * (len(widths) + 1)
     for row in rows:
         if row.node is None:
             yield Text(row.edges)
             continue
         words = _words(rounds[row.node], elsewhere[row.node])
         line = Text(row.edges.ljust(indent))
-        for place, (cell, wide) in enumerate(zip(cells[row.node], widths, strict=True)):
+        for name, wide in widths.items():
+            cell = cells[row.node][name]
             gap = " " * (wide - cell.cell_len)
-            line += Text("  ") + (cell + Text(gap) if place == 1 else Text(gap) + cell)
+            line += Text("  ") + (cell + Text(gap) if name == "verdict" else Text(gap) + cell)
         if room >= _LEAST_WORDS:
-            words.truncate(room, overflow="ellipsis")
-            yield line + Text("  ") + words
+            yield line + Text("  ") + cut(words, room)
         else:
             yield line
-            words.truncate(max(width - indent - 2, _LEAST_WORDS), overflow="ellipsis")
-            yield Text(row.below.ljust(indent) + "  ") + words
+            yield Text(row.below.ljust(indent) + "  ") + cut(words, max(width - indent - 2, 8))
 
 
-def _cells(item: RoundRow, gated: bool) -> tuple[Text, ...]:
+#: Cells that may give way, the first to go first.
+_GIVES_WAY = ("params", "sent", "FLOPs")
+
+
+def _cells(item: RoundRow, gated: bool) -> dict[str, Text]:
     costs = item.costs
-    return (
-        Text(str(item.round)),
-        verdict_text(item) + best_mark(item),
-        Text(gain_text(item.best)),
-        Text(count_text(costs.flops_per_shot if costs else None)),
-        *([Text(sent_text(item))] if gated else []),
-        Text(count_text(costs.params if costs else None)),
-    )
+    return {
+        "#": Text(str(item.round)),
+        "verdict": verdict_text(item) + best_mark(item),
+        "gain": Text(gain_text(item.best)),
+        "FLOPs": Text(count_text(costs.flops_per_shot if costs else None)),
+        **({"sent": Text(sent_text(item))} if gated else {}),
+        "params": Text(count_text(costs.params if costs else None)),
+    }
 
 
 def _words(item: RoundRow, elsewhere: Sequence[str]) -> Text:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.table import Table
-from rich.text import Text
+from rich.console import Console
 
 from autoqec.json_values import JsonObject
 from autoqec.results.sweep_records import DISTANCE_FIELD, RATE_FIELD, Ended, Place, Sweep, SweepPoint, said
 from autoqec.views.console import out, plain
+from autoqec.views.fitted_table import Column, figures, print_table
 from autoqec.views.sweep_words import bent_words, crossing_words, factor_text, left_out_words, per_words
 
 #: Why counting ended before a target of failures was reached, by its mark.
@@ -23,7 +23,7 @@ _MARKS = "*†‡§"
 
 
 def print_sweep(sweep: Sweep) -> None:
-    """Print a sweep in lines of 80 columns."""
+    """Print a sweep in lines that fit the terminal."""
     console = out()
     early = [why for why in _EARLY if any(point.ended == why for point in sweep.counted())]
     marks = dict(zip(early, _MARKS, strict=False))
@@ -32,10 +32,12 @@ def print_sweep(sweep: Sweep) -> None:
         if not points:
             continue
         console.print(plain(decoder), style="bold")
-        console.print(_rates(sweep, points, marks))
+        _rates(console, sweep, points, marks)
         factors = [each for each in sweep.suppressions if each.decoder == decoder]
         if factors:
-            table = _table([*_headings(sweep, DISTANCE_FIELD), "distances"], ["Λ per round (95 %)"])
+            places = [*_headings(sweep, DISTANCE_FIELD), "distances"]
+            columns = [*(figures(head) for head in places), Column("Λ per round (95 %)")]
+            rows = []
             for each in factors:
                 place = next(
                     point.place
@@ -43,9 +45,9 @@ def print_sweep(sweep: Sweep) -> None:
                     if point.place.p == each.p
                     and sweep.others_of(point.place, DISTANCE_FIELD, RATE_FIELD) == dict(each.others)
                 )
-                cells = [*_values(sweep, place, DISTANCE_FIELD), ", ".join(map(str, each.distances)), factor_text(each)]
-                table.add_row(*map(plain, cells))
-            console.print(table)
+                distances = ", ".join(map(str, each.distances))
+                rows.append([*_values(sweep, place, DISTANCE_FIELD), distances, factor_text(each)])
+            print_table(console, columns, rows, indent=1)
         console.print()
     for why in early:
         console.print(plain(f"{marks[why]} {_EARLY[why]}"))
@@ -54,30 +56,25 @@ def print_sweep(sweep: Sweep) -> None:
         console.print(plain(words))
 
 
-def _rates(sweep: Sweep, points: Sequence[SweepPoint], marks: dict[Ended, str]) -> Table:
-    heads = _headings(sweep)
-    table = _table([*heads, "failures/shots"], [f"rate per {per_words(sweep)} (95 %)"], ["µs/shot"])
+def _rates(console: Console, sweep: Sweep, points: Sequence[SweepPoint], marks: dict[Ended, str]) -> None:
+    columns = [
+        *(figures(head) for head in _headings(sweep)),
+        figures("failures/shots", leaves=2),
+        Column(f"rate per {per_words(sweep)} (95 %)"),
+        figures("µs/shot", leaves=1),
+    ]
+    rows = []
     for each in points:
         low, high = each.interval(sweep.per)
-        table.add_row(
-            *map(plain, _values(sweep, each.place)),
-            plain(f"{each.errors:,}/{each.shots:,}{marks.get(each.ended, '')}"),
-            plain(f"{each.rate(sweep.per):.3g} [{low:.3g}, {high:.3g}]"),
-            plain(f"{each.microseconds:.3g}"),
+        rows.append(
+            [
+                *_values(sweep, each.place),
+                f"{each.errors:,}/{each.shots:,}{marks.get(each.ended, '')}",
+                f"{each.rate(sweep.per):.3g} [{low:.3g}, {high:.3g}]",
+                f"{each.microseconds:.3g}",
+            ]
         )
-    return table
-
-
-def _table(right: Sequence[str], left: Sequence[str], more: Sequence[str] = ()) -> Table:
-    """A table without lines, indented; numbers stand on the right."""
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 1), show_edge=False, header_style="bold")
-    for head in right:
-        table.add_column(Text(head), justify="right", overflow="fold")
-    for head in left:
-        table.add_column(Text(head), overflow="fold")
-    for head in more:
-        table.add_column(Text(head), justify="right", overflow="fold")
-    return table
+    print_table(console, columns, rows, indent=1)
 
 
 def _fields(sweep: Sweep, without: str = "") -> list[str]:

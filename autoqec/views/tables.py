@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from textwrap import wrap
 
-from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from autoqec.counted_words import counted
@@ -20,7 +17,8 @@ from autoqec.results.round_results import RoundResults
 from autoqec.views.conflict_text import conflicts_text
 from autoqec.views.console import out, plain
 from autoqec.views.figures_text import interval_text, metrics_text, rate_text, ratio_text
-from autoqec.views.fitted_console import bind, unbind
+from autoqec.views.fitted_console import wrapped
+from autoqec.views.fitted_table import Column, print_table
 from autoqec.views.round_json import DevelopmentRow, Disagreement, HoldoutRow, RoundRow
 
 _VERDICT_STYLE = {"VERIFIED": "bold green", "SUSPICIOUS": "bold yellow", "FAILED": "red"}
@@ -139,7 +137,7 @@ _WIDE = 100
 #: The time of a development shot, where not every verdict of a front says that of a shot of its own.
 _DEVELOPMENT_US = "µs (dev.)"
 
-#: Columns that may give way, the first to go first.
+#: Columns that may give way, the first to go first; before them all goes the hypothesis of a narrow terminal.
 _LOG_GIVES_WAY = ("params", "LER", "sent", "from", "FLOPs", "vs plain")
 _FRONT_GIVES_WAY = ("bytes", "beats", "LER", "sent", "µs", _DEVELOPMENT_US, "vs plain", "params", "FLOPs")
 
@@ -149,43 +147,29 @@ _WORDS = ("#", "verdict", "from", "round")
 _GAIN = "ΔLER·1e-3 (95 %)"
 _HYPOTHESIS = "hypothesis"
 
+#: Words that may be cut, and how short they get.
+_SHORTEST = {"round": 16}
+
 _Row = dict[str, str | Text]
 
 
-def _print_table(console: Console, rows: Sequence[_Row], give_way: Sequence[str]) -> None:
-    """Print rows by column, and last the hypothesis in the rest of the line.
-
-    A table library shrinks all columns of a table that is too wide; here no figure is cut, but whole columns are left out.
+def _print_rounds(console: Console, rows: Sequence[_Row], give_way: Sequence[str]) -> None:
+    """Print rounds by column, and last the hypothesis in the rest of the line.
 
     Args:
         console: Where to.
         rows: Each has the same columns.
         give_way: Columns to leave out where there is no room, the first to go first.
     """
-    texts = [{name: cell if isinstance(cell, Text) else Text(cell) for name, cell in row.items()} for row in rows]
-    widths = {name: max(cell_len(name), *(row[name].cell_len for row in texts)) for name in rows[0]}
-    del widths[_HYPOTHESIS]
-    least = _LEAST_WORDS + 2 if console.width >= _WIDE else 0
-    for name in give_way:
-        if _taken(widths) + least <= console.width:
-            break
-        widths.pop(name, None)
-    room = console.width - _taken(widths) - 2
-    table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
-    for name in widths:
-        table.add_column(name, no_wrap=True, justify="left" if name in _WORDS else "right")
-    if room >= _LEAST_WORDS:
-        table.add_column(_HYPOTHESIS, no_wrap=True)
-    for row in texts:
-        row[_HYPOTHESIS].truncate(max(room, 1), overflow="ellipsis")
-        table.add_row(*(row[str(column.header)] for column in table.columns))
-    console.width = max(console.width, _taken(widths))
-    console.print(table, crop=False)
+    columns = [_column(name, give_way, wide=console.width >= _WIDE) for name in rows[0]]
+    print_table(console, columns, [list(row.values()) for row in rows])
 
 
-def _taken(widths: Mapping[str, int]) -> int:
-    """The width of columns and of what is between them."""
-    return sum(widths.values()) + 2 * (len(widths) - 1)
+def _column(name: str, give_way: Sequence[str], *, wide: bool) -> Column:
+    if name == _HYPOTHESIS:
+        return Column(name, leaves=0 if wide else 1, least=_LEAST_WORDS)
+    leaves = give_way.index(name) + 2 if name in give_way else 0
+    return Column(name, right=name not in _WORDS, leaves=leaves, least=_SHORTEST.get(name, 0), ends=name == "round")
 
 
 def print_log(items: Sequence[RoundRow], ends: Sequence[tuple[str, BestSoFar]] = (), *, none: str = "") -> None:
@@ -197,7 +181,7 @@ def print_log(items: Sequence[RoundRow], ends: Sequence[tuple[str, BestSoFar]] =
         rounds = list(group)
         env, gated = next((item.env for item in rounds if item.env), ""), any_gated(rounds)
         console.print(Text(run, style="bold") + plain(f"  {env}"))
-        _print_table(console, [_log_row(item, gated) for item in rounds], _LOG_GIVES_WAY)
+        _print_rounds(console, [_log_row(item, gated) for item in rounds], _LOG_GIVES_WAY)
     for line in best_lines(ends, items, words=True):
         console.print(plain(line))
 
@@ -256,8 +240,8 @@ def print_outcome(item: RoundRow) -> None:
 
 def _print_indented(console: Console, text: str) -> None:
     """A paragraph below a heading: every line of it is indented, also those that a narrow terminal makes of it."""
-    for line in wrap(bind(plain(text).plain), max(console.width - 2, 1), break_on_hyphens=False):
-        console.print(plain(f"  {unbind(line)}"), soft_wrap=True)
+    for line in wrapped(plain(" ".join(text.split())), max(console.width - 2, 1)):
+        console.print(Text("  ") + line, soft_wrap=True)
 
 
 def _costs_text(row: DevelopmentRow, holdout: HoldoutRow | None = None) -> str:
@@ -303,7 +287,7 @@ def print_front(items: Sequence[RoundRow], ends: Sequence[tuple[str, BestSoFar]]
             any_gated(members),
             all(each.holdout and each.holdout.us_per_shot is not None for each in members),
         )
-        _print_table(console, [_front_row(item, gated, timed=timed) for item in members], _FRONT_GIVES_WAY)
+        _print_rounds(console, [_front_row(item, gated, timed=timed) for item in members], _FRONT_GIVES_WAY)
     if any(item.confirmed for item in items):
         console.print("* confirmed: on the front for any true gains within the intervals")
     if any(map(is_signed, items)):

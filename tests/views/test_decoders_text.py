@@ -3,17 +3,12 @@
 from dataclasses import replace
 
 import pytest
+from printed_samples import large_comparison
 
 from autoqec.results.comparison_replay import Differs, Replay
 from autoqec.results.decoder_comparison import (
     ComparedDecoder,
     ComparedPart,
-    ComparedShots,
-    ComparedSource,
-    Comparison,
-    DecodingTime,
-    Failed,
-    Spread,
 )
 from autoqec.views.decoders_progress import DecodersDisplay
 from autoqec.views.decoders_text import comparison_lines, markdown_lines, print_replay, replay_object
@@ -21,25 +16,7 @@ from autoqec.views.decoders_text import comparison_lines, markdown_lines, print_
 
 @pytest.fixture
 def large():
-    """Five decoders with long names, of which one failed, one had fewer shots and one is carried; counts of many digits."""
-    times = Spread(12345.678, 12000.0, 99999.9)
-    time = DecodingTime(5, 2000, {"p50": times, "p99.9": times}, 1024, times)
-    decoders = (
-        ComparedDecoder("mwpm", {}, time=time, fits="rate"),
-        ComparedDecoder("sinter:a_module_of_a_package:AndAClassThatIsLong:x=[1, 2]", {}, time=time),
-        ComparedDecoder("exp/run/3", {}, fits="family"),
-        ComparedDecoder(
-            "osd\x1b[31m", {}, failed=Failed("hang", "no progress " * 12, "wait", "/a/b/their.py", 7, 4096)
-        ),
-        ComparedDecoder("bp_lsd", {}, most_shots=4096),
-    )
-    failed = {str(mask): 1234567 + mask for mask in range(1, 24)}
-    part = ComparedPart(987654321, "0" * 64, 0b10111, failed, ("",) * 5, (0, 3, 0, 0, 0), (1.0,) * 5)
-    source = ComparedSource("circuit", "/a/path/" + "long/" * 20 + "it.stim", "ab" * 32, "f", 200000, 10**6, 12)
-    machine = {"processor": "A processor of " + "a maker " * 12, "system": "Linux", "cores": "2", "python": "3"}
-    versions = {f"package-{n}": "1.2.3" for n in range(9)}
-    shots = ComparedShots("keyed", "cd" * 32)
-    return Comparison(decoders, source, shots, (part,), 1, "", "seconds", "", machine, versions)
+    return large_comparison()
 
 
 def test_it_fits_80_columns_and_has_no_trailing_spaces(large):

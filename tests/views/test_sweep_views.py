@@ -6,47 +6,15 @@ from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
+from printed_samples import ROUND, place_of, swept
 
 from autoqec.errors import UsageError
 from autoqec.reporting.pages.sweep_page import plot_sweep, write_page
-from autoqec.results.piece_rates import shot_rate
-from autoqec.results.sweep_records import LeftOut, Place, Sweep, SweepPoint, SweepProgress
+from autoqec.results.sweep_records import LeftOut, Sweep, SweepProgress
 from autoqec.views.sweep_plot import draw, plot_notes, svg_of
 from autoqec.views.sweep_progress import SweepDisplay
 from autoqec.views.sweep_text import print_sweep, sweep_objects
 from autoqec.views.sweep_words import left_out_words
-
-ROUND = "exp/bp/3@abcdef012345"
-RATES = (0.002, 0.003, 0.004, 0.006, 0.009, 0.014)
-
-
-def place_of(p, d, rounds=None):
-    values = {"noise.p": p, "code.distance": d} | ({} if rounds is None else {"code.rounds": rounds})
-    return Place("surface_d5_depol", values, p, d, rounds or d, f"{p}/{d}/{rounds}")
-
-
-def point(place, decoder, threshold, shots=20_000):
-    rate = min(0.4, 0.03 * (place.p / threshold) ** ((place.distance + 1) / 2))
-    errors = round(shots * shot_rate(rate, place.rounds, 1))
-    ended = "relative_error" if errors >= 100 else "max_shots"
-    return SweepPoint(place, decoder, 1, shots, errors, shots * 3e-6, ended, ("ab" * 16,))
-
-
-def swept(rates=RATES, distances=(3, 5), decoders=("mwpm", ROUND), rounds=(None,), per="shot"):
-    points, left = [], []
-    for p in rates:
-        for d in distances:
-            for each in rounds:
-                place = place_of(p, d, each)
-                for number, decoder in enumerate(decoders):
-                    if decoder == ROUND and d != 5:
-                        sizes = f"({d} detectors, 7 mechanisms here)"
-                        problem = f"it was trained for d5, and its weights fit no other problem {sizes}"
-                        left.append(LeftOut(place, decoder, "unusable", problem, "train it"))
-                    else:
-                        points.append(point(place, decoder, 0.007 + 0.001 * number))
-    axes = ("noise.p", "code.distance") + (("code.rounds",) if rounds != (None,) else ())
-    return Sweep("surface_d5_depol", tuple(decoders), axes, tuple(points), tuple(left), per=per)
 
 
 def test_the_table_fits_80_columns_and_says_what_is_left_out(capsys, monkeypatch):

@@ -1,30 +1,13 @@
 """Tables at any width: figures are never cut; words give way."""
 
 import pytest
+from printed_samples import FIGURES, GATED, item
 from rich.cells import cell_len
 
-from autoqec.testing import figures
 from autoqec.views.figures_text import interval_text, rate_text
 from autoqec.views.front_json import empty_front
-from autoqec.views.round_json import RoundRow
 from autoqec.views.tables import print_front, print_log, print_outcome
 from autoqec.views.wanted_rounds import Wanted
-
-FIGURES = figures()
-
-
-def item(number, **changes):
-    base = {
-        "run": "surface-d5-depol-iyfh", "round": number, "branch": "b", "commit": "c" * 40, "env": "surface_d5_depol",
-        "env_id": "0" * 64,
-        "status": "ok", "reason": None, "verdict": "VERIFIED", "metrics": FIGURES, "references": {}, "holdout": FIGURES,
-        "hypothesis": "words " * 30, "fork_from": [], "compose": "none", "dominates": [], "confirmed": False,
-    }  # fmt: skip
-    told = base | changes
-    return RoundRow.from_json(told)
-
-
-GATED = FIGURES | {"sent_on": 0.104}
 
 
 @pytest.mark.parametrize("width", [40, 80, 100, 125, 250])

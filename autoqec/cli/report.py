@@ -1,0 +1,69 @@
+"""`autoqec report`: write what a lab's record says as one page: what was sought and found, the front, and every round."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from autoqec.cli import shared_options as options
+from autoqec.cli.lab import open_lab
+
+if TYPE_CHECKING:
+    from autoqec.reporting.lab_diagnoses import Diagnoses
+    from autoqec.reporting.recorded_lab import RecordedLab
+
+
+@click.command()
+@click.argument("run", required=False)
+@click.option("--env", default=None, help="Only rounds on this environment: its name, or name@identity.")
+@click.option(
+    "-o",
+    "--output",
+    "file",
+    default=None,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The file to write; standard output without it.",
+)
+@click.option("--format", "form", default="md", type=click.Choice(["md"]), show_default=True, help="The page's format.")
+@options.json_option
+def command(run: str | None, env: str | None, file: Path | None, form: str, as_json: bool) -> int:
+    """Write a report: of the lab, or of one RUN.
+
+    It says what was sought and found in three sentences, shows the front with intervals, the best round so far against rounds,
+    seconds and cost, every round with its verdict, failed and ignored ones with their diagnosis, and how to repeat it. All of it
+    comes from git. `--json` prints the figures, an object for each environment.
+    """
+    from autoqec.plugins import load_plugins
+    from autoqec.reporting.lab_diagnoses import read_diagnoses
+    from autoqec.reporting.recorded_lab import read_lab
+    from autoqec.views.console import print_json, print_lines, say
+    from autoqec.whole_files import require_place, write_file
+
+    if file is not None:
+        require_place(file)
+    ledger, settings = open_lab()
+    lab = read_lab(ledger, run=run, env=env)
+    if as_json:
+        print_json(
+            {"schema": "autoqec.report/1", "env": e.name, "env_id": e.env_id, **e.found.to_json()}
+            for e in lab.environments
+        )
+        return 0
+    text = _page(lab, read_diagnoses(lab, load_plugins(), settings), form)
+    if file is None:
+        print_lines(text.rstrip("\n").split("\n"))
+        return 0
+    write_file(file, text.encode())
+    say(f"{file}: a report of {len(lab.rounds):,} rounds, {len(text.encode()) / 1000:,.0f} kB")
+    return 0
+
+
+def _page(lab: RecordedLab, diagnoses: Diagnoses, form: str) -> str:
+    """The page in a format."""
+    assert form == "md"
+    from autoqec.reporting.lab_sections import lab_blocks
+    from autoqec.reporting.markdown_text import written
+
+    return written(lab_blocks(lab, diagnoses))
