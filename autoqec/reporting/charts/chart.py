@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autoqec.errors import UsageError
-from autoqec.reporting.charts.chart_svg import titled_svg
 from autoqec.reporting.charts.chart_words import shown_words
 from autoqec.reporting.charts.drawing import Drawing
+from autoqec.reporting.charts.marked_svg import marked_svg
 from autoqec.views.line_styles import plot_style, save_figure, svg_text
 from autoqec.whole_files import explained, write_file
 
@@ -47,7 +47,7 @@ class Chart:
         """The text of an SVG, in which each mark has an id, `<name>-<group>-<number>`, and a title."""
         with plot_style():
             drawing = self.draw()
-            return titled_svg(svg_text(drawing.figure), self.name, self.title, drawing.titles)
+            return marked_svg(svg_text(drawing.figure), self.name, self.title, drawing.titles)
 
     def columns(self) -> list[str]:
         """The names of the columns of its table."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from autoqec.results.climb_points import ClimbPoint
+from autoqec.results.gap_share import GapShare
 from autoqec.results.lab_front import Front
+from autoqec.results.rates_by_p import RatePoint
 from autoqec.results.round_results import RoundResults
-from autoqec.results.round_spending import Spending
 from autoqec.views.round_json import RoundRow
 
 
@@ -27,8 +29,12 @@ class ChartedRound(Protocol):
         """Metrics and verdict that count."""
 
     @property
-    def spent(self) -> Spending:
-        """What it took."""
+    def rates(self) -> Sequence[RatePoint]:
+        """Its rates by p, with intervals."""
+
+    @property
+    def share(self) -> GapShare | None:
+        """The share of the gap to a stronger decoder that it closes, if its verdict says so."""
 
 
 class ChartedEnvironment(Protocol):
@@ -45,6 +51,10 @@ class ChartedEnvironment(Protocol):
     @property
     def front(self) -> Front:
         """The front of these rounds."""
+
+    @property
+    def climb(self) -> Sequence[ClimbPoint]:
+        """The best of these rounds after each of them, against what they took."""
 
 
 def short_names(names: Sequence[str]) -> dict[str, str]:

@@ -11,7 +11,6 @@ from autoqec.reporting.charts.chart import Chart
 from autoqec.reporting.charts.chart_words import duration_unit, round_title, shown_name
 from autoqec.reporting.charts.charted_rounds import ChartedEnvironment, ChartedRound, short_names
 from autoqec.reporting.charts.drawing import FAINT, INK, PAPER, SOFT, Drawing, Mark, MarkTitle, label_marks
-from autoqec.results.climb_points import Climbed, climb_points
 from autoqec.views.line_styles import COLOURS, log_ticks
 
 if TYPE_CHECKING:
@@ -64,21 +63,17 @@ class ClimbRow:
 
 def climb_chart(environment: ChartedEnvironment) -> Chart:
     """The climb on an environment, against the number of rounds and the seconds that they took, and money where any was spent."""
-    rows = climb_rows(environment.rounds)
+    rows = climb_rows(environment)
     title = f"Climb on {shown_name(environment.name, 40)}: {counted(len(rows), 'round')}"
     nothing = "" if rows else "there are no rounds yet"
     by_name = {each.name: each for each in environment.rounds}
     return Chart("climb", title, ClimbRow, rows, lambda: _drawn(title, rows, by_name, nothing), nothing)
 
 
-def climb_rows(rounds: Sequence[ChartedRound]) -> list[ClimbRow]:
+def climb_rows(environment: ChartedEnvironment) -> list[ClimbRow]:
     """The rows of the climb, one for each round."""
-    steps = climb_points(
-        Climbed(each.name, each.row.status not in ("open", "waiting"), each.spent, each.row.best_so_far)
-        for each in rounds
-    )
     rows = []
-    for number, (each, step) in enumerate(zip(rounds, steps, strict=True), start=1):
+    for number, (each, step) in enumerate(zip(environment.rounds, environment.climb, strict=True), start=1):
         figures, best = each.row.best, step.best
         ratio = figures.ler_ratio if figures is not None else None
         low, high = figures.ratio_interval if figures is not None and ratio is not None else (None, None)

@@ -52,7 +52,7 @@ class ForkRow:
 
 def fork_chart(environment: ChartedEnvironment) -> Chart:
     """The fork graph of an environment."""
-    rows = fork_rows(environment.rounds)
+    rows = fork_rows(environment)
     merges = sum(len(row.parents.split()) > 1 for row in rows)
     title = f"Forks on {shown_name(environment.name, 40)}: {counted(len(rows), 'round')}, {counted(merges, 'merge')}"
     nothing = "" if rows else "there are no rounds yet"
@@ -60,8 +60,9 @@ def fork_chart(environment: ChartedEnvironment) -> Chart:
     return Chart("forks", title, ForkRow, rows, lambda: _drawn(title, rows, by_name, nothing), nothing)
 
 
-def fork_rows(rounds: Sequence[ChartedRound]) -> list[ForkRow]:
+def fork_rows(environment: ChartedEnvironment) -> list[ForkRow]:
     """The rows of the graph, one for each round."""
+    rounds = environment.rounds
     place = {each.name: number for number, each in enumerate(rounds)}
     parents = [
         [
@@ -72,7 +73,7 @@ def fork_rows(rounds: Sequence[ChartedRound]) -> list[ForkRow]:
         for number, each in enumerate(rounds)
     ]
     lanes = lanes_of(parents)
-    best = next((each.row.best_so_far for each in reversed(rounds) if each.row.best_so_far is not None), None)
+    best = environment.climb[-1].best if environment.climb else None
     leading = _ancestry(parents, place[best.round]) if best is not None and best.round in place else set()
     return [
         ForkRow(
@@ -81,7 +82,7 @@ def fork_rows(rounds: Sequence[ChartedRound]) -> list[ForkRow]:
             each.row.verdict or each.row.status,
             " ".join(rounds[parent].name for parent in parents[number]),
             lanes[number],
-            bool(each.row.best_so_far and each.row.best_so_far.new),
+            environment.climb[number].new,
             number in leading,
         )
         for number, each in enumerate(rounds)

@@ -10,7 +10,7 @@ from autoqec.reporting.charts.chart import Chart
 from autoqec.reporting.charts.chart_words import round_title, shown_name
 from autoqec.reporting.charts.charted_rounds import ChartedEnvironment, ChartedRound, short_names
 from autoqec.reporting.charts.drawing import INK, SOFT, Drawing, Mark, MarkTitle
-from autoqec.results.gap_share import GapShare, gap_share
+from autoqec.results.gap_share import GapShare
 from autoqec.views.figures_text import interval_text, rate_text
 from autoqec.views.line_styles import COLOURS
 
@@ -55,7 +55,7 @@ def gap_chart(environment: ChartedEnvironment, named: Sequence[str] = ()) -> Cha
         named: Rounds, `run/number`; by default all whose verdict has a share.
     """
     chosen = [each for each in environment.rounds if not named or each.name in set(named)]
-    found = [share for each in chosen if (share := gap_share(each.name, each.results.verdict)) is not None]
+    found = [each.share for each in chosen if each.share is not None]
     rows = [_row(each) for each in found]
     references = (
         ", ".join(dict.fromkeys(shown_name(row.reference) for row in rows)) or "a decoder near maximum likelihood"

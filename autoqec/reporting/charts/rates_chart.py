@@ -10,7 +10,7 @@ from autoqec.reporting.charts.chart import Chart
 from autoqec.reporting.charts.chart_words import round_title, shown_name
 from autoqec.reporting.charts.charted_rounds import ChartedEnvironment, ChartedRound, short_names
 from autoqec.reporting.charts.drawing import INK, PAPER, SOFT, Drawing, Mark, MarkTitle
-from autoqec.results.rates_by_p import RatePoint, rates_by_p
+from autoqec.results.rates_by_p import RatePoint
 from autoqec.results.statistics import rate_interval
 from autoqec.results.verdict_parts import ExactRate
 from autoqec.views.figures_text import interval_text, rate_text
@@ -70,14 +70,14 @@ def rates_chart(environment: ChartedEnvironment, named: Sequence[str] = ()) -> C
 def _chosen(environment: ChartedEnvironment, named: Sequence[str]) -> list[ChartedRound]:
     if named:
         return [each for each in environment.rounds if each.name in set(named)]
-    able = [each for each in environment.rounds if any(point.p is not None for point in rates_by_p(each.results))]
-    best = next((each.row.best_so_far for each in reversed(environment.rounds) if each.row.best_so_far), None)
+    able = [each for each in environment.rounds if any(point.p is not None for point in each.rates)]
+    best = environment.climb[-1].best if environment.climb else None
     return [each for each in able if best is not None and each.name == best.round] or able[-_MOST_ROUNDS:]
 
 
 def rate_rows(rounds: Iterable[ChartedRound]) -> list[RateRow]:
     """The rates of some rounds: plain decoding and references, counted together, then each round's candidate."""
-    points = [(each.name, point) for each in rounds for point in rates_by_p(each.results) if point.p is not None]
+    points = [(each.name, point) for each in rounds for point in each.rates if point.p is not None]
     beside: dict[tuple[str, float], list[tuple[RatePoint, ExactRate]]] = {}
     for _, point in points:
         for name, rate in (("plain", point.plain), *point.references.items()):
@@ -154,7 +154,7 @@ def _no_ticks() -> Any:
 
 def _apart(number: int, lines: int) -> float:
     """A factor that puts the marks of a line beside those of the others, so that bars do not cover each other."""
-    return float(1.004 ** (number - (lines - 1) / 2))
+    return float(1.003 ** (number - (lines - 1) / 2))
 
 
 def _ends(row: RateRow) -> Iterator[float]:

@@ -19,7 +19,7 @@ _LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}(?:e-?\d+)?")
 _NUMBERS = ("d", "x", "y", "width", "height", "viewBox", "transform", "points")
 
 
-def titled_svg(svg: str, name: str, title: str, titles: Mapping[str, Sequence[MarkTitle]]) -> str:
+def marked_svg(svg: str, name: str, title: str, titles: Mapping[str, Sequence[MarkTitle]]) -> str:
     """Give a chart a title, and each of its marks an id, a title and the round that it is about.
 
     Args:

@@ -1,0 +1,293 @@
+"""Charts show what the record says, whatever it says, and their rows are what they show."""
+
+import csv
+import io
+import re
+from collections import Counter
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import charted
+import golden_svg
+import pytest
+from charted import Environment, ended, harm_cell, judged, sample, share
+
+from autoqec.errors import UsageError
+from autoqec.reporting.charts.chart_words import shown_name, shown_words
+from autoqec.reporting.charts.climb_chart import climb_chart
+from autoqec.reporting.charts.drawing import MANY
+from autoqec.reporting.charts.fork_chart import fork_chart, lanes_of
+from autoqec.reporting.charts.front_chart import front_chart
+from autoqec.reporting.charts.gap_chart import gap_chart
+from autoqec.reporting.charts.learning_chart import learning_chart
+from autoqec.reporting.charts.rates_chart import rates_chart
+from autoqec.reporting.charts.reference_levels import reference_levels
+from autoqec.reporting.pages.chart_svg import ChartSheet
+from autoqec.results.statistics import rate_interval
+from autoqec.views.line_styles import plot_style
+
+CHARTS = {
+    "front": front_chart, "climb": climb_chart, "forks": fork_chart, "rates": rates_chart, "gap": gap_chart,
+    "learning": learning_chart,
+}  # fmt: skip
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    """All charts of the sample, and their SVGs."""
+    environment = sample()
+    charts = {name: make(environment) for name, make in CHARTS.items()}
+    return {name: (chart, chart.svg()) for name, chart in charts.items()}
+
+
+def texts(svg):
+    """All that a chart says, and all that is shown of its marks."""
+    root = ElementTree.fromstring(svg)
+    return ["".join(each.itertext()) for each in root.iter(f"{SVG}text")], {
+        each.text for each in root.iter(f"{SVG}title")
+    }
+
+
+def marks(svg):
+    """The marks of a chart: their round and title, by id."""
+    root = ElementTree.fromstring(svg)
+    return {each.get("id"): (each.get("data-round"), each[0].text) for each in root.iter() if each.get("data-round")}
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_a_chart_is_that_of_its_golden_file(drawn, name):
+    """If this fails, and shall: python tests/reporting/golden_svg.py, and look at the files."""
+    assert golden_svg.difference(drawn[name][1], (golden_svg.GOLDEN / f"{name}.svg").read_text()) is None
+
+
+def test_a_golden_file_tolerates_digits_and_no_other_place():
+    svg = (golden_svg.GOLDEN / "gap.svg").read_text()
+    moved = re.sub(r'(<use [^>]*?x=")([\d.]+)', lambda m: f"{m[1]}{float(m[2]) + 0.2}", svg)
+    assert moved != svg
+    assert golden_svg.difference(moved, svg) is None
+    assert golden_svg.difference(svg.replace("share of the gap", "share of a gap"), svg) is not None
+    further = re.sub(r'(<use [^>]*?x=")([\d.]+)', lambda m: f"{m[1]}{float(m[2]) + 2}", svg)
+    assert golden_svg.difference(further, svg) is not None
+
+
+def test_the_same_figures_give_the_same_bytes_whatever_style_a_user_has(drawn):
+    import matplotlib as mpl
+
+    with mpl.rc_context({"font.family": "No Such Font", "axes.edgecolor": "red", "lines.linewidth": 9}):
+        assert front_chart(sample()).svg() == drawn["front"][1]
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_rows_are_rfc_4180_with_units_in_their_names(drawn, name):
+    chart = drawn[name][0]
+    told = list(csv.DictReader(io.StringIO(chart.csv(), newline="")))
+    assert chart.csv().startswith(",".join(chart.columns()) + "\r\n")
+    assert len(told) == len(chart.rows) > 0
+    for row, cells in zip(chart.rows, told, strict=True):
+        for column, cell in cells.items():
+            value = getattr(row, column)
+            if isinstance(value, float):
+                assert float(cell) == value
+            elif value is None:
+                assert cell == ""
+
+
+def test_every_round_of_the_rows_has_a_mark_that_says_its_figures(drawn):
+    front, svg = drawn["front"]
+    found = marks(svg)
+    shown = [row.name for row in front.rows if row.kind == "round"]
+    assert Counter(name for name, _ in found.values()) == Counter(dict.fromkeys(shown, 2))  # FLOPs and parameters
+    assert len(shown) == 4
+    assert "VERIFIED" in found["front-confirmed-flops-0"][1]
+    climb, svg = drawn["climb"]
+    assert Counter(name for name, _ in marks(svg).values()) == Counter({row.round: 3 for row in climb.rows})
+    assert {row.round for row in climb.rows if row.new_best} == {"surface-abcd/1", "surface-abcd/3", "surface-abcd/6"}
+    assert climb.rows[-1].cost_so_far_usd == 10.5
+
+
+def test_references_are_lines_with_names_and_intervals_of_all_shots(drawn):
+    front, svg = drawn["front"]
+    said = texts(svg)[0]
+    assert {"mwpm_correlated", "plain decoding"} <= set(said)
+    assert any("(near ML)" in text for text in said)
+    by_name = {row.name: row for row in front.rows if row.kind != "round"}
+    assert by_name["tesseract"].kind == "near_ml"
+    assert by_name["tesseract"].shots == 600_000
+    correlated = by_name["mwpm_correlated"]
+    level = next(level for level in reference_levels(sample().rounds) if level.name == "mwpm_correlated")
+    assert (level.rounds, level.failures) == (4, round(0.011 * level.shots / 4) * 4)
+    low, high = rate_interval(level.failures, level.shots, 0.025)
+    plain_low, plain_high = rate_interval(level.plain_failures, level.shots, 0.025)
+    assert (correlated.ler_ratio_low, correlated.ler_ratio_high) == (low / plain_high, high / plain_low)
+    assert low / plain_high < correlated.ler_ratio < high / plain_low
+
+
+def test_rates_of_two_rounds_are_added_up_for_those_that_are_not_theirs():
+    environment = sample()
+    one, both = rates_chart(environment), rates_chart(environment, ("surface-abcd/1", "surface-abcd/6"))
+    assert {row.round for row in one.rows if row.decoder == "candidate"} == {"surface-abcd/6"}
+    assert [row.p for row in one.rows if row.decoder == "plain"] == [0.004, 0.005, 0.006]
+    plain = {row.p: row for row in both.rows if row.decoder == "plain"}
+    assert (plain[0.004].failures, plain[0.004].shots) == (500, 60_000)
+    assert (plain[0.004].ler_low_per_shot, plain[0.004].ler_high_per_shot) == rate_interval(500, 60_000)
+    assert len([row for row in both.rows if row.decoder == "candidate"]) == 6
+
+
+def test_a_rate_without_failure_is_an_arrow_and_not_minus_infinity():
+    environment = Environment([judged(1, 0.002, harm=[harm_cell(0.001, 0, 0)])])
+    chart = rates_chart(environment)
+    silent = [row for row in chart.rows if row.p == 0.001]
+    assert [(row.failures, row.ler_per_shot, row.ler_low_per_shot) for row in silent] == [(0, 0.0, 0.0)] * 2
+    found = marks(chart.svg())
+    assert any("0 of 30,000 shots failed" in title for _, title in found.values())
+
+
+def test_an_interval_without_an_upper_end_reaches_to_the_edge_with_an_arrow():
+    each = judged(1, 0.002)
+    figures = replace(each.row.holdout.figures, ratio_interval=(0.1, None))
+    environment = Environment(
+        [replace(each, row=replace(each.row, holdout=replace(each.row.holdout, figures=figures)))]
+    )
+    for make in (front_chart, climb_chart):
+        chart = make(environment)
+        assert chart.rows[0].ler_ratio_high is None
+        assert ",0.1,," in chart.csv()
+        assert "∞" in next(iter(marks(chart.svg()).values()))[1]
+
+
+def test_candidates_that_learn_nothing_stand_at_zero_parameters():
+    environment = Environment([judged(1, 0.002, params=0), judged(2, 0.004, params=500)])
+    said = texts(front_chart(environment).svg())[0]
+    assert {"0", "500"} <= set(said)
+
+
+@pytest.mark.parametrize("name", CHARTS)
+@pytest.mark.parametrize("rounds", ["none", "failed", "one"])
+def test_labs_with_nothing_or_little_to_show(name, rounds):
+    made = {
+        "none": [],
+        "failed": [ended(1), ended(2, "open"), judged(3, -0.002, word="FAILED")],
+        "one": [judged(1, 0.003)],
+    }
+    chart = CHARTS[name](Environment(made[rounds]))
+    svg = chart.svg()
+    if chart.nothing:
+        assert chart.nothing in texts(svg)[0]
+        assert not chart.rows or name == "front"
+    else:
+        assert chart.rows
+    assert (rounds == "none") <= bool(chart.nothing)
+
+
+HOSTILE = "_$x_{1}$ <script>alert(1)</script>\x00\x1b[31m\u202e\ud800 & " + "长" * 400
+
+
+def test_no_name_is_markup_a_formula_or_a_control_character():
+    each = judged(1, 0.003, references={HOSTILE: 0.01}, share_of_gap=share() | {"reference": HOSTILE})
+    row = replace(each.row, hypothesis=HOSTILE)
+    environment = Environment([replace(each, row=row)], name=HOSTILE)
+    for make in CHARTS.values():
+        chart = make(environment)
+        svg = chart.svg()
+        assert "<script" not in svg
+        assert not re.search("[\x00-\x08\x1b\u202e\ud800]", svg + chart.csv())
+        assert len(svg) < 60_000
+        ChartSheet().inline(svg, "a-")  # it has nothing but what a page's chart may have
+    said = texts(front_chart(environment).svg())[0]
+    assert any(text.startswith("_$x_{1}$ ") for text in said)
+
+
+def test_long_names_keep_both_ends():
+    assert shown_name("a" * 30 + "end") == "aaaaaaaaaaaa…aaaaaaaaaaend"
+    assert len(shown_name("x" * 100)) == 26
+    assert shown_words("a\tb\nc\u202ed") == "a b c d"
+
+
+def test_thousands_of_rounds_are_drawn_without_their_overlaps():
+    known = judged(1, 0.002)
+    rounds, count = [], 5000
+    for number in range(1, count + 1):
+        parents = () if number < 3 else (number // 2,) if number % 50 else (number // 2, number - 2)
+        names = tuple(f"{charted.RUN}/{parent}" for parent in parents)
+        row = replace(known.row, round=number, fork_from=names)
+        rounds.append(replace(known, row=row) if number % 3 else ended(number, parents=parents))
+    environment = Environment(rounds)
+    for make in (climb_chart, fork_chart):
+        chart = make(environment)
+        assert len(chart.rows) == count
+        svg = chart.svg()
+        assert len(svg) < 3_000_000
+        assert MANY < len(marks(svg)) <= 2 * count
+    assert "5,000 rounds" in fork_chart(environment).title
+
+
+def test_lanes_are_taken_until_the_last_child_and_no_longer():
+    #       0   1     2     3     4       5
+    told = [(), (0,), (0,), (1,), (3, 2), (4,)]
+    lanes = lanes_of(told)
+    assert lanes == [0, 1, 0, 1, 1, 1]
+    assert lanes_of([()] * 5) == [0] * 5
+    assert lanes_of([(), *[(0,)] * 50]) == [0, *[1] * 49, 0]  # leaves share one lane
+
+
+def test_lines_along_a_lane_pass_no_other_round():
+    import random
+
+    lots = random.Random(3)
+    parents = [()] + [tuple(lots.sample(range(n), min(n, lots.choice((0, 1, 1, 2))))) for n in range(1, 300)]
+    lanes = lanes_of(parents)
+    for child, own in enumerate(parents):
+        for parent in own:
+            assert all(lanes[other] != lanes[parent] for other in range(parent + 1, child))
+
+
+def test_picture_and_table_stand_beside_each_other_and_replace_no_other_file(tmp_path, drawn):
+    chart = drawn["front"][0]
+    for ending in (".svg", ".png", ".pdf"):
+        assert chart.save(tmp_path / f"front{ending}") == tmp_path / "front.csv"
+        assert (tmp_path / f"front{ending}").stat().st_size > 3000
+    assert (tmp_path / "front.csv").read_bytes().decode() == chart.csv()
+    assert (tmp_path / "front.svg").read_text() == drawn["front"][1]
+    chart.save(tmp_path / "front.svg")  # its own table is replaced
+    counts = tmp_path / "sweep.csv"
+    counts.write_text("shots,errors\n1,0\n")
+    with pytest.raises(UsageError, match="holds something else"):
+        chart.save(tmp_path / "sweep.svg")
+    assert counts.read_text() == "shots,errors\n1,0\n"
+    assert not (tmp_path / "sweep.svg").exists()
+
+
+def test_cells_that_a_spreadsheet_would_run_are_text():
+    each = judged(1, 0.003, references={"=cmd()": 0.01})
+    assert "reference,'=cmd()," in front_chart(Environment([each])).csv()
+
+
+def test_the_gain_can_stand_in_the_place_of_the_ratio():
+    chart = front_chart(sample(), "gain")
+    assert "gain in LER over plain decoding, per shot" in texts(chart.svg())[0]
+
+
+def test_the_shares_of_a_gap_are_those_of_the_verdicts(drawn):
+    rows = drawn["gap"][0].rows
+    assert [row.round for row in rows] == ["surface-abcd/3", "surface-abcd/5", "surface-abcd/6"]
+    assert rows[0].share == pytest.approx(800 / 1300)
+    assert rows[0].share_low < rows[0].share < rows[0].share_high
+    assert any("62 % of the gap [" in title for _, title in marks(drawn["gap"][1]).values())
+
+
+def test_curves_of_another_loss_get_another_panel():
+    first, second = judged(1, 0.003), judged(2, 0.004)
+    log = {**second.results.metrics.note["training"], "loss": "bce"}
+    metrics = replace(second.results.metrics, note={**second.results.metrics.note, "training": log})
+    chart = learning_chart(Environment([first, replace(second, results=replace(second.results, metrics=metrics))]))
+    assert {"loss (logical_gap)", "loss (bce)"} <= set(texts(chart.svg())[0])
+    assert {row.loss for row in chart.rows} == {"logical_gap", "bce"}
+
+
+def test_formulas_are_text_in_every_plot():
+    from matplotlib.figure import Figure
+
+    with plot_style():
+        assert not Figure().text(0, 0, "$x$").get_parse_math()
