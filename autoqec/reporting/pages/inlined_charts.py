@@ -120,7 +120,7 @@ class ChartSheet:
                 if found:
                     yield "class", found
             elif name in _ATTRIBUTES:
-                yield name, _LONG_NUMBER.sub(lambda match: f"{float(match[0]):.2f}".rstrip("0").rstrip("."), value)
+                yield name, _LONG_NUMBER.sub(_rounded, " ".join(value.split()))
 
     def _width_class(self, box: str) -> str:
         """A class that keeps the chart between two widths, so that its letters can be read and are not huge."""
@@ -136,6 +136,11 @@ class ChartSheet:
 
     def _class_of_rule(self, rule: str) -> str:
         return self._classes.setdefault(rule, f"k{len(self._classes)}")
+
+
+def _rounded(match: re.Match[str]) -> str:
+    """A number to a hundredth of a point, which is more than anybody sees."""
+    return f"{float(match[0]):.2f}".rstrip("0").rstrip(".")
 
 
 def _untitle(root: ElementTree.Element) -> None:

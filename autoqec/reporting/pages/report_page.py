@@ -28,8 +28,9 @@ from autoqec.reporting.round_sections import Room, ratio_and_interval, round_blo
 from autoqec.results.quoted_figures import Sentence
 from autoqec.whole_files import write_file
 
-#: The schema of the data in the page.
-REPORT_SCHEMA = "autoqec.report/1"
+#: The schema of the data in the page: an object of `autoqec report --json` for each environment, and one of `autoqec log --json`
+#: for each round.
+DATA_SCHEMA = "autoqec.report_data/1"
 
 #: Characters of a round's diff.
 _DIFF = 16_000
@@ -87,11 +88,12 @@ def report_page(lab: RecordedLab, diagnoses: Diagnoses) -> str:
     room = ChartRoom(sheet)
     shelf = _shelf(lab, diagnoses)
     standing = {name for name, _ in shelf.full}
+    parts = [_part(each, number, room, diagnoses, standing) for number, each in enumerate(lab.environments)]
     return render_page(
         "report.html",
         css=sheet.css,
         title=f"AutoQEC report of {lab.name}",
-        parts=[_part(each, number, room, diagnoses, standing) for number, each in enumerate(lab.environments)],
+        parts=parts,
         table=rounds_table(lab.environments),
         shelf=shelf,
         standing=standing,
@@ -142,11 +144,10 @@ def _summary(found: RecordedRound) -> str:
 def _data(lab: RecordedLab) -> Mapping[str, Any]:
     """The record in the page: plain JSON, or packed where it is long."""
     told = {
-        "schema": REPORT_SCHEMA,
+        "schema": DATA_SCHEMA,
         "lab": lab.name,
         "environments": [
-            {"name": each.name, "env_id": each.env_id, "found": each.found.to_json(), "front": list(each.front.names)}
-            for each in lab.environments
+            {"env": each.name, "env_id": each.env_id, **each.found.to_json()} for each in lab.environments
         ],
         "rounds": [each.row.to_json() for each in lab.rounds],
     }
