@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 
 from autoqec.counted_words import counted
 from autoqec.installed_package import __version__
-from autoqec.reporting.blocks import (
+from autoqec.reporting.lab_diagnoses import NO_DIAGNOSES, Diagnoses
+from autoqec.reporting.page_blocks import (
     Block,
     Code,
     Fence,
@@ -25,7 +26,6 @@ from autoqec.reporting.blocks import (
     joined,
     parts_of,
 )
-from autoqec.reporting.lab_diagnoses import NO_DIAGNOSES, Diagnoses
 from autoqec.reporting.recorded_lab import RecordedEnvironment, RecordedLab, RecordedRound
 from autoqec.reporting.report_prose import facts_of, founded, spent_sentence, three_sentences
 from autoqec.reporting.round_sections import (

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from autoqec.reporting.blocks import (
+from autoqec.reporting.page_blocks import (
     Block,
     Code,
     Fence,

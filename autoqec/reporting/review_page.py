@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from autoqec.reporting.blocks import Block, Code, Fence, Heading, Inline, Items, Line, Paragraph
 from autoqec.reporting.markdown_text import written
+from autoqec.reporting.page_blocks import Block, Code, Fence, Heading, Inline, Items, Line, Paragraph
 from autoqec.reporting.recorded_lab import RecordedRound
 from autoqec.reporting.round_sections import (
     Room,

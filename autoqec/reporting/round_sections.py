@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from autoqec.counted_words import counted
-from autoqec.reporting.blocks import (
+from autoqec.reporting.page_blocks import (
     Block,
     Code,
     Fence,

@@ -7,7 +7,8 @@ import re
 import pytest
 from markdown_it import MarkdownIt
 
-from autoqec.reporting.blocks import (
+from autoqec.reporting.markdown_text import JOINER, code, fence, inline, written
+from autoqec.reporting.page_blocks import (
     Code,
     Fence,
     Folded,
@@ -21,7 +22,6 @@ from autoqec.reporting.blocks import (
     joined,
     said,
 )
-from autoqec.reporting.markdown_text import JOINER, code, fence, inline, written
 from autoqec.results.quoted_figures import Named, Quoted, sentence
 
 READER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
