@@ -8,7 +8,7 @@ from importlib.resources import files
 
 import pytest
 
-from autoqec.reporting.pages.inlined_charts import ChartSheet
+from autoqec.reporting.pages.chart_svg import ChartSheet
 from autoqec.reporting.pages.page_colours import DARK, LIGHT, TEXT_CONTRAST, contrast, on_dark
 from autoqec.reporting.pages.page_writer import render_page, shown
 from autoqec.views.line_styles import COLOURS, plot_style, svg_text

@@ -16,7 +16,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from autoqec.reporting.blocks import flat
+from autoqec.reporting.page_blocks import flat
 from autoqec.views.console import visible
 
 _PACKAGE = "autoqec.reporting"

@@ -16,7 +16,7 @@ from autoqec.reporting.charts.front_chart import front_chart
 from autoqec.reporting.charts.gap_chart import gap_chart
 from autoqec.reporting.charts.learning_chart import learning_chart
 from autoqec.reporting.charts.rates_chart import rates_chart
-from autoqec.reporting.pages.inlined_charts import ChartSheet
+from autoqec.reporting.pages.chart_svg import ChartSheet
 from autoqec.reporting.recorded_lab import RecordedEnvironment
 
 #: Bytes that all charts of a report take at most.

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
-from autoqec.reporting.blocks import Block, Items
 from autoqec.reporting.lab_diagnoses import Diagnoses
 from autoqec.reporting.lab_sections import file_blocks, front_blocks, lost_lines, repeat_blocks, spending_grid
+from autoqec.reporting.page_blocks import Block, Items
+from autoqec.reporting.pages.chart_svg import ChartSheet
 from autoqec.reporting.pages.data_islands import json_text, packed
-from autoqec.reporting.pages.inlined_charts import ChartSheet
 from autoqec.reporting.pages.page_writer import render, render_page
 from autoqec.reporting.pages.report_charts import ChartRoom, ShownChart
 from autoqec.reporting.pages.rounds_in_full import RoundsInFull, Shelved, rounds_in_full
@@ -26,11 +25,13 @@ from autoqec.reporting.recorded_lab import RecordedEnvironment, RecordedLab, Rec
 from autoqec.reporting.report_prose import facts_of, founded, spent_sentence, three_sentences
 from autoqec.reporting.round_sections import Room, ratio_and_interval, round_blocks, word_of
 from autoqec.results.quoted_figures import Sentence
-from autoqec.whole_files import write_file
 
 #: The schema of the data in the page: an object of `autoqec report --json` for each environment, and one of `autoqec log --json`
 #: for each round.
 DATA_SCHEMA = "autoqec.report_data/1"
+
+#: Bytes of the rounds that stand in full, and of those that are packed.
+FULL_BYTES, PARCEL_BYTES = 1_000_000, 3_000_000
 
 #: Characters of a round's diff.
 _DIFF = 16_000
@@ -65,15 +66,6 @@ class EnvironmentPart:
     file: Sequence[Block]
 
 
-def write_report(lab: RecordedLab, path: Path, diagnoses: Diagnoses) -> None:
-    """Write a report.
-
-    Raises:
-        UsageError, AutoQECError: The file cannot be written, or a figure of the prose is not in the record.
-    """
-    write_file(path, report_page(lab, diagnoses).encode("utf-8", "replace"))
-
-
 def report_page(lab: RecordedLab, diagnoses: Diagnoses) -> str:
     """A report as the text of an HTML file.
 
@@ -88,7 +80,11 @@ def report_page(lab: RecordedLab, diagnoses: Diagnoses) -> str:
     room = ChartRoom(sheet)
     shelf = _shelf(lab, diagnoses)
     standing = {name for name, _ in shelf.full}
-    parts = [_part(each, number, room, diagnoses, standing) for number, each in enumerate(lab.environments)]
+    names = [each.name for each in lab.environments]
+    parts = [
+        _part(each, number, each.name if names.count(each.name) == 1 else each.key, room, diagnoses, standing)
+        for number, each in enumerate(lab.environments)
+    ]
     return render_page(
         "report.html",
         css=sheet.css,
@@ -103,12 +99,17 @@ def report_page(lab: RecordedLab, diagnoses: Diagnoses) -> str:
 
 
 def _part(
-    environment: RecordedEnvironment, number: int, room: ChartRoom, diagnoses: Diagnoses, standing: set[str]
+    environment: RecordedEnvironment,
+    number: int,
+    title: str,
+    room: ChartRoom,
+    diagnoses: Diagnoses,
+    standing: set[str],
 ) -> EnvironmentPart:
     facts = facts_of(environment)
     lost = [*lost_lines(environment, diagnoses, standing)]
     return EnvironmentPart(
-        title=environment.key,
+        title=title,
         anchor=f"environment-{number}",
         sentences=[founded(each, facts) for each in three_sentences(environment)],
         charts=room.draw(environment, number),
@@ -131,7 +132,7 @@ def _shelf(lab: RecordedLab, diagnoses: Diagnoses) -> RoundsInFull:
         head = {"name": name, "outcome": found.outcome, "word": word_of(found), "summary": _summary(found)}
         return render("round.html", blocks_told=blocks, **head)
 
-    return rounds_in_full(rounds, markup)
+    return rounds_in_full(rounds, markup, FULL_BYTES, PARCEL_BYTES)
 
 
 def _summary(found: RecordedRound) -> str:

@@ -16,9 +16,6 @@ from markupsafe import Markup
 
 from autoqec.reporting.pages.data_islands import packed
 
-#: Bytes of the rounds that stand in full, and of the parcels.
-FULL_BYTES, PARCEL_BYTES = 1_000_000, 4_000_000
-
 #: How many rounds a parcel has. Their texts are alike, so together they get smaller; but one of them unpacks all.
 _IN_PARCEL = 64
 
@@ -61,8 +58,8 @@ class RoundsInFull:
 def rounds_in_full(
     rounds: Sequence[Shelved],
     render: Callable[[str], Markup],
-    full_bytes: int = FULL_BYTES,
-    parcel_bytes: int = PARCEL_BYTES,
+    full_bytes: int,
+    parcel_bytes: int,
 ) -> RoundsInFull:
     """Divide the rounds of a report.
 

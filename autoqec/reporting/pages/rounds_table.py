@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from autoqec.reporting.charts.charted_rounds import short_names
 from autoqec.reporting.recorded_lab import RecordedEnvironment, RecordedRound
 from autoqec.reporting.round_sections import anchor_of, word_of
 from autoqec.results.sought_found import OUTCOMES
@@ -37,12 +38,14 @@ class TableRow:
 
     Attributes:
         name, anchor: The round, and the name of its section.
+        short: What it is called in the table: its number, where all are of one run.
         outcome: How it came out, as `Outcome` says it.
         cells: After the name.
     """
 
     name: str
     anchor: str
+    short: str
     outcome: str
     cells: Sequence[str]
 
@@ -71,10 +74,10 @@ def rounds_table(environments: Sequence[RecordedEnvironment]) -> RoundsTable:
     """
     rows = [_row(each, environment.key) for environment in environments for each in environment.rounds]
     kept = [place for place in range(len(COLUMNS) - 1) if _is_needed(place, rows, len(environments))]
-    there = {row.outcome for row in rows}
+    there, names = {row.outcome for row in rows}, short_names([row.name for row in rows])
     return RoundsTable(
         heads=[COLUMNS[0], *(COLUMNS[place + 1] for place in kept)],
-        rows=[TableRow(row.name, row.anchor, row.outcome, [row.cells[place] for place in kept]) for row in rows],
+        rows=[replace(row, short=names[row.name], cells=[row.cells[place] for place in kept]) for row in rows],
         outcomes=[each for each in OUTCOMES if each in there],
         environments=[environment.key for environment in environments],
         runs=list(dict.fromkeys(row.name.rpartition("/")[0] for row in rows)),
@@ -103,7 +106,7 @@ def _row(found: RecordedRound, key: str) -> TableRow:
         f"${spent.cost:,.2f}" if spent.cost else "–",
         short_words(row.hypothesis or row.reason or ""),
     )
-    return TableRow(row.name, anchor_of(row.name), found.outcome, cells)
+    return TableRow(row.name, anchor_of(row.name), row.name, found.outcome, cells)
 
 
 def short_words(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from autoqec.reporting.pages.inlined_charts import ChartSheet
+from autoqec.reporting.pages.chart_svg import ChartSheet
 from autoqec.reporting.pages.page_writer import render_page
 from autoqec.results.sweep_records import Sweep, SweepPoint
 from autoqec.views.line_styles import FORMATS

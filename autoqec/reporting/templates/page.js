@@ -11,10 +11,12 @@
     said.style.left = Math.max(4, Math.min(x + 14, innerWidth - said.offsetWidth - 8)) + "px";
     said.style.top = Math.max(4, Math.min(y + 14, innerHeight - said.offsetHeight - 8)) + "px";
   };
+  const name_of = cell => cell.parentNode.dataset.round ?? cell.textContent;
+
   // Marks of a large chart have no words of their own; the row of their round has them.
   let by_round = null;
   const row_words = name => {
-    by_round ??= new Map([...document.querySelectorAll("table.rounds tbody tr")].map(row => [row.cells[0].textContent, row]));
+    by_round ??= new Map([...document.querySelectorAll("table.rounds tbody tr")].map(row => [name_of(row.cells[0]), row]));
     const row = by_round.get(name);
     return row ? name + ": " + [...row.cells].slice(1).map(cell => cell.textContent).filter(text => text && text !== "–").join(", ") : name;
   };
@@ -98,7 +100,7 @@
     const chosen = name => controls[name]?.value ?? "";
     const fitting = () => {
       const run = chosen("run"), outcome = chosen("outcome"), environment = chosen("environment"), wanted = chosen("words").toLowerCase();
-      return order.filter(row => (!run || row.cells[0].textContent.startsWith(run + "/"))
+      return order.filter(row => (!run || name_of(row.cells[0]).startsWith(run + "/"))
         && (!outcome || row.cells[at.outcome].classList.contains(outcome))
         && (!environment || row.cells[at.environment].textContent === environment)
         && (!wanted || row.textContent.toLowerCase().includes(wanted)));
@@ -147,10 +149,10 @@
   for (const each of document.querySelectorAll(".with-script")) each.hidden = false;
   const by_anchor = new Map([...parcels.keys()].map(name => [anchor(name), name]));
   const linked = cell => {
-    const name = cell.textContent, link = document.createElement("a");
+    const name = name_of(cell), link = document.createElement("a");
     if (!parcels.has(name)) return;
     link.href = "#" + anchor(name);
-    link.textContent = name;
+    link.textContent = cell.textContent;
     cell.replaceChildren(link);
   };
   if (parcels.size) {
