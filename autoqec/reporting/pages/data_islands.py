@@ -13,8 +13,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-#: Characters that could end an element or begin a comment, and line ends that old scripts take for one; JSON has codes for them.
-_ESCAPES = {ord(each): f"\\u{ord(each):04x}" for each in "<>&\u2028\u2029"}
+#: Characters that could end an element or begin a comment; JSON has codes for them.
+_ESCAPES = {ord(each): f"\\u{ord(each):04x}" for each in "<>&"}
 
 #: zlib's name of DEFLATE without a header, and its best level.
 _RAW, _LEVEL = -15, 9
@@ -26,7 +26,7 @@ def json_text(value: Any) -> Markup:
     Raises:
         ValueError: It has a number that JSON lacks.
     """
-    return Markup(json.dumps(value, ensure_ascii=False, allow_nan=False).translate(_ESCAPES))  # noqa: S704 - no markup is left
+    return Markup(json.dumps(value, allow_nan=False).translate(_ESCAPES))  # noqa: S704 - no markup is left
 
 
 def packed(text: str) -> str:
