@@ -10,25 +10,38 @@ from typing import Literal, NotRequired, TypedDict
 
 
 class RoundBegins(TypedDict):
-    """A round begins or continues; `steps` are all its steps in order."""
+    """A round begins or continues; `steps` are all its steps in order, and `attempt` is the identity of its claim."""
 
     event: Literal["round"]
     run: str
     round: int
     steps: Sequence[str]
+    attempt: str
 
 
 class StepBegins(TypedDict):
-    """A step begins."""
+    """A step begins that has work to do: the `agent` that it asks if any, and the limit of its seconds if it has one."""
 
     event: Literal["step"]
     run: str
     round: int
     step: str
+    agent: NotRequired[str]
+    seconds_at_most: NotRequired[float]
+
+
+class StepSkipped(TypedDict):
+    """A step has nothing to do, and `why`: this round does not need it. Steps that are done already have no event."""
+
+    event: Literal["skipped"]
+    run: str
+    round: int
+    step: str
+    why: str
 
 
 class AgentWorks(TypedDict):
-    """An agent writes its reply (`tokens` so far), or waits (`waiting` seconds, and `why`)."""
+    """An agent writes its reply (`tokens` so far), waits (`waiting` seconds, and `why`), or has so many `seconds_at_most`."""
 
     event: Literal["agent"]
     run: str
@@ -36,6 +49,7 @@ class AgentWorks(TypedDict):
     tokens: NotRequired[int]
     waiting: NotRequired[float]
     why: NotRequired[str]
+    seconds_at_most: NotRequired[float]
 
 
 class AgentsSpent(TypedDict):
@@ -81,7 +95,7 @@ class ScreeningGoesOn(TypedDict):
 
 
 class ScoringGoesOn(TypedDict):
-    """Development shots scored, of how many."""
+    """Development shots scored, of how many, those at the environment's other rates included."""
 
     event: Literal["score"]
     run: str
@@ -90,12 +104,16 @@ class ScoringGoesOn(TypedDict):
 
 
 class VerifyingGoesOn(TypedDict):
-    """Holdout shots counted, of at most how many; `stage` names a part of the verdict beside the sequential test."""
+    """Holdout shots counted, of at most how many; `stage` names a part of the verdict beside the sequential test.
+
+    An undecided test stops after `max_seconds`; 0 or none for no limit.
+    """
 
     event: Literal["verify"]
     run: str
     shots: int
     max_shots: int
+    max_seconds: NotRequired[float | None]
     log_e_better: NotRequired[float]
     stage: NotRequired[str]
 
@@ -143,6 +161,7 @@ class VerdictUnsigned(TypedDict):
 RoundEvent = (
     RoundBegins
     | StepBegins
+    | StepSkipped
     | AgentWorks
     | AgentsSpent
     | Compiling

@@ -75,6 +75,8 @@ SHARED = {
     "lazy_names": set(),
     "installed_package": set(),
     "round_events": set(),
+    "phases": set(),
+    "round_phases": {"phases", "round_events"},
     "printed_rows": {"json_values"},
     "errors": {"json_values"},
     "size_limits": set(),

@@ -149,7 +149,7 @@ def test_a_broken_observer_ends_no_round_and_is_reported_once(entry, capsys):
     session.event("closed")
     assert [event["event"] for event in told] == ["step", "observer_failed", "closed"]
     with RoundDisplay(quiet=True) as display:
-        display.show(told[1])
+        display.event(told[1])
     out, err = capsys.readouterr()
     assert out == "", "what an observer prints is not our data"
     assert (

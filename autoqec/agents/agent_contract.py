@@ -25,7 +25,7 @@ Role = Literal["ideator", "coder", "analyst"]
 
 ROLES: tuple[Role, ...] = ("ideator", "coder", "analyst")
 
-#: Called with the progress of a reply: `{"tokens": …}`, or `{"waiting": seconds, "why": …}`.
+#: Called with the progress of a reply: `{"tokens": …}`, `{"waiting": seconds, "why": …}`, or `{"seconds_at_most": …}`.
 Report = Callable[[Progress], None]
 
 

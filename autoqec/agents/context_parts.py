@@ -13,11 +13,12 @@ from autoqec.json_values import JsonObject
 
 
 class Progress(TypedDict, total=False):
-    """Progress of a reply: `tokens` written so far, or `waiting` (seconds) with `why`."""
+    """Progress of a reply: `tokens` written so far, `waiting` (seconds) with `why`, or that it has so many `seconds_at_most`."""
 
     tokens: int
     waiting: float
     why: str
+    seconds_at_most: float
 
 
 class StageKindFacts(TypedDict):

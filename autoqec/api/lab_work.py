@@ -76,7 +76,7 @@ def run_in_lab(
         dry=True,
     )
     with opened_session(ledger, registry, settings, chosen, progress or _unheard) as session:
-        begin_run(session)
+        begin_run(session, fresh=new, seed=seed)
         return run_rounds(session, rounds, partial(_shared, session))[0]
 
 

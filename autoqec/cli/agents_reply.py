@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from autoqec.cli import shared_options as options
-from autoqec.cli.lab import open_lab, run_session, share_results, waits
+from autoqec.cli.lab import open_lab, run_session, say_loading, share_results, waits
 
 _ROLES = ("ideator", "coder", "analyst")
 
@@ -29,13 +29,8 @@ def command(role: Any, file: str | None, where: str | None, as_json: bool, quiet
     The round then continues until it waits for the next reply or ends; at its end it is printed as by `autoqec round`. Exit
     code 2 if the reply is invalid: nothing is recorded, and the round keeps waiting. Exit code 3 if no round waits.
     """
-    from autoqec.agents.agent_contract import ReplyAwaited
     from autoqec.errors import UsageError
     from autoqec.history import load_run, require_writable
-    from autoqec.loop.manual_answers import find_waiting, parse_reply, take_reply
-    from autoqec.plugins import load_plugins
-    from autoqec.results.rungs import COMPLETE
-    from autoqec.views.round_text import round_printer
 
     if role is not None and role not in _ROLES:
         if file is not None:
@@ -43,6 +38,13 @@ def command(role: Any, file: str | None, where: str | None, as_json: bool, quiet
         role, file = None, role
     ledger, settings = open_lab(flags)
     require_writable(ledger)
+    say_loading(quiet=quiet)
+    from autoqec.agents.agent_contract import ReplyAwaited
+    from autoqec.loop.manual_answers import find_waiting, parse_reply, take_reply
+    from autoqec.plugins import load_plugins
+    from autoqec.results.rungs import COMPLETE
+    from autoqec.views.round_text import round_printer
+
     claim = find_waiting(ledger, role, where)
     data = _read(file or "-")
     message = parse_reply(data)

@@ -89,31 +89,24 @@ def command(decoders: tuple[str, ...], **given: Any) -> int:
 
 
 def _compare(names: tuple[str, ...], given: dict[str, Any]) -> int:
-    from autoqec.cli.lab import jobs_here
-    from autoqec.comparing.compare_decoders import ComparisonInterrupted, ComparisonPlan, compare
-    from autoqec.comparing.comparison_file import require_writable
-    from autoqec.comparing.decoder_names import FILE_OPTIONS, read_decoder, read_decoders
     from autoqec.comparing.stopping_rule import read_until
     from autoqec.errors import UsageError
-    from autoqec.plugins import load_plugins
     from autoqec.views.decoders_progress import DecodersDisplay
 
-    files = [name for name in names if Path(name).suffix in FILE_OPTIONS]
-    if files and not _sources(given):
-        decoders = [name for name in names if name not in files]
-        decoders += [name for name in ("mwpm", "pymatching") if name not in decoders][: max(0, 2 - len(decoders))]
-        hint = f"autoqec compare {shlex.join(decoders)} {FILE_OPTIONS[Path(files[0]).suffix]} {shlex.quote(files[0])}"
-        raise UsageError(f"{files[0]} is no decoder, and nothing to decode is given", hint=hint)
-    if len(names) < 2:
-        raise UsageError(
-            "a comparison takes two decoders or more", hint="autoqec compare mwpm pymatching --circuit FILE"
-        )
-    until, registry = read_until(given["until"]), load_plugins()
-    stream = _stream(given)
-    if given["csv_file"] is not None:
-        require_writable(given["csv_file"])  # before anything is counted
-    with DecodersDisplay(quiet=given["quiet"]) as display:
-        display.note("reading what is decoded")
+    until = read_until(given["until"])
+    _require_decoders(names, given)
+    with DecodersDisplay(quiet=given["quiet"], shots=until.limit, seconds=until.seconds) as display:
+        display.begin("reading what is decoded")
+        from autoqec.cli.lab import jobs_here
+        from autoqec.comparing.compare_decoders import ComparisonInterrupted, ComparisonPlan, compare
+        from autoqec.comparing.comparison_file import require_writable
+        from autoqec.comparing.decoder_names import read_decoder, read_decoders
+        from autoqec.plugins import load_plugins
+
+        registry = load_plugins()
+        stream = _stream(given)
+        if given["csv_file"] is not None:
+            require_writable(given["csv_file"])  # before anything is counted
         source = _source(given)
         found = read_decoders(names, registry)
         labels = [each.label for each in found]
@@ -138,7 +131,7 @@ def _compare(names: tuple[str, ...], given: dict[str, Any]) -> int:
                 source,
                 plan,
                 shots=stream,
-                progress=lambda event: display.show(event.stage, event.detail, event.comparison, event.done),
+                progress=lambda event: display.event(event.stage, event.detail, event.comparison, event.done),
                 registry=registry,
             )
         except ComparisonInterrupted as error:
@@ -146,6 +139,23 @@ def _compare(names: tuple[str, ...], given: dict[str, Any]) -> int:
             raise
     _print(comparison, given, unit)
     return 1 if any(each.failed is not None for each in comparison.decoders) else 0
+
+
+def _require_decoders(names: tuple[str, ...], given: dict[str, Any]) -> None:
+    """Refuse fewer than two decoders, and a file of circuits or error models among them."""
+    from autoqec.comparing.file_options import FILE_OPTIONS
+    from autoqec.errors import UsageError
+
+    files = [name for name in names if Path(name).suffix in FILE_OPTIONS]
+    if files and not _sources(given):
+        decoders = [name for name in names if name not in files]
+        decoders += [name for name in ("mwpm", "pymatching") if name not in decoders][: max(0, 2 - len(decoders))]
+        hint = f"autoqec compare {shlex.join(decoders)} {FILE_OPTIONS[Path(files[0]).suffix]} {shlex.quote(files[0])}"
+        raise UsageError(f"{files[0]} is no decoder, and nothing to decode is given", hint=hint)
+    if len(names) < 2:
+        raise UsageError(
+            "a comparison takes two decoders or more", hint="autoqec compare mwpm pymatching --circuit FILE"
+        )
 
 
 def _print(comparison: Comparison, given: dict[str, Any], unit: Unit) -> None:
@@ -165,21 +175,21 @@ def _print(comparison: Comparison, given: dict[str, Any], unit: Unit) -> None:
 
 
 def _replay(names: tuple[str, ...], given: dict[str, Any]) -> int:
-    from autoqec.cli.lab import jobs_here
-    from autoqec.comparing.comparison_file import read_comparison
-    from autoqec.comparing.replaying import replay, saved_decoders, saved_source
-    from autoqec.counted_words import counted
     from autoqec.errors import UsageError
-    from autoqec.plugins import load_plugins
-    from autoqec.views.console import print_json
     from autoqec.views.decoders_progress import DecodersDisplay
-    from autoqec.views.decoders_text import print_replay, replay_object
 
     if names:
         raise UsageError("--replay takes the decoders of the file", hint=f"autoqec compare --replay {given['replay']}")
-    saved, registry = read_comparison(given["replay"]), load_plugins()
     with DecodersDisplay(quiet=given["quiet"]) as display:
-        display.note(f"replaying {counted(saved.total, 'shot')}")
+        display.begin(f"reading {given['replay']}")
+        from autoqec.cli.lab import jobs_here
+        from autoqec.comparing.comparison_file import read_comparison
+        from autoqec.comparing.replaying import replay, saved_decoders, saved_source
+        from autoqec.plugins import load_plugins
+        from autoqec.views.console import print_json
+        from autoqec.views.decoders_text import print_replay, replay_object
+
+        saved, registry = read_comparison(given["replay"]), load_plugins()
         source = saved_source(saved, registry, _source(given) if _sources(given) else None)
         found: Replay = replay(
             saved,

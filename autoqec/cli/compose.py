@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from autoqec.cli import shared_options as options
-from autoqec.cli.lab import open_lab, run_session, share_results
+from autoqec.cli.lab import open_lab, run_session, say_loading, share_results
 
 
 @click.command()
@@ -25,17 +25,19 @@ def command(rounds: tuple[str, ...], edit: bool, text: str | None, as_json: bool
     The merge is a commit with all of them as parents. If they conflict, the round ends as compose_conflict, with the values
     of each.
     """
-    from autoqec.agents.role_messages import MAX_PARENTS, Hypothesis
     from autoqec.errors import UsageError
     from autoqec.history import load_run, parse_round_name, require_writable
+
+    ledger, settings = open_lab(flags)
+    require_writable(ledger)
+    say_loading(quiet=quiet)
+    from autoqec.agents.role_messages import MAX_PARENTS, Hypothesis
     from autoqec.loop.one_round import run_round
     from autoqec.loop.parents import check_parents
     from autoqec.plugins import load_plugins
     from autoqec.results.rungs import COMPLETE
     from autoqec.views.round_text import round_printer
 
-    ledger, settings = open_lab(flags)
-    require_writable(ledger)
     names = [parse_round_name(name) for name in rounds]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:

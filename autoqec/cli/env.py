@@ -120,7 +120,7 @@ def check(
     from autoqec.views.console import print_json
 
     with CheckProgress(quiet=quiet) as progress:
-        progress.say(f"reading {' '.join(env)} and compiling its decoders")
+        progress.begin(f"reading {' '.join(env)} and compiling its decoders")
         from autoqec.plugins import load_plugins
         from autoqec.scoring.baseline import CheckRequest, describe_environment
         from autoqec.views.environment_text import print_environment
@@ -131,7 +131,7 @@ def check(
         if training and facts["round"] is not None:
             from autoqec.loop.training_probe import seconds_of_training
 
-            progress.say("training for two seconds")
+            progress.begin("training for two seconds")
             with suppress(KeyboardInterrupt):  # what was counted is kept
                 facts["round"]["train"] = seconds_of_training(loaded, registry, request.profile)
     print_json([{"schema": "autoqec.env_check/1", **facts}]) if as_json else print_environment(facts)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from autoqec.config import Settings
     from autoqec.loop.session import Session
     from autoqec.plugins import Registry
+    from autoqec.views.progress import RoundDisplay
 
 
 def open_history() -> Ledger:
@@ -106,6 +107,10 @@ def open_lab(flags: Mapping[str, Any] | None = None) -> tuple[Ledger, Settings]:
     return ledger, settings
 
 
+#: Under which name a command's context keeps its display.
+_DISPLAY = "display of autoqec"
+
+
 @contextmanager
 def run_session(
     ledger: Ledger,
@@ -117,15 +122,35 @@ def run_session(
     recorder: Recorder | None = None,
     tape: Tape | None = None,
 ) -> Iterator[Session]:
-    """Make a session of a run with its display on standard error. A time limit starts now."""
+    """Make a session of a run with the command's display on standard error. A time limit starts now."""
     from autoqec.loop.opened_session import opened_session
-    from autoqec.views.progress import RoundDisplay
 
     with (
-        RoundDisplay(quiet=quiet) as display,
-        opened_session(ledger, registry, settings, run, display.show, recorder=recorder, tape=tape) as session,
+        command_display(quiet=quiet) as display,
+        opened_session(ledger, registry, settings, run, display.event, recorder=recorder, tape=tape) as session,
     ):
         yield session
+
+
+def command_display(*, quiet: bool) -> RoundDisplay:
+    """The display of the command that runs, the same for its first line and for its sessions; it ends with the command."""
+    import click
+
+    from autoqec.views.progress import RoundDisplay
+
+    context = click.get_current_context(silent=True)
+    if context is None:
+        return RoundDisplay(quiet=quiet)
+    made = context.meta.get(_DISPLAY)
+    if not isinstance(made, RoundDisplay):
+        made = context.meta[_DISPLAY] = RoundDisplay(quiet=quiet)
+        context.call_on_close(made.stop)
+    return made
+
+
+def say_loading(*, quiet: bool) -> None:
+    """Say that the command has begun, before it imports what takes seconds to import."""
+    command_display(quiet=quiet).begin("loading plugins and the environment")
 
 
 def waits(error: ReplyAwaited) -> int:

@@ -6,6 +6,7 @@ import click
 
 from autoqec.cli import shared_options as options
 from autoqec.cli.lab import open_history
+from autoqec.counted_words import counted
 
 
 @click.command()
@@ -19,6 +20,7 @@ from autoqec.cli.lab import open_history
 )
 @click.option("--status", default=None, metavar="WORD", help="Only rounds with this status: ok, train_error, open, ...")
 @click.option("--text", default=None, help="Only rounds with this text in hypothesis, analysis or reason.")
+@click.option("--dropped", is_flag=True, help="List what `autoqec drop` took out of the lists instead.")
 @click.option("--graph", is_flag=True, help="Draw the ancestry of rounds.")
 @options.json_option
 def command(
@@ -27,11 +29,12 @@ def command(
     verdict: str | None,
     status: str | None,
     text: str | None,
+    dropped: bool,
     graph: bool,
     as_json: bool,
 ) -> int:
     """List rounds with their results: all rounds, or those of one RUN."""
-    from autoqec.history import missing_from_chain, runs_elsewhere
+    from autoqec.history import list_dropped, missing_from_chain, runs_elsewhere
     from autoqec.views.climb_rows import read_climbs
     from autoqec.views.console import print_lines, say
     from autoqec.views.log_lines import read_lines, require_environment
@@ -40,6 +43,14 @@ def command(
 
     wanted = Wanted(env=env, verdict=verdict, status=status, text=text)
     ledger = open_history()
+    if dropped:
+        from autoqec.errors import UsageError
+        from autoqec.views.dropped_text import print_dropped
+
+        if graph or not wanted.everything:
+            raise UsageError("--dropped takes no other choice of rounds", hint="autoqec log --dropped [RUN] [--json]")
+        print_dropped(ledger, run, as_json=as_json)
+        return 0
     runs = read_lines(ledger, run)
     require_environment(ledger, runs, env)
     climbs = read_climbs(ledger, runs if run is None else read_lines(ledger))
@@ -68,4 +79,6 @@ def command(
     if not as_json:
         for hint in unpushed_hints(ledger):
             say(hint)
+        if rounds := sum(len(each.rounds) for each in list_dropped(ledger)):
+            say(f"{counted(rounds, 'round')} dropped: autoqec log --dropped")
     return 0

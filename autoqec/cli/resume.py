@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from autoqec.cli import shared_options as options
-from autoqec.cli.lab import open_lab, run_session, share_results, waits
+from autoqec.cli.lab import open_lab, run_session, say_loading, share_results, waits
 from autoqec.counted_words import counted
 from autoqec.errors import AutoQECError
 from autoqec.plugin_errors import one_line
@@ -27,17 +27,19 @@ def command(run: str | None, abandon: str | None, force: bool, as_json: bool, qu
     """
     import socket
 
+    from autoqec.history import load_run, parse_round_name, require_writable
+
+    ledger, settings = open_lab(flags)
+    require_writable(ledger)
+    say_loading(quiet=quiet)
     from autoqec.agents.agent_contract import ReplyAwaited
     from autoqec.errors import BudgetSpentError
-    from autoqec.history import load_run, parse_round_name, require_writable
     from autoqec.loop.one_round import abandon_round, interrupted_rounds, open_rounds, resume_round
     from autoqec.plugins import load_plugins
     from autoqec.results.rungs import COMPLETE
     from autoqec.views.console import print_error, say
     from autoqec.views.round_text import round_printer
 
-    ledger, settings = open_lab(flags)
-    require_writable(ledger)
     show = round_printer(ledger, as_json)
     if abandon is not None:
         show(abandon_round(ledger, *parse_round_name(abandon)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from autoqec.cli import shared_options as options
-from autoqec.cli.lab import open_lab, run_session, share_results, waits
+from autoqec.cli.lab import open_lab, run_session, say_loading, share_results, waits
 
 if TYPE_CHECKING:
     from autoqec.agents.tape import Tape
@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 @click.option("--env", default=None, help="Environment by name or path [AUTOQEC_DEFAULT_ENV].")
 @click.option("--rounds", default=1, show_default=True, type=click.IntRange(1, 100_000), help="How many rounds to run.")
 @click.option(
-    "--run", "run_name", default=None, help="Run to continue, or to start; by default the environment's latest."
+    "--run",
+    "run_name",
+    default=None,
+    help="Run to continue, or to start; by default the environment's latest. Several processes can work on one run, each on a "
+    "round of its own.",
 )
 @click.option("--new", "fresh", is_flag=True, help="Start a new run.")
 @click.option(
@@ -74,22 +78,21 @@ def command(
     completed (a round that is not VERIFIED, or that its screen ended, counts as completed). Exit code 4 if a budget is spent;
     continue with `autoqec resume` and a larger budget.
     """
-    from autoqec.agents.agent_contract import ROLES, ReplyAwaited
-    from autoqec.agents.tape import Recorder
     from autoqec.history import require_writable
-    from autoqec.loop.carried_start import check_origin
-    from autoqec.loop.many_rounds import run_rounds
-    from autoqec.loop.opened_session import require_plugins
-    from autoqec.loop.preflight import begin_run
-    from autoqec.loop.session import make_agent, open_run
-    from autoqec.plugins import load_plugins
-    from autoqec.results.rungs import COMPLETE
-    from autoqec.views.round_text import round_printer
-    from autoqec.whole_files import require_place
 
     _check_origin(origin, untrained, alone=not (dry_run or record or replay))
     ledger, settings = open_lab({**flags, "default_env": env})
     require_writable(ledger)
+    say_loading(quiet=quiet)
+    from autoqec.agents.agent_contract import ROLES
+    from autoqec.agents.tape import Recorder
+    from autoqec.loop.carried_start import check_origin
+    from autoqec.loop.opened_session import require_plugins
+    from autoqec.loop.preflight import begin_run
+    from autoqec.loop.session import make_agent, open_run
+    from autoqec.plugins import load_plugins
+    from autoqec.whole_files import require_place
+
     require_plugins(settings, registry := load_plugins())
     tape = _tape(replay, ledger)
     if tape is not None:
@@ -109,27 +112,36 @@ def command(
     _check_tape(tape, replay, run)
     if record:
         require_place(Path(record))
-    show = round_printer(ledger, as_json)
     with run_session(ledger, registry, settings, run, quiet=quiet, tape=tape) as session:
         if dry_run:
             for role in () if tape else ROLES:
                 make_agent(session, role, settings[role])  # refuses wrong options
             return _dry(session, rounds, as_json)
-        begin_run(session, carried_alone=origin is not None and rounds == 1)
-        session.recorder = Recorder(Path(record), run_head(run)) if record else None
+        begin_run(session, fresh=fresh or tape is not None, seed=seed, carried_alone=origin is not None and rounds == 1)
+        session.recorder = Recorder(Path(record), run_head(session.run)) if record else None
+        return _rounds(session, min(rounds, tape.rounds) if tape else rounds, origin, untrained, as_json=as_json)
 
-        def finished(record: RoundRecord) -> None:
-            show(record)
-            share_results(session)
 
-        wanted, first = min(rounds, tape.rounds) if tape else rounds, []
-        try:
-            if origin is not None:
-                first = [_carried_round(session, origin, untrained=untrained)]
-                finished(first[0])
-            records, in_vain = run_rounds(session, wanted - len(first), finished)
-        except ReplyAwaited as error:
-            return waits(error)
+def _rounds(session: Session, wanted: int, origin: str | None, untrained: bool, *, as_json: bool) -> int:
+    """Run the rounds, the first one from another run's round if one is named, and return the exit code."""
+    from autoqec.agents.agent_contract import ReplyAwaited
+    from autoqec.loop.many_rounds import run_rounds
+    from autoqec.results.rungs import COMPLETE
+    from autoqec.views.round_text import round_printer
+
+    show, first = round_printer(session.ledger, as_json), []
+
+    def finished(record: RoundRecord) -> None:
+        show(record)
+        share_results(session)
+
+    try:
+        if origin is not None:
+            first = [_carried_round(session, origin, untrained=untrained)]
+            finished(first[0])
+        records, in_vain = run_rounds(session, wanted - len(first), finished)
+    except ReplyAwaited as error:
+        return waits(error)
     if in_vain:
         _say_in_vain(session)
     return 0 if any(record.status in COMPLETE for record in [*first, *records]) else 1

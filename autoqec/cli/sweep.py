@@ -68,36 +68,36 @@ def command(
     """
     from autoqec.views.console import say
     from autoqec.views.line_styles import check_plot
-
-    if not quiet:
-        say(f"sweep: checking {env} and {', '.join(decoders)}")
-    from autoqec.cli.lab import environment_folders_here, jobs_here
-    from autoqec.comparing.sweep_task import SweepLimits
-    from autoqec.comparing.sweeping import count_sweep, plan_sweep
-    from autoqec.problem.environment import find_environment
-    from autoqec.reporting.pages.sweep_page import SWEEP_FORMATS, plot_sweep
-    from autoqec.views.console import print_json
     from autoqec.views.sweep_progress import SweepDisplay
-    from autoqec.views.sweep_text import print_sweep, sweep_objects
 
-    if plot is not None:
-        check_plot(Path(plot), SWEEP_FORMATS, "sweep.svg")
-    loaded = find_environment(env, environment_folders_here())
-    plan = plan_sweep(
-        decoders,
-        loaded,
-        sets=sets,
-        p=rates or (),
-        limits=SweepLimits(relative_error or None, max_errors, max_shots, max_seconds or None),
-        jobs=jobs_here(jobs),
-        per=per,
-        file=file or f"sweep_{loaded.name}.csv",
-        key=key,
-    )
-    if not quiet:
-        say(plan.summary, fitted=True)
     with SweepDisplay(quiet=quiet) as display:
-        found = count_sweep(plan, display.show)
+        display.begin(f"checking {env} and {', '.join(decoders)}")
+        from autoqec.cli.lab import environment_folders_here, jobs_here
+        from autoqec.comparing.sweep_task import SweepLimits
+        from autoqec.comparing.sweeping import count_sweep, plan_sweep
+        from autoqec.problem.environment import find_environment
+        from autoqec.reporting.pages.sweep_page import SWEEP_FORMATS, plot_sweep
+        from autoqec.views.console import print_json
+        from autoqec.views.sweep_text import print_sweep, sweep_objects
+
+        if plot is not None:
+            check_plot(Path(plot), SWEEP_FORMATS, "--plot sweep.svg")
+        loaded = find_environment(env, environment_folders_here())
+        plan = plan_sweep(
+            decoders,
+            loaded,
+            sets=sets,
+            p=rates or (),
+            limits=SweepLimits(relative_error or None, max_errors, max_shots, max_seconds or None),
+            jobs=jobs_here(jobs),
+            per=per,
+            file=file or f"sweep_{loaded.name}.csv",
+            key=key,
+        )
+        display.show(None)
+        if not quiet:
+            say(plan.summary, fitted=True)
+        found = count_sweep(plan, display.event)
     print_json(sweep_objects(found)) if as_json else print_sweep(found)
     if plot is not None:
         plot_sweep(found, Path(plot))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from autoqec.cli import shared_options as options
-from autoqec.cli.lab import open_lab, run_session
+from autoqec.cli.lab import open_lab, run_session, say_loading
 
 if TYPE_CHECKING:
     from autoqec.history import Ledger
@@ -88,13 +88,9 @@ def command(
 
     from autoqec.errors import NotFoundError, UsageError
     from autoqec.history import load_run, parse_round_name
-    from autoqec.loop.judging import Asked
-    from autoqec.loop.round_state import find_verdict, read_state
-    from autoqec.plugins import load_plugins
 
     if replay and not audit:
         raise UsageError("--replay needs --audit", hint="add --audit, or name a verdict with --seed-key")
-    asked = Asked(max_shots, alpha, beacon, certificate == "full", max_seconds)
     if attest is not None and (audit or seed_key or front or head_to_head):
         raise UsageError("--attest goes alone", hint="leave the others out: it audits the verdict before it attests it")
     if front or head_to_head:
@@ -102,12 +98,7 @@ def command(
             raise UsageError(
                 "--front, --head-to-head and --audit or --seed-key each go alone", hint="leave all but one out"
             )
-        ledger, settings = open_lab(settings_flags)
-        open_session = partial(run_session, ledger, load_plugins(), settings, quiet=quiet)
-        if head_to_head:
-            return _decide_pairs(ledger, round_name, max_shots, open_session, as_json=as_json)
-        return _front(ledger, round_name, asked, open_session, as_json=as_json)
-    if round_name is None:
+    elif round_name is None:
         raise UsageError(
             "the round is missing", hint="autoqec verify exp/<run>/<N>, or --front for all rounds on the front"
         )
@@ -116,7 +107,18 @@ def command(
 
         require_place(attest)
     ledger, settings = open_lab(settings_flags)
-    run_name, number = parse_round_name(round_name)
+    say_loading(quiet=quiet)
+    from autoqec.loop.judging import Asked
+    from autoqec.loop.round_state import find_verdict, read_state
+    from autoqec.plugins import load_plugins
+
+    asked = Asked(max_shots, alpha, beacon, certificate == "full", max_seconds)
+    if front or head_to_head:
+        open_session = partial(run_session, ledger, load_plugins(), settings, quiet=quiet)
+        if head_to_head:
+            return _decide_pairs(ledger, round_name, max_shots, open_session, as_json=as_json)
+        return _front(ledger, round_name, asked, open_session, as_json=as_json)
+    run_name, number = parse_round_name(str(round_name))
     run = load_run(ledger, run_name)
     state = read_state(ledger, run_name, number)
     noted, standing = find_verdict(state, seed_key) if seed_key is not None else (None, state.trust)

@@ -22,6 +22,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from autoqec.canonical import dump_flow, load_yaml
+from autoqec.comparing.file_options import FILE_OPTIONS
 from autoqec.errors import MissingPackageError, NotFoundError, UsageError
 from autoqec.exchange.folder import MANIFEST, read_folder
 from autoqec.exchange.package import Package, package_of
@@ -46,9 +47,6 @@ _FIELD = re.compile(r"(?P<name>[A-Za-z_]\w*)=(?P<value>.*)", re.DOTALL)
 
 #: Round names; anything else with a slash is a folder.
 _ROUND = re.compile(r"(refs/heads/)?exp/[^/]+/\d+")
-
-#: Options that take files which are easily taken for an argument of their own.
-FILE_OPTIONS = {".stim": "--circuit", ".dem": "--dem"}
 
 _WRITE_FIELDS = "write fields as osd:method=osd_cs,order=10"
 

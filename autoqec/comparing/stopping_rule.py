@@ -43,6 +43,11 @@ class StoppingRule:
     seconds: float | None = None
 
     @property
+    def limit(self) -> int | None:
+        """The shots after which it stops; None where nobody set such a limit."""
+        return None if self.shots >= _ABSURD_SHOTS else self.shots
+
+    @property
     def label(self) -> str:
         """In words, as `read_until` takes them."""
         limits = [f"{self.shots}shots", *(() if self.seconds is None else (f"{self.seconds:g}s",))]

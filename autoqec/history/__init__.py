@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from autoqec.history.reading.recording_looks import looks_at
     from autoqec.history.reading.round_record import RoundRecord, read_committed
     from autoqec.history.reading.run_chain import read_chain, remember_heads
-    from autoqec.history.reading.snapshot import Snapshot, take_snapshot
+    from autoqec.history.reading.snapshot import Snapshot, dropped_snapshot, take_snapshot
     from autoqec.history.reading.trust_policy import Trusted, trusted
     from autoqec.history.rounds.attachments import attach, attached_numbers, has_attachment, read_attachment
     from autoqec.history.rounds.claims import (
@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from autoqec.history.store.upkeep import tidy
     from autoqec.history.sync.archiving import Archived, archive_run, prune_weights
     from autoqec.history.sync.dropped import Dropped
+    from autoqec.history.sync.dropping import DroppedRounds, children_of, drop, list_dropped, restore
     from autoqec.history.sync.outgoing import Unpushed, unpushed
     from autoqec.history.sync.push_pull import SyncReport, fetch_bundle, pull, push, runs_elsewhere
     from autoqec.history.sync.run_bundle import write_bundle
@@ -90,6 +91,7 @@ __all__ = [
     "Claim",
     "Conflict",
     "Dropped",
+    "DroppedRounds",
     "Finding",
     "Ledger",
     "Merge",
@@ -115,6 +117,7 @@ __all__ = [
     "check",
     "check_files",
     "check_run_name",
+    "children_of",
     "chosen_runs",
     "claim_round",
     "claim_shared_round",
@@ -123,6 +126,8 @@ __all__ = [
     "compare_and_swap",
     "complete_note",
     "describe_run",
+    "drop",
+    "dropped_snapshot",
     "fetch_bundle",
     "find_record",
     "find_round",
@@ -131,6 +136,7 @@ __all__ = [
     "has_objects",
     "initialise",
     "list_claims",
+    "list_dropped",
     "list_refs",
     "list_runs",
     "load_run",
@@ -162,6 +168,7 @@ __all__ = [
     "require_reachable",
     "require_writable",
     "resolve_commit",
+    "restore",
     "runs_elsewhere",
     "start_run",
     "take_over_claim",
@@ -196,7 +203,7 @@ __getattr__ = lazy_names(
         "reading.round_record": ("RoundRecord", "read_committed"),
         "reading.recording_looks": ("looks_at",),
         "reading.run_chain": ("read_chain", "remember_heads"),
-        "reading.snapshot": ("Snapshot", "take_snapshot"),
+        "reading.snapshot": ("Snapshot", "dropped_snapshot", "take_snapshot"),
         "reading.trust_policy": ("Trusted", "trusted"),
         "rounds.attachments": ("attach", "attached_numbers", "has_attachment", "read_attachment"),
         "rounds.claims": (
@@ -247,6 +254,7 @@ __getattr__ = lazy_names(
         "store.upkeep": ("tidy",),
         "sync.archiving": ("Archived", "archive_run", "prune_weights"),
         "sync.dropped": ("Dropped",),
+        "sync.dropping": ("DroppedRounds", "children_of", "drop", "list_dropped", "restore"),
         "sync.outgoing": ("Unpushed", "unpushed"),
         "sync.push_pull": ("SyncReport", "fetch_bundle", "pull", "push", "runs_elsewhere"),
         "sync.run_bundle": ("write_bundle",),

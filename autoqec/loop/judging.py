@@ -98,7 +98,7 @@ def _verify(session: Session, request: VerificationRequest) -> Verdict:
         verifier=session.settings["verifier"],
         executor=session.settings["executor"],
         jobs=session.settings.jobs,
-        report=lambda fields: session.event("verify", **fields),
+        report=lambda fields: session.event("verify", **fields, max_seconds=request.max_seconds),
     )
 
 

@@ -10,12 +10,14 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
 from autoqec.loop.round_state import RoundState, TrainingRecord
 from autoqec.loop.screening import Screened, read_rung, score_screen
 from autoqec.loop.session import Session
+from autoqec.problem.sampling import CHUNK_SHOTS
 from autoqec.problem.streams import derive_key
 from autoqec.results.figures import Costs, Figures
 from autoqec.results.metrics import Metrics
@@ -45,18 +47,21 @@ def measure(session: Session, state: RoundState, profile: Profile, key: bytes) -
     at_other_rates: dict[float, Scored] = {}
     with session.registry.get("executor", session.settings["executor"]).create(jobs=session.settings.jobs) as executor:
         stream = ScoreStream(executor, session.environment, sealed, key, "dev")
-        scored = stream.score(
-            0,
-            stream.chunks_for(shots),
-            references=True,
-            tabulate=True,
-            progress=lambda done, total: session.event("score", shots=done, total=total),
-        )
-        for p in session.other_rates:
-            # All other rates together get as many shots as the target.
-            chunks = chunks_for(shots // len(session.other_rates))
-            at_other_rates[p] = replace(stream, key=derive_key(key, "p", repr(p)), p=p).score(0, chunks)
+        here, others = stream.chunks_for(shots), len(session.other_rates)
+        elsewhere = chunks_for(shots // others) if others else 0  # all other rates together get as many as the target
+        told = partial(_told, session, total=(here + others * elsewhere) * CHUNK_SHOTS)
+        scored = stream.score(0, here, references=True, tabulate=True, progress=partial(told, 0))
+        for number, p in enumerate(session.other_rates):
+            there = replace(stream, key=derive_key(key, "p", repr(p)), p=p)
+            at_other_rates[p] = there.score(
+                0, elsewhere, progress=partial(told, (here + number * elsewhere) * CHUNK_SHOTS)
+            )
     return _metrics(state, profile, scored, at_other_rates, time.monotonic() - began)
+
+
+def _told(session: Session, before: int, done: int, _: int, *, total: int) -> None:
+    """Report shots that are scored, as a part of those at all rates."""
+    session.event("score", shots=before + done, total=total)
 
 
 def measure_screened(

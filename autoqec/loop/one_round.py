@@ -29,6 +29,7 @@ from autoqec.loop.preflight import agents_to_ask, require_ready
 from autoqec.loop.round_state import PERSON, read_state
 from autoqec.loop.round_steps import STEPS, RoundEnded, end
 from autoqec.loop.session import Session
+from autoqec.loop.step_events import say_step
 from autoqec.results.verdict import parse_verdict
 
 
@@ -69,14 +70,15 @@ def run_round(session: Session, hypothesis: Hypothesis | None = None, proposal: 
 
 
 def _finish(session: Session, claim: Claim, *, begun_here: bool = False) -> RoundRecord:
-    session.event("round", round=claim.number, steps=[name for name, _ in STEPS])
+    session.event("round", round=claim.number, steps=[name for name, _ in STEPS], attempt=claim.attempt)
     own: dict[str, dict[str, Any]] = {}
     try:
         for name, step in STEPS:
             session.require_time()
-            session.event("step", round=claim.number, step=name)
             state = read_state(session.ledger, claim.run, claim.number)
-            own |= step(session, own_state(session, state, own, begun_here=begun_here)) or {}
+            state = own_state(session, state, own, begun_here=begun_here)
+            say_step(session, name, state)
+            own |= step(session, state) or {}
     except ReplyAwaited as error:
         # Stored in the claim, so that the log shows the awaited role and not an interruption.
         mine = read_claim(session.ledger, claim.run, claim.number)

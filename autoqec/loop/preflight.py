@@ -13,12 +13,12 @@ from autoqec.agents.agent_contract import ROLES, CheckingAgent, Role
 from autoqec.config import Settings
 from autoqec.decoding.compile_decoder import compile_decoder
 from autoqec.errors import AutoQECError, BudgetSpentError, MissingPackageError, UsageError
-from autoqec.history import Claim, list_runs, looks_at, read_chain, record_run, require_writable
+from autoqec.history import Claim, list_runs, looks_at, read_chain, require_writable
 from autoqec.history.reading.trust_policy import trusted
 from autoqec.history.rounds.signatures import NAMESPACE, sign_bytes
 from autoqec.history.store.git_program import find_remote
 from autoqec.loop.round_state import PERSON, RoundState, read_state
-from autoqec.loop.session import Session, agent_of
+from autoqec.loop.session import Session, agent_of, recorded_run
 from autoqec.loop.tracing import read_calls
 from autoqec.plugins import Registry, missing_packages
 from autoqec.problem.environment import Choice
@@ -59,20 +59,24 @@ def require_ready(session: Session, agents: Mapping[Role, str]) -> None:
     session.ready_for.add(asked)
 
 
-def begin_run(session: Session, *, carried_alone: bool = False) -> None:
+def begin_run(session: Session, *, fresh: bool = False, seed: int | None = None, carried_alone: bool = False) -> None:
     """Record the session's run if it is new, once all is there that its rounds need.
+
+    If another process has started a run of that name meanwhile, the session goes on with that one.
 
     Args:
         session: Where.
+        fresh, seed: What was asked of the run; see `autoqec.loop.session.open_run`.
         carried_alone: Whether the only round is carried over from another run, for which only the Analyst is asked.
 
     Raises:
         AutoQECError: As for `require_ready`.
+        UsageError: Another process has started another run of that name meanwhile.
     """
     asked = agents_to_ask(session)
     require_ready(session, {role: name for role, name in asked.items() if role == "analyst" or not carried_alone})
-    if all(known.name != session.run.name for known in list_runs(session.ledger)):
-        record_run(session.ledger, session.run)
+    if session.run not in list_runs(session.ledger):
+        session.run = recorded_run(session.ledger, session.run, fresh=fresh, seed=seed)
 
 
 def agents_to_ask(session: Session, claim: Claim | None = None) -> dict[Role, str]:

@@ -21,10 +21,11 @@ from autoqec.history import (
     Run,
     describe_run,
     list_runs,
+    load_run,
     new_run_name,
     read_history,
+    record_run,
     resolve_commit,
-    start_run,
 )
 from autoqec.json_values import JsonObject
 from autoqec.plugins import Registry
@@ -279,8 +280,7 @@ def open_run(
     if same and run_name is None and not fresh:
         return same[-1]
     check_environment(loaded, registry)
-    begin = describe_run if dry else start_run
-    return begin(
+    run = describe_run(
         ledger,
         run_name or new_run_name(loaded.name.replace("_", "-")),
         base=resolve_commit(ledger, "HEAD"),
@@ -289,6 +289,37 @@ def open_run(
         env_files=dict(loaded.files),
         settings={"seed": key.hex()},
     )
+    return run if dry else recorded_run(ledger, run, fresh=fresh, seed=seed)
+
+
+def recorded_run(ledger: Ledger, run: Run, *, fresh: bool, seed: int | None) -> Run:
+    """Record a new run; or return the one of its name, if another process has recorded one meanwhile.
+
+    Two processes that start a run of one name at the same time work on one run, as if one of them had come later.
+
+    Args:
+        ledger: The lab.
+        run: The run as `open_run` described it.
+        fresh, seed: See `open_run`.
+
+    Raises:
+        UsageError: The other run is on another environment or has another seed than the one that is asked for, or it must be new.
+    """
+    try:
+        record_run(ledger, run)
+        return run
+    except UsageError:
+        found = load_run(ledger, run.name)
+    if fresh:
+        raise UsageError(
+            f"another process has started run {run.name} meanwhile", hint="leave out --new, or choose another name"
+        )
+    if found.env_id != run.env_id:
+        raise UsageError(
+            f"another process has started run {run.name} meanwhile, on {found.env_name}@{found.env_id[:12]}",
+            hint="choose another name for --run",
+        )
+    return _with_seed_unchanged(found, seed)
 
 
 def _with_seed_unchanged(run: Run, seed: int | None) -> Run:

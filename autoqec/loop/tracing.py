@@ -29,19 +29,25 @@ def _encoded(fields: JsonObject) -> bytes:
     )
 
 
-def read_calls(ledger: Ledger, run: str, number: int, *, texts: bool = True) -> list[Call]:
+def read_calls(ledger: Ledger, run: str, number: int, *, texts: bool = True, dropped_too: bool = False) -> list[Call]:
     """The calls of a round, in the order of roles and attempts.
 
     Args:
         ledger: The lab.
         run, number: The round.
         texts: Whether prompts and replies are read too.
+        dropped_too: Read those of a dropped round too.
 
     Raises:
         AutoQECError: The trace is damaged.
     """
     files = read_attachment(
-        ledger, "traces", run, number, wanted=lambda p: p.startswith(_FOLDER) and (texts or p.endswith(".json"))
+        ledger,
+        "traces",
+        run,
+        number,
+        wanted=lambda p: p.startswith(_FOLDER) and (texts or p.endswith(".json")),
+        dropped_too=dropped_too,
     )
     found = []
     for role in ROLES:
@@ -69,15 +75,15 @@ def _try_of(end: str) -> int:
 
 
 def run_calls(ledger: Ledger, run: str) -> list[Call]:
-    """All calls of a run, without their texts.
+    """All calls of a run, without their texts; those of dropped rounds too, because what they took stays spent.
 
     Raises:
         AutoQECError: A trace is damaged.
     """
     return [
         call
-        for number in attached_numbers(ledger, "traces", run)
-        for call in read_calls(ledger, run, number, texts=False)
+        for number in attached_numbers(ledger, "traces", run, dropped_too=True)
+        for call in read_calls(ledger, run, number, texts=False, dropped_too=True)
     ]
 
 

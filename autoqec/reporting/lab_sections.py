@@ -304,16 +304,17 @@ def repeat_blocks(lab: RecordedLab) -> list[Block]:
     best = next((each.best.round for each in lab.environments if each.best), None) or (
         lab.rounds[-1].name if lab.rounds else "ROUND"
     )
-    commands = [
-        "autoqec pull REMOTE            # fetches rounds, notes and weights into a clone",
-        f"autoqec verify --audit exp/{best}           # works the verdict out again from its counts",
-        f"autoqec verify --audit --replay exp/{best}  # draws the same shots again, and counts them",
-        f"autoqec verify exp/{best}      # judges it again, on fresh shots",
-        "autoqec round --seed SEED      # a run with the same seed proposes, trains and scores the same",
-    ]
+    commands = (
+        ("fetches rounds, notes and weights into a clone", "autoqec pull REMOTE"),
+        ("works a verdict out again from its counts", f"autoqec verify --audit exp/{best}"),
+        ("draws the same shots again, and counts them", f"autoqec verify --audit --replay exp/{best}"),
+        ("judges the round again, on fresh shots", f"autoqec verify exp/{best}"),
+        ("a run with the same seed proposes, trains and scores the same", "autoqec round --seed SEED"),
+    )
+    shell = "\n".join(f"# {what}\n{command}" for what, command in commands)
     return [
         *([Items(told)] if told else []),
-        Fence("\n".join(commands), "sh"),
+        Fence(shell, "sh"),
         Paragraph(f"Written by AutoQEC {__version__}."),
     ]
 

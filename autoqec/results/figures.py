@@ -10,6 +10,9 @@ from autoqec.results.note_form import are_numbers, named
 from autoqec.results.statistics import delta_interval, ratio_interval
 from autoqec.results.stratified_counts import Counts
 
+#: The name of a ratio's interval in JSON objects.
+RATIO_CI = "ler_ratio_ci"
+
 
 @dataclass(frozen=True)
 class Gain:

@@ -3,48 +3,39 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from types import MappingProxyType, TracebackType
-
-from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
 
 from autoqec.counted_words import counted
+from autoqec.phases import Phase
 from autoqec.results.decoder_comparison import Comparison
-from autoqec.views.console import erased_for_output, err, plain, say
+from autoqec.views.phase_display import PhaseDisplay
+
+_COUNTING, _AGAIN = "counting failures", "counting again"
 
 
-class DecodersDisplay:
+class DecodersDisplay(PhaseDisplay):
     """Use as a context manager, and hand it what is done.
 
     Args:
         quiet: Show nothing.
+        shots, seconds: Limits of the comparison; None for none.
+        clock: The time in seconds.
     """
 
-    def __init__(self, *, quiet: bool = False):
-        self._quiet, self._console = quiet, err()
-        self._drawn: Progress | None = None
-        self._task: TaskID | None = None
-        self._stage = ""
-        self._next_shots = 1
-        self._began = time.monotonic()
+    def __init__(
+        self,
+        *,
+        quiet: bool = False,
+        shots: int | None = None,
+        seconds: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        super().__init__(quiet=quiet, clock=clock)
+        self.shots, self.seconds = shots, seconds
 
-    def __enter__(self) -> DecodersDisplay:
-        if self._console.is_terminal and not self._quiet:
-            erased_for_output(self._erase)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._erase()
-        erased_for_output(None)
-
-    def _erase(self) -> None:
-        if self._drawn is not None:
-            self._drawn.stop()
-        self._drawn = self._task = None
-
-    def show(
+    def event(
         self, stage: str, detail: str, comparison: Comparison, done: Mapping[str, int] = MappingProxyType({})
     ) -> None:
         """Show where a comparison is.
@@ -55,44 +46,32 @@ class DecodersDisplay:
             comparison: What is counted so far.
             done: Shots beyond these that slow decoders have decoded, by label.
         """
-        if self._quiet:
-            return
-        text = _text(stage, detail, comparison)
-        if self._console.is_terminal:
-            self._draw(text + "".join(f"; {label} +{shots:,}" for label, shots in sorted(done.items())[:2]))
-        elif stage != "count":
-            say(text)
-        elif comparison.total >= self._next_shots:
-            self._next_shots = max(1, 2 * comparison.total)  # a log has a line for each doubling
-            say(text)
+        if stage == "count":
+            limits: dict[str, Any] = {"total": self.shots, "open_ended": True, "seconds_at_most": self.seconds}
+            phase = self._at(_COUNTING, **limits)
+            phase.advance(self.clock(), comparison.total, note=_counts(comparison, done))
+            self.show(phase)
+        elif stage == "time":
+            self._at(f"measuring the time of {detail}")
+        else:
+            decoders = counted(len(comparison.decoders), "decoder")
+            self._at(f"compiling {detail}" if detail else f"starting {decoders}")
 
     def replayed(self, done: int, total: int) -> None:
         """Show how many shots of a saved comparison are counted again."""
-        if self._console.is_terminal or done >= self._next_shots:
-            self._next_shots = max(1, 2 * done)
-            self.note(f"{done:,} of {counted(total, 'shot')} are counted again")
+        phase = self._at(_AGAIN, total=total)
+        phase.advance(self.clock(), done)
+        self.show(phase)
 
-    def note(self, text: str) -> None:
-        """Show a sentence."""
-        if not self._quiet:
-            self._draw(text) if self._console.is_terminal else say(text)
-
-    def _draw(self, text: str) -> None:
-        if self._drawn is None:
-            columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-            self._drawn = Progress(*columns, console=self._console, transient=True, redirect_stdout=False)
-            self._drawn.start()
-            self._task = self._drawn.add_task("", total=None)
-        assert self._task is not None
-        self._drawn.update(self._task, description=plain(text).plain.replace("[", "\\["))
+    def _at(self, title: str, **limits: Any) -> Phase:
+        """The phase with a title, begun if another one was at work."""
+        phase = self.phase
+        return phase if phase is not None and phase.title == title else self.begin(title, **limits)
 
 
-def _text(stage: str, detail: str, comparison: Comparison) -> str:
-    if stage == "start":
-        return f"compiling {detail}" if detail else f"starting {counted(len(comparison.decoders), 'decoder')}"
-    if stage == "time":
-        return f"measuring the time of {detail}"
+def _counts(comparison: Comparison, done: Mapping[str, int]) -> str:
     failures = [rate.failures if (rate := comparison.rate(n)) else 0 for n in range(len(comparison.decoders))]
     undecided = comparison.undecided() if comparison.total else len(list(comparison.pairs()))
-    left = f", {counted(undecided, 'pair')} undecided" if undecided else ", all pairs decided"
-    return f"{counted(comparison.total, 'shot')}, failures {' '.join(f'{n:,}' for n in failures[:8])}{left}"
+    left = f"{counted(undecided, 'pair')} undecided" if undecided else "all pairs decided"
+    ahead = "".join(f", {label} +{shots:,}" for label, shots in sorted(done.items())[:2])
+    return f"failures {' '.join(f'{n:,}' for n in failures[:8])}, {left}{ahead}"

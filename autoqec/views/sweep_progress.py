@@ -1,31 +1,27 @@
-"""Shows the progress of a sweep on standard error: a line for each point that is over, and on a terminal what is counted now."""
+"""Shows the progress of a sweep on standard error: a line for each point that is over, and what is counted now."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from types import TracebackType
-
-from rich.live import Live
-from rich.text import Text
 
 from autoqec.results.sweep_records import SweepProgress
-from autoqec.views.console import erased_for_output, err, plain, say
+from autoqec.views.console import say
+from autoqec.views.phase_display import PhaseDisplay
 
-#: Seconds between two lines about one point that takes long, where there is no terminal.
-_LINE_SECONDS = 30.0
+_COUNTING = "counting"
 
 _ENDED = {
     "relative_error": "",
     "max_errors": ", limit of failures",
     "max_shots": ", limit of shots",
     "max_seconds": ", limit of seconds",
-    "unfinished": ", not done",
+    "unfinished": "",
 }
 
 
-class SweepDisplay:
-    """Shows events; use as a context manager and hand `show` to the sweep.
+class SweepDisplay(PhaseDisplay):
+    """Shows events; use as a context manager and hand `event` to the sweep.
 
     Args:
         quiet: Show nothing.
@@ -33,66 +29,36 @@ class SweepDisplay:
     """
 
     def __init__(self, *, quiet: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
-        self._console = err()
-        self._quiet = quiet
-        self._drawing = self._console.is_terminal and not quiet
-        self._clock = clock
-        self._told = clock()
+        super().__init__(quiet=quiet, clock=clock)
         self._over: set[tuple[str, str]] = set()
-        self._live: Live | None = None
 
-    def __enter__(self) -> SweepDisplay:
-        if self._drawing:
-            erased_for_output(self._erase)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._drawing:
-            self._erase()
-            erased_for_output(None)
-
-    def _erase(self) -> None:
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
-
-    def show(self, event: SweepProgress) -> None:
+    def event(self, event: SweepProgress) -> None:
         """Show one event."""
         if event.message:
             say(event.message)
             return
-        if self._quiet:
-            return
-        point = (event.decoder, event.place)
+        # Workers count at several points in turn, so these are one phase, whose title says where they are now.
+        phase = self.phase or self.begin(_COUNTING)
         if event.problem or event.ended != "unfinished":
+            phase.title, phase.note = _COUNTING, ""
+            point = (event.decoder, event.place)
             if point not in self._over:
                 self._over.add(point)
-                self._tell(_line(event))
-        elif self._drawing:
-            self._draw(_line(event))
-        elif event.shots and self._clock() >= self._told + _LINE_SECONDS:
-            self._tell(_line(event))
-
-    def _tell(self, line: str) -> None:
-        self._told = self._clock()
-        say(line, fitted=True)
-
-    def _draw(self, line: str) -> None:
-        if self._live is None:
-            self._live = Live(console=self._console, transient=True, auto_refresh=False)
-            self._live.start()
-        text: Text = plain(line)
-        text.truncate(self._console.width - 1, overflow="ellipsis")
-        self._live.update(text, refresh=True)
+                self.say(_line(event))
+        else:
+            phase.title, phase.note = _where(event), _counts(event)
+            self.show(phase)
 
 
 def _line(event: SweepProgress) -> str:
-    """How far a point is, such as `3/16 mwpm, distance = 5, p = 0.003: 100 of 14,100 shots failed`."""
-    where = f"{event.done}/{event.total} {event.decoder}, {event.place}: "
-    if event.problem:
-        return f"{where}left out: {event.problem}"
-    if not event.shots:
-        return f"{where}compiling"
-    return f"{where}{event.errors:,} of {event.shots:,} shots failed{_ENDED[event.ended]}"
+    """How a point ended, such as `3/16 mwpm, distance = 5, p = 0.003: 100 of 14,100 shots failed`."""
+    ended = f"left out: {event.problem}" if event.problem else f"{_counts(event)}{_ENDED[event.ended]}"
+    return f"{_where(event)}: {ended}"
+
+
+def _where(event: SweepProgress) -> str:
+    return f"{event.done}/{event.total} {event.decoder}, {event.place}"
+
+
+def _counts(event: SweepProgress) -> str:
+    return f"{event.errors:,} of {event.shots:,} shots failed" if event.shots else "compiling"

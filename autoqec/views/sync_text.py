@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autoqec.counted_words import counted
+from autoqec.counted_words import counted, some_of
 from autoqec.history import Dropped, Ledger, SyncReport, Unpushed, unpushed
 from autoqec.views.console import out, plain, print_json, say
 
@@ -73,11 +73,13 @@ def print_sync(report: SyncReport, *, as_json: bool) -> None:
     for branch, why in report.left.items():
         say(f"{branch} stays, though its round is archived: {why}")
     warn_of_dropped(report)
+    if report.dropped_here:
+        say(f"{some_of(list(report.dropped_here))} of {report.remote} stays dropped here: autoqec log --dropped")
     if as_json:
         moves = {name: list(getattr(report, name)) for name in ("received", "sent", "archived")}
         names = {"left": dict(report.left), "renumbered": dict(report.renumbered)}
-        dropped = [asdict(found) for found in report.dropped]
-        print_json([{"schema": "autoqec.sync/1", "remote": report.remote, **moves, **names, "dropped": dropped}])
+        dropped = {"dropped": [asdict(found) for found in report.dropped], "dropped_here": list(report.dropped_here)}
+        print_json([{"schema": "autoqec.sync/1", "remote": report.remote, **moves, **names, **dropped}])
         return
     for old, new in report.renumbered.items():
         out().print(plain(f"renumbered: {old} is {new} now"), soft_wrap=True)

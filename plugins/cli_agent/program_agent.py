@@ -101,6 +101,7 @@ class CliAgent:
         """
         path = self._path()
         prompt = render(role, context)
+        report({"seconds_at_most": self._options.seconds})
         with tempfile.TemporaryDirectory(prefix="autoqec-", ignore_cleanup_errors=True) as name:
             # The program runs in an empty folder, not in the lab; its input files lie next to that folder.
             (folder := Path(name) / "empty").mkdir()

@@ -77,7 +77,7 @@ def test_round_prints_the_promised_fields_and_a_line_for_each_step_off_a_termina
         assert item["schema"] == "autoqec.round/1"
         assert item["branch"] == f"exp/{item['run']}/{item['round']}"
     assert f"round {rounds[0]['run']}/1\n" in stderr
-    assert "\ntraining: " in stderr
+    assert "\ntraining, at most " in stderr
 
 
 def test_log_prints_the_same_objects_from_git_alone(here, capsys):

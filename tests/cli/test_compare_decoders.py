@@ -65,7 +65,7 @@ def test_after_an_interruption_what_was_counted_is_printed_and_the_same_command_
 
     arguments = ("mwpm", "mwpm_correlated", *SHORT, "--save", "part.json")
     with monkeypatch.context() as patch:
-        patch.setattr(DecodersDisplay, "show", interrupt)
+        patch.setattr(DecodersDisplay, "event", interrupt)
         code, out, err = run(*arguments, "-q")
     assert code == 130
     assert "512 shots, the same for all decoders; stopped: interrupted" in out

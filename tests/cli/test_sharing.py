@@ -53,7 +53,15 @@ def test_what_the_commands_say(made):
     _, said, rounds = made
     assert said["doctor"]["remote origin"] == "2 rounds, 6 notes not pushed: autoqec push origin"
     assert said["push"] == "sent to origin: 1 run, 2 rounds, notes on 1 run\n"
-    nothing = {"received": [], "sent": [], "archived": [], "left": {}, "renumbered": {}, "dropped": []}
+    nothing = {
+        "received": [],
+        "sent": [],
+        "archived": [],
+        "left": {},
+        "renumbered": {},
+        "dropped": [],
+        "dropped_here": [],
+    }
     assert json.loads(said["again"]) == {"schema": "autoqec.sync/1", "remote": "origin", **nothing}
     assert (said["bundle"]["schema"], said["bundle"]["run"]) == ("autoqec.bundle/1", rounds[0]["run"])
     assert said["bundle"]["weights"] == [item["round"] for item in rounds if item["verdict"] == "VERIFIED"]

@@ -20,7 +20,7 @@ def test_a_sweep_outside_any_lab_from_the_first_line_to_the_plot(tmp_path, monke
     arguments = ["sweep", "mwpm", "--env", "./tiny.yaml", "--p", "0.01,0.02", "--max-shots", "600", "--jobs", "1"]
     assert run_command([*arguments, "--plot", "sweep.html"]) == 0
     out, err = capsys.readouterr()
-    assert err.splitlines()[0] == "sweep: checking ./tiny.yaml and mwpm"
+    assert err.splitlines()[0] == "checking ./tiny.yaml and mwpm"
     assert "2 environments, 1 decoder: 2 of 2 points to count, 1 worker; counts are in sweep_tiny.csv" in " ".join(
         err.split()
     )

@@ -8,13 +8,14 @@ import pytest
 from autoqec.agents.agent_contract import AgentUnavailable
 from autoqec.agents.role_messages import Hypothesis
 from autoqec.config import load_settings
-from autoqec.errors import AutoQECError, BudgetSpentError
-from autoqec.history import claim_round, list_claims, read_claim, read_lines
+from autoqec.errors import AutoQECError, BudgetSpentError, UsageError
+from autoqec.history import claim_round, list_claims, load_run, read_claim, read_lines
 from autoqec.history.reading.run_chain import read_chain
 from autoqec.loop.judging import judge
 from autoqec.loop.one_round import resume_round, run_round
-from autoqec.loop.preflight import agents_to_ask
+from autoqec.loop.preflight import agents_to_ask, begin_run
 from autoqec.loop.round_state import read_state
+from autoqec.loop.session import open_run
 from autoqec.testing import ScriptedAgent
 
 
@@ -94,3 +95,39 @@ def test_no_attempt_is_spent_where_no_verdict_could_be_noted(with_round, tmp_pat
     with pytest.raises(AutoQECError, match=words):
         judge(made, read_state(made.ledger, made.run.name, 2))
     assert read_lines(made.ledger, made.run.name, "verdict") == before
+
+
+def two_sessions(made, **flags):
+    """Two sessions of a run that neither found and both describe, as two commands at once do; each with its own seed."""
+    described = [
+        open_run(made.ledger, made.registry, env="tiny", run_name="both", fresh=False, seed=seed, dry=True)
+        for seed in flags.get("seeds", (None, None))
+    ]
+    return [replace(made, run=run) for run in described]
+
+
+def test_two_that_start_a_run_at_once_work_on_one_run(session):
+    first, second = two_sessions(session(ScriptedAgent({})))
+    assert first.run.settings["seed"] != second.run.settings["seed"]
+    begin_run(first)
+    begin_run(second)
+    assert second.run == first.run == load_run(first.ledger, "both")
+    assert [run_round(each).number for each in (first, second)] == [1, 2]
+    assert open_run(first.ledger, first.registry, env="tiny", run_name="both", fresh=False, seed=None) == first.run
+
+
+def test_a_run_that_another_process_started_meanwhile_is_refused_if_it_is_not_the_one_that_was_asked_for(session):
+    made = session(ScriptedAgent({}))
+    first, second = two_sessions(made, seeds=(1, 2))
+    begin_run(first)
+    for asked, words in (
+        ({"fresh": True}, "has started run both meanwhile"),
+        ({"seed": 2}, "run both has another seed"),
+    ):
+        with pytest.raises(UsageError, match=words) as caught:
+            begin_run(second, **asked)
+        assert caught.value.hint
+    second.run = replace(second.run, env_id="0" * 64)
+    with pytest.raises(UsageError, match="has started run both meanwhile, on tiny@"):
+        begin_run(second)
+    assert list_claims(made.ledger, "both") == []

@@ -379,11 +379,19 @@ def test_an_agent_that_raises_ends_the_round(session):
 
 
 def test_what_is_ignored_is_not_verified(told):
-    _, (_, record), events, _ = told
+    made, (_, record), events, _ = told
     assert (record.status, record.verdict) == ("ok", None)
     assert [e["step"] for e in events if e["event"] == "step" and e["round"] == 2] == [
-        "ideate", "code", "train", "score", "analyse", "verify", "close",
+        "ideate", "code", "train", "score", "analyse", "close",
     ]  # fmt: skip
+    (skipped,) = (e for e in events if e["event"] == "skipped")
+    assert (skipped["step"], skipped["why"]) == ("verify", "the Analyst asks for no verification")
+    begun = {e["step"]: e for e in events if e["event"] == "step" and e["round"] == 2}
+    assert begun["train"]["seconds_at_most"] == made.settings.profile.train_seconds
+    assert {step for step, e in begun.items() if "agent" in e} == {"ideate", "code", "analyse"}
+    shots = [(e["shots"], e["total"]) for e in events if e["event"] == "score"]
+    assert shots == sorted(shots)
+    assert shots[-1][0] == shots[-1][1], "shots at all rates are counted, and no more"
 
 
 def test_in_a_shared_run_the_remote_gives_the_number(session, tmp_path):

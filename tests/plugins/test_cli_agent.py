@@ -158,7 +158,9 @@ def test_what_is_no_object_is_not():
 
 def test_claude_without_structured_output_and_with_a_warning_before_it(program):
     program("claude", 'print("warning: something is old")\n' + says(result=f"```json\n{json.dumps(IDEA)}\n```"))
-    assert CliAgent("claude").reply("ideator", CONTEXT).message == IDEA
+    told = []
+    assert CliAgent("claude", seconds=77).reply("ideator", CONTEXT, told.append).message == IDEA
+    assert told == [{"seconds_at_most": 77}], "a display says how long it can take"
 
 
 @pytest.mark.parametrize(

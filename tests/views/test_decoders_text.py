@@ -32,16 +32,33 @@ def test_nothing_counted_yet_is_a_table_too(large):
 
 def test_progress_names_what_is_counted_and_a_quiet_one_nothing(large, capsys):
     for quiet in (False, True):
-        with DecodersDisplay(quiet=quiet) as display:
-            display.show("start", "", large)
-            display.show("time", "mwpm", large)
+        with DecodersDisplay(quiet=quiet, shots=1000, seconds=60.0, clock=lambda: 0.0) as display:
+            display.event("start", "", large)
+            display.event("time", "mwpm", large)
             for _ in range(3):
-                display.show("count", "", large)
+                display.event("count", "", large)
             display.replayed(1, 10)
         captured = capsys.readouterr()
         assert captured.out == ""
-        assert captured.err.count("987,654,321 shots, failures") == (not quiet)
-        assert ("measuring the time of mwpm" in captured.err) is not quiet
+        said = [
+            "starting 5 decoders",
+            "measuring the time of mwpm",
+            "counting failures, at most 1,000 shots or 60 s",
+            "counting again",
+        ]
+        assert captured.err.splitlines() == ([] if quiet else said)
+
+
+def test_progress_goes_on_in_a_log(large, capsys):
+    now = [0.0]
+    with DecodersDisplay(clock=lambda: now[0]) as display:
+        for now[0] in (0.0, 30.0, 61.0, 70.0):
+            display.event("count", "", large, {"osd": 7})
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "counting failures"
+    assert said[1].startswith("counting failures: 987,654,321 shots, failures ")
+    assert said[1].endswith(", all pairs decided, osd +7")
+    assert said[2:] == ["counting failures: done in 70 s"]
 
 
 def test_it_says_all_that_a_reader_must_know(large):

@@ -1,123 +1,301 @@
-"""The display: a line for each phase off a terminal; on one, the step, the speed, the loss and the time left."""
+"""The display of a round: a line for each phase in a log; on a terminal one line with the rate, the loss and the time left."""
 
 import io
+import os
+import pty
 import re
 
+import pyte
+import pytest
 from rich.console import Console
 
+from autoqec.phases import Phase, duration
+from autoqec.round_phases import RoundPhases
+from autoqec.views import console as streams
 from autoqec.views.console import out, print_json, print_lines
+from autoqec.views.phase_display import _SPINNER, PhaseDisplay, fitted
 from autoqec.views.progress import RoundDisplay
 
+#: Seconds that pass before an event, and the event.
 EVENTS = [
-    {"event": "round", "run": "r-abcd", "round": 3},
-    {"event": "step", "step": "ideate"},
-    {"event": "agent", "round": 3, "tokens": 1234},
-    {"event": "agent", "round": 3, "waiting": 30.2, "why": "rate limit\x1b[2J"},
-    {"event": "spent", "round": 3, "calls": 1, "tokens": 5678, "cost": 0.0123, "unpriced": 1},
-    {"event": "step", "step": "train"},
-    {"event": "compiling", "what": "belief\x1b propagation", "seconds": 8.0},
-    {"event": "train", "step": 5, "steps": 10, "shots": 1280, "loss": 7.25, "planned": 1000},
-    {"event": "step", "step": "score"},
-    {"event": "score", "shots": 8192, "total": 131072},
-    {"event": "step", "step": "verify"},
-    {"event": "verify", "shots": 4096, "max_shots": 2_000_000, "stage": "test"},
-    {"event": "verify", "shots": 53248, "max_shots": 2_000_000, "log_e_better": 31.5},
-    {"event": "verify", "shots": 4096, "max_shots": 204_800, "stage": "extension"},
-    {"event": "verify", "shots": 8192, "max_shots": 204_800, "stage": "extension"},
-    {"event": "closed", "status": "ok"},
+    (2, {"event": "round", "run": "r-abcd", "round": 3}),
+    (0, {"event": "step", "step": "ideate", "agent": "search"}),
+    (1, {"event": "agent", "round": 3, "tokens": 1234}),
+    (1, {"event": "agent", "round": 3, "waiting": 30.2, "why": "rate limit\x1b[2J"}),
+    (0, {"event": "spent", "round": 3, "calls": 1, "tokens": 5678, "cost": 0.0123, "unpriced": 1}),
+    (0, {"event": "step", "step": "train", "seconds_at_most": 300.0}),
+    (1, {"event": "compiling", "what": "belief\x1b propagation", "seconds": 8.0}),
+    (8, {"event": "train", "step": 0, "steps": 10, "shots": 0, "loss": 8.5, "planned": 1000}),
+    (6, {"event": "train", "step": 3, "steps": 10, "shots": 768, "loss": 7.5, "planned": 1000}),
+    (1, {"event": "train", "step": 4, "steps": 10, "shots": 1024, "loss": 7.25, "planned": 1000}),
+    (1, {"event": "step", "step": "score"}),
+    (0, {"event": "score", "shots": 8192, "total": 131072}),
+    (1, {"event": "step", "step": "verify"}),
+    (2, {"event": "verify", "shots": 0, "max_shots": 2_000_000, "max_seconds": 600.0, "stage": "test"}),
+    (100, {"event": "verify", "shots": 50_000, "max_shots": 2_000_000, "max_seconds": 600.0, "log_e_better": 31.5}),
+    (0, {"event": "verify", "shots": 0, "max_shots": 204_800, "stage": "extension"}),
+    (2, {"event": "verify", "shots": 102_400, "max_shots": 204_800, "stage": "extension"}),
+    (0, {"event": "step", "step": "close"}),
+    (0, {"event": "closed", "status": "ok", "run": "r-abcd", "round": 3, "verdict": "VERIFIED"}),
 ]
 
 
-def drawn(monkeypatch, *, terminal, quiet=False):
-    file = io.StringIO()
-    console = Console(file=file, force_terminal=terminal, width=160, color_system=None)
-    monkeypatch.setattr("autoqec.views.progress.err", lambda: console)
-    with RoundDisplay(quiet=quiet) as display:
-        for event in EVENTS:
-            display.show(event)
-            if display._progress is not None:
-                display._progress.refresh()
-    return file.getvalue()
+class Clock:
+    """A clock that a test sets."""
+
+    now = 100.0
+
+    def __call__(self):
+        return self.now
 
 
-def test_on_a_terminal_it_says_what_is_going_on(monkeypatch):
-    text = drawn(monkeypatch, terminal=True)
-    for words in (
-        "round r-abcd/3", "ideator: what to try", "1,234 tokens", "continues in 30 s", "5,678 tokens, $0.0123, and 1 call of",
-        "training", "loss 7.250", "shots/s", "cut from 1,000 steps to fit the time", "scoring against the plain decoder",
-        "compiling belief\\x1b propagation, once, about 8 s",
-        "verifying: test", "verifying: extension", "53,248 shots, log evidence 31.5", "0:00:00",
-    ):  # fmt: skip
-        assert words in text
-    assert "limit\x1b" not in text
+def events(display, clock, told=EVENTS):
+    """Shows events, each at its time, and yields after each."""
+    for seconds, event in told:
+        clock.now += seconds
+        display.event(event)
+        yield event
 
 
-def test_off_a_terminal_it_says_a_line_for_each_phase_and_what_it_took(monkeypatch, capsys):
-    times = iter(range(100))
-    monkeypatch.setattr("autoqec.views.progress.time.monotonic", lambda: next(times))
-    assert drawn(monkeypatch, terminal=False) == ""
-    said = [re.sub(r"\d+\.\d s$", "… s", line) for line in capsys.readouterr().err.splitlines()]
-    assert said == [
+def test_a_log_has_a_line_for_each_phase_at_its_beginning(capsys):
+    clock = Clock()
+    with RoundDisplay(clock=clock) as display:
+        display.begin("loading")
+        assert capsys.readouterr().err == "loading\n", "before anything was done"
+        said = [*events(display, clock)]
+        assert len(said) == len(EVENTS)
+    assert capsys.readouterr().err.splitlines() == [
+        "loading: done in 2 s",
         "round r-abcd/3",
-        "ideator: what to try: … s",
+        "ideator: what to try",
+        "spent on this run: 5,678 tokens, $0.0123, and 1 call of unknown price",
+        "ideator: what to try: done in 2 s",
+        "training, at most 5 min",
         "compiling belief\\x1b propagation, once, about 8 s",
-        "training: … s",
-        "scoring against the plain decoder: … s",
-        "verifying on the holdout: … s",
-        "verifying on the holdout: test: … s",
-        "verifying on the holdout: extension: … s",
+        "training: 30 %, loss 7.500, cut from 1,000 steps to fit the time, 128 shots/s, about 14 s left",
+        "training: done in 17 s",
+        "scoring against the plain decoder",
+        "scoring against the plain decoder: done in 1 s",
+        "starting the verifier",
+        "starting the verifier: done in 2 s",
+        "verifying (test), at most 2,000,000 shots or 10 min",
+        "verifying (test): 50,000 shots, log evidence 31.5, 500 shots/s, at most 8 min left",
+        "verifying (test): done in 100 s",
+        "verifying (extension)",
+        "verifying (extension): done in 2 s",
     ]
 
 
+def test_a_long_phase_has_further_lines_in_a_log_and_no_more_than_it_needs(capsys):
+    clock = Clock()
+    with RoundDisplay(clock=clock) as display:
+        display.event({"event": "step", "step": "score"})
+        for done in range(401):
+            clock.now += 1
+            display.event({"event": "score", "shots": done, "total": 400})
+        display.event({"event": "step", "step": "analyse", "agent": "cli:claude"})
+        display.event({"event": "agent", "seconds_at_most": 600.0})
+        for _ in range(13):
+            clock.now += 10
+            display.event({"event": "agent", "tokens": 7})
+    said = capsys.readouterr().err.splitlines()
+    assert 4 <= sum(line.startswith("scoring against the plain decoder: ") for line in said) <= 10
+    assert "analyst: 7 tokens, at most 9 min left" in said
+    assert len(said) <= 16
+
+
 def test_when_told_it_is_silent(monkeypatch, capsys):
-    assert drawn(monkeypatch, terminal=True, quiet=True) == ""
-    assert drawn(monkeypatch, terminal=False, quiet=True) == ""
-    assert capsys.readouterr().err == ""
+    for drawn in (True, False):
+        monkeypatch.setattr("autoqec.views.phase_display.draws", lambda console, drawn=drawn: drawn)
+        clock = Clock()
+        with RoundDisplay(quiet=True, clock=clock) as display:
+            display.begin("loading")
+            for _ in events(display, clock):
+                pass
+        assert capsys.readouterr() == ("", "")
 
 
-def test_a_verification_without_a_round_shows_its_progress(monkeypatch):
-    only = [event for event in EVENTS if event["event"] == "verify"]
-    monkeypatch.setattr(f"{__name__}.EVENTS", only)
-    text = drawn(monkeypatch, terminal=True)
-    assert "verifying: test" in text
-    assert "53,248 shots, log evidence 31.5" in text
+def test_a_phase_that_is_broken_off_was_not_done(capsys):
+    clock = Clock()
+    display = RoundDisplay(clock=clock)
+    display.begin("loading")
+    clock.now += 60
+    display.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert capsys.readouterr().err == "loading\n"
 
 
-def test_the_bar_is_erased_before_anything_is_printed_and_the_output_stays_where_it_is_sent(monkeypatch, capsys):
-    file = io.StringIO()
-    console = Console(file=file, force_terminal=True, width=100, color_system=None)
-    monkeypatch.setattr("autoqec.views.progress.err", lambda: console)
+def test_a_step_that_is_not_needed_says_why_and_one_that_is_done_says_nothing(capsys):
     with RoundDisplay() as display:
-        for printed in (lambda: print_json([{"a": 1}]), lambda: out().print("a verdict"), lambda: print_lines(["b"])):
-            display.show({"event": "verify", "shots": 4096, "max_shots": 8192, "stage": "extension"})
-            assert display._progress is not None
+        display.event({"event": "skipped", "step": "verify", "why": "the Analyst asks for no verification"})
+        display.event({"event": "skipped", "step": "train", "why": "it has no stage"})
+    assert capsys.readouterr().err == "not verified: the Analyst asks for no verification\n"
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """Makes a real terminal of so many columns, of both streams, and returns what reads its screen."""
+    opened = []
+
+    def make(columns, **more):
+        ours, theirs = pty.openpty()
+        os.set_blocking(ours, False)
+        file = os.fdopen(theirs, "w")
+        opened.append((ours, file))
+        console = Console(file=file, width=columns, highlight=False, **more)
+        monkeypatch.setattr(PhaseDisplay, "animated", False)
+        monkeypatch.setattr("autoqec.views.phase_display.err", lambda: console)
+        monkeypatch.setattr(streams, "err", lambda: console)
+        monkeypatch.setattr(streams, "_data_output", lambda: file)
+        screen = pyte.Screen(columns, 40)
+        stream = pyte.ByteStream(screen)
+
+        def read():
+            file.flush()
+            try:
+                while data := os.read(ours, 65536):
+                    stream.feed(data)
+            except BlockingIOError:
+                pass
+            return [line.rstrip() for line in screen.display if line.strip()]
+
+        return read
+
+    yield make
+    for ours, file in opened:
+        file.close()
+        os.close(ours)
+
+
+@pytest.mark.parametrize("columns", [20, 60, 80, 120])
+def test_on_a_terminal_the_result_stands_alone_and_each_phase_takes_one_line(columns, terminal, monkeypatch):
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    read, clock = terminal(columns), Clock()
+    with RoundDisplay(clock=clock) as display:
+        display.begin("loading")
+        (line,) = read()
+        assert line[2:].startswith("loading"), "the first line is there before anything is done"
+        for _ in events(display, clock):
+            drawn = [line for line in read() if line[0] in _SPINNER]
+            assert len(drawn) == (display._live is not None)
+            assert drawn == read()[-1:] or not drawn, "a phase takes one line, the last one"
+        print_lines(["VERIFIED"])
+        assert read()[-1] == "VERIFIED"
+    assert read()[-1] == "VERIFIED"
+    assert not any(line[0] in _SPINNER for line in read())
+
+
+def test_a_result_in_the_middle_of_a_phase_erases_it_and_the_phase_goes_on(terminal, monkeypatch):
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    read, clock = terminal(80), Clock()
+    with RoundDisplay(clock=clock) as display:
+        for printed in (lambda: print_json([{"a": 1}]), lambda: print_lines(["b"])):
+            display.event({"event": "verify", "shots": 4096, "max_shots": 8192, "stage": "extension"})
+            assert "verifying (extension): 50 %" in read()[-1]
             printed()
-            assert display._progress is None
-        assert file.getvalue().endswith("\x1b[1A\x1b[2K")  # up to the bar's line, and clear it
-        display.show({"event": "verify", "shots": 8192, "max_shots": 8192, "stage": "extension"})
-        assert display._progress.tasks[0].completed == 8192  # and it goes on
-    assert capsys.readouterr().out == '{"a": 1}\na verdict\nb\n'
+            assert "verifying" not in "".join(read())
+        display.event({"event": "verify", "shots": 8192, "max_shots": 8192, "stage": "extension"})
+        assert "100 %" in read()[-1]
+    assert read() == ['{"a": 1}', "b"]
     out().print("later")  # nothing is left to erase
 
 
-def test_each_part_of_a_verification_has_a_rate_of_its_own(monkeypatch):
-    now = [0.0]
-    monkeypatch.setattr("autoqec.views.progress.time.monotonic", lambda: now[0])
+@pytest.mark.parametrize(
+    "variables", [{"TERM": "dumb"}, {"TERM": "xterm", "CI": "1"}, {"TERM": "xterm", "TTY_INTERACTIVE": "0"}]
+)
+def test_a_terminal_on_which_no_line_can_change_gets_the_lines_of_a_log(variables, terminal, monkeypatch):
+    monkeypatch.delenv("CI", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    read, clock = terminal(120), Clock()
+    with RoundDisplay(clock=clock) as display:
+        for _ in events(display, clock):
+            pass
+        print_lines(["exp/r-abcd/3  VERIFIED"])
+    lines = read()
+    assert lines[-2:] == ["verifying (extension): done in 2 s", "exp/r-abcd/3  VERIFIED"]
+    assert "scoring against the plain decoder" in lines
+
+
+def test_without_colour_nothing_is_coloured(terminal, monkeypatch):
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("NO_COLOR", "1")
     file = io.StringIO()
-    monkeypatch.setattr(
-        "autoqec.views.progress.err", lambda: Console(file=file, force_terminal=True, width=120, color_system=None)
-    )
-    said = []
-    with RoundDisplay() as display:
-        for at, shots, stage in (
-            (0, 0, "test"),
-            (100, 100_000, "test"),
-            (100, 0, "extension"),
-            (110, 50_000, "extension"),
-        ):
-            now[0] = at
-            display.show({"event": "verify", "shots": shots, "max_shots": 200_000, "stage": stage})
-            task = display._progress.tasks[0]
-            said.append((task.description, task.fields["note"].rpartition(", ")[2], task.total))
-    assert said[1] == ("verifying: test", "1,000 shots/s", None)  # it may stop at any time, so no time left is shown
-    assert said[3] == ("verifying: extension", "5,000 shots/s", 200_000)
+    console = Console(file=file, force_terminal=True, width=80, highlight=False)
+    monkeypatch.setattr("autoqec.views.phase_display.err", lambda: console)
+    with PhaseDisplay() as display:
+        display.begin("loading")
+    assert re.search(r"\x1b\[[0-9;]*m", file.getvalue()) is None
+    assert "loading" in file.getvalue()
+
+
+def test_a_narrow_line_leaves_out_what_matters_least():
+    phase = Phase("training", 0.0, seconds_at_most=300.0)
+    phase.advance(10.0, 0, 100, made=0)
+    phase.advance(20.0, 25, made=2500, note="loss 7.250")
+    said = [fitted(phase, 21.0, width).partition(" ")[2] for width in (119, 79, 59, 50, 30, 14, 8)]
+    assert said == [
+        "training: ━━━━━╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌, 25 %, loss 7.250, 250 shots/s, about 29 s left, 0:21",
+        "training: 25 %, loss 7.250, 250 shots/s, about 29 s left, 0:21",
+        "training: 25 %, loss 7.250, 250 shots/s, about 29 s left",
+        "training: 25 %, 250 shots/s, about 29 s left",
+        "training: 25 %",
+        "training",
+        "train…",
+    ]
+
+
+def test_a_rate_is_of_the_phase_and_not_of_what_was_before():
+    phase = Phase("training", 0.0)
+    phase.advance(100.0, 10, 110)  # after loading, and after what an earlier process did
+    assert (phase.rate, phase.time_left(100.0)) == (None, None)
+    phase.advance(110.0, 60)
+    assert phase.rate == 5.0
+    left = phase.time_left(112.0)
+    assert (left.seconds, left.at_most, left.in_words()) == (8.0, False, "about 8 s left")
+    assert phase.time_left(125.0) is None, "it is overdue"
+    phase.advance(125.0, 5)
+    assert phase.rate is None, "it began again, and so does its rate"
+
+
+def test_the_time_left_knows_the_limits():
+    test = Phase("test", 0.0, total=10_000, open_ended=True, seconds_at_most=60.0)
+    assert test.limits() == "at most 10,000 shots or 60 s"
+    test.advance(10.0, 0)
+    assert test.time_left(10.0).in_words() == "at most 50 s left", "before a rate is known"
+    test.advance(20.0, 5_000)
+    assert test.time_left(20.0).in_words() == "at most 10 s left", "it may stop at any time"
+    test.advance(30.0, 5_100)
+    test.total = 100_000
+    assert test.time_left(30.0).in_words() == "at most 30 s left", "its time is over before its shots are"
+    assert Phase("plain", 0.0).limits() == ""
+    assert Phase("plain", 0.0).time_left(5.0) is None
+
+
+def test_a_screen_takes_no_time_of_the_trainings_limit_and_is_not_in_its_rate():
+    clock = Clock()
+    phases = RoundPhases(clock)
+    phases.take({"event": "step", "step": "train", "seconds_at_most": 100.0})
+    told = {"steps": 100, "planned": 100, "loss": 1.0, "event": "train"}
+    phases.take({**told, "step": 0, "shots": 0})
+    clock.now += 10
+    phases.take({**told, "step": 10, "shots": 1000})
+    for done in (0, 500, 1000, 0, 1000):  # the candidate, then its rival
+        clock.now += 10
+        phases.take({"event": "screen", "shots": done, "total": 1000})
+    assert phases.phase.title == "screen after a tenth of the training"
+    phases.take({**told, "step": 11, "shots": 1100})
+    clock.now += 10
+    phases.take({**told, "step": 21, "shots": 2100})
+    assert phases.phase.title == "training"
+    assert phases.phase.rate == 100.0
+    assert phases.phase.seconds_at_most == 80.0, "20 were gone when the first shots of the screen were reported"
+    assert phases.phase.time_left(clock.now).seconds == 70.0
+
+
+def test_times_in_words():
+    assert [duration(each) for each in (0.04, 0.42, 3, 9.96, 42.4, 179.6, 300, 3600, 9000)] == [
+        "0 s", "0.4 s", "3 s", "10 s", "42 s", "3 min", "5 min", "60 min", "2.5 h",
+    ]  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Literal
 import pygit2
 
 from autoqec.errors import AutoQECError
-from autoqec.history.reading.snapshot import ARTIFACTS, ATTEMPTS
+from autoqec.history.reading.snapshot import ARTIFACTS, ATTEMPTS, dropped_commits
 from autoqec.history.reading.trusted_notes import RunTrust, TrustedNotes
 from autoqec.history.rounds.claims import CLAIMS, Claim, parse_claim
 from autoqec.history.rounds.notes import NOTE_KINDS, Record, read_lines
@@ -17,7 +17,7 @@ from autoqec.history.rounds.round_commits import ARCHIVE, BRANCHES
 from autoqec.history.rounds.run_refs import Run, load_run
 from autoqec.history.rounds.trailers import RoundIdentity, parse_message
 from autoqec.history.store.objects import entry_at, get_blob, get_commit
-from autoqec.history.store.refs import list_refs
+from autoqec.history.store.refs import every_ref, list_refs
 from autoqec.history.store.repository import Ledger
 from autoqec.results.note_lines import Line
 from autoqec.size_limits import RECORD_BYTES
@@ -93,11 +93,13 @@ class Survey:
         ledger: The lab.
         refs: Every ref and its oid.
         rounds: Every round that a ref names, by run and number.
+        dropped: The commits of dropped rounds, by run.
     """
 
     ledger: Ledger
     refs: dict[str, str]
     rounds: dict[tuple[str, int], Examined]
+    dropped: dict[str, set[str]] = field(default_factory=dict)
     _runs: dict[str, Run | AutoQECError] = field(default_factory=dict)
     _lines: dict[tuple[str, str], dict[str, list[Line]]] = field(default_factory=dict)
     _trust: dict[str, RunTrust] = field(default_factory=dict)
@@ -181,7 +183,7 @@ def survey_lab(ledger: Ledger) -> Survey:
             if ref.startswith(place) and (match := _NUMBERED.fullmatch(ref, len(place))):
                 found.setdefault((match[1], int(match[2])), {})[place] = oid
     rounds = {name: _examine(ledger, *name, held) for name, held in sorted(found.items())}
-    return Survey(ledger, refs, rounds)
+    return Survey(ledger, refs, rounds, dropped_commits(every_ref(ledger, "refs/")))
 
 
 def _examine(ledger: Ledger, run: str, number: int, refs: dict[str, str]) -> Examined:

@@ -1,7 +1,7 @@
 """Checks a whole lab and repairs what it can without losing data.
 
 `check` only reads. `repair` removes stale locks of dead writers, restores records that a forced notes ref dropped, merges a
-note that is stored at two paths, and closes rounds that died before they wrote anything.
+note that is stored at two paths, closes rounds that died before they wrote anything, and finishes drops.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from autoqec.errors import AutoQECError
 from autoqec.history.fsck.examination import Finding, survey_lab
+from autoqec.history.fsck.fsck_dropped import check_dropped
 from autoqec.history.fsck.fsck_git import check_git
 from autoqec.history.fsck.fsck_notes import check_notes, lost_records, spelled_twice
 from autoqec.history.fsck.fsck_remotes import check_remotes
@@ -20,6 +21,7 @@ from autoqec.history.rounds.claims import CLAIMS, close_claim, take_over_claim
 from autoqec.history.rounds.notes import add_lines
 from autoqec.history.store.refs import write_lock
 from autoqec.history.store.repository import Ledger, require_writable
+from autoqec.history.sync.dropping import finish_drops
 
 _ORDER = {"error": 0, "warning": 1, "info": 2}
 
@@ -36,7 +38,7 @@ class Repaired:
 def check(ledger: Ledger) -> list[Finding]:
     """Check a lab and return the findings, errors first. You can run it while rounds are at work."""
     survey = survey_lab(ledger)
-    examinations = (check_rounds, check_notes, check_git, check_remotes)
+    examinations = (check_rounds, check_dropped, check_notes, check_git, check_remotes)
     findings = [*check_store(ledger), *(finding for examine in examinations for finding in examine(survey))]
     return sorted(findings, key=lambda finding: _ORDER[finding.severity])
 
@@ -53,6 +55,7 @@ def repair(ledger: Ledger, findings: Iterable[Finding]) -> list[Repaired]:
         "lost-records": _restore_records,
         "spelled-twice": _spell_once,
         "interrupted": _close_abandoned,
+        "half-dropped": _finish_drop,
     }
     done: list[Repaired] = []
     for finding in findings:
@@ -88,6 +91,11 @@ def _spell_once(ledger: Ledger, ref: str) -> str | None:
         twice = spelled_twice(ledger, ref)
         changed = add_lines(ledger, ref, dict.fromkeys(twice, ()), "one path for each note")
     return f"notes moved to a single path: {len(twice)}" if changed else None
+
+
+def _finish_drop(ledger: Ledger, ref: str) -> str | None:
+    done = finish_drops(ledger)  # the first finding of several finishes all
+    return f"moved the rest of {', '.join(done)}" if done else None
 
 
 def _close_abandoned(ledger: Ledger, ref: str) -> str | None:

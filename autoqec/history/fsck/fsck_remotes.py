@@ -10,7 +10,9 @@ import pygit2
 from autoqec.counted_words import counted
 from autoqec.errors import AutoQECError
 from autoqec.history.fsck.examination import Finding, Survey
+from autoqec.history.store.dropped_refs import Marks, whole_record
 from autoqec.history.store.git_program import TRACKING
+from autoqec.history.store.refs import every_ref
 from autoqec.history.sync.joining import SHARED, join, run_of, shared_kinds
 from autoqec.history.sync.outgoing import changed_notes, pushable
 
@@ -29,8 +31,12 @@ def check_remotes(survey: Survey) -> Iterator[Finding]:
 
 def _compare(survey: Survey, remote: str, theirs: dict[str, str]) -> Iterator[Finding]:
     found: dict[str, list[tuple[str, str | None, str | None]]] = {}
+    every = every_ref(survey.ledger, "refs/")
+    marks, record = Marks.among(every), whole_record(every)
     for ref, place in _refs(survey, theirs):
         here, there = survey.refs.get(ref), theirs.get(place)
+        if marks.hide(ref):
+            here = record.get(ref)  # what is dropped here grows where it is kept
         found.setdefault(_relation(survey, place, ref, here, there), []).append((ref, here, there))
     about = TRACKING + remote
     if more := found.get("ahead"):

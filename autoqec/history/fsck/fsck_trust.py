@@ -118,6 +118,7 @@ def _counting(survey: Survey, found: Examined) -> Iterator[Finding]:
 def _strays(survey: Survey, run: str) -> Iterator[Finding]:
     """Report verdicts that would count if their commit were one of a round of the run."""
     commits = {found.commit for found in survey.rounds.values() if found.run == run}
+    commits |= survey.dropped.get(run, set())
     trust, strays = survey.trust(run), []
     for commit, lines in survey.lines(run, "verdict").items():
         here = isinstance(survey.ledger.repo.get(commit), pygit2.Commit)  # else there is another finding

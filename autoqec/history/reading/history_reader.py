@@ -16,8 +16,10 @@ from autoqec.history.reading.round_record import RoundRecord, RunNotes, claim_of
 from autoqec.history.reading.snapshot import ATTEMPTS, Found, Snapshot, take_snapshot, tip
 from autoqec.history.reading.trusted_notes import RunTrust
 from autoqec.history.rounds.notes import NOTE_KINDS, NOTES, NoteLine, Record, lines_at, read_lines
+from autoqec.history.rounds.round_commits import require_not_dropped
 from autoqec.history.rounds.run_refs import RUNS, check_run_name, load_run
-from autoqec.history.store.refs import target
+from autoqec.history.store.dropped_refs import kept_at, whole_record
+from autoqec.history.store.refs import every_ref, target
 from autoqec.history.store.repository import Ledger
 from autoqec.results.note_lines import Line
 
@@ -94,6 +96,7 @@ def read_run(ledger: Ledger, snapshot: Snapshot, run: str, numbers: Collection[i
     records = [make_record(ledger, (run, n), chosen[n], *claims[n], oids[n], notes, trust) for n in chosen]
     damaged = bool(notes.problems or notes.general)
     strays = set(notes.by_kind["verdict"]) - {oid for oid in oids.values() if oid} if numbers is None else set()
+    strays -= set(snapshot.dropped.get(run, ()))
     verdicts = {oid: trust.read(oid, (), None, notes.on(oid)).verdict for oid in sorted(strays)}
     return RunRecords(
         run=run,
@@ -118,6 +121,7 @@ def find_record(ledger: Ledger, run: str, number: int) -> RoundRecord:
     numbers = sorted(snapshot.runs[run])
     if number in numbers:
         return read_run(ledger, snapshot, run, {number}).records[0]
+    require_not_dropped(ledger, run, number)
     there = f"it has rounds {numbers[0]} to {numbers[-1]}" if numbers else "it has no rounds yet"
     raise NotFoundError(f"there is no round {run}/{number}; {there}", hint=f"autoqec log {run}")
 
@@ -144,7 +148,8 @@ def run_trust(ledger: Ledger, run: str, *, unsigned_too: bool = False) -> RunTru
         found = read_lines(ledger, run, "verdict", whole=True)
         return {commit: [Line(line.digest, line.record) for line in lines] for commit, lines in found.items()}
 
-    _, environment = _run_record(ledger, target(ledger, RUNS + run))
+    ref = RUNS + run  # what a dropped run has spent stays spent, so its notes are read as before
+    _, environment = _run_record(ledger, whole_record(every_ref(ledger, ref, kept_at(ref))).get(ref))
     return RunTrust(ledger, run, environment[1] if environment else None, every_line, unsigned_too)
 
 

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from autoqec.history.rounds.claims import CLAIMS
 from autoqec.history.rounds.notes import NOTE_KINDS, NOTES
 from autoqec.history.rounds.round_commits import ARCHIVE, BRANCHES
 from autoqec.history.rounds.run_refs import RUNS
-from autoqec.history.store.refs import list_refs
+from autoqec.history.store.dropped_refs import Marks, whole_record
+from autoqec.history.store.refs import every_ref
 from autoqec.history.store.repository import Ledger
 
 ARTIFACTS = "refs/autoqec/artifacts/"
@@ -24,6 +25,9 @@ ATTEMPTS = "refs/autoqec/attempts/"
 
 _NUMBERED = re.compile("([a-z0-9][a-z0-9-]{0,39})/([1-9][0-9]{0,8})")
 _KINDS = (BRANCHES, ARCHIVE, CLAIMS, ATTEMPTS, ARTIFACTS)
+
+#: What a snapshot reads.
+_READ = (BRANCHES, "refs/autoqec/", NOTES)
 
 Found = Mapping[str, str]  # oid of a round's ref of each kind, by the kind's prefix
 
@@ -35,10 +39,12 @@ class Snapshot:
     Attributes:
         refs: Oid by full ref name.
         runs: The rounds of every run that a ref names, by number, with the oids of their refs by kind.
+        dropped: The commits of a run's dropped rounds, which are not among `runs`. Their notes are still there.
     """
 
     refs: Mapping[str, str]
     runs: Mapping[str, Mapping[int, Found]]
+    dropped: Mapping[str, Collection[str]] = field(default_factory=dict)
 
     @cached_property
     def names(self) -> Mapping[str, str]:
@@ -59,6 +65,7 @@ class Snapshot:
         parts = [str(self.refs.get(RUNS + run)), *(str(self.notes_tip(run, kind)) for kind in NOTE_KINDS)]
         for number, found in sorted(self.runs[run].items()):
             parts += [str(number), *(found.get(kind, "-") for kind in _KINDS)]
+        parts += sorted(self.dropped.get(run, ()))
         return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
 
@@ -68,12 +75,48 @@ def tip(found: Found) -> str | None:
 
 
 def take_snapshot(ledger: Ledger) -> Snapshot:
-    """List the refs once and sort them into rounds.
+    """List the refs once and sort them into rounds. Rounds and runs that were dropped are not among them.
 
     Raises:
         AutoQECError: The refs are not readable.
     """
-    refs = list_refs(ledger, BRANCHES, "refs/autoqec/", NOTES)
+    every = every_ref(ledger, *_READ)
+    marks = Marks.among(every)
+    if not marks:
+        return Snapshot(every, _runs(every, marks))
+    refs = {ref: oid for ref, oid in every.items() if not marks.hide(ref)}
+    return Snapshot(refs, _runs(refs, marks), dropped_commits(every))
+
+
+def dropped_snapshot(ledger: Ledger) -> Snapshot:
+    """The same of dropped rounds alone, by the names that they had before.
+
+    Raises:
+        AutoQECError: The refs are not readable.
+    """
+    every = every_ref(ledger, *_READ)
+    marks = Marks.among(every)
+    names = {run for run, _ in marks.names}
+    chosen = {
+        ref: oid
+        for ref, oid in whole_record(every).items()
+        if marks.hide(ref) or ref.removeprefix(RUNS) in names or ref.startswith(NOTES)
+    }
+    found = _runs(chosen, Marks(frozenset()))
+    return Snapshot(chosen, {run: rounds for run, rounds in found.items() if run in names})
+
+
+def dropped_commits(every: Mapping[str, str]) -> dict[str, set[str]]:
+    """Return the commits of dropped rounds by run, given every ref of the lab."""
+    marks = Marks.among(every)
+    found: dict[str, set[str]] = {}
+    for ref, oid in whole_record(every).items() if marks else ():
+        if ref.startswith((BRANCHES, ARCHIVE)) and marks.hide(ref):
+            found.setdefault(ref.split("/")[3], set()).add(oid)
+    return found
+
+
+def _runs(refs: Mapping[str, str], marks: Marks) -> dict[str, dict[int, Found]]:
     runs: dict[str, dict[int, dict[str, str]]] = {}
     for ref, oid in refs.items():
         for prefix in _KINDS:
@@ -83,9 +126,10 @@ def take_snapshot(ledger: Ledger) -> Snapshot:
                 break
         else:
             if ref.startswith((NOTES, RUNS)):  # a run can have notes but no rounds, if only its notes were fetched
-                runs.setdefault(ref.removeprefix(NOTES).removeprefix(RUNS).partition("/")[0], {})
+                run = ref.removeprefix(NOTES).removeprefix(RUNS).partition("/")[0]
+                if not marks.has(run, None):  # the notes of a dropped run stay where they are
+                    runs.setdefault(run, {})
     # Weights alone are not a round; an interrupted prune leaves them.
-    kept = {
+    return {
         run: {n: found for n, found in rounds.items() if found.keys() != {ARTIFACTS}} for run, rounds in runs.items()
     }
-    return Snapshot(refs, kept)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 import pygit2
 
 from autoqec.errors import AutoQECError, UsageError
+from autoqec.history.store.dropped_refs import kept_at, whole_record
 from autoqec.history.store.objects import (
     STORE_BYTES,
     TooLargeError,
@@ -24,7 +25,7 @@ from autoqec.history.store.objects import (
     write_blobs,
     write_commit,
 )
-from autoqec.history.store.refs import compare_and_swap, explain_write, list_refs, target, write_lock
+from autoqec.history.store.refs import compare_and_swap, every_ref, explain_write, list_refs, target, write_lock
 from autoqec.history.store.repository import Ledger
 from autoqec.size_limits import in_words
 
@@ -87,7 +88,13 @@ def attach(
 
 
 def read_attachment(
-    ledger: Ledger, kind: str, run: str, number: int, *, wanted: Callable[[str], bool] | None = None
+    ledger: Ledger,
+    kind: str,
+    run: str,
+    number: int,
+    *,
+    wanted: Callable[[str], bool] | None = None,
+    dropped_too: bool = False,
 ) -> dict[str, bytes]:
     """Return a round's attached files of a kind, by path; empty if there are none.
 
@@ -96,12 +103,16 @@ def read_attachment(
         kind: `artifacts`, `traces` or `attempts`.
         run, number: The round.
         wanted: Selects the paths to read; by default all.
+        dropped_too: Read those of a dropped round too.
 
     Raises:
         UsageError: There is no such kind.
         AutoQECError: The files are not readable.
     """
-    oid = target(ledger, _ref(kind, run, number))
+    ref = _ref(kind, run, number)
+    oid = target(ledger, ref)
+    if oid is None and dropped_too:
+        oid = whole_record(every_ref(ledger, ref, kept_at(ref))).get(ref)
     if oid is not None and wanted is not None:
         chosen = {path: blob for path, blob in list_files(ledger, oid).items() if wanted(path)}
         if (total := sum(size_of(ledger, blob) for blob in chosen.values())) > 2 * STORE_BYTES:
@@ -120,14 +131,15 @@ def has_attachment(ledger: Ledger, kind: str, run: str, number: int, path: str |
     return oid is not None and (path is None or path in list_files(ledger, oid))
 
 
-def attached_numbers(ledger: Ledger, kind: str, run: str) -> list[int]:
-    """Return the numbers of a run's rounds that have attached files of a kind, in order.
+def attached_numbers(ledger: Ledger, kind: str, run: str, *, dropped_too: bool = False) -> list[int]:
+    """Return the numbers of a run's rounds that have attached files of a kind, in order; if asked for, of dropped ones too.
 
     Raises:
         UsageError: There is no such kind.
     """
     prefix = _ref(kind, run, 0).removesuffix("0")
-    names = (ref.removeprefix(prefix) for ref in list_refs(ledger, prefix))
+    refs = whole_record(every_ref(ledger, prefix, kept_at(prefix))) if dropped_too else list_refs(ledger, prefix)
+    names = (ref.removeprefix(prefix) for ref in refs)
     return sorted(int(name) for name in names if name.isdecimal())
 
 

@@ -119,10 +119,10 @@ def claim_round(ledger: Ledger, run: str, details: JsonObject | None = None) -> 
         AutoQECError: The claim is not writable.
     """
     require_writable(ledger)
-    if target(ledger, f"refs/autoqec/runs/{run}") is None:
-        load_run(ledger, run)  # raises an error that lists the runs
     for _ in range(_RACES):
         with write_lock(ledger):
+            if target(ledger, f"refs/autoqec/runs/{run}") is None:
+                load_run(ledger, run)  # raises an error that lists the runs
             claim = next_claim(ledger, run, details)
             if _write(ledger, claim, old=None, message="claim"):
                 return claim

@@ -14,7 +14,7 @@ from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.history.rounds.claims import CLAIMS, read_claim
 from autoqec.history.rounds.trailers import RoundIdentity, build_message, parse_message
 from autoqec.history.store.objects import TooLargeError, get_commit, graft, has_objects, read_files, write_commit
-from autoqec.history.store.refs import compare_and_swap, explain_write, list_refs, target, write_lock
+from autoqec.history.store.refs import compare_and_swap, explain_write, is_dropped, list_refs, target, write_lock
 from autoqec.history.store.repository import Ledger
 from autoqec.size_limits import CANDIDATE_YAML_BYTES, in_words
 
@@ -118,7 +118,21 @@ def find_round(ledger: Ledger, run: str, number: int) -> str:
     if claim is not None:
         what = f"was closed as {claim.status}" if claim.status else "is open"
         raise NotFoundError(f"round {run}/{number} {what} and has no commit", hint=f"autoqec show {run}/{number}")
+    require_not_dropped(ledger, run, number)
     raise NotFoundError(f"there is no round {run}/{number}; {_what_there_is(ledger, run)}", hint="autoqec log")
+
+
+def require_not_dropped(ledger: Ledger, run: str, number: int) -> None:
+    """Check that a round is not dropped.
+
+    Raises:
+        NotFoundError: It is, by itself or with its run.
+    """
+    if is_dropped(ledger, run):
+        raise NotFoundError(f"run {run} is dropped", hint=f"autoqec drop --restore {run} brings it back")
+    if is_dropped(ledger, run, number):
+        name = f"{run}/{number}"
+        raise NotFoundError(f"round {name} is dropped", hint=f"autoqec drop --restore {name} brings it back")
 
 
 def committed(ledger: Ledger, run: str, number: int, tip: str) -> str | None:

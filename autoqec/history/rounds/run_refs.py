@@ -25,7 +25,7 @@ from autoqec.history.store.objects import (
     write_blobs,
     write_commit,
 )
-from autoqec.history.store.refs import compare_and_swap, explain_write, list_refs, target
+from autoqec.history.store.refs import compare_and_swap, explain_write, is_dropped, list_refs, target, write_lock
 from autoqec.history.store.repository import Ledger, require_writable
 from autoqec.json_values import JsonObject
 from autoqec.size_limits import RECORD_BYTES, in_words
@@ -96,7 +96,8 @@ def describe_run(
     settings: JsonObject,
 ) -> Run:
     """Return the run that `start_run` would record, without writing it; same arguments and errors."""
-    check_run_name(name)
+    if is_dropped(ledger, check_run_name(name)):
+        raise _no_such_run(ledger, name)
     get_commit(ledger, base)
     check_files(env_files, any_case=True, limit=STORE_BYTES)
     return Run(name, base, env_name, env_id, dict(settings), dict(env_files), utc_now())
@@ -124,7 +125,7 @@ def start_run(
 
     Raises:
         UsageError: The name or a path is not allowed, or the run exists.
-        NotFoundError: There is no such base commit.
+        NotFoundError: There is no such base commit, or a run of that name is dropped.
         AutoQECError: The repository is not writable.
     """
     require_writable(ledger)
@@ -140,6 +141,7 @@ def record_run(ledger: Ledger, run: Run) -> None:
 
     Raises:
         UsageError: The run exists.
+        NotFoundError: A run of that name is dropped.
         AutoQECError: The repository is not writable.
     """
     require_writable(ledger)
@@ -156,7 +158,11 @@ def record_run(ledger: Ledger, run: Run) -> None:
     with explain_write(RUNS + run.name):
         tree = build_tree(ledger, write_blobs(ledger, files))
         commit = write_commit(ledger, f"Run {run.name} on {run.env_name}\n", tree, [run.base])
-    if not compare_and_swap(ledger, RUNS + run.name, None, commit, f"autoqec: start {run.name}"):
+    with write_lock(ledger):
+        if is_dropped(ledger, run.name):
+            raise _no_such_run(ledger, run.name)
+        done = compare_and_swap(ledger, RUNS + run.name, None, commit, f"autoqec: start {run.name}")
+    if not done:
         raise UsageError(f"run {run.name} exists already", hint="choose another name, or continue it: autoqec resume")
 
 
@@ -211,6 +217,8 @@ def _read(ledger: Ledger, name: str, commit: str) -> Run:
 def _no_such_run(ledger: Ledger, name: str) -> NotFoundError:
     import difflib  # needed for errors only
 
+    if _NAME.fullmatch(name) and is_dropped(ledger, name):
+        return NotFoundError(f"run {name} is dropped", hint=f"autoqec drop --restore {name} brings it back")
     names = sorted(ref.removeprefix(RUNS) for ref in list_refs(ledger, RUNS))
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5) or [known for known in names if name in known][:3]
     if near:

@@ -14,6 +14,8 @@ from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
+from autoqec.history.store.dropped_refs import DROPPED
+
 _OID = re.compile(rb"[0-9a-f]{40}")
 _PACKED = "packed-refs"
 
@@ -72,6 +74,7 @@ def _numbers(names: Iterable[str]) -> frozenset[int]:
 def _folders(git_dir: Path, kind: str) -> Iterator[str]:
     yield f"refs/heads/{kind}"
     yield f"refs/autoqec/{kind}"
+    yield f"{DROPPED}{kind}"  # the number of a dropped round is never given again
     for above in ("refs/remotes", "refs/autoqec-remote"):
         yield from _below(git_dir, above, kind)
 

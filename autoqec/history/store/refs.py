@@ -19,6 +19,7 @@ from pathlib import Path
 import pygit2
 
 from autoqec.errors import AutoQECError
+from autoqec.history.store.dropped_refs import MARKS, Marks, mark_of, owner_of
 from autoqec.history.store.ref_listing import read_refs
 from autoqec.history.store.repository import Ledger
 
@@ -123,24 +124,49 @@ def compare_and_swap(ledger: Ledger, ref: str, old: str | None, new: str | None,
 
 
 def target(ledger: Ledger, ref: str) -> str | None:
-    """Return the oid that a ref holds, or None if the ref does not exist.
+    """Return the oid that a ref holds, or None if the ref does not exist or is of something that was dropped.
 
     Raises:
         AutoQECError: The ref's file is damaged.
     """
-    try:
-        reference = ledger.repo.references.get(ref)
-    except pygit2.GitError as error:
-        raise AutoQECError(f"cannot read {ref}: {error}", hint=f"git update-ref -d {ref}, then autoqec fsck") from error
-    return None if reference is None else str(reference.target)
+    owner = owner_of(ref)
+    if owner is not None and is_dropped(ledger, *owner):
+        return None
+    return _held(ledger, ref)
+
+
+def is_dropped(ledger: Ledger, run: str, number: int | None = None) -> bool:
+    """Tell whether `autoqec drop` took a run out of the lists, or a round, by itself or with its run.
+
+    Raises:
+        AutoQECError: The file of a ref is damaged.
+    """
+    marks = dict.fromkeys((mark_of(run, None), mark_of(run, number)))
+    return any(_held(ledger, mark) is not None for mark in marks)
 
 
 def list_refs(ledger: Ledger, *prefixes: str) -> dict[str, str]:
     """Return the oid of every ref whose name starts with one of the prefixes; complete even while `git gc` packs refs.
 
+    Refs of something that was dropped are left out, also if a kill kept `autoqec drop` from moving them.
+
     Args:
         ledger: The lab.
         prefixes: Beginnings of full ref names, such as `refs/autoqec/claims/`.
+
+    Raises:
+        AutoQECError: The ref files are not readable.
+    """
+    asked = any(MARKS.startswith(prefix) for prefix in prefixes)
+    refs = every_ref(ledger, *prefixes, *([] if asked else [MARKS]))
+    marks = Marks.among(refs)
+    if not marks:
+        return refs
+    return {ref: oid for ref, oid in refs.items() if not marks.hide(ref) and (asked or ref.startswith(prefixes))}
+
+
+def every_ref(ledger: Ledger, *prefixes: str) -> dict[str, str]:
+    """Return the refs as `list_refs` does, and those that it leaves out.
 
     Raises:
         AutoQECError: The ref files are not readable.
@@ -179,9 +205,17 @@ def _swap_once(ledger: Ledger, ref: str, old: str | None, new: str | None, messa
         os.ftruncate(lock.file, 0)
 
 
+def _held(ledger: Ledger, ref: str) -> str | None:
+    try:
+        reference = ledger.repo.references.get(ref)
+    except pygit2.GitError as error:
+        raise AutoQECError(f"cannot read {ref}: {error}", hint=f"git update-ref -d {ref}, then autoqec fsck") from error
+    return None if reference is None else str(reference.target)
+
+
 def _target_if_readable(ledger: Ledger, ref: str) -> str | None:
     try:
-        return target(ledger, ref)
+        return _held(ledger, ref)
     except AutoQECError:
         return None
 

@@ -14,22 +14,14 @@ from autoqec.errors import AutoQECError
 from autoqec.history.rounds.attachments import KINDS as GROWING
 from autoqec.history.rounds.claims import Claim, parse_claim
 from autoqec.history.rounds.notes import NOTE_KINDS, NOTES
+from autoqec.history.store.dropped_refs import REF_KINDS
 from autoqec.history.store.objects import get_blob, get_commit
 from autoqec.history.store.repository import Ledger
 from autoqec.history.sync.uniting import unite
 from autoqec.size_limits import RECORD_BYTES
 
 #: The shared kinds of refs, with their prefixes, in the order of writing: if it stops early, the record is still consistent.
-SHARED: Mapping[str, str] = {
-    "runs": "refs/autoqec/runs/",
-    "claims": "refs/autoqec/claims/",
-    "exp": "refs/heads/exp/",
-    "rounds": "refs/autoqec/rounds/",
-    "attempts": "refs/autoqec/attempts/",
-    "traces": "refs/autoqec/traces/",
-    "artifacts": "refs/autoqec/artifacts/",
-    "notes": NOTES,
-}
+SHARED: Mapping[str, str] = {**REF_KINDS, "notes": NOTES}
 
 _RUN = "([a-z0-9][a-z0-9-]{0,39})"
 _NUMBERED = re.compile(f"{_RUN}/[1-9][0-9]{{0,8}}")

@@ -14,7 +14,7 @@ from autoqec.history.rounds.note_trees import walk_notes
 from autoqec.history.rounds.round_commits import BRANCHES, committed
 from autoqec.history.store.git_program import TRACKING, Remote, bundle_remotes, find_remote
 from autoqec.history.store.objects import get_commit
-from autoqec.history.store.refs import list_refs
+from autoqec.history.store.refs import every_ref, is_dropped, list_refs
 from autoqec.history.store.repository import Ledger
 from autoqec.history.sync.archived_branches import archived_branches
 from autoqec.history.sync.joining import SHARED, run_of, shared_kinds
@@ -37,6 +37,12 @@ def outgoing(ledger: Ledger, remote: Remote, run: str | None, artifacts: bool) -
                 name = ref.removeprefix(prefix)
                 owner = run_of(kind, name)
                 there = theirs.get(f"{remote.tracking}{kind}/{name}")
+                if (
+                    kind == "notes"
+                    and is_dropped(ledger, str(owner))
+                    and f"{remote.tracking}runs/{owner}" not in theirs
+                ):
+                    continue  # of a run that nobody there has heard of
                 if owner is not None and run in (None, owner) and there != oid:
                     todo.append((ref, oid, there))
     return todo
@@ -83,12 +89,15 @@ def refspecs(ledger: Ledger, todo: Iterable[Outgoing]) -> list[str]:
     for ref, oid, _ in todo:
         folders.setdefault(ref.rpartition("/")[0], []).append(f"{oid}:{ref}")
     large = [folder for folder, specs in folders.items() if len(specs) > _FOLDER]
-    mine = list_refs(ledger, "refs/") if large else {}
+    mine = every_ref(ledger, "refs/") if large else {}
+    hidden = mine.keys() - list_refs(ledger, "refs/").keys() if large else set()
     for folder in large:
         kind = next(kind for kind, prefix in SHARED.items() if folder.startswith(prefix.rstrip("/")))
         inside = {ref for ref in mine if ref.startswith(f"{folder}/")}
         ours = all(run_of(kind, ref.removeprefix(SHARED[kind])) for ref in inside)
-        if ours and not inside & archived_branches(mine):  # otherwise the folder holds refs that must not be pushed
+        if ours and not inside & (
+            archived_branches(mine) | hidden
+        ):  # otherwise the folder holds refs that must not be pushed
             folders[folder] = [f"{folder}/*:{folder}/*"]
     return [spec for specs in folders.values() for spec in specs]
 

@@ -18,6 +18,7 @@ from autoqec.history.reading.run_chain import remember_heads
 from autoqec.history.rounds.notes import NOTES
 from autoqec.history.rounds.round_commits import committed
 from autoqec.history.rounds.run_refs import RUNS, check_run_name
+from autoqec.history.store.dropped_refs import Marks, kept_at, owner_of, whole_record
 from autoqec.history.store.git_program import (
     LostRaceError,
     Remote,
@@ -31,10 +32,11 @@ from autoqec.history.store.git_program import (
 )
 from autoqec.history.store.objects import TooLargeError
 from autoqec.history.store.ref_moves import move
-from autoqec.history.store.refs import list_refs, target, write_lock
+from autoqec.history.store.refs import every_ref, list_refs, target, write_lock
 from autoqec.history.store.repository import Ledger
 from autoqec.history.sync.archived_branches import archived_there, drop_archived
 from autoqec.history.sync.dropped import Dropped, deleted_there, dropped_there
+from autoqec.history.sync.dropping import finish_drops
 from autoqec.history.sync.joining import SHARED, NumberTakenError, join, run_of, shared_kinds
 from autoqec.history.sync.outgoing import leases, outgoing, refspecs, refuse_moved
 from autoqec.history.sync.renumbering import renumber
@@ -45,6 +47,7 @@ _RENUMBER = (
     "autoqec pull --renumber {0} gives the local rounds new numbers; to avoid it in a shared run, use "
     "autoqec round --remote {0}"
 )
+_RESTORE = "autoqec drop --restore {1}, then autoqec pull --renumber {0}, which gives that round a new number; then drop it again"
 _TRIES = 6
 _MANY = 500  # pack refs after a pull that moves at least this many
 
@@ -61,6 +64,7 @@ class SyncReport:
         left: Branches of archived rounds that stay on either side, each with the reason.
         renumbered: The new name of each renumbered local round, by its old name.
         dropped: Records that the remote had once and no longer has as they were. They are kept here.
+        dropped_here: Runs and rounds that the remote has in its lists and that are dropped here. They stay dropped.
     """
 
     remote: str
@@ -70,6 +74,7 @@ class SyncReport:
     left: Mapping[str, str] = field(default_factory=dict)
     renumbered: Mapping[str, str] = field(default_factory=dict)
     dropped: tuple[Dropped, ...] = ()
+    dropped_here: tuple[str, ...] = ()
 
 
 def pull(
@@ -138,7 +143,11 @@ def push(ledger: Ledger, remote: str = "origin", run: str | None = None, artifac
         gone, left = _follow_archive(ledger, there, run)
         sent = tuple(ref for ref, _, _ in todo)
         stays = {**pulled.left, **left}
-        return SyncReport(remote, tuple(received), sent, tuple(archived | gone), stays, dropped=tuple(dropped))
+        return SyncReport(
+            *(remote, tuple(received), sent, tuple(archived | gone), stays),
+            dropped=tuple(dropped),
+            dropped_here=pulled.dropped_here,
+        )
     raise AutoQECError(f"{lost}, at each of {_TRIES} tries", hint="run autoqec push again later")
 
 
@@ -209,6 +218,7 @@ def _follow_archive(ledger: Ledger, remote: Remote, run: str | None) -> tuple[di
 def _pull(ledger: Ledger, remote: Remote, run: str | None, artifacts: bool, renumber_mine: bool = False) -> SyncReport:
     known = list_refs(ledger, remote.tracking)
     fetch_kinds(ledger, remote, run, shared_kinds(artifacts))
+    finish_drops(ledger)
     with write_lock(ledger):
         renumbered = renumber(ledger, remote, run) if renumber_mine else {}
         joined = _join_all(ledger, remote, known, run, artifacts)
@@ -224,9 +234,12 @@ def _pull(ledger: Ledger, remote: Remote, run: str | None, artifacts: bool, renu
         kept = f"all else was pulled and local data was kept; {_RENUMBER.format(remote.name)}"
         raise AutoQECError(
             f"{remote.name} contradicts this lab: {contradictions[0].problem}{more}",
-            hint=kept if joined.taken else _SHARE,
+            hint=joined.hint or (kept if joined.taken else _SHARE),
         )
-    return SyncReport(remote.name, tuple(joined.moves), (), tuple(gone), left, renumbered, tuple(joined.dropped))
+    return SyncReport(
+        *(remote.name, tuple(joined.moves), (), tuple(gone), left, renumbered, tuple(joined.dropped)),
+        dropped_here=tuple(joined.dropped_here),
+    )
 
 
 @dataclass
@@ -237,20 +250,28 @@ class _Joined:
     contradictions: list[AutoQECError] = field(default_factory=list)
     taken: set[str] = field(default_factory=set)  # names of rounds whose numbers are other rounds' there
     dropped: list[Dropped] = field(default_factory=list)
+    dropped_here: dict[str, None] = field(default_factory=dict)  # names of runs and rounds
+    hint: str = ""  # what to do about a number that was given to a round that is dropped here
 
 
 def _join_all(ledger: Ledger, remote: Remote, known: Mapping[str, str], run: str | None, artifacts: bool) -> _Joined:
     """Join every ref of a remote, as just fetched, with ours. `known` is what its tracking refs held before."""
     theirs = list_refs(ledger, remote.tracking)
-    mine = list_refs(ledger, "refs/")
+    every = every_ref(ledger, "refs/")
+    marks, mine = Marks.among(every), whole_record(every)
     if len(theirs) > REFS:
         raise TooLargeError(
             f"{remote.name} has {len(theirs):,} refs of rounds; {REFS:,} are allowed, and nothing was pulled",
             hint=f"pull one run at a time: autoqec pull {remote.name} --run RUN",
         )
-    done = _Joined(dropped=_deleted(remote, known, theirs, mine, run, artifacts))
+    live = {ref: oid for ref, oid in mine.items() if not marks.hide(ref)}
+    done = _Joined(dropped=_deleted(remote, known, theirs, live, run, artifacts))
     for kind, ref, tracked in _names(theirs, remote.tracking, run, artifacts):
         old, other, before = mine.get(ref), theirs[tracked], known.get(tracked)
+        here = ref
+        if marks.hide(ref):  # what is dropped here grows where it is kept
+            here = kept_at(ref)
+            done.dropped_here[_dropped_name(marks, ref)] = None
         if kind != "notes" and ref.removeprefix(SHARED[kind]) in done.taken:
             continue  # the number belongs to another round here; take nothing of theirs under it
         if kind == "exp":
@@ -264,13 +285,21 @@ def _join_all(ledger: Ledger, remote: Remote, known: Mapping[str, str], run: str
         try:
             new = join(ledger, kind, ref, old, other, before)
         except AutoQECError as error:
-            done.contradictions.append(error)
             if isinstance(error, NumberTakenError):
                 done.taken.add(ref.removeprefix(SHARED[kind]))
+                if here != ref:  # only rounds in the lists can have new numbers
+                    done.hint = done.hint or _RESTORE.format(remote.name, _dropped_name(marks, ref))
+            done.contradictions.append(error)
             continue
         if new != old:
-            done.moves[ref] = (old, new)
+            done.moves[here] = (old, new)
     return done
+
+
+def _dropped_name(marks: Marks, ref: str) -> str:
+    """The name of what was dropped, of which this is a ref: the run's, if all of it was."""
+    run, number = owner_of(ref) or ("", None)
+    return run if marks.has(run, None) else f"{run}/{number}"
 
 
 def _deleted(
