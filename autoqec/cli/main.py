@@ -47,9 +47,11 @@ COMMANDS = {
     "env": "List, check or create environments.",
     "plugins": "List installed agents, decoders, verifiers, stages and codes.",
     "push": "Send rounds and notes to a remote.",
+    "publish": "Write pages of the record for a host to show.",
     "pull": "Fetch rounds and notes from a remote.",
     "bundle": "Write a run as one file, a git bundle.",
     "export": "Write a trained round as a folder that sinter can load.",
+    "ci": "Judge the round of a pull request in a host's CI.",
     "trust": "Use what a lab's settings file asks for.",
     "doctor": "Show settings with their sources, versions and the machine.",
 }
