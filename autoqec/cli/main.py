@@ -33,7 +33,7 @@ COMMANDS = {
     "agents": "List agents, compare them, or reply in their place.",
     "compose": "Merge rounds into a new one, and score it beside them.",
     "log": "List rounds with their results.",
-    "show": "Show one round in full.",
+    "show": "Show one round: what it tried, what came out, what it changed.",
     "pareto": "Show the Pareto front of verified rounds.",
     "plot": "Draw one picture of the record, with its numbers as CSV.",
     "report": "Write a report of a lab, a run or an environment.",

@@ -29,6 +29,7 @@ DIGEST = "0123456789abcdef" * 4
 def rounds():
     words = ("words 12,345 and 1.5e-3 " * 9, CHINESE, COMBINING, CONTROL)
     found = [item(number, run="r" * 40, hypothesis=text) for number, text in enumerate(words, start=1)]
+    found.append(item(6, run="r" * 40, verdict="SUSPICIOUS", verdict_reason="unsandboxed_custom_code"))
     return [*found, item(5, run="r" * 40, metrics=GATED, holdout=GATED, verdict="SUSPICIOUS", hypothesis=None)]
 
 
