@@ -20,7 +20,7 @@ class CommandGroup(click.Group):
         """As click's own, with foreign prints turned away while one of our commands runs."""
         name, command, rest = super().resolve_command(ctx, args)
         if ctx.resilient_parsing:  # a shell completes the line, and nothing of it runs
-            from autoqec.cli.completing import complete_names
+            from autoqec.cli.completed_names import complete_names
 
             if command is not None:
                 complete_names(command, f"{ctx.command_path} {name}".partition(" ")[2])

@@ -12,6 +12,7 @@ from functools import partial
 from importlib.metadata import entry_points
 
 import click
+from click.shell_completion import CompletionItem
 
 from autoqec.errors import AutoQECError
 
@@ -175,3 +176,30 @@ def names_of(command: str, parameter: str) -> Names | None:
         parameter: The parameter's name in the command's function.
     """
     return NAMES.get(f"{command} {parameter}") or NAMES.get(parameter)
+
+
+def complete_names(command: click.Command, path: str) -> None:
+    """Have the parameters of a command complete the names that they take.
+
+    Args:
+        command: The command; its parameters change, so only a process that completes calls this.
+        path: How it is called, without `autoqec`.
+    """
+    for parameter in command.params:
+        names = names_of(path, str(parameter.name))
+        known = type(parameter.type) is not type(click.STRING)
+        if known or (names is None and parameter.name not in FILES):
+            continue
+        files = parameter.name in FILES | NAMES_OR_FILES or f"{path} {parameter.name}" in NAMES_OR_FILES
+        parameter.shell_complete = partial(_named, names, files)  # type: ignore[method-assign]
+
+
+def _named(names: Names | None, files: bool, ctx: click.Context, begun: str) -> list[CompletionItem]:
+    found = [] if names is None else list(dict.fromkeys(filter(partial(_fits, begun), names(ctx, begun))))
+    if not found and files:
+        return [CompletionItem("", type="file")]
+    return [CompletionItem(name) for name in found]
+
+
+def _fits(begun: str, name: str) -> bool:
+    return name.startswith(begun) and harmless(name)

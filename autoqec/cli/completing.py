@@ -11,13 +11,11 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stderr, suppress
-from functools import partial
 from typing import NamedTuple
 
-import click
-from click.shell_completion import CompletionItem, ShellComplete, split_arg_string
+from click.shell_completion import ShellComplete, split_arg_string
 
-from autoqec.cli.completed_names import FILES, GOES_ON, NAMES_OR_FILES, Names, harmless, names_of
+from autoqec.cli.completed_names import GOES_ON
 
 #: Set by the scripts of `autoqec completion`: the shell's name.
 SHELL_VARIABLE = "_AUTOQEC_COMPLETE"
@@ -75,30 +73,3 @@ def completions(line: str, breaks: str = "") -> Iterator[Answer]:
         if value.casefold().startswith(begun.casefold()):
             kind = "part" if value.endswith(GOES_ON) else "plain"
             yield Answer(kind, value[cut:], " ".join((item.help or "").split()))
-
-
-def complete_names(command: click.Command, path: str) -> None:
-    """Have the parameters of a command complete the names that they take.
-
-    Args:
-        command: The command; its parameters change, so only a process that completes calls this.
-        path: How it is called, without `autoqec`.
-    """
-    for parameter in command.params:
-        names = names_of(path, str(parameter.name))
-        known = type(parameter.type) is not type(click.STRING)
-        if known or (names is None and parameter.name not in FILES):
-            continue
-        files = parameter.name in FILES | NAMES_OR_FILES or f"{path} {parameter.name}" in NAMES_OR_FILES
-        parameter.shell_complete = partial(_named, names, files)  # type: ignore[method-assign]
-
-
-def _named(names: Names | None, files: bool, ctx: click.Context, begun: str) -> list[CompletionItem]:
-    found = [] if names is None else list(dict.fromkeys(filter(partial(_fits, begun), names(ctx, begun))))
-    if not found and files:
-        return [CompletionItem("", type="file")]
-    return [CompletionItem(name) for name in found]
-
-
-def _fits(begun: str, name: str) -> bool:
-    return name.startswith(begun) and harmless(name)

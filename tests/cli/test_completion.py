@@ -15,7 +15,7 @@ import pytest
 
 from autoqec.cli import completing
 from autoqec.cli.completed_names import FILES, NAMES, names_of
-from autoqec.cli.main import cli, run
+from autoqec.cli.main import COMMANDS, cli, run
 from autoqec.history import resolve_commit
 from autoqec.testing import make_tiny_lab
 
@@ -340,7 +340,7 @@ def test_a_tab_in_fish(hostile, capsys, tmp_path):
     file = tmp_path / "completion.fish"
     file.write_text(script(capsys, "fish"))
     environment = {**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}", "HOME": str(tmp_path)}
-    lines = {"autoqec sho": "show\tShow one round in full.", "autoqec show tiny-abcd/12": "tiny-abcd/12"}
+    lines = {"autoqec sho": f"show\t{COMMANDS['show']}", "autoqec show tiny-abcd/12": "tiny-abcd/12"}
     for line, expected in lines.items():
         done = subprocess.run(
             ["fish", "--no-config", "-c", f"source {file}; complete -C '{line}'"],
