@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import redirect_stderr, suppress
 from typing import NamedTuple
 
+import click
 from click.shell_completion import ShellComplete, split_arg_string
 
 from autoqec.cli.completed_names import GOES_ON
@@ -31,12 +32,17 @@ class Answer(NamedTuple):
     help: str = ""
 
 
-def answer_shell(shell: str) -> int:
-    """Print what completes the line in `COMP_LINE`, up to the cursor. Returns the exit code, which is 0."""
+def answer_shell(shell: str, group: click.Group) -> int:
+    """Print what completes the line in `COMP_LINE`, up to the cursor, and return the exit code, which is 0.
+
+    Args:
+        shell: The shell's name.
+        group: The commands.
+    """
     try:
         with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere):
             line, breaks = os.environ.get("COMP_LINE", ""), os.environ.get("COMP_BREAKS", "")
-            answers = list(completions(line, breaks if shell == "bash" else ""))
+            answers = list(completions(group, line, breaks if shell == "bash" else ""))
             text = "".join(f"{each.kind}\t{each.value}\t{each.help}\n" for each in answers)
             sys.stdout.buffer.write(text.encode("utf-8", "replace"))
             sys.stdout.flush()
@@ -46,26 +52,25 @@ def answer_shell(shell: str) -> int:
     return 0
 
 
-def completions(line: str, breaks: str = "") -> Iterator[Answer]:
+def completions(group: click.Group, line: str, breaks: str = "") -> Iterator[Answer]:
     """Yield what completes a command line.
 
     Args:
+        group: The commands.
         line: The line up to the cursor, the command's name included.
         breaks: Characters at which the shell begins a new word within ours, as bash does at `:` and `=`.
     """
-    from autoqec.cli.main import COMMANDS, cli
-
     words = split_arg_string(line)
     while words and _ASSIGNMENT.fullmatch(words[0]):
         words.pop(0)
     begun = words.pop() if words and not line[-1:].isspace() else ""
     named = next((word for word in words[1:] if not word.startswith("-")), None)
-    if not words or (named is not None and named not in COMMANDS):
+    if not words or (named is not None and named not in group.list_commands(click.Context(group))):
         return
     head, given, _ = begun.partition("=") if begun.startswith("--") else ("", "", "")
     lead = head + given if given else ""
     cut = 1 + max((begun.rfind(each) for each in ":=" if each in breaks), default=-1)
-    for item in ShellComplete(cli, {}, "autoqec", SHELL_VARIABLE).get_completions(words[1:], begun):
+    for item in ShellComplete(group, {}, "autoqec", SHELL_VARIABLE).get_completions(words[1:], begun):
         if item.type != "plain":
             yield Answer(item.type, "")
             continue

@@ -127,7 +127,7 @@ def main(args: list[str] | None = None) -> None:
     if shell := os.environ.get("_AUTOQEC_COMPLETE"):
         from autoqec.cli.completing import answer_shell
 
-        sys.exit(answer_shell(shell))
+        sys.exit(answer_shell(shell, cli))
     take_streams()
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGINT, _interrupt)
