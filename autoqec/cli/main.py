@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import os
 import shlex
 import signal
 import sys
@@ -53,6 +54,7 @@ COMMANDS = {
     "export": "Write a trained round as a folder that sinter can load.",
     "ci": "Judge the round of a pull request in a host's CI.",
     "trust": "Use what a lab's settings file asks for.",
+    "completion": "Print a script that completes this command in bash, zsh or fish.",
     "doctor": "Show settings with their sources, versions and the machine.",
 }
 
@@ -82,6 +84,8 @@ class _LazyGroup(CommandGroup):
         if name in COMMANDS:
             command: click.Command = importlib.import_module(module_of(name)).command
             return command
+        if ctx.resilient_parsing:  # a shell completes: no code of others runs for a key press
+            return None
         from autoqec.plugins import load_plugins
         from autoqec.views.console import foreign_prints_apart
 
@@ -120,7 +124,11 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the command line and exit with its code."""
+    """Run the command line and exit with its code; or answer a shell that completes it."""
+    if shell := os.environ.get("_AUTOQEC_COMPLETE"):
+        from autoqec.cli.completing import answer_shell
+
+        sys.exit(answer_shell(shell, cli))
     take_streams()
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGINT, _interrupt)
