@@ -91,7 +91,7 @@ class DecoderSweep(Table[SweptRow]):
         from autoqec.reporting.pages.sweep_page import SWEEP_FORMATS, plot_sweep
         from autoqec.views.line_styles import check_plot
 
-        check_plot(Path(path), SWEEP_FORMATS, "sweep.svg")
+        check_plot(Path(path), SWEEP_FORMATS, "--plot sweep.svg")
         plot_sweep(self.record, Path(path))
 
 

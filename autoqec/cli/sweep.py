@@ -81,7 +81,7 @@ def command(
         from autoqec.views.sweep_text import print_sweep, sweep_objects
 
         if plot is not None:
-            check_plot(Path(plot), SWEEP_FORMATS, "sweep.svg")
+            check_plot(Path(plot), SWEEP_FORMATS, "--plot sweep.svg")
         loaded = find_environment(env, environment_folders_here())
         plan = plan_sweep(
             decoders,

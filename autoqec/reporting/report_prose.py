@@ -86,7 +86,8 @@ def _sought(found: SoughtFound, name: str, key: str) -> Sentence:
     return sentence(*parts, ".")
 
 
-def _interval(about: str, field: str, ends: Sequence[float | None], digits: int) -> tuple[Part, ...]:
+def within(about: str, field: str, ends: Sequence[float | None], digits: int) -> tuple[Part, ...]:
+    """An interval in brackets, with its level."""
     low, high = ("∞" if end is None else rate_text(end, digits) for end in ends)
     level = Quoted("95 %", _ALL, "level")
     return " (", level, " interval ", Quoted(low, about, f"{field}.0"), " to ", Quoted(high, about, f"{field}.1"), ")"
@@ -110,7 +111,7 @@ def _best(found: SoughtFound, environment: RecordedEnvironment, key: str) -> Sen
         Quoted(rate_text(figures.ler_candidate, 5), name, "holdout.ler_candidate"), " where plain decoding has ",
         Quoted(rate_text(figures.ler_baseline, 5), name, "holdout.ler_baseline"), ": a ratio of ",
         Quoted(ratio_text(figures.ler_ratio, 3), name, "holdout.ler_ratio"),
-        _interval(name, f"holdout.{RATIO_CI}", figures.ratio_interval, 3), " over ",
+        within(name, f"holdout.{RATIO_CI}", figures.ratio_interval, 3), " over ",
         Quoted(f"{figures.shots:,}", name, "holdout.shots"), where, worth, ".",
     )  # fmt: skip
 
@@ -122,7 +123,7 @@ def _nearest(found: SoughtFound) -> Sentence:
     return sentence(
         "No round is VERIFIED; the smallest ratio to plain decoding is ",
         Quoted(ratio_text(figures.ler_ratio, 3), name, "best.ler_ratio"),
-        _interval(name, f"best.{RATIO_CI}", figures.ratio_interval, 3), " of ", Named(name), " over ",
+        within(name, f"best.{RATIO_CI}", figures.ratio_interval, 3), " of ", Named(name), " over ",
         Quoted(f"{figures.shots:,}", name, "best.shots"), " shots, and no verdict confirms it.",
     )  # fmt: skip
 
@@ -167,7 +168,7 @@ def _reference(reference: tuple[str, ExactRate], best: str) -> tuple[Part, ...]:
     return (
         "On the same shots the strongest reference, ", Named(label), ", has ",
         Quoted(rate_text(rate.ler, 5), best, f"holdout.{field}"),
-        *(_interval(best, f"{field}.ler_ci", rate.ler_ci, 5) if rate.ler_ci[0] < rate.ler_ci[1] else ()),
+        *(within(best, f"{field}.ler_ci", rate.ler_ci, 5) if rate.ler_ci[0] < rate.ler_ci[1] else ()),
     )  # fmt: skip
 
 

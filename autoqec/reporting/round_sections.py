@@ -148,22 +148,17 @@ def diff_blocks(found: RecordedRound, limit: int | None) -> list[Block]:
     """The diff in a fence; what does not fit is cut, with a note of how much and how to see it all."""
     conflicts = conflicts_text(found.conflicts, found.row.fork_from)
     blocks: list[Block] = [Fence(cut(conflicts, limit or len(conflicts)))] if conflicts else []
-    diff = found.diff
+    return [*blocks, *diff_fence(found.diff or "", limit, f"autoqec show {found.row.branch}")]
+
+
+def diff_fence(diff: str, limit: int | None, command: str) -> list[Block]:
+    """A diff in a fence; what does not fit is cut, with a note of how much and which command shows it all."""
     if not diff:
-        return blocks
+        return []
     shown, left = first_lines(diff, limit)
-    if shown:
-        blocks.append(Fence(shown, "diff"))
+    blocks: list[Block] = [Fence(shown, "diff")] if shown else []
     if left:
-        blocks.append(
-            Paragraph(
-                (
-                    f"{counted(left, 'more line')} of the diff did not fit here: ",
-                    Code(f"autoqec show {found.row.branch}"),
-                    ".",
-                )
-            )
-        )
+        blocks.append(Paragraph((f"{counted(left, 'more line')} of the diff did not fit here: ", Code(command), ".")))
     return blocks
 
 

@@ -43,14 +43,22 @@ def look_of(place: int) -> dict[str, Any]:
     }
 
 
-def check_plot(path: Path, formats: tuple[str, ...] = FORMATS, example: str = "comparison.png") -> None:
+def check_plot(
+    path: Path, formats: tuple[str, ...] = FORMATS, example: str = "--plot comparison.png", option: str = "--plot"
+) -> None:
     """Refuse, before any work begins, a plot that cannot be written.
+
+    Args:
+        path: The file.
+        formats: The extensions that it may have.
+        example: What to write instead.
+        option: The option that names it.
 
     Raises:
         UsageError: The format is unknown, or it cannot be written there.
     """
     if path.suffix not in formats:
-        raise UsageError(f"--plot {path}: the file must end in {', '.join(formats)}", hint=f"--plot {example}")
+        raise UsageError(f"{option} {path}: the file must end in {', '.join(formats)}", hint=example)
     require_place(path)
 
 
@@ -104,7 +112,7 @@ def log_ticks(axis: Any, span: float, numbers: Callable[[float], str] | None = N
 def power_of_ten(value: float) -> str:
     """A power of ten in few letters, such as 10⁻³; any other number in figures."""
     exponent = round(log10(value)) if value > 0 else 0
-    if not isclose(value, 10.0**exponent) or -2 <= exponent <= 3:
+    if not isclose(value, 10.0**exponent) or 0 <= exponent <= 3:
         return f"{value:g}"
     return f"10{str(exponent).translate(_SUPERSCRIPTS)}"
 

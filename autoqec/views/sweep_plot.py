@@ -46,6 +46,12 @@ _WIDE, _HIGH, _LETTERS = 4.6, 4.2, 14
 #: Height of a line below it.
 _LINE = 0.155
 
+#: Colour and marker of what is about all distances, where these tell distances, and of the distances then.
+_ANY = "0.2"
+_ANY_MARKER = "o"
+_DISTANCE_COLOURS = (COLOURS[1], COLOURS[2], COLOURS[4], COLOURS[5], COLOURS[6])
+_DISTANCE_MARKERS = MARKERS[1:]
+
 #: How a legend looks.
 _LEGEND: dict[str, Any] = {"frameon": False, "handlelength": 3.6}
 
@@ -162,10 +168,11 @@ def _look(layout: _Layout, decoder: str, line: int | None) -> dict[str, Any]:
     """How a line looks: its distance is told by marker and colour, its decoder by dashes and filling; or all tell the decoder."""
     which = layout.decoders.index(decoder)
     place = which if line is None else layout.lines.index(line)
-    colour = COLOURS[place % len(COLOURS)]
+    colours, markers = (COLOURS, MARKERS) if line is None else (_DISTANCE_COLOURS, _DISTANCE_MARKERS)
+    colour = colours[place % len(colours)]
     return {
         "color": colour,
-        "marker": MARKERS[place % len(MARKERS)],
+        "marker": markers[place % len(markers)],
         "linestyle": LINES[which % len(LINES)],
         "markerfacecolor": colour if which % 2 == 0 else "white",
     }
@@ -246,15 +253,14 @@ def _draw_factors(axes: Axes, layout: _Layout) -> None:
     """Λ against the physical error rate; an arrow where no value, however large, is excluded."""
     others = distinct([dict(each.others) for each in layout.sweep.suppressions])
     for decoder in layout.decoders:
-        which = layout.decoders.index(decoder)
         for place, values in enumerate(others):
             found = [
                 each for each in layout.sweep.suppressions if each.decoder == decoder and dict(each.others) == values
             ]
-            marker = MARKERS[(place if len(others) > 1 else which) % len(MARKERS)]
-            _draw_factor_line(
-                axes, found, COLOURS[which % len(COLOURS)], LINES[which % len(LINES)], marker, which % 2 == 0
-            )
+            look = _decoder_look(layout, decoder)
+            if len(others) > 1:
+                look["marker"] = MARKERS[place % len(MARKERS)]
+            _draw_factor_line(axes, found, look)
     axes.axhline(1.0, color="0.6", linewidth=0.8)
     _scale_x(axes, RATE_FIELD, [each.p for each in layout.sweep.suppressions if each.p is not None])
     axes.set_yscale("log")
@@ -271,12 +277,16 @@ def _draw_factors(axes: Axes, layout: _Layout) -> None:
         axes.legend(handles=markers, frameon=False, fontsize=8)
 
 
-def _draw_factor_line(
-    axes: Axes, found: Sequence[Suppression], colour: str, line: str, marker: str, filled: bool
-) -> None:
+def _draw_factor_line(axes: Axes, found: Sequence[Suppression], look: Mapping[str, Any]) -> None:
     known = [(each.p, each.fit) for each in found if each.p is not None]
     closed = [(p, fit.value) for p, fit in known if fit.value is not None]
-    axes.plot([p for p, _ in closed], [value for _, value in closed], color=colour, linestyle=line, linewidth=1.2)
+    axes.plot(
+        [p for p, _ in closed],
+        [value for _, value in closed],
+        color=look["color"],
+        linestyle=look["linestyle"],
+        linewidth=1.2,
+    )
     for p, fit in known:
         low, high = fit.interval
         value = low if fit.value is None else fit.value
@@ -288,9 +298,9 @@ def _draw_factor_line(
             [value],
             yerr=[[value - low], [0.8 * value if high is None else high - value]],
             lolims=is_open,
-            color=colour,
-            marker="" if fit.value is None else marker,
-            markerfacecolor=colour if filled else "white",
+            color=look["color"],
+            marker="" if fit.value is None else look["marker"],
+            markerfacecolor=look["markerfacecolor"],
             markersize=5,
             capsize=2,
             linewidth=0.9,
@@ -324,16 +334,19 @@ def _handles(layout: _Layout) -> list[Any]:
     """What the legend of decoders shows: their lines, and their markers unless these tell distances."""
     from matplotlib.lines import Line2D
 
-    handles = []
-    by_distance = layout.lines != [None]
-    for which, decoder in enumerate(layout.decoders):
-        look = _look(layout, decoder, None)
-        colour = "0.2" if by_distance else look["color"]
-        marker = "o" if by_distance else look["marker"]
-        filling = colour if which % 2 == 0 else "white"
-        style = {"color": colour, "marker": marker, "markerfacecolor": filling, "linestyle": look["linestyle"]}
-        handles.append(Line2D([], [], label=decoder + _factor_words(layout, decoder), **style))
-    return handles
+    return [
+        Line2D([], [], label=decoder + _factor_words(layout, decoder), **_decoder_look(layout, decoder))
+        for decoder in layout.decoders
+    ]
+
+
+def _decoder_look(layout: _Layout, decoder: str) -> dict[str, Any]:
+    """How a decoder looks where no distance is shown: colour and marker mean nothing there if elsewhere they tell distances."""
+    look = _look(layout, decoder, None)
+    if layout.lines == [None]:
+        return look
+    filling = _ANY if layout.decoders.index(decoder) % 2 == 0 else "white"
+    return {**look, "color": _ANY, "marker": _ANY_MARKER, "markerfacecolor": filling}
 
 
 def _factor_words(layout: _Layout, decoder: str) -> str:

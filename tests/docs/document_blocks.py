@@ -9,11 +9,15 @@ A comment on the line above a fenced block says what the block is:
     <!-- round: LAB N columns=100 -->   what `autoqec round` prints when round N ends, from the recorded round
     <!-- file: PATH -->                 the file, word for word
 
+A comment on the line above an image says how it was drawn:
+
+    <!-- picture: LAB CHART -->          what `autoqec plot CHART` draws of LAB
+
 LAB is `recorded` (the README's), `own-circuit` (the tutorial's), `killed` (training had no time), or `new` (just made).
 The examples of one document that name one lab run in one copy of it, from top to bottom. `$run` is the lab's run.
 
-`python tests/docs/document_blocks.py` writes what the program prints today into all documents. `record_labs.py` makes the labs
-anew.
+`python tests/docs/document_blocks.py` writes what the program prints and draws today into all documents.
+`record_labs.py` makes the labs anew.
 """
 
 from __future__ import annotations
@@ -104,6 +108,34 @@ def blocks(document: Path) -> list[Block]:
         )
         end = match.end()
     return found
+
+
+_PICTURE = re.compile(r"^<!-- picture: (?P<lab>\S+) (?P<chart>\S+) -->\n!\[[^\]]*\]\((?P<path>[^)]+)\)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A chart of a lab in a document: the lab, which chart, and its file."""
+
+    lab: str
+    chart: str
+    file: Path
+
+    def drawn(self, folder: Path) -> str:
+        """What the program draws today; the lab is put into a folder of its own below `folder`, unless it is there."""
+        from autoqec.history import open_ledger
+        from autoqec.reporting.lab_charts import lab_chart
+
+        lab = folder / self.lab
+        if not lab.exists():
+            make_lab(self.lab, lab)
+        return lab_chart(open_ledger(lab), self.chart).chart.svg()
+
+
+def pictures(document: Path) -> list[Picture]:
+    """The charts in a document, in order."""
+    found = _PICTURE.finditer(document.read_text())
+    return [Picture(each["lab"], each["chart"], (document.parent / each["path"]).resolve()) for each in found]
 
 
 @dataclass(frozen=True)
@@ -251,6 +283,9 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             if rewrite(document, Path(folder)):
                 print(f"rewrote {document.relative_to(ROOT)}")
+            for picture in pictures(document):
+                picture.file.write_text(picture.drawn(Path(folder)))
+                print(f"drew {picture.file.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":

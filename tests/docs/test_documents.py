@@ -11,8 +11,9 @@ from collections import Counter
 import click
 import pytest
 import yaml
-from document_blocks import DOCUMENTS, ROOT, blocks, examples, outputs
+from document_blocks import DOCUMENTS, ROOT, blocks, examples, outputs, pictures
 from field_tables import field_tables
+from golden_svg import difference
 from settings_page import settings_page
 
 from autoqec.cli.main import cli
@@ -183,14 +184,25 @@ def _with_examples(*, slow):
 
 
 @pytest.mark.parametrize("document", _with_examples(slow=False), ids=shown)
-def test_what_the_documents_show_is_what_the_program_prints(document, tmp_path):
+def test_what_the_documents_show_is_what_the_program_prints_and_draws(document, tmp_path):
+    """If a picture differs: python tests/docs/document_blocks.py DOCUMENT, and look at it."""
     _same(document, tmp_path, slow=False)
+    for picture in pictures(document):
+        assert difference(picture.drawn(tmp_path), picture.file.read_text()) is None, picture.file.name
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("document", _with_examples(slow=True), ids=shown)
 def test_examples_that_take_longer_run_too(document, tmp_path):
     _same(document, tmp_path, slow=True)
+
+
+def test_the_readme_has_three_pictures_of_the_recorded_lab():
+    assert [(picture.lab, picture.chart) for picture in pictures(ROOT / "README.md")] == [
+        ("recorded", "climb"),
+        ("recorded", "front"),
+        ("recorded", "rates"),
+    ]
 
 
 def _anchors(path):

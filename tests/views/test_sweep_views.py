@@ -11,6 +11,7 @@ from printed_samples import ROUND, place_of, swept
 from autoqec.errors import UsageError
 from autoqec.reporting.pages.sweep_page import plot_sweep, write_page
 from autoqec.results.sweep_records import LeftOut, Sweep, SweepProgress
+from autoqec.views.line_styles import MARKERS, power_of_ten
 from autoqec.views.sweep_plot import draw, plot_notes, svg_of
 from autoqec.views.sweep_progress import SweepDisplay
 from autoqec.views.sweep_text import print_sweep, sweep_objects
@@ -179,3 +180,27 @@ def test_progress_is_a_line_for_each_point_that_is_over(capsys):
     with SweepDisplay(quiet=True) as display:
         display.event(replace(event, ended="max_shots", shots=3))
     assert capsys.readouterr().err == ""
+
+
+def test_colours_and_markers_mean_one_thing_in_a_plot():
+    rates, factors = draw(swept(decoders=("mwpm", "osd"))).subfigs[0].axes
+    told, told_there = (
+        {
+            (line.get_color(), line.get_marker())
+            for line in axes.lines
+            if line.get_marker() in MARKERS and line.get_color() != "0.35"
+        }
+        for axes in (rates, factors)
+    )
+    assert len(told) == 2  # one for each distance, whatever the decoder
+    assert len(told_there) == 1  # Λ is about all distances: decoders differ in dashes and filling
+    assert not {part for look in told for part in look} & {part for look in told_there for part in look}
+    lines = {line.get_linestyle() for line in factors.lines if len(line.get_xdata()) > 2}
+    assert len(lines) == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(1e-3, "10⁻³"), (0.1, "10⁻¹"), (1.0, "1"), (1000.0, "1000"), (1e5, "10⁵"), (2e-3, "0.002")]
+)
+def test_powers_of_ten_are_plain_text(value, text):
+    assert power_of_ten(value) == text

@@ -109,9 +109,9 @@ def _together(decoder: str, p: float, found: Sequence[tuple[RatePoint, ExactRate
 
 
 def _drawn(title: str, rows: Sequence[RateRow], by_name: dict[str, ChartedRound], nothing: str) -> Drawing:
-    drawing = Drawing.of(
-        _HIGH, title, "Bars: exact 95 % intervals. An arrow points down from the upper end where no shot failed."
-    )
+    silent = any(row.ler_per_shot <= 0 for row in rows)
+    arrows = " An arrow points down from the upper end where no shot failed." if silent else ""
+    drawing = Drawing.of(_HIGH, title, f"Bars: exact 95 % intervals.{arrows}")
     axes = drawing.panels(1, right=0.3)[0]
     if nothing:
         drawing.say_nothing(axes, nothing)
