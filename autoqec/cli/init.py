@@ -21,13 +21,16 @@ import click
 def command(directory: Path, skills: bool, ci: str | None) -> int:
     """Turn the git repository at DIRECTORY into a lab, or make a new one. Running it again changes nothing.
 
-    It writes .autoqec/config.toml if absent, and configures git to show AutoQEC's notes in `git log`. --skills and --ci write
-    two more files each, do not commit them, and do not overwrite files with other contents.
+    It asks nothing, and says what comes next. It writes .autoqec/config.toml if absent, and configures git to show AutoQEC's
+    notes in `git log`. --skills and --ci write two more files each, do not commit them, and do not overwrite files with other
+    contents.
     """
     from autoqec.agents.skill import write_skill
+    from autoqec.cli.lab_seen import lab_seen
     from autoqec.config import CONFIG_FILE, config_template
     from autoqec.history import initialise
     from autoqec.views.console import say
+    from autoqec.views.guide_text import print_guide
     from autoqec.wanted_settings import trust_file
 
     template = config_template().encode()
@@ -44,5 +47,5 @@ def command(directory: Path, skills: bool, ci: str | None) -> int:
             say(f"wrote {name}")
         for step in next_steps(ledger.workdir, ci):
             say(f"then {step}")
-    say(f"lab at {ledger.workdir}; next: autoqec round")
+    print_guide(lab_seen(ledger))
     return 0

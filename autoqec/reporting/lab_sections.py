@@ -116,7 +116,7 @@ def environment_blocks(environment: RecordedEnvironment, diagnoses: Diagnoses, s
     if lost:
         blocks += [Heading(3, "Failed, ignored and unfinished rounds"), Items(lost)]
     blocks += [Heading(3, "What it took"), Paragraph(parts_of(founded(spent_sentence(environment), facts)))]
-    return [*blocks, spending_grid(environment), *_file(environment)]
+    return [*blocks, spending_grid(environment), *file_blocks(environment)]
 
 
 def _link(name: str, shown: set[str]) -> Inline:
@@ -273,7 +273,8 @@ def _spent(spent: Spending) -> tuple[str, ...]:
     return *(f"{each:,.0f}" for each in seconds), f"{spent.calls:,}", f"{spent.tokens:,}", f"{spent.cost:,.2f}"
 
 
-def _file(environment: RecordedEnvironment) -> list[Block]:
+def file_blocks(environment: RecordedEnvironment) -> list[Block]:
+    """An environment's identity and file, as they were when its first run began."""
     blocks: list[Block] = [Heading(3, "The environment")]
     if environment.env_id is not None:
         blocks.append(Paragraph(("Its identity is ", Code(environment.env_id), ".")))
