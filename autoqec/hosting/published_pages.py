@@ -1,4 +1,4 @@
-"""The pages of `autoqec publish`: a front page, and a page for each round and each run.
+"""The pages of `autoqec publish`: a front page, a page for each round and each run, and the report as one file of HTML.
 
 They follow from the record alone, so that publishing again what has not changed makes no commit. Each page has a size that hosts
 still render, whatever the lab holds.
@@ -16,6 +16,7 @@ from autoqec.reporting.lab_diagnoses import Diagnoses
 from autoqec.reporting.lab_sections import climb_blocks, front_blocks, lost_lines, rounds_grid
 from autoqec.reporting.markdown_text import written
 from autoqec.reporting.page_blocks import Block, Code, Heading, Items, Link, Paragraph, joined, parts_of
+from autoqec.reporting.pages.report_page import report_page
 from autoqec.reporting.recorded_lab import RecordedEnvironment, RecordedLab, RecordedRound
 from autoqec.reporting.report_prose import facts_of, founded, three_sentences
 from autoqec.reporting.review_page import review_text
@@ -37,7 +38,8 @@ def pages_of(lab: RecordedLab, diagnoses: Diagnoses) -> dict[str, bytes]:
         lab: The whole lab.
         diagnoses: What is wrong with its rounds.
     """
-    files = {"README.md": _front_page(lab, diagnoses)}
+    lab = replace(lab, title="this lab")  # so that all clones write the same pages
+    files = {"README.md": _front_page(lab, diagnoses), "index.html": report_page(lab, diagnoses)}
     runs: dict[str, list[RecordedRound]] = {}
     for found in lab.rounds:
         runs.setdefault(found.row.run, []).append(found)
@@ -55,6 +57,9 @@ def _front_page(lab: RecordedLab, diagnoses: Diagnoses) -> str:
     if lab.rounds:
         runs = dict.fromkeys(each.row.run for each in lab.rounds)
         blocks += [Heading(2, "All rounds of each run"), Items([Link(run, f"rounds/{run}/README.md") for run in runs])]
+        blocks.append(
+            Paragraph((Link("index.html", "index.html"), " has charts and every round in one file, to download."))
+        )
     blocks.append(
         Paragraph(
             ("Written by ", Code("autoqec publish"), " from the record in git, which counts where this page differs.")

@@ -10,11 +10,24 @@ import pytest
 from autoqec.cli.main import run
 from autoqec.history import open_ledger, publish_pages, write_commit_words
 from autoqec.history.sync import pages_branch
+from autoqec.hosting import published_pages
 from autoqec.testing import figures, record_round, record_run
 
 
 def git(folder, *args):
     return subprocess.run(["git", "-C", str(folder), *args], capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.fixture(autouse=True)
+def _short_report(request, monkeypatch):
+    """The report takes a second of charts, and tests of its own; one test here publishes the real one."""
+    if request.node.get_closest_marker("usefixtures") is None:
+        monkeypatch.setattr(published_pages, "report_page", lambda lab, diagnoses: f"report of {len(lab.rounds)}")
+
+
+@pytest.fixture
+def real_report():
+    """Named by a test, it keeps the report as it is."""
 
 
 @pytest.fixture
@@ -50,6 +63,7 @@ def test_pages_are_rebuilt_with_a_commit_only_if_something_changed(hosted, lab, 
     assert files_of(lab) == {
         ".autoqec-log",
         "README.md",
+        "index.html",
         f"rounds/{hosted.run}/README.md",
         f"rounds/{hosted.run}/1.md",
         f"rounds/{hosted.run}/2.md",
@@ -62,6 +76,19 @@ def test_pages_are_rebuilt_with_a_commit_only_if_something_changed(hosted, lab, 
     code, changed, _ = published(capsys)
     assert changed["new"]
     assert git(lab, "rev-parse", "autoqec-log^") == first["commit"]
+
+
+@pytest.mark.usefixtures("real_report")
+def test_every_clone_writes_the_same_pages(lab, tmp_path, capsys, monkeypatch):
+    published(capsys)
+    assert show(lab, "index.html").startswith("<!doctype html>")
+    shutil.copytree(lab, tmp_path / "of another name")
+    git(tmp_path / "of another name", "branch", "-D", "autoqec-log")
+    monkeypatch.chdir(tmp_path / "of another name")
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    published(capsys)
+    trees = {git(place, "rev-parse", "autoqec-log^{tree}") for place in (lab, tmp_path / "of another name")}
+    assert len(trees) == 1
 
 
 def test_it_says_what_it_did(hosted, lab, capsys):
