@@ -16,8 +16,10 @@ from autoqec.reporting import report_prose
 from autoqec.reporting.lab_diagnoses import NO_DIAGNOSES, read_diagnoses
 from autoqec.reporting.lab_sections import lab_blocks, rounds_in_full
 from autoqec.reporting.markdown_text import written
+from autoqec.reporting.page_blocks import Quote
 from autoqec.reporting.recorded_lab import read_lab, read_round
 from autoqec.reporting.review_page import HOST_LIMIT, review_text, what_to_look_at
+from autoqec.reporting.round_sections import reply_blocks
 from autoqec.testing import figures, make_tiny_lab, record_round, record_run
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -188,3 +190,12 @@ def test_show_prints_the_review(command, lab):
     assert code == 0
     assert out == review_text(read_round(lab.ledger, "real-abcd/1"))
     assert command("show", "real-abcd/99", "--markdown")[0] == 3
+
+
+def test_what_agents_said_is_shown_once(lab):
+    by_name = {each.name: each for each in lab.rounds}
+    (said, words) = reply_blocks(by_name["real-abcd/10"])
+    assert "scripted as ideator says:" in "".join(part if isinstance(part, str) else part.text for part in said.words)
+    assert words.text == "Because.\nAnd so on."  # its idea is its hypothesis, and stands there
+    shown = [block.text for block in reply_blocks(by_name["real-abcd/1"]) if isinstance(block, Quote)]
+    assert shown == ["Because.\nAnd so on."]  # the rest is in the commit and in the analysis
