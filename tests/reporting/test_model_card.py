@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import re
+import shutil
 import subprocess
 import tomllib
 from dataclasses import replace
@@ -13,10 +14,11 @@ import pytest
 import yaml
 
 from autoqec.cli.main import run
+from autoqec.errors import UsageError
 from autoqec.exchange.package import package_of
 from autoqec.history import open_ledger
 from autoqec.reporting.model_card import METRICS, card_writer, citation
-from autoqec.reporting.recorded_lab import read_round
+from autoqec.reporting.recorded_lab import RecordedRound, read_round
 from autoqec.results.statistics import rate_interval
 
 ROOT = Path(__file__).parent.parent.parent
@@ -25,9 +27,7 @@ HOSTILE = 'x: [y]\n---\n# <script>alert(1)</script> @everyone ![a](http://e.exam
 
 @pytest.fixture(scope="module")
 def lab(played, tmp_path_factory):
-    """The ledger of a lab whose last author has a hostile name, its first round, and where that is exported with its card."""
-    import shutil
-
+    """The ledger of a lab with a licence, its first round, and where that is exported with its card."""
     folder = tmp_path_factory.mktemp("card") / "lab"
     shutil.copytree(played.folder, folder)
     (folder / "LICENSE").write_text("Do as you like.\n")
@@ -123,7 +123,14 @@ def test_the_citation_files_say_what_is_needed(lab):
         is_citation(data)
     own, project = citations(lab[2])
     assert own["commit"] == lab[1].record.commit
-    assert (own["authors"], own["license"]) == ([{"name": "Test"}], "Apache-2.0")
+    author = subprocess.run(
+        ["git", "log", "-1", "--format=%an", own["commit"]],
+        cwd=lab[0].workdir,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    assert (own["authors"], own["license"]) == ([{"name": author}], "Apache-2.0")
     known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert (project["version"], project["license"]) == (known["version"], known["license"])
     assert project["keywords"] == known["keywords"]
@@ -144,7 +151,7 @@ def test_names_and_words_are_text(lab, monkeypatch):
     card = card_writer(ledger, hostile, environment, None)({"circuit.stim": "0" * 64})
     front = front_matter(card.front_matter)
     assert "license" not in front
-    assert [key for key in front] == ["library_name", "tags", "model-index"]
+    assert list(front) == ["library_name", "tags", "model-index"]
     for sign in ("<script>", "\x1b", "\n---\n", "\n# <"):
         assert sign not in card.sections
     cited = yaml.safe_load(card.files["CITATION.cff"].decode())
@@ -152,6 +159,14 @@ def test_names_and_words_are_text(lab, monkeypatch):
     is_citation(cited)
     words = " ".join(HOSTILE.split()).replace("\x1b", "\\x1b")
     assert (cited["authors"], cited["abstract"]) == ([{"name": words}], words)
+
+
+def test_a_round_without_figures_has_no_card(lab):
+    ledger, found, _ = lab
+    bare = RecordedRound(found.row, replace(found.record, metrics=None, verdict=None), ledger)
+    environment = package_of(ledger, found.row.run, found.row.round).environment.environment
+    with pytest.raises(UsageError, match="has no figures"):
+        card_writer(ledger, bare, environment, None)
 
 
 @pytest.mark.parametrize(
