@@ -152,6 +152,28 @@ def test_a_huge_and_hostile_round_has_a_review_of_one_page(hostile):
     assert any("code of its own" in line[0] for line in what_to_look_at(found) if not isinstance(line, str))
 
 
+def test_odd_numbers_and_names_in_notes_stop_no_report(tmp_path):
+    ledger = make_tiny_lab(tmp_path / "lab")
+    run = record_run(ledger, "tiny-abcd")
+    told = figures(delta_ler=0.006, delta_ler_ci=[0.0059, 0.0061], flops_per_shot=2000, params=20)
+    odd = {
+        "train_seconds": 1e308,
+        "score_seconds": -5.0,
+        "references": {"sinter:a.b:C": 2409 / 200_704, "0.x": 2600 / 200_704},
+    }
+    verdict = {"verdict": "VERIFIED", "reason": "better", **told, **odd, "seconds": 1e308}
+    for number in (1, 2):
+        files = {"output.yaml": b"mode: weights\n", "x.yaml": f"n: {number}\n".encode()}
+        record_round(ledger, run, files, hypothesis="all", metrics=told | odd, verdict=verdict)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("AUTOQEC_ALLOWED_SIGNERS", raising=False)
+        lab = read_lab(history.open_ledger(ledger.workdir))
+        text = written(lab_blocks(lab))
+    assert "of which training 0 and scoring 0" in text
+    assert "the strongest reference, `sinter:a.b:C`, has 0.01200" in text
+    assert all(len(review_text(each)) < HOST_LIMIT for each in lab.rounds)
+
+
 @pytest.fixture
 def command(folder, monkeypatch, capsys):
     """Run a command in the old lab; its exit code, standard output and standard error."""
