@@ -45,6 +45,7 @@ OTHER_VARIABLES: Mapping[str, str] = {
     "AUTOQEC_LOAD_PLUGINS": "Plugins to load, by entry-point name, separated by commas; empty for none.",
     "AUTOQEC_STRICT_PLUGINS": "1 makes a broken plugin an error.",
     TRUST_VARIABLE: "1 uses the settings of every repository without asking, on a machine where all repositories are yours.",
+    "AUTOQEC_HOST_TOKEN": "The token for the host of `publish --statuses` and `ci tell`; see docs/how-to/on-a-host.md.",
     "AUTOQEC_ALLOW_UNSANDBOXED": "1 runs a candidate's own code even where it cannot be locked; it is then never VERIFIED.",
 }
 

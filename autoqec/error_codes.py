@@ -52,6 +52,26 @@ GROUPS: Mapping[str, Mapping[str, ErrorCode]] = {
             "A file holds a comparison of other decoders, of other versions of them, or of another circuit.",
             "Name another file, or give what the file names.",
         ),
+        "host_refused": ErrorCode(
+            "A host of git repositories refuses a request, or leads to another server; `host` and `status` say more.",
+            "Push what it is about, and check the address: `--host`, `--api-url`; [on a host](how-to/on-a-host.md).",
+        ),
+        "host_busy": ErrorCode(
+            "A host limits how often it is asked, fails for the moment, or does not answer.",
+            "Run the command again later; what was sent is not sent twice.",
+        ),
+        "host_token": ErrorCode(
+            "There is no token for a host, it is not valid, or it may not do what is asked.",
+            "Make a token with the rights that the hint names, and export it as `AUTOQEC_HOST_TOKEN`.",
+        ),
+        "foreign_branch": ErrorCode(
+            "There is a branch `autoqec-log` that `autoqec publish` did not write.",
+            "Rename that branch, here or on the remote, and publish again.",
+        ),
+        "no_round_branch": ErrorCode(
+            "A pull request is not from the branch of a round, so there is nothing to judge (exit code 3).",
+            "Open pull requests from branches `exp/<run>/<N>`; skip others in the workflow.",
+        ),
         "unfounded_figure": ErrorCode(
             "A report or review would have quoted a figure that the record does not say; nothing was written.",
             "Try again, in case the lab changed meanwhile; else report it.",

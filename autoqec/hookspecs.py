@@ -50,6 +50,7 @@ CAPABILITIES: Mapping[str, Mapping[str, type]] = {
     "stage": _ANY_KIND,
     "code": {**_ANY_KIND, "files": tuple},
     "executor": _ANY_KIND,
+    "host": {**_ANY_KIND, "domains": tuple, "tokens": tuple, "job": tuple},
     "command": _ANY_KIND,
 }
 
@@ -82,6 +83,11 @@ def autoqec_register_codes(register: Register) -> None:
 @hookspec
 def autoqec_register_executors(register: Register) -> None:
     """Executors that run tasks, local processes by default: `factory(jobs) → autoqec.scoring.Executor`."""
+
+
+@hookspec
+def autoqec_register_hosts(register: Register) -> None:
+    """Hosts of git repositories: `factory(server, repository, token, api_url) → autoqec.hosting.Host`."""
 
 
 @hookspec

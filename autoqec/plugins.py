@@ -38,7 +38,7 @@ GROUP = "autoqec"
 _SCHEMA = "autoqec.plugin/1"
 
 #: The kinds a plugin can register, in the order people meet them; each has a hook `autoqec_register_<kind>s`.
-KINDS = ("agent", "decoder", "verifier", "stage", "code", "executor", "command")
+KINDS = ("agent", "decoder", "verifier", "stage", "code", "executor", "host", "command")
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,35 @@ def write_file(path: Path, data: bytes) -> None:
         part.write_bytes(data)
 
 
+def write_absent(top: Path, files: Mapping[str, bytes], *, again: str) -> list[str]:
+    """Write files into a working tree; a file that is there must have the same contents.
+
+    Args:
+        top: The working tree.
+        files: Contents by path from its top; folders are made.
+        again: The command that writes them, for hints.
+
+    Returns:
+        The paths.
+
+    Raises:
+        UsageError: A file there has other contents, or a link leads outside the tree; nothing was written then.
+        AutoQECError: The files are not writable.
+    """
+    places = {top / name: data for name, data in files.items()}
+    for place, data in places.items():
+        with explained(place):
+            if not place.resolve().is_relative_to(top.resolve()):
+                raise UsageError(f"{place} leads outside of {top}", hint=f"remove the link, then run {again}")
+            if place.exists() and (not place.is_file() or place.read_bytes() != data):
+                raise UsageError(f"{place} already has other contents", hint=f"move it away, then run {again}")
+    for place, data in places.items():
+        with explained(place):
+            place.parent.mkdir(parents=True, exist_ok=True)
+        write_file(place, data)
+    return list(files)
+
+
 def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     """Write a folder, whole or not at all.
 

@@ -76,14 +76,25 @@ def _own_git_identity(monkeypatch):
         monkeypatch.delenv(variable, raising=False)
 
 
-@pytest.fixture(scope="session")
-def messages_server():
-    """The module `tests/messages_server.py`: a server of the Messages API with a script."""
-    spec = importlib.util.spec_from_file_location("messages_server", Path(__file__).parent / "messages_server.py")
+def _module_here(name):
+    """A module of this folder, by its name."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / f"{name}.py")
     # Its dataclasses look their module up.
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def messages_server():
+    """The module `tests/messages_server.py`: a server of the Messages API with a script."""
+    return _module_here("messages_server")
+
+
+@pytest.fixture(scope="session")
+def host_server():
+    """The module `tests/host_server.py`: a server with the APIs of hosts of git repositories."""
+    return _module_here("host_server")
 
 
 @pytest.fixture(scope="session")

@@ -4,9 +4,11 @@ import json
 import sys
 import types
 from concurrent.futures import Future
+from contextlib import suppress
 from importlib.metadata import EntryPoint
 
 import click
+import httpx2
 import pytest
 import stim
 from pydantic import BaseModel, ConfigDict
@@ -14,10 +16,19 @@ from pydantic import BaseModel, ConfigDict
 from autoqec import hookimpl
 from autoqec.cli.main import COMMANDS, run
 from autoqec.errors import AutoQECError
+from autoqec.hosting import Asked, HostClient
 from autoqec.plugins import load_plugins
 from autoqec.sandbox.channel import Message
 from autoqec.scoring import Verdict, run_task
-from autoqec.testing import check_agent, check_code, check_command, check_executor, check_verifier, tiny_context
+from autoqec.testing import (
+    check_agent,
+    check_code,
+    check_command,
+    check_executor,
+    check_host,
+    check_verifier,
+    tiny_context,
+)
 from autoqec.testing.plugin_checks import check_plugins
 
 REGISTRY = load_plugins()
@@ -202,6 +213,89 @@ def test_an_executor_that_falls_short_is_told_why(executor, why):
         check_executor(executor)
 
 
+# -- hosts
+
+
+class Fine:
+    """A host that conforms, whose parts the others replace."""
+
+    def __init__(self, server, repository, token, api_url=None):
+        self.token = token
+        self.client = HostClient(server, self.headers, token)
+
+    def headers(self, word):
+        return {"Authorization": word}
+
+    def place(self, commit):
+        return f"/statuses/{commit}"
+
+    def set_status(self, commit, status):
+        self.client.ask("POST", self.place(commit), vars(status), asked=Asked("do it", "all"))
+
+    def put_comment(self, number, marker, text):
+        self.client.ask("POST", f"/comments/{number}", {"body": marker + text}, asked=Asked("do it", "all"))
+
+
+class InTheAddress(Fine):
+    def place(self, commit):
+        return f"/statuses/{commit}?token={self.token.get_secret_value()}"
+
+
+class WithoutToken(Fine):
+    def headers(self, word):
+        return {}
+
+
+class Forgetful(Fine):
+    def set_status(self, commit, status):
+        self.client.ask("POST", "/statuses", vars(status), asked=Asked("do it", "all"))
+
+
+class Quiet(Fine):
+    def set_status(self, commit, status):
+        with suppress(AutoQECError):
+            super().set_status(commit, status)
+
+
+class Talkative(Fine):
+    def set_status(self, commit, status):
+        try:
+            super().set_status(commit, status)
+        except AutoQECError as error:
+            raise AutoQECError(f"{self.token.get_secret_value()} was refused") from error
+
+
+class Trusting(Fine):
+    def set_status(self, commit, status):
+        try:
+            super().set_status(commit, status)
+        except AutoQECError:
+            place = httpx2.get(self.client.api_url).headers.get("location")
+            if place:
+                httpx2.get(place, headers={"Authorization": self.token.get_secret_value()})
+            raise
+
+
+@pytest.mark.parametrize(
+    ("host", "why"),
+    [
+        (InTheAddress, "set_status must not put the token into a URL"),
+        (WithoutToken, "must send the token in a header"),
+        (Forgetful, "set_status must send '0123456789"),
+        (Quiet, "set_status must raise an AutoQECError where a server refuses"),
+        (Talkative, "no message may hold the token"),
+        (Trusting, "a redirect to another server must not get the token"),
+    ],
+)
+def test_a_host_that_falls_short_is_told_why(host, why):
+    with pytest.raises(AssertionError, match=why):
+        check_host(host)
+
+
+def test_a_host_that_conforms_passes():
+    check_host(Fine)
+
+
 # -- commands
 
 
@@ -346,7 +440,7 @@ def test_what_fails_is_said_with_its_owner_and_place(theirs, monkeypatch, capsys
         (["log", "--kind", "command"], "autoqec log is a built-in command"),
         (["taken", "--kind", "code"], "autoqec-taken exists"),
         (["plugins", "--kind", "code"], "a package autoqec_plugins is installed already"),
-        (["fine", "--kind", "window"], "executor, command, not 'window'"),
+        (["fine", "--kind", "window"], "executor, host, command, not 'window'"),
     ],
 )
 def test_new_refuses_what_could_not_be_used_and_writes_nothing(tmp_path, capsys, args, why):

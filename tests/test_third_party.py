@@ -48,7 +48,7 @@ def install(python, *sources):
 
 
 @pytest.fixture(scope="module")
-def seven(python, tmp_path_factory):
+def each_kind(python, tmp_path_factory):
     """A new plugin of each kind, written by the command and installed beside the sample; kind → folder."""
     folder = tmp_path_factory.mktemp("new")
     found = {}
@@ -103,18 +103,18 @@ def test_it_conforms(python, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-def test_a_new_plugin_of_each_kind_passes_its_own_tests(python, seven, tmp_path):
+def test_a_new_plugin_of_each_kind_passes_its_own_tests(python, each_kind, tmp_path):
     command = [str(python), "-m", "pytest", "-q", "--import-mode=importlib", "-p", "no:cacheprovider", "-W", "error"]
     done = subprocess.run(
-        [*command, *(str(folder / "tests") for folder in seven.values())],
+        [*command, *(str(folder / "tests") for folder in each_kind.values())],
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
-    assert "17 passed" in done.stdout
+    assert "18 passed" in done.stdout
 
 
-def test_a_new_plugin_of_each_kind_passes_the_check(python, seven, tmp_path, monkeypatch):
-    kinds = sorted(set(seven) - {"verifier"})  # whose own test has just done the same, and takes seconds
+def test_a_new_plugin_of_each_kind_passes_the_check(python, each_kind, tmp_path, monkeypatch):
+    kinds = sorted(set(each_kind) - {"verifier"})  # whose own test has just done the same, and takes seconds
     monkeypatch.setenv("AUTOQEC_LOAD_PLUGINS", ",".join(f"fresh-{kind}" for kind in kinds))
     rows = [json.loads(line) for line in autoqec(python, "plugins", "check", "--json", cwd=tmp_path).splitlines()]
     found = {(row["kind"], row["name"]): row["result"] for row in rows}

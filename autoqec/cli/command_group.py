@@ -19,6 +19,12 @@ class CommandGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click's own, with foreign prints turned away while one of our commands runs."""
         name, command, rest = super().resolve_command(ctx, args)
+        if ctx.resilient_parsing:  # a shell completes the line, and nothing of it runs
+            from autoqec.cli.completed_names import complete_names
+
+            if command is not None:
+                complete_names(command, f"{ctx.command_path} {name}".partition(" ")[2])
+            return name, command, rest
         callback = None if command is None else command.callback
         if command is not None and callback is not None and callback.__module__.startswith(_OURS):
             command.callback = prints_apart(callback)

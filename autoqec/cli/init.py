@@ -12,16 +12,25 @@ import click
 @click.option(
     "--skills", is_flag=True, help="Also write a skill for coding agents, to .claude/skills and .agents/skills."
 )
-def command(directory: Path, skills: bool) -> int:
+@click.option(
+    "--ci",
+    default=None,
+    type=click.Choice(["github", "gitlab", "gitea"]),
+    help="Also write the workflow with which this host's CI judges the rounds of pull requests.",
+)
+def command(directory: Path, skills: bool, ci: str | None) -> int:
     """Turn the git repository at DIRECTORY into a lab, or make a new one. Running it again changes nothing.
 
-    It writes .autoqec/config.toml if absent, and configures git to show AutoQEC's notes in `git log`. --skills writes two
-    more files, does not commit them, and does not overwrite files with other contents.
+    It asks nothing, and says what comes next. It writes .autoqec/config.toml if absent, and configures git to show AutoQEC's
+    notes in `git log`. --skills and --ci write two more files each, do not commit them, and do not overwrite files with other
+    contents.
     """
     from autoqec.agents.skill import write_skill
+    from autoqec.cli.lab_seen import lab_seen
     from autoqec.config import CONFIG_FILE, config_template
     from autoqec.history import initialise
     from autoqec.views.console import say
+    from autoqec.views.guide_text import print_guide
     from autoqec.wanted_settings import trust_file
 
     template = config_template().encode()
@@ -31,5 +40,12 @@ def command(directory: Path, skills: bool) -> int:
         trust_file(ledger.workdir, template)
     for name in write_skill(ledger.workdir) if skills else ():
         say(f"wrote {name}")
-    say(f"lab at {ledger.workdir}; next: autoqec round")
+    if ci is not None:
+        from autoqec.hosting.ci_files import next_steps, write_ci
+
+        for name in write_ci(ledger.workdir, ci):
+            say(f"wrote {name}")
+        for step in next_steps(ledger.workdir, ci):
+            say(f"then {step}")
+    print_guide(lab_seen(ledger))
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import os
 import shlex
 import signal
 import sys
@@ -29,13 +30,15 @@ COMMANDS = {
     "init": "Make a lab of a git repository, or a new one.",
     "round": "Run research rounds: propose, train, score, verify.",
     "resume": "Finish interrupted rounds.",
+    "status": "Show open rounds: running, waiting or interrupted.",
     "agents": "List agents, compare them, or reply in their place.",
     "compose": "Merge rounds into a new one, and score it beside them.",
     "log": "List rounds with their results.",
-    "show": "Show one round in full.",
+    "show": "Show one round: what it tried, what came out, what it changed.",
     "pareto": "Show the Pareto front of verified rounds.",
     "plot": "Draw one picture of the record, with its numbers as CSV.",
     "report": "Write a report of a lab, a run or an environment.",
+    "review": "Compare two rounds for a review.",
     "verify": "Judge a round again, on fresh shots.",
     "compare": "Compare any decoders on the same fresh shots of any circuit.",
     "diagnose": "Explain why rounds failed or stalled, and what to do about it.",
@@ -46,10 +49,13 @@ COMMANDS = {
     "env": "List, check or create environments.",
     "plugins": "List installed agents, decoders, verifiers, stages and codes.",
     "push": "Send rounds and notes to a remote.",
+    "publish": "Write pages of the record for a host to show.",
     "pull": "Fetch rounds and notes from a remote.",
     "bundle": "Write a run as one file, a git bundle.",
     "export": "Write a trained round as a folder that sinter can load.",
+    "ci": "Judge the round of a pull request in a host's CI.",
     "trust": "Use what a lab's settings file asks for.",
+    "completion": "Print a script that completes this command in bash, zsh or fish.",
     "doctor": "Show settings with their sources, versions and the machine.",
 }
 
@@ -63,6 +69,7 @@ def module_of(name: str) -> str:
 
 
 _EPILOG = (
+    "New here? `autoqec init DIR` makes a lab and says what comes next, in six lines. "
     "Plugins may add commands; `autoqec plugins` lists them. "
     "Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 budget spent, 130 interrupted."
 )
@@ -78,6 +85,8 @@ class _LazyGroup(CommandGroup):
         if name in COMMANDS:
             command: click.Command = importlib.import_module(module_of(name)).command
             return command
+        if ctx.resilient_parsing:  # a shell completes: no code of others runs for a key press
+            return None
         from autoqec.plugins import load_plugins
         from autoqec.views.console import foreign_prints_apart
 
@@ -116,7 +125,11 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the command line and exit with its code."""
+    """Run the command line and exit with its code; or answer a shell that completes it."""
+    if shell := os.environ.get("_AUTOQEC_COMPLETE"):
+        from autoqec.cli.completing import answer_shell
+
+        sys.exit(answer_shell(shell, cli))
     take_streams()
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGINT, _interrupt)

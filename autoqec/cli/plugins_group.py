@@ -40,7 +40,7 @@ class _LazyPlugins(CommandGroup):
 @options.json_option
 @click.pass_context
 def command(ctx: click.Context, kind: str | None, metadata: bool, as_json: bool) -> int:
-    """What is installed: agents, decoders, verifiers, stages, codes, executors, commands.
+    """What is installed: agents, decoders, verifiers, stages, codes, executors, hosts, commands.
 
     Without a subcommand it lists everything that plugins registered, as `autoqec plugins list` does.
     """

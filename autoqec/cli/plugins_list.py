@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @options.metadata_option
 @options.json_option
 def command(kind: str | None, metadata: bool, as_json: bool) -> int:
-    """Everything plugins registered: agents, decoders, verifiers, stages, codes, executors, commands.
+    """Everything plugins registered: agents, decoders, verifiers, stages, codes, executors, hosts, commands.
 
     A plugin that cannot be imported or used is listed as broken, with the reason, and skipped. AUTOQEC_LOAD_PLUGINS selects
     plugins by name.

@@ -8,7 +8,7 @@ import click
 
 from autoqec.cli import shared_options as options
 
-_KINDS = ("agent", "decoder", "verifier", "stage", "code", "executor", "command")
+_KINDS = ("agent", "decoder", "verifier", "stage", "code", "executor", "host", "command")
 
 
 @click.command()

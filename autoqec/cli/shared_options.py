@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -18,7 +19,7 @@ def _setting(flag: str, text: str, **options: Any) -> Decorator:
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 kind_option = click.option(
-    "--kind", default=None, help="Only agents, decoders, verifiers, stages, codes, executors or commands."
+    "--kind", default=None, help="Only agents, decoders, verifiers, stages, codes, executors, hosts or commands."
 )
 metadata_option = click.option(
     "--metadata", is_flag=True, help="Import nothing; list installed plugins by their metadata."
@@ -49,6 +50,23 @@ patience_option = _setting(
     type=click.IntRange(0, 100_000),
 )
 profile_option = _setting("--profile", "Shots and time of a round: dev, prod or a profile of the lab.")
+
+
+event_option = click.option(
+    "--event",
+    default=None,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The host's description of the pull request, in JSON; by default the file that the host's CI names.",
+)
+
+
+def host_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--host`, `--api-url`."""
+    kind = click.option("--host", default=None, help="The kind of host: github, gitlab, gitea or a plugin's.")
+    address = click.option(
+        "--api-url", default=None, metavar="URL", help="The address of the host's API, if it is unusual."
+    )
+    return kind(address(function))
 
 
 def agent_options(function: Callable[..., Any]) -> Callable[..., Any]:

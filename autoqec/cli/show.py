@@ -1,4 +1,4 @@
-"""`autoqec show`: show one round in full, from git alone."""
+"""`autoqec show`: show one round, from git alone."""
 
 from __future__ import annotations
 
@@ -15,19 +15,23 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("round_name", metavar="ROUND")
+@click.option("--full", is_flag=True, help="Print all counts of the verdict too, with their formulas.")
 @click.option("--trace", is_flag=True, help="Show prompts, replies and usage of the round's agents.")
 @click.option(
     "--markdown", is_flag=True, help="Print a review in one page of Markdown, for a pull request or a comment."
 )
 @options.json_option
-def command(round_name: str, trace: bool, markdown: bool, as_json: bool) -> int:
-    """Show one round in full. ROUND is exp/<run>/<N> or <run>/<N>."""
+def command(round_name: str, full: bool, trace: bool, markdown: bool, as_json: bool) -> int:
+    """Show one round: what it tried, what came out, what that is worth; then its figures, and what it changed.
+
+    ROUND is exp/<run>/<N> or <run>/<N>. --full adds the verdict with its formulas, so that you can check it by hand.
+    """
     from autoqec.history import candidate_diff, find_record, parse_round_name, read_candidate
     from autoqec.results.round_results import read_results
     from autoqec.views.climb_rows import find_row
     from autoqec.views.console import print_json
     from autoqec.views.round_json import disagreements
-    from autoqec.views.tables import RoundDetails, print_round
+    from autoqec.views.show_text import RoundDetails, print_round
 
     ledger = open_history()
     run, number = parse_round_name(round_name)
@@ -47,9 +51,8 @@ def command(round_name: str, trace: bool, markdown: bool, as_json: bool) -> int:
     if record.commit:
         before = read_candidate(ledger, record.parents[0]) if record.parents else {}
         diff = candidate_diff(before, read_candidate(ledger, record.commit))
-    print_round(
-        row, RoundDetails(results, record.body, diff, conflicts, record.trust.in_words if record.trust else None)
-    )
+    trust = record.trust.in_words if record.trust else None
+    print_round(row, RoundDetails(results, record.body, diff, conflicts, trust), full=full)
     return 0
 
 

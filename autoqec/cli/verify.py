@@ -211,9 +211,8 @@ def _attest(session: Session, state: RoundState, file: Path, *, as_json: bool) -
 
 
 def _audit(session: Session, state: RoundState, standing: Standing | None, *, replay: bool, as_json: bool) -> int:
-    from autoqec.errors import NotFoundError, UsageError
-    from autoqec.loop.auditing import audit_round, replay_differences, why_no_replay
-    from autoqec.loop.judging import judge
+    from autoqec.errors import NotFoundError
+    from autoqec.loop.auditing import audit_round
     from autoqec.results.verdict import parse_verdict
     from autoqec.views.console import print_json
     from autoqec.views.verify_text import print_audit
@@ -224,14 +223,9 @@ def _audit(session: Session, state: RoundState, standing: Standing | None, *, re
         raise NotFoundError(f"round {name} has no verdict", hint=f"autoqec verify exp/{name}")
     found = audit_round(session, state, verdict, standing)
     if replay:
-        from autoqec.scoring.survey import stim_build
+        from autoqec.loop.drawn_again import replay_faults
 
-        why = why_no_replay(verdict, stim_build())
-        if why is not None:
-            hint = "audit it without --replay, or judge it again on new shots: autoqec verify ROUND"
-            raise UsageError(f"the verdict's shots cannot be drawn again here: {why}", hint=hint)
-        again = judge(session, state, replay=verdict)
-        found += [f"{part}: a replay of the shots did not give it again" for part in replay_differences(verdict, again)]
+        found += replay_faults(session, state, verdict)
     if as_json:
         fields = {"schema": "autoqec.audit/1", "run": state.claim.run, "round": state.claim.number}
         evidence = verdict.evidence

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         take_over_claim,
         update_claim,
     )
+    from autoqec.history.rounds.commit_words import write_commit_words
     from autoqec.history.rounds.notes import (
         NOTE_KINDS,
         NoteLine,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     )
     from autoqec.history.rounds.round_commits import (
         CANDIDATE_DIR,
+        author_of,
         branch_name,
         commit_round,
         find_round,
@@ -71,6 +73,7 @@ if TYPE_CHECKING:
     )
     from autoqec.history.rounds.trailers import RoundIdentity, build_message, parse_message
     from autoqec.history.store.cache import read_cache, write_cache
+    from autoqec.history.store.git_program import remote_address
     from autoqec.history.store.json_records import utc_now
     from autoqec.history.store.objects import check_files, graft, has_objects, read_files
     from autoqec.history.store.refs import compare_and_swap, list_refs, write_lock
@@ -80,6 +83,7 @@ if TYPE_CHECKING:
     from autoqec.history.sync.dropped import Dropped
     from autoqec.history.sync.dropping import DroppedRounds, children_of, drop, list_dropped, restore
     from autoqec.history.sync.outgoing import Unpushed, unpushed
+    from autoqec.history.sync.pages_branch import PAGES_BRANCH, Pages, publish_pages
     from autoqec.history.sync.push_pull import SyncReport, fetch_bundle, pull, push, runs_elsewhere
     from autoqec.history.sync.run_bundle import write_bundle
     from autoqec.history.sync.shared_claims import claim_shared_round
@@ -87,6 +91,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CANDIDATE_DIR",
     "NOTE_KINDS",
+    "PAGES_BRANCH",
     "Archived",
     "Claim",
     "Conflict",
@@ -96,6 +101,7 @@ __all__ = [
     "Ledger",
     "Merge",
     "NoteLine",
+    "Pages",
     "RecordConflictError",
     "Repaired",
     "RoundIdentity",
@@ -111,6 +117,7 @@ __all__ = [
     "archive_run",
     "attach",
     "attached_numbers",
+    "author_of",
     "branch_name",
     "build_message",
     "candidate_diff",
@@ -149,6 +156,7 @@ __all__ = [
     "parse_message",
     "parse_round_name",
     "prune_weights",
+    "publish_pages",
     "pull",
     "push",
     "read_attachment",
@@ -164,6 +172,7 @@ __all__ = [
     "read_run",
     "record_run",
     "remember_heads",
+    "remote_address",
     "repair",
     "require_reachable",
     "require_writable",
@@ -181,6 +190,7 @@ __all__ = [
     "utc_now",
     "write_bundle",
     "write_cache",
+    "write_commit_words",
     "write_lock",
 ]
 
@@ -216,6 +226,7 @@ __getattr__ = lazy_names(
             "take_over_claim",
             "update_claim",
         ),
+        "rounds.commit_words": ("write_commit_words",),
         "rounds.notes": (
             "NOTE_KINDS",
             "NoteLine",
@@ -228,6 +239,7 @@ __getattr__ = lazy_names(
         ),
         "rounds.round_commits": (
             "CANDIDATE_DIR",
+            "author_of",
             "branch_name",
             "commit_round",
             "find_round",
@@ -247,6 +259,7 @@ __getattr__ = lazy_names(
         ),
         "rounds.trailers": ("RoundIdentity", "build_message", "parse_message"),
         "store.cache": ("read_cache", "write_cache"),
+        "store.git_program": ("remote_address",),
         "store.json_records": ("utc_now",),
         "store.objects": ("check_files", "graft", "has_objects", "read_files"),
         "store.refs": ("compare_and_swap", "list_refs", "write_lock"),
@@ -256,6 +269,7 @@ __getattr__ = lazy_names(
         "sync.dropped": ("Dropped",),
         "sync.dropping": ("DroppedRounds", "children_of", "drop", "list_dropped", "restore"),
         "sync.outgoing": ("Unpushed", "unpushed"),
+        "sync.pages_branch": ("PAGES_BRANCH", "Pages", "publish_pages"),
         "sync.push_pull": ("SyncReport", "fetch_bundle", "pull", "push", "runs_elsewhere"),
         "sync.run_bundle": ("write_bundle",),
         "sync.shared_claims": ("claim_shared_round",),

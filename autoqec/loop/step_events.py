@@ -7,6 +7,7 @@ from typing import Any
 from autoqec.loop.role_questions import detail
 from autoqec.loop.round_state import PERSON, RoundState
 from autoqec.loop.session import Session, profile_from
+from autoqec.results.reasons import unverified_words
 
 _ROLES = {"ideate": "ideator", "code": "coder", "analyse": "analyst"}
 
@@ -40,7 +41,7 @@ def _why_not_needed(name: str, state: RoundState) -> str:
     if state.metrics is not None and state.metrics.screened_out:
         return "its screen ended the round"
     if state.analysis is not None and state.analysis.decision != "candidate":
-        return "the Analyst asks for no verification"
+        return unverified_words(state.analysis.decision, state.metrics.figures.gain_interval if state.metrics else None)
     return ""
 
 

@@ -116,7 +116,7 @@ def environment_blocks(environment: RecordedEnvironment, diagnoses: Diagnoses, s
     if lost:
         blocks += [Heading(3, "Failed, ignored and unfinished rounds"), Items(lost)]
     blocks += [Heading(3, "What it took"), Paragraph(parts_of(founded(spent_sentence(environment), facts)))]
-    return [*blocks, spending_grid(environment), *_file(environment)]
+    return [*blocks, spending_grid(environment), *file_blocks(environment)]
 
 
 def _link(name: str, shown: set[str]) -> Inline:
@@ -273,7 +273,8 @@ def _spent(spent: Spending) -> tuple[str, ...]:
     return *(f"{each:,.0f}" for each in seconds), f"{spent.calls:,}", f"{spent.tokens:,}", f"{spent.cost:,.2f}"
 
 
-def _file(environment: RecordedEnvironment) -> list[Block]:
+def file_blocks(environment: RecordedEnvironment) -> list[Block]:
+    """An environment's identity and file, as they were when its first run began."""
     blocks: list[Block] = [Heading(3, "The environment")]
     if environment.env_id is not None:
         blocks.append(Paragraph(("Its identity is ", Code(environment.env_id), ".")))
@@ -303,16 +304,17 @@ def repeat_blocks(lab: RecordedLab) -> list[Block]:
     best = next((each.best.round for each in lab.environments if each.best), None) or (
         lab.rounds[-1].name if lab.rounds else "ROUND"
     )
-    commands = [
-        "autoqec pull REMOTE            # fetches rounds, notes and weights into a clone",
-        f"autoqec verify --audit exp/{best}           # works the verdict out again from its counts",
-        f"autoqec verify --audit --replay exp/{best}  # draws the same shots again, and counts them",
-        f"autoqec verify exp/{best}      # judges it again, on fresh shots",
-        "autoqec round --seed SEED      # a run with the same seed proposes, trains and scores the same",
-    ]
+    commands = (
+        ("fetches rounds, notes and weights into a clone", "autoqec pull REMOTE"),
+        ("works a verdict out again from its counts", f"autoqec verify --audit exp/{best}"),
+        ("draws the same shots again, and counts them", f"autoqec verify --audit --replay exp/{best}"),
+        ("judges the round again, on fresh shots", f"autoqec verify exp/{best}"),
+        ("a run with the same seed proposes, trains and scores the same", "autoqec round --seed SEED"),
+    )
+    shell = "\n".join(f"# {what}\n{command}" for what, command in commands)
     return [
         *([Items(told)] if told else []),
-        Fence("\n".join(commands), "sh"),
+        Fence(shell, "sh"),
         Paragraph(f"Written by AutoQEC {__version__}."),
     ]
 

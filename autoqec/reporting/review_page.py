@@ -122,15 +122,15 @@ def _codes(names: list[str] | tuple[str, ...]) -> tuple[Inline, ...]:
 
 def _commands(found: RecordedRound) -> list[Block]:
     branch = found.row.branch
-    lines = ["autoqec pull REMOTE  # fetches rounds, notes and weights into your clone"]
+    told = [("fetches rounds, notes and weights into your clone", "autoqec pull REMOTE")]
     if found.results.verdict is not None:
-        lines += [
-            f"autoqec verify --audit {branch}  # works the verdict out again from its counts",
-            f"autoqec-check . {branch}  # the same, by one file that shares no code with AutoQEC",
-            f"autoqec verify --audit --replay {branch}  # draws the same shots again, and counts them",
+        told += [
+            ("works the verdict out again from its counts", f"autoqec verify --audit {branch}"),
+            ("the same, by one file that shares no code with AutoQEC", f"autoqec-check . {branch}"),
+            ("draws the same shots again, and counts them", f"autoqec verify --audit --replay {branch}"),
         ]
     if found.record.commit is not None:
-        lines.append(f"autoqec verify {branch}  # judges it on fresh shots")
+        told.append(("judges it on fresh shots", f"autoqec verify {branch}"))
     else:
-        lines.append(f"autoqec diagnose {branch}  # why it has no commit")
-    return [Fence("\n".join([*lines, f"autoqec show {branch}"]), "sh")]
+        told.append(("says why it has no commit", f"autoqec diagnose {branch}"))
+    return [Fence("\n".join(f"# {what}\n{command}" for what, command in told), "sh")]

@@ -86,15 +86,20 @@ def _problems(told: Sentence, record: Mapping[str, JsonObject]) -> Iterator[str]
 
 
 def field_of(item: Any, path: str) -> Any:
-    """The value at a path such as `holdout.ler_ratio_ci.0`; None if there is none."""
-    for name in path.split("."):
-        if isinstance(item, Mapping):
-            item = item.get(name)
-        elif isinstance(item, Sequence) and not isinstance(item, str) and name.isdecimal() and int(name) < len(item):
-            item = item[int(name)]
-        else:
-            return None
-    return item
+    """The value at a path such as `holdout.ler_ratio_ci.0`; None if there is none.
+
+    A name may have dots itself, as a decoder's has whose options are decimals; the shortest name that leads to a value is taken.
+    """
+    if not path:
+        return item
+    parts = path.split(".")
+    if isinstance(item, Mapping):
+        ends = (".".join(parts[:count]) for count in range(1, len(parts) + 1))
+        values = (field_of(item[name], path[len(name) + 1 :]) for name in ends if name in item)
+        return next((value for value in values if value is not None), None)
+    if isinstance(item, Sequence) and not isinstance(item, str) and parts[0].isdecimal() and int(parts[0]) < len(item):
+        return field_of(item[int(parts[0])], path[len(parts[0]) + 1 :])
+    return None
 
 
 _NUMBER = re.compile(r"([-+−]?)\$?([-+−]?)(\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?)([kMG]?)( %)?")

@@ -54,6 +54,35 @@ REASONS: Mapping[str, Reason] = {
 FOUND_OUT = ("batch_dependent", "cost_mismatch", "hostile_syscall", "unsandboxed_custom_code", "beats_reference_ml")
 
 
+#: Reasons whose words are not their code with blanks.
+_SPELLED = {"beats_reference_ml": "beats reference ML"}
+
+
+def reason_words(reason: str) -> str:
+    """A reason's code in words, which stand behind the verdict's word: `not better`."""
+    return _SPELLED.get(reason, reason.replace("_", " "))
+
+
+def verdict_words(word: str, reason: str) -> str:
+    """A verdict's word with its reason, where the word does not say it: `VERIFIED`, `FAILED (not better)`."""
+    told = bool(reason) and (word, reason) != ("VERIFIED", "better")
+    return f"{word} ({reason_words(reason)})" if told else word
+
+
+def unverified_words(decision: str | None, gain: tuple[float, float] | None) -> str:
+    """Why a round that ended well has no verdict.
+
+    Args:
+        decision: The Analyst's, `candidate` or `ignore`; None if it said nothing.
+        gain: The interval of the gain on development shots, if there is one.
+    """
+    if decision == "ignore":
+        return (
+            "the Analyst saw no sure gain" if gain is None or gain[0] <= 0 else "the Analyst asked for no verification"
+        )
+    return "the Analyst was not asked" if decision is None else "its verification has noted no verdict"
+
+
 def word_for(reason: str) -> Word:
     """The word of a reason; an unknown reason shows no gain."""
     known = REASONS.get(reason)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from autoqec.testing.conformance_code import check_code
     from autoqec.testing.conformance_command import check_command
     from autoqec.testing.conformance_executor import check_executor
+    from autoqec.testing.conformance_host import check_host
     from autoqec.testing.conformance_verifier import check_verifier
     from autoqec.testing.difficult_inputs import DIFFICULT_INPUTS, DifficultInput
     from autoqec.testing.recorded import figures, record_round, record_run
@@ -45,6 +46,7 @@ __all__ = [
     "check_decoder",
     "check_estimates",
     "check_executor",
+    "check_host",
     "check_stage",
     "check_verifier",
     "colour_problem",
@@ -69,6 +71,7 @@ __getattr__ = lazy_names(
         "conformance_code": ("check_code",),
         "conformance_command": ("check_command",),
         "conformance_executor": ("check_executor",),
+        "conformance_host": ("check_host",),
         "conformance_verifier": ("check_verifier",),
         "difficult_inputs": ("DIFFICULT_INPUTS", "DifficultInput"),
         "recorded": ("figures", "record_round", "record_run"),

@@ -26,6 +26,7 @@ _USE = {
     "stage": "A candidate's `stages/<slug>/stage.yaml` with `kind: {{name}}` uses it.",
     "code": "An environment that says `code: {kind: {{name}}, distance: 3, rounds: 3}` is built by it.",
     "executor": "`autoqec round --executor {{name}}` has it run the scoring.",
+    "host": "`autoqec publish REMOTE --statuses --host {{name}}` has it show verdicts.",
     "command": "`autoqec {{name}}` runs it.",
 }
 

@@ -23,6 +23,7 @@ from autoqec.testing.conformance import check_agent, check_decoder, check_estima
 from autoqec.testing.conformance_code import check_code
 from autoqec.testing.conformance_command import check_command
 from autoqec.testing.conformance_executor import check_executor
+from autoqec.testing.conformance_host import check_host
 from autoqec.testing.conformance_verifier import check_verifier
 from autoqec.testing.tiny import colour_problem, surface_problem, tiny_problem
 
@@ -232,6 +233,11 @@ def _executor(entry: Registration, registry: Registry, commands: Collection[str]
     return ""
 
 
+def _host(entry: Registration, registry: Registry, commands: Collection[str]) -> str:
+    check_host(entry.create)
+    return ""
+
+
 def _command(entry: Registration, registry: Registry, commands: Collection[str]) -> str:
     check_command(entry.load(), entry.name, commands)
     return "only its help is checked: the command is not run"
@@ -244,5 +250,6 @@ _CHECKS: dict[str, Callable[[Any, Registry, Collection[str]], str]] = {
     "stage": _stage,
     "code": _code,
     "executor": _executor,
+    "host": _host,
     "command": _command,
 }

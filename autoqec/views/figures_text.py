@@ -9,8 +9,8 @@ from autoqec.results.figures import Figures
 from autoqec.results.metrics import Metrics
 
 if TYPE_CHECKING:
-    from autoqec.results.metrics_parts import RateFigures
     from autoqec.results.reference_gates import GatedReference
+    from autoqec.results.reference_ratio import ReferenceRatio
 
 
 def ratio_text(value: float | None, digits: int) -> str:
@@ -30,13 +30,20 @@ def interval_text(ends: Sequence[float | None], digits: int) -> str:
     return f"[{low}, {high}]"
 
 
+def reference_text(found: ReferenceRatio) -> str:
+    """How a candidate compares with the best reference, on the shots beside which this is said."""
+    if found.ratio is None:
+        return f"{found.name} failed none of these {found.shots:,} shots"
+    ends = f" {interval_text(found.interval, 3)} (95 %)" if found.interval is not None else ", without an interval,"
+    return f"ratio to {found.name} {ratio_text(found.ratio, 3)}{ends} on the same shots"
+
+
 def figures_text(
     figures: Figures,
     references: Mapping[str, float] | None = None,
     missing: Mapping[str, str] | None = None,
-    rates: Sequence[RateFigures] = (),
 ) -> str:
-    """Rates, difference and ratio of some shots; references on the same shots; rates at other p."""
+    """Rates, difference and ratio of some shots; references on the same shots."""
     lines = [
         f"LER {rate_text(figures.ler_candidate, 6)}, plain {rate_text(figures.ler_baseline, 6)}, over {figures.shots:,} shots",
         f"ΔLER {rate_text(figures.delta_ler, 6, '+')} {interval_text(figures.gain_interval, 6)},"
@@ -47,13 +54,33 @@ def figures_text(
         f"reference {name}: left out because it is not installed: {line}"
         for name, line in sorted((missing or {}).items())
     ]
-    for row in rates:
-        at = row.figures
-        lines.append(
-            f"at p = {row.p}: LER {rate_text(at.ler_candidate, 6)}, plain {rate_text(at.ler_baseline, 6)},"
-            f" ratio {ratio_text(at.ler_ratio, 4)} {interval_text(at.ratio_interval, 4)} over {at.shots:,} shots"
-        )
     return "\n".join(lines)
+
+
+def figures_rows(
+    figures: Figures,
+    references: Mapping[str, float] | None = None,
+    missing: Mapping[str, str] | None = None,
+    reference: ReferenceRatio | None = None,
+) -> list[tuple[str, str]]:
+    """The same as rows of a name and its value, with the ratio to the best reference."""
+    rows = [
+        (
+            "LER",
+            f"{rate_text(figures.ler_candidate, 6)}, plain {rate_text(figures.ler_baseline, 6)},"
+            f" over {figures.shots:,} shots",
+        ),
+        ("ΔLER", f"{rate_text(figures.delta_ler, 6, '+')} {interval_text(figures.gain_interval, 6)} (95 %)"),
+        (
+            "ratio",
+            f"{ratio_text(figures.ler_ratio, 4)} {interval_text(figures.ratio_interval, 4)} (95 %) to plain decoding",
+        ),
+    ]
+    known = [f"{name} {rate_text(ler, 6)}" for name, ler in sorted((references or {}).items())]
+    known += [f"{name} left out, not installed: {line}" for name, line in sorted((missing or {}).items())]
+    if reference is not None:
+        known.append(reference_text(reference))
+    return rows + ([("references", "; ".join(known))] if known else [])
 
 
 def gated_text(name: str, gated: GatedReference) -> str:
@@ -65,9 +92,19 @@ def gated_text(name: str, gated: GatedReference) -> str:
     return said + ("" if gated.ungated is None else f"; without its gate it fails {gated.ungated:,} of {gated.shots:,}")
 
 
-def metrics_text(metrics: Metrics) -> str:
-    """A metrics note's figures."""
+def metrics_rows(metrics: Metrics, reference: ReferenceRatio | None) -> list[tuple[str, str]]:
+    """A metrics note's figures as rows.
+
+    Args:
+        metrics: The note.
+        reference: The ratio to the best reference, if it is of the same shots.
+    """
     measured = metrics.measured
-    text = figures_text(metrics.figures, measured.references, measured.references_missing, metrics.rates_beside)
-    rung = [f"rung {measured.rung.number}: {measured.rung.in_words()}"] if measured.rung else []
-    return "\n".join([text, *(gated_text(name, gated) for name, gated in sorted(measured.gated.items())), *rung])
+    rows = figures_rows(metrics.figures, measured.references, measured.references_missing, reference)
+    for each in metrics.rates_beside:
+        at = each.figures
+        ratio = f"{ratio_text(at.ler_ratio, 4)} {interval_text(at.ratio_interval, 4)} (95 %)"
+        rates = f"LER {rate_text(at.ler_candidate, 6)}, plain {rate_text(at.ler_baseline, 6)}"
+        rows.append((f"at p = {each.p}", f"{rates}, ratio {ratio} over {at.shots:,} shots"))
+    rows += [("reference", gated_text(name, gated)) for name, gated in sorted(measured.gated.items())]
+    return rows + ([(f"rung {measured.rung.number}", measured.rung.in_words())] if measured.rung else [])

@@ -116,7 +116,7 @@ class FittedConsole(Console):
         for line in printed.split("\n", allow_blank=True):
             indent = len(line.plain) - len(line.plain.lstrip(" "))
             if line.cell_len <= self.width or indent > self.width // 2:
-                lines.append(line)
+                lines.append(_with(line, unbind(line.plain)))
                 continue
             margin = Text(" " * indent)
             lines += [margin + part for part in wrapped(line[indent:], self.width - indent)]

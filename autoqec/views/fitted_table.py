@@ -37,7 +37,8 @@ class Column:
         right: Whether its cells stand at the right, as figures do.
         leaves: When it leaves where there is no room: the least number first; 0 for a column that stays.
         least: The least width to which its words are cut; 0 for a column whose cells stay whole.
-        ends: Whether the cells are names: cut only where nothing else gives way, and then in the middle.
+        last: Whether its words are cut only where nothing else gives way.
+        ends: Whether the cells are names: cut last, and then in the middle.
         wraps: Whether words continue on the next line, and are not cut.
     """
 
@@ -45,6 +46,7 @@ class Column:
     right: bool = False
     leaves: int = 0
     least: int = 0
+    last: bool = False
     ends: bool = False
     wraps: bool = False
 
@@ -111,15 +113,15 @@ def _widths(
 ) -> dict[int, int] | None:
     """The width of each column that is shown, by its place; None if those that stay have no room."""
     least = {place: min(natural[place], _least(columns[place], place, cells, natural[place])) for place in shown}
-    names = {place: natural[place] for place in shown if columns[place].ends}
-    found = least | names  # names stay whole for as long as anything else can give way
+    last = {place: natural[place] for place in shown if columns[place].ends or columns[place].last}
+    found = least | last  # they stay whole for as long as anything else can give way
     while sum(found.values()) + _GAP * (len(found) - 1) > width:
         leaving = [place for place in found if columns[place].leaves]
         if leaving:
             del found[min(leaving, key=lambda place: columns[place].leaves)]
-        elif names:
-            found |= {place: least[place] for place in names}
-            names = {}
+        elif last:
+            found |= {place: least[place] for place in last}
+            last = {}
         else:
             return None
     spare = width - sum(found.values()) - _GAP * (len(found) - 1)

@@ -16,10 +16,12 @@ from rich.text import Text
 from autoqec.results.best_so_far import BestSoFar
 from autoqec.views.console import out, plain
 from autoqec.views.fitted_table import cut
+from autoqec.views.outcome_words import outcome_text
 from autoqec.views.round_json import RoundRow
-from autoqec.views.tables import any_gated, best_lines, best_mark, count_text, gain_text, sent_text, verdict_text
+from autoqec.views.tables import any_gated, best_lines, best_mark, count_text, gain_text, sent_text
 
 _NAME = re.compile("(?:exp/)?([a-z0-9][a-z0-9-]{0,39})/([1-9][0-9]{0,8})")
+_LEAST_VERDICT = 14  # columns, to which verdicts with their reasons are cut
 _LEAST_WORDS = 30  # columns; with less room than this, the text gets a line of its own
 
 
@@ -109,6 +111,8 @@ def _lines(run: str, rounds: Mapping[int, RoundRow], width: int) -> Iterator[Tex
         if indent + sum(widths.values()) + 2 * len(widths) <= width:
             break
         widths.pop(name, None)
+    over = indent + sum(widths.values()) + 2 * len(widths) - width
+    widths["verdict"] = min(widths["verdict"], max(widths["verdict"] - over, _LEAST_VERDICT))
     room = width - indent - sum(widths.values()) - 2 * (len(widths) + 1)
     for row in rows:
         if row.node is None:
@@ -117,7 +121,7 @@ def _lines(run: str, rounds: Mapping[int, RoundRow], width: int) -> Iterator[Tex
         words = _words(rounds[row.node], elsewhere[row.node])
         line = Text(row.edges.ljust(indent))
         for name, wide in widths.items():
-            cell = cells[row.node][name]
+            cell = cut(cells[row.node][name], wide)
             gap = " " * (wide - cell.cell_len)
             line += Text("  ") + (cell + Text(gap) if name == "verdict" else Text(gap) + cell)
         if room >= _LEAST_WORDS:
@@ -135,7 +139,7 @@ def _cells(item: RoundRow, gated: bool) -> dict[str, Text]:
     costs = item.costs
     return {
         "#": Text(str(item.round)),
-        "verdict": verdict_text(item) + best_mark(item),
+        "verdict": outcome_text(item) + best_mark(item),
         "gain": Text(gain_text(item.best)),
         "FLOPs": Text(count_text(costs.flops_per_shot if costs else None)),
         **({"sent": Text(sent_text(item))} if gated else {}),

@@ -140,6 +140,7 @@ class RoundRow:
         hypothesis: The idea that it tries.
         fork_from, compose: Its parents, and how they are composed.
         analysis: The Analyst's summary.
+        decision: Whether the Analyst asked for a verification: `candidate` or `ignore`.
         problems: Damaged parts of its record, lines of its notes that do not count, and contradictions.
         trust: The state of its verdict and why; if no verdict counts, of the one that comes nearest to it. None if there is none.
         best_so_far: The best VERIFIED round of its environment up to this one; None before there is one.
@@ -166,6 +167,7 @@ class RoundRow:
     fork_from: tuple[str, ...] = ()
     compose: str | None = None
     analysis: str | None = None
+    decision: str | None = None
     problems: tuple[str, ...] = ()
     trust: Mapping[str, str] | None = None
     best_so_far: BestSoFar | None = None
@@ -271,6 +273,7 @@ def round_row(
         fork_from=_parents(record, names or {}),
         compose=identity.compose if identity else _text(conflict.get("compose")),
         analysis=_summary(analysis),
+        decision=analysis.decision if analysis else None,
         problems=(*record.problems, *record.notices, *found.problems),
         trust=record.trust.to_json() if record.trust else None,
     )

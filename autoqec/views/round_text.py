@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from autoqec.history import Ledger, RoundRecord
+from autoqec.results.reference_ratio import best_reference
+from autoqec.results.round_results import read_results
 from autoqec.views.climb_rows import find_row
 from autoqec.views.console import print_json
 from autoqec.views.round_json import round_row
@@ -18,6 +20,6 @@ def round_printer(ledger: Ledger, as_json: bool) -> Callable[[RoundRecord], None
     def show(record: RoundRecord) -> None:
         listed = find_row(ledger, record.run, record.number)
         row = replace(round_row(record), fork_from=listed.fork_from, best_so_far=listed.best_so_far)
-        print_json([row.to_json()]) if as_json else print_outcome(row)
+        print_json([row.to_json()]) if as_json else print_outcome(row, best_reference(read_results(record)))
 
     return show

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from autoqec.counted_words import counted, some_of
 from autoqec.history import Dropped, Ledger, SyncReport, Unpushed, unpushed
+from autoqec.json_values import JsonObject
 from autoqec.views.console import out, plain, print_json, say
 
 if TYPE_CHECKING:
@@ -117,3 +118,19 @@ def print_export(folder: Path, manifest: ExportRow, *, as_json: bool) -> None:
     line = f"{use} --decoders autoqec:{manifest['round']} ..." if "circuit.stim" in manifest["files"] else use
     out().print(plain(text), soft_wrap=True)
     out().print_whole(plain(line))
+
+
+def print_published(told: JsonObject) -> None:
+    """Print what `autoqec publish` did; `told` is what it prints as JSON."""
+    commit, remote = str(told["commit"])[:10], told["remote"]
+    plain(f"{told['branch']}: {counted(told['rounds'], 'round')}, {'now' if told['new'] else 'still'} at {commit}")
+    if remote is not None:
+        plain(f"{remote}: {'sent' if told['sent'] else 'has it already'}")
+    if told["notes"] is not None:
+        plain(
+            f"refs/notes/commits: {counted(told['notes'], 'note')} changed; git push REMOTE refs/notes/commits sends them"
+        )
+    if told["statuses"] is not None:
+        found = told["statuses"]
+        left = f", {found['left']:,} left" if found["left"] else ""
+        plain(f"statuses: {found['new']:,} set, {found['known']:,} set before{left}")

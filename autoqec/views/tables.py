@@ -1,9 +1,9 @@
-"""Prints rounds: the log, the front, one round in full."""
+"""Prints rounds: the log, the front, a round that has just ended."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 
 from rich.console import Console
@@ -12,16 +12,13 @@ from rich.text import Text
 from autoqec.counted_words import counted
 from autoqec.results.best_so_far import BestSoFar
 from autoqec.results.figures import Figures, Gain
-from autoqec.results.metrics import Metrics
-from autoqec.results.round_results import RoundResults
-from autoqec.views.conflict_text import conflicts_text
+from autoqec.results.reference_ratio import ReferenceRatio
 from autoqec.views.console import out, plain
-from autoqec.views.figures_text import interval_text, metrics_text, rate_text, ratio_text
+from autoqec.views.figures_text import interval_text, rate_text, ratio_text, reference_text
 from autoqec.views.fitted_console import wrapped
 from autoqec.views.fitted_table import Column, print_table
-from autoqec.views.round_json import DevelopmentRow, Disagreement, HoldoutRow, RoundRow
-
-_VERDICT_STYLE = {"VERIFIED": "bold green", "SUSPICIOUS": "bold yellow", "FAILED": "red"}
+from autoqec.views.outcome_words import is_signed, next_step, outcome_meaning, outcome_text
+from autoqec.views.round_json import DevelopmentRow, HoldoutRow, RoundRow
 
 
 def _rate(value: float | None) -> str:
@@ -70,22 +67,6 @@ def _us_text(us: float) -> str:
 def any_gated(rows: Iterable[RoundRow]) -> bool:
     """Whether a table of these rounds needs a column for that share."""
     return any(row.sent_on is not None for row in rows)
-
-
-def is_signed(row: RoundRow) -> bool:
-    """Whether an allowed signer signed the verdict that counts."""
-    return row.trust is not None and row.trust["state"] == "signed"
-
-
-def verdict_text(row: RoundRow) -> Text:
-    """The verdict, with a mark if it is signed; or else the state of one that does not count, or how the round ended."""
-    if row.verdict is not None:
-        return Text(row.verdict + " ✓" * is_signed(row), style=_VERDICT_STYLE[row.verdict])
-    if row.trust is not None:  # there is a verdict, and it does not count
-        return Text(row.trust["state"], style="bold red" if row.trust["state"] in ("invalid", "foreign") else "dim")
-    shown = plain("–" if row.status == "ok" else row.status)
-    shown.stylize("dim")
-    return shown
 
 
 #: The mark of a round that was the best VERIFIED one of its environment when it came, and what follows it where there is room.
@@ -148,7 +129,7 @@ _GAIN = "ΔLER·1e-3 (95 %)"
 _HYPOTHESIS = "hypothesis"
 
 #: Words that may be cut, and how short they get.
-_SHORTEST = {"round": 16}
+_SHORTEST = {"round": 16, "verdict": 18}
 
 _Row = dict[str, str | Text]
 
@@ -169,7 +150,8 @@ def _column(name: str, give_way: Sequence[str], *, wide: bool) -> Column:
     if name == _HYPOTHESIS:
         return Column(name, leaves=0 if wide else 1, least=_LEAST_WORDS)
     leaves = give_way.index(name) + 2 if name in give_way else 0
-    return Column(name, right=name not in _WORDS, leaves=leaves, least=_SHORTEST.get(name, 0), ends=name == "round")
+    shortest = _SHORTEST.get(name, 0)
+    return Column(name, right=name not in _WORDS, leaves=leaves, least=shortest, ends=name == "round", last=True)
 
 
 def print_log(items: Sequence[RoundRow], ends: Sequence[tuple[str, BestSoFar]] = (), *, none: str = "") -> None:
@@ -190,7 +172,7 @@ def _log_row(item: RoundRow, gated: bool) -> _Row:
     costs = item.costs
     return {
         "#": str(item.round),
-        "verdict": verdict_text(item) + best_mark(item, words=True),
+        "verdict": outcome_text(item) + best_mark(item, words=True),
         "from": plain(" + ".join(_short(parent, item.run) for parent in item.fork_from) or "baseline"),
         "LER": _rate(item.best.ler_candidate if item.best else None),
         "vs plain": _percent(item.best),
@@ -202,17 +184,28 @@ def _log_row(item: RoundRow, gated: bool) -> _Row:
     }
 
 
-def print_outcome(item: RoundRow) -> None:
-    """How a round ended: its branch, its verdict, and the figures that support it."""
+def print_outcome(item: RoundRow, reference: ReferenceRatio | None = None) -> None:
+    """How a round ended: its branch, its verdict, what that means, the figures that support it, and what to do next.
+
+    Args:
+        item: The round.
+        reference: How it compares with the best reference on the same shots.
+    """
     console = out()
-    head = Text(item.branch, style="bold") + Text(f"  {(item.commit or 'no commit')[:10]}  ") + verdict_text(item)
+    head = Text(item.branch, style="bold") + Text(f"  {(item.commit or 'no commit')[:10]}  ") + outcome_text(item)
     console.print(head)
     _print_indented(console, item.hypothesis or "")
-    if item.reason:
-        _print_indented(console, f"{item.status}: {item.reason}")
-    best = item.best
-    if best is None:
-        return
+    meaning = outcome_meaning(item)
+    if item.verdict is None and item.status == "ok" and item.analysis:
+        meaning += f": {item.analysis}"
+    _print_indented(console, meaning)
+    if item.best is not None:
+        _print_figures(console, item, item.best, reference)
+    if item.verdict != "VERIFIED" and item.status not in ("open", "waiting", "interrupted"):
+        console.print_whole(Text("  why, and what to do: ") + plain(next_step(item)))
+
+
+def _print_figures(console: Console, item: RoundRow, best: Figures, reference: ReferenceRatio | None) -> None:
     origin = "shots drawn after the commit" if item.holdout else "development shots"
     if item.holdout is not None and item.holdout.sampling == "stratified":
         worth = item.holdout.effective_shots
@@ -221,30 +214,30 @@ def print_outcome(item: RoundRow) -> None:
         origin = f"recorded shots, look {item.holdout.look} at this holdout"
     said = (
         f"LER {rate_text(best.ler_candidate, 5)}, plain {rate_text(best.ler_baseline, 5)} ({_percent(best)}):"
-        f" ratio {ratio_text(best.ler_ratio, 3)} {interval_text(best.ratio_interval, 3)} over {best.shots:,} {origin}"
+        f" ratio {ratio_text(best.ler_ratio, 3)} {interval_text(best.ratio_interval, 3)} (95 %) over {best.shots:,} {origin}"
     )
     if best.ler_candidate == best.ler_baseline == 0:
         said = f"no failure in {best.shots:,} {origin}, with the candidate or without: too few shots to compare them"
     _print_indented(console, said)
     references = (item.holdout.references if item.holdout else None) or item.references or {}
     if references:
-        _print_indented(console, ", ".join(f"{name} {rate_text(ler, 5)}" for name, ler in sorted(references.items())))
+        rates = ", ".join(f"{name} {rate_text(ler, 5)}" for name, ler in sorted(references.items()))
+        compared = f"; {reference_text(reference)}" if reference is not None else ""
+        _print_indented(console, f"{rates}{compared}")
     if item.metrics is not None and item.costs is not None:
         shown = replace(
             item.metrics, costs=item.costs, sent_on=item.sent_on, passes_per_sent_shot=item.passes_per_sent_shot
         )
-        _print_indented(console, _costs_text(shown, item.holdout))
-    if item.verdict is None and item.status == "ok" and item.analysis:
-        _print_indented(console, f"no verdict; the Analyst says: {item.analysis}")
+        _print_indented(console, costs_text(shown, item.holdout))
 
 
 def _print_indented(console: Console, text: str) -> None:
     """A paragraph below a heading: every line of it is indented, also those that a narrow terminal makes of it."""
-    for line in wrapped(plain(" ".join(text.split())), max(console.width - 2, 1)):
+    for line in wrapped(plain(" ".join(text.split())), max(console.width - 2, 1)) if text else ():
         console.print(Text("  ") + line, soft_wrap=True)
 
 
-def _costs_text(row: DevelopmentRow, holdout: HoldoutRow | None = None) -> str:
+def costs_text(row: DevelopmentRow, holdout: HoldoutRow | None = None) -> str:
     """Costs, and how many of the planned steps of training the time allowed, where it did not allow all.
 
     Args:
@@ -324,82 +317,3 @@ def _took(item: RoundRow, *, timed: bool) -> _Row:
     if timed and item.holdout and item.holdout.us_per_shot is not None:
         return {"µs": _us_text(item.holdout.us_per_shot)}
     return {_DEVELOPMENT_US: "–" if item.costs is None else _us_text(item.costs.latency_us_per_shot)}
-
-
-@dataclass(frozen=True)
-class RoundDetails:
-    """The details that `autoqec show` prints besides a round's row.
-
-    Attributes:
-        results: Its metrics, analysis and verdict.
-        message: The commit's text.
-        diff: Of the candidate against its first parent.
-        conflicts: The conflicts between the parents of a failed composition.
-        trust: What the verdict is worth, in words; None if there is none.
-    """
-
-    results: RoundResults
-    message: str = ""
-    diff: str | None = None
-    conflicts: Sequence[Disagreement] = ()
-    trust: str | None = None
-
-
-def print_round(item: RoundRow, details: RoundDetails) -> None:
-    """One round in full."""
-    console = out()
-    console.print(
-        Text(item.branch, style="bold") + Text(f"  {(item.commit or 'no commit')[:12]}  ") + verdict_text(item)
-    )
-    if item.hypothesis:
-        console.print(plain(item.hypothesis))
-    parents = ", ".join(parent[:40] for parent in item.fork_from) or "the baseline"
-    # A round that ended before its idea was kept has neither of the two.
-    known = [f"{name} {value}" for name, value in (("compose", item.compose), ("environment", item.env)) if value]
-    console.print(plain("; ".join([f"forked from {parents}", *known, f"status {item.status}"])))
-    if item.reason:
-        console.print(plain(f"reason: {item.reason}"))
-    if item.renumbered_from:
-        console.print(f"renumbered: it was made as round {item.renumbered_from}, and its commit still says so")
-    for title, text in _sections(item, details):
-        if text:
-            console.print()
-            console.print(Text(title, style="bold"))
-            console.print(plain(text.rstrip("\n")))
-    if item.verdict is None and details.trust:
-        console.print(Text("verdict: ", style="red") + plain(details.trust))
-    for problem in item.problems:
-        console.print(Text("problem: ", style="red") + plain(problem))
-
-
-def _carried_text(metrics: Metrics) -> str:
-    """How much of weights that come from another environment fits this one to the orbit; empty of other weights."""
-    told = metrics.measured.training
-    if told is None or not told.carried_messages:
-        return ""
-    coarser, layer = (int(each or 0) for each in (told.carried_coarser, told.carried_layer))
-    return (
-        f"\nweights of another environment: of {int(told.carried_messages):,} messages, {coarser:,} have the factor of a coarser"
-        f" orbit, and {layer:,} that of their layer"
-    )
-
-
-def _sections(item: RoundRow, details: RoundDetails) -> Iterator[tuple[str, str]]:
-    metrics, analysis, verdict = details.results.metrics, details.results.analysis, details.results.verdict
-    yield "why", details.message
-    yield "change", details.diff or ""
-    yield "conflicts", conflicts_text(details.conflicts, item.fork_from)
-    if metrics:
-        asked = metrics.sent_on, metrics.passes_per_sent_shot
-        row = DevelopmentRow(metrics.figures, metrics.costs, metrics.cut_short, *asked)
-        yield "development shots", f"{metrics_text(metrics)}\n{_costs_text(row)}{_carried_text(metrics)}"
-    if analysis:
-        yield "analysis", f"{analysis.decision}: {analysis.summary}"
-    if verdict:
-        trust = f"\n{details.trust}" if details.trust else ""
-        from autoqec.views.verdict_text import (
-            verdict_lines,  # with all the parts of a verdict, which a log does not print
-        )
-
-        shots = "recorded shots of the holdout" if verdict.is_finite else "shots drawn after the commit"
-        yield f"verdict, on {shots}", verdict_lines(verdict) + trust

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 from autoqec.results.certificate_parts import FaultSets
 from autoqec.results.finite_holdout import FiniteHoldout
+from autoqec.results.reasons import verdict_words
 from autoqec.results.verdict import Verdict
 from autoqec.results.verdict_parts import Ablation, Evidence, Place, Tested
 from autoqec.results.workings import evidence_workings, level_workings
@@ -47,9 +48,7 @@ def print_verdict(verdict: Verdict, *, replay_agrees: bool | None = None) -> Non
 def verdict_lines(verdict: Verdict, *, replay_agrees: bool | None = None) -> str:
     """A verdict as text. It names the parts that do not match the schema."""
     evidence = verdict.evidence
-    attempt = evidence.attempt
-    number, at = (attempt.attempt, f", at level {attempt.alpha_attempt:.2g}") if attempt else (None, "")
-    lines = [f"{verdict.verdict} ({verdict.reason}), attempt {number} of the run{at}, by {evidence.verifier or None}"]
+    lines = [", ".join(filter(None, [verdict_words(verdict.verdict, verdict.reason), attempt_words(evidence)]))]
     for part in _PARTS:
         lines += part(evidence)
     if evidence.target is None and verdict.figures is not None:
@@ -59,18 +58,32 @@ def verdict_lines(verdict: Verdict, *, replay_agrees: bool | None = None) -> str
         read = "read" if verdict.is_finite else "drew"
         agrees = f"{read} the same shots and counted the same" if replay_agrees else "DIFFERS from the verdict noted"
         lines.append(f"replay: {agrees}")
-    return "\n".join([*lines, _ending(evidence)])
+    return "\n".join(filter(None, [*lines, _ending(evidence)]))
+
+
+def attempt_words(evidence: Evidence) -> str:
+    """The number of the attempt, its level, and whose word the verdict is."""
+    attempt = evidence.attempt
+    told = f"attempt {attempt.attempt} of the run, at level {attempt.alpha_attempt:.2g}" if attempt is not None else ""
+    return ", ".join(filter(None, [told, f"by {evidence.verifier}" if evidence.verifier else ""]))
 
 
 def _ending(evidence: Evidence) -> str:
-    attempt = evidence.attempt
-    key, beacon = (attempt.seed_key, f"; beacon {attempt.beacon}" if attempt.beacon else "") if attempt else (None, "")
-    layers = "trusted code, not locked" if evidence.trusted_code else f"sandbox level {evidence.sandbox_level}"
-    parts = ", ".join(f"{name.replace('_', ' ')} {seconds}" for name, seconds in evidence.seconds_by_part.items())
-    return f"{layers}; holdout key {key}{beacon}; took {evidence.seconds} s{': ' + parts if parts else ''}"
+    attempt, parts = evidence.attempt, []
+    if evidence.trusted_code:
+        parts.append("trusted code, not locked")
+    elif evidence.sandbox_level is not None:
+        parts.append(f"sandbox level {evidence.sandbox_level}")
+    if attempt is not None and attempt.seed_key:
+        parts.append(f"holdout key {attempt.seed_key}" + (f"; beacon {attempt.beacon}" if attempt.beacon else ""))
+    if evidence.seconds is not None:
+        by_part = [f"{name.replace('_', ' ')} {seconds}" for name, seconds in evidence.seconds_by_part.items()]
+        parts.append(f"took {evidence.seconds} s{': ' + ', '.join(by_part) if by_part else ''}")
+    return "; ".join(parts)
 
 
-def _cell(evidence: Evidence) -> Iterator[str]:
+def cell_lines(evidence: Evidence) -> Iterator[str]:
+    """The cells that the verdict is about."""
     if evidence.cell is not None:
         labels = [_place(evidence.cell), *(_place(cell.cell) for cell in evidence.cells)]
         yield f"judged at {labels[0] or 'the noise of the file'}" + "".join(f"; and at {each}" for each in labels[1:])
@@ -165,7 +178,8 @@ def _finite(tested: Tested, finite: FiniteHoldout) -> Iterator[str]:
     yield from _rates(tested)
 
 
-def _bound(evidence: Evidence) -> Iterator[str]:
+def bound_lines(evidence: Evidence) -> Iterator[str]:
+    """The bound of the candidate's rate, where the environment has a target."""
     if evidence.ler_candidate_bound is not None:
         bound, target = evidence.ler_candidate_bound, evidence.target_ler
         yield f"LER at most {rate_text(bound, 6)} at the level of the attempt; the target is {target}"
@@ -179,7 +193,8 @@ def _cells(evidence: Evidence) -> Iterator[str]:
             yield from (f"  {line}" for text in _tested(cell.tested) for line in text.split("\n"))
 
 
-def _out_of_time(evidence: Evidence) -> Iterator[str]:
+def out_of_time_lines(evidence: Evidence) -> Iterator[str]:
+    """The test that the limit of time ended."""
     stop = evidence.out_of_time
     if stop is not None:
         where = f"at {stop.cell}" if stop.cell else "at the target"
@@ -187,7 +202,8 @@ def _out_of_time(evidence: Evidence) -> Iterator[str]:
         yield f"out of time: the limit{budget} was reached while the test {where} was undecided, after {stop.shots:,} shots"
 
 
-def _composition(evidence: Evidence) -> Iterator[str]:
+def composition_lines(evidence: Evidence) -> Iterator[str]:
+    """Whether the gains of a composed round's parents add up."""
     compose = evidence.compose
     if compose is None:
         return
@@ -203,7 +219,8 @@ def _composition(evidence: Evidence) -> Iterator[str]:
     )
 
 
-def _share(evidence: Evidence) -> Iterator[str]:
+def share_lines(evidence: Evidence) -> Iterator[str]:
+    """The share of the gap to a stronger decoder."""
     found = evidence.share_of_gap
     if found is None:
         return
@@ -269,7 +286,7 @@ def _ablation(evidence: Evidence) -> Iterator[str]:
         if evidence.checks is not None and evidence.target is not None and evidence.target.strata is not None:
             yield "ablation: not made on shots by strata"
         return
-    yield f"ablation, on {found.shots:,} of the headline shots: {_earners(found)}"
+    yield f"ablation, on {found.shots:,} of the headline shots: {earners_words(found)}"
     for row in found.variants:
         name = _VARIANTS.get(row.name, row.name)
         if row.counted is None:
@@ -283,7 +300,7 @@ def _ablation(evidence: Evidence) -> Iterator[str]:
         )
 
 
-def _earners(found: Ablation) -> str:
+def earners_words(found: Ablation) -> str:
     """Which stages, and whether the ensemble, are shown to earn something: their intervals lie above zero."""
     sure = [row.name for row in found.variants if row.counted is not None and row.counted.earned_ci[0] > 0]
     # A stage's name has no blank; those of the other variants have.
@@ -346,15 +363,15 @@ def _fault(evidence: Evidence) -> Iterator[str]:
 
 #: In the order in which a verdict is read.
 _PARTS: tuple[Callable[[Evidence], Iterator[str]], ...] = (
-    _cell,
+    cell_lines,
     _level,
     _over,
     _target,
-    _bound,
+    bound_lines,
     _cells,
-    _out_of_time,
-    _composition,
-    _share,
+    out_of_time_lines,
+    composition_lines,
+    share_lines,
     _harm,
     _certificate,
     _ablation,

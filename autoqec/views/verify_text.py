@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from autoqec.results.head_to_head import HeadToHead
+from autoqec.results.reasons import reason_words, verdict_words
 from autoqec.results.verdict import Rejudged, Verdict
 from autoqec.views.console import out, plain
 from autoqec.views.figures_text import interval_text, rate_text
@@ -18,7 +19,7 @@ def print_attested(name: str, file: str, *, signed: bool) -> None:
 
 def print_audit(round_name: str, verdict: Verdict, disagreements: Sequence[str]) -> None:
     """The result of an audit: everything follows from the counts, or what does not."""
-    said = f"{round_name}: {verdict.verdict} ({verdict.reason})"
+    said = f"{round_name}: {verdict_words(verdict.verdict, verdict.reason)}"
     if not disagreements:
         out().print(plain(f"{said} follows from its counts: evidence, level, figures, checks and word agree"))
         return
@@ -31,10 +32,8 @@ def print_refuted(row: Rejudged) -> None:
     """The result of a member of the front on new shots, on one line."""
     figures = row.verdict.figures if row.verdict else None
     gain = f", now {rate_text(figures.delta_ler, 6, '+')} {interval_text(figures.gain_interval, 6)}" if figures else ""
-    word = row.verdict.verdict if row.verdict else "not judged"
-    out().print(
-        plain(f"{row.name}: {word} ({row.reason}): ΔLER was {rate_text(row.before, 6, '+')}{gain}"), soft_wrap=True
-    )
+    word = verdict_words(row.verdict.verdict, row.reason) if row.verdict else f"not judged ({reason_words(row.reason)})"
+    out().print(plain(f"{row.name}: {word}: ΔLER was {rate_text(row.before, 6, '+')}{gain}"), soft_wrap=True)
 
 
 def print_head_to_head(found: HeadToHead, second: str) -> None:

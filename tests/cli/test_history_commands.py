@@ -177,8 +177,8 @@ def test_a_front_is_judged_again_and_says_what_became_of_each(weighty, printed, 
     assert (code, out.splitlines()) == (
         1,
         [
-            "r-abcd/1: VERIFIED (better): ΔLER was +0.004000, now +0.004000 [0.003000, 0.005000]",
-            "r-abcd/2: FAILED (not_better): ΔLER was +0.004000",
+            "r-abcd/1: VERIFIED: ΔLER was +0.004000, now +0.004000 [0.003000, 0.005000]",
+            "r-abcd/2: FAILED (not better): ΔLER was +0.004000",
         ],
     )
     words[2] = words[1]

@@ -32,7 +32,8 @@ def recorded(request, tmp_path_factory):
 
 def commands(recorded, folder_name):
     views = VIEWS if folder_name == "recorded" else VIEWS[:5]  # the others say the same of each lab
-    return [*views, *(f"show {name}" for name in recorded[1])]
+    return [*views, *(f"show {name}" for name in recorded[1]), f"show --full {recorded[1][-1]}",
+            f"review {recorded[1][0]}..{recorded[1][-1]}"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

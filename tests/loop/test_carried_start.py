@@ -29,7 +29,7 @@ from autoqec.results.round_results import read_results
 from autoqec.testing import ScriptedAgent, tiny_proposal
 from autoqec.testing.tiny import TINY_ENVIRONMENT
 from autoqec.views.round_json import round_row
-from autoqec.views.tables import RoundDetails, print_round
+from autoqec.views.show_text import RoundDetails, print_round
 
 IGNORE = {"summary": "seen", "decision": "ignore"}
 LARGER = TINY_ENVIRONMENT.replace("name: tiny", "name: larger").replace("rounds: 3", "rounds: 4")
@@ -105,7 +105,7 @@ def test_a_round_starts_from_the_weights_of_a_smaller_one(session, capsys):
     told = capsys.readouterr().out
     assert f"forked from {small}" in told
     assert re.search(
-        r"weights of another environment: of [0-9,]+ messages, [1-9][0-9,]* have the factor of a coarser", told
+        r"weights +of another environment: of [0-9,]+ messages, [1-9][0-9,]* have the factor of a coarser", told
     )
     assert [found.kind for found in check(made.ledger) if found.severity == "error"] == []
 

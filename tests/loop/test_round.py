@@ -48,6 +48,7 @@ from autoqec.results.counts import PairedCounts
 from autoqec.results.head_to_head import head_to_head_words
 from autoqec.results.metrics import parse_metrics
 from autoqec.results.pareto_front import Point
+from autoqec.results.reasons import unverified_words
 from autoqec.results.statistics import log_e_better
 from autoqec.results.verdict_parts import OutOfTime
 from autoqec.sandbox.child import Child
@@ -385,7 +386,7 @@ def test_what_is_ignored_is_not_verified(told):
         "ideate", "code", "train", "score", "analyse", "close",
     ]  # fmt: skip
     (skipped,) = (e for e in events if e["event"] == "skipped")
-    assert (skipped["step"], skipped["why"]) == ("verify", "the Analyst asks for no verification")
+    assert (skipped["step"], skipped["why"]) == ("verify", unverified_words("ignore", record.metrics["delta_ler_ci"]))
     begun = {e["step"]: e for e in events if e["event"] == "step" and e["round"] == 2}
     assert begun["train"]["seconds_at_most"] == made.settings.profile.train_seconds
     assert {step for step, e in begun.items() if "agent" in e} == {"ideate", "code", "analyse"}

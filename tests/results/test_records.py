@@ -44,7 +44,7 @@ from autoqec.results.verdict_parts import (
 )
 from autoqec.results.verification_events import Begun, parse_begun
 from autoqec.testing.sample_notes import metrics_note, verdict_note
-from autoqec.views.figures_text import metrics_text
+from autoqec.views.figures_text import metrics_rows
 from autoqec.views.verdict_text import verdict_lines
 
 COUNTS = PairedCounts(4096, 20, 30, 10)
@@ -191,7 +191,7 @@ def read_all(note):
         standing = entrant("r/1", "c", results.verdict, results.metrics)
         front_of([standing] if standing else [], lambda commits: {})
     if results.metrics is not None:
-        metrics_text(results.metrics)
+        metrics_rows(results.metrics, None)
         assert results.metrics.training is not None
     parse_analysis(note)
     parse_begun(note)

@@ -28,7 +28,7 @@ from autoqec.scoring.plain_answers import PlainAnswers, PlainStore
 from autoqec.scoring.reference_runs import GateCounts, ReferenceRun
 from autoqec.scoring.scored import Scored
 from autoqec.testing import TINY_ENVIRONMENT
-from autoqec.views.figures_text import metrics_text
+from autoqec.views.figures_text import metrics_rows
 
 SHOTS = 4096
 
@@ -245,4 +245,4 @@ def test_metrics_say_what_a_gated_reference_was_run_on():
     again = parse_metrics(note).record
     assert again.measured.gated == {"t": gated}
     assert (again.measured.reference_us, again.measured.neutral_us) == ({"t": 900.0}, 12.5)
-    assert "t ran on the 10.0% of shots" in metrics_text(again)
+    assert "t ran on the 10.0% of shots" in str(metrics_rows(again, None))

@@ -1,5 +1,8 @@
 """Every table fits 60, 80 and 120 columns, whatever is in it: words are cut, columns leave, and no number is cut."""
 
+import re
+from pathlib import Path
+
 import pytest
 from printed_numbers import numbers
 from printed_samples import GATED, ROUND, item, large_comparison, swept
@@ -7,7 +10,6 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from autoqec.agents import ROLES
-from autoqec.cli.main import COMMANDS
 from autoqec.results.agent_comparison import ArmResult, Tried
 from autoqec.results.counts import PairedCounts
 from autoqec.results.figures import Gain
@@ -23,12 +25,14 @@ from autoqec.views.sweep_text import print_sweep
 from autoqec.views.tables import print_front, print_log
 
 CHINESE, COMBINING, CONTROL = "表面符号" * 12, "e\u0301" * 40, "red\x1b[31m\ttab\nline"
+ROOT = Path(__file__).parents[2]
 DIGEST = "0123456789abcdef" * 4
 
 
 def rounds():
     words = ("words 12,345 and 1.5e-3 " * 9, CHINESE, COMBINING, CONTROL)
     found = [item(number, run="r" * 40, hypothesis=text) for number, text in enumerate(words, start=1)]
+    found.append(item(6, run="r" * 40, verdict="SUSPICIOUS", verdict_reason="unsandboxed_custom_code"))
     return [*found, item(5, run="r" * 40, metrics=GATED, holdout=GATED, verdict="SUSPICIOUS", hypothesis=None)]
 
 
@@ -122,10 +126,19 @@ TABLES = {
     "sweep": lambda: print_sweep(swept(decoders=("mwpm", "osd:method=osd_cs,order=10", ROUND), rounds=(3, 5))),
 }
 
-#: Commands whose tables `test_terminal_widths` prints from recorded labs; and those that print sentences, not tables.
-OF_LABS = {"show", "diagnose", "fsck", "doctor", "compare"}
-SENTENCES = {"init", "round", "resume", "compose", "verify", "archive", "push", "pull", "bundle", "export", "trust",
-             "report", "review", "publish", "plot", "drop", "completion", "status"}  # fmt: skip
+#: The modules that print tables: here, from recorded labs by `test_terminal_widths`, or, of the guide, by `test_init`.
+TESTED = {
+    *(
+        "agents_text",
+        "comparison_text",
+        "decoders_text",
+        "dry_run_text",
+        "fitted_table",
+        "guide_text",
+        "installed_text",
+    ),
+    *("show_text", "sweep_text", "tables", "terminal_blocks"),
+}
 
 
 def printed(table, width, monkeypatch, capsys):
@@ -159,9 +172,12 @@ def test_a_comparison_of_decoders_fits_too(monkeypatch, capsys):
         assert numbers(outs[width]) <= numbers(outs[4000])
 
 
-def test_every_command_is_tested_here_or_prints_no_table():
-    tested = {name.split()[0] for name in TABLES} | OF_LABS
-    assert set(COMMANDS) - tested - SENTENCES == set(), "add the command's table to TABLES, or its name to SENTENCES"
+def test_every_table_goes_by_this_rule_and_is_tested_here():
+    """If this fails: print the new table in TABLES, and add its module to TESTED."""
+    sources = {path: path.read_text() for path in (ROOT / "autoqec").rglob("*.py")}
+    assert [path.name for path, text in sources.items() if "rich.table" in text] == []
+    made = {path.stem for path, text in sources.items() if re.search(r"\b(print_table|table_lines)\(", text)}
+    assert made == TESTED
 
 
 def test_columns_leave_in_their_order_and_words_are_cut_before():

@@ -4,8 +4,11 @@ import pytest
 from printed_samples import FIGURES, GATED, item
 from rich.cells import cell_len
 
-from autoqec.views.figures_text import interval_text, rate_text
+from autoqec.results.reasons import REASONS, reason_words, verdict_words
+from autoqec.results.reference_ratio import ReferenceRatio
+from autoqec.views.figures_text import interval_text, rate_text, reference_text
 from autoqec.views.front_json import empty_front
+from autoqec.views.log_graph import print_graph
 from autoqec.views.tables import print_front, print_log, print_outcome
 from autoqec.views.wanted_rounds import Wanted
 
@@ -56,10 +59,51 @@ def test_a_failed_round_shows_how_it_failed(monkeypatch, capsys):
 
 def test_a_round_without_a_verdict_says_why_it_has_none(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")
-    print_outcome(item(1, verdict=None, holdout=None, analysis="No gain is seen."))
+    unsure = FIGURES | {"delta_ler_ci": [-0.0001, 0.0049]}
+    for metrics, decision, why in (
+        (unsure, "ignore", "the Analyst saw no sure gain"),
+        (FIGURES, "ignore", "the Analyst asked for no verification"),
+        (FIGURES, None, "the Analyst was not asked"),
+    ):
+        found = item(1, verdict=None, holdout=None, metrics=metrics, decision=decision, analysis="No gain is seen.")
+        print_outcome(found)
+        out = capsys.readouterr().out
+        assert out.splitlines()[0].endswith("  not verified")
+        assert f"  not verified: {why}: No gain is seen.\n" in out
+        assert "\n  why, and what to do: autoqec diagnose surface-d5-depol-iyfh/1\n" in out
+        print_log([found])
+        assert "not verified" in capsys.readouterr().out
     print_outcome(item(2, analysis="A gain."))
+    assert "Analyst" not in (out := capsys.readouterr().out)
+    assert "what to do" not in out
+
+
+@pytest.mark.parametrize("reason", [name for name, each in REASONS.items() if each.word != "VERIFIED"])
+def test_every_word_has_its_reason_in_all_views(reason, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "120")
+    known = REASONS[reason]
+    found = item(1, verdict=known.word, verdict_reason=reason)
+    words = verdict_words(known.word, reason)
+    assert words == f"{known.word} ({reason_words(reason)})"
+    assert "_" not in words
+    for show in (print_outcome, lambda row: print_log([row]), lambda row: print_graph([row])):
+        show(found)
+        assert words in capsys.readouterr().out
+    print_outcome(found)
+    assert f"  {known.says}\n" in " ".join(capsys.readouterr().out.split("\n    ")) + "\n"
+
+
+def test_the_ratio_to_the_best_reference_is_said_with_its_interval_and_level(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "120")
+    row = item(1, holdout=FIGURES | {"references": {"strong": 0.0125, "weak": 0.02}})
+    print_outcome(row, ReferenceRatio("strong", 0.0125, 200704, 0.796, (0.75, 0.845)))
     out = capsys.readouterr().out
-    assert out.count("the Analyst says") == out.count("no verdict; the Analyst says: No gain is seen.") == 1
+    assert "  strong 0.01250, weak 0.02000; ratio to strong 0.796 [0.750, 0.845] (95 %) on the same shots\n" in out
+    assert "(95 %) over 200,704 shots drawn after the commit" in " ".join(out.split())
+    assert reference_text(ReferenceRatio("weighted", 0.0125, 200704, 0.796, None)) == (
+        "ratio to weighted 0.796, without an interval, on the same shots"
+    )
+    assert reference_text(ReferenceRatio("sure", 0.0, 1000, None, None)) == "sure failed none of these 1,000 shots"
 
 
 def test_words_of_others_do_not_drive_the_terminal(monkeypatch, capsys):

@@ -105,6 +105,23 @@ def _addresses(ledger: Ledger, name: str) -> list[str]:
     return [str(value) for key in ("url", "pushurl") for value in config.get_multivar(f"remote.{name}.{key}")]
 
 
+def remote_address(ledger: Ledger, name: str) -> str:
+    """The address that a push to a remote goes to.
+
+    Args:
+        ledger: The lab.
+        name: A configured remote's name, a URL or a path.
+
+    Raises:
+        NotFoundError, UsageError: As `find_remote`.
+    """
+    remote = find_remote(ledger, name)
+    if remote.address not in {str(known) for known in ledger.repo.remotes.names()}:
+        return remote.address
+    # With `url.<base>.insteadOf`, as a push uses it.
+    return run_git(ledger, "remote", "get-url", "--push", remote.address).stdout.strip()
+
+
 def bundle_remotes(ledger: Ledger) -> list[str]:
     """Return the configured remotes that are git bundles on this machine, such as `git clone run.bundle` creates."""
     return [str(remote.name) for remote in ledger.repo.remotes if remote.url and is_bundle(remote.url)]

@@ -15,6 +15,12 @@ from markupsafe import Markup
 from autoqec.reporting.pages.page_colours import LIGHT, on_dark
 
 SVG = "http://www.w3.org/2000/svg"
+#: The attribute of a mark that says which round it is about.
+ROUND = "data-round"
+
+#: More marks than that, and each would make a page larger by its words.
+MOST_TITLES = 600
+
 _XLINK = "{http://www.w3.org/1999/xlink}href"
 
 #: What a chart consists of. Anything else of an SVG, such as a script, an image or a link, is not for a page.
@@ -23,7 +29,7 @@ _ELEMENTS = frozenset(
 )  # fmt: skip
 _ATTRIBUTES = frozenset(
     ("id", "class", "d", "x", "y", "x1", "x2", "y1", "y2", "cx", "cy", "r", "width", "height", "points", "transform", "viewBox",
-     "clip-path", "style", "fill", "stroke")
+     ROUND, "clip-path", "style", "fill", "stroke")
 )  # fmt: skip
 
 #: Declarations of matplotlib's `style` attributes that a page keeps; `font` is taken apart.
@@ -39,7 +45,7 @@ _URL = re.compile(r"url\(#([\w.:-]+)\)")
 _LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}(?:e-?\d+)?")
 
 #: Pixels of a point, and how far a chart is shrunk and stretched to the width of its place.
-_PIXELS, _NARROWEST, _WIDEST = 96 / 72, 0.8, 1.3
+_PIXELS, _NARROWEST, _WIDEST = 96 / 72, 0.8, 1.1
 
 
 class ChartSheet:
@@ -51,6 +57,8 @@ class ChartSheet:
     def inline(self, svg: str, prefix: str, titles: Mapping[str, str] | None = None) -> Markup:
         """A chart as an element of a page.
 
+        In a chart with many marks, those that are about a round lose their titles: script takes the words from the round's row.
+
         Args:
             svg: What matplotlib wrote, in the style of `line_styles.plot_style`.
             prefix: What all ids of the chart begin with, such as `front-1-`; another one for each chart.
@@ -60,6 +68,8 @@ class ChartSheet:
             ValueError: The SVG has what no chart has.
         """
         root = ElementTree.fromstring(svg)  # noqa: S314 - matplotlib wrote it
+        if sum(1 for _ in root.iter(f"{{{SVG}}}title")) > MOST_TITLES:
+            _untitle(root)
         drawn = self._copied(root, prefix, titles or {})
         for name in ("width", "height", "id"):
             drawn.attrib.pop(name, None)
@@ -110,7 +120,7 @@ class ChartSheet:
                 if found:
                     yield "class", found
             elif name in _ATTRIBUTES:
-                yield name, _LONG_NUMBER.sub(lambda match: f"{float(match[0]):.2f}".rstrip("0").rstrip("."), value)
+                yield name, _LONG_NUMBER.sub(_rounded, " ".join(value.split()))
 
     def _width_class(self, box: str) -> str:
         """A class that keeps the chart between two widths, so that its letters can be read and are not huge."""
@@ -126,6 +136,17 @@ class ChartSheet:
 
     def _class_of_rule(self, rule: str) -> str:
         return self._classes.setdefault(rule, f"k{len(self._classes)}")
+
+
+def _rounded(match: re.Match[str]) -> str:
+    """A number to a hundredth of a point, which is more than anybody sees."""
+    return f"{float(match[0]):.2f}".rstrip("0").rstrip(".")
+
+
+def _untitle(root: ElementTree.Element) -> None:
+    for mark in root.iter():
+        for title in mark.findall(f"{{{SVG}}}title") if mark.get(ROUND) else ():
+            mark.remove(title)
 
 
 def _dropped(element: ElementTree.Element) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from autoqec.reporting.page_blocks import flat
 from autoqec.views.console import visible
 
 _PACKAGE = "autoqec.reporting"
@@ -49,9 +50,27 @@ def shown(value: Any) -> Any:
     return value
 
 
+def mark(line: str) -> str:
+    """What a line of a diff is: `added`, `removed`, `place` or nothing."""
+    if line.startswith(("+++", "---", "@@")):
+        return "place"
+    return {"+": "added", "-": "removed"}.get(line[:1], "")
+
+
+def href(target: str) -> str:
+    """The target of a link in a page: a section of it.
+
+    Raises:
+        ValueError: It leads elsewhere.
+    """
+    if not target.startswith("#"):
+        raise ValueError(f"a page links to its own sections, and not to {target[:80]!r}")
+    return target
+
+
 @cache
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=PackageLoader(_PACKAGE),
         autoescape=True,
         undefined=StrictUndefined,
@@ -60,6 +79,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters |= {"flat": flat, "href": href, "kind": lambda part: type(part).__name__, "mark": mark}
+    return environment
 
 
 def _own_text(name: str) -> str:
