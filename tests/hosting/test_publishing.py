@@ -81,7 +81,7 @@ def test_pages_are_rebuilt_with_a_commit_only_if_something_changed(hosted, lab, 
 @pytest.mark.usefixtures("real_report")
 def test_every_clone_writes_the_same_pages(lab, tmp_path, capsys, monkeypatch):
     published(capsys)
-    assert show(lab, "index.html").startswith("<!doctype html>")
+    assert show(lab, "index.html").startswith("<!DOCTYPE html>")
     shutil.copytree(lab, tmp_path / "of another name")
     git(tmp_path / "of another name", "branch", "-D", "autoqec-log")
     monkeypatch.chdir(tmp_path / "of another name")

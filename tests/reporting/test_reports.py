@@ -156,7 +156,11 @@ def test_odd_numbers_and_names_in_notes_stop_no_report(tmp_path):
     ledger = make_tiny_lab(tmp_path / "lab")
     run = record_run(ledger, "tiny-abcd")
     told = figures(delta_ler=0.006, delta_ler_ci=[0.0059, 0.0061], flops_per_shot=2000, params=20)
-    odd = {"train_seconds": 1e308, "score_seconds": -5.0, "references": {"sinter:a.b:C": 0.012, "0.x": 0.013}}
+    odd = {
+        "train_seconds": 1e308,
+        "score_seconds": -5.0,
+        "references": {"sinter:a.b:C": 2409 / 200_704, "0.x": 2600 / 200_704},
+    }
     verdict = {"verdict": "VERIFIED", "reason": "better", **told, **odd, "seconds": 1e308}
     for number in (1, 2):
         files = {"output.yaml": b"mode: weights\n", "x.yaml": f"n: {number}\n".encode()}
