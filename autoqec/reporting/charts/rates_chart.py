@@ -119,7 +119,7 @@ def _drawn(title: str, rows: Sequence[RateRow], by_name: dict[str, ChartedRound]
     axes.set_xscale("log")
     axes.set_yscale("log")
     rates = sorted({row.p for row in rows})
-    margin = max(rates[-1] / rates[0], 1.2) ** 0.08
+    margin = max((rates[-1] / rates[0]) ** 0.08, 1.06)
     axes.set_xlim(rates[0] / margin, rates[-1] * margin)
     ends = [end for row in rows for end in _ends(row)]
     axes.set_ylim(min(ends) / 1.25, max(ends) * 1.25)
@@ -142,7 +142,7 @@ def _drawn(title: str, rows: Sequence[RateRow], by_name: dict[str, ChartedRound]
         style = {name: look[name] for name in ("color", "linestyle", "marker")}
         style |= {"markerfacecolor": look["face"], "markersize": 5.5}
         entries.append(("plain decoding" if decoder == "plain" else words, style))
-    drawing.legend(entries, columns=4)
+    drawing.legend(entries)
     return drawing
 
 
