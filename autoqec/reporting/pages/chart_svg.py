@@ -47,7 +47,7 @@ _NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}(?:e-?\d+)?")
 
 #: Pixels of a point, and how far a chart is shrunk and stretched to the width of its place.
-_PIXELS, _NARROWEST, _WIDEST = 96 / 72, 0.8, 1.1
+_PIXELS, _NARROWEST, _WIDEST = 96 / 72, 0.8, 1.35
 
 
 class ChartSheet:
