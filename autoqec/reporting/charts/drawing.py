@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 WIDE = 8.3
 
 #: Colours of words and marks, of what is less important, and of lines behind all.
-INK, SOFT, FAINT, PAPER = "#111111", "#666666", "#b0b0b0", "#ffffff"
+INK, SOFT, FAINT, PAPER = "#111111", "#666666", "#919191", "#ffffff"
 
 #: From this many marks of a kind on, those that would cover each other are drawn once, and little is said of each.
 MANY = 500
