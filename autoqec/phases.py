@@ -43,6 +43,7 @@ class Phase:
         done: How much is done.
         made: What the rate counts, where that is not what is `done`: shots of training steps.
         note: More in words, such as a loss.
+        outcome: What is said of it when another phase begins.
     """
 
     title: str
@@ -54,6 +55,7 @@ class Phase:
     done: int = 0
     made: int | None = None
     note: str = ""
+    outcome: str = "done"
     _from: tuple[float, int, int] | None = field(default=None, repr=False)
     _at: float = field(default=0.0, repr=False)
 

@@ -28,7 +28,7 @@ _TITLES = {
     "verify": ("starting the verifier", "starting the verifier"),
 }
 
-_SCREEN = "screen after a tenth of the training"
+_SCREEN, _AFTER_SCREEN = "screen after a tenth of the training", "training after its screen"
 
 
 class RoundPhases:
@@ -95,7 +95,8 @@ class RoundPhases:
             phase.note = f"{event.get('tokens', 0):,} tokens"
 
     def _train(self, event: TrainingGoesOn) -> None:
-        phase = self._now(_TRAINING, self._training_left)
+        title = _TRAINING if self._training_left is None else _AFTER_SCREEN
+        phase = self._now(title, self._training_left)
         phase.unit = "steps"
         cut = f", cut from {event['planned']:,} steps to fit the time" if event["steps"] < event["planned"] else ""
         phase.advance(
@@ -106,6 +107,7 @@ class RoundPhases:
         """A screen's time is not the training's: its limit waits meanwhile."""
         held = self.phase
         if held is not None and held.title == _TRAINING and held.seconds_at_most is not None:
+            held.outcome = "a tenth done"
             self._training_left = held.began + held.seconds_at_most - self._clock()
         self._now(_SCREEN).advance(self._clock(), event["shots"], event["total"])
 

@@ -30,6 +30,7 @@ COMMANDS = {
     "init": "Make a lab of a git repository, or a new one.",
     "round": "Run research rounds: propose, train, score, verify.",
     "resume": "Finish interrupted rounds.",
+    "status": "Show open rounds: running, waiting or interrupted.",
     "agents": "List agents, compare them, or reply in their place.",
     "compose": "Merge rounds into a new one, and score it beside them.",
     "log": "List rounds with their results.",

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from autoqec.reporting.lab_diagnoses import Diagnoses
     from autoqec.reporting.recorded_lab import RecordedLab
 
+#: A page with more bytes than that opens slowly.
+_LARGE = 10_000_000
+
 
 @click.command()
 @click.argument("run", required=False)
@@ -67,6 +70,10 @@ def command(run: str | None, env: str | None, file: Path | None, form: str | Non
         return 0
     data = text.encode("utf-8", "replace")
     write_file(file, data)
+    if form == "html" and len(data) > _LARGE:
+        say(
+            f"the page has more than {_LARGE / 1e6:g} MB and may open slowly: a report of one RUN, or with --env, is smaller"
+        )
     say(f"{file}: a report of {counted(len(lab.rounds), 'round')}, {len(data) / 1000:,.0f} kB")
     return 0
 

@@ -91,6 +91,7 @@ def command(
     from autoqec.loop.preflight import begin_run
     from autoqec.loop.session import make_agent, open_run
     from autoqec.plugins import load_plugins
+    from autoqec.views.status_text import say_open_rounds
     from autoqec.whole_files import require_place
 
     require_plugins(settings, registry := load_plugins())
@@ -117,6 +118,8 @@ def command(
             for role in () if tape else ROLES:
                 make_agent(session, role, settings[role])  # refuses wrong options
             return _dry(session, rounds, as_json)
+        if not quiet:
+            say_open_rounds(ledger, run.name)
         begin_run(session, fresh=fresh or tape is not None, seed=seed, carried_alone=origin is not None and rounds == 1)
         session.recorder = Recorder(Path(record), run_head(session.run)) if record else None
         return _rounds(session, min(rounds, tape.rounds) if tape else rounds, origin, untrained, as_json=as_json)

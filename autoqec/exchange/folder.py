@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -67,12 +69,11 @@ def decoders():
 '''
 
 _README = """\
-# {name}
+{front}# {name}
 
-{story}
-
-The neural predecoder of round `{name}` (commit `{commit}`, verdict {verdict}), followed by the classical decoder `{decoder}`.
-It decodes this circuit at this noise only; for any other error model it raises an error.
+The neural predecoder of round `{name}` (commit `{commit}`, verdict {verdict}), followed by the classical decoder `{decoder}`,
+found for the environment `{environment}`. It decodes this circuit at this noise only; for any other error model it raises an
+error.
 
 | file | |
 |---|---|
@@ -82,7 +83,7 @@ It decodes this circuit at this noise only; for any other error model it raises 
 | `circuit.stim`, `model.dem` | the compiled environment (no circuit if the environment has none) |
 | `predecoder.py` | loads the predecoder |
 | `predecoder.onnx` | one pass alone (with `--onnx`): {detectors} detectors → {mechanisms} log-likelihood ratios, float32 |
-| `{manifest}` | the same information in JSON, with digests |
+{more}| `{manifest}` | the same information in JSON, with digests |
 
 ```sh
 pip install autoqec=={version}
@@ -101,10 +102,37 @@ syndromes, flips, _ = model.compile_sampler().sample(1000)
 wrong = (decoder().decode(syndromes) != flips).any(axis=1)
 print(wrong.mean())
 ```
-"""
+{sections}"""
 
 
-def write_folder(package: Package, registry: Registry, folder: Path, *, onnx: bool = False) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Card:
+    """What a model card adds to an exported folder.
+
+    Attributes:
+        front_matter: The beginning of the README, in which hosts of models look for facts.
+        sections: Markdown at its end.
+        files: Further files by name.
+    """
+
+    front_matter: str
+    sections: str
+    files: Mapping[str, bytes]
+
+
+#: What a card's files say.
+_SAYS = {"CITATION.cff": "how to cite it"}
+
+#: Makes a card, given the SHA-256 of each file of the folder.
+CardWriter = Callable[[Mapping[str, str]], Card]
+
+#: A folder's README without a card.
+_NO_CARD = Card("", "", {})
+
+
+def write_folder(
+    package: Package, registry: Registry, folder: Path, *, onnx: bool = False, card: CardWriter | None = None
+) -> dict[str, Any]:
     """Write a round as a folder.
 
     Args:
@@ -112,6 +140,7 @@ def write_folder(package: Package, registry: Registry, folder: Path, *, onnx: bo
         registry: Installed plugins.
         folder: A folder that does not exist, or is empty.
         onnx: Also write `predecoder.onnx`.
+        card: Makes a model card of the README, and adds files.
 
     Returns:
         The manifest.
@@ -134,22 +163,27 @@ def write_folder(package: Package, registry: Registry, folder: Path, *, onnx: bo
     if problem.circuit is not None:
         files["circuit.stim"] = f"{problem.circuit}\n".encode()
     files["predecoder.py"] = _LOADER.format(module="predecoder", name=f"autoqec:{package.name}").encode()
+    if onnx:
+        from autoqec.exchange.onnx import onnx_model
+
+        files["predecoder.onnx"] = onnx_model(deployed)
+    about = card({path: sha256(data).hexdigest() for path, data in files.items()}) if card else _NO_CARD
+    files |= about.files
     files["README.md"] = _README.format(
+        front=about.front_matter,
+        sections=f"\n{about.sections}" if about.sections else "",
+        more="".join(f"| `{name}` | {_SAYS.get(name, 'the licence')} |\n" for name in about.files),
         name=package.name,
-        story=environment.story or environment.name,
+        environment=environment.name,
         commit=package.commit[:10],
         verdict=package.verdict or "none",
-        decoder=environment.decoder.label,
+        decoder="".join(each for each in environment.decoder.label if each.isprintable() and each != "`"),
         weights=WEIGHTS_FILE,
         detectors=problem.num_detectors,
         mechanisms=len(problem.mechanisms),
         manifest=MANIFEST,
         version=__version__,
     ).encode()
-    if onnx:
-        from autoqec.exchange.onnx import onnx_model
-
-        files["predecoder.onnx"] = onnx_model(deployed)
     manifest = {
         "schema": _SCHEMA,
         **package.metadata(),

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     )
     from autoqec.history.rounds.round_commits import (
         CANDIDATE_DIR,
+        author_of,
         branch_name,
         commit_round,
         find_round,
@@ -116,6 +117,7 @@ __all__ = [
     "archive_run",
     "attach",
     "attached_numbers",
+    "author_of",
     "branch_name",
     "build_message",
     "candidate_diff",
@@ -237,6 +239,7 @@ __getattr__ = lazy_names(
         ),
         "rounds.round_commits": (
             "CANDIDATE_DIR",
+            "author_of",
             "branch_name",
             "commit_round",
             "find_round",

@@ -11,8 +11,10 @@ from autoqec.agents.tape import Recorder, Tape
 from autoqec.compiled_once import compiling_told
 from autoqec.config import Settings
 from autoqec.history import Ledger, Run
+from autoqec.loop.progress_writer import ProgressWriter
 from autoqec.loop.session import Report, Session
 from autoqec.plugins import Registry
+from autoqec.round_events import RoundEvent
 
 
 @contextmanager
@@ -28,9 +30,18 @@ def opened_session(
 ) -> Iterator[Session]:
     """Make a session whose time limit starts now; see `Session` for the arguments."""
     deadline = time.monotonic() + settings["max_wall"] if settings["max_wall"] else None
-    session = Session(ledger, registry, settings, run, report, recorder=recorder, tape=tape, deadline=deadline)
-    with compiling_told(lambda what, seconds: session.event("compiling", what=what, seconds=seconds)):
-        yield session
+    writer = ProgressWriter(ledger)
+
+    def both(event: RoundEvent) -> None:
+        writer.event(event)
+        report(event)
+
+    session = Session(ledger, registry, settings, run, both, recorder=recorder, tape=tape, deadline=deadline)
+    try:
+        with compiling_told(lambda what, seconds: session.event("compiling", what=what, seconds=seconds)):
+            yield session
+    finally:
+        writer.close()
 
 
 def require_plugins(settings: Settings, registry: Registry) -> None:

@@ -62,7 +62,7 @@ def require_ready(session: Session, agents: Mapping[Role, str]) -> None:
 def begin_run(session: Session, *, fresh: bool = False, seed: int | None = None, carried_alone: bool = False) -> None:
     """Record the session's run if it is new, once all is there that its rounds need.
 
-    If another process has started a run of that name meanwhile, the session goes on with that one.
+    If another process has started a run of that name meanwhile, the session continues that one.
 
     Args:
         session: Where.

@@ -38,14 +38,14 @@ _BEGINNING = re.compile(r"^(?:[-+=:/]|\d+(?=[.)]))")
 
 #: What hosts look for in rendered text: mentions, references, labels, milestones, epics, emoji, addresses with a scheme; and wiki
 #: pages, tables of contents and other references in brackets.
-_REFERENCE = re.compile(r"""([@#!~%&:])(?=[\w"'/+-])|(\[)(?=[A-Za-z_\[])""")
+_REFERENCE = re.compile(r"""@(?=\S)|[#!~%&:](?=[\w"'/+-])|\[(?=[A-Za-z_\[])""")
 
 #: Addresses without a scheme, and references that begin with letters: `www.`, `GH-1`, `PROJ-1`.
-_ADDRESS = re.compile(r"(?i)\b(www)(?=\.)")
-_TICKET = re.compile(r"\b([A-Za-z][A-Za-z0-9_]*-)(?=\d)")
+_ADDRESS = re.compile(r"(?i)www(?=\.)")
+_TICKET = re.compile(r"(?<![A-Za-z0-9])[A-Za-z][A-Za-z0-9_]*-(?=\d)")
 
 #: A word of hexadecimal digits, which hosts link to the commit of that name, if there is one.
-_COMMIT = re.compile(r"\b(?=[0-9]*[a-f])[0-9a-f]{7,64}\b")
+_COMMIT = re.compile(r"(?<![A-Za-z0-9])(?=[0-9]*[a-f])[0-9a-f]{7,64}(?![A-Za-z0-9])")
 
 _LANGUAGE = re.compile(r"[a-z]*")
 
@@ -74,6 +74,7 @@ def inline(text: str, *, begins: bool = True) -> str:
 def _without_references(text: str) -> str:
     """One line of text in which a host finds no mention, reference or address."""
     told = " ".join(_visible(text).split()).replace("$", f"{JOINER}${JOINER}")
+    told = re.sub(r"(?<=\S)@", f"{JOINER}@", told)  # nor an address of mail
     told = _COMMIT.sub(lambda found: JOINER.join(re.findall(".{1,6}", found[0])), told)
     for pattern in (_ADDRESS, _TICKET, _REFERENCE):
         told = pattern.sub(rf"\g<0>{JOINER}", told)

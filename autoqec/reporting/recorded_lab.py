@@ -42,6 +42,9 @@ _DIGITS = 10
 #: The name of the environment of rounds of which no record says it.
 _UNKNOWN = "unknown"
 
+#: Three hundred years in seconds: no note of a round says more, nor of dollars.
+_MOST = 1e10
+
 #: The name and identity of an environment.
 _Place = tuple[str, str | None]
 
@@ -296,8 +299,11 @@ def _environments(
     for (name, identity), shown in sorted(rounds.items(), key=lambda item: (item[0][0], item[0][1] or "")):
         own = {each.row.run for each in shown}
         lines_here = [each for each in lines if each.run in own]
-        front, damage = _front(ledger, lines_here, name, {each.name for each in shown})
-        best, steps = climbs.last.get((name, identity)), {each.name: climbs.by_round.get(each.name) for each in shown}
+        names = {each.name for each in shown}
+        front, damage = _front(ledger, lines_here, name, names)
+        best = climbs.last.get((name, identity))
+        best = best if best is not None and best.round in names else None
+        steps = {each.name: climbs.by_round.get(each.name) for each in shown}
         files = next((run.env_files for run in runs if run.env_id == identity), {})
         found = tuple(shown), front, best, steps, (*damage, *left_out(lines_here, name)), files
         yield RecordedEnvironment(name, identity, *found)
@@ -322,13 +328,18 @@ def _spent(found: RecordedRound) -> Spending:
     return Spending(
         seconds=took or 0.0,
         untimed=int(took is None),
-        train_seconds=float(metrics.costs.train_seconds) if metrics else 0.0,
-        score_seconds=float(metrics.costs.score_seconds) if metrics else 0.0,
-        verify_seconds=float(verdict.evidence.seconds or 0.0) if verdict else 0.0,
-        agent_seconds=float(sum(call.seconds for call in calls)),
+        train_seconds=_possible(metrics.costs.train_seconds if metrics else None),
+        score_seconds=_possible(metrics.costs.score_seconds if metrics else None),
+        verify_seconds=_possible(verdict.evidence.seconds if verdict else None),
+        agent_seconds=sum(_possible(call.seconds) for call in calls),
         calls=len(calls),
         tokens=sum(call.tokens for call in calls),
-        cost=float(sum(price for price in prices if price is not None)),
+        cost=sum(_possible(price) for price in prices),
         unpriced=prices.count(None),
         unread=int(isinstance(found.calls, str)),
     )
+
+
+def _possible(told: float | None) -> float:
+    """Seconds or dollars that a note says, if they can be; anybody can write a note, and sums must stay numbers."""
+    return float(told) if told is not None and 0 <= told <= _MOST else 0.0

@@ -17,8 +17,8 @@ from autoqec.results.verdict_parts import ExactRate
 from autoqec.views.figures_text import rate_text, ratio_text
 from autoqec.views.tables import count_text
 
-#: The object of the record that has what is the same for all: the level of intervals.
-_ALL = "all"
+#: The object of the record that has what is the same for all: the level of intervals. No round and no environment has this name.
+_ALL = ""
 
 #: How rounds came out, in words.
 OUTCOME_WORDS: Mapping[Outcome, str] = {
@@ -35,13 +35,18 @@ OUTCOME_WORDS: Mapping[Outcome, str] = {
 
 def three_sentences(environment: RecordedEnvironment) -> tuple[Sentence, Sentence, Sentence]:
     """What was sought and what was found on an environment: who looked, the best round, and how it compares."""
-    found, key = environment.found, environment.key
+    found, key = environment.found, _about(environment)
     return _sought(found, environment.name, key), _best(found, environment, key), _compared(found, key)
+
+
+def _about(environment: RecordedEnvironment) -> str:
+    """The object that figures of an environment are of; no round has a blank in its name."""
+    return f"environment {environment.key}"
 
 
 def spent_sentence(environment: RecordedEnvironment) -> Sentence:
     """What the rounds on an environment took."""
-    found, key = environment.found.spent, environment.key
+    found, key = environment.found.spent, _about(environment)
 
     def whole(name: str) -> Quoted:
         return Quoted(f"{getattr(found, name):,.0f}", key, f"spent.{name}")
@@ -164,12 +169,13 @@ def _closed(share: GapShare) -> tuple[Part, ...]:
 
 def _reference(reference: tuple[str, ExactRate], best: str) -> tuple[Part, ...]:
     label, rate = reference
-    field = f"references.{label}"
     return (
-        "On the same shots the strongest reference, ", Named(label), ", has ",
-        Quoted(rate_text(rate.ler, 5), best, f"holdout.{field}"),
-        *(within(best, f"{field}.ler_ci", rate.ler_ci, 5) if rate.ler_ci[0] < rate.ler_ci[1] else ()),
-    )  # fmt: skip
+        "On the same shots the strongest reference, ",
+        Named(label),
+        ", has ",
+        Quoted(rate_text(rate.ler, 5), best, "reference.ler"),
+        *(within(best, "reference.ler_ci", rate.ler_ci, 5) if rate.ler_ci[0] < rate.ler_ci[1] else ()),
+    )
 
 
 def share_sentence(found: RecordedRound) -> Sentence | None:
@@ -203,7 +209,7 @@ def costs_sentence(found: RecordedRound) -> Sentence | None:
     parts += [" and ", Quoted(f"{took:.3g}", name, field), " µs per shot, "]
     parts += [_count(costs.params, name, "costs.params", "parameter")]
     if holdout is not None and holdout.bytes is not None:
-        parts += [", ", _count(int(holdout.bytes), name, "holdout.bytes", "byte"), " of files and weights"]
+        parts += [", ", _count(round(holdout.bytes), name, "holdout.bytes", "byte"), " of files and weights"]
     return sentence(*parts, ".")
 
 
@@ -267,7 +273,7 @@ def facts_of(environment: RecordedEnvironment) -> dict[str, JsonObject]:
     }
     named = {about for told in three_sentences(environment) for about in (part.about for part in told.quoted)}
     rounds = {name: _round_facts(environment.by_name[name]) for name in named if name in environment.by_name}
-    return {_ALL: {"level": 0.95}, environment.key: about, **rounds}
+    return {_ALL: {"level": 0.95}, _about(environment): about, **rounds}
 
 
 def facts_of_round(found: RecordedRound) -> dict[str, JsonObject]:
@@ -279,8 +285,6 @@ def _round_facts(found: RecordedRound) -> JsonObject:
     """A round's JSON object and its verdict note, with the intervals that follow from its counts."""
     row = found.row.to_json()
     metrics, holdout = row["metrics"] or {}, row["holdout"] or {}
-    target = next((each for each in found.rates if each.source == "target"), None)
-    references = {label: {"ler_ci": rate.ler_ci} for label, rate in (target.references if target else {}).items()}
     counted = {
         name: int(holdout[name]) if holdout.get(name) is not None else metrics.get(name)
         for name in ("flops_per_shot", "params")
@@ -289,10 +293,20 @@ def _round_facts(found: RecordedRound) -> JsonObject:
         "best": row["holdout"] or row["metrics"],
         "costs": counted,
         "note": found.record.verdict or {},
-        "references": references,
+        "reference": _strongest(found, holdout),
         "share_of_gap": found.share.to_json() if found.share else None,
         "spent": found.spent.to_json(),
     }
+
+
+def _strongest(found: RecordedRound, holdout: JsonObject) -> JsonObject | None:
+    """The reference that fails least, by the round's JSON object, with the interval that its counts give."""
+    rates = {name: ler for name, ler in (holdout.get("references") or {}).items() if 0 <= ler <= 1}
+    target = next((each for each in found.rates if each.source == "target"), None)
+    if not rates or target is None:
+        return None
+    name = min(rates, key=lambda each: (rates[each], each))
+    return {"ler": rates[name], "ler_ci": target.references[name].ler_ci if name in target.references else None}
 
 
 def founded(told: Sentence, record: Mapping[str, JsonObject]) -> Sentence:

@@ -88,7 +88,7 @@ def round_blocks(
     blocks += _section(below, "Figures", figure_blocks(found))
     blocks += _section(below, "Verdict", verdict_blocks(found, formulas=room.formulas))
     blocks += _section(below, "Checks", check_blocks(found.results))
-    blocks += _section(below, "The agents' words", word_blocks(found, room.words))
+    blocks += _section(below, "The agents' words", [*word_blocks(found, room.words), *reply_blocks(found, room.words)])
     blocks += _section(below, "Diagnosis", diagnosis_blocks(findings))
     blocks += _section(below, "Problems of the record", problem_blocks(found))
     return blocks
@@ -299,6 +299,28 @@ def word_blocks(found: RecordedRound, limit: int = _WORDS) -> list[Block]:
         blocks += [Paragraph(f"The Analyst says {analysis.decision}:"), Quote(cut(f"{analysis.summary}{seed}", limit))]
     if identity is not None and identity.agent:
         blocks.append(Paragraph(("Proposed by ", Code(identity.agent[:200]), ".")))
+    return blocks
+
+
+def reply_blocks(found: RecordedRound, limit: int = _WORDS) -> list[Block]:
+    """What agents said in their replies, where nothing else on the page says it: of a round that has no commit, all of it."""
+    if isinstance(found.calls, str):
+        return [Paragraph(f"What its agents said cannot be read: {cut(found.calls, 300)}.")]
+    analysis = found.results.analysis
+    shown = [found.row.hypothesis or "", found.record.body]
+    shown += [analysis.summary, analysis.next_seed] if analysis is not None else []
+    blocks: list[Block] = []
+    for call in found.calls:
+        message = call.reply.message if call.reply is not None else None
+        told = [text for text in message.values() if isinstance(text, str)] if isinstance(message, Mapping) else []
+        told += [f"Not usable: {call.reply.problem}"] if call.reply is not None and call.reply.problem else []
+        words = [text for text in told if len(text.split()) > 1 and not any(text in each for each in shown)]
+        if words:
+            again = " the second time" if call.attempt > 1 else ""
+            blocks += [
+                Paragraph((Code(call.agent[:200]), f" as {call.role} says{again}:")),
+                Quote(cut("\n".join(words), limit)),
+            ]
     return blocks
 
 

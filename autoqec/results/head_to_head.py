@@ -121,12 +121,12 @@ def head_to_head_words(a: Point, b: Point, counts: PairedCounts, alpha: float) -
 def open_pairs(members: Sequence[Member], words: Words) -> list[tuple[Point, Point]]:
     """The undecided pairs (a, b) of a front: a costs no more than b and may gain as much."""
     points = [member.point for member in members]
-    found: list[tuple[Point, Point]] = []
+    found: dict[tuple[str, str], tuple[Point, Point]] = {}
     for b in points:
         for a in points:
-            if _is_rival(a, b) and (a.name, b.name) not in words and (b, a) not in found:
-                found.append((a, b))
-    return found
+            if _is_rival(a, b) and (a.name, b.name) not in words and (b.name, a.name) not in found:
+                found[a.name, b.name] = (a, b)
+    return [*found.values()]
 
 
 def settle(members: Sequence[Member], words: Words) -> list[Member]:
@@ -145,7 +145,7 @@ def settle(members: Sequence[Member], words: Words) -> list[Member]:
         if name in gone:
             continue
         more = {b for a, b in beaten if a == name and b in gone}
-        rivals = [a for a in points if a not in gone and _is_rival(points[a], member.point)]
+        rivals = (a for a in points if a not in gone and _is_rival(points[a], member.point))
         confirmed = member.confirmed or all(words.get((a, name)) == STAYS for a in rivals)
         settled.append(replace(member, dominates=tuple(sorted({*member.dominates, *more})), confirmed=confirmed))
     return settled

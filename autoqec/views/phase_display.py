@@ -123,7 +123,7 @@ class PhaseDisplay:
             return
         took = self.clock() - phase.began
         if took >= _TOLD:
-            say(f"{phase.title}: done in {duration(took)}")
+            say(f"{phase.title}: {phase.outcome} in {duration(took)}")
 
     def _draw(self, *, at_once: bool) -> None:
         if self._live is None:

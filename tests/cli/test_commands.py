@@ -155,7 +155,16 @@ def test_plugins_lists_everything_registered(here, capsys):
 
 @pytest.mark.parametrize(
     "args",
-    [["--help"], ["log"], ["log", "--json"], ["pareto"], ["pareto", "--json"], ["plugins"], ["plugins", "--metadata"]],
+    [
+        ["--help"],
+        ["log"],
+        ["log", "--json"],
+        ["pareto"],
+        ["pareto", "--json"],
+        ["status", "--json"],
+        ["plugins"],
+        ["plugins", "--metadata"],
+    ],
 )
 def test_what_only_reads_imports_nothing_heavy(lab, args):
     names = f"[m for m in {HEAVY!r} if m in sys.modules]"

@@ -70,6 +70,9 @@ HOSTILE = [
     ),
     *(
         "ftp://e.example",
+        "_www.e.example",
+        "y@.vs",
+        "_GH-1",
         "javascript:x",
         "| a | b |\n|---|---|\n| c | d |",
         "a | b",

@@ -2,7 +2,9 @@
 
 import json
 import re
+import sys
 from html.parser import HTMLParser
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -10,9 +12,11 @@ from markupsafe import Markup
 
 from autoqec import history
 from autoqec.cli.main import run as run_command
+from autoqec.config import load_settings
 from autoqec.errors import AutoQECError
+from autoqec.plugins import load_plugins
 from autoqec.reporting import report_prose
-from autoqec.reporting.lab_diagnoses import NO_DIAGNOSES, Diagnoses
+from autoqec.reporting.lab_diagnoses import NO_DIAGNOSES, Diagnoses, read_diagnoses
 from autoqec.reporting.pages import report_page as report_page_module
 from autoqec.reporting.pages.data_islands import json_text, packed, unpacked
 from autoqec.reporting.pages.report_charts import ChartRoom
@@ -22,6 +26,9 @@ from autoqec.reporting.recorded_lab import read_lab
 from autoqec.results.diagnosis_finding import DiagnosisFinding
 from autoqec.results.quoted_figures import field_of, shows
 from autoqec.testing import figures, make_tiny_lab, record_round, record_run
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import old_lab
 
 #: What tries to end where it stands, to run, to load, to style, to reorder, to be a template, or to be very long.
 EVIL = [
@@ -241,6 +248,47 @@ def test_rounds_stand_in_full_or_are_packed_or_are_named():
     assert found.missing
 
 
+def test_what_is_packed_gives_way_to_the_rest():
+    found = rounds_in_full(shelved(300), lambda name: Markup(f"<p>{name}</p>"), full_bytes=0, parcel_bytes=10_000)
+    assert not found.missing
+    last = found.parcels[-1]
+    less = found.smaller(len(last.text) + 1)
+    assert less.parcels == found.parcels[:-2]
+    assert set(less.missing) == set(found.parcels[-2].names) | set(last.names)
+    assert not found.smaller(10_000_000).parcels
+
+
+def test_a_report_stays_below_its_size_whatever_is_in_it(lab, monkeypatch):
+    """Rounds that are packed give way first, and the report says how many did not fit."""
+    monkeypatch.setattr(report_page_module, "ChartRoom", lambda sheet: ChartRoom(sheet, most=0))
+    for name, value in (("FULL_BYTES", 0), ("LOST_BYTES", 0), ("DATA_BYTES", 0), ("_PLAIN_DATA", 0)):
+        monkeypatch.setattr(report_page_module, name, value)
+    whole = report_page(lab, NO_DIAGNOSES)
+    assert whole.count('class="parcel"') == 1
+    assert "too large to come along" in whole
+    lost = whole[whole.index('<h2 id="lost">') : whole.index('<h2 id="took">')]
+    assert "window.evil" not in lost
+    assert all(each.name in lost for each in lab.rounds if each.outcome != "VERIFIED")
+    monkeypatch.setattr(report_page_module, "MOST_BYTES", len(whole) - 10)
+    less = report_page(lab, NO_DIAGNOSES)
+    assert len(less) < len(whole)
+    assert 'class="parcel"' not in less
+    assert "3 of them did not fit into this file" in less
+
+
+def test_damage_in_a_record_stands_in_its_report(tmp_path, monkeypatch):
+    """The lab of version 0.1 has rounds of all kinds, some with notes and claims that are no records."""
+    monkeypatch.setattr(report_page_module, "ChartRoom", lambda sheet: ChartRoom(sheet, most=0))
+    lab = read_lab(history.open_ledger(old_lab.unpack(tmp_path / "lab")))
+    text = report_page(lab, NO_DIAGNOSES)
+    assert Page(text).open == []
+    shown = "".join(Page(text).texts)
+    problems = [problem for each in lab.rounds for problem in each.row.problems]
+    assert len(problems) > 5
+    assert all(problem[:100] in shown for problem in problems)
+    assert all(f'id="round-{each.name.replace("/", "-")}"' in text for each in lab.rounds)
+
+
 def test_data_in_a_page_end_no_element():
     told = {"a": "</script><!--\u2028\u202e", "b": [1.5, None]}
     text = json_text(told)
@@ -287,3 +335,23 @@ def test_a_report_that_cannot_be_written_is_refused_first(command, tmp_path, mon
     code, _, err = command("report", "-o", str(tmp_path / place))
     assert code == 2
     assert said in err
+
+
+@pytest.mark.slow
+def test_five_thousand_rounds_fit_into_ten_megabytes(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
+    from history import make_lab
+
+    lab = read_lab(make_lab(tmp_path / "lab", 5000))
+    page = report_page(lab, read_diagnoses(lab, load_plugins(), load_settings(tmp_path / "lab")))
+    assert len(page.encode()) < 10_000_000
+    found = Page(page)
+    assert found.open == []
+    rows = re.search(r'<table class="sortable rounds">.*?</table>', page, re.DOTALL)[0]
+    assert rows.count("<tr") == 5001
+    told = json.loads(unpacked(found.islands["packed-data"]))
+    assert len(told["rounds"]) == 5000
+    packed_names = re.findall(r'data-names="([^"]+)"', page)
+    full = re.findall(r'<details class="round" data-round="([^"]+)">', page)
+    assert len(full) > 50
+    assert sorted([*full, *" ".join(packed_names).split()]) == sorted(each.name for each in lab.rounds)

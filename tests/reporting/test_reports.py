@@ -16,8 +16,10 @@ from autoqec.reporting import report_prose
 from autoqec.reporting.lab_diagnoses import NO_DIAGNOSES, read_diagnoses
 from autoqec.reporting.lab_sections import lab_blocks, rounds_in_full
 from autoqec.reporting.markdown_text import written
+from autoqec.reporting.page_blocks import Quote
 from autoqec.reporting.recorded_lab import read_lab, read_round
 from autoqec.reporting.review_page import HOST_LIMIT, review_text, what_to_look_at
+from autoqec.reporting.round_sections import reply_blocks
 from autoqec.testing import figures, make_tiny_lab, record_round, record_run
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -150,6 +152,28 @@ def test_a_huge_and_hostile_round_has_a_review_of_one_page(hostile):
     assert any("code of its own" in line[0] for line in what_to_look_at(found) if not isinstance(line, str))
 
 
+def test_odd_numbers_and_names_in_notes_stop_no_report(tmp_path):
+    ledger = make_tiny_lab(tmp_path / "lab")
+    run = record_run(ledger, "tiny-abcd")
+    told = figures(delta_ler=0.006, delta_ler_ci=[0.0059, 0.0061], flops_per_shot=2000, params=20)
+    odd = {
+        "train_seconds": 1e308,
+        "score_seconds": -5.0,
+        "references": {"sinter:a.b:C": 2409 / 200_704, "0.x": 2600 / 200_704},
+    }
+    verdict = {"verdict": "VERIFIED", "reason": "better", **told, **odd, "seconds": 1e308}
+    for number in (1, 2):
+        files = {"output.yaml": b"mode: weights\n", "x.yaml": f"n: {number}\n".encode()}
+        record_round(ledger, run, files, hypothesis="all", metrics=told | odd, verdict=verdict)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("AUTOQEC_ALLOWED_SIGNERS", raising=False)
+        lab = read_lab(history.open_ledger(ledger.workdir))
+        text = written(lab_blocks(lab))
+    assert "of which training 0 and scoring 0" in text
+    assert "the strongest reference, `sinter:a.b:C`, has 0.01200" in text
+    assert all(len(review_text(each)) < HOST_LIMIT for each in lab.rounds)
+
+
 @pytest.fixture
 def command(folder, monkeypatch, capsys):
     """Run a command in the old lab; its exit code, standard output and standard error."""
@@ -188,3 +212,12 @@ def test_show_prints_the_review(command, lab):
     assert code == 0
     assert out == review_text(read_round(lab.ledger, "real-abcd/1"))
     assert command("show", "real-abcd/99", "--markdown")[0] == 3
+
+
+def test_what_agents_said_is_shown_once(lab):
+    by_name = {each.name: each for each in lab.rounds}
+    (said, words) = reply_blocks(by_name["real-abcd/10"])
+    assert "scripted as ideator says:" in "".join(part if isinstance(part, str) else part.text for part in said.words)
+    assert words.text == "Because.\nAnd so on."  # its idea is its hypothesis, and stands there
+    shown = [block.text for block in reply_blocks(by_name["real-abcd/1"]) if isinstance(block, Quote)]
+    assert shown == ["Because.\nAnd so on."]  # the rest is in the commit and in the analysis

@@ -282,6 +282,7 @@ def test_a_screen_takes_no_time_of_the_trainings_limit_and_is_not_in_its_rate():
     phases.take({**told, "step": 0, "shots": 0})
     clock.now += 10
     phases.take({**told, "step": 10, "shots": 1000})
+    training = phases.phase
     for done in (0, 500, 1000, 0, 1000):  # the candidate, then its rival
         clock.now += 10
         phases.take({"event": "screen", "shots": done, "total": 1000})
@@ -289,7 +290,8 @@ def test_a_screen_takes_no_time_of_the_trainings_limit_and_is_not_in_its_rate():
     phases.take({**told, "step": 11, "shots": 1100})
     clock.now += 10
     phases.take({**told, "step": 21, "shots": 2100})
-    assert phases.phase.title == "training"
+    assert (training.title, training.outcome) == ("training", "a tenth done")
+    assert phases.phase.title == "training after its screen"
     assert phases.phase.rate == 100.0
     assert phases.phase.seconds_at_most == 80.0, "20 were gone when the first shots of the screen were reported"
     assert phases.phase.time_left(clock.now).seconds == 70.0

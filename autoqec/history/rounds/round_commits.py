@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 from autoqec.counted_words import some_of
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
@@ -21,6 +22,9 @@ from autoqec.size_limits import CANDIDATE_YAML_BYTES, in_words
 CANDIDATE_DIR = ".autoqec/candidate"
 BRANCHES = "refs/heads/exp/"
 ARCHIVE = "refs/autoqec/rounds/"
+
+#: The last second of the year 9999; no later one has a date here.
+_LAST_SECOND = 253_402_300_799
 
 _ROUND = re.compile("(?:refs/heads/exp/|refs/autoqec/rounds/|exp/)?([a-z0-9][a-z0-9-]{0,39})/([1-9][0-9]{0,8})")
 
@@ -120,6 +124,17 @@ def find_round(ledger: Ledger, run: str, number: int) -> str:
         raise NotFoundError(f"round {run}/{number} {what} and has no commit", hint=f"autoqec show {run}/{number}")
     require_not_dropped(ledger, run, number)
     raise NotFoundError(f"there is no round {run}/{number}; {_what_there_is(ledger, run)}", hint="autoqec log")
+
+
+def author_of(ledger: Ledger, commit: str) -> tuple[str, str]:
+    """Return the name of a commit's author, as git's settings said it then, and the day of the commit, `YYYY-MM-DD`.
+
+    Raises:
+        NotFoundError, AutoQECError: The commit is missing or damaged.
+    """
+    found = get_commit(ledger, commit)
+    day = datetime.fromtimestamp(min(max(found.commit_time, 0), _LAST_SECOND), UTC)
+    return found.author.raw_name.decode("utf-8", "replace"), day.strftime("%Y-%m-%d")
 
 
 def require_not_dropped(ledger: Ledger, run: str, number: int) -> None:

@@ -22,6 +22,12 @@ _HIGH = 3.9
 #: The colour of the best so far.
 _BEST = COLOURS[1]
 
+#: From this many improvements on, marks are small and only the last one is named.
+_MANY_STEPS = 12
+
+#: Of more rounds, attempts have small marks without intervals.
+_MOST_BARS = 150
+
 #: Of attempts that are worse than this, only that they are is shown, at the upper edge.
 _WORST = 1.3
 
@@ -175,7 +181,8 @@ def _draw_attempts(
                 y = top if row.ler_ratio is None or kind == "none" else row.ler_ratio
                 ends = (row.ler_ratio_low, row.ler_ratio_high) if kind != "none" else (None, None)
                 marks.append(Mark(x, y, MarkTitle(round_title(by_name[row.round].row), row.round), *ends))
-        drawing.marks(axes, f"{kind}-{panel}", marks, look, bar=0.5 if len(rows) <= 100 else 0.0)
+        few = len(rows) <= _MOST_BARS
+        drawing.marks(axes, f"{kind}-{panel}", marks, look if few else {**look, "s": look["s"] / 2}, bar=0.5 * few)
 
 
 def _draw_best(
@@ -198,26 +205,24 @@ def _draw_best(
     lows, highs = [row.best_ler_ratio_low or 0.0 for row in ends], [row.best_ler_ratio_high or top for row in ends]
     axes.fill_between(along, lows, highs, step="post", color=_BEST, alpha=0.13, linewidth=0, zorder=1.5)
     axes.step(along, [row.best_ler_ratio or 0.0 for row in ends], where="post", color=_BEST, linewidth=1.8, zorder=3.5)
+    placed: list[tuple[Mark, ClimbRow]] = []
     for sure in (True, False):
+        own = [(x, row) for x, row in steps if row.sure == sure and row.new_best]
         marks = [
             Mark(
                 x, row.best_ler_ratio or 0.0, _best_title(row, by_name), row.best_ler_ratio_low, row.best_ler_ratio_high
             )
-            for x, row in steps
-            if row.sure == sure and row.new_best
+            for x, row in own
         ]
-        look = {
-            "marker": "o",
-            "s": 40,
-            "edgecolors": _BEST,
-            "facecolors": _BEST if sure else PAPER,
-            "linewidths": 1.5,
-            "zorder": 5,
-        }
+        filling = {"facecolors": _BEST if sure else PAPER, "edgecolors": _BEST, "linewidths": 1.5}
+        look = {"marker": "o", "s": 40 if len(steps) <= _MANY_STEPS else 16, "zorder": 5, **filling}
         drawing.marks(axes, f"{'sure' if sure else 'seems'}-{panel}", marks, look, bar=1.2)
+        placed += zip(marks, (row for _, row in own), strict=True)
     names = short_names([row.round for row in rows])
-    new = [(x, row) for x, row in reversed(steps) if row.new_best]
-    label_marks(axes, [(x, row.best_ler_ratio or 0.0) for x, row in new], [names[row.round] for _, row in new])
+    placed.sort(key=lambda each: (not each[1].sure, -each[1].number))
+    few = placed if len(placed) <= _MANY_STEPS else [max(placed, key=lambda each: each[1].number)]
+    around = [mark for mark, _ in placed]
+    label_marks(axes, [mark for mark, _ in few], [names[row.round] for _, row in few], around=around)
 
 
 def _best_title(row: ClimbRow, by_name: dict[str, ChartedRound]) -> MarkTitle:

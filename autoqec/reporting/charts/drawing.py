@@ -6,9 +6,9 @@ of marks of one look are one object of matplotlib: one each would take half a mi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import inf, isfinite
+from math import isfinite, nan
 from typing import TYPE_CHECKING, Any
 
 from autoqec.reporting.charts.chart_words import shown_name
@@ -22,13 +22,19 @@ if TYPE_CHECKING:
 WIDE = 8.3
 
 #: Colours of words and marks, of what is less important, and of lines behind all.
-INK, SOFT, FAINT, PAPER = "#111111", "#666666", "#b0b0b0", "#ffffff"
+INK, SOFT, FAINT, PAPER = "#111111", "#666666", "#919191", "#ffffff"
 
-#: From this many marks on, those that would cover each other are drawn once.
-MANY = 1000
+#: From this many marks of a kind on, those that would cover each other are drawn once, and little is said of each.
+MANY = 500
 
-#: How close these are: a fraction of a panel's width and height.
-_SAME_PLACE = 1 / 700
+#: How close such marks are, in points, and how many lines are said of each.
+_SAME_PLACE, _FEW_LINES = 1.8, 2
+
+#: Inches that an entry of a legend takes: its line with the gaps around it, each letter, and a row.
+_HANDLE, _LETTER, _ROW = 0.54, 0.07, 0.2
+
+#: Inches between a panel and its left edge, and the name of its y axis.
+_LEFT, _NAME = 0.8, 0.58
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,7 @@ class Drawing:
     ) -> list[Axes]:
         """Panels side by side, with margins in inches; `shared`: they have one y axis."""
         high = self.figure.get_figheight()
-        left, gap = 0.72, 0.2 if shared else 0.72
+        left, gap = _LEFT, 0.2 if shared else _LEFT
         wide = (WIDE - left - right - gap * (count - 1)) / count
         found: list[Axes] = []
         for place in range(count):
@@ -87,6 +93,7 @@ class Drawing:
             box = (across, bottom / high, wide / WIDE, (high - top - bottom) / high)
             axes = self.figure.add_axes(box, sharey=found[0] if found and shared else None)
             quiet_axes(axes)
+            axes.yaxis.set_label_coords(-_NAME / wide, 0.5)
             axes.tick_params(colors=INK, labelsize=8.5, labelleft=not (found and shared))
             for spine in axes.spines.values():
                 spine.set_color(SOFT)
@@ -103,47 +110,69 @@ class Drawing:
             look: Colour, marker and so on, as `Axes.scatter` names them.
             bar: Width of the line of an interval; 0 for none.
         """
-        shown = _apart(axes, [mark for mark in marks if isfinite(mark.x) and isfinite(mark.y)])
-        if not shown:
+        known = [mark for mark in marks if isfinite(mark.x) and isfinite(mark.y)]
+        if not known:
             return
+        shown = known if len(known) <= MANY else _apart(axes, known)
         (low, high), colour = sorted(axes.get_ylim()), look.get("edgecolors", look.get("color", INK))
         barred = [mark for mark in shown if bar and mark.low is not None]
         if barred:
             ends = [(max(mark.low or 0.0, low), high if mark.high is None else mark.high) for mark in barred]
-            lows, highs = [min(a, high) for a, _ in ends], [max(low, min(b, high)) for _, b in ends]
-            order = {"linewidth": bar, "zorder": look.get("zorder", 2) - 0.1, "alpha": look.get("alpha")}
-            axes.vlines([mark.x for mark in barred], lows, highs, colors=colour, **order)
+            bars = [
+                [(mark.x, min(a, high)), (mark.x, max(low, min(b, high)))]
+                for mark, (a, b) in zip(barred, ends, strict=True)
+            ]
+            draw_lines(axes, bars, color=colour, linewidth=bar, zorder=look.get("zorder", 2) - 0.1)
             _arrows(axes, [mark.x for mark in barred if mark.high is None], high, colour, look)
         places = [min(max(mark.y, low), high) for mark in shown]
         points = axes.scatter([mark.x for mark in shown], places, clip_on=False, **look)
         points.set_gid(group)
-        self.titles[group] = [mark.title for mark in shown]
+        titles = [mark.title for mark in shown]
+        self.titles[group] = titles if shown is known else [_short(title) for title in titles]
 
-    def legend(self, entries: Sequence[tuple[str, Mapping[str, Any]]], *, columns: int = 5) -> None:
-        """What marks and lines mean, below the panels.
+    def legend(self, entries: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+        """What marks and lines mean, below the panels; the figure grows where one row is too short for it.
 
         Args:
             entries: The words of each, and how it looks, as `Line2D` names it.
-            columns: How many stand in a row.
         """
         from matplotlib.lines import Line2D
 
         if not entries:
             return
+        words = [shown_name(each) for each, _ in entries]
+        wide = [_HANDLE + _LETTER * len(each) for each in words]
+        columns = len(entries) if sum(wide) <= WIDE else max(1, int(WIDE / max(wide)))
+        self._grow(_ROW * (-(-len(entries) // columns) - 1))
         handles = [Line2D([], [], **look) for _, look in entries]
-        style: dict[str, Any] = {
-            "frameon": False,
-            "fontsize": 8.5,
-            "labelcolor": INK,
-            "handlelength": 2.2,
-            "columnspacing": 1.6,
-        }
         place = (0.06 / WIDE, 0.22 / self.figure.get_figheight())
         # A label that begins with an underscore would get no entry, so labels get their text afterwards.
-        blank = ["x" * len(shown_name(words)) for words, _ in entries]
-        found = self.figure.legend(handles, blank, ncols=columns, loc="lower left", bbox_to_anchor=place, **style)
-        for text, (words, _) in zip(found.get_texts(), entries, strict=True):
-            text.set_text(shown_name(words))
+        found = self.figure.legend(
+            handles,
+            ["x" * len(each) for each in words],
+            ncols=columns,
+            loc="lower left",
+            bbox_to_anchor=place,
+            frameon=False,
+            fontsize=8.5,
+            labelcolor=INK,
+            handlelength=2.2,
+            columnspacing=1.6,
+        )
+        for text, each in zip(found.get_texts(), words, strict=True):
+            text.set_text(each)
+
+    def _grow(self, inches: float) -> None:
+        """Make room between the panels and the last line."""
+        before = self.figure.get_figheight()
+        after = before + inches
+        self.figure.set_figheight(after)
+        for axes in self.figure.axes:
+            box = axes.get_position()
+            axes.set_position((box.x0, (box.y0 * before + inches) / after, box.width, box.height * before / after))
+        for text in self.figure.texts:
+            x, y = text.get_position()
+            text.set_position((x, 1 - (1 - y) * before / after if y > 0.5 else y * before / after))
 
     def whole_numbers(self, axis: Any) -> None:
         """Let an axis have ticks at whole numbers only."""
@@ -157,52 +186,85 @@ class Drawing:
         axes.text(0.5, 0.5, shown_name(why, 90), ha="center", va="center", color=SOFT, transform=axes.transAxes)
 
 
+def draw_lines(axes: Axes, lines: Iterable[Sequence[tuple[float, float]]], **look: Any) -> None:
+    """Draw lines of one look as one path, however many they are."""
+    apart = [point for line in lines for point in (*line, (nan, nan))]
+    if apart:
+        axes.plot([x for x, _ in apart], [y for _, y in apart], solid_capstyle="butt", **look)
+
+
+def _short(title: MarkTitle) -> MarkTitle:
+    return MarkTitle("\n".join(title.words.split("\n")[:_FEW_LINES]), title.round)
+
+
 def _arrows(axes: Axes, places: Sequence[float], high: float, colour: Any, look: Mapping[str, Any]) -> None:
     """Arrows at the upper edge, where an interval has no upper end."""
     if places:
-        style = {"marker": "^", "s": 14, "color": colour, "alpha": look.get("alpha"), "linewidths": 0}
+        style = {"marker": "^", "s": 14, "color": colour, "linewidths": 0}
         axes.scatter(places, [high] * len(places), clip_on=False, zorder=look.get("zorder", 2), **style)
 
 
 def _apart(axes: Axes, marks: Sequence[Mark]) -> list[Mark]:
-    """The marks; of many, those that do not cover an earlier one."""
-    if len(marks) <= MANY:
-        return list(marks)
-    scale = axes.transLimits.transform
-    flat = axes.transScale.transform([(mark.x, mark.y) for mark in marks])
-    places = scale(flat)
+    """The marks that do not cover an earlier one."""
+    figure = axes.figure
+    assert figure is not None
+    cell = _SAME_PLACE * figure.dpi / 72
     seen: dict[tuple[int, int], Mark] = {}
-    for mark, (x, y) in zip(marks, places, strict=True):
-        seen.setdefault((int(x / _SAME_PLACE), int(y / _SAME_PLACE)), mark)
+    for mark, (x, y) in zip(marks, axes.transData.transform([(mark.x, mark.y) for mark in marks]), strict=True):
+        seen.setdefault((int(x / cell), int(y / cell)), mark)
     return list(seen.values())
 
 
-def label_marks(axes: Axes, places: Sequence[tuple[float, float]], names: Sequence[str], *, size: float = 8.0) -> None:
-    """Name marks beside them, where no other mark or name is; those for which there is no room get no name.
+def label_marks(
+    axes: Axes, marks: Sequence[Mark], names: Sequence[str], *, size: float = 8.0, around: Sequence[Mark] = ()
+) -> None:
+    """Name marks beside them, where no other mark, interval or name is; those for which there is no room get no name.
 
     Args:
         axes: The panel, whose limits and scales are set.
-        places: The marks, the most important first.
+        marks: The marks, the most important first.
         names: What to call them.
+        size: Of letters, in points.
+        around: More marks that no name may cover.
     """
     figure = axes.figure
     assert figure is not None
-    per_inch = figure.dpi
-    points = [tuple(place) for place in axes.transData.transform(list(places))] if places else []
-    taken = [(x - 4, y - 4, x + 4, y + 4) for x, y in points]
-    for (x, y), place, name in zip(points, places, names, strict=True):
+    point = figure.dpi / 72
+    taken = [box for mark in (*marks, *around) for box in _boxes(axes, mark, point)]
+    for mark, name in zip(marks, names, strict=True):
         text = shown_name(name)
-        wide, high = 0.62 * size * len(text) * per_inch / 72, 1.2 * size * per_inch / 72
-        for aside, up, align in ((6, 3, "left"), (-6, 3, "right"), (6, -11, "left"), (-6, -11, "right")):
-            left = x + aside * per_inch / 72 - (wide if align == "right" else 0.0)
-            low = y + up * per_inch / 72
-            box = (left, low, left + wide, low + high)
+        x, y = axes.transData.transform((mark.x, mark.y))
+        wide, high = 0.62 * size * len(text) * point, 1.1 * size * point
+        for aside, up, align in _BESIDE:
+            left = x + aside * point - (wide if align == "right" else 0.0)
+            box = (left, y + up * point, left + wide, y + up * point + high)
             if _inside(axes, box) and not any(_overlap(box, other) for other in taken):
-                axes.annotate(
-                    text, place, (aside, up), textcoords="offset points", ha=align, fontsize=size, color=INK, zorder=6
-                )
+                style: dict[str, Any] = {
+                    "textcoords": "offset points",
+                    "ha": align,
+                    "fontsize": size,
+                    "color": INK,
+                    "zorder": 6,
+                }
+                axes.annotate(text, (mark.x, mark.y), (aside, up), **style)
                 taken.append(box)
                 break
+
+
+#: Where a name may stand beside its mark: points to the right and up, and which of its sides is there.
+_BESIDE = ((6, 3, "left"), (-6, 3, "right"), (6, -10, "left"), (-6, -10, "right"))
+
+
+def _boxes(axes: Axes, mark: Mark, point: float) -> list[tuple[float, float, float, float]]:
+    """What a mark and its interval cover, in pixels."""
+    low, high = sorted(axes.get_ylim())
+    x, y = axes.transData.transform((mark.x, min(max(mark.y, low), high)))
+    found = [(x - 3 * point, y - 3 * point, x + 3 * point, y + 3 * point)]
+    if mark.low is not None:
+        ends = [min(max(end, low), high) for end in (mark.low, high if mark.high is None else mark.high)]
+        (_, lower), (_, upper) = axes.transData.transform([(mark.x, end) for end in ends])
+        found.append((x - point, min(lower, upper), x + point, max(lower, upper)))
+    return found
 
 
 def _inside(axes: Axes, box: tuple[float, float, float, float]) -> bool:
@@ -214,24 +276,34 @@ def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float,
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
-def lines_at(axes: Axes, levels: Sequence[tuple[float, str, Any]], *, room: float, letters: int = 22) -> None:
-    """Horizontal lines, named at the right of the panel, where names keep apart.
+def lines_at(axes: Axes, levels: Sequence[tuple[float, str]]) -> None:
+    """Name horizontal lines at the right of a panel, where names keep apart.
 
     Args:
         axes: The last panel, whose limits are set.
-        levels: Height, name and style of each line.
-        room: How close two names may be, in parts of the panel's height.
-        letters: How long a line of a name is at most.
+        levels: Height and name of each line.
     """
-    low, high = axes.get_ylim()
-    inside = sorted((y, name) for y, name, _ in levels if min(low, high) <= y <= max(low, high))
-    at = -inf
-    for y, name in inside:
-        share = axes.transLimits.transform(axes.transScale.transform((1.0, y)))[1]
-        at = max(share, at + room)
-        head, _, tail = name.partition("\n")
-        text = "\n".join(filter(None, (shown_name(head, letters), shown_name(tail, letters))))
-        axes.annotate(
-            text, (1.0, at), (5, 0), xycoords="axes fraction", textcoords="offset points", va="center", fontsize=8, color=INK,
-            annotation_clip=False,
-        )  # fmt: skip
+    low, high = sorted(axes.get_ylim())
+    inside = sorted((y, name) for y, name in levels if low <= y <= high)
+    at = [float(axes.transLimits.transform(axes.transScale.transform((1.0, y)))[1]) for y, _ in inside]
+    room = 10.5 * axes.figure.dpi / 72 / axes.bbox.height
+    for (_, name), y in zip(inside, _spread(at, room), strict=True):
+        place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "annotation_clip": False}
+        axes.annotate(name, (1.0, y), (5, 0), va="center", fontsize=7.5, color=INK, **place)
+
+
+def _spread(places: Sequence[float], room: float) -> list[float]:
+    """Places in order, moved as little as possible so that each is so far from the next."""
+    groups: list[list[float]] = []  # places that touch each other share their middle
+    for place in places:
+        groups.append([place])
+        while (
+            len(groups) > 1
+            and _middle(groups[-1]) - _middle(groups[-2]) < room * (len(groups[-1]) + len(groups[-2])) / 2
+        ):
+            groups[-2:] = [groups[-2] + groups[-1]]
+    return [_middle(group) + room * (number - (len(group) - 1) / 2) for group in groups for number in range(len(group))]
+
+
+def _middle(group: Sequence[float]) -> float:
+    return sum(group) / len(group)

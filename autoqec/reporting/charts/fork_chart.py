@@ -11,7 +11,7 @@ from autoqec.counted_words import counted
 from autoqec.reporting.charts.chart import Chart
 from autoqec.reporting.charts.chart_words import round_title, shown_name
 from autoqec.reporting.charts.charted_rounds import ChartedEnvironment, ChartedRound, short_names
-from autoqec.reporting.charts.drawing import FAINT, INK, PAPER, SOFT, Drawing, Mark, MarkTitle, label_marks
+from autoqec.reporting.charts.drawing import FAINT, INK, PAPER, SOFT, Drawing, Mark, MarkTitle, draw_lines, label_marks
 from autoqec.views.line_styles import COLOURS
 
 if TYPE_CHECKING:
@@ -159,27 +159,25 @@ def _drawn(title: str, rows: Sequence[ForkRow], by_name: dict[str, ChartedRound]
     _draw_rounds(drawing, axes, rows, by_name)
     if len(rows) <= _MOST_NAMES:
         names = short_names([row.round for row in rows])
-        label_marks(axes, [(row.number, row.lane) for row in rows], [names[row.round] for row in rows], size=7.5)
+        marks = [Mark(row.number, row.lane, MarkTitle(row.round)) for row in rows]
+        label_marks(axes, marks, [names[row.round] for row in rows], size=7.5)
     _explain(drawing, rows)
     return drawing
 
 
 def _draw_lines(axes: Axes, rows: Sequence[ForkRow]) -> None:
     """Along the parent's lane, and to the child's at the end."""
-    from matplotlib.collections import LineCollection
-
     place = {row.round: row for row in rows}
     wide = 1.4 if len(rows) <= 300 else 0.5
     for leading, first in ((False, True), (False, False), (True, True), (True, False)):
-        lines = []
-        for row in rows:
-            for number, name in enumerate(row.parents.split()):
-                parent = place[name]
-                if (number == 0) == first and (parent.leads_to_best and row.leads_to_best) == leading:
-                    lines.append(_line(parent, row))
-        style = {"colors": _BEST if leading else FAINT, "linewidths": wide * (1.5 if leading else 0.8)}
-        dashes = "-" if first else (0, (3, 2))
-        axes.add_collection(LineCollection(lines, linestyles=[dashes], zorder=2 + leading, **style), autolim=False)
+        lines = [
+            _line(place[name], row)
+            for row in rows
+            for number, name in enumerate(row.parents.split())
+            if (number == 0) == first and (place[name].leads_to_best and row.leads_to_best) == leading
+        ]
+        style = {"color": _BEST if leading else FAINT, "linewidth": wide * (1.5 if leading else 0.8)}
+        draw_lines(axes, lines, linestyle="-" if first else (0, (3, 2)), zorder=2 + leading, **style)
 
 
 def _line(parent: ForkRow, child: ForkRow) -> list[tuple[float, float]]:

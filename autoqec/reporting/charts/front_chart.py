@@ -24,14 +24,20 @@ Measure = Literal["ratio", "gain"]
 #: How high the chart is, in inches.
 _HIGH = 4.2
 
+#: The room for names of lines at the right, in inches, and how long one is.
+_RIGHT, _LETTERS = 1.75, 17
+
 #: The colour of members.
 _MEMBER = COLOURS[1]
 
 #: What is worse than this is drawn at the upper edge.
 _WORST = 1.3
 
-#: At most so many members get their name beside the mark.
-_MOST_NAMES = 40
+#: At most so many members get their name beside the mark, the best ones.
+_MOST_NAMES = 16
+
+#: Of more rounds that are not on the front, no intervals are drawn.
+_MOST_BARS = 300
 
 _DASHES = ("--", ":", "-.")
 
@@ -135,7 +141,7 @@ def _drawn(
     if nothing:
         drawing.say_nothing(drawing.panels(1)[0], nothing)
         return drawing
-    panels = drawing.panels(2, right=1.5)
+    panels = drawing.panels(2, right=_RIGHT)
     rounds = [row for row in rows if row.kind == "round"]
     low, high = _limits(rows, measure)
     for axes, cost in zip(panels, ("flops_per_shot", "params"), strict=True):
@@ -146,9 +152,9 @@ def _drawn(
         _draw_rounds(drawing, axes, rounds, by_name, measure, cost)
     ratio = measure == "ratio"
     panels[0].set_ylabel("LER / LER of plain decoding" if ratio else "gain in LER over plain decoding, per shot")
-    plain = (1.0 if ratio else 0.0, "plain decoding", INK)
-    names = [(_value(row, measure)[0], _reference_words(row, measure), SOFT) for row in rows if row.kind != "round"]
-    lines_at(panels[-1], [plain, *((y, name, colour) for y, name, colour in names if y is not None)], room=0.1)
+    lines = [(_value(row, measure)[0], _reference_words(row, measure)) for row in rows if row.kind != "round"]
+    plain = (1.0 if ratio else 0.0, "plain decoding")
+    lines_at(panels[-1], [plain, *((y, words) for y, words in lines if y is not None)])
     _explain(drawing, rounds)
     return drawing
 
@@ -161,8 +167,8 @@ def _value(row: FrontRow, measure: Measure) -> tuple[float | None, float | None,
 
 def _reference_words(row: FrontRow, measure: Measure) -> str:
     value = _value(row, measure)[0] or 0.0
-    near = " (near ML)" if row.kind == "near_ml" else ""
-    return f"{shown_name(row.name, 20)}\n{value:.3g}{near}"
+    near = " near ML" if row.kind == "near_ml" else ""
+    return f"{shown_name(row.name, _LETTERS)} {value:.3g}{near}"
 
 
 def _limits(rows: Sequence[FrontRow], measure: Measure) -> tuple[float, float]:
@@ -191,7 +197,7 @@ def _scale_costs(axes: Axes, values: Sequence[int]) -> None:
 
 def count_text_of(value: float) -> str:
     """A count at a tick; nothing below zero."""
-    return "" if value < 0 else count_text(int(value)) if value == int(value) else f"{value:g}"
+    return "" if value < 0 else count_text(int(value)).replace(".0", "") if value == int(value) else f"{value:g}"
 
 
 def _draw_references(axes: Axes, rows: Sequence[FrontRow], measure: Measure) -> None:
@@ -222,7 +228,7 @@ def _draw_rounds(
     measure: Measure,
     cost: str,
 ) -> None:
-    placed: list[tuple[tuple[float, float], str]] = []
+    placed: list[tuple[Mark, str]] = []
     for kind, look in _LOOKS.items():
         marks = []
         for row in (row for row in rounds if _kind(row) == kind):
@@ -233,11 +239,13 @@ def _draw_rounds(
             title = MarkTitle(round_title(by_name[row.name].row, costs), row.name)
             marks.append(Mark(x, value, title, low, high))
             if kind != "other":
-                placed.append(((x, value), row.name))
-        drawing.marks(axes, f"{kind}-{cost.partition('_')[0]}", marks, look, bar=1.1 if kind != "other" else 0.6)
+                placed.append((marks[-1], row.name))
+        bar = 1.1 if kind != "other" else 0.6 if len(marks) <= _MOST_BARS else 0.0
+        drawing.marks(axes, f"{kind}-{cost.partition('_')[0]}", marks, look, bar=bar)
     names = short_names([row.name for row in rounds])
-    shown = sorted(placed, key=lambda each: each[0][1], reverse=measure == "gain")[:_MOST_NAMES]
-    label_marks(axes, [place for place, _ in shown], [names[name] for _, name in shown])
+    shown = sorted(placed, key=lambda each: each[0].y, reverse=measure == "gain")
+    marks, around = [mark for mark, _ in shown[:_MOST_NAMES]], [mark for mark, _ in shown[_MOST_NAMES:]]
+    label_marks(axes, marks, [names[name] for _, name in shown[:_MOST_NAMES]], around=around)
 
 
 def _explain(drawing: Drawing, rounds: Sequence[FrontRow]) -> None:

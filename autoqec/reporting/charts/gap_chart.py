@@ -17,8 +17,11 @@ from autoqec.views.line_styles import COLOURS
 #: How high the chart is, in inches.
 _HIGH = 4.0
 
-#: At most so many numbers of rounds stand below the axis.
-_MOST_NUMBERS = 25
+#: At most so many letters of names of rounds stand below the axis.
+_MOST_LETTERS = 80
+
+#: Of more rounds, marks are small.
+_MANY = 100
 
 #: The ends of the axis at most: an interval may reach far.
 _LEAST, _MOST = -0.5, 1.6
@@ -87,7 +90,7 @@ def _drawn(title: str, rows: Sequence[GapRow], by_name: dict[str, ChartedRound],
     axes.axhline(1.0, color=SOFT, linewidth=1.1, linestyle="--", zorder=1)
     look: dict[str, Any] = {
         "marker": "o",
-        "s": 36,
+        "s": 36 if len(rows) <= _MANY else 9,
         "edgecolors": COLOURS[1],
         "facecolors": COLOURS[1],
         "linewidths": 1.4,
@@ -95,15 +98,15 @@ def _drawn(title: str, rows: Sequence[GapRow], by_name: dict[str, ChartedRound],
     }
     placed = list(enumerate(rows, start=1))
     marks = [_mark(x, row, by_name) for x, row in placed if row.share is not None]
-    drawing.marks(axes, "rounds", marks, look, bar=1.2 if len(rows) <= 200 else 0.5)
+    drawing.marks(axes, "rounds", marks, look, bar=1.2 if len(rows) <= _MANY else 0.4)
     unknown = [Mark(x, low, _said(row, by_name)) for x, row in placed if row.share is None]
     drawing.marks(
         axes, "nogap", unknown, {**look, "marker": "x", "color": SOFT, "facecolors": None, "edgecolors": None}, bar=0.0
     )
     names = short_names([row.round for row in rows])
-    every = -(-len(rows) // _MOST_NUMBERS)
-    ticks = placed[::every]
-    axes.set_xticks([x for x, _ in ticks], [shown_name(names[row.round], 14) for _, row in ticks])
+    numbers = [shown_name(names[row.round], 14) for row in rows]
+    every = -(-len(rows) * (max(map(len, numbers)) + 2) // _MOST_LETTERS)
+    axes.set_xticks([x for x, _ in placed[::every]], numbers[::every])
     axes.set_xlabel("round")
     axes.set_ylabel("share of the gap closed")
     axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")

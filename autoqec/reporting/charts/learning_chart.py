@@ -178,4 +178,4 @@ def _explain(drawing: Drawing, order: Sequence[str], left_out: Sequence[str]) ->
         entries.append(
             (f"{counted(len(left_out), 'more loss', 'more losses')} in the table", {"color": SOFT, "linestyle": ""})
         )
-    drawing.legend(entries, columns=6 if all(name.isdigit() for name in names.values()) else 3)
+    drawing.legend(entries)

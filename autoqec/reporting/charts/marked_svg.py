@@ -37,8 +37,13 @@ def marked_svg(svg: str, name: str, title: str, titles: Mapping[str, Sequence[Ma
         said = titles.get(group.get("id", ""))
         if said is not None:
             group.set("id", f"{name}-{group.get('id')}")
-            for number, (mark, each) in enumerate(zip(_marks(group), said, strict=True)):
+            marks = list(_marks(group))
+            for number, (mark, each) in enumerate(zip(marks, said, strict=True)):
                 _entitle(mark, f"{group.get('id')}-{number}", each)
+            if len({mark.get("style") for mark in marks}) == 1 and "style" in marks[0].attrib:
+                group.set("style", marks[0].attrib["style"])
+                for mark in marks:
+                    del mark.attrib["style"]
     for element in root.iter():
         for attribute in _NUMBERS:
             if attribute in element.attrib:

@@ -10,7 +10,6 @@ from autoqec.reporting.charts.chart import Chart
 from autoqec.reporting.charts.chart_words import round_title, shown_name
 from autoqec.reporting.charts.charted_rounds import ChartedEnvironment, ChartedRound, short_names
 from autoqec.reporting.charts.drawing import INK, PAPER, SOFT, Drawing, Mark, MarkTitle
-from autoqec.results.rates_by_p import RatePoint
 from autoqec.results.statistics import rate_interval
 from autoqec.results.verdict_parts import ExactRate
 from autoqec.views.figures_text import interval_text, rate_text
@@ -31,15 +30,19 @@ class RateRow:
     """A rate at one p.
 
     Attributes:
-        decoder: `plain`, `candidate`, or a reference decoder.
+        kind: `plain` decoding, `candidate`, `reference`, or `near_ml` for a reference near maximum likelihood.
+        decoder: The reference decoder; empty for the others.
         round: The round whose candidate it is; empty for the others, which are counted on the shots of all rounds shown.
         p: The physical error rate.
         shots, failures: The counts; no failures where shots are drawn by strata, which have weights.
         ler_per_shot, ler_low_per_shot, ler_high_per_shot: The rate with its exact 95 % interval.
         source: Where it was counted: `target`, `cell` or `harm` of a verdict, or `development` shots; `several` where rounds of
             several of these are together.
+        fixed_shots: Whether the number of shots was fixed in advance. That of a test that stopped early was not, and its interval
+            is a little too short.
     """
 
+    kind: str
     decoder: str
     round: str
     p: float
@@ -49,6 +52,7 @@ class RateRow:
     ler_low_per_shot: float | None
     ler_high_per_shot: float | None
     source: str
+    fixed_shots: bool
 
 
 def rates_chart(environment: ChartedEnvironment, named: Sequence[str] = ()) -> Chart:
@@ -63,6 +67,8 @@ def rates_chart(environment: ChartedEnvironment, named: Sequence[str] = ()) -> C
     many = f"{len(rounds)} rounds" if len(rounds) > 1 else f"round {rounds[0].name}" if rounds else "no round"
     title = f"Logical error rates on {shown_name(environment.name, 40)}: {shown_name(many, 50)}"
     nothing = "" if rows else "no round has rates at a known physical error rate"
+    if rows and not any(end for row in rows for end in _ends(row)):
+        nothing = "no shot failed, and shots by strata have no interval here"
     by_name = {each.name: each for each in rounds}
     return Chart("rates", title, RateRow, rows, lambda: _drawn(title, rows, by_name, nothing), nothing)
 
@@ -75,37 +81,62 @@ def _chosen(environment: ChartedEnvironment, named: Sequence[str]) -> list[Chart
     return [each for each in able if best is not None and each.name == best.round] or able[-_MOST_ROUNDS:]
 
 
+@dataclass(frozen=True)
+class _Counted:
+    """A rate on some shots of one round; `exact`: it is of a count; `fixed`: the number of shots was fixed in advance."""
+
+    shots: int
+    rate: ExactRate
+    exact: bool
+    source: str
+    fixed: bool
+
+
+#: The order of the kinds.
+_KINDS = ("plain", "reference", "near_ml", "candidate")
+
+
 def rate_rows(rounds: Iterable[ChartedRound]) -> list[RateRow]:
     """The rates of some rounds: plain decoding and references, counted together, then each round's candidate."""
-    points = [(each.name, point) for each in rounds for point in each.rates if point.p is not None]
-    beside: dict[tuple[str, float], list[tuple[RatePoint, ExactRate]]] = {}
-    for _, point in points:
-        for name, rate in (("plain", point.plain), *point.references.items()):
-            beside.setdefault((name, point.p or 0.0), []).append((point, rate))
-    order = {"plain": 0}
-    rows = [
-        _together(name, p, found)
-        for (name, p), found in sorted(beside.items(), key=lambda item: (order.get(item[0][0], 1), item[0]))
-    ]
-    return rows + [_row("candidate", name, point, point.candidate) for name, point in points]
+    found: dict[tuple[str, str, str, float], list[_Counted]] = {}
+    for each in rounds:
+        for kind, decoder, name, p, counted in _counted(each):
+            found.setdefault((kind, decoder, name, p), []).append(counted)
+    known = sorted(found, key=lambda key: (_KINDS.index(key[0]), key[1])) if found else []
+    return [_together(key, found[key]) for key in known]
 
 
-def _row(decoder: str, name: str, point: RatePoint, rate: ExactRate) -> RateRow:
-    failures = round(rate.ler * point.shots) if point.exact else None
-    low, high = rate.ler_ci if point.exact else (None, None)
-    return RateRow(decoder, name, point.p or 0.0, point.shots, failures, rate.ler, low, high, point.source)
+def _counted(each: ChartedRound) -> Iterator[tuple[str, str, str, float, _Counted]]:
+    """Every rate of a round: its kind, decoder, round and p."""
+    verdict, share = each.results.verdict, each.share
+    near = set(verdict.evidence.near_ml or ()) if verdict is not None else set()
+    for point in each.rates:
+        if point.p is None:
+            continue
+        about = point.exact, point.source, point.decided
+        yield "plain", "", "", point.p, _Counted(point.shots, point.plain, *about)
+        yield "candidate", "", each.name, point.p, _Counted(point.shots, point.candidate, *about)
+        for name, rate in point.references.items():
+            if share is None or name != share.reference:
+                kind = "near_ml" if name in near else "reference"
+                yield kind, name, "", point.p, _Counted(point.shots, rate, *about)
+        if share is not None and point.source == "target":
+            yield "near_ml", share.reference, "", point.p, _Counted(share.shots, share.strong, True, *about[1:])
 
 
-def _together(decoder: str, p: float, found: Sequence[tuple[RatePoint, ExactRate]]) -> RateRow:
+def _together(key: tuple[str, str, str, float], found: Sequence[_Counted]) -> RateRow:
     """Counts on the shots of several rounds, which are different ones, added up."""
-    if len(found) == 1 or not all(point.exact for point, _ in found):
-        point, rate = max(found, key=lambda each: each[0].shots)
-        return _row(decoder, "", point, rate)
-    shots = sum(point.shots for point, _ in found)
-    failures = sum(round(rate.ler * point.shots) for point, rate in found)
-    sources = {point.source for point, _ in found}
+    if len(found) == 1 or not all(each.exact for each in found):
+        most = max(found, key=lambda each: each.shots)
+        failures = round(most.rate.ler * most.shots) if most.exact else None
+        low, high = most.rate.ler_ci if most.exact else (None, None)
+        return RateRow(*key, most.shots, failures, most.rate.ler, low, high, most.source, most.fixed)
+    shots = sum(each.shots for each in found)
+    failures = sum(round(each.rate.ler * each.shots) for each in found)
+    fixed = all(each.fixed for each in found)
+    sources = {each.source for each in found}
     source = sources.pop() if len(sources) == 1 else "several"
-    return RateRow(decoder, "", p, shots, failures, failures / shots, *rate_interval(failures, shots), source)
+    return RateRow(*key, shots, failures, failures / shots, *rate_interval(failures, shots), source, fixed)
 
 
 def _drawn(title: str, rows: Sequence[RateRow], by_name: dict[str, ChartedRound], nothing: str) -> Drawing:
@@ -119,7 +150,7 @@ def _drawn(title: str, rows: Sequence[RateRow], by_name: dict[str, ChartedRound]
     axes.set_xscale("log")
     axes.set_yscale("log")
     rates = sorted({row.p for row in rows})
-    margin = max(rates[-1] / rates[0], 1.2) ** 0.08
+    margin = max((rates[-1] / rates[0]) ** 0.08, 1.06)
     axes.set_xlim(rates[0] / margin, rates[-1] * margin)
     ends = [end for row in rows for end in _ends(row)]
     axes.set_ylim(min(ends) / 1.25, max(ends) * 1.25)
@@ -133,16 +164,21 @@ def _drawn(title: str, rows: Sequence[RateRow], by_name: dict[str, ChartedRound]
     axes.set_ylabel("logical error rate per shot")
     names = short_names([row.round for row in rows if row.round])
     entries = []
-    lines = list(dict.fromkeys((row.decoder, row.round) for row in rows))
-    for number, (decoder, name) in enumerate(lines):
-        own = sorted((row for row in rows if (row.decoder, row.round) == (decoder, name)), key=lambda row: row.p)
-        look = _look(decoder, number - sum(which != "candidate" for which, _ in lines), number)
-        _draw_line(drawing, axes, f"line{number}", own, look, by_name, _apart(number, len(lines)))
-        words = decoder if decoder != "candidate" else f"round {names[name]}"
-        style = {name: look[name] for name in ("color", "linestyle", "marker")}
-        style |= {"markerfacecolor": look["face"], "markersize": 5.5}
-        entries.append(("plain decoding" if decoder == "plain" else words, style))
-    drawing.legend(entries, columns=4)
+    lines = list(dict.fromkeys((row.kind, row.decoder, row.round) for row in rows))
+    others = sum(kind != "candidate" for kind, _, _ in lines)
+    for number, (kind, decoder, name) in enumerate(lines):
+        own = [row for row in rows if (row.kind, row.decoder, row.round) == (kind, decoder, name)]
+        own.sort(key=lambda row: row.p)
+        look = _look(kind, number, number - others)
+        _draw_line(drawing, axes, f"{kind}{number}", own, look, by_name, _apart(number, len(lines)))
+        words = {
+            "plain": "plain decoding",
+            "candidate": f"round {names.get(name)}",
+            "near_ml": f"{shown_name(decoder, 17)} near ML",
+        }
+        style = {part: look[part] for part in ("color", "linestyle", "marker")}
+        entries.append((words.get(kind, decoder), {**style, "markerfacecolor": look["face"], "markersize": 5.5}))
+    drawing.legend(entries)
     return drawing
 
 
@@ -166,11 +202,11 @@ def _ends(row: RateRow) -> Iterator[float]:
         yield _DOWN * row.ler_high_per_shot
 
 
-def _look(decoder: str, candidate: int, number: int) -> dict[str, Any]:
+def _look(kind: str, number: int, candidate: int) -> dict[str, Any]:
     """Plain decoding is black and solid, a candidate coloured and solid, a reference grey and dashed."""
-    if decoder == "plain":
+    if kind == "plain":
         return {"color": INK, "linestyle": "-", "marker": "s", "face": INK}
-    if decoder != "candidate":
+    if kind != "candidate":
         return {"color": SOFT, "linestyle": LINES[1 + number % 3], "marker": MARKERS[2 + number % 5], "face": PAPER}
     colours = [colour for colour in COLOURS if colour not in ("#000000", "#777777")]
     colour = colours[candidate % len(colours)]
@@ -216,4 +252,4 @@ def _title(row: RateRow, by_name: dict[str, ChartedRound]) -> MarkTitle:
     lines = [f"p = {row.p:g}: {rate_text(row.ler_per_shot, 5)}{interval}", f"{counts} ({row.source})"]
     if row.round:
         return MarkTitle("\n".join([round_title(by_name[row.round].row), *lines]), row.round)
-    return MarkTitle("\n".join(["plain decoding" if row.decoder == "plain" else shown_name(row.decoder, 60), *lines]))
+    return MarkTitle("\n".join([shown_name(row.decoder, 60) or "plain decoding", *lines]))

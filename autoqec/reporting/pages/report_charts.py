@@ -20,7 +20,7 @@ from autoqec.reporting.pages.chart_svg import ChartSheet
 from autoqec.reporting.recorded_lab import RecordedEnvironment
 
 #: Bytes that all charts of a report take at most.
-CHART_BYTES = 2_000_000
+CHART_BYTES = 1_500_000
 
 #: Rows of figures that stand below a chart.
 _MOST_ROWS = 60

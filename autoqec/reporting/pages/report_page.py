@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from autoqec.reporting.lab_diagnoses import Diagnoses
 from autoqec.reporting.lab_sections import file_blocks, front_blocks, lost_lines, repeat_blocks, spending_grid
-from autoqec.reporting.page_blocks import Block, Items
+from autoqec.reporting.page_blocks import Block, Items, Line, flat
 from autoqec.reporting.pages.chart_svg import ChartSheet
 from autoqec.reporting.pages.data_islands import json_text, packed
 from autoqec.reporting.pages.page_writer import render, render_page
@@ -30,8 +30,14 @@ from autoqec.results.quoted_figures import Sentence
 #: for each round.
 DATA_SCHEMA = "autoqec.report_data/1"
 
-#: Bytes of the rounds that stand in full, and of those that are packed.
-FULL_BYTES, PARCEL_BYTES = 1_000_000, 3_000_000
+#: Bytes of a report. Rounds that are packed give way to the rest, which stays below that by itself where rounds are thousands.
+MOST_BYTES = 9_900_000
+
+#: Bytes of the rounds that stand in full, of those that are packed, of the list of rounds that are not VERIFIED, and of the data.
+FULL_BYTES, PARCEL_BYTES, LOST_BYTES, DATA_BYTES = 1_000_000, 4_000_000, 2_500_000, 1_500_000
+
+#: What a part of a line takes besides its text, and how many parts say the round and how it came out.
+_MARKUP, _BEGINNING = 20, 3
 
 #: Characters of a round's diff.
 _DIFF = 16_000
@@ -76,9 +82,15 @@ def report_page(lab: RecordedLab, diagnoses: Diagnoses) -> str:
     Raises:
         AutoQECError: A figure of the prose is not what the record says (`unfounded_figure`).
     """
+    shelf = _shelf(lab, diagnoses)
+    page = _rendered(lab, diagnoses, shelf)
+    over = len(page.encode("utf-8", "replace")) - MOST_BYTES
+    return page if over <= 0 or not shelf.parcels else _rendered(lab, diagnoses, shelf.smaller(over))
+
+
+def _rendered(lab: RecordedLab, diagnoses: Diagnoses, shelf: RoundsInFull) -> str:
     sheet = ChartSheet()
     room = ChartRoom(sheet)
-    shelf = _shelf(lab, diagnoses)
     standing = {name for name, _ in shelf.full}
     names = [each.name for each in lab.environments]
     parts = [
@@ -114,11 +126,23 @@ def _part(
         sentences=[founded(each, facts) for each in three_sentences(environment)],
         charts=room.draw(environment, number),
         front=front_blocks(environment, standing),
-        lost=[Items(lost)] if lost else [],
+        lost=[Items(_short(lost))] if lost else [],
         took=founded(spent_sentence(environment), facts),
         spending=[spending_grid(environment)],
         file=file_blocks(environment),
     )
+
+
+def _short(lines: Sequence[Line]) -> list[Line]:
+    """Lines about rounds; from where they would take too many bytes on, only their beginning: the round and how it came out."""
+    told: list[Line] = []
+    left = LOST_BYTES
+    for line in lines:
+        parts = flat(line)
+        size = sum(len(part if isinstance(part, str) else part.text) + _MARKUP for part in parts)
+        told.append(parts if left > 0 else parts[:_BEGINNING])
+        left -= size
+    return told
 
 
 def _shelf(lab: RecordedLab, diagnoses: Diagnoses) -> RoundsInFull:
@@ -153,8 +177,7 @@ def _data(lab: RecordedLab) -> Mapping[str, Any]:
         "rounds": [each.row.to_json() for each in lab.rounds],
     }
     text = json_text(told)
-    return (
-        {"data": text, "packed_data": ""}
-        if len(text) <= _PLAIN_DATA
-        else {"data": "", "packed_data": packed(str(text))}
-    )
+    if len(text) <= _PLAIN_DATA:
+        return {"data": text, "packed_data": ""}
+    small = packed(str(text))
+    return {"data": "", "packed_data": small if len(small) <= DATA_BYTES else ""}

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
@@ -46,13 +46,21 @@ class RoundsInFull:
 
     Attributes:
         full: The markup of those that stand there, in the order of the rounds.
-        parcels: The others.
+        parcels: The others; what a reader wants most comes first.
         missing: The names of those that did not fit.
     """
 
     full: tuple[tuple[str, Markup], ...]
     parcels: tuple[Parcel, ...]
     missing: tuple[str, ...]
+
+    def smaller(self, excess: int) -> RoundsInFull:
+        """The same without the last parcels, which have so many bytes at least, if there are as many."""
+        kept = list(self.parcels)
+        while kept and excess > 0:
+            excess -= len(kept.pop().text)
+        lost = [name for parcel in self.parcels[len(kept) :] for name in parcel.names]
+        return replace(self, parcels=tuple(kept), missing=(*self.missing, *lost))
 
 
 def rounds_in_full(
