@@ -12,6 +12,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
+from pty_reading import END, read_to_the_end
 from rich.text import Text
 
 from autoqec.errors import AutoQECError
@@ -131,12 +132,12 @@ def test_lists_and_messages_fit_a_terminal_of_80_columns_and_paths_stay_whole(mo
 def on_a_terminal(columns, show):
     """What a terminal of so many columns gets that is standard output and standard error while `show` prints."""
     reader, writer = os.openpty()
-    os.set_blocking(reader, False)
     fcntl.ioctl(writer, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
     with open(writer, "w", encoding="utf-8") as stream, redirect_stdout(stream), redirect_stderr(stream):
         show()
+        stream.write(END)
         stream.flush()
-        printed = os.read(reader, 65536).decode().replace("\r\n", "\n")
+        printed = read_to_the_end(reader).decode().replace("\r\n", "\n")
     os.close(reader)
     return printed
 
