@@ -180,14 +180,16 @@ class PlanRow(TypedDict):
         tokens: Tokens of all calls, at most.
         cost: Their cost in US dollars, at most; None where a price is not known.
         seconds: What rounds of this run took; None if there was none.
-        seconds_at_most: The profile's limit of training, twice.
+        seconds_at_most: Of a round whose training and verification take as long as they may; None if that was not measured.
+        measured: Its parts; see `autoqec.results.round_plan.MeasuredRound`. None if they were not measured.
     """
 
     calls: Sequence[PlannedCallRow]
     tokens: int
     cost: float | None
     seconds: float | None
-    seconds_at_most: float
+    seconds_at_most: float | None
+    measured: JsonObject | None
 
 
 class UsageRow(TypedDict):

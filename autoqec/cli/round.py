@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from autoqec.cli import shared_options as options
-from autoqec.cli.lab import open_lab, run_session, say_loading, share_results, waits
+from autoqec.cli.lab import command_display, open_lab, run_session, say_loading, share_results, waits
 
 if TYPE_CHECKING:
     from autoqec.agents.tape import Tape
@@ -49,7 +49,11 @@ if TYPE_CHECKING:
     "where its stages have sharing: orbit. It is trained further.",
 )
 @click.option("--untrained", is_flag=True, help="With --from: use the weights as they are.")
-@click.option("--dry-run", is_flag=True, help="Show the length of prompts and the limits of a round; call no agent.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Measure what a round takes, for a second of each part, and show prompts and limits; call no agent.",
+)
 @click.option("--record", default=None, metavar="FILE", help="Record the agents' replies, for --replay.")
 @click.option("--replay", default=None, metavar="FILE", help="Use recorded replies; call no agent.")
 @options.patience_option
@@ -117,7 +121,7 @@ def command(
         if dry_run:
             for role in () if tape else ROLES:
                 make_agent(session, role, settings[role])  # refuses wrong options
-            return _dry(session, rounds, as_json)
+            return _dry(session, rounds, quiet=quiet, as_json=as_json)
         if not quiet:
             say_open_rounds(ledger, run.name)
         begin_run(session, fresh=fresh or tape is not None, seed=seed, carried_alone=origin is not None and rounds == 1)
@@ -209,14 +213,23 @@ def run_head(run: Run) -> dict[str, str]:
     return {"run": run.name, "seed": run.settings["seed"], "env": run.env_name, "env_id": run.env_id}
 
 
-def _dry(session: Session, rounds: int, as_json: bool) -> int:
+def _dry(session: Session, rounds: int, *, quiet: bool, as_json: bool) -> int:
+    """Measure what a round takes, and print the plan; where it cannot be measured, say why."""
+    from autoqec.errors import AutoQECError
     from autoqec.loop.dry_run import plan_round
-    from autoqec.views.console import print_json
+    from autoqec.loop.round_probe import measure_round
+    from autoqec.views.console import print_json, say
     from autoqec.views.dry_run_text import print_plan
 
-    plan = plan_round(session)
+    display, measured = command_display(quiet=quiet), None
+    try:
+        measured = measure_round(session, display.begin)
+    except AutoQECError as error:
+        say(f"what a round takes could not be measured: {error.problem}")
+    display.show(None)
+    plan = plan_round(session, measured)
     if as_json:
         print_json([{"schema": "autoqec.plan/1", "run": session.run.name, "rounds": rounds, **plan}])
     else:
-        print_plan(plan, rounds)
+        print_plan(plan, measured, rounds)
     return 0

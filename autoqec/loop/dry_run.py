@@ -14,6 +14,7 @@ from autoqec.loop.agent_contexts import build_context
 from autoqec.loop.many_rounds import seconds_of_a_round
 from autoqec.loop.session import Session, make_agent
 from autoqec.printed_rows import PlannedCallRow, PlanRow
+from autoqec.results.round_plan import MeasuredRound
 
 #: A hypothesis of usual length, where there is none yet.
 _IDEA = {"text": "x" * 200, "rationale": "x" * 600, "hint": "x" * 1000, "fork_from": [], "compose": "none"}
@@ -37,8 +38,13 @@ class PlannedCall:
     cost: float | None
 
 
-def plan_round(session: Session) -> PlanRow:
-    """Estimate the next round."""
+def plan_round(session: Session, measured: MeasuredRound | None = None) -> PlanRow:
+    """Estimate the next round.
+
+    Args:
+        session: Where.
+        measured: What its parts take; None if that was not measured.
+    """
     number = 1 + max((claim.number for claim in list_claims(session.ledger, session.run.name)), default=0)
     told = build_context(session, number, cast(ProfileLimits, session.settings.profile.model_dump()))
     calls = [_planned(session, role, told) for role in ROLES]
@@ -49,7 +55,8 @@ def plan_round(session: Session) -> PlanRow:
         "tokens": sum(call.tokens for call in calls),
         "cost": sum(known) if len(known) == len(prices) else None,
         "seconds": seconds_of_a_round(session),
-        "seconds_at_most": 2 * session.settings.profile.train_seconds,
+        "seconds_at_most": None if measured is None else float(f"{measured.at_most:.4g}"),
+        "measured": None if measured is None else measured.to_row(),
     }
 
 

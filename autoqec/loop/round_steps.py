@@ -143,7 +143,7 @@ def code(session: Session, state: RoundState) -> None:
     )
 
 
-def _locked(session: Session, files: Mapping[str, bytes]) -> bool:
+def trains_locked(session: Session, files: Mapping[str, bytes]) -> bool:
     """Whether training runs behind a lock: for code of others in the candidate, or in a decoder that training asks."""
     told = told_fields(files, candidate_paths.TRAINING_FILE)
     asks = told.get("loss") == "logical_gap" or told.get("sampling") == "gated"
@@ -189,7 +189,7 @@ def train(session: Session, state: RoundState) -> Written:
                 seed=derive_key(round_key(session, state.claim.number), "train"),
                 max_shots=profile.train_shots,
                 inherit=composed,
-                locked=_locked(session, state.files),
+                locked=trains_locked(session, state.files),
                 limits=Limits(profile.train_seconds, int(profile.memory_gib * 2**30)),
                 report=lambda fields: session.event("train", **fields),
                 compiling=compiling,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,23 +32,42 @@ class _EnoughError(Exception):
 
 
 @dataclass
-class _Steps:
-    """What training reports, until enough was measured."""
+class TrainingSpeed:
+    """What training reports, until enough was measured.
 
+    Attributes:
+        wanted: Seconds to measure.
+        shots, seconds: What was done in which time, from the first report on.
+        total: Shots that are planned in all.
+    """
+
+    wanted: float = _SECONDS
     began: float | None = None
     shots: int = 0
     seconds: float = 0.0
     total: int = 0
 
     def report(self, fields: Mapping[str, Any]) -> None:
+        """Take a report of training; raises inside of `enough` once enough was measured."""
         now = time.monotonic()
         if self.began is None:
             self.began = now
             return
         self.shots, self.seconds = fields["shots"], now - self.began
         self.total = fields["shots"] * fields["planned"] // max(fields["step"], 1)
-        if self.shots and self.seconds >= _SECONDS:
+        if self.shots and self.seconds >= self.wanted:
             raise _EnoughError
+
+    @contextmanager
+    def enough(self) -> Iterator[None]:
+        """End the training in the block once enough was measured."""
+        with suppress(_EnoughError):
+            yield
+
+    @property
+    def per_second(self) -> float | None:
+        """Shots a second; None where none was trained on."""
+        return self.shots / self.seconds if self.shots and self.seconds else None
 
 
 def seconds_of_training(loaded: LoadedEnvironment, registry: Registry, profile: Profile) -> float | None:
@@ -58,33 +78,31 @@ def seconds_of_training(loaded: LoadedEnvironment, registry: Registry, profile: 
         registry: Installed plugins.
         profile: How much a round may spend.
     """
-    steps = _Steps()
+    speed = TrainingSpeed()
     try:
-        files = canonical_candidate(_first_candidate(loaded, registry, profile), registry)
+        files = canonical_candidate(first_candidate(loaded, registry, profile), registry)
         problem = build_problem(loaded, registry.maker("code"))
-        train_candidate(
-            files,
-            [str(problem.dem)],
-            loaded.environment.decoder.model_dump(),
-            stages=stages_to_warm_up(files, registry),
-            parents=b"",
-            seed=os.urandom(32),
-            max_shots=profile.train_shots,
-            inherit=False,
-            locked=needs_lock(files, registry),
-            limits=Limits(profile.train_seconds, int(profile.memory_gib * 2**30)),
-            report=steps.report,
-        )
-    except _EnoughError:
-        pass
+        with speed.enough():
+            train_candidate(
+                files,
+                [str(problem.dem)],
+                loaded.environment.decoder.model_dump(),
+                stages=stages_to_warm_up(files, registry),
+                parents=b"",
+                seed=os.urandom(32),
+                max_shots=profile.train_shots,
+                inherit=False,
+                locked=needs_lock(files, registry),
+                limits=Limits(profile.train_seconds, int(profile.memory_gib * 2**30)),
+                report=speed.report,
+            )
     except AutoQECError:
         return None
-    if not steps.shots:
-        return None
-    return min(profile.train_seconds, steps.seconds / steps.shots * steps.total)
+    rate = speed.per_second
+    return None if rate is None else min(profile.train_seconds, speed.total / rate)
 
 
-def _first_candidate(loaded: LoadedEnvironment, registry: Registry, profile: Profile) -> dict[str, bytes]:
+def first_candidate(loaded: LoadedEnvironment, registry: Registry, profile: Profile) -> dict[str, bytes]:
     """The files of the first candidate that the agent proposes which needs neither network nor key."""
     name = BUILTIN["ideator"]
     decoder = registry.get("decoder", loaded.environment.decoder.kind).capabilities

@@ -80,6 +80,8 @@ def test_a_round_is_proposed_written_trained_judged_and_accounted_for(folder, me
     assert (planned.returncode, done.returncode) == (0, 0), planned.stderr + done.stderr
     plan, item = json.loads(planned.stdout), json.loads(done.stdout)
     assert 0 < plan["cost"] < 5
+    assert plan["measured"]["score_seconds"] > 0
+    assert plan["seconds_at_most"] > 600
     assert (item["status"], item["hypothesis"]) == ("ok", SAID["ideator"]["text"])
     assert item["verdict"] in ("VERIFIED", "FAILED", "SUSPICIOUS")
     assert item["metrics"]["shots"] >= 20_000

@@ -11,11 +11,13 @@ from autoqec.agents.agent_contract import AgentUnavailable, Estimate, Reply, Rep
 from autoqec.agents.tape import Recorder, Tape
 from autoqec.errors import BudgetSpentError, UsageError
 from autoqec.history import read_attachment, read_claim
+from autoqec.loop import round_probe
 from autoqec.loop import round_steps as steps
 from autoqec.loop.agent_contexts import build_context
 from autoqec.loop.dry_run import plan_round
 from autoqec.loop.many_rounds import run_rounds
 from autoqec.loop.one_round import resume_round, run_round
+from autoqec.loop.round_probe import measure_round
 from autoqec.loop.session import make_agent
 from autoqec.loop.tracing import read_calls, run_calls
 from autoqec.testing import ScriptedAgent
@@ -215,13 +217,27 @@ def test_a_tape_plays_a_round_again_without_the_agent(session, tmp_path):
     assert (again.number, again.status, again.claim.reason) == (1, first.status, first.claim.reason)
 
 
-def test_a_plan_calls_nobody_and_writes_nothing(session):
-    agent = Counting({}, cost=0.5)
+def test_a_plan_calls_nobody_and_writes_nothing(session, monkeypatch):
+    agent, begun = Counting({}, cost=0.5), []
     made = session(agent)
     before = subprocess.run(["git", "for-each-ref"], cwd=made.ledger.workdir, capture_output=True, check=True).stdout
-    plan = plan_round(made)
+    monkeypatch.setattr("autoqec.loop.round_probe._SECONDS", 0.01)
+    measured = measure_round(made, begun.append)
+    assert begun == [
+        "measuring training with the first candidate of the agent search",
+        "measuring the decoders",
+        "measuring scoring with the first candidate of the agent search",
+    ]
+    assert (measured.train_at_most, measured.screen_shots, measured.without_candidate) == (600.0, 0, False)
+    assert (measured.train_shots, measured.train) == (0, measured.train_started), (
+        "the shots of this profile make no step"
+    )
+    assert measured.score > 0
+    plan = plan_round(made, measured)
     assert agent.seen == []
     assert (plan["tokens"], plan["cost"], plan["seconds"]) == (450, 1.5, None)
+    assert plan["measured"]["score_seconds"] > 0
+    assert plan["seconds_at_most"] >= measured.train_at_most
     assert [(call["role"], call["prompt_tokens"]) for call in plan["calls"]] == [
         ("ideator", 100), ("coder", 100), ("analyst", 100),
     ]  # fmt: skip
@@ -230,7 +246,51 @@ def test_a_plan_calls_nobody_and_writes_nothing(session):
         == before
     )
     agent.cost = None
-    assert plan_round(made)["cost"] is None
+    plan = plan_round(made)
+    assert (plan["cost"], plan["measured"], plan["seconds_at_most"]) == (None, None, None)
+
+
+def test_a_plan_measures_with_the_best_round_and_slow_decoders_alone(with_round, monkeypatch):
+    name = f"{with_round.run.name}/2"
+
+    def train(files, dems, decoder, *, report, parents, locked, **more):
+        assert parents
+        assert not locked
+        clock = iter((0.0, 1.0, 3.0))
+        monkeypatch.setattr("autoqec.loop.training_probe.time.monotonic", lambda: next(clock))
+        for step, shots in ((0, 0), (10, 100), (30, 300)):
+            report({"step": step, "shots": shots, "planned": 400})
+        raise AssertionError("enough was measured")
+
+    monkeypatch.setattr(round_probe, "_SECONDS", 2.5)
+    monkeypatch.setattr(round_probe, "train_candidate", train)
+    monkeypatch.setattr(round_probe, "_seconds_alone", lambda session: (0.01, 0.005))
+    measured = measure_round(with_round, lambda part: None)
+    assert (measured.candidate, measured.train_per_second) == (f"the candidate of {name}", 100.0)
+    assert measured.train_shots == 4000, "as training says, which knows its steps"
+    jobs = with_round.settings.jobs
+    assert (measured.without_candidate, measured.score_per_second, measured.judge_per_second) == (
+        True,
+        100 * jobs,
+        200 * jobs,
+    )
+
+
+def test_recorded_shots_are_measured_within_what_there_is(with_round, monkeypatch):
+    """Shots that are drawn never end; those of a recording do, and no other shots than those for development are looked at."""
+    asked = []
+    monkeypatch.setattr(round_probe, "_SECONDS", 100.0)
+    monkeypatch.setattr(round_probe, "is_recorded", lambda environment: True)
+    monkeypatch.setattr(
+        round_probe, "_timed", lambda stream, first, chunks, references: asked.append((first, chunks)) or 1.0
+    )
+    round_probe._scoring_speed(with_round, round_probe._borrowed(with_round), 5)
+    assert max(first + chunks for first, chunks in asked) <= 5
+    monkeypatch.setattr(round_probe, "is_recorded", lambda environment: False)
+    started, scored, judged = round_probe._scoring_speed(with_round, round_probe._borrowed(with_round), 5)
+    assert started == 0.0
+    assert scored == judged == 4096 * asked[-1][1]
+    assert len(asked) > 200
 
 
 def test_an_edit_is_laid_over_the_parents_files(with_round, monkeypatch, one_process):

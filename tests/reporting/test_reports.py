@@ -77,7 +77,7 @@ def test_a_report_says_what_was_sought_and_found_with_intervals(report):
         assert f"\n### {title}" in report
     assert "\n## How to repeat it\n" in report
     assert "autoqec verify --audit --replay exp/" in report
-    assert "| `mwpm_correlated` | 0.02875 \\[0.02696, 0.03061\\] |" in report
+    assert "| `mwpm_correlated` | 0.02875 \\[0.02696,&nbsp;0.03061\\] |" in report
 
 
 @pytest.mark.parametrize("wrong", ["rate_text", "ratio_text", "count_text"])

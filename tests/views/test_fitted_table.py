@@ -13,6 +13,7 @@ from autoqec.agents import ROLES
 from autoqec.results.agent_comparison import ArmResult, Tried
 from autoqec.results.counts import PairedCounts
 from autoqec.results.figures import Gain
+from autoqec.results.round_plan import MeasuredRound
 from autoqec.views.agents_text import print_agents
 from autoqec.views.comparison_text import print_comparison
 from autoqec.views.decoders_text import print_decoders
@@ -108,6 +109,11 @@ def plan():
     return {"calls": [call, none], "tokens": 45957, "cost": 0.7098, "seconds": 12345.0, "seconds_at_most": 600.0}
 
 
+def measured_round():
+    speeds, shots = (300.0, 1.5, 2.5, 9876.5, 8765.4), (1234567, 16384, 10**9)
+    return MeasuredRound(f"the candidate of {'r' * 40}/12", 1234.5, 12_345_678, *speeds, *shots, 600.0, 21.0)
+
+
 def environments():
     return [{"name": name, "where": f"envs/{name}.yaml", "story": story} for name, story in
             (("tiny", "words 1,234 " * 20), (f"a_{'long' * 12}_name", CHINESE))]  # fmt: skip
@@ -122,7 +128,7 @@ TABLES = {
     "plugins": lambda: print_plugins(plugins()),
     "env list": lambda: print_environments(environments()),
     "env check": lambda: print_environment(environment()),
-    "round --dry-run": lambda: print_plan(plan(), 1000),
+    "round --dry-run": lambda: print_plan(plan(), measured_round(), 1000),
     "sweep": lambda: print_sweep(swept(decoders=("mwpm", "osd:method=osd_cs,order=10", ROUND), rounds=(3, 5))),
 }
 
