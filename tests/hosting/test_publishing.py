@@ -287,6 +287,19 @@ def test_a_line_of_ours_comes_and_goes_and_the_users_words_stay(hosted, lab, cap
     assert git(lab, "rev-list", "--count", "refs/notes/commits") == "4"
 
 
+def test_every_byte_of_a_note_stays(lab):
+    head, blob = git(lab, "rev-parse", "HEAD"), b"\xff\x00\r\n\n  mine without an end"
+    done = subprocess.run(["git", "hash-object", "-w", "--stdin"], input=blob, capture_output=True, check=True)
+    git(lab, "notes", "add", "-C", done.stdout.decode().strip(), head)
+    ledger = open_ledger(".")
+    for word in ("first", "second"):
+        assert write_commit_words(ledger, {head: word}) == 1
+    found = subprocess.run(
+        ["git", "cat-file", "blob", git(lab, "notes", "list", head)], capture_output=True, check=True
+    )
+    assert found.stdout == blob + b"\nautoqec/verdict: second\n"
+
+
 def test_notes_that_git_put_deeper_are_found(lab):
     """With many notes git uses folders; a note must not come to lie at two places."""
     ledger, head = open_ledger("."), git(lab, "rev-parse", "HEAD")

@@ -92,7 +92,7 @@ def test_a_branch_with_more_than_the_round_is_not_judged_and_the_host_says_so(se
     assert [(commit, each["state"], each["context"]) for commit, each in served.server.statuses] == [
         ("ab" * 20, "error", CONTEXT)
     ]
-    assert served.server.bodies()[0].startswith(f"{MARKER}\n**Not judged.**")
+    assert served.server.bodies()[0].startswith(f"{MARKER}\n**Not judged.**\n\n- the branch is at ababab")
     assert f"Review of `exp/{served.run}/1`" in served.server.bodies()[0]
     assert served.server.odd == []
     assert served.server.git_tokens == {f"x-access-token:{served.token}"}

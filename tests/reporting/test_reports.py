@@ -186,6 +186,12 @@ def command(folder, monkeypatch, capsys):
     return call
 
 
+def test_a_long_report_says_that_it_is_at_work(command, tmp_path, monkeypatch):
+    monkeypatch.setattr("autoqec.cli.report._MANY", 1)
+    err = command("report", "strict-abcd", "-o", str(tmp_path / "r.md"))[2]
+    assert err.index("diagnosing 2 rounds") < err.index("a report of 2 rounds")
+
+
 def test_the_command_writes_a_report(command, tmp_path, report):
     code, out, err = command("report", "-o", str(tmp_path / "r.md"), "--format", "md")
     assert (code, out) == (0, "")

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pyte
 import pytest
+from pty_reading import END, read_to_the_end
 
 from autoqec import history
 from autoqec.cli.main import run as run_command
@@ -149,9 +150,10 @@ def test_watching_on_a_terminal_redraws_in_one_place(monkeypatch):
         story = Story(ROUNDS, [RUNNING, ROUNDS[3]], [replace(RUNNING, progress=replace(PROGRESS, done=50))])
         with pytest.raises(KeyboardInterrupt):
             watch_rounds(story, story.wait, as_json=False)
+        file.write(END)
         file.flush()
         screen = pyte.Screen(60, 40)
-        pyte.ByteStream(screen).feed(os.read(ours, 65536))
+        pyte.ByteStream(screen).feed(read_to_the_end(ours))
     os.close(ours)
     assert [line.rstrip() for line in screen.display if line.strip()] == [
         "surface-d5-depol-abcd/7  running: training, 50 %, loss 7.2…",
