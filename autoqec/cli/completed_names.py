@@ -143,6 +143,7 @@ NAMES: Mapping[str, Names] = {
     "drop name": _runs_or_rounds,
     "diagnose name": _runs_or_rounds,
     "plot names": _runs_or_rounds,
+    "export round_name": _runs_or_rounds,
     "review rounds": _two_rounds,
     "plugins new name": partial(_words, words=()),
     "agents": partial(_listed, names=_agents),

@@ -31,9 +31,9 @@ def command(
 ) -> int:
     """Write pages of the lab's record to the branch autoqec-log, and push it to REMOTE if one is given.
 
-    The branch has README.md (front and rounds) and a page for each round. It is rebuilt from git each time, with one commit if
-    something changed. Neither the working tree nor any other branch changes. --notes replaces lines of its own only. --statuses
-    needs a token: AUTOQEC_HOST_TOKEN, or the host's own variable.
+    The branch has README.md (front and rounds), a page for each round, and index.html, the report. It is rebuilt from git each
+    time, with one commit if something changed. Neither the working tree nor any other branch changes. --notes replaces lines of
+    its own only. --statuses needs a token: AUTOQEC_HOST_TOKEN, or the host's own variable.
     """
     from autoqec.errors import UsageError
     from autoqec.history import PAGES_BRANCH, publish_pages, write_commit_words

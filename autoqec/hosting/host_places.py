@@ -56,7 +56,7 @@ def place_of(address: str) -> Place:
     scp = _SCP.fullmatch(address)
     parts = urlsplit(address if "://" in address else "")
     if scp is not None and "://" not in address:
-        server, path = f"https://{scp['host']}", scp["path"]
+        server, path = f"https://{scp['host'].lower()}", scp["path"]
     elif parts.scheme in ("http", "https", "ssh", "git") and parts.hostname:
         kept = parts.scheme in ("http", "https")
         name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname

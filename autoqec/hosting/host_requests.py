@@ -10,9 +10,11 @@ import asyncio
 import email.utils
 import json
 import re
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -175,7 +177,7 @@ class HostClient:
 
         try:
             async with asyncio.timeout(self._seconds):
-                async with httpx2.AsyncClient(timeout=self._seconds) as client:
+                async with httpx2.AsyncClient(timeout=self._seconds, verify=_certificates()) as client:
                     return await self._exchange(client, method, url, body)
         except TimeoutError:
             raise _LostError(f"did not answer within {self._seconds:g} seconds") from None
@@ -259,6 +261,14 @@ def checked_address(url: str) -> str:
             code="transport_refused",
         )
     return url.rstrip("/")
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """The authorities that servers are checked against, read once: it takes longer than a request."""
+    import httpx2
+
+    return httpx2.create_ssl_context()
 
 
 def _joined(url: str, place: str) -> str | None:

@@ -1,4 +1,4 @@
-"""The pages of `autoqec publish`: a front page, and a page for each round and each run.
+"""The pages of `autoqec publish`: a front page, a page for each round and each run, and the report as one file of HTML.
 
 They follow from the record alone, so that publishing again what has not changed makes no commit. Each page has a size that hosts
 still render, whatever the lab holds.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from autoqec.counted_words import counted
 from autoqec.errors import AutoQECError
@@ -15,6 +16,7 @@ from autoqec.reporting.lab_diagnoses import Diagnoses
 from autoqec.reporting.lab_sections import climb_blocks, front_blocks, lost_lines, rounds_grid
 from autoqec.reporting.markdown_text import written
 from autoqec.reporting.page_blocks import Block, Code, Heading, Items, Link, Paragraph, joined, parts_of
+from autoqec.reporting.pages.report_page import report_page
 from autoqec.reporting.recorded_lab import RecordedEnvironment, RecordedLab, RecordedRound
 from autoqec.reporting.report_prose import facts_of, founded, three_sentences
 from autoqec.reporting.review_page import review_text
@@ -23,8 +25,10 @@ from autoqec.reporting.round_sections import anchor_of
 #: Rounds in a table of the front page, and in a page of a run: hosts show no page over half a megabyte.
 _ROUNDS, _ROUNDS_OF_RUN = 100, 1000
 
-#: Characters of a round's page, and how many failed rounds the front page tells about.
-_PAGE, _LOST = 20_000, 50
+#: Characters of a round's page, and of any other one.
+_PAGE, _LONGEST = 20_000, 400_000
+
+_CUT = ("This page is cut here, so that hosts still show it. The whole is in ", Code("autoqec report"), ".")
 
 
 def pages_of(lab: RecordedLab, diagnoses: Diagnoses) -> dict[str, bytes]:
@@ -34,13 +38,14 @@ def pages_of(lab: RecordedLab, diagnoses: Diagnoses) -> dict[str, bytes]:
         lab: The whole lab.
         diagnoses: What is wrong with its rounds.
     """
-    files = {"README.md": _front_page(lab, diagnoses)}
+    lab = replace(lab, title="this lab")  # so that all clones write the same pages
+    files = {"README.md": _front_page(lab, diagnoses), "index.html": report_page(lab, diagnoses)}
     runs: dict[str, list[RecordedRound]] = {}
     for found in lab.rounds:
         runs.setdefault(found.row.run, []).append(found)
         files[f"rounds/{found.name}.md"] = _round_page(found)
     files |= {f"rounds/{run}/README.md": _run_page(run, rounds) for run, rounds in runs.items()}
-    return {path: text.encode() for path, text in files.items()}
+    return {path: text.encode("utf-8", "replace") for path, text in files.items()}
 
 
 def _front_page(lab: RecordedLab, diagnoses: Diagnoses) -> str:
@@ -52,6 +57,9 @@ def _front_page(lab: RecordedLab, diagnoses: Diagnoses) -> str:
     if lab.rounds:
         runs = dict.fromkeys(each.row.run for each in lab.rounds)
         blocks += [Heading(2, "All rounds of each run"), Items([Link(run, f"rounds/{run}/README.md") for run in runs])]
+        blocks.append(
+            Paragraph((Link("index.html", "index.html"), " has charts and every round in one file, to download."))
+        )
     blocks.append(
         Paragraph(
             ("Written by ", Code("autoqec publish"), " from the record in git, which counts where this page differs.")
@@ -73,12 +81,10 @@ def _environment(environment: RecordedEnvironment, diagnoses: Diagnoses, names: 
     if len(newest) < len(environment.rounds):
         yield Paragraph(f"The newest {len(newest):,} of {counted(len(environment.rounds), 'round')}.")
     yield rounds_grid(newest, names)
-    lost = [*lost_lines(environment, diagnoses, names)]
+    lost = [*lost_lines(replace(environment, rounds=newest), diagnoses, names)]
     if lost:
-        yield Heading(3, "Failed, ignored and unfinished rounds")
-        yield Items(lost[-_LOST:])
-    if len(lost) > _LOST:
-        yield Paragraph(f"And {len(lost) - _LOST:,} more, on the pages of the runs.")
+        yield Heading(3, "Failed, ignored and unfinished ones of these")
+        yield Items(lost)
 
 
 def _run_page(run: str, rounds: Sequence[RecordedRound]) -> str:
@@ -111,4 +117,7 @@ def _linked(page: str, rounds: Sequence[RecordedRound], above: str) -> str:
     Text of others cannot look like such a link, because the writer of Markdown breaks up every bracket in it.
     """
     places = {anchor_of(each.name): f"{above}{each.name}.md" for each in rounds}
-    return re.sub(r"\]\(#([\w-]+)\)", lambda link: f"]({places.get(link[1], f'#{link[1]}')})", page)
+    whole = re.sub(r"\]\(#([\w-]+)\)", lambda link: f"]({places.get(link[1], f'#{link[1]}')})", page)
+    if len(whole) <= _LONGEST:
+        return whole
+    return f"{whole[: whole.rfind(chr(10), 0, _LONGEST)]}\n\n{written([Paragraph(_CUT)])}"

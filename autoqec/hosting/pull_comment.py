@@ -33,7 +33,8 @@ def comment_text(result: JudgedRound, ledger: Ledger) -> str:
         ledger: The lab, with the records of the round as far as they were fetched. Only text of git is read.
     """
     word = "The verdict is found again, and the round is not VERIFIED" if _is_refused(result) else _WORDS[result.state]
-    blocks: list[Block] = [Paragraph((Strong(f"{word}."), f" {result.description}"))]
+    # The description is the first of the findings, shortened.
+    blocks: list[Block] = [Paragraph((Strong(f"{word}."), "" if result.findings else f" {result.description}"))]
     blocks += [Items(list(result.findings))] if result.findings else []
     blocks += [Paragraph(("Judged at commit ", Code(result.commit), " of ", Code(f"exp/{result.round}"), "."))]
     head = written(blocks)

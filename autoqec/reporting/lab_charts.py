@@ -72,7 +72,7 @@ def lab_chart(
     """
     run, rounds = _asked(ledger, name, asked)
     lab = read_lab(ledger, run=run, env=env)
-    environment = _chosen(lab, rounds)
+    environment = chosen_environment(lab, rounds)
     if name == "front":
         chart = front_chart(environment, measure)
     else:
@@ -104,8 +104,13 @@ def _asked(ledger: Ledger, name: str, asked: Sequence[str]) -> tuple[str | None,
     return (runs[0] if runs else None), tuple(f"{run}/{number}" for run, number in found)
 
 
-def _chosen(lab: RecordedLab, rounds: Sequence[str]) -> RecordedEnvironment:
-    """The environment of some rounds, else that of the latest run."""
+def chosen_environment(lab: RecordedLab, rounds: Sequence[str]) -> RecordedEnvironment:
+    """The environment of some rounds, `run/number`, else that of the latest run.
+
+    Raises:
+        UsageError: They are on several ones; or there are no rounds at all.
+        NotFoundError: They are on none of these.
+    """
     if rounds:
         found = [each for each in lab.environments if set(rounds) & set(each.by_name)]
         if len(found) > 1:

@@ -167,8 +167,13 @@ def _table(grid: Grid) -> Iterator[str]:
         yield _row([line(cell, begins=False).strip() for cell in row])
 
 
+#: Blanks in a cell at which no line may break: within an interval, and before the sign of per cent.
+_BOUND = re.compile(r"(?<=\d,) (?=[-+]?[\d.∞]+(?:e-\d+)?\\\])|(?<=\d) (?=%)")
+
+
 def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+    bound = (_BOUND.sub("&nbsp;", cell) for cell in cells)
+    return f"| {' | '.join(bound)} |"
 
 
 def _name(anchor: str) -> str:

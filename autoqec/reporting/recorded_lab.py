@@ -203,16 +203,18 @@ class RecordedLab:
         ledger: The lab.
         runs: The runs whose rounds these are, oldest first.
         environments: By name.
+        title: What pages call it; None for the name of its folder, which is another one in each clone.
     """
 
     ledger: Ledger = field(repr=False)
     runs: tuple[Run, ...]
     environments: tuple[RecordedEnvironment, ...]
+    title: str | None = None
 
     @property
     def name(self) -> str:
-        """The name of its folder."""
-        return self.ledger.workdir.name
+        """What pages call it."""
+        return self.title or self.ledger.workdir.name
 
     @property
     def rounds(self) -> tuple[RecordedRound, ...]:

@@ -228,9 +228,9 @@ def took_sentence(found: RecordedRound) -> Sentence | None:
         calls = _count(spent.calls, name, "spent.calls", "call")
         tokens, cost = (
             _count(spent.tokens, name, "spent.tokens", "token"),
-            Quoted(f"${spent.cost:,.2f}", name, "spent.cost"),
+            Quoted(f"{spent.cost:,.2f}", name, "spent.cost"),
         )
-        pieces.append((*calls, " to agents ", *tokens, " and ", cost))
+        pieces.append((*calls, " to agents with ", *tokens, " and ", cost, " USD"))
     whole: tuple[Part, ...] = () if spent.untimed else (Quoted(f"{spent.seconds:,.0f}", name, "spent.seconds"), " s")
     if not pieces and not whole:
         return None

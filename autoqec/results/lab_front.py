@@ -7,7 +7,8 @@ it from here.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 from autoqec.results.head_to_head import FRONT_ALPHA, HeadToHead, Words, head_to_head_words, open_pairs, settle
 from autoqec.results.limits import exceeded
@@ -42,11 +43,19 @@ class Front:
 
     Attributes:
         members: Best gain first.
-        open_pairs: Undecided pairs: the first costs no more and may gain as much; neither is shown to gain more.
+        words: What head-to-heads say of pairs.
     """
 
     members: Sequence[Member] = ()
-    open_pairs: Sequence[tuple[Point, Point]] = ()
+    words: Words = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def open_pairs(self) -> Sequence[tuple[Point, Point]]:
+        """Undecided pairs: the first costs no more and may gain as much; neither is shown to gain more.
+
+        Thousands of members of one cost have millions, so they are found when they are asked for.
+        """
+        return open_pairs(self.members, self.words)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -89,7 +98,7 @@ def front_of(entrants: Iterable[Entrant], decided: Decided) -> Front:
     by_commit = {commit: point for commit, point in rounds.items() if point.name in names}
     words = _words(by_commit, decided(by_commit.keys()))
     settled = settle(members, words)
-    return Front(settled, open_pairs(settled, words))
+    return Front(settled, words)
 
 
 def _words(points: Mapping[str, Point], pairs: Mapping[str, Sequence[HeadToHead]]) -> Words:

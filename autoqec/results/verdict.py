@@ -14,7 +14,7 @@ from autoqec.results.counts import PairedCounts
 from autoqec.results.figures import Figures, Holdout, read_figures, shown_figures
 from autoqec.results.gate_costs import UsPerShot, passes_each, share_sent
 from autoqec.results.limits import Limits
-from autoqec.results.note_form import is_number, read_counts, read_record, write_record
+from autoqec.results.note_form import Malformed, is_number, read_counts, read_record, write_record
 
 if TYPE_CHECKING:
     from autoqec.results.verdict_parts import Evidence
@@ -152,8 +152,10 @@ class Verdict:
     def us_per_shot(self) -> float | None:
         """Microseconds of one of the shots behind its figures; None in old verdicts, which did not note them."""
         told = self.details.get("us_per_shot")
-        took = read_record(UsPerShot, told, problems=[]) if isinstance(told, Mapping) else None
-        return took.whole if took is not None else None
+        try:
+            return read_record(UsPerShot, told, problems=[]).whole if isinstance(told, Mapping) else None
+        except Malformed:
+            return None
 
     @property
     def references(self) -> Mapping[str, float] | None:

@@ -123,14 +123,15 @@ def print_export(folder: Path, manifest: ExportRow, *, as_json: bool) -> None:
 def print_published(told: JsonObject) -> None:
     """Print what `autoqec publish` did; `told` is what it prints as JSON."""
     commit, remote = str(told["commit"])[:10], told["remote"]
-    plain(f"{told['branch']}: {counted(told['rounds'], 'round')}, {'now' if told['new'] else 'still'} at {commit}")
+    lines = [f"{told['branch']}: {counted(told['rounds'], 'round')}, {'now' if told['new'] else 'still'} at {commit}"]
     if remote is not None:
-        plain(f"{remote}: {'sent' if told['sent'] else 'has it already'}")
+        lines.append(f"{remote}: {'sent' if told['sent'] else 'has it already'}")
     if told["notes"] is not None:
-        plain(
-            f"refs/notes/commits: {counted(told['notes'], 'note')} changed; git push REMOTE refs/notes/commits sends them"
-        )
+        changed = f"refs/notes/commits: {counted(told['notes'], 'note')} changed"
+        lines.append(f"{changed}; to send them: git push REMOTE refs/notes/commits" if told["notes"] else changed)
     if told["statuses"] is not None:
         found = told["statuses"]
         left = f", {found['left']:,} left" if found["left"] else ""
-        plain(f"statuses: {found['new']:,} set, {found['known']:,} set before{left}")
+        lines.append(f"statuses: {found['new']:,} set, {found['known']:,} set before{left}")
+    for line in lines:
+        out().print(plain(line), soft_wrap=True)

@@ -10,10 +10,24 @@ import pytest
 from autoqec.cli.main import run
 from autoqec.history import open_ledger, publish_pages, write_commit_words
 from autoqec.history.sync import pages_branch
+from autoqec.hosting import published_pages
+from autoqec.testing import figures, record_round, record_run
 
 
 def git(folder, *args):
     return subprocess.run(["git", "-C", str(folder), *args], capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.fixture(autouse=True)
+def _short_report(request, monkeypatch):
+    """The report takes a second of charts, and tests of its own; one test here publishes the real one."""
+    if request.node.get_closest_marker("usefixtures") is None:
+        monkeypatch.setattr(published_pages, "report_page", lambda lab, diagnoses: f"report of {len(lab.rounds)}")
+
+
+@pytest.fixture
+def real_report():
+    """Named by a test, it keeps the report as it is."""
 
 
 @pytest.fixture
@@ -49,6 +63,7 @@ def test_pages_are_rebuilt_with_a_commit_only_if_something_changed(hosted, lab, 
     assert files_of(lab) == {
         ".autoqec-log",
         "README.md",
+        "index.html",
         f"rounds/{hosted.run}/README.md",
         f"rounds/{hosted.run}/1.md",
         f"rounds/{hosted.run}/2.md",
@@ -61,6 +76,35 @@ def test_pages_are_rebuilt_with_a_commit_only_if_something_changed(hosted, lab, 
     code, changed, _ = published(capsys)
     assert changed["new"]
     assert git(lab, "rev-parse", "autoqec-log^") == first["commit"]
+
+
+@pytest.mark.usefixtures("real_report")
+def test_every_clone_writes_the_same_pages(lab, tmp_path, capsys, monkeypatch):
+    published(capsys)
+    assert show(lab, "index.html").startswith("<!DOCTYPE html>")
+    shutil.copytree(lab, tmp_path / "of another name")
+    git(tmp_path / "of another name", "branch", "-D", "autoqec-log")
+    monkeypatch.chdir(tmp_path / "of another name")
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    published(capsys)
+    trees = {git(place, "rev-parse", "autoqec-log^{tree}") for place in (lab, tmp_path / "of another name")}
+    assert len(trees) == 1
+
+
+def test_it_says_what_it_did(hosted, lab, capsys):
+    assert run(["publish", "origin", "--notes"]) == 0
+    commit = git(lab, "rev-parse", "autoqec-log")[:10]
+    assert capsys.readouterr().out.splitlines() == [
+        f"autoqec-log: 2 rounds, now at {commit}",
+        "origin: sent",
+        "refs/notes/commits: 2 notes changed; to send them: git push REMOTE refs/notes/commits",
+    ]
+    assert run(["publish", "origin", "--notes"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"autoqec-log: 2 rounds, still at {commit}",
+        "origin: has it already",
+        "refs/notes/commits: 0 notes changed",
+    ]
 
 
 def test_every_link_leads_to_a_page(hosted, lab, capsys):
@@ -177,6 +221,52 @@ def test_a_lab_with_damaged_records_is_published(hosted, lab, capsys):
     assert f"rounds/{hosted.run}/1.md" in files_of(lab)
 
 
+HOSTILE = "](#round-many-1) <script>x</script> @everyone ![p](https://evil.example/p) ``` | a | /close #1 <!-- x"
+
+
+def many_rounds(folder, count):
+    """A lab whose rounds were recorded and never run, with text that wants to be markup."""
+    assert run(["init", str(folder)]) == 0
+    ledger = open_ledger(folder)
+    found = record_run(ledger, "many")
+    for number in range(count):
+        verdict = {"verdict": "VERIFIED", "reason": "better", **figures()} if number % 2 else None
+        record_round(ledger, found, {"a.yaml": b"x: 1\n"}, hypothesis=HOSTILE, metrics=figures(), verdict=verdict)
+    return ledger
+
+
+def test_text_of_agents_is_no_markup_on_any_page(tmp_path, monkeypatch, capsys):
+    many_rounds(tmp_path / "lab", 3)
+    monkeypatch.chdir(tmp_path / "lab")
+    assert published(capsys)[0] == 0
+    for page in files_of(".") - {".autoqec-log", "index.html"}:
+        text = re.sub(r"```.*?```", "", show(".", page), flags=re.DOTALL)
+        assert "everyone" in show(".", page) or page.endswith("README.md")
+        for word in (r"[^\\]<script", "@everyone", r"[^\\]!\[", r"[^\\]\]\(https?:", r"(?m)^/close", r"#1\b(?!\.md)"):
+            assert re.search(word, text) is None, f"{page}: {word}"
+        for link in re.findall(r"[^\\]\]\(([^)]*)\)", text):
+            assert re.fullmatch(r"[\w./-]+|#[\w-]+", link), f"{page}: {link}"
+
+
+def test_pages_stay_short_in_a_long_lab(tmp_path, monkeypatch, capsys):
+    many_rounds(tmp_path / "lab", 5)
+    monkeypatch.chdir(tmp_path / "lab")
+    for limit, most in (("_ROUNDS", 2), ("_ROUNDS_OF_RUN", 3), ("_PAGE", 3000)):
+        monkeypatch.setattr(f"autoqec.hosting.published_pages.{limit}", most)
+    assert published(capsys)[0] == 0
+    front, rounds = show(".", "README.md"), show(".", "rounds/many/README.md")
+    assert "The newest 2 of 5 rounds." in front
+    assert front.count(", without a verdict") == 1
+    assert "The newest 3 of 5 rounds; each has a page in this folder." in rounds
+    assert len(show(".", "rounds/many/2.md")) <= 3100
+    assert len(files_of(".") - {"index.html"}) == 5 + 3
+    monkeypatch.setattr("autoqec.hosting.published_pages._LONGEST", 400)
+    assert published(capsys)[0] == 0
+    for page in ("README.md", "rounds/many/README.md"):
+        assert len(show(".", page)) <= 600
+        assert show(".", page).endswith("The whole is in `autoqec report`.")
+
+
 # -- lines in git's own notes
 
 
@@ -195,6 +285,19 @@ def test_a_line_of_ours_comes_and_goes_and_the_users_words_stay(hosted, lab, cap
         == "mine\n\nautoqec is mentioned here\nautoqec/verdict: FAILED by hand\n\nmore of mine"
     )
     assert git(lab, "rev-list", "--count", "refs/notes/commits") == "4"
+
+
+def test_every_byte_of_a_note_stays(lab):
+    head, blob = git(lab, "rev-parse", "HEAD"), b"\xff\x00\r\n\n  mine without an end"
+    done = subprocess.run(["git", "hash-object", "-w", "--stdin"], input=blob, capture_output=True, check=True)
+    git(lab, "notes", "add", "-C", done.stdout.decode().strip(), head)
+    ledger = open_ledger(".")
+    for word in ("first", "second"):
+        assert write_commit_words(ledger, {head: word}) == 1
+    found = subprocess.run(
+        ["git", "cat-file", "blob", git(lab, "notes", "list", head)], capture_output=True, check=True
+    )
+    assert found.stdout == blob + b"\nautoqec/verdict: second\n"
 
 
 def test_notes_that_git_put_deeper_are_found(lab):

@@ -15,6 +15,10 @@ from autoqec.hosting.host_contract import CONTEXT
 from autoqec.hosting.pull_comment import MARKER
 
 
+def git(folder, *args):
+    return subprocess.run(["git", "-C", str(folder), *args], capture_output=True, text=True, check=True).stdout.strip()
+
+
 def workflow(host):
     return yaml.safe_load(ci_files(host)[f".{host}/workflows/autoqec.yml"])
 
@@ -64,6 +68,7 @@ def test_gitlab_runs_on_the_default_branch_only():
     made = yaml.safe_load(ci_files("gitlab")[".gitlab/autoqec.yml"])
     rule = made[".autoqec"]["rules"][0]["if"]
     assert '$CI_PIPELINE_SOURCE == "trigger" && $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH' in rule
+    assert made[".autoqec"]["variables"]["GIT_STRATEGY"] == "clone"
     judge = made["autoqec-judge"]["script"][0]
     assert judge.startswith("env --unset=CI_JOB_TOKEN --unset=AUTOQEC_HOST_TOKEN python3 -m autoqec ci judge")
     assert made["autoqec-tell"]["environment"]["name"] == "autoqec-tell"
@@ -73,21 +78,28 @@ def test_gitlab_runs_on_the_default_branch_only():
 def test_a_branch_with_more_than_the_round_is_not_judged_and_the_host_says_so(served, jobs):
     """Nothing is drawn again here, so that this is quick; the rest of the way is that of every pull request."""
     made = jobs("github", commit="ab" * 20)
+    (made.folder / "judge").mkdir()  # a runner that keeps its folder between jobs
+    git(made.folder / "judge", "init", "--quiet", "lab")
+    git(made.folder / "judge/lab", "config", "core.bare", "true")
     assert made.actions("judge") == [0, 0, 0, 0]
     result = json.loads(made.outputs["judge"]["judged"])
     assert (result["state"], result["replayed"]) == ("error", False)
     assert "the branch is at ababababab, but the round is commit" in result["findings"][0]
-    assert made.actions("tell") == [0, 0, 0, 0]
+    jobs_of = workflow("github")["jobs"]
+    assert jobs_of["tell"]["steps"][:-1] == jobs_of["judge"]["steps"][:-1]  # so their result is the same folder
+    (made.folder / "judge").rename(made.folder / "tell")
+    assert made.actions("tell", skip=3) == [0]
     assert [(commit, each["state"], each["context"]) for commit, each in served.server.statuses] == [
         ("ab" * 20, "error", CONTEXT)
     ]
-    assert served.server.bodies()[0].startswith(f"{MARKER}\n**Not judged.**")
+    assert served.server.bodies()[0].startswith(f"{MARKER}\n**Not judged.**\n\n- the branch is at ababab")
     assert f"Review of `exp/{served.run}/1`" in served.server.bodies()[0]
     assert served.server.odd == []
     assert served.server.git_tokens == {f"x-access-token:{served.token}"}
     assert secrets_are_nowhere(served, made)
 
 
+@pytest.mark.slow
 def test_a_merge_request_from_another_branch_ends_the_jobs_of_gitlab_with_exit_code_3(served, jobs):
     made = jobs("gitlab", branch="main")
     assert made.gitlab("autoqec-judge") == 3

@@ -232,7 +232,7 @@ def test_http_can_be_allowed_as_for_git(monkeypatch):
     [
         ("https://github.com/owner/name.git", "https://github.com", "owner/name"),
         ("https://me:secret@git.example.org:3000/a/b/c", "https://git.example.org:3000", "a/b/c"),
-        ("git@codeberg.org:owner/name.git", "https://codeberg.org", "owner/name"),
+        ("git@Codeberg.org:owner/name.git", "https://codeberg.org", "owner/name"),
         ("ssh://git@git.example.org:22/owner/name", "https://git.example.org", "owner/name"),
     ],
 )

@@ -309,3 +309,19 @@ def test_formulas_are_text_in_every_plot():
 
     with plot_style():
         assert not Figure().text(0, 0, "$x$").get_parse_math()
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_a_narrow_chart_says_the_same(name):
+    """Beside another chart, or on a phone: half as wide, with the same marks and words, and nothing outside."""
+    chart = CHARTS[name](sample())
+    wide, small = (ElementTree.fromstring(chart.svg(small=each)) for each in (False, True))
+    assert [each.text for each in small.iter(f"{SVG}title")] == [each.text for each in wide.iter(f"{SVG}title")]
+    x, y, width, height = map(float, small.get("viewBox").split())
+    assert (x, y) == (0, 0)
+    assert width < 0.6 * float(wide.get("viewBox").split()[2])
+    for mark in small.iter(f"{SVG}use"):
+        if mark.get("x"):
+            assert 0 <= float(mark.get("x")) <= width
+            assert 0 <= float(mark.get("y")) <= height
+    assert chart.title not in "".join(small.itertext()).replace(small.get("aria-label"), "")

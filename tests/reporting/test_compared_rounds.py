@@ -1,9 +1,12 @@
 """`autoqec review`: two rounds beside each other, in a terminal, as Markdown and as JSON."""
 
 import json
+import re
+import subprocess
 
 import pytest
 
+from autoqec import history
 from autoqec.cli.main import run
 from autoqec.errors import NotFoundError, UsageError
 from autoqec.reporting.compared_rounds import compared_text, read_review
@@ -74,6 +77,17 @@ def test_a_round_alone_is_compared_with_its_parent_or_with_plain_decoding(ledger
     alone = read_review(ledger, "tiny-abcd/1")
     assert alone.base is None
     assert "starts from the baseline, and is VERIFIED." in compared_text(alone).replace("`", "")
+
+
+def test_a_parent_that_is_not_here_is_named(ledger, tmp_path):
+    """A clone of one branch has the parent's commit, and no round of it."""
+    folder = tmp_path / "clone"
+    subprocess.run(["git", "clone", "-q", "-b", "exp/tiny-abcd/2", str(ledger.workdir), str(folder)], check=True)
+    pair = read_review(history.open_ledger(folder), "tiny-abcd/2")
+    assert pair.base is None
+    assert re.search(
+        "starts from `[0-9a-f]{40}`, which is no round of this lab, and has no verdict", compared_text(pair)
+    )
 
 
 @pytest.mark.parametrize("asked", ["..tiny-abcd/1", "tiny-abcd/1..", "tiny-abcd/1..2..3", "x..y", "tiny-abcd/1..tiny"])

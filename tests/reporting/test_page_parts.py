@@ -83,8 +83,10 @@ def test_a_chart_in_a_page_has_classes_for_styles_and_ids_of_its_own():
 
 
 def test_what_a_chart_says_is_text():
-    evil = "</svg><script>alert(1)</script>"
-    assert "<script" not in ChartSheet().inline(chart(evil), "a-")
+    evil = "</svg><script>alert(1)</script>\x1b\x00\u202e\ufffe"
+    inlined = ChartSheet().inline(chart(evil), "a-", {"point-0": evil})
+    assert "<script" not in inlined
+    assert inlined.count("alert(1)&lt;/script&gt;\\x1b\\x00\\x202e\\xfffe<") == 2
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,15 @@
 
 import csv
 import json
+import re
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from autoqec.cli.main import run
+from autoqec.errors import NotFoundError, UsageError
+from autoqec.reporting.lab_charts import chosen_environment
 from autoqec.testing import figures, make_tiny_lab, record_round, record_run
 from autoqec.testing.whole_notes import whole_metrics
 
@@ -103,3 +108,35 @@ def test_a_lab_without_rounds_says_how_to_begin(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path / "lab")
     assert run(["plot", "front"]) == 2
     assert "has no rounds yet" in capsys.readouterr().err
+
+
+def two_environments():
+    """A lab whose latest run is on the first environment by name."""
+
+    def environment(name, *rounds):
+        told = [SimpleNamespace(name=each, row=SimpleNamespace(run=each.partition("/")[0])) for each in rounds]
+        return SimpleNamespace(key=f"{name}@12", name=name, rounds=told, by_name={each.name: each for each in told})
+
+    runs = [SimpleNamespace(name=name) for name in ("old", "new")]
+    return SimpleNamespace(runs=runs, environments=(environment("a", "new/1"), environment("b", "old/1", "old/2")))
+
+
+def test_of_several_environments_the_latest_run_decides_or_the_rounds():
+    lab = two_environments()
+    assert chosen_environment(lab, ()).name == "a"
+    assert chosen_environment(lab, ("old/2",)).name == "b"
+    with pytest.raises(UsageError, match="on several environments: a@12, b@12"):
+        chosen_environment(lab, ("old/2", "new/1"))
+    with pytest.raises(NotFoundError, match="old/3 is on another environment"):
+        chosen_environment(lab, ("old/3",))
+
+
+def test_it_says_which_environment_it_drew_and_what_else_there_is(plot, tmp_path, monkeypatch):
+    from autoqec.reporting import lab_charts
+
+    drawn = lab_charts.lab_chart
+    monkeypatch.setattr(lab_charts, "lab_chart", lambda *a, **k: replace(drawn(*a, **k), others=("other@12",)))
+    code, _, err = plot("climb", "-o", str(tmp_path / "c.svg"))
+    assert code == 0
+    assert re.search(r"climb of tiny@\w+; there are rounds on other@12 too: --env shows them", " ".join(err.split()))
+    assert "other@12" not in plot("climb", "tiny-abcd", "-o", str(tmp_path / "c.svg"))[2]

@@ -77,7 +77,7 @@ def test_a_report_says_what_was_sought_and_found_with_intervals(report):
         assert f"\n### {title}" in report
     assert "\n## How to repeat it\n" in report
     assert "autoqec verify --audit --replay exp/" in report
-    assert "| `mwpm_correlated` | 0.02875 \\[0.02696, 0.03061\\] |" in report
+    assert "| `mwpm_correlated` | 0.02875 \\[0.02696,&nbsp;0.03061\\] |" in report
 
 
 @pytest.mark.parametrize("wrong", ["rate_text", "ratio_text", "count_text"])
@@ -184,6 +184,12 @@ def command(folder, monkeypatch, capsys):
         return code, *capsys.readouterr()
 
     return call
+
+
+def test_a_long_report_says_that_it_is_at_work(command, tmp_path, monkeypatch):
+    monkeypatch.setattr("autoqec.cli.report._MANY", 1)
+    err = command("report", "strict-abcd", "-o", str(tmp_path / "r.md"))[2]
+    assert err.index("diagnosing 2 rounds") < err.index("a report of 2 rounds")
 
 
 def test_the_command_writes_a_report(command, tmp_path, report):

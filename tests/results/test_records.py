@@ -239,3 +239,8 @@ def test_a_record_is_written_as_it_is_read():
         record = read_record(form, note)
         written = json.loads(json.dumps(write_record(record)))
         assert {name: note[name] for name in written} == written
+
+
+@pytest.mark.parametrize("told", [{"plain": "x", "gate": 1, "predict": 1, "decode": 1}, {}, [], "x", None])
+def test_times_of_a_shot_that_are_no_numbers_are_none(told):
+    assert Verdict("VERIFIED", "better", {"us_per_shot": told}).us_per_shot is None

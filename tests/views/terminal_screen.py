@@ -4,9 +4,7 @@ import os
 import pty
 
 import pyte
-
-#: Ends what is read; no terminal shows it, because it is taken out before.
-_END = b"\x00end\x00"
+from pty_reading import END, read_to_the_end
 
 
 class TerminalScreen:
@@ -23,13 +21,10 @@ class TerminalScreen:
         self._stream = pyte.ByteStream(self._screen)
 
     def lines(self):
-        """The lines that are not blank now. The kernel hands on what was written when it likes; a mark says that all is here."""
-        self.file.write(_END.decode())
+        """The lines that are not blank now, once all that was written has arrived."""
+        self.file.write(END)
         self.file.flush()
-        data = b""
-        while not data.endswith(_END):
-            data += os.read(self._ours, 65536)
-        self._stream.feed(data.removesuffix(_END))
+        self._stream.feed(read_to_the_end(self._ours))
         return [line.rstrip() for line in self._screen.display if line.strip()]
 
     def close(self):

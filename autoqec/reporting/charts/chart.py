@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autoqec.errors import UsageError
 from autoqec.reporting.charts.chart_words import shown_words
-from autoqec.reporting.charts.drawing import Drawing
+from autoqec.reporting.charts.drawing import Drawing, narrow
 from autoqec.reporting.charts.marked_svg import marked_svg
 from autoqec.views.line_styles import plot_style, save_figure, svg_text
 from autoqec.whole_files import explained, write_file
@@ -43,9 +44,13 @@ class Chart:
     draw: Callable[[], Drawing]
     nothing: str = ""
 
-    def svg(self) -> str:
-        """The text of an SVG, in which each mark has an id, `<name>-<group>-<number>`, and a title."""
-        with plot_style():
+    def svg(self, *, small: bool = False) -> str:
+        """The text of an SVG, in which each mark has an id, `<name>-<group>-<number>`, and a title.
+
+        Args:
+            small: Half as wide, for a page that has the title elsewhere.
+        """
+        with plot_style(), narrow() if small else nullcontext():
             drawing = self.draw()
             return marked_svg(svg_text(drawing.figure), self.name, self.title, drawing.titles)
 

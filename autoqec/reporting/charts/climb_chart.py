@@ -133,7 +133,7 @@ def _drawn(title: str, rows: Sequence[ClimbRow], by_name: dict[str, ChartedRound
         axes.axhline(1.0, color=INK, linewidth=0.9, zorder=1)
         _draw_attempts(drawing, axes, rows, places, by_name, name)
         _draw_best(drawing, axes, rows, places, by_name, name)
-    panels[0].set_ylabel("LER / LER of plain decoding")
+    drawing.named(panels, "LER / LER of plain decoding")
     beside: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "color": SOFT}
     panels[-1].annotate("plain decoding", (1.0, 1.0), (0, -10), ha="right", fontsize=8, **beside)
     _explain(drawing, rows)

@@ -6,9 +6,12 @@ of marks of one look are one object of matplotlib: one each would take half a mi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from math import isfinite, nan
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from autoqec.reporting.charts.chart_words import shown_name
@@ -18,8 +21,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-#: Width of a chart in inches: 800 pixels, as wide as a text on most pages.
-WIDE = 8.3
+#: Width of a chart in inches: 800 pixels, as wide as a text on most pages; and where two stand beside each other, or on a phone.
+WIDE, NARROW = 8.3, 4.6
+
+_width: ContextVar[float] = ContextVar("_width", default=WIDE)
 
 #: Colours of words and marks, of what is less important, and of lines behind all.
 INK, SOFT, FAINT, PAPER = "#111111", "#666666", "#919191", "#ffffff"
@@ -33,8 +38,27 @@ _SAME_PLACE, _FEW_LINES = 1.8, 2
 #: Inches that an entry of a legend takes: its line with the gaps around it, each letter, and a row.
 _HANDLE, _LETTER, _ROW = 0.54, 0.07, 0.2
 
-#: Inches between a panel and its left edge, and the name of its y axis.
-_LEFT, _NAME = 0.8, 0.58
+#: Inches between a panel and its left edge, and the name of its y axis; and between two panels, one above the other.
+_LEFT, _NAME, _BETWEEN = 0.8, 0.58, 0.6
+
+#: Ends of a log scale are close below that: it has ticks as a linear one.
+_CLOSE = 3
+
+#: Inches of the title, which a narrow chart does not have.
+_TITLE = 0.3
+
+#: Inches of a letter and of a line below a chart.
+_SMALL_LETTER, _SMALL_LINE = 0.062, 0.15
+
+
+@contextmanager
+def narrow() -> Iterator[None]:
+    """Draw narrow charts: panels stand one above the other, and the title is left to the page."""
+    token = _width.set(NARROW)
+    try:
+        yield
+    finally:
+        _width.reset(token)
 
 
 @dataclass(frozen=True)
@@ -64,41 +88,73 @@ class Drawing:
     Attributes:
         figure: Of matplotlib.
         titles: By the id of a group of marks, one for each of its marks.
+        foot: Inches that further lines below take.
+        stacked: Whether panels stand one above the other.
     """
 
     figure: Figure
     titles: dict[str, Sequence[MarkTitle]] = field(default_factory=dict)
+    foot: float = 0.0
+    stacked: bool = False
 
     @staticmethod
     def of(high: float, title: str, below: str = "") -> Drawing:
         """An empty figure with a title, so many inches high, and perhaps a line below."""
         from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(WIDE, high))
-        figure.text(0.12 / WIDE, 1 - 0.24 / high, title, fontsize=10.5, fontweight="bold", color=INK)
-        if below:
-            figure.text(0.12 / WIDE, 0.09 / high, below, fontsize=8, color=SOFT)
-        return Drawing(figure)
+        width = _width.get()
+        lines = wrap(below, int(width / _SMALL_LETTER)) if width < WIDE else [below]
+        foot = _SMALL_LINE * max(len(lines) - 1, 0)
+        high += foot - (_TITLE if width < WIDE else 0.0)
+        figure = Figure(figsize=(width, high))
+        if width == WIDE:
+            figure.text(0.12 / width, 1 - 0.24 / high, title, fontsize=10.5, fontweight="bold", color=INK)
+        for number, line in enumerate(filter(None, reversed(lines))):
+            figure.text(0.12 / width, (0.09 + number * _SMALL_LINE) / high, line, fontsize=8, color=SOFT)
+        return Drawing(figure, foot=foot)
+
+    @property
+    def wide(self) -> float:
+        """Its width in inches."""
+        return float(self.figure.get_figwidth())
 
     def panels(
         self, count: int, *, top: float = 0.45, bottom: float = 0.98, right: float = 0.15, shared: bool = True
     ) -> list[Axes]:
-        """Panels side by side, with margins in inches; `shared`: they have one y axis."""
+        """Panels with margins in inches, side by side; in a narrow chart one above the other. `shared`: they have one y axis."""
+        top -= _TITLE if self.wide < WIDE else 0.0
+        bottom += self.foot
+        self.stacked = count > 1 and self.wide < WIDE
+        if self.stacked:
+            each = self.figure.get_figheight() - top - bottom
+            self._grow((count - 1) * (each + _BETWEEN))
         high = self.figure.get_figheight()
         left, gap = _LEFT, 0.2 if shared else _LEFT
-        wide = (WIDE - left - right - gap * (count - 1)) / count
+        across, down = (1, count) if self.stacked else (count, 1)
+        wide = (self.wide - left - right - gap * (across - 1)) / across
+        tall = (high - top - bottom - _BETWEEN * (down - 1)) / down
         found: list[Axes] = []
         for place in range(count):
-            across = (left + place * (wide + gap)) / WIDE
-            box = (across, bottom / high, wide / WIDE, (high - top - bottom) / high)
+            x = left + (0.0 if self.stacked else place * (wide + gap))
+            y = bottom + (count - 1 - place) * (tall + _BETWEEN) * self.stacked
+            box = (x / self.wide, y / high, wide / self.wide, tall / high)
             axes = self.figure.add_axes(box, sharey=found[0] if found and shared else None)
             quiet_axes(axes)
             axes.yaxis.set_label_coords(-_NAME / wide, 0.5)
-            axes.tick_params(colors=INK, labelsize=8.5, labelleft=not (found and shared))
+            axes.tick_params(colors=INK, labelsize=8.5, labelleft=self.stacked or not (found and shared))
             for spine in axes.spines.values():
                 spine.set_color(SOFT)
             found.append(axes)
         return found
+
+    def named(self, panels: Sequence[Axes], name: str) -> None:
+        """Name the y axis that panels have together, at the first of them; at each, if they stand one above the other."""
+        for axes in panels if self.stacked else panels[:1]:
+            axes.set_ylabel(name)
+
+    def right_most(self, panels: Sequence[Axes]) -> Sequence[Axes]:
+        """The panels at the right edge."""
+        return panels if self.stacked else panels[-1:]
 
     def marks(self, axes: Axes, group: str, marks: Sequence[Mark], look: Mapping[str, Any], bar: float = 0.9) -> None:
         """Draw marks of one look with their intervals, in an SVG group of that id.
@@ -142,10 +198,10 @@ class Drawing:
             return
         words = [shown_name(each) for each, _ in entries]
         wide = [_HANDLE + _LETTER * len(each) for each in words]
-        columns = len(entries) if sum(wide) <= WIDE else max(1, int(WIDE / max(wide)))
+        columns = len(entries) if sum(wide) <= self.wide else max(1, int(self.wide / max(wide)))
         self._grow(_ROW * (-(-len(entries) // columns) - 1))
         handles = [Line2D([], [], **look) for _, look in entries]
-        place = (0.06 / WIDE, 0.22 / self.figure.get_figheight())
+        place = (0.06 / self.wide, (0.22 + self.foot) / self.figure.get_figheight())
         # A label that begins with an underscore would get no entry, so labels get their text afterwards.
         found = self.figure.legend(
             handles,
@@ -173,6 +229,14 @@ class Drawing:
         for text in self.figure.texts:
             x, y = text.get_position()
             text.set_position((x, 1 - (1 - y) * before / after if y > 0.5 else y * before / after))
+
+    def fewer_ticks(self, axis: Any) -> None:
+        """Let an axis of a narrow chart, whose ends are close, have so few ticks that their numbers keep apart."""
+        from matplotlib.ticker import MaxNLocator
+
+        low, high = axis.get_view_interval()
+        if self.wide < WIDE and high < _CLOSE * low:
+            axis.set_major_locator(MaxNLocator(4))
 
     def whole_numbers(self, axis: Any) -> None:
         """Let an axis have ticks at whole numbers only."""

@@ -147,14 +147,16 @@ def _drawn(
     for axes, cost in zip(panels, ("flops_per_shot", "params"), strict=True):
         axes.set_ylim(low, high)
         _scale_costs(axes, [getattr(row, cost) for row in rounds if getattr(row, cost) is not None])
+        drawing.fewer_ticks(axes.xaxis)
         axes.set_xlabel({"flops_per_shot": "FLOPs per shot", "params": "parameters"}[cost])
         _draw_references(axes, rows, measure)
         _draw_rounds(drawing, axes, rounds, by_name, measure, cost)
     ratio = measure == "ratio"
-    panels[0].set_ylabel("LER / LER of plain decoding" if ratio else "gain in LER over plain decoding, per shot")
+    drawing.named(panels, "LER / LER of plain decoding" if ratio else "gain in LER over plain decoding, per shot")
     lines = [(_value(row, measure)[0], _reference_words(row, measure)) for row in rows if row.kind != "round"]
     plain = (1.0 if ratio else 0.0, "plain decoding")
-    lines_at(panels[-1], [plain, *((y, words) for y, words in lines if y is not None)])
+    for axes in drawing.right_most(panels):
+        lines_at(axes, [plain, *((y, words) for y, words in lines if y is not None)])
     _explain(drawing, rounds)
     return drawing
 

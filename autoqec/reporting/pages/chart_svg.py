@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 from markupsafe import Markup
 
 from autoqec.reporting.pages.page_colours import LIGHT, on_dark
+from autoqec.reporting.pages.page_writer import shown
 
 SVG = "http://www.w3.org/2000/svg"
 #: The attribute of a mark that says which round it is about.
@@ -42,10 +43,11 @@ _COLOUR = re.compile(r"#[0-9a-f]{6}")
 _FONT = re.compile(r"(?:(?P<style>italic|oblique) )?(?:(?P<weight>bold|\d{3}) )?(?P<size>[\d.]+px) .*")
 _BOX = re.compile(r"0 0 (\d+(?:\.\d+)?) \d+(?:\.\d+)?")
 _URL = re.compile(r"url\(#([\w.:-]+)\)")
+_NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}(?:e-?\d+)?")
 
 #: Pixels of a point, and how far a chart is shrunk and stretched to the width of its place.
-_PIXELS, _NARROWEST, _WIDEST = 96 / 72, 0.8, 1.1
+_PIXELS, _NARROWEST, _WIDEST = 96 / 72, 0.8, 1.35
 
 
 class ChartSheet:
@@ -67,6 +69,7 @@ class ChartSheet:
         Raises:
             ValueError: The SVG has what no chart has.
         """
+        svg = _NOT_XML.sub(lambda match: shown(match[0]), svg)  # matplotlib writes what names have
         root = ElementTree.fromstring(svg)  # noqa: S314 - matplotlib wrote it
         if sum(1 for _ in root.iter(f"{{{SVG}}}title")) > MOST_TITLES:
             _untitle(root)
@@ -94,10 +97,10 @@ class ChartSheet:
         if name not in _ELEMENTS:
             raise ValueError(f"a chart has no element {name}")
         copied = ElementTree.Element(name, dict(self._attributes(element, prefix)))
-        copied.text = element.text if name in ("text", "tspan", "title") else None
+        copied.text = shown(element.text) if name in ("text", "tspan", "title") else None
         said = titles.get(element.get("id", ""))
         if said is not None:
-            ElementTree.SubElement(copied, "title").text = said
+            ElementTree.SubElement(copied, "title").text = shown(said)
         for child in element:
             if not _dropped(child):
                 part = self._copied(child, prefix, titles)

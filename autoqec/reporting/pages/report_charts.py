@@ -25,6 +25,9 @@ CHART_BYTES = 1_500_000
 #: Rows of figures that stand below a chart.
 _MOST_ROWS = 60
 
+#: A fork graph of more rounds takes the whole width of the page.
+_MOST_FORKS = 40
+
 #: What is drawn of each environment, and the heading above it.
 CHARTS: tuple[tuple[str, Callable[[RecordedEnvironment], Chart]], ...] = (
     ("Pareto front", front_chart),
@@ -46,6 +49,7 @@ class ShownChart:
         why: Why there is no picture; else empty.
         columns, rows: Its figures, as far as they stand below it.
         left: How many rows do not.
+        wide: Whether it takes the whole width of the page.
     """
 
     heading: str
@@ -55,6 +59,7 @@ class ShownChart:
     columns: Sequence[str] = ()
     rows: Sequence[Sequence[str]] = ()
     left: int = 0
+    wide: bool = False
 
 
 class ChartRoom:
@@ -83,10 +88,11 @@ class ChartRoom:
         if self._left <= 0:
             why = f"This report has no room for more pictures. To see it: autoqec report --env {key} -o FILE.html"
             return ShownChart(heading, chart.title, None, why)
-        svg = self._sheet.inline(chart.svg(), f"{prefix}{chart.name}-")
+        wide = chart.name == "forks" and len(chart.rows) > _MOST_FORKS
+        svg = self._sheet.inline(chart.svg(small=not wide), f"{prefix}{chart.name}-")
         self._left -= len(svg)
         rows = [[_cell(getattr(row, name)) for name in chart.columns()] for row in chart.rows[:_MOST_ROWS]]
-        return ShownChart(heading, chart.title, svg, "", chart.columns(), rows, len(chart.rows) - len(rows))
+        return ShownChart(heading, chart.title, svg, "", chart.columns(), rows, len(chart.rows) - len(rows), wide)
 
 
 def _cell(value: Any) -> str:

@@ -96,7 +96,7 @@
     const column = name => heads.findIndex(head => head.textContent === name);
     const at = { environment: column("environment"), outcome: column("came out") };
     const more = filter.elements.more, controls = filter.elements;
-    let shown = MOST, order = rows;
+    let shown = MOST, order = rows, sorted = false;
     const chosen = name => controls[name]?.value ?? "";
     const fitting = () => {
       const run = chosen("run"), outcome = chosen("outcome"), environment = chosen("environment"), wanted = chosen("words").toLowerCase();
@@ -112,9 +112,10 @@
       more.hidden = seen >= fit;
     };
     const show = () => {
-      const fit = fitting(), kept = new Set(fit.slice(0, shown));
+      const fit = fitting(), first = fit.slice(0, shown), kept = new Set(first);
       body.classList.remove("newest");
-      for (const row of rows) row.hidden = !kept.has(row);
+      for (const row of rows) if (row.hidden === kept.has(row)) row.hidden = !row.hidden;
+      if (sorted) body.prepend(...first);  // where those that are hidden stand makes no difference
       tell(fit.length, kept.size);
     };
     heads.forEach((head, which) => {
@@ -129,8 +130,8 @@
         const keyed = order.map(row => [which === 0 ? row.cells[0].textContent : value(row.cells[which]), row]);
         keyed.sort(([a], [b]) => (a === null || b === null ? (a === null) - (b === null) : turn * compare(a, b)));
         order = keyed.map(([, row]) => row);
+        sorted = true;
         show();
-        body.append(...order);
       });
     });
     filter.addEventListener("input", () => { shown = MOST; show(); });
