@@ -125,3 +125,4 @@ def test_it_prints_json_and_markdown(command, ledger):
     assert command("review", "tiny-abcd/1..2", "--markdown")[1] == compared_text(read_review(ledger, "tiny-abcd/1..2"))
     assert command("review", "tiny-abcd/1..9")[0] == 3
     assert command("review", "x..")[0] == 2
+    assert command("review", "tiny-abcd/1..2", "--markdown", "--json")[0] == 2

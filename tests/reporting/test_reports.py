@@ -122,9 +122,9 @@ def test_what_does_not_fit_is_cut_and_the_review_says_so(lab):
     for most in (len(whole) - 1, len(whole) - 700, 6000, 2500, 900):
         text = review_text(found, most=most)
         assert len(text) <= most, most
-        assert "did not fit here: `autoqec show exp/real-abcd/1`" in text
+        assert "did not fit here: `autoqec show exp/real-abcd/1" in text
         assert "How to check it" in text
-    assert "The rest did not fit here: `autoqec show exp/real-abcd/1`" in text
+    assert "The rest did not fit here: `autoqec show exp/real-abcd/1 --full`" in text
 
 
 @pytest.fixture(scope="module")
@@ -218,6 +218,7 @@ def test_show_prints_the_review(command, lab):
     assert code == 0
     assert out == review_text(read_round(lab.ledger, "real-abcd/1"))
     assert command("show", "real-abcd/99", "--markdown")[0] == 3
+    assert command("show", "real-abcd/1", "--markdown", "--json")[0] == 2
 
 
 def test_what_agents_said_is_shown_once(lab):
