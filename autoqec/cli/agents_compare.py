@@ -10,7 +10,7 @@ import click
 
 from autoqec.agents.agent_contract import ROLES
 from autoqec.cli import shared_options as options
-from autoqec.cli.lab import open_lab, run_session
+from autoqec.cli.lab import open_lab, run_session, say_loading
 from autoqec.counted_words import counted
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ def command(
     run again, so you can continue an interrupted comparison, and a complete one is only shown. Budgets apply to each run
     separately. Exit code 1 if an agent is unavailable, 4 if a budget ended a run early.
     """
+    ledger, settings = open_lab({**flags, "default_env": env})
+    say_loading(quiet=quiet)
     from autoqec.errors import BudgetSpentError
     from autoqec.history import require_writable
     from autoqec.loop.agent_runs import arm_result, plan_arms
@@ -65,7 +67,6 @@ def command(
     from autoqec.views.console import print_json, say
     from autoqec.views.line_styles import check_plot
 
-    ledger, settings = open_lab({**flags, "default_env": env})
     registry = load_plugins()
     wanted = env or settings["default_env"]
     loaded = find_environment(wanted, environment_folders(ledger))

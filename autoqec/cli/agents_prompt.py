@@ -22,7 +22,7 @@ def command(role: Any, where: str | None, as_json: bool) -> int:
     from autoqec.history import load_run
     from autoqec.loop.manual_answers import awaited, find_waiting
     from autoqec.plugins import load_plugins
-    from autoqec.views.console import print_json, print_lines
+    from autoqec.views.console import print_data_lines, print_json
 
     ledger, settings = open_lab()
     claim = find_waiting(ledger, role, where)
@@ -34,5 +34,5 @@ def command(role: Any, where: str | None, as_json: bool) -> int:
         texts = {"system": prompt.system, "stable": prompt.stable, "volatile": prompt.volatile}
         print_json([{"schema": "autoqec.prompt/1", **names, **texts, "reply_schema": prompt.schema}])
     else:
-        print_lines([prompt.text.rstrip("\n")])
+        print_data_lines([prompt.text.rstrip("\n")])
     return 0

@@ -36,7 +36,7 @@ def command(
     """List rounds with their results: all rounds, or those of one RUN."""
     from autoqec.history import list_dropped, missing_from_chain, runs_elsewhere
     from autoqec.views.climb_rows import read_climbs
-    from autoqec.views.console import print_lines, say
+    from autoqec.views.console import print_data_lines, say
     from autoqec.views.log_lines import read_lines, require_environment
     from autoqec.views.sync_text import unpushed_hints
     from autoqec.views.wanted_rounds import Wanted
@@ -60,14 +60,14 @@ def command(
     for sentence in filter(None, (missing_from_chain(ledger, found.run) for found in runs)):
         say(f"{sentence}; see autoqec fsck")
     if as_json and wanted.everything:
-        print_lines(climbs.line(name, line) for name, line in lines)  # JSON already: parsing 5,000 takes time
+        print_data_lines(climbs.line(name, line) for name, line in lines)  # JSON already: parsing 5,000 takes time
         return 0
     rows = [climbs.of(line.row) for _, line in lines]
     wanted.require_status(rows)
     chosen = [row for row in rows if wanted.fits(row)]
     if as_json:
         both = zip(lines, rows, strict=True)
-        print_lines(climbs.line(name, line) for (name, line), row in both if wanted.fits(row))
+        print_data_lines(climbs.line(name, line) for (name, line), row in both if wanted.fits(row))
     elif graph:
         from autoqec.views.log_graph import print_graph
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from autoqec.reporting.lab_diagnoses import Diagnoses
     from autoqec.reporting.recorded_lab import RecordedLab
 
+#: From so many rounds on, the command says what it does: it takes seconds.
+_MANY = 500
+
 #: A page with more bytes than that opens slowly.
 _LARGE = 10_000_000
 
@@ -64,6 +67,8 @@ def command(run: str | None, env: str | None, file: Path | None, form: str | Non
             for e in lab.environments
         )
         return 0
+    if len(lab.rounds) > _MANY:
+        say(f"diagnosing {counted(len(lab.rounds), 'round')} and writing them down")
     text = _page(lab, read_diagnoses(lab, load_plugins(), settings), form)
     if file is None:
         print_lines(text.rstrip("\n").split("\n"))

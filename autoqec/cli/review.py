@@ -6,6 +6,7 @@ import click
 
 from autoqec.cli import shared_options as options
 from autoqec.cli.lab import open_history
+from autoqec.errors import UsageError
 
 
 @click.command()
@@ -22,6 +23,8 @@ def command(rounds: str, markdown: bool, as_json: bool) -> int:
     from autoqec.reporting.compared_rounds import compared_blocks, compared_text, read_review
     from autoqec.views.console import print_json, print_lines
 
+    if markdown and as_json:
+        raise UsageError("--markdown and --json are two formats", hint="leave one of them out")
     pair = read_review(open_history(), rounds)
     if as_json:
         print_json([pair.to_json()])

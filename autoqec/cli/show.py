@@ -8,6 +8,7 @@ import click
 
 from autoqec.cli import shared_options as options
 from autoqec.cli.lab import open_history
+from autoqec.errors import UsageError
 
 if TYPE_CHECKING:
     from autoqec.history import Ledger
@@ -33,6 +34,8 @@ def command(round_name: str, full: bool, trace: bool, markdown: bool, as_json: b
     from autoqec.views.round_json import disagreements
     from autoqec.views.show_text import RoundDetails, print_round
 
+    if markdown and (as_json or trace or full):
+        raise UsageError("--markdown goes alone", hint="leave out --json, --trace and --full")
     ledger = open_history()
     run, number = parse_round_name(round_name)
     if trace:

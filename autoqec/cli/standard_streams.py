@@ -42,15 +42,15 @@ def take_streams() -> None:
     _data = os.dup(1)
     os.dup2(2, 1)
     standard_output_is(_data)
-    codecs.register_error("autoqec-escape", _escaped)
+    codecs.register_error("autoqec-spell", _spelled)
     before = sys.stdout
-    data = io.TextIOWrapper(os.fdopen(_data, "wb"), (before or sys.stderr).encoding, "autoqec-escape")
+    data = io.TextIOWrapper(os.fdopen(_data, "wb"), (before or sys.stderr).encoding, "autoqec-spell")
     if isinstance(before, io.TextIOWrapper):
         data.reconfigure(line_buffering=before.line_buffering or before.write_through)
     sys.stdout = data
     vars(sys)["__stdout__"] = data  # by which others find the terminal's width
     if isinstance(sys.stderr, io.TextIOWrapper):
-        sys.stderr.reconfigure(errors="autoqec-escape")
+        sys.stderr.reconfigure(errors="autoqec-spell")
 
 
 def hand_back() -> None:
@@ -93,12 +93,13 @@ def prints_apart(callback: Callable[..., Any]) -> Callable[..., Any]:
     return apart
 
 
-def _escaped(error: UnicodeError) -> tuple[str, int]:
-    """Spell characters that an encoding lacks as JSON does, which everybody can read.
+def _spelled(error: UnicodeError) -> tuple[str, int]:
+    """Spell characters that an encoding lacks with look-alikes, or as JSON does.
 
     No character may end a command: text from anywhere may hold half a surrogate pair, and a locale may know ASCII alone.
     """
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass").hex()
-    return "".join(f"\\u{units[place : place + 4]}" for place in range(0, len(units), 4)), error.end
+    from autoqec.views.stand_ins import spelled
+
+    return spelled(error.object[error.start : error.end]), error.end

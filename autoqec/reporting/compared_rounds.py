@@ -169,9 +169,12 @@ def _word_sentence(pair: ComparedRounds) -> Sentence:
     """Which of the two fails less often, and what shows it."""
     found, names = pair.found, (Named(pair.round.name), Named(_short(pair.base)))
     if found is None:
-        told = pair.round.results.verdict
+        told, parents = pair.round.results.verdict, pair.round.row.fork_from
         word = f"is {told.verdict}" if told else "has no verdict that counts"
-        return sentence(names[0], " starts from the baseline, and ", word, ".")
+        start: list[Part] = [" starts from the baseline"]
+        if parents:
+            start = [" starts from ", Named(parents[0][:60]), ", which is no round of this lab"]
+        return sentence(names[0], start, ", and ", word, ".")
     if found.word == "not_comparable":
         return sentence(names[0], " and ", names[1], " cannot be compared: ", Named(found.why), ".")
     if found.word == "not_decided":
@@ -296,7 +299,8 @@ def _decided(pair: ComparedRounds) -> Iterator[Line]:
     """What the record decides between the two, and what it does not."""
     found = pair.found
     if found is None:
-        yield "The round has no parent: its verdict compares it with plain decoding on the same shots."
+        why = "The round's parent is not here" if pair.round.row.fork_from else "The round has no parent"
+        yield f"{why}: its verdict compares it with plain decoding on the same shots."
         return
     if found.word == "not_comparable":
         yield f"Failures: {found.why}."

@@ -48,7 +48,7 @@ def review_text(found: RecordedRound, *, most: int = HOST_LIMIT) -> str:
     text = written(review_blocks(found, _FEW))
     if len(text) <= most:
         return text
-    whole = Code(f"autoqec show {found.row.branch}")
+    whole = Code(f"autoqec show {found.row.branch} --full")
     short: list[Block] = [
         _title(found),
         Paragraph(headline(found)),

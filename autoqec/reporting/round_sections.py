@@ -273,7 +273,9 @@ def verdict_blocks(found: RecordedRound, *, formulas: bool) -> list[Block]:
     if verdict is not None and formulas:
         blocks.append(Folded("The verdict's formulas, with its counts", [Fence(verdict_lines(verdict))]))
     elif verdict is not None:
-        blocks.append(Paragraph(("Its formulas did not fit here: ", Code(f"autoqec show {found.row.branch}"), ".")))
+        blocks.append(
+            Paragraph(("Its formulas did not fit here: ", Code(f"autoqec show {found.row.branch} --full"), "."))
+        )
     return blocks
 
 

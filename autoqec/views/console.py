@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from autoqec.errors import AutoQECError
 from autoqec.json_values import JsonObject
+from autoqec.views.stand_ins import escaped, speaks_unicode
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -59,18 +60,21 @@ def _make_way() -> None:
         _erase()
 
 
+#: No line is made narrower than this, or is padded to more: a terminal that is narrower breaks it.
+_NARROWEST, _WIDEST = 20, 10_000
+
+#: The width of a pipe: wide, so that a program that reads it gets whole lines.
+_PIPE = 200
+
+
 def out() -> FittedConsole:
     """Standard output, for data. Wide when it is not a terminal, so that a pipe gets whole lines."""
     from autoqec.views.fitted_console import FittedConsole
 
     _make_way()
     console = FittedConsole(file=_data_output(), highlight=False, soft_wrap=False)
-    if console.is_terminal and "COLUMNS" not in os.environ:
-        with suppress(OSError, ValueError):  # rich looks at the other streams alone
-            console.width = os.get_terminal_size(console.file.fileno()).columns
     console.whole = not console.is_terminal and "COLUMNS" not in os.environ
-    if console.whole:
-        console.width = 200
+    _size(console, _PIPE if console.whole else None)
     return console
 
 
@@ -78,7 +82,26 @@ def err() -> Console:
     """Standard error, for progress and messages."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False)
+    if console.is_dumb_terminal or "COLUMNS" in os.environ:  # any other may change its size while something is drawn
+        _size(console, None)
+    return console
+
+
+def _size(console: Console, width: int | None) -> None:
+    """Set a console's width: the given one, that of COLUMNS, or that of its terminal, whatever the terminal is called.
+
+    Rich looks at the other streams alone, and says 80 of a terminal that is dumb.
+    """
+    given = os.environ.get("COLUMNS", "")
+    if width is None and given.isdigit() and int(given) > 0:
+        width = int(given)
+    if width is None and console.is_terminal:
+        with suppress(OSError, ValueError):
+            width = os.get_terminal_size(console.file.fileno()).columns or None
+    from rich.console import ConsoleDimensions
+
+    console.size = ConsoleDimensions(min(max(width or console.width, _NARROWEST), _WIDEST), console.height)
 
 
 def plain(text: str) -> Text:
@@ -97,7 +120,17 @@ def print_json(objects: Iterable[JsonObject]) -> None:
     """One JSON object a line."""
     for item in objects:
         _make_way()
-        print(json.dumps(item, ensure_ascii=False, allow_nan=False), file=_data_output())
+        output = _data_output()
+        print(json.dumps(item, ensure_ascii=not speaks_unicode(output), allow_nan=False), file=output)
+
+
+def print_data_lines(lines: Iterable[str]) -> None:
+    """The same as `print_lines` for data, such as JSON: a character that the output lacks is spelled, so that none is lost."""
+    text = "\n".join(lines)
+    if text:
+        _make_way()
+        output = _data_output()
+        print(text if speaks_unicode(output) else escaped(text), file=output)
 
 
 def print_lines(lines: Iterable[str]) -> None:

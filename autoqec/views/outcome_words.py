@@ -10,8 +10,8 @@ from autoqec.views.round_json import RoundRow
 
 _VERDICT_STYLE = {"VERIFIED": "bold green", "SUSPICIOUS": "bold yellow", "FAILED": "red"}
 
-#: Statuses of rounds that have not ended.
-_OPEN = ("open", "interrupted")
+#: What shows or continues a round that has not ended, by its status; one that is open is at work.
+_UNFINISHED = {"open": "autoqec status", "interrupted": "autoqec resume"}
 
 #: What a round without a verdict is called that ended well.
 NOT_VERIFIED = "not verified"
@@ -53,9 +53,9 @@ def outcome_meaning(row: RoundRow) -> str:
 
 
 def next_step(row: RoundRow) -> str:
-    """The command that goes on from a round: that checks it, explains it, or finishes it."""
-    if row.status in _OPEN:
-        return "autoqec resume"
+    """The command that goes on from a round: that checks it, explains it, shows what it does, or finishes it."""
+    if row.status in _UNFINISHED:
+        return _UNFINISHED[row.status]
     if row.status == "waiting":
         return f"autoqec agents prompt {(row.reason or '').removeprefix('for the ')}".rstrip()
     return f"autoqec verify {row.name} --audit" if row.verdict == "VERIFIED" else f"autoqec diagnose {row.name}"

@@ -148,7 +148,7 @@ class PhaseDisplay:
         now, phase = self.clock(), self.phase
         if phase is None:
             return plain("")
-        return plain(fitted(phase, now, max(8, self._console.width - 1)))
+        return plain(fitted(phase, now, max(1, self._console.width - 1)))
 
     def _erase(self) -> None:
         if self._live is not None:

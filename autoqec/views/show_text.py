@@ -58,7 +58,9 @@ def print_round(item: RoundRow, details: RoundDetails, *, full: bool = False) ->
     for title, text in _words(item, details, full):
         if text:
             console.print(Text(f"\n{title}", style="bold"))
-            console.print(plain(text.rstrip("\n")))
+            for line in text.rstrip("\n").split("\n"):
+                style = {"+": "green", "-": "red"}.get(line[:1], "") if title == "change" else ""
+                console.print(plain(line), style=style)
 
 
 def _print_head(console: Console, item: RoundRow) -> None:

@@ -25,6 +25,8 @@ _AFTER = {
     "verify": "after its verification",
 }
 
+_ROLES = ("ideator", "coder", "analyst")
+
 #: Seconds after which a process that says nothing is said to be silent.
 _SILENT = 60.0
 
@@ -67,7 +69,8 @@ def how_to_continue(found: OpenRound) -> str:
     """The command that continues a round at which nobody works; empty for one that is running."""
     claim = found.claim
     if found.state == "waiting":
-        return f"autoqec agents prompt {claim.waiting} --run {name_of(claim)}"
+        role = f"{claim.waiting} " if claim.waiting in _ROLES else ""  # a claim can come from anywhere
+        return f"autoqec agents prompt {role}--run {name_of(claim)}"
     if found.state == "elsewhere":
         return f"autoqec resume {claim.run} --force"
     return f"autoqec resume {claim.run}" if found.state == "interrupted" else ""

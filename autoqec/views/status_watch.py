@@ -53,7 +53,7 @@ class Redrawn:
 
     def _cut(self, line: str) -> Text:
         text = plain(line)
-        text.truncate(max(8, self._console.width - 1), overflow="ellipsis")
+        text.truncate(max(1, self._console.width - 1), overflow="ellipsis")
         return text
 
 

@@ -132,10 +132,13 @@ def test_people_get_tables(here, capsys):
         "development shots",
         "verdict, on shots drawn after the commit",
         "+iterations: 5",
-        "both fail",
-        "log evidence",
+        "natural logarithms",
     ):
         assert text in shown
+    full = printed(capsys, "show", "--full", branch)[1]
+    for text in ("both fail", "log evidence"):
+        assert text in full
+        assert text not in shown
 
 
 def test_show_json_has_the_notes(here, capsys):
@@ -361,7 +364,7 @@ def test_compose_merges_and_judges_beside_the_parents(autoqec_lab, monkeypatch, 
         assert made["composition"] == compose["composition"]
         assert compose["parents"].keys() == {one.removeprefix("exp/"), two.removeprefix("exp/")}
         assert compose["counts"]["shots"] == notes["verdict"]["extension"]["shots"]
-        assert "compose: the parents" in printed(capsys, "show", made["branch"])[1]
+        assert "compose: the parents" in printed(capsys, "show", "--full", made["branch"])[1]
     for args, code in (([one], 2), ([one, one], 2), ([one, "exp/none-abcd/1"], 3), ([one, made["branch"]], 2)):
         assert printed(capsys, "compose", *args)[0] == code
 
@@ -405,14 +408,16 @@ def test_a_malformed_note_is_a_problem_and_not_a_result(copied, capsys, kind, no
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
-def test_a_stream_prints_what_its_encoding_lacks_as_json_spells_it(copied, encoding):
+def test_a_stream_prints_what_its_encoding_lacks_with_look_alikes_and_data_as_json_spells_it(copied, encoding):
     branch, run = copied[0]["branch"], copied[0]["run"]
     line = json.dumps({"id": "zz", "ts": "2099-01-01T00:00:00Z", "decision": "ignore", "summary": "\ud800 ü – 😀"})
     _git("notes", f"--ref=refs/notes/autoqec/{run}/analysis", "add", "-f", "-m", line, branch)
     shown = autoqec("show", branch, "--json", cwd=".", PYTHONIOENCODING=encoding)
     assert json.loads(shown.stdout)["notes"]["analysis"]["summary"] == "\ud800 ü – 😀"
     listed = autoqec("log", cwd=".", PYTHONIOENCODING=encoding)
-    assert ("ΔLER" in listed.stdout, "\\u0394LER" in listed.stdout) == (encoding == "utf-8", encoding != "utf-8")
+    assert ("ΔLER" in listed.stdout, "dLER" in listed.stdout) == (encoding == "utf-8", encoding != "utf-8")
+    lines = autoqec("log", "--json", cwd=".", PYTHONIOENCODING=encoding).stdout.splitlines()
+    assert lines == [line for line in lines if json.loads(line)]
     assert listed.stderr == ""
 
 

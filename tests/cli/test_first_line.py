@@ -36,6 +36,7 @@ CASES = {
     "resume": (["resume"], "loading plugins and the environment"),
     "verify": (["verify", "exp/a-bcde/1"], "loading plugins and the environment"),
     "compose": (["compose", "a-bcde/1", "a-bcde/2"], "loading plugins and the environment"),
+    "arms": (["agents", "compare", "--agents", "search,random"], "loading plugins and the environment"),
     "reply": (["agents", "reply", "none.json"], "loading plugins and the environment"),
     "compare": (["compare", "mwpm", "osd", "--env", "surface_d3_depol"], "reading what is decoded"),
     "sweep": (["sweep", "mwpm", "--env", "surface_d3_depol", "--p", "0.01"], "checking surface_d3_depol and mwpm"),

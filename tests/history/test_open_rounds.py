@@ -123,7 +123,7 @@ def test_files_of_processes_that_ended_are_removed_and_no_others(lab):
     assert sorted(os.listdir(file_of(lab).parent)) == [f"{0:032x}", f"{2:032x}"]
 
 
-def test_each_open_round_has_its_state(lab, run, git):
+def test_each_open_round_has_its_state(lab, run, git, monkeypatch):
     claims = [history.claim_round(lab, run.name) for _ in range(6)]
     running, dead, other, waiting, closed, damaged = claims
     write_progress(lab, running.attempt, PROGRESS)
@@ -132,12 +132,16 @@ def test_each_open_round_has_its_state(lab, run, git):
     replaced(lab, waiting, boot_id="before", details={"waiting": "coder"})
     history.close_claim(lab, closed, status="ok")
     git("update-ref", damaged.ref, git("hash-object", "-w", "--stdin", stdin="{}").strip())
+    strange = replace(running, run="a;reboot")
+    git("update-ref", strange.ref, store_claim(lab, strange))
     found = OpenRounds(lab).read()
     assert [(each.claim.number, each.state, each.after) for each in found] == [
         (1, "running", ""), (2, "interrupted", "claim"), (3, "elsewhere", "claim"), (4, "waiting", "claim"),
     ]  # fmt: skip
     assert found[0].progress == PROGRESS
     assert found[0].user
+    monkeypatch.setattr("autoqec.history.reading.open_rounds._user_of", lambda pid: "")
+    assert OpenRounds(lab).read()[0].user == "ada", "where the kernel does not say"
     assert [each.claim.number for each in OpenRounds(lab, run.name).read()] == [1, 2, 3, 4]
     write_progress(lab, running.attempt, replace(PROGRESS, owner=replace(PROGRESS.owner, pid=1)))
     write_progress(lab, dead.attempt, PROGRESS)

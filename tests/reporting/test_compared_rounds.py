@@ -1,9 +1,12 @@
 """`autoqec review`: two rounds beside each other, in a terminal, as Markdown and as JSON."""
 
 import json
+import re
+import subprocess
 
 import pytest
 
+from autoqec import history
 from autoqec.cli.main import run
 from autoqec.errors import NotFoundError, UsageError
 from autoqec.reporting.compared_rounds import compared_text, read_review
@@ -76,6 +79,17 @@ def test_a_round_alone_is_compared_with_its_parent_or_with_plain_decoding(ledger
     assert "starts from the baseline, and is VERIFIED." in compared_text(alone).replace("`", "")
 
 
+def test_a_parent_that_is_not_here_is_named(ledger, tmp_path):
+    """A clone of one branch has the parent's commit, and no round of it."""
+    folder = tmp_path / "clone"
+    subprocess.run(["git", "clone", "-q", "-b", "exp/tiny-abcd/2", str(ledger.workdir), str(folder)], check=True)
+    pair = read_review(history.open_ledger(folder), "tiny-abcd/2")
+    assert pair.base is None
+    assert re.search(
+        "starts from `[0-9a-f]{40}`, which is no round of this lab, and has no verdict", compared_text(pair)
+    )
+
+
 @pytest.mark.parametrize("asked", ["..tiny-abcd/1", "tiny-abcd/1..", "tiny-abcd/1..2..3", "x..y", "tiny-abcd/1..tiny"])
 def test_what_names_no_two_rounds_is_refused(ledger, asked):
     with pytest.raises(UsageError):
@@ -111,3 +125,4 @@ def test_it_prints_json_and_markdown(command, ledger):
     assert command("review", "tiny-abcd/1..2", "--markdown")[1] == compared_text(read_review(ledger, "tiny-abcd/1..2"))
     assert command("review", "tiny-abcd/1..9")[0] == 3
     assert command("review", "x..")[0] == 2
+    assert command("review", "tiny-abcd/1..2", "--markdown", "--json")[0] == 2

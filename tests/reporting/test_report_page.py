@@ -49,7 +49,8 @@ ALL_EVIL = " ".join(EVIL)
 #: The elements that a report consists of, and their attributes.
 ELEMENTS = {
     "html", "head", "meta", "title", "link", "style", "script", "body", "a", "main", "header", "nav", "section", "div", "h1",
-    "h2", "h3", "h4", "p", "ul", "li", "b", "code", "strong", "data", "figure", "table", "thead", "tbody", "tr", "th", "td",
+    "h2", "h3", "h4", "p", "ul", "li", "b", "code", "strong", "data", "figure",
+    "figcaption", "table", "thead", "tbody", "tr", "th", "td",
     "details",
     "summary", "pre", "span", "blockquote", "form", "label", "input", "select", "option", "output", "button", "noscript",
     "svg", "g", "defs", "clippath", "path", "use", "text", "tspan", "rect",

@@ -122,9 +122,9 @@ def test_what_does_not_fit_is_cut_and_the_review_says_so(lab):
     for most in (len(whole) - 1, len(whole) - 700, 6000, 2500, 900):
         text = review_text(found, most=most)
         assert len(text) <= most, most
-        assert "did not fit here: `autoqec show exp/real-abcd/1`" in text
+        assert "did not fit here: `autoqec show exp/real-abcd/1" in text
         assert "How to check it" in text
-    assert "The rest did not fit here: `autoqec show exp/real-abcd/1`" in text
+    assert "The rest did not fit here: `autoqec show exp/real-abcd/1 --full`" in text
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +186,12 @@ def command(folder, monkeypatch, capsys):
     return call
 
 
+def test_a_long_report_says_that_it_is_at_work(command, tmp_path, monkeypatch):
+    monkeypatch.setattr("autoqec.cli.report._MANY", 1)
+    err = command("report", "strict-abcd", "-o", str(tmp_path / "r.md"))[2]
+    assert err.index("diagnosing 2 rounds") < err.index("a report of 2 rounds")
+
+
 def test_the_command_writes_a_report(command, tmp_path, report):
     code, out, err = command("report", "-o", str(tmp_path / "r.md"), "--format", "md")
     assert (code, out) == (0, "")
@@ -212,6 +218,7 @@ def test_show_prints_the_review(command, lab):
     assert code == 0
     assert out == review_text(read_round(lab.ledger, "real-abcd/1"))
     assert command("show", "real-abcd/99", "--markdown")[0] == 3
+    assert command("show", "real-abcd/1", "--markdown", "--json")[0] == 2
 
 
 def test_what_agents_said_is_shown_once(lab):

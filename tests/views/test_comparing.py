@@ -52,7 +52,7 @@ def test_a_complete_comparison_is_shown_and_nothing_is_run(lab, capsys, monkeypa
     assert run(ARGUMENTS) == 0
     out, err = capsys.readouterr()
     assert history.list_refs(lab, "refs/") == before
-    assert err == ""
+    assert err == "loading plugins and the environment\n"
     search, random = (
         next(line for line in out.splitlines() if line.startswith(f"{agent} ")) for agent in ("search", "random")
     )

@@ -1,9 +1,18 @@
 """Text that others wrote is shown, never obeyed."""
 
+import ast
+import fcntl
 import io
+import json
+import os
+import re
+import struct
+import termios
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
+from pty_reading import END, read_to_the_end
 from rich.text import Text
 
 from autoqec.errors import AutoQECError
@@ -11,8 +20,11 @@ from autoqec.history import candidate_diff
 from autoqec.views.console import out, plain, print_error, print_json, say
 from autoqec.views.fitted_console import FittedConsole
 from autoqec.views.installed_text import print_environments
+from autoqec.views.stand_ins import escaped, spelled
 from autoqec.views.sync_text import print_bundle
 from autoqec.views.tables import _print_indented
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
@@ -115,3 +127,64 @@ def test_lists_and_messages_fit_a_terminal_of_80_columns_and_paths_stay_whole(mo
     said = "".join(capsys.readouterr())
     assert "\n  git clone run.bundle lab\n  cd lab && autoqec log\n" in said
     assert max(map(len, said.splitlines())) <= 80
+
+
+def on_a_terminal(columns, show):
+    """What a terminal of so many columns gets that is standard output and standard error while `show` prints."""
+    reader, writer = os.openpty()
+    fcntl.ioctl(writer, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
+    with open(writer, "w", encoding="utf-8") as stream, redirect_stdout(stream), redirect_stderr(stream):
+        show()
+        stream.write(END)
+        stream.flush()
+        printed = read_to_the_end(reader).decode().replace("\r\n", "\n")
+    os.close(reader)
+    return printed
+
+
+@pytest.mark.parametrize("name", ["xterm-256color", "dumb"])
+@pytest.mark.parametrize(
+    "variables", [{}, {"NO_COLOR": "1"}, {"CI": "true"}, {"COLUMNS": "44"}, {"COLUMNS": "rubbish"}]
+)
+def test_every_terminal_has_its_own_width_and_colours_only_if_wanted(name, variables, monkeypatch):
+    for variable in ("COLUMNS", "NO_COLOR", "CI"):
+        monkeypatch.delenv(variable, raising=False)
+    for variable, value in {"TERM": name, **variables}.items():
+        monkeypatch.setenv(variable, value)
+
+    printed = on_a_terminal(66, lambda: out().print(Text("words " * 40, style="red")))
+    width = int(variables["COLUMNS"]) if variables.get("COLUMNS") == "44" else 66
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", printed).splitlines()
+    assert width - 6 < max(map(len, map(str.rstrip, lines))) <= width
+    assert max(map(len, lines)) <= width
+    coloured = "\x1b[31m" in printed
+    assert coloured == (name != "dumb" and "NO_COLOR" not in variables)
+
+
+@pytest.mark.parametrize("columns", ["0", "1", "-5", "", "9" * 9])
+def test_no_width_that_is_set_is_an_error(columns, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", columns)
+    out().print(plain("words " * 40))
+    say("words")
+    assert 1 <= max(map(len, capsys.readouterr().out.splitlines())) <= 240
+
+
+def test_our_own_characters_have_look_alikes_of_their_width_and_others_are_spelled():
+    assert spelled("ΔLER·1e-3 – 5 µs × 3 … ✓ ↑ Λ α") == "dLER*1e-3 - 5 us x 3 ~ v ^ L a"
+    assert spelled("[0.5, ∞] ± ≤ 表 😀 \ud800") == "[0.5, inf] +- <= \\u8868 \\ud83d\\ude00 \\ud800"
+    assert json.loads(f'"{escaped("Δ – 😀")}"') == "Δ – 😀"
+    assert escaped("Δ") == "\\u0394"
+
+
+def test_every_character_that_our_views_print_has_a_look_alike():
+    """A character of a view that the map lacks would be printed as an escape where the output knows ASCII alone."""
+    views = [path for room in ("views", "cli") for path in (ROOT / "autoqec" / room).glob("*.py")]
+    texts = [
+        node.value
+        for path in views
+        if path.stem != "stand_ins"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    found = {character for text in texts for character in text if not character.isascii() and character.isprintable()}
+    assert {character for character in found if spelled(character).startswith("\\u")} == set()

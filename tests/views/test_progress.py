@@ -1,13 +1,11 @@
 """The display of a round: a line for each phase in a log; on a terminal one line with the rate, the loss and the time left."""
 
 import io
-import os
-import pty
 import re
 
-import pyte
 import pytest
 from rich.console import Console
+from terminal_screen import TerminalScreen
 
 from autoqec.phases import Phase, duration
 from autoqec.round_phases import RoundPhases
@@ -136,34 +134,18 @@ def terminal(monkeypatch):
     """Makes a real terminal of so many columns, of both streams, and returns what reads its screen."""
     opened = []
 
-    def make(columns, **more):
-        ours, theirs = pty.openpty()
-        os.set_blocking(ours, False)
-        file = os.fdopen(theirs, "w")
-        opened.append((ours, file))
-        console = Console(file=file, width=columns, highlight=False, **more)
+    def make(columns):
+        opened.append(screen := TerminalScreen(columns))
+        console = Console(file=screen.file, width=columns, highlight=False)
         monkeypatch.setattr(PhaseDisplay, "animated", False)
         monkeypatch.setattr("autoqec.views.phase_display.err", lambda: console)
         monkeypatch.setattr(streams, "err", lambda: console)
-        monkeypatch.setattr(streams, "_data_output", lambda: file)
-        screen = pyte.Screen(columns, 40)
-        stream = pyte.ByteStream(screen)
-
-        def read():
-            file.flush()
-            try:
-                while data := os.read(ours, 65536):
-                    stream.feed(data)
-            except BlockingIOError:
-                pass
-            return [line.rstrip() for line in screen.display if line.strip()]
-
-        return read
+        monkeypatch.setattr(streams, "_data_output", lambda: screen.file)
+        return screen.lines
 
     yield make
-    for ours, file in opened:
-        file.close()
-        os.close(ours)
+    for screen in opened:
+        screen.close()
 
 
 @pytest.mark.parametrize("columns", [20, 60, 80, 120])
@@ -235,7 +217,7 @@ def test_a_narrow_line_leaves_out_what_matters_least():
     phase = Phase("training", 0.0, seconds_at_most=300.0)
     phase.advance(10.0, 0, 100, made=0)
     phase.advance(20.0, 25, made=2500, note="loss 7.250")
-    said = [fitted(phase, 21.0, width).partition(" ")[2] for width in (119, 79, 59, 50, 30, 14, 8)]
+    said = [fitted(phase, 21.0, width).partition(" ")[2] for width in (119, 79, 59, 50, 30, 14, 8, 1)]
     assert said == [
         "training: ━━━━━╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌, 25 %, loss 7.250, 250 shots/s, about 29 s left, 0:21",
         "training: 25 %, loss 7.250, 250 shots/s, about 29 s left, 0:21",
@@ -244,6 +226,7 @@ def test_a_narrow_line_leaves_out_what_matters_least():
         "training: 25 %",
         "training",
         "train…",
+        "",
     ]
 
 

@@ -100,5 +100,17 @@ def test_a_hypothesis_is_text_and_its_control_characters_are_visible(monkeypatch
     assert lines[0].endswith(": \\x1b[2J[red]x[/red] next: autoqec drop r")
 
 
-def test_the_next_step_of_an_open_round_is_to_finish_it():
-    assert next_step(item(1, status="open", verdict=None)) == "autoqec resume"
+def test_the_next_step_of_a_round_that_has_not_ended_shows_or_continues_it():
+    assert next_step(item(1, status="open", verdict=None)) == "autoqec status"
+    assert next_step(item(1, status="interrupted", verdict=None)) == "autoqec resume"
+
+
+def test_the_change_is_coloured_where_colours_are(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    lines = shown(item(1), capsys)
+    assert "\x1b[32m+x: 2\x1b[0m" in lines
+    assert "\x1b[31m-x: 1\x1b[0m" in lines
+    assert "why it is tried" in lines

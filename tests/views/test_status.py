@@ -2,12 +2,11 @@
 
 import json
 import os
-import pty
 from dataclasses import replace
 from types import SimpleNamespace
 
-import pyte
 import pytest
+from terminal_screen import TerminalScreen
 
 from autoqec import history
 from autoqec.cli.main import run as run_command
@@ -82,6 +81,14 @@ def test_json_has_it_all():
     assert json.loads(json.dumps(row, allow_nan=False)) == row
 
 
+def test_a_claim_from_anywhere_puts_nothing_into_a_command(capsys):
+    strange = replace(ROUNDS[2], claim=replace(CLAIM, details={"waiting": "coder; reboot\x1b[2J"}))
+    print_status([strange])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "surface-d5-depol-abcd/7  waits for the coder; reboot\\x1b[2J"
+    assert lines[-1] == "  continue: autoqec agents prompt --run surface-d5-depol-abcd/7"
+
+
 def test_a_process_that_says_nothing_for_long_is_said_to_be_silent(capsys):
     print_status([replace(RUNNING, progress=replace(PROGRESS, written=NOW - 300))])
     assert "it has said nothing for 5 min" in capsys.readouterr().out
@@ -142,21 +149,18 @@ def test_watching_off_a_terminal_prints_each_change_once(as_json, capsys):
 def test_watching_on_a_terminal_redraws_in_one_place(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("CI", raising=False)
-    ours, theirs = pty.openpty()
-    with os.fdopen(theirs, "w") as file:
-        console = FittedConsole(file=file, width=60, highlight=False)
-        monkeypatch.setattr("autoqec.views.console.out", lambda: console)
-        story = Story(ROUNDS, [RUNNING, ROUNDS[3]], [replace(RUNNING, progress=replace(PROGRESS, done=50))])
-        with pytest.raises(KeyboardInterrupt):
-            watch_rounds(story, story.wait, as_json=False)
-        file.flush()
-        screen = pyte.Screen(60, 40)
-        pyte.ByteStream(screen).feed(os.read(ours, 65536))
-    os.close(ours)
-    assert [line.rstrip() for line in screen.display if line.strip()] == [
+    screen, seen = TerminalScreen(60), []
+    console = FittedConsole(file=screen.file, width=60, highlight=False)
+    monkeypatch.setattr("autoqec.views.console.out", lambda: console)
+    story = Story(ROUNDS, [RUNNING, ROUNDS[3]], [replace(RUNNING, progress=replace(PROGRESS, done=50))])
+    with pytest.raises(KeyboardInterrupt):
+        watch_rounds(story, lambda: (seen.append(screen.lines()), story.wait()), as_json=False)
+    assert [len(lines) for lines in seen] == [13, 5, 2]
+    assert screen.lines() == [
         "surface-d5-depol-abcd/7  running: training, 50 %, loss 7.2…",
         "  for 120 s, process 123 of ada on a-machine",
     ]
+    screen.close()
 
 
 def test_the_command_in_a_lab_and_what_a_new_round_is_told(autoqec_lab, capsys):

@@ -7,6 +7,7 @@ here writes, locks or waits, and a damaged claim hides no other round.
 from __future__ import annotations
 
 import os
+import re
 import socket
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from autoqec.history.store.owner import Owner
 from autoqec.history.store.refs import list_refs
 from autoqec.history.store.repository import Ledger
 from autoqec.size_limits import RECORD_BYTES
+
+_NUMBERED = re.compile("[a-z0-9][a-z0-9-]{0,39}/[1-9][0-9]{0,8}")
 
 #: `elsewhere` is a round of another machine: from here nobody can tell whether its process is alive.
 OpenState = Literal["running", "waiting", "interrupted", "elsewhere"]
@@ -74,6 +77,8 @@ class OpenRounds:
         return [self._described(claim) for claim in sorted(claims, key=lambda claim: (claim.started, claim.ref))]
 
     def _parsed(self, ref: str, oid: str) -> Claim | None:
+        if _NUMBERED.fullmatch(ref.removeprefix(CLAIMS)) is None:
+            return None  # names become part of commands that people copy
         try:
             return parse_claim(get_blob(self._ledger, oid, name=ref, limit=RECORD_BYTES), ref=ref)
         except (AutoQECError, pygit2.GitError, KeyError):
@@ -86,7 +91,7 @@ class OpenRounds:
             owner = Owner(claim.host, claim.pid, claim.boot_id, claim.process_start)
             if progress is not None and progress.owner != owner:
                 progress = None  # of a process that worked on it before, or somebody else's
-            return OpenRound(claim, state, _user_of(claim.pid), progress)
+            return OpenRound(claim, state, _user_of(claim.pid) or (progress.user if progress else ""), progress)
         if state == "elsewhere":  # a pull may have brought more of it
             return OpenRound(claim, state, after=_last_step(self._ledger, claim))
         key = (claim.ref, claim.attempt, claim.process_start)
