@@ -60,7 +60,7 @@ def lab_blocks(lab: RecordedLab, diagnoses: Diagnoses = NO_DIAGNOSES, *, full: i
     """
     blocks: list[Block] = [Heading(1, ("Report of ", Code(lab.name)))]
     if not lab.environments:
-        none: Line = "There are no rounds" if lab.dropped else "There are no rounds yet"
+        none = "There are no rounds" if lab.dropped else "There are no rounds yet"
         return [*blocks, Paragraph((none, ". ", Code("autoqec round"), " runs one.")), *_dropped_blocks(lab)]
     shown = {each.name for each in rounds_in_full(lab, full)}
     for environment in lab.environments:
