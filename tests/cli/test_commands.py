@@ -132,10 +132,13 @@ def test_people_get_tables(here, capsys):
         "development shots",
         "verdict, on shots drawn after the commit",
         "+iterations: 5",
-        "both fail",
-        "log evidence",
+        "natural logarithms",
     ):
         assert text in shown
+    full = printed(capsys, "show", "--full", branch)[1]
+    for text in ("both fail", "log evidence"):
+        assert text in full
+        assert text not in shown
 
 
 def test_show_json_has_the_notes(here, capsys):
@@ -361,7 +364,7 @@ def test_compose_merges_and_judges_beside_the_parents(autoqec_lab, monkeypatch, 
         assert made["composition"] == compose["composition"]
         assert compose["parents"].keys() == {one.removeprefix("exp/"), two.removeprefix("exp/")}
         assert compose["counts"]["shots"] == notes["verdict"]["extension"]["shots"]
-        assert "compose: the parents" in printed(capsys, "show", made["branch"])[1]
+        assert "compose: the parents" in printed(capsys, "show", "--full", made["branch"])[1]
     for args, code in (([one], 2), ([one, one], 2), ([one, "exp/none-abcd/1"], 3), ([one, made["branch"]], 2)):
         assert printed(capsys, "compose", *args)[0] == code
 

@@ -27,6 +27,9 @@ _HIGH = 4.2
 #: The room for names of lines at the right, in inches, and how long one is.
 _RIGHT, _LETTERS = 1.75, 17
 
+#: What stands below the chart.
+_NOTE = "Bars: 95 % intervals of the verdicts, at any stopping time. Lines of references: all verdicts together."
+
 #: The colour of members.
 _MEMBER = COLOURS[1]
 
@@ -137,7 +140,7 @@ def _reference_row(level: ReferenceLevel) -> FrontRow:
 def _drawn(
     title: str, rows: Sequence[FrontRow], by_name: dict[str, ChartedRound], measure: Measure, nothing: str
 ) -> Drawing:
-    drawing = Drawing.of(_HIGH, title, "Bars: 95 % intervals of the verdicts, at any stopping time.")
+    drawing = Drawing.of(_HIGH, title, _NOTE)
     if nothing:
         drawing.say_nothing(drawing.panels(1)[0], nothing)
         return drawing
