@@ -14,6 +14,7 @@ from typing import Any, get_args
 from autoqec.errors import UsageError
 from autoqec.hosting.host_contract import CommitStatus, State
 from autoqec.reporting.round_sections import ratio_and_interval
+from autoqec.results.reasons import verdict_words
 from autoqec.results.verdict import Verdict
 
 SCHEMA = "autoqec.judged/1"
@@ -80,7 +81,7 @@ def judged(round_name: str, commit: str, verdict: Verdict, findings: Iterable[st
     ratio = ""
     if figures is not None and figures.ler_ratio is not None:
         ratio = f", ratio {ratio_and_interval(figures.ler_ratio, figures.ratio_interval)}"
-    what = f"{verdict.verdict}{'' if verdict.verified else f' ({verdict.reason})'}{ratio}; {done}"
+    what = f"{verdict_words(verdict.verdict, verdict.reason)}{ratio}; {done}"
     return JudgedRound(
         round_name, commit, "success" if verdict.verified else "failure", what, verdict.verdict, replayed
     )

@@ -120,6 +120,11 @@ def said(told: Sentence) -> Paragraph:
     return Paragraph(parts_of(told))
 
 
+def section(level: int, title: str, blocks: Sequence[Block]) -> list[Block]:
+    """Blocks below a heading; without any, no heading either."""
+    return [Heading(level, title), *blocks] if blocks else []
+
+
 def flat(line: Line) -> tuple[Inline, ...]:
     """The parts of a line."""
     return (line,) if isinstance(line, str | Code | Strong | Link) else tuple(line)
