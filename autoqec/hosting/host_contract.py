@@ -11,7 +11,6 @@ from autoqec.errors import AutoQECError
 CONTEXT = "autoqec/verdict"
 
 State = Literal["success", "failure", "error", "pending"]
-STATES: tuple[State, ...] = ("success", "failure", "error", "pending")
 
 #: Characters of a description. GitHub takes no more; the others do.
 DESCRIPTION = 140
