@@ -62,7 +62,8 @@ def lab_blocks(lab: RecordedLab, diagnoses: Diagnoses = NO_DIAGNOSES, *, full: i
     """
     blocks: list[Block] = [Heading(1, ("Report of ", Code(lab.name)))]
     if not lab.environments:
-        return [*blocks, Paragraph(("There are no rounds yet. ", Code("autoqec round"), " runs one."))]
+        none = "There are no rounds" if lab.dropped else "There are no rounds yet"
+        return [*blocks, Paragraph((none, ". ", Code("autoqec round"), " runs one.")), *_dropped_blocks(lab)]
     shown = {each.name for each in rounds_in_full(lab, full)}
     for environment in lab.environments:
         blocks += environment_blocks(environment, diagnoses, shown)
@@ -70,7 +71,11 @@ def lab_blocks(lab: RecordedLab, diagnoses: Diagnoses = NO_DIAGNOSES, *, full: i
     for found in lab.rounds:
         if found.name in shown:
             blocks += round_blocks(found, diagnoses.of(found.name), level=3, detail=Detail(diff=_DIFF))
-    return [*blocks, Heading(2, "How to repeat it"), *repeat_blocks(lab)]
+    return [*blocks, *_dropped_blocks(lab), Heading(2, "How to repeat it"), *repeat_blocks(lab)]
+
+
+def _dropped_blocks(lab: RecordedLab) -> list[Block]:
+    return [Heading(2, "Dropped rounds"), Items([*dropped_lines(lab)])] if lab.dropped else []
 
 
 def _how_many(shown: int, rounds: int) -> Line:
@@ -254,6 +259,15 @@ def lost_lines(environment: RecordedEnvironment, diagnoses: Diagnoses, shown: se
         if not findings and not found.row.reason and found.row.problems:
             parts.append(f"; {cut(found.row.problems[0], 300)}")
         yield parts
+
+
+def dropped_lines(lab: RecordedLab) -> Iterator[Line]:
+    """What left the lists by `autoqec drop`: it is in no other table and in no figure of a report."""
+    for each in lab.dropped:
+        rounds = "" if each.number is not None else f", {counted(len(each.rounds), 'round')}"
+        why = f": {cut(each.message, 300)}" if each.message else ""
+        back = Code(f"autoqec drop --restore {each.name}")
+        yield Code(each.name), f"{rounds}, dropped {each.time[:10]}{why}; ", back, " brings it back"
 
 
 def spending_grid(environment: RecordedEnvironment) -> Grid:

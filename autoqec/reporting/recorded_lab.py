@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from autoqec.errors import AutoQECError, NotFoundError, UsageError
 from autoqec.history import (
+    DroppedRounds,
     Ledger,
     RoundRecord,
     Run,
     candidate_diff,
     find_record,
+    list_dropped,
     list_runs,
     parse_round_name,
     read_candidate,
@@ -208,12 +210,14 @@ class RecordedLab:
         ledger: The lab.
         runs: The runs whose rounds these are, oldest first.
         environments: By name.
+        dropped: What left the lists by `autoqec drop`, and is not among the rounds.
         title: What pages call it; None for the name of its folder, which is another one in each clone.
     """
 
     ledger: Ledger = field(repr=False)
     runs: tuple[Run, ...]
     environments: tuple[RecordedEnvironment, ...]
+    dropped: tuple[DroppedRounds, ...] = ()
     title: str | None = None
 
     @property
@@ -261,7 +265,9 @@ def read_lab(ledger: Ledger, *, run: str | None = None, env: str | None = None) 
     shown = {each.row.run for found in kept.values() for each in found}
     runs = tuple(each for each in list_runs(ledger) if each.name in shown or (env is None and run in (None, each.name)))
     here = climbs if run is None else read_climbs(ledger, lines)
-    return RecordedLab(ledger, runs, tuple(_environments(ledger, lines, here, kept, runs)))
+    asked = {each.name for each in runs}
+    dropped = tuple(each for each in list_dropped(ledger) if each.run in asked or (run, env) == (None, None))
+    return RecordedLab(ledger, runs, tuple(_environments(ledger, lines, here, kept, runs)), dropped)
 
 
 def read_round(ledger: Ledger, name: str) -> RecordedRound:

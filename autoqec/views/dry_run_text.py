@@ -94,7 +94,7 @@ def _time(plan: PlanRow, measured: MeasuredRound | None, rounds: int) -> str:
     seconds = plan["seconds"]
     if measured is None:
         return "time not measured" if seconds is None else f"about {duration(rounds * seconds)} as earlier rounds took"
-    most = f"at most {duration(rounds * measured.at_most)} with long trainings and tests"
+    most = f"at most {duration(rounds * measured.at_most)} up to the end of the test"
     if seconds is not None:
         return f"about {duration(rounds * seconds)} as earlier rounds took, {most}"
     return f"about {duration(rounds * measured.without_verification)} without verification, {most}"

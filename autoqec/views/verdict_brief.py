@@ -59,7 +59,7 @@ def _evidence(tested: Tested) -> str:
         found = "" if p is None else f"McNemar's exact p = {p:.3g}, on "
         return f"{found}all {tested.test.shots:,} shots of the holdout"
     return (
-        f"{tested.log_e_better:.2f} of the {tested.log_e_needed:.2f} needed (natural logarithms), after"
+        f"{tested.log_e_better:.2f}, needed {tested.log_e_needed:.2f} (natural logarithms), after"
         f" {tested.test.shots:,} shots of the test"
     )
 

@@ -7,7 +7,11 @@ import subprocess
 import pytest
 
 from autoqec.errors import NotFoundError, UsageError
-from autoqec.history import attach, open_ledger, read_history
+from autoqec.history import attach, drop, open_ledger, read_history
+from autoqec.reporting.lab_diagnoses import NO_DIAGNOSES
+from autoqec.reporting.lab_sections import lab_blocks
+from autoqec.reporting.markdown_text import written
+from autoqec.reporting.pages.report_page import report_page
 from autoqec.reporting.recorded_lab import only_environment, read_lab, read_round
 from autoqec.results.lab_front import Front
 from autoqec.testing import figures, make_tiny_lab, record_round, record_run
@@ -131,3 +135,20 @@ def test_a_clone_without_the_runs_record_still_has_its_rounds(ledger, tmp_path):
         subprocess.run(["git", "-C", str(tmp_path / "clone"), "fetch", "-q", "origin", f"{ref}:{ref}"], check=True)
     lab = read_lab(open_ledger(tmp_path / "clone"))
     assert [each.row.round for each in lab.rounds] == [1, 2]
+
+
+def test_dropped_rounds_are_named_with_the_way_back(tmp_path):
+    ledger = make_tiny_lab(tmp_path / "lab")
+    run = record_run(ledger, "tiny-abcd")
+    for name in ("one", "two"):
+        record_round(ledger, run, {"output.yaml": b"mode: weights\n"}, metrics=figures(), hypothesis=name)
+    drop(ledger, "tiny-abcd", 2, "a <b>wrong</b> seed")
+    lab = read_lab(ledger)
+    assert [each.name for each in lab.rounds] == ["tiny-abcd/1"]
+    for text in (written(lab_blocks(lab)), report_page(lab, NO_DIAGNOSES)):
+        told = text[text.index("Dropped rounds") :]
+        assert "autoqec drop --restore tiny-abcd/2" in told
+        assert "<b>wrong" not in told
+    drop(ledger, "tiny-abcd")
+    assert "autoqec drop --restore tiny-abcd" in report_page(read_lab(ledger), NO_DIAGNOSES)
+    assert "autoqec drop --restore tiny-abcd" in written(lab_blocks(read_lab(ledger)))

@@ -89,11 +89,11 @@ class MlflowClient:
         return "7"
 
     def search_runs(self, experiments, filter_string):
-        assert (experiments, filter_string) == (["7"], "tags.`autoqec.run` = 'tiny-abcd'")
+        assert (experiments, filter_string) == (["7"], "tags.`autoqec_run` = 'tiny-abcd'")
         return list(self.runs)
 
     def create_run(self, experiment, run_name, tags):
-        assert (run_name, tags) == ("tiny-abcd", {"autoqec.run": "tiny-abcd"})
+        assert (run_name, tags) == ("tiny-abcd", {"autoqec_run": "tiny-abcd"})
         self.runs.append(SimpleNamespace(info=SimpleNamespace(run_id="r")))
         return self.runs[-1]
 

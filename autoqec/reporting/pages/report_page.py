@@ -13,7 +13,14 @@ from typing import Any
 from markupsafe import Markup
 
 from autoqec.reporting.lab_diagnoses import Diagnoses
-from autoqec.reporting.lab_sections import file_blocks, front_blocks, lost_lines, repeat_blocks, spending_grid
+from autoqec.reporting.lab_sections import (
+    dropped_lines,
+    file_blocks,
+    front_blocks,
+    lost_lines,
+    repeat_blocks,
+    spending_grid,
+)
 from autoqec.reporting.page_blocks import Block, Items, Line, flat
 from autoqec.reporting.pages.chart_svg import ChartSheet
 from autoqec.reporting.pages.data_islands import json_text, packed
@@ -105,6 +112,7 @@ def _rendered(lab: RecordedLab, diagnoses: Diagnoses, shelf: RoundsInFull) -> st
         table=rounds_table(lab.environments),
         shelf=shelf,
         standing=standing,
+        dropped=[Items([*dropped_lines(lab)])] if lab.dropped else [],
         repeat=repeat_blocks(lab),
         **_data(lab),
     )

@@ -34,7 +34,7 @@ _QUIET = {
 }
 
 #: The tag by which a run is found again in MLflow.
-_TAG = "autoqec.run"
+_TAG = "autoqec_run"
 
 
 @dataclass(frozen=True)
