@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, get_args
 
+from autoqec.counted_words import cut_line
 from autoqec.errors import UsageError
 from autoqec.hosting.host_contract import CommitStatus, State
 from autoqec.reporting.round_sections import ratio_and_interval
@@ -106,17 +107,11 @@ def read_judged(text: str) -> JudgedRound:
     sound = set(fields) == set(JudgedRound.__dataclass_fields__) and all(isinstance(each, str) for each in texts)
     if not sound or fields["state"] not in get_args(State) or not isinstance(fields["replayed"], bool):
         raise UsageError("this is not what autoqec ci judge printed", hint="autoqec ci judge > judged.json")
-    lines = {name: _line(fields[name]) for name in ("description", "verdict") if fields[name] is not None}
+    lines = {name: cut_line(fields[name], _LONGEST) for name in ("description", "verdict") if fields[name] is not None}
     return JudgedRound(**{**fields, **lines, "findings": _bounded(fields["findings"])})
 
 
 def _bounded(findings: Iterable[str]) -> tuple[str, ...]:
     """The first of the findings, each as one line of bounded length."""
-    cut = [_line(found) for found in findings]
+    cut = [cut_line(found, _LONGEST) for found in findings]
     return tuple(cut[:_MOST]) + ((f"and {len(cut) - _MOST} more",) if len(cut) > _MOST else ())
-
-
-def _line(text: str) -> str:
-    """A text as one line of bounded length, without control characters."""
-    line = " ".join("".join(each if each.isprintable() else " " for each in text).split())
-    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
