@@ -23,6 +23,7 @@ from autoqec.reporting.page_blocks import (
     Line,
     Link,
     Paragraph,
+    commands,
     flat,
     joined,
     parts_of,
@@ -64,7 +65,7 @@ def lab_blocks(lab: RecordedLab, diagnoses: Diagnoses = NO_DIAGNOSES, *, full: i
     if not lab.environments:
         none = "There are no rounds" if lab.dropped else "There are no rounds yet"
         return [*blocks, Paragraph((none, ". ", Code("autoqec round"), " runs one.")), *_dropped_blocks(lab)]
-    shown = {each.name for each in rounds_in_full(lab, full)}
+    shown = {each.name for each in shown_in_full(lab, full)}
     for environment in lab.environments:
         blocks += environment_blocks(environment, diagnoses, shown)
     blocks += [Heading(2, "Rounds in full"), Paragraph(_how_many(len(shown), len(lab.rounds)))]
@@ -88,7 +89,7 @@ def _how_many(shown: int, rounds: int) -> Line:
     )
 
 
-def rounds_in_full(lab: RecordedLab, most: int) -> list[RecordedRound]:
+def shown_in_full(lab: RecordedLab, most: int) -> list[RecordedRound]:
     """The rounds that are shown in full: of the front, then of the climb, then the newest; at most so many."""
     members = [name for environment in lab.environments for name in environment.front.names]
     steps = [point.round for environment in lab.environments for point in environment.climb if point.new]
@@ -316,17 +317,16 @@ def repeat_blocks(lab: RecordedLab) -> list[Block]:
     best = next((each.best.round for each in lab.environments if each.best), None) or (
         lab.rounds[-1].name if lab.rounds else "ROUND"
     )
-    commands = (
+    checks = (
         ("fetches rounds, notes and weights into a clone", "autoqec pull REMOTE"),
         ("works a verdict out again from its counts", f"autoqec verify --audit exp/{best}"),
         ("draws the same shots again, and counts them", f"autoqec verify --audit --replay exp/{best}"),
         ("judges the round again, on fresh shots", f"autoqec verify exp/{best}"),
         ("a run with the same seed proposes, trains and scores the same", "autoqec round --seed SEED"),
     )
-    shell = "\n".join(f"# {what}\n{command}" for what, command in commands)
     return [
         *([Items(told)] if told else []),
-        Fence(shell, "sh"),
+        commands(checks),
         Paragraph(f"Written by AutoQEC {__version__}."),
     ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from autoqec.reporting.markdown_text import written
-from autoqec.reporting.page_blocks import Block, Code, Fence, Heading, Inline, Items, Line, Paragraph, section
+from autoqec.reporting.page_blocks import Block, Code, Heading, Inline, Items, Line, Paragraph, commands, section
 from autoqec.reporting.recorded_lab import RecordedRound
 from autoqec.reporting.round_sections import (
     Detail,
@@ -129,4 +129,4 @@ def _commands(found: RecordedRound) -> list[Block]:
         told.append(("judges it on fresh shots", f"autoqec verify {branch}"))
     else:
         told.append(("says why it has no commit", f"autoqec diagnose {branch}"))
-    return [Fence("\n".join(f"# {what}\n{command}" for what, command in told), "sh")]
+    return [commands(told)]
