@@ -21,6 +21,7 @@ from urllib.parse import urljoin, urlsplit
 from pydantic import SecretStr
 
 from autoqec.agents.calls import redact
+from autoqec.counted_words import cut_line
 from autoqec.errors import UsageError
 from autoqec.history.store.transports import allowed_transports
 from autoqec.hosting.host_contract import HostBusyError, HostError
@@ -226,8 +227,7 @@ class HostClient:
 
     def _readable(self, text: str) -> str:
         hidden = str(redact(text.replace(self._token.get_secret_value(), "***")))
-        line = " ".join("".join(each if each.isprintable() else " " for each in hidden).split())
-        return line if len(line) <= _SAID else line[: _SAID - 1] + "…"
+        return cut_line(hidden, _SAID)
 
 
 class _LostError(Exception):
