@@ -21,8 +21,8 @@ from autoqec.reporting.charts.front_chart import front_chart
 from autoqec.reporting.charts.gap_chart import gap_chart
 from autoqec.reporting.charts.learning_chart import learning_chart
 from autoqec.reporting.charts.rates_chart import rates_chart
-from autoqec.reporting.charts.reference_levels import reference_levels
 from autoqec.reporting.pages.chart_svg import ChartSheet
+from autoqec.results.reference_levels import reference_levels
 from autoqec.results.statistics import rate_interval
 from autoqec.views.line_styles import plot_style
 
@@ -115,7 +115,8 @@ def test_references_are_lines_with_names_and_intervals_of_all_shots(drawn):
     assert by_name["tesseract"].kind == "near_ml"
     assert by_name["tesseract"].shots == 600_000
     correlated = by_name["mwpm_correlated"]
-    level = next(level for level in reference_levels(sample().rounds) if level.name == "mwpm_correlated")
+    levels = reference_levels(each.results.verdict for each in sample().rounds)
+    level = next(level for level in levels if level.name == "mwpm_correlated")
     assert (level.rounds, level.failures) == (4, round(0.011 * level.shots / 4) * 4)
     low, high = rate_interval(level.failures, level.shots, 0.025)
     plain_low, plain_high = rate_interval(level.plain_failures, level.shots, 0.025)

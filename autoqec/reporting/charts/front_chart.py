@@ -11,7 +11,7 @@ from autoqec.reporting.charts.chart import Chart
 from autoqec.reporting.charts.chart_words import round_title, shown_name
 from autoqec.reporting.charts.charted_rounds import ChartedEnvironment, ChartedRound, short_names
 from autoqec.reporting.charts.drawing import FAINT, INK, PAPER, SOFT, Drawing, Mark, MarkTitle, label_marks, lines_at
-from autoqec.reporting.charts.reference_levels import ReferenceLevel, reference_levels
+from autoqec.results.reference_levels import ReferenceLevel, reference_levels
 from autoqec.views.line_styles import COLOURS, log_ticks
 from autoqec.views.tables import count_text
 
@@ -82,7 +82,7 @@ def front_chart(environment: ChartedEnvironment, measure: Measure = "ratio") -> 
         environment: The environment.
         measure: What the y axis shows: the ratio to plain decoding, or the gain per shot.
     """
-    levels = reference_levels(environment.rounds)
+    levels = reference_levels(each.results.verdict for each in environment.rounds)
     rows = [*_round_rows(environment), *map(_reference_row, levels)]
     found = [row for row in rows if row.kind == "round"]
     nothing = "" if found else "no round is VERIFIED, so there is no front yet"

@@ -8,7 +8,6 @@ from typing import Any
 
 from markupsafe import Markup
 
-from autoqec.counted_words import counted
 from autoqec.reporting.charts.chart import Chart
 from autoqec.reporting.charts.climb_chart import climb_chart
 from autoqec.reporting.charts.fork_chart import fork_chart
@@ -103,8 +102,3 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def left_words(chart: ShownChart) -> str:
-    """How many rows of figures are not shown; empty if all are."""
-    return f"{counted(chart.left, 'more row')} of figures: autoqec plot" if chart.left else ""
