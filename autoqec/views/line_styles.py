@@ -112,7 +112,7 @@ def log_ticks(axis: Any, span: float, numbers: Callable[[float], str] | None = N
     """
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    close = span < _PLAIN_SPAN
+    close = bool(span < _PLAIN_SPAN)  # a number of numpy gives a bool of its own, which slices nothing
     low, high = sorted(axis.get_view_interval())
     steps = (each for each in _STEPS[close:] if _ticks_between(low, high, each) >= _LEAST_TICKS)
     axis.set_major_locator(LogLocator(subs=next(steps, _STEPS[-1])))
