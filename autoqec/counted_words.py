@@ -1,4 +1,4 @@
-"""A count and its word, in the singular or plural, and lists that are cut: one way for all messages."""
+"""A count and its word, in the singular or plural, and lists and lines that are cut: one way for all messages."""
 
 from __future__ import annotations
 
@@ -25,3 +25,14 @@ def some_of(names: Sequence[str], most: int = 10) -> str:
     """
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def cut_line(text: str, most: int) -> str:
+    """A text as one line of at most so many characters: what does not print is a blank, and an ellipsis stands for what is cut.
+
+    Args:
+        text: The text.
+        most: Characters, at least one.
+    """
+    line = " ".join("".join(each if each.isprintable() else " " for each in text).split())
+    return line if len(line) <= most else f"{line[: most - 1]}…"

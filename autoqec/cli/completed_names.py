@@ -130,6 +130,18 @@ def _words(ctx: click.Context, begun: str, *, words: tuple[str, ...]) -> Iterato
     yield from words
 
 
+def _kinds(ctx: click.Context, begun: str) -> Iterator[str]:
+    from autoqec.plugins import KINDS
+
+    yield from KINDS
+
+
+def _statuses(ctx: click.Context, begun: str) -> Iterator[str]:
+    from autoqec.views.wanted_rounds import STATUSES
+
+    yield from STATUSES
+
+
 _agents = partial(_registered, kind="agent")
 
 #: What each parameter of a command names, by the parameter's name; or by the command's path and it, if that means several things.
@@ -152,15 +164,9 @@ NAMES: Mapping[str, Names] = {
     "verifier": partial(_registered, kind="verifier"),
     "strong_reference": _strong_references,
     "role": partial(_words, words=("ideator", "coder", "analyst")),
-    "kind": partial(_words, words=("agent", "decoder", "verifier", "stage", "code", "executor", "command")),
-    "status": partial(
-        _words,
-        words=(
-            "ok", "compile_error", "train_error", "killed_by_safety", "compose_conflict", "agent_error", "abandoned",
-            "open", "waiting", "interrupted",
-        ),
-    ),
-}  # fmt: skip
+    "kind": _kinds,
+    "status": _statuses,
+}
 
 #: Parameters that are paths though no type says so.
 FILES = frozenset({"record", "replay", "file", "plot"})

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
+from autoqec.counted_words import cut_line
 from autoqec.errors import AutoQECError
 
 #: The name under which a host shows the status of a round's verdict.
 CONTEXT = "autoqec/verdict"
 
 State = Literal["success", "failure", "error", "pending"]
-STATES: tuple[State, ...] = ("success", "failure", "error", "pending")
 
 #: Characters of a description. GitHub takes no more; the others do.
 DESCRIPTION = 140
@@ -47,8 +47,7 @@ class CommitStatus:
 
     def fitted(self) -> CommitStatus:
         """The same status with a description that is one line of printable characters, and not too long."""
-        line = " ".join("".join(each if each.isprintable() else " " for each in self.description).split())
-        return replace(self, description=line if len(line) <= DESCRIPTION else line[: DESCRIPTION - 1] + "…")
+        return replace(self, description=cut_line(self.description, DESCRIPTION))
 
 
 class Host(Protocol):

@@ -21,6 +21,7 @@ from urllib.parse import urljoin, urlsplit
 from pydantic import SecretStr
 
 from autoqec.agents.calls import redact
+from autoqec.counted_words import cut_line
 from autoqec.errors import UsageError
 from autoqec.history.store.transports import allowed_transports
 from autoqec.hosting.host_contract import HostBusyError, HostError
@@ -222,12 +223,11 @@ class HostClient:
         if isinstance(found, dict):
             said = next((found[name] for name in ("message", "error_description", "error") if found.get(name)), "")
             return self._readable(said if isinstance(said, str) else json.dumps(said))
-        return "" if b"<" in answer.body[:200] else self._readable(answer.body[:_SAID].decode(errors="replace"))
+        return "" if b"<" in answer.body[:200] else self._readable(answer.body.decode(errors="replace"))
 
     def _readable(self, text: str) -> str:
         hidden = str(redact(text.replace(self._token.get_secret_value(), "***")))
-        line = " ".join("".join(each if each.isprintable() else " " for each in hidden).split())
-        return line if len(line) <= _SAID else line[: _SAID - 1] + "…"
+        return cut_line(hidden, _SAID)
 
 
 class _LostError(Exception):
@@ -299,8 +299,10 @@ def _asks_to_wait(answer: Answer, now: float) -> float | None:
     if told is None:
         reset = headers.get("x-ratelimit-reset") or headers.get("ratelimit-reset")
         return max(0.0, _number(reset) - now) if reset and limited else 0.0
-    date = email.utils.parsedate_tz(told)
-    return max(0.0, email.utils.mktime_tz(date) - now if date else _number(told))
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(told).timestamp() - now)
+    except (ValueError, OverflowError):  # seconds; or a date that no calendar has
+        return _number(told)
 
 
 def _number(text: str) -> float:

@@ -11,9 +11,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, get_args
 
+from autoqec.counted_words import cut_line
 from autoqec.errors import UsageError
 from autoqec.hosting.host_contract import CommitStatus, State
 from autoqec.reporting.round_sections import ratio_and_interval
+from autoqec.results.reasons import verdict_words
 from autoqec.results.verdict import Verdict
 
 SCHEMA = "autoqec.judged/1"
@@ -80,7 +82,7 @@ def judged(round_name: str, commit: str, verdict: Verdict, findings: Iterable[st
     ratio = ""
     if figures is not None and figures.ler_ratio is not None:
         ratio = f", ratio {ratio_and_interval(figures.ler_ratio, figures.ratio_interval)}"
-    what = f"{verdict.verdict}{'' if verdict.verified else f' ({verdict.reason})'}{ratio}; {done}"
+    what = f"{verdict_words(verdict.verdict, verdict.reason)}{ratio}; {done}"
     return JudgedRound(
         round_name, commit, "success" if verdict.verified else "failure", what, verdict.verdict, replayed
     )
@@ -105,11 +107,11 @@ def read_judged(text: str) -> JudgedRound:
     sound = set(fields) == set(JudgedRound.__dataclass_fields__) and all(isinstance(each, str) for each in texts)
     if not sound or fields["state"] not in get_args(State) or not isinstance(fields["replayed"], bool):
         raise UsageError("this is not what autoqec ci judge printed", hint="autoqec ci judge > judged.json")
-    return JudgedRound(**{**fields, "findings": _bounded(fields["findings"])})
+    lines = {name: cut_line(fields[name], _LONGEST) for name in ("description", "verdict") if fields[name] is not None}
+    return JudgedRound(**{**fields, **lines, "findings": _bounded(fields["findings"])})
 
 
 def _bounded(findings: Iterable[str]) -> tuple[str, ...]:
     """The first of the findings, each as one line of bounded length."""
-    lines = [" ".join("".join(each if each.isprintable() else " " for each in found).split()) for found in findings]
-    cut = [line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…" for line in lines]
+    cut = [cut_line(found, _LONGEST) for found in findings]
     return tuple(cut[:_MOST]) + ((f"and {len(cut) - _MOST} more",) if len(cut) > _MOST else ())

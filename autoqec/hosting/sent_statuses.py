@@ -16,7 +16,7 @@ _KIND = "statuses"
 
 
 @dataclass(frozen=True)
-class Sent:
+class SentStatuses:
     """What became of the statuses.
 
     Attributes:
@@ -34,7 +34,7 @@ class Sent:
 
 def send_statuses(
     ledger: Ledger, host: Host, place: Place, rounds: Iterable[RecordedRound], report: Callable[[str], object]
-) -> Sent:
+) -> SentStatuses:
     """Set the status of each round's commit that has a verdict, unless it was sent before. Ends at the first refusal.
 
     Args:
@@ -50,10 +50,10 @@ def send_statuses(
         try:
             host.set_status(str(each.row.commit), status)
         except HostError as error:
-            return Sent(done, len(waiting) - len(fresh), len(fresh) - done, error)
+            return SentStatuses(done, len(waiting) - len(fresh), len(fresh) - done, error)
         write_cache(ledger, _key(place, each), _text(status), _KIND)
         report(each.name)
-    return Sent(len(fresh), len(waiting) - len(fresh))
+    return SentStatuses(len(fresh), len(waiting) - len(fresh))
 
 
 def _memory(ledger: Ledger, place: Place, found: RecordedRound) -> bytes | None:

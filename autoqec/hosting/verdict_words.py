@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from autoqec.hosting.host_contract import CommitStatus
 from autoqec.reporting.round_sections import ratio_and_interval
+from autoqec.results.reasons import verdict_words
 from autoqec.views.round_json import RoundRow
 
 
@@ -11,7 +12,7 @@ def verdict_line(row: RoundRow) -> str:
     """The verdict that counts, with the ratio, its interval, the shots, and whether it is signed; empty without one."""
     if row.verdict is None:
         return ""
-    words = row.verdict if row.verdict_reason in (None, "better") else f"{row.verdict} ({row.verdict_reason})"
+    words = verdict_words(row.verdict, row.verdict_reason or "")
     figures = row.holdout.figures if row.holdout else None
     if figures is not None and figures.ler_ratio is not None:
         words += f", ratio {ratio_and_interval(figures.ler_ratio, figures.ratio_interval)}, {figures.shots:,} shots"

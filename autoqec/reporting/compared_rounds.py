@@ -19,6 +19,7 @@ from autoqec.reporting.review_page import HOST_LIMIT
 from autoqec.reporting.round_sections import cut, diff_fence, exact_text, ratio_and_interval, why_blocks, word_of
 from autoqec.results.figures import RATIO_CI
 from autoqec.results.quoted_figures import Named, Part, Quoted, Sentence, sentence
+from autoqec.results.reasons import reason_words
 from autoqec.results.two_rounds import Compared, SameShots, TwoRounds, two_rounds
 from autoqec.views.figures_text import rate_text, ratio_text
 from autoqec.views.log_lines import head_to_heads_of
@@ -222,12 +223,12 @@ def _figures_of(found: RecordedRound) -> dict[str, str]:
     row, spent, verdict = found.row, found.spent, found.results.verdict
     told = {"came out": word_of(found)}
     if verdict is not None:
-        told["reason"] = verdict.reason.replace("_", " ")
+        told["reason"] = reason_words(verdict.reason)
     if found.record.trust is not None:
         told["trust"] = found.record.trust.state
     if row.holdout is not None:
         figures = row.holdout.figures
-        target = next((each for each in found.rates if each.source == "target"), None)
+        target = found.target_rates
         exact = f" {exact_text(target.candidate)}" if target is not None and target.exact else ""
         told["LER (95 %)"] = f"{rate_text(figures.ler_candidate, 5)}{exact}"
         told["plain LER"] = rate_text(figures.ler_baseline, 5)
@@ -262,7 +263,7 @@ def _costs_of(found: RecordedRound) -> dict[str, str]:
 
 def _plain_of(found: RecordedRound) -> dict[str, str]:
     """Plain decoding, on the shots of a round's verdict."""
-    target = next((each for each in found.rates if each.source == "target"), None)
+    target = found.target_rates
     if target is None:
         return {}
     plain = f"{rate_text(target.plain.ler, 5)} {exact_text(target.plain)}"

@@ -25,6 +25,8 @@ from autoqec.reporting.page_blocks import (
     Line,
     Link,
     Paragraph,
+    commands,
+    flat,
     joined,
     parts_of,
     with_commands,
@@ -32,7 +34,7 @@ from autoqec.reporting.page_blocks import (
 from autoqec.reporting.recorded_lab import RecordedEnvironment, RecordedLab, RecordedRound
 from autoqec.reporting.report_prose import facts_of, founded, spent_sentence, three_sentences
 from autoqec.reporting.round_sections import (
-    Room,
+    Detail,
     anchor_of,
     cut,
     exact_text,
@@ -43,6 +45,7 @@ from autoqec.reporting.round_sections import (
     word_of,
 )
 from autoqec.results.diagnosis_finding import DiagnosisFinding
+from autoqec.results.reasons import reason_words
 from autoqec.results.round_spending import Spending, total
 from autoqec.views.figures_text import rate_text
 from autoqec.views.tables import count_text, gain_text
@@ -66,13 +69,13 @@ def lab_blocks(lab: RecordedLab, diagnoses: Diagnoses = NO_DIAGNOSES, *, full: i
     if not lab.environments:
         none = "There are no rounds" if lab.dropped else "There are no rounds yet"
         return [*blocks, Paragraph((none, ". ", Code("autoqec round"), " runs one.")), *_dropped_blocks(lab)]
-    shown = {each.name for each in rounds_in_full(lab, full)}
+    shown = {each.name for each in shown_in_full(lab, full)}
     for environment in lab.environments:
         blocks += environment_blocks(environment, diagnoses, shown)
     blocks += [Heading(2, "Rounds in full"), Paragraph(_how_many(len(shown), len(lab.rounds)))]
     for found in lab.rounds:
         if found.name in shown:
-            blocks += round_blocks(found, diagnoses.of(found.name), level=3, room=Room(diff=_DIFF))
+            blocks += round_blocks(found, diagnoses.of(found.name), level=3, detail=Detail(diff=_DIFF))
     return [*blocks, *_dropped_blocks(lab), Heading(2, "How to repeat it"), *repeat_blocks(lab)]
 
 
@@ -90,7 +93,7 @@ def _how_many(shown: int, rounds: int) -> Line:
     )
 
 
-def rounds_in_full(lab: RecordedLab, most: int) -> list[RecordedRound]:
+def shown_in_full(lab: RecordedLab, most: int) -> list[RecordedRound]:
     """The rounds that are shown in full: of the front, then of the climb, then the newest; at most so many."""
     members = [name for environment in lab.environments for name in environment.front.names]
     steps = [point.round for environment in lab.environments for point in environment.climb if point.new]
@@ -152,7 +155,7 @@ def _front_rows(environment: RecordedEnvironment, shown: set[str]) -> Iterator[t
         holdout = found.row.holdout if found else None
         if found is None or holdout is None:
             continue
-        figures, target = holdout.figures, next((each for each in found.rates if each.source == "target"), None)
+        figures, target = holdout.figures, found.target_rates
         within = f" {exact_text(target.candidate)}" if target is not None and target.exact else ""
         yield (
             (_link(found.name, shown), " *" if member.confirmed else ""),
@@ -170,7 +173,7 @@ def _front_rows(environment: RecordedEnvironment, shown: set[str]) -> Iterator[t
 def _reference_rows(environment: RecordedEnvironment) -> Iterator[tuple[Line, ...]]:
     """Plain decoding and the references, on the shots of the best round."""
     best = environment.by_name.get(environment.best.round) if environment.best else None
-    target = next((each for each in best.rates if each.source == "target"), None) if best else None
+    target = best.target_rates if best else None
     if target is None:
         return
     named = {"plain decoding": target.plain, **target.references}
@@ -243,7 +246,7 @@ def lost_lines(environment: RecordedEnvironment, diagnoses: Diagnoses, shown: se
     """Every round that is not VERIFIED, with why it ended so and its diagnosis; and what is wrong with a run as a whole."""
     for run in dict.fromkeys(each.row.run for each in environment.rounds):
         for finding in diagnoses.of(run):
-            yield "run ", Code(run), ": ", *_flat(finding_line(finding))
+            yield "run ", Code(run), ": ", *flat(finding_line(finding))
         if run in diagnoses.failures:
             yield "run ", Code(run), f" could not be diagnosed: {cut(diagnoses.failures[run], 300)}"
     for found in environment.rounds:
@@ -251,14 +254,14 @@ def lost_lines(environment: RecordedEnvironment, diagnoses: Diagnoses, shown: se
             continue
         verdict, analysis = found.results.verdict, found.results.analysis
         parts: list[Inline] = [_link(found.name, shown), f", {word_of(found)}"]
-        parts.append(f" ({verdict.reason.replace('_', ' ')})" if verdict else "")
+        parts.append(f" ({reason_words(verdict.reason)})" if verdict else "")
         if found.row.reason:
             parts += [": ", *with_commands(cut(found.row.reason, 300).rstrip("."))]
         if verdict is None and analysis is not None:
             parts.append(f": the Analyst says {analysis.decision}: {cut(analysis.summary, 300).rstrip('.')}")
         findings = [each for each in diagnoses.of(found.name) if not _is_at_work(found, each)][:3]
         for finding in findings:
-            parts += ["; ", *_flat(finding_line(finding))]
+            parts += ["; ", *flat(finding_line(finding))]
         if not findings and not found.row.reason and found.row.problems:
             parts.append(f"; {cut(found.row.problems[0], 300)}")
         yield parts
@@ -276,10 +279,6 @@ def dropped_lines(lab: RecordedLab) -> Iterator[Line]:
         why = f": {cut(each.message, 300)}" if each.message else ""
         back = Code(f"autoqec drop --restore {each.name}")
         yield Code(each.name), f"{rounds}, dropped {each.time[:10]}{why}; ", back, " brings it back"
-
-
-def _flat(line: Line) -> tuple[Inline, ...]:
-    return joined([line], "")
 
 
 def spending_grid(environment: RecordedEnvironment) -> Grid:
@@ -329,17 +328,16 @@ def repeat_blocks(lab: RecordedLab) -> list[Block]:
     best = next((each.best.round for each in lab.environments if each.best), None) or (
         lab.rounds[-1].name if lab.rounds else "ROUND"
     )
-    commands = (
+    checks = (
         ("fetches rounds, notes and weights into a clone", "autoqec pull REMOTE"),
         ("works a verdict out again from its counts", f"autoqec verify --audit exp/{best}"),
         ("draws the same shots again, and counts them", f"autoqec verify --audit --replay exp/{best}"),
         ("judges the round again, on fresh shots", f"autoqec verify exp/{best}"),
         *_again(*seeds.get(best.partition("/")[0], (None, ""))),
     )
-    shell = "\n".join(f"# {what}\n{command}" for what, command in commands)
     return [
         *([Items(told)] if told else []),
-        Fence(shell, "sh"),
+        commands(checks),
         Paragraph(f"Written by AutoQEC {__version__}."),
     ]
 

@@ -126,6 +126,16 @@ def with_commands(text: str) -> tuple[Inline, ...]:
     return tuple(Code(part) if is_command else part for part, is_command in split_commands(text))
 
 
+def section(level: int, title: str, blocks: Sequence[Block]) -> list[Block]:
+    """Blocks below a heading; without any, no heading either."""
+    return [Heading(level, title), *blocks] if blocks else []
+
+
+def commands(rows: Iterable[tuple[str, str]]) -> Fence:
+    """Commands of a shell, each below a comment that says what it does: pairs of that and the command."""
+    return Fence("\n".join(f"# {what}\n{command}" for what, command in rows), "sh")
+
+
 def flat(line: Line) -> tuple[Inline, ...]:
     """The parts of a line."""
     return (line,) if isinstance(line, str | Code | Strong | Link) else tuple(line)

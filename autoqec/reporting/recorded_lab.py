@@ -136,6 +136,11 @@ class RecordedRound:
         return tuple(rates_by_p(self.results))
 
     @property
+    def target_rates(self) -> RatePoint | None:
+        """The rates on the shots of its verdict's target; None without a verdict that has them."""
+        return next((each for each in self.rates if each.source == "target"), None)
+
+    @property
     def conflicts(self) -> Sequence[Disagreement]:
         """The conflicts between the parents of a failed composition."""
         return disagreements(self.record)

@@ -12,6 +12,7 @@ from autoqec.reporting.recorded_lab import RecordedEnvironment, RecordedRound
 from autoqec.results.figures import RATIO_CI
 from autoqec.results.gap_share import GapShare
 from autoqec.results.quoted_figures import Named, Part, Quoted, Sentence, sentence, unfounded
+from autoqec.results.reasons import reason_words
 from autoqec.results.sought_found import OUTCOMES, Outcome, SoughtFound
 from autoqec.results.verdict_parts import ExactRate
 from autoqec.views.figures_text import rate_text, ratio_text
@@ -245,7 +246,7 @@ def verdict_sentence(found: RecordedRound) -> Sentence | None:
     verdict, name = found.results.verdict, found.name
     if verdict is None:
         return None
-    parts: list[Part | Iterable[Part]] = [Named(verdict.verdict), " (", Named(verdict.reason.replace("_", " ")), ")"]
+    parts: list[Part | Iterable[Part]] = [Named(verdict.verdict), " (", Named(reason_words(verdict.reason)), ")"]
     attempt = verdict.evidence.attempt
     if attempt is not None:
         parts += [", attempt ", Quoted(f"{attempt.attempt:,}", name, "note.attempt"), " of the run at level "]
@@ -302,7 +303,7 @@ def _round_facts(found: RecordedRound) -> JsonObject:
 def _strongest(found: RecordedRound, holdout: JsonObject) -> JsonObject | None:
     """The reference that fails least, by the round's JSON object, with the interval that its counts give."""
     rates = {name: ler for name, ler in (holdout.get("references") or {}).items() if 0 <= ler <= 1}
-    target = next((each for each in found.rates if each.source == "target"), None)
+    target = found.target_rates
     if not rates or target is None:
         return None
     name = min(rates, key=lambda each: (rates[each], each))

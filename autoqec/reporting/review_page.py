@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from autoqec.reporting.markdown_text import written
-from autoqec.reporting.page_blocks import Block, Code, Fence, Heading, Inline, Items, Line, Paragraph
+from autoqec.reporting.page_blocks import Block, Code, Heading, Inline, Items, Line, Paragraph, commands, section
 from autoqec.reporting.recorded_lab import RecordedRound
 from autoqec.reporting.round_sections import (
-    Room,
+    Detail,
     check_blocks,
     cut,
     diff_blocks,
@@ -27,7 +27,7 @@ HOST_LIMIT = 65_536
 #: Characters that notes on what was cut may take.
 _SLACK = 300
 
-_FEW = Room(diff=0, formulas=False, words=500)
+_FEW = Detail(diff=0, formulas=False, words=500)
 
 
 def review_text(found: RecordedRound, *, most: int = HOST_LIMIT) -> str:
@@ -35,13 +35,13 @@ def review_text(found: RecordedRound, *, most: int = HOST_LIMIT) -> str:
 
     The diff gives way first, then the verdict's formulas, then the words of agents.
     """
-    text = written(review_blocks(found, Room()))
+    text = written(review_blocks(found, Detail()))
     if len(text) <= most:
         return text
     for formulas in (True, False):
-        room = most - len(written(review_blocks(found, Room(diff=0, formulas=formulas)))) - _SLACK
+        room = most - len(written(review_blocks(found, Detail(diff=0, formulas=formulas)))) - _SLACK
         while room > 0:
-            text = written(review_blocks(found, Room(diff=room, formulas=formulas)))
+            text = written(review_blocks(found, Detail(diff=room, formulas=formulas)))
             if len(text) <= most:
                 return text
             room -= len(text) - most + _SLACK  # what is escaped takes more room than it has characters
@@ -54,27 +54,23 @@ def review_text(found: RecordedRound, *, most: int = HOST_LIMIT) -> str:
         Paragraph(headline(found)),
         Paragraph(("The rest did not fit here: ", whole, ".")),
     ]
-    return written([*short, *_section("How to check it", _commands(found))])
+    return written([*short, *section(2, "How to check it", _commands(found))])
 
 
-def review_blocks(found: RecordedRound, room: Room) -> list[Block]:
+def review_blocks(found: RecordedRound, detail: Detail) -> list[Block]:
     """A round's review: what and why, diff, figures, verdict with trust, checks, what to look at, how to check it."""
     return [
         _title(found),
         Paragraph(headline(found)),
-        *_section("What and why", [*why_blocks(found, room.words), *word_blocks(found, room.words)]),
-        *_section("Diff", diff_blocks(found, room.diff)),
-        *_section("Figures", figure_blocks(found)),
-        *_section("Verdict", verdict_blocks(found, formulas=room.formulas)),
-        *_section("Checks", check_blocks(found.results)),
-        *_section("Problems of the record", problem_blocks(found)),
-        *_section("What to look at", [Items([*what_to_look_at(found)])]),
-        *_section("How to check it", _commands(found)),
+        *section(2, "What and why", [*why_blocks(found, detail.words), *word_blocks(found, detail.words)]),
+        *section(2, "Diff", diff_blocks(found, detail.diff)),
+        *section(2, "Figures", figure_blocks(found)),
+        *section(2, "Verdict", verdict_blocks(found, formulas=detail.formulas)),
+        *section(2, "Checks", check_blocks(found.results)),
+        *section(2, "Problems of the record", problem_blocks(found)),
+        *section(2, "What to look at", [Items([*what_to_look_at(found)])]),
+        *section(2, "How to check it", _commands(found)),
     ]
-
-
-def _section(title: str, blocks: list[Block]) -> list[Block]:
-    return [Heading(2, title), *blocks] if blocks else []
 
 
 def _title(found: RecordedRound) -> Heading:
@@ -133,4 +129,4 @@ def _commands(found: RecordedRound) -> list[Block]:
         told.append(("judges it on fresh shots", f"autoqec verify {branch}"))
     else:
         told.append(("says why it has no commit", f"autoqec diagnose {branch}"))
-    return [Fence("\n".join(f"# {what}\n{command}" for what, command in told), "sh")]
+    return [commands(told)]

@@ -20,6 +20,7 @@ from autoqec.reporting.page_blocks import (
     Quote,
     Strong,
     said,
+    section,
     with_commands,
 )
 from autoqec.reporting.recorded_lab import RecordedRound
@@ -35,6 +36,7 @@ from autoqec.reporting.report_prose import (
 from autoqec.results.diagnosis_finding import DiagnosisFinding
 from autoqec.results.figures import Figures
 from autoqec.results.rates_by_p import RatePoint
+from autoqec.results.reasons import reason_words
 from autoqec.results.round_results import RoundResults
 from autoqec.results.sought_found import Outcome
 from autoqec.results.verdict_parts import ExactRate
@@ -57,7 +59,7 @@ _SOURCES = {
 
 
 @dataclass(frozen=True)
-class Room:
+class Detail:
     """How much of a round is shown.
 
     Attributes:
@@ -72,7 +74,7 @@ class Room:
 
 
 def round_blocks(
-    found: RecordedRound, findings: Sequence[DiagnosisFinding] = (), *, level: int = 2, room: Room = Room()
+    found: RecordedRound, findings: Sequence[DiagnosisFinding] = (), *, level: int = 2, detail: Detail = Detail()
 ) -> list[Block]:
     """One round as blocks.
 
@@ -80,23 +82,21 @@ def round_blocks(
         found: The round.
         findings: Its diagnosis.
         level: Of its heading.
-        room: How much of it is shown.
+        detail: How much of it is shown.
     """
     below = level + 1
     blocks: list[Block] = [Heading(level, Code(found.row.branch), anchor_of(found.name)), Paragraph(headline(found))]
-    blocks += _section(below, "What and why", why_blocks(found, room.words))
-    blocks += _section(below, "Diff", diff_blocks(found, room.diff))
-    blocks += _section(below, "Figures", figure_blocks(found))
-    blocks += _section(below, "Verdict", verdict_blocks(found, formulas=room.formulas))
-    blocks += _section(below, "Checks", check_blocks(found.results))
-    blocks += _section(below, "The agents' words", [*word_blocks(found, room.words), *reply_blocks(found, room.words)])
-    blocks += _section(below, "Diagnosis", diagnosis_blocks(findings))
-    blocks += _section(below, "Problems of the record", problem_blocks(found))
+    blocks += section(below, "What and why", why_blocks(found, detail.words))
+    blocks += section(below, "Diff", diff_blocks(found, detail.diff))
+    blocks += section(below, "Figures", figure_blocks(found))
+    blocks += section(below, "Verdict", verdict_blocks(found, formulas=detail.formulas))
+    blocks += section(below, "Checks", check_blocks(found.results))
+    blocks += section(
+        below, "The agents' words", [*word_blocks(found, detail.words), *reply_blocks(found, detail.words)]
+    )
+    blocks += section(below, "Diagnosis", diagnosis_blocks(findings))
+    blocks += section(below, "Problems of the record", problem_blocks(found))
     return blocks
-
-
-def _section(level: int, title: str, blocks: Sequence[Block]) -> list[Block]:
-    return [Heading(level, title), *blocks] if blocks else []
 
 
 def anchor_of(name: str) -> str:
@@ -109,7 +109,7 @@ def headline(found: RecordedRound) -> Line:
     row, verdict = found.row, found.results.verdict
     parts: list[Inline] = [Strong(word_of(found))]
     if verdict is not None:
-        parts.append(f" ({verdict.reason.replace('_', ' ')})")
+        parts.append(f" ({reason_words(verdict.reason)})")
     if row.reason:
         parts.append(f": {cut(row.reason, 300)}")
     parts.append(f"; status {row.status}")
@@ -228,7 +228,7 @@ def ratio_and_interval(ratio: float | None, ends: Sequence[float | None]) -> str
 
 def reference_rows(found: RecordedRound) -> Iterator[tuple[Line, ...]]:
     """References on the shots of the verdict, or else of development, with exact intervals where the counts say them."""
-    target = next((each for each in found.rates if each.source == "target"), None)
+    target = found.target_rates
     if target is not None:
         for name, rate in target.references.items():
             yield Code(name), rate_text(rate.ler, 5), exact_text(rate), _beside(rate.ler, target.plain.ler)
@@ -350,7 +350,3 @@ def problem_blocks(found: RecordedRound) -> list[Block]:
     shown: list[Line] = [cut(each, 500) for each in problems[:_LINES]]
     more = len(problems) - len(shown)
     return [Items([*shown, f"and {more:,} more"] if more > 0 else shown)]
-
-
-#: Rounds by name, with what is wrong with them.
-Diagnoses = Mapping[str, Sequence[DiagnosisFinding]]

@@ -11,8 +11,8 @@ from autoqec.views.console import out, plain
 from autoqec.views.fitted_console import FittedConsole
 from autoqec.views.fitted_table import Column, print_table
 
-#: The least width of a column of words, and of one of figures that may continue on the next line.
-_WORDS, _FIGURES = 12, 14
+#: The least width of a column of words.
+_WORDS = 12
 
 
 def print_blocks(blocks: Iterable[Block]) -> None:

@@ -59,8 +59,8 @@ _SPELLED = {"beats_reference_ml": "beats reference ML"}
 
 
 def reason_words(reason: str) -> str:
-    """A reason's code in words, which stand behind the verdict's word: `not better`."""
-    return _SPELLED.get(reason, reason.replace("_", " "))
+    """A reason's code in words, which stand behind the verdict's word: `not better`. A note can hold any text: it is one line."""
+    return _SPELLED.get(reason, " ".join(reason.replace("_", " ").split()))
 
 
 def verdict_words(word: str, reason: str) -> str:

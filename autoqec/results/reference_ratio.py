@@ -55,13 +55,21 @@ def best_reference(results: RoundResults) -> ReferenceRatio | None:
     ratio = figures.ler_candidate / known[name] if known[name] else None
     interval = None
     if plain and name not in partial:
-        interval = _interval(figures.ler_candidate, known[name], figures.shots)
+        failures, beside = (round(rate * figures.shots) for rate in (figures.ler_candidate, known[name]))
+        interval = interval_of_ratio(failures, beside, figures.shots)
     return ReferenceRatio(name, known[name], figures.shots, ratio, interval)
 
 
-def _interval(candidate: float, reference: float, shots: int) -> tuple[float, float | None]:
-    """The interval of the ratio of two rates on the same shots."""
-    (low, high), (least, most) = (
-        rate_interval(round(rate * shots), shots, ALPHA / 2) for rate in (candidate, reference)
-    )
+def interval_of_ratio(failures: int, beside: int, shots: int) -> tuple[float, float | None]:
+    """The interval of the ratio of two rates on the same shots, of which only the counts of failures are known.
+
+    Args:
+        failures: Of the decoder.
+        beside: Of the one that it is compared with.
+        shots: How many both decoded, at least one.
+
+    Returns:
+        Its ends; the upper one is None while no ratio is excluded.
+    """
+    (low, high), (least, most) = (rate_interval(count, shots, ALPHA / 2) for count in (failures, beside))
     return low / most, high / least if least else None

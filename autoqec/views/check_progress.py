@@ -10,7 +10,6 @@ class CheckProgress(PhaseDisplay):
 
     def shots(self, label: str, done: int, total: int) -> None:
         """How many of how many shots a decoder has decoded."""
-        title = f"{label}: {total:,} shots"
-        phase = self.phase if self.phase is not None and self.phase.title == title else self.begin(title, total=total)
+        phase = self.at(f"{label}: {total:,} shots", total=total)
         phase.advance(self.clock(), done, total)
         self.show(phase)

@@ -111,6 +111,11 @@ def plain(text: str) -> Text:
     return Text(visible(text))
 
 
+def plain_line(text: str) -> Text:
+    """The same for a text that is one line of what is printed: a line feed in it may not begin another line of ours."""
+    return plain(text.replace("\n", " "))
+
+
 def visible(text: str) -> str:
     """Text whose control characters, but for line feeds, are visible."""
     return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)

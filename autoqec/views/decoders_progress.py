@@ -5,10 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
 
 from autoqec.counted_words import counted
-from autoqec.phases import Phase
 from autoqec.results.decoder_comparison import Comparison
 from autoqec.views.phase_display import PhaseDisplay
 
@@ -47,26 +45,20 @@ class DecodersDisplay(PhaseDisplay):
             done: Shots beyond these that slow decoders have decoded, by label.
         """
         if stage == "count":
-            limits: dict[str, Any] = {"total": self.shots, "open_ended": True, "seconds_at_most": self.seconds}
-            phase = self._at(_COUNTING, **limits)
+            phase = self.at(_COUNTING, total=self.shots, open_ended=True, seconds_at_most=self.seconds)
             phase.advance(self.clock(), comparison.total, note=_counts(comparison, done))
             self.show(phase)
         elif stage == "time":
-            self._at(f"measuring the time of {detail}")
+            self.at(f"measuring the time of {detail}")
         else:
             decoders = counted(len(comparison.decoders), "decoder")
-            self._at(f"compiling {detail}" if detail else f"starting {decoders}")
+            self.at(f"compiling {detail}" if detail else f"starting {decoders}")
 
     def replayed(self, done: int, total: int) -> None:
         """Show how many shots of a saved comparison are counted again."""
-        phase = self._at(_AGAIN, total=total)
+        phase = self.at(_AGAIN, total=total)
         phase.advance(self.clock(), done)
         self.show(phase)
-
-    def _at(self, title: str, **limits: Any) -> Phase:
-        """The phase with a title, begun if another one was at work."""
-        phase = self.phase
-        return phase if phase is not None and phase.title == title else self.begin(title, **limits)
 
 
 def _counts(comparison: Comparison, done: Mapping[str, int]) -> str:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from rich.text import Text
 
 from autoqec.results.reasons import REASONS, unverified_words, verdict_words
-from autoqec.views.console import plain
+from autoqec.views.console import plain_line
 from autoqec.views.round_json import RoundRow
 
 _VERDICT_STYLE = {"VERIFIED": "bold green", "SUSPICIOUS": "bold yellow", "FAILED": "red"}
 
 #: What shows or continues a round that has not ended, by its status; one that is open is at work.
 _UNFINISHED = {"open": "autoqec status", "interrupted": "autoqec resume"}
+
+_ROLES = ("ideator", "coder", "analyst")
 
 #: What a round without a verdict is called that ended well.
 NOT_VERIFIED = "not verified"
@@ -33,7 +35,7 @@ def outcome_word(row: RoundRow) -> str:
 
 def outcome_text(row: RoundRow) -> Text:
     """The same in colour, with a mark if the verdict is signed."""
-    shown = plain(outcome_word(row) + " ✓" * is_signed(row))
+    shown = plain_line(outcome_word(row) + " ✓" * is_signed(row))
     style = "bold red" if row.trust is not None and row.trust["state"] in ("invalid", "foreign") else "dim"
     shown.stylize(_VERDICT_STYLE[row.verdict] if row.verdict is not None else style)
     return shown
@@ -52,10 +54,20 @@ def outcome_meaning(row: RoundRow) -> str:
     return f"{NOT_VERIFIED}: {unverified_words(row.decision, gain)}"
 
 
+def prompt_command(role: str, name: str) -> str:
+    """The command that prints the prompt of the role that a round waits for.
+
+    Args:
+        role: The role, as its claim says. A claim can come from anywhere, so no other word gets into the command.
+        name: The round, `run/number`.
+    """
+    return f"autoqec agents prompt {f'{role} ' if role in _ROLES else ''}--run {name}"
+
+
 def next_step(row: RoundRow) -> str:
     """The command that goes on from a round: that checks it, explains it, shows what it does, or finishes it."""
     if row.status in _UNFINISHED:
         return _UNFINISHED[row.status]
     if row.status == "waiting":
-        return f"autoqec agents prompt {(row.reason or '').removeprefix('for the ')}".rstrip()
+        return prompt_command((row.reason or "").removeprefix("for the "), row.name)
     return f"autoqec verify {row.name} --audit" if row.verdict == "VERIFIED" else f"autoqec diagnose {row.name}"

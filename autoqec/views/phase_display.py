@@ -81,6 +81,14 @@ class PhaseDisplay:
         self.show(phase)
         return phase
 
+    def at(
+        self, title: str, *, total: int | None = None, open_ended: bool = False, seconds_at_most: float | None = None
+    ) -> Phase:
+        """The phase with a title, begun if another one was at work."""
+        if self.phase is not None and self.phase.title == title:
+            return self.phase
+        return self.begin(title, total=total, open_ended=open_ended, seconds_at_most=seconds_at_most)
+
     def show(self, phase: Phase | None) -> None:
         """Show a phase where it stands now; None if nothing is done."""
         another = phase is not self.phase

@@ -12,7 +12,7 @@ from autoqec.results.metrics import Metrics
 from autoqec.results.reference_ratio import best_reference
 from autoqec.results.round_results import RoundResults
 from autoqec.views.conflict_text import conflicts_text
-from autoqec.views.console import out, plain
+from autoqec.views.console import out, plain, plain_line
 from autoqec.views.figures_text import interval_text, metrics_rows, ratio_text
 from autoqec.views.fitted_console import bound
 from autoqec.views.fitted_table import Column, cut, print_table
@@ -51,7 +51,7 @@ def print_round(item: RoundRow, details: RoundDetails, *, full: bool = False) ->
     console = out()
     _print_head(console, item)
     for problem in item.problems:
-        console.print(Text("problem: ", style="red") + plain(problem))
+        console.print(Text("problem: ", style="red") + plain_line(problem))
     for title, rows in _figures(item, details, full):
         console.print(Text(f"\n{title}", style="bold"))
         print_table(console, (Column(), Column(least=24, wraps=True)), rows, headed=False)
@@ -72,9 +72,9 @@ def _print_head(console: Console, item: RoundRow) -> None:
     meaning = outcome_meaning(item)
     word = outcome_text(item) + plain(state)
     if meaning and item.verdict is None and item.trust is None:
-        word = plain(meaning)  # which begins with the word
+        word = plain_line(meaning)  # which begins with the word
     elif meaning:
-        word += plain(f": {meaning.rstrip('.')}")
+        word += plain_line(f": {meaning.rstrip('.')}")
     console.print(word + Text(f"; next: {bound(next_step(item))}"))
 
 
@@ -132,10 +132,10 @@ def _origin(item: RoundRow) -> str:
     commit = f"commit {item.commit[:12]}" if item.commit else "no commit"
     lines = [
         *([item.hypothesis] if item.hypothesis else []),
-        "; ".join([commit, f"forked from {parents}", *known, f"status {item.status}"]),
+        plain_line("; ".join([commit, f"forked from {parents}", *known, f"status {item.status}"])).plain,
     ]
     if item.reason:
-        lines.append(f"reason: {item.reason}")
+        lines.append(plain_line(f"reason: {item.reason}").plain)
     if item.renumbered_from:
         lines.append(f"renumbered: it was made as round {item.renumbered_from}, and its commit still says so")
     return "\n".join(lines)

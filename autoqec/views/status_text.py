@@ -11,7 +11,8 @@ from autoqec.history.reading.open_rounds import OpenRound, OpenRounds
 from autoqec.history.rounds.progress_files import RoundProgress
 from autoqec.json_values import JsonObject
 from autoqec.phases import TimeLeft, duration
-from autoqec.views.console import out, plain, say
+from autoqec.views.console import out, plain_line, say
+from autoqec.views.outcome_words import prompt_command
 
 #: What there is of a round after each step.
 _AFTER = {
@@ -24,8 +25,6 @@ _AFTER = {
     "analyse": "after its analysis",
     "verify": "after its verification",
 }
-
-_ROLES = ("ideator", "coder", "analyst")
 
 #: Seconds after which a process that says nothing is said to be silent.
 _SILENT = 60.0
@@ -69,8 +68,7 @@ def how_to_continue(found: OpenRound) -> str:
     """The command that continues a round at which nobody works; empty for one that is running."""
     claim = found.claim
     if found.state == "waiting":
-        role = f"{claim.waiting} " if claim.waiting in _ROLES else ""  # a claim can come from anywhere
-        return f"autoqec agents prompt {role}--run {name_of(claim)}"
+        return prompt_command(claim.waiting, name_of(claim))
     if found.state == "elsewhere":
         return f"autoqec resume {claim.run} --force"
     return f"autoqec resume {claim.run}" if found.state == "interrupted" else ""
@@ -80,12 +78,12 @@ def print_status(rounds: Sequence[OpenRound]) -> None:
     """Three lines a round at most, oldest first."""
     console, now = out(), time.time()
     for found in rounds:
-        console.print(plain(headline(found, now)))
-        console.print(plain(f"  {details(found, now)}"))
+        console.print(plain_line(headline(found, now)))
+        console.print(plain_line(f"  {details(found, now)}"))
         command = how_to_continue(found)
         if command:
             words = "if it is not: " if found.state == "elsewhere" else "continue: "
-            console.print_whole(plain(f"  {words}{command}"))
+            console.print_whole(plain_line(f"  {words}{command}"))
     if not rounds:
         say(NOTHING)
 
@@ -134,7 +132,8 @@ def say_open_rounds(ledger: Ledger, run: str) -> None:
             if each.state != "running"
             else f"{name_of(each.claim)} is running"
         )
-        say(f"round {line}" + (f"; {command}" if command else f", {details(each, now).partition(', ')[2]}"))
+        more = f"; {command}" if command else f", {details(each, now).partition(', ')[2]}"
+        say(plain_line(f"round {line}{more}").plain)
     if len(found) > _MOST:
         say(f"and {len(found) - _MOST} more open rounds of {run}: autoqec status")
 

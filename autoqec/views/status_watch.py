@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.text import Text
 
 from autoqec.history.reading.open_rounds import OpenRound, OpenRounds
-from autoqec.views.console import plain, print_json, print_lines
+from autoqec.views.console import plain_line, print_json, print_lines
 from autoqec.views.fitted_console import FittedConsole
 from autoqec.views.status_text import (
     NOTHING,
@@ -52,7 +52,7 @@ class Redrawn:
         self._live.update(text, refresh=True)
 
     def _cut(self, line: str) -> Text:
-        text = plain(line)
+        text = plain_line(line)
         text.truncate(max(1, self._console.width - 1), overflow="ellipsis")
         return text
 
@@ -85,7 +85,10 @@ class Told:
             print_json([*map(ended_row, ended), *(status_row(found, now) for found in changed)])
         else:
             print_lines(
-                [plain(line).plain for line in (*map(ended_line, ended), *(headline(found, now) for found in changed))]
+                [
+                    plain_line(line).plain
+                    for line in (*map(ended_line, ended), *(headline(found, now) for found in changed))
+                ]
             )
             if self._before is None and not rounds:
                 print_lines([NOTHING])

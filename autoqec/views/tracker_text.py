@@ -12,7 +12,7 @@ SCHEMA = "autoqec.tracked/1"
 
 
 class _Sent(Protocol):
-    """See `autoqec.reporting.trackers.experiment_trackers.Sent`."""
+    """See `autoqec.reporting.trackers.experiment_trackers.SentRounds`."""
 
     @property
     def tracker(self) -> str: ...

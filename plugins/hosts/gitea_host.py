@@ -5,9 +5,9 @@ from __future__ import annotations
 from pydantic import SecretStr
 
 from autoqec.hosting.host_contract import CommitStatus
-from autoqec.hosting.host_requests import Asked, HostClient
+from autoqec.hosting.host_requests import HostClient
 
-from .issue_comments import put_issue_comment
+from .shared_api import put_issue_comment, set_commit_status
 
 
 class Gitea:
@@ -19,10 +19,7 @@ class Gitea:
 
     def set_status(self, commit: str, status: CommitStatus) -> None:
         """Set the status of a commit."""
-        body = {"state": status.state, "description": status.description, "context": status.context}
-        body |= {} if status.url is None else {"target_url": status.url}
-        asked = Asked(f"set the status of {commit[:10]}", "repository: write")
-        self._client.ask("POST", f"/repos/{self._repository}/statuses/{commit}", body, asked=asked)
+        set_commit_status(self._client, self._repository, commit, status, rights="repository: write")
 
     def put_comment(self, number: int, marker: str, text: str) -> None:
         """Write a comment on a pull request, or change ours."""

@@ -108,6 +108,8 @@ def test_every_parameter_that_names_something_completes_it():
         ("autoqec round --coder ran", ["random"]),
         ("autoqec agents compare --agents search,ran", ["search,random"]),
         ("autoqec agents reply c", ["coder"]),
+        ("autoqec log --status scr", ["screened_out"]),
+        ("autoqec plugins --kind h", ["host"]),
         ("autoqec compare osd mwpm", ["mwpm", "mwpm_correlated"]),
         ("autoqec log --verdict ver", ["verified"]),
         ("autoqec plugins ch", ["check"]),

@@ -180,12 +180,21 @@ def test_a_push_that_did_not_come_about_is_made_up_for(lab, tmp_path, capsys, mo
 def test_another_branch_of_that_name_is_refused(lab, tmp_path, capsys):
     git(lab, "branch", "autoqec-log")
     code, _, err = published(capsys)
-    assert (code, "was not written by autoqec publish" in err) == (1, True)
+    assert (code, "was not written by autoqec publish" in err, "git branch -m autoqec-log" in err) == (1, True, True)
     git(lab, "push", "--quiet", "origin", "autoqec-log")
     git(lab, "branch", "-D", "autoqec-log")
     code, _, err = published(capsys, "origin")
-    assert (code, "the branch autoqec-log of origin was not written" in err) == (1, True)
+    assert (code, "the branch autoqec-log of origin was not written" in err, "git branch -m" in err) == (1, True, False)
     assert git(tmp_path / "bare.git", "rev-parse", "autoqec-log") == git(lab, "rev-parse", "HEAD")
+
+
+def test_a_branch_below_that_name_is_named(lab, capsys):
+    git(lab, "branch", "autoqec-log/x")
+    assert "the branch autoqec-log/x leaves no room" in published(capsys)[2]
+    git(lab, "push", "--quiet", "origin", "autoqec-log/x")
+    git(lab, "branch", "-D", "autoqec-log/x")
+    code, _, err = published(capsys, "origin")
+    assert (code, "rename autoqec-log/x of origin" in err) == (1, True)
 
 
 def test_a_branch_that_is_checked_out_is_not_moved(lab, capsys):
@@ -200,12 +209,13 @@ def test_a_branch_that_is_checked_out_is_not_moved(lab, capsys):
 def test_a_protected_branch_is_told_as_what_it_is(lab, tmp_path, capsys):
     hook = tmp_path / "bare.git" / "hooks" / "pre-receive"
     hook.parent.mkdir(exist_ok=True)
-    hook.write_text("#!/bin/sh\necho 'GH006: Protected branch update failed' >&2\nexit 1\n")
+    hook.write_text("#!/bin/sh\necho 'GH006: Protected branch update failed' $(seq 999) >&2\nexit 1\n")
     hook.chmod(0o755)
     code, _, err = published(capsys, "origin")
     assert code == 1
     assert "refuses refs/heads/autoqec-log" in err
     assert "Protected branch update failed" in err
+    assert len(err) < 900
 
 
 def test_an_empty_lab_has_a_page_too(tmp_path, monkeypatch, capsys):

@@ -12,6 +12,7 @@ import yaml
 from autoqec.cli.main import run
 from autoqec.hosting.ci_files import CI_HOSTS, ci_files
 from autoqec.hosting.host_contract import CONTEXT
+from autoqec.hosting.judged_rounds import read_judged
 from autoqec.hosting.pull_comment import MARKER
 
 
@@ -238,6 +239,13 @@ def test_what_came_from_the_other_job_is_data(served, clone, tmp_path, monkeypat
     assert len(body) <= 60_000 + len(MARKER) + 1
 
 
+def test_a_description_of_the_other_job_is_one_line():
+    told = {"schema": "autoqec.judged/1", "round": "r/1", "commit": "ab" * 20, "state": "failure", "replayed": False}
+    words = {"description": "a\x1b[2J\n\ud800b" + "x" * 9000, "verdict": "V\n\x07", "findings": []}
+    found = read_judged(json.dumps(told | words))
+    assert (found.description[:8], len(found.description), found.verdict) == ("a [2J bx", 300, "V")
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -314,6 +322,8 @@ def test_a_file_that_is_no_event_is_refused(clone, tmp_path, capsys, monkeypatch
     with (tmp_path / "large").open("wb") as file:
         os.truncate(file.fileno(), 10**8)
     assert run(["ci", "fetch", "--event", str(tmp_path / "large")]) == 2
+    assert run(["ci", "fetch", "--event", "/dev/zero"]) == 2
+    assert capsys.readouterr().err.count("larger than any event") == 2
     assert run(["ci", "fetch"]) == 2
     assert "GITHUB_EVENT_PATH" in capsys.readouterr().err
     monkeypatch.setenv("TRIGGER_PAYLOAD", str(Path("gone")))

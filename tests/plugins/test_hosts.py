@@ -136,6 +136,22 @@ def test_a_host_that_limits_is_waited_for(server, answers, waits):
     assert waited == waits
 
 
+@pytest.mark.parametrize("year", [0, 99_999, 10**30])
+def test_a_date_that_no_calendar_has_is_no_time_to_wait(server, year):
+    rest = iter([(429, {"retry-after": f"Mon, 01 Jan {year} 00:00:00 GMT"}, {})])
+    server.before = lambda request: next(rest, (201, {}, {}))
+    waited = []
+    assert client(server.url, waited).ask("POST", "/x", {}, asked=ASKED).status == 201
+    assert waited == [1.0]
+
+
+@pytest.mark.parametrize("before", range(280, 300))
+def test_a_token_that_is_cut_off_is_hidden_too(server, before):
+    server.before = lambda request: (422, {}, b"y" * before + WORD.encode())
+    _, everything = refused(lambda: client(server.url, []).ask("GET", "/x", asked=ASKED))
+    assert WORD[:4] not in everything.replace("secret = ", "")
+
+
 def test_a_host_that_limits_for_long_is_not_waited_for(server):
     server.before = lambda request: (429, {"retry-after": "3600"}, {"message": "slow down"})
     waits = []

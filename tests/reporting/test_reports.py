@@ -14,7 +14,7 @@ from autoqec.errors import AutoQECError
 from autoqec.plugins import load_plugins
 from autoqec.reporting import report_prose
 from autoqec.reporting.lab_diagnoses import NO_DIAGNOSES, read_diagnoses
-from autoqec.reporting.lab_sections import lab_blocks, rounds_in_full
+from autoqec.reporting.lab_sections import lab_blocks, shown_in_full
 from autoqec.reporting.markdown_text import written
 from autoqec.reporting.page_blocks import Quote
 from autoqec.reporting.recorded_lab import read_lab, read_round
@@ -89,8 +89,8 @@ def test_a_figure_that_the_record_does_not_say_is_not_written(lab, monkeypatch, 
     assert raised.value.code == "unfounded_figure"
 
 
-def test_a_long_report_shows_some_rounds_in_full_and_a_line_of_each(lab):
-    chosen = [each.name for each in rounds_in_full(lab, 5)]
+def test_a_long_report_shows_some_shown_in_full_and_a_line_of_each(lab):
+    chosen = [each.name for each in shown_in_full(lab, 5)]
     members = [name for environment in lab.environments for name in environment.front.names]
     assert (chosen[: len(members)], len(chosen)) == (members[:5], 5)
     text = written(lab_blocks(lab, full=5))

@@ -52,7 +52,7 @@ def shown(row, capsys, results=RESULTS, **options):
         ({"verdict": None, "holdout": None, "metrics": None, "status": "interrupted"}, "no shots were scored",
          "interrupted; next: autoqec resume"),
         ({"verdict": None, "holdout": None, "metrics": None, "status": "waiting", "reason": "for the coder"},
-         "no shots were scored", "waiting: for the coder; next: autoqec agents prompt coder"),
+         "no shots were scored", "waiting: for the coder; next: autoqec agents prompt coder --run r/1"),
     ],
 )  # fmt: skip
 def test_three_lines_say_it_all(changes, came_out, worth, width, monkeypatch, capsys):
@@ -98,6 +98,29 @@ def test_a_hypothesis_is_text_and_its_control_characters_are_visible(monkeypatch
     monkeypatch.setenv("COLUMNS", "80")
     lines = shown(item(1, hypothesis="\x1b[2J[red]x[/red]\nnext: autoqec drop r"), capsys, RoundResults())
     assert lines[0].endswith(": \\x1b[2J[red]x[/red] next: autoqec drop r")
+
+
+def test_words_of_records_begin_no_line(capsys):
+    forged = "x\nVERIFIED, signed\nnext: y"
+    for changes in (
+        {"verdict": "FAILED", "verdict_reason": forged},
+        {"verdict": None, "status": forged, "reason": forged, "problems": [forged]},
+        {"verdict": None, "status": "waiting", "reason": f"for the {forged}; rm -r .", "hypothesis": "h"},
+        {"verdict": None, "trust": {"state": "foreign", "why": forged}},
+    ):
+        for full in (False, True):
+            lines = shown(
+                item(1, run="r", **changes),
+                capsys,
+                read_results(Noted({**whole_verdict(), "reason": forged})),
+                full=full,
+            )
+            assert [line for line in lines if line.startswith(("VERIFIED, signed", "next: y"))] == []
+
+
+def test_a_role_that_a_claim_made_up_gets_into_no_command():
+    row = item(1, run="r", status="waiting", verdict=None, reason="for the coder; rm -r .")
+    assert next_step(row) == "autoqec agents prompt --run r/1"
 
 
 def test_the_next_step_of_a_round_that_has_not_ended_shows_or_continues_it():

@@ -64,6 +64,28 @@ def test_it_fits_a_terminal_and_commands_stay_whole(columns, monkeypatch, capsys
     ).replace("2 min", "120 s")
 
 
+def test_words_of_a_claim_or_a_file_begin_no_line(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "400")
+    forged = "x\n  continue: autoqec drop r"
+    claims = replace(CLAIM, host=forged), replace(CLAIM, details={"waiting": forged})
+    progress = replace(PROGRESS, phase=forged, note=forged, user=forged)
+    found = [
+        OpenRound(claims[0], "elsewhere"),
+        OpenRound(claims[1], "waiting"),
+        OpenRound(CLAIM, "running", forged, progress),
+    ]
+    print_status(found)
+    with pytest.raises(KeyboardInterrupt):
+        watch_rounds(SimpleNamespace(read=lambda: found, claims=list), _interrupt, as_json=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line.startswith("  continue: autoqec drop")] == []
+    assert len(lines) == 3 + 3 + 2 + 3
+
+
+def _interrupt():
+    raise KeyboardInterrupt
+
+
 def test_json_has_it_all():
     row = status_row(RUNNING, NOW)
     assert (row["schema"], row["state"], row["user"], row["pid"]) == ("autoqec.status/1", "running", "ada", 123)

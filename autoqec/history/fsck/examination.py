@@ -130,10 +130,6 @@ class Survey:
         """Return the readable records on a commit."""
         return [dict(line.record) for line in self.lines(run, kind).get(commit, ())]
 
-    def every_note(self, run: str, kind: str) -> list[Record]:
-        """Return the readable records of a run, on all commits."""
-        return [dict(line.record) for lines in self.lines(run, kind).values() for line in lines]
-
     def lines(self, run: str, kind: str) -> dict[str, list[Line]]:
         """Return the readable lines of a run by commit."""
         if (run, kind) not in self._lines:

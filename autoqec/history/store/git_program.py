@@ -50,6 +50,7 @@ _CONSEQUENCE = ("atomic push failed", "atomic push failure", "atomic transaction
 
 _REJECTED = re.compile(r"^!\t[^\t]*:([^\t]+)\t\[([^\]]+)\](?: \((.*)\))?$", re.MULTILINE)
 _PROGRESS = re.compile(r"^\w[\w ]*: +\d+(?:% \(\d+/\d+\)|, done\.|$)|^Total \d+ ")
+_SAID = 500  # characters of a refusal: a remote's hook can print any amount
 _AT_ONCE = 200  # refs to delete in one push: git compares each refspec with each ref
 
 
@@ -346,6 +347,7 @@ def _push_error(remote: Remote, stdout: str, stderr: str) -> AutoQECError:
     words = (line.removeprefix("remote:").strip() for line in stderr.splitlines() if line.startswith("remote:"))
     said = " ".join(line for line in words if not _PROGRESS.search(line))
     reason = f"{why}; {said}" if said else why
+    reason = reason if len(reason) <= _SAID else f"{reason[: _SAID - 1]}…"
     if not any(name.startswith("refs/heads/") for name, _ in causes):
         return AutoQECError(
             f"{remote.name} refuses {ref} ({reason}): perhaps the host accepts branches and tags only",

@@ -6,7 +6,7 @@ Files of it that are not ours, such as a `CNAME`, stay as they are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import pygit2
@@ -90,7 +90,9 @@ def publish_pages(ledger: Ledger, files: Mapping[str, bytes], remote: str | None
 def _fetched(ledger: Ledger, remote: Remote) -> str | None:
     """The branch's commit on a remote; None if it has none. A pattern may match nothing, where a name must exist."""
     fetch(ledger, remote, [(f"{_REF}*", f"{_TRACKED}{PAGES_BRANCH}*")])
-    return list_refs(ledger, f"{remote.tracking}{_TRACKED}").get(f"{remote.tracking}{_TRACKED}{PAGES_BRANCH}")
+    found = list_refs(ledger, f"{remote.tracking}{_TRACKED}")
+    _require_room(found, f"{remote.tracking}{_TRACKED}{PAGES_BRANCH}", f" of {remote.name}")
+    return found.get(f"{remote.tracking}{_TRACKED}{PAGES_BRANCH}")
 
 
 def _written(ledger: Ledger, files: Mapping[str, bytes], theirs: str | None, remote: Remote | None) -> tuple[str, bool]:
@@ -98,8 +100,9 @@ def _written(ledger: Ledger, files: Mapping[str, bytes], theirs: str | None, rem
     for _ in range(_TRIES):
         with write_lock(ledger), explain_write(_REF):
             ours = target(ledger, _REF)
-            _require_pages(ledger, ours, f"the branch {PAGES_BRANCH}")
-            _require_pages(ledger, theirs, f"the branch {PAGES_BRANCH} of {remote.name if remote else ''}")
+            _require_room(list_refs(ledger, f"{_REF}/"), _REF, "")
+            _require_pages(ledger, ours, None)
+            _require_pages(ledger, theirs, remote)
             before = theirs if theirs is not None and not _holds(ledger, ours, theirs) else ours
             tree = _tree(ledger, files, before)
             unchanged = before is not None and str(get_commit(ledger, before).tree_id) == tree
@@ -122,8 +125,24 @@ def _holds(ledger: Ledger, tip: str | None, commit: str) -> bool:
     return tip is not None and (tip == commit or bool(ledger.repo.descendant_of(tip, commit)))
 
 
-def _require_pages(ledger: Ledger, commit: str | None, name: str) -> None:
-    """Refuse a branch that has the name and is not of pages.
+def _require_room(refs: Iterable[str], ref: str, of: str) -> None:
+    """Refuse branches below the name of ours: git has no room for both.
+
+    Raises:
+        AutoQECError: There is one.
+    """
+    below = next((name for name in sorted(refs) if name.startswith(f"{ref}/")), None)
+    if below is not None:
+        name = f"{PAGES_BRANCH}{below.removeprefix(ref)}"
+        raise AutoQECError(
+            f"the branch {name}{of} leaves no room for {PAGES_BRANCH}",
+            hint=f"rename {name}{of}, and publish again",
+            code="foreign_branch",
+        )
+
+
+def _require_pages(ledger: Ledger, commit: str | None, remote: Remote | None) -> None:
+    """Refuse a branch, of a remote or of this lab, that has the name and is not of pages.
 
     Raises:
         AutoQECError: It is not.
@@ -132,9 +151,10 @@ def _require_pages(ledger: Ledger, commit: str | None, name: str) -> None:
         return
     mark = entry_of(get_commit(ledger, commit).tree, _MARK) if is_commit(ledger, commit) else None
     if not isinstance(mark, pygit2.Blob):
+        of = f" of {remote.name}" if remote else ""
         raise AutoQECError(
-            f"{name} was not written by autoqec publish: it has no file {_MARK}",
-            hint=f"rename it, and publish again: git branch -m {PAGES_BRANCH} <other>",
+            f"the branch {PAGES_BRANCH}{of} was not written by autoqec publish: it has no file {_MARK}",
+            hint=f"rename it{of}, and publish again{'' if remote else f': git branch -m {PAGES_BRANCH} <other>'}",
             code="foreign_branch",
         )
 

@@ -11,7 +11,7 @@ from autoqec.reporting.charts.chart import Chart
 from autoqec.reporting.charts.chart_words import round_title, shown_name
 from autoqec.reporting.charts.charted_rounds import ChartedEnvironment, ChartedRound, short_names
 from autoqec.reporting.charts.drawing import FAINT, INK, PAPER, SOFT, Drawing, Mark, MarkTitle, label_marks, lines_at
-from autoqec.reporting.charts.reference_levels import ReferenceLevel, reference_levels
+from autoqec.results.reference_levels import ReferenceLevel, reference_levels
 from autoqec.views.line_styles import COLOURS, log_ticks
 from autoqec.views.tables import count_text
 
@@ -41,6 +41,9 @@ _MOST_NAMES = 16
 
 #: Of more rounds that are not on the front, no intervals are drawn.
 _MOST_BARS = 300
+
+#: What the log axis of costs spans at least, as a factor.
+_LEAST_SPAN = 4.0
 
 _DASHES = ("--", ":", "-.")
 
@@ -82,7 +85,7 @@ def front_chart(environment: ChartedEnvironment, measure: Measure = "ratio") -> 
         environment: The environment.
         measure: What the y axis shows: the ratio to plain decoding, or the gain per shot.
     """
-    levels = reference_levels(environment.rounds)
+    levels = reference_levels(each.results.verdict for each in environment.rounds)
     rows = [*_round_rows(environment), *map(_reference_row, levels)]
     found = [row for row in rows if row.kind == "round"]
     nothing = "" if found else "no round is VERIFIED, so there is no front yet"
@@ -150,7 +153,6 @@ def _drawn(
     for axes, cost in zip(panels, ("flops_per_shot", "params"), strict=True):
         axes.set_ylim(low, high)
         _scale_costs(axes, [getattr(row, cost) for row in rounds if getattr(row, cost) is not None])
-        drawing.fewer_ticks(axes.xaxis)
         axes.set_xlabel({"flops_per_shot": "FLOPs per shot", "params": "parameters"}[cost])
         _draw_references(axes, rows, measure)
         _draw_rounds(drawing, axes, rounds, by_name, measure, cost)
@@ -188,11 +190,11 @@ def _limits(rows: Sequence[FrontRow], measure: Measure) -> tuple[float, float]:
 
 
 def _scale_costs(axes: Axes, values: Sequence[int]) -> None:
-    """A log axis; one that begins with zero where a candidate learns nothing."""
+    """A log axis, wide enough that a small difference looks small; one that begins with zero where a candidate learns nothing."""
     least, most = min(values, default=1), max(values, default=1)
     if least > 0:
         axes.set_xscale("log")
-        margin = max(most / least, 1.5) ** 0.12
+        margin = max((most / least) ** 0.12, (_LEAST_SPAN * least / most) ** 0.5)
         axes.set_xlim(least / margin, most * margin)
         log_ticks(axes.xaxis, most / least * margin**2, count_text_of)
     else:

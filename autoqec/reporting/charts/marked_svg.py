@@ -15,7 +15,7 @@ _XLINK = "http://www.w3.org/1999/xlink"
 _DECLARATION = '<?xml version="1.0" encoding="utf-8" standalone="no"?>'
 _LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}(?:e-?\d+)?")
 
-#: Attributes that hold numbers; a hundredth of a point is more than anybody sees.
+#: Attributes that hold numbers.
 _NUMBERS = ("d", "x", "y", "width", "height", "viewBox", "transform", "points")
 
 
@@ -47,7 +47,7 @@ def marked_svg(svg: str, name: str, title: str, titles: Mapping[str, Sequence[Ma
     for element in root.iter():
         for attribute in _NUMBERS:
             if attribute in element.attrib:
-                element.set(attribute, _LONG_NUMBER.sub(_rounded, element.attrib[attribute]))
+                element.set(attribute, rounded_numbers(element.attrib[attribute]))
     root.set("role", "img")
     root.set("aria-label", title)
     return f"{_DECLARATION}\n{ElementTree.tostring(root, encoding='unicode')}\n"
@@ -68,6 +68,11 @@ def _entitle(mark: ElementTree.Element, identity: str, said: MarkTitle) -> None:
         mark.set("data-round", said.round)
     title = ElementTree.SubElement(mark, f"{{{_SVG}}}title")
     title.text = said.words
+
+
+def rounded_numbers(text: str) -> str:
+    """An attribute of an SVG with its numbers to a hundredth of a point, which is more than anybody sees."""
+    return _LONG_NUMBER.sub(_rounded, text)
 
 
 def _rounded(match: re.Match[str]) -> str:

@@ -12,7 +12,8 @@ from xml.etree import ElementTree
 
 from markupsafe import Markup
 
-from autoqec.reporting.pages.page_colours import LIGHT, on_dark
+from autoqec.reporting.charts.marked_svg import rounded_numbers
+from autoqec.reporting.pages.page_colours import LIGHT, on_dark, opacity_on_dark
 from autoqec.reporting.pages.page_writer import shown
 
 SVG = "http://www.w3.org/2000/svg"
@@ -44,7 +45,6 @@ _FONT = re.compile(r"(?:(?P<style>italic|oblique) )?(?:(?P<weight>bold|\d{3}) )?
 _BOX = re.compile(r"0 0 (\d+(?:\.\d+)?) \d+(?:\.\d+)?")
 _URL = re.compile(r"url\(#([\w.:-]+)\)")
 _NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}(?:e-?\d+)?")
 
 #: Pixels of a point, and how far a chart is shrunk and stretched to the width of its place.
 _PIXELS, _NARROWEST, _WIDEST = 96 / 72, 0.8, 1.35
@@ -123,7 +123,7 @@ class ChartSheet:
                 if found:
                     yield "class", found
             elif name in _ATTRIBUTES:
-                yield name, _LONG_NUMBER.sub(_rounded, " ".join(value.split()))
+                yield name, rounded_numbers(" ".join(value.split()))
 
     def _width_class(self, box: str) -> str:
         """A class that keeps the chart between two widths, so that its letters can be read and are not huge."""
@@ -139,11 +139,6 @@ class ChartSheet:
 
     def _class_of_rule(self, rule: str) -> str:
         return self._classes.setdefault(rule, f"k{len(self._classes)}")
-
-
-def _rounded(match: re.Match[str]) -> str:
-    """A number to a hundredth of a point, which is more than anybody sees."""
-    return f"{float(match[0]):.2f}".rstrip("0").rstrip(".")
 
 
 def _untitle(root: ElementTree.Element) -> None:
@@ -173,3 +168,5 @@ def _dark_parts(rule: str) -> Iterator[str]:
         name, _, value = part.partition(":")
         if _COLOUR.fullmatch(value):
             yield f"{name}:{'var(--paper)' if value == LIGHT else on_dark(value)}"
+        elif name.endswith("opacity"):
+            yield f"{name}:{opacity_on_dark(float(value)):.2f}"

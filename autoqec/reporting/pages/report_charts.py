@@ -8,7 +8,6 @@ from typing import Any
 
 from markupsafe import Markup
 
-from autoqec.counted_words import counted
 from autoqec.reporting.charts.chart import Chart
 from autoqec.reporting.charts.climb_chart import climb_chart
 from autoqec.reporting.charts.fork_chart import fork_chart
@@ -31,7 +30,7 @@ _MOST_FORKS = 40
 #: What is drawn of each environment, and the heading above it.
 CHARTS: tuple[tuple[str, Callable[[RecordedEnvironment], Chart]], ...] = (
     ("Pareto front", front_chart),
-    ("Best so far against rounds, time and money", climb_chart),
+    ("Best so far", climb_chart),
     ("Fork graph", fork_chart),
     ("Logical error rate against p", rates_chart),
     ("Share of the gap to near-maximum-likelihood decoding", gap_chart),
@@ -83,6 +82,7 @@ class ChartRoom:
         return [self._drawn(heading, make(environment), f"e{number}-", environment.key) for heading, make in CHARTS]
 
     def _drawn(self, heading: str, chart: Chart, prefix: str, key: str) -> ShownChart:
+        heading = chart.heading or heading
         if chart.nothing:
             return ShownChart(heading, chart.title, None, f"There is no picture: {chart.nothing}.")
         if self._left <= 0:
@@ -103,8 +103,3 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def left_words(chart: ShownChart) -> str:
-    """How many rows of figures are not shown; empty if all are."""
-    return f"{counted(chart.left, 'more row')} of figures: autoqec plot" if chart.left else ""

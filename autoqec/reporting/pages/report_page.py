@@ -30,7 +30,7 @@ from autoqec.reporting.pages.rounds_in_full import RoundsInFull, Shelved, rounds
 from autoqec.reporting.pages.rounds_table import rounds_table, short_words
 from autoqec.reporting.recorded_lab import RecordedEnvironment, RecordedLab, RecordedRound
 from autoqec.reporting.report_prose import facts_of, founded, spent_sentence, three_sentences
-from autoqec.reporting.round_sections import Room, ratio_and_interval, round_blocks, word_of
+from autoqec.reporting.round_sections import Detail, ratio_and_interval, round_blocks, word_of
 from autoqec.results.quoted_figures import Sentence
 
 #: The schema of the data in the page: an object of `autoqec report --json` for each environment, and one of `autoqec log --json`
@@ -160,7 +160,7 @@ def _shelf(lab: RecordedLab, diagnoses: Diagnoses) -> RoundsInFull:
 
     def markup(name: str) -> Markup:
         found = known[name]
-        blocks = round_blocks(found, diagnoses.of(name), level=3, room=Room(diff=_DIFF))
+        blocks = round_blocks(found, diagnoses.of(name), level=3, detail=Detail(diff=_DIFF))
         head = {"name": name, "outcome": found.outcome, "word": word_of(found), "summary": _summary(found)}
         return render("round.html", blocks_told=blocks, **head)
 

@@ -38,7 +38,7 @@ _TAG = "autoqec_run"
 
 
 @dataclass(frozen=True)
-class Sent:
+class SentRounds:
     """What a tracker was told.
 
     Attributes:
@@ -57,7 +57,7 @@ class Sent:
     there: tuple[int, ...]
 
 
-def send(tracker: str, run: TrackedRun, notes: Path) -> Sent:
+def send(tracker: str, run: TrackedRun, notes: Path) -> SentRounds:
     """Tell a tracker the rounds of a run that it does not have yet.
 
     Args:
@@ -98,7 +98,7 @@ _HELP = {
 }
 
 
-def _to_trackio(trackio: Any, run: TrackedRun, notes: Path) -> Sent:
+def _to_trackio(trackio: Any, run: TrackedRun, notes: Path) -> SentRounds:
     away = os.environ.get("TRACKIO_SPACE_ID") or os.environ.get("TRACKIO_SERVER_URL")
     noted = _Noted.of(notes, "trackio", away or "", run)
     if away:
@@ -116,10 +116,10 @@ def _to_trackio(trackio: Any, run: TrackedRun, notes: Path) -> Sent:
         if away:
             noted.add(new)
     place = "a Trackio server or Space" if away else str(trackio.TRACKIO_DIR)
-    return Sent("trackio", place, run.project, run.name, new, _there(run, have))
+    return SentRounds("trackio", place, run.project, run.name, new, _there(run, have))
 
 
-def _to_mlflow(mlflow: Any, run: TrackedRun, notes: Path) -> Sent:
+def _to_mlflow(mlflow: Any, run: TrackedRun, notes: Path) -> SentRounds:
     client = mlflow.MlflowClient()
     experiment = client.get_experiment_by_name(run.project)
     where = experiment.experiment_id if experiment else client.create_experiment(run.project)
@@ -139,10 +139,10 @@ def _to_mlflow(mlflow: Any, run: TrackedRun, notes: Path) -> Sent:
             for metric, number in sorted(run.steps[step].items(), key=lambda item: item[0] == "verified"):
                 client.log_metric(name, metric, number, timestamp=1000 * run.times[step], step=step)
         client.set_terminated(name)
-    return Sent("mlflow", str(mlflow.get_tracking_uri()), run.project, run.name, new, _there(run, have))
+    return SentRounds("mlflow", str(mlflow.get_tracking_uri()), run.project, run.name, new, _there(run, have))
 
 
-def _to_wandb(wandb: Any, run: TrackedRun, notes: Path) -> Sent:
+def _to_wandb(wandb: Any, run: TrackedRun, notes: Path) -> SentRounds:
     mode = os.environ.get("WANDB_MODE", "offline")  # nothing leaves this machine unless you say so
     noted = _Noted.of(notes, "wandb", f"{mode} {os.environ.get('WANDB_BASE_URL', '')}", run)
     new = _new(run, noted.rounds)
@@ -171,10 +171,10 @@ def _to_wandb(wandb: Any, run: TrackedRun, notes: Path) -> Sent:
         place = str(logged.settings.sync_dir) if mode == "offline" else place
         logged.finish()
         noted.add(new)
-    return Sent("wandb", place, run.project, run.name, new, _there(run, noted.rounds - set(new)))
+    return SentRounds("wandb", place, run.project, run.name, new, _there(run, noted.rounds - set(new)))
 
 
-_SENDERS: Mapping[str, Callable[[Any, TrackedRun, Path], Sent]] = {
+_SENDERS: Mapping[str, Callable[[Any, TrackedRun, Path], SentRounds]] = {
     "trackio": _to_trackio,
     "mlflow": _to_mlflow,
     "wandb": _to_wandb,

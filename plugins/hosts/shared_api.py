@@ -1,13 +1,30 @@
-"""Keeps one comment on a pull request of GitHub or Gitea, whose APIs agree in this, up to date."""
+"""What the APIs of GitHub and Gitea agree in: setting the status of a commit, and keeping one comment on a pull request."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from autoqec.hosting.host_contract import CommitStatus
 from autoqec.hosting.host_requests import Asked, HostClient
 
 _PAGE = 50
 _PAGES = 20  # a pull request with more comments gets another one of ours
+
+
+def set_commit_status(client: HostClient, repository: str, commit: str, status: CommitStatus, *, rights: str) -> None:
+    """Set the status of a commit.
+
+    Args:
+        client: For requests.
+        repository: `owner/name`, quoted.
+        commit: 40 hex digits.
+        status: The status.
+        rights: What the token must allow, in words.
+    """
+    body = {"state": status.state, "description": status.description, "context": status.context}
+    body |= {} if status.url is None else {"target_url": status.url}
+    asked = Asked(f"set the status of {commit[:10]}", rights)
+    client.ask("POST", f"/repos/{repository}/statuses/{commit}", body, asked=asked)
 
 
 def put_issue_comment(

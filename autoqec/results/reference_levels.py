@@ -5,13 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from autoqec.reporting.charts.charted_rounds import ChartedRound
-from autoqec.results.statistics import rate_interval
+from autoqec.results.reference_ratio import interval_of_ratio
 from autoqec.results.verdict import Verdict
-
-#: The rate of a reference and that of plain decoding are each within their interval with at least one minus half of this, so
-#: that their quotient is within its own with at least one minus this.
-_ALPHA = 0.05
 
 
 @dataclass(frozen=True)
@@ -49,11 +44,11 @@ class _Seen:
     plain: int
 
 
-def reference_levels(rounds: Iterable[ChartedRound]) -> list[ReferenceLevel]:
-    """The levels of all references of some rounds, the best last."""
+def reference_levels(verdicts: Iterable[Verdict | None]) -> list[ReferenceLevel]:
+    """The levels of all references of some verdicts, the best last."""
     by_name: dict[str, list[_Seen]] = {}
-    for each in rounds:
-        for seen in _seen(each.results.verdict):
+    for verdict in verdicts:
+        for seen in _seen(verdict):
             by_name.setdefault(seen.name, []).append(seen)
     found = [_level(name, seen) for name, seen in by_name.items()]
     return sorted(found, key=lambda level: (-(level.ratio or 0.0), level.name))
@@ -76,8 +71,7 @@ def _seen(verdict: Verdict | None) -> Iterator[_Seen]:
 
 def _level(name: str, seen: list[_Seen]) -> ReferenceLevel:
     shots, failures, plain = (sum(getattr(each, what) for each in seen) for what in ("shots", "failures", "plain"))
-    low, high = rate_interval(failures, shots, _ALPHA / 2) if shots else (0.0, 1.0)
-    plain_low, plain_high = rate_interval(plain, shots, _ALPHA / 2) if shots else (0.0, 1.0)
+    low, high = interval_of_ratio(failures, plain, shots) if shots else (0.0, None)
     return ReferenceLevel(
         name=name,
         near_ml=any(each.near_ml for each in seen),
@@ -86,6 +80,6 @@ def _level(name: str, seen: list[_Seen]) -> ReferenceLevel:
         failures=failures,
         plain_failures=plain,
         ratio=failures / plain if plain else None,
-        low=low / plain_high,
-        high=high / plain_low if plain_low else None,
+        low=low,
+        high=high,
     )
