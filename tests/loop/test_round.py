@@ -40,7 +40,7 @@ from autoqec.loop.judging import Asked, judge, strong_reference
 from autoqec.loop.one_round import run_round
 from autoqec.loop.parents import composed_parents
 from autoqec.loop.round_state import find_verdict, read_state, save_message
-from autoqec.loop.round_steps import _locked
+from autoqec.loop.round_steps import trains_locked
 from autoqec.loop.session import Session, open_run
 from autoqec.plugins import Registration, load_plugins
 from autoqec.results.audit import audit
@@ -827,4 +827,4 @@ def test_a_teacher_of_others_is_asked_behind_the_lock(session, monkeypatch):
         {"training.yaml": f"labels: {labels}\n".encode(), "stages/s/stage.yaml": b"kind: mlp\n"}
         for labels in ("canonical", "distilled")
     )
-    assert [_locked(made, files) for files in (plain, taught)] == [False, True]
+    assert [trains_locked(made, files) for files in (plain, taught)] == [False, True]
