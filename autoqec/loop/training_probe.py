@@ -37,7 +37,8 @@ class TrainingSpeed:
 
     Attributes:
         wanted: Seconds to measure.
-        shots, seconds: What was done in which time, from the first report on.
+        began: When the first step was done; None before. What is compiled for the first time is in that step.
+        shots, seconds: What was done after it, and in which time.
         total: Shots that are planned in all.
     """
 
@@ -46,14 +47,16 @@ class TrainingSpeed:
     shots: int = 0
     seconds: float = 0.0
     total: int = 0
+    _before: int = 0
 
     def report(self, fields: Mapping[str, Any]) -> None:
         """Take a report of training; raises inside of `enough` once enough was measured."""
         now = time.monotonic()
-        if self.began is None:
-            self.began = now
+        if not fields["shots"]:
             return
-        self.shots, self.seconds = fields["shots"], now - self.began
+        if self.began is None:
+            self.began, self._before = now, fields["shots"]
+        self.shots, self.seconds = fields["shots"] - self._before, now - self.began
         self.total = fields["shots"] * fields["planned"] // max(fields["step"], 1)
         if self.shots and self.seconds >= self.wanted:
             raise _EnoughError

@@ -83,7 +83,12 @@ def _beside(evidence: Evidence) -> Iterator[Row]:
         yield "harm", f"next to the target: {'; '.join(rows)}"
     found = evidence.certificate
     if found is not None and found.sets is not None:
-        yield "few faults", f"distance {found.distance} can have {found.correctable}: {found.word}"
+        lost = sum(row.counts.candidate_only for row in found.sets.rows)
+        seen = sum(row.counts.shots for row in found.sets.rows)
+        fails = f"the candidate alone fails {lost:,} of {seen:,} sets of up to {found.correctable}"
+        below = found.sets.break_even
+        cost = "" if below is None else f"; they outweigh the gain below {below:.2g} of the target's error rates"
+        yield "few faults", f"{found.word}: {fails}, which distance {found.distance} can correct{cost}"
     if evidence.ablation is not None:
         yield "ablation", earners_words(evidence.ablation)
 

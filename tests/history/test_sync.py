@@ -208,6 +208,8 @@ def test_a_plain_clone_becomes_a_whole_lab_by_a_pull(pair, remote, tmp_path):
     history.pull(fresh)
     assert ours(fresh) == ours(remote)
     assert history.runs_elsewhere(fresh) == {}
+    history.drop(fresh, "depol-abcd")
+    assert history.runs_elsewhere(fresh) == {}, "a pull would not bring it back"
 
 
 def test_a_partial_clone_reads_the_records_and_is_told_how_to_get_the_rest(pair, remote, tmp_path):

@@ -322,6 +322,8 @@ def test_a_file_that_is_no_event_is_refused(clone, tmp_path, capsys, monkeypatch
     with (tmp_path / "large").open("wb") as file:
         os.truncate(file.fileno(), 10**8)
     assert run(["ci", "fetch", "--event", str(tmp_path / "large")]) == 2
+    assert run(["ci", "fetch", "--event", "/dev/zero"]) == 2
+    assert capsys.readouterr().err.count("larger than any event") == 2
     assert run(["ci", "fetch"]) == 2
     assert "GITHUB_EVENT_PATH" in capsys.readouterr().err
     monkeypatch.setenv("TRIGGER_PAYLOAD", str(Path("gone")))

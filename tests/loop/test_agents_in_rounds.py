@@ -262,7 +262,7 @@ def test_a_plan_measures_with_the_best_round_and_slow_decoders_alone(with_round,
             report({"step": step, "shots": shots, "planned": 400})
         raise AssertionError("enough was measured")
 
-    monkeypatch.setattr(round_probe, "_SECONDS", 2.5)
+    monkeypatch.setattr(round_probe, "_SECONDS", 2.0)
     monkeypatch.setattr(round_probe, "train_candidate", train)
     monkeypatch.setattr(round_probe, "_seconds_alone", lambda session: (0.01, 0.005))
     measured = measure_round(with_round, lambda part: None)

@@ -18,7 +18,7 @@ from autoqec.history.reading.run_chain import remember_heads
 from autoqec.history.rounds.notes import NOTES
 from autoqec.history.rounds.round_commits import committed
 from autoqec.history.rounds.run_refs import RUNS, check_run_name
-from autoqec.history.store.dropped_refs import Marks, kept_at, owner_of, whole_record
+from autoqec.history.store.dropped_refs import MARKS, Marks, kept_at, owner_of, whole_record
 from autoqec.history.store.git_program import (
     LostRaceError,
     Remote,
@@ -167,12 +167,15 @@ def fetch_bundle(ledger: Ledger) -> SyncReport | None:
 
 
 def runs_elsewhere(ledger: Ledger) -> dict[str, list[str]]:
-    """Return runs that are known only by remote branches (from `git clone` or `git fetch`): their names by remote."""
-    here = list_refs(ledger, RUNS)
+    """Return runs that are known only by remote branches (from `git clone` or `git fetch`): their names by remote.
+
+    A run that was dropped here is not among them: a pull would not bring it back.
+    """
+    here, dropped = list_refs(ledger, RUNS), Marks.among(every_ref(ledger, MARKS))
     found: dict[str, set[str]] = {}
     for ref in list_refs(ledger, "refs/remotes/"):
         match = re.fullmatch("refs/remotes/(.+)/exp/([a-z0-9][a-z0-9-]{0,39})/[0-9]+", ref)
-        if match and RUNS + match[2] not in here:
+        if match and RUNS + match[2] not in here and not dropped.has(match[2], None):
             found.setdefault(match[1], set()).add(match[2])
     return {remote: sorted(runs) for remote, runs in sorted(found.items())}
 
