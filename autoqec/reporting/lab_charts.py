@@ -78,7 +78,7 @@ def lab_chart(
     else:
         chart = _OF_ALL[name](environment) if name in _OF_ALL else _OF_SOME[name](environment, rounds)
     if chart.nothing:
-        raise NotFoundError(f"nothing to plot: {chart.nothing}", hint="autoqec log lists the rounds")
+        raise NotFoundError(f"nothing to plot: {chart.nothing}", hint=chart.hint)
     others = tuple(each.key for each in lab.environments if each.key != environment.key)
     file = Path(f"{name}_{_UNFIT.sub('_', environment.name)[:80]}.svg")
     shown = {getattr(row, "round", None) for row in chart.rows}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from math import isclose, log10
+from math import floor, isclose, log10
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,16 @@ FONTS = ("DejaVu Sans", "Verdana")
 
 #: An axis that spans less has a number at 1, 2 and 5 of each power of ten: else it would have hardly any.
 _PLAIN_SPAN = 30
+
+#: Where a power of ten has ticks, from the widest axis to the narrowest; and how many an axis has at least.
+_STEPS: tuple[tuple[float, ...], ...] = (
+    (1.0,),
+    (1.0, 2.0, 5.0),
+    (1.0, 2.0, 3.0, 5.0, 7.0),
+    tuple(1 + number / 2 for number in range(18)),
+    tuple(1 + number / 10 for number in range(90)),
+)
+_LEAST_TICKS = 2
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -93,20 +103,30 @@ def quiet_axes(axes: Axes) -> None:
 
 
 def log_ticks(axis: Any, span: float, numbers: Callable[[float], str] | None = None) -> None:
-    """Ticks of a log scale, with numbers in plain text.
+    """Ticks of a log scale, with numbers in plain text; two at least, since one alone gives no scale.
 
     Args:
-        axis: The x or y axis of a plot.
+        axis: The x or y axis of a plot, whose limits are set.
         span: Its upper end over its lower one.
         numbers: How to write a number; by default powers of ten, and plain numbers where there are few of those.
     """
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    close = span < _PLAIN_SPAN
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if close else (1.0,)))
+    close = bool(span < _PLAIN_SPAN)  # a number of numpy gives a bool of its own, which slices nothing
+    low, high = sorted(axis.get_view_interval())
+    steps = (each for each in _STEPS[close:] if _ticks_between(low, high, each) >= _LEAST_TICKS)
+    axis.set_major_locator(LogLocator(subs=next(steps, _STEPS[-1])))
     write = numbers or ((lambda value: f"{value:g}") if close else power_of_ten)
     axis.set_major_formatter(FuncFormatter(lambda value, _: write(value)))
     axis.set_minor_formatter(NullFormatter())
+
+
+def _ticks_between(low: float, high: float, steps: Sequence[float]) -> int:
+    """How many ticks a log scale has between its ends."""
+    if not 0 < low <= high:
+        return 0
+    powers = range(floor(log10(low)), floor(log10(high)) + 1)
+    return sum(low <= step * 10.0**power <= high for power in powers for step in steps)
 
 
 def power_of_ten(value: float) -> str:

@@ -21,10 +21,11 @@ from autoqec.reporting.charts.front_chart import front_chart
 from autoqec.reporting.charts.gap_chart import gap_chart
 from autoqec.reporting.charts.learning_chart import learning_chart
 from autoqec.reporting.charts.rates_chart import rates_chart
+from autoqec.reporting.charts.round_looks import round_looks
 from autoqec.reporting.pages.chart_svg import ChartSheet
 from autoqec.results.reference_levels import reference_levels
 from autoqec.results.statistics import rate_interval
-from autoqec.views.line_styles import plot_style
+from autoqec.views.line_styles import log_ticks, plot_style
 
 CHARTS = {
     "front": front_chart, "climb": climb_chart, "forks": fork_chart, "rates": rates_chart, "gap": gap_chart,
@@ -326,3 +327,93 @@ def test_a_narrow_chart_says_the_same(name):
             assert 0 <= float(mark.get("x")) <= width
             assert 0 <= float(mark.get("y")) <= height
     assert chart.title not in "".join(small.itertext()).replace(small.get("aria-label"), "")
+
+
+def numbered(axis):
+    """The ticks of an axis that have a number and are in sight, and its ends."""
+    low, high = axis.get_view_interval()
+    places = axis.get_majorticklocs()
+    labels = axis.get_major_formatter().format_ticks(places)
+    return [x for x, label in zip(places, labels, strict=True) if low <= x <= high and label], low, high
+
+
+def figure_of(chart):
+    with plot_style():
+        return chart.draw().figure
+
+
+@pytest.mark.parametrize("make", [climb_chart, fork_chart])
+def test_rounds_are_counted_in_whole_numbers_even_if_there_is_one(make):
+    ticks, _, _ = numbered(figure_of(make(Environment([judged(1, 0.003)]))).axes[0].xaxis)
+    assert ticks == [1.0]
+
+
+@pytest.mark.parametrize("flops", [(57_000, 136_000), (136_000,), (2_010, 4_000), (1_000, 900_000)])
+def test_costs_can_be_read_off_and_a_small_difference_looks_small(flops):
+    rounds = [judged(number, 0.003 + number / 1000, flops=each) for number, each in enumerate(flops, start=1)]
+    for axes in figure_of(front_chart(Environment(rounds))).axes:
+        ticks, low, high = numbered(axes.xaxis)
+        assert len(ticks) >= 2
+        assert high / low > 3.99
+
+
+@pytest.mark.parametrize("ends", [(0.0101, 0.0199), (0.031, 0.034), (0.0021, 0.0049), (0.5, 2000)])
+def test_a_log_axis_has_two_numbers_at_least(ends):
+    from matplotlib.figure import Figure
+
+    axes = Figure().add_subplot()
+    axes.set_yscale("log")
+    axes.set_ylim(*ends)
+    log_ticks(axes.yaxis, ends[1] / ends[0])
+    assert len(numbered(axes.yaxis)[0]) >= 2
+
+
+def places_of_rates(chart):
+    """Where the marks of rates stand."""
+    return [x for points in figure_of(chart).axes[0].collections for x, _ in points.get_offsets() if points.get_gid()]
+
+
+def test_marks_of_rates_stand_at_their_p_unless_their_bars_would_cover_each_other():
+    apart = rates_chart(Environment([judged(1, 0.004)]))
+    assert set(places_of_rates(apart)) == {0.005}
+    assert not any("side by side" in text for text in texts(apart.svg())[0])
+    covering = rates_chart(Environment([judged(1, 0.004), judged(2, 0.004)]), ("surface-abcd/1", "surface-abcd/2"))
+    first, second, third = sorted(places_of_rates(covering))
+    assert first < second == 0.005 < third  # plain decoding fails more often, and stays
+    assert any("stand side by side" in text for text in texts(covering.svg())[0])
+
+
+def test_a_legend_has_no_line_that_is_not_drawn():
+    one = figure_of(rates_chart(Environment([judged(1, 0.004, references={"mwpm_correlated": 0.011})])))
+    assert {line.get_linestyle() for line in one.legends[0].get_lines()} == {"None"}
+    forks = [texts(fork_chart(Environment(rounds)).svg())[0] for rounds in FORKED]
+    assert ["to the best round" in said for said in forks] == [False, True]
+
+
+FORKED = [
+    [judged(1, 0.004), judged(2, 0.002, parents=(1,))],
+    [judged(1, 0.002), judged(2, 0.004, parents=(1,))],
+]
+
+
+def test_a_round_looks_the_same_in_every_chart_of_an_environment():
+    environment = sample()
+    looks = round_looks(environment.rounds)
+    assert len({(look.colour, look.marker) for look in looks.values()}) == len(looks) == 5
+    charts = [learning_chart(environment), rates_chart(environment), rates_chart(environment, ("surface-abcd/3",))]
+    for chart in charts:
+        legend = figure_of(chart).legends[0]
+        found = {
+            text.get_text(): (line.get_color(), line.get_marker())
+            for text, line in zip(legend.get_texts(), legend.get_lines(), strict=True)
+        }
+        own = {words: look for words, look in found.items() if words.startswith("round ")}
+        assert own
+        for words, look in own.items():
+            expected = looks[words.replace("round ", "surface-abcd/")]
+            assert look == (expected.colour, expected.marker)
+
+
+def test_a_heading_names_what_is_drawn():
+    assert climb_chart(sample()).heading == "Best so far against rounds, time and money"
+    assert climb_chart(Environment([judged(1, 0.003)])).heading == "Best so far against rounds and time"

@@ -47,6 +47,16 @@ def test_a_grid_is_as_faint_on_dark_paper():
     assert contrast(on_dark("#e5e5e5"), DARK) == pytest.approx(contrast("#e5e5e5", LIGHT), abs=0.1)
 
 
+@pytest.mark.parametrize("opacity", [0.13, 0.45])
+def test_what_is_seen_through_on_light_paper_is_denser_on_dark_paper(opacity):
+    sheet = ChartSheet()
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><path style="stroke-opacity: {opacity}"/></svg>'
+    sheet.inline(svg, "a-")
+    light, dark = (float(re.search(r"stroke-opacity:([\d.]+)", each)[1]) for each in sheet.css.split("@media"))
+    assert light == opacity
+    assert 1.4 * light < dark <= 1
+
+
 def test_the_styles_of_a_page_have_the_papers_that_colours_are_made_for():
     css = (TEMPLATES / "page.css").read_text()
     assert re.findall(r"--paper: (#\w+)", css) == [LIGHT, DARK]

@@ -84,7 +84,9 @@ def test_without_a_file_it_is_named_after_chart_and_environment(plot, folder):
     ("arguments", "code", "said"),
     [
         (["gap"], 3, "nothing to plot: no verdict has a reference near maximum likelihood"),
+        (["gap"], 3, "pip install tesseract-decoder"),
         (["learning", "tiny-efgh"], 3, "nothing to plot: no curve is recorded"),
+        (["learning", "tiny-efgh"], 3, "autoqec show ROUND says what was trained"),
         (["front", "tiny-abcd/1"], 2, "autoqec plot front tiny-abcd"),
         (["front", "tiny-abcd", "tiny-efgh"], 2, "a chart is of one run or of rounds"),
         (["rates", "tiny-abcd/9"], 3, "tiny-abcd"),

@@ -35,6 +35,8 @@ class Chart:
         rows: The numbers that it shows, in units that the names of the fields say.
         draw: Draws it. It is called within `plot_style`.
         nothing: Why there is nothing to show; empty if there is something.
+        hint: What to do where there is nothing to show.
+        heading: What a page calls it, where that follows from what is drawn.
     """
 
     name: str
@@ -43,6 +45,8 @@ class Chart:
     rows: Sequence[Any]
     draw: Callable[[], Drawing]
     nothing: str = ""
+    hint: str = "autoqec log lists the rounds"
+    heading: str = ""
 
     def svg(self, *, small: bool = False) -> str:
         """The text of an SVG, in which each mark has an id, `<name>-<group>-<number>`, and a title.

@@ -73,7 +73,20 @@ def climb_chart(environment: ChartedEnvironment) -> Chart:
     title = f"Climb on {shown_name(environment.name, 40)}: {counted(len(rows), 'round')}"
     nothing = "" if rows else "there are no rounds yet"
     by_name = {each.name: each for each in environment.rounds}
-    return Chart("climb", title, ClimbRow, rows, lambda: _drawn(title, rows, by_name, nothing), nothing)
+    against = "rounds, time and money" if _cost_anything(rows) else "rounds and time"
+    return Chart(
+        "climb",
+        title,
+        ClimbRow,
+        rows,
+        lambda: _drawn(title, rows, by_name, nothing),
+        nothing,
+        heading=f"Best so far against {against}",
+    )
+
+
+def _cost_anything(rows: Sequence[ClimbRow]) -> bool:
+    return bool(rows) and rows[-1].cost_so_far_usd > 0
 
 
 def climb_rows(environment: ChartedEnvironment) -> list[ClimbRow]:
@@ -114,15 +127,16 @@ def _drawn(title: str, rows: Sequence[ClimbRow], by_name: dict[str, ChartedRound
         "rounds": ("rounds", [float(row.number) for row in rows]),
         "time": (f"{unit} of rounds", [row.seconds_so_far / seconds for row in rows]),
     }
-    if rows[-1].cost_so_far_usd > 0:
+    if _cost_anything(rows):
         against["cost"] = ("US dollars for agents", [row.cost_so_far_usd for row in rows])
     panels = drawing.panels(len(against))
     low, high, logarithmic = _limits(rows)
     for axes, (name, (words, places)) in zip(panels, against.items(), strict=True):
         if logarithmic:
             axes.set_yscale("log")
-            log_ticks(axes.yaxis, high / low)
         axes.set_ylim(low, high)
+        if logarithmic:
+            log_ticks(axes.yaxis, high / low)
         most = max(places) or 1.0
         axes.set_xlim(
             0.0 if name != "rounds" else 0.5 if len(rows) < 30 else 0.0, most * 1.04 + (name == "rounds") * 0.5

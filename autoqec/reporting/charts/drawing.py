@@ -41,9 +41,6 @@ _HANDLE, _LETTER, _ROW = 0.54, 0.07, 0.2
 #: Inches between a panel and its left edge, and the name of its y axis; and between two panels, one above the other.
 _LEFT, _NAME, _BETWEEN = 0.8, 0.58, 0.6
 
-#: Ends of a log scale are close below that: it has ticks as a linear one.
-_CLOSE = 3
-
 #: Inches of the title, which a narrow chart does not have.
 _TITLE = 0.3
 
@@ -230,19 +227,11 @@ class Drawing:
             x, y = text.get_position()
             text.set_position((x, 1 - (1 - y) * before / after if y > 0.5 else y * before / after))
 
-    def fewer_ticks(self, axis: Any) -> None:
-        """Let an axis of a narrow chart, whose ends are close, have so few ticks that their numbers keep apart."""
-        from matplotlib.ticker import MaxNLocator
-
-        low, high = axis.get_view_interval()
-        if self.wide < WIDE and high < _CLOSE * low:
-            axis.set_major_locator(MaxNLocator(4))
-
     def whole_numbers(self, axis: Any) -> None:
-        """Let an axis have ticks at whole numbers only."""
+        """Let an axis have ticks at whole numbers only, even if it spans no more than one of them."""
         from matplotlib.ticker import MaxNLocator
 
-        axis.set_major_locator(MaxNLocator(nbins="auto", integer=True))
+        axis.set_major_locator(MaxNLocator(nbins="auto", integer=True, min_n_ticks=1))
 
     def say_nothing(self, axes: Axes, why: str) -> None:
         """Say in an empty panel why it is empty."""

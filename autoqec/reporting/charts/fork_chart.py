@@ -233,6 +233,7 @@ def _explain(drawing: Drawing, rows: Sequence[ForkRow]) -> None:
     }
     there = [kind for kind in looks if any(_kind(row) == kind for row in rows)]
     entries = [(_WORDS[kind], {"linestyle": "", "markersize": 6, **looks[kind]}) for kind in there]
-    if any(row.leads_to_best for row in rows):
+    leading = {row.round for row in rows if row.leads_to_best}
+    if any(leading.intersection(row.parents.split()) for row in rows if row.leads_to_best):
         entries.append(("to the best round", {"color": _BEST, "linewidth": 2.0}))
     drawing.legend(entries)

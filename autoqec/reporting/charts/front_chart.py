@@ -42,6 +42,9 @@ _MOST_NAMES = 16
 #: Of more rounds that are not on the front, no intervals are drawn.
 _MOST_BARS = 300
 
+#: What the log axis of costs spans at least, as a factor.
+_LEAST_SPAN = 4.0
+
 _DASHES = ("--", ":", "-.")
 
 
@@ -150,7 +153,6 @@ def _drawn(
     for axes, cost in zip(panels, ("flops_per_shot", "params"), strict=True):
         axes.set_ylim(low, high)
         _scale_costs(axes, [getattr(row, cost) for row in rounds if getattr(row, cost) is not None])
-        drawing.fewer_ticks(axes.xaxis)
         axes.set_xlabel({"flops_per_shot": "FLOPs per shot", "params": "parameters"}[cost])
         _draw_references(axes, rows, measure)
         _draw_rounds(drawing, axes, rounds, by_name, measure, cost)
@@ -188,11 +190,11 @@ def _limits(rows: Sequence[FrontRow], measure: Measure) -> tuple[float, float]:
 
 
 def _scale_costs(axes: Axes, values: Sequence[int]) -> None:
-    """A log axis; one that begins with zero where a candidate learns nothing."""
+    """A log axis, wide enough that a small difference looks small; one that begins with zero where a candidate learns nothing."""
     least, most = min(values, default=1), max(values, default=1)
     if least > 0:
         axes.set_xscale("log")
-        margin = max(most / least, 1.5) ** 0.12
+        margin = max((most / least) ** 0.12, (_LEAST_SPAN * least / most) ** 0.5)
         axes.set_xlim(least / margin, most * margin)
         log_ticks(axes.xaxis, most / least * margin**2, count_text_of)
     else:

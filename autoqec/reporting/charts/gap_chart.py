@@ -23,6 +23,11 @@ _MOST_LETTERS = 80
 #: Of more rounds, marks are small.
 _MANY = 100
 
+#: How verdicts get a reference near maximum likelihood.
+_HINT = (
+    "pip install tesseract-decoder: the verdicts of later rounds then compare with it, unless strong_reference is none"
+)
+
 #: The ends of the axis at most: an interval may reach far.
 _LEAST, _MOST = -0.5, 1.6
 
@@ -66,7 +71,7 @@ def gap_chart(environment: ChartedEnvironment, named: Sequence[str] = ()) -> Cha
     title = f"Share of the gap to {shown_name(references, 40)} on {shown_name(environment.name, 30)}"
     nothing = "" if rows else "no verdict has a reference near maximum likelihood"
     by_name = {each.name: each for each in chosen}
-    return Chart("gap", title, GapRow, rows, lambda: _drawn(title, rows, by_name, nothing), nothing)
+    return Chart("gap", title, GapRow, rows, lambda: _drawn(title, rows, by_name, nothing), nothing, hint=_HINT)
 
 
 def _row(found: GapShare) -> GapRow:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,8 @@ from autoqec.reporting.charts.chart import Chart
 from autoqec.reporting.charts.chart_words import round_title, shown_name
 from autoqec.reporting.charts.charted_rounds import ChartedEnvironment, ChartedRound, short_names
 from autoqec.reporting.charts.drawing import SOFT, Drawing, Mark, MarkTitle
-from autoqec.views.line_styles import COLOURS, LINES, MARKERS, log_ticks
+from autoqec.reporting.charts.round_looks import RoundLook, round_looks
+from autoqec.views.line_styles import log_ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,8 +71,25 @@ def learning_chart(environment: ChartedEnvironment, named: Sequence[str] = ()) -
     nothing = (
         "" if rows else " ".join(f"no curve {which} is recorded: a round without steps of training has none".split())
     )
-    by_name = {each.name: each for each, _ in chosen}
-    return Chart("learning", title, LearningRow, rows, lambda: _drawn(title, rows, by_name, nothing), nothing)
+    by_name, looks = {each.name: each for each, _ in chosen}, round_looks(environment.rounds)
+    return Chart(
+        "learning",
+        title,
+        LearningRow,
+        rows,
+        lambda: _drawn(title, rows, by_name, looks, nothing),
+        nothing,
+        hint=_hint([each.name for each, _ in trained]),
+    )
+
+
+def _hint(trained: Sequence[str]) -> str:
+    """What to ask for instead of rounds without a curve."""
+    if trained:
+        return f"autoqec plot learning exp/{trained[-1]}"
+    return (
+        "a candidate with parameters that its train step learns records one: autoqec show ROUND says what was trained"
+    )
 
 
 def learning_rows(each: ChartedRound) -> list[LearningRow]:
@@ -90,7 +108,13 @@ def learning_rows(each: ChartedRound) -> list[LearningRow]:
     ]
 
 
-def _drawn(title: str, rows: Sequence[LearningRow], by_name: dict[str, ChartedRound], nothing: str) -> Drawing:
+def _drawn(
+    title: str,
+    rows: Sequence[LearningRow],
+    by_name: dict[str, ChartedRound],
+    looks: Mapping[str, RoundLook],
+    nothing: str,
+) -> Drawing:
     drawing = Drawing.of(
         _HIGH, title, "Thin: single batches of training. Thick with marks: validation, on the same shots at each step."
     )
@@ -107,20 +131,10 @@ def _drawn(title: str, rows: Sequence[LearningRow], by_name: dict[str, ChartedRo
         axes.set_xlabel("steps")
         axes.set_ylabel(f"loss ({shown_name(loss, 30)})")
         for name in dict.fromkeys(row.round for row in own):
-            _draw_curves(
-                drawing, axes, [row for row in own if row.round == name], order.index(name), by_name[name], number
-            )
-    _explain(drawing, order, losses[_MOST_PANELS:])
+            curves = [row for row in own if row.round == name]
+            _draw_curves(drawing, axes, curves, f"round{order.index(name)}-{number}", by_name[name], looks[name])
+    _explain(drawing, order, looks, losses[_MOST_PANELS:])
     return drawing
-
-
-def _look(number: int) -> dict[str, Any]:
-    colours = [COLOURS[place] for place in (1, 2, 4, 5, 6, 0, 3)]
-    return {
-        "color": colours[number % len(colours)],
-        "linestyle": LINES[number // len(colours) % len(LINES)],
-        "marker": MARKERS[number % len(MARKERS)],
-    }
 
 
 def _scale(axes: Axes, rows: Sequence[LearningRow]) -> None:
@@ -137,19 +151,15 @@ def _scale(axes: Axes, rows: Sequence[LearningRow]) -> None:
 
 
 def _draw_curves(
-    drawing: Drawing, axes: Axes, rows: Sequence[LearningRow], number: int, told: ChartedRound, panel: int
+    drawing: Drawing, axes: Axes, rows: Sequence[LearningRow], group: str, told: ChartedRound, look: RoundLook
 ) -> None:
-    look = _look(number)
     batches = _curve(rows, "training")
-    axes.plot(
-        [x for x, _ in batches], [y for _, y in batches], color=look["color"], linewidth=0.6, alpha=0.45, zorder=2
-    )
+    axes.plot([x for x, _ in batches], [y for _, y in batches], color=look.colour, linewidth=0.6, alpha=0.45, zorder=2)
     validated = _curve(rows, "validation")
     axes.plot(
         [x for x, _ in validated],
         [y for _, y in validated],
-        color=look["color"],
-        linestyle=look["linestyle"],
+        color=look.colour,
         linewidth=1.8,
         zorder=3,
     )
@@ -157,20 +167,23 @@ def _draw_curves(
         Mark(x, y, MarkTitle(round_title(told.row, f"validation loss {y:.4g} after {x:,} steps"), told.name))
         for x, y in validated
     ]
-    style = {"marker": look["marker"], "s": 26, "color": look["color"], "linewidths": 0, "zorder": 4}
-    drawing.marks(axes, f"round{number}-{panel}", marks, style, bar=0.0)
+    style = {"marker": look.marker, "s": 26, "color": look.colour, "linewidths": 0, "zorder": 4}
+    drawing.marks(axes, group, marks, style, bar=0.0)
 
 
 def _curve(rows: Sequence[LearningRow], which: str) -> list[tuple[int, float]]:
     return sorted((row.step, row.value) for row in rows if row.shots_of == which)
 
 
-def _explain(drawing: Drawing, order: Sequence[str], left_out: Sequence[str]) -> None:
+def _explain(drawing: Drawing, order: Sequence[str], looks: Mapping[str, RoundLook], left_out: Sequence[str]) -> None:
     names = short_names(order)
     shown = order[:_MOST_ENTRIES]
     entries: list[tuple[str, dict[str, Any]]] = [
-        (f"round {names[name]}", {"linewidth": 1.8, "markersize": 5.5, **_look(number)})
-        for number, name in enumerate(shown)
+        (
+            f"round {names[name]}",
+            {"linewidth": 1.8, "markersize": 5.5, "color": looks[name].colour, "marker": looks[name].marker},
+        )
+        for name in shown
     ]
     if len(order) > len(shown):
         entries.append((f"and {len(order) - len(shown)} more", {"color": SOFT, "linestyle": ""}))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,16 +10,20 @@ from autoqec.reporting.charts.chart import Chart
 from autoqec.reporting.charts.chart_words import round_title, shown_name
 from autoqec.reporting.charts.charted_rounds import ChartedEnvironment, ChartedRound, short_names
 from autoqec.reporting.charts.drawing import INK, PAPER, SOFT, Drawing, Mark, MarkTitle
+from autoqec.reporting.charts.round_looks import RoundLook, round_looks
 from autoqec.results.statistics import rate_interval
 from autoqec.results.verdict_parts import ExactRate
 from autoqec.views.figures_text import interval_text, rate_text
-from autoqec.views.line_styles import COLOURS, LINES, MARKERS, log_ticks
+from autoqec.views.line_styles import LINES, MARKERS, log_ticks
 
 #: How high the chart is, in inches.
 _HIGH = 4.2
 
 #: At most so many rounds are shown of those that were not asked for by name.
 _MOST_ROUNDS = 1
+
+#: How many points apart the marks of one p are whose bars would cover each other.
+_APART = 5.0
 
 #: How far down an arrow reaches from the upper end of an interval where no shot failed, as a factor.
 _DOWN = 0.6
@@ -69,8 +73,8 @@ def rates_chart(environment: ChartedEnvironment, named: Sequence[str] = ()) -> C
     nothing = "" if rows else "no round has rates at a known physical error rate"
     if rows and not any(end for row in rows for end in _ends(row)):
         nothing = "no shot failed, and shots by strata have no interval here"
-    by_name = {each.name: each for each in rounds}
-    return Chart("rates", title, RateRow, rows, lambda: _drawn(title, rows, by_name, nothing), nothing)
+    by_name, looks = {each.name: each for each in rounds}, round_looks(environment.rounds)
+    return Chart("rates", title, RateRow, rows, lambda: _drawn(title, rows, by_name, looks, nothing), nothing)
 
 
 def _chosen(environment: ChartedEnvironment, named: Sequence[str]) -> list[ChartedRound]:
@@ -139,10 +143,18 @@ def _together(key: tuple[str, str, str, float], found: Sequence[_Counted]) -> Ra
     return RateRow(*key, shots, failures, failures / shots, *rate_interval(failures, shots), source, fixed)
 
 
-def _drawn(title: str, rows: Sequence[RateRow], by_name: dict[str, ChartedRound], nothing: str) -> Drawing:
+def _drawn(
+    title: str,
+    rows: Sequence[RateRow],
+    by_name: dict[str, ChartedRound],
+    looks: Mapping[str, RoundLook],
+    nothing: str,
+) -> Drawing:
+    beside = _beside(rows)
+    aside = " Marks of one p whose bars would cover each other stand side by side." if any(beside.values()) else ""
     silent = any(row.ler_per_shot <= 0 for row in rows)
     arrows = " An arrow points down from the upper end where no shot failed." if silent else ""
-    drawing = Drawing.of(_HIGH, title, f"Bars: exact 95 % intervals.{arrows}")
+    drawing = Drawing.of(_HIGH, title, f"Bars: exact 95 % intervals.{arrows}{aside}")
     axes = drawing.panels(1, right=0.3)[0]
     if nothing:
         drawing.say_nothing(axes, nothing)
@@ -165,18 +177,21 @@ def _drawn(title: str, rows: Sequence[RateRow], by_name: dict[str, ChartedRound]
     names = short_names([row.round for row in rows if row.round])
     entries = []
     lines = list(dict.fromkeys((row.kind, row.decoder, row.round) for row in rows))
-    others = sum(kind != "candidate" for kind, _, _ in lines)
+    step = (axes.get_xlim()[1] / axes.get_xlim()[0]) ** (_APART / _points_wide(axes))
     for number, (kind, decoder, name) in enumerate(lines):
         own = [row for row in rows if (row.kind, row.decoder, row.round) == (kind, decoder, name)]
         own.sort(key=lambda row: row.p)
-        look = _look(kind, number, number - others)
-        _draw_line(drawing, axes, f"{kind}{number}", own, look, by_name, _apart(number, len(lines)))
+        look = _look(kind, number, looks.get(name))
+        places = [row.p * step ** beside[_key(row)] for row in own]
+        _draw_line(drawing, axes, f"{kind}{number}", own, places, look, by_name)
         words = {
             "plain": "plain decoding",
             "candidate": f"round {names.get(name)}",
             "near_ml": f"{shown_name(decoder, 17)} near ML",
         }
         style = {part: look[part] for part in ("color", "linestyle", "marker")}
+        if sum(row.ler_per_shot > 0 for row in own) < 2:
+            style["linestyle"] = ""  # one point has no line
         entries.append((words.get(kind, decoder), {**style, "markerfacecolor": look["face"], "markersize": 5.5}))
     drawing.legend(entries)
     return drawing
@@ -188,9 +203,31 @@ def _no_ticks() -> Any:
     return NullLocator()
 
 
-def _apart(number: int, lines: int) -> float:
-    """A factor that puts the marks of a line beside those of the others, so that bars do not cover each other."""
-    return float(1.003 ** (number - (lines - 1) / 2))
+def _points_wide(axes: Any) -> float:
+    return float(axes.get_window_extent().width * 72 / axes.figure.dpi)
+
+
+def _key(row: RateRow) -> tuple[str, str, str, float]:
+    return row.kind, row.decoder, row.round, row.p
+
+
+def _beside(rows: Sequence[RateRow]) -> dict[tuple[str, str, str, float], float]:
+    """By how many steps each mark is beside its p: zero, unless its bar would cover another one of the same p."""
+    found: dict[tuple[str, str, str, float], float] = {}
+    for p in dict.fromkeys(row.p for row in rows):
+        groups: list[list[RateRow]] = []
+        top = -1.0
+        for row in sorted((row for row in rows if row.p == p), key=lambda each: min(_ends(each), default=0.0)):
+            ends = list(_ends(row)) or [0.0]
+            if groups and min(ends) <= top:
+                groups[-1].append(row)
+            else:
+                groups.append([row])
+            top = max(top, *ends)
+        for group in groups:
+            group.sort(key=rows.index)
+            found |= {_key(row): place - (len(group) - 1) / 2 for place, row in enumerate(group)}
+    return found
 
 
 def _ends(row: RateRow) -> Iterator[float]:
@@ -202,15 +239,13 @@ def _ends(row: RateRow) -> Iterator[float]:
         yield _DOWN * row.ler_high_per_shot
 
 
-def _look(kind: str, number: int, candidate: int) -> dict[str, Any]:
+def _look(kind: str, number: int, own: RoundLook | None) -> dict[str, Any]:
     """Plain decoding is black and solid, a candidate coloured and solid, a reference grey and dashed."""
     if kind == "plain":
         return {"color": INK, "linestyle": "-", "marker": "s", "face": INK}
-    if kind != "candidate":
+    if kind != "candidate" or own is None:
         return {"color": SOFT, "linestyle": LINES[1 + number % 3], "marker": MARKERS[2 + number % 5], "face": PAPER}
-    colours = [colour for colour in COLOURS if colour not in ("#000000", "#777777")]
-    colour = colours[candidate % len(colours)]
-    return {"color": colour, "linestyle": "-", "marker": MARKERS[(0, 3, 4, 5, 6)[candidate % 5]], "face": colour}
+    return {"color": own.colour, "linestyle": "-", "marker": own.marker, "face": own.colour}
 
 
 def _draw_line(
@@ -218,27 +253,28 @@ def _draw_line(
     axes: Any,
     group: str,
     rows: Sequence[RateRow],
+    places: Sequence[float],
     look: dict[str, Any],
     by_name: dict[str, ChartedRound],
-    aside: float,
 ) -> None:
-    failing = [row for row in rows if row.ler_per_shot > 0]
-    places = [row.p * aside for row in failing], [row.ler_per_shot for row in failing]
-    axes.plot(*places, color=look["color"], linestyle=look["linestyle"], linewidth=1.3, zorder=3)
+    placed = list(zip(places, rows, strict=True))
+    failing = [(x, row) for x, row in placed if row.ler_per_shot > 0]
+    along = [x for x, _ in failing], [row.ler_per_shot for _, row in failing]
+    axes.plot(*along, color=look["color"], linestyle=look["linestyle"], linewidth=1.3, zorder=3)
     style = {"edgecolors": look["color"], "linewidths": 1.2, "zorder": 4}
     marks = [
         Mark(
-            row.p * aside,
+            x,
             row.ler_per_shot,
             _title(row, by_name),
             row.ler_low_per_shot,
             row.ler_high_per_shot or row.ler_per_shot,
         )
-        for row in failing
+        for x, row in failing
     ]
     drawing.marks(axes, group, marks, {"marker": look["marker"], "s": 30, "facecolors": look["face"], **style}, bar=1.1)
-    silent = [row for row in rows if row.ler_per_shot <= 0 and row.ler_high_per_shot]
-    marks = [Mark(row.p * aside, row.ler_high_per_shot or 0.0, _title(row, by_name)) for row in silent]
+    silent = [(x, row) for x, row in placed if row.ler_per_shot <= 0 and row.ler_high_per_shot]
+    marks = [Mark(x, row.ler_high_per_shot or 0.0, _title(row, by_name)) for x, row in silent]
     for mark in marks:
         axes.vlines([mark.x], [_DOWN * mark.y], [mark.y], colors=look["color"], linewidth=1.1, zorder=3.5)
         axes.scatter([mark.x], [_DOWN * mark.y], marker="v", s=16, color=look["color"], zorder=4)

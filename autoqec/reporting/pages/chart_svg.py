@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 from markupsafe import Markup
 
 from autoqec.reporting.charts.marked_svg import rounded_numbers
-from autoqec.reporting.pages.page_colours import LIGHT, on_dark
+from autoqec.reporting.pages.page_colours import LIGHT, on_dark, opacity_on_dark
 from autoqec.reporting.pages.page_writer import shown
 
 SVG = "http://www.w3.org/2000/svg"
@@ -168,3 +168,5 @@ def _dark_parts(rule: str) -> Iterator[str]:
         name, _, value = part.partition(":")
         if _COLOUR.fullmatch(value):
             yield f"{name}:{'var(--paper)' if value == LIGHT else on_dark(value)}"
+        elif name.endswith("opacity"):
+            yield f"{name}:{opacity_on_dark(float(value)):.2f}"

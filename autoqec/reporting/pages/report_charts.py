@@ -30,7 +30,7 @@ _MOST_FORKS = 40
 #: What is drawn of each environment, and the heading above it.
 CHARTS: tuple[tuple[str, Callable[[RecordedEnvironment], Chart]], ...] = (
     ("Pareto front", front_chart),
-    ("Best so far against rounds, time and money", climb_chart),
+    ("Best so far", climb_chart),
     ("Fork graph", fork_chart),
     ("Logical error rate against p", rates_chart),
     ("Share of the gap to near-maximum-likelihood decoding", gap_chart),
@@ -82,6 +82,7 @@ class ChartRoom:
         return [self._drawn(heading, make(environment), f"e{number}-", environment.key) for heading, make in CHARTS]
 
     def _drawn(self, heading: str, chart: Chart, prefix: str, key: str) -> ShownChart:
+        heading = chart.heading or heading
         if chart.nothing:
             return ShownChart(heading, chart.title, None, f"There is no picture: {chart.nothing}.")
         if self._left <= 0:
