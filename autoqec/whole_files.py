@@ -124,7 +124,7 @@ def write_absent(top: Path, files: Mapping[str, bytes], *, again: str) -> list[s
         again: The command that writes them, for hints.
 
     Returns:
-        The paths.
+        The paths of those that were not there.
 
     Raises:
         UsageError: A file there has other contents, or a link leads outside the tree; nothing was written then.
@@ -137,11 +137,12 @@ def write_absent(top: Path, files: Mapping[str, bytes], *, again: str) -> list[s
                 raise UsageError(f"{place} leads outside of {top}", hint=f"remove the link, then run {again}")
             if place.exists() and (not place.is_file() or place.read_bytes() != data):
                 raise UsageError(f"{place} already has other contents", hint=f"move it away, then run {again}")
-    for place, data in places.items():
-        with explained(place):
-            place.parent.mkdir(parents=True, exist_ok=True)
-        write_file(place, data)
-    return list(files)
+    absent = [name for name in files if not (top / name).exists()]
+    for name in absent:
+        with explained(top / name):
+            (top / name).parent.mkdir(parents=True, exist_ok=True)
+        write_file(top / name, files[name])
+    return absent
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:

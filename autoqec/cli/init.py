@@ -43,9 +43,12 @@ def command(directory: Path, skills: bool, ci: str | None) -> int:
     if ci is not None:
         from autoqec.hosting.ci_files import next_steps, write_ci
 
-        for name in write_ci(ledger.workdir, ci):
+        written = write_ci(ledger.workdir, ci)
+        for name in written:
             say(f"wrote {name}")
-        for step in next_steps(ledger.workdir, ci):
+        if not written:
+            say(f"the files for {ci} are there already")
+        for step in next_steps(ledger.workdir, ci)[0 if written else 1 :]:  # the first one commits what was written
             say(f"then {step}")
     print_guide(lab_seen(ledger))
     return 0

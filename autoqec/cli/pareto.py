@@ -14,7 +14,10 @@ from autoqec.cli.lab import open_history
 @click.option("--top", default=None, type=click.IntRange(1), help="Only the first this many rounds.")
 @options.json_option
 def command(env: str | None, run_name: str | None, top: int | None, as_json: bool) -> int:
-    """Show the Pareto front: VERIFIED rounds that no other one significantly dominates in gain, FLOPs and parameters."""
+    """Show the Pareto front: VERIFIED rounds that no other one significantly dominates in gain, FLOPs and parameters.
+
+    FLOPs leave out the decoder's own work: `autoqec show` and `autoqec review` say the microseconds per shot.
+    """
     from autoqec.history import missing_from_chain
     from autoqec.views.climb_rows import read_climbs
     from autoqec.views.console import print_json, say

@@ -25,7 +25,7 @@ _LARGE = 10_000_000
 
 @click.command()
 @click.argument("run", required=False)
-@click.option("--env", default=None, help="Only rounds on this environment: its name, or name@identity.")
+@click.option("--env", default=None, help="Only rounds on this environment: its name, or NAME@HEX.")
 @click.option(
     "-o",
     "--output",

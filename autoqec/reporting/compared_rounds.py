@@ -30,6 +30,9 @@ REVIEW_SCHEMA = "autoqec.review/1"
 #: The object of the record that the figures of the comparison itself are of.
 _PAIR = "pair"
 
+#: Times per shot that differ by more than this factor are told apart, though they were measured in two runs.
+_OTHER_TIME = 1.5
+
 #: Characters of the words of an agent, and of a note on what was cut.
 _WORDS, _SLACK = 2_000, 300
 
@@ -103,8 +106,18 @@ def read_review(ledger: Ledger, asked: str) -> ComparedRounds:
 def _compared(found: RecordedRound) -> Compared:
     environment = found.record.environment[1] if found.record.environment else found.row.env_id
     costs = found.row.costs
-    sizes = (costs.flops_per_shot, costs.params) if costs else (None, None)
-    return Compared(found.name, found.record.commit, environment, found.results, *sizes)
+    flops, params = (costs.flops_per_shot, costs.params) if costs else (None, None)
+    time, machine = _time_of(found)
+    return Compared(found.name, found.record.commit, environment, found.results, flops, params, time, machine)
+
+
+def _time_of(found: RecordedRound) -> tuple[float | None, str]:
+    """Microseconds per shot, of the verdict or else of the metrics, and the kind of machine that took them."""
+    holdout, costs, results = found.row.holdout, found.row.costs, found.results
+    if holdout is not None and holdout.us_per_shot is not None:
+        return holdout.us_per_shot, results.verdict.evidence.machine if results.verdict else ""
+    made = results.metrics.measured.provenance if results.metrics else None
+    return costs.latency_us_per_shot if costs else None, made.machine if made else ""
 
 
 def compared_text(pair: ComparedRounds, *, most: int = HOST_LIMIT) -> str:
@@ -202,7 +215,16 @@ def _cost_sentence(pair: ComparedRounds) -> Sentence | None:
     parts: list[Part] = ["It takes ", *_times(found.flops_ratio, "flops_ratio", "FLOPs per shot")]
     if found.params_ratio is not None:
         parts += [" and has ", *_times(found.params_ratio, "params_ratio", "parameters")]
+    if _takes_other_time(found):
+        us_of = [Quoted(f"{us or 0:.3g}", _PAIR, f"us_per_shot.{place}") for place, us in enumerate(found.us_per_shot)]
+        parts += [", and ", *_times(found.us_ratio or 0, "us_ratio", "time per shot")]
+        parts += [" (", us_of[1], " µs against ", us_of[0], " µs, measured in two runs)"]
     return sentence(parts, ".")
+
+
+def _takes_other_time(found: TwoRounds) -> bool:
+    """Whether the two differ so much in time that two measurements can tell: FLOPs leave out the decoder's own work."""
+    return found.us_ratio is not None and not 1 / _OTHER_TIME <= found.us_ratio <= _OTHER_TIME
 
 
 def _times(ratio: float, field: str, what: str) -> tuple[Part, ...]:
@@ -318,7 +340,9 @@ def _decided(pair: ComparedRounds) -> Iterator[Line]:
             yield f"{what}: the {'same' if ratio == 1 else 'round takes less' if ratio < 1 else 'base takes less'}."
     cheaper = all(each is not None and each <= 1 for each in (found.flops_ratio, found.params_ratio))
     if found.word == "better" and cheaper:
-        yield "The round replaces the base on the front: it fails less often and costs no more."
+        slower = found.us_ratio is not None and found.us_ratio > _OTHER_TIME
+        cost = "takes no more FLOPs and parameters, but more time" if slower else "costs no more"
+        yield f"The round replaces the base on the front: it fails less often and {cost}."
     yield "Microseconds per shot were measured in two runs, so a small difference says nothing."
 
 

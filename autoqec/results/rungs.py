@@ -70,7 +70,8 @@ class Rung:
         """In a sentence without a full stop."""
         said = f"{'screened out' if self.out else 'kept'} after {self.shots:,} of {self.planned:,} training shots"
         if self.counts is None:
-            return f"{said}: {'its hypothesis asked for the screen alone' if self.out else 'no scored round costs as little'}"
+            why = "its hypothesis asked for the screen alone" if self.out else ""
+            return f"{said}: {why or 'no earlier round to compare it with costs as little'}"
         alone = "; its hypothesis asked for the screen alone" if self.by_request else ""
         return (
             f"{said}: of {self.counts.shots:,} shots it fails {self.counts.candidate_only:,} that {self.rival} decodes,"

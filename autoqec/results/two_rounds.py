@@ -33,6 +33,7 @@ class Compared:
         environment: The identity of its environment; None if it is not known.
         results: What its notes say.
         flops, params: What the candidate costs; None where that is not known.
+        us_per_shot, machine: Microseconds that a shot took, and on what kind of machine; None and empty where that is not known.
     """
 
     name: str
@@ -41,6 +42,8 @@ class Compared:
     results: RoundResults
     flops: float | None = None
     params: float | None = None
+    us_per_shot: float | None = None
+    machine: str = ""
 
     @property
     def holdout(self) -> Figures | None:
@@ -84,6 +87,8 @@ class TwoRounds:
         why: Why the two cannot be compared; empty if they can.
         same_shots: Counts on shots that both decoded, those that decide first.
         flops_ratio, params_ratio: Costs of the round over those of the base; None where one is not known or zero.
+        us_ratio: The same of microseconds per shot; None also where they were measured on different kinds of machines.
+        us_per_shot: The microseconds of the base and of the round.
     """
 
     base: str
@@ -94,11 +99,13 @@ class TwoRounds:
     same_shots: tuple[SameShots, ...]
     flops_ratio: float | None
     params_ratio: float | None
+    us_ratio: float | None
+    us_per_shot: tuple[float | None, float | None]
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
         pairs = [each.to_json() for each in self.same_shots]
-        return {**vars(self), "same_shots": pairs}
+        return {**vars(self), "same_shots": pairs, "us_per_shot": list(self.us_per_shot)}
 
 
 #: Head-to-heads by the commit that they are noted on.
@@ -113,7 +120,10 @@ def two_rounds(base: Compared, new: Compared, pairs: Pairs) -> TwoRounds:
         new: The round.
         pairs: Head-to-heads noted on the commits of the two.
     """
-    costs = _over(new.flops, base.flops), _over(new.params, base.params)
+    same_machine = base.machine == new.machine != ""
+    time = _over(new.us_per_shot, base.us_per_shot) if same_machine else None
+    both = base.us_per_shot, new.us_per_shot
+    costs = _over(new.flops, base.flops), _over(new.params, base.params), time, both
     why = _not_comparable(base, new)
     if why:
         return TwoRounds(base.name, new.name, "not_comparable", "", why, (), *costs)

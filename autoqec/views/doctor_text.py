@@ -13,6 +13,16 @@ if TYPE_CHECKING:
     from autoqec.config import Settings
 
 
+#: What zero means in these settings.
+_ZERO = {
+    "jobs": ", one per processor",
+    "max_wall": ", no limit",
+    "max_tokens": ", no limit",
+    "max_cost": ", no limit",
+    "patience": ", no limit",
+}
+
+
 def print_doctor(facts: Mapping[str, str], settings: Settings, lab: Path | None) -> None:
     """Every fact on a line; settings in words, with the file they come from relative to the lab.
 
@@ -23,7 +33,8 @@ def print_doctor(facts: Mapping[str, str], settings: Settings, lab: Path | None)
     """
     shown: dict[str, object] = dict(facts)
     for name, setting in settings.values.items():
-        shown[name] = f"{value_words(setting.value)}  ({shown_path(setting.source, lab)})"
+        zero = _ZERO.get(name) if setting.value == 0 else None
+        shown[name] = f"{value_words(setting.value)}{zero or ''}  ({shown_path(setting.source, lab)})"
     for each in settings.withheld:
         shown[f"not used: {each.name}"] = f"{value_words(each.value)}  (autoqec trust)"
     for name, profile in settings.profiles.items():

@@ -38,7 +38,8 @@ def unpushed_text(remote: str, lacks: Unpushed) -> str | None:
     """What a remote lacks, and the command that pushes it; None if it lacks nothing."""
     if not lacks.rounds and not lacks.notes:
         return None
-    return f"{counted(lacks.rounds, 'round')}, {counted(lacks.notes, 'note')} not pushed: autoqec push {remote}"
+    parts = [counted(count, word) for count, word in ((lacks.rounds, "round"), (lacks.notes, "note")) if count]
+    return f"{', '.join(parts)} not pushed: autoqec push {remote}"
 
 
 def unpushed_hints(ledger: Ledger) -> list[str]:

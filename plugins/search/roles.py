@@ -74,9 +74,9 @@ def analyse(context: Context) -> AnalysisMessage:
         }
     figures = metrics.figures
     low, high = figures.gain_interval
-    gain = f"Δ_LER {figures.delta_ler:+.5f} [{low:+.5f}, {high:+.5f}] over {figures.shots:,} shots"
+    gain = f"ΔLER {figures.delta_ler:+.5f} [{low:+.5f}, {high:+.5f}] over {figures.shots:,} shots"
     stronger = {name for name, ler in (metrics.references or {}).items() if ler > figures.ler_candidate}
-    beats = f"; below {', '.join(sorted(stronger))}" if stronger else ""
+    beats = f"; a lower LER than {', '.join(sorted(stronger))}" if stronger else ""
     too_much = over_limits(metrics, context)
     if too_much:
         return {

@@ -205,7 +205,7 @@ def test_the_log_says_what_is_not_pushed_to_a_remote_that_was_looked_at(made, tm
     assert printed(capsys, "log")[2] == ""
     append_note(open_ledger("."), rounds[0]["run"], "metrics", rounds[0]["commit"], {"id": "new", "event": "seen"})
     _, out, err = printed(capsys, "log")
-    assert err == "origin: 0 rounds, 1 note not pushed: autoqec push origin\n"
+    assert err == "origin: 1 note not pushed: autoqec push origin\n"
     assert err not in out
     assert printed(capsys, "log", "--json")[2] == ""
     git(tmp_path / "lab", "remote", "rename", "origin", "upstream")  # and that one was never looked at

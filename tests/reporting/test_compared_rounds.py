@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+from dataclasses import replace
 
 import pytest
 
@@ -60,6 +61,17 @@ def test_a_review_says_which_round_fails_less_often_and_what_it_costs(ledger):
     assert "The round replaces the base on the front: it fails less often and costs no more." in text
     assert "| FLOPs per shot | 2,000 | 1,000 |" in text
     assert text == compared_text(read_review(ledger, "exp/tiny-abcd/1..exp/tiny-abcd/2"))
+
+
+def test_a_great_difference_in_time_is_said_beside_the_flops(ledger):
+    pair = read_review(ledger, "tiny-abcd/1..2")
+    slow = replace(pair, found=replace(pair.found, us_ratio=223 / 36.5, us_per_shot=(36.5, 223.0)))
+    text = compared_text(slow)
+    assert (
+        "as many parameters, and 6.11 times the time per shot (223 µs against 36.5 µs, measured in two runs)." in text
+    )
+    assert "takes no more FLOPs and parameters, but more time." in text
+    assert "time per shot" not in compared_text(replace(pair, found=replace(slow.found, us_ratio=1.4)))
 
 
 def test_what_is_not_decided_is_said_with_the_command_that_decides_it(ledger):

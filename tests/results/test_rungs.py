@@ -43,7 +43,7 @@ def test_a_rung_says_what_decided_it():
         " r/3 fails"
     )
     assert Rung(1, 40_960, 409_600).in_words() == (
-        "kept after 40,960 of 409,600 training shots: no scored round costs as little"
+        "kept after 40,960 of 409,600 training shots: no earlier round to compare it with costs as little"
     )
     assert not out.by_request
     for found in (None, counts(80, 20)):

@@ -1,5 +1,7 @@
 """Which of two rounds fails less often: by a head-to-head, a composed round's shots, or intervals; else it is not decided."""
 
+from dataclasses import replace
+
 import pytest
 
 from autoqec.results.counts import PairedCounts
@@ -34,6 +36,15 @@ def test_intervals_that_do_not_overlap_decide():
     assert two_rounds(FAR, A, {}).word == "worse"
     assert two_rounds(A, side("r/4", 2.0, 1.5, None), {}).word == "worse"
     assert (two_rounds(A, FAR, {}).flops_ratio, two_rounds(A, B, {}).flops_ratio) == (None, 0.5)
+
+
+def test_times_are_compared_where_the_machine_is_of_the_same_kind():
+    base = side("r/1", 0.8, 0.7, 0.9, us_per_shot=36.5, machine="x86")
+    new = side("r/2", 0.8, 0.7, 0.9, us_per_shot=223.0, machine="x86")
+    assert two_rounds(base, new, {}).us_ratio == pytest.approx(6.11, abs=0.01)
+    assert two_rounds(base, new, {}).to_json()["us_per_shot"] == [36.5, 223.0]
+    assert two_rounds(replace(base, machine="arm"), new, {}).us_ratio is None
+    assert two_rounds(replace(base, machine=""), replace(new, machine=""), {}).us_ratio is None
 
 
 def test_intervals_that_overlap_decide_nothing():

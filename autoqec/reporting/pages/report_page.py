@@ -171,6 +171,7 @@ def _summary(found: RecordedRound) -> str:
     """A round's ratio and idea, beside its name."""
     best = found.row.best
     ratio = "" if best is None or best.ler_ratio is None else ratio_and_interval(best.ler_ratio, best.ratio_interval)
+    ratio += " on development shots" if ratio and found.row.holdout is None else ""
     return " · ".join(filter(None, (ratio, short_words(found.row.hypothesis or found.row.reason or ""))))
 
 
