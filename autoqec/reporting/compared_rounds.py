@@ -217,7 +217,7 @@ def _cost_sentence(pair: ComparedRounds) -> Sentence | None:
         parts += [" and has ", *_times(found.params_ratio, "params_ratio", "parameters")]
     if _takes_other_time(found):
         us_of = [Quoted(f"{us or 0:.3g}", _PAIR, f"us_per_shot.{place}") for place, us in enumerate(found.us_per_shot)]
-        parts += [", and ", *_times(found.us_ratio or 0, "us_ratio", "time per shot")]
+        parts += [", and takes ", *_times(found.us_ratio or 0, "us_ratio", "time per shot")]
         parts += [" (", us_of[1], " µs against ", us_of[0], " µs, measured in two runs)"]
     return sentence(parts, ".")
 

@@ -312,6 +312,8 @@ def test_doctor_says_where_every_setting_came_from(here, capsys, monkeypatch):
     assert facts["jobs"] == "3  (AUTOQEC_JOBS)"
     assert facts["default_env"].startswith("tiny  (")
     assert facts["verifier"] == "holdout  (built-in)"
+    shown = printed(capsys, "doctor")[1]
+    assert "0, no limit  (built-in)" in shown
 
 
 def test_env_check_measures(here, capsys):

@@ -137,6 +137,11 @@ def test_init_writes_the_files_and_overwrites_nothing(tmp_path, capsys):
     assert "include: [{local: .gitlab/autoqec.yml}]" in capsys.readouterr().err
     assert "autoqec==" in (lab / ".autoqec/ci-requirements.txt").read_text()
     assert run(["init", str(lab), "--ci", "gitlab"]) == 0
+    again = capsys.readouterr().err
+    assert "the files for gitlab are there already" in again
+    assert "wrote" not in again
+    assert "commit these" not in again
+    assert "then include them in .gitlab-ci.yml" in again
     (lab / ".gitlab/autoqec.yml").write_text("mine")
     assert run(["init", str(lab), "--ci", "gitlab"]) == 2
     assert "already has other contents" in capsys.readouterr().err
